@@ -1,0 +1,129 @@
+package rfc9111
+
+import (
+	"strings"
+	"time"
+)
+
+// ParseDate parses an HTTP-date in each of its three forms (RFC 9110, section 5.6.7): the preferred one, RFC
+// 850's and asctime's. Names and "GMT" may be in any case; everything else is as strict as the grammar, for
+// a date that is not valid must not make a response fresh. now decides about RFC 850's years of two digits:
+// one that would be more than 50 years ahead of it is in the past.
+func ParseDate(s string, now time.Time) (time.Time, bool) {
+	var p dateParser
+	switch {
+	case len(s) == 29 && s[3] == ',': // Sun, 06 Nov 1994 08:49:37 GMT
+		p.s = s
+		p.oneOf(shortDays[:])
+		p.lit(", ")
+		p.day = p.digits(2)
+		p.lit(" ")
+		p.month = p.oneOf(months[:]) + 1
+		p.lit(" ")
+		p.year = p.digits(4)
+		p.lit(" ")
+		p.clock()
+		p.lit(" GMT")
+	case strings.IndexByte(s, ',') > 5: // Sunday, 06-Nov-94 08:49:37 GMT
+		p.s = s
+		p.oneOf(longDays[:])
+		p.lit(", ")
+		p.day = p.digits(2)
+		p.lit("-")
+		p.month = p.oneOf(months[:]) + 1
+		p.lit("-")
+		p.year = p.digits(2)
+		p.lit(" ")
+		p.clock()
+		p.lit(" GMT")
+		century := now.UTC().Year() / 100 * 100
+		p.year += century
+		if p.year > now.UTC().Year()+50 {
+			p.year -= 100
+		}
+	case len(s) == 24: // Sun Nov  6 08:49:37 1994
+		p.s = s
+		p.oneOf(shortDays[:])
+		p.lit(" ")
+		p.month = p.oneOf(months[:]) + 1
+		p.lit(" ")
+		if p.s[0] == ' ' {
+			p.lit(" ")
+			p.day = p.digits(1)
+		} else {
+			p.day = p.digits(2)
+		}
+		p.lit(" ")
+		p.clock()
+		p.lit(" ")
+		p.year = p.digits(4)
+	default:
+		return time.Time{}, false
+	}
+	if p.bad || p.s != "" || p.hour > 23 || p.min > 59 || p.sec > 60 {
+		return time.Time{}, false
+	}
+	t := time.Date(p.year, time.Month(p.month), p.day, p.hour, p.min, min(p.sec, 59), 0, time.UTC)
+	return t, t.Day() == p.day
+}
+
+var (
+	months = [...]string{"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"}
+
+	shortDays = [...]string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}
+	longDays  = [...]string{"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
+)
+
+// dateParser eats a date from the left. After the first mismatch it is bad and eats nothing more.
+type dateParser struct {
+	s   string
+	bad bool
+
+	year, month, day, hour, min, sec int
+}
+
+func (p *dateParser) lit(want string) {
+	if p.bad || len(p.s) < len(want) || !strings.EqualFold(p.s[:len(want)], want) {
+		p.fail()
+		return
+	}
+	p.s = p.s[len(want):]
+}
+
+func (p *dateParser) digits(n int) (v int) {
+	if p.bad || len(p.s) < n {
+		p.fail()
+		return 0
+	}
+	for _, c := range []byte(p.s[:n]) {
+		if c < '0' || c > '9' {
+			p.fail()
+			return 0
+		}
+		v = v*10 + int(c-'0')
+	}
+	p.s = p.s[n:]
+	return v
+}
+
+func (p *dateParser) oneOf(names []string) int {
+	for i, n := range names {
+		if !p.bad && len(p.s) >= len(n) && strings.EqualFold(p.s[:len(n)], n) {
+			p.s = p.s[len(n):]
+			return i
+		}
+	}
+	p.fail()
+	return 0
+}
+
+func (p *dateParser) clock() {
+	p.hour = p.digits(2)
+	p.lit(":")
+	p.min = p.digits(2)
+	p.lit(":")
+	p.sec = p.digits(2)
+}
+
+// fail leaves one byte to look at, which no later step can match.
+func (p *dateParser) fail() { p.bad, p.s = true, "\x00" }

@@ -1,0 +1,191 @@
+package rfc9111
+
+import (
+	"net/http"
+	"slices"
+	"time"
+)
+
+// Rules are the choices that a cache may make.
+type Rules struct {
+	// Shared makes the rules those of a shared cache: s-maxage, proxy-revalidate, private, Authorization, and
+	// CDN-Cache-Control.
+	Shared bool
+
+	// TimePriority: a validator alone is no reason to store a response that is not fresh.
+	TimePriority bool
+
+	// StaleIfError is for how long every response may be used stale while the origin fails, as if each
+	// carried that stale-if-error.
+	StaleIfError time.Duration
+
+	// Statuses are the status codes that may be stored; nil: all that the RFC allows.
+	Statuses []int
+}
+
+// Policy is what a response says about its storage and its reuse, worked out once. It does not change.
+type Policy struct {
+	Status     int
+	Directives Response
+	Rules      Rules
+
+	Lifetime time.Duration // freshness lifetime, 0 to Infinite (RFC 9111, section 4.2.1)
+	Source   Reason        // what gave it: SMaxAge, MaxAge, Expires, Permanent or NoFreshness
+
+	Date         time.Time // when it was generated: its Date, or else the time of receipt
+	LastModified time.Time // zero: none, or not valid
+	ETag         string    // as received; "": none
+	IfModified   string    // the Last-Modified field as received
+
+	responseTime time.Time
+	initialAge   time.Duration
+	varyAny      bool
+}
+
+// NewPolicy works out the policy of a response. requestTime and responseTime are when its request was sent and when
+// it was received, or last validated.
+func NewPolicy(rules Rules, status int, h http.Header, requestTime, responseTime time.Time) *Policy {
+	p := &Policy{
+		Status:       status,
+		Rules:        rules,
+		Directives:   ParseResponse(h, rules.Shared),
+		ETag:         h.Get("Etag"),
+		IfModified:   h.Get("Last-Modified"),
+		responseTime: responseTime,
+	}
+	p.LastModified, _ = ParseDate(p.IfModified, responseTime)
+	_, p.varyAny = SelectingFields(h)
+	var ok bool
+	if p.Date, ok = ParseDate(h.Get("Date"), responseTime); !ok {
+		p.Date = responseTime
+	}
+	p.initialAge = initialAge(p.Date, ageValue(h["Age"]), requestTime, responseTime)
+	p.Lifetime, p.Source = p.lifetime(h)
+	return p
+}
+
+// lifetime is RFC 9111, section 4.2.1.
+func (p *Policy) lifetime(h http.Header) (time.Duration, Reason) {
+	d := &p.Directives
+	switch {
+	case p.Rules.Shared && d.SMaxAge.OK:
+		return d.SMaxAge.Value, SMaxAge
+	case d.MaxAge.OK:
+		return d.MaxAge.Value, MaxAge
+	}
+	if lines := h["Expires"]; len(lines) > 0 && !d.Targeted {
+		for _, l := range lines[1:] {
+			if l != lines[0] {
+				return 0, Expires
+			}
+		}
+		t, ok := ParseDate(lines[0], p.responseTime)
+		if !ok {
+			return 0, Expires // section 5.3: an invalid date is one in the past
+		}
+		return min(max(0, t.Sub(p.Date)), Infinite), Expires
+	}
+	if p.Status == http.StatusMovedPermanently || p.Status == http.StatusPermanentRedirect {
+		return Infinite, Permanent
+	}
+	return 0, NoFreshness
+}
+
+// Explicit says whether the response itself says how long it is fresh.
+func (p *Policy) Explicit() bool {
+	return p.Source == SMaxAge || p.Source == MaxAge || p.Source == Expires
+}
+
+// HasValidator says whether the response can be validated: it has an ETag or a valid Last-Modified.
+func (p *Policy) HasValidator() bool { return p.ETag != "" || !p.LastModified.IsZero() }
+
+// A Stored decision says whether a response may be stored, and why or why not.
+type Stored struct {
+	OK     bool
+	Reason Reason
+}
+
+// Store decides whether the response to a request may be stored (RFC 9111, section 3). authorization says whether
+// the request had an Authorization field. Whether its method is one whose responses are stored, and
+// whether a partial response is usable, is for the caller to know.
+func (p *Policy) Store(req Request, authorization bool) Stored {
+	d := &p.Directives
+	understood := knownStatus(p.Status)
+	switch {
+	case p.Status < 200:
+		return Stored{false, StatusNotFinal}
+	case p.Status == http.StatusNotModified:
+		return Stored{false, NotModifiedUnasked}
+	case d.MustUnderstand && !understood:
+		return Stored{false, StatusNotUnderstood}
+	case d.NoStore && !d.MustUnderstand:
+		return Stored{false, NoStoreResponse}
+	case req.NoStore:
+		return Stored{false, NoStoreRequest}
+	case p.Rules.Shared && d.Private:
+		return Stored{false, PrivateInShared}
+	case p.Rules.Shared && authorization && !d.Public && !d.MustRevalidate && !d.SMaxAge.OK:
+		return Stored{false, AuthorizationInShared}
+	case p.varyAny:
+		return Stored{false, VaryAny}
+	case p.Rules.Statuses != nil && !slices.Contains(p.Rules.Statuses, p.Status):
+		return Stored{false, StatusExcluded}
+	case !p.Explicit() && !d.Public && !(d.Private && !p.Rules.Shared) && !HeuristicallyCacheable(p.Status):
+		return Stored{false, NotCacheable}
+	}
+	return p.useful()
+}
+
+// useful says what a response would be stored for. CacheControl's equal priority stores what has an ETag, fresh
+// or not; a Last-Modified is reason enough only where the response speaks of caching at all.
+func (p *Policy) useful() Stored {
+	d := &p.Directives
+	switch {
+	case p.Lifetime > 0 && !d.NoCache:
+		return Stored{true, p.Source}
+	case p.Rules.TimePriority && p.Lifetime == 0:
+		return Stored{false, NothingToReuse}
+	case p.ETag != "":
+		return Stored{true, Validator}
+	case !p.LastModified.IsZero() && (p.Explicit() || d.NoCache || d.Public || d.Private || d.MustRevalidate):
+		return Stored{true, Validator}
+	case p.staleForbidden() == ReasonNone && (d.StaleWhileRevalidate.Value > 0 || d.StaleIfError.Value > 0):
+		return Stored{true, StaleAllowed}
+	}
+	return Stored{false, NothingToReuse}
+}
+
+// Keep returns for how long after its receipt a stored response can be of use, stale use and validation included;
+// 0: no end is known. A validator is kept for 14 days at least, as CacheControl does.
+func (p *Policy) Keep() time.Duration {
+	if p.Lifetime == Infinite {
+		return 0
+	}
+	d := &p.Directives
+	keep := p.Lifetime + max(d.StaleWhileRevalidate.Value, d.StaleIfError.Value, p.Rules.StaleIfError)
+	if p.HasValidator() {
+		keep = max(keep, 14*24*time.Hour)
+	}
+	return max(keep, time.Second)
+}
+
+// HeuristicallyCacheable says whether a response with this status may be stored and given a heuristic lifetime
+// though nothing in it says so (RFC 9110, section 15.1).
+func HeuristicallyCacheable(status int) bool {
+	switch status {
+	case 200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501:
+		return true
+	}
+	return false
+}
+
+// knownStatus says whether the status is one of RFC 9110, whose caching behaviour is implemented here.
+func knownStatus(status int) bool {
+	switch {
+	case status >= 200 && status <= 206, status >= 300 && status <= 305, status == 307, status == 308,
+		status >= 400 && status <= 417, status == 421, status == 422, status == 426,
+		status >= 500 && status <= 505:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,171 @@
+package rfc9111
+
+// Reason names the rule behind a decision. StatusOf, the log and the explain command say it in its words.
+type Reason uint8
+
+// The reasons, by what they explain.
+const (
+	ReasonNone Reason = iota
+
+	// Why a response is fresh for as long as it is, and so may be stored.
+	SMaxAge
+	MaxAge
+	Expires
+	Permanent
+	Heuristic
+	NoFreshness
+
+	// Why a response without a lifetime is stored all the same.
+	Validator
+	StaleAllowed
+
+	// Why a response may not be stored.
+	MethodNotStorable
+	MethodExcluded
+	StatusNotFinal
+	StatusNotUnderstood
+	StatusExcluded
+	NotModifiedUnasked
+	PartialUnusable
+	NoStoreResponse
+	NoStoreRequest
+	PrivateInShared
+	AuthorizationInShared
+	VaryAny
+	NotCacheable
+	NothingToReuse
+	TooLong
+	Incomplete
+
+	// Why a stored response answers a request, or does not.
+	Fresh
+	ImmutableReload
+	MaxStale
+	WhileRevalidating
+	OnError
+	Expired
+	NoCacheResponse
+	NoCacheRequest
+	PragmaNoCache
+	RequestMaxAge
+	RequestMinFresh
+	OnlyIfCached
+	Validated
+	ValidatedByHead
+	Preconditions
+
+	// Why the cache had nothing to answer with.
+	NotStored
+	NoVariant
+	NotInRange
+	Unreadable
+	StoreFailed
+	StoredUnusable
+
+	// Why the cache kept out of the way.
+	MethodForwarded
+	UpgradeForwarded
+	PreconditionForwarded
+	RangeForwarded
+	URLNotCacheable
+	BodyNotCacheable
+)
+
+type reasonText struct{ code, section, words string }
+
+var reasons = [...]reasonText{
+	ReasonNone: {"", "", ""},
+
+	SMaxAge:     {"s-maxage", "RFC 9111, section 5.2.2.10", "s-maxage says for how long a shared cache may reuse it"},
+	MaxAge:      {"max-age", "RFC 9111, section 5.2.2.1", "max-age says for how long it may be reused"},
+	Expires:     {"expires", "RFC 9111, section 5.3", "Expires says until when it may be reused"},
+	Permanent:   {"permanent", "RFC 9110, sections 15.4.2 and 15.4.9", "a permanent redirect without explicit freshness is kept for ever"},
+	Heuristic:   {"heuristic", "RFC 9111, section 4.2.2", "a heuristic of this cache says for how long it may be reused"},
+	NoFreshness: {"no-freshness", "RFC 9111, section 4.2.1", "nothing says for how long it may be reused"},
+
+	Validator:    {"validator", "RFC 9111, section 4.3", "it can be reused once the origin has confirmed it"},
+	StaleAllowed: {"stale-allowed", "RFC 5861", "it may be reused stale for a while"},
+
+	MethodNotStorable:     {"method-not-storable", "RFC 9111, section 3", "responses to this request method cannot be stored"},
+	MethodExcluded:        {"method-excluded", "", "this cache is set up not to store this method"},
+	StatusNotFinal:        {"status-not-final", "RFC 9111, section 3", "its status is not a final one"},
+	StatusNotUnderstood:   {"status-not-understood", "RFC 9111, section 5.2.2.3", "must-understand, and its status is not known here"},
+	StatusExcluded:        {"status-excluded", "", "this cache is set up not to store this status"},
+	NotModifiedUnasked:    {"not-modified-unasked", "RFC 9111, section 4.3.4", "a 304 for the caller's own copy is no response to store"},
+	PartialUnusable:       {"partial-unusable", "RFC 9111, section 3.3", "a partial response without one range of bytes cannot be reused"},
+	NoStoreResponse:       {"no-store", "RFC 9111, section 5.2.2.5", "the response says no-store"},
+	NoStoreRequest:        {"request-no-store", "RFC 9111, section 5.2.1.5", "the request says no-store"},
+	PrivateInShared:       {"private", "RFC 9111, section 5.2.2.7", "the response is for one user, and this cache is shared"},
+	AuthorizationInShared: {"authorization", "RFC 9111, section 3.5", "the request had Authorization, this cache is shared, and the response does not allow that"},
+	VaryAny:               {"vary-any", "RFC 9111, section 4.1", "Vary: * matches no other request"},
+	NotCacheable:          {"not-cacheable", "RFC 9111, section 3", "nothing in it allows storing, and its status is not cacheable by default"},
+	NothingToReuse:        {"nothing-to-reuse", "RFC 9111, section 3", "it says neither for how long it is fresh nor how to validate it, so it could never be reused"},
+	TooLong:               {"too-long", "", "its body is longer than this cache stores"},
+	Incomplete:            {"incomplete", "RFC 9111, section 3.3", "its body was not read to the end"},
+
+	Fresh:             {"fresh", "RFC 9111, section 4.2", "it is fresh"},
+	ImmutableReload:   {"immutable", "RFC 8246, section 2", "it is fresh and immutable, so a reload does not ask for it again"},
+	MaxStale:          {"max-stale", "RFC 9111, section 5.2.1.2", "it is stale, and the request's max-stale allows that"},
+	WhileRevalidating: {"stale-while-revalidate", "RFC 5861, section 3", "it is stale and may be used while it is revalidated"},
+	OnError:           {"stale-if-error", "RFC 5861, section 4", "the origin failed, and the stale response may stand in"},
+	Expired:           {"stale", "RFC 9111, section 4.2", "it is no longer fresh"},
+	NoCacheResponse:   {"no-cache", "RFC 9111, section 5.2.2.4", "the response says no-cache: each use must be validated"},
+	NoCacheRequest:    {"request-no-cache", "RFC 9111, section 5.2.1.4", "the request says no-cache"},
+	PragmaNoCache:     {"pragma-no-cache", "RFC 9111, section 5.4", "the request says Pragma: no-cache"},
+	RequestMaxAge:     {"request-max-age", "RFC 9111, section 5.2.1.1", "it is older than the request's max-age"},
+	RequestMinFresh:   {"request-min-fresh", "RFC 9111, section 5.2.1.3", "it will not stay fresh for the request's min-fresh"},
+	OnlyIfCached:      {"only-if-cached", "RFC 9111, section 5.2.1.7", "the request says only-if-cached, and nothing that is stored may answer it"},
+	Validated:         {"validated", "RFC 9111, section 4.3.4", "the origin confirmed it with 304"},
+	ValidatedByHead:   {"validated-by-head", "RFC 9111, section 4.3.5", "the response to a HEAD request brought its header up to date"},
+	Preconditions:     {"preconditions", "RFC 9111, section 4.3.2", "the caller's copy is the one that is stored"},
+
+	NotStored:      {"uri-miss", "", "nothing is stored for this URL"},
+	NoVariant:      {"vary-miss", "RFC 9111, section 4.1", "what is stored for this URL was selected by other request headers"},
+	NotInRange:     {"range-miss", "RFC 9111, section 3.3", "the part that is stored does not hold the range"},
+	Unreadable:     {"unreadable", "", "what is stored for this URL cannot be read"},
+	StoreFailed:    {"store-failed", "", "the store failed"},
+	StoredUnusable: {"unusable", "RFC 9111, section 4", "what is stored for this URL may not be used for this request"},
+
+	MethodForwarded:       {"method", "RFC 9111, section 4", "requests with this method go to the origin"},
+	UpgradeForwarded:      {"upgrade", "RFC 9110, section 7.8", "the request asks for another protocol"},
+	PreconditionForwarded: {"precondition", "RFC 9111, section 4.3.2", "its precondition is for the origin to evaluate"},
+	RangeForwarded:        {"range", "RFC 9110, section 14.2", "its range is for the origin to answer"},
+	URLNotCacheable:       {"url", "RFC 9111, section 2", "the request has no URL that could be a key"},
+	BodyNotCacheable:      {"request-body", "", "the request's body cannot be made part of a key"},
+}
+
+// String returns a short name, as the detail parameter of Cache-Status shows it; "" for ReasonNone.
+func (r Reason) String() string {
+	if int(r) < len(reasons) {
+		return reasons[r].code
+	}
+	return ""
+}
+
+// Section returns the rule's source, as "RFC 9111, section 4.2.3"; "" where it is this cache's own.
+func (r Reason) Section() string {
+	if int(r) < len(reasons) {
+		return reasons[r].section
+	}
+	return ""
+}
+
+// Words returns the reason in words, for people.
+func (r Reason) Words() string {
+	if int(r) < len(reasons) {
+		return reasons[r].words
+	}
+	return ""
+}
+
+// ParseReason returns the reason whose String is code, or ReasonNone.
+func ParseReason(code string) Reason {
+	if code != "" {
+		for i, t := range reasons {
+			if t.code == code {
+				return Reason(i)
+			}
+		}
+	}
+	return ReasonNone
+}

@@ -1,0 +1,150 @@
+package rfc9111
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/dunglas/httpsfv"
+)
+
+// Response is what the directives of a response say (RFC 9111, section 5.2.2, RFC 5861 and RFC 8246).
+type Response struct {
+	NoStore         bool
+	NoCache         bool     // without field names: nothing may be reused without validation
+	NoCacheFields   []string // no-cache="a, b": these fields may not
+	Private         bool     // without field names: the whole response
+	PrivateFields   []string // private="a, b": these fields
+	Public          bool
+	MustRevalidate  bool
+	ProxyRevalidate bool
+	MustUnderstand  bool
+	Immutable       bool
+
+	MaxAge               Delta
+	SMaxAge              Delta
+	StaleWhileRevalidate Delta
+	StaleIfError         Delta
+
+	// Targeted is true where CDN-Cache-Control stood in for Cache-Control and Expires (RFC 9213).
+	Targeted bool
+}
+
+// ParseResponse reads the directives of a response: those of CDN-Cache-Control in a shared cache, where that
+// field is valid and not empty, of Cache-Control otherwise.
+//
+// A lifetime that cannot be understood, or that is given twice with different values, is 0: such a
+// response is stale (RFC 9111, section 4.2.1). A restrictive directive counts however badly it is written.
+func ParseResponse(h http.Header, shared bool) Response {
+	if lines := h["Cdn-Cache-Control"]; shared && len(lines) > 0 {
+		if r, ok := parseTargeted(lines); ok {
+			return r
+		}
+	}
+	var r Response
+	if lines := h["Cache-Control"]; len(lines) > 0 {
+		directives(lines, r.add)
+	}
+	return r
+}
+
+func (r *Response) add(d directive) {
+	switch d.name {
+	case "no-store":
+		r.NoStore = true
+	case "no-cache":
+		if names := d.fieldNames(); names == nil {
+			r.NoCache = true
+		} else {
+			r.NoCacheFields = append(r.NoCacheFields, names...)
+		}
+	case "private":
+		if names := d.fieldNames(); names == nil {
+			r.Private = true
+		} else {
+			r.PrivateFields = append(r.PrivateFields, names...)
+		}
+	case "public":
+		r.Public = r.Public || !d.bad
+	case "must-revalidate":
+		r.MustRevalidate = true
+	case "proxy-revalidate":
+		r.ProxyRevalidate = true
+	case "must-understand":
+		r.MustUnderstand = r.MustUnderstand || !d.bad
+	case "immutable":
+		r.Immutable = r.Immutable || !d.bad
+	case "max-age":
+		setLifetime(&r.MaxAge, d)
+	case "s-maxage":
+		setLifetime(&r.SMaxAge, d)
+	case "stale-while-revalidate":
+		setShortest(&r.StaleWhileRevalidate, d)
+	case "stale-if-error":
+		setShortest(&r.StaleIfError, d)
+	}
+}
+
+func setLifetime(p *Delta, d directive) {
+	v, ok := d.seconds()
+	if !ok || p.OK && p.Value != v {
+		v = 0
+	}
+	*p = Delta{v, true}
+}
+
+// parseTargeted reads a CDN-Cache-Control field, a dictionary of structured fields (RFC 9213, section 2.1). It
+// reports false for a field that does not parse, is empty, or gives a directive a value of the wrong
+// type: such a field is as if it were not there.
+func parseTargeted(lines []string) (Response, bool) {
+	dict, err := httpsfv.UnmarshalDictionary(lines)
+	if err != nil || len(dict.Names()) == 0 {
+		return Response{}, false
+	}
+	r := Response{Targeted: true}
+	for _, name := range dict.Names() {
+		member, _ := dict.Get(name)
+		item, ok := member.(httpsfv.Item)
+		if !ok {
+			if knownDirective(name) {
+				return Response{}, false
+			}
+			continue
+		}
+		d := directive{name: name}
+		switch v := item.Value.(type) {
+		case bool:
+			if takesSeconds(name) || !v && knownDirective(name) {
+				return Response{}, false
+			}
+		case int64:
+			if knownDirective(name) && !takesSeconds(name) {
+				return Response{}, false
+			}
+			if v < 0 {
+				v = 0
+			}
+			d.value, d.hasValue = strconv.FormatInt(v, 10), true
+		case string:
+			if name != "no-cache" && name != "private" && knownDirective(name) {
+				return Response{}, false
+			}
+			d.value, d.hasValue = v, true
+		default:
+			if knownDirective(name) {
+				return Response{}, false
+			}
+		}
+		r.add(d)
+	}
+	return r, true
+}
+
+func takesSeconds(name string) bool {
+	return slices.Contains([]string{"max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"}, name)
+}
+
+func knownDirective(name string) bool {
+	return takesSeconds(name) || slices.Contains([]string{"no-store", "no-cache", "private", "public",
+		"must-revalidate", "proxy-revalidate", "must-understand", "immutable"}, name)
+}

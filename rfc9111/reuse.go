@@ -1,0 +1,105 @@
+package rfc9111
+
+import "time"
+
+// Action is what to do with a request for which a stored response was found.
+type Action uint8
+
+// The actions.
+const (
+	Validate         Action = iota // ask the origin first
+	Serve                          // answer with the stored response
+	ServeAndValidate               // answer with it, and validate it in the background
+	Refuse                         // answer 504: only-if-cached
+)
+
+// Reuse is the decision about a stored response.
+type Reuse struct {
+	Action Action
+	Reason Reason
+	Stale  bool          // it is served although it is stale
+	Age    time.Duration // its current age
+	TTL    time.Duration // its freshness left; negative: stale for so long
+}
+
+// Reuse decides whether the stored response may answer a request at the time now (RFC 9111, section 4). That it
+// belongs to the request's URL and was selected by its header fields is for the caller to know.
+func (p *Policy) Reuse(req *Request, now time.Time) Reuse {
+	d := &p.Directives
+	age := p.Age(now)
+	r := Reuse{Age: age, TTL: p.Lifetime - age}
+	fresh := p.Lifetime > age
+	switch {
+	case d.NoCache:
+		r.Reason = NoCacheResponse
+	case req.NoCache:
+		r.Reason = NoCacheRequest
+		if req.pragma {
+			r.Reason = PragmaNoCache
+		}
+	case fresh && d.Immutable && req.endToEnd():
+		r.Action, r.Reason = Serve, ImmutableReload
+	case req.MaxAge.OK && (age > req.MaxAge.Value || req.MaxAge.Value == 0):
+		r.Reason = RequestMaxAge
+	case req.MinFresh.OK && r.TTL < req.MinFresh.Value:
+		r.Reason = RequestMinFresh
+	case fresh:
+		r.Action, r.Reason = Serve, Fresh
+	case p.staleForbidden() != ReasonNone:
+		r.Reason = Expired
+	case req.MaxStale.OK && -r.TTL <= req.MaxStale.Value:
+		r.Action, r.Reason, r.Stale = Serve, MaxStale, true
+	case d.StaleWhileRevalidate.OK && -r.TTL <= d.StaleWhileRevalidate.Value:
+		r.Action, r.Reason, r.Stale = ServeAndValidate, WhileRevalidating, true
+	default:
+		r.Reason = Expired
+	}
+	if req.OnlyIfCached && r.Action == Validate {
+		r.Action, r.Reason = Refuse, OnlyIfCached
+	}
+	return r
+}
+
+// ReuseOnError decides whether the stored response may stand in for an origin that could not be reached or
+// answered with a server error (RFC 9111, section 4.2.4, and RFC 5861, section 4). Its Action is Serve
+// or Validate.
+func (p *Policy) ReuseOnError(req *Request, now time.Time) Reuse {
+	age := p.Age(now)
+	r := Reuse{Age: age, TTL: p.Lifetime - age, Reason: Expired}
+	r.Stale = r.TTL <= 0
+	if p.staleForbidden() != ReasonNone {
+		return r
+	}
+	allowed := Delta{p.Rules.StaleIfError, p.Rules.StaleIfError > 0}
+	if d := p.Directives.StaleIfError; d.OK {
+		allowed = Delta{max(allowed.Value, d.Value), true}
+	}
+	if req.endToEnd() {
+		allowed = Delta{}
+	}
+	if d := req.StaleIfError; d.OK {
+		allowed = Delta{max(allowed.Value, d.Value), true}
+	}
+	if allowed.OK && -r.TTL <= allowed.Value {
+		r.Action, r.Reason = Serve, OnError
+	}
+	return r
+}
+
+// ServerFailed says whether a status is one of the errors for which a stale response may stand in (RFC 5861,
+// section 4).
+func ServerFailed(status int) bool {
+	return status == 500 || status == 502 || status == 503 || status == 504
+}
+
+// staleForbidden says which directive keeps the response from ever being served stale (RFC 9111, section 4.2.4).
+func (p *Policy) staleForbidden() Reason {
+	d := &p.Directives
+	switch {
+	case d.NoCache:
+		return NoCacheResponse
+	case d.MustRevalidate, p.Rules.Shared && (d.ProxyRevalidate || d.SMaxAge.OK):
+		return Expired
+	}
+	return ReasonNone
+}

@@ -1,0 +1,51 @@
+package rfc9111
+
+import (
+	"net/textproto"
+	"strings"
+)
+
+// trimOWS removes optional white space (RFC 9110, section 5.6.3) from both ends.
+func trimOWS(s string) string { return strings.Trim(s, " \t") }
+
+// lower is strings.ToLower for ASCII: field syntax knows no other case.
+func lower(s string) string {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; 'A' <= c && c <= 'Z' {
+			b := []byte(s)
+			for ; i < len(b); i++ {
+				if c := b[i]; 'A' <= c && c <= 'Z' {
+					b[i] = c + 'a' - 'A'
+				}
+			}
+			return string(b)
+		}
+	}
+	return s
+}
+
+func canonical(name string) string { return textproto.CanonicalMIMEHeaderKey(name) }
+
+// isToken says whether s is a token (RFC 9110, section 5.6.2).
+func isToken(s string) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// listMembers calls yield for each member of all lines of a comma-separated list, without the empty ones.
+func listMembers(lines []string, yield func(string)) {
+	for _, line := range lines {
+		for len(line) > 0 {
+			var member string
+			member, line = nextMember(line)
+			if member = trimOWS(member); member != "" {
+				yield(member)
+			}
+		}
+	}
+}
