@@ -1,0 +1,22 @@
+// Package serialize turns stored responses into bytes and back: the document that Python's CacheControl
+// writes, with one addition that Python does not see.
+//
+// A document is the bytes "cc=4," and one MessagePack map:
+//
+//	{
+//	  "response": {
+//	    "headers": {str: str}, "status": int, "version": 10|11, "reason": str,
+//	    "decode_content": bool, "body": bin
+//	  },
+//	  "vary": {str: str|nil},
+//	  "go": {...}
+//	}
+//
+// Python ignores unknown keys of the outer map, so all that it has no place for is under "go". An entry
+// without that key is Python's own; see Entry.Foreign. The keys are written in this order, whereas any
+// order is read: with the body at the end of "response", and all that is known only after the body behind
+// it, a document is written as the body streams by (AppendHead, AppendTail).
+//
+// Python keeps field values as Latin-1 text, Go as the bytes that came over the wire. In a document a byte
+// of 0x80 or more is therefore the character of that value.
+package serialize

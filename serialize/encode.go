@@ -1,0 +1,355 @@
+package serialize
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+const magic = "cc=4,"
+
+var (
+	errBodyTooLong   = errors.New("serialize: body longer than 4 GiB")
+	errUnknownLength = errors.New("serialize: length of the body not known")
+)
+
+// Marshal returns the document that holds e and its body. The length and the sum in it are those of body,
+// whatever e says.
+func Marshal(e *Entry, body []byte) ([]byte, error) {
+	dst := make([]byte, 0, sizeHint(e)+len(body))
+	dst, err := appendHead(dst, e, int64(len(body)))
+	if err != nil {
+		return nil, err
+	}
+	dst = append(dst, body...)
+	return appendTail(dst, e, int64(len(body)), Sum(body))
+}
+
+// MarshalHead returns a document with an empty body, for a store that keeps bodies elsewhere. Length, Sum
+// and BodyTime in it are those of e; Length must be known.
+func MarshalHead(e *Entry) ([]byte, error) {
+	dst, err := appendHead(make([]byte, 0, sizeHint(e)), e, 0)
+	if err != nil {
+		return nil, err
+	}
+	return AppendTail(dst, e)
+}
+
+// AppendHead appends to dst the part of e's document that precedes the body. Its last 4 bytes are the length
+// of the body, a big-endian uint32: e.Length, or 0 to be overwritten later where that is negative.
+//
+// Between AppendHead and AppendTail nothing of e may change but Trailer, Length, Sum and BodyTime.
+func AppendHead(dst []byte, e *Entry) ([]byte, error) {
+	return appendHead(dst, e, max(e.Length, 0))
+}
+
+// AppendTail appends to dst the part of e's document that follows the body. Length and Sum must be those of
+// the body. Of a Foreign entry only what Python wrote is written, so that it stays one.
+func AppendTail(dst []byte, e *Entry) ([]byte, error) {
+	return appendTail(dst, e, e.Length, e.Sum)
+}
+
+func appendHead(dst []byte, e *Entry, length int64) ([]byte, error) {
+	if length > math.MaxUint32 {
+		return nil, errBodyTooLong
+	}
+	if e.Status < 100 || e.Status > 999 {
+		return nil, fmt.Errorf("serialize: status %d", e.Status)
+	}
+	if !validValue(e.Reason) {
+		return nil, fmt.Errorf("serialize: reason phrase %q", e.Reason)
+	}
+	header, err := canonicalHeader(e.Header)
+	if err != nil {
+		return nil, err
+	}
+
+	w := newWriter(append(dst, magic...))
+	defer w.free()
+	if e.Foreign {
+		w.mapLen(2)
+	} else {
+		w.mapLen(3)
+	}
+	w.text("response")
+	w.mapLen(6) // Python fails on a seventh
+	w.text("headers")
+	w.header(header)
+	w.text("status")
+	w.int(int64(e.Status))
+	w.text("version")
+	if e.Version == 10 {
+		w.int(10)
+	} else {
+		w.int(11)
+	}
+	w.text("reason")
+	w.text(e.Reason)
+	w.text("decode_content")
+	w.bool(false)
+	w.text("body")
+	w.bin32(uint32(length))
+	return w.result()
+}
+
+func appendTail(dst []byte, e *Entry, length int64, sum uint32) ([]byte, error) {
+	w := newWriter(dst)
+	defer w.free()
+	w.text("vary")
+	w.fields(e.Vary)
+	if e.Foreign {
+		return w.result()
+	}
+	if length < 0 {
+		return nil, errUnknownLength
+	}
+	lines, err := canonicalHeader(e.Header)
+	if err != nil {
+		return nil, err
+	}
+	trailer, err := canonicalHeader(e.Trailer)
+	if err != nil {
+		return nil, err
+	}
+
+	// What is zero is left out; the part itself never is, as it is what makes the entry ours.
+	manyLines, trailers := countLines(lines, 2), countLines(trailer, 1)
+	n := 0
+	for _, present := range [...]bool{
+		e.URL != "", !e.RequestTime.IsZero(), !e.ResponseTime.IsZero(), manyLines > 0, trailers > 0, length != 0,
+		sum != 0, !e.BodyTime.IsZero(), e.Generation != "", len(e.Variants) > 0, e.Range != nil,
+	} {
+		if present {
+			n++
+		}
+	}
+	w.text("go")
+	w.mapLen(n)
+	w.textKey("url", e.URL)
+	w.timeKey("request_time", e.RequestTime)
+	w.timeKey("response_time", e.ResponseTime)
+	w.linesKey("lines", lines, manyLines, 2)
+	w.linesKey("trailer", trailer, trailers, 1)
+	w.intKey("length", length)
+	w.intKey("sum", int64(sum))
+	w.timeKey("body_time", e.BodyTime)
+	w.textKey("generation", e.Generation)
+	if len(e.Variants) > 0 {
+		w.text("variants")
+		w.arrayLen(len(e.Variants))
+		for i := range e.Variants {
+			w.variant(&e.Variants[i])
+		}
+	}
+	if r := e.Range; r != nil {
+		if r.Start < 0 || r.Total < -1 {
+			return nil, fmt.Errorf("serialize: range %d of %d", r.Start, r.Total)
+		}
+		w.text("range")
+		w.mapLen(2)
+		w.text("start")
+		w.int(r.Start)
+		w.text("total")
+		w.int(r.Total)
+	}
+	return w.result()
+}
+
+// sizeHint is about what the document of e takes without the body; where it is too little the buffer grows.
+func sizeHint(e *Entry) int {
+	n := 320 + len(e.URL) + len(e.Generation)
+	for name, values := range e.Header {
+		size := len(name) + 6
+		for _, v := range values {
+			size += len(v) + 3
+		}
+		n += size
+		if len(values) > 1 {
+			n += size // once more, under "lines"
+		}
+	}
+	for _, f := range e.Vary {
+		n += len(f.Name) + len(f.Value) + 6
+	}
+	return n + 256*len(e.Variants)
+}
+
+// canonicalHeader returns h with canonical names; h itself where they are.
+// What it lets pass is what a document may hold.
+func canonicalHeader(h http.Header) (http.Header, error) {
+	same := true
+	for name, values := range h {
+		canonical, ok := canonicalName(name)
+		if !ok {
+			return nil, fmt.Errorf("serialize: field name %q", name)
+		}
+		same = same && canonical == name
+		for _, v := range values {
+			if !validValue(v) {
+				return nil, fmt.Errorf("serialize: value %q of field %s", v, name)
+			}
+		}
+	}
+	if same {
+		return h, nil
+	}
+	c := make(http.Header, len(h))
+	for _, name := range sortedNames(nil, h, 0) {
+		canonical, _ := canonicalName(name)
+		c[canonical] = append(c[canonical], h[name]...)
+	}
+	return c, nil
+}
+
+// countLines returns how many names have at least atLeast lines.
+func countLines(h http.Header, atLeast int) (n int) {
+	for _, values := range h {
+		if len(values) >= atLeast {
+			n++
+		}
+	}
+	return n
+}
+
+// sortedNames appends to dst the names that have at least atLeast lines. Sorted, equal entries have equal documents.
+func sortedNames(dst []string, h http.Header, atLeast int) []string {
+	for name, values := range h {
+		if len(values) >= atLeast {
+			dst = append(dst, name)
+		}
+	}
+	slices.Sort(dst)
+	return dst
+}
+
+func (w *writer) header(h http.Header) {
+	var names [32]string
+	sorted := sortedNames(names[:0], h, 1)
+	w.mapLen(len(sorted))
+	for _, name := range sorted {
+		w.text(name)
+		if values := h[name]; len(values) == 1 {
+			w.text(values[0])
+		} else {
+			w.text(strings.Join(values, ", "))
+		}
+	}
+}
+
+func (w *writer) fields(fields []Field) {
+	fields = distinct(fields)
+	w.mapLen(len(fields))
+	for _, f := range fields {
+		if !validValue(f.Name) || !validValue(f.Value) {
+			w.fail(fmt.Errorf("serialize: selecting field %q: %q", f.Name, f.Value))
+			return
+		}
+		w.text(f.Name)
+		if f.Present {
+			w.text(f.Value)
+		} else {
+			w.nil()
+		}
+	}
+}
+
+// distinct returns fields without those whose name comes a second time: its value is the same.
+func distinct(fields []Field) []Field {
+	var names map[string]bool // where there are more than a few
+	if len(fields) > 16 {
+		names = make(map[string]bool, len(fields))
+	}
+	kept := fields[:0:0]
+	for i, f := range fields {
+		var again bool
+		if names != nil {
+			again = names[f.Name]
+			names[f.Name] = true
+		} else {
+			again = slices.ContainsFunc(fields[:i], func(g Field) bool { return g.Name == f.Name })
+		}
+		switch {
+		case again && len(kept) == 0:
+			kept = append(kept, fields[:i]...)
+		case !again && len(kept) > 0:
+			kept = append(kept, f)
+		}
+	}
+	if len(kept) > 0 {
+		return kept
+	}
+	return fields
+}
+
+func (w *writer) textKey(key, s string) {
+	if s != "" {
+		w.text(key)
+		w.text(s)
+	}
+}
+
+func (w *writer) intKey(key string, n int64) {
+	if n != 0 {
+		w.text(key)
+		w.int(n)
+	}
+}
+
+func (w *writer) timeKey(key string, t time.Time) {
+	if !t.IsZero() {
+		w.text(key)
+		w.int(unixNano(t))
+	}
+}
+
+func (w *writer) linesKey(key string, h http.Header, n, atLeast int) {
+	if n == 0 {
+		return
+	}
+	w.text(key)
+	w.mapLen(n)
+	for _, name := range sortedNames(nil, h, atLeast) {
+		w.text(name)
+		w.arrayLen(len(h[name]))
+		for _, v := range h[name] {
+			w.text(v)
+		}
+	}
+}
+
+func (w *writer) variant(v *Variant) {
+	if v.Key == "" {
+		w.fail(errors.New("serialize: variant without a key"))
+		return
+	}
+	n := 1
+	for _, present := range [...]bool{len(v.Vary) > 0, !v.Date.IsZero(), v.Encoding != "", v.Language != ""} {
+		if present {
+			n++
+		}
+	}
+	w.mapLen(n)
+	w.textKey("key", v.Key)
+	if len(v.Vary) > 0 {
+		w.text("vary")
+		w.fields(v.Vary)
+	}
+	w.timeKey("date", v.Date)
+	w.textKey("encoding", v.Encoding)
+	w.textKey("language", v.Language)
+}
+
+// unixNano is t.UnixNano for any time: a Date header can name years that do not fit.
+func unixNano(t time.Time) int64 {
+	if t.Before(time.Unix(0, math.MinInt64)) {
+		return math.MinInt64
+	}
+	if t.After(time.Unix(0, math.MaxInt64)) {
+		return math.MaxInt64
+	}
+	return t.UnixNano()
+}

@@ -1,0 +1,87 @@
+package serialize
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"sync"
+
+	"github.com/vmihailenco/msgpack/v5"
+	"github.com/vmihailenco/msgpack/v5/msgpcode"
+)
+
+// writer appends MessagePack to buf. After an error it writes nothing more.
+type writer struct {
+	enc *msgpack.Encoder // writes to the writer itself
+	buf []byte
+	err error
+}
+
+var writers = sync.Pool{New: func() any {
+	w := new(writer)
+	w.enc = msgpack.NewEncoder(w)
+	return w
+}}
+
+// newWriter returns a writer that appends to dst. The caller frees it.
+func newWriter(dst []byte) *writer {
+	w := writers.Get().(*writer)
+	w.buf = dst
+	return w
+}
+
+func (w *writer) free() {
+	w.buf, w.err = nil, nil
+	writers.Put(w)
+}
+
+func (w *writer) result() ([]byte, error) {
+	if w.err != nil {
+		return nil, w.err
+	}
+	return w.buf, nil
+}
+
+// Write and WriteByte are for enc.
+func (w *writer) Write(p []byte) (int, error) {
+	w.buf = append(w.buf, p...)
+	return len(p), nil
+}
+
+func (w *writer) WriteByte(c byte) error {
+	w.buf = append(w.buf, c)
+	return nil
+}
+
+func (w *writer) fail(err error) {
+	if w.err == nil {
+		w.err = err
+	}
+}
+
+func (w *writer) check(err error) {
+	if err != nil {
+		w.fail(err)
+	}
+}
+
+func (w *writer) mapLen(n int)   { w.check(w.enc.EncodeMapLen(n)) }
+func (w *writer) arrayLen(n int) { w.check(w.enc.EncodeArrayLen(n)) }
+func (w *writer) int(n int64)    { w.check(w.enc.EncodeInt(n)) }
+func (w *writer) bool(b bool)    { w.check(w.enc.EncodeBool(b)) }
+func (w *writer) nil()           { w.check(w.enc.EncodeNil()) }
+
+func (w *writer) text(s string) {
+	s = toLatin1(s)
+	if int64(len(s)) > math.MaxUint32 {
+		w.fail(errors.New("serialize: text longer than 4 GiB"))
+		return
+	}
+	w.check(w.enc.EncodeString(s))
+}
+
+// bin32 writes the longest form of a byte string's header, whatever n is, so that n can be overwritten.
+func (w *writer) bin32(n uint32) {
+	w.buf = append(w.buf, msgpcode.Bin32)
+	w.buf = binary.BigEndian.AppendUint32(w.buf, n)
+}
