@@ -1,0 +1,249 @@
+package conformance
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A mode is what kind of cache the suite takes the proxy for.
+type mode string
+
+const (
+	shared  mode = "shared"
+	private mode = "private" // the suite's browser mode
+)
+
+// The kinds of tests.
+const (
+	required = "required"
+	optimal  = "optimal"
+	check    = "check" // a question that has no wrong answer
+)
+
+// An outcome is what the suite's determineTestResult makes of a test. Besides the test's own result it looks at the
+// tests it depends on: where one of those did not pass, neither did this one, whatever it found.
+type outcome string
+
+const (
+	pass           outcome = "pass"
+	fail           outcome = "fail"
+	optionalFail   outcome = "optional_fail"
+	yes            outcome = "yes"
+	no             outcome = "no"
+	setupFail      outcome = "setup_fail"      // what the test needs first was not so
+	harnessFail    outcome = "harness_fail"    // timed out
+	dependencyFail outcome = "dependency_fail" // a test it depends on did not pass
+	retry          outcome = "retry"           // a request reached the origin twice
+	untested       outcome = "untested"        // no result at all
+)
+
+// outcomes are those that a test of each kind may have.
+var outcomes = map[string][]outcome{
+	required: {pass, fail, setupFail, harnessFail, dependencyFail, retry, untested},
+	optimal:  {pass, optionalFail, setupFail, harnessFail, dependencyFail, retry, untested},
+	check:    {yes, no, setupFail, harnessFail, dependencyFail, retry, untested},
+}
+
+// result is what became of one test.
+type result struct {
+	ID      string  `json:"id"`
+	Name    string  `json:"name"`
+	Kind    string  `json:"kind"`
+	Outcome outcome `json:"outcome"`
+	Message string  `json:"message"`
+}
+
+// report is what runner.mjs writes about one run.
+type report struct {
+	Tests   int      `json:"tests"` // in the whole suite, whatever the mode
+	Results []result `json:"results"`
+}
+
+// tally counts the tests of one kind.
+type tally struct{ passed, total int }
+
+func (t tally) String() string { return fmt.Sprintf("%d of %d", t.passed, t.total) }
+
+// count tallies results by kind.
+func count(results []result) map[string]tally {
+	counts := make(map[string]tally)
+	for _, r := range results {
+		t := counts[r.Kind]
+		t.total++
+		if r.Outcome == pass || r.Outcome == yes {
+			t.passed++
+		}
+		counts[r.Kind] = t
+	}
+	return counts
+}
+
+// cut is one state of the suite.
+type cut struct {
+	name string
+	want map[mode]map[string]int // how many tests of each kind a mode runs
+}
+
+// cuts are the known cuts of the suite by their number of tests, as the repository's still call themselves 0.4.5.
+var cuts = map[int]cut{
+	334: {
+		name: "http-cache-tests 0.4.5",
+		want: map[mode]map[string]int{
+			shared:  {required: 157, optimal: 86, check: 86},
+			private: {required: 147, optimal: 68, check: 79},
+		},
+	},
+	370: {
+		name: "http-tests/cache-tests, July 2026",
+		want: map[mode]map[string]int{
+			shared:  {required: 160, optimal: 105, check: 100},
+			private: {required: 137, optimal: 77, check: 86},
+		},
+	},
+}
+
+// exclusion is a required or optimal test that is not to pass.
+type exclusion struct {
+	id     string
+	cuts   []int  // the cuts of the suite, by number of tests; nil: all of them
+	modes  []mode // nil: both
+	reason string // with the section that decides
+}
+
+func (e exclusion) covers(tests int, m mode) bool {
+	return (e.cuts == nil || slices.Contains(e.cuts, tests)) && (e.modes == nil || slices.Contains(e.modes, m))
+}
+
+// problems says all that is wrong with a run. Only a run of every test the mode has, in which every required and
+// optimal test passes but for the exclusions, and all of these fail, has none.
+func problems(m mode, rep report, exclusions []exclusion) []string {
+	var found []string
+	problem := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
+
+	suite, known := cuts[rep.Tests]
+	if !known {
+		problem("a suite of %d tests is not known: add how many tests of each kind it has", rep.Tests)
+	}
+	counts := count(rep.Results)
+	for kind, want := range suite.want[m] {
+		if got := counts[kind].total; got != want {
+			problem("%d %s tests were run, not %d", got, kind, want)
+		}
+	}
+
+	excluded := make(map[string]exclusion)
+	for _, e := range exclusions {
+		if e.covers(rep.Tests, m) {
+			excluded[e.id] = e
+		}
+	}
+	seen := make(map[string]bool)
+	for _, r := range rep.Results {
+		if seen[r.ID] {
+			problem("%s was run twice", r.ID)
+		}
+		seen[r.ID] = true
+		if !slices.Contains(outcomes[r.Kind], r.Outcome) {
+			problem("%s: a test of kind %q with outcome %q", r.ID, r.Kind, r.Outcome)
+			continue
+		}
+
+		_, isExcluded := excluded[r.ID]
+		switch {
+		case r.Outcome == untested:
+			problem("%s was not run", r.ID)
+		case r.Kind == check:
+			if isExcluded {
+				problem("%s is excluded, but a check cannot fail", r.ID)
+			}
+		case r.Outcome == pass:
+			if isExcluded {
+				problem("%s is excluded, but passes", r.ID)
+			}
+		case !isExcluded:
+			problem("%s (%s): %s: %s", r.ID, r.Kind, r.Outcome, cmp.Or(r.Message, "no message"))
+		}
+	}
+	for id, e := range excluded {
+		if !seen[id] {
+			problem("%s is excluded (%s), but there is no such test", id, e.reason)
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// row is one line of the table.
+type row struct {
+	cache, store string
+	mode         mode
+	counts       map[string]tally
+}
+
+// table writes rows as Markdown.
+func table(rows []row) string {
+	var b strings.Builder
+	b.WriteString("| cache | mode | store | required | optimal | checks answered yes |\n")
+	b.WriteString("|---|---|---|---|---|---|\n")
+	for _, r := range rows {
+		fmt.Fprintf(&b, "| %s | %s | %s | %v | %v | %v |\n",
+			r.cache, r.mode, r.store, r.counts[required], r.counts[optimal], r.counts[check])
+	}
+	return b.String()
+}
+
+// answers writes what each check found as Markdown, one column for each mode. Stores answer alike; where they do not,
+// all answers are shown.
+func answers(reports map[mode][]report) string {
+	type question struct{ name, shared, private string }
+	questions := make(map[string]*question)
+	var ids []string
+	for _, m := range []mode{shared, private} {
+		for _, rep := range reports[m] {
+			for _, r := range rep.Results {
+				if r.Kind != check {
+					continue
+				}
+				q := questions[r.ID]
+				if q == nil {
+					q = &question{name: r.Name}
+					questions[r.ID] = q
+					ids = append(ids, r.ID)
+				}
+				answer := &q.shared
+				if m == private {
+					answer = &q.private
+				}
+				text := strings.ReplaceAll(string(r.Outcome), "_", " ")
+				if !slices.Contains(strings.Split(*answer, ", "), text) {
+					*answer = strings.TrimPrefix(*answer+", "+text, ", ")
+				}
+			}
+		}
+	}
+
+	var b strings.Builder
+	b.WriteString("| check | question | shared | private |\n|---|---|---|---|\n")
+	for _, id := range ids {
+		q := questions[id]
+		name := strings.ReplaceAll(strings.Join(strings.Fields(q.name), " "), "|", `\|`)
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", id, name, cmp.Or(q.shared, "-"), cmp.Or(q.private, "-"))
+	}
+	return b.String()
+}
+
+// splice replaces what stands in doc between the marks for a suite of so many tests.
+func splice(doc string, tests int, block string) (string, error) {
+	begin, end := fmt.Sprintf("<!-- cache-tests %d -->\n", tests), "<!-- end cache-tests -->\n"
+	before, rest, ok := strings.Cut(doc, begin)
+	if !ok {
+		return "", fmt.Errorf("no line %q", strings.TrimSpace(begin))
+	}
+	_, after, ok := strings.Cut(rest, end)
+	if !ok {
+		return "", fmt.Errorf("no line %q after %q", strings.TrimSpace(end), strings.TrimSpace(begin))
+	}
+	return before + begin + "\n" + strings.TrimSpace(block) + "\n\n" + end + after, nil
+}
