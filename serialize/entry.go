@@ -26,13 +26,14 @@ type Entry struct {
 	URL          string      // the key's URL, so that a directory can be listed
 	RequestTime  time.Time   // when the request was sent (RFC 9111, section 4.2.3)
 	ResponseTime time.Time   // when its response, or the latest validation, was received
-	Trailer      http.Header // trailer fields; the one part that may be set until Writer.Commit
+	Trailer      http.Header // trailer fields, which come after the body
 	Length       int64       // bytes of the stored body; -1 while unknown
 	Sum          uint32      // CRC-32C of the stored body
 	BodyTime     time.Time   // modification time of the body's own file, where it has one
 
 	Generation string    // ties the variants of a URL to the entry under its plain key
 	Variants   []Variant // the other variants of the URL; on the entry under its plain key only
+	Heuristic  []string  // names of the header fields that a heuristic set, not the origin
 	Range      *Range    // the part of the representation that a partial entry holds; nil: all of it
 
 	// Keep is a hint for stores that expire entries by themselves: for how long after ResponseTime the
@@ -76,7 +77,7 @@ func (e *Entry) Clone() *Entry {
 		URL: e.URL, RequestTime: e.RequestTime, ResponseTime: e.ResponseTime, Trailer: e.Trailer.Clone(),
 		Length: e.Length, Sum: e.Sum, BodyTime: e.BodyTime,
 		Generation: e.Generation, Variants: append([]Variant(nil), e.Variants...),
-		Keep: e.Keep, Stamp: e.Stamp,
+		Heuristic: append([]string(nil), e.Heuristic...), Keep: e.Keep, Stamp: e.Stamp,
 	}
 	if e.Range != nil {
 		r := *e.Range

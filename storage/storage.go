@@ -38,8 +38,8 @@ type Store interface {
 	Get(ctx context.Context, key string) (*Response, error)
 
 	// Create returns a Writer for the body of a new entry, which replaces what is stored under key once it
-	// is committed. The store keeps e, whose Trailer alone may still be set until Commit; it counts
-	// the body's length and sum itself (e.Length is a hint: -1, or the length to expect).
+	// is committed. The store keeps e, whose Trailer, Generation and Variants alone may still be set until
+	// Commit; it counts the body's length and sum itself (e.Length is a hint: -1, or the length to expect).
 	Create(ctx context.Context, key string, e *serialize.Entry) (Writer, error)
 
 	// Update stores e, a changed Clone of the entry that Get returned, in place of that entry's head; the

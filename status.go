@@ -1,0 +1,176 @@
+package cachecontrol
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/dunglas/httpsfv"
+
+	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+)
+
+// XFromCache is the header field that says "1" on every response that the cache answered with what it had stored.
+const XFromCache = "X-From-Cache"
+
+// cacheName is the name of this cache in Cache-Status.
+const cacheName = "cachecontrol"
+
+// Outcome says in one word how a response was answered.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Unknown     Outcome = iota // this cache has not seen the response
+	Miss                       // from the origin
+	Hit                        // stored and fresh
+	Stale                      // stored and stale, used because that is allowed
+	Revalidated                // stored, and confirmed by the origin for this request
+	Bypass                     // from the origin, for the cache keeps out of such requests
+)
+
+func (o Outcome) String() string {
+	return [...]string{"unknown", "miss", "hit", "stale", "revalidated", "bypass"}[o]
+}
+
+// Status says how the cache answered a request: a typed Cache-Status (RFC 9211).
+type Status struct {
+	Outcome Outcome
+	Reason  rfc9111.Reason // why it was answered so
+
+	// Stored says whether the response that the origin sent is being stored, and Storage why, or why not.
+	// Storage is ReasonNone where the origin was not asked.
+	Stored  bool
+	Storage rfc9111.Reason
+
+	Forward       string        // why the request went to the origin, in RFC 9211's tokens; "": it did not
+	ForwardStatus int           // the origin's status code; 0: it was not asked, or did not answer
+	HasTTL        bool          // TTL is known
+	TTL           time.Duration // freshness left, in whole seconds; negative: stale for so long
+}
+
+// FromCache says whether the cache answered with what it had stored: requests' resp.from_cache. It is true for hits,
+// stale ones included, and for responses that the origin has confirmed.
+func FromCache(resp *http.Response) bool {
+	return resp != nil && resp.Header.Get(XFromCache) == "1"
+}
+
+// StatusOf returns how this cache answered the request that resp belongs to. The Outcome is Unknown for a response
+// that has not come through a Transport.
+func StatusOf(resp *http.Response) Status {
+	if resp == nil {
+		return Status{}
+	}
+	list, err := httpsfv.UnmarshalList(resp.Header["Cache-Status"])
+	if err != nil || len(list) == 0 {
+		return Status{}
+	}
+	// Caches add themselves at the end, so the last one is the nearest (RFC 9211, section 2).
+	item, ok := list[len(list)-1].(httpsfv.Item)
+	if name, isName := item.Value.(httpsfv.Token); !ok || !isName || name != cacheName {
+		return Status{}
+	}
+	return parseStatus(item.Params, FromCache(resp))
+}
+
+func parseStatus(p *httpsfv.Params, fromCache bool) Status {
+	var s Status
+	if v, ok := p.Get("detail"); ok {
+		answer, storage, _ := strings.Cut(string(asToken(v)), "/")
+		s.Reason, s.Storage = rfc9111.ParseReason(answer), rfc9111.ParseReason(storage)
+	}
+	if v, ok := p.Get("fwd"); ok {
+		s.Forward = string(asToken(v))
+	}
+	if v, ok := p.Get("fwd-status"); ok {
+		n, _ := v.(int64)
+		s.ForwardStatus = int(n)
+	}
+	if v, ok := p.Get("ttl"); ok {
+		n, _ := v.(int64)
+		s.TTL, s.HasTTL = time.Duration(n)*time.Second, true
+	}
+	_, s.Stored = p.Get("stored")
+	_, hit := p.Get("hit")
+	switch {
+	case fromCache && s.stale():
+		s.Outcome = Stale
+	case hit:
+		s.Outcome = Hit
+	case fromCache:
+		s.Outcome = Revalidated
+	case s.Forward == "bypass" || s.Forward == "method":
+		s.Outcome = Bypass
+	default:
+		s.Outcome = Miss
+	}
+	return s
+}
+
+// stale says whether the reason is one for which a stale response is served.
+func (s Status) stale() bool {
+	switch s.Reason {
+	case rfc9111.MaxStale, rfc9111.WhileRevalidating, rfc9111.OnError:
+		return true
+	}
+	return false
+}
+
+func asToken(v any) httpsfv.Token {
+	t, _ := v.(httpsfv.Token)
+	return t
+}
+
+// header returns the member that Cache-Status shows for the status.
+func (s Status) header() string {
+	item := httpsfv.NewItem(httpsfv.Token(cacheName))
+	p := item.Params
+	if s.Forward == "" {
+		p.Add("hit", true)
+	} else {
+		p.Add("fwd", httpsfv.Token(s.Forward))
+		if s.ForwardStatus != 0 {
+			p.Add("fwd-status", int64(s.ForwardStatus))
+		}
+	}
+	if s.Stored {
+		p.Add("stored", true)
+	}
+	if s.HasTTL {
+		p.Add("ttl", int64(s.TTL/time.Second))
+	}
+	detail := s.Reason.String()
+	if storage := s.Storage.String(); storage != "" {
+		detail += "/" + storage
+	}
+	if detail != "" {
+		p.Add("detail", httpsfv.Token(detail))
+	}
+	out, err := httpsfv.Marshal(item)
+	if err != nil {
+		return cacheName
+	}
+	return out
+}
+
+// forwardToken returns why a request goes to the origin, in the tokens of RFC 9211, section 2.2.
+func forwardToken(r rfc9111.Reason) string {
+	switch r {
+	case rfc9111.NotStored:
+		return "uri-miss"
+	case rfc9111.NoVariant:
+		return "vary-miss"
+	case rfc9111.NotInRange:
+		return "partial"
+	case rfc9111.Expired, rfc9111.NoCacheResponse:
+		return "stale"
+	case rfc9111.NoCacheRequest, rfc9111.PragmaNoCache, rfc9111.RequestMaxAge, rfc9111.RequestMinFresh:
+		return "request"
+	case rfc9111.MethodForwarded:
+		return "method"
+	case rfc9111.UpgradeForwarded, rfc9111.PreconditionForwarded, rfc9111.RangeForwarded,
+		rfc9111.URLNotCacheable, rfc9111.BodyNotCacheable, rfc9111.StatusExcluded:
+		return "bypass"
+	}
+	return "miss"
+}

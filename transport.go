@@ -1,0 +1,85 @@
+package cachecontrol
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/heuristics"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// DefaultMaxBodyBytes is the longest body that a Transport stores unless it is told otherwise: 1 GiB.
+const DefaultMaxBodyBytes = 1 << 30
+
+// CacheControlStatusCodes are the statuses that Python's CacheControl stores, for Transport.CacheableStatusCodes.
+var CacheControlStatusCodes = []int{200, 203, 300, 301, 308}
+
+// Transport is an http.RoundTripper that answers from a cache what it may, and has Base make the other requests.
+// The zero value works: a private cache in memory. Fields must not be changed after the first request.
+type Transport struct {
+	// Base makes the requests that the cache cannot answer. Nil: http.DefaultTransport.
+	Base http.RoundTripper
+
+	// Store keeps the responses. Nil: a storage.DictCache of the Transport's own.
+	Store storage.Store
+
+	// Heuristic gives freshness to responses that carry none. Nil: only what they say themselves counts.
+	Heuristic heuristics.Heuristic
+
+	// Shared makes this a shared cache: for several users, as in a proxy (RFC 9111, section 1). False: private.
+	Shared bool
+
+	// TimePriority stores a response without freshness not for its validator alone: cache_etags=False in
+	// CacheControl. False: an ETag is reason enough (equal priority).
+	TimePriority bool
+
+	// CacheableMethods are the methods whose responses are stored. Nil: GET. HEAD is answered from GET's. A
+	// method that takes a body has it made part of the key.
+	CacheableMethods []string
+
+	// CacheableStatusCodes are the statuses that are stored. Nil: all that RFC 9111 allows. See also
+	// CacheControlStatusCodes.
+	CacheableStatusCodes []int
+
+	// MaxBodyBytes is the longest body that is stored; a longer one passes through. 0: DefaultMaxBodyBytes.
+	MaxBodyBytes int64
+
+	// MaxVariants is how many variants of one URL are kept beside the first. 0: 32.
+	MaxVariants int
+
+	// StaleIfError is for how long any stale response may stand in while the origin cannot be reached or
+	// answers 500, 502, 503 or 504, as if it said stale-if-error (RFC 5861). 0: only where the
+	// response or the request allows it. must-revalidate and its like forbid it all the same.
+	StaleIfError time.Duration
+
+	// SelectLanguage lets a stored response answer although Accept-Language differs, where its
+	// Content-Language is what the request prefers (RFC 9111, section 4.1). False: only equal fields match.
+	SelectLanguage bool
+
+	// DisableCompression keeps the Transport from asking for gzip or deflate, and from decoding them, where
+	// the caller set no Accept-Encoding: as http.Transport's field of this name.
+	DisableCompression bool
+
+	// BackgroundTimeout is the deadline of a revalidation in the background. 0: 30 seconds.
+	BackgroundTimeout time.Duration
+
+	// StoreTimeout is for how long a look-up, an update or a deletion in the store may take; after that the
+	// request goes on without it. 0: 5 seconds.
+	StoreTimeout time.Duration
+
+	// Logger is told why each decision was taken, at level Debug, and of a store that fails, at level Warn.
+	// Nil: silent.
+	Logger *slog.Logger
+}
+
+// Client returns an http.Client that has t as its Transport.
+func (t *Transport) Client() *http.Client { return &http.Client{Transport: t} }
+
+// RoundTrip implements http.RoundTripper.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	return http.DefaultTransport.RoundTrip(req)
+}
+
+// Close ends the work in the background, waits for it, and closes the store if it can be closed.
+func (t *Transport) Close() error { return nil }
