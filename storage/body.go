@@ -1,0 +1,204 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+)
+
+// bytesBody reads a body that is in memory and stays there, so that closing it does nothing.
+type bytesBody struct {
+	data []byte
+	off  int64
+}
+
+func (b *bytesBody) Read(p []byte) (int, error) {
+	if b.off >= int64(len(b.data)) {
+		return 0, io.EOF
+	}
+	n := copy(p, b.data[b.off:])
+	b.off += int64(n)
+	return n, nil
+}
+
+func (b *bytesBody) WriteTo(w io.Writer) (int64, error) {
+	if b.off >= int64(len(b.data)) {
+		return 0, nil
+	}
+	rest := b.data[b.off:]
+	n, err := w.Write(rest)
+	b.off += int64(n)
+	if err == nil && n < len(rest) {
+		err = io.ErrShortWrite
+	}
+	return int64(n), err
+}
+
+func (b *bytesBody) Seek(offset int64, whence int) (int64, error) {
+	return seek(&b.off, int64(len(b.data)), offset, whence)
+}
+
+func (b *bytesBody) Close() error { return nil }
+
+// seek moves pos in a body of the given size.
+func seek(pos *int64, size, offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekStart:
+	case io.SeekCurrent:
+		offset += *pos
+	case io.SeekEnd:
+		offset += size
+	default:
+		return 0, errors.New("storage: seek: invalid whence")
+	}
+	if offset < 0 {
+		return 0, errors.New("storage: seek: negative position")
+	}
+	*pos = offset
+	return offset, nil
+}
+
+// memoryHit is a Response and its body in one allocation.
+type memoryHit struct {
+	response Response
+	body     bytesBody
+}
+
+func newMemoryHit(e *serialize.Entry, body, decoded []byte) *Response {
+	h := &memoryHit{response: Response{Entry: e, Decoded: decoded}, body: bytesBody{data: body}}
+	h.response.Body = &h.body
+	return &h.response
+}
+
+// fileHit is a Response and its body in one allocation.
+type fileHit struct {
+	response Response
+	body     fileBody
+}
+
+// fileBody reads a body of a file and verifies its sum on the way, where it has one.
+//
+// The sum covers what is read from the start without a gap, in whatever pieces; once that is all of the body, and
+// the sum is wrong, the read that would complete it fails instead, so that nobody has the whole of a wrong body
+// without having seen the error. A reader that seeks past bytes goes unverified.
+type fileBody struct {
+	f         *os.File
+	base      int64 // where the body begins
+	size      int64
+	off       int64
+	verify    bool
+	sum, want uint32
+	summed    int64 // sum is that of the bytes before this one
+	err       error // what every later read returns
+	key       string
+	bad       func() // called once, when the body proves wrong
+}
+
+func (b *fileBody) Read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	if b.off >= b.size {
+		return 0, io.EOF
+	}
+	if rest := b.size - b.off; int64(len(p)) > rest {
+		p = p[:rest]
+	}
+	n, err := b.f.ReadAt(p, b.base+b.off)
+	if errors.Is(err, io.EOF) && n < len(p) {
+		return n, b.fail(io.ErrUnexpectedEOF)
+	}
+	end := b.off + int64(n)
+	if b.verify && b.off <= b.summed && b.summed < end {
+		b.sum = serialize.UpdateSum(b.sum, p[b.summed-b.off:n])
+		b.summed = end
+		if end == b.size && b.sum != b.want {
+			return 0, b.fail(errSum)
+		}
+	}
+	b.off = end
+	if err != nil && !errors.Is(err, io.EOF) {
+		return n, err
+	}
+	return n, nil
+}
+
+// fail makes the body end in an *UnreadableError.
+func (b *fileBody) fail(err error) error {
+	b.err = &UnreadableError{Key: b.key, Err: err}
+	if b.bad != nil {
+		b.bad()
+	}
+	return b.err
+}
+
+// WriteTo verifies as Read does. A body that has no sum, or whose sum has been verified, is left to the kernel where
+// w can do that.
+func (b *fileBody) WriteTo(w io.Writer) (int64, error) {
+	if b.err == nil && !b.verify && b.off < b.size {
+		if _, err := b.f.Seek(b.base+b.off, io.SeekStart); err != nil {
+			return 0, err
+		}
+		n, err := io.CopyN(w, b.f, b.size-b.off)
+		b.off += n
+		if errors.Is(err, io.EOF) {
+			err = b.fail(io.ErrUnexpectedEOF)
+		}
+		return n, err
+	}
+	buf := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buf)
+	return io.CopyBuffer(writerOnly{w}, readerOnly{b}, *buf)
+}
+
+// copyBuffers holds what WriteTo reads into: large enough to make few calls, small enough for the processor's cache.
+var copyBuffers = sync.Pool{New: func() any {
+	b := make([]byte, 64<<10)
+	return &b
+}}
+
+// readerOnly and writerOnly keep io.CopyBuffer from going round the buffer.
+type (
+	readerOnly struct{ io.Reader }
+	writerOnly struct{ io.Writer }
+)
+
+func (b *fileBody) Seek(offset int64, whence int) (int64, error) {
+	return seek(&b.off, b.size, offset, whence)
+}
+
+func (b *fileBody) Close() error { return b.f.Close() }
+
+// settle checks the length of e's body against what e says of it, and completes an entry that Python wrote.
+// Such an entry has only its Content-Length, if that. CacheControl stores 301 and 308 without their body.
+func settle(e *serialize.Entry, length int64) error {
+	if !e.Foreign {
+		if e.Length != length {
+			return fmt.Errorf("the body has %d bytes instead of %d", length, e.Length)
+		}
+		return nil
+	}
+	redirect := e.Status == http.StatusMovedPermanently || e.Status == http.StatusPermanentRedirect
+	if length > 0 || !redirect {
+		n, err := strconv.ParseInt(e.Header.Get("Content-Length"), 10, 64)
+		if err == nil && n >= 0 && n != length {
+			return fmt.Errorf("the body has %d bytes, its Content-Length is %d", length, n)
+		}
+	}
+	e.SettleForeign(length)
+	return nil
+}
+
+// errSum says that a body is not the one that was stored.
+var errSum = errors.New("wrong checksum")
+
+// sameBody reports whether two entries of ours have the same body.
+func sameBody(a, b *serialize.Entry) bool {
+	return !a.Foreign && !b.Foreign && a.Length == b.Length && a.Sum == b.Sum
+}

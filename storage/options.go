@@ -1,0 +1,49 @@
+package storage
+
+import "io/fs"
+
+// Option sets up a store. Each option says which stores it is for; the others ignore it.
+type Option func(*options)
+
+type options struct {
+	maxBytes int64
+	forever  bool
+	fileMode fs.FileMode
+	dirMode  fs.FileMode
+}
+
+func newOptions(opts []Option) options {
+	o := options{maxBytes: defaultDictBytes, fileMode: 0o600, dirMode: 0o700}
+	for _, opt := range opts {
+		if opt != nil {
+			opt(&o)
+		}
+	}
+	return o
+}
+
+// MaxBytes bounds a DictCache to n bytes; n <= 0 leaves the default of 64 MiB.
+func MaxBytes(n int64) Option {
+	return func(o *options) {
+		if n > 0 {
+			o.maxBytes = n
+		}
+	}
+}
+
+// Forever makes a file cache keep what it has: Delete does nothing, as with CacheControl's forever=True.
+// Entries are still replaced.
+func Forever() Option {
+	return func(o *options) { o.forever = true }
+}
+
+// FileMode sets the permissions of the files that a file cache writes. The default is 0600: stored responses
+// are their user's own.
+func FileMode(mode fs.FileMode) Option {
+	return func(o *options) { o.fileMode = mode.Perm() }
+}
+
+// DirMode sets the permissions, before the umask, of the directories that a file cache makes. The default is 0700.
+func DirMode(mode fs.FileMode) Option {
+	return func(o *options) { o.dirMode = mode.Perm() }
+}
