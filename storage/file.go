@@ -1,0 +1,355 @@
+package storage
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+)
+
+// smallFile is the size up to which a file is read whole when it is looked up.
+const smallFile = 64 << 10
+
+// FileCache keeps each entry in one file of a directory, which Python's FileCache can share, and other processes on
+// the same machine.
+//
+// Bodies stream both ways in fixed memory. A file of up to 64 KiB is verified before Get returns it. A longer body is
+// verified while it is read: if it is not the one that was stored, the read that would complete it returns an
+// *UnreadableError, and the entry is removed. Readers that seek past bytes do without.
+//
+// A body may have 4 GiB - 1 bytes, as the format has it; Write returns ErrTooLarge beyond. Bodies of documents that
+// Python wrote carry no checksum; only their length is checked. A directory is for one kind of cache: a
+// SeparateBodyFileCache needs another.
+//
+// Commit, Update and Delete wait for the entry's lock until the context ends (Commit: the one that Create was
+// given), or for 10 seconds where it has no deadline.
+//
+// All methods are safe for concurrent use. Every method of a nil *FileCache returns ErrClosed.
+type FileCache struct {
+	tree *tree
+}
+
+// NewFileCache returns a FileCache in dir, which is made where it is missing. The options are Forever, FileMode and
+// DirMode.
+func NewFileCache(dir string, opts ...Option) (*FileCache, error) {
+	t, err := openTree(dir, opts)
+	if err != nil {
+		return nil, err
+	}
+	return &FileCache{tree: t}, nil
+}
+
+func (c *FileCache) check(ctx context.Context) error {
+	if c == nil || c.tree == nil {
+		return ErrClosed
+	}
+	return ctx.Err()
+}
+
+// Get returns the entry under key, or an error that wraps ErrNotFound. Where the file is there but cannot be used it
+// also wraps an *UnreadableError; where the file cannot even be opened or read, it is another error. The body is an
+// io.Seeker and an io.WriterTo, and must be closed.
+func (c *FileCache) Get(ctx context.Context, key string) (*Response, error) {
+	if err := c.check(ctx); err != nil {
+		return nil, err
+	}
+	path := c.tree.path(key)
+	f, fi, err := openFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if fi.Size() <= smallFile {
+		defer f.Close()
+		doc := make([]byte, fi.Size())
+		if _, err := io.ReadFull(f, doc); err != nil && !isEOF(err) {
+			return nil, fmt.Errorf("storage: %w", err)
+		}
+		e, body, err := parse(doc)
+		if err == nil {
+			err = checkAlone(path, e)
+		}
+		if err != nil {
+			return nil, &UnreadableError{Key: key, Err: err}
+		}
+		e.Stamp = fi
+		return newMemoryHit(e, body, nil), nil
+	}
+	e, offset, err := decodeFile(path, f, fi.Size())
+	if err != nil {
+		f.Close()
+		return nil, &UnreadableError{Key: key, Err: err}
+	}
+	e.Stamp = fi
+	h := &fileHit{
+		response: Response{Entry: e},
+		body: fileBody{
+			f: f, base: offset, size: e.Length, verify: !e.Foreign, want: e.Sum,
+			key: key, bad: func() { c.drop(path, fi) },
+		},
+	}
+	if h.body.size == 0 && e.Sum != 0 {
+		f.Close()
+		return nil, &UnreadableError{Key: key, Err: errSum}
+	}
+	h.response.Body = &h.body
+	return &h.response, nil
+}
+
+// Create returns a Writer whose file appears under key when it is committed.
+func (c *FileCache) Create(ctx context.Context, key string, e *serialize.Entry) (Writer, error) {
+	if err := c.check(ctx); err != nil {
+		return nil, err
+	}
+	w, err := c.newWriter(ctx, key, stored(e))
+	if err != nil {
+		return nil, err
+	}
+	w.given = e
+	return w, nil
+}
+
+// Update gives the entry under key the head e, if its body is still the one that e was read with. The body is
+// copied, where possible by the kernel.
+func (c *FileCache) Update(ctx context.Context, key string, e *serialize.Entry) error {
+	if err := c.check(ctx); err != nil {
+		return err
+	}
+	path := c.tree.path(key)
+	if !exists(path) {
+		return ErrNotFound
+	}
+	unlock, err := lock(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+
+	f, fi, err := openFile(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	old, offset, err := decodeFile(path, f, fi.Size())
+	if err != nil {
+		return &UnreadableError{Key: key, Err: err}
+	}
+	if stamp, _ := e.Stamp.(fs.FileInfo); !sameBody(old, e) && !(old.Foreign && sameFile(stamp, fi)) {
+		return ErrChanged
+	}
+
+	own := stored(e)
+	own.Length, own.Sum = old.Length, old.Sum
+	w, err := c.newWriter(ctx, key, own)
+	if err != nil {
+		return err
+	}
+	w.given = e
+	if err := w.copyBody(f, offset, old); err != nil {
+		w.Abort()
+		if errors.Is(err, errSum) || isEOF(err) {
+			return &UnreadableError{Key: key, Err: err}
+		}
+		return fmt.Errorf("storage: %w", err)
+	}
+	if err := w.finish(); err != nil {
+		return err
+	}
+	f.Close() // Windows does not replace an open file
+	if err := replace(w.f.Name(), path); err != nil {
+		os.Remove(w.f.Name())
+		return err
+	}
+	return nil
+}
+
+// Delete removes the entry under key, unless the cache is Forever.
+func (c *FileCache) Delete(ctx context.Context, key string) error {
+	if err := c.check(ctx); err != nil {
+		return err
+	}
+	path := c.tree.path(key)
+	if c.tree.forever || !exists(path) {
+		return nil
+	}
+	// Under the lock, so that no Update that has read the entry puts it back. A lock that cannot be had must
+	// not keep an invalid entry alive: Python takes none here.
+	if unlock, err := lock(ctx, path); err == nil {
+		defer unlock()
+	}
+	return remove(path)
+}
+
+// drop removes the file that fi describes, if it is still at path and no one is about to replace it.
+func (c *FileCache) drop(path string, fi fs.FileInfo) {
+	if c.tree.forever {
+		return
+	}
+	unlock, err := lock(endedContext, path)
+	if err != nil {
+		return
+	}
+	defer unlock()
+	if stillAt(path, fi) {
+		os.Remove(path)
+	}
+}
+
+// endedContext is for lock: take it only if it is free.
+var endedContext = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
+
+// openFile opens the regular file at path.
+func openFile(path string) (*os.File, fs.FileInfo, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("storage: %w", err)
+	}
+	fi, err := f.Stat()
+	if err == nil && !fi.Mode().IsRegular() {
+		err = fmt.Errorf("%s: not a regular file", path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, fmt.Errorf("storage: %w", err)
+	}
+	return f, fi, nil
+}
+
+// decodeFile reads the head of a document, and returns where the body begins; the body itself is not verified.
+func decodeFile(path string, f *os.File, size int64) (e *serialize.Entry, offset int64, err error) {
+	e, offset, length, err := serialize.Decode(f, size)
+	if err == nil {
+		err = settle(e, length)
+	}
+	if err == nil {
+		err = checkAlone(path, e)
+	}
+	return e, offset, err
+}
+
+// checkAlone rejects a head whose body has its own file: without a checksum it would pass for an empty entry.
+func checkAlone(path string, e *serialize.Entry) error {
+	if e.Foreign && e.Length == 0 && exists(path+bodySuffix) {
+		return errors.New("the body is in another file")
+	}
+	return nil
+}
+
+func isEOF(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
+
+// fileWriter writes one document.
+type fileWriter struct {
+	*spool
+	ctx      context.Context
+	path     string
+	given    *serialize.Entry // as the caller has it: it may still get a trailer
+	own      *serialize.Entry
+	lengthAt int64 // where the length of the body is to be written
+	ended    bool
+}
+
+// newWriter begins a document for own, which it may change.
+func (c *FileCache) newWriter(ctx context.Context, key string, own *serialize.Entry) (*fileWriter, error) {
+	if own.Length > math.MaxUint32 {
+		return nil, ErrTooLarge
+	}
+	own.BodyTime = time.Time{}
+	hint := min(max(own.Length, 0), spoolSize/2)
+	head, err := serialize.AppendHead(make([]byte, 0, 1024+hint), own)
+	if err != nil {
+		return nil, fmt.Errorf("storage: %w", err)
+	}
+	w := &fileWriter{ctx: ctx, path: c.tree.path(key), own: own, lengthAt: int64(len(head)) - 4}
+	if w.spool, err = c.tree.newSpool(w.path, head, math.MaxUint32); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *fileWriter) Write(p []byte) (int, error) {
+	if w.ended {
+		return 0, errEnded
+	}
+	return w.spool.Write(p)
+}
+
+func (w *fileWriter) Commit() error {
+	if w.ended {
+		return errEnded
+	}
+	w.ended = true
+	if err := w.finish(); err != nil {
+		return err
+	}
+	unlock, err := lock(w.ctx, w.path)
+	if err == nil {
+		err = replace(w.f.Name(), w.path)
+		unlock()
+	}
+	if err != nil {
+		os.Remove(w.f.Name())
+	}
+	return err
+}
+
+func (w *fileWriter) Abort() error {
+	if !w.ended {
+		w.ended = true
+		discard(w.f)
+	}
+	return nil
+}
+
+// finish completes and closes the document. Where that fails the file is gone.
+func (w *fileWriter) finish() error {
+	w.ended = true
+	if w.err == nil {
+		announced := max(w.own.Length, 0)
+		w.own.Length, w.own.Sum, w.own.Trailer = w.n, w.sum, w.given.Trailer
+		if announced != w.n {
+			w.patch(binary.BigEndian.AppendUint32(nil, uint32(w.n)), w.lengthAt)
+		}
+		if tail, err := serialize.AppendTail(w.buf, w.own); err == nil {
+			w.buf = tail
+		} else {
+			w.err = fmt.Errorf("storage: %w", err)
+		}
+	}
+	return w.close()
+}
+
+// copyBody copies the body of old, which begins at offset in f. It is summed on the way if it has no sum yet, or if it
+// is small; the sum of another one is kept, and goes on being verified by its readers.
+func (w *fileWriter) copyBody(f *os.File, offset int64, old *serialize.Entry) error {
+	if _, err := f.Seek(offset, io.SeekStart); err != nil {
+		return err
+	}
+	if old.Foreign || old.Length <= smallFile {
+		if _, err := io.CopyN(w.spool, f, old.Length); err != nil {
+			return err
+		}
+		if !old.Foreign && w.sum != old.Sum {
+			return errSum
+		}
+		return nil
+	}
+	if err := w.flush(); err != nil {
+		return err
+	}
+	_, err := io.CopyN(w.f, f, old.Length)
+	w.whole, w.n, w.sum = false, old.Length, old.Sum
+	return err
+}

@@ -1,0 +1,59 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+const (
+	lockSuffix = ".lock"
+	bodySuffix = ".body"
+
+	// lockWait bounds the wait for a lock where the context has no deadline.
+	lockWait = 10 * time.Second
+)
+
+// lock takes the lock of path, PATH.lock, and returns the function that releases it. Python's filelock takes the same
+// one, so the two exclude each other. The wait ends with the context, or after lockWait where that has no
+// deadline; a lock that is free is taken even then.
+func lock(ctx context.Context, path string) (unlock func(), err error) {
+	l := flock.New(path + lockSuffix)
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, lockWait)
+		defer cancel()
+	}
+	// Writers hold a lock for a rename or two, so the first looks come quickly.
+	for delay := 50 * time.Microsecond; ; delay = min(2*delay, 10*time.Millisecond) {
+		ok, err := l.TryLock()
+		if err != nil {
+			return nil, fmt.Errorf("storage: lock: %w", err)
+		}
+		if ok {
+			if current(l) {
+				return func() { l.Unlock() }, nil
+			}
+			l.Unlock()
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("storage: lock %s: %w", path+lockSuffix, context.Cause(ctx))
+		case <-time.After(delay):
+		}
+	}
+}
+
+// current reports whether the file that l has locked is still the lock file: some versions of Python's filelock remove
+// theirs when they release it, and a lock on a removed file excludes nobody.
+func current(l *flock.Flock) bool {
+	held, err := l.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Stat(l.Path())
+	return err == nil && os.SameFile(held, named)
+}

@@ -1,0 +1,134 @@
+package storage
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+)
+
+// tree is a cache directory: where its files are, and how they are made, replaced and removed. Both file caches
+// are one.
+type tree struct {
+	dir string // absolute
+	options
+}
+
+// openTree makes dir where it is missing.
+func openTree(dir string, opts []Option) (*tree, error) {
+	t := &tree{options: newOptions(opts)}
+	if dir == "" {
+		return nil, errors.New("storage: no cache directory given")
+	}
+	abs, err := filepath.Abs(dir) // a later change of directory must not move the cache
+	if err != nil {
+		return nil, fmt.Errorf("storage: cache directory: %w", err)
+	}
+	if err := os.MkdirAll(abs, t.dirMode); err != nil {
+		return nil, fmt.Errorf("storage: cache directory: %w", err)
+	}
+	t.dir = abs
+	return t, nil
+}
+
+// path returns where the entry under key is: dir/h0/h1/h2/h3/h4/HASH, with HASH the hexadecimal SHA-224 of the key
+// and h0 to h4 its first digits. Python's CacheControl uses the same, and promises not to change it.
+func (t *tree) path(key string) string {
+	const sep = filepath.Separator
+	sum := sha256.Sum224([]byte(key))
+	b := make([]byte, 0, len(t.dir)+1+2*5+2*sha256.Size224)
+	b = append(append(b, t.dir...), sep)
+	start := len(b)
+	b = append(b, "0/1/2/3/4/"...)
+	hash := len(b)
+	b = hex.AppendEncode(b, sum[:])
+	for i := range 5 {
+		b[start+2*i], b[start+2*i+1] = b[hash+i], sep
+	}
+	return string(b)
+}
+
+// tempPrefix begins the names of the temporary files. No entry's name begins with a dot, so one that a crash
+// left behind is never read and can be swept by name.
+const tempPrefix = ".tmp-"
+
+// temp makes a temporary file beside path, and the directories that lead there.
+func (t *tree) temp(path string) (*os.File, error) {
+	dir := filepath.Dir(path)
+	for try := 0; ; try++ {
+		name := filepath.Join(dir, tempPrefix+strconv.FormatUint(rand.Uint64(), 36))
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		switch {
+		case err == nil:
+			if t.fileMode != 0o600 {
+				if err := f.Chmod(t.fileMode); err != nil {
+					discard(f)
+					return nil, fmt.Errorf("storage: %w", err)
+				}
+			}
+			return f, nil
+		case try == 3:
+			return nil, fmt.Errorf("storage: %w", err)
+		case errors.Is(err, fs.ErrNotExist): // a new directory, or one that was just removed
+			if err := os.MkdirAll(dir, t.dirMode); err != nil {
+				return nil, fmt.Errorf("storage: %w", err)
+			}
+		case !errors.Is(err, fs.ErrExist):
+			return nil, fmt.Errorf("storage: %w", err)
+		}
+	}
+}
+
+// discard closes and removes a temporary file. Nobody can do anything about an error.
+func discard(f *os.File) {
+	f.Close()
+	os.Remove(f.Name())
+}
+
+// replace puts the closed temporary file in path's place. Nothing is synced to disk: what a power cut leaves
+// of an entry fails its checksum, and is a miss.
+func replace(temp, path string) error {
+	err := os.Rename(temp, path)
+	// Windows refuses while a reader has path open; most are done soon.
+	for try := 0; err != nil && runtime.GOOS == "windows" && try < 10; try++ {
+		time.Sleep(5 * time.Millisecond)
+		err = os.Rename(temp, path)
+	}
+	if err != nil {
+		return fmt.Errorf("storage: %w", err)
+	}
+	return nil
+}
+
+// remove removes path, which may be missing.
+func remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("storage: %w", err)
+	}
+	return nil
+}
+
+// exists reports whether there is something at path. What cannot be told counts as there.
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// sameFile reports whether a and b describe one file with one content: the numbers of a removed file are used again,
+// so its time and size count too.
+func sameFile(a, b fs.FileInfo) bool {
+	return a != nil && b != nil && os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}
+
+// stillAt reports whether the file that fi describes is still the one at path.
+func stillAt(path string, fi fs.FileInfo) bool {
+	now, err := os.Stat(path)
+	return err == nil && sameFile(now, fi)
+}
