@@ -1,0 +1,468 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+)
+
+// SeparateBodyFileCache keeps each entry in two files of a directory: the document with an empty body, and the bare
+// body beside it, as PATH.body. Python's SeparateBodyFileCache can share it, and other processes on the same machine;
+// pip's http-v2 directories have this layout. Memory is fixed whatever a body's size, which has no bound.
+//
+// The two files cannot be replaced at once, so each head says which body is its own: by length, checksum and
+// modification time, whose nanoseconds are random. A pair that was copied without its times is told by its
+// checksum, which is verified before Get returns it. For heads that Python wrote there is only the order of
+// times (Python writes the head first) and the Content-Length; what that leaves in doubt is not returned.
+//
+// Bodies are verified while they are read, as with FileCache, and the same holds for waiting for locks.
+//
+// All methods are safe for concurrent use. Every method of a nil *SeparateBodyFileCache returns ErrClosed.
+type SeparateBodyFileCache struct {
+	tree *tree
+}
+
+// NewSeparateBodyFileCache returns a SeparateBodyFileCache in dir, which is made where it is missing. The options are
+// Forever, FileMode and DirMode.
+func NewSeparateBodyFileCache(dir string, opts ...Option) (*SeparateBodyFileCache, error) {
+	t, err := openTree(dir, opts)
+	if err != nil {
+		return nil, err
+	}
+	return &SeparateBodyFileCache{tree: t}, nil
+}
+
+func (c *SeparateBodyFileCache) check(ctx context.Context) error {
+	if c == nil || c.tree == nil {
+		return ErrClosed
+	}
+	return ctx.Err()
+}
+
+// Get returns the entry under key, or an error that wraps ErrNotFound. Where there are files that cannot be used,
+// or do not belong together, it also wraps an *UnreadableError; where a file cannot even be opened or read,
+// it is another error. The body is an io.Seeker and an io.WriterTo, and must be closed.
+func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*Response, error) {
+	if err := c.check(ctx); err != nil {
+		return nil, err
+	}
+	path := c.tree.path(key)
+	p, err := c.settledPair(ctx, key, path)
+	var doubt *doubtError
+	if errors.As(err, &doubt) {
+		err = &UnreadableError{Key: key, Err: err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	h := &fileHit{
+		response: Response{Entry: p.entry},
+		body: fileBody{
+			f: p.body, size: p.entry.Length,
+			verify: !p.verified && !p.entry.Foreign, want: p.entry.Sum,
+			key: key, bad: func() { c.drop(path, p.bodyInfo) },
+		},
+	}
+	h.response.Body = &h.body
+	return &h.response, nil
+}
+
+// pair is a head and its body.
+type pair struct {
+	entry    *serialize.Entry
+	body     *os.File
+	bodyInfo fs.FileInfo
+	verified bool // the sum of the body has been
+}
+
+// pairStamp tells an entry of Python's from others.
+type pairStamp struct{ head, body fs.FileInfo }
+
+func (s *pairStamp) same(o *pairStamp) bool {
+	return s != nil && o != nil && sameFile(s.head, o.head) && sameFile(s.body, o.body)
+}
+
+// doubtError says why a head and a body are not taken for a pair.
+type doubtError struct {
+	err      error
+	replaced bool // the head is no longer the one that was read
+}
+
+func (e *doubtError) Error() string { return e.err.Error() }
+func (e *doubtError) Unwrap() error { return e.err }
+
+// doubtWait bounds the wait for a writer that seems to be between its two renames.
+const doubtWait = 100 * time.Millisecond
+
+// settledPair reads the pair at path. In doubt it looks again: at once while heads are replaced under it, and at last
+// under the lock, when no writer of ours can be between its two renames.
+func (c *SeparateBodyFileCache) settledPair(ctx context.Context, key, path string) (*pair, error) {
+	var doubt *doubtError
+	for range 3 {
+		p, err := readPair(key, path)
+		if !errors.As(err, &doubt) {
+			return p, err
+		}
+		if !doubt.replaced {
+			break
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, doubtWait)
+	defer cancel()
+	unlock, err := lock(ctx, path)
+	if err != nil {
+		return nil, doubt
+	}
+	defer unlock()
+	return readPair(key, path)
+}
+
+// readPair reads a head, opens the body beside it, and makes sure that they belong together.
+func readPair(key, path string) (_ *pair, err error) {
+	head, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("storage: %w", err)
+	}
+	defer head.Close()
+	p := new(pair)
+	if p.entry, err = readHead(key, head); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil && p.body != nil {
+			p.body.Close()
+		}
+		var doubt *doubtError
+		if errors.As(err, &doubt) {
+			fi, statErr := head.Stat()
+			doubt.replaced = statErr == nil && !stillAt(path, fi)
+		}
+	}()
+
+	p.body, p.bodyInfo, err = openFile(path + bodySuffix)
+	if errors.Is(err, ErrNotFound) {
+		return nil, &doubtError{err: errors.New("the body is missing")}
+	}
+	if err != nil {
+		return nil, err
+	}
+	e, size := p.entry, p.bodyInfo.Size()
+	if !e.Foreign {
+		if err := settle(e, size); err != nil {
+			return nil, &doubtError{err: err}
+		}
+		if size == 0 || e.BodyTime.IsZero() || !e.BodyTime.Equal(p.bodyInfo.ModTime()) {
+			sum, err := sumFile(p.body)
+			if err != nil {
+				return nil, fmt.Errorf("storage: %w", err)
+			}
+			if sum != e.Sum {
+				return nil, &doubtError{err: errSum}
+			}
+			p.verified = true
+		}
+		return p, nil
+	}
+
+	headInfo, err := head.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("storage: %w", err)
+	}
+	if p.bodyInfo.ModTime().Before(headInfo.ModTime()) {
+		return nil, &doubtError{err: errors.New("the body is older than its head")}
+	}
+	if err := settle(e, size); err != nil {
+		return nil, &doubtError{err: err}
+	}
+	if !stillAt(path, headInfo) {
+		return nil, &doubtError{err: errors.New("the head was replaced while its body was opened")}
+	}
+	e.Stamp = &pairStamp{headInfo, p.bodyInfo}
+	return p, nil
+}
+
+// maxHead bounds what is taken for a head.
+const maxHead = 16 << 20
+
+// headBuffers holds what readHead reads into: most heads fit.
+var headBuffers = sync.Pool{New: func() any {
+	b := make([]byte, 8<<10)
+	return &b
+}}
+
+// readHead reads a document without a body.
+func readHead(key string, f *os.File) (*serialize.Entry, error) {
+	buf := headBuffers.Get().(*[]byte)
+	defer headBuffers.Put(buf)
+	n, err := f.Read(*buf)
+	if err != nil && !isEOF(err) {
+		return nil, fmt.Errorf("storage: %w", err)
+	}
+	doc := (*buf)[:n]
+	if n == len(*buf) {
+		rest, err := io.ReadAll(io.LimitReader(f, maxHead))
+		if err != nil {
+			return nil, fmt.Errorf("storage: %w", err)
+		}
+		doc = append(doc[:n:n], rest...)
+	}
+	e, body, err := serialize.Unmarshal(doc)
+	if err == nil && len(body) > 0 {
+		err = errors.New("the head has a body of its own")
+	}
+	if err != nil {
+		return nil, &UnreadableError{Key: key, Err: err}
+	}
+	return e, nil
+}
+
+// sumFile returns the sum of f from its start.
+func sumFile(f *os.File) (uint32, error) {
+	var s summer
+	buf := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buf)
+	_, err := io.CopyBuffer(&s, readerOnly{io.NewSectionReader(f, 0, math.MaxInt64)}, *buf)
+	return uint32(s), err
+}
+
+type summer uint32
+
+func (s *summer) Write(p []byte) (int, error) {
+	*s = summer(serialize.UpdateSum(uint32(*s), p))
+	return len(p), nil
+}
+
+// Create returns a Writer whose files appear under key when it is committed.
+func (c *SeparateBodyFileCache) Create(ctx context.Context, key string, e *serialize.Entry) (Writer, error) {
+	if err := c.check(ctx); err != nil {
+		return nil, err
+	}
+	path := c.tree.path(key)
+	s, err := c.tree.newSpool(path, nil, math.MaxInt64)
+	if err != nil {
+		return nil, err
+	}
+	return &separateWriter{spool: s, ctx: ctx, cache: c, path: path, entry: e}, nil
+}
+
+// Update gives the entry under key the head e, if its body is still the one that e was read with. The body's file is
+// left as it is.
+func (c *SeparateBodyFileCache) Update(ctx context.Context, key string, e *serialize.Entry) error {
+	if err := c.check(ctx); err != nil {
+		return err
+	}
+	path := c.tree.path(key)
+	if !exists(path) {
+		return ErrNotFound
+	}
+	unlock, err := lockPair(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+
+	p, err := readPair(key, path)
+	var doubt *doubtError
+	if errors.As(err, &doubt) {
+		return &UnreadableError{Key: key, Err: err}
+	}
+	if err != nil {
+		return err
+	}
+	defer p.body.Close()
+	own := stored(e)
+	own.Length, own.Sum, own.BodyTime = p.entry.Length, p.entry.Sum, bodyTime(p.bodyInfo)
+	if p.entry.Foreign {
+		now, _ := p.entry.Stamp.(*pairStamp)
+		if then, _ := e.Stamp.(*pairStamp); !now.same(then) {
+			return ErrChanged
+		}
+		if own.Sum, err = sumFile(p.body); err != nil {
+			return fmt.Errorf("storage: %w", err)
+		}
+	} else if !sameBody(p.entry, e) || !p.entry.BodyTime.Equal(e.BodyTime) {
+		return ErrChanged
+	}
+	head, err := c.writeHead(path, own)
+	if err != nil {
+		return err
+	}
+	if err := replace(head, path); err != nil {
+		os.Remove(head)
+		return err
+	}
+	return nil
+}
+
+// Delete removes the entry under key, unless the cache is Forever.
+func (c *SeparateBodyFileCache) Delete(ctx context.Context, key string) error {
+	if err := c.check(ctx); err != nil {
+		return err
+	}
+	path := c.tree.path(key)
+	if c.tree.forever || !exists(path) && !exists(path+bodySuffix) {
+		return nil
+	}
+	// As for FileCache: with the lock if it can be had, without it otherwise.
+	if unlock, err := lockPair(ctx, path); err == nil {
+		defer unlock()
+	}
+	return removePair(path)
+}
+
+// drop removes the entry at path, if its body is still the one that bodyInfo describes.
+func (c *SeparateBodyFileCache) drop(path string, bodyInfo fs.FileInfo) {
+	if c.tree.forever {
+		return
+	}
+	unlock, err := lockPair(endedContext, path)
+	if err != nil {
+		return
+	}
+	defer unlock()
+	if stillAt(path+bodySuffix, bodyInfo) {
+		removePair(path)
+	}
+}
+
+// removePair removes the head first: a body alone is no entry.
+func removePair(path string) error {
+	if err := remove(path); err != nil {
+		return err
+	}
+	return remove(path + bodySuffix)
+}
+
+// lockPair takes both locks of an entry. Python holds one at a time, so the order is ours alone.
+func lockPair(ctx context.Context, path string) (unlock func(), err error) {
+	unlockHead, err := lock(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	unlockBody, err := lock(ctx, path+bodySuffix)
+	if err != nil {
+		unlockHead()
+		return nil, err
+	}
+	return func() { unlockBody(); unlockHead() }, nil
+}
+
+// writeHead writes a document without a body to a temporary file, and returns its name.
+func (c *SeparateBodyFileCache) writeHead(path string, e *serialize.Entry) (string, error) {
+	doc, err := serialize.MarshalHead(e)
+	if err != nil {
+		return "", fmt.Errorf("storage: %w", err)
+	}
+	s, err := c.tree.newSpool(path, doc, 0)
+	if err != nil {
+		return "", err
+	}
+	if err := s.close(); err != nil {
+		return "", err
+	}
+	return s.f.Name(), nil
+}
+
+// separateWriter writes a body, and at the end its head.
+type separateWriter struct {
+	*spool
+	ctx   context.Context
+	cache *SeparateBodyFileCache
+	path  string
+	entry *serialize.Entry
+	ended bool
+}
+
+func (w *separateWriter) Write(p []byte) (int, error) {
+	if w.ended {
+		return 0, errEnded
+	}
+	return w.spool.Write(p)
+}
+
+func (w *separateWriter) Commit() error {
+	if w.ended {
+		return errEnded
+	}
+	w.ended = true
+	if err := w.close(); err != nil {
+		return err
+	}
+	body := w.f.Name()
+	own := stored(w.entry)
+	own.Length, own.Sum = w.n, w.sum
+	var head string
+	var err error
+	if own.BodyTime, err = markBody(body); err == nil {
+		head, err = w.cache.writeHead(w.path, own)
+	}
+	if err == nil {
+		err = w.rename(body, head)
+	}
+	if err != nil {
+		os.Remove(body)
+		if head != "" {
+			os.Remove(head)
+		}
+	}
+	return err
+}
+
+// rename puts both files in place. Between the two renames, and after a crash there, the old head does not fit the new
+// body.
+func (w *separateWriter) rename(body, head string) error {
+	unlock, err := lockPair(w.ctx, w.path)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := replace(body, w.path+bodySuffix); err != nil {
+		return err
+	}
+	return replace(head, w.path)
+}
+
+func (w *separateWriter) Abort() error {
+	if !w.ended {
+		w.ended = true
+		discard(w.f)
+	}
+	return nil
+}
+
+// markBody gives a body's file a modification time that no other body has, and returns it. It is up to a second in
+// the past, and more than a tick of the kernel's clock: a head that Python writes over ours later must be
+// younger than our body, or the two would pass for Python's pair.
+func markBody(name string) (time.Time, error) {
+	t := time.Now().Add(-20*time.Millisecond - rand.N(time.Second))
+	err := os.Chtimes(name, t, t)
+	var fi fs.FileInfo
+	if err == nil {
+		fi, err = os.Stat(name)
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("storage: %w", err)
+	}
+	return bodyTime(fi), nil
+}
+
+// bodyTime returns the time that a head can know its body by: none where the file system rounds times so much that
+// two bodies could share one. Such pairs are told by their sums.
+func bodyTime(fi fs.FileInfo) time.Time {
+	if t := fi.ModTime(); t.Nanosecond()%int(time.Millisecond) != 0 {
+		return t
+	}
+	return time.Time{}
+}
