@@ -1,0 +1,180 @@
+package storage
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+)
+
+// maxKVBody bounds the bodies that FromKV holds in memory on their way into a KV.
+const maxKVBody = 64 << 20
+
+// FromKV returns a Store that keeps each entry as one value of kv: the same document that Python's CacheControl
+// gives its caches, so the two can share what kv stands for. The keys are given to kv as they are.
+//
+// A body is held in memory while it is written, up to 64 MiB; Write returns ErrTooLarge beyond. The ttl of a value
+// is its entry's Keep. Update reads the value and sets another; as a KV can do no more, what others do to the same
+// key between the two is lost, but no value ever mixes two entries.
+//
+// If kv is an io.Closer, so is the Store: its Close closes kv once, and every method returns ErrClosed
+// afterwards. So does every method where kv is nil.
+func FromKV(kv KV) Store {
+	s := &kvStore{kv: kv}
+	if kv == nil {
+		s.closed.Store(true)
+	}
+	if c, ok := kv.(io.Closer); ok {
+		return &closingKVStore{kvStore: s, closer: c}
+	}
+	return s
+}
+
+type kvStore struct {
+	kv     KV
+	closed atomic.Bool
+}
+
+type closingKVStore struct {
+	*kvStore
+	closer io.Closer
+}
+
+func (s *closingKVStore) Close() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
+	return s.closer.Close()
+}
+
+func (s *kvStore) Get(ctx context.Context, key string) (*Response, error) {
+	e, body, err := s.read(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return newMemoryHit(e, body, nil), nil
+}
+
+// read returns what is stored under key, verified.
+func (s *kvStore) read(ctx context.Context, key string) (*serialize.Entry, []byte, error) {
+	if s.closed.Load() {
+		return nil, nil, ErrClosed
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	value, err := s.kv.Get(ctx, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	e, body, err := parse(value)
+	if err != nil {
+		return nil, nil, &UnreadableError{Key: key, Err: err}
+	}
+	if e.Foreign {
+		// A document without a sum of ours is told from its successors by its bytes.
+		e.Stamp = sha256.Sum256(value)
+	}
+	return e, body, nil
+}
+
+func (s *kvStore) Create(ctx context.Context, key string, e *serialize.Entry) (Writer, error) {
+	if s.closed.Load() {
+		return nil, ErrClosed
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return &kvWriter{ctx: ctx, store: s, key: key, entry: e, body: bodyBuffer{room: maxKVBody, hint: e.Length}}, nil
+}
+
+func (s *kvStore) Update(ctx context.Context, key string, e *serialize.Entry) error {
+	old, body, err := s.read(ctx, key)
+	if err != nil {
+		return err
+	}
+	if !sameBody(old, e) && (old.Stamp == nil || old.Stamp != e.Stamp) {
+		return ErrChanged
+	}
+	return s.set(ctx, key, e, body, serialize.Sum(body))
+}
+
+func (s *kvStore) Delete(ctx context.Context, key string) error {
+	if s.closed.Load() {
+		return ErrClosed
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	err := s.kv.Delete(ctx, key)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// set stores e with body, whose sum is given.
+func (s *kvStore) set(ctx context.Context, key string, e *serialize.Entry, body []byte, sum uint32) error {
+	if s.closed.Load() {
+		return ErrClosed
+	}
+	own := stored(e)
+	own.Length, own.Sum = int64(len(body)), sum
+	value, err := serialize.Marshal(own, body)
+	if err != nil {
+		return fmt.Errorf("storage: %w", err)
+	}
+	return s.kv.Set(ctx, key, value, max(e.Keep, 0))
+}
+
+type kvWriter struct {
+	ctx   context.Context
+	store *kvStore
+	key   string
+	entry *serialize.Entry
+	body  bodyBuffer
+	ended bool
+}
+
+func (w *kvWriter) Write(p []byte) (int, error) {
+	if w.ended {
+		return 0, errEnded
+	}
+	return w.body.Write(p)
+}
+
+func (w *kvWriter) Commit() error {
+	if w.ended {
+		return errEnded
+	}
+	w.ended = true
+	if w.body.err != nil {
+		return w.body.err
+	}
+	return w.store.set(w.ctx, w.key, w.entry, w.body.data, w.body.sum)
+}
+
+func (w *kvWriter) Abort() error {
+	w.ended = true
+	w.entry, w.body = nil, bodyBuffer{}
+	return nil
+}
+
+// parse reads a whole document and verifies its body.
+func parse(doc []byte) (*serialize.Entry, []byte, error) {
+	e, body, err := serialize.Unmarshal(doc)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := settle(e, int64(len(body))); err != nil {
+		return nil, nil, err
+	}
+	if !e.Foreign && serialize.Sum(body) != e.Sum {
+		return nil, nil, errSum
+	}
+	return e, body, nil
+}
