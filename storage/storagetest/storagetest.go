@@ -1,0 +1,831 @@
+// Package storagetest holds the tests that every storage.Store must pass.
+//
+//	func TestStore(t *testing.T) {
+//		storagetest.Run(t, func(t *testing.T) storage.Store { return mystore.New(t.TempDir()) })
+//	}
+package storagetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// Run runs the tests as subtests of t. newStore returns an empty store for one of them; what must be undone
+// afterwards it hands to t.Cleanup. A failure begins with the rule that was broken.
+//
+// A store may refuse the largest body, of 5 MiB, with ErrTooLarge. Run it under the race detector, too.
+func Run(t *testing.T, newStore func(t *testing.T) storage.Store) {
+	for _, test := range []struct {
+		name string
+		f    func(*tester)
+	}{
+		{"RoundTrip", roundTrip},
+		{"Missing", missing},
+		{"NotVisibleBeforeCommit", notVisibleBeforeCommit},
+		{"AbortLeavesOld", abortLeavesOld},
+		{"CommitReplaces", commitReplaces},
+		{"ReplacedWhileRead", replacedWhileRead},
+		{"Delete", deletes},
+		{"Keys", keys},
+		{"Bodies", bodies},
+		{"LengthIsAHint", lengthIsAHint},
+		{"WriterEnds", writerEnds},
+		{"TrailerBeforeCommit", trailerBeforeCommit},
+		{"WriterBuffersAreTheCallers", buffersAreTheCallers},
+		{"SeekAndWriteTo", seekAndWriteTo},
+		{"UpdateKeepsBody", updateKeepsBody},
+		{"UpdateMissing", updateMissing},
+		{"UpdateChanged", updateChanged},
+		{"Decoded", decoded},
+		{"CancelledContext", cancelledContext},
+		{"Concurrent", concurrent},
+		{"Close", closes},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.f(&tester{T: t, store: newStore(t)})
+		})
+	}
+}
+
+const url = "http://example.com/a?b=c"
+
+// Entry returns an entry that has something in every field that a store must keep.
+func Entry() *serialize.Entry {
+	at := time.Date(2024, 2, 29, 12, 30, 45, 123456789, time.UTC)
+	return &serialize.Entry{
+		Status: http.StatusOK, Reason: "Fine", Version: 11,
+		Header: http.Header{
+			"Cache-Control": {"max-age=60", "public"},
+			"Content-Type":  {"text/plain"},
+			"Set-Cookie":    {"a=1; Expires=Thu, 01 Jan 2026 00:00:00 GMT", "b=2"},
+			"Vary":          {"Accept-Language, X-Absent"},
+			"X-Empty":       {""},
+			"X-Latin":       {"caf\xe9"},
+		},
+		Vary: []serialize.Field{
+			{Name: "Accept-Language", Value: "en, de;q=0.5", Present: true},
+			{Name: "X-Absent"},
+		},
+		URL:         url,
+		RequestTime: at, ResponseTime: at.Add(1234567),
+		Trailer:    http.Header{"X-Trailer": {"t1", "t2"}},
+		Length:     -1,
+		Generation: "generation",
+		Variants: []serialize.Variant{{
+			Key:  url + "#variant",
+			Vary: []serialize.Field{{Name: "Accept-Language", Value: "de", Present: true}, {Name: "X-Absent"}},
+			Date: at.Truncate(time.Second), Encoding: "gzip", Language: "de",
+		}},
+		Range: &serialize.Range{Start: 7, Total: -1},
+	}
+}
+
+type tester struct {
+	*testing.T
+	store storage.Store
+}
+
+// write writes body to a new Writer in pieces of odd sizes.
+func (t *tester) write(w storage.Writer, body []byte) error {
+	t.Helper()
+	for size := 1; len(body) > 0; size = (size*3 + 1) % 70001 {
+		n := min(size, len(body))
+		m, err := w.Write(body[:n])
+		if err != nil {
+			return err
+		}
+		if m != n {
+			t.Fatalf("Write must take all bytes or return an error: it took %d of %d", m, n)
+		}
+		body = body[n:]
+	}
+	return nil
+}
+
+func (t *tester) create(key string, e *serialize.Entry) storage.Writer {
+	t.Helper()
+	w, err := t.store.Create(t.Context(), key, e)
+	if err != nil {
+		t.Fatalf("Create must return a Writer: %v", err)
+	}
+	return w
+}
+
+func (t *tester) tryPut(key string, e *serialize.Entry, body []byte) error {
+	t.Helper()
+	w, err := t.store.Create(t.Context(), key, e)
+	if err != nil {
+		return err
+	}
+	if err := t.write(w, body); err != nil {
+		w.Abort()
+		return err
+	}
+	return w.Commit()
+}
+
+func (t *tester) put(key string, e *serialize.Entry, body string) {
+	t.Helper()
+	if err := t.tryPut(key, e, []byte(body)); err != nil {
+		t.Fatalf("Create, Write and Commit must store an entry: %v", err)
+	}
+}
+
+func (t *tester) get(key string) *storage.Response {
+	t.Helper()
+	r, err := t.store.Get(t.Context(), key)
+	if err != nil {
+		t.Fatalf("Get must return what was committed: %v", err)
+	}
+	if r == nil || r.Entry == nil || r.Body == nil {
+		t.Fatalf("Get without an error must return an entry and a body: %+v", r)
+	}
+	return r
+}
+
+func (t *tester) readAll(r *storage.Response) string {
+	t.Helper()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatalf("a body must be readable to its end: %v", err)
+	}
+	if err := r.Body.Close(); err != nil {
+		t.Errorf("a body must close without an error: %v", err)
+	}
+	return string(body)
+}
+
+// has checks that the entry under key has the header and the body of e and body.
+func (t *tester) has(rule, key string, e *serialize.Entry, body string) *serialize.Entry {
+	t.Helper()
+	r := t.get(key)
+	got := t.readAll(r)
+	if got != body {
+		t.Errorf("%s: the body is %s instead of %s", rule, short(got), short(body))
+	}
+	t.sameHead(rule, r.Entry, e)
+	if r.Entry.Length != int64(len(body)) {
+		t.Errorf("%s: Length must be that of the body: %d instead of %d", rule, r.Entry.Length, len(body))
+	}
+	if want := serialize.Sum([]byte(body)); r.Entry.Sum != want {
+		t.Errorf("%s: Sum must be that of the body: %#x instead of %#x", rule, r.Entry.Sum, want)
+	}
+	return r.Entry
+}
+
+func (t *tester) hasNot(rule, key string) {
+	t.Helper()
+	r, err := t.store.Get(t.Context(), key)
+	if err == nil {
+		r.Body.Close()
+		t.Errorf("%s: Get returns an entry", rule)
+	} else if !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("%s: Get must return an error that wraps ErrNotFound: %v", rule, err)
+	}
+}
+
+// sameHead compares all that a store must keep.
+func (t *tester) sameHead(rule string, got, want *serialize.Entry) {
+	t.Helper()
+	g, w := kept(got), kept(want)
+	for i := range g.NumField() {
+		field := g.Type().Field(i)
+		if !field.IsExported() {
+			continue
+		}
+		if a, b := g.Field(i).Interface(), w.Field(i).Interface(); !reflect.DeepEqual(a, b) {
+			t.Errorf("%s: %s is %v instead of %v", rule, field.Name, a, b)
+		}
+	}
+}
+
+// kept returns a copy of e in a form that can be compared, without what is the store's own affair.
+func kept(e *serialize.Entry) reflect.Value {
+	c := e.Clone()
+	c.Length, c.Sum, c.BodyTime, c.Keep, c.Stamp = 0, 0, time.Time{}, 0, nil
+	c.RequestTime, c.ResponseTime = c.RequestTime.UTC(), c.ResponseTime.UTC()
+	for i := range c.Variants {
+		c.Variants[i].Date = c.Variants[i].Date.UTC()
+	}
+	if len(c.Trailer) == 0 {
+		c.Trailer = nil
+	}
+	if len(c.Header) == 0 {
+		c.Header = nil
+	}
+	return reflect.ValueOf(c).Elem()
+}
+
+func short(s string) string {
+	if len(s) > 60 {
+		return fmt.Sprintf("%q... (%d bytes)", s[:40], len(s))
+	}
+	return strconv.Quote(s)
+}
+
+// text returns n bytes that depend on seed.
+func text(n int, seed uint64) string {
+	r := rand.New(rand.NewPCG(seed, 0))
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return string(b)
+}
+
+func roundTrip(t *tester) {
+	e := Entry()
+	t.put(url, e, "body")
+	t.has("every field of an entry must come back", url, Entry(), "body")
+	t.sameHead("Create must not change the entry it is given", e, Entry())
+
+	small := &serialize.Entry{Status: 204, Version: 10, Header: http.Header{}, Length: 0}
+	t.put("small", small, "")
+	t.has("an entry with little in it must come back", "small", small, "")
+}
+
+func missing(t *tester) {
+	t.hasNot("nothing is stored under a key never used", "never used")
+}
+
+func notVisibleBeforeCommit(t *tester) {
+	w := t.create(url, Entry())
+	t.hasNot("an entry must not be visible before Commit", url)
+	if err := t.write(w, []byte(text(200<<10, 1))); err != nil {
+		t.Fatalf("Write must take a body of 200 KiB: %v", err)
+	}
+	t.hasNot("an entry must not be visible before Commit", url)
+	if err := w.Commit(); err != nil {
+		t.Fatalf("Commit must store the entry: %v", err)
+	}
+	t.has("an entry must be visible after Commit", url, Entry(), text(200<<10, 1))
+}
+
+func abortLeavesOld(t *tester) {
+	w := t.create(url, Entry())
+	if err := t.write(w, []byte("never")); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Abort(); err != nil {
+		t.Errorf("Abort must forget the entry without an error: %v", err)
+	}
+	t.hasNot("an aborted entry must not be visible", url)
+
+	t.put(url, Entry(), "old")
+	other := Entry()
+	other.Status = 404
+	w = t.create(url, other)
+	if err := t.write(w, []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	t.has("a Writer must leave the old entry until Commit", url, Entry(), "old")
+	if err := w.Abort(); err != nil {
+		t.Errorf("Abort must forget the entry without an error: %v", err)
+	}
+	t.has("Abort must leave the old entry", url, Entry(), "old")
+}
+
+func commitReplaces(t *tester) {
+	t.put(url, Entry(), text(5000, 1))
+	other := &serialize.Entry{Status: 404, Reason: "Not Found", Version: 10, Header: http.Header{"X": {"y"}}, Length: -1}
+	t.put(url, other, "short")
+	t.has("Commit must replace the whole entry", url, other, "short")
+	t.put(url, Entry(), "")
+	t.has("Commit must replace the whole entry", url, Entry(), "")
+
+	// Two writers at once: the one that commits last stays.
+	first, second := t.create(url, Entry()), t.create(url, other)
+	if err := errors.Join(t.write(first, []byte("first")), t.write(second, []byte("second"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(second.Commit(), first.Commit()); err != nil {
+		t.Fatalf("two Writers of one key must both commit: %v", err)
+	}
+	t.has("the Writer that commits last must win", url, Entry(), "first")
+}
+
+func replacedWhileRead(t *tester) {
+	for _, size := range []int{1000, 300 << 10} {
+		old := text(size, 1)
+		t.put(url, Entry(), old)
+		replaced, updated, deleted := t.get(url), t.get(url), t.get(url)
+		half := make([]byte, size/2)
+		for _, r := range []*storage.Response{replaced, updated, deleted} {
+			if _, err := io.ReadFull(r.Body, half); err != nil {
+				t.Fatalf("a body must be readable: %v", err)
+			}
+		}
+		e := updated.Entry.Clone()
+		e.Header.Set("X-Updated", "yes")
+		if err := t.store.Update(t.Context(), url, e); err != nil {
+			t.Fatalf("Update must work while the body is read: %v", err)
+		}
+		if got := t.readAll(updated); got != old[size/2:] {
+			t.Errorf("a reader must get the old body to its end although the head was updated")
+		}
+		t.put(url, Entry(), text(size, 2))
+		if got := t.readAll(replaced); got != old[size/2:] {
+			t.Errorf("a reader must get the old body to its end although the entry was replaced")
+		}
+		if err := t.store.Delete(t.Context(), url); err != nil {
+			t.Fatalf("Delete must work while the body is read: %v", err)
+		}
+		if got := t.readAll(deleted); got != old[size/2:] {
+			t.Errorf("a reader must get the old body to its end although the entry was deleted")
+		}
+	}
+}
+
+func deletes(t *tester) {
+	if err := t.store.Delete(t.Context(), url); err != nil {
+		t.Errorf("Delete of what is not there must not be an error: %v", err)
+	}
+	t.put(url, Entry(), "body")
+	t.put("other", Entry(), "other")
+	for range 2 {
+		if err := t.store.Delete(t.Context(), url); err != nil {
+			t.Errorf("Delete, twice, must not be an error: %v", err)
+		}
+		t.hasNot("a deleted entry must be gone", url)
+	}
+	t.has("Delete must leave the other keys alone", "other", Entry(), "other")
+	t.put(url, Entry(), "again")
+	t.has("a deleted key must be usable again", url, Entry(), "again")
+}
+
+func keys(t *tester) {
+	all := []string{
+		"", " ", ".", "..", "/", "\\", "../", "../../../../../../../../tmp/escape", "/etc/passwd", "C:\\con", "nul",
+		"\x00", "a\x00", "a\x00b", "a\nb", "a\rb", "a b", "\xff\xfe", "\xc3\x28", "ä", "a\u0308", "%00", "*?<>|:\"",
+		"http://example.com/x", "http://example.com/x/", "http://example.com/X", "http://EXAMPLE.com/x",
+		"http://example.com/x?", "http://example.com/x#f", "http://example.com/x.lock", "http://example.com/x.body",
+		strings.Repeat("k", 100<<10), strings.Repeat("k", 100<<10) + "l",
+	}
+	for i, key := range all {
+		t.put(key, Entry(), "body "+strconv.Itoa(i))
+	}
+	for i, key := range all {
+		t.has("every key is a key of its own: "+short(key), key, Entry(), "body "+strconv.Itoa(i))
+	}
+	for i, key := range all {
+		if err := t.store.Delete(t.Context(), key); err != nil {
+			t.Errorf("every key can be deleted: %s: %v", short(key), err)
+		}
+		t.hasNot("a deleted key must be gone: "+short(key), key)
+		if i+1 < len(all) {
+			t.has("Delete must leave the other keys alone: "+short(all[i+1]), all[i+1], Entry(), "body "+strconv.Itoa(i+1))
+		}
+	}
+}
+
+func bodies(t *tester) {
+	for _, size := range []int{0, 1, 255, 4096, 32<<10 - 1, 64 << 10, 64<<10 + 1, 1 << 20, 5 << 20} {
+		body := text(size, uint64(size))
+		err := t.tryPut(url, Entry(), []byte(body))
+		if size == 5<<20 && errors.Is(err, storage.ErrTooLarge) {
+			t.Logf("the store refuses %d bytes: %v", size, err)
+			continue
+		}
+		if err != nil {
+			t.Fatalf("a body of %d bytes must be stored: %v", size, err)
+		}
+		t.has(fmt.Sprintf("a body of %d bytes must come back", size), url, Entry(), body)
+
+		// In small pieces, and asked again at the end.
+		r := t.get(url)
+		got, err := io.ReadAll(io.MultiReader(io.LimitReader(r.Body, 1), io.LimitReader(r.Body, 31), r.Body))
+		if err != nil || string(got) != body {
+			t.Errorf("a body of %d bytes must come back in pieces, too: %v", size, err)
+		}
+		for range 2 {
+			if n, err := r.Body.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+				t.Errorf("a body must end, and stay ended, in io.EOF: %d, %v", n, err)
+			}
+		}
+		r.Body.Close()
+	}
+}
+
+func lengthIsAHint(t *tester) {
+	for _, hint := range []int64{-1, 0, 1, 10, 11, 1 << 20} {
+		e := Entry()
+		e.Length, e.Sum = hint, 12345
+		t.put(url, e, "ten bytes.")
+		t.has(fmt.Sprintf("a Length of %d given to Create is a hint only", hint), url, e, "ten bytes.")
+	}
+}
+
+func writerEnds(t *tester) {
+	w := t.create(url, Entry())
+	if err := t.write(w, []byte("body")); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Commit(); err != nil {
+		t.Fatalf("Commit must store the entry: %v", err)
+	}
+	if _, err := w.Write([]byte("more")); err == nil {
+		t.Error("Write after Commit must return an error")
+	}
+	if err := w.Commit(); err == nil {
+		t.Error("Commit after Commit must return an error")
+	}
+	if err := w.Abort(); err != nil {
+		t.Errorf("Abort after Commit must be allowed: %v", err)
+	}
+	t.has("calls after Commit must change nothing", url, Entry(), "body")
+
+	w = t.create(url, Entry())
+	if err := t.write(w, []byte("other")); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Abort(); err != nil {
+		t.Errorf("Abort must not fail: %v", err)
+	}
+	if _, err := w.Write([]byte("more")); err == nil {
+		t.Error("Write after Abort must return an error")
+	}
+	if err := w.Commit(); err == nil {
+		t.Error("Commit after Abort must return an error")
+	}
+	t.has("calls after Abort must change nothing", url, Entry(), "body")
+}
+
+func trailerBeforeCommit(t *tester) {
+	e := Entry()
+	e.Trailer = nil
+	w := t.create(url, e)
+	if err := t.write(w, []byte("body")); err != nil {
+		t.Fatal(err)
+	}
+	e.Trailer = http.Header{"X-Late": {"trailer"}}
+	if err := w.Commit(); err != nil {
+		t.Fatalf("Commit must store the entry: %v", err)
+	}
+	want := Entry()
+	want.Trailer = http.Header{"X-Late": {"trailer"}}
+	t.has("a Trailer set before Commit must be kept", url, want, "body")
+}
+
+func buffersAreTheCallers(t *tester) {
+	w := t.create(url, Entry())
+	buf := make([]byte, 40<<10)
+	var want strings.Builder
+	for i := range 5 {
+		part := text(len(buf), uint64(i))
+		want.WriteString(part)
+		copy(buf, part)
+		if _, err := w.Write(buf); err != nil {
+			t.Fatalf("Write must take the body: %v", err)
+		}
+		clear(buf)
+	}
+	if err := w.Commit(); err != nil {
+		t.Fatalf("Commit must store the entry: %v", err)
+	}
+	t.has("the buffer given to Write is the caller's again afterwards", url, Entry(), want.String())
+}
+
+func seekAndWriteTo(t *tester) {
+	for _, size := range []int{0, 100, 200 << 10} {
+		body := text(size, uint64(size))
+		t.put(url, Entry(), body)
+
+		r := t.get(url)
+		var b bytes.Buffer
+		if n, err := io.Copy(&b, r.Body); err != nil || n != int64(size) || b.String() != body {
+			t.Errorf("io.Copy must copy a body of %d bytes: %d, %v", size, n, err)
+		}
+		if n, err := io.Copy(&b, r.Body); n != 0 || err != nil {
+			t.Errorf("io.Copy must find nothing at the end of a body: %d, %v", n, err)
+		}
+		if s, ok := r.Body.(io.Seeker); ok {
+			for _, at := range []struct {
+				offset int64
+				whence int
+				want   int
+			}{
+				{0, io.SeekStart, 0}, {int64(size) / 2, io.SeekStart, size / 2}, {0, io.SeekCurrent, size},
+				{-int64(size) / 4, io.SeekEnd, size - size/4}, {10, io.SeekEnd, size + 10},
+			} {
+				pos, err := s.Seek(at.offset, at.whence)
+				if err != nil || pos != int64(at.want) {
+					t.Errorf("Seek(%d, %d) must go to %d of %d: %d, %v", at.offset, at.whence, at.want, size, pos, err)
+					continue
+				}
+				got, err := io.ReadAll(r.Body)
+				if err != nil || string(got) != body[min(at.want, size):] {
+					t.Errorf("after Seek(%d, %d) the body must go on from there: %v", at.offset, at.whence, err)
+				}
+			}
+			if _, err := s.Seek(-1, io.SeekStart); err == nil {
+				t.Error("Seek to before the start must return an error")
+			}
+			if _, err := s.Seek(0, 9); err == nil {
+				t.Error("Seek with an unknown whence must return an error")
+			}
+		}
+		r.Body.Close()
+
+		// The rest after a part.
+		r = t.get(url)
+		if _, err := io.ReadFull(r.Body, make([]byte, size/3)); err != nil {
+			t.Fatal(err)
+		}
+		b.Reset()
+		if _, err := io.Copy(&b, r.Body); err != nil || b.String() != body[size/3:] {
+			t.Errorf("io.Copy must copy the rest of a body: %v", err)
+		}
+		r.Body.Close()
+	}
+}
+
+func updateKeepsBody(t *tester) {
+	for _, size := range []int{0, 100, 300 << 10} {
+		body := text(size, uint64(size))
+		t.put(url, Entry(), body)
+		first := t.has("the entry must be stored", url, Entry(), body)
+
+		e := first.Clone()
+		e.Header.Set("X-Updated", strings.Repeat("longer than before ", 20))
+		e.Header.Del("Set-Cookie")
+		e.ResponseTime = e.ResponseTime.Add(time.Hour)
+		e.Variants = nil
+		want := e.Clone()
+		if err := t.store.Update(t.Context(), url, e); err != nil {
+			t.Fatalf("Update must change the head of an entry with %d bytes: %v", size, err)
+		}
+		t.has("Update must change the head and keep the body", url, want, body)
+		t.sameHead("Update must not change an entry that Get returned", first, Entry())
+		t.sameHead("Update must not change the entry it is given", e, want)
+
+		// Another Clone of the first: the body is still the one it was read with.
+		e = first.Clone()
+		e.Header.Set("X-Updated", "twice")
+		if err := t.store.Update(t.Context(), url, e); err != nil {
+			t.Fatalf("Update must accept any entry that was read with the stored body: %v", err)
+		}
+		second := t.has("Update must change the head and keep the body", url, e, body)
+		e = second.Clone()
+		e.Header = http.Header{}
+		if err := t.store.Update(t.Context(), url, e); err != nil {
+			t.Fatalf("an updated entry must be updatable: %v", err)
+		}
+		t.has("Update must change the head and keep the body", url, e, body)
+	}
+}
+
+func updateMissing(t *tester) {
+	t.put(url, Entry(), "body")
+	e := t.has("the entry must be stored", url, Entry(), "body").Clone()
+	if err := t.store.Update(t.Context(), "never used", e); !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("Update of a key never used must return an error that wraps ErrNotFound: %v", err)
+	}
+	t.hasNot("a failed Update must not make an entry", "never used")
+	if err := t.store.Delete(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	if err := t.store.Update(t.Context(), url, e); !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("Update of a deleted entry must return an error that wraps ErrNotFound: %v", err)
+	}
+	t.hasNot("a failed Update must not make an entry", url)
+}
+
+func updateChanged(t *tester) {
+	for _, body := range []string{"another body", "BODY", ""} {
+		t.put(url, Entry(), "body")
+		e := t.has("the entry must be stored", url, Entry(), "body").Clone()
+		e.Status = 203
+		t.put(url, Entry(), body)
+		if err := t.store.Update(t.Context(), url, e); !errors.Is(err, storage.ErrChanged) {
+			t.Errorf("Update must return ErrChanged where the body is another: %v", err)
+		}
+		t.has("a failed Update must change nothing", url, Entry(), body)
+	}
+}
+
+func decoded(t *tester) {
+	keeper, ok := t.store.(storage.DecodedKeeper)
+	if !ok {
+		t.Skip("the store does not keep decoded bodies")
+	}
+	coded := Entry()
+	coded.Header.Set("Content-Encoding", "gzip")
+	get := func() *storage.Response {
+		t.Helper()
+		r := t.get(url)
+		t.readAll(r)
+		return r
+	}
+	t.put(url, coded, "coded")
+	first := get()
+	if first.Decoded != nil {
+		t.Errorf("Decoded must be nil until it is given: %q", first.Decoded)
+	}
+	keeper.KeepDecoded(url, first.Entry, []byte("decoded"))
+	if got := get().Decoded; got != nil && string(got) != "decoded" {
+		t.Errorf("Decoded must be what was given: %q", got)
+	}
+	t.put(url, coded, "other")
+	if got := get().Decoded; got != nil {
+		t.Errorf("Decoded must go with its entry: %q", got)
+	}
+	keeper.KeepDecoded(url, first.Entry, []byte("decoded"))
+	if got := get().Decoded; got != nil {
+		t.Errorf("KeepDecoded must do nothing for an entry that was replaced: %q", got)
+	}
+	e := get().Entry
+	keeper.KeepDecoded(url, e, []byte("decoded"))
+	plain := e.Clone()
+	plain.Header.Del("Content-Encoding")
+	if err := t.store.Update(t.Context(), url, plain); err != nil {
+		t.Fatalf("Update must change the head: %v", err)
+	}
+	if got := get().Decoded; got != nil {
+		t.Errorf("Decoded must go when Update changes the coding: %q", got)
+	}
+	keeper.KeepDecoded("never used", e, []byte("decoded"))
+	t.hasNot("KeepDecoded must not make an entry", "never used")
+}
+
+func cancelledContext(t *tester) {
+	t.put(url, Entry(), "body")
+	ctx, cancel := context.WithCancel(t.Context())
+	e := t.has("the entry must be stored", url, Entry(), "body")
+	w, err := t.store.Create(ctx, url, Entry())
+	if err != nil {
+		t.Fatalf("Create must return a Writer: %v", err)
+	}
+	cancel()
+
+	// Whether these fail is the store's choice. None may panic, or leave something torn.
+	written := t.write(w, []byte("new"))
+	committed := w.Commit()
+	body := "body"
+	if written == nil && committed == nil {
+		body = "new"
+	}
+	t.has("a Writer whose context has ended must commit whole or not at all", url, Entry(), body)
+	if r, err := t.store.Get(ctx, url); err == nil {
+		if got := t.readAll(r); got != body {
+			t.Errorf("Get with an ended context must fail or return the entry: %s", short(got))
+		}
+	}
+	if w, err := t.store.Create(ctx, "other", Entry()); err == nil {
+		w.Abort()
+	}
+	_ = t.store.Update(ctx, url, e.Clone())
+	_ = t.store.Delete(ctx, "other")
+
+	t.put(url, Entry(), "after")
+	t.has("the store must stay usable after an ended context", url, Entry(), "after")
+}
+
+// concurrent has writers, updaters, a deleter and readers at work on one key. The body of every entry follows from
+// its header, so that a reader can tell a head with another entry's body.
+func concurrent(t *tester) {
+	const writers, rounds = 3, 40
+	entry := func(seed int) (*serialize.Entry, string) {
+		e := Entry()
+		e.Header.Set("X-Seed", strconv.Itoa(seed))
+		return e, text(2000+seed%3*50000, uint64(seed))
+	}
+	e, body := entry(0)
+	t.put(url, e, body)
+
+	var failures failures
+	check := func() {
+		r, err := t.store.Get(t.Context(), url)
+		if errors.Is(err, storage.ErrNotFound) {
+			return // deleted; or the store knows that it cannot tell
+		}
+		if err != nil {
+			failures.add("Get must not fail while others write: %v", err)
+			return
+		}
+		defer r.Body.Close()
+		seed, _ := strconv.Atoi(r.Entry.Header.Get("X-Seed"))
+		_, want := entry(seed)
+		if got, err := io.ReadAll(r.Body); err != nil || string(got) != want {
+			failures.add("a reader must never see a head with another body, or part of one: seed %d, %d bytes of %d, %v",
+				seed, len(got), len(want), err)
+		}
+	}
+	var work, readers sync.WaitGroup
+	for i := range writers {
+		work.Go(func() {
+			for round := range rounds {
+				e, body := entry(1 + i*rounds + round)
+				if err := t.tryPut(url, e, []byte(body)); err != nil {
+					failures.add("a Writer must commit while others do: %v", err)
+				}
+			}
+		})
+	}
+	for i := range 2 {
+		work.Go(func() {
+			for round := range rounds {
+				r, err := t.store.Get(t.Context(), url)
+				if err != nil {
+					continue
+				}
+				r.Body.Close()
+				e := r.Entry.Clone()
+				e.Header.Set("X-Updated", fmt.Sprint(i, round))
+				err = t.store.Update(t.Context(), url, e)
+				if err != nil && !errors.Is(err, storage.ErrChanged) && !errors.Is(err, storage.ErrNotFound) {
+					failures.add("Update must work, or return ErrChanged or ErrNotFound: %v", err)
+				}
+			}
+		})
+	}
+	work.Go(func() {
+		for range rounds / 4 {
+			check()
+			if err := t.store.Delete(t.Context(), url); err != nil {
+				failures.add("Delete must work while others write: %v", err)
+			}
+		}
+	})
+	done := make(chan struct{})
+	for range 3 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					check()
+				}
+			}
+		})
+	}
+	work.Wait()
+	close(done)
+	readers.Wait()
+	failures.report(t)
+
+	e, body = entry(9)
+	t.put(url, e, body)
+	t.has("the store must be usable afterwards", url, e, body)
+}
+
+// failures collects what went wrong in goroutines, a few of each kind.
+type failures struct {
+	mu   sync.Mutex
+	seen map[string]int
+	all  []string
+}
+
+func (f *failures) add(format string, args ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.seen == nil {
+		f.seen = make(map[string]int)
+	}
+	if f.seen[format]++; f.seen[format] <= 3 {
+		f.all = append(f.all, fmt.Sprintf(format, args...))
+	}
+}
+
+func (f *failures) report(t *tester) {
+	t.Helper()
+	for _, s := range f.all {
+		t.Error(s)
+	}
+}
+
+func closes(t *tester) {
+	c, ok := t.store.(io.Closer)
+	if !ok {
+		t.Skip("the store has no Close")
+	}
+	t.put(url, Entry(), "body")
+	for range 2 {
+		if err := c.Close(); err != nil {
+			t.Errorf("Close, twice, must not be an error: %v", err)
+		}
+	}
+	// Whatever these return, they must not panic.
+	if r, err := t.store.Get(t.Context(), url); err == nil {
+		r.Body.Close()
+	}
+	if w, err := t.store.Create(t.Context(), url, Entry()); err == nil {
+		w.Abort()
+	}
+	_ = t.store.Update(t.Context(), url, Entry())
+	_ = t.store.Delete(t.Context(), url)
+}
