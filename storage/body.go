@@ -82,6 +82,12 @@ type fileHit struct {
 	body     fileBody
 }
 
+func newFileHit(e *serialize.Entry, body fileBody) *Response {
+	h := &fileHit{response: Response{Entry: e}, body: body}
+	h.response.Body = &h.body
+	return &h.response
+}
+
 // fileBody reads a body of a file and verifies its sum on the way, where it has one.
 //
 // The sum covers what is read from the start without a gap, in whatever pieces; once that is all of the body, and
@@ -97,7 +103,7 @@ type fileBody struct {
 	summed    int64 // sum is that of the bytes before this one
 	err       error // what every later read returns
 	key       string
-	bad       func() // called once, when the body proves wrong
+	good, bad func() // called once, when the body proves right, or wrong
 }
 
 func (b *fileBody) Read(p []byte) (int, error) {
@@ -118,8 +124,12 @@ func (b *fileBody) Read(p []byte) (int, error) {
 	if b.verify && b.off <= b.summed && b.summed < end {
 		b.sum = serialize.UpdateSum(b.sum, p[b.summed-b.off:n])
 		b.summed = end
-		if end == b.size && b.sum != b.want {
-			return 0, b.fail(errSum)
+		if end == b.size {
+			if b.sum != b.want {
+				return 0, b.fail(errSum)
+			}
+			b.verify = false
+			b.good()
 		}
 	}
 	b.off = end
@@ -132,9 +142,7 @@ func (b *fileBody) Read(p []byte) (int, error) {
 // fail makes the body end in an *UnreadableError.
 func (b *fileBody) fail(err error) error {
 	b.err = &UnreadableError{Key: b.key, Err: err}
-	if b.bad != nil {
-		b.bad()
-	}
+	b.bad()
 	return b.err
 }
 

@@ -22,7 +22,8 @@ const smallFile = 64 << 10
 //
 // Bodies stream both ways in fixed memory. A file of up to 64 KiB is verified before Get returns it. A longer body is
 // verified while it is read: if it is not the one that was stored, the read that would complete it returns an
-// *UnreadableError, and the entry is removed. Readers that seek past bytes do without.
+// *UnreadableError, and the entry is removed. A file that was found right is not verified again while its time and
+// size stay the same, and readers that seek past bytes do without.
 //
 // A body may have 4 GiB - 1 bytes, as the format has it; Write returns ErrTooLarge beyond. Bodies of documents that
 // Python wrote carry no checksum; only their length is checked. A directory is for one kind of cache: a
@@ -86,20 +87,17 @@ func (c *FileCache) Get(ctx context.Context, key string) (*Response, error) {
 		f.Close()
 		return nil, &UnreadableError{Key: key, Err: err}
 	}
-	e.Stamp = fi
-	h := &fileHit{
-		response: Response{Entry: e},
-		body: fileBody{
-			f: f, base: offset, size: e.Length, verify: !e.Foreign, want: e.Sum,
-			key: key, bad: func() { c.drop(path, fi) },
-		},
-	}
-	if h.body.size == 0 && e.Sum != 0 {
+	if e.Length == 0 && e.Sum != 0 {
 		f.Close()
 		return nil, &UnreadableError{Key: key, Err: errSum}
 	}
-	h.response.Body = &h.body
-	return &h.response, nil
+	e.Stamp = fi
+	m := mark(path, fi, e.Sum)
+	return newFileHit(e, fileBody{
+		f: f, base: offset, size: e.Length, verify: !e.Foreign && !c.tree.verified.has(m), want: e.Sum, key: key,
+		good: func() { c.tree.verified.add(m) },
+		bad:  func() { c.drop(path, fi) },
+	}), nil
 }
 
 // Create returns a Writer whose file appears under key when it is committed.
@@ -210,7 +208,7 @@ var endedContext = func() context.Context {
 
 // openFile opens the regular file at path.
 func openFile(path string) (*os.File, fs.FileInfo, error) {
-	f, err := os.Open(path)
+	f, err := open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, ErrNotFound
 	}

@@ -19,6 +19,7 @@ import (
 type tree struct {
 	dir string // absolute
 	options
+	verified verifiedSet
 }
 
 // openTree makes dir where it is missing.

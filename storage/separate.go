@@ -64,16 +64,14 @@ func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*Response,
 	if err != nil {
 		return nil, err
 	}
-	h := &fileHit{
-		response: Response{Entry: p.entry},
-		body: fileBody{
-			f: p.body, size: p.entry.Length,
-			verify: !p.verified && !p.entry.Foreign, want: p.entry.Sum,
-			key: key, bad: func() { c.drop(path, p.bodyInfo) },
-		},
-	}
-	h.response.Body = &h.body
-	return &h.response, nil
+	e := p.entry
+	m := mark(path, p.bodyInfo, e.Sum)
+	verify := !e.Foreign && !p.verified && !c.tree.verified.has(m)
+	return newFileHit(e, fileBody{
+		f: p.body, size: e.Length, verify: verify, want: e.Sum, key: key,
+		good: func() { c.tree.verified.add(m) },
+		bad:  func() { c.drop(path, p.bodyInfo) },
+	}), nil
 }
 
 // pair is a head and its body.
@@ -128,7 +126,7 @@ func (c *SeparateBodyFileCache) settledPair(ctx context.Context, key, path strin
 
 // readPair reads a head, opens the body beside it, and makes sure that they belong together.
 func readPair(key, path string) (_ *pair, err error) {
-	head, err := os.Open(path)
+	head, err := open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNotFound
 	}
