@@ -45,7 +45,7 @@ const (
 
 	// startTimeout is for a program to listen, stopTimeout to end when asked to.
 	startTimeout = 30 * time.Second
-	stopTimeout  = 10 * time.Second
+	stopTimeout  = 5 * time.Second
 )
 
 //go:embed runner.mjs
@@ -92,8 +92,9 @@ func TestSuite(t *testing.T) {
 	if !ok {
 		deadline = time.Now().Add(30 * time.Minute)
 	}
-	// Early enough to stop everything and to say what happened.
-	ctx, cancel := context.WithDeadline(t.Context(), deadline.Add(-2*stopTimeout))
+	// Early enough to stop the runner, its proxy and the origin one after the other, and to say what happened.
+	// Not t.Context(), which has ended when the summary is made.
+	ctx, cancel := context.WithDeadline(context.Background(), deadline.Add(-4*stopTimeout))
 	t.Cleanup(cancel)
 
 	h := &harness{ctx: ctx, node: peer.Program(t, installHint, "node", "nodejs"), dir: t.TempDir()}
@@ -104,7 +105,7 @@ func TestSuite(t *testing.T) {
 	}
 	h.suite = h.findSuite(t)
 	h.proxy = h.buildProxy(t)
-	h.origin = h.startOrigin(t)
+	h.origin, h.url = h.startOrigin(t)
 
 	t.Cleanup(func() { h.summarize(t) }) // after the parallel runs
 	for _, m := range []mode{shared, private} {
@@ -126,7 +127,8 @@ type harness struct {
 	node   string
 	suite  string // the folder of http-cache-tests
 	proxy  string // the program to test
-	origin string // the address of the suite's origin server
+	origin *process
+	url    string // the address of the origin
 
 	mu   sync.Mutex
 	runs []finishedRun
@@ -184,8 +186,8 @@ func (h *harness) buildProxy(t *testing.T) string {
 	return proxy
 }
 
-// startOrigin starts the suite's origin server and returns its address.
-func (h *harness) startOrigin(t *testing.T) string {
+// startOrigin starts the suite's origin server and returns it with its address.
+func (h *harness) startOrigin(t *testing.T) (*process, string) {
 	server := filepath.Join(h.suite, "server", "server.mjs")
 	if _, err := os.Stat(server); err != nil {
 		server = filepath.Join(h.suite, "test-engine", "server", "server.mjs") // where the repository has it
@@ -206,13 +208,13 @@ func (h *harness) startOrigin(t *testing.T) string {
 		}
 		return url != ""
 	})
-	return url
+	return origin, url
 }
 
 // run runs the suite against a proxy of its own and reports every problem.
 func (h *harness) run(t *testing.T, m mode, storeName, store string) {
 	addr := freeAddr(t)
-	proxy := start(t, exec.Command(h.proxy, proxyArgs(m, addr, h.origin, store)...))
+	proxy := start(t, exec.Command(h.proxy, proxyArgs(m, addr, h.url, store)...))
 	proxy.await(t, h.ctx, func() bool {
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {
@@ -237,6 +239,9 @@ func (h *harness) run(t *testing.T, m mode, storeName, store string) {
 	if !proxy.running() {
 		t.Errorf("the proxy ended during the run: %s", tail(proxy.output()))
 	}
+	if !h.origin.running() {
+		t.Errorf("the origin ended during the run: %s", tail(h.origin.output()))
+	}
 	// net/http keeps the server alive after a handler's panic, and the test that met it may not have noticed.
 	if log := proxy.output(); bytes.Contains(log, []byte("panic")) {
 		t.Errorf("the proxy panicked:\n%s", log)
@@ -246,7 +251,9 @@ func (h *harness) run(t *testing.T, m mode, storeName, store string) {
 		for _, r := range rep.Results {
 			t.Logf("%s (%s): %s %s", r.ID, r.Kind, r.Outcome, r.Message)
 		}
-		t.Skip("a part of the suite shows nothing about the whole")
+		t.Logf("the origin prints:\n%s", h.origin.output())
+		t.Error("-ids: a part of the suite shows nothing about the whole")
+		return
 	}
 	h.mu.Lock()
 	h.runs = append(h.runs, finishedRun{m, storeName, rep})
@@ -293,11 +300,12 @@ func (h *harness) summarize(t *testing.T) {
 	var rows []row
 	reports := make(map[mode][]report)
 	tests := h.runs[0].report.Tests
+	name := strings.TrimSuffix(filepath.Base(h.proxy), ".exe")
 	for _, m := range []mode{shared, private} {
 		for _, s := range stores {
 			for _, r := range h.runs {
 				if r.mode == m && r.store == s.name {
-					rows = append(rows, row{"cachecontrol", r.store, r.mode, count(r.report.Results)})
+					rows = append(rows, row{name, r.store, r.mode, count(r.report.Results)})
 					reports[m] = append(reports[m], r.report)
 				}
 			}
@@ -322,7 +330,7 @@ func (h *harness) summarize(t *testing.T) {
 		t.Error(err)
 		return
 	}
-	block := table(append(rows, published...)) + "\n" + answers(reports)
+	block := strings.Join([]string{table(append(rows, published...)), reasons(tests, exclusions), answers(reports)}, "\n")
 	spliced, err := splice(string(doc), tests, block)
 	if err != nil {
 		t.Errorf("%s: %v", *write, err)
@@ -395,7 +403,9 @@ func start(t *testing.T, cmd *exec.Cmd) *process {
 		close(p.done)
 	}()
 	t.Cleanup(func() {
-		cmd.Process.Signal(os.Interrupt)
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			cmd.Process.Kill() // it has ended, or this system has no such signal
+		}
 		select {
 		case <-p.done:
 		case <-time.After(stopTimeout):

@@ -10,13 +10,14 @@
 //
 // Further flags go after the package:
 //
-//	-ids a,b       only these tests and those they depend on, with every message printed; such a run never passes
+//	-ids a,b       only these tests and those they depend on, with all that went over the wire; such a run never passes
 //	-results DIR   leave what each run found in DIR, as JSON
 //	-write FILE    put the tables into FILE, between its lines <!-- cache-tests N --> and <!-- end cache-tests -->,
-//	               where N is the number of tests in the suite
+//	               where N is the number of tests in the suite; a relative FILE or DIR is seen from this folder
 //	-chunk N       how many tests run at a time
 //
-// One combination alone: -run TestSuite/shared/memory.
+// One combination alone: -run TestSuite/shared/memory. CACHECONTROL_PROXY names another program to test, called with the
+// arguments of ours. Without Node.js or npm the test is skipped, under CACHECONTROL_PEERS=require it fails.
 //
 // A required or optimal test that does not pass must be among the exclusions, with the section of the RFC that
 // says why, and a test that is there must not pass. The package holds nothing but this harness.

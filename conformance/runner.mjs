@@ -77,7 +77,13 @@ async function run (mode, base, chunk, ids) {
   let selected = groups
   if (ids.length > 0) {
     selected = withDependencies(ids)
-    for (const test of all) test.dump = ids.includes(test.id)
+    for (const test of all.filter(test => ids.includes(test.id))) {
+      test.dump = true
+      for (const request of test.requests) {
+        // The origin's log of interim responses takes for granted that they have headers.
+        request.interim_responses = request.interim_responses?.map(([status, headers = []]) => [status, headers])
+      }
+    }
   }
   const browser = mode === 'private'
   const require = createRequire(path.join(path.resolve(suite), 'package.json'))

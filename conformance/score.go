@@ -194,6 +194,24 @@ func table(rows []row) string {
 	return b.String()
 }
 
+// reasons writes the exclusions from a suite of so many tests as Markdown.
+func reasons(tests int, exclusions []exclusion) string {
+	var b strings.Builder
+	b.WriteString("| excluded | mode | reason |\n|---|---|---|\n")
+	for _, e := range exclusions {
+		var modes []string
+		for _, m := range []mode{shared, private} {
+			if e.covers(tests, m) {
+				modes = append(modes, string(m))
+			}
+		}
+		if len(modes) > 0 {
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", e.id, strings.Join(modes, ", "), e.reason)
+		}
+	}
+	return b.String()
+}
+
 // answers writes what each check found as Markdown, one column for each mode. Stores answer alike; where they do not,
 // all answers are shown.
 func answers(reports map[mode][]report) string {

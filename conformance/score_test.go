@@ -162,6 +162,17 @@ func TestTable(t *testing.T) {
 	}
 }
 
+func TestReasons(t *testing.T) {
+	got := reasons(334, []exclusion{
+		{id: "both", reason: "r1"},
+		{id: "newest", cuts: []int{370}, reason: "r2"},
+		{id: "one", modes: []mode{private}, reason: "r3"},
+	})
+	if want := "|---|---|---|\n| `both` | shared, private | r1 |\n| `one` | private | r3 |\n"; !strings.HasSuffix(got, want) {
+		t.Errorf("got %q, want it to end in %q", got, want)
+	}
+}
+
 func TestAnswers(t *testing.T) {
 	question := func(id string, o outcome) report {
 		return report{Results: []result{
