@@ -3,9 +3,11 @@ package cachecontrol
 import (
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
+	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -71,15 +73,41 @@ type Transport struct {
 	// Logger is told why each decision was taken, at level Debug, and of a store that fails, at level Warn.
 	// Nil: silent.
 	Logger *slog.Logger
+
+	once   sync.Once
+	engine *engine
 }
 
 // Client returns an http.Client that has t as its Transport.
 func (t *Transport) Client() *http.Client { return &http.Client{Transport: t} }
 
-// RoundTrip implements http.RoundTripper.
+// RoundTrip implements http.RoundTripper. It never fails because of the cache: whatever goes wrong with what is
+// stored, the request is made.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	return http.DefaultTransport.RoundTrip(req)
+	e := t.start()
+	if err := req.Context().Err(); err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	x := exchange{engine: e, req: req, ctx: req.Context()}
+	if why := x.classify(); why != rfc9111.ReasonNone {
+		return x.bypass(why)
+	}
+	return x.answer()
 }
 
-// Close ends the work in the background, waits for it, and closes the store if it can be closed.
-func (t *Transport) Close() error { return nil }
+// Close ends the work in the background, waits for it, and closes the store if it can be closed. Requests that
+// come later find nothing stored.
+func (t *Transport) Close() error { return t.start().close() }
+
+// CloseIdleConnections closes those of Base, where it has such a method.
+func (t *Transport) CloseIdleConnections() {
+	if c, ok := t.start().base().(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+func (t *Transport) start() *engine {
+	t.once.Do(func() { t.engine = newEngine(t) })
+	return t.engine
+}

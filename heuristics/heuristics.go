@@ -45,15 +45,15 @@ func (f Func) Warning(*http.Response) string { return warningStale }
 
 const warningStale = `110 - "Response is Stale"`
 
-// Apply sets in resp.Header the fields that h returns for resp, and its Warning if there were any. A nil Heuristic
-// changes nothing.
-func Apply(h Heuristic, resp *http.Response) {
+// Apply sets in resp.Header the fields that h returns for resp, and its Warning if there were any. It returns
+// the names of the fields it set. A nil Heuristic changes nothing.
+func Apply(h Heuristic, resp *http.Response) (set []string) {
 	if h == nil || resp == nil {
-		return
+		return nil
 	}
 	fields := h.UpdateHeaders(resp)
 	if len(fields) == 0 {
-		return
+		return nil
 	}
 	warning := h.Warning(resp) // before the fields are set: it tells of the response as it came
 	if resp.Header == nil {
@@ -66,10 +66,13 @@ func Apply(h Heuristic, resp *http.Response) {
 			continue
 		}
 		resp.Header[name] = slices.Clone(lines)
+		set = append(set, name)
 	}
 	if warning != "" {
 		resp.Header["Warning"] = []string{warning}
+		set = append(set, "Warning")
 	}
+	return set
 }
 
 // OneDay makes a response without Expires fresh for a day from its Date. It sets Cache-Control to public, whatever was

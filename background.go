@@ -1,0 +1,75 @@
+package cachecontrol
+
+import (
+	"context"
+	"net/http/httptrace"
+	"sync"
+)
+
+// maxBackground is how many revalidations may run at once. One that finds no place is left to a later request.
+const maxBackground = 16
+
+// background is the work that goes on after a request was answered: one revalidation for a key at a time, and all
+// of them ended by stop.
+type background struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	mu      sync.Mutex // guards what follows
+	running map[string]bool
+	stopped bool
+	done    sync.WaitGroup
+}
+
+func (b *background) start() {
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	b.running = make(map[string]bool)
+}
+
+// run does the work in a goroutine of its own, with a context that has the values of ctx, but ends with the
+// background alone. It does nothing where work under this key is running already.
+func (b *background) run(ctx context.Context, key string, work func(context.Context)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stopped || b.running[key] || len(b.running) >= maxBackground {
+		return
+	}
+	b.running[key] = true
+	b.done.Add(1)
+	go func() {
+		defer b.done.Done()
+		defer func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			delete(b.running, key)
+		}()
+		work(detached{b.ctx, ctx})
+	}()
+}
+
+// stop ends the work and waits for it. Nothing runs afterwards.
+func (b *background) stop() {
+	b.mu.Lock()
+	b.stopped = true
+	b.mu.Unlock()
+	b.cancel()
+	b.done.Wait()
+}
+
+// detached is the context of background work: the values of the request's that caused it, but for its trace, whose
+// functions belong to a request that is over.
+type detached struct {
+	context.Context
+	values context.Context
+}
+
+func (d detached) Value(key any) any {
+	v := d.Context.Value(key)
+	if v == nil {
+		v = d.values.Value(key)
+	}
+	if _, ok := v.(*httptrace.ClientTrace); ok {
+		return nil
+	}
+	return v
+}

@@ -1,0 +1,177 @@
+package cachecontrol
+
+import (
+	"bytes"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+	"sync"
+
+	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// keeper is what a store that can keep decoded bodies offers.
+type keeper = storage.DecodedKeeper
+
+// bytesBody is a body in memory.
+type bytesBody struct{ bytes.Reader }
+
+func newBytesBody(b []byte) *bytesBody {
+	body := new(bytesBody)
+	body.Reset(b)
+	return body
+}
+
+func (*bytesBody) Close() error { return nil }
+
+// storingBody hands the origin's body on, and stores what passes. It commits at the end, which is the body's EOF or
+// the last byte of its known length, and at no other place: what was cut short is never stored.
+type storingBody struct {
+	io.ReadCloser
+	length int64 // as the message's framing says; -1: not known
+	max    int64 // the longest that is stored
+
+	mu    sync.Mutex // guards what follows: Close may come while Read is under way
+	write *recording // nil: not, or no longer
+	n     int64
+}
+
+// recording is a Writer with what has to happen around it.
+type recording struct {
+	storage.Writer
+	before func(io.Writer) error // writes what comes before the body; nil: nothing
+	after  func(io.Writer) error // writes what comes after it
+	commit func() error          // ends it well; nil: Writer.Commit
+	end    func()                // releases what it holds; nil: nothing
+}
+
+func (b *storingBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.write == nil {
+		return n, err
+	}
+	if n > 0 {
+		b.record(p[:n])
+	}
+	switch {
+	case b.write == nil:
+	case err == io.EOF && (b.length < 0 || b.n == b.length), err == nil && b.n == b.length:
+		b.finish(true)
+	case err != nil, b.length >= 0 && b.n > b.length:
+		b.finish(false)
+	}
+	return n, err
+}
+
+func (b *storingBody) record(p []byte) {
+	first := b.n == 0
+	b.n += int64(len(p))
+	if b.n > b.max {
+		b.finish(false)
+		return
+	}
+	if first && b.write.before != nil {
+		if b.write.before(b.write) != nil {
+			b.finish(false)
+			return
+		}
+	}
+	if _, err := b.write.Write(p); err != nil {
+		b.finish(false)
+	}
+}
+
+func (b *storingBody) finish(whole bool) {
+	w := b.write
+	b.write = nil
+	if whole && w.after != nil {
+		whole = w.after(w) == nil
+	}
+	switch {
+	case !whole:
+		w.Abort()
+	case w.commit != nil:
+		w.commit()
+	default:
+		w.Commit()
+	}
+	if w.end != nil {
+		w.end()
+	}
+}
+
+func (b *storingBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.write != nil {
+		b.finish(false)
+	}
+	return err
+}
+
+// slice makes the response a 206 with the range that the request asks for, or a 416 where there is none. The stored
+// body holds the bytes of the representation from start up to but without end; the caller has made
+// sure that the range lies within them.
+func (x *exchange) slice(c *candidate, resp *http.Response, start, total int64) {
+	length := total
+	if total < 0 {
+		length = math.MaxInt64
+	}
+	first, end, ok := x.byteRange.Within(length)
+	if !ok {
+		c.close()
+		resp.Status, resp.StatusCode = "416 Range Not Satisfiable", http.StatusRequestedRangeNotSatisfiable
+		resp.Header["Content-Range"] = []string{"bytes */" + strconv.FormatInt(total, 10)}
+		resp.Header["Content-Length"] = []string{"0"}
+		resp.Body, resp.ContentLength, resp.Trailer = http.NoBody, 0, nil
+		return
+	}
+	resp.Status, resp.StatusCode = "206 Partial Content", http.StatusPartialContent
+	resp.Header["Content-Range"] = []string{rfc9111.ContentRange{First: first, Last: end - 1, Total: total}.String()}
+	resp.Header["Content-Length"] = []string{strconv.FormatInt(end-first, 10)}
+	resp.ContentLength = end - first
+	resp.Body = section(c.resp.Body, first-start, end-first)
+	c.resp = nil
+}
+
+// section returns n bytes of a body from an offset on. Where the body cannot seek, the first Read skips.
+func section(body io.ReadCloser, offset, n int64) io.ReadCloser {
+	s := &sectionBody{ReadCloser: body, skip: offset, left: n}
+	if seeker, ok := body.(io.Seeker); ok {
+		if _, err := seeker.Seek(offset, io.SeekStart); err == nil {
+			s.skip = 0
+		}
+	}
+	return s
+}
+
+type sectionBody struct {
+	io.ReadCloser
+	skip, left int64
+}
+
+func (s *sectionBody) Read(p []byte) (int, error) {
+	if s.skip > 0 {
+		n, err := io.CopyN(io.Discard, s.ReadCloser, s.skip)
+		if s.skip -= n; err != nil {
+			return 0, err
+		}
+	}
+	if s.left <= 0 {
+		return 0, io.EOF
+	}
+	if int64(len(p)) > s.left {
+		p = p[:s.left]
+	}
+	n, err := s.ReadCloser.Read(p)
+	s.left -= int64(n)
+	if err == io.EOF && s.left > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}

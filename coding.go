@@ -1,0 +1,149 @@
+package cachecontrol
+
+import (
+	"bufio"
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// acceptEncoding is what the Transport asks for where the caller said nothing: what Python's requests sends, so
+// that Vary: Accept-Encoding matches across languages.
+const acceptEncoding = "gzip, deflate"
+
+// maxDecodedKept is the longest decoded body that is kept beside a coded one.
+const maxDecodedKept = 8 << 20
+
+// maxDrained is how much may follow what a decoder needed and still be read, to see the end.
+const maxDrained = 64 << 10
+
+// coding is what a Content-Encoding says: which codings were applied, in their order.
+type coding struct {
+	names []string
+	known bool // all of them can be decoded
+}
+
+// parseCoding reads the lines of a Content-Encoding (RFC 9110, section 8.4).
+func parseCoding(lines []string) coding {
+	c := coding{known: true}
+	for _, line := range lines {
+		for _, name := range strings.Split(line, ",") {
+			switch name = strings.ToLower(strings.TrimSpace(name)); name {
+			case "", "identity":
+				continue
+			case "x-gzip":
+				name = "gzip"
+			case "gzip", "deflate":
+			default:
+				c.known = false
+			}
+			c.names = append(c.names, name)
+		}
+	}
+	return c
+}
+
+// coded says whether any coding was applied.
+func (c coding) coded() bool { return len(c.names) > 0 }
+
+// decodes says whether the Transport decodes such a body for a caller who left the negotiation to it.
+func (c coding) decodes() bool { return c.coded() && c.known }
+
+// decode makes the response what net/http gives to a caller who set no Accept-Encoding: the body decoded, without
+// the fields that speak of the coded one. Reading it to the end reads body to the end. keep, if not nil, is
+// given the decoded body once it was read to its end.
+func (c coding) decode(resp *http.Response, body io.ReadCloser, keep func([]byte)) {
+	c.plain(resp)
+	resp.Body = &decodedBody{coded: body, names: c.names, keep: keep}
+}
+
+// plain removes what the response says of its coded body.
+func (c coding) plain(resp *http.Response) {
+	resp.Header.Del("Content-Encoding")
+	resp.Header.Del("Content-Length")
+	resp.ContentLength = -1
+	resp.Uncompressed = true
+}
+
+// decodedBody decodes on the first Read, so that the response is handed out before its body has come.
+type decodedBody struct {
+	coded io.ReadCloser
+	names []string
+	keep  func([]byte)
+
+	r    io.Reader
+	err  error
+	kept bytes.Buffer
+}
+
+func (b *decodedBody) Read(p []byte) (int, error) {
+	if b.err == nil && b.r == nil {
+		b.r, b.err = newDecoder(b.coded, b.names)
+	}
+	if b.err != nil {
+		return 0, b.err
+	}
+	n, err := b.r.Read(p)
+	if b.keep != nil {
+		if b.kept.Len()+n > maxDecodedKept {
+			b.keep, b.kept = nil, bytes.Buffer{}
+		} else {
+			b.kept.Write(p[:n])
+		}
+	}
+	if err == io.EOF {
+		// A decoder may stop before the end of what it decodes, which has to be seen for it to be stored.
+		if _, drainErr := io.CopyN(io.Discard, b.coded, maxDrained); drainErr != io.EOF && drainErr != nil {
+			err = drainErr
+		} else if b.keep != nil {
+			b.keep(b.kept.Bytes())
+			b.keep = nil
+		}
+	}
+	b.err = err
+	return n, err
+}
+
+func (b *decodedBody) Close() error {
+	return b.coded.Close()
+}
+
+func newDecoder(r io.Reader, names []string) (io.Reader, error) {
+	for i := len(names) - 1; i >= 0; i-- {
+		var err error
+		switch names[i] {
+		case "gzip":
+			r, err = gzip.NewReader(r)
+			if err == io.EOF {
+				return bytes.NewReader(nil), nil // an empty body has nothing to decode
+			}
+		case "deflate":
+			r, err = newInflater(r)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// newInflater reads "deflate" as it is defined, in the zlib format, and as some servers send it, without.
+func newInflater(r io.Reader) (io.Reader, error) {
+	br := bufio.NewReader(r)
+	head, err := br.Peek(2)
+	if err != nil && len(head) == 0 {
+		if errors.Is(err, io.EOF) {
+			return bytes.NewReader(nil), nil
+		}
+		return nil, err
+	}
+	if len(head) == 2 && head[0]&0x0f == 8 && (int(head[0])<<8|int(head[1]))%31 == 0 {
+		return zlib.NewReader(br)
+	}
+	return flate.NewReader(br), nil
+}

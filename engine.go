@@ -1,0 +1,184 @@
+package cachecontrol
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"hash/maphash"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/heuristics"
+	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// engine is a Transport at work: its fields, each default filled in once, and what is shared by its requests.
+type engine struct {
+	rt        http.RoundTripper
+	store     storage.Store
+	heuristic heuristics.Heuristic
+	rules     rfc9111.Rules
+	methods   []string // beside GET and HEAD
+	noGET     bool
+
+	maxBody           int64
+	maxVariants       int
+	selectLanguage    bool
+	negotiate         bool
+	backgroundTimeout time.Duration
+	storeTimeout      time.Duration
+	logger            *slog.Logger
+
+	// epochs count the invalidations of keys, by hash, so that a response that was under way meanwhile is not
+	// stored; locks guard the index of variants of a key, by hash, between reading and writing it.
+	seed   maphash.Seed
+	epochs [256]atomic.Uint64
+	locks  [64]sync.Mutex
+
+	background background
+}
+
+func newEngine(t *Transport) *engine {
+	e := &engine{
+		rt:        t.Base,
+		store:     t.Store,
+		heuristic: t.Heuristic,
+		rules: rfc9111.Rules{
+			Shared: t.Shared, TimePriority: t.TimePriority, StaleIfError: t.StaleIfError,
+			Statuses: slices.Clone(t.CacheableStatusCodes),
+		},
+		maxBody:           cmp.Or(t.MaxBodyBytes, DefaultMaxBodyBytes),
+		maxVariants:       cmp.Or(t.MaxVariants, 32),
+		selectLanguage:    t.SelectLanguage,
+		negotiate:         !t.DisableCompression,
+		backgroundTimeout: cmp.Or(t.BackgroundTimeout, 30*time.Second),
+		storeTimeout:      cmp.Or(t.StoreTimeout, 5*time.Second),
+		logger:            t.Logger,
+		seed:              maphash.MakeSeed(),
+	}
+	if e.store == nil {
+		e.store = storage.NewDictCache()
+	}
+	if t.CacheableMethods != nil {
+		e.noGET = !slices.Contains(t.CacheableMethods, http.MethodGet)
+		e.methods = slices.DeleteFunc(slices.Clone(t.CacheableMethods), func(m string) bool {
+			return m == http.MethodGet || m == http.MethodHead
+		})
+	}
+	e.background.start()
+	return e
+}
+
+func (e *engine) base() http.RoundTripper {
+	if e.rt != nil {
+		return e.rt
+	}
+	return http.DefaultTransport
+}
+
+func (e *engine) close() error {
+	e.background.stop()
+	if c, ok := e.store.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+func (e *engine) epoch(key string) *atomic.Uint64 {
+	return &e.epochs[maphash.String(e.seed, key)%uint64(len(e.epochs))]
+}
+
+func (e *engine) lock(key string) (unlock func()) {
+	mu := &e.locks[maphash.String(e.seed, key)%uint64(len(e.locks))]
+	mu.Lock()
+	return mu.Unlock
+}
+
+// get, update and remove are the store's methods with a deadline. What goes wrong there is logged, and the request
+// goes on as if nothing were stored.
+func (e *engine) get(ctx context.Context, key string) (*storage.Response, error) {
+	d := deadline{Context: ctx, at: time.Now().Add(e.storeTimeout)}
+	defer d.release()
+	r, err := e.store.Get(&d, key)
+	if err == nil && (r == nil || r.Entry == nil || r.Body == nil) {
+		err = errors.New("cachecontrol: the store returned neither an entry nor an error")
+	}
+	var unreadable *storage.UnreadableError
+	if err != nil && (!errors.Is(err, storage.ErrNotFound) || errors.As(err, &unreadable)) {
+		e.storeFailed(ctx, "get", key, err)
+	}
+	return r, err
+}
+
+func (e *engine) remove(ctx context.Context, key string) {
+	d := deadline{Context: context.WithoutCancel(ctx), at: time.Now().Add(e.storeTimeout)}
+	defer d.release()
+	if err := e.store.Delete(&d, key); err != nil {
+		e.storeFailed(ctx, "delete", key, err)
+	}
+}
+
+func (e *engine) storeFailed(ctx context.Context, op, key string, err error) {
+	if e.logger != nil && !errors.Is(err, storage.ErrClosed) {
+		e.logger.WarnContext(ctx, "cachecontrol: store failed", "op", op, "key", key, "error", err)
+	}
+}
+
+// deadline is a context that ends at a time, and costs nothing where nobody waits for it.
+type deadline struct {
+	context.Context
+	at time.Time
+
+	mu     sync.Mutex // guards what follows
+	timed  context.Context
+	cancel context.CancelFunc
+}
+
+func (d *deadline) Deadline() (time.Time, bool) {
+	if at, ok := d.Context.Deadline(); ok && at.Before(d.at) {
+		return at, true
+	}
+	return d.at, true
+}
+
+func (d *deadline) Done() <-chan struct{} { return d.wait().Done() }
+
+func (d *deadline) Err() error {
+	if err := d.Context.Err(); err != nil {
+		return err
+	}
+	if !time.Now().Before(d.at) {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+func (d *deadline) wait() context.Context {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.timed == nil {
+		d.timed, d.cancel = context.WithDeadline(d.Context, d.at)
+	}
+	return d.timed
+}
+
+func (d *deadline) release() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.cancel != nil {
+		d.cancel()
+	}
+}
+
+// closeBody closes the body of a request that is not handed on, as a RoundTripper must.
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		req.Body.Close()
+	}
+}

@@ -1,0 +1,305 @@
+package cachecontrol
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+)
+
+// exchange is one request on its way through the cache: classify, lookup, and then serve what is stored, or fetch
+// and receive what the origin says.
+type exchange struct {
+	*engine
+	req *http.Request
+	ctx context.Context
+	cc  rfc9111.Request
+	key string
+
+	negotiated  bool // the caller left the content coding to the Transport
+	conditional bool // the caller's own If-None-Match or If-Modified-Since
+	ranged      bool // a GET for one range of bytes
+	byteRange   rfc9111.ByteRange
+	revalidates bool // in the background: stale is not good enough
+
+	partial *candidate       // a part of the representation that is stored, for a range that it does not hold
+	primary *serialize.Entry // what lookup found under the plain key; nil: nothing
+	epoch   uint64           // of the key, when the request was sent
+}
+
+// classify reads what the request says, and returns why the cache keeps out of it, if it does.
+func (x *exchange) classify() rfc9111.Reason {
+	h := x.req.Header
+	x.cc = rfc9111.ParseRequest(h)
+	key, ok := plainKey(x.req.URL, x.req.Host)
+	if !ok {
+		return rfc9111.URLNotCacheable
+	}
+	x.key = key
+	method := x.req.Method
+	if method == "" {
+		method = http.MethodGet
+	}
+	switch {
+	case method == http.MethodGet || method == http.MethodHead:
+		if x.noGET {
+			return rfc9111.MethodForwarded
+		}
+	case !slices.Contains(x.methods, method):
+		return rfc9111.MethodForwarded
+	}
+	if hasBody(x.req) || method != http.MethodGet && method != http.MethodHead {
+		if x.key, ok = methodKey(key, x.req); !ok {
+			return rfc9111.BodyNotCacheable
+		}
+	}
+	if h["Upgrade"] != nil {
+		return rfc9111.UpgradeForwarded
+	}
+	var origin bool
+	if x.conditional, origin = rfc9111.HasPreconditions(h); origin {
+		return rfc9111.PreconditionForwarded
+	}
+	if lines := h["Range"]; lines != nil && method != http.MethodHead {
+		if x.byteRange, x.ranged = rfc9111.ParseRange(lines); !x.ranged {
+			return rfc9111.RangeForwarded
+		}
+	}
+	x.negotiated = x.negotiate && h["Accept-Encoding"] == nil && h["Range"] == nil
+	return rfc9111.ReasonNone
+}
+
+func hasBody(req *http.Request) bool {
+	return req.Body != nil && req.Body != http.NoBody
+}
+
+func (x *exchange) isHead() bool { return x.req.Method == http.MethodHead }
+
+// answer looks for a stored response and answers with it if it may, after asking the origin if it must.
+func (x *exchange) answer() (*http.Response, error) {
+	c, why := x.lookup()
+	if c == nil {
+		return x.answerPartial(why)
+	}
+	r := c.policy.Reuse(&x.cc, time.Now())
+	switch r.Action {
+	case rfc9111.Serve:
+		return x.serve(c, r, Status{}), nil
+	case rfc9111.ServeAndValidate:
+		if x.revalidates {
+			break
+		}
+		x.revalidateLater()
+		return x.serve(c, r, Status{}), nil
+	case rfc9111.Refuse:
+		c.close()
+		return x.refuse(), nil
+	}
+	return x.fetch(c, r.Reason)
+}
+
+// serve answers with a stored response. The status is that of a hit where it has no Forward.
+func (x *exchange) serve(c *candidate, r rfc9111.Reuse, s Status) *http.Response {
+	closeBody(x.req)
+	resp := x.replay(c, r, s)
+	switch {
+	case x.conditional && c.entry.Status == http.StatusOK && c.policy.NotModified(x.req.Header, time.Now()):
+		c.close()
+		notModified(resp)
+	case x.isHead():
+		c.close()
+		x.withoutBody(c, resp)
+	case x.ranged && c.entry.Status == http.StatusOK && c.policy.IfRange(x.req.Header):
+		x.slice(c, resp, 0, c.entry.Length)
+	default:
+		x.withBody(c, resp)
+	}
+	if x.logger != nil {
+		x.log(resp)
+	}
+	return resp
+}
+
+// replay returns a response with the head of the stored one, and says in it how it came to be.
+func (x *exchange) replay(c *candidate, r rfc9111.Reuse, s Status) *http.Response {
+	resp := &http.Response{
+		Status: c.status, StatusCode: c.entry.Status,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		ContentLength: c.entry.Length, Request: x.req,
+	}
+	if c.entry.Version == 10 {
+		resp.Proto, resp.ProtoMinor = "HTTP/1.0", 0
+	}
+	if c.entry.Trailer != nil {
+		resp.Trailer = c.entry.Trailer.Clone()
+	}
+	said := c.say(r)
+	text := said.status
+	if s.Forward != "" {
+		s.Reason, s.TTL, s.HasTTL = r.Reason, said.ttl, true
+		text = s.header()
+	}
+	resp.Header = c.stored.replay(said.ageText, text)
+	if r.Reason == rfc9111.Validated {
+		// What no-cache names may be used again: the origin has just confirmed it.
+		for _, name := range c.policy.Directives.NoCacheFields {
+			if lines := c.entry.Header[name]; lines != nil && name != "Age" && name != "Cache-Status" {
+				resp.Header[name] = slices.Clone(lines)
+			}
+		}
+	}
+	return resp
+}
+
+// withBody gives the response the stored body, decoded if the caller left the coding to the Transport.
+func (x *exchange) withBody(c *candidate, resp *http.Response) {
+	body, decoded := c.resp.Body, c.resp.Decoded
+	c.resp = nil
+	if !x.negotiated || !c.coding.decodes() {
+		resp.Body = body
+		return
+	}
+	var keep func([]byte)
+	if k, ok := x.store.(keeper); ok {
+		if decoded != nil {
+			body.Close()
+			body = newBytesBody(decoded)
+			c.coding.plain(resp)
+			resp.Body = body
+			return
+		}
+		key, entry := c.key, c.entry
+		keep = func(b []byte) { k.KeepDecoded(key, entry, b) }
+	}
+	c.coding.decode(resp, body, keep)
+}
+
+// withoutBody makes the response one to HEAD.
+func (x *exchange) withoutBody(c *candidate, resp *http.Response) {
+	resp.Body = http.NoBody
+	if x.negotiated && c.coding.decodes() {
+		c.coding.plain(resp)
+		return
+	}
+	resp.ContentLength = -1
+	if n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64); err == nil {
+		resp.ContentLength = n
+	}
+}
+
+// notModified makes the response a 304 for the caller's own copy.
+func notModified(resp *http.Response) {
+	h := rfc9111.NotModifiedHeader(resp.Header)
+	for _, name := range []string{"Age", XFromCache, "Cache-Status"} {
+		h[name] = resp.Header[name]
+	}
+	resp.Status, resp.StatusCode = "304 Not Modified", http.StatusNotModified
+	resp.Header, resp.Trailer = h, nil
+	resp.Body, resp.ContentLength = http.NoBody, 0
+}
+
+// refuse answers only-if-cached where nothing stored may be used (RFC 9111, section 5.2.1.7).
+func (x *exchange) refuse() *http.Response {
+	closeBody(x.req)
+	s := Status{Forward: "miss", Reason: rfc9111.OnlyIfCached}
+	const text = "the cache holds no response that may be used, and the request says only-if-cached\n"
+	resp := &http.Response{
+		Status: "504 Gateway Timeout", StatusCode: http.StatusGatewayTimeout,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{
+			"Content-Type":   {"text/plain; charset=utf-8"},
+			"Content-Length": {strconv.Itoa(len(text))},
+			"Cache-Status":   {s.header()},
+		},
+		Body: newBytesBody([]byte(text)), ContentLength: int64(len(text)), Request: x.req,
+	}
+	if x.isHead() {
+		resp.Body = http.NoBody
+	}
+	if x.logger != nil {
+		x.log(resp)
+	}
+	return resp
+}
+
+// bypass hands the request on as it is.
+func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
+	if x.cc.OnlyIfCached && x.key != "" && rfc9111.IsSafe(x.req.Method) {
+		return x.refuse(), nil
+	}
+	asked := time.Now()
+	resp, err := x.base().RoundTrip(x.req)
+	if err != nil {
+		return nil, err
+	}
+	received := time.Now()
+	resp = x.own(resp)
+	s := Status{Forward: forwardToken(why), ForwardStatus: resp.StatusCode, Reason: why}
+	if x.key != "" {
+		x.invalidate(resp)
+		if x.req.Method == http.MethodPost && why == rfc9111.MethodForwarded {
+			s = x.receivePost(resp, s, asked, received)
+		}
+	}
+	x.mark(resp, s)
+	return resp, nil
+}
+
+// own returns a response of the cache's own to change: a Base may keep the one that it gave.
+func (x *exchange) own(resp *http.Response) *http.Response {
+	r := *resp
+	r.Header = resp.Header.Clone()
+	if r.Header == nil {
+		r.Header = http.Header{}
+	}
+	delete(r.Header, XFromCache) // nobody else may say so
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	r.Request = x.req
+	return &r
+}
+
+// mark says in a response from the origin how the cache saw it.
+func (x *exchange) mark(resp *http.Response, s Status) {
+	resp.Header["Cache-Status"] = append(resp.Header["Cache-Status"], s.header())
+	if x.logger != nil {
+		x.log(resp)
+	}
+}
+
+// log tells the logger why the decision was taken.
+func (x *exchange) log(resp *http.Response) {
+	s := StatusOf(resp)
+	x.logger.DebugContext(x.ctx, "cachecontrol", "method", x.req.Method, "url", entryURL(x.req), "outcome", s.Outcome.String(),
+		"reason", s.Reason.String(), "why", s.Reason.Words(), "section", s.Reason.Section(),
+		"status", resp.StatusCode, "stored", s.Stored, "storage", s.Storage.String(), "ttl", s.TTL)
+}
+
+// invalidate removes what an unsafe request that succeeded has made invalid (RFC 9111, section 4.4).
+func (x *exchange) invalidate(resp *http.Response) {
+	target := targetURL(x.req)
+	host := ""
+	if !strings.EqualFold(x.req.Host, x.req.URL.Host) {
+		host = x.req.Host
+	}
+	for _, u := range rfc9111.Invalidated(x.req.Method, target, resp.StatusCode, resp.Header) {
+		asked := *x.req.URL
+		asked.Path, asked.RawPath, asked.RawQuery = u.Path, u.RawPath, u.RawQuery
+		if key, ok := plainKey(&asked, host); ok {
+			x.drop(key)
+		}
+	}
+}
+
+// drop removes all that is stored for a plain key: with the entry there, its variants can never be found again.
+func (x *exchange) drop(key string) {
+	x.engine.epoch(key).Add(1)
+	x.remove(x.ctx, key)
+	x.remove(x.ctx, key+partialSuffix)
+}

@@ -1,0 +1,222 @@
+package cachecontrol
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/heuristics"
+	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+)
+
+// fetch asks the origin: whether the candidate is still current, where there is one that can be validated and the
+// caller has no condition of its own, and for the whole response otherwise. why says what led here.
+func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, error) {
+	validating := c != nil && !x.conditional && c.policy.HasValidator()
+	out := x.outgoing(func(h http.Header) {
+		if validating {
+			c.policy.SetPreconditions(h)
+		}
+	}, validating)
+
+	x.epoch = x.engine.epoch(x.key).Load()
+	asked := time.Now()
+	resp, err := x.base().RoundTrip(out)
+	received := time.Now()
+	s := Status{Forward: forwardToken(why), Reason: why}
+	if err != nil {
+		if c != nil && x.ctx.Err() == nil {
+			if r := c.policy.ReuseOnError(&x.cc, received); r.Action == rfc9111.Serve {
+				return x.serve(c, r, s), nil
+			}
+		}
+		c.close()
+		return nil, err
+	}
+	s.ForwardStatus = resp.StatusCode
+	switch {
+	case resp.StatusCode == http.StatusNotModified && validating:
+		discard(resp)
+		if !c.policy.Validates(resp.Header) {
+			// It speaks of another response than ours, so it tells nothing about this one.
+			c.close()
+			return x.again(why)
+		}
+		fresh := x.freshen(c, resp, asked, received)
+		r := fresh.policy.Reuse(&rfc9111.Request{}, received)
+		r.Reason = rfc9111.Validated
+		return x.serve(fresh, r, s), nil
+	case c != nil && rfc9111.ServerFailed(resp.StatusCode):
+		if r := c.policy.ReuseOnError(&x.cc, received); r.Action == rfc9111.Serve {
+			discard(resp)
+			return x.serve(c, r, s), nil
+		}
+	}
+	resp = x.own(resp)
+	defer c.close()
+	switch {
+	case resp.StatusCode == http.StatusNotModified:
+		x.passNotModified(c, resp, asked, received, &s)
+	case x.isHead():
+		x.receiveHead(c, resp, asked, received, &s)
+	case x.ranged && resp.StatusCode == http.StatusPartialContent:
+		x.receivePartial(c, resp, asked, received, &s)
+	default:
+		x.receive(c, resp, asked, received, &s)
+	}
+	x.mark(resp, s)
+	return resp, nil
+}
+
+// outgoing returns the request as it goes to the origin: the caller's own, or a copy with other fields where
+// something is to be added.
+func (x *exchange) outgoing(add func(http.Header), adds bool) *http.Request {
+	if !adds && !x.negotiated && !x.revalidates {
+		return x.req
+	}
+	out := x.req.WithContext(x.ctx)
+	out.Header = x.req.Header.Clone()
+	if out.Header == nil {
+		out.Header = http.Header{}
+	}
+	if x.negotiated {
+		out.Header["Accept-Encoding"] = []string{acceptEncoding}
+	}
+	add(out.Header)
+	return out
+}
+
+// again makes the request once more, without a candidate. A body of the request has gone with the first try.
+func (x *exchange) again(why rfc9111.Reason) (*http.Response, error) {
+	if hasBody(x.req) {
+		req := x.req.WithContext(x.ctx)
+		var err error
+		if req.Body, err = x.req.GetBody(); err != nil {
+			return nil, err
+		}
+		x.req = req
+	}
+	return x.fetch(nil, why)
+}
+
+// discard closes the body of a response that is not handed out. It reads what little there may be, so that the
+// connection can be used again.
+func discard(resp *http.Response) {
+	if resp.Body != nil {
+		drain(resp.Body)
+		resp.Body.Close()
+	}
+}
+
+// freshen brings a candidate up to date with a response that confirms it, in the store too (RFC 9111, sections 3.2
+// and 4.3.4), and returns it with the new head and the body it had.
+func (x *exchange) freshen(c *candidate, later *http.Response, asked, received time.Time) *candidate {
+	e := c.entry.Clone()
+	e.Foreign = false
+	e.URL = entryURL(x.req)
+	for _, name := range e.Heuristic {
+		delete(e.Header, name) // the heuristic speaks again, of what there is now
+	}
+	e.Header = rfc9111.UpdateHeader(e.Header, later.Header, c.policy, received)
+	e.RequestTime, e.ResponseTime = asked, received
+	view := &http.Response{StatusCode: e.Status, Header: e.Header, Request: x.req}
+	e.Heuristic = x.applyHeuristic(view)
+	if names, star := rfc9111.SelectingFields(e.Header); !star && len(names) > 0 {
+		e.Vary = x.fields(names)
+	}
+	policy := rfc9111.NewPolicy(x.rules, e.Status, e.Header, asked, received)
+	e.Keep = policy.Keep()
+
+	ctx := context.WithoutCancel(x.ctx)
+	if decision := policy.Store(x.cc, x.req.Header["Authorization"] != nil); decision.OK || decision.Reason == rfc9111.NoStoreRequest {
+		x.update(ctx, c, e)
+	} else {
+		x.remove(ctx, c.key) // what allowed it to be stored was withdrawn
+	}
+	c.entry, c.stored = e, x.compile(e)
+	return c
+}
+
+// applyHeuristic lets the heuristic set fields of a response, and returns which ones it set. It is asked where RFC
+// 9111, section 4.2.2, allows heuristics: for a status that is cacheable by default, or a public response.
+func (x *exchange) applyHeuristic(resp *http.Response) []string {
+	if x.heuristic == nil {
+		return nil
+	}
+	if !rfc9111.HeuristicallyCacheable(resp.StatusCode) && !rfc9111.ParseResponse(resp.Header, x.rules.Shared).Public {
+		return nil
+	}
+	return heuristics.Apply(x.heuristic, resp)
+}
+
+// passNotModified hands a 304 for the caller's own copy on. It confirms the stored response too, where that is the
+// copy it speaks of.
+func (x *exchange) passNotModified(c *candidate, resp *http.Response, asked, received time.Time, s *Status) {
+	s.Storage = rfc9111.NotModifiedUnasked
+	if c == nil || !c.policy.HasValidator() {
+		return
+	}
+	h := x.req.Header
+	same := h.Get("If-None-Match") == c.policy.ETag && c.policy.ETag != "" ||
+		h["If-None-Match"] == nil && h.Get("If-Modified-Since") == c.policy.IfModified && c.policy.IfModified != ""
+	if same && c.policy.Validates(resp.Header) {
+		x.freshen(c, resp, asked, received)
+		s.Storage = rfc9111.Validated
+	}
+}
+
+// receiveHead brings the stored response to GET up to date with a response to HEAD, or drops it where it is another
+// (RFC 9111, section 4.3.5).
+func (x *exchange) receiveHead(c *candidate, resp *http.Response, asked, received time.Time, s *Status) {
+	s.Storage = rfc9111.MethodNotStorable
+	if c != nil && resp.StatusCode == http.StatusOK && c.entry.Status == http.StatusOK {
+		if c.policy.FreshenedByHead(c.entry.Header, resp.Header, c.entry.Length) {
+			x.freshen(c, resp, asked, received)
+			s.Storage = rfc9111.ValidatedByHead
+		} else {
+			x.dropCandidate(c)
+		}
+	}
+	if x.negotiated {
+		if coding := parseCoding(resp.Header["Content-Encoding"]); coding.decodes() {
+			coding.plain(resp)
+		}
+	}
+}
+
+// dropCandidate removes a stored response that is known to be out of date, and with the one under the plain key all
+// that depends on it.
+func (x *exchange) dropCandidate(c *candidate) {
+	if c.key == x.key {
+		x.drop(c.key)
+	} else {
+		x.remove(x.ctx, c.key)
+	}
+}
+
+// revalidateLater has the stored response validated in the background.
+func (x *exchange) revalidateLater() {
+	req := x.req.WithContext(context.Background())
+	req.Header = x.req.Header.Clone()
+	for _, name := range []string{"If-None-Match", "If-Modified-Since", "If-Range", "Range", "Cache-Control", "Pragma"} {
+		delete(req.Header, name)
+	}
+	ranged := x.ranged
+	x.background.run(x.ctx, x.key, func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, x.backgroundTimeout)
+		defer cancel()
+		later := &exchange{
+			engine: x.engine, req: req.WithContext(ctx), ctx: ctx, key: x.key, revalidates: true,
+			negotiated: x.negotiated || ranged && x.negotiate && req.Header["Accept-Encoding"] == nil,
+		}
+		resp, err := later.answer()
+		if err != nil {
+			if x.logger != nil {
+				x.logger.DebugContext(ctx, "cachecontrol: revalidation in the background failed", "url", entryURL(req), "error", err)
+			}
+			return
+		}
+		drainAll(resp.Body)
+		resp.Body.Close()
+	})
+}

@@ -1,0 +1,102 @@
+package cachecontrol
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// A plain key is the absolute URL as CacheControl normalises it: scheme and authority in lower case, an empty path
+// as "/", the query kept, the fragment dropped. So "#" never occurs in one, and begins what derives other
+// keys from it.
+const (
+	partialSuffix = "#partial"
+	variantSuffix = "#variant="
+	methodSuffix  = "#method="
+	viaSuffix     = "#via="
+)
+
+// maxKeyedBody is the longest request body that becomes part of a key.
+const maxKeyedBody = 1 << 20
+
+// plainKey returns the key of a URL. host is the Host field that is sent, where it is not the URL's. It reports
+// false for a URL that is not absolute.
+func plainKey(u *url.URL, host string) (string, bool) {
+	if u == nil || u.Scheme == "" || u.Host == "" || u.Opaque != "" {
+		return "", false
+	}
+	authority := strings.ToLower(u.Host)
+	via := ""
+	if host != "" && !strings.EqualFold(host, u.Host) {
+		// The resource is host's, but another server is asked for it: neither may answer for the other.
+		via, authority = viaSuffix+authority, strings.ToLower(host)
+	}
+	if u.User != nil {
+		// Not in lower case, unlike CacheControl: passwords that differ in case are different users'.
+		authority = u.User.String() + "@" + authority
+	}
+	path := u.EscapedPath()
+	if path == "" {
+		path = "/"
+	}
+	if u.RawQuery != "" {
+		return strings.ToLower(u.Scheme) + "://" + authority + path + "?" + u.RawQuery + via, true
+	}
+	return strings.ToLower(u.Scheme) + "://" + authority + path + via, true
+}
+
+// methodKey makes a key that also holds the method and the body of a request. It reports false where the body
+// cannot be read twice, or is too long.
+func methodKey(key string, req *http.Request) (string, bool) {
+	key += methodSuffix + req.Method
+	if req.Body == nil || req.Body == http.NoBody {
+		return key, true
+	}
+	if req.GetBody == nil || req.ContentLength > maxKeyedBody {
+		return "", false
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return "", false
+	}
+	defer body.Close()
+	sum := sha256.New()
+	if n, err := io.Copy(sum, io.LimitReader(body, maxKeyedBody+1)); err != nil || n > maxKeyedBody {
+		return "", false
+	}
+	return key + "&type=" + req.Header.Get("Content-Type") + "&body=" + hex.EncodeToString(sum.Sum(nil)), true
+}
+
+// variantKey returns the key of another variant: derived from the plain key, the generation of the entry there,
+// and the selecting header fields.
+func variantKey(key, generation string, fields []selector) string {
+	sum := sha256.New()
+	for _, f := range fields {
+		io.WriteString(sum, f.name+"\x00")
+		if f.present {
+			io.WriteString(sum, f.normal)
+		}
+		io.WriteString(sum, "\x00\x00")
+	}
+	return key + variantSuffix + generation + "-" + hex.EncodeToString(sum.Sum(nil)[:16])
+}
+
+// targetURL returns the URL that the request is for: its own, with the authority that its Host field names.
+func targetURL(req *http.Request) *url.URL {
+	if req.Host == "" || req.Host == req.URL.Host {
+		return req.URL
+	}
+	u := *req.URL
+	u.Host = req.Host
+	return &u
+}
+
+// entryURL is what an entry says of its URL: without user and password.
+func entryURL(req *http.Request) string {
+	u := *targetURL(req)
+	u.User, u.Fragment, u.RawFragment = nil, "", ""
+	return u.String()
+}

@@ -1,0 +1,162 @@
+package cachecontrol
+
+import (
+	"cmp"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// candidate is a stored response that was selected for a request. Its body stays open until it is handed out or
+// closed, so that nothing that happens to the key meanwhile can take it away.
+type candidate struct {
+	*stored
+	key   string
+	entry *serialize.Entry
+	resp  *storage.Response
+}
+
+// close closes the body, if it was not handed out.
+func (c *candidate) close() {
+	if c != nil && c.resp != nil {
+		c.resp.Body.Close()
+		c.resp = nil
+	}
+}
+
+// lookup finds the stored response that the request selects: of several, the most recent (RFC 9111, sections 4 and
+// 4.1). It returns nil and the reason where there is none, and leaves what it found under the plain key in
+// x.primary.
+func (x *exchange) lookup() (*candidate, rfc9111.Reason) {
+	x.primary = nil
+	resp, err := x.get(x.ctx, x.key)
+	if err != nil {
+		return nil, whyMissing(err)
+	}
+	x.primary = resp.Entry
+	first := &candidate{x.compile(resp.Entry), x.key, resp.Entry, resp}
+	if len(first.selectors) == 0 && x.canDecode(first.coding) {
+		return first, rfc9111.ReasonNone
+	}
+	if c := x.selectVariant(first); c != nil {
+		return c, rfc9111.ReasonNone
+	}
+	first.close()
+	return nil, rfc9111.NoVariant
+}
+
+func whyMissing(err error) rfc9111.Reason {
+	var unreadable *storage.UnreadableError
+	switch {
+	case errors.As(err, &unreadable):
+		return rfc9111.Unreadable
+	case errors.Is(err, storage.ErrNotFound), errors.Is(err, storage.ErrClosed):
+		return rfc9111.NotStored
+	}
+	return rfc9111.StoreFailed
+}
+
+// selectVariant returns the most recent of the responses that the request selects: first itself, or one that its
+// entry lists. It closes first where it is not the one.
+func (x *exchange) selectVariant(first *candidate) *candidate {
+	type match struct {
+		key   string
+		date  time.Time
+		exact bool
+	}
+	var matches []match
+	consider := func(key string, date time.Time, selectors []selector, c coding, language string) {
+		if x.canDecode(c) && x.selects(selectors, c, "") {
+			matches = append(matches, match{key, date, true})
+		} else if x.selectLanguage && x.canDecode(c) && x.selects(selectors, c, language) {
+			matches = append(matches, match{key, date, false})
+		}
+	}
+	consider(first.key, first.policy.Date, first.selectors, first.coding, first.entry.Header.Get("Content-Language"))
+	for i := range first.variants {
+		v := &first.variants[i]
+		consider(v.Key, v.Date, v.selectors, v.coding, v.Language)
+	}
+	slices.SortStableFunc(matches, func(a, b match) int {
+		if a.exact != b.exact {
+			if a.exact {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(b.date.UnixNano(), a.date.UnixNano())
+	})
+	for _, m := range matches {
+		if m.key == first.key {
+			return first
+		}
+		resp, err := x.get(x.ctx, m.key)
+		if err != nil {
+			continue
+		}
+		first.close()
+		return &candidate{x.compile(resp.Entry), m.key, resp.Entry, resp}
+	}
+	return nil
+}
+
+// selects says whether the request's header fields match those of a stored response (RFC 9111, section 4.1).
+// language, if not empty, is the Content-Language by which a differing Accept-Language may match.
+func (x *exchange) selects(selectors []selector, c coding, language string) bool {
+	for i := range selectors {
+		s := &selectors[i]
+		if s.name == "Accept-Encoding" && x.negotiated {
+			continue // any coding will do that can be decoded
+		}
+		value, present := x.field(s.name)
+		if present == s.present && (value == s.raw || rfc9111.NormalizeSelecting(s.name, value) == s.normal) {
+			continue
+		}
+		if s.name == "Accept-Language" && language != "" && present && rfc9111.PrefersLanguage(value, language) {
+			continue
+		}
+		return false
+	}
+	return true
+}
+
+// canDecode says whether a body with this coding can be given to the caller: one who named no codings gets none.
+func (x *exchange) canDecode(c coding) bool {
+	if x.negotiated {
+		return c.known
+	}
+	return !c.coded() || !x.ranged || x.req.Header["Accept-Encoding"] != nil
+}
+
+// field returns the value of one of the request's header fields as it is sent: several lines joined, and
+// Accept-Encoding as the Transport sets it.
+func (x *exchange) field(name string) (value string, present bool) {
+	if name == "Accept-Encoding" && x.negotiated {
+		return acceptEncoding, true
+	}
+	lines := x.req.Header[name]
+	switch len(lines) {
+	case 0:
+		return "", false
+	case 1:
+		return lines[0], true
+	}
+	return strings.Join(lines, ", "), true
+}
+
+// fields returns the selecting header fields of the request for a response with this header.
+func (x *exchange) fields(names []string) []serialize.Field {
+	var out []serialize.Field
+	for _, name := range names {
+		f := serialize.Field{Name: name}
+		f.Value, f.Present = x.field(http.CanonicalHeaderKey(name))
+		out = append(out, f)
+	}
+	return out
+}

@@ -1,0 +1,82 @@
+package cachecontrol
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Mounts is an http.RoundTripper that hands each request to the one that is mounted for its URL: requests'
+// Session.mount. The zero value is ready to use, and safe for concurrent use.
+type Mounts struct {
+	mu     sync.RWMutex // guards what follows
+	mounts []mount      // the longest prefix first
+}
+
+type mount struct {
+	prefix string
+	rt     http.RoundTripper
+}
+
+// Mount has rt make the requests whose URL begins with prefix, such as "https://" or "https://example.com/api/". Of
+// several prefixes the longest wins. A prefix matches whole host names and whole path segments only, and
+// scheme and host in any case. Mounting a prefix again replaces what was there; nil takes it away.
+func (m *Mounts) Mount(prefix string, rt http.RoundTripper) {
+	prefix = mountPrefix(prefix)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	mounts := slices.DeleteFunc(slices.Clone(m.mounts), func(o mount) bool { return o.prefix == prefix })
+	if rt != nil {
+		mounts = append(mounts, mount{prefix, rt})
+	}
+	slices.SortStableFunc(mounts, func(a, b mount) int { return cmp.Compare(len(b.prefix), len(a.prefix)) })
+	m.mounts = mounts
+}
+
+// RoundTrip implements http.RoundTripper. A request for which nothing is mounted goes to http.DefaultTransport.
+func (m *Mounts) RoundTrip(req *http.Request) (*http.Response, error) {
+	return m.find(req.URL).RoundTrip(req)
+}
+
+// CloseIdleConnections closes those of everything that is mounted.
+func (m *Mounts) CloseIdleConnections() {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for _, o := range m.mounts {
+		if c, ok := o.rt.(interface{ CloseIdleConnections() }); ok {
+			c.CloseIdleConnections()
+		}
+	}
+}
+
+func (m *Mounts) find(u *url.URL) http.RoundTripper {
+	if u == nil {
+		return http.DefaultTransport
+	}
+	target := mountPrefix(u.Scheme + "://" + u.Host + u.EscapedPath())
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for _, o := range m.mounts {
+		rest, ok := strings.CutPrefix(target, o.prefix)
+		if ok && (rest == "" || rest[0] == '/' || strings.HasSuffix(o.prefix, "/")) {
+			return o.rt
+		}
+	}
+	return http.DefaultTransport
+}
+
+// mountPrefix puts scheme and host into lower case.
+func mountPrefix(s string) string {
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok {
+		return s
+	}
+	host, path := rest, ""
+	if i := strings.IndexByte(rest, '/'); i >= 0 {
+		host, path = rest[:i], rest[i:]
+	}
+	return strings.ToLower(scheme) + "://" + strings.ToLower(host) + path
+}

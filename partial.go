@@ -1,0 +1,301 @@
+package cachecontrol
+
+import (
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// A partial entry holds one contiguous part of a representation (RFC 9111, section 3.3). It lives under a key of its
+// own, so that no reader of the plain key, Python's least of all, takes it for a whole response. A URL has one
+// at most: a part that cannot be combined with it takes its place.
+
+// lookupPartial returns the partial entry of the URL that the request selects, or nil.
+func (x *exchange) lookupPartial() *candidate {
+	if x.conditional && !x.ranged {
+		return nil
+	}
+	key := x.key + partialSuffix
+	resp, err := x.get(x.ctx, key)
+	if err != nil {
+		return nil
+	}
+	p := &candidate{x.compile(resp.Entry), key, resp.Entry, resp}
+	// A caller who left the coding to the Transport cannot be given a part of a coded body.
+	if p.entry.Range == nil || !x.selects(p.selectors, p.coding, "") || p.coding.coded() && x.req.Header["Accept-Encoding"] == nil {
+		p.close()
+		return nil
+	}
+	return p
+}
+
+// answerPartial answers a request for which no whole response is stored, from a part if that is enough.
+func (x *exchange) answerPartial(why rfc9111.Reason) (*http.Response, error) {
+	p := x.lookupPartial()
+	if p != nil {
+		r := p.policy.Reuse(&x.cc, time.Now())
+		switch {
+		case x.ranged && r.Action == rfc9111.Serve && x.heldBy(p) && p.policy.IfRange(x.req.Header):
+			return x.servePart(p, r), nil
+		case x.cc.OnlyIfCached:
+		case x.ranged:
+			if why = r.Reason; r.Action == rfc9111.Serve {
+				why = rfc9111.NotInRange
+			}
+			x.partial = p
+			defer func() { x.partial.close() }()
+			return x.fetch(nil, why)
+		case x.completable(p, r):
+			return x.complete(p)
+		}
+		p.close()
+	}
+	if x.cc.OnlyIfCached {
+		return x.refuse(), nil
+	}
+	return x.fetch(nil, why)
+}
+
+// heldBy says whether the range that is asked for lies within the part.
+func (x *exchange) heldBy(p *candidate) bool {
+	r := p.entry.Range
+	total := r.Total
+	if total < 0 {
+		if x.byteRange.First < 0 || x.byteRange.Last < 0 {
+			return false // counted from an end that is not known
+		}
+		total = math.MaxInt64
+	}
+	start, end, ok := x.byteRange.Within(total)
+	return ok && start >= r.Start && end <= r.Start+p.entry.Length
+}
+
+// servePart answers with a range of a stored part.
+func (x *exchange) servePart(p *candidate, r rfc9111.Reuse) *http.Response {
+	closeBody(x.req)
+	resp := x.replay(p, r, Status{})
+	if x.conditional && p.policy.NotModified(x.req.Header, time.Now()) {
+		p.close()
+		notModified(resp)
+	} else {
+		x.slice(p, resp, p.entry.Range.Start, p.entry.Range.Total)
+	}
+	if x.logger != nil {
+		x.log(resp)
+	}
+	return resp
+}
+
+// completable says whether it is worth asking for what is missing of a part: it is the head of the body, and a strong
+// validator says whether the rest belongs to it. Without any validator it is tried while the part is fresh; an
+// origin that does not do ranges then sends everything anyway.
+func (x *exchange) completable(p *candidate, r rfc9111.Reuse) bool {
+	return !x.isHead() && p.entry.Range.Start == 0 && p.entry.Length > 0 &&
+		(p.policy.StrongValidator() != "" || !p.policy.HasValidator() && r.Action == rfc9111.Serve)
+}
+
+// complete asks for the rest of a part, and answers with both (RFC 9111, sections 3.3 and 3.4).
+func (x *exchange) complete(p *candidate) (*http.Response, error) {
+	defer func() { p.close() }()
+	negotiated := x.negotiated
+	x.negotiated = false // the rest must be coded as the part is: not at all
+	out := x.outgoing(func(h http.Header) {
+		h["Range"] = []string{"bytes=" + strconv.FormatInt(p.entry.Length, 10) + "-"}
+		if tag := p.policy.StrongValidator(); tag != "" {
+			h["If-Range"] = []string{tag}
+		}
+	}, true)
+	x.epoch = x.engine.epoch(x.key).Load()
+	asked := time.Now()
+	resp, err := x.base().RoundTrip(out)
+	if err != nil {
+		return nil, err
+	}
+	received := time.Now()
+	s := Status{Forward: forwardToken(rfc9111.NotInRange), ForwardStatus: resp.StatusCode, Reason: rfc9111.NotInRange}
+	if resp.StatusCode == http.StatusPartialContent {
+		cr, ok := rfc9111.ParseContentRange(resp.Header["Content-Range"])
+		known := p.entry.Range.Total
+		if !ok || cr.First != p.entry.Length || cr.Total < 0 || cr.Last != cr.Total-1 || known >= 0 && known != cr.Total ||
+			!rfc9111.StrongMatch(resp.Header.Get("Etag"), p.policy.ETag) {
+			discard(resp)
+			x.remove(x.ctx, p.key)
+			x.negotiated = negotiated
+			return x.again(rfc9111.NotInRange)
+		}
+		resp = x.own(resp)
+		x.join(p, resp, cr.Total, asked, received, &s)
+		p = nil
+	} else {
+		resp = x.own(resp)
+		x.receive(nil, resp, asked, received, &s)
+	}
+	x.mark(resp, s)
+	return resp, nil
+}
+
+// join makes the response the whole one: what is stored, and the rest that it brings.
+func (x *exchange) join(p *candidate, resp *http.Response, total int64, asked, received time.Time, s *Status) {
+	header := rfc9111.UpdateHeader(p.entry.Header, resp.Header, p.policy, received)
+	delete(header, "Content-Range")
+	header["Content-Length"] = []string{strconv.FormatInt(total, 10)}
+	resp.Status, resp.StatusCode = "200 OK", http.StatusOK
+	resp.Header, resp.ContentLength = header, total
+	resp.Body = &joinedBody{io.MultiReader(p.resp.Body, resp.Body), p.resp.Body, resp.Body}
+	set := x.applyHeuristic(resp)
+	policy := rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received)
+	decision := policy.Store(x.cc, x.req.Header["Authorization"] != nil)
+	if decision.OK && total > x.maxBody {
+		decision = rfc9111.Stored{Reason: rfc9111.TooLong}
+	}
+	s.Stored, s.Storage = decision.OK, decision.Reason
+	if decision.OK {
+		e := x.newEntry(resp, policy, asked, received, set)
+		key := x.destination(e)
+		x.record(resp, key, e, s, func(w storage.Writer) error {
+			err := x.commit(key, e, w)
+			if err == nil {
+				x.remove(x.ctx, p.key)
+			}
+			return err
+		})
+	}
+}
+
+// joinedBody reads one body after another.
+type joinedBody struct {
+	io.Reader
+	first, second io.Closer
+}
+
+func (b *joinedBody) Close() error {
+	b.first.Close()
+	return b.second.Close()
+}
+
+// receivePartial takes a 206 for the range that the caller asked for. It is stored as a part: combined with the one
+// that is there, if they share a strong validator and touch (RFC 9111, section 3.4), and as the whole
+// response if nothing is missing any more.
+func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, received time.Time, s *Status) {
+	if c != nil && rfc9111.StrongMatch(resp.Header.Get("Etag"), c.policy.ETag) {
+		x.freshen(c, resp, asked, received) // it is of the response that is stored whole
+		s.Storage = rfc9111.Validated
+		return
+	}
+	set := x.applyHeuristic(resp)
+	policy := rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received)
+	decision := policy.Store(x.cc, x.req.Header["Authorization"] != nil)
+	cr, ok := contentRange(resp)
+	if decision.OK && (!ok || resp.Uncompressed) {
+		decision = rfc9111.Stored{Reason: rfc9111.PartialUnusable}
+	}
+	part := span{cr.First, cr.Last + 1, cr.Total}
+	if decision.OK && part.end-part.start > x.maxBody {
+		decision = rfc9111.Stored{Reason: rfc9111.TooLong}
+	}
+	s.Stored, s.Storage = decision.OK, decision.Reason
+	if !decision.OK {
+		return
+	}
+	if c != nil {
+		x.dropCandidate(c) // the origin has another representation now
+		x.primary = nil
+	}
+	e := x.newEntry(resp, policy, asked, received, set)
+	rec := recording{}
+	all := part
+	if p := x.partial; p != nil && rfc9111.StrongMatch(resp.Header.Get("Etag"), p.policy.ETag) {
+		old := span{p.entry.Range.Start, p.entry.Range.Start + p.entry.Length, p.entry.Range.Total}
+		if union, ok := old.union(part); ok && union.end-union.start <= x.maxBody {
+			all = union
+			e.Header = rfc9111.UpdateHeader(p.entry.Header, e.Header, p.policy, received)
+			copier := &spanCopier{body: p.resp.Body}
+			rec.before = func(w io.Writer) error { return copier.copy(w, 0, part.start-old.start) }
+			rec.after = func(w io.Writer) error { return copier.copy(w, part.end-old.start, old.end-old.start) }
+			rec.end = func() { copier.body.Close() }
+			x.partial = nil
+		}
+	}
+	key := x.key + partialSuffix
+	e.Length = all.end - all.start
+	e.Header["Content-Length"] = []string{strconv.FormatInt(e.Length, 10)}
+	if all.start == 0 && all.end == all.total {
+		key = x.destination(e)
+		e.Status, e.Reason = http.StatusOK, "OK"
+		delete(e.Header, "Content-Range")
+	} else {
+		e.Header["Content-Range"] = []string{rfc9111.ContentRange{First: all.start, Last: all.end - 1, Total: all.total}.String()}
+		e.Range = &serialize.Range{Start: all.start, Total: all.total}
+	}
+	b := x.record(resp, key, e, s, func(w storage.Writer) error {
+		if e.Range != nil {
+			return w.Commit()
+		}
+		err := x.commit(key, e, w)
+		if err == nil {
+			x.remove(x.ctx, x.key+partialSuffix)
+		}
+		return err
+	})
+	if b == nil {
+		if rec.end != nil {
+			rec.end()
+		}
+		return
+	}
+	b.length = part.end - part.start
+	b.write.before, b.write.after, b.write.end = rec.before, rec.after, rec.end
+}
+
+// contentRange returns which bytes a 206 holds. Where its Content-Range and the length of its content differ, the
+// content is what is there: then the representation ends with it, if the field says that it goes to the end.
+func contentRange(resp *http.Response) (rfc9111.ContentRange, bool) {
+	cr, ok := rfc9111.ParseContentRange(resp.Header["Content-Range"])
+	if n := resp.ContentLength; ok && n >= 0 && n != cr.Last-cr.First+1 {
+		if n == 0 || cr.Last != cr.Total-1 {
+			return cr, false
+		}
+		cr.Total = cr.First + n
+		cr.Last = cr.Total - 1
+	}
+	return cr, ok
+}
+
+// span is a part of a representation: from start up to but without end, of total bytes; -1: not known.
+type span struct{ start, end, total int64 }
+
+// union returns both parts as one, if they touch and speak of the same length.
+func (a span) union(b span) (span, bool) {
+	if a.start > b.end || b.start > a.end || a.total >= 0 && b.total >= 0 && a.total != b.total {
+		return span{}, false
+	}
+	return span{min(a.start, b.start), max(a.end, b.end), max(a.total, b.total)}, true
+}
+
+// spanCopier copies spans of a body, in their order.
+type spanCopier struct {
+	body io.ReadCloser
+	pos  int64
+}
+
+func (c *spanCopier) copy(w io.Writer, from, to int64) error {
+	if from >= to {
+		return nil
+	}
+	if seeker, ok := c.body.(io.Seeker); ok {
+		if _, err := seeker.Seek(from, io.SeekStart); err != nil {
+			return err
+		}
+	} else if _, err := io.CopyN(io.Discard, c.body, from-c.pos); err != nil {
+		return err
+	}
+	_, err := io.CopyN(w, c.body, to-from)
+	c.pos = to
+	return err
+}

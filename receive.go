@@ -1,0 +1,285 @@
+package cachecontrol
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// receive takes a whole response from the origin. It stores it, where it may, while the caller reads it, and drops
+// the candidate that it replaces, where it may not.
+func (x *exchange) receive(c *candidate, resp *http.Response, asked, received time.Time, s *Status) {
+	set := x.applyHeuristic(resp)
+	policy := rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received)
+	decision := policy.Store(x.cc, x.req.Header["Authorization"] != nil)
+	switch {
+	case !decision.OK:
+	case resp.StatusCode == http.StatusPartialContent:
+		decision = rfc9111.Stored{Reason: rfc9111.PartialUnusable} // nobody asked for a part
+	case resp.ContentLength > x.maxBody:
+		decision = rfc9111.Stored{Reason: rfc9111.TooLong}
+	}
+	s.Stored, s.Storage = decision.OK, decision.Reason
+	switch {
+	case decision.OK:
+		e := x.newEntry(resp, policy, asked, received, set)
+		s.TTL, s.HasTTL = floorSeconds(policy.Lifetime-policy.Age(received)), true
+		x.storeWhole(resp, e, s)
+	case c != nil && resp.StatusCode < 500 && !x.conditional && (!x.ranged || resp.StatusCode == http.StatusOK):
+		x.dropCandidate(c)
+	}
+	if x.negotiated {
+		if coding := parseCoding(resp.Header["Content-Encoding"]); coding.decodes() {
+			coding.decode(resp, resp.Body, nil)
+		}
+	}
+}
+
+// newEntry returns the entry for a response.
+func (x *exchange) newEntry(resp *http.Response, policy *rfc9111.Policy, asked, received time.Time, heuristic []string) *serialize.Entry {
+	e := &serialize.Entry{
+		Status: resp.StatusCode, Reason: reasonPhrase(resp), Version: 11,
+		Header:      rfc9111.StoredHeader(resp.Header, policy),
+		URL:         entryURL(x.req),
+		RequestTime: asked, ResponseTime: received,
+		Length: resp.ContentLength, Heuristic: heuristic, Keep: policy.Keep(),
+	}
+	if resp.ProtoMajor == 1 && resp.ProtoMinor == 0 {
+		e.Version = 10
+	}
+	names, _ := rfc9111.SelectingFields(resp.Header)
+	if len(names) == 0 {
+		names = x.latestVary()
+	}
+	e.Vary = x.fields(names)
+	return e
+}
+
+// latestVary returns the selecting field names of the most recent stored response that has any: they also select one
+// whose own Vary is missing (RFC 9111, section 4.1).
+func (x *exchange) latestVary() []string {
+	if x.primary == nil || len(x.primary.Variants) == 0 {
+		return nil
+	}
+	fields, date := x.primary.Vary, x.compile(x.primary).policy.Date
+	for _, v := range x.primary.Variants {
+		if len(v.Vary) > 0 && v.Date.After(date) {
+			fields, date = v.Vary, v.Date
+		}
+	}
+	var names []string
+	for _, f := range fields {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+func reasonPhrase(resp *http.Response) string {
+	code := strconv.Itoa(resp.StatusCode)
+	if len(resp.Status) > len(code) && resp.Status[:len(code)] == code {
+		return resp.Status[len(code)+1:]
+	}
+	return http.StatusText(resp.StatusCode)
+}
+
+// storeWhole has a complete response stored while it is read.
+func (x *exchange) storeWhole(resp *http.Response, e *serialize.Entry, s *Status) {
+	key := x.destination(e)
+	x.record(resp, key, e, s, func(w storage.Writer) error {
+		e.Trailer = resp.Trailer.Clone()
+		return x.commit(key, e, w)
+	})
+}
+
+// record has the body of a response recorded under key and, once it has come to its end, committed.
+func (x *exchange) record(resp *http.Response, key string, e *serialize.Entry, s *Status, commit func(storage.Writer) error) *storingBody {
+	ctx := context.WithoutCancel(x.ctx)
+	w, err := x.store.Create(ctx, key, e)
+	if err != nil || w == nil {
+		if err == nil {
+			err = errors.New("cachecontrol: the store returned neither a writer nor an error")
+		}
+		x.storeFailed(x.ctx, "create", key, err)
+		s.Stored, s.Storage = false, rfc9111.StoreFailed
+		return nil
+	}
+	rec := &recording{Writer: w}
+	rec.commit = func() error {
+		if x.engine.epoch(x.key).Load() != x.epoch {
+			return w.Abort() // it was invalidated while it was under way
+		}
+		err := commit(w)
+		if err != nil {
+			x.storeFailed(ctx, "commit", key, err)
+		}
+		return err
+	}
+	b := &storingBody{ReadCloser: resp.Body, length: resp.ContentLength, max: x.maxBody, write: rec}
+	if n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64); err == nil && b.length < 0 && !resp.Uncompressed {
+		b.length = n // the framing does not say, and what the field says must then be true
+	}
+	resp.Body = b
+	if b.length == 0 || resp.StatusCode == http.StatusNoContent || resp.Body == http.NoBody {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.finish(true)
+	}
+	return b
+}
+
+// destination returns the key for a new entry: the plain one, or that of another variant (section 3 of the stored
+// format). It gives an entry for the plain key the variants that are known.
+func (x *exchange) destination(e *serialize.Entry) string {
+	if x.primary == nil {
+		return x.key
+	}
+	old := x.compile(x.primary)
+	mine := newSelectors(e.Vary)
+	if len(old.selectors) == 0 || sameSelectors(old.selectors, mine) {
+		if len(mine) > 0 {
+			e.Generation, e.Variants = x.primary.Generation, x.primary.Variants
+		}
+		return x.key
+	}
+	for i := range old.variants {
+		if sameSelectors(old.variants[i].selectors, mine) {
+			return old.variants[i].Key
+		}
+	}
+	e.Generation = x.primary.Generation
+	if e.Generation == "" {
+		e.Generation = rand.Text()
+	}
+	return variantKey(x.key, e.Generation, mine)
+}
+
+// commit makes an entry visible. The first variant of a URL knows the others, so that each is entered there once it
+// is stored.
+func (x *exchange) commit(key string, e *serialize.Entry, w storage.Writer) error {
+	if len(e.Vary) == 0 || x.primary == nil {
+		return w.Commit()
+	}
+	unlock := x.lock(x.key)
+	defer unlock()
+	if key == x.key {
+		if now := x.head(x.key); now != nil && len(now.Vary) > 0 {
+			e.Generation, e.Variants = now.Generation, now.Variants
+		}
+		return w.Commit()
+	}
+	if err := w.Commit(); err != nil {
+		return err
+	}
+	return x.enter(key, e)
+}
+
+// enter adds a variant to the entry under the plain key, and drops the oldest where there are too many. Where that
+// entry is gone, or of another generation, the variant goes too: nobody could find it.
+func (x *exchange) enter(key string, e *serialize.Entry) error {
+	now := x.head(x.key)
+	if now == nil || now.Generation != "" && now.Generation != e.Generation {
+		x.remove(x.ctx, key)
+		return nil
+	}
+	next := now.Clone()
+	next.Foreign = false
+	next.Generation = e.Generation
+	policy := x.compile(e).policy
+	v := serialize.Variant{
+		Key: key, Vary: e.Vary, Date: policy.Date,
+		Encoding: e.Header.Get("Content-Encoding"), Language: e.Header.Get("Content-Language"),
+	}
+	variants := []serialize.Variant{v}
+	for _, other := range now.Variants {
+		if other.Key != key {
+			variants = append(variants, other)
+		}
+	}
+	for len(variants) > x.maxVariants {
+		x.remove(x.ctx, variants[len(variants)-1].Key)
+		variants = variants[:len(variants)-1]
+	}
+	next.Variants = variants
+	next.Keep = x.compile(now).policy.Keep()
+	return x.updateStore(context.WithoutCancel(x.ctx), x.key, next)
+}
+
+// head returns the entry that is stored under key now, or nil.
+func (x *exchange) head(key string) *serialize.Entry {
+	resp, err := x.get(context.WithoutCancel(x.ctx), key)
+	if err != nil {
+		return nil
+	}
+	resp.Body.Close()
+	return resp.Entry
+}
+
+// update stores a candidate's new head, with the variants that are known by now.
+func (x *exchange) update(ctx context.Context, c *candidate, e *serialize.Entry) {
+	if len(e.Vary) > 0 {
+		unlock := x.lock(x.key)
+		defer unlock()
+		if c.key == x.key {
+			if now := x.head(x.key); now != nil {
+				e.Generation, e.Variants = now.Generation, now.Variants
+			}
+		} else if err := x.updateStore(ctx, c.key, e); err == nil {
+			x.enter(c.key, e)
+			return
+		}
+	}
+	x.updateStore(ctx, c.key, e)
+}
+
+// updateStore is Store.Update with a deadline. An entry that has gone or changed is nobody's failure.
+func (x *exchange) updateStore(ctx context.Context, key string, e *serialize.Entry) error {
+	d := deadline{Context: ctx, at: time.Now().Add(x.storeTimeout)}
+	defer d.release()
+	err := x.store.Update(&d, key, e)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, storage.ErrChanged) {
+		x.storeFailed(ctx, "update", key, err)
+	}
+	return err
+}
+
+// receivePost stores a response to POST that says it is what GET would bring: with explicit freshness, and the
+// request's own URL as its Content-Location (RFC 9110, section 9.3.3).
+func (x *exchange) receivePost(resp *http.Response, s Status, asked, received time.Time) Status {
+	s.Storage = rfc9111.MethodNotStorable
+	u := rfc9111.SameOrigin(targetURL(x.req), resp.Header.Get("Content-Location"))
+	if u == nil || x.noGET || resp.StatusCode != http.StatusOK {
+		return s
+	}
+	if key, ok := plainKey(u, ""); !ok || key != x.postKey() {
+		return s
+	}
+	policy := rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received)
+	decision := policy.Store(x.cc, x.req.Header["Authorization"] != nil)
+	if !decision.OK || !policy.Explicit() || policy.Lifetime == 0 || resp.ContentLength > x.maxBody {
+		return s
+	}
+	x.epoch = x.engine.epoch(x.key).Load()
+	x.primary = nil
+	s.Stored, s.Storage = true, decision.Reason
+	s.TTL, s.HasTTL = floorSeconds(policy.Lifetime-policy.Age(received)), true
+	x.storeWhole(resp, x.newEntry(resp, policy, asked, received, nil), &s)
+	return s
+}
+
+// postKey returns the plain key of the target, as Content-Location would name it.
+func (x *exchange) postKey() string {
+	key, _ := plainKey(targetURL(x.req), "")
+	return key
+}
+
+// drain reads the little that may be left of a body; drainAll reads it to its end.
+func drain(r io.Reader)    { io.CopyN(io.Discard, r, maxDrained) }
+func drainAll(r io.Reader) { io.Copy(io.Discard, r) }
