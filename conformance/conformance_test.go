@@ -263,8 +263,12 @@ func (h *harness) run(t *testing.T, m mode, storeName, store string) {
 			t.Error(err)
 		}
 	}
-	for _, p := range problems(m, rep, exclusions) {
+	found := problems(m, rep, exclusions)
+	for _, p := range found {
 		t.Error(p)
+	}
+	if len(found) > 0 {
+		t.Logf("the proxy printed: %s", tail(proxy.output()))
 	}
 }
 

@@ -93,7 +93,8 @@ async function run (mode, base, chunk, ids) {
     globalThis.fetch = require('undici').fetch
     await runTests(selected, browser, base, chunk)
   } else {
-    await runTests(selected, require('node-fetch'), browser, base, chunk)
+    // Browser mode needs a fetch that makes Cache-Control of a request's cache mode. The package's own has none.
+    await runTests(selected, browser ? fetch : require('node-fetch'), browser, base, chunk)
   }
   return { tests: all.length, results: report(mode, getResults(), selected.flatMap(group => group.tests)) }
 }
