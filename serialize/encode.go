@@ -20,23 +20,32 @@ var (
 // Marshal returns the document that holds e and its body. The length and the sum in it are those of body,
 // whatever e says.
 func Marshal(e *Entry, body []byte) ([]byte, error) {
-	dst := make([]byte, 0, sizeHint(e)+len(body))
-	dst, err := appendHead(dst, e, int64(len(body)))
+	var space [32]field
+	header, err := fieldsOf(space[:0], e.Header)
 	if err != nil {
 		return nil, err
 	}
+	dst := make([]byte, 0, sizeHint(e, header)+len(body))
+	if dst, err = appendHead(dst, e, header, int64(len(body))); err != nil {
+		return nil, err
+	}
 	dst = append(dst, body...)
-	return appendTail(dst, e, int64(len(body)), Sum(body))
+	return appendTail(dst, e, header, int64(len(body)), Sum(body))
 }
 
 // MarshalHead returns a document with an empty body, for a store that keeps bodies elsewhere. Length, Sum
 // and BodyTime in it are those of e; Length must be known.
 func MarshalHead(e *Entry) ([]byte, error) {
-	dst, err := appendHead(make([]byte, 0, sizeHint(e)), e, 0)
+	var space [32]field
+	header, err := fieldsOf(space[:0], e.Header)
 	if err != nil {
 		return nil, err
 	}
-	return AppendTail(dst, e)
+	dst, err := appendHead(make([]byte, 0, sizeHint(e, header)), e, header, 0)
+	if err != nil {
+		return nil, err
+	}
+	return appendTail(dst, e, header, e.Length, e.Sum)
 }
 
 // AppendHead appends to dst the part of e's document that precedes the body. Its last 4 bytes are the length
@@ -44,16 +53,26 @@ func MarshalHead(e *Entry) ([]byte, error) {
 //
 // Between AppendHead and AppendTail nothing of e may change but Trailer, Length, Sum and BodyTime.
 func AppendHead(dst []byte, e *Entry) ([]byte, error) {
-	return appendHead(dst, e, max(e.Length, 0))
+	var space [32]field
+	header, err := fieldsOf(space[:0], e.Header)
+	if err != nil {
+		return nil, err
+	}
+	return appendHead(dst, e, header, max(e.Length, 0))
 }
 
 // AppendTail appends to dst the part of e's document that follows the body. Length and Sum must be those of
 // the body. Of a Foreign entry only what Python wrote is written, so that it stays one.
 func AppendTail(dst []byte, e *Entry) ([]byte, error) {
-	return appendTail(dst, e, e.Length, e.Sum)
+	var space [32]field
+	header, err := fieldsOf(space[:0], e.Header)
+	if err != nil {
+		return nil, err
+	}
+	return appendTail(dst, e, header, e.Length, e.Sum)
 }
 
-func appendHead(dst []byte, e *Entry, length int64) ([]byte, error) {
+func appendHead(dst []byte, e *Entry, header []field, length int64) ([]byte, error) {
 	if length > math.MaxUint32 {
 		return nil, errBodyTooLong
 	}
@@ -62,10 +81,6 @@ func appendHead(dst []byte, e *Entry, length int64) ([]byte, error) {
 	}
 	if !validValue(e.Reason) {
 		return nil, fmt.Errorf("serialize: reason phrase %q", e.Reason)
-	}
-	header, err := canonicalHeader(e.Header)
-	if err != nil {
-		return nil, err
 	}
 
 	w := newWriter(append(dst, magic...))
@@ -96,7 +111,7 @@ func appendHead(dst []byte, e *Entry, length int64) ([]byte, error) {
 	return w.result()
 }
 
-func appendTail(dst []byte, e *Entry, length int64, sum uint32) ([]byte, error) {
+func appendTail(dst []byte, e *Entry, header []field, length int64, sum uint32) ([]byte, error) {
 	w := newWriter(dst)
 	defer w.free()
 	w.text("vary")
@@ -107,20 +122,21 @@ func appendTail(dst []byte, e *Entry, length int64, sum uint32) ([]byte, error) 
 	if length < 0 {
 		return nil, errUnknownLength
 	}
-	lines, err := canonicalHeader(e.Header)
+	trailer, err := fieldsOf(nil, e.Trailer)
 	if err != nil {
 		return nil, err
 	}
-	trailer, err := canonicalHeader(e.Trailer)
-	if err != nil {
-		return nil, err
+	lines := 0 // names that have several
+	for _, f := range header {
+		if len(f.lines) > 1 {
+			lines++
+		}
 	}
 
 	// What is zero is left out; the part itself never is, as it is what makes the entry ours.
-	manyLines, trailers := countLines(lines, 2), countLines(trailer, 1)
 	n := 0
 	for _, present := range [...]bool{
-		e.URL != "", !e.RequestTime.IsZero(), !e.ResponseTime.IsZero(), manyLines > 0, trailers > 0, length != 0,
+		e.URL != "", !e.RequestTime.IsZero(), !e.ResponseTime.IsZero(), lines > 0, len(trailer) > 0, length != 0,
 		sum != 0, !e.BodyTime.IsZero(), e.Generation != "", len(e.Variants) > 0, e.Range != nil,
 	} {
 		if present {
@@ -132,8 +148,8 @@ func appendTail(dst []byte, e *Entry, length int64, sum uint32) ([]byte, error) 
 	w.textKey("url", e.URL)
 	w.timeKey("request_time", e.RequestTime)
 	w.timeKey("response_time", e.ResponseTime)
-	w.linesKey("lines", lines, manyLines, 2)
-	w.linesKey("trailer", trailer, trailers, 1)
+	w.linesKey("lines", header, lines, 2)
+	w.linesKey("trailer", trailer, len(trailer), 1)
 	w.intKey("length", length)
 	w.intKey("sum", int64(sum))
 	w.timeKey("body_time", e.BodyTime)
@@ -160,15 +176,15 @@ func appendTail(dst []byte, e *Entry, length int64, sum uint32) ([]byte, error) 
 }
 
 // sizeHint is about what the document of e takes without the body; where it is too little the buffer grows.
-func sizeHint(e *Entry) int {
+func sizeHint(e *Entry, header []field) int {
 	n := 320 + len(e.URL) + len(e.Generation)
-	for name, values := range e.Header {
-		size := len(name) + 6
-		for _, v := range values {
+	for _, f := range header {
+		size := len(f.name) + 6
+		for _, v := range f.lines {
 			size += len(v) + 3
 		}
 		n += size
-		if len(values) > 1 {
+		if len(f.lines) > 1 {
 			n += size // once more, under "lines"
 		}
 	}
@@ -178,64 +194,52 @@ func sizeHint(e *Entry) int {
 	return n + 256*len(e.Variants)
 }
 
-// canonicalHeader returns h with canonical names; h itself where they are.
-// What it lets pass is what a document may hold.
-func canonicalHeader(h http.Header) (http.Header, error) {
+// field is one name of a header, in canonical form, and its lines, of which there is one at least.
+type field struct {
+	name  string
+	lines []string
+}
+
+// fieldsOf appends the fields of h to dst, sorted, so that equal entries have equal documents. What it lets
+// pass is what a document may hold.
+func fieldsOf(dst []field, h http.Header) ([]field, error) {
 	same := true
-	for name, values := range h {
+	for name, lines := range h {
+		if len(lines) == 0 {
+			continue
+		}
 		canonical, ok := canonicalName(name)
 		if !ok {
 			return nil, fmt.Errorf("serialize: field name %q", name)
 		}
 		same = same && canonical == name
-		for _, v := range values {
+		for _, v := range lines {
 			if !validValue(v) {
 				return nil, fmt.Errorf("serialize: value %q of field %s", v, name)
 			}
 		}
+		dst = append(dst, field{name, lines})
 	}
+	slices.SortFunc(dst, func(a, b field) int { return strings.Compare(a.name, b.name) })
 	if same {
-		return h, nil
+		return dst, nil
 	}
 	c := make(http.Header, len(h))
-	for _, name := range sortedNames(nil, h, 0) {
-		canonical, _ := canonicalName(name)
-		c[canonical] = append(c[canonical], h[name]...)
+	for _, f := range dst {
+		canonical, _ := canonicalName(f.name)
+		c[canonical] = append(c[canonical], f.lines...)
 	}
-	return c, nil
+	return fieldsOf(dst[:0], c)
 }
 
-// countLines returns how many names have at least atLeast lines.
-func countLines(h http.Header, atLeast int) (n int) {
-	for _, values := range h {
-		if len(values) >= atLeast {
-			n++
-		}
-	}
-	return n
-}
-
-// sortedNames appends to dst the names that have at least atLeast lines. Sorted, equal entries have equal documents.
-func sortedNames(dst []string, h http.Header, atLeast int) []string {
-	for name, values := range h {
-		if len(values) >= atLeast {
-			dst = append(dst, name)
-		}
-	}
-	slices.Sort(dst)
-	return dst
-}
-
-func (w *writer) header(h http.Header) {
-	var names [32]string
-	sorted := sortedNames(names[:0], h, 1)
-	w.mapLen(len(sorted))
-	for _, name := range sorted {
-		w.text(name)
-		if values := h[name]; len(values) == 1 {
-			w.text(values[0])
+func (w *writer) header(fields []field) {
+	w.mapLen(len(fields))
+	for _, f := range fields {
+		w.text(f.name)
+		if len(f.lines) == 1 {
+			w.text(f.lines[0])
 		} else {
-			w.text(strings.Join(values, ", "))
+			w.text(strings.Join(f.lines, ", "))
 		}
 	}
 }
@@ -306,16 +310,20 @@ func (w *writer) timeKey(key string, t time.Time) {
 	}
 }
 
-func (w *writer) linesKey(key string, h http.Header, n, atLeast int) {
+// linesKey writes the n fields that have at least atLeast lines.
+func (w *writer) linesKey(key string, fields []field, n, atLeast int) {
 	if n == 0 {
 		return
 	}
 	w.text(key)
 	w.mapLen(n)
-	for _, name := range sortedNames(nil, h, atLeast) {
-		w.text(name)
-		w.arrayLen(len(h[name]))
-		for _, v := range h[name] {
+	for _, f := range fields {
+		if len(f.lines) < atLeast {
+			continue
+		}
+		w.text(f.name)
+		w.arrayLen(len(f.lines))
+		for _, v := range f.lines {
 			w.text(v)
 		}
 	}

@@ -79,6 +79,9 @@ func (e *Entry) Clone() *Entry {
 		Generation: e.Generation, Variants: append([]Variant(nil), e.Variants...),
 		Heuristic: append([]string(nil), e.Heuristic...), Keep: e.Keep, Stamp: e.Stamp,
 	}
+	for i := range c.Variants {
+		c.Variants[i].Vary = append([]Field(nil), c.Variants[i].Vary...)
+	}
 	if e.Range != nil {
 		r := *e.Range
 		c.Range = &r
