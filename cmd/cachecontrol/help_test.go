@@ -1,0 +1,55 @@
+package main
+
+import (
+	"flag"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Every flag is in its command's help, and every flag there exists.
+func TestHelpNamesFlags(t *testing.T) {
+	inText := regexp.MustCompile(`(?m)^    (--?[a-z-]+)`)
+	for _, c := range commands() {
+		fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
+		c.setup(fs)
+		documented := map[string]bool{}
+		for _, m := range inText.FindAllStringSubmatch(c.usage, -1) {
+			name := strings.TrimLeft(m[1], "-")
+			documented[name] = true
+			if fs.Lookup(name) == nil {
+				t.Errorf("help %s names the flag %s, which it does not have", c.name, m[1])
+			}
+		}
+		fs.VisitAll(func(f *flag.Flag) {
+			if !documented[f.Name] {
+				t.Errorf("help %s does not name the flag %s", c.name, f.Name)
+			}
+		})
+		for i, line := range strings.Split(c.usage, "\n") {
+			if len(line) > 120 {
+				t.Errorf("help %s, line %d is wider than 120 columns", c.name, i+1)
+			}
+		}
+	}
+}
+
+func TestHelpOfCommands(t *testing.T) {
+	for _, c := range commands() {
+		for _, args := range [][]string{{"help", c.name}, {c.name, "--help"}, {c.name, "-h"}} {
+			code, stdout, stderr := call(t, args...)
+			if code != exitOK || stdout != c.usage || stderr != "" {
+				t.Errorf("%v: exit code %d, stdout %q, stderr %q", args, code, stdout, stderr)
+			}
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	for _, arg := range []string{"version", "--version"} {
+		code, stdout, _ := call(t, arg)
+		if code != exitOK || !regexp.MustCompile(`^cachecontrol \S+ \(go.*\)\n$`).MatchString(stdout) {
+			t.Errorf("%s: exit code %d, stdout %q", arg, code, stdout)
+		}
+	}
+}

@@ -1,0 +1,156 @@
+// Command cachecontrol shows, uses and explains the HTTP cache of this module.
+//
+// See "cachecontrol help" for its commands and exit codes.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+// The exit codes, as "cachecontrol help" documents them.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitHTTPError   = 3   // get -f: a status of 400 or more
+	exitInterrupted = 130 // as a shell reports a program that ended by Ctrl-C
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run runs the command that args name and returns its exit code. It ends early when ctx does.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	e := &env{name: "cachecontrol", stdin: stdin, stdout: stdout, stderr: stderr}
+	if len(args) == 0 {
+		fmt.Fprint(stderr, overview())
+		return exitUsage
+	}
+	name, args := args[0], args[1:]
+	switch name {
+	case "-h", "-help", "--help":
+		name = "help"
+	case "-version", "--version":
+		name = "version"
+	}
+	if name == "help" {
+		return help(e, args)
+	}
+	for _, c := range commands() {
+		if c.name == name {
+			return c.call(ctx, e, args)
+		}
+	}
+	return e.fail(usageErrorf("there is no command %q", name, "Write one of: "+strings.Join(names(), ", ")+"."))
+}
+
+// env is what a command is run in.
+type env struct {
+	name           string // how messages begin
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+// command is one of the subcommands.
+type command struct {
+	name  string
+	short string // one line for the overview
+	usage string // the text of "cachecontrol help NAME"
+
+	// setup declares the flags and returns what to do once they and the other arguments are parsed.
+	setup func(*flag.FlagSet) func(ctx context.Context, e *env, args []string) error
+}
+
+func commands() []command {
+	return []command{proxyCommand, versionCommand}
+}
+
+func names() []string {
+	var list []string
+	for _, c := range commands() {
+		list = append(list, c.name)
+	}
+	return append(list, "help")
+}
+
+// call parses the arguments, runs the command and returns its exit code.
+func (c *command) call(ctx context.Context, e *env, args []string) int {
+	sub := *e
+	sub.name += " " + c.name
+	fs := flag.NewFlagSet(sub.name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard) // errors are reported below, in one form with the others
+	do := c.setup(fs)
+	rest, err := parseFlags(fs, args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(e.stdout, c.usage)
+		return exitOK
+	case err != nil:
+		return sub.fail(&problem{code: exitUsage, msg: err.Error(), hint: "See 'cachecontrol help " + c.name + "'."})
+	}
+	if err := do(ctx, &sub, rest); err != nil {
+		return sub.fail(err)
+	}
+	return exitOK
+}
+
+// parseFlags parses flags before, between and after the other arguments, which it returns. After "--" there are no
+// flags.
+func parseFlags(fs *flag.FlagSet, args []string) (rest []string, err error) {
+	for {
+		if err := fs.Parse(args); err != nil {
+			return nil, err
+		}
+		left := fs.Args()
+		if n := len(args) - len(left); len(left) == 0 || n > 0 && args[n-1] == "--" {
+			return append(rest, left...), nil
+		}
+		rest, args = append(rest, left[0]), left[1:]
+	}
+}
+
+// problem is an error with what to do about it.
+type problem struct {
+	code int    // the exit code
+	msg  string // what went wrong; "": it was said already
+	hint string // what to do next; "": nothing is known
+	err  error
+}
+
+func (p *problem) Error() string { return p.msg }
+func (p *problem) Unwrap() error { return p.err }
+
+// usageErrorf returns a problem with the command line. The last argument is the hint.
+func usageErrorf(format string, args ...any) error {
+	last := len(args) - 1
+	return &problem{code: exitUsage, msg: fmt.Sprintf(format, args[:last]...), hint: args[last].(string)}
+}
+
+// failed returns a problem with the operation. hint may be empty.
+func failed(err error, what, hint string) error {
+	return &problem{code: exitFailed, msg: what + ": " + err.Error(), hint: hint, err: err}
+}
+
+// fail says what went wrong, what to do next, and returns the exit code.
+func (e *env) fail(err error) int {
+	p := &problem{code: exitFailed, msg: err.Error()}
+	if errors.As(err, &p) && p.msg == "" {
+		return p.code
+	}
+	fmt.Fprintf(e.stderr, "%s: %s\n", e.name, p.msg)
+	if p.hint != "" {
+		fmt.Fprintln(e.stderr, p.hint)
+	}
+	return p.code
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// buffer is a bytes.Buffer for several goroutines. It tells line, if that is set, of every whole line.
+type buffer struct {
+	mu   sync.Mutex
+	buf  bytes.Buffer // guarded by mu
+	rest string       // guarded by mu
+	line func(string)
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.buf.Write(p)
+	if b.line != nil {
+		b.rest += string(p)
+		for {
+			line, rest, ok := strings.Cut(b.rest, "\n")
+			if !ok {
+				break
+			}
+			b.rest = rest
+			b.line(line)
+		}
+	}
+	return len(p), nil
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// call runs the program in this process.
+func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	return callContext(t.Context(), args...)
+}
+
+func callContext(ctx context.Context, args ...string) (code int, stdout, stderr string) {
+	var out, errs buffer
+	code = run(ctx, args, strings.NewReader(""), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestUsageErrors(t *testing.T) {
+	tests := []struct {
+		args string
+		want []string // in what is printed on stderr
+	}{
+		{"", []string{"Usage:", "Commands:"}},
+		{"fetch", []string{`no command "fetch"`, "Write one of: "}},
+		{"help fetch", []string{`no command "fetch"`, "Write one of: "}},
+		{"version now", []string{`unexpected argument "now"`, "Write "}},
+		{"proxy", []string{"--upstream is missing", "Write it as --upstream http://"}},
+		{"proxy --upstream localhost:3000", []string{"does not begin with http:// or https://", "Write it as"}},
+		{"proxy --upstream http://", []string{"names no host", "Write it as"}},
+		{"proxy --upstream http://a/?q", []string{"more than a scheme, a host and a path", "Write it as"}},
+		{"proxy --upstream http://a%zz", []string{"is not a URL", "Write it as"}},
+		{"proxy --upstream http://a b", []string{`unexpected argument "b"`, "--upstream"}},
+		{"proxy --upstream http://a --stale-if-error -1s", []string{"negative", "Write a duration"}},
+		{"proxy --upstream http://a --max-body none", []string{"number of bytes", "help proxy"}},
+		{"proxy --upstream http://a --max-body 0", []string{"above zero", "help proxy"}},
+		{"proxy --upstream http://a --max-body 9999999999G", []string{"number of bytes", "help proxy"}},
+		{"proxy --upstream http://a --store disk", []string{"no such store", "want memory, file:DIR or separate:DIR"}},
+		{"proxy --upstream http://a --store file:", []string{"directory is missing", "want memory, file:DIR or separate:DIR"}},
+		{"proxy --upstream http://a --store memory:10", []string{"memory takes no directory", "want memory"}},
+		{"proxy --upstream http://a --heuristic guess", []string{"no such heuristic", "last-modified, one-day, expires-after="}},
+		{"proxy --upstream http://a --heuristic expires-after", []string{"duration is missing", "expires-after=24h"}},
+		{"proxy --upstream http://a --heuristic expires-after=soon", []string{"want a duration", "expires-after=24h"}},
+		{"proxy --upstream http://a --heuristic expires-after=-1h", []string{"above zero", "expires-after=24h"}},
+		{"proxy --nosuch", []string{"not defined: -nosuch", "See 'cachecontrol help proxy'."}},
+	}
+	for _, test := range tests {
+		t.Run(test.args, func(t *testing.T) {
+			code, stdout, stderr := call(t, strings.Fields(test.args)...)
+			if code != exitUsage {
+				t.Errorf("exit code %d, want %d", code, exitUsage)
+			}
+			if stdout != "" {
+				t.Errorf("stdout is %q, want nothing", stdout)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(stderr, want) {
+					t.Errorf("stderr is %q, want %q in it", stderr, want)
+				}
+			}
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, args := range [][]string{{"help"}, {"-h"}, {"--help"}} {
+		code, stdout, stderr := call(t, args...)
+		if code != exitOK || stderr != "" {
+			t.Errorf("%v: exit code %d, stderr %q", args, code, stderr)
+		}
+		for _, c := range commands() {
+			if !strings.Contains(stdout, "\n    "+c.name+" ") {
+				t.Errorf("%v does not name the command %s", args, c.name)
+			}
+		}
+	}
+}

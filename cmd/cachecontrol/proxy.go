@@ -1,0 +1,292 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+)
+
+var proxyCommand = command{
+	name:  "proxy",
+	short: "a caching reverse proxy in front of an origin",
+	usage: `Usage:
+    cachecontrol proxy [flags] --upstream URL
+
+A reverse proxy that answers from its cache what it may, and has the upstream server answer the rest. Every answer
+says in Cache-Status (RFC 9211) how it came about. Interim responses (100, 102, 103), trailers and upgrades pass
+through; nothing is compressed or decompressed. A request is sent once: when it fails there is no second try.
+
+    --upstream URL        the origin, as http://127.0.0.1:3000; its path, if any, is put before the request's
+    --listen ADDRESS      where to listen; 127.0.0.1:8080 unless given, port 0 for any free one
+    --store STORE         memory (unless given), file:DIR or separate:DIR; the latter keeps bodies in files of
+                          their own, and large ones out of memory. Python's CacheControl reads both.
+    --shared              act as a shared cache: heed s-maxage, private, Authorization and CDN-Cache-Control
+    --heuristic H         how long responses are fresh that do not say: last-modified, one-day,
+                          expires-after=DURATION; none unless given
+    --stale-if-error D    serve what is stale for up to D, as 1h, while the origin fails
+    --select-language     let a stored response in the language that the request prefers answer it
+    --max-body SIZE       do not store longer bodies; as 1000, 64K, 10M or 2G; 1G unless given
+    -v                    log every decision on stderr
+
+Behind it the origin sees X-Forwarded-For, -Host and -Proto, and its own name as Host.
+
+The line on stderr that begins with "listening on" says that it is ready. An interrupt (Ctrl-C, SIGTERM) lets the
+requests in progress finish for a while, then ends the proxy with exit code 0.
+
+Examples:
+    cachecontrol proxy --upstream http://127.0.0.1:3000
+    cachecontrol proxy --listen :8080 --upstream https://example.com --shared --store separate:/var/cache/web
+    cachecontrol proxy --upstream http://127.0.0.1:3000 --heuristic last-modified --stale-if-error 1h -v
+`,
+	setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
+		p := proxy{store: storeFlag{kind: "memory"}, maxBody: cachecontrol.DefaultMaxBodyBytes}
+		fs.StringVar(&p.upstream, "upstream", "", "")
+		fs.StringVar(&p.listen, "listen", "127.0.0.1:8080", "")
+		fs.Var(&p.store, "store", "")
+		fs.BoolVar(&p.shared, "shared", false, "")
+		fs.Var(&p.heuristic, "heuristic", "")
+		fs.DurationVar(&p.staleIfError, "stale-if-error", 0, "")
+		fs.BoolVar(&p.selectLanguage, "select-language", false, "")
+		fs.Var(&p.maxBody, "max-body", "")
+		fs.BoolVar(&p.verbose, "v", false, "")
+		return p.run
+	},
+}
+
+type proxy struct {
+	upstream, listen                string
+	store                           storeFlag
+	heuristic                       heuristicFlag
+	staleIfError                    time.Duration
+	maxBody                         sizeFlag
+	shared, selectLanguage, verbose bool
+}
+
+const (
+	// gracePeriod is for requests in progress when the proxy is asked to end.
+	gracePeriod = 8 * time.Second
+
+	// idleUpstream is for how long an unused connection to the upstream server is kept: shorter than the 5 seconds
+	// after which Node.js and Apache close theirs. A request that meets a closing connection fails.
+	idleUpstream = 4 * time.Second
+
+	// flushInterval is how late a part of a body of known length may be sent on. It is not zero, so that
+	// a slow origin's body streams, nor immediate, so that a short one leaves together with its header. Bodies of
+	// unknown length are sent on at once.
+	flushInterval = 10 * time.Millisecond
+)
+
+func (p *proxy) run(ctx context.Context, e *env, args []string) error {
+	if len(args) > 0 {
+		return usageErrorf("unexpected argument %q", args[0], "Name the origin with --upstream.")
+	}
+	upstream, err := parseUpstream(p.upstream)
+	if err != nil {
+		return err
+	}
+	if p.staleIfError < 0 {
+		return usageErrorf("--stale-if-error %v is negative", p.staleIfError, "Write a duration as 1h or 90s.")
+	}
+	store, err := p.store.open()
+	if err != nil {
+		return err
+	}
+	base := upstreamTransport()
+	cache := &cachecontrol.Transport{
+		Base:               once{base},
+		Store:              store,
+		Heuristic:          p.heuristic.Heuristic,
+		Shared:             p.shared,
+		MaxBodyBytes:       int64(p.maxBody),
+		StaleIfError:       p.staleIfError,
+		SelectLanguage:     p.selectLanguage,
+		DisableCompression: true, // the client's own Accept-Encoding decides
+		Logger:             e.logger(p.verbose),
+	}
+	defer base.CloseIdleConnections()
+	defer cache.Close()
+
+	listener, err := net.Listen("tcp", p.listen)
+	if err != nil {
+		return failed(err, "cannot listen on "+p.listen, "Choose another --listen address; with port 0 any free one is taken.")
+	}
+	errorLog := log.New(&quietLog{w: e.stderr, prefix: e.name + ": "}, "", 0)
+	server := &http.Server{
+		Handler:                      newReverseProxy(upstream, cache, errorLog),
+		ErrorLog:                     errorLog,
+		ReadHeaderTimeout:            30 * time.Second,
+		IdleTimeout:                  2 * time.Minute,
+		DisableGeneralOptionsHandler: true, // OPTIONS * is the origin's to answer
+	}
+	fmt.Fprintf(e.stderr, "%s: listening on http://%s, upstream %s, store %s\n",
+		e.name, listener.Addr(), upstream, &p.store)
+
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return failed(err, "cannot go on serving", "")
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), gracePeriod)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil {
+		server.Close() // those that are left had their time
+	}
+	<-served
+	return nil
+}
+
+func parseUpstream(s string) (*url.URL, error) {
+	const hint = "Write it as --upstream http://127.0.0.1:3000."
+	if s == "" {
+		return nil, usageErrorf("--upstream is missing", hint)
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return nil, usageErrorf("--upstream %q is not a URL", s, hint)
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, usageErrorf("--upstream %q does not begin with http:// or https://", s, hint)
+	case u.Hostname() == "":
+		return nil, usageErrorf("--upstream %q names no host", s, hint)
+	case u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+		return nil, usageErrorf("--upstream %q has more than a scheme, a host and a path", s, hint)
+	}
+	return u, nil
+}
+
+// upstreamTransport makes the requests to the upstream server. It changes nothing about them.
+func upstreamTransport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.DisableCompression = true
+	t.MaxIdleConns = 0 // one host, which has its own limit
+	t.MaxIdleConnsPerHost = 512
+	t.IdleConnTimeout = idleUpstream
+	t.ResponseHeaderTimeout = time.Minute
+	t.MaxResponseHeaderBytes = 1 << 20
+	return t
+}
+
+// once sends each request once. An http.Transport repeats one without a body where a connection that it had used before
+// breaks, which the origin may see as two requests. A body that is empty, but cannot be had a second time, keeps it
+// from that; in HTTP/1.1 such a request looks the same on the wire.
+type once struct{ base http.RoundTripper }
+
+func (o once) RoundTrip(req *http.Request) (*http.Response, error) {
+	if (req.Body == nil || req.Body == http.NoBody) && req.Header["Upgrade"] == nil && lacksBody(req.Method) {
+		r := *req
+		r.Body, r.GetBody = io.NopCloser(bytes.NewReader(nil)), nil
+		req = &r
+	}
+	return o.base.RoundTrip(req)
+}
+
+// lacksBody says whether http.Transport both repeats requests with this method, and looks for the end of a body of
+// unknown length before it announces one.
+func lacksBody(method string) bool {
+	switch method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions:
+		return true
+	}
+	return false
+}
+
+// newReverseProxy returns a handler that has the cache answer each request in the name of the upstream server.
+func newReverseProxy(upstream *url.URL, cache http.RoundTripper, errorLog *log.Logger) http.Handler {
+	rp := &httputil.ReverseProxy{
+		Transport:     cache,
+		FlushInterval: flushInterval,
+		BufferPool:    &bufferPool{},
+		ErrorLog:      errorLog,
+		Rewrite: func(r *httputil.ProxyRequest) {
+			path, rawPath := r.Out.URL.Path, r.Out.URL.RawPath
+			r.SetURL(upstream)
+			if upstream.Path == "" || path == "*" {
+				r.Out.URL.Path, r.Out.URL.RawPath = path, rawPath
+			}
+			r.Out.URL.RawQuery = r.In.URL.RawQuery // what does not parse is passed on, too
+			r.Out.URL.ForceQuery = r.In.URL.ForceQuery
+			r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
+			r.SetXForwarded()
+		},
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			if r.Context().Err() != nil {
+				panic(http.ErrAbortHandler) // the client is gone
+			}
+			status, text := http.StatusBadGateway, "the upstream server could not be reached or gave no valid answer"
+			if t := net.Error(nil); errors.As(err, &t) && t.Timeout() {
+				status, text = http.StatusGatewayTimeout, "the upstream server did not answer in time"
+			}
+			errorLog.Printf("%s %s: %v", r.Method, r.URL.Redacted(), err)
+			http.Error(w, fmt.Sprintf("%d %s: %s", status, http.StatusText(status), text), status)
+		},
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodConnect {
+			http.Error(w, "501 Not Implemented: this is a reverse proxy, it makes no tunnels", http.StatusNotImplemented)
+			return
+		}
+		rp.ServeHTTP(plainWriter{w}, r)
+	})
+}
+
+// plainWriter keeps net/http from adding a Content-Type of its own guess to a response without one.
+type plainWriter struct{ http.ResponseWriter }
+
+func (w plainWriter) WriteHeader(status int) {
+	if h := w.Header(); status >= 200 {
+		if _, ok := h["Content-Type"]; !ok {
+			h["Content-Type"] = nil
+		}
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController find what else the writer can do.
+func (w plainWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// bufferPool is an httputil.BufferPool.
+type bufferPool struct{ pool sync.Pool }
+
+const bufferSize = 32 << 10
+
+func (p *bufferPool) Get() []byte {
+	if b, ok := p.pool.Get().(*[bufferSize]byte); ok {
+		return b[:]
+	}
+	return make([]byte, bufferSize)
+}
+
+func (p *bufferPool) Put(b []byte) { p.pool.Put((*[bufferSize]byte)(b)) }
+
+// quietLog is where net/http writes what it has to say. It drops what only tells that a client went away.
+type quietLog struct {
+	mu     sync.Mutex
+	w      io.Writer // guarded by mu
+	prefix string
+}
+
+func (l *quietLog) Write(line []byte) (int, error) {
+	for _, quiet := range []string{"TLS handshake error", "broken pipe", "connection reset by peer", "context canceled"} {
+		if bytes.Contains(line, []byte(quiet)) {
+			return len(line), nil
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fmt.Fprintf(l.w, "%s%s", l.prefix, line)
+	return len(line), nil
+}

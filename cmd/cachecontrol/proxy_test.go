@@ -1,0 +1,500 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// startProxy runs "cachecontrol proxy" until the test ends, and returns its URL and what it prints on stderr.
+func startProxy(t *testing.T, upstream string, flags ...string) (string, *buffer) {
+	t.Helper()
+	ready := make(chan string, 1)
+	stderr := &buffer{}
+	listening := regexp.MustCompile(`listening on (http://\S+),`)
+	stderr.line = func(line string) {
+		if m := listening.FindStringSubmatch(line); m != nil {
+			ready <- m[1]
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan int, 1)
+	go func() {
+		args := append([]string{"proxy", "--listen", "127.0.0.1:0", "--upstream", upstream}, flags...)
+		ended <- run(ctx, args, strings.NewReader(""), io.Discard, stderr)
+	}()
+	select {
+	case url := <-ready:
+		t.Cleanup(func() {
+			http.DefaultClient.CloseIdleConnections()
+			cancel()
+			if code := <-ended; code != exitOK {
+				t.Errorf("the proxy ended with exit code %d: %s", code, stderr)
+			}
+		})
+		return url, stderr
+	case code := <-ended:
+		cancel()
+		t.Fatalf("the proxy ended with exit code %d: %s", code, stderr)
+	}
+	panic("not reached")
+}
+
+func newOrigin(t *testing.T, h http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func do(t *testing.T, method, url string, header ...string) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+func TestProxyPassesOn(t *testing.T) {
+	type seen struct {
+		method, uri, host, body string
+		header                  http.Header
+	}
+	requests := make(chan seen, 1)
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		requests <- seen{r.Method, r.RequestURI, r.Host, string(body), r.Header}
+		w.Header()["Content-Type"] = nil
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(299)
+		io.WriteString(w, "<html>")
+	})
+	url, _ := startProxy(t, origin.URL)
+
+	for _, test := range []struct{ method, uri string }{
+		{"GET", "/"},
+		{"GET", "/a%2Fb//c?x=1;y=%zz&&"},
+		{"GET", "/?"},
+		{"M-SEARCH", "/unknown"},
+		{"OPTIONS", "/x"},
+		{"DELETE", "/x"},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), test.method, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.URL.Opaque = strings.TrimPrefix(url, "http:") + test.uri // as it is, not as net/url would write it
+		req.Header.Set("X-Forwarded-For", "192.0.2.1")
+		req.Header.Set("User-Agent", "")
+		req.Header.Set("Accept-Encoding", "br")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		got := <-requests
+		if got.method != test.method || got.uri != test.uri || got.body != "" {
+			t.Errorf("%v: the origin saw %s %s with the body %q", test, got.method, got.uri, got.body)
+		}
+		if want := strings.TrimPrefix(origin.URL, "http://"); got.host != want {
+			t.Errorf("%v: the origin saw Host %q, want its own, %q", test, got.host, want)
+		}
+		for name, want := range map[string]string{
+			"X-Forwarded-For": "192.0.2.1, 127.0.0.1", "X-Forwarded-Host": strings.TrimPrefix(url, "http://"),
+			"X-Forwarded-Proto": "http", "Accept-Encoding": "br", "User-Agent": "", "Transfer-Encoding": "",
+		} {
+			if v := got.header.Get(name); v != want {
+				t.Errorf("%v: the origin saw %s: %q, want %q", test, name, v, want)
+			}
+		}
+		if resp.StatusCode != 299 || string(body) != "<html>" {
+			t.Errorf("%v: got status %d, body %q", test, resp.StatusCode, body)
+		}
+		if v, ok := resp.Header["Content-Type"]; ok {
+			t.Errorf("%v: got Content-Type %q, which the origin did not send", test, v)
+		}
+	}
+
+	resp, err := http.Post(url+"/post", "text/plain", strings.NewReader("hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if got := <-requests; got.method != "POST" || got.body != "hello" {
+		t.Errorf("the origin saw %s with the body %q", got.method, got.body)
+	}
+}
+
+func TestProxyUpstreamPath(t *testing.T) {
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.RequestURI) })
+	url, _ := startProxy(t, origin.URL+"/base/")
+	if _, got := do(t, "GET", url+"/x?y"); got != "/base/x?y" {
+		t.Errorf("the origin was asked for %s", got)
+	}
+}
+
+// OPTIONS * has no path that could be joined.
+func TestProxyAsterisk(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	origin := &http.Server{
+		DisableGeneralOptionsHandler: true,
+		Handler:                      http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.RequestURI) }),
+	}
+	go origin.Serve(listener)
+	t.Cleanup(func() { origin.Close() })
+	url, _ := startProxy(t, "http://"+listener.Addr().String()+"/base")
+	resp, body := raw(t, url, "OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	if resp.StatusCode != 200 || body != "*" {
+		t.Errorf("got %s %q", resp.Status, body)
+	}
+	if resp, _ := raw(t, url, "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nConnection: close\r\n\r\n"); resp.StatusCode != 501 {
+		t.Errorf("CONNECT: got %s", resp.Status)
+	}
+}
+
+// raw sends a request as it is written.
+func raw(t *testing.T, url, request string) (*http.Response, string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, request)
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+func TestProxyEarlyHints(t *testing.T) {
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Link", "</style.css>; rel=preload")
+		w.WriteHeader(http.StatusEarlyHints)
+		w.WriteHeader(http.StatusProcessing)
+		w.Header().Del("Link")
+		io.WriteString(w, "body")
+	})
+	url, _ := startProxy(t, origin.URL)
+	var interim []string
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+		Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+			interim = append(interim, fmt.Sprint(code, " ", h.Get("Link")))
+			return nil
+		},
+	})
+	req, err := http.NewRequestWithContext(ctx, "GET", url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	want := []string{"103 </style.css>; rel=preload", "102 </style.css>; rel=preload"}
+	if !slices.Equal(interim, want) {
+		t.Errorf("got the interim responses %q, want %q", interim, want)
+	}
+	if resp.StatusCode != 200 || resp.Header.Get("Link") != "" {
+		t.Errorf("got %s, Link %q", resp.Status, resp.Header.Get("Link"))
+	}
+}
+
+// Each part of a body arrives before the origin sends the next, whether its length is known or not.
+func TestProxyStreams(t *testing.T) {
+	parts := []string{"one ", "two ", "three"}
+	for _, length := range []string{"", "13"} {
+		t.Run("length "+length, func(t *testing.T) {
+			next := make(chan bool)
+			origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+				if length != "" {
+					w.Header().Set("Content-Length", length)
+				}
+				w.Header().Set("Cache-Control", "max-age=60")
+				for _, part := range parts {
+					io.WriteString(w, part)
+					w.(http.Flusher).Flush()
+					<-next
+				}
+			})
+			url, _ := startProxy(t, origin.URL)
+			resp, err := http.Get(url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			for _, part := range parts {
+				buf := make([]byte, len(part))
+				if _, err := io.ReadFull(resp.Body, buf); err != nil || string(buf) != part {
+					t.Errorf("got %q, %v; want %q", buf, err, part)
+				}
+				next <- true
+			}
+			if rest, err := io.ReadAll(resp.Body); len(rest) > 0 || err != nil {
+				t.Errorf("then got %q, %v", rest, err)
+			}
+		})
+	}
+}
+
+func TestProxyTrailers(t *testing.T) {
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Trailer", "X-Sum")
+		io.WriteString(w, "body")
+		w.(http.Flusher).Flush()
+		w.Header().Set("X-Sum", "42")
+	})
+	url, _ := startProxy(t, origin.URL)
+	if resp, _ := do(t, "GET", url); resp.Trailer.Get("X-Sum") != "42" {
+		t.Errorf("got the trailer %v", resp.Trailer)
+	}
+}
+
+func TestProxyCaches(t *testing.T) {
+	for _, store := range []string{"memory", "file", "separate"} {
+		t.Run(store, func(t *testing.T) {
+			var asked atomic.Int32
+			origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+				asked.Add(1)
+				w.Header().Set("Cache-Control", "max-age=60")
+				io.WriteString(w, "body")
+			})
+			arg := store
+			if store != "memory" {
+				arg += ":" + t.TempDir()
+			}
+			url, stderr := startProxy(t, origin.URL, "--store", arg, "-v")
+			for i := range 3 {
+				resp, body := do(t, "GET", url)
+				status := resp.Header.Get("Cache-Status")
+				if hit := strings.Contains(status, "hit"); body != "body" || hit != (i > 0) {
+					t.Errorf("request %d: got %q, Cache-Status %q", i+1, body, status)
+				}
+			}
+			if n := asked.Load(); n != 1 {
+				t.Errorf("the origin was asked %d times", n)
+			}
+			if !strings.Contains(stderr.String(), "level=DEBUG") {
+				t.Errorf("-v logged nothing: %s", stderr)
+			}
+		})
+	}
+}
+
+func TestProxyShared(t *testing.T) {
+	var asked atomic.Int32
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		w.Header().Set("Cache-Control", "max-age=60, private")
+	})
+	url, _ := startProxy(t, origin.URL, "--shared")
+	do(t, "GET", url)
+	do(t, "GET", url)
+	if n := asked.Load(); n != 2 {
+		t.Errorf("the origin was asked %d times for a private response", n)
+	}
+}
+
+func TestProxyUpstreamDown(t *testing.T) {
+	origin := httptest.NewServer(nil)
+	origin.Close()
+	url, stderr := startProxy(t, origin.URL)
+	resp, body := do(t, "GET", url+"/x")
+	if resp.StatusCode != http.StatusBadGateway || !strings.Contains(body, "could not be reached") {
+		t.Errorf("got %s: %q", resp.Status, body)
+	}
+	if !strings.Contains(stderr.String(), "GET "+origin.URL+"/x: ") {
+		t.Errorf("stderr does not say which request failed: %s", stderr)
+	}
+}
+
+func TestProxyBadAnswer(t *testing.T) {
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		io.WriteString(conn, "nonsense\r\n\r\n")
+		conn.Close()
+	})
+	url, _ := startProxy(t, origin.URL)
+	if resp, _ := do(t, "GET", url); resp.StatusCode != http.StatusBadGateway {
+		t.Errorf("got %s", resp.Status)
+	}
+}
+
+// A request that the origin answers by closing the connection is not sent a second time.
+func TestProxySendsOnce(t *testing.T) {
+	var asked atomic.Int32
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) > 1 {
+			panic(http.ErrAbortHandler)
+		}
+		io.WriteString(w, "first")
+	})
+	for _, method := range []string{"GET", "HEAD", "OPTIONS"} {
+		asked.Store(0)
+		url, _ := startProxy(t, origin.URL)
+		do(t, method, url) // leaves a connection to use again
+		if resp, _ := do(t, method, url); resp.StatusCode != http.StatusBadGateway {
+			t.Errorf("%s: got %s", method, resp.Status)
+		}
+		if n := asked.Load(); n != 2 {
+			t.Errorf("%s: the origin was asked %d times for two requests", method, n)
+		}
+	}
+}
+
+// What the origin cut short reaches the client cut short.
+func TestProxyTruncated(t *testing.T) {
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		w.Header().Set("Cache-Control", "max-age=60")
+		io.WriteString(w, "short")
+		w.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	})
+	url, stderr := startProxy(t, origin.URL)
+	for range 2 {
+		resp, err := http.Get(url)
+		if err != nil {
+			continue // it ended before the header was sent on
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err == nil {
+			t.Errorf("got %q, and no error", body)
+		}
+	}
+	if strings.Contains(stderr.String(), "panic") {
+		t.Errorf("stderr: %s", stderr)
+	}
+}
+
+// A client that goes away is no news.
+func TestProxyClientGone(t *testing.T) {
+	started, ended := make(chan bool), make(chan bool)
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		started <- true
+		<-r.Context().Done()
+		ended <- true
+	})
+	url, stderr := startProxy(t, origin.URL)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-started
+		cancel()
+	}()
+	req, err := http.NewRequestWithContext(ctx, "GET", url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := http.DefaultClient.Do(req); err == nil {
+		resp.Body.Close()
+		t.Error("a cancelled request was answered")
+	}
+	<-ended
+	if lines := strings.Split(strings.TrimSpace(stderr.String()), "\n"); len(lines) != 1 {
+		t.Errorf("stderr holds more than the address: %q", lines)
+	}
+}
+
+// A request in progress is answered although the proxy is asked to end.
+func TestProxyFinishesRequests(t *testing.T) {
+	started, finish := make(chan bool), make(chan bool)
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		started <- true
+		<-finish
+		io.WriteString(w, "done")
+	})
+	ready := make(chan string, 1)
+	stderr := &buffer{line: func(line string) {
+		_, rest, _ := strings.Cut(line, "listening on ")
+		url, _, _ := strings.Cut(rest, ",")
+		ready <- url
+	}}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"proxy", "--listen", "127.0.0.1:0", "--upstream", origin.URL}, nil, io.Discard, stderr)
+	}()
+	url := <-ready
+	go func() {
+		<-started
+		cancel()
+		// Once new connections are refused the proxy is on its way out.
+		for {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+			if err != nil {
+				break
+			}
+			conn.Close()
+		}
+		finish <- true
+	}()
+	if resp, body := do(t, "GET", url); resp.StatusCode != 200 || body != "done" {
+		t.Errorf("got %s %q", resp.Status, body)
+	}
+	if code := <-ended; code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestProxyFailures(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	code, _, stderr := call(t, "proxy", "--listen", taken.Addr().String(), "--upstream", "http://127.0.0.1:1")
+	if code != exitFailed || !strings.Contains(stderr, "Choose another --listen address") {
+		t.Errorf("a taken address: exit code %d, stderr %q", code, stderr)
+	}
+
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []string{"file:", "separate:"} {
+		code, _, stderr = call(t, "proxy", "--upstream", "http://127.0.0.1:1", "--store", kind+file)
+		if code != exitFailed || !strings.Contains(stderr, "cannot open the store") || !strings.Contains(stderr, "--store memory") {
+			t.Errorf("a file where a directory should be: exit code %d, stderr %q", code, stderr)
+		}
+	}
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/heuristics"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// storeFlag is where responses are stored: memory, file:DIR or separate:DIR.
+type storeFlag struct {
+	kind string // memory, file or separate
+	dir  string
+}
+
+func (s *storeFlag) String() string {
+	if s.dir == "" {
+		return s.kind
+	}
+	return s.kind + ":" + s.dir
+}
+
+// Set implements flag.Value.
+func (s *storeFlag) Set(value string) error {
+	const want = "want memory, file:DIR or separate:DIR"
+	kind, dir, hasDir := strings.Cut(value, ":")
+	switch {
+	case kind == "memory" && !hasDir:
+	case kind == "memory":
+		return errors.New("memory takes no directory; " + want)
+	case kind != "file" && kind != "separate":
+		return errors.New("no such store; " + want)
+	case dir == "":
+		return errors.New("the directory is missing; " + want)
+	}
+	// No shell expands a tilde after a colon, and a directory of that name is never meant.
+	if rest, ok := strings.CutPrefix(dir, "~/"); ok {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return err
+		}
+		dir = filepath.Join(home, rest)
+	}
+	*s = storeFlag{kind, dir}
+	return nil
+}
+
+// open opens the store.
+func (s *storeFlag) open() (store storage.Store, err error) {
+	switch s.kind {
+	case "file":
+		store, err = storage.NewFileCache(s.dir)
+	case "separate":
+		store, err = storage.NewSeparateBodyFileCache(s.dir)
+	default:
+		return storage.NewDictCache(), nil
+	}
+	if err != nil {
+		return nil, failed(err, "cannot open the store "+s.String(),
+			"Name a directory that you may write to, or use --store memory.")
+	}
+	return store, nil
+}
+
+// heuristicFlag gives freshness to responses that carry none.
+type heuristicFlag struct {
+	heuristics.Heuristic
+	text string
+}
+
+func (h *heuristicFlag) String() string { return h.text }
+
+// Set implements flag.Value.
+func (h *heuristicFlag) Set(value string) error {
+	const want = "want last-modified, one-day, expires-after=DURATION or none"
+	name, arg, hasArg := strings.Cut(value, "=")
+	var heuristic heuristics.Heuristic
+	switch {
+	case name == "expires-after" && hasArg:
+		d, err := time.ParseDuration(arg)
+		if err != nil || d <= 0 {
+			return errors.New("want a duration above zero, as expires-after=24h or expires-after=90s")
+		}
+		heuristic = heuristics.ExpiresAfter(d)
+	case name == "expires-after":
+		return errors.New("the duration is missing; want one as expires-after=24h")
+	case value == "last-modified":
+		heuristic = heuristics.LastModified
+	case value == "one-day":
+		heuristic = heuristics.OneDay
+	case value == "none":
+	default:
+		return errors.New("no such heuristic; " + want)
+	}
+	*h = heuristicFlag{heuristic, value}
+	return nil
+}
+
+// sizeFlag is a number of bytes, as 1000, 64K, 10M or 2G.
+type sizeFlag int64
+
+func (s *sizeFlag) String() string { return strconv.FormatInt(int64(*s), 10) }
+
+// Set implements flag.Value.
+func (s *sizeFlag) Set(value string) error {
+	number, shift := value, 0
+	if n := len(value) - 1; n > 0 {
+		if i := strings.IndexByte("KMG", value[n]&^0x20); i >= 0 {
+			number, shift = value[:n], 10*(i+1)
+		}
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || n <= 0 || n > (1<<62)>>shift {
+		return errors.New("want a number of bytes above zero, as 1000, 64K, 10M or 2G")
+	}
+	*s = sizeFlag(n << shift)
+	return nil
+}
+
+// logger returns where the cache says what it does: every decision, or only what goes wrong.
+func (e *env) logger(verbose bool) *slog.Logger {
+	level := slog.LevelWarn
+	if verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// size writes a number of bytes for people.
+func size(n int64) string {
+	const units = "KMGTPE"
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	v, i := float64(n)/1024, 0
+	for v >= 1024 && i < len(units)-1 {
+		v, i = v/1024, i+1
+	}
+	return fmt.Sprintf("%.1f %ciB", v, units[i])
+}
