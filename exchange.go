@@ -250,19 +250,18 @@ func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
 	return resp, nil
 }
 
-// own returns a response of the cache's own to change: a Base may keep the one that it gave.
+// own makes the response the cache's own to change: its header a copy, for a Base may keep the one that it gave. The
+// response itself stays what it was, because it is there that net/http puts its trailer.
 func (x *exchange) own(resp *http.Response) *http.Response {
-	r := *resp
-	r.Header = resp.Header.Clone()
-	if r.Header == nil {
-		r.Header = http.Header{}
+	if resp.Header = resp.Header.Clone(); resp.Header == nil {
+		resp.Header = http.Header{}
 	}
-	delete(r.Header, XFromCache) // nobody else may say so
-	if r.Body == nil {
-		r.Body = http.NoBody
+	delete(resp.Header, XFromCache) // nobody else may say so
+	if resp.Body == nil {
+		resp.Body = http.NoBody
 	}
-	r.Request = x.req
-	return &r
+	resp.Request = x.req
+	return resp
 }
 
 // mark says in a response from the origin how the cache saw it.
