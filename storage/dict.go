@@ -314,7 +314,8 @@ func stored(e *serialize.Entry) *serialize.Entry {
 		Status: e.Status, Reason: e.Reason, Version: e.Version, Header: e.Header, Vary: e.Vary,
 		URL: e.URL, RequestTime: e.RequestTime, ResponseTime: e.ResponseTime, Trailer: e.Trailer,
 		Length: e.Length, Sum: e.Sum, BodyTime: e.BodyTime,
-		Generation: e.Generation, Variants: e.Variants, Range: e.Range, Keep: e.Keep,
+		Generation: e.Generation, Variants: e.Variants, Heuristic: e.Heuristic, Range: e.Range,
+		Keep: e.Keep,
 	}
 }
 
