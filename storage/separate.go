@@ -57,8 +57,7 @@ func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*Response,
 	}
 	path := c.tree.path(key)
 	p, err := c.settledPair(ctx, key, path)
-	var doubt *doubtError
-	if errors.As(err, &doubt) {
+	if isDoubt(err) {
 		err = &UnreadableError{Key: key, Err: err}
 	}
 	if err != nil {
@@ -90,10 +89,7 @@ func (s *pairStamp) same(o *pairStamp) bool {
 }
 
 // doubtError says why a head and a body are not taken for a pair.
-type doubtError struct {
-	err      error
-	replaced bool // the head is no longer the one that was read
-}
+type doubtError struct{ err error }
 
 func (e *doubtError) Error() string { return e.err.Error() }
 func (e *doubtError) Unwrap() error { return e.err }
@@ -101,27 +97,38 @@ func (e *doubtError) Unwrap() error { return e.err }
 // doubtWait bounds the wait for a writer that seems to be between its two renames.
 const doubtWait = 100 * time.Millisecond
 
-// settledPair reads the pair at path. In doubt it looks again: at once while heads are replaced under it, and at last
-// under the lock, when no writer of ours can be between its two renames.
+// settledPair reads the pair at path. In doubt it looks again: under the lock, where no writer of ours can be between
+// its two renames, or for as long as others hold that.
 func (c *SeparateBodyFileCache) settledPair(ctx context.Context, key, path string) (*pair, error) {
-	var doubt *doubtError
-	for range 3 {
-		p, err := readPair(key, path)
-		if !errors.As(err, &doubt) {
-			return p, err
-		}
-		if !doubt.replaced {
-			break
-		}
+	p, err := readPair(key, path)
+	if !isDoubt(err) {
+		return p, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, doubtWait)
 	defer cancel()
-	unlock, err := lock(ctx, path)
-	if err != nil {
-		return nil, doubt
+	for delay := 50 * time.Microsecond; ; delay *= 2 {
+		unlock, lockErr := lock(endedContext, path)
+		if lockErr == nil {
+			defer unlock()
+			return readPair(key, path)
+		}
+		if !errors.Is(lockErr, context.Canceled) { // a directory that cannot be written to
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(delay):
+		}
+		if p, err = readPair(key, path); !isDoubt(err) {
+			return p, err
+		}
 	}
-	defer unlock()
-	return readPair(key, path)
+}
+
+func isDoubt(err error) bool {
+	var doubt *doubtError
+	return errors.As(err, &doubt)
 }
 
 // readPair reads a head, opens the body beside it, and makes sure that they belong together.
@@ -142,16 +149,11 @@ func readPair(key, path string) (_ *pair, err error) {
 		if err != nil && p.body != nil {
 			p.body.Close()
 		}
-		var doubt *doubtError
-		if errors.As(err, &doubt) {
-			fi, statErr := head.Stat()
-			doubt.replaced = statErr == nil && !stillAt(path, fi)
-		}
 	}()
 
 	p.body, p.bodyInfo, err = openFile(path + bodySuffix)
 	if errors.Is(err, ErrNotFound) {
-		return nil, &doubtError{err: errors.New("the body is missing")}
+		return nil, &doubtError{errors.New("the body is missing")}
 	}
 	if err != nil {
 		return nil, err
@@ -159,7 +161,7 @@ func readPair(key, path string) (_ *pair, err error) {
 	e, size := p.entry, p.bodyInfo.Size()
 	if !e.Foreign {
 		if err := settle(e, size); err != nil {
-			return nil, &doubtError{err: err}
+			return nil, &doubtError{err}
 		}
 		if size == 0 || e.BodyTime.IsZero() || !e.BodyTime.Equal(p.bodyInfo.ModTime()) {
 			sum, err := sumFile(p.body)
@@ -167,7 +169,7 @@ func readPair(key, path string) (_ *pair, err error) {
 				return nil, fmt.Errorf("storage: %w", err)
 			}
 			if sum != e.Sum {
-				return nil, &doubtError{err: errSum}
+				return nil, &doubtError{errSum}
 			}
 			p.verified = true
 		}
@@ -179,13 +181,13 @@ func readPair(key, path string) (_ *pair, err error) {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
 	if p.bodyInfo.ModTime().Before(headInfo.ModTime()) {
-		return nil, &doubtError{err: errors.New("the body is older than its head")}
+		return nil, &doubtError{errors.New("the body is older than its head")}
 	}
 	if err := settle(e, size); err != nil {
-		return nil, &doubtError{err: err}
+		return nil, &doubtError{err}
 	}
 	if !stillAt(path, headInfo) {
-		return nil, &doubtError{err: errors.New("the head was replaced while its body was opened")}
+		return nil, &doubtError{errors.New("the head was replaced while its body was opened")}
 	}
 	e.Stamp = &pairStamp{headInfo, p.bodyInfo}
 	return p, nil
@@ -272,8 +274,7 @@ func (c *SeparateBodyFileCache) Update(ctx context.Context, key string, e *seria
 	defer unlock()
 
 	p, err := readPair(key, path)
-	var doubt *doubtError
-	if errors.As(err, &doubt) {
+	if isDoubt(err) {
 		return &UnreadableError{Key: key, Err: err}
 	}
 	if err != nil {
