@@ -253,7 +253,7 @@ type fileWriter struct {
 	*spool
 	ctx      context.Context
 	path     string
-	given    *serialize.Entry // as the caller has it: it may still get a trailer
+	given    *serialize.Entry // as the caller has it: what Create's documentation names may still be set
 	own      *serialize.Entry
 	lengthAt int64 // where the length of the body is to be written
 	ended    bool
@@ -316,7 +316,8 @@ func (w *fileWriter) finish() error {
 	w.ended = true
 	if w.err == nil {
 		announced := max(w.own.Length, 0)
-		w.own.Length, w.own.Sum, w.own.Trailer = w.n, w.sum, w.given.Trailer
+		w.own.Length, w.own.Sum = w.n, w.sum
+		w.own.Trailer, w.own.Generation, w.own.Variants = w.given.Trailer, w.given.Generation, w.given.Variants
 		if announced != w.n {
 			w.patch(binary.BigEndian.AppendUint32(nil, uint32(w.n)), w.lengthAt)
 		}

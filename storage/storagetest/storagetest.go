@@ -85,6 +85,7 @@ func Entry() *serialize.Entry {
 		Trailer:    http.Header{"X-Trailer": {"t1", "t2"}},
 		Length:     -1,
 		Generation: "generation",
+		Heuristic:  []string{"Expires", "Warning"},
 		Variants: []serialize.Variant{{
 			Key:  url + "#variant",
 			Vary: []serialize.Field{{Name: "Accept-Language", Value: "de", Present: true}, {Name: "X-Absent"}},

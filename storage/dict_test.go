@@ -1,0 +1,243 @@
+package storage_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/storagetest"
+)
+
+// put stores body under key with the full Entry of storagetest.
+func put(t testing.TB, s storage.Store, key, body string) {
+	t.Helper()
+	w, err := s.Create(t.Context(), key, storagetest.Entry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(w, body); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Commit(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// get returns the entry under key and its body.
+func get(t testing.TB, s storage.Store, key string) (*storage.Response, string, error) {
+	t.Helper()
+	r, err := s.Get(t.Context(), key)
+	if err != nil {
+		return nil, "", err
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	return r, string(body), err
+}
+
+func mustGet(t testing.TB, s storage.Store, key, want string) *storage.Response {
+	t.Helper()
+	r, body, err := get(t, s, key)
+	if err != nil {
+		t.Fatalf("Get(%q): %v", key, err)
+	}
+	if body != want {
+		t.Fatalf("Get(%q): %.40q instead of %.40q", key, body, want)
+	}
+	return r
+}
+
+// wantMiss checks that key is a miss, and whether it is one because something unreadable is there.
+func wantMiss(t testing.TB, s storage.Store, key string, unreadable bool) {
+	t.Helper()
+	_, _, err := get(t, s, key)
+	var u *storage.UnreadableError
+	switch {
+	case !errors.Is(err, storage.ErrNotFound):
+		t.Errorf("Get(%q): %v", key, err)
+	case errors.As(err, &u) != unreadable:
+		t.Errorf("Get(%q): unreadable should be %v: %v", key, unreadable, err)
+	case u != nil && u.Key != key:
+		t.Errorf("Get(%q): the error names %q", key, u.Key)
+	}
+}
+
+func TestDictCacheEvictsLeastRecentlyUsed(t *testing.T) {
+	const bound = 100 << 10
+	c := storage.NewDictCache(storage.MaxBytes(bound))
+	body := strings.Repeat("x", 10<<10)
+	put(t, c, "used", body)
+	put(t, c, "unused", body)
+	for i := range 100 {
+		put(t, c, fmt.Sprint(i), body)
+		mustGet(t, c, "used", body)
+		if c.Len()*len(body) > bound {
+			t.Fatalf("%d entries of %d bytes in %d", c.Len(), len(body), bound)
+		}
+	}
+	if n := c.Len(); n < 7 {
+		t.Errorf("only %d entries fit", n)
+	}
+	wantMiss(t, c, "unused", false)
+	wantMiss(t, c, "50", false)
+	mustGet(t, c, "99", body)
+
+	c.Clear()
+	if c.Len() != 0 {
+		t.Error("Clear leaves entries")
+	}
+	wantMiss(t, c, "used", false)
+	put(t, c, "used", body)
+	mustGet(t, c, "used", body)
+}
+
+func TestDictCacheTooLarge(t *testing.T) {
+	const bound = 100 << 10
+	c := storage.NewDictCache(storage.MaxBytes(bound))
+	put(t, c, "key", "old")
+	w, err := c.Create(t.Context(), "key", storagetest.Entry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := 0
+	for err == nil && written < bound {
+		var n int
+		n, err = w.Write(make([]byte, 1000))
+		written += n
+	}
+	if !errors.Is(err, storage.ErrTooLarge) || written > bound/4 || written < bound/5 {
+		t.Errorf("a quarter of %d: %d bytes, then %v", bound, written, err)
+	}
+	if _, err := w.Write([]byte("x")); !errors.Is(err, storage.ErrTooLarge) {
+		t.Errorf("the error must stay: %v", err)
+	}
+	if err := w.Commit(); !errors.Is(err, storage.ErrTooLarge) {
+		t.Errorf("Commit of what is too large: %v", err)
+	}
+	mustGet(t, c, "key", "old")
+
+	long := strings.Repeat("k", bound)
+	if _, err := c.Create(t.Context(), long, storagetest.Entry()); !errors.Is(err, storage.ErrTooLarge) {
+		t.Errorf("a key that is too long: %v", err)
+	}
+	e := mustGet(t, c, "key", "old").Entry.Clone()
+	e.Header.Set("X", long)
+	if err := c.Update(t.Context(), "key", e); !errors.Is(err, storage.ErrTooLarge) {
+		t.Errorf("a head that is too long: %v", err)
+	}
+	mustGet(t, c, "key", "old")
+}
+
+func TestDictCacheDecoded(t *testing.T) {
+	c := storage.NewDictCache(storage.MaxBytes(100 << 10))
+	put(t, c, "key", "coded")
+	r := mustGet(t, c, "key", "coded")
+	c.KeepDecoded("key", r.Entry, make([]byte, 30<<10))
+	if mustGet(t, c, "key", "coded").Decoded != nil {
+		t.Error("a decoded body of more than a quarter is kept")
+	}
+	c.KeepDecoded("key", r.Entry, make([]byte, 20<<10))
+	if n := len(mustGet(t, c, "key", "coded").Decoded); n != 20<<10 {
+		t.Errorf("a decoded body of 20 KiB comes back with %d bytes", n)
+	}
+	for i := range 5 {
+		put(t, c, fmt.Sprint(i), strings.Repeat("x", 20<<10))
+	}
+	wantMiss(t, c, "key", false) // it counts 20 KiB
+}
+
+func TestDictCacheHitCopiesNothing(t *testing.T) {
+	c := storage.NewDictCache()
+	put(t, c, "key", strings.Repeat("x", 1<<20))
+	var seen [2]*byte
+	for i := range seen {
+		r, err := c.Get(t.Context(), "key")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = r.Body.(io.WriterTo).WriteTo(writerFunc(func(p []byte) (int, error) {
+			seen[i] = unsafe.SliceData(p)
+			return len(p), nil
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if seen[0] != seen[1] {
+		t.Error("two hits have two bodies")
+	}
+	if n := testing.AllocsPerRun(100, func() { c.Get(t.Context(), "key") }); n > 1 {
+		t.Errorf("a hit makes %v allocations", n)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+func TestShortWrite(t *testing.T) {
+	short := writerFunc(func(p []byte) (int, error) { return len(p) / 2, nil })
+	broken := errors.New("broken")
+	failing := writerFunc(func(p []byte) (int, error) { return 0, broken })
+	for _, s := range stores {
+		t.Run(s.name, func(t *testing.T) {
+			store := s.open(t)
+			body := strings.Repeat("0123456789", 20000)
+			put(t, store, "key", body)
+			r, err := store.Get(t.Context(), "key")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Body.Close()
+			if n, err := io.Copy(short, r.Body); err != io.ErrShortWrite || n == 0 {
+				t.Errorf("to a short writer: %d, %v", n, err)
+			}
+			if _, err := io.Copy(failing, r.Body); err != broken {
+				t.Errorf("to a broken writer: %v", err)
+			}
+			if _, err := r.Body.(io.Seeker).Seek(0, io.SeekStart); err != nil {
+				t.Fatal(err)
+			}
+			var b bytes.Buffer
+			if _, err := io.Copy(&b, r.Body); err != nil || b.String() != body {
+				t.Errorf("afterwards: %d bytes, %v", b.Len(), err)
+			}
+		})
+	}
+}
+
+// TestUnusable: nothing panics, whatever it is called on.
+func TestUnusable(t *testing.T) {
+	var dict *storage.DictCache
+	dict.Clear()
+	dict.KeepDecoded("key", storagetest.Entry(), []byte("x"))
+	if dict.Len() != 0 {
+		t.Error("a nil DictCache has entries")
+	}
+	closed := storage.FromKV(new(mapKV))
+	if err := closed.(io.Closer).Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range map[string]storage.Store{
+		"nil DictCache": dict, "nil FileCache": (*storage.FileCache)(nil), "zero FileCache": new(storage.FileCache),
+		"nil SeparateBodyFileCache":  (*storage.SeparateBodyFileCache)(nil),
+		"zero SeparateBodyFileCache": new(storage.SeparateBodyFileCache),
+		"FromKV(nil)":                storage.FromKV(nil), "closed FromKV": closed,
+	} {
+		_, getErr := s.Get(t.Context(), "key")
+		_, createErr := s.Create(t.Context(), "key", storagetest.Entry())
+		for _, err := range []error{
+			getErr, createErr, s.Update(t.Context(), "key", storagetest.Entry()), s.Delete(t.Context(), "key"),
+		} {
+			if !errors.Is(err, storage.ErrClosed) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	put(t, new(storage.DictCache), "key", "the zero value is usable")
+}

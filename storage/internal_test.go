@@ -1,0 +1,227 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+)
+
+// TestStoredIsComplete fails when Entry gets a field that stored does not copy.
+func TestStoredIsComplete(t *testing.T) {
+	e := new(serialize.Entry)
+	v := reflect.ValueOf(e).Elem()
+	for i := range v.NumField() {
+		f := v.Field(i)
+		switch name := v.Type().Field(i).Name; {
+		case name == "derived" || name == "Stamp" || name == "Foreign":
+			continue // belongs to the old entry; an entry that we write is never foreign
+		case f.Kind() == reflect.Int, f.Kind() == reflect.Int64:
+			f.SetInt(5)
+		case f.Kind() == reflect.Uint32:
+			f.SetUint(5)
+		case f.Kind() == reflect.String:
+			f.SetString(name)
+		case f.Kind() == reflect.Slice:
+			f.Set(reflect.MakeSlice(f.Type(), 1, 1))
+		case f.Kind() == reflect.Map:
+			f.Set(reflect.ValueOf(http.Header{name: {"x"}}))
+		case f.Kind() == reflect.Pointer:
+			f.Set(reflect.New(f.Type().Elem()))
+		case f.Type() == reflect.TypeFor[time.Time]():
+			f.Set(reflect.ValueOf(time.Unix(int64(i), 0)))
+		default:
+			t.Fatalf("what to do with field %s?", name)
+		}
+	}
+	e.Foreign, e.Stamp = true, "stamp"
+	want := e.Clone()
+	want.Foreign, want.Stamp = false, nil
+	if diff := cmp.Diff(want, stored(e), cmpopts.IgnoreUnexported(serialize.Entry{})); diff != "" {
+		t.Errorf("stored: (-want +got)\n%s", diff)
+	}
+}
+
+// invariants checks the ring, the map and the counts of a DictCache against each other.
+func (c *DictCache) invariants() error {
+	var size int64
+	n := 0
+	for r := c.lru.next; r != nil && r != &c.lru; r = r.next {
+		if c.entries[r.key] != r || r.next.prev != r || r.prev.next != r {
+			return fmt.Errorf("%q is linked wrongly", r.key)
+		}
+		if want := headSize(r.key, r.entry) + int64(len(r.body)) + int64(cap(r.decoded)); r.size != want {
+			return fmt.Errorf("%q counts %d instead of %d", r.key, r.size, want)
+		}
+		if r.size > c.bound()/4 {
+			return fmt.Errorf("%q takes %d of %d", r.key, r.size, c.bound())
+		}
+		size += r.size
+		n++
+	}
+	switch {
+	case n != len(c.entries):
+		return fmt.Errorf("%d in the ring, %d in the map", n, len(c.entries))
+	case size != c.size:
+		return fmt.Errorf("the sizes add up to %d, not %d", size, c.size)
+	case size > c.bound():
+		return fmt.Errorf("%d bytes in a cache of %d", size, c.bound())
+	}
+	return nil
+}
+
+func TestDictCacheInvariants(t *testing.T) {
+	ctx := t.Context()
+	r := rand.New(rand.NewPCG(1, 2))
+	c := NewDictCache(MaxBytes(64 << 10))
+	var known []*serialize.Entry
+	for i := range 20000 {
+		key := fmt.Sprint("key", r.IntN(60))
+		switch op := r.IntN(10); op {
+		case 0, 1, 2:
+			w, err := c.Create(ctx, key, &serialize.Entry{Header: http.Header{"A": {key}}, Length: int64(r.IntN(4000)) - 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range r.IntN(5) {
+				w.Write(make([]byte, r.IntN(5000)))
+			}
+			if r.IntN(4) > 0 {
+				w.Commit()
+			} else {
+				w.Abort()
+			}
+		case 3:
+			c.Delete(ctx, key)
+		case 4:
+			if len(known) > 0 {
+				c.KeepDecoded(key, known[r.IntN(len(known))], make([]byte, r.IntN(20000)))
+			}
+		case 5:
+			if len(known) > 0 {
+				e := known[r.IntN(len(known))].Clone()
+				e.Header.Set("B", string(make([]byte, r.IntN(10000))))
+				c.Update(ctx, key, e)
+			}
+		default:
+			if resp, err := c.Get(ctx, key); err == nil {
+				known = append(known[max(0, len(known)-50):], resp.Entry)
+			}
+		}
+		if r.IntN(5000) == 0 {
+			c.Clear()
+		}
+		if err := c.invariants(); err != nil {
+			t.Fatalf("after step %d: %v", i, err)
+		}
+	}
+}
+
+// TestHintIsNotTrusted: a length that is announced and never comes must not cost its memory.
+func TestHintIsNotTrusted(t *testing.T) {
+	b := bodyBuffer{room: 1 << 30, hint: 1 << 30}
+	b.Write([]byte("x"))
+	if cap(b.data) > trustedHint {
+		t.Errorf("one byte takes %d", cap(b.data))
+	}
+	b = bodyBuffer{room: 100, hint: 50}
+	for range 50 {
+		b.Write([]byte("x"))
+	}
+	if cap(b.data) != 50 {
+		t.Errorf("50 announced bytes take %d", cap(b.data))
+	}
+}
+
+func TestBodyTime(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		nanoseconds int64
+		usable      bool
+	}{{123456789, true}, {123456000, true}, {123000000, false}, {0, false}} {
+		at := time.Unix(1700000000, test.nanoseconds)
+		if err := os.Chtimes(name, at, at); err != nil {
+			t.Fatal(err)
+		}
+		fi, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !fi.ModTime().Equal(at) {
+			t.Skipf("the file system rounds %v to %v", at, fi.ModTime())
+		}
+		if got := bodyTime(fi); got.IsZero() == test.usable {
+			t.Errorf("bodyTime of a file of %v: %v", at, got)
+		}
+	}
+
+	before := time.Now()
+	at, err := markBody(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := before.Sub(at); !at.IsZero() && (d < 10*time.Millisecond || d > 2*time.Second) {
+		t.Errorf("the body is marked %v before now", d)
+	}
+}
+
+// TestLockFileRemoved: a lock on a file that is no longer the lock file excludes nobody, so it is taken again.
+func TestLockFileRemoved(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "entry")
+	unlock, err := lock(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lock(endedContext, path); !errors.Is(err, context.Canceled) {
+		t.Fatalf("a lock was taken twice: %v", err)
+	}
+	if err := os.Remove(path + lockSuffix); err != nil {
+		t.Skip(err) // Windows
+	}
+	again, err := lock(endedContext, path)
+	if err != nil {
+		t.Fatalf("the new lock file is free: %v", err)
+	}
+	unlock()
+	if _, err := lock(endedContext, path); !errors.Is(err, context.Canceled) {
+		t.Fatalf("a lock was taken twice: %v", err)
+	}
+	again()
+}
+
+func TestSpoolLimit(t *testing.T) {
+	tree := &tree{options: newOptions(nil)}
+	s, err := tree.newSpool(filepath.Join(t.TempDir(), "a", "b", "entry"), nil, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer discard(s.f)
+	if _, err := s.Write(make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if n, err := s.Write([]byte("x")); n != 0 || !errors.Is(err, ErrTooLarge) {
+			t.Errorf("Write past the limit: %d, %v", n, err)
+		}
+	}
+	if err := s.close(); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("close after that: %v", err)
+	}
+	if exists(s.f.Name()) {
+		t.Error("the temporary file is left")
+	}
+}
