@@ -274,6 +274,7 @@ func (d *decoder) ours(r *reader) {
 		bodyTime
 		generation
 		variants
+		heuristic
 		partial
 	)
 	e := d.entry
@@ -314,6 +315,11 @@ func (d *decoder) ours(r *reader) {
 		case "variants":
 			s.once(r, variants)
 			e.Variants = r.variants()
+		case "heuristic":
+			s.once(r, heuristic)
+			for n := r.arrayLen(); n > 0 && r.err == nil; n-- {
+				e.Heuristic = append(e.Heuristic, r.text())
+			}
 		case "range":
 			s.once(r, partial)
 			e.Range = r.partial()

@@ -51,7 +51,7 @@ func MarshalHead(e *Entry) ([]byte, error) {
 // AppendHead appends to dst the part of e's document that precedes the body. Its last 4 bytes are the length
 // of the body, a big-endian uint32: e.Length, or 0 to be overwritten later where that is negative.
 //
-// Between AppendHead and AppendTail nothing of e may change but Trailer, Length, Sum and BodyTime.
+// Between AppendHead and AppendTail nothing of e may change but Trailer, Generation, Variants, Length, Sum and BodyTime.
 func AppendHead(dst []byte, e *Entry) ([]byte, error) {
 	var space [32]field
 	header, err := fieldsOf(space[:0], e.Header)
@@ -137,7 +137,8 @@ func appendTail(dst []byte, e *Entry, header []field, length int64, sum uint32) 
 	n := 0
 	for _, present := range [...]bool{
 		e.URL != "", !e.RequestTime.IsZero(), !e.ResponseTime.IsZero(), lines > 0, len(trailer) > 0, length != 0,
-		sum != 0, !e.BodyTime.IsZero(), e.Generation != "", len(e.Variants) > 0, e.Range != nil,
+		sum != 0, !e.BodyTime.IsZero(), e.Generation != "", len(e.Variants) > 0, len(e.Heuristic) > 0,
+		e.Range != nil,
 	} {
 		if present {
 			n++
@@ -159,6 +160,13 @@ func appendTail(dst []byte, e *Entry, header []field, length int64, sum uint32) 
 		w.arrayLen(len(e.Variants))
 		for i := range e.Variants {
 			w.variant(&e.Variants[i])
+		}
+	}
+	if len(e.Heuristic) > 0 {
+		w.text("heuristic")
+		w.arrayLen(len(e.Heuristic))
+		for _, name := range e.Heuristic {
+			w.text(name)
 		}
 	}
 	if r := e.Range; r != nil {

@@ -44,7 +44,7 @@ func Run(t *testing.T, newStore func(t *testing.T) storage.Store) {
 		{"Bodies", bodies},
 		{"LengthIsAHint", lengthIsAHint},
 		{"WriterEnds", writerEnds},
-		{"TrailerBeforeCommit", trailerBeforeCommit},
+		{"LateFields", lateFields},
 		{"WriterBuffersAreTheCallers", buffersAreTheCallers},
 		{"SeekAndWriteTo", seekAndWriteTo},
 		{"UpdateKeepsBody", updateKeepsBody},
@@ -465,20 +465,25 @@ func writerEnds(t *tester) {
 	t.has("calls after Abort must change nothing", url, Entry(), "body")
 }
 
-func trailerBeforeCommit(t *tester) {
+func lateFields(t *tester) {
 	e := Entry()
-	e.Trailer = nil
+	e.Trailer, e.Generation, e.Variants = nil, "", nil
 	w := t.create(url, e)
 	if err := t.write(w, []byte("body")); err != nil {
 		t.Fatal(err)
 	}
-	e.Trailer = http.Header{"X-Late": {"trailer"}}
+	late := func(e *serialize.Entry) {
+		e.Trailer = http.Header{"X-Late": {"trailer"}}
+		e.Generation = "late"
+		e.Variants = []serialize.Variant{{Key: "late", Date: time.Unix(5, 0)}}
+	}
+	late(e)
 	if err := w.Commit(); err != nil {
 		t.Fatalf("Commit must store the entry: %v", err)
 	}
 	want := Entry()
-	want.Trailer = http.Header{"X-Late": {"trailer"}}
-	t.has("a Trailer set before Commit must be kept", url, want, "body")
+	late(want)
+	t.has("Trailer, Generation and Variants set before Commit must be kept", url, want, "body")
 }
 
 func buffersAreTheCallers(t *tester) {
