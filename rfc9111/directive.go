@@ -23,7 +23,7 @@ type directive struct {
 	name     string // lower case
 	value    string // quotes and escapes removed
 	hasValue bool
-	bad      bool // white space around "=", a quoted string without end, or octets after it
+	bad      bool // not what the grammar allows: the name is what a token could be made of, at its start
 }
 
 // directives calls yield for each member of all lines of a Cache-Control field, in order. Members that are not
@@ -32,7 +32,7 @@ func directives(lines []string, yield func(directive)) {
 	for _, line := range lines {
 		for len(line) > 0 {
 			var member string
-			member, line = nextMember(line)
+			member, line = nextMember(line, opensValue)
 			if member = trimOWS(member); member != "" {
 				yield(parseDirective(member))
 			}
@@ -41,19 +41,37 @@ func directives(lines []string, yield func(directive)) {
 }
 
 // nextMember cuts the first member off a comma-separated list. A comma in a quoted string does not end a member;
-// in a quoted string without end it does, so that no directive hides behind a stray quote.
-func nextMember(list string) (member, rest string) {
+// in a quoted string without end it does. opens says whether a quote begins a quoted string, by what is before
+// it in the list.
+func nextMember(list string, opens func(before string) bool) (member, rest string) {
 	for i := 0; i < len(list); i++ {
 		switch list[i] {
 		case ',':
 			return list[:i], list[i+1:]
 		case '"':
-			if end := endOfQuoted(list[i:]); end > 0 {
-				i += end - 1
+			if opens(list[:i]) {
+				if end := endOfQuoted(list[i:]); end > 0 {
+					i += end - 1
+				}
 			}
 		}
 	}
 	return list, ""
+}
+
+// opensValue is for directives: only a value is a quoted string, so that no directive hides behind a stray quote.
+func opensValue(before string) bool {
+	i := len(before)
+	for i > 0 && (before[i-1] == ' ' || before[i-1] == '\t') {
+		i--
+	}
+	return i > 0 && before[i-1] == '='
+}
+
+// opensAnywhere is for lists whose syntax is not known. A quote that is escaped outside of a quoted string opens
+// none: otherwise each of many would be searched for its end in vain, in quadratic time.
+func opensAnywhere(before string) bool {
+	return before == "" || before[len(before)-1] != '\\'
 }
 
 // endOfQuoted returns the length of the quoted-string that s begins with, or 0 if it has no end.
@@ -72,10 +90,16 @@ func endOfQuoted(s string) int {
 func parseDirective(member string) directive {
 	name, value, hasValue := strings.Cut(member, "=")
 	d := directive{hasValue: hasValue}
-	trimmed := trimOWS(name)
-	d.bad = trimmed != name
-	d.name = lower(trimmed)
-	if !hasValue {
+	end := 0
+	for end < len(name) && isTokenByte(name[end]) {
+		end++
+	}
+	d.bad = end == 0 || end < len(name)
+	d.name = lower(name[:end])
+	if d.bad && trimOWS(name[end:]) != "" {
+		d.hasValue = false // "no-store; max-age=60": the value is not its own
+	}
+	if !d.hasValue {
 		return d
 	}
 	d.value = trimOWS(value)
@@ -105,6 +129,9 @@ func unquote(s string) string {
 	}
 	return b.String()
 }
+
+// flag says whether the directive is there as one that takes no argument (RFC 9111, section 5.2).
+func (d directive) flag() bool { return !d.bad && !d.hasValue }
 
 // seconds parses delta-seconds. Both forms, token and quoted-string, are taken (RFC 9111, section 5.2).
 func (d directive) seconds() (time.Duration, bool) {

@@ -18,7 +18,7 @@ type Request struct {
 }
 
 // ParseRequest reads the directives of a request. A max-age or min-fresh that cannot be understood is read as the
-// strictest there is, a max-stale or stale-if-error as not there.
+// strictest there is, a max-stale or stale-if-error as permitting nothing.
 func ParseRequest(h http.Header) Request {
 	var r Request
 	lines := h["Cache-Control"]

@@ -28,6 +28,10 @@ type Response struct {
 
 	// Targeted is true where CDN-Cache-Control stood in for Cache-Control and Expires (RFC 9213).
 	Targeted bool
+
+	// What a directive permits beside what it restricts holds only where it is well formed.
+	overNoStore bool // must-understand: no-store does not count
+	authorized  bool // public, must-revalidate or s-maxage: RFC 9111, section 3.5
 }
 
 // ParseResponse reads the directives of a response: those of CDN-Cache-Control in a shared cache, where that
@@ -65,19 +69,24 @@ func (r *Response) add(d directive) {
 			r.PrivateFields = append(r.PrivateFields, names...)
 		}
 	case "public":
-		r.Public = r.Public || !d.bad
+		r.Public = r.Public || d.flag()
+		r.authorized = r.authorized || d.flag()
 	case "must-revalidate":
 		r.MustRevalidate = true
+		r.authorized = r.authorized || d.flag()
 	case "proxy-revalidate":
 		r.ProxyRevalidate = true
 	case "must-understand":
-		r.MustUnderstand = r.MustUnderstand || !d.bad
+		r.MustUnderstand = true
+		r.overNoStore = r.overNoStore || d.flag()
 	case "immutable":
-		r.Immutable = r.Immutable || !d.bad
+		r.Immutable = r.Immutable || d.flag()
 	case "max-age":
 		setLifetime(&r.MaxAge, d)
 	case "s-maxage":
 		setLifetime(&r.SMaxAge, d)
+		_, ok := d.seconds()
+		r.authorized = r.authorized || ok
 	case "stale-while-revalidate":
 		setShortest(&r.StaleWhileRevalidate, d)
 	case "stale-if-error":
@@ -94,8 +103,8 @@ func setLifetime(p *Delta, d directive) {
 }
 
 // parseTargeted reads a CDN-Cache-Control field, a dictionary of structured fields (RFC 9213, section 2.1). It
-// reports false for a field that does not parse, is empty, or gives a directive a value of the wrong
-// type: such a field is as if it were not there.
+// reports false for a field that does not parse, is empty, or gives a lifetime or a permission a value of
+// the wrong type: such a field is as if it were not there. A restrictive directive counts whatever its value.
 func parseTargeted(lines []string) (Response, bool) {
 	dict, err := httpsfv.UnmarshalDictionary(lines)
 	if err != nil || len(dict.Names()) == 0 {
@@ -103,37 +112,25 @@ func parseTargeted(lines []string) (Response, bool) {
 	}
 	r := Response{Targeted: true}
 	for _, name := range dict.Names() {
+		d := directive{name: name, bad: true}
 		member, _ := dict.Get(name)
-		item, ok := member.(httpsfv.Item)
-		if !ok {
-			if knownDirective(name) {
-				return Response{}, false
+		if item, ok := member.(httpsfv.Item); ok {
+			switch v := item.Value.(type) {
+			case bool:
+				d.bad = !v || takesSeconds(name)
+			case int64:
+				d.bad = !takesSeconds(name)
+				d.value, d.hasValue = strconv.FormatInt(max(v, 0), 10), true
+			case string:
+				d.bad = !takesNames(name)
+				d.value, d.hasValue = v, true
+			case httpsfv.Token:
+				d.bad = !takesNames(name)
+				d.value, d.hasValue = string(v), true
 			}
-			continue
 		}
-		d := directive{name: name}
-		switch v := item.Value.(type) {
-		case bool:
-			if takesSeconds(name) || !v && knownDirective(name) {
-				return Response{}, false
-			}
-		case int64:
-			if knownDirective(name) && !takesSeconds(name) {
-				return Response{}, false
-			}
-			if v < 0 {
-				v = 0
-			}
-			d.value, d.hasValue = strconv.FormatInt(v, 10), true
-		case string:
-			if name != "no-cache" && name != "private" && knownDirective(name) {
-				return Response{}, false
-			}
-			d.value, d.hasValue = v, true
-		default:
-			if knownDirective(name) {
-				return Response{}, false
-			}
+		if d.bad && (takesSeconds(name) || name == "public" || name == "immutable") {
+			return Response{}, false
 		}
 		r.add(d)
 	}
@@ -144,7 +141,4 @@ func takesSeconds(name string) bool {
 	return slices.Contains([]string{"max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"}, name)
 }
 
-func knownDirective(name string) bool {
-	return takesSeconds(name) || slices.Contains([]string{"no-store", "no-cache", "private", "public",
-		"must-revalidate", "proxy-revalidate", "must-understand", "immutable"}, name)
-}
+func takesNames(name string) bool { return name == "no-cache" || name == "private" }

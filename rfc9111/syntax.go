@@ -29,12 +29,15 @@ func canonical(name string) string { return textproto.CanonicalMIMEHeaderKey(nam
 // isToken says whether s is a token (RFC 9110, section 5.6.2).
 func isToken(s string) bool {
 	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+		if !isTokenByte(s[i]) {
 			return false
 		}
 	}
 	return s != ""
+}
+
+func isTokenByte(c byte) bool {
+	return c > ' ' && c < 0x7f && strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) < 0
 }
 
 // listMembers calls yield for each member of all lines of a comma-separated list, without the empty ones.
@@ -42,7 +45,7 @@ func listMembers(lines []string, yield func(string)) {
 	for _, line := range lines {
 		for len(line) > 0 {
 			var member string
-			member, line = nextMember(line)
+			member, line = nextMember(line, opensAnywhere)
 			if member = trimOWS(member); member != "" {
 				yield(member)
 			}
