@@ -8,11 +8,19 @@ import (
 	"strings"
 )
 
-// SelectingFields returns the field names of a response's Vary, as they are spelled there, each once, and whether
-// it has a member "*", which no other request ever matches (RFC 9111, section 4.1).
+// maxSelecting bounds the names of a Vary field: an origin shall not decide how much every request costs.
+const maxSelecting = 100
+
+// SelectingFields returns the field names of a response's Vary, as they are spelled there, each once. star says that no
+// other request ever matches (RFC 9111, section 4.1): there is a member "*", one that is no field name and so
+// cannot be compared, or more of them than anyone needs.
 func SelectingFields(h http.Header) (names []string, star bool) {
 	listMembers(h["Vary"], func(name string) {
-		if strings.Contains(name, "*") {
+		if len(names) == maxSelecting {
+			star = true
+			return
+		}
+		if !isToken(name) || strings.Contains(name, "*") {
 			star = true
 		}
 		if !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) }) {
@@ -22,22 +30,28 @@ func SelectingFields(h http.Header) (names []string, star bool) {
 	return names, star
 }
 
-// NormalizeSelecting returns the value of a selecting header field in a form that is the same for every value with
-// the same meaning: white space around commas is dropped, and for Accept, Accept-Language, Accept-Charset
-// and Accept-Encoding also the order, the case and a weight of 1 (RFC 9111, section 4.1).
+// NormalizeSelecting returns the value of a selecting header field in a form that is the same for values with the same
+// meaning (RFC 9111, section 4.1), and different for all others. White space around commas is dropped, but for
+// fields that are no lists; for Accept, Accept-Language, Accept-Charset and Accept-Encoding also the order,
+// repetitions, and the ways to write a name and a weight.
 func NormalizeSelecting(name, value string) string {
 	switch lower(name) {
 	case "accept", "accept-language", "accept-charset", "accept-encoding":
 		return strings.Join(preferences(value), ",")
+	case "authorization", "cookie", "date", "from", "host", "if-modified-since", "if-unmodified-since", "origin",
+		"proxy-authorization", "referer", "user-agent":
+		return trimOWS(value)
 	}
 	var b strings.Builder
-	listMembers([]string{value}, func(m string) {
-		if b.Len() > 0 {
-			b.WriteByte(',')
+	for {
+		m, rest := nextMember(value, opensAnywhere)
+		b.WriteString(trimOWS(m))
+		if len(m) == len(value) {
+			return b.String()
 		}
-		b.WriteString(m)
-	})
-	return b.String()
+		b.WriteByte(',')
+		value = rest
+	}
 }
 
 // preferences returns the members of a field with weights (RFC 9110, section 12.4.2), the most preferred first.
@@ -48,9 +62,8 @@ func preferences(value string) []string {
 	}
 	var members []member
 	listMembers([]string{value}, func(s string) {
-		m := member{q: 1000}
-		m.name, m.q = cutWeight(s)
-		members = append(members, m)
+		name, q := cutWeight(s)
+		members = append(members, member{name, q})
 	})
 	slices.SortFunc(members, func(a, b member) int {
 		return cmp.Or(cmp.Compare(b.q, a.q), cmp.Compare(a.name, b.name))
@@ -58,7 +71,7 @@ func preferences(value string) []string {
 	out := make([]string, 0, len(members))
 	for _, m := range slices.Compact(members) {
 		if m.q != 1000 {
-			m.name += ";q=" + strconv.Itoa(m.q)
+			m.name += ";q=" + strconv.FormatFloat(float64(m.q)/1000, 'f', -1, 64)
 		}
 		out = append(out, m.name)
 	}
@@ -66,28 +79,77 @@ func preferences(value string) []string {
 }
 
 // cutWeight splits "de;q=0.5" into its name, in lower case, and its weight in thousandths. Other parameters stay
-// with the name; a weight that is not valid does too, so that nothing is said to be equal that is not.
+// with the name. So does a weight that is not valid or not the only one, so that nothing is said to be equal
+// that is not.
 func cutWeight(s string) (string, int) {
 	name, params, _ := strings.Cut(s, ";")
-	name, weight := lower(trimOWS(name)), 1000
-	for params != "" {
+	name = lower(trimOWS(name))
+	if params == "" {
+		return name, 1000
+	}
+	weight, weights := 1000, 0
+	var all, others strings.Builder
+	for len(params) > 0 {
 		var p string
-		p, params, _ = strings.Cut(params, ";")
-		p = trimOWS(p)
-		if len(p) > 2 && (p[0] == 'q' || p[0] == 'Q') && p[1] == '=' {
-			if q, err := strconv.ParseFloat(p[2:], 64); err == nil && q >= 0 && q <= 1 && len(p) <= 7 {
-				weight = int(q*1000 + 0.5)
+		p, params = nextParameter(params)
+		if p = trimOWS(p); p == "" {
+			continue
+		}
+		all.WriteString(";" + p)
+		if len(p) >= 2 && (p[0] == 'q' || p[0] == 'Q') && p[1] == '=' {
+			q, ok := parseWeight(p[2:])
+			if weights++; ok && weights == 1 {
+				weight = q
 				continue
 			}
+			weights = 2
 		}
-		name += ";" + p
+		others.WriteString(";" + p)
 	}
-	return name, weight
+	if weights > 1 {
+		return name + all.String(), 1000
+	}
+	return name + others.String(), weight
+}
+
+// nextParameter cuts the first parameter off. A semicolon in a quoted string does not end it.
+func nextParameter(s string) (param, rest string) {
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case ';':
+			return s[:i], s[i+1:]
+		case '"':
+			if opensAnywhere(s[:i]) {
+				if end := endOfQuoted(s[i:]); end > 0 {
+					i += end - 1
+				}
+			}
+		}
+	}
+	return s, ""
+}
+
+// parseWeight parses a qvalue, in thousandths.
+//
+//	qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )
+func parseWeight(s string) (int, bool) {
+	if s == "" || len(s) > 5 || s[0] != '0' && s[0] != '1' || len(s) > 1 && s[1] != '.' {
+		return 0, false
+	}
+	q, unit := int(s[0]-'0')*1000, 100
+	for i := 2; i < len(s); i++ {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, false
+		}
+		q += int(s[i]-'0') * unit
+		unit /= 10
+	}
+	return q, q <= 1000
 }
 
 // PrefersLanguage says whether a response in the given Content-Language is what a request with this
 // Accept-Language prefers: it matches one of the ranges with the highest weight (RFC 9110, section 12.5.4,
-// by basic filtering).
+// by basic filtering). The range "*" matches nothing here: what to send for it is the origin's choice.
 func PrefersLanguage(acceptLanguage, contentLanguage string) bool {
 	tag := lower(trimOWS(contentLanguage))
 	if tag == "" || strings.Contains(tag, ",") {
