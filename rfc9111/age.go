@@ -8,7 +8,7 @@ func ageValue(lines []string) time.Duration {
 	if len(lines) == 0 {
 		return 0
 	}
-	first, _ := nextMember(lines[0])
+	first, _ := nextMember(lines[0], opensAnywhere)
 	age, _ := parseSeconds(trimOWS(first))
 	return age
 }
@@ -16,7 +16,7 @@ func ageValue(lines []string) time.Duration {
 // initialAge is corrected_initial_age (RFC 9111, section 4.2.3).
 func initialAge(date time.Time, age time.Duration, requestTime, responseTime time.Time) time.Duration {
 	apparent := max(0, responseTime.Sub(date))
-	delay := max(0, responseTime.Sub(requestTime))
+	delay := min(max(0, responseTime.Sub(requestTime)), Infinite) // so that no sum overflows
 	return min(max(apparent, age+delay), Infinite)
 }
 

@@ -8,7 +8,7 @@ import (
 // ParseDate parses an HTTP-date in each of its three forms (RFC 9110, section 5.6.7): the preferred one, RFC
 // 850's and asctime's. Names and "GMT" may be in any case; everything else is as strict as the grammar, for
 // a date that is not valid must not make a response fresh. now decides about RFC 850's years of two digits:
-// one that would be more than 50 years ahead of it is in the past.
+// the time is the latest that is not more than 50 years ahead of it.
 func ParseDate(s string, now time.Time) (time.Time, bool) {
 	var p dateParser
 	switch {
@@ -36,9 +36,9 @@ func ParseDate(s string, now time.Time) (time.Time, bool) {
 		p.lit(" ")
 		p.clock()
 		p.lit(" GMT")
-		century := now.UTC().Year() / 100 * 100
-		p.year += century
-		if p.year > now.UTC().Year()+50 {
+		now = now.UTC()
+		p.year += now.Year()/100*100 + 100
+		for latest := now.AddDate(50, 0, 0); !p.bad && p.time().After(latest); {
 			p.year -= 100
 		}
 	case len(s) == 24: // Sun Nov  6 08:49:37 1994
@@ -63,7 +63,7 @@ func ParseDate(s string, now time.Time) (time.Time, bool) {
 	if p.bad || p.s != "" || p.hour > 23 || p.min > 59 || p.sec > 60 {
 		return time.Time{}, false
 	}
-	t := time.Date(p.year, time.Month(p.month), p.day, p.hour, p.min, min(p.sec, 59), 0, time.UTC)
+	t := p.time()
 	return t, t.Day() == p.day
 }
 
@@ -80,6 +80,10 @@ type dateParser struct {
 	bad bool
 
 	year, month, day, hour, min, sec int
+}
+
+func (p *dateParser) time() time.Time {
+	return time.Date(p.year, time.Month(p.month), p.day, p.hour, p.min, min(p.sec, 59), 0, time.UTC)
 }
 
 func (p *dateParser) lit(want string) {

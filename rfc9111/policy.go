@@ -118,13 +118,13 @@ func (p *Policy) Store(req Request, authorization bool) Stored {
 		return Stored{false, NotModifiedUnasked}
 	case d.MustUnderstand && !understood:
 		return Stored{false, StatusNotUnderstood}
-	case d.NoStore && !d.MustUnderstand:
+	case d.NoStore && !d.overNoStore:
 		return Stored{false, NoStoreResponse}
 	case req.NoStore:
 		return Stored{false, NoStoreRequest}
 	case p.Rules.Shared && d.Private:
 		return Stored{false, PrivateInShared}
-	case p.Rules.Shared && authorization && !d.Public && !d.MustRevalidate && !d.SMaxAge.OK:
+	case p.Rules.Shared && authorization && !d.authorized:
 		return Stored{false, AuthorizationInShared}
 	case p.varyAny:
 		return Stored{false, VaryAny}
@@ -162,7 +162,11 @@ func (p *Policy) Keep() time.Duration {
 		return 0
 	}
 	d := &p.Directives
-	keep := p.Lifetime + max(d.StaleWhileRevalidate.Value, d.StaleIfError.Value, p.Rules.StaleIfError)
+	stale := max(d.StaleWhileRevalidate.Value, d.StaleIfError.Value, p.Rules.StaleIfError)
+	if stale >= Infinite {
+		return 0
+	}
+	keep := p.Lifetime + stale
 	if p.HasValidator() {
 		keep = max(keep, 14*24*time.Hour)
 	}

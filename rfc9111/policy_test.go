@@ -1,0 +1,359 @@
+package rfc9111
+
+import (
+	"strconv"
+	"testing"
+	"time"
+)
+
+func TestAgeValue(t *testing.T) {
+	for _, tt := range []struct {
+		lines []string
+		want  time.Duration
+	}{
+		{nil, 0},
+		{[]string{""}, 0},
+		{[]string{"0"}, 0},
+		{[]string{"7200"}, 7200 * time.Second},
+		{[]string{" 7200 "}, 7200 * time.Second},
+		{[]string{"007200"}, 7200 * time.Second},
+		{[]string{"2147483647"}, (1<<31 - 1) * time.Second},
+		{[]string{"2147483648"}, Infinite},
+		{[]string{"2147483649"}, Infinite},
+		{[]string{"99999999999999999999"}, Infinite},
+		// The first of several (RFC 9111, section 5.1).
+		{[]string{"7200, 0"}, 7200 * time.Second},
+		{[]string{"0, 7200"}, 0},
+		{[]string{"7200", "0"}, 7200 * time.Second},
+		{[]string{"0", "7200"}, 0},
+		{[]string{"0, 0"}, 0},
+		{[]string{"0", "0"}, 0},
+		{[]string{"3600", "3600"}, 3600 * time.Second},
+		// What is not valid is ignored (RFC 9111, section 5.1).
+		{[]string{"abc"}, 0},
+		{[]string{"-7200"}, 0},
+		{[]string{"+7200"}, 0},
+		{[]string{"7200.0"}, 0},
+		{[]string{`"7200"`}, 0},
+		{[]string{"7200;foo=bar"}, 0},
+		{[]string{"7200;foo=111"}, 0},
+		{[]string{"abc, 7200"}, 0},
+		{[]string{", 7200"}, 0},
+	} {
+		if got := ageValue(tt.lines); got != tt.want {
+			t.Errorf("%q: %v, want %v", tt.lines, got, tt.want)
+		}
+	}
+}
+
+// RFC 9111, section 4.2.3.
+func TestAge(t *testing.T) {
+	for _, tt := range []struct {
+		name              string
+		date              time.Duration // of Date, relative to t0
+		age               string
+		request, response time.Duration // relative to t0
+		now               time.Duration
+		want              time.Duration
+	}{
+		{"new", 0, "", 0, 0, 0, 0},
+		{"resident time", 0, "", 0, 0, 90 * time.Second, 90 * time.Second},
+		{"parts of a second count", 0, "", 0, 0, 1500 * time.Millisecond, 1500 * time.Millisecond},
+		{"Age", 0, "100", 0, 0, time.Second, 101 * time.Second},
+		{"response delay", 0, "", -3 * time.Second, 0, 0, 3 * time.Second},
+		{"response delay on top of Age", 0, "100", -3 * time.Second, 0, time.Second, 104 * time.Second},
+		{"apparent age", -time.Minute, "", 0, 0, time.Second, 61 * time.Second},
+		{"apparent age above Age", -time.Minute, "5", 0, 0, 0, time.Minute},
+		{"Age above apparent age", -time.Minute, "100", 0, 0, 0, 100 * time.Second},
+		{"apparent age and delay are not added", -5 * time.Second, "", -5 * time.Second, 0, 0, 5 * time.Second},
+		{"the origin's clock is ahead", time.Hour, "", 0, 0, time.Second, time.Second},
+		{"the origin's clock is ahead, with Age", time.Hour, "7", 0, 0, time.Second, 8 * time.Second},
+		{"our clock is ahead", -time.Hour, "", 0, 0, 0, time.Hour},
+		{"our clock went back while waiting", 0, "", 5 * time.Second, 0, 0, 0},
+		{"our clock went back since", 0, "10", 0, 0, -time.Hour, 10 * time.Second},
+		{"Age of 2^31", 0, "2147483648", 0, 0, 0, Infinite},
+		{"Age of 2^31 and more", 0, "2147483648", -time.Hour, 0, time.Hour, Infinite},
+		{"Date long ago", -250 * 365 * 24 * time.Hour, "", 0, 0, 0, Infinite},
+		{"no end of waiting", 0, "100", -forever, 0, 0, Infinite},
+		{"no end of residence", 0, "100", 0, 0, forever, Infinite},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := fields("Date", httpDate(t0.Add(tt.date)))
+			if tt.age != "" {
+				h.Set("Age", tt.age)
+			}
+			p := NewPolicy(private, 200, h, t0.Add(tt.request), t0.Add(tt.response))
+			if got := p.Age(t0.Add(tt.now)); got != tt.want {
+				t.Errorf("%v, want %v", got, tt.want)
+			}
+		})
+	}
+
+	// A request whose time is not known at all is one that was sent very long ago.
+	p := NewPolicy(private, 200, fields("Age", "5"), time.Time{}, t0)
+	if got := p.Age(t0); got != Infinite {
+		t.Errorf("no request time: %v, want Infinite", got)
+	}
+}
+
+// A Date that is missing or broken is the time of receipt (RFC 9110, section 6.6.1).
+func TestNoDate(t *testing.T) {
+	for _, nv := range [][]string{nil, {"Date", ""}, {"Date", "0"}, {"Date", "yesterday"}} {
+		p := NewPolicy(private, 200, fields(append(nv, "Expires", httpDate(t0.Add(time.Minute)))...), t0, t0)
+		if !p.Date.Equal(t0) || p.Age(t0) != 0 || p.Lifetime != time.Minute {
+			t.Errorf("%q: date %v, age %v, lifetime %v", nv, p.Date, p.Age(t0), p.Lifetime)
+		}
+	}
+}
+
+// RFC 9111, section 4.2.1, and 5.3.
+func TestLifetime(t *testing.T) {
+	in := func(d time.Duration) string { return httpDate(t0.Add(d)) }
+	for _, tt := range []struct {
+		name     string
+		rules    Rules
+		status   int
+		h        []string
+		lifetime time.Duration
+		source   Reason
+	}{
+		{"nothing", private, 200, nil, 0, NoFreshness},
+		{"max-age", private, 200, []string{"Cache-Control", "max-age=60"}, time.Minute, MaxAge},
+		{"max-age=0", private, 200, []string{"Cache-Control", "max-age=0"}, 0, MaxAge},
+		{"broken max-age", private, 200, []string{"Cache-Control", "max-age=x"}, 0, MaxAge},
+		{"max-age of 2^31 - 1", private, 200, []string{"Cache-Control", "max-age=2147483647"}, Infinite - time.Second, MaxAge},
+		{"max-age beyond", private, 200, []string{"Cache-Control", "max-age=99999999999"}, Infinite, MaxAge},
+		{"Expires", private, 200, []string{"Expires", in(time.Minute)}, time.Minute, Expires},
+		{"Expires from Date, not from now", private, 200, []string{"Expires", in(time.Minute), "Date", in(-time.Minute)}, 2 * time.Minute, Expires},
+		{"Expires, both clocks wrong alike", private, 200, []string{"Expires", in(2 * time.Hour), "Date", in(time.Hour)}, time.Hour, Expires},
+		{"Expires at Date", private, 200, []string{"Expires", in(0)}, 0, Expires},
+		{"Expires before Date", private, 200, []string{"Expires", in(-time.Minute)}, 0, Expires},
+		{"Expires: 0", private, 200, []string{"Expires", "0"}, 0, Expires},
+		{"Expires: -1", private, 200, []string{"Expires", "-1"}, 0, Expires},
+		{"Expires empty", private, 200, []string{"Expires", ""}, 0, Expires},
+		{"Expires far away", private, 200, []string{"Expires", "Fri, 31 Dec 9999 23:59:59 GMT"}, Infinite, Expires},
+		{"Expires twice, the same", private, 200, []string{"Expires", in(time.Minute), "Expires", in(time.Minute)}, time.Minute, Expires},
+		{"Expires twice", private, 200, []string{"Expires", in(time.Minute), "Expires", in(time.Hour)}, 0, Expires},
+		{"Expires twice, joined", private, 200, []string{"Expires", in(time.Minute) + ", " + in(time.Minute)}, 0, Expires},
+		{"max-age above Expires", private, 200, []string{"Cache-Control", "max-age=60", "Expires", in(time.Hour)}, time.Minute, MaxAge},
+		{"max-age=0 above Expires", private, 200, []string{"Cache-Control", "max-age=0", "Expires", in(time.Hour)}, 0, MaxAge},
+		{"broken max-age above Expires", private, 200, []string{"Cache-Control", "max-age=x", "Expires", in(time.Hour)}, 0, MaxAge},
+		{"max-age above a broken Expires", private, 200, []string{"Cache-Control", "max-age=60", "Expires", "0"}, time.Minute, MaxAge},
+
+		{"s-maxage, private", private, 200, []string{"Cache-Control", "s-maxage=60"}, 0, NoFreshness},
+		{"s-maxage and max-age, private", private, 200, []string{"Cache-Control", "s-maxage=60, max-age=5"}, 5 * time.Second, MaxAge},
+		{"s-maxage and Expires, private", private, 200, []string{"Cache-Control", "s-maxage=60", "Expires", in(time.Hour)}, time.Hour, Expires},
+		{"s-maxage, shared", shared, 200, []string{"Cache-Control", "s-maxage=60"}, time.Minute, SMaxAge},
+		{"s-maxage and max-age, shared", shared, 200, []string{"Cache-Control", "max-age=5, s-maxage=60", "Expires", in(time.Hour)}, time.Minute, SMaxAge},
+		{"s-maxage=0 and max-age, shared", shared, 200, []string{"Cache-Control", "max-age=5, s-maxage=0"}, 0, SMaxAge},
+		{"max-age, shared", shared, 200, []string{"Cache-Control", "max-age=5"}, 5 * time.Second, MaxAge},
+
+		// RFC 9213, section 2.2: the others do not count.
+		{"CDN-Cache-Control", shared, 200, []string{"Cdn-Cache-Control", "max-age=60", "Cache-Control", "max-age=5, s-maxage=6", "Expires", in(time.Hour)}, time.Minute, MaxAge},
+		{"CDN-Cache-Control without a lifetime", shared, 200, []string{"Cdn-Cache-Control", "public", "Cache-Control", "max-age=5", "Expires", in(time.Hour)}, 0, NoFreshness},
+		{"broken CDN-Cache-Control", shared, 200, []string{"Cdn-Cache-Control", "max-age=", "Cache-Control", "max-age=5"}, 5 * time.Second, MaxAge},
+		{"CDN-Cache-Control, private", private, 200, []string{"Cdn-Cache-Control", "max-age=60", "Expires", in(time.Hour)}, time.Hour, Expires},
+
+		// Permanent redirects.
+		{"301", private, 301, nil, Infinite, Permanent},
+		{"308", shared, 308, nil, Infinite, Permanent},
+		{"302", private, 302, nil, 0, NoFreshness},
+		{"307", private, 307, nil, 0, NoFreshness},
+		{"301 with max-age", private, 301, []string{"Cache-Control", "max-age=60"}, time.Minute, MaxAge},
+		{"301 with max-age=0", private, 301, []string{"Cache-Control", "max-age=0"}, 0, MaxAge},
+		{"308 with Expires", private, 308, []string{"Expires", "0"}, 0, Expires},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := policyOf(tt.rules, tt.status, tt.h...)
+			if p.Lifetime != tt.lifetime || p.Source != tt.source {
+				t.Errorf("%v from %v, want %v from %v", p.Lifetime, p.Source, tt.lifetime, tt.source)
+			}
+			if want := tt.source == SMaxAge || tt.source == MaxAge || tt.source == Expires; p.Explicit() != want {
+				t.Errorf("explicit %v, want %v", p.Explicit(), want)
+			}
+		})
+	}
+}
+
+// RFC 9111, section 3.
+func TestStore(t *testing.T) {
+	timePriority := Rules{TimePriority: true}
+	for _, tt := range []struct {
+		name   string
+		rules  Rules
+		status int
+		h      []string
+		req    string // the request's Cache-Control
+		auth   bool
+		want   Reason // SMaxAge to StaleAllowed: stored
+	}{
+		{"max-age", private, 200, []string{"Cache-Control", "max-age=60"}, "", false, MaxAge},
+		{"Expires", private, 200, []string{"Expires", httpDate(t0.Add(time.Minute))}, "", false, Expires},
+		{"s-maxage", shared, 200, []string{"Cache-Control", "s-maxage=60"}, "", false, SMaxAge},
+		{"s-maxage in a private cache", private, 200, []string{"Cache-Control", "s-maxage=60"}, "", false, NothingToReuse},
+		{"301", private, 301, nil, "", false, Permanent},
+
+		// no-store, and the request's.
+		{"no-store", private, 200, []string{"Cache-Control", "no-store, max-age=60"}, "", false, NoStoreResponse},
+		{"no-store on another line", private, 200, []string{"Cache-Control", "max-age=60", "Cache-Control", "no-store"}, "", false, NoStoreResponse},
+		{"no-store of the request", private, 200, []string{"Cache-Control", "max-age=60"}, "no-store", false, NoStoreRequest},
+		{"no-cache of the request is no matter", private, 200, []string{"Cache-Control", "max-age=60"}, "no-cache, max-age=0", false, MaxAge},
+
+		// Status codes.
+		{"101", private, 101, []string{"Cache-Control", "max-age=60"}, "", false, StatusNotFinal},
+		{"status 0", private, 0, []string{"Cache-Control", "max-age=60"}, "", false, StatusNotFinal},
+		{"304", private, 304, []string{"Cache-Control", "max-age=60", "Etag", `"a"`}, "", false, NotModifiedUnasked},
+		{"500 with max-age", private, 500, []string{"Cache-Control", "max-age=60"}, "", false, MaxAge},
+		{"599 with max-age", private, 599, []string{"Cache-Control", "max-age=60"}, "", false, MaxAge},
+		{"599 with s-maxage in a private cache", private, 599, []string{"Cache-Control", "s-maxage=60", "Etag", `"a"`}, "", false, NotCacheable},
+		{"599 with ETag only", private, 599, []string{"Etag", `"a"`}, "", false, NotCacheable},
+		{"599 with ETag and public", private, 599, []string{"Etag", `"a"`, "Cache-Control", "public"}, "", false, Validator},
+		{"599 with ETag and private", private, 599, []string{"Etag", `"a"`, "Cache-Control", "private"}, "", false, Validator},
+		{"302 with ETag only", private, 302, []string{"Etag", `"a"`}, "", false, NotCacheable},
+		{"206 with max-age", private, 206, []string{"Cache-Control", "max-age=60"}, "", false, MaxAge},
+		{"in the set", Rules{Statuses: []int{200, 404}}, 404, []string{"Cache-Control", "max-age=60"}, "", false, MaxAge},
+		{"not in the set", Rules{Statuses: []int{200}}, 404, []string{"Cache-Control", "max-age=60"}, "", false, StatusExcluded},
+		{"an empty set", Rules{Statuses: []int{}}, 200, []string{"Cache-Control", "max-age=60"}, "", false, StatusExcluded},
+
+		// must-understand (section 5.2.2.3).
+		{"understood", private, 200, []string{"Cache-Control", "must-understand, max-age=60"}, "", false, MaxAge},
+		{"understood, above no-store", private, 200, []string{"Cache-Control", "no-store, must-understand, max-age=60"}, "", false, MaxAge},
+		{"not understood", private, 599, []string{"Cache-Control", "must-understand, max-age=60"}, "", false, StatusNotUnderstood},
+		{"not understood, with no-store", private, 599, []string{"Cache-Control", "must-understand, no-store, max-age=60"}, "", false, StatusNotUnderstood},
+		{"malformed: it restricts", private, 599, []string{"Cache-Control", "must-understand =1, max-age=60"}, "", false, StatusNotUnderstood},
+		{"malformed: it permits nothing", private, 200, []string{"Cache-Control", "no-store, must-understand=1, max-age=60"}, "", false, NoStoreResponse},
+		{"understood, above no-store, not above the request's", private, 200, []string{"Cache-Control", "no-store, must-understand, max-age=60"}, "no-store", false, NoStoreRequest},
+
+		// private (section 5.2.2.7).
+		{"private, private", private, 200, []string{"Cache-Control", "private, max-age=60"}, "", false, MaxAge},
+		{"private, shared", shared, 200, []string{"Cache-Control", "private, max-age=60"}, "", false, PrivateInShared},
+		{"private with names, shared", shared, 200, []string{"Cache-Control", `private="a", max-age=60`}, "", false, MaxAge},
+		{"malformed private, shared", shared, 200, []string{"Cache-Control", `private="a b", max-age=60`}, "", false, PrivateInShared},
+		{"private and public, shared", shared, 200, []string{"Cache-Control", "public, private, max-age=60"}, "", false, PrivateInShared},
+
+		// Authorization (section 3.5).
+		{"Authorization, private", private, 200, []string{"Cache-Control", "max-age=60"}, "", true, MaxAge},
+		{"Authorization, shared", shared, 200, []string{"Cache-Control", "max-age=60"}, "", true, AuthorizationInShared},
+		{"Authorization, ETag", shared, 200, []string{"Etag", `"a"`}, "", true, AuthorizationInShared},
+		{"Authorization, public", shared, 200, []string{"Cache-Control", "max-age=60, public"}, "", true, MaxAge},
+		{"Authorization, must-revalidate", shared, 200, []string{"Cache-Control", "max-age=60, must-revalidate"}, "", true, MaxAge},
+		{"Authorization, s-maxage", shared, 200, []string{"Cache-Control", "s-maxage=60"}, "", true, SMaxAge},
+		{"Authorization, proxy-revalidate", shared, 200, []string{"Cache-Control", "max-age=60, proxy-revalidate"}, "", true, AuthorizationInShared},
+		{"Authorization, immutable", shared, 200, []string{"Cache-Control", "max-age=60, immutable"}, "", true, AuthorizationInShared},
+		{"Authorization, public and private", shared, 200, []string{"Cache-Control", "max-age=60, public, private"}, "", true, PrivateInShared},
+		{"Authorization, malformed must-revalidate", shared, 200, []string{"Cache-Control", "max-age=60, must-revalidate=x"}, "", true, AuthorizationInShared},
+		{"Authorization, malformed public", shared, 200, []string{"Cache-Control", "max-age=60, public=x"}, "", true, AuthorizationInShared},
+		{"Authorization, malformed s-maxage", shared, 200, []string{"Cache-Control", "s-maxage=x", "Etag", `"a"`}, "", true, AuthorizationInShared},
+		{"Authorization, targeted", shared, 200, []string{"Cache-Control", "public", "Cdn-Cache-Control", "max-age=60"}, "", true, AuthorizationInShared},
+		{"Authorization, targeted and public", shared, 200, []string{"Cdn-Cache-Control", "max-age=60, public"}, "", true, MaxAge},
+
+		// Vary (section 4.1).
+		{"Vary", private, 200, []string{"Cache-Control", "max-age=60", "Vary", "Accept"}, "", false, MaxAge},
+		{"Vary: *", private, 200, []string{"Cache-Control", "max-age=60", "Vary", "Accept, *"}, "", false, VaryAny},
+
+		// What it is stored for.
+		{"nothing", private, 200, nil, "", false, NothingToReuse},
+		{"public only", private, 200, []string{"Cache-Control", "public"}, "", false, NothingToReuse},
+		{"ETag only", private, 200, []string{"Etag", `"a"`}, "", false, Validator},
+		{"weak ETag only", shared, 200, []string{"Etag", `W/"a"`}, "", false, Validator},
+		{"Last-Modified only", private, 200, []string{"Last-Modified", httpDate(t0)}, "", false, NothingToReuse},
+		{"Last-Modified and no-cache", private, 200, []string{"Last-Modified", httpDate(t0), "Cache-Control", "no-cache"}, "", false, Validator},
+		{"Last-Modified and max-age=0", private, 200, []string{"Last-Modified", httpDate(t0), "Cache-Control", "max-age=0"}, "", false, Validator},
+		{"Last-Modified and Expires: 0", private, 200, []string{"Last-Modified", httpDate(t0), "Expires", "0"}, "", false, Validator},
+		{"broken Last-Modified and no-cache", private, 200, []string{"Last-Modified", "0", "Cache-Control", "no-cache"}, "", false, NothingToReuse},
+		{"max-age=0 without a validator", private, 200, []string{"Cache-Control", "max-age=0"}, "", false, NothingToReuse},
+		{"max-age=0 with ETag", private, 200, []string{"Cache-Control", "max-age=0", "Etag", `"a"`}, "", false, Validator},
+		{"no-cache without a validator", private, 200, []string{"Cache-Control", "no-cache, max-age=60"}, "", false, NothingToReuse},
+		{"no-cache with ETag", private, 200, []string{"Cache-Control", "no-cache, max-age=60", "Etag", `"a"`}, "", false, Validator},
+		{"no-cache with names", private, 200, []string{"Cache-Control", `no-cache="a", max-age=60`}, "", false, MaxAge},
+		{"stale-while-revalidate only", private, 200, []string{"Cache-Control", "stale-while-revalidate=60"}, "", false, StaleAllowed},
+		{"stale-if-error only", private, 200, []string{"Cache-Control", "max-age=0, stale-if-error=60"}, "", false, StaleAllowed},
+		{"stale-if-error=0", private, 200, []string{"Cache-Control", "max-age=0, stale-if-error=0"}, "", false, NothingToReuse},
+		{"stale-while-revalidate, must-revalidate", private, 200, []string{"Cache-Control", "max-age=0, stale-while-revalidate=60, must-revalidate"}, "", false, NothingToReuse},
+		{"stale-while-revalidate, no-cache", private, 200, []string{"Cache-Control", "no-cache, stale-while-revalidate=60"}, "", false, NothingToReuse},
+		{"stale-while-revalidate, proxy-revalidate, private", private, 200, []string{"Cache-Control", "stale-while-revalidate=60, proxy-revalidate"}, "", false, StaleAllowed},
+		{"stale-while-revalidate, proxy-revalidate, shared", shared, 200, []string{"Cache-Control", "stale-while-revalidate=60, proxy-revalidate"}, "", false, NothingToReuse},
+
+		// CacheControl(cache_etags=False).
+		{"time priority, ETag only", timePriority, 200, []string{"Etag", `"a"`}, "", false, NothingToReuse},
+		{"time priority, ETag and max-age", timePriority, 200, []string{"Etag", `"a"`, "Cache-Control", "max-age=60"}, "", false, MaxAge},
+		{"time priority, ETag and max-age=0", timePriority, 200, []string{"Etag", `"a"`, "Cache-Control", "max-age=0"}, "", false, NothingToReuse},
+		{"time priority, 301", timePriority, 301, nil, "", false, Permanent},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := policyOf(tt.rules, tt.status, tt.h...)
+			req := Request{}
+			if tt.req != "" {
+				req = ParseRequest(fields("Cache-Control", tt.req))
+			}
+			got := p.Store(req, tt.auth)
+			if want := (Stored{tt.want >= SMaxAge && tt.want <= StaleAllowed, tt.want}); got != want {
+				t.Errorf("%v %v, want %v %v", got.OK, got.Reason, want.OK, want.Reason)
+			}
+		})
+	}
+}
+
+// RFC 9110, section 15.1. A status that is not in the list and has no explicit permission is not stored.
+func TestStatuses(t *testing.T) {
+	heuristic := map[int]bool{200: true, 203: true, 204: true, 206: true, 300: true, 301: true, 308: true, 404: true, 405: true, 410: true, 414: true, 501: true}
+	known := map[int]bool{421: true, 422: true, 426: true, 307: true, 308: true}
+	for _, r := range [][2]int{{200, 206}, {300, 305}, {400, 417}, {500, 505}} {
+		for s := r[0]; s <= r[1]; s++ {
+			known[s] = true
+		}
+	}
+	for status := 200; status < 600; status++ {
+		if status == 304 {
+			continue
+		}
+		if got := policyOf(private, status, "Etag", `"a"`).Store(Request{}, false).OK; got != heuristic[status] {
+			t.Errorf("%d with a validator only: %v", status, got)
+		}
+		if got := HeuristicallyCacheable(status); got != heuristic[status] {
+			t.Errorf("HeuristicallyCacheable(%d) = %v", status, got)
+		}
+		if got := policyOf(private, status, "Cache-Control", "max-age=60, must-understand").Store(Request{}, false).OK; got != known[status] {
+			t.Errorf("%d with must-understand: %v", status, got)
+		}
+	}
+}
+
+func TestHasValidator(t *testing.T) {
+	for _, tt := range []struct {
+		h    []string
+		want bool
+	}{
+		{nil, false},
+		{[]string{"Etag", `"a"`}, true},
+		{[]string{"Last-Modified", httpDate(t0)}, true},
+		{[]string{"Last-Modified", "0"}, false},
+	} {
+		if got := policyOf(private, 200, tt.h...).HasValidator(); got != tt.want {
+			t.Errorf("%q: %v", tt.h, got)
+		}
+	}
+}
+
+func TestKeep(t *testing.T) {
+	const fortnight = 14 * 24 * time.Hour
+	for _, tt := range []struct {
+		rules Rules
+		h     []string
+		want  time.Duration
+	}{
+		{private, nil, time.Second},
+		{private, []string{"Cache-Control", "max-age=60"}, time.Minute},
+		{private, []string{"Cache-Control", "max-age=60, stale-while-revalidate=30, stale-if-error=40"}, 100 * time.Second},
+		{Rules{StaleIfError: time.Hour}, []string{"Cache-Control", "max-age=60, stale-if-error=40"}, time.Hour + time.Minute},
+		{private, []string{"Etag", `"a"`}, fortnight},
+		{private, []string{"Etag", `"a"`, "Cache-Control", "max-age=" + strconv.Itoa(int(2*fortnight/time.Second))}, 2 * fortnight},
+		{private, []string{"Cache-Control", "max-age=2147483648"}, 0},
+		{Rules{StaleIfError: forever}, []string{"Cache-Control", "max-age=60"}, 0},
+		{private, []string{"Cache-Control", "max-age=60, stale-if-error=2147483648"}, 0},
+	} {
+		if got := policyOf(tt.rules, 200, tt.h...).Keep(); got != tt.want {
+			t.Errorf("%+v %q: %v, want %v", tt.rules, tt.h, got, tt.want)
+		}
+	}
+}
