@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
@@ -35,12 +34,11 @@ type engine struct {
 	storeTimeout      time.Duration
 	logger            *slog.Logger
 
-	// epochs count the invalidations of keys, by hash, so that a response that was under way meanwhile is not
-	// stored; locks guard the index of variants of a key, by hash, between reading and writing it.
-	seed   maphash.Seed
-	epochs [256]atomic.Uint64
-	locks  [64]sync.Mutex
+	// locks guard the index of variants of a key, by the key's hash, between reading and writing it.
+	seed  maphash.Seed
+	locks [64]sync.Mutex
 
+	invalid    invalidations
 	background background
 }
 
@@ -71,6 +69,7 @@ func newEngine(t *Transport) *engine {
 			return m == http.MethodGet || m == http.MethodHead
 		})
 	}
+	e.invalid.seed = e.seed
 	e.background.start()
 	return e
 }
@@ -88,10 +87,6 @@ func (e *engine) close() error {
 		return c.Close()
 	}
 	return nil
-}
-
-func (e *engine) epoch(key string) *atomic.Uint64 {
-	return &e.epochs[maphash.String(e.seed, key)%uint64(len(e.epochs))]
 }
 
 func (e *engine) lock(key string) (unlock func()) {

@@ -29,7 +29,7 @@ type exchange struct {
 
 	partial *candidate       // a part of the representation that is stored, for a range that it does not hold
 	primary *serialize.Entry // what lookup found under the plain key; nil: nothing
-	epoch   uint64           // of the key, when the request was sent
+	start   uint64           // when the request was sent, as invalidations count
 }
 
 // classify reads what the request says, and returns why the cache keeps out of it, if it does.
@@ -291,6 +291,7 @@ func (x *exchange) invalidate(resp *http.Response) {
 		asked := *x.req.URL
 		asked.Path, asked.RawPath, asked.RawQuery = u.Path, u.RawPath, u.RawQuery
 		if key, ok := plainKey(&asked, host); ok {
+			x.invalid.add(key)
 			x.drop(key)
 		}
 	}
@@ -298,7 +299,6 @@ func (x *exchange) invalidate(resp *http.Response) {
 
 // drop removes all that is stored for a plain key: with the entry there, its variants can never be found again.
 func (x *exchange) drop(key string) {
-	x.engine.epoch(key).Add(1)
 	x.remove(x.ctx, key)
 	x.remove(x.ctx, key+partialSuffix)
 }

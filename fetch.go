@@ -19,7 +19,7 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 		}
 	}, validating)
 
-	x.epoch = x.engine.epoch(x.key).Load()
+	x.start = x.invalid.start()
 	asked := time.Now()
 	resp, err := x.base().RoundTrip(out)
 	received := time.Now()

@@ -111,7 +111,7 @@ func (x *exchange) complete(p *candidate) (*http.Response, error) {
 			h["If-Range"] = []string{tag}
 		}
 	}, true)
-	x.epoch = x.engine.epoch(x.key).Load()
+	x.start = x.invalid.start()
 	asked := time.Now()
 	resp, err := x.base().RoundTrip(out)
 	if err != nil {

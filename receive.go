@@ -113,7 +113,7 @@ func (x *exchange) record(resp *http.Response, key string, e *serialize.Entry, s
 	}
 	rec := &recording{Writer: w}
 	rec.commit = func() error {
-		if x.engine.epoch(x.key).Load() != x.epoch {
+		if x.invalid.since(x.key, x.start) {
 			return w.Abort() // it was invalidated while it was under way
 		}
 		err := commit(w)
@@ -266,7 +266,7 @@ func (x *exchange) receivePost(resp *http.Response, s Status, asked, received ti
 	if !decision.OK || !policy.Explicit() || policy.Lifetime == 0 || resp.ContentLength > x.maxBody {
 		return s
 	}
-	x.epoch = x.engine.epoch(x.key).Load()
+	x.start = x.invalid.start()
 	x.primary = nil
 	s.Stored, s.Storage = true, decision.Reason
 	s.TTL, s.HasTTL = floorSeconds(policy.Lifetime-policy.Age(received)), true

@@ -1,0 +1,44 @@
+package cachecontrol
+
+import (
+	"fmt"
+	"hash/maphash"
+	"testing"
+)
+
+func TestInvalidations(t *testing.T) {
+	i := invalidations{seed: maphash.MakeSeed()}
+	before := i.start()
+	i.add("a")
+	after := i.start()
+	for _, tt := range []struct {
+		key   string
+		start uint64
+		want  bool
+	}{
+		{"a", before, true},
+		{"a", after, false},
+		{"b", before, false},
+	} {
+		if got := i.since(tt.key, tt.start); got != tt.want {
+			t.Errorf("since(%q, %d) = %v, want %v", tt.key, tt.start, got, tt.want)
+		}
+	}
+	// Other keys, however many, leave a response alone until they are too many to remember.
+	for n := range maxInvalidations - 1 {
+		i.add(fmt.Sprint(n))
+	}
+	if i.since("b", after) {
+		t.Error("the invalidation of other keys counts for b")
+	}
+	i.add("one more")
+	if !i.since("b", after) {
+		t.Error("what is forgotten must count as invalidated")
+	}
+	if i.since("b", i.start()) {
+		t.Error("an invalidation in the past counts for a new request")
+	}
+	if len(i.last) > maxInvalidations {
+		t.Errorf("%d keys remembered", len(i.last))
+	}
+}
