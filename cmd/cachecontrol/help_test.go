@@ -9,7 +9,7 @@ import (
 
 // Every flag is in its command's help, and every flag there exists.
 func TestHelpNamesFlags(t *testing.T) {
-	inText := regexp.MustCompile(`(?m)^    (--?[a-z-]+)`)
+	inText := regexp.MustCompile(`(?m)^    (--?[A-Za-z-]+)`)
 	for _, c := range commands() {
 		fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
 		c.setup(fs)

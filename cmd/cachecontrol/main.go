@@ -73,7 +73,7 @@ type command struct {
 }
 
 func commands() []command {
-	return []command{proxyCommand, versionCommand}
+	return []command{getCommand, proxyCommand, versionCommand}
 }
 
 func names() []string {

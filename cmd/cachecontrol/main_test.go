@@ -78,6 +78,18 @@ func TestUsageErrors(t *testing.T) {
 		{"proxy --upstream http://a --heuristic expires-after", []string{"duration is missing", "expires-after=24h"}},
 		{"proxy --upstream http://a --heuristic expires-after=soon", []string{"want a duration", "expires-after=24h"}},
 		{"proxy --upstream http://a --heuristic expires-after=-1h", []string{"above zero", "expires-after=24h"}},
+		{"get", []string{"no URL is given", "Write one"}},
+		{"get example.com", []string{"not a whole URL", "as https://example.com."}},
+		{"get localhost:80/x", []string{"not a whole URL", "as https://localhost:80/x."}},
+		{"get ftp://example.com/", []string{"not an http or https URL", "Write it as"}},
+		{"get http:///x", []string{"not an http or https URL", "Write it as"}},
+		{"get http://a http://%zz", []string{"not an http or https URL", "Write it as"}},
+		{"get -o x http://a http://b", []string{"-o takes one body, and there are 2 URLs", "one by one"}},
+		{"get -H Name http://a", []string{"want a header field as 'Name: value'", "help get"}},
+		{"get -H a@b:c http://a", []string{"want a header field as 'Name: value'", "help get"}},
+		{"get -H a:b\x00 http://a", []string{"control characters", "help get"}},
+		{"get http://a -o", []string{"needs an argument", "help get"}},
+		{"get -- -o http://a", []string{`"-o"`, "Write it"}},
 		{"proxy --nosuch", []string{"not defined: -nosuch", "See 'cachecontrol help proxy'."}},
 	}
 	for _, test := range tests {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -101,6 +102,43 @@ func (h *heuristicFlag) Set(value string) error {
 	}
 	*h = heuristicFlag{heuristic, value}
 	return nil
+}
+
+// headerFlag is a list of header fields to send, each as "Name: value".
+type headerFlag []headerField
+
+type headerField struct{ name, value string }
+
+func (h *headerFlag) String() string { return "" }
+
+// Set implements flag.Value.
+func (h *headerFlag) Set(s string) error {
+	name, value, ok := strings.Cut(s, ":")
+	if !ok || name == "" || strings.ContainsFunc(name, notToken) {
+		return errors.New("want a header field as 'Name: value'")
+	}
+	value = strings.Trim(value, " \t")
+	if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+		return errors.New("the value of " + name + " holds control characters, which no header field can")
+	}
+	*h = append(*h, headerField{name, value})
+	return nil
+}
+
+// notToken says whether a character may not be part of a field name (RFC 9110, section 5.6.2).
+func notToken(r rune) bool {
+	return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+}
+
+// set sets the fields in a request.
+func (h headerFlag) set(req *http.Request) {
+	for _, f := range h {
+		if strings.EqualFold(f.name, "Host") {
+			req.Host = f.value
+			continue
+		}
+		req.Header.Add(f.name, f.value)
+	}
 }
 
 // sizeFlag is a number of bytes, as 1000, 64K, 10M or 2G.

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// atomicFile is a file that appears under its name whole or not at all.
+type atomicFile struct {
+	*os.File
+	name string // "": written in place
+	done bool
+}
+
+// createFile makes a file to be written. What is no regular file, as /dev/null or a pipe, is written in place.
+func createFile(name string) (*atomicFile, error) {
+	mode := fs.FileMode(0o666)
+	info, err := os.Stat(name)
+	switch {
+	case err == nil && info.IsDir():
+		return nil, fmt.Errorf("%s is a directory", name)
+	case err == nil && !info.Mode().IsRegular():
+		f, err := os.OpenFile(name, os.O_WRONLY, 0)
+		return &atomicFile{File: f}, err
+	case err == nil:
+		mode = info.Mode().Perm()
+		if name, err = filepath.EvalSymlinks(name); err != nil { // a link stays one
+			return nil, err
+		}
+	}
+	for try := 0; ; try++ {
+		temp := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+"."+strconv.FormatUint(rand.Uint64(), 36)+".partial")
+		f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+		if err == nil {
+			return &atomicFile{File: f, name: name}, nil
+		}
+		if !errors.Is(err, fs.ErrExist) || try == 3 {
+			return nil, err
+		}
+	}
+}
+
+// commit gives the file its name.
+func (f *atomicFile) commit() error {
+	err := f.Close()
+	f.done = true
+	if f.name == "" {
+		return err
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), f.name)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}
+
+// abort removes the file, unless it was committed.
+func (f *atomicFile) abort() {
+	if f.done {
+		return
+	}
+	f.done = true
+	f.Close()
+	if f.name != "" {
+		os.Remove(f.Name())
+	}
+}
