@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/go-cachecontrol/cachecontrol/serialize"
@@ -90,28 +91,34 @@ func BenchmarkHit(b *testing.B) {
 	}
 }
 
-// BenchmarkStore is a Create, one Write and Commit that replaces an entry.
+// BenchmarkStore is a Create, one Write and Commit, under a new key and in an entry's place.
 func BenchmarkStore(b *testing.B) {
 	for _, size := range benchSizes {
 		body := make([]byte, size)
 		for _, s := range stores {
-			b.Run(fmt.Sprintf("%s/%d", s.name, size), func(b *testing.B) {
-				store, e := s.open(b), benchEntry(size)
-				b.ReportAllocs()
-				b.SetBytes(int64(size))
-				for b.Loop() {
-					w, err := store.Create(context.Background(), "key", e)
-					if err != nil {
-						b.Fatal(err)
+			for _, kind := range []string{"New", "Replace"} {
+				b.Run(fmt.Sprintf("%s/%d/%s", s.name, size, kind), func(b *testing.B) {
+					store, e := s.open(b), benchEntry(size)
+					key := "key"
+					b.ReportAllocs()
+					b.SetBytes(int64(size))
+					for i := 0; b.Loop(); i++ {
+						if kind == "New" {
+							key = strconv.Itoa(i)
+						}
+						w, err := store.Create(context.Background(), key, e)
+						if err != nil {
+							b.Fatal(err)
+						}
+						if _, err := w.Write(body); err != nil {
+							b.Fatal(err)
+						}
+						if err := w.Commit(); err != nil {
+							b.Fatal(err)
+						}
 					}
-					if _, err := w.Write(body); err != nil {
-						b.Fatal(err)
-					}
-					if err := w.Commit(); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
+				})
+			}
 		}
 	}
 }

@@ -94,8 +94,14 @@ func discard(f *os.File) {
 }
 
 // replace puts the closed temporary file in path's place. Nothing is synced to disk: what a power cut leaves
-// of an entry fails its checksum, and is a miss.
+// of an entry fails its checksum, and is a miss. That is why an old file is swapped for the new one where that can be
+// done: ext4 takes a rename over a file for a wish to have the new one on disk, and waits for it, 0.9 ms instead
+// of 0.03.
 func replace(temp, path string) error {
+	if fi, err := os.Lstat(path); err == nil && fi.Mode().IsRegular() && exchange(temp, path) == nil {
+		os.Remove(temp)
+		return nil
+	}
 	err := os.Rename(temp, path)
 	// Windows refuses while a reader has path open; most are done soon.
 	for try := 0; err != nil && runtime.GOOS == "windows" && try < 10; try++ {
