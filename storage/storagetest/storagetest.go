@@ -91,8 +91,7 @@ func Entry() *serialize.Entry {
 			Vary: []serialize.Field{{Name: "Accept-Language", Value: "de", Present: true}, {Name: "X-Absent"}},
 			Date: at.Truncate(time.Second), Encoding: "gzip", Language: "de",
 		}},
-		Heuristic: []string{"Expires", "Warning"},
-		Range:     &serialize.Range{Start: 7, Total: -1},
+		Range: &serialize.Range{Start: 7, Total: -1},
 	}
 }
 
