@@ -26,7 +26,7 @@ var proxyCommand = command{
 
 A reverse proxy that answers from its cache what it may, and has the upstream server answer the rest. Every answer
 says in Cache-Status (RFC 9211) how it came about. Interim responses (100, 102, 103), trailers and upgrades pass
-through; nothing is compressed or decompressed. A request is sent once: when it fails there is no second try.
+through; nothing is compressed or decompressed.
 
     --upstream URL        the origin, as http://127.0.0.1:3000; its path, if any, is put before the request's
     --listen ADDRESS      where to listen; 127.0.0.1:8080 unless given, port 0 for any free one
@@ -79,7 +79,8 @@ const (
 	gracePeriod = 8 * time.Second
 
 	// idleUpstream is for how long an unused connection to the upstream server is kept: shorter than the 5 seconds
-	// after which Node.js and Apache close theirs. A request that meets a closing connection fails.
+	// after which Node.js and Apache close theirs. http.Transport repeats a GET that meets a closing connection, but
+	// not a POST.
 	idleUpstream = 4 * time.Second
 
 	// flushInterval is how late a part of a body of known length may be sent on. It is not zero, so that
@@ -105,7 +106,7 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 	}
 	base := upstreamTransport()
 	cache := &cachecontrol.Transport{
-		Base:               once{base},
+		Base:               base,
 		Store:              store,
 		Heuristic:          p.heuristic.Heuristic,
 		Shared:             p.shared,
@@ -178,30 +179,6 @@ func upstreamTransport() *http.Transport {
 	t.ResponseHeaderTimeout = time.Minute
 	t.MaxResponseHeaderBytes = 1 << 20
 	return t
-}
-
-// once sends each request once. An http.Transport repeats one without a body where a connection that it had used before
-// breaks, which the origin may see as two requests. A body that is empty, but cannot be had a second time, keeps it
-// from that; in HTTP/1.1 such a request looks the same on the wire.
-type once struct{ base http.RoundTripper }
-
-func (o once) RoundTrip(req *http.Request) (*http.Response, error) {
-	if (req.Body == nil || req.Body == http.NoBody) && req.Header["Upgrade"] == nil && lacksBody(req.Method) {
-		r := *req
-		r.Body, r.GetBody = io.NopCloser(bytes.NewReader(nil)), nil
-		req = &r
-	}
-	return o.base.RoundTrip(req)
-}
-
-// lacksBody says whether http.Transport both repeats requests with this method, and looks for the end of a body of
-// unknown length before it announces one.
-func lacksBody(method string) bool {
-	switch method {
-	case "", http.MethodGet, http.MethodHead, http.MethodOptions:
-		return true
-	}
-	return false
 }
 
 // newReverseProxy returns a handler that has the cache answer each request in the name of the upstream server.
