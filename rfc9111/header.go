@@ -14,16 +14,16 @@ var notStored = map[string]bool{
 	"Proxy-Authenticate": true, "Proxy-Authentication-Info": true, "Proxy-Authorization": true,
 }
 
+// notOptions are the fields that decide about reuse. They are for every recipient, so a Connection that names them is
+// wrong (RFC 9110, section 7.6.1), and without them the stored response would say something else.
+var notOptions = map[string]bool{
+	"Age": true, "Cache-Control": true, "Cdn-Cache-Control": true, "Date": true, "Expires": true, "Vary": true,
+}
+
 // StoredHeader returns the fields of a response that are stored (RFC 9111, section 3.1), a copy: not those of the
 // connection or of a proxy, and in a shared cache not those that private names.
 func StoredHeader(h http.Header, p *Policy) http.Header {
-	out := make(http.Header, len(h))
-	for name, lines := range h {
-		if !notStored[name] {
-			out[name] = append([]string(nil), lines...)
-		}
-	}
-	listMembers(h["Connection"], func(name string) { delete(out, canonical(name)) })
+	out := endToEnd(h)
 	if p.Rules.Shared {
 		for _, name := range p.Directives.PrivateFields {
 			delete(out, name)
@@ -32,9 +32,27 @@ func StoredHeader(h http.Header, p *Policy) http.Header {
 	return out
 }
 
+// endToEnd returns a copy of the fields that are not of one connection or one proxy.
+func endToEnd(h http.Header) http.Header {
+	out := make(http.Header, len(h))
+	for name, lines := range h {
+		if !notStored[name] {
+			out[name] = append([]string(nil), lines...)
+		}
+	}
+	listMembers(h["Connection"], func(name string) {
+		if name = canonical(name); !notOptions[name] {
+			delete(out, name)
+		}
+	})
+	return out
+}
+
 // UpdateHeader returns the stored header with the fields of a later response in place of its own (RFC 9111,
 // section 3.2). Content-Length, and Content-Encoding and Content-Range, on which the stored body depends,
-// stay. received is when the later response came: its date, where it does not say one itself.
+// stay. In a shared cache the fields that private names go; what it names now counts, not what p, the policy
+// of the stored response, knew. received is when the later response came: its date, where it does not say
+// one itself.
 func UpdateHeader(stored, later http.Header, p *Policy, received time.Time) http.Header {
 	out := stored.Clone()
 	if out == nil {
@@ -44,24 +62,36 @@ func UpdateHeader(stored, later http.Header, p *Policy, received time.Time) http
 	if out["Date"] != nil && later["Date"] == nil {
 		out["Date"] = []string{received.UTC().Format(http.TimeFormat)}
 	}
-	for name, lines := range StoredHeader(later, p) {
+	for name, lines := range endToEnd(later) {
 		switch name {
 		case "Content-Length", "Content-Encoding", "Content-Range":
 		default:
 			out[name] = lines
 		}
 	}
+	if p.Rules.Shared {
+		for _, name := range ParseResponse(out, true).PrivateFields {
+			delete(out, name)
+		}
+	}
 	return out
 }
 
-// Validates says whether a 304 is about the stored response (RFC 9111, section 4.3.4): a validator that it carries
-// is the one that is stored.
+// Validates says whether a 304 is about the stored response (RFC 9111, section 4.3.4): the tags of both are the same,
+// or, where one has none, their modification dates.
+//
+// Two deviations, for the 304 answers this cache's own question about this response. A validator that only one of the
+// two has says nothing. And a strong tag confirms a weak one with the same opaque part: servers that compress,
+// nginx for one, weaken the tag of a 200 but not that of the 304.
 func (p *Policy) Validates(h http.Header) bool {
 	if tag := h.Get("Etag"); tag != "" && p.ETag != "" {
 		if strings.HasPrefix(tag, "W/") {
 			return WeakMatch(tag, p.ETag)
 		}
 		return tag == p.ETag || WeakMatch(tag, p.ETag) && strings.HasPrefix(p.ETag, "W/")
+	}
+	if t, ok := ParseDate(h.Get("Last-Modified"), p.responseTime); ok && !p.LastModified.IsZero() {
+		return t.Equal(p.LastModified)
 	}
 	return true
 }

@@ -49,6 +49,8 @@ func (p *Policy) Reuse(req *Request, now time.Time) Reuse {
 		r.Reason = Expired
 	case req.MaxStale.OK && -r.TTL <= req.MaxStale.Value:
 		r.Action, r.Reason, r.Stale = Serve, MaxStale, true
+	case req.MaxAge.OK || req.MaxStale.OK: // the caller wants nothing stale, or nothing staler (section 5.2.1.1)
+		r.Reason = Expired
 	case d.StaleWhileRevalidate.OK && -r.TTL <= d.StaleWhileRevalidate.Value:
 		r.Action, r.Reason, r.Stale = ServeAndValidate, WhileRevalidating, true
 	default:
