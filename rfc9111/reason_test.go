@@ -1,0 +1,46 @@
+package rfc9111
+
+import (
+	"regexp"
+	"testing"
+)
+
+var (
+	codeForm    = regexp.MustCompile(`^[a-z][a-z0-9-]*$`) // a token that needs no quotes in Cache-Status
+	sectionForm = regexp.MustCompile(`^$|^RFC \d{4}(, sections? \d+(\.\d+)*( and \d+(\.\d+)*)?)?$`)
+)
+
+func TestReasons(t *testing.T) {
+	codes, words := map[string]Reason{}, map[string]Reason{}
+	for r := ReasonNone + 1; int(r) < len(reasons); r++ {
+		if !codeForm.MatchString(r.String()) {
+			t.Errorf("%d: code %q", r, r)
+		}
+		if !sectionForm.MatchString(r.Section()) {
+			t.Errorf("%v: section %q", r, r.Section())
+		}
+		if other, ok := codes[r.String()]; ok {
+			t.Errorf("%d and %d are both %q", other, r, r)
+		}
+		if other, ok := words[r.Words()]; ok || r.Words() == "" {
+			t.Errorf("%v and %v are both %q", other, r, r.Words())
+		}
+		codes[r.String()], words[r.Words()] = r, r
+		if got := ParseReason(r.String()); got != r {
+			t.Errorf("ParseReason(%q) = %v", r, got)
+		}
+	}
+	if int(BodyNotCacheable) != len(reasons)-1 {
+		t.Errorf("%d reasons in the table, the last is %d", len(reasons), BodyNotCacheable)
+	}
+	for _, r := range []Reason{ReasonNone, Reason(len(reasons)), 255} {
+		if r.String() != "" || r.Section() != "" || r.Words() != "" {
+			t.Errorf("%d: %q, %q, %q", uint8(r), r.String(), r.Section(), r.Words())
+		}
+	}
+	for _, code := range []string{"", "x", "Fresh"} {
+		if r := ParseReason(code); r != ReasonNone {
+			t.Errorf("ParseReason(%q) = %v", code, r)
+		}
+	}
+}
