@@ -12,11 +12,12 @@ var exclusions = slices.Concat(
 		"the origin sends a transfer coding of the test's invention, and no client can find the end of such a message: "+
 			"net/http refuses it (RFC 9112, sections 6.1 and 6.3)",
 		"headers-store-Transfer-Encoding"),
-	exclude(nil,
-		"the stored response has no Last-Modified, so that its Date stands in, and that is later than the test's "+
-			"If-Modified-Since: the caller's copy may be out of date, and 304 would have it used "+
+	[]exclusion{{
+		id: "conditional-lm-fresh-no-lm", modes: []mode{shared},
+		reason: "the stored response has no Last-Modified, so that its Date stands in, and that is later than the test's " +
+			"If-Modified-Since: the caller's copy may be out of date, and 304 would have it used " +
 			"(RFC 9111, section 4.3.2, and RFC 9110, section 13.1.3)",
-		"conditional-lm-fresh-no-lm"),
+	}},
 
 	exclude(only045,
 		"an Age that is not a number of seconds is ignored, where the test takes it for an old one (RFC 9111, section 5.1)",
