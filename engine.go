@@ -145,6 +145,12 @@ func (d *deadline) Deadline() (time.Time, bool) {
 func (d *deadline) Done() <-chan struct{} { return d.wait().Done() }
 
 func (d *deadline) Err() error {
+	d.mu.Lock()
+	timed := d.timed
+	d.mu.Unlock()
+	if timed != nil {
+		return timed.Err() // once released, too: Done is closed then
+	}
 	if err := d.Context.Err(); err != nil {
 		return err
 	}
