@@ -202,6 +202,8 @@ func copyBody(dst io.Writer, src io.Reader, bar *progress) (n int64, err error) 
 func parseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
+	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		return nil, usageErrorf("%q holds white space, which no URL can", s, "Write a space as %20.")
 	case err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "":
 		return u, nil
 	case err == nil && !strings.Contains(s, "://") && s != "":

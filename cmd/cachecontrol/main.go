@@ -73,7 +73,7 @@ type command struct {
 }
 
 func commands() []command {
-	return []command{getCommand, proxyCommand, versionCommand}
+	return []command{getCommand, explainCommand, proxyCommand, versionCommand}
 }
 
 func names() []string {

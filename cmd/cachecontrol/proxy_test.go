@@ -359,7 +359,7 @@ func TestProxyBadAnswer(t *testing.T) {
 	}
 }
 
-// A request that the origin answers by closing the connection is not sent a second time.
+// A request that is not idempotent, and that the origin answers by closing the connection, is not sent a second time.
 func TestProxySendsOnce(t *testing.T) {
 	var asked atomic.Int32
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
@@ -368,16 +368,13 @@ func TestProxySendsOnce(t *testing.T) {
 		}
 		io.WriteString(w, "first")
 	})
-	for _, method := range []string{"GET", "HEAD", "OPTIONS"} {
-		asked.Store(0)
-		url, _ := startProxy(t, origin.URL)
-		do(t, method, url) // leaves a connection to use again
-		if resp, _ := do(t, method, url); resp.StatusCode != http.StatusBadGateway {
-			t.Errorf("%s: got %s", method, resp.Status)
-		}
-		if n := asked.Load(); n != 2 {
-			t.Errorf("%s: the origin was asked %d times for two requests", method, n)
-		}
+	url, _ := startProxy(t, origin.URL)
+	do(t, "POST", url) // leaves a connection to use again
+	if resp, _ := do(t, "POST", url); resp.StatusCode != http.StatusBadGateway {
+		t.Errorf("got %s", resp.Status)
+	}
+	if n := asked.Load(); n != 2 {
+		t.Errorf("the origin was asked %d times for two requests", n)
 	}
 }
 

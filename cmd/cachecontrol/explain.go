@@ -1,0 +1,527 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/heuristics"
+	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+)
+
+var explainCommand = command{
+	name:  "explain",
+	short: "whether and how a response would be cached, and by which rules",
+	usage: `Usage:
+    cachecontrol explain [flags] URL
+
+Asks the origin once, stores nothing, and says whether the response would be stored, for how long it is fresh, which
+header says so, how it can be validated, which request headers select it, and what the next requests would do; each with
+the rule behind it. Redirects are not followed: each response is explained by itself.
+
+    --method METHOD   the request's method; GET unless given
+    -H 'NAME: VALUE'  send this header field; may be repeated
+    --shared          explain what a shared cache does; a private one unless given
+    --heuristic H     how long responses are fresh that do not say: last-modified, one-day,
+                      expires-after=DURATION; none unless given
+    --json            print JSON; times are in seconds
+
+Exit codes: 0 the origin answered, whatever is to be said about it; 1 it did not; 2 usage; 130 interrupted.
+
+Examples:
+    cachecontrol explain https://example.com/
+    cachecontrol explain --shared -H 'Authorization: Bearer x' https://example.com/
+    cachecontrol explain --heuristic last-modified --json https://example.com/
+`,
+	setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
+		var x explain
+		fs.StringVar(&x.method, "method", http.MethodGet, "")
+		fs.Var(&x.header, "H", "")
+		fs.BoolVar(&x.shared, "shared", false, "")
+		fs.Var(&x.heuristic, "heuristic", "")
+		fs.BoolVar(&x.json, "json", false, "")
+		return x.run
+	},
+}
+
+type explain struct {
+	method       string
+	header       headerFlag
+	heuristic    heuristicFlag
+	shared, json bool
+}
+
+func (x *explain) run(ctx context.Context, e *env, args []string) error {
+	switch {
+	case len(args) == 0:
+		return usageErrorf("no URL is given", "Write one as https://example.com/.")
+	case len(args) > 1:
+		return usageErrorf("%d URLs are given", len(args), "Explain them one by one.")
+	case x.method == "" || strings.ContainsFunc(x.method, notToken):
+		return usageErrorf("%q is no method", x.method, "Write one as GET or POST.")
+	}
+	if _, err := parseURL(args[0]); err != nil {
+		return err
+	}
+	// The Transport would refuse without asking, as it should, and there would be nothing to explain.
+	sent := &http.Request{Header: http.Header{}}
+	if x.header.set(sent); rfc9111.ParseRequest(sent.Header).OnlyIfCached {
+		return usageErrorf("only-if-cached keeps the origin from being asked", "Leave it out: what it would do is explained.")
+	}
+	found, err := x.ask(ctx, args[0])
+	if err != nil {
+		if ctx.Err() != nil {
+			return &problem{code: exitInterrupted, msg: "interrupted"}
+		}
+		return unreachable(err, args[0])
+	}
+	if x.json {
+		enc := json.NewEncoder(e.stdout)
+		enc.SetIndent("", "  ")
+		enc.SetEscapeHTML(false)
+		err = enc.Encode(found)
+	} else {
+		err = found.print(e.stdout)
+	}
+	if err != nil {
+		return failed(err, "cannot write to stdout", "")
+	}
+	return nil
+}
+
+// explanation is all that explain says.
+type explanation struct {
+	URL     string      `json:"url"`
+	Method  string      `json:"method"`
+	Request http.Header `json:"request"` // as it went to the origin
+	Status  int         `json:"status"`
+	Header  http.Header `json:"header"` // as it came from the origin, as far as caching goes
+	Took    seconds     `json:"took"`
+	Cache   string      `json:"cache"` // private or shared
+
+	Outcome     *rule       `json:"outcome,omitempty"` // why the cache kept out of it
+	Stored      decision    `json:"stored"`
+	Other       *decision   `json:"other_cache,omitempty"` // what the other kind of cache does, if it is not the same
+	Fresh       fresh       `json:"fresh"`
+	Validators  http.Header `json:"validators"`  // what a request that validates it sends
+	SelectedBy  []string    `json:"selected_by"` // request header fields
+	Invalidates []string    `json:"invalidates"` // URLs
+	Location    string      `json:"location,omitempty"`
+	Hint        string      `json:"hint,omitempty"` // what would have it stored
+	Next        []next      `json:"next"`
+}
+
+// rule is a reason with where it comes from.
+type rule struct {
+	Reason  string `json:"reason"`
+	Words   string `json:"words"`
+	Section string `json:"section,omitempty"`
+}
+
+func newRule(r rfc9111.Reason) rule { return rule{r.String(), r.Words(), r.Section()} }
+
+func (r rule) String() string {
+	if r.Section == "" {
+		return r.Words
+	}
+	return r.Words + " (" + r.Section + ")"
+}
+
+type decision struct {
+	OK bool `json:"ok"`
+	rule
+}
+
+type fresh struct {
+	Lifetime  seconds `json:"lifetime"`
+	Age       seconds `json:"age"`
+	Left      seconds `json:"left"`            // negative: stale for so long
+	Field     string  `json:"field,omitempty"` // the header field that says so
+	Value     string  `json:"value,omitempty"` // and what it says
+	Heuristic string  `json:"by_heuristic,omitempty"`
+	rule
+}
+
+// next is what a further request would do.
+type next struct {
+	When   string `json:"when"`
+	Header string `json:"header,omitempty"` // what the request says beside the rest
+	Answer string `json:"answer"`           // cache, stale, stale-revalidate, validate, fetch, refuse or error
+	rule
+}
+
+// answers says in words what each Answer of next is.
+var answers = map[string]string{
+	"cache":            "answered from the cache",
+	"stale":            "answered from the cache, stale",
+	"stale-revalidate": "answered from the cache, stale, and validated in the background",
+	"validate":         "the origin is asked whether it is still current",
+	"fetch":            "the origin is asked for it",
+	"refuse":           "answered 504 by the cache",
+	"error":            "the caller gets the error",
+}
+
+// recorder notes what the origin said, and when.
+type recorder struct {
+	base            http.RoundTripper
+	asked, received time.Time
+	sent, header    http.Header
+}
+
+func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
+	r.sent = req.Header.Clone()
+	r.asked = time.Now()
+	resp, err := r.base.RoundTrip(req)
+	r.received = time.Now()
+	if err == nil {
+		r.header = resp.Header.Clone()
+	}
+	return resp, err
+}
+
+// ask sends the request through a Transport that has nothing stored, and explains what it makes of the response.
+func (x *explain) ask(ctx context.Context, target string) (*explanation, error) {
+	req, err := http.NewRequestWithContext(ctx, x.method, target, nil)
+	if err != nil {
+		return nil, err
+	}
+	x.header.set(req)
+	base := http.DefaultTransport.(*http.Transport).Clone()
+	defer base.CloseIdleConnections()
+	rec := &recorder{base: base}
+	cache := &cachecontrol.Transport{Base: rec, Heuristic: x.heuristic.Heuristic, Shared: x.shared}
+	defer cache.Close()
+	resp, err := cache.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body.Close() // no rule asks what is in it
+	return x.explain(req, resp, rec, time.Now()), nil
+}
+
+func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder, now time.Time) *explanation {
+	status := cachecontrol.StatusOf(resp)
+	rules := rfc9111.Rules{Shared: x.shared}
+	policy := rfc9111.NewPolicy(rules, resp.StatusCode, resp.Header, rec.asked, rec.received)
+	out := &explanation{
+		URL: req.URL.Redacted(), Method: req.Method, Request: rec.sent, Status: resp.StatusCode,
+		Header: cachingFields(rec.header), Took: seconds(rec.received.Sub(rec.asked)),
+		Cache:  kind(x.shared),
+		Stored: decision{status.Stored, newRule(status.Storage)},
+		Fresh: fresh{
+			Lifetime: seconds(policy.Lifetime), Age: seconds(policy.Age(now)), Left: seconds(policy.Lifetime - policy.Age(now)),
+			rule: newRule(policy.Source),
+		},
+		Validators:  http.Header{},
+		SelectedBy:  []string{}, // lists in JSON, not null
+		Invalidates: []string{},
+	}
+	if status.Outcome == cachecontrol.Bypass {
+		r := newRule(status.Reason)
+		out.Outcome = &r
+		if !status.Stored && status.Storage == rfc9111.ReasonNone {
+			out.Stored.rule = r
+		}
+	}
+	policy.SetPreconditions(out.Validators)
+	names, _ := rfc9111.SelectingFields(resp.Header)
+	out.SelectedBy = append(out.SelectedBy, names...)
+	for _, u := range rfc9111.Invalidated(req.Method, req.URL, resp.StatusCode, resp.Header) {
+		out.Invalidates = append(out.Invalidates, u.Redacted())
+	}
+	if u, err := resp.Location(); err == nil && resp.StatusCode >= 300 && resp.StatusCode < 400 {
+		out.Location = u.Redacted()
+	}
+
+	// Whatever differs from what came was set by the heuristic.
+	if field := sourceField(policy); field != "" {
+		out.Fresh.Field, out.Fresh.Value = field, strings.Join(resp.Header.Values(field), ", ")
+		if !slices.Equal(resp.Header.Values(field), rec.header.Values(field)) {
+			out.Fresh.Heuristic = x.heuristic.text
+			out.Fresh.rule = newRule(rfc9111.Heuristic)
+		}
+	}
+
+	// The other kind of cache may see it differently.
+	otherRules := rules
+	otherRules.Shared = !x.shared
+	other := rfc9111.NewPolicy(otherRules, resp.StatusCode, resp.Header, rec.asked, rec.received)
+	stored := other.Store(rfc9111.ParseRequest(req.Header), req.Header["Authorization"] != nil)
+	if out.Outcome == nil && req.Method == http.MethodGet &&
+		(stored.OK != status.Stored || stored.OK && other.Lifetime != policy.Lifetime) {
+		out.Other = &decision{stored.OK, newRule(stored.Reason)}
+	}
+	if status.Storage == rfc9111.NothingToReuse && x.heuristic.Heuristic == nil {
+		guess := &http.Response{StatusCode: resp.StatusCode, Header: resp.Header.Clone(), Request: req}
+		if len(heuristics.Apply(heuristics.LastModified, guess)) > 0 {
+			p := rfc9111.NewPolicy(rules, guess.StatusCode, guess.Header, rec.asked, rec.received)
+			out.Hint = "with --heuristic last-modified it would be fresh for " + words(p.Lifetime)
+		}
+	}
+	out.Next = nextRequests(policy, status, now)
+	return out
+}
+
+// sourceField is the name of the header field that gave the response its lifetime.
+func sourceField(p *rfc9111.Policy) string {
+	switch p.Source {
+	case rfc9111.SMaxAge, rfc9111.MaxAge:
+		if p.Directives.Targeted {
+			return "CDN-Cache-Control"
+		}
+		return "Cache-Control"
+	case rfc9111.Expires:
+		return "Expires"
+	}
+	return ""
+}
+
+// nextRequests says what further GET requests with the same header would do.
+func nextRequests(p *rfc9111.Policy, status cachecontrol.Status, now time.Time) []next {
+	const noCache, maxAge, onlyIfCached = "Cache-Control: no-cache", "Cache-Control: max-age=0", "Cache-Control: only-if-cached"
+	if !status.Stored {
+		nothing := newRule(rfc9111.NotStored)
+		return []next{
+			{When: "at any time", Answer: "fetch", rule: nothing},
+			{When: "at any time", Header: onlyIfCached, Answer: "refuse", rule: newRule(rfc9111.OnlyIfCached)},
+			{When: "while the origin fails", Answer: "error", rule: nothing},
+		}
+	}
+	var list []next
+	reuse := func(when, header string, at time.Time) rfc9111.Reuse {
+		h := http.Header{}
+		if name, value, ok := strings.Cut(header, ": "); ok {
+			h.Set(name, value)
+		}
+		req := rfc9111.ParseRequest(h)
+		r := p.Reuse(&req, at)
+		list = append(list, next{when, header, answer(p, r), newRule(r.Reason)})
+		return r
+	}
+	failing := func(when string, at time.Time) rfc9111.Reuse {
+		r := p.ReuseOnError(&rfc9111.Request{}, at)
+		n := next{When: when, Answer: "error", rule: newRule(r.Reason)}
+		if r.Action == rfc9111.Serve {
+			n.Answer = answer(p, r)
+		}
+		list = append(list, n)
+		return r
+	}
+
+	first := reuse("now", "", now)
+	reuse("now", noCache, now)
+	reuse("now", maxAge, now)
+	reuse("now", onlyIfCached, now)
+	if first.Action != rfc9111.Serve {
+		failing("now, the origin failing", now)
+	}
+	if p.Lifetime == rfc9111.Infinite {
+		return list
+	}
+	// One second later than the limit, so that there is no doubt on which side of it the request is.
+	left := max(0, first.TTL)
+	after := func(d time.Duration) time.Time { return now.Add(left + d + time.Second) }
+	if first.TTL > 0 {
+		when := "in " + words(left) + ", when it is stale"
+		reuse(when, "", after(0))
+		reuse(when, onlyIfCached, after(0))
+		failing(when+", the origin failing", after(0))
+	}
+	d := p.Directives
+	stale := max(0, -first.TTL)
+	if limit := d.StaleWhileRevalidate.Value; limit > stale && p.Reuse(&rfc9111.Request{}, after(0)).Action == rfc9111.ServeAndValidate {
+		reuse("once it is stale for more than "+words(limit), "", after(limit-stale))
+	}
+	if limit := d.StaleIfError.Value; limit > stale && p.ReuseOnError(&rfc9111.Request{}, after(0)).Action == rfc9111.Serve {
+		failing("once it is stale for more than "+words(limit)+", the origin failing", after(limit-stale))
+	}
+	return list
+}
+
+func answer(p *rfc9111.Policy, r rfc9111.Reuse) string {
+	switch {
+	case r.Action == rfc9111.Refuse:
+		return "refuse"
+	case r.Action == rfc9111.ServeAndValidate:
+		return "stale-revalidate"
+	case r.Action == rfc9111.Serve && r.Stale:
+		return "stale"
+	case r.Action == rfc9111.Serve:
+		return "cache"
+	case p.HasValidator():
+		return "validate"
+	}
+	return "fetch"
+}
+
+// cachingFields are the fields of a response that the rules ask about.
+func cachingFields(h http.Header) http.Header {
+	out := http.Header{}
+	for _, name := range []string{
+		"Age", "Cache-Control", "Cache-Status", "Cdn-Cache-Control", "Content-Location", "Date", "Etag", "Expires",
+		"Last-Modified", "Location", "Pragma", "Vary",
+	} {
+		if lines := h[name]; lines != nil {
+			out[name] = lines
+		}
+	}
+	return out
+}
+
+func kind(shared bool) string {
+	if shared {
+		return "shared"
+	}
+	return "private"
+}
+
+func (x *explanation) print(w io.Writer) error {
+	var b strings.Builder
+	say := func(label, text string, more ...string) {
+		fmt.Fprintf(&b, "%-12s %s\n", label, clean(text))
+		for _, line := range more {
+			if line != "" {
+				fmt.Fprintf(&b, "%12s %s\n", "", clean(line))
+			}
+		}
+	}
+	field := func(h http.Header) (lines []string) {
+		for _, name := range slices.Sorted(maps.Keys(h)) {
+			for _, value := range h[name] {
+				lines = append(lines, name+": "+value)
+			}
+		}
+		return lines
+	}
+
+	say("Request", x.Method+" "+x.URL, field(x.Request)...)
+	say("Response", fmt.Sprintf("%d %s after %s", x.Status, http.StatusText(x.Status), x.Took.short()), field(x.Header)...)
+	if x.Location != "" {
+		say("Leads to", x.Location, "see: cachecontrol explain '"+x.Location+"'")
+	}
+	b.WriteString("\n")
+
+	say("Stored", yes(x.Stored.OK)+", by a "+x.Cache+" cache", x.Stored.rule.String())
+	if x.Other != nil {
+		say("", "a "+kind(x.Cache == "private")+" cache: "+yes(x.Other.OK)+", "+x.Other.rule.String())
+	}
+	if x.Hint != "" {
+		say("", x.Hint)
+	}
+	if len(x.Invalidates) > 0 {
+		say("Invalidates", strings.Join(x.Invalidates, ", "), "what is stored for these URLs is dropped (RFC 9111, section 4.4)")
+	}
+	if x.Stored.OK {
+		x.printStored(say)
+	}
+	b.WriteString("\nNext requests, with GET\n")
+	for _, n := range x.Next {
+		what := n.When
+		if n.Header != "" {
+			what += ", " + n.Header
+		}
+		fmt.Fprintf(&b, "  %s: %s\n      %s\n", what, answers[n.Answer], n.rule)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// printStored says what is to be said about a response that is stored.
+func (x *explanation) printStored(say func(string, string, ...string)) {
+	f := x.Fresh
+	from, why := "", ""
+	if f.Field != "" {
+		from = ", from " + f.Field + ": " + f.Value
+	}
+	if f.Heuristic != "" {
+		from += ", which the heuristic " + f.Heuristic + " set"
+	}
+	if f.Reason != x.Stored.Reason {
+		why = f.rule.String()
+	}
+	if f.Lifetime > 0 {
+		say("Fresh", "for "+f.Lifetime.String()+from, why)
+	} else {
+		say("Fresh", "never"+from, why)
+	}
+	age := f.Age.String()
+	switch {
+	case time.Duration(f.Lifetime) == rfc9111.Infinite:
+	case f.Left > 0:
+		age += ", fresh for another " + f.Left.String()
+	case f.Lifetime > 0:
+		age += ", stale for " + (-f.Left).String()
+	}
+	say("Age", age+" (RFC 9111, section 4.2.3)")
+	var conditions []string
+	for _, name := range slices.Sorted(maps.Keys(x.Validators)) {
+		conditions = append(conditions, name+": "+x.Validators.Get(name))
+	}
+	if len(conditions) > 0 {
+		say("Validated", "by asking with "+strings.Join(conditions, " and ")+" (RFC 9111, section 4.3.1)")
+	} else {
+		say("Validated", "never: it has neither an ETag nor a valid Last-Modified (RFC 9111, section 4.3.1)")
+	}
+	if len(x.SelectedBy) > 0 {
+		say("Selected by", strings.Join(x.SelectedBy, ", "), "a request where this is different does not match (RFC 9111, section 4.1)")
+	}
+}
+
+func yes(ok bool) string {
+	if ok {
+		return "yes"
+	}
+	return "no"
+}
+
+// seconds is a time that JSON shows in seconds.
+type seconds time.Duration
+
+func (s seconds) MarshalJSON() ([]byte, error) {
+	return fmt.Appendf(nil, "%.3f", time.Duration(s).Seconds()), nil
+}
+
+func (s seconds) String() string { return words(time.Duration(s)) }
+func (s seconds) short() string  { return took(time.Duration(s)) }
+
+// words writes a duration for people, in whole seconds: "2 days 3h", "1h30m", "45s".
+func words(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch d = d.Truncate(time.Second); {
+	case d >= rfc9111.Infinite:
+		return "ever"
+	case d >= 2*day:
+		s := fmt.Sprintf("%d days", d/day)
+		if h := d % day / time.Hour; h > 0 {
+			s += fmt.Sprintf(" %dh", h)
+		}
+		return s
+	}
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = s[:len(s)-2]
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = s[:len(s)-2]
+	}
+	return s
+}
+
+// took writes how long something took: "850 us", "12.3 ms", "1.25 s".
+func took(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return fmt.Sprintf("%d us", d.Microseconds())
+	case d < time.Second:
+		return fmt.Sprintf("%.1f ms", d.Seconds()*1000)
+	}
+	return fmt.Sprintf("%.2f s", d.Seconds())
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// newEcho starts an origin whose query says what it answers: "status" the status, the rest the header.
+func newEcho(t *testing.T) *httptest.Server {
+	return newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		status := http.StatusOK
+		for name, lines := range r.URL.Query() {
+			for _, line := range lines {
+				if name == "status" && line == "301" {
+					status = http.StatusMovedPermanently
+					continue
+				}
+				w.Header().Add(name, line)
+			}
+		}
+		w.WriteHeader(status)
+		if r.Method == http.MethodGet {
+			io.WriteString(w, "body")
+		}
+	})
+}
+
+func TestExplain(t *testing.T) {
+	origin := newEcho(t)
+	old := "?Last-Modified=" + strings.ReplaceAll(time.Now().Add(-100*time.Hour).UTC().Format(http.TimeFormat), " ", "%20")
+	tests := []struct {
+		args string
+		want []string
+		not  []string
+	}{
+		{
+			`?Cache-Control=max-age=3600,stale-if-error=60&Etag="v1"&Vary=Accept-Language`,
+			[]string{
+				"Stored       yes, by a private cache\n", "max-age says for how long it may be reused (RFC 9111, section 5.2.2.1)",
+				"Fresh        for 1h, from Cache-Control: max-age=3600,stale-if-error=60\n", "RFC 9111, section 4.2.3",
+				`If-None-Match: "v1"`, "Selected by  Accept-Language\n",
+				"  now: answered from the cache\n      it is fresh (RFC 9111, section 4.2)\n",
+				"  now, Cache-Control: no-cache: the origin is asked whether it is still current\n      the request says no-cache (RFC 9111, section 5.2.1.4)\n",
+				"  now, Cache-Control: max-age=0: the origin is asked whether it is still current\n      it is older than the request's max-age (RFC 9111, section 5.2.1.1)\n",
+				"  now, Cache-Control: only-if-cached: answered from the cache\n",
+				", when it is stale: the origin is asked whether it is still current\n      it is no longer fresh",
+				", when it is stale, Cache-Control: only-if-cached: answered 504 by the cache\n",
+				", when it is stale, the origin failing: answered from the cache, stale\n      the origin failed, and the stale response may stand in (RFC 5861, section 4)\n",
+				"  once it is stale for more than 1m, the origin failing: the caller gets the error\n",
+				"Accept-Encoding: gzip, deflate",
+			}, []string{"a shared cache:", "Invalidates", "Leads to"},
+		},
+		{
+			"?Cache-Control=max-age=60,stale-while-revalidate=30",
+			[]string{
+				", when it is stale: answered from the cache, stale, and validated in the background\n",
+				"  once it is stale for more than 30s: the origin is asked for it\n", "Validated    never",
+			}, nil,
+		},
+		{"?Cache-Control=no-store", []string{"Stored       no, by a private cache\n", "the response says no-store (RFC 9111, section 5.2.2.5)",
+			"  at any time: the origin is asked for it\n", "only-if-cached: answered 504 by the cache\n"}, []string{"Fresh ", "Validated"}},
+		{"?Cache-Control=no-cache&Etag=\"v1\"", []string{"Stored       yes", "  now: the origin is asked whether it is still current\n      the response says no-cache",
+			"  now, the origin failing: the caller gets the error\n"}, nil},
+		{"?Cache-Control=max-age=60&Age=100&Etag=\"v1\"", []string{"1m40s, stale for 40s", "  now: the origin is asked whether it is still current\n"}, []string{"when it is stale"}},
+		{"?Cache-Control=max-age=60,s-maxage=10", []string{"for 1m, from", "a shared cache: yes, s-maxage"}, nil},
+		{"--shared ?Cache-Control=max-age=60,s-maxage=10", []string{"by a shared cache\n", "for 10s, from", "a private cache: yes, max-age"}, nil},
+		{"--shared ?Cache-Control=private,max-age=60", []string{"no, by a shared cache\n", "section 5.2.2.7", "a private cache: yes"}, nil},
+		{"--shared ?Cdn-Cache-Control=max-age=10", []string{"for 10s, from CDN-Cache-Control: max-age=10"}, nil},
+		{"--shared -H Authorization:x ?Cache-Control=max-age=60", []string{"no, by a shared cache\n", "section 3.5"}, nil},
+		{"?Vary=*&Cache-Control=max-age=60", []string{"no, by a private cache\n", "Vary: * matches no other request"}, nil},
+		{"?status=301&Location=/x", []string{"Leads to     " + origin.URL + "/x\n", "explain '" + origin.URL + "/x'", "for ever", "(RFC 9110, sections 15.4.2"}, []string{"when it is stale"}},
+		{old, []string{"Stored       no", "with --heuristic last-modified it would be fresh for 10h\n"}, nil},
+		{"--heuristic last-modified " + old, []string{"Stored       yes", "which the heuristic last-modified set", "(RFC 9111, section 4.2.2)", "If-Modified-Since: "}, nil},
+		{"--heuristic one-day ?Cache-Control=no-store", []string{"Stored       yes", "for 24h, from Expires", "which the heuristic one-day set"}, nil},
+		{"--method PUT ?Location=/x", []string{"Invalidates  " + origin.URL + "/?Location=/x, " + origin.URL + "/x\n", "requests with this method go to the origin"}, nil},
+		{"--method M-SEARCH ?a=b", []string{"Invalidates  "}, nil},
+		{"--method HEAD ?Cache-Control=max-age=60", []string{"Stored       no"}, nil},
+		{"-H Cache-Control:no-store ?Cache-Control=max-age=60", []string{"the request says no-store (RFC 9111, section 5.2.1.5)"}, nil},
+		{"-H If-None-Match:\"v1\" ?Etag=\"v2\"", []string{"Stored       yes"}, nil},
+	}
+	for _, test := range tests {
+		t.Run(test.args, func(t *testing.T) {
+			args := strings.Fields(test.args)
+			args[len(args)-1] = origin.URL + "/" + args[len(args)-1]
+			code, stdout, stderr := call(t, append([]string{"explain"}, args...)...)
+			if code != exitOK || stderr != "" {
+				t.Fatalf("exit code %d, stderr %q", code, stderr)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(stdout, want) {
+					t.Errorf("want %q in:\n%s", want, stdout)
+				}
+			}
+			for _, not := range test.not {
+				if strings.Contains(stdout, not) {
+					t.Errorf("want no %q in:\n%s", not, stdout)
+				}
+			}
+		})
+	}
+}
+
+func TestExplainJSON(t *testing.T) {
+	origin := newEcho(t)
+	code, stdout, stderr := call(t, "explain", "--json", origin.URL+`/?Cache-Control=max-age=60&Etag="v1"&Vary=Accept`)
+	if code != exitOK {
+		t.Fatalf("exit code %d, stderr %q", code, stderr)
+	}
+	var got struct {
+		Status     int
+		Cache      string
+		Validators http.Header
+		Stored     struct {
+			OK              bool
+			Reason, Section string
+		}
+		Fresh struct {
+			Lifetime, Age, Left float64
+			Field, Value        string
+		}
+		SelectedBy  []string `json:"selected_by"`
+		Invalidates []string
+		Next        []struct{ When, Header, Answer, Reason, Words, Section string }
+	}
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Status != 200 || got.Cache != "private" || !got.Stored.OK || got.Stored.Reason != "max-age" ||
+		got.Stored.Section != "RFC 9111, section 5.2.2.1" || got.Fresh.Lifetime != 60 || got.Fresh.Field != "Cache-Control" ||
+		got.Fresh.Value != "max-age=60" || got.Validators.Get("If-None-Match") != `"v1"` ||
+		len(got.SelectedBy) != 1 || got.SelectedBy[0] != "Accept" || got.Invalidates == nil {
+		t.Errorf("got %s", stdout)
+	}
+	if len(got.Next) < 5 || got.Next[0].Answer != "cache" || got.Next[0].Reason != "fresh" || got.Next[0].Section == "" {
+		t.Errorf("got %s", stdout)
+	}
+	for _, n := range got.Next {
+		if answers[n.Answer] == "" {
+			t.Errorf("the answer %q is not known", n.Answer)
+		}
+	}
+}
+
+func TestExplainFailures(t *testing.T) {
+	down := httptest.NewServer(nil)
+	down.Close()
+	if code, stdout, stderr := call(t, "explain", down.URL); code != exitFailed || stdout != "" || !strings.Contains(stderr, "Check that the server is up") {
+		t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+	origin := newEcho(t)
+	var stderr buffer
+	if code := run(t.Context(), []string{"explain", origin.URL}, nil, failingWriter{}, &stderr); code != exitFailed {
+		t.Errorf("a failing stdout: exit code %d, stderr %q", code, &stderr)
+	}
+}
+
+func TestWords(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", 1500 * time.Millisecond: "1s", time.Minute: "1m", 90 * time.Second: "1m30s", time.Hour: "1h",
+		24 * time.Hour: "24h", 49 * time.Hour: "2 days 1h", 365 * 24 * time.Hour: "365 days",
+	} {
+		if got := words(d); got != want {
+			t.Errorf("words(%v) = %q, want %q", d, got, want)
+		}
+	}
+}
