@@ -61,10 +61,15 @@ func preferences(value string) []string {
 		q    int
 	}
 	var members []member
+	whole := true // all members are ones
 	listMembers([]string{value}, func(s string) {
+		whole = whole && s[0] != ';' && wellQuoted(s)
 		name, q := cutWeight(s)
 		members = append(members, member{name, q})
 	})
+	if !whole {
+		return []string{trimOWS(value)} // not a list of preferences, and in another order its quotes could mean something else
+	}
 	slices.SortFunc(members, func(a, b member) int {
 		return cmp.Or(cmp.Compare(b.q, a.q), cmp.Compare(a.name, b.name))
 	})
@@ -76,6 +81,24 @@ func preferences(value string) []string {
 		out = append(out, m.name)
 	}
 	return out
+}
+
+// wellQuoted says whether all quotes in a member belong to values of parameters.
+func wellQuoted(s string) bool {
+	parameter := false
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case ';':
+			parameter = true
+		case '"':
+			end := endOfQuoted(s[i:])
+			if end == 0 || !parameter || s[i-1] != '=' {
+				return false
+			}
+			i += end - 1
+		}
+	}
+	return true
 }
 
 // cutWeight splits "de;q=0.5" into its name, in lower case, and its weight in thousandths. Other parameters stay

@@ -95,6 +95,12 @@ func TestNormalizeSelecting(t *testing.T) {
 		{"Accept", `a;x="b, c";q=0.5, d`, `d,a;x="b, c";q=0.5`},
 		{"Accept", `a;x="\";q=0.5"`, `a;x="\";q=0.5"`},
 
+		// With a stray quote, or a member without a name, nothing is known.
+		{"Accept", "b,;, a", "b,;, a"},
+		{"Accept", ` X",0",0"`, `X",0",0"`},
+		{"Accept", `b", a;x="c`, `b", a;x="c`},
+		{"Accept", `a="B", b`, `a="B", b`},
+
 		// Fields that are not known: white space around commas, nothing else.
 		{"Foo", " 1, 2 ", "1,2"},
 		{"Foo", "2,1", "2,1"},
