@@ -102,11 +102,8 @@ func (x *exchange) storeWhole(resp *http.Response, e *serialize.Entry, s *Status
 // record has the body of a response recorded under key and, once it has come to its end, committed.
 func (x *exchange) record(resp *http.Response, key string, e *serialize.Entry, s *Status, commit func(storage.Writer) error) *storingBody {
 	ctx := context.WithoutCancel(x.ctx)
-	w, err := x.store.Create(ctx, key, e)
-	if err != nil || w == nil {
-		if err == nil {
-			err = errors.New("cachecontrol: the store returned neither a writer nor an error")
-		}
+	w, err := x.create(ctx, key, e)
+	if err != nil {
 		x.storeFailed(x.ctx, "create", key, err)
 		s.Stored, s.Storage = false, rfc9111.StoreFailed
 		return nil
@@ -119,6 +116,8 @@ func (x *exchange) record(resp *http.Response, key string, e *serialize.Entry, s
 		err := commit(w)
 		if err != nil {
 			x.storeFailed(ctx, "commit", key, err)
+		} else if x.invalid.since(x.key, x.start) {
+			x.remove(ctx, key) // the invalidation may have come before there was anything to remove
 		}
 		return err
 	}
