@@ -1,0 +1,746 @@
+package cachecontrol_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// digits is a body in which every byte tells its offset.
+const digits = "0123456789"
+
+// A document is what an origin serves that knows ranges: the whole, or the range that is asked for.
+type document struct {
+	body   string
+	fields []string // of each response
+	etag   string
+
+	open atomic.Int64 // bodies that were handed out and not closed
+}
+
+func (d *document) origin(t testing.TB) *origin {
+	return newOrigin(t, func(_ int, req *http.Request) *http.Response { return d.respond(req) })
+}
+
+func (d *document) respond(req *http.Request) *http.Response {
+	fields := d.fields
+	if d.etag != "" {
+		fields = append(fields[:len(fields):len(fields)], "ETag: "+d.etag)
+	}
+	status, body := 200, d.body
+	first, last, ok := d.wanted(req)
+	switch {
+	case d.etag != "" && req.Header.Get("If-None-Match") == d.etag:
+		status, body = 304, ""
+	case ok && (first >= len(d.body) || first > last):
+		status, body = 416, ""
+		fields = append(fields[:len(fields):len(fields)], fmt.Sprintf("Content-Range: bytes */%d", len(d.body)))
+	case ok:
+		status, body = 206, d.body[first:last+1]
+		fields = append(fields[:len(fields):len(fields)], fmt.Sprintf("Content-Range: bytes %d-%d/%d", first, last, len(d.body)))
+	}
+	resp := respond(status, body, fields...)
+	d.open.Add(1)
+	resp.Body = &closeCounter{ReadCloser: resp.Body, open: &d.open}
+	return resp
+}
+
+// wanted returns the first and the last byte that a request asks for.
+func (d *document) wanted(req *http.Request) (first, last int, ok bool) {
+	spec, ok := strings.CutPrefix(req.Header.Get("Range"), "bytes=")
+	if v := req.Header.Get("If-Range"); !ok || v != "" && v != d.etag || req.Method != "GET" {
+		return 0, 0, false
+	}
+	from, to, _ := strings.Cut(spec, "-")
+	last = len(d.body) - 1
+	n, _ := strconv.Atoi(to)
+	if from == "" {
+		return max(0, len(d.body)-n), last, true
+	}
+	if first, _ = strconv.Atoi(from); to != "" {
+		last = min(last, n)
+	}
+	return first, last, true
+}
+
+// closeCounter counts down once when it is closed.
+type closeCounter struct {
+	io.ReadCloser
+	open *atomic.Int64
+	once sync.Once
+}
+
+func (c *closeCounter) Close() error {
+	c.once.Do(func() { c.open.Add(-1) })
+	return c.ReadCloser.Close()
+}
+
+// watchedStore counts the bodies that it gave out and that nobody has closed. Where it is flat they can only be read.
+type watchedStore struct {
+	storage.Store
+	flat bool
+	open atomic.Int64
+}
+
+func (s *watchedStore) Get(ctx context.Context, key string) (*storage.Response, error) {
+	r, err := s.Store.Get(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	s.open.Add(1)
+	body := r.Body
+	if s.flat {
+		body = struct {
+			io.Reader
+			io.Closer
+		}{struct{ io.Reader }{body}, body}
+	}
+	counted := &closeCounter{ReadCloser: body, open: &s.open}
+	if seeker, ok := body.(io.Seeker); ok {
+		r.Body = struct {
+			io.ReadCloser
+			io.Seeker
+		}{counted, seeker}
+	} else {
+		r.Body = counted
+	}
+	return r, nil
+}
+
+// eachStore runs the test over every kind of store, and fails where a body that the store gave out stays open.
+func eachStore(t *testing.T, f func(t *testing.T, s *watchedStore)) {
+	for _, kind := range []string{"memory", "file", "separate", "flat"} {
+		t.Run(kind, func(t *testing.T) {
+			s := &watchedStore{flat: kind == "flat"}
+			var err error
+			switch kind {
+			case "file":
+				s.Store, err = storage.NewFileCache(t.TempDir())
+			case "separate":
+				s.Store, err = storage.NewSeparateBodyFileCache(t.TempDir())
+			default:
+				s.Store = storage.NewDictCache()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			in(t, func(t *testing.T) { f(t, s) })
+			if n := s.open.Load(); n != 0 {
+				t.Errorf("%d bodies of the store are still open", n)
+			}
+		})
+	}
+}
+
+// wantPart fails unless the answer is a 206 with this Content-Range and body, from where outcome says.
+func wantPart(t *testing.T, a answer, outcome cachecontrol.Outcome, contentRange, body string) {
+	t.Helper()
+	if a.StatusCode != 206 || a.Header.Get("Content-Range") != contentRange || a.body != body || a.outcome != outcome {
+		t.Errorf("%d %v, Content-Range %q, body %q; want 206 %v, %q, %q",
+			a.StatusCode, a.outcome, a.Header.Get("Content-Range"), a.body, outcome, contentRange, body)
+	}
+	if a.ContentLength != int64(len(body)) {
+		t.Errorf("ContentLength %d for %d bytes", a.ContentLength, len(body))
+	}
+	if length := a.Header.Get("Content-Length"); cachecontrol.FromCache(a.Response) && length != strconv.Itoa(len(body)) {
+		t.Errorf("Content-Length %q for %d bytes", length, len(body))
+	}
+}
+
+// wantWhole fails unless the answer is a 200 with this body and without a Content-Range.
+func wantWhole(t *testing.T, a answer, outcome cachecontrol.Outcome, body string) {
+	t.Helper()
+	if a.StatusCode != 200 || a.Header["Content-Range"] != nil || a.body != body || a.outcome != outcome {
+		t.Errorf("%d %v, Content-Range %q, body %q; want 200 %v, none, %q",
+			a.StatusCode, a.outcome, a.Header["Content-Range"], a.body, outcome, body)
+	}
+	if a.ContentLength >= 0 && a.ContentLength != int64(len(body)) {
+		t.Errorf("ContentLength %d for %d bytes", a.ContentLength, len(body))
+	}
+}
+
+// wantRequests fails unless so many requests have come to the origin.
+func wantRequests(t *testing.T, o *origin, n int) {
+	t.Helper()
+	if got := o.requests(); got != n {
+		t.Errorf("%d requests to the origin, want %d", got, n)
+	}
+}
+
+// A complete response answers every request for one range of its bytes (RFC 9111, section 3.3, and RFC 9110, section 14).
+func TestRangeFromWhole(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *watchedStore) {
+		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60", "X-Own: 1"}}
+		o := d.origin(t)
+		tr := &cachecontrol.Transport{Base: o, Store: s}
+		defer tr.Close()
+		wantWhole(t, do(t, tr, "/"), cachecontrol.Miss, digits)
+		time.Sleep(7 * time.Second)
+		for _, tt := range []struct{ spec, contentRange, body string }{
+			{"bytes=0-0", "bytes 0-0/10", "0"},
+			{"bytes=2-4", "bytes 2-4/10", "234"},
+			{"bytes=0-9", "bytes 0-9/10", digits},
+			{"bytes=9-9", "bytes 9-9/10", "9"},
+			{"bytes=6-", "bytes 6-9/10", "6789"},
+			{"bytes=0-", "bytes 0-9/10", digits},
+			{"bytes=-3", "bytes 7-9/10", "789"},
+			{"bytes=-10", "bytes 0-9/10", digits},
+			{"bytes=-99", "bytes 0-9/10", digits},
+			{"bytes=8-99", "bytes 8-9/10", "89"},
+			{"BYTES=1-1", "bytes 1-1/10", "1"},
+			{"bytes=3-9223372036854775807", "bytes 3-9/10", "3456789"},
+			{"bytes=-9223372036854775807", "bytes 0-9/10", digits},
+		} {
+			a := do(t, tr, "/", "Range: "+tt.spec)
+			wantPart(t, a, cachecontrol.Hit, tt.contentRange, tt.body)
+			if a.Header.Get("ETag") != `"1"` || a.Header.Get("X-Own") != "1" || a.Header.Get("Age") != "7" {
+				t.Errorf("%s: header %v", tt.spec, a.Header)
+			}
+		}
+		for _, spec := range []string{"bytes=10-", "bytes=10-12", "bytes=-0", "bytes=9223372036854775807-"} {
+			a := do(t, tr, "/", "Range: "+spec)
+			if a.StatusCode != 416 || a.Header.Get("Content-Range") != "bytes */10" || a.body != "" || a.outcome != cachecontrol.Hit {
+				t.Errorf("%s: %d %v %v %q", spec, a.StatusCode, a.outcome, a.Header, a.body)
+			}
+		}
+		wantRequests(t, o, 1)
+		wantWhole(t, do(t, tr, "/"), cachecontrol.Hit, digits)
+	})
+}
+
+// What is no single range of bytes is the origin's to answer, as it was asked, and takes nothing from what is stored.
+func TestRangeForwarded(t *testing.T) {
+	in(t, func(t *testing.T) {
+		const many = "--x\r\nContent-Range: bytes 0-0/10\r\n\r\n0\r\n--x--\r\n"
+		o := newOrigin(t, func(_ int, req *http.Request) *http.Response {
+			if req.Header.Get("Range") == "" {
+				return respond(200, digits, "Cache-Control: max-age=60", `ETag: "1"`)
+			}
+			return respond(206, many, "Cache-Control: max-age=60", `ETag: "1"`, "Content-Type: multipart/byteranges; boundary=x")
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/")
+		specs := []string{
+			"bytes=0-1,3-4", "bytes=0-1, -1", "lines=0-1", "bytes", "bytes=", "bytes=-", "bytes=2-1", "bytes=a-b", "bytes=0--1",
+			"bytes=+1-2", "bytes=1.0-2", "bytes=0x1-2", "bytes=-1-2", "0-1", "bytes=9223372036854775808-",
+			"bytes=0-18446744073709551616", "bytes=-18446744073709551616", "bytes=1-2-3",
+		}
+		for _, spec := range specs {
+			a := do(t, tr, "/", "Range: "+spec)
+			if a.outcome != cachecontrol.Bypass || a.body != many {
+				t.Errorf("%s: %v %q", spec, a.outcome, a.body)
+			}
+			if got := o.last().Header; got.Get("Range") != spec || got["If-None-Match"] != nil || got["Accept-Encoding"] != nil {
+				t.Errorf("%s: forwarded as %v", spec, got)
+			}
+		}
+		two := request(t, "/")
+		two.Header["Range"] = []string{"bytes=0-1", "bytes=3-4"}
+		if a := send(t, tr, two); a.outcome != cachecontrol.Bypass {
+			t.Errorf("two fields: %v", a.outcome)
+		}
+		wantRequests(t, o, 2+len(specs))
+		wantWhole(t, do(t, tr, "/"), cachecontrol.Hit, digits)
+	})
+}
+
+// Range means nothing to HEAD (RFC 9110, section 14.2).
+func TestRangeHead(t *testing.T) {
+	in(t, func(t *testing.T) {
+		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60", "Content-Length: 10"}}
+		o := d.origin(t)
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/")
+		for _, spec := range []string{"bytes=2-4", "bytes=50-", "bytes=0-1,3-4"} {
+			a := do(t, tr, "HEAD /", "Range: "+spec)
+			if a.StatusCode != 200 || a.outcome != cachecontrol.Hit || a.ContentLength != 10 || a.body != "" || a.Header["Content-Range"] != nil {
+				t.Errorf("%s: %d %v %d %q %v", spec, a.StatusCode, a.outcome, a.ContentLength, a.body, a.Header)
+			}
+		}
+		wantRequests(t, o, 1)
+	})
+}
+
+// If-Range wants the range if the stored response is the one it names, and everything if not (RFC 9110, section
+// 13.1.5). A date is a strong validator only a second or more before Date (section 8.8.2.2).
+func TestIfRangeFromWhole(t *testing.T) {
+	// The clock of a bubble begins at midnight, 1 January 2000.
+	const (
+		modified = "Fri, 31 Dec 1999 23:00:00 GMT"
+		later    = "Fri, 31 Dec 1999 23:59:00 GMT"
+		second   = "Fri, 31 Dec 1999 23:59:59 GMT"
+		now      = "Sat, 01 Jan 2000 00:00:00 GMT"
+		rfc850   = "Friday, 31-Dec-99 23:00:00 GMT"
+	)
+	for _, tt := range []struct {
+		name, etag, modified, ifRange string
+		part                          bool
+	}{
+		{"the strong tag", `"1"`, modified, `"1"`, true},
+		{"another tag", `"1"`, modified, `"2"`, false},
+		{"the tag as a weak one", `"1"`, modified, `W/"1"`, false},
+		{"a weak tag", `W/"1"`, modified, `W/"1"`, false},
+		{"a weak tag as a strong one", `W/"1"`, modified, `"1"`, false},
+		{"a tag where none is stored", "", modified, `"1"`, false},
+		{"two tags", `"1"`, modified, `"1", "2"`, false},
+		{"the date", `"1"`, modified, modified, true},
+		{"the date in another form", `"1"`, modified, rfc850, true},
+		{"a later date", `"1"`, modified, later, false},
+		{"a date where none is stored", `"1"`, "", modified, false},
+		{"the date, a second old", "", second, second, true},
+		{"the date, of now", "", now, now, false},
+		{"nonsense", `"1"`, modified, "yesterday", false},
+		{"nothing", `"1"`, modified, "", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				o := newOrigin(t, func(int, *http.Request) *http.Response {
+					resp := respond(200, digits, "Cache-Control: max-age=60")
+					if tt.etag != "" {
+						resp.Header.Set("ETag", tt.etag)
+					}
+					if tt.modified != "" {
+						resp.Header.Set("Last-Modified", tt.modified)
+					}
+					return resp
+				})
+				tr := &cachecontrol.Transport{Base: o}
+				defer tr.Close()
+				do(t, tr, "/")
+				a := do(t, tr, "/", "Range: bytes=2-4", "If-Range: "+tt.ifRange)
+				if tt.part {
+					wantPart(t, a, cachecontrol.Hit, "bytes 2-4/10", "234")
+				} else {
+					wantWhole(t, a, cachecontrol.Hit, digits)
+				}
+				wantRequests(t, o, 1)
+			})
+		})
+	}
+}
+
+// An If-Range without a Range says nothing.
+func TestIfRangeAlone(t *testing.T) {
+	in(t, func(t *testing.T) {
+		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
+		tr := &cachecontrol.Transport{Base: d.origin(t)}
+		defer tr.Close()
+		do(t, tr, "/")
+		wantWhole(t, do(t, tr, "/", `If-Range: "2"`), cachecontrol.Hit, digits)
+	})
+}
+
+// Only a 200 has ranges (RFC 9110, section 14.2).
+func TestRangeOfOtherStatus(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(int, *http.Request) *http.Response {
+			return respond(404, digits, "Cache-Control: max-age=60")
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/")
+		a := do(t, tr, "/", "Range: bytes=2-4")
+		if a.StatusCode != 404 || a.body != digits || a.outcome != cachecontrol.Hit {
+			t.Errorf("%d %v %q", a.StatusCode, a.outcome, a.body)
+		}
+	})
+}
+
+// A range of an empty body cannot be satisfied.
+func TestRangeOfEmptyBody(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(int, *http.Request) *http.Response { return respond(200, "", "Cache-Control: max-age=60") })
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/")
+		if a := do(t, tr, "/", "Range: bytes=0-"); a.StatusCode != 416 || a.Header.Get("Content-Range") != "bytes */0" {
+			t.Errorf("%d %v", a.StatusCode, a.Header)
+		}
+	})
+}
+
+// A coded body is given in ranges only to a caller who named the codings: its bytes are the coded ones.
+func TestRangeOfCodedBody(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(_ int, req *http.Request) *http.Response {
+			if req.Header.Get("Range") != "" {
+				return respond(206, "plain", "Content-Range: bytes 0-4/100", "Vary: Accept-Encoding", "Cache-Control: no-store")
+			}
+			return respond(200, digits, "Cache-Control: max-age=60", "Content-Encoding: gzip", "Vary: Accept-Encoding", `ETag: "gz"`)
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/", "Accept-Encoding: gzip")
+		wantPart(t, do(t, tr, "/", "Accept-Encoding: gzip", "Range: bytes=2-4"), cachecontrol.Hit, "bytes 2-4/10", "234")
+		wantPart(t, do(t, tr, "/", "Range: bytes=0-4"), cachecontrol.Miss, "bytes 0-4/100", "plain")
+		if o.last().Header["Accept-Encoding"] != nil {
+			t.Error("the cache asked for codings of a range")
+		}
+	})
+}
+
+// Preconditions come before Range (RFC 9110, section 13.2.2).
+func TestRangeWithCondition(t *testing.T) {
+	in(t, func(t *testing.T) {
+		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
+		o := d.origin(t)
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/")
+		a := do(t, tr, "/", "Range: bytes=2-4", `If-None-Match: "1"`)
+		if a.StatusCode != 304 || a.Header["Content-Range"] != nil || a.body != "" {
+			t.Errorf("%d %v %q", a.StatusCode, a.Header, a.body)
+		}
+		wantPart(t, do(t, tr, "/", "Range: bytes=2-4", `If-None-Match: "2"`), cachecontrol.Hit, "bytes 2-4/10", "234")
+		wantRequests(t, o, 1)
+	})
+}
+
+// Several variants: the range is of the one that the request selects.
+func TestRangeOfVariant(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(_ int, req *http.Request) *http.Response {
+			lang := req.Header.Get("Accept-Language")
+			return respond(200, strings.Repeat(lang, 5), "Cache-Control: max-age=60", "Vary: Accept-Language")
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/", "Accept-Language: en")
+		do(t, tr, "/", "Accept-Language: de")
+		wantPart(t, do(t, tr, "/", "Accept-Language: de", "Range: bytes=1-2"), cachecontrol.Hit, "bytes 1-2/10", "ed")
+		wantPart(t, do(t, tr, "/", "Accept-Language: en", "Range: bytes=1-2"), cachecontrol.Hit, "bytes 1-2/10", "ne")
+		wantRequests(t, o, 2)
+	})
+}
+
+// only-if-cached asks for ranges too (RFC 9111, section 5.2.1.7).
+func TestRangeOnlyIfCached(t *testing.T) {
+	in(t, func(t *testing.T) {
+		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
+		o := d.origin(t)
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		const only = "Cache-Control: only-if-cached"
+		refused := func(fields ...string) {
+			t.Helper()
+			if a := do(t, tr, "/", append(fields, only)...); a.StatusCode != 504 {
+				t.Errorf("%v: %d", fields, a.StatusCode)
+			}
+		}
+		refused("Range: bytes=0-4")
+		refused("Range: bytes=0-1,3-4")
+		do(t, tr, "/", "Range: bytes=0-4")
+		wantPart(t, do(t, tr, "/", "Range: bytes=1-3", only), cachecontrol.Hit, "bytes 1-3/10", "123")
+		refused("Range: bytes=3-6")
+		refused()
+		wantRequests(t, o, 1)
+		do(t, tr, "/")
+		wantPart(t, do(t, tr, "/", "Range: bytes=3-6", only), cachecontrol.Hit, "bytes 3-6/10", "3456")
+		refused("Range: bytes=0-1,3-4")
+		time.Sleep(time.Hour)
+		refused("Range: bytes=3-6")
+		wantRequests(t, o, 2)
+	})
+}
+
+// A stale complete response is asked about first. What the origin says decides what becomes of it.
+func TestRangeOfStale(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		then func() *http.Response
+		want func(t *testing.T, a answer)
+		// what a request without a range is answered afterwards
+		outcome cachecontrol.Outcome
+		body    string
+	}{{
+		"304",
+		func() *http.Response { return respond(304, "", `ETag: "1"`, "Cache-Control: max-age=60", "X-New: yes") },
+		func(t *testing.T, a answer) {
+			wantPart(t, a, cachecontrol.Revalidated, "bytes 2-4/10", "234")
+			if a.Header.Get("X-New") != "yes" {
+				t.Errorf("header %v", a.Header)
+			}
+		},
+		cachecontrol.Hit, digits,
+	}, {
+		"206 of the same",
+		func() *http.Response {
+			return respond(206, "234", `ETag: "1"`, "Cache-Control: max-age=60", "Content-Range: bytes 2-4/10")
+		},
+		func(t *testing.T, a answer) { wantPart(t, a, cachecontrol.Miss, "bytes 2-4/10", "234") },
+		cachecontrol.Hit, digits,
+	}, {
+		"206 of another",
+		func() *http.Response {
+			return respond(206, "cde", `ETag: "2"`, "Cache-Control: max-age=60", "Content-Range: bytes 2-4/10")
+		},
+		func(t *testing.T, a answer) { wantPart(t, a, cachecontrol.Miss, "bytes 2-4/10", "cde") },
+		cachecontrol.Miss, "abcdefghij",
+	}, {
+		"206 that does not say of what",
+		func() *http.Response {
+			return respond(206, "cde", "Cache-Control: max-age=60", "Content-Range: bytes 2-4/10")
+		},
+		func(t *testing.T, a answer) { wantPart(t, a, cachecontrol.Miss, "bytes 2-4/10", "cde") },
+		cachecontrol.Miss, "abcdefghij",
+	}, {
+		"200",
+		func() *http.Response { return respond(200, "abcdefghij", `ETag: "2"`, "Cache-Control: max-age=60") },
+		func(t *testing.T, a answer) { wantWhole(t, a, cachecontrol.Miss, "abcdefghij") },
+		cachecontrol.Hit, "abcdefghij",
+	}, {
+		"416",
+		func() *http.Response { return respond(416, "", "Content-Range: bytes */1") },
+		func(t *testing.T, a answer) {
+			if a.StatusCode != 416 || a.outcome != cachecontrol.Miss {
+				t.Errorf("%d %v", a.StatusCode, a.outcome)
+			}
+		},
+		cachecontrol.Miss, "abcdefghij",
+	}} {
+		t.Run(tt.name, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, s *watchedStore) {
+				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+					switch n {
+					case 1:
+						return respond(200, digits, `ETag: "1"`, "Cache-Control: max-age=10")
+					case 2:
+						return tt.then()
+					}
+					return respond(200, "abcdefghij", `ETag: "2"`, "Cache-Control: max-age=60")
+				})
+				tr := &cachecontrol.Transport{Base: o, Store: s}
+				defer tr.Close()
+				do(t, tr, "/")
+				time.Sleep(20 * time.Second)
+				a := do(t, tr, "/", "Range: bytes=2-4")
+				if h := o.last().Header; h.Get("Range") != "bytes=2-4" || h.Get("If-None-Match") != `"1"` {
+					t.Errorf("asked with %v", h)
+				}
+				tt.want(t, a)
+				wantWhole(t, do(t, tr, "/"), tt.outcome, tt.body)
+			})
+		})
+	}
+}
+
+// After a 206 of another representation the part is there, and the old response is not.
+func TestStaleReplacedByPart(t *testing.T) {
+	in(t, func(t *testing.T) {
+		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=10"}}
+		o := d.origin(t)
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/")
+		time.Sleep(20 * time.Second)
+		d.body, d.etag = "abcdefghij", `"2"`
+		wantPart(t, do(t, tr, "/", "Range: bytes=2-6"), cachecontrol.Miss, "bytes 2-6/10", "cdefg")
+		wantPart(t, do(t, tr, "/", "Range: bytes=3-5"), cachecontrol.Hit, "bytes 3-5/10", "def")
+		wantRequests(t, o, 2)
+	})
+}
+
+// A stale response may stand in for an origin that fails, in ranges too (RFC 5861, section 4).
+func TestRangeOfStaleOnError(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, _ *http.Request) *http.Response {
+			switch n {
+			case 1:
+				return respond(200, digits, "Cache-Control: max-age=10, stale-if-error=60")
+			case 2:
+				return respond(503, "sorry")
+			}
+			return nil
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/")
+		time.Sleep(20 * time.Second)
+		for range 2 {
+			wantPart(t, do(t, tr, "/", "Range: bytes=2-4"), cachecontrol.Stale, "bytes 2-4/10", "234")
+		}
+	})
+}
+
+// A range answered stale has the whole response validated in the background (RFC 5861, section 3).
+func TestRangeWhileRevalidating(t *testing.T) {
+	in(t, func(t *testing.T) {
+		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=10, stale-while-revalidate=60"}}
+		o := d.origin(t)
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/")
+		time.Sleep(20 * time.Second)
+		d.body, d.etag = "abcdefghij", `"2"`
+		wantPart(t, do(t, tr, "/", "Range: bytes=2-4", `If-Range: "1"`), cachecontrol.Stale, "bytes 2-4/10", "234")
+		time.Sleep(time.Second)
+		if h := o.last().Header; h["Range"] != nil || h["If-Range"] != nil || h.Get("If-None-Match") != `"1"` {
+			t.Errorf("validated with %v", h)
+		}
+		wantPart(t, do(t, tr, "/", "Range: bytes=2-4"), cachecontrol.Hit, "bytes 2-4/10", "cde")
+		wantRequests(t, o, 2)
+	})
+}
+
+// Bodies are closed in every road that a range can take: that of the store is counted by eachStore.
+func TestRangeClosesBodies(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *watchedStore) {
+		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=10"}}
+		tr := &cachecontrol.Transport{Base: d.origin(t), Store: s}
+		defer tr.Close()
+		for _, target := range []string{"/", "HEAD /"} {
+			for _, fields := range [][]string{
+				{"Range: bytes=0-3"}, {"Range: bytes=2-5"}, {"Range: bytes=3-4"}, {"Range: bytes=9-"}, {"Range: bytes=3-4", `If-None-Match: "1"`},
+				{"Range: bytes=20-"}, {"Range: bytes=-2"}, {}, {"Range: bytes=3-4"}, {"Range: bytes=20-"}, {"Range: bytes=3-4", `If-Range: "2"`},
+				{"Range: bytes=0-1,3-4"}, {"Cache-Control: no-cache"}, {"Cache-Control: only-if-cached", "Range: bytes=1-1"},
+			} {
+				for range 2 {
+					do(t, tr, target, fields...)
+					// A caller who reads a part of it, or nothing, and closes.
+					resp, err := tr.RoundTrip(request(t, target, fields...))
+					if err != nil {
+						t.Fatal(err)
+					}
+					io.CopyN(io.Discard, resp.Body, 1)
+					resp.Body.Close()
+					time.Sleep(11 * time.Second)
+				}
+			}
+		}
+		if n := d.open.Load(); n != 0 {
+			t.Errorf("%d bodies of the origin are still open", n)
+		}
+	})
+}
+
+// Ranges are read at the same time, in small pieces, while the response is brought up to date and replaced.
+func TestRangeConcurrent(t *testing.T) {
+	for _, kind := range []string{"memory", "file", "separate"} {
+		t.Run(kind, func(t *testing.T) {
+			var store storage.Store = storage.NewDictCache()
+			var err error
+			switch kind {
+			case "file":
+				store, err = storage.NewFileCache(t.TempDir())
+			case "separate":
+				store, err = storage.NewSeparateBodyFileCache(t.TempDir())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			const size = 8 << 10
+			bodies := [][]byte{bytes.Repeat([]byte("a"), size), bytes.Repeat([]byte("b"), size)}
+			var version atomic.Int32
+			o := newOrigin(t, func(_ int, req *http.Request) *http.Response {
+				v := version.Load() % 2
+				d := &document{
+					body: string(bodies[v]), etag: fmt.Sprintf(`"%c"`, bodies[v][0]), fields: []string{"Cache-Control: max-age=60"},
+				}
+				return d.respond(req)
+			})
+			tr := &cachecontrol.Transport{Base: o, Store: store}
+			defer tr.Close()
+			var wg sync.WaitGroup
+			for g := range 8 {
+				wg.Go(func() {
+					for i := range 25 {
+						first := (g*977 + i*613) % (size - 100)
+						fields := []string{fmt.Sprintf("Range: bytes=%d-%d", first, first+99)}
+						switch {
+						case g == 0 && i%8 == 0:
+							version.Add(1)
+							fields = []string{"Cache-Control: no-cache"}
+						case g == 1 && i%5 == 0:
+							fields = nil
+						case g == 2 && i%6 == 0:
+							fields = append(fields, "Cache-Control: no-cache")
+						}
+						resp, err := tr.RoundTrip(request(t, "/", fields...))
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						body, err := io.ReadAll(io.LimitReader(resp.Body, size+1))
+						resp.Body.Close()
+						want := size
+						if resp.StatusCode == 206 {
+							want = 100
+						}
+						tag := strings.Trim(resp.Header.Get("ETag"), `"`)
+						if err != nil || len(body) != want || strings.Trim(string(body), tag) != "" {
+							t.Errorf("%d: %d bytes, error %v, tag %q", resp.StatusCode, len(body), err, tag)
+						}
+					}
+				})
+			}
+			wg.Wait()
+		})
+	}
+}
+
+// A body of the store that breaks off ends a range in an error, not in fewer bytes.
+func TestRangeOfBrokenBody(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s := &brokenStore{Store: storage.NewDictCache()}
+		d := &document{body: digits, fields: []string{"Cache-Control: max-age=60"}}
+		tr := &cachecontrol.Transport{Base: d.origin(t), Store: s}
+		defer tr.Close()
+		do(t, tr, "/")
+		s.broken = true
+		resp, err := tr.RoundTrip(request(t, "/", "Range: bytes=2-8"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if body, err := io.ReadAll(resp.Body); !errors.Is(err, io.ErrUnexpectedEOF) || string(body) != "234" {
+			t.Errorf("%q, %v", body, err)
+		}
+	})
+}
+
+// brokenStore gives out only half of each body once it is broken.
+type brokenStore struct {
+	storage.Store
+	broken bool
+}
+
+func (s *brokenStore) Get(ctx context.Context, key string) (*storage.Response, error) {
+	r, err := s.Store.Get(ctx, key)
+	if err == nil && s.broken {
+		r.Body = io.NopCloser(io.LimitReader(r.Body, r.Entry.Length/2))
+	}
+	return r, err
+}
+
+// peek returns the entry that a store holds under a key, and its body; nil where there is none.
+func peek(t *testing.T, s storage.Store, key string) (*serialize.Entry, string) {
+	t.Helper()
+	r, err := s.Get(t.Context(), key)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil, ""
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Entry, string(body)
+}
