@@ -73,7 +73,7 @@ type command struct {
 }
 
 func commands() []command {
-	return []command{getCommand, explainCommand, proxyCommand, versionCommand}
+	return []command{demoCommand, getCommand, explainCommand, proxyCommand, versionCommand}
 }
 
 func names() []string {

@@ -85,6 +85,7 @@ func TestUsageErrors(t *testing.T) {
 		{"get http:///x", []string{"not an http or https URL", "Write it as"}},
 		{"get http://a http://%zz", []string{"not an http or https URL", "Write it as"}},
 		{"get http://a/\u00a0b\x01", []string{"white space", "%20"}},
+		{"demo now", []string{`unexpected argument "now"`, "Write "}},
 		{"explain", []string{"no URL is given", "Write one"}},
 		{"explain http://a http://b", []string{"2 URLs are given", "one by one"}},
 		{"explain example.com", []string{"not a whole URL", "as https://example.com."}},

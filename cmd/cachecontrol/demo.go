@@ -1,0 +1,334 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/heuristics"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+var demoCommand = command{
+	name:  "demo",
+	short: "show the cache at work, against an origin of its own",
+	usage: `Usage:
+    cachecontrol demo
+
+Starts an origin on the loopback interface, sends it requests through the cache, and shows as a table when each was
+sent, what the answer's Cache-Status (RFC 9211) says, whether the origin was asked, and how long it took. It takes about
+two seconds, and needs neither a network nor anything installed.
+
+Each request is also checked: exit code 0 means that all went as the table says, 1 that one did not.
+
+Example:
+    cachecontrol demo
+`,
+	setup: func(*flag.FlagSet) func(context.Context, *env, []string) error {
+		return func(ctx context.Context, e *env, args []string) error {
+			if len(args) > 0 {
+				return usageErrorf("unexpected argument %q", args[0], "Write 'cachecontrol demo' alone.")
+			}
+			return runDemo(ctx, e)
+		}
+	},
+}
+
+// demo is a run of the demo.
+type demo struct {
+	ctx    context.Context
+	out    *stickyWriter
+	origin *demoOrigin
+	url    string
+	start  time.Time
+
+	requests, wrong int
+}
+
+// stickyWriter keeps the first error.
+type stickyWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (s *stickyWriter) Write(p []byte) (int, error) {
+	if s.err == nil {
+		_, s.err = s.w.Write(p)
+	}
+	return len(p), s.err
+}
+
+func runDemo(ctx context.Context, e *env) error {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return failed(err, "cannot start an origin on 127.0.0.1", "The demo needs the loopback interface, and a free port there.")
+	}
+	origin := &demoOrigin{document: "first draft"}
+	server := &http.Server{Handler: origin, ReadHeaderTimeout: time.Minute}
+	go server.Serve(listener)
+	defer server.Close()
+	dir, err := os.MkdirTemp("", "cachecontrol-demo-")
+	if err != nil {
+		return failed(err, "cannot make a temporary directory", "Name one that you may write to in TMPDIR.")
+	}
+	defer os.RemoveAll(dir)
+
+	d := &demo{ctx: ctx, out: &stickyWriter{w: e.stdout}, origin: origin, url: "http://" + listener.Addr().String(), start: time.Now()}
+	d.printf("An origin at %s, and a cache between it and you.\n\n", d.url)
+	d.printf("%9s  %-21s %-47s %-10s %8s\n", "time", "request", "Cache-Status of the answer", "origin", "took")
+	err = d.run(dir)
+	switch {
+	case ctx.Err() != nil:
+		return &problem{code: exitInterrupted, msg: "interrupted"}
+	case err != nil:
+		return failed(err, "the demo stopped", "")
+	case d.out.err != nil:
+		return failed(d.out.err, "cannot write to stdout", "")
+	case d.wrong > 0:
+		return &problem{code: exitFailed, msg: fmt.Sprintf("%d of %d requests did not go as the table says", d.wrong, d.requests),
+			hint: "The lines that begin with ! say what was expected. Please report them."}
+	}
+	d.printf(`
+All %d requests went as described.
+
+Next
+    cachecontrol explain https://example.com/            how a response would be cached, and why
+    cachecontrol get -i https://example.com/             fetch through a cache on disk; twice: a hit
+    cachecontrol proxy --upstream http://127.0.0.1:3000  put the cache in front of a server
+In a Go program: http.Client{Transport: &cachecontrol.Transport{}}
+`, d.requests)
+	if d.out.err != nil {
+		return failed(d.out.err, "cannot write to stdout", "")
+	}
+	return nil
+}
+
+func (d *demo) printf(format string, args ...any) { fmt.Fprintf(d.out, format, args...) }
+
+// title begins a step.
+func (d *demo) title(text string) { d.printf("\n%s\n", text) }
+
+// note tells more about the request before it.
+func (d *demo) note(format string, args ...any) {
+	d.printf("%9s  -> %s\n", "", fmt.Sprintf(format, args...))
+}
+
+// run shows the steps. An error means that it could not go on.
+func (d *demo) run(dir string) error {
+	base := http.DefaultTransport.(*http.Transport).Clone()
+	base.Proxy = nil
+	defer base.CloseIdleConnections()
+	cache := &cachecontrol.Transport{Base: base}
+	defer cache.Close()
+	const miss, hit, revalidated = cachecontrol.Miss, cachecontrol.Hit, cachecontrol.Revalidated
+
+	d.title("A miss: nothing is stored, so the origin is asked. It says max-age=2 and sends an ETag.")
+	first, err := d.do(cache, demoRequest{path: "/news"}, demoWant{miss, 200, "news"})
+	if err != nil {
+		return err
+	}
+	d.title("A hit: the stored response is fresh, and the origin is not asked.")
+	if _, err := d.do(cache, demoRequest{path: "/news"}, demoWant{hit, 0, "news"}); err != nil {
+		return err
+	}
+
+	d.title("An expiry: after two seconds the origin is asked whether the ETag is still the one, and says 304.")
+	date, err := http.ParseTime(first.Get("Date"))
+	if err != nil {
+		return fmt.Errorf("the origin's Date: %w", err)
+	}
+	select {
+	case <-time.After(time.Until(date.Add(newsLifetime + 20*time.Millisecond))):
+	case <-d.ctx.Done():
+		return d.ctx.Err()
+	}
+	second, err := d.do(cache, demoRequest{path: "/news"}, demoWant{revalidated, 304, "news"})
+	if err != nil {
+		return err
+	}
+	d.note("the 304 refreshed the header, X-Served: %s is now %s; the body came from the cache",
+		first.Get("X-Served"), second.Get("X-Served"))
+	d.check(first.Get("X-Served") == "1" && second.Get("X-Served") == "2", "X-Served to go from 1 to 2")
+	if _, err := d.do(cache, demoRequest{path: "/news"}, demoWant{hit, 0, "news"}); err != nil {
+		return err
+	}
+
+	d.title("An ETag alone: never fresh, but stored, and confirmed by the origin at each use.")
+	for _, want := range []demoWant{{miss, 200, "tagged"}, {revalidated, 304, "tagged"}} {
+		if _, err := d.do(cache, demoRequest{path: "/tagged"}, want); err != nil {
+			return err
+		}
+	}
+
+	d.title("A heuristic: the origin says only that it was last modified ten days ago. By default that is not\n" +
+		"enough; with heuristics.LastModified it is fresh for a tenth of that time, a day at most.")
+	guessing := &cachecontrol.Transport{Base: base, Heuristic: heuristics.LastModified}
+	defer guessing.Close()
+	if _, err := d.do(cache, demoRequest{path: "/old"}, demoWant{miss, 200, "old"}); err != nil {
+		return err
+	}
+	for _, want := range []demoWant{{miss, 200, "old"}, {hit, 0, "old"}} {
+		if _, err := d.do(guessing, demoRequest{path: "/old", note: "heuristic"}, want); err != nil {
+			return err
+		}
+	}
+
+	d.title("An invalidation: a PUT that succeeds drops what is stored for its URL.")
+	for _, step := range []struct {
+		req  demoRequest
+		want demoWant
+	}{
+		{demoRequest{path: "/draft"}, demoWant{miss, 200, "first draft"}},
+		{demoRequest{path: "/draft"}, demoWant{hit, 0, "first draft"}},
+		{demoRequest{method: http.MethodPut, path: "/draft", body: "second draft"}, demoWant{cachecontrol.Bypass, 204, ""}},
+		{demoRequest{path: "/draft"}, demoWant{miss, 200, "second draft"}},
+	} {
+		if _, err := d.do(cache, step.req, step.want); err != nil {
+			return err
+		}
+	}
+
+	d.title("Variants: the response says Vary: Accept-Language, so each language is stored beside the other.")
+	for _, step := range []struct {
+		language string
+		want     demoWant
+	}{
+		{"en", demoWant{miss, 200, "hello"}}, {"de", demoWant{miss, 200, "hallo"}},
+		{"en", demoWant{hit, 0, "hello"}}, {"de", demoWant{hit, 0, "hallo"}},
+	} {
+		if _, err := d.do(cache, demoRequest{path: "/greeting", language: step.language, note: step.language}, step.want); err != nil {
+			return err
+		}
+	}
+
+	d.title("A file that Python's CacheControl reads, too: FileCache, in a temporary directory. A second cache,\n" +
+		"as of another program, finds it there.")
+	for _, want := range []demoWant{{miss, 200, "page"}, {hit, 0, "page"}} {
+		store, err := storage.NewFileCache(dir)
+		if err != nil {
+			return err
+		}
+		onDisk := &cachecontrol.Transport{Base: base, Store: store}
+		_, err = d.do(onDisk, demoRequest{path: "/page"}, want)
+		if err = cmp.Or(err, onDisk.Close()); err != nil {
+			return err
+		}
+	}
+	return d.showFile(dir)
+}
+
+// showFile shows what a file cache has written.
+func (d *demo) showFile(dir string) error {
+	var found string
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Type().IsRegular() && !strings.Contains(entry.Name(), ".") {
+			found = path
+		}
+		return err
+	})
+	if err == nil && found == "" {
+		err = errors.New("the file cache wrote no file")
+	}
+	if err != nil {
+		return err
+	}
+	data, err := os.ReadFile(found)
+	if err != nil {
+		return err
+	}
+	name, err := filepath.Rel(dir, found)
+	if err != nil {
+		return err
+	}
+	d.note("%s", filepath.ToSlash(name))
+	d.note("it begins with %q, a MessagePack map follows", data[:min(len(data), 5)])
+	d.check(bytes.HasPrefix(data, []byte("cc=4,")), `the file to begin with "cc=4,"`)
+	return nil
+}
+
+type demoRequest struct {
+	method, path, body, language string
+	note                         string // what the table says beside the path
+}
+
+// demoWant is how a request has to go.
+type demoWant struct {
+	outcome cachecontrol.Outcome
+	origin  int // the status that the origin answers with; 0: it is not asked
+	body    string
+}
+
+// do sends a request through the cache, shows what happened and checks it. It returns the header of the answer.
+func (d *demo) do(cache *cachecontrol.Transport, r demoRequest, want demoWant) (http.Header, error) {
+	r.method = cmp.Or(r.method, http.MethodGet)
+	req, err := http.NewRequestWithContext(d.ctx, r.method, d.url+r.path, strings.NewReader(r.body))
+	if err != nil {
+		return nil, err
+	}
+	if r.language != "" {
+		req.Header.Set("Accept-Language", r.language)
+	}
+	d.origin.answered.Store(0)
+	sent := time.Now()
+	resp, err := cache.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	duration := time.Since(sent)
+
+	asked, origin := int(d.origin.answered.Load()), "not asked"
+	if asked != 0 {
+		origin = fmt.Sprintf("asked: %d", asked)
+	}
+	what := r.method + " " + r.path
+	if r.note != "" {
+		what += " (" + r.note + ")"
+	}
+	d.printf("%7.3f s  %-21s %-47s %-10s %8s\n", sent.Sub(d.start).Seconds(), what, member(resp), origin, took(duration))
+
+	d.requests++
+	status := cachecontrol.StatusOf(resp)
+	wrong := d.wrong
+	d.check(status.Outcome == want.outcome, "the outcome %v, got %v", want.outcome, status.Outcome)
+	d.check(asked == want.origin && status.ForwardStatus == want.origin,
+		"the origin to answer %d, it answered %d, and Cache-Status says %d", want.origin, asked, status.ForwardStatus)
+	d.check(string(body) == want.body, "the body %q, got %q", want.body, body)
+	d.wrong = min(d.wrong, wrong+1) // a request counts once
+	return resp.Header, nil
+}
+
+// check says what was expected where that is not so.
+func (d *demo) check(ok bool, want string, args ...any) {
+	if !ok {
+		d.wrong++
+		d.printf("! expected "+want+"\n", args...)
+	}
+}
+
+// member is what this cache says in Cache-Status, without its name and the detail.
+func member(resp *http.Response) string {
+	lines := resp.Header["Cache-Status"]
+	if len(lines) == 0 {
+		return "-"
+	}
+	_, params, _ := strings.Cut(lines[len(lines)-1], ";")
+	params, _, _ = strings.Cut(params, ";detail=")
+	return strings.ReplaceAll(params, ";", "; ")
+}

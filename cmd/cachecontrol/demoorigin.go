@@ -1,0 +1,73 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// newsLifetime is for how long /news is fresh: two seconds, of which the Date, in whole seconds, may take one.
+const newsLifetime = 2 * time.Second
+
+// demoOrigin is the origin of the demo.
+type demoOrigin struct {
+	answered atomic.Int32 // the status of the latest answer
+
+	mu       sync.Mutex
+	served   int    // guarded by mu: answers for /news
+	document string // guarded by mu: what /draft holds
+}
+
+func (o *demoOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	body := strings.TrimPrefix(r.URL.Path, "/")
+	switch r.URL.Path {
+	case "/news":
+		o.served++
+		h.Set("Cache-Control", "max-age="+strconv.Itoa(int(newsLifetime.Seconds())))
+		h.Set("X-Served", strconv.Itoa(o.served))
+		h.Set("ETag", `"news-1"`)
+	case "/tagged":
+		h.Set("ETag", `"tagged-1"`)
+	case "/old":
+		h.Set("Last-Modified", time.Now().AddDate(0, 0, -10).UTC().Format(http.TimeFormat))
+	case "/draft":
+		if r.Method == http.MethodPut {
+			body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<10))
+			o.document = string(body)
+			o.answer(w, http.StatusNoContent, "")
+			return
+		}
+		h.Set("Cache-Control", "max-age=60")
+		body = o.document
+	case "/greeting":
+		h.Set("Cache-Control", "max-age=60")
+		h.Set("Vary", "Accept-Language")
+		if body = "hello"; r.Header.Get("Accept-Language") == "de" {
+			body = "hallo"
+		}
+	case "/page":
+		h.Set("Cache-Control", "max-age=60")
+	default:
+		o.answer(w, http.StatusNotFound, "")
+		return
+	}
+	if tag := h.Get("ETag"); tag != "" && r.Header.Get("If-None-Match") == tag {
+		o.answer(w, http.StatusNotModified, "")
+		return
+	}
+	o.answer(w, http.StatusOK, body)
+}
+
+func (o *demoOrigin) answer(w http.ResponseWriter, status int, body string) {
+	o.answered.Store(int32(status))
+	w.WriteHeader(status)
+	io.WriteString(w, body)
+}
