@@ -33,8 +33,18 @@ func directives(lines []string, yield func(directive)) {
 		for len(line) > 0 {
 			var member string
 			member, line = nextMember(line, opensValue)
-			if member = trimOWS(member); member != "" {
-				yield(parseDirective(member))
+			if member = trimOWS(member); member == "" {
+				continue
+			}
+			yield(parseDirective(member))
+			// "max-age=60; private": a semicolon was meant for a comma, so what follows it may restrict.
+			for _, after := nextParameter(member); after != ""; {
+				var stray string
+				if stray, after = nextParameter(after); trimOWS(stray) != "" {
+					d := parseDirective(trimOWS(stray))
+					d.bad = true
+					yield(d)
+				}
 			}
 		}
 	}

@@ -43,7 +43,12 @@ func TestDirectives(t *testing.T) {
 			{name: "no-store"}, {name: "c", value: "d", hasValue: true}}},
 
 		// A name ends where its token does.
-		{"a semicolon", []string{"no-store; max-age=60"}, []directive{{name: "no-store", bad: true}}},
+		{"a semicolon", []string{"no-store; max-age=60"},
+			[]directive{{name: "no-store", bad: true}, {name: "max-age", value: "60", hasValue: true, bad: true}}},
+		{"a semicolon after a value", []string{"max-age=60; private"},
+			[]directive{{name: "max-age", value: "60; private", hasValue: true}, {name: "private", bad: true}}},
+		{"a semicolon in a quoted string", []string{`ext="a; no-store"`},
+			[]directive{{name: "ext", value: "a; no-store", hasValue: true}}},
 		{"a space", []string{"no-store max-age=60"}, []directive{{name: "no-store", bad: true}}},
 		{"no name", []string{"=b", `"a"`}, []directive{{value: "b", hasValue: true, bad: true}, {bad: true}}},
 	} {
@@ -100,6 +105,8 @@ func TestParseResponse(t *testing.T) {
 		{"all flags", []string{"no-store, no-cache, private, public, must-revalidate, proxy-revalidate, must-understand, immutable"},
 			Response{NoStore: true, NoCache: true, Private: true, Public: true, MustRevalidate: true, ProxyRevalidate: true,
 				MustUnderstand: true, Immutable: true}},
+		{"semicolons for commas", []string{"max-age=60; private; no-store; public"},
+			Response{MaxAge: zero, Private: true, NoStore: true}},
 		{"all times", []string{"max-age=1, s-maxage=2, stale-while-revalidate=3, stale-if-error=4"},
 			Response{MaxAge: seconds(1), SMaxAge: seconds(2), StaleWhileRevalidate: seconds(3), StaleIfError: seconds(4)}},
 		{"in any case (section 5.2)", []string{"No-StoRe, MAX-AGE=60"}, Response{NoStore: true, MaxAge: seconds(60)}},

@@ -1,6 +1,7 @@
 package rfc9111
 
 import (
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -64,7 +65,7 @@ type ContentRange struct {
 	Total       int64 // length of the representation; -1: not known
 }
 
-// ParseContentRange parses the Content-Range field of a 206.
+// ParseContentRange parses the Content-Range field of a 206. The offset of its end is a number too.
 func ParseContentRange(lines []string) (ContentRange, bool) {
 	if len(lines) != 1 {
 		return ContentRange{}, false
@@ -82,7 +83,7 @@ func ParseContentRange(lines []string) (ContentRange, bool) {
 	if okTotal = total == "*"; !okTotal {
 		c.Total, okTotal = parseLength(total)
 	}
-	if !okFirst || !okLast || !okTotal || c.Last < c.First || c.Total >= 0 && c.Last >= c.Total {
+	if !okFirst || !okLast || !okTotal || c.Last < c.First || c.Last == math.MaxInt64 || c.Total >= 0 && c.Last >= c.Total {
 		return ContentRange{}, false
 	}
 	return c, true
