@@ -192,8 +192,7 @@ func settle(e *serialize.Entry, length int64) error {
 		}
 		return nil
 	}
-	redirect := e.Status == http.StatusMovedPermanently || e.Status == http.StatusPermanentRedirect
-	if length > 0 || !redirect {
+	if length > 0 || !isRedirect(e) {
 		n, err := strconv.ParseInt(e.Header.Get("Content-Length"), 10, 64)
 		if err == nil && n >= 0 && n != length {
 			return fmt.Errorf("the body has %d bytes, its Content-Length is %d", length, n)
@@ -201,6 +200,11 @@ func settle(e *serialize.Entry, length int64) error {
 	}
 	e.SettleForeign(length)
 	return nil
+}
+
+// isRedirect reports whether e is what CacheControl serves for ever.
+func isRedirect(e *serialize.Entry) bool {
+	return e.Status == http.StatusMovedPermanently || e.Status == http.StatusPermanentRedirect
 }
 
 // errSum says that a body is not the one that was stored.

@@ -288,3 +288,27 @@ func TestPythonRewritesHead(t *testing.T) {
 	put(t, s, "key", "again")
 	mustGet(t, s, "key", "again")
 }
+
+// TestForeignRedirectWithoutBody: Python stores a permanent redirect that has an ETag without a file for its body.
+func TestForeignRedirectWithoutBody(t *testing.T) {
+	dir := t.TempDir()
+	s := newSeparate(t, dir)
+	path := pathOf(dir, "key")
+	write(t, path, foreign(t, 308, "", "Content-Length", "5", "Location", "/there"))
+	r := mustGet(t, s, "key", "")
+	if e := r.Entry; !e.Foreign || e.Status != 308 || e.Header["Content-Length"] != nil || e.Header.Get("Location") != "/there" {
+		t.Errorf("the entry is %+v", e)
+	}
+	if err := s.Update(t.Context(), "key", r.Entry.Clone()); !errors.Is(err, storage.ErrChanged) {
+		t.Errorf("Update: %v", err)
+	}
+	mustGet(t, s, "key", "")
+
+	// An older response's body is not its own, and what is no redirect of Python's has a body.
+	write(t, path+".body", []byte("body"))
+	chtimes(t, path+".body", modTime(t, path).Add(-time.Second))
+	wantMiss(t, s, "key", true)
+	os.Remove(path + ".body")
+	write(t, path, foreign(t, 200, ""))
+	wantMiss(t, s, "key", true)
+}
