@@ -193,13 +193,21 @@ func settle(e *serialize.Entry, length int64) error {
 		return nil
 	}
 	if length > 0 || !isRedirect(e) {
-		n, err := strconv.ParseInt(e.Header.Get("Content-Length"), 10, 64)
-		if err == nil && n >= 0 && n != length {
+		if n := contentLength(e); n >= 0 && n != length {
 			return fmt.Errorf("the body has %d bytes, its Content-Length is %d", length, n)
 		}
 	}
 	e.SettleForeign(length)
 	return nil
+}
+
+// contentLength returns what e's Content-Length says, or -1.
+func contentLength(e *serialize.Entry) int64 {
+	n, err := strconv.ParseInt(e.Header.Get("Content-Length"), 10, 64)
+	if err != nil || n < 0 {
+		return -1
+	}
+	return n
 }
 
 // isRedirect reports whether e is what CacheControl serves for ever.

@@ -103,7 +103,7 @@ const doubtWait = 100 * time.Millisecond
 // settledPair reads the pair at path. In doubt it looks again: under the lock, where no writer of ours can be between
 // its two renames, or for as long as others hold that.
 func (c *SeparateBodyFileCache) settledPair(ctx context.Context, key, path string) (*pair, error) {
-	p, err := readPair(key, path)
+	p, err := readWholePair(key, path)
 	if !isDoubt(err) {
 		return p, err
 	}
@@ -113,7 +113,7 @@ func (c *SeparateBodyFileCache) settledPair(ctx context.Context, key, path strin
 		unlock, lockErr := lock(endedContext, path)
 		if lockErr == nil {
 			defer unlock()
-			return readPair(key, path)
+			return readWholePair(key, path)
 		}
 		if !errors.Is(lockErr, context.Canceled) { // a directory that cannot be written to
 			return nil, err
@@ -123,7 +123,7 @@ func (c *SeparateBodyFileCache) settledPair(ctx context.Context, key, path strin
 			return nil, err
 		case <-time.After(delay):
 		}
-		if p, err = readPair(key, path); !isDoubt(err) {
+		if p, err = readWholePair(key, path); !isDoubt(err) {
 			return p, err
 		}
 	}
@@ -132,6 +132,42 @@ func (c *SeparateBodyFileCache) settledPair(ctx context.Context, key, path strin
 func isDoubt(err error) bool {
 	var doubt *doubtError
 	return errors.As(err, &doubt)
+}
+
+// readWholePair is readPair for one who has not locked the body: where neither sum nor length tells that the body is
+// whole, CacheControl 0.12 may be writing it at this moment, in its place and under its lock.
+func readWholePair(key, path string) (*pair, error) {
+	p, err := readPair(key, path)
+	if err != nil || p.body == nil || !p.entry.Foreign || contentLength(p.entry) >= 0 {
+		return p, err
+	}
+	if err := stillWhole(path+bodySuffix, p); err != nil {
+		p.body.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func stillWhole(bodyPath string, p *pair) error {
+	if !exists(bodyPath + lockSuffix) {
+		return nil // pip's: it replaces whole files, and locks nothing
+	}
+	unlock, err := lock(endedContext, bodyPath)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return &doubtError{errors.New("the body is being written")}
+	case err != nil: // a directory that cannot be written to
+		return nil
+	}
+	defer unlock()
+	now, err := p.body.Stat()
+	if err != nil {
+		return fmt.Errorf("storage: %w", err)
+	}
+	if !sameFile(now, p.bodyInfo) {
+		return &doubtError{errors.New("the body was being written")}
+	}
+	return nil
 }
 
 // readPair reads a head, opens the body beside it, and makes sure that they belong together.

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gofrs/flock"
+
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 	"github.com/go-cachecontrol/cachecontrol/storage/storagetest"
@@ -311,4 +313,43 @@ func TestForeignRedirectWithoutBody(t *testing.T) {
 	os.Remove(path + ".body")
 	write(t, path, foreign(t, 200, ""))
 	wantMiss(t, s, "key", true)
+}
+
+// TestForeignBodyBeingWritten: Python holds the body's lock while it writes into the body's own file. Until then
+// nothing but a Content-Length tells that there is more to come.
+func TestForeignBodyBeingWritten(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		header []string
+		hit    bool
+	}{
+		{"no length", nil, false},
+		{"no length that can be read", []string{"Content-Length", "4, 4"}, false},
+		{"right length", []string{"Content-Length", "4"}, true},
+		{"wrong length", []string{"Content-Length", "5"}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := newSeparate(t, dir)
+			path := pathOf(dir, "key")
+			write(t, path, foreign(t, 200, "", test.header...))
+			write(t, path+".body", []byte("body"))
+			l := flock.New(path + ".body.lock")
+			if err := l.Lock(); err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			if test.hit {
+				mustGet(t, s, "key", "body")
+			} else {
+				wantMiss(t, s, "key", true)
+			}
+			if err := l.Unlock(); err != nil {
+				t.Fatal(err)
+			}
+			if test.name != "wrong length" {
+				mustGet(t, s, "key", "body")
+			}
+		})
+	}
 }
