@@ -21,6 +21,7 @@ import (
 type engine struct {
 	rt        http.RoundTripper
 	store     storage.Store
+	local     bool // the store is one of ours that waits for nobody
 	heuristic heuristics.Heuristic
 	rules     rfc9111.Rules
 	methods   []string // beside GET and HEAD
@@ -63,6 +64,10 @@ func newEngine(t *Transport) *engine {
 	if e.store == nil {
 		e.store = storage.NewDictCache()
 	}
+	switch e.store.(type) {
+	case *storage.DictCache, *storage.FileCache, *storage.SeparateBodyFileCache:
+		e.local = true
+	}
 	if t.CacheableMethods != nil {
 		e.noGET = !slices.Contains(t.CacheableMethods, http.MethodGet)
 		e.methods = slices.DeleteFunc(slices.Clone(t.CacheableMethods), func(m string) bool {
@@ -95,20 +100,33 @@ func (e *engine) lock(key string) (unlock func()) {
 	return mu.Unlock
 }
 
-// get, update and remove are the store's methods with a deadline. What goes wrong there is logged, and the request
-// goes on as if nothing were stored.
+// get, update and remove are the store's methods with a deadline, which stores that wait for nobody go without. What
+// goes wrong there is logged, and the request goes on as if nothing were stored.
 func (e *engine) get(ctx context.Context, key string) (*storage.Response, error) {
+	if e.local {
+		r, err := e.store.Get(ctx, key)
+		if err != nil {
+			e.getFailed(ctx, key, err)
+		}
+		return r, err
+	}
 	d := deadline{Context: ctx, at: time.Now().Add(e.storeTimeout)}
 	defer d.release()
 	r, err := e.store.Get(&d, key)
 	if err == nil && (r == nil || r.Entry == nil || r.Body == nil) {
 		err = errors.New("cachecontrol: the store returned neither an entry nor an error")
 	}
-	var unreadable *storage.UnreadableError
-	if err != nil && (!errors.Is(err, storage.ErrNotFound) || errors.As(err, &unreadable)) {
-		e.storeFailed(ctx, "get", key, err)
+	if err != nil {
+		e.getFailed(ctx, key, err)
 	}
 	return r, err
+}
+
+func (e *engine) getFailed(ctx context.Context, key string, err error) {
+	var unreadable *storage.UnreadableError
+	if !errors.Is(err, storage.ErrNotFound) || errors.As(err, &unreadable) {
+		e.storeFailed(ctx, "get", key, err)
+	}
 }
 
 func (e *engine) remove(ctx context.Context, key string) {

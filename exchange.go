@@ -29,6 +29,7 @@ type exchange struct {
 
 	partial *candidate       // a part of the representation that is stored, for a range that it does not hold
 	primary *serialize.Entry // what lookup found under the plain key; nil: nothing
+	first   candidate        // the place of the first candidate
 	start   uint64           // when the request was sent, as invalidations count
 }
 

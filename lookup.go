@@ -40,7 +40,8 @@ func (x *exchange) lookup() (*candidate, rfc9111.Reason) {
 		return nil, whyMissing(err)
 	}
 	x.primary = resp.Entry
-	first := &candidate{x.compile(resp.Entry), x.key, resp.Entry, resp}
+	first := &x.first
+	*first = candidate{x.compile(resp.Entry), x.key, resp.Entry, resp}
 	if len(first.selectors) == 0 && x.canDecode(first.coding) {
 		return first, rfc9111.ReasonNone
 	}

@@ -21,9 +21,9 @@ type stored struct {
 	variants  []variant
 	coding    coding
 	status    string
-	header    http.Header // of a hit: without what no-cache names, Age, and what only answers carry
-	lines     int         // how many values header has
-	upstream  []string    // the Cache-Status of caches nearer to the origin
+	fields    []field  // of a hit: without what no-cache names, Age, and what only answers carry
+	lines     int      // how many lines the fields have
+	upstream  []string // the Cache-Status of caches nearer to the origin
 	said      atomic.Pointer[said]
 }
 
@@ -33,6 +33,12 @@ type said struct {
 	reason   rfc9111.Reason
 	ageText  string
 	status   string
+}
+
+// field is one header field of a hit.
+type field struct {
+	name  string
+	lines []string
 }
 
 // selector is one selecting header field of a stored response.
@@ -66,7 +72,7 @@ func (e *engine) newStored(entry *serialize.Entry) *stored {
 		selectors: newSelectors(entry.Vary),
 		coding:    parseCoding(entry.Header["Content-Encoding"]),
 		status:    strings.TrimSpace(strconv.Itoa(entry.Status) + " " + entry.Reason),
-		header:    make(http.Header, len(entry.Header)),
+		fields:    make([]field, 0, len(entry.Header)),
 		upstream:  entry.Header["Cache-Status"],
 	}
 	for name, lines := range entry.Header {
@@ -74,7 +80,7 @@ func (e *engine) newStored(entry *serialize.Entry) *stored {
 		case name == "Age", name == "Cache-Status", name == XFromCache:
 		case slices.Contains(s.policy.Directives.NoCacheFields, name):
 		default:
-			s.header[name] = lines
+			s.fields = append(s.fields, field{name, lines})
 			s.lines += len(lines)
 		}
 	}
@@ -130,15 +136,16 @@ func floorSeconds(d time.Duration) time.Duration {
 
 // replay returns a header of the caller's own for a hit.
 func (s *stored) replay(age, status string) http.Header {
-	h := make(http.Header, len(s.header)+3)
+	h := make(http.Header, len(s.fields)+3)
 	values := make([]string, s.lines+len(s.upstream)+3)
 	add := func(name string, lines ...string) {
 		n := copy(values, lines)
 		h[name], values = values[:n:n], values[n:]
 	}
-	for name, lines := range s.header {
-		n := copy(values, lines)
-		h[name], values = values[:n:n], values[n:]
+	for i := range s.fields {
+		f := &s.fields[i]
+		n := copy(values, f.lines)
+		h[f.name], values = values[:n:n], values[n:]
 	}
 	add("Age", age)
 	add(XFromCache, "1")
