@@ -119,25 +119,39 @@ func (x *exchange) complete(p *candidate) (*http.Response, error) {
 	}
 	received := time.Now()
 	s := Status{Forward: forwardToken(rfc9111.NotInRange), ForwardStatus: resp.StatusCode, Reason: rfc9111.NotInRange}
-	if resp.StatusCode == http.StatusPartialContent {
-		cr, ok := rfc9111.ParseContentRange(resp.Header["Content-Range"])
-		known := p.entry.Range.Total
-		if !ok || cr.First != p.entry.Length || cr.Total < 0 || cr.Last != cr.Total-1 || known >= 0 && known != cr.Total ||
-			!rfc9111.StrongMatch(resp.Header.Get("Etag"), p.policy.ETag) {
+	switch resp.StatusCode {
+	case http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable:
+		total, ok := p.completedBy(resp)
+		if !ok {
 			discard(resp)
 			x.remove(x.ctx, p.key)
 			x.negotiated = negotiated
 			return x.again(rfc9111.NotInRange)
 		}
 		resp = x.own(resp)
-		x.join(p, resp, cr.Total, asked, received, &s)
+		x.join(p, resp, total, asked, received, &s)
 		p = nil
-	} else {
+	default:
 		resp = x.own(resp)
 		x.receive(nil, resp, asked, received, &s)
 	}
 	x.mark(resp, s)
 	return resp, nil
+}
+
+// completedBy says whether the response brings all that is missing of a part that is the head of a body, and how long
+// the whole is.
+func (c *candidate) completedBy(resp *http.Response) (total int64, ok bool) {
+	cr, ok := rfc9111.ParseContentRange(resp.Header["Content-Range"])
+	switch known := c.entry.Range.Total; {
+	case !ok, resp.StatusCode != http.StatusPartialContent, !rfc9111.StrongMatch(resp.Header.Get("Etag"), c.policy.ETag):
+		return 0, false
+	case cr.First != c.entry.Length, cr.Last != cr.Total-1, known >= 0 && known != cr.Total:
+		return 0, false
+	case resp.ContentLength >= 0 && resp.ContentLength != cr.Total-cr.First:
+		return 0, false
+	}
+	return cr.Total, true
 }
 
 // join makes the response the whole one: what is stored, and the rest that it brings.
@@ -147,7 +161,7 @@ func (x *exchange) join(p *candidate, resp *http.Response, total int64, asked, r
 	header["Content-Length"] = []string{strconv.FormatInt(total, 10)}
 	resp.Status, resp.StatusCode = "200 OK", http.StatusOK
 	resp.Header, resp.ContentLength = header, total
-	resp.Body = &joinedBody{io.MultiReader(p.resp.Body, resp.Body), p.resp.Body, resp.Body}
+	resp.Body = newJoinedBody(p.resp.Body, p.entry.Length, resp.Body, total-p.entry.Length)
 	set := x.applyHeuristic(resp)
 	policy := rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received)
 	decision := policy.Store(x.cc, x.req.Header["Authorization"] != nil)
@@ -168,10 +182,16 @@ func (x *exchange) join(p *candidate, resp *http.Response, total int64, asked, r
 	}
 }
 
-// joinedBody reads one body after another.
+// joinedBody reads one body after another, each in its full length: one that ends before is an error.
 type joinedBody struct {
 	io.Reader
 	first, second io.Closer
+}
+
+func newJoinedBody(first io.ReadCloser, n int64, second io.ReadCloser, m int64) *joinedBody {
+	return &joinedBody{
+		io.MultiReader(&sectionBody{ReadCloser: first, left: n}, &sectionBody{ReadCloser: second, left: m}), first, second,
+	}
 }
 
 func (b *joinedBody) Close() error {
@@ -183,7 +203,7 @@ func (b *joinedBody) Close() error {
 // that is there, if they share a strong validator and touch (RFC 9111, section 3.4), and as the whole
 // response if nothing is missing any more.
 func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, received time.Time, s *Status) {
-	if c != nil && rfc9111.StrongMatch(resp.Header.Get("Etag"), c.policy.ETag) {
+	if c != nil && c.entry.Status == http.StatusOK && rfc9111.StrongMatch(resp.Header.Get("Etag"), c.policy.ETag) {
 		x.freshen(c, resp, asked, received) // it is of the response that is stored whole
 		s.Storage = rfc9111.Validated
 		return
@@ -205,7 +225,9 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 	}
 	if c != nil {
 		x.dropCandidate(c) // the origin has another representation now
-		x.primary = nil
+		if c.key == x.key {
+			x.primary = nil
+		}
 	}
 	e := x.newEntry(resp, policy, asked, received, set)
 	rec := recording{}

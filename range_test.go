@@ -696,12 +696,12 @@ func TestRangeConcurrent(t *testing.T) {
 // A body of the store that breaks off ends a range in an error, not in fewer bytes.
 func TestRangeOfBrokenBody(t *testing.T) {
 	in(t, func(t *testing.T) {
-		s := &brokenStore{Store: storage.NewDictCache()}
+		s := &halfStore{Store: storage.NewDictCache()}
 		d := &document{body: digits, fields: []string{"Cache-Control: max-age=60"}}
 		tr := &cachecontrol.Transport{Base: d.origin(t), Store: s}
 		defer tr.Close()
 		do(t, tr, "/")
-		s.broken = true
+		s.half = true
 		resp, err := tr.RoundTrip(request(t, "/", "Range: bytes=2-8"))
 		if err != nil {
 			t.Fatal(err)
@@ -713,15 +713,15 @@ func TestRangeOfBrokenBody(t *testing.T) {
 	})
 }
 
-// brokenStore gives out only half of each body once it is broken.
-type brokenStore struct {
+// halfStore gives out only half of each body once it is told to.
+type halfStore struct {
 	storage.Store
-	broken bool
+	half bool
 }
 
-func (s *brokenStore) Get(ctx context.Context, key string) (*storage.Response, error) {
+func (s *halfStore) Get(ctx context.Context, key string) (*storage.Response, error) {
 	r, err := s.Store.Get(ctx, key)
-	if err == nil && s.broken {
+	if err == nil && s.half {
 		r.Body = io.NopCloser(io.LimitReader(r.Body, r.Entry.Length/2))
 	}
 	return r, err

@@ -1,0 +1,999 @@
+package cachecontrol_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// The keys that "/" is stored under: whole, and in part.
+const (
+	wholeKey = "http://example.com/"
+	partKey  = wholeKey + "#partial"
+)
+
+// wantStored fails unless the store holds the whole under the plain key, or that part under its own, or neither for
+// "". Nothing under the plain key is ever partial.
+func wantStored(t *testing.T, s storage.Store, whole, part string) {
+	t.Helper()
+	e, body := peek(t, s, wholeKey)
+	if body != whole {
+		t.Errorf("under the plain key: %q, want %q", body, whole)
+	}
+	if e != nil && (e.Status == 206 || e.Range != nil || e.Header["Content-Range"] != nil) {
+		t.Errorf("under the plain key is a partial response: %d %v %v", e.Status, e.Range, e.Header)
+	}
+	e, body = peek(t, s, partKey)
+	if body != part {
+		t.Errorf("the part is %q, want %q", body, part)
+	}
+	if e != nil && (e.Status != 206 || e.Range == nil || e.Header.Get("Content-Length") != fmt.Sprint(len(body))) {
+		t.Errorf("as a part is stored: %d %v %v", e.Status, e.Range, e.Header)
+	}
+}
+
+// A part answers what lies within it. What does not is asked of the origin, in the caller's own words (RFC 9111,
+// section 3.3).
+func TestPartReused(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *watchedStore) {
+		d := &document{body: digits, fields: []string{"Cache-Control: max-age=60", "X-Own: 1"}}
+		o := d.origin(t)
+		tr := &cachecontrol.Transport{Base: o, Store: s}
+		defer tr.Close()
+		do(t, tr, "/", "Range: bytes=4-7")
+		time.Sleep(7 * time.Second)
+		for _, tt := range []struct{ spec, contentRange, body string }{
+			{"bytes=4-7", "bytes 4-7/10", "4567"},
+			{"bytes=5-6", "bytes 5-6/10", "56"},
+			{"bytes=4-4", "bytes 4-4/10", "4"},
+			{"bytes=7-7", "bytes 7-7/10", "7"},
+		} {
+			a := do(t, tr, "/", "Range: "+tt.spec)
+			wantPart(t, a, cachecontrol.Hit, tt.contentRange, tt.body)
+			if a.Header.Get("Age") != "7" || a.Header.Get("X-Own") != "1" {
+				t.Errorf("%s: header %v", tt.spec, a.Header)
+			}
+		}
+		wantRequests(t, o, 1)
+		for i, tt := range []struct{ spec, contentRange, body string }{
+			{"bytes=3-7", "bytes 3-7/10", "34567"},
+			{"bytes=4-8", "bytes 4-8/10", "45678"},
+			{"bytes=0-1", "bytes 0-1/10", "01"},
+			{"bytes=9-", "bytes 9-9/10", "9"},
+			{"bytes=-6", "bytes 4-9/10", "456789"},
+			{"bytes=4-", "bytes 4-9/10", "456789"},
+		} {
+			path := fmt.Sprintf("/%d", i)
+			do(t, tr, path, "Range: bytes=4-7")
+			wantPart(t, do(t, tr, path, "Range: "+tt.spec), cachecontrol.Miss, tt.contentRange, tt.body)
+			if h := o.last().Header; h.Get("Range") != tt.spec || h["If-Range"] != nil || h["If-None-Match"] != nil {
+				t.Errorf("%s: forwarded as %v", tt.spec, h)
+			}
+			wantRequests(t, o, 1+2*(i+1))
+		}
+		if a := do(t, tr, "/", "Range: bytes=10-"); a.StatusCode != 416 || a.outcome != cachecontrol.Miss {
+			t.Errorf("beyond the end: %d %v", a.StatusCode, a.outcome)
+		}
+	})
+}
+
+// A part that goes to the end answers what is counted from there.
+func TestPartToTheEnd(t *testing.T) {
+	in(t, func(t *testing.T) {
+		d := &document{body: digits, fields: []string{"Cache-Control: max-age=60"}}
+		o := d.origin(t)
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		wantPart(t, do(t, tr, "/", "Range: bytes=-5"), cachecontrol.Miss, "bytes 5-9/10", "56789")
+		wantPart(t, do(t, tr, "/", "Range: bytes=-2"), cachecontrol.Hit, "bytes 8-9/10", "89")
+		wantPart(t, do(t, tr, "/", "Range: bytes=6-"), cachecontrol.Hit, "bytes 6-9/10", "6789")
+		wantPart(t, do(t, tr, "/", "Range: bytes=7-99"), cachecontrol.Hit, "bytes 7-9/10", "789")
+		wantRequests(t, o, 1)
+	})
+}
+
+// Of a representation whose length nobody knows, only offsets from its beginning mean anything.
+func TestPartOfUnknownTotal(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			if n == 1 {
+				return respond(206, "2345", "Content-Range: bytes 2-5/*", "Cache-Control: max-age=60")
+			}
+			return respond(206, "?", "Content-Range: bytes 9-9/10", "Cache-Control: no-store")
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/", "Range: bytes=2-5")
+		wantPart(t, do(t, tr, "/", "Range: bytes=3-4"), cachecontrol.Hit, "bytes 3-4/*", "34")
+		wantPart(t, do(t, tr, "/", "Range: bytes=2-5"), cachecontrol.Hit, "bytes 2-5/*", "2345")
+		wantRequests(t, o, 1)
+		for i, spec := range []string{"bytes=-1", "bytes=3-", "bytes=3-6", "bytes=2-9223372036854775807"} {
+			if a := do(t, tr, "/", "Range: "+spec); a.outcome != cachecontrol.Miss {
+				t.Errorf("%s: %v", spec, a.outcome)
+			}
+			wantRequests(t, o, 2+i)
+		}
+	})
+}
+
+// Two parts with the same strong entity tag become one, if together they have no gap (RFC 9111, section 3.4). Without
+// such a tag, or with a gap, the later one is kept.
+func TestPartsCombined(t *testing.T) {
+	for _, tt := range []struct {
+		name          string
+		first, second string // ranges
+		etag, then    string
+		part          string // what is stored then
+		whole         bool   // the whole is
+	}{
+		{"adjacent, after", "2-3", "4-5", `"1"`, `"1"`, "2345", false},
+		{"adjacent, before", "4-5", "2-3", `"1"`, `"1"`, "2345", false},
+		{"overlapping, after", "2-4", "3-6", `"1"`, `"1"`, "23456", false},
+		{"overlapping, before", "3-6", "2-4", `"1"`, `"1"`, "23456", false},
+		{"around", "4-5", "2-7", `"1"`, `"1"`, "234567", false},
+		{"apart", "1-2", "4-5", `"1"`, `"1"`, "45", false},
+		{"apart, before", "4-5", "1-2", `"1"`, `"1"`, "12", false},
+		{"whole, forwards", "0-4", "5-9", `"1"`, `"1"`, "", true},
+		{"whole, backwards", "5-9", "0-4", `"1"`, `"1"`, "", true},
+		{"whole, overlapping", "0-6", "3-9", `"1"`, `"1"`, "", true},
+		{"whole, around", "3-4", "0-9", `"1"`, `"1"`, "", true},
+		{"whole at once", "0-9", "", `"1"`, "", "", true},
+		{"no tag", "2-3", "4-5", "", "", "45", false},
+		{"a weak tag", "2-3", "4-5", `W/"1"`, `W/"1"`, "45", false},
+		{"a weak one for a strong one", "2-3", "4-5", `"1"`, `W/"1"`, "45", false},
+		{"a tag for none", "2-3", "4-5", "", `"1"`, "45", false},
+		{"none for a tag", "2-3", "4-5", `"1"`, "", "45", false},
+		{"another tag", "2-3", "4-5", `"1"`, `"2"`, "45", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, s *watchedStore) {
+				d := &document{body: digits, etag: tt.etag, fields: []string{"Cache-Control: max-age=60", "X-From: first"}}
+				o := d.origin(t)
+				tr := &cachecontrol.Transport{Base: o, Store: s}
+				defer tr.Close()
+				do(t, tr, "/", "Range: bytes="+tt.first)
+				n := 1
+				if tt.second != "" {
+					d.etag, d.fields = tt.then, []string{"Cache-Control: max-age=60", "X-From: second"}
+					if a := do(t, tr, "/", "Range: bytes="+tt.second); a.StatusCode != 206 || a.outcome != cachecontrol.Miss {
+						t.Errorf("second: %d %v", a.StatusCode, a.outcome)
+					}
+					n++
+				}
+				whole := ""
+				if tt.whole {
+					whole = digits
+				}
+				wantStored(t, s, whole, tt.part)
+				switch {
+				case tt.whole:
+					a := do(t, tr, "/")
+					wantWhole(t, a, cachecontrol.Hit, digits)
+					if a.Header.Get("Content-Length") != "10" {
+						t.Errorf("header %v", a.Header)
+					}
+					wantPart(t, do(t, tr, "/", "Range: bytes=1-8"), cachecontrol.Hit, "bytes 1-8/10", "12345678")
+				default:
+					first := strings.Index(digits, tt.part)
+					last := first + len(tt.part) - 1
+					a := do(t, tr, "/", fmt.Sprintf("Range: bytes=%d-%d", first, last))
+					wantPart(t, a, cachecontrol.Hit, fmt.Sprintf("bytes %d-%d/10", first, last), tt.part)
+					if a.Header.Get("X-From") != "second" {
+						t.Errorf("the header was not brought up to date: %v", a.Header)
+					}
+				}
+				wantRequests(t, o, n)
+			})
+		})
+	}
+}
+
+// One part enclosed in another adds nothing but its header.
+func TestPartWithinStalePart(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *watchedStore) {
+		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=10", "X-Only: first", "X-Both: first"}}
+		o := d.origin(t)
+		tr := &cachecontrol.Transport{Base: o, Store: s}
+		defer tr.Close()
+		do(t, tr, "/", "Range: bytes=1-8")
+		time.Sleep(20 * time.Second)
+		d.fields = []string{"Cache-Control: max-age=60", "X-Both: second", "Age: 5"}
+		a := do(t, tr, "/", "Range: bytes=3-4")
+		wantPart(t, a, cachecontrol.Miss, "bytes 3-4/10", "34")
+		if h := o.last().Header; h.Get("Range") != "bytes=3-4" {
+			t.Errorf("forwarded as %v", h)
+		}
+		wantStored(t, s, "", "12345678")
+		time.Sleep(10 * time.Second)
+		a = do(t, tr, "/", "Range: bytes=1-8")
+		wantPart(t, a, cachecontrol.Hit, "bytes 1-8/10", "12345678")
+		if a.Header.Get("X-Only") != "first" || a.Header.Get("X-Both") != "second" || a.Header.Get("Age") != "15" {
+			t.Errorf("header %v", a.Header)
+		}
+		wantRequests(t, o, 2)
+	})
+}
+
+// Parts that speak of different lengths are not of one representation, whatever their tags say.
+func TestPartsOfDifferentTotals(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s := storage.NewDictCache()
+		totals := []string{"10", "11", "*", "11"}
+		parts := []string{"0-1", "2-3", "4-5", "6-7"}
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			return respond(206, digits[2*n-2:2*n], `ETag: "1"`, "Cache-Control: max-age=60",
+				"Content-Range: bytes "+parts[n-1]+"/"+totals[n-1])
+		})
+		tr := &cachecontrol.Transport{Base: o, Store: s}
+		defer tr.Close()
+		for i, want := range []string{"01", "23", "2345", "234567"} {
+			do(t, tr, "/", "Range: bytes="+parts[i])
+			wantStored(t, s, "", want)
+		}
+		wantPart(t, do(t, tr, "/", "Range: bytes=2-7"), cachecontrol.Hit, "bytes 2-7/11", "234567")
+	})
+}
+
+// The head of a body is completed by a request for the rest (RFC 9111, section 3.3), whose If-Range has the origin
+// send everything where it is of another body.
+func TestPartCompleted(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *watchedStore) {
+		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60", "X-From: first"}}
+		o := d.origin(t)
+		tr := &cachecontrol.Transport{Base: o, Store: s}
+		defer tr.Close()
+		do(t, tr, "/", "Range: bytes=0-3")
+		wantStored(t, s, "", digits[:4])
+		time.Sleep(7 * time.Second)
+		d.fields = []string{"Cache-Control: max-age=60", "X-From: second"}
+		a := do(t, tr, "/", "X-Mine: 1")
+		wantWhole(t, a, cachecontrol.Miss, digits)
+		if a.Header.Get("X-From") != "second" || a.Header.Get("Content-Length") != "10" || cachecontrol.FromCache(a.Response) {
+			t.Errorf("header %v", a.Header)
+		}
+		h := o.last().Header
+		if h.Get("Range") != "bytes=4-" || h.Get("If-Range") != `"1"` || h.Get("X-Mine") != "1" || h["Accept-Encoding"] != nil || h["If-None-Match"] != nil {
+			t.Errorf("the rest was asked for with %v", h)
+		}
+		if n := d.open.Load(); n != 0 {
+			t.Errorf("%d bodies of the origin are still open", n)
+		}
+		wantStored(t, s, digits, "")
+		time.Sleep(7 * time.Second)
+		if a = do(t, tr, "/"); a.Header.Get("Age") != "7" {
+			t.Errorf("Age %q", a.Header.Get("Age"))
+		}
+		wantWhole(t, a, cachecontrol.Hit, digits)
+		wantRequests(t, o, 2)
+	})
+}
+
+// What the origin answers to the request for the rest, other than with the rest.
+func TestPartNotCompleted(t *testing.T) {
+	rest := func(etag, contentRange, body string) *http.Response {
+		return respond(206, body, "ETag: "+etag, "Cache-Control: max-age=60", "Content-Range: bytes "+contentRange)
+	}
+	unframed := func(resp *http.Response) *http.Response {
+		resp.ContentLength = -1
+		return resp
+	}
+	for _, tt := range []struct {
+		name  string
+		then  func() *http.Response
+		again bool // the whole is asked for
+	}{
+		{"200", func() *http.Response { return respond(200, "abcdefghij", `ETag: "2"`, "Cache-Control: max-age=60") }, false},
+		{"another tag", func() *http.Response { return rest(`"2"`, "4-9/10", "456789") }, true},
+		{"the tag as a weak one", func() *http.Response { return rest(`W/"1"`, "4-9/10", "456789") }, true},
+		{"no tag", func() *http.Response { return rest("", "4-9/10", "456789") }, true},
+		{"another total", func() *http.Response { return rest(`"1"`, "4-10/11", "456789A") }, true},
+		{"no total", func() *http.Response { return rest(`"1"`, "4-9/*", "456789") }, true},
+		{"another offset", func() *http.Response { return rest(`"1"`, "5-9/10", "56789") }, true},
+		{"too little", func() *http.Response { return rest(`"1"`, "4-8/10", "45678") }, true},
+		{"no Content-Range", func() *http.Response { return rest(`"1"`, "", "456789") }, true},
+		{"less than Content-Range says", func() *http.Response { return rest(`"1"`, "4-9/10", "4567") }, true},
+		{"more than Content-Range says", func() *http.Response { return rest(`"1"`, "4-9/10", "456789AB") }, true},
+		{"416", func() *http.Response { return respond(416, "", "Content-Range: bytes */4") }, true},
+		{"several parts", func() *http.Response {
+			return unframed(respond(206, "--x--", `ETag: "1"`, "Content-Type: multipart/byteranges; boundary=x"))
+		}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, s *watchedStore) {
+				d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
+				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+					switch n {
+					case 1:
+						return d.respond(req)
+					case 2:
+						return tt.then()
+					}
+					return respond(200, "abcdefghij", `ETag: "2"`, "Cache-Control: max-age=60")
+				})
+				tr := &cachecontrol.Transport{Base: o, Store: s}
+				defer tr.Close()
+				do(t, tr, "/", "Range: bytes=0-3")
+				wantWhole(t, do(t, tr, "/"), cachecontrol.Miss, "abcdefghij")
+				n := 2
+				if tt.again {
+					n = 3
+					if h := o.last().Header; h["Range"] != nil || h["If-Range"] != nil || h.Get("Accept-Encoding") != "gzip, deflate" {
+						t.Errorf("asked again with %v", h)
+					}
+				}
+				wantRequests(t, o, n)
+				wantWhole(t, do(t, tr, "/"), cachecontrol.Hit, "abcdefghij")
+				wantRequests(t, o, n)
+			})
+		})
+	}
+}
+
+// The rest that breaks off, or does not come to what its Content-Range says, is an error for the caller, and what it
+// brought is not stored. The part is still there.
+func TestPartCompletionCutShort(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		body io.Reader
+	}{
+		{"broken off", io.MultiReader(strings.NewReader("45"), failingReader{errors.New("connection reset")})},
+		{"too short", strings.NewReader("45678")},
+		{"too long", strings.NewReader("456789A")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				s := storage.NewDictCache()
+				d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
+				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+					resp := d.respond(req)
+					if n == 2 {
+						resp.ContentLength, resp.Body = -1, io.NopCloser(tt.body)
+					}
+					return resp
+				})
+				tr := &cachecontrol.Transport{Base: o, Store: s}
+				defer tr.Close()
+				do(t, tr, "/", "Range: bytes=0-3")
+				resp, err := tr.RoundTrip(request(t, "/"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, err := io.ReadAll(resp.Body)
+				resp.Body.Close()
+				if tt.name == "too long" {
+					if string(body) != digits || err != nil {
+						t.Errorf("%q, %v: what follows the ten bytes is nobody's", body, err)
+					}
+					return
+				}
+				if err == nil || !strings.HasPrefix(digits, string(body)) {
+					t.Errorf("%q, error %v", body, err)
+				}
+				wantStored(t, s, "", digits[:4])
+				wantWhole(t, do(t, tr, "/"), cachecontrol.Miss, digits)
+			})
+		})
+	}
+}
+
+type failingReader struct{ err error }
+
+func (r failingReader) Read([]byte) (int, error) { return 0, r.err }
+
+// Where the origin cannot be reached for the rest, that is what the caller hears.
+func TestPartCompletionFails(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *watchedStore) {
+		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			if n == 2 {
+				return nil
+			}
+			return d.respond(req)
+		})
+		tr := &cachecontrol.Transport{Base: o, Store: s}
+		defer tr.Close()
+		do(t, tr, "/", "Range: bytes=0-3")
+		if resp, err := tr.RoundTrip(request(t, "/")); err == nil {
+			t.Errorf("answered with %d", resp.StatusCode)
+			resp.Body.Close()
+		}
+		wantWhole(t, do(t, tr, "/"), cachecontrol.Miss, digits)
+		if o.last().Header.Get("Range") != "bytes=4-" {
+			t.Error("the part was forgotten")
+		}
+	})
+}
+
+// What is no head of the body, or has no strong tag, is not completed: the whole is asked for.
+func TestPartNotCompletable(t *testing.T) {
+	for _, tt := range []struct{ name, spec, field string }{
+		{"not the head", "3-5", `ETag: "1"`},
+		{"a weak tag", "0-3", `ETag: W/"1"`},
+		{"a date", "0-3", "Last-Modified: Fri, 31 Dec 1999 23:00:00 GMT"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				d := &document{body: digits, fields: []string{"Cache-Control: max-age=60", tt.field}}
+				o := d.origin(t)
+				tr := &cachecontrol.Transport{Base: o}
+				defer tr.Close()
+				do(t, tr, "/", "Range: bytes="+tt.spec)
+				wantWhole(t, do(t, tr, "/"), cachecontrol.Miss, digits)
+				if h := o.last().Header; h["Range"] != nil || h["If-Range"] != nil {
+					t.Errorf("asked with %v", h)
+				}
+				wantRequests(t, o, 2)
+				wantWhole(t, do(t, tr, "/"), cachecontrol.Hit, digits)
+			})
+		})
+	}
+}
+
+// A caller's own condition, and a HEAD, have nothing to do with a part.
+func TestPartIgnored(t *testing.T) {
+	in(t, func(t *testing.T) {
+		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
+		o := d.origin(t)
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/", "Range: bytes=0-3")
+		if a := do(t, tr, "/", `If-None-Match: "1"`); a.StatusCode != 304 || cachecontrol.FromCache(a.Response) {
+			t.Errorf("%d %v", a.StatusCode, a.Header)
+		}
+		if h := o.last().Header; h["Range"] != nil || h["If-Range"] != nil {
+			t.Errorf("asked with %v", h)
+		}
+		do(t, tr, "HEAD /")
+		if req := o.last(); req.Method != "HEAD" || req.Header["Range"] != nil {
+			t.Errorf("asked with %s %v", req.Method, req.Header)
+		}
+		wantRequests(t, o, 3)
+	})
+}
+
+// Conditions and If-Range are evaluated against a part as against a whole response.
+func TestPartWithConditions(t *testing.T) {
+	in(t, func(t *testing.T) {
+		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
+		o := d.origin(t)
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/", "Range: bytes=2-6")
+		a := do(t, tr, "/", "Range: bytes=3-4", `If-None-Match: "1"`)
+		if a.StatusCode != 304 || !cachecontrol.FromCache(a.Response) {
+			t.Errorf("%d %v", a.StatusCode, a.Header)
+		}
+		wantPart(t, do(t, tr, "/", "Range: bytes=3-4", `If-None-Match: "2"`), cachecontrol.Hit, "bytes 3-4/10", "34")
+		wantPart(t, do(t, tr, "/", "Range: bytes=3-4", `If-Range: "1"`), cachecontrol.Hit, "bytes 3-4/10", "34")
+		wantRequests(t, o, 1)
+		wantWhole(t, do(t, tr, "/", "Range: bytes=3-4", `If-Range: "2"`), cachecontrol.Miss, digits)
+		if h := o.last().Header; h.Get("Range") != "bytes=3-4" || h.Get("If-Range") != `"2"` {
+			t.Errorf("forwarded as %v", h)
+		}
+		wantRequests(t, o, 2)
+	})
+}
+
+// Which parts are stored (RFC 9111, sections 3 and 3.3).
+func TestPartStored(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		shared  bool
+		fields  []string // of the 206
+		body    string
+		request []string
+		framing int64 // its ContentLength, where it is not the body's: -1 not known
+		max     int64
+		part    string
+	}{
+		{name: "fresh", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 2-4/10"}, body: "234", part: "234"},
+		{name: "a tag alone", fields: []string{`ETag: "1"`, "Content-Range: bytes 2-4/10"}, body: "234", part: "234"},
+		{name: "chunked", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 2-4/10"}, body: "234", framing: -1, part: "234"},
+		{name: "private in a private cache", fields: []string{"Cache-Control: private, max-age=60", "Content-Range: bytes 2-4/10"}, body: "234", part: "234"},
+		{name: "private in a shared cache", shared: true, fields: []string{"Cache-Control: private, max-age=60", "Content-Range: bytes 2-4/10"}, body: "234"},
+		{name: "Authorization in a shared cache", shared: true, fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 2-4/10"}, body: "234", request: []string{"Authorization: x"}},
+		{name: "no-store", fields: []string{"Cache-Control: no-store, max-age=60", "Content-Range: bytes 2-4/10"}, body: "234"},
+		{name: "no-store in the request", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 2-4/10"}, body: "234", request: []string{"Cache-Control: no-store"}},
+		{name: "nothing to reuse", fields: []string{"Content-Range: bytes 2-4/10"}, body: "234"},
+		{name: "Vary: *", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 2-4/10", "Vary: *"}, body: "234"},
+		{name: "no Content-Range", fields: []string{"Cache-Control: max-age=60"}, body: "234"},
+		{name: "two Content-Ranges", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 2-4/10", "Content-Range: bytes 3-5/10"}, body: "234"},
+		{name: "several parts", fields: []string{"Cache-Control: max-age=60", "Content-Type: multipart/byteranges; boundary=x"}, body: "--x--"},
+		{name: "another unit", fields: []string{"Cache-Control: max-age=60", "Content-Range: lines 2-4/10"}, body: "234"},
+		{name: "unsatisfied", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes */10"}, body: "234"},
+		{name: "backwards", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 4-2/10"}, body: "234"},
+		{name: "beyond the total", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 8-10/10"}, body: "89A"},
+		{name: "negative", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes -2-0/10"}, body: "234"},
+		{name: "an offset that overflows", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 18446744073709551616-18446744073709551618/*"}, body: "234"},
+		{name: "a length that overflows", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 0-9223372036854775807/*"}, body: "234", framing: -1},
+		{name: "an end that overflows", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 9223372036854775805-9223372036854775807/*"}, body: "234", framing: -1},
+		{name: "content too short", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 2-5/10"}, body: "234"},
+		{name: "content too long", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 2-3/10"}, body: "234"},
+		{name: "content too short, chunked", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 2-5/10"}, body: "234", framing: -1},
+		{name: "content too long, chunked", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 2-3/10"}, body: "234", framing: -1},
+		{name: "no content", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 9-9/10"}},
+		{name: "as long as allowed", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 2-4/10"}, body: "234", max: 3, part: "234"},
+		{name: "longer than allowed", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 2-4/10"}, body: "234", max: 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, s *watchedStore) {
+				o := newOrigin(t, func(int, *http.Request) *http.Response {
+					resp := respond(206, tt.body, tt.fields...)
+					if tt.framing != 0 {
+						resp.ContentLength = tt.framing
+					}
+					return resp
+				})
+				tr := &cachecontrol.Transport{Base: o, Store: s, Shared: tt.shared, MaxBodyBytes: tt.max}
+				defer tr.Close()
+				a := do(t, tr, "/", append(tt.request, "Range: bytes=2-4")...)
+				if a.StatusCode != 206 || a.body != tt.body {
+					t.Errorf("%d %q", a.StatusCode, a.body)
+				}
+				wantStored(t, s, "", tt.part)
+			})
+		})
+	}
+}
+
+// Content-Range says that the part goes to the end, and there is less of it: then the end is where the content ends.
+func TestPartEndsWithContent(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(int, *http.Request) *http.Response {
+			return respond(206, "45678", "Cache-Control: max-age=60", "Content-Range: bytes 4-9/10")
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/", "Range: bytes=-5")
+		wantPart(t, do(t, tr, "/", "Range: bytes=-5"), cachecontrol.Hit, "bytes 4-8/9", "45678")
+		wantPart(t, do(t, tr, "/", "Range: bytes=6-7"), cachecontrol.Hit, "bytes 6-7/9", "67")
+		wantRequests(t, o, 1)
+	})
+}
+
+// A part that the caller did not read to its end, or that broke off, is not stored, and what it was to be combined
+// with stays.
+func TestPartCutShort(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *watchedStore) {
+		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
+		broken := false
+		o := newOrigin(t, func(_ int, req *http.Request) *http.Response {
+			resp := d.respond(req)
+			if broken {
+				resp.Body = io.NopCloser(io.MultiReader(io.LimitReader(resp.Body, 1), failingReader{io.ErrUnexpectedEOF}))
+			}
+			return resp
+		})
+		tr := &cachecontrol.Transport{Base: o, Store: s}
+		defer tr.Close()
+		get := func() {
+			resp, err := tr.RoundTrip(request(t, "/", "Range: bytes=3-6"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if broken {
+				io.Copy(io.Discard, resp.Body)
+			} else {
+				io.CopyN(io.Discard, resp.Body, 2)
+			}
+			resp.Body.Close()
+		}
+		get()
+		broken = true
+		get()
+		wantStored(t, s, "", "")
+		broken = false
+		do(t, tr, "/", "Range: bytes=1-3")
+		get()
+		broken = true
+		get()
+		wantStored(t, s, "", "123")
+	})
+}
+
+// The union of two parts is held to MaxBodyBytes: beyond it, the later part is kept.
+func TestPartsTooLongTogether(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s := storage.NewDictCache()
+		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
+		o := d.origin(t)
+		tr := &cachecontrol.Transport{Base: o, Store: s, MaxBodyBytes: 5}
+		defer tr.Close()
+		for _, step := range []struct{ spec, part string }{
+			{"0-2", "012"}, {"3-4", "01234"}, {"5-6", "56"}, {"7-9", "56789"}, {"2-4", "234"},
+		} {
+			do(t, tr, "/", "Range: bytes="+step.spec)
+			wantStored(t, s, "", step.part)
+		}
+		do(t, tr, "/", "Range: bytes=0-1")
+		wantStored(t, s, "", "01234")
+		a := do(t, tr, "/")
+		wantWhole(t, a, cachecontrol.Miss, digits)
+		if st := cachecontrol.StatusOf(a.Response); st.Stored || st.Storage != rfc9111.TooLong {
+			t.Errorf("status %+v", st)
+		}
+		wantStored(t, s, "", "01234")
+	})
+}
+
+// A part that is no longer fresh is asked about in the caller's own words, and one with the same strong tag makes it
+// fresh; an If-None-Match of the cache's own would ask about the whole.
+func TestPartExpired(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *watchedStore) {
+		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=10"}}
+		o := d.origin(t)
+		tr := &cachecontrol.Transport{Base: o, Store: s}
+		defer tr.Close()
+		do(t, tr, "/", "Range: bytes=2-6")
+		time.Sleep(11 * time.Second)
+		wantPart(t, do(t, tr, "/", "Range: bytes=3-4"), cachecontrol.Miss, "bytes 3-4/10", "34")
+		if h := o.last().Header; h.Get("Range") != "bytes=3-4" || h["If-None-Match"] != nil || h["If-Range"] != nil {
+			t.Errorf("asked with %v", h)
+		}
+		wantPart(t, do(t, tr, "/", "Range: bytes=2-6"), cachecontrol.Hit, "bytes 2-6/10", "23456")
+		time.Sleep(11 * time.Second)
+		d.body, d.etag = "abcdefghij", `"2"`
+		wantPart(t, do(t, tr, "/", "Range: bytes=3-4"), cachecontrol.Miss, "bytes 3-4/10", "de")
+		wantPart(t, do(t, tr, "/", "Range: bytes=2-6"), cachecontrol.Miss, "bytes 2-6/10", "cdefg")
+		wantRequests(t, o, 4)
+	})
+}
+
+// no-cache, in a part or in a request, keeps a part from being used unasked.
+func TestPartNoCache(t *testing.T) {
+	in(t, func(t *testing.T) {
+		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
+		o := d.origin(t)
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/", "Range: bytes=2-6")
+		wantPart(t, do(t, tr, "/", "Range: bytes=3-4", "Cache-Control: no-cache"), cachecontrol.Miss, "bytes 3-4/10", "34")
+		d.fields = []string{"Cache-Control: no-cache"}
+		do(t, tr, "/other", "Range: bytes=2-6")
+		wantPart(t, do(t, tr, "/other", "Range: bytes=3-4"), cachecontrol.Miss, "bytes 3-4/10", "34")
+		wantRequests(t, o, 4)
+	})
+}
+
+// An unsafe method that succeeds takes the part too (RFC 9111, section 4.4), and what is under way does not come back.
+func TestPartInvalidated(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *watchedStore) {
+		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
+		o := d.origin(t)
+		tr := &cachecontrol.Transport{Base: o, Store: s}
+		defer tr.Close()
+		do(t, tr, "/", "Range: bytes=0-3")
+		wantStored(t, s, "", "0123")
+		do(t, tr, "PUT /")
+		wantStored(t, s, "", "")
+
+		do(t, tr, "/", "Range: bytes=0-3")
+		for _, fields := range [][]string{{"Range: bytes=4-6"}, {}} {
+			resp, err := tr.RoundTrip(request(t, "/", fields...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			do(t, tr, "DELETE /")
+			if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+				t.Error(err)
+			}
+			resp.Body.Close()
+			wantStored(t, s, "", "")
+			do(t, tr, "/", "Range: bytes=0-3")
+		}
+	})
+}
+
+// A part is selected by the fields that its Vary names (RFC 9111, section 4.1).
+func TestPartVary(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *watchedStore) {
+		docs := map[string]*document{}
+		for lang, body := range map[string]string{"en": digits, "de": "abcdefghij"} {
+			docs[lang] = &document{body: body, etag: `"` + lang + `"`, fields: []string{"Cache-Control: max-age=60", "Vary: Accept-Language"}}
+		}
+		o := newOrigin(t, func(_ int, req *http.Request) *http.Response {
+			return docs[req.Header.Get("Accept-Language")].respond(req)
+		})
+		tr := &cachecontrol.Transport{Base: o, Store: s}
+		defer tr.Close()
+		en, de := "Accept-Language: en", "Accept-Language: de"
+		do(t, tr, "/", en, "Range: bytes=0-4")
+		wantPart(t, do(t, tr, "/", en, "Range: bytes=1-3"), cachecontrol.Hit, "bytes 1-3/10", "123")
+		wantWhole(t, do(t, tr, "/", de), cachecontrol.Miss, "abcdefghij")
+		if o.last().Header["Range"] != nil {
+			t.Error("a part of another variant was completed")
+		}
+		wantPart(t, do(t, tr, "/", de, "Range: bytes=1-3"), cachecontrol.Hit, "bytes 1-3/10", "bcd")
+		wantPart(t, do(t, tr, "/", en, "Range: bytes=1-3"), cachecontrol.Hit, "bytes 1-3/10", "123")
+		wantRequests(t, o, 2)
+		// Completed, it is a variant beside the one that is there.
+		wantWhole(t, do(t, tr, "/", en), cachecontrol.Miss, digits)
+		if h := o.last().Header; h.Get("Range") != "bytes=5-" || h.Get("Accept-Language") != "en" {
+			t.Errorf("the rest was asked for with %v", h)
+		}
+		wantWhole(t, do(t, tr, "/", en), cachecontrol.Hit, digits)
+		wantWhole(t, do(t, tr, "/", de), cachecontrol.Hit, "abcdefghij")
+		wantRequests(t, o, 3)
+	})
+}
+
+// A variant that a 206 shows to be out of date goes; the others stay.
+func TestPartReplacesVariant(t *testing.T) {
+	in(t, func(t *testing.T) {
+		docs := map[string]*document{}
+		for lang, body := range map[string]string{"en": digits, "de": "abcdefghij"} {
+			docs[lang] = &document{body: body, etag: `"` + lang + `"`, fields: []string{"Cache-Control: max-age=60", "Vary: Accept-Language"}}
+		}
+		docs["de"].fields[0] = "Cache-Control: max-age=10"
+		o := newOrigin(t, func(_ int, req *http.Request) *http.Response {
+			return docs[req.Header.Get("Accept-Language")].respond(req)
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		en, de := "Accept-Language: en", "Accept-Language: de"
+		do(t, tr, "/", en)
+		do(t, tr, "/", de)
+		time.Sleep(20 * time.Second)
+		docs["de"].body, docs["de"].etag = "ABCDEFGHIJ", `"de2"`
+		wantPart(t, do(t, tr, "/", de, "Range: bytes=0-9"), cachecontrol.Miss, "bytes 0-9/10", "ABCDEFGHIJ")
+		wantWhole(t, do(t, tr, "/", de), cachecontrol.Hit, "ABCDEFGHIJ")
+		wantWhole(t, do(t, tr, "/", en), cachecontrol.Hit, digits)
+		wantRequests(t, o, 3)
+	})
+}
+
+// A stored error with the tag of the document is not made fresh by a part of the document.
+func TestPartIsNotOfStoredError(t *testing.T) {
+	in(t, func(t *testing.T) {
+		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			if n == 1 {
+				return respond(404, "none", `ETag: "1"`, "Cache-Control: max-age=10")
+			}
+			req = req.Clone(req.Context())
+			req.Header.Del("If-None-Match")
+			return d.respond(req)
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/")
+		time.Sleep(20 * time.Second)
+		wantPart(t, do(t, tr, "/", "Range: bytes=2-4"), cachecontrol.Miss, "bytes 2-4/10", "234")
+		wantWhole(t, do(t, tr, "/"), cachecontrol.Miss, digits)
+	})
+}
+
+// Python finds entries by the SHA-224 of the URL alone: no file of that name may ever hold a part.
+func TestPartHasNoPlainFile(t *testing.T) {
+	for _, kind := range []string{"file", "separate"} {
+		t.Run(kind, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				dir := t.TempDir()
+				var s storage.Store
+				var err error
+				if kind == "file" {
+					s, err = storage.NewFileCache(dir)
+				} else {
+					s, err = storage.NewSeparateBodyFileCache(dir)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				sum := sha256.Sum224([]byte(wholeKey))
+				hash := hex.EncodeToString(sum[:])
+				files := func() (plain, all int) {
+					filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+						if err == nil && !e.IsDir() && !strings.HasSuffix(path, ".lock") {
+							all++
+							if strings.HasPrefix(e.Name(), hash) {
+								plain++
+							}
+						}
+						return err
+					})
+					return plain, all
+				}
+				d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
+				tr := &cachecontrol.Transport{Base: d.origin(t), Store: s}
+				defer tr.Close()
+				for _, spec := range []string{"2-3", "4-5", "0-1", "7-8"} {
+					do(t, tr, "/", "Range: bytes="+spec)
+					if plain, all := files(); plain != 0 || all == 0 {
+						t.Errorf("after %s: %d files of %d under the plain key", spec, plain, all)
+					}
+				}
+				do(t, tr, "/", "Range: bytes=0-9")
+				if plain, _ := files(); plain == 0 {
+					t.Error("the whole is not where Python looks for it")
+				}
+			})
+		})
+	}
+}
+
+// Several callers fetch and combine parts at the same time: none ever sees a byte in the wrong place.
+func TestPartsConcurrent(t *testing.T) {
+	var text strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&text, "%04d", i)
+	}
+	for _, kind := range []string{"memory", "separate"} {
+		t.Run(kind, func(t *testing.T) {
+			var store storage.Store = storage.NewDictCache()
+			if kind == "separate" {
+				var err error
+				if store, err = storage.NewSeparateBodyFileCache(t.TempDir()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			d := &document{body: text.String(), etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
+			tr := &cachecontrol.Transport{Base: d.origin(t), Store: store}
+			defer tr.Close()
+			var wg sync.WaitGroup
+			for g := range 8 {
+				wg.Go(func() {
+					for i := range 25 {
+						first := (g*1237 + i*311) % 3500
+						last := first + 100 + (g*31+i*17)%400
+						target, fields := "/", []string{fmt.Sprintf("Range: bytes=%d-%d", first, last)}
+						switch {
+						case i%9 == 8:
+							fields, first, last = nil, 0, len(d.body)-1
+						case g == 0 && i%10 == 5:
+							target = "PUT /"
+						}
+						resp, err := tr.RoundTrip(request(t, target, fields...))
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						body, err := io.ReadAll(resp.Body)
+						resp.Body.Close()
+						if err != nil || target == "/" && string(body) != d.body[first:min(last+1, len(d.body))] {
+							t.Errorf("%d bytes from %d on, error %v", len(body), first, err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			if n := d.open.Load(); n != 0 {
+				t.Errorf("%d bodies of the origin are still open", n)
+			}
+		})
+	}
+}
+
+// A document changes while ranges of it are asked for, at random. Every answer is right for one version of it, none mixes
+// two, and no answer is of an older version than an earlier answer, for all that came was stored.
+func TestPartsAtRandom(t *testing.T) {
+	for seed := range uint64(60) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			in(t, func(t *testing.T) { partsAtRandom(t, seed) })
+		})
+	}
+}
+
+func partsAtRandom(t *testing.T, seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 9111))
+	size := 1 + r.IntN(40)
+	strong := r.IntN(4) > 0
+	store := &watchedStore{Store: storage.NewDictCache(), flat: r.IntN(3) == 0}
+	d := &document{fields: []string{fmt.Sprintf("Cache-Control: max-age=%d", 5+r.IntN(60))}}
+	version := -1
+	change := func() {
+		version++
+		if r.IntN(5) == 0 {
+			size = 1 + r.IntN(40)
+		}
+		b := make([]byte, size)
+		for i := range b {
+			b[i] = byte(version)<<6 | byte(i) // a byte tells its version, modulo 4, and its offset
+		}
+		d.body, d.etag = string(b), fmt.Sprintf(`"%d"`, version)
+		if !strong {
+			d.etag = "W/" + d.etag
+		}
+	}
+	change()
+	o := d.origin(t)
+	tr := &cachecontrol.Transport{Base: o, Store: store}
+	defer tr.Close()
+
+	seen := 0 // the version of the last answer
+	bodies := map[int]string{}
+	for step := range 150 {
+		switch r.IntN(12) {
+		case 0:
+			if version < 60 {
+				change()
+			}
+		case 1:
+			time.Sleep(time.Duration(r.IntN(30)) * time.Second)
+		}
+		bodies[version] = d.body
+		var fields []string
+		switch r.IntN(8) {
+		case 0:
+		case 1:
+			fields = append(fields, fmt.Sprintf("Range: bytes=-%d", r.IntN(45)))
+		case 2:
+			fields = append(fields, fmt.Sprintf("Range: bytes=%d-", r.IntN(45)))
+		default:
+			first := r.IntN(40)
+			fields = append(fields, fmt.Sprintf("Range: bytes=%d-%d", first, first+r.IntN(15)))
+		}
+		switch r.IntN(12) {
+		case 0:
+			fields = append(fields, "Cache-Control: no-cache")
+		case 1:
+			fields = append(fields, "If-Range: "+d.etag)
+		}
+		n := o.requests()
+		a := do(t, tr, "/", fields...)
+		log := func(format string, args ...any) {
+			t.Helper()
+			t.Fatalf("step %d, %v: %d %v %q: %s", step, fields, a.StatusCode, a.outcome, a.Header["Content-Range"], fmt.Sprintf(format, args...))
+		}
+		if a.StatusCode == 416 {
+			continue
+		}
+		tag := strings.TrimPrefix(a.Header.Get("ETag"), "W/")
+		var v int
+		if _, err := fmt.Sscanf(tag, `"%d"`, &v); err != nil {
+			log("tag %q: %v", tag, err)
+		}
+		whole, ok := bodies[v]
+		first, want := 0, whole
+		switch {
+		case !ok:
+			log("version %d has never been", v)
+		case a.StatusCode == 206:
+			var last, total int
+			if _, err := fmt.Sscanf(a.Header.Get("Content-Range"), "bytes %d-%d/%d", &first, &last, &total); err != nil {
+				log("%v", err)
+			}
+			req := request(t, "/", fields...)
+			req.Header.Del("If-Range")
+			wantFirst, wantLast, ok := (&document{body: whole}).wanted(req)
+			if !ok || first != wantFirst || last != wantLast || total != len(whole) {
+				log("of %d bytes, %d to %d were asked for", len(whole), wantFirst, wantLast)
+			}
+			want = whole[first : last+1]
+		case a.StatusCode != 200:
+			log("status")
+		}
+		if a.body != want {
+			log("body %x of version %d, want %x", a.body, v, want)
+		}
+		if v < seen {
+			log("version %d after version %d", v, seen)
+		}
+		if o.requests() > n && v != version {
+			log("the origin was asked, and the answer is of version %d, not %d", v, version)
+		}
+		seen = v
+	}
+	if n := store.open.Load(); n != 0 {
+		t.Errorf("%d bodies of the store are still open", n)
+	}
+	if n := d.open.Load(); n != 0 {
+		t.Errorf("%d bodies of the origin are still open", n)
+	}
+	if e, _ := peek(t, store, wholeKey); e != nil && e.Range != nil {
+		t.Error("a part is under the plain key")
+	}
+}
