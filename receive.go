@@ -148,14 +148,14 @@ func (x *exchange) destination(e *serialize.Entry) string {
 		}
 		return x.key
 	}
+	e.Generation = x.primary.Generation
+	if e.Generation == "" {
+		e.Generation = rand.Text()
+	}
 	for i := range old.variants {
 		if sameSelectors(old.variants[i].selectors, mine) {
 			return old.variants[i].Key
 		}
-	}
-	e.Generation = x.primary.Generation
-	if e.Generation == "" {
-		e.Generation = rand.Text()
 	}
 	return variantKey(x.key, e.Generation, mine)
 }
