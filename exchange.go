@@ -95,7 +95,9 @@ func (x *exchange) answer() (*http.Response, error) {
 		if x.revalidates {
 			break
 		}
-		x.revalidateLater()
+		if !x.cc.NoStore {
+			x.revalidateLater()
+		}
 		return x.serve(c, r, Status{}), nil
 	case rfc9111.Refuse:
 		c.close()

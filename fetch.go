@@ -128,10 +128,12 @@ func (x *exchange) freshen(c *candidate, later *http.Response, asked, received t
 	e.Keep = policy.Keep()
 
 	ctx := context.WithoutCancel(x.ctx)
-	if decision := policy.Store(x.cc, x.req.Header["Authorization"] != nil); decision.OK || decision.Reason == rfc9111.NoStoreRequest {
+	switch decision := policy.Store(x.cc, x.req.Header["Authorization"] != nil); {
+	case decision.OK:
 		x.update(ctx, c, e)
-	} else {
-		x.remove(ctx, c.key) // what allowed it to be stored was withdrawn
+	case decision.Reason == rfc9111.NoStoreRequest: // the answer may be used, but leaves no trace
+	default:
+		x.dropCandidate(c) // what allowed it to be stored was withdrawn
 	}
 	c.entry, c.stored = e, x.compile(e)
 	return c

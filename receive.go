@@ -31,7 +31,7 @@ func (x *exchange) receive(c *candidate, resp *http.Response, asked, received ti
 	switch {
 	case decision.OK:
 		e := x.newEntry(resp, policy, asked, received, set)
-		s.TTL, s.HasTTL = floorSeconds(policy.Lifetime-policy.Age(received)), true
+		s.TTL, s.HasTTL = floorSeconds(policy.Lifetime-policy.Age(received)), policy.Lifetime > 0
 		x.storeWhole(resp, e, s)
 	case c != nil && resp.StatusCode < 500 && !x.conditional && (!x.ranged || resp.StatusCode == http.StatusOK):
 		x.dropCandidate(c)
@@ -66,10 +66,14 @@ func (x *exchange) newEntry(resp *http.Response, policy *rfc9111.Policy, asked, 
 // latestVary returns the selecting field names of the most recent stored response that has any: they also select one
 // whose own Vary is missing (RFC 9111, section 4.1).
 func (x *exchange) latestVary() []string {
-	if x.primary == nil || len(x.primary.Variants) == 0 {
+	if x.primary == nil {
 		return nil
 	}
-	fields, date := x.primary.Vary, x.compile(x.primary).policy.Date
+	first := x.compile(x.primary)
+	if len(x.primary.Variants) == 0 && x.selects(first.selectors, first.coding, "") {
+		return nil // it takes the place of the only one
+	}
+	fields, date := x.primary.Vary, first.policy.Date
 	for _, v := range x.primary.Variants {
 		if len(v.Vary) > 0 && v.Date.After(date) {
 			fields, date = v.Vary, v.Date

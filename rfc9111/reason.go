@@ -99,7 +99,7 @@ var reasons = [...]reasonText{
 	AuthorizationInShared: {"authorization", "RFC 9111, section 3.5", "the request had Authorization, this cache is shared, and the response does not allow that"},
 	VaryAny:               {"vary-any", "RFC 9111, section 4.1", "Vary: * matches no other request"},
 	NotCacheable:          {"not-cacheable", "RFC 9111, section 3", "nothing in it allows storing, and its status is not cacheable by default"},
-	NothingToReuse:        {"nothing-to-reuse", "RFC 9111, section 3", "it says neither for how long it is fresh nor how to validate it, so it could never be reused"},
+	NothingToReuse:        {"nothing-to-reuse", "RFC 9111, section 3", "it is never fresh, and nothing in it makes it worth keeping to be validated: an ETag would"},
 	TooLong:               {"too-long", "", "its body is longer than this cache stores"},
 	Incomplete:            {"incomplete", "RFC 9111, section 3.3", "its body was not read to the end"},
 

@@ -1,0 +1,63 @@
+package cachecontrol_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+)
+
+// TestVaryOmitted: a response without Vary, beside one that has it, is selected by that one's fields, so that it does
+// not stand in for others (RFC 9111, section 4.1).
+func TestVaryOmitted(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			if lang := req.Header.Get("Accept-Language"); lang != "" {
+				return respond(200, lang, "Cache-Control: max-age=60", "Vary: Accept-Language")
+			}
+			return respond(200, "default", "Cache-Control: max-age=60")
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/", "Accept-Language: en")
+		time.Sleep(time.Second)
+		do(t, tr, "/")
+		for _, want := range []string{"en", "default"} {
+			var fields []string
+			if want != "default" {
+				fields = []string{"Accept-Language: " + want}
+			}
+			if a := do(t, tr, "/", fields...); a.outcome != cachecontrol.Hit || a.body != want {
+				t.Errorf("%v: %v %q, want a hit with %q", fields, a.outcome, a.body, want)
+			}
+		}
+		if a := do(t, tr, "/", "Accept-Language: de"); a.outcome != cachecontrol.Miss || a.body != "de" {
+			t.Errorf("de: %v %q, want its own", a.outcome, a.body)
+		}
+	})
+}
+
+// TestNoStoreRequestLeavesNoTrace: what answers a request with no-store may be used, but not kept (RFC 9111, section
+// 5.2.1.5).
+func TestNoStoreRequestLeavesNoTrace(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			if req.Header.Get("If-None-Match") != "" {
+				return respond(304, "", "Cache-Control: max-age=60", `ETag: "1"`, "Secret: of this request")
+			}
+			return respond(200, "body", "Cache-Control: max-age=60", `ETag: "1"`)
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/")
+		time.Sleep(2 * time.Minute)
+		if a := do(t, tr, "/", "Cache-Control: no-store"); a.outcome != cachecontrol.Revalidated || a.body != "body" {
+			t.Errorf("%v %q, want the stored body, revalidated", a.outcome, a.body)
+		}
+		a := do(t, tr, "/", "Cache-Control: only-if-cached, max-stale")
+		if a.outcome != cachecontrol.Stale || a.Header.Get("Secret") != "" {
+			t.Errorf("%v %v, want the stale response as it was", a.outcome, a.Header)
+		}
+	})
+}
