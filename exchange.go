@@ -144,7 +144,7 @@ func (x *exchange) replay(c *candidate, r rfc9111.Reuse, s Status) *http.Respons
 	said := c.say(r)
 	text := said.status
 	if s.Forward != "" {
-		s.Reason, s.TTL, s.HasTTL = r.Reason, said.ttl, true
+		s.Reason, s.TTL, s.HasTTL = r.Reason, said.ttl, c.policy.Lifetime > 0
 		text = s.header()
 	}
 	resp.Header = c.stored.replay(said.ageText, text)
