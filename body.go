@@ -59,7 +59,7 @@ func (b *storingBody) Read(p []byte) (int, error) {
 	}
 	switch {
 	case b.write == nil:
-	case err == io.EOF && (b.length < 0 || b.n == b.length), err == nil && b.n == b.length:
+	case err == io.EOF && (b.length < 0 || b.n == b.length), err == nil && n > 0 && b.n == b.length:
 		b.finish(true)
 	case err != nil, b.length >= 0 && b.n > b.length:
 		b.finish(false)

@@ -197,7 +197,7 @@ func (b *tracked) Close() error {
 
 // track has the origin watch over a response's body, which somebody must close before the test ends.
 func (o *origin) track(resp *http.Response) {
-	if resp.Body == nil || resp.StatusCode == http.StatusSwitchingProtocols {
+	if resp.Body == nil || resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols {
 		return
 	}
 	b := &tracked{ReadCloser: resp.Body, o: o}

@@ -96,6 +96,9 @@ func targetURL(req *http.Request) *url.URL {
 
 // entryURL is what an entry says of its URL: without user and password.
 func entryURL(req *http.Request) string {
+	if req.URL == nil {
+		return ""
+	}
 	u := *targetURL(req)
 	u.User, u.Fragment, u.RawFragment = nil, "", ""
 	return u.String()

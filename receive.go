@@ -130,7 +130,7 @@ func (x *exchange) record(resp *http.Response, key string, e *serialize.Entry, s
 		b.length = n // the framing does not say, and what the field says must then be true
 	}
 	resp.Body = b
-	if b.length == 0 || resp.StatusCode == http.StatusNoContent || resp.Body == http.NoBody {
+	if b.ReadCloser == http.NoBody || resp.StatusCode == http.StatusNoContent {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.finish(true)
