@@ -245,7 +245,7 @@ func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
 	s := Status{Forward: forwardToken(why), ForwardStatus: resp.StatusCode, Reason: why}
 	if x.key != "" {
 		x.invalidate(resp)
-		if x.req.Method == http.MethodPost && why == rfc9111.MethodForwarded {
+		if why == rfc9111.MethodForwarded && (x.req.Method == http.MethodPost || x.req.Method == http.MethodPatch) {
 			s = x.receivePost(resp, s, asked, received)
 		}
 	}
