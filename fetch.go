@@ -207,6 +207,12 @@ func (x *exchange) revalidateLater() {
 	x.background.run(x.ctx, x.key, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, x.backgroundTimeout)
 		defer cancel()
+		if hasBody(req) { // the caller's own is closed by now
+			var err error
+			if req.Body, err = req.GetBody(); err != nil {
+				return
+			}
+		}
 		later := &exchange{
 			engine: x.engine, req: req.WithContext(ctx), ctx: ctx, key: x.key, revalidates: true,
 			negotiated: x.negotiated || ranged && x.negotiate && req.Header["Accept-Encoding"] == nil,
