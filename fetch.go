@@ -114,10 +114,7 @@ func (x *exchange) freshen(c *candidate, later *http.Response, asked, received t
 	e := c.entry.Clone()
 	e.Foreign = false
 	e.URL = entryURL(x.req)
-	for _, name := range e.Heuristic {
-		delete(e.Header, name) // the heuristic speaks again, of what there is now
-	}
-	e.Header = rfc9111.UpdateHeader(e.Header, later.Header, c.policy, received)
+	e.Header = c.updated(later.Header, received)
 	e.RequestTime, e.ResponseTime = asked, received
 	view := &http.Response{StatusCode: e.Status, Header: e.Header, Request: x.req}
 	e.Heuristic = x.applyHeuristic(view)
@@ -137,6 +134,16 @@ func (x *exchange) freshen(c *candidate, later *http.Response, asked, received t
 	}
 	c.entry, c.stored = e, x.compile(e)
 	return c
+}
+
+// updated returns the candidate's header with the fields of a later response. What a heuristic set is left out: it
+// speaks again, of what there is now.
+func (c *candidate) updated(later http.Header, received time.Time) http.Header {
+	old := c.entry.Header.Clone()
+	for _, name := range c.entry.Heuristic {
+		delete(old, name)
+	}
+	return rfc9111.UpdateHeader(old, later, c.policy, received)
 }
 
 // applyHeuristic lets the heuristic set fields of a response, and returns which ones it set. It is asked where RFC

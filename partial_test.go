@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/heuristics"
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -996,4 +997,43 @@ func partsAtRandom(t *testing.T, seed uint64) {
 	if e, _ := peek(t, store, wholeKey); e != nil && e.Range != nil {
 		t.Error("a part is under the plain key")
 	}
+}
+
+// A heuristic speaks anew of what parts come to together: what it said of a part alone is not the origin's.
+func TestPartsAndHeuristic(t *testing.T) {
+	const modified = "Last-Modified: Fri, 31 Dec 1999 14:00:00 GMT" // ten hours before the first request: fresh for one
+	transport := func(d *document) (*cachecontrol.Transport, *origin) {
+		o := d.origin(t)
+		return &cachecontrol.Transport{Base: o, Heuristic: heuristics.LastModified}, o
+	}
+	t.Run("completed", func(t *testing.T) {
+		in(t, func(t *testing.T) {
+			tr, o := transport(&document{body: digits, etag: `"1"`, fields: []string{modified}})
+			defer tr.Close()
+			do(t, tr, "/", "Range: bytes=0-3")
+			wantPart(t, do(t, tr, "/", "Range: bytes=1-2"), hit, "bytes 1-2/10", "12")
+			time.Sleep(2 * time.Hour)
+			wantWhole(t, do(t, tr, "/"), miss, digits)
+			if o.last().Header.Get("Range") != "bytes=4-" {
+				t.Errorf("asked with %v", o.last().Header)
+			}
+			time.Sleep(time.Hour) // now twelve hours had passed
+			wantWhole(t, do(t, tr, "/"), hit, digits)
+			wantRequests(t, o, 2)
+		})
+	})
+	t.Run("combined", func(t *testing.T) {
+		in(t, func(t *testing.T) {
+			d := &document{body: digits, etag: `"1"`, fields: []string{modified}}
+			tr, o := transport(d)
+			defer tr.Close()
+			do(t, tr, "/", "Range: bytes=0-3")
+			time.Sleep(2 * time.Hour)
+			d.fields = nil // a 206 may leave out what the caller has (RFC 9110, section 15.3.7)
+			wantPart(t, do(t, tr, "/", "Range: bytes=4-6", `If-Range: "1"`), miss, "bytes 4-6/10", "456")
+			time.Sleep(time.Hour)
+			wantPart(t, do(t, tr, "/", "Range: bytes=2-5"), hit, "bytes 2-5/10", "2345")
+			wantRequests(t, o, 2)
+		})
+	})
 }

@@ -482,3 +482,14 @@ func TestVaryStarField(t *testing.T) {
 		return all
 	})
 }
+
+// Entity tags are compared byte by byte, beyond ASCII too (RFC 9110, section 8.8.3).
+func TestETagBeyondASCII(t *testing.T) {
+	inBothModes(t, func(tr func() *cachecontrol.Transport) []scenario {
+		return []scenario{{"obs-text", tr(), []reply{ok("Cache-Control: max-age=60", "ETag: \"\xfc\"")}, []step{
+			{want: miss},
+			{with: []string{"If-None-Match: \"\xfc\""}, want: hit, status: 304, head: []string{"ETag: \"\xfc\""}},
+			{with: []string{"If-None-Match: \"\xc3\xbc\""}, want: hit, status: 200},
+		}}}
+	})
+}
