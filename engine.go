@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
@@ -41,6 +42,7 @@ type engine struct {
 
 	invalid    invalidations
 	background background
+	closed     atomic.Bool // nothing is looked up or stored any more
 }
 
 func newEngine(t *Transport) *engine {
@@ -87,6 +89,7 @@ func (e *engine) base() http.RoundTripper {
 }
 
 func (e *engine) close() error {
+	e.closed.Store(true)
 	e.background.stop()
 	if c, ok := e.store.(io.Closer); ok {
 		return c.Close()
@@ -103,6 +106,9 @@ func (e *engine) lock(key string) (unlock func()) {
 // get, update and remove are the store's methods with a deadline, which stores that wait for nobody go without. What
 // goes wrong there is logged, and the request goes on as if nothing were stored.
 func (e *engine) get(ctx context.Context, key string) (*storage.Response, error) {
+	if e.closed.Load() {
+		return nil, storage.ErrClosed
+	}
 	if e.local {
 		r, err := e.store.Get(ctx, key)
 		if err != nil {

@@ -13,6 +13,9 @@ import (
 // create is Store.Create, and gives a Writer for which the store's timeout counts anew at each call: a body may be
 // under way for as long as it takes. The context ends only with a call that takes too long, or with the Writer.
 func (e *engine) create(ctx context.Context, key string, entry *serialize.Entry) (storage.Writer, error) {
+	if e.closed.Load() {
+		return nil, storage.ErrClosed
+	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	timer := time.AfterFunc(e.storeTimeout, cancel)
 	w, err := e.store.Create(ctx, key, entry)
