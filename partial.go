@@ -220,14 +220,14 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 		decision = rfc9111.Stored{Reason: rfc9111.TooLong}
 	}
 	s.Stored, s.Storage = decision.OK, decision.Reason
-	if !decision.OK {
-		return
-	}
 	if c != nil {
 		x.dropCandidate(c) // the origin has another representation now
 		if c.key == x.key {
 			x.primary = nil
 		}
+	}
+	if !decision.OK {
+		return
 	}
 	e := x.newEntry(resp, policy, asked, received, set)
 	rec := recording{}

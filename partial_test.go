@@ -18,6 +18,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -442,6 +443,70 @@ func TestPartNotCompletable(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Without any validator the rest is asked for while the part is fresh, for an origin that knows no ranges sends
+// everything then; but a rest that no tag ties to the part is not used.
+func TestPartWithoutValidator(t *testing.T) {
+	in(t, func(t *testing.T) {
+		d := &document{body: digits, fields: []string{"Cache-Control: max-age=60"}}
+		o := d.origin(t)
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/", "Range: bytes=0-3")
+		d.body = "abcdefghij"
+		wantWhole(t, do(t, tr, "/"), miss, "abcdefghij")
+		wantRequests(t, o, 3)
+		do(t, tr, "/stale", "Range: bytes=0-3")
+		time.Sleep(time.Hour)
+		wantWhole(t, do(t, tr, "/stale"), miss, "abcdefghij")
+		if o.last().Header["Range"] != nil {
+			t.Error("the rest of a stale part was asked for")
+		}
+		wantRequests(t, o, 5)
+	})
+}
+
+// What was stored whole is gone once a 206 shows another representation, also one that must not be stored.
+func TestStaleDroppedByPartNotStored(t *testing.T) {
+	runScenarios(t, []scenario{{"no-store", nil,
+		[]reply{
+			{body: digits, fields: []string{"Cache-Control: max-age=10", `ETag: "1"`}},
+			{status: 206, body: "cde", fields: []string{"Cache-Control: no-store", `ETag: "2"`, "Content-Range: bytes 2-4/10"}},
+			ok("Cache-Control: no-store"),
+		},
+		[]step{
+			{want: miss},
+			{wait: 20 * time.Second, with: []string{"Range: bytes=2-4"}, want: miss, body: "cde", storing: "no-store"},
+			{with: []string{"Cache-Control: max-stale"}, want: miss, body: "#3"},
+		},
+	}})
+}
+
+// A 206 that somebody else has put under the plain key is no answer to anything.
+func TestForeignPartUnderPlainKey(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *watchedStore) {
+		w, err := s.Create(t.Context(), wholeKey, &serialize.Entry{
+			Status: 206, Reason: "Partial Content", Version: 11, Length: 3,
+			Header: http.Header{"Cache-Control": {"max-age=60"}, "Content-Range": {"bytes 2-4/10"}, "Date": {date(0)}, "Etag": {`"1"`}},
+			URL:    wholeKey, RequestTime: time.Now(), ResponseTime: time.Now(),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(w, "234")
+		if err := w.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
+		o := d.origin(t)
+		tr := &cachecontrol.Transport{Base: o, Store: s}
+		defer tr.Close()
+		wantPart(t, do(t, tr, "/", "Range: bytes=2-4"), miss, "bytes 2-4/10", "234")
+		wantWhole(t, do(t, tr, "/"), miss, digits)
+		wantWhole(t, do(t, tr, "/"), hit, digits)
+		wantRequests(t, o, 2)
+	})
 }
 
 // A caller's own condition, and a HEAD, have nothing to do with a part.
@@ -924,6 +989,12 @@ func partsAtRandom(t *testing.T, seed uint64) {
 			}
 		case 1:
 			time.Sleep(time.Duration(r.IntN(30)) * time.Second)
+		case 2:
+			if r.IntN(4) == 0 && version < 60 {
+				change()
+				do(t, tr, "PUT /")
+				seen = version // nothing older may be used any more
+			}
 		}
 		bodies[version] = d.body
 		var fields []string
