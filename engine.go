@@ -145,7 +145,7 @@ func (e *engine) remove(ctx context.Context, key string) {
 
 func (e *engine) storeFailed(ctx context.Context, op, key string, err error) {
 	if e.logger != nil && !errors.Is(err, storage.ErrClosed) {
-		e.logger.WarnContext(ctx, "cachecontrol: store failed", "op", op, "key", key, "error", err)
+		e.logger.WarnContext(ctx, "cachecontrol: store failed", "op", op, "key", withoutUser(key), "error", err)
 	}
 }
 

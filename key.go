@@ -103,3 +103,13 @@ func entryURL(req *http.Request) string {
 	u.User, u.Fragment, u.RawFragment = nil, "", ""
 	return u.String()
 }
+
+// withoutUser returns a key without user and password.
+func withoutUser(key string) string {
+	scheme, rest, _ := strings.Cut(key, "://")
+	authority, path, _ := strings.Cut(rest, "/")
+	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
+		return scheme + "://" + authority[i+1:] + "/" + path
+	}
+	return key
+}

@@ -61,7 +61,12 @@ func StatusOf(resp *http.Response) Status {
 	if resp == nil {
 		return Status{}
 	}
-	list, err := httpsfv.UnmarshalList(resp.Header["Cache-Status"])
+	lines := resp.Header["Cache-Status"]
+	if len(lines) == 0 {
+		return Status{}
+	}
+	// This cache's line is the last and its own, and tells whatever an origin may have written before it.
+	list, err := httpsfv.UnmarshalList(lines[len(lines)-1:])
 	if err != nil || len(list) == 0 {
 		return Status{}
 	}
@@ -166,7 +171,7 @@ func forwardToken(r rfc9111.Reason) string {
 		return "stale"
 	case rfc9111.NoCacheRequest, rfc9111.PragmaNoCache, rfc9111.RequestMaxAge, rfc9111.RequestMinFresh:
 		return "request"
-	case rfc9111.MethodForwarded:
+	case rfc9111.MethodForwarded, rfc9111.MethodExcluded:
 		return "method"
 	case rfc9111.UpgradeForwarded, rfc9111.PreconditionForwarded, rfc9111.RangeForwarded,
 		rfc9111.URLNotCacheable, rfc9111.BodyNotCacheable, rfc9111.StatusExcluded:
