@@ -49,7 +49,7 @@ func (x *exchange) classify() rfc9111.Reason {
 	switch {
 	case method == http.MethodGet || method == http.MethodHead:
 		if x.noGET {
-			return rfc9111.MethodForwarded
+			return rfc9111.MethodExcluded
 		}
 	case !slices.Contains(x.methods, method):
 		return rfc9111.MethodForwarded

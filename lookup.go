@@ -42,6 +42,10 @@ func (x *exchange) lookup() (*candidate, rfc9111.Reason) {
 	x.primary = resp.Entry
 	first := &x.first
 	*first = candidate{x.compile(resp.Entry), x.key, resp.Entry, resp}
+	if x.rules.Shared && first.policy.Directives.Private {
+		first.close() // a private cache has stored it in the same place
+		return nil, rfc9111.StoredUnusable
+	}
 	if resp.Entry.Status == http.StatusPartialContent {
 		first.close() // not of this cache's storing, and not whole
 		return nil, rfc9111.StoredUnusable

@@ -125,6 +125,11 @@ func (x *exchange) record(resp *http.Response, key string, e *serialize.Entry, s
 		}
 		return err
 	}
+	if x.logger != nil {
+		rec.lost = func(why rfc9111.Reason) {
+			x.logger.DebugContext(ctx, "cachecontrol: not stored after all", "url", e.URL, "reason", why.String(), "why", why.Words())
+		}
+	}
 	b := &storingBody{ReadCloser: resp.Body, length: resp.ContentLength, max: x.maxBody, write: rec}
 	if n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64); err == nil && b.length < 0 && !resp.Uncompressed {
 		b.length = n // the framing does not say, and what the field says must then be true
@@ -133,7 +138,7 @@ func (x *exchange) record(resp *http.Response, key string, e *serialize.Entry, s
 	if b.ReadCloser == http.NoBody || resp.StatusCode == http.StatusNoContent {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		b.finish(true)
+		b.finish(rfc9111.ReasonNone)
 	}
 	return b
 }
