@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -743,4 +746,120 @@ func peek(t *testing.T, s storage.Store, key string) (*serialize.Entry, string) 
 		t.Fatal(err)
 	}
 	return r.Entry, string(body)
+}
+
+// The cache answers ranges as the origin does, here net/http's own: whatever is stored by then, and of whatever it is
+// made up.
+func TestRangeAsTheOriginAnswers(t *testing.T) {
+	var text strings.Builder
+	for i := range 300 {
+		fmt.Fprintf(&text, "%03d", i)
+	}
+	modified := time.Now().Add(-time.Hour)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"1"`)
+		w.Header().Set("Cache-Control", "max-age=3600")
+		w.Header().Set("Content-Type", "text/plain")
+		http.ServeContent(w, r, "", modified, strings.NewReader(text.String()))
+	}))
+	defer server.Close()
+	base := &http.Transport{}
+	defer base.CloseIdleConnections()
+
+	last := modified.UTC().Format(http.TimeFormat)
+	fields := func(r *rand.Rand) []string {
+		var out []string
+		a, b := r.IntN(1000), r.IntN(400)
+		switch r.IntN(12) {
+		case 0:
+		case 1:
+			out = append(out, fmt.Sprintf("Range: bytes=-%d", 1+b))
+		case 2:
+			out = append(out, fmt.Sprintf("Range: bytes=%d-", a))
+		case 3:
+			out = append(out, fmt.Sprintf("Range: bytes=%d-%d", a, a-1-r.IntN(a+1)))
+		case 4:
+			out = append(out, fmt.Sprintf("Range: lines=%d-%d", a, a+b))
+		case 5:
+			out = append(out, fmt.Sprintf("Range: bytes=0-%d", b))
+		default:
+			out = append(out, fmt.Sprintf("Range: bytes=%d-%d", a, a+b))
+		}
+		switch r.IntN(10) {
+		case 0:
+			out = append(out, `If-Range: "1"`)
+		case 1:
+			out = append(out, `If-Range: "2"`)
+		case 2:
+			out = append(out, "If-Range: "+last)
+		case 3:
+			out = append(out, `If-None-Match: "1"`)
+		case 4:
+			out = append(out, `If-None-Match: "2", W/"3"`)
+		case 5:
+			out = append(out, "If-Modified-Since: "+last)
+		}
+		return out
+	}
+	for _, kind := range []string{"memory", "file", "separate"} {
+		t.Run(kind, func(t *testing.T) {
+			var hits int
+			for seed := range uint64(12) {
+				r := rand.New(rand.NewPCG(seed, 14))
+				var store storage.Store = storage.NewDictCache()
+				var err error
+				switch kind {
+				case "file":
+					store, err = storage.NewFileCache(t.TempDir())
+				case "separate":
+					store, err = storage.NewSeparateBodyFileCache(t.TempDir())
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				tr := &cachecontrol.Transport{Base: base, Store: store}
+				for range 20 {
+					method, with := "GET ", fields(r)
+					if r.IntN(8) == 0 {
+						// net/http minds the Range of a HEAD, against RFC 9110, section 14.2.
+						method, with = "HEAD ", slices.DeleteFunc(with, func(f string) bool { return strings.HasPrefix(f, "Range:") })
+					}
+					want := sendPlain(t, base, request(t, method+server.URL, with...))
+					got := send(t, tr, request(t, method+server.URL, with...))
+					if cachecontrol.FromCache(got.Response) {
+						hits++
+					}
+					if got.StatusCode != want.StatusCode || got.body != want.body || got.Header.Get("Content-Range") != want.Header.Get("Content-Range") {
+						if want.StatusCode == 416 && got.StatusCode == 416 {
+							continue // what the origin writes there is for people
+						}
+						t.Errorf("seed %d, %s%v: %d %q with %d bytes, the origin says %d %q with %d", seed, method, with,
+							got.StatusCode, got.Header.Get("Content-Range"), len(got.body),
+							want.StatusCode, want.Header.Get("Content-Range"), len(want.body))
+					}
+				}
+				if err := tr.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+			if hits < 50 {
+				t.Errorf("only %d answers came from the cache", hits)
+			}
+		})
+	}
+}
+
+// sendPlain sends a request past the cache.
+func sendPlain(t *testing.T, rt http.RoundTripper, req *http.Request) answer {
+	t.Helper()
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{Response: resp, body: string(body)}
 }
