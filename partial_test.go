@@ -687,7 +687,11 @@ func TestPartsTooLongTogether(t *testing.T) {
 		}
 		do(t, tr, "/", "Range: bytes=0-1")
 		wantStored(t, s, "", "01234")
-		a := do(t, tr, "/")
+		a := do(t, tr, "/", "Range: bytes=0-6")
+		if st := cachecontrol.StatusOf(a.Response); st.Stored || st.Storage != rfc9111.TooLong {
+			t.Errorf("status %+v", st)
+		}
+		a = do(t, tr, "/")
 		wantWhole(t, a, miss, digits)
 		if st := cachecontrol.StatusOf(a.Response); st.Stored || st.Storage != rfc9111.TooLong {
 			t.Errorf("status %+v", st)

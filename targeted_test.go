@@ -43,6 +43,7 @@ func TestTargeted(t *testing.T) {
 		{"no-store of Cache-Control does not count", []string{"CDN-Cache-Control: max-age=3600", "Cache-Control: no-store"}, 0, hit, miss},
 		{"a directive nobody knows, beside", []string{"CDN-Cache-Control: foobar, max-age=3600"}, time.Minute, hit, miss},
 		{"a directive nobody knows, alone", []string{"CDN-Cache-Control: foobar", "Cache-Control: max-age=3600"}, 0, miss, hit},
+		{"Expires does not count", []string{"CDN-Cache-Control: foobar", "Expires: {3h}"}, 0, miss, hit},
 		{"two lines", []string{"CDN-Cache-Control: foobar", "CDN-Cache-Control: max-age=3600"}, time.Minute, hit, miss},
 		{"the last of two counts", []string{"CDN-Cache-Control: max-age=3600, max-age=1"}, time.Minute, miss, miss},
 		{"parameters", []string{"CDN-Cache-Control: max-age=3600;why=\"x, no-store\""}, time.Minute, hit, miss},
