@@ -212,7 +212,7 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 	policy := rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received)
 	decision := policy.Store(x.cc, x.req.Header["Authorization"] != nil)
 	cr, ok := contentRange(resp)
-	if decision.OK && (!ok || resp.Uncompressed) {
+	if decision.OK && (!ok || resp.Uncompressed || resp.Body == http.NoBody) {
 		decision = rfc9111.Stored{Reason: rfc9111.PartialUnusable}
 	}
 	part := span{cr.First, cr.Last + 1, cr.Total}

@@ -616,6 +616,62 @@ func TestPartStored(t *testing.T) {
 	}
 }
 
+// A stored part that cannot be read to its end is combined with nothing; the caller has what it asked for.
+func TestPartsUnreadable(t *testing.T) {
+	for _, tt := range []struct{ name, first, part, second, body string }{
+		{"before", "0-3", "0123", "4-6", "456"},
+		{"after", "4-7", "4567", "2-3", "23"},
+		{"around", "1-8", "12345678", "4-5", "45"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				inner := storage.NewDictCache()
+				s := &halfStore{Store: inner}
+				d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=10"}}
+				tr := &cachecontrol.Transport{Base: d.origin(t), Store: s}
+				defer tr.Close()
+				do(t, tr, "/", "Range: bytes="+tt.first)
+				s.half = true
+				time.Sleep(20 * time.Second)
+				if a := do(t, tr, "/", "Range: bytes="+tt.second); a.StatusCode != 206 || a.body != tt.body {
+					t.Errorf("%d %q", a.StatusCode, a.body)
+				}
+				wantStored(t, inner, "", tt.part)
+			})
+		})
+	}
+}
+
+// A Base whose 206 has no body gives nothing that could be stored.
+func TestPartWithoutBody(t *testing.T) {
+	for _, length := range []int64{-1, 0, 3} {
+		in(t, func(t *testing.T) {
+			s := storage.NewDictCache()
+			o := newOrigin(t, func(int, *http.Request) *http.Response {
+				resp := respond(206, "", "Cache-Control: max-age=60", "Content-Range: bytes 2-4/10")
+				resp.Body, resp.ContentLength = http.NoBody, length
+				return resp
+			})
+			tr := &cachecontrol.Transport{Base: bare{o}, Store: s}
+			defer tr.Close()
+			do(t, tr, "/", "Range: bytes=2-4")
+			wantStored(t, s, "", "")
+		})
+	}
+}
+
+// bare takes the bodies of a RoundTripper's responses away.
+type bare struct{ http.RoundTripper }
+
+func (b bare) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := b.RoundTripper.RoundTrip(req)
+	if err == nil {
+		resp.Body.Close()
+		resp.Body = nil
+	}
+	return resp, err
+}
+
 // Content-Range says that the part goes to the end, and there is less of it: then the end is where the content ends.
 func TestPartEndsWithContent(t *testing.T) {
 	in(t, func(t *testing.T) {
