@@ -147,6 +147,49 @@ func TestRequestBodiesInKeys(t *testing.T) {
 	})
 }
 
+// A request that is made again sends its body again; one whose body cannot be had again goes by the cache.
+func TestAskingAgainWithABody(t *testing.T) {
+	in(t, func(t *testing.T) {
+		var got []string
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			b, err := io.ReadAll(req.Body)
+			req.Body.Close()
+			got = append(got, fmt.Sprint(string(b), err))
+			if req.Header.Get("If-None-Match") != "" {
+				return respond(304, "", `ETag: "of another"`)
+			}
+			return respond(200, fmt.Sprint("#", n), `ETag: "a"`)
+		})
+		tr := &cachecontrol.Transport{Base: o, CacheableMethods: []string{"POST"}}
+		defer tr.Close()
+		for i, want := range []string{"#1", "#3"} {
+			req, err := http.NewRequest("POST", "http://example.com/", &once{Reader: strings.NewReader("body")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.GetBody = func() (io.ReadCloser, error) { return &once{Reader: strings.NewReader("body")}, nil }
+			if a := send(t, tr, req); a.body != want {
+				t.Errorf("%d: %v %q, want %q", i, a.outcome, a.body, want)
+			}
+		}
+		if want := []string{"body<nil>", "body<nil>", "body<nil>"}; !slices.Equal(got, want) {
+			t.Errorf("the origin got %q", got)
+		}
+
+		long := strings.Repeat("x", 2<<20)
+		for name, body := range map[string]func() (io.ReadCloser, error){
+			"an error": func() (io.ReadCloser, error) { return nil, errFaulty },
+			"too long": func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(long)), nil },
+		} {
+			req := request(t, "POST /")
+			req.Body, req.GetBody = io.NopCloser(strings.NewReader("body")), body
+			if a := send(t, tr, req); a.outcome != bypass {
+				t.Errorf("%s: %v", name, a.outcome)
+			}
+		}
+	})
+}
+
 func TestMaxBodyBytes(t *testing.T) {
 	for _, length := range []int64{-1, 10, 11} {
 		in(t, func(t *testing.T) {
