@@ -40,6 +40,7 @@ type engine struct {
 	seed  maphash.Seed
 	locks [64]sync.Mutex
 
+	statuses   statusMemory
 	invalid    invalidations
 	background background
 	closed     atomic.Bool // nothing is looked up or stored any more
@@ -129,6 +130,9 @@ func (e *engine) get(ctx context.Context, key string) (*storage.Response, error)
 }
 
 func (e *engine) getFailed(ctx context.Context, key string, err error) {
+	if err == storage.ErrNotFound {
+		return // the ordinary case
+	}
 	var unreadable *storage.UnreadableError
 	if !errors.Is(err, storage.ErrNotFound) || errors.As(err, &unreadable) {
 		e.storeFailed(ctx, "get", key, err)

@@ -269,7 +269,7 @@ func (x *exchange) own(resp *http.Response) *http.Response {
 
 // mark says in a response from the origin how the cache saw it.
 func (x *exchange) mark(resp *http.Response, s Status) {
-	resp.Header["Cache-Status"] = append(resp.Header["Cache-Status"], s.header())
+	resp.Header["Cache-Status"] = append(resp.Header["Cache-Status"], x.statuses.header(s))
 	if x.logger != nil {
 		x.log(resp)
 	}

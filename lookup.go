@@ -61,6 +61,9 @@ func (x *exchange) lookup() (*candidate, rfc9111.Reason) {
 }
 
 func whyMissing(err error) rfc9111.Reason {
+	if err == storage.ErrNotFound {
+		return rfc9111.NotStored // the ordinary case
+	}
 	var unreadable *storage.UnreadableError
 	switch {
 	case errors.As(err, &unreadable):

@@ -3,6 +3,7 @@ package cachecontrol
 import (
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/dunglas/httpsfv"
@@ -156,6 +157,25 @@ func (s Status) header() string {
 		return cacheName
 	}
 	return out
+}
+
+// statusMemory remembers what a status looks like in Cache-Status, for the same few come over and over. It has a fixed
+// size, and forgets. The zero value is empty.
+type statusMemory [64]atomic.Pointer[rememberedStatus]
+
+type rememberedStatus struct {
+	status Status
+	header string
+}
+
+func (m *statusMemory) header(s Status) string {
+	place := &m[(uint(s.Reason)*31+uint(s.Storage)*7+uint(s.ForwardStatus)+uint(s.TTL/time.Second))%uint(len(m))]
+	if r := place.Load(); r != nil && r.status == s {
+		return r.header
+	}
+	r := &rememberedStatus{s, s.header()}
+	place.Store(r)
+	return r.header
 }
 
 // forwardToken returns why a request goes to the origin, in the tokens of RFC 9211, section 2.2.
