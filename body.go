@@ -166,7 +166,11 @@ type sectionBody struct {
 func (s *sectionBody) Read(p []byte) (int, error) {
 	if s.skip > 0 {
 		n, err := io.CopyN(io.Discard, s.ReadCloser, s.skip)
-		if s.skip -= n; err != nil {
+		s.skip -= n
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
 			return 0, err
 		}
 	}
