@@ -27,10 +27,12 @@ type exchange struct {
 	byteRange   rfc9111.ByteRange
 	revalidates bool // in the background: stale is not good enough
 
-	partial *candidate       // a part of the representation that is stored, for a range that it does not hold
-	primary *serialize.Entry // what lookup found under the plain key; nil: nothing
-	first   candidate        // the place of the first candidate
-	start   uint64           // when the request was sent, as invalidations count
+	partial *candidate        // a part of the representation that is stored, for a range that it does not hold
+	primary *serialize.Entry  // what lookup found under the plain key; nil: nothing
+	normals map[string]string // the request's selecting fields, normalised, as far as they were asked for
+
+	first candidate // the place of the first candidate
+	start uint64    // when the request was sent, as invalidations count
 }
 
 // classify reads what the request says, and returns why the cache keeps out of it, if it does.

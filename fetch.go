@@ -53,6 +53,7 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 		}
 	}
 	resp = x.own(resp)
+	x.invalidate(resp) // a method that is stored by choice may be unsafe all the same
 	defer c.close()
 	switch {
 	case resp.StatusCode == http.StatusNotModified:

@@ -138,7 +138,11 @@ func (x *exchange) record(resp *http.Response, key string, e *serialize.Entry, s
 	if b.ReadCloser == http.NoBody || resp.StatusCode == http.StatusNoContent {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		b.finish(rfc9111.ReasonNone)
+		why := rfc9111.ReasonNone
+		if b.length > 0 {
+			why = rfc9111.Incomplete // the body it speaks of has not come
+		}
+		b.finish(why)
 	}
 	return b
 }
