@@ -2,6 +2,7 @@ package cachecontrol
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"time"
 
@@ -100,11 +101,10 @@ func (x *exchange) again(why rfc9111.Reason) (*http.Response, error) {
 	return x.fetch(nil, why)
 }
 
-// discard closes the body of a response that is not handed out. It reads what little there may be, so that the
-// connection can be used again.
+// discard closes the body of a response that is not handed out. It does not read it: an origin that fails may be slow
+// at that, too.
 func discard(resp *http.Response) {
 	if resp.Body != nil {
-		drain(resp.Body)
 		resp.Body.Close()
 	}
 }
@@ -232,7 +232,7 @@ func (x *exchange) revalidateLater() {
 			}
 			return
 		}
-		drainAll(resp.Body)
+		io.Copy(io.Discard, resp.Body) // to its end, so that it is stored
 		resp.Body.Close()
 	})
 }

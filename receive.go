@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -294,7 +293,3 @@ func (x *exchange) postKey() string {
 	key, _ := plainKey(targetURL(x.req), "")
 	return key
 }
-
-// drain reads the little that may be left of a body; drainAll reads it to its end.
-func drain(r io.Reader)    { io.CopyN(io.Discard, r, maxDrained) }
-func drainAll(r io.Reader) { io.Copy(io.Discard, r) }
