@@ -37,6 +37,10 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 	s.ForwardStatus = resp.StatusCode
 	switch {
 	case resp.StatusCode == http.StatusNotModified && validating:
+		if resp.Body != nil {
+			// A 304 has no body. Should one come all the same, the connection can be used again once it is read.
+			io.CopyN(io.Discard, resp.Body, maxDrained)
+		}
 		discard(resp)
 		if !c.policy.Validates(resp.Header) {
 			// It speaks of another response than ours, so it tells nothing about this one.
