@@ -130,7 +130,7 @@ var dateForm = regexp.MustCompile(`^(?i:(mon|tue|wed|thu|fri|sat|sun), \d\d [a-z
 
 func FuzzParseDate(f *testing.F) {
 	for _, s := range []string{"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994",
-		"Thu, 31 Feb 2050 02:01:18 GMT", "Thu, 18 Aug 50 02:01:18 GMT", "0", "Sat, 31 Dec 2016 23:59:60 GMT"} {
+		"SundAY, 01-Nov-70 00:00:00 GMT", "Thu, 31 Feb 2050 02:01:18 GMT", "Thu, 18 Aug 50 02:01:18 GMT", "0", "Sat, 31 Dec 2016 23:59:60 GMT"} {
 		f.Add(s, int64(784111777))
 	}
 	f.Fuzz(func(t *testing.T, s string, sec int64) {
@@ -147,7 +147,7 @@ func FuzzParseDate(f *testing.F) {
 		}
 		// What net/http's parser reads as well, it reads alike, but for years of two digits.
 		want, err := http.ParseTime(s)
-		if ok && err == nil && !strings.Contains(s, "day,") && !got.Equal(want) {
+		if ok && err == nil && !strings.Contains(lower(s), "day,") && !got.Equal(want) {
 			t.Fatalf("%q: %v, http.ParseTime %v", s, got, want)
 		}
 		if ok && strings.Contains(lower(s), "day,") && got.After(t0.AddDate(50, 0, 0)) {
