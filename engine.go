@@ -31,6 +31,7 @@ type engine struct {
 	maxVariants       int
 	selectLanguage    bool
 	negotiate         bool
+	refreshAhead      time.Duration
 	backgroundTimeout time.Duration
 	storeTimeout      time.Duration
 	logger            *slog.Logger
@@ -41,6 +42,7 @@ type engine struct {
 
 	invalid    invalidations
 	background background
+	refreshed  refreshed
 }
 
 func newEngine(t *Transport) *engine {
@@ -56,6 +58,7 @@ func newEngine(t *Transport) *engine {
 		maxVariants:       cmp.Or(t.MaxVariants, 32),
 		selectLanguage:    t.SelectLanguage,
 		negotiate:         !t.DisableCompression,
+		refreshAhead:      t.RefreshAhead,
 		backgroundTimeout: cmp.Or(t.BackgroundTimeout, 30*time.Second),
 		storeTimeout:      cmp.Or(t.StoreTimeout, 5*time.Second),
 		logger:            t.Logger,
@@ -129,12 +132,14 @@ func (e *engine) getFailed(ctx context.Context, key string, err error) {
 	}
 }
 
-func (e *engine) remove(ctx context.Context, key string) {
+func (e *engine) remove(ctx context.Context, key string) error {
 	d := deadline{Context: context.WithoutCancel(ctx), at: time.Now().Add(e.storeTimeout)}
 	defer d.release()
-	if err := e.store.Delete(&d, key); err != nil {
+	err := e.store.Delete(&d, key)
+	if err != nil {
 		e.storeFailed(ctx, "delete", key, err)
 	}
+	return err
 }
 
 func (e *engine) storeFailed(ctx context.Context, op, key string, err error) {
