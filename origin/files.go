@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"os"
 	"path"
 	"strconv"
 	"strings"
@@ -32,34 +33,49 @@ func (f *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusMethodNotAllowed, "files can be read only")
 		return
 	}
-	tag := f.tag(r.URL.Path)
+	name, tag := f.tag(r.URL.Path)
 	if tag == "" {
 		f.next.ServeHTTP(w, r)
 		return
 	}
 	v := Validators{ETag: tag}
 	v.set(w.Header()) // http.ServeContent reads it there
-	serve(f.next, withoutTags(w, v), r)
+	tagged := withoutTags(w, v)
+	if file, err := f.fsys.Open(name); err == nil {
+		defer file.Close()
+		// http.FileServerFS would wrap a file of the system's, which then could not be sent with sendfile.
+		if file, ok := file.(*os.File); ok {
+			if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+				http.ServeContent(tagged, r, info.Name(), info.ModTime(), file)
+				return
+			}
+		}
+	}
+	serve(f.next, tagged, r)
 }
 
-// tag returns the tag of the file that http.FileServerFS serves for a URL's path, or "".
-func (f *files) tag(urlPath string) ETag {
+// tag returns the file that http.FileServerFS serves for a URL's path, and its tag; "" where it answers with something
+// else than a file.
+func (f *files) tag(urlPath string) (string, ETag) {
+	if strings.HasSuffix(urlPath, "/index.html") {
+		return "", "" // a redirect to the directory
+	}
 	name := strings.TrimPrefix(path.Clean("/"+urlPath), "/")
 	if strings.HasSuffix(urlPath, "/") || name == "" {
 		name = path.Join(name, "index.html")
 	}
 	info, err := fs.Stat(f.fsys, name)
 	if err != nil || !info.Mode().IsRegular() {
-		return ""
+		return "", ""
 	}
 	if t := info.ModTime(); !t.IsZero() && t.Unix() != 0 {
-		return newETag(strconv.FormatInt(t.UnixNano(), 36)+"-"+strconv.FormatInt(info.Size(), 36), false)
+		return name, newETag(strconv.FormatInt(t.UnixNano(), 36)+"-"+strconv.FormatInt(info.Size(), 36), false)
 	}
 	once, ok := f.hashed.Load(name)
 	if !ok {
 		once, _ = f.hashed.LoadOrStore(name, sync.OnceValue(func() ETag { return f.hash(name) }))
 	}
-	return once.(func() ETag)()
+	return name, once.(func() ETag)()
 }
 
 // hash returns the tag of a file by its contents, or "" if it cannot be read.
