@@ -1,15 +1,38 @@
 package origin_test
 
 import (
+	"bytes"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
+
+// TestMain fails if a handler's goroutine outlives its request and its cache.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	var stacks []byte
+	for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+		stacks = make([]byte, 1<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		if !bytes.Contains(stacks, []byte("cachecontrol/origin.(*pipeWriter)")) {
+			break
+		}
+		if time.Now().After(deadline) {
+			fmt.Fprintf(os.Stderr, "goroutines left behind:\n%s", stacks)
+			os.Exit(1)
+		}
+	}
+	os.Exit(code)
+}
 
 // protocols runs a test on a real HTTP/1.1 server and on a real HTTP/2 one.
 func protocols(t *testing.T, h http.Handler, test func(t *testing.T, s *server)) {
