@@ -2,6 +2,7 @@ package cachecontrol
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"math"
 	"net/http"
@@ -44,6 +45,7 @@ type recording struct {
 	before func(io.Writer) error // writes what comes before the body; nil: nothing
 	after  func(io.Writer) error // writes what comes after it
 	commit func() error          // ends it well; nil: Writer.Commit
+	lost   func(rfc9111.Reason)  // is told why it was aborted; nil: nobody is
 	end    func()                // releases what it holds; nil: nothing
 }
 
@@ -59,10 +61,10 @@ func (b *storingBody) Read(p []byte) (int, error) {
 	}
 	switch {
 	case b.write == nil:
-	case err == io.EOF && (b.length < 0 || b.n == b.length), err == nil && b.n == b.length:
-		b.finish(true)
+	case err == io.EOF && (b.length < 0 || b.n == b.length), err == nil && n > 0 && b.n == b.length:
+		b.finish(rfc9111.ReasonNone)
 	case err != nil, b.length >= 0 && b.n > b.length:
-		b.finish(false)
+		b.finish(rfc9111.Incomplete)
 	}
 	return n, err
 }
@@ -71,29 +73,35 @@ func (b *storingBody) record(p []byte) {
 	first := b.n == 0
 	b.n += int64(len(p))
 	if b.n > b.max {
-		b.finish(false)
+		b.finish(rfc9111.TooLong)
 		return
 	}
 	if first && b.write.before != nil {
 		if b.write.before(b.write) != nil {
-			b.finish(false)
+			b.finish(rfc9111.StoreFailed)
 			return
 		}
 	}
-	if _, err := b.write.Write(p); err != nil {
-		b.finish(false)
+	if _, err := b.write.Write(p); errors.Is(err, storage.ErrTooLarge) {
+		b.finish(rfc9111.TooLong)
+	} else if err != nil {
+		b.finish(rfc9111.StoreFailed)
 	}
 }
 
-func (b *storingBody) finish(whole bool) {
+// finish ends the recording: well, if there is no reason why not.
+func (b *storingBody) finish(why rfc9111.Reason) {
 	w := b.write
 	b.write = nil
-	if whole && w.after != nil {
-		whole = w.after(w) == nil
+	if why == rfc9111.ReasonNone && w.after != nil && w.after(w) != nil {
+		why = rfc9111.StoreFailed
 	}
 	switch {
-	case !whole:
+	case why != rfc9111.ReasonNone:
 		w.Abort()
+		if w.lost != nil {
+			w.lost(why)
+		}
 	case w.commit != nil:
 		w.commit()
 	default:
@@ -109,7 +117,7 @@ func (b *storingBody) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.write != nil {
-		b.finish(false)
+		b.finish(rfc9111.Incomplete)
 	}
 	return err
 }
@@ -158,7 +166,11 @@ type sectionBody struct {
 func (s *sectionBody) Read(p []byte) (int, error) {
 	if s.skip > 0 {
 		n, err := io.CopyN(io.Discard, s.ReadCloser, s.skip)
-		if s.skip -= n; err != nil {
+		s.skip -= n
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
 			return 0, err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
@@ -40,9 +41,11 @@ type engine struct {
 	seed  maphash.Seed
 	locks [64]sync.Mutex
 
+	statuses   statusMemory
 	invalid    invalidations
 	background background
 	refreshed  refreshed
+	closed     atomic.Bool // nothing is looked up or stored any more
 }
 
 func newEngine(t *Transport) *engine {
@@ -90,6 +93,7 @@ func (e *engine) base() http.RoundTripper {
 }
 
 func (e *engine) close() error {
+	e.closed.Store(true)
 	e.background.stop()
 	if c, ok := e.store.(io.Closer); ok {
 		return c.Close()
@@ -106,6 +110,9 @@ func (e *engine) lock(key string) (unlock func()) {
 // get, update and remove are the store's methods with a deadline, which stores that wait for nobody go without. What
 // goes wrong there is logged, and the request goes on as if nothing were stored.
 func (e *engine) get(ctx context.Context, key string) (*storage.Response, error) {
+	if e.closed.Load() {
+		return nil, storage.ErrClosed
+	}
 	if e.local {
 		r, err := e.store.Get(ctx, key)
 		if err != nil {
@@ -126,6 +133,9 @@ func (e *engine) get(ctx context.Context, key string) (*storage.Response, error)
 }
 
 func (e *engine) getFailed(ctx context.Context, key string, err error) {
+	if err == storage.ErrNotFound {
+		return // the ordinary case
+	}
 	var unreadable *storage.UnreadableError
 	if !errors.Is(err, storage.ErrNotFound) || errors.As(err, &unreadable) {
 		e.storeFailed(ctx, "get", key, err)
@@ -144,7 +154,7 @@ func (e *engine) remove(ctx context.Context, key string) error {
 
 func (e *engine) storeFailed(ctx context.Context, op, key string, err error) {
 	if e.logger != nil && !errors.Is(err, storage.ErrClosed) {
-		e.logger.WarnContext(ctx, "cachecontrol: store failed", "op", op, "key", key, "error", err)
+		e.logger.WarnContext(ctx, "cachecontrol: store failed", "op", op, "key", withoutUser(key), "error", err)
 	}
 }
 

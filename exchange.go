@@ -27,10 +27,12 @@ type exchange struct {
 	byteRange   rfc9111.ByteRange
 	revalidates bool // in the background: stale is not good enough
 
-	partial *candidate       // a part of the representation that is stored, for a range that it does not hold
-	primary *serialize.Entry // what lookup found under the plain key; nil: nothing
-	first   candidate        // the place of the first candidate
-	start   uint64           // when the request was sent, as invalidations count
+	partial *candidate        // a part of the representation that is stored, for a range that it does not hold
+	primary *serialize.Entry  // what lookup found under the plain key; nil: nothing
+	normals map[string]string // the request's selecting fields, normalised, as far as they were asked for
+
+	first candidate // the place of the first candidate
+	start uint64    // when the request was sent, as invalidations count
 }
 
 // classify reads what the request says, and returns why the cache keeps out of it, if it does.
@@ -49,7 +51,7 @@ func (x *exchange) classify() rfc9111.Reason {
 	switch {
 	case method == http.MethodGet || method == http.MethodHead:
 		if x.noGET {
-			return rfc9111.MethodForwarded
+			return rfc9111.MethodExcluded
 		}
 	case !slices.Contains(x.methods, method):
 		return rfc9111.MethodForwarded
@@ -251,7 +253,7 @@ func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
 	s := Status{Forward: forwardToken(why), ForwardStatus: resp.StatusCode, Reason: why}
 	if x.key != "" {
 		x.invalidate(resp)
-		if x.req.Method == http.MethodPost && why == rfc9111.MethodForwarded {
+		if why == rfc9111.MethodForwarded && (x.req.Method == http.MethodPost || x.req.Method == http.MethodPatch) {
 			s = x.receivePost(resp, s, asked, received)
 		}
 	}
@@ -275,7 +277,7 @@ func (x *exchange) own(resp *http.Response) *http.Response {
 
 // mark says in a response from the origin how the cache saw it.
 func (x *exchange) mark(resp *http.Response, s Status) {
-	resp.Header["Cache-Status"] = append(resp.Header["Cache-Status"], s.header())
+	resp.Header["Cache-Status"] = append(resp.Header["Cache-Status"], x.statuses.header(s))
 	if x.logger != nil {
 		x.log(resp)
 	}

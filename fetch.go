@@ -53,6 +53,7 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 		}
 	}
 	resp = x.own(resp)
+	x.invalidate(resp) // a method that is stored by choice may be unsafe all the same
 	defer c.close()
 	switch {
 	case resp.StatusCode == http.StatusNotModified:
@@ -114,10 +115,7 @@ func (x *exchange) freshen(c *candidate, later *http.Response, asked, received t
 	e := c.entry.Clone()
 	e.Foreign = false
 	e.URL = entryURL(x.req)
-	for _, name := range e.Heuristic {
-		delete(e.Header, name) // the heuristic speaks again, of what there is now
-	}
-	e.Header = rfc9111.UpdateHeader(e.Header, later.Header, c.policy, received)
+	e.Header = c.updated(later.Header, received)
 	e.RequestTime, e.ResponseTime = asked, received
 	view := &http.Response{StatusCode: e.Status, Header: e.Header, Request: x.req}
 	e.Heuristic = x.applyHeuristic(view)
@@ -137,6 +135,16 @@ func (x *exchange) freshen(c *candidate, later *http.Response, asked, received t
 	}
 	c.entry, c.stored = e, x.compile(e)
 	return c
+}
+
+// updated returns the candidate's header with the fields of a later response. What a heuristic set is left out: it
+// speaks again, of what there is now.
+func (c *candidate) updated(later http.Header, received time.Time) http.Header {
+	old := c.entry.Header.Clone()
+	for _, name := range c.entry.Heuristic {
+		delete(old, name)
+	}
+	return rfc9111.UpdateHeader(old, later, c.policy, received)
 }
 
 // applyHeuristic lets the heuristic set fields of a response, and returns which ones it set. It is asked where RFC
@@ -208,6 +216,12 @@ func (x *exchange) revalidateLater() bool {
 	return x.background.run(x.ctx, x.key, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, x.backgroundTimeout)
 		defer cancel()
+		if hasBody(req) { // the caller's own is closed by now
+			var err error
+			if req.Body, err = req.GetBody(); err != nil {
+				return
+			}
+		}
 		later := &exchange{
 			engine: x.engine, req: req.WithContext(ctx), ctx: ctx, key: x.key, revalidates: true,
 			negotiated: x.negotiated || ranged && x.negotiate && req.Header["Accept-Encoding"] == nil,

@@ -2,6 +2,7 @@ package cachecontrol_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +18,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // A reply is what an origin answers: its fields are "Name: value" lines. Its body is "#n" in the n-th answer, unless
@@ -197,7 +201,7 @@ func (b *tracked) Close() error {
 
 // track has the origin watch over a response's body, which somebody must close before the test ends.
 func (o *origin) track(resp *http.Response) {
-	if resp.Body == nil || resp.StatusCode == http.StatusSwitchingProtocols {
+	if resp.Body == nil || resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols {
 		return
 	}
 	b := &tracked{ReadCloser: resp.Body, o: o}
@@ -279,3 +283,35 @@ func chunked(resp *http.Response, err error, pieces ...string) *http.Response {
 
 // bytesBody makes a body.
 func bytesBody(s string) io.ReadCloser { return io.NopCloser(bytes.NewReader([]byte(s))) }
+
+// countingStore knows which keys hold an entry.
+type countingStore struct {
+	storage.Store
+	mu   sync.Mutex
+	keys map[string]bool
+}
+
+func (s *countingStore) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
+	w, err := s.Store.Create(ctx, key, e)
+	return &countingWriter{w, s, key}, err
+}
+
+func (s *countingStore) Delete(ctx context.Context, key string) error {
+	s.mu.Lock()
+	delete(s.keys, key)
+	s.mu.Unlock()
+	return s.Store.Delete(ctx, key)
+}
+
+type countingWriter struct {
+	storage.Writer
+	s   *countingStore
+	key string
+}
+
+func (w *countingWriter) Commit() error {
+	w.s.mu.Lock()
+	w.s.keys[w.key] = true
+	w.s.mu.Unlock()
+	return w.Writer.Commit()
+}

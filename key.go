@@ -96,7 +96,20 @@ func targetURL(req *http.Request) *url.URL {
 
 // entryURL is what an entry says of its URL: without user and password.
 func entryURL(req *http.Request) string {
+	if req.URL == nil {
+		return ""
+	}
 	u := *targetURL(req)
 	u.User, u.Fragment, u.RawFragment = nil, "", ""
 	return u.String()
+}
+
+// withoutUser returns a key without user and password.
+func withoutUser(key string) string {
+	scheme, rest, _ := strings.Cut(key, "://")
+	authority, path, _ := strings.Cut(rest, "/")
+	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
+		return scheme + "://" + authority[i+1:] + "/" + path
+	}
+	return key
 }

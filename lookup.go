@@ -42,6 +42,14 @@ func (x *exchange) lookup() (*candidate, rfc9111.Reason) {
 	x.primary = resp.Entry
 	first := &x.first
 	*first = candidate{x.compile(resp.Entry), x.key, resp.Entry, resp}
+	if x.rules.Shared && first.policy.Directives.Private {
+		first.close() // a private cache has stored it in the same place
+		return nil, rfc9111.StoredUnusable
+	}
+	if resp.Entry.Status == http.StatusPartialContent {
+		first.close() // not of this cache's storing, and not whole
+		return nil, rfc9111.StoredUnusable
+	}
 	if len(first.selectors) == 0 && x.canDecode(first.coding) {
 		return first, rfc9111.ReasonNone
 	}
@@ -53,6 +61,9 @@ func (x *exchange) lookup() (*candidate, rfc9111.Reason) {
 }
 
 func whyMissing(err error) rfc9111.Reason {
+	if err == storage.ErrNotFound {
+		return rfc9111.NotStored // the ordinary case
+	}
 	var unreadable *storage.UnreadableError
 	switch {
 	case errors.As(err, &unreadable):
@@ -116,7 +127,7 @@ func (x *exchange) selects(selectors []selector, c coding, language string) bool
 			continue // any coding will do that can be decoded
 		}
 		value, present := x.field(s.name)
-		if present == s.present && (value == s.raw || rfc9111.NormalizeSelecting(s.name, value) == s.normal) {
+		if present == s.present && (value == s.raw || x.normal(s.name, value) == s.normal) {
 			continue
 		}
 		if s.name == "Accept-Language" && language != "" && present && rfc9111.PrefersLanguage(value, language) {
@@ -125,6 +136,19 @@ func (x *exchange) selects(selectors []selector, c coding, language string) bool
 		return false
 	}
 	return true
+}
+
+// normal returns the normalised value of a field of the request. It is worked out once, however many variants there are.
+func (x *exchange) normal(name, value string) string {
+	n, ok := x.normals[name]
+	if !ok {
+		if x.normals == nil {
+			x.normals = make(map[string]string)
+		}
+		n = rfc9111.NormalizeSelecting(name, value)
+		x.normals[name] = n
+	}
+	return n
 }
 
 // canDecode says whether a body with this coding can be given to the caller: one who named no codings gets none.

@@ -156,7 +156,7 @@ func (c *candidate) completedBy(resp *http.Response) (total int64, ok bool) {
 
 // join makes the response the whole one: what is stored, and the rest that it brings.
 func (x *exchange) join(p *candidate, resp *http.Response, total int64, asked, received time.Time, s *Status) {
-	header := rfc9111.UpdateHeader(p.entry.Header, resp.Header, p.policy, received)
+	header := p.updated(resp.Header, received)
 	delete(header, "Content-Range")
 	header["Content-Length"] = []string{strconv.FormatInt(total, 10)}
 	resp.Status, resp.StatusCode = "200 OK", http.StatusOK
@@ -212,7 +212,7 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 	policy := rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received)
 	decision := policy.Store(x.cc, x.req.Header["Authorization"] != nil)
 	cr, ok := contentRange(resp)
-	if decision.OK && (!ok || resp.Uncompressed) {
+	if decision.OK && (!ok || resp.Uncompressed || resp.Body == http.NoBody) {
 		decision = rfc9111.Stored{Reason: rfc9111.PartialUnusable}
 	}
 	part := span{cr.First, cr.Last + 1, cr.Total}
@@ -220,14 +220,14 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 		decision = rfc9111.Stored{Reason: rfc9111.TooLong}
 	}
 	s.Stored, s.Storage = decision.OK, decision.Reason
-	if !decision.OK {
-		return
-	}
 	if c != nil {
 		x.dropCandidate(c) // the origin has another representation now
 		if c.key == x.key {
 			x.primary = nil
 		}
+	}
+	if !decision.OK {
+		return
 	}
 	e := x.newEntry(resp, policy, asked, received, set)
 	rec := recording{}
@@ -236,7 +236,10 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 		old := span{p.entry.Range.Start, p.entry.Range.Start + p.entry.Length, p.entry.Range.Total}
 		if union, ok := old.union(part); ok && union.end-union.start <= x.maxBody {
 			all = union
-			e.Header = rfc9111.UpdateHeader(p.entry.Header, e.Header, p.policy, received)
+			e.Header = p.updated(e.Header, received)
+			if len(e.Heuristic) == 0 {
+				e.Heuristic = x.applyHeuristic(&http.Response{StatusCode: e.Status, Header: e.Header, Request: x.req})
+			}
 			copier := &spanCopier{body: p.resp.Body}
 			rec.before = func(w io.Writer) error { return copier.copy(w, 0, part.start-old.start) }
 			rec.after = func(w io.Writer) error { return copier.copy(w, part.end-old.start, old.end-old.start) }

@@ -16,7 +16,9 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/heuristics"
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -63,7 +65,7 @@ func TestPartReused(t *testing.T) {
 			{"bytes=7-7", "bytes 7-7/10", "7"},
 		} {
 			a := do(t, tr, "/", "Range: "+tt.spec)
-			wantPart(t, a, cachecontrol.Hit, tt.contentRange, tt.body)
+			wantPart(t, a, hit, tt.contentRange, tt.body)
 			if a.Header.Get("Age") != "7" || a.Header.Get("X-Own") != "1" {
 				t.Errorf("%s: header %v", tt.spec, a.Header)
 			}
@@ -79,13 +81,13 @@ func TestPartReused(t *testing.T) {
 		} {
 			path := fmt.Sprintf("/%d", i)
 			do(t, tr, path, "Range: bytes=4-7")
-			wantPart(t, do(t, tr, path, "Range: "+tt.spec), cachecontrol.Miss, tt.contentRange, tt.body)
+			wantPart(t, do(t, tr, path, "Range: "+tt.spec), miss, tt.contentRange, tt.body)
 			if h := o.last().Header; h.Get("Range") != tt.spec || h["If-Range"] != nil || h["If-None-Match"] != nil {
 				t.Errorf("%s: forwarded as %v", tt.spec, h)
 			}
 			wantRequests(t, o, 1+2*(i+1))
 		}
-		if a := do(t, tr, "/", "Range: bytes=10-"); a.StatusCode != 416 || a.outcome != cachecontrol.Miss {
+		if a := do(t, tr, "/", "Range: bytes=10-"); a.StatusCode != 416 || a.outcome != miss {
 			t.Errorf("beyond the end: %d %v", a.StatusCode, a.outcome)
 		}
 	})
@@ -98,10 +100,10 @@ func TestPartToTheEnd(t *testing.T) {
 		o := d.origin(t)
 		tr := &cachecontrol.Transport{Base: o}
 		defer tr.Close()
-		wantPart(t, do(t, tr, "/", "Range: bytes=-5"), cachecontrol.Miss, "bytes 5-9/10", "56789")
-		wantPart(t, do(t, tr, "/", "Range: bytes=-2"), cachecontrol.Hit, "bytes 8-9/10", "89")
-		wantPart(t, do(t, tr, "/", "Range: bytes=6-"), cachecontrol.Hit, "bytes 6-9/10", "6789")
-		wantPart(t, do(t, tr, "/", "Range: bytes=7-99"), cachecontrol.Hit, "bytes 7-9/10", "789")
+		wantPart(t, do(t, tr, "/", "Range: bytes=-5"), miss, "bytes 5-9/10", "56789")
+		wantPart(t, do(t, tr, "/", "Range: bytes=-2"), hit, "bytes 8-9/10", "89")
+		wantPart(t, do(t, tr, "/", "Range: bytes=6-"), hit, "bytes 6-9/10", "6789")
+		wantPart(t, do(t, tr, "/", "Range: bytes=7-99"), hit, "bytes 7-9/10", "789")
 		wantRequests(t, o, 1)
 	})
 }
@@ -118,11 +120,11 @@ func TestPartOfUnknownTotal(t *testing.T) {
 		tr := &cachecontrol.Transport{Base: o}
 		defer tr.Close()
 		do(t, tr, "/", "Range: bytes=2-5")
-		wantPart(t, do(t, tr, "/", "Range: bytes=3-4"), cachecontrol.Hit, "bytes 3-4/*", "34")
-		wantPart(t, do(t, tr, "/", "Range: bytes=2-5"), cachecontrol.Hit, "bytes 2-5/*", "2345")
+		wantPart(t, do(t, tr, "/", "Range: bytes=3-4"), hit, "bytes 3-4/*", "34")
+		wantPart(t, do(t, tr, "/", "Range: bytes=2-5"), hit, "bytes 2-5/*", "2345")
 		wantRequests(t, o, 1)
 		for i, spec := range []string{"bytes=-1", "bytes=3-", "bytes=3-6", "bytes=2-9223372036854775807"} {
-			if a := do(t, tr, "/", "Range: "+spec); a.outcome != cachecontrol.Miss {
+			if a := do(t, tr, "/", "Range: "+spec); a.outcome != miss {
 				t.Errorf("%s: %v", spec, a.outcome)
 			}
 			wantRequests(t, o, 2+i)
@@ -169,7 +171,7 @@ func TestPartsCombined(t *testing.T) {
 				n := 1
 				if tt.second != "" {
 					d.etag, d.fields = tt.then, []string{"Cache-Control: max-age=60", "X-From: second"}
-					if a := do(t, tr, "/", "Range: bytes="+tt.second); a.StatusCode != 206 || a.outcome != cachecontrol.Miss {
+					if a := do(t, tr, "/", "Range: bytes="+tt.second); a.StatusCode != 206 || a.outcome != miss {
 						t.Errorf("second: %d %v", a.StatusCode, a.outcome)
 					}
 					n++
@@ -182,16 +184,16 @@ func TestPartsCombined(t *testing.T) {
 				switch {
 				case tt.whole:
 					a := do(t, tr, "/")
-					wantWhole(t, a, cachecontrol.Hit, digits)
+					wantWhole(t, a, hit, digits)
 					if a.Header.Get("Content-Length") != "10" {
 						t.Errorf("header %v", a.Header)
 					}
-					wantPart(t, do(t, tr, "/", "Range: bytes=1-8"), cachecontrol.Hit, "bytes 1-8/10", "12345678")
+					wantPart(t, do(t, tr, "/", "Range: bytes=1-8"), hit, "bytes 1-8/10", "12345678")
 				default:
 					first := strings.Index(digits, tt.part)
 					last := first + len(tt.part) - 1
 					a := do(t, tr, "/", fmt.Sprintf("Range: bytes=%d-%d", first, last))
-					wantPart(t, a, cachecontrol.Hit, fmt.Sprintf("bytes %d-%d/10", first, last), tt.part)
+					wantPart(t, a, hit, fmt.Sprintf("bytes %d-%d/10", first, last), tt.part)
 					if a.Header.Get("X-From") != "second" {
 						t.Errorf("the header was not brought up to date: %v", a.Header)
 					}
@@ -213,14 +215,14 @@ func TestPartWithinStalePart(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		d.fields = []string{"Cache-Control: max-age=60", "X-Both: second", "Age: 5"}
 		a := do(t, tr, "/", "Range: bytes=3-4")
-		wantPart(t, a, cachecontrol.Miss, "bytes 3-4/10", "34")
+		wantPart(t, a, miss, "bytes 3-4/10", "34")
 		if h := o.last().Header; h.Get("Range") != "bytes=3-4" {
 			t.Errorf("forwarded as %v", h)
 		}
 		wantStored(t, s, "", "12345678")
 		time.Sleep(10 * time.Second)
 		a = do(t, tr, "/", "Range: bytes=1-8")
-		wantPart(t, a, cachecontrol.Hit, "bytes 1-8/10", "12345678")
+		wantPart(t, a, hit, "bytes 1-8/10", "12345678")
 		if a.Header.Get("X-Only") != "first" || a.Header.Get("X-Both") != "second" || a.Header.Get("Age") != "15" {
 			t.Errorf("header %v", a.Header)
 		}
@@ -244,7 +246,7 @@ func TestPartsOfDifferentTotals(t *testing.T) {
 			do(t, tr, "/", "Range: bytes="+parts[i])
 			wantStored(t, s, "", want)
 		}
-		wantPart(t, do(t, tr, "/", "Range: bytes=2-7"), cachecontrol.Hit, "bytes 2-7/11", "234567")
+		wantPart(t, do(t, tr, "/", "Range: bytes=2-7"), hit, "bytes 2-7/11", "234567")
 	})
 }
 
@@ -261,7 +263,7 @@ func TestPartCompleted(t *testing.T) {
 		time.Sleep(7 * time.Second)
 		d.fields = []string{"Cache-Control: max-age=60", "X-From: second"}
 		a := do(t, tr, "/", "X-Mine: 1")
-		wantWhole(t, a, cachecontrol.Miss, digits)
+		wantWhole(t, a, miss, digits)
 		if a.Header.Get("X-From") != "second" || a.Header.Get("Content-Length") != "10" || cachecontrol.FromCache(a.Response) {
 			t.Errorf("header %v", a.Header)
 		}
@@ -277,7 +279,7 @@ func TestPartCompleted(t *testing.T) {
 		if a = do(t, tr, "/"); a.Header.Get("Age") != "7" {
 			t.Errorf("Age %q", a.Header.Get("Age"))
 		}
-		wantWhole(t, a, cachecontrol.Hit, digits)
+		wantWhole(t, a, hit, digits)
 		wantRequests(t, o, 2)
 	})
 }
@@ -327,7 +329,7 @@ func TestPartNotCompleted(t *testing.T) {
 				tr := &cachecontrol.Transport{Base: o, Store: s}
 				defer tr.Close()
 				do(t, tr, "/", "Range: bytes=0-3")
-				wantWhole(t, do(t, tr, "/"), cachecontrol.Miss, "abcdefghij")
+				wantWhole(t, do(t, tr, "/"), miss, "abcdefghij")
 				n := 2
 				if tt.again {
 					n = 3
@@ -336,7 +338,7 @@ func TestPartNotCompleted(t *testing.T) {
 					}
 				}
 				wantRequests(t, o, n)
-				wantWhole(t, do(t, tr, "/"), cachecontrol.Hit, "abcdefghij")
+				wantWhole(t, do(t, tr, "/"), hit, "abcdefghij")
 				wantRequests(t, o, n)
 			})
 		})
@@ -384,7 +386,7 @@ func TestPartCompletionCutShort(t *testing.T) {
 					t.Errorf("%q, error %v", body, err)
 				}
 				wantStored(t, s, "", digits[:4])
-				wantWhole(t, do(t, tr, "/"), cachecontrol.Miss, digits)
+				wantWhole(t, do(t, tr, "/"), miss, digits)
 			})
 		})
 	}
@@ -411,7 +413,7 @@ func TestPartCompletionFails(t *testing.T) {
 			t.Errorf("answered with %d", resp.StatusCode)
 			resp.Body.Close()
 		}
-		wantWhole(t, do(t, tr, "/"), cachecontrol.Miss, digits)
+		wantWhole(t, do(t, tr, "/"), miss, digits)
 		if o.last().Header.Get("Range") != "bytes=4-" {
 			t.Error("the part was forgotten")
 		}
@@ -432,15 +434,79 @@ func TestPartNotCompletable(t *testing.T) {
 				tr := &cachecontrol.Transport{Base: o}
 				defer tr.Close()
 				do(t, tr, "/", "Range: bytes="+tt.spec)
-				wantWhole(t, do(t, tr, "/"), cachecontrol.Miss, digits)
+				wantWhole(t, do(t, tr, "/"), miss, digits)
 				if h := o.last().Header; h["Range"] != nil || h["If-Range"] != nil {
 					t.Errorf("asked with %v", h)
 				}
 				wantRequests(t, o, 2)
-				wantWhole(t, do(t, tr, "/"), cachecontrol.Hit, digits)
+				wantWhole(t, do(t, tr, "/"), hit, digits)
 			})
 		})
 	}
+}
+
+// Without any validator the rest is asked for while the part is fresh, for an origin that knows no ranges sends
+// everything then; but a rest that no tag ties to the part is not used.
+func TestPartWithoutValidator(t *testing.T) {
+	in(t, func(t *testing.T) {
+		d := &document{body: digits, fields: []string{"Cache-Control: max-age=60"}}
+		o := d.origin(t)
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/", "Range: bytes=0-3")
+		d.body = "abcdefghij"
+		wantWhole(t, do(t, tr, "/"), miss, "abcdefghij")
+		wantRequests(t, o, 3)
+		do(t, tr, "/stale", "Range: bytes=0-3")
+		time.Sleep(time.Hour)
+		wantWhole(t, do(t, tr, "/stale"), miss, "abcdefghij")
+		if o.last().Header["Range"] != nil {
+			t.Error("the rest of a stale part was asked for")
+		}
+		wantRequests(t, o, 5)
+	})
+}
+
+// What was stored whole is gone once a 206 shows another representation, also one that must not be stored.
+func TestStaleDroppedByPartNotStored(t *testing.T) {
+	runScenarios(t, []scenario{{"no-store", nil,
+		[]reply{
+			{body: digits, fields: []string{"Cache-Control: max-age=10", `ETag: "1"`}},
+			{status: 206, body: "cde", fields: []string{"Cache-Control: no-store", `ETag: "2"`, "Content-Range: bytes 2-4/10"}},
+			ok("Cache-Control: no-store"),
+		},
+		[]step{
+			{want: miss},
+			{wait: 20 * time.Second, with: []string{"Range: bytes=2-4"}, want: miss, body: "cde", storing: "no-store"},
+			{with: []string{"Cache-Control: max-stale"}, want: miss, body: "#3"},
+		},
+	}})
+}
+
+// A 206 that somebody else has put under the plain key is no answer to anything.
+func TestForeignPartUnderPlainKey(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *watchedStore) {
+		w, err := s.Create(t.Context(), wholeKey, &serialize.Entry{
+			Status: 206, Reason: "Partial Content", Version: 11, Length: 3,
+			Header: http.Header{"Cache-Control": {"max-age=60"}, "Content-Range": {"bytes 2-4/10"}, "Date": {date(0)}, "Etag": {`"1"`}},
+			URL:    wholeKey, RequestTime: time.Now(), ResponseTime: time.Now(),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(w, "234")
+		if err := w.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
+		o := d.origin(t)
+		tr := &cachecontrol.Transport{Base: o, Store: s}
+		defer tr.Close()
+		wantPart(t, do(t, tr, "/", "Range: bytes=2-4"), miss, "bytes 2-4/10", "234")
+		wantWhole(t, do(t, tr, "/"), miss, digits)
+		wantWhole(t, do(t, tr, "/"), hit, digits)
+		wantRequests(t, o, 2)
+	})
 }
 
 // A caller's own condition, and a HEAD, have nothing to do with a part.
@@ -477,10 +543,10 @@ func TestPartWithConditions(t *testing.T) {
 		if a.StatusCode != 304 || !cachecontrol.FromCache(a.Response) {
 			t.Errorf("%d %v", a.StatusCode, a.Header)
 		}
-		wantPart(t, do(t, tr, "/", "Range: bytes=3-4", `If-None-Match: "2"`), cachecontrol.Hit, "bytes 3-4/10", "34")
-		wantPart(t, do(t, tr, "/", "Range: bytes=3-4", `If-Range: "1"`), cachecontrol.Hit, "bytes 3-4/10", "34")
+		wantPart(t, do(t, tr, "/", "Range: bytes=3-4", `If-None-Match: "2"`), hit, "bytes 3-4/10", "34")
+		wantPart(t, do(t, tr, "/", "Range: bytes=3-4", `If-Range: "1"`), hit, "bytes 3-4/10", "34")
 		wantRequests(t, o, 1)
-		wantWhole(t, do(t, tr, "/", "Range: bytes=3-4", `If-Range: "2"`), cachecontrol.Miss, digits)
+		wantWhole(t, do(t, tr, "/", "Range: bytes=3-4", `If-Range: "2"`), miss, digits)
 		if h := o.last().Header; h.Get("Range") != "bytes=3-4" || h.Get("If-Range") != `"2"` {
 			t.Errorf("forwarded as %v", h)
 		}
@@ -550,6 +616,62 @@ func TestPartStored(t *testing.T) {
 	}
 }
 
+// A stored part that cannot be read to its end is combined with nothing; the caller has what it asked for.
+func TestPartsUnreadable(t *testing.T) {
+	for _, tt := range []struct{ name, first, part, second, body string }{
+		{"before", "0-3", "0123", "4-6", "456"},
+		{"after", "4-7", "4567", "2-3", "23"},
+		{"around", "1-8", "12345678", "4-5", "45"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				inner := storage.NewDictCache()
+				s := &halfStore{Store: inner}
+				d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=10"}}
+				tr := &cachecontrol.Transport{Base: d.origin(t), Store: s}
+				defer tr.Close()
+				do(t, tr, "/", "Range: bytes="+tt.first)
+				s.half = true
+				time.Sleep(20 * time.Second)
+				if a := do(t, tr, "/", "Range: bytes="+tt.second); a.StatusCode != 206 || a.body != tt.body {
+					t.Errorf("%d %q", a.StatusCode, a.body)
+				}
+				wantStored(t, inner, "", tt.part)
+			})
+		})
+	}
+}
+
+// A Base whose 206 has no body gives nothing that could be stored.
+func TestPartWithoutBody(t *testing.T) {
+	for _, length := range []int64{-1, 0, 3} {
+		in(t, func(t *testing.T) {
+			s := storage.NewDictCache()
+			o := newOrigin(t, func(int, *http.Request) *http.Response {
+				resp := respond(206, "", "Cache-Control: max-age=60", "Content-Range: bytes 2-4/10")
+				resp.Body, resp.ContentLength = http.NoBody, length
+				return resp
+			})
+			tr := &cachecontrol.Transport{Base: bare{o}, Store: s}
+			defer tr.Close()
+			do(t, tr, "/", "Range: bytes=2-4")
+			wantStored(t, s, "", "")
+		})
+	}
+}
+
+// bare takes the bodies of a RoundTripper's responses away.
+type bare struct{ http.RoundTripper }
+
+func (b bare) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := b.RoundTripper.RoundTrip(req)
+	if err == nil {
+		resp.Body.Close()
+		resp.Body = nil
+	}
+	return resp, err
+}
+
 // Content-Range says that the part goes to the end, and there is less of it: then the end is where the content ends.
 func TestPartEndsWithContent(t *testing.T) {
 	in(t, func(t *testing.T) {
@@ -559,8 +681,8 @@ func TestPartEndsWithContent(t *testing.T) {
 		tr := &cachecontrol.Transport{Base: o}
 		defer tr.Close()
 		do(t, tr, "/", "Range: bytes=-5")
-		wantPart(t, do(t, tr, "/", "Range: bytes=-5"), cachecontrol.Hit, "bytes 4-8/9", "45678")
-		wantPart(t, do(t, tr, "/", "Range: bytes=6-7"), cachecontrol.Hit, "bytes 6-7/9", "67")
+		wantPart(t, do(t, tr, "/", "Range: bytes=-5"), hit, "bytes 4-8/9", "45678")
+		wantPart(t, do(t, tr, "/", "Range: bytes=6-7"), hit, "bytes 6-7/9", "67")
 		wantRequests(t, o, 1)
 	})
 }
@@ -621,8 +743,12 @@ func TestPartsTooLongTogether(t *testing.T) {
 		}
 		do(t, tr, "/", "Range: bytes=0-1")
 		wantStored(t, s, "", "01234")
-		a := do(t, tr, "/")
-		wantWhole(t, a, cachecontrol.Miss, digits)
+		a := do(t, tr, "/", "Range: bytes=0-6")
+		if st := cachecontrol.StatusOf(a.Response); st.Stored || st.Storage != rfc9111.TooLong {
+			t.Errorf("status %+v", st)
+		}
+		a = do(t, tr, "/")
+		wantWhole(t, a, miss, digits)
 		if st := cachecontrol.StatusOf(a.Response); st.Stored || st.Storage != rfc9111.TooLong {
 			t.Errorf("status %+v", st)
 		}
@@ -640,15 +766,15 @@ func TestPartExpired(t *testing.T) {
 		defer tr.Close()
 		do(t, tr, "/", "Range: bytes=2-6")
 		time.Sleep(11 * time.Second)
-		wantPart(t, do(t, tr, "/", "Range: bytes=3-4"), cachecontrol.Miss, "bytes 3-4/10", "34")
+		wantPart(t, do(t, tr, "/", "Range: bytes=3-4"), miss, "bytes 3-4/10", "34")
 		if h := o.last().Header; h.Get("Range") != "bytes=3-4" || h["If-None-Match"] != nil || h["If-Range"] != nil {
 			t.Errorf("asked with %v", h)
 		}
-		wantPart(t, do(t, tr, "/", "Range: bytes=2-6"), cachecontrol.Hit, "bytes 2-6/10", "23456")
+		wantPart(t, do(t, tr, "/", "Range: bytes=2-6"), hit, "bytes 2-6/10", "23456")
 		time.Sleep(11 * time.Second)
 		d.body, d.etag = "abcdefghij", `"2"`
-		wantPart(t, do(t, tr, "/", "Range: bytes=3-4"), cachecontrol.Miss, "bytes 3-4/10", "de")
-		wantPart(t, do(t, tr, "/", "Range: bytes=2-6"), cachecontrol.Miss, "bytes 2-6/10", "cdefg")
+		wantPart(t, do(t, tr, "/", "Range: bytes=3-4"), miss, "bytes 3-4/10", "de")
+		wantPart(t, do(t, tr, "/", "Range: bytes=2-6"), miss, "bytes 2-6/10", "cdefg")
 		wantRequests(t, o, 4)
 	})
 }
@@ -661,10 +787,10 @@ func TestPartNoCache(t *testing.T) {
 		tr := &cachecontrol.Transport{Base: o}
 		defer tr.Close()
 		do(t, tr, "/", "Range: bytes=2-6")
-		wantPart(t, do(t, tr, "/", "Range: bytes=3-4", "Cache-Control: no-cache"), cachecontrol.Miss, "bytes 3-4/10", "34")
+		wantPart(t, do(t, tr, "/", "Range: bytes=3-4", "Cache-Control: no-cache"), miss, "bytes 3-4/10", "34")
 		d.fields = []string{"Cache-Control: no-cache"}
 		do(t, tr, "/other", "Range: bytes=2-6")
-		wantPart(t, do(t, tr, "/other", "Range: bytes=3-4"), cachecontrol.Miss, "bytes 3-4/10", "34")
+		wantPart(t, do(t, tr, "/other", "Range: bytes=3-4"), miss, "bytes 3-4/10", "34")
 		wantRequests(t, o, 4)
 	})
 }
@@ -712,21 +838,21 @@ func TestPartVary(t *testing.T) {
 		defer tr.Close()
 		en, de := "Accept-Language: en", "Accept-Language: de"
 		do(t, tr, "/", en, "Range: bytes=0-4")
-		wantPart(t, do(t, tr, "/", en, "Range: bytes=1-3"), cachecontrol.Hit, "bytes 1-3/10", "123")
-		wantWhole(t, do(t, tr, "/", de), cachecontrol.Miss, "abcdefghij")
+		wantPart(t, do(t, tr, "/", en, "Range: bytes=1-3"), hit, "bytes 1-3/10", "123")
+		wantWhole(t, do(t, tr, "/", de), miss, "abcdefghij")
 		if o.last().Header["Range"] != nil {
 			t.Error("a part of another variant was completed")
 		}
-		wantPart(t, do(t, tr, "/", de, "Range: bytes=1-3"), cachecontrol.Hit, "bytes 1-3/10", "bcd")
-		wantPart(t, do(t, tr, "/", en, "Range: bytes=1-3"), cachecontrol.Hit, "bytes 1-3/10", "123")
+		wantPart(t, do(t, tr, "/", de, "Range: bytes=1-3"), hit, "bytes 1-3/10", "bcd")
+		wantPart(t, do(t, tr, "/", en, "Range: bytes=1-3"), hit, "bytes 1-3/10", "123")
 		wantRequests(t, o, 2)
 		// Completed, it is a variant beside the one that is there.
-		wantWhole(t, do(t, tr, "/", en), cachecontrol.Miss, digits)
+		wantWhole(t, do(t, tr, "/", en), miss, digits)
 		if h := o.last().Header; h.Get("Range") != "bytes=5-" || h.Get("Accept-Language") != "en" {
 			t.Errorf("the rest was asked for with %v", h)
 		}
-		wantWhole(t, do(t, tr, "/", en), cachecontrol.Hit, digits)
-		wantWhole(t, do(t, tr, "/", de), cachecontrol.Hit, "abcdefghij")
+		wantWhole(t, do(t, tr, "/", en), hit, digits)
+		wantWhole(t, do(t, tr, "/", de), hit, "abcdefghij")
 		wantRequests(t, o, 3)
 	})
 }
@@ -749,9 +875,9 @@ func TestPartReplacesVariant(t *testing.T) {
 		do(t, tr, "/", de)
 		time.Sleep(20 * time.Second)
 		docs["de"].body, docs["de"].etag = "ABCDEFGHIJ", `"de2"`
-		wantPart(t, do(t, tr, "/", de, "Range: bytes=0-9"), cachecontrol.Miss, "bytes 0-9/10", "ABCDEFGHIJ")
-		wantWhole(t, do(t, tr, "/", de), cachecontrol.Hit, "ABCDEFGHIJ")
-		wantWhole(t, do(t, tr, "/", en), cachecontrol.Hit, digits)
+		wantPart(t, do(t, tr, "/", de, "Range: bytes=0-9"), miss, "bytes 0-9/10", "ABCDEFGHIJ")
+		wantWhole(t, do(t, tr, "/", de), hit, "ABCDEFGHIJ")
+		wantWhole(t, do(t, tr, "/", en), hit, digits)
 		wantRequests(t, o, 3)
 	})
 }
@@ -772,8 +898,8 @@ func TestPartIsNotOfStoredError(t *testing.T) {
 		defer tr.Close()
 		do(t, tr, "/")
 		time.Sleep(20 * time.Second)
-		wantPart(t, do(t, tr, "/", "Range: bytes=2-4"), cachecontrol.Miss, "bytes 2-4/10", "234")
-		wantWhole(t, do(t, tr, "/"), cachecontrol.Miss, digits)
+		wantPart(t, do(t, tr, "/", "Range: bytes=2-4"), miss, "bytes 2-4/10", "234")
+		wantWhole(t, do(t, tr, "/"), miss, digits)
 	})
 }
 
@@ -923,6 +1049,12 @@ func partsAtRandom(t *testing.T, seed uint64) {
 			}
 		case 1:
 			time.Sleep(time.Duration(r.IntN(30)) * time.Second)
+		case 2:
+			if r.IntN(4) == 0 && version < 60 {
+				change()
+				do(t, tr, "PUT /")
+				seen = version // nothing older may be used any more
+			}
 		}
 		bodies[version] = d.body
 		var fields []string
@@ -996,4 +1128,43 @@ func partsAtRandom(t *testing.T, seed uint64) {
 	if e, _ := peek(t, store, wholeKey); e != nil && e.Range != nil {
 		t.Error("a part is under the plain key")
 	}
+}
+
+// A heuristic speaks anew of what parts come to together: what it said of a part alone is not the origin's.
+func TestPartsAndHeuristic(t *testing.T) {
+	const modified = "Last-Modified: Fri, 31 Dec 1999 14:00:00 GMT" // ten hours before the first request: fresh for one
+	transport := func(d *document) (*cachecontrol.Transport, *origin) {
+		o := d.origin(t)
+		return &cachecontrol.Transport{Base: o, Heuristic: heuristics.LastModified}, o
+	}
+	t.Run("completed", func(t *testing.T) {
+		in(t, func(t *testing.T) {
+			tr, o := transport(&document{body: digits, etag: `"1"`, fields: []string{modified}})
+			defer tr.Close()
+			do(t, tr, "/", "Range: bytes=0-3")
+			wantPart(t, do(t, tr, "/", "Range: bytes=1-2"), hit, "bytes 1-2/10", "12")
+			time.Sleep(2 * time.Hour)
+			wantWhole(t, do(t, tr, "/"), miss, digits)
+			if o.last().Header.Get("Range") != "bytes=4-" {
+				t.Errorf("asked with %v", o.last().Header)
+			}
+			time.Sleep(time.Hour) // now twelve hours had passed
+			wantWhole(t, do(t, tr, "/"), hit, digits)
+			wantRequests(t, o, 2)
+		})
+	})
+	t.Run("combined", func(t *testing.T) {
+		in(t, func(t *testing.T) {
+			d := &document{body: digits, etag: `"1"`, fields: []string{modified}}
+			tr, o := transport(d)
+			defer tr.Close()
+			do(t, tr, "/", "Range: bytes=0-3")
+			time.Sleep(2 * time.Hour)
+			d.fields = nil // a 206 may leave out what the caller has (RFC 9110, section 15.3.7)
+			wantPart(t, do(t, tr, "/", "Range: bytes=4-6", `If-Range: "1"`), miss, "bytes 4-6/10", "456")
+			time.Sleep(time.Hour)
+			wantPart(t, do(t, tr, "/", "Range: bytes=2-5"), hit, "bytes 2-5/10", "2345")
+			wantRequests(t, o, 2)
+		})
+	})
 }

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -187,7 +190,7 @@ func TestRangeFromWhole(t *testing.T) {
 		o := d.origin(t)
 		tr := &cachecontrol.Transport{Base: o, Store: s}
 		defer tr.Close()
-		wantWhole(t, do(t, tr, "/"), cachecontrol.Miss, digits)
+		wantWhole(t, do(t, tr, "/"), miss, digits)
 		time.Sleep(7 * time.Second)
 		for _, tt := range []struct{ spec, contentRange, body string }{
 			{"bytes=0-0", "bytes 0-0/10", "0"},
@@ -205,19 +208,19 @@ func TestRangeFromWhole(t *testing.T) {
 			{"bytes=-9223372036854775807", "bytes 0-9/10", digits},
 		} {
 			a := do(t, tr, "/", "Range: "+tt.spec)
-			wantPart(t, a, cachecontrol.Hit, tt.contentRange, tt.body)
+			wantPart(t, a, hit, tt.contentRange, tt.body)
 			if a.Header.Get("ETag") != `"1"` || a.Header.Get("X-Own") != "1" || a.Header.Get("Age") != "7" {
 				t.Errorf("%s: header %v", tt.spec, a.Header)
 			}
 		}
 		for _, spec := range []string{"bytes=10-", "bytes=10-12", "bytes=-0", "bytes=9223372036854775807-"} {
 			a := do(t, tr, "/", "Range: "+spec)
-			if a.StatusCode != 416 || a.Header.Get("Content-Range") != "bytes */10" || a.body != "" || a.outcome != cachecontrol.Hit {
+			if a.StatusCode != 416 || a.Header.Get("Content-Range") != "bytes */10" || a.body != "" || a.outcome != hit {
 				t.Errorf("%s: %d %v %v %q", spec, a.StatusCode, a.outcome, a.Header, a.body)
 			}
 		}
 		wantRequests(t, o, 1)
-		wantWhole(t, do(t, tr, "/"), cachecontrol.Hit, digits)
+		wantWhole(t, do(t, tr, "/"), hit, digits)
 	})
 }
 
@@ -241,7 +244,7 @@ func TestRangeForwarded(t *testing.T) {
 		}
 		for _, spec := range specs {
 			a := do(t, tr, "/", "Range: "+spec)
-			if a.outcome != cachecontrol.Bypass || a.body != many {
+			if a.outcome != bypass || a.body != many {
 				t.Errorf("%s: %v %q", spec, a.outcome, a.body)
 			}
 			if got := o.last().Header; got.Get("Range") != spec || got["If-None-Match"] != nil || got["Accept-Encoding"] != nil {
@@ -250,11 +253,11 @@ func TestRangeForwarded(t *testing.T) {
 		}
 		two := request(t, "/")
 		two.Header["Range"] = []string{"bytes=0-1", "bytes=3-4"}
-		if a := send(t, tr, two); a.outcome != cachecontrol.Bypass {
+		if a := send(t, tr, two); a.outcome != bypass {
 			t.Errorf("two fields: %v", a.outcome)
 		}
 		wantRequests(t, o, 2+len(specs))
-		wantWhole(t, do(t, tr, "/"), cachecontrol.Hit, digits)
+		wantWhole(t, do(t, tr, "/"), hit, digits)
 	})
 }
 
@@ -268,7 +271,7 @@ func TestRangeHead(t *testing.T) {
 		do(t, tr, "/")
 		for _, spec := range []string{"bytes=2-4", "bytes=50-", "bytes=0-1,3-4"} {
 			a := do(t, tr, "HEAD /", "Range: "+spec)
-			if a.StatusCode != 200 || a.outcome != cachecontrol.Hit || a.ContentLength != 10 || a.body != "" || a.Header["Content-Range"] != nil {
+			if a.StatusCode != 200 || a.outcome != hit || a.ContentLength != 10 || a.body != "" || a.Header["Content-Range"] != nil {
 				t.Errorf("%s: %d %v %d %q %v", spec, a.StatusCode, a.outcome, a.ContentLength, a.body, a.Header)
 			}
 		}
@@ -324,9 +327,9 @@ func TestIfRangeFromWhole(t *testing.T) {
 				do(t, tr, "/")
 				a := do(t, tr, "/", "Range: bytes=2-4", "If-Range: "+tt.ifRange)
 				if tt.part {
-					wantPart(t, a, cachecontrol.Hit, "bytes 2-4/10", "234")
+					wantPart(t, a, hit, "bytes 2-4/10", "234")
 				} else {
-					wantWhole(t, a, cachecontrol.Hit, digits)
+					wantWhole(t, a, hit, digits)
 				}
 				wantRequests(t, o, 1)
 			})
@@ -341,7 +344,7 @@ func TestIfRangeAlone(t *testing.T) {
 		tr := &cachecontrol.Transport{Base: d.origin(t)}
 		defer tr.Close()
 		do(t, tr, "/")
-		wantWhole(t, do(t, tr, "/", `If-Range: "2"`), cachecontrol.Hit, digits)
+		wantWhole(t, do(t, tr, "/", `If-Range: "2"`), hit, digits)
 	})
 }
 
@@ -355,7 +358,7 @@ func TestRangeOfOtherStatus(t *testing.T) {
 		defer tr.Close()
 		do(t, tr, "/")
 		a := do(t, tr, "/", "Range: bytes=2-4")
-		if a.StatusCode != 404 || a.body != digits || a.outcome != cachecontrol.Hit {
+		if a.StatusCode != 404 || a.body != digits || a.outcome != hit {
 			t.Errorf("%d %v %q", a.StatusCode, a.outcome, a.body)
 		}
 	})
@@ -386,8 +389,8 @@ func TestRangeOfCodedBody(t *testing.T) {
 		tr := &cachecontrol.Transport{Base: o}
 		defer tr.Close()
 		do(t, tr, "/", "Accept-Encoding: gzip")
-		wantPart(t, do(t, tr, "/", "Accept-Encoding: gzip", "Range: bytes=2-4"), cachecontrol.Hit, "bytes 2-4/10", "234")
-		wantPart(t, do(t, tr, "/", "Range: bytes=0-4"), cachecontrol.Miss, "bytes 0-4/100", "plain")
+		wantPart(t, do(t, tr, "/", "Accept-Encoding: gzip", "Range: bytes=2-4"), hit, "bytes 2-4/10", "234")
+		wantPart(t, do(t, tr, "/", "Range: bytes=0-4"), miss, "bytes 0-4/100", "plain")
 		if o.last().Header["Accept-Encoding"] != nil {
 			t.Error("the cache asked for codings of a range")
 		}
@@ -406,7 +409,7 @@ func TestRangeWithCondition(t *testing.T) {
 		if a.StatusCode != 304 || a.Header["Content-Range"] != nil || a.body != "" {
 			t.Errorf("%d %v %q", a.StatusCode, a.Header, a.body)
 		}
-		wantPart(t, do(t, tr, "/", "Range: bytes=2-4", `If-None-Match: "2"`), cachecontrol.Hit, "bytes 2-4/10", "234")
+		wantPart(t, do(t, tr, "/", "Range: bytes=2-4", `If-None-Match: "2"`), hit, "bytes 2-4/10", "234")
 		wantRequests(t, o, 1)
 	})
 }
@@ -422,8 +425,8 @@ func TestRangeOfVariant(t *testing.T) {
 		defer tr.Close()
 		do(t, tr, "/", "Accept-Language: en")
 		do(t, tr, "/", "Accept-Language: de")
-		wantPart(t, do(t, tr, "/", "Accept-Language: de", "Range: bytes=1-2"), cachecontrol.Hit, "bytes 1-2/10", "ed")
-		wantPart(t, do(t, tr, "/", "Accept-Language: en", "Range: bytes=1-2"), cachecontrol.Hit, "bytes 1-2/10", "ne")
+		wantPart(t, do(t, tr, "/", "Accept-Language: de", "Range: bytes=1-2"), hit, "bytes 1-2/10", "ed")
+		wantPart(t, do(t, tr, "/", "Accept-Language: en", "Range: bytes=1-2"), hit, "bytes 1-2/10", "ne")
 		wantRequests(t, o, 2)
 	})
 }
@@ -445,12 +448,12 @@ func TestRangeOnlyIfCached(t *testing.T) {
 		refused("Range: bytes=0-4")
 		refused("Range: bytes=0-1,3-4")
 		do(t, tr, "/", "Range: bytes=0-4")
-		wantPart(t, do(t, tr, "/", "Range: bytes=1-3", only), cachecontrol.Hit, "bytes 1-3/10", "123")
+		wantPart(t, do(t, tr, "/", "Range: bytes=1-3", only), hit, "bytes 1-3/10", "123")
 		refused("Range: bytes=3-6")
 		refused()
 		wantRequests(t, o, 1)
 		do(t, tr, "/")
-		wantPart(t, do(t, tr, "/", "Range: bytes=3-6", only), cachecontrol.Hit, "bytes 3-6/10", "3456")
+		wantPart(t, do(t, tr, "/", "Range: bytes=3-6", only), hit, "bytes 3-6/10", "3456")
 		refused("Range: bytes=0-1,3-4")
 		time.Sleep(time.Hour)
 		refused("Range: bytes=3-6")
@@ -471,47 +474,47 @@ func TestRangeOfStale(t *testing.T) {
 		"304",
 		func() *http.Response { return respond(304, "", `ETag: "1"`, "Cache-Control: max-age=60", "X-New: yes") },
 		func(t *testing.T, a answer) {
-			wantPart(t, a, cachecontrol.Revalidated, "bytes 2-4/10", "234")
+			wantPart(t, a, revalidated, "bytes 2-4/10", "234")
 			if a.Header.Get("X-New") != "yes" {
 				t.Errorf("header %v", a.Header)
 			}
 		},
-		cachecontrol.Hit, digits,
+		hit, digits,
 	}, {
 		"206 of the same",
 		func() *http.Response {
 			return respond(206, "234", `ETag: "1"`, "Cache-Control: max-age=60", "Content-Range: bytes 2-4/10")
 		},
-		func(t *testing.T, a answer) { wantPart(t, a, cachecontrol.Miss, "bytes 2-4/10", "234") },
-		cachecontrol.Hit, digits,
+		func(t *testing.T, a answer) { wantPart(t, a, miss, "bytes 2-4/10", "234") },
+		hit, digits,
 	}, {
 		"206 of another",
 		func() *http.Response {
 			return respond(206, "cde", `ETag: "2"`, "Cache-Control: max-age=60", "Content-Range: bytes 2-4/10")
 		},
-		func(t *testing.T, a answer) { wantPart(t, a, cachecontrol.Miss, "bytes 2-4/10", "cde") },
-		cachecontrol.Miss, "abcdefghij",
+		func(t *testing.T, a answer) { wantPart(t, a, miss, "bytes 2-4/10", "cde") },
+		miss, "abcdefghij",
 	}, {
 		"206 that does not say of what",
 		func() *http.Response {
 			return respond(206, "cde", "Cache-Control: max-age=60", "Content-Range: bytes 2-4/10")
 		},
-		func(t *testing.T, a answer) { wantPart(t, a, cachecontrol.Miss, "bytes 2-4/10", "cde") },
-		cachecontrol.Miss, "abcdefghij",
+		func(t *testing.T, a answer) { wantPart(t, a, miss, "bytes 2-4/10", "cde") },
+		miss, "abcdefghij",
 	}, {
 		"200",
 		func() *http.Response { return respond(200, "abcdefghij", `ETag: "2"`, "Cache-Control: max-age=60") },
-		func(t *testing.T, a answer) { wantWhole(t, a, cachecontrol.Miss, "abcdefghij") },
-		cachecontrol.Hit, "abcdefghij",
+		func(t *testing.T, a answer) { wantWhole(t, a, miss, "abcdefghij") },
+		hit, "abcdefghij",
 	}, {
 		"416",
 		func() *http.Response { return respond(416, "", "Content-Range: bytes */1") },
 		func(t *testing.T, a answer) {
-			if a.StatusCode != 416 || a.outcome != cachecontrol.Miss {
+			if a.StatusCode != 416 || a.outcome != miss {
 				t.Errorf("%d %v", a.StatusCode, a.outcome)
 			}
 		},
-		cachecontrol.Miss, "abcdefghij",
+		miss, "abcdefghij",
 	}} {
 		t.Run(tt.name, func(t *testing.T) {
 			eachStore(t, func(t *testing.T, s *watchedStore) {
@@ -549,8 +552,8 @@ func TestStaleReplacedByPart(t *testing.T) {
 		do(t, tr, "/")
 		time.Sleep(20 * time.Second)
 		d.body, d.etag = "abcdefghij", `"2"`
-		wantPart(t, do(t, tr, "/", "Range: bytes=2-6"), cachecontrol.Miss, "bytes 2-6/10", "cdefg")
-		wantPart(t, do(t, tr, "/", "Range: bytes=3-5"), cachecontrol.Hit, "bytes 3-5/10", "def")
+		wantPart(t, do(t, tr, "/", "Range: bytes=2-6"), miss, "bytes 2-6/10", "cdefg")
+		wantPart(t, do(t, tr, "/", "Range: bytes=3-5"), hit, "bytes 3-5/10", "def")
 		wantRequests(t, o, 2)
 	})
 }
@@ -572,7 +575,7 @@ func TestRangeOfStaleOnError(t *testing.T) {
 		do(t, tr, "/")
 		time.Sleep(20 * time.Second)
 		for range 2 {
-			wantPart(t, do(t, tr, "/", "Range: bytes=2-4"), cachecontrol.Stale, "bytes 2-4/10", "234")
+			wantPart(t, do(t, tr, "/", "Range: bytes=2-4"), stale, "bytes 2-4/10", "234")
 		}
 	})
 }
@@ -587,12 +590,12 @@ func TestRangeWhileRevalidating(t *testing.T) {
 		do(t, tr, "/")
 		time.Sleep(20 * time.Second)
 		d.body, d.etag = "abcdefghij", `"2"`
-		wantPart(t, do(t, tr, "/", "Range: bytes=2-4", `If-Range: "1"`), cachecontrol.Stale, "bytes 2-4/10", "234")
+		wantPart(t, do(t, tr, "/", "Range: bytes=2-4", `If-Range: "1"`), stale, "bytes 2-4/10", "234")
 		time.Sleep(time.Second)
 		if h := o.last().Header; h["Range"] != nil || h["If-Range"] != nil || h.Get("If-None-Match") != `"1"` {
 			t.Errorf("validated with %v", h)
 		}
-		wantPart(t, do(t, tr, "/", "Range: bytes=2-4"), cachecontrol.Hit, "bytes 2-4/10", "cde")
+		wantPart(t, do(t, tr, "/", "Range: bytes=2-4"), hit, "bytes 2-4/10", "cde")
 		wantRequests(t, o, 2)
 	})
 }
@@ -702,13 +705,15 @@ func TestRangeOfBrokenBody(t *testing.T) {
 		defer tr.Close()
 		do(t, tr, "/")
 		s.half = true
-		resp, err := tr.RoundTrip(request(t, "/", "Range: bytes=2-8"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		if body, err := io.ReadAll(resp.Body); !errors.Is(err, io.ErrUnexpectedEOF) || string(body) != "234" {
-			t.Errorf("%q, %v", body, err)
+		for spec, want := range map[string]string{"2-8": "234", "7-8": ""} {
+			resp, err := tr.RoundTrip(request(t, "/", "Range: bytes="+spec))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if body, err := io.ReadAll(resp.Body); !errors.Is(err, io.ErrUnexpectedEOF) || string(body) != want {
+				t.Errorf("%s: %q, %v", spec, body, err)
+			}
+			resp.Body.Close()
 		}
 	})
 }
@@ -743,4 +748,120 @@ func peek(t *testing.T, s storage.Store, key string) (*serialize.Entry, string) 
 		t.Fatal(err)
 	}
 	return r.Entry, string(body)
+}
+
+// The cache answers ranges as the origin does, here net/http's own: whatever is stored by then, and of whatever it is
+// made up.
+func TestRangeAsTheOriginAnswers(t *testing.T) {
+	var text strings.Builder
+	for i := range 300 {
+		fmt.Fprintf(&text, "%03d", i)
+	}
+	modified := time.Now().Add(-time.Hour)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"1"`)
+		w.Header().Set("Cache-Control", "max-age=3600")
+		w.Header().Set("Content-Type", "text/plain")
+		http.ServeContent(w, r, "", modified, strings.NewReader(text.String()))
+	}))
+	defer server.Close()
+	base := &http.Transport{}
+	defer base.CloseIdleConnections()
+
+	last := modified.UTC().Format(http.TimeFormat)
+	fields := func(r *rand.Rand) []string {
+		var out []string
+		a, b := r.IntN(1000), r.IntN(400)
+		switch r.IntN(12) {
+		case 0:
+		case 1:
+			out = append(out, fmt.Sprintf("Range: bytes=-%d", 1+b))
+		case 2:
+			out = append(out, fmt.Sprintf("Range: bytes=%d-", a))
+		case 3:
+			out = append(out, fmt.Sprintf("Range: bytes=%d-%d", a, a-1-r.IntN(a+1)))
+		case 4:
+			out = append(out, fmt.Sprintf("Range: lines=%d-%d", a, a+b))
+		case 5:
+			out = append(out, fmt.Sprintf("Range: bytes=0-%d", b))
+		default:
+			out = append(out, fmt.Sprintf("Range: bytes=%d-%d", a, a+b))
+		}
+		switch r.IntN(10) {
+		case 0:
+			out = append(out, `If-Range: "1"`)
+		case 1:
+			out = append(out, `If-Range: "2"`)
+		case 2:
+			out = append(out, "If-Range: "+last)
+		case 3:
+			out = append(out, `If-None-Match: "1"`)
+		case 4:
+			out = append(out, `If-None-Match: "2", W/"3"`)
+		case 5:
+			out = append(out, "If-Modified-Since: "+last)
+		}
+		return out
+	}
+	for _, kind := range []string{"memory", "file", "separate"} {
+		t.Run(kind, func(t *testing.T) {
+			var hits int
+			for seed := range uint64(12) {
+				r := rand.New(rand.NewPCG(seed, 14))
+				var store storage.Store = storage.NewDictCache()
+				var err error
+				switch kind {
+				case "file":
+					store, err = storage.NewFileCache(t.TempDir())
+				case "separate":
+					store, err = storage.NewSeparateBodyFileCache(t.TempDir())
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				tr := &cachecontrol.Transport{Base: base, Store: store}
+				for range 20 {
+					method, with := "GET ", fields(r)
+					if r.IntN(8) == 0 {
+						// net/http minds the Range of a HEAD, against RFC 9110, section 14.2.
+						method, with = "HEAD ", slices.DeleteFunc(with, func(f string) bool { return strings.HasPrefix(f, "Range:") })
+					}
+					want := sendPlain(t, base, request(t, method+server.URL, with...))
+					got := send(t, tr, request(t, method+server.URL, with...))
+					if cachecontrol.FromCache(got.Response) {
+						hits++
+					}
+					if got.StatusCode != want.StatusCode || got.body != want.body || got.Header.Get("Content-Range") != want.Header.Get("Content-Range") {
+						if want.StatusCode == 416 && got.StatusCode == 416 {
+							continue // what the origin writes there is for people
+						}
+						t.Errorf("seed %d, %s%v: %d %q with %d bytes, the origin says %d %q with %d", seed, method, with,
+							got.StatusCode, got.Header.Get("Content-Range"), len(got.body),
+							want.StatusCode, want.Header.Get("Content-Range"), len(want.body))
+					}
+				}
+				if err := tr.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+			if hits < 50 {
+				t.Errorf("only %d answers came from the cache", hits)
+			}
+		})
+	}
+}
+
+// sendPlain sends a request past the cache.
+func sendPlain(t *testing.T, rt http.RoundTripper, req *http.Request) answer {
+	t.Helper()
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{Response: resp, body: string(body)}
 }

@@ -125,15 +125,24 @@ func (x *exchange) record(resp *http.Response, key string, e *serialize.Entry, s
 		}
 		return err
 	}
+	if x.logger != nil {
+		rec.lost = func(why rfc9111.Reason) {
+			x.logger.DebugContext(ctx, "cachecontrol: not stored after all", "url", e.URL, "reason", why.String(), "why", why.Words())
+		}
+	}
 	b := &storingBody{ReadCloser: resp.Body, length: resp.ContentLength, max: x.maxBody, write: rec}
 	if n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64); err == nil && b.length < 0 && !resp.Uncompressed {
 		b.length = n // the framing does not say, and what the field says must then be true
 	}
 	resp.Body = b
-	if b.length == 0 || resp.StatusCode == http.StatusNoContent || resp.Body == http.NoBody {
+	if b.ReadCloser == http.NoBody || resp.StatusCode == http.StatusNoContent {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		b.finish(true)
+		why := rfc9111.ReasonNone
+		if b.length > 0 {
+			why = rfc9111.Incomplete // the body it speaks of has not come
+		}
+		b.finish(why)
 	}
 	return b
 }
@@ -141,20 +150,23 @@ func (x *exchange) record(resp *http.Response, key string, e *serialize.Entry, s
 // destination returns the key for a new entry: the plain one, or that of another variant (section 3 of the stored
 // format). It gives an entry for the plain key the variants that are known.
 func (x *exchange) destination(e *serialize.Entry) string {
+	if len(e.Vary) > 0 {
+		// From the start, so that variants which come at the same time are of the same generation.
+		e.Generation = rand.Text()
+	}
 	if x.primary == nil {
 		return x.key
+	}
+	if x.primary.Generation != "" {
+		e.Generation = x.primary.Generation
 	}
 	old := x.compile(x.primary)
 	mine := newSelectors(e.Vary)
 	if len(old.selectors) == 0 || sameSelectors(old.selectors, mine) {
 		if len(mine) > 0 {
-			e.Generation, e.Variants = x.primary.Generation, x.primary.Variants
+			e.Variants = x.primary.Variants
 		}
 		return x.key
-	}
-	e.Generation = x.primary.Generation
-	if e.Generation == "" {
-		e.Generation = rand.Text()
 	}
 	for i := range old.variants {
 		if sameSelectors(old.variants[i].selectors, mine) {
@@ -173,7 +185,7 @@ func (x *exchange) commit(key string, e *serialize.Entry, w storage.Writer) erro
 	unlock := x.lock(x.key)
 	defer unlock()
 	if key == x.key {
-		if now := x.head(x.key); now != nil && len(now.Vary) > 0 {
+		if now := x.head(x.key); now != nil && now.Generation != "" {
 			e.Generation, e.Variants = now.Generation, now.Variants
 		}
 		return w.Commit()
@@ -253,8 +265,8 @@ func (x *exchange) updateStore(ctx context.Context, key string, e *serialize.Ent
 	return err
 }
 
-// receivePost stores a response to POST that says it is what GET would bring: with explicit freshness, and the
-// request's own URL as its Content-Location (RFC 9110, section 9.3.3).
+// receivePost stores a response to POST or PATCH that says it is what GET would bring: with explicit freshness, and the
+// request's own URL as its Content-Location (RFC 9110, section 9.3.3, and RFC 5789, section 2).
 func (x *exchange) receivePost(resp *http.Response, s Status, asked, received time.Time) Status {
 	s.Storage = rfc9111.MethodNotStorable
 	u := rfc9111.SameOrigin(targetURL(x.req), resp.Header.Get("Content-Location"))

@@ -347,7 +347,11 @@ func TestHEADAfterGET(t *testing.T) {
 		}, {
 			name:   "stale, and another now",
 			origin: []reply{ok("Cache-Control: max-age=10", `ETag: "a"`), ok("Cache-Control: max-age=10", `ETag: "b"`)},
-			steps:  []step{{want: miss}, {wait: 10 * time.Second, do: "HEAD /", want: miss}, {want: miss, body: "#3"}},
+			steps:  []step{{want: miss}, {wait: 10 * time.Second, do: "HEAD /", want: miss}, {want: miss, body: "#3", sent: []string{"If-None-Match:"}}},
+		}, {
+			name:   "fresh by its own word, and another now",
+			origin: []reply{ok("Cache-Control: max-age=10", `ETag: "a"`), ok("Cache-Control: max-age=10", `ETag: "b"`)},
+			steps:  []step{{want: miss}, {do: "HEAD /", with: []string{"Cache-Control: no-cache"}, want: miss}, {want: miss, body: "#3"}},
 		},
 	})
 	in(t, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // TestVaryOmitted: a response without Vary, beside one that has it, is selected by that one's fields, so that it does
@@ -58,6 +59,66 @@ func TestNoStoreRequestLeavesNoTrace(t *testing.T) {
 		a := do(t, tr, "/", "Cache-Control: only-if-cached, max-stale")
 		if a.outcome != cachecontrol.Stale || a.Header.Get("Secret") != "" {
 			t.Errorf("%v %v, want the stale response as it was", a.outcome, a.Header)
+		}
+	})
+}
+
+// TestPrivateInSharedStore: what a private cache has stored is nothing for a shared one that uses the same store.
+func TestPrivateInSharedStore(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			return respond(200, req.Header.Get("User"), "Cache-Control: private, max-age=60")
+		})
+		store := storage.NewDictCache()
+		private := &cachecontrol.Transport{Base: o, Store: store}
+		shared := &cachecontrol.Transport{Base: o, Store: store, Shared: true}
+		do(t, private, "/", "User: a")
+		if a := do(t, shared, "/", "User: b"); a.outcome != cachecontrol.Miss || a.body != "b" {
+			t.Errorf("%v %q, want the origin's answer", a.outcome, a.body)
+		}
+		if a := do(t, private, "/", "User: a"); a.outcome != cachecontrol.Hit || a.body != "a" {
+			t.Errorf("%v %q, want the private cache to keep its own", a.outcome, a.body)
+		}
+	})
+}
+
+// TestUnsafeMethodInvalidates: a method that is stored because its user says so is still unsafe, and what it asks of the
+// origin makes GET's response invalid (RFC 9111, section 4.4).
+func TestUnsafeMethodInvalidates(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			return respond(200, req.Method, "Cache-Control: max-age=60")
+		})
+		tr := &cachecontrol.Transport{Base: o, CacheableMethods: []string{"GET", "POST"}}
+		defer tr.Close()
+		for _, want := range []struct {
+			target  string
+			outcome cachecontrol.Outcome
+		}{
+			{"/", cachecontrol.Miss}, {"/", cachecontrol.Hit},
+			{"POST /", cachecontrol.Miss}, {"POST /", cachecontrol.Hit},
+			{"/", cachecontrol.Miss},
+		} {
+			if a := do(t, tr, want.target); a.outcome != want.outcome {
+				t.Errorf("%s: %v, want %v", want.target, a.outcome, want.outcome)
+			}
+		}
+	})
+}
+
+// TestBodyThatDidNotCome: a response that announces a body and has none is not stored as an empty one.
+func TestBodyThatDidNotCome(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, _ *http.Request) *http.Response {
+			resp := respond(200, "", "Cache-Control: max-age=60")
+			resp.Body, resp.ContentLength = nil, 10
+			return resp
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/")
+		if a := do(t, tr, "/"); a.outcome != cachecontrol.Miss {
+			t.Errorf("%v, want a miss", a.outcome)
 		}
 	})
 }

@@ -68,6 +68,9 @@ func respond(status int, body string, fields ...string) *http.Response {
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
 	}
+	if body == "" {
+		resp.Body = http.NoBody // as net/http does
+	}
 	for _, f := range fields {
 		name, value, _ := strings.Cut(f, ":")
 		if value = strings.TrimSpace(value); value != "" || name != "Date" {

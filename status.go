@@ -3,6 +3,7 @@ package cachecontrol
 import (
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/dunglas/httpsfv"
@@ -61,7 +62,12 @@ func StatusOf(resp *http.Response) Status {
 	if resp == nil {
 		return Status{}
 	}
-	list, err := httpsfv.UnmarshalList(resp.Header["Cache-Status"])
+	lines := resp.Header["Cache-Status"]
+	if len(lines) == 0 {
+		return Status{}
+	}
+	// This cache's line is the last and its own, and tells whatever an origin may have written before it.
+	list, err := httpsfv.UnmarshalList(lines[len(lines)-1:])
 	if err != nil || len(list) == 0 {
 		return Status{}
 	}
@@ -153,6 +159,25 @@ func (s Status) header() string {
 	return out
 }
 
+// statusMemory remembers what a status looks like in Cache-Status, for the same few come over and over. It has a fixed
+// size, and forgets. The zero value is empty.
+type statusMemory [64]atomic.Pointer[rememberedStatus]
+
+type rememberedStatus struct {
+	status Status
+	header string
+}
+
+func (m *statusMemory) header(s Status) string {
+	place := &m[(uint(s.Reason)*31+uint(s.Storage)*7+uint(s.ForwardStatus)+uint(s.TTL/time.Second))%uint(len(m))]
+	if r := place.Load(); r != nil && r.status == s {
+		return r.header
+	}
+	r := &rememberedStatus{s, s.header()}
+	place.Store(r)
+	return r.header
+}
+
 // forwardToken returns why a request goes to the origin, in the tokens of RFC 9211, section 2.2.
 func forwardToken(r rfc9111.Reason) string {
 	switch r {
@@ -166,7 +191,7 @@ func forwardToken(r rfc9111.Reason) string {
 		return "stale"
 	case rfc9111.NoCacheRequest, rfc9111.PragmaNoCache, rfc9111.RequestMaxAge, rfc9111.RequestMinFresh:
 		return "request"
-	case rfc9111.MethodForwarded:
+	case rfc9111.MethodForwarded, rfc9111.MethodExcluded:
 		return "method"
 	case rfc9111.UpgradeForwarded, rfc9111.PreconditionForwarded, rfc9111.RangeForwarded,
 		rfc9111.URLNotCacheable, rfc9111.BodyNotCacheable, rfc9111.StatusExcluded:

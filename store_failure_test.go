@@ -215,9 +215,46 @@ func TestFaultyStoreWhileStreaming(t *testing.T) {
 	}
 }
 
+// strictStore works only while its context does, and only where it is told how long that will be.
+type strictStore struct{ storage.Store }
+
+func (s strictStore) Get(ctx context.Context, key string) (*storage.Response, error) {
+	if at, ok := ctx.Deadline(); !ok || at.Before(time.Now()) || ctx.Err() != nil {
+		return nil, errFaulty
+	}
+	return s.Store.Get(ctx, key)
+}
+
+func (s strictStore) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
+	w, err := s.Store.Create(ctx, key, e)
+	return strictWriter{w, ctx}, err
+}
+
+type strictWriter struct {
+	storage.Writer
+	ctx context.Context
+}
+
+func (w strictWriter) Write(p []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.Writer.Write(p)
+}
+
+func (w strictWriter) Commit() error {
+	if err := w.ctx.Err(); err != nil {
+		w.Writer.Abort()
+		return err
+	}
+	return w.Writer.Commit()
+}
+
 // A body may take longer than a store's timeout, which counts only while the store has something to do.
 func TestSlowBodyIsStored(t *testing.T) {
-	for name, store := range fileStores(t) {
+	stores := fileStores(t)
+	stores["strict"] = strictStore{storage.NewDictCache()}
+	for name, store := range stores {
 		t.Run(name, func(t *testing.T) {
 			in(t, func(t *testing.T) {
 				o := newOrigin(t, func(int, *http.Request) *http.Response {

@@ -120,7 +120,9 @@ func (s *stored) say(r rfc9111.Reuse) *said {
 		return last
 	}
 	now := &said{age: age, ttl: ttl, reason: r.Reason, ageText: strconv.FormatInt(int64(age/time.Second), 10)}
-	now.status = Status{Reason: r.Reason, TTL: ttl, HasTTL: true}.header()
+	// Only the number differs from hit to hit.
+	before, after, _ := strings.Cut(s.engine.statuses.header(Status{Reason: r.Reason, HasTTL: true}), "ttl=0")
+	now.status = before + "ttl=" + strconv.FormatInt(int64(ttl/time.Second), 10) + after
 	s.said.Store(now)
 	return now
 }

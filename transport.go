@@ -74,8 +74,9 @@ type Transport struct {
 	// BackgroundTimeout is the deadline of a revalidation in the background. 0: 30 seconds.
 	BackgroundTimeout time.Duration
 
-	// StoreTimeout is for how long a look-up, an update or a deletion in the store may take; after that the
-	// request goes on without it. 0: 5 seconds.
+	// StoreTimeout is for how long each call of the store may take, writing a part of a body included; after that
+	// the request goes on without it. The stores of package storage wait for nobody but, when they write, for
+	// locks on files: 10 seconds at most. 0: 5 seconds.
 	StoreTimeout time.Duration
 
 	// Logger is told why each decision was taken, at level Debug, and of a store that fails, at level Warn.

@@ -10,9 +10,15 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// create is Store.Create, and gives a Writer for which the store's timeout counts anew at each call: a body may be
-// under way for as long as it takes. The context ends only with a call that takes too long, or with the Writer.
+// create is Store.Create, and gives a Writer for which the store's timeout counts anew at each call, where the store is not
+// one that waits for nobody: a body may be under way for as long as it takes. The context ends only with a call that takes too long, or with the Writer.
 func (e *engine) create(ctx context.Context, key string, entry *serialize.Entry) (storage.Writer, error) {
+	if e.closed.Load() {
+		return nil, storage.ErrClosed
+	}
+	if e.local {
+		return e.store.Create(context.WithoutCancel(ctx), key, entry)
+	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	timer := time.AfterFunc(e.storeTimeout, cancel)
 	w, err := e.store.Create(ctx, key, entry)

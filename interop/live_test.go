@@ -3,7 +3,6 @@ package interop
 import (
 	"bytes"
 	"cmp"
-	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
@@ -343,5 +342,3 @@ func abridged(b []byte) string {
 	}
 	return fmt.Sprintf("%d bytes, %q...%q", len(b), b[:50], b[len(b)-50:])
 }
-
-func encode(b []byte) string { return base64.StdEncoding.EncodeToString(b) }

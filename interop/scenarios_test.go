@@ -67,9 +67,9 @@ func onlyLast(name, last string) func(run, map[string]string) {
 	}
 }
 
-// refreshed is what happens after the first user has stored an entry and what says a 304 of it was refreshed by who: the
-// other user has a hit. Python writes a new head and leaves the body, which in the separate layout looks like a head
-// whose body is still to come; we leave such a pair alone.
+// refreshed is what happens when who has an entry confirmed that the first user has stored: reader then has a hit with
+// what the 304 said. But Python writes a new head and leaves the body, and in the separate layout that looks like a head
+// whose body is still to come, so there we fetch.
 func refreshed(who, reader int, want map[string]string) func(run) []step {
 	return func(r run) []step {
 		steps := []step{
@@ -84,7 +84,7 @@ func refreshed(who, reader int, want map[string]string) func(run) []step {
 	}
 }
 
-// unsafe is what happens when the second user changes what the first one has stored.
+// unsafeMethod is what happens when the second user changes what the first one has stored.
 func unsafeMethod(method string) func(run) []step {
 	return always(
 		step{who: first, outcome: fetched},
@@ -93,7 +93,7 @@ func unsafeMethod(method string) func(run) []step {
 	)
 }
 
-var lang = func(s string) map[string]string { return map[string]string{"X-Lang": s} }
+func lang(s string) map[string]string { return map[string]string{"X-Lang": s} }
 
 var scenarios = []scenario{
 	// Freshness.

@@ -34,11 +34,12 @@ func StoredHeader(h http.Header, p *Policy) http.Header {
 
 // endToEnd returns a copy of the fields that are not of one connection or one proxy.
 func endToEnd(h http.Header) http.Header {
-	out := make(http.Header, len(h))
-	for name, lines := range h {
-		if !notStored[name] {
-			out[name] = append([]string(nil), lines...)
-		}
+	out := h.Clone()
+	if out == nil {
+		return http.Header{}
+	}
+	for name := range notStored {
+		delete(out, name)
 	}
 	listMembers(h["Connection"], func(name string) {
 		if name = canonical(name); !notOptions[name] {

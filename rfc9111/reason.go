@@ -52,7 +52,6 @@ const (
 	OnlyIfCached
 	Validated
 	ValidatedByHead
-	Preconditions
 
 	// Why the cache had nothing to answer with.
 	NotStored
@@ -117,7 +116,6 @@ var reasons = [...]reasonText{
 	OnlyIfCached:      {"only-if-cached", "RFC 9111, section 5.2.1.7", "the request says only-if-cached, and nothing that is stored may answer it"},
 	Validated:         {"validated", "RFC 9111, section 4.3.4", "the origin confirmed it with 304"},
 	ValidatedByHead:   {"validated-by-head", "RFC 9111, section 4.3.5", "the response to a HEAD request brought its header up to date"},
-	Preconditions:     {"preconditions", "RFC 9111, section 4.3.2", "the caller's copy is the one that is stored"},
 
 	NotStored:      {"uri-miss", "", "nothing is stored for this URL"},
 	NoVariant:      {"vary-miss", "RFC 9111, section 4.1", "what is stored for this URL was selected by other request headers"},

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -66,38 +67,72 @@ func (c *FileCache) Get(ctx context.Context, key string) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	h := c.tree.heads.get(path, fi)
 	if fi.Size() <= smallFile {
 		defer f.Close()
-		doc := make([]byte, fi.Size())
-		if _, err := io.ReadFull(f, doc); err != nil && !isEOF(err) {
-			return nil, fmt.Errorf("storage: %w", err)
-		}
-		e, body, err := parse(doc)
-		if err == nil {
-			err = checkAlone(path, e)
+		var e *serialize.Entry
+		var body []byte
+		if h != nil {
+			e = h.entry
+			body, err = readBody(f, h.offset, e)
+		} else {
+			e, body, err = c.readSmall(path, f, fi)
 		}
 		if err != nil {
 			return nil, &UnreadableError{Key: key, Err: err}
 		}
-		e.Stamp = fi
 		return newMemoryHit(e, body, nil), nil
 	}
-	e, offset, err := decodeFile(path, f, fi.Size())
-	if err != nil {
-		f.Close()
-		return nil, &UnreadableError{Key: key, Err: err}
+	if h == nil {
+		h = &rememberedHead{info: fi}
+		if h.entry, h.offset, err = decodeFile(path, f, fi.Size()); err == nil && h.entry.Length == 0 && h.entry.Sum != 0 {
+			err = errSum
+		}
+		if err != nil {
+			f.Close()
+			return nil, &UnreadableError{Key: key, Err: err}
+		}
+		h.entry.Stamp = fi
+		c.tree.heads.put(path, fi, h.entry, h.offset, fi.Size()-h.entry.Length)
 	}
-	if e.Length == 0 && e.Sum != 0 {
-		f.Close()
-		return nil, &UnreadableError{Key: key, Err: errSum}
-	}
-	e.Stamp = fi
+	e := h.entry
 	m := mark(path, fi, e.Sum)
 	return newFileHit(e, fileBody{
-		f: f, base: offset, size: e.Length, verify: !e.Foreign && !c.tree.verified.has(m), want: e.Sum, key: key,
+		f: f, base: h.offset, size: e.Length, verify: !e.Foreign && !c.tree.verified.has(m), want: e.Sum, key: key,
 		good: func() { c.tree.verified.add(m) },
 		bad:  func() { c.drop(path, fi) },
 	}), nil
+}
+
+// readSmall reads a whole document, and verifies it.
+func (c *FileCache) readSmall(path string, f *os.File, fi fs.FileInfo) (*serialize.Entry, []byte, error) {
+	doc := make([]byte, fi.Size())
+	if _, err := io.ReadFull(f, doc); err != nil {
+		return nil, nil, err
+	}
+	e, offset, err := decodeFile(path, bytes.NewReader(doc), fi.Size())
+	if err != nil {
+		return nil, nil, err
+	}
+	body := doc[offset : offset+e.Length]
+	if !e.Foreign && serialize.Sum(body) != e.Sum {
+		return nil, nil, errSum
+	}
+	e.Stamp = fi
+	c.tree.heads.put(path, fi, e, offset, fi.Size()-e.Length)
+	return e, body, nil
+}
+
+// readBody reads the body of an entry whose head is remembered, and verifies it.
+func readBody(f *os.File, offset int64, e *serialize.Entry) ([]byte, error) {
+	body := make([]byte, e.Length)
+	if _, err := f.ReadAt(body, offset); err != nil {
+		return nil, err
+	}
+	if serialize.Sum(body) != e.Sum {
+		return nil, errSum
+	}
+	return body, nil
 }
 
 // Create returns a Writer whose file appears under key when it is committed.
@@ -184,11 +219,9 @@ func (c *FileCache) Delete(ctx context.Context, key string) error {
 	return remove(path)
 }
 
-// drop removes the file that fi describes, if it is still at path and no one is about to replace it.
+// drop removes the damaged file that fi describes, if it is still at path and no one is about to replace it. What is
+// damaged is not kept Forever.
 func (c *FileCache) drop(path string, fi fs.FileInfo) {
-	if c.tree.forever {
-		return
-	}
 	unlock, err := lock(endedContext, path)
 	if err != nil {
 		return
@@ -227,7 +260,7 @@ func openFile(path string) (*os.File, fs.FileInfo, error) {
 }
 
 // decodeFile reads the head of a document, and returns where the body begins; the body itself is not verified.
-func decodeFile(path string, f *os.File, size int64) (e *serialize.Entry, offset int64, err error) {
+func decodeFile(path string, f io.ReaderAt, size int64) (e *serialize.Entry, offset int64, err error) {
 	e, offset, length, err := serialize.Decode(f, size)
 	if err == nil {
 		err = settle(e, length)
@@ -327,7 +360,14 @@ func (w *fileWriter) finish() error {
 			w.err = fmt.Errorf("storage: %w", err)
 		}
 	}
-	return w.close()
+	if err := w.close(); err != nil {
+		return err
+	}
+	if err := markTime(w.f.Name()); err != nil {
+		os.Remove(w.f.Name())
+		return err
+	}
+	return nil
 }
 
 // copyBody copies the body of old, which begins at offset in f. It is summed on the way if it has no sum yet, or if it

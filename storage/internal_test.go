@@ -164,7 +164,7 @@ func TestBodyTime(t *testing.T) {
 		if !fi.ModTime().Equal(at) {
 			t.Skipf("the file system rounds %v to %v", at, fi.ModTime())
 		}
-		if got := bodyTime(fi); got.IsZero() == test.usable {
+		if got := uniqueTime(fi); got.IsZero() == test.usable {
 			t.Errorf("bodyTime of a file of %v: %v", at, got)
 		}
 	}

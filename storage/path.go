@@ -20,6 +20,7 @@ type tree struct {
 	dir string // absolute
 	options
 	verified verifiedSet
+	heads    headMemory
 }
 
 // openTree makes dir where it is missing.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"math"
-	"math/rand/v2"
 	"os"
 	"sync"
 	"time"
@@ -56,12 +55,19 @@ func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*Response,
 		return nil, err
 	}
 	path := c.tree.path(key)
-	p, err := c.settledPair(ctx, key, path)
-	if isDoubt(err) {
-		err = &UnreadableError{Key: key, Err: err}
-	}
-	if err != nil {
-		return nil, err
+	p := c.rememberedPair(path)
+	if p == nil {
+		var err error
+		p, err = c.settledPair(ctx, key, path)
+		if isDoubt(err) {
+			err = &UnreadableError{Key: key, Err: err}
+		}
+		if err != nil {
+			return nil, err
+		}
+		if p.headInfo != nil {
+			c.tree.heads.put(path, p.headInfo, p.entry, 0, p.headInfo.Size())
+		}
 	}
 	e := p.entry
 	if p.body == nil {
@@ -76,10 +82,32 @@ func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*Response,
 	}), nil
 }
 
+// rememberedPair returns the pair at path where its head is remembered and the body is that head's own; nil otherwise.
+func (c *SeparateBodyFileCache) rememberedPair(path string) *pair {
+	headInfo, err := os.Stat(path)
+	if err != nil {
+		return nil
+	}
+	h := c.tree.heads.get(path, headInfo)
+	if h == nil {
+		return nil
+	}
+	body, bodyInfo, err := openFile(path + bodySuffix)
+	if err != nil {
+		return nil
+	}
+	if h.entry.BodyTime.IsZero() || !h.entry.BodyTime.Equal(bodyInfo.ModTime()) || h.entry.Length != bodyInfo.Size() {
+		body.Close()
+		return nil
+	}
+	return &pair{entry: h.entry, body: body, bodyInfo: bodyInfo}
+}
+
 // pair is a head and its body.
 type pair struct {
 	entry    *serialize.Entry
-	body     *os.File // nil: a redirect of Python's that has none
+	headInfo fs.FileInfo // of a head that proved to belong to the body
+	body     *os.File    // nil: a redirect of Python's that has none
 	bodyInfo fs.FileInfo
 	verified bool // the sum of the body has been
 }
@@ -214,6 +242,8 @@ func readPair(key, path string) (_ *pair, err error) {
 				return nil, &doubtError{errSum}
 			}
 			p.verified = true
+		} else if p.headInfo, err = head.Stat(); err != nil {
+			return nil, fmt.Errorf("storage: %w", err)
 		}
 		return p, nil
 	}
@@ -327,7 +357,7 @@ func (c *SeparateBodyFileCache) Update(ctx context.Context, key string, e *seria
 	}
 	defer p.body.Close()
 	own := stored(e)
-	own.Length, own.Sum, own.BodyTime = p.entry.Length, p.entry.Sum, bodyTime(p.bodyInfo)
+	own.Length, own.Sum, own.BodyTime = p.entry.Length, p.entry.Sum, uniqueTime(p.bodyInfo)
 	if p.entry.Foreign {
 		now, _ := p.entry.Stamp.(*pairStamp)
 		if then, _ := e.Stamp.(*pairStamp); !now.same(then) {
@@ -368,9 +398,6 @@ func (c *SeparateBodyFileCache) Delete(ctx context.Context, key string) error {
 
 // drop removes the entry at path, if its body is still the one that bodyInfo describes.
 func (c *SeparateBodyFileCache) drop(path string, bodyInfo fs.FileInfo) {
-	if c.tree.forever {
-		return
-	}
 	unlock, err := lockPair(endedContext, path)
 	if err != nil {
 		return
@@ -414,6 +441,10 @@ func (c *SeparateBodyFileCache) writeHead(path string, e *serialize.Entry) (stri
 		return "", err
 	}
 	if err := s.close(); err != nil {
+		return "", err
+	}
+	if err := markTime(s.f.Name()); err != nil {
+		os.Remove(s.f.Name())
 		return "", err
 	}
 	return s.f.Name(), nil
@@ -486,27 +517,14 @@ func (w *separateWriter) Abort() error {
 	return nil
 }
 
-// markBody gives a body's file a modification time that no other body has, and returns it. It is up to a second in
-// the past, and more than a tick of the kernel's clock: a head that Python writes over ours later must be
-// younger than our body, or the two would pass for Python's pair.
+// markBody marks a body's file, and returns the time by which its head knows it.
 func markBody(name string) (time.Time, error) {
-	t := time.Now().Add(-20*time.Millisecond - rand.N(time.Second))
-	err := os.Chtimes(name, t, t)
-	var fi fs.FileInfo
-	if err == nil {
-		fi, err = os.Stat(name)
+	if err := markTime(name); err != nil {
+		return time.Time{}, err
 	}
+	fi, err := os.Stat(name)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("storage: %w", err)
 	}
-	return bodyTime(fi), nil
-}
-
-// bodyTime returns the time that a head can know its body by: none where the file system rounds times so much that
-// two bodies could share one. Such pairs are told by their sums.
-func bodyTime(fi fs.FileInfo) time.Time {
-	if t := fi.ModTime(); t.Nanosecond()%int(time.Millisecond) != 0 {
-		return t
-	}
-	return time.Time{}
+	return uniqueTime(fi), nil
 }

@@ -155,7 +155,45 @@ def dumps(req):
     return {"docs": docs}
 
 
-OPS = {f.__name__: f for f in (about, request, close, stored, paths, lock, unlock, set_entry, loads, dumps)}
+def serial_entry(i):
+    """The i-th of a series of entries, whose bodies say which one they are of. Neighbours differ in length."""
+    body = b"%06d\n" % i * (1 + i % 7 * 1500)
+    return urllib3.HTTPResponse(
+        body=io.BytesIO(body), status=200, version=11, reason="OK", preload_content=False,
+        headers={"X-Serial": "%06d" % i, "Content-Length": str(len(body)), "Etag": '"%d"' % i}), body
+
+
+def write_many(req):
+    """Stores one entry of the series after the other under one key, as CacheController._cache_set does."""
+    cache = STORES[req["store"]](req["dir"])
+    for i in range(req["rounds"]):
+        resp, body = serial_entry(i)
+        if req["store"] == "FileCache":
+            cache.set(req["key"], Serializer().dumps(plain_request({}), resp, body))
+        else:
+            cache.set(req["key"], Serializer().dumps(plain_request({}), resp, b""))
+            cache.set_body(req["key"], body)
+    return {}
+
+
+def read_many(req):
+    """Reads a FileCache's entry again and again, and tells what is not whole."""
+    cache = FileCache(req["dir"])
+    problems = []
+    for _ in range(req["rounds"]):
+        data = cache.get(req["key"])
+        resp = data and Serializer().loads(plain_request({}), data)
+        if not resp:
+            problems.append("missing" if data is None else "not readable")
+            continue
+        body = resp.read(decode_content=False)
+        serial = resp.headers["X-Serial"].encode()
+        if str(len(body)) != resp.headers["X-Length"] or body.strip(serial + b"\n"):
+            problems.append("torn")
+    return {"problems": sorted(set(problems))}
+
+
+OPS = {f.__name__: f for f in (about, request, close, stored, paths, lock, unlock, set_entry, loads, dumps, write_many, read_many)}
 
 
 def main():

@@ -1,0 +1,50 @@
+package main
+
+// limit is a promise about a ratio of two times of one round.
+type limit struct {
+	name    string
+	of      string
+	to      []string
+	bound   float64
+	atLeast bool   // the ratio is to be at least the bound; otherwise at most
+	unit    string // what the ratio counts
+}
+
+func (l *limit) met(ratio float64) bool {
+	if l.atLeast {
+		return ratio >= l.bound
+	}
+	return ratio <= l.bound
+}
+
+// limits are what the cache is to reach.
+var limits = []limit{
+	{
+		name: "memory hit, 1 KiB", unit: "x floor", bound: 1.6,
+		of: "hit/1KiB/memory", to: []string{"hit/1KiB/floor"},
+	},
+	{
+		name: "memory hit, 1 MiB", unit: "x floor", bound: 1.6,
+		of: "hit/1MiB/memory", to: []string{"hit/1MiB/floor"},
+	},
+	{
+		name: "FileCache hit, 1 KiB", unit: "x (raw read + floor)", bound: 1.5,
+		of: "hit/1KiB/file", to: []string{"hit/1KiB/raw-read", "hit/1KiB/floor"},
+	},
+	{
+		name: "SeparateBodyFileCache hit, 1 MiB", unit: "x (raw read + floor)", bound: 1.2,
+		of: "hit/1MiB/separate", to: []string{"hit/1MiB/raw-read", "hit/1MiB/floor"},
+	},
+	{
+		name: "store on a miss, 1 KiB, memory", unit: "x gregjones in memory", bound: 0.5,
+		of: "store/1KiB/memory", to: []string{"store/1KiB/gregjones-memory"},
+	},
+	{
+		name: "store on a miss, 1 KiB, FileCache", unit: "x gregjones on disk", bound: 0.5,
+		of: "store/1KiB/file", to: []string{"store/1KiB/gregjones-disk"},
+	},
+	{
+		name: "memory hits, 1 KiB, on 2 processors", unit: "x those on 1", bound: 1.8, atLeast: true,
+		of: "parallel/1KiB/memory-on-1", to: []string{"parallel/1KiB/memory-on-2"},
+	},
+}

@@ -1,0 +1,101 @@
+// Command bench measures the cache side by side with a floor, with a raw read, and with peers.
+//
+// It is a module of its own, so that what it measures against never reaches the go.sum of those who use the cache.
+//
+// A time says little: another machine, or the same one an hour later, has another. What lasts is a ratio of two times
+// that were measured next to each other. So all cases are measured in turn, in several rounds, each time in another
+// order; ratios are taken within a round; and what is reported is their median, with the least and the greatest.
+//
+//	go run . [-rounds 7] [-time 100ms] [-only regexp] [-write ../docs/benchmarks.md]
+//	go run . -size [-write ../docs/benchmarks.md]
+//	go test -bench Hit/1KiB/memory -cpuprofile cpu.out
+//
+// The first measures times; the second what a cache takes when bodies are long or entries are many. With -write the
+// tables go between the markers of that page, and the words around them stay. The third is for profiles: the
+// same cases, as ordinary benchmarks.
+//
+// Before a case is timed it is checked: that what is called a hit is one, without a request to the origin, and so on.
+// A case that does not do what it says ends the run.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		stop()
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if child := os.Getenv(childEnv); child != "" {
+		return runChild(ctx, child)
+	}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	rounds := flags.Int("rounds", 7, "how many times all cases are measured")
+	each := flags.Duration("time", 100*time.Millisecond, "how long one measurement takes")
+	only := flags.String("only", "", "measure only the cases whose names match this regular `expression`")
+	size := flags.Bool("size", false, "measure memory and large caches instead of times")
+	write := flags.String("write", "", "put the tables between the markers of this `page`")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
+		return err
+	}
+	if flags.NArg() > 0 || *rounds < 1 || *each <= 0 {
+		return errors.New("usage: go run . [-rounds n] [-time d] [-only regexp] [-size] [-write page]")
+	}
+	match, err := regexp.Compile(*only)
+	if err != nil {
+		return err
+	}
+	if *write != "" && *only != "" {
+		return errors.New("-write is for whole runs, -only for looking closer")
+	}
+	if *write != "" {
+		if _, err := os.Stat(*write); err != nil {
+			return err
+		}
+	}
+
+	// testing.Benchmark takes its duration from the flags of go test.
+	testing.Init()
+	if err := flag.Set("test.benchtime", each.String()); err != nil {
+		return err
+	}
+
+	command := "go run . " + strings.Join(args, " ")
+	var page blocks
+	if *size {
+		page, err = measureSize(ctx, command, stderr)
+	} else {
+		page, err = measureTimes(ctx, command, *rounds, match, stderr)
+	}
+	if err != nil {
+		return err
+	}
+	for _, b := range page {
+		fmt.Fprintf(stdout, "%s\n", b.text)
+	}
+	if *write != "" {
+		return page.writeTo(*write)
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"regexp"
+	"runtime"
+	"testing"
+)
+
+// measurement is what one case took in one round.
+type measurement struct {
+	ns            float64 // an operation
+	bytes, allocs int64
+}
+
+// round is the measurements of one round, by case.
+type round map[string]measurement
+
+// ratio returns the time of one case as a multiple of the times of others together. It reports false where one of
+// them was not measured.
+func (r round) ratio(of string, to []string) (float64, bool) {
+	m, ok := r[of]
+	sum := 0.0
+	for _, name := range to {
+		other, measured := r[name]
+		ok = ok && measured
+		sum += other.ns
+	}
+	return m.ns / sum, ok && sum > 0
+}
+
+// measureTimes measures all cases whose names match in each of the rounds. A group stays together, so that what is
+// compared was measured at about the same time; the order within, and that of the groups, is another in each round.
+func measureTimes(ctx context.Context, command string, rounds int, match *regexp.Regexp, progress io.Writer) (blocks, error) {
+	var selected [][]benchCase
+	for _, group := range groups() {
+		var some []benchCase
+		for _, c := range group {
+			if match.MatchString(c.name) && c.procs <= runtime.NumCPU() {
+				some = append(some, c)
+			}
+		}
+		if some != nil {
+			selected = append(selected, some)
+		}
+	}
+	if selected == nil {
+		return nil, errors.New("no case has such a name")
+	}
+	var measured []round
+	for i := range rounds {
+		fmt.Fprintf(progress, "round %d of %d\n", i+1, rounds)
+		r := round{}
+		for _, g := range rand.Perm(len(selected)) {
+			for _, j := range rand.Perm(len(selected[g])) {
+				if err := ctx.Err(); err != nil {
+					return nil, err
+				}
+				c := selected[g][j]
+				m, err := c.measure()
+				if err != nil {
+					return nil, fmt.Errorf("%s: %w", c.name, err)
+				}
+				r[c.name] = m
+			}
+		}
+		measured = append(measured, r)
+	}
+	return timeBlocks(command, selected, measured), nil
+}
+
+// measure opens the case, makes sure that it does what it says, and times it.
+func (c *benchCase) measure() (m measurement, err error) {
+	dir, err := os.MkdirTemp("", "cachecontrol-bench-")
+	if err != nil {
+		return m, err
+	}
+	defer os.RemoveAll(dir)
+	l, err := c.open(dir)
+	if err != nil {
+		return m, err
+	}
+	defer l.close()
+	if err := l.verify(); err != nil {
+		return m, err
+	}
+	result, err := timeLoad(c.procs, l.do)
+	if err != nil {
+		return m, err
+	}
+	return measurement{nanoseconds(result), result.AllocedBytesPerOp(), result.AllocsPerOp()}, nil
+}
+
+// timeLoad times an operation on so many processors; 0: as many goroutines as one.
+func timeLoad(procs int, do func() error) (testing.BenchmarkResult, error) {
+	var err error
+	result := testing.Benchmark(func(b *testing.B) {
+		if failed := benchmark(b, procs, do); failed != nil {
+			err = failed
+			b.FailNow()
+		}
+	})
+	if err == nil && result.N == 0 {
+		err = errors.New("nothing was measured")
+	}
+	return result, err
+}
+
+// benchmark is the measured loop, here and under go test.
+func benchmark(b *testing.B, procs int, do func() error) error {
+	b.ReportAllocs()
+	if procs == 0 {
+		for b.Loop() {
+			if err := do(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+	failed := make(chan error, procs)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if err := do(); err != nil {
+				failed <- err
+				return
+			}
+		}
+	})
+	select {
+	case err := <-failed:
+		return err
+	default:
+		return nil
+	}
+}
+
+// nanoseconds returns the time of an operation with the fraction that BenchmarkResult.NsPerOp drops.
+func nanoseconds(r testing.BenchmarkResult) float64 {
+	return float64(r.T.Nanoseconds()) / float64(r.N)
+}

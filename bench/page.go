@@ -1,0 +1,69 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// page is what the origin has: a header as servers send it, and a body.
+type page struct {
+	header http.Header
+	body   []byte
+}
+
+func newPage(size int, cacheControl string) page {
+	now := time.Now()
+	body := make([]byte, size)
+	rand.Read(body)
+	return page{body: body, header: http.Header{
+		"Date":           {now.UTC().Format(http.TimeFormat)},
+		"Content-Type":   {"text/html; charset=utf-8"},
+		"Content-Length": {strconv.Itoa(size)},
+		"Cache-Control":  {cacheControl},
+		"Etag":           {`"5f3c9a1b-2e"`},
+		"Last-Modified":  {now.Add(-24 * time.Hour).UTC().Format(http.TimeFormat)},
+		"Server":         {"nginx/1.28.0"},
+	}}
+}
+
+// origin is a server in memory: it answers every URL with its page, and If-None-Match with 304.
+type origin struct {
+	page
+	requests    atomic.Int64
+	notModified atomic.Int64
+}
+
+func (o *origin) RoundTrip(req *http.Request) (*http.Response, error) {
+	o.requests.Add(1)
+	resp := &http.Response{
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: req,
+	}
+	if tags := req.Header["If-None-Match"]; len(tags) == 1 && tags[0] == o.header["Etag"][0] {
+		o.notModified.Add(1)
+		resp.Status, resp.StatusCode = "304 Not Modified", http.StatusNotModified
+		resp.Header = http.Header{
+			"Date": {o.header["Date"][0]}, "Etag": {tags[0]}, "Cache-Control": {o.header["Cache-Control"][0]},
+		}
+		resp.Body = http.NoBody
+		return resp, nil
+	}
+	resp.Status, resp.StatusCode = "200 OK", http.StatusOK
+	resp.Header = o.header.Clone()
+	resp.Body, resp.ContentLength = newBody(o.body), int64(len(o.body))
+	return resp, nil
+}
+
+// body wraps bytes in a response's body.
+type body struct{ bytes.Reader }
+
+func newBody(b []byte) *body {
+	r := new(body)
+	r.Reset(b)
+	return r
+}
+
+func (*body) Close() error { return nil }

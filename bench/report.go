@@ -1,0 +1,211 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// spread is the median of several values, and how far they reach.
+type spread struct{ median, least, greatest float64 }
+
+func newSpread(values []float64) spread {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return spread{(sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[0], sorted[n-1]}
+}
+
+// ratios returns the spread of a ratio over the rounds, each within its own.
+func ratios(rounds []round, of string, to []string) (spread, bool) {
+	var values []float64
+	for _, r := range rounds {
+		v, ok := r.ratio(of, to)
+		if !ok {
+			return spread{}, false
+		}
+		values = append(values, v)
+	}
+	return newSpread(values), len(values) > 0 && len(to) > 0
+}
+
+// timeBlocks makes the tables of a run.
+func timeBlocks(command string, cases [][]benchCase, rounds []round) blocks {
+	limited := table{{"case", "reached", "least", "greatest", "unit", "limit", "met"}}
+	for _, l := range limits {
+		s, ok := ratios(rounds, l.of, l.to)
+		if !ok {
+			continue
+		}
+		limited = append(limited, []string{
+			l.name, "**" + significant(s.median) + "**", significant(s.least), significant(s.greatest), l.unit,
+			bound(l.atLeast, significant(l.bound)), yesNo(l.met(s.median)),
+		})
+	}
+	all := table{{"case", "time", "bytes", "allocations", "ratio", "least", "greatest", "to"}}
+	for _, group := range cases {
+		for _, c := range group {
+			row := caseRow(c, rounds)
+			if s, ok := ratios(rounds, c.name, c.against); ok {
+				row = append(row, significant(s.median), significant(s.least), significant(s.greatest), strings.Join(c.against, " + "))
+			} else {
+				row = append(row, "", "", "", "")
+			}
+			all = append(all, row)
+		}
+	}
+	about := measuredBy(command) + fmt.Sprintf(" %d rounds.", len(rounds))
+	return blocks{
+		{"limits", about + "\n\n" + limited.String()},
+		{"cases", all.String()},
+	}
+}
+
+func caseRow(c benchCase, rounds []round) []string {
+	var ns, bytes, allocs []float64
+	for _, r := range rounds {
+		m := r[c.name]
+		ns, bytes, allocs = append(ns, m.ns), append(bytes, float64(m.bytes)), append(allocs, float64(m.allocs))
+	}
+	return []string{
+		c.name, duration(newSpread(ns).median),
+		strconv.FormatFloat(newSpread(bytes).median, 'f', 0, 64), strconv.FormatFloat(newSpread(allocs).median, 'f', 0, 64),
+	}
+}
+
+// measuredBy says when and where a run was made, and by what.
+func measuredBy(command string) string {
+	return fmt.Sprintf("Made on %s by `%s` in bench/: %s.", time.Now().UTC().Format(time.DateOnly), strings.TrimSpace(command), machine())
+}
+
+// machine describes what this runs on.
+func machine() string {
+	facts := []string{
+		processor(), fmt.Sprintf("%d processors", runtime.NumCPU()),
+		runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH,
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			if m.Path == "github.com/gregjones/httpcache" {
+				facts = append(facts, "gregjones/httpcache "+m.Version)
+			}
+		}
+	}
+	return strings.Join(slices.DeleteFunc(facts, func(s string) bool { return s == "" }), ", ")
+}
+
+// processor returns the name of the processor where Linux says it, or nothing.
+func processor() string {
+	f, err := os.Open("/proc/cpuinfo")
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if name, value, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+// significant formats a ratio with three digits that say something.
+func significant(v float64) string {
+	switch {
+	case v >= 100:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	case v >= 10:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	}
+	return strconv.FormatFloat(v, 'f', 2, 64)
+}
+
+func duration(ns float64) string {
+	switch {
+	case ns >= 1e9:
+		return significant(ns/1e9) + " s"
+	case ns >= 1e6:
+		return significant(ns/1e6) + " ms"
+	case ns >= 1e3:
+		return significant(ns/1e3) + " us"
+	}
+	return significant(ns) + " ns"
+}
+
+func bound(atLeast bool, value string) string {
+	if atLeast {
+		return "at least " + value
+	}
+	return "at most " + value
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "**no**"
+}
+
+// table is the rows of a table, the first of them its head.
+type table [][]string
+
+// String returns the table in Markdown, aligned so that it can be read as text.
+func (t table) String() string {
+	if len(t) < 2 {
+		return "" // with -only there may be nothing to show
+	}
+	widths := make([]int, len(t[0]))
+	for _, row := range t {
+		for i, cell := range row {
+			widths[i] = max(widths[i], len(cell))
+		}
+	}
+	var b strings.Builder
+	for n, row := range t {
+		for i, cell := range row {
+			fmt.Fprintf(&b, "| %-*s ", widths[i], cell)
+		}
+		b.WriteString("|\n")
+		if n == 0 {
+			for _, w := range widths {
+				b.WriteString("|" + strings.Repeat("-", w+2))
+			}
+			b.WriteString("|\n")
+		}
+	}
+	return b.String()
+}
+
+// blocks are the parts of the page that are made, each between two markers.
+type blocks []struct{ name, text string }
+
+// writeTo replaces what is between the markers of the page. All of them must be there.
+func (bs blocks) writeTo(name string) error {
+	old, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	text, err := bs.insert(string(old))
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return os.WriteFile(name, []byte(text), 0o644)
+}
+
+func (bs blocks) insert(page string) (string, error) {
+	for _, b := range bs {
+		begin, end := "<!-- bench "+b.name+" -->\n", "<!-- end "+b.name+" -->"
+		head, rest, ok := strings.Cut(page, begin)
+		_, tail, ended := strings.Cut(rest, end)
+		if !ok || !ended {
+			return "", fmt.Errorf("the markers of %q are missing", b.name)
+		}
+		page = head + begin + "\n" + strings.TrimSpace(b.text) + "\n\n" + end + tail
+	}
+	return page, nil
+}

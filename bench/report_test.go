@@ -1,0 +1,47 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestSpread(t *testing.T) {
+	if got, want := newSpread([]float64{3, 1, 2}), (spread{2, 1, 3}); got != want {
+		t.Errorf("odd: %v, want %v", got, want)
+	}
+	if got, want := newSpread([]float64{4, 1, 2, 3}), (spread{2.5, 1, 4}); got != want {
+		t.Errorf("even: %v, want %v", got, want)
+	}
+}
+
+// TestRatiosWithinRounds makes sure that a time is never divided by that of another round.
+func TestRatiosWithinRounds(t *testing.T) {
+	rounds := []round{
+		{"a": {ns: 10}, "b": {ns: 5}, "c": {ns: 5}},
+		{"a": {ns: 1000}, "b": {ns: 250}, "c": {ns: 250}},
+	}
+	if got, ok := ratios(rounds, "a", []string{"b", "c"}); !ok || got != (spread{1.5, 1, 2}) {
+		t.Errorf("got %v, %v", got, ok)
+	}
+	if _, ok := ratios(rounds, "a", []string{"b", "d"}); ok {
+		t.Error("a ratio to what was not measured")
+	}
+}
+
+func TestInsert(t *testing.T) {
+	const page = "# Title\n\n<!-- bench x -->\nold\n<!-- end x -->\n\nprose\n"
+	got, err := blocks{{"x", "new\n"}}.insert(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "# Title\n\n<!-- bench x -->\n\nnew\n\n<!-- end x -->\n\nprose\n"
+	if got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if again, err := (blocks{{"x", "new\n"}}).insert(got); err != nil || again != want {
+		t.Errorf("a second time: %q, %v", again, err)
+	}
+	if _, err := (blocks{{"y", ""}}).insert(page); err == nil || !strings.Contains(err.Error(), "markers") {
+		t.Errorf("missing markers: %v", err)
+	}
+}

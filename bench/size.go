@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// What -size measures, it measures in processes of their own: for the kernel counts a process's peak memory, and the
+// garbage of one measurement would be the next one's.
+
+// childEnv tells a process that it is such a child, and holds its job in JSON.
+const childEnv = "CACHECONTROL_BENCH_CHILD"
+
+// job is what a child is to do.
+type job struct {
+	Kind string // the name of a function in children
+	Dir  string // an empty directory, or one that another child has left
+	URL  string // for longBody
+	Hit  bool   // for longBody: what it asks for is stored
+	Sep  bool   // for longBody: the store is a SeparateBodyFileCache, not a FileCache
+}
+
+// figure is a row of the table of sizes.
+type figure struct {
+	Name   string
+	Values []float64 // one a round
+	Unit   string
+	Bound  float64 // 0: there is no limit
+}
+
+// children are the jobs by name. What they return is printed by the child and read by its parent.
+var children = map[string]func(context.Context, job) ([]figure, error){
+	"longBody":    longBody,
+	"manyEntries": manyEntries,
+	"manyFiles":   manyFiles,
+}
+
+func runChild(ctx context.Context, text string) error {
+	var j job
+	if err := json.Unmarshal([]byte(text), &j); err != nil {
+		return err
+	}
+	do := children[j.Kind]
+	if do == nil {
+		return fmt.Errorf("no job is called %q", j.Kind)
+	}
+	figures, err := do(ctx, j)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(figures)
+}
+
+// run does the job in a process of its own, and returns what it measured and the peak of its resident memory in bytes.
+// The kernel counts from the peak of the parent on, so the parent must be small.
+func (j job) run(ctx context.Context) (figures []figure, peak int64, err error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, 0, err
+	}
+	text, err := json.Marshal(j)
+	if err != nil {
+		return nil, 0, err
+	}
+	cmd := exec.CommandContext(ctx, exe)
+	cmd.Env = append(os.Environ(), childEnv+"="+string(text))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err == nil {
+		err = json.Unmarshal(out, &figures)
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("%s: %w", j.Kind, err)
+	}
+	return figures, peakMemory(cmd.ProcessState), nil
+}
+
+// measureSize measures what a cache takes when a body is long, and when entries are many.
+func measureSize(ctx context.Context, command string, progress io.Writer) (blocks, error) {
+	dir, err := os.MkdirTemp("", "cachecontrol-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+
+	var figures []figure
+	for _, step := range []struct {
+		name string
+		do   func(ctx context.Context, dir string) ([]figure, error)
+	}{
+		{"1 GiB through SeparateBodyFileCache", func(ctx context.Context, dir string) ([]figure, error) {
+			return measureLongBody(ctx, dir, true)
+		}},
+		{"1 GiB through FileCache", func(ctx context.Context, dir string) ([]figure, error) {
+			return measureLongBody(ctx, dir, false)
+		}},
+		{"many entries in a DictCache", func(ctx context.Context, dir string) ([]figure, error) {
+			figures, _, err := job{Kind: "manyEntries"}.run(ctx)
+			return figures, err
+		}},
+		{"many files in a FileCache", func(ctx context.Context, dir string) ([]figure, error) {
+			figures, _, err := job{Kind: "manyFiles", Dir: dir}.run(ctx)
+			return figures, err
+		}},
+	} {
+		fmt.Fprintln(progress, step.name)
+		sub := filepath.Join(dir, "step")
+		if err := os.Mkdir(sub, 0o700); err != nil {
+			return nil, err
+		}
+		got, err := step.do(ctx, sub)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", step.name, err)
+		}
+		figures = append(figures, got...)
+		if err := os.RemoveAll(sub); err != nil { // before the next one fills the disk
+			return nil, err
+		}
+	}
+	return blocks{{"size", measuredBy(command) + "\n\n" + sizeTable(figures).String()}}, nil
+}
+
+func sizeTable(figures []figure) table {
+	t := table{{"what", "reached", "least", "greatest", "unit", "limit", "met"}}
+	for _, f := range figures {
+		s := newSpread(f.Values)
+		row := []string{f.Name, "**" + significant(s.median) + "**", significant(s.least), significant(s.greatest), f.Unit, "", ""}
+		if f.Bound > 0 {
+			row[5], row[6] = bound(false, significant(f.Bound)), yesNo(s.median <= f.Bound)
+		}
+		t = append(t, row)
+	}
+	return t
+}
+
+var errBroken = errors.New("the body is not what the origin sent")

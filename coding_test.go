@@ -1,0 +1,239 @@
+package cachecontrol_test
+
+import (
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// encode applies one coding.
+func encode(coding, s string) string {
+	var b bytes.Buffer
+	var w io.WriteCloser
+	switch coding {
+	case "gzip":
+		w = gzip.NewWriter(&b)
+	case "zlib":
+		w = zlib.NewWriter(&b)
+	case "raw":
+		w, _ = flate.NewWriter(&b, -1)
+	}
+	io.WriteString(w, s)
+	w.Close()
+	return b.String()
+}
+
+func TestContentCodings(t *testing.T) {
+	plain := strings.Repeat("what the body says; ", 1000)
+	for name, test := range map[string]struct {
+		coding []string
+		body   string
+	}{
+		"gzip":              {[]string{"gzip"}, encode("gzip", plain)},
+		"x-gzip":            {[]string{"X-GZip"}, encode("gzip", plain)},
+		"deflate":           {[]string{"deflate"}, encode("zlib", plain)},
+		"deflate, raw":      {[]string{"deflate"}, encode("raw", plain)},
+		"twice":             {[]string{"deflate, gzip"}, encode("gzip", encode("zlib", plain))},
+		"twice, two lines":  {[]string{"gzip", "gzip"}, encode("gzip", encode("gzip", plain))},
+		"gzip in two parts": {[]string{"gzip"}, encode("gzip", plain[:100]) + encode("gzip", plain[100:])},
+		"gzip and identity": {[]string{"identity, gzip"}, encode("gzip", plain)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stores := fileStores(t)
+			stores["DictCache"] = storage.NewDictCache()
+			for kind, store := range stores {
+				in(t, func(t *testing.T) {
+					o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+						resp := respond(200, test.body, "Cache-Control: max-age=60", "Vary: Accept-Encoding", `ETag: "a"`)
+						resp.Header["Content-Encoding"] = test.coding
+						if req.Method == "HEAD" {
+							resp.Body = http.NoBody
+						}
+						return resp
+					})
+					tr := &cachecontrol.Transport{Base: o, Store: store}
+					defer tr.Close()
+					decoded := func(a answer, want cachecontrol.Outcome) {
+						t.Helper()
+						if a.outcome != want || a.body != plain && a.Request.Method == "GET" || !a.Uncompressed || a.ContentLength != -1 ||
+							a.Header["Content-Encoding"] != nil || a.Header["Content-Length"] != nil {
+							t.Errorf("%s: %v, want %v; %d bytes, uncompressed %v, length %d, %v", kind, a.outcome, want, len(a.body), a.Uncompressed, a.ContentLength, a.Header)
+						}
+					}
+					decoded(do(t, tr, "HEAD /"), miss)
+					decoded(do(t, tr, "/"), miss)
+					if got := o.last().Header.Get("Accept-Encoding"); got != "gzip, deflate" {
+						t.Errorf("asked with Accept-Encoding: %q", got)
+					}
+					for range 3 {
+						decoded(do(t, tr, "/"), hit)
+					}
+					decoded(do(t, tr, "HEAD /"), hit)
+					// The same entry answers who asks for the same codings, and gives the coded bytes.
+					a := do(t, tr, "/", "Accept-Encoding: deflate, gzip")
+					if a.outcome != hit || a.body != test.body || a.Uncompressed || strings.Join(a.Header["Content-Encoding"], "|") != strings.Join(test.coding, "|") {
+						t.Errorf("%s: asked for the coding: %v %d bytes %v", kind, a.outcome, len(a.body), a.Header)
+					}
+					a = do(t, tr, "/", "Accept-Encoding: identity")
+					if a.outcome != miss || a.body != test.body || o.last().Header.Get("Accept-Encoding") != "identity" {
+						t.Errorf("%s: asked for none: %v", kind, a.outcome)
+					}
+				})
+			}
+		})
+	}
+}
+
+func TestCodingsThatAreNotDecoded(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			return respond(200, "coded", "Cache-Control: max-age=60", "Content-Encoding: br", "Content-Length: 5")
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		for range 2 {
+			a := do(t, tr, "/", "Accept-Encoding: br")
+			if a.body != "coded" || a.Uncompressed || a.Header.Get("Content-Encoding") != "br" || a.Header.Get("Content-Length") != "5" {
+				t.Errorf("%v %q %v", a.outcome, a.body, a.Header)
+			}
+		}
+		// Who named no coding cannot use this one from the cache; what the origin sends all the same passes.
+		if a := do(t, tr, "/"); a.outcome != miss || a.body != "coded" || a.Header.Get("Content-Encoding") != "br" {
+			t.Errorf("%v %q %v", a.outcome, a.body, a.Header)
+		}
+	})
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(int, *http.Request) *http.Response {
+			return respond(200, encode("gzip", "x"), "Cache-Control: max-age=60", "Content-Encoding: gzip")
+		})
+		tr := &cachecontrol.Transport{Base: o, DisableCompression: true}
+		defer tr.Close()
+		for range 2 {
+			if a := do(t, tr, "/"); a.body != encode("gzip", "x") || a.Uncompressed || o.last().Header["Accept-Encoding"] != nil {
+				t.Errorf("DisableCompression: %v %q %v", a.outcome, a.body, a.Header)
+			}
+		}
+	})
+}
+
+// A body that is not what its Content-Encoding says is an error for its reader, as it is with net/http; an empty one
+// is empty.
+func TestBrokenCodings(t *testing.T) {
+	for body, bad := range map[string]bool{"no gzip at all": true, encode("gzip", "text")[:15]: true, "": false} {
+		in(t, func(t *testing.T) {
+			o := newOrigin(t, func(int, *http.Request) *http.Response {
+				resp := respond(200, body, "Cache-Control: max-age=60", "Content-Encoding: gzip")
+				return resp
+			})
+			tr := &cachecontrol.Transport{Base: o}
+			defer tr.Close()
+			for range 2 {
+				resp := open(t, tr, request(t, "/"))
+				got, err := io.ReadAll(resp.Body)
+				if (err != nil) != bad || len(got) > 4 {
+					t.Errorf("%q: %q, %v", body, got, err)
+				}
+				resp.Body.Close()
+			}
+		})
+	}
+}
+
+// A JSON decoder stops before the end of what is coded; Content-Length says that all of it came.
+func TestJSONDecoderOnACodedBody(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(int, *http.Request) *http.Response {
+			return respond(200, encode("gzip", `{"a":1}`), "Cache-Control: max-age=60", "Content-Encoding: gzip")
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		resp := open(t, tr, request(t, "/"))
+		var v any
+		if err := json.NewDecoder(resp.Body).Decode(&v); err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if a := do(t, tr, "/"); a.outcome != hit || a.body != `{"a":1}` {
+			t.Errorf("%v %q", a.outcome, a.body)
+		}
+	})
+}
+
+// keepingStore counts how often a decoded body is given to it, and found there.
+type keepingStore struct {
+	*storage.DictCache
+	kept, found atomic.Int32
+}
+
+func (s *keepingStore) KeepDecoded(key string, e *serialize.Entry, body []byte) {
+	s.kept.Add(1)
+	s.DictCache.KeepDecoded(key, e, body)
+}
+
+func (s *keepingStore) Get(ctx context.Context, key string) (*storage.Response, error) {
+	r, err := s.DictCache.Get(ctx, key)
+	if err == nil && r.Decoded != nil {
+		s.found.Add(1)
+	}
+	return r, err
+}
+
+// A DictCache is given the decoded body at the first hit, and decodes no more.
+func TestDecodedOnce(t *testing.T) {
+	in(t, func(t *testing.T) {
+		store := &keepingStore{DictCache: storage.NewDictCache()}
+		o := newOrigin(t, func(int, *http.Request) *http.Response {
+			return respond(200, encode("gzip", "text"), "Cache-Control: max-age=60", "Content-Encoding: gzip")
+		})
+		tr := &cachecontrol.Transport{Base: o, Store: store}
+		defer tr.Close()
+		for range 5 {
+			if a := do(t, tr, "/"); a.body != "text" {
+				t.Errorf("%q", a.body)
+			}
+		}
+		if kept, found := store.kept.Load(), store.found.Load(); kept != 1 || found != 3 {
+			t.Errorf("kept %d times and found %d times, want 1 and 3", kept, found)
+		}
+		// What is replaced is decoded anew.
+		do(t, tr, "/", "Cache-Control: no-cache")
+		do(t, tr, "/")
+		if kept := store.kept.Load(); kept != 2 {
+			t.Errorf("kept %d times after the entry was replaced", kept)
+		}
+	})
+}
+
+// A range of a coded body is of no use to who does not ask for the coding.
+func TestRangeOfACodedBody(t *testing.T) {
+	in(t, func(t *testing.T) {
+		coded := encode("gzip", "what the body says")
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			if req.Header.Get("Accept-Encoding") == "" {
+				return respond(206, "what", "Content-Range: bytes 0-3/18", "Vary: Accept-Encoding")
+			}
+			return respond(200, coded, "Cache-Control: max-age=60", "Content-Encoding: gzip", "Vary: Accept-Encoding")
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/")
+		if a := do(t, tr, "/", "Range: bytes=0-3"); a.body != "what" || a.StatusCode != 206 {
+			t.Errorf("%d %q", a.StatusCode, a.body)
+		}
+		if a := do(t, tr, "/", "Range: bytes=0-3", "Accept-Encoding: gzip, deflate"); a.body != coded[:4] || a.StatusCode != 206 || a.outcome != hit {
+			t.Errorf("with the coding: %v %d %q", a.outcome, a.StatusCode, a.body)
+		}
+	})
+}

@@ -1,0 +1,161 @@
+package cachecontrol_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+func lang(l string) []string { return []string{"Accept-Language: " + l} }
+
+func TestVariants(t *testing.T) {
+	byLang := ok("Cache-Control: max-age=60", "Vary: Accept-Language")
+	runScenarios(t, []scenario{
+		{
+			name:   "values with the same meaning select the same",
+			origin: []reply{ok("Cache-Control: max-age=60", "Vary: Accept-Language, X-List")},
+			steps: []step{
+				{with: []string{"Accept-Language: de, en;q=0.5", "X-List: a, b"}, want: miss},
+				{with: []string{"Accept-Language: DE,en;q=0.50", "X-List: a,b"}, want: hit},
+				{with: []string{"Accept-Language: en; q=0.5, de", "X-List: a", "X-List: b"}, want: hit},
+				{with: []string{"Accept-Language: de, en;q=0.6", "X-List: a, b"}, want: miss},
+				{with: []string{"Accept-Language: de, en;q=0.5", "X-List: b, a"}, want: miss},
+			},
+		}, {
+			name:   "an empty field is not a missing one",
+			origin: []reply{ok("Cache-Control: max-age=60", "Vary: X-A")},
+			steps:  []step{{want: miss}, {with: []string{"X-A:"}, want: miss}, {want: hit, body: "#1"}, {with: []string{"X-A:"}, want: hit, body: "#2"}},
+		}, {
+			name: "of several that match, the most recent",
+			origin: []reply{
+				ok("Cache-Control: max-age=1000", "Vary: X-A"), ok("Cache-Control: max-age=1000", "Vary: X-A, X-B"),
+				ok("Cache-Control: max-age=1000", "Vary: X-B"),
+			},
+			steps: []step{
+				{with: []string{"X-A: 1", "X-B: 1"}, want: miss, body: "#1"},
+				{wait: time.Second, with: []string{"X-A: 2", "X-B: 2"}, want: miss, body: "#2"},
+				{wait: time.Second, with: []string{"X-A: 3", "X-B: 1"}, want: miss, body: "#3"},
+				{with: []string{"X-A: 1", "X-B: 1"}, want: hit, body: "#3"},
+				{with: []string{"X-A: 1", "X-B: 3"}, want: hit, body: "#1"},
+				{with: []string{"X-A: 2", "X-B: 2"}, want: hit, body: "#2"},
+			},
+		}, {
+			name:   "invalidation drops all of them, for good",
+			origin: []reply{byLang, byLang, byLang, status(204), byLang},
+			steps: []step{
+				{with: lang("en"), want: miss}, {with: lang("de"), want: miss}, {with: lang("fr"), want: miss},
+				{do: "PUT /", want: bypass},
+				{with: lang("de"), want: miss, body: "#5"}, {with: lang("en"), want: miss, body: "#6"}, {with: lang("fr"), want: miss, body: "#7"},
+				{with: lang("de"), want: hit, body: "#5"}, {with: lang("en"), want: hit, body: "#6"},
+			},
+		}, {
+			name:   "of two, only the one that is stale is asked about",
+			origin: []reply{byLang, byLang, byLang},
+			steps: []step{
+				{with: lang("en"), want: miss}, {wait: 30 * time.Second, with: lang("de"), want: miss},
+				{wait: 30 * time.Second, with: lang("de"), want: hit}, {with: lang("en"), want: miss, body: "#3"},
+				{with: lang("de"), want: hit, body: "#2"},
+			},
+		}, {
+			name:   "a response without Vary after one with",
+			origin: []reply{byLang, ok("Cache-Control: max-age=60")},
+			steps: []step{
+				{with: lang("en"), want: miss}, {with: lang("de"), want: miss, body: "#2"},
+				{with: lang("de"), want: hit, body: "#2"},
+			},
+		}, {
+			name:   "a response without Vary after several with",
+			origin: []reply{byLang, byLang, ok("Cache-Control: max-age=60")},
+			steps: []step{
+				{with: lang("en"), want: miss}, {wait: time.Second, with: lang("de"), want: miss, body: "#2"},
+				{wait: time.Second, with: lang("fr"), want: miss, body: "#3"},
+				{with: lang("fr"), want: hit, body: "#3"}, {with: lang("en"), want: hit, body: "#1"},
+			},
+		}, {
+			name:   "a response with Vary after one without",
+			origin: []reply{ok("Cache-Control: max-age=10"), byLang},
+			steps: []step{
+				{with: lang("en"), want: miss}, {with: lang("de"), want: hit, body: "#1"},
+				{wait: 10 * time.Second, with: lang("en"), want: miss, body: "#2"}, {with: lang("de"), want: miss, body: "#3"},
+				{with: lang("en"), want: hit, body: "#2"},
+			},
+		}, {
+			name:   "Vary: * after one that was stored takes its place: nothing",
+			origin: []reply{ok("Cache-Control: max-age=10"), ok("Vary: *", "Cache-Control: max-age=10")},
+			steps:  []step{{want: miss}, {wait: 10 * time.Second, want: miss, body: "#2"}, {want: miss, body: "#3"}},
+		}, {
+			name:      "SelectLanguage",
+			transport: &cachecontrol.Transport{SelectLanguage: true},
+			origin:    []reply{ok("Cache-Control: max-age=60", "Vary: Accept-Language", "Content-Language: de")},
+			steps: []step{
+				{with: lang("de"), want: miss}, {with: lang("de, en;q=0.5"), want: hit, body: "#1"},
+				{with: lang("en, de;q=0.5"), want: miss, body: "#2"},
+			},
+		}, {
+			name:   "without SelectLanguage only equal fields",
+			origin: []reply{ok("Cache-Control: max-age=60", "Vary: Accept-Language", "Content-Language: de")},
+			steps:  []step{{with: lang("de"), want: miss}, {with: lang("de, en;q=0.5"), want: miss, body: "#2"}},
+		},
+	})
+}
+
+func TestMaxVariants(t *testing.T) {
+	stores := fileStores(t)
+	stores["DictCache"] = storage.NewDictCache()
+	for name, store := range stores {
+		t.Run(name, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+					return respond(200, req.Header.Get("X-A"), "Cache-Control: max-age=3600", "Vary: X-A")
+				})
+				counted := &countingStore{Store: store, keys: make(map[string]bool)}
+				tr := &cachecontrol.Transport{Base: o, Store: counted, MaxVariants: 3}
+				defer tr.Close()
+				for i := range 10 {
+					do(t, tr, "/", fmt.Sprintf("X-A: %d", i))
+				}
+				if n := len(counted.keys); n != 4 {
+					t.Errorf("%d entries are stored, want the first and 3 more: %v", n, counted.keys)
+				}
+				for i, want := range map[int]cachecontrol.Outcome{0: hit, 9: hit, 8: hit, 7: hit} {
+					if a := do(t, tr, "/", fmt.Sprintf("X-A: %d", i)); a.outcome != want || a.body != fmt.Sprint(i) {
+						t.Errorf("X-A: %d: %v %q", i, a.outcome, a.body)
+					}
+				}
+				if a := do(t, tr, "/", "X-A: 1"); a.outcome != miss {
+					t.Errorf("the oldest variant: %v", a.outcome)
+				}
+			})
+		})
+	}
+}
+
+// Variants that were all under way before one was stored: none loses another.
+func TestVariantsEnteredAtOnce(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			return respond(200, req.Header.Get("X-A"), "Cache-Control: max-age=3600", "Vary: X-A")
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/", "X-A: first")
+		var all []*http.Response
+		for i := range 16 {
+			all = append(all, open(t, tr, request(t, "/", fmt.Sprintf("X-A: %d", i))))
+		}
+		for _, resp := range all {
+			io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+		}
+		for i := range 16 {
+			if a := do(t, tr, "/", fmt.Sprintf("X-A: %d", i)); a.outcome != hit || a.body != fmt.Sprint(i) {
+				t.Errorf("X-A: %d: %v %q", i, a.outcome, a.body)
+			}
+		}
+	})
+}

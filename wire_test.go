@@ -1,0 +1,238 @@
+package cachecontrol_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-cachecontrol/cachecontrol"
+)
+
+// overWire runs the test against a real server, by HTTP/1.1 and by HTTP/2.
+func overWire(t *testing.T, handler http.HandlerFunc, test func(t *testing.T, rt http.RoundTripper, url string, requests *atomic.Int32)) {
+	for _, h2 := range []bool{false, true} {
+		t.Run(fmt.Sprintf("HTTP2=%v", h2), func(t *testing.T) {
+			var requests atomic.Int32
+			s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				requests.Add(1)
+				if want := map[bool]int{false: 1, true: 2}[h2]; r.ProtoMajor != want {
+					t.Errorf("%s, want HTTP/%d", r.Proto, want)
+				}
+				handler(w, r)
+			}))
+			s.EnableHTTP2 = h2
+			s.StartTLS()
+			defer s.Close()
+			tr := &cachecontrol.Transport{Base: s.Client().Transport}
+			defer tr.Close()
+			defer tr.CloseIdleConnections()
+			test(t, tr, s.URL, &requests)
+		})
+	}
+}
+
+func TestOverTheWire(t *testing.T) {
+	text := strings.Repeat("over the wire ", 10_000)
+	overWire(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Etag", `"a"`)
+		if r.URL.Path == "/fresh" {
+			w.Header().Set("Cache-Control", "max-age=3600")
+		}
+		if r.Header.Get("If-None-Match") == `"a"` {
+			w.WriteHeader(304)
+			return
+		}
+		if r.URL.Path == "/gzip" {
+			w.Header().Set("Content-Encoding", "gzip")
+			io.WriteString(w, encode("gzip", text))
+			return
+		}
+		io.WriteString(w, text)
+	}, func(t *testing.T, rt http.RoundTripper, url string, requests *atomic.Int32) {
+		for i, st := range []struct {
+			target string
+			want   cachecontrol.Outcome
+		}{
+			{"/fresh", miss}, {"/fresh", hit}, {"/tag", miss}, {"/tag", revalidated}, {"/gzip", miss}, {"/gzip", revalidated},
+		} {
+			if a := do(t, rt, url+st.target); a.outcome != st.want || a.body != text {
+				t.Errorf("%d: %v, %d bytes; want %v", i, a.outcome, len(a.body), st.want)
+			}
+		}
+		if n := requests.Load(); n != 5 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}
+
+// Trailers come after the body, on a miss and on a hit, announced or not.
+func TestTrailers(t *testing.T) {
+	overWire(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=3600")
+		w.Header().Set("Trailer", "X-Announced")
+		io.WriteString(w, "body")
+		w.(http.Flusher).Flush()
+		w.Header().Set("X-Announced", "1")
+		w.Header().Set(http.TrailerPrefix+"X-Surprise", "2")
+	}, func(t *testing.T, rt http.RoundTripper, url string, requests *atomic.Int32) {
+		want := http.Header{"X-Announced": {"1"}, "X-Surprise": {"2"}}
+		for _, outcome := range []cachecontrol.Outcome{miss, hit, hit} {
+			a := do(t, rt, url)
+			if a.outcome != outcome || a.body != "body" {
+				t.Errorf("%v %q, want %v", a.outcome, a.body, outcome)
+			}
+			if diff := cmp.Diff(want, a.Trailer); diff != "" {
+				t.Errorf("%v: trailer (-want +got):\n%s", outcome, diff)
+			}
+			a.Trailer.Set("X-Announced", "changed by the caller")
+		}
+	})
+}
+
+// The decoder of JSON reads one value of a response over the network, and it is stored where its length is known.
+func TestJSONOverTheWire(t *testing.T) {
+	overWire(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=3600")
+		w.Header().Set("Content-Length", "7")
+		io.WriteString(w, `{"a":1}`)
+	}, func(t *testing.T, rt http.RoundTripper, url string, requests *atomic.Int32) {
+		for range 2 {
+			resp := open(t, rt, request(t, url))
+			var v struct{ A int }
+			if err := json.NewDecoder(resp.Body).Decode(&v); err != nil || v.A != 1 {
+				t.Errorf("%v %v", v, err)
+			}
+			resp.Body.Close()
+		}
+		if n := requests.Load(); n != 1 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}
+
+// Interim responses reach the caller's trace.
+func TestInterimResponsesReachTheTrace(t *testing.T) {
+	overWire(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Link", "</style.css>; rel=preload")
+		w.WriteHeader(103)
+		w.Header().Set("Cache-Control", "max-age=3600")
+		io.WriteString(w, "body")
+	}, func(t *testing.T, rt http.RoundTripper, url string, requests *atomic.Int32) {
+		var got []int
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+			Got1xxResponse: func(code int, h textproto.MIMEHeader) error { got = append(got, code); return nil },
+		})
+		for _, want := range []cachecontrol.Outcome{miss, hit} {
+			if a := send(t, rt, request(t, url).WithContext(ctx)); a.outcome != want || a.StatusCode != 200 {
+				t.Errorf("%v %d", a.outcome, a.StatusCode)
+			}
+		}
+		if !cmp.Equal(got, []int{103}) {
+			t.Errorf("interim responses: %v, want one for the miss", got)
+		}
+	})
+}
+
+// A caller that goes away in the middle of a body stores nothing.
+func TestCancelOverTheWire(t *testing.T) {
+	half := make(chan bool)
+	overWire(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=3600")
+		io.WriteString(w, "half")
+		w.(http.Flusher).Flush()
+		if r.URL.Path == "/half" {
+			<-half
+		}
+	}, func(t *testing.T, rt http.RoundTripper, url string, requests *atomic.Int32) {
+		ctx, cancel := context.WithCancel(t.Context())
+		resp := open(t, rt, request(t, url+"/half").WithContext(ctx))
+		io.ReadFull(resp.Body, make([]byte, 4))
+		cancel()
+		if _, err := io.ReadAll(resp.Body); err == nil {
+			t.Error("the body ended well")
+		}
+		resp.Body.Close()
+		half <- true
+		resp = open(t, rt, request(t, url+"/half", "Cache-Control: only-if-cached"))
+		resp.Body.Close()
+		if resp.StatusCode != 504 {
+			t.Errorf("stored: %v", resp.Header)
+		}
+	})
+}
+
+// A connection that changes its protocol is handed on as it is.
+func TestUpgrade(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") != "echo" {
+			w.Header().Set("Cache-Control", "max-age=3600")
+			return
+		}
+		c, rw, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		io.WriteString(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\nCache-Control: max-age=3600\r\n\r\n")
+		rw.Flush()
+		line, _ := rw.ReadString('\n')
+		io.WriteString(rw, line)
+		rw.Flush()
+	}))
+	defer s.Close()
+	base := &http.Transport{}
+	tr := &cachecontrol.Transport{Base: base}
+	defer tr.Close()
+	defer base.CloseIdleConnections()
+	do(t, tr, s.URL) // what is stored does not get in the way
+	for range 2 {
+		resp := open(t, tr, request(t, s.URL, "Connection: Upgrade", "Upgrade: echo"))
+		rw, isConnection := resp.Body.(io.ReadWriteCloser)
+		if resp.StatusCode != 101 || !isConnection {
+			t.Fatalf("%d, %T", resp.StatusCode, resp.Body)
+		}
+		io.WriteString(rw, "hello\n")
+		if line, err := bufio.NewReader(rw).ReadString('\n'); line != "hello\n" || err != nil {
+			t.Errorf("%q, %v", line, err)
+		}
+		rw.Close()
+	}
+}
+
+// What the cache takes back from a 304 leaves the connection usable: one is enough.
+func TestConnectionsAreReused(t *testing.T) {
+	var connections atomic.Int32
+	overWire(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Etag", `"a"`)
+		if r.Header.Get("If-None-Match") != "" {
+			w.WriteHeader(304)
+		}
+	}, func(t *testing.T, rt http.RoundTripper, url string, requests *atomic.Int32) {
+		connections.Store(0)
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+			GotConn: func(i httptrace.GotConnInfo) {
+				if !i.Reused {
+					connections.Add(1)
+				}
+			},
+		})
+		for range 5 {
+			send(t, rt, request(t, url).WithContext(ctx))
+		}
+		if n := connections.Load(); n != 1 || requests.Load() != 5 {
+			t.Errorf("%d connections for %d requests", n, requests.Load())
+		}
+	})
+}
