@@ -26,7 +26,8 @@ import (
 // further out. One that names an origin in Access-Control-Allow-Origin gets Vary: Origin.
 //
 // The key is the full URL: https where the connection is, http otherwise, and the Host that the client named. A server that
-// answers for every Host lets its clients fill the cache; a ServeMux with host patterns in front of it does not.
+// answers for every Host lets its clients fill the cache; a ServeMux with host patterns in front of it does not. What else
+// of the request the handler looks at, it must name in Vary: another client gets the response otherwise.
 //
 // The handler runs in a goroutine of its own. Requests with a body or an Upgrade reach it like others, but requests to
 // take the connection over go straight to it; its Hijack works for these alone. A handler that panics sends no

@@ -9,7 +9,9 @@ import (
 	"net/http/httptest"
 	"net/http/httptrace"
 	"net/textproto"
+	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/origin"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // counting returns a handler that says which of its answers each is, and sets the fields.
@@ -282,6 +285,14 @@ func TestCacheIsTransparent(t *testing.T) {
 			w.Header().Set("One", "1")
 			w.Header().Set(http.TrailerPrefix+"Three", "3")
 		},
+		"flushed trailers": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Trailer", "One")
+			io.WriteString(w, strings.Repeat("x", 9000))
+			w.(http.Flusher).Flush()
+			w.Header().Set("One", "1")
+			w.Header().Set("Late", "1")
+		},
+		"exit": func(w http.ResponseWriter, r *http.Request) { runtime.Goexit() },
 		"unannounced trailer": func(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, strings.Repeat("x", 9000))
 			w.Header().Set(http.TrailerPrefix+"Three", "3")
@@ -503,4 +514,39 @@ func TestCacheRequestURLs(t *testing.T) {
 	if r.Header.Get("If-None-Match") != "" || r.URL.Host != "" {
 		t.Errorf("the request was changed: %+v", r)
 	}
+}
+
+// Many clients at once, over several handlers and a store of files: each gets whole responses of its own resource.
+func TestCacheConcurrently(t *testing.T) {
+	store, err := storage.NewSeparateBodyFileCache(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := origin.NewCache(store, origin.RefreshAhead(time.Hour))
+	defer c.Close()
+	h := c.Handler(origin.AutoETag()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=1")
+		w.Header().Set("Vary", "A")
+		io.WriteString(w, strings.Repeat(r.URL.Path+r.Header.Get("A"), 3000))
+	})))
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for j := range 40 {
+				path, a := fmt.Sprintf("/%d", (i+j)%4), fmt.Sprint(j%3)
+				method := "GET"
+				if j%10 == 9 {
+					method = "POST"
+				}
+				w := call(t, h, method+" "+path, "A: "+a)
+				if want := strings.Repeat(path+a, 3000); w.Code != 200 || w.Body.String() != want {
+					t.Errorf("%s %s: %d, %d bytes", path, a, w.Code, w.Body.Len())
+				}
+				if j%15 == 14 {
+					c.SetGeneration(fmt.Sprint(i))
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -77,6 +77,7 @@ type pipeWriter struct {
 	status  int         // 0: not written yet
 	sent    http.Header // the header as it was when it was written
 	resp    *http.Response
+	trailer []string // the names that were announced
 	buf     []byte
 	written int64
 	length  int64 // as the header says, or -1
@@ -91,13 +92,17 @@ func (w *pipeWriter) run(cl *call) {
 	if w.call != nil {
 		defer cl.running.Done()
 	}
+	returned := false
 	defer func() {
 		if p := recover(); p != nil {
 			w.abort(cl, p)
+		} else if !returned {
+			w.abort(cl, http.ErrAbortHandler) // runtime.Goexit
 		}
 	}()
 	cl.handler.ServeHTTP(w, w.r)
 	w.finish()
+	returned = true
 }
 
 // abort ends a response whose handler has panicked.
@@ -129,7 +134,7 @@ func (w *pipeWriter) failure() error {
 func (w *pipeWriter) finish() {
 	w.WriteHeader(http.StatusOK)
 	trailers := w.collectTrailers()
-	if w.resp == nil && w.length < 0 && bodyAllowed(w.status) && len(trailers) == 0 && w.sent["Trailer"] == nil &&
+	if w.resp == nil && w.length < 0 && bodyAllowed(w.status) && len(trailers) == 0 && len(w.trailer) == 0 &&
 		w.sent["Transfer-Encoding"] == nil && (w.r.Method != http.MethodHead || w.written > 0 && w.written <= holdback) {
 		w.length = w.written
 		w.sent["Content-Length"] = []string{strconv.FormatInt(w.length, 10)}
@@ -156,27 +161,17 @@ func (w *pipeWriter) collectTrailers() http.Header {
 		}
 		out[name] = append([]string(nil), lines...)
 	}
-	eachName(w.sent["Trailer"], func(name string) {
+	for _, name := range w.trailer {
 		if lines := w.header[name]; lines != nil {
 			set(name, lines)
 		}
-	})
+	}
 	for name, lines := range w.header {
 		if name, ok := strings.CutPrefix(name, http.TrailerPrefix); ok {
 			set(http.CanonicalHeaderKey(name), lines)
 		}
 	}
 	return out
-}
-
-func eachName(lines []string, yield func(name string)) {
-	for _, line := range lines {
-		for name := range strings.SplitSeq(line, ",") {
-			if name = strings.TrimSpace(name); name != "" {
-				yield(http.CanonicalHeaderKey(name))
-			}
-		}
-	}
 }
 
 func bodyAllowed(status int) bool {
@@ -204,6 +199,14 @@ func (w *pipeWriter) WriteHeader(status int) {
 			delete(w.sent, name)
 		}
 	}
+	for _, line := range w.sent["Trailer"] {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = strings.TrimSpace(name); name != "" {
+				w.trailer = append(w.trailer, http.CanonicalHeaderKey(name))
+			}
+		}
+	}
+	delete(w.sent, "Trailer") // it is in the response's Trailer
 	w.length = -1
 	if n, err := strconv.ParseInt(w.sent.Get("Content-Length"), 10, 64); err == nil && n >= 0 {
 		w.length = n
@@ -308,13 +311,12 @@ func (w *pipeWriter) respond() {
 		Proto:      "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: w.sent, ContentLength: w.length,
 	}
-	eachName(w.sent["Trailer"], func(name string) {
+	for _, name := range w.trailer {
 		if resp.Trailer == nil {
 			resp.Trailer = http.Header{}
 		}
 		resp.Trailer[name] = nil
-	})
-	delete(w.sent, "Trailer")
+	}
 	if w.r.Method == http.MethodHead || !bodyAllowed(w.status) {
 		resp.Body = http.NoBody
 		w.reader.Close()
