@@ -102,19 +102,17 @@ func (w *tagWriter) ReadFrom(r io.Reader) (n int64, err error) {
 		}
 		// All that may be held back is there. A body that ends here is still whole.
 		var next [1]byte
-		switch k, err := io.ReadFull(r, next[:]); {
-		case err == io.EOF:
+		if _, err := io.ReadFull(r, next[:]); err == io.EOF {
 			return n, nil
-		case err != nil:
+		} else if err != nil {
 			return n, err
-		default:
-			if err := w.pass(); err != nil {
-				return n, err
-			}
-			k, err = w.ResponseWriter.Write(next[:])
-			if n += int64(k); err != nil {
-				return n, err
-			}
+		}
+		if err := w.pass(); err != nil {
+			return n, err
+		}
+		k, err := w.ResponseWriter.Write(next[:])
+		if n += int64(k); err != nil {
+			return n, err
 		}
 	}
 	var m int64

@@ -460,7 +460,7 @@ func TestCacheUpgrade(t *testing.T) {
 	h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, rw, err := http.NewResponseController(w).Hijack()
 		if err != nil {
-			http.Error(w, err.Error(), 501)
+			http.Error(w, err.Error(), http.StatusNotImplemented)
 			return
 		}
 		defer conn.Close()

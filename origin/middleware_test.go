@@ -339,7 +339,7 @@ func TestMiddlewareIsTransparent(t *testing.T) {
 				case "/upgrade":
 					conn, _, err := w.(http.Hijacker).Hijack()
 					if err != nil {
-						http.Error(w, "no", 501)
+						http.Error(w, "no", http.StatusNotImplemented)
 						return
 					}
 					io.WriteString(conn, "HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nhello")
@@ -350,6 +350,9 @@ func TestMiddlewareIsTransparent(t *testing.T) {
 			protocols(t, h, func(t *testing.T, s *server) {
 				if g := s.do("/nothing"); g.StatusCode != 200 || g.body != "" || g.err != nil {
 					t.Errorf("nothing: %d %q %v", g.StatusCode, g.body, g.err)
+				}
+				if g := s.do("/upgrade"); s.EnableHTTP2 && g.StatusCode != 501 {
+					t.Errorf("upgrade over HTTP/2: %d %v", g.StatusCode, g.err)
 				}
 				if g := s.do("/panic"); g.err == nil {
 					t.Errorf("panic: %d %v", g.StatusCode, g.Header)
