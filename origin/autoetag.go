@@ -15,10 +15,10 @@ import (
 // AutoETag returns middleware that gives responses without an ETag one, the hash of their body, and evaluates the
 // preconditions of the request with it. It saves the sending of the body, not its making: see Validate.
 //
-// It is for GET and HEAD and status 200. A body is held back until it is complete; it passes untouched if it is longer
-// than MaxBuffer, if the handler calls Flush, or if the response is an event stream, an upgrade, no-store, or has an
-// ETag already. A handler that writes no body for HEAD gets no tag there. The tags are weak unless StrongTags is
-// given, for what compresses the response further out changes its bytes.
+// It is for GET and HEAD and status 200. A body is held back until it is complete; it passes untouched if it is
+// longer than MaxBuffer, if the handler calls Flush, or if the response is an event stream, an upgrade, no-store, or
+// has an ETag already. A handler that writes no body for HEAD gets no tag there. The tags are weak unless StrongTags
+// is given, for what compresses the response further out changes its bytes.
 func AutoETag(opts ...Option) func(http.Handler) http.Handler {
 	o := newOptions(append([]Option{MaxBuffer(DefaultMaxBuffer)}, opts...))
 	return func(h http.Handler) http.Handler {

@@ -18,19 +18,20 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// Cache is a shared cache in front of handlers (RFC 9111, section 1): a cachecontrol.Transport that asks a handler where
-// others ask a server. What a handler says with Cache-Control, Vary, ETag and the like decides; hits say Age,
+// Cache is a shared cache in front of handlers (RFC 9111, section 1): a cachecontrol.Transport that asks a handler
+// where others ask a server. What a handler says with Cache-Control, Vary, ETag and the like decides; hits say Age,
 // and every response says in Cache-Status how it came about. Successful unsafe requests invalidate their URL.
 //
-// A response with Set-Cookie is stored only if it is marked public or s-maxage; otherwise private is added, for the caches
-// further out. One that names an origin in Access-Control-Allow-Origin gets Vary: Origin.
+// A response with Set-Cookie is stored only if it is marked public or s-maxage; otherwise private is added, for the
+// caches further out. One that names an origin in Access-Control-Allow-Origin gets Vary: Origin.
 //
-// The key is the full URL: https where the connection is, http otherwise, and the Host that the client named. A server that
-// answers for every Host lets its clients fill the cache; a ServeMux with host patterns in front of it does not. What else
-// of the request the handler looks at, it must name in Vary: another client gets the response otherwise.
+// The key is the full URL: https where the connection is, http otherwise, and the Host that the client named. A
+// server that answers for every Host lets its clients fill the cache; a ServeMux with host patterns in front of it
+// does not. What else of the request the handler looks at, it must name in Vary: another client gets the response
+// otherwise.
 //
-// The handler runs in a goroutine of its own. Requests with a body or an Upgrade reach it like others, but requests to
-// take the connection over go straight to it; its Hijack works for these alone. A handler that panics sends no
+// The handler runs in a goroutine of its own. Requests with a body or an Upgrade reach it like others, but requests
+// to take the connection over go straight to it; its Hijack works for these alone. A handler that panics sends no
 // response, or a broken one, and the panic goes on to the server, unless a stored response may stand in.
 type Cache struct {
 	transport  *cachecontrol.Transport
@@ -38,8 +39,8 @@ type Cache struct {
 	generation atomic.Pointer[string]
 }
 
-// NewCache returns a cache over a store; nil is a storage.DictCache of its own. Options are IgnoreRequestDirectives, Exempt,
-// RefreshAhead, StoreSetCookie and Engine. Close it when it is no longer needed.
+// NewCache returns a cache over a store; nil is a storage.DictCache of its own. Options are IgnoreRequestDirectives,
+// Exempt, RefreshAhead, StoreSetCookie and Engine. Close it when it is no longer needed.
 func NewCache(store storage.Store, opts ...Option) *Cache {
 	c := &Cache{options: newOptions(opts)}
 	if store == nil {
@@ -54,9 +55,9 @@ func NewCache(store storage.Store, opts ...Option) *Cache {
 	return c
 }
 
-// SetGeneration flushes the cache: what was stored under another generation, also what is under way just now, is not found
-// any more, until that generation is set again. A deployment's version is a good one. The store drops the
-// old entries as it drops others.
+// SetGeneration flushes the cache: what was stored under another generation, also what is under way just now, is not
+// found any more, until that generation is set again. A deployment's version is a good one. The store drops the old
+// entries as it drops others.
 func (c *Cache) SetGeneration(generation string) { c.generation.Store(&generation) }
 
 // Invalidate forgets what is stored for an absolute URL, all its variants. The error is the store's.
@@ -80,8 +81,8 @@ func PathPrefix(prefix string) func(*http.Request) bool {
 	}
 }
 
-// Handler returns a handler that answers from the cache what it may, and has h answer the rest. It is middleware; several
-// handlers may share one cache.
+// Handler returns a handler that answers from the cache what it may, and has h answer the rest. It is middleware;
+// several handlers may share one cache.
 func (c *Cache) Handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c.straight(r) {

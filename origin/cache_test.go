@@ -550,3 +550,21 @@ func TestCacheConcurrently(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+func TestCacheTrailersOfHits(t *testing.T) {
+	h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Trailer", "Sum")
+		io.WriteString(w, "body")
+		w.Header().Set("Sum", "1")
+	}))
+	protocols(t, h, func(t *testing.T, s *server) {
+		for i, fromCache := range []string{"", "1"} {
+			g := s.do("/")
+			want(t, g.StatusCode, 200, g.Header, "X-From-Cache: "+fromCache)
+			if g.body != "body" || g.Trailer.Get("Sum") != "1" {
+				t.Errorf("request %d: %q, trailer %v", i+1, g.body, g.Trailer)
+			}
+		}
+	})
+}

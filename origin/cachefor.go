@@ -23,8 +23,8 @@ func CacheFor(d time.Duration, opts ...Option) func(http.Handler) http.Handler {
 	})
 }
 
-// CacheControl returns middleware that merges directives into the Cache-Control of responses. A directive takes the place
-// of the one of its name, public of private and the other way round; all others of the handler's stay, so a
+// CacheControl returns middleware that merges directives into the Cache-Control of responses. A directive takes the
+// place of the one of its name, public of private and the other way round; all others of the handler's stay, so a
 // handler's own no-store still holds.
 //
 //	CacheControl(Public(), MaxAge(time.Hour), OnlyIf(SuccessOrRedirect))
@@ -53,8 +53,8 @@ func NoStore(opts ...Option) func(http.Handler) http.Handler {
 	})
 }
 
-// Vary returns middleware that says which fields of the request select the response (RFC 9110, section 12.5.5), beside
-// those that the handler names.
+// Vary returns middleware that says which fields of the request select the response (RFC 9110, section 12.5.5),
+// beside those that the handler names.
 func Vary(names ...string) func(http.Handler) http.Handler {
 	names = slices.Clone(names)
 	return onHeader(Always, func(h http.Header) { addVary(h, names...) })

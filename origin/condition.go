@@ -41,11 +41,11 @@ func (v Verdict) String() string {
 // It is for requests that would otherwise succeed (RFC 9110, section 13.2.1): call it after what answers with a
 // redirect or an error.
 //
-// An If-Match that is not valid matches nothing, nor does such an If-None-Match. A date that is not valid, one of several
-// lines, or for a resource whose modification time is not known is ignored.
+// An If-Match that is not valid matches nothing, nor does such an If-None-Match. A date that is not valid, one of
+// several lines, or for a resource whose modification time is not known is ignored.
 //
-// What http.ServeContent does is the same but for three matters: it reads only the first line of a field; it takes what
-// it can read of a field that is not valid, "*junk" for "*"; and it cannot say that there is no such resource.
+// What http.ServeContent does is the same but for three matters: it reads only the first line of a field; it takes
+// what it can read of a field that is not valid, "*junk" for "*"; and it cannot say that there is no such resource.
 func Evaluate(r *http.Request, v Validators) Verdict {
 	switch r.Method {
 	case http.MethodOptions, http.MethodConnect, http.MethodTrace:

@@ -18,6 +18,6 @@
 //
 // And NewCache is a shared cache in front of a handler: the engine of cachecontrol.Transport, over any storage.Store.
 //
-// All middleware has the form func(http.Handler) http.Handler. It keeps streaming, Flush, trailers, interim responses,
-// upgrades and sendfile working.
+// All middleware has the form func(http.Handler) http.Handler. It keeps streaming, Flush, trailers, interim
+// responses, upgrades and sendfile working.
 package origin

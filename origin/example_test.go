@@ -28,8 +28,8 @@ func show(h http.Handler, method, target string, fields ...string) http.Header {
 	return w.Header()
 }
 
-// A hit counter whose picture need not be right to the last hit: its tag, a weak one, changes with every tenth. While it
-// matches, the picture is not drawn.
+// A hit counter whose picture need not be right to the last hit: its tag, a weak one, changes with every tenth.
+// While it matches, the picture is not drawn.
 func ExampleValidate() {
 	var hits int
 	drawn := 0

@@ -12,8 +12,8 @@ import (
 	"sync"
 )
 
-// Files is http.FileServerFS with an ETag for every file, so that conditional requests and If-Range work to less than a
-// second. A file's tag is made of its size and modification time. One whose time is not known, as in an
+// Files is http.FileServerFS with an ETag for every file, so that conditional requests and If-Range work to less
+// than a second. A file's tag is made of its size and modification time. One whose time is not known, as in an
 // embed.FS, is hashed, once: such a file does not change while the program runs.
 func Files(fsys fs.FS) http.Handler {
 	f := &files{fsys: fsys, next: http.FileServerFS(fsys)}
@@ -54,8 +54,8 @@ func (f *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	serve(f.next, tagged, r)
 }
 
-// tag returns the file that http.FileServerFS serves for a URL's path, and its tag; "" where it answers with something
-// else than a file.
+// tag returns the file that http.FileServerFS serves for a URL's path, and its tag; "" where it answers with
+// something else than a file.
 func (f *files) tag(urlPath string) (string, ETag) {
 	if strings.HasSuffix(urlPath, "/index.html") {
 		return "", "" // a redirect to the directory

@@ -8,8 +8,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// generations is a store in which only what belongs to the generation of the context can be found. A request keeps the
-// generation that it began with, so that nothing made before a flush is stored after it.
+// generations is a store in which only what belongs to the generation of the context can be found. A request keeps
+// the generation that it began with, so that nothing made before a flush is stored after it.
 type generations struct{ storage.Store }
 
 // key adds the generation. A URL's key holds no "#", so that this is nobody else's.

@@ -34,8 +34,9 @@ func newOptions(opts []Option) *options {
 	return o
 }
 
-// OnlyIf has CacheFor, CacheControl and NoStore apply to responses with some statuses only: Success, SuccessOrRedirect,
-// Always, or your own choice. Unless given, it is Success for the first two and Always for the third.
+// OnlyIf has CacheFor, CacheControl and NoStore apply to responses with some statuses only: Success,
+// SuccessOrRedirect, Always, or your own choice. Unless given, it is Success for the first two and Always for the
+// third.
 func OnlyIf(applies func(status int) bool) Option {
 	return func(o *options) { o.onlyIf = applies }
 }
@@ -74,8 +75,8 @@ func Exempt(match func(*http.Request) bool) Option {
 	return func(o *options) { o.exempt = append(slices.Clip(o.exempt), match) }
 }
 
-// RefreshAhead has a Cache run the handler in the background for what is asked for less than window before it expires,
-// at most once until then, so that nobody waits for it.
+// RefreshAhead has a Cache run the handler in the background for what is asked for less than window before it
+// expires, at most once until then, so that nobody waits for it.
 func RefreshAhead(window time.Duration) Option { return func(o *options) { o.refresh = window } }
 
 // StoreSetCookie has a Cache store responses with Set-Cookie that are not marked public or s-maxage too, and give one

@@ -16,8 +16,8 @@ import (
 // tripper is the http.RoundTripper that calls the handler of the request at hand.
 type tripper Cache
 
-// RoundTrip runs the handler and returns when it has written its header, or has filled a small buffer, as net/http does.
-// The body streams through a pipe: a handler is never further ahead than its client.
+// RoundTrip runs the handler and returns when it has written its header, or has filled a small buffer, as net/http
+// does. The body streams through a pipe: a handler is never further ahead than its client.
 func (t *tripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	cl, _ := req.Context().Value(callKey).(*call)
 	if cl == nil {
@@ -152,7 +152,8 @@ func (w *pipeWriter) finish() {
 	w.pipe.Close()
 }
 
-// collectTrailers returns the trailers that the handler has set: those it announced, and those with http.TrailerPrefix.
+// collectTrailers returns the trailers that the handler has set: those it announced, and those with
+// http.TrailerPrefix.
 func (w *pipeWriter) collectTrailers() http.Header {
 	var out http.Header
 	set := func(name string, lines []string) {
@@ -219,8 +220,8 @@ func (w *pipeWriter) WriteHeader(status int) {
 	w.protect()
 }
 
-// interim sends a 1xx. It is only here that the client's writer is used while the handler runs: whoever will write the
-// response waits for RoundTrip.
+// interim sends a 1xx. It is only here that the client's writer is used while the handler runs: whoever will write
+// the response waits for RoundTrip.
 func (w *pipeWriter) interim(status int) {
 	if w.call == nil || w.r.Context().Err() != nil {
 		return

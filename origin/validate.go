@@ -6,10 +6,10 @@ import (
 	"slices"
 )
 
-// Validate returns middleware that asks f which version a request is for, and runs the handler only if the client does
-// not have it: "tag first, body only if needed". Responses to GET and HEAD get its ETag and Last-Modified, before
-// the handler runs, so that http.ServeContent in it heeds If-Range; they keep them if they are 2xx or 304. Where f fails the
-// answer is 500, and its error goes to the server's ErrorLog.
+// Validate returns middleware that asks f which version a request is for, and runs the handler only if the client
+// does not have it: "tag first, body only if needed". Responses to GET and HEAD get its ETag and Last-Modified,
+// before the handler runs, so that http.ServeContent in it heeds If-Range; they keep them if they are 2xx or 304.
+// Where f fails the answer is 500, and its error goes to the server's ErrorLog.
 //
 // For a resource that may be missing f says so, or else 412 can stand where 404 belongs.
 func Validate(f ValidatorFunc) func(http.Handler) http.Handler {
@@ -71,12 +71,12 @@ func logf(r *http.Request, format string, args ...any) {
 	log.Printf(format, args...)
 }
 
-// RequirePrecondition returns middleware against lost updates: a request with one of the methods, PUT, PATCH and DELETE
-// if none are named, must say which version it changes (RFC 6585, section 3). Without a precondition the answer is
-// 428, with one that does not hold it is 412.
+// RequirePrecondition returns middleware against lost updates: a request with one of the methods, PUT, PATCH and
+// DELETE if none are named, must say which version it changes (RFC 6585, section 3). Without a precondition the
+// answer is 428, with one that does not hold it is 412.
 //
-// If-Match is one, and If-Unmodified-Since with a valid date where the modification time is known, and If-None-Match: *,
-// which creates what is not there. See Check on how to make the check and the change one step.
+// If-Match is one, and If-Unmodified-Since with a valid date where the modification time is known, and
+// If-None-Match: *, which creates what is not there. See Check on how to make the check and the change one step.
 func RequirePrecondition(f ValidatorFunc, methods ...string) func(http.Handler) http.Handler {
 	if len(methods) == 0 {
 		methods = []string{http.MethodPut, http.MethodPatch, http.MethodDelete}

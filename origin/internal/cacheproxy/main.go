@@ -1,5 +1,5 @@
-// Command cacheproxy is origin.NewCache in front of a reverse proxy handler, with the arguments of "cachecontrol proxy", so
-// that the conformance suite can be run against it:
+// Command cacheproxy is origin.NewCache in front of a reverse proxy handler, with the arguments of "cachecontrol
+// proxy", so that the conformance suite can be run against it:
 //
 //	go build -o /tmp/cacheproxy ./origin/internal/cacheproxy
 //	CACHECONTROL_PROXY=/tmp/cacheproxy go test ./conformance -run TestSuite/shared -v
