@@ -213,9 +213,9 @@ func reasons(tests int, exclusions []exclusion) string {
 }
 
 // answers writes what each check found as Markdown, one column for each mode. Stores answer alike; where they do not,
-// all answers are shown.
+// all answers are shown. The questions are the suite's, and not repeated.
 func answers(reports map[mode][]report) string {
-	type question struct{ name, shared, private string }
+	type question struct{ shared, private string }
 	questions := make(map[string]*question)
 	var ids []string
 	for _, m := range []mode{shared, private} {
@@ -226,7 +226,7 @@ func answers(reports map[mode][]report) string {
 				}
 				q := questions[r.ID]
 				if q == nil {
-					q = &question{name: r.Name}
+					q = &question{}
 					questions[r.ID] = q
 					ids = append(ids, r.ID)
 				}
@@ -243,11 +243,10 @@ func answers(reports map[mode][]report) string {
 	}
 
 	var b strings.Builder
-	b.WriteString("| check | question | shared | private |\n|---|---|---|---|\n")
+	b.WriteString("| check | shared | private |\n|---|---|---|\n")
 	for _, id := range ids {
 		q := questions[id]
-		name := strings.ReplaceAll(strings.Join(strings.Fields(q.name), " "), "|", `\|`)
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", id, name, cmp.Or(q.shared, "-"), cmp.Or(q.private, "-"))
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", id, cmp.Or(q.shared, "-"), cmp.Or(q.private, "-"))
 	}
 	return b.String()
 }

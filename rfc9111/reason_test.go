@@ -1,7 +1,10 @@
 package rfc9111
 
 import (
+	"fmt"
+	"os"
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -41,6 +44,26 @@ func TestReasons(t *testing.T) {
 	for _, code := range []string{"", "x", "Fresh"} {
 		if r := ParseReason(code); r != ReasonNone {
 			t.Errorf("ParseReason(%q) = %v", code, r)
+		}
+	}
+}
+
+// TestReasonsDocumented: docs/rules.md shows every reason as it is.
+func TestReasonsDocumented(t *testing.T) {
+	data, err := os.ReadFile("../docs/rules.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(data)
+	for r := Reason(1); int(r) < len(reasons); r++ {
+		row := fmt.Sprintf("| `%s` | %s | %s |\n", r, r.Words(), r.Section())
+		if !strings.Contains(strings.ReplaceAll(page, " |  |", " | |"), strings.ReplaceAll(row, " |  |", " | |")) {
+			t.Errorf("no row %s", row)
+		}
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)`").FindAllStringSubmatch(page, -1) {
+		if ParseReason(m[1]) == ReasonNone {
+			t.Errorf("a row for %q, which is no reason", m[1])
 		}
 	}
 }
