@@ -27,12 +27,12 @@ func (b *background) start() {
 }
 
 // run does the work in a goroutine of its own, with a context that has the values of ctx, but ends with the
-// background alone. It does nothing where work under this key is running already.
-func (b *background) run(ctx context.Context, key string, work func(context.Context)) {
+// background alone. It does nothing, and returns false, where work under this key is running already.
+func (b *background) run(ctx context.Context, key string, work func(context.Context)) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.stopped || b.running[key] || len(b.running) >= maxBackground {
-		return
+		return false
 	}
 	b.running[key] = true
 	b.done.Add(1)
@@ -45,6 +45,7 @@ func (b *background) run(ctx context.Context, key string, work func(context.Cont
 		}()
 		work(detached{b.ctx, ctx})
 	}()
+	return true
 }
 
 // stop ends the work and waits for it. Nothing runs afterwards.

@@ -32,6 +32,7 @@ type engine struct {
 	maxVariants       int
 	selectLanguage    bool
 	negotiate         bool
+	refreshAhead      time.Duration
 	backgroundTimeout time.Duration
 	storeTimeout      time.Duration
 	logger            *slog.Logger
@@ -43,6 +44,7 @@ type engine struct {
 	statuses   statusMemory
 	invalid    invalidations
 	background background
+	refreshed  refreshed
 	closed     atomic.Bool // nothing is looked up or stored any more
 }
 
@@ -59,6 +61,7 @@ func newEngine(t *Transport) *engine {
 		maxVariants:       cmp.Or(t.MaxVariants, 32),
 		selectLanguage:    t.SelectLanguage,
 		negotiate:         !t.DisableCompression,
+		refreshAhead:      t.RefreshAhead,
 		backgroundTimeout: cmp.Or(t.BackgroundTimeout, 30*time.Second),
 		storeTimeout:      cmp.Or(t.StoreTimeout, 5*time.Second),
 		logger:            t.Logger,
@@ -139,12 +142,14 @@ func (e *engine) getFailed(ctx context.Context, key string, err error) {
 	}
 }
 
-func (e *engine) remove(ctx context.Context, key string) {
+func (e *engine) remove(ctx context.Context, key string) error {
 	d := deadline{Context: context.WithoutCancel(ctx), at: time.Now().Add(e.storeTimeout)}
 	defer d.release()
-	if err := e.store.Delete(&d, key); err != nil {
+	err := e.store.Delete(&d, key)
+	if err != nil {
 		e.storeFailed(ctx, "delete", key, err)
 	}
+	return err
 }
 
 func (e *engine) storeFailed(ctx context.Context, op, key string, err error) {

@@ -92,6 +92,12 @@ func (x *exchange) answer() (*http.Response, error) {
 	r := c.policy.Reuse(&x.cc, time.Now())
 	switch r.Action {
 	case rfc9111.Serve:
+		if !r.Stale && r.TTL <= x.refreshAhead && x.refreshAhead > 0 {
+			if x.revalidates {
+				break
+			}
+			x.refreshLater(c, r.TTL)
+		}
 		return x.serve(c, r, Status{}), nil
 	case rfc9111.ServeAndValidate:
 		if x.revalidates {

@@ -208,15 +208,16 @@ func (x *exchange) dropCandidate(c *candidate) {
 	}
 }
 
-// revalidateLater has the stored response validated in the background.
-func (x *exchange) revalidateLater() {
+// revalidateLater has the stored response validated in the background. It says whether that is under way now, and was
+// not already before.
+func (x *exchange) revalidateLater() bool {
 	req := x.req.WithContext(context.Background())
 	req.Header = x.req.Header.Clone()
 	for _, name := range []string{"If-None-Match", "If-Modified-Since", "If-Range", "Range", "Cache-Control", "Pragma"} {
 		delete(req.Header, name)
 	}
 	ranged := x.ranged
-	x.background.run(x.ctx, x.key, func(ctx context.Context) {
+	return x.background.run(x.ctx, x.key, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, x.backgroundTimeout)
 		defer cancel()
 		if hasBody(req) { // the caller's own is closed by now

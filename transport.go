@@ -1,8 +1,12 @@
 package cachecontrol
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -63,6 +67,10 @@ type Transport struct {
 	// the caller set no Accept-Encoding: as http.Transport's field of this name.
 	DisableCompression bool
 
+	// RefreshAhead is how long before its end of life a fresh response that is asked for is validated in the
+	// background, at most once until then. 0: it is only once it has expired.
+	RefreshAhead time.Duration
+
 	// BackgroundTimeout is the deadline of a revalidation in the background. 0: 30 seconds.
 	BackgroundTimeout time.Duration
 
@@ -100,6 +108,18 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // Close ends the work in the background, waits for it, and closes the store if it can be closed. Requests that
 // come later find nothing stored.
 func (t *Transport) Close() error { return t.start().close() }
+
+// Invalidate forgets what is stored for a URL, all its variants, as an unsafe request to it would that succeeded
+// (RFC 9111, section 4.4). What is under way from the origin meanwhile is not stored. The error is the store's.
+func (t *Transport) Invalidate(ctx context.Context, u *url.URL) error {
+	key, ok := plainKey(u, "")
+	if !ok {
+		return fmt.Errorf("cachecontrol: invalidate %q: not an absolute URL", u)
+	}
+	e := t.start()
+	e.invalid.add(key)
+	return errors.Join(e.remove(ctx, key), e.remove(ctx, key+partialSuffix))
+}
 
 // CloseIdleConnections closes those of Base, where it has such a method.
 func (t *Transport) CloseIdleConnections() {

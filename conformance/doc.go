@@ -17,7 +17,8 @@
 //	-chunk N       how many tests run at a time
 //
 // One combination alone: -run TestSuite/shared/memory. CACHECONTROL_PROXY names another program to test, called with the
-// arguments of ours. Without Node.js or npm the test is skipped, under CACHECONTROL_PEERS=require it fails.
+// arguments of ours; origin/internal/cacheproxy is one, a cache in front of a handler. Without Node.js or npm the test is
+// skipped, under CACHECONTROL_PEERS=require it fails.
 //
 // A required or optimal test that does not pass must be among the exclusions, with the section of the RFC that
 // says why, and a test that is there must not pass. The package holds nothing but this harness.

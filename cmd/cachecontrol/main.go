@@ -73,7 +73,7 @@ type command struct {
 }
 
 func commands() []command {
-	return []command{demoCommand, getCommand, explainCommand, proxyCommand, versionCommand}
+	return []command{demoCommand, getCommand, explainCommand, proxyCommand, serveCommand, versionCommand}
 }
 
 func names() []string {

@@ -99,6 +99,10 @@ func TestUsageErrors(t *testing.T) {
 		{"get -H a:b\x00 http://a", []string{"control characters", "help get"}},
 		{"get http://a -o", []string{"needs an argument", "help get"}},
 		{"get -- -o http://a", []string{`"-o"`, "Write it"}},
+		{"serve", []string{"no directory is given", "Write one"}},
+		{"serve a b", []string{`unexpected argument "b"`, "One directory"}},
+		{"serve --max-age soon .", []string{"want a duration", "help serve"}},
+		{"serve --max-age -1h .", []string{"want a duration", "help serve"}},
 		{"proxy --nosuch", []string{"not defined: -nosuch", "See 'cachecontrol help proxy'."}},
 	}
 	for _, test := range tests {

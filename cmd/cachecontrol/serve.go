@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/origin"
+)
+
+var serveCommand = command{
+	name:  "serve",
+	short: "a file server whose files are cached well",
+	usage: `Usage:
+    cachecontrol serve [flags] DIR
+
+Serves the files below DIR, each with an ETag and a Last-Modified, so that a client's copy is confirmed in a few
+bytes, and answers requests for ranges. Nothing outside DIR is served, wherever links in it lead, nor what has a name
+that begins with a dot.
+
+    --listen ADDRESS      where to listen; 127.0.0.1:8080 unless given, port 0 for any free one
+    --max-age D           for how long caches may use a file without asking, as 10m or 24h; unless given,
+                          they ask every time
+
+The line on stderr that begins with "listening on" says that it is ready. An interrupt (Ctrl-C, SIGTERM) lets the
+requests in progress finish for a while, then ends the server with exit code 0.
+
+Examples:
+    cachecontrol serve .
+    cachecontrol serve --listen :8080 --max-age 1h /srv/www
+`,
+	setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
+		s := serve{maxAge: -1}
+		fs.StringVar(&s.listen, "listen", "127.0.0.1:8080", "")
+		fs.Func("max-age", "", func(value string) (err error) {
+			if s.maxAge, err = time.ParseDuration(value); err != nil || s.maxAge < 0 {
+				return fmt.Errorf("want a duration, as 10m or 24h")
+			}
+			return nil
+		})
+		return s.run
+	},
+}
+
+type serve struct {
+	listen string
+	maxAge time.Duration // below 0: not given
+}
+
+func (s *serve) run(ctx context.Context, e *env, args []string) error {
+	switch {
+	case len(args) == 0:
+		return usageErrorf("no directory is given", "Write one, as 'cachecontrol serve .'.")
+	case len(args) > 1:
+		return usageErrorf("unexpected argument %q", args[1], "One directory is served.")
+	}
+	root, err := os.OpenRoot(args[0])
+	if err != nil {
+		return failed(err, "cannot serve "+args[0], "Name a directory that you may read.")
+	}
+	defer root.Close()
+	listener, err := net.Listen("tcp", s.listen)
+	if err != nil {
+		return failed(err, "cannot listen on "+s.listen, "Choose another --listen address; with port 0 any free one is taken.")
+	}
+	server := &http.Server{
+		Handler:           newFileServer(root, s.maxAge),
+		ErrorLog:          log.New(&quietLog{w: e.stderr, prefix: e.name + ": "}, "", 0),
+		ReadHeaderTimeout: 30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+	}
+	fmt.Fprintf(e.stderr, "%s: listening on http://%s, files of %s\n", e.name, listener.Addr(), args[0])
+
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return failed(err, "cannot go on serving", "")
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), gracePeriod)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil {
+		server.Close() // those that are left had their time
+	}
+	<-served
+	return nil
+}
+
+// newFileServer returns a handler for the files below root. Below 0, maxAge has caches ask every time.
+func newFileServer(root *os.Root, maxAge time.Duration) http.Handler {
+	caching := origin.CacheControl(origin.NoCache())
+	if maxAge >= 0 {
+		caching = origin.CacheFor(maxAge)
+	}
+	return caching(origin.Files(visible{root.FS()}))
+}

@@ -1,0 +1,116 @@
+// Command cacheproxy is origin.NewCache in front of a reverse proxy handler, with the arguments of "cachecontrol
+// proxy", so that the conformance suite can be run against it:
+//
+//	go build -o /tmp/cacheproxy ./origin/internal/cacheproxy
+//	CACHECONTROL_PROXY=/tmp/cacheproxy go test ./conformance -run TestSuite/shared -v
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/signal"
+	"strings"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/heuristics"
+	"github.com/go-cachecontrol/cachecontrol/origin"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+func main() {
+	log.SetFlags(0)
+	fs := flag.NewFlagSet("cacheproxy", flag.ExitOnError)
+	listen := fs.String("listen", "127.0.0.1:8080", "")
+	upstream := fs.String("upstream", "", "")
+	store := fs.String("store", "memory", "")
+	heuristic := fs.String("heuristic", "", "")
+	staleIfError := fs.Duration("stale-if-error", 0, "")
+	selectLanguage := fs.Bool("select-language", false, "")
+	shared := fs.Bool("shared", false, "")
+	if len(os.Args) > 1 {
+		fs.Parse(os.Args[2:]) // after "proxy"
+	}
+	if !*shared {
+		log.Fatal("cacheproxy: a cache in front of a handler is a shared one: run it with --shared")
+	}
+	target, err := url.Parse(*upstream)
+	if err != nil {
+		log.Fatal(err)
+	}
+	s, err := open(*store)
+	if err != nil {
+		log.Fatal(err)
+	}
+	// The suite has a test that stored cookies are given out, which RFC 9111 allows.
+	cache := origin.NewCache(s, origin.StoreSetCookie(), origin.Engine(func(t *cachecontrol.Transport) {
+		t.StaleIfError, t.SelectLanguage = *staleIfError, *selectLanguage
+		if *heuristic == "last-modified" {
+			t.Heuristic = heuristics.LastModified
+		}
+	}))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	server := &http.Server{
+		Addr: *listen, Handler: cache.Handler(proxy(target)),
+		ReadHeaderTimeout: 30 * time.Second, DisableGeneralOptionsHandler: true,
+	}
+	context.AfterFunc(ctx, func() { server.Close() })
+	if err := server.ListenAndServe(); err != http.ErrServerClosed {
+		log.Fatal(err)
+	}
+	cache.Close()
+}
+
+func open(store string) (storage.Store, error) {
+	kind, dir, _ := strings.Cut(store, ":")
+	switch kind {
+	case "memory":
+		return storage.NewDictCache(), nil
+	case "file":
+		return storage.NewFileCache(dir)
+	case "separate":
+		return storage.NewSeparateBodyFileCache(dir)
+	}
+	return nil, fmt.Errorf("cacheproxy: there is no store %q", kind)
+}
+
+func proxy(target *url.URL) http.Handler {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.Proxy = nil
+	transport.DisableCompression = true
+	transport.IdleConnTimeout = 4 * time.Second // shorter than Node's
+	rp := &httputil.ReverseProxy{
+		Transport:     transport,
+		FlushInterval: 10 * time.Millisecond,
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.URL.RawQuery = r.In.URL.RawQuery
+		},
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			if r.Context().Err() != nil {
+				panic(http.ErrAbortHandler)
+			}
+			http.Error(w, "502 Bad Gateway: "+err.Error(), http.StatusBadGateway)
+		},
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { rp.ServeHTTP(plainWriter{w}, r) })
+}
+
+// plainWriter keeps a Content-Type from being guessed.
+type plainWriter struct{ http.ResponseWriter }
+
+func (w plainWriter) WriteHeader(status int) {
+	if h := w.Header(); status >= 200 && h["Content-Type"] == nil {
+		h["Content-Type"] = nil
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w plainWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,0 +1,90 @@
+package origin
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+)
+
+// writer is an http.ResponseWriter that may change the header when it is sent, and not before: only then are the
+// status and the fields known. It has the abilities of what it wraps: Flush and ReadFrom are its own, because
+// http.ResponseController and io.Copy would otherwise go past it or lose them.
+type writer struct {
+	http.ResponseWriter
+	final func(h http.Header, status int)
+	done  bool // the final header was sent, or the connection taken over
+}
+
+func newWriter(w http.ResponseWriter, final func(h http.Header, status int)) *writer {
+	return &writer{ResponseWriter: w, final: final}
+}
+
+// serve runs the handler. One that writes nothing answers 200; one that panics answers nothing.
+func serve(h http.Handler, w http.ResponseWriter, r *http.Request) {
+	h.ServeHTTP(w, r)
+	if w, ok := w.(*writer); ok {
+		w.send(http.StatusOK)
+	}
+}
+
+// send calls final, once.
+func (w *writer) send(status int) {
+	if w.done {
+		return
+	}
+	w.done = true
+	w.final(w.Header(), status)
+}
+
+// WriteHeader implements http.ResponseWriter. Interim responses pass, but 101 is a final one.
+func (w *writer) WriteHeader(status int) {
+	if status >= 200 || status == http.StatusSwitchingProtocols {
+		w.send(status)
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *writer) Write(p []byte) (int, error) {
+	w.send(http.StatusOK)
+	return w.ResponseWriter.Write(p)
+}
+
+// WriteString implements io.StringWriter.
+func (w *writer) WriteString(s string) (int, error) {
+	w.send(http.StatusOK)
+	return io.WriteString(w.ResponseWriter, s)
+}
+
+// ReadFrom implements io.ReaderFrom, through which net/http reaches sendfile.
+func (w *writer) ReadFrom(r io.Reader) (int64, error) {
+	w.send(http.StatusOK)
+	if rf, ok := w.ResponseWriter.(io.ReaderFrom); ok {
+		return rf.ReadFrom(r)
+	}
+	return io.Copy(onlyWriter{w.ResponseWriter}, r)
+}
+
+// onlyWriter hides every other method.
+type onlyWriter struct{ io.Writer }
+
+// Flush implements http.Flusher.
+func (w *writer) Flush() { w.FlushError() }
+
+// FlushError is Flush for http.ResponseController.
+func (w *writer) FlushError() error {
+	w.send(http.StatusOK)
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Hijack implements http.Hijacker.
+func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil {
+		w.done = true
+	}
+	return conn, rw, err
+}
+
+// Unwrap lets http.ResponseController find what else the writer can do.
+func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
