@@ -493,3 +493,20 @@ func TestUnwritableDirectory(t *testing.T) {
 		})
 	}
 }
+
+// TestBodyThatDidNotCome: a response that announces a body and has none is not stored as an empty one.
+func TestBodyThatDidNotCome(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, _ *http.Request) *http.Response {
+			resp := respond(200, "", "Cache-Control: max-age=60")
+			resp.Body, resp.ContentLength = nil, 10
+			return resp
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/")
+		if a := do(t, tr, "/"); a.outcome != cachecontrol.Miss {
+			t.Errorf("%v, want a miss", a.outcome)
+		}
+	})
+}

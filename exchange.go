@@ -2,6 +2,7 @@ package cachecontrol
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
@@ -285,6 +286,9 @@ func (x *exchange) mark(resp *http.Response, s Status) {
 
 // log tells the logger why the decision was taken.
 func (x *exchange) log(resp *http.Response) {
+	if !x.logger.Enabled(x.ctx, slog.LevelDebug) {
+		return
+	}
 	s := StatusOf(resp)
 	x.logger.DebugContext(x.ctx, "cachecontrol", "method", x.req.Method, "url", entryURL(x.req), "outcome", s.Outcome.String(),
 		"reason", s.Reason.String(), "why", s.Reason.Words(), "section", s.Reason.Section(),

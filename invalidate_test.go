@@ -137,3 +137,27 @@ func TestHostOverride(t *testing.T) {
 		get("GET", "http://two.test/", "two.test", hit)
 	})
 }
+
+// TestUnsafeMethodInvalidates: a method that is stored because its user says so is still unsafe, and what it asks of the
+// origin makes GET's response invalid (RFC 9111, section 4.4).
+func TestUnsafeMethodInvalidates(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			return respond(200, req.Method, "Cache-Control: max-age=60")
+		})
+		tr := &cachecontrol.Transport{Base: o, CacheableMethods: []string{"GET", "POST"}}
+		defer tr.Close()
+		for _, want := range []struct {
+			target  string
+			outcome cachecontrol.Outcome
+		}{
+			{"/", cachecontrol.Miss}, {"/", cachecontrol.Hit},
+			{"POST /", cachecontrol.Miss}, {"POST /", cachecontrol.Hit},
+			{"/", cachecontrol.Miss},
+		} {
+			if a := do(t, tr, want.target); a.outcome != want.outcome {
+				t.Errorf("%s: %v, want %v", want.target, a.outcome, want.outcome)
+			}
+		}
+	})
+}

@@ -93,6 +93,9 @@ func (x *exchange) selectVariant(first *candidate) *candidate {
 	consider(first.key, first.policy.Date, first.selectors, first.coding, first.entry.Header.Get("Content-Language"))
 	for i := range first.variants {
 		v := &first.variants[i]
+		if !strings.HasPrefix(v.Key, x.key+variantSuffix) {
+			continue // no list of ours names another URL's key
+		}
 		consider(v.Key, v.Date, v.selectors, v.coding, v.Language)
 	}
 	slices.SortStableFunc(matches, func(a, b match) int {

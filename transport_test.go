@@ -468,3 +468,26 @@ func TestOptionsAreCopied(t *testing.T) {
 		}
 	})
 }
+
+// TestSlowErrorBody: what stands in for an origin that fails does not wait for the body of the failure.
+func TestSlowErrorBody(t *testing.T) {
+	in(t, func(t *testing.T) {
+		never, write := io.Pipe()
+		defer write.Close()
+		o := newOrigin(t, func(n int, _ *http.Request) *http.Response {
+			if n == 1 {
+				return respond(200, "body", "Cache-Control: max-age=1, stale-if-error=60")
+			}
+			resp := respond(503, "")
+			resp.Body, resp.ContentLength = never, -1
+			return resp
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/")
+		time.Sleep(10 * time.Second)
+		if a := do(t, tr, "/"); a.outcome != cachecontrol.Stale || a.body != "body" {
+			t.Errorf("%v %q, want the stale response", a.outcome, a.body)
+		}
+	})
+}

@@ -1,12 +1,12 @@
 package cachecontrol_test
 
 import (
-	"io"
 	"net/http"
 	"testing"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -83,66 +83,29 @@ func TestPrivateInSharedStore(t *testing.T) {
 	})
 }
 
-// TestUnsafeMethodInvalidates: a method that is stored because its user says so is still unsafe, and what it asks of the
-// origin makes GET's response invalid (RFC 9111, section 4.4).
-func TestUnsafeMethodInvalidates(t *testing.T) {
+// TestVariantOfAnotherURL: an entry whose list of variants names another URL's key is not followed there.
+func TestVariantOfAnotherURL(t *testing.T) {
 	in(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
-			return respond(200, req.Method, "Cache-Control: max-age=60")
+			return respond(200, req.URL.Path, "Cache-Control: max-age=60", "Vary: A")
 		})
-		tr := &cachecontrol.Transport{Base: o, CacheableMethods: []string{"GET", "POST"}}
-		defer tr.Close()
-		for _, want := range []struct {
-			target  string
-			outcome cachecontrol.Outcome
-		}{
-			{"/", cachecontrol.Miss}, {"/", cachecontrol.Hit},
-			{"POST /", cachecontrol.Miss}, {"POST /", cachecontrol.Hit},
-			{"/", cachecontrol.Miss},
-		} {
-			if a := do(t, tr, want.target); a.outcome != want.outcome {
-				t.Errorf("%s: %v, want %v", want.target, a.outcome, want.outcome)
-			}
+		store := storage.NewDictCache()
+		tr := &cachecontrol.Transport{Base: o, Store: store}
+		do(t, tr, "/secret", "A: 2")
+		do(t, tr, "/public", "A: 1")
+		resp, err := store.Get(t.Context(), "http://example.com/public")
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
-}
-
-// TestBodyThatDidNotCome: a response that announces a body and has none is not stored as an empty one.
-func TestBodyThatDidNotCome(t *testing.T) {
-	in(t, func(t *testing.T) {
-		o := newOrigin(t, func(n int, _ *http.Request) *http.Response {
-			resp := respond(200, "", "Cache-Control: max-age=60")
-			resp.Body, resp.ContentLength = nil, 10
-			return resp
-		})
-		tr := &cachecontrol.Transport{Base: o}
-		defer tr.Close()
-		do(t, tr, "/")
-		if a := do(t, tr, "/"); a.outcome != cachecontrol.Miss {
-			t.Errorf("%v, want a miss", a.outcome)
+		e := resp.Entry.Clone()
+		e.Variants = []serialize.Variant{{
+			Key: "http://example.com/secret", Vary: []serialize.Field{{Name: "A", Value: "2", Present: true}}, Date: time.Now(),
+		}}
+		if err := store.Update(t.Context(), "http://example.com/public", e); err != nil {
+			t.Fatal(err)
 		}
-	})
-}
-
-// TestSlowErrorBody: what stands in for an origin that fails does not wait for the body of the failure.
-func TestSlowErrorBody(t *testing.T) {
-	in(t, func(t *testing.T) {
-		never, write := io.Pipe()
-		defer write.Close()
-		o := newOrigin(t, func(n int, _ *http.Request) *http.Response {
-			if n == 1 {
-				return respond(200, "body", "Cache-Control: max-age=1, stale-if-error=60")
-			}
-			resp := respond(503, "")
-			resp.Body, resp.ContentLength = never, -1
-			return resp
-		})
-		tr := &cachecontrol.Transport{Base: o}
-		defer tr.Close()
-		do(t, tr, "/")
-		time.Sleep(10 * time.Second)
-		if a := do(t, tr, "/"); a.outcome != cachecontrol.Stale || a.body != "body" {
-			t.Errorf("%v %q, want the stale response", a.outcome, a.body)
+		if a := do(t, tr, "/public", "A: 2"); a.body != "/public" {
+			t.Errorf("%v %q", a.outcome, a.body)
 		}
 	})
 }
