@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -10,6 +11,7 @@ func BenchmarkVariants(b *testing.B)   { benchmarkKind(b, "variants/") }
 func BenchmarkStore(b *testing.B)      { benchmarkKind(b, "store/") }
 func BenchmarkRevalidate(b *testing.B) { benchmarkKind(b, "revalidate/") }
 func BenchmarkParallel(b *testing.B)   { benchmarkKind(b, "parallel/") }
+func BenchmarkOrigin(b *testing.B)     { benchmarkKind(b, originPrefix) }
 
 func benchmarkKind(b *testing.B, kind string) {
 	for _, group := range groups() {
@@ -92,6 +94,28 @@ func TestVerifyNotices(t *testing.T) {
 	}
 }
 
+// TestHandlersVerifyNotices makes sure that with the middleware of one case no other passes.
+func TestHandlersVerifyNotices(t *testing.T) {
+	for _, c := range handlerCases() {
+		for _, other := range handlerCases() {
+			if c.name == other.name {
+				continue
+			}
+			t.Run(c.name+" is not "+other.name, func(t *testing.T) {
+				other.exchange, other.contrast = c.exchange, c.contrast
+				l, err := other.load()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer l.close()
+				if l.verify() == nil {
+					t.Error("verify noticed nothing")
+				}
+			})
+		}
+	}
+}
+
 // TestNames makes sure that every comparison is with a case that exists.
 func TestNames(t *testing.T) {
 	names := map[string]bool{}
@@ -105,8 +129,8 @@ func TestNames(t *testing.T) {
 	}
 	for _, group := range groups() {
 		for _, c := range group {
-			for _, name := range c.against {
-				if !names[name] {
+			for _, name := range append(slices.Clone(c.against), c.over) {
+				if name != "" && !names[name] {
 					t.Errorf("%s is compared with %s, which is no case", c.name, name)
 				}
 			}

@@ -11,6 +11,7 @@ import (
 type benchCase struct {
 	name    string                          // kind/size/subject
 	against []string                        // the cases whose times together it is compared with; none: with nothing
+	over    string                          // the case whose time is taken from its own; "": none
 	procs   int                             // not 0: many goroutines on so many processors
 	open    func(dir string) (*load, error) // in an empty directory
 }
@@ -26,7 +27,7 @@ func groups() [][]benchCase {
 	for _, size := range sizes {
 		out = append(out, hits(size.name, size.bytes))
 	}
-	return append(out, stores(), revalidations(), parallel())
+	return append(out, stores(), revalidations(), parallel(), handlers())
 }
 
 func hits(size string, n int) []benchCase {

@@ -1,4 +1,5 @@
-// Command bench measures the cache side by side with a floor, with a raw read, and with peers.
+// Command bench measures the cache side by side with a floor, with a raw read, and with peers; and the middleware of
+// package origin beside the bare handler.
 //
 // It is a module of its own, so that what it measures against never reaches the go.sum of those who use the cache.
 //

@@ -34,6 +34,13 @@ func (r round) ratio(of string, to []string) (float64, bool) {
 	return m.ns / sum, ok && sum > 0
 }
 
+// added returns what one case took beyond another. It reports false where one of them was not measured.
+func (r round) added(of, over string) (time, allocs float64, ok bool) {
+	m, ok := r[of]
+	other, measured := r[over]
+	return m.ns - other.ns, float64(m.allocs - other.allocs), ok && measured
+}
+
 // measureTimes measures all cases whose names match in each of the rounds. A group stays together, so that what is
 // compared was measured at about the same time; the order within, and that of the groups, is another in each round.
 func measureTimes(ctx context.Context, command string, rounds int, match *regexp.Regexp, progress io.Writer) (blocks, error) {

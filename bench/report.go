@@ -34,6 +34,22 @@ func ratios(rounds []round, of string, to []string) (spread, bool) {
 	return newSpread(values), len(values) > 0 && len(to) > 0
 }
 
+// additions returns the spreads of what a case adds to the time and to the allocations of another, each within its round.
+func additions(rounds []round, of, over string) (time, allocs spread, ok bool) {
+	var times, counts []float64
+	for _, r := range rounds {
+		t, n, ok := r.added(of, over)
+		if !ok {
+			return spread{}, spread{}, false
+		}
+		times, counts = append(times, t), append(counts, n)
+	}
+	if len(times) == 0 {
+		return spread{}, spread{}, false
+	}
+	return newSpread(times), newSpread(counts), true
+}
+
 // timeBlocks makes the tables of a run.
 func timeBlocks(command string, cases [][]benchCase, rounds []round) blocks {
 	limited := table{{"case", "reached", "least", "greatest", "unit", "limit", "met"}}
@@ -48,9 +64,14 @@ func timeBlocks(command string, cases [][]benchCase, rounds []round) blocks {
 		})
 	}
 	all := table{{"case", "time", "bytes", "allocations", "ratio", "least", "greatest", "to"}}
+	added := table{{"case", "time", "allocations", "time added", "least", "greatest", "allocations added"}}
 	for _, group := range cases {
 		for _, c := range group {
 			row := caseRow(c, rounds)
+			if name, ok := strings.CutPrefix(c.name, originPrefix); ok {
+				added = append(added, append([]string{name, row[1], row[3]}, additionCells(c, rounds)...))
+				continue
+			}
 			if s, ok := ratios(rounds, c.name, c.against); ok {
 				row = append(row, significant(s.median), significant(s.least), significant(s.greatest), strings.Join(c.against, " + "))
 			} else {
@@ -63,6 +84,18 @@ func timeBlocks(command string, cases [][]benchCase, rounds []round) blocks {
 	return blocks{
 		{"limits", about + "\n\n" + limited.String()},
 		{"cases", all.String()},
+		{"origin", added.String()},
+	}
+}
+
+// additionCells returns what a case adds, in four cells; they are empty where it is compared with nothing.
+func additionCells(c benchCase, rounds []round) []string {
+	t, allocs, ok := additions(rounds, c.name, c.over)
+	if !ok {
+		return make([]string, 4)
+	}
+	return []string{
+		"**" + duration(t.median) + "**", duration(t.least), duration(t.greatest), strconv.FormatFloat(allocs.median, 'f', 0, 64),
 	}
 }
 
@@ -127,6 +160,8 @@ func significant(v float64) string {
 
 func duration(ns float64) string {
 	switch {
+	case ns < 0: // a difference
+		return "-" + duration(-ns)
 	case ns >= 1e9:
 		return significant(ns/1e9) + " s"
 	case ns >= 1e6:

@@ -28,6 +28,25 @@ func TestRatiosWithinRounds(t *testing.T) {
 	}
 }
 
+// TestAdditionsWithinRounds makes sure that a time is never taken from that of another round.
+func TestAdditionsWithinRounds(t *testing.T) {
+	rounds := []round{
+		{"a": {ns: 12, allocs: 3}, "b": {ns: 10, allocs: 1}},
+		{"a": {ns: 1004, allocs: 4}, "b": {ns: 1000, allocs: 2}},
+		{"a": {ns: 99, allocs: 3}, "b": {ns: 100, allocs: 1}},
+	}
+	time, allocs, ok := additions(rounds, "a", "b")
+	if !ok || time != (spread{2, -1, 4}) || allocs != (spread{2, 2, 2}) {
+		t.Errorf("got %v, %v, %v", time, allocs, ok)
+	}
+	if _, _, ok := additions(rounds, "a", "c"); ok {
+		t.Error("a difference to what was not measured")
+	}
+	if got := duration(-1500); got != "-1.50 us" {
+		t.Errorf("a negative difference is %q", got)
+	}
+}
+
 func TestInsert(t *testing.T) {
 	const page = "# Title\n\n<!-- bench x -->\nold\n<!-- end x -->\n\nprose\n"
 	got, err := blocks{{"x", "new\n"}}.insert(page)
