@@ -32,8 +32,9 @@ type exchange struct {
 	primary *serialize.Entry  // what lookup found under the plain key; nil: nothing
 	normals map[string]string // the request's selecting fields, normalised, as far as they were asked for
 
-	first candidate // the place of the first candidate
-	start uint64    // when the request was sent, as invalidations count
+	first candidate     // the place of the first candidate
+	hit   http.Response // the place of a response from the cache
+	start uint64        // when the request was sent, as invalidations count
 }
 
 // classify reads what the request says, and returns why the cache keeps out of it, if it does.
@@ -139,7 +140,8 @@ func (x *exchange) serve(c *candidate, r rfc9111.Reuse, s Status) *http.Response
 
 // replay returns a response with the head of the stored one, and says in it how it came to be.
 func (x *exchange) replay(c *candidate, r rfc9111.Reuse, s Status) *http.Response {
-	resp := &http.Response{
+	resp := &x.hit
+	*resp = http.Response{
 		Status: c.status, StatusCode: c.entry.Status,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		ContentLength: c.entry.Length, Request: x.req,
