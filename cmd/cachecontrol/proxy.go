@@ -75,9 +75,6 @@ type proxy struct {
 }
 
 const (
-	// gracePeriod is for requests in progress when the proxy is asked to end.
-	gracePeriod = 8 * time.Second
-
 	// idleUpstream is for how long an unused connection to the upstream server is kept: shorter than the 5 seconds
 	// after which Node.js and Apache close theirs. http.Transport repeats a GET that meets a closing connection, but
 	// not a POST.
@@ -119,9 +116,9 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 	defer base.CloseIdleConnections()
 	defer cache.Close()
 
-	listener, err := net.Listen("tcp", p.listen)
+	listener, err := listen(p.listen)
 	if err != nil {
-		return failed(err, "cannot listen on "+p.listen, "Choose another --listen address; with port 0 any free one is taken.")
+		return err
 	}
 	errorLog := log.New(&quietLog{w: e.stderr, prefix: e.name + ": "}, "", 0)
 	server := &http.Server{
@@ -134,20 +131,7 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 	fmt.Fprintf(e.stderr, "%s: listening on http://%s, upstream %s, store %s\n",
 		e.name, listener.Addr(), upstream, &p.store)
 
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	select {
-	case err := <-served:
-		return failed(err, "cannot go on serving", "")
-	case <-ctx.Done():
-	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), gracePeriod)
-	defer cancel()
-	if err := server.Shutdown(grace); err != nil {
-		server.Close() // those that are left had their time
-	}
-	<-served
-	return nil
+	return serveUntil(ctx, server, listener)
 }
 
 func parseUpstream(s string) (*url.URL, error) {

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"log"
-	"net"
 	"net/http"
 	"os"
 	"time"
@@ -64,9 +63,9 @@ func (s *serve) run(ctx context.Context, e *env, args []string) error {
 		return failed(err, "cannot serve "+args[0], "Name a directory that you may read.")
 	}
 	defer root.Close()
-	listener, err := net.Listen("tcp", s.listen)
+	listener, err := listen(s.listen)
 	if err != nil {
-		return failed(err, "cannot listen on "+s.listen, "Choose another --listen address; with port 0 any free one is taken.")
+		return err
 	}
 	server := &http.Server{
 		Handler:           newFileServer(root, s.maxAge),
@@ -76,20 +75,7 @@ func (s *serve) run(ctx context.Context, e *env, args []string) error {
 	}
 	fmt.Fprintf(e.stderr, "%s: listening on http://%s, files of %s\n", e.name, listener.Addr(), args[0])
 
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	select {
-	case err := <-served:
-		return failed(err, "cannot go on serving", "")
-	case <-ctx.Done():
-	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), gracePeriod)
-	defer cancel()
-	if err := server.Shutdown(grace); err != nil {
-		server.Close() // those that are left had their time
-	}
-	<-served
-	return nil
+	return serveUntil(ctx, server, listener)
 }
 
 // newFileServer returns a handler for the files below root. Below 0, maxAge has caches ask every time.
