@@ -29,25 +29,18 @@ type directive struct {
 // directives calls yield for each member of all lines of a Cache-Control field, in order. Members that are not
 // well formed are yielded as bad, so that a restrictive one still counts.
 func directives(lines []string, yield func(directive)) {
-	for _, line := range lines {
-		for len(line) > 0 {
-			var member string
-			member, line = nextMember(line, opensValue)
-			if member = trimOWS(member); member == "" {
-				continue
-			}
-			yield(parseDirective(member))
-			// "max-age=60; private": a semicolon was meant for a comma, so what follows it may restrict.
-			for _, after := nextParameter(member); after != ""; {
-				var stray string
-				if stray, after = nextParameter(after); trimOWS(stray) != "" {
-					d := parseDirective(trimOWS(stray))
-					d.bad = true
-					yield(d)
-				}
+	members(lines, opensValue, func(member string) {
+		yield(parseDirective(member))
+		// "max-age=60; private": a semicolon was meant for a comma, so what follows it may restrict.
+		for _, after := nextParameter(member); after != ""; {
+			var stray string
+			if stray, after = nextParameter(after); trimOWS(stray) != "" {
+				d := parseDirective(trimOWS(stray))
+				d.bad = true
+				yield(d)
 			}
 		}
-	}
+	})
 }
 
 // nextMember cuts the first member off a comma-separated list. A comma in a quoted string does not end a member;

@@ -3,13 +3,5 @@ package rfc9111
 // EachDirective calls yield for each member of a Cache-Control field, in order: its name in lower case, and all of it as
 // it was written. What is not well formed has the name that it seems to have, and may have none.
 func EachDirective(lines []string, yield func(name, member string)) {
-	for _, line := range lines {
-		for len(line) > 0 {
-			var member string
-			member, line = nextMember(line, opensValue)
-			if member = trimOWS(member); member != "" {
-				yield(parseDirective(member).name, member)
-			}
-		}
-	}
+	members(lines, opensValue, func(member string) { yield(parseDirective(member).name, member) })
 }

@@ -41,11 +41,14 @@ func isTokenByte(c byte) bool {
 }
 
 // listMembers calls yield for each member of all lines of a comma-separated list, without the empty ones.
-func listMembers(lines []string, yield func(string)) {
+func listMembers(lines []string, yield func(string)) { members(lines, opensAnywhere, yield) }
+
+// members is listMembers for lists in which opens says what begins a quoted string.
+func members(lines []string, opens func(before string) bool, yield func(string)) {
 	for _, line := range lines {
 		for len(line) > 0 {
 			var member string
-			member, line = nextMember(line, opensAnywhere)
+			member, line = nextMember(line, opens)
 			if member = trimOWS(member); member != "" {
 				yield(member)
 			}
