@@ -13,9 +13,6 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// keeper is what a store that can keep decoded bodies offers.
-type keeper = storage.DecodedKeeper
-
 // bytesBody is a body in memory.
 type bytesBody struct{ bytes.Reader }
 

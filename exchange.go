@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // exchange is one request on its way through the cache: classify, lookup, and then serve what is stored, or fetch
@@ -120,21 +121,22 @@ func (x *exchange) answer() (*http.Response, error) {
 func (x *exchange) serve(c *candidate, r rfc9111.Reuse, s Status) *http.Response {
 	closeBody(x.req)
 	resp := x.replay(c, r, s)
+	part := c.entry.Range // of a stored part, which holds the range that is asked for
 	switch {
-	case x.conditional && c.entry.Status == http.StatusOK && c.policy.NotModified(x.req.Header, time.Now()):
+	case x.conditional && (c.entry.Status == http.StatusOK || part != nil) && c.policy.NotModified(x.req.Header, time.Now()):
 		c.close()
 		notModified(resp)
 	case x.isHead():
 		c.close()
 		x.withoutBody(c, resp)
+	case part != nil:
+		x.slice(c, resp, part.Start, part.Total)
 	case x.ranged && c.entry.Status == http.StatusOK && c.policy.IfRange(x.req.Header):
 		x.slice(c, resp, 0, c.entry.Length)
 	default:
 		x.withBody(c, resp)
 	}
-	if x.logger != nil {
-		x.log(resp)
-	}
+	x.log(resp)
 	return resp
 }
 
@@ -178,15 +180,14 @@ func (x *exchange) withBody(c *candidate, resp *http.Response) {
 		resp.Body = body
 		return
 	}
+	if decoded != nil {
+		body.Close()
+		c.coding.plain(resp)
+		resp.Body = newBytesBody(decoded)
+		return
+	}
 	var keep func([]byte)
-	if k, ok := x.store.(keeper); ok {
-		if decoded != nil {
-			body.Close()
-			body = newBytesBody(decoded)
-			c.coding.plain(resp)
-			resp.Body = body
-			return
-		}
+	if k, ok := x.store.(storage.DecodedKeeper); ok {
 		key, entry := c.key, c.entry
 		keep = func(b []byte) { k.KeepDecoded(key, entry, b) }
 	}
@@ -235,9 +236,7 @@ func (x *exchange) refuse() *http.Response {
 	if x.isHead() {
 		resp.Body = http.NoBody
 	}
-	if x.logger != nil {
-		x.log(resp)
-	}
+	x.log(resp)
 	return resp
 }
 
@@ -281,14 +280,12 @@ func (x *exchange) own(resp *http.Response) *http.Response {
 // mark says in a response from the origin how the cache saw it.
 func (x *exchange) mark(resp *http.Response, s Status) {
 	resp.Header["Cache-Status"] = append(resp.Header["Cache-Status"], x.statuses.header(s))
-	if x.logger != nil {
-		x.log(resp)
-	}
+	x.log(resp)
 }
 
 // log tells the logger why the decision was taken.
 func (x *exchange) log(resp *http.Response) {
-	if !x.logger.Enabled(x.ctx, slog.LevelDebug) {
+	if x.logger == nil || !x.logger.Enabled(x.ctx, slog.LevelDebug) {
 		return
 	}
 	s := StatusOf(resp)

@@ -126,18 +126,18 @@ func (x *exchange) freshen(c *candidate, later *http.Response, asked, received t
 	if names, star := rfc9111.SelectingFields(e.Header); !star && len(names) > 0 {
 		e.Vary = x.fields(names)
 	}
-	policy := rfc9111.NewPolicy(x.rules, e.Status, e.Header, asked, received)
-	e.Keep = policy.Keep()
+	fresh := x.newStored(e) // not kept with e, whose variants may still change
+	e.Keep = fresh.policy.Keep()
 
 	ctx := context.WithoutCancel(x.ctx)
-	switch decision := policy.Store(x.cc, x.req.Header["Authorization"] != nil); {
+	switch decision := x.mayStore(fresh.policy); {
 	case decision.OK:
 		x.update(ctx, c, e)
 	case decision.Reason == rfc9111.NoStoreRequest: // the answer may be used, but leaves no trace
 	default:
 		x.dropCandidate(c) // what allowed it to be stored was withdrawn
 	}
-	c.entry, c.stored = e, x.compile(e)
+	c.entry, c.stored = e, fresh
 	return c
 }
 

@@ -42,7 +42,7 @@ func (x *exchange) answerPartial(why rfc9111.Reason) (*http.Response, error) {
 		r := p.policy.Reuse(&x.cc, time.Now())
 		switch {
 		case x.ranged && r.Action == rfc9111.Serve && x.heldBy(p) && p.policy.IfRange(x.req.Header):
-			return x.servePart(p, r), nil
+			return x.serve(p, r, Status{}), nil
 		case x.cc.OnlyIfCached:
 		case x.ranged:
 			if why = r.Reason; r.Action == rfc9111.Serve {
@@ -74,22 +74,6 @@ func (x *exchange) heldBy(p *candidate) bool {
 	}
 	start, end, ok := x.byteRange.Within(total)
 	return ok && start >= r.Start && end <= r.Start+p.entry.Length
-}
-
-// servePart answers with a range of a stored part.
-func (x *exchange) servePart(p *candidate, r rfc9111.Reuse) *http.Response {
-	closeBody(x.req)
-	resp := x.replay(p, r, Status{})
-	if x.conditional && p.policy.NotModified(x.req.Header, time.Now()) {
-		p.close()
-		notModified(resp)
-	} else {
-		x.slice(p, resp, p.entry.Range.Start, p.entry.Range.Total)
-	}
-	if x.logger != nil {
-		x.log(resp)
-	}
-	return resp
 }
 
 // completable says whether it is worth asking for what is missing of a part: it is the head of the body, and a strong
@@ -162,9 +146,7 @@ func (x *exchange) join(p *candidate, resp *http.Response, total int64, asked, r
 	resp.Status, resp.StatusCode = "200 OK", http.StatusOK
 	resp.Header, resp.ContentLength = header, total
 	resp.Body = newJoinedBody(p.resp.Body, p.entry.Length, resp.Body, total-p.entry.Length)
-	set := x.applyHeuristic(resp)
-	policy := rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received)
-	decision := policy.Store(x.cc, x.req.Header["Authorization"] != nil)
+	set, policy, decision := x.judge(resp, asked, received)
 	if decision.OK && total > x.maxBody {
 		decision = rfc9111.Stored{Reason: rfc9111.TooLong}
 	}
@@ -208,9 +190,7 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 		s.Storage = rfc9111.Validated
 		return
 	}
-	set := x.applyHeuristic(resp)
-	policy := rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received)
-	decision := policy.Store(x.cc, x.req.Header["Authorization"] != nil)
+	set, policy, decision := x.judge(resp, asked, received)
 	cr, ok := contentRange(resp)
 	if decision.OK && (!ok || resp.Uncompressed || resp.Body == http.NoBody) {
 		decision = rfc9111.Stored{Reason: rfc9111.PartialUnusable}

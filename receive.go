@@ -16,9 +16,7 @@ import (
 // receive takes a whole response from the origin. It stores it, where it may, while the caller reads it, and drops
 // the candidate that it replaces, where it may not.
 func (x *exchange) receive(c *candidate, resp *http.Response, asked, received time.Time, s *Status) {
-	set := x.applyHeuristic(resp)
-	policy := rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received)
-	decision := policy.Store(x.cc, x.req.Header["Authorization"] != nil)
+	set, policy, decision := x.judge(resp, asked, received)
 	switch {
 	case !decision.OK:
 	case resp.StatusCode == http.StatusPartialContent:
@@ -40,6 +38,19 @@ func (x *exchange) receive(c *candidate, resp *http.Response, asked, received ti
 			coding.decode(resp, resp.Body, nil)
 		}
 	}
+}
+
+// judge lets the heuristic speak of a response, and decides whether it may be stored. set are the fields that the
+// heuristic has set.
+func (x *exchange) judge(resp *http.Response, asked, received time.Time) (set []string, policy *rfc9111.Policy, decision rfc9111.Stored) {
+	set = x.applyHeuristic(resp)
+	policy = rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received)
+	return set, policy, x.mayStore(policy)
+}
+
+// mayStore decides whether a response with this policy may be stored for the request.
+func (x *exchange) mayStore(policy *rfc9111.Policy) rfc9111.Stored {
+	return policy.Store(x.cc, x.req.Header["Authorization"] != nil)
 }
 
 // newEntry returns the entry for a response.
@@ -276,7 +287,7 @@ func (x *exchange) receivePost(resp *http.Response, s Status, asked, received ti
 		return s
 	}
 	policy := rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received)
-	decision := policy.Store(x.cc, x.req.Header["Authorization"] != nil)
+	decision := x.mayStore(policy)
 	if !decision.OK || !policy.Explicit() || policy.Lifetime == 0 || resp.ContentLength > x.maxBody {
 		return s
 	}
