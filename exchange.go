@@ -283,11 +283,14 @@ func (x *exchange) mark(resp *http.Response, s Status) {
 	x.log(resp)
 }
 
-// log tells the logger why the decision was taken.
+// log tells the logger, if there is one, why the decision was taken.
 func (x *exchange) log(resp *http.Response) {
-	if x.logger == nil || !x.logger.Enabled(x.ctx, slog.LevelDebug) {
-		return
+	if x.logger != nil && x.logger.Enabled(x.ctx, slog.LevelDebug) {
+		x.logDecision(resp)
 	}
+}
+
+func (x *exchange) logDecision(resp *http.Response) {
 	s := StatusOf(resp)
 	x.logger.DebugContext(x.ctx, "cachecontrol", "method", x.req.Method, "url", entryURL(x.req), "outcome", s.Outcome.String(),
 		"reason", s.Reason.String(), "why", s.Reason.Words(), "section", s.Reason.Section(),
