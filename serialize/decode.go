@@ -55,6 +55,8 @@ type decoder struct {
 	bodyOffset, bodyLength int64
 	lines                  http.Header // overrides the header
 	lengthSeen             bool
+	headSum                uint32
+	headSumAt              int64 // 0: there is none
 }
 
 // seen is a set of keys that may come only once.
@@ -74,6 +76,7 @@ func (d *decoder) document(r *reader) {
 		ours
 	)
 	var s seen
+	unknown := false
 	for n := r.mapLen(); n > 0 && r.err == nil; n-- {
 		switch string(r.key()) {
 		case "response":
@@ -90,9 +93,11 @@ func (d *decoder) document(r *reader) {
 			d.ours(&p)
 			r.adopt(&p)
 		default:
+			unknown = true
 			r.skipValue()
 		}
 	}
+	r.count()
 	switch {
 	case r.err != nil:
 		return
@@ -101,6 +106,16 @@ func (d *decoder) document(r *reader) {
 		return
 	case s&response == 0:
 		r.fail("no response")
+		return
+	case s&ours != 0 && d.headSumAt != r.size-sumSize:
+		r.fail("no checksum at the end")
+		return
+	case s&ours != 0 && d.headSum != r.sum:
+		r.fail("wrong checksum of the head")
+		return
+	case s&ours == 0 && unknown:
+		// Python writes none. This may well be a document of ours whose part is no longer known by its name.
+		r.fail("unknown key beside a response")
 		return
 	}
 
@@ -165,7 +180,7 @@ func (d *decoder) response(r *reader) {
 			s.once(r, body)
 			d.bodyLength = r.binLen()
 			d.bodyOffset = r.offset()
-			r.skip(d.bodyLength)
+			r.skipBody(d.bodyLength)
 		default:
 			r.skipValue() // "strict" of older versions
 		}
@@ -276,6 +291,7 @@ func (d *decoder) ours(r *reader) {
 		variants
 		heuristic
 		partial
+		headSum
 	)
 	e := d.entry
 	var s seen
@@ -283,7 +299,7 @@ func (d *decoder) ours(r *reader) {
 		switch string(r.key()) {
 		case "url":
 			s.once(r, url)
-			e.URL = r.text()
+			e.URL = r.value()
 		case "request_time":
 			s.once(r, requestTime)
 			e.RequestTime = r.time()
@@ -323,6 +339,13 @@ func (d *decoder) ours(r *reader) {
 		case "range":
 			s.once(r, partial)
 			e.Range = r.partial()
+		case "head_sum":
+			s.once(r, headSum)
+			if r.code() != uint32Code {
+				r.fail("not a checksum")
+			}
+			d.headSumAt = r.offset()
+			d.headSum = uint32(r.uint(sumSize))
 		default:
 			r.skipValue()
 		}

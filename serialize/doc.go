@@ -17,6 +17,10 @@
 // order is read: with the body at the end of "response", and all that is known only after the body behind
 // it, a document is written as the body streams by (AppendHead, AppendTail).
 //
+// The last 4 bytes of a document of ours are the CRC-32C of all its other bytes but for the body, "head_sum" in its
+// part. A document whose part has none, or another, is no document: a damaged head is never taken for a stored one. The
+// body's own sum is in there too. Documents of Python have neither.
+//
 // Python keeps field values as Latin-1 text, Go as the bytes that came over the wire. In a document a byte
 // of 0x80 or more is therefore the character of that value.
 package serialize

@@ -2,10 +2,12 @@ package serialize_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,8 +71,9 @@ func TestGolden(t *testing.T) {
 	const want = "cc=4,\x83\xa8response\x86\xa7headers\x83\xa4Link\xa8<a>, <b>\xa4Vary\xa6Accept\xa7X-Latin\xa2\xc3\xa9" +
 		"\xa6status\xcc\xc8\xa7version\x0b\xa6reason\xa2OK\xaedecode_content\xc2\xa4body\xc6\x00\x00\x00\x05hello" +
 		"\xa4vary\x81\xa6Accept\xa3*/*" +
-		"\xa2go\x87\xa3url\xa9http://h/\xacrequest_time\x05\xadresponse_time\xcd\x01\x2c\xa5lines\x81\xa4Link\x92\xa3<a>\xa3<b>" +
-		"\xa6length\x05\xa3sum\xce\x9a\x71\xbb\x4c\xaageneration\xa1g"
+		"\xa2go\x88\xa3url\xa9http://h/\xacrequest_time\x05\xadresponse_time\xcd\x01\x2c\xa5lines\x81\xa4Link\x92\xa3<a>\xa3<b>" +
+		"\xa6length\x05\xa3sum\xce\x9a\x71\xbb\x4c\xaageneration\xa1g" +
+		"\xa8head_sum\xce\x96\xbf\x25\x8b"
 	got, err := serialize.Marshal(e, []byte("hello"))
 	if err != nil {
 		t.Fatal(err)
@@ -120,8 +123,25 @@ func encode(t testing.TB, v any) []byte {
 	return b.Bytes()
 }
 
+// document returns a document of the given keys and values. One that ends with a part of ours gets its checksum.
 func document(t testing.TB, outer ...any) []byte {
-	return append([]byte("cc=4,"), encode(t, object(outer))...)
+	n := len(outer)
+	part, ours := outer[n-1].(object)
+	if !ours || outer[n-2] != "go" {
+		return append([]byte("cc=4,"), encode(t, object(outer))...)
+	}
+	outer = append(outer[:n-1:n-1], append(part[:len(part):len(part)], "head_sum", raw("\xce\x00\x00\x00\x00")))
+	return seal(append([]byte("cc=4,"), encode(t, object(outer))...))
+}
+
+// seal makes the last 4 bytes of a document the sum of those before it, but for the body, which is "hello".
+func seal(doc []byte) []byte {
+	head, sum := doc[:len(doc)-4], doc[len(doc)-4:]
+	if before, after, ok := bytes.Cut(head, []byte("\x05hello")); ok {
+		head = slices.Concat(before, []byte("\x05"), after)
+	}
+	binary.BigEndian.PutUint32(sum, serialize.Sum(head))
+	return doc
 }
 
 // response is what a good one holds, with changes: "key", value pairs that replace or add; a nil value removes.
@@ -158,7 +178,7 @@ func TestUnmarshalAccepts(t *testing.T) {
 		want  func(*serialize.Entry) // changes a Foreign entry with the header A: b
 	}{
 		{"go only", object{"response", response(), "go", object{}}, func(e *serialize.Entry) { e.Foreign = false }},
-		{"another order", object{"go", object{"length", 5, "lines", object{"A", []any{"1", "2"}}}, "vary", object{"x", "y"}, "response", response()},
+		{"another order", object{"vary", object{"x", "y"}, "response", response(), "go", object{"lines", object{"A", []any{"1", "2"}}, "length", 5}},
 			func(e *serialize.Entry) {
 				e.Foreign = false
 				e.Header["A"] = []string{"1", "2"}
@@ -173,8 +193,8 @@ func TestUnmarshalAccepts(t *testing.T) {
 			"ext", raw("\xd8\x010123456789abcdef"), "ext", raw("\xc7\x02\x01ab"), "ext", raw("\xc8\x00\x02\x01ab"), "ext", raw("\xc9\x00\x00\x00\x02\x01ab"),
 			"long", strings.Repeat("s", 300), "longer", strings.Repeat("s", 70000), "bin", make([]byte, 300), "bin", make([]byte, 70000),
 			"array", raw("\xdc\x00\x01\x00"), "array", raw("\xdd\x00\x00\x00\x01\x00"), "map", raw("\xde\x00\x01\x00\x00"), "map", raw("\xdf\x00\x00\x00\x01\x00\x00"),
-			"response", response("new", object{"a", []any{}})}, func(*serialize.Entry) {}},
-		{"deeply nested unknown key", object{"x", deep, "response", response()}, func(*serialize.Entry) {}},
+			"response", response("new", object{"a", []any{}}), "go", object{}}, func(e *serialize.Entry) { e.Foreign = false }},
+		{"deeply nested unknown key", object{"x", deep, "response", response(), "go", object{}}, func(e *serialize.Entry) { e.Foreign = false }},
 		{"unknown keys of ours", object{"response", response(), "go", object{"x", object{"y", 1}, 7, 8, "url", "u"}},
 			func(e *serialize.Entry) { e.Foreign, e.URL = false, "u" }},
 		{"unknown keys of a variant and a range", object{"response", response(), "go", object{
@@ -254,6 +274,12 @@ func TestUnmarshalErrors(t *testing.T) {
 		{"response of another type", document(t, "response", []any{}), "not a map"},
 		{"vary of another type", document(t, "response", response(), "vary", null), "not a map"},
 		{"go of another type", document(t, "response", response(), "go", null), "not a map"},
+		{"go before the rest", document(t, "go", object{"head_sum", raw("\xce\x00\x00\x00\x00")}, "response", response()), "no checksum at the end"},
+		{"go without a checksum", append([]byte("cc=4,"), encode(t, object{"response", response(), "go", object{"url", "u"}})...), "no checksum at the end"},
+		{"a wrong checksum", append([]byte("cc=4,"), encode(t, object{"response", response(), "go", object{"head_sum", raw("\xce\x00\x00\x00\x00")}})...), "wrong checksum"},
+		{"a short checksum", append([]byte("cc=4,"), encode(t, object{"response", response(), "go", object{"head_sum", 1}})...), "not a checksum"},
+		{"two checksums", document(t, ours("head_sum", raw("\xce\x00\x00\x00\x00"))...), "twice"},
+		{"an unknown key instead of go", document(t, "response", response(), "x", 1), "unknown key"},
 		{"go a string", document(t, "response", response(), "go", "1.26"), "not a map"},
 
 		{"no body", document(t, "response", response("body", nil)), "without"},
@@ -298,6 +324,7 @@ func TestUnmarshalErrors(t *testing.T) {
 		{"selecting field twice", document(t, "response", response(), "vary", object{"A", null, "A", "b"}), "twice"},
 
 		{"url", document(t, ours("url", 1)...), "not a string"},
+		{"url with a line break", document(t, ours("url", "http://h/\n")...), "control character"},
 		{"request time", document(t, ours("request_time", "now")...), "not a whole number"},
 		{"response time", document(t, ours("response_time", 1.5)...), "not a whole number"},
 		{"body time", document(t, ours("body_time", raw("\xcf\x80\x00\x00\x00\x00\x00\x00\x00"))...), "too large"},
@@ -391,7 +418,8 @@ func TestUnmarshalBombs(t *testing.T) {
 	}
 }
 
-// Every prefix of a document is an error, and every change of a byte an error or another document.
+// Every prefix of a document is an error. Every change of a byte is one in a document of ours, outside the body, which has
+// a sum of its own; in one of Python's it is an error or another document.
 func TestUnmarshalDamage(t *testing.T) {
 	full, err := serialize.Marshal(fullEntry(), []byte("hello"))
 	if err != nil {
@@ -426,6 +454,9 @@ func TestUnmarshalDamage(t *testing.T) {
 					}
 					if err == nil && (e == nil || !bytes.Equal(body, damaged[offset:offset+length])) {
 						t.Fatalf("byte %d ^ %#x: body %q", i, x, body)
+					}
+					if err == nil && !bytes.Equal(doc, []byte(python12)) && (i < int(offset) || i >= int(offset+length)) {
+						t.Fatalf("byte %d ^ %#x goes unseen", i, x)
 					}
 				}
 				damaged[i] = doc[i]

@@ -1,6 +1,7 @@
 package serialize
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -10,9 +11,18 @@ import (
 	"time"
 )
 
-const magic = "cc=4,"
+const (
+	magic = "cc=4,"
+
+	// maxHead bounds what is written before a body, and behind it, and each part that is read of either.
+	maxHead = 16 << 20
+
+	// sumSize is the size of a checksum, and of a body's length.
+	sumSize = 4
+)
 
 var (
+	errHeadTooLong   = errors.New("serialize: head longer than 16 MiB")
 	errBodyTooLong   = errors.New("serialize: body longer than 4 GiB")
 	errUnknownLength = errors.New("serialize: length of the body not known")
 )
@@ -29,8 +39,9 @@ func Marshal(e *Entry, body []byte) ([]byte, error) {
 	if dst, err = appendHead(dst, e, header, int64(len(body))); err != nil {
 		return nil, err
 	}
+	headSum := Sum(dst)
 	dst = append(dst, body...)
-	return appendTail(dst, e, header, int64(len(body)), Sum(body))
+	return appendTail(dst, e, header, int64(len(body)), Sum(body), headSum)
 }
 
 // MarshalHead returns a document with an empty body, for a store that keeps bodies elsewhere. Length, Sum
@@ -45,7 +56,7 @@ func MarshalHead(e *Entry) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return appendTail(dst, e, header, e.Length, e.Sum)
+	return appendTail(dst, e, header, e.Length, e.Sum, Sum(dst))
 }
 
 // AppendHead appends to dst the part of e's document that precedes the body. Its last 4 bytes are the length
@@ -62,14 +73,22 @@ func AppendHead(dst []byte, e *Entry) ([]byte, error) {
 }
 
 // AppendTail appends to dst the part of e's document that follows the body. Length and Sum must be those of
-// the body. Of a Foreign entry only what Python wrote is written, so that it stays one.
-func AppendTail(dst []byte, e *Entry) ([]byte, error) {
+// the body. headSum is the Sum of what AppendHead appended, without its last 4 bytes, and becomes a part of the checksum
+// that the document ends with. Of a Foreign entry only what Python wrote is written, so that it stays one.
+func AppendTail(dst []byte, e *Entry, headSum uint32) ([]byte, error) {
 	var space [32]field
 	header, err := fieldsOf(space[:0], e.Header)
 	if err != nil {
 		return nil, err
 	}
-	return appendTail(dst, e, header, e.Length, e.Sum)
+	if e.Length < 0 {
+		return nil, errUnknownLength
+	}
+	if e.Length > math.MaxUint32 {
+		return nil, errBodyTooLong
+	}
+	headSum = UpdateSum(headSum, binary.BigEndian.AppendUint32(nil, uint32(e.Length)))
+	return appendTail(dst, e, header, e.Length, e.Sum, headSum)
 }
 
 func appendHead(dst []byte, e *Entry, header []field, length int64) ([]byte, error) {
@@ -83,6 +102,7 @@ func appendHead(dst []byte, e *Entry, header []field, length int64) ([]byte, err
 		return nil, fmt.Errorf("serialize: reason phrase %q", e.Reason)
 	}
 
+	start := len(dst)
 	w := newWriter(append(dst, magic...))
 	defer w.free()
 	if e.Foreign {
@@ -108,10 +128,15 @@ func appendHead(dst []byte, e *Entry, header []field, length int64) ([]byte, err
 	w.bool(false)
 	w.text("body")
 	w.bin32(uint32(length))
+	if len(w.buf)-start > maxHead {
+		w.fail(errHeadTooLong)
+	}
 	return w.result()
 }
 
-func appendTail(dst []byte, e *Entry, header []field, length int64, sum uint32) ([]byte, error) {
+// appendTail writes what follows the body. headSum is the sum of what precedes it.
+func appendTail(dst []byte, e *Entry, header []field, length int64, sum, headSum uint32) ([]byte, error) {
+	start := len(dst)
 	w := newWriter(dst)
 	defer w.free()
 	w.text("vary")
@@ -134,7 +159,7 @@ func appendTail(dst []byte, e *Entry, header []field, length int64, sum uint32) 
 	}
 
 	// What is zero is left out; the part itself never is, as it is what makes the entry ours.
-	n := 0
+	n := 1 // the checksum
 	for _, present := range [...]bool{
 		e.URL != "", !e.RequestTime.IsZero(), !e.ResponseTime.IsZero(), lines > 0, len(trailer) > 0, length != 0,
 		sum != 0, !e.BodyTime.IsZero(), e.Generation != "", len(e.Variants) > 0, len(e.Heuristic) > 0,
@@ -143,6 +168,9 @@ func appendTail(dst []byte, e *Entry, header []field, length int64, sum uint32) 
 		if present {
 			n++
 		}
+	}
+	if !validValue(e.URL) {
+		w.fail(fmt.Errorf("serialize: URL %q", e.URL))
 	}
 	w.text("go")
 	w.mapLen(n)
@@ -180,12 +208,18 @@ func appendTail(dst []byte, e *Entry, header []field, length int64, sum uint32) 
 		w.text("total")
 		w.int(r.Total)
 	}
+	w.text("head_sum")
+	w.buf = append(w.buf, uint32Code)
+	w.buf = binary.BigEndian.AppendUint32(w.buf, UpdateSum(headSum, w.buf[start:]))
+	if len(w.buf)-start > maxHead {
+		w.fail(errHeadTooLong)
+	}
 	return w.result()
 }
 
 // sizeHint is about what the document of e takes without the body; where it is too little the buffer grows.
 func sizeHint(e *Entry, header []field) int {
-	n := 320 + len(e.URL) + len(e.Generation)
+	n := 336 + len(e.URL) + len(e.Generation)
 	for _, f := range header {
 		size := len(f.name) + 6
 		for _, v := range f.lines {

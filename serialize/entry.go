@@ -23,7 +23,7 @@ type Entry struct {
 	// follows is then zero, but for Length, and the two times, for which Date stands in.
 	Foreign bool
 
-	URL          string      // the key's URL, so that a directory can be listed
+	URL          string      // the URL that the key stands for, without user and password
 	RequestTime  time.Time   // when the request was sent (RFC 9111, section 4.2.3)
 	ResponseTime time.Time   // when its response, or the latest validation, was received
 	Trailer      http.Header // trailer fields, which come after the body

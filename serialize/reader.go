@@ -24,6 +24,9 @@ type reader struct {
 	src  io.ReaderAt // nil: buf is all there is
 	str  string      // buf as a string, where there is one: text is cut from it
 	err  error
+
+	sum    uint32 // of the document's bytes before summed, but for its body
+	summed int64
 }
 
 func (r *reader) offset() int64    { return r.off + int64(r.pos) }
@@ -44,6 +47,10 @@ func (r *reader) peek(n int64) []byte {
 		r.fail("cut short")
 		return nil
 	}
+	if n > maxHead {
+		r.fail("too long")
+		return nil
+	}
 	if n > int64(len(r.buf)-r.pos) && !r.fill(n) {
 		return nil
 	}
@@ -57,6 +64,7 @@ func (r *reader) fill(n int64) bool {
 		r.fail("cut short")
 		return false
 	}
+	r.count()
 	rest := r.buf[r.pos:]
 	want := int(min(max(n, blockSize), r.remaining()))
 	buf := r.buf[:0]
@@ -84,20 +92,35 @@ func (r *reader) take(n int64) []byte {
 	return b
 }
 
-// skip passes over n bytes without reading them.
+// skip passes over n bytes of the head.
 func (r *reader) skip(n int64) {
-	if r.err != nil {
-		return
+	if n > maxHead {
+		r.fail("too long")
 	}
-	if n > r.remaining() {
-		r.fail("cut short")
-		return
+	for n > 0 && r.err == nil {
+		n -= int64(len(r.take(min(n, blockSize))))
 	}
-	r.seek(r.offset() + n)
+}
+
+// skipBody passes over n bytes that remain, without reading them.
+func (r *reader) skipBody(n int64) {
+	if r.err == nil {
+		r.seek(r.offset() + n)
+		r.summed = r.offset()
+	}
+}
+
+// count adds what was read of the window to the sum, but for the last 4 bytes of the document.
+func (r *reader) count() {
+	if end := min(r.offset(), r.size-sumSize); r.off <= r.summed && r.summed < end {
+		r.sum = UpdateSum(r.sum, r.buf[r.summed-r.off:end-r.off])
+		r.summed = end
+	}
 }
 
 // seek goes to an offset inside the document.
 func (r *reader) seek(off int64) {
+	r.count()
 	if d := off - r.off; d >= 0 && d <= int64(len(r.buf)) {
 		r.pos = int(d)
 		return

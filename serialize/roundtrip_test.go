@@ -63,7 +63,7 @@ func TestRoundTrip(t *testing.T) {
 				e.Header[fmt.Sprintf("X-%d", n)] = []string{strings.Repeat("l", n)}
 			}
 		}, "x"},
-		{"URL of any bytes", func(e *serialize.Entry) { e.URL = "http://h/\xff\x00\n\u00e9" }, "x"},
+		{"URL of any bytes", func(e *serialize.Entry) { e.URL = "http://h/\xff \u00e9" }, "x"},
 		{"times around 1970", func(e *serialize.Entry) {
 			e.RequestTime = time.Unix(0, 0).UTC()
 			e.ResponseTime = time.Unix(-1, 1).UTC()
@@ -117,9 +117,10 @@ func testRoundTrip(t *testing.T, e *serialize.Entry, body []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	sum := serialize.Sum(head[len("before") : len(head)-4])
 	binary.BigEndian.PutUint32(head[len(head)-4:], uint32(len(body)))
 	want.Length = int64(len(body))
-	streamed, err := serialize.AppendTail(append(head, body...), want)
+	streamed, err := serialize.AppendTail(append(head, body...), want, sum)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,6 +250,9 @@ func TestMarshalErrors(t *testing.T) {
 		{"variant without a key", func(e *serialize.Entry) { e.Variants = []serialize.Variant{{Encoding: "gzip"}} }},
 		{"negative start", func(e *serialize.Entry) { e.Range = &serialize.Range{Start: -1} }},
 		{"negative total", func(e *serialize.Entry) { e.Range = &serialize.Range{Total: -2} }},
+		{"URL with a line break", func(e *serialize.Entry) { e.URL = "http://h/\n" }},
+		{"head too long", func(e *serialize.Entry) { e.Header["A"] = []string{strings.Repeat("a", 16<<20)} }},
+		{"part too long", func(e *serialize.Entry) { e.Trailer = http.Header{"A": {strings.Repeat("a", 16<<20)}} }},
 		{"unknown length", func(e *serialize.Entry) { e.Length = -1 }},
 	}
 	for _, tt := range tests {

@@ -289,6 +289,7 @@ type fileWriter struct {
 	given    *serialize.Entry // as the caller has it: what Create's documentation names may still be set
 	own      *serialize.Entry
 	lengthAt int64 // where the length of the body is to be written
+	headSum  uint32
 	ended    bool
 }
 
@@ -303,7 +304,10 @@ func (c *FileCache) newWriter(ctx context.Context, key string, own *serialize.En
 	if err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
-	w := &fileWriter{ctx: ctx, path: c.tree.path(key), own: own, lengthAt: int64(len(head)) - 4}
+	lengthAt := len(head) - 4
+	w := &fileWriter{
+		ctx: ctx, path: c.tree.path(key), own: own, lengthAt: int64(lengthAt), headSum: serialize.Sum(head[:lengthAt]),
+	}
 	if w.spool, err = c.tree.newSpool(w.path, head, math.MaxUint32); err != nil {
 		return nil, err
 	}
@@ -354,7 +358,7 @@ func (w *fileWriter) finish() error {
 		if announced != w.n {
 			w.patch(binary.BigEndian.AppendUint32(nil, uint32(w.n)), w.lengthAt)
 		}
-		if tail, err := serialize.AppendTail(w.buf, w.own); err == nil {
+		if tail, err := serialize.AppendTail(w.buf, w.own, w.headSum); err == nil {
 			w.buf = tail
 		} else {
 			w.err = fmt.Errorf("storage: %w", err)
