@@ -228,41 +228,47 @@ func readPair(key, path string) (_ *pair, err error) {
 	if err != nil {
 		return nil, err
 	}
-	e, size := p.entry, p.bodyInfo.Size()
-	if !e.Foreign {
-		if err := settle(e, size); err != nil {
-			return nil, &doubtError{err}
-		}
-		if size == 0 || e.BodyTime.IsZero() || !e.BodyTime.Equal(p.bodyInfo.ModTime()) {
-			sum, err := sumFile(p.body)
-			if err != nil {
-				return nil, fmt.Errorf("storage: %w", err)
-			}
-			if sum != e.Sum {
-				return nil, &doubtError{errSum}
-			}
-			p.verified = true
-		} else if p.headInfo, err = head.Stat(); err != nil {
-			return nil, fmt.Errorf("storage: %w", err)
-		}
-		return p, nil
-	}
-
 	headInfo, err := head.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
-	if p.bodyInfo.ModTime().Before(headInfo.ModTime()) {
-		return nil, &doubtError{errors.New("the body is older than its head")}
-	}
-	if err := settle(e, size); err != nil {
-		return nil, &doubtError{err}
-	}
-	if !stillAt(path, headInfo) {
+	prove, err := fits(p.entry, headInfo, p.bodyInfo)
+	switch {
+	case err != nil:
+		return nil, err
+	case prove:
+		sum, err := sumFile(p.body)
+		if err != nil {
+			return nil, fmt.Errorf("storage: %w", err)
+		}
+		if sum != p.entry.Sum {
+			return nil, &doubtError{errSum}
+		}
+		p.verified = true
+	case !p.entry.Foreign:
+		p.headInfo = headInfo
+	case !stillAt(path, headInfo):
 		return nil, &doubtError{errors.New("the head was replaced while its body was opened")}
+	default:
+		p.entry.Stamp = &pairStamp{headInfo, p.bodyInfo}
 	}
-	e.Stamp = &pairStamp{headInfo, p.bodyInfo}
 	return p, nil
+}
+
+// errOrder says that Python wrote a head after its body: a new head for the old body, or one whose body is to come.
+var errOrder = errors.New("the body is older than its head")
+
+// fits says whether a body can be that of a head, and completes an entry that Python wrote. prove: only if the
+// checksum is right, too.
+func fits(e *serialize.Entry, head, body fs.FileInfo) (prove bool, err error) {
+	if e.Foreign && body.ModTime().Before(head.ModTime()) {
+		return false, &doubtError{errOrder}
+	}
+	if err := settle(e, body.Size()); err != nil {
+		return false, &doubtError{err}
+	}
+	prove = body.Size() == 0 || e.BodyTime.IsZero() || !e.BodyTime.Equal(body.ModTime())
+	return prove && !e.Foreign, nil
 }
 
 // maxHead bounds what is taken for a head.
@@ -301,11 +307,13 @@ func readHead(key string, f *os.File) (*serialize.Entry, error) {
 }
 
 // sumFile returns the sum of f from its start.
-func sumFile(f *os.File) (uint32, error) {
+func sumFile(f *os.File) (uint32, error) { return sumReader(io.NewSectionReader(f, 0, math.MaxInt64)) }
+
+func sumReader(r io.Reader) (uint32, error) {
 	var s summer
 	buf := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buf)
-	_, err := io.CopyBuffer(&s, readerOnly{io.NewSectionReader(f, 0, math.MaxInt64)}, *buf)
+	_, err := io.CopyBuffer(&s, readerOnly{r}, *buf)
 	return uint32(s), err
 }
 
