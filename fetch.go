@@ -123,9 +123,7 @@ func (x *exchange) freshen(c *candidate, later *http.Response, asked, received t
 	e.RequestTime, e.ResponseTime = asked, received
 	view := &http.Response{StatusCode: e.Status, Header: e.Header, Request: x.req}
 	e.Heuristic = x.applyHeuristic(view)
-	if names, star := rfc9111.SelectingFields(e.Header); !star && len(names) > 0 {
-		e.Vary = x.fields(names)
-	}
+	x.reselect(e)
 	fresh := x.newStored(e) // not kept with e, whose variants may still change
 	e.Keep = fresh.policy.Keep()
 

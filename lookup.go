@@ -188,3 +188,10 @@ func (x *exchange) fields(names []string) []serialize.Field {
 	}
 	return out
 }
+
+// reselect has an entry whose header was updated be selected by what its Vary now names.
+func (x *exchange) reselect(e *serialize.Entry) {
+	if names, star := rfc9111.SelectingFields(e.Header); !star && len(names) > 0 {
+		e.Vary = x.fields(names)
+	}
+}

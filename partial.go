@@ -217,6 +217,7 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 		if union, ok := old.union(part); ok && union.end-union.start <= x.maxBody {
 			all = union
 			e.Header = p.updated(e.Header, received)
+			x.reselect(e)
 			if len(e.Heuristic) == 0 {
 				e.Heuristic = x.applyHeuristic(&http.Response{StatusCode: e.Status, Header: e.Header, Request: x.req})
 			}

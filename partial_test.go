@@ -1168,3 +1168,34 @@ func TestPartsAndHeuristic(t *testing.T) {
 		})
 	})
 }
+
+// A 416 answers one range. Whatever it says about its freshness, it is no answer to a request for another, or for all.
+func TestUnsatisfiableRangeNotStored(t *testing.T) {
+	runScenarios(t, []scenario{{
+		name:   "416 with freshness",
+		origin: []reply{status(416, "Cache-Control: max-age=60", "Content-Range: bytes */4"), ok("Cache-Control: max-age=60")},
+		steps: []step{
+			{with: []string{"Range: bytes=10-"}, want: miss, status: 416, storing: "partial-unusable"},
+			{want: miss, status: 200, body: "#2"},
+			{want: hit, status: 200, body: "#2"},
+		},
+	}})
+}
+
+// Parts that were combined are selected as the head says that they have together.
+func TestCombinedPartKeepsVary(t *testing.T) {
+	runScenarios(t, []scenario{{
+		name: "the first part has Vary",
+		origin: []reply{
+			{status: 206, body: "0123", fields: []string{"Cache-Control: max-age=60", `ETag: "1"`, "Content-Range: bytes 0-3/10", "Vary: User"}},
+			{status: 206, body: "4567", fields: []string{"Cache-Control: max-age=60", `ETag: "1"`, "Content-Range: bytes 4-7/10"}},
+			ok(),
+		},
+		steps: []step{
+			{with: []string{"User: a", "Range: bytes=0-3"}, want: miss, status: 206},
+			{with: []string{"User: a", "Range: bytes=4-7"}, want: miss, status: 206},
+			{with: []string{"User: a", "Range: bytes=2-5"}, want: hit, body: "2345", head: []string{"Vary: User"}},
+			{with: []string{"User: b", "Range: bytes=2-5"}, want: miss, status: 200, body: "#3"},
+		},
+	}})
+}

@@ -19,8 +19,8 @@ func (x *exchange) receive(c *candidate, resp *http.Response, asked, received ti
 	set, policy, decision := x.judge(resp, asked, received)
 	switch {
 	case !decision.OK:
-	case resp.StatusCode == http.StatusPartialContent:
-		decision = rfc9111.Stored{Reason: rfc9111.PartialUnusable} // nobody asked for a part
+	case resp.StatusCode == http.StatusPartialContent, resp.StatusCode == http.StatusRequestedRangeNotSatisfiable:
+		decision = rfc9111.Stored{Reason: rfc9111.PartialUnusable} // nobody asked for a part, or no one else will for this
 	case resp.ContentLength > x.maxBody:
 		decision = rfc9111.Stored{Reason: rfc9111.TooLong}
 	}
