@@ -7,6 +7,7 @@ replace github.com/go-cachecontrol/cachecontrol => ../
 require (
 	github.com/go-cachecontrol/cachecontrol v0.0.0-00010101000000-000000000000
 	github.com/gregjones/httpcache v0.0.0-20190611155906-901d90724c79
+	github.com/maypok86/otter/v2 v2.4.0
 )
 
 require (

@@ -7,12 +7,15 @@
 // that were measured next to each other. So all cases are measured in turn, in several rounds, each time in another
 // order; ratios are taken within a round; and what is reported is their median, with the least and the greatest.
 //
-//	go run . [-rounds 7] [-time 100ms] [-only regexp] [-write ../docs/benchmarks.md]
-//	go run . -size [-write ../docs/benchmarks.md]
+//	go run . [-write ../docs/benchmarks.md]
+//	go run . -times [-rounds 7] [-time 100ms] [-only regexp]
+//	go run . -hitratio
+//	go run . -size
 //	go test -bench Hit/1KiB/memory -cpuprofile cpu.out
 //
-// The first measures times; the second what a cache takes when bodies are long or entries are many. With -write the
-// tables go between the markers of that page, and the words around them stay. The third is for profiles: the
+// The first makes all tables, in some minutes; the next ones make some: times; how much of what is asked for a
+// bounded cache has; and what a cache takes when bodies are long or entries are many. With -write the
+// tables go between the markers of that page, and the words around them stay. The last is for profiles: the
 // same cases, as ordinary benchmarks.
 //
 // Before a case is timed it is checked: that what is called a hit is one, without a request to the origin, and so on.
@@ -28,6 +31,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,9 +55,24 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	rounds := flags.Int("rounds", 7, "how many times all cases are measured")
 	each := flags.Duration("time", 100*time.Millisecond, "how long one measurement takes")
-	only := flags.String("only", "", "measure only the cases whose names match this regular `expression`")
-	size := flags.Bool("size", false, "measure memory and large caches instead of times")
+	only := flags.String("only", "", "measure only the times of the cases whose names match this regular `expression`")
 	write := flags.String("write", "", "put the tables between the markers of this `page`")
+	var match *regexp.Regexp
+	command := "go run . " + strings.Join(args, " ")
+	parts := []part{
+		{name: "times", about: "times, and their ratios", do: func() (blocks, error) {
+			return measureTimes(ctx, command, *rounds, match, stderr)
+		}},
+		{name: "hitratio", about: "how much of what is asked for a bounded cache has", do: func() (blocks, error) {
+			return measureHitRatios(ctx, command, stderr)
+		}},
+		{name: "size", about: "memory, and large caches", do: func() (blocks, error) {
+			return measureSize(ctx, command, stderr)
+		}},
+	}
+	for i := range parts {
+		flags.BoolVar(&parts[i].chosen, parts[i].name, false, "measure "+parts[i].about)
+	}
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
@@ -61,10 +80,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if flags.NArg() > 0 || *rounds < 1 || *each <= 0 {
-		return errors.New("usage: go run . [-rounds n] [-time d] [-only regexp] [-size] [-write page]")
+		return errors.New("usage: go run . [-times] [-hitratio] [-size] [-rounds n] [-time d] [-only regexp] [-write page]")
 	}
-	match, err := regexp.Compile(*only)
-	if err != nil {
+	if *only != "" {
+		parts[0].chosen = true
+	}
+	var err error
+	if match, err = regexp.Compile(*only); err != nil {
 		return err
 	}
 	if *write != "" && *only != "" {
@@ -82,21 +104,30 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 
-	command := "go run . " + strings.Join(args, " ")
-	var page blocks
-	if *size {
-		page, err = measureSize(ctx, command, stderr)
-	} else {
-		page, err = measureTimes(ctx, command, *rounds, match, stderr)
-	}
-	if err != nil {
-		return err
-	}
-	for _, b := range page {
-		fmt.Fprintf(stdout, "%s\n", b.text)
-	}
-	if *write != "" {
-		return page.writeTo(*write)
+	all := !slices.ContainsFunc(parts, func(p part) bool { return p.chosen })
+	for _, p := range parts {
+		if !all && !p.chosen {
+			continue
+		}
+		page, err := p.do()
+		if err != nil {
+			return err
+		}
+		for _, b := range page {
+			fmt.Fprintf(stdout, "%s\n", b.text)
+		}
+		if *write != "" {
+			if err := page.writeTo(*write); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// part is one of the things that the command measures.
+type part struct {
+	name, about string
+	chosen      bool
+	do          func() (blocks, error)
 }

@@ -124,8 +124,9 @@ func machine() string {
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, m := range info.Deps {
-			if m.Path == "github.com/gregjones/httpcache" {
-				facts = append(facts, "gregjones/httpcache "+m.Version)
+			switch m.Path {
+			case "github.com/gregjones/httpcache", "github.com/maypok86/otter/v2":
+				facts = append(facts, strings.TrimPrefix(m.Path, "github.com/")+" "+m.Version)
 			}
 		}
 	}

@@ -1,11 +1,13 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
@@ -13,31 +15,48 @@ import (
 // defaultDictBytes bounds a DictCache that was given no MaxBytes.
 const defaultDictBytes = 64 << 20
 
-// DictCache keeps entries in memory, ready for use: a hit decodes nothing and copies no body.
+// DictCache keeps entries in memory, ready for use: a hit decodes nothing, copies no body, and takes no lock.
 //
 // It is bounded by bytes: bodies, decoded bodies and an estimate of keys and heads together stay within
-// MaxBytes, 64 MiB by default, and the entries not used for longest go first. One entry may take a quarter of that;
-// Write returns ErrTooLarge as soon as a body is longer. Bodies that are still being written are not
-// counted, but each is held to that quarter.
+// MaxBytes, 64 MiB by default. What goes first is what nobody has asked for since it was stored, and then what
+// was not asked for lately; so a crawl through pages that are asked for once does not drive out those that are asked
+// for again and again. One entry may take a quarter of MaxBytes; Write returns ErrTooLarge as soon as a body is
+// longer. Bodies that are still being written are not counted, but each is held to that quarter.
 //
 // The zero value is an empty cache with the default bound. All methods are safe for concurrent use. Every
 // method of a nil *DictCache that returns an error returns ErrClosed.
 type DictCache struct {
-	mu      sync.Mutex // guards all below, and what its records say they leave to it
-	entries map[string]*record
-	lru     record // ring: lru.next is the record used last, lru.prev the one to evict
-	size    int64
-	limit   int64 // 0: defaultDictBytes
+	index dictIndex // read without the lock
+
+	mu    sync.Mutex // guards all below, every change of the index, and what its records say they leave to it
+	fresh recordQueue
+	kept  recordQueue
+	limit int64 // 0: defaultDictBytes; never changes
 }
 
-// record is one entry of a DictCache. Key and body never change; the cache's mutex guards the rest.
+// record is one entry of a DictCache. Key, hash and body never change.
 type record struct {
-	prev, next *record
-	key        string
-	entry      *serialize.Entry
-	body       []byte
-	decoded    []byte
-	size       int64
+	next atomic.Pointer[record] // in the index; changed under the cache's lock
+	hash uint64
+	key  string
+	body []byte
+	head atomic.Pointer[recordHead] // changed under the cache's lock
+	used atomic.Bool                // since it came to the front of its queue
+
+	// The cache's lock guards what follows.
+	queue        *recordQueue // nil: no longer in the cache
+	newer, older *record
+	size         int64
+
+	first recordHead      // what head is at first,
+	entry serialize.Entry // and its entry: one allocation for all of it
+}
+
+// recordHead is what may change of a record. It is replaced as a whole, so that no reader sees the decoded body of
+// another entry.
+type recordHead struct {
+	entry   *serialize.Entry
+	decoded []byte
 }
 
 // NewDictCache returns an empty DictCache. It heeds the option MaxBytes.
@@ -59,19 +78,19 @@ func (c *DictCache) Get(_ context.Context, key string) (*Response, error) {
 	if c == nil {
 		return nil, ErrClosed
 	}
-	c.mu.Lock()
-	r := c.entries[key]
+	r := c.index.find(key)
 	if r == nil {
+		// The search may have lost its way in a chain that was being changed.
+		c.mu.Lock()
+		r = c.index.find(key)
 		c.mu.Unlock()
-		return nil, ErrNotFound
+		if r == nil {
+			return nil, ErrNotFound
+		}
 	}
-	if c.lru.next != r {
-		r.unlink()
-		c.pushFront(r)
-	}
-	entry, decoded := r.entry, r.decoded
-	c.mu.Unlock()
-	return newMemoryHit(entry, r.body, decoded), nil
+	r.use()
+	h := r.head.Load()
+	return newMemoryHit(h.entry, r.body, h.decoded), nil
 }
 
 // Create returns a Writer that collects the body in memory. Its Write returns ErrTooLarge once the entry
@@ -94,27 +113,28 @@ func (c *DictCache) Update(_ context.Context, key string, e *serialize.Entry) er
 	}
 	stamp, _ := e.Stamp.(*record)
 	own := stored(e)
-	head := headSize(key, e)
+	size := headSize(key, e)
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r := c.entries[key]
+	r := c.index.find(key)
 	switch {
 	case r == nil:
 		return ErrNotFound
 	case r != stamp:
 		return ErrChanged
-	case head+int64(len(r.body)) > c.bound()/4:
+	case size+int64(len(r.body)) > c.bound()/4:
 		return ErrTooLarge
 	}
-	if !sameCoding(r.entry, own) {
-		r.decoded = nil
+	old := r.head.Load()
+	own.Length, own.Sum, own.Stamp = old.entry.Length, old.entry.Sum, r
+	next := &recordHead{entry: own}
+	if sameCoding(old.entry, own) {
+		next.decoded = old.decoded
 	}
-	own.Length, own.Sum, own.Stamp = r.entry.Length, r.entry.Sum, r
-	r.entry = own
-	r.unlink()
-	c.pushFront(r)
-	c.resize(r, head)
+	r.head.Store(next)
+	r.use()
+	c.resize(r, size)
 	return nil
 }
 
@@ -125,7 +145,7 @@ func (c *DictCache) Delete(_ context.Context, key string) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r := c.entries[key]; r != nil {
+	if r := c.index.find(key); r != nil {
 		c.remove(r)
 	}
 	return nil
@@ -142,16 +162,17 @@ func (c *DictCache) KeepDecoded(key string, e *serialize.Entry, body []byte) {
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r := c.entries[key]
-	if r == nil || r != stamp || !sameCoding(r.entry, e) {
+	r := c.index.find(key)
+	if r == nil || r != stamp {
 		return
 	}
-	head := r.size - int64(len(r.body)) - int64(cap(r.decoded))
-	if head+int64(len(r.body))+int64(cap(body)) > c.bound()/4 {
+	old := r.head.Load()
+	size := r.size - int64(len(r.body)) - int64(cap(old.decoded))
+	if !sameCoding(old.entry, e) || size+int64(len(r.body))+int64(cap(body)) > c.bound()/4 {
 		return
 	}
-	r.decoded = body
-	c.resize(r, head)
+	r.head.Store(&recordHead{old.entry, body})
+	c.resize(r, size)
 }
 
 // Len returns the number of entries.
@@ -161,7 +182,7 @@ func (c *DictCache) Len() int {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.entries)
+	return c.fresh.len + c.kept.len
 }
 
 // Clear removes every entry. Bodies that are being read can be read to the end.
@@ -171,52 +192,118 @@ func (c *DictCache) Clear() {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.entries, c.size = nil, 0
-	c.lru.prev, c.lru.next = nil, nil
+	c.index.clear()
+	c.fresh, c.kept = recordQueue{}, recordQueue{}
 }
 
 // put makes r the entry under its key. The lock is not held.
 func (c *DictCache) put(r *record, head int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if old := c.entries[r.key]; old != nil {
+	queue := &c.fresh
+	if old := c.index.find(r.key); old != nil {
 		c.remove(old)
+		queue = &c.kept
+	} else if c.index.left(r.hash) {
+		queue = &c.kept
 	}
-	if c.entries == nil {
-		c.entries = make(map[string]*record)
-	}
-	c.entries[r.key] = r
-	c.pushFront(r)
+	c.index.add(r)
+	queue.push(r)
 	c.resize(r, head)
 }
 
 // resize counts r anew, whose head takes the given number of bytes, and evicts what is then too much.
 func (c *DictCache) resize(r *record, head int64) {
-	size := head + int64(len(r.body)) + int64(cap(r.decoded))
-	c.size += size - r.size
+	size := head + int64(len(r.body)) + int64(cap(r.head.Load().decoded))
+	r.queue.size += size - r.size
 	r.size = size
-	for c.size > c.bound() && c.lru.prev != &c.lru {
-		c.remove(c.lru.prev)
+	for c.fresh.size+c.kept.size > c.bound() && c.evict(r) {
 	}
 }
 
 func (c *DictCache) remove(r *record) {
-	delete(c.entries, r.key)
-	r.unlink()
-	c.size -= r.size
+	c.index.remove(r)
+	r.queue.remove(r)
 }
 
-func (c *DictCache) pushFront(r *record) {
-	if c.lru.next == nil {
-		c.lru.prev, c.lru.next = &c.lru, &c.lru
+// evict removes one entry, but not the one to spare. It reports false where there is no other.
+//
+// The policy is S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023), with one bit
+// for use. What is new waits in the queue fresh, a tenth of the cache, and has to be asked for there to be kept;
+// what leaves it without that is remembered by its hash, and is kept at once if it comes again. Whoever reaches the
+// end of kept gets another turn if it was asked for meanwhile.
+func (c *DictCache) evict(spare *record) bool {
+	for turns := c.fresh.len + c.kept.len; ; turns-- {
+		r := c.fresh.first(spare)
+		if r == nil || c.fresh.size <= c.bound()/10 {
+			r = cmp.Or(c.kept.first(spare), r)
+		}
+		switch {
+		case r == nil:
+			return false
+		case r.used.Load() && turns > 0:
+			r.used.Store(false)
+			r.queue.remove(r)
+			c.kept.push(r)
+		default:
+			if r.queue == &c.fresh {
+				c.index.leave(r.hash)
+			}
+			c.remove(r)
+			return true
+		}
 	}
-	r.prev, r.next = &c.lru, c.lru.next
-	r.prev.next, r.next.prev = r, r
 }
 
-func (r *record) unlink() {
-	r.prev.next, r.next.prev = r.next, r.prev
-	r.prev, r.next = nil, nil
+// recordQueue is a list of records, in the order of their coming.
+type recordQueue struct {
+	newest, oldest *record
+	len            int
+	size           int64 // of all
+}
+
+// first returns the record that came first, other than one.
+func (q *recordQueue) first(other *record) *record {
+	if q.oldest == other && other != nil {
+		return other.newer
+	}
+	return q.oldest
+}
+
+func (q *recordQueue) push(r *record) {
+	r.queue, r.older = q, q.newest
+	if q.newest != nil {
+		q.newest.newer = r
+	} else {
+		q.oldest = r
+	}
+	q.newest = r
+	q.len++
+	q.size += r.size
+}
+
+func (q *recordQueue) remove(r *record) {
+	if r.newer != nil {
+		r.newer.older = r.older
+	} else {
+		q.newest = r.older
+	}
+	if r.older != nil {
+		r.older.newer = r.newer
+	} else {
+		q.oldest = r.newer
+	}
+	r.queue, r.newer, r.older = nil, nil, nil
+	q.len--
+	q.size -= r.size
+}
+
+// use remembers that the record was asked for. It writes once only, so that processors which share it do not
+// disturb each other.
+func (r *record) use() {
+	if !r.used.Load() {
+		r.used.Store(true)
+	}
 }
 
 // dictWriter collects the body of a new entry.
@@ -248,7 +335,10 @@ func (w *dictWriter) Commit() error {
 	if head+int64(len(body)) > w.cache.bound()/4 {
 		return ErrTooLarge
 	}
-	r := &record{key: w.key, entry: stored(w.entry), body: body}
+	r := &record{key: w.key, hash: w.cache.index.hash(w.key), body: body}
+	r.head.Store(&r.first)
+	r.first.entry = &r.entry
+	setStored(&r.entry, w.entry)
 	r.entry.Length, r.entry.Sum, r.entry.Stamp = int64(len(body)), w.body.sum, r
 	w.cache.put(r, head)
 	w.entry, w.body = nil, bodyBuffer{}
@@ -310,7 +400,13 @@ func (b *bodyBuffer) finish() ([]byte, error) {
 // stored returns the entry that a store keeps of e: it shares e's header and slices, but its length, sum and
 // stamp can be set without a change to what the caller holds.
 func stored(e *serialize.Entry) *serialize.Entry {
-	return &serialize.Entry{
+	own := new(serialize.Entry)
+	setStored(own, e)
+	return own
+}
+
+func setStored(own, e *serialize.Entry) {
+	*own = serialize.Entry{
 		Status: e.Status, Reason: e.Reason, Version: e.Version, Header: e.Header, Vary: e.Vary,
 		URL: e.URL, RequestTime: e.RequestTime, ResponseTime: e.ResponseTime, Trailer: e.Trailer,
 		Length: e.Length, Sum: e.Sum, BodyTime: e.BodyTime,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"unsafe"
 
@@ -67,7 +68,8 @@ func wantMiss(t testing.TB, s storage.Store, key string, unreadable bool) {
 	}
 }
 
-func TestDictCacheEvictsLeastRecentlyUsed(t *testing.T) {
+// TestDictCacheEviction: what is asked for stays while what is not comes and goes.
+func TestDictCacheEviction(t *testing.T) {
 	const bound = 100 << 10
 	c := storage.NewDictCache(storage.MaxBytes(bound))
 	body := strings.Repeat("x", 10<<10)
@@ -94,6 +96,111 @@ func TestDictCacheEvictsLeastRecentlyUsed(t *testing.T) {
 	wantMiss(t, c, "used", false)
 	put(t, c, "used", body)
 	mustGet(t, c, "used", body)
+}
+
+// TestDictCacheScan: a crawl through pages that are asked for once leaves those that were asked for twice, however
+// long ago; and what it drove out is kept once it has come again.
+func TestDictCacheScan(t *testing.T) {
+	const entries, bound = 40, 1 << 20
+	c := storage.NewDictCache(storage.MaxBytes(bound))
+	body := strings.Repeat("x", bound/entries)
+	crawl := func(name string) {
+		for i := range 10 * entries {
+			put(t, c, fmt.Sprint(name, i), body)
+		}
+	}
+	for i := range entries / 2 {
+		put(t, c, fmt.Sprint("popular", i), body)
+		mustGet(t, c, fmt.Sprint("popular", i), body)
+	}
+	put(t, c, "late", body)
+	crawl("first")
+	for i := range entries / 2 {
+		mustGet(t, c, fmt.Sprint("popular", i), body)
+	}
+	wantMiss(t, c, "late", false)
+
+	// Only few have come since these left, so they are known again, but for those whose places others have taken.
+	const again = 10
+	putAgain := func() {
+		for i := range again {
+			put(t, c, fmt.Sprint("again", i), body)
+		}
+	}
+	putAgain()
+	for i := range entries {
+		put(t, c, fmt.Sprint("between", i), body)
+	}
+	for i := range again {
+		wantMiss(t, c, fmt.Sprint("again", i), false)
+	}
+	putAgain()
+	crawl("second")
+	found := 0
+	for i := range again {
+		if _, _, err := get(t, c, fmt.Sprint("again", i)); err == nil {
+			found++
+		}
+	}
+	if found == 0 {
+		t.Error("what came again soon after it left was not kept")
+	}
+}
+
+// TestDictCacheUnderChange: whoever reads while others write finds what is stored, and nothing else.
+func TestDictCacheUnderChange(t *testing.T) {
+	c := storage.NewDictCache(storage.MaxBytes(4 << 20))
+	stay := make([]string, 100)
+	for i := range stay {
+		stay[i] = fmt.Sprint("stay", i)
+		put(t, c, stay[i], stay[i])
+	}
+	var readers, writers sync.WaitGroup
+	done := make(chan struct{})
+	for range 3 {
+		readers.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if _, body, err := get(t, c, stay[i%len(stay)]); err != nil || body != stay[i%len(stay)] {
+					t.Errorf("Get(%q): %q, %v", stay[i%len(stay)], body, err)
+					return
+				}
+				key := fmt.Sprint("change", i%500)
+				if _, body, err := get(t, c, key); err == nil && !strings.HasPrefix(body, key+" ") {
+					t.Errorf("Get(%q): %q", key, body)
+					return
+				}
+			}
+		})
+	}
+	for w := range 2 {
+		writers.Go(func() {
+			for i := range 2000 {
+				key := fmt.Sprint("change", i*(w+1)%500)
+				if i%3 == 0 {
+					c.Delete(t.Context(), key)
+				} else {
+					put(t, c, key, key+" "+strings.Repeat("x", i))
+				}
+				if i%50 == 0 { // the stored head changes, too
+					r, err := c.Get(t.Context(), stay[i%len(stay)])
+					if err == nil {
+						err = c.Update(t.Context(), stay[i%len(stay)], r.Entry.Clone())
+					}
+					if err != nil && !errors.Is(err, storage.ErrChanged) {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	writers.Wait()
+	close(done)
+	readers.Wait()
 }
 
 func TestDictCacheTooLarge(t *testing.T) {
@@ -148,7 +255,9 @@ func TestDictCacheDecoded(t *testing.T) {
 	for i := range 5 {
 		put(t, c, fmt.Sprint(i), strings.Repeat("x", 20<<10))
 	}
-	wantMiss(t, c, "key", false) // it counts 20 KiB
+	if n := c.Len(); n*20<<10 > 100<<10 {
+		t.Errorf("%d entries of 20 KiB, decoded or not, in 100 KiB", n)
+	}
 }
 
 func TestDictCacheHitCopiesNothing(t *testing.T) {

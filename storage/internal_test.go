@@ -53,28 +53,58 @@ func TestStoredIsComplete(t *testing.T) {
 	}
 }
 
-// invariants checks the ring, the map and the counts of a DictCache against each other.
+// invariants checks the queues, the index and the counts of a DictCache against each other.
 func (c *DictCache) invariants() error {
 	var size int64
 	n := 0
-	for r := c.lru.next; r != nil && r != &c.lru; r = r.next {
-		if c.entries[r.key] != r || r.next.prev != r || r.prev.next != r {
-			return fmt.Errorf("%q is linked wrongly", r.key)
+	for _, q := range []*recordQueue{&c.fresh, &c.kept} {
+		var inQueue int64
+		length := 0
+		for r, newer := q.newest, (*record)(nil); r != nil; r, newer = r.older, r {
+			if c.index.find(r.key) != r || r.queue != q || r.newer != newer || r.older == nil && q.oldest != r {
+				return fmt.Errorf("%q is linked wrongly", r.key)
+			}
+			h := r.head.Load()
+			if want := headSize(r.key, h.entry) + int64(len(r.body)) + int64(cap(h.decoded)); r.size != want {
+				return fmt.Errorf("%q counts %d instead of %d", r.key, r.size, want)
+			}
+			if r.size > c.bound()/4 {
+				return fmt.Errorf("%q takes %d of %d", r.key, r.size, c.bound())
+			}
+			inQueue += r.size
+			length++
 		}
-		if want := headSize(r.key, r.entry) + int64(len(r.body)) + int64(cap(r.decoded)); r.size != want {
-			return fmt.Errorf("%q counts %d instead of %d", r.key, r.size, want)
+		if q.size != inQueue || q.len != length {
+			return fmt.Errorf("a queue says that it has %d records of %d bytes, and has %d of %d", q.len, q.size, length, inQueue)
 		}
-		if r.size > c.bound()/4 {
-			return fmt.Errorf("%q takes %d of %d", r.key, r.size, c.bound())
+		size += inQueue
+		n += length
+	}
+	indexed := 0
+	for i := range c.index.parts {
+		p := &c.index.parts[i]
+		inPart := 0
+		if t := p.table.Load(); t != nil {
+			for j := range t.buckets {
+				for r := t.buckets[j].Load(); r != nil; r = r.next.Load() {
+					if t.bucket(r.hash) != j || c.index.part(r.hash) != p || c.index.hash(r.key) != r.hash {
+						return fmt.Errorf("%q is in the wrong place", r.key)
+					}
+					inPart++
+				}
+			}
+			if inPart > len(t.buckets) {
+				return fmt.Errorf("%d records in %d buckets", inPart, len(t.buckets))
+			}
 		}
-		size += r.size
-		n++
+		if inPart != p.count {
+			return fmt.Errorf("a part of the index counts %d of %d records", p.count, inPart)
+		}
+		indexed += inPart
 	}
 	switch {
-	case n != len(c.entries):
-		return fmt.Errorf("%d in the ring, %d in the map", n, len(c.entries))
-	case size != c.size:
-		return fmt.Errorf("the sizes add up to %d, not %d", size, c.size)
+	case n != indexed:
+		return fmt.Errorf("%d in the queues, %d in the index", n, indexed)
 	case size > c.bound():
 		return fmt.Errorf("%d bytes in a cache of %d", size, c.bound())
 	}

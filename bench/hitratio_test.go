@@ -1,0 +1,61 @@
+package main
+
+import (
+	"container/list"
+	"slices"
+	"testing"
+
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// TestBounded makes sure that each cache keeps what it is given, and of too much a part only.
+func TestBounded(t *testing.T) {
+	const bytes, body = 1 << 20, 10 << 10
+	for name, c := range map[string]bounded{
+		"DictCache": dict{storage.NewDictCache(storage.MaxBytes(bytes))},
+		"otter":     newOtter(bytes),
+		"last used": &lastUsed{bytes, map[string]*list.Element{}, list.New()},
+	} {
+		if c.ask("key", make([]byte, body)) || !c.ask("key", make([]byte, body)) {
+			t.Errorf("%s: the first request is to be a miss, the second a hit", name)
+		}
+		for i := range 1000 {
+			c.ask(pageKey(i), make([]byte, body))
+		}
+		kept := 0
+		for i := range 1000 {
+			if o, ok := c.(otterCache); ok {
+				if _, ok := o.GetIfPresent(pageKey(i)); ok {
+					kept++
+				}
+			} else if d, ok := c.(dict); ok {
+				if _, err := d.Get(t.Context(), pageKey(i)); err == nil {
+					kept++
+				}
+			} else if c.(*lastUsed).entries[pageKey(i)] != nil {
+				kept++
+			}
+		}
+		if room := bytes / (body + overhead()); kept > room || kept < room-2 {
+			t.Errorf("%s: there is room for %d entries, it keeps %d", name, room, kept)
+		}
+	}
+}
+
+func TestTrace(t *testing.T) {
+	for _, trace := range traces {
+		requests := trace.requests()
+		crawled := 0
+		for _, page := range requests {
+			if page >= tracePages {
+				crawled++
+			}
+		}
+		if share := float64(crawled) / float64(len(requests)); share < trace.scans-0.1 || share > trace.scans+0.1 {
+			t.Errorf("%s: %.2f belong to crawls", trace.name, share)
+		}
+		if !slices.Equal(requests, trace.requests()) {
+			t.Errorf("%s: another time it is another", trace.name)
+		}
+	}
+}
