@@ -25,7 +25,8 @@ type engine struct {
 	local     bool // the store is one of ours that waits for nobody
 	heuristic heuristics.Heuristic
 	rules     rfc9111.Rules
-	methods   []string // beside GET and HEAD
+	partition func(*http.Request) string // nil: none
+	methods   []string                   // beside GET and HEAD
 	noGET     bool
 
 	maxBody           int64
@@ -57,6 +58,7 @@ func newEngine(t *Transport) *engine {
 			Shared: t.Shared, TimePriority: t.TimePriority, StaleIfError: t.StaleIfError,
 			Statuses: slices.Clone(t.CacheableStatusCodes),
 		},
+		partition:         t.Partition,
 		maxBody:           cmp.Or(t.MaxBodyBytes, DefaultMaxBodyBytes),
 		maxVariants:       cmp.Or(t.MaxVariants, 32),
 		selectLanguage:    t.SelectLanguage,

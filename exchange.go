@@ -23,6 +23,9 @@ type exchange struct {
 	cc  rfc9111.Request
 	key string
 
+	partition string // what the partition adds to a key
+
+	offline     bool // nothing may go out for it
 	negotiated  bool // the caller left the content coding to the Transport
 	conditional bool // the caller's own If-None-Match or If-Modified-Since
 	ranged      bool // a GET for one range of bytes
@@ -42,11 +45,21 @@ type exchange struct {
 func (x *exchange) classify() rfc9111.Reason {
 	h := x.req.Header
 	x.cc = rfc9111.ParseRequest(h)
+	control := controlOf(x.ctx)
+	if control != nil {
+		control.apply(&x.cc)
+		x.offline = control.OnlyIfCached
+	}
 	key, ok := plainKey(x.req.URL, x.req.Host)
 	if !ok {
 		return rfc9111.URLNotCacheable
 	}
+	x.partition = x.partitionOf(x.req, control)
+	key += x.partition
 	x.key = key
+	if control != nil && control.Bypass {
+		return rfc9111.BypassAsked
+	}
 	method := x.req.Method
 	if method == "" {
 		method = http.MethodGet
@@ -106,9 +119,7 @@ func (x *exchange) answer() (*http.Response, error) {
 		if x.revalidates {
 			break
 		}
-		if !x.cc.NoStore {
-			x.revalidateLater()
-		}
+		x.revalidateLater()
 		return x.serve(c, r, Status{}), nil
 	case rfc9111.Refuse:
 		c.close()
@@ -242,7 +253,7 @@ func (x *exchange) refuse() *http.Response {
 
 // bypass hands the request on as it is.
 func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
-	if x.cc.OnlyIfCached && x.key != "" && rfc9111.IsSafe(x.req.Method) {
+	if x.cc.OnlyIfCached && x.key != "" && rfc9111.IsSafe(x.req.Method) || x.offline {
 		return x.refuse(), nil
 	}
 	asked := time.Now()
@@ -308,8 +319,8 @@ func (x *exchange) invalidate(resp *http.Response) {
 		asked := *x.req.URL
 		asked.Path, asked.RawPath, asked.RawQuery = u.Path, u.RawPath, u.RawQuery
 		if key, ok := plainKey(&asked, host); ok {
-			x.invalid.add(key)
-			x.drop(key)
+			x.invalid.add(key + x.partition)
+			x.drop(key + x.partition)
 		}
 	}
 }

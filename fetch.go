@@ -122,7 +122,7 @@ func (x *exchange) freshen(c *candidate, later *http.Response, asked, received t
 	e.Header = c.updated(later.Header, received)
 	e.RequestTime, e.ResponseTime = asked, received
 	view := &http.Response{StatusCode: e.Status, Header: e.Header, Request: x.req}
-	e.Heuristic = x.applyHeuristic(view)
+	e.Heuristic, e.Lifetime = x.applyHeuristic(view), x.cc.Lifetime
 	x.reselect(e)
 	fresh := x.newStored(e) // not kept with e, whose variants may still change
 	e.Keep = fresh.policy.Keep()
@@ -206,9 +206,12 @@ func (x *exchange) dropCandidate(c *candidate) {
 	}
 }
 
-// revalidateLater has the stored response validated in the background. It says whether that is under way now, and was
-// not already before.
+// revalidateLater has the stored response validated in the background, unless the request forbids that. It says whether
+// that is under way now, and was not already before.
 func (x *exchange) revalidateLater() bool {
+	if x.cc.NoStore || x.offline {
+		return false
+	}
 	req := x.req.WithContext(context.Background())
 	req.Header = x.req.Header.Clone()
 	for _, name := range []string{"If-None-Match", "If-Modified-Since", "If-Range", "Range", "Cache-Control", "Pragma"} {
@@ -225,7 +228,8 @@ func (x *exchange) revalidateLater() bool {
 			}
 		}
 		later := &exchange{
-			engine: x.engine, req: req.WithContext(ctx), ctx: ctx, key: x.key, revalidates: true,
+			engine: x.engine, req: req.WithContext(ctx), ctx: ctx, key: x.key, partition: x.partition, revalidates: true,
+			cc:         rfc9111.Request{Lifetime: x.cc.Lifetime},
 			negotiated: x.negotiated || ranged && x.negotiate && req.Header["Accept-Encoding"] == nil,
 		}
 		resp, err := later.answer()

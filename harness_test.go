@@ -85,9 +85,10 @@ func expandDates(s string) string {
 
 // A step is one request of a scenario, and what has to come of it.
 type step struct {
-	wait    time.Duration // before the request
-	do      string        // as in request; "": "/"
-	with    []string      // fields of the request
+	wait    time.Duration         // before the request
+	do      string                // as in request; "": "/"
+	with    []string              // fields of the request
+	control *cachecontrol.Control // of its context; nil: none
 	want    cachecontrol.Outcome
 	body    string   // of the answer; "": not looked at
 	status  int      // of the answer; 0: not looked at
@@ -132,7 +133,11 @@ func (st step) run(t *testing.T, name string, rt http.RoundTripper, o *origin) {
 	if target == "" {
 		target = "/"
 	}
-	a := do(t, rt, target, st.with...)
+	req := request(t, target, st.with...)
+	if st.control != nil {
+		req = req.WithContext(cachecontrol.WithControl(req.Context(), *st.control))
+	}
+	a := send(t, rt, req)
 	asked := o.requests() - before
 	if a.outcome != st.want {
 		t.Errorf("%s: %v, want %v; Cache-Status: %q", name, a.outcome, st.want, a.Header["Cache-Status"])

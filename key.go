@@ -13,10 +13,11 @@ import (
 // as "/", the query kept, the fragment dropped. So "#" never occurs in one, and begins what derives other
 // keys from it.
 const (
+	viaSuffix     = "#via="
+	partitionMark = "#partition="
 	partialSuffix = "#partial"
 	variantSuffix = "#variant="
 	methodSuffix  = "#method="
-	viaSuffix     = "#via="
 )
 
 // maxKeyedBody is the longest request body that becomes part of a key.
@@ -25,7 +26,8 @@ const maxKeyedBody = 1 << 20
 // plainKey returns the key of a URL. host is the Host field that is sent, where it is not the URL's. It reports
 // false for a URL that is not absolute.
 func plainKey(u *url.URL, host string) (string, bool) {
-	if u == nil || u.Scheme == "" || u.Host == "" || u.Opaque != "" {
+	if u == nil || u.Scheme == "" || u.Host == "" || u.Opaque != "" ||
+		strings.IndexByte(u.Host, '#') >= 0 || strings.IndexByte(host, '#') >= 0 {
 		return "", false
 	}
 	authority := strings.ToLower(u.Host)
@@ -42,8 +44,11 @@ func plainKey(u *url.URL, host string) (string, bool) {
 	if path == "" {
 		path = "/"
 	}
-	if u.RawQuery != "" {
-		return strings.ToLower(u.Scheme) + "://" + authority + path + "?" + u.RawQuery + via, true
+	if query := u.RawQuery; query != "" {
+		if strings.IndexByte(query, '#') >= 0 { // as a server that is asked for such a path has it
+			query = strings.ReplaceAll(query, "#", "%23")
+		}
+		return strings.ToLower(u.Scheme) + "://" + authority + path + "?" + query + via, true
 	}
 	return strings.ToLower(u.Scheme) + "://" + authority + path + via, true
 }

@@ -44,7 +44,7 @@ func (x *exchange) receive(c *candidate, resp *http.Response, asked, received ti
 // heuristic has set.
 func (x *exchange) judge(resp *http.Response, asked, received time.Time) (set []string, policy *rfc9111.Policy, decision rfc9111.Stored) {
 	set = x.applyHeuristic(resp)
-	policy = rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received)
+	policy = rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received).WithLifetime(x.cc.Lifetime)
 	return set, policy, x.mayStore(policy)
 }
 
@@ -60,7 +60,7 @@ func (x *exchange) newEntry(resp *http.Response, policy *rfc9111.Policy, asked, 
 		Header:      rfc9111.StoredHeader(resp.Header, policy),
 		URL:         entryURL(x.req),
 		RequestTime: asked, ResponseTime: received,
-		Length: resp.ContentLength, Heuristic: heuristic, Keep: policy.Keep(),
+		Length: resp.ContentLength, Heuristic: heuristic, Lifetime: policy.Own, Keep: policy.Keep(),
 	}
 	if resp.ProtoMajor == 1 && resp.ProtoMinor == 0 {
 		e.Version = 10
@@ -286,7 +286,7 @@ func (x *exchange) receivePost(resp *http.Response, s Status, asked, received ti
 	if key, ok := plainKey(u, ""); !ok || key != x.postKey() {
 		return s
 	}
-	policy := rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received)
+	policy := rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received).WithLifetime(x.cc.Lifetime)
 	decision := x.mayStore(policy)
 	if !decision.OK || !policy.Explicit() || policy.Lifetime == 0 || resp.ContentLength > x.maxBody {
 		return s

@@ -48,7 +48,7 @@ func (r *refreshed) release(key string) {
 
 // refreshLater has a fresh response that will expire soon validated in the background, once.
 func (x *exchange) refreshLater(c *candidate, ttl time.Duration) {
-	if x.isHead() || x.cc.NoStore {
+	if x.isHead() {
 		return
 	}
 	now := time.Now()

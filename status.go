@@ -116,7 +116,7 @@ func parseStatus(p *httpsfv.Params, fromCache bool) Status {
 // stale says whether the reason is one for which a stale response is served.
 func (s Status) stale() bool {
 	switch s.Reason {
-	case rfc9111.MaxStale, rfc9111.WhileRevalidating, rfc9111.OnError:
+	case rfc9111.MaxStale, rfc9111.AllowStale, rfc9111.WhileRevalidating, rfc9111.OnError:
 		return true
 	}
 	return false
@@ -189,11 +189,11 @@ func forwardToken(r rfc9111.Reason) string {
 		return "partial"
 	case rfc9111.Expired, rfc9111.NoCacheResponse:
 		return "stale"
-	case rfc9111.NoCacheRequest, rfc9111.PragmaNoCache, rfc9111.RequestMaxAge, rfc9111.RequestMinFresh:
+	case rfc9111.NoCacheRequest, rfc9111.PragmaNoCache, rfc9111.RefreshAsked, rfc9111.RequestMaxAge, rfc9111.RequestMinFresh:
 		return "request"
 	case rfc9111.MethodForwarded, rfc9111.MethodExcluded:
 		return "method"
-	case rfc9111.UpgradeForwarded, rfc9111.PreconditionForwarded, rfc9111.RangeForwarded,
+	case rfc9111.BypassAsked, rfc9111.UpgradeForwarded, rfc9111.PreconditionForwarded, rfc9111.RangeForwarded,
 		rfc9111.URLNotCacheable, rfc9111.BodyNotCacheable, rfc9111.StatusExcluded:
 		return "bypass"
 	}

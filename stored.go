@@ -68,7 +68,7 @@ func (e *engine) compile(entry *serialize.Entry) *stored {
 func (e *engine) newStored(entry *serialize.Entry) *stored {
 	s := &stored{
 		engine:    e,
-		policy:    rfc9111.NewPolicy(e.rules, entry.Status, entry.Header, entry.RequestTime, entry.ResponseTime),
+		policy:    rfc9111.NewPolicy(e.rules, entry.Status, entry.Header, entry.RequestTime, entry.ResponseTime).WithLifetime(entry.Lifetime),
 		selectors: newSelectors(entry.Vary),
 		coding:    parseCoding(entry.Header["Content-Encoding"]),
 		status:    strings.TrimSpace(strconv.Itoa(entry.Status) + " " + entry.Reason),

@@ -36,6 +36,12 @@ type Transport struct {
 	// Shared makes this a shared cache: for several users, as in a proxy (RFC 9111, section 1). False: private.
 	Shared bool
 
+	// Partition returns a part of the key for a request: what is stored for one partition is never found, changed or
+	// invalidated by a request of another. So one private Transport can serve several users, if it returns for
+	// each what no other has: a user's name, or a token; it is hashed. "" is a partition like any other, that of the
+	// keys which Python shares. It must not change the request. Nil: one partition. See also Control.Partition.
+	Partition func(*http.Request) string
+
 	// TimePriority stores a response without freshness not for its validator alone: cache_etags=False in
 	// CacheControl. False: an ETag is reason enough (equal priority).
 	TimePriority bool
@@ -110,13 +116,16 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 func (t *Transport) Close() error { return t.start().close() }
 
 // Invalidate forgets what is stored for a URL, all its variants, as an unsafe request to it would that succeeded
-// (RFC 9111, section 4.4). What is under way from the origin meanwhile is not stored. The error is the store's.
+// (RFC 9111, section 4.4). What is under way from the origin meanwhile is not stored. The partition is that of a GET
+// request for u with this context and no header fields. The error is the store's.
 func (t *Transport) Invalidate(ctx context.Context, u *url.URL) error {
 	key, ok := plainKey(u, "")
 	if !ok {
 		return fmt.Errorf("cachecontrol: invalidate %q: not an absolute URL", u)
 	}
 	e := t.start()
+	req := &http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: http.Header{}}
+	key += e.partitionOf(req.WithContext(ctx), controlOf(ctx))
 	e.invalid.add(key)
 	return errors.Join(e.remove(ctx, key), e.remove(ctx, key+partialSuffix))
 }

@@ -30,13 +30,16 @@ type Policy struct {
 	Rules      Rules
 
 	Lifetime time.Duration // freshness lifetime, 0 to Infinite (RFC 9111, section 4.2.1)
-	Source   Reason        // what gave it: SMaxAge, MaxAge, Expires, Permanent or NoFreshness
+	Source   Reason        // what gave it: SMaxAge, MaxAge, Expires, Permanent, OwnLifetime or NoFreshness
+	Own      time.Duration // the lifetime that WithLifetime was given; 0: none
 
 	Date         time.Time // when it was generated: its Date, or else the time of receipt
 	LastModified time.Time // zero: none, or not valid
 	ETag         string    // as received; "": none
 	IfModified   string    // the Last-Modified field as received
 
+	said         time.Duration // the lifetime that the response itself gives
+	saidBy       Reason
 	responseTime time.Time
 	initialAge   time.Duration
 	varyAny      bool
@@ -60,8 +63,34 @@ func NewPolicy(rules Rules, status int, h http.Header, requestTime, responseTime
 		p.Date = responseTime
 	}
 	p.initialAge = initialAge(p.Date, ageValue(h["Age"]), requestTime, responseTime)
-	p.Lifetime, p.Source = p.lifetime(h)
+	p.said, p.saidBy = p.lifetime(h)
+	p.Lifetime, p.Source = p.said, p.saidBy
 	return p
+}
+
+// WithLifetime returns the policy with a freshness lifetime of the user's own in place of the response's, which may be
+// shorter or longer: as configuration, or the client, may permit (RFC 9111, section 4.2.4). Where the response both says
+// how long it is fresh and forbids stale use, as with must-revalidate, it can only be shorter. 0 or less
+// changes nothing.
+func (p *Policy) WithLifetime(d time.Duration) *Policy {
+	if d <= 0 {
+		return p
+	}
+	q := *p
+	q.Own = d
+	q.Lifetime, q.Source = p.within(d)
+	return &q
+}
+
+// within returns the lifetime that holds where the user gives d as one, and what gave it.
+func (p *Policy) within(d time.Duration) (time.Duration, Reason) {
+	switch {
+	case d <= 0:
+		return p.Lifetime, p.Source
+	case d > p.said && p.Explicit() && p.staleForbidden() != ReasonNone:
+		return p.said, p.saidBy
+	}
+	return min(d, Infinite), OwnLifetime
 }
 
 // lifetime is RFC 9111, section 4.2.1.
@@ -93,7 +122,7 @@ func (p *Policy) lifetime(h http.Header) (time.Duration, Reason) {
 
 // Explicit says whether the response itself says how long it is fresh.
 func (p *Policy) Explicit() bool {
-	return p.Source == SMaxAge || p.Source == MaxAge || p.Source == Expires
+	return p.saidBy == SMaxAge || p.saidBy == MaxAge || p.saidBy == Expires
 }
 
 // HasValidator says whether the response can be validated: it has an ETag or a valid Last-Modified.

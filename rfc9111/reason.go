@@ -13,6 +13,7 @@ const (
 	Expires
 	Permanent
 	Heuristic
+	OwnLifetime
 	NoFreshness
 
 	// Why a response without a lifetime is stored all the same.
@@ -43,10 +44,12 @@ const (
 	MaxStale
 	WhileRevalidating
 	OnError
+	AllowStale
 	Expired
 	NoCacheResponse
 	NoCacheRequest
 	PragmaNoCache
+	RefreshAsked
 	RequestMaxAge
 	RequestMinFresh
 	OnlyIfCached
@@ -62,6 +65,7 @@ const (
 	StoredUnusable
 
 	// Why the cache kept out of the way.
+	BypassAsked
 	MethodForwarded
 	UpgradeForwarded
 	PreconditionForwarded
@@ -80,6 +84,7 @@ var reasons = [...]reasonText{
 	Expires:     {"expires", "RFC 9111, section 5.3", "Expires says until when it may be reused"},
 	Permanent:   {"permanent", "RFC 9110, sections 15.4.2 and 15.4.9", "a permanent redirect without explicit freshness is kept for ever"},
 	Heuristic:   {"heuristic", "RFC 9111, section 4.2.2", "a heuristic of this cache says for how long it may be reused"},
+	OwnLifetime: {"own-lifetime", "RFC 9111, section 4.2.4", "the program itself says for how long it may be reused"},
 	NoFreshness: {"no-freshness", "RFC 9111, section 4.2.1", "nothing says for how long it may be reused"},
 
 	Validator:    {"validator", "RFC 9111, section 4.3", "it can be reused once the origin has confirmed it"},
@@ -107,10 +112,12 @@ var reasons = [...]reasonText{
 	MaxStale:          {"max-stale", "RFC 9111, section 5.2.1.2", "it is stale, and the request's max-stale allows that"},
 	WhileRevalidating: {"stale-while-revalidate", "RFC 5861, section 3", "it is stale and may be used while it is revalidated"},
 	OnError:           {"stale-if-error", "RFC 5861, section 4", "the origin failed, and the stale response may stand in"},
+	AllowStale:        {"allow-stale", "RFC 9111, section 4.2.4", "it is stale, and the program allows that for this request"},
 	Expired:           {"stale", "RFC 9111, section 4.2", "it is no longer fresh"},
 	NoCacheResponse:   {"no-cache", "RFC 9111, section 5.2.2.4", "the response says no-cache: each use must be validated"},
 	NoCacheRequest:    {"request-no-cache", "RFC 9111, section 5.2.1.4", "the request says no-cache"},
 	PragmaNoCache:     {"pragma-no-cache", "RFC 9111, section 5.4", "the request says Pragma: no-cache"},
+	RefreshAsked:      {"refresh", "", "the program wants the origin to be asked"},
 	RequestMaxAge:     {"request-max-age", "RFC 9111, section 5.2.1.1", "it is older than the request's max-age"},
 	RequestMinFresh:   {"request-min-fresh", "RFC 9111, section 5.2.1.3", "it will not stay fresh for the request's min-fresh"},
 	OnlyIfCached:      {"only-if-cached", "RFC 9111, section 5.2.1.7", "the request says only-if-cached, and nothing that is stored may answer it"},
@@ -124,6 +131,7 @@ var reasons = [...]reasonText{
 	StoreFailed:    {"store-failed", "", "the store failed"},
 	StoredUnusable: {"unusable", "RFC 9111, section 4", "what is stored for this URL may not be used for this request"},
 
+	BypassAsked:           {"bypass", "", "the program wants the cache to keep out of this request"},
 	MethodForwarded:       {"method", "RFC 9111, section 4", "requests with this method go to the origin"},
 	UpgradeForwarded:      {"upgrade", "RFC 9110, section 7.8", "the request asks for another protocol"},
 	PreconditionForwarded: {"precondition", "RFC 9111, section 4.3.2", "its precondition is for the origin to evaluate"},

@@ -1,7 +1,9 @@
 package rfc9111
 
 import (
+	"math"
 	"net/http"
+	"time"
 )
 
 // Request is what a request says about caching (RFC 9111, section 5.2.1). The zero value asks for nothing.
@@ -13,6 +15,11 @@ type Request struct {
 	MinFresh     Delta
 	MaxStale     Delta // without a value: Infinite
 	StaleIfError Delta // RFC 5861, section 4
+
+	// What the program wants that makes the request, and no header field says.
+	Refresh    bool          // the origin is asked, whatever is stored
+	AllowStale time.Duration // how stale a response may be; negative: any
+	Lifetime   time.Duration // a freshness lifetime in place of the response's: see Policy.WithLifetime; 0: none
 
 	pragma bool // NoCache comes from Pragma
 }
@@ -77,7 +84,17 @@ func setShortest(p *Delta, d directive) {
 }
 
 // endToEnd says whether the request wants an answer that the origin has confirmed.
-func (r *Request) endToEnd() bool { return r.NoCache || r.MaxAge.OK && r.MaxAge.Value == 0 }
+func (r *Request) endToEnd() bool {
+	return r.NoCache || r.Refresh || r.MaxAge.OK && r.MaxAge.Value == 0
+}
+
+// allowStale is AllowStale as a permission.
+func (r *Request) allowStale() Delta {
+	if r.AllowStale < 0 {
+		return Delta{math.MaxInt64, true}
+	}
+	return Delta{r.AllowStale, r.AllowStale > 0}
+}
 
 // IsSafe says whether a method is known to be safe (RFC 9110, section 9.2.1, and the IANA registry). Every other
 // one, unknown ones included, invalidates what is stored (RFC 9111, section 4.4).

@@ -27,11 +27,14 @@ type Reuse struct {
 func (p *Policy) Reuse(req *Request, now time.Time) Reuse {
 	d := &p.Directives
 	age := p.Age(now)
-	r := Reuse{Age: age, TTL: p.Lifetime - age}
-	fresh := p.Lifetime > age
+	lifetime, source := p.within(req.Lifetime)
+	r := Reuse{Age: age, TTL: lifetime - age}
+	fresh := lifetime > age
 	switch {
 	case d.NoCache:
 		r.Reason = NoCacheResponse
+	case req.Refresh:
+		r.Reason = RefreshAsked
 	case req.NoCache:
 		r.Reason = NoCacheRequest
 		if req.pragma {
@@ -44,7 +47,9 @@ func (p *Policy) Reuse(req *Request, now time.Time) Reuse {
 	case req.MinFresh.OK && r.TTL < req.MinFresh.Value:
 		r.Reason = RequestMinFresh
 	case fresh:
-		r.Action, r.Reason = Serve, Fresh
+		if r.Action, r.Reason = Serve, Fresh; source == OwnLifetime {
+			r.Reason = OwnLifetime
+		}
 	case p.staleForbidden() != ReasonNone:
 		r.Reason = Expired
 	case req.MaxStale.OK && -r.TTL <= req.MaxStale.Value:
@@ -53,6 +58,8 @@ func (p *Policy) Reuse(req *Request, now time.Time) Reuse {
 		r.Reason = Expired
 	case d.StaleWhileRevalidate.OK && -r.TTL <= d.StaleWhileRevalidate.Value:
 		r.Action, r.Reason, r.Stale = ServeAndValidate, WhileRevalidating, true
+	case req.AllowStale != 0 && -r.TTL <= req.allowStale().Value:
+		r.Action, r.Reason, r.Stale = Serve, AllowStale, true
 	default:
 		r.Reason = Expired
 	}
@@ -67,7 +74,8 @@ func (p *Policy) Reuse(req *Request, now time.Time) Reuse {
 // or Validate.
 func (p *Policy) ReuseOnError(req *Request, now time.Time) Reuse {
 	age := p.Age(now)
-	r := Reuse{Age: age, TTL: p.Lifetime - age, Reason: Expired}
+	lifetime, _ := p.within(req.Lifetime)
+	r := Reuse{Age: age, TTL: lifetime - age, Reason: Expired}
 	r.Stale = r.TTL <= 0
 	if p.staleForbidden() != ReasonNone {
 		return r
@@ -79,8 +87,10 @@ func (p *Policy) ReuseOnError(req *Request, now time.Time) Reuse {
 	if req.endToEnd() {
 		allowed = Delta{}
 	}
-	if d := req.StaleIfError; d.OK {
-		allowed = Delta{max(allowed.Value, d.Value), true}
+	for _, d := range [...]Delta{req.StaleIfError, req.allowStale()} {
+		if d.OK {
+			allowed = Delta{max(allowed.Value, d.Value), true}
+		}
 	}
 	if allowed.OK && -r.TTL <= allowed.Value {
 		r.Action, r.Reason = Serve, OnError

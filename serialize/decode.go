@@ -290,6 +290,7 @@ func (d *decoder) ours(r *reader) {
 		generation
 		variants
 		heuristic
+		lifetime
 		partial
 		headSum
 	)
@@ -336,6 +337,9 @@ func (d *decoder) ours(r *reader) {
 			for n := r.arrayLen(); n > 0 && r.err == nil; n-- {
 				e.Heuristic = append(e.Heuristic, r.text())
 			}
+		case "lifetime":
+			s.once(r, lifetime)
+			e.Lifetime = time.Duration(r.atLeast(0))
 		case "range":
 			s.once(r, partial)
 			e.Range = r.partial()

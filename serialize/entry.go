@@ -31,10 +31,11 @@ type Entry struct {
 	Sum          uint32      // CRC-32C of the stored body
 	BodyTime     time.Time   // modification time of the body's own file, where it has one
 
-	Generation string    // ties the variants of a URL to the entry under its plain key
-	Variants   []Variant // the other variants of the URL; on the entry under its plain key only
-	Heuristic  []string  // names of the header fields that a heuristic set, not the origin
-	Range      *Range    // the part of the representation that a partial entry holds; nil: all of it
+	Generation string        // ties the variants of a URL to the entry under its plain key
+	Variants   []Variant     // the other variants of the URL; on the entry under its plain key only
+	Heuristic  []string      // names of the header fields that a heuristic set, not the origin
+	Lifetime   time.Duration // a freshness lifetime that the program gave, in place of the response's own; 0: none
+	Range      *Range        // the part of the representation that a partial entry holds; nil: all of it
 
 	// Keep is a hint for stores that expire entries by themselves: for how long after ResponseTime the
 	// entry can be of use; 0: no end known. It is not stored.
@@ -77,7 +78,7 @@ func (e *Entry) Clone() *Entry {
 		URL: e.URL, RequestTime: e.RequestTime, ResponseTime: e.ResponseTime, Trailer: e.Trailer.Clone(),
 		Length: e.Length, Sum: e.Sum, BodyTime: e.BodyTime,
 		Generation: e.Generation, Variants: append([]Variant(nil), e.Variants...),
-		Heuristic: append([]string(nil), e.Heuristic...), Keep: e.Keep, Stamp: e.Stamp,
+		Heuristic: append([]string(nil), e.Heuristic...), Lifetime: e.Lifetime, Keep: e.Keep, Stamp: e.Stamp,
 	}
 	for i := range c.Variants {
 		c.Variants[i].Vary = append([]Field(nil), c.Variants[i].Vary...)

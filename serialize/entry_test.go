@@ -46,6 +46,7 @@ func fullEntry() *serialize.Entry {
 		BodyTime:     time.Date(1969, 12, 31, 23, 59, 59, 5, time.UTC),
 		Generation:   "0f\xe9",
 		Heuristic:    []string{"Expires", "Warning"},
+		Lifetime:     90 * time.Minute,
 		Variants: []serialize.Variant{
 			{
 				Key: "k1", Vary: []serialize.Field{{Name: "Accept", Value: "b\xe9", Present: true}, {Name: "A"}},

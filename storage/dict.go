@@ -410,7 +410,7 @@ func setStored(own, e *serialize.Entry) {
 		Status: e.Status, Reason: e.Reason, Version: e.Version, Header: e.Header, Vary: e.Vary,
 		URL: e.URL, RequestTime: e.RequestTime, ResponseTime: e.ResponseTime, Trailer: e.Trailer,
 		Length: e.Length, Sum: e.Sum, BodyTime: e.BodyTime,
-		Generation: e.Generation, Variants: e.Variants, Heuristic: e.Heuristic, Range: e.Range,
+		Generation: e.Generation, Variants: e.Variants, Heuristic: e.Heuristic, Lifetime: e.Lifetime, Range: e.Range,
 		Keep: e.Keep,
 	}
 }

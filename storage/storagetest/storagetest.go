@@ -86,6 +86,7 @@ func Entry() *serialize.Entry {
 		Length:     -1,
 		Generation: "generation",
 		Heuristic:  []string{"Expires", "Warning"},
+		Lifetime:   time.Hour,
 		Variants: []serialize.Variant{{
 			Key:  url + "#variant",
 			Vary: []serialize.Field{{Name: "Accept-Language", Value: "de", Present: true}, {Name: "X-Absent"}},

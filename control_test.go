@@ -1,0 +1,457 @@
+package cachecontrol_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+func TestControl(t *testing.T) {
+	type control = cachecontrol.Control
+	const fresh, tag = "Cache-Control: max-age=60", `ETag: "1"`
+	confirmed := status(304, fresh, tag)
+	shared := func() *cachecontrol.Transport { return &cachecontrol.Transport{Shared: true} }
+	runScenarios(t, []scenario{
+		{
+			name: "the zero value changes nothing", origin: []reply{ok(fresh)},
+			steps: []step{{control: &control{}, want: miss, storing: "max-age"}, {control: &control{}, want: hit}},
+		},
+
+		{
+			name: "Bypass neither looks up nor stores", origin: []reply{ok(fresh)},
+			steps: []step{
+				{control: &control{Bypass: true}, want: bypass, body: "#1"}, {want: miss, body: "#2"},
+				{control: &control{Bypass: true}, want: bypass, body: "#3", head: []string{"Cache-Control: max-age=60"}},
+				{want: hit, body: "#2"},
+				{do: "HEAD /", control: &control{Bypass: true}, want: bypass}, {want: hit, body: "#2"},
+			},
+		}, {
+			name: "an unsafe method that bypasses invalidates", origin: []reply{ok(fresh)},
+			steps: []step{{want: miss}, {do: "PUT /", control: &control{Bypass: true}, want: bypass}, {want: miss}},
+		}, {
+			name: "a POST that bypasses is not stored", origin: []reply{ok(fresh, "Content-Location: /")},
+			steps: []step{{do: "POST /", control: &control{Bypass: true}, want: bypass}, {want: miss}},
+		},
+
+		{
+			name: "Refresh validates what is fresh", origin: []reply{ok(fresh, tag), confirmed},
+			steps: []step{
+				{want: miss}, {wait: 30 * time.Second, want: hit},
+				{control: &control{Refresh: true}, want: revalidated, body: "#1", sent: []string{`If-None-Match: "1"`, "Cache-Control:", "Pragma:"}},
+				{wait: 50 * time.Second, want: hit},
+			},
+		}, {
+			name: "what cannot be validated is replaced", origin: []reply{ok(fresh)},
+			steps: []step{{want: miss}, {control: &control{Refresh: true}, want: miss, body: "#2", storing: "max-age"}, {want: hit, body: "#2"}},
+		}, {
+			name: "immutable or not", origin: []reply{ok("Cache-Control: max-age=60, immutable")},
+			steps: []step{{want: miss}, {control: &control{Refresh: true}, want: miss, body: "#2"}},
+		}, {
+			name: "Refresh where nothing is stored", origin: []reply{ok(fresh)},
+			steps: []step{{control: &control{Refresh: true}, want: miss}, {want: hit}},
+		}, {
+			name: "Refresh wants no stale answer for an error", origin: []reply{ok(fresh+", stale-if-error=600", tag), status(503)},
+			steps: []step{{want: miss}, {control: &control{Refresh: true}, want: miss, status: 503}},
+		}, {
+			name: "but as far as AllowStale goes", origin: []reply{ok(fresh, tag), down},
+			steps: []step{
+				{want: miss}, {control: &control{Refresh: true, AllowStale: time.Minute}, want: stale, body: "#1"},
+				{wait: 2 * time.Minute, control: &control{Refresh: true, AllowStale: time.Minute}, want: stale, body: "#1"},
+			},
+		}, {
+			name: "Refresh of a HEAD", origin: []reply{ok(fresh, tag), ok(fresh, tag)},
+			steps: []step{{want: miss}, {do: "HEAD /", control: &control{Refresh: true}, want: miss, storing: "validated-by-head"}, {want: hit, body: "#1"}},
+		},
+
+		{
+			name: "OnlyIfCached", origin: []reply{ok(fresh, tag)},
+			steps: []step{
+				{control: &control{OnlyIfCached: true}, want: miss, status: 504}, {want: miss, body: "#1"},
+				{control: &control{OnlyIfCached: true}, want: hit, body: "#1"},
+				{do: "PUT /", control: &control{OnlyIfCached: true}, want: miss, status: 504},
+				{with: []string{"Range: bytes=0-1, 3-4"}, control: &control{OnlyIfCached: true}, want: miss, status: 504},
+				{with: []string{`If-Match: "1"`}, control: &control{OnlyIfCached: true}, want: miss, status: 504},
+				{control: &control{OnlyIfCached: true, Bypass: true}, want: miss, status: 504},
+				{control: &control{OnlyIfCached: true, Refresh: true}, want: miss, status: 504},
+				{wait: time.Minute, control: &control{OnlyIfCached: true}, want: miss, status: 504},
+				{control: &control{OnlyIfCached: true, AllowStale: -1}, want: stale, body: "#1"},
+				{want: miss, body: "#2"}, // the only other one that went out
+			},
+		},
+
+		{
+			name: "NoStore", origin: []reply{ok(fresh)},
+			steps: []step{
+				{control: &control{NoStore: true}, want: miss, body: "#1", storing: "request-no-store"}, {want: miss, body: "#2"},
+				{control: &control{NoStore: true}, want: hit, body: "#2"},
+			},
+		}, {
+			name: "NoStore and a 304", origin: []reply{ok(fresh, tag), confirmed},
+			steps: []step{
+				{want: miss}, {wait: time.Minute, control: &control{NoStore: true}, want: revalidated, body: "#1"},
+				{want: revalidated, body: "#1", sent: []string{`If-None-Match: "1"`}}, {want: hit},
+			},
+		},
+
+		{
+			name: "AllowStale", origin: []reply{ok(fresh)},
+			steps: []step{
+				{want: miss}, {wait: 70 * time.Second, control: &control{AllowStale: 10 * time.Second}, want: stale, body: "#1"},
+				{wait: 1, control: &control{AllowStale: 10 * time.Second}, want: miss, body: "#2"},
+			},
+		}, {
+			name: "AllowStale without an end", origin: []reply{ok(fresh)},
+			steps: []step{{want: miss}, {wait: 100 * 365 * 24 * time.Hour, control: &control{AllowStale: -1}, want: stale, body: "#1"}},
+		}, {
+			name: "must-revalidate is above it", origin: []reply{ok(fresh + ", must-revalidate")},
+			steps: []step{{want: miss}, {wait: time.Minute, control: &control{AllowStale: -1}, want: miss, body: "#2"}},
+		}, {
+			name: "no-cache is", origin: []reply{ok(fresh+", no-cache", tag)},
+			steps: []step{{want: miss}, {control: &control{AllowStale: -1}, want: miss, body: "#2"}},
+		}, {
+			name: "in a shared cache s-maxage is", transport: shared(), origin: []reply{ok("Cache-Control: s-maxage=60")},
+			steps: []step{{want: miss}, {wait: time.Minute, control: &control{AllowStale: -1}, want: miss, body: "#2"}},
+		}, {
+			name: "and the request's own header", origin: []reply{ok(fresh)},
+			steps: []step{
+				{want: miss},
+				{wait: 70 * time.Second, with: []string{"Cache-Control: max-stale=5"}, control: &control{AllowStale: -1}, want: miss, body: "#2"},
+				{wait: 10 * time.Second, with: []string{"Cache-Control: max-age=5"}, control: &control{AllowStale: -1}, want: miss, body: "#3"},
+				{with: []string{"Cache-Control: no-cache"}, control: &control{AllowStale: -1}, want: miss, body: "#4"},
+			},
+		}, {
+			name: "where the response allows it too, it is refreshed", origin: []reply{ok(swr)},
+			steps: []step{
+				{want: miss}, {wait: 11 * time.Second, control: &control{AllowStale: time.Hour}, want: stale, body: "#1"},
+				{wait: time.Second, want: hit, body: "#2"},
+			},
+		}, {
+			name: "but not for OnlyIfCached or NoStore", origin: []reply{ok(swr)},
+			steps: []step{
+				{want: miss}, {wait: 11 * time.Second, control: &control{OnlyIfCached: true}, want: stale, body: "#1"},
+				{wait: time.Second, control: &control{NoStore: true}, want: stale, body: "#1"},
+				{wait: time.Second, want: stale, body: "#1"}, {wait: time.Second, want: hit, body: "#2"},
+			},
+		},
+
+		{
+			name: "Lifetime for what is stored", origin: []reply{ok()},
+			steps: []step{
+				{control: &control{Lifetime: time.Hour}, want: miss, storing: "own-lifetime"}, {wait: 59 * time.Minute, want: hit, body: "#1"},
+				{wait: time.Minute, want: miss, body: "#2", storing: "nothing-to-reuse"},
+			},
+		}, {
+			name: "Lifetime for what is found, for that request", origin: []reply{ok(fresh, tag), status(304, tag)},
+			steps: []step{
+				{want: miss}, {wait: 30 * time.Second, control: &control{Lifetime: 30 * time.Second}, want: revalidated},
+				{want: hit}, {wait: time.Hour, control: &control{Lifetime: 2 * time.Hour}, want: hit}, {want: revalidated},
+			},
+		}, {
+			name: "shorter than what the response says", origin: []reply{ok(fresh)},
+			steps: []step{{control: &control{Lifetime: 10 * time.Second}, want: miss}, {wait: 9 * time.Second, want: hit}, {wait: time.Second, want: miss}},
+		}, {
+			name: "longer, but not past must-revalidate", origin: []reply{ok(fresh + ", must-revalidate")},
+			steps: []step{
+				{control: &control{Lifetime: time.Hour}, want: miss, storing: "max-age"}, {wait: 59 * time.Second, want: hit},
+				{wait: time.Second, control: &control{Lifetime: time.Hour}, want: miss, body: "#2"},
+			},
+		}, {
+			name: "must-revalidate without a lifetime of its own", origin: []reply{ok("Cache-Control: must-revalidate")},
+			steps: []step{{control: &control{Lifetime: time.Hour}, want: miss}, {wait: 59 * time.Minute, want: hit}, {wait: time.Minute, want: miss}},
+		}, {
+			name: "no-cache is above it", origin: []reply{ok("Cache-Control: no-cache", tag)},
+			steps: []step{{control: &control{Lifetime: time.Hour}, want: miss}, {control: &control{Lifetime: time.Hour}, want: miss}},
+		}, {
+			name: "no-store is", origin: []reply{ok("Cache-Control: no-store, max-age=60")},
+			steps: []step{{control: &control{Lifetime: time.Hour}, want: miss, storing: "no-store"}, {want: miss}},
+		}, {
+			name: "it is no reason to store an error", origin: []reply{status(403)},
+			steps: []step{{control: &control{Lifetime: time.Hour}, want: miss, storing: "not-cacheable"}, {want: miss}},
+		}, {
+			name: "a redirect that would be kept for ever", origin: []reply{status(301, "Location: /x")},
+			steps: []step{{control: &control{Lifetime: time.Hour}, want: miss}, {wait: 59 * time.Minute, want: hit}, {wait: time.Minute, want: miss}},
+		}, {
+			name: "a 304 is judged anew", origin: []reply{ok(tag), status(304, tag)},
+			steps: []step{
+				{control: &control{Lifetime: time.Minute}, want: miss}, {wait: time.Minute, control: &control{Lifetime: time.Hour, Refresh: true}, want: revalidated},
+				{wait: 59 * time.Minute, want: hit}, {wait: time.Minute, want: revalidated}, {want: revalidated},
+			},
+		}, {
+			name: "the revalidation in the background carries it", origin: []reply{ok("Cache-Control: stale-while-revalidate=20"), ok()},
+			steps: []step{
+				{control: &control{Lifetime: 10 * time.Second}, want: miss}, {wait: 11 * time.Second, control: &control{Lifetime: 10 * time.Second}, want: stale, body: "#1"},
+				{wait: 9 * time.Second, want: hit, body: "#2"},
+			},
+		}, {
+			name: "Age counts", origin: []reply{ok("Age: 50")},
+			steps: []step{{control: &control{Lifetime: time.Minute}, want: miss}, {wait: 9 * time.Second, want: hit}, {wait: time.Second, want: miss}},
+		}, {
+			name: "of a part", origin: []reply{status(206, "Content-Range: bytes 0-1/9", `ETag: "1"`)},
+			steps: []step{
+				{with: []string{"Range: bytes=0-1"}, control: &control{Lifetime: time.Minute}, want: miss, storing: "own-lifetime"},
+				{with: []string{"Range: bytes=0-1"}, want: hit, status: 206},
+			},
+		},
+
+		{
+			name: "Partition", origin: []reply{ok(fresh)},
+			steps: []step{
+				{want: miss, body: "#1"}, {control: &control{Partition: "a"}, want: miss, body: "#2"},
+				{control: &control{Partition: "b"}, want: miss, body: "#3"}, {want: hit, body: "#1"},
+				{control: &control{Partition: "a"}, want: hit, body: "#2"}, {control: &control{Partition: "b"}, want: hit, body: "#3"},
+			},
+		}, {
+			name: "invalidation stays in it", origin: []reply{ok(fresh)},
+			steps: []step{
+				{want: miss}, {control: &control{Partition: "a"}, want: miss}, {control: &control{Partition: "b"}, want: miss},
+				{do: "PUT /", control: &control{Partition: "a"}, want: bypass},
+				{want: hit}, {control: &control{Partition: "b"}, want: hit}, {control: &control{Partition: "a"}, want: miss},
+			},
+		}, {
+			name: "variants, parts and HEAD within it", origin: []reply{ok(fresh, "Vary: X")},
+			steps: []step{
+				{with: []string{"X: 1"}, control: &control{Partition: "a"}, want: miss, body: "#1"},
+				{with: []string{"X: 2"}, control: &control{Partition: "a"}, want: miss, body: "#2"},
+				{with: []string{"X: 2"}, want: miss, body: "#3"}, {with: []string{"X: 1"}, want: miss, body: "#4"},
+				{with: []string{"X: 1"}, control: &control{Partition: "a"}, want: hit, body: "#1"},
+				{with: []string{"X: 2"}, control: &control{Partition: "a"}, want: hit, body: "#2"},
+				{do: "HEAD /", with: []string{"X: 2"}, control: &control{Partition: "a"}, want: hit},
+				{do: "HEAD /", with: []string{"X: 2"}, control: &control{Partition: "b"}, want: miss},
+				{with: []string{"X: 1", "Range: bytes=1-1"}, control: &control{Partition: "a"}, want: hit, body: "1"},
+			},
+		},
+	})
+}
+
+// TestControlReasons: what was wanted is said.
+func TestControlReasons(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := replies(t, ok("Cache-Control: max-age=10", `ETag: "1"`))
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/")
+		for _, tt := range []struct {
+			wait    time.Duration
+			control cachecontrol.Control
+			want    string // the member of Cache-Status
+		}{
+			{0, cachecontrol.Control{Bypass: true}, "cachecontrol;fwd=bypass;fwd-status=200;detail=bypass"},
+			{0, cachecontrol.Control{Lifetime: 5 * time.Second}, "cachecontrol;hit;ttl=5;detail=own-lifetime"},
+			{0, cachecontrol.Control{OnlyIfCached: true, Refresh: true}, "cachecontrol;fwd=miss;detail=only-if-cached"},
+			{12 * time.Second, cachecontrol.Control{AllowStale: 5 * time.Second}, "cachecontrol;hit;ttl=-2;detail=allow-stale"},
+			{0, cachecontrol.Control{Refresh: true}, "cachecontrol;fwd=request;fwd-status=200;stored;ttl=10;detail=refresh/max-age"},
+		} {
+			time.Sleep(tt.wait)
+			a := send(t, tr, request(t, "/").WithContext(cachecontrol.WithControl(t.Context(), tt.control)))
+			if got := a.Header.Get("Cache-Status"); got != tt.want {
+				t.Errorf("%+v: %s, want %s", tt.control, got, tt.want)
+			}
+		}
+	})
+}
+
+// TestWithControlNested: the inner one counts, but a partition is not left by accident.
+func TestWithControlNested(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := replies(t, ok("Cache-Control: max-age=60"))
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		get := func(ctx context.Context) answer { return send(t, tr, request(t, "/").WithContext(ctx)) }
+		user := cachecontrol.WithControl(t.Context(), cachecontrol.Control{Partition: "a", Refresh: true})
+		if a := get(user); a.outcome != miss {
+			t.Errorf("the first: %v", a.outcome)
+		}
+		if a := get(cachecontrol.WithControl(user, cachecontrol.Control{NoStore: true})); a.outcome != hit {
+			t.Errorf("without Refresh: %v, want a hit in the partition", a.outcome)
+		}
+		if a := get(cachecontrol.WithControl(user, cachecontrol.Control{Partition: "b"})); a.outcome != miss {
+			t.Errorf("in another partition: %v", a.outcome)
+		}
+	})
+}
+
+// keyStore notes which keys are created.
+type keyStore struct {
+	storage.Store
+	mu   sync.Mutex
+	keys []string
+}
+
+func (s *keyStore) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keys = append(s.keys, key)
+	return s.Store.Create(ctx, key, e)
+}
+
+// TestPartitionKeys: no partition looks like another one, or like a URL, and none is the plain key.
+func TestPartitionKeys(t *testing.T) {
+	in(t, func(t *testing.T) {
+		store := &keyStore{Store: storage.NewDictCache()}
+		user := ""
+		tr := &cachecontrol.Transport{
+			Base: replies(t, ok("Cache-Control: max-age=60")), Store: store,
+			Partition: func(*http.Request) string { return user },
+		}
+		defer tr.Close()
+		get := func(target, control string) string {
+			req := request(t, target)
+			if control != "" {
+				req = req.WithContext(cachecontrol.WithControl(t.Context(), cachecontrol.Control{Partition: control}))
+			}
+			before := len(store.keys)
+			if a := send(t, tr, req); a.outcome != miss || len(store.keys) != before+1 {
+				t.Fatalf("%q in %q and %q: %v", target, user, control, a.Header["Cache-Status"])
+			}
+			return store.keys[before]
+		}
+		if key := get("/", ""); key != "http://example.com/" {
+			t.Errorf("without a partition the key is %q", key)
+		}
+		names := []string{"a", "b", "ab", "0:", "1:a", "a#partition=", "#partial", "/", "http://example.com/", "\x00", "a\x00", strings.Repeat("x", 1<<16)}
+		for _, user = range append(names, "") {
+			for _, control := range append(names, "") {
+				if user != "" || control != "" {
+					key := get("/", control)
+					if len(key) > 200 || strings.Count(key, "#") != 1 || !strings.HasPrefix(key, "http://example.com/#partition=") {
+						t.Errorf("%q and %q: the key is %q", user, control, key)
+					}
+				}
+			}
+		}
+		// A server hands on what a client wrote after a "#", which is part of the query then.
+		user = "a"
+		mine := get("/?x", "")
+		user = ""
+		req := request(t, "/")
+		req.URL.RawQuery = "x" + mine[strings.Index(mine, "#"):]
+		if a := send(t, tr, req); a.outcome != miss {
+			t.Errorf("%s found what is in a partition", req.URL)
+		}
+		req = request(t, "/")
+		req.URL.Host = "example.com#partition=x"
+		if a := send(t, tr, req); a.outcome != bypass {
+			t.Errorf("host %q: %v", req.URL.Host, a.outcome)
+		}
+		slices.Sort(store.keys)
+		if n := len(store.keys); len(slices.Compact(store.keys)) != n {
+			t.Error("two have the same key")
+		}
+	})
+}
+
+// TestTransportPartition: one private Transport for several users.
+func TestTransportPartition(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			return respond(200, fmt.Sprintf("for %s, #%d", req.Header.Get("Authorization"), n), swr, "Content-Location: /")
+		})
+		tr := &cachecontrol.Transport{Base: o, Partition: func(req *http.Request) string { return req.Header.Get("Authorization") }}
+		defer tr.Close()
+		for i, st := range []struct {
+			user, target, body string
+			want               cachecontrol.Outcome
+		}{
+			{"a", "/", "for a, #1", miss}, {"b", "/", "for b, #2", miss}, {"", "/", "for , #3", miss},
+			{"a", "/", "for a, #1", hit}, {"b", "/", "for b, #2", hit}, {"", "/", "for , #3", hit},
+			{"a", "POST /", "for a, #4", bypass}, // stored as what GET would bring, for its user
+			{"a", "/", "for a, #4", hit}, {"b", "/", "for b, #2", hit},
+			{"b", "DELETE /", "", bypass}, {"b", "/", "for b, #6", miss}, {"a", "/", "for a, #4", hit}, {"", "/", "for , #3", hit},
+		} {
+			a := do(t, tr, st.target, "Authorization: "+st.user)
+			if a.outcome != st.want || st.body != "" && a.body != st.body {
+				t.Errorf("step %d: %v %q, want %v %q", i+1, a.outcome, a.body, st.want, st.body)
+			}
+		}
+		// In the background, too, each user's is refreshed by that user's request.
+		time.Sleep(11 * time.Second)
+		for range 2 {
+			for _, user := range []string{"a", "b"} {
+				if a := do(t, tr, "/", "Authorization: "+user); !strings.HasPrefix(a.body, "for "+user+",") {
+					t.Errorf("%s got %q", user, a.body)
+				}
+			}
+			synctest.Wait()
+		}
+	})
+}
+
+func TestInvalidatePartition(t *testing.T) {
+	in(t, func(t *testing.T) {
+		tr := &cachecontrol.Transport{Base: replies(t, ok("Cache-Control: max-age=60"))}
+		defer tr.Close()
+		a := cachecontrol.Control{Partition: "a"}
+		get := func(name string, control *cachecontrol.Control, want cachecontrol.Outcome) {
+			t.Helper()
+			req := request(t, "/")
+			if control != nil {
+				req = req.WithContext(cachecontrol.WithControl(t.Context(), *control))
+			}
+			if got := send(t, tr, req).outcome; got != want {
+				t.Errorf("%s: %v, want %v", name, got, want)
+			}
+		}
+		get("a", &a, miss)
+		get("no partition", nil, miss)
+		if err := tr.Invalidate(cachecontrol.WithControl(t.Context(), a), request(t, "/").URL); err != nil {
+			t.Fatal(err)
+		}
+		get("no partition", nil, hit)
+		get("a", &a, miss)
+	})
+}
+
+// TestControlMatrix: whatever is wanted together, what an origin forbids is not done, and what must not go out does not.
+func TestControlMatrix(t *testing.T) {
+	in(t, func(t *testing.T) {
+		for _, says := range []string{"no-store, max-age=60", "max-age=1, must-revalidate", "no-cache, max-age=60", "max-age=1", "max-age=60"} {
+			for bits := range 1 << 6 {
+				c := cachecontrol.Control{
+					Bypass: bits&1 != 0, Refresh: bits&2 != 0, OnlyIfCached: bits&4 != 0, NoStore: bits&8 != 0,
+				}
+				if bits&16 != 0 {
+					c.AllowStale = -1
+				}
+				if bits&32 != 0 {
+					c.Lifetime = time.Hour
+				}
+				name := fmt.Sprintf("%s, %+v", says, c)
+				o := replies(t, ok("Cache-Control: "+says, `ETag: "1"`), ok("Cache-Control: "+says, `ETag: "2"`))
+				tr := &cachecontrol.Transport{Base: o}
+				first := cachecontrol.StatusOf(do(t, tr, "/").Response)
+				time.Sleep(2 * time.Second)
+				a := send(t, tr, request(t, "/").WithContext(cachecontrol.WithControl(t.Context(), c)))
+				s := cachecontrol.StatusOf(a.Response)
+				asked := o.requests() == 2
+				switch {
+				case c.OnlyIfCached && asked:
+					t.Errorf("%s: the origin was asked", name)
+				case a.StatusCode == 504 && (asked || !c.OnlyIfCached), a.StatusCode == 200 && asked == cachecontrol.FromCache(a.Response):
+					t.Errorf("%s: asked %v, %s", name, asked, a.Header["Cache-Status"])
+				case (c.Bypass || c.Refresh) && cachecontrol.FromCache(a.Response):
+					t.Errorf("%s: answered from the cache", name)
+				case (c.Bypass || c.NoStore || says == "no-store, max-age=60") && s.Stored:
+					t.Errorf("%s: stored", name)
+				case says != "max-age=1" && says != "max-age=60" && cachecontrol.FromCache(a.Response):
+					t.Errorf("%s: reused, and the origin forbids it", name)
+				case first.Stored != (says != "no-store, max-age=60"):
+					t.Errorf("%s: the first stored: %v", name, first.Stored)
+				case says == "max-age=1" && c == (cachecontrol.Control{AllowStale: -1}) && s.Reason != rfc9111.AllowStale:
+					t.Errorf("%s: %v", name, s.Reason)
+				}
+				tr.Close()
+			}
+		}
+	})
+}

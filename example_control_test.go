@@ -1,0 +1,82 @@
+package cachecontrol_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/go-cachecontrol/cachecontrol"
+)
+
+// Each request can ask the cache for something of its own, of which the origin sees nothing.
+func ExampleWithControl() {
+	server := example()
+	defer server.Close()
+	cache := &cachecontrol.Transport{}
+	defer cache.Close()
+	client := cache.Client()
+
+	get := func(what string, c cachecontrol.Control) {
+		ctx := cachecontrol.WithControl(context.Background(), c)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/a", nil)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		defer resp.Body.Close()
+		io.Copy(io.Discard, resp.Body)
+		fmt.Printf("%s: %d, %v\n", what, resp.StatusCode, cachecontrol.StatusOf(resp).Outcome)
+	}
+	get("offline, before there is anything", cachecontrol.Control{OnlyIfCached: true})
+	get("nothing special", cachecontrol.Control{})
+	get("once more", cachecontrol.Control{})
+	get("as the origin has it now", cachecontrol.Control{Refresh: true})
+	get("round the cache", cachecontrol.Control{Bypass: true})
+	get("offline", cachecontrol.Control{OnlyIfCached: true, AllowStale: -1})
+	get("for another user", cachecontrol.Control{Partition: "another user"})
+	// Output:
+	// offline, before there is anything: 504, miss
+	// nothing special: 200, miss
+	// once more: 200, hit
+	// as the origin has it now: 200, miss
+	// round the cache: 200, bypass
+	// offline: 200, hit
+	// for another user: 200, miss
+}
+
+// One private Transport for several users: each has a part of the cache to itself.
+func ExampleTransport_Partition() {
+	server := example()
+	defer server.Close()
+	cache := &cachecontrol.Transport{
+		Partition: func(req *http.Request) string { return req.Header.Get("Authorization") },
+	}
+	defer cache.Close()
+
+	for _, token := range []string{"Bearer alice", "Bearer bob", "Bearer alice"} {
+		req, err := http.NewRequest(http.MethodGet, server.URL+"/mine", nil)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		req.Header.Set("Authorization", token)
+		resp, err := cache.RoundTrip(req)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		fmt.Printf("%s: %v\n", token, cachecontrol.StatusOf(resp).Outcome)
+	}
+	// Output:
+	// Bearer alice: miss
+	// Bearer bob: miss
+	// Bearer alice: hit
+}
