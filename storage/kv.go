@@ -2,7 +2,6 @@ package storage
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -71,15 +70,7 @@ func (s *kvStore) read(ctx context.Context, key string) (*serialize.Entry, []byt
 	if err != nil {
 		return nil, nil, err
 	}
-	e, body, err := parse(value)
-	if err != nil {
-		return nil, nil, &UnreadableError{Key: key, Err: err}
-	}
-	if e.Foreign {
-		// A document without a sum of ours is told from its successors by its bytes.
-		e.Stamp = sha256.Sum256(value)
-	}
-	return e, body, nil
+	return parse(key, value)
 }
 
 func (s *kvStore) Create(ctx context.Context, key string, e *serialize.Entry) (Writer, error) {
@@ -97,7 +88,7 @@ func (s *kvStore) Update(ctx context.Context, key string, e *serialize.Entry) er
 	if err != nil {
 		return err
 	}
-	if !sameBody(old, e) && (old.Stamp == nil || old.Stamp != e.Stamp) {
+	if !SameBody(old, e) {
 		return ErrChanged
 	}
 	return s.set(ctx, key, e, body, serialize.Sum(body))
@@ -162,19 +153,4 @@ func (w *kvWriter) Abort() error {
 	w.ended = true
 	w.entry, w.body = nil, bodyBuffer{}
 	return nil
-}
-
-// parse reads a whole document and verifies its body.
-func parse(doc []byte) (*serialize.Entry, []byte, error) {
-	e, body, err := serialize.Unmarshal(doc)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := settle(e, int64(len(body))); err != nil {
-		return nil, nil, err
-	}
-	if !e.Foreign && serialize.Sum(body) != e.Sum {
-		return nil, nil, errSum
-	}
-	return e, body, nil
 }

@@ -24,6 +24,10 @@ var (
 
 	// ErrClosed says that the store was closed.
 	ErrClosed = errors.New("storage: closed")
+
+	// ErrSuspended says that a store was not asked, because what is behind it has not answered a moment ago. The
+	// failure itself was another error.
+	ErrSuspended = errors.New("storage: suspended after a failure")
 )
 
 // Store keeps entries and their bodies.

@@ -1,0 +1,183 @@
+package rediscache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+var (
+	errGone = errors.New("a part of the body is gone")
+	errSum  = errors.New("wrong checksum")
+)
+
+// body reads a body in chunks, one of which is in memory.
+//
+// Its sum covers the chunks from the first on as long as none is left out; where the last of them makes it a wrong one,
+// that chunk is not given out.
+type body struct {
+	cache *Cache
+	ctx   context.Context // has no end: the one that Get was given is over
+	key   string
+	entry *serialize.Entry
+	part  part
+
+	off    int64
+	data   []byte // chunk number at
+	at     int64  // -1: none
+	sum    uint32
+	summed int64 // sum is that of the chunks before this one
+	err    error // what every later read returns
+}
+
+// first reads the first chunk, so that an entry whose body is gone is a miss and not half an answer.
+func (b *body) first(ctx context.Context) error {
+	data, err := call(ctx, b.cache, b.part.name, b.fetch(0))
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return err
+	}
+	if err := b.take(0, data); err != nil {
+		b.drop()
+		return err
+	}
+	return nil
+}
+
+// fetch returns the call that reads a chunk, and keeps the body from expiring under its reader.
+func (b *body) fetch(n int64) func(context.Context) ([]byte, error) {
+	client, name := b.cache.client, b.part.name
+	return func(ctx context.Context) ([]byte, error) {
+		var data *redis.StringCmd
+		var left *redis.DurationCmd
+		if _, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
+			data = p.HGet(ctx, name, strconv.FormatInt(n, 10))
+			left = p.PTTL(ctx, name)
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+		if ttl := left.Val(); ttl > 0 && ttl < idle/2 {
+			client.PExpire(ctx, name, idle)
+		}
+		return data.Bytes()
+	}
+}
+
+// chunk returns what is left of the chunk in which off is. off must be before the end.
+func (b *body) chunk() ([]byte, error) {
+	if b.err != nil {
+		return nil, b.err
+	}
+	n := b.off / b.part.chunk
+	if n != b.at {
+		b.data, b.at = nil, -1
+		data, err := callFor(b.ctx, b.cache, patience*b.cache.timeout, b.cache.breakerOf(b.part.name), b.fetch(n))
+		if err != nil && !errors.Is(err, redis.Nil) {
+			b.err = err
+			return nil, err
+		}
+		if err := b.take(n, data); err != nil {
+			b.drop()
+			return nil, err
+		}
+	}
+	return b.data[b.off-n*b.part.chunk:], nil
+}
+
+// take makes data the chunk in memory.
+func (b *body) take(n int64, data []byte) error {
+	want := min(b.part.chunk, b.entry.Length-n*b.part.chunk)
+	switch {
+	case data == nil:
+		b.err = &storage.UnreadableError{Key: b.key, Err: errGone}
+	case int64(len(data)) != want:
+		b.err = &storage.UnreadableError{Key: b.key, Err: fmt.Errorf("a chunk has %d bytes instead of %d", len(data), want)}
+	case n == b.summed:
+		b.sum = serialize.UpdateSum(b.sum, data)
+		b.summed++
+		if b.summed == b.part.chunks(b.entry.Length) && b.sum != b.entry.Sum {
+			b.err = &storage.UnreadableError{Key: b.key, Err: errSum}
+		}
+	}
+	if b.err != nil {
+		return b.err
+	}
+	b.data, b.at = data, n
+	return nil
+}
+
+// drop removes the entry, if it is still the one with this body.
+func (b *body) drop() {
+	c := b.cache
+	ctx, cancel := context.WithTimeout(b.ctx, c.timeout)
+	defer cancel()
+	c.change(ctx, b.key, func(p redis.Pipeliner, value []byte) error {
+		if at, _, ok := cutHead(c.prefix, value); !ok || at != b.part {
+			return storage.ErrChanged
+		}
+		p.Unlink(ctx, c.plain(b.key))
+		p.Unlink(ctx, b.part.name)
+		return nil
+	})
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	if b.err == nil && b.off >= b.entry.Length {
+		return 0, io.EOF
+	}
+	data, err := b.chunk()
+	if err != nil {
+		return 0, err
+	}
+	n := copy(p, data)
+	b.off += int64(n)
+	return n, nil
+}
+
+func (b *body) WriteTo(w io.Writer) (written int64, err error) {
+	for b.err != nil || b.off < b.entry.Length {
+		data, err := b.chunk()
+		if err != nil {
+			return written, err
+		}
+		n, err := w.Write(data)
+		written += int64(n)
+		b.off += int64(n)
+		if err == nil && n < len(data) {
+			err = io.ErrShortWrite
+		}
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}
+
+func (b *body) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekStart:
+	case io.SeekCurrent:
+		offset += b.off
+	case io.SeekEnd:
+		offset += b.entry.Length
+	default:
+		return 0, errors.New("rediscache: seek: invalid whence")
+	}
+	if offset < 0 {
+		return 0, errors.New("rediscache: seek: negative position")
+	}
+	b.off = offset
+	return offset, nil
+}
+
+func (b *body) Close() error {
+	b.data, b.at = nil, -1
+	return nil
+}

@@ -1,0 +1,44 @@
+package rediscache_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/rediscache"
+	"github.com/go-cachecontrol/cachecontrol/storage/storagetest"
+)
+
+// variants are the ways to set up a Cache that differ in what they store.
+var variants = []struct {
+	name string
+	opts []rediscache.Option
+}{
+	{"Plain", nil},
+	{"Prefix", []rediscache.Option{rediscache.Prefix("app*[1]:")}},
+	{"InChunks", []rediscache.Option{rediscache.MaxPlain(1)}},
+	{"InChunksWithPrefix", []rediscache.Option{rediscache.MaxPlain(1), rediscache.Prefix("{app}:")}},
+}
+
+func TestStore(t *testing.T) {
+	for _, v := range variants {
+		t.Run(v.name, func(t *testing.T) {
+			storagetest.Run(t, func(t *testing.T) storage.Store {
+				server := miniredis.RunT(t)
+				return rediscache.New(newClient(t, server.Addr()), v.opts...)
+			})
+		})
+	}
+}
+
+// newClient returns a client that heeds contexts, and ends with the test.
+func newClient(t testing.TB, addr string) *redis.Client {
+	c := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true})
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+var background = context.Background()

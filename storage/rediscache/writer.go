@@ -1,0 +1,209 @@
+package rediscache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+var errEnded = errors.New("rediscache: write after Commit or Abort")
+
+// Create returns a Writer for the body of a new entry. Up to MaxPlain bytes wait in memory, and are written by Commit,
+// with their head. Of a longer body there is one chunk in memory at a time. The context is that of all the Writer's
+// calls.
+func (c *Cache) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
+	if err := c.check(ctx); err != nil {
+		return nil, err
+	}
+	if c.breakerOf(c.plain(key)).suspended(time.Now()) {
+		return nil, storage.ErrSuspended
+	}
+	w := &writer{cache: c, ctx: ctx, key: key, entry: e}
+	if e.Length > c.maxPlain {
+		w.inChunks()
+	} else if e.Length > 0 {
+		w.buf = make([]byte, 0, min(e.Length, chunkSize))
+	}
+	return w, nil
+}
+
+// writer collects a body in buf. Once it is too long to be kept with its head, full chunks of it are moved from there to
+// Redis.
+type writer struct {
+	cache *Cache
+	ctx   context.Context
+	key   string
+	entry *serialize.Entry // as the caller has it: what Create's documentation names may still be set
+	part  part             // where the chunks are; name "": the body is in buf so far
+	moved int64            // chunks
+	buf   []byte
+	n     int64 // bytes of the body
+	sum   uint32
+	err   error // what every later call returns
+	ended bool
+}
+
+func (w *writer) inChunks() {
+	w.part = part{newBodyName(w.cache.prefix, w.cache.plain(w.key)), chunkSize}
+	if cap(w.buf) == 0 {
+		w.buf = make([]byte, 0, chunkSize)
+	}
+}
+
+func (w *writer) Write(p []byte) (int, error) {
+	switch {
+	case w.ended:
+		return 0, errEnded
+	case w.err != nil:
+		return 0, w.err
+	}
+	for rest := p; len(rest) > 0; {
+		// In memory there is never more than one chunk, or a body that can be kept with its head.
+		room := chunkSize - len(w.buf)
+		if w.part.name == "" {
+			room = int(w.cache.maxPlain) - len(w.buf)
+		}
+		n := min(len(rest), room)
+		w.buf = append(w.buf, rest[:n]...)
+		rest = rest[n:]
+		if len(rest) == 0 {
+			break
+		}
+		if w.part.name == "" {
+			w.inChunks()
+		}
+		if w.move(false); w.err != nil {
+			return 0, w.err
+		}
+	}
+	w.n += int64(len(p))
+	w.sum = serialize.UpdateSum(w.sum, p)
+	return len(p), nil
+}
+
+// move writes the chunks that are full to Redis, and with all also what is left.
+func (w *writer) move(all bool) {
+	buf := w.buf
+	for len(buf) >= chunkSize || all && len(buf) > 0 {
+		n := min(len(buf), chunkSize)
+		if err := w.writeChunk(buf[:n]); err != nil {
+			w.err, w.buf = err, nil // the client may still be reading it
+			return
+		}
+		buf = buf[n:]
+	}
+	if cap(w.buf) > chunkSize {
+		w.buf = make([]byte, 0, chunkSize)
+	}
+	w.buf = append(w.buf[:0], buf...)
+}
+
+// writeChunk writes one chunk, in a transaction, so that no chunk is left without an end of life whenever the process
+// or its connection ends.
+func (w *writer) writeChunk(chunk []byte) error {
+	client, name, number := w.cache.client, w.part.name, w.moved
+	have, err := call(w.ctx, w.cache, name, func(ctx context.Context) (int64, error) {
+		var have *redis.IntCmd
+		_, err := client.TxPipelined(ctx, func(p redis.Pipeliner) error {
+			p.HSet(ctx, name, strconv.FormatInt(number, 10), chunk)
+			p.PExpire(ctx, name, idle)
+			have = p.HLen(ctx, name)
+			return nil
+		})
+		if err != nil {
+			return 0, err
+		}
+		return have.Val(), nil
+	})
+	if err != nil {
+		return err
+	}
+	w.moved++
+	if have != w.moved {
+		return fmt.Errorf("rediscache: %d of %d chunks are there: Redis has removed some", have, w.moved)
+	}
+	return nil
+}
+
+func (w *writer) Commit() error {
+	switch {
+	case w.ended:
+		return errEnded
+	case w.err != nil:
+		w.end()
+		return w.err
+	}
+	own := w.entry.Clone()
+	own.Foreign, own.Stamp, own.BodyTime = false, nil, time.Time{}
+	own.Length, own.Sum = w.n, w.sum
+	var value []byte
+	var err error
+	if w.moved == 0 && w.n <= w.cache.maxPlain {
+		w.part = part{}
+		value, err = serialize.Marshal(own, w.buf)
+	} else if w.move(true); w.err != nil {
+		err = w.err
+	} else {
+		value, err = appendHead(w.part, own)
+	}
+	if err == nil {
+		err = w.put(value, ttl(own))
+	}
+	if err != nil {
+		w.end()
+		return err
+	}
+	w.ended, w.buf = true, nil
+	return nil
+}
+
+// put makes the entry visible, and lets the body of the one that it replaces go.
+func (w *writer) put(value []byte, ttl time.Duration) error {
+	c, plain, name := w.cache, w.cache.plain(w.key), w.part.name
+	old, err := call(w.ctx, c, plain, func(ctx context.Context) (*redis.StringCmd, error) {
+		var old *redis.StringCmd
+		var set *redis.StatusCmd
+		_, err := c.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
+			if name != "" {
+				c.keepBody(ctx, p, name, ttl)
+			}
+			old = p.GetRange(ctx, plain, 0, headLine)
+			set = p.Set(ctx, plain, value, ttl)
+			return nil
+		})
+		if isWrongType(err) {
+			err = set.Err() // GETRANGE failed; SET replaces anything
+		}
+		return old, err
+	})
+	if err == nil {
+		c.retire(w.ctx, plain, old)
+	}
+	return err
+}
+
+func (w *writer) Abort() error {
+	if !w.ended {
+		w.end()
+	}
+	return nil
+}
+
+// end forgets what was written. Should that fail, it is gone in a while all the same.
+func (w *writer) end() {
+	w.ended, w.buf = true, nil
+	if w.part.name == "" {
+		return
+	}
+	name, client := w.part.name, w.cache.client
+	call(context.WithoutCancel(w.ctx), w.cache, name, func(ctx context.Context) (int64, error) {
+		return client.Unlink(ctx, name).Result()
+	})
+}
