@@ -33,6 +33,7 @@ type engine struct {
 	maxVariants       int
 	selectLanguage    bool
 	negotiate         bool
+	collapse          bool
 	refreshAhead      time.Duration
 	backgroundTimeout time.Duration
 	storeTimeout      time.Duration
@@ -44,6 +45,7 @@ type engine struct {
 
 	statuses   statusMemory
 	invalid    invalidations
+	flights    flights
 	background background
 	refreshed  refreshed
 	closed     atomic.Bool // nothing is looked up or stored any more
@@ -63,6 +65,7 @@ func newEngine(t *Transport) *engine {
 		maxVariants:       cmp.Or(t.MaxVariants, 32),
 		selectLanguage:    t.SelectLanguage,
 		negotiate:         !t.DisableCompression,
+		collapse:          t.Collapse,
 		refreshAhead:      t.RefreshAhead,
 		backgroundTimeout: cmp.Or(t.BackgroundTimeout, 30*time.Second),
 		storeTimeout:      cmp.Or(t.StoreTimeout, 5*time.Second),

@@ -31,10 +31,13 @@ type exchange struct {
 	ranged      bool // a GET for one range of bytes
 	byteRange   rfc9111.ByteRange
 	revalidates bool // in the background: stale is not good enough
+	alone       bool // joins no other request, nor is joined
 
 	partial *candidate        // a part of the representation that is stored, for a range that it does not hold
 	primary *serialize.Entry  // what lookup found under the plain key; nil: nothing
 	normals map[string]string // the request's selecting fields, normalised, as far as they were asked for
+
+	flight *flight // which takes it down the road; nil: its caller waits for it
 
 	first candidate     // the place of the first candidate
 	hit   http.Response // the place of a response from the cache
@@ -99,8 +102,9 @@ func hasBody(req *http.Request) bool {
 
 func (x *exchange) isHead() bool { return x.req.Method == http.MethodHead }
 
-// answer looks for a stored response and answers with it if it may, after asking the origin if it must.
-func (x *exchange) answer() (*http.Response, error) {
+// answer looks for a stored response and answers with it if it may, after asking the origin if it must. s is the status
+// of an answer without asking: the zero one is that of a hit.
+func (x *exchange) answer(s Status) (*http.Response, error) {
 	c, why := x.lookup()
 	if c == nil {
 		return x.answerPartial(why)
@@ -114,7 +118,7 @@ func (x *exchange) answer() (*http.Response, error) {
 			}
 			x.refreshLater(c, r.TTL)
 		}
-		return x.serve(c, r, Status{}), nil
+		return x.serve(c, r, s), nil
 	case rfc9111.ServeAndValidate:
 		if x.revalidates {
 			break
@@ -124,6 +128,10 @@ func (x *exchange) answer() (*http.Response, error) {
 	case rfc9111.Refuse:
 		c.close()
 		return x.refuse(), nil
+	}
+	if x.collapses() {
+		c.close()
+		return x.fly(r.Reason)
 	}
 	return x.fetch(c, r.Reason)
 }
@@ -169,9 +177,15 @@ func (x *exchange) replay(c *candidate, r rfc9111.Reuse, s Status) *http.Respons
 	text := said.status
 	if s.Forward != "" {
 		s.Reason, s.TTL, s.HasTTL = r.Reason, said.ttl, c.policy.Lifetime > 0
+		if s.Collapsed {
+			s.Reason = rfc9111.Collapsed
+		}
 		text = s.header()
 	}
 	resp.Header = c.stored.replay(said.ageText, text)
+	if c.key == "" {
+		delete(resp.Header, XFromCache) // it is on its way from the origin
+	}
 	if r.Reason == rfc9111.Validated {
 		// What no-cache names may be used again: the origin has just confirmed it.
 		for _, name := range c.policy.Directives.NoCacheFields {
@@ -198,7 +212,7 @@ func (x *exchange) withBody(c *candidate, resp *http.Response) {
 		return
 	}
 	var keep func([]byte)
-	if k, ok := x.store.(storage.DecodedKeeper); ok {
+	if k, ok := x.store.(storage.DecodedKeeper); ok && c.key != "" {
 		key, entry := c.key, c.entry
 		keep = func(b []byte) { k.KeepDecoded(key, entry, b) }
 	}

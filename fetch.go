@@ -232,7 +232,7 @@ func (x *exchange) revalidateLater() bool {
 			cc:         rfc9111.Request{Lifetime: x.cc.Lifetime},
 			negotiated: x.negotiated || ranged && x.negotiate && req.Header["Accept-Encoding"] == nil,
 		}
-		resp, err := later.answer()
+		resp, err := later.answer(Status{})
 		if err != nil {
 			if x.logger != nil {
 				x.logger.DebugContext(ctx, "cachecontrol: revalidation in the background failed", "url", entryURL(req), "error", err)

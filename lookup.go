@@ -17,7 +17,7 @@ import (
 // closed, so that nothing that happens to the key meanwhile can take it away.
 type candidate struct {
 	*stored
-	key   string
+	key   string // "": it is not stored yet, but on its way
 	entry *serialize.Entry
 	resp  *storage.Response
 }

@@ -37,6 +37,9 @@ func (x *exchange) lookupPartial() *candidate {
 
 // answerPartial answers a request for which no whole response is stored, from a part if that is enough.
 func (x *exchange) answerPartial(why rfc9111.Reason) (*http.Response, error) {
+	if x.collapses() {
+		return x.fly(why)
+	}
 	p := x.lookupPartial()
 	if p != nil {
 		r := p.policy.Reuse(&x.cc, time.Now())
@@ -161,6 +164,7 @@ func (x *exchange) join(p *candidate, resp *http.Response, total int64, asked, r
 			}
 			return err
 		})
+		x.share(resp, e)
 	}
 }
 

@@ -44,6 +44,10 @@ type Status struct {
 	Stored  bool
 	Storage rfc9111.Reason
 
+	// Collapsed says that the request was answered by the response to another one that was under way, and did not go
+	// to the origin itself.
+	Collapsed bool
+
 	Forward       string        // why the request went to the origin, in RFC 9211's tokens; "": it did not
 	ForwardStatus int           // the origin's status code; 0: it was not asked, or did not answer
 	HasTTL        bool          // TTL is known
@@ -97,6 +101,7 @@ func parseStatus(p *httpsfv.Params, fromCache bool) Status {
 		s.TTL, s.HasTTL = time.Duration(n)*time.Second, true
 	}
 	_, s.Stored = p.Get("stored")
+	_, s.Collapsed = p.Get("collapsed")
 	_, hit := p.Get("hit")
 	switch {
 	case fromCache && s.stale():
@@ -141,6 +146,9 @@ func (s Status) header() string {
 	}
 	if s.Stored {
 		p.Add("stored", true)
+	}
+	if s.Collapsed {
+		p.Add("collapsed", true)
 	}
 	if s.HasTTL {
 		p.Add("ttl", int64(s.TTL/time.Second))

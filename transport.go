@@ -73,6 +73,12 @@ type Transport struct {
 	// the caller set no Accept-Encoding: as http.Transport's field of this name.
 	DisableCompression bool
 
+	// Collapse has requests share one response (RFC 9111, section 4): GET requests for a URL that come while one for
+	// it is under way wait for its head, and read the body as it comes, where the response may be reused for them.
+	// The request goes on for as long as one of them wants it. What has come of a body is kept for them, in memory
+	// and from 1 MiB on in a temporary file. False: each goes to the origin.
+	Collapse bool
+
 	// RefreshAhead is how long before its end of life a fresh response that is asked for is validated in the
 	// background, at most once until then. 0: it is only once it has expired.
 	RefreshAhead time.Duration
@@ -108,7 +114,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if why := x.classify(); why != rfc9111.ReasonNone {
 		return x.bypass(why)
 	}
-	return x.answer()
+	return x.answer(Status{})
 }
 
 // Close ends the work in the background, waits for it, and closes the store if it can be closed. Requests that

@@ -55,6 +55,7 @@ const (
 	OnlyIfCached
 	Validated
 	ValidatedByHead
+	Collapsed
 
 	// Why the cache had nothing to answer with.
 	NotStored
@@ -123,6 +124,7 @@ var reasons = [...]reasonText{
 	OnlyIfCached:      {"only-if-cached", "RFC 9111, section 5.2.1.7", "the request says only-if-cached, and nothing that is stored may answer it"},
 	Validated:         {"validated", "RFC 9111, section 4.3.4", "the origin confirmed it with 304"},
 	ValidatedByHead:   {"validated-by-head", "RFC 9111, section 4.3.5", "the response to a HEAD request brought its header up to date"},
+	Collapsed:         {"collapsed", "RFC 9111, section 4", "it is the response to another request that was under way, and may answer this one too"},
 
 	NotStored:      {"uri-miss", "", "nothing is stored for this URL"},
 	NoVariant:      {"vary-miss", "RFC 9111, section 4.1", "what is stored for this URL was selected by other request headers"},

@@ -1,0 +1,832 @@
+package cachecontrol_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// A gate is an origin whose answers wait until they are let go.
+type gate struct {
+	*origin
+	letGo   chan struct{}
+	running atomic.Int32
+}
+
+func newGate(t testing.TB, handle func(n int, req *http.Request) *http.Response) *gate {
+	g := &gate{letGo: make(chan struct{})}
+	g.origin = newOrigin(t, func(n int, req *http.Request) *http.Response {
+		g.running.Add(1)
+		defer g.running.Add(-1)
+		select {
+		case <-g.letGo:
+		case <-req.Context().Done():
+			return nil
+		}
+		return handle(n, req)
+	})
+	return g
+}
+
+// waiting returns how many requests are at the origin now.
+func (g *gate) waiting() int {
+	synctest.Wait()
+	return int(g.running.Load())
+}
+
+// answers are those to requests that were made at once.
+type answers struct {
+	wg   sync.WaitGroup
+	mu   sync.Mutex
+	list []answer
+	errs []error
+}
+
+// add makes n more requests at once, each in a goroutine of its own.
+func (a *answers) add(t testing.TB, n int, rt http.RoundTripper, make func(i int) *http.Request) {
+	for i := range n {
+		req := make(i)
+		a.wg.Go(func() {
+			resp, err := rt.RoundTrip(req)
+			var body []byte
+			if err == nil {
+				body, err = io.ReadAll(resp.Body)
+				resp.Body.Close()
+			}
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			if err != nil {
+				a.errs = append(a.errs, err)
+				return
+			}
+			checkStatus(t, resp)
+			a.list = append(a.list, answer{resp, string(body), cachecontrol.StatusOf(resp).Outcome})
+		})
+	}
+}
+
+// wait returns the answers, of which collapsed ones came with another's response.
+func (a *answers) wait(t testing.TB) (all []answer, collapsed int) {
+	t.Helper()
+	a.wg.Wait()
+	for _, err := range a.errs {
+		t.Error(err)
+	}
+	for _, x := range a.list {
+		if cachecontrol.StatusOf(x.Response).Collapsed {
+			collapsed++
+		}
+	}
+	return a.list, collapsed
+}
+
+// get is a request like all the others.
+func get(t testing.TB, fields ...string) func(int) *http.Request {
+	return func(int) *http.Request { return request(t, "/", fields...) }
+}
+
+// Of a thousand requests one goes to the origin. The others have its response, as if it had been stored already.
+func TestCollapse(t *testing.T) {
+	const n = 1000
+	for name, length := range map[string]int{"short": 1000, "empty": 0, "long": 3<<20 + 7} {
+		for _, chunky := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/chunked %v", name, chunky), func(t *testing.T) {
+				in(t, func(t *testing.T) {
+					n := n
+					if length > 1<<20 {
+						n = 20
+					}
+					body := strings.Repeat("x", length)
+					o := newGate(t, func(int, *http.Request) *http.Response {
+						time.Sleep(2 * time.Second)
+						resp := respond(200, body, "Cache-Control: max-age=60", "X-Own: 1")
+						if chunky {
+							resp.ContentLength = -1
+						}
+						return resp
+					})
+					tr := &cachecontrol.Transport{Base: o, Collapse: true}
+					defer tr.Close()
+					var a answers
+					a.add(t, n, tr, get(t))
+					if w := o.waiting(); w != 1 {
+						t.Errorf("%d requests are at the origin", w)
+					}
+					close(o.letGo)
+					all, collapsed := a.wait(t)
+					for _, x := range all {
+						if x.StatusCode != 200 || x.body != body || x.outcome != miss || x.Header.Get("X-Own") != "1" {
+							t.Fatalf("%d %v, %d bytes, %v", x.StatusCode, x.outcome, len(x.body), x.Header)
+						}
+						if s := cachecontrol.StatusOf(x.Response); s.Collapsed {
+							want := "cachecontrol;fwd=uri-miss;fwd-status=200;collapsed;ttl=58;detail=collapsed"
+							if got := x.Header.Get("Cache-Status"); got != want || s.Reason != rfc9111.Collapsed || x.Header.Get("Age") != "2" ||
+								cachecontrol.FromCache(x.Response) {
+								t.Fatalf("%+v %v, want %s", s, x.Header, want)
+							}
+						}
+					}
+					if len(all) != n || collapsed != n-1 {
+						t.Errorf("%d answers, %d of them collapsed", len(all), collapsed)
+					}
+					wantRequests(t, o.origin, 1)
+					if a := do(t, tr, "/"); a.outcome != hit || a.body != body {
+						t.Errorf("afterwards: %v", a.outcome)
+					}
+				})
+			})
+		}
+	}
+}
+
+// Off, as it is unless it is asked for, each request goes its own way.
+func TestCollapseIsOff(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newGate(t, func(int, *http.Request) *http.Response { return respond(200, "body", "Cache-Control: max-age=60") })
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		var a answers
+		a.add(t, 10, tr, get(t))
+		if w := o.waiting(); w != 10 {
+			t.Errorf("%d requests are at the origin", w)
+		}
+		close(o.letGo)
+		if _, collapsed := a.wait(t); collapsed != 0 {
+			t.Errorf("%d collapsed", collapsed)
+		}
+	})
+}
+
+// pipe is a body that comes as it is written.
+func pipe(fields ...string) (*http.Response, *io.PipeWriter) {
+	r, w := io.Pipe()
+	resp := respond(200, "", fields...)
+	resp.Body, resp.ContentLength = r, -1
+	return resp, w
+}
+
+// Followers have the head when the leader has, and each byte as it comes, also those who come later. Nobody waits for
+// one who does not read.
+func TestCollapseStreams(t *testing.T) {
+	in(t, func(t *testing.T) {
+		resp, w := pipe("Cache-Control: max-age=60")
+		o := newGate(t, func(int, *http.Request) *http.Response { return resp })
+		tr := &cachecontrol.Transport{Base: o, Collapse: true}
+		defer tr.Close()
+		bodies := make(chan io.ReadCloser)
+		for range 3 {
+			go func() { bodies <- open(t, tr, request(t, "/")).Body }()
+		}
+		synctest.Wait()
+		close(o.letGo)
+		a, b, idle := <-bodies, <-bodies, <-bodies
+		read := func(body io.Reader, want string) {
+			t.Helper()
+			got := make([]byte, len(want))
+			if _, err := io.ReadFull(body, got); err != nil || string(got) != want {
+				t.Errorf("%q, %v; want %q", got, err, want)
+			}
+		}
+		go io.WriteString(w, "one, ")
+		read(a, "one, ")
+		go io.WriteString(w, "two, ")
+		read(a, "two, ")
+		read(b, "one, two, ")
+		late := open(t, tr, request(t, "/")).Body
+		read(late, "one, two, ")
+		go func() { io.WriteString(w, "three"); w.Close() }()
+		for _, body := range []io.ReadCloser{late, a, b} {
+			read(body, "three")
+			for range 2 {
+				if n, err := body.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+					t.Errorf("at the end: %d, %v", n, err)
+				}
+			}
+			body.Close()
+		}
+		if a := do(t, tr, "/"); a.outcome != hit || a.body != "one, two, three" {
+			t.Errorf("%v %q", a.outcome, a.body)
+		}
+		read(idle, "one, two, three")
+		idle.Close()
+		wantRequests(t, o.origin, 1)
+	})
+}
+
+// A body that is longer than the memory for it waits in a file for those who are slow, and does so while the store
+// keeps files as well.
+func TestCollapseSlowFollower(t *testing.T) {
+	stores := fileStores(t)
+	stores["memory"] = storage.NewDictCache()
+	for name, store := range stores {
+		t.Run(name, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				long := make([]byte, 5<<20)
+				for i := range long {
+					long[i] = byte(i * i >> 7)
+				}
+				o := newGate(t, func(int, *http.Request) *http.Response {
+					return chunked(respond(200, "", "Cache-Control: max-age=60"), nil, string(long))
+				})
+				tr := &cachecontrol.Transport{Base: o, Store: store, Collapse: true}
+				defer tr.Close()
+				bodies := make(chan io.ReadCloser)
+				for range 2 {
+					go func() { bodies <- open(t, tr, request(t, "/")).Body }()
+				}
+				synctest.Wait()
+				close(o.letGo)
+				fast, slow := <-bodies, <-bodies
+				for _, body := range []io.ReadCloser{fast, slow} {
+					sum := sha256.New()
+					if n, err := io.Copy(sum, body); n != int64(len(long)) || err != nil {
+						t.Errorf("%d bytes, %v", n, err)
+					}
+					if !bytes.Equal(sum.Sum(nil), func() []byte { s := sha256.Sum256(long); return s[:] }()) {
+						t.Error("another body")
+					}
+					body.Close()
+				}
+				wantRequests(t, o.origin, 1)
+			})
+		})
+	}
+}
+
+// Whatever the leader does, the others have their answer, from the one request; and the origin is left alone once
+// nobody wants it any more.
+func TestCollapseLeaderLeaves(t *testing.T) {
+	for _, when := range []string{"before the head", "with the head", "in the body", "by closing", "all of them"} {
+		t.Run(when, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				resp, w := pipe("Cache-Control: max-age=60")
+				o := newGate(t, func(int, *http.Request) *http.Response { return resp })
+				tr := &cachecontrol.Transport{Base: o, Collapse: true}
+				defer tr.Close()
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				result := make(chan *http.Response, 1)
+				go func() {
+					resp, err := tr.RoundTrip(request(t, "/").WithContext(ctx))
+					if (err != nil) != (when == "before the head" || when == "all of them") || err != nil && !errors.Is(err, context.Canceled) {
+						t.Errorf("the leader: %v", err)
+					}
+					result <- resp
+				}()
+				synctest.Wait()
+				var a answers
+				if when == "all of them" {
+					follower, cancelFollower := context.WithCancel(t.Context())
+					go tr.RoundTrip(request(t, "/").WithContext(follower))
+					synctest.Wait()
+					cancel()
+					synctest.Wait()
+					if o.waiting() != 1 || o.last().Context().Err() != nil {
+						t.Error("the request was given up while it was wanted")
+					}
+					cancelFollower()
+					if o.waiting() != 0 {
+						t.Error("the request goes on, and nobody wants it")
+					}
+					w.Close()
+					close(o.letGo)
+					return
+				}
+				a.add(t, 10, tr, get(t))
+				synctest.Wait()
+				if when == "before the head" {
+					cancel()
+					synctest.Wait()
+				}
+				close(o.letGo)
+				leader := <-result
+				switch when {
+				case "with the head":
+					cancel()
+				case "in the body":
+					go io.WriteString(w, "one, ")
+					io.ReadFull(leader.Body, make([]byte, 5))
+					cancel()
+					synctest.Wait()
+					if _, err := leader.Body.Read(make([]byte, 1)); !errors.Is(err, context.Canceled) {
+						t.Errorf("the leader, cancelled: %v", err)
+					}
+				case "by closing":
+					leader.Body.Close()
+				}
+				if when != "in the body" {
+					io.WriteString(w, "one, ")
+				}
+				io.WriteString(w, "two")
+				w.Close()
+				all, collapsed := a.wait(t)
+				for _, x := range all {
+					if x.body != "one, two" {
+						t.Errorf("%q", x.body)
+					}
+				}
+				if len(all) != 10 || collapsed != 10 {
+					t.Errorf("%d answers, %d of them collapsed", len(all), collapsed)
+				}
+				if a := do(t, tr, "/"); a.outcome != hit || a.body != "one, two" {
+					t.Errorf("%v %q", a.outcome, a.body)
+				}
+				wantRequests(t, o.origin, 1)
+			})
+		})
+	}
+}
+
+// One that closes early costs nobody anything; with the last of them the origin's body is closed.
+func TestCollapseAllCloseEarly(t *testing.T) {
+	in(t, func(t *testing.T) {
+		resp, w := pipe("Cache-Control: max-age=60")
+		o := newGate(t, func(int, *http.Request) *http.Response { return resp })
+		tr := &cachecontrol.Transport{Base: o, Collapse: true}
+		defer tr.Close()
+		bodies := make(chan io.ReadCloser)
+		for range 3 {
+			go func() { bodies <- open(t, tr, request(t, "/")).Body }()
+		}
+		synctest.Wait()
+		close(o.letGo)
+		first, second, reading := <-bodies, <-bodies, <-bodies
+		go func() {
+			synctest.Wait()
+			first.Close()
+			second.Close()
+			if err := o.last().Context().Err(); err != nil {
+				t.Errorf("given up while it is wanted: %v", err)
+			}
+			reading.Close()
+			reading.Close()
+		}()
+		if n, err := reading.Read(make([]byte, 1)); n != 0 || err == nil || err == io.EOF {
+			t.Errorf("closed while it reads: %d, %v", n, err)
+		}
+		synctest.Wait()
+		if o.last().Context().Err() == nil {
+			t.Error("the request goes on, and nobody wants it")
+		}
+		if _, err := w.Write([]byte("x")); err != io.ErrClosedPipe {
+			t.Errorf("the body is open: %v", err)
+		}
+		resp2 := respond(200, "whole", "Cache-Control: max-age=60")
+		resp = resp2
+		if a := do(t, tr, "/"); a.outcome != miss || a.body != "whole" {
+			t.Errorf("%v %q", a.outcome, a.body)
+		}
+	})
+}
+
+// What may not be shared is the leader's alone. The others go to the origin for themselves, all at once.
+func TestCollapseReleases(t *testing.T) {
+	for name, test := range map[string]struct {
+		transport *cachecontrol.Transport // nil: the zero value
+		leader    reply
+		with      []string // fields of the others
+	}{
+		"no-store":                 {leader: ok("Cache-Control: no-store")},
+		"nothing to reuse":         {leader: ok()},
+		"no-cache":                 {leader: ok("Cache-Control: no-cache", `ETag: "1"`)},
+		"stale from the start":     {leader: ok("Cache-Control: max-age=10", "Age: 10", `ETag: "1"`)},
+		"too old for them":         {leader: ok("Cache-Control: max-age=100", "Age: 50"), with: []string{"Cache-Control: max-age=10"}},
+		"not fresh for long":       {leader: ok("Cache-Control: max-age=100"), with: []string{"Cache-Control: min-fresh=200"}},
+		"private in shared":        {transport: &cachecontrol.Transport{Shared: true}, leader: ok("Cache-Control: private, max-age=60")},
+		"Vary: *":                  {leader: ok("Cache-Control: max-age=60", "Vary: *")},
+		"an error":                 {leader: down},
+		"a status that is no good": {leader: status(500)},
+		"a 304 nobody asked for":   {leader: status(304)},
+		"a 206 nobody asked for":   {leader: status(206, "Cache-Control: max-age=60", "Content-Range: bytes 0-1/9")},
+		"too long":                 {transport: &cachecontrol.Transport{MaxBodyBytes: 1}, leader: ok("Cache-Control: max-age=60")},
+		"status excluded":          {transport: &cachecontrol.Transport{CacheableStatusCodes: []int{404}}, leader: ok("Cache-Control: max-age=60")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				const others = 20
+				o := newGate(t, func(n int, req *http.Request) *http.Response {
+					if n == 1 {
+						return test.leader.respond(n, req)
+					}
+					return ok("Cache-Control: no-store").respond(n, req)
+				})
+				tr := test.transport
+				if tr == nil {
+					tr = &cachecontrol.Transport{}
+				}
+				tr.Base, tr.Collapse = o, true
+				defer tr.Close()
+				failed := make(chan error, 1)
+				go func() {
+					resp, err := tr.RoundTrip(request(t, "/"))
+					if err == nil {
+						_, err = io.Copy(io.Discard, resp.Body)
+						resp.Body.Close()
+					}
+					failed <- err
+				}()
+				synctest.Wait()
+				var a answers
+				a.add(t, others, tr, get(t, test.with...))
+				if w := o.waiting(); w != 1 {
+					t.Errorf("%d requests are at the origin", w)
+				}
+				o.letGo <- struct{}{}
+				if w := o.waiting(); w != others {
+					t.Errorf("%d requests are at the origin after the first, want %d", w, others)
+				}
+				close(o.letGo)
+				if err := <-failed; (err != nil) != (test.leader.status < 0) {
+					t.Errorf("the leader: %v", err)
+				}
+				seen := map[string]bool{}
+				all, collapsed := a.wait(t)
+				for _, x := range all {
+					seen[x.body] = true
+				}
+				if len(seen) != others || collapsed != 0 {
+					t.Errorf("%d answers for %d, %d collapsed", len(seen), others, collapsed)
+				}
+			})
+		})
+	}
+}
+
+// Requests that cannot have one answer, or that must reach the origin, join nobody, and nobody joins them.
+func TestCollapseNever(t *testing.T) {
+	for name, test := range map[string]struct {
+		do   string
+		with []string
+	}{
+		"no-cache":       {"/", []string{"Cache-Control: no-cache"}},
+		"Pragma":         {"/", []string{"Pragma: no-cache"}},
+		"no-store":       {"/", []string{"Cache-Control: no-store"}},
+		"max-age=0":      {"/", []string{"Cache-Control: max-age=0"}},
+		"range":          {"/", []string{"Range: bytes=0-1"}},
+		"of its own":     {"/", []string{`If-None-Match: "1"`}},
+		"HEAD":           {"HEAD /", nil},
+		"POST":           {"POST /", nil},
+		"another URL":    {"/other", nil},
+		"another scheme": {"https://example.com/", nil},
+		"another host":   {"http://other.example/", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, first := range []bool{false, true} {
+				in(t, func(t *testing.T) {
+					o := newGate(t, func(n int, req *http.Request) *http.Response {
+						return ok("Cache-Control: max-age=60").respond(n, req)
+					})
+					tr := &cachecontrol.Transport{Base: o, Collapse: true}
+					defer tr.Close()
+					odd := func(int) *http.Request { return request(t, test.do, test.with...) }
+					var a answers
+					if first {
+						a.add(t, 1, tr, odd)
+						synctest.Wait()
+					}
+					a.add(t, 1, tr, get(t))
+					synctest.Wait()
+					if !first {
+						a.add(t, 1, tr, odd)
+					}
+					if w := o.waiting(); w != 2 {
+						t.Errorf("%d requests are at the origin", w)
+					}
+					close(o.letGo)
+					if all, collapsed := a.wait(t); len(all) != 2 || collapsed != 0 {
+						t.Errorf("%d answers, %d collapsed", len(all), collapsed)
+					}
+				})
+			}
+		})
+	}
+	in(t, func(t *testing.T) {
+		o := newGate(t, func(n int, req *http.Request) *http.Response { return ok("Cache-Control: max-age=60").respond(n, req) })
+		tr := &cachecontrol.Transport{Base: o, Collapse: true}
+		defer tr.Close()
+		var a answers
+		a.add(t, 1, tr, get(t))
+		synctest.Wait()
+		if a := do(t, tr, "/", "Cache-Control: only-if-cached"); a.StatusCode != 504 {
+			t.Errorf("only-if-cached: %d", a.StatusCode)
+		}
+		close(o.letGo)
+		a.wait(t)
+	})
+}
+
+// Requests that select another variant than the one that comes are collapsed among themselves.
+func TestCollapseVary(t *testing.T) {
+	in(t, func(t *testing.T) {
+		languages := []string{"en", "de", "fr"}
+		o := newGate(t, func(n int, req *http.Request) *http.Response {
+			return respond(200, req.Header.Get("Accept-Language"), "Cache-Control: max-age=60", "Vary: Accept-Language")
+		})
+		tr := &cachecontrol.Transport{Base: o, Collapse: true}
+		defer tr.Close()
+		for round, known := range []bool{false, true} {
+			var a answers
+			a.add(t, 30, tr, func(i int) *http.Request {
+				return request(t, "/", "Accept-Language: "+languages[i%3], fmt.Sprint("X-Other: ", i))
+			})
+			want := 3
+			if !known { // until the first answer says what it depends on
+				if w := o.waiting(); w != 1 {
+					t.Errorf("%d requests are at the origin", w)
+				}
+				o.letGo <- struct{}{}
+				want = 2
+			}
+			if w := o.waiting(); w != want {
+				t.Errorf("round %d: %d requests are at the origin, want %d", round, w, want)
+			}
+			close(o.letGo)
+			all, collapsed := a.wait(t)
+			for _, x := range all {
+				if want := x.Request.Header.Get("Accept-Language"); x.body != want || x.Request.Header.Get("X-Other") == "" {
+					t.Errorf("%q, want %q", x.body, want)
+				}
+			}
+			if len(all) != 30 || collapsed != 27 {
+				t.Errorf("round %d: %d answers, %d collapsed", round, len(all), collapsed)
+			}
+			wantRequests(t, o.origin, 3*(round+1))
+			time.Sleep(time.Hour) // they expire
+			o.letGo = make(chan struct{})
+		}
+	})
+}
+
+// Requests for one stale response make one conditional request. Where each use needs a validation of its own, each
+// makes one.
+func TestCollapseRevalidation(t *testing.T) {
+	for _, test := range []struct {
+		says      string
+		confirmed bool
+		collapsed int
+		want      cachecontrol.Outcome
+	}{
+		{"max-age=60", true, 99, revalidated},
+		{"max-age=60, must-revalidate", true, 99, revalidated},
+		{"max-age=60", false, 99, miss},
+		{"no-cache", true, 0, revalidated},
+		{"max-age=0", true, 0, revalidated},
+	} {
+		t.Run(fmt.Sprint(test.says, test.confirmed), func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				fields := []string{"Cache-Control: " + test.says, `ETag: "1"`}
+				o := newGate(t, func(n int, req *http.Request) *http.Response {
+					if test.confirmed && req.Header.Get("If-None-Match") == `"1"` {
+						return respond(304, "", fields...)
+					}
+					return respond(200, "body", fields...)
+				})
+				tr := &cachecontrol.Transport{Base: o, Collapse: true}
+				defer tr.Close()
+				go func() { o.letGo <- struct{}{} }()
+				do(t, tr, "/")
+				time.Sleep(time.Hour)
+				var a answers
+				a.add(t, 100, tr, get(t))
+				if w := o.waiting(); w != 1 {
+					t.Errorf("%d requests are at the origin", w)
+				}
+				close(o.letGo)
+				all, collapsed := a.wait(t)
+				for _, x := range all {
+					s := cachecontrol.StatusOf(x.Response)
+					if x.body != "body" || x.outcome != test.want || s.Forward != "stale" || cachecontrol.FromCache(x.Response) != test.confirmed {
+						t.Fatalf("%q %+v", x.body, s)
+					}
+				}
+				if len(all) != 100 || collapsed != test.collapsed {
+					t.Errorf("%d answers, %d collapsed", len(all), collapsed)
+				}
+				wantRequests(t, o.origin, 1+100-test.collapsed)
+			})
+		})
+	}
+}
+
+// What was asked for before a change is not for those who ask after it.
+func TestCollapseAndInvalidation(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newGate(t, nil)
+		version := 1
+		o.handle = func(n int, req *http.Request) *http.Response {
+			if req.Method == "PUT" {
+				version++
+				return respond(204, "")
+			}
+			body := fmt.Sprint("version ", version)
+			<-o.letGo
+			return respond(200, body, "Cache-Control: max-age=60")
+		}
+		tr := &cachecontrol.Transport{Base: o, Collapse: true}
+		defer tr.Close()
+		var before, after answers
+		before.add(t, 2, tr, get(t))
+		synctest.Wait()
+		do(t, tr, "PUT /")
+		after.add(t, 2, tr, get(t))
+		synctest.Wait()
+		close(o.letGo)
+		if all, collapsed := before.wait(t); collapsed != 1 || all[0].body != "version 1" {
+			t.Errorf("before: %d collapsed, %q", collapsed, all[0].body)
+		}
+		if all, collapsed := after.wait(t); collapsed != 1 || all[0].body != "version 2" || all[1].body != "version 2" {
+			t.Errorf("after: %d collapsed, %q %q", collapsed, all[0].body, all[1].body)
+		}
+		if a := do(t, tr, "/"); a.outcome != hit || a.body != "version 2" {
+			t.Errorf("%v %q", a.outcome, a.body)
+		}
+	})
+}
+
+// A body that is cut short is so for all of them, and stored for nobody.
+func TestCollapseCutShort(t *testing.T) {
+	in(t, func(t *testing.T) {
+		broken := errors.New("broken")
+		o := newGate(t, func(n int, req *http.Request) *http.Response {
+			if n == 1 {
+				return chunked(respond(200, "", "Cache-Control: max-age=60"), broken, "half")
+			}
+			return respond(200, "whole", "Cache-Control: max-age=60")
+		})
+		tr := &cachecontrol.Transport{Base: o, Collapse: true}
+		defer tr.Close()
+		var a answers
+		a.add(t, 10, tr, get(t))
+		synctest.Wait()
+		close(o.letGo)
+		a.wg.Wait()
+		if len(a.errs) != 10 || !errors.Is(a.errs[0], broken) {
+			t.Errorf("%v", a.errs)
+		}
+		step{want: miss, body: "whole"}.run(t, "afterwards", tr, o.origin)
+	})
+}
+
+// A body that turns out too long to be stored goes to those who have its head, to its end.
+func TestCollapseTooLongAfterAll(t *testing.T) {
+	in(t, func(t *testing.T) {
+		body := strings.Repeat("x", 3<<20)
+		o := newGate(t, func(n int, req *http.Request) *http.Response {
+			return chunked(respond(200, "", "Cache-Control: max-age=60"), nil, body)
+		})
+		tr := &cachecontrol.Transport{Base: o, Collapse: true, MaxBodyBytes: 1 << 20}
+		defer tr.Close()
+		var a answers
+		a.add(t, 10, tr, get(t))
+		synctest.Wait()
+		close(o.letGo)
+		all, collapsed := a.wait(t)
+		for _, x := range all {
+			if x.body != body {
+				t.Errorf("%d bytes", len(x.body))
+			}
+		}
+		if collapsed != 9 {
+			t.Errorf("%d collapsed", collapsed)
+		}
+		step{want: miss, body: body}.run(t, "afterwards", tr, o.origin)
+	})
+}
+
+// Each follower has the body as it wants it: decoded, or as it came.
+func TestCollapseCodings(t *testing.T) {
+	in(t, func(t *testing.T) {
+		coded := encode("gzip", "decoded")
+		o := newGate(t, func(n int, req *http.Request) *http.Response {
+			return respond(200, coded, "Cache-Control: max-age=60", "Content-Encoding: gzip")
+		})
+		tr := &cachecontrol.Transport{Base: o, Collapse: true}
+		defer tr.Close()
+		var a answers
+		a.add(t, 10, tr, func(i int) *http.Request {
+			if i%2 == 0 {
+				return request(t, "/", "Accept-Encoding: gzip")
+			}
+			return request(t, "/")
+		})
+		synctest.Wait()
+		close(o.letGo)
+		all, collapsed := a.wait(t)
+		for _, x := range all {
+			want := "decoded"
+			if x.Request.Header.Get("Accept-Encoding") != "" {
+				want = coded
+			}
+			if x.body != want || x.Uncompressed != (want != coded) || (x.Header.Get("Content-Encoding") == "") != x.Uncompressed {
+				t.Errorf("%q %v", x.body, x.Header)
+			}
+		}
+		if collapsed != 9 {
+			t.Errorf("%d collapsed", collapsed)
+		}
+	})
+}
+
+// A Base that ends its goroutine leaves nobody waiting.
+func TestCollapseBaseExits(t *testing.T) {
+	in(t, func(t *testing.T) {
+		tr := &cachecontrol.Transport{Collapse: true, Base: roundTripper(func(*http.Request) (*http.Response, error) {
+			runtime.Goexit()
+			return nil, nil
+		})}
+		defer tr.Close()
+		if _, err := tr.RoundTrip(request(t, "/")); err == nil {
+			t.Error("no error")
+		}
+	})
+}
+
+// http.Client's timeout ends the wait of the one whose it is.
+func TestCollapseClientTimeout(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newGate(t, func(n int, req *http.Request) *http.Response { return ok("Cache-Control: max-age=60").respond(n, req) })
+		tr := &cachecontrol.Transport{Base: o, Collapse: true}
+		defer tr.Close()
+		hasty := http.Client{Transport: tr, Timeout: time.Second}
+		go func() {
+			if _, err := hasty.Get("http://example.com/"); err == nil {
+				t.Error("no timeout")
+			}
+		}()
+		synctest.Wait()
+		var a answers
+		a.add(t, 5, tr, get(t))
+		time.Sleep(2 * time.Second)
+		close(o.letGo)
+		if all, collapsed := a.wait(t); len(all) != 5 || collapsed != 5 {
+			t.Errorf("%d answers, %d collapsed", len(all), collapsed)
+		}
+		wantRequests(t, o.origin, 1)
+	})
+}
+
+// The same over connections: 1,000 requests, of which some are given up, and one reaches the server.
+func TestCollapseOverTheWire(t *testing.T) {
+	const n = 1000
+	body := strings.Repeat("0123456789abcdef", 20_000)
+	var asked atomic.Int32
+	letGo := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		<-letGo
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Trailer", "X-Sum")
+		io.WriteString(w, body)
+		w.Header().Set("X-Sum", "1")
+	}))
+	defer server.Close()
+	base := &http.Transport{}
+	defer base.CloseIdleConnections()
+	tr := &cachecontrol.Transport{Base: base, Collapse: true}
+	defer tr.Close()
+	var a answers
+	var begun sync.WaitGroup
+	begun.Add(n)
+	counted := roundTripper(func(req *http.Request) (*http.Response, error) {
+		begun.Done()
+		return tr.RoundTrip(req)
+	})
+	a.add(t, n, counted, func(int) *http.Request { return request(t, server.URL) })
+	ctx, cancel := context.WithCancel(t.Context())
+	for range 100 {
+		go tr.RoundTrip(request(t, server.URL).WithContext(ctx))
+	}
+	begun.Wait()
+	cancel()
+	close(letGo)
+	all, collapsed := a.wait(t)
+	hits := 0
+	for _, x := range all {
+		if x.body != body || x.Trailer.Get("X-Sum") != "1" {
+			t.Fatalf("%d bytes, trailer %v, %v", len(x.body), x.Trailer, x.Header)
+		}
+		if x.outcome == hit {
+			hits++
+		}
+	}
+	if len(all) != n || asked.Load() != 1 || collapsed+hits < n-1 {
+		t.Errorf("%d answers, %d collapsed, %d hits; %d requests to the server", len(all), collapsed, hits, asked.Load())
+	}
+	t.Logf("%d collapsed, %d hits", collapsed, hits)
+}
