@@ -43,6 +43,8 @@ type record struct {
 	head atomic.Pointer[recordHead] // changed under the cache's lock
 	used atomic.Bool                // since it came to the front of its queue
 
+	confirmed atomic.Pointer[confirmation] // what a TieredCache knows of the far store
+
 	// The cache's lock guards what follows.
 	queue        *recordQueue // nil: no longer in the cache
 	newer, older *record
@@ -313,6 +315,8 @@ type dictWriter struct {
 	entry *serialize.Entry
 	body  bodyBuffer
 	ended bool
+
+	confirmed *confirmation // for the record
 }
 
 func (w *dictWriter) Write(p []byte) (int, error) {
@@ -340,6 +344,7 @@ func (w *dictWriter) Commit() error {
 	r.first.entry = &r.entry
 	setStored(&r.entry, w.entry)
 	r.entry.Length, r.entry.Sum, r.entry.Stamp = int64(len(body)), w.body.sum, r
+	r.confirmed.Store(w.confirmed)
 	w.cache.put(r, head)
 	w.entry, w.body = nil, bodyBuffer{}
 	return nil

@@ -1,19 +1,23 @@
 package storage
 
-import "io/fs"
+import (
+	"io/fs"
+	"time"
+)
 
 // Option sets up a store. Each option says which stores it is for; the others ignore it.
 type Option func(*options)
 
 type options struct {
 	maxBytes int64
+	nearFor  time.Duration
 	forever  bool
 	fileMode fs.FileMode
 	dirMode  fs.FileMode
 }
 
 func newOptions(opts []Option) options {
-	o := options{maxBytes: defaultDictBytes, fileMode: 0o600, dirMode: 0o700}
+	o := options{maxBytes: defaultDictBytes, nearFor: defaultNearFor, fileMode: 0o600, dirMode: 0o700}
 	for _, opt := range opts {
 		if opt != nil {
 			opt(&o)

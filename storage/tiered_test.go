@@ -1,0 +1,424 @@
+package storage_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/storagetest"
+)
+
+func TestTieredIsAStore(t *testing.T) {
+	for _, s := range stores {
+		t.Run(s.name, func(t *testing.T) {
+			storagetest.Run(t, func(t *testing.T) storage.Store {
+				c := storage.Tiered(nil, s.open(t))
+				t.Cleanup(func() { c.Close() })
+				return c
+			})
+		})
+	}
+}
+
+// farStore is a shared store that counts calls, fails when it is told to, and streams its bodies where stream is set.
+type farStore struct {
+	storage.Store
+	stream bool
+	err    atomic.Pointer[error]
+	gets   atomic.Int64
+	read   atomic.Int64 // bytes of bodies
+	during func()       // called within the next Get, after the entry was found
+}
+
+func (s *farStore) Get(ctx context.Context, key string) (*storage.Response, error) {
+	s.gets.Add(1)
+	if err := s.err.Load(); err != nil {
+		return nil, *err
+	}
+	r, err := s.Store.Get(ctx, key)
+	if f := s.during; f != nil {
+		s.during = nil
+		f()
+	}
+	if err == nil && s.stream {
+		r.Body = &streamedBody{r.Body, &s.read}
+	}
+	return r, err
+}
+
+type streamedBody struct {
+	body io.ReadCloser
+	read *atomic.Int64
+}
+
+func (b *streamedBody) Read(p []byte) (int, error) {
+	n, err := b.body.Read(p[:min(len(p), 1000)])
+	b.read.Add(int64(n))
+	return n, err
+}
+
+func (b *streamedBody) Close() error { return b.body.Close() }
+
+// toldStore is a farStore that tells of changes.
+type toldStore struct {
+	farStore
+	mu       sync.Mutex // guards watchers
+	watchers map[int]func(string)
+	watches  int
+}
+
+func (s *toldStore) Watch(ctx context.Context, changed func(string)) error {
+	s.mu.Lock()
+	s.watches++
+	id := s.watches
+	if s.watchers == nil {
+		s.watchers = map[int]func(string){}
+	}
+	s.watchers[id] = changed
+	s.mu.Unlock()
+	changed("")
+	<-ctx.Done()
+	s.mu.Lock()
+	delete(s.watchers, id)
+	s.mu.Unlock()
+	return ctx.Err()
+}
+
+func (s *toldStore) tell(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, changed := range s.watchers {
+		changed(key)
+	}
+}
+
+const tieredKey = "http://example.com/a?b=c"
+
+func putBody(t *testing.T, s storage.Store, body string) {
+	t.Helper()
+	e := storagetest.Entry()
+	e.Header.Set("X-Body", body)
+	w, err := s.Create(t.Context(), tieredKey, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(w, body); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Commit(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// look returns the body that s has, and the value of a field of its head; "" if there is none.
+func look(t *testing.T, s storage.Store, field string) (body, value string) {
+	t.Helper()
+	r, err := s.Get(t.Context(), tieredKey)
+	if errors.Is(err, storage.ErrNotFound) {
+		return "", ""
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b), r.Entry.Header.Get(field)
+}
+
+func wantBody(t *testing.T, s storage.Store, want string) {
+	t.Helper()
+	if got, _ := look(t, s, ""); got != want {
+		t.Errorf("body %q, want %q", got, want)
+	}
+}
+
+// refresh gives the entry that s has a new head, as a 304 does.
+func refresh(t *testing.T, s storage.Store, field, value string) {
+	t.Helper()
+	r, err := s.Get(t.Context(), tieredKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	e := r.Entry.Clone()
+	e.Header.Set(field, value)
+	if err := s.Update(t.Context(), tieredKey, e); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTiered(t *testing.T) {
+	const bound = 10 * time.Second
+	for _, stream := range []bool{false, true} {
+		t.Run(fmt.Sprintf("stream=%v", stream), func(t *testing.T) {
+			// one and two are two processes over one far store.
+			run := func(name string, f func(t *testing.T, far *farStore, one, two storage.Store)) {
+				t.Run(name, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						far := &farStore{Store: storage.NewDictCache(), stream: stream}
+						f(t, far, storage.Tiered(nil, far, storage.NearFor(bound)), storage.Tiered(nil, far, storage.NearFor(bound)))
+					})
+				})
+			}
+
+			run("a near hit asks nobody", func(t *testing.T, far *farStore, one, two storage.Store) {
+				putBody(t, two, "old")
+				wantBody(t, one, "old")
+				far.gets.Store(0)
+				for range 100 {
+					wantBody(t, one, "old")
+				}
+				if n := far.gets.Load(); n != 0 {
+					t.Errorf("%d calls of the far store", n)
+				}
+			})
+			run("what another stores is seen within the bound", func(t *testing.T, far *farStore, one, two storage.Store) {
+				putBody(t, one, "old")
+				wantBody(t, one, "old")
+				putBody(t, two, "new")
+				time.Sleep(bound - 1)
+				wantBody(t, one, "old")
+				time.Sleep(1)
+				wantBody(t, one, "new")
+			})
+			run("what one stores itself it sees at once", func(t *testing.T, far *farStore, one, two storage.Store) {
+				putBody(t, one, "old")
+				wantBody(t, one, "old")
+				putBody(t, one, "new")
+				wantBody(t, one, "new")
+			})
+			run("what another deletes is seen within the bound", func(t *testing.T, far *farStore, one, two storage.Store) {
+				putBody(t, one, "old")
+				wantBody(t, one, "old")
+				if err := two.Delete(t.Context(), tieredKey); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(bound)
+				wantBody(t, one, "")
+				putBody(t, two, "new")
+				wantBody(t, one, "new")
+				if err := one.Delete(t.Context(), tieredKey); err != nil {
+					t.Fatal(err)
+				}
+				wantBody(t, one, "")
+			})
+			run("what another refreshed comes without the body", func(t *testing.T, far *farStore, one, two storage.Store) {
+				putBody(t, one, "body")
+				wantBody(t, one, "body")
+				refresh(t, two, "X-New", "1")
+				time.Sleep(bound)
+				far.read.Store(0)
+				if body, value := look(t, one, "X-New"); body != "body" || value != "1" {
+					t.Errorf("body %q, X-New %q", body, value)
+				}
+				if n := far.read.Load(); n != 0 {
+					t.Errorf("%d bytes of the body were read again", n)
+				}
+				far.gets.Store(0)
+				wantBody(t, one, "body")
+				if n := far.gets.Load(); n != 0 {
+					t.Errorf("%d calls of the far store after that", n)
+				}
+			})
+			run("a near entry is refreshed far away", func(t *testing.T, far *farStore, one, two storage.Store) {
+				putBody(t, one, "body")
+				wantBody(t, one, "body")
+				refresh(t, one, "X-New", "1")
+				if _, value := look(t, far.Store, "X-New"); value != "1" {
+					t.Error("the far store has the old head")
+				}
+				if _, value := look(t, one, "X-New"); value != "1" {
+					t.Error("the near store has the old head")
+				}
+			})
+			run("a near entry whose far one has changed is not refreshed", func(t *testing.T, far *farStore, one, two storage.Store) {
+				putBody(t, one, "old")
+				wantBody(t, one, "old")
+				r, err := one.Get(t.Context(), tieredKey)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Body.Close()
+				putBody(t, two, "new")
+				if err := one.Update(t.Context(), tieredKey, r.Entry.Clone()); !errors.Is(err, storage.ErrChanged) {
+					t.Errorf("error %v, want ErrChanged", err)
+				}
+				wantBody(t, one, "new")
+			})
+			run("a far store that fails ends the trust after the bound", func(t *testing.T, far *farStore, one, two storage.Store) {
+				putBody(t, one, "body")
+				wantBody(t, one, "body")
+				down := errors.New("down")
+				far.err.Store(&down)
+				wantBody(t, one, "body")
+				time.Sleep(bound)
+				if _, err := one.Get(t.Context(), tieredKey); !errors.Is(err, down) {
+					t.Errorf("error %v, want the far store's", err)
+				}
+				far.err.Store(nil)
+				wantBody(t, one, "body")
+			})
+			run("what changes while it comes near is not trusted", func(t *testing.T, far *farStore, one, two storage.Store) {
+				putBody(t, one, "old")
+				far.during = func() { putBody(t, one, "new") }
+				wantBody(t, one, "old")
+				wantBody(t, one, "new")
+			})
+			run("a body that is not read to its end does not come near", func(t *testing.T, far *farStore, one, two storage.Store) {
+				if !far.stream {
+					return // it is in memory anyway
+				}
+				putBody(t, one, strings.Repeat("long ", 1000))
+				r, err := one.Get(t.Context(), tieredKey)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := io.ReadFull(r.Body, make([]byte, 4999)); err != nil {
+					t.Fatal(err)
+				}
+				r.Body.Close()
+				far.gets.Store(0)
+				wantBody(t, one, strings.Repeat("long ", 1000))
+				wantBody(t, one, strings.Repeat("long ", 1000))
+				if n := far.gets.Load(); n != 1 {
+					t.Errorf("%d calls of the far store, want 1", n)
+				}
+			})
+		})
+	}
+}
+
+func TestTieredWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		far := &toldStore{farStore: farStore{Store: storage.NewDictCache()}}
+		one := storage.Tiered(nil, far, storage.NearFor(time.Hour))
+		synctest.Wait()
+		putBody(t, far.Store, "old")
+		wantBody(t, one, "old")
+		putBody(t, far.Store, "new")
+		wantBody(t, one, "old") // nobody has told
+		far.tell(tieredKey)
+		wantBody(t, one, "new")
+		putBody(t, far.Store, "newest")
+		far.tell("")
+		wantBody(t, one, "newest")
+		if err := one.Close(); err != nil {
+			t.Fatal(err)
+		}
+		far.mu.Lock()
+		defer far.mu.Unlock()
+		if n := len(far.watchers); n != 0 {
+			t.Errorf("%d still watch after Close", n)
+		}
+	})
+}
+
+// brokenWatch is a far store whose watch ends by itself.
+type brokenWatch struct {
+	storage.Store
+	watches atomic.Int64
+}
+
+func (s *brokenWatch) Watch(context.Context, func(string)) error {
+	s.watches.Add(1)
+	return errors.New("connection lost")
+}
+
+func TestTieredWatchBeginsAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		far := &brokenWatch{Store: storage.NewDictCache()}
+		one := storage.Tiered(nil, far, storage.NearFor(time.Hour))
+		defer one.Close()
+		putBody(t, far.Store, "old")
+		wantBody(t, one, "old")
+		putBody(t, far.Store, "new")
+		time.Sleep(5 * time.Second)
+		wantBody(t, one, "new") // what was missed while nobody watched
+		if n := far.watches.Load(); n < 4 || n > 6 {
+			t.Errorf("%d watches in 5 seconds", n)
+		}
+	})
+}
+
+// Python's entries have no sum: the far store's own mark tells them apart.
+func TestTieredRefreshesForeign(t *testing.T) {
+	far := storage.FromKV(&mapKV{values: map[string][]byte{tieredKey: foreignDocument(t)}})
+	one := storage.Tiered(nil, far)
+	defer one.Close()
+	wantBody(t, one, "body")
+	refresh(t, one, "X-New", "1")
+	if body, value := look(t, far, "X-New"); body != "body" || value != "1" {
+		t.Errorf("body %q, X-New %q", body, value)
+	}
+}
+
+// foreignDocument is one without a part of ours.
+func foreignDocument(t *testing.T) []byte {
+	t.Helper()
+	doc := "cc=4,\x82\xa8response\x86\xa4body\xc4\x04body\xa7headers\x81\xa4date\xbdFri, 01 Jan 2021 00:00:00 GMT" +
+		"\xa6status\xcc\xc8\xa7version\x0b\xa6reason\xa2OK\xaedecode_content\xc3\xa4vary\x80"
+	if _, _, err := serialize.Unmarshal([]byte(doc)); err != nil {
+		t.Fatal(err)
+	}
+	return []byte(doc)
+}
+
+// No head ever has another's body, whoever writes and whenever a copy comes near.
+func TestTieredRaces(t *testing.T) {
+	far := &toldStore{farStore: farStore{Store: storage.NewDictCache(), stream: true}}
+	var caches []*storage.TieredCache
+	for range 3 {
+		c := storage.Tiered(storage.NewDictCache(), far, storage.NearFor(time.Millisecond))
+		defer c.Close()
+		caches = append(caches, c)
+	}
+	var group sync.WaitGroup
+	for i, c := range caches {
+		group.Go(func() {
+			for n := range 500 {
+				switch {
+				case n%10 == 0:
+					putBody(t, c, strings.Repeat(fmt.Sprint(i, n, "."), 400+i))
+					far.tell(tieredKey)
+				case n%50 == 7:
+					c.Delete(t.Context(), tieredKey)
+				}
+				if body, head := look(t, c, "X-Body"); body != head {
+					t.Errorf("the head of %.20q has the body %.20q", head, body)
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+func TestTieredNil(t *testing.T) {
+	for name, c := range map[string]*storage.TieredCache{"nil": nil, "no far store": storage.Tiered(nil, nil)} {
+		if _, err := c.Get(t.Context(), tieredKey); !errors.Is(err, storage.ErrClosed) {
+			t.Errorf("%s: Get: %v", name, err)
+		}
+		if _, err := c.Create(t.Context(), tieredKey, storagetest.Entry()); !errors.Is(err, storage.ErrClosed) {
+			t.Errorf("%s: Create: %v", name, err)
+		}
+		if err := c.Update(t.Context(), tieredKey, storagetest.Entry()); !errors.Is(err, storage.ErrClosed) {
+			t.Errorf("%s: Update: %v", name, err)
+		}
+		if err := c.Delete(t.Context(), tieredKey); !errors.Is(err, storage.ErrClosed) {
+			t.Errorf("%s: Delete: %v", name, err)
+		}
+		c.KeepDecoded(tieredKey, storagetest.Entry(), nil)
+		c.Close()
+	}
+}
