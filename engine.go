@@ -29,6 +29,9 @@ type engine struct {
 	methods   []string                   // beside GET and HEAD
 	noGET     bool
 
+	beforeStore func(*http.Response) StoreDecision                // nil: none
+	beforeReuse func(*http.Request, StoredResponse) ReuseDecision // nil: none
+
 	maxBody           int64
 	maxVariants       int
 	selectLanguage    bool
@@ -58,9 +61,11 @@ func newEngine(t *Transport) *engine {
 		heuristic: t.Heuristic,
 		rules: rfc9111.Rules{
 			Shared: t.Shared, TimePriority: t.TimePriority, StaleIfError: t.StaleIfError,
-			Statuses: slices.Clone(t.CacheableStatusCodes),
+			Replay: t.Replay, Statuses: slices.Clone(t.CacheableStatusCodes),
 		},
 		partition:         t.Partition,
+		beforeStore:       t.BeforeStore,
+		beforeReuse:       t.BeforeReuse,
 		maxBody:           cmp.Or(t.MaxBodyBytes, DefaultMaxBodyBytes),
 		maxVariants:       cmp.Or(t.MaxVariants, 32),
 		selectLanguage:    t.SelectLanguage,
@@ -78,6 +83,9 @@ func newEngine(t *Transport) *engine {
 	switch e.store.(type) {
 	case *storage.DictCache, *storage.FileCache, *storage.SeparateBodyFileCache:
 		e.local = true
+	}
+	if t.Replay {
+		e.refreshAhead = 0 // nothing ends
 	}
 	if t.CacheableMethods != nil {
 		e.noGET = !slices.Contains(t.CacheableMethods, http.MethodGet)

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // Each request can ask the cache for something of its own, of which the origin sees nothing.
@@ -79,4 +82,60 @@ func ExampleTransport_Partition() {
 	// Bearer alice: miss
 	// Bearer bob: miss
 	// Bearer alice: hit
+}
+
+// Two hooks decide for single URLs: what is stored and for how long, and what is used.
+func ExampleTransport_BeforeStore() {
+	server := example()
+	defer server.Close()
+	cache := &cachecontrol.Transport{
+		BeforeStore: func(resp *http.Response) cachecontrol.StoreDecision {
+			switch resp.Request.URL.Path {
+			case "/account":
+				return cachecontrol.StoreDecision{Refuse: true}
+			case "/silent": // it says nothing about caching
+				return cachecontrol.StoreDecision{Lifetime: time.Hour}
+			}
+			return cachecontrol.StoreDecision{}
+		},
+		BeforeReuse: func(req *http.Request, stored cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
+			if req.URL.Path == "/prices" && stored.Age > 0 {
+				return cachecontrol.ReuseValidate
+			}
+			return cachecontrol.ReuseByRules
+		},
+	}
+	defer cache.Close()
+	for _, path := range []string{"/account", "/account", "/silent", "/silent"} {
+		show(cache.Client(), server.URL+path)
+	}
+	// Output:
+	// Hello from /account from the cache: false
+	// Hello from /account from the cache: false
+	// Hello from /silent from the cache: false
+	// Hello from /silent from the cache: true
+}
+
+// What was once fetched is there for ever: for debugging, and without a network.
+func ExampleTransport_Replay() {
+	server := example()
+	dir, err := os.MkdirTemp("", "replay")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	store, err := storage.NewFileCache(dir, storage.Forever())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	cache := &cachecontrol.Transport{Store: store, Replay: true}
+	defer cache.Close()
+	show(cache.Client(), server.URL+"/silent")
+	server.Close()
+	show(cache.Client(), server.URL+"/silent")
+	// Output:
+	// Hello from /silent from the cache: false
+	// Hello from /silent from the cache: true
 }

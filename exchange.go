@@ -109,7 +109,11 @@ func (x *exchange) answer(s Status) (*http.Response, error) {
 	if c == nil {
 		return x.answerPartial(why)
 	}
-	r := c.policy.Reuse(&x.cc, time.Now())
+	r, usable := x.reuse(c)
+	if !usable {
+		c.close()
+		return x.ask(r.Reason)
+	}
 	switch r.Action {
 	case rfc9111.Serve:
 		if !r.Stale && r.TTL <= x.refreshAhead && x.refreshAhead > 0 {
@@ -134,6 +138,14 @@ func (x *exchange) answer(s Status) (*http.Response, error) {
 		return x.fly(r.Reason)
 	}
 	return x.fetch(c, r.Reason)
+}
+
+// ask answers a request for which nothing stored may be used.
+func (x *exchange) ask(why rfc9111.Reason) (*http.Response, error) {
+	if x.cc.OnlyIfCached {
+		return x.refuse(), nil
+	}
+	return x.fetch(nil, why)
 }
 
 // serve answers with a stored response. The status is that of a hit where it has no Forward.

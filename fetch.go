@@ -122,13 +122,15 @@ func (x *exchange) freshen(c *candidate, later *http.Response, asked, received t
 	e.Header = c.updated(later.Header, received)
 	e.RequestTime, e.ResponseTime = asked, received
 	view := &http.Response{StatusCode: e.Status, Header: e.Header, Request: x.req}
-	e.Heuristic, e.Lifetime = x.applyHeuristic(view), x.cc.Lifetime
+	e.Heuristic = x.applyHeuristic(view)
+	own := x.ownDecision(view)
+	e.Lifetime = own.Lifetime
 	x.reselect(e)
 	fresh := x.newStored(e) // not kept with e, whose variants may still change
 	e.Keep = fresh.policy.Keep()
 
 	ctx := context.WithoutCancel(x.ctx)
-	switch decision := x.mayStore(fresh.policy); {
+	switch decision := x.mayStore(fresh.policy, own); {
 	case decision.OK:
 		x.update(ctx, c, e)
 	case decision.Reason == rfc9111.NoStoreRequest: // the answer may be used, but leaves no trace

@@ -52,7 +52,7 @@ func (x *exchange) collapses() bool {
 	cc := &x.cc
 	return x.collapse && !x.alone && !x.revalidates && !x.closed.Load() &&
 		(x.req.Method == http.MethodGet || x.req.Method == "") && !hasBody(x.req) && !x.conditional && !x.ranged &&
-		!cc.NoCache && !cc.NoStore && !cc.OnlyIfCached && !(cc.MaxAge.OK && cc.MaxAge.Value == 0)
+		!cc.NoCache && !cc.Refresh && !cc.NoStore && !cc.OnlyIfCached && !(cc.MaxAge.OK && cc.MaxAge.Value == 0)
 }
 
 // fly answers a request for which nothing stored will do. why says so.

@@ -42,8 +42,10 @@ func (x *exchange) answerPartial(why rfc9111.Reason) (*http.Response, error) {
 	}
 	p := x.lookupPartial()
 	if p != nil {
-		r := p.policy.Reuse(&x.cc, time.Now())
+		r, usable := x.reuse(p)
 		switch {
+		case !usable:
+			why = r.Reason
 		case x.ranged && r.Action == rfc9111.Serve && x.heldBy(p) && p.policy.IfRange(x.req.Header):
 			return x.serve(p, r, Status{}), nil
 		case x.cc.OnlyIfCached:
@@ -59,10 +61,7 @@ func (x *exchange) answerPartial(why rfc9111.Reason) (*http.Response, error) {
 		}
 		p.close()
 	}
-	if x.cc.OnlyIfCached {
-		return x.refuse(), nil
-	}
-	return x.fetch(nil, why)
+	return x.ask(why)
 }
 
 // heldBy says whether the range that is asked for lies within the part.

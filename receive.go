@@ -45,13 +45,18 @@ func (x *exchange) receive(c *candidate, resp *http.Response, asked, received ti
 // heuristic has set.
 func (x *exchange) judge(resp *http.Response, asked, received time.Time) (set []string, policy *rfc9111.Policy, decision rfc9111.Stored) {
 	set = x.applyHeuristic(resp)
-	policy = rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received).WithLifetime(x.cc.Lifetime)
-	return set, policy, x.mayStore(policy)
+	own := x.ownDecision(resp)
+	policy = rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received).WithLifetime(own.Lifetime)
+	return set, policy, x.mayStore(policy, own)
 }
 
-// mayStore decides whether a response with this policy may be stored for the request.
-func (x *exchange) mayStore(policy *rfc9111.Policy) rfc9111.Stored {
-	return policy.Store(x.cc, x.req.Header["Authorization"] != nil)
+// mayStore decides whether a response with this policy, of which the program says own, may be stored for the request.
+func (x *exchange) mayStore(policy *rfc9111.Policy, own StoreDecision) rfc9111.Stored {
+	d := policy.Store(x.cc, x.req.Header["Authorization"] != nil)
+	if d.OK && own.Refuse {
+		d = rfc9111.Stored{Reason: rfc9111.StoreRefused}
+	}
+	return d
 }
 
 // newEntry returns the entry for a response.
@@ -287,8 +292,9 @@ func (x *exchange) receivePost(resp *http.Response, s Status, asked, received ti
 	if key, ok := plainKey(u, ""); !ok || key != x.postKey() {
 		return s
 	}
-	policy := rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received).WithLifetime(x.cc.Lifetime)
-	decision := x.mayStore(policy)
+	own := x.ownDecision(resp)
+	policy := rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received).WithLifetime(own.Lifetime)
+	decision := x.mayStore(policy, own)
 	if !decision.OK || !policy.Explicit() || policy.Lifetime == 0 || resp.ContentLength > x.maxBody {
 		return s
 	}

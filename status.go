@@ -123,6 +123,8 @@ func (s Status) stale() bool {
 	switch s.Reason {
 	case rfc9111.MaxStale, rfc9111.AllowStale, rfc9111.WhileRevalidating, rfc9111.OnError:
 		return true
+	case rfc9111.Replayed, rfc9111.ReuseAllowed:
+		return s.TTL <= 0
 	}
 	return false
 }
@@ -197,7 +199,7 @@ func forwardToken(r rfc9111.Reason) string {
 		return "partial"
 	case rfc9111.Expired, rfc9111.NoCacheResponse:
 		return "stale"
-	case rfc9111.NoCacheRequest, rfc9111.PragmaNoCache, rfc9111.RefreshAsked, rfc9111.RequestMaxAge, rfc9111.RequestMinFresh:
+	case rfc9111.NoCacheRequest, rfc9111.PragmaNoCache, rfc9111.RefreshAsked, rfc9111.ValidateAsked, rfc9111.RequestMaxAge, rfc9111.RequestMinFresh:
 		return "request"
 	case rfc9111.MethodForwarded, rfc9111.MethodExcluded:
 		return "method"

@@ -42,6 +42,24 @@ type Transport struct {
 	// keys which Python shares. It must not change the request. Nil: one partition. See also Control.Partition.
 	Partition func(*http.Request) string
 
+	// BeforeStore is asked about each response that came from the origin, before it is stored, and about each stored
+	// one that the origin has confirmed. It may refuse to have it stored, or give it a lifetime; what the
+	// rules forbid to store it cannot allow. resp.Request is the request. The Body is empty, and nothing of
+	// resp may be changed. It is called by several goroutines at once, as is BeforeReuse. Nil: the rules decide.
+	BeforeStore func(resp *http.Response) StoreDecision
+
+	// BeforeReuse is asked about each stored response that is found for a request, and decides whether it may be
+	// used, above all rules. It may change neither. It is not asked for a validation in the background.
+	// Nil: the rules decide.
+	BeforeReuse func(req *http.Request, stored StoredResponse) ReuseDecision
+
+	// Replay answers with whatever is stored, whatever its age, and whatever the request's header and the response
+	// say about reuse: for debugging, and for work without a network. Only what is not stored is asked for; it
+	// is stored unless that is forbidden, even if nothing makes it worth storing otherwise. With
+	// Control.Refresh the origin is asked, and what is stored stands in where it fails; with
+	// Control.OnlyIfCached the origin is never asked. False: what is stale is stale.
+	Replay bool
+
 	// TimePriority stores a response without freshness not for its validator alone: cache_etags=False in
 	// CacheControl. False: an ETag is reason enough (equal priority).
 	TimePriority bool

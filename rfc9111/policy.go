@@ -19,6 +19,10 @@ type Rules struct {
 	// carried that stale-if-error.
 	StaleIfError time.Duration
 
+	// Replay: whatever is stored is reused, whatever its age and whatever is said about that, unless the program
+	// wants a Refresh.
+	Replay bool
+
 	// Statuses are the status codes that may be stored; nil: all that the RFC allows.
 	Statuses []int
 }
@@ -172,6 +176,8 @@ func (p *Policy) useful() Stored {
 	switch {
 	case p.Lifetime > 0 && !d.NoCache:
 		return Stored{true, p.Source}
+	case p.Rules.Replay:
+		return Stored{true, Replayed}
 	case p.Rules.TimePriority && p.Lifetime == 0:
 		return Stored{false, NothingToReuse}
 	case p.ETag != "":
@@ -187,7 +193,7 @@ func (p *Policy) useful() Stored {
 // Keep returns for how long after its receipt a stored response can be of use, stale use and validation included;
 // 0: no end is known. A validator is kept for 14 days at least, as CacheControl does.
 func (p *Policy) Keep() time.Duration {
-	if p.Lifetime == Infinite {
+	if p.Lifetime == Infinite || p.Rules.Replay {
 		return 0
 	}
 	d := &p.Directives

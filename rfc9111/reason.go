@@ -19,6 +19,7 @@ const (
 	// Why a response without a lifetime is stored all the same.
 	Validator
 	StaleAllowed
+	Replayed
 
 	// Why a response may not be stored.
 	MethodNotStorable
@@ -35,6 +36,7 @@ const (
 	VaryAny
 	NotCacheable
 	NothingToReuse
+	StoreRefused
 	TooLong
 	Incomplete
 
@@ -45,11 +47,13 @@ const (
 	WhileRevalidating
 	OnError
 	AllowStale
+	ReuseAllowed
 	Expired
 	NoCacheResponse
 	NoCacheRequest
 	PragmaNoCache
 	RefreshAsked
+	ValidateAsked
 	RequestMaxAge
 	RequestMinFresh
 	OnlyIfCached
@@ -61,6 +65,7 @@ const (
 	NotStored
 	NoVariant
 	NotInRange
+	ReuseRefused
 	Unreadable
 	StoreFailed
 	StoredUnusable
@@ -90,6 +95,7 @@ var reasons = [...]reasonText{
 
 	Validator:    {"validator", "RFC 9111, section 4.3", "it can be reused once the origin has confirmed it"},
 	StaleAllowed: {"stale-allowed", "RFC 5861", "it may be reused stale for a while"},
+	Replayed:     {"replay", "", "this cache is set up to replay whatever it has, whatever its age"},
 
 	MethodNotStorable:     {"method-not-storable", "RFC 9111, section 3", "responses to this request method cannot be stored"},
 	MethodExcluded:        {"method-excluded", "", "this cache is set up not to store this method"},
@@ -105,6 +111,7 @@ var reasons = [...]reasonText{
 	VaryAny:               {"vary-any", "RFC 9111, section 4.1", "Vary: * matches no other request"},
 	NotCacheable:          {"not-cacheable", "RFC 9111, section 3", "nothing in it allows storing, and its status is not cacheable by default"},
 	NothingToReuse:        {"nothing-to-reuse", "RFC 9111, section 3", "it is never fresh, and nothing in it makes it worth keeping to be validated: an ETag would"},
+	StoreRefused:          {"store-refused", "", "the program refused to have it stored (BeforeStore)"},
 	TooLong:               {"too-long", "", "its body is longer than this cache stores"},
 	Incomplete:            {"incomplete", "RFC 9111, section 3.3", "its body was not read to the end"},
 
@@ -114,11 +121,13 @@ var reasons = [...]reasonText{
 	WhileRevalidating: {"stale-while-revalidate", "RFC 5861, section 3", "it is stale and may be used while it is revalidated"},
 	OnError:           {"stale-if-error", "RFC 5861, section 4", "the origin failed, and the stale response may stand in"},
 	AllowStale:        {"allow-stale", "RFC 9111, section 4.2.4", "it is stale, and the program allows that for this request"},
+	ReuseAllowed:      {"reuse-allowed", "", "the program wants it used, whatever the rules say (BeforeReuse)"},
 	Expired:           {"stale", "RFC 9111, section 4.2", "it is no longer fresh"},
 	NoCacheResponse:   {"no-cache", "RFC 9111, section 5.2.2.4", "the response says no-cache: each use must be validated"},
 	NoCacheRequest:    {"request-no-cache", "RFC 9111, section 5.2.1.4", "the request says no-cache"},
 	PragmaNoCache:     {"pragma-no-cache", "RFC 9111, section 5.4", "the request says Pragma: no-cache"},
 	RefreshAsked:      {"refresh", "", "the program wants the origin to be asked"},
+	ValidateAsked:     {"validate", "", "the program wants it validated first (BeforeReuse)"},
 	RequestMaxAge:     {"request-max-age", "RFC 9111, section 5.2.1.1", "it is older than the request's max-age"},
 	RequestMinFresh:   {"request-min-fresh", "RFC 9111, section 5.2.1.3", "it will not stay fresh for the request's min-fresh"},
 	OnlyIfCached:      {"only-if-cached", "RFC 9111, section 5.2.1.7", "the request says only-if-cached, and nothing that is stored may answer it"},
@@ -129,6 +138,7 @@ var reasons = [...]reasonText{
 	NotStored:      {"uri-miss", "", "nothing is stored for this URL"},
 	NoVariant:      {"vary-miss", "RFC 9111, section 4.1", "what is stored for this URL was selected by other request headers"},
 	NotInRange:     {"range-miss", "RFC 9111, section 3.3", "the part that is stored does not hold the range"},
+	ReuseRefused:   {"reuse-refused", "", "the program refused to have it used (BeforeReuse)"},
 	Unreadable:     {"unreadable", "", "what is stored for this URL cannot be read"},
 	StoreFailed:    {"store-failed", "", "the store failed"},
 	StoredUnusable: {"unusable", "RFC 9111, section 4", "what is stored for this URL may not be used for this request"},

@@ -63,6 +63,9 @@ func (p *Policy) Reuse(req *Request, now time.Time) Reuse {
 	default:
 		r.Reason = Expired
 	}
+	if p.Rules.Replay && r.Action != Serve && !req.Refresh {
+		r.Action, r.Reason, r.Stale = Serve, Replayed, !fresh
+	}
 	if req.OnlyIfCached && r.Action == Validate {
 		r.Action, r.Reason = Refuse, OnlyIfCached
 	}
@@ -77,6 +80,10 @@ func (p *Policy) ReuseOnError(req *Request, now time.Time) Reuse {
 	lifetime, _ := p.within(req.Lifetime)
 	r := Reuse{Age: age, TTL: lifetime - age, Reason: Expired}
 	r.Stale = r.TTL <= 0
+	if p.Rules.Replay {
+		r.Action, r.Reason = Serve, OnError
+		return r
+	}
 	if p.staleForbidden() != ReasonNone {
 		return r
 	}
