@@ -6,14 +6,11 @@ package redistest
 
 import (
 	"context"
-	"errors"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -24,17 +21,10 @@ import (
 
 const install = "apt-get install redis-server"
 
-// ready is far above what a start takes. It only keeps a server that does not start from holding up a test.
-const ready = time.Minute
-
 // Server is a running redis-server.
 type Server struct {
-	Addr string
-
-	t    testing.TB
-	exe  string
-	args []string
-	cmd  *exec.Cmd
+	*peer.Server
+	t testing.TB
 }
 
 // Start starts a redis-server with further arguments, as "--maxmemory", "10mb". Where there is none the test ends as
@@ -47,88 +37,20 @@ func Start(t testing.TB, args ...string) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t)
-	s := &Server{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), t: t, exe: exe}
-	s.args = append([]string{
-		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "no",
-		"--logfile", filepath.Join(dir, "log"),
-	}, args...)
-	s.Launch()
 	t.Cleanup(func() {
-		s.Kill()
 		if t.Failed() {
 			if log, err := os.ReadFile(filepath.Join(dir, "log")); err == nil {
-				t.Logf("redis-server %s:\n%s", s.Addr, log[max(0, len(log)-4<<10):])
+				t.Logf("redis-server:\n%s", log[max(0, len(log)-4<<10):])
 			}
 		}
 		os.RemoveAll(dir)
 	})
-	return s
-}
-
-// freePort returns a port that nobody listens to.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-// Launch starts the server again after Stop or Kill, at the same address, and waits until it answers.
-func (s *Server) Launch() {
-	s.t.Helper()
-	s.cmd = exec.Command(s.exe, s.args...)
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), ready)
-	defer cancel()
-	for {
-		conn, err := net.Dial("tcp", s.Addr)
-		if err == nil {
-			// Any answer will do: it may ask for a password.
-			conn.SetDeadline(time.Now().Add(ready))
-			_, err = conn.Write([]byte("PING\r\n"))
-			if err == nil {
-				_, err = conn.Read(make([]byte, 1))
-			}
-			conn.Close()
-		}
-		if err == nil {
-			return
-		}
-		if ctx.Err() != nil {
-			s.t.Fatalf("redis-server does not answer at %s: %v", s.Addr, err)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
-
-// Stop ends the server as an administrator would, Kill without any notice. Both wait for its end.
-func (s *Server) Stop() { s.signal(syscall.SIGTERM); s.wait() }
-func (s *Server) Kill() { s.signal(syscall.SIGCONT); s.signal(syscall.SIGKILL); s.wait() }
-
-// Pause has the server answer nothing, while its connections stay; Resume ends that.
-func (s *Server) Pause()  { s.signal(syscall.SIGSTOP) }
-func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
-
-func (s *Server) signal(sig os.Signal) {
-	if s.cmd == nil {
-		return
-	}
-	if err := s.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		s.t.Errorf("redis-server: %v", err)
-	}
-}
-
-func (s *Server) wait() {
-	if s.cmd != nil {
-		s.cmd.Wait()
-		s.cmd = nil
-	}
+	port := peer.FreePort(t)
+	// Any answer to PING will do: it may ask for a password.
+	return &Server{peer.StartServer(t, port, "PING\r\n", exe, append([]string{
+		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "no",
+		"--logfile", filepath.Join(dir, "log"),
+	}, args...)...), t}
 }
 
 // Client returns a client of the server that ends with the test. It heeds contexts, and may be changed by options.
@@ -152,10 +74,10 @@ type Cluster struct {
 func StartCluster(t testing.TB, n int) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t}
-	ctx, cancel := context.WithTimeout(context.Background(), ready)
+	ctx, cancel := context.WithTimeout(context.Background(), peer.ServerTimeout)
 	defer cancel()
 	for i := range n {
-		s := Start(t, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(freePort(t)), "--cluster-node-timeout", "1000",
+		s := Start(t, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(peer.FreePort(t)), "--cluster-node-timeout", "1000",
 			"--cluster-require-full-coverage", "no", "--cluster-config-file", "nodes.conf")
 		c.Servers = append(c.Servers, s)
 		const slots = 16384
@@ -170,9 +92,9 @@ func StartCluster(t testing.TB, n int) *Cluster {
 	for _, s := range c.Servers[1:] {
 		host, port, _ := net.SplitHostPort(s.Addr)
 		var bus string
-		for i, arg := range s.args {
+		for i, arg := range s.Args {
 			if arg == "--cluster-port" {
-				bus = s.args[i+1]
+				bus = s.Args[i+1]
 			}
 		}
 		if err := c.Servers[0].Client().Do(ctx, "cluster", "meet", host, port, bus).Err(); err != nil {
