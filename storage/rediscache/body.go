@@ -60,10 +60,12 @@ func (b *body) fetch(n int64) func(context.Context) ([]byte, error) {
 			data = p.HGet(ctx, name, strconv.FormatInt(n, 10))
 			left = p.PTTL(ctx, name)
 			return nil
-		}); err != nil {
+		}); isWrongType(err) {
+			return nil, redis.Nil // it is not there
+		} else if err != nil {
 			return nil, err
 		}
-		if ttl := left.Val(); ttl > 0 && ttl < idle/2 {
+		if ttl := left.Val(); ttl > 0 && ttl < idle {
 			client.PExpire(ctx, name, idle)
 		}
 		return data.Bytes()

@@ -1,0 +1,224 @@
+package rediscache_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/rediscache"
+)
+
+// fakeServer stands in for Redis and its network: what answer says of a command is what the client gets.
+type fakeServer struct {
+	answer func(ctx context.Context) error
+	calls  int
+}
+
+func (f *fakeServer) DialHook(redis.DialHook) redis.DialHook {
+	return func(context.Context, string, string) (net.Conn, error) { panic("no connection is to be made") }
+}
+
+func (f *fakeServer) ProcessHook(redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		f.calls++
+		err := f.answer(ctx)
+		cmd.SetErr(err)
+		return err
+	}
+}
+
+func (f *fakeServer) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		f.calls++
+		err := f.answer(ctx)
+		for _, cmd := range cmds {
+			cmd.SetErr(err)
+		}
+		return err
+	}
+}
+
+func hangs(ctx context.Context) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func misses(context.Context) error { return redis.Nil }
+
+type reply string
+
+func (r reply) Error() string { return string(r) }
+func (reply) RedisError()     {}
+
+func newFake(t *testing.T, opts ...rediscache.Option) (*rediscache.Cache, *fakeServer) {
+	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", ContextTimeoutEnabled: true})
+	t.Cleanup(func() { client.Close() })
+	f := new(fakeServer)
+	client.AddHook(f)
+	return rediscache.New(client, opts...), f
+}
+
+// TestBreaker: a server that does not answer costs one timeout, and then nothing until the pause is over; one call then
+// finds out whether it answers again.
+func TestBreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := newFake(t)
+		// took makes a call and says how long it took.
+		took := func(want error) time.Duration {
+			t.Helper()
+			start := time.Now()
+			if _, err := c.Get(t.Context(), "key"); !errors.Is(err, want) {
+				t.Errorf("%v, want %v", err, want)
+			}
+			return time.Since(start)
+		}
+		f.answer = hangs
+		if d := took(context.DeadlineExceeded); d != 500*time.Millisecond {
+			t.Errorf("the first call took %v", d)
+		}
+		for range 10 {
+			if d := took(storage.ErrSuspended); d != 0 {
+				t.Errorf("a call took %v", d)
+			}
+			if _, err := c.Create(t.Context(), "key", entry("", 0)); !errors.Is(err, storage.ErrSuspended) {
+				t.Errorf("Create: %v", err)
+			}
+			if err := c.Delete(t.Context(), "key"); !errors.Is(err, storage.ErrSuspended) {
+				t.Errorf("Delete: %v", err)
+			}
+			if err := c.Update(t.Context(), "key", entry("", 0)); !errors.Is(err, storage.ErrSuspended) {
+				t.Errorf("Update: %v", err)
+			}
+		}
+		if f.calls != 1 {
+			t.Errorf("%d calls", f.calls)
+		}
+
+		time.Sleep(5 * time.Second)
+		// The one that is let through, and another while it waits.
+		other := make(chan error)
+		go func() {
+			time.Sleep(100 * time.Millisecond)
+			_, err := c.Get(t.Context(), "other")
+			other <- err
+		}()
+		go func() { other <- func() error { _, err := c.Get(t.Context(), "key"); return err }() }()
+		if err := <-other; !errors.Is(err, storage.ErrSuspended) {
+			t.Errorf("while one is tried: %v", err)
+		}
+		if err := <-other; !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the one that is tried: %v", err)
+		}
+		if f.calls != 2 {
+			t.Errorf("%d calls", f.calls)
+		}
+
+		f.answer = misses
+		if d := took(storage.ErrSuspended); d != 0 {
+			t.Errorf("a call took %v", d)
+		}
+		time.Sleep(5 * time.Second)
+		took(storage.ErrNotFound)
+		took(storage.ErrNotFound)
+	})
+}
+
+// TestWhatSuspends: want of an answer does, and an answer that says the server cannot serve; other answers do not, and
+// neither does a caller that gives up.
+func TestWhatSuspends(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want bool
+	}{
+		{io.EOF, true},
+		{&net.OpError{Op: "dial", Err: errors.New("connection refused")}, true},
+		{redis.ErrPoolTimeout, true},
+		{reply("LOADING Redis is loading the dataset in memory"), true},
+		{reply("CLUSTERDOWN The cluster is down"), true},
+		{reply("OOM command not allowed when used memory > 'maxmemory'."), false},
+		{reply("NOPERM this user has no permissions"), false},
+		{reply("WRONGPASS invalid username-password pair or user is disabled."), false},
+		{reply("NOAUTH Authentication required."), false},
+		{reply("WRONGTYPE Operation against a key holding the wrong kind of value"), false},
+		{redis.Nil, false},
+		{redis.ErrClosed, true},
+	} {
+		c, f := newFake(t)
+		f.answer = func(context.Context) error { return test.err }
+		c.Get(t.Context(), "key")
+		f.answer = misses
+		_, err := c.Get(t.Context(), "key")
+		if got := errors.Is(err, storage.ErrSuspended); got != test.want {
+			t.Errorf("after %v: %v", test.err, err)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		c, f := newFake(t)
+		f.answer = hangs
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		if _, err := c.Get(ctx, "key"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		f.answer = misses
+		if _, err := c.Get(t.Context(), "key"); err != storage.ErrNotFound {
+			t.Errorf("after a caller that gave up: %v", err)
+		}
+	})
+}
+
+// TestDeafClient: a client that does not heed contexts is held to the same bound.
+func TestDeafClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
+		defer client.Close()
+		f := &fakeServer{answer: func(context.Context) error {
+			time.Sleep(3 * time.Second)
+			return io.EOF
+		}}
+		client.AddHook(f)
+		c := rediscache.New(client, rediscache.Timeout(time.Second))
+		start := time.Now()
+		if _, err := c.Get(t.Context(), "key"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		if d := time.Since(start); d != time.Second {
+			t.Errorf("it took %v", d)
+		}
+		time.Sleep(time.Minute) // the call ends
+	})
+}
+
+// TestNothing: no client, no Cache.
+func TestNothing(t *testing.T) {
+	for name, c := range map[string]*rediscache.Cache{
+		"nil Cache":          nil,
+		"zero Cache":         {},
+		"nil client":         rediscache.New(nil),
+		"nil *Client":        rediscache.New((*redis.Client)(nil)),
+		"nil *ClusterClient": rediscache.New((*redis.ClusterClient)(nil)),
+	} {
+		_, get := c.Get(t.Context(), "key")
+		_, create := c.Create(t.Context(), "key", entry("", 0))
+		for _, err := range []error{
+			get, create, c.Update(t.Context(), "key", entry("", 0)), c.Delete(t.Context(), "key"), c.Clear(t.Context()),
+			c.Watch(t.Context(), func(string) {}),
+		} {
+			if err != storage.ErrClosed {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
+	client.Close()
+	if _, err := rediscache.New(client).Get(t.Context(), "key"); err != storage.ErrClosed {
+		t.Errorf("closed client: %v", err)
+	}
+}
