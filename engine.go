@@ -46,6 +46,7 @@ type engine struct {
 	seed  maphash.Seed
 	locks [64]sync.Mutex
 
+	warned     warnings
 	statuses   statusMemory
 	invalid    invalidations
 	flights    flights
@@ -165,10 +166,38 @@ func (e *engine) remove(ctx context.Context, key string) error {
 	return err
 }
 
+// storeFailed logs a failure of the store: at level Warn one of each operation in ten seconds, for a store that is out of
+// reach fails at every request. An entry that cannot be read is news each time.
 func (e *engine) storeFailed(ctx context.Context, op, key string, err error) {
-	if e.logger != nil && !errors.Is(err, storage.ErrClosed) {
-		e.logger.WarnContext(ctx, "cachecontrol: store failed", "op", op, "key", withoutUser(key), "error", err)
+	if e.logger == nil || errors.Is(err, storage.ErrClosed) {
+		return
 	}
+	level := slog.LevelWarn
+	var unreadable *storage.UnreadableError
+	if !errors.As(err, &unreadable) && (errors.Is(err, storage.ErrSuspended) || !e.warned.claim(op, time.Now())) {
+		level = slog.LevelDebug
+	}
+	e.logger.Log(ctx, level, "cachecontrol: store failed", "op", op, "key", withoutUser(key), "error", err)
+}
+
+// warnings says when an operation of the store was last warned about.
+type warnings struct {
+	mu   sync.Mutex // guards last
+	last map[string]time.Time
+}
+
+// claim says whether it is time for another warning.
+func (w *warnings) claim(op string, now time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if last, ok := w.last[op]; ok && now.Sub(last) < 10*time.Second {
+		return false
+	}
+	if w.last == nil {
+		w.last = make(map[string]time.Time)
+	}
+	w.last[op] = now
+	return true
 }
 
 // deadline is a context that ends at a time, and costs nothing where nobody waits for it.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -327,6 +329,26 @@ func TestInvalidationDuringCommit(t *testing.T) {
 		resp.Body.Close()
 		if resp.StatusCode != 504 {
 			t.Errorf("the old version was stored: %v", resp.Header)
+		}
+	})
+}
+
+// TestFailingStoreIsWarnedAboutOnceAWhile: a store that is out of reach fails at every request, and fills no log.
+func TestFailingStoreIsWarnedAboutOnceAWhile(t *testing.T) {
+	in(t, func(t *testing.T) {
+		var log strings.Builder
+		o := replies(t, ok("Cache-Control: max-age=60"))
+		tr := &cachecontrol.Transport{
+			Base: o, Store: &faultyStore{Store: storage.NewDictCache(), method: "Get", mode: "error"},
+			Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		}
+		defer tr.Close()
+		for range 40 {
+			do(t, tr, "/")
+			time.Sleep(500 * time.Millisecond)
+		}
+		if n := strings.Count(log.String(), "store failed"); n != 2 {
+			t.Errorf("%d lines in 20 seconds:\n%s", n, &log)
 		}
 	})
 }

@@ -109,7 +109,8 @@ type Transport struct {
 	// locks on files: 10 seconds at most. 0: 5 seconds.
 	StoreTimeout time.Duration
 
-	// Logger is told why each decision was taken, at level Debug, and of a store that fails, at level Warn.
+	// Logger is told why each decision was taken, at level Debug, and of a store that fails, at level Warn, but for each
+	// of its operations once in ten seconds, and at Debug otherwise.
 	// Nil: silent.
 	Logger *slog.Logger
 
