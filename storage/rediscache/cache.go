@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/breaker"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -25,7 +26,7 @@ type Cache struct {
 	maxPlain int64
 	timeout  time.Duration
 
-	breakers [groups]breaker
+	breakers [groups]breaker.Breaker
 }
 
 // Option sets up a Cache.
@@ -314,12 +315,12 @@ func (c *Cache) Clear(ctx context.Context) error {
 				keys []string
 				next uint64
 			}
-			got, err := callFor(ctx, c, c.timeout, new(breaker), func(ctx context.Context) (page, error) {
+			got, err := callFor(ctx, c, c.timeout, new(breaker.Breaker), func(ctx context.Context) (page, error) {
 				keys, next, err := node.Scan(ctx, cursor, glob(c.prefix)+"*", 1000).Result()
 				return page{keys, next}, err
 			})
 			if err == nil && len(got.keys) > 0 {
-				_, err = callFor(ctx, c, c.timeout, new(breaker), func(ctx context.Context) ([]redis.Cmder, error) {
+				_, err = callFor(ctx, c, c.timeout, new(breaker.Breaker), func(ctx context.Context) ([]redis.Cmder, error) {
 					return node.Pipelined(ctx, func(p redis.Pipeliner) error {
 						for _, key := range got.keys { // one by one: in a Cluster they are in many slots
 							p.Unlink(ctx, key)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/breaker"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -17,7 +18,7 @@ import (
 const groups = 64
 
 // breakerOf returns the breaker for what is said about key.
-func (c *Cache) breakerOf(key string) *breaker {
+func (c *Cache) breakerOf(key string) *breaker.Breaker {
 	if !c.cluster {
 		return &c.breakers[0]
 	}
@@ -27,7 +28,7 @@ func (c *Cache) breakerOf(key string) *breaker {
 // call makes one call about key, unless the breaker is open.
 func call[T any](ctx context.Context, c *Cache, key string, f func(context.Context) (T, error)) (T, error) {
 	b := c.breakerOf(key)
-	if !b.allow(time.Now(), c.pause()) {
+	if !b.Allow(time.Now(), c.pause()) {
 		var zero T
 		return zero, storage.ErrSuspended
 	}
@@ -38,7 +39,7 @@ func call[T any](ctx context.Context, c *Cache, key string, f func(context.Conte
 //
 // A client that does not heed contexts is called in a goroutine of its own, which ends with the client's timeouts. f
 // must share nothing with its caller that changes later.
-func callFor[T any](ctx context.Context, c *Cache, timeout time.Duration, b *breaker, f func(context.Context) (T, error)) (T, error) {
+func callFor[T any](ctx context.Context, c *Cache, timeout time.Duration, b *breaker.Breaker, f func(context.Context) (T, error)) (T, error) {
 	within, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var value T
@@ -64,10 +65,10 @@ func callFor[T any](ctx context.Context, c *Cache, timeout time.Duration, b *bre
 	}
 	switch {
 	case isAnswer(err):
-		b.answered()
+		b.Answered()
 	case ctx.Err() != nil: // the caller gave up
 	default:
-		b.failed(time.Now(), c.pause())
+		b.Failed(time.Now(), c.pause())
 	}
 	return value, wrap(err)
 }

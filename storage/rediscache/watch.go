@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 	"github.com/redis/go-redis/v9/push"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/breaker"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -93,7 +94,7 @@ func (c *Cache) servers(ctx context.Context) ([]*redis.Options, error) {
 	case *redis.Client:
 		return []*redis.Options{client.Options()}, nil
 	case *redis.ClusterClient:
-		return callFor(ctx, c, c.timeout, new(breaker), func(ctx context.Context) ([]*redis.Options, error) {
+		return callFor(ctx, c, c.timeout, new(breaker.Breaker), func(ctx context.Context) ([]*redis.Options, error) {
 			var mu sync.Mutex
 			var all []*redis.Options
 			err := client.ForEachMaster(ctx, func(_ context.Context, node *redis.Client) error {

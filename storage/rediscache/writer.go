@@ -22,7 +22,7 @@ func (c *Cache) Create(ctx context.Context, key string, e *serialize.Entry) (sto
 	if err := c.check(ctx); err != nil {
 		return nil, err
 	}
-	if c.breakerOf(c.plain(key)).suspended(time.Now()) {
+	if c.breakerOf(c.plain(key)).Suspended(time.Now()) {
 		return nil, storage.ErrSuspended
 	}
 	w := &writer{cache: c, ctx: ctx, key: key, entry: e}
