@@ -415,7 +415,17 @@ func TestCollapseReleases(t *testing.T) {
 		"a 304 nobody asked for":   {leader: status(304)},
 		"a 206 nobody asked for":   {leader: status(206, "Cache-Control: max-age=60", "Content-Range: bytes 0-1/9")},
 		"too long":                 {transport: &cachecontrol.Transport{MaxBodyBytes: 1}, leader: ok("Cache-Control: max-age=60")},
-		"status excluded":          {transport: &cachecontrol.Transport{CacheableStatusCodes: []int{404}}, leader: ok("Cache-Control: max-age=60")},
+		"BeforeReuse: never": {leader: ok("Cache-Control: max-age=60"), transport: &cachecontrol.Transport{
+			BeforeReuse: func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
+				return cachecontrol.ReuseNever
+			},
+		}},
+		"BeforeReuse: validate": {leader: ok("Cache-Control: max-age=60", `ETag: "1"`), transport: &cachecontrol.Transport{
+			BeforeReuse: func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
+				return cachecontrol.ReuseValidate
+			},
+		}},
+		"status excluded": {transport: &cachecontrol.Transport{CacheableStatusCodes: []int{404}}, leader: ok("Cache-Control: max-age=60")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in(t, func(t *testing.T) {

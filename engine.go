@@ -37,6 +37,7 @@ type engine struct {
 	selectLanguage    bool
 	negotiate         bool
 	collapse          bool
+	drainBytes        int64
 	refreshAhead      time.Duration
 	backgroundTimeout time.Duration
 	storeTimeout      time.Duration
@@ -72,6 +73,7 @@ func newEngine(t *Transport) *engine {
 		selectLanguage:    t.SelectLanguage,
 		negotiate:         !t.DisableCompression,
 		collapse:          t.Collapse,
+		drainBytes:        t.DrainBytes,
 		refreshAhead:      t.RefreshAhead,
 		backgroundTimeout: cmp.Or(t.BackgroundTimeout, 30*time.Second),
 		storeTimeout:      cmp.Or(t.StoreTimeout, 5*time.Second),

@@ -133,7 +133,7 @@ func (x *exchange) answer(s Status) (*http.Response, error) {
 		c.close()
 		return x.refuse(), nil
 	}
-	if x.collapses() {
+	if x.flies() {
 		c.close()
 		return x.fly(r.Reason)
 	}

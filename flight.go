@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"sync"
-	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
@@ -19,7 +18,7 @@ import (
 // for it.
 type flight struct {
 	*engine
-	key    string    // in flights; "": nobody may join
+	key    string    // in flights; "": nobody may join, and the flight is there to be drained
 	leader *exchange // the copy that is under way
 	start  uint64    // as invalidations count
 	cancel context.CancelFunc
@@ -30,6 +29,7 @@ type flight struct {
 	status Status           // of resp
 	entry  *serialize.Entry // what the response would be if it were stored by now; nil: it is for the leader alone
 	stored *stored
+	keeps  bool // it is being stored
 
 	growing
 }
@@ -40,8 +40,8 @@ type flights struct {
 	byKey map[string]*flight
 }
 
-// errNotShared is why a follower leaves a flight that is not for it.
-var errNotShared = errors.New("cachecontrol: not shared")
+// errLeft is why a reader leaves that has no more use for the body.
+var errLeft = errors.New("cachecontrol: the reader has left")
 
 // errNoAnswer is what a flight ends with where Base panics, or ends the goroutine.
 var errNoAnswer = errors.New("cachecontrol: Transport.Base has not returned")
@@ -50,9 +50,17 @@ var errNoAnswer = errors.New("cachecontrol: Transport.Base has not returned")
 // its own.
 func (x *exchange) collapses() bool {
 	cc := &x.cc
-	return x.collapse && !x.alone && !x.revalidates && !x.closed.Load() &&
-		(x.req.Method == http.MethodGet || x.req.Method == "") && !hasBody(x.req) && !x.conditional && !x.ranged &&
+	return x.collapse && (x.req.Method == http.MethodGet || x.req.Method == "") && !hasBody(x.req) && !x.conditional && !x.ranged &&
 		!cc.NoCache && !cc.Refresh && !cc.NoStore && !cc.OnlyIfCached && !(cc.MaxAge.OK && cc.MaxAge.Value == 0)
+}
+
+// flies says whether the request goes to the origin by a flight: because it collapses, or because what the caller
+// leaves of the body may be read.
+func (x *exchange) flies() bool {
+	if x.alone || x.revalidates || !x.collapse && x.drainBytes <= 0 || x.closed.Load() {
+		return false
+	}
+	return x.collapses() || x.drainBytes > 0 && !x.ranged && !x.isHead() && !hasBody(x.req) && !x.cc.OnlyIfCached
 }
 
 // fly answers a request for which nothing stored will do. why says so.
@@ -61,7 +69,11 @@ func (x *exchange) fly(why rfc9111.Reason) (*http.Response, error) {
 	if x.primary != nil {
 		known = x.primary.Vary
 	}
-	for key := x.flightKey(known); ; {
+	key := ""
+	if x.collapses() {
+		key = x.flightKey(known)
+	}
+	for {
 		f, b, leads := x.board(key)
 		if err := b.await(f.head); err != nil {
 			return nil, err
@@ -70,21 +82,21 @@ func (x *exchange) fly(why rfc9111.Reason) (*http.Response, error) {
 			return f.resp, f.err
 		}
 		if f.entry == nil {
-			b.leave(errNotShared)
+			b.leave(errLeft)
 			return x.afterFlight(f, why)
 		}
 		c := &x.first
 		*c = candidate{stored: f.stored, entry: f.entry, resp: &storage.Response{Entry: f.entry, Body: b}}
 		if x.canDecode(c.coding) && x.selects(c.selectors, c.coding, "") {
-			r := c.policy.Reuse(&x.cc, time.Now())
-			if r.Action != rfc9111.Serve {
-				b.leave(errNotShared)
+			r, usable := x.reuse(c)
+			if !usable || r.Action != rfc9111.Serve {
+				b.leave(errLeft)
 				return x.afterFlight(f, why)
 			}
 			b.resp = x.serve(c, r, Status{Forward: forwardToken(why), ForwardStatus: f.resp.StatusCode, Collapsed: true})
 			return b.resp, nil
 		}
-		b.leave(errNotShared)
+		b.leave(errLeft)
 		// The response is another variant. Those that select the same one collapse in their turn, once.
 		next := x.flightKey(f.entry.Vary)
 		if next == key || len(known) > 0 {
@@ -132,11 +144,13 @@ func (x *exchange) board(key string) (f *flight, b *growingBody, leads bool) {
 	y.req.Cancel = nil
 	f = &flight{engine: x.engine, key: key, leader: &y, start: x.invalid.start(), cancel: cancel, head: make(chan struct{})}
 	y.flight = f
-	f.growing.flight, f.open = f, true
-	if x.flights.byKey == nil {
-		x.flights.byKey = make(map[string]*flight)
+	f.growing.flight, f.open = f, key != ""
+	if f.open {
+		if x.flights.byKey == nil {
+			x.flights.byKey = make(map[string]*flight)
+		}
+		x.flights.byKey[key] = f
 	}
-	x.flights.byKey[key] = f
 	b = f.join(x.req)
 	f.lead = b
 	go f.run()
@@ -177,7 +191,7 @@ func (f *flight) land(resp *http.Response, err error) {
 }
 
 // share lets others read the body of a response that is being stored, in flight.
-func (x *exchange) share(resp *http.Response, e *serialize.Entry) {
+func (x *exchange) share(resp *http.Response, e *serialize.Entry, s *Status) {
 	f := x.flight
 	if f == nil {
 		return
@@ -185,7 +199,7 @@ func (x *exchange) share(resp *http.Response, e *serialize.Entry) {
 	// The entry itself changes until it is committed.
 	f.entry = e.Clone()
 	f.entry.Trailer = resp.Trailer.Clone()
-	f.stored = f.newStored(f.entry)
+	f.stored, f.keeps = f.newStored(f.entry), s.Stored
 	f.carry(resp)
 }
 

@@ -56,9 +56,14 @@ type growingBody struct {
 
 // join adds a reader, who is one until it leaves.
 func (g *growing) join(req *http.Request) *growingBody {
-	b := &growingBody{g: g, req: req, gone: make(chan struct{})}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return g.add(req, 0)
+}
+
+// add is join for who holds the lock. The reader begins at off.
+func (g *growing) add(req *http.Request, off int64) *growingBody {
+	b := &growingBody{g: g, req: req, off: off, gone: make(chan struct{})}
 	if g.readers == nil {
 		g.readers = make(map[*growingBody]struct{})
 	}
@@ -68,17 +73,22 @@ func (g *growing) join(req *http.Request) *growingBody {
 	return b
 }
 
-// leave ends the reader, and with the last one the flight.
+// leave ends the reader, and with the last one the flight, unless there is something to drain.
 func (b *growingBody) leave(why error) {
 	g, f := b.g, b.g.flight
 	f.flights.mu.Lock()
 	g.mu.Lock()
 	end := false
+	var drain *growingBody
 	if b.err == nil {
 		b.err = why
 		close(b.gone)
 		delete(g.readers, b)
-		if len(g.readers) == 0 {
+		switch {
+		case len(g.readers) > 0:
+		case why == http.ErrBodyReadAfterClose && f.drains():
+			drain = g.add(f.leader.req, g.size())
+		default:
 			f.shut()
 			end = true
 		}
@@ -93,6 +103,29 @@ func (b *growingBody) leave(why error) {
 			g.end(why)
 		}
 	}
+	if drain != nil && !f.drain(drain) {
+		drain.leave(errLeft)
+	}
+}
+
+// drains says whether so little of a response that is being stored is missing that it may be read without a caller.
+func (f *flight) drains() bool {
+	if f.drainBytes <= 0 || !f.landed || !f.keeps || f.growing.err != nil {
+		return false
+	}
+	left := f.received.ContentLength - f.size()
+	return f.received.ContentLength < 0 || left > 0 && left <= f.drainBytes
+}
+
+// drain has the reader read the rest in the background. It says whether it does.
+func (f *flight) drain(b *growingBody) bool {
+	return f.background.run(f.leader.ctx, "drain "+f.leader.key, func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, f.backgroundTimeout)
+		defer cancel()
+		defer context.AfterFunc(ctx, func() { b.leave(context.Cause(ctx)) })()
+		io.Copy(io.Discard, io.LimitReader(b, f.drainBytes+1)) // one more, to see an end right there
+		b.leave(errLeft)
+	})
 }
 
 // await waits until c is closed. It returns why the reader has left, if that comes first.
@@ -170,7 +203,11 @@ func (b *growingBody) take(p []byte) (n int, more <-chan struct{}, err error) {
 
 // Close does not wait for a Read that is under way.
 func (b *growingBody) Close() error {
-	b.leave(http.ErrBodyReadAfterClose)
+	why := context.Cause(b.req.Context())
+	if why == nil {
+		why = http.ErrBodyReadAfterClose
+	}
+	b.leave(why)
 	return nil
 }
 

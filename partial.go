@@ -37,7 +37,7 @@ func (x *exchange) lookupPartial() *candidate {
 
 // answerPartial answers a request for which no whole response is stored, from a part if that is enough.
 func (x *exchange) answerPartial(why rfc9111.Reason) (*http.Response, error) {
-	if x.collapses() {
+	if x.flies() {
 		return x.fly(why)
 	}
 	p := x.lookupPartial()
@@ -163,7 +163,7 @@ func (x *exchange) join(p *candidate, resp *http.Response, total int64, asked, r
 			}
 			return err
 		})
-		x.share(resp, e)
+		x.share(resp, e, s)
 	}
 }
 

@@ -30,7 +30,7 @@ func (x *exchange) receive(c *candidate, resp *http.Response, asked, received ti
 		e := x.newEntry(resp, policy, asked, received, set)
 		s.TTL, s.HasTTL = floorSeconds(policy.Lifetime-policy.Age(received)), policy.Lifetime > 0
 		x.storeWhole(resp, e, s)
-		x.share(resp, e)
+		x.share(resp, e, s)
 	case c != nil && resp.StatusCode < 500 && !x.conditional && (!x.ranged || resp.StatusCode == http.StatusOK):
 		x.dropCandidate(c)
 	}

@@ -97,11 +97,17 @@ type Transport struct {
 	// and from 1 MiB on in a temporary file. False: each goes to the origin.
 	Collapse bool
 
+	// DrainBytes is how much of a body that is closed early the Transport may still read in the background, where that
+	// is all that is missing of a response that is being stored. It takes up to BackgroundTimeout, and ends with
+	// Close. 0: such a response is not stored.
+	DrainBytes int64
+
 	// RefreshAhead is how long before its end of life a fresh response that is asked for is validated in the
 	// background, at most once until then. 0: it is only once it has expired.
 	RefreshAhead time.Duration
 
-	// BackgroundTimeout is the deadline of a revalidation in the background. 0: 30 seconds.
+	// BackgroundTimeout is the deadline of a revalidation in the background, and of reading what DrainBytes allows.
+	// 0: 30 seconds.
 	BackgroundTimeout time.Duration
 
 	// StoreTimeout is for how long each call of the store may take, writing a part of a body included; after that
