@@ -16,7 +16,8 @@ const maxKVBody = 64 << 20
 // FromKV returns a Store that keeps each entry as one value of kv: the same document that Python's CacheControl
 // gives its caches, so the two can share what kv stands for. The keys are given to kv as they are.
 //
-// A body is held in memory while it is written, up to 64 MiB; Write returns ErrTooLarge beyond. The ttl of a value
+// A body is held in memory while it is written, up to 64 MiB, or what kv's method MaxValueBytes() int64 returns, where it
+// has one; Write returns ErrTooLarge beyond. The ttl of a value
 // is its entry's Keep. Update reads the value and sets another; as a KV can do no more, what others do to the same
 // key between the two is lost, but no value ever mixes two entries.
 //
@@ -80,7 +81,11 @@ func (s *kvStore) Create(ctx context.Context, key string, e *serialize.Entry) (W
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return &kvWriter{ctx: ctx, store: s, key: key, entry: e, body: bodyBuffer{room: maxKVBody, hint: e.Length}}, nil
+	room := int64(maxKVBody)
+	if l, ok := s.kv.(interface{ MaxValueBytes() int64 }); ok {
+		room = min(room, l.MaxValueBytes())
+	}
+	return &kvWriter{ctx: ctx, store: s, key: key, entry: e, body: bodyBuffer{room: room, hint: e.Length}}, nil
 }
 
 func (s *kvStore) Update(ctx context.Context, key string, e *serialize.Entry) error {

@@ -84,7 +84,14 @@ func (s *Server) Stop() { s.signal(syscall.SIGTERM); s.wait() }
 func (s *Server) Kill() { s.signal(syscall.SIGCONT); s.signal(syscall.SIGKILL); s.wait() }
 
 // Pause has the server answer nothing, while its connections stay; Resume ends that.
-func (s *Server) Pause()  { s.signal(syscall.SIGSTOP) }
+func (s *Server) Pause() {
+	s.signal(syscall.SIGSTOP)
+	// The signal is sent; its threads go on until it is received.
+	if _, err := syscall.Wait4(s.cmd.Process.Pid, nil, syscall.WUNTRACED, nil); err != nil {
+		s.t.Errorf("%s: %v", s.exe, err)
+	}
+}
+
 func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
 
 func (s *Server) signal(sig os.Signal) {
