@@ -282,6 +282,7 @@ func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
 	if x.cc.OnlyIfCached && x.key != "" && rfc9111.IsSafe(x.req.Method) || x.offline {
 		return x.refuse(), nil
 	}
+	start := x.invalid.start()
 	asked := time.Now()
 	resp, err := x.base().RoundTrip(x.req)
 	if err != nil {
@@ -291,8 +292,9 @@ func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
 	resp = x.own(resp)
 	s := Status{Forward: forwardToken(why), ForwardStatus: resp.StatusCode, Reason: why}
 	if x.key != "" {
+		overtaken := x.invalid.since(x.key, start) // by another request, not by this one
 		x.invalidate(resp)
-		if why == rfc9111.MethodForwarded && (x.req.Method == http.MethodPost || x.req.Method == http.MethodPatch) {
+		if !overtaken && why == rfc9111.MethodForwarded && (x.req.Method == http.MethodPost || x.req.Method == http.MethodPatch) {
 			s = x.receivePost(resp, s, asked, received)
 		}
 	}

@@ -109,6 +109,27 @@ func TestPOSTWithContentLocation(t *testing.T) {
 }
 
 // A Host of its own makes another resource of the same URL, and other servers do not answer for each other.
+// A POST that was under way when its URL was invalidated brings nothing to be stored either.
+func TestInvalidationOfPOSTUnderWay(t *testing.T) {
+	in(t, func(t *testing.T) {
+		tr := &cachecontrol.Transport{}
+		defer tr.Close()
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			if req.Method == http.MethodPost {
+				if err := tr.Invalidate(t.Context(), req.URL); err != nil {
+					t.Error(err)
+				}
+			}
+			return respond(200, req.Method, "Cache-Control: max-age=60", "Content-Location: http://example.com/")
+		})
+		tr.Base = o
+		do(t, tr, "POST /")
+		if a := do(t, tr, "/"); a.outcome != miss || a.body != "GET" {
+			t.Errorf("%v %q, want the origin's answer", a.outcome, a.body)
+		}
+	})
+}
+
 func TestHostOverride(t *testing.T) {
 	in(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
