@@ -54,6 +54,8 @@ type engine struct {
 	background background
 	refreshed  refreshed
 	closed     atomic.Bool // nothing is looked up or stored any more
+
+	exchanges sync.Pool // of *exchange: those of hits, which are over when they are answered
 }
 
 func newEngine(t *Transport) *engine {
@@ -99,6 +101,21 @@ func newEngine(t *Transport) *engine {
 	e.invalid.seed = e.seed
 	e.background.start()
 	return e
+}
+
+// newExchange returns an exchange for the caller's request.
+func (e *engine) newExchange(req *http.Request) *exchange {
+	x, ok := e.exchanges.Get().(*exchange)
+	if !ok {
+		x = new(exchange)
+	}
+	x.engine, x.req, x.ctx = e, req, req.Context()
+	return x
+}
+
+func (e *engine) reuse(x *exchange) {
+	*x = exchange{}
+	e.exchanges.Put(x)
 }
 
 func (e *engine) base() http.RoundTripper {

@@ -39,9 +39,9 @@ type exchange struct {
 
 	flight *flight // which takes it down the road; nil: its caller waits for it
 
-	first candidate     // the place of the first candidate
-	hit   http.Response // the place of a response from the cache
-	start uint64        // when the request was sent, as invalidations count
+	first candidate // the place of the first candidate
+	start uint64    // when the request was sent, as invalidations count
+	over  bool      // it was answered, and nothing will refer to it any more
 }
 
 // classify reads what the request says, and returns why the cache keeps out of it, if it does.
@@ -121,8 +121,11 @@ func (x *exchange) answer(s Status) (*http.Response, error) {
 				break
 			}
 			x.refreshLater(c, r.TTL)
+			return x.serve(c, r, s), nil
 		}
-		return x.serve(c, r, s), nil
+		resp := x.serve(c, r, s)
+		x.over = true
+		return resp, nil
 	case rfc9111.ServeAndValidate:
 		if x.revalidates {
 			break
@@ -173,8 +176,7 @@ func (x *exchange) serve(c *candidate, r rfc9111.Reuse, s Status) *http.Response
 
 // replay returns a response with the head of the stored one, and says in it how it came to be.
 func (x *exchange) replay(c *candidate, r rfc9111.Reuse, s Status) *http.Response {
-	resp := &x.hit
-	*resp = http.Response{
+	resp := &http.Response{
 		Status: c.status, StatusCode: c.entry.Status,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		ContentLength: c.entry.Length, Request: x.req,

@@ -21,9 +21,8 @@ type stored struct {
 	variants  []variant
 	coding    coding
 	status    string
-	fields    []field  // of a hit: without what no-cache names, Age, and what only answers carry
-	lines     int      // how many lines the fields have
-	upstream  []string // the Cache-Status of caches nearer to the origin
+	fields    []field  // of a hit: Age first, Cache-Status last, and nothing that no-cache names
+	lines     []string // of all fields in their order, but for those that differ from hit to hit: the first and the last
 	said      atomic.Pointer[said]
 }
 
@@ -38,7 +37,7 @@ type said struct {
 // field is one header field of a hit.
 type field struct {
 	name  string
-	lines []string
+	lines int // how many it has
 }
 
 // selector is one selecting header field of a stored response.
@@ -72,22 +71,33 @@ func (e *engine) newStored(entry *serialize.Entry) *stored {
 		selectors: newSelectors(entry.Vary),
 		coding:    parseCoding(entry.Header["Content-Encoding"]),
 		status:    strings.TrimSpace(strconv.Itoa(entry.Status) + " " + entry.Reason),
-		fields:    make([]field, 0, len(entry.Header)),
-		upstream:  entry.Header["Cache-Status"],
 	}
-	for name, lines := range entry.Header {
-		switch {
-		case name == "Age", name == "Cache-Status", name == XFromCache:
-		case slices.Contains(s.policy.Directives.NoCacheFields, name):
-		default:
-			s.fields = append(s.fields, field{name, lines})
-			s.lines += len(lines)
-		}
-	}
+	s.setFields(entry.Header)
 	for _, v := range entry.Variants {
 		s.variants = append(s.variants, variant{v, newSelectors(v.Vary), parseCoding([]string{v.Encoding})})
 	}
 	return s
+}
+
+// setFields sets the header of a hit.
+func (s *stored) setFields(h http.Header) {
+	s.fields, s.lines = make([]field, 0, len(h)+3), make([]string, 0, len(h)+3)
+	add := func(name string, lines ...string) {
+		s.fields = append(s.fields, field{name, len(lines)})
+		s.lines = append(s.lines, lines...)
+	}
+	add("Age", "")
+	add(XFromCache, "1")
+	for name, lines := range h {
+		switch {
+		case name == "Age", name == "Cache-Status", name == XFromCache:
+		case slices.Contains(s.policy.Directives.NoCacheFields, name):
+		default:
+			add(name, lines...)
+		}
+	}
+	upstream := h["Cache-Status"] // of caches nearer to the origin
+	add("Cache-Status", append(upstream[:len(upstream):len(upstream)], "")...)
 }
 
 func newSelectors(fields []serialize.Field) []selector {
@@ -136,23 +146,13 @@ func floorSeconds(d time.Duration) time.Duration {
 	return t
 }
 
-// replay returns a header of the caller's own for a hit.
+// replay returns a header of the caller's own for a hit. All its lines are in one slice, each field's without room to grow.
 func (s *stored) replay(age, status string) http.Header {
-	h := make(http.Header, len(s.fields)+3)
-	values := make([]string, s.lines+len(s.upstream)+3)
-	add := func(name string, lines ...string) {
-		n := copy(values, lines)
-		h[name], values = values[:n:n], values[n:]
-	}
+	h, lines := make(http.Header, len(s.fields)), slices.Clone(s.lines)
+	lines[0], lines[len(lines)-1] = age, status
 	for i := range s.fields {
 		f := &s.fields[i]
-		n := copy(values, f.lines)
-		h[f.name], values = values[:n:n], values[n:]
+		h[f.name], lines = lines[:f.lines:f.lines], lines[f.lines:]
 	}
-	add("Age", age)
-	add(XFromCache, "1")
-	n := copy(values, s.upstream)
-	values[n] = status
-	h["Cache-Status"] = values[: n+1 : n+1]
 	return h
 }

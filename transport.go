@@ -135,11 +135,15 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, err
 	}
-	x := exchange{engine: e, req: req, ctx: req.Context()}
+	x := e.newExchange(req)
 	if why := x.classify(); why != rfc9111.ReasonNone {
 		return x.bypass(why)
 	}
-	return x.answer(Status{})
+	resp, err := x.answer(Status{})
+	if x.over {
+		e.reuse(x)
+	}
+	return resp, err
 }
 
 // Close ends the work in the background, waits for it, and closes the store if it can be closed. Requests that
