@@ -38,10 +38,10 @@ type FileCache struct {
 	tree *tree
 }
 
-// NewFileCache returns a FileCache in dir, which is made where it is missing. The options are Forever, FileMode and
-// DirMode.
+// NewFileCache returns a FileCache in dir, which is made where it is missing. The options are MaxBytes, MaxAge, Forever,
+// FileMode and DirMode.
 func NewFileCache(dir string, opts ...Option) (*FileCache, error) {
-	t, err := openTree(dir, opts)
+	t, err := openTree(dir, false, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +67,7 @@ func (c *FileCache) Get(ctx context.Context, key string) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.tree.touch(path, fi)
 	h := c.tree.heads.get(path, fi)
 	if fi.Size() <= smallFile {
 		defer f.Close()
@@ -216,6 +217,7 @@ func (c *FileCache) Delete(ctx context.Context, key string) error {
 	if unlock, err := lock(ctx, path); err == nil {
 		defer unlock()
 	}
+	defer c.tree.changed(path, c.tree.sizeAt(path))
 	return remove(path)
 }
 
@@ -285,6 +287,7 @@ func isEOF(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.
 type fileWriter struct {
 	*spool
 	ctx      context.Context
+	tree     *tree
 	path     string
 	given    *serialize.Entry // as the caller has it: what Create's documentation names may still be set
 	own      *serialize.Entry
@@ -295,7 +298,8 @@ type fileWriter struct {
 
 // newWriter begins a document for own, which it may change.
 func (c *FileCache) newWriter(ctx context.Context, key string, own *serialize.Entry) (*fileWriter, error) {
-	if own.Length > math.MaxUint32 {
+	longest := c.tree.longest(math.MaxUint32)
+	if own.Length > longest {
 		return nil, ErrTooLarge
 	}
 	own.BodyTime = time.Time{}
@@ -306,9 +310,9 @@ func (c *FileCache) newWriter(ctx context.Context, key string, own *serialize.En
 	}
 	lengthAt := len(head) - 4
 	w := &fileWriter{
-		ctx: ctx, path: c.tree.path(key), own: own, lengthAt: int64(lengthAt), headSum: serialize.Sum(head[:lengthAt]),
+		ctx: ctx, tree: c.tree, path: c.tree.path(key), own: own, lengthAt: int64(lengthAt), headSum: serialize.Sum(head[:lengthAt]),
 	}
-	if w.spool, err = c.tree.newSpool(w.path, head, math.MaxUint32); err != nil {
+	if w.spool, err = c.tree.newSpool(w.path, head, longest); err != nil {
 		return nil, err
 	}
 	return w, nil
@@ -329,6 +333,7 @@ func (w *fileWriter) Commit() error {
 	if err := w.finish(); err != nil {
 		return err
 	}
+	before := w.tree.sizeAt(w.path)
 	unlock, err := lock(w.ctx, w.path)
 	if err == nil {
 		err = replace(w.f.Name(), w.path)
@@ -336,8 +341,11 @@ func (w *fileWriter) Commit() error {
 	}
 	if err != nil {
 		os.Remove(w.f.Name())
+		return err
 	}
-	return err
+	w.tree.changed(w.path, before)
+	w.tree.step()
+	return nil
 }
 
 func (w *fileWriter) Abort() error {

@@ -9,7 +9,8 @@ import (
 type Option func(*options)
 
 type options struct {
-	maxBytes int64
+	maxBytes int64         // 0: none given
+	maxAge   time.Duration // 0: none given
 	nearFor  time.Duration
 	forever  bool
 	fileMode fs.FileMode
@@ -17,7 +18,7 @@ type options struct {
 }
 
 func newOptions(opts []Option) options {
-	o := options{maxBytes: defaultDictBytes, nearFor: defaultNearFor, fileMode: 0o600, dirMode: 0o700}
+	o := options{nearFor: defaultNearFor, fileMode: 0o600, dirMode: 0o700}
 	for _, opt := range opts {
 		if opt != nil {
 			opt(&o)
@@ -27,6 +28,10 @@ func newOptions(opts []Option) options {
 }
 
 // MaxBytes bounds a DictCache to n bytes; n <= 0 leaves the default of 64 MiB.
+//
+// It bounds a file cache to n bytes on disk, each file rounded up to 4 KiB, whoever wrote it; n <= 0 leaves it without a
+// bound. While entries are stored those used least recently go; see "Bounds" in docs/storage.md for how exact that
+// is. A longer body is not stored: Write returns ErrTooLarge.
 func MaxBytes(n int64) Option {
 	return func(o *options) {
 		if n > 0 {
@@ -35,8 +40,18 @@ func MaxBytes(n int64) Option {
 	}
 }
 
+// MaxAge has a file cache remove entries that were not used for d, little by little while others are stored; d <= 0 keeps
+// them. Use is noted once an hour.
+func MaxAge(d time.Duration) Option {
+	return func(o *options) {
+		if d > 0 {
+			o.maxAge = d
+		}
+	}
+}
+
 // Forever makes a file cache keep what it has: Delete does nothing, as with CacheControl's forever=True.
-// Entries are still replaced.
+// Entries are still replaced. MaxBytes and MaxAge then remove none.
 func Forever() Option {
 	return func(o *options) { o.forever = true }
 }

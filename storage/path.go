@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,13 +20,18 @@ import (
 type tree struct {
 	dir string // absolute
 	options
+	separate bool // bodies have files of their own
 	verified verifiedSet
 	heads    headMemory
+	bound    bound
+
+	untouchable atomic.Bool // the files' times cannot be set
 }
 
 // openTree makes dir where it is missing.
-func openTree(dir string, opts []Option) (*tree, error) {
-	t := &tree{options: newOptions(opts)}
+func openTree(dir string, separate bool, opts []Option) (*tree, error) {
+	t := &tree{options: newOptions(opts), separate: separate}
+	t.bound.next = rand.IntN(leaves)
 	if dir == "" {
 		return nil, errors.New("storage: no cache directory given")
 	}
@@ -69,6 +75,7 @@ func (t *tree) temp(path string) (*os.File, error) {
 		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 		switch {
 		case err == nil:
+			hold(f)
 			if t.fileMode != 0o600 {
 				if err := f.Chmod(t.fileMode); err != nil {
 					discard(f)

@@ -48,6 +48,9 @@ func OpenDirectory(path string, layout Layout) (*Directory, error) {
 	}
 	d := &Directory{abs, layout}
 	for _, e := range list {
+		if e.Name() == stateName {
+			return d, nil
+		}
 		if !isDigit(e) {
 			continue
 		}
@@ -165,6 +168,9 @@ func (d *Directory) walk(dir, digits string, yield func(*Item, error) bool) bool
 	}
 	for _, e := range list {
 		path := filepath.Join(dir, e.Name())
+		if digits == "" && (e.Name() == stateName || e.Name() == stateName+lockSuffix) {
+			continue
+		}
 		if isDigit(e) {
 			if !d.walk(path, digits+e.Name(), yield) {
 				return false

@@ -31,9 +31,9 @@ type SeparateBodyFileCache struct {
 }
 
 // NewSeparateBodyFileCache returns a SeparateBodyFileCache in dir, which is made where it is missing. The options are
-// Forever, FileMode and DirMode.
+// MaxBytes, MaxAge, Forever, FileMode and DirMode.
 func NewSeparateBodyFileCache(dir string, opts ...Option) (*SeparateBodyFileCache, error) {
-	t, err := openTree(dir, opts)
+	t, err := openTree(dir, true, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +73,7 @@ func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*Response,
 	if p.body == nil {
 		return newMemoryHit(e, nil, nil), nil
 	}
+	c.tree.touch(path+bodySuffix, p.bodyInfo)
 	m := mark(path, p.bodyInfo, e.Sum)
 	verify := !e.Foreign && !p.verified && !c.tree.verified.has(m)
 	return newFileHit(e, fileBody{
@@ -329,8 +330,12 @@ func (c *SeparateBodyFileCache) Create(ctx context.Context, key string, e *seria
 	if err := c.check(ctx); err != nil {
 		return nil, err
 	}
+	longest := c.tree.longest(math.MaxInt64)
+	if e.Length > longest {
+		return nil, ErrTooLarge
+	}
 	path := c.tree.path(key)
-	s, err := c.tree.newSpool(path, nil, math.MaxInt64)
+	s, err := c.tree.newSpool(path, nil, longest)
 	if err != nil {
 		return nil, err
 	}
@@ -401,6 +406,7 @@ func (c *SeparateBodyFileCache) Delete(ctx context.Context, key string) error {
 	if unlock, err := lockPair(ctx, path); err == nil {
 		defer unlock()
 	}
+	defer c.tree.changed(path, c.tree.sizeAt(path))
 	return removePair(path)
 }
 
@@ -491,6 +497,7 @@ func (w *separateWriter) Commit() error {
 	if own.BodyTime, err = markBody(body); err == nil {
 		head, err = w.cache.writeHead(w.path, own)
 	}
+	before := w.cache.tree.sizeAt(w.path)
 	if err == nil {
 		err = w.rename(body, head)
 	}
@@ -499,8 +506,11 @@ func (w *separateWriter) Commit() error {
 		if head != "" {
 			os.Remove(head)
 		}
+		return err
 	}
-	return err
+	w.cache.tree.changed(w.path, before)
+	w.cache.tree.step()
+	return nil
 }
 
 // rename puts both files in place. Between the two renames, and after a crash there, the old head does not fit the new

@@ -1,0 +1,16 @@
+package storage
+
+import (
+	"io/fs"
+	"syscall"
+	"time"
+)
+
+// accessTime returns when a file was last read, and whether that is known.
+func accessTime(fi fs.FileInfo) (time.Time, bool) {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok {
+		return time.Time{}, false
+	}
+	return time.Unix(st.Atimespec.Unix()), true
+}

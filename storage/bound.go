@@ -1,0 +1,272 @@
+package storage
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A cache directory is kept within its bounds by those who add to it. With a commit now and then goes a step: a walk
+// through a small part of the directory, which goes on where the last one ended, counts what is there, sweeps, and
+// evicts. As keys are hashed, every part is a fair sample of the whole, so the entries of a part that were used least
+// recently are among those of the whole that were.
+//
+// How much there is in the whole is known by shares, those directories that begin with the same two digits: what was
+// counted there last, and what was added since. With MaxBytes that is kept in a file, so that what one process has
+// counted or added all know. What Python adds is known once it is walked by.
+const (
+	shareCount  = 256
+	shareLeaves = leaves / shareCount
+
+	// stateName is the name of the file.
+	stateName = ".trim"
+
+	// stepEvery is how often a step is made while entries are stored.
+	stepEvery = time.Second
+
+	// slack is the part of MaxBytes that a process adds before it tells the others, and that it evicts beyond what it must.
+	slack = 32
+)
+
+// pace is how much one step does.
+type pace struct {
+	entries, dirs int
+	time          time.Duration
+	evict         int // one in so many entries may be evicted, the oldest
+}
+
+var (
+	walking = pace{64, 256, 2 * time.Millisecond, 4}
+
+	// hurrying is for a directory that is an eighth over its bound: much smaller entries than are stored now must go.
+	hurrying = pace{1024, 4096, 20 * time.Millisecond, 1}
+)
+
+// bound keeps a tree within its bounds.
+type bound struct {
+	last  atomic.Int64             // when the last step was made, in nanoseconds since 1970; 0: not yet
+	total atomic.Int64             // what the directory holds, as far as that is known
+	since atomic.Int64             // what this process has added to it since the last step
+	whole atomic.Bool              // every share has been counted
+	added [shareCount]atomic.Int64 // what this process has added to a share since the last step, or removed
+
+	mu   sync.Mutex // one step at a time; guards next
+	next int        // where the next step begins, where no file says so
+}
+
+// state is what the file holds.
+type state struct {
+	Next    int               `json:"next"`    // the leaf that the next step begins with
+	Counted int64             `json:"counted"` // bytes in the share of Next, before Next
+	Whole   bool              `json:"whole"`   // every share has been counted
+	Shares  [shareCount]int64 `json:"shares"`  // bytes
+}
+
+func (s *state) total() (n int64) {
+	for i, share := range s.Shares {
+		if i == s.Next/shareLeaves {
+			share = max(share, s.Counted)
+		}
+		n += max(share, 0)
+	}
+	return n
+}
+
+// bounded reports whether there is a bound on bytes.
+func (t *tree) bounded() bool { return t.maxBytes > 0 && !t.forever }
+
+// longest returns how long a body may be, of which the format allows n bytes.
+func (t *tree) longest(n int64) int64 {
+	if t.bounded() {
+		return min(n, t.maxBytes)
+	}
+	return n
+}
+
+// sizeAt returns what the entry at path takes on disk, where that counts.
+func (t *tree) sizeAt(path string) (n int64) {
+	if t.bounded() {
+		for _, name := range []string{path, path + bodySuffix} {
+			if fi, err := os.Lstat(name); err == nil {
+				n += diskSize(fi)
+			}
+		}
+	}
+	return n
+}
+
+// changed notes that the entry at path, which took so many bytes before, has changed.
+func (t *tree) changed(path string, before int64) {
+	if bytes := t.sizeAt(path) - before; bytes != 0 {
+		t.bound.added[t.leafOf(path)/shareLeaves].Add(bytes)
+		t.bound.total.Add(bytes)
+		t.bound.since.Add(bytes)
+	}
+}
+
+// leafOf returns the number of the leaf directory in which path is.
+func (t *tree) leafOf(path string) (n int) {
+	for i := range levels {
+		n = n<<4 | digit(path[len(t.dir)+1+2*i:])
+	}
+	return n
+}
+
+// step makes a step if it is time for one. It is called when something has been stored.
+func (t *tree) step() {
+	b := &t.bound
+	now := time.Now()
+	over := t.bounded() && (b.total.Load() > t.maxBytes || b.since.Load() > t.maxBytes/slack || !b.whole.Load())
+	if !over && now.Sub(time.Unix(0, b.last.Load())).Abs() < stepEvery || !b.mu.TryLock() {
+		return
+	}
+	defer b.mu.Unlock()
+	b.last.Store(now.UnixNano())
+	if !t.bounded() {
+		s := &state{Next: b.next}
+		t.walk(s, now)
+		b.next = s.Next
+		return
+	}
+	name := filepath.Join(t.dir, stateName)
+	unlock, err := lock(endedContext, name)
+	if err != nil {
+		return // another process makes one
+	}
+	defer unlock()
+	s := readState(name)
+	b.since.Store(0)
+	for i := range b.added {
+		s.Shares[i] += b.added[i].Swap(0)
+	}
+	t.walk(s, now)
+	b.total.Store(s.total())
+	b.whole.Store(s.Whole)
+	s.write(name, t.fileMode)
+}
+
+// stateSize is what the file holds, spaces at the end included: a file that is written over in place need not be written
+// to disk at once, as ext4 does with one that was cut short before.
+const stateSize = 8 << 10
+
+// write writes the file. One that comes out broken is replaced the next time.
+func (s *state) write(name string, mode fs.FileMode) {
+	doc, err := json.Marshal(s)
+	if err != nil || len(doc) > stateSize {
+		return
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, mode)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	if fi, err := f.Stat(); err != nil || fi.Size() > stateSize {
+		f.Truncate(0)
+	}
+	f.Write(append(doc, bytes.Repeat([]byte(" "), stateSize-len(doc))...))
+}
+
+func readState(name string) *state {
+	s := new(state)
+	if doc, err := os.ReadFile(name); err != nil || json.Unmarshal(doc, s) != nil || s.Next < 0 || s.Next >= leaves {
+		return new(state)
+	}
+	return s
+}
+
+// forgetState has everything counted anew.
+func forgetState(root string) {
+	name := filepath.Join(root, stateName)
+	if !exists(name) {
+		return
+	}
+	if unlock, err := lock(endedContext, name); err == nil {
+		defer unlock()
+		os.Remove(name)
+	}
+}
+
+// advance goes on to another leaf: what was counted up to there is all there is.
+func (s *state) advance(to int) {
+	for s.Next/shareLeaves < to/shareLeaves {
+		s.Shares[s.Next/shareLeaves] = s.Counted
+		s.Counted = 0
+		s.Next = (s.Next/shareLeaves + 1) * shareLeaves
+	}
+	s.Next = to
+}
+
+// evicted takes what an entry in a leaf took out of the count.
+func (s *state) evicted(leaf int, size int64) {
+	share := leaf / shareLeaves
+	s.Shares[share] = max(0, s.Shares[share]-size)
+	if share == s.Next/shareLeaves && leaf < s.Next {
+		s.Counted -= size
+	}
+}
+
+// walk makes the step that begins at s.Next.
+func (t *tree) walk(s *state, now time.Time) {
+	p := walking
+	if t.bounded() && s.total() > t.maxBytes+t.maxBytes/8 {
+		p = hurrying
+	}
+	w := sweep{root: t.dir, now: now, separate: t.separate}
+	if !t.forever {
+		w.maxAge = t.maxAge
+	}
+	var found []files
+	began, dirs, start := time.Now(), 0, s.Next
+	read := func() { dirs++ }
+	visit := func(n int) bool {
+		s.advance(n)
+		dirs++
+		for _, f := range w.leaf(n) {
+			s.Counted += f.size()
+			found = append(found, f)
+		}
+		s.advance(n + 1)
+		return len(found) < p.entries && dirs < p.dirs && time.Since(began) < p.time
+	}
+	round := eachLeaf(t.dir, start, read, visit)
+	if round {
+		s.advance(leaves)
+	}
+	if s.Next == leaves {
+		s.Next, s.Whole = 0, true
+	}
+	if round { // as it always is in a small directory
+		reached := false
+		round = eachLeaf(t.dir, 0, read, func(n int) bool {
+			reached = n >= start
+			return !reached && visit(n)
+		}) || reached
+		if round {
+			s.advance(start)
+		}
+	}
+	excess := s.total() - t.maxBytes
+	if !t.bounded() || excess <= 0 {
+		return
+	}
+	excess += t.maxBytes / slack // so that it is a while until the next time
+	slices.SortFunc(found, func(a, b files) int { return a.used().Compare(b.used()) })
+	if !round {
+		found = found[:len(found)/p.evict]
+	}
+	for i := range found {
+		if excess <= 0 || time.Since(began) > 2*p.time {
+			break
+		}
+		if f := &found[i]; w.evict(f) {
+			excess -= f.size()
+			s.evicted(t.leafOf(f.path), f.size())
+		}
+	}
+}

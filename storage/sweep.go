@@ -1,0 +1,169 @@
+package storage
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+)
+
+// strayAge is how old a file must be that belongs to no entry before it is taken for one that a crash left: writers put
+// the files of an entry in place within milliseconds. It holds for temporary files of ours, too, which tell whether
+// somebody writes them; those of Python do not (tempAge).
+const strayAge = time.Hour
+
+// sweep walks through a part of a directory and removes what is of no use. What may be removed is said here, and
+// nowhere else.
+type sweep struct {
+	root     string
+	now      time.Time
+	maxAge   time.Duration // entries not used for longer are removed; 0: none
+	separate bool          // bodies have files of their own here
+	done     Trimmed
+}
+
+// leaf sweeps a leaf directory, and returns the entries that are left.
+func (s *sweep) leaf(n int) []files {
+	entries, temps, others, err := readLeaf(s.root, n)
+	if err != nil {
+		return nil
+	}
+	dir := leafPath(s.root, n)
+	left := len(temps)
+	for _, fi := range temps {
+		if s.abandoned(dir, fi) {
+			s.done.Orphans++
+			left--
+		}
+	}
+	kept := entries[:0]
+	for _, f := range entries {
+		s.separate = s.separate || f.head != nil && f.body != nil
+		switch {
+		case s.stray(&f):
+			if f.remove() {
+				s.done.Orphans++
+			}
+		case f.head == nil: // not yet, or a writer is between two renames
+			left++
+		case s.maxAge > 0 && s.now.Sub(f.used()) > s.maxAge && s.evict(&f):
+		default:
+			kept = append(kept, f)
+			s.done.Entries++
+			s.done.Bytes += f.size()
+		}
+	}
+	if len(kept)+left == 0 && !others {
+		removeEmpty(s.root, dir)
+	}
+	return kept
+}
+
+// stray reports whether the files are not an entry's, and never will be.
+func (s *sweep) stray(f *files) bool {
+	switch {
+	case f.head == nil && f.body == nil:
+		return s.old(f.headLock) && s.old(f.bodyLock)
+	case f.head == nil:
+		return s.old(f.body)
+	case f.body == nil:
+		return s.separate && s.old(f.head) && bodiless(f.path)
+	}
+	return false
+}
+
+// old reports whether a file, if there is one, has not been written to for strayAge.
+func (s *sweep) old(fi fs.FileInfo) bool { return fi == nil || s.now.Sub(fi.ModTime()) > strayAge }
+
+// bodiless reports whether the document at path is the head of a body that is missing.
+func bodiless(path string) bool {
+	f, fi, err := openFile(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	e, _, length, err := serialize.Decode(f, fi.Size())
+	switch {
+	case err != nil || length > 0:
+		return false
+	case e.Foreign:
+		return contentLength(e) > 0 && !isRedirect(e)
+	}
+	return e.Length > 0
+}
+
+// abandoned removes a temporary file if nobody writes it any more, and reports whether it did.
+func (s *sweep) abandoned(dir string, fi fs.FileInfo) bool {
+	path := filepath.Join(dir, fi.Name())
+	if !strings.HasPrefix(fi.Name(), tempPrefix) {
+		return s.now.Sub(fi.ModTime()) > tempAge && os.Remove(path) == nil
+	}
+	if !s.old(fi) {
+		return false
+	}
+	l := flock.New(path, flock.SetFlag(os.O_RDONLY)) // its writer holds the lock
+	if ok, err := l.TryLock(); !ok || err != nil {
+		return false
+	}
+	defer l.Unlock()
+	return os.Remove(path) == nil
+}
+
+// evict removes an entry, if nobody uses it, and counts it.
+func (s *sweep) evict(f *files) bool {
+	if f.usedSince() || !f.remove() {
+		return false
+	}
+	s.done.EvictedEntries++
+	s.done.EvictedBytes += f.size()
+	removeEmpty(s.root, filepath.Dir(f.path))
+	return true
+}
+
+// remove removes the files of an entry and their locks. It leaves them, and returns false, where somebody holds a lock,
+// or they are no longer as they were.
+//
+// An entry without a lock file needs none to be removed: whole files go, the head first, and whatever a writer does
+// meanwhile, nobody can see more of an entry than before. A lock file is removed by the one who holds it. Who waits for
+// it looks again whether it is still the lock; filelock before 3.13 does not, and could then write at the same time as
+// another: of two whole entries either wins.
+func (f *files) remove() bool {
+	if f.headLock != nil || f.bodyLock != nil {
+		take := lockPair
+		if f.body == nil && f.bodyLock == nil {
+			take = lock
+		}
+		unlock, err := take(endedContext, f.path)
+		if err != nil {
+			return false
+		}
+		locks := func() {
+			os.Remove(f.path + bodySuffix + lockSuffix)
+			os.Remove(f.path + lockSuffix)
+		}
+		if runtime.GOOS == "windows" { // where nobody can remove a file that is open
+			defer locks()
+			defer unlock()
+		} else {
+			defer unlock()
+			defer locks()
+		}
+	}
+	return unchanged(f.path, f.head) && unchanged(f.path+bodySuffix, f.body) && removePair(f.path) == nil
+}
+
+// usedSince reports whether an entry was used since f was made.
+func (f *files) usedSince() bool {
+	for name, fi := range map[string]fs.FileInfo{f.path: f.head, f.path + bodySuffix: f.body} {
+		if now, err := os.Lstat(name); err == nil && fi != nil && lastUse(now).After(lastUse(fi)) {
+			return true
+		}
+	}
+	return false
+}
