@@ -27,8 +27,9 @@ var getCommand = command{
 
 Fetches each URL through a cache and writes the bodies to stdout. A second call answers from the cache what it may.
 
-    --store STORE     memory, file:DIR or separate:DIR. Unless given, separate:DIR with the directory cachecontrol
-                      in the user's cache directory (on Linux ~/.cache/cachecontrol).
+    --store STORE     memory, file:DIR, separate:DIR, redis://HOST:PORT or memcached://HOST:PORT. Unless given,
+                      separate:DIR with the directory cachecontrol in the user's cache directory (on Linux
+                      ~/.cache/cachecontrol).
     -o FILE           write the body to FILE instead. It appears there whole or not at all; until it is complete it
                       is in a file beside it whose name ends in .partial. One URL only.
     -i                print the status line and the header on stdout, before the body
@@ -88,12 +89,13 @@ func (g *get) run(ctx context.Context, e *env, args []string) error {
 		if err != nil {
 			return failed(err, "there is no default place for the cache", "Name one with --store separate:DIR.")
 		}
-		g.store = storeFlag{"separate", filepath.Join(dir, "cachecontrol")}
+		g.store = storeFlag{kind: "separate", dir: filepath.Join(dir, "cachecontrol")}
 	}
-	store, err := g.store.open()
+	store, disconnect, err := g.store.open()
 	if err != nil {
 		return err
 	}
+	defer disconnect()
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	defer base.CloseIdleConnections()
 	cache := &cachecontrol.Transport{

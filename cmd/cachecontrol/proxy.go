@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 var proxyCommand = command{
@@ -32,6 +33,11 @@ through; nothing is compressed or decompressed.
     --listen ADDRESS      where to listen; 127.0.0.1:8080 unless given, port 0 for any free one
     --store STORE         memory (unless given), file:DIR or separate:DIR; the latter keeps bodies in files of
                           their own, and large ones out of memory. Python's CacheControl reads both.
+                          Between machines: redis://USER:PASSWORD@HOST:PORT/DB, rediss:// for TLS, with ?prefix=P;
+                          cluster=true&addr=HOST:PORT for a Cluster, master_name=NAME&addr=HOST:PORT for Sentinels;
+                          memcached://HOST:PORT,HOST:PORT with ?prefix=P and max_item=SIZE.
+    --near SIZE           keep up to SIZE, as 64M, in memory before the store; what other proxies change in it is seen
+                          within 5 seconds, and with Redis at once
     --shared              act as a shared cache: heed s-maxage, private, Authorization and CDN-Cache-Control
     --heuristic H         how long responses are fresh that do not say: last-modified, one-day,
                           expires-after=DURATION; none unless given
@@ -48,6 +54,7 @@ requests in progress finish for a while, then ends the proxy with exit code 0.
 Examples:
     cachecontrol proxy --upstream http://127.0.0.1:3000
     cachecontrol proxy --listen :8080 --upstream https://example.com --shared --store separate:/var/cache/web
+    cachecontrol proxy --upstream http://127.0.0.1:3000 --store redis://127.0.0.1:6379?prefix=web: --near 256M
     cachecontrol proxy --upstream http://127.0.0.1:3000 --heuristic last-modified --stale-if-error 1h -v
 `,
 	setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
@@ -55,6 +62,7 @@ Examples:
 		fs.StringVar(&p.upstream, "upstream", "", "")
 		fs.StringVar(&p.listen, "listen", "127.0.0.1:8080", "")
 		fs.Var(&p.store, "store", "")
+		fs.Var(&p.near, "near", "")
 		fs.BoolVar(&p.shared, "shared", false, "")
 		fs.Var(&p.heuristic, "heuristic", "")
 		fs.DurationVar(&p.staleIfError, "stale-if-error", 0, "")
@@ -70,7 +78,7 @@ type proxy struct {
 	store                           storeFlag
 	heuristic                       heuristicFlag
 	staleIfError                    time.Duration
-	maxBody                         sizeFlag
+	maxBody, near                   sizeFlag
 	shared, selectLanguage, verbose bool
 }
 
@@ -97,9 +105,16 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 	if p.staleIfError < 0 {
 		return usageErrorf("--stale-if-error %v is negative", p.staleIfError, "Write a duration as 1h or 90s.")
 	}
-	store, err := p.store.open()
+	if p.near != 0 && p.store.kind == "memory" {
+		return usageErrorf("--near puts memory before a store, and the store is memory", "Leave --near out, or name another --store.")
+	}
+	store, disconnect, err := p.store.open()
 	if err != nil {
 		return err
+	}
+	defer disconnect()
+	if p.near != 0 {
+		store = storage.Tiered(storage.NewDictCache(storage.MaxBytes(int64(p.near))), store)
 	}
 	base := upstreamTransport()
 	cache := &cachecontrol.Transport{

@@ -15,13 +15,17 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// storeFlag is where responses are stored: memory, file:DIR or separate:DIR.
+// storeFlag is where responses are stored: memory, file:DIR, separate:DIR, or the URL of a server.
 type storeFlag struct {
-	kind string // memory, file or separate
-	dir  string
+	kind   string // memory, file, separate or remote
+	dir    string
+	remote *remoteStore
 }
 
 func (s *storeFlag) String() string {
+	if s.remote != nil {
+		return s.remote.text
+	}
 	if s.dir == "" {
 		return s.kind
 	}
@@ -30,9 +34,16 @@ func (s *storeFlag) String() string {
 
 // Set implements flag.Value.
 func (s *storeFlag) Set(value string) error {
-	const want = "want memory, file:DIR or separate:DIR"
+	const want = "want memory, file:DIR, separate:DIR, redis://HOST:PORT or memcached://HOST:PORT"
 	kind, dir, hasDir := strings.Cut(value, ":")
 	switch {
+	case kind == "redis" || kind == "rediss" || kind == "memcached":
+		remote, err := parseRemote(value)
+		if err != nil {
+			return err
+		}
+		*s = storeFlag{kind: "remote", remote: remote}
+		return nil
 	case kind == "memory" && !hasDir:
 	case kind == "memory":
 		return errors.New("memory takes no directory; " + want)
@@ -49,25 +60,29 @@ func (s *storeFlag) Set(value string) error {
 		}
 		dir = filepath.Join(home, rest)
 	}
-	*s = storeFlag{kind, dir}
+	*s = storeFlag{kind: kind, dir: dir}
 	return nil
 }
 
-// open opens the store.
-func (s *storeFlag) open() (store storage.Store, err error) {
+// open opens the store. After the Transport's Close, close ends what connects it to a server.
+func (s *storeFlag) open() (store storage.Store, close func() error, err error) {
+	close = func() error { return nil }
+	hint := "Name a directory that you may write to, or use --store memory."
 	switch s.kind {
 	case "file":
 		store, err = storage.NewFileCache(s.dir)
 	case "separate":
 		store, err = storage.NewSeparateBodyFileCache(s.dir)
+	case "remote":
+		store, close, err = s.remote.connect()
+		hint = "Check the name of the server, or use --store memory."
 	default:
-		return storage.NewDictCache(), nil
+		store = storage.NewDictCache()
 	}
 	if err != nil {
-		return nil, failed(err, "cannot open the store "+s.String(),
-			"Name a directory that you may write to, or use --store memory.")
+		return nil, nil, failed(err, "cannot open the store "+s.String(), hint)
 	}
-	return store, nil
+	return store, close, nil
 }
 
 // heuristicFlag gives freshness to responses that carry none.
