@@ -22,7 +22,8 @@ import (
 type engine struct {
 	rt        http.RoundTripper
 	store     storage.Store
-	local     bool // the store is one of ours that waits for nobody
+	local     bool                 // the store is one of ours that waits for nobody
+	near      *storage.TieredCache // the store, if it is one that can answer without waiting; nil: it is not
 	heuristic heuristics.Heuristic
 	rules     rfc9111.Rules
 	partition func(*http.Request) string // nil: none
@@ -89,6 +90,7 @@ func newEngine(t *Transport) *engine {
 	case *storage.DictCache, *storage.FileCache, *storage.SeparateBodyFileCache:
 		e.local = true
 	}
+	e.near, _ = e.store.(*storage.TieredCache)
 	if t.Replay {
 		e.refreshAhead = 0 // nothing ends
 	}
@@ -145,6 +147,11 @@ func (e *engine) lock(key string) (unlock func()) {
 func (e *engine) get(ctx context.Context, key string) (*storage.Response, error) {
 	if e.closed.Load() {
 		return nil, storage.ErrClosed
+	}
+	if e.near != nil {
+		if r, ok := e.near.GetNear(key); ok {
+			return r, nil
+		}
 	}
 	if e.local {
 		r, err := e.store.Get(ctx, key)
