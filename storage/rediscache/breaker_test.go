@@ -130,7 +130,7 @@ func TestBreaker(t *testing.T) {
 	})
 }
 
-// TestWhatSuspends: want of an answer does, and an answer that says the server cannot serve; other answers do not, and
+// TestWhatSuspends: want of an answer does, and an answer that says the server cannot serve, or not us; other answers do not, and
 // neither does a caller that gives up.
 func TestWhatSuspends(t *testing.T) {
 	for _, test := range []struct {
@@ -144,8 +144,8 @@ func TestWhatSuspends(t *testing.T) {
 		{reply("CLUSTERDOWN The cluster is down"), true},
 		{reply("OOM command not allowed when used memory > 'maxmemory'."), false},
 		{reply("NOPERM this user has no permissions"), false},
-		{reply("WRONGPASS invalid username-password pair or user is disabled."), false},
-		{reply("NOAUTH Authentication required."), false},
+		{reply("WRONGPASS invalid username-password pair or user is disabled."), true},
+		{reply("NOAUTH Authentication required."), true},
 		{reply("WRONGTYPE Operation against a key holding the wrong kind of value"), false},
 		{redis.Nil, false},
 		{redis.ErrClosed, true},

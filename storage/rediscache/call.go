@@ -76,13 +76,14 @@ func callFor[T any](ctx context.Context, c *Cache, timeout time.Duration, b *bre
 // answer is an error that is a call's result: the server did answer.
 type answer struct{ error }
 
-// isAnswer says whether a call that ended in err was answered, by a server that can serve.
+// isAnswer says whether a call that ended in err was answered, by a server that can serve, and serves us.
 func isAnswer(err error) bool {
 	var own answer
 	if err == nil || errors.As(err, &own) {
 		return true
 	}
-	if redis.IsLoadingError(err) || redis.IsClusterDownError(err) || redis.IsMasterDownError(err) || redis.IsMaxClientsError(err) {
+	if redis.IsLoadingError(err) || redis.IsClusterDownError(err) || redis.IsMasterDownError(err) ||
+		redis.IsMaxClientsError(err) || redis.IsAuthError(err) {
 		return false
 	}
 	var reply redis.Error // redis.Nil and redis.TxFailedErr too

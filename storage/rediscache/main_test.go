@@ -6,10 +6,13 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/redis/go-redis/v9/logging"
 )
 
 // No test leaves a goroutine of this module behind.
 func TestMain(m *testing.M) {
+	logging.Disable() // the client's own, of servers that are out of order on purpose
 	code := m.Run()
 	if code == 0 {
 		if left := leftGoroutines(); left != "" {

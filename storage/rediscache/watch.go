@@ -28,7 +28,7 @@ const (
 
 // Watch implements storage.Watcher by what Redis calls client-side caching: every server tells, on a connection of its
 // own that Watch opens to it, of each key with the prefix that anybody has changed, Python included, or that has
-// expired. That needs Redis 6 and the right to CLIENT TRACKING; where the first attempt is refused, Watch returns
+// expired. That needs Redis 6 and the right to CLIENT TRACKING; where it is refused before it was ever granted, Watch returns
 // the refusal. A connection that breaks is made again every second, and one that is silent is given up after
 // 4 seconds.
 //
@@ -43,14 +43,18 @@ func (c *Cache) Watch(ctx context.Context, changed func(key string)) error {
 		defer mu.Unlock()
 		changed(key)
 	}
-	for began := false; ; {
+	for ever := false; ; {
+		began := false
 		err := c.watchServers(ctx, tell, &began)
-		tell("")
+		if began {
+			ever = true
+			tell("")
+		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		var reply redis.Error
-		if !began && (errors.Is(err, errNoServers) || errors.Is(err, redis.ErrClosed) || errors.As(err, &reply) && isAnswer(err)) {
+		if !ever && (errors.Is(err, errNoServers) || errors.Is(err, redis.ErrClosed) || errors.As(err, &reply) && isAnswer(err)) {
 			return fmt.Errorf("rediscache: watch: %w", err)
 		}
 		sleep(ctx, again)

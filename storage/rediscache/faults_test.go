@@ -1,0 +1,222 @@
+//go:build unix
+
+package rediscache_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/redistest"
+	"github.com/go-cachecontrol/cachecontrol/storage/rediscache"
+)
+
+// full has the tests do all that docs/storage.md gives figures for, which takes a minute or two:
+//
+//	go test ./storage/rediscache -run 'TestFaults|TestLoad|TestMemory' -v -full
+var full = flag.Bool("full", false, "as many requests and bytes as docs/storage.md speaks of")
+
+// origin answers at once, with a body that follows from the path.
+type origin struct{}
+
+func (origin) RoundTrip(req *http.Request) (*http.Response, error) {
+	body := bodyOf(req.URL.Path)
+	return &http.Response{
+		StatusCode: 200, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: req,
+		Header:        http.Header{"Cache-Control": {"max-age=3600"}, "Etag": {`"` + req.URL.Path + `"`}},
+		ContentLength: int64(len(body)), Body: io.NopCloser(strings.NewReader(body)),
+	}, nil
+}
+
+// bodyOf makes bodies of 100 bytes to 60 KB.
+func bodyOf(path string) string {
+	sum := 0
+	for _, c := range path {
+		sum = sum*31 + int(c)
+	}
+	return strings.Repeat(path+"\n", 5+sum&0x7ff)
+}
+
+// fetch makes a request. It returns how it was answered, and an error where it was not, or with another's body.
+func fetch(tr *cachecontrol.Transport, path string) (cachecontrol.Outcome, error) {
+	req, err := http.NewRequest("GET", "http://example.com"+path, nil)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := tr.RoundTrip(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, err
+	}
+	if string(body) != bodyOf(path) {
+		return 0, fmt.Errorf("%s has another body, of %d bytes", path, len(body))
+	}
+	return cachecontrol.StatusOf(resp).Outcome, nil
+}
+
+// TestFaults has requests go on while Redis is out of order in one way after the other, and be answered from it again
+// afterwards. What a request costs meanwhile is told, and not judged: the bounds are TestBreaker's.
+func TestFaults(t *testing.T) {
+	opts := []rediscache.Option{rediscache.Timeout(100 * time.Millisecond)}
+	requests := 100
+	if *full {
+		opts, requests = nil, 2000
+	}
+	var table bytes.Buffer
+	fmt.Fprintf(&table, "%-24s %9s %7s %6s %10s %10s %10s %6s %12s\n",
+		"fault", "requests", "failed", "hits", "median", "99 %", "longest", "lines", "first hit")
+	for _, fault := range []struct {
+		name   string
+		server []string
+		client func(*redis.Options)
+		begin  func(*testing.T, *redistest.Server)
+		end    func(*testing.T, *redistest.Server)
+
+		serves bool // Redis goes on to answer what it has
+	}{
+		{
+			name: "none", begin: func(*testing.T, *redistest.Server) {}, end: func(*testing.T, *redistest.Server) {}, serves: true,
+		},
+		{
+			name: "stopped", begin: func(_ *testing.T, s *redistest.Server) { s.Stop() },
+			end: func(_ *testing.T, s *redistest.Server) { s.Launch() },
+		},
+		{
+			name: "killed", begin: func(_ *testing.T, s *redistest.Server) { s.Kill() },
+			end: func(_ *testing.T, s *redistest.Server) { s.Launch() },
+		},
+		{
+			name: "paused", begin: func(_ *testing.T, s *redistest.Server) { s.Pause() },
+			end: func(_ *testing.T, s *redistest.Server) { s.Resume() },
+		},
+		{
+			name: "paused, deaf client", client: func(o *redis.Options) { o.ContextTimeoutEnabled = false },
+			begin: func(_ *testing.T, s *redistest.Server) { s.Pause() },
+			end:   func(_ *testing.T, s *redistest.Server) { s.Resume() },
+		},
+		{
+			name: "out of memory", begin: func(t *testing.T, s *redistest.Server) { admin(t, s, "config", "set", "maxmemory", "1") },
+			end: func(t *testing.T, s *redistest.Server) { admin(t, s, "config", "set", "maxmemory", "0") }, serves: true,
+		},
+		{
+			name: "wrong password", server: []string{"--user", "u", "on", ">right", "~*", "&*", "+@all"},
+			client: func(o *redis.Options) { o.Username, o.Password = "u", "right" },
+			begin: func(t *testing.T, s *redistest.Server) {
+				admin(t, s, "acl", "setuser", "u", "resetpass", ">wrong")
+				admin(t, s, "client", "kill", "user", "u")
+			},
+			end: func(t *testing.T, s *redistest.Server) { admin(t, s, "acl", "setuser", "u", ">right") },
+		},
+		{
+			name: "no rights", server: []string{"--user", "u", "on", ">right", "~*", "&*", "+@all"},
+			client: func(o *redis.Options) { o.Username, o.Password = "u", "right" },
+			begin:  func(t *testing.T, s *redistest.Server) { admin(t, s, "acl", "setuser", "u", "-@all") },
+			end:    func(t *testing.T, s *redistest.Server) { admin(t, s, "acl", "setuser", "u", "+@all") },
+		},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			s := redistest.Start(t, fault.server...)
+			var clientOptions []func(*redis.Options)
+			if fault.client != nil {
+				clientOptions = append(clientOptions, fault.client)
+			}
+			var log lines
+			tr := &cachecontrol.Transport{
+				Base: origin{}, Store: rediscache.New(s.Client(clientOptions...), opts...),
+				Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			}
+			defer tr.Close()
+			for _, want := range []cachecontrol.Outcome{cachecontrol.Miss, cachecontrol.Hit} {
+				if got, err := fetch(tr, "/a"); err != nil || got != want {
+					t.Fatalf("before: %v %v, want %v\n%s", got, err, want, &log)
+				}
+			}
+
+			fault.begin(t, s)
+			var took []time.Duration
+			hits, failed := 0, 0
+			for i := range requests {
+				path := "/a"
+				if i%2 == 1 {
+					path = fmt.Sprintf("/new/%d", i)
+				}
+				start := time.Now()
+				got, err := fetch(tr, path)
+				took = append(took, time.Since(start))
+				if err != nil {
+					failed++
+					t.Errorf("request %d: %v", i, err)
+				}
+				if got == cachecontrol.Hit {
+					hits++
+				}
+			}
+			if fault.serves && hits != requests/2 || !fault.serves && hits != 0 {
+				t.Errorf("%d hits of %d", hits, requests)
+			}
+
+			fault.end(t, s)
+			start := time.Now()
+			for hit := false; !hit; {
+				got, err := fetch(tr, "/a")
+				if err != nil {
+					t.Fatalf("afterwards: %v", err)
+				}
+				if hit = got == cachecontrol.Hit; !hit && time.Since(start) > time.Minute {
+					t.Fatalf("no hit for a minute\n%s", &log)
+				}
+			}
+			back := time.Since(start)
+			slices.Sort(took)
+			fmt.Fprintf(&table, "%-24s %9d %7d %6d %10v %10v %10v %6d %12v\n", fault.name, requests, failed, hits,
+				took[len(took)/2].Round(time.Microsecond), took[len(took)*99/100].Round(time.Microsecond),
+				took[len(took)-1].Round(time.Microsecond), log.count(), back.Round(time.Millisecond))
+		})
+	}
+	t.Logf("\n%s", &table)
+}
+
+// admin has the server's administrator give a command.
+func admin(t *testing.T, s *redistest.Server, args ...any) {
+	t.Helper()
+	c := redis.NewClient(&redis.Options{Addr: s.Addr})
+	defer c.Close()
+	if err := c.Do(background, args...).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// lines is a log.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func (l *lines) count() int { return strings.Count(l.String(), "\n") }
