@@ -216,14 +216,10 @@ func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder,
 		Header: cachingFields(rec.header), Took: seconds(rec.received.Sub(rec.asked)),
 		Cache:  kind(x.shared),
 		Stored: decision{status.Stored, newRule(status.Storage)},
-		Fresh: fresh{
-			Lifetime: seconds(policy.Lifetime), Age: seconds(policy.Age(now)), Left: seconds(policy.Lifetime - policy.Age(now)),
-			rule: newRule(policy.Source),
-		},
-		Validators:  http.Header{},
-		SelectedBy:  []string{}, // lists in JSON, not null
-		Invalidates: []string{},
+
+		Invalidates: []string{}, // a list in JSON, not null
 	}
+	out.judge(policy, resp.Header, status.Stored, now)
 	if status.Outcome == cachecontrol.Bypass {
 		r := newRule(status.Reason)
 		out.Outcome = &r
@@ -231,9 +227,6 @@ func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder,
 			out.Stored.rule = r
 		}
 	}
-	policy.SetPreconditions(out.Validators)
-	names, _ := rfc9111.SelectingFields(resp.Header)
-	out.SelectedBy = append(out.SelectedBy, names...)
 	for _, u := range rfc9111.Invalidated(req.Method, req.URL, resp.StatusCode, resp.Header) {
 		out.Invalidates = append(out.Invalidates, u.Redacted())
 	}
@@ -242,12 +235,9 @@ func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder,
 	}
 
 	// Whatever differs from what came was set by the heuristic.
-	if field := sourceField(policy); field != "" {
-		out.Fresh.Field, out.Fresh.Value = field, strings.Join(resp.Header.Values(field), ", ")
-		if !slices.Equal(resp.Header.Values(field), rec.header.Values(field)) {
-			out.Fresh.Heuristic = x.heuristic.text
-			out.Fresh.rule = newRule(rfc9111.Heuristic)
-		}
+	if field := out.Fresh.Field; field != "" && !slices.Equal(resp.Header.Values(field), rec.header.Values(field)) {
+		out.Fresh.Heuristic = x.heuristic.text
+		out.Fresh.rule = newRule(rfc9111.Heuristic)
 	}
 
 	// The other kind of cache may see it differently.
@@ -266,8 +256,21 @@ func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder,
 			out.Hint = "with --heuristic last-modified it would be fresh for " + words(p.Lifetime)
 		}
 	}
-	out.Next = nextRequests(policy, status, now)
 	return out
+}
+
+// judge says what the policy of a response with the header h makes of it at the time now.
+func (x *explanation) judge(p *rfc9111.Policy, h http.Header, stored bool, now time.Time) {
+	age := p.Age(now)
+	x.Fresh = fresh{Lifetime: seconds(p.Lifetime), Age: seconds(age), Left: seconds(p.Lifetime - age), rule: newRule(p.Source)}
+	if field := sourceField(p); field != "" {
+		x.Fresh.Field, x.Fresh.Value = field, strings.Join(h.Values(field), ", ")
+	}
+	x.Validators = http.Header{}
+	p.SetPreconditions(x.Validators)
+	names, _ := rfc9111.SelectingFields(h)
+	x.SelectedBy = append([]string{}, names...)
+	x.Next = nextRequests(p, stored, now)
 }
 
 // sourceField is the name of the header field that gave the response its lifetime.
@@ -285,9 +288,9 @@ func sourceField(p *rfc9111.Policy) string {
 }
 
 // nextRequests says what further GET requests with the same header would do.
-func nextRequests(p *rfc9111.Policy, status cachecontrol.Status, now time.Time) []next {
+func nextRequests(p *rfc9111.Policy, stored bool, now time.Time) []next {
 	const noCache, maxAge, onlyIfCached = "Cache-Control: no-cache", "Cache-Control: max-age=0", "Cache-Control: only-if-cached"
-	if !status.Stored {
+	if !stored {
 		nothing := newRule(rfc9111.NotStored)
 		return []next{
 			{When: "at any time", Answer: "fetch", rule: nothing},
@@ -385,25 +388,9 @@ func kind(shared bool) string {
 
 func (x *explanation) print(w io.Writer) error {
 	var b strings.Builder
-	say := func(label, text string, more ...string) {
-		fmt.Fprintf(&b, "%-12s %s\n", label, clean(text))
-		for _, line := range more {
-			if line != "" {
-				fmt.Fprintf(&b, "%12s %s\n", "", clean(line))
-			}
-		}
-	}
-	field := func(h http.Header) (lines []string) {
-		for _, name := range slices.Sorted(maps.Keys(h)) {
-			for _, value := range h[name] {
-				lines = append(lines, name+": "+value)
-			}
-		}
-		return lines
-	}
-
-	say("Request", x.Method+" "+x.URL, field(x.Request)...)
-	say("Response", fmt.Sprintf("%d %s after %s", x.Status, http.StatusText(x.Status), x.Took.short()), field(x.Header)...)
+	say := sayTo(&b)
+	say("Request", x.Method+" "+x.URL, fieldLines(x.Request)...)
+	say("Response", fmt.Sprintf("%d %s after %s", x.Status, http.StatusText(x.Status), x.Took.short()), fieldLines(x.Header)...)
 	if x.Location != "" {
 		say("Leads to", x.Location, "see: cachecontrol explain '"+x.Location+"'")
 	}
@@ -422,16 +409,42 @@ func (x *explanation) print(w io.Writer) error {
 	if x.Stored.OK {
 		x.printStored(say)
 	}
-	b.WriteString("\nNext requests, with GET\n")
+	x.printNext(&b, "Next requests, with GET")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (x *explanation) printNext(b *strings.Builder, title string) {
+	b.WriteString("\n" + title + "\n")
 	for _, n := range x.Next {
 		what := n.When
 		if n.Header != "" {
 			what += ", " + n.Header
 		}
-		fmt.Fprintf(&b, "  %s: %s\n      %s\n", what, answers[n.Answer], n.rule)
+		fmt.Fprintf(b, "  %s: %s\n      %s\n", what, answers[n.Answer], n.rule)
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+}
+
+// sayTo returns a function that writes a text with a label before it, and more lines below it.
+func sayTo(b *strings.Builder) func(label, text string, more ...string) {
+	return func(label, text string, more ...string) {
+		fmt.Fprintf(b, "%-12s %s\n", label, clean(text))
+		for _, line := range more {
+			if line != "" {
+				fmt.Fprintf(b, "%12s %s\n", "", clean(line))
+			}
+		}
+	}
+}
+
+// fieldLines are the lines of a header, sorted by name.
+func fieldLines(h http.Header) (lines []string) {
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		for _, value := range h[name] {
+			lines = append(lines, name+": "+value)
+		}
+	}
+	return lines
 }
 
 // printStored says what is to be said about a response that is stored.

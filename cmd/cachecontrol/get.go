@@ -6,13 +6,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -250,10 +248,8 @@ func redacted(s string) string {
 func printHead(w io.Writer, resp *http.Response) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s\n", resp.Proto, clean(resp.Status))
-	for _, name := range slices.Sorted(maps.Keys(resp.Header)) {
-		for _, value := range resp.Header[name] {
-			fmt.Fprintf(&b, "%s: %s\n", name, clean(value))
-		}
+	for _, line := range fieldLines(resp.Header) {
+		b.WriteString(clean(line) + "\n")
 	}
 	b.WriteString("\n")
 	_, err := io.WriteString(w, b.String())

@@ -18,30 +18,41 @@ const (
 	progressEvery = 200 * time.Millisecond
 )
 
-// progress draws how much of a body has come. The nil pointer draws nothing.
+// progress draws how far something is. The nil pointer draws nothing.
 type progress struct {
 	w     io.Writer
 	width func() int
-	total int64 // -1: not known
+	line  progressText
 	count atomic.Int64
+	items atomic.Int64 // what was found so far, where the bar says so
 	quit  chan struct{}
 	ended sync.WaitGroup
+
+	mu    sync.Mutex // guards what follows, and writing
+	shown int        // columns
 }
+
+// progressText returns the bar as it fits into width columns: ASCII, one byte a column.
+type progressText func(p *progress, perSecond float64, width int) string
 
 // startProgress starts a progress bar for a body that goes to out: on stderr, if that is a terminal and the body does
 // not go to one.
 func startProgress(e *env, out io.Writer, total int64) *progress {
-	f, ok := e.stderr.(*os.File)
-	if !ok || !isTerminal(f) || isTerminal(out) {
+	if isTerminal(out) {
 		return nil
 	}
-	p := &progress{w: f, total: total, quit: make(chan struct{})}
-	p.width = func() int {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
-			return width
-		}
-		return 80
+	return newProgress(e, func(p *progress, perSecond float64, width int) string {
+		return progressLine(p.count.Load(), total, perSecond, width)
+	})
+}
+
+// newProgress starts a progress bar on stderr, if that is a terminal.
+func newProgress(e *env, line progressText) *progress {
+	f, ok := e.stderr.(*os.File)
+	if !ok || !isTerminal(f) {
+		return nil
 	}
+	p := &progress{w: f, line: line, width: func() int { return terminalWidth(f) }, quit: make(chan struct{})}
 	p.ended.Go(func() {
 		ticks := time.NewTicker(progressEvery)
 		defer ticks.Stop()
@@ -55,31 +66,47 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+func terminalWidth(f *os.File) int {
+	if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+		return width
+	}
+	return 80
+}
+
 // draw draws the bar at every tick until quit is closed, and then clears it.
 func (p *progress) draw(start time.Time, ticks <-chan time.Time) {
-	var shown int
 	var r rate
-	defer func() {
-		if shown > 0 {
-			fmt.Fprintf(p.w, "\r%s\r", strings.Repeat(" ", shown))
-		}
-	}()
+	defer p.printing(func() {})
 	for {
 		select {
 		case <-p.quit:
 			return
 		case now := <-ticks:
-			count := p.count.Load()
-			perSecond := r.update(count, now.Sub(start))
+			perSecond := r.update(p.count.Load(), now.Sub(start))
 			if now.Sub(start) < progressDelay {
 				continue
 			}
 			// Not the last column: some terminals would begin a new line.
-			line := progressLine(count, p.total, perSecond, p.width()-1)
-			fmt.Fprintf(p.w, "\r%-*s", shown, line)
-			shown = len(line)
+			line := p.line(p, perSecond, p.width()-1)
+			p.mu.Lock()
+			fmt.Fprintf(p.w, "\r%-*s", p.shown, line)
+			p.shown = len(line)
+			p.mu.Unlock()
 		}
 	}
+}
+
+// printing clears the bar, and calls print, which may write on the same terminal.
+func (p *progress) printing(print func()) {
+	if p != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.shown > 0 {
+			fmt.Fprintf(p.w, "\r%s\r", strings.Repeat(" ", p.shown))
+			p.shown = 0
+		}
+	}
+	print()
 }
 
 // add counts n more bytes.
@@ -120,26 +147,39 @@ func (r *rate) update(count int64, at time.Duration) float64 {
 	return now
 }
 
-// progressLine returns the bar as it fits into width columns: ASCII, one byte a column.
+// progressLine returns the bar for a body, as it fits into width columns.
 func progressLine(count, total int64, perSecond float64, width int) string {
 	speed := size(int64(perSecond)) + "/s"
 	if total <= 0 || count > total {
 		return cut(fmt.Sprintf("%s  %s", size(count), speed), width)
 	}
-	left := "?"
+	return barLine(count, total, fmt.Sprintf("%s of %s  %s  %s", size(count), size(total), speed, timeLeft(total-count, perSecond)), width)
+}
+
+// barLine returns a bar with text beside it, as it fits into width columns.
+func barLine(count, total int64, text string, width int) string {
+	percent := fmt.Sprintf("%3d%% ", 100*count/total)
+	room := min(width-len(percent)-len(text)-3, 40)
+	if room < 4 {
+		return cut(percent+text, width)
+	}
+	return percent + bar(count, total, room) + " " + text
+}
+
+// bar draws count of total in room columns and two brackets.
+func bar(count, total int64, room int) string {
+	done := int(float64(room) * float64(count) / float64(total))
+	return "[" + strings.Repeat("=", done) + strings.Repeat(" ", room-done) + "]"
+}
+
+// timeLeft says how long the rest will take.
+func timeLeft(rest int64, perSecond float64) string {
 	if perSecond >= 1 {
-		if s := float64(total-count) / perSecond; s < 100*3600 {
-			left = time.Duration(math.Ceil(s) * float64(time.Second)).String()
+		if s := float64(rest) / perSecond; s < 100*3600 {
+			return time.Duration(math.Ceil(s)*float64(time.Second)).String() + " left"
 		}
 	}
-	percent := fmt.Sprintf("%3d%% ", 100*count/total)
-	text := fmt.Sprintf(" %s of %s  %s  %s left", size(count), size(total), speed, left)
-	room := min(width-len(percent)-len(text)-2, 40)
-	if room < 4 {
-		return cut(percent+text[1:], width)
-	}
-	done := int(int64(room) * count / total)
-	return percent + "[" + strings.Repeat("=", done) + strings.Repeat(" ", room-done) + "]" + text
+	return "? left"
 }
 
 func cut(s string, width int) string { return s[:min(len(s), max(width, 0))] }

@@ -36,7 +36,10 @@ func TestProgressLine(t *testing.T) {
 
 func TestProgressDraw(t *testing.T) {
 	var out buffer
-	p := &progress{w: &out, width: func() int { return 60 }, total: 4096, quit: make(chan struct{})}
+	p := &progress{w: &out, width: func() int { return 60 }, quit: make(chan struct{})}
+	p.line = func(p *progress, perSecond float64, width int) string {
+		return progressLine(p.count.Load(), 4096, perSecond, width)
+	}
 	ticks, drawn := make(chan time.Time), make(chan bool)
 	start := time.Now()
 	go func() {
@@ -60,6 +63,35 @@ func TestProgressDraw(t *testing.T) {
 	if len(lines[3]) < len(lines[1]) || strings.TrimSpace(lines[3]) != "" || lines[4] != "" {
 		t.Errorf("does not clear the bar: %q", lines)
 	}
+}
+
+// TestProgressPrinting: what is printed meanwhile is not drawn over.
+func TestProgressPrinting(t *testing.T) {
+	var out buffer
+	p := &progress{w: &out, width: func() int { return 60 }, quit: make(chan struct{})}
+	p.line = func(p *progress, perSecond float64, width int) string {
+		return scanLine(p.count.Load(), p.items.Load(), perSecond, width)
+	}
+	ticks, drawn := make(chan time.Time), make(chan bool)
+	start := time.Now()
+	go func() {
+		p.draw(start, ticks)
+		drawn <- true
+	}()
+	p.passed("8000" + strings.Repeat("0", 52))
+	p.passed("") // a file that is no entry
+	ticks <- start.Add(progressDelay)
+	ticks <- start.Add(progressDelay / 2) // so that the first is drawn
+	p.printing(func() { out.Write([]byte("a line\n")) })
+	close(p.quit)
+	<-drawn
+	lines := strings.Split(out.String(), "\r")
+	if len(lines) != 4 || !strings.HasPrefix(lines[1], " 50% [") || !strings.Contains(lines[1], "2 files and entries") ||
+		strings.TrimSpace(lines[2]) != "" || lines[3] != "a line\n" {
+		t.Errorf("wrote %q", lines)
+	}
+	(*progress)(nil).passed("8000")
+	(*progress)(nil).printing(func() { out.Write([]byte("x")) })
 }
 
 func TestRate(t *testing.T) {
