@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
 // A plain key is the absolute URL as CacheControl normalises it: scheme and authority in lower case, an empty path
@@ -51,6 +53,32 @@ func plainKey(u *url.URL, host string) (string, bool) {
 		return strings.ToLower(u.Scheme) + "://" + authority + path + "?" + query + via, true
 	}
 	return strings.ToLower(u.Scheme) + "://" + authority + path + via, true
+}
+
+// Keys are the keys under which responses to GET requests for a URL may be stored, for tools that look into a store.
+type Keys struct {
+	Plain   string // the first response, or the only one
+	Part    string // part of a body (206)
+	Variant string // a further variant, with the entry's Generation and Vary; "" where it has none
+}
+
+// KeysOf returns the keys for the URL of an entry. It reports false for one that is not absolute. An entry may be stored
+// under another key than these, where the response was to another method, or the request had a user, or a Host that
+// was not the URL's.
+func KeysOf(e *serialize.Entry) (Keys, bool) {
+	u, err := url.Parse(e.URL)
+	if err != nil {
+		return Keys{}, false
+	}
+	key, ok := plainKey(u, "")
+	if !ok {
+		return Keys{}, false
+	}
+	keys := Keys{Plain: key, Part: key + partialSuffix}
+	if e.Generation != "" && len(e.Vary) > 0 {
+		keys.Variant = variantKey(key, e.Generation, newSelectors(e.Vary))
+	}
+	return keys, true
 }
 
 // methodKey makes a key that also holds the method and the body of a request. It reports false where the body

@@ -265,6 +265,9 @@ func (it *Item) Remove(ctx context.Context) error {
 	return removePair(it.headPath())
 }
 
+// Abandoned reports whether a temporary file is too old for somebody to be writing it.
+func (it *Item) Abandoned() bool { return it.Kind == TemporaryFile && time.Since(it.ModTime) > tempAge }
+
 // Clear removes what was found, of whatever kind but Foreign, if it is still as it was then. It returns an error that
 // wraps ErrBusy, and removes nothing, if that has changed, changed within the last minute, or somebody holds one
 // of its locks; of temporary files within the last day.
@@ -273,7 +276,7 @@ func (it *Item) Clear() error {
 	switch {
 	case it.Kind == ForeignFile:
 		return fmt.Errorf("storage: %s: not a file of a cache", it.Path)
-	case it.Kind == TemporaryFile && age < tempAge:
+	case it.Kind == TemporaryFile && !it.Abandoned():
 		return fmt.Errorf("%w: it may still be written, for it is not a day old", ErrBusy)
 	case it.Kind == TemporaryFile:
 		return remove(it.Path)

@@ -73,7 +73,10 @@ type command struct {
 }
 
 func commands() []command {
-	return []command{demoCommand, getCommand, explainCommand, proxyCommand, serveCommand, versionCommand}
+	return []command{
+		demoCommand, getCommand, explainCommand, proxyCommand, serveCommand,
+		lsCommand, showCommand, rmCommand, verifyCommand, statsCommand, versionCommand,
+	}
 }
 
 func names() []string {

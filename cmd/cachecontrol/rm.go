@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"strings"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+var rmCommand = command{
+	name:  "rm",
+	short: "remove what is stored for a URL",
+	usage: `Usage:
+    cachecontrol rm DIR URL...
+    cachecontrol rm --hash DIR HASH...
+
+Removes what is stored for each URL, as an unsafe request to it would: all its variants, and parts of its body. What was
+stored for a POST, or for a request with another Host, is removed by its hash. Programs may use the directory meanwhile.
+
+` + dirHelp + `
+    --hash            the arguments are hashes as 'cachecontrol ls' prints them, or their first five digits or more.
+                      The variants that such an entry knows go with it.
+
+Exit codes: 0 all is removed; 1 for some there was nothing, or it could not be removed; 2 usage; 130 interrupted.
+
+Examples:
+    cachecontrol rm ~/.cache/cachecontrol https://example.com/
+    cachecontrol rm --hash ~/.cache/pip/http-v2 3403b5d4
+`,
+	setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
+		var r rm
+		fs.BoolVar(&r.hash, "hash", false, "")
+		return r.run
+	},
+}
+
+type rm struct{ hash bool }
+
+func (r *rm) run(ctx context.Context, e *env, args []string) error {
+	const how = "Write it as 'cachecontrol rm DIR URL'."
+	switch {
+	case len(args) == 0:
+		return usageErrorf("no directory is given", how)
+	case len(args) == 1:
+		return usageErrorf("no URL is given", how)
+	}
+	for _, arg := range args[1:] {
+		if r.hash {
+			continue
+		}
+		if !isURL(arg) {
+			return usageErrorf("%q is not a whole URL", arg, "Write it with its scheme, or a hash with --hash.")
+		}
+		if _, err := keysOfURL(arg); err != nil {
+			return err
+		}
+	}
+	d, err := openDirectory(args[0])
+	if err != nil {
+		return err
+	}
+	var result error
+	for _, arg := range args[1:] {
+		if ctx.Err() != nil {
+			return interrupted
+		}
+		removed, err := r.remove(ctx, d, arg)
+		if err == nil && removed.entries == 0 {
+			err = &problem{code: exitFailed, msg: "nothing is stored for " + printable(arg), hint: "See what there is with 'cachecontrol ls " + printable(args[0]) + "'."}
+		}
+		if err != nil {
+			result = &problem{code: e.fail(err)}
+			continue
+		}
+		if _, err := fmt.Fprintf(e.stdout, "%s: removed %s, %s\n", printable(arg), plural(removed.entries, "entry", "entries"), size(removed.bytes)); err != nil {
+			return cannotWrite(err)
+		}
+	}
+	return result
+}
+
+// removed is how much was removed.
+type removed struct {
+	entries int
+	bytes   int64
+}
+
+// remove removes what an argument names. The first entry goes first: with it no other one is found any more.
+func (r *rm) remove(ctx context.Context, d *directory, arg string) (removed, error) {
+	var n removed
+	hashes := []string{strings.ToLower(arg)}
+	if !r.hash {
+		keys, err := keysOfURL(arg)
+		if err != nil {
+			return n, err
+		}
+		hashes = []string{storage.Hash(keys.Plain), storage.Hash(keys.Part)}
+	}
+	first := true
+	for len(hashes) > 0 {
+		it, err := d.find(hashes[0])
+		hashes = hashes[1:]
+		if err != nil {
+			return n, err
+		}
+		if it == nil {
+			first = false
+			continue
+		}
+		found, err := it.Inspect()
+		switch {
+		case errors.Is(err, storage.ErrNotFound):
+			continue
+		case err != nil:
+			return n, failed(errors.New(reason(err)), "left "+printable(d.rel(it.Path))+" in place", "")
+		case found.State == storage.Foreign:
+			return n, failed(errors.New(reason(found.Err)), "left "+printable(d.rel(it.Path))+" in place", "")
+		}
+		if entry := found.Entry; entry != nil && first {
+			for _, v := range entry.Variants {
+				hashes = append(hashes, storage.Hash(v.Key))
+			}
+			if keys, ok := cachecontrol.KeysOf(entry); r.hash && ok && storage.Hash(keys.Plain) == it.Hash {
+				hashes = append(hashes, storage.Hash(keys.Part))
+			}
+		}
+		first = false
+		if err := it.Remove(ctx); err != nil {
+			return n, failed(errors.New(reason(err)), "cannot remove "+printable(d.rel(it.Path)), "")
+		}
+		n.entries++
+		n.bytes += it.Size
+	}
+	return n, nil
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// TestRm: all that is stored for a URL goes, whoever wrote it, and nothing else.
+func TestRm(t *testing.T) {
+	for _, separate := range []bool{false, true} {
+		f := newFilled(t, separate)
+		f.page("https://a.example/", 200, 0, "stays")
+		f.page("https://a.example/vary/more", 200, 0, "stays")
+		stay := f.files()
+		f.variants("https://a.example/vary", "de", "en", "fr")
+		part := f.entry("https://a.example/vary", 206, 0)
+		part.Range = &serialize.Range{Total: 10}
+		f.put(keys(part).Part, part, "0123")
+		f.python("https://python.example/", separate, 0, "from Python")
+		f.page("https://a.example/damaged", 200, 0, "damaged")
+		f.must(os.Truncate(f.path("https://a.example/damaged"), 20))
+
+		code, stdout, stderr := call(t, "rm", f.dir, "https://A.EXAMPLE/vary#top", "https://python.example", "https://a.example/damaged", "https://a.example/none")
+		if code != exitFailed || !strings.Contains(stdout, "https://A.EXAMPLE/vary#top: removed 4 entries, ") ||
+			!strings.Contains(stdout, "https://python.example: removed 1 entry, ") || !strings.Contains(stderr, "nothing is stored for https://a.example/none\nSee ") {
+			t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+		}
+		if got := f.files(); !slices.Equal(got, stay) {
+			t.Errorf("left are %q, want %q", got, stay)
+		}
+	}
+}
+
+func TestRmHash(t *testing.T) {
+	f := newFilled(t, true)
+	f.page("https://a.example/", 200, 0, "stays")
+	stay := f.files()
+	f.variants("https://a.example/vary", "de", "en")
+	part := f.entry("https://a.example/vary", 206, 0)
+	part.Range = &serialize.Range{Total: 10}
+	f.put(keys(part).Part, part, "0123")
+	f.page("https://a.example/2", 200, 0, "goes")
+	code, stdout, stderr := call(t, "rm", "--hash", f.dir, storage.Hash("https://a.example/vary"), strings.ToUpper(storage.Hash("https://a.example/2")[:12]))
+	if code != exitOK || strings.Count(stdout, "\n") != 2 || !strings.Contains(stdout, "removed 3 entries") || stderr != "" {
+		t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+	if got := f.files(); !slices.Equal(got, stay) {
+		t.Errorf("left are %q, want %q", got, stay)
+	}
+	// A variant goes alone.
+	f.variants("https://a.example/vary", "de", "en")
+	key := f.variants("https://a.example/vary", "de", "en")[0]
+	if code, stdout, stderr := call(t, "rm", "--hash", f.dir, storage.Hash(key)); code != exitOK || !strings.Contains(stdout, "removed 1 entry") {
+		t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+	if code, _, stderr := call(t, "show", f.dir, "https://a.example/vary"); code != exitOK || stderr != "" {
+		t.Errorf("exit code %d, stderr %q", code, stderr)
+	}
+}
+
+// TestRmForeign: what is in another format is somebody else's.
+func TestRmForeign(t *testing.T) {
+	f := newFilled(t, false)
+	f.write(f.path("https://a.example/"), []byte("cc=2,compressed"), 0)
+	before := f.files()
+	code, stdout, stderr := call(t, "rm", f.dir, "https://a.example/")
+	if code != exitFailed || stdout != "" || !strings.Contains(stderr, "left") || !slices.Equal(f.files(), before) {
+		t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+}
+
+// TestRmBesideTransport: a program that has the directory open sees that the entry is gone, and stores it again.
+func TestRmBesideTransport(t *testing.T) {
+	for _, separate := range []bool{false, true} {
+		f := newFilled(t, separate)
+		origin := newEcho(t)
+		cache := &cachecontrol.Transport{Store: f.store}
+		t.Cleanup(func() { cache.Close() })
+		url := origin.URL + "/?Cache-Control=max-age=60"
+		get := func() bool {
+			t.Helper()
+			resp, err := cache.Client().Get(url)
+			f.must(err)
+			body, err := io.ReadAll(resp.Body)
+			f.must(err)
+			if resp.StatusCode != http.StatusOK || string(body) != "body" {
+				t.Fatalf("status %d, body %q", resp.StatusCode, body)
+			}
+			return cachecontrol.FromCache(resp)
+		}
+		if get() || !get() {
+			t.Fatal("it is not stored")
+		}
+		if code, stdout, stderr := call(t, "rm", f.dir, url); code != exitOK {
+			t.Fatalf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+		}
+		if get() {
+			t.Error("it is still there")
+		}
+		if !get() {
+			t.Error("it is not stored again")
+		}
+	}
+}

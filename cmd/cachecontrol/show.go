@@ -1,0 +1,310 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+var showCommand = command{
+	name:  "show",
+	short: "what is stored for a URL, and what the cache would do with it now",
+	usage: `Usage:
+    cachecontrol show [flags] DIR URL
+    cachecontrol show [flags] DIR HASH
+
+Shows an entry of a cache directory: its files, its head, its variants, for how long it is fresh, and what the next
+requests would do, each with the rule behind it. HASH is the hash of an entry's key as 'cachecontrol ls' prints it, or
+the first five digits or more of one. Nothing is changed.
+
+` + dirHelp + `
+    --body            write the body to stdout, and nothing else: the bytes that are stored, with their
+                      Content-Encoding. On a terminal control characters are replaced.
+    --shared          judge as a shared cache; a private one unless given
+
+Exit codes: 0 the entry was shown; 1 there is none, or it cannot be used; 2 usage; 130 interrupted.
+
+Examples:
+    cachecontrol show ~/.cache/cachecontrol https://example.com/
+    cachecontrol show ~/.cache/pip/http-v2 3403b5d4
+    cachecontrol show --body .web_cache https://api.example.com/things | gunzip
+`,
+	setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
+		var s show
+		fs.BoolVar(&s.body, "body", false, "")
+		fs.BoolVar(&s.shared, "shared", false, "")
+		return s.run
+	},
+}
+
+type show struct{ body, shared bool }
+
+func (s *show) run(ctx context.Context, e *env, args []string) error {
+	const how = "Write it as 'cachecontrol show DIR URL'."
+	switch {
+	case len(args) == 0:
+		return usageErrorf("no directory is given", how)
+	case len(args) == 1:
+		return usageErrorf("no URL and no hash is given", how)
+	case len(args) > 2:
+		return usageErrorf("unexpected argument %q", args[2], "Show one entry at a time.")
+	}
+	d, err := openDirectory(args[0])
+	if err != nil {
+		return err
+	}
+	it, err := d.named(args[1])
+	if err != nil {
+		return err
+	}
+	if it == nil {
+		return &problem{code: exitFailed, msg: "nothing is stored for " + printable(args[1]),
+			hint: "See what there is with 'cachecontrol ls " + printable(args[0]) + "'."}
+	}
+	if s.body {
+		return s.writeBody(ctx, e, it)
+	}
+	found, err := it.Inspect()
+	if err != nil {
+		return failed(err, "cannot read the entry", "")
+	}
+	var b strings.Builder
+	d.describe(&b, it, &found, s.shared, time.Now())
+	if _, err := io.WriteString(e.stdout, b.String()); err != nil {
+		return cannotWrite(err)
+	}
+	if found.State != storage.Sound && found.State != storage.Unproven {
+		return &problem{code: exitFailed}
+	}
+	return nil
+}
+
+// named returns the entry that an argument names, by its URL or the beginning of its hash; nil: there is none.
+func (d *directory) named(arg string) (*storage.Item, error) {
+	if !isURL(arg) {
+		return d.find(strings.ToLower(arg))
+	}
+	keys, err := keysOfURL(arg)
+	if err != nil {
+		return nil, err
+	}
+	it, err := d.find(storage.Hash(keys.Plain))
+	if it == nil && err == nil {
+		it, err = d.find(storage.Hash(keys.Part))
+	}
+	return it, err
+}
+
+// describe writes all that is to be said about an entry.
+func (d *directory) describe(b *strings.Builder, it *storage.Item, found *storage.Finding, shared bool, now time.Time) {
+	say := sayTo(b)
+	entry := found.Entry
+	switch {
+	case entry == nil:
+	case entry.URL == "":
+		say("URL", "not known: the entry does not say; those of Python never do")
+	default:
+		say("URL", printable(entry.URL))
+	}
+	say("Hash", it.Hash)
+	files := fmt.Sprintf("%s, changed %s ago", size(it.Size), brief(now.Sub(it.ModTime)))
+	if found.Layout != storage.AnyLayout {
+		files += ", as " + found.Layout.String() + ":"
+	}
+	say("Stored", files, printable(d.rel(it.Path)))
+	if found.State != storage.Sound {
+		say("State", found.State.String()+": "+reason(found.Err), advice[found.State])
+	}
+	if entry == nil {
+		return
+	}
+	writer := "by this cache"
+	if entry.Foreign {
+		writer = "by Python"
+	}
+	if entry.ResponseTime.IsZero() {
+		say("Received", writer+", when is not known: it has no Date")
+	} else {
+		say("Received", fmt.Sprintf("%s, %s ago, %s", entry.ResponseTime.UTC().Format(time.DateTime+" MST"), words(now.Sub(entry.ResponseTime)), writer))
+	}
+	if len(entry.Vary) > 0 {
+		say("Request", "with", selecting(entry.Vary)...)
+	}
+	say("Response", fmt.Sprintf("%d %s", entry.Status, entry.Reason), fieldLines(entry.Header)...)
+	if len(entry.Trailer) > 0 {
+		say("Trailer", "", fieldLines(entry.Trailer)...)
+	}
+	say("Body", d.bodyOf(it.Hash, entry))
+	d.variants(say, entry)
+
+	p := policyOf(entry, shared)
+	x := &explanation{Cache: kind(shared), Stored: decision{OK: true}}
+	x.judge(p, entry.Header, true, now)
+	if field := x.Fresh.Field; field != "" && containsFold(entry.Heuristic, field) {
+		x.Fresh.Heuristic = "of the cache"
+	}
+	b.WriteString("\n")
+	x.printStored(say)
+	if it.Kind == storage.EntryFile && (found.State == storage.Sound || found.State == storage.Unproven) {
+		title := "Next requests, with GET"
+		if entry.Range != nil {
+			title += " for some of these bytes"
+		}
+		x.printNext(b, title)
+	}
+}
+
+func containsFold(list []string, name string) bool {
+	for _, s := range list {
+		if strings.EqualFold(s, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// advice says what follows from a state that is not sound.
+var advice = map[storage.State]string{
+	storage.Unproven: "Python uses it; for this cache it is a miss",
+	storage.Torn:     "a miss; 'cachecontrol verify --fix' removes it",
+	storage.Damaged:  "a miss; 'cachecontrol verify --fix' removes it",
+	storage.Foreign:  "a miss; no command removes it",
+}
+
+// bodyOf says what the body is.
+func (d *directory) bodyOf(hash string, e *serialize.Entry) string {
+	s := size(e.Length)
+	if !e.Foreign {
+		s += fmt.Sprintf(", CRC-32C %08x", e.Sum)
+	}
+	if r := e.Range; r != nil {
+		s += fmt.Sprintf(", bytes %d to %d of ", r.Start, r.Start+e.Length-1)
+		if r.Total < 0 {
+			s += "an unknown number"
+		} else {
+			s += fmt.Sprint(r.Total)
+		}
+	}
+	if roleOf(hash, e) == variant {
+		s += ", of a further variant of the URL"
+	}
+	return s
+}
+
+// variants lists what else is stored for the URL.
+func (d *directory) variants(say func(string, string, ...string), e *serialize.Entry) {
+	var lines []string
+	for _, v := range e.Variants {
+		hash := storage.Hash(v.Key)
+		if it, _ := d.find(hash); it == nil {
+			hash += ", which is gone"
+		}
+		lines = append(lines, append([]string{hash}, indented(selecting(v.Vary))...)...)
+	}
+	if len(e.Variants) > 0 {
+		say("Variants", fmt.Sprintf("%d beside this one", len(e.Variants)), lines...)
+	}
+}
+
+func indented(lines []string) []string {
+	for i := range lines {
+		lines[i] = "  " + lines[i]
+	}
+	return lines
+}
+
+// selecting are the lines that a request has that selects a response.
+func selecting(fields []serialize.Field) (lines []string) {
+	for _, f := range fields {
+		if f.Present {
+			lines = append(lines, f.Name+": "+f.Value)
+		} else {
+			lines = append(lines, "no "+f.Name)
+		}
+	}
+	return lines
+}
+
+func (s *show) writeBody(ctx context.Context, e *env, it *storage.Item) error {
+	r, err := it.Open(ctx)
+	if err != nil {
+		var u *storage.UnreadableError
+		if errors.As(err, &u) {
+			err = u.Err
+		}
+		return failed(errors.New(reason(err)), "the entry cannot be used", "'cachecontrol verify' says more about the directory.")
+	}
+	defer r.Body.Close()
+	out := e.stdout
+	var safe *visibleWriter
+	if isTerminal(out) {
+		safe = &visibleWriter{w: bufio.NewWriter(out)}
+		out = safe
+	}
+	bar := startProgress(e, e.stdout, r.Entry.Length)
+	_, err = copyBody(out, contextReader{ctx, r.Body}, bar)
+	bar.stop()
+	if safe != nil {
+		err = cmp.Or(err, safe.w.Flush())
+	}
+	var w *writeError
+	switch {
+	case ctx.Err() != nil:
+		return interrupted
+	case errors.As(err, &w):
+		return failed(w.err, "cannot write the body", "")
+	case err != nil:
+		return failed(errors.New(reason(err)), "the body is damaged", "'cachecontrol verify --fix' removes the entry.")
+	}
+	return nil
+}
+
+// contextReader fails once the context has ended.
+type contextReader struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r contextReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
+}
+
+// visibleWriter replaces what is neither printable text nor white space of it, for a terminal.
+type visibleWriter struct {
+	w    *bufio.Writer
+	rest []byte // of a character that has not come to its end
+}
+
+func (v *visibleWriter) Write(p []byte) (int, error) {
+	b := append(v.rest, p...)
+	for len(b) > 0 && (utf8.FullRune(b) || len(b) >= utf8.UTFMax) {
+		r, n := utf8.DecodeRune(b)
+		var err error
+		switch {
+		case r == '\n' || r == '\t':
+			err = v.w.WriteByte(b[0])
+		case r == '\r' && len(b) > 1 && b[1] == '\n': // of a line that ends as on Windows
+		default:
+			_, err = v.w.WriteString(clean(string(r)))
+		}
+		if err != nil {
+			return 0, err
+		}
+		b = b[n:]
+	}
+	v.rest = append([]byte(nil), b...)
+	return len(p), nil
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+func TestShow(t *testing.T) {
+	golden(t, "show", false, "show", "DIR", "https://a.example/")
+	golden(t, "show-variants", true, "show", "DIR", "HTTPS://A.example/vary#top")
+	golden(t, "show-python", true, "show", "--shared", "DIR", storage.Hash("https://python.example/")[:10])
+	golden(t, "show-part", false, "show", "DIR", "https://a.example/part")
+	golden(t, "show-damaged", false, "show", "DIR", storage.Hash("damaged"))
+	golden(t, "show-none", false, "show", "DIR", "https://none.example/")
+}
+
+func TestShowBody(t *testing.T) {
+	for _, separate := range []bool{false, true} {
+		f := newFilled(t, separate)
+		body := "\x00\x1b" + strings.Repeat("x", 200_000)
+		f.page("https://a.example/", 200, 0, body)
+		f.python("https://python.example/", separate, 0, "from Python")
+		for url, want := range map[string]string{"https://a.example/": body, "https://python.example": "from Python"} {
+			code, stdout, stderr := call(t, "show", "--body", f.dir, url)
+			if code != exitOK || stdout != want || stderr != "" {
+				t.Errorf("%s: exit code %d, %d bytes, stderr %q", url, code, len(stdout), stderr)
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if code, _, _ := callContext(ctx, "show", "--body", f.dir, "https://a.example/"); code != exitInterrupted {
+			t.Errorf("interrupted: exit code %d", code)
+		}
+		path := f.path("https://a.example/")
+		if separate {
+			path += ".body"
+		}
+		f.flip(path)
+		code, stdout, stderr := call(t, "show", "--body", f.dir, "https://a.example/")
+		if code != exitFailed || stdout == body || !strings.Contains(stderr, "wrong checksum") {
+			t.Errorf("damaged: exit code %d, %d bytes, stderr %q", code, len(stdout), stderr)
+		}
+	}
+}
+
+// TestVisibleWriter: what is written on a terminal is text, wherever it is cut into pieces.
+func TestVisibleWriter(t *testing.T) {
+	const body, want = "a\x1b[31mb\r\n\tü\xff\u009b\x00€", "a\uFFFD[31mb\n\tü\uFFFD\uFFFD\uFFFD€"
+	for size := 1; size <= len(body); size++ {
+		var out strings.Builder
+		v := &visibleWriter{w: bufio.NewWriter(&out)}
+		for rest := body; rest != ""; {
+			n := min(size, len(rest))
+			if _, err := v.Write([]byte(rest[:n])); err != nil {
+				t.Fatal(err)
+			}
+			rest = rest[n:]
+		}
+		v.w.Flush()
+		if got := strings.ReplaceAll(out.String(), "\uFFFD\n", "\n"); got != want {
+			t.Errorf("in pieces of %d: %q, want %q", size, got, want)
+		}
+	}
+}
+
+func TestPrintable(t *testing.T) {
+	for s, want := range map[string]string{
+		"plain": "plain", "\x1b[31m": `\x1b[31m`, "a\xffb": `a\xffb`, "ü€": "ü€", "\u202e": `\xe2\x80\xae`, "\uFFFD": "\uFFFD", "": "",
+		"a\u009bb": `a\xc2\x9bb`, "\n": `\x0a`,
+	} {
+		if got := printable(s); got != want {
+			t.Errorf("%q: %q, want %q", s, got, want)
+		}
+	}
+}

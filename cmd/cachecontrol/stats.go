@@ -1,0 +1,284 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+var statsCommand = command{
+	name:  "stats",
+	short: "what a cache directory holds, by host, status and age",
+	usage: `Usage:
+    cachecontrol stats [flags] DIR
+
+Counts the entries of a cache directory and their bytes: by who wrote them, how fresh they are, by status, age and host,
+and names the largest. Entries that Python wrote do not name their URL, so they have no host. Nothing is changed.
+
+` + dirHelp + `
+    --top N           how many hosts and how many of the largest entries are named; 5 unless given
+    --shared          judge as a shared cache; a private one unless given
+    --json            print JSON, with every host; sizes are in bytes
+
+Exit codes: 0 all was counted; 1 something could not be looked at; 2 usage; 130 interrupted.
+
+Examples:
+    cachecontrol stats ~/.cache/cachecontrol
+    cachecontrol stats --json ~/.cache/pip/http-v2
+`,
+	setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
+		var s stats
+		fs.IntVar(&s.top, "top", 5, "")
+		fs.BoolVar(&s.shared, "shared", false, "")
+		fs.BoolVar(&s.json, "json", false, "")
+		return s.run
+	},
+}
+
+type stats struct {
+	top          int
+	shared, json bool
+}
+
+// tally counts entries and their bytes.
+type tally struct {
+	Entries int   `json:"entries"`
+	Bytes   int64 `json:"bytes"`
+}
+
+func (t *tally) add(bytes int64) { t.Entries++; t.Bytes += bytes }
+
+func (t tally) String() string { return fmt.Sprintf("%d, %s", t.Entries, size(t.Bytes)) }
+
+// group is a tally under a name.
+type group struct {
+	Name string `json:"name"`
+	tally
+}
+
+// counted is what stats says.
+type counted struct {
+	tally           // the entries that can be read
+	Variants int    `json:"variants"` // of these, beside the first of their URL
+	Python   tally  `json:"python"`   // written by it
+	Go       tally  `json:"go"`       // written by us
+	Fresh    tally  `json:"fresh"`
+	ForEver  tally  `json:"for_ever"` // of the fresh
+	Stale    tally  `json:"stale"`
+	Unusable tally  `json:"unusable"` // torn, damaged, or of another format
+	Other    tally  `json:"other"`    // files that are no entries
+	Statuses groups `json:"statuses"`
+	Ages     groups `json:"ages"`
+	Hosts    groups `json:"hosts"`
+
+	Largest []*listed `json:"largest"`
+}
+
+// groups are tallies by name.
+type groups map[string]*tally
+
+func (g groups) add(name string, bytes int64) {
+	if g[name] == nil {
+		g[name] = new(tally)
+	}
+	g[name].add(bytes)
+}
+
+// sorted returns the groups, that with the most bytes first.
+func (g groups) sorted() []group {
+	var list []group
+	for name, t := range g {
+		list = append(list, group{name, *t})
+	}
+	slices.SortFunc(list, func(a, b group) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Name, b.Name))
+	})
+	return list
+}
+
+// MarshalJSON writes a list, the largest first.
+func (g groups) MarshalJSON() ([]byte, error) {
+	return json.Marshal(append([]group{}, g.sorted()...))
+}
+
+func (s *stats) run(ctx context.Context, e *env, args []string) error {
+	switch {
+	case len(args) == 0:
+		return usageErrorf("no directory is given", "Write one as ~/.cache/cachecontrol.")
+	case len(args) > 1:
+		return usageErrorf("unexpected argument %q", args[1], "Count one directory at a time.")
+	case s.top < 0:
+		return usageErrorf("--top is negative", "Write a number of lines, as --top 10.")
+	}
+	d, err := openDirectory(args[0])
+	if err != nil {
+		return err
+	}
+	bar := startScan(e)
+	c := &counted{Statuses: groups{}, Ages: groups{}, Hosts: groups{}}
+	look := ls{shared: s.shared}
+	now := time.Now()
+	err = d.each(ctx, e, bar, func(it *storage.Item) error {
+		if row := look.look(d, it, now); row != nil {
+			c.add(row, s.top)
+		}
+		return nil
+	})
+	bar.stop()
+	if ctx.Err() != nil {
+		return err
+	}
+	if s.json {
+		enc := json.NewEncoder(e.stdout)
+		enc.SetIndent("", "  ")
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(c); err != nil {
+			return cannotWrite(err)
+		}
+		return err
+	}
+	if _, werr := io.WriteString(e.stdout, c.text(s.top, columns(e.stdout))); werr != nil {
+		return cannotWrite(werr)
+	}
+	return err
+}
+
+func (c *counted) add(row *listed, top int) {
+	d := row.details
+	switch {
+	case row.Hash == "":
+		c.Other.add(row.Size)
+		return
+	case d == nil || row.State != storage.Sound.String() && row.State != storage.Unproven.String():
+		c.Unusable.add(row.Size)
+		return
+	}
+	c.tally.add(row.Size)
+	if d.Role == variant {
+		c.Variants++
+	}
+	writer := &c.Go
+	if d.Writer == "python" {
+		writer = &c.Python
+	}
+	writer.add(row.Size)
+	if d.Fresh {
+		c.Fresh.add(row.Size)
+	} else {
+		c.Stale.add(row.Size)
+	}
+	if time.Duration(d.Lifetime) >= rfc9111.Infinite {
+		c.ForEver.add(row.Size)
+	}
+	c.Statuses.add(strconv.Itoa(d.Status), row.Size)
+	c.Ages.add(ageGroup(d), row.Size)
+	if u, err := url.Parse(row.URL); err == nil && u.Host != "" {
+		c.Hosts.add(u.Host, row.Size)
+	} else {
+		c.Hosts.add("not known", row.Size)
+	}
+
+	i, _ := slices.BinarySearchFunc(c.Largest, row, func(a, b *listed) int {
+		return cmp.Or(cmp.Compare(b.Size, a.Size), cmp.Compare(a.Path, b.Path))
+	})
+	if i < top {
+		c.Largest = slices.Insert(c.Largest, i, row)
+		c.Largest = c.Largest[:min(len(c.Largest), top)]
+	}
+}
+
+// ages are the names of the groups, the youngest first.
+var ages = []string{"under an hour", "under a day", "under a week", "under 30 days", "older", "not known"}
+
+func ageGroup(d *details) string {
+	const day = 24 * time.Hour
+	if d.Received.IsZero() {
+		return ages[len(ages)-1]
+	}
+	for i, limit := range []time.Duration{time.Hour, day, 7 * day, 30 * day} {
+		if time.Duration(d.Age) < limit {
+			return ages[i]
+		}
+	}
+	return "older"
+}
+
+func (c *counted) text(top, width int) string {
+	var b strings.Builder
+	say := sayTo(&b)
+	entries := c.tally.String()
+	if c.Variants > 0 {
+		entries += fmt.Sprintf("; %d of them further variants of a URL", c.Variants)
+	}
+	say("Entries", entries)
+	if c.Unusable.Entries > 0 {
+		say("Unusable", c.Unusable.String()+": 'cachecontrol verify' says why")
+	}
+	if c.Other.Entries > 0 {
+		say("Other files", c.Other.String())
+	}
+	if c.Entries == 0 {
+		return b.String()
+	}
+	c.table(&b, "Written by", []group{{"Go", c.Go}, {"Python", c.Python}})
+	fresh := c.Fresh
+	fresh.Entries -= c.ForEver.Entries
+	fresh.Bytes -= c.ForEver.Bytes
+	c.table(&b, "Freshness", []group{{"fresh", fresh}, {"for ever", c.ForEver}, {"stale", c.Stale}})
+	var byAge []group
+	for _, name := range ages {
+		if t := c.Ages[name]; t != nil {
+			byAge = append(byAge, group{name, *t})
+		}
+	}
+	c.table(&b, "Age", byAge)
+	c.table(&b, "Status", c.Statuses.sorted())
+	hosts := c.Hosts.sorted()
+	rest := hosts[min(top, len(hosts)):]
+	hosts = hosts[:len(hosts)-len(rest)]
+	if len(rest) > 0 {
+		other := group{Name: plural(len(rest), "other", "others")}
+		for _, g := range rest {
+			other.Entries += g.Entries
+			other.Bytes += g.Bytes
+		}
+		hosts = append(hosts, other)
+	}
+	c.table(&b, "Host", hosts)
+	for i, row := range c.Largest {
+		label := ""
+		if i == 0 {
+			label = "Largest"
+		}
+		line := fmt.Sprintf("%-12s %10s  ", label, size(row.Size))
+		name := printable(cmp.Or(row.URL, row.Hash))
+		if width >= 0 {
+			name = shorten(name, max(width-len(line), 10))
+		}
+		b.WriteString(line + name + "\n")
+	}
+	return b.String()
+}
+
+// table writes groups that hold something, with their share of all bytes as a bar.
+func (c *counted) table(b *strings.Builder, label string, list []group) {
+	for _, g := range list {
+		if g.Entries == 0 {
+			continue
+		}
+		fmt.Fprintf(b, "%-12s %-26s %8d %10s %s\n", label, shorten(printable(g.Name), 26), g.Entries, size(g.Bytes),
+			bar(g.Bytes, max(c.Bytes, 1), 16))
+		label = ""
+	}
+}

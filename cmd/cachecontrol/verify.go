@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+var verifyCommand = command{
+	name:  "verify",
+	short: "check every entry of a cache directory",
+	usage: `Usage:
+    cachecontrol verify [flags] DIR
+
+Reads every entry of a cache directory, with its body, and compares checksums, lengths, and which body belongs to which
+head. One line is printed for each file that is not as it should be:
+
+    damaged      cut short, not a document, or with a wrong checksum
+    torn         a head without its body, or with one that is not its own
+    orphan       a body without its head; a variant that no entry of its URL lists
+    left         a temporary file that a program left behind when it died
+    foreign      a file, a directory or a link that is none of the cache's; an entry in another format
+    unreadable   a file that may not be read
+
+Entries that Python wrote carry no checksum: only their form and length are checked. Python also writes heads anew
+without touching the body; whether such a body is its head's own cannot be told, and is only counted.
+
+` + dirHelp + `
+    --fix             remove what is damaged, torn, orphan or left. What somebody may be working on stays: what changed
+                      within a minute, a temporary file of less than a day, and what somebody has locked.
+                      Foreign and unreadable files always stay.
+
+Exit codes: 0 no entry is damaged, torn or unreadable, and nothing is left behind, or all of it was removed; 1 something
+is; 2 usage; 130 interrupted.
+
+Examples:
+    cachecontrol verify ~/.cache/pip/http-v2
+    cachecontrol verify --fix .web_cache
+`,
+	setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
+		var v verify
+		fs.BoolVar(&v.fix, "fix", false, "")
+		return v.run
+	},
+}
+
+type verify struct{ fix bool }
+
+func (v *verify) run(ctx context.Context, e *env, args []string) error {
+	switch {
+	case len(args) == 0:
+		return usageErrorf("no directory is given", "Write one as ~/.cache/cachecontrol.")
+	case len(args) > 1:
+		return usageErrorf("unexpected argument %q", args[1], "Verify one directory at a time.")
+	}
+	d, err := openDirectory(args[0])
+	if err != nil {
+		return err
+	}
+	bar := startScan(e)
+	c := &checked{counts: map[string]int{}}
+	err = d.each(ctx, e, bar, func(it *storage.Item) error {
+		what, why, err := c.check(ctx, d, it)
+		if err != nil || what == "" {
+			return err
+		}
+		c.counts[what]++
+		line := fmt.Sprintf("%-11s %s", what, printable(d.rel(it.Path)))
+		if why != "" {
+			line += " (" + printable(why) + ")"
+		}
+		if _, never := stays[what]; v.fix && !never {
+			err := it.Clear()
+			if err == nil {
+				c.removed++
+				line += ": removed"
+			} else {
+				line += ": " + reason(err)
+			}
+		}
+		bar.printing(func() { _, err = io.WriteString(e.stdout, line+"\n") })
+		if err != nil {
+			return cannotWrite(err)
+		}
+		return nil
+	})
+	bar.stop()
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		err = interrupted
+	}
+	var p *problem
+	if errors.As(err, &p) && p.msg != "" {
+		return err
+	}
+	if _, err := io.WriteString(e.stdout, c.summary()); err != nil {
+		return cannotWrite(err)
+	}
+	if err == nil && c.bad() > c.removed {
+		if !v.fix {
+			fmt.Fprintf(e.stderr, "'cachecontrol verify --fix %s' removes what is damaged, torn, orphan or left.\n", printable(args[0]))
+		}
+		err = &problem{code: exitFailed}
+	}
+	return err
+}
+
+// stays are the kinds of files that verify never removes.
+var stays = map[string]bool{"foreign": true, "unreadable": true}
+
+// checked counts what verify has found.
+type checked struct {
+	sound    int
+	bytes    int64
+	unsummed int // of the sound ones, those without a checksum
+	unproven int
+	writing  int            // temporary files that may still be written
+	counts   map[string]int // of what is not as it should be
+	removed  int
+}
+
+// bad is how many files make verify fail.
+func (c *checked) bad() (n int) {
+	for what, count := range c.counts {
+		if what != "foreign" {
+			n += count
+		}
+	}
+	return n
+}
+
+// check says what is wrong with an item, and why; "": nothing is.
+func (c *checked) check(ctx context.Context, d *directory, it *storage.Item) (what, why string, err error) {
+	switch it.Kind {
+	case storage.TemporaryFile:
+		if it.Abandoned() {
+			return "left", "", nil
+		}
+		c.writing++
+		return "", "", nil
+	case storage.BodyFile:
+		return "orphan", "its head is missing", nil
+	case storage.ForeignFile:
+		return "foreign", "", nil
+	}
+	found, err := it.Verify(ctx)
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		return "", "", nil
+	case err != nil && ctx.Err() != nil:
+		return "", "", interrupted
+	case err != nil:
+		return "unreadable", reason(err), nil
+	}
+	switch found.State {
+	case storage.Unproven:
+		c.unproven++
+		return "", "", nil
+	case storage.Sound:
+		if d.isLost(it, found.Entry) {
+			return "orphan", "a variant that no entry of its URL lists", nil
+		}
+		c.sound++
+		c.bytes += it.Size
+		if found.Entry.Foreign {
+			c.unsummed++
+		}
+		return "", "", nil
+	}
+	return found.State.String(), reason(found.Err), nil
+}
+
+// isLost says whether an entry is a variant that can never be found again: the first entry of the URL is gone, or does
+// not list it.
+func (d *directory) isLost(it *storage.Item, e *serialize.Entry) bool {
+	if roleOf(it.Hash, e) != variant {
+		return false
+	}
+	keys, _ := cachecontrol.KeysOf(e)
+	first, err := d.find(storage.Hash(keys.Plain))
+	if err != nil {
+		return false
+	}
+	if first == nil {
+		return true
+	}
+	found, err := first.Inspect()
+	if err != nil || found.State == storage.Unproven || found.State == storage.Foreign {
+		return false
+	}
+	if found.Entry == nil {
+		return true
+	}
+	for _, v := range found.Entry.Variants {
+		if v.Key == keys.Variant {
+			return false
+		}
+	}
+	return true
+}
+
+// summary says in a few lines what was found.
+func (c *checked) summary() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, %s", plural(c.sound, "entry is as it should be", "entries are as they should be"), size(c.bytes))
+	if c.unsummed > 0 {
+		fmt.Fprintf(&b, "; of these, %d Python's, without a checksum", c.unsummed)
+	}
+	b.WriteString("\n")
+	if c.unproven > 0 {
+		fmt.Fprintf(&b, "%s, which Python uses and this cache does not: the body is older than its head\n",
+			plural(c.unproven, "entry cannot be proven", "entries cannot be proven"))
+	}
+	if c.writing > 0 {
+		fmt.Fprintf(&b, "%s may still be written\n", plural(c.writing, "temporary file", "temporary files"))
+	}
+	var list []string
+	for _, what := range []string{"damaged", "torn", "orphan", "left", "unreadable", "foreign"} {
+		if n := c.counts[what]; n > 0 {
+			list = append(list, fmt.Sprintf("%d %s", n, what))
+		}
+	}
+	if len(list) > 0 {
+		b.WriteString(strings.Join(list, ", "))
+		if c.removed > 0 {
+			fmt.Fprintf(&b, "; %d removed", c.removed)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
