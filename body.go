@@ -34,16 +34,19 @@ type storingBody struct {
 	mu    sync.Mutex // guards what follows: Close may come while Read is under way
 	write *recording // nil: not, or no longer
 	n     int64
+
+	recording recording // what write points to
 }
 
 // recording is a Writer with what has to happen around it.
 type recording struct {
 	storage.Writer
-	before func(io.Writer) error // writes what comes before the body; nil: nothing
-	after  func(io.Writer) error // writes what comes after it
-	commit func() error          // ends it well; nil: Writer.Commit
-	lost   func(rfc9111.Reason)  // is told why it was aborted; nil: nobody is
-	end    func()                // releases what it holds; nil: nothing
+	exchange *exchange
+	key      string
+	before   func(io.Writer) error      // writes what comes before the body; nil: nothing
+	after    func(io.Writer) error      // writes what comes after it
+	commit   func(storage.Writer) error // ends it well
+	end      func()                     // releases what it holds; nil: nothing
 }
 
 func (b *storingBody) Read(p []byte) (int, error) {
@@ -93,16 +96,11 @@ func (b *storingBody) finish(why rfc9111.Reason) {
 	if why == rfc9111.ReasonNone && w.after != nil && w.after(w) != nil {
 		why = rfc9111.StoreFailed
 	}
-	switch {
-	case why != rfc9111.ReasonNone:
+	if why != rfc9111.ReasonNone {
 		w.Abort()
-		if w.lost != nil {
-			w.lost(why)
-		}
-	case w.commit != nil:
-		w.commit()
-	default:
-		w.Commit()
+		w.exchange.logLost(why)
+	} else {
+		w.exchange.keep(w)
 	}
 	if w.end != nil {
 		w.end()

@@ -307,10 +307,8 @@ func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
 // own makes the response the cache's own to change: its header a copy, for a Base may keep the one that it gave. The
 // response itself stays what it was, because it is there that net/http puts its trailer.
 func (x *exchange) own(resp *http.Response) *http.Response {
-	if resp.Header = resp.Header.Clone(); resp.Header == nil {
-		resp.Header = http.Header{}
-	}
-	delete(resp.Header, XFromCache) // nobody else may say so
+	// With room for Cache-Status, and without what nobody else may say.
+	resp.Header = rfc9111.CopyHeader(resp.Header, 1, func(name string) bool { return name == XFromCache })
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}

@@ -44,5 +44,8 @@ func (i *invalidations) add(key string) {
 func (i *invalidations) since(key string, start uint64) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if i.now == start {
+		return false
+	}
 	return i.all > start || i.last[maphash.String(i.seed, key)] > start
 }

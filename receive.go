@@ -121,34 +121,19 @@ func (x *exchange) storeWhole(resp *http.Response, e *serialize.Entry, s *Status
 
 // record has the body of a response recorded under key and, once it has come to its end, committed.
 func (x *exchange) record(resp *http.Response, key string, e *serialize.Entry, s *Status, commit func(storage.Writer) error) *storingBody {
-	ctx := context.WithoutCancel(x.ctx)
-	w, err := x.create(ctx, key, e)
+	w, err := x.create(x.ctx, key, e)
 	if err != nil {
 		x.storeFailed(x.ctx, "create", key, err)
 		s.Stored, s.Storage = false, rfc9111.StoreFailed
 		return nil
 	}
-	rec := &recording{Writer: w}
-	rec.commit = func() error {
-		if x.invalid.since(x.key, x.start) {
-			return w.Abort() // it was invalidated while it was under way
+	b := &storingBody{ReadCloser: resp.Body, length: resp.ContentLength, max: x.maxBody}
+	b.recording = recording{Writer: w, exchange: x, key: key, commit: commit}
+	b.write = &b.recording
+	if b.length < 0 && !resp.Uncompressed {
+		if n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64); err == nil {
+			b.length = n // the framing does not say, and what the field says must then be true
 		}
-		err := commit(w)
-		if err != nil {
-			x.storeFailed(ctx, "commit", key, err)
-		} else if x.invalid.since(x.key, x.start) {
-			x.remove(ctx, key) // the invalidation may have come before there was anything to remove
-		}
-		return err
-	}
-	if x.logger != nil {
-		rec.lost = func(why rfc9111.Reason) {
-			x.logger.DebugContext(ctx, "cachecontrol: not stored after all", "url", e.URL, "reason", why.String(), "why", why.Words())
-		}
-	}
-	b := &storingBody{ReadCloser: resp.Body, length: resp.ContentLength, max: x.maxBody, write: rec}
-	if n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64); err == nil && b.length < 0 && !resp.Uncompressed {
-		b.length = n // the framing does not say, and what the field says must then be true
 	}
 	resp.Body = b
 	if b.ReadCloser == http.NoBody || resp.StatusCode == http.StatusNoContent {
@@ -161,6 +146,27 @@ func (x *exchange) record(resp *http.Response, key string, e *serialize.Entry, s
 		b.finish(why)
 	}
 	return b
+}
+
+// keep commits what was recorded, unless it was invalidated while it was under way.
+func (x *exchange) keep(w *recording) {
+	if x.invalid.since(x.key, x.start) {
+		w.Abort()
+		return
+	}
+	err := w.commit(w.Writer)
+	if err != nil {
+		x.storeFailed(x.ctx, "commit", w.key, err)
+	} else if x.invalid.since(x.key, x.start) {
+		x.remove(x.ctx, w.key) // the invalidation may have come before there was anything to remove
+	}
+}
+
+// logLost tells the logger why a response is not stored after all.
+func (x *exchange) logLost(why rfc9111.Reason) {
+	if x.logger != nil {
+		x.logger.DebugContext(x.ctx, "cachecontrol: not stored after all", "url", entryURL(x.req), "reason", why.String(), "why", why.Words())
+	}
 }
 
 // destination returns the key for a new entry: the plain one, or that of another variant (section 3 of the stored

@@ -6,12 +6,15 @@ import (
 	"time"
 )
 
-// notStored are the fields that hold for one connection or one proxy only (RFC 9111, section 3.1, and RFC 9110,
+// notStored says whether a field holds for one connection or one proxy only (RFC 9111, section 3.1, and RFC 9110,
 // section 7.6.1).
-var notStored = map[string]bool{
-	"Connection": true, "Keep-Alive": true, "Proxy-Connection": true, "Te": true, "Transfer-Encoding": true,
-	"Upgrade": true, "Trailer": true,
-	"Proxy-Authenticate": true, "Proxy-Authentication-Info": true, "Proxy-Authorization": true,
+func notStored(name string) bool {
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Transfer-Encoding", "Upgrade", "Trailer",
+		"Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization":
+		return true
+	}
+	return false
 }
 
 // notOptions are the fields that decide about reuse. They are for every recipient, so a Connection that names them is
@@ -34,18 +37,26 @@ func StoredHeader(h http.Header, p *Policy) http.Header {
 
 // endToEnd returns a copy of the fields that are not of one connection or one proxy.
 func endToEnd(h http.Header) http.Header {
-	out := h.Clone()
-	if out == nil {
-		return http.Header{}
-	}
-	for name := range notStored {
-		delete(out, name)
-	}
+	out := CopyHeader(h, 0, notStored)
 	listMembers(h["Connection"], func(name string) {
 		if name = canonical(name); !notOptions[name] {
 			delete(out, name)
 		}
 	})
+	return out
+}
+
+// CopyHeader returns a copy of the fields whose names except does not report, with room for some more. It is not nil.
+func CopyHeader(h http.Header, more int, except func(name string) bool) http.Header {
+	out, lines := make(http.Header, len(h)+more), make([]string, 0, len(h))
+	for name, values := range h {
+		if except(name) {
+			continue
+		}
+		n := len(lines)
+		lines = append(lines, values...)
+		out[name] = lines[n:len(lines):len(lines)]
+	}
 	return out
 }
 

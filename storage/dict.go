@@ -80,15 +80,15 @@ func (c *DictCache) Get(_ context.Context, key string) (*Response, error) {
 	if c == nil {
 		return nil, ErrClosed
 	}
+	moves := c.index.moves.Load()
 	r := c.index.find(key)
-	if r == nil {
-		// The search may have lost its way in a chain that was being changed.
+	if r == nil && (moves%2 != 0 || moves != c.index.moves.Load()) {
 		c.mu.Lock()
 		r = c.index.find(key)
 		c.mu.Unlock()
-		if r == nil {
-			return nil, ErrNotFound
-		}
+	}
+	if r == nil {
+		return nil, ErrNotFound
 	}
 	r.use()
 	h := r.head.Load()
@@ -204,6 +204,8 @@ func (c *DictCache) put(r *record, head int64) {
 	defer c.mu.Unlock()
 	queue := &c.fresh
 	if old := c.index.find(r.key); old != nil {
+		c.index.moves.Add(1)
+		defer c.index.moves.Add(1)
 		c.remove(old)
 		queue = &c.kept
 	} else if c.index.left(r.hash) {

@@ -9,12 +9,14 @@ import (
 //
 // A reader follows a chain whose links may change under it. Every link leads to a record that is, or was a moment ago,
 // in the cache, and no change makes a ring; so a reader comes to an end, and what it finds it could have found a
-// moment ago. What it does not find may still be there, where the table grew meanwhile or a record took the place of
-// another: only who holds the lock knows that a key is not stored.
+// moment ago. What it does not find may still be there, where a table grew meanwhile or a record took the place of
+// another: while that goes on, moves is odd, and afterwards it is another number. Then only who holds the lock knows
+// that a key is not stored.
 //
 // The index is split, so that growing stops others for a short while only: each part grows on its own.
 type dictIndex struct {
 	seed  atomic.Pointer[maphash.Seed]
+	moves atomic.Uint64
 	parts [64]dictPart
 }
 
@@ -64,7 +66,9 @@ func (x *dictIndex) add(r *record) {
 	if t == nil {
 		t = p.grow(nil)
 	} else if p.count == len(t.buckets) {
+		x.moves.Add(1)
 		t = p.grow(t)
+		x.moves.Add(1)
 	}
 	p.count++
 	t.add(r)
