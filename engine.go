@@ -145,6 +145,20 @@ func (e *engine) lock(key string) (unlock func()) {
 // get, update and remove are the store's methods with a deadline, which stores that wait for nobody go without. What
 // goes wrong there is logged, and the request goes on as if nothing were stored.
 func (e *engine) get(ctx context.Context, key string) (*storage.Response, error) {
+	r, err := e.read(ctx, key)
+	if err == nil && !belongs(key, e.compile(r.Entry).key) {
+		r.Body.Close()
+		err = &storage.UnreadableError{Key: key, Err: errOtherURL}
+	}
+	if err != nil {
+		e.getFailed(ctx, key, err)
+		return nil, err
+	}
+	return r, nil
+}
+
+// read is Store.Get, in whatever way costs least.
+func (e *engine) read(ctx context.Context, key string) (*storage.Response, error) {
 	if e.closed.Load() {
 		return nil, storage.ErrClosed
 	}
@@ -154,11 +168,7 @@ func (e *engine) get(ctx context.Context, key string) (*storage.Response, error)
 		}
 	}
 	if e.local {
-		r, err := e.store.Get(ctx, key)
-		if err != nil {
-			e.getFailed(ctx, key, err)
-		}
-		return r, err
+		return e.store.Get(ctx, key)
 	}
 	d := deadline{Context: ctx, at: time.Now().Add(e.storeTimeout)}
 	defer d.release()
@@ -166,11 +176,11 @@ func (e *engine) get(ctx context.Context, key string) (*storage.Response, error)
 	if err == nil && (r == nil || r.Entry == nil || r.Body == nil) {
 		err = errors.New("cachecontrol: the store returned neither an entry nor an error")
 	}
-	if err != nil {
-		e.getFailed(ctx, key, err)
-	}
 	return r, err
 }
+
+// errOtherURL says that an entry is not where it was stored.
+var errOtherURL = errors.New("cachecontrol: the entry is another URL's")
 
 func (e *engine) getFailed(ctx context.Context, key string, err error) {
 	if err == storage.ErrNotFound {

@@ -43,8 +43,8 @@ func plainKey(u *url.URL, host string) (string, bool) {
 		authority = u.User.String() + "@" + authority
 	}
 	path := u.EscapedPath()
-	if path == "" {
-		path = "/"
+	if path == "" || path[0] != '/' {
+		path = "/" + path // or it would be a part of the host's name
 	}
 	if query := u.RawQuery; query != "" {
 		if strings.IndexByte(query, '#') >= 0 { // as a server that is asked for such a path has it
@@ -134,7 +134,35 @@ func entryURL(req *http.Request) string {
 	}
 	u := *targetURL(req)
 	u.User, u.Fragment, u.RawFragment = nil, "", ""
+	u.RawQuery = strings.ReplaceAll(u.RawQuery, "#", "%23") // as in the key
 	return u.String()
+}
+
+// entryKey returns the plain key that an entry's URL stands for, user and password apart; "" where it names none, as
+// Python's do not.
+func entryKey(entryURL string) string {
+	if entryURL == "" {
+		return ""
+	}
+	u, err := url.Parse(entryURL)
+	if err != nil {
+		return "#"
+	}
+	key, ok := plainKey(u, "")
+	if !ok {
+		return "#"
+	}
+	return key
+}
+
+// belongs says whether an entry that was found under key may be there, by what entryKey returns of it: the file of
+// another URL may have been moved there, by accident or on purpose.
+func belongs(key, entryKey string) bool {
+	if entryKey == "" || key == entryKey {
+		return true
+	}
+	plain, _, _ := strings.Cut(key, "#")
+	return plain == entryKey || withoutUser(plain) == entryKey
 }
 
 // withoutUser returns a key without user and password.

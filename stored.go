@@ -16,6 +16,7 @@ import (
 // the memory of the last hit.
 type stored struct {
 	engine    *engine
+	key       string // that the entry's URL stands for; see entryKey
 	policy    *rfc9111.Policy
 	selectors []selector
 	variants  []variant
@@ -67,6 +68,7 @@ func (e *engine) compile(entry *serialize.Entry) *stored {
 func (e *engine) newStored(entry *serialize.Entry) *stored {
 	s := &stored{
 		engine:    e,
+		key:       entryKey(entry.URL),
 		policy:    rfc9111.NewPolicy(e.rules, entry.Status, entry.Header, entry.RequestTime, entry.ResponseTime).WithLifetime(entry.Lifetime),
 		selectors: newSelectors(entry.Vary),
 		coding:    parseCoding(entry.Header["Content-Encoding"]),

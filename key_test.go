@@ -1,0 +1,54 @@
+package cachecontrol
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// FuzzEntryKey: what an entry says of its URL leads back to the key that it is stored under, however the URL is written.
+func FuzzEntryKey(f *testing.F) {
+	for _, seed := range []string{
+		"http://h", "HTTP://H.example:80/", "http://h/a%2Fb?c=d#e", "http://u:p%40@h/x", "http://h?q", "https://[fe80::1%25en0]:8443/a b",
+		"http://h/?", "http://h//a/../b", "http://h/%zz", "http://h/\u00e9?\u00e9", "http://h/a;b?c=%23", "http://%41/",
+	} {
+		f.Add(seed, "", "")
+	}
+	f.Add("http://h/", "asked.example", "")
+	f.Add("http://h/", "", "a#b")
+	f.Fuzz(func(t *testing.T, raw, host, query string) {
+		u, err := url.Parse(raw)
+		if err != nil {
+			return
+		}
+		if query != "" {
+			if strings.ContainsFunc(query, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+				return // such a URL is not stored
+			}
+			u.RawQuery = query
+		}
+		key, ok := plainKey(u, host)
+		if !ok {
+			return
+		}
+		if back, err := url.Parse(u.String()); err != nil || back.Host != u.Host {
+			return // a URL that cannot be written down is no request's
+		}
+		if host != "" {
+			if back, err := url.Parse("http://" + host + "/"); err != nil || back.Host != host || back.User != nil {
+				return
+			}
+		}
+		stored := entryKey(entryURL(&http.Request{URL: u, Host: host}))
+		for _, suffix := range []string{"", partialSuffix, variantSuffix + "G-1", partitionMark + "00", methodSuffix + "POST&type=a#b"} {
+			if !belongs(key+suffix, stored) {
+				t.Errorf("%q: %q is not found under %q", raw, stored, key+suffix)
+			}
+		}
+		other, _ := plainKey(&url.URL{Scheme: u.Scheme, Host: "x" + u.Host, Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}, "")
+		if stored == "" || host == "" && belongs(other, stored) {
+			t.Errorf("%q: %q is found under %q", raw, stored, other)
+		}
+	})
+}
