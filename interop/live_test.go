@@ -10,8 +10,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/redistest"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/rediscache"
 )
 
 // A scenario is a resource and what two users of one directory ask of it, one after the other, one of them Python's
@@ -42,6 +46,7 @@ const (
 
 	fileCache     = "FileCache"
 	separateCache = "SeparateBodyFileCache"
+	redisCache    = "RedisCache" // the directory is a URL then
 
 	body = "the body of the resource\n"
 )
@@ -148,15 +153,31 @@ func openStore(t *testing.T, store, dir string) storage.Store {
 	t.Helper()
 	var s storage.Store
 	var err error
-	if store == fileCache {
+	switch store {
+	case fileCache:
 		s, err = storage.NewFileCache(dir)
-	} else {
+	case separateCache:
 		s, err = storage.NewSeparateBodyFileCache(dir)
+	case redisCache:
+		// Python sees no body that is in chunks.
+		s = rediscache.New(redisClient(t, dir), rediscache.MaxPlain(16<<20))
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+func redisClient(t *testing.T, url string) *redis.Client {
+	t.Helper()
+	opt, err := redis.ParseURL(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt.ContextTimeoutEnabled = true
+	c := redis.NewClient(opt)
+	t.Cleanup(func() { c.Close() })
+	return c
 }
 
 func (u *goUser) do(t *testing.T, method, url string, header map[string]string) answer {
@@ -198,11 +219,12 @@ func (u *goUser) stored(t *testing.T, url string) []byte {
 	return b
 }
 
-// TestLive has every scenario played in both directions, in both kinds of directory.
+// TestLive has every scenario played in both directions, in both kinds of directory and in Redis.
 func TestLive(t *testing.T) {
-	p := startPython(t)
+	p := startPython(t, "redis")
+	server := redistest.Start(t)
 	var counts []string
-	for _, store := range []string{fileCache, separateCache} {
+	for _, store := range []string{fileCache, separateCache, redisCache} {
 		for _, from := range []string{pythonSide, goSide} {
 			r := run{from, store}
 			to := goSide
@@ -213,7 +235,12 @@ func TestLive(t *testing.T) {
 			t.Run(store+"/"+from+"First", func(t *testing.T) {
 				for _, s := range scenarios {
 					all++
-					if t.Run(s.name, func(t *testing.T) { s.play(t, p, r) }) {
+					dir := t.TempDir()
+					if store == redisCache {
+						dir = "redis://" + server.Addr
+						redisClient(t, dir).FlushDB(t.Context())
+					}
+					if t.Run(s.name, func(t *testing.T) { s.play(t, p, r, dir) }) {
 						held++
 					}
 				}
@@ -224,9 +251,8 @@ func TestLive(t *testing.T) {
 	t.Logf("%s", strings.Join(counts, "\n"))
 }
 
-func (s *scenario) play(t *testing.T, p *python, r run) {
+func (s *scenario) play(t *testing.T, p *python, r run, dir string) {
 	o := newOrigin(t, s.origin)
-	dir := t.TempDir()
 	var users [2]user
 	py := &pythonUser{p, r.store, dir}
 	t.Cleanup(func() { call[struct{}](p.of(t), "close", map[string]any{"dir": dir}) })

@@ -31,13 +31,13 @@ type python struct {
 	err *bytes.Buffer
 }
 
-// startPython starts the Python side. It ends with the test.
-func startPython(t *testing.T) *python {
+// startPython starts the Python side, which may need further modules. It ends with the test.
+func startPython(t *testing.T, more ...string) *python {
 	t.Helper()
 	if runtime.GOOS == "windows" {
 		t.Skip("the tests look into directories as CacheControl makes them on Unix")
 	}
-	modules := []string{"requests", "filelock", "msgpack"}
+	modules := append([]string{"requests", "filelock", "msgpack"}, more...)
 	env := append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1", "PYTHONIOENCODING=utf-8")
 	if path := os.Getenv(pathEnv); path != "" {
 		env = append(env, "PYTHONPATH="+path)

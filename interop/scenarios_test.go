@@ -238,7 +238,7 @@ var scenarios = []scenario{
 		}
 	}, steps: func(r run) []step {
 		steps := redirect(301)(r)
-		if r.first == pythonSide && r.store == fileCache {
+		if r.first == pythonSide && r.store != separateCache {
 			steps[1].body = "moved" // this one it stores as any other
 		}
 		return steps

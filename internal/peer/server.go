@@ -1,5 +1,3 @@
-//go:build unix
-
 package peer
 
 import (
@@ -81,18 +79,7 @@ func (s *Server) Launch() {
 
 // Stop ends the server as an administrator would, Kill without any notice. Both wait for its end.
 func (s *Server) Stop() { s.signal(syscall.SIGTERM); s.wait() }
-func (s *Server) Kill() { s.signal(syscall.SIGCONT); s.signal(syscall.SIGKILL); s.wait() }
-
-// Pause has the server answer nothing, while its connections stay; Resume ends that.
-func (s *Server) Pause() {
-	s.signal(syscall.SIGSTOP)
-	// The signal is sent; its threads go on until it is received.
-	if _, err := syscall.Wait4(s.cmd.Process.Pid, nil, syscall.WUNTRACED, nil); err != nil {
-		s.t.Errorf("%s: %v", s.exe, err)
-	}
-}
-
-func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
+func (s *Server) Kill() { s.signal(os.Kill); s.wait() }
 
 func (s *Server) signal(sig os.Signal) {
 	if s.cmd == nil {

@@ -1,5 +1,3 @@
-//go:build unix
-
 // Package redistest runs Redis servers for tests: on the loopback interface, with a free port and a directory of their
 // own, and no longer than the test.
 package redistest

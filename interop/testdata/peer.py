@@ -19,7 +19,14 @@ from cachecontrol import CacheControl
 from cachecontrol.caches.file_cache import FileCache, SeparateBodyFileCache, url_to_file_path
 from cachecontrol.serialize import Serializer
 
-STORES = {"FileCache": FileCache, "SeparateBodyFileCache": SeparateBodyFileCache}
+
+def redis_cache(url):
+    import redis  # by its own tests only
+    from cachecontrol.caches.redis_cache import RedisCache
+    return RedisCache(redis.Redis.from_url(url))
+
+
+STORES = {"FileCache": FileCache, "SeparateBodyFileCache": SeparateBodyFileCache, "RedisCache": redis_cache}
 
 sessions = {}
 locks = {}
