@@ -47,6 +47,7 @@ type recording struct {
 	after    func(io.Writer) error      // writes what comes after it
 	commit   func(storage.Writer) error // ends it well
 	end      func()                     // releases what it holds; nil: nothing
+	err      error                      // what the store said where it took no more
 }
 
 func (b *storingBody) Read(p []byte) (int, error) {
@@ -77,31 +78,36 @@ func (b *storingBody) record(p []byte) {
 		return
 	}
 	if first && b.write.before != nil {
-		if b.write.before(b.write) != nil {
-			b.finish(rfc9111.StoreFailed)
+		if err := b.write.before(b.write); err != nil {
+			b.fail(err)
 			return
 		}
 	}
-	if _, err := b.write.Write(p); errors.Is(err, storage.ErrTooLarge) {
-		b.finish(rfc9111.TooLong)
-	} else if err != nil {
-		b.finish(rfc9111.StoreFailed)
+	if _, err := b.write.Write(p); err != nil {
+		b.fail(err)
 	}
+}
+
+// fail ends the recording where the store did not take a part of the body.
+func (b *storingBody) fail(err error) {
+	if errors.Is(err, storage.ErrTooLarge) {
+		b.finish(rfc9111.TooLong)
+		return
+	}
+	b.write.err = err
+	b.finish(rfc9111.StoreFailed)
 }
 
 // finish ends the recording: well, if there is no reason why not.
 func (b *storingBody) finish(why rfc9111.Reason) {
 	w := b.write
 	b.write = nil
-	if why == rfc9111.ReasonNone && w.after != nil && w.after(w) != nil {
-		why = rfc9111.StoreFailed
+	if why == rfc9111.ReasonNone && w.after != nil {
+		if w.err = w.after(w); w.err != nil {
+			why = rfc9111.StoreFailed
+		}
 	}
-	if why != rfc9111.ReasonNone {
-		w.Abort()
-		w.exchange.logLost(why)
-	} else {
-		w.exchange.keep(w)
-	}
+	w.exchange.conclude(w, why)
 	if w.end != nil {
 		w.end()
 	}

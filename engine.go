@@ -48,7 +48,7 @@ type engine struct {
 	seed  maphash.Seed
 	locks [64]sync.Mutex
 
-	warned     warnings
+	counters   counters
 	statuses   statusMemory
 	invalid    invalidations
 	flights    flights
@@ -102,6 +102,7 @@ func newEngine(t *Transport) *engine {
 	}
 	e.invalid.seed = e.seed
 	e.background.start()
+	e.counters.start()
 	return e
 }
 
@@ -109,14 +110,14 @@ func newEngine(t *Transport) *engine {
 func (e *engine) newExchange(req *http.Request) *exchange {
 	x, ok := e.exchanges.Get().(*exchange)
 	if !ok {
-		x = new(exchange)
+		x = &exchange{counts: e.counters.shard()}
 	}
 	x.engine, x.req, x.ctx = e, req, req.Context()
 	return x
 }
 
 func (e *engine) reuse(x *exchange) {
-	*x = exchange{}
+	*x = exchange{counts: x.counts}
 	e.exchanges.Put(x)
 }
 
@@ -202,38 +203,23 @@ func (e *engine) remove(ctx context.Context, key string) error {
 	return err
 }
 
-// storeFailed logs a failure of the store: at level Warn one of each operation in ten seconds, for a store that is out of
-// reach fails at every request. An entry that cannot be read is news each time.
+// storeFailed counts a failure of the store, and logs it: at level Warn one of each operation in ten seconds, with how many
+// there were, for a store that is out of reach fails at every request. An entry that cannot be read is news each time,
+// and that a store was not asked is none.
 func (e *engine) storeFailed(ctx context.Context, op, key string, err error) {
-	if e.logger == nil || errors.Is(err, storage.ErrClosed) {
+	if errors.Is(err, storage.ErrClosed) {
 		return
 	}
-	level := slog.LevelWarn
+	n, due := e.counters.storeFailures.add(op, time.Now(), !errors.Is(err, storage.ErrSuspended))
+	if e.logger == nil {
+		return
+	}
+	level := slog.LevelDebug
 	var unreadable *storage.UnreadableError
-	if !errors.As(err, &unreadable) && (errors.Is(err, storage.ErrSuspended) || !e.warned.claim(op, time.Now())) {
-		level = slog.LevelDebug
+	if due || errors.As(err, &unreadable) {
+		level = slog.LevelWarn
 	}
-	e.logger.Log(ctx, level, "cachecontrol: store failed", "op", op, "key", withoutUser(key), "error", err)
-}
-
-// warnings says when an operation of the store was last warned about.
-type warnings struct {
-	mu   sync.Mutex // guards last
-	last map[string]time.Time
-}
-
-// claim says whether it is time for another warning.
-func (w *warnings) claim(op string, now time.Time) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if last, ok := w.last[op]; ok && now.Sub(last) < 10*time.Second {
-		return false
-	}
-	if w.last == nil {
-		w.last = make(map[string]time.Time)
-	}
-	w.last[op] = now
-	return true
+	e.logger.Log(ctx, level, "cachecontrol: store failed", "op", op, "key", withoutUser(key), "error", err, "failures", n)
 }
 
 // deadline is a context that ends at a time, and costs nothing where nobody waits for it.

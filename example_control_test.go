@@ -2,6 +2,7 @@ package cachecontrol_test
 
 import (
 	"context"
+	"expvar"
 	"fmt"
 	"io"
 	"net/http"
@@ -138,4 +139,30 @@ func ExampleTransport_Replay() {
 	// Output:
 	// Hello from /silent from the cache: false
 	// Hello from /silent from the cache: true
+}
+
+// What a Transport has counted, for a program and for expvar.
+func ExampleTransport_Stats() {
+	server := example()
+	defer server.Close()
+	cache := &cachecontrol.Transport{}
+	defer cache.Close()
+	for _, path := range []string{"/a", "/a", "/a", "/silent"} {
+		show(cache.Client(), server.URL+path)
+	}
+	s := cache.Stats()
+	fmt.Printf("%d hits, %d misses, %d requests to the origin\n", s.Hits, s.Misses, s.OriginRequests)
+	for reason, n := range s.NotStored {
+		fmt.Printf("%d not stored: %s\n", n, reason.Words())
+	}
+	variable := expvar.Func(func() any { return cache.Stats().Hits }) // expvar.Publish gives it a name
+	fmt.Println("expvar:", variable)
+	// Output:
+	// Hello from /a from the cache: false
+	// Hello from /a from the cache: true
+	// Hello from /a from the cache: true
+	// Hello from /silent from the cache: false
+	// 2 hits, 2 misses, 2 requests to the origin
+	// 1 not stored: it is never fresh, and nothing in it makes it worth keeping to be validated: an ETag would
+	// expvar: 2
 }

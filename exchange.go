@@ -39,9 +39,10 @@ type exchange struct {
 
 	flight *flight // which takes it down the road; nil: its caller waits for it
 
-	first candidate // the place of the first candidate
-	start uint64    // when the request was sent, as invalidations count
-	over  bool      // it was answered, and nothing will refer to it any more
+	first  candidate // the place of the first candidate
+	start  uint64    // when the request was sent, as invalidations count
+	counts *shard    // where its answer is counted
+	over   bool      // it was answered, and nothing will refer to it any more
 }
 
 // classify reads what the request says, and returns why the cache keeps out of it, if it does.
@@ -109,7 +110,7 @@ func (x *exchange) answer(s Status) (*http.Response, error) {
 	if c == nil {
 		return x.answerPartial(why)
 	}
-	r, usable := x.reuse(c)
+	r, usable := x.mayReuse(c)
 	if !usable {
 		c.close()
 		return x.ask(r.Reason)
@@ -154,7 +155,11 @@ func (x *exchange) ask(why rfc9111.Reason) (*http.Response, error) {
 // serve answers with a stored response. The status is that of a hit where it has no Forward.
 func (x *exchange) serve(c *candidate, r rfc9111.Reuse, s Status) *http.Response {
 	closeBody(x.req)
+	if s.Reason, s.TTL = r.Reason, floorSeconds(r.TTL); s.Collapsed {
+		s.Reason = rfc9111.Collapsed
+	}
 	resp := x.replay(c, r, s)
+	length := c.entry.Length
 	part := c.entry.Range // of a stored part, which holds the range that is asked for
 	switch {
 	case x.conditional && (c.entry.Status == http.StatusOK || part != nil) && c.policy.NotModified(x.req.Header, time.Now()):
@@ -165,12 +170,20 @@ func (x *exchange) serve(c *candidate, r rfc9111.Reuse, s Status) *http.Response
 		x.withoutBody(c, resp)
 	case part != nil:
 		x.slice(c, resp, part.Start, part.Total)
+		length = resp.ContentLength
 	case x.ranged && c.entry.Status == http.StatusOK && c.policy.IfRange(x.req.Header):
 		x.slice(c, resp, 0, c.entry.Length)
+		length = resp.ContentLength
 	default:
 		x.withBody(c, resp)
 	}
-	x.log(resp)
+	if resp.Body == http.NoBody || c.key == "" {
+		length = 0
+	}
+	if s.Collapsed {
+		x.counters.collapsed.Add(1)
+	}
+	x.answered(resp, s.outcome(c.key != "", s.Forward == ""), length)
 	return resp
 }
 
@@ -190,10 +203,7 @@ func (x *exchange) replay(c *candidate, r rfc9111.Reuse, s Status) *http.Respons
 	said := c.say(r)
 	text := said.status
 	if s.Forward != "" {
-		s.Reason, s.TTL, s.HasTTL = r.Reason, said.ttl, c.policy.Lifetime > 0
-		if s.Collapsed {
-			s.Reason = rfc9111.Collapsed
-		}
+		s.TTL, s.HasTTL = said.ttl, c.policy.Lifetime > 0
 		text = s.header()
 	}
 	resp.Header = c.stored.replay(said.ageText, text)
@@ -275,7 +285,7 @@ func (x *exchange) refuse() *http.Response {
 	if x.isHead() {
 		resp.Body = http.NoBody
 	}
-	x.log(resp)
+	x.answered(resp, refused, 0)
 	return resp
 }
 
@@ -286,7 +296,7 @@ func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
 	}
 	start := x.invalid.start()
 	asked := time.Now()
-	resp, err := x.base().RoundTrip(x.req)
+	resp, err := x.send(x.req)
 	if err != nil {
 		return nil, err
 	}
@@ -319,11 +329,22 @@ func (x *exchange) own(resp *http.Response) *http.Response {
 // mark says in a response from the origin how the cache saw it.
 func (x *exchange) mark(resp *http.Response, s Status) {
 	resp.Header["Cache-Status"] = append(resp.Header["Cache-Status"], x.statuses.header(s))
-	x.log(resp)
+	switch s.Storage {
+	case rfc9111.ReasonNone, rfc9111.Validated, rfc9111.ValidatedByHead:
+	default:
+		if !s.Stored {
+			x.counters.notStored[s.Storage].Add(1)
+		}
+	}
+	x.answered(resp, s.outcome(false, false), 0)
 }
 
-// log tells the logger, if there is one, why the decision was taken.
-func (x *exchange) log(resp *http.Response) {
+// answered counts an answer, which has fromCache bytes of a stored body, and tells the logger, if there is one, why the
+// decision was taken. What runs in the background answers nobody.
+func (x *exchange) answered(resp *http.Response, o Outcome, fromCache int64) {
+	if !x.revalidates {
+		x.counts.answered(o, fromCache)
+	}
 	if x.logger != nil && x.logger.Enabled(x.ctx, slog.LevelDebug) {
 		x.logDecision(resp)
 	}

@@ -22,7 +22,7 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 
 	x.start = x.invalid.start()
 	asked := time.Now()
-	resp, err := x.base().RoundTrip(out)
+	resp, err := x.send(out)
 	received := time.Now()
 	s := Status{Forward: forwardToken(why), Reason: why}
 	if err != nil {
@@ -234,6 +234,7 @@ func (x *exchange) revalidateLater() bool {
 			cc:         rfc9111.Request{Lifetime: x.cc.Lifetime},
 			negotiated: x.negotiated || ranged && x.negotiate && req.Header["Accept-Encoding"] == nil,
 		}
+		x.counters.background.Add(1)
 		resp, err := later.answer(Status{})
 		if err != nil {
 			if x.logger != nil {

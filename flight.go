@@ -88,7 +88,7 @@ func (x *exchange) fly(why rfc9111.Reason) (*http.Response, error) {
 		c := &x.first
 		*c = candidate{stored: f.stored, entry: f.entry, resp: &storage.Response{Entry: f.entry, Body: b}}
 		if x.canDecode(c.coding) && x.selects(c.selectors, c.coding, "") {
-			r, usable := x.reuse(c)
+			r, usable := x.mayReuse(c)
 			if !usable || r.Action != rfc9111.Serve {
 				b.leave(errLeft)
 				return x.afterFlight(f, why)

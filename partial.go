@@ -42,7 +42,7 @@ func (x *exchange) answerPartial(why rfc9111.Reason) (*http.Response, error) {
 	}
 	p := x.lookupPartial()
 	if p != nil {
-		r, usable := x.reuse(p)
+		r, usable := x.mayReuse(p)
 		switch {
 		case !usable:
 			why = r.Reason
@@ -99,7 +99,7 @@ func (x *exchange) complete(p *candidate) (*http.Response, error) {
 	}, true)
 	x.start = x.invalid.start()
 	asked := time.Now()
-	resp, err := x.base().RoundTrip(out)
+	resp, err := x.send(out)
 	if err != nil {
 		return nil, err
 	}

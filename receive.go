@@ -148,22 +148,29 @@ func (x *exchange) record(resp *http.Response, key string, e *serialize.Entry, s
 	return b
 }
 
-// keep commits what was recorded, unless it was invalidated while it was under way.
-func (x *exchange) keep(w *recording) {
-	if x.invalid.since(x.key, x.start) {
-		w.Abort()
-		return
+// conclude ends a recording: well, unless there is a reason why not, or the URL was invalidated while it was under way.
+func (x *exchange) conclude(w *recording, why rfc9111.Reason) {
+	if why == rfc9111.ReasonNone && x.invalid.since(x.key, x.start) {
+		why = rfc9111.Outdated
 	}
-	err := w.commit(w.Writer)
-	if err != nil {
+	if why == rfc9111.ReasonNone {
+		err := w.commit(w.Writer)
+		if err == nil {
+			x.counters.stored.Add(1)
+			if x.invalid.since(x.key, x.start) {
+				x.remove(x.ctx, w.key) // the invalidation may have come before there was anything to remove
+			}
+			return
+		}
 		x.storeFailed(x.ctx, "commit", w.key, err)
-	} else if x.invalid.since(x.key, x.start) {
-		x.remove(x.ctx, w.key) // the invalidation may have come before there was anything to remove
+		why = rfc9111.StoreFailed
+	} else {
+		w.Abort()
+		if w.err != nil {
+			x.storeFailed(x.ctx, "write", w.key, w.err)
+		}
 	}
-}
-
-// logLost tells the logger why a response is not stored after all.
-func (x *exchange) logLost(why rfc9111.Reason) {
+	x.counters.notStored[why].Add(1)
 	if x.logger != nil {
 		x.logger.DebugContext(x.ctx, "cachecontrol: not stored after all", "url", entryURL(x.req), "reason", why.String(), "why", why.Words())
 	}

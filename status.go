@@ -103,19 +103,23 @@ func parseStatus(p *httpsfv.Params, fromCache bool) Status {
 	_, s.Stored = p.Get("stored")
 	_, s.Collapsed = p.Get("collapsed")
 	_, hit := p.Get("hit")
+	s.Outcome = s.outcome(fromCache, hit)
+	return s
+}
+
+// outcome puts the rest of the status into one word.
+func (s Status) outcome(fromCache, hit bool) Outcome {
 	switch {
 	case fromCache && s.stale():
-		s.Outcome = Stale
+		return Stale
 	case hit:
-		s.Outcome = Hit
+		return Hit
 	case fromCache:
-		s.Outcome = Revalidated
+		return Revalidated
 	case s.Forward == "bypass" || s.Forward == "method":
-		s.Outcome = Bypass
-	default:
-		s.Outcome = Miss
+		return Bypass
 	}
-	return s
+	return Miss
 }
 
 // stale says whether the reason is one for which a stale response is served.

@@ -131,6 +131,14 @@ func (t *Transport) Client() *http.Client { return &http.Client{Transport: t} }
 // stored, the request is made.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	e := t.start()
+	resp, err := e.roundTrip(req)
+	if err != nil {
+		e.counters.failed.Add(1)
+	}
+	return resp, err
+}
+
+func (e *engine) roundTrip(req *http.Request) (*http.Response, error) {
 	if err := req.Context().Err(); err != nil {
 		closeBody(req)
 		return nil, err

@@ -1,5 +1,7 @@
 package rfc9111
 
+import "fmt"
+
 // Reason names the rule behind a decision. StatusOf, the log and the explain command say it in its words.
 type Reason uint8
 
@@ -39,6 +41,7 @@ const (
 	StoreRefused
 	TooLong
 	Incomplete
+	Outdated
 
 	// Why a stored response answers a request, or does not.
 	Fresh
@@ -115,6 +118,8 @@ var reasons = [...]reasonText{
 	TooLong:               {"too-long", "", "its body is longer than this cache stores"},
 	Incomplete:            {"incomplete", "RFC 9111, section 3.3", "its body was not read to the end"},
 
+	Outdated: {"outdated", "RFC 9111, section 4.4", "the URL was invalidated while it was under way"},
+
 	Fresh:             {"fresh", "RFC 9111, section 4.2", "it is fresh"},
 	ImmutableReload:   {"immutable", "RFC 8246, section 2", "it is fresh and immutable, so a reload does not ask for it again"},
 	MaxStale:          {"max-stale", "RFC 9111, section 5.2.1.2", "it is stale, and the request's max-stale allows that"},
@@ -174,6 +179,17 @@ func (r Reason) Words() string {
 		return reasons[r].words
 	}
 	return ""
+}
+
+// MarshalText returns the String: as the key of a map in JSON, for example.
+func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText is ParseReason, and an error for what it does not know.
+func (r *Reason) UnmarshalText(text []byte) error {
+	if *r = ParseReason(string(text)); *r == ReasonNone && len(text) > 0 {
+		return fmt.Errorf("rfc9111: no reason %q", text)
+	}
+	return nil
 }
 
 // ParseReason returns the reason whose String is code, or ReasonNone.

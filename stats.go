@@ -1,0 +1,190 @@
+package cachecontrol
+
+import (
+	"io"
+	"net/http"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+)
+
+// Stats are what a Transport has counted since its first request. Each request that it answered is one of Hits, Stale,
+// Revalidated, Misses, Bypassed and Refused, as StatusOf says, or of Failed. In JSON the names are in snake case, and
+// the maps have the texts of reasons and operations as keys.
+type Stats struct {
+	Hits        uint64 `json:"hits"`        // answered with what was stored and fresh
+	Stale       uint64 `json:"stale"`       // with what was stored and stale
+	Revalidated uint64 `json:"revalidated"` // with what was stored, once the origin had confirmed it
+	Misses      uint64 `json:"misses"`      // from the origin
+	Bypassed    uint64 `json:"bypassed"`    // from the origin, for the cache keeps out of such requests
+	Refused     uint64 `json:"refused"`     // with 504, for nothing might go out
+	Failed      uint64 `json:"failed"`      // not answered: RoundTrip returned an error
+	Collapsed   uint64 `json:"collapsed"`   // how many of those before shared what came from the origin for another request
+
+	Background     uint64 `json:"background"`      // revalidations in the background
+	OriginRequests uint64 `json:"origin_requests"` // what went to Base, in the background too
+	OriginErrors   uint64 `json:"origin_errors"`   // how many of them Base failed, but for those that were cancelled
+	OriginFailures uint64 `json:"origin_failures"` // how many were answered with a status of 500 or more
+
+	// BytesFromCache is the length of stored bodies that were handed out, as they are stored, counted when the response
+	// is handed out. BytesFromOrigin are bytes of bodies that were read from Base.
+	BytesFromCache  uint64 `json:"bytes_from_cache"`
+	BytesFromOrigin uint64 `json:"bytes_from_origin"`
+
+	// Stored is how many responses were stored to their end, and NotStored how many from the origin were not, by the
+	// reason why: also those that were to be stored and then came to no good end, with Incomplete, TooLong,
+	// StoreFailed or Outdated. What a 304 or a HEAD has brought up to date is in neither.
+	Stored    uint64                    `json:"stored"`
+	NotStored map[rfc9111.Reason]uint64 `json:"not_stored"`
+
+	// StoreErrors are the failures of the store by operation: get, create, write, commit, update and delete. An
+	// entry that cannot be read is one of get.
+	StoreErrors map[string]uint64 `json:"store_errors"`
+}
+
+// Stats returns what was counted until now. Each number only ever grows. They are read one after the other while requests
+// go on, so that one may be ahead of another by the requests of that moment.
+func (t *Transport) Stats() Stats { return t.start().counters.read() }
+
+// counters are what Stats shows. What a hit counts is spread, so that processors do not wait for each other.
+type counters struct {
+	shards []shard
+	next   atomic.Uint32
+
+	failed, collapsed, background      atomic.Uint64
+	sent, originErrors, originFailures atomic.Uint64
+	fromOrigin                         atomic.Uint64
+	stored                             atomic.Uint64
+	notStored                          [256]atomic.Uint64 // by Reason
+	storeFailures                      storeFailures
+}
+
+// shard is a part of the counters that every request counts. Exchanges that are used again keep theirs, and each processor
+// has its own of those.
+type shard struct {
+	answers   [Bypass + 2]atomic.Uint64 // by Outcome, and refused
+	fromCache atomic.Uint64
+	_         [64]byte // no other shard is in the same line of a processor's cache
+}
+
+// refused stands beside the Outcomes for a 504 of the cache's own.
+const refused = Bypass + 1
+
+func (c *counters) start() {
+	c.shards = make([]shard, 2*runtime.GOMAXPROCS(0))
+}
+
+// shard returns the one for a new exchange.
+func (c *counters) shard() *shard { return &c.shards[int(c.next.Add(1)%uint32(len(c.shards)))] }
+
+// answered counts an answer, and how much of a stored body it has.
+func (s *shard) answered(o Outcome, fromCache int64) {
+	s.answers[o].Add(1)
+	if fromCache > 0 {
+		s.fromCache.Add(uint64(fromCache))
+	}
+}
+
+func (c *counters) read() Stats {
+	var answers [len(shard{}.answers)]uint64
+	s := Stats{
+		Failed: c.failed.Load(), Collapsed: c.collapsed.Load(), Background: c.background.Load(),
+		OriginRequests: c.sent.Load(), OriginErrors: c.originErrors.Load(), OriginFailures: c.originFailures.Load(),
+		BytesFromOrigin: c.fromOrigin.Load(), Stored: c.stored.Load(),
+		NotStored: make(map[rfc9111.Reason]uint64), StoreErrors: c.storeFailures.read(),
+	}
+	for i := range c.shards {
+		for o := range answers {
+			answers[o] += c.shards[i].answers[o].Load()
+		}
+		s.BytesFromCache += c.shards[i].fromCache.Load()
+	}
+	s.Hits, s.Stale, s.Revalidated = answers[Hit], answers[Stale], answers[Revalidated]
+	s.Misses, s.Bypassed, s.Refused = answers[Miss], answers[Bypass], answers[refused]
+	for r := range c.notStored {
+		if n := c.notStored[r].Load(); n > 0 {
+			s.NotStored[rfc9111.Reason(r)] = n
+		}
+	}
+	return s
+}
+
+// storeFailures counts what fails in the store, by operation, and says when it is time to warn of that.
+type storeFailures struct {
+	mu   sync.Mutex // guards what follows
+	byOp map[string]*storeFailure
+}
+
+type storeFailure struct {
+	all, unsaid uint64
+	said        time.Time
+}
+
+// add counts a failure, and returns how many there were since the last warning, this one included. It also says whether
+// it is time for another, if this failure is worth one.
+func (f *storeFailures) add(op string, now time.Time, worth bool) (unsaid uint64, due bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.byOp == nil {
+		f.byOp = make(map[string]*storeFailure)
+	}
+	s := f.byOp[op]
+	if s == nil {
+		s = new(storeFailure)
+		f.byOp[op] = s
+	}
+	s.all++
+	s.unsaid++
+	unsaid = s.unsaid
+	if worth && (s.said.IsZero() || now.Sub(s.said) >= 10*time.Second) {
+		s.unsaid, s.said, due = 0, now, true
+	}
+	return unsaid, due
+}
+
+func (f *storeFailures) read() map[string]uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := make(map[string]uint64, len(f.byOp))
+	for op, s := range f.byOp {
+		all[op] = s.all
+	}
+	return all
+}
+
+// send has Base make a request, and counts what comes of it.
+func (e *engine) send(req *http.Request) (*http.Response, error) {
+	c := &e.counters
+	c.sent.Add(1)
+	resp, err := e.base().RoundTrip(req)
+	switch {
+	case err == nil:
+		if resp.StatusCode >= http.StatusInternalServerError {
+			c.originFailures.Add(1)
+		}
+		// The body of a 101 is more than a reader.
+		if resp.Body != nil && resp.Body != http.NoBody && resp.StatusCode != http.StatusSwitchingProtocols {
+			resp.Body = &countedBody{resp.Body, &c.fromOrigin}
+		}
+	case req.Context().Err() == nil:
+		c.originErrors.Add(1)
+	}
+	return resp, err
+}
+
+// countedBody counts the bytes that are read of a body.
+type countedBody struct {
+	io.ReadCloser
+	n *atomic.Uint64
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if n > 0 {
+		b.n.Add(uint64(n))
+	}
+	return n, err
+}

@@ -1,0 +1,341 @@
+package cachecontrol_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"expvar"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// counts are Stats without what stays zero: empty maps are as good as those of Stats.
+func counts(s cachecontrol.Stats) cachecontrol.Stats {
+	if len(s.NotStored) == 0 {
+		s.NotStored = nil
+	}
+	if len(s.StoreErrors) == 0 {
+		s.StoreErrors = nil
+	}
+	return s
+}
+
+func TestStats(t *testing.T) {
+	const fresh, tag = "Cache-Control: max-age=60", `ETag: "1"`
+	type stats = cachecontrol.Stats
+	type reasons = map[rfc9111.Reason]uint64
+	offline := &cachecontrol.Control{OnlyIfCached: true}
+	for _, tt := range []struct {
+		name      string
+		transport *cachecontrol.Transport // nil: the zero value
+		origin    []reply
+		steps     []step
+		want      stats
+	}{
+		{
+			"nothing", nil, []reply{ok()}, nil, stats{},
+		}, {
+			"a miss and two hits", nil, []reply{ok(fresh)}, []step{{want: miss}, {want: hit}, {want: hit}},
+			stats{Misses: 1, Hits: 2, OriginRequests: 1, BytesFromOrigin: 2, BytesFromCache: 4, Stored: 1},
+		}, {
+			"only what is handed out counts", nil, []reply{{body: "0123456789", fields: []string{fresh, tag}}},
+			[]step{
+				{want: miss}, {do: "HEAD /", want: hit}, {with: []string{`If-None-Match: "1"`}, want: hit, status: 304},
+				{with: []string{"Range: bytes=2-4"}, want: hit, status: 206}, {with: []string{"Range: bytes=20-"}, want: hit, status: 416},
+			},
+			stats{Misses: 1, Hits: 4, OriginRequests: 1, BytesFromOrigin: 10, BytesFromCache: 3, Stored: 1},
+		}, {
+			"what is decoded counts as it is stored", nil, []reply{{body: encode("gzip", "hello, hello, hello"), fields: []string{fresh, "Content-Encoding: gzip"}}},
+			[]step{{want: miss, body: "hello, hello, hello"}, {want: hit, body: "hello, hello, hello"}},
+			stats{
+				Misses: 1, Hits: 1, OriginRequests: 1, Stored: 1,
+				BytesFromOrigin: uint64(len(encode("gzip", "hello, hello, hello"))), BytesFromCache: uint64(len(encode("gzip", "hello, hello, hello"))),
+			},
+		}, {
+			"a validation", nil, []reply{ok(tag), status(304, tag)}, []step{{want: miss}, {want: revalidated}},
+			stats{Misses: 1, Revalidated: 1, OriginRequests: 2, BytesFromOrigin: 2, BytesFromCache: 2, Stored: 1},
+		}, {
+			"stale, and the one in the background", nil, []reply{ok(swr)}, []step{{want: miss}, {wait: 11 * time.Second, want: stale}, {wait: time.Second, want: hit}},
+			stats{Misses: 1, Stale: 1, Hits: 1, Background: 1, OriginRequests: 2, BytesFromOrigin: 4, BytesFromCache: 4, Stored: 2},
+		}, {
+			"stale for an error, and for none at all", nil, []reply{ok(fresh+", stale-if-error=900", tag), status(503), down},
+			[]step{{want: miss}, {wait: time.Minute, want: stale}, {want: stale}},
+			stats{Misses: 1, Stale: 2, OriginRequests: 3, OriginErrors: 1, OriginFailures: 1, BytesFromOrigin: 2, BytesFromCache: 4, Stored: 1},
+		}, {
+			"bypassed and refused", nil, []reply{ok(fresh)},
+			[]step{{do: "POST /", want: bypass}, {control: offline, want: miss, status: 504}, {control: &cachecontrol.Control{Bypass: true}, want: bypass}},
+			stats{Bypassed: 2, Refused: 1, OriginRequests: 2, BytesFromOrigin: 4, NotStored: reasons{rfc9111.MethodNotStorable: 1}},
+		}, {
+			"what is not stored, by reason", nil, []reply{ok("Cache-Control: no-store"), ok(), ok(fresh, "Vary: *"), status(500, "X: 1"), ok()},
+			[]step{{want: miss}, {want: miss}, {want: miss}, {want: miss, status: 500}, {want: miss}},
+			stats{Misses: 5, OriginRequests: 5, OriginFailures: 1, BytesFromOrigin: 10, NotStored: reasons{
+				rfc9111.NoStoreResponse: 1, rfc9111.NothingToReuse: 2, rfc9111.VaryAny: 1, rfc9111.NotCacheable: 1,
+			}},
+		}, {
+			"too long", &cachecontrol.Transport{MaxBodyBytes: 1}, []reply{ok(fresh)}, []step{{want: miss}},
+			stats{Misses: 1, OriginRequests: 1, BytesFromOrigin: 2, NotStored: reasons{rfc9111.TooLong: 1}},
+		}, {
+			"a head that brings the stored response up to date", nil, []reply{ok(fresh, tag)}, []step{{want: miss}, {do: "HEAD /", control: &cachecontrol.Control{Refresh: true}, want: miss}},
+			stats{Misses: 2, OriginRequests: 2, BytesFromOrigin: 2, Stored: 1},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				tr := tt.transport
+				if tr == nil {
+					tr = &cachecontrol.Transport{}
+				}
+				o := replies(t, tt.origin...)
+				tr.Base = o
+				defer tr.Close()
+				for i, st := range tt.steps {
+					st.run(t, fmt.Sprintf("step %d", i+1), tr, o)
+				}
+				synctest.Wait()
+				if d := cmp.Diff(tt.want, counts(tr.Stats())); d != "" {
+					t.Error(d)
+				}
+			})
+		})
+	}
+}
+
+// TestStatsOfTheUnfinished: what was to be stored and is not, and what gets no answer.
+func TestStatsOfTheUnfinished(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			if req.URL.Path == "/down" {
+				return nil
+			}
+			return chunked(respond(200, "", "Cache-Control: max-age=60"), nil, "one", "two")
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		resp := open(t, tr, request(t, "/early"))
+		io.ReadFull(resp.Body, make([]byte, 3))
+		resp.Body.Close()
+		resp = open(t, tr, request(t, "/invalidated"))
+		if err := tr.Invalidate(t.Context(), request(t, "/invalidated").URL); err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		if _, err := tr.RoundTrip(request(t, "/down")); err == nil {
+			t.Error("no error")
+		}
+		cancelled, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := tr.RoundTrip(request(t, "/").WithContext(cancelled)); !errors.Is(err, context.Canceled) {
+			t.Errorf("%v", err)
+		}
+		want := cachecontrol.Stats{
+			Misses: 2, Failed: 2, OriginRequests: 3, OriginErrors: 1, BytesFromOrigin: 9,
+			NotStored: map[rfc9111.Reason]uint64{rfc9111.Incomplete: 1, rfc9111.Outdated: 1},
+		}
+		if d := cmp.Diff(want, counts(tr.Stats())); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
+// TestStatsCollapsed: those that share a response say so.
+func TestStatsCollapsed(t *testing.T) {
+	in(t, func(t *testing.T) {
+		letGo := make(chan struct{})
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			<-letGo
+			return respond(200, "body", "Cache-Control: max-age=60")
+		})
+		tr := &cachecontrol.Transport{Base: o, Collapse: true}
+		defer tr.Close()
+		var all sync.WaitGroup
+		for range 5 {
+			all.Go(func() { do(t, tr, "/") })
+		}
+		synctest.Wait()
+		close(letGo)
+		all.Wait()
+		want := cachecontrol.Stats{Misses: 5, Collapsed: 4, OriginRequests: 1, BytesFromOrigin: 4, Stored: 1}
+		if d := cmp.Diff(want, counts(tr.Stats())); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
+// TestStatsAddUp: nothing is lost between goroutines.
+func TestStatsAddUp(t *testing.T) {
+	o := replies(t, ok("Cache-Control: max-age=3600"))
+	tr := &cachecontrol.Transport{Base: o}
+	defer tr.Close()
+	do(t, tr, "/")
+	const workers, each = 8, 500
+	var all sync.WaitGroup
+	for range workers {
+		all.Go(func() {
+			var last uint64
+			for range each {
+				do(t, tr, "/")
+				if hits := tr.Stats().Hits; hits < last+1 {
+					t.Errorf("%d hits, there were %d before", hits, last)
+				} else {
+					last = hits
+				}
+			}
+		})
+	}
+	all.Wait()
+	if s := tr.Stats(); s.Hits != workers*each || s.BytesFromCache != 2*workers*each {
+		t.Errorf("%d hits with %d bytes", s.Hits, s.BytesFromCache)
+	}
+}
+
+// TestStatsJSON: what goes out comes back, and expvar shows it.
+func TestStatsJSON(t *testing.T) {
+	in(t, func(t *testing.T) {
+		store := &faultyStore{Store: storage.NewDictCache(), method: "Create", mode: "error"}
+		tr := &cachecontrol.Transport{Base: replies(t, ok("Cache-Control: no-store"), ok("Cache-Control: max-age=60")), Store: store}
+		defer tr.Close()
+		do(t, tr, "/")
+		do(t, tr, "/")
+		text := expvar.Func(func() any { return tr.Stats() }).String()
+		for _, part := range []string{`"misses":2`, `"not_stored":{"no-store":1,"store-failed":1}`, `"store_errors":{"create":1}`} {
+			if !strings.Contains(text, part) {
+				t.Errorf("%s is not in %s", part, text)
+			}
+		}
+		var back cachecontrol.Stats
+		if err := json.Unmarshal([]byte(text), &back); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(tr.Stats(), back); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
+// recordedLog keeps what is logged.
+type recordedLog struct {
+	mu      sync.Mutex
+	records []slog.Record
+}
+
+func (l *recordedLog) Enabled(context.Context, slog.Level) bool { return true }
+func (l *recordedLog) WithAttrs([]slog.Attr) slog.Handler       { panic("not used") }
+func (l *recordedLog) WithGroup(string) slog.Handler            { panic("not used") }
+func (l *recordedLog) Handle(_ context.Context, r slog.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.records = append(l.records, r)
+	return nil
+}
+
+// TestStoreFailuresAreLoggedOncePerWhile: the first of each operation at once, then their number every ten seconds; all
+// are counted.
+func TestStoreFailuresAreLoggedOncePerWhile(t *testing.T) {
+	for _, tt := range []struct{ method, op string }{
+		{"Get", "get"}, {"Create", "create"}, {"Write", "write"}, {"Commit", "commit"}, {"Update", "update"}, {"Delete", "delete"},
+	} {
+		t.Run(tt.method, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				store := &faultyStore{Store: storage.NewDictCache(), method: tt.method, mode: "error"}
+				var log recordedLog
+				o := replies(t, ok("Cache-Control: max-age=1", `ETag: "1"`), status(304, "Cache-Control: max-age=1", `ETag: "1"`))
+				if tt.method == "Write" || tt.method == "Create" || tt.method == "Commit" {
+					o = replies(t, ok("Cache-Control: max-age=1"))
+				}
+				tr := &cachecontrol.Transport{Base: o, Store: store, Logger: slog.New(&log)}
+				defer tr.Close()
+				failing := "/"
+				if tt.method == "Delete" {
+					failing = "DELETE /"
+				}
+				do(t, tr, "/") // so that there is something to update and to delete
+				for range 100 {
+					time.Sleep(2 * time.Second)
+					do(t, tr, failing)
+				}
+				all := uint64(store.calls)
+				if all < 100 {
+					t.Fatalf("the store failed %d times", all)
+				}
+				if got := tr.Stats().StoreErrors; !maps.Equal(got, map[string]uint64{tt.op: all}) {
+					t.Errorf("counted %v, it were %d", got, all)
+				}
+				var warned uint64
+				var last time.Time
+				for i, r := range log.records {
+					if r.Level != slog.LevelWarn {
+						continue
+					}
+					var n uint64
+					r.Attrs(func(a slog.Attr) bool {
+						if a.Key == "failures" {
+							n = a.Value.Uint64()
+						}
+						return true
+					})
+					if warned += n; last.IsZero() != (n == 1) || !last.IsZero() && r.Time.Sub(last) != 10*time.Second {
+						t.Errorf("record %d: %d failures, %v after the last warning", i, n, r.Time.Sub(last))
+					}
+					last = r.Time
+				}
+				if late := time.Since(last); warned > all || late >= 10*time.Second || all-warned >= 12 { // two calls a request at most
+					t.Errorf("warned of %d failures of %d, %v ago", warned, all, late)
+				}
+			})
+		})
+	}
+}
+
+// TestLogAttributes: docs/usage.md shows every message and its attributes.
+func TestLogAttributes(t *testing.T) {
+	page, err := os.ReadFile("docs/usage.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string]string{} // by message: level and attributes
+	for _, m := range regexp.MustCompile("(?m)^\\| `(cachecontrol[^`]*)` \\| (Debug|Warn) \\| (.*) \\|$").FindAllStringSubmatch(string(page), -1) {
+		names := regexp.MustCompile("`([a-z]+)`").FindAllString(m[3], -1)
+		slices.Sort(names)
+		documented[m[1]] = strings.ToUpper(m[2]) + " " + strings.Join(names, " ")
+	}
+	in(t, func(t *testing.T) {
+		var log recordedLog
+		store := &faultyStore{Store: storage.NewDictCache(), method: "Write", mode: "error", off: true}
+		tr := &cachecontrol.Transport{Base: replies(t, ok(swr), down, ok(swr)), Store: store, Logger: slog.New(&log)}
+		defer tr.Close()
+		do(t, tr, "/")
+		time.Sleep(11 * time.Second)
+		do(t, tr, "/") // and the revalidation fails
+		synctest.Wait()
+		store.off = false
+		do(t, tr, "/other")
+		seen := map[string]string{}
+		for _, r := range log.records {
+			var names []string
+			r.Attrs(func(a slog.Attr) bool { names = append(names, "`"+a.Key+"`"); return true })
+			slices.Sort(names)
+			seen[r.Message] = r.Level.String() + " " + strings.Join(names, " ")
+		}
+		if d := cmp.Diff(documented, seen); d != "" {
+			t.Errorf("the page and the log differ:\n%s", d)
+		}
+	})
+}
