@@ -1,0 +1,341 @@
+package cachecontrol_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/heuristics"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/rediscache"
+)
+
+// The functions up to the tests are those of docs/recipes.md, word for word.
+
+// newGitHubClient returns a client of the GitHub API. The cache is inside what adds the token, so that it sees the
+// Authorization that GitHub's responses vary by.
+func newGitHubClient(dir, token string) (*http.Client, *cachecontrol.Transport, error) {
+	store, err := storage.NewFileCache(filepath.Join(dir, "github"), storage.MaxBytes(100<<20))
+	if err != nil {
+		return nil, nil, err
+	}
+	cache := &cachecontrol.Transport{Store: store}
+	return &http.Client{Transport: &withToken{token, cache}}, cache, nil
+}
+
+// withToken adds a token, as oauth2.Transport does.
+type withToken struct {
+	token string
+	base  http.RoundTripper
+}
+
+func (t *withToken) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	req.Header.Set("Authorization", "Bearer "+t.token)
+	return t.base.RoundTrip(req)
+}
+
+// newCrawlerClient returns a client for many sites, few of which say how long their pages are fresh.
+func newCrawlerClient(dir string) (*http.Client, *cachecontrol.Transport, error) {
+	store, err := storage.NewSeparateBodyFileCache(filepath.Join(dir, "crawl"),
+		storage.MaxBytes(10<<30), storage.MaxAge(90*24*time.Hour))
+	if err != nil {
+		return nil, nil, err
+	}
+	cache := &cachecontrol.Transport{
+		Store:        store,
+		Heuristic:    heuristics.LastModified, // a tenth of the page's age, a day at most
+		Collapse:     true,                    // workers that want the same page share it
+		StaleIfError: 24 * time.Hour,          // a site that is down for a while
+		MaxBodyBytes: 64 << 20,
+	}
+	return cache.Client(), cache, nil
+}
+
+// newMountedClient returns a client with caches for two hosts only. What one of them serves is fresh for 30 days, whatever it says.
+func newMountedClient(dir string) (*http.Client, error) {
+	store, err := storage.NewFileCache(filepath.Join(dir, "api"))
+	if err != nil {
+		return nil, err
+	}
+	var m cachecontrol.Mounts
+	m.Mount("https://", http.DefaultTransport)
+	m.Mount("http://", http.DefaultTransport)
+	m.Mount("https://api.example.com/", &cachecontrol.Transport{Store: store})
+	m.Mount("https://static.example.com/v1/", &cachecontrol.Transport{Heuristic: heuristics.ExpiresAfter(30 * 24 * time.Hour)})
+	return &http.Client{Transport: &m}, nil
+}
+
+// newPipClient returns a client over the directory that pip keeps its responses in: "pip cache dir" prints its parent.
+func newPipClient(cacheDir string) (*http.Client, error) {
+	store, err := storage.NewSeparateBodyFileCache(filepath.Join(cacheDir, "http-v2"))
+	if err != nil {
+		return nil, err
+	}
+	return (&cachecontrol.Transport{Store: store}).Client(), nil
+}
+
+// getOffline answers from what is stored, however old it is, and never goes out.
+func getOffline(ctx context.Context, client *http.Client, url string) (*http.Response, error) {
+	ctx = cachecontrol.WithControl(ctx, cachecontrol.Control{OnlyIfCached: true, AllowStale: -1})
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := client.Do(req)
+	if err == nil && resp.StatusCode == http.StatusGatewayTimeout && !cachecontrol.FromCache(resp) {
+		resp.Body.Close()
+		return nil, errors.New(url + " is not stored")
+	}
+	return resp, err
+}
+
+// newTeamProxy returns a handler that gets everything from one origin, once for all who ask.
+func newTeamProxy(origin *url.URL, dir string) (http.Handler, error) {
+	store, err := storage.NewSeparateBodyFileCache(dir, storage.MaxBytes(50<<30))
+	if err != nil {
+		return nil, err
+	}
+	return &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(origin) },
+		Transport: &cachecontrol.Transport{
+			Store: store, Shared: true, Collapse: true, DisableCompression: true, StaleIfError: time.Hour,
+		},
+	}, nil
+}
+
+type userKey struct{}
+
+// newClientForUsers returns one client for all users of a service, who never see each other's responses. The user is the one
+// in the context of the request.
+func newClientForUsers(base http.RoundTripper) *http.Client {
+	cache := &cachecontrol.Transport{
+		Base: base,
+		Partition: func(req *http.Request) string {
+			user, _ := req.Context().Value(userKey{}).(string)
+			return user
+		},
+	}
+	return cache.Client()
+}
+
+// newFleetCache returns a cache that all machines of a fleet share, with memory before it.
+func newFleetCache(addr string) *cachecontrol.Transport {
+	far := rediscache.New(redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true}), rediscache.Prefix("web:"))
+	return &cachecontrol.Transport{Store: storage.Tiered(storage.NewDictCache(storage.MaxBytes(256<<20)), far)}
+}
+
+// TestRecipesAreCode holds docs/recipes.md to the functions above.
+func TestRecipesAreCode(t *testing.T) {
+	doc, err := os.ReadFile("docs/recipes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := os.ReadFile("recipes_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for rest := string(doc); ; n++ {
+		_, after, ok := strings.Cut(rest, "```go\n")
+		if !ok {
+			break
+		}
+		block, after, _ := strings.Cut(after, "```")
+		rest = after
+		if !strings.Contains(string(code), block) {
+			t.Errorf("docs/recipes.md has code that is not in recipes_test.go:\n%s", block)
+		}
+	}
+	if n < 8 {
+		t.Errorf("docs/recipes.md has %d blocks of code", n)
+	}
+}
+
+// redirected sends every request to one server, whatever its host.
+type redirected struct{ to *httptest.Server }
+
+func (r redirected) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	req.URL.Scheme, req.URL.Host = "http", r.to.Listener.Addr().String()
+	return r.to.Client().Transport.RoundTrip(req)
+}
+
+func getText(t *testing.T, client *http.Client, ctx context.Context, url string) (string, cachecontrol.Status) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body), cachecontrol.StatusOf(resp)
+}
+
+// What GitHub answers with 304 costs nothing of the rate limit.
+func TestRecipeGitHub(t *testing.T) {
+	var spent, confirmed atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		etag := `W/"of ` + r.Header.Get("Authorization") + `"`
+		w.Header().Set("Cache-Control", "private, max-age=0, s-maxage=0")
+		w.Header().Set("Vary", "Accept, Authorization, Cookie")
+		w.Header().Set("ETag", etag)
+		if r.Header.Get("If-None-Match") == etag {
+			confirmed.Add(1)
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		spent.Add(1)
+		fmt.Fprintf(w, "for %s", r.Header.Get("Authorization"))
+	}))
+	defer server.Close()
+	dir := t.TempDir()
+	for i, token := range []string{"one", "one", "two", "two", "one"} { // five runs of a program
+		client, cache, err := newGitHubClient(dir, token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cache.Base = redirected{server}
+		if body, _ := getText(t, client, t.Context(), "https://api.github.com/user"); body != "for Bearer "+token {
+			t.Errorf("run %d: %q", i, body)
+		}
+		if err := cache.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if spent.Load() != 2 || confirmed.Load() != 3 {
+		t.Errorf("%d requests were spent and %d confirmed, want 2 and 3", spent.Load(), confirmed.Load())
+	}
+}
+
+func TestRecipeCrawler(t *testing.T) {
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		w.Header().Set("Last-Modified", time.Now().Add(-100*time.Hour).UTC().Format(http.TimeFormat))
+		fmt.Fprint(w, "page")
+	}))
+	defer server.Close()
+	client, cache, err := newCrawlerClient(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cache.Close()
+	cache.Base = redirected{server}
+	for range 3 {
+		getText(t, client, t.Context(), "http://www.example.com/page")
+	}
+	server.Close()
+	if _, s := getText(t, client, t.Context(), "http://www.example.com/page"); s.Outcome != cachecontrol.Hit {
+		t.Errorf("while the site is down: %v", s.Outcome)
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("%d requests to the site, want 1", n)
+	}
+}
+
+func TestRecipeMounts(t *testing.T) {
+	if _, err := newMountedClient(t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRecipeOffline(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"1"`) // stored, and never fresh
+		fmt.Fprint(w, "page")
+	}))
+	client, err := newPipClient(t.TempDir()) // any store will do
+	if err != nil {
+		t.Fatal(err)
+	}
+	getText(t, client, t.Context(), server.URL+"/a")
+	server.Close()
+	resp, err := getOffline(t.Context(), client, server.URL+"/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if s := cachecontrol.StatusOf(resp); s.Outcome != cachecontrol.Stale {
+		t.Errorf("what is stored: %v", s.Outcome)
+	}
+	if _, err := getOffline(t.Context(), client, server.URL+"/b"); err == nil {
+		t.Error("what is not stored is no error")
+	}
+}
+
+func TestRecipeTeamProxy(t *testing.T) {
+	var asked atomic.Int64
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		w.Header().Set("Cache-Control", "max-age=60")
+		fmt.Fprint(w, "package")
+	}))
+	defer origin.Close()
+	u, err := url.Parse(origin.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler, err := newTeamProxy(u, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httptest.NewServer(handler)
+	defer proxy.Close()
+	for range 3 {
+		if body, _ := getText(t, proxy.Client(), t.Context(), proxy.URL+"/p"); body != "package" {
+			t.Errorf("body %q", body)
+		}
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("%d requests to the origin, want 1", n)
+	}
+}
+
+func TestRecipeUsers(t *testing.T) {
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "private, max-age=60")
+		fmt.Fprintf(w, "answer %d", asked.Add(1))
+	}))
+	defer server.Close()
+	client := newClientForUsers(http.DefaultTransport)
+	for _, test := range []struct{ user, want string }{{"ann", "answer 1"}, {"bob", "answer 2"}, {"ann", "answer 1"}} {
+		ctx := context.WithValue(t.Context(), userKey{}, test.user)
+		if body, _ := getText(t, client, ctx, server.URL); body != test.want {
+			t.Errorf("%s: %q, want %q", test.user, body, test.want)
+		}
+	}
+}
+
+// No server is needed: without one the requests go to the origin.
+func TestRecipeFleet(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "page") }))
+	defer server.Close()
+	cache := newFleetCache("127.0.0.1:1")
+	defer cache.Close()
+	if body, _ := getText(t, cache.Client(), t.Context(), server.URL); body != "page" {
+		t.Errorf("body %q", body)
+	}
+}
