@@ -1,0 +1,216 @@
+package cachetest
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// How a body is written. The line end before the next section is the format's: a body that ends in one is followed by
+// an empty line.
+const (
+	asText   = "text"   // as it is; with crlf, each line end of the body is CR LF
+	asJSON   = "json"   // indented; the body has no white space, or with spaced, one space after each ":" and ","
+	asQuoted = "quoted" // each line as a string of Go
+	asBase64 = "base64"
+)
+
+// writeBody returns how a body is written, and its lines. readBody makes the same bytes of them.
+func writeBody(body []byte) (coding, flag string, lines string) {
+	s := string(body)
+	if lines, flag, ok := indentJSON(body); ok && isPlain(lines) {
+		return asJSON, flag, lines
+	}
+	if isPlain(s) {
+		return asText, "", s
+	}
+	if unix := strings.ReplaceAll(s, "\r\n", "\n"); isPlain(unix) && strings.Count(s, "\n") == strings.Count(s, "\r\n") {
+		return asText, "crlf", unix
+	}
+	if odd := countOdd(s); odd*8 > len(s) {
+		var b strings.Builder
+		for text := base64.StdEncoding.EncodeToString(body); text != ""; {
+			n := min(76, len(text))
+			b.WriteString(text[:n])
+			if text = text[n:]; text != "" {
+				b.WriteByte('\n')
+			}
+		}
+		return asBase64, "", b.String()
+	}
+	var b strings.Builder
+	for i, line := range strings.SplitAfter(s, "\n") {
+		if line == "" && i > 0 {
+			break
+		}
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(strconv.Quote(line))
+	}
+	return asQuoted, "", b.String()
+}
+
+// readBody returns the body of which these are the lines. The lineError is about one of them, or about the one before.
+func readBody(coding string, flags []string, lines []string) ([]byte, error) {
+	for _, flag := range flags {
+		if !(coding == asText && flag == "crlf" || coding == asJSON && flag == "spaced") {
+			return nil, &lineError{-1, fmt.Sprintf("a body written as %s cannot be %q", coding, flag)}
+		}
+	}
+	s := strings.Join(lines, "\n")
+	switch coding {
+	case asText:
+		if len(flags) > 0 {
+			s = strings.ReplaceAll(s, "\n", "\r\n")
+		}
+		return []byte(s), nil
+	case asJSON:
+		end := len(strings.TrimRight(s, "\n"))
+		var b bytes.Buffer
+		if err := json.Compact(&b, []byte(s[:end])); err != nil {
+			err = json.Unmarshal([]byte(s[:end]), new(json.RawMessage)) // which says where
+			var syntax *json.SyntaxError
+			line := 0
+			if errors.As(err, &syntax) {
+				line = strings.Count(s[:min(int(syntax.Offset), end)], "\n")
+			}
+			return nil, &lineError{line, "the body is not JSON: " + err.Error()}
+		}
+		body := b.Bytes()
+		if len(flags) > 0 {
+			body = spaceJSON(body)
+		}
+		return append(body, s[end:]...), nil
+	case asQuoted:
+		var b []byte
+		for i, line := range lines {
+			if line = strings.TrimSpace(line); line == "" {
+				continue
+			}
+			part, err := strconv.Unquote(line)
+			if err != nil {
+				return nil, &lineError{i, "not a quoted string: " + shown(line)}
+			}
+			b = append(b, part...)
+		}
+		return b, nil
+	case asBase64:
+		b, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(s), ""))
+		if err != nil {
+			return nil, &lineError{0, "the body is not base64: " + err.Error()}
+		}
+		return b, nil
+	}
+	return nil, &lineError{-1, fmt.Sprintf("a body written as %q is unknown; known are text, json, quoted and base64", coding)}
+}
+
+// isPlain says whether a text can stand in a file as it is, and be the same after editors and git have had it.
+func isPlain(s string) bool {
+	if !utf8.ValidString(s) {
+		return false
+	}
+	for _, r := range s {
+		if r != '\n' && r != '\t' && !isVisible(r) {
+			return false
+		}
+	}
+	for line := range strings.SplitSeq(s, "\n") {
+		if isMarker(line) {
+			return false
+		}
+	}
+	return true
+}
+
+// isVisible leaves out what cannot be seen, or changes how the rest looks. What joins emoji may stay.
+func isVisible(r rune) bool {
+	return unicode.IsGraphic(r) && r != '\u2028' && r != '\u2029' || r == '\u200c' || r == '\u200d'
+}
+
+// countOdd counts the bytes that texts seldom hold: control characters, and what is not UTF-8.
+func countOdd(s string) int {
+	n := 0
+	for i, r := range s {
+		if r == utf8.RuneError {
+			if _, size := utf8.DecodeRuneInString(s[i:]); size == 1 {
+				n++
+			}
+		} else if r < ' ' && r != '\n' && r != '\r' && r != '\t' {
+			n++
+		}
+	}
+	return n
+}
+
+// indentJSON returns a JSON object or array indented, if its bytes can be made from that again.
+func indentJSON(body []byte) (lines, flag string, ok bool) {
+	value := bytes.TrimRight(body, "\n")
+	if len(value) == 0 || value[0] != '{' && value[0] != '[' {
+		return "", "", false
+	}
+	var compact, b bytes.Buffer
+	if json.Compact(&compact, value) != nil {
+		return "", "", false
+	}
+	if !bytes.Equal(compact.Bytes(), value) {
+		if flag = "spaced"; !bytes.Equal(spaceJSON(compact.Bytes()), value) {
+			return "", "", false
+		}
+	}
+	if json.Indent(&b, value, "", "  ") != nil {
+		return "", "", false
+	}
+	if b.Len() > 16*len(body) {
+		return "", "", false // so deep that the indentation is most of it
+	}
+	b.Write(body[len(value):])
+	return b.String(), flag, true
+}
+
+// spaceJSON writes a space after each ":" and ",", as Python does.
+func spaceJSON(compact []byte) []byte {
+	out := make([]byte, 0, len(compact)+len(compact)/8)
+	inString, escaped := false, false
+	for _, c := range compact {
+		out = append(out, c)
+		switch {
+		case escaped:
+			escaped = false
+		case inString:
+			escaped = c == '\\'
+			inString = c != '"'
+		case c == '"':
+			inString = true
+		case c == ':' || c == ',':
+			out = append(out, ' ')
+		}
+	}
+	return out
+}
+
+// gunzip decodes all of b, which must hold nothing else.
+func gunzip(b []byte) ([]byte, error) {
+	zr, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(zr)
+}
+
+// gzipped codes a body, the same way each time.
+func gzipped(b []byte) []byte {
+	var out bytes.Buffer
+	zw := gzip.NewWriter(&out)
+	zw.Write(b) // to memory: it cannot fail
+	zw.Close()
+	return out.Bytes()
+}

@@ -1,0 +1,285 @@
+package cachetest
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Client returns an http.Client that answers from the recordings of the test, which are in a directory of their own
+// below dir. Whatever else it is asked for fails the test. It is Transport in a client with nothing else set.
+func Client(t testing.TB, dir string, opts ...Option) *http.Client {
+	t.Helper()
+	return &http.Client{Transport: Transport(t, dir, opts...)}
+}
+
+// Transport is what makes a client replay and record, for those who build their own. It may be used by many goroutines
+// and by subtests, until the test t is over. Several transports of one test and directory share its recordings.
+func Transport(t testing.TB, dir string, opts ...Option) http.RoundTripper {
+	t.Helper()
+	o := newOptions(opts)
+	tr := &transport{options: o, tape: openTape(t, dir, o)}
+	for _, r := range tr.tape.old {
+		if r.interaction != nil {
+			req := o.again(r.req)
+			tr.old = append(tr.old, candidate{r, req, o.key(req)})
+		}
+	}
+	return tr
+}
+
+// A transport replays and records by its options.
+type transport struct {
+	*options
+	tape *tape
+	old  []candidate // what the tape had at the beginning
+}
+
+// A candidate is an old recording, with its request as the options of now make it.
+type candidate struct {
+	*recording
+	req *request
+	key string
+}
+
+func (r *request) String() string { return r.method + " " + r.url }
+
+// RoundTrip implements http.RoundTripper.
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := req.Context().Err(); err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	if req.URL == nil {
+		closeBody(req)
+		return nil, errors.New("cachetest: a request without a URL")
+	}
+	if t.passThrough != nil && t.passThrough(req) {
+		return t.base.RoundTrip(req)
+	}
+	r, sent, err := t.capture(req)
+	if err != nil {
+		return nil, err
+	}
+	key := t.key(r)
+	if t.tape.mode != recordAll {
+		if x := t.take(r, key); x != nil {
+			return x.replay(req)
+		}
+	}
+	if t.tape.mode == replayOnly {
+		return nil, t.missing(r, key)
+	}
+	return t.record(req, r, key, sent)
+}
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		req.Body.Close()
+	}
+}
+
+// matches says whether a recorded request is the same.
+func (t *transport) matches(r *request, key string, recorded *request, recordedKey string) bool {
+	if t.matchFunc != nil {
+		return t.matchFunc(r.httpRequest(), recorded.httpRequest()) == nil
+	}
+	return key == recordedKey
+}
+
+// take returns the recording that answers a request: the first that was not used yet, or else the last. Nil: none.
+func (t *transport) take(r *request, key string) *recording {
+	t.tape.mu.Lock()
+	defer t.tape.mu.Unlock()
+	var last *recording
+	for _, c := range t.old {
+		if !t.matches(r, key, c.req, c.key) {
+			continue
+		}
+		if last = c.recording; !last.used {
+			last.used = true
+			return last
+		}
+	}
+	if t.once {
+		return nil
+	}
+	return last
+}
+
+// missing fails the test for want of a recording, and says what there is instead, and what to do.
+func (t *transport) missing(r *request, key string) error {
+	var b strings.Builder
+	dir := filepath.ToSlash(t.tape.dir)
+	var nearest *candidate
+	var why []string
+	least := 0
+	for i, c := range t.old {
+		lines, weight := t.compare(r, c.req)
+		if nearest == nil || weight < least {
+			nearest, why, least = &t.old[i], lines, weight
+		}
+	}
+	switch {
+	case nearest == nil:
+		fmt.Fprintf(&b, "Nothing is recorded in %s.\n", dir)
+	case t.once && t.matches(r, key, nearest.req, nearest.key):
+		fmt.Fprintf(&b, "It was made more often than it is recorded in %s.\n", dir)
+	default:
+		fmt.Fprintf(&b, "The nearest of %d in %s is\n\n\t%s\n\nin %s, which differs:\n\n", len(t.old), dir, nearest.req, nearest.file())
+		for _, line := range why {
+			fmt.Fprintf(&b, "\t%s\n", strings.ReplaceAll(line, "\n", "\n\t"))
+		}
+		b.WriteByte('\n')
+	}
+	fmt.Fprintf(&b, "To record it:\n\n\t%s\n\nWith %s=1 all that the test asks for is recorded anew.", t.tape.howToRecord(), environment)
+	t.tape.errorf(key, "no recording of\n\n\t%s\n\n%s", r, b.String())
+	return fmt.Errorf("cachetest: no recording of %s", r)
+}
+
+// compare returns how a request differs from a recorded one, and how much.
+func (t *transport) compare(r, recorded *request) (lines []string, weight int) {
+	for _, d := range t.differences(r, recorded) {
+		lines = append(lines, d.text)
+		weight += d.weight
+	}
+	if t.matchFunc != nil {
+		lines = nil
+		if err := t.matchFunc(r.httpRequest(), recorded.httpRequest()); err != nil {
+			lines = []string{err.Error()}
+		}
+	}
+	return lines, weight
+}
+
+// replay returns the recorded answer as net/http would.
+func (x *interaction) replay(req *http.Request) (*http.Response, error) {
+	if x.resp == nil {
+		return nil, x.fail
+	}
+	r := x.resp
+	resp := &http.Response{
+		Status: r.status, StatusCode: r.code, Proto: r.proto, Header: r.header.Clone(), Body: http.NoBody, Request: req,
+	}
+	version := strings.TrimPrefix(r.proto, "HTTP/")
+	major, minor, _ := strings.Cut(version, ".")
+	resp.ProtoMajor, _ = strconv.Atoi(major)
+	resp.ProtoMinor, _ = strconv.Atoi(minor)
+	resp.TransferEncoding = resp.Header["Transfer-Encoding"]
+	resp.Header.Del("Transfer-Encoding")
+
+	if r.bodyless(req.Method) {
+		if req.Method == http.MethodHead {
+			resp.ContentLength = announced(r.header)
+		}
+		return resp, nil
+	}
+	body := r.body
+	if r.gzip {
+		switch accepted := req.Header.Values("Accept-Encoding"); {
+		case len(accepted) == 0 && req.Header.Get("Range") == "":
+			// As http.Transport, which asked for it itself.
+			resp.Header.Del("Content-Encoding")
+			resp.Uncompressed = true
+		case strings.Contains(strings.ToLower(strings.Join(accepted, ",")), "gzip"):
+			body = gzipped(body)
+		default:
+			resp.Header.Del("Content-Encoding")
+		}
+	}
+	switch {
+	case r.cut || x.fail != nil:
+		resp.ContentLength = announced(r.header)
+	case r.chunked() || r.stream || resp.Uncompressed:
+		resp.ContentLength = -1
+	default:
+		resp.ContentLength = int64(len(body))
+		resp.Header.Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	b := &replayedBody{x: x, resp: resp, ctx: req.Context(), closed: make(chan struct{})}
+	b.r.Reset(body)
+	if len(r.trailer) > 0 {
+		resp.Trailer = make(http.Header, len(r.trailer))
+		for name := range r.trailer {
+			resp.Trailer[name] = nil
+		}
+	}
+	resp.Body = b
+	return resp, nil
+}
+
+// announced is the length of a body that is not there, or not whole: -1 if it was not known.
+func announced(h http.Header) int64 {
+	n, err := strconv.ParseInt(cmp.Or(h.Get("Content-Length"), "-1"), 10, 64)
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// A replayedBody ends as the recorded one did.
+type replayedBody struct {
+	x      *interaction
+	resp   *http.Response
+	ctx    context.Context
+	r      bytes.Reader
+	once   sync.Once
+	closed chan struct{}
+}
+
+// patience is for how long a body waits to be closed where that is what happened when it was recorded.
+const patience = 30 * time.Second
+
+var errClosed = errors.New("http: read on closed response body")
+
+func (b *replayedBody) Read(p []byte) (int, error) {
+	select {
+	case <-b.closed:
+		return 0, errClosed
+	case <-b.ctx.Done():
+		return 0, b.ctx.Err()
+	default:
+	}
+	n, err := b.r.Read(p)
+	switch {
+	case err != io.EOF:
+		return n, err
+	case b.x.fail != nil:
+		return n, b.x.fail
+	case b.x.resp.cut:
+		return n, b.wait()
+	}
+	for name, values := range b.x.resp.trailer {
+		b.resp.Trailer[name] = values
+	}
+	return n, io.EOF
+}
+
+// wait returns once the body is closed or the request cancelled: more did not happen when it was recorded.
+func (b *replayedBody) wait() error {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-b.closed:
+		return errClosed
+	case <-b.ctx.Done():
+		return b.ctx.Err()
+	case <-timer.C:
+		return fmt.Errorf("cachetest: the recording of %s ends here, where its reader closed the body", b.x.req)
+	}
+}
+
+func (b *replayedBody) Close() error {
+	b.once.Do(func() { close(b.closed) })
+	return nil
+}

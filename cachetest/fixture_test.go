@@ -1,0 +1,198 @@
+package cachetest
+
+import (
+	"bytes"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// fixtures are the seeds of the fuzz target, and must be read and written without a change.
+var fixtures = []string{
+	"GET https://a.example/\n=== response\nHTTP/1.1 200 OK\n=== end\n",
+	"# a comment\nPOST https://a.example/?a=b c\nContent-Type: application/json\n=== body json\n{\n  \"a\": 1\n}\n\n=== response\nHTTP/2.0 201 Created\nA: 1\nA:= \"\\xff\"\n=== body text crlf gzip\na\nb\n\n=== trailer\nSum: 1\n=== end\n",
+	"PUT a b\n=== body base64 gzip\nAP8A\n=== error deadline exceeded\ncontext deadline exceeded\n=== end\n",
+	"GET https://a.example/\n=== response\nHTTP/1.1 200\n=== body json spaced cut stream\n[\n  1,\n  2\n]\n=== error\n\" \"\n=== end\n",
+	"GET https://a.example/\n=== response\nHTTP/1.1 200 \n=== body quoted\n\"a\\r\"\n=== error unexpected EOF\nunexpected EOF\n=== end\n",
+	"HEAD https://a.example/\n=== response\nHTTP/1.0 304 Not Modified\nContent-Length: 5\n=== end\n",
+}
+
+// same are other ways to write the first one.
+var same = []string{
+	"GET https://a.example/\r\n=== response\r\nHTTP/1.1 200 OK\r\n=== end\r\n",
+	"\ufeffGET https://a.example/\n\n\n=== response\nHTTP/1.1 200 OK\n\n=== end\n\n\n",
+	"\nGET https://a.example/\n=== body text\n=== response\nHTTP/1.1 200 OK\n=== body base64\n=== end",
+}
+
+func TestParse(t *testing.T) {
+	for _, text := range fixtures {
+		x, err := parse([]byte(text))
+		if err != nil {
+			t.Errorf("%v:\n%s", err, text)
+			continue
+		}
+		if got := string(x.encode()); got != text {
+			t.Errorf("%s\nwas\n%s", got, text)
+		}
+	}
+	for _, text := range same {
+		x, err := parse([]byte(text))
+		if err != nil {
+			t.Errorf("%v:\n%s", err, text)
+		} else if got := string(x.encode()); got != fixtures[0] {
+			t.Errorf("%q is read as\n%s", text, got)
+		}
+	}
+}
+
+// FuzzFixture: whatever is in a file is read or refused; what is read can be written, and is the same then, also after a
+// conversion of line ends.
+func FuzzFixture(f *testing.F) {
+	for _, text := range append(fixtures, same...) {
+		f.Add([]byte(text))
+	}
+	paths, _ := filepath.Glob(filepath.Join("testdata", "http", "*", "*"+extension))
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		x, err := parse(data)
+		if err != nil {
+			at, ok := err.(*lineError)
+			if lines := bytes.Count(data, []byte("\n")); !ok || at.line < 0 || at.line > lines+1 {
+				t.Fatalf("%v, in line %d of %d", err, at.line, lines)
+			}
+			return
+		}
+		text := x.encode()
+		for _, text := range [][]byte{text, bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n"))} {
+			back, err := parse(text)
+			if err != nil {
+				t.Fatalf("%v:\n%s", err, text)
+			}
+			if !reflect.DeepEqual(x, back) {
+				t.Fatalf("%+v %+v\nis read again as\n%+v %+v\n%s", x.req, x.resp, back.req, back.resp, text)
+			}
+		}
+	})
+}
+
+// FuzzBody: every body survives byte for byte.
+func FuzzBody(f *testing.F) {
+	for _, body := range []string{
+		"", "\n", "a", "a\r\nb\r\n", "a\rb", "{\"a\":[1,{}]}\n\n", "{\"a\": [1, \",:\"]}", "[ 1 ]", "\xff\x00", "=== end", "\u2028", "<<<<<<< a",
+		strings.Repeat("[", 1000) + strings.Repeat("]", 1000),
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		x := &interaction{req: &request{method: "PUT", url: "https://a.example/"}, fail: &failure{}}
+		x.req.body = body
+		for _, crlf := range []bool{false, true} {
+			text := x.encode()
+			if crlf {
+				text = bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n"))
+			}
+			back, err := parse(text)
+			if err != nil {
+				t.Fatalf("%v:\n%s", err, text)
+			}
+			if !bytes.Equal(back.req.body, body) {
+				t.Fatalf("%q is read again as %q:\n%s", body, back.req.body, text)
+			}
+		}
+	})
+}
+
+// FuzzRedact: what is redacted stays as it is when it is redacted again, and JSON stays JSON with nothing of the secret
+// left in it.
+func FuzzRedact(f *testing.F) {
+	f.Add([]byte(`{"password":"s3cret","a":{"password":[1,"s3cret"]},"b":"?password=s3cret"}`), "https://u:s3cret@a.example/?password=s3cret&x", "application/json")
+	f.Add([]byte("password=s3cret&a%5Bpassword%5D=s3cret"), "https://a.example/#s3cret", "application/x-www-form-urlencoded")
+	f.Add([]byte("--b\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\ns3cret\r\n--b--\r\n"), "", "multipart/form-data; boundary=b")
+	f.Add([]byte("data: {\"password\": \"s3cret\"}\n\n"), "/", "text/event-stream")
+	r := &newOptions(nil).redactor
+	f.Fuzz(func(t *testing.T, body []byte, address, contentType string) {
+		once := r.body(bytes.Clone(body), contentType)
+		if twice := r.body(bytes.Clone(once), contentType); !bytes.Equal(once, twice) {
+			t.Errorf("%q becomes %q, then %q", body, once, twice)
+		}
+		was, ok1 := parseJSON(body)
+		is, ok2 := parseJSON(once)
+		if ok1 != ok2 {
+			t.Errorf("%q becomes %q", body, once)
+		}
+		if ok1 && contentType == "application/json" {
+			hold(t, r, was, is, false)
+		}
+		if u, err := url.Parse(address); err == nil {
+			first := r.url(u)
+			if v, err := url.Parse(first); err == nil {
+				if second := r.url(v); first != second {
+					t.Errorf("%q becomes %q, then %q", address, first, second)
+				}
+			}
+		}
+	})
+}
+
+// hold fails the test if a secret string is left, or the shape has changed.
+func hold(t *testing.T, r *redactor, was, is any, secret bool) {
+	switch x := was.(type) {
+	case map[string]any:
+		y, ok := is.(map[string]any)
+		if !ok {
+			t.Fatalf("%v became %v", was, is)
+		}
+		for name, v := range x {
+			if _, ok := y[name]; ok { // names may hold what looks like a secret
+				hold(t, r, v, y[name], secret || r.secret(name))
+			}
+		}
+	case []any:
+		y, ok := is.([]any)
+		if !ok || len(x) != len(y) {
+			t.Fatalf("%v became %v", was, is)
+		}
+		for i := range x {
+			hold(t, r, x[i], y[i], secret)
+		}
+	case string:
+		if secret && is != redacted {
+			t.Fatalf("%q is left as %q", was, is)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	for test, want := range map[string]string{
+		"TestA":                               "TestA",
+		"TestA/b=1/c#01":                      "TestA/b=1/c#01",
+		"TestA/..":                            "TestA/_@",
+		"TestA/x:y":                           "TestA/x_y@",
+		"TestA/con":                           "TestA/con@",
+		"TestA/nul.txt":                       "TestA/nul.txt@",
+		"TestA/é":                             "TestA/_@",
+		"TestA/end.":                          "TestA/end@",
+		"TestA//b":                            "TestA/_@e3b0c442/b",
+		"TestA/" + strings.Repeat("x", 300):   "TestA/" + strings.Repeat("x", 85) + "@",
+		"TestA/" + strings.Repeat("x/y", 100): "TestA/" + strings.Repeat("x/y", 28) + "x@",
+	} {
+		got := testDir(test)
+		if hashed := strings.Contains(want, "@"); !strings.HasPrefix(got, want[:strings.LastIndexByte(want+"@", '@')]) || strings.Contains(got, "@") != hashed || len(got) > maxDirName+9 {
+			t.Errorf("%s: %s, want %s", test, got, want)
+		}
+	}
+	for _, file := range []string{"GET_a.http", "GET_a@12345678.http", "GET_a@12345678@2.http", "GET_a@10.http", "by hand.http"} {
+		if name, n := splitNumbered(file); numbered(name, n) != file {
+			t.Errorf("%s is %s, %d", file, name, n)
+		}
+	}
+}

@@ -1,0 +1,377 @@
+package cachetest
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// A request is what is recorded of one: redacted, with the header fields that say what is asked for.
+type request struct {
+	method string
+	url    string
+	header http.Header
+	body   []byte
+	gzip   bool // the body was sent so; here it is decoded
+}
+
+// selectingFields choose among the answers of one URL: a part, or a 304. They are always recorded and matched.
+var selectingFields = []string{
+	"Host", // there only where it is not the URL's
+	"If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Range",
+}
+
+// shownFields are recorded too, for the reader.
+var shownFields = []string{"Accept", "Content-Type"}
+
+// capture reads the body of a request, and returns what is recorded of the request, and the body as it is sent.
+// It closes the body.
+func (o *options) capture(req *http.Request) (*request, []byte, error) {
+	var sent []byte
+	if req.Body != nil && req.Body != http.NoBody {
+		var err error
+		sent, err = io.ReadAll(req.Body)
+		if closeErr := req.Body.Close(); err == nil {
+			err = closeErr
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(sent) == 0 {
+			sent = nil
+		}
+	}
+	all := http.Header{}
+	for _, name := range slices.Concat(shownFields, o.matchHeaders) {
+		if values := req.Header.Values(name); len(values) > 0 {
+			all[name] = values
+		}
+	}
+	if req.Host != "" && !strings.EqualFold(req.Host, req.URL.Host) {
+		all["Host"] = []string{req.Host}
+	}
+	r := &request{method: cmp.Or(req.Method, http.MethodGet), url: o.redactor.url(req.URL), body: bytes.Clone(sent)}
+	if strings.EqualFold(req.Header.Get("Content-Encoding"), "gzip") {
+		if plain, err := gunzip(sent); err == nil {
+			r.body, r.gzip = plain, true
+		}
+	}
+	contentType := req.Header.Get("Content-Type")
+	r.body = o.redactor.body(r.body, contentType)
+	if b := multipartBoundary(contentType); b != "" {
+		all["Content-Type"] = []string{strings.ReplaceAll(contentType, b, boundary)}
+		r.body = bytes.ReplaceAll(r.body, []byte(b), []byte(boundary))
+	}
+	r.header = o.redactor.header(all)
+	return r, sent, nil
+}
+
+// again redacts a recorded request by the options of now.
+func (o *options) again(r *request) *request {
+	out := *r
+	if u, err := url.Parse(r.url); err == nil {
+		out.url = o.redactor.url(u)
+	}
+	out.header = o.redactor.header(r.header)
+	out.body = o.redactor.body(bytes.Clone(r.body), r.header.Get("Content-Type"))
+	return &out
+}
+
+// key is what two requests have in common that match by the usual rules.
+func (o *options) key(r *request) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s\n", r.method, normalURL(r.url))
+	for _, name := range o.matchHeaders {
+		for _, value := range r.header.Values(name) {
+			fmt.Fprintf(&b, "%s: %s\n", name, value)
+		}
+	}
+	if !o.ignoreBody {
+		b.WriteByte('\n')
+		b.Write(normalBody(r))
+	}
+	return b.String()
+}
+
+// normalURL writes the parts of a URL that may be written in several ways in one: scheme and host, the default port,
+// the empty path, and the order of parameters with different names.
+func normalURL(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return s
+	}
+	u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+	if port := u.Port(); u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
+		u.Host = strings.TrimSuffix(u.Host, ":"+port)
+	}
+	if u.Path == "" {
+		u.Path = "/"
+	}
+	u.RawQuery = sortedQuery(u.RawQuery)
+	u.ForceQuery = false
+	return u.String()
+}
+
+// sortedQuery sorts parameters by name; several of one name keep their order.
+func sortedQuery(s string) string {
+	parts := strings.Split(s, "&")
+	slices.SortStableFunc(parts, func(a, b string) int {
+		a, _, _ = strings.Cut(a, "=")
+		b, _, _ = strings.Cut(b, "=")
+		return cmp.Compare(a, b)
+	})
+	return strings.Join(parts, "&")
+}
+
+// normalBody makes bodies alike that say the same: JSON however it is written, forms in any order.
+func normalBody(r *request) []byte {
+	if v, ok := parseJSON(r.body); ok {
+		if b, err := json.Marshal(v); err == nil {
+			return b
+		}
+	}
+	if isForm(r) {
+		return []byte(sortedQuery(string(r.body)))
+	}
+	return r.body
+}
+
+func isForm(r *request) bool {
+	return strings.HasPrefix(strings.ToLower(r.header.Get("Content-Type")), "application/x-www-form-urlencoded")
+}
+
+// parseJSON returns the value of one JSON object or array. Numbers stay as they are written.
+func parseJSON(b []byte) (any, bool) {
+	if b = bytes.TrimLeft(b, " \t\r\n"); len(b) == 0 || b[0] != '{' && b[0] != '[' {
+		return nil, false
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	var v any
+	if dec.Decode(&v) != nil {
+		return nil, false
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, false
+	}
+	return v, true
+}
+
+// httpRequest is r for a MatchFunc.
+func (r *request) httpRequest() *http.Request {
+	req, err := http.NewRequest(r.method, r.url, bytes.NewReader(r.body))
+	if err != nil { // a URL that is no more than text
+		req = &http.Request{Method: r.method, URL: &url.URL{Opaque: r.url}, Body: io.NopCloser(bytes.NewReader(r.body))}
+	}
+	req.Header = r.header.Clone()
+	req.Host = cmp.Or(r.header.Get("Host"), req.URL.Host)
+	return req
+}
+
+// A difference between a request and a recorded one.
+type difference struct {
+	weight int // how much it says that the two have nothing to do with each other
+	text   string
+}
+
+// maxDifferences is how many of a kind are listed.
+const maxDifferences = 5
+
+// differences lists how a request differs from a recorded one, in the terms in which they are matched.
+func (o *options) differences(r, recorded *request) []difference {
+	var diffs []difference
+	add := func(weight int, what string, now, then any) {
+		diffs = append(diffs, difference{weight, fmt.Sprintf("%s: %v, recorded: %v", what, now, then)})
+	}
+	if r.method != recorded.method {
+		add(8, "method", r.method, recorded.method)
+	}
+	u, err1 := url.Parse(normalURL(r.url))
+	v, err2 := url.Parse(normalURL(recorded.url))
+	if err1 != nil || err2 != nil {
+		if r.url != recorded.url {
+			add(16, "URL", r.url, recorded.url)
+		}
+	} else {
+		if u.Scheme != v.Scheme {
+			add(2, "scheme", u.Scheme, v.Scheme)
+		}
+		if u.Host != v.Host {
+			add(16, "host", u.Host, v.Host)
+		}
+		if a, b := u.EscapedPath(), v.EscapedPath(); a != b {
+			add(2+pathDistance(a, b), "path", a, b)
+		}
+		diffs = append(diffs, parameters("query parameter", u.RawQuery, v.RawQuery)...)
+	}
+	for _, name := range o.matchHeaders {
+		if a, b := r.header.Values(name), recorded.header.Values(name); !slices.Equal(a, b) {
+			add(1, "header field "+name, quotedLines(a), quotedLines(b))
+		}
+	}
+	if o.ignoreBody || bytes.Equal(normalBody(r), normalBody(recorded)) {
+		return diffs
+	}
+	a, ok1 := parseJSON(r.body)
+	b, ok2 := parseJSON(recorded.body)
+	switch {
+	case ok1 && ok2:
+		diffs = append(diffs, jsonDifferences("", a, b)...)
+	case isForm(r) && isForm(recorded):
+		diffs = append(diffs, parameters("form field", string(r.body), string(recorded.body))...)
+	default:
+		diffs = append(diffs, textDifference(string(r.body), string(recorded.body)))
+	}
+	return diffs
+}
+
+func quotedLines(values []string) string {
+	if len(values) == 0 {
+		return "none"
+	}
+	quoted := make([]string, len(values))
+	for i, v := range values {
+		quoted[i] = shown(v)
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// pathDistance is how many segments differ.
+func pathDistance(a, b string) int {
+	as, bs := strings.Split(a, "/"), strings.Split(b, "/")
+	n := max(len(as), len(bs)) - min(len(as), len(bs))
+	for i := range min(len(as), len(bs)) {
+		if as[i] != bs[i] {
+			n += 2
+		}
+	}
+	return n
+}
+
+// parameters lists the differences of two queries or forms.
+func parameters(kind, now, then string) []difference {
+	a, b := values(now), values(then)
+	var diffs []difference
+	for _, name := range slices.Sorted(maps.Keys(union(a, b))) {
+		if !slices.Equal(a[name], b[name]) {
+			diffs = append(diffs, difference{1, fmt.Sprintf("%s %s: %s, recorded: %s", kind, name, quotedLines(a[name]), quotedLines(b[name]))})
+		}
+	}
+	return atMost(diffs)
+}
+
+// values reads a query as far as it can be read.
+func values(query string) url.Values {
+	v, _ := url.ParseQuery(query)
+	return v
+}
+
+func union[V any](a, b map[string]V) map[string]bool {
+	names := map[string]bool{}
+	for name := range a {
+		names[name] = true
+	}
+	for name := range b {
+		names[name] = true
+	}
+	return names
+}
+
+func atMost(diffs []difference) []difference {
+	if len(diffs) <= maxDifferences {
+		return diffs
+	}
+	more := difference{0, fmt.Sprintf("and %d more", len(diffs)-maxDifferences)}
+	for _, d := range diffs[maxDifferences:] {
+		more.weight += d.weight
+	}
+	return append(diffs[:maxDifferences:maxDifferences], more)
+}
+
+// jsonDifferences lists where two JSON values differ, by path.
+func jsonDifferences(path string, a, b any) []difference {
+	var diffs []difference
+	switch x := a.(type) {
+	case map[string]any:
+		y, ok := b.(map[string]any)
+		if !ok {
+			break
+		}
+		for _, name := range slices.Sorted(maps.Keys(union(x, y))) {
+			at := strings.TrimPrefix(path+"."+name, ".")
+			v, ok1 := x[name]
+			w, ok2 := y[name]
+			switch {
+			case !ok1:
+				diffs = append(diffs, difference{1, fmt.Sprintf("body, %s: none, recorded: %s", at, compactJSON(w))})
+			case !ok2:
+				diffs = append(diffs, difference{1, fmt.Sprintf("body, %s: %s, recorded: none", at, compactJSON(v))})
+			default:
+				diffs = append(diffs, jsonDifferences(at, v, w)...)
+			}
+		}
+		return atMost(diffs)
+	case []any:
+		y, ok := b.([]any)
+		if !ok {
+			break
+		}
+		for i := range min(len(x), len(y)) {
+			diffs = append(diffs, jsonDifferences(fmt.Sprintf("%s[%d]", path, i), x[i], y[i])...)
+		}
+		if len(x) != len(y) {
+			diffs = append(diffs, difference{1, fmt.Sprintf("body, %s: %d elements, recorded: %d", cmp.Or(path, "array"), len(x), len(y))})
+		}
+		return atMost(diffs)
+	default:
+		if a == b {
+			return nil
+		}
+	}
+	return []difference{{1, fmt.Sprintf("body, %s: %s, recorded: %s", cmp.Or(path, "value"), compactJSON(a), compactJSON(b))}}
+}
+
+func compactJSON(v any) string {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return fmt.Sprint(v)
+	}
+	return shorten(strings.TrimSuffix(b.String(), "\n"))
+}
+
+// textDifference names the first line in which two bodies differ.
+func textDifference(now, then string) difference {
+	switch {
+	case now == "":
+		return difference{2, "body: none, recorded: " + shown(then)}
+	case then == "":
+		return difference{2, "body: " + shown(now) + ", recorded: none"}
+	}
+	a, b := strings.Split(now, "\n"), strings.Split(then, "\n")
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return difference{2, fmt.Sprintf("body, line %d: %s, recorded: %s", i+1, shown(a[i]), shown(b[i]))}
+		}
+	}
+	return difference{2, fmt.Sprintf("body: %d lines, recorded: %d", len(a), len(b))}
+}
+
+// shown is a value for a message: quoted, and not endless.
+func shown(s string) string { return fmt.Sprintf("%q", shorten(s)) }
+
+func shorten(s string) string {
+	const limit = 200
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit], "") + "..."
+}

@@ -1,0 +1,315 @@
+package cachetest
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// A mode says what is recorded.
+type mode int
+
+const (
+	replayOnly mode = iota
+	recordMissing
+	recordAll
+)
+
+// environment is the variable that has tests record.
+const environment = "CACHECONTROL_RECORD"
+
+// A tape is the recordings of one test in one directory. All clients that the test made for it share it.
+type tape struct {
+	t    testing.TB
+	dir  string
+	mode mode
+
+	mu       sync.Mutex // guards what follows
+	old      []*recording
+	new      []*recording
+	require  bool            // old ones that were not used fail the test
+	spoiled  bool            // a request could not be recorded: nothing is written
+	reported map[string]bool // what the test was failed for
+	ended    bool
+}
+
+// A recording is an interaction and its file.
+type recording struct {
+	*interaction
+	name string // of the file, without number and extension
+	n    int    // of those with the name, from 1
+	used bool
+	data []byte // the file, if it was read
+}
+
+func (r *recording) file() string { return numbered(r.name, r.n) }
+
+// tapes are all tapes of the process, by directory in lower case.
+var tapes = struct {
+	sync.Mutex
+	open map[string]*tape
+}{open: map[string]*tape{}}
+
+// openTape returns the tape of a test, and reads what is recorded. It ends the test if that cannot be read.
+func openTape(t testing.TB, root string, o *options) *tape {
+	t.Helper()
+	m, err := chooseMode(o.mode)
+	if err != nil {
+		t.Fatalf("cachetest: %v", err)
+	}
+	dir := filepath.Join(root, filepath.FromSlash(testDir(t.Name())))
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		t.Fatalf("cachetest: %v", err)
+	}
+	key := strings.ToLower(abs)
+
+	tapes.Lock()
+	defer tapes.Unlock()
+	if tp := tapes.open[key]; tp != nil {
+		if tp.t.Name() != t.Name() {
+			t.Fatalf("cachetest: the recordings of %s and %s would be in one directory, for their names differ in case only", t.Name(), tp.t.Name())
+		}
+		if tp.t == t {
+			if tp.mode != m {
+				t.Fatalf("cachetest: one client of the test records, and another one with the same directory does not, or not the same")
+			}
+			tp.mu.Lock()
+			tp.require = tp.require || o.requireAll
+			tp.mu.Unlock()
+			return tp
+		}
+	}
+	tp := &tape{t: t, dir: dir, mode: m, require: o.requireAll, reported: map[string]bool{}}
+	if err := tp.load(); err != nil {
+		t.Fatalf("cachetest: %v", err)
+	}
+	tapes.open[key] = tp
+	t.Cleanup(tp.end)
+	return tp
+}
+
+// chooseMode returns the mode that the environment asks for, or that of the test.
+func chooseMode(m mode) (mode, error) {
+	if ci := os.Getenv("CI"); m != replayOnly && ci != "" && ci != "false" && ci != "0" {
+		return 0, errors.New("the test has an option to record, and CI is set: take Record or RecordMissing out again")
+	}
+	switch v := os.Getenv(environment); v {
+	case "", "0":
+		return m, nil
+	case "1":
+		return recordAll, nil
+	case "missing":
+		return max(m, recordMissing), nil
+	default:
+		return 0, fmt.Errorf("%s=%s: it is 1, to record all anew, or missing, to record what is missing", environment, v)
+	}
+}
+
+// load reads the recordings of the directory. Other files are not ours.
+func (tp *tape) load() error {
+	files, err := os.ReadDir(tp.dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var broken []error
+	for _, f := range files {
+		if f.IsDir() || filepath.Ext(f.Name()) != extension {
+			continue
+		}
+		path := filepath.Join(tp.dir, f.Name())
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		r := &recording{data: data}
+		r.name, r.n = splitNumbered(f.Name())
+		if r.interaction, err = parse(data); err != nil {
+			line := 0
+			if at := (*lineError)(nil); errors.As(err, &at) {
+				line = at.line
+			}
+			broken = append(broken, fmt.Errorf("%s:%d: %w", filepath.ToSlash(path), line+1, err))
+		}
+		tp.old = append(tp.old, r)
+	}
+	slices.SortFunc(tp.old, func(a, b *recording) int {
+		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.n, b.n))
+	})
+	if tp.mode == recordAll {
+		return nil // those that are broken are recorded anew
+	}
+	return errors.Join(broken...)
+}
+
+// errorf fails the test, once for each key, from any goroutine, and not after its end.
+func (tp *tape) errorf(key, format string, args ...any) {
+	tp.mu.Lock()
+	defer tp.mu.Unlock()
+	if !tp.ended && !tp.reported[key] {
+		tp.reported[key] = true
+		tp.t.Errorf("cachetest: "+format, args...)
+	}
+}
+
+// end is called when the test is over: it writes what was recorded, and says what was not used.
+func (tp *tape) end() {
+	tp.mu.Lock()
+	defer tp.mu.Unlock()
+	tp.ended = true
+	if tp.t.Skipped() {
+		return
+	}
+	if tp.mode == replayOnly {
+		tp.reportUnused()
+		return
+	}
+	for _, r := range tp.new {
+		if r.resp == nil && r.fail == nil {
+			tp.spoiled = true
+			tp.t.Errorf("cachetest: the body of the answer to %s was neither read to its end nor closed", r.req)
+		}
+	}
+	if tp.spoiled {
+		tp.t.Errorf("cachetest: nothing was written to %s: see above", filepath.ToSlash(tp.dir))
+		return
+	}
+	if err := tp.write(); err != nil {
+		tp.t.Errorf("cachetest: %v", err)
+	}
+}
+
+// unused are the old recordings that were not used.
+func (tp *tape) unused() []string {
+	var names []string
+	for _, r := range tp.old {
+		if !r.used {
+			names = append(names, r.file())
+		}
+	}
+	return names
+}
+
+func (tp *tape) reportUnused() {
+	names := tp.unused()
+	if len(names) == 0 || tp.t.Failed() || isPartial() {
+		return
+	}
+	say := tp.t.Logf
+	if tp.require {
+		say = tp.t.Errorf
+	}
+	say("cachetest: not used in %s, and removed if all is recorded anew (%s=1):\n\t%s",
+		filepath.ToSlash(tp.dir), environment, strings.Join(names, "\n\t"))
+}
+
+// isPartial says whether parts of a test may have been left out, so that what was not used may be theirs.
+func isPartial() bool {
+	set := func(name string) string {
+		if f := flag.Lookup(name); f != nil {
+			return f.Value.String()
+		}
+		return ""
+	}
+	return testing.Short() || set("test.skip") != "" || strings.Contains(set("test.run"), "/")
+}
+
+// write brings the directory up to date. A file whose content does not change is not touched. Each is written whole,
+// beside its place, and then put there.
+func (tp *tape) write() error {
+	before := map[string][]byte{}
+	for _, r := range tp.old {
+		before[r.file()] = r.data
+	}
+	var added, changed, removed int
+	now := map[string]bool{}
+	for _, r := range tp.new {
+		data := r.encode()
+		if back, err := parse(data); err != nil || !reflect.DeepEqual(*back, *r.interaction) {
+			return fmt.Errorf("%s cannot be recorded: what is read again is not the same (%v)", r.req, err)
+		}
+		file := r.file()
+		now[file] = true
+		old, ok := before[file]
+		switch {
+		case ok && bytes.Equal(bytes.ReplaceAll(old, []byte("\r\n"), []byte("\n")), data):
+			continue
+		case ok:
+			changed++
+		default:
+			added++
+		}
+		if err := writeFile(tp.dir, file, data); err != nil {
+			return err
+		}
+	}
+	if tp.mode == recordAll && !tp.t.Failed() && !isPartial() {
+		for file := range before {
+			if !now[file] {
+				if err := os.Remove(filepath.Join(tp.dir, file)); err != nil {
+					return err
+				}
+				removed++
+			}
+		}
+		if len(now) == 0 {
+			os.Remove(tp.dir) // if it is empty
+		}
+	}
+	tp.t.Logf("cachetest: recorded in %s: %d new, %d changed, %d as they were, %d removed",
+		filepath.ToSlash(tp.dir), added, changed, len(tp.new)-added-changed, removed)
+	return nil
+}
+
+func writeFile(dir, name string, data []byte) (err error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".recording-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(f.Name())
+		}
+	}()
+	_, err = f.Write(data)
+	// As other files of a source tree are, and not only for this user.
+	err = errors.Join(err, f.Chmod(0o644), f.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), filepath.Join(dir, name))
+}
+
+// howToRecord is the command that records what is missing of a test.
+func (tp *tape) howToRecord() string {
+	parts := strings.Split(tp.t.Name(), "/")
+	for i, part := range parts {
+		parts[i] = "^" + regexp.QuoteMeta(part) + "$"
+	}
+	pkg := "."
+	if info, ok := debug.ReadBuildInfo(); ok {
+		pkg = cmp.Or(strings.TrimSuffix(info.Path, ".test"), pkg)
+	}
+	what := "-run"
+	if strings.HasPrefix(tp.t.Name(), "Benchmark") {
+		what = "-run='^$' -bench"
+	}
+	return fmt.Sprintf("%s=missing go test %s '%s' %s", environment, what, strings.Join(parts, "/"), pkg)
+}
