@@ -19,6 +19,7 @@ var stores = []struct {
 	{"FileCache", func(t testing.TB) storage.Store { return newFileCache(t, t.TempDir()) }},
 	{"SeparateBodyFileCache", func(t testing.TB) storage.Store { return newSeparate(t, t.TempDir()) }},
 	{"FromKV", func(testing.TB) storage.Store { return storage.FromKV(new(mapKV)) }},
+	{"FromCache", func(testing.TB) storage.Store { return storage.FromCache(new(mapCache)) }},
 }
 
 func newFileCache(t testing.TB, dir string, opts ...storage.Option) *storage.FileCache {

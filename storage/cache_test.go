@@ -1,0 +1,87 @@
+package storage_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/storagetest"
+)
+
+// mapCache is the least that a Cache can be.
+type mapCache struct{ values sync.Map }
+
+func (c *mapCache) Get(key string) ([]byte, bool) {
+	if v, ok := c.values.Load(key); ok {
+		return v.([]byte), true
+	}
+	return nil, false
+}
+func (c *mapCache) Set(key string, value []byte) { c.values.Store(key, value) }
+func (c *mapCache) Delete(key string)            { c.values.Delete(key) }
+
+type closingCache struct {
+	mapCache
+	closed int
+}
+
+func (c *closingCache) Close() error {
+	c.closed++
+	return nil
+}
+
+// TestFromCacheForeign: what the other cache has stored is a miss that says why, and gives way.
+func TestFromCacheForeign(t *testing.T) {
+	const key = "http://example.com/"
+	dump, err := httputil.DumpResponse(&http.Response{
+		StatusCode: 200, ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{"Cache-Control": {"max-age=60"}},
+		Body: io.NopCloser(strings.NewReader("theirs")),
+	}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string][]byte{"a response": dump, "nothing": {}, "nil": nil, "garbage": bytes.Repeat([]byte{0xff}, 99)} {
+		c := new(mapCache)
+		c.Set(key, value)
+		s := storage.FromCache(c)
+		_, err := s.Get(t.Context(), key)
+		var unreadable *storage.UnreadableError
+		if !errors.Is(err, storage.ErrNotFound) || !errors.As(err, &unreadable) {
+			t.Errorf("%s: %v", name, err)
+		}
+		w, err := s.Create(t.Context(), key, storagetest.Entry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(w, "ours")
+		if err := w.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		mustGet(t, s, key, "ours")
+	}
+}
+
+func TestFromCacheCloses(t *testing.T) {
+	c := new(closingCache)
+	s, ok := storage.FromCache(c).(io.Closer)
+	if !ok {
+		t.Fatal("no io.Closer")
+	}
+	for range 2 {
+		if err := s.Close(); err != nil || c.closed != 1 {
+			t.Errorf("%v, closed %d times", err, c.closed)
+		}
+	}
+	if _, ok := storage.FromCache(new(mapCache)).(io.Closer); ok {
+		t.Error("an io.Closer without anything to close")
+	}
+	if _, err := storage.FromCache(nil).Get(t.Context(), "key"); !errors.Is(err, storage.ErrClosed) {
+		t.Errorf("nil: %v", err)
+	}
+}
