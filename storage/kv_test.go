@@ -109,11 +109,11 @@ func foreign(t testing.TB, status int, body string, header ...string) []byte {
 	return doc
 }
 
-// eachDamage calls f with doc cut off at each length, and with each byte changed in two ways.
+// eachDamage calls f with doc cut off at each length, and with each byte changed in four ways.
 func eachDamage(doc []byte, f func(name string, damaged []byte)) {
 	for n := range doc {
 		f("truncated", append([]byte(nil), doc[:n]...))
-		for _, flip := range []byte{0x01, 0x80} {
+		for _, flip := range []byte{0x01, 0x04, 0x20, 0x80} {
 			damaged := append([]byte(nil), doc...)
 			damaged[n] ^= flip
 			f("flipped", damaged)

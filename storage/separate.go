@@ -23,7 +23,8 @@ import (
 // checksum, which is verified before Get returns it. For heads that Python wrote there is only the order of
 // times (Python writes the head first) and the Content-Length; what that leaves in doubt is not returned.
 //
-// Bodies are verified while they are read, as with FileCache, and the same holds for waiting for locks.
+// Bodies are verified as with FileCache: up to 64 KiB before Get returns, longer ones while they are read. The same holds
+// for waiting for locks.
 //
 // All methods are safe for concurrent use. Every method of a nil *SeparateBodyFileCache returns ErrClosed.
 type SeparateBodyFileCache struct {
@@ -74,6 +75,15 @@ func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*Response,
 		return newMemoryHit(e, nil, nil), nil
 	}
 	c.tree.touch(path+bodySuffix, p.bodyInfo)
+	if e.Length <= smallFile && !e.Foreign { // as FileCache does
+		defer p.body.Close()
+		body, err := readBody(p.body, 0, e)
+		if err != nil {
+			c.drop(path, p.bodyInfo)
+			return nil, &UnreadableError{Key: key, Err: err}
+		}
+		return newMemoryHit(e, body, nil), nil
+	}
 	m := mark(path, p.bodyInfo, e.Sum)
 	verify := !e.Foreign && !p.verified && !c.tree.verified.has(m)
 	return newFileHit(e, fileBody{
