@@ -1,0 +1,91 @@
+// Package otel gives what a Transport counts to OpenTelemetry, as observable counters that are read whenever metrics are
+// collected. A request costs nothing more for it.
+//
+//	import cacheotel "github.com/go-cachecontrol/cachecontrol/otel"
+//
+//	registration, err := cacheotel.Register(otel.GetMeterProvider(), cache)
+//
+// These are the instruments, each a counter that only grows:
+//
+//	cachecontrol.requests             {request}   by cachecontrol.outcome: hit, stale, revalidated, miss, bypass, refused, failed
+//	cachecontrol.requests.collapsed   {request}   how many of them shared what came from the origin for another
+//	cachecontrol.requests.background  {request}   revalidations in the background
+//	cachecontrol.origin.requests      {request}   what went to the origin, in the background too
+//	cachecontrol.origin.failures      {request}   how many of those failed, by cachecontrol.failure: error, or status for 500 and more
+//	cachecontrol.body.size            By          bytes of bodies, by cachecontrol.source: cache or origin
+//	cachecontrol.responses.stored     {response}  what was stored to its end
+//	cachecontrol.responses.not_stored {response}  what was not, by cachecontrol.reason: the texts of rfc9111.Reason
+//	cachecontrol.store.errors         {error}     failures of the store, by cachecontrol.operation: get, create, write and so on
+//
+// The fields of cachecontrol.Stats say what each of them means. It is a module of its own, so that OpenTelemetry is in the
+// module graph of those only who use it.
+package otel
+
+import (
+	"context"
+	"errors"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/go-cachecontrol/cachecontrol"
+)
+
+// Scope is the name of the instrumentation scope.
+const Scope = "github.com/go-cachecontrol/cachecontrol/otel"
+
+// Register has the provider observe what t counts. All observations carry the attributes, by which several Transports
+// are told apart: without any, two that are registered with one provider are mixed up. Unregister the result
+// to end it; closing t does not.
+func Register(provider metric.MeterProvider, t *cachecontrol.Transport, attrs ...attribute.KeyValue) (metric.Registration, error) {
+	meter := provider.Meter(Scope)
+	var all []metric.Observable
+	var failed []error
+	counter := func(name, unit, description string) metric.Int64ObservableCounter {
+		c, err := meter.Int64ObservableCounter(name, metric.WithUnit(unit), metric.WithDescription(description))
+		all, failed = append(all, c), append(failed, err)
+		return c
+	}
+	requests := counter("cachecontrol.requests", "{request}", "Requests, by how they were answered.")
+	collapsed := counter("cachecontrol.requests.collapsed", "{request}", "Requests that shared what came from the origin for another.")
+	background := counter("cachecontrol.requests.background", "{request}", "Revalidations in the background.")
+	origin := counter("cachecontrol.origin.requests", "{request}", "Requests that went to the origin.")
+	failures := counter("cachecontrol.origin.failures", "{request}", "Requests to the origin that failed.")
+	body := counter("cachecontrol.body.size", "By", "Bytes of bodies, by where they came from.")
+	stored := counter("cachecontrol.responses.stored", "{response}", "Responses that were stored.")
+	notStored := counter("cachecontrol.responses.not_stored", "{response}", "Responses of the origin that were not stored, by the reason.")
+	storeErrors := counter("cachecontrol.store.errors", "{error}", "Failures of the store, by operation.")
+	if err := errors.Join(failed...); err != nil {
+		return nil, err
+	}
+
+	with := func(name, value string) metric.MeasurementOption {
+		own := append(append([]attribute.KeyValue(nil), attrs...), attribute.String("cachecontrol."+name, value))
+		return metric.WithAttributes(own...)
+	}
+	plain := metric.WithAttributes(attrs...)
+	return meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		s := t.Stats()
+		for outcome, n := range map[string]uint64{
+			"hit": s.Hits, "stale": s.Stale, "revalidated": s.Revalidated, "miss": s.Misses,
+			"bypass": s.Bypassed, "refused": s.Refused, "failed": s.Failed,
+		} {
+			o.ObserveInt64(requests, int64(n), with("outcome", outcome))
+		}
+		o.ObserveInt64(collapsed, int64(s.Collapsed), plain)
+		o.ObserveInt64(background, int64(s.Background), plain)
+		o.ObserveInt64(origin, int64(s.OriginRequests), plain)
+		o.ObserveInt64(failures, int64(s.OriginErrors), with("failure", "error"))
+		o.ObserveInt64(failures, int64(s.OriginFailures), with("failure", "status"))
+		o.ObserveInt64(body, int64(s.BytesFromCache), with("source", "cache"))
+		o.ObserveInt64(body, int64(s.BytesFromOrigin), with("source", "origin"))
+		o.ObserveInt64(stored, int64(s.Stored), plain)
+		for reason, n := range s.NotStored {
+			o.ObserveInt64(notStored, int64(n), with("reason", reason.String()))
+		}
+		for operation, n := range s.StoreErrors {
+			o.ObserveInt64(storeErrors, int64(n), with("operation", operation))
+		}
+		return nil
+	}, all...)
+}

@@ -1,0 +1,207 @@
+package otel_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
+	sdk "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/otel"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// origin answers by the path.
+type origin struct{}
+
+func (origin) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp := &http.Response{
+		StatusCode: 200, ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Request: req,
+		Body: io.NopCloser(strings.NewReader("body")), ContentLength: 4,
+	}
+	switch req.URL.Path {
+	case "/fresh":
+		resp.Header.Set("Cache-Control", "max-age=60")
+	case "/no-store":
+		resp.Header.Set("Cache-Control", "no-store")
+	case "/500":
+		resp.StatusCode = 500
+	case "/down":
+		return nil, errors.New("down")
+	}
+	return resp, nil
+}
+
+// brokenStore stores nothing at all.
+type brokenStore struct{ storage.Store }
+
+func (brokenStore) Create(context.Context, string, *serialize.Entry) (storage.Writer, error) {
+	return nil, errors.New("broken")
+}
+
+func get(t *testing.T, rt http.RoundTripper, method, path string, c cachecontrol.Control) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(cachecontrol.WithControl(t.Context(), c), method, "http://example.com"+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		return
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		t.Error(err)
+	}
+}
+
+// collect returns what a reader sees: by name and attributes, as "name{a=b}".
+func collect(t *testing.T, reader sdk.Reader) (values map[string]int64, units map[string]string) {
+	t.Helper()
+	var all metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	values, units = map[string]int64{}, map[string]string{}
+	for _, scope := range all.ScopeMetrics {
+		if scope.Scope.Name != otel.Scope {
+			t.Errorf("scope %q", scope.Scope.Name)
+		}
+		for _, m := range scope.Metrics {
+			units[m.Name] = m.Unit
+			sum, ok := m.Data.(metricdata.Sum[int64])
+			if !ok || !sum.IsMonotonic || m.Description == "" {
+				t.Errorf("%s is no counter, or has no description: %T", m.Name, m.Data)
+			}
+			for _, p := range sum.DataPoints {
+				values[m.Name+"{"+p.Attributes.Encoded(attribute.DefaultEncoder())+"}"] = p.Value
+			}
+		}
+	}
+	return values, units
+}
+
+func TestRegister(t *testing.T) {
+	reader := sdk.NewManualReader()
+	provider := sdk.NewMeterProvider(sdk.WithReader(reader))
+	defer provider.Shutdown(context.Background())
+	cache := &cachecontrol.Transport{Base: origin{}}
+	defer cache.Close()
+	broken := &cachecontrol.Transport{Base: origin{}, Store: brokenStore{storage.NewDictCache()}}
+	defer broken.Close()
+	registration, err := otel.Register(provider, cache, attribute.String("cache", "one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := otel.Register(provider, broken, attribute.String("cache", "two")); err != nil {
+		t.Fatal(err)
+	}
+
+	for range 3 {
+		get(t, cache, "GET", "/fresh", cachecontrol.Control{})
+	}
+	get(t, cache, "GET", "/no-store", cachecontrol.Control{})
+	get(t, cache, "GET", "/500", cachecontrol.Control{})
+	get(t, cache, "GET", "/down", cachecontrol.Control{})
+	get(t, cache, "POST", "/fresh", cachecontrol.Control{})
+	get(t, cache, "GET", "/other", cachecontrol.Control{OnlyIfCached: true})
+	get(t, broken, "GET", "/fresh", cachecontrol.Control{})
+
+	values, units := collect(t, reader)
+	for name, want := range map[string]int64{
+		"cachecontrol.requests{cache=one,cachecontrol.outcome=hit}":                            2,
+		"cachecontrol.requests{cache=one,cachecontrol.outcome=stale}":                          0,
+		"cachecontrol.requests{cache=one,cachecontrol.outcome=revalidated}":                    0,
+		"cachecontrol.requests{cache=one,cachecontrol.outcome=miss}":                           3,
+		"cachecontrol.requests{cache=one,cachecontrol.outcome=bypass}":                         1,
+		"cachecontrol.requests{cache=one,cachecontrol.outcome=refused}":                        1,
+		"cachecontrol.requests{cache=one,cachecontrol.outcome=failed}":                         1,
+		"cachecontrol.requests.collapsed{cache=one}":                                           0,
+		"cachecontrol.requests.background{cache=one}":                                          0,
+		"cachecontrol.origin.requests{cache=one}":                                              5,
+		"cachecontrol.origin.failures{cache=one,cachecontrol.failure=error}":                   1,
+		"cachecontrol.origin.failures{cache=one,cachecontrol.failure=status}":                  1,
+		"cachecontrol.body.size{cache=one,cachecontrol.source=cache}":                          8,
+		"cachecontrol.body.size{cache=one,cachecontrol.source=origin}":                         16,
+		"cachecontrol.responses.stored{cache=one}":                                             1,
+		"cachecontrol.responses.not_stored{cache=one,cachecontrol.reason=no-store}":            1,
+		"cachecontrol.responses.not_stored{cache=one,cachecontrol.reason=not-cacheable}":       1,
+		"cachecontrol.responses.not_stored{cache=one,cachecontrol.reason=method-not-storable}": 1,
+		"cachecontrol.responses.not_stored{cache=two,cachecontrol.reason=store-failed}":        1,
+		"cachecontrol.store.errors{cache=two,cachecontrol.operation=create}":                   1,
+		"cachecontrol.requests{cache=two,cachecontrol.outcome=miss}":                           1,
+	} {
+		if got, ok := values[name]; !ok || got != want {
+			t.Errorf("%s is %d, %v; want %d", name, got, ok, want)
+		}
+		delete(values, name)
+	}
+	for name := range values {
+		if strings.Contains(name, "cache=one") {
+			t.Errorf("%s was not expected", name)
+		}
+	}
+	documented(t, units)
+
+	if err := registration.Unregister(); err != nil {
+		t.Fatal(err)
+	}
+	values, _ = collect(t, reader)
+	for name := range values {
+		if strings.Contains(name, "cache=one") {
+			t.Errorf("%s is observed after Unregister", name)
+		}
+	}
+}
+
+// documented holds the package's documentation to the instruments there are.
+func documented(t *testing.T, units map[string]string) {
+	t.Helper()
+	source, err := os.ReadFile("otel.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var named []string
+	for _, m := range regexp.MustCompile(`(?m)^//\t(cachecontrol\.[a-z_.]+) +(\S+)`).FindAllStringSubmatch(string(source), -1) {
+		named = append(named, m[1])
+		if units[m[1]] != m[2] {
+			t.Errorf("%s is documented in %s, and has %q", m[1], m[2], units[m[1]])
+		}
+	}
+	for name := range units {
+		if !slices.Contains(named, name) {
+			t.Errorf("%s is not documented", name)
+		}
+	}
+}
+
+// failingProvider has a Meter that makes no counters.
+type failingProvider struct{ noop.MeterProvider }
+type failingMeter struct{ noop.Meter }
+
+func (failingProvider) Meter(string, ...metric.MeterOption) metric.Meter { return failingMeter{} }
+
+func (failingMeter) Int64ObservableCounter(string, ...metric.Int64ObservableCounterOption) (metric.Int64ObservableCounter, error) {
+	return noop.Int64ObservableCounter{}, errors.New("no counters")
+}
+
+func TestRegisterFails(t *testing.T) {
+	if r, err := otel.Register(failingProvider{}, &cachecontrol.Transport{}); err == nil || r != nil {
+		t.Errorf("%v, %v", r, err)
+	}
+	if _, err := otel.Register(noop.NewMeterProvider(), &cachecontrol.Transport{}); err != nil {
+		t.Error(err)
+	}
+}
