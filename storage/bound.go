@@ -258,7 +258,7 @@ func (t *tree) walk(s *state, now time.Time) {
 	excess += t.maxBytes / slack // so that it is a while until the next time
 	slices.SortFunc(found, func(a, b files) int { return a.used().Compare(b.used()) })
 	if !round {
-		found = found[:len(found)/p.evict]
+		found = found[:(len(found)+p.evict-1)/p.evict]
 	}
 	for i := range found {
 		if excess <= 0 || time.Since(began) > 2*p.time {

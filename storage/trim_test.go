@@ -274,25 +274,27 @@ func diskUse(t testing.TB, dir string) (n int64) {
 // used stays in it.
 func TestMaxBytes(t *testing.T) {
 	eachFileStore(t, func(t *testing.T, open func(string, ...storage.Option) storage.Store) {
-		const limit, largest = 1 << 20, 40 << 10
-		dir := t.TempDir()
-		caches := []storage.Store{open(dir, storage.MaxBytes(limit)), open(dir, storage.MaxBytes(limit))}
-		put(t, caches[0], "hot", "hot")
-		most := int64(0)
-		for i := range 250 {
-			key := fmt.Sprint("key", i)
-			put(t, caches[i%2], key, strings.Repeat("x", i*37%largest))
-			unuse(t, pathOf(dir, key), time.Duration(250-i)*time.Second)
-			if i%25 == 0 {
-				most = max(most, diskUse(t, dir))
+		synctest.Test(t, func(t *testing.T) { // where steps take no time
+			const limit, largest = 1 << 20, 40 << 10
+			dir := t.TempDir()
+			caches := []storage.Store{open(dir, storage.MaxBytes(limit)), open(dir, storage.MaxBytes(limit))}
+			put(t, caches[0], "hot", "hot")
+			most := int64(0)
+			for i := range 250 {
+				key := fmt.Sprint("key", i)
+				put(t, caches[i%2], key, strings.Repeat("x", i*37%largest))
+				unuse(t, pathOf(dir, key), time.Duration(250-i)*time.Second)
+				if i%25 == 0 {
+					most = max(most, diskUse(t, dir))
+				}
+				mustGet(t, caches[i%2], "hot", "hot") // which is younger than all
 			}
-			mustGet(t, caches[i%2], "hot", "hot") // which is younger than all
-		}
-		if most = max(most, diskUse(t, dir)); most > limit+limit/8+largest || most < limit/2 {
-			t.Errorf("%d bytes were in a cache of %d", most, limit)
-		}
-		mustGet(t, caches[1], "key249", strings.Repeat("x", 249*37%largest))
-		mustMiss(t, caches[1], "key0")
+			if most = max(most, diskUse(t, dir)); most > limit+limit/8+largest || most < limit/2 {
+				t.Errorf("%d bytes were in a cache of %d", most, limit)
+			}
+			mustGet(t, caches[1], "key249", strings.Repeat("x", 249*37%largest))
+			mustMiss(t, caches[1], "key0")
+		})
 	})
 }
 
@@ -300,27 +302,29 @@ func TestMaxBytes(t *testing.T) {
 // being walked at once.
 func TestMaxBytesOfOldDirectory(t *testing.T) {
 	eachFileStore(t, func(t *testing.T, open func(string, ...storage.Option) storage.Store) {
-		dir := t.TempDir()
-		s := open(dir)
-		for i := range 300 {
-			put(t, s, fmt.Sprint("old", i), "body")
-			unuse(t, pathOf(dir, fmt.Sprint("old", i)), 10*time.Hour)
-		}
-		limit := diskUse(t, dir) / 4
-		commits := 0
-		for ; diskUse(t, dir) > limit; commits++ {
-			if commits > 60 {
-				t.Fatalf("%d bytes are left of a limit of %d", diskUse(t, dir), limit)
+		synctest.Test(t, func(t *testing.T) { // where steps take no time
+			dir := t.TempDir()
+			s := open(dir)
+			for i := range 200 {
+				put(t, s, fmt.Sprint("old", i), "body")
+				unuse(t, pathOf(dir, fmt.Sprint("old", i)), 10*time.Hour)
 			}
-			// Each by a process of its own, which does not live long.
-			put(t, open(dir, storage.MaxBytes(limit)), fmt.Sprint("new", commits), "body")
-		}
-		if commits == 1 {
-			t.Error("all was walked at once")
-		}
-		for i := range commits {
-			mustGet(t, s, fmt.Sprint("new", i), "body")
-		}
+			limit := diskUse(t, dir) / 4
+			commits := 0
+			for ; commits%4 != 0 || diskUse(t, dir) > limit; commits++ {
+				if commits > 60 {
+					t.Fatalf("%d bytes are left of a limit of %d", diskUse(t, dir), limit)
+				}
+				// Each by a process of its own, which does not live long.
+				put(t, open(dir, storage.MaxBytes(limit)), fmt.Sprint("new", commits), "body")
+			}
+			if commits <= 4 {
+				t.Error("all was walked at once")
+			}
+			for i := range commits {
+				mustGet(t, s, fmt.Sprint("new", i), "body")
+			}
+		})
 	})
 }
 
