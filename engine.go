@@ -15,15 +15,19 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // engine is a Transport at work: its fields, each default filled in once, and what is shared by its requests.
 type engine struct {
-	rt        http.RoundTripper
-	store     storage.Store
-	local     bool                 // the store is one of ours that waits for nobody
-	near      *storage.TieredCache // the store, if it is one that can answer without waiting; nil: it is not
+	rt    http.RoundTripper
+	store storage.Store
+	local bool                 // the store is one of ours that waits for nobody; if not, it is guarded
+	near  *storage.TieredCache // the store, if it is one that can answer without waiting; nil: it is not
+
+	keepsDecoded bool // the store is a storage.DecodedKeeper
+
 	heuristic heuristics.Heuristic
 	rules     rfc9111.Rules
 	partition func(*http.Request) string // nil: none
@@ -51,6 +55,7 @@ type engine struct {
 	counters   counters
 	statuses   statusMemory
 	invalid    invalidations
+	undeleted  undeleted
 	flights    flights
 	background background
 	refreshed  refreshed
@@ -91,6 +96,10 @@ func newEngine(t *Transport) *engine {
 		e.local = true
 	}
 	e.near, _ = e.store.(*storage.TieredCache)
+	_, e.keepsDecoded = e.store.(storage.DecodedKeeper)
+	if !e.local {
+		e.store = newGuarded(e.store, e.storeTimeout, e.storeFailed)
+	}
 	if t.Replay {
 		e.refreshAhead = 0 // nothing ends
 	}
@@ -143,8 +152,8 @@ func (e *engine) lock(key string) (unlock func()) {
 	return mu.Unlock
 }
 
-// get, update and remove are the store's methods with a deadline, which stores that wait for nobody go without. What
-// goes wrong there is logged, and the request goes on as if nothing were stored.
+// get, create, remove and updateStore are the store's methods. What goes wrong there is logged, and the request goes on as
+// if nothing were stored.
 func (e *engine) get(ctx context.Context, key string) (*storage.Response, error) {
 	r, err := e.read(ctx, key)
 	if err == nil && !belongs(key, e.compile(r.Entry).key) {
@@ -154,6 +163,10 @@ func (e *engine) get(ctx context.Context, key string) (*storage.Response, error)
 	if err != nil {
 		e.getFailed(ctx, key, err)
 		return nil, err
+	}
+	if e.undeleted.some.Load() && e.outlived(ctx, key, r.Entry) {
+		r.Body.Close()
+		return nil, storage.ErrNotFound
 	}
 	return r, nil
 }
@@ -168,20 +181,43 @@ func (e *engine) read(ctx context.Context, key string) (*storage.Response, error
 			return r, nil
 		}
 	}
-	if e.local {
-		return e.store.Get(ctx, key)
-	}
-	d := deadline{Context: ctx, at: time.Now().Add(e.storeTimeout)}
-	defer d.release()
-	r, err := e.store.Get(&d, key)
-	if err == nil && (r == nil || r.Entry == nil || r.Body == nil) {
-		err = errors.New("cachecontrol: the store returned neither an entry nor an error")
-	}
-	return r, err
+	return e.store.Get(ctx, key)
 }
 
 // errOtherURL says that an entry is not where it was stored.
 var errOtherURL = errors.New("cachecontrol: the entry is another URL's")
+
+// outlived says whether an entry should have been deleted, and tries that again.
+func (e *engine) outlived(ctx context.Context, key string, entry *serialize.Entry) bool {
+	asked := entry.RequestTime
+	if asked.IsZero() {
+		asked = entry.ResponseTime
+	}
+	gone, again := e.undeleted.holds(key, asked, time.Now(), e.storeTimeout)
+	if again {
+		e.delete(ctx, key)
+	}
+	return gone
+}
+
+// create is Store.Create for a body that may be under way for as long as it takes.
+func (e *engine) create(ctx context.Context, key string, entry *serialize.Entry) (storage.Writer, error) {
+	if e.closed.Load() {
+		return nil, storage.ErrClosed
+	}
+	return e.store.Create(context.WithoutCancel(ctx), key, entry)
+}
+
+// limited returns a context for a call of the store that does not end with the request. A store that is guarded is given
+// its time there.
+func (e *engine) limited(ctx context.Context) (limited context.Context, release func()) {
+	ctx = context.WithoutCancel(ctx)
+	if !e.local {
+		return ctx, func() {}
+	}
+	d := &deadline{Context: ctx, at: time.Now().Add(e.storeTimeout)}
+	return d, d.release
+}
 
 func (e *engine) getFailed(ctx context.Context, key string, err error) {
 	if err == storage.ErrNotFound {
@@ -193,12 +229,23 @@ func (e *engine) getFailed(ctx context.Context, key string, err error) {
 	}
 }
 
+// remove removes an entry, or has get find it no more.
 func (e *engine) remove(ctx context.Context, key string) error {
-	d := deadline{Context: context.WithoutCancel(ctx), at: time.Now().Add(e.storeTimeout)}
-	defer d.release()
-	err := e.store.Delete(&d, key)
+	err := e.delete(ctx, key)
+	if err != nil {
+		e.undeleted.add(key, time.Now())
+	}
+	return err
+}
+
+func (e *engine) delete(ctx context.Context, key string) error {
+	limited, release := e.limited(ctx)
+	defer release()
+	err := e.store.Delete(limited, key)
 	if err != nil {
 		e.storeFailed(ctx, "delete", key, err)
+	} else {
+		e.undeleted.forget(key)
 	}
 	return err
 }

@@ -236,8 +236,8 @@ func (x *exchange) withBody(c *candidate, resp *http.Response) {
 		return
 	}
 	var keep func([]byte)
-	if k, ok := x.store.(storage.DecodedKeeper); ok && c.key != "" {
-		key, entry := c.key, c.entry
+	if x.keepsDecoded && c.key != "" {
+		k, key, entry := x.store.(storage.DecodedKeeper), c.key, c.entry
 		keep = func(b []byte) { k.KeepDecoded(key, entry, b) }
 	}
 	c.coding.decode(resp, body, keep)

@@ -3,6 +3,8 @@ package cachecontrol
 import (
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // maxInvalidations is how many keys an invalidations remembers.
@@ -48,4 +50,58 @@ func (i *invalidations) since(key string, start uint64) bool {
 		return false
 	}
 	return i.all > start || i.last[maphash.String(i.seed, key)] > start
+}
+
+// undeleted remembers what the store could not delete: it is not used any more, whether it is still there or not. What was
+// asked for later is. It is bounded as invalidations are: where there are too many, it takes all for undeleted that
+// was asked for until then.
+type undeleted struct {
+	some atomic.Bool // there are any
+
+	mu   sync.Mutex // guards what follows
+	all  time.Time
+	keys map[string]deletion
+}
+
+type deletion struct{ due, tried time.Time }
+
+// add remembers that a deletion has failed.
+func (u *undeleted) add(key string, now time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.some.Store(true)
+	if _, ok := u.keys[key]; !ok && len(u.keys) >= maxInvalidations {
+		u.keys, u.all = nil, now
+	}
+	if u.keys == nil {
+		u.keys = make(map[string]deletion)
+	}
+	u.keys[key] = deletion{now, now}
+}
+
+// forget is told that one has succeeded.
+func (u *undeleted) forget(key string) {
+	if !u.some.Load() {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.keys, key)
+	u.some.Store(len(u.keys) > 0 || !u.all.IsZero())
+}
+
+// holds says whether what was asked for at a time is among what should have been deleted, and, where the last try was
+// longer ago than the pause, whether to try again.
+func (u *undeleted) holds(key string, asked, now time.Time, pause time.Duration) (gone, again bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	d, ok := u.keys[key]
+	if !ok || asked.After(d.due) {
+		return !u.all.IsZero() && !asked.After(u.all), false
+	}
+	if again = now.Sub(d.tried) >= pause; again {
+		d.tried = now
+		u.keys[key] = d
+	}
+	return true, again
 }

@@ -115,8 +115,13 @@ func (x *exchange) selectVariant(first *candidate) *candidate {
 		if err != nil {
 			continue
 		}
+		c := &candidate{x.compile(resp.Entry), m.key, resp.Entry, resp}
+		if !x.canDecode(c.coding) || m.exact && !x.selects(c.selectors, c.coding, "") {
+			c.close() // it is not what the list says
+			continue
+		}
 		first.close()
-		return &candidate{x.compile(resp.Entry), m.key, resp.Entry, resp}
+		return c
 	}
 	return nil
 }

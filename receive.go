@@ -155,11 +155,11 @@ func (x *exchange) conclude(w *recording, why rfc9111.Reason) {
 	}
 	if why == rfc9111.ReasonNone {
 		err := w.commit(w.Writer)
+		if x.invalid.since(x.key, x.start) {
+			x.remove(x.ctx, w.key) // the invalidation may have come before there was anything to remove
+		}
 		if err == nil {
 			x.counters.stored.Add(1)
-			if x.invalid.since(x.key, x.start) {
-				x.remove(x.ctx, w.key) // the invalidation may have come before there was anything to remove
-			}
 			return
 		}
 		x.storeFailed(x.ctx, "commit", w.key, err)
@@ -285,9 +285,9 @@ func (x *exchange) update(ctx context.Context, c *candidate, e *serialize.Entry)
 
 // updateStore is Store.Update with a deadline. An entry that has gone or changed is nobody's failure.
 func (x *exchange) updateStore(ctx context.Context, key string, e *serialize.Entry) error {
-	d := deadline{Context: ctx, at: time.Now().Add(x.storeTimeout)}
-	defer d.release()
-	err := x.store.Update(&d, key, e)
+	limited, release := x.limited(ctx)
+	defer release()
+	err := x.store.Update(limited, key, e)
 	if err != nil && !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, storage.ErrChanged) {
 		x.storeFailed(ctx, "update", key, err)
 	}

@@ -27,7 +27,7 @@ const (
 )
 
 func (o Op) String() string {
-	return [...]string{"get", "create", "update", "delete", "write", "commit", "abort", "read"}[o]
+	return [...]string{"get", "create", "update", "delete", "write", "commit", "abort", "read", "read on", "close"}[o]
 }
 
 // Fault is a way to fail.

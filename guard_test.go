@@ -1,0 +1,308 @@
+package cachecontrol_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/faultstore"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// Whatever a store does at whichever of its calls, each request has the origin's answer, or the right one from the
+// store; and has it soon. Only a body that goes wrong in its middle ends in an error, never in other bytes.
+func TestStoreFaults(t *testing.T) {
+	run := func(name string, mayFail bool, make func(inner storage.Store, on func(faultstore.Op) bool) (storage.Store, func())) {
+		for _, size := range []int{10, 100_000} {
+			t.Run(fmt.Sprintf("%s/%d", name, size), func(t *testing.T) {
+				in(t, func(t *testing.T) { storeFault(t, size, mayFail && size > 10, make) })
+			})
+		}
+	}
+	for op := range faultstore.Ops {
+		for fault := faultstore.Err; fault < faultstore.Faults; fault++ {
+			// Lost bytes and bytes that nobody stored are beyond what a cache can see.
+			if fault == faultstore.Lie && (op == faultstore.Write || op == faultstore.Delete) || fault == faultstore.Nil && op == faultstore.Delete {
+				continue
+			}
+			run(op.String()+"/"+fault.String(), op == faultstore.Read, func(inner storage.Store, on func(faultstore.Op) bool) (storage.Store, func()) {
+				return &faultstore.Store{Store: inner, Fault: func(o faultstore.Op) faultstore.Fault {
+					if o == op && on(op) {
+						return fault
+					}
+					return faultstore.None
+				}}, func() {}
+			})
+		}
+	}
+	for _, op := range faultstore.RogueOps() {
+		for _, trick := range faultstore.Tricks(op) {
+			mayFail := op == faultstore.ReadOn || trick == faultstore.ShortBody || trick == faultstore.LongBody
+			run(op.String()+"/"+trick.String(), mayFail, func(inner storage.Store, on func(faultstore.Op) bool) (storage.Store, func()) {
+				s := &faultstore.Rogue{Store: inner, Other: "http://example.com/other", Play: func(o faultstore.Op) faultstore.Trick {
+					if o == op && on(op) {
+						return trick
+					}
+					return faultstore.NoTrick
+				}}
+				return s, s.Release
+			})
+		}
+	}
+}
+
+func storeFault(t *testing.T, size int, mayFail bool, make func(storage.Store, func(faultstore.Op) bool) (storage.Store, func())) {
+	var off atomic.Bool
+	var broken atomic.Int32
+	store, release := make(storage.NewDictCache(), func(op faultstore.Op) bool {
+		if off.Load() {
+			return false
+		}
+		broken.Add(1)
+		return true
+	})
+	defer release()
+	body := func(version int) string { return fmt.Sprint(version, strings.Repeat("x", size)) }
+	version := 1
+	o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+		if req.Method == "PUT" {
+			version++
+			return respond(204, "")
+		}
+		fields := []string{"Cache-Control: max-age=60", "Vary: Accept", fmt.Sprintf(`ETag: "%d"`, version)}
+		if req.URL.Path == "/other" {
+			return respond(200, "other", fields[:2]...)
+		}
+		if req.Header.Get("If-None-Match") == fmt.Sprintf(`"%d"`, version) {
+			return respond(304, "", fields...)
+		}
+		return respond(200, body(version), fields...)
+	})
+	const timeout = time.Second
+	tr := &cachecontrol.Transport{Base: o, Store: store, StoreTimeout: timeout}
+	defer tr.Close()
+	want := func(fields ...string) {
+		t.Helper()
+		start := time.Now()
+		resp := open(t, tr, request(t, "/", fields...))
+		got, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		want := body(version)
+		switch {
+		case resp.StatusCode != 200, err == nil && string(got) != want, err != nil && !mayFail, !strings.HasPrefix(want, string(got)):
+			t.Errorf("%d, %d bytes %.10q, %v; want %d bytes %.10q", resp.StatusCode, len(got), got, err, len(want), want)
+		}
+		// A request makes several calls at most.
+		if d := time.Since(start); d > 8*(timeout+timeout/2) {
+			t.Errorf("waited %v for the store", d)
+		}
+	}
+	off.Store(true)
+	do(t, tr, "/other")
+	off.Store(false)
+	for range 2 {
+		want()
+		want()
+		want("Accept: text/plain")
+		want("Accept: text/html")
+		want("Accept: text/html")
+		time.Sleep(time.Hour)
+		want()
+		want("Accept: text/plain")
+		do(t, tr, "PUT /")
+		want()
+		want("Accept: text/plain")
+		// A request that fails is one whose body was not wanted: it closes it unread.
+		open(t, tr, request(t, "/", "Accept: image/png")).Body.Close()
+	}
+	if broken.Load() == 0 && size > 10 {
+		t.Error("the call was never made")
+	}
+	off.Store(true)
+	release()
+	synctest.Wait()
+	time.Sleep(time.Hour)
+	want()
+	if a := do(t, tr, "/"); a.outcome != hit || a.body != body(version) {
+		t.Errorf("once the store works again: %v, %d bytes", a.outcome, len(a.body))
+	}
+}
+
+// at breaks one call, always in the same way.
+func at(op faultstore.Op, trick faultstore.Trick) func(faultstore.Op) faultstore.Trick {
+	return func(o faultstore.Op) faultstore.Trick {
+		if o == op {
+			return trick
+		}
+		return faultstore.NoTrick
+	}
+}
+
+// A store that hangs and heeds nothing holds so many goroutines, not more, and after the first few nobody waits for it.
+// Once it comes back it is used again.
+func TestStuckStoreIsBounded(t *testing.T) {
+	for _, op := range []faultstore.Op{faultstore.Get, faultstore.Create, faultstore.Commit, faultstore.Read, faultstore.Close} {
+		t.Run(op.String(), func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				store := &faultstore.Rogue{Store: storage.NewDictCache()}
+				defer store.Release()
+				o := replies(t, reply{body: "body", fields: []string{"Cache-Control: max-age=60"}})
+				tr := &cachecontrol.Transport{Base: o, Store: store, StoreTimeout: time.Second}
+				defer tr.Close()
+				do(t, tr, "/")
+				store.Play = at(op, faultstore.Stuck)
+				before := runtime.NumGoroutine()
+				var wg sync.WaitGroup
+				for i := range 2000 {
+					wg.Go(func() {
+						target := "/"
+						if op == faultstore.Create || op == faultstore.Commit {
+							target = fmt.Sprint("/", i)
+						}
+						if a := do(t, tr, target); a.StatusCode != 200 {
+							t.Error(a.StatusCode)
+						}
+					})
+				}
+				wg.Wait()
+				synctest.Wait()
+				left := runtime.NumGoroutine() - before
+				if op != faultstore.Close && left > 300 { // each body that is open is closed
+					t.Errorf("%d goroutines are left", left)
+				}
+				start := time.Now()
+				for range 100 {
+					do(t, tr, "/")
+				}
+				if d := time.Since(start); d > 0 && op == faultstore.Get {
+					t.Errorf("waited %v for a store that is known to hang", d)
+				}
+				store.Play = nil
+				store.Release()
+				synctest.Wait()
+				do(t, tr, "/")
+				if a := do(t, tr, "/"); a.outcome != hit {
+					t.Errorf("once it is back: %v", a.outcome)
+				}
+			})
+		})
+	}
+}
+
+// What a request has given up is not found later: it may be out of date by then.
+func TestLateCommitIsUndone(t *testing.T) {
+	in(t, func(t *testing.T) {
+		inner := storage.NewDictCache()
+		store := &faultstore.Rogue{Store: inner, Play: at(faultstore.Commit, faultstore.Stuck)}
+		o := versions(t, "Cache-Control: max-age=3600")
+		tr := &cachecontrol.Transport{Base: o, Store: store, StoreTimeout: time.Second}
+		defer tr.Close()
+		do(t, tr, "/")
+		do(t, tr, "PUT /")
+		store.Release()
+		synctest.Wait()
+		if _, err := inner.Get(t.Context(), "http://example.com/"); !errors.Is(err, storage.ErrNotFound) {
+			t.Errorf("it is stored: %v", err)
+		}
+		if a := do(t, tr, "/"); a.body != "version 2" {
+			t.Errorf("%v %q", a.outcome, a.body)
+		}
+		store.Release()
+	})
+}
+
+// A caller that cancels does not wait for a store that heeds nothing.
+func TestCancelWhileStoreHangs(t *testing.T) {
+	in(t, func(t *testing.T) {
+		store := &faultstore.Rogue{Store: storage.NewDictCache(), Play: at(faultstore.Get, faultstore.Stuck)}
+		defer store.Release()
+		tr := &cachecontrol.Transport{Base: replies(t, ok()), Store: store, StoreTimeout: time.Hour}
+		defer tr.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if resp, err := tr.RoundTrip(request(t, "/").WithContext(ctx)); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v, %v", resp, err)
+		}
+		if d := time.Since(start); d > 2*time.Second {
+			t.Errorf("it took %v", d)
+		}
+	})
+}
+
+// Close of a Transport ends, whatever the store does.
+func TestCloseOfAStuckStore(t *testing.T) {
+	in(t, func(t *testing.T) {
+		store := &stuckCloser{storage.NewDictCache(), make(chan struct{})}
+		defer close(store.stuck)
+		tr := &cachecontrol.Transport{Base: replies(t, ok()), Store: store, StoreTimeout: time.Second}
+		do(t, tr, "/")
+		if err := tr.Close(); err == nil {
+			t.Error("no error")
+		}
+	})
+}
+
+type stuckCloser struct {
+	storage.Store
+	stuck chan struct{}
+}
+
+func (s *stuckCloser) Close() error {
+	<-s.stuck
+	return nil
+}
+
+// What the store could not delete is not used, and is deleted once the store can. What replaces it is used.
+func TestUndeleted(t *testing.T) {
+	in(t, func(t *testing.T) {
+		const key = "http://example.com/"
+		inner := storage.NewDictCache()
+		var broken atomic.Bool
+		store := &faultstore.Store{Store: inner, Fault: func(op faultstore.Op) faultstore.Fault {
+			if broken.Load() && op == faultstore.Delete {
+				return faultstore.Err
+			}
+			return faultstore.None
+		}}
+		o := versions(t, "Cache-Control: max-age=36000")
+		tr := &cachecontrol.Transport{Base: o, Store: store, StoreTimeout: time.Second}
+		defer tr.Close()
+		offline := func() int { return do(t, tr, "/", "Cache-Control: only-if-cached").StatusCode }
+		do(t, tr, "/")
+		broken.Store(true)
+		do(t, tr, "PUT /")
+		if e, _ := peek(t, inner, key); e == nil || offline() != 504 {
+			t.Error("what was to be deleted is used, or was deleted")
+		}
+		broken.Store(false)
+		if offline() != 504 {
+			t.Error("what was to be deleted is used")
+		}
+		time.Sleep(2 * time.Second)
+		if offline() != 504 {
+			t.Error("what was to be deleted is used")
+		}
+		if e, _ := peek(t, inner, key); e != nil {
+			t.Error("it was not deleted when that was possible again")
+		}
+		step{want: miss, body: "version 2"}.run(t, "then", tr, o)
+		step{want: hit, body: "version 2"}.run(t, "then", tr, o)
+
+		broken.Store(true)
+		do(t, tr, "PUT /")
+		time.Sleep(time.Millisecond)
+		step{want: miss, body: "version 3"}.run(t, "replaced", tr, o)
+		step{want: hit, body: "version 3"}.run(t, "replaced", tr, o)
+	})
+}
