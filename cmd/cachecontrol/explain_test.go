@@ -62,7 +62,7 @@ func TestExplain(t *testing.T) {
 				"  once it is stale for more than 30s: the origin is asked for it\n", "Validated    never",
 			}, nil,
 		},
-		{"?Cache-Control=no-store", []string{"Stored       no, by a private cache\n", "the response says no-store (RFC 9111, section 5.2.2.5)",
+		{"?Cache-Control=no-store", []string{"Stored       no, by a private cache\n", "the response says no-store, which forbids storing it (RFC 9111, section 5.2.2.5)",
 			"  at any time: the origin is asked for it\n", "only-if-cached: answered 504 by the cache\n"}, []string{"Fresh ", "Validated"}},
 		{"?Cache-Control=no-cache&Etag=\"v1\"", []string{"Stored       yes", "  now: the origin is asked whether it is still current\n      the response says no-cache",
 			"  now, the origin failing: the caller gets the error\n"}, nil},
@@ -72,7 +72,7 @@ func TestExplain(t *testing.T) {
 		{"--shared ?Cache-Control=private,max-age=60", []string{"no, by a shared cache\n", "section 5.2.2.7", "a private cache: yes"}, nil},
 		{"--shared ?Cdn-Cache-Control=max-age=10", []string{"for 10s, from CDN-Cache-Control: max-age=10"}, nil},
 		{"--shared -H Authorization:x ?Cache-Control=max-age=60", []string{"no, by a shared cache\n", "section 3.5"}, nil},
-		{"?Vary=*&Cache-Control=max-age=60", []string{"no, by a private cache\n", "Vary: * matches no other request"}, nil},
+		{"?Vary=*&Cache-Control=max-age=60", []string{"no, by a private cache\n", "the response says Vary: *, so it can answer no other request (RFC 9111, section 4.1)"}, nil},
 		{"?status=301&Location=/x", []string{"Leads to     " + origin.URL + "/x\n", "explain '" + origin.URL + "/x'", "for ever", "(RFC 9110, sections 15.4.2"}, []string{"when it is stale"}},
 		{old, []string{"Stored       no", "with --heuristic last-modified it would be fresh for 10h\n"}, nil},
 		{"--heuristic last-modified " + old, []string{"Stored       yes", "which the heuristic last-modified set", "(RFC 9111, section 4.2.2)", "If-Modified-Since: "}, nil},
@@ -80,7 +80,7 @@ func TestExplain(t *testing.T) {
 		{"--method PUT ?Location=/x", []string{"Invalidates  " + origin.URL + "/?Location=/x, " + origin.URL + "/x\n", "requests with this method go to the origin"}, nil},
 		{"--method M-SEARCH ?a=b", []string{"Invalidates  "}, nil},
 		{"--method HEAD ?Cache-Control=max-age=60", []string{"Stored       no"}, nil},
-		{"-H Cache-Control:no-store ?Cache-Control=max-age=60", []string{"the request says no-store (RFC 9111, section 5.2.1.5)"}, nil},
+		{"-H Cache-Control:no-store ?Cache-Control=max-age=60", []string{"the request says no-store, which forbids storing its answer (RFC 9111, section 5.2.1.5)"}, nil},
 		{"-H If-None-Match:\"v1\" ?Etag=\"v2\"", []string{"Stored       yes"}, nil},
 	}
 	for _, test := range tests {
