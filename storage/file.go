@@ -242,7 +242,9 @@ var endedContext = func() context.Context {
 }()
 
 // openFile opens the regular file at path.
-func openFile(path string) (*os.File, fs.FileInfo, error) {
+func openFile(path string) (*os.File, fs.FileInfo, error) { return openRegular(path, open) }
+
+func openRegular(path string, open func(string) (*os.File, error)) (*os.File, fs.FileInfo, error) {
 	f, err := open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, ErrNotFound

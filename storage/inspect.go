@@ -7,7 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strings"
+	"path/filepath"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/serialize"
@@ -109,7 +109,7 @@ func (it *Item) Open(ctx context.Context) (*Response, error) {
 	if found.Entry.Length == 0 {
 		return newMemoryHit(found.Entry, nil, nil), nil
 	}
-	f, _, err := openFile(found.bodyPath(it.Path))
+	f, _, err := openRegular(found.bodyPath(it.Path), openQuietly)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func (f *Finding) bodyPath(path string) string {
 
 // look reads the head once.
 func (it *Item) look() (Finding, error) {
-	f, fi, err := openFile(it.Path)
+	f, fi, err := openRegular(it.Path, openQuietly)
 	if err != nil {
 		return Finding{}, err
 	}
@@ -219,7 +219,7 @@ func isRuin(f *os.File) bool {
 
 // sum reads the body of an entry of ours, and returns which file that was.
 func (it *Item) sum(ctx context.Context, found *Finding) (fs.FileInfo, error) {
-	f, fi, err := openFile(found.bodyPath(it.Path))
+	f, fi, err := openRegular(found.bodyPath(it.Path), openQuietly)
 	if err != nil {
 		return nil, err
 	}
@@ -244,10 +244,13 @@ func (r contextReader) Read(p []byte) (int, error) {
 	return r.Reader.Read(p)
 }
 
-// settleAge is how old damage must be before it is removed: a program that takes no locks, as pip, may still be writing.
 const (
+	// settleAge is how old damage must be before it is removed: a program that takes no locks, as pip, may still write.
 	settleAge = time.Minute
-	tempAge   = 24 * time.Hour // longer than any download
+
+	// tempAge is how old a temporary file must be that does not tell whether somebody writes it: longer than any
+	// download.
+	tempAge = 24 * time.Hour
 )
 
 // ErrBusy says that something was left in place because somebody may be at work on it.
@@ -256,75 +259,48 @@ var ErrBusy = errors.New("storage: left in place")
 // Remove removes an entry, or a body without a head, whatever is there by now, as Delete does: under its locks, and
 // without them where they cannot be had within 10 seconds or until the context ends. That it is gone is no error.
 func (it *Item) Remove(ctx context.Context) error {
-	if it.Kind != EntryFile && it.Kind != BodyFile {
+	if it.files.path == "" {
 		return fmt.Errorf("storage: %s: not an entry", it.Path)
 	}
-	if unlock, err := it.lock(ctx); err == nil {
-		defer unlock()
-	}
-	return removePair(it.headPath())
-}
-
-// Abandoned reports whether a temporary file is too old for somebody to be writing it.
-func (it *Item) Abandoned() bool { return it.Kind == TemporaryFile && time.Since(it.ModTime) > tempAge }
-
-// Clear removes what was found, of whatever kind but Foreign, if it is still as it was then. It returns an error that
-// wraps ErrBusy, and removes nothing, if that has changed, changed within the last minute, or somebody holds one
-// of its locks; of temporary files within the last day.
-func (it *Item) Clear() error {
-	age := time.Since(it.ModTime).Abs()
-	switch {
-	case it.Kind == ForeignFile:
-		return fmt.Errorf("storage: %s: not a file of a cache", it.Path)
-	case it.Kind == TemporaryFile && !it.Abandoned():
-		return fmt.Errorf("%w: it may still be written, for it is not a day old", ErrBusy)
-	case it.Kind == TemporaryFile:
-		return remove(it.Path)
-	case age < settleAge:
-		return fmt.Errorf("%w: it changed less than a minute ago", ErrBusy)
-	}
-	unlock, err := it.lock(endedContext)
-	if errors.Is(err, context.Canceled) {
-		return fmt.Errorf("%w: somebody holds its lock", ErrBusy)
+	f := filesAt(it.files.path)
+	release, lockErr := f.lock(ctx)
+	err := removePair(f.path)
+	if lockErr == nil {
+		release()
 	}
 	if err != nil {
 		return err
 	}
-	defer unlock()
-	path := it.headPath()
-	if !unchanged(path, it.head) || !unchanged(path+bodySuffix, it.body) {
-		return fmt.Errorf("%w: it has changed meanwhile", ErrBusy)
-	}
-	return removePair(path)
+	removeEmpty(it.dir.path, filepath.Dir(f.path))
+	return nil
 }
 
-func (it *Item) headPath() string {
-	if it.Kind == BodyFile {
-		return strings.TrimSuffix(it.Path, bodySuffix)
-	}
-	return it.Path
+// Abandoned reports whether nobody writes a temporary file any more.
+func (it *Item) Abandoned() bool {
+	return it.Kind == TemporaryFile && abandoned(it.Path, it.info, time.Now())
 }
 
-// lock takes both locks of an entry. Locks that were not there before go again with unlock: pip has none, and would be
-// left with two files for each entry that is removed.
-func (it *Item) lock(ctx context.Context) (unlock func(), err error) {
-	path := it.headPath()
-	var made []string
-	for _, name := range []string{path + lockSuffix, path + bodySuffix + lockSuffix} {
-		if !exists(name) {
-			made = append(made, name)
-		}
+// Clear removes what was found, of whatever kind but ForeignFile, if it is still as it was then. It returns an error
+// that wraps ErrBusy, and removes nothing, if that has changed since, changed within the last minute, or somebody holds
+// one of its locks; of temporary files, if they are not Abandoned.
+func (it *Item) Clear() error {
+	switch {
+	case it.Kind == ForeignFile:
+		return fmt.Errorf("storage: %s: not a file of a cache", it.Path)
+	case it.Kind == TemporaryFile && !it.Abandoned():
+		return fmt.Errorf("%w: it may still be written", ErrBusy)
+	case it.Kind == TemporaryFile:
+		return remove(it.Path)
+	case time.Since(it.ModTime).Abs() < settleAge:
+		return fmt.Errorf("%w: it changed less than a minute ago", ErrBusy)
 	}
-	unlockPair, err := lockPair(ctx, path)
-	if err != nil {
-		return nil, err
+	f := filesAt(it.files.path) // its locks are not known
+	f.head, f.body = it.files.head, it.files.body
+	if err := f.remove(); err != nil {
+		return err
 	}
-	return func() {
-		for _, name := range made {
-			os.Remove(name)
-		}
-		unlockPair()
-	}, nil
+	removeEmpty(it.dir.path, filepath.Dir(f.path))
+	return nil
 }
 
 // unchanged reports whether the file at path is the one that fi describes; nil: that there is none.

@@ -65,13 +65,12 @@ type files struct {
 	head, body, headLock, bodyLock fs.FileInfo
 }
 
-// readLeaf returns the files in a leaf directory by keys, and the temporary ones. Of all others, whoever they are
-// from, it says only that they are there.
-func readLeaf(root string, n int) (entries []files, temps []fs.FileInfo, others bool, err error) {
+// readLeaf returns the files in a leaf directory by keys, the temporary ones, and all others, whoever they are from.
+func readLeaf(root string, n int) (entries []files, temps, others []fs.FileInfo, err error) {
 	dir := leafPath(root, n)
 	list, err := os.ReadDir(dir) // in the order of the names
 	if err != nil {
-		return nil, nil, false, err
+		return nil, nil, nil, err
 	}
 	digits := strings.ReplaceAll(dir[len(root):], string(filepath.Separator), "")
 	for _, e := range list {
@@ -80,8 +79,8 @@ func readLeaf(root string, n int) (entries []files, temps []fs.FileInfo, others 
 			continue // it is gone
 		}
 		name := e.Name()
-		hash, suffix, _ := strings.Cut(name, ".")
-		isEntry := len(hash) == hashLen && isHex(hash) && strings.HasPrefix(hash, digits) && fi.Mode().IsRegular()
+		hash, suffix, dot := strings.Cut(name, ".")
+		isEntry := dot == (suffix != "") && len(hash) == hashLen && isHex(hash) && strings.HasPrefix(hash, digits) && fi.Mode().IsRegular()
 		switch "." + suffix {
 		case ".", bodySuffix, lockSuffix, bodySuffix + lockSuffix:
 		default:
@@ -102,7 +101,7 @@ func readLeaf(root string, n int) (entries []files, temps []fs.FileInfo, others 
 		case fi.Mode().IsRegular() && isTemp(name, digits):
 			temps = append(temps, fi)
 		default:
-			others = true
+			others = append(others, fi)
 		}
 	}
 	return entries, temps, others, nil
@@ -116,6 +115,19 @@ func diskSize(fi fs.FileInfo) int64 {
 		return 0
 	}
 	return (fi.Size() + diskBlock - 1) / diskBlock * diskBlock
+}
+
+// filesAt returns what there is now of the entry at path.
+func filesAt(path string) files {
+	f := files{path: path}
+	for suffix, fi := range map[string]*fs.FileInfo{
+		"": &f.head, bodySuffix: &f.body, lockSuffix: &f.headLock, bodySuffix + lockSuffix: &f.bodyLock,
+	} {
+		if now, err := os.Lstat(path + suffix); err == nil {
+			*fi = now
+		}
+	}
+	return f
 }
 
 // size returns what an entry takes on disk.

@@ -9,6 +9,8 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -28,7 +30,8 @@ const (
 
 // Directory is a cache directory as tools see it: file by file, whoever wrote them. A store answers for a key, whereas
 // the files are named by the hashes of keys, and Python's entries do not say theirs. Looking changes nothing in the
-// directory. All methods are safe for concurrent use, and beside programs that use the cache.
+// directory; on Linux, for the owner of the files, not even their access times, by which Trim knows what was used. All
+// methods are safe for concurrent use, and beside programs that use the cache.
 type Directory struct {
 	path   string // absolute
 	layout Layout
@@ -113,8 +116,9 @@ type Item struct {
 	Size    int64     // bytes; of an entry, head and body together
 	ModTime time.Time // when it last changed
 
-	dir        *Directory
-	head, body fs.FileInfo // as they were found; nil: none
+	dir   *Directory
+	files files       // of an entry or a body, as they were found
+	info  fs.FileInfo // of any other
 }
 
 // All returns what is in the directory, in the order of the hashes. Locks are left out, for an entry has one for ever.
@@ -133,13 +137,13 @@ func (d *Directory) Find(prefix string) (*Item, error) {
 	dir := d.path
 	for _, digit := range prefix[:levels] {
 		dir = filepath.Join(dir, string(digit))
-		if fi, err := os.Lstat(dir); err == nil && !fi.IsDir() {
+		if fi, err := os.Lstat(dir); err == nil && !fi.IsDir() { // a link, too
 			return nil, ErrNotFound
 		}
 	}
 	var found *Item
 	var err error
-	d.leaf(dir, prefix[:levels], func(it *Item, e error) bool {
+	d.leaf(prefix[:levels], func(it *Item, e error) bool {
 		switch {
 		case e != nil:
 			err = e
@@ -160,7 +164,7 @@ func (d *Directory) Find(prefix string) (*Item, error) {
 // walk yields what is in dir, to which the digits lead. It reports whether to go on.
 func (d *Directory) walk(dir, digits string, yield func(*Item, error) bool) bool {
 	if len(digits) == levels {
-		return d.leaf(dir, digits, yield)
+		return d.leaf(digits, yield)
 	}
 	list, err := os.ReadDir(dir)
 	if err != nil {
@@ -175,7 +179,11 @@ func (d *Directory) walk(dir, digits string, yield func(*Item, error) bool) bool
 			if !d.walk(path, digits+e.Name(), yield) {
 				return false
 			}
-		} else if !d.plain(ForeignFile, path, e, yield) {
+		} else if fi, err := e.Info(); err != nil {
+			if !failedWalk(err, yield) {
+				return false
+			}
+		} else if !yield(d.item(ForeignFile, path, fi), nil) {
 			return false
 		}
 	}
@@ -189,84 +197,52 @@ func failedWalk(err error, yield func(*Item, error) bool) bool {
 	return yield(nil, fmt.Errorf("storage: %w", err))
 }
 
-// plain yields a file that is no entry's.
-func (d *Directory) plain(kind Kind, path string, e fs.DirEntry, yield func(*Item, error) bool) bool {
-	fi, err := e.Info()
-	if err != nil {
-		return failedWalk(err, yield)
-	}
-	return yield(&Item{Kind: kind, Path: path, Size: fi.Size(), ModTime: fi.ModTime(), dir: d, head: fi}, nil)
+// item returns the Item for a file that is no entry's.
+func (d *Directory) item(kind Kind, path string, fi fs.FileInfo) *Item {
+	return &Item{Kind: kind, Path: path, Size: fi.Size(), ModTime: fi.ModTime(), dir: d, info: fi}
 }
 
-// leaf yields what is in a directory of entries.
-func (d *Directory) leaf(dir, digits string, yield func(*Item, error) bool) bool {
-	list, err := os.ReadDir(dir)
+// leaf yields what is in the directory of entries to which the digits lead.
+func (d *Directory) leaf(digits string, yield func(*Item, error) bool) bool {
+	n, _ := strconv.ParseUint(digits, 16, 32)
+	entries, temps, others, err := readLeaf(d.path, int(n))
 	if err != nil {
 		return failedWalk(err, yield)
 	}
-	named := make(map[string]fs.DirEntry, len(list))
-	for _, e := range list {
-		named[e.Name()] = e
-	}
-	for _, e := range list {
-		name := e.Name()
-		hash, suffix := name, ""
-		if i := strings.IndexByte(name, '.'); i >= 0 {
-			hash, suffix = name[:i], name[i:]
+	dir := leafPath(d.path, int(n))
+	for _, f := range entries {
+		it := &Item{Path: f.path, Hash: filepath.Base(f.path), dir: d, files: f}
+		if f.head == nil {
+			it.Kind, it.Path = BodyFile, f.path+bodySuffix
 		}
-		if len(hash) != hashLen || !isHex(hash) || !strings.HasPrefix(hash, digits) {
-			hash, suffix = "", name
+		for _, fi := range []fs.FileInfo{f.head, f.body} {
+			if fi != nil {
+				it.Size += fi.Size()
+				it.ModTime = latest(it.ModTime, fi.ModTime())
+			}
 		}
-		path := filepath.Join(dir, name)
-		head := named[hash]
-		ok := true
+		isNamed := func(fi fs.FileInfo) bool { return fi.Name() == it.Hash }
 		switch {
-		case !e.Type().IsRegular():
-			ok = d.plain(ForeignFile, path, e, yield)
-		case suffix == "":
-			ok = d.entry(EntryFile, path, hash, e, named[hash+bodySuffix], yield)
-		case hash != "" && suffix == bodySuffix && head == nil:
-			ok = d.entry(BodyFile, path, hash, nil, e, yield)
-		case hash != "" && suffix == bodySuffix && head.Type().IsRegular(): // came with the entry
-		case hash != "" && (suffix == lockSuffix || suffix == bodySuffix+lockSuffix):
-		case isTemp(name, digits):
-			ok = d.plain(TemporaryFile, path, e, yield)
-		default:
-			ok = d.plain(ForeignFile, path, e, yield)
+		case f.head == nil && f.body == nil:
+			continue // locks
+		case f.head == nil && slices.ContainsFunc(others, isNamed): // its head is no regular file
+			it = d.item(ForeignFile, it.Path, f.body)
 		}
-		if !ok {
+		if !yield(it, nil) {
 			return false
 		}
 	}
-	return true
-}
-
-// entry yields an entry, or what there is of one.
-func (d *Directory) entry(kind Kind, path, hash string, head, body fs.DirEntry, yield func(*Item, error) bool) bool {
-	it := &Item{Kind: kind, Path: path, Hash: hash, dir: d}
-	for _, part := range []struct {
-		e  fs.DirEntry
-		fi *fs.FileInfo
-	}{{head, &it.head}, {body, &it.body}} {
-		if part.e == nil {
-			continue
-		}
-		fi, err := part.e.Info()
-		if err != nil {
-			if errors.Is(err, fs.ErrNotExist) && part.e == body && head != nil {
-				continue // looked for once more when the entry is read
+	for _, list := range []struct {
+		kind Kind
+		of   []fs.FileInfo
+	}{{TemporaryFile, temps}, {ForeignFile, others}} {
+		for _, fi := range list.of {
+			if !yield(d.item(list.kind, filepath.Join(dir, fi.Name()), fi), nil) {
+				return false
 			}
-			return failedWalk(err, yield)
-		}
-		*part.fi = fi
-		if fi.Mode().IsRegular() {
-			it.Size += fi.Size()
-		}
-		if fi.ModTime().After(it.ModTime) {
-			it.ModTime = fi.ModTime()
 		}
 	}
-	return yield(it, nil)
+	return true
 }
 
 // isTemp reports whether a file of this name, in the directory that the digits lead to, is a temporary one: ours,

@@ -330,8 +330,8 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// TestRemoveLeavesNoLocks: a directory of pip's has no locks, and gets none.
-func TestRemoveLeavesNoLocks(t *testing.T) {
+// TestRemoveLeavesNothing: a directory of pip's has no locks, and gets none.
+func TestRemoveLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	pythonPair("body", 0)(t, pathOf(dir, "key"))
 	write(t, pathOf(dir, "torn")+".body", []byte("body"))
@@ -351,17 +351,18 @@ func TestRemoveLeavesNoLocks(t *testing.T) {
 		t.Errorf("left are %q", left)
 	}
 
-	// Where there are locks they stay: somebody may be waiting for one.
+	// Locks that are there go, too.
 	s := newSeparate(t, dir)
 	put(t, s, "key", "body")
-	before := len(files(t, dir))
 	if err := only(t, openDirectory(t, dir, storage.AnyLayout)).Remove(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if left := files(t, dir); len(left) != before-2 {
-		t.Errorf("left are %q", left)
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left are %q, %v", left, err)
 	}
 	wantMiss(t, s, "key", false)
+	put(t, s, "key", "again")
+	mustGet(t, s, "key", "again")
 }
 
 // TestClearHeedsLocks: what somebody has locked is left alone, by Clear at once and by Remove for as long as it waits.
@@ -526,6 +527,33 @@ func FuzzInspect(f *testing.F) {
 		}
 		if found.State == storage.Sound && hits == 0 || found.State != storage.Sound && hits > 0 {
 			t.Errorf("%v (%v), and %d stores take it", found.State, found.Err, hits)
+		}
+	})
+}
+
+// TestLookingIsNoUse: what a tool has read counts no more as used than before.
+func TestLookingIsNoUse(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux can read a file and leave its access time")
+	}
+	eachFileStore(t, func(t *testing.T, open func(string, ...storage.Option) storage.Store) {
+		dir := t.TempDir()
+		put(t, open(dir), "key", "body")
+		age(t, dir, 48*time.Hour)
+		d := openDirectory(t, dir, storage.AnyLayout)
+		it := only(t, d)
+		if found, err := it.Verify(t.Context()); err != nil || found.State != storage.Sound {
+			t.Fatal(found.State, err)
+		}
+		r, err := it.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, r.Body)
+		r.Body.Close()
+		done, err := storage.Trim(t.Context(), dir, storage.Limits{MaxAge: 24 * time.Hour}, nil)
+		if err != nil || done.EvictedEntries != 1 {
+			t.Errorf("Trim: %+v, %v", done, err)
 		}
 	})
 }

@@ -1,6 +1,9 @@
 package storage
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -37,7 +40,7 @@ func (s *sweep) leaf(n int) []files {
 	dir := leafPath(s.root, n)
 	left := len(temps)
 	for _, fi := range temps {
-		if s.abandoned(dir, fi) {
+		if path := filepath.Join(dir, fi.Name()); abandoned(path, fi, s.now) && os.Remove(path) == nil {
 			s.done.Orphans++
 			left--
 		}
@@ -47,7 +50,7 @@ func (s *sweep) leaf(n int) []files {
 		s.separate = s.separate || f.head != nil && f.body != nil
 		switch {
 		case s.stray(&f):
-			if f.remove() {
+			if f.remove() == nil {
 				s.done.Orphans++
 			}
 		case f.head == nil: // not yet, or a writer is between two renames
@@ -59,7 +62,7 @@ func (s *sweep) leaf(n int) []files {
 			s.done.Bytes += f.size()
 		}
 	}
-	if len(kept)+left == 0 && !others {
+	if len(kept)+left+len(others) == 0 {
 		removeEmpty(s.root, dir)
 	}
 	return kept
@@ -98,26 +101,26 @@ func bodiless(path string) bool {
 	return e.Length > 0
 }
 
-// abandoned removes a temporary file if nobody writes it any more, and reports whether it did.
-func (s *sweep) abandoned(dir string, fi fs.FileInfo) bool {
-	path := filepath.Join(dir, fi.Name())
+// abandoned reports whether nobody writes the temporary file at path any more.
+func abandoned(path string, fi fs.FileInfo, now time.Time) bool {
+	age := now.Sub(fi.ModTime())
 	if !strings.HasPrefix(fi.Name(), tempPrefix) {
-		return s.now.Sub(fi.ModTime()) > tempAge && os.Remove(path) == nil
+		return age > tempAge
 	}
-	if !s.old(fi) {
+	if age <= strayAge {
 		return false
 	}
 	l := flock.New(path, flock.SetFlag(os.O_RDONLY)) // its writer holds the lock
-	if ok, err := l.TryLock(); !ok || err != nil {
-		return false
+	ok, err := l.TryLock()
+	if ok {
+		l.Unlock()
 	}
-	defer l.Unlock()
-	return os.Remove(path) == nil
+	return ok && err == nil
 }
 
 // evict removes an entry, if nobody uses it, and counts it.
 func (s *sweep) evict(f *files) bool {
-	if f.usedSince() || !f.remove() {
+	if f.usedSince() || f.remove() != nil {
 		return false
 	}
 	s.done.EvictedEntries++
@@ -126,36 +129,49 @@ func (s *sweep) evict(f *files) bool {
 	return true
 }
 
-// remove removes the files of an entry and their locks. It leaves them, and returns false, where somebody holds a lock,
-// or they are no longer as they were.
+// remove removes the files of an entry and their locks. It leaves them, and returns an error that wraps ErrBusy, where
+// somebody holds a lock, or they are no longer as they were.
+func (f *files) remove() error {
+	release, err := f.lock(endedContext)
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%w: somebody holds its lock", ErrBusy)
+	}
+	if err != nil {
+		return err
+	}
+	defer release()
+	if !unchanged(f.path, f.head) || !unchanged(f.path+bodySuffix, f.body) {
+		return fmt.Errorf("%w: it has changed meanwhile", ErrBusy)
+	}
+	return removePair(f.path)
+}
+
+// lock takes the locks that an entry has, to remove it. release removes them, too.
 //
 // An entry without a lock file needs none to be removed: whole files go, the head first, and whatever a writer does
 // meanwhile, nobody can see more of an entry than before. A lock file is removed by the one who holds it. Who waits for
 // it looks again whether it is still the lock; filelock before 3.13 does not, and could then write at the same time as
 // another: of two whole entries either wins.
-func (f *files) remove() bool {
-	if f.headLock != nil || f.bodyLock != nil {
-		take := lockPair
-		if f.body == nil && f.bodyLock == nil {
-			take = lock
-		}
-		unlock, err := take(endedContext, f.path)
-		if err != nil {
-			return false
-		}
-		locks := func() {
-			os.Remove(f.path + bodySuffix + lockSuffix)
-			os.Remove(f.path + lockSuffix)
-		}
-		if runtime.GOOS == "windows" { // where nobody can remove a file that is open
-			defer locks()
-			defer unlock()
-		} else {
-			defer unlock()
-			defer locks()
-		}
+func (f *files) lock(ctx context.Context) (release func(), err error) {
+	if f.headLock == nil && f.bodyLock == nil {
+		return func() {}, nil
 	}
-	return unchanged(f.path, f.head) && unchanged(f.path+bodySuffix, f.body) && removePair(f.path) == nil
+	take := lockPair
+	if f.body == nil && f.bodyLock == nil {
+		take = lock
+	}
+	unlock, err := take(ctx, f.path)
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		if runtime.GOOS == "windows" { // where nobody can remove a file that is open
+			unlock()
+		}
+		os.Remove(f.path + bodySuffix + lockSuffix)
+		os.Remove(f.path + lockSuffix)
+		unlock()
+	}, nil
 }
 
 // usedSince reports whether an entry was used since f was made.

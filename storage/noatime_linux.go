@@ -1,0 +1,5 @@
+package storage
+
+import "syscall"
+
+const noAccessTime = syscall.O_NOATIME
