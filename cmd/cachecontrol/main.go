@@ -75,7 +75,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		demoCommand, getCommand, explainCommand, proxyCommand, serveCommand,
-		lsCommand, showCommand, rmCommand, verifyCommand, statsCommand, versionCommand,
+		lsCommand, showCommand, rmCommand, pruneCommand, verifyCommand, statsCommand, versionCommand,
 	}
 }
 

@@ -34,8 +34,7 @@ without touching the body; whether such a body is its head's own cannot be told,
 
 ` + dirHelp + `
     --fix             remove what is damaged, torn, orphan or left. What somebody may be working on stays: what changed
-                      within a minute, a temporary file of less than a day, and what somebody has locked.
-                      Foreign and unreadable files always stay.
+                      within a minute, and what somebody has locked. Foreign and unreadable files always stay.
 
 Exit codes: 0 no entry is damaged, torn or unreadable, and nothing is left behind, or all of it was removed; 1 something
 is; 2 usage; 130 interrupted.

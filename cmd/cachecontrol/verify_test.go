@@ -99,7 +99,8 @@ func TestVerifyInterrupted(t *testing.T) {
 	f.page("https://a.example/", 200, 0, "one")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for _, args := range [][]string{{"ls"}, {"ls", "--sort", "none"}, {"verify", "--fix"}, {"stats"}} {
+	f.age(time.Hour)
+	for _, args := range [][]string{{"ls"}, {"ls", "--sort", "none"}, {"verify", "--fix"}, {"stats"}, {"prune", "--max-age", "1s"}} {
 		code, _, stderr := callContext(ctx, append(args, f.dir)...)
 		if code != exitInterrupted || !strings.Contains(stderr, "interrupted") {
 			t.Errorf("%q: exit code %d, stderr %q", args, code, stderr)
@@ -119,7 +120,7 @@ func TestNotACache(t *testing.T) {
 		filepath.Join(home.dir, "none"): "no such file", filepath.Join(home.dir, "letters", "a.txt"): "not a directory",
 	} {
 		before := append(home.files(), pip.files()...)
-		for _, args := range [][]string{{"ls", dir}, {"stats", dir}, {"verify", "--fix", dir}, {"show", dir, "http://a/"}, {"rm", dir, "http://a/"}} {
+		for _, args := range [][]string{{"ls", dir}, {"stats", dir}, {"verify", "--fix", dir}, {"prune", "--max-bytes", "1", dir}, {"show", dir, "http://a/"}, {"rm", dir, "http://a/"}} {
 			code, stdout, stderr := call(t, args...)
 			if code != exitFailed || stdout != "" || !strings.Contains(stderr, want) {
 				t.Errorf("%q: exit code %d, stdout %q, stderr %q", args, code, stdout, stderr)

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestPrune: what was used least recently goes, and what is none of the cache's stays.
+func TestPrune(t *testing.T) {
+	for _, separate := range []bool{false, true} {
+		f := newFilled(t, separate)
+		f.write(filepath.Join(f.dir, "notes.txt"), []byte("notes"), 0)
+		f.write(filepath.Join(filepath.Dir(f.path("other")), "notes.txt"), []byte("notes"), 0)
+		for i := range 10 {
+			f.age(time.Hour)
+			f.page(fmt.Sprintf("https://a.example/%d", i), 200, 0, "page")
+			f.python(fmt.Sprintf("https://python.example/%d", i), separate, 0, "page")
+		}
+		f.write(filepath.Join(filepath.Dir(f.path("temp")), ".tmp-old"), []byte("temporary"), 2*time.Hour)
+		f.age(time.Minute)
+		perEntry := 4 << 10
+		if separate {
+			perEntry *= 2
+		}
+		f.check(20, "ls", f.dir)
+
+		code, stdout, stderr := call(t, "prune", "--max-age", "6.5h", f.dir)
+		if code != exitOK || stderr != "" || !strings.HasPrefix(stdout, fmt.Sprintf("removed 6 entries, %s, and 1 piece of what crashes left; left are 14 entries, ", size(int64(6*perEntry)))) {
+			t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+		}
+		f.check(14, "ls", f.dir)
+		code, stdout, stderr = call(t, "prune", "--max-bytes", fmt.Sprint(4*perEntry), f.dir)
+		if code != exitOK || stderr != "" || !strings.HasPrefix(stdout, "removed 10 entries, ") {
+			t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+		}
+		f.check(4, "ls", f.dir)
+		f.check(2, "ls", "--url", "https://a.example", f.dir)
+		for i := range 10 {
+			url := fmt.Sprintf("https://a.example/%d", i)
+			if _, err := os.Stat(f.path(url)); (err == nil) != (i >= 8) {
+				t.Errorf("%s is there: %v", url, err == nil)
+			}
+		}
+		left := f.files()
+		for _, name := range []string{filepath.Join(f.dir, "notes.txt"), filepath.Join(filepath.Dir(f.path("other")), "notes.txt")} {
+			if !slices.Contains(left, name) {
+				t.Errorf("%s is gone", name)
+			}
+		}
+		if code, stdout, stderr := call(t, "verify", f.dir); code != exitOK {
+			t.Errorf("verify: exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+		}
+	}
+}
+
+// check counts the lines of a list that are entries.
+func (f *filled) check(want int, args ...string) {
+	f.t.Helper()
+	code, stdout, _ := callContext(f.t.Context(), args...)
+	if got := strings.Count(stdout, "\n 200 "); code != exitOK || got != want {
+		f.t.Errorf("%q: exit code %d, %d entries, want %d", args, code, got, want)
+	}
+}
