@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/breaker"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -80,7 +81,8 @@ func (b *body) chunk() ([]byte, error) {
 	n := b.off / b.part.chunk
 	if n != b.at {
 		b.data, b.at = nil, -1
-		data, err := callFor(b.ctx, b.cache, patience*b.cache.timeout, b.cache.breakerOf(b.part.name), b.fetch(n))
+		// Not by way of a breaker, but the longer wait: whoever reads has an answer to lose.
+		data, err := callFor(b.ctx, b.cache, patience*b.cache.timeout, new(breaker.Breaker), b.fetch(n))
 		if err != nil && !errors.Is(err, redis.Nil) {
 			b.err = err
 			return nil, err

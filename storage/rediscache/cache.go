@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -18,15 +19,15 @@ import (
 // All methods are safe for concurrent use, by any number of processes. Every method of a nil *Cache, or of one that was
 // given no client, returns storage.ErrClosed.
 type Cache struct {
-	client  redis.UniversalClient
-	cluster bool
-	heeds   bool // the client ends its calls with their contexts
+	client redis.UniversalClient
+	heeds  bool // the client ends its calls with their contexts
 
 	prefix   string
 	maxPlain int64
 	timeout  time.Duration
 
-	breakers [groups]breaker.Breaker
+	whole breaker.Breaker // of the server, or of what a Cluster's client knows of its servers
+	nodes sync.Map        // *breaker.Breaker by address, of the servers of a Cluster
 }
 
 // Option sets up a Cache.
@@ -91,7 +92,7 @@ func New(client redis.UniversalClient, opts ...Option) *Cache {
 			c.client = nil
 			break
 		}
-		c.cluster, c.heeds = true, client.Options().ContextTimeoutEnabled
+		c.heeds = client.Options().ContextTimeoutEnabled
 	}
 	for _, opt := range opts {
 		if opt != nil {

@@ -13,24 +13,43 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// groups is how many breakers a Cluster has: one for each 64th part of its slots, so that a node that is down does
-// not take the others' entries away.
-const groups = 64
-
-// breakerOf returns the breaker for what is said about key.
-func (c *Cache) breakerOf(key string) *breaker.Breaker {
-	if !c.cluster {
-		return &c.breakers[0]
+// breakerOf returns the breaker of the server that has key. In a Cluster each has its own, so that one that is down
+// does not take the others' entries away.
+func (c *Cache) breakerOf(ctx context.Context, key string) (*breaker.Breaker, error) {
+	cluster, ok := c.client.(*redis.ClusterClient)
+	if !ok {
+		return &c.whole, nil
 	}
-	return &c.breakers[slot(key)/(slots/groups)]
+	// The client mostly knows which server that is. Where it has to ask, no server may answer.
+	if !c.whole.Allow(time.Now(), c.pause()) {
+		return nil, storage.ErrSuspended
+	}
+	addr, err := callFor(ctx, c, c.timeout, &c.whole, func(ctx context.Context) (string, error) {
+		node, err := cluster.MasterForKey(ctx, key)
+		if err != nil {
+			return "", err
+		}
+		return node.Options().Addr, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	b, ok := c.nodes.Load(addr)
+	if !ok {
+		b, _ = c.nodes.LoadOrStore(addr, new(breaker.Breaker))
+	}
+	return b.(*breaker.Breaker), nil
 }
 
 // call makes one call about key, unless the breaker is open.
 func call[T any](ctx context.Context, c *Cache, key string, f func(context.Context) (T, error)) (T, error) {
-	b := c.breakerOf(key)
-	if !b.Allow(time.Now(), c.pause()) {
+	b, err := c.breakerOf(ctx, key)
+	if err == nil && !b.Allow(time.Now(), c.pause()) {
+		err = storage.ErrSuspended
+	}
+	if err != nil {
 		var zero T
-		return zero, storage.ErrSuspended
+		return zero, err
 	}
 	return callFor(ctx, c, c.timeout, b, f)
 }

@@ -17,8 +17,8 @@
 // # When Redis fails
 //
 // A call ends after Timeout, 500 milliseconds by default, whatever the client's own options are. After a call that got no
-// answer, or one that says the server cannot serve us at all (it is loading, its cluster is down, it has no room for another
-// client, the password is wrong), calls return storage.ErrSuspended at once, for ten times Timeout; then one call is let through, and the others only once that
-// one was answered. In a Cluster that holds for each 64th part of the slots by itself. Other errors that a server
-// answers with, such as want of memory or of rights, suspend nothing.
+// answer, or one that says the server cannot serve us at all (it is loading, its cluster is down, it has no room for
+// another client, the password is wrong), calls return storage.ErrSuspended at once, for ten times Timeout; then one
+// call is let through, and the others only once that one was answered. In a Cluster that holds for each server by
+// itself. Other errors that a server answers with, such as want of memory or of rights, suspend nothing.
 package rediscache

@@ -4,6 +4,7 @@ package rediscache_test
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -48,6 +49,8 @@ func bodyOf(path string) string {
 	return strings.Repeat(path+"\n", 5+sum&0x7ff)
 }
 
+var errTorn = errors.New("another body")
+
 // fetch makes a request. It returns how it was answered, and an error where it was not, or with another's body.
 func fetch(tr *cachecontrol.Transport, path string) (cachecontrol.Outcome, error) {
 	req, err := http.NewRequest("GET", "http://example.com"+path, nil)
@@ -64,7 +67,7 @@ func fetch(tr *cachecontrol.Transport, path string) (cachecontrol.Outcome, error
 		return 0, err
 	}
 	if string(body) != bodyOf(path) {
-		return 0, fmt.Errorf("%s has another body, of %d bytes", path, len(body))
+		return 0, fmt.Errorf("%w: %s, %d bytes", errTorn, path, len(body))
 	}
 	return cachecontrol.StatusOf(resp).Outcome, nil
 }

@@ -4,10 +4,17 @@ package rediscache_test
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/redistest"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 	"github.com/go-cachecontrol/cachecontrol/storage/rediscache"
@@ -46,4 +53,134 @@ func TestCluster(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestOneSlot: the body of an entry is where its key is, whatever braces are in the key and in the prefix. The server is
+// asked where that is.
+func TestOneSlot(t *testing.T) {
+	cluster := redistest.StartCluster(t, 3)
+	client := cluster.Client()
+	for _, prefix := range []string{"", "app:", "{app}:", "a{b", "}{"} {
+		for _, key := range []string{
+			"http://example.com/", "http://example.com/{a}", "http://example.com/}{", "http://example.com/{}{a}", "http://example.com/{{a}}", "{", "}", "",
+		} {
+			if err := client.ForEachMaster(background, func(ctx context.Context, node *redis.Client) error {
+				return node.FlushDB(ctx).Err()
+			}); err != nil {
+				t.Fatal(err)
+			}
+			c := rediscache.New(client, rediscache.Prefix(prefix), rediscache.MaxPlain(1))
+			w, err := c.Create(background, key, entry("", time.Hour))
+			if err == nil {
+				_, err = w.Write([]byte("body"))
+			}
+			if err == nil {
+				err = w.Commit()
+			}
+			if err != nil {
+				t.Fatalf("%q: %v", prefix+key, err)
+			}
+			var mu sync.Mutex
+			slots := make(map[int64][]string)
+			if err := client.ForEachMaster(background, func(ctx context.Context, node *redis.Client) error {
+				keys, err := node.Keys(ctx, "*").Result()
+				for _, key := range keys {
+					slot, err := node.ClusterKeySlot(ctx, key).Result()
+					if err != nil {
+						return err
+					}
+					mu.Lock()
+					slots[slot] = append(slots[slot], key)
+					mu.Unlock()
+				}
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			for _, keys := range slots {
+				if len(keys) != 2 || len(slots) != 1 {
+					t.Errorf("%q: %v", prefix+key, slots)
+				}
+			}
+		}
+	}
+}
+
+// TestClearCluster: Clear reaches every server.
+func TestClearCluster(t *testing.T) {
+	cluster := redistest.StartCluster(t, 3)
+	client := cluster.Client()
+	c := rediscache.New(client, rediscache.Prefix("app:"), rediscache.MaxPlain(1))
+	for i := range 60 {
+		w, err := c.Create(background, fmt.Sprint(i), entry("", time.Hour))
+		if err == nil {
+			_, err = w.Write([]byte("body"))
+		}
+		if err == nil {
+			err = w.Commit()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := client.Set(background, fmt.Sprint("other ", i), "x", 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Clear(background); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := client.DBSize(background).Result(); n != 60 || err != nil {
+		t.Errorf("%d keys are left, want the 60 others: %v", n, err)
+	}
+}
+
+// BenchmarkFarHit has a hit beside the bare GET of the same value, one after the other, and tells how many times as long
+// the hit takes.
+func BenchmarkFarHit(b *testing.B) {
+	s := redistest.Start(b)
+	client := s.Client()
+	for _, size := range []int{1 << 10, 64 << 10, 1 << 20} {
+		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {
+			tr := &cachecontrol.Transport{Base: pages(size), Store: rediscache.New(client)}
+			defer tr.Close()
+			req, err := http.NewRequest("GET", fmt.Sprintf("http://example.com/%d", size), nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			get := func() {
+				resp, err := tr.RoundTrip(req)
+				if err != nil {
+					b.Fatal(err)
+				}
+				io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+			}
+			get()
+			var raw, hit time.Duration
+			for b.Loop() {
+				start := time.Now()
+				if err := client.Get(background, req.URL.String()).Err(); err != nil {
+					b.Fatal(err)
+				}
+				middle := time.Now()
+				get()
+				raw, hit = raw+middle.Sub(start), hit+time.Since(middle)
+			}
+			b.ReportMetric(float64(raw.Nanoseconds())/float64(b.N), "raw-ns/op")
+			b.ReportMetric(float64(hit.Nanoseconds())/float64(b.N), "hit-ns/op")
+			b.ReportMetric(float64(hit)/float64(raw), "hit/raw")
+		})
+	}
+}
+
+// pages answers every request with a page of so many bytes.
+type pages int
+
+func (size pages) RoundTrip(req *http.Request) (*http.Response, error) {
+	body := strings.Repeat("x", int(size))
+	return &http.Response{
+		StatusCode: 200, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: req,
+		Header:        http.Header{"Cache-Control": {"max-age=86400"}, "Content-Type": {"text/plain"}},
+		ContentLength: int64(size), Body: io.NopCloser(strings.NewReader(body)),
+	}, nil
 }

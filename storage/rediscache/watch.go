@@ -79,7 +79,7 @@ func (c *Cache) watchServers(ctx context.Context, changed func(key string), bega
 	for _, opt := range servers {
 		work.Go(func() { cancel(c.watchServer(ctx, opt, start, changed)) })
 	}
-	if !c.cluster {
+	if _, ok := c.client.(*redis.ClusterClient); !ok {
 		<-ctx.Done()
 		return context.Cause(ctx)
 	}

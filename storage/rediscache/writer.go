@@ -22,8 +22,12 @@ func (c *Cache) Create(ctx context.Context, key string, e *serialize.Entry) (sto
 	if err := c.check(ctx); err != nil {
 		return nil, err
 	}
-	if c.breakerOf(c.plain(key)).Suspended(time.Now()) {
-		return nil, storage.ErrSuspended
+	b, err := c.breakerOf(ctx, c.plain(key))
+	if err == nil && b.Suspended(time.Now()) {
+		err = storage.ErrSuspended
+	}
+	if err != nil {
+		return nil, err
 	}
 	w := &writer{cache: c, ctx: ctx, key: key, entry: e}
 	if e.Length > c.maxPlain {
