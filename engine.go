@@ -304,6 +304,17 @@ func (d *deadline) Err() error {
 	return nil
 }
 
+// Value has contexts that are derived from d end with it at no further cost: package context finds the one behind Done.
+func (d *deadline) Value(key any) any {
+	d.mu.Lock()
+	timed := d.timed
+	d.mu.Unlock()
+	if timed != nil {
+		return timed.Value(key)
+	}
+	return d.Context.Value(key)
+}
+
 func (d *deadline) wait() context.Context {
 	d.mu.Lock()
 	defer d.mu.Unlock()
