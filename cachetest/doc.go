@@ -59,16 +59,17 @@
 // parameters with different names does not matter, nor how JSON is written, nor the order of the fields of a form.
 // MatchHeader, IgnoreBody and MatchFunc change that. Requests can come in any order, and at once.
 //
-// If a request was recorded several times, it gets the answers in their order, and then the last one again; with Once it
-// fails then. All clients of one test and directory share its recordings, and what was used of them.
+// If a request was made several times while it was recorded, it gets the answers in their order, and then the last one
+// again; with Once it fails then. All clients of one test and directory share its recordings, and what was used of them.
 //
 // # Secrets
 //
 // Before anything is written, the values of these names are replaced by REDACTED: of header fields, query parameters,
-// fields of forms and members of JSON, in requests and responses, and in URLs within texts.
+// fields of forms and members of JSON, in requests and responses, and in URLs within texts. So are user and password of
+// a URL.
 //
-//	Authorization, Proxy-Authorization, Cookie, Set-Cookie, user and password of a URL,
-//	access_token, refresh_token, id_token, client_secret, client_assertion, api_key, X-Api-Key, password,
+//	Authorization, Proxy-Authorization, Cookie, Set-Cookie,
+//	access_token, refresh_token, id_token, client_secret, client_assertion, api_key, X-Api-Key, X-Auth-Token, password,
 //	X-Amz-Security-Token, X-Amz-Signature, X-Amz-Credential, X-Goog-Signature, X-Goog-Credential
 //
 // Redact adds names, RedactPattern and Replace find secrets by other means. Requests are matched by what is left, so

@@ -6,11 +6,17 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/go-cachecontrol/cachecontrol/cachetest"
 )
 
-// No test leaves a goroutine of this package behind.
+// No test leaves a goroutine of this package behind, and there are no recordings of tests that are gone.
 func TestMain(m *testing.M) {
 	code := m.Run()
+	if orphans, err := cachetest.Orphans("testdata/http"); err != nil || len(orphans) > 0 {
+		fmt.Fprintln(os.Stderr, "recordings without a test:", orphans, err)
+		code = 1
+	}
 	if code == 0 {
 		if left := leftGoroutines(); left != "" {
 			fmt.Fprintf(os.Stderr, "goroutines are left:\n%s\n", left)

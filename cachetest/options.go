@@ -1,6 +1,7 @@
 package cachetest
 
 import (
+	"cmp"
 	"net/http"
 	"net/textproto"
 	"regexp"
@@ -36,9 +37,10 @@ func newOptions(opts []Option) *options {
 	return o
 }
 
-// Base makes the requests that are recorded, or that PassThrough lets through. Without it: http.DefaultTransport.
+// Base makes the requests that are recorded, or that PassThrough lets through. Nil, or without it:
+// http.DefaultTransport.
 func Base(rt http.RoundTripper) Option {
-	return func(o *options) { o.base = rt }
+	return func(o *options) { o.base = cmp.Or(rt, http.DefaultTransport) }
 }
 
 // PassThrough lets the requests for which pass reports true go to Base as they are, in every mode. Nothing of them is
@@ -90,7 +92,7 @@ func IgnoreBody() Option {
 }
 
 // Once replays each recording once: a request that is made more often than it was recorded fails the test. Without it
-// the last answer is given again.
+// the last answer is given again, and is recorded only once if it came several times.
 func Once() Option {
 	return func(o *options) { o.once = true }
 }

@@ -56,7 +56,7 @@ func (t *transport) record(req *http.Request, r *request, key string, sent []byt
 func (t *transport) reserve(r *request, key string) *recording {
 	t.tape.mu.Lock()
 	defer t.tape.mu.Unlock()
-	rec := &recording{interaction: &interaction{req: r}, n: 1}
+	rec := &recording{interaction: &interaction{req: r}, n: 1, once: t.once}
 	match := func(c candidate) bool { return t.matches(r, key, c.req, c.key) }
 	for _, c := range t.old {
 		if match(c) {

@@ -19,7 +19,7 @@ const redacted = "REDACTED"
 // redactedNames are redacted always.
 var redactedNames = []string{
 	"Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie",
-	"access_token", "refresh_token", "id_token", "client_secret", "client_assertion", "api_key", "X-Api-Key", "password",
+	"access_token", "refresh_token", "id_token", "client_secret", "client_assertion", "api_key", "X-Api-Key", "X-Auth-Token", "password",
 	"X-Amz-Security-Token", "X-Amz-Signature", "X-Amz-Credential", "X-Goog-Signature", "X-Goog-Credential",
 }
 
@@ -138,6 +138,9 @@ func multipartBoundary(contentType string) string {
 	return params["boundary"]
 }
 
+// user is the user and password of a URL in a text.
+var user = regexp.MustCompile(`://([^/?#\s"'<>@:]*:[^/?#\s"'<>@]*)@`)
+
 var pair = regexp.MustCompile(`([A-Za-z0-9_.\-\[\]]+)=([^&;,#\s"'<>\\]+)`)
 
 // text redacts what looks like name=value, as in the URLs that a text holds, and what patterns match.
@@ -153,6 +156,9 @@ func (r *redactor) text(s string) string {
 			}
 			return m
 		})
+	}
+	if strings.Contains(s, "://") {
+		s = replaceGroup(user, 1, s, func([]string) string { return redacted })
 	}
 	for _, re := range r.patterns {
 		s = replaceGroup(re, min(1, re.NumSubexp()), s, func([]string) string { return redacted })

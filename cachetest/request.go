@@ -264,6 +264,9 @@ func parameters(kind, now, then string) []difference {
 			diffs = append(diffs, difference{1, fmt.Sprintf("%s %s: %s, recorded: %s", kind, name, quotedLines(a[name]), quotedLines(b[name]))})
 		}
 	}
+	if len(diffs) == 0 && now != then { // in what says the same, or cannot be read
+		diffs = append(diffs, difference{1, fmt.Sprintf("%ss: %s, recorded: %s", kind, shown(now), shown(then))})
+	}
 	return atMost(diffs)
 }
 

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -49,6 +51,7 @@ type recording struct {
 	*interaction
 	name string // of the file, without number and extension
 	n    int    // of those with the name, from 1
+	once bool   // recorded for a client that replays each once
 	used bool
 	data []byte // the file, if it was read
 }
@@ -171,6 +174,7 @@ func (tp *tape) end() {
 	tp.mu.Lock()
 	defer tp.mu.Unlock()
 	tp.ended = true
+	defer func() { tp.old, tp.new = nil, nil }()
 	if tp.t.Skipped() {
 		return
 	}
@@ -237,7 +241,8 @@ func (tp *tape) write() error {
 	}
 	var added, changed, removed int
 	now := map[string]bool{}
-	for _, r := range tp.new {
+	recorded := withoutRepeats(tp.new)
+	for _, r := range recorded {
 		data := r.encode()
 		if back, err := parse(data); err != nil || !reflect.DeepEqual(*back, *r.interaction) {
 			return fmt.Errorf("%s cannot be recorded: what is read again is not the same (%v)", r.req, err)
@@ -271,8 +276,58 @@ func (tp *tape) write() error {
 		}
 	}
 	tp.t.Logf("cachetest: recorded in %s: %d new, %d changed, %d as they were, %d removed",
-		filepath.ToSlash(tp.dir), added, changed, len(tp.new)-added-changed, removed)
+		filepath.ToSlash(tp.dir), added, changed, len(recorded)-added-changed, removed)
 	return nil
+}
+
+// withoutRepeats leaves out the last recordings of a request that are as the one before: the last one is repeated.
+func withoutRepeats(all []*recording) []*recording {
+	byName := map[string][]*recording{}
+	for _, r := range all {
+		byName[r.name] = append(byName[r.name], r)
+	}
+	for name, rs := range byName {
+		slices.SortFunc(rs, func(a, b *recording) int { return cmp.Compare(a.n, b.n) })
+		for n := len(rs); n > 1 && !rs[n-1].once && bytes.Equal(rs[n-1].encode(), rs[n-2].encode()); n-- {
+			rs = rs[:n-1]
+		}
+		byName[name] = rs
+	}
+	var kept []*recording
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		kept = append(kept, byName[name]...)
+	}
+	return kept
+}
+
+// Orphans returns the directories below dir that hold recordings and that no test of this process has opened: those of
+// tests that are gone, or have another name now. It is for TestMain, after the tests have run. Where not all of them
+// were to run (-run, -skip, -short), it returns none.
+func Orphans(dir string) ([]string, error) {
+	if f := flag.Lookup("test.run"); isPartial() || f != nil && f.Value.String() != "" {
+		return nil, nil
+	}
+	var orphans []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) && path == dir {
+			return nil
+		}
+		if err != nil || d.IsDir() || filepath.Ext(path) != extension {
+			return err
+		}
+		abs, err := filepath.Abs(filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		tapes.Lock()
+		defer tapes.Unlock()
+		if tapes.open[strings.ToLower(abs)] == nil {
+			orphans = append(orphans, filepath.Dir(path))
+		}
+		return nil
+	})
+	slices.Sort(orphans)
+	return slices.Compact(orphans), err
 }
 
 func writeFile(dir, name string, data []byte) (err error) {
