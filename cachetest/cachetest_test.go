@@ -23,6 +23,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -259,6 +260,14 @@ Set-Cookie: session=REDACTED; Path=/; HttpOnly
 	}
 }
 
+func zipped(s string, level int) string {
+	var b strings.Builder
+	zw, _ := gzip.NewWriterLevel(&b, level)
+	io.WriteString(zw, s)
+	zw.Close()
+	return b.String()
+}
+
 func TestMatching(t *testing.T) {
 	form := "Content-Type: application/x-www-form-urlencoded"
 	tests := []struct {
@@ -303,6 +312,16 @@ func TestMatching(t *testing.T) {
 		{name: "form that differs", method: "POST", url: "https://a.example/", body: "a=1&b=2", otherBody: "b=2&a=3", fields: []string{form}, otherFields: []string{form},
 			wantDifference: `form field a: "3", recorded: "1"`},
 		{name: "text that differs", method: "PUT", url: "https://a.example/", body: "a\nb\nc", otherBody: "a\nB\nc", wantDifference: `body, line 2: "B", recorded: "b"`},
+		{name: "text that is longer", method: "PUT", url: "https://a.example/", body: "a\nb", otherBody: "a\nb\nc", wantDifference: "body: 3 lines, recorded: 2"},
+		{name: "JSON of other types", method: "PUT", url: "https://a.example/", body: `{"a":[1],"b":{"c":1}}`, otherBody: `{"a":{"x":1},"b":[1]}`,
+			wantDifference: "body, a: {\"x\":1}, recorded: [1]\n\tbody, b: [1], recorded: {\"c\":1}"},
+		{name: "JSON that differs everywhere", method: "PUT", url: "https://a.example/", body: `[1,2,3,4,5,6,7]`, otherBody: `[0,0,0,0,0,0,0]`,
+			wantDifference: "body, [0]: 0, recorded: 1\n\tbody, [1]: 0, recorded: 2\n\tbody, [2]: 0, recorded: 3\n\tbody, [3]: 0, recorded: 4\n\tbody, [4]: 0, recorded: 5\n\tand 2 more"},
+		{name: "other kinds of bodies", method: "PUT", url: "https://a.example/", body: `{"a":1}`, otherBody: strings.Repeat("x", 300),
+			wantDifference: `body, line 1: "` + strings.Repeat("x", 200) + `...", recorded: "{\"a\":1}"`},
+		{name: "compressed", method: "PUT", url: "https://a.example/", body: zipped("same", 1), otherBody: zipped("same", 9),
+			fields: []string{"Content-Encoding: gzip"}, otherFields: []string{"Content-Encoding: gzip"}, match: true},
+		{name: "host field", method: "GET", url: "https://a.example/", fields: []string{"Host: b.example"}, wantDifference: `header field Host: none, recorded: "b.example"`},
 		{name: "body that is ignored", method: "PUT", url: "https://a.example/", body: "a", otherBody: "b", opts: []cachetest.Option{cachetest.IgnoreBody()}, match: true},
 		{name: "redacted parameter", method: "GET", url: "https://a.example/?key=a", otherURL: "https://a.example/?key=b", opts: []cachetest.Option{cachetest.Redact("key")}, match: true},
 		{name: "redacted member", method: "POST", url: "https://a.example/", body: `{"a":{"nonce":1}}`, otherBody: `{"a":{"nonce":2}}`, opts: []cachetest.Option{cachetest.Redact("Nonce")}, match: true},
@@ -702,6 +721,73 @@ func TestErrors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestCallerErrors: what is wrong with a request is the caller's error; its body is closed all the same.
+func TestCallerErrors(t *testing.T) {
+	dir := recordings(t)
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	broken := errors.New("broken")
+	u, _ := url.Parse("https://a.example/")
+	for name, req := range map[string]*http.Request{
+		"cancelled": (&http.Request{Method: "POST", URL: u}).WithContext(cancelled),
+		"no URL":    {Method: "POST"},
+		"body":      {Method: "POST", URL: u},
+	} {
+		body := &closing{Reader: iotest.ErrReader(broken)}
+		req.Body = body
+		f := passes(t, "TestX", func(tb testing.TB) {
+			resp, err := cachetest.Transport(tb, dir).RoundTrip(req)
+			if resp != nil || err == nil || name == "cancelled" && err != context.Canceled || name == "body" && err != broken {
+				t.Errorf("%s: %v, %v", name, resp, err)
+			}
+		})
+		if !body.closed || f.Failed() {
+			t.Errorf("%s: closed %v, %s", name, body.closed, f.output())
+		}
+	}
+}
+
+type closing struct {
+	io.Reader
+	closed bool
+}
+
+func (c *closing) Close() error {
+	c.closed = true
+	return nil
+}
+
+// TestNotChanged: neither the request nor what was recorded is changed by what callers do.
+func TestNotChanged(t *testing.T) {
+	dir := recordings(t)
+	passes(t, "TestX", func(tb testing.TB) {
+		send(cachetest.Client(tb, dir, cachetest.Base(answer(200, "abc", "A: 1")), cachetest.Record()), "POST", "https://u:p@a.example/?password=x", "password")
+	})
+	passes(t, "TestX", func(tb testing.TB) {
+		rt := cachetest.Transport(tb, dir)
+		for range 2 {
+			req, _ := http.NewRequest("POST", "https://u:p@a.example/?password=x", strings.NewReader("password"))
+			req.Header.Set("Authorization", "a")
+			resp, err := rt.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if req.URL.String() != "https://u:p@a.example/?password=x" || len(req.Header) != 1 || req.Header.Get("Authorization") != "a" || resp.Request != req {
+				t.Errorf("the request is %v", req)
+			}
+			if resp.Header.Get("A") != "1" {
+				t.Errorf("the header is %v", resp.Header)
+			}
+			resp.Header["A"][0] = "2"
+			body, _ := io.ReadAll(resp.Body)
+			if string(body) != "abc" {
+				t.Errorf("the body is %q", body)
+			}
+			body[0] = 'x'
+		}
+	})
 }
 
 // TestSpoiled: where a request could not be recorded, what there was stays as it was.

@@ -133,7 +133,9 @@ func send(client *http.Client, method, url, body string, fields ...string) strin
 	}
 	for _, f := range fields {
 		name, value, _ := strings.Cut(f, ": ")
-		req.Header.Add(name, value)
+		if req.Header.Add(name, value); name == "Host" {
+			req.Host = value
+		}
 	}
 	resp, err := client.Do(req)
 	if err != nil {
