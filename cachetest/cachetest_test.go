@@ -38,6 +38,7 @@ func describe(resp *http.Response, err error) string {
 	}
 	defer resp.Body.Close()
 	var b strings.Builder
+	fmt.Fprintln(&b, "before the body:", resp.Trailer)
 	body, err := io.ReadAll(resp.Body)
 	resp.Header.Del("Date")
 	resp.Header.Del("Age")
@@ -294,6 +295,7 @@ func TestMatching(t *testing.T) {
 		{name: "host", method: "GET", url: "https://a.example/x", otherURL: "https://b.example/x", wantDifference: "host: b.example, recorded: a.example"},
 		{name: "scheme", method: "GET", url: "https://a.example/x", otherURL: "http://a.example/x", wantDifference: "scheme: http, recorded: https"},
 		{name: "user", method: "GET", url: "https://u:one@a.example/x", otherURL: "https://u:two@a.example/x", match: true},
+		{name: "user alone", method: "GET", url: "https://one@a.example/x", otherURL: "https://two@a.example/x", match: true},
 		{name: "field that was not named", method: "GET", url: "https://a.example/", otherFields: []string{"Accept: a"}, match: true},
 		{name: "field that was named", method: "GET", url: "https://a.example/", fields: []string{"Accept: b"}, otherFields: []string{"Accept: a"},
 			opts: []cachetest.Option{cachetest.MatchHeader("accept")}, wantDifference: `header field Accept: "a", recorded: "b"`},
@@ -1152,6 +1154,60 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
+// TestLoose: what does not matter for a match does not change a recording that is made anew, nor does its name.
+func TestLoose(t *testing.T) {
+	for _, opt := range []cachetest.Option{
+		cachetest.IgnoreBody(),
+		cachetest.MatchFunc(func(req, recorded *http.Request) error {
+			if req.URL.Path != recorded.URL.Path {
+				return errors.New("another path")
+			}
+			return nil
+		}),
+	} {
+		dir := recordings(t)
+		test := func(bodies ...string) map[string]string {
+			return twice(t, dir, answer(200, "yes"), func(client *http.Client) (got string) {
+				for _, body := range bodies {
+					got += send(client, "POST", "https://a.example/", body)
+				}
+				return got
+			}, opt)
+		}
+		first := test("one")
+		if second := test("two", "three"); !maps.Equal(first, second) || len(first) != 1 {
+			t.Errorf("%v, then %v", first, second)
+		}
+		for name := range first {
+			// A name of one's own stays.
+			if err := os.Rename(filepath.Join(dir, name), filepath.Join(dir, "TestX", "login.http")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if third := test("four"); len(third) != 1 || third["TestX/login.http"] != one(t, first) {
+			t.Errorf("%v, then %v", first, third)
+		}
+	}
+}
+
+// TestNeverTheSame: requests that no rule makes one have files of their own, even if they look alike.
+func TestNeverTheSame(t *testing.T) {
+	n := 0
+	origin := roundTripper(func(req *http.Request) (*http.Response, error) {
+		n++
+		return respond(req, 200, fmt.Sprint(n)), nil
+	})
+	dir := recordings(t)
+	passes(t, "TestX", func(tb testing.TB) {
+		client := cachetest.Client(tb, dir, cachetest.Base(origin), cachetest.Record(), cachetest.MatchFunc(func(req, recorded *http.Request) error { return errors.New("never") }))
+		get(client, "https://a.example/")
+		get(client, "https://a.example/")
+	})
+	if m := files(t, dir); len(m) != 2 {
+		t.Errorf("%v", m)
+	}
+}
+
 func TestOrphans(t *testing.T) {
 	dir := recordings(t)
 	for _, name := range []string{"TestGone", "TestGone/sub", "TestHere"} {
@@ -1252,7 +1308,10 @@ func TestSimilarNames(t *testing.T) {
 			t.Errorf("the name %s", name)
 		}
 	}
-	if len(lower) != 13 { // "/a?" is "/a" again
+	if again := regexp.MustCompile(`@[0-9]{1,7}\.http`).FindAllString(strings.Join(slices.Collect(maps.Keys(m)), " "), -1); len(again) != 1 {
+		t.Errorf("the numbers %v, want one for /a?, which is /a again", again)
+	}
+	if len(lower) != 13 {
 		t.Errorf("%d names: %v", len(lower), slices.Sorted(maps.Keys(m)))
 	}
 }

@@ -69,6 +69,7 @@ func (t *transport) reserve(r *request, key string) *recording {
 	for _, other := range t.tape.new {
 		if match(candidate{other, other.req, t.key(other.req)}) {
 			rec.name = cmp.Or(rec.name, other.name)
+			rec.before = other
 			rec.n++
 		}
 	}

@@ -235,7 +235,7 @@ func (r *redactor) json(b []byte) ([]byte, bool) {
 		}
 		at := &stack[len(stack)-1]
 		if name, ok := token.(string); ok && at.object && !at.value {
-			at.value, at.valueSecret = true, at.secret || r.secret(name)
+			at.value, at.valueSecret = true, r.secret(name)
 			continue
 		}
 		secret := at.secret || at.valueSecret

@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -49,11 +48,12 @@ type tape struct {
 // A recording is an interaction and its file.
 type recording struct {
 	*interaction
-	name string // of the file, without number and extension
-	n    int    // of those with the name, from 1
-	once bool   // recorded for a client that replays each once
-	used bool
-	data []byte // the file, if it was read
+	name   string // of the file, without number and extension
+	n      int    // of those with the name, from 1
+	data   []byte // the file, if it was read
+	used   bool
+	once   bool       // recorded for a client that replays each once
+	before *recording // recorded for an equal request
 }
 
 func (r *recording) file() string { return numbered(r.name, r.n) }
@@ -280,22 +280,18 @@ func (tp *tape) write() error {
 	return nil
 }
 
-// withoutRepeats leaves out the last recordings of a request that are as the one before: the last one is repeated.
+// withoutRepeats leaves out the last recordings of a request whose answer is as the one before: the last one is repeated.
 func withoutRepeats(all []*recording) []*recording {
-	byName := map[string][]*recording{}
-	for _, r := range all {
-		byName[r.name] = append(byName[r.name], r)
-	}
-	for name, rs := range byName {
-		slices.SortFunc(rs, func(a, b *recording) int { return cmp.Compare(a.n, b.n) })
-		for n := len(rs); n > 1 && !rs[n-1].once && bytes.Equal(rs[n-1].encode(), rs[n-2].encode()); n-- {
-			rs = rs[:n-1]
-		}
-		byName[name] = rs
-	}
 	var kept []*recording
-	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		kept = append(kept, byName[name]...)
+	followed := map[*recording]bool{}
+	for _, r := range slices.Backward(all) {
+		if before := r.before; before != nil {
+			if !r.once && !followed[r] && reflect.DeepEqual(r.resp, before.resp) && reflect.DeepEqual(r.fail, before.fail) {
+				continue
+			}
+			followed[before] = true
+		}
+		kept = append(kept, r)
 	}
 	return kept
 }
