@@ -336,14 +336,16 @@ func (w *fileWriter) Commit() error {
 		return err
 	}
 	before := w.tree.sizeAt(w.path)
-	unlock, err := lock(w.ctx, w.path)
-	if err == nil {
-		err = replace(w.f.Name(), w.path)
-		unlock()
-	}
-	if err != nil {
-		os.Remove(w.f.Name())
-		return err
+	if create(w.f.Name(), w.path) != nil {
+		unlock, err := lock(w.ctx, w.path)
+		if err == nil {
+			err = replace(w.f.Name(), w.path)
+			unlock()
+		}
+		if err != nil {
+			os.Remove(w.f.Name())
+			return err
+		}
 	}
 	w.tree.changed(w.path, before)
 	w.tree.step()

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,9 +104,18 @@ func TestPath(t *testing.T) {
 		"":    "d/1/4/a/0/d14a028c2a3a2bc9476102bb288234c415a2b01f828ea62ac5b3e42f",
 	} {
 		dir := t.TempDir()
-		put(t, newFileCache(t, dir), key, "body")
-		if got, want := fmt.Sprint(files(t, dir)), fmt.Sprint([]string{want, want + ".lock"}); got != want {
-			t.Errorf("FileCache, key %q: %s instead of %s", key, got, want)
+		s := newFileCache(t, dir)
+		put(t, s, key, "body")
+		all := []string{want}
+		if runtime.GOOS == "linux" {
+			if got := files(t, dir); !slices.Equal(got, all) {
+				t.Errorf("FileCache, key %q: %s instead of %s", key, got, all)
+			}
+			put(t, s, key, "body")
+		}
+		all = append(all, want+".lock") // which it takes to replace an entry
+		if got := files(t, dir); !slices.Equal(got, all) {
+			t.Errorf("FileCache, key %q: %s instead of %s", key, got, all)
 		}
 		e, body, err := serialize.Unmarshal(read(t, filepath.Join(dir, want)))
 		if err != nil || string(body) != "body" || e.Foreign {
@@ -114,7 +124,7 @@ func TestPath(t *testing.T) {
 
 		dir = t.TempDir()
 		put(t, newSeparate(t, dir), key, "body")
-		all := []string{want, want + ".body", want + ".body.lock", want + ".lock"}
+		all = []string{want, want + ".body", want + ".body.lock", want + ".lock"}
 		if got, want := fmt.Sprint(files(t, dir)), fmt.Sprint(all); got != want {
 			t.Errorf("SeparateBodyFileCache, key %q: %s instead of %s", key, got, want)
 		}

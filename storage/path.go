@@ -72,7 +72,7 @@ func (t *tree) temp(path string) (*os.File, error) {
 	dir := filepath.Dir(path)
 	for try := 0; ; try++ {
 		name := filepath.Join(dir, tempPrefix+strconv.FormatUint(rand.Uint64(), 36))
-		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		f, err := openNew(name)
 		switch {
 		case err == nil:
 			hold(f)
@@ -120,6 +120,19 @@ func replace(temp, path string) error {
 		return fmt.Errorf("storage: %w", err)
 	}
 	return nil
+}
+
+// create puts the closed temporary file at path, where nothing was before, without the entry's lock. It returns an error, and
+// changes nothing, where that is not so or may not be, and the lock is needed.
+//
+// The lock keeps apart who reads an entry and then replaces it, and of them there is none before there is an entry. But
+// CacheControl 0.12 makes its file in place, and fails where one has appeared since it last looked; it has made the lock file
+// by then.
+func create(temp, path string) error {
+	if exists(path + lockSuffix) {
+		return fs.ErrExist
+	}
+	return renameNew(temp, path)
 }
 
 // remove removes path, which may be missing.
