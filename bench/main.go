@@ -10,11 +10,14 @@
 //	go run . [-write ../docs/benchmarks.md]
 //	go run . -times [-rounds 7] [-time 100ms] [-only regexp]
 //	go run . -hitratio
+//	go run . -profile
+//	go run . -nginx
 //	go run . -size
 //	go test -bench Hit/1KiB/memory -cpuprofile cpu.out
 //
 // The first makes all tables, in some minutes; the next ones make some: times; how much of what is asked for a
-// bounded cache has; and what a cache takes when bodies are long or entries are many. With -write the
+// bounded cache has; what the time of a hit is spent on; the command's proxy beside nginx, which needs nginx and wrk; and
+// what a cache takes when bodies are long or entries are many. With -write the
 // tables go between the markers of that page, and the words around them stay. The last is for profiles: the
 // same cases, as ordinary benchmarks.
 //
@@ -66,6 +69,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		{name: "hitratio", about: "how much of what is asked for a bounded cache has", do: func() (blocks, error) {
 			return measureHitRatios(ctx, command, stderr)
 		}},
+		{name: "profile", about: "what the time of a hit is spent on", do: func() (blocks, error) {
+			return measureProfile(ctx, command)
+		}},
+		{name: "nginx", about: "the command's proxy beside nginx", do: func() (blocks, error) {
+			return measureProxies(ctx, command, stderr)
+		}},
 		{name: "size", about: "memory, and large caches", do: func() (blocks, error) {
 			return measureSize(ctx, command, stderr)
 		}},
@@ -80,7 +89,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if flags.NArg() > 0 || *rounds < 1 || *each <= 0 {
-		return errors.New("usage: go run . [-times] [-hitratio] [-size] [-rounds n] [-time d] [-only regexp] [-write page]")
+		return errors.New("usage: go run . [-times] [-hitratio] [-profile] [-nginx] [-size] [-rounds n] [-time d] [-only regexp] [-write page]")
 	}
 	if *only != "" {
 		parts[0].chosen = true
@@ -110,6 +119,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			continue
 		}
 		page, err := p.do()
+		if errors.Is(err, errNoPeer) && all {
+			fmt.Fprintf(stderr, "%s is left out: %v\n", p.name, err)
+			continue
+		}
 		if err != nil {
 			return err
 		}

@@ -146,10 +146,13 @@ func (b *fileBody) fail(err error) error {
 	return b.err
 }
 
-// WriteTo verifies as Read does. A body that has no sum, or whose sum has been verified, is left to the kernel where
-// w can do that.
+// leastForKernel is the length from which on it is cheaper to have the kernel send a file than to read and write it.
+const leastForKernel = 64 << 10
+
+// WriteTo verifies as Read does. A long body that has no sum, or whose sum has been verified, is left to the kernel
+// where w can do that.
 func (b *fileBody) WriteTo(w io.Writer) (int64, error) {
-	if b.err == nil && !b.verify && b.off < b.size {
+	if b.err == nil && !b.verify && b.size-b.off >= leastForKernel {
 		if _, err := b.f.Seek(b.base+b.off, io.SeekStart); err != nil {
 			return 0, err
 		}

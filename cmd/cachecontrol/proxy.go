@@ -183,7 +183,7 @@ func upstreamTransport() *http.Transport {
 // newReverseProxy returns a handler that has the cache answer each request in the name of the upstream server.
 func newReverseProxy(upstream *url.URL, cache http.RoundTripper, errorLog *log.Logger) http.Handler {
 	rp := &httputil.ReverseProxy{
-		Transport:     cache,
+		Transport:     answered{cache},
 		FlushInterval: flushInterval,
 		BufferPool:    &bufferPool{},
 		ErrorLog:      errorLog,
@@ -210,12 +210,13 @@ func newReverseProxy(upstream *url.URL, cache http.RoundTripper, errorLog *log.L
 			http.Error(w, fmt.Sprintf("%d %s: %s", status, http.StatusText(status), text), status)
 		},
 	}
+	front := &front{cache, rp}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodConnect {
 			http.Error(w, "501 Not Implemented: this is a reverse proxy, it makes no tunnels", http.StatusNotImplemented)
 			return
 		}
-		rp.ServeHTTP(plainWriter{w}, r)
+		front.ServeHTTP(w, r)
 	})
 }
 
