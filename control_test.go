@@ -3,6 +3,7 @@ package cachecontrol_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -409,6 +410,86 @@ func TestInvalidatePartition(t *testing.T) {
 		}
 		get("no partition", nil, hit)
 		get("a", &a, miss)
+	})
+}
+
+// TestInvalidationUnderWay: what is under way in a partition is not stored where it is invalidated meanwhile, and only
+// there.
+func TestInvalidationUnderWay(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			return chunked(respond(200, "", "Cache-Control: max-age=60"), nil, "one", "two")
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		within := func(target, partition string) *http.Request {
+			return request(t, target).WithContext(cachecontrol.WithControl(t.Context(), cachecontrol.Control{Partition: partition}))
+		}
+		var open [2]*http.Response
+		for i, partition := range []string{"a", "b"} {
+			resp, err := tr.RoundTrip(within("/", partition))
+			if err != nil {
+				t.Fatal(err)
+			}
+			open[i] = resp
+		}
+		send(t, tr, within("PUT /", "a"))
+		for _, resp := range open {
+			io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+		}
+		if a := send(t, tr, within("/", "a")); a.outcome != miss {
+			t.Errorf("in the partition: %v", a.outcome)
+		}
+		if a := send(t, tr, within("/", "b")); a.outcome != hit {
+			t.Errorf("in the other: %v", a.outcome)
+		}
+	})
+}
+
+// TestUnsafeInTheBackground: a method that is stored by choice and unsafe invalidates in its partition when it is
+// revalidated, too.
+func TestUnsafeInTheBackground(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			if req.Method == "POST" {
+				return respond(200, "", swr)
+			}
+			return respond(200, "", "Cache-Control: max-age=600")
+		})
+		tr := &cachecontrol.Transport{Base: o, CacheableMethods: []string{"GET", "POST"}}
+		defer tr.Close()
+		a := &cachecontrol.Control{Partition: "a"}
+		for i, st := range []step{
+			{do: "POST /", control: a, want: miss}, {control: a, want: miss}, {want: miss},
+			{wait: 11 * time.Second, do: "POST /", control: a, want: stale},
+			{wait: time.Second, want: hit}, {control: a, want: miss},
+		} {
+			st.run(t, fmt.Sprintf("step %d", i+1), tr, o)
+		}
+	})
+}
+
+// TestRefreshDoesNotCollapse: what is under way was asked for before.
+func TestRefreshDoesNotCollapse(t *testing.T) {
+	in(t, func(t *testing.T) {
+		letGo := make(chan struct{})
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			<-letGo
+			return respond(200, "", "Cache-Control: max-age=60")
+		})
+		tr := &cachecontrol.Transport{Base: o, Collapse: true}
+		defer tr.Close()
+		var all sync.WaitGroup
+		for _, c := range []cachecontrol.Control{{}, {}, {Refresh: true}, {NoStore: true}, {Bypass: true}, {Partition: "a"}} {
+			all.Go(func() { send(t, tr, request(t, "/").WithContext(cachecontrol.WithControl(t.Context(), c))) })
+		}
+		synctest.Wait()
+		close(letGo)
+		all.Wait()
+		if n := o.requests(); n != 5 {
+			t.Errorf("%d requests for six, of which two could share one", n)
+		}
 	})
 }
 

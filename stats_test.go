@@ -121,7 +121,11 @@ func TestStats(t *testing.T) {
 func TestStatsOfTheUnfinished(t *testing.T) {
 	in(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
-			if req.URL.Path == "/down" {
+			switch req.URL.Path {
+			case "/down":
+				return nil
+			case "/hangs":
+				<-req.Context().Done()
 				return nil
 			}
 			return chunked(respond(200, "", "Cache-Control: max-age=60"), nil, "one", "two")
@@ -145,8 +149,13 @@ func TestStatsOfTheUnfinished(t *testing.T) {
 		if _, err := tr.RoundTrip(request(t, "/").WithContext(cancelled)); !errors.Is(err, context.Canceled) {
 			t.Errorf("%v", err)
 		}
+		ending, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := tr.RoundTrip(request(t, "/hangs").WithContext(ending)); err == nil {
+			t.Error("no error")
+		}
 		want := cachecontrol.Stats{
-			Misses: 2, Failed: 2, OriginRequests: 3, OriginErrors: 1, BytesFromOrigin: 9,
+			Misses: 2, Failed: 3, OriginRequests: 4, OriginErrors: 1, BytesFromOrigin: 9,
 			NotStored: map[rfc9111.Reason]uint64{rfc9111.Incomplete: 1, rfc9111.Outdated: 1},
 		}
 		if d := cmp.Diff(want, counts(tr.Stats())); d != "" {

@@ -106,3 +106,24 @@ func TestReuseOnErrorAsked(t *testing.T) {
 		}
 	}
 }
+
+// A cache that replays keeps for ever what it has, and has something to keep in every response that may be stored.
+func TestReplayRules(t *testing.T) {
+	for _, resp := range []string{"max-age=60", "max-age=0", "no-cache", "must-revalidate", "x"} {
+		p := policyOf(Rules{Replay: true}, 200, "Cache-Control", resp)
+		if got := p.Store(Request{}, false); !got.OK || p.Keep() != 0 {
+			t.Errorf("%s: %+v, for %v", resp, got, p.Keep())
+		}
+		for _, req := range []Request{{}, {NoCache: true}, {MaxAge: Delta{0, true}}, {OnlyIfCached: true}} {
+			if got := p.Reuse(&req, t0.Add(forever)); got.Action != Serve || got.Reason != Replayed || !got.Stale {
+				t.Errorf("%s, %+v: %+v", resp, req, got)
+			}
+		}
+		if got := p.Reuse(&Request{Refresh: true}, t0); got.Action != Validate {
+			t.Errorf("%s, refresh: %+v", resp, got)
+		}
+	}
+	if got := policyOf(Rules{Replay: true}, 200, "Cache-Control", "no-store").Store(Request{}, false); got.OK {
+		t.Errorf("no-store: %+v", got)
+	}
+}
