@@ -240,7 +240,7 @@ func (tp *tape) write() error {
 		before[r.file()] = r.data
 	}
 	var added, changed, removed int
-	now := map[string]bool{}
+	now := map[string]bool{} // in lower case: where case does not matter, such a file is the same
 	recorded := withoutRepeats(tp.new)
 	for _, r := range recorded {
 		data := r.encode()
@@ -248,7 +248,7 @@ func (tp *tape) write() error {
 			return fmt.Errorf("%s cannot be recorded: what is read again is not the same (%v)", r.req, err)
 		}
 		file := r.file()
-		now[file] = true
+		now[strings.ToLower(file)] = true
 		old, ok := before[file]
 		switch {
 		case ok && bytes.Equal(bytes.ReplaceAll(old, []byte("\r\n"), []byte("\n")), data):
@@ -264,7 +264,7 @@ func (tp *tape) write() error {
 	}
 	if tp.mode == recordAll && !tp.t.Failed() && !isPartial() {
 		for file := range before {
-			if !now[file] {
+			if !now[strings.ToLower(file)] {
 				if err := os.Remove(filepath.Join(tp.dir, file)); err != nil {
 					return err
 				}
