@@ -4,7 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
+
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // benchCase is one row of the table of cases.
@@ -68,10 +72,31 @@ func stores() []benchCase {
 	add(nothing)
 	add(memory, prefix+gregjonesMemory.name)
 	add(file, prefix+gregjonesDisk.name)
+	// A new key makes three directories, as the layout has it, until there are most of the million that it can have.
+	group = append(group, benchCase{name: prefix + "file-old-tree", against: []string{prefix + gregjonesDisk.name}, open: func(dir string) (*load, error) {
+		if err := makeTree(dir); err != nil {
+			return nil, err
+		}
+		return openStore(file, dir, 1<<10)
+	}})
 	add(separate, prefix+gregjonesDisk.name)
 	add(gregjonesMemory)
 	add(gregjonesDisk)
 	return group
+}
+
+// makeTree makes the directories that the first entries of a store case are put in.
+func makeTree(dir string) error {
+	for i := range 8192 {
+		path := dir
+		for _, digit := range storage.Hash(numberedRequest(i).URL.String())[:5] {
+			path = filepath.Join(path, string(digit))
+		}
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func revalidations() []benchCase {

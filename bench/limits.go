@@ -44,6 +44,10 @@ var limits = []limit{
 		of: "store/1KiB/file", to: []string{"store/1KiB/gregjones-disk"},
 	},
 	{
+		name: "the same where the directories are there", unit: "x gregjones on disk", bound: 0.5,
+		of: "store/1KiB/file-old-tree", to: []string{"store/1KiB/gregjones-disk"},
+	},
+	{
 		name: "memory hits, 1 KiB, on 2 processors", unit: "x those on 1", bound: 1.8, atLeast: true,
 		of: "parallel/1KiB/memory-on-1", to: []string{"parallel/1KiB/memory-on-2"},
 	},
