@@ -1270,6 +1270,25 @@ func TestBelowCache(t *testing.T) {
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 }
 
+func TestGraphQLNames(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"query":"query Me { me }"}`:                     "me",
+		`{"query":"{ me }"}`:                              "",
+		`{"query":"mutation\nA_b($x: Int) { a }"}`:        "a_b",
+		`{"operationName":"B","query":"query A { me }"}`:  "b",
+		`{"operationName":"../B","query":"{ me }"}`:       ".._b",
+		`{"operationName":null,"query":["query A {me}"]}`: "",
+		`[1]`: "",
+	} {
+		m := twice(t, recordings(t), answer(200, "a"), func(client *http.Client) string { return send(client, "POST", "https://a.example/graphql", body) })
+		for name := range m {
+			if want := strings.TrimSuffix("TestX/POST_a.example_graphql_"+want, "_") + "@"; !strings.HasPrefix(name, want) {
+				t.Errorf("%s is in %s, want %s", body, name, want)
+			}
+		}
+	}
+}
+
 func TestPassThrough(t *testing.T) {
 	dir := recordings(t)
 	passes(t, "TestX", func(tb testing.TB) {

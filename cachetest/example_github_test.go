@@ -228,7 +228,7 @@ func githubSuite(t *testing.T, base http.RoundTripper) {
 			var data struct {
 				Repository struct{ Issues []issue }
 			}
-			err := client.graphQL(t.Context(), "query($first: Int!) {\n  repository { issues(first: $first) { number title } }\n}", map[string]any{"first": first}, &data)
+			err := client.graphQL(t.Context(), "query FirstIssues($first: Int!) {\n  repository { issues(first: $first) { number title } }\n}", map[string]any{"first": first}, &data)
 			if all := data.Repository.Issues; err != nil || len(all) != first || all[first-1].Title != want {
 				t.Errorf("%v, %v", all, err)
 			}

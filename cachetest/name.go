@@ -63,7 +63,7 @@ func (o *options) fileName(r *request, key string) string {
 		// It is all of the key if a request for just this has the same one.
 		bare := &request{method: r.method, url: "https://" + text}
 		whole = plainName.MatchString(text) && strings.TrimRight(text, ".") == text && o.key(bare) == key
-		text += "_" + u.RawQuery
+		text += "_" + u.RawQuery + "_" + operation(r.body)
 	}
 	method := strings.Trim(unnamed.ReplaceAllString(strings.ToLower(r.method), "_"), "_.")
 	whole = whole && strings.ToUpper(method) == r.method
@@ -75,6 +75,22 @@ func (o *options) fileName(r *request, key string) string {
 		name += "@" + hash(key)
 	}
 	return name
+}
+
+var named = regexp.MustCompile(`^\s*(?:query|mutation|subscription)\s+(\w+)`)
+
+// operation is the name that a GraphQL request gives itself, if it is one.
+func operation(body []byte) string {
+	v, _ := parseJSON(body)
+	members, _ := v.(map[string]any)
+	if name, _ := members["operationName"].(string); name != "" {
+		return name
+	}
+	query, _ := members["query"].(string)
+	if m := named.FindStringSubmatch(query); m != nil {
+		return m[1]
+	}
+	return ""
 }
 
 // hash is short enough for a name, and long enough for the requests of a test.

@@ -56,7 +56,7 @@ func (t *transport) record(req *http.Request, r *request, key string, sent []byt
 func (t *transport) reserve(r *request, key string) *recording {
 	t.tape.mu.Lock()
 	defer t.tape.mu.Unlock()
-	rec := &recording{interaction: &interaction{req: r}, n: 1, once: t.once}
+	rec := &recording{interaction: &interaction{req: r}, n: 1, once: t.once, by: t, key: key}
 	match := func(c candidate) bool { return t.matches(r, key, c.req, c.key) }
 	for _, c := range t.old {
 		if match(c) {
@@ -67,7 +67,11 @@ func (t *transport) reserve(r *request, key string) *recording {
 		}
 	}
 	for _, other := range t.tape.new {
-		if match(candidate{other, other.req, t.key(other.req)}) {
+		otherKey := other.key
+		if other.by != t {
+			otherKey = t.key(other.req)
+		}
+		if match(candidate{other, other.req, otherKey}) {
 			rec.name = cmp.Or(rec.name, other.name)
 			rec.before = other
 			rec.n++

@@ -54,6 +54,8 @@ type recording struct {
 	used   bool
 	once   bool       // recorded for a client that replays each once
 	before *recording // recorded for an equal request
+	by     *transport // that recorded it
+	key    string     // by its options
 }
 
 func (r *recording) file() string { return numbered(r.name, r.n) }
