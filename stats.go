@@ -43,11 +43,22 @@ type Stats struct {
 	// StoreErrors are the failures of the store by operation: get, create, write, commit, update and delete. An
 	// entry that cannot be read is one of get.
 	StoreErrors map[string]uint64 `json:"store_errors"`
+
+	// Evictions are entries that the store dropped to stay within its bound on bytes. 0 for a store that does not
+	// tell, by a method Evictions() uint64.
+	Evictions uint64 `json:"evictions"`
 }
 
 // Stats returns what was counted until now. Each number only ever grows. They are read one after the other while requests
 // go on, so that one may be ahead of another by the requests of that moment.
-func (t *Transport) Stats() Stats { return t.start().counters.read() }
+func (t *Transport) Stats() Stats {
+	e := t.start()
+	s := e.counters.read()
+	if c, ok := e.store.(interface{ Evictions() uint64 }); ok {
+		s.Evictions = c.Evictions()
+	}
+	return s
+}
 
 // counters are what Stats shows. What a hit counts is spread, so that processors do not wait for each other.
 type counters struct {

@@ -16,6 +16,7 @@
 //	cachecontrol.responses.stored     {response}  what was stored to its end
 //	cachecontrol.responses.not_stored {response}  what was not, by cachecontrol.reason: the texts of rfc9111.Reason
 //	cachecontrol.store.errors         {error}     failures of the store, by cachecontrol.operation: get, create, write and so on
+//	cachecontrol.store.evictions      {entry}     what the store dropped to stay within its bound
 //
 // The fields of cachecontrol.Stats say what each of them means. It is a module of its own, so that OpenTelemetry is in the
 // module graph of those only who use it.
@@ -55,6 +56,7 @@ func Register(provider metric.MeterProvider, t *cachecontrol.Transport, attrs ..
 	stored := counter("cachecontrol.responses.stored", "{response}", "Responses that were stored.")
 	notStored := counter("cachecontrol.responses.not_stored", "{response}", "Responses of the origin that were not stored, by the reason.")
 	storeErrors := counter("cachecontrol.store.errors", "{error}", "Failures of the store, by operation.")
+	evictions := counter("cachecontrol.store.evictions", "{entry}", "Entries that the store dropped to stay within its bound.")
 	if err := errors.Join(failed...); err != nil {
 		return nil, err
 	}
@@ -80,6 +82,7 @@ func Register(provider metric.MeterProvider, t *cachecontrol.Transport, attrs ..
 		o.ObserveInt64(body, int64(s.BytesFromCache), with("source", "cache"))
 		o.ObserveInt64(body, int64(s.BytesFromOrigin), with("source", "origin"))
 		o.ObserveInt64(stored, int64(s.Stored), plain)
+		o.ObserveInt64(evictions, int64(s.Evictions), plain)
 		for reason, n := range s.NotStored {
 			o.ObserveInt64(notStored, int64(n), with("reason", reason.String()))
 		}

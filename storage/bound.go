@@ -56,6 +56,8 @@ type bound struct {
 	whole atomic.Bool              // every share has been counted
 	added [shareCount]atomic.Int64 // what this process has added to a share since the last step, or removed
 
+	evictions atomic.Uint64 // by this process, for the bytes
+
 	mu   sync.Mutex // one step at a time; guards next
 	next int        // where the next step begins, where no file says so
 }
@@ -265,6 +267,7 @@ func (t *tree) walk(s *state, now time.Time) {
 			break
 		}
 		if f := &found[i]; w.evict(f) {
+			t.bound.evictions.Add(1)
 			excess -= f.size()
 			s.evicted(t.leafOf(f.path), f.size())
 		}

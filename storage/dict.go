@@ -32,6 +32,8 @@ type DictCache struct {
 	fresh recordQueue
 	kept  recordQueue
 	limit int64 // 0: defaultDictBytes; never changes
+
+	evictions uint64
 }
 
 // record is one entry of a DictCache. Key, hash and body never change.
@@ -64,6 +66,16 @@ type recordHead struct {
 // NewDictCache returns an empty DictCache. It heeds the option MaxBytes.
 func NewDictCache(opts ...Option) *DictCache {
 	return &DictCache{limit: newOptions(opts).maxBytes}
+}
+
+// Evictions returns how many entries have gone so far so that the cache stays within its bound.
+func (c *DictCache) Evictions() uint64 {
+	if c == nil {
+		return 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.evictions
 }
 
 // bound returns the bytes that the cache may hold. It never changes.
@@ -254,6 +266,7 @@ func (c *DictCache) evict(spare *record) bool {
 				c.index.leave(r.hash)
 			}
 			c.remove(r)
+			c.evictions++
 			return true
 		}
 	}

@@ -48,6 +48,14 @@ func NewFileCache(dir string, opts ...Option) (*FileCache, error) {
 	return &FileCache{tree: t}, nil
 }
 
+// Evictions returns how many entries this process has removed so far so that the directory stays within MaxBytes.
+func (c *FileCache) Evictions() uint64 {
+	if c == nil || c.tree == nil {
+		return 0
+	}
+	return c.tree.bound.evictions.Load()
+}
+
 func (c *FileCache) check(ctx context.Context) error {
 	if c == nil || c.tree == nil {
 		return ErrClosed

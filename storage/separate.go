@@ -41,6 +41,14 @@ func NewSeparateBodyFileCache(dir string, opts ...Option) (*SeparateBodyFileCach
 	return &SeparateBodyFileCache{tree: t}, nil
 }
 
+// Evictions returns how many entries this process has removed so far so that the directory stays within MaxBytes.
+func (c *SeparateBodyFileCache) Evictions() uint64 {
+	if c == nil || c.tree == nil {
+		return 0
+	}
+	return c.tree.bound.evictions.Load()
+}
+
 func (c *SeparateBodyFileCache) check(ctx context.Context) error {
 	if c == nil || c.tree == nil {
 		return ErrClosed
