@@ -890,13 +890,14 @@ func TestEndless(t *testing.T) {
 					break
 				}
 			}
+			end := time.Now()
 			if cancelled {
 				cancel()
 			} else {
 				go resp.Body.Close()
 			}
 			_, err = io.ReadAll(resp.Body)
-			return fmt.Sprint(got.String(), err != nil)
+			return fmt.Sprint(got.String(), err != nil, time.Since(end))
 		}
 		for _, cancelled := range []bool{false, true} {
 			m := twice(t, dir, origin, func(client *http.Client) string { return test(client, cancelled) })
@@ -1187,6 +1188,31 @@ func TestLoose(t *testing.T) {
 		if third := test("four"); len(third) != 1 || third["TestX/login.http"] != one(t, first) {
 			t.Errorf("%v, then %v", first, third)
 		}
+	}
+}
+
+// TestTwoClients: what one client of a test recorded, another one sees by its own rules.
+func TestTwoClients(t *testing.T) {
+	dir := recordings(t)
+	for _, opts := range [][]cachetest.Option{{cachetest.Record(), cachetest.Base(roundTripper(func(req *http.Request) (*http.Response, error) {
+		body, err := io.ReadAll(req.Body)
+		return respond(req, 200, "for "+string(body)), err
+	}))}, {cachetest.Base(down)}} {
+		passes(t, "TestX", func(tb testing.TB) {
+			strict, loose := cachetest.Client(tb, dir, opts...), cachetest.Client(tb, dir, append(opts, cachetest.IgnoreBody())...)
+			for i, client := range []*http.Client{strict, loose, strict} {
+				if got, want := send(client, "POST", "https://a.example/", fmt.Sprint(i)), fmt.Sprint("for ", i); got != want {
+					t.Errorf("%q, want %q", got, want)
+				}
+			}
+		})
+	}
+	numbers := map[bool]int{}
+	for name := range files(t, dir) {
+		numbers[strings.HasSuffix(name, "@2.http")]++
+	}
+	if numbers[true] != 1 || numbers[false] != 2 {
+		t.Errorf("%v", slices.Sorted(maps.Keys(files(t, dir))))
 	}
 }
 
