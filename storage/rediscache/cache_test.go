@@ -3,6 +3,7 @@ package rediscache_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
@@ -12,15 +13,29 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/storagetest"
 )
 
-// variants are the ways to set up a Cache that differ in what they store.
-var variants = []struct {
+// patient has calls end in time however busy the machine is. What it costs when they do not is for TestBreaker and
+// TestFaults.
+var patient = rediscache.Timeout(time.Minute)
+
+type variant struct {
 	name string
 	opts []rediscache.Option
-}{
+}
+
+// variants are the ways to set up a Cache that differ in what they store.
+var variants = []variant{
 	{"Plain", nil},
 	{"Prefix", []rediscache.Option{rediscache.Prefix("app*[1]:")}},
 	{"InChunks", []rediscache.Option{rediscache.MaxPlain(1)}},
 	{"InChunksWithPrefix", []rediscache.Option{rediscache.MaxPlain(1), rediscache.Prefix("{app}:")}},
+}
+
+// someVariants returns those that are worth their time with a real server.
+func someVariants() []variant {
+	if testing.Short() {
+		return []variant{variants[0], variants[3]}
+	}
+	return variants
 }
 
 func TestStore(t *testing.T) {
@@ -28,7 +43,7 @@ func TestStore(t *testing.T) {
 		t.Run(v.name, func(t *testing.T) {
 			storagetest.Run(t, func(t *testing.T) storage.Store {
 				server := miniredis.RunT(t)
-				return rediscache.New(newClient(t, server.Addr()), v.opts...)
+				return rediscache.New(newClient(t, server.Addr()), append(v.opts, patient)...)
 			})
 		})
 	}

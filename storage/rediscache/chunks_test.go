@@ -73,7 +73,7 @@ func bodies(m *miniredis.Miniredis) []string {
 
 func newMini(t *testing.T, opts ...rediscache.Option) (*rediscache.Cache, *miniredis.Miniredis) {
 	m := miniredis.RunT(t)
-	return rediscache.New(newClient(t, m.Addr()), opts...), m
+	return rediscache.New(newClient(t, m.Addr()), append(opts, patient)...), m
 }
 
 // TestTimeToLive: what is stored expires when its entry can be of no more use, a body a little later than its head.

@@ -3,7 +3,6 @@
 package rediscache_test
 
 import (
-	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -75,15 +74,18 @@ func fetch(tr *cachecontrol.Transport, path string) (cachecontrol.Outcome, error
 // TestFaults has requests go on while Redis is out of order in one way after the other, and be answered from it again
 // afterwards. What a request costs meanwhile is told, and not judged: the bounds are TestBreaker's.
 func TestFaults(t *testing.T) {
-	opts := []rediscache.Option{rediscache.Timeout(100 * time.Millisecond)}
-	requests := 100
-	if *full {
-		opts, requests = nil, 2000
+	if !*full {
+		t.Parallel()
 	}
-	var table bytes.Buffer
-	fmt.Fprintf(&table, "%-24s %9s %7s %6s %10s %10s %10s %6s %12s\n",
-		"fault", "requests", "failed", "hits", "median", "99 %", "longest", "lines", "first hit")
-	for _, fault := range []struct {
+	timeout, requests := 100*time.Millisecond, 100
+	if *full {
+		timeout, requests = 0, 2000
+	}
+	type row struct {
+		failed, hits, lines      int
+		median, most, last, back time.Duration
+	}
+	faults := []struct {
 		name   string
 		server []string
 		client func(*redis.Options)
@@ -131,65 +133,86 @@ func TestFaults(t *testing.T) {
 			begin:  func(t *testing.T, s *redistest.Server) { admin(t, s, "acl", "setuser", "u", "-@all") },
 			end:    func(t *testing.T, s *redistest.Server) { admin(t, s, "acl", "setuser", "u", "+@all") },
 		},
-	} {
-		t.Run(fault.name, func(t *testing.T) {
-			s := redistest.Start(t, fault.server...)
-			var clientOptions []func(*redis.Options)
-			if fault.client != nil {
-				clientOptions = append(clientOptions, fault.client)
-			}
-			var log lines
-			tr := &cachecontrol.Transport{
-				Base: origin{}, Store: rediscache.New(s.Client(clientOptions...), opts...),
-				Logger: slog.New(slog.NewTextHandler(&log, nil)),
-			}
-			defer tr.Close()
-			for _, want := range []cachecontrol.Outcome{cachecontrol.Miss, cachecontrol.Hit} {
-				if got, err := fetch(tr, "/a"); err != nil || got != want {
-					t.Fatalf("before: %v %v, want %v\n%s", got, err, want, &log)
+	}
+	rows := make([]row, len(faults))
+	t.Run("", func(t *testing.T) {
+		for i, fault := range faults {
+			t.Run(fault.name, func(t *testing.T) {
+				if !*full {
+					t.Parallel() // mostly waiting; with -full the figures count
 				}
-			}
+				s := redistest.Start(t, fault.server...)
+				var clientOptions []func(*redis.Options)
+				if fault.client != nil {
+					clientOptions = append(clientOptions, fault.client)
+				}
+				client := s.Client(clientOptions...)
+				var log lines
+				open := func(timeout time.Duration) *cachecontrol.Transport {
+					tr := &cachecontrol.Transport{
+						Base: origin{}, Store: rediscache.New(client, rediscache.Timeout(timeout)),
+						Logger: slog.New(slog.NewTextHandler(&log, nil)),
+					}
+					t.Cleanup(func() { tr.Close() })
+					return tr
+				}
+				tr := open(time.Minute) // as the server is to answer, however busy the machine is
+				for _, want := range []cachecontrol.Outcome{cachecontrol.Miss, cachecontrol.Hit} {
+					if got, err := fetch(tr, "/a"); err != nil || got != want {
+						t.Fatalf("before: %v %v, want %v\n%s", got, err, want, &log)
+					}
+				}
+				if !fault.serves || *full {
+					tr = open(timeout)
+				}
 
-			fault.begin(t, s)
-			var took []time.Duration
-			hits, failed := 0, 0
-			for i := range requests {
-				path := "/a"
-				if i%2 == 1 {
-					path = fmt.Sprintf("/new/%d", i)
+				fault.begin(t, s)
+				var took []time.Duration
+				hits, failed := 0, 0
+				for i := range requests {
+					path := "/a"
+					if i%2 == 1 {
+						path = fmt.Sprintf("/new/%d", i)
+					}
+					start := time.Now()
+					got, err := fetch(tr, path)
+					took = append(took, time.Since(start))
+					if err != nil {
+						failed++
+						t.Errorf("request %d: %v", i, err)
+					}
+					if got == cachecontrol.Hit {
+						hits++
+					}
 				}
+				if fault.serves && hits != requests/2 || !fault.serves && hits != 0 {
+					t.Errorf("%d hits of %d", hits, requests)
+				}
+
+				fault.end(t, s)
 				start := time.Now()
-				got, err := fetch(tr, path)
-				took = append(took, time.Since(start))
-				if err != nil {
-					failed++
-					t.Errorf("request %d: %v", i, err)
+				for hit := false; !hit; {
+					got, err := fetch(tr, "/a")
+					if err != nil {
+						t.Fatalf("afterwards: %v", err)
+					}
+					if hit = got == cachecontrol.Hit; !hit && time.Since(start) > time.Minute {
+						t.Fatalf("no hit for a minute\n%s", &log)
+					}
 				}
-				if got == cachecontrol.Hit {
-					hits++
-				}
-			}
-			if fault.serves && hits != requests/2 || !fault.serves && hits != 0 {
-				t.Errorf("%d hits of %d", hits, requests)
-			}
-
-			fault.end(t, s)
-			start := time.Now()
-			for hit := false; !hit; {
-				got, err := fetch(tr, "/a")
-				if err != nil {
-					t.Fatalf("afterwards: %v", err)
-				}
-				if hit = got == cachecontrol.Hit; !hit && time.Since(start) > time.Minute {
-					t.Fatalf("no hit for a minute\n%s", &log)
-				}
-			}
-			back := time.Since(start)
-			slices.Sort(took)
-			fmt.Fprintf(&table, "%-24s %9d %7d %6d %10v %10v %10v %6d %12v\n", fault.name, requests, failed, hits,
-				took[len(took)/2].Round(time.Microsecond), took[len(took)*99/100].Round(time.Microsecond),
-				took[len(took)-1].Round(time.Microsecond), log.count(), back.Round(time.Millisecond))
-		})
+				back := time.Since(start)
+				slices.Sort(took)
+				rows[i] = row{failed, hits, log.count(), took[len(took)/2], took[len(took)*99/100], took[len(took)-1], back}
+			})
+		}
+	})
+	var table strings.Builder
+	fmt.Fprintf(&table, "%-24s %9s %7s %6s %10s %10s %10s %6s %12s\n",
+		"fault", "requests", "failed", "hits", "median", "99 %", "longest", "lines", "first hit")
+	for i, r := range rows {
+		fmt.Fprintf(&table, "%-24s %9d %7d %6d %10v %10v %10v %6d %12v\n", faults[i].name, requests, r.failed, r.hits,
+			r.median.Round(time.Microsecond), r.most.Round(time.Microsecond), r.last.Round(time.Microsecond), r.lines,
+			r.back.Round(time.Millisecond))
 	}
 	t.Logf("\n%s", &table)
 }

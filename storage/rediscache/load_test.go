@@ -25,13 +25,21 @@ import (
 
 const (
 	loadEnv       = "REDISCACHE_TEST_LOAD" // the addresses, for a process of the load
-	loadFull      = 100_000
-	loadShort     = 8000
 	loadProcesses = 4
 	loadUsers     = 4 // of each process, at once
 	loadURLs      = 3000
 	loadReports   = 50 // of each process
 )
+
+func loadRequests() int {
+	switch {
+	case *full:
+		return 100_000
+	case testing.Short():
+		return 1600
+	}
+	return 8000
+}
 
 // tally is what a process of the load tells of a part of its requests.
 type tally struct {
@@ -51,10 +59,7 @@ func (a *tally) add(b tally) {
 // TestLoad has four processes make requests over a cluster of three, one of which is killed half-way. No request may
 // fail, and none may be answered with what is not its own. -full makes 100,000 requests of it.
 func TestLoad(t *testing.T) {
-	requests := loadShort
-	if *full {
-		requests = loadFull
-	}
+	requests := loadRequests()
 	cluster := redistest.StartCluster(t, 3)
 	exe, err := os.Executable()
 	if err != nil {
@@ -81,7 +86,7 @@ func TestLoad(t *testing.T) {
 	}
 	var work sync.WaitGroup
 	for range loadProcesses {
-		cmd := exec.Command(exe, "-test.run=^TestLoadProcess$", "-test.count=1", fmt.Sprintf("-full=%v", *full))
+		cmd := exec.Command(exe, "-test.run=^TestLoadProcess$", "-test.count=1", fmt.Sprintf("-full=%v", *full), fmt.Sprintf("-test.short=%v", testing.Short()))
 		cmd.Env = append(os.Environ(), loadEnv+"="+strings.Join(cluster.Addrs(), ","))
 		out, err := cmd.StdoutPipe()
 		if err != nil {
@@ -138,10 +143,7 @@ func TestLoadProcess(t *testing.T) {
 	if addrs == "" {
 		t.Skip("run by TestLoad")
 	}
-	requests := loadShort
-	if *full {
-		requests = loadFull
-	}
+	requests := loadRequests()
 	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: strings.Split(addrs, ","), ContextTimeoutEnabled: true})
 	defer client.Close()
 	// Most bodies are in chunks then.

@@ -76,7 +76,7 @@ func TestMemoryProcess(t *testing.T) {
 	}
 	client := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true})
 	defer client.Close()
-	tr := &cachecontrol.Transport{Base: pattern(size), Store: rediscache.New(client), MaxBodyBytes: size}
+	tr := &cachecontrol.Transport{Base: pattern(size), Store: rediscache.New(client, patient), MaxBodyBytes: size}
 	defer tr.Close()
 	req, err := http.NewRequestWithContext(t.Context(), "GET", "http://example.com/long", nil)
 	if err != nil {

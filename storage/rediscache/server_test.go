@@ -25,13 +25,13 @@ import (
 func TestServer(t *testing.T) {
 	s := redistest.Start(t)
 	client := s.Client()
-	for _, v := range variants {
+	for _, v := range someVariants() {
 		t.Run(v.name, func(t *testing.T) {
 			storagetest.Run(t, func(t *testing.T) storage.Store {
 				if err := client.FlushDB(background).Err(); err != nil {
 					t.Fatal(err)
 				}
-				return rediscache.New(client, v.opts...)
+				return rediscache.New(client, append(v.opts, patient)...)
 			})
 		})
 	}
@@ -39,9 +39,10 @@ func TestServer(t *testing.T) {
 
 // TestCluster runs them against a cluster of three.
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t, 3)
 	client := c.Client()
-	for _, v := range variants {
+	for _, v := range someVariants() {
 		t.Run(v.name, func(t *testing.T) {
 			storagetest.Run(t, func(t *testing.T) storage.Store {
 				if err := client.ForEachMaster(background, func(ctx context.Context, node *redis.Client) error {
@@ -49,7 +50,7 @@ func TestCluster(t *testing.T) {
 				}); err != nil {
 					t.Fatal(err)
 				}
-				return rediscache.New(client, v.opts...)
+				return rediscache.New(client, append(v.opts, patient)...)
 			})
 		})
 	}
@@ -58,6 +59,7 @@ func TestCluster(t *testing.T) {
 // TestOneSlot: the body of an entry is where its key is, whatever braces are in the key and in the prefix. The server is
 // asked where that is.
 func TestOneSlot(t *testing.T) {
+	t.Parallel()
 	cluster := redistest.StartCluster(t, 3)
 	client := cluster.Client()
 	for _, prefix := range []string{"", "app:", "{app}:", "a{b", "}{"} {
@@ -69,7 +71,7 @@ func TestOneSlot(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			c := rediscache.New(client, rediscache.Prefix(prefix), rediscache.MaxPlain(1))
+			c := rediscache.New(client, rediscache.Prefix(prefix), rediscache.MaxPlain(1), patient)
 			w, err := c.Create(background, key, entry("", time.Hour))
 			if err == nil {
 				_, err = w.Write([]byte("body"))
@@ -108,9 +110,10 @@ func TestOneSlot(t *testing.T) {
 
 // TestClearCluster: Clear reaches every server.
 func TestClearCluster(t *testing.T) {
+	t.Parallel()
 	cluster := redistest.StartCluster(t, 3)
 	client := cluster.Client()
-	c := rediscache.New(client, rediscache.Prefix("app:"), rediscache.MaxPlain(1))
+	c := rediscache.New(client, rediscache.Prefix("app:"), rediscache.MaxPlain(1), patient)
 	for i := range 60 {
 		w, err := c.Create(background, fmt.Sprint(i), entry("", time.Hour))
 		if err == nil {
@@ -141,7 +144,7 @@ func BenchmarkFarHit(b *testing.B) {
 	client := s.Client()
 	for _, size := range []int{1 << 10, 64 << 10, 1 << 20} {
 		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {
-			tr := &cachecontrol.Transport{Base: pages(size), Store: rediscache.New(client)}
+			tr := &cachecontrol.Transport{Base: pages(size), Store: rediscache.New(client, patient)}
 			defer tr.Close()
 			req, err := http.NewRequest("GET", fmt.Sprintf("http://example.com/%d", size), nil)
 			if err != nil {

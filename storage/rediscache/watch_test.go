@@ -72,10 +72,11 @@ func (w *watching) only(key string) {
 	}
 }
 
-// hearsOf stores again and again, until there is word of it: the connection may be another by then, and c suspended.
-func (w *watching) hearsOf(c *rediscache.Cache) {
+// hearsOf stores again and again, until there is word of it: the connection may be another by then.
+func (w *watching) hearsOf(client *redis.Client, opts ...rediscache.Option) {
 	w.t.Helper()
 	for range 600 {
+		c := rediscache.New(client, opts...) // one that has not seen the server fail
 		if wr, err := c.Create(w.t.Context(), url, entry("", time.Hour)); err == nil {
 			wr.Commit()
 		}
@@ -95,16 +96,19 @@ func (w *watching) hearsOf(c *rediscache.Cache) {
 }
 
 func TestWatch(t *testing.T) {
+	t.Parallel()
 	for _, prefix := range []string{"", "app:"} {
 		t.Run("prefix "+prefix, func(t *testing.T) {
+			t.Parallel()
 			s := redistest.Start(t)
-			var opts []rediscache.Option
+			opts := []rediscache.Option{patient}
 			if prefix != "" {
 				opts = append(opts, rediscache.Prefix(prefix))
 			}
 			w := watch(t, rediscache.New(s.Client(), opts...), 1)
 
-			other := rediscache.New(s.Client(), opts...)
+			client := s.Client()
+			other := rediscache.New(client, opts...)
 			put(t, other, "short", time.Hour, "body")
 			w.only(url)
 			r := get(t, other)
@@ -137,14 +141,14 @@ func TestWatch(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.expect("")
-			w.hearsOf(other)
+			w.hearsOf(client, opts...)
 
 			// A server that comes back.
 			s.Stop()
 			w.expect("")
 			s.Launch()
 			w.expect("")
-			w.hearsOf(other)
+			w.hearsOf(client, opts...)
 			if err := w.end(); !errors.Is(err, context.Canceled) {
 				t.Errorf("Watch returns %v", err)
 			}
@@ -154,8 +158,9 @@ func TestWatch(t *testing.T) {
 
 // TestWatchPaused: a server that says nothing, not even that it is gone, is given up.
 func TestWatchPaused(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
-	w := watch(t, rediscache.New(s.Client()), 1)
+	w := watch(t, rediscache.New(s.Client(), patient), 1)
 	s.Pause()
 	w.expect("")
 	s.Resume()
@@ -163,8 +168,9 @@ func TestWatchPaused(t *testing.T) {
 }
 
 func TestWatchCluster(t *testing.T) {
+	t.Parallel()
 	cluster := redistest.StartCluster(t, 3)
-	c := rediscache.New(cluster.Client(), rediscache.Prefix("app:"))
+	c := rediscache.New(cluster.Client(), rediscache.Prefix("app:"), patient)
 	w := watch(t, c, 3)
 	raw := cluster.Client()
 	for i := range 30 {
