@@ -135,7 +135,7 @@ func TestFaults(t *testing.T) {
 		},
 	}
 	rows := make([]row, len(faults))
-	t.Run("", func(t *testing.T) {
+	t.Run("all", func(t *testing.T) {
 		for i, fault := range faults {
 			t.Run(fault.name, func(t *testing.T) {
 				if !*full {

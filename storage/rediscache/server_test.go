@@ -4,9 +4,11 @@ package rediscache_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -186,4 +188,30 @@ func (size pages) RoundTrip(req *http.Request) (*http.Response, error) {
 		Header:        http.Header{"Cache-Control": {"max-age=86400"}, "Content-Type": {"text/plain"}},
 		ContentLength: int64(size), Body: io.NopCloser(strings.NewReader(body)),
 	}, nil
+}
+
+// TestRights: what docs/storage.md says a user of Redis needs is enough.
+func TestRights(t *testing.T) {
+	const rights = "+get +set +getrange +unlink +hset +hget +hlen +pttl +pexpire +persist +multi +exec +watch +unwatch +scan +client|tracking +ping"
+	doc, err := os.ReadFile("../../docs/storage.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(doc), "~web:* "+rights) {
+		t.Errorf("docs/storage.md does not say %q", rights)
+	}
+	s := redistest.Start(t, append([]string{"--user", "u", "on", ">p", "~web:*", "-@all"}, strings.Fields(rights)...)...)
+	client := s.Client(func(o *redis.Options) { o.Username, o.Password = "u", "p" })
+	opts := []rediscache.Option{rediscache.Prefix("web:"), rediscache.MaxPlain(1), patient}
+	storagetest.Run(t, func(t *testing.T) storage.Store {
+		c := rediscache.New(client, opts...)
+		if err := c.Clear(background); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	})
+	ctx, cancel := context.WithCancel(background)
+	if err := rediscache.New(client, opts...).Watch(ctx, func(string) { cancel() }); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
 }

@@ -128,7 +128,7 @@ func TestWatch(t *testing.T) {
 			if prefix != "" {
 				raw.Set(t.Context(), "not ours", "x", 0)
 			}
-			raw.SetEx(t.Context(), prefix+"http://example.com/python", "x", time.Hour)
+			raw.Set(t.Context(), prefix+"http://example.com/python", "x", time.Hour)
 			w.only("http://example.com/python")
 			raw.PExpire(t.Context(), prefix+"http://example.com/python", time.Millisecond)
 			w.expect("http://example.com/python")
