@@ -13,13 +13,30 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
+// Two goroutines may read a body at once, as they may one of net/http's: they take turns.
+
 // bytesBody is a body in memory.
-type bytesBody struct{ bytes.Reader }
+type bytesBody struct {
+	turn sync.Mutex
+	r    bytes.Reader
+}
 
 func newBytesBody(b []byte) *bytesBody {
 	body := new(bytesBody)
-	body.Reset(b)
+	body.r.Reset(b)
 	return body
+}
+
+func (b *bytesBody) Read(p []byte) (int, error) {
+	b.turn.Lock()
+	defer b.turn.Unlock()
+	return b.r.Read(p)
+}
+
+func (b *bytesBody) WriteTo(w io.Writer) (int64, error) {
+	b.turn.Lock()
+	defer b.turn.Unlock()
+	return b.r.WriteTo(w)
 }
 
 func (*bytesBody) Close() error { return nil }
@@ -30,6 +47,8 @@ type storingBody struct {
 	io.ReadCloser
 	length int64 // as the message's framing says; -1: not known
 	max    int64 // the longest that is stored
+
+	turn sync.Mutex // held by Read, so that what is stored has the order in which it came
 
 	mu    sync.Mutex // guards what follows: Close may come while Read is under way
 	write *recording // nil: not, or no longer
@@ -51,6 +70,8 @@ type recording struct {
 }
 
 func (b *storingBody) Read(p []byte) (int, error) {
+	b.turn.Lock()
+	defer b.turn.Unlock()
 	n, err := b.ReadCloser.Read(p)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -161,10 +182,13 @@ func section(body io.ReadCloser, offset, n int64) io.ReadCloser {
 
 type sectionBody struct {
 	io.ReadCloser
+	turn       sync.Mutex
 	skip, left int64
 }
 
 func (s *sectionBody) Read(p []byte) (int, error) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	if s.skip > 0 {
 		n, err := io.CopyN(io.Discard, s.ReadCloser, s.skip)
 		s.skip -= n

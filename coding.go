@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 )
 
 // acceptEncoding is what the Transport asks for where the caller said nothing: what Python's requests sends, so
@@ -76,12 +77,15 @@ type decodedBody struct {
 	names []string
 	keep  func([]byte)
 
+	turn sync.Mutex // guards what follows
 	r    io.Reader
 	err  error
 	kept bytes.Buffer
 }
 
 func (b *decodedBody) Read(p []byte) (int, error) {
+	b.turn.Lock()
+	defer b.turn.Unlock()
 	if b.err == nil && b.r == nil {
 		b.r, b.err = newDecoder(b.coded, b.names)
 	}

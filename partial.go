@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
@@ -169,14 +170,22 @@ func (x *exchange) join(p *candidate, resp *http.Response, total int64, asked, r
 
 // joinedBody reads one body after another, each in its full length: one that ends before is an error.
 type joinedBody struct {
-	io.Reader
+	turn          sync.Mutex
+	r             io.Reader
 	first, second io.Closer
 }
 
 func newJoinedBody(first io.ReadCloser, n int64, second io.ReadCloser, m int64) *joinedBody {
 	return &joinedBody{
-		io.MultiReader(&sectionBody{ReadCloser: first, left: n}, &sectionBody{ReadCloser: second, left: m}), first, second,
+		r:     io.MultiReader(&sectionBody{ReadCloser: first, left: n}, &sectionBody{ReadCloser: second, left: m}),
+		first: first, second: second,
 	}
+}
+
+func (b *joinedBody) Read(p []byte) (int, error) {
+	b.turn.Lock()
+	defer b.turn.Unlock()
+	return b.r.Read(p)
 }
 
 func (b *joinedBody) Close() error {

@@ -8,40 +8,61 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
-// bytesBody reads a body that is in memory and stays there, so that closing it does nothing.
+// bytesBody reads a body that is in memory and stays there, so that closing it does nothing. Two goroutines that read it
+// at once, as they may read a body of net/http's, each have other bytes.
 type bytesBody struct {
 	data []byte
-	off  int64
+	off  atomic.Int64
+}
+
+// take returns the next n bytes, or as many as there are.
+func (b *bytesBody) take(n int64) []byte {
+	for {
+		off := b.off.Load()
+		end := off + min(n, int64(len(b.data))-off)
+		if end <= off {
+			return nil
+		}
+		if b.off.CompareAndSwap(off, end) {
+			return b.data[off:end]
+		}
+	}
 }
 
 func (b *bytesBody) Read(p []byte) (int, error) {
-	if b.off >= int64(len(b.data)) {
+	if b.off.Load() >= int64(len(b.data)) {
 		return 0, io.EOF
 	}
-	n := copy(p, b.data[b.off:])
-	b.off += int64(n)
-	return n, nil
+	return copy(p, b.take(int64(len(p)))), nil
 }
 
 func (b *bytesBody) WriteTo(w io.Writer) (int64, error) {
-	if b.off >= int64(len(b.data)) {
+	rest := b.take(int64(len(b.data)))
+	if len(rest) == 0 {
 		return 0, nil
 	}
-	rest := b.data[b.off:]
 	n, err := w.Write(rest)
-	b.off += int64(n)
-	if err == nil && n < len(rest) {
-		err = io.ErrShortWrite
+	if n < len(rest) {
+		b.off.Add(int64(n - len(rest)))
+		if err == nil {
+			err = io.ErrShortWrite
+		}
 	}
 	return int64(n), err
 }
 
 func (b *bytesBody) Seek(offset int64, whence int) (int64, error) {
-	return seek(&b.off, int64(len(b.data)), offset, whence)
+	off := b.off.Load()
+	_, err := seek(&off, int64(len(b.data)), offset, whence)
+	if err == nil {
+		b.off.Store(off)
+	}
+	return off, err
 }
 
 func (b *bytesBody) Close() error { return nil }
@@ -82,8 +103,8 @@ type fileHit struct {
 	body     fileBody
 }
 
-func newFileHit(e *serialize.Entry, body fileBody) *Response {
-	h := &fileHit{response: Response{Entry: e}, body: body}
+func newFileHit(e *serialize.Entry, part filePart) *Response {
+	h := &fileHit{response: Response{Entry: e}, body: fileBody{filePart: part}}
 	h.response.Body = &h.body
 	return &h.response
 }
@@ -94,6 +115,11 @@ func newFileHit(e *serialize.Entry, body fileBody) *Response {
 // the sum is wrong, the read that would complete it fails instead, so that nobody has the whole of a wrong body
 // without having seen the error. A reader that seeks past bytes goes unverified.
 type fileBody struct {
+	mu sync.Mutex // held by all but Close: as a body of net/http's, it may be read by two goroutines
+	filePart
+}
+
+type filePart struct {
 	f         *os.File
 	base      int64 // where the body begins
 	size      int64
@@ -107,6 +133,8 @@ type fileBody struct {
 }
 
 func (b *fileBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.err != nil {
 		return 0, b.err
 	}
@@ -152,20 +180,30 @@ const leastForKernel = 64 << 10
 // WriteTo verifies as Read does. A long body that has no sum, or whose sum has been verified, is left to the kernel
 // where w can do that.
 func (b *fileBody) WriteTo(w io.Writer) (int64, error) {
-	if b.err == nil && !b.verify && b.size-b.off >= leastForKernel {
-		if _, err := b.f.Seek(b.base+b.off, io.SeekStart); err != nil {
-			return 0, err
-		}
-		n, err := io.CopyN(w, b.f, b.size-b.off)
-		b.off += n
-		if errors.Is(err, io.EOF) {
-			err = b.fail(io.ErrUnexpectedEOF)
-		}
+	if n, ok, err := b.copyTo(w); ok {
 		return n, err
 	}
 	buf := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buf)
 	return io.CopyBuffer(writerOnly{w}, readerOnly{b}, *buf)
+}
+
+// copyTo copies the rest to w, if it needs no verifying.
+func (b *fileBody) copyTo(w io.Writer) (n int64, ok bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err == nil && !b.verify && b.size-b.off >= leastForKernel {
+		if _, err := b.f.Seek(b.base+b.off, io.SeekStart); err != nil {
+			return 0, true, err
+		}
+		n, err = io.CopyN(w, b.f, b.size-b.off)
+		b.off += n
+		if errors.Is(err, io.EOF) {
+			err = b.fail(io.ErrUnexpectedEOF)
+		}
+		return n, true, err
+	}
+	return 0, false, nil
 }
 
 // copyBuffers holds what WriteTo reads into: large enough to make few calls, small enough for the processor's cache.
@@ -181,6 +219,8 @@ type (
 )
 
 func (b *fileBody) Seek(offset int64, whence int) (int64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	return seek(&b.off, b.size, offset, whence)
 }
 

@@ -106,7 +106,7 @@ func (c *FileCache) Get(ctx context.Context, key string) (*Response, error) {
 	}
 	e := h.entry
 	m := mark(path, fi, e.Sum)
-	return newFileHit(e, fileBody{
+	return newFileHit(e, filePart{
 		f: f, base: h.offset, size: e.Length, verify: !e.Foreign && !c.tree.verified.has(m), want: e.Sum, key: key,
 		good: func() { c.tree.verified.add(m) },
 		bad:  func() { c.drop(path, fi) },

@@ -113,7 +113,7 @@ func (it *Item) Open(ctx context.Context) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newFileHit(found.Entry, fileBody{
+	return newFileHit(found.Entry, filePart{
 		f: f, base: found.offset, size: found.Entry.Length, verify: !found.Entry.Foreign, want: found.Entry.Sum, key: it.Hash,
 		good: func() {}, bad: func() {},
 	}), nil

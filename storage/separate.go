@@ -94,7 +94,7 @@ func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*Response,
 	}
 	m := mark(path, p.bodyInfo, e.Sum)
 	verify := !e.Foreign && !p.verified && !c.tree.verified.has(m)
-	return newFileHit(e, fileBody{
+	return newFileHit(e, filePart{
 		f: p.body, size: e.Length, verify: verify, want: e.Sum, key: key,
 		good: func() { c.tree.verified.add(m) },
 		bad:  func() { c.drop(path, p.bodyInfo) },
