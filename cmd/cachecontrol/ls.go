@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -80,7 +81,7 @@ type ls struct {
 // listed is what ls says about one entry or file. There may be very many of them.
 type listed struct {
 	Hash     string  `json:"hash,omitempty"`
-	Path     string  `json:"path"` // relative to the directory; of an entry, its head
+	Path     string  `json:"path"` // relative to the directory; of an entry, its head. It is known when it is printed
 	URL      string  `json:"url,omitempty"`
 	State    string  `json:"state"`             // sound, unproven, torn, damaged, foreign, body, temporary or unreadable
 	Problem  string  `json:"problem,omitempty"` // why it is not sound
@@ -192,16 +193,16 @@ func (l *ls) hints(e *env, d *directory, python, oneFile, separate int) {
 
 // look reads what there is to say about an item; nil: it is gone.
 func (l *ls) look(d *directory, it *storage.Item, now time.Time) *listed {
-	row := &listed{Hash: it.Hash, Path: d.rel(it.Path), Size: it.Size, changed: seconds(now.Sub(it.ModTime))}
+	row := &listed{Hash: it.Hash, Size: it.Size, changed: seconds(now.Sub(it.ModTime))}
 	switch it.Kind {
 	case storage.BodyFile:
-		row.State, row.Problem = "body", "its head is missing"
+		row.State, row.Problem, row.Path = "body", "its head is missing", d.rel(it.Path)
 		return row
 	case storage.TemporaryFile:
-		row.State = "temporary"
+		row.State, row.Path = "temporary", d.rel(it.Path)
 		return row
 	case storage.ForeignFile:
-		row.State = "foreign"
+		row.State, row.Path = "foreign", d.rel(it.Path)
 		return row
 	}
 	found, err := it.Inspect()
@@ -218,7 +219,7 @@ func (l *ls) look(d *directory, it *storage.Item, now time.Time) *listed {
 	}
 	if entry := found.Entry; entry != nil {
 		p := policyOf(entry, l.shared)
-		row.URL = entry.URL
+		row.URL = strings.Clone(entry.URL) // it is part of a longer string
 		row.details = &details{
 			Role: roleOf(it.Hash, entry), Writer: writerOf(entry), Layout: found.Layout.String(), Status: entry.Status,
 			Variants: len(entry.Variants), Received: entry.ResponseTime, Lifetime: seconds(p.Lifetime),
@@ -252,7 +253,7 @@ func (l *ls) order(rows []*listed) {
 	if l.sort.name == "none" {
 		return
 	}
-	name := func(r *listed) string { return cmp.Or(r.URL, "\xff"+r.Path) }
+	name := func(r *listed) string { return cmp.Or(r.URL, "\xff"+cmp.Or(r.Path, r.Hash)) }
 	slices.SortFunc(rows, func(a, b *listed) int {
 		if (a.details == nil) != (b.details == nil) {
 			if a.details == nil {
@@ -273,7 +274,7 @@ func (l *ls) order(rows []*listed) {
 				c = cmp.Compare(a.Status, b.Status)
 			}
 		}
-		c = cmp.Or(c, cmp.Compare(name(a), name(b)), cmp.Compare(a.rank(), b.rank()), cmp.Compare(a.Path, b.Path))
+		c = cmp.Or(c, cmp.Compare(name(a), name(b)), cmp.Compare(a.rank(), b.rank()), cmp.Compare(a.Hash, b.Hash))
 		if l.reverse {
 			return -c
 		}
@@ -289,6 +290,13 @@ func (r *listed) rank() int {
 	return 1
 }
 
+// locate sets the Path of an entry.
+func (r *listed) locate() {
+	if h := r.Hash; r.Path == "" {
+		r.Path = filepath.Join(h[:1], h[1:2], h[2:3], h[3:4], h[4:5], h)
+	}
+}
+
 // listPrinter prints rows.
 type listPrinter struct {
 	w       *bufio.Writer
@@ -301,6 +309,9 @@ type listPrinter struct {
 const narrow = 70
 
 func (p *listPrinter) print(row *listed) error {
+	located := *row // not to stay
+	row = &located
+	row.locate()
 	if p.json {
 		enc := json.NewEncoder(p.w)
 		enc.SetEscapeHTML(false)

@@ -190,9 +190,10 @@ func (c *counted) add(row *listed, top int) {
 	}
 
 	i, _ := slices.BinarySearchFunc(c.Largest, row, func(a, b *listed) int {
-		return cmp.Or(cmp.Compare(b.Size, a.Size), cmp.Compare(a.Path, b.Path))
+		return cmp.Or(cmp.Compare(b.Size, a.Size), cmp.Compare(a.Hash, b.Hash))
 	})
 	if i < top {
+		row.locate()
 		c.Largest = slices.Insert(c.Largest, i, row)
 		c.Largest = c.Largest[:min(len(c.Largest), top)]
 	}
