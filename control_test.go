@@ -340,6 +340,16 @@ func TestPartitionKeys(t *testing.T) {
 		if a := send(t, tr, req); a.outcome != miss {
 			t.Errorf("%s found what is in a partition", req.URL)
 		}
+		for i, want := range []cachecontrol.Outcome{miss, hit} { // which is found again
+			req := request(t, "/")
+			req.URL.RawQuery = "y#z"
+			if a := send(t, tr, req); a.outcome != want {
+				t.Errorf("%d: %s: %v, want %v", i+1, req.URL, a.outcome, want)
+			}
+		}
+		if a := do(t, tr, "/?y"); a.outcome != miss {
+			t.Errorf("what is before a # is another URL: %v", a.outcome)
+		}
 		req = request(t, "/")
 		req.URL.Host = "example.com#partition=x"
 		if a := send(t, tr, req); a.outcome != bypass {
