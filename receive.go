@@ -208,7 +208,7 @@ func (x *exchange) destination(e *serialize.Entry) string {
 // commit makes an entry visible. The first variant of a URL knows the others, so that each is entered there once it
 // is stored.
 func (x *exchange) commit(key string, e *serialize.Entry, w storage.Writer) error {
-	if len(e.Vary) == 0 || x.primary == nil {
+	if len(e.Vary) == 0 {
 		return w.Commit()
 	}
 	unlock := x.lock(x.key)

@@ -159,3 +159,28 @@ func TestVariantsEnteredAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// A first response that comes to its end late takes the place of the one that was stored meanwhile, but its variants
+// stay known.
+func TestVariantsOutliveLateFirst(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			return respond(200, req.Header.Get("User"), "Cache-Control: max-age=60", "Vary: User")
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		late, err := tr.RoundTrip(request(t, "/", "User: late"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		do(t, tr, "/", "User: a")
+		do(t, tr, "/", "User: b")
+		io.Copy(io.Discard, late.Body)
+		late.Body.Close()
+		for _, user := range []string{"late", "b"} {
+			if a := do(t, tr, "/", "User: "+user); a.outcome != hit || a.body != user {
+				t.Errorf("%s: %v %q, want a hit", user, a.outcome, a.body)
+			}
+		}
+	})
+}
