@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io/fs"
 	"os"
@@ -29,6 +30,12 @@ const (
 
 	// stepEvery is how often a step is made while entries are stored.
 	stepEvery = time.Second
+
+	// stepWait is how long one who stores waits for another process's step, where the directory is far over its bound.
+	stepWait = 100 * time.Millisecond
+
+	// evictAlways is how many entries a step evicts, if something must go, however long that takes.
+	evictAlways = 16
 
 	// slack is the part of MaxBytes that a process adds before it tells the others, and that it evicts beyond what it must.
 	slack = 32
@@ -125,7 +132,14 @@ func (t *tree) step() {
 	b := &t.bound
 	now := time.Now()
 	over := t.bounded() && (b.total.Load() > t.maxBytes || b.since.Load() > t.maxBytes/slack || !b.whole.Load())
-	if !over && now.Sub(time.Unix(0, b.last.Load())).Abs() < stepEvery || !b.mu.TryLock() {
+	if !over && now.Sub(time.Unix(0, b.last.Load())).Abs() < stepEvery {
+		return
+	}
+	// Where steps do not keep up, those who store wait their turn, and each makes room for more than it has added.
+	waits := b.farOver(t.maxBytes) && t.bounded()
+	if waits {
+		b.mu.Lock()
+	} else if !b.mu.TryLock() {
 		return
 	}
 	defer b.mu.Unlock()
@@ -137,7 +151,16 @@ func (t *tree) step() {
 		return
 	}
 	name := filepath.Join(t.dir, stateName)
-	unlock, err := lock(endedContext, name)
+	ctx := endedContext
+	if waits {
+		if !b.farOver(t.maxBytes) {
+			return // thanks to another
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.Background(), stepWait)
+		defer cancel()
+	}
+	unlock, err := lock(ctx, name)
 	if err != nil {
 		return // another process makes one
 	}
@@ -152,6 +175,9 @@ func (t *tree) step() {
 	b.whole.Store(s.Whole)
 	s.write(name, t.fileMode)
 }
+
+// farOver reports whether the directory is a quarter over its bound of n bytes.
+func (b *bound) farOver(n int64) bool { return b.total.Load() > n+n/4 }
 
 // stateSize is what the file holds, spaces at the end included: a file that is written over in place need not be written
 // to disk at once, as ext4 does with one that was cut short before.
@@ -219,7 +245,7 @@ func (t *tree) walk(s *state, now time.Time) {
 	if t.bounded() && s.total() > t.maxBytes+t.maxBytes/8 {
 		p = hurrying
 	}
-	w := sweep{root: t.dir, now: now, separate: t.separate}
+	w := sweep{root: t.dir, now: now, separate: t.separate, keepDirs: true}
 	if !t.forever {
 		w.maxAge = t.maxAge
 	}
@@ -262,8 +288,9 @@ func (t *tree) walk(s *state, now time.Time) {
 	if !round {
 		found = found[:(len(found)+p.evict-1)/p.evict]
 	}
-	for i := range found {
-		if excess <= 0 || time.Since(began) > 2*p.time {
+	// Its own time, however long the walk took: on a busy machine nothing would ever go otherwise.
+	for i, began := 0, time.Now(); i < len(found); i++ {
+		if excess <= 0 || i >= evictAlways && time.Since(began) > p.time {
 			break
 		}
 		if f := &found[i]; w.evict(f) {

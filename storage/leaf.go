@@ -33,7 +33,7 @@ func eachLeaf(root string, from int, read func(), visit func(n int) bool) bool {
 			return true // it is gone, or nobody may look at it
 		}
 		read()
-		if len(list) == 0 {
+		if len(list) == 0 && emptyFor(dir, time.Now()) > dirAge {
 			removeEmpty(root, dir)
 		}
 		first := from >> (4 * (levels - 1 - depth))
@@ -48,6 +48,15 @@ func eachLeaf(root string, from int, read func(), visit func(n int) bool) bool {
 		return true
 	}
 	return level(root, 0, 0)
+}
+
+// emptyFor returns for how long nothing was added to a directory, or removed from it.
+func emptyFor(dir string, now time.Time) time.Duration {
+	fi, err := os.Stat(dir)
+	if err != nil {
+		return 0
+	}
+	return now.Sub(fi.ModTime())
 }
 
 // removeEmpty removes an empty directory below root, and those above it that this leaves empty.

@@ -21,6 +21,9 @@ import (
 // somebody writes them; those of Python do not (tempAge).
 const strayAge = time.Hour
 
+// dirAge is how long a directory is empty before it is removed, but by those who have just emptied it.
+const dirAge = time.Minute
+
 // sweep walks through a part of a directory and removes what is of no use. What may be removed is said here, and
 // nowhere else.
 type sweep struct {
@@ -28,6 +31,7 @@ type sweep struct {
 	now      time.Time
 	maxAge   time.Duration // entries not used for longer are removed; 0: none
 	separate bool          // bodies have files of their own here
+	keepDirs bool          // empty directories stay for dirAge: Python makes one before it uses it
 	done     Trimmed
 }
 
@@ -62,7 +66,7 @@ func (s *sweep) leaf(n int) []files {
 			s.done.Bytes += f.size()
 		}
 	}
-	if len(kept)+left+len(others) == 0 {
+	if len(kept)+left+len(others) == 0 && (!s.keepDirs || emptyFor(dir, s.now) > dirAge) {
 		removeEmpty(s.root, dir)
 	}
 	return kept
@@ -125,7 +129,9 @@ func (s *sweep) evict(f *files) bool {
 	}
 	s.done.EvictedEntries++
 	s.done.EvictedBytes += f.size()
-	removeEmpty(s.root, filepath.Dir(f.path))
+	if !s.keepDirs {
+		removeEmpty(s.root, filepath.Dir(f.path))
+	}
 	return true
 }
 
