@@ -149,15 +149,15 @@ func newGoUser(t *testing.T, store, dir string) *goUser {
 	return &goUser{tr, s}
 }
 
-func openStore(t *testing.T, store, dir string) storage.Store {
+func openStore(t *testing.T, store, dir string, opts ...storage.Option) storage.Store {
 	t.Helper()
 	var s storage.Store
 	var err error
 	switch store {
 	case fileCache:
-		s, err = storage.NewFileCache(dir)
+		s, err = storage.NewFileCache(dir, opts...)
 	case separateCache:
-		s, err = storage.NewSeparateBodyFileCache(dir)
+		s, err = storage.NewSeparateBodyFileCache(dir, opts...)
 	case redisCache:
 		// Python sees no body that is in chunks.
 		s = rediscache.New(redisClient(t, dir), rediscache.MaxPlain(16<<20))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -45,7 +46,9 @@ func TestPythonRewrites(t *testing.T) {
 			}()
 			func() {
 				defer cancel() // whatever becomes of Python, the reader ends
-				receive[struct{}](p, "write_many")
+				if n := receive[struct{ Gone int }](p, "write_many").Gone; n > 0 {
+					t.Errorf("Python missed its directory %d times", n)
+				}
 			}()
 			n := <-reads
 			t.Logf("%d reads of a whole entry, %d of none, during %d writes", n[0], n[1], rounds)
@@ -57,7 +60,9 @@ func TestPythonRewrites(t *testing.T) {
 }
 
 // readSerial reads the entry and checks that its body is the one that its head speaks of.
-func readSerial(s storage.Store) error {
+func readSerial(s storage.Store) error { return readSerialAt(s, key) }
+
+func readSerialAt(s storage.Store, key string) error {
 	r, err := s.Get(context.Background(), key)
 	if err != nil {
 		return err
@@ -107,7 +112,9 @@ func TestGoRewrites(t *testing.T) {
 	}
 }
 
-func writeSerial(t *testing.T, s storage.Store, i int) {
+func writeSerial(t *testing.T, s storage.Store, i int) { writeSerialAt(t, s, key, i) }
+
+func writeSerialAt(t *testing.T, s storage.Store, key string, i int) {
 	text := serialBody(i)
 	w, err := s.Create(context.Background(), key, &serialize.Entry{
 		Status: 200, Reason: "OK", Version: 11, Length: -1, ResponseTime: time.Now(), RequestTime: time.Now(),
@@ -121,5 +128,53 @@ func writeSerial(t *testing.T, s storage.Store, i int) {
 	}
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// TestEvictionBesidePython: while Python stores, we do, too, within a bound of which Python knows nothing. What Python
+// stores counts, and goes; nobody reads an entry that is not whole.
+func TestEvictionBesidePython(t *testing.T) {
+	p := startPython(t)
+	for _, store := range []string{fileCache, separateCache} {
+		t.Run(store, func(t *testing.T) {
+			const bound, keys = 1 << 20, 200
+			p := p.of(t)
+			dir := t.TempDir()
+			s := openStore(t, store, dir, storage.MaxBytes(bound))
+			n, err := strconv.Atoi(os.Getenv("CACHECONTROL_STORM"))
+			if err != nil {
+				n = 1
+			}
+			p.send("write_many", map[string]any{"store": store, "dir": dir, "key": "http://python.example/", "keys": keys, "rounds": n * rounds})
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan int, 1)
+			go func() {
+				i := 0
+				for ; ctx.Err() == nil && !t.Failed(); i++ {
+					writeSerialAt(t, s, fmt.Sprint("http://go.example/", i%keys), i)
+					if err := readSerialAt(s, fmt.Sprint("http://python.example/", i%keys)); err != nil && !errors.Is(err, storage.ErrNotFound) {
+						t.Error(err)
+					}
+				}
+				done <- i
+			}()
+			gone := 0
+			func() {
+				defer cancel()
+				gone = receive[struct{ Gone int }](p, "write_many").Gone
+			}()
+			stores := <-done
+			for i := range 100 { // in which Python's last entries are found
+				writeSerialAt(t, s, fmt.Sprint("http://go.example/", i), i)
+			}
+			left, err := storage.Trim(t.Context(), dir, storage.Limits{}, nil)
+			if err != nil || left.Bytes > bound+bound/8 {
+				t.Errorf("%+v are left of a bound of %d: %v", left, bound, err)
+			}
+			t.Logf("Python stored %d times, of which %d missed their directory; we %d times; left: %d bytes", n*rounds, gone, stores, left.Bytes)
+			if gone > 0 {
+				t.Errorf("%d of Python's %d stores failed", gone, n*rounds)
+			}
+		})
 	}
 }

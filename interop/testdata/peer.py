@@ -171,16 +171,23 @@ def serial_entry(i):
 
 
 def write_many(req):
-    """Stores one entry of the series after the other under one key, as CacheController._cache_set does."""
+    """Stores one entry of the series after the other under one key, or several in turn, as CacheController._cache_set
+    does. It counts what fails because a directory has gone."""
     cache = STORES[req["store"]](req["dir"])
+    keys = req.get("keys", 1)
+    gone = 0
     for i in range(req["rounds"]):
         resp, body = serial_entry(i)
-        if req["store"] == "FileCache":
-            cache.set(req["key"], Serializer().dumps(plain_request({}), resp, body))
-        else:
-            cache.set(req["key"], Serializer().dumps(plain_request({}), resp, b""))
-            cache.set_body(req["key"], body)
-    return {}
+        key = req["key"] + (str(i % keys) if keys > 1 else "")
+        try:
+            if req["store"] == "FileCache":
+                cache.set(key, Serializer().dumps(plain_request({}), resp, body))
+            else:
+                cache.set(key, Serializer().dumps(plain_request({}), resp, b""))
+                cache.set_body(key, body)
+        except FileNotFoundError:
+            gone += 1
+    return {"gone": gone}
 
 
 def read_many(req):
