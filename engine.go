@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -248,6 +249,25 @@ func (e *engine) delete(ctx context.Context, key string) error {
 		e.undeleted.forget(key)
 	}
 	return err
+}
+
+// drop removes all that is stored for a plain key. With the entry there, its variants can never be found again; where a
+// look costs little they are removed, too, and elsewhere they expire.
+func (e *engine) drop(ctx context.Context, key string) error {
+	var variants []serialize.Variant
+	if e.local {
+		if r, err := e.get(context.WithoutCancel(ctx), key); err == nil {
+			r.Body.Close()
+			variants = r.Entry.Variants
+		}
+	}
+	errs := []error{e.remove(ctx, key), e.remove(ctx, key+partialSuffix)}
+	for _, v := range variants {
+		if strings.HasPrefix(v.Key, key+variantSuffix) { // no list of ours names another URL's key
+			errs = append(errs, e.remove(ctx, v.Key))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // storeFailed counts a failure of the store, and logs it: at level Warn one of each operation in ten seconds, with how many

@@ -369,13 +369,7 @@ func (x *exchange) invalidate(resp *http.Response) {
 		asked.Path, asked.RawPath, asked.RawQuery = u.Path, u.RawPath, u.RawQuery
 		if key, ok := plainKey(&asked, host); ok {
 			x.invalid.add(key + x.partition)
-			x.drop(key + x.partition)
+			x.drop(x.ctx, key+x.partition)
 		}
 	}
-}
-
-// drop removes all that is stored for a plain key: with the entry there, its variants can never be found again.
-func (x *exchange) drop(key string) {
-	x.remove(x.ctx, key)
-	x.remove(x.ctx, key+partialSuffix)
 }

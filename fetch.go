@@ -202,7 +202,7 @@ func (x *exchange) receiveHead(c *candidate, resp *http.Response, asked, receive
 // that depends on it.
 func (x *exchange) dropCandidate(c *candidate) {
 	if c.key == x.key {
-		x.drop(c.key)
+		x.drop(x.ctx, c.key)
 	} else {
 		x.remove(x.ctx, c.key)
 	}

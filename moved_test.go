@@ -65,6 +65,40 @@ func TestMovedEntry(t *testing.T) {
 	}
 }
 
+// TestInvalidatedVariantsGo: the files of variants go with the entry that lists them, for nobody would find them again.
+func TestInvalidatedVariantsGo(t *testing.T) {
+	for _, how := range []string{"a request", "Invalidate"} {
+		t.Run(how, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				dir := t.TempDir()
+				s, err := storage.NewFileCache(dir)
+				if err != nil {
+					t.Fatal(err)
+				}
+				tr := &cachecontrol.Transport{Base: replies(t, ok("Cache-Control: max-age=60", "Vary: X-A")), Store: s}
+				defer tr.Close()
+				for _, value := range []string{"1", "2", "3"} {
+					send(t, tr, request(t, "/", "X-A: "+value))
+					send(t, tr, request(t, "/other", "X-A: "+value))
+				}
+				if n := len(entryFiles(t, dir)); n != 6 {
+					t.Fatalf("%d entries", n)
+				}
+				if how == "Invalidate" {
+					if err := tr.Invalidate(t.Context(), request(t, "/").URL); err != nil {
+						t.Fatal(err)
+					}
+				} else {
+					send(t, tr, request(t, "POST /"))
+				}
+				if n := len(entryFiles(t, dir)); n != 3 {
+					t.Errorf("%d entries are left of both URLs, not the 3 of one", n)
+				}
+			})
+		})
+	}
+}
+
 func entryFile(t *testing.T, dir string) string {
 	t.Helper()
 	names := entryFiles(t, dir)

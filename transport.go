@@ -2,7 +2,6 @@ package cachecontrol
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -171,7 +170,7 @@ func (t *Transport) Invalidate(ctx context.Context, u *url.URL) error {
 	req := &http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: http.Header{}}
 	key += e.partitionOf(req.WithContext(ctx), controlOf(ctx))
 	e.invalid.add(key)
-	return errors.Join(e.remove(ctx, key), e.remove(ctx, key+partialSuffix))
+	return e.drop(ctx, key)
 }
 
 // CloseIdleConnections closes those of Base, where it has such a method.
