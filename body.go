@@ -42,11 +42,13 @@ func (b *bytesBody) WriteTo(w io.Writer) (int64, error) {
 func (*bytesBody) Close() error { return nil }
 
 // storingBody hands the origin's body on, and stores what passes. It commits at the end, which is the body's EOF or
-// the last byte of its known length, and at no other place: what was cut short is never stored.
+// the last byte of its known length, and at no other place: what was cut short is never stored. Where a trailer is to come
+// after the last byte, it waits for EOF, or for Close.
 type storingBody struct {
 	io.ReadCloser
 	length int64 // as the message's framing says; -1: not known
 	max    int64 // the longest that is stored
+	trails bool  // a trailer is announced, which comes with EOF
 
 	turn sync.Mutex // held by Read, so that what is stored has the order in which it came
 
@@ -83,7 +85,7 @@ func (b *storingBody) Read(p []byte) (int, error) {
 	}
 	switch {
 	case b.write == nil:
-	case err == io.EOF && (b.length < 0 || b.n == b.length), err == nil && n > 0 && b.n == b.length:
+	case err == io.EOF && (b.length < 0 || b.n == b.length), err == nil && n > 0 && b.n == b.length && !b.trails:
 		b.finish(rfc9111.ReasonNone)
 	case err != nil, b.length >= 0 && b.n > b.length:
 		b.finish(rfc9111.Incomplete)
@@ -138,7 +140,9 @@ func (b *storingBody) Close() error {
 	err := b.ReadCloser.Close()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.write != nil {
+	if b.write != nil && b.trails && b.n == b.length {
+		b.finish(rfc9111.ReasonNone)
+	} else if b.write != nil {
 		b.finish(rfc9111.Incomplete)
 	}
 	return err

@@ -25,6 +25,7 @@ type engine struct {
 	rt    http.RoundTripper
 	store storage.Store
 	local bool                 // the store is one of ours that waits for nobody; if not, it is guarded
+	given storage.Store        // the store without its guard, to be asked what else it can do
 	near  *storage.TieredCache // the store, if it is one that can answer without waiting; nil: it is not
 
 	keepsDecoded bool // the store is a storage.DecodedKeeper
@@ -96,8 +97,9 @@ func newEngine(t *Transport) *engine {
 	case *storage.DictCache, *storage.FileCache, *storage.SeparateBodyFileCache:
 		e.local = true
 	}
-	e.near, _ = e.store.(*storage.TieredCache)
-	_, e.keepsDecoded = e.store.(storage.DecodedKeeper)
+	e.given = e.store
+	e.near, _ = e.given.(*storage.TieredCache)
+	_, e.keepsDecoded = e.given.(storage.DecodedKeeper)
 	if !e.local {
 		e.store = newGuarded(e.store, e.storeTimeout, e.storeFailed)
 	}

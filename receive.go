@@ -127,7 +127,7 @@ func (x *exchange) record(resp *http.Response, key string, e *serialize.Entry, s
 		s.Stored, s.Storage = false, rfc9111.StoreFailed
 		return nil
 	}
-	b := &storingBody{ReadCloser: resp.Body, length: resp.ContentLength, max: x.maxBody}
+	b := &storingBody{ReadCloser: resp.Body, length: resp.ContentLength, max: x.maxBody, trails: len(resp.Trailer) > 0}
 	b.recording = recording{Writer: w, exchange: x, key: key, commit: commit}
 	b.write = &b.recording
 	if b.length < 0 && !resp.Uncompressed {

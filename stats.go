@@ -54,7 +54,7 @@ type Stats struct {
 func (t *Transport) Stats() Stats {
 	e := t.start()
 	s := e.counters.read()
-	if c, ok := e.store.(interface{ Evictions() uint64 }); ok {
+	if c, ok := e.given.(interface{ Evictions() uint64 }); ok {
 		s.Evictions = c.Evictions()
 	}
 	return s

@@ -100,6 +100,48 @@ func TestTrailers(t *testing.T) {
 	})
 }
 
+// Over HTTP/2 a trailer may come after a body of known length. It is stored with it where the caller reads to EOF; one
+// that stops at the last byte has the body stored without.
+func TestTrailersBesideALength(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=3600")
+		w.Header().Set("Trailer", "X-Sum")
+		w.Header().Set("Content-Length", "4")
+		io.WriteString(w, "body")
+		w.(http.Flusher).Flush()
+		if r.URL.Path == "/reset" {
+			panic(http.ErrAbortHandler)
+		}
+		w.Header().Set("X-Sum", "1")
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	for _, collapse := range []bool{false, true} {
+		tr := &cachecontrol.Transport{Base: server.Client().Transport, Collapse: collapse}
+		defer tr.Close()
+		for _, want := range []cachecontrol.Outcome{miss, hit, hit} {
+			if a := do(t, tr, server.URL); a.outcome != want || a.body != "body" || a.ContentLength != 4 || a.Trailer.Get("X-Sum") != "1" {
+				t.Errorf("%v %q, length %d, trailer %v; want %v", a.outcome, a.body, a.ContentLength, a.Trailer, want)
+			}
+		}
+		resp := open(t, tr, request(t, server.URL+"/exactly"))
+		if _, err := io.ReadFull(resp.Body, make([]byte, 4)); err != nil {
+			t.Error(err)
+		}
+		resp.Body.Close()
+		if a := do(t, tr, server.URL+"/exactly"); a.outcome != hit || a.body != "body" {
+			t.Errorf("read to the last byte: %v %q", a.outcome, a.body)
+		}
+		if got, _ := ask(t, tr, request(t, server.URL+"/reset")); !got.failed {
+			t.Error("a reset instead of the trailer is no error")
+		}
+		if a := do(t, tr, server.URL+"/reset", "Cache-Control: only-if-cached"); a.StatusCode != 504 {
+			t.Errorf("what was reset is stored: %d %q", a.StatusCode, a.body)
+		}
+	}
+}
+
 // The decoder of JSON reads one value of a response over the network, and it is stored where its length is known.
 func TestJSONOverTheWire(t *testing.T) {
 	overWire(t, func(w http.ResponseWriter, r *http.Request) {
