@@ -42,8 +42,8 @@ type Finding struct {
 }
 
 // Inspect reads the head of an entry, and says whether a store could use it. The body is not read: see Verify. What
-// looks torn or damaged is looked at again under the entry's lock, where there is one, as somebody may have been
-// writing it. The error says that the files could not be read at all; it wraps ErrNotFound where they are
+// looks torn or damaged is looked at again, under the entry's lock where there is one, as somebody may have been
+// writing or removing it. The error says that the files could not be read at all; it wraps ErrNotFound where they are
 // gone.
 func (it *Item) Inspect() (Finding, error) {
 	switch it.Kind {
@@ -59,9 +59,8 @@ func (it *Item) Inspect() (Finding, error) {
 	}
 	if unlock := it.lockIfThere(); unlock != nil {
 		defer unlock()
-		return it.look()
 	}
-	return found, nil
+	return it.look()
 }
 
 // lockIfThere takes the lock of an entry, if it has one and it can be had soon; nil otherwise.

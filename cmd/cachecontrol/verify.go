@@ -36,8 +36,7 @@ without touching the body; whether such a body is its head's own cannot be told,
     --fix             remove what is damaged, torn, orphan or left. What somebody may be working on stays: what changed
                       within a minute, and what somebody has locked. Foreign and unreadable files always stay.
 
-Exit codes: 0 no entry is damaged, torn or unreadable, and nothing is left behind, or all of it was removed; 1 something
-is; 2 usage; 130 interrupted.
+Exit codes: 0 no file is damaged, torn or unreadable, or what was is removed; 1 one is; 2 usage; 130 interrupted.
 
 Examples:
     cachecontrol verify ~/.cache/pip/http-v2
@@ -71,14 +70,16 @@ func (v *verify) run(ctx context.Context, e *env, args []string) error {
 			return err
 		}
 		c.counts[what]++
+		c.bad += bad[what]
 		line := fmt.Sprintf("%-11s %s", what, printable(d.rel(it.Path)))
 		if why != "" {
 			line += " (" + printable(why) + ")"
 		}
-		if _, never := stays[what]; v.fix && !never {
+		if v.fix && !stays[what] {
 			err := it.Clear()
 			if err == nil {
 				c.removed++
+				c.bad -= bad[what]
 				line += ": removed"
 			} else {
 				line += ": " + reason(err)
@@ -101,14 +102,17 @@ func (v *verify) run(ctx context.Context, e *env, args []string) error {
 	if _, err := io.WriteString(e.stdout, c.summary()); err != nil {
 		return cannotWrite(err)
 	}
-	if err == nil && c.bad() > c.removed {
-		if !v.fix {
-			fmt.Fprintf(e.stderr, "'cachecontrol verify --fix %s' removes what is damaged, torn, orphan or left.\n", printable(args[0]))
-		}
+	if c.removable() && !v.fix {
+		fmt.Fprintf(e.stderr, "'cachecontrol verify --fix %s' removes what is damaged, torn, orphan or left.\n", printable(args[0]))
+	}
+	if err == nil && c.bad > 0 {
 		err = &problem{code: exitFailed}
 	}
 	return err
 }
+
+// bad are the kinds of files that make verify fail. The others only take space.
+var bad = map[string]int{"damaged": 1, "torn": 1, "unreadable": 1}
 
 // stays are the kinds of files that verify never removes.
 var stays = map[string]bool{"foreign": true, "unreadable": true}
@@ -122,16 +126,17 @@ type checked struct {
 	writing  int            // temporary files that may still be written
 	counts   map[string]int // of what is not as it should be
 	removed  int
+	bad      int // files that are damaged, torn or unreadable
 }
 
-// bad is how many files make verify fail.
-func (c *checked) bad() (n int) {
-	for what, count := range c.counts {
-		if what != "foreign" {
-			n += count
+// removable says whether --fix could do something.
+func (c *checked) removable() bool {
+	for what := range c.counts {
+		if !stays[what] {
+			return true
 		}
 	}
-	return n
+	return false
 }
 
 // check says what is wrong with an item, and why; "": nothing is.
