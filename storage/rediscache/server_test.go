@@ -190,6 +190,71 @@ func BenchmarkHit(b *testing.B) {
 	}
 }
 
+// TestTiered: what one process changes another sees at once, although what it has near would be good for an hour.
+func TestTiered(t *testing.T) {
+	client := redistest.Start(t).Client()
+	open := func() *storage.TieredCache {
+		c := storage.Tiered(nil, rediscache.New(client, rediscache.Prefix("web:"), patient), storage.NearFor(time.Hour))
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	storagetest.Run(t, func(t *testing.T) storage.Store {
+		c := rediscache.New(client, rediscache.Prefix("web:"), patient)
+		if err := c.Clear(background); err != nil {
+			t.Fatal(err)
+		}
+		return open()
+	})
+
+	one, two := open(), open()
+	put := func(s storage.Store, body string) {
+		t.Helper()
+		w, err := s.Create(background, "key", entry("", time.Hour))
+		if err == nil {
+			_, err = io.WriteString(w, body)
+		}
+		if err == nil {
+			err = w.Commit()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	look := func(s storage.Store) string {
+		t.Helper()
+		r, err := s.Get(background, "key")
+		if errors.Is(err, storage.ErrNotFound) {
+			return ""
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(body)
+	}
+	awaitNear := func(want string) {
+		t.Helper()
+		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+			if look(one) == want {
+				return
+			}
+		}
+		t.Fatalf("what is near never becomes %q", want)
+	}
+	for _, body := range []string{"first", "second", strings.Repeat("long", 1<<20)} {
+		put(two, body)
+		awaitNear(body)
+	}
+	if err := two.Delete(background, "key"); err != nil {
+		t.Fatal(err)
+	}
+	awaitNear("")
+}
+
 // pages answers every request with a page of so many bytes.
 type pages int
 
