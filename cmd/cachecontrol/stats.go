@@ -232,19 +232,19 @@ func (c *counted) text(top, width int) string {
 	if c.Entries == 0 {
 		return b.String()
 	}
-	c.table(&b, "Written by", []group{{"Go", c.Go}, {"Python", c.Python}})
+	c.table(&b, width, "Written by", []group{{"Go", c.Go}, {"Python", c.Python}})
 	fresh := c.Fresh
 	fresh.Entries -= c.ForEver.Entries
 	fresh.Bytes -= c.ForEver.Bytes
-	c.table(&b, "Freshness", []group{{"fresh", fresh}, {"for ever", c.ForEver}, {"stale", c.Stale}})
+	c.table(&b, width, "Freshness", []group{{"fresh", fresh}, {"for ever", c.ForEver}, {"stale", c.Stale}})
 	var byAge []group
 	for _, name := range ages {
 		if t := c.Ages[name]; t != nil {
 			byAge = append(byAge, group{name, *t})
 		}
 	}
-	c.table(&b, "Age", byAge)
-	c.table(&b, "Status", c.Statuses.sorted())
+	c.table(&b, width, "Age", byAge)
+	c.table(&b, width, "Status", c.Statuses.sorted())
 	hosts := c.Hosts.sorted()
 	rest := hosts[min(top, len(hosts)):]
 	hosts = hosts[:len(hosts)-len(rest)]
@@ -256,7 +256,7 @@ func (c *counted) text(top, width int) string {
 		}
 		hosts = append(hosts, other)
 	}
-	c.table(&b, "Host", hosts)
+	c.table(&b, width, "Host", hosts)
 	for i, row := range c.Largest {
 		label := ""
 		if i == 0 {
@@ -272,14 +272,22 @@ func (c *counted) text(top, width int) string {
 	return b.String()
 }
 
-// table writes groups that hold something, with their share of all bytes as a bar.
-func (c *counted) table(b *strings.Builder, label string, list []group) {
+// table writes groups that hold something, with their share of all bytes as a bar, for which a narrow terminal has no
+// room.
+func (c *counted) table(b *strings.Builder, width int, label string, list []group) {
+	name, bars := 26, true
+	if width >= 0 && width < 78 {
+		name, bars = min(max(width-34, 10), name), false
+	}
 	for _, g := range list {
 		if g.Entries == 0 {
 			continue
 		}
-		fmt.Fprintf(b, "%-12s %-26s %8d %10s %s\n", label, shorten(printable(g.Name), 26), g.Entries, size(g.Bytes),
-			bar(g.Bytes, max(c.Bytes, 1), 16))
+		fmt.Fprintf(b, "%-12s %-*s %8d %10s", label, name, shorten(printable(g.Name), name), g.Entries, size(g.Bytes))
+		if bars {
+			b.WriteString(" " + bar(g.Bytes, max(c.Bytes, 1), 16))
+		}
+		b.WriteString("\n")
 		label = ""
 	}
 }
