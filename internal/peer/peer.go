@@ -59,6 +59,22 @@ func Program(t testing.TB, install string, names ...string) string {
 // passes against another one than was asked for. If there is none, Python ends the test as [Absent] does.
 func Python(t testing.TB, modules ...string) string {
 	t.Helper()
+	path, err := FindPython(t.Context(), modules...)
+	if err == nil {
+		return path
+	}
+	what := "a Python 3"
+	install := "apt-get install python3"
+	if len(modules) > 0 {
+		what += " with " + strings.Join(modules, ", ")
+		install = "python3 -m pip install " + strings.Join(modules, " ")
+	}
+	Absent(t, fmt.Sprintf("%s (%v)", what, err), install)
+	return ""
+}
+
+// FindPython is Python for programs that are no tests: where there is none, it returns an error that says what was tried.
+func FindPython(ctx context.Context, modules ...string) (string, error) {
 	candidates := pythons
 	if p := os.Getenv(pythonEnv); p != "" {
 		candidates = []string{p}
@@ -67,22 +83,14 @@ func Python(t testing.TB, modules ...string) string {
 	for _, c := range candidates {
 		path, err := exec.LookPath(c)
 		if err == nil {
-			err = imports(t.Context(), path, modules)
+			err = imports(ctx, path, modules)
 		}
 		if err == nil {
-			return path
+			return path, nil
 		}
 		tried = append(tried, fmt.Sprintf("%s: %v", c, err))
 	}
-
-	what := "a Python 3"
-	install := "apt-get install python3"
-	if len(modules) > 0 {
-		what += " with " + strings.Join(modules, ", ")
-		install = "python3 -m pip install " + strings.Join(modules, " ")
-	}
-	Absent(t, fmt.Sprintf("%s (tried %s)", what, strings.Join(tried, "; ")), install)
-	return ""
+	return "", fmt.Errorf("no Python 3 with %s: tried %s", strings.Join(modules, ", "), strings.Join(tried, "; "))
 }
 
 // imports reports why the interpreter cannot import the modules.

@@ -1,0 +1,318 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/faultstore"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// stores has each call of the store fail in each way, for a part of the requests.
+func stores(ctx context.Context, less int) ([]row, error) {
+	var rows []row
+	for f := range faultstore.Faults {
+		if f == faultstore.None {
+			continue
+		}
+		_, server := startOrigin()
+		var faults atomic.Int64
+		part := 0.2
+		if f == faultstore.Hang {
+			part = 0.005
+		}
+		s := &faultstore.Store{Store: storage.NewDictCache(), Fault: func(op faultstore.Op) faultstore.Fault {
+			if op == faultstore.Read || rand.Float64() >= part { // a body that fails is one that is damaged
+				return faultstore.None
+			}
+			faults.Add(1)
+			return f
+		}}
+		t := &cachecontrol.Transport{Store: s, StoreTimeout: 100 * time.Millisecond, Base: &http.Transport{MaxIdleConnsPerHost: loadWorkers}}
+		l := load{client: t.Client(), url: server.URL, keys: 20, reads: 20_000 / less, renew: 0.1}
+		r := row{broken: "store: " + f.String() + " at any call", unit: "calls", tally: l.run(ctx)}
+		r.times = faults.Load()
+		if err := t.Close(); err != nil {
+			return nil, err
+		}
+		t.CloseIdleConnections()
+		server.Close()
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+// hostile is a listener whose answers are cut, reset or slow, most of them.
+type hostile struct {
+	net.Listener
+	broken  atomic.Int64
+	serving sync.WaitGroup
+}
+
+func (h *hostile) serve() {
+	for {
+		conn, err := h.Accept()
+		if err != nil {
+			return
+		}
+		h.serving.Go(func() { h.answer(conn.(*net.TCPConn)) })
+	}
+}
+
+func (h *hostile) answer(conn *net.TCPConn) {
+	defer conn.Close()
+	r := bufio.NewReader(conn)
+	for n := int64(1); ; n++ {
+		req, err := http.ReadRequest(r)
+		if err != nil {
+			return
+		}
+		req.Body.Close()
+		body := changingBody(rand.Int64N(1 << 30))
+		head := fmt.Sprintf("HTTP/1.1 200 OK\r\nEtag: %s\r\nCache-Control: max-age=%d\r\n", digest(body), rand.IntN(3))
+		whole := head + fmt.Sprintf("Content-Length: %d\r\n\r\n", len(body)) + string(body)
+		switch rand.IntN(8) {
+		case 0: // cut
+			h.broken.Add(1)
+			io.WriteString(conn, whole[:rand.IntN(len(whole))])
+			return
+		case 1: // reset
+			h.broken.Add(1)
+			io.WriteString(conn, whole[:rand.IntN(len(whole))])
+			conn.SetLinger(0)
+			return
+		case 2: // slow
+			h.broken.Add(1)
+			for len(whole) > 0 {
+				n := min(len(whole), 1+rand.IntN(4000))
+				if _, err := io.WriteString(conn, whole[:n]); err != nil {
+					return
+				}
+				whole = whole[n:]
+				time.Sleep(rand.N(time.Millisecond))
+			}
+		case 3: // chunks, and no end
+			h.broken.Add(1)
+			fmt.Fprintf(conn, "%sTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", head, len(body)+1, body)
+			return
+		case 4: // more headers than anyone takes
+			h.broken.Add(1)
+			io.WriteString(conn, head+"X-Endless: "+strings.Repeat("x", 2<<20)+"\r\n\r\n")
+			return
+		default:
+			if _, err := io.WriteString(conn, whole); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// origins has an origin break its answers, and callers leave at any moment, and looks for what that leaves behind.
+func origins(ctx context.Context, less int) ([]row, error) {
+	var rows []row
+	for _, option := range []struct {
+		name string
+		set  func(*cachecontrol.Transport)
+	}{
+		{"", func(*cachecontrol.Transport) {}},
+		{", Collapse and DrainBytes", func(t *cachecontrol.Transport) { t.Collapse, t.DrainBytes = true, 64<<10 }},
+	} {
+		r, err := hostileLoad(ctx, 10_000/less, option.set)
+		if err != nil {
+			return nil, err
+		}
+		r.broken = "origin cuts, resets, drips or floods; callers cancel or leave" + option.name
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+func hostileLoad(ctx context.Context, requests int, set func(*cachecontrol.Transport)) (row, error) {
+	goroutines, files := runtime.NumGoroutine(), descriptors()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return row{}, err
+	}
+	h := &hostile{Listener: listener}
+	h.serving.Go(h.serve)
+	base := &http.Transport{MaxIdleConnsPerHost: 16, MaxResponseHeaderBytes: 1 << 20}
+	t := &cachecontrol.Transport{Base: base, BackgroundTimeout: time.Second}
+	set(t)
+	var sum tally
+	var mu sync.Mutex // guards sum
+	var left, errs, gone atomic.Int64
+	left.Store(int64(requests))
+	var workers sync.WaitGroup
+	for range 16 {
+		workers.Go(func() {
+			for left.Add(-1) >= 0 && ctx.Err() == nil {
+				ctx, cancel := context.WithCancel(ctx)
+				if rand.IntN(4) == 0 {
+					gone.Add(1)
+					time.AfterFunc(rand.N(2*time.Millisecond), cancel)
+				}
+				var one tally
+				if !readHostile(ctx, t, "http://"+listener.Addr().String(), &one) {
+					errs.Add(1)
+				}
+				cancel()
+				mu.Lock()
+				sum.add(one)
+				mu.Unlock()
+			}
+		})
+	}
+	workers.Wait()
+	if err := t.Close(); err != nil {
+		return row{}, err
+	}
+	base.CloseIdleConnections()
+	listener.Close()
+	h.serving.Wait()
+	r := row{times: h.broken.Load(), unit: "answers", tally: sum}
+	moreGoroutines, moreFiles := settle(goroutines, files)
+	r.notes = fmt.Sprintf("%d requests ended with the origin's error, %d callers left; goroutines %+d, descriptors %+d", errs.Load(), gone.Load(), moreGoroutines, moreFiles)
+	if moreGoroutines > 0 || moreFiles > 0 {
+		r.broke = r.notes
+	}
+	return r, nil
+}
+
+// readHostile makes one request, and reads some or all of the answer. It says whether the origin gave one.
+func readHostile(ctx context.Context, t *cachecontrol.Transport, url string, sum *tally) bool {
+	req, err := http.NewRequestWithContext(ctx, "GET", fmt.Sprintf("%s/%d", url, rand.IntN(30)), nil)
+	if err != nil {
+		sum.failed(err)
+		return false
+	}
+	resp, err := t.RoundTrip(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	sum.Reads++
+	fromCache := cachecontrol.FromCache(resp)
+	if fromCache {
+		sum.Hits++
+	}
+	if rand.IntN(4) == 0 {
+		io.CopyN(io.Discard, resp.Body, rand.Int64N(5000))
+		return true
+	}
+	body, err := io.ReadAll(resp.Body)
+	switch {
+	case err != nil && fromCache && ctx.Err() == nil:
+		sum.failed(fmt.Errorf("a stored body: %w", err))
+	case err != nil:
+		return false
+	case resp.Header.Get("Etag") != digest(body):
+		sum.wrong("the head of %s with a body of %d bytes", resp.Header.Get("Etag"), len(body))
+	}
+	return true
+}
+
+// settle waits until there are no more goroutines and descriptors than there were, for ten seconds at most, and returns
+// how many more there are.
+func settle(goroutines, files int) (int, int) {
+	for try := 0; ; try++ {
+		g, f := runtime.NumGoroutine()-goroutines, descriptors()-files
+		if g <= 0 && f <= 0 || try == 1000 {
+			return max(g, 0), max(f, 0)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// descriptors returns how many files are open, where the system tells; 0 otherwise.
+func descriptors() int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0
+	}
+	return len(entries)
+}
+
+// collapsed makes the same request a thousand times at once, again and again, while some callers leave.
+func collapsed(ctx context.Context, less int) ([]row, error) {
+	const callers = 1000
+	var asked atomic.Int64
+	o, server := startOrigin()
+	defer server.Close()
+	base := roundTripper(func(req *http.Request) (*http.Response, error) {
+		asked.Add(1)
+		time.Sleep(20 * time.Millisecond) // so that all of them come meanwhile
+		return http.DefaultTransport.RoundTrip(req)
+	})
+	t := &cachecontrol.Transport{Base: base, Collapse: true}
+	defer t.Close()
+	r := row{broken: fmt.Sprintf("%d identical requests at once, Collapse; the first and a tenth of the others are cancelled", callers), unit: "rounds"}
+	var most int64
+	for round := range 20 / min(less, 10) {
+		before := asked.Load()
+		var mu sync.Mutex // guards r
+		var all sync.WaitGroup
+		for i := range callers {
+			ctx, cancel := context.WithCancel(ctx)
+			leaves := i == 0 || rand.IntN(10) == 0
+			all.Go(func() {
+				defer cancel()
+				req, err := http.NewRequestWithContext(ctx, "GET", fmt.Sprintf("%s/%d", server.URL, round), nil)
+				if err != nil {
+					return
+				}
+				if leaves {
+					time.AfterFunc(10*time.Millisecond, cancel)
+				}
+				var one tally
+				resp, err := t.RoundTrip(req)
+				var body []byte
+				if err == nil {
+					body, err = io.ReadAll(resp.Body)
+					resp.Body.Close()
+				}
+				switch {
+				case err != nil && leaves && errors.Is(err, context.Canceled):
+				case err != nil:
+					one.failed(err)
+				default:
+					one.Reads++
+					if cachecontrol.FromCache(resp) {
+						one.Hits++
+					}
+					if resp.Header.Get("Etag") != digest(body) {
+						one.wrong("the head of %s with a body of %d bytes", resp.Header.Get("Etag"), len(body))
+					}
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				r.add(one)
+			})
+		}
+		all.Wait()
+		r.times++
+		most = max(most, asked.Load()-before)
+	}
+	r.notes = fmt.Sprintf("the origin was asked %d times, at most %d in a round", o.answers.Load(), most)
+	if most > 1 {
+		r.broke = r.notes
+	}
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	return []row{r}, nil
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+)
+
+// disks breaks the directory under a load.
+func disks(ctx context.Context, less int) ([]row, error) {
+	var rows []row
+	for _, layout := range layouts {
+		for _, b := range []struct {
+			broken, unit string
+			every        time.Duration
+			once         func(dir string) (times int64, undo func())
+		}{
+			{"bytes flipped", "bytes", 2 * time.Millisecond, func(dir string) (int64, func()) { return flipByte(dir), nil }},
+			{"files cut short", "files", 2 * time.Millisecond, func(dir string) (int64, func()) { return cutFile(dir), nil }},
+			{"directory removed", "times", 20 * time.Millisecond, func(dir string) (int64, func()) { os.RemoveAll(dir); return 1, nil }},
+			{"a file where the directory was", "times", 20 * time.Millisecond, blockDirectory},
+		} {
+			r, err := broken(ctx, layout, less, b.every, b.once)
+			if err != nil {
+				return nil, err
+			}
+			r.broken, r.unit = layout+", "+b.broken, b.unit
+			if r.Damaged > 0 {
+				r.notes = fmt.Sprintf("%d bodies over 64 KiB ended in a read error, and were dropped", r.Damaged)
+			}
+			if r.Damaged > 0 && b.unit != "bytes" && b.unit != "files" {
+				r.broke = "bodies were damaged"
+			}
+			rows = append(rows, r)
+		}
+		r, err := fullDisk(ctx, layout, less)
+		if err != nil {
+			return nil, err
+		}
+		if r.times > 0 {
+			rows = append(rows, r)
+		}
+	}
+	return rows, nil
+}
+
+// fullDisk has a child make requests, for half of which no file of its own may pass 2 KiB.
+func fullDisk(ctx context.Context, layout string, less int) (row, error) {
+	dir, err := os.MkdirTemp("", "faults")
+	if err != nil {
+		return row{}, err
+	}
+	defer os.RemoveAll(dir)
+	_, server := startOrigin()
+	defer server.Close()
+	sum, _, err := together(ctx, []child{{Layout: layout, Dir: dir, URL: server.URL, Keys: 20, Reads: 20_000 / less, Renew: 0.1, Full: true}}, nil)
+	return row{broken: layout + ", full (no file may pass 2 KiB)", times: sum.Limited, unit: "times", tally: sum}, err
+}
+
+// broken has once break a directory again and again while requests are made.
+func broken(ctx context.Context, layout string, less int, every time.Duration, once func(dir string) (int64, func())) (row, error) {
+	parent, err := os.MkdirTemp("", "faults")
+	if err != nil {
+		return row{}, err
+	}
+	defer os.RemoveAll(parent)
+	dir := filepath.Join(parent, "cache")
+	_, server := startOrigin()
+	defer server.Close()
+	store, err := openLayout(layout, dir)
+	if err != nil {
+		return row{}, err
+	}
+	t := &cachecontrol.Transport{Store: store, Base: &http.Transport{MaxIdleConnsPerHost: loadWorkers}}
+	defer t.CloseIdleConnections()
+	defer t.Close()
+	// What changes in a file while it is read, after it was found right, nobody can see: so nothing is broken meanwhile.
+	var pause sync.RWMutex
+	done := make(chan tally)
+	go func() {
+		l := load{client: t.Client(), url: server.URL, keys: 20, reads: 20_000 / less, renew: 0.1, pause: &pause}
+		done <- l.run(ctx)
+	}()
+	r := row{}
+	for {
+		pause.Lock()
+		n, undo := once(dir)
+		pause.Unlock()
+		r.times += n
+		select {
+		case r.tally = <-done:
+			if undo != nil {
+				undo()
+			}
+			return r, nil
+		case <-time.After(every):
+		}
+		if undo != nil {
+			undo()
+		}
+	}
+}
+
+// anyFile returns the path of some file of an entry; "": there is none.
+func anyFile(dir string) (path string) {
+	n := 0
+	filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() && !strings.HasSuffix(p, ".lock") && !strings.HasPrefix(d.Name(), ".") {
+			if n++; rand.IntN(n) == 0 {
+				path = p
+			}
+		}
+		return nil
+	})
+	return path
+}
+
+// flipByte changes one byte of a file, where it is. Its size stays the same; its time does not, as a disk's errors leave
+// it: so it is set again.
+func flipByte(dir string) int64 {
+	path := anyFile(dir)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil || fi.Size() == 0 {
+		return 0
+	}
+	at := rand.Int64N(fi.Size())
+	var b [1]byte
+	if _, err := f.ReadAt(b[:], at); err != nil {
+		return 0
+	}
+	b[0] ^= 1 << rand.IntN(8)
+	if _, err := f.WriteAt(b[:], at); err != nil {
+		return 0
+	}
+	return 1
+}
+
+func cutFile(dir string) int64 {
+	path := anyFile(dir)
+	fi, err := os.Stat(path)
+	if err != nil || fi.Size() == 0 || os.Truncate(path, rand.Int64N(fi.Size())) != nil {
+		return 0
+	}
+	return 1
+}
+
+// blockDirectory puts a file where the directory was, as a mount that has gone leaves nothing to write to.
+func blockDirectory(dir string) (int64, func()) {
+	os.RemoveAll(dir)
+	if os.WriteFile(dir, nil, 0o600) != nil {
+		return 0, nil
+	}
+	return 1, func() { os.Remove(dir) }
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"math/rand/v2"
+	"os"
+	"testing"
+	"testing/synctest"
+)
+
+// FuzzTransport plays a script of requests, answers and times against a Transport, and has the model judge every answer.
+func FuzzTransport(f *testing.F) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for range 40 {
+		f.Add(randomScript(r))
+	}
+	f.Fuzz(func(t *testing.T, script []byte) { playIn(t, script) })
+}
+
+func randomScript(r *rand.Rand) []byte {
+	script := make([]byte, 2+stepSize*(2+r.IntN(maxSteps-2)))
+	for i := range script {
+		script[i] = byte(r.Uint32())
+	}
+	return script
+}
+
+func playIn(t *testing.T, script []byte) (kinds map[string]int) {
+	synctest.Test(t, func(t *testing.T) {
+		var err error
+		if kinds, err = play(t, script, func() string { return tempDir(t) }); err != nil {
+			t.Error(err)
+		}
+	})
+	return kinds
+}
+
+// tempDir is t.TempDir, in memory where there is such a place: a script lives for a moment.
+func tempDir(t *testing.T) string {
+	dir, err := os.MkdirTemp("/dev/shm", "cachecontrol")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// TestModel plays random scripts, and sees to it that they bring up all that there is to judge.
+func TestModel(t *testing.T) {
+	n := 1500
+	if testing.Short() {
+		n = 400
+	}
+	r := rand.New(rand.NewPCG(2, 2))
+	kinds := map[string]int{}
+	for range n {
+		for kind, k := range playIn(t, randomScript(r)) {
+			kinds[kind] += k
+		}
+		if t.Failed() {
+			return
+		}
+	}
+	for _, kind := range []string{"hit 200", "hit 206", "hit 304", "hit 301", "stale 200", "stale 304", "revalidated 200", "revalidated 206", "miss 206", "bypass 200"} {
+		if kinds[kind] == 0 {
+			t.Errorf("no %s in %d scripts: %v", kind, n, kinds)
+		}
+	}
+	t.Logf("%d scripts: %v", n, kinds)
+}

@@ -1,0 +1,174 @@
+// Command faults breaks things on purpose around the cache, and counts what comes of it: many processes and Python over
+// one directory, writers that are killed, disks that are full, gone or damaged, stores that fail at every call, origins
+// that cut and callers that leave.
+//
+//	go run ./faults [-short] [-only regexp] [-write docs/reliability.md]
+//
+// It prints one table: what was broken, how often, how many answers were read, and how many of them were wrong (a head
+// with another's body, bytes that were never sent, or a body cut short without an error) or failed although the origin
+// answered. Both must be none, or it ends with 1. With -short the counts are those of continuous integration. With -write
+// the table goes between the markers of that page. It needs Python with cachecontrol for the storms that say so.
+//
+// FuzzTransport, in the tests of this package, holds a Transport to a model of RFC 9111.
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+)
+
+func main() {
+	if role := os.Getenv(childEnv); role != "" {
+		if err := runChild(role); err != nil {
+			fmt.Fprintln(os.Stderr, "faults:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		stop()
+		fmt.Fprintln(os.Stderr, "faults:", err)
+		os.Exit(1)
+	}
+}
+
+// A row of the table: one thing that was broken.
+type row struct {
+	broken string
+	times  int64  // how often
+	unit   string // of what
+	tally
+	notes  string
+	broke  string // the promise that was broken; "": none
+	python bool   // the answers were read by Python
+}
+
+// A storm breaks one kind of thing. Counts are those of a full run, divided by less.
+type storm struct {
+	name   string
+	run    func(ctx context.Context, less int) ([]row, error)
+	python bool // it needs Python
+}
+
+var storms = []storm{
+	{"processes", manyProcesses, true},
+	{"kills", kills, false},
+	{"disks", disks, false},
+	{"stores", stores, false},
+	{"origins", origins, false},
+	{"collapsed", collapsed, false},
+	{"bounds", bounds, true},
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("faults", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	short := flags.Bool("short", false, "a twentieth of the counts")
+	only := flags.String("only", "", "only the storms whose names match this regular `expression`")
+	write := flags.String("write", "", "put the table between the markers of this `page`")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
+		return err
+	}
+	match, err := regexp.Compile(*only)
+	if err != nil || flags.NArg() > 0 {
+		return errors.New("usage: go run ./faults [-short] [-only regexp] [-write page]")
+	}
+	if *write != "" && (*only != "" || *short) {
+		return errors.New("-write is for whole runs")
+	}
+	less := 1
+	if *short {
+		less = 20
+	}
+	start := time.Now()
+	var rows []row
+	for _, s := range storms {
+		if !match.MatchString(s.name) {
+			continue
+		}
+		begin := time.Now()
+		more, err := s.run(ctx, less)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		fmt.Fprintf(stderr, "%s: %.1f s\n", s.name, time.Since(begin).Seconds())
+		rows = append(rows, more...)
+	}
+	text := table(rows) + fmt.Sprintf("\nMade by `%s` on %s, %s/%s with %d processors, in %.0f s.\n",
+		strings.TrimSpace("go run ./faults "+strings.Join(args, " ")), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(),
+		time.Since(start).Seconds())
+	fmt.Fprint(stdout, text)
+	if *write != "" {
+		if err := replaceBlock(*write, text); err != nil {
+			return err
+		}
+	}
+	var broken []string
+	for _, r := range rows {
+		if why := r.verdict(); why != "" {
+			broken = append(broken, r.broken+": "+why)
+		}
+	}
+	if len(broken) > 0 {
+		return fmt.Errorf("promises were broken:\n  %s", strings.Join(broken, "\n  "))
+	}
+	return nil
+}
+
+// verdict says which promise the row breaks.
+func (r row) verdict() string {
+	switch {
+	case r.broke != "":
+		return r.broke
+	case r.Wrong > 0 && !r.python:
+		return fmt.Sprintf("%d wrong answers, the first: %s", r.Wrong, r.First)
+	case r.Failed > 0:
+		return fmt.Sprintf("%d failed requests, the first: %s", r.Failed, r.First)
+	case r.Reads == 0:
+		return "nothing was read"
+	}
+	return ""
+}
+
+func table(rows []row) string {
+	var b strings.Builder
+	b.WriteString("| broken | how often | read | from the cache | wrong | failed | else |\n|---|---|---|---|---|---|---|\n")
+	for _, r := range rows {
+		fmt.Fprintf(&b, "| %s | %d %s | %d | %d | %d | %d | %s |\n", r.broken, r.times, r.unit, r.Reads, r.Hits, r.Wrong, r.Failed, r.notes)
+	}
+	return b.String()
+}
+
+const (
+	beginMark = "<!-- begin: faults -->\n"
+	endMark   = "<!-- end: faults -->\n"
+)
+
+// replaceBlock puts text between the markers of a page.
+func replaceBlock(page, text string) error {
+	old, err := os.ReadFile(page)
+	if err != nil {
+		return err
+	}
+	before, rest, ok := bytes.Cut(old, []byte(beginMark))
+	_, after, ok2 := bytes.Cut(rest, []byte(endMark))
+	if !ok || !ok2 {
+		return fmt.Errorf("%s has no block %q", page, strings.TrimSpace(beginMark))
+	}
+	return os.WriteFile(page, []byte(string(before)+beginMark+text+endMark+string(after)), 0o644)
+}

@@ -1,0 +1,623 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The model: what the origin knows of every answer that it gave, and what RFC 9111 forbids a cache to make of them. It
+// is written from the RFC, and uses nothing of package rfc9111. Where the RFC leaves a choice, every choice passes.
+
+// longest is the age and the lifetime at which counting may stop (RFC 9111, section 1.2.2).
+const longest = (1 << 31) * time.Second
+
+// absent is a time that no directive gives.
+const absent = time.Duration(-1)
+
+// meaning is what a Cache-Control field means, by construction: nothing in the model parses one.
+type meaning struct {
+	noStore, noCache, private, public       bool
+	mustRevalidate, proxyRevalidate         bool
+	mustUnderstand, immutable               bool
+	maxAge, sMaxAge, whileRevalidate, error time.Duration // the longest that any reading could allow; absent: not there
+	privateFields, noCacheFields            []string
+}
+
+func noMeaning() *meaning {
+	return &meaning{maxAge: absent, sMaxAge: absent, whileRevalidate: absent, error: absent}
+}
+
+// wish is what the Cache-Control of a request means.
+type wish struct {
+	noStore, noCache, onlyIfCached    bool
+	maxAge, maxStale, minFresh, error time.Duration
+}
+
+func noWish() wish { return wish{maxAge: absent, maxStale: absent, minFresh: absent, error: absent} }
+
+// representation is one body that the origin has made. No two have the same bytes.
+type representation struct {
+	id             int
+	plain, wire    []byte // wire: as it is coded, if it is
+	coded          bool
+	etag, modified string
+}
+
+// exchange is one request that came to the origin, and its answer.
+type exchange struct {
+	id                      int
+	cache                   *cache
+	method, url             string
+	request                 http.Header
+	wish                    wish
+	sentAt, receivedAt      time.Time
+	sentSeq, receivedSeq    int // the order of all events
+	doneSeq                 int // when its body was read; 0: nobody knows
+	background              bool
+	failed                  bool // no answer but an error
+	status                  int
+	head                    http.Header
+	means                   *meaning // of the head; nil: it has no Cache-Control
+	repr                    *representation
+	content                 []byte // the body, were it sent whole
+	cut                     bool   // it was not
+	contentLocationIsTarget bool
+}
+
+func (e *exchange) answered() bool { return e.receivedSeq > 0 && !e.failed }
+
+// call is one request of a client, and what came of it.
+type call struct {
+	cache            *cache
+	method, url      string
+	header           http.Header
+	wish             wish
+	startAt, endAt   time.Time // until RoundTrip returned
+	startSeq, endSeq int
+	asked            []*exchange // in the foreground
+	canceled         bool
+
+	resp    *http.Response
+	header0 http.Header // of the response, as it was when RoundTrip returned
+	err     error
+	body    []byte
+	bodyErr error
+	whole   bool // the body was read to its end
+}
+
+// invalidation is a successful unsafe request, or a call of Transport.Invalidate.
+type invalidation struct {
+	cache           *cache
+	url             string
+	atSeq, knownSeq int // when the origin answered, and when the client knew
+}
+
+// judge returns what is wrong with the answer to a call.
+func (w *world) judge(c *call) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var last *exchange
+	if len(c.asked) > 0 {
+		last = c.asked[len(c.asked)-1]
+	}
+	safe := c.method == "GET" || c.method == "HEAD"
+	if safe && c.wish.onlyIfCached && last != nil {
+		return fmt.Errorf("only-if-cached, but the origin was asked")
+	}
+	if c.err != nil {
+		if last == nil && !c.canceled && !c.cache.Collapse || last != nil && last.answered() && !c.canceled {
+			return fmt.Errorf("the request failed, although the origin did not: %v", c.err)
+		}
+		return nil
+	}
+	h := c.header0
+	head, ok := w.named(h, "A-Head")
+	if zhead, _ := w.named(h, "Z-Head"); zhead != head {
+		return fmt.Errorf("a torn head: %v", h)
+	}
+	fromCache := h.Get("X-From-Cache") == "1"
+	if !ok {
+		switch {
+		case c.resp.StatusCode == 504 && safe && c.wish.onlyIfCached:
+			return nil
+		case c.resp.StatusCode == 304 && fromCache && (last == nil || failure(last)):
+			return w.judgeNotModified(c)
+		}
+		return fmt.Errorf("a response that the origin has not sent: %d %v", c.resp.StatusCode, h)
+	}
+	own := slices.Contains(c.asked, head)
+	if own && c.resp.StatusCode == head.status && !fromCache {
+		return w.judgePassed(c, head)
+	}
+	if !safe {
+		return fmt.Errorf("%s was answered from the cache", c.method)
+	}
+	collapsed := c.cache.Collapse && strings.Contains(h.Get("Cache-Status"), ";collapsed")
+	if !fromCache && !collapsed && !(own && head.status == 206) {
+		return fmt.Errorf("a stored response that does not say so")
+	}
+	repr := head.repr
+	if repr == nil {
+		if repr = w.reprNamed(h); repr == nil {
+			return fmt.Errorf("a head without a body of its own: %v", h)
+		}
+		if err := updates(head, repr); err != nil {
+			return fmt.Errorf("#%d has the head of #%d: %v", repr.id, head.id, err)
+		}
+	}
+	if got := w.reprNamed(h); got != repr {
+		return fmt.Errorf("the head of another: X-Repr %v with that of #%d", h["X-Repr"], head.id)
+	}
+	switch {
+	case own && head.status == 304, own && head.status == 206: // confirmed by the origin, for this request
+	case last != nil && !failure(last):
+		return fmt.Errorf("the origin answered with #%d, and yet #%d was served", last.id, head.id)
+	default:
+		if err := w.reusable(c, head, repr, h); err != nil {
+			return err
+		}
+	}
+	if err := w.stored(c, head, repr, own); err != nil {
+		return err
+	}
+	if err := w.judgeFields(c, head, own); err != nil {
+		return err
+	}
+	return w.judgeBody(c, head, repr)
+}
+
+// named returns the exchange that a field names.
+func (w *world) named(h http.Header, field string) (*exchange, bool) {
+	id, err := strconv.Atoi(h.Get(field))
+	if err != nil || len(h[field]) != 1 || id < 1 || id > len(w.exchanges) {
+		return nil, false
+	}
+	return w.exchanges[id-1], true
+}
+
+func (w *world) reprNamed(h http.Header) *representation {
+	id, err := strconv.Atoi(h.Get("X-Repr"))
+	if err != nil || id < 1 || id > len(w.reprs) {
+		return nil
+	}
+	return w.reprs[id-1]
+}
+
+// failure says whether the origin failed, so that stale-if-error may apply (RFC 5861, section 4).
+func failure(e *exchange) bool {
+	return e.failed || e.status == 500 || e.status == 502 || e.status == 503 || e.status == 504
+}
+
+// updates says why the answer in e must not give its head to repr (RFC 9111, sections 4.3.4 and 4.3.5).
+func updates(e *exchange, repr *representation) error {
+	tag := e.head.Get("Etag")
+	sameTag := tag == "" || weakly(tag) == weakly(repr.etag) || repr.etag == ""
+	switch {
+	case e.status == 304:
+		inm := e.request.Get("If-None-Match")
+		asked := repr.etag != "" && strings.Contains(inm, weakly(repr.etag)) || repr.etag == "" && strings.Contains(inm, "other") ||
+			repr.modified != "" && e.request.Get("If-Modified-Since") == repr.modified
+		if !asked {
+			return fmt.Errorf("the 304 was no answer about it")
+		}
+	case e.method == "HEAD" && e.status == 200:
+		if n := e.head.Get("Content-Length"); n != "" && n != strconv.Itoa(len(repr.wire)) {
+			return fmt.Errorf("the lengths differ")
+		}
+	default:
+		return fmt.Errorf("status %d to %s updates nothing", e.status, e.method)
+	}
+	if !sameTag {
+		return fmt.Errorf("the tags are %s and %s", tag, repr.etag)
+	}
+	return nil
+}
+
+func weakly(tag string) string { return strings.TrimPrefix(tag, "W/") }
+
+// stored says why no answer that brought repr may have been stored (RFC 9111, section 3).
+func (w *world) stored(c *call, head *exchange, repr *representation, own bool) error {
+	var why error
+	for _, e := range w.exchanges {
+		if e.repr != repr || slices.Contains(c.asked, e) {
+			continue
+		}
+		means := e.means
+		if e == head { // a part that was combined may have directives from the one before
+			means = w.meansOf(c.header0)
+		}
+		if err := storable(e, means, c.cache.shared); err != nil {
+			why = err
+			continue
+		}
+		if e.url != c.url || e.method != "GET" && !(e.method == "POST" && e.contentLocationIsTarget) {
+			why = fmt.Errorf("it answers %s %s", e.method, e.url)
+			continue
+		}
+		if e.receivedSeq == 0 {
+			continue
+		}
+		if head.repr == nil && !own {
+			if err := leavesNoTrace(head, w.meansOf(c.header0), c.cache.shared); err != nil {
+				return fmt.Errorf("head #%d: %w", head.id, err)
+			}
+		}
+		return nil
+	}
+	if why == nil {
+		why = fmt.Errorf("it was never sent whole")
+	}
+	return fmt.Errorf("body #%d must not be stored: %w", repr.id, why)
+}
+
+func storable(e *exchange, m *meaning, shared bool) error {
+	if err := leavesNoTrace(e, m, shared); err != nil {
+		return err
+	}
+	if m == nil {
+		m = noMeaning()
+	}
+	if m.mustUnderstand && e.status == 299 {
+		return fmt.Errorf("must-understand")
+	}
+	if slices.Contains(e.head["Vary"], "*") {
+		return fmt.Errorf("Vary: *")
+	}
+	switch e.status {
+	case 200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501:
+		return nil
+	}
+	if m.public || m.private && !shared || e.head["Expires"] != nil || m.maxAge != absent || m.sMaxAge != absent && shared {
+		return nil
+	}
+	return fmt.Errorf("nothing makes status %d cacheable", e.status)
+}
+
+// leavesNoTrace says why nothing of the answer may be used for other requests.
+func leavesNoTrace(e *exchange, m *meaning, shared bool) error {
+	if m == nil {
+		m = noMeaning()
+	}
+	switch {
+	case e.wish.noStore:
+		return fmt.Errorf("the request said no-store")
+	case m.noStore && !(m.mustUnderstand && e.status != 299):
+		return fmt.Errorf("no-store")
+	case shared && m.private:
+		return fmt.Errorf("private in a shared cache")
+	case shared && e.request["Authorization"] != nil && !m.public && !m.mustRevalidate && m.sMaxAge == absent:
+		return fmt.Errorf("Authorization in a shared cache")
+	}
+	return nil
+}
+
+// meansOf returns what the Cache-Control of a stored head means, for this kind of cache.
+func (w *world) meansOf(h http.Header) *meaning {
+	if m := w.meanings[strings.Join(h["Cache-Control"], "\n")]; m != nil {
+		return m
+	}
+	return noMeaning()
+}
+
+// reusable says why a stored response must not answer without validation (RFC 9111, section 4).
+func (w *world) reusable(c *call, head *exchange, repr *representation, h http.Header) error {
+	m := w.meansOf(h)
+	if err := w.selected(c, repr, h); err != nil {
+		return err
+	}
+	for _, i := range w.invalid {
+		if i.url == c.url && i.knownSeq > 0 && i.knownSeq < c.startSeq && !w.deletesFail && head.receivedSeq != i.atSeq &&
+			(head.doneSeq > 0 && head.doneSeq < i.atSeq || head.cache == i.cache && head.sentSeq < i.atSeq) {
+			return fmt.Errorf("#%d was invalidated", head.id)
+		}
+	}
+	age, lifetime := ageOf(head, c.startAt), w.lifetime(head, repr, h, m, c.cache.shared)
+	fresh, stale := lifetime > age, age-lifetime
+	says := fmt.Sprintf("#%d, age %v, lifetime %v", head.id, age, lifetime)
+	if m.noCache {
+		return fmt.Errorf("%s: no-cache", says)
+	}
+	forbidden := m.mustRevalidate || c.cache.shared && (m.proxyRevalidate || m.sMaxAge != absent)
+	if len(c.asked) > 0 { // the origin failed
+		endToEnd := c.wish.noCache || c.wish.maxAge == 0
+		allowed := c.wish.error
+		if !endToEnd {
+			allowed = max(allowed, m.error, c.cache.staleIfError)
+		}
+		switch {
+		case fresh && !endToEnd:
+		case forbidden && !fresh:
+			return fmt.Errorf("%s: stale on an error, which is forbidden", says)
+		case allowed == absent || stale > allowed:
+			return fmt.Errorf("%s: stale on an error, allowed for %v", says, allowed)
+		}
+		return w.judgeAge(c, head, h)
+	}
+	switch {
+	case c.wish.noCache:
+		return fmt.Errorf("%s: the request says no-cache", says)
+	case fresh && m.immutable && c.wish.maxAge == 0:
+	case c.wish.maxAge != absent && age > c.wish.maxAge:
+		return fmt.Errorf("%s: the request says max-age=%v", says, c.wish.maxAge)
+	case c.wish.minFresh != absent && lifetime-age < c.wish.minFresh:
+		return fmt.Errorf("%s: the request says min-fresh=%v", says, c.wish.minFresh)
+	case fresh:
+	case forbidden:
+		return fmt.Errorf("%s: stale, which is forbidden", says)
+	case c.wish.maxStale != absent && stale <= c.wish.maxStale:
+	case c.wish.maxAge != absent:
+		return fmt.Errorf("%s: stale, for a request with max-age", says)
+	case m.whileRevalidate != absent && stale <= m.whileRevalidate:
+	default:
+		return fmt.Errorf("%s: stale", says)
+	}
+	return w.judgeAge(c, head, h)
+}
+
+func (w *world) judgeAge(c *call, head *exchange, h http.Header) error {
+	got, err := strconv.Atoi(h.Get("Age"))
+	if err != nil {
+		return fmt.Errorf("a stored response without Age")
+	}
+	age := time.Duration(got) * time.Second
+	if low, high := ageOf(head, c.startAt), ageOf(head, c.endAt); age < low-time.Second || age > high+time.Second {
+		return fmt.Errorf("#%d has Age %d, and is between %v and %v old", head.id, got, low, high)
+	}
+	return nil
+}
+
+// ageOf is RFC 9111, section 4.2.3.
+func ageOf(e *exchange, now time.Time) time.Duration {
+	var apparent time.Duration
+	if date, err := http.ParseTime(e.head.Get("Date")); err == nil {
+		apparent = max(0, e.receivedAt.Sub(date))
+	}
+	said, err := strconv.Atoi(e.head.Get("Age"))
+	if err != nil || said < 0 {
+		said = 0
+	}
+	corrected := time.Duration(said)*time.Second + e.receivedAt.Sub(e.sentAt)
+	return min(max(apparent, corrected)+max(0, now.Sub(e.receivedAt)), longest)
+}
+
+// lifetime is RFC 9111, section 4.2.1. A permanent redirect without any lives for ever here.
+func (w *world) lifetime(head *exchange, repr *representation, h http.Header, m *meaning, shared bool) time.Duration {
+	switch {
+	case shared && m.sMaxAge != absent:
+		return m.sMaxAge
+	case m.maxAge != absent:
+		return m.maxAge
+	case h["Expires"] != nil:
+		expires, err := http.ParseTime(h["Expires"][0])
+		if err != nil {
+			return 0
+		}
+		date, err := http.ParseTime(h.Get("Date"))
+		if err != nil {
+			date = head.receivedAt
+		}
+		return max(0, expires.Sub(date))
+	}
+	for _, e := range w.exchanges {
+		if e.repr == repr && (e.status == 301 || e.status == 308) {
+			return longest
+		}
+	}
+	return 0
+}
+
+// selected says why the request does not select the stored response (RFC 9111, section 4.1).
+func (w *world) selected(c *call, repr *representation, h http.Header) error {
+	var names []string
+	for _, line := range h["Vary"] {
+		for name := range strings.SplitSeq(line, ",") {
+			names = append(names, http.CanonicalHeaderKey(strings.TrimSpace(name)))
+		}
+	}
+	if slices.Contains(names, "*") {
+		return fmt.Errorf("Vary: * matches no request")
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	for _, e := range w.exchanges {
+		if e.url != c.url || !e.answered() || e.repr != repr && (e.repr != nil || updates(e, repr) != nil) {
+			continue
+		}
+		if !slices.ContainsFunc(names, func(name string) bool { return !sameField(c, name, e.request[name]) }) {
+			return nil
+		}
+	}
+	return fmt.Errorf("another variant: body #%d, Vary: %v, the request has %v", repr.id, names, c.header)
+}
+
+// sameField says whether a field of the call means what it meant in an earlier request.
+func sameField(c *call, name string, then []string) bool {
+	now := c.header[name]
+	if name == "Accept-Encoding" && now == nil && c.cache.negotiates && c.header["Range"] == nil {
+		return true // the cache itself decides, and decodes
+	}
+	return (now == nil) == (then == nil) && canonicalList(name, now) == canonicalList(name, then)
+}
+
+func canonicalList(name string, lines []string) string {
+	members := strings.Split(strings.Join(lines, ","), ",")
+	for i := range members {
+		members[i] = strings.TrimSpace(members[i])
+	}
+	if strings.HasPrefix(name, "Accept") {
+		slices.Sort(members)
+		members = slices.Compact(members)
+	}
+	return strings.Join(members, ",")
+}
+
+// judgeFields looks at the header of a stored response: all of one head, and nothing that is not for this request.
+func (w *world) judgeFields(c *call, head *exchange, own bool) error {
+	m := w.meansOf(c.header0)
+	for name, lines := range head.head {
+		switch name {
+		case "Age", "Connection", "Content-Length", "Content-Range", "Content-Encoding", "X-Secret", "X-Hop":
+			continue
+		}
+		if !slices.Equal(c.header0[name], lines) {
+			return fmt.Errorf("%s is %q, #%d had %q", name, c.header0[name], head.id, lines)
+		}
+	}
+	for name, lines := range c.header0 {
+		if head.head[name] != nil {
+			continue
+		}
+		switch name {
+		case "Age", "X-From-Cache", "Cache-Status", "Content-Range", "Content-Length", "Date":
+			continue
+		}
+		if !slices.ContainsFunc(w.exchanges, func(e *exchange) bool { return e.url == c.url && slices.Equal(e.head[name], lines) }) {
+			return fmt.Errorf("nobody sent %s: %q", name, lines)
+		}
+	}
+	if from, ok := w.named(c.header0, "X-Secret"); ok && !slices.Contains(c.asked, from) {
+		switch {
+		case !own && slices.Contains(m.noCacheFields, "X-Secret"):
+			return fmt.Errorf("a field of #%d that no-cache names", from.id)
+		case c.cache.shared && (slices.Contains(m.privateFields, "X-Secret") || from.means != nil && slices.Contains(from.means.privateFields, "X-Secret")):
+			return fmt.Errorf("a field of #%d that private names", from.id)
+		}
+	}
+	if from, ok := w.named(c.header0, "X-Hop"); ok && !slices.Contains(c.asked, from) && from.head["Connection"] != nil {
+		return fmt.Errorf("a field of the connection that #%d came over", from.id)
+	}
+	return nil
+}
+
+// judgeBody looks at the body of a response that was, in whole or in part, stored.
+func (w *world) judgeBody(c *call, head *exchange, repr *representation) error {
+	want := repr.wire
+	if c.resp.Uncompressed {
+		want = repr.plain
+	}
+	if c.method == "HEAD" {
+		want = nil
+	}
+	switch c.resp.StatusCode {
+	case 206:
+		first, end, ok := wanted(c.header.Get("Range"), len(want))
+		if !ok || c.method == "HEAD" {
+			return fmt.Errorf("206 without a range: %v", c.header)
+		}
+		total, last, found := strings.Cut(c.header0.Get("Content-Range"), "/")
+		if !found || total != fmt.Sprintf("bytes %d-%d", first, end-1) || last != "*" && last != strconv.Itoa(len(want)) {
+			return fmt.Errorf("Content-Range %q for %q of %d bytes", c.header0.Get("Content-Range"), c.header.Get("Range"), len(want))
+		}
+		if ir := c.header.Get("If-Range"); ir != "" && (ir != c.header0.Get("Etag") || strings.HasPrefix(ir, "W/")) {
+			return fmt.Errorf("206 with ETag %q for If-Range %q", c.header0.Get("Etag"), ir)
+		}
+		want = want[first:end]
+	case 304:
+		want = nil
+	case 416:
+		if _, _, ok := wanted(c.header.Get("Range"), len(want)); ok {
+			return fmt.Errorf("416 for %q of %d bytes", c.header.Get("Range"), len(want))
+		}
+		want = nil
+	}
+	if n := c.resp.ContentLength; c.method != "HEAD" && n >= 0 && n != int64(len(want)) {
+		return fmt.Errorf("length %d for %d bytes", n, len(want))
+	}
+	if !bytes.HasPrefix(want, c.body) {
+		return fmt.Errorf("the body is not that of #%d: %q, want %q", repr.id, abridged(c.body), abridged(want))
+	}
+	damaged := w.readsFail || head.cut || slices.ContainsFunc(c.asked, func(e *exchange) bool { return e.cut })
+	if c.bodyErr != nil && !damaged && !c.canceled {
+		return fmt.Errorf("reading a stored body: %v", c.bodyErr)
+	}
+	shared := c.cache.Collapse && head.cut // read as it came
+	if c.whole && c.bodyErr == nil && len(c.body) != len(want) && !shared {
+		return fmt.Errorf("%d bytes of %d", len(c.body), len(want))
+	}
+	return nil
+}
+
+// wanted returns which of n bytes a Range of one range asks for (RFC 9110, section 14.1.2).
+func wanted(field string, n int) (first, end int, ok bool) {
+	from, to, _ := strings.Cut(strings.TrimPrefix(field, "bytes="), "-")
+	a, errA := strconv.Atoi(from)
+	b, errB := strconv.Atoi(to)
+	switch {
+	case from == "" && errB == nil:
+		return max(0, n-b), n, b > 0 && n > 0
+	case errA != nil || a >= n:
+		return 0, 0, false
+	case to == "":
+		return a, n, true
+	}
+	return a, min(b+1, n), errB == nil
+}
+
+// judgePassed looks at a response that came from the origin for this request.
+func (w *world) judgePassed(c *call, e *exchange) error {
+	for name, lines := range e.head {
+		if c.resp.Uncompressed && (name == "Content-Encoding" || name == "Content-Length") {
+			continue
+		}
+		if !slices.Equal(c.header0[name], lines) {
+			return fmt.Errorf("%s of the origin's response is %q, was %q", name, c.header0[name], lines)
+		}
+	}
+	want := e.content
+	if c.resp.Uncompressed && e.repr != nil && e.status != 206 {
+		want = e.repr.plain
+	}
+	if c.method == "HEAD" {
+		want = nil
+	}
+	if !bytes.HasPrefix(want, c.body) {
+		return fmt.Errorf("the origin's body #%d is %q, was %q", e.id, abridged(c.body), abridged(want))
+	}
+	if !e.cut && !c.canceled && (c.bodyErr != nil || c.whole && len(c.body) != len(want)) {
+		return fmt.Errorf("%d bytes of the origin's body, which had %d: %v", len(c.body), len(want), c.bodyErr)
+	}
+	return nil
+}
+
+// judgeNotModified looks at a 304 that the cache made for the caller's own copy: some stored response must allow it.
+func (w *world) judgeNotModified(c *call) error {
+	h := c.header0
+	tag := h.Get("Etag")
+	if inm := c.header.Get("If-None-Match"); inm != "" && inm != "*" && (tag == "" || !strings.Contains(inm, weakly(tag))) {
+		return fmt.Errorf("304 with ETag %q for If-None-Match %q", tag, inm)
+	} else if inm == "" && c.header.Get("If-Modified-Since") == "" {
+		return fmt.Errorf("304 for a request without conditions")
+	}
+	why := fmt.Errorf("nothing is stored")
+	for _, repr := range w.reprs {
+		for _, head := range w.exchanges {
+			if head.repr != repr && (head.repr != nil || updates(head, repr) != nil) || head.url != c.url || !head.answered() {
+				continue
+			}
+			if head.head["Cache-Control"] != nil && !slices.Equal(head.head["Cache-Control"], h["Cache-Control"]) ||
+				head.head["Etag"] != nil && head.head.Get("Etag") != tag || head.head["Date"] != nil && head.head.Get("Date") != h.Get("Date") {
+				continue // not its head
+			}
+			if why = w.reusable(c, head, repr, h); why == nil {
+				why = w.stored(c, head, repr, false)
+			}
+			if why == nil {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("304 of the cache's own: %w", why)
+}
+
+func abridged(b []byte) string {
+	if len(b) > 60 {
+		return fmt.Sprintf("%s... (%d bytes)", b[:60], len(b))
+	}
+	return string(b)
+}

@@ -1,0 +1,419 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/peer"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// childEnv makes this program a child of itself: its value is a child, as JSON.
+const childEnv = "CACHECONTROL_FAULTS_CHILD"
+
+// child is what a child process is to do.
+type child struct {
+	Layout, Dir, URL string
+	Keys, Reads      int
+	Renew            float64
+	MaxBytes         int64
+	Forever          bool // until it is killed
+	Full             bool // every now and then the disk is full
+}
+
+// runChild makes the requests, and writes the tally to stdout.
+func runChild(role string) error {
+	var c child
+	if err := json.Unmarshal([]byte(role), &c); err != nil {
+		return err
+	}
+	store, err := openLayout(c.Layout, c.Dir, storage.MaxBytes(c.MaxBytes))
+	if err != nil {
+		return err
+	}
+	t := &cachecontrol.Transport{Store: store}
+	l := load{client: t.Client(), url: c.URL, keys: c.Keys, reads: c.Reads, renew: c.Renew}
+	if c.Forever {
+		os.Stdout.WriteString("ready\n")
+		for {
+			l.reads = 1000
+			l.run(context.Background())
+		}
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	times := make(chan int64, 1)
+	if c.Full {
+		go limitFiles(ctx, times)
+	} else {
+		times <- 0
+	}
+	sum := l.run(context.Background())
+	stop()
+	sum.Limited = <-times
+	if err := t.Close(); err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(sum)
+}
+
+// command returns the command that runs the child.
+func (c child) command(ctx context.Context) (*exec.Cmd, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	role, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, exe)
+	cmd.Env = append(os.Environ(), childEnv+"="+string(role))
+	return cmd, nil
+}
+
+//go:embed storm.py
+var stormPy string
+
+// pythonCommand returns the command that does in Python what the child does.
+func (c child) pythonCommand(ctx context.Context) (*exec.Cmd, error) {
+	python, err := peer.FindPython(ctx, "cachecontrol", "requests", "filelock", "msgpack")
+	if err != nil {
+		return nil, err
+	}
+	role, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, python, "-c", stormPy, string(role))
+	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
+	return cmd, nil
+}
+
+// together runs children at the same time, and returns what those in Go and those in Python have counted.
+func together(ctx context.Context, golang, python []child) (goes, pythons tally, err error) {
+	type running struct {
+		cmd *exec.Cmd
+		out *bytes.Buffer
+		sum *tally
+	}
+	var all []running
+	start := func(cmd *exec.Cmd, err error, sum *tally) error {
+		if err != nil {
+			return err
+		}
+		out := new(bytes.Buffer)
+		cmd.Stdout, cmd.Stderr = out, os.Stderr
+		if err := cmd.Start(); err != nil {
+			return err
+		}
+		all = append(all, running{cmd, out, sum})
+		return nil
+	}
+	for _, c := range python {
+		cmd, cerr := c.pythonCommand(ctx)
+		if err = start(cmd, cerr, &pythons); err != nil {
+			break
+		}
+	}
+	for _, c := range golang {
+		if err != nil {
+			break
+		}
+		cmd, cerr := c.command(ctx)
+		err = start(cmd, cerr, &goes)
+	}
+	for _, r := range all {
+		if err != nil {
+			r.cmd.Process.Kill()
+		}
+		werr := r.cmd.Wait()
+		var t tally
+		if werr == nil {
+			werr = json.Unmarshal(r.out.Bytes(), &t)
+		}
+		if werr != nil && err == nil {
+			err = fmt.Errorf("a child: %w", werr)
+		}
+		r.sum.add(t)
+	}
+	return goes, pythons, err
+}
+
+func repeat(n int, c child) []child {
+	var all []child
+	for range n {
+		all = append(all, c)
+	}
+	return all
+}
+
+// manyProcesses has Go and Python read and write one directory.
+func manyProcesses(ctx context.Context, less int) ([]row, error) {
+	var rows []row
+	for _, layout := range layouts {
+		goes := child{Layout: layout, Keys: 3, Reads: 60_000 / less, Renew: 0.05}
+		python := child{Layout: layout, Keys: 3, Reads: 8000 / less, Renew: 0.2}
+		phase := func(n, m int) (g, p tally, written int64, err error) {
+			dir, err := os.MkdirTemp("", "faults")
+			if err != nil {
+				return g, p, 0, err
+			}
+			defer os.RemoveAll(dir)
+			o, server := startOrigin()
+			defer server.Close()
+			goes.Dir, goes.URL, python.Dir, python.URL = dir, server.URL, dir, server.URL
+			g, p, err = together(ctx, repeat(n, goes), repeat(m, python))
+			return g, p, o.answers.Load(), err
+		}
+		_, alone, aloneWritten, err := phase(0, 4)
+		if err != nil {
+			return nil, err
+		}
+		g, p, written, err := phase(2, 2)
+		if err != nil {
+			return nil, err
+		}
+		torn := row{broken: layout + ", 2 Go and 2 Python processes: read by Python", times: written, unit: "answers stored", tally: p, python: true}
+		// Tears come with writes: as many more as there are of those are no work of ours.
+		rate, before := float64(p.Wrong)/float64(p.Reads), float64(alone.Wrong)/float64(alone.Reads)
+		if layout == fileLayout && p.Wrong > 0 {
+			torn.broke = fmt.Sprintf("Python read %d torn entries: %s", p.Wrong, p.First)
+		} else if p.Wrong > 20 && rate > 2*before {
+			torn.broke = fmt.Sprintf("Python tears %.5f of its reads with us, %.5f alone", rate, before)
+		}
+		rows = append(rows,
+			row{broken: layout + ", 4 Python processes alone", times: aloneWritten, unit: "answers stored", tally: alone, python: true},
+			torn,
+			row{broken: layout + ", 2 Go and 2 Python processes: read by Go", times: written, unit: "answers stored", tally: g})
+	}
+	return rows, nil
+}
+
+// kills ends writers with SIGKILL at any moment, and reads what they have left.
+func kills(ctx context.Context, less int) ([]row, error) {
+	var rows []row
+	for _, layout := range layouts {
+		dir, err := os.MkdirTemp("", "faults")
+		if err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(dir)
+		_, server := startOrigin()
+		defer server.Close()
+		r := row{broken: layout + ", writers killed (SIGKILL)", unit: "kills"}
+		var missed int
+		c := child{Layout: layout, Dir: dir, URL: server.URL, Keys: 3, Renew: 1, Forever: true}
+		for range 600 / less {
+			if err := killOne(ctx, c); err != nil {
+				return nil, err
+			}
+			r.times++
+			m, err := readLeft(ctx, c, &r.tally)
+			if err != nil {
+				return nil, err
+			}
+			missed += m
+		}
+		temporary := countTemporary(dir)
+		// Two days later they are swept.
+		filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+			then := time.Now().Add(-48 * time.Hour)
+			if err == nil && !d.IsDir() && strings.HasPrefix(d.Name(), ".tmp-") {
+				os.Chtimes(path, then, then)
+			}
+			return nil
+		})
+		if _, err := storage.Trim(ctx, dir, storage.Limits{}, nil); err != nil {
+			return nil, err
+		}
+		left := countTemporary(dir)
+		r.notes = fmt.Sprintf("%d misses; %d temporary files left, %d after a sweep", missed, temporary, left)
+		if left > 0 {
+			r.broke = fmt.Sprintf("%d temporary files are never swept", left)
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+// killOne starts a writer, and kills it a moment after it has begun.
+func killOne(ctx context.Context, c child) error {
+	cmd, err := c.command(ctx)
+	if err != nil {
+		return err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	_, err = bufio.NewReader(out).ReadString('\n')
+	time.Sleep(rand.N(20 * time.Millisecond))
+	cmd.Process.Kill()
+	cmd.Wait()
+	return err
+}
+
+// readLeft reads what is stored, first without the origin's help, and then with it. It returns how many keys had nothing.
+func readLeft(ctx context.Context, c child, sum *tally) (missed int, err error) {
+	store, err := openLayout(c.Layout, c.Dir)
+	if err != nil {
+		return 0, err
+	}
+	t := &cachecontrol.Transport{Store: store, Base: http.DefaultTransport}
+	defer t.Close()
+	for key := range c.Keys {
+		req, err := http.NewRequestWithContext(ctx, "GET", fmt.Sprintf("%s/%d", c.URL, key), nil)
+		if err != nil {
+			return 0, err
+		}
+		req.Header.Set("Cache-Control", "only-if-cached, max-stale")
+		resp, err := t.RoundTrip(req)
+		if err != nil {
+			sum.failed(err)
+			continue
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		sum.Reads++
+		switch {
+		case resp.StatusCode == http.StatusGatewayTimeout:
+			missed++
+		case err != nil:
+			sum.failed(err)
+		case resp.Header.Get("Etag") != digest(body):
+			sum.wrong("the head of %s with a body of %d bytes", resp.Header.Get("Etag"), len(body))
+		default:
+			sum.Hits++
+		}
+	}
+	again := load{client: t.Client(), url: c.URL, keys: c.Keys, reads: 2, renew: 0.5}
+	sum.add(again.run(ctx))
+	return missed, nil
+}
+
+// countTemporary counts files that writers have left.
+func countTemporary(dir string) (n int) {
+	filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && strings.HasPrefix(d.Name(), ".tmp-") {
+			n++
+		}
+		return nil
+	})
+	return n
+}
+
+// bounds has four processes of ours and one of Python's fill a directory that is bounded, and rotating tokens one that
+// Vary makes many variants of.
+func bounds(ctx context.Context, less int) ([]row, error) {
+	const bound = 4 << 20
+	var rows []row
+	for _, layout := range layouts {
+		dir, err := os.MkdirTemp("", "faults")
+		if err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(dir)
+		o, server := startOrigin()
+		defer server.Close()
+		watch, stop := context.WithCancel(ctx)
+		most := make(chan int64)
+		go func() {
+			var max int64
+			for {
+				if n := diskUsage(dir); n > max {
+					max = n
+				}
+				select {
+				case <-watch.Done():
+					most <- max
+					return
+				case <-time.After(50 * time.Millisecond):
+				}
+			}
+		}()
+		goes := child{Layout: layout, Dir: dir, URL: server.URL, Keys: 2000, Reads: 4000 / less, Renew: 0.1, MaxBytes: bound}
+		python := child{Layout: layout, Dir: dir, URL: server.URL, Keys: 200, Reads: 1000 / less, Renew: 0.1}
+		g, p, err := together(ctx, repeat(4, goes), repeat(1, python))
+		stop()
+		peak := <-most
+		if err != nil {
+			return nil, err
+		}
+		r := row{broken: layout + " with MaxBytes 4 MiB, filled by 4 Go and 1 Python processes", times: o.answers.Load(), unit: "answers stored", tally: g,
+			notes: fmt.Sprintf("at most %.1f MiB on disk; Python read %d, %d wrong", float64(peak)/(1<<20), p.Reads, p.Wrong)}
+		if peak > bound*2 {
+			r.broke = fmt.Sprintf("%d bytes on disk with a bound of %d", peak, bound)
+		}
+		if p.Failed > 0 {
+			r.broke = "Python: " + p.First
+		}
+		rows = append(rows, r)
+	}
+	tokens, err := rotatingTokens(ctx, less)
+	return append(rows, tokens), err
+}
+
+// rotatingTokens makes every request with another value of the field that Vary names.
+func rotatingTokens(ctx context.Context, less int) (row, error) {
+	dir, err := os.MkdirTemp("", "faults")
+	if err != nil {
+		return row{}, err
+	}
+	defer os.RemoveAll(dir)
+	o, server := startOrigin()
+	defer server.Close()
+	store, err := storage.NewFileCache(dir)
+	if err != nil {
+		return row{}, err
+	}
+	t := &cachecontrol.Transport{Store: store}
+	defer t.Close()
+	l := load{client: t.Client(), url: server.URL, keys: 1, reads: 10_000 / less, with: func(req *http.Request) {
+		req.URL.RawQuery = "vary=Token"
+		req.Header.Set("Token", fmt.Sprint(rand.Uint64()))
+	}}
+	sum := l.run(ctx)
+	files := 0
+	filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && !strings.HasSuffix(path, ".lock") && !strings.HasPrefix(d.Name(), ".") {
+			files++
+		}
+		return nil
+	})
+	r := row{broken: "rotating tokens under Vary", times: o.answers.Load(), unit: "variants", tally: sum, notes: fmt.Sprintf("%d entries on disk", files)}
+	if files > 33+loadWorkers {
+		r.broke = fmt.Sprintf("%d entries are kept for one URL", files)
+	}
+	return r, nil
+}
+
+// diskUsage is what the files take, each rounded up to 4 KiB.
+func diskUsage(dir string) (n int64) {
+	filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil
+		}
+		if fi, err := d.Info(); err == nil {
+			n += (fi.Size() + 4095) &^ 4095
+		}
+		return nil
+	})
+	return n
+}
