@@ -56,6 +56,7 @@ type engine struct {
 
 	counters   counters
 	statuses   statusMemory
+	said       saidMemory
 	invalid    invalidations
 	undeleted  undeleted
 	flights    flights

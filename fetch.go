@@ -130,7 +130,7 @@ func (x *exchange) freshen(c *candidate, later *http.Response, asked, received t
 	e.Keep = fresh.policy.Keep()
 
 	ctx := context.WithoutCancel(x.ctx)
-	switch decision := x.mayStore(fresh.policy, own); {
+	switch decision := x.mayStore(&fresh.policy, own); {
 	case decision.OK:
 		x.update(ctx, c, e)
 	case decision.Reason == rfc9111.NoStoreRequest: // the answer may be used, but leaves no trace
@@ -148,7 +148,7 @@ func (c *candidate) updated(later http.Header, received time.Time) http.Header {
 	for _, name := range c.entry.Heuristic {
 		delete(old, name)
 	}
-	return rfc9111.UpdateHeader(old, later, c.policy, received)
+	return rfc9111.UpdateHeader(old, later, &c.policy, received)
 }
 
 // applyHeuristic lets the heuristic set fields of a response, and returns which ones it set. It is asked where RFC

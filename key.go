@@ -152,6 +152,9 @@ func entryKey(entryURL string) string {
 	if !ok {
 		return "#"
 	}
+	if key == entryURL {
+		return entryURL // one copy is enough
+	}
 	return key
 }
 

@@ -12,27 +12,33 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
-// stored is what a Transport works out from an entry once, so that a hit parses nothing. It does not change, but for
-// the memory of the last hit.
+// stored is what a Transport works out from an entry once, so that a hit parses nothing. It does not change.
 type stored struct {
 	engine    *engine
 	key       string // that the entry's URL stands for; see entryKey
-	policy    *rfc9111.Policy
+	policy    rfc9111.Policy
 	selectors []selector
 	variants  []variant
 	coding    coding
 	status    string
 	fields    []field  // of a hit: Age first, Cache-Status last, and nothing that no-cache names
 	lines     []string // of all fields in their order, but for those that differ from hit to hit: the first and the last
-	said      atomic.Pointer[said]
 }
 
-// said is what the last hit said about itself. Within a second, the next one says the same.
+// said is what a hit says about itself. Within a second, the next one of the same response says the same, and so do others
+// that are as old.
 type said struct {
 	age, ttl time.Duration
 	reason   rfc9111.Reason
 	ageText  string
 	status   string
+}
+
+// saidMemory remembers what hits have said. It has a fixed size, and forgets. The zero value is empty.
+type saidMemory [1024]atomic.Pointer[said]
+
+func (m *saidMemory) place(age, ttl time.Duration, reason rfc9111.Reason) *atomic.Pointer[said] {
+	return &m[(uint(age/time.Second)*31+uint(ttl/time.Second)+uint(reason)*7)%uint(len(m))]
 }
 
 // field is one header field of a hit.
@@ -69,16 +75,24 @@ func (e *engine) newStored(entry *serialize.Entry) *stored {
 	s := &stored{
 		engine:    e,
 		key:       entryKey(entry.URL),
-		policy:    rfc9111.NewPolicy(e.rules, entry.Status, entry.Header, entry.RequestTime, entry.ResponseTime).WithLifetime(entry.Lifetime),
+		policy:    *rfc9111.NewPolicy(e.rules, entry.Status, entry.Header, entry.RequestTime, entry.ResponseTime).WithLifetime(entry.Lifetime),
 		selectors: newSelectors(entry.Vary),
 		coding:    parseCoding(entry.Header["Content-Encoding"]),
-		status:    strings.TrimSpace(strconv.Itoa(entry.Status) + " " + entry.Reason),
+		status:    statusLine(entry),
 	}
 	s.setFields(entry.Header)
 	for _, v := range entry.Variants {
 		s.variants = append(s.variants, variant{v, newSelectors(v.Vary), parseCoding([]string{v.Encoding})})
 	}
 	return s
+}
+
+// statusLine returns the status as http.Response has it.
+func statusLine(entry *serialize.Entry) string {
+	if entry.Status == http.StatusOK && entry.Reason == "OK" {
+		return "200 OK" // which most have, and need not keep a copy of
+	}
+	return strings.TrimSpace(strconv.Itoa(entry.Status) + " " + entry.Reason)
 }
 
 // setFields sets the header of a hit.
@@ -128,14 +142,15 @@ func sameSelectors(a, b []selector) bool {
 // say returns the Age and the Cache-Status of a hit.
 func (s *stored) say(r rfc9111.Reuse) *said {
 	age, ttl := r.Age.Truncate(time.Second), floorSeconds(r.TTL)
-	if last := s.said.Load(); last != nil && last.age == age && last.ttl == ttl && last.reason == r.Reason {
+	place := s.engine.said.place(age, ttl, r.Reason)
+	if last := place.Load(); last != nil && last.age == age && last.ttl == ttl && last.reason == r.Reason {
 		return last
 	}
 	now := &said{age: age, ttl: ttl, reason: r.Reason, ageText: strconv.FormatInt(int64(age/time.Second), 10)}
 	// Only the number differs from hit to hit.
 	before, after, _ := strings.Cut(s.engine.statuses.header(Status{Reason: r.Reason, HasTTL: true}), "ttl=0")
 	now.status = before + "ttl=" + strconv.FormatInt(int64(ttl/time.Second), 10) + after
-	s.said.Store(now)
+	place.Store(now)
 	return now
 }
 

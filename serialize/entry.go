@@ -45,7 +45,7 @@ type Entry struct {
 	// that is stored now is still the one that the entry was read with. It is not stored.
 	Stamp any
 
-	derived atomic.Pointer[any]
+	derived atomic.Value
 }
 
 // Field is one selecting header field of a request.
@@ -92,12 +92,12 @@ func (e *Entry) Clone() *Entry {
 
 // Derived returns what derive made of the entry when it was first called: a place for what a cache works
 // out from an entry once and needs at every hit. It is safe for concurrent use; derive may run more than
-// once, and must always give an equivalent value.
+// once, and must always give an equivalent value, of the same type and not nil.
 func (e *Entry) Derived(derive func(*Entry) any) any {
-	if p := e.derived.Load(); p != nil {
-		return *p
+	if v := e.derived.Load(); v != nil {
+		return v
 	}
 	v := derive(e)
-	e.derived.Store(&v)
+	e.derived.Store(v)
 	return v
 }
