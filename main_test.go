@@ -1,38 +1,11 @@
 package cachecontrol_test
 
 import (
-	"fmt"
 	"os"
-	"runtime"
-	"strings"
 	"testing"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/leak"
 )
 
 // No test leaves a goroutine behind: neither the cache nor a test may.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if code == 0 {
-		if left := leftGoroutines(); left != "" {
-			fmt.Fprintf(os.Stderr, "goroutines are left:\n%s\n", left)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
-
-// leftGoroutines returns the stacks of all goroutines that run this module's code, once they had every chance to end.
-func leftGoroutines() string {
-	for try := 0; ; try++ {
-		buf := make([]byte, 1<<20)
-		var left []string
-		for _, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-			if strings.Contains(g, "go-cachecontrol/cachecontrol") && !strings.Contains(g, ".TestMain(") {
-				left = append(left, g)
-			}
-		}
-		if len(left) == 0 || try == 100_000 {
-			return strings.Join(left, "\n\n")
-		}
-		runtime.Gosched()
-	}
-}
+func TestMain(m *testing.M) { os.Exit(leak.Run(m)) }

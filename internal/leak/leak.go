@@ -1,0 +1,41 @@
+// Package leak has test binaries fail that leave goroutines behind.
+package leak
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// Run runs the tests of a TestMain, and returns its exit code: one that tells of failure, too, where a goroutine is left
+// that runs code of this module.
+func Run(m *testing.M) int {
+	code := m.Run()
+	if code != 0 {
+		return code
+	}
+	left := goroutines()
+	for try := 0; left != "" && try < 100_000; try++ { // each has every chance to end
+		runtime.Gosched()
+		left = goroutines()
+	}
+	if left != "" {
+		fmt.Fprintf(os.Stderr, "goroutines are left:\n%s\n", left)
+		return 1
+	}
+	return 0
+}
+
+// goroutines returns the stacks of all that run this module's code now, but for that of the tests.
+func goroutines() string {
+	buf := make([]byte, 1<<20)
+	var left []string
+	for _, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		if strings.Contains(g, "go-cachecontrol/cachecontrol") && !strings.Contains(g, ".TestMain(") {
+			left = append(left, g)
+		}
+	}
+	return strings.Join(left, "\n\n")
+}
