@@ -146,7 +146,7 @@ func (w *world) judge(c *call) error {
 		if repr = w.reprNamed(h); repr == nil {
 			return fmt.Errorf("a head without a body of its own: %v", h)
 		}
-		if err := updates(head, repr); err != nil {
+		if err := w.updates(head, repr); err != nil {
 			return fmt.Errorf("#%d has the head of #%d: %v", repr.id, head.id, err)
 		}
 	}
@@ -194,14 +194,14 @@ func failure(e *exchange) bool {
 }
 
 // updates says why the answer in e must not give its head to repr (RFC 9111, sections 4.3.4 and 4.3.5).
-func updates(e *exchange, repr *representation) error {
+func (w *world) updates(e *exchange, repr *representation) error {
 	tag := e.head.Get("Etag")
 	sameTag := tag == "" || weakly(tag) == weakly(repr.etag) || repr.etag == ""
 	switch {
 	case e.status == 304:
 		inm := e.request.Get("If-None-Match")
 		asked := repr.etag != "" && strings.Contains(inm, weakly(repr.etag)) || repr.etag == "" && strings.Contains(inm, "other") ||
-			repr.modified != "" && e.request.Get("If-Modified-Since") == repr.modified
+			repr.modified != "" && e.request.Get("If-Modified-Since") == repr.modified || w.hasGotTag(repr, inm, e)
 		if !asked {
 			return fmt.Errorf("the 304 was no answer about it")
 		}
@@ -216,6 +216,19 @@ func updates(e *exchange, repr *representation) error {
 		return fmt.Errorf("the tags are %s and %s", tag, repr.etag)
 	}
 	return nil
+}
+
+// hasGotTag says whether a representation without a tag may have got one of those in inm by a 304 before e, to a question
+// for its date.
+func (w *world) hasGotTag(repr *representation, inm string, e *exchange) bool {
+	if repr.etag != "" || inm == "" {
+		return false
+	}
+	return slices.ContainsFunc(w.exchanges[:e.id-1], func(earlier *exchange) bool {
+		tag := weakly(earlier.head.Get("Etag"))
+		return tag != "" && earlier.status == 304 && earlier.url == e.url && strings.Contains(inm, tag) &&
+			repr.modified != "" && earlier.request.Get("If-Modified-Since") == repr.modified
+	})
 }
 
 func weakly(tag string) string { return strings.TrimPrefix(tag, "W/") }
@@ -426,7 +439,7 @@ func (w *world) selected(c *call, repr *representation, h http.Header) error {
 		return nil
 	}
 	for _, e := range w.exchanges {
-		if e.url != c.url || !e.answered() || e.repr != repr && (e.repr != nil || updates(e, repr) != nil) {
+		if e.url != c.url || !e.answered() || e.repr != repr && (e.repr != nil || w.updates(e, repr) != nil) {
 			continue
 		}
 		if !slices.ContainsFunc(names, func(name string) bool { return !sameField(c, name, e.request[name]) }) {
@@ -597,7 +610,7 @@ func (w *world) judgeNotModified(c *call) error {
 	why := fmt.Errorf("nothing is stored")
 	for _, repr := range w.reprs {
 		for _, head := range w.exchanges {
-			if head.repr != repr && (head.repr != nil || updates(head, repr) != nil) || head.url != c.url || !head.answered() {
+			if head.repr != repr && (head.repr != nil || w.updates(head, repr) != nil) || head.url != c.url || !head.answered() {
 				continue
 			}
 			if head.head["Cache-Control"] != nil && !slices.Equal(head.head["Cache-Control"], h["Cache-Control"]) ||
