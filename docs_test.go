@@ -1,0 +1,255 @@
+package cachecontrol_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/format"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"net/url"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/go-cachecontrol/cachecontrol"
+)
+
+// These tests hold the Markdown files to the code and to each other. docs/recipes.md has one more, in recipes_test.go.
+
+// markdown returns the text of every Markdown file of the repository by its path, with slashes.
+func markdown(t *testing.T) map[string]string {
+	t.Helper()
+	docs := make(map[string]string)
+	err := fs.WalkDir(os.DirFS("."), ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "testdata" || d.Name() == "node_modules" || d.Name() != "." && strings.HasPrefix(d.Name(), ".")):
+			return fs.SkipDir
+		case d.IsDir() || path.Ext(name) != ".md":
+			return nil
+		}
+		text, err := os.ReadFile(name)
+		docs[name] = strings.ReplaceAll(string(text), "\r\n", "\n")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(docs) < 15 {
+		t.Fatalf("only %d Markdown files", len(docs))
+	}
+	return docs
+}
+
+var (
+	fence    = regexp.MustCompile("(?ms)^```.*?^```$")
+	heading  = regexp.MustCompile(`(?m)^#{1,6} +(.+?) *$`)
+	codeSpan = regexp.MustCompile("`[^`\n]*`")
+	link     = regexp.MustCompile(`\]\(([^()\s]+)\)`)
+	goBlock  = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
+	row      = regexp.MustCompile(`(?m)^\| *(.*?) *\|`)
+)
+
+// anchors returns the fragments that GitHub gives to the headings of a document.
+func anchors(doc string) map[string]bool {
+	all := make(map[string]bool)
+	for _, m := range heading.FindAllStringSubmatch(fence.ReplaceAllString(doc, ""), -1) {
+		slug := strings.Map(func(r rune) rune {
+			switch {
+			case r == ' ':
+				return '-'
+			case r == '-', r == '_', unicode.IsLetter(r), unicode.IsDigit(r):
+				return unicode.ToLower(r)
+			}
+			return -1
+		}, link.ReplaceAllString(m[1], "]"))
+		name := slug
+		for n := 1; all[name]; n++ {
+			name = fmt.Sprintf("%s-%d", slug, n)
+		}
+		all[name] = true
+	}
+	return all
+}
+
+func TestDocsLinks(t *testing.T) {
+	docs := markdown(t)
+	n := 0
+	for name, doc := range docs {
+		text := codeSpan.ReplaceAllString(fence.ReplaceAllString(doc, ""), "")
+		for _, m := range link.FindAllStringSubmatch(text, -1) {
+			u, err := url.Parse(m[1])
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				continue
+			}
+			if u.IsAbs() {
+				continue
+			}
+			n++
+			target := name
+			if u.Path != "" {
+				target = path.Join(path.Dir(name), u.Path)
+			}
+			if _, err := os.Stat(filepath.FromSlash(target)); err != nil {
+				t.Errorf("%s links to %s: there is no such file", name, m[1])
+			} else if u.Fragment != "" && !anchors(docs[target])[u.Fragment] {
+				t.Errorf("%s links to %s: there is no such heading", name, m[1])
+			}
+		}
+	}
+	if n < 50 {
+		t.Errorf("only %d links were found", n)
+	}
+}
+
+// TestDocsCode has every block of Go in the documents parsed, and whole programs built.
+func TestDocsCode(t *testing.T) {
+	imports := regexp.MustCompile(`(?m)^import [^(\n]*\n`)
+	programs := 0
+	for name, doc := range markdown(t) {
+		for _, m := range goBlock.FindAllStringSubmatch(doc, -1) {
+			if !strings.HasPrefix(m[1], "package ") {
+				if _, err := format.Source([]byte(imports.ReplaceAllString(m[1], ""))); err != nil {
+					t.Errorf("%s: %v in\n%s", name, err, m[1])
+				}
+				continue
+			}
+			programs++
+			file := filepath.Join(t.TempDir(), "main.go")
+			if err := os.WriteFile(file, []byte(m[1]), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := exec.Command("go", "vet", file).CombinedOutput(); err != nil {
+				t.Errorf("%s: %v: %s\n%s", name, err, out, m[1])
+			}
+		}
+	}
+	if programs == 0 {
+		t.Error("no whole program was found")
+	}
+}
+
+// exported returns the exported names of the package in a directory.
+func exported(t *testing.T, dir string) map[string]bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no code in %s: %v", dir, err)
+	}
+	names := make(map[string]bool)
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, decl := range f.Decls {
+			switch d := decl.(type) {
+			case *ast.FuncDecl:
+				names[d.Name.Name] = names[d.Name.Name] || d.Recv == nil
+			case *ast.GenDecl:
+				for _, spec := range d.Specs {
+					switch s := spec.(type) {
+					case *ast.TypeSpec:
+						names[s.Name.Name] = true
+					case *ast.ValueSpec:
+						for _, id := range s.Names {
+							names[id.Name] = true
+						}
+					}
+				}
+			}
+		}
+	}
+	return names
+}
+
+// TestDocsNames finds names in the documents that the packages do not have.
+func TestDocsNames(t *testing.T) {
+	packages := map[string]string{
+		"cachecontrol": ".", "storage": "storage", "rediscache": "storage/rediscache", "memcached": "storage/memcached",
+		"storagetest": "storage/storagetest", "heuristics": "heuristics", "serialize": "serialize", "rfc9111": "rfc9111",
+		"origin": "origin", "cachetest": "cachetest", "cacheotel": "otel",
+	}
+	known := make(map[string]func(name string) bool)
+	for name, dir := range packages {
+		names := exported(t, dir)
+		known[name] = func(name string) bool { return names[name] }
+	}
+	for _, v := range []any{&cachecontrol.Transport{}, cachecontrol.Control{}, cachecontrol.Status{}} {
+		typ := reflect.TypeOf(v)
+		fields := typ
+		if typ.Kind() == reflect.Pointer {
+			fields = typ.Elem()
+		}
+		known[fields.Name()] = func(name string) bool {
+			_, field := fields.FieldByName(name)
+			_, method := typ.MethodByName(name)
+			return field || method
+		}
+	}
+	qualified := regexp.MustCompile(`(?:^|[^\w./])(\w+)\.([A-Z]\w*)`)
+	n := 0
+	for doc, text := range markdown(t) {
+		for _, m := range qualified.FindAllStringSubmatch(text, -1) {
+			if has, ok := known[m[1]]; ok {
+				n++
+				if !has(m[2]) {
+					t.Errorf("%s: there is no %s.%s", doc, m[1], m[2])
+				}
+			}
+		}
+	}
+	if n < 100 {
+		t.Errorf("only %d names were found", n)
+	}
+}
+
+// TestDocsFields holds the tables of fields in docs/usage.md to the types.
+func TestDocsFields(t *testing.T) {
+	usage := markdown(t)["docs/usage.md"]
+	for _, test := range []struct {
+		section string
+		typ     reflect.Type
+	}{
+		{"Fields", reflect.TypeFor[cachecontrol.Transport]()},
+		{"Control of one request", reflect.TypeFor[cachecontrol.Control]()},
+	} {
+		_, section, _ := strings.Cut(usage, "\n## "+test.section+"\n")
+		section, _, _ = strings.Cut(section, "\n## ")
+		var told []string
+		for _, m := range row.FindAllStringSubmatch(section, -1) {
+			for _, span := range codeSpan.FindAllString(m[1], -1) {
+				told = append(told, strings.Trim(span, "`"))
+			}
+		}
+		var have []string
+		for _, f := range reflect.VisibleFields(test.typ) {
+			if f.IsExported() {
+				have = append(have, f.Name)
+			}
+		}
+		for _, name := range have {
+			if !slices.Contains(told, name) {
+				t.Errorf("the table of %v lacks %s", test.typ, name)
+			}
+		}
+		for _, name := range told {
+			if !slices.Contains(have, name) {
+				t.Errorf("the table of %v has %s, which is no field", test.typ, name)
+			}
+		}
+	}
+}
