@@ -28,8 +28,8 @@ var demoCommand = command{
     cachecontrol demo
 
 Starts an origin on the loopback interface, sends it requests through the cache, and shows as a table when each was
-sent, what the answer's Cache-Status (RFC 9211) says, whether the origin was asked, and how long it took. It takes about
-two seconds, and needs neither a network nor anything installed.
+sent, what the answer's Cache-Status (RFC 9211) says, whether the origin was asked, and how long it took. It takes one
+to two seconds, and needs neither a network nor anything installed.
 
 Each request is also checked: exit code 0 means that all went as the table says, 1 that one did not.
 
@@ -144,7 +144,8 @@ func (d *demo) run(dir string) error {
 		return err
 	}
 
-	d.title("An expiry: after two seconds the origin is asked whether the ETag is still the one, and says 304.")
+	d.title("An expiry: two seconds after its Date, which has whole seconds, the page is stale. The origin is\n" +
+		"asked whether the ETag is still the one, and says 304.")
 	date, err := http.ParseTime(first.Get("Date"))
 	if err != nil {
 		return fmt.Errorf("the origin's Date: %w", err)
@@ -170,6 +171,12 @@ func (d *demo) run(dir string) error {
 		if _, err := d.do(cache, demoRequest{path: "/tagged"}, want); err != nil {
 			return err
 		}
+	}
+
+	d.title("Control of one request, unseen by the origin: this one is answered offline, from what is stored.")
+	offline := demoRequest{path: "/tagged", note: "offline", control: cachecontrol.Control{OnlyIfCached: true, AllowStale: -1}}
+	if _, err := d.do(cache, offline, demoWant{cachecontrol.Stale, 0, "tagged"}); err != nil {
+		return err
 	}
 
 	d.title("A heuristic: the origin says only that it was last modified ten days ago. By default that is not\n" +
@@ -261,6 +268,7 @@ func (d *demo) showFile(dir string) error {
 type demoRequest struct {
 	method, path, body, language string
 	note                         string // what the table says beside the path
+	control                      cachecontrol.Control
 }
 
 // demoWant is how a request has to go.
@@ -273,7 +281,8 @@ type demoWant struct {
 // do sends a request through the cache, shows what happened and checks it. It returns the header of the answer.
 func (d *demo) do(cache *cachecontrol.Transport, r demoRequest, want demoWant) (http.Header, error) {
 	r.method = cmp.Or(r.method, http.MethodGet)
-	req, err := http.NewRequestWithContext(d.ctx, r.method, d.url+r.path, strings.NewReader(r.body))
+	ctx := cachecontrol.WithControl(d.ctx, r.control)
+	req, err := http.NewRequestWithContext(ctx, r.method, d.url+r.path, strings.NewReader(r.body))
 	if err != nil {
 		return nil, err
 	}

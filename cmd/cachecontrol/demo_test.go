@@ -28,6 +28,7 @@ func TestDemo(t *testing.T) {
 		{"GET /news", "hit; ttl=", "not asked"},
 		{"GET /tagged", "fwd=uri-miss; fwd-status=200; stored", "asked: 200"},
 		{"GET /tagged", "fwd=stale; fwd-status=304", "asked: 304"},
+		{"GET /tagged (offline)", "hit; ttl=", "not asked"},
 		{"GET /old", "fwd=uri-miss; fwd-status=200 ", "asked: 200"},
 		{"GET /old (heuristic)", "fwd=uri-miss; fwd-status=200; stored; ttl=86", "asked: 200"},
 		{"GET /old (heuristic)", "hit; ttl=86", "not asked"},
@@ -61,8 +62,8 @@ func TestDemo(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"A miss", "A hit", "An expiry", "X-Served: 1 is now 2", "An ETag alone", "A heuristic", "An invalidation", "Variants",
-		"Python's CacheControl", `begins with "cc=4,"`, "All 19 requests went as described.", "Next\n",
+		"A miss", "A hit", "An expiry", "X-Served: 1 is now 2", "An ETag alone", "Control of one request", "A heuristic", "An invalidation", "Variants",
+		"Python's CacheControl", `begins with "cc=4,"`, "All 20 requests went as described.", "Next\n",
 	} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("want %q in:\n%s", want, stdout)
