@@ -111,8 +111,9 @@ type Transport struct {
 
 	// StoreTimeout is for how long each call of the store may take, reading or writing a part of a body included;
 	// after that the request goes on without it, whether the store heeds its context or not. While 16 calls that were
-	// given up have not come back, others fail at once. DictCache and the file caches wait for nobody but, when they
-	// write, for locks on files: 10 seconds at most. 0: 5 seconds.
+	// given up have not come back, others fail at once. DictCache and the two file caches are called directly: they
+	// wait for nobody but the disk and, to write, for locks on files, for StoreTimeout where they update or delete an
+	// entry and 10 seconds where they commit one. 0: 5 seconds.
 	StoreTimeout time.Duration
 
 	// Logger is told why each decision was taken, at level Debug, and of a store that fails, at level Warn, but for each

@@ -1,5 +1,14 @@
 // Package storage keeps stored responses: in memory, in directories that Python's CacheControl can share,
 // or in anything that implements Store or KV.
+//
+//	NewDictCache                  in memory, bounded; what a Transport has that is given no Store
+//	NewFileCache                  a directory, one file for each entry
+//	NewSeparateBodyFileCache      a directory, with bodies in files of their own; for long ones
+//	Tiered                        a DictCache before a store that several machines share
+//	FromKV, FromCache             over anything that gets, sets and deletes bytes
+//
+// rediscache and memcached below it are for several machines, and storagetest has the tests of a Store. OpenDirectory and
+// Trim are for tools that look into a directory of a file cache, or bring it within a bound, while programs use it.
 package storage
 
 import (
