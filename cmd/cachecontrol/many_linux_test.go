@@ -36,6 +36,9 @@ func TestMain(m *testing.M) {
 //
 //	go test ./cmd/cachecontrol -run TestManyEntries -v -many 100000
 func TestManyEntries(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector, which -short goes with, takes memory of its own")
+	}
 	dir := t.TempDir()
 	now := time.Now()
 	body := bytes.Repeat([]byte("x"), 300)
