@@ -3,6 +3,7 @@ package cachecontrol
 import (
 	"context"
 	"net/http/httptrace"
+	"runtime/debug"
 	"sync"
 )
 
@@ -55,6 +56,14 @@ func (b *background) stop() {
 	b.mu.Unlock()
 	b.cancel()
 	b.done.Wait()
+}
+
+// caught tells the logger, if there is one, what Base or a hook has panicked with in a goroutine that is not its caller's,
+// and where, which nobody else can tell later.
+func (e *engine) caught(ctx context.Context, v any) {
+	if e.logger != nil {
+		e.logger.ErrorContext(ctx, "cachecontrol: panic", "value", v, "stack", string(debug.Stack()))
+	}
 }
 
 // detached is the context of background work: the values of the request's that caused it, but for its trace, whose

@@ -224,8 +224,8 @@ func (e *engine) limited(ctx context.Context) (limited context.Context, release 
 }
 
 func (e *engine) getFailed(ctx context.Context, key string, err error) {
-	if err == storage.ErrNotFound {
-		return // the ordinary case
+	if err == storage.ErrNotFound || ctx.Err() == context.Canceled {
+		return // the ordinary case, or the caller's own doing
 	}
 	var unreadable *storage.UnreadableError
 	if !errors.Is(err, storage.ErrNotFound) || errors.As(err, &unreadable) {

@@ -342,7 +342,11 @@ func (x *exchange) mark(resp *http.Response, s Status) {
 // answered counts an answer, which has fromCache bytes of a stored body, and tells the logger, if there is one, why the
 // decision was taken. What runs in the background answers nobody.
 func (x *exchange) answered(resp *http.Response, o Outcome, fromCache int64) {
-	if !x.revalidates {
+	switch {
+	case x.revalidates:
+	case x.flight != nil: // whose caller may have left
+		x.flight.outcome, x.flight.fromCache = o, fromCache
+	default:
 		x.counts.answered(o, fromCache)
 	}
 	if x.logger != nil && x.logger.Enabled(x.ctx, slog.LevelDebug) {

@@ -13,6 +13,7 @@ import (
 // fetch asks the origin: whether the candidate is still current, where there is one that can be validated and the
 // caller has no condition of its own, and for the whole response otherwise. why says what led here.
 func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, error) {
+	defer c.close() // whatever is not handed out, even if Base or a hook panics
 	validating := c != nil && !x.conditional && c.policy.HasValidator()
 	out := x.outgoing(func(h http.Header) {
 		if validating {
@@ -31,7 +32,6 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 				return x.serve(c, r, s), nil
 			}
 		}
-		c.close()
 		return nil, err
 	}
 	s.ForwardStatus = resp.StatusCode
@@ -59,7 +59,6 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 	}
 	resp = x.own(resp)
 	x.invalidate(resp) // a method that is stored by choice may be unsafe all the same
-	defer c.close()
 	switch {
 	case resp.StatusCode == http.StatusNotModified:
 		x.passNotModified(c, resp, asked, received, &s)
@@ -223,6 +222,11 @@ func (x *exchange) revalidateLater() bool {
 	return x.background.run(x.ctx, x.key, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, x.backgroundTimeout)
 		defer cancel()
+		defer func() {
+			if v := recover(); v != nil {
+				x.caught(ctx, v)
+			}
+		}()
 		if hasBody(req) { // the caller's own is closed by now
 			var err error
 			if req.Body, err = req.GetBody(); err != nil {
@@ -242,7 +246,7 @@ func (x *exchange) revalidateLater() bool {
 			}
 			return
 		}
+		defer resp.Body.Close()
 		io.Copy(io.Discard, resp.Body) // to its end, so that it is stored
-		resp.Body.Close()
 	})
 }

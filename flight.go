@@ -31,6 +31,10 @@ type flight struct {
 	stored *stored
 	keeps  bool // it is being stored
 
+	outcome   Outcome // what the leader counts as, once it is answered
+	fromCache int64   // as shard.answered has it
+	panicked  any     // what Base or a hook panicked with: the leader's to recover
+
 	growing
 }
 
@@ -43,7 +47,7 @@ type flights struct {
 // errLeft is why a reader leaves that has no more use for the body.
 var errLeft = errors.New("cachecontrol: the reader has left")
 
-// errNoAnswer is what a flight ends with where Base panics, or ends the goroutine.
+// errNoAnswer is what a flight ends with where Base or a hook panics, or ends the goroutine.
 var errNoAnswer = errors.New("cachecontrol: Transport.Base has not returned")
 
 // collapses says whether the request may be answered by the response to another one that is under way, and others by
@@ -79,7 +83,15 @@ func (x *exchange) fly(why rfc9111.Reason) (*http.Response, error) {
 			return nil, err
 		}
 		if leads {
-			return f.resp, f.err
+			if f.err != nil {
+				b.leave(f.err)
+				if f.panicked != nil {
+					panic(f.panicked)
+				}
+				return nil, f.err
+			}
+			x.counts.answered(f.outcome, f.fromCache)
+			return f.resp, nil
 		}
 		if f.entry == nil {
 			b.leave(errLeft)
@@ -161,7 +173,12 @@ func (x *exchange) board(key string) (f *flight, b *growingBody, leads bool) {
 func (f *flight) run() {
 	var resp *http.Response
 	err := errNoAnswer
-	defer func() { f.land(resp, err) }()
+	defer func() {
+		if f.panicked = recover(); f.panicked != nil {
+			f.caught(f.leader.ctx, f.panicked)
+		}
+		f.land(resp, err)
+	}()
 	resp, err = f.leader.answer(Status{})
 }
 
@@ -176,8 +193,10 @@ func (f *flight) land(resp *http.Response, err error) {
 		own.Request, own.Trailer = f.lead.req, resp.Trailer.Clone()
 		f.resp, f.lead.resp = &own, &own
 	}
-	f.err = err
-	if f.entry == nil || err != nil {
+	if f.err = err; err != nil {
+		f.entry = nil
+	}
+	if f.entry == nil {
 		f.retire()
 	}
 	f.mu.Lock()

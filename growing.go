@@ -3,6 +3,7 @@ package cachecontrol
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -234,7 +235,7 @@ func (g *growing) readChunk() {
 	free := g.mem[len(g.mem):cap(g.mem)]
 	g.mu.Unlock()
 
-	n, err := g.source.Read(free[:min(len(free), growingChunk)])
+	n, err := g.read(free[:min(len(free), growingChunk)])
 
 	g.mu.Lock()
 	g.mem = g.mem[:len(g.mem)+n]
@@ -252,6 +253,19 @@ func (g *growing) readChunk() {
 		close(g.more)
 		g.more = nil
 	}
+}
+
+// read reads on. A body that panics ends in an error, for it is read for others, too.
+func (g *growing) read(p []byte) (n int, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			g.flight.caught(g.flight.leader.ctx, v)
+			n, err = 0, fmt.Errorf("cachecontrol: the body panics: %v", v)
+		}
+	}()
+	n, err = g.source.Read(p)
+	_ = p[:n:len(p)] // a count that cannot be panics here
+	return n, err
 }
 
 // makeRoom moves what fills the memory to a file, or drops what nobody needs. A long body that the leader has to itself

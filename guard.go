@@ -45,7 +45,7 @@ func newGuarded(s storage.Store, timeout time.Duration, failed func(context.Cont
 
 // call returns what f does, or an error once the context has ended and f has not. What f returns after that goes to
 // late. Where too many calls hang already, f is not called, unless it must be.
-func call[T any](g *guarded, ctx context.Context, must bool, f func() (T, error), late func(T)) (T, error) {
+func call[T any](g *guarded, ctx context.Context, must bool, f func() (T, error), late func(T, error)) (T, error) {
 	var none T
 	if !must {
 		if g.hung.Load() >= maxHung {
@@ -69,16 +69,17 @@ func call[T any](g *guarded, ctx context.Context, must bool, f func() (T, error)
 			if p := recover(); p != nil {
 				r = result{err: fmt.Errorf("%w: panic: %v", errStoreLies, p)}
 			}
+			if !must {
+				defer func() { <-g.calls }()
+			}
 			if settled.CompareAndSwap(false, true) {
 				done <- r
-			} else {
-				if r.err == nil && late != nil {
-					late(r.v)
-				}
-				g.hung.Add(-1)
+				return
 			}
-			if !must {
-				<-g.calls
+			defer g.hung.Add(-1)
+			if late != nil {
+				defer func() { recover() }() // it calls the store, too
+				late(r.v, r.err)
 			}
 		}()
 		r.v, r.err = f()
@@ -104,11 +105,11 @@ func call[T any](g *guarded, ctx context.Context, must bool, f func() (T, error)
 	return r.v, r.err
 }
 
-// do is call for what returns an error alone. late is called where it turns out well after all.
-func (g *guarded) do(ctx context.Context, must bool, f func() error, late func()) error {
-	_, err := call(g, ctx, must, func() (struct{}, error) { return struct{}{}, f() }, func(struct{}) {
+// do is call for what returns an error alone.
+func (g *guarded) do(ctx context.Context, must bool, f func() error, late func(error)) error {
+	_, err := call(g, ctx, must, func() (struct{}, error) { return struct{}{}, f() }, func(_ struct{}, err error) {
 		if late != nil {
-			late()
+			late(err)
 		}
 	})
 	return err
@@ -139,13 +140,17 @@ func (g *guarded) Get(ctx context.Context, key string) (*storage.Response, error
 			own.Body = &guardedSeeker{b, s}
 		}
 		return &own, nil
-	}, func(r *storage.Response) { r.Body.Close() })
+	}, func(r *storage.Response, err error) {
+		if err == nil {
+			r.Body.Close()
+		}
+	})
 }
 
 func (g *guarded) Update(ctx context.Context, key string, e *serialize.Entry) error {
 	ctx, cancel := context.WithTimeout(ctx, g.timeout)
 	defer cancel()
-	return g.do(ctx, false, func() error { return g.Store.Update(ctx, key, e) }, func() { g.forget(key) })
+	return g.do(ctx, false, func() error { return g.Store.Update(ctx, key, e) }, func(err error) { g.forget(key, err) })
 }
 
 func (g *guarded) Delete(ctx context.Context, key string) error {
@@ -154,8 +159,11 @@ func (g *guarded) Delete(ctx context.Context, key string) error {
 	return g.do(ctx, false, func() error { return g.Store.Delete(ctx, key) }, nil)
 }
 
-// forget deletes what was stored after it had been given up: it may have been invalidated meanwhile.
-func (g *guarded) forget(key string) {
+// forget deletes what was stored, unless with an error, after it had been given up: it may have been invalidated meanwhile.
+func (g *guarded) forget(key string, err error) {
+	if err != nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
 	defer cancel()
 	g.Store.Delete(ctx, key)
@@ -172,7 +180,11 @@ func (g *guarded) Create(ctx context.Context, key string, e *serialize.Entry) (s
 			err = fmt.Errorf("%w: neither a writer nor an error", errStoreLies)
 		}
 		return w, err
-	}, func(w storage.Writer) { w.Abort() })
+	}, func(w storage.Writer, err error) {
+		if err == nil {
+			w.Abort()
+		}
+	})
 	timer.Stop()
 	if err != nil {
 		cancel()
@@ -191,13 +203,13 @@ type guardedWriter struct {
 	buf    []byte
 }
 
-func (w *guardedWriter) do(must bool, f func(storage.Writer) error, late func(storage.Writer)) error {
+func (w *guardedWriter) do(must bool, f func(storage.Writer) error, late func(error)) error {
 	inner := w.w
 	if inner == nil {
 		return errStoreHangs
 	}
 	w.timer.Reset(w.g.timeout)
-	err := w.g.do(w.ctx, must, func() error { return f(inner) }, func() { late(inner) })
+	err := w.g.do(w.ctx, must, func() error { return f(inner) }, late)
 	w.timer.Stop()
 	if err == errStoreHangs {
 		w.w = nil
@@ -208,13 +220,14 @@ func (w *guardedWriter) do(must bool, f func(storage.Writer) error, late func(st
 func (w *guardedWriter) Write(p []byte) (int, error) {
 	w.buf = append(w.buf[:0], p...) // the caller may use p again while the store still reads it
 	buf := w.buf
+	inner := w.w
 	err := w.do(false, func(inner storage.Writer) error {
 		n, err := inner.Write(buf)
 		if err == nil && n != len(buf) {
 			err = io.ErrShortWrite
 		}
 		return err
-	}, func(inner storage.Writer) { inner.Abort() })
+	}, func(error) { inner.Abort() })
 	if err != nil {
 		return 0, err
 	}
@@ -223,12 +236,12 @@ func (w *guardedWriter) Write(p []byte) (int, error) {
 
 func (w *guardedWriter) Commit() error {
 	defer w.cancel()
-	return w.do(false, storage.Writer.Commit, func(storage.Writer) { w.g.forget(w.key) })
+	return w.do(false, storage.Writer.Commit, func(err error) { w.g.forget(w.key, err) })
 }
 
 func (w *guardedWriter) Abort() error {
 	defer w.cancel()
-	return w.do(true, storage.Writer.Abort, func(storage.Writer) {})
+	return w.do(true, storage.Writer.Abort, nil)
 }
 
 // KeepDecoded is for a store that implements storage.DecodedKeeper.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/faultstore"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -305,4 +306,69 @@ func TestUndeleted(t *testing.T) {
 		step{want: miss, body: "version 3"}.run(t, "replaced", tr, o)
 		step{want: hit, body: "version 3"}.run(t, "replaced", tr, o)
 	})
+}
+
+// A Writer that took too long, and then fails, is ended all the same: it may hold what only Abort releases.
+func TestLateFailureIsAborted(t *testing.T) {
+	in(t, func(t *testing.T) {
+		store := &lateStore{Store: storage.NewDictCache(), letGo: make(chan struct{})}
+		tr := &cachecontrol.Transport{Base: replies(t, ok("Cache-Control: max-age=60")), Store: store, StoreTimeout: time.Second}
+		defer tr.Close()
+		do(t, tr, "/")
+		close(store.letGo)
+		synctest.Wait()
+		if n := store.aborted.Load(); n != 1 {
+			t.Errorf("%d calls of Abort", n)
+		}
+	})
+}
+
+// What panics after it was given up ends nothing but itself.
+func TestLatePanic(t *testing.T) {
+	in(t, func(t *testing.T) {
+		store := &lateStore{Store: storage.NewDictCache(), letGo: make(chan struct{}), panics: true}
+		tr := &cachecontrol.Transport{Base: replies(t, ok("Cache-Control: max-age=60")), Store: store, StoreTimeout: time.Second}
+		defer tr.Close()
+		for range 20 { // more than may hang at once
+			do(t, tr, "/")
+		}
+		close(store.letGo)
+		synctest.Wait()
+		before := store.aborted.Load()
+		if do(t, tr, "/"); store.aborted.Load() == before {
+			t.Error("the store is not asked any more")
+		}
+	})
+}
+
+// lateStore has Writers whose Write waits, and fails, and whose Abort is counted; or ones that come late and panic there.
+type lateStore struct {
+	storage.Store
+	letGo   chan struct{}
+	panics  bool
+	aborted atomic.Int32
+}
+
+func (s *lateStore) Create(context.Context, string, *serialize.Entry) (storage.Writer, error) {
+	if s.panics {
+		<-s.letGo
+	}
+	return lateWriter{s}, nil
+}
+
+type lateWriter struct{ s *lateStore }
+
+func (w lateWriter) Write([]byte) (int, error) {
+	<-w.s.letGo
+	return 0, errors.New("too late")
+}
+
+func (w lateWriter) Commit() error { return errors.New("there was nothing written") }
+
+func (w lateWriter) Abort() error {
+	w.s.aborted.Add(1)
+	if w.s.panics {
+		panic("bang")
+	}
+	return nil
 }

@@ -53,7 +53,15 @@ func (x *exchange) mayReuse(c *candidate) (rfc9111.Reuse, bool) {
 	if x.beforeReuse == nil || x.revalidates {
 		return r, true
 	}
-	switch x.beforeReuse(x.req, StoredResponse{c.entry.Status, c.entry.Header, r.Age, r.TTL}) {
+	asked := false
+	defer func() {
+		if !asked { // it panics
+			c.close()
+		}
+	}()
+	own := x.beforeReuse(x.req, StoredResponse{c.entry.Status, c.entry.Header, r.Age, r.TTL})
+	asked = true
+	switch own {
 	case ReuseValidate:
 		x.cc.Refresh = true
 		if r = c.policy.Reuse(&x.cc, now); r.Reason == rfc9111.RefreshAsked {

@@ -44,8 +44,15 @@ func (x *exchange) receive(c *candidate, resp *http.Response, asked, received ti
 // judge lets the heuristic speak of a response, and decides whether it may be stored. set are the fields that the
 // heuristic has set.
 func (x *exchange) judge(resp *http.Response, asked, received time.Time) (set []string, policy *rfc9111.Policy, decision rfc9111.Stored) {
+	judged := false
+	defer func() {
+		if !judged { // a hook panics
+			discard(resp)
+		}
+	}()
 	set = x.applyHeuristic(resp)
 	own := x.ownDecision(resp)
+	judged = true
 	policy = rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received).WithLifetime(own.Lifetime)
 	return set, policy, x.mayStore(policy, own)
 }

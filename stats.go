@@ -1,6 +1,7 @@
 package cachecontrol
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"runtime"
@@ -166,11 +167,17 @@ func (f *storeFailures) read() map[string]uint64 {
 	return all
 }
 
+// errNothing is what a request ends with where Base breaks the rules of http.RoundTripper.
+var errNothing = errors.New("cachecontrol: Transport.Base returned neither a response nor an error")
+
 // send has Base make a request, and counts what comes of it.
 func (e *engine) send(req *http.Request) (*http.Response, error) {
 	c := &e.counters
 	c.sent.Add(1)
 	resp, err := e.base().RoundTrip(req)
+	if resp == nil && err == nil {
+		err = errNothing
+	}
 	switch {
 	case err == nil:
 		if resp.StatusCode >= http.StatusInternalServerError {

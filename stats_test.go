@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/faultstore"
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -350,6 +351,61 @@ func TestLogAttributes(t *testing.T) {
 		}
 		if d := cmp.Diff(documented, seen); d != "" {
 			t.Errorf("the page and the log differ:\n%s", d)
+		}
+	})
+}
+
+// TestStatsLeaderLeaves: a request that others wait for, too, is counted once, as its caller was answered.
+func TestStatsLeaderLeaves(t *testing.T) {
+	in(t, func(t *testing.T) {
+		letGo := make(chan struct{})
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			<-letGo
+			return respond(200, "body", "Cache-Control: max-age=60")
+		})
+		tr := &cachecontrol.Transport{Base: o, Collapse: true}
+		defer tr.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() {
+			if _, err := tr.RoundTrip(request(t, "/").WithContext(ctx)); err == nil {
+				t.Error("no error")
+			}
+		})
+		synctest.Wait()
+		for range 3 {
+			all.Go(func() { do(t, tr, "/") })
+		}
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		close(letGo)
+		all.Wait()
+		want := cachecontrol.Stats{Misses: 3, Failed: 1, Collapsed: 3, OriginRequests: 1, BytesFromOrigin: 4, Stored: 1}
+		if d := cmp.Diff(want, counts(tr.Stats())); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
+// TestStatsCancelledLookup: that a caller has no more time is no failure of the store.
+func TestStatsCancelledLookup(t *testing.T) {
+	in(t, func(t *testing.T) {
+		store := &faultstore.Store{Store: storage.NewDictCache(), Fault: func(op faultstore.Op) faultstore.Fault {
+			if op == faultstore.Get {
+				return faultstore.Hang
+			}
+			return faultstore.None
+		}}
+		tr := &cachecontrol.Transport{Base: replies(t, ok()), Store: store}
+		defer tr.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		if _, err := tr.RoundTrip(request(t, "/").WithContext(ctx)); err == nil {
+			t.Error("no error")
+		}
+		if failed := tr.Stats().StoreErrors; len(failed) > 0 {
+			t.Errorf("failures of the store: %v", failed)
 		}
 	})
 }

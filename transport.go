@@ -23,7 +23,8 @@ var CacheControlStatusCodes = []int{200, 203, 300, 301, 308}
 // Transport is an http.RoundTripper that answers from a cache what it may, and has Base make the other requests.
 // The zero value works: a private cache in memory. Fields must not be changed after the first request.
 type Transport struct {
-	// Base makes the requests that the cache cannot answer. Nil: http.DefaultTransport.
+	// Base makes the requests that the cache cannot answer. What it panics with, and what a hook does, is the caller's to
+	// recover; in the background, the Logger is told of it. Nil: http.DefaultTransport.
 	Base http.RoundTripper
 
 	// Store keeps the responses. Nil: a storage.DictCache of the Transport's own.

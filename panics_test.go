@@ -1,0 +1,231 @@
+package cachecontrol_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+)
+
+// panicOf returns what f panics with; nil: it does not.
+func panicOf(f func()) (value any) {
+	defer func() { value = recover() }()
+	f()
+	return nil
+}
+
+// What Base or a hook panics with reaches the caller, in whichever goroutine it was called, and those who wait for its
+// request are answered.
+func TestPanics(t *testing.T) {
+	bang := errors.New("bang")
+	for _, tt := range []struct {
+		name string
+		tr   *cachecontrol.Transport
+		base bool // it is Base that panics, the first time
+	}{
+		{"base", &cachecontrol.Transport{}, true},
+		{"base/drain", &cachecontrol.Transport{DrainBytes: 1}, true},
+		{"base/collapse", &cachecontrol.Transport{Collapse: true}, true},
+		{"hook/collapse", &cachecontrol.Transport{Collapse: true, BeforeStore: func(resp *http.Response) cachecontrol.StoreDecision {
+			if resp.Header["X-Bang"] != nil {
+				panic(bang)
+			}
+			return cachecontrol.StoreDecision{}
+		}}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				letGo := make(chan struct{})
+				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+					<-letGo
+					if n > 1 {
+						return respond(200, "body", "Cache-Control: max-age=60")
+					}
+					if tt.base {
+						panic(bang)
+					}
+					return chunked(respond(200, "", "Cache-Control: max-age=60", "X-Bang: 1"), nil)
+				})
+				tt.tr.Base = o
+				defer tt.tr.Close()
+				var all sync.WaitGroup
+				all.Go(func() {
+					if v := panicOf(func() { tt.tr.RoundTrip(request(t, "/")) }); v != bang {
+						t.Errorf("the first caller got %v", v)
+					}
+				})
+				synctest.Wait()
+				for range 5 {
+					all.Go(func() {
+						if a := do(t, tt.tr, "/"); a.body != "body" {
+							t.Errorf("%d %q", a.StatusCode, a.body)
+						}
+					})
+				}
+				synctest.Wait()
+				close(letGo)
+				all.Wait()
+			})
+		})
+	}
+}
+
+// A follower whose hook panics is no reader any more: the request ends once the others have left.
+func TestPanicOfAFollower(t *testing.T) {
+	in(t, func(t *testing.T) {
+		resp, w := pipe("Cache-Control: max-age=60")
+		defer w.Close()
+		letGo := make(chan struct{})
+		o := newOrigin(t, func(int, *http.Request) *http.Response { <-letGo; return resp })
+		tr := &cachecontrol.Transport{Base: o, Collapse: true, BeforeReuse: func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
+			panic("bang")
+		}}
+		defer tr.Close()
+		var all sync.WaitGroup
+		all.Go(func() {
+			a, err := tr.RoundTrip(request(t, "/"))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			time.Sleep(time.Second)
+			a.Body.Close()
+		})
+		synctest.Wait()
+		all.Go(func() {
+			if v := panicOf(func() { tr.RoundTrip(request(t, "/")) }); v != "bang" {
+				t.Errorf("the follower got %v", v)
+			}
+		})
+		synctest.Wait()
+		close(letGo)
+		all.Wait()
+		o.allClosed()
+	})
+}
+
+// A body that panics ends in an error for all who read it, for it is read for all of them.
+func TestPanicOfABody(t *testing.T) {
+	for name, read := range map[string]brokenBody{
+		"panic":     func([]byte) (int, error) { panic("bang") },
+		"too much":  func(p []byte) (int, error) { return len(p) + 1, nil },
+		"below all": func([]byte) (int, error) { return -1, nil },
+	} {
+		for _, fields := range []string{"Cache-Control: max-age=60", "Cache-Control: no-store"} {
+			t.Run(name+"/"+fields, func(t *testing.T) {
+				in(t, func(t *testing.T) {
+					o := newOrigin(t, func(int, *http.Request) *http.Response {
+						resp := chunked(respond(200, "", fields), nil)
+						resp.Body = read
+						return resp
+					})
+					tr := &cachecontrol.Transport{Base: o, Collapse: true}
+					defer tr.Close()
+					resp := open(t, tr, request(t, "/"))
+					defer resp.Body.Close()
+					if b, err := io.ReadAll(resp.Body); err == nil || len(b) > 0 {
+						t.Errorf("%q, %v", b, err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// brokenBody is a body that breaks the rules of io.Reader.
+type brokenBody func([]byte) (int, error)
+
+func (b brokenBody) Read(p []byte) (int, error) { return b(p) }
+func (b brokenBody) Close() error               { return nil }
+
+// A Base that panics in the background is nobody's to recover.
+func TestPanicInTheBackground(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			if n == 2 {
+				panic("bang")
+			}
+			return ok("Cache-Control: max-age=1, stale-while-revalidate=600").respond(n, req)
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/")
+		for _, want := range []string{"#1", "#1", "#3"} {
+			time.Sleep(2 * time.Second)
+			if a := do(t, tr, "/"); a.body != want {
+				t.Errorf("%q, want %q", a.body, want)
+			}
+			synctest.Wait()
+		}
+	})
+}
+
+// A Base that returns nothing at all is an error, as it is for http.Client.
+func TestBaseReturnsNothing(t *testing.T) {
+	for _, collapse := range []bool{false, true} {
+		tr := &cachecontrol.Transport{Collapse: collapse, Base: roundTripper(func(*http.Request) (*http.Response, error) {
+			return nil, nil
+		})}
+		for _, method := range []string{"GET", "PUT"} {
+			if resp, err := tr.RoundTrip(request(t, method+" /")); err == nil {
+				t.Errorf("%s: %v and no error", method, resp)
+			}
+		}
+		tr.Close()
+	}
+}
+
+// watchedContext counts what waits for its end.
+type watchedContext struct {
+	context.Context
+	mu       sync.Mutex
+	watchers int
+}
+
+// Value hides from package context that the end is one of its own.
+func (c *watchedContext) Value(any) any { return nil }
+
+func (c *watchedContext) AfterFunc(f func()) func() bool {
+	c.mu.Lock()
+	c.watchers++
+	c.mu.Unlock()
+	stop := context.AfterFunc(c.Context, f)
+	return func() bool {
+		stopped := stop()
+		if stopped {
+			c.mu.Lock()
+			c.watchers--
+			c.mu.Unlock()
+		}
+		return stopped
+	}
+}
+
+// A context that many requests have in common keeps nothing of those that are over, however they ended.
+func TestCollapseLeavesContextsAlone(t *testing.T) {
+	in(t, func(t *testing.T) {
+		inner, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ctx := &watchedContext{Context: inner}
+		for _, o := range []*origin{replies(t, down), replies(t, ok("Cache-Control: max-age=60")), replies(t, ok("Cache-Control: no-store"))} {
+			tr := &cachecontrol.Transport{Base: o, Collapse: true}
+			for range 3 {
+				resp, err := tr.RoundTrip(request(t, "/").WithContext(ctx))
+				if err == nil {
+					io.Copy(io.Discard, resp.Body)
+					resp.Body.Close()
+				}
+			}
+			tr.Close()
+			if ctx.watchers > 0 {
+				t.Errorf("%d watch over the context after the requests", ctx.watchers)
+			}
+		}
+	})
+}
