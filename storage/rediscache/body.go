@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 
@@ -30,6 +31,7 @@ type body struct {
 	entry *serialize.Entry
 	part  part
 
+	mu     sync.Mutex // guards what follows: as a body of net/http's, it may be read by two goroutines, and closed meanwhile
 	off    int64
 	data   []byte // chunk number at
 	at     int64  // -1: none
@@ -133,6 +135,8 @@ func (b *body) drop() {
 }
 
 func (b *body) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.err == nil && b.off >= b.entry.Length {
 		return 0, io.EOF
 	}
@@ -146,6 +150,8 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 func (b *body) WriteTo(w io.Writer) (written int64, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	for b.err != nil || b.off < b.entry.Length {
 		data, err := b.chunk()
 		if err != nil {
@@ -165,6 +171,8 @@ func (b *body) WriteTo(w io.Writer) (written int64, err error) {
 }
 
 func (b *body) Seek(offset int64, whence int) (int64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	switch whence {
 	case io.SeekStart:
 	case io.SeekCurrent:
@@ -181,7 +189,11 @@ func (b *body) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
+// Close does not wait for Redis: what is being read goes with its reader.
 func (b *body) Close() error {
-	b.data, b.at = nil, -1
+	if b.mu.TryLock() {
+		defer b.mu.Unlock()
+		b.data, b.at = nil, -1
+	}
 	return nil
 }
