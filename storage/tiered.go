@@ -214,12 +214,20 @@ func (t *TieredCache) bring(ctx context.Context, key string, far *Response, c *c
 // nearingBody is the body of a far entry, which comes near while it is read.
 type nearingBody struct {
 	io.ReadCloser
-	near Writer // nil: not, or no longer
+
+	turn sync.Mutex // held by Read, so that what comes near has the order in which it came
+
+	mu   sync.Mutex // guards what follows: Close may come while Read is under way
+	near Writer     // nil: not, or no longer
 	left int64
 }
 
 func (b *nearingBody) Read(p []byte) (int, error) {
+	b.turn.Lock()
+	defer b.turn.Unlock()
 	n, err := b.ReadCloser.Read(p)
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.near == nil {
 		return n, err
 	}
@@ -235,10 +243,13 @@ func (b *nearingBody) Read(p []byte) (int, error) {
 }
 
 func (b *nearingBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.near != nil {
 		b.end(b.near.Abort)
 	}
-	return b.ReadCloser.Close()
+	return err
 }
 
 func (b *nearingBody) end(how func() error) {

@@ -422,3 +422,23 @@ func TestTieredNil(t *testing.T) {
 		c.Close()
 	}
 }
+
+// TestTieredBodyIsClosedWhileRead: as a body of net/http's, one that comes near may be closed while it is read.
+func TestTieredBodyIsClosedWhileRead(t *testing.T) {
+	far := newFileCache(t, t.TempDir())
+	body := strings.Repeat("body", 50_000)
+	putBody(t, far, body)
+	for range 100 {
+		c := storage.Tiered(nil, far)
+		r, err := c.Get(t.Context(), tieredKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all sync.WaitGroup
+		all.Go(func() { io.Copy(io.Discard, r.Body) })
+		all.Go(func() { r.Body.Close() })
+		all.Wait()
+		wantBody(t, c, body)
+		c.Close()
+	}
+}
