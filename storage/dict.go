@@ -143,7 +143,7 @@ func (c *DictCache) Update(_ context.Context, key string, e *serialize.Entry) er
 	old := r.head.Load()
 	own.Length, own.Sum, own.Stamp = old.entry.Length, old.entry.Sum, r
 	next := &recordHead{entry: own}
-	if sameCoding(old.entry, own) {
+	if sameCoding(old.entry, own) && size+int64(len(r.body))+int64(cap(old.decoded)) <= c.bound()/4 {
 		next.decoded = old.decoded
 	}
 	r.head.Store(next)

@@ -158,6 +158,34 @@ func TestDictCacheInvariants(t *testing.T) {
 	}
 }
 
+// TestUpdateKeepsToTheQuarter: a head that grows leaves no entry with more than a quarter of the cache.
+func TestUpdateKeepsToTheQuarter(t *testing.T) {
+	c := NewDictCache(MaxBytes(64 << 10))
+	w, err := c.Create(t.Context(), "key", &serialize.Entry{Status: 200, Version: 11})
+	if err == nil {
+		_, err = w.Write(make([]byte, 7<<10))
+	}
+	if err == nil {
+		err = w.Commit()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.Get(t.Context(), "key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.KeepDecoded("key", r.Entry, make([]byte, 7<<10))
+	e := r.Entry.Clone()
+	e.URL = string(make([]byte, 4<<10))
+	if err := c.Update(t.Context(), "key", e); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.invariants(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestHintIsNotTrusted: a length that is announced and never comes must not cost its memory.
 func TestHintIsNotTrusted(t *testing.T) {
 	b := bodyBuffer{room: 1 << 30, hint: 1 << 30}
