@@ -165,6 +165,9 @@ func (t *tree) step() {
 		return // another process makes one
 	}
 	defer unlock()
+	if fi, err := os.Lstat(name); err == nil && !fi.Mode().IsRegular() {
+		os.Remove(name) // a link would lead out of the directory
+	}
 	s := readState(name)
 	b.since.Store(0)
 	for i := range b.added {
@@ -177,7 +180,11 @@ func (t *tree) step() {
 }
 
 // farOver reports whether the directory is a quarter over its bound of n bytes.
-func (b *bound) farOver(n int64) bool { return b.total.Load() > n+n/4 }
+func (b *bound) farOver(n int64) bool { return exceeds(b.total.Load(), n, 4) }
+
+// exceeds reports whether a total is over a bound by more than that part of the bound; the sum of the two may be too large
+// for a number.
+func exceeds(total, bound, part int64) bool { return total > bound && total-bound > bound/part }
 
 // stateSize is what the file holds, spaces at the end included: a file that is written over in place need not be written
 // to disk at once, as ext4 does with one that was cut short before.
@@ -242,7 +249,7 @@ func (s *state) evicted(leaf int, size int64) {
 // walk makes the step that begins at s.Next.
 func (t *tree) walk(s *state, now time.Time) {
 	p := walking
-	if t.bounded() && s.total() > t.maxBytes+t.maxBytes/8 {
+	if t.bounded() && exceeds(s.total(), t.maxBytes, 8) {
 		p = hurrying
 	}
 	w := sweep{root: t.dir, now: now, separate: t.separate, keepDirs: true}

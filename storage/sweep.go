@@ -162,9 +162,9 @@ func (f *files) lock(ctx context.Context) (release func(), err error) {
 	if f.headLock == nil && f.bodyLock == nil {
 		return func() {}, nil
 	}
-	take := lockPair
+	take, held := lockPair, []string{f.path + bodySuffix + lockSuffix, f.path + lockSuffix}
 	if f.body == nil && f.bodyLock == nil {
-		take = lock
+		take, held = lock, held[1:]
 	}
 	unlock, err := take(ctx, f.path)
 	if err != nil {
@@ -174,8 +174,9 @@ func (f *files) lock(ctx context.Context) (release func(), err error) {
 		if runtime.GOOS == "windows" { // where nobody can remove a file that is open
 			unlock()
 		}
-		os.Remove(f.path + bodySuffix + lockSuffix)
-		os.Remove(f.path + lockSuffix)
+		for _, name := range held {
+			os.Remove(name)
+		}
 		unlock()
 	}, nil
 }
