@@ -44,10 +44,6 @@ const (
 // entry is one that was stored, whole, and no older than the last one whose Commit had returned; or it is a miss, where
 // that can be. At last everything that the dead have left is swept.
 func TestCrash(t *testing.T) {
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for i, s := range fileStores {
 		t.Run(s.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -57,8 +53,8 @@ func TestCrash(t *testing.T) {
 				t.Fatal(err)
 			}
 			for range kills {
-				child := exec.Command(exe, "-test.run=^TestCrashOther$", "-test.count=1")
-				child.Env = append(os.Environ(), "STORAGE_TEST_DIR="+dir, "STORAGE_TEST_STORE="+strconv.Itoa(i), "STORAGE_TEST_SEED="+strconv.Itoa(c.seed))
+				child := otherProcess(t, "TestCrashOther", dir, i)
+				child.Env = append(child.Env, "STORAGE_TEST_SEED="+strconv.Itoa(c.seed))
 				c.kill(child)
 				c.check()
 			}
@@ -169,11 +165,7 @@ func (c *crash) sweep() {
 
 // TestCrashOther is the process that TestCrash kills.
 func TestCrashOther(t *testing.T) {
-	dir := os.Getenv("STORAGE_TEST_DIR")
-	if dir == "" {
-		t.Skip("run by TestCrash")
-	}
-	i, _ := strconv.Atoi(os.Getenv("STORAGE_TEST_STORE"))
+	dir, i := inOtherProcess(t)
 	seed, err := strconv.Atoi(os.Getenv("STORAGE_TEST_SEED"))
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -257,14 +256,10 @@ func TestDirectoryRemovedUnderLoad(t *testing.T) {
 // TestFileSizeLimit: a disk that takes no more in the middle of a body, at its end, or behind it. A process of its own has a
 // limit on the size of files.
 func TestFileSizeLimit(t *testing.T) {
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for i, s := range fileStores {
 		t.Run(s.name, func(t *testing.T) {
-			child := exec.Command(exe, "-test.run=^TestFileSizeLimitOther$", "-test.count=1", "-test.v")
-			child.Env = append(os.Environ(), "STORAGE_TEST_DIR="+t.TempDir(), "STORAGE_TEST_STORE="+strconv.Itoa(i))
+			child := otherProcess(t, "TestFileSizeLimitOther", t.TempDir(), i)
+			child.Args = append(child.Args, "-test.v")
 			out, err := child.CombinedOutput()
 			if bytes.Contains(out, []byte("--- SKIP")) {
 				t.Skipf("%s", out)
@@ -278,15 +273,8 @@ func TestFileSizeLimit(t *testing.T) {
 
 // TestFileSizeLimitOther is the process of TestFileSizeLimit.
 func TestFileSizeLimitOther(t *testing.T) {
-	dir := os.Getenv("STORAGE_TEST_DIR")
-	if dir == "" {
-		t.Skip("run by TestFileSizeLimit")
-	}
+	dir, i := inOtherProcess(t)
 	const limit = 100000
-	i, err := strconv.Atoi(os.Getenv("STORAGE_TEST_STORE"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	lift := limitFileSize(t, limit)
 	tr := &cachecontrol.Transport{Base: numbers{}, Store: fileStores[i].open(t, dir)}
 	defer tr.Close()

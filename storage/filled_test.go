@@ -23,7 +23,7 @@ func TestMaxBytesWhileFilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	var most int64
-	for round := range 4 {
+	for round := range 2 {
 		var all sync.WaitGroup
 		for i := range writers {
 			all.Go(func() {

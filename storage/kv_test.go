@@ -113,7 +113,7 @@ func foreign(t testing.TB, status int, body string, header ...string) []byte {
 func eachDamage(doc []byte, f func(name string, damaged []byte)) {
 	for n := range doc {
 		f("truncated", append([]byte(nil), doc[:n]...))
-		for _, flip := range []byte{0x01, 0x04, 0x20, 0x80} {
+		for _, flip := range []byte{1 << (n % 8), 1 << ((n + 3) % 8)} { // every bit, from byte to byte
 			damaged := append([]byte(nil), doc...)
 			damaged[n] ^= flip
 			f("flipped", damaged)

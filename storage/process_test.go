@@ -21,10 +21,6 @@ import (
 // TestProcesses has two processes write, update and read one key. No reader may see a head with another's body, and
 // as nothing is deleted, the key is never missing where one rename replaces it.
 func TestProcesses(t *testing.T) {
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for i, s := range fileStores {
 		t.Run(s.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -32,8 +28,7 @@ func TestProcesses(t *testing.T) {
 			if err := h.write(0); err != nil {
 				t.Fatal(err)
 			}
-			other := exec.Command(exe, "-test.run=^TestProcessesOther$", "-test.count=1")
-			other.Env = append(os.Environ(), "STORAGE_TEST_DIR="+dir, "STORAGE_TEST_STORE="+strconv.Itoa(i))
+			other := otherProcess(t, "TestProcessesOther", dir, i)
 			var out bytes.Buffer
 			other.Stdout, other.Stderr = &out, &out
 			if err := other.Start(); err != nil {
@@ -51,16 +46,36 @@ func TestProcesses(t *testing.T) {
 	}
 }
 
-// TestProcessesOther is the other process of TestProcesses.
-func TestProcessesOther(t *testing.T) {
-	dir := os.Getenv("STORAGE_TEST_DIR")
-	if dir == "" {
-		t.Skip("run by TestProcesses")
-	}
-	i, err := strconv.Atoi(os.Getenv("STORAGE_TEST_STORE"))
+// otherProcess returns a process that will run one test, over one of the fileStores in dir.
+func otherProcess(t *testing.T, test, dir string, store int) *exec.Cmd {
+	t.Helper()
+	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
+	other := exec.Command(exe, "-test.run=^"+test+"$", "-test.count=1")
+	other.Env = append(os.Environ(), "STORAGE_TEST_DIR="+dir, "STORAGE_TEST_STORE="+strconv.Itoa(store),
+		"GORACE=atexit_sleep_ms=0") // the race detector waits a second at the end otherwise
+	return other
+}
+
+// inOtherProcess returns what otherProcess was given, and skips the test where it runs for itself.
+func inOtherProcess(t *testing.T) (dir string, store int) {
+	t.Helper()
+	dir = os.Getenv("STORAGE_TEST_DIR")
+	if dir == "" {
+		t.Skip("run by another test, in a process of its own")
+	}
+	store, err := strconv.Atoi(os.Getenv("STORAGE_TEST_STORE"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir, store
+}
+
+// TestProcessesOther is the other process of TestProcesses.
+func TestProcessesOther(t *testing.T) {
+	dir, i := inOtherProcess(t)
 	h := hammer{store: fileStores[i].open(t, dir), missOK: i == 1}
 	h.run(t, 2000)
 }
