@@ -520,8 +520,10 @@ func (w *world) finish(c *call, n int) {
 	c.resp.Body.Close()
 	w.mu.Lock()
 	done := w.tick()
-	for _, e := range c.asked {
-		e.doneSeq = done
+	if c.whole { // or else it may be drained, or another may read on
+		for _, e := range c.asked {
+			e.doneSeq = done
+		}
 	}
 	w.mu.Unlock()
 	if err := w.judge(c); err != nil {
