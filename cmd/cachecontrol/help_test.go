@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -30,6 +31,35 @@ func TestHelpNamesFlags(t *testing.T) {
 			if len(line) > 120 {
 				t.Errorf("help %s, line %d is wider than 120 columns", c.name, i+1)
 			}
+		}
+	}
+}
+
+// The README names every command, and the guide to directories each that takes one.
+func TestDocsNameCommands(t *testing.T) {
+	for _, page := range []struct {
+		path  string
+		wants func(command) bool
+	}{
+		{"../../README.md", func(c command) bool { return c.name != "help" && c.name != "version" }},
+		{"../../docs/storage.md", func(c command) bool { return strings.Contains(c.usage, "DIR is a cache directory") }},
+	} {
+		text, err := os.ReadFile(page.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, c := range commands() {
+			if !page.wants(c) {
+				continue
+			}
+			n++
+			if !strings.Contains(string(text), "\n    cachecontrol "+c.name+" ") {
+				t.Errorf("%s does not list the command %s", page.path, c.name)
+			}
+		}
+		if n < 6 {
+			t.Errorf("%s was asked for %d commands", page.path, n)
 		}
 	}
 }
