@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"unsafe"
 
@@ -199,6 +201,67 @@ func TestDictCacheUnderChange(t *testing.T) {
 		})
 	}
 	writers.Wait()
+	close(done)
+	readers.Wait()
+}
+
+// TestDictCacheModel: what was stored and not removed is found, as it was stored last, and nothing else, while the index grows
+// and others change what lies beside it. Each writer has keys of its own, of which it knows everything; a reader that looks
+// at them meanwhile finds nothing older than what was there when it began.
+func TestDictCacheModel(t *testing.T) {
+	const writers, keys, rounds = 3, 2000, 4000
+	c := storage.NewDictCache(storage.MaxBytes(64 << 20)) // nothing is evicted
+	var last [writers][keys]atomic.Int64                  // the round in which a key was stored last; negative: it may be gone
+	var work, readers sync.WaitGroup
+	done := make(chan struct{})
+	for w := range writers {
+		name := func(k int) string { return fmt.Sprint(w, "/", k) }
+		work.Go(func() {
+			random := rand.New(rand.NewPCG(1, uint64(w)))
+			for round := int64(1); round <= rounds; round++ {
+				k := random.IntN(keys)
+				if random.IntN(3) == 0 {
+					last[w][k].Store(-round)
+					c.Delete(t.Context(), name(k))
+					if _, _, err := get(t, c, name(k)); !errors.Is(err, storage.ErrNotFound) {
+						t.Errorf("%s was deleted: %v", name(k), err)
+					}
+				} else {
+					put(t, c, name(k), fmt.Sprint(name(k), " ", round))
+					last[w][k].Store(round)
+				}
+				k = random.IntN(keys)
+				before := last[w][k].Load()
+				_, body, err := get(t, c, name(k))
+				if want := fmt.Sprint(name(k), " ", before); before > 0 && (err != nil || body != want) || before <= 0 && err == nil {
+					t.Errorf("Get(%s): %q, %v in round %d; stored last in %d", name(k), body, err, round, before)
+				}
+			}
+		})
+		readers.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				k := i * 7 % keys
+				before := last[w][k].Load()
+				_, body, err := get(t, c, name(k))
+				after := last[w][k].Load()
+				var round int64
+				if err == nil {
+					if _, err := fmt.Sscanf(body, name(k)+" %d", &round); err != nil {
+						t.Errorf("Get(%s): %q", name(k), body)
+					}
+				}
+				if before > 0 && (err == nil && round < before || err != nil && before == after) {
+					t.Errorf("Get(%s): round %d, %v; it was stored in round %d", name(k), round, err, before)
+				}
+			}
+		})
+	}
+	work.Wait()
 	close(done)
 	readers.Wait()
 }
