@@ -95,8 +95,8 @@ func (it *Item) Verify(ctx context.Context) (Finding, error) {
 	}
 }
 
-// Open returns the entry for reading, as a store does that keeps it so. The body must be closed. The error wraps
-// ErrNotFound where the entry cannot be used.
+// Open returns the entry for reading, as a store does that keeps it so. The body must be closed; reading it fails once
+// the context has ended. The error wraps ErrNotFound where the entry cannot be used.
 func (it *Item) Open(ctx context.Context) (*Response, error) {
 	found, err := it.Inspect()
 	if err != nil {
@@ -112,10 +112,15 @@ func (it *Item) Open(ctx context.Context) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newFileHit(found.Entry, filePart{
+	r := newFileHit(found.Entry, filePart{
 		f: f, base: found.offset, size: found.Entry.Length, verify: !found.Entry.Foreign, want: found.Entry.Sum, key: it.Hash,
 		good: func() {}, bad: func() {},
-	}), nil
+	})
+	r.Body = struct {
+		contextReader
+		io.Closer
+	}{contextReader{ctx, r.Body}, r.Body}
+	return r, nil
 }
 
 func (f *Finding) bodyPath(path string) string {

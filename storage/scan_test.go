@@ -557,3 +557,30 @@ func TestLookingIsNoUse(t *testing.T) {
 		}
 	})
 }
+
+// TestOpenEndsWithContext: the body of an entry that a tool reads ends where its context does.
+func TestOpenEndsWithContext(t *testing.T) {
+	dir := t.TempDir()
+	put(t, newFileCache(t, dir), "key", "body")
+	d, err := storage.OpenDirectory(dir, storage.AnyLayout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	it, err := d.Find(storage.Hash("key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	r, err := it.Open(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if b, err := io.ReadAll(io.LimitReader(r.Body, 2)); err != nil || string(b) != "bo" {
+		t.Errorf("%q, %v", b, err)
+	}
+	cancel()
+	if b, err := io.ReadAll(r.Body); !errors.Is(err, context.Canceled) {
+		t.Errorf("%q, %v", b, err)
+	}
+}

@@ -252,7 +252,7 @@ func (s *show) writeBody(ctx context.Context, e *env, it *storage.Item) error {
 		out = safe
 	}
 	bar := startProgress(e, e.stdout, r.Entry.Length)
-	_, err = copyBody(out, contextReader{ctx, r.Body}, bar)
+	_, err = copyBody(out, r.Body, bar)
 	bar.stop()
 	if safe != nil {
 		err = cmp.Or(err, safe.w.Flush())
@@ -267,19 +267,6 @@ func (s *show) writeBody(ctx context.Context, e *env, it *storage.Item) error {
 		return failed(errors.New(reason(err)), "the body is damaged", "'cachecontrol verify --fix' removes the entry.")
 	}
 	return nil
-}
-
-// contextReader fails once the context has ended.
-type contextReader struct {
-	ctx context.Context
-	io.Reader
-}
-
-func (r contextReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.Reader.Read(p)
 }
 
 // visibleWriter replaces what is neither printable text nor white space of it, for a terminal.
