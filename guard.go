@@ -135,9 +135,14 @@ func (g *guarded) Get(ctx context.Context, key string) (*storage.Response, error
 			return nil, err
 		}
 		own := *r
-		own.Body = b
-		if s, ok := r.Body.(io.Seeker); ok {
-			own.Body = &guardedSeeker{b, s}
+		switch seeker, seeks := r.Body.(io.Seeker); {
+		case b.err == io.EOF: // the head is all of it, and needs no call more
+			r.Body.Close()
+			own.Body = newBytesBody(b.head)
+		case seeks:
+			own.Body = &guardedSeeker{b, seeker}
+		default:
+			own.Body = b
 		}
 		return &own, nil
 	}, func(r *storage.Response, err error) {
