@@ -541,6 +541,58 @@ func TestCollapseNever(t *testing.T) {
 	})
 }
 
+// Where the last answer was for its request alone, none waits for another; where it was not, they share again.
+func TestCollapseRemembersWhatIsNotShared(t *testing.T) {
+	in(t, func(t *testing.T) {
+		var fields atomic.Value
+		o := newGate(t, func(n int, req *http.Request) *http.Response { return ok(fields.Load().(string)).respond(n, req) })
+		tr := &cachecontrol.Transport{Base: o, Collapse: true}
+		defer tr.Close()
+		for _, round := range []struct {
+			field   string
+			waiting int
+		}{
+			{"Cache-Control: no-store", 1},
+			{"Cache-Control: no-store", 5},
+			{"Cache-Control: max-age=1", 5},
+			{"Cache-Control: max-age=1", 1},
+			{"Cache-Control: no-store", 1},
+			{"Cache-Control: max-age=1", 5},
+			{"Cache-Control: max-age=1", 1},
+		} {
+			o.letGo = make(chan struct{})
+			fields.Store(round.field)
+			var a answers
+			a.add(t, 5, tr, get(t))
+			if w := o.waiting(); w != round.waiting {
+				t.Errorf("%s: %d requests are at the origin, want %d", round.field, w, round.waiting)
+			}
+			close(o.letGo)
+			a.wait(t)
+			time.Sleep(time.Minute)
+		}
+	})
+}
+
+// A server that fails now is not one that shares nothing.
+func TestCollapseAfterFailure(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newGate(t, func(n int, req *http.Request) *http.Response { return status(503).respond(n, req) })
+		tr := &cachecontrol.Transport{Base: o, Collapse: true}
+		defer tr.Close()
+		for range 2 {
+			o.letGo = make(chan struct{})
+			var a answers
+			a.add(t, 5, tr, get(t))
+			if w := o.waiting(); w != 1 {
+				t.Errorf("%d requests are at the origin", w)
+			}
+			close(o.letGo)
+			a.wait(t)
+		}
+	})
+}
+
 // Requests that select another variant than the one that comes are collapsed among themselves.
 func TestCollapseVary(t *testing.T) {
 	in(t, func(t *testing.T) {

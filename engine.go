@@ -60,6 +60,7 @@ type engine struct {
 	invalid    invalidations
 	undeleted  undeleted
 	flights    flights
+	unshared   unshared
 	background background
 	refreshed  refreshed
 	closed     atomic.Bool // nothing is looked up or stored any more

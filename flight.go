@@ -3,8 +3,10 @@ package cachecontrol
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
@@ -55,8 +57,17 @@ var errNoAnswer = errors.New("cachecontrol: Transport.Base has not returned")
 func (x *exchange) collapses() bool {
 	cc := &x.cc
 	return x.collapse && (x.req.Method == http.MethodGet || x.req.Method == "") && !hasBody(x.req) && !x.conditional && !x.ranged &&
-		!cc.NoCache && !cc.Refresh && !cc.NoStore && !cc.OnlyIfCached && !(cc.MaxAge.OK && cc.MaxAge.Value == 0)
+		!cc.NoCache && !cc.Refresh && !cc.NoStore && !cc.OnlyIfCached && !(cc.MaxAge.OK && cc.MaxAge.Value == 0) &&
+		!x.unshared.holds(maphash.String(x.seed, x.key))
 }
+
+// unshared remembers keys whose last response was for its own request alone, by their hash: those who ask for the next one
+// need not wait for it. It has a fixed size, and forgets. The zero value is empty.
+type unshared [256]atomic.Uint64
+
+func (u *unshared) holds(key uint64) bool { return u[key%uint64(len(u))].Load() == key }
+func (u *unshared) add(key uint64)        { u[key%uint64(len(u))].Store(key) }
+func (u *unshared) forget(key uint64)     { u[key%uint64(len(u))].CompareAndSwap(key, 0) }
 
 // flies says whether the request goes to the origin by a flight: because it collapses, or because what the caller
 // leaves of the body may be read.
@@ -198,6 +209,9 @@ func (f *flight) land(resp *http.Response, err error) {
 	}
 	if f.entry == nil {
 		f.retire()
+		if f.key != "" && f.status.Outcome == Miss && resp.StatusCode < 500 {
+			f.unshared.add(maphash.String(f.seed, f.leader.key))
+		}
 	}
 	f.mu.Lock()
 	f.landed = true

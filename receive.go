@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"hash/maphash"
 	"net/http"
 	"strconv"
 	"time"
@@ -31,6 +32,9 @@ func (x *exchange) receive(c *candidate, resp *http.Response, asked, received ti
 		s.TTL, s.HasTTL = floorSeconds(policy.Lifetime-policy.Age(received)), policy.Lifetime > 0
 		x.storeWhole(resp, e, s)
 		x.share(resp, e, s)
+		if x.collapse {
+			x.unshared.forget(maphash.String(x.seed, x.key))
+		}
 	case c != nil && resp.StatusCode < 500 && !x.conditional && (!x.ranged || resp.StatusCode == http.StatusOK):
 		x.dropCandidate(c)
 	}

@@ -94,7 +94,8 @@ type Transport struct {
 	// Collapse has requests share one response (RFC 9111, section 4): GET requests for a URL that come while one for
 	// it is under way wait for its head, and read the body as it comes, where the response may be reused for them.
 	// The request goes on for as long as one of them wants it. What has come of a body is kept for them, in memory
-	// and from 1 MiB on in a temporary file. False: each goes to the origin.
+	// and from 1 MiB on in a temporary file. Where the last response was for its request alone, they do not wait for the
+	// next one. False: each goes to the origin.
 	Collapse bool
 
 	// DrainBytes is how much of a body that is closed early the Transport may still read in the background, where that
