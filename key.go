@@ -34,7 +34,7 @@ func plainKey(u *url.URL, host string) (string, bool) {
 	}
 	authority := strings.ToLower(u.Host)
 	via := ""
-	if host != "" && !strings.EqualFold(host, u.Host) {
+	if host != "" && host != u.Host && !strings.EqualFold(host, u.Host) {
 		// The resource is host's, but another server is asked for it: neither may answer for the other.
 		via, authority = viaSuffix+authority, strings.ToLower(host)
 	}
