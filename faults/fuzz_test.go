@@ -3,6 +3,7 @@ package main
 import (
 	"math/rand/v2"
 	"os"
+	"strconv"
 	"testing"
 	"testing/synctest"
 )
@@ -44,11 +45,15 @@ func tempDir(t *testing.T) string {
 	return dir
 }
 
-// TestModel plays random scripts, and sees to it that they bring up all that there is to judge.
+// TestModel plays random scripts, the same ones each time, and sees to it that they bring up all that there is to judge.
+// CACHECONTROL_STORIES says how many.
 func TestModel(t *testing.T) {
 	n := 1500
 	if testing.Short() {
 		n = 400
+	}
+	if more, err := strconv.Atoi(os.Getenv("CACHECONTROL_STORIES")); err == nil {
+		n = more
 	}
 	r := rand.New(rand.NewPCG(2, 2))
 	kinds := map[string]int{}
