@@ -359,7 +359,10 @@ func (w *dictWriter) Commit() error {
 	r.first.entry = &r.entry
 	setStored(&r.entry, w.entry)
 	r.entry.Length, r.entry.Sum, r.entry.Stamp = int64(len(body)), w.body.sum, r
-	r.confirmed.Store(w.confirmed)
+	if w.confirmed != nil {
+		w.confirmed.entry = &r.entry
+		r.confirmed.Store(w.confirmed)
+	}
 	w.cache.put(r, head)
 	w.entry, w.body = nil, bodyBuffer{}
 	return nil

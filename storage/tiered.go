@@ -51,9 +51,10 @@ type TieredCache struct {
 
 // confirmation says that what is near was what is far.
 type confirmation struct {
-	change uint64    // the count of changes before the far store was asked
-	until  time.Time // when it has to be asked again
-	stamp  any       // the far store's own mark of the entry
+	entry  *serialize.Entry // what is near
+	change uint64           // the count of changes before the far store was asked
+	until  time.Time        // when it has to be asked again
+	stamp  any              // the far store's own mark of the entry
 }
 
 // Tiered returns a TieredCache of near, which nobody else may use, before far. A nil near is one with the default bound.
@@ -118,7 +119,7 @@ func (t *TieredCache) GetNear(key string) (*Response, bool) {
 		return nil, false
 	}
 	r, c := t.lookup(key)
-	if c == nil || c.change != t.count(key).Load() || !time.Now().Before(c.until) {
+	if c == nil || c.entry != r.Entry || c.change != t.count(key).Load() || !time.Now().Before(c.until) {
 		return nil, false
 	}
 	return r, true
@@ -186,6 +187,7 @@ func (t *TieredCache) confirm(key string, e *serialize.Entry, c *confirmation) *
 	if old == nil || near.Entry.Stamp != head.Stamp {
 		return nil
 	}
+	c.entry = near.Entry
 	near.Entry.Stamp.(*record).confirmed.Store(c)
 	return near
 }
