@@ -6,16 +6,16 @@ import (
 )
 
 func TestGoroutines(t *testing.T) {
-	stop, done := make(chan bool), make(chan bool)
-	go leaves(stop, done)
-	if left := goroutines(); !strings.Contains(left, "leak.leaves(") {
+	begun, stop := make(chan bool), make(chan bool)
+	go stays(begun, stop)
+	<-begun
+	if left := goroutines(); !strings.Contains(left, "leak.stays(") {
 		t.Errorf("what is left is not found: %q", left)
 	}
-	stop <- true
-	<-done
+	close(stop)
 }
 
-func leaves(stop, done chan bool) {
+func stays(begun, stop chan bool) {
+	begun <- true
 	<-stop
-	done <- true
 }
