@@ -1,7 +1,6 @@
 package cachecontrol
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"math"
@@ -12,34 +11,6 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
-
-// Two goroutines may read a body at once, as they may one of net/http's: they take turns.
-
-// bytesBody is a body in memory.
-type bytesBody struct {
-	turn sync.Mutex
-	r    bytes.Reader
-}
-
-func newBytesBody(b []byte) *bytesBody {
-	body := new(bytesBody)
-	body.r.Reset(b)
-	return body
-}
-
-func (b *bytesBody) Read(p []byte) (int, error) {
-	b.turn.Lock()
-	defer b.turn.Unlock()
-	return b.r.Read(p)
-}
-
-func (b *bytesBody) WriteTo(w io.Writer) (int64, error) {
-	b.turn.Lock()
-	defer b.turn.Unlock()
-	return b.r.WriteTo(w)
-}
-
-func (*bytesBody) Close() error { return nil }
 
 // storingBody hands the origin's body on, and stores what passes. It commits at the end, which is the body's EOF or
 // the last byte of its known length, and at no other place: what was cut short is never stored. Where a trailer is to come

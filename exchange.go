@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -232,7 +233,7 @@ func (x *exchange) withBody(c *candidate, resp *http.Response) {
 	if decoded != nil {
 		body.Close()
 		c.coding.plain(resp)
-		resp.Body = newBytesBody(decoded)
+		resp.Body = bytesbody.New(decoded)
 		return
 	}
 	var keep func([]byte)
@@ -280,7 +281,7 @@ func (x *exchange) refuse() *http.Response {
 			"Content-Length": {strconv.Itoa(len(text))},
 			"Cache-Status":   {s.header()},
 		},
-		Body: newBytesBody([]byte(text)), ContentLength: int64(len(text)), Request: x.req,
+		Body: bytesbody.New([]byte(text)), ContentLength: int64(len(text)), Request: x.req,
 	}
 	if x.isHead() {
 		resp.Body = http.NoBody

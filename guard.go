@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -138,7 +139,7 @@ func (g *guarded) Get(ctx context.Context, key string) (*storage.Response, error
 		switch seeker, seeks := r.Body.(io.Seeker); {
 		case b.err == io.EOF: // the head is all of it, and needs no call more
 			r.Body.Close()
-			own.Body = newBytesBody(b.head)
+			own.Body = bytesbody.New(b.head)
 		case seeks:
 			own.Body = &guardedSeeker{b, seeker}
 		default:

@@ -8,91 +8,20 @@ import (
 	"os"
 	"strconv"
 	"sync"
-	"sync/atomic"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
-
-// bytesBody reads a body that is in memory and stays there, so that closing it does nothing. Two goroutines that read it
-// at once, as they may read a body of net/http's, each have other bytes.
-type bytesBody struct {
-	data []byte
-	off  atomic.Int64
-}
-
-// take returns the next n bytes, or as many as there are.
-func (b *bytesBody) take(n int64) []byte {
-	for {
-		off := b.off.Load()
-		end := off + min(n, int64(len(b.data))-off)
-		if end <= off {
-			return nil
-		}
-		if b.off.CompareAndSwap(off, end) {
-			return b.data[off:end]
-		}
-	}
-}
-
-func (b *bytesBody) Read(p []byte) (int, error) {
-	if b.off.Load() >= int64(len(b.data)) {
-		return 0, io.EOF
-	}
-	return copy(p, b.take(int64(len(p)))), nil
-}
-
-func (b *bytesBody) WriteTo(w io.Writer) (int64, error) {
-	rest := b.take(int64(len(b.data)))
-	if len(rest) == 0 {
-		return 0, nil
-	}
-	n, err := w.Write(rest)
-	if n < len(rest) {
-		b.off.Add(int64(n - len(rest)))
-		if err == nil {
-			err = io.ErrShortWrite
-		}
-	}
-	return int64(n), err
-}
-
-func (b *bytesBody) Seek(offset int64, whence int) (int64, error) {
-	off := b.off.Load()
-	_, err := seek(&off, int64(len(b.data)), offset, whence)
-	if err == nil {
-		b.off.Store(off)
-	}
-	return off, err
-}
-
-func (b *bytesBody) Close() error { return nil }
-
-// seek moves pos in a body of the given size.
-func seek(pos *int64, size, offset int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekStart:
-	case io.SeekCurrent:
-		offset += *pos
-	case io.SeekEnd:
-		offset += size
-	default:
-		return 0, errors.New("storage: seek: invalid whence")
-	}
-	if offset < 0 {
-		return 0, errors.New("storage: seek: negative position")
-	}
-	*pos = offset
-	return offset, nil
-}
 
 // memoryHit is a Response and its body in one allocation.
 type memoryHit struct {
 	response Response
-	body     bytesBody
+	body     bytesbody.Body
 }
 
 func newMemoryHit(e *serialize.Entry, body, decoded []byte) *Response {
-	h := &memoryHit{response: Response{Entry: e, Decoded: decoded}, body: bytesBody{data: body}}
+	h := &memoryHit{response: Response{Entry: e, Decoded: decoded}}
+	h.body.Reset(body)
 	h.response.Body = &h.body
 	return &h.response
 }
@@ -221,7 +150,7 @@ type (
 func (b *fileBody) Seek(offset int64, whence int) (int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return seek(&b.off, b.size, offset, whence)
+	return bytesbody.Seek(&b.off, b.size, offset, whence)
 }
 
 func (b *fileBody) Close() error { return b.f.Close() }

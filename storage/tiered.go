@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
@@ -199,8 +200,8 @@ func (t *TieredCache) bring(ctx context.Context, key string, far *Response, c *c
 		return far
 	}
 	w.(*dictWriter).confirmed = c
-	if body, ok := far.Body.(*bytesBody); ok {
-		if _, err := w.Write(body.data); err != nil || w.Commit() != nil {
+	if body, ok := far.Body.(*bytesbody.Body); ok {
+		if _, err := w.Write(body.Bytes()); err != nil || w.Commit() != nil {
 			w.Abort()
 			return far
 		}
