@@ -155,7 +155,7 @@ func (x *exchange) join(p *candidate, resp *http.Response, total int64, asked, r
 	}
 	s.Stored, s.Storage = decision.OK, decision.Reason
 	if decision.OK {
-		e := x.newEntry(resp, policy, asked, received, set)
+		e := x.newEntry(resp, &policy, asked, received, set)
 		key := x.destination(e)
 		x.record(resp, key, e, s, func(w storage.Writer) error {
 			err := x.commit(key, e, w)
@@ -221,7 +221,7 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 	if !decision.OK {
 		return
 	}
-	e := x.newEntry(resp, policy, asked, received, set)
+	e := x.newEntry(resp, &policy, asked, received, set)
 	rec := recording{}
 	all := part
 	if p := x.partial; p != nil && rfc9111.StrongMatch(resp.Header.Get("Etag"), p.policy.ETag) {

@@ -28,7 +28,7 @@ func (x *exchange) receive(c *candidate, resp *http.Response, asked, received ti
 	s.Stored, s.Storage = decision.OK, decision.Reason
 	switch {
 	case decision.OK:
-		e := x.newEntry(resp, policy, asked, received, set)
+		e := x.newEntry(resp, &policy, asked, received, set)
 		s.TTL, s.HasTTL = floorSeconds(policy.Lifetime-policy.Age(received)), policy.Lifetime > 0
 		x.storeWhole(resp, e, s)
 		x.share(resp, e, s)
@@ -47,7 +47,7 @@ func (x *exchange) receive(c *candidate, resp *http.Response, asked, received ti
 
 // judge lets the heuristic speak of a response, and decides whether it may be stored. set are the fields that the
 // heuristic has set.
-func (x *exchange) judge(resp *http.Response, asked, received time.Time) (set []string, policy *rfc9111.Policy, decision rfc9111.Stored) {
+func (x *exchange) judge(resp *http.Response, asked, received time.Time) (set []string, policy rfc9111.Policy, decision rfc9111.Stored) {
 	judged := false
 	defer func() {
 		if !judged { // a hook panics
@@ -57,8 +57,8 @@ func (x *exchange) judge(resp *http.Response, asked, received time.Time) (set []
 	set = x.applyHeuristic(resp)
 	own := x.ownDecision(resp)
 	judged = true
-	policy = rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received).WithLifetime(own.Lifetime)
-	return set, policy, x.mayStore(policy, own)
+	policy = *rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received).WithLifetime(own.Lifetime)
+	return set, policy, x.mayStore(&policy, own)
 }
 
 // mayStore decides whether a response with this policy, of which the program says own, may be stored for the request.

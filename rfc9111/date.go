@@ -1,6 +1,7 @@
 package rfc9111
 
 import (
+	"net/http"
 	"strings"
 	"time"
 )
@@ -10,6 +11,44 @@ import (
 // a date that is not valid must not make a response fresh. now decides about RFC 850's years of two digits:
 // the time is the latest that is not more than 50 years ahead of it.
 func ParseDate(s string, now time.Time) (time.Time, bool) {
+	if t, ok := parseUsualDate(s); ok {
+		return t, true
+	}
+	return parseAnyDate(s, now)
+}
+
+// parseUsualDate parses a date in the preferred form and the usual case, as all but a few are. What it does not take may
+// be valid all the same.
+func parseUsualDate(s string) (time.Time, bool) {
+	if len(s) != len(http.TimeFormat) || s[3:5] != ", " || s[7] != ' ' || s[11] != ' ' || s[16] != ' ' ||
+		s[19] != ':' || s[22] != ':' || s[25:] != " GMT" {
+		return time.Time{}, false
+	}
+	switch s[:3] {
+	case "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun":
+	default:
+		return time.Time{}, false
+	}
+	month := strings.Index("JanFebMarAprMayJunJulAugSepOctNovDec", s[8:11])
+	day, hour, min, sec := twoDigits(s[5:]), twoDigits(s[17:]), twoDigits(s[20:]), twoDigits(s[23:])
+	century, year := twoDigits(s[12:]), twoDigits(s[14:])
+	if month < 0 || month%3 != 0 || hour > 23 || min > 59 || sec > 59 || century > 99 || year > 99 {
+		return time.Time{}, false
+	}
+	t := time.Date(int(century*100+year), time.Month(month/3+1), int(day), int(hour), int(min), int(sec), 0, time.UTC)
+	return t, t.Day() == int(day)
+}
+
+// twoDigits returns the number that s begins with, or one over 99.
+func twoDigits(s string) uint {
+	tens, units := uint(s[0]-'0'), uint(s[1]-'0')
+	if tens > 9 || units > 9 {
+		return 100
+	}
+	return tens*10 + units
+}
+
+func parseAnyDate(s string, now time.Time) (time.Time, bool) {
 	var p dateParser
 	switch {
 	case len(s) == 29 && s[3] == ',': // Sun, 06 Nov 1994 08:49:37 GMT

@@ -65,7 +65,7 @@ func nextMember(list string, opens func(before string) bool) (member, rest strin
 // opensValue is for directives: only a value is a quoted string, so that no directive hides behind a stray quote.
 func opensValue(before string) bool {
 	i := len(before)
-	for i > 0 && (before[i-1] == ' ' || before[i-1] == '\t') {
+	for i > 0 && isOWS(before[i-1]) {
 		i--
 	}
 	return i > 0 && before[i-1] == '='

@@ -142,6 +142,9 @@ func FuzzParseDate(f *testing.F) {
 			}
 		}
 		got, ok := ParseDate(s, t0)
+		if t2, ok2 := parseAnyDate(s, t0); ok2 != ok || t2 != got {
+			t.Fatalf("%q: %v, %v, where the grammar has %v, %v", s, got, ok, t2, ok2)
+		}
 		if ok && !dateForm.MatchString(s) {
 			t.Fatalf("%q is taken for %v", s, got)
 		}

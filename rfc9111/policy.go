@@ -52,24 +52,37 @@ type Policy struct {
 // NewPolicy works out the policy of a response. requestTime and responseTime are when its request was sent and when
 // it was received, or last validated.
 func NewPolicy(rules Rules, status int, h http.Header, requestTime, responseTime time.Time) *Policy {
-	p := &Policy{
+	p := new(Policy) // a caller who needs it for a while only has it on its stack: this is inlined there
+	p.workOut(rules, status, h, requestTime, responseTime)
+	return p
+}
+
+func (p *Policy) workOut(rules Rules, status int, h http.Header, requestTime, responseTime time.Time) {
+	*p = Policy{
 		Status:       status,
 		Rules:        rules,
 		Directives:   ParseResponse(h, rules.Shared),
-		ETag:         h.Get("Etag"),
-		IfModified:   h.Get("Last-Modified"),
+		ETag:         firstLine(h["Etag"]),
+		IfModified:   firstLine(h["Last-Modified"]),
 		responseTime: responseTime,
 	}
 	p.LastModified, _ = ParseDate(p.IfModified, responseTime)
 	_, p.varyAny = SelectingFields(h)
 	var ok bool
-	if p.Date, ok = ParseDate(h.Get("Date"), responseTime); !ok {
+	if p.Date, ok = ParseDate(firstLine(h["Date"]), responseTime); !ok {
 		p.Date = responseTime
 	}
 	p.initialAge = initialAge(p.Date, ageValue(h["Age"]), requestTime, responseTime)
 	p.said, p.saidBy = p.lifetime(h)
 	p.Lifetime, p.Source = p.said, p.saidBy
-	return p
+}
+
+// firstLine returns the value of a field that has one line, or the first of several; "" where there is none.
+func firstLine(lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	return lines[0]
 }
 
 // WithLifetime returns the policy with a freshness lifetime of the user's own in place of the response's, which may be

@@ -6,7 +6,17 @@ import (
 )
 
 // trimOWS removes optional white space (RFC 9110, section 5.6.3) from both ends.
-func trimOWS(s string) string { return strings.Trim(s, " \t") }
+func trimOWS(s string) string {
+	for s != "" && isOWS(s[0]) {
+		s = s[1:]
+	}
+	for s != "" && isOWS(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+func isOWS(c byte) bool { return c == ' ' || c == '\t' }
 
 // lower is strings.ToLower for ASCII: field syntax knows no other case.
 func lower(s string) string {
@@ -36,9 +46,15 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-func isTokenByte(c byte) bool {
-	return c > ' ' && c < 0x7f && strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) < 0
-}
+func isTokenByte(c byte) bool { return tokenBytes[c] }
+
+// tokenBytes says of each byte whether it may be in a token.
+var tokenBytes = func() (table [256]bool) {
+	for c := byte('!'); c <= '~'; c++ {
+		table[c] = strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) < 0
+	}
+	return table
+}()
 
 // listMembers calls yield for each member of all lines of a comma-separated list, without the empty ones.
 func listMembers(lines []string, yield func(string)) { members(lines, opensAnywhere, yield) }
