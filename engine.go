@@ -26,6 +26,7 @@ type engine struct {
 	store storage.Store
 	local bool                 // the store is one of ours that waits for nobody; if not, it is guarded
 	given storage.Store        // the store without its guard, to be asked what else it can do
+	dict  *storage.DictCache   // the store, if it is one; nil: it is not
 	near  *storage.TieredCache // the store, if it is one that can answer without waiting; nil: it is not
 
 	keepsDecoded bool // the store is a storage.DecodedKeeper
@@ -100,6 +101,7 @@ func newEngine(t *Transport) *engine {
 		e.local = true
 	}
 	e.given = e.store
+	e.dict, _ = e.given.(*storage.DictCache)
 	e.near, _ = e.given.(*storage.TieredCache)
 	_, e.keepsDecoded = e.given.(storage.DecodedKeeper)
 	if !e.local {
@@ -131,7 +133,11 @@ func (e *engine) newExchange(req *http.Request) *exchange {
 }
 
 func (e *engine) reuse(x *exchange) {
-	*x = exchange{counts: x.counts}
+	plain := x.plain[:0]
+	if cap(plain) > 4<<10 {
+		plain = nil // one long URL is no reason to keep so much
+	}
+	*x = exchange{counts: x.counts, plain: plain}
 	e.exchanges.Put(x)
 }
 
@@ -169,7 +175,7 @@ func (e *engine) get(ctx context.Context, key string) (*storage.Response, error)
 		e.getFailed(ctx, key, err)
 		return nil, err
 	}
-	if e.undeleted.some.Load() && e.outlived(ctx, key, r.Entry) {
+	if e.outlived(ctx, key, r.Entry) {
 		r.Body.Close()
 		return nil, storage.ErrNotFound
 	}
@@ -194,6 +200,9 @@ var errOtherURL = errors.New("cachecontrol: the entry is another URL's")
 
 // outlived says whether an entry should have been deleted, and tries that again.
 func (e *engine) outlived(ctx context.Context, key string, entry *serialize.Entry) bool {
+	if !e.undeleted.some.Load() {
+		return false
+	}
 	asked := entry.RequestTime
 	if asked.IsZero() {
 		asked = entry.ResponseTime

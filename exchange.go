@@ -22,8 +22,9 @@ type exchange struct {
 	req *http.Request
 	ctx context.Context
 	cc  rfc9111.Request
-	key string
 
+	key       string // "": it is in plain only, until it is needed as a string
+	plain     []byte // the plain key, with the partition
 	partition string // what the partition adds to a key
 
 	offline     bool // nothing may go out for it
@@ -40,28 +41,31 @@ type exchange struct {
 
 	flight *flight // which takes it down the road; nil: its caller waits for it
 
-	first  candidate // the place of the first candidate
-	start  uint64    // when the request was sent, as invalidations count
-	counts *shard    // where its answer is counted
-	over   bool      // it was answered, and nothing will refer to it any more
+	first  candidate        // the place of the first candidate
+	found  storage.Response // the place of what a DictCache has
+	memory *memoryResponse  // the place of the answer that is made of it; nil: there is none, or it is taken
+	start  uint64           // when the request was sent, as invalidations count
+	counts *shard           // where its answer is counted
+	over   bool             // it was answered, and nothing will refer to it any more
 }
 
 // classify reads what the request says, and returns why the cache keeps out of it, if it does.
 func (x *exchange) classify() rfc9111.Reason {
 	h := x.req.Header
-	x.cc = rfc9111.ParseRequest(h)
+	if h["Cache-Control"] != nil || h["Pragma"] != nil { // else it asks for nothing
+		x.cc = rfc9111.ParseRequest(h)
+	}
 	control := controlOf(x.ctx)
 	if control != nil {
 		control.apply(&x.cc)
 		x.offline = control.OnlyIfCached
 	}
-	key, ok := plainKey(x.req.URL, x.req.Host)
+	key, ok := appendPlainKey(x.plain, x.req.URL, x.req.Host)
 	if !ok {
 		return rfc9111.URLNotCacheable
 	}
 	x.partition = x.partitionOf(x.req, control)
-	key += x.partition
-	x.key = key
+	x.plain = append(key, x.partition...)
 	if control != nil && control.Bypass {
 		return rfc9111.BypassAsked
 	}
@@ -78,7 +82,7 @@ func (x *exchange) classify() rfc9111.Reason {
 		return rfc9111.MethodForwarded
 	}
 	if hasBody(x.req) || method != http.MethodGet && method != http.MethodHead {
-		if x.key, ok = methodKey(key, x.req); !ok {
+		if x.key, ok = methodKey(string(x.plain), x.req); !ok {
 			return rfc9111.BodyNotCacheable
 		}
 	}
@@ -96,6 +100,13 @@ func (x *exchange) classify() rfc9111.Reason {
 	}
 	x.negotiated = x.negotiate && h["Accept-Encoding"] == nil && h["Range"] == nil
 	return rfc9111.ReasonNone
+}
+
+// nameKey sets the key where it is not known as a string.
+func (x *exchange) nameKey() {
+	if x.key == "" {
+		x.key = string(x.plain)
+	}
 }
 
 func hasBody(req *http.Request) bool {
@@ -190,11 +201,10 @@ func (x *exchange) serve(c *candidate, r rfc9111.Reuse, s Status) *http.Response
 
 // replay returns a response with the head of the stored one, and says in it how it came to be.
 func (x *exchange) replay(c *candidate, r rfc9111.Reuse, s Status) *http.Response {
-	resp := &http.Response{
-		Status: c.status, StatusCode: c.entry.Status,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		ContentLength: c.entry.Length, Request: x.req,
-	}
+	resp := x.newResponse()
+	resp.Status, resp.StatusCode = c.status, c.entry.Status
+	resp.Proto, resp.ProtoMajor, resp.ProtoMinor = "HTTP/1.1", 1, 1
+	resp.ContentLength, resp.Request = c.entry.Length, x.req
 	if c.entry.Version == 10 {
 		resp.Proto, resp.ProtoMinor = "HTTP/1.0", 0
 	}
@@ -220,6 +230,21 @@ func (x *exchange) replay(c *candidate, r rfc9111.Reuse, s Status) *http.Respons
 		}
 	}
 	return resp
+}
+
+// memoryResponse is a response and its body in one allocation.
+type memoryResponse struct {
+	http.Response
+	body bytesbody.Body
+}
+
+// newResponse returns an empty response.
+func (x *exchange) newResponse() *http.Response {
+	if m := x.memory; m != nil {
+		x.memory = nil
+		return &m.Response
+	}
+	return new(http.Response)
 }
 
 // withBody gives the response the stored body, decoded if the caller left the coding to the Transport.

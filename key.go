@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
@@ -28,32 +29,88 @@ const maxKeyedBody = 1 << 20
 // plainKey returns the key of a URL. host is the Host field that is sent, where it is not the URL's. It reports
 // false for a URL that is not absolute.
 func plainKey(u *url.URL, host string) (string, bool) {
+	key, ok := appendPlainKey(nil, u, host)
+	return string(key), ok
+}
+
+// appendPlainKey appends what plainKey returns to b.
+func appendPlainKey(b []byte, u *url.URL, host string) ([]byte, bool) {
 	if u == nil || u.Scheme == "" || u.Host == "" || u.Opaque != "" ||
 		strings.IndexByte(u.Host, '#') >= 0 || strings.IndexByte(host, '#') >= 0 {
-		return "", false
+		return b, false
 	}
-	authority := strings.ToLower(u.Host)
-	via := ""
+	authority, via := u.Host, ""
 	if host != "" && host != u.Host && !strings.EqualFold(host, u.Host) {
 		// The resource is host's, but another server is asked for it: neither may answer for the other.
-		via, authority = viaSuffix+authority, strings.ToLower(host)
+		authority, via = host, u.Host
 	}
+	b = append(appendLower(b, u.Scheme), "://"...)
 	if u.User != nil {
 		// Not in lower case, unlike CacheControl: passwords that differ in case are different users'.
-		authority = u.User.String() + "@" + authority
+		b = append(append(b, u.User.String()...), '@')
 	}
-	path := u.EscapedPath()
-	if path == "" || path[0] != '/' {
-		path = "/" + path // or it would be a part of the host's name
-	}
+	b = appendLower(b, authority)
+	b = appendPath(b, u)
 	if query := u.RawQuery; query != "" {
 		if strings.IndexByte(query, '#') >= 0 { // as a server that is asked for such a path has it
 			query = strings.ReplaceAll(query, "#", "%23")
 		}
-		return strings.ToLower(u.Scheme) + "://" + authority + path + "?" + query + via, true
+		b = append(append(b, '?'), query...)
 	}
-	return strings.ToLower(u.Scheme) + "://" + authority + path + via, true
+	if via != "" {
+		b = appendLower(append(b, viaSuffix...), via)
+	}
+	return b, true
 }
+
+// appendLower appends s in lower case.
+func appendLower(b []byte, s string) []byte {
+	start := len(b)
+	var all byte
+	for i := range len(s) {
+		c := s[i]
+		all |= c
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		b = append(b, c)
+	}
+	if all >= utf8.RuneSelf {
+		return append(b[:start], strings.ToLower(s)...)
+	}
+	return b
+}
+
+// appendPath appends the escaped path of a URL, which begins with a slash: without one it would be a part of the
+// host's name.
+func appendPath(b []byte, u *url.URL) []byte {
+	path := u.Path
+	if u.RawPath != "" || !isPlainPath(path) {
+		path = u.EscapedPath()
+	}
+	if path == "" || path[0] != '/' {
+		b = append(b, '/')
+	}
+	return append(b, path...)
+}
+
+// isPlainPath says whether no byte of a path needs to be escaped.
+func isPlainPath(path string) bool {
+	for i := range len(path) {
+		if !plainInPath[path[i]] {
+			return false
+		}
+	}
+	return true
+}
+
+// plainInPath has the bytes that package url leaves as they are in any path.
+var plainInPath = func() (plain [256]bool) {
+	for _, c := range []byte("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-._~$&+,/:;=@") {
+		plain[c] = true
+	}
+	return plain
+}()
 
 // Keys are the keys under which responses to GET requests for a URL may be stored, for tools that look into a store.
 type Keys struct {

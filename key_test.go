@@ -7,6 +7,49 @@ import (
 	"testing"
 )
 
+// concatenatedKey is what a plain key is, said with what package url and package strings have.
+func concatenatedKey(u *url.URL, host string) string {
+	authority, via := strings.ToLower(u.Host), ""
+	if host != "" && !strings.EqualFold(host, u.Host) {
+		authority, via = strings.ToLower(host), viaSuffix+authority
+	}
+	if u.User != nil {
+		authority = u.User.String() + "@" + authority
+	}
+	path := u.EscapedPath()
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path
+	}
+	query := ""
+	if u.RawQuery != "" {
+		query = "?" + strings.ReplaceAll(u.RawQuery, "#", "%23")
+	}
+	return strings.ToLower(u.Scheme) + "://" + authority + path + query + via
+}
+
+func FuzzPlainKey(f *testing.F) {
+	f.Add("http", "h", "", "/", "", "", "")
+	f.Add("HTTP", "H.Example:80", "h.example:80", "/a/b-._~$&+,:;=@", "", "q=1", "")
+	f.Add("https", "h", "other.example", "/a b?c%", "/a%20b%3Fc%25", "q#1", "user")
+	f.Add("http", "b\u00dccher.example", "", "x", "", "", "")
+	f.Add("http", "h", "", "*", "", "", "")
+	f.Add("http", "h", "", "/a/b", "/a%2Fb", "", "")
+	f.Add("http", "h", "", "/!'()*[]\u00e9", "/%zz", "", "")
+	f.Fuzz(func(t *testing.T, scheme, urlHost, host, path, rawPath, query, user string) {
+		u := &url.URL{Scheme: scheme, Host: urlHost, Path: path, RawPath: rawPath, RawQuery: query}
+		if user != "" {
+			u.User = url.UserPassword(user, "Secret")
+		}
+		got, ok := plainKey(u, host)
+		if !ok {
+			return
+		}
+		if want := concatenatedKey(u, host); got != want {
+			t.Errorf("plainKey(%#v, %q) = %q, not %q", u, host, got, want)
+		}
+	})
+}
+
 // FuzzEntryKey: what an entry says of its URL leads back to the key that it is stored under, however the URL is written.
 func FuzzEntryKey(f *testing.F) {
 	for _, seed := range []string{

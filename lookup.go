@@ -35,7 +35,7 @@ func (c *candidate) close() {
 // x.primary.
 func (x *exchange) lookup() (*candidate, rfc9111.Reason) {
 	x.primary = nil
-	resp, err := x.get(x.ctx, x.key)
+	resp, err := x.find()
 	if err != nil {
 		return nil, whyMissing(err)
 	}
@@ -58,6 +58,27 @@ func (x *exchange) lookup() (*candidate, rfc9111.Reason) {
 	}
 	first.close()
 	return nil, rfc9111.NoVariant
+}
+
+// find is get for the request's own key. A DictCache is asked without a string of the key, for what it has knows its own.
+func (x *exchange) find() (*storage.Response, error) {
+	if x.dict == nil || x.key != "" || x.closed.Load() {
+		x.nameKey()
+		return x.get(x.ctx, x.key)
+	}
+	held, ok := x.dict.Lookup(x.plain)
+	if !ok {
+		x.nameKey()
+		return nil, storage.ErrNotFound
+	}
+	x.key = held.Key
+	if x.outlived(x.ctx, x.key, held.Entry) {
+		return nil, storage.ErrNotFound
+	}
+	x.memory = new(memoryResponse)
+	x.memory.body.Reset(held.Body)
+	x.found = storage.Response{Entry: held.Entry, Body: &x.memory.body, Decoded: held.Decoded}
+	return &x.found, nil
 }
 
 func whyMissing(err error) rfc9111.Reason {

@@ -148,6 +148,7 @@ func (e *engine) roundTrip(req *http.Request) (*http.Response, error) {
 	}
 	x := e.newExchange(req)
 	if why := x.classify(); why != rfc9111.ReasonNone {
+		x.nameKey()
 		return x.bypass(why)
 	}
 	resp, err := x.answer(Status{})

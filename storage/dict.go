@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
@@ -92,6 +93,38 @@ func (c *DictCache) Get(_ context.Context, key string) (*Response, error) {
 	if c == nil {
 		return nil, ErrClosed
 	}
+	r := c.find(key)
+	if r == nil {
+		return nil, ErrNotFound
+	}
+	h := r.head.Load()
+	return newMemoryHit(h.entry, r.body, h.decoded), nil
+}
+
+// Held is what a DictCache has under a key. All of it is shared, and must not be changed.
+type Held struct {
+	Key     string
+	Entry   *serialize.Entry
+	Body    []byte // as it came over the wire
+	Decoded []byte // as Response has it
+}
+
+// Lookup is Get for who has the key as bytes, and wants the body as they are: it allocates nothing. It reports false
+// where nothing is stored under key.
+func (c *DictCache) Lookup(key []byte) (Held, bool) {
+	if c == nil {
+		return Held{}, false
+	}
+	r := c.find(unsafe.String(unsafe.SliceData(key), len(key))) // which only compares it
+	if r == nil {
+		return Held{}, false
+	}
+	h := r.head.Load()
+	return Held{r.key, h.entry, r.body, h.decoded}, true
+}
+
+// find returns the record under key, or nil, and remembers that it was asked for.
+func (c *DictCache) find(key string) *record {
 	moves := c.index.moves.Load()
 	r := c.index.find(key)
 	if r == nil && (moves%2 != 0 || moves != c.index.moves.Load()) {
@@ -99,12 +132,10 @@ func (c *DictCache) Get(_ context.Context, key string) (*Response, error) {
 		r = c.index.find(key)
 		c.mu.Unlock()
 	}
-	if r == nil {
-		return nil, ErrNotFound
+	if r != nil {
+		r.use()
 	}
-	r.use()
-	h := r.head.Load()
-	return newMemoryHit(h.entry, r.body, h.decoded), nil
+	return r
 }
 
 // Create returns a Writer that collects the body in memory. Its Write returns ErrTooLarge once the entry

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 	"github.com/go-cachecontrol/cachecontrol/storage/storagetest"
 )
@@ -351,6 +352,45 @@ func TestDictCacheHitCopiesNothing(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+func TestDictCacheLookup(t *testing.T) {
+	c := storage.NewDictCache()
+	put(t, c, "key", "body")
+	c.KeepDecoded("key", entryOf(t, c, "key"), []byte("decoded"))
+
+	key := []byte("key")
+	held, ok := c.Lookup(key)
+	r, body, err := get(t, c, "key")
+	if !ok || err != nil || held.Key != "key" || held.Entry != r.Entry || string(held.Body) != body || string(held.Decoded) != "decoded" {
+		t.Errorf("Lookup = %+v, %v; Get = %+v, %q, %v", held, ok, r, body, err)
+	}
+	if n := testing.AllocsPerRun(100, func() { c.Lookup(key) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	key[0] = 'K' // the caller's own, to be used again
+	if held.Key != "key" {
+		t.Errorf("the key is now %q", held.Key)
+	}
+	if held, ok := c.Lookup(key); ok || held.Entry != nil {
+		t.Errorf("what is not stored: %+v", held)
+	}
+	if _, ok := c.Lookup(nil); ok {
+		t.Error("an empty key finds something")
+	}
+	if _, ok := (*storage.DictCache)(nil).Lookup(key); ok {
+		t.Error("a nil cache has something")
+	}
+}
+
+// entryOf returns the entry under key.
+func entryOf(t testing.TB, s storage.Store, key string) *serialize.Entry {
+	t.Helper()
+	r, _, err := get(t, s, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Entry
+}
 
 func TestShortWrite(t *testing.T) {
 	short := writerFunc(func(p []byte) (int, error) { return len(p) / 2, nil })
