@@ -3,6 +3,7 @@ package cachecontrol_test
 import (
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -179,6 +180,26 @@ func TestUnsafeMethodInvalidates(t *testing.T) {
 			if a := do(t, tr, want.target); a.outcome != want.outcome {
 				t.Errorf("%s: %v, want %v", want.target, a.outcome, want.outcome)
 			}
+		}
+	})
+}
+
+// It does so too where its body cannot be read twice, and so cannot be made part of a key.
+func TestUnsafeMethodWithoutKeyInvalidates(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			return respond(200, req.Method, "Cache-Control: max-age=60")
+		})
+		tr := &cachecontrol.Transport{Base: o, CacheableMethods: []string{"GET", "POST"}}
+		defer tr.Close()
+		do(t, tr, "/")
+		req := request(t, "POST /")
+		req.Body, req.GetBody = io.NopCloser(strings.NewReader("body")), nil
+		if a := send(t, tr, req); a.outcome != cachecontrol.Bypass {
+			t.Errorf("POST: %v", a.outcome)
+		}
+		if a := do(t, tr, "/"); a.outcome != cachecontrol.Miss {
+			t.Errorf("after the POST: %v", a.outcome)
 		}
 	})
 }
