@@ -35,9 +35,9 @@ type exchange struct {
 	revalidates bool // in the background: stale is not good enough
 	alone       bool // joins no other request, nor is joined
 
-	partial *candidate        // a part of the representation that is stored, for a range that it does not hold
-	primary *serialize.Entry  // what lookup found under the plain key; nil: nothing
-	normals map[string]string // the request's selecting fields, normalised, as far as they were asked for
+	partial *candidate       // a part of the representation that is stored, for a range that it does not hold
+	primary *serialize.Entry // what lookup found under the plain key; nil: nothing
+	normals []normalised     // the request's selecting fields, normalised, as far as they were asked for
 
 	flight *flight // which takes it down the road; nil: its caller waits for it
 

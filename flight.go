@@ -162,7 +162,8 @@ func (x *exchange) board(key string) (f *flight, b *growingBody, leads bool) {
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(x.ctx))
 	y := *x
-	y.ctx, y.req, y.alone, y.normals = ctx, x.req.Clone(ctx), true, nil
+	y.ctx, y.req, y.alone = ctx, x.req.Clone(ctx), true
+	y.normals, y.plain, y.memory = nil, nil, nil // which are x's to write to
 	//lint:ignore SA1019 http.Client sets it, for the leader alone
 	y.req.Cancel = nil
 	f = &flight{engine: x.engine, key: key, leader: &y, start: x.invalid.start(), cancel: cancel, head: make(chan struct{})}

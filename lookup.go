@@ -95,40 +95,43 @@ func whyMissing(err error) rfc9111.Reason {
 	return rfc9111.StoreFailed
 }
 
+// match is a stored response that the request selects.
+type match struct {
+	key   string
+	date  time.Time
+	exact bool // by equal fields, and not by language
+}
+
 // selectVariant returns the most recent of the responses that the request selects: first itself, or one that its
 // entry lists. It closes first where it is not the one.
 func (x *exchange) selectVariant(first *candidate) *candidate {
-	type match struct {
-		key   string
-		date  time.Time
-		exact bool
+	var place [4]match // mostly there is one
+	matches := place[:0]
+	if ok, exact := x.matches(first.selectors, first.coding, first.entry.Header.Get("Content-Language")); ok {
+		matches = append(matches, match{first.key, first.policy.Date, exact})
 	}
-	var matches []match
-	consider := func(key string, date time.Time, selectors []selector, c coding, language string) {
-		if x.canDecode(c) && x.selects(selectors, c, "") {
-			matches = append(matches, match{key, date, true})
-		} else if x.selectLanguage && x.canDecode(c) && x.selects(selectors, c, language) {
-			matches = append(matches, match{key, date, false})
-		}
-	}
-	consider(first.key, first.policy.Date, first.selectors, first.coding, first.entry.Header.Get("Content-Language"))
 	for i := range first.variants {
 		v := &first.variants[i]
-		if !strings.HasPrefix(v.Key, x.key+variantSuffix) {
+		if suffix, ok := strings.CutPrefix(v.Key, x.key); !ok || !strings.HasPrefix(suffix, variantSuffix) {
 			continue // no list of ours names another URL's key
 		}
-		consider(v.Key, v.Date, v.selectors, v.coding, v.Language)
-	}
-	slices.SortStableFunc(matches, func(a, b match) int {
-		if a.exact != b.exact {
-			if a.exact {
-				return -1
-			}
-			return 1
+		if ok, exact := x.matches(v.selectors, v.coding, v.Language); ok {
+			matches = append(matches, match{v.Key, v.Date, exact})
 		}
-		return cmp.Compare(b.date.UnixNano(), a.date.UnixNano())
-	})
-	for _, m := range matches {
+	}
+	if len(matches) > 1 {
+		slices.SortStableFunc(matches, func(a, b match) int {
+			if a.exact != b.exact {
+				if a.exact {
+					return -1
+				}
+				return 1
+			}
+			return cmp.Compare(b.date.UnixNano(), a.date.UnixNano())
+		})
+	}
+	for i := range matches {
+		m := &matches[i]
 		if m.key == first.key {
 			return first
 		}
@@ -145,6 +148,18 @@ func (x *exchange) selectVariant(first *candidate) *candidate {
 		return c
 	}
 	return nil
+}
+
+// matches says whether the request selects a stored response with these selecting fields, this coding and this language, and
+// whether that is by equal fields.
+func (x *exchange) matches(selectors []selector, c coding, language string) (ok, exact bool) {
+	switch {
+	case !x.canDecode(c):
+		return false, false
+	case x.selects(selectors, c, ""):
+		return true, true
+	}
+	return x.selectLanguage && x.selects(selectors, c, language), false
 }
 
 // selects says whether the request's header fields match those of a stored response (RFC 9111, section 4.1).
@@ -167,17 +182,19 @@ func (x *exchange) selects(selectors []selector, c coding, language string) bool
 	return true
 }
 
+// normalised is a field of the request that was compared by meaning.
+type normalised struct{ name, value string }
+
 // normal returns the normalised value of a field of the request. It is worked out once, however many variants there are.
 func (x *exchange) normal(name, value string) string {
-	n, ok := x.normals[name]
-	if !ok {
-		if x.normals == nil {
-			x.normals = make(map[string]string)
+	for _, n := range x.normals {
+		if n.name == name {
+			return n.value
 		}
-		n = rfc9111.NormalizeSelecting(name, value)
-		x.normals[name] = n
 	}
-	return n
+	n := normalised{name, rfc9111.NormalizeSelecting(name, value)}
+	x.normals = append(x.normals, n)
+	return n.value
 }
 
 // canDecode says whether a body with this coding can be given to the caller: one who named no codings gets none.
