@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -33,13 +34,15 @@ type storingBody struct {
 // recording is a Writer with what has to happen around it.
 type recording struct {
 	storage.Writer
-	exchange *exchange
-	key      string
-	before   func(io.Writer) error      // writes what comes before the body; nil: nothing
-	after    func(io.Writer) error      // writes what comes after it
-	commit   func(storage.Writer) error // ends it well
-	end      func()                     // releases what it holds; nil: nothing
-	err      error                      // what the store said where it took no more
+	subject
+	entry    *serialize.Entry
+	place    string                // the key that the entry is stored under
+	replaces string                // the key of a part that goes once the entry is stored; "": there is none
+	trailing *http.Response        // whose trailer is the entry's; nil: it has none
+	before   func(io.Writer) error // writes what comes before the body; nil: nothing
+	after    func(io.Writer) error // writes what comes after it
+	end      func()                // releases what it holds; nil: nothing
+	err      error                 // what the store said where it took no more
 }
 
 func (b *storingBody) Read(p []byte) (int, error) {
@@ -101,7 +104,7 @@ func (b *storingBody) finish(why rfc9111.Reason) {
 			why = rfc9111.StoreFailed
 		}
 	}
-	w.exchange.conclude(w, why)
+	w.conclude(why)
 	if w.end != nil {
 		w.end()
 	}

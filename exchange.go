@@ -18,12 +18,9 @@ import (
 // exchange is one request on its way through the cache: classify, lookup, and then serve what is stored, or fetch
 // and receive what the origin says.
 type exchange struct {
-	*engine
-	req *http.Request
-	ctx context.Context
-	cc  rfc9111.Request
+	subject
+	cc rfc9111.Request
 
-	key       string // "": it is in plain only, until it is needed as a string
 	plain     []byte // the plain key, with the partition
 	partition string // what the partition adds to a key
 
@@ -44,9 +41,17 @@ type exchange struct {
 	first  candidate        // the place of the first candidate
 	found  storage.Response // the place of what a DictCache has
 	memory *memoryResponse  // the place of the answer that is made of it; nil: there is none, or it is taken
-	start  uint64           // when the request was sent, as invalidations count
 	counts *shard           // where its answer is counted
 	over   bool             // it was answered, and nothing will refer to it any more
+}
+
+// subject is what an exchange is about. It is needed until the body of the response has come, when the exchange may be over.
+type subject struct {
+	*engine
+	req   *http.Request
+	ctx   context.Context
+	key   string // "": it is in the exchange's plain only, until it is needed as a string
+	start uint64 // when the request was sent, as invalidations count
 }
 
 // classify reads what the request says, and returns why the cache keeps out of it, if it does.

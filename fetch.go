@@ -70,6 +70,7 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 		x.receive(c, resp, asked, received, &s)
 	}
 	x.mark(resp, s)
+	x.over = true
 	return resp, nil
 }
 
@@ -234,7 +235,8 @@ func (x *exchange) revalidateLater() bool {
 			}
 		}
 		later := &exchange{
-			engine: x.engine, req: req.WithContext(ctx), ctx: ctx, key: x.key, partition: x.partition, revalidates: true,
+			subject:   subject{engine: x.engine, req: req.WithContext(ctx), ctx: ctx, key: x.key},
+			partition: x.partition, revalidates: true,
 			cc:         rfc9111.Request{Lifetime: x.cc.Lifetime},
 			negotiated: x.negotiated || ranged && x.negotiate && req.Header["Accept-Encoding"] == nil,
 		}

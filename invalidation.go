@@ -14,41 +14,38 @@ const maxInvalidations = 4096
 // stored. It counts time in invalidations.
 type invalidations struct {
 	seed maphash.Seed
+	now  atomic.Uint64 // changed under the lock, once what follows tells of the new time
 
-	mu   sync.Mutex // guards what follows
-	now  uint64
+	mu   sync.Mutex        // guards what follows
 	all  uint64            // every key counts as invalidated at this time
 	last map[uint64]uint64 // the time of each key's last invalidation, by the key's hash
 }
 
 // start returns the time, to be asked about later.
-func (i *invalidations) start() uint64 {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return i.now
-}
+func (i *invalidations) start() uint64 { return i.now.Load() }
 
 // add invalidates a key. Where there are too many to remember, it forgets them, and takes all keys for invalidated.
 func (i *invalidations) add(key string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.now++
+	now := i.now.Load() + 1
 	if len(i.last) >= maxInvalidations {
-		i.last, i.all = nil, i.now
+		i.last, i.all = nil, now
 	}
 	if i.last == nil {
 		i.last = make(map[uint64]uint64)
 	}
-	i.last[maphash.String(i.seed, key)] = i.now
+	i.last[maphash.String(i.seed, key)] = now
+	i.now.Store(now)
 }
 
 // since says whether the key was invalidated after start returned that time.
 func (i *invalidations) since(key string, start uint64) bool {
+	if i.now.Load() == start {
+		return false // nothing was
+	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.now == start {
-		return false
-	}
 	return i.all > start || i.last[maphash.String(i.seed, key)] > start
 }
 

@@ -10,7 +10,6 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
-	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // A partial entry holds one contiguous part of a representation (RFC 9111, section 3.3). It lives under a key of its
@@ -156,14 +155,7 @@ func (x *exchange) join(p *candidate, resp *http.Response, total int64, asked, r
 	s.Stored, s.Storage = decision.OK, decision.Reason
 	if decision.OK {
 		e := x.newEntry(resp, &policy, asked, received, set)
-		key := x.destination(e)
-		x.record(resp, key, e, s, func(w storage.Writer) error {
-			err := x.commit(key, e, w)
-			if err == nil {
-				x.remove(x.ctx, p.key)
-			}
-			return err
-		})
+		x.record(resp, recording{entry: e, place: x.destination(e), replaces: p.key}, s)
 		x.share(resp, e, s)
 	}
 }
@@ -222,7 +214,7 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 		return
 	}
 	e := x.newEntry(resp, &policy, asked, received, set)
-	rec := recording{}
+	rec := recording{entry: e}
 	all := part
 	if p := x.partial; p != nil && rfc9111.StrongMatch(resp.Header.Get("Etag"), p.policy.ETag) {
 		old := span{p.entry.Range.Start, p.entry.Range.Start + p.entry.Length, p.entry.Range.Total}
@@ -240,27 +232,18 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 			x.partial = nil
 		}
 	}
-	key := x.key + partialSuffix
 	e.Length = all.end - all.start
 	e.Header["Content-Length"] = []string{strconv.FormatInt(e.Length, 10)}
 	if all.start == 0 && all.end == all.total {
-		key = x.destination(e)
+		rec.place, rec.replaces = x.destination(e), x.key+partialSuffix
 		e.Status, e.Reason = http.StatusOK, "OK"
 		delete(e.Header, "Content-Range")
 	} else {
+		rec.place = x.key + partialSuffix
 		e.Header["Content-Range"] = []string{rfc9111.ContentRange{First: all.start, Last: all.end - 1, Total: all.total}.String()}
 		e.Range = &serialize.Range{Start: all.start, Total: all.total}
 	}
-	b := x.record(resp, key, e, s, func(w storage.Writer) error {
-		if e.Range != nil {
-			return w.Commit()
-		}
-		err := x.commit(key, e, w)
-		if err == nil {
-			x.remove(x.ctx, x.key+partialSuffix)
-		}
-		return err
-	})
+	b := x.record(resp, rec, s)
 	if b == nil {
 		if rec.end != nil {
 			rec.end()
@@ -268,7 +251,6 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 		return
 	}
 	b.length = part.end - part.start
-	b.write.before, b.write.after, b.write.end = rec.before, rec.after, rec.end
 }
 
 // contentRange returns which bytes a 206 holds. Where its Content-Range and the length of its content differ, the

@@ -114,6 +114,9 @@ func (x *exchange) latestVary() []string {
 }
 
 func reasonPhrase(resp *http.Response) string {
+	if resp.StatusCode == http.StatusOK && resp.Status == "200 OK" {
+		return "OK"
+	}
 	code := strconv.Itoa(resp.StatusCode)
 	if len(resp.Status) > len(code) && resp.Status[:len(code)] == code {
 		return resp.Status[len(code)+1:]
@@ -123,23 +126,21 @@ func reasonPhrase(resp *http.Response) string {
 
 // storeWhole has a complete response stored while it is read.
 func (x *exchange) storeWhole(resp *http.Response, e *serialize.Entry, s *Status) {
-	key := x.destination(e)
-	x.record(resp, key, e, s, func(w storage.Writer) error {
-		e.Trailer = resp.Trailer.Clone()
-		return x.commit(key, e, w)
-	})
+	x.record(resp, recording{entry: e, place: x.destination(e), trailing: resp}, s)
 }
 
-// record has the body of a response recorded under key and, once it has come to its end, committed.
-func (x *exchange) record(resp *http.Response, key string, e *serialize.Entry, s *Status, commit func(storage.Writer) error) *storingBody {
-	w, err := x.create(x.ctx, key, e)
+// record has the body of a response recorded and, once it has come to its end, committed. It returns nil where the store
+// does not take it.
+func (x *exchange) record(resp *http.Response, r recording, s *Status) *storingBody {
+	w, err := x.create(x.ctx, r.place, r.entry)
 	if err != nil {
-		x.storeFailed(x.ctx, "create", key, err)
+		x.storeFailed(x.ctx, "create", r.place, err)
 		s.Stored, s.Storage = false, rfc9111.StoreFailed
 		return nil
 	}
 	b := &storingBody{ReadCloser: resp.Body, length: resp.ContentLength, max: x.maxBody, trails: len(resp.Trailer) > 0}
-	b.recording = recording{Writer: w, exchange: x, key: key, commit: commit}
+	r.Writer, r.subject = w, x.subject
+	b.recording = r
 	b.write = &b.recording
 	if b.length < 0 && !resp.Uncompressed {
 		if n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64); err == nil {
@@ -160,30 +161,30 @@ func (x *exchange) record(resp *http.Response, key string, e *serialize.Entry, s
 }
 
 // conclude ends a recording: well, unless there is a reason why not, or the URL was invalidated while it was under way.
-func (x *exchange) conclude(w *recording, why rfc9111.Reason) {
-	if why == rfc9111.ReasonNone && x.invalid.since(x.key, x.start) {
+func (r *recording) conclude(why rfc9111.Reason) {
+	if why == rfc9111.ReasonNone && r.invalid.since(r.key, r.start) {
 		why = rfc9111.Outdated
 	}
 	if why == rfc9111.ReasonNone {
-		err := w.commit(w.Writer)
-		if x.invalid.since(x.key, x.start) {
-			x.remove(x.ctx, w.key) // the invalidation may have come before there was anything to remove
+		err := r.commit()
+		if r.invalid.since(r.key, r.start) {
+			r.remove(r.ctx, r.place) // the invalidation may have come before there was anything to remove
 		}
 		if err == nil {
-			x.counters.stored.Add(1)
+			r.counters.stored.Add(1)
 			return
 		}
-		x.storeFailed(x.ctx, "commit", w.key, err)
+		r.storeFailed(r.ctx, "commit", r.place, err)
 		why = rfc9111.StoreFailed
 	} else {
-		w.Abort()
-		if w.err != nil {
-			x.storeFailed(x.ctx, "write", w.key, w.err)
+		r.Abort()
+		if r.err != nil {
+			r.storeFailed(r.ctx, "write", r.place, r.err)
 		}
 	}
-	x.counters.notStored[why].Add(1)
-	if x.logger != nil {
-		x.logger.DebugContext(x.ctx, "cachecontrol: not stored after all", "url", entryURL(x.req), "reason", why.String(), "why", why.Words())
+	r.counters.notStored[why].Add(1)
+	if r.logger != nil {
+		r.logger.DebugContext(r.ctx, "cachecontrol: not stored after all", "url", entryURL(r.req), "reason", why.String(), "why", why.Words())
 	}
 }
 
@@ -216,38 +217,51 @@ func (x *exchange) destination(e *serialize.Entry) string {
 	return variantKey(x.key, e.Generation, mine)
 }
 
-// commit makes an entry visible. The first variant of a URL knows the others, so that each is entered there once it
-// is stored.
-func (x *exchange) commit(key string, e *serialize.Entry, w storage.Writer) error {
-	if len(e.Vary) == 0 {
-		return w.Commit()
+// commit makes the entry visible, and drops the part that it replaces.
+func (r *recording) commit() error {
+	if r.trailing != nil {
+		r.entry.Trailer = r.trailing.Trailer.Clone()
 	}
-	unlock := x.lock(x.key)
+	err := r.commitEntry()
+	if err == nil && r.replaces != "" {
+		r.remove(r.ctx, r.replaces)
+	}
+	return err
+}
+
+// commitEntry makes the entry visible. The first variant of a URL knows the others, so that each is entered there once it
+// is stored.
+func (r *recording) commitEntry() error {
+	e := r.entry
+	if len(e.Vary) == 0 || e.Range != nil {
+		return r.Writer.Commit()
+	}
+	unlock := r.lock(r.key)
 	defer unlock()
-	if key == x.key {
-		if now := x.head(x.key); now != nil && now.Generation != "" {
+	if r.place == r.key {
+		if now := r.head(r.key); now != nil && now.Generation != "" {
 			e.Generation, e.Variants = now.Generation, now.Variants
 		}
-		return w.Commit()
+		return r.Writer.Commit()
 	}
-	if err := w.Commit(); err != nil {
+	if err := r.Writer.Commit(); err != nil {
 		return err
 	}
-	return x.enter(key, e)
+	return r.enter(r.place, e)
 }
 
 // enter adds a variant to the entry under the plain key, and drops the oldest where there are too many. Where that
 // entry is gone, or of another generation, the variant goes too: nobody could find it.
-func (x *exchange) enter(key string, e *serialize.Entry) error {
-	now := x.head(x.key)
+func (s *subject) enter(key string, e *serialize.Entry) error {
+	now := s.head(s.key)
 	if now == nil || now.Generation != "" && now.Generation != e.Generation {
-		x.remove(x.ctx, key)
+		s.remove(s.ctx, key)
 		return nil
 	}
 	next := now.Clone()
 	next.Foreign = false
 	next.Generation = e.Generation
-	policy := x.compile(e).policy
+	policy := s.compile(e).policy
 	v := serialize.Variant{
 		Key: key, Vary: e.Vary, Date: policy.Date,
 		Encoding: e.Header.Get("Content-Encoding"), Language: e.Header.Get("Content-Language"),
@@ -258,18 +272,18 @@ func (x *exchange) enter(key string, e *serialize.Entry) error {
 			variants = append(variants, other)
 		}
 	}
-	for len(variants) > x.maxVariants {
-		x.remove(x.ctx, variants[len(variants)-1].Key)
+	for len(variants) > s.maxVariants {
+		s.remove(s.ctx, variants[len(variants)-1].Key)
 		variants = variants[:len(variants)-1]
 	}
 	next.Variants = variants
-	next.Keep = x.compile(now).policy.Keep()
-	return x.updateStore(context.WithoutCancel(x.ctx), x.key, next)
+	next.Keep = s.compile(now).policy.Keep()
+	return s.updateStore(context.WithoutCancel(s.ctx), s.key, next)
 }
 
 // head returns the entry that is stored under key now, or nil.
-func (x *exchange) head(key string) *serialize.Entry {
-	resp, err := x.get(context.WithoutCancel(x.ctx), key)
+func (s *subject) head(key string) *serialize.Entry {
+	resp, err := s.get(context.WithoutCancel(s.ctx), key)
 	if err != nil {
 		return nil
 	}
@@ -295,12 +309,12 @@ func (x *exchange) update(ctx context.Context, c *candidate, e *serialize.Entry)
 }
 
 // updateStore is Store.Update with a deadline. An entry that has gone or changed is nobody's failure.
-func (x *exchange) updateStore(ctx context.Context, key string, e *serialize.Entry) error {
-	limited, release := x.limited(ctx)
+func (e *engine) updateStore(ctx context.Context, key string, entry *serialize.Entry) error {
+	limited, release := e.limited(ctx)
 	defer release()
-	err := x.store.Update(limited, key, e)
+	err := e.store.Update(limited, key, entry)
 	if err != nil && !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, storage.ErrChanged) {
-		x.storeFailed(ctx, "update", key, err)
+		e.storeFailed(ctx, "update", key, err)
 	}
 	return err
 }
