@@ -110,6 +110,18 @@ func (b *storingBody) finish(why rfc9111.Reason) {
 	}
 }
 
+// damaged has nothing stored of a body that cannot be decoded.
+func (b *storingBody) damaged(error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.write != nil {
+		b.finish(rfc9111.Incomplete)
+		return
+	}
+	r := &b.recording // it has come to its end
+	r.remove(r.ctx, r.place)
+}
+
 func (b *storingBody) Close() error {
 	err := b.ReadCloser.Close()
 	b.mu.Lock()

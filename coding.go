@@ -56,11 +56,12 @@ func (c coding) coded() bool { return len(c.names) > 0 }
 func (c coding) decodes() bool { return c.coded() && c.known }
 
 // decode makes the response what net/http gives to a caller who set no Accept-Encoding: the body decoded, without
-// the fields that speak of the coded one. Reading it to the end reads body to the end. keep, if not nil, is
-// given the decoded body once it was read to its end.
-func (c coding) decode(resp *http.Response, body io.ReadCloser, keep func([]byte)) {
+// the fields that speak of the coded one. Reading it to the end reads body to the end. keep is given the decoded body once
+// it was read to its end, and damaged is told why it cannot be decoded, where that is not because body ends in an
+// error. Both may be nil.
+func (c coding) decode(resp *http.Response, body io.ReadCloser, keep func([]byte), damaged func(error)) {
 	c.plain(resp)
-	resp.Body = &decodedBody{coded: body, names: c.names, keep: keep}
+	resp.Body = &decodedBody{coded: &sourceReader{ReadCloser: body}, names: c.names, keep: keep, damaged: damaged}
 }
 
 // plain removes what the response says of its coded body.
@@ -73,14 +74,27 @@ func (c coding) plain(resp *http.Response) {
 
 // decodedBody decodes on the first Read, so that the response is handed out before its body has come.
 type decodedBody struct {
-	coded io.ReadCloser
+	coded *sourceReader
 	names []string
-	keep  func([]byte)
 
-	turn sync.Mutex // guards what follows
-	r    io.Reader
-	err  error
-	kept bytes.Buffer
+	turn    sync.Mutex // guards what follows
+	r       io.Reader
+	err     error
+	kept    bytes.Buffer
+	keep    func([]byte)
+	damaged func(error)
+}
+
+// sourceReader remembers whether reading has failed.
+type sourceReader struct {
+	io.ReadCloser
+	failed bool
+}
+
+func (s *sourceReader) Read(p []byte) (int, error) {
+	n, err := s.ReadCloser.Read(p)
+	s.failed = s.failed || err != nil && err != io.EOF
+	return n, err
 }
 
 func (b *decodedBody) Read(p []byte) (int, error) {
@@ -88,6 +102,7 @@ func (b *decodedBody) Read(p []byte) (int, error) {
 	defer b.turn.Unlock()
 	if b.err == nil && b.r == nil {
 		b.r, b.err = newDecoder(b.coded, b.names)
+		b.report()
 	}
 	if b.err != nil {
 		return 0, b.err
@@ -110,7 +125,16 @@ func (b *decodedBody) Read(p []byte) (int, error) {
 		}
 	}
 	b.err = err
+	b.report()
 	return n, err
+}
+
+// report tells of a body that came whole and cannot be decoded.
+func (b *decodedBody) report() {
+	if b.err != nil && b.err != io.EOF && !b.coded.failed && b.damaged != nil {
+		b.damaged(b.err)
+		b.damaged = nil
+	}
 }
 
 func (b *decodedBody) Close() error {

@@ -147,6 +147,54 @@ func TestBrokenCodings(t *testing.T) {
 				}
 				resp.Body.Close()
 			}
+			if want := map[bool]int{false: 1, true: 2}[bad]; o.requests() != want {
+				t.Errorf("%q: the origin was asked %d times, not %d", body, o.requests(), want)
+			}
+		})
+	}
+}
+
+// A body that cannot be decoded does not stay: neither for the caller whom it was fetched for, nor where another caller,
+// who decodes for himself, had it stored.
+func TestBrokenCodingIsDropped(t *testing.T) {
+	body := encode("gzip", "text")
+	broken := body[:len(body)-1] + "?" // the length of what was coded
+	for _, test := range []struct {
+		name  string
+		first []string // what the first caller sends
+		n     int      // how often the origin is asked
+	}{
+		{"for the first caller", nil, 2},
+		{"for the second caller", []string{"Accept-Encoding: gzip, deflate"}, 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				o := newOrigin(t, func(n int, _ *http.Request) *http.Response {
+					if n == 1 {
+						return respond(200, broken, "Cache-Control: max-age=60", "Content-Encoding: gzip", "Vary: Accept-Encoding")
+					}
+					return respond(200, body, "Cache-Control: max-age=60", "Content-Encoding: gzip", "Vary: Accept-Encoding")
+				})
+				tr := &cachecontrol.Transport{Base: o}
+				defer tr.Close()
+				var got []string
+				for i := range 4 {
+					var fields []string
+					if i == 0 {
+						fields = test.first
+					}
+					resp := open(t, tr, request(t, "/", fields...))
+					b, err := io.ReadAll(resp.Body)
+					resp.Body.Close()
+					got = append(got, string(b))
+					if broken := i == 0 && test.first == nil || i == 1 && test.first != nil; (err != nil) != broken {
+						t.Errorf("answer %d: %q, %v", i+1, b, err)
+					}
+				}
+				if got[3] != "text" || o.requests() != test.n {
+					t.Errorf("%q, of %d requests to the origin", got, o.requests())
+				}
+			})
 		})
 	}
 }

@@ -267,11 +267,19 @@ func (x *exchange) withBody(c *candidate, resp *http.Response) {
 		return
 	}
 	var keep func([]byte)
-	if x.keepsDecoded && c.key != "" {
-		k, key, entry := x.store.(storage.DecodedKeeper), c.key, c.entry
-		keep = func(b []byte) { k.KeepDecoded(key, entry, b) }
+	var damaged func(error)
+	if key, entry := c.key, c.entry; key != "" {
+		if x.keepsDecoded {
+			k := x.store.(storage.DecodedKeeper)
+			keep = func(b []byte) { k.KeepDecoded(key, entry, b) }
+		}
+		e, ctx := x.engine, x.ctx
+		damaged = func(err error) { // so that the next request has another
+			e.getFailed(context.WithoutCancel(ctx), key, &storage.UnreadableError{Key: key, Err: err})
+			e.remove(ctx, key)
+		}
 	}
-	c.coding.decode(resp, body, keep)
+	c.coding.decode(resp, body, keep, damaged)
 }
 
 // withoutBody makes the response one to HEAD.

@@ -40,7 +40,11 @@ func (x *exchange) receive(c *candidate, resp *http.Response, asked, received ti
 	}
 	if x.negotiated {
 		if coding := parseCoding(resp.Header["Content-Encoding"]); coding.decodes() {
-			coding.decode(resp, resp.Body, nil)
+			var damaged func(error)
+			if b, ok := resp.Body.(*storingBody); ok {
+				damaged = b.damaged
+			}
+			coding.decode(resp, resp.Body, nil, damaged)
 		}
 	}
 }
