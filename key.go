@@ -195,6 +195,28 @@ func entryURL(req *http.Request) string {
 	return u.String()
 }
 
+// keyedURL is entryURL for a request with this key. Most keys are the URL as it is written, and one text is enough then.
+func keyedURL(req *http.Request, key string) string {
+	u := req.URL
+	if (req.Host == "" || req.Host == u.Host) && u.User == nil && u.Path != "" && !u.ForceQuery &&
+		(u.Scheme == "http" || u.Scheme == "https") && isPlainHost(u.Host) && strings.IndexByte(key, '#') < 0 {
+		return key
+	}
+	return entryURL(req)
+}
+
+// isPlainHost says whether no byte of a host needs to be escaped or put in lower case.
+func isPlainHost(host string) bool {
+	for i := range len(host) {
+		switch c := host[i]; {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '.', c == '-', c == ':':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
 // entryKey returns the plain key that an entry's URL stands for, user and password apart; "" where it names none, as
 // Python's do not.
 func entryKey(entryURL string) string {

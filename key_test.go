@@ -55,6 +55,7 @@ func FuzzEntryKey(f *testing.F) {
 	for _, seed := range []string{
 		"http://h", "HTTP://H.example:80/", "http://h/a%2Fb?c=d#e", "http://u:p%40@h/x", "http://h?q", "https://[fe80::1%25en0]:8443/a b",
 		"http://h/?", "http://h//a/../b", "http://h/%zz", "http://h/\u00e9?\u00e9", "http://h/a;b?c=%23", "http://%41/",
+		"http://h/a?", "http://h:80/x?y=z", "http://h/*", "https://h/a:b/c", "ftp://h/x", "http://h_1/~x",
 	} {
 		f.Add(seed, "", "")
 	}
@@ -75,6 +76,10 @@ func FuzzEntryKey(f *testing.F) {
 		if !ok {
 			return
 		}
+		req := &http.Request{URL: u, Host: host}
+		if got, want := keyedURL(req, key), entryURL(req); got != want {
+			t.Errorf("%q, Host %q: the entry says %q, not %q", raw, host, got, want)
+		}
 		if back, err := url.Parse(u.String()); err != nil || back.Host != u.Host {
 			return // a URL that cannot be written down is no request's
 		}
@@ -83,7 +88,7 @@ func FuzzEntryKey(f *testing.F) {
 				return
 			}
 		}
-		stored := entryKey(entryURL(&http.Request{URL: u, Host: host}))
+		stored := entryKey(entryURL(req))
 		for _, suffix := range []string{"", partialSuffix, variantSuffix + "G-1", partitionMark + "00", methodSuffix + "POST&type=a#b"} {
 			if !belongs(key+suffix, stored) {
 				t.Errorf("%q: %q is not found under %q", raw, stored, key+suffix)

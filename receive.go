@@ -79,7 +79,7 @@ func (x *exchange) newEntry(resp *http.Response, policy *rfc9111.Policy, asked, 
 	e := &serialize.Entry{
 		Status: resp.StatusCode, Reason: reasonPhrase(resp), Version: 11,
 		Header:      rfc9111.StoredHeader(resp.Header, policy),
-		URL:         entryURL(x.req),
+		URL:         keyedURL(x.req, x.key),
 		RequestTime: asked, ResponseTime: received,
 		Length: resp.ContentLength, Heuristic: heuristic, Lifetime: policy.Own, Keep: policy.Keep(),
 	}
