@@ -254,12 +254,16 @@ func (x *exchange) newResponse() *http.Response {
 
 // withBody gives the response the stored body, decoded if the caller left the coding to the Transport.
 func (x *exchange) withBody(c *candidate, resp *http.Response) {
-	body, decoded := c.resp.Body, c.resp.Decoded
-	c.resp = nil
-	if !x.negotiated || !c.coding.decodes() {
-		resp.Body = body
+	if x.negotiated && c.coding.decodes() {
+		x.withDecodedBody(c, resp)
 		return
 	}
+	resp.Body, c.resp = c.resp.Body, nil
+}
+
+func (x *exchange) withDecodedBody(c *candidate, resp *http.Response) {
+	body, decoded := c.resp.Body, c.resp.Decoded
+	c.resp = nil
 	if decoded != nil {
 		body.Close()
 		c.coding.plain(resp)
