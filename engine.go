@@ -55,6 +55,7 @@ type engine struct {
 	seed  maphash.Seed
 	locks [64]sync.Mutex
 
+	clock      clock
 	counters   counters
 	statuses   statusMemory
 	said       saidMemory

@@ -48,7 +48,7 @@ func (x *exchange) ownDecision(resp *http.Response) (d StoreDecision) {
 // mayReuse decides whether a candidate may answer: by the rules, and as BeforeReuse says. It reports false where the
 // request is to be answered as if the candidate were not there.
 func (x *exchange) mayReuse(c *candidate) (rfc9111.Reuse, bool) {
-	now := time.Now()
+	now := x.clock.now()
 	r := c.policy.Reuse(&x.cc, now)
 	if x.beforeReuse == nil || x.revalidates {
 		return r, true
