@@ -94,9 +94,9 @@ func TestStats(t *testing.T) {
 			stats{Misses: 1, OriginRequests: 1, BytesFromOrigin: 2, NotStored: reasons{rfc9111.TooLong: 1}},
 		}, {
 			"what the store evicts", &cachecontrol.Transport{Store: storage.NewDictCache(storage.MaxBytes(64 << 10))},
-			[]reply{{body: strings.Repeat("x", 10<<10), fields: []string{fresh}}},
+			[]reply{{body: strings.Repeat("x", 11<<10), fields: []string{fresh}}},
 			[]step{{do: "/1", want: miss}, {do: "/2", want: miss}, {do: "/3", want: miss}, {do: "/4", want: miss}, {do: "/5", want: miss}, {do: "/6", want: miss}},
-			stats{Misses: 6, OriginRequests: 6, BytesFromOrigin: 6 * 10 << 10, Stored: 6, Evictions: 1},
+			stats{Misses: 6, OriginRequests: 6, BytesFromOrigin: 6 * 11 << 10, Stored: 6, Evictions: 1},
 		}, {
 			"a head that brings the stored response up to date", nil, []reply{ok(fresh, tag)}, []step{{want: miss}, {do: "HEAD /", control: &cachecontrol.Control{Refresh: true}, want: miss}},
 			stats{Misses: 2, OriginRequests: 2, BytesFromOrigin: 2, Stored: 1},

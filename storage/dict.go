@@ -1,13 +1,15 @@
 package storage
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
-	"net/http"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"github.com/go-cachecontrol/cachecontrol/serialize"
@@ -16,13 +18,16 @@ import (
 // defaultDictBytes bounds a DictCache that was given no MaxBytes.
 const defaultDictBytes = 64 << 20
 
-// DictCache keeps entries in memory, ready for use: a hit decodes nothing, copies no body, and takes no lock.
+// DictCache keeps entries in memory. What nobody has asked for yet is packed, so that the garbage collector has little to
+// do with it; the first hit makes an entry ready for use. A later one decodes nothing and takes no lock. No hit copies
+// the body.
 //
-// It is bounded by bytes: bodies, decoded bodies and an estimate of keys and heads together stay within
-// MaxBytes, 64 MiB by default. What goes first is what nobody has asked for since it was stored, and then what
-// was not asked for lately; so a crawl through pages that are asked for once does not drive out those that are asked
-// for again and again. One entry may take a quarter of MaxBytes; Write returns ErrTooLarge as soon as a body is
-// longer. Bodies that are still being written are not counted, but each is held to that quarter.
+// It is bounded by bytes: bodies, decoded bodies, keys and an estimate of what else entries take together stay within
+// MaxBytes, 64 MiB by default. The first hit makes an entry count more, by its unpacked head and what a Transport
+// keeps with that; so it may evict others, as storing does. What goes first is what nobody has asked for since it was
+// stored, and then what was not asked for lately; so a crawl through pages that are asked for once does not drive out
+// those that are asked for again and again. One entry may take a quarter of MaxBytes; Write returns ErrTooLarge as soon
+// as a body is longer. Bodies that are still being written are not counted, but each is held to that quarter.
 //
 // The zero value is an empty cache with the default bound. All methods are safe for concurrent use. Every
 // method of a nil *DictCache that returns an error returns ErrClosed.
@@ -37,14 +42,17 @@ type DictCache struct {
 	evictions uint64
 }
 
-// record is one entry of a DictCache. Key, hash and body never change.
+// record is one entry of a DictCache. What has no other rule never changes. The fields that a look-up needs come first.
 type record struct {
-	next atomic.Pointer[record] // in the index; changed under the cache's lock
-	hash uint64
-	key  string
-	body []byte
-	head atomic.Pointer[recordHead] // changed under the cache's lock
-	used atomic.Bool                // since it came to the front of its queue
+	next   atomic.Pointer[record] // in the index; changed under the cache's lock
+	hash   uint64
+	text   string // the key, and the packed entry
+	body   []byte
+	head   atomic.Pointer[recordHead] // nil: nobody has asked for the entry yet; changed under the cache's lock
+	keyLen uint32
+	used   atomic.Bool // since it came to the front of its queue
+
+	requestTime, responseTime time.Time // of the packed entry
 
 	confirmed atomic.Pointer[confirmation] // what a TieredCache knows of the far store
 
@@ -52,16 +60,46 @@ type record struct {
 	queue        *recordQueue // nil: no longer in the cache
 	newer, older *record
 	size         int64
-
-	first recordHead      // what head is at first,
-	entry serialize.Entry // and its entry: one allocation for all of it
 }
 
-// recordHead is what may change of a record. It is replaced as a whole, so that no reader sees the decoded body of
-// another entry.
+// recordHead is what may change of a record, ready for use. It is replaced as a whole, so that no reader sees the decoded
+// body of another entry.
 type recordHead struct {
 	entry   *serialize.Entry
 	decoded []byte
+	size    int64 // an estimate of the memory that it takes, decoded not counted
+}
+
+// firstHead is the head that was packed, in one allocation.
+type firstHead struct {
+	recordHead
+	entry serialize.Entry
+}
+
+// recordSize is the memory that a record takes: its own, its places in the index and in a queue, and what the blocks of
+// its text and its body have to spare.
+const recordSize = int64(unsafe.Sizeof(record{})) + 96
+
+func (r *record) key() string { return r.text[:r.keyLen] }
+
+// sizeWith is what r counts with the head h; nil: packed.
+func (r *record) sizeWith(h *recordHead) int64 {
+	size := recordSize + int64(len(r.text)) + int64(len(r.body))
+	if h != nil {
+		size += h.size + int64(cap(h.decoded))
+	}
+	return size
+}
+
+// unpack returns the head that r came with.
+func (r *record) unpack() *recordHead {
+	first := new(firstHead)
+	first.recordHead.entry = &first.entry
+	first.entry = serialize.Entry{RequestTime: r.requestTime, ResponseTime: r.responseTime, Length: int64(len(r.body)), Stamp: r}
+	u := unpacker{r.text[r.keyLen:]}
+	u.entry(r.key(), &first.entry)
+	first.size = int64(u.count())
+	return &first.recordHead
 }
 
 // NewDictCache returns an empty DictCache. It heeds the option MaxBytes.
@@ -93,11 +131,10 @@ func (c *DictCache) Get(_ context.Context, key string) (*Response, error) {
 	if c == nil {
 		return nil, ErrClosed
 	}
-	r := c.find(key)
+	r, h := c.find(key)
 	if r == nil {
 		return nil, ErrNotFound
 	}
-	h := r.head.Load()
 	return newMemoryHit(h.entry, r.body, h.decoded), nil
 }
 
@@ -109,22 +146,21 @@ type Held struct {
 	Decoded []byte // as Response has it
 }
 
-// Lookup is Get for who has the key as bytes, and wants the body as they are: it allocates nothing. It reports false
-// where nothing is stored under key.
+// Lookup is Get for who has the key as bytes, and wants the body as they are: it allocates nothing, but at the first hit of
+// an entry. It reports false where nothing is stored under key.
 func (c *DictCache) Lookup(key []byte) (Held, bool) {
 	if c == nil {
 		return Held{}, false
 	}
-	r := c.find(unsafe.String(unsafe.SliceData(key), len(key))) // which only compares it
+	r, h := c.find(unsafe.String(unsafe.SliceData(key), len(key))) // which only compares it
 	if r == nil {
 		return Held{}, false
 	}
-	h := r.head.Load()
-	return Held{r.key, h.entry, r.body, h.decoded}, true
+	return Held{r.key(), h.entry, r.body, h.decoded}, true
 }
 
-// find returns the record under key, or nil, and remembers that it was asked for.
-func (c *DictCache) find(key string) *record {
+// find returns the record under key and its head, or nil, and remembers that it was asked for.
+func (c *DictCache) find(key string) (*record, *recordHead) {
 	moves := c.index.moves.Load()
 	r := c.index.find(key)
 	if r == nil && (moves%2 != 0 || moves != c.index.moves.Load()) {
@@ -132,10 +168,30 @@ func (c *DictCache) find(key string) *record {
 		r = c.index.find(key)
 		c.mu.Unlock()
 	}
-	if r != nil {
-		r.use()
+	if r == nil {
+		return nil, nil
 	}
-	return r
+	r.use()
+	h := r.head.Load()
+	if h == nil {
+		h = c.unpack(r)
+	}
+	return r, h
+}
+
+// unpack makes r ready for use, which takes more memory than the packed entry did.
+func (c *DictCache) unpack(r *record) *recordHead {
+	first := r.unpack() // without the lock, though others may do the same
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h := r.head.Load(); h != nil {
+		return h
+	}
+	r.head.Store(first)
+	if r.queue != nil {
+		c.resize(r)
+	}
+	return first
 }
 
 // Create returns a Writer that collects the body in memory. Its Write returns ErrTooLarge once the entry
@@ -144,11 +200,27 @@ func (c *DictCache) Create(_ context.Context, key string, e *serialize.Entry) (W
 	if c == nil {
 		return nil, ErrClosed
 	}
-	room := c.bound()/4 - headSize(key, e)
-	if room < 0 {
+	var scratch [1 << 10]byte
+	early := packer{data: append(scratch[:0], key...)}.early(key, e)
+	whole := early.late(e, 0) // as far as it is known
+	text := len(whole.data)
+	room := c.bound()/4 - packedSize(text, whole.more)
+	if room < 0 || text > math.MaxUint32 {
 		return nil, ErrTooLarge
 	}
-	return &dictWriter{cache: c, key: key, entry: e, body: bodyBuffer{room: room, hint: e.Length}}, nil
+	w := &dictWriter{
+		cache: c, entry: e, keyLen: uint32(len(key)), more: early.more, joint: -1,
+		body: bodyBuffer{room: room, hint: e.Length},
+	}
+	if 0 <= e.Length && e.Length <= min(maxJoint, room) {
+		w.joint = int(e.Length)
+		block := make([]byte, w.joint+text)
+		w.body.data, w.text = block[:0:w.joint], block[w.joint:]
+	} else {
+		w.text = make([]byte, text)
+	}
+	w.text = w.text[:copy(w.text, early.data)]
+	return w, nil
 }
 
 // Update gives the entry under key the head e, if its body is still the one that e was read with.
@@ -157,8 +229,7 @@ func (c *DictCache) Update(_ context.Context, key string, e *serialize.Entry) er
 		return ErrClosed
 	}
 	stamp, _ := e.Stamp.(*record)
-	own := stored(e)
-	size := headSize(key, e)
+	next := &recordHead{entry: stored(e), size: headSize(e)}
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -168,18 +239,17 @@ func (c *DictCache) Update(_ context.Context, key string, e *serialize.Entry) er
 		return ErrNotFound
 	case r != stamp:
 		return ErrChanged
-	case size+int64(len(r.body)) > c.bound()/4:
+	case r.sizeWith(next) > c.bound()/4:
 		return ErrTooLarge
 	}
 	old := r.head.Load()
-	own.Length, own.Sum, own.Stamp = old.entry.Length, old.entry.Sum, r
-	next := &recordHead{entry: own}
-	if sameCoding(old.entry, own) && size+int64(len(r.body))+int64(cap(old.decoded)) <= c.bound()/4 {
+	next.entry.Length, next.entry.Sum, next.entry.Stamp = old.entry.Length, old.entry.Sum, r
+	if sameCoding(old.entry, next.entry) && r.sizeWith(next)+int64(cap(old.decoded)) <= c.bound()/4 {
 		next.decoded = old.decoded
 	}
 	r.head.Store(next)
 	r.use()
-	c.resize(r, size)
+	c.resize(r)
 	return nil
 }
 
@@ -212,12 +282,12 @@ func (c *DictCache) KeepDecoded(key string, e *serialize.Entry, body []byte) {
 		return
 	}
 	old := r.head.Load()
-	size := r.size - int64(len(r.body)) - int64(cap(old.decoded))
-	if !sameCoding(old.entry, e) || size+int64(len(r.body))+int64(cap(body)) > c.bound()/4 {
+	next := &recordHead{old.entry, body, old.size}
+	if !sameCoding(old.entry, e) || r.sizeWith(next) > c.bound()/4 {
 		return
 	}
-	r.head.Store(&recordHead{old.entry, body})
-	c.resize(r, size)
+	r.head.Store(next)
+	c.resize(r)
 }
 
 // Len returns the number of entries.
@@ -242,11 +312,11 @@ func (c *DictCache) Clear() {
 }
 
 // put makes r the entry under its key. The lock is not held.
-func (c *DictCache) put(r *record, head int64) {
+func (c *DictCache) put(r *record) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	queue := &c.fresh
-	if old := c.index.find(r.key); old != nil {
+	if old := c.index.findHash(r.hash, r.key()); old != nil {
 		c.index.moves.Add(1)
 		defer c.index.moves.Add(1)
 		c.remove(old)
@@ -256,12 +326,12 @@ func (c *DictCache) put(r *record, head int64) {
 	}
 	c.index.add(r)
 	queue.push(r)
-	c.resize(r, head)
+	c.resize(r)
 }
 
-// resize counts r anew, whose head takes the given number of bytes, and evicts what is then too much.
-func (c *DictCache) resize(r *record, head int64) {
-	size := head + int64(len(r.body)) + int64(cap(r.head.Load().decoded))
+// resize counts r anew, and evicts what is then too much.
+func (c *DictCache) resize(r *record) {
+	size := r.sizeWith(r.head.Load())
 	r.queue.size += size - r.size
 	r.size = size
 	for c.fresh.size+c.kept.size > c.bound() && c.evict(r) {
@@ -354,16 +424,22 @@ func (r *record) use() {
 	}
 }
 
-// dictWriter collects the body of a new entry.
+// dictWriter collects the body of a new entry, whose head is packed already.
 type dictWriter struct {
-	cache *DictCache
-	key   string
-	entry *serialize.Entry
-	body  bodyBuffer
-	ended bool
+	cache  *DictCache
+	entry  *serialize.Entry // for what is known late
+	text   []byte           // for the record, with room for that
+	keyLen uint32
+	ended  bool
+	more   int64 // as the packer has it
+	joint  int   // text comes after so many bytes for the body, in one block; -1: it has a block of its own
+	body   bodyBuffer
 
 	confirmed *confirmation // for the record
 }
+
+// maxJoint is the longest body that is in one block of memory with the head. Who keeps a text of the head keeps all of that.
+const maxJoint = 2 << 10
 
 func (w *dictWriter) Write(p []byte) (int, error) {
 	if w.ended {
@@ -381,27 +457,33 @@ func (w *dictWriter) Commit() error {
 	if err != nil {
 		return err
 	}
-	head := headSize(w.key, w.entry) // again: it may have got a trailer
-	if head+int64(len(body)) > w.cache.bound()/4 {
+	p := packer{w.text, w.more}.late(w.entry, w.body.sum)
+	text := p.data
+	if w.joint >= 0 && cap(body) != w.joint || cap(text)-len(text) > 64 {
+		text = bytes.Clone(text) // the body has not come as announced, or more has become known since
+	}
+	if packedSize(len(text), p.more)+int64(len(body)) > w.cache.bound()/4 {
 		return ErrTooLarge
 	}
-	r := &record{key: w.key, hash: w.cache.index.hash(w.key), body: body}
-	r.head.Store(&r.first)
-	r.first.entry = &r.entry
-	setStored(&r.entry, w.entry)
-	r.entry.Length, r.entry.Sum, r.entry.Stamp = int64(len(body)), w.body.sum, r
+	r := &record{
+		text: unsafe.String(unsafe.SliceData(text), len(text)), // nobody writes there any more
+		body: body, keyLen: w.keyLen, requestTime: w.entry.RequestTime, responseTime: w.entry.ResponseTime,
+	}
+	r.hash = w.cache.index.hash(r.key())
 	if w.confirmed != nil {
-		w.confirmed.entry = &r.entry
+		h := r.unpack()
+		r.head.Store(h)
+		w.confirmed.entry = h.entry
 		r.confirmed.Store(w.confirmed)
 	}
-	w.cache.put(r, head)
-	w.entry, w.body = nil, bodyBuffer{}
+	w.cache.put(r)
+	w.entry, w.text, w.body = nil, nil, bodyBuffer{}
 	return nil
 }
 
 func (w *dictWriter) Abort() error {
 	w.ended = true
-	w.entry, w.body = nil, bodyBuffer{}
+	w.entry, w.text, w.body = nil, nil, bodyBuffer{}
 	return nil
 }
 
@@ -454,13 +536,7 @@ func (b *bodyBuffer) finish() ([]byte, error) {
 // stored returns the entry that a store keeps of e: it shares e's header and slices, but its length, sum and
 // stamp can be set without a change to what the caller holds.
 func stored(e *serialize.Entry) *serialize.Entry {
-	own := new(serialize.Entry)
-	setStored(own, e)
-	return own
-}
-
-func setStored(own, e *serialize.Entry) {
-	*own = serialize.Entry{
+	return &serialize.Entry{
 		Status: e.Status, Reason: e.Reason, Version: e.Version, Header: e.Header, Vary: e.Vary,
 		URL: e.URL, RequestTime: e.RequestTime, ResponseTime: e.ResponseTime, Trailer: e.Trailer,
 		Length: e.Length, Sum: e.Sum, BodyTime: e.BodyTime,
@@ -469,34 +545,16 @@ func setStored(own, e *serialize.Entry) {
 	}
 }
 
-// headSize estimates the memory that a key and a head take.
-func headSize(key string, e *serialize.Entry) int64 {
-	const (
-		fixed   = 640 // record, Entry, the map's slot
-		perName = 64  // a slot of the header's map, the slice of its values
-		perText = 16  // a string's own header
-	)
-	n := fixed + len(key) + len(e.URL) + len(e.Reason) + len(e.Generation)
-	for _, h := range []http.Header{e.Header, e.Trailer} {
-		for name, values := range h {
-			n += perName + len(name)
-			for _, v := range values {
-				n += perText + len(v)
-			}
-		}
-	}
-	fields := func(fs []serialize.Field) {
-		for _, f := range fs {
-			n += 3*perText + len(f.Name) + len(f.Value)
-		}
-	}
-	fields(e.Vary)
-	for _, v := range e.Variants {
-		n += 8*perText + len(v.Key) + len(v.Encoding) + len(v.Language)
-		fields(v.Vary)
-	}
-	return int64(n)
+// headSize estimates the memory that an entry takes whose texts are its own.
+func headSize(e *serialize.Entry) int64 {
+	var scratch [1 << 10]byte
+	p := packer{data: scratch[:0]}.early("", e).late(e, 0)
+	return int64(len(p.data)) + p.more
 }
+
+// packedSize is the most that a record without its body takes before another head is given to it. Its text counts twice, so that
+// a head like the first can be.
+func packedSize(text int, more int64) int64 { return recordSize + 2*int64(text) + more }
 
 // sameCoding reports whether a body decodes to the same bytes under either head.
 func sameCoding(a, b *serialize.Entry) bool {

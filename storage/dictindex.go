@@ -46,14 +46,15 @@ func (x *dictIndex) part(hash uint64) *dictPart { return &x.parts[hash>>58] }
 
 func (t *dictTable) bucket(hash uint64) int { return int(hash) & (len(t.buckets) - 1) }
 
-func (x *dictIndex) find(key string) *record {
-	hash := x.hash(key)
+func (x *dictIndex) find(key string) *record { return x.findHash(x.hash(key), key) }
+
+func (x *dictIndex) findHash(hash uint64, key string) *record {
 	t := x.part(hash).table.Load()
 	if t == nil {
 		return nil
 	}
 	r := t.buckets[t.bucket(hash)].Load()
-	for r != nil && (r.hash != hash || r.key != key) {
+	for r != nil && (r.hash != hash || r.key() != key) {
 		r = r.next.Load()
 	}
 	return r

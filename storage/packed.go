@@ -1,0 +1,251 @@
+package storage
+
+import (
+	"encoding/binary"
+	"net/http"
+	"strings"
+	"time"
+	"unsafe"
+
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+)
+
+// What a DictCache keeps of an entry that nobody has asked for yet is packed: texts and numbers one after the other, in
+// memory that the garbage collector need not look into. The form never leaves the process, so it has neither version nor
+// checksum. Length and the times of request and response are kept beside it, the latter for their monotonic readings.
+//
+// An unpacked entry's texts are parts of the packed one.
+
+// packer appends the packed form to data. Its methods return what has become of it, so that data may be on the stack.
+type packer struct {
+	data []byte
+	more int64 // an estimate of the memory that the unpacked form takes beside this one
+}
+
+// What a Transport works out from an entry, and keeps with it, takes about so much memory.
+const (
+	derivedSize         = 700
+	derivedSizePerField = 40
+)
+
+// early packs what is known when an entry's body begins. The key comes before it.
+func (p packer) early(key string, e *serialize.Entry) packer {
+	p.more += int64(unsafe.Sizeof(firstHead{})) + derivedSize + derivedSizePerField*int64(len(e.Header))
+	p = p.int(int64(e.Status)).text(e.Reason).int(int64(e.Version))
+	if strings.HasPrefix(key, e.URL) {
+		p = p.count(len(e.URL) + 1)
+	} else {
+		p = p.count(0).text(e.URL)
+	}
+	p = p.header(e.Header).fields(e.Vary).time(e.BodyTime).count(len(e.Heuristic))
+	for _, name := range e.Heuristic {
+		p = p.text(name)
+		p.more += int64(unsafe.Sizeof(name))
+	}
+	p = p.int(int64(e.Lifetime)).int(int64(e.Keep))
+	if r := e.Range; r != nil {
+		p.more += int64(unsafe.Sizeof(*r))
+		return p.count(1).int(r.Start).int(r.Total)
+	}
+	return p.count(0)
+}
+
+// late packs what is known when an entry's body has ended, after what early has packed, and at last the estimate.
+func (p packer) late(e *serialize.Entry, sum uint32) packer {
+	p.data = binary.LittleEndian.AppendUint32(p.data, sum)
+	p = p.text(e.Generation).header(e.Trailer).count(len(e.Variants))
+	for i := range e.Variants {
+		v := &e.Variants[i]
+		p = p.text(v.Key).fields(v.Vary).time(v.Date).text(v.Encoding).text(v.Language)
+		p.more += int64(unsafe.Sizeof(*v))
+	}
+	return p.count(int(p.more))
+}
+
+func (p packer) int(n int64) packer {
+	p.data = binary.AppendVarint(p.data, n)
+	return p
+}
+
+func (p packer) count(n int) packer {
+	p.data = binary.AppendUvarint(p.data, uint64(n))
+	return p
+}
+
+func (p packer) text(s string) packer {
+	p.data = append(binary.AppendUvarint(p.data, uint64(len(s))), s...)
+	return p
+}
+
+// time packs a time without its monotonic reading. A place that is neither UTC nor local becomes local.
+func (p packer) time(t time.Time) packer {
+	kind := localTime
+	switch {
+	case t.IsZero():
+		return p.count(noTime)
+	case t.Location() == time.UTC:
+		kind = utcTime
+	}
+	return p.count(kind).int(t.Unix()).count(t.Nanosecond())
+}
+
+const (
+	noTime = iota
+	utcTime
+	localTime
+)
+
+func (p packer) header(h http.Header) packer {
+	if h == nil {
+		return p.count(0)
+	}
+	p = p.count(1 + len(h))
+	at, lines := len(p.data), 0
+	p.data = append(p.data, 0, 0, 0, 0)
+	for name, values := range h {
+		p = p.text(name).count(len(values))
+		for _, v := range values {
+			p = p.text(v)
+		}
+		lines += len(values)
+	}
+	binary.LittleEndian.PutUint32(p.data[at:], uint32(lines))
+	p.more += headerSize(len(h), lines)
+	return p
+}
+
+// headerSize estimates the memory of a header without its texts.
+func headerSize(names, lines int) int64 {
+	slots := min(8, 8*names)
+	for slots < names {
+		slots *= 2
+	}
+	return int64(64 + slots*int(1+unsafe.Sizeof("")+unsafe.Sizeof([]string{})) + lines*int(unsafe.Sizeof("")))
+}
+
+func (p packer) fields(fields []serialize.Field) packer {
+	p = p.count(len(fields))
+	for i := range fields {
+		f := &fields[i]
+		present := 0
+		if f.Present {
+			present = 1
+		}
+		p = p.text(f.Name).text(f.Value).count(present)
+		p.more += int64(unsafe.Sizeof(*f))
+	}
+	return p
+}
+
+// unpacker takes the packed form from the front of rest.
+type unpacker struct{ rest string }
+
+// entry unpacks the entry under key into e.
+func (u *unpacker) entry(key string, e *serialize.Entry) {
+	e.Status = int(u.int())
+	e.Reason = u.text()
+	e.Version = int(u.int())
+	if n := u.count(); n > 0 {
+		e.URL = key[:n-1]
+	} else {
+		e.URL = u.text()
+	}
+	e.Header = u.header()
+	e.Vary = u.fields()
+	e.BodyTime = u.time()
+	if n := u.count(); n > 0 {
+		e.Heuristic = make([]string, n)
+		for i := range e.Heuristic {
+			e.Heuristic[i] = u.text()
+		}
+	}
+	e.Lifetime = time.Duration(u.int())
+	e.Keep = time.Duration(u.int())
+	if u.count() > 0 {
+		e.Range = &serialize.Range{Start: u.int(), Total: u.int()}
+	}
+
+	e.Sum = u.uint32()
+	e.Generation = u.text()
+	e.Trailer = u.header()
+	if n := u.count(); n > 0 {
+		e.Variants = make([]serialize.Variant, n)
+		for i := range e.Variants {
+			e.Variants[i] = serialize.Variant{
+				Key: u.text(), Vary: u.fields(), Date: u.time(), Encoding: u.text(), Language: u.text(),
+			}
+		}
+	}
+}
+
+func (u *unpacker) uint() uint64 {
+	var n uint64
+	for shift := 0; ; shift += 7 {
+		b := u.rest[0]
+		u.rest = u.rest[1:]
+		n |= uint64(b&0x7f) << shift
+		if b < 0x80 {
+			return n
+		}
+	}
+}
+
+func (u *unpacker) int() int64 {
+	n := u.uint()
+	return int64(n>>1) ^ -int64(n&1)
+}
+
+func (u *unpacker) count() int { return int(u.uint()) }
+
+func (u *unpacker) uint32() uint32 {
+	b := u.rest[:4]
+	u.rest = u.rest[4:]
+	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
+}
+
+func (u *unpacker) text() string {
+	n := u.count()
+	s := u.rest[:n]
+	u.rest = u.rest[n:]
+	return s
+}
+
+func (u *unpacker) time() time.Time {
+	zone := u.count()
+	if zone == noTime {
+		return time.Time{}
+	}
+	t := time.Unix(u.int(), int64(u.count()))
+	if zone == utcTime {
+		t = t.UTC()
+	}
+	return t
+}
+
+func (u *unpacker) header() http.Header {
+	names := u.count() - 1
+	if names < 0 {
+		return nil
+	}
+	h, lines := make(http.Header, names), make([]string, u.uint32())
+	for range names {
+		name, n := u.text(), u.count()
+		for i := range n {
+			lines[i] = u.text()
+		}
+		h[name], lines = lines[:n:n], lines[n:]
+	}
+	return h
+}
+
+func (u *unpacker) fields() []serialize.Field {
+	n := u.count()
+	if n == 0 {
+		return nil
+	}
+	fields := make([]serialize.Field, n)
+	for i := range fields {
+		fields[i] = serialize.Field{Name: u.text(), Value: u.text(), Present: u.count() > 0}
+	}
+	return fields
+}
