@@ -26,9 +26,12 @@ type dictPart struct {
 }
 
 // dictTable is a hash table with chains. The number of its buckets is a power of two, and at least that of its records.
-type dictTable struct {
-	buckets []atomic.Pointer[record]
-	gone    []uint32 // what is remembered of records that have left, until others take the places; guarded by the cache's lock
+type dictTable []dictBucket
+
+type dictBucket struct {
+	first atomic.Pointer[record]
+	bits  atomic.Uint32 // one for each record of the chain before the record is there, so that nobody looks for others
+	gone  uint32        // what is remembered of one that has left, until another takes the place; guarded by the cache's lock
 }
 
 // hash returns the hash of a key. It is the same as long as the cache lives.
@@ -44,7 +47,10 @@ func (x *dictIndex) hash(key string) uint64 {
 
 func (x *dictIndex) part(hash uint64) *dictPart { return &x.parts[hash>>58] }
 
-func (t *dictTable) bucket(hash uint64) int { return int(hash) & (len(t.buckets) - 1) }
+func (t dictTable) bucket(hash uint64) *dictBucket { return &t[int(hash)&(len(t)-1)] }
+
+// chainBit is a record's bit in the bits of its bucket. It comes from a part of the hash that chooses neither part nor bucket.
+func chainBit(hash uint64) uint32 { return 1 << (hash >> 53 & 31) }
 
 func (x *dictIndex) find(key string) *record { return x.findHash(x.hash(key), key) }
 
@@ -53,7 +59,11 @@ func (x *dictIndex) findHash(hash uint64, key string) *record {
 	if t == nil {
 		return nil
 	}
-	r := t.buckets[t.bucket(hash)].Load()
+	b := t.bucket(hash)
+	if b.bits.Load()&chainBit(hash) == 0 {
+		return nil
+	}
+	r := b.first.Load()
 	for r != nil && (r.hash != hash || r.key() != key) {
 		r = r.next.Load()
 	}
@@ -66,7 +76,7 @@ func (x *dictIndex) add(r *record) {
 	t := p.table.Load()
 	if t == nil {
 		t = p.grow(nil)
-	} else if p.count == len(t.buckets) {
+	} else if p.count == len(*t) {
 		x.moves.Add(1)
 		t = p.grow(t)
 		x.moves.Add(1)
@@ -75,57 +85,67 @@ func (x *dictIndex) add(r *record) {
 	t.add(r)
 }
 
-func (t *dictTable) add(r *record) {
-	b := &t.buckets[t.bucket(r.hash)]
-	r.next.Store(b.Load())
-	b.Store(r)
+func (t dictTable) add(r *record) {
+	b := t.bucket(r.hash)
+	b.bits.Store(b.bits.Load() | chainBit(r.hash))
+	r.next.Store(b.first.Load())
+	b.first.Store(r)
 }
 
 // grow gives the part a table of twice the size. Readers of the old one may follow its records into the new one.
 func (p *dictPart) grow(old *dictTable) *dictTable {
 	n := 4
 	if old != nil {
-		n = 2 * len(old.buckets)
+		n = 2 * len(*old)
 	}
-	t := &dictTable{make([]atomic.Pointer[record], n), make([]uint32, n)}
+	t := make(dictTable, n)
 	if old != nil {
-		for i := range old.buckets {
-			for r := old.buckets[i].Load(); r != nil; {
+		for i := range *old {
+			for r := (*old)[i].first.Load(); r != nil; {
 				next := r.next.Load()
 				t.add(r)
 				r = next
 			}
 		}
 	}
-	p.table.Store(t)
-	return t
+	p.table.Store(&t)
+	return &t
 }
 
 // remove removes a record that is there. It keeps its own link, for those who have come as far as it.
 func (x *dictIndex) remove(r *record) {
 	p := x.part(r.hash)
-	t := p.table.Load()
-	link := &t.buckets[t.bucket(r.hash)]
-	for link.Load() != r {
-		link = &link.Load().next
+	b := p.table.Load().bucket(r.hash)
+	link, bits := &b.first, uint32(0)
+	for other := link.Load(); other != r; other = link.Load() {
+		bits |= chainBit(other.hash)
+		link = &other.next
 	}
-	link.Store(r.next.Load())
+	rest := r.next.Load()
+	link.Store(rest)
+	for ; rest != nil; rest = rest.next.Load() {
+		bits |= chainBit(rest.hash)
+	}
+	b.bits.Store(bits)
 	p.count--
 }
 
 // leave remembers a record that was evicted before anybody asked for it, about as long as there are records.
 func (x *dictIndex) leave(hash uint64) {
-	t := x.part(hash).table.Load()
-	t.gone[t.bucket(hash)] = leftover(hash)
+	x.part(hash).table.Load().bucket(hash).gone = leftover(hash)
 }
 
 // left reports whether such a record is remembered, and forgets it.
 func (x *dictIndex) left(hash uint64) bool {
 	t := x.part(hash).table.Load()
-	if t == nil || t.gone[t.bucket(hash)] != leftover(hash) {
+	if t == nil {
 		return false
 	}
-	t.gone[t.bucket(hash)] = 0
+	b := t.bucket(hash)
+	if b.gone != leftover(hash) {
+		return false
+	}
+	b.gone = 0
 	return true
 }
 

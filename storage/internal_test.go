@@ -45,16 +45,22 @@ func (c *DictCache) invariants() error {
 		p := &c.index.parts[i]
 		inPart := 0
 		if t := p.table.Load(); t != nil {
-			for j := range t.buckets {
-				for r := t.buckets[j].Load(); r != nil; r = r.next.Load() {
-					if t.bucket(r.hash) != j || c.index.part(r.hash) != p || c.index.hash(r.key()) != r.hash {
+			for j := range *t {
+				b := &(*t)[j]
+				var bits uint32
+				for r := b.first.Load(); r != nil; r = r.next.Load() {
+					if t.bucket(r.hash) != b || c.index.part(r.hash) != p || c.index.hash(r.key()) != r.hash {
 						return fmt.Errorf("%q is in the wrong place", r.key())
 					}
+					bits |= chainBit(r.hash)
 					inPart++
 				}
+				if b.bits.Load() != bits {
+					return fmt.Errorf("a bucket has the bits %b instead of %b", b.bits.Load(), bits)
+				}
 			}
-			if inPart > len(t.buckets) {
-				return fmt.Errorf("%d records in %d buckets", inPart, len(t.buckets))
+			if inPart > len(*t) {
+				return fmt.Errorf("%d records in %d buckets", inPart, len(*t))
 			}
 		}
 		if inPart != p.count {
