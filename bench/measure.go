@@ -42,8 +42,9 @@ func (r round) added(of, over string) (time, allocs float64, ok bool) {
 }
 
 // measureTimes measures all cases whose names match in each of the rounds. A group stays together, so that what is
-// compared was measured at about the same time; the order within, and that of the groups, is another in each round.
-func measureTimes(ctx context.Context, command string, rounds int, match *regexp.Regexp, progress io.Writer) (blocks, error) {
+// compared was measured at about the same time; the order within, and that of the groups, is another in each round. Each
+// case has a directory of its own in dir.
+func measureTimes(ctx context.Context, command, dir string, rounds int, match *regexp.Regexp, progress io.Writer) (blocks, error) {
 	var selected [][]benchCase
 	for _, group := range groups() {
 		var some []benchCase
@@ -69,7 +70,7 @@ func measureTimes(ctx context.Context, command string, rounds int, match *regexp
 					return nil, err
 				}
 				c := selected[g][j]
-				m, err := c.measure()
+				m, err := c.measure(dir)
 				if err != nil {
 					return nil, fmt.Errorf("%s: %w", c.name, err)
 				}
@@ -81,13 +82,11 @@ func measureTimes(ctx context.Context, command string, rounds int, match *regexp
 	return timeBlocks(command, selected, measured), nil
 }
 
-// measure opens the case, makes sure that it does what it says, and times it.
-func (c *benchCase) measure() (m measurement, err error) {
-	dir, err := os.MkdirTemp("", "cachecontrol-bench-")
-	if err != nil {
+// measure opens the case in a new directory below dir, makes sure that it does what it says, and times it.
+func (c *benchCase) measure(dir string) (m measurement, err error) {
+	if dir, err = os.MkdirTemp(dir, ""); err != nil {
 		return m, err
 	}
-	defer os.RemoveAll(dir)
 	l, err := c.open(dir)
 	if err != nil {
 		return m, err

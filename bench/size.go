@@ -81,14 +81,8 @@ func (j job) run(ctx context.Context) (figures []figure, peak int64, err error) 
 	return figures, peakMemory(cmd.ProcessState), nil
 }
 
-// measureSize measures what a cache takes when a body is long, and when entries are many.
-func measureSize(ctx context.Context, command string, progress io.Writer) (blocks, error) {
-	dir, err := os.MkdirTemp("", "cachecontrol-bench-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-
+// measureSize measures what a cache takes when a body is long, and when entries are many. It works in dir.
+func measureSize(ctx context.Context, command, dir string, progress io.Writer) (blocks, error) {
 	var figures []figure
 	for _, step := range []struct {
 		name string
@@ -111,6 +105,9 @@ func measureSize(ctx context.Context, command string, progress io.Writer) (block
 	} {
 		fmt.Fprintln(progress, step.name)
 		sub := filepath.Join(dir, "step")
+		if err := os.RemoveAll(sub); err != nil { // the last one's: it fills the disk
+			return nil, err
+		}
 		if err := os.Mkdir(sub, 0o700); err != nil {
 			return nil, err
 		}
@@ -119,9 +116,6 @@ func measureSize(ctx context.Context, command string, progress io.Writer) (block
 			return nil, fmt.Errorf("%s: %w", step.name, err)
 		}
 		figures = append(figures, got...)
-		if err := os.RemoveAll(sub); err != nil { // before the next one fills the disk
-			return nil, err
-		}
 	}
 	return blocks{{"size", measuredBy(command) + "\n\n" + sizeTable(figures).String()}}, nil
 }
