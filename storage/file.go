@@ -200,12 +200,13 @@ func (c *FileCache) Update(ctx context.Context, key string, e *serialize.Entry) 
 		}
 		return fmt.Errorf("storage: %w", err)
 	}
-	if err := w.finish(); err != nil {
+	temp, err := w.finish()
+	if err != nil {
 		return err
 	}
 	f.Close() // Windows does not replace an open file
-	if err := replace(w.f.Name(), path); err != nil {
-		os.Remove(w.f.Name())
+	if err := replace(temp, path); err != nil {
+		os.Remove(temp)
 		return err
 	}
 	return nil
@@ -295,10 +296,8 @@ func isEOF(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.
 
 // fileWriter writes one document.
 type fileWriter struct {
-	*spool
+	spool
 	ctx      context.Context
-	tree     *tree
-	path     string
 	given    *serialize.Entry // as the caller has it: what Create's documentation names may still be set
 	own      *serialize.Entry
 	lengthAt int64 // where the length of the body is to be written
@@ -313,18 +312,14 @@ func (c *FileCache) newWriter(ctx context.Context, key string, own *serialize.En
 		return nil, ErrTooLarge
 	}
 	own.BodyTime = time.Time{}
-	hint := min(max(own.Length, 0), spoolSize/2)
-	head, err := serialize.AppendHead(make([]byte, 0, 1024+hint), own)
+	w := &fileWriter{spool: c.tree.newSpool(c.tree.path(key), 1024+min(max(own.Length, 0), spoolSize/2), longest), ctx: ctx, own: own}
+	head, err := serialize.AppendHead(w.buf, own)
 	if err != nil {
+		w.discard()
 		return nil, fmt.Errorf("storage: %w", err)
 	}
-	lengthAt := len(head) - 4
-	w := &fileWriter{
-		ctx: ctx, tree: c.tree, path: c.tree.path(key), own: own, lengthAt: int64(lengthAt), headSum: serialize.Sum(head[:lengthAt]),
-	}
-	if w.spool, err = c.tree.newSpool(w.path, head, longest); err != nil {
-		return nil, err
-	}
+	w.buf, w.lengthAt = head, int64(len(head)-4)
+	w.headSum = serialize.Sum(head[:w.lengthAt])
 	return w, nil
 }
 
@@ -339,19 +334,19 @@ func (w *fileWriter) Commit() error {
 	if w.ended {
 		return errEnded
 	}
-	w.ended = true
-	if err := w.finish(); err != nil {
+	temp, err := w.finish()
+	if err != nil {
 		return err
 	}
 	before := w.tree.sizeAt(w.path)
-	if create(w.f.Name(), w.path) != nil {
+	if create(temp, w.path, w.alone) != nil {
 		unlock, err := lock(w.ctx, w.path)
 		if err == nil {
-			err = replace(w.f.Name(), w.path)
+			err = replace(temp, w.path)
 			unlock()
 		}
 		if err != nil {
-			os.Remove(w.f.Name())
+			os.Remove(temp)
 			return err
 		}
 	}
@@ -363,13 +358,13 @@ func (w *fileWriter) Commit() error {
 func (w *fileWriter) Abort() error {
 	if !w.ended {
 		w.ended = true
-		discard(w.f)
+		w.discard()
 	}
 	return nil
 }
 
-// finish completes and closes the document. Where that fails the file is gone.
-func (w *fileWriter) finish() error {
+// finish completes the document, and returns the name of the file that holds it. Where that fails the file is gone.
+func (w *fileWriter) finish() (temp string, err error) {
 	w.ended = true
 	if w.err == nil {
 		announced := max(w.own.Length, 0)
@@ -384,14 +379,7 @@ func (w *fileWriter) finish() error {
 			w.err = fmt.Errorf("storage: %w", err)
 		}
 	}
-	if err := w.close(); err != nil {
-		return err
-	}
-	if err := markTime(w.f.Name()); err != nil {
-		os.Remove(w.f.Name())
-		return err
-	}
-	return nil
+	return w.close()
 }
 
 // copyBody copies the body of old, which begins at offset in f. It is summed on the way if it has no sum yet, or if it
@@ -401,7 +389,7 @@ func (w *fileWriter) copyBody(f *os.File, offset int64, old *serialize.Entry) er
 		return err
 	}
 	if old.Foreign || old.Length <= smallFile {
-		if _, err := io.CopyN(w.spool, f, old.Length); err != nil {
+		if _, err := io.CopyN(&w.spool, f, old.Length); err != nil {
 			return err
 		}
 		if !old.Foreign && w.sum != old.Sum {
@@ -413,6 +401,6 @@ func (w *fileWriter) copyBody(f *os.File, offset int64, old *serialize.Entry) er
 		return err
 	}
 	_, err := io.CopyN(w.f, f, old.Length)
-	w.whole, w.n, w.sum = false, old.Length, old.Sum
+	w.n, w.sum = old.Length, old.Sum
 	return err
 }

@@ -481,13 +481,29 @@ func TestWrongKindsOfFile(t *testing.T) {
 		dir := t.TempDir()
 		s := open(dir)
 		write(t, filepath.Dir(pathOf(dir, "key")), nil)
-		if _, err := s.Create(t.Context(), "key", storagetest.Entry()); err == nil || !strings.HasPrefix(err.Error(), "storage: ") {
-			t.Errorf("Create below a file: %v", err)
+		for _, n := range []int{4, 70000} {
+			if err := tryPut(t, s, "key", strings.Repeat("b", n)); err == nil || !strings.HasPrefix(err.Error(), "storage: ") {
+				t.Errorf("%d bytes below a file: %v", n, err)
+			}
 		}
 		if _, err := s.Get(t.Context(), "key"); err == nil || errors.Is(err, storage.ErrNotFound) && runtime.GOOS != "windows" {
 			t.Errorf("Get below a file: %v", err)
 		}
 	})
+}
+
+// tryPut stores an entry, and returns the first error.
+func tryPut(t *testing.T, s storage.Store, key, body string) error {
+	t.Helper()
+	w, err := s.Create(t.Context(), key, storagetest.Entry())
+	if err != nil {
+		return err
+	}
+	if _, err := io.WriteString(w, body); err != nil {
+		w.Abort()
+		return err
+	}
+	return w.Commit()
 }
 
 func TestReadOnlyDirectory(t *testing.T) {
@@ -504,9 +520,12 @@ func TestReadOnlyDirectory(t *testing.T) {
 		}
 		t.Cleanup(func() { os.Chmod(below, 0o700) })
 		mustGet(t, s, "key", "body")
-		if _, err := s.Create(t.Context(), "key", storagetest.Entry()); !errors.Is(err, fs.ErrPermission) {
-			t.Errorf("Create: %v", err)
+		for _, n := range []int{4, 70000} {
+			if err := tryPut(t, s, "key", strings.Repeat("b", n)); !errors.Is(err, fs.ErrPermission) {
+				t.Errorf("%d bytes: %v", n, err)
+			}
 		}
+		mustGet(t, s, "key", "body")
 		if err := s.Delete(t.Context(), "key"); !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("Delete: %v", err)
 		}
@@ -531,18 +550,39 @@ func TestForever(t *testing.T) {
 	})
 }
 
-// TestTemporaryFiles: those of a crash are never taken for anything, and no others are left.
+// TestTemporaryFiles: a short body is in memory until Commit, a long one in a temporary file. Those of a crash are never
+// taken for anything, and no others are left.
 func TestTemporaryFiles(t *testing.T) {
 	eachFileStore(t, func(t *testing.T, open func(string, ...storage.Option) storage.Store) {
 		dir := t.TempDir()
 		s := open(dir)
+		short, err := s.Create(t.Context(), "key", storagetest.Entry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(short, strings.Repeat("short", 1000)); err != nil {
+			t.Fatal(err)
+		}
+		if list, err := os.ReadDir(dir); len(list) > 0 || err != nil {
+			t.Errorf("before Commit there is %v, %v", list, err)
+		}
+		if err := short.Abort(); err != nil {
+			t.Fatal(err)
+		}
+		if list, err := os.ReadDir(dir); len(list) > 0 || err != nil {
+			t.Errorf("after Abort there is %v, %v", list, err)
+		}
+
 		crashed, err := s.Create(t.Context(), "key", storagetest.Entry())
 		if err != nil {
 			t.Fatal(err)
 		}
+		if _, err := io.WriteString(crashed, strings.Repeat("long", 20000)); err != nil {
+			t.Fatal(err)
+		}
 		names := files(t, dir)
 		if len(names) != 1 || !strings.HasPrefix(filepath.Base(names[0]), ".tmp-") {
-			t.Errorf("Create makes %v", names)
+			t.Errorf("a long body makes %v", names)
 		}
 		wantMiss(t, s, "key", false)
 		write(t, filepath.Join(filepath.Dir(pathOf(dir, "key")), "tmpPython0"), []byte("cc=4,"))

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -194,7 +196,12 @@ func TestBodyTime(t *testing.T) {
 	}
 
 	before := time.Now()
-	at, err := markBody(name)
+	tree := &tree{options: newOptions(nil)}
+	body, _, err := tree.tempWith(name, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := bodyTime(body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,25 +234,91 @@ func TestLockFileRemoved(t *testing.T) {
 	again()
 }
 
-func TestSpoolLimit(t *testing.T) {
-	tree := &tree{options: newOptions(nil)}
-	s, err := tree.newSpool(filepath.Join(t.TempDir(), "a", "b", "entry"), nil, 10)
+// TestMakeDirs: whatever is there and whatever the last file had to have made, all directories are there afterwards, and it is
+// known whether the last one is new.
+func TestMakeDirs(t *testing.T) {
+	for there := range levels + 2 { // the root counts, too
+		for last := range int32(levels + 1) {
+			root := filepath.Join(t.TempDir(), "cache")
+			tree := &tree{dir: root, options: newOptions(nil)}
+			path := tree.path("key")
+			leaf := filepath.Dir(path)
+			exists := leaf
+			for range levels + 1 - there {
+				exists = filepath.Dir(exists)
+			}
+			if there > 0 {
+				if err := os.MkdirAll(exists, 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+			tree.missing.Store(last)
+			for i := range 3 {
+				name, alone, err := tree.tempWith(path, []byte("text"))
+				if err != nil {
+					t.Fatalf("%d there, %d were missing: %v", there, last, err)
+				}
+				if got, err := os.ReadFile(name); string(got) != "text" || err != nil || filepath.Dir(name) != leaf {
+					t.Errorf("%d there, %d were missing: %s holds %q, %v", there, last, name, got, err)
+				}
+				if want := i == 0 && there <= levels; alone != want {
+					t.Errorf("%d there, %d were missing, file %d: alone is %v", there, last, i, alone)
+				}
+				if want := int32(min(levels, levels+1-there)); i == 0 && tree.missing.Load() != want || i > 0 && tree.missing.Load() != 0 {
+					t.Errorf("%d there, %d were missing, file %d: now %d were", there, last, i, tree.missing.Load())
+				}
+			}
+		}
+	}
+}
+
+func TestWriteNew(t *testing.T) {
+	dir := t.TempDir()
+	at := time.Now().Add(-time.Hour).Truncate(time.Second)
+	name := filepath.Join(dir, "file")
+	long := make([]byte, 3<<20)
+	if err := writeNew(name, long, 0o640, at); err != nil {
+		t.Fatal(err)
+	}
+	fi, err := os.Stat(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer discard(s.f)
-	if _, err := s.Write(make([]byte, 10)); err != nil {
-		t.Fatal(err)
+	if fi.Size() != int64(len(long)) || !fi.ModTime().Equal(at) || fi.Mode() != 0o640 && runtime.GOOS != "windows" {
+		t.Errorf("%v, %d bytes, of %v", fi.Mode(), fi.Size(), fi.ModTime())
 	}
-	for range 2 {
-		if n, err := s.Write([]byte("x")); n != 0 || !errors.Is(err, ErrTooLarge) {
-			t.Errorf("Write past the limit: %d, %v", n, err)
+	if err := writeNew(name, nil, defaultFileMode, at); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("over a file: %v", err)
+	}
+	if fi, err := os.Stat(name); err != nil || fi.Size() != int64(len(long)) {
+		t.Errorf("what was there: %v, %v", fi, err)
+	}
+	if err := writeNew(filepath.Join(dir, "a", "file"), nil, defaultFileMode, at); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("in no directory: %v", err)
+	}
+}
+
+func TestSpoolLimit(t *testing.T) {
+	tree := &tree{options: newOptions(nil)}
+	for _, limit := range []int64{10, spoolSize + 10} {
+		dir := filepath.Join(t.TempDir(), "a", "b")
+		s := tree.newSpool(filepath.Join(dir, "entry"), 0, limit)
+		if _, err := s.Write(make([]byte, limit)); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if err := s.close(); !errors.Is(err, ErrTooLarge) {
-		t.Errorf("close after that: %v", err)
-	}
-	if exists(s.f.Name()) {
-		t.Error("the temporary file is left")
+		for range 2 {
+			if n, err := s.Write([]byte("x")); n != 0 || !errors.Is(err, ErrTooLarge) {
+				t.Errorf("Write past the limit: %d, %v", n, err)
+			}
+		}
+		if (s.f != nil) != (limit > spoolSize) {
+			t.Errorf("%d bytes, and a temporary file is there: %v", limit, s.f != nil)
+		}
+		if _, err := s.close(); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("close after that: %v", err)
+		}
+		if list, _ := os.ReadDir(dir); len(list) > 0 {
+			t.Errorf("%v is left", list)
+		}
 	}
 }

@@ -4,9 +4,11 @@ package storage
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"syscall"
+	"time"
 )
 
 // open is os.Open without the five system calls that find out whether the file can be polled, which take longer than
@@ -29,13 +31,56 @@ func openNew(path string) (*os.File, error) {
 }
 
 func openWith(path string, flags int) (*os.File, error) {
+	fd, err := openDescriptor(path, flags)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+func openDescriptor(path string, flags int) (int, error) {
 	for {
-		fd, err := syscall.Open(path, flags|syscall.O_CLOEXEC, 0o600)
+		fd, err := syscall.Open(path, flags|syscall.O_CLOEXEC, defaultFileMode)
 		if err == nil {
-			return os.NewFile(uintptr(fd), path), nil
+			return fd, nil
 		}
 		if err != syscall.EINTR {
-			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+			return 0, &fs.PathError{Op: "open", Path: path, Err: err}
 		}
 	}
+}
+
+// writeNew makes a file that holds p, with that mode and modification time. Where that fails the file is gone. An *os.File
+// would cost as much as writing a small entry.
+func writeNew(name string, p []byte, mode fs.FileMode, at time.Time) error {
+	fd, err := openDescriptor(name, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_EXCL)
+	if err != nil {
+		return err
+	}
+	for len(p) > 0 && err == nil {
+		var n int
+		n, err = syscall.Write(fd, p)
+		switch {
+		case err == syscall.EINTR:
+			err = nil
+		case err == nil && n == 0:
+			err = io.ErrShortWrite
+		case err == nil:
+			p = p[n:]
+		}
+	}
+	if err == nil && mode != defaultFileMode {
+		err = syscall.Fchmod(fd, uint32(mode))
+	}
+	if err == nil {
+		err = setTime(fd, name, at)
+	}
+	if closed := syscall.Close(fd); err == nil {
+		err = closed
+	}
+	if err != nil {
+		os.Remove(name)
+		return &fs.PathError{Op: "write", Path: name, Err: err}
+	}
+	return nil
 }

@@ -8,6 +8,9 @@ import (
 // Option sets up a store. Each option says which stores it is for; the others ignore it.
 type Option func(*options)
 
+// defaultFileMode is what a file is made with, whatever FileMode says of it later.
+const defaultFileMode = 0o600
+
 type options struct {
 	maxBytes int64         // 0: none given
 	maxAge   time.Duration // 0: none given
@@ -18,7 +21,7 @@ type options struct {
 }
 
 func newOptions(opts []Option) options {
-	o := options{nearFor: defaultNearFor, fileMode: 0o600, dirMode: 0o700}
+	o := options{nearFor: defaultNearFor, fileMode: defaultFileMode, dirMode: 0o700}
 	for _, opt := range opts {
 		if opt != nil {
 			opt(&o)

@@ -25,7 +25,8 @@ type tree struct {
 	heads    headMemory
 	bound    bound
 
-	untouchable atomic.Bool // the files' times cannot be set
+	untouchable atomic.Bool  // the files' times cannot be set
+	missing     atomic.Int32 // how many directories the last file had to have made: the next one may need as many
 }
 
 // openTree makes dir where it is missing.
@@ -50,9 +51,9 @@ func openTree(dir string, separate bool, opts []Option) (*tree, error) {
 // and h0 to h4 its first digits. Python's CacheControl uses the same, and promises not to change it.
 func (t *tree) path(key string) string {
 	const sep = filepath.Separator
-	sum := sha256.Sum224([]byte(key))
-	b := make([]byte, 0, len(t.dir)+1+2*5+2*sha256.Size224)
-	b = append(append(b, t.dir...), sep)
+	var space [512]byte // most paths and keys fit, and need no memory of their own
+	sum := sha256.Sum224(append(space[:0], key...))
+	b := append(append(space[:0], t.dir...), sep)
 	start := len(b)
 	b = append(b, "0/1/2/3/4/"...)
 	hash := len(b)
@@ -67,32 +68,83 @@ func (t *tree) path(key string) string {
 // left behind is never read and can be swept by name.
 const tempPrefix = ".tmp-"
 
-// temp makes a temporary file beside path, and the directories that lead there.
-func (t *tree) temp(path string) (*os.File, error) {
-	dir := filepath.Dir(path)
-	for try := 0; ; try++ {
-		name := filepath.Join(dir, tempPrefix+strconv.FormatUint(rand.Uint64(), 36))
-		f, err := openNew(name)
-		switch {
-		case err == nil:
-			hold(f)
-			if t.fileMode != 0o600 {
-				if err := f.Chmod(t.fileMode); err != nil {
-					discard(f)
-					return nil, fmt.Errorf("storage: %w", err)
-				}
-			}
-			return f, nil
-		case try == 3:
-			return nil, fmt.Errorf("storage: %w", err)
-		case errors.Is(err, fs.ErrNotExist): // a new directory, or one that was just removed
-			if err := os.MkdirAll(dir, t.dirMode); err != nil {
-				return nil, fmt.Errorf("storage: %w", err)
-			}
-		case !errors.Is(err, fs.ErrExist):
+// temp makes a temporary file beside path, and the directories that lead there. It stays held until it is closed.
+func (t *tree) temp(path string) (f *os.File, err error) {
+	_, made, err := t.makeBeside(path, t.missing.Load(), func(name string) error {
+		f, err = openNew(name)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	t.missing.Store(made)
+	hold(f)
+	if t.fileMode != defaultFileMode {
+		if err := f.Chmod(t.fileMode); err != nil {
+			discard(f)
 			return nil, fmt.Errorf("storage: %w", err)
 		}
 	}
+	return f, nil
+}
+
+// tempWith makes a temporary file beside path that holds p, and the directories that lead there. alone: the last of these
+// was missing. The file is closed, and nobody holds it: it is too young to pass for one that was left.
+func (t *tree) tempWith(path string, p []byte) (name string, alone bool, err error) {
+	name, made, err := t.makeBeside(path, t.missing.Load(), func(name string) error {
+		return writeNew(name, p, t.fileMode, newTime())
+	})
+	if err == nil {
+		t.missing.Store(made)
+	}
+	return name, made > 0, err
+}
+
+// secondWith is tempWith where there is a file beside path already.
+func (t *tree) secondWith(path string, p []byte) (name string, err error) {
+	name, _, err = t.makeBeside(path, 0, func(name string) error { return writeNew(name, p, t.fileMode, newTime()) })
+	return name, err
+}
+
+// makeBeside has create make a temporary file beside path, and makes the directories that lead there: missing is how many
+// that may be. made is how many of them it made, up to the last one.
+func (t *tree) makeBeside(path string, missing int32, create func(name string) error) (name string, made int32, err error) {
+	dir := filepath.Dir(path)
+	if missing > 0 {
+		made, err = t.makeDirs(dir, missing)
+	}
+	for try := 0; err == nil; try++ {
+		name = dir + string(filepath.Separator) + tempPrefix + strconv.FormatUint(rand.Uint64(), 36)
+		err = create(name)
+		switch {
+		case err == nil:
+			return name, min(made, levels), nil
+		case try == 3:
+		case errors.Is(err, fs.ErrNotExist): // a new directory, or one that was just removed
+			made, err = t.makeDirs(dir, 1)
+		case errors.Is(err, fs.ErrExist):
+			err = nil
+		}
+	}
+	return "", 0, fmt.Errorf("storage: %w", err)
+}
+
+// makeDirs makes dir and what leads to it, where that is missing. It begins with the n-th directory from the end: most of
+// those before it are there. made is how many it made, up to dir.
+func (t *tree) makeDirs(dir string, n int32) (made int32, err error) {
+	if n <= 1 {
+		err = os.Mkdir(dir, t.dirMode)
+	}
+	if parent := filepath.Dir(dir); (n > 1 || errors.Is(err, fs.ErrNotExist)) && parent != dir {
+		if made, err = t.makeDirs(parent, n-1); err != nil {
+			return made, err
+		}
+		err = os.Mkdir(dir, t.dirMode)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return 0, nil // thanks to another; what is no directory, its next user notices
+	}
+	return made + 1, err
 }
 
 // discard closes and removes a temporary file. Nobody can do anything about an error.
@@ -123,13 +175,13 @@ func replace(temp, path string) error {
 }
 
 // create puts the closed temporary file at path, where nothing was before, without the entry's lock. It returns an error, and
-// changes nothing, where that is not so or may not be, and the lock is needed.
+// changes nothing, where that is not so or may not be, and the lock is needed. alone: the directory was made for it.
 //
 // The lock keeps apart who reads an entry and then replaces it, and of them there is none before there is an entry. But
 // CacheControl 0.12 makes its file in place, and fails where one has appeared since it last looked; it has made the lock file
-// by then.
-func create(temp, path string) error {
-	if exists(path + lockSuffix) {
+// by then. There is none in a directory that was made a moment ago.
+func create(temp, path string, alone bool) error {
+	if !alone && exists(path+lockSuffix) {
 		return fs.ErrExist
 	}
 	return renameNew(temp, path)

@@ -1,11 +1,9 @@
 package storage
 
 import (
-	"fmt"
 	"hash/maphash"
 	"io/fs"
 	"math/rand/v2"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -49,16 +47,10 @@ func (m *headMemory) put(path string, info fs.FileInfo, e *serialize.Entry, offs
 	m.place(path).Store(&rememberedHead{path, info, e, offset})
 }
 
-// markTime gives a file a modification time that no other has. It is up to a second in the past, and more than a tick
+// newTime returns a modification time that no other file has. It is up to a second in the past, and more than a tick
 // of the kernel's clock: a head that Python writes over ours later must be younger than our body, or the two would
 // pass for Python's pair.
-func markTime(name string) error {
-	t := time.Now().Add(-20*time.Millisecond - rand.N(time.Second))
-	if err := os.Chtimes(name, t, t); err != nil {
-		return fmt.Errorf("storage: %w", err)
-	}
-	return nil
-}
+func newTime() time.Time { return time.Now().Add(-20*time.Millisecond - rand.N(time.Second)) }
 
 // uniqueTime returns the time by which a file can be known: none where the file system rounds times so much that two
 // files could share one.

@@ -352,12 +352,8 @@ func (c *SeparateBodyFileCache) Create(ctx context.Context, key string, e *seria
 	if e.Length > longest {
 		return nil, ErrTooLarge
 	}
-	path := c.tree.path(key)
-	s, err := c.tree.newSpool(path, nil, longest)
-	if err != nil {
-		return nil, err
-	}
-	return &separateWriter{spool: s, ctx: ctx, cache: c, path: path, entry: e}, nil
+	s := c.tree.newSpool(c.tree.path(key), min(e.Length, spoolSize/2), longest)
+	return &separateWriter{spool: s, ctx: ctx, cache: c, entry: e}, nil
 }
 
 // Update gives the entry under key the head e, if its body is still the one that e was read with. The body's file is
@@ -468,26 +464,14 @@ func (c *SeparateBodyFileCache) writeHead(path string, e *serialize.Entry) (stri
 	if err != nil {
 		return "", fmt.Errorf("storage: %w", err)
 	}
-	s, err := c.tree.newSpool(path, doc, 0)
-	if err != nil {
-		return "", err
-	}
-	if err := s.close(); err != nil {
-		return "", err
-	}
-	if err := markTime(s.f.Name()); err != nil {
-		os.Remove(s.f.Name())
-		return "", err
-	}
-	return s.f.Name(), nil
+	return c.tree.secondWith(path, doc)
 }
 
 // separateWriter writes a body, and at the end its head.
 type separateWriter struct {
-	*spool
+	spool
 	ctx   context.Context
 	cache *SeparateBodyFileCache
-	path  string
 	entry *serialize.Entry
 	ended bool
 }
@@ -504,15 +488,14 @@ func (w *separateWriter) Commit() error {
 		return errEnded
 	}
 	w.ended = true
-	if err := w.close(); err != nil {
+	body, err := w.close()
+	if err != nil {
 		return err
 	}
-	body := w.f.Name()
 	own := stored(w.entry)
 	own.Length, own.Sum = w.n, w.sum
 	var head string
-	var err error
-	if own.BodyTime, err = markBody(body); err == nil {
+	if own.BodyTime, err = bodyTime(body); err == nil {
 		head, err = w.cache.writeHead(w.path, own)
 	}
 	before := w.cache.tree.sizeAt(w.path)
@@ -548,16 +531,13 @@ func (w *separateWriter) rename(body, head string) error {
 func (w *separateWriter) Abort() error {
 	if !w.ended {
 		w.ended = true
-		discard(w.f)
+		w.discard()
 	}
 	return nil
 }
 
-// markBody marks a body's file, and returns the time by which its head knows it.
-func markBody(name string) (time.Time, error) {
-	if err := markTime(name); err != nil {
-		return time.Time{}, err
-	}
+// bodyTime returns the time by which a head knows a body's file.
+func bodyTime(name string) (time.Time, error) {
 	fi, err := os.Stat(name)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("storage: %w", err)

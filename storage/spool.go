@@ -3,6 +3,7 @@ package storage
 import (
 	"fmt"
 	"os"
+	"sync"
 
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
@@ -10,25 +11,37 @@ import (
 // spoolSize is how much of a body waits in memory: what is shorter is written in one go.
 const spoolSize = 64 << 10
 
-// spool is a temporary file that a body is written to. It counts and sums the body on the way.
+// spool takes a body on its way to a temporary file, which is made when there is something to write. It counts and sums the
+// body.
 type spool struct {
-	f     *os.File
-	buf   []byte // not yet written
-	whole bool   // nothing is written yet: buf is all there is
-	n     int64  // bytes of the body
+	tree  *tree
+	path  string   // beside which the file is made
+	f     *os.File // nil: nothing is written yet, buf is all there is
+	buf   []byte   // not yet written
+	space *[]byte  // what buf began as
+	alone bool     // the directory was made for the file, a moment ago
+	n     int64    // bytes of the body
 	sum   uint32
 	limit int64 // of n
 	err   error // what every later call returns
 }
 
-// newSpool makes a temporary file beside path, which will begin with head. The spool owns head.
-func (t *tree) newSpool(path string, head []byte, limit int64) (*spool, error) {
-	f, err := t.temp(path)
-	if err != nil {
-		return nil, err
+// newSpool returns a spool for a file that is to be beside path, and to have about size bytes. The body has limit bytes at
+// most.
+func (t *tree) newSpool(path string, size, limit int64) spool {
+	s := spool{tree: t, path: path, limit: limit, space: spoolBuffers.Get().(*[]byte)}
+	s.buf = (*s.space)[:0]
+	if size > int64(cap(s.buf)) {
+		s.buf = make([]byte, 0, min(size, spoolSize))
 	}
-	return &spool{f: f, buf: head, whole: true, limit: limit}, nil
+	return s
 }
+
+// spoolBuffers holds what small documents are put together in.
+var spoolBuffers = sync.Pool{New: func() any {
+	b := make([]byte, 0, 4<<10)
+	return &b
+}}
 
 func (s *spool) Write(p []byte) (int, error) {
 	if s.err != nil {
@@ -54,16 +67,20 @@ func (s *spool) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// flush writes what is not yet written, and makes the file if that has not been done.
 func (s *spool) flush() error {
-	if s.err == nil && len(s.buf) > 0 {
-		s.write(s.buf)
-		s.buf = s.buf[:0]
-	}
+	s.write(s.buf)
+	s.buf = s.buf[:0]
 	return s.err
 }
 
 func (s *spool) write(p []byte) {
-	s.whole = false
+	if s.f == nil && s.err == nil {
+		s.f, s.err = s.tree.temp(s.path)
+	}
+	if s.err != nil || len(p) == 0 {
+		return
+	}
 	if _, err := s.f.Write(p); err != nil {
 		s.err = fmt.Errorf("storage: %w", err)
 	}
@@ -74,7 +91,7 @@ func (s *spool) patch(p []byte, off int64) {
 	if s.err != nil {
 		return
 	}
-	if s.whole {
+	if s.f == nil {
 		copy(s.buf[off:], p)
 		return
 	}
@@ -83,14 +100,45 @@ func (s *spool) patch(p []byte, off int64) {
 	}
 }
 
-// close writes what is left and closes the file, which is then ready to be renamed. Where that fails the file is gone.
-func (s *spool) close() error {
+// close writes what is left and closes the file, which is then ready to be renamed, and has a time of its own. It returns the
+// file's name. Where that fails the file is gone.
+func (s *spool) close() (name string, err error) {
+	defer s.free()
+	if s.err == nil && s.f == nil {
+		name, s.alone, err = s.tree.tempWith(s.path, s.buf)
+		return name, err
+	}
+	if s.f == nil {
+		return "", s.err
+	}
 	s.flush()
+	name = s.f.Name()
 	if err := s.f.Close(); err != nil && s.err == nil {
 		s.err = fmt.Errorf("storage: %w", err)
 	}
-	if s.err != nil {
-		os.Remove(s.f.Name())
+	if s.err == nil {
+		t := newTime()
+		if err := os.Chtimes(name, t, t); err != nil {
+			s.err = fmt.Errorf("storage: %w", err)
+		}
 	}
-	return s.err
+	if s.err != nil {
+		os.Remove(name)
+	}
+	return name, s.err
+}
+
+// discard forgets what was written.
+func (s *spool) discard() {
+	defer s.free()
+	if s.f != nil {
+		discard(s.f)
+	}
+}
+
+// free gives the buffer back.
+func (s *spool) free() {
+	s.buf = nil
+	spoolBuffers.Put(s.space)
+	s.space = nil
 }
