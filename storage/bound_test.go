@@ -42,12 +42,14 @@ func TestRemoveLeavesOthersLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := c.Create(t.Context(), "key", &serialize.Entry{Status: 200, Version: 11})
-	if err == nil {
-		err = w.Commit()
-	}
-	if err != nil {
-		t.Fatal(err)
+	for range 2 { // the second time, for it has locks then
+		w, err := c.Create(t.Context(), "key", &serialize.Entry{Status: 200, Version: 11})
+		if err == nil {
+			err = w.Commit()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	path := c.tree.path("key")
 	for _, suffix := range []string{bodySuffix, bodySuffix + lockSuffix} {

@@ -123,7 +123,14 @@ func TestPath(t *testing.T) {
 		}
 
 		dir = t.TempDir()
-		put(t, newSeparate(t, dir), key, "body")
+		separate := newSeparate(t, dir)
+		put(t, separate, key, "body")
+		if runtime.GOOS == "linux" {
+			if got, want := fmt.Sprint(files(t, dir)), fmt.Sprint([]string{want, want + ".body"}); got != want {
+				t.Errorf("SeparateBodyFileCache, key %q: %s instead of %s", key, got, want)
+			}
+			put(t, separate, key, "body")
+		}
 		all = []string{want, want + ".body", want + ".body.lock", want + ".lock"}
 		if got, want := fmt.Sprint(files(t, dir)), fmt.Sprint(all); got != want {
 			t.Errorf("SeparateBodyFileCache, key %q: %s instead of %s", key, got, want)

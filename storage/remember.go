@@ -33,7 +33,15 @@ func (m *headMemory) place(path string) *atomic.Pointer[rememberedHead] {
 
 // get returns what is remembered of the file that info describes; nil: nothing.
 func (m *headMemory) get(path string, info fs.FileInfo) *rememberedHead {
-	if h := m.place(path).Load(); h != nil && h.path == path && sameFile(h.info, info) {
+	if h := m.last(path); h != nil && sameFile(h.info, info) {
+		return h
+	}
+	return nil
+}
+
+// last returns what is remembered of the file at path, whichever it was; nil: nothing.
+func (m *headMemory) last(path string) *rememberedHead {
+	if h := m.place(path).Load(); h != nil && h.path == path {
 		return h
 	}
 	return nil

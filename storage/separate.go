@@ -103,12 +103,8 @@ func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*Response,
 
 // rememberedPair returns the pair at path where its head is remembered and the body is that head's own; nil otherwise.
 func (c *SeparateBodyFileCache) rememberedPair(path string) *pair {
-	headInfo, err := os.Stat(path)
-	if err != nil {
-		return nil
-	}
-	h := c.tree.heads.get(path, headInfo)
-	if h == nil {
+	h := c.tree.heads.last(path)
+	if h == nil || !stillAt(path, h.info) {
 		return nil
 	}
 	body, bodyInfo, err := openFile(path + bodySuffix)
@@ -400,9 +396,13 @@ func (c *SeparateBodyFileCache) Update(ctx context.Context, key string, e *seria
 	if err != nil {
 		return err
 	}
-	if err := replace(head, path); err != nil {
+	there, err := replaceHead(head, path, p.bodyInfo)
+	if err != nil {
 		os.Remove(head)
 		return err
+	}
+	if !there {
+		return ErrNotFound
 	}
 	return nil
 }
@@ -441,7 +441,15 @@ func removePair(path string) error {
 	if err := remove(path); err != nil {
 		return err
 	}
-	return remove(path + bodySuffix)
+	switch err := os.Remove(path + bodySuffix); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("storage: %w", err)
+	case exists(path) && !exists(path+bodySuffix):
+		return remove(path) // which came meanwhile: see newPair
+	}
+	return nil
 }
 
 // lockPair takes both locks of an entry. Python holds one at a time, so the order is ours alone.
@@ -492,40 +500,133 @@ func (w *separateWriter) Commit() error {
 	if err != nil {
 		return err
 	}
-	own := stored(w.entry)
-	own.Length, own.Sum = w.n, w.sum
-	var head string
-	if own.BodyTime, err = bodyTime(body); err == nil {
-		head, err = w.cache.writeHead(w.path, own)
-	}
-	before := w.cache.tree.sizeAt(w.path)
-	if err == nil {
-		err = w.rename(body, head)
-	}
+	p, err := w.writePair(body)
 	if err != nil {
 		os.Remove(body)
-		if head != "" {
-			os.Remove(head)
-		}
 		return err
 	}
-	w.cache.tree.changed(w.path, before)
-	w.cache.tree.step()
+	before := w.tree.sizeAt(w.path)
+	if p.createBody(w.alone) == nil {
+		err = p.createHead(w.ctx)
+	} else {
+		err = p.replace(w.ctx)
+	}
+	if err != nil {
+		p.discard()
+		return err
+	}
+	w.tree.changed(w.path, before)
+	w.tree.step()
 	return nil
 }
 
-// rename puts both files in place. Between the two renames, and after a crash there, the old head does not fit the new
+// writePair writes the head for a temporary file that holds the body.
+func (w *separateWriter) writePair(body string) (*newPair, error) {
+	info, err := os.Stat(body)
+	if err != nil {
+		return nil, fmt.Errorf("storage: %w", err)
+	}
+	own := stored(w.entry)
+	own.Length, own.Sum, own.BodyTime = w.n, w.sum, uniqueTime(info)
+	head, err := w.cache.writeHead(w.path, own)
+	if err != nil {
+		return nil, err
+	}
+	return &newPair{w.path, head, body, info, own}, nil
+}
+
+// newPair is an entry in two temporary files, which is to be at path.
+//
+// No head is left without its body, which Python would take for an empty one. So the body comes first and goes last;
+// who removes an entry looks for another head when the body is gone, and who puts a head in place looks for the body
+// afterwards. Where both do that without a lock, one of them sees what the other has done.
+type newPair struct {
+	path       string
+	head, body string
+	bodyInfo   fs.FileInfo
+	entry      *serialize.Entry
+}
+
+// replace puts both files in place. Between the two renames, and after a crash there, the old head does not fit the new
 // body.
-func (w *separateWriter) rename(body, head string) error {
-	unlock, err := lockPair(w.ctx, w.path)
+func (p *newPair) replace(ctx context.Context) error {
+	unlock, err := lockPair(ctx, p.path)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := replace(body, w.path+bodySuffix); err != nil {
+	if err := replace(p.body, p.path+bodySuffix); err != nil {
 		return err
 	}
-	return replace(head, w.path)
+	_, err = replaceHead(p.head, p.path, p.bodyInfo)
+	return err
+}
+
+// replaceHead puts the head of a body in place, under the locks of the entry. It reports false, and there is no head, where
+// the body has gone: an eviction takes no locks where there are none yet.
+func replaceHead(head, path string, body fs.FileInfo) (bool, error) {
+	if err := replace(head, path); err != nil {
+		return false, err
+	}
+	if stillAt(path+bodySuffix, body) {
+		return true, nil
+	}
+	return false, remove(path)
+}
+
+// createBody puts the body in place where nothing was before, without the entry's locks, as create does. It returns an error,
+// and changes nothing, where that is not so or may not be.
+func (p *newPair) createBody(alone bool) error {
+	if !alone && (exists(p.path) || exists(p.path+lockSuffix)) {
+		return fs.ErrExist
+	}
+	return create(p.body, p.path+bodySuffix, alone)
+}
+
+// createHead puts the head beside the body that createBody has put in place. Until then there was no entry to see. If
+// somebody has stored one meanwhile, or removed the body, it takes the locks; and unless the body is still there the key is
+// left to the other, as if this entry had been stored and replaced before.
+func (p *newPair) createHead(ctx context.Context) error {
+	created := renameNew(p.head, p.path) == nil
+	if created && p.bodyThere() {
+		return nil
+	}
+	unlock, err := lockPair(ctx, p.path)
+	if err == nil {
+		defer unlock()
+	}
+	switch body := p.bodyThere(); {
+	case !created && body && err == nil:
+		_, err = replaceHead(p.head, p.path, p.bodyInfo)
+		return err
+	case !created && body:
+		remove(p.path + bodySuffix)
+		return err
+	case !body && p.headThere():
+		return remove(p.path)
+	}
+	p.discard()
+	return nil
+}
+
+// bodyThere reports whether the body is in place.
+func (p *newPair) bodyThere() bool { return stillAt(p.path+bodySuffix, p.bodyInfo) }
+
+// headThere reports whether the head is in place.
+func (p *newPair) headThere() bool {
+	f, _, err := openFile(p.path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	e, err := readHead("", f)
+	return err == nil && sameBody(e, p.entry) && e.BodyTime.Equal(p.entry.BodyTime)
+}
+
+// discard removes what is not in place.
+func (p *newPair) discard() {
+	os.Remove(p.head)
+	os.Remove(p.body)
 }
 
 func (w *separateWriter) Abort() error {
@@ -534,13 +635,4 @@ func (w *separateWriter) Abort() error {
 		w.discard()
 	}
 	return nil
-}
-
-// bodyTime returns the time by which a head knows a body's file.
-func bodyTime(name string) (time.Time, error) {
-	fi, err := os.Stat(name)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("storage: %w", err)
-	}
-	return uniqueTime(fi), nil
 }
