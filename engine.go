@@ -220,7 +220,10 @@ func (e *engine) create(ctx context.Context, key string, entry *serialize.Entry)
 	if e.closed.Load() {
 		return nil, storage.ErrClosed
 	}
-	return e.store.Create(context.WithoutCancel(ctx), key, entry)
+	if e.dict == nil { // which waits for nothing
+		ctx = context.WithoutCancel(ctx)
+	}
+	return e.store.Create(ctx, key, entry)
 }
 
 // limited returns a context for a call of the store that does not end with the request. A store that is guarded is given

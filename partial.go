@@ -169,8 +169,8 @@ func (x *exchange) join(p *candidate, resp *http.Response, total int64, asked, r
 	}
 	s.Stored, s.Storage = decision.OK, decision.Reason
 	if decision.OK {
-		e := x.newEntry(resp, &policy, asked, received, set)
-		x.record(resp, recording{entry: e, place: x.destination(e), replaces: p.key}, s)
+		e := x.newEntry(resp, rfc9111.StoredHeader(resp.Header, &policy), &policy, asked, received, set)
+		x.record(resp, &storingBody{recording: recording{entry: e, place: x.destination(e), replaces: p.key}}, s)
 		x.share(resp, e, s)
 	}
 }
@@ -228,8 +228,9 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 	if !decision.OK {
 		return
 	}
-	e := x.newEntry(resp, &policy, asked, received, set)
-	rec := recording{entry: e}
+	e := x.newEntry(resp, rfc9111.StoredHeader(resp.Header, &policy), &policy, asked, received, set)
+	b := &storingBody{recording: recording{entry: e}}
+	rec := &b.recording
 	all := part
 	if p := x.partial; p != nil && rfc9111.StrongMatch(resp.Header.Get("Etag"), p.policy.ETag) {
 		old := span{p.entry.Range.Start, p.entry.Range.Start + p.entry.Length, p.entry.Range.Total}
@@ -258,14 +259,11 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 		e.Header["Content-Range"] = []string{rfc9111.ContentRange{First: all.start, Last: all.end - 1, Total: all.total}.String()}
 		e.Range = &serialize.Range{Start: all.start, Total: all.total}
 	}
-	b := x.record(resp, rec, s)
-	if b == nil {
-		if rec.end != nil {
-			rec.end()
-		}
-		return
+	if x.record(resp, b, s) {
+		b.length = part.end - part.start
+	} else if rec.end != nil {
+		rec.end()
 	}
-	b.length = part.end - part.start
 }
 
 // contentRange returns which bytes a 206 holds. Where its Content-Range and the length of its content differ, the

@@ -28,7 +28,7 @@ func (x *exchange) receive(c *candidate, resp *http.Response, asked, received ti
 	s.Stored, s.Storage = decision.OK, decision.Reason
 	switch {
 	case decision.OK:
-		e := x.newEntry(resp, &policy, asked, received, set)
+		e := x.newEntry(resp, x.headerToStore(resp, &policy), &policy, asked, received, set)
 		s.TTL, s.HasTTL = floorSeconds(policy.Lifetime-policy.Age(received)), policy.Lifetime > 0
 		x.storeWhole(resp, e, s)
 		x.share(resp, e, s)
@@ -74,11 +74,20 @@ func (x *exchange) mayStore(policy *rfc9111.Policy, own StoreDecision) rfc9111.S
 	return d
 }
 
+// headerToStore returns the header of an entry for a whole response. Create of a DictCache copies it, so that it can be the one
+// that the caller gets afterwards, where nothing is left out of it, and the entry is not read later: to enter a variant.
+func (x *exchange) headerToStore(resp *http.Response, policy *rfc9111.Policy) http.Header {
+	if x.dict != nil && x.primary == nil && rfc9111.StoresAll(resp.Header, policy) {
+		return resp.Header
+	}
+	return rfc9111.StoredHeader(resp.Header, policy)
+}
+
 // newEntry returns the entry for a response.
-func (x *exchange) newEntry(resp *http.Response, policy *rfc9111.Policy, asked, received time.Time, heuristic []string) *serialize.Entry {
+func (x *exchange) newEntry(resp *http.Response, header http.Header, policy *rfc9111.Policy, asked, received time.Time, heuristic []string) *serialize.Entry {
 	e := &serialize.Entry{
 		Status: resp.StatusCode, Reason: reasonPhrase(resp), Version: 11,
-		Header:      rfc9111.StoredHeader(resp.Header, policy),
+		Header:      header,
 		URL:         keyedURL(x.req, x.key),
 		RequestTime: asked, ResponseTime: received,
 		Length: resp.ContentLength, Heuristic: heuristic, Lifetime: policy.Own, Keep: policy.Keep(),
@@ -130,22 +139,23 @@ func reasonPhrase(resp *http.Response) string {
 
 // storeWhole has a complete response stored while it is read.
 func (x *exchange) storeWhole(resp *http.Response, e *serialize.Entry, s *Status) {
-	x.record(resp, recording{entry: e, place: x.destination(e), trailing: resp}, s)
+	b := &storingBody{recording: recording{entry: e, place: x.destination(e), trailing: resp}}
+	x.record(resp, b, s)
 }
 
-// record has the body of a response recorded and, once it has come to its end, committed. It returns nil where the store
-// does not take it.
-func (x *exchange) record(resp *http.Response, r recording, s *Status) *storingBody {
+// record has the body of a response recorded by b and, once it has come to its end, committed. It reports false where the
+// store does not take it.
+func (x *exchange) record(resp *http.Response, b *storingBody, s *Status) bool {
+	r := &b.recording
 	w, err := x.create(x.ctx, r.place, r.entry)
 	if err != nil {
 		x.storeFailed(x.ctx, "create", r.place, err)
 		s.Stored, s.Storage = false, rfc9111.StoreFailed
-		return nil
+		return false
 	}
-	b := &storingBody{ReadCloser: resp.Body, length: resp.ContentLength, max: x.maxBody, trails: len(resp.Trailer) > 0}
+	b.ReadCloser, b.length, b.max, b.trails = resp.Body, resp.ContentLength, x.maxBody, len(resp.Trailer) > 0
 	r.Writer, r.subject = w, x.subject
-	b.recording = r
-	b.write = &b.recording
+	b.write = r
 	if b.length < 0 && !resp.Uncompressed {
 		if n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64); err == nil {
 			b.length = n // the framing does not say, and what the field says must then be true
@@ -161,7 +171,7 @@ func (x *exchange) record(resp *http.Response, r recording, s *Status) *storingB
 		}
 		b.finish(why)
 	}
-	return b
+	return true
 }
 
 // conclude ends a recording: well, unless there is a reason why not, or the URL was invalidated while it was under way.
@@ -344,7 +354,7 @@ func (x *exchange) receivePost(resp *http.Response, s Status, asked, received ti
 	x.primary = nil
 	s.Stored, s.Storage = true, decision.Reason
 	s.TTL, s.HasTTL = floorSeconds(policy.Lifetime-policy.Age(received)), true
-	x.storeWhole(resp, x.newEntry(resp, policy, asked, received, nil), &s)
+	x.storeWhole(resp, x.newEntry(resp, x.headerToStore(resp, policy), policy, asked, received, nil), &s)
 	return s
 }
 

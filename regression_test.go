@@ -176,6 +176,62 @@ func TestHeadersChangedByTheCaller(t *testing.T) {
 	})
 }
 
+// What is stored is what came, whatever the caller does to its header before it reads the body.
+func TestHeadersChangedBeforeTheBodyIsRead(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		fields []string // beside X-A
+		shared bool
+		want   []string // of the hit; X-B is not there unless it is named
+	}{
+		{"everything is stored", []string{"X-B: b"}, false, []string{"X-B: b"}},
+		{"fields of the connection", []string{"Connection: X-B", "X-B: b", "Keep-Alive: timeout=5"}, false, nil},
+		{"fields of one hop", []string{"Proxy-Authenticate: Basic"}, false, nil},
+		{"private fields in a private cache", []string{`Cache-Control: private="X-B"`, "X-B: b"}, false, []string{"X-B: b"}},
+		{"private fields in a shared cache", []string{`Cache-Control: private="X-B"`, "X-B: b"}, true, nil},
+		{"variants", []string{"Vary: X-Select", "Content-Encoding: identity", "X-B: b"}, false, []string{"X-B: b", "Vary: X-Select"}},
+	} {
+		in(t, func(t *testing.T) {
+			o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+				return respond(200, "body", append(tt.fields, "Cache-Control: max-age=60", "X-A: one", "X-A: two")...)
+			})
+			tr := &cachecontrol.Transport{Base: o, Shared: tt.shared}
+			defer tr.Close()
+			for _, header := range []string{"X-Select: 1", "X-Select: 2"} {
+				req := request(t, "/", header)
+				resp, err := tr.RoundTrip(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for name, lines := range resp.Header {
+					for i := range lines {
+						lines[i] = "spoilt"
+					}
+					resp.Header[name] = append(lines, "spoilt")
+				}
+				resp.Header["Connection"] = []string{"spoilt"}
+				delete(resp.Header, "X-A")
+				io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+
+				a := do(t, tr, "/", header)
+				if got := a.Header["X-A"]; a.outcome != cachecontrol.Hit || !slices.Equal(got, []string{"one", "two"}) {
+					t.Errorf("%s, %s: %v %v", tt.name, header, a.outcome, a.Header)
+				}
+				wantFields(t, tt.name, a.Header, tt.want)
+				for _, name := range []string{"Connection", "Keep-Alive", "Proxy-Authenticate"} {
+					if a.Header[name] != nil {
+						t.Errorf("%s: %s is stored", tt.name, name)
+					}
+				}
+				if len(tt.want) == 0 && a.Header["X-B"] != nil {
+					t.Errorf("%s: X-B is stored", tt.name)
+				}
+			}
+		})
+	}
+}
+
 // Two callers and a refresh in the background share nothing: the race detector has to agree.
 func TestTwoCallersAndARefresh(t *testing.T) {
 	in(t, func(t *testing.T) {

@@ -35,6 +35,19 @@ func StoredHeader(h http.Header, p *Policy) http.Header {
 	return out
 }
 
+// StoresAll says whether StoredHeader leaves nothing out.
+func StoresAll(h http.Header, p *Policy) bool {
+	if p.Rules.Shared && len(p.Directives.PrivateFields) > 0 {
+		return false
+	}
+	for name := range h {
+		if notStored(name) {
+			return false // Connection too, which may name others
+		}
+	}
+	return true
+}
+
 // endToEnd returns a copy of the fields that are not of one connection or one proxy.
 func endToEnd(h http.Header) http.Header {
 	out := CopyHeader(h, 0, notStored)

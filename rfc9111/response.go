@@ -40,8 +40,8 @@ type Response struct {
 // A lifetime that cannot be understood, or that is given twice with different values, is 0: such a
 // response is stale (RFC 9111, section 4.2.1). A restrictive directive counts however badly it is written.
 func ParseResponse(h http.Header, shared bool) Response {
-	if lines := h["Cdn-Cache-Control"]; shared && len(lines) > 0 {
-		if r, ok := parseTargeted(lines); ok {
+	if shared && h["Cdn-Cache-Control"] != nil {
+		if r, ok := parseTargeted(h["Cdn-Cache-Control"]); ok {
 			return r
 		}
 	}

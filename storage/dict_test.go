@@ -12,6 +12,8 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 	"github.com/go-cachecontrol/cachecontrol/storage/storagetest"
@@ -302,6 +304,33 @@ func TestDictCacheTooLarge(t *testing.T) {
 		t.Errorf("a head that is too long: %v", err)
 	}
 	mustGet(t, c, "key", "old")
+}
+
+// What is done to a header once Create has returned changes nothing, and does not disturb Commit.
+func TestDictCacheCopiesTheHeader(t *testing.T) {
+	c := storage.NewDictCache()
+	e := storagetest.Entry()
+	want := e.Header.Clone()
+	w, err := c.Create(t.Context(), "key", e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { // at the same time, for the race detector
+		defer close(done)
+		for _, lines := range e.Header {
+			lines[0] = "changed"
+		}
+		clear(e.Header)
+	}()
+	io.WriteString(w, "body")
+	if err := w.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	if diff := cmp.Diff(want, entryOf(t, c, "key").Header); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
 }
 
 func TestDictCacheDecoded(t *testing.T) {
