@@ -95,7 +95,10 @@ func (r *record) sizeWith(h *recordHead) int64 {
 func (r *record) unpack() *recordHead {
 	first := new(firstHead)
 	first.recordHead.entry = &first.entry
-	first.entry = serialize.Entry{RequestTime: r.requestTime, ResponseTime: r.responseTime, Length: int64(len(r.body)), Stamp: r}
+	first.entry = serialize.Entry{
+		RequestTime: r.requestTime, ResponseTime: r.responseTime,
+		Length: int64(len(r.body)), Sum: serialize.Sum(r.body), Stamp: r,
+	}
 	u := unpacker{r.text[r.keyLen:]}
 	u.entry(r.key(), &first.entry)
 	first.size = int64(u.count())
@@ -201,9 +204,9 @@ func (c *DictCache) Create(_ context.Context, key string, e *serialize.Entry) (W
 	if c == nil {
 		return nil, ErrClosed
 	}
-	var scratch [1 << 10]byte
+	var scratch [512]byte
 	early := packer{data: append(scratch[:0], key...)}.early(key, e)
-	whole := early.late(e, 0) // as far as it is known
+	whole := early.late(e) // as far as it is known
 	text := len(whole.data)
 	room := c.bound()/4 - packedSize(text, whole.more)
 	if room < 0 || text > math.MaxUint32 {
@@ -458,7 +461,7 @@ func (w *dictWriter) Commit() error {
 	if err != nil {
 		return err
 	}
-	p := packer{w.text, w.more}.late(w.entry, w.body.sum)
+	p := packer{w.text, w.more}.late(w.entry)
 	text := p.data
 	if w.joint >= 0 && cap(body) != w.joint || cap(text)-len(text) > 64 {
 		text = bytes.Clone(text) // the body has not come as announced, or more has become known since
@@ -491,7 +494,6 @@ func (w *dictWriter) Abort() error {
 // bodyBuffer collects a body in memory, at most room bytes of it.
 type bodyBuffer struct {
 	data []byte
-	sum  uint32
 	room int64
 	hint int64 // the length to expect, or -1
 	err  error
@@ -519,7 +521,6 @@ func (b *bodyBuffer) Write(p []byte) (int, error) {
 		}
 	}
 	b.data = append(b.data, p...)
-	b.sum = serialize.UpdateSum(b.sum, p)
 	return len(p), nil
 }
 
@@ -549,7 +550,7 @@ func stored(e *serialize.Entry) *serialize.Entry {
 // headSize estimates the memory that an entry takes whose texts are its own.
 func headSize(e *serialize.Entry) int64 {
 	var scratch [1 << 10]byte
-	p := packer{data: scratch[:0]}.early("", e).late(e, 0)
+	p := packer{data: scratch[:0]}.early("", e).late(e)
 	return int64(len(p.data)) + p.more
 }
 

@@ -96,7 +96,7 @@ func (s *kvStore) Update(ctx context.Context, key string, e *serialize.Entry) er
 	if !SameBody(old, e) {
 		return ErrChanged
 	}
-	return s.set(ctx, key, e, body, serialize.Sum(body))
+	return s.set(ctx, key, e, body)
 }
 
 func (s *kvStore) Delete(ctx context.Context, key string) error {
@@ -113,13 +113,13 @@ func (s *kvStore) Delete(ctx context.Context, key string) error {
 	return err
 }
 
-// set stores e with body, whose sum is given.
-func (s *kvStore) set(ctx context.Context, key string, e *serialize.Entry, body []byte, sum uint32) error {
+// set stores e with body.
+func (s *kvStore) set(ctx context.Context, key string, e *serialize.Entry, body []byte) error {
 	if s.closed.Load() {
 		return ErrClosed
 	}
 	own := stored(e)
-	own.Length, own.Sum = int64(len(body)), sum
+	own.Length, own.Sum = int64(len(body)), serialize.Sum(body)
 	value, err := serialize.Marshal(own, body)
 	if err != nil {
 		return fmt.Errorf("storage: %w", err)
@@ -151,7 +151,7 @@ func (w *kvWriter) Commit() error {
 	if w.body.err != nil {
 		return w.body.err
 	}
-	return w.store.set(w.ctx, w.key, w.entry, w.body.data, w.body.sum)
+	return w.store.set(w.ctx, w.key, w.entry, w.body.data)
 }
 
 func (w *kvWriter) Abort() error {

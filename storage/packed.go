@@ -12,7 +12,7 @@ import (
 
 // What a DictCache keeps of an entry that nobody has asked for yet is packed: texts and numbers one after the other, in
 // memory that the garbage collector need not look into. The form never leaves the process, so it has neither version nor
-// checksum. Length and the times of request and response are kept beside it, the latter for their monotonic readings.
+// checksum. The times of request and response are kept beside it, for their monotonic readings; length and sum are the body's.
 //
 // An unpacked entry's texts are parts of the packed one.
 
@@ -51,8 +51,7 @@ func (p packer) early(key string, e *serialize.Entry) packer {
 }
 
 // late packs what is known when an entry's body has ended, after what early has packed, and at last the estimate.
-func (p packer) late(e *serialize.Entry, sum uint32) packer {
-	p.data = binary.LittleEndian.AppendUint32(p.data, sum)
+func (p packer) late(e *serialize.Entry) packer {
 	p = p.text(e.Generation).header(e.Trailer).count(len(e.Variants))
 	for i := range e.Variants {
 		v := &e.Variants[i]
@@ -165,7 +164,6 @@ func (u *unpacker) entry(key string, e *serialize.Entry) {
 		e.Range = &serialize.Range{Start: u.int(), Total: u.int()}
 	}
 
-	e.Sum = u.uint32()
 	e.Generation = u.text()
 	e.Trailer = u.header()
 	if n := u.count(); n > 0 {
