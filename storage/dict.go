@@ -78,7 +78,7 @@ type firstHead struct {
 
 // recordSize is the memory that a record takes: its own, its places in the index and in a queue, and what the blocks of
 // its text and its body have to spare.
-const recordSize = int64(unsafe.Sizeof(record{})) + 96
+const recordSize = int64(unsafe.Sizeof(record{})) + 64
 
 func (r *record) key() string { return r.text[:r.keyLen] }
 

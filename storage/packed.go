@@ -52,7 +52,10 @@ func (p packer) early(key string, e *serialize.Entry) packer {
 
 // late packs what is known when an entry's body has ended, after what early has packed, and at last the estimate.
 func (p packer) late(e *serialize.Entry) packer {
-	p = p.text(e.Generation).header(e.Trailer).count(len(e.Variants))
+	if e.Generation == "" && e.Trailer == nil && len(e.Variants) == 0 { // as most
+		return p.count(0).count(int(p.more))
+	}
+	p = p.count(1).text(e.Generation).header(e.Trailer).count(len(e.Variants))
 	for i := range e.Variants {
 		v := &e.Variants[i]
 		p = p.text(v.Key).fields(v.Vary).time(v.Date).text(v.Encoding).text(v.Language)
@@ -102,7 +105,7 @@ func (p packer) header(h http.Header) packer {
 	at, lines := len(p.data), 0
 	p.data = append(p.data, 0, 0, 0, 0)
 	for name, values := range h {
-		p = p.text(name).count(len(values))
+		p = p.name(name).count(len(values))
 		for _, v := range values {
 			p = p.text(v)
 		}
@@ -120,6 +123,37 @@ func headerSize(names, lines int) int64 {
 		slots *= 2
 	}
 	return int64(64 + slots*int(1+unsafe.Sizeof("")+unsafe.Sizeof([]string{})) + lines*int(unsafe.Sizeof("")))
+}
+
+// name packs a field name: one that most responses have as its number.
+func (p packer) name(s string) packer {
+	if i := commonPlaces[commonPlace(s)]; i > 0 && s == commonNames[i] {
+		return p.count(int(i))
+	}
+	return p.count(0).text(s)
+}
+
+// commonNames are field names that many responses have. The first stands for all others.
+var commonNames = [...]string{
+	"", "Accept-Ranges", "Access-Control-Allow-Origin", "Age", "Alt-Svc", "Cache-Control", "Content-Encoding", "Content-Language",
+	"Content-Length", "Content-Location", "Content-Security-Policy", "Content-Type", "Date", "Etag", "Expires",
+	"Last-Modified", "Link", "Location", "Pragma", "Referrer-Policy", "Server", "Set-Cookie", "Strict-Transport-Security",
+	"Vary", "Via", "X-Cache", "X-Content-Type-Options", "X-Frame-Options", "X-Powered-By", "X-Request-Id", "X-Xss-Protection",
+}
+
+// commonPlaces has the number of each common name in its place. None shares that with another.
+var commonPlaces = func() (places [256]uint8) {
+	for i, name := range commonNames {
+		places[commonPlace(name)] = uint8(i)
+	}
+	return places
+}()
+
+func commonPlace(s string) uint8 {
+	if s == "" {
+		return 0
+	}
+	return uint8(len(s))*1 + s[0]*2 + s[len(s)-1]*7
 }
 
 func (p packer) fields(fields []serialize.Field) packer {
@@ -164,6 +198,9 @@ func (u *unpacker) entry(key string, e *serialize.Entry) {
 		e.Range = &serialize.Range{Start: u.int(), Total: u.int()}
 	}
 
+	if u.count() == 0 {
+		return
+	}
 	e.Generation = u.text()
 	e.Trailer = u.header()
 	if n := u.count(); n > 0 {
@@ -208,6 +245,13 @@ func (u *unpacker) text() string {
 	return s
 }
 
+func (u *unpacker) name() string {
+	if i := u.count(); i > 0 {
+		return commonNames[i]
+	}
+	return u.text()
+}
+
 func (u *unpacker) time() time.Time {
 	zone := u.count()
 	if zone == noTime {
@@ -227,7 +271,7 @@ func (u *unpacker) header() http.Header {
 	}
 	h, lines := make(http.Header, names), make([]string, u.uint32())
 	for range names {
-		name, n := u.text(), u.count()
+		name, n := u.name(), u.count()
 		for i := range n {
 			lines[i] = u.text()
 		}

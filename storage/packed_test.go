@@ -69,10 +69,13 @@ func (f filler) fill(v reflect.Value) {
 		if f.Uint64()%10 > 0 {
 			v.Set(reflect.MakeMap(v.Type()))
 		}
-		for range f.length() {
+		for i := range f.length() {
 			key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
 			value.Set(reflect.MakeSlice(value.Type(), 0, 0)) // as it comes back where it stays empty
 			f.fill(key)
+			if name := commonNames[i%len(commonNames)]; f.IntN(2) > 0 && v.Type() == reflect.TypeFor[http.Header]() {
+				key.SetString(name)
+			}
 			f.fill(value)
 			if !v.IsNil() {
 				v.SetMapIndex(key, value)
@@ -125,6 +128,17 @@ func TestStoredIsComplete(t *testing.T) {
 		got := stored(e)
 		if diff := sameEntry(newFiller(t, seed, 1).entry(), got); diff != "" || got.Stamp != nil {
 			t.Errorf("stored: (-want +got)\n%s", diff)
+		}
+	}
+}
+
+// TestCommonNames: each has a place of its own.
+func TestCommonNames(t *testing.T) {
+	for i, name := range commonNames[1:] {
+		p := packer{}.name(name)
+		u := unpacker{string(p.data)}
+		if got := u.name(); len(p.data) > 1 || got != name || u.rest != "" {
+			t.Errorf("%s, the number %d, is packed as %q and unpacked as %q", name, 1+i, p.data, got)
 		}
 	}
 }
