@@ -57,7 +57,7 @@ type record struct {
 	confirmed atomic.Pointer[confirmation] // what a TieredCache knows of the far store
 
 	// The cache's lock guards what follows.
-	queue        *recordQueue // nil: no longer in the cache
+	queue        *recordQueue
 	newer, older *record
 	size         int64
 }
@@ -191,7 +191,7 @@ func (c *DictCache) unpack(r *record) *recordHead {
 		return h
 	}
 	r.head.Store(first)
-	if r.queue != nil {
+	if c.index.findHash(r.hash, r.key()) == r { // it is still in the cache
 		c.resize(r)
 	}
 	return first

@@ -353,6 +353,29 @@ func TestDictCacheDecoded(t *testing.T) {
 	}
 }
 
+// TestDictCacheFirstHits: those who ask at once for what nobody has asked for before are given the same entry.
+func TestDictCacheFirstHits(t *testing.T) {
+	c := new(storage.DictCache)
+	for range 100 {
+		put(t, c, "key", "body")
+		var entries [4]*serialize.Entry
+		var all sync.WaitGroup
+		for i := range entries {
+			all.Go(func() {
+				if r, err := c.Get(t.Context(), "key"); err == nil {
+					entries[i] = r.Entry
+				}
+			})
+		}
+		all.Wait()
+		for _, e := range entries {
+			if e == nil || e != entries[0] {
+				t.Fatalf("entries that differ: %p", entries)
+			}
+		}
+	}
+}
+
 func TestDictCacheHitCopiesNothing(t *testing.T) {
 	c := storage.NewDictCache()
 	put(t, c, "key", strings.Repeat("x", 1<<20))

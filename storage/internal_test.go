@@ -126,6 +126,31 @@ func TestDictCacheInvariants(t *testing.T) {
 	}
 }
 
+// TestUnpackAfterItHasGone: who has found an entry may unpack it when it is no longer in the cache, and it then counts nothing.
+func TestUnpackAfterItHasGone(t *testing.T) {
+	for name, remove := range map[string]func(*DictCache){
+		"Clear":  (*DictCache).Clear,
+		"Delete": func(c *DictCache) { c.Delete(t.Context(), "key") },
+	} {
+		c := new(DictCache)
+		w, err := c.Create(t.Context(), "key", &serialize.Entry{Status: 200, Header: http.Header{"A": {"b"}}})
+		if err == nil {
+			err = w.Commit()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := c.index.find("key")
+		remove(c)
+		if h := c.unpack(r); h.entry.Header.Get("A") != "b" {
+			t.Errorf("%s: it comes with %v", name, h.entry.Header)
+		}
+		if err := c.invariants(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestUpdateKeepsToTheQuarter: a head that grows leaves no entry with more than a quarter of the cache.
 func TestUpdateKeepsToTheQuarter(t *testing.T) {
 	c := NewDictCache(MaxBytes(64 << 10))
