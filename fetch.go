@@ -22,9 +22,9 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 	}, validating)
 
 	x.start = x.invalid.start()
-	asked := time.Now()
+	asked := x.clock.now()
 	resp, err := x.send(out)
-	received := time.Now()
+	received := x.clock.now()
 	s := Status{Forward: forwardToken(why), Reason: why}
 	if err != nil {
 		if c != nil && x.ctx.Err() == nil {

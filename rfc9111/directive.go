@@ -91,19 +91,18 @@ func endOfQuoted(s string) int {
 }
 
 func parseDirective(member string) directive {
-	name, value, hasValue := strings.Cut(member, "=")
-	d := directive{hasValue: hasValue}
 	end := 0
-	for end < len(name) && isTokenByte(name[end]) {
+	for end < len(member) && isTokenByte(member[end]) {
 		end++
 	}
-	d.bad = end == 0 || end < len(name)
-	d.name = lower(name[:end])
-	if d.bad && trimOWS(name[end:]) != "" {
-		d.hasValue = false // "no-store; max-age=60": the value is not its own
-	}
-	if !d.hasValue {
+	d := directive{name: lower(member[:end]), bad: end == 0}
+	if end == len(member) {
 		return d
+	}
+	between, value, hasValue := strings.Cut(member[end:], "=")
+	d.bad = d.bad || between != ""
+	if d.hasValue = hasValue && trimOWS(between) == ""; !d.hasValue {
+		return d // "no-store; max-age=60": the value is not its own
 	}
 	d.value = trimOWS(value)
 	d.bad = d.bad || d.value != value

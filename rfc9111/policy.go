@@ -58,14 +58,9 @@ func NewPolicy(rules Rules, status int, h http.Header, requestTime, responseTime
 }
 
 func (p *Policy) workOut(rules Rules, status int, h http.Header, requestTime, responseTime time.Time) {
-	*p = Policy{
-		Status:       status,
-		Rules:        rules,
-		Directives:   ParseResponse(h, rules.Shared),
-		ETag:         firstLine(h["Etag"]),
-		IfModified:   firstLine(h["Last-Modified"]),
-		responseTime: responseTime,
-	}
+	p.Status, p.Rules, p.responseTime = status, rules, responseTime
+	p.Directives.read(h, rules.Shared)
+	p.ETag, p.IfModified = firstLine(h["Etag"]), firstLine(h["Last-Modified"])
 	p.LastModified, _ = ParseDate(p.IfModified, responseTime)
 	_, p.varyAny = SelectingFields(h)
 	var ok bool

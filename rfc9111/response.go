@@ -40,16 +40,21 @@ type Response struct {
 // A lifetime that cannot be understood, or that is given twice with different values, is 0: such a
 // response is stale (RFC 9111, section 4.2.1). A restrictive directive counts however badly it is written.
 func ParseResponse(h http.Header, shared bool) Response {
+	var r Response
+	r.read(h, shared)
+	return r
+}
+
+func (r *Response) read(h http.Header, shared bool) {
 	if shared && h["Cdn-Cache-Control"] != nil {
-		if r, ok := parseTargeted(h["Cdn-Cache-Control"]); ok {
-			return r
+		if targeted, ok := parseTargeted(h["Cdn-Cache-Control"]); ok {
+			*r = targeted
+			return
 		}
 	}
-	var r Response
 	if lines := h["Cache-Control"]; len(lines) > 0 {
 		directives(lines, r.add)
 	}
-	return r
 }
 
 func (r *Response) add(d directive) {
