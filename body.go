@@ -36,6 +36,7 @@ type recording struct {
 	storage.Writer
 	subject
 	entry    *serialize.Entry
+	spare    bool                  // the entry is nobody's afterwards
 	place    string                // the key that the entry is stored under
 	replaces string                // the key of a part that goes once the entry is stored; "": there is none
 	trailing *http.Response        // whose trailer is the entry's; nil: it has none
@@ -107,6 +108,11 @@ func (b *storingBody) finish(why rfc9111.Reason) {
 	w.conclude(why)
 	if w.end != nil {
 		w.end()
+	}
+	if w.spare {
+		*w.entry = serialize.Entry{}
+		w.entries.Put(w.entry)
+		w.entry = nil
 	}
 }
 

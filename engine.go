@@ -67,6 +67,7 @@ type engine struct {
 	refreshed  refreshed
 	closed     atomic.Bool // nothing is looked up or stored any more
 
+	entries   sync.Pool // of *serialize.Entry: those that were for a DictCache, which packs them
 	exchanges sync.Pool // of *exchange: those of hits, which are over when they are answered
 }
 

@@ -85,13 +85,14 @@ func (x *exchange) headerToStore(resp *http.Response, policy *rfc9111.Policy) ht
 
 // newEntry returns the entry for a response.
 func (x *exchange) newEntry(resp *http.Response, header http.Header, policy *rfc9111.Policy, asked, received time.Time, heuristic []string) *serialize.Entry {
-	e := &serialize.Entry{
-		Status: resp.StatusCode, Reason: reasonPhrase(resp), Version: 11,
-		Header:      header,
-		URL:         keyedURL(x.req, x.key),
-		RequestTime: asked, ResponseTime: received,
-		Length: resp.ContentLength, Heuristic: heuristic, Lifetime: policy.Own, Keep: policy.Keep(),
+	e, ok := x.entries.Get().(*serialize.Entry)
+	if !ok {
+		e = new(serialize.Entry)
 	}
+	e.Status, e.Reason, e.Version = resp.StatusCode, reasonPhrase(resp), 11
+	e.Header, e.URL = header, keyedURL(x.req, x.key)
+	e.RequestTime, e.ResponseTime = asked, received
+	e.Length, e.Heuristic, e.Lifetime, e.Keep = resp.ContentLength, heuristic, policy.Own, policy.Keep()
 	if resp.ProtoMajor == 1 && resp.ProtoMinor == 0 {
 		e.Version = 10
 	}
@@ -140,6 +141,8 @@ func reasonPhrase(resp *http.Response) string {
 // storeWhole has a complete response stored while it is read.
 func (x *exchange) storeWhole(resp *http.Response, e *serialize.Entry, s *Status) {
 	b := &storingBody{recording: recording{entry: e, place: x.destination(e), trailing: resp}}
+	// A DictCache keeps nothing of an entry that is committed. Who shares the response does.
+	b.recording.spare = x.dict != nil && x.flight == nil
 	x.record(resp, b, s)
 }
 

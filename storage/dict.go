@@ -198,8 +198,8 @@ func (c *DictCache) unpack(r *record) *recordHead {
 }
 
 // Create returns a Writer that collects the body in memory. Its Write returns ErrTooLarge once the entry
-// takes more than a quarter of the cache. What e says in its Header is copied when Create returns: unlike that of another
-// Store's, it may be changed from then on.
+// takes more than a quarter of the cache. Unlike other Stores it does not keep e: e's Header is copied when Create
+// returns, and may be changed from then on; so may all of e once the Writer has ended.
 func (c *DictCache) Create(_ context.Context, key string, e *serialize.Entry) (Writer, error) {
 	if c == nil {
 		return nil, ErrClosed
