@@ -1,14 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
-
-	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // benchCase is one row of the table of cases.
@@ -73,12 +72,19 @@ func stores() []benchCase {
 	add(memory, prefix+gregjonesMemory.name)
 	add(file, prefix+gregjonesDisk.name)
 	// A new key makes three directories, as the layout has it, until there are most of the million that it can have.
-	group = append(group, benchCase{name: prefix + "file-old-tree", against: []string{prefix + gregjonesDisk.name}, open: func(dir string) (*load, error) {
-		if err := makeTree(dir); err != nil {
-			return nil, err
-		}
-		return openStore(file, dir, 1<<10)
-	}})
+	const oldTree = "-old-tree"
+	addOldTree := func(name string, open func(dir string) (*load, error)) {
+		group = append(group, benchCase{name: prefix + name + oldTree, against: []string{prefix + gregjonesDisk.name}, open: func(dir string) (*load, error) {
+			if err := makeTree(dir); err != nil {
+				return nil, err
+			}
+			return open(dir)
+		}})
+	}
+	addOldTree(file.name, func(dir string) (*load, error) { return openStore(file, dir, 1<<10) })
+	raw := func(dir string) (*load, error) { return openRawWrite(dir, 1<<10), nil }
+	group = append(group, benchCase{name: prefix + "raw-write", against: []string{prefix + gregjonesDisk.name}, open: raw})
+	addOldTree("raw-write", raw)
 	add(separate, prefix+gregjonesDisk.name)
 	add(gregjonesMemory)
 	add(gregjonesDisk)
@@ -88,11 +94,7 @@ func stores() []benchCase {
 // makeTree makes the directories that the first entries of a store case are put in.
 func makeTree(dir string) error {
 	for i := range 8192 {
-		path := dir
-		for _, digit := range storage.Hash(numberedRequest(i).URL.String())[:5] {
-			path = filepath.Join(path, string(digit))
-		}
-		if err := os.MkdirAll(path, 0o700); err != nil {
+		if err := os.MkdirAll(filepath.Dir(entryPath(dir, i)), 0o700); err != nil {
 			return err
 		}
 	}
@@ -162,6 +164,23 @@ func openRawRead(dir string, size int) (*load, error) {
 		return err
 	}
 	return &load{do, do, func() {}}, err
+}
+
+func openRawWrite(dir string, size int) *load {
+	content := newPage(size, fresh).body
+	write := newRawWrite(dir, content)
+	n := 0
+	do := func() error { n++; return write(n) }
+	return &load{do, func() error {
+		if err := do(); err != nil {
+			return err
+		}
+		got, err := os.ReadFile(entryPath(dir, n))
+		if err == nil && !bytes.Equal(got, content) {
+			err = fmt.Errorf("%d bytes were written, not %d", len(got), size)
+		}
+		return err
+	}, func() {}}
 }
 
 func openHit(s subject, dir string, size int) (*load, error) {

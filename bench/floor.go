@@ -1,10 +1,15 @@
 package main
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
+
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // floor is the least that a cache can do: look a URL up in a map, clone the header, because the caller may change
@@ -43,4 +48,50 @@ func newRawRead(dir string, content []byte) (read func() (int64, error), err err
 		}
 		return n, err
 	}, nil
+}
+
+// newRawWrite returns what puts a file with these bytes where a FileCache has the n-th page, by system calls alone: those
+// that make the directories that are missing, and open, write, close and rename.
+func newRawWrite(dir string, content []byte) (write func(n int) error) {
+	return func(n int) error {
+		path := entryPath(dir, n)
+		temp := path + ".temp"
+		create := func() error {
+			fd, err := syscall.Open(temp, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_EXCL|syscall.O_CLOEXEC, 0o600)
+			if err != nil {
+				return err
+			}
+			_, err = syscall.Write(fd, content)
+			return errors.Join(err, syscall.Close(fd))
+		}
+		err := create()
+		if errors.Is(err, fs.ErrNotExist) {
+			if err = makeDirs(filepath.Dir(path)); err == nil {
+				err = create()
+			}
+		}
+		if err != nil {
+			return err
+		}
+		return os.Rename(temp, path)
+	}
+}
+
+// makeDirs makes a directory that is missing, and those that lead to it.
+func makeDirs(dir string) error {
+	err := syscall.Mkdir(dir, 0o700)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := makeDirs(filepath.Dir(dir)); err != nil {
+			return err
+		}
+		err = syscall.Mkdir(dir, 0o700)
+	}
+	return err
+}
+
+// entryPath returns where a FileCache in dir has the n-th page.
+func entryPath(dir string, n int) string {
+	const sep = string(filepath.Separator)
+	h := storage.Hash(numberedRequest(n).URL.String())
+	return dir + sep + h[:1] + sep + h[1:2] + sep + h[2:3] + sep + h[3:4] + sep + h[4:5] + sep + h
 }
