@@ -42,24 +42,26 @@ type DictCache struct {
 	evictions uint64
 }
 
-// record is one entry of a DictCache. What has no other rule never changes. The fields that a look-up needs come first.
+// record is one entry of a DictCache. What has no other rule never changes. What it takes to evict an entry comes first, so
+// that it is in the processor's cache since the one before was evicted; and then what it takes to serve it.
 type record struct {
 	next   atomic.Pointer[record] // in the index; changed under the cache's lock
 	hash   uint64
-	text   string // the key, and the packed entry
-	body   []byte
-	head   atomic.Pointer[recordHead] // nil: nobody has asked for the entry yet; changed under the cache's lock
 	keyLen uint32
 	used   atomic.Bool // since it came to the front of its queue
+
+	// The cache's lock guards these.
+	queue        *recordQueue
+	newer, older *record
+	size         int64
+
+	text string // the key, and the packed entry
+	body []byte
+	head atomic.Pointer[recordHead] // nil: nobody has asked for the entry yet; changed under the cache's lock
 
 	requestTime, responseTime time.Time // of the packed entry
 
 	confirmed atomic.Pointer[confirmation] // what a TieredCache knows of the far store
-
-	// The cache's lock guards what follows.
-	queue        *recordQueue
-	newer, older *record
-	size         int64
 }
 
 // recordHead is what may change of a record, ready for use. It is replaced as a whole, so that no reader sees the decoded
