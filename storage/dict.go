@@ -219,9 +219,9 @@ func (c *DictCache) Create(_ context.Context, key string, e *serialize.Entry) (W
 		body: bodyBuffer{room: room, hint: e.Length},
 	}
 	if 0 <= e.Length && e.Length <= min(maxJoint, room) {
-		w.joint = int(e.Length)
-		block := make([]byte, w.joint+text)
-		w.body.data, w.text = block[:0:w.joint], block[w.joint:]
+		length := int(e.Length)
+		block := make([]byte, length+text)
+		w.body.data, w.text, w.joint = block[:0:length], block[length:], int32(length)
 	} else {
 		w.text = make([]byte, text)
 	}
@@ -436,9 +436,9 @@ type dictWriter struct {
 	entry  *serialize.Entry // for what is known late
 	text   []byte           // for the record, with room for that
 	keyLen uint32
-	ended  bool
+	joint  int32 // text comes after so many bytes for the body, in one block; -1: it has a block of its own
 	more   int64 // as the packer has it
-	joint  int   // text comes after so many bytes for the body, in one block; -1: it has a block of its own
+	ended  bool
 	body   bodyBuffer
 
 	confirmed *confirmation // for the record
@@ -465,7 +465,7 @@ func (w *dictWriter) Commit() error {
 	}
 	p := packer{w.text, w.more}.late(w.entry)
 	text := p.data
-	if w.joint >= 0 && cap(body) != w.joint || cap(text)-len(text) > 64 {
+	if w.joint >= 0 && cap(body) != int(w.joint) || cap(text)-len(text) > 64 {
 		text = bytes.Clone(text) // the body has not come as announced, or more has become known since
 	}
 	if packedSize(len(text), p.more)+int64(len(body)) > w.cache.bound()/4 {
