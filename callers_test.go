@@ -100,6 +100,58 @@ func openFiles() int {
 
 // Callers that cancel at any point, close early, close twice, or never: 10,000 requests later, goroutines and files are as
 // many as they were, and whoever reads to the end has always had the right body.
+// An http.Transport may fail a validation because another request was cancelled: a 304 has no body, and so its connection is
+// somebody else's before the response is handed out. Then the request is made again, as it would have been without the cache.
+func TestValidationCancelledByAnother(t *testing.T) {
+	refused := errors.New("refused")
+	for _, test := range []struct {
+		name, method string
+		errs         []error // of the requests after the first
+		cancels      bool    // the caller does
+		asked        int     // how many requests there are after the first
+		want         error
+	}{
+		{"once", "GET", []error{context.Canceled, nil}, false, 2, nil},
+		{"another error", "GET", []error{refused, nil}, false, 1, refused},
+		{"and again", "GET", []error{context.Canceled, context.Canceled, nil}, false, 2, context.Canceled},
+		{"the caller's own", "GET", []error{context.Canceled, nil}, true, 1, context.Canceled},
+		{"an unsafe method", "POST", []error{context.Canceled, nil}, false, 1, context.Canceled},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			asked := -1
+			tr := &cachecontrol.Transport{
+				CacheableMethods: []string{"GET", "POST"},
+				Base: roundTripper(func(req *http.Request) (*http.Response, error) {
+					if asked++; asked > 0 && test.errs[asked-1] != nil {
+						if test.cancels {
+							cancel()
+						}
+						return nil, test.errs[asked-1]
+					}
+					if validates := req.Header["If-None-Match"] != nil; validates {
+						t.Errorf("request %d validates", asked)
+					}
+					return respond(200, "body", "Cache-Control: no-cache", `ETag: "1"`), nil
+				}),
+			}
+			defer tr.Close()
+			do(t, tr, test.method+" /")
+			resp, err := tr.RoundTrip(request(t, test.method+" /").WithContext(ctx))
+			if !errors.Is(err, test.want) || asked != test.asked {
+				t.Errorf("%v after %d requests, want %v after %d", err, asked, test.want, test.asked)
+			}
+			if err == nil {
+				if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "body" {
+					t.Errorf("%q, %v", body, err)
+				}
+				resp.Body.Close()
+			}
+		})
+	}
+}
+
 func TestCallersOfAllKinds(t *testing.T) {
 	const requests = 10_000
 	body := strings.Repeat("0123456789abcdef", 1000)

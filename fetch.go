@@ -2,6 +2,7 @@ package cachecontrol
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -27,6 +28,10 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 	received := x.clock.now()
 	s := Status{Forward: forwardToken(why), Reason: why}
 	if err != nil {
+		if validating && x.canceledByOther(err) {
+			c.close()
+			return x.again(why)
+		}
 		if c != nil && x.ctx.Err() == nil {
 			if r := c.policy.ReuseOnError(&x.cc, received); r.Action == rfc9111.Serve {
 				return x.serve(c, r, s), nil
@@ -74,22 +79,35 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 	return resp, nil
 }
 
+// canceledByOther says whether a validation has failed because another request was cancelled. An http.Transport gives the
+// connection to the next request a moment before it hands out a response without a body, and where that one is cancelled at once,
+// both fail. Without the cache the response would have had a body.
+func (x *exchange) canceledByOther(err error) bool {
+	return errors.Is(err, context.Canceled) && x.ctx.Err() == nil && rfc9111.IsSafe(x.req.Method)
+}
+
+// outgoingRequest is a copy of a request, and the line of its Accept-Encoding, in one allocation.
+type outgoingRequest struct {
+	http.Request
+	codings [1]string
+}
+
 // outgoing returns the request as it goes to the origin: the caller's own, or a copy with other fields where
 // something is to be added.
 func (x *exchange) outgoing(add func(http.Header), adds bool) *http.Request {
 	if !adds && !x.negotiated && !x.revalidates {
 		return x.req
 	}
-	out := x.req.WithContext(x.ctx)
-	out.Header = x.req.Header.Clone()
-	if out.Header == nil {
+	out := &outgoingRequest{Request: *x.req}
+	if out.Header = x.req.Header.Clone(); out.Header == nil {
 		out.Header = http.Header{}
 	}
 	if x.negotiated {
-		out.Header["Accept-Encoding"] = []string{acceptEncoding}
+		out.codings[0] = acceptEncoding
+		out.Header["Accept-Encoding"] = out.codings[:]
 	}
 	add(out.Header)
-	return out
+	return &out.Request
 }
 
 // again makes the request once more, without a candidate. A body of the request has gone with the first try.

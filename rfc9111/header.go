@@ -2,6 +2,7 @@ package rfc9111
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -61,14 +62,16 @@ func endToEnd(h http.Header) http.Header {
 
 // CopyHeader returns a copy of the fields whose names except does not report, with room for some more. It is not nil.
 func CopyHeader(h http.Header, more int, except func(name string) bool) http.Header {
-	out, lines := make(http.Header, len(h)+more), make([]string, 0, len(h))
+	out, lines := make(http.Header, len(h)+more), make([]string, len(h))
 	for name, values := range h {
-		if except(name) {
-			continue
+		switch {
+		case except(name):
+		case len(values) == 1 && len(lines) > 0: // as most
+			lines[0] = values[0]
+			out[name], lines = lines[:1:1], lines[1:]
+		default:
+			out[name] = slices.Clip(slices.Clone(values))
 		}
-		n := len(lines)
-		lines = append(lines, values...)
-		out[name] = lines[n:len(lines):len(lines)]
 	}
 	return out
 }
