@@ -33,6 +33,7 @@ type engine struct {
 
 	heuristic heuristics.Heuristic
 	rules     rfc9111.Rules
+	policies  rfc9111.Memory
 	partition func(*http.Request) string // nil: none
 	methods   []string                   // beside GET and HEAD
 	noGET     bool

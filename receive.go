@@ -61,7 +61,7 @@ func (x *exchange) judge(resp *http.Response, asked, received time.Time) (set []
 	set = x.applyHeuristic(resp)
 	own := x.ownDecision(resp)
 	judged = true
-	policy = *rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received).WithLifetime(own.Lifetime)
+	policy = *x.policies.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received).WithLifetime(own.Lifetime)
 	return set, policy, x.mayStore(&policy, own)
 }
 
@@ -348,7 +348,7 @@ func (x *exchange) receivePost(resp *http.Response, s Status, asked, received ti
 		return s
 	}
 	own := x.ownDecision(resp)
-	policy := rfc9111.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received).WithLifetime(own.Lifetime)
+	policy := x.policies.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received).WithLifetime(own.Lifetime)
 	decision := x.mayStore(policy, own)
 	if !decision.OK || !policy.Explicit() || policy.Lifetime == 0 || resp.ContentLength > x.maxBody {
 		return s

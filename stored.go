@@ -75,7 +75,7 @@ func (e *engine) newStored(entry *serialize.Entry) *stored {
 	s := &stored{
 		engine:    e,
 		key:       entryKey(entry.URL),
-		policy:    *rfc9111.NewPolicy(e.rules, entry.Status, entry.Header, entry.RequestTime, entry.ResponseTime).WithLifetime(entry.Lifetime),
+		policy:    *e.policies.NewPolicy(e.rules, entry.Status, entry.Header, entry.RequestTime, entry.ResponseTime).WithLifetime(entry.Lifetime),
 		selectors: newSelectors(entry.Vary),
 		coding:    parseCoding(entry.Header["Content-Encoding"]),
 		status:    statusLine(entry),

@@ -153,7 +153,7 @@ func commonPlace(s string) uint8 {
 	if s == "" {
 		return 0
 	}
-	return uint8(len(s))*1 + s[0]*2 + s[len(s)-1]*7
+	return uint8(len(s)) + 2*s[0] + 7*s[len(s)-1]
 }
 
 func (p packer) fields(fields []serialize.Field) packer {
