@@ -23,15 +23,17 @@ func TestBounded(t *testing.T) {
 			c.ask(pageKey(i), make([]byte, body))
 		}
 		kept := 0
+		if d, ok := c.(dict); ok { // where to look an entry up makes it take more
+			d.Delete(t.Context(), "key")
+			kept = d.Len()
+		}
 		for i := range 1000 {
 			if o, ok := c.(otterCache); ok {
 				if _, ok := o.GetIfPresent(pageKey(i)); ok {
 					kept++
 				}
-			} else if d, ok := c.(dict); ok {
-				if _, err := d.Get(t.Context(), pageKey(i)); err == nil {
-					kept++
-				}
+			} else if _, ok := c.(dict); ok {
+				break
 			} else if c.(*lastUsed).entries[pageKey(i)] != nil {
 				kept++
 			}

@@ -31,7 +31,8 @@ const (
 	// stepEvery is how often a step is made while entries are stored.
 	stepEvery = time.Second
 
-	// stepWait is how long one who stores waits for another process's step, where the directory is far over its bound.
+	// stepWait is how long one who stores waits for another process's step, where the directory is far over its bound, or
+	// this process has added an eighth of that since its own last step.
 	stepWait = 100 * time.Millisecond
 
 	// evictAlways is how many entries a step evicts, if something must go, however long that takes.
@@ -127,8 +128,9 @@ func (t *tree) leafOf(path string) (n int) {
 	return n
 }
 
-// step makes a step if it is time for one. It is called when something has been stored.
-func (t *tree) step() {
+// step makes a step if it is time for one. It is called when something has been stored at path, which is given up again
+// where nobody makes room for it: half over its bound, a directory grows no more.
+func (t *tree) step(path string) {
 	b := &t.bound
 	now := time.Now()
 	over := t.bounded() && (b.total.Load() > t.maxBytes || b.since.Load() > t.maxBytes/slack || !b.whole.Load())
@@ -136,7 +138,7 @@ func (t *tree) step() {
 		return
 	}
 	// Where steps do not keep up, those who store wait their turn, and each makes room for more than it has added.
-	waits := b.farOver(t.maxBytes) && t.bounded()
+	waits := t.bounded() && b.behind(t.maxBytes)
 	if waits {
 		b.mu.Lock()
 	} else if !b.mu.TryLock() {
@@ -153,7 +155,7 @@ func (t *tree) step() {
 	name := filepath.Join(t.dir, stateName)
 	ctx := endedContext
 	if waits {
-		if !b.farOver(t.maxBytes) {
+		if !b.behind(t.maxBytes) {
 			return // thanks to another
 		}
 		var cancel context.CancelFunc
@@ -161,8 +163,11 @@ func (t *tree) step() {
 		defer cancel()
 	}
 	unlock, err := lock(ctx, name)
-	if err != nil {
-		return // another process makes one
+	if err != nil { // another process makes one
+		if exceeds(b.total.Load(), t.maxBytes, 2) {
+			t.giveUp(path)
+		}
+		return
 	}
 	defer unlock()
 	if fi, err := os.Lstat(name); err == nil && !fi.Mode().IsRegular() {
@@ -178,6 +183,19 @@ func (t *tree) step() {
 	b.whole.Store(s.Whole)
 	s.write(name, t.fileMode)
 }
+
+// giveUp removes what was just stored at path, as far as nobody uses it.
+func (t *tree) giveUp(path string) {
+	w := sweep{root: t.dir, now: time.Now(), keepDirs: true}
+	before := t.sizeAt(path)
+	if f := filesAt(path); w.evict(&f) {
+		t.bound.evictions.Add(1)
+		t.changed(path, before)
+	}
+}
+
+// behind reports whether steps do not keep up with what is stored within a bound of n bytes.
+func (b *bound) behind(n int64) bool { return b.farOver(n) || b.since.Load() > n/8 }
 
 // farOver reports whether the directory is a quarter over its bound of n bytes.
 func (b *bound) farOver(n int64) bool { return exceeds(b.total.Load(), n, 4) }

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -31,6 +32,47 @@ func TestFarOver(t *testing.T) {
 		if got := b.farOver(test.bound); got != test.want {
 			t.Errorf("%d of %d bytes: %v", test.total, test.bound, got)
 		}
+	}
+}
+
+// TestBoundWithoutSteps: while another process is busy with a step for ever, nobody fills the directory.
+func TestBoundWithoutSteps(t *testing.T) {
+	const bound, entry = 128 << 10, 16 << 10
+	for name, open := range map[string]func(string, ...Option) (Store, error){
+		"FileCache":             func(dir string, o ...Option) (Store, error) { return NewFileCache(dir, o...) },
+		"SeparateBodyFileCache": func(dir string, o ...Option) (Store, error) { return NewSeparateBodyFileCache(dir, o...) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			c, err := open(dir, MaxBytes(bound))
+			if err != nil {
+				t.Fatal(err)
+			}
+			unlock, err := lock(t.Context(), filepath.Join(dir, stateName))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unlock()
+			kept := 0
+			for i := range 16 {
+				key := fmt.Sprint("key", i)
+				w, err := c.Create(t.Context(), key, &serialize.Entry{Status: 200, Version: 11})
+				if err == nil {
+					w.Write(make([]byte, entry))
+					err = w.Commit()
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r, err := c.Get(t.Context(), key); err == nil {
+					r.Body.Close()
+					kept++
+				}
+			}
+			if n := c.(interface{ Evictions() uint64 }).Evictions(); kept+int(n) != 16 || kept*entry > bound*3/2 || kept*entry < bound {
+				t.Errorf("%d entries are there, %d were evicted", kept, n)
+			}
+		})
 	}
 }
 

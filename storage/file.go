@@ -351,7 +351,7 @@ func (w *fileWriter) Commit() error {
 		}
 	}
 	w.tree.changed(w.path, before)
-	w.tree.step()
+	w.tree.step(w.path)
 	return nil
 }
 

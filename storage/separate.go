@@ -516,7 +516,7 @@ func (w *separateWriter) Commit() error {
 		return err
 	}
 	w.tree.changed(w.path, before)
-	w.tree.step()
+	w.tree.step(w.path)
 	return nil
 }
 
