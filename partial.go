@@ -44,6 +44,9 @@ func (x *exchange) mayHavePartial() bool {
 	if x.dict == nil || len(x.plain) != len(x.key) {
 		return true
 	}
+	if !x.dict.HasRanges() {
+		return false
+	}
 	key := append(x.plain, partialSuffix...)
 	x.plain = key[:len(x.plain)]
 	_, ok := x.dict.Lookup(key)

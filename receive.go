@@ -157,7 +157,8 @@ func (x *exchange) record(resp *http.Response, b *storingBody, s *Status) bool {
 		return false
 	}
 	b.ReadCloser, b.length, b.max, b.trails = resp.Body, resp.ContentLength, x.maxBody, len(resp.Trailer) > 0
-	r.Writer, r.subject = w, x.subject
+	// Field by field: as one, they are copied by way of the stack, and the processor waits until all before that is in memory.
+	r.Writer, r.engine, r.req, r.ctx, r.key, r.start = w, x.engine, x.req, x.ctx, x.key, x.start
 	b.write = r
 	if b.length < 0 && !resp.Uncompressed {
 		if n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64); err == nil {

@@ -32,7 +32,8 @@ const defaultDictBytes = 64 << 20
 // The zero value is an empty cache with the default bound. All methods are safe for concurrent use. Every
 // method of a nil *DictCache that returns an error returns ErrClosed.
 type DictCache struct {
-	index dictIndex // read without the lock
+	index  dictIndex   // read without the lock
+	ranges atomic.Bool // an entry with a Range was stored, and may still be
 
 	mu    sync.Mutex // guards all below, every change of the index, and what its records say they leave to it
 	fresh recordQueue
@@ -164,6 +165,9 @@ func (c *DictCache) Lookup(key []byte) (Held, bool) {
 	return Held{r.key(), h.entry, r.body, h.decoded}, true
 }
 
+// HasRanges reports false where no entry with a Range was ever stored.
+func (c *DictCache) HasRanges() bool { return c != nil && c.ranges.Load() }
+
 // find returns the record under key and its head, or nil, and remembers that it was asked for.
 func (c *DictCache) find(key string) (*record, *recordHead) {
 	moves := c.index.moves.Load()
@@ -253,6 +257,7 @@ func (c *DictCache) Update(_ context.Context, key string, e *serialize.Entry) er
 	if sameCoding(old.entry, next.entry) && r.sizeWith(next)+int64(cap(old.decoded)) <= c.bound()/4 {
 		next.decoded = old.decoded
 	}
+	c.noteRange(next.entry)
 	r.head.Store(next)
 	r.use()
 	c.resize(r)
@@ -315,6 +320,13 @@ func (c *DictCache) Clear() {
 	defer c.mu.Unlock()
 	c.index.clear()
 	c.fresh, c.kept = recordQueue{}, recordQueue{}
+}
+
+// noteRange is told of each entry before it can be found.
+func (c *DictCache) noteRange(e *serialize.Entry) {
+	if e.Range != nil {
+		c.ranges.Store(true)
+	}
 }
 
 // put makes r the entry under its key. The lock is not held.
@@ -476,6 +488,7 @@ func (w *dictWriter) Commit() error {
 		body: body, keyLen: w.keyLen, requestTime: w.entry.RequestTime, responseTime: w.entry.ResponseTime,
 	}
 	r.hash = w.cache.index.hash(r.key())
+	w.cache.noteRange(w.entry)
 	if w.confirmed != nil {
 		h := r.unpack()
 		r.head.Store(h)
