@@ -15,13 +15,13 @@ type Rules struct {
 	// TimePriority: a validator alone is no reason to store a response that is not fresh.
 	TimePriority bool
 
-	// StaleIfError is for how long every response may be used stale while the origin fails, as if each
-	// carried that stale-if-error.
-	StaleIfError time.Duration
-
 	// Replay: whatever is stored is reused, whatever its age and whatever is said about that, unless the program
 	// wants a Refresh.
 	Replay bool
+
+	// StaleIfError is for how long every response may be used stale while the origin fails, as if each
+	// carried that stale-if-error.
+	StaleIfError time.Duration
 
 	// Statuses are the status codes that may be stored; nil: all that the RFC allows.
 	Statuses []int
@@ -35,6 +35,8 @@ type Policy struct {
 
 	Lifetime time.Duration // freshness lifetime, 0 to Infinite (RFC 9111, section 4.2.1)
 	Source   Reason        // what gave it: SMaxAge, MaxAge, Expires, Permanent, OwnLifetime or NoFreshness
+	saidBy   Reason        // what gave said
+	varyAny  bool          // no other request ever matches
 	Own      time.Duration // the lifetime that WithLifetime was given; 0: none
 
 	Date         time.Time // when it was generated: its Date, or else the time of receipt
@@ -43,10 +45,8 @@ type Policy struct {
 	IfModified   string    // the Last-Modified field as received
 
 	said         time.Duration // the lifetime that the response itself gives
-	saidBy       Reason
 	responseTime time.Time
 	initialAge   time.Duration
-	varyAny      bool
 }
 
 // NewPolicy works out the policy of a response. requestTime and responseTime are when its request was sent and when
