@@ -69,7 +69,7 @@ type engine struct {
 	closed     atomic.Bool // nothing is looked up or stored any more
 
 	entries   sync.Pool // of *serialize.Entry: those that were for a DictCache, which packs them
-	exchanges sync.Pool // of *exchange: those of hits, which are over when they are answered
+	exchanges sync.Pool // of *exchange: those that are over when they are answered
 }
 
 func newEngine(t *Transport) *engine {

@@ -21,8 +21,8 @@ func (x *exchange) lookupPartial() *candidate {
 	if x.conditional && !x.ranged {
 		return nil
 	}
-	if !x.mayHavePartial() {
-		return nil
+	if x.dict != nil && !x.dict.HasRanges() {
+		return nil // none was ever stored
 	}
 	key := x.key + partialSuffix
 	resp, err := x.get(x.ctx, key)
@@ -36,21 +36,6 @@ func (x *exchange) lookupPartial() *candidate {
 		return nil
 	}
 	return p
-}
-
-// mayHavePartial reports false where a DictCache knows that no partial entry is stored, which it is asked without a string
-// of the key.
-func (x *exchange) mayHavePartial() bool {
-	if x.dict == nil || len(x.plain) != len(x.key) {
-		return true
-	}
-	if !x.dict.HasRanges() {
-		return false
-	}
-	key := append(x.plain, partialSuffix...)
-	x.plain = key[:len(x.plain)]
-	_, ok := x.dict.Lookup(key)
-	return ok
 }
 
 // answerPartial answers a request for which no whole response is stored, from a part if that is enough.
