@@ -187,10 +187,9 @@ func (t *tree) step(path string) {
 // giveUp removes what was just stored at path, as far as nobody uses it.
 func (t *tree) giveUp(path string) {
 	w := sweep{root: t.dir, now: time.Now(), keepDirs: true}
-	before := t.sizeAt(path)
 	if f := filesAt(path); w.evict(&f) {
 		t.bound.evictions.Add(1)
-		t.changed(path, before)
+		t.changed(path, f.size())
 	}
 }
 
