@@ -120,11 +120,17 @@ func (r *redactor) body(b []byte, contentType string) []byte {
 	case strings.HasPrefix(kind, "multipart/") && params["boundary"] != "":
 		b = r.parts(b)
 	default:
-		if out, ok := r.json(b); ok {
+		if out, ok := r.json(b, false); ok {
 			b = out
-		} else {
-			b = r.members(b)
+			break
 		}
+		b = []byte(r.text(string(r.members(b))))
+		// What kept it from being JSON may have gone with a secret, and the members of JSON tell more.
+		out, ok := r.json(b, false)
+		if !ok {
+			return b
+		}
+		b = out
 	}
 	return []byte(r.text(string(b)))
 }
@@ -188,17 +194,46 @@ func replaceGroup(re *regexp.Regexp, n int, s string, with func(groups []string)
 	return out.String() + s[last:]
 }
 
-var member = regexp.MustCompile(`"((?:[^"\\]|\\.)*)"\s*:\s*("(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*)`)
+var (
+	memberName   = regexp.MustCompile(`"((?:[^"\\]|\\.)*)"\s*:\s*`)
+	memberScalar = regexp.MustCompile(`^(?:"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*)`)
+)
 
 // members redacts what looks like members of JSON in another text, such as a stream of events.
 func (r *redactor) members(b []byte) []byte {
-	return []byte(replaceGroup(member, 2, string(b), func(groups []string) string {
+	var out bytes.Buffer
+	for m := memberName.FindSubmatchIndex(b); m != nil; m = memberName.FindSubmatchIndex(b) {
 		var name string
-		if json.Unmarshal([]byte(`"`+groups[1]+`"`), &name) == nil && r.secret(name) {
-			return redactedValue(groups[2])
+		secret := json.Unmarshal(b[m[2]-1:m[3]+1], &name) == nil && r.secret(name)
+		out.Write(b[:m[1]])
+		b = b[m[1]:]
+		value := memberScalar.Find(b)
+		switch {
+		case !secret:
+			out.Write(value)
+		case value != nil:
+			out.WriteString(redactedValue(string(value)))
+		default:
+			var redacted []byte
+			value, redacted = r.nested(b)
+			out.Write(redacted)
 		}
-		return groups[2]
-	}))
+		b = b[len(value):]
+	}
+	out.Write(b)
+	return out.Bytes()
+}
+
+// nested returns the array or object of JSON that b begins with, as it is and redacted. Both are empty where there is none.
+func (r *redactor) nested(b []byte) (value json.RawMessage, redacted []byte) {
+	if json.NewDecoder(bytes.NewReader(b)).Decode(&value) != nil {
+		return nil, nil
+	}
+	redacted, ok := r.json(value, true)
+	if !ok {
+		return nil, nil // neither
+	}
+	return value, redacted
 }
 
 // redactedValue is what stands for a scalar of JSON, of the same type so that programs can still read it.
@@ -212,14 +247,14 @@ func redactedValue(value string) string {
 	return "0"
 }
 
-// json redacts the members of a JSON text, or of several in a row, and leaves the rest as it is written. It reports
-// false for what is no JSON.
-func (r *redactor) json(b []byte) ([]byte, bool) {
+// json redacts the members of a JSON text, or of several in a row, or all that is in it where it is a secret as a whole, and
+// leaves the rest as it is written. It reports false for what is no JSON.
+func (r *redactor) json(b []byte, secret bool) ([]byte, bool) {
 	if trimmed := bytes.TrimLeft(b, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' && trimmed[0] != '[' {
 		return nil, false
 	}
 	type level struct{ object, secret, value, valueSecret bool }
-	stack := []level{{}}
+	stack := []level{{secret: secret}}
 	var out bytes.Buffer
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.UseNumber()
@@ -268,7 +303,7 @@ func (r *redactor) parts(b []byte) []byte {
 			return redacted
 		}
 		out := []byte(groups[2])
-		if plain, ok := r.json(out); ok {
+		if plain, ok := r.json(out, false); ok {
 			out = plain
 		}
 		return string(out)
