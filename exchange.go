@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
@@ -406,15 +405,10 @@ func (x *exchange) logDecision(resp *http.Response) {
 
 // invalidate removes what an unsafe request that succeeded has made invalid (RFC 9111, section 4.4).
 func (x *exchange) invalidate(resp *http.Response) {
-	target := targetURL(x.req)
-	host := ""
-	if !strings.EqualFold(x.req.Host, x.req.URL.Host) {
-		host = x.req.Host
-	}
-	for _, u := range rfc9111.Invalidated(x.req.Method, target, resp.StatusCode, resp.Header) {
+	for _, u := range rfc9111.Invalidated(x.req.Method, targetURL(x.req), resp.StatusCode, resp.Header) {
 		asked := *x.req.URL
 		asked.Path, asked.RawPath, asked.RawQuery = u.Path, u.RawPath, u.RawQuery
-		if key, ok := plainKey(&asked, host); ok {
+		if key, ok := plainKey(&asked, x.req.Host); ok {
 			x.invalid.add(key + x.partition)
 			x.drop(x.ctx, key+x.partition)
 		}

@@ -160,6 +160,26 @@ func TestHostOverride(t *testing.T) {
 	})
 }
 
+// Letters beyond ASCII are not put in lower case: package strings makes an "i" of U+0130, and net/http another host.
+func TestHostsBeyondASCII(t *testing.T) {
+	for _, other := range []string{"\u0130.example", "\u212a.example", "\u1e9e.example"} {
+		for _, host := range []string{"i.example", "k.example", "\u00df.example"} {
+			runScenarios(t, []scenario{
+				{other + ", " + host, nil, []reply{ok("Cache-Control: max-age=60")}, []step{
+					{do: "http://" + other + "/", want: miss, body: "#1"},
+					{do: "http://" + host + "/", want: miss, body: "#2"},
+					{do: "http://" + other + "/", want: hit, body: "#1"},
+				}},
+				{other + ", Location " + host, nil, []reply{ok("Cache-Control: max-age=60", "Content-Location: http://"+host+"/")}, []step{
+					{do: "http://" + host + "/", want: miss},
+					{do: "POST http://" + other + "/x", want: bypass},
+					{do: "http://" + host + "/", want: hit},
+				}},
+			})
+		}
+	}
+}
+
 // TestUnsafeMethodInvalidates: a method that is stored because its user says so is still unsafe, and what it asks of the
 // origin makes GET's response invalid (RFC 9111, section 4.4).
 func TestUnsafeMethodInvalidates(t *testing.T) {

@@ -7,13 +7,12 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
-// A plain key is the absolute URL as CacheControl normalises it: scheme and authority in lower case, an empty path
-// as "/", the query kept, the fragment dropped. So "#" never occurs in one, and begins what derives other
+// A plain key is the absolute URL as CacheControl normalises it: scheme and authority in lower case, but for letters beyond
+// ASCII, an empty path as "/", the query kept, the fragment dropped. So "#" never occurs in one, and begins what derives other
 // keys from it.
 const (
 	viaSuffix     = "#via="
@@ -40,7 +39,7 @@ func appendPlainKey(b []byte, u *url.URL, host string) ([]byte, bool) {
 		return b, false
 	}
 	authority, via := u.Host, ""
-	if host != "" && host != u.Host && !strings.EqualFold(host, u.Host) {
+	if host != "" && host != u.Host && !sameHost(host, u.Host) {
 		// The resource is host's, but another server is asked for it: neither may answer for the other.
 		authority, via = host, u.Host
 	}
@@ -63,22 +62,22 @@ func appendPlainKey(b []byte, u *url.URL, host string) ([]byte, bool) {
 	return b, true
 }
 
-// appendLower appends s in lower case.
+// appendLower appends s, a scheme or a host, in lower case, but for letters beyond ASCII: to package strings some are the
+// same as others, of ASCII even, by which net/http asks another host.
 func appendLower(b []byte, s string) []byte {
-	start := len(b)
-	var all byte
 	for i := range len(s) {
 		c := s[i]
-		all |= c
 		if 'A' <= c && c <= 'Z' {
 			c += 'a' - 'A'
 		}
 		b = append(b, c)
 	}
-	if all >= utf8.RuneSelf {
-		return append(b[:start], strings.ToLower(s)...)
-	}
 	return b
+}
+
+// sameHost says whether two hosts are the same in lower case.
+func sameHost(a, b string) bool {
+	return string(appendLower(nil, a)) == string(appendLower(nil, b))
 }
 
 // appendPath appends the escaped path of a URL, which begins with a slash: without one it would be a part of the

@@ -9,9 +9,9 @@ import (
 
 // concatenatedKey is what a plain key is, said with what package url and package strings have.
 func concatenatedKey(u *url.URL, host string) string {
-	authority, via := strings.ToLower(u.Host), ""
-	if host != "" && !strings.EqualFold(host, u.Host) {
-		authority, via = strings.ToLower(host), viaSuffix+authority
+	authority, via := lowerASCII(u.Host), ""
+	if host != "" && lowerASCII(host) != authority {
+		authority, via = lowerASCII(host), viaSuffix+authority
 	}
 	if u.User != nil {
 		authority = u.User.String() + "@" + authority
@@ -24,7 +24,17 @@ func concatenatedKey(u *url.URL, host string) string {
 	if u.RawQuery != "" {
 		query = "?" + strings.ReplaceAll(u.RawQuery, "#", "%23")
 	}
-	return strings.ToLower(u.Scheme) + "://" + authority + path + query + via
+	return lowerASCII(u.Scheme) + "://" + authority + path + query + via
+}
+
+func lowerASCII(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
 }
 
 func FuzzPlainKey(f *testing.F) {
@@ -32,6 +42,8 @@ func FuzzPlainKey(f *testing.F) {
 	f.Add("HTTP", "H.Example:80", "h.example:80", "/a/b-._~$&+,:;=@", "", "q=1", "")
 	f.Add("https", "h", "other.example", "/a b?c%", "/a%20b%3Fc%25", "q#1", "user")
 	f.Add("http", "b\u00dccher.example", "", "x", "", "", "")
+	f.Add("http", "\u0130.example", "i.example", "/", "", "", "")
+	f.Add("http", "\u1e9e.example", "\u00df.example", "/", "", "", "")
 	f.Add("http", "h", "", "*", "", "", "")
 	f.Add("http", "h", "", "/a/b", "/a%2Fb", "", "")
 	f.Add("http", "h", "", "/!'()*[]\u00e9", "/%zz", "", "")

@@ -78,5 +78,5 @@ func mountPrefix(s string) string {
 	if i := strings.IndexByte(rest, '/'); i >= 0 {
 		host, path = rest[:i], rest[i:]
 	}
-	return strings.ToLower(scheme) + "://" + strings.ToLower(host) + path
+	return string(appendLower(nil, scheme+"://"+host)) + path
 }

@@ -19,7 +19,7 @@ func TestMounts(t *testing.T) {
 	var m cachecontrol.Mounts
 	for _, prefix := range []string{
 		"http://", "https://", "http://a.com", "http://b.com/", "http://A.com/API", "http://a.com/API/v2/", "http://a.com:8080",
-		"HTTPS://C.com/x", "http://gone.com", "http://a.com/enc%20oded",
+		"HTTPS://C.com/x", "http://gone.com", "http://a.com/enc%20oded", "http://i.com",
 	} {
 		m.Mount(prefix, named(prefix))
 	}
@@ -55,6 +55,8 @@ func TestMounts(t *testing.T) {
 		"https://c.COM/x/y":           "HTTPS://C.com/x",
 		"https://c.com/X":             "https://",
 		"http://gone.com/":            "http://",
+		"http://I.com/":               "http://i.com",
+		"http://\u0130.com/":          "http://",
 		"http://a.com/enc%20oded/x":   "http://a.com/enc%20oded",
 		"http://a.com/other%2Fx":      "http://a.com",
 		"http://a.com/API%2Fv2/x":     "http://a.com",

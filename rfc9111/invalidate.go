@@ -3,7 +3,6 @@ package rfc9111
 import (
 	"net/http"
 	"net/url"
-	"strings"
 )
 
 // Invalidated returns the URLs whose stored responses a response to an unsafe request makes invalid: the target's
@@ -41,5 +40,5 @@ func origin(u *url.URL) string {
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[lower(u.Scheme)]
 	}
-	return lower(u.Scheme) + "://" + strings.ToLower(u.Hostname()) + ":" + port
+	return lower(u.Scheme+"://"+u.Hostname()) + ":" + port
 }

@@ -38,6 +38,8 @@ func TestSameOrigin(t *testing.T) {
 		{"http://a.example/x", "http://a.example:99999999/z", ""},
 		{"http://a.example/x", "http://a.example\x00/z", ""},
 		{"http://a.example/x", "http://a.example/%zz", ""},
+		{"http://i.example/x", "http://\u0130.example/z", ""},
+		{"http://k.example/x", "http://\u212a.example/z", ""},
 		{"http://a.example/x", ":", ""},
 	} {
 		target, err := url.Parse(tt.target)
