@@ -91,11 +91,11 @@ func runDemo(ctx context.Context, e *env) error {
 	err = d.run(dir)
 	switch {
 	case ctx.Err() != nil:
-		return &problem{code: exitInterrupted, msg: "interrupted"}
+		return interrupted
 	case err != nil:
 		return failed(err, "the demo stopped", "")
 	case d.out.err != nil:
-		return failed(d.out.err, "cannot write to stdout", "")
+		return cannotWrite(d.out.err)
 	case d.wrong > 0:
 		return &problem{code: exitFailed, msg: fmt.Sprintf("%d of %d requests did not go as the table says", d.wrong, d.requests),
 			hint: "The lines that begin with ! say what was expected. Please report them."}
@@ -110,7 +110,7 @@ Next
 In a Go program: http.Client{Transport: &cachecontrol.Transport{}}
 `, d.requests)
 	if d.out.err != nil {
-		return failed(d.out.err, "cannot write to stdout", "")
+		return cannotWrite(d.out.err)
 	}
 	return nil
 }

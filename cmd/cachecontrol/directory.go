@@ -107,9 +107,6 @@ func (d *directory) each(ctx context.Context, e *env, bar *progress, do func(*st
 
 var interrupted = &problem{code: exitInterrupted, msg: "interrupted"}
 
-// cannotWrite is the error of a command that cannot say what it found.
-func cannotWrite(err error) error { return failed(err, "cannot write to stdout", "") }
-
 // startScan starts a progress bar for a walk through a directory.
 func startScan(e *env) *progress {
 	return newProgress(e, func(p *progress, perSecond float64, width int) string {
@@ -216,28 +213,30 @@ func reason(err error) string {
 	return s
 }
 
-// ageFlag is a time, as time.ParseDuration has it, or in days or weeks: 90s, 12h, 30d, 2w.
+// parseAge reads a time as time.ParseDuration has it, or in days or weeks: 90s, 12h, 30d, 2w.
+func parseAge(value string) (time.Duration, error) {
+	unit := time.Duration(0)
+	if n := len(value); n > 0 {
+		unit = map[byte]time.Duration{'d': 24 * time.Hour, 'w': 7 * 24 * time.Hour}[value[n-1]]
+	}
+	if unit == 0 {
+		return time.ParseDuration(value)
+	}
+	n, err := strconv.ParseFloat(value[:len(value)-1], 64)
+	if n *= float64(unit); err == nil && !(math.Abs(n) < math.MaxInt64) {
+		err = strconv.ErrRange
+	}
+	return time.Duration(n), err
+}
+
+// ageFlag is a time above zero, as parseAge has it.
 type ageFlag time.Duration
 
 func (a *ageFlag) String() string { return time.Duration(*a).String() }
 
 // Set implements flag.Value.
 func (a *ageFlag) Set(value string) error {
-	var d time.Duration
-	var err error
-	unit := time.Duration(0)
-	if n := len(value); n > 0 {
-		unit = map[byte]time.Duration{'d': 24 * time.Hour, 'w': 7 * 24 * time.Hour}[value[n-1]]
-	}
-	if unit > 0 {
-		var n float64
-		n, err = strconv.ParseFloat(value[:len(value)-1], 64)
-		if n = n * float64(unit); n > 0 && n < math.MaxInt64 {
-			d = time.Duration(n)
-		}
-	} else {
-		d, err = time.ParseDuration(value)
-	}
+	d, err := parseAge(value)
 	if err != nil || d <= 0 {
 		return errors.New("want a time above zero, as 90s, 12h, 30d or 2w")
 	}
@@ -286,6 +285,14 @@ func printable(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// quoted writes an argument as a shell takes it.
+func quoted(s string) string {
+	if s = printable(s); s != "" && !strings.ContainsAny(s, " !\"#$&'()*;<>?[]`{|}") {
+		return s
+	}
+	return `"` + strings.NewReplacer(`"`, `\"`, "$", `\$`, "`", "\\`").Replace(s) + `"`
 }
 
 // shorten cuts s to so many characters.

@@ -79,7 +79,7 @@ func (x *explain) run(ctx context.Context, e *env, args []string) error {
 	found, err := x.ask(ctx, args[0])
 	if err != nil {
 		if ctx.Err() != nil {
-			return &problem{code: exitInterrupted, msg: "interrupted"}
+			return interrupted
 		}
 		return unreachable(err, args[0])
 	}
@@ -92,7 +92,7 @@ func (x *explain) run(ctx context.Context, e *env, args []string) error {
 		err = found.print(e.stdout)
 	}
 	if err != nil {
-		return failed(err, "cannot write to stdout", "")
+		return cannotWrite(err)
 	}
 	return nil
 }

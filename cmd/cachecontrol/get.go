@@ -107,7 +107,7 @@ func (g *get) run(ctx context.Context, e *env, args []string) error {
 	for _, arg := range args {
 		err := g.fetch(ctx, e, client, arg)
 		if ctx.Err() != nil {
-			return &problem{code: exitInterrupted, msg: "interrupted"}
+			return interrupted
 		}
 		if err != nil {
 			if c := e.fail(err); code != exitFailed {
@@ -135,7 +135,7 @@ func (g *get) fetch(ctx context.Context, e *env, client *http.Client, target str
 	defer resp.Body.Close()
 	if g.showHeader {
 		if err := printHead(e.stdout, resp); err != nil {
-			return failed(err, "cannot write to stdout", "")
+			return cannotWrite(err)
 		}
 	}
 	if g.failStatus && resp.StatusCode >= 400 {

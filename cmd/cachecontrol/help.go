@@ -34,19 +34,23 @@ Exit codes:
 	return b.String()
 }
 
-func help(e *env, args []string) int {
-	if len(args) == 0 {
-		fmt.Fprint(e.stdout, overview())
-		return exitOK
-	}
-	for _, c := range commands() {
-		if c.name == args[0] {
-			fmt.Fprint(e.stdout, c.usage)
-			return exitOK
+func help(e *env, args []string) error {
+	switch len(args) {
+	case 0:
+		return e.print(overview())
+	case 1:
+		for _, c := range commands() {
+			if c.name == args[0] {
+				return e.print(c.usage)
+			}
 		}
+		return unknownCommand(args[0])
 	}
-	return e.fail(usageErrorf("there is no command %q", args[0],
-		"Write one of: "+strings.Join(names(), ", ")+"."))
+	return usageErrorf("unexpected argument %q", args[1], "Ask for help with one command at a time.")
+}
+
+func unknownCommand(name string) error {
+	return usageErrorf("there is no command %q", name, "Write one of: "+strings.Join(names(), ", ")+".")
 }
 
 var versionCommand = command{
@@ -62,8 +66,7 @@ Prints the version of the module, of Go, and the revision where it is known.
 			if len(args) > 0 {
 				return usageErrorf("unexpected argument %q", args[0], "Write 'cachecontrol version' alone.")
 			}
-			fmt.Fprintln(e.stdout, version())
-			return nil
+			return e.print(version() + "\n")
 		}
 	},
 }

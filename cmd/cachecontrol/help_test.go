@@ -75,6 +75,16 @@ func TestHelpOfCommands(t *testing.T) {
 	}
 }
 
+// What cannot be printed is an error, as everywhere.
+func TestHelpFailingStdout(t *testing.T) {
+	for _, args := range [][]string{{"help"}, {"help", "ls"}, {"ls", "-h"}, {"version"}} {
+		var stderr buffer
+		if code := run(t.Context(), args, nil, failingWriter{}, &stderr); code != exitFailed || !strings.Contains(stderr.String(), "cannot write to stdout") {
+			t.Errorf("%q: exit code %d, stderr %q", args, code, &stderr)
+		}
+	}
+}
+
 func TestVersion(t *testing.T) {
 	for _, arg := range []string{"version", "--version"} {
 		code, stdout, _ := call(t, arg)

@@ -183,7 +183,7 @@ func (l *ls) run(ctx context.Context, e *env, args []string) error {
 func (l *ls) hints(e *env, d *directory, python, oneFile, separate int) {
 	if python > 0 {
 		fmt.Fprintf(e.stderr, "Python notes no URLs: %s by hash. 'cachecontrol show %s URL' finds one by its URL.\n",
-			plural(python, "entry is listed", "entries are listed"), printable(d.path))
+			plural(python, "entry is listed", "entries are listed"), quoted(d.path))
 	}
 	if oneFile > 0 && separate > 0 {
 		fmt.Fprintf(e.stderr, "Two kinds of cache have used this directory: %d with one file, %d with a separate body. Each sees only its own.\n",
@@ -210,7 +210,7 @@ func (l *ls) look(d *directory, it *storage.Item, now time.Time) *listed {
 		return nil
 	}
 	if err != nil {
-		row.State, row.Problem = "unreadable", reason(err)
+		row.State, row.Problem = "unreadable", reason(pathless(err))
 		return row
 	}
 	row.State = found.State.String()

@@ -122,6 +122,17 @@ func TestLsMixed(t *testing.T) {
 	}
 }
 
+// TestQuoted: what a hint says to type names what is meant.
+func TestQuoted(t *testing.T) {
+	for s, want := range map[string]string{
+		"/var/cache/web-1": "/var/cache/web-1", "~/x": "~/x", `C:\x`: `C:\x`, "a b": `"a b"`, "": `""`, "$x`y`\"": "\"\\$x\\`y\\`\\\"\"",
+	} {
+		if got := quoted(s); got != want {
+			t.Errorf("%q: %s, want %s", s, got, want)
+		}
+	}
+}
+
 func TestLsUnreadable(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("root may read everything")

@@ -11,7 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
+	"regexp"
 	"syscall"
 )
 
@@ -45,14 +45,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		name = "version"
 	}
 	if name == "help" {
-		return help(e, args)
+		return e.exit(help(e, args))
 	}
 	for _, c := range commands() {
 		if c.name == name {
 			return c.call(ctx, e, args)
 		}
 	}
-	return e.fail(usageErrorf("there is no command %q", name, "Write one of: "+strings.Join(names(), ", ")+"."))
+	return e.fail(unknownCommand(name))
 }
 
 // env is what a command is run in.
@@ -97,16 +97,16 @@ func (c *command) call(ctx context.Context, e *env, args []string) int {
 	rest, err := parseFlags(fs, args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(e.stdout, c.usage)
-		return exitOK
+		return sub.exit(sub.print(c.usage))
 	case err != nil:
-		return sub.fail(&problem{code: exitUsage, msg: err.Error(), hint: "See 'cachecontrol help " + c.name + "'."})
+		msg := flagName.ReplaceAllString(err.Error(), "$1 --$2")
+		return sub.fail(&problem{code: exitUsage, msg: msg, hint: "See 'cachecontrol help " + c.name + "'."})
 	}
-	if err := do(ctx, &sub, rest); err != nil {
-		return sub.fail(err)
-	}
-	return exitOK
+	return sub.exit(do(ctx, &sub, rest))
 }
+
+// flagName finds, in the messages of package flag, the names that are documented with two dashes.
+var flagName = regexp.MustCompile(`(flag|for|defined:|argument:) -([a-z][a-z-]+)`)
 
 // parseFlags parses flags before, between and after the other arguments, which it returns. After "--" there are no
 // flags.
@@ -144,6 +144,25 @@ func usageErrorf(format string, args ...any) error {
 func failed(err error, what, hint string) error {
 	return &problem{code: exitFailed, msg: what + ": " + err.Error(), hint: hint, err: err}
 }
+
+// exit returns the exit code of a command, and says why that is not 0.
+func (e *env) exit(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	return e.fail(err)
+}
+
+// print writes what a command says.
+func (e *env) print(text string) error {
+	if _, err := io.WriteString(e.stdout, text); err != nil {
+		return cannotWrite(err)
+	}
+	return nil
+}
+
+// cannotWrite is the error of a command that cannot say what it found.
+func cannotWrite(err error) error { return failed(err, "cannot write to stdout", "") }
 
 // fail says what went wrong, what to do next, and returns the exit code.
 func (e *env) fail(err error) int {

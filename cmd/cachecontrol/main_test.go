@@ -60,6 +60,7 @@ func TestUsageErrors(t *testing.T) {
 		{"", []string{"Usage:", "Commands:"}},
 		{"fetch", []string{`no command "fetch"`, "Write one of: "}},
 		{"help fetch", []string{`no command "fetch"`, "Write one of: "}},
+		{"help get now", []string{`unexpected argument "now"`, "one command"}},
 		{"version now", []string{`unexpected argument "now"`, "Write "}},
 		{"proxy", []string{"--upstream is missing", "Write it as --upstream http://"}},
 		{"proxy --upstream localhost:3000", []string{"does not begin with http:// or https://", "Write it as"}},
@@ -67,7 +68,7 @@ func TestUsageErrors(t *testing.T) {
 		{"proxy --upstream http://a/?q", []string{"more than a scheme, a host and a path", "Write it as"}},
 		{"proxy --upstream http://a%zz", []string{"is not a URL", "Write it as"}},
 		{"proxy --upstream http://a b", []string{`unexpected argument "b"`, "--upstream"}},
-		{"proxy --upstream http://a --stale-if-error -1s", []string{"negative", "Write a duration"}},
+		{"proxy --upstream http://a --stale-if-error -1s", []string{"for flag --stale-if-error: want a time above zero, as 90s, 12h, 30d or 2w", "help proxy"}},
 		{"proxy --upstream http://a --max-body none", []string{"number of bytes", "help proxy"}},
 		{"proxy --upstream http://a --max-body 0", []string{"above zero", "help proxy"}},
 		{"proxy --upstream http://a --max-body 9999999999G", []string{"number of bytes", "help proxy"}},
@@ -102,6 +103,7 @@ func TestUsageErrors(t *testing.T) {
 		{"serve", []string{"no directory is given", "Write one"}},
 		{"serve a b", []string{`unexpected argument "b"`, "One directory"}},
 		{"serve --max-age soon .", []string{"want a duration", "help serve"}},
+		{"serve --max-age -1d .", []string{"for flag --max-age: want a duration", "help serve"}},
 		{"serve --max-age -1h .", []string{"want a duration", "help serve"}},
 		{"ls", []string{"no directory is given", "Write one"}},
 		{"ls a b", []string{`unexpected argument "b"`, "one directory"}},
@@ -129,8 +131,10 @@ func TestUsageErrors(t *testing.T) {
 		{"verify a b", []string{`unexpected argument "b"`, "one directory"}},
 		{"stats", []string{"no directory is given", "Write one"}},
 		{"stats a b", []string{`unexpected argument "b"`, "one directory"}},
-		{"stats --top -1 a", []string{"--top is negative", "Write a number"}},
-		{"proxy --nosuch", []string{"not defined: -nosuch", "See 'cachecontrol help proxy'."}},
+		{"stats --top -1 a", []string{"for flag --top: want a number of lines", "help stats"}},
+		{"stats --top x a", []string{"for flag --top: want a number of lines", "help stats"}},
+		{"proxy --nosuch", []string{"not defined: --nosuch", "See 'cachecontrol help proxy'."}},
+		{"get -z", []string{"not defined: -z\n", "See 'cachecontrol help get'."}},
 	}
 	for _, test := range tests {
 		t.Run(test.args, func(t *testing.T) {

@@ -65,7 +65,7 @@ Examples:
 		fs.Var(&p.near, "near", "")
 		fs.BoolVar(&p.shared, "shared", false, "")
 		fs.Var(&p.heuristic, "heuristic", "")
-		fs.DurationVar(&p.staleIfError, "stale-if-error", 0, "")
+		fs.Var(&p.staleIfError, "stale-if-error", "")
 		fs.BoolVar(&p.selectLanguage, "select-language", false, "")
 		fs.Var(&p.maxBody, "max-body", "")
 		fs.BoolVar(&p.verbose, "v", false, "")
@@ -77,7 +77,7 @@ type proxy struct {
 	upstream, listen                string
 	store                           storeFlag
 	heuristic                       heuristicFlag
-	staleIfError                    time.Duration
+	staleIfError                    ageFlag
 	maxBody, near                   sizeFlag
 	shared, selectLanguage, verbose bool
 }
@@ -102,9 +102,6 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
-	if p.staleIfError < 0 {
-		return usageErrorf("--stale-if-error %v is negative", p.staleIfError, "Write a duration as 1h or 90s.")
-	}
 	if p.near != 0 && p.store.kind == "memory" {
 		return usageErrorf("--near puts memory before a store, and the store is memory", "Leave --near out, or name another --store.")
 	}
@@ -123,7 +120,7 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 		Heuristic:          p.heuristic.Heuristic,
 		Shared:             p.shared,
 		MaxBodyBytes:       int64(p.maxBody),
-		StaleIfError:       p.staleIfError,
+		StaleIfError:       time.Duration(p.staleIfError),
 		SelectLanguage:     p.selectLanguage,
 		DisableCompression: true, // the client's own Accept-Encoding decides
 		Logger:             e.logger(p.verbose),

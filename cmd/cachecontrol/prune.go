@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -75,8 +74,8 @@ func (p *prune) run(ctx context.Context, e *env, args []string) error {
 	if err == nil {
 		text += fmt.Sprintf("; left are %s, %s", plural(int(n.Entries), "entry", "entries"), size(n.Bytes))
 	}
-	if _, err := io.WriteString(e.stdout, text+"\n"); err != nil {
-		return cannotWrite(err)
+	if err := e.print(text + "\n"); err != nil {
+		return err
 	}
 	switch {
 	case err != nil && ctx.Err() != nil:

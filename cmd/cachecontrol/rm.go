@@ -70,14 +70,14 @@ func (r *rm) run(ctx context.Context, e *env, args []string) error {
 		}
 		removed, err := r.remove(ctx, d, arg)
 		if err == nil && removed.entries == 0 {
-			err = &problem{code: exitFailed, msg: "nothing is stored for " + printable(arg), hint: "See what there is with 'cachecontrol ls " + printable(args[0]) + "'."}
+			err = &problem{code: exitFailed, msg: "nothing is stored for " + printable(arg), hint: "See what there is with 'cachecontrol ls " + quoted(args[0]) + "'."}
 		}
 		if err != nil {
 			result = &problem{code: e.fail(err)}
 			continue
 		}
-		if _, err := fmt.Fprintf(e.stdout, "%s: removed %s, %s\n", printable(arg), plural(removed.entries, "entry", "entries"), size(removed.bytes)); err != nil {
-			return cannotWrite(err)
+		if err := e.print(fmt.Sprintf("%s: removed %s, %s\n", printable(arg), plural(removed.entries, "entry", "entries"), size(removed.bytes))); err != nil {
+			return err
 		}
 	}
 	return result

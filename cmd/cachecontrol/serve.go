@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -23,7 +24,7 @@ bytes, and answers requests for ranges. Nothing outside DIR is served, wherever 
 that begins with a dot.
 
     --listen ADDRESS      where to listen; 127.0.0.1:8080 unless given, port 0 for any free one
-    --max-age D           for how long caches may use a file without asking, as 10m or 24h; unless given,
+    --max-age D           for how long caches may use a file without asking, as 10m, 24h or 7d; unless given,
                           they ask every time
 
 The line on stderr that begins with "listening on" says that it is ready. An interrupt (Ctrl-C, SIGTERM) lets the
@@ -37,8 +38,8 @@ Examples:
 		s := serve{maxAge: -1}
 		fs.StringVar(&s.listen, "listen", "127.0.0.1:8080", "")
 		fs.Func("max-age", "", func(value string) (err error) {
-			if s.maxAge, err = time.ParseDuration(value); err != nil || s.maxAge < 0 {
-				return fmt.Errorf("want a duration, as 10m or 24h")
+			if s.maxAge, err = parseAge(value); err != nil || s.maxAge < 0 {
+				return errors.New("want a duration, as 10m, 24h or 7d")
 			}
 			return nil
 		})

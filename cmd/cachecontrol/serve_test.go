@@ -63,7 +63,7 @@ func TestServe(t *testing.T) {
 	for _, mode := range []struct {
 		args []string
 		want string
-	}{{nil, "no-cache"}, {[]string{"--max-age", "10m"}, "max-age=600"}} {
+	}{{nil, "no-cache"}, {[]string{"--max-age", "10m"}, "max-age=600"}, {[]string{"--max-age", "0.5d"}, "max-age=43200"}} {
 		url := startServe(t, append(mode.args, filepath.Join(dir, "www"))...)
 		resp, body := do(t, "GET", url+"/a.txt")
 		tag := resp.Header.Get("ETag")

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -69,7 +68,7 @@ func (s *show) run(ctx context.Context, e *env, args []string) error {
 	}
 	if it == nil {
 		return &problem{code: exitFailed, msg: "nothing is stored for " + printable(args[1]),
-			hint: "See what there is with 'cachecontrol ls " + printable(args[0]) + "'."}
+			hint: "See what there is with 'cachecontrol ls " + quoted(args[0]) + "'."}
 	}
 	if s.body {
 		return s.writeBody(ctx, e, it)
@@ -80,8 +79,8 @@ func (s *show) run(ctx context.Context, e *env, args []string) error {
 	}
 	var b strings.Builder
 	d.describe(&b, it, &found, s.shared, time.Now())
-	if _, err := io.WriteString(e.stdout, b.String()); err != nil {
-		return cannotWrite(err)
+	if err := e.print(b.String()); err != nil {
+		return err
 	}
 	if found.State != storage.Sound && found.State != storage.Unproven {
 		return &problem{code: exitFailed}

@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"net/url"
 	"slices"
 	"strconv"
@@ -38,8 +38,13 @@ Examples:
     cachecontrol stats --json ~/.cache/pip/http-v2
 `,
 	setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
-		var s stats
-		fs.IntVar(&s.top, "top", 5, "")
+		s := stats{top: 5}
+		fs.Func("top", "", func(value string) (err error) {
+			if s.top, err = strconv.Atoi(value); err != nil || s.top < 0 {
+				return errors.New("want a number of lines, as 10")
+			}
+			return nil
+		})
 		fs.BoolVar(&s.shared, "shared", false, "")
 		fs.BoolVar(&s.json, "json", false, "")
 		return s.run
@@ -118,8 +123,6 @@ func (s *stats) run(ctx context.Context, e *env, args []string) error {
 		return usageErrorf("no directory is given", "Write one as ~/.cache/cachecontrol.")
 	case len(args) > 1:
 		return usageErrorf("unexpected argument %q", args[1], "Count one directory at a time.")
-	case s.top < 0:
-		return usageErrorf("--top is negative", "Write a number of lines, as --top 10.")
 	}
 	d, err := openDirectory(args[0])
 	if err != nil {
@@ -148,10 +151,7 @@ func (s *stats) run(ctx context.Context, e *env, args []string) error {
 		}
 		return err
 	}
-	if _, werr := io.WriteString(e.stdout, c.text(s.top, columns(e.stdout))); werr != nil {
-		return cannotWrite(werr)
-	}
-	return err
+	return cmp.Or(e.print(c.text(s.top, columns(e.stdout))), err)
 }
 
 func (c *counted) add(row *listed, top int) {

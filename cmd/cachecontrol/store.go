@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -100,7 +99,7 @@ func (h *heuristicFlag) Set(value string) error {
 	var heuristic heuristics.Heuristic
 	switch {
 	case name == "expires-after" && hasArg:
-		d, err := time.ParseDuration(arg)
+		d, err := parseAge(arg)
 		if err != nil || d <= 0 {
 			return errors.New("want a duration above zero, as expires-after=24h or expires-after=90s")
 		}
@@ -156,7 +155,7 @@ func (h headerFlag) set(req *http.Request) {
 	}
 }
 
-// sizeFlag is a number of bytes, as 1000, 64K, 10M or 2G.
+// sizeFlag is a number of bytes, as 1000, 64K, 10M, 2G or 1T.
 type sizeFlag int64
 
 func (s *sizeFlag) String() string { return strconv.FormatInt(int64(*s), 10) }
@@ -165,13 +164,13 @@ func (s *sizeFlag) String() string { return strconv.FormatInt(int64(*s), 10) }
 func (s *sizeFlag) Set(value string) error {
 	number, shift := value, 0
 	if n := len(value) - 1; n > 0 {
-		if i := strings.IndexByte("KMG", value[n]&^0x20); i >= 0 {
+		if i := strings.IndexByte("KMGT", value[n]&^0x20); i >= 0 {
 			number, shift = value[:n], 10*(i+1)
 		}
 	}
 	n, err := strconv.ParseInt(number, 10, 64)
 	if err != nil || n <= 0 || n > (1<<62)>>shift {
-		return errors.New("want a number of bytes above zero, as 1000, 64K, 10M or 2G")
+		return errors.New("want a number of bytes above zero, as 1000, 64K, 10M, 2G or 1T")
 	}
 	*s = sizeFlag(n << shift)
 	return nil

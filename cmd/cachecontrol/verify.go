@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -85,11 +84,8 @@ func (v *verify) run(ctx context.Context, e *env, args []string) error {
 				line += ": " + reason(err)
 			}
 		}
-		bar.printing(func() { _, err = io.WriteString(e.stdout, line+"\n") })
-		if err != nil {
-			return cannotWrite(err)
-		}
-		return nil
+		bar.printing(func() { err = e.print(line + "\n") })
+		return err
 	})
 	bar.stop()
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
@@ -99,11 +95,11 @@ func (v *verify) run(ctx context.Context, e *env, args []string) error {
 	if errors.As(err, &p) && p.msg != "" {
 		return err
 	}
-	if _, err := io.WriteString(e.stdout, c.summary()); err != nil {
-		return cannotWrite(err)
+	if err := e.print(c.summary()); err != nil {
+		return err
 	}
 	if c.removable() && !v.fix {
-		fmt.Fprintf(e.stderr, "'cachecontrol verify --fix %s' removes what is damaged, torn, orphan or left.\n", printable(args[0]))
+		fmt.Fprintf(e.stderr, "'cachecontrol verify --fix %s' removes what is damaged, torn, orphan or left.\n", quoted(args[0]))
 	}
 	if err == nil && c.bad > 0 {
 		err = &problem{code: exitFailed}
@@ -160,7 +156,7 @@ func (c *checked) check(ctx context.Context, d *directory, it *storage.Item) (wh
 	case err != nil && ctx.Err() != nil:
 		return "", "", interrupted
 	case err != nil:
-		return "unreadable", reason(err), nil
+		return "unreadable", reason(pathless(err)), nil
 	}
 	switch found.State {
 	case storage.Unproven:
