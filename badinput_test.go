@@ -13,8 +13,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -85,6 +87,82 @@ func TestOddRequestsOverHTTP(t *testing.T) {
 			t.Errorf("%v: %v", req, resp)
 		}
 	}
+}
+
+// A caller may write any name into the map of a header, and net/http sends it as it is: the field is the same.
+func TestNamesNotCanonical(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		shared        bool
+		reply         reply
+		first, second http.Header
+		want          cachecontrol.Outcome // of the second request
+		status        int
+	}{
+		{"authorization", true, ok(), http.Header{"authorization": {"alice"}}, nil, miss, 200},
+		{"vary", false, ok("Vary: X-User"), http.Header{"x-user": {"alice"}}, http.Header{"x-user": {"bob"}}, miss, 200},
+		{"vary, the same", false, ok("Vary: x-user"), http.Header{"X-USER": {"alice"}}, http.Header{"x-user": {"alice"}}, hit, 200},
+		{"vary, in two places", false, ok("Vary: X-User"), http.Header{"X-User": {"a"}, "x-user": {"b"}}, http.Header{"X-User": {"a", "b"}}, hit, 200},
+		{"no-store", false, ok(), http.Header{"cache-control": {"no-store"}}, nil, miss, 200},
+		{"no-cache", false, ok(), nil, http.Header{"CACHE-CONTROL": {"no-cache"}}, miss, 200},
+		{"pragma", false, ok(), nil, http.Header{"PRAGMA": {"no-cache"}}, miss, 200},
+		{"range", false, ok(), nil, http.Header{"range": {"bytes=0-0"}}, hit, 206},
+		{"if-none-match", false, ok(), nil, http.Header{"if-none-match": {`"1"`}}, hit, 304},
+		{"if-match", false, ok(), nil, http.Header{"if-match": {`"1"`}}, bypass, 200},
+		{"accept-encoding", false, ok("Vary: Accept-Encoding"), http.Header{"accept-encoding": {"br"}}, http.Header{"accept-encoding": {"gzip"}}, miss, 200},
+		{"upgrade", false, ok(), nil, http.Header{"upgrade": {"h2c"}}, bypass, 200},
+	} {
+		for _, collapse := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, Collapse %v", test.name, collapse), func(t *testing.T) {
+				in(t, func(t *testing.T) {
+					test.reply.fields = append([]string{"Cache-Control: max-age=60", `ETag: "1"`}, test.reply.fields...)
+					o := replies(t, test.reply)
+					tr := &cachecontrol.Transport{Base: o, Shared: test.shared, Collapse: collapse}
+					defer tr.Close()
+					for i, h := range []http.Header{test.first, test.second} {
+						req := request(t, "/")
+						for name, lines := range h {
+							req.Header[name] = lines
+						}
+						a := send(t, tr, req)
+						if i == 1 && (a.outcome != test.want || a.StatusCode != test.status) {
+							t.Errorf("%d %v, want %d %v", a.StatusCode, a.outcome, test.status, test.want)
+						}
+						if a.outcome != hit {
+							for name, lines := range h {
+								if got := o.last().Header[name]; !slices.Equal(got, lines) {
+									t.Errorf("the origin got %q of %s, want %q", got, name, lines)
+								}
+							}
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// The condition of a caller is not sent again in the background, however he spells it.
+func TestNamesNotCanonicalInTheBackground(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := replies(t, ok("Cache-Control: max-age=1, stale-while-revalidate=60", `ETag: "1"`))
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/")
+		time.Sleep(2 * time.Second)
+		req := request(t, "/")
+		for name, value := range map[string]string{"if-none-match": `"2"`, "range": "bytes=0-0", "x-api": "1"} {
+			req.Header[name] = []string{value}
+		}
+		if a := send(t, tr, req); a.outcome != stale {
+			t.Errorf("%v, want %v", a.outcome, stale)
+		}
+		synctest.Wait()
+		h := o.last().Header
+		if o.requests() != 2 || h["if-none-match"] != nil || h["range"] != nil || h.Get("If-None-Match") != `"1"` || h["x-api"] == nil {
+			t.Errorf("%d requests; the last: %v", o.requests(), h)
+		}
+	})
 }
 
 func TestOddResponses(t *testing.T) {

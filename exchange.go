@@ -3,6 +3,7 @@ package cachecontrol
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -18,7 +19,8 @@ import (
 // and receive what the origin says.
 type exchange struct {
 	subject
-	cc rfc9111.Request
+	header http.Header // the request's, under canonical names
+	cc     rfc9111.Request
 
 	plain     []byte // the plain key, with the partition
 	partition string // what the partition adds to a key
@@ -55,7 +57,8 @@ type subject struct {
 
 // classify reads what the request says, and returns why the cache keeps out of it, if it does.
 func (x *exchange) classify() rfc9111.Reason {
-	h := x.req.Header
+	x.header = canonicalNames(x.req.Header)
+	h := x.header
 	if h["Cache-Control"] != nil || h["Pragma"] != nil { // else it asks for nothing
 		x.cc = rfc9111.ParseRequest(h)
 	}
@@ -86,7 +89,7 @@ func (x *exchange) classify() rfc9111.Reason {
 		return rfc9111.MethodForwarded
 	}
 	if hasBody(x.req) || method != http.MethodGet && method != http.MethodHead {
-		if x.key, ok = methodKey(string(x.plain), x.req); !ok {
+		if x.key, ok = methodKey(string(x.plain), x.req, h.Get("Content-Type")); !ok {
 			return rfc9111.BodyNotCacheable
 		}
 	}
@@ -104,6 +107,24 @@ func (x *exchange) classify() rfc9111.Reason {
 	}
 	x.negotiated = x.negotiate && h["Accept-Encoding"] == nil && h["Range"] == nil
 	return rfc9111.ReasonNone
+}
+
+// canonicalNames returns a header with the names in canonical form: h itself, if they are. Package net/http sends a field
+// under whatever name the caller wrote into the map.
+func canonicalNames(h http.Header) http.Header {
+	for name := range h {
+		if http.CanonicalHeaderKey(name) == name {
+			continue
+		}
+		out := make(http.Header, len(h))
+		for _, name := range slices.Sorted(maps.Keys(h)) {
+			for _, line := range h[name] {
+				out.Add(name, line)
+			}
+		}
+		return out
+	}
+	return h
 }
 
 // nameKey sets the key where it is not known as a string.
@@ -178,7 +199,7 @@ func (x *exchange) serve(c *candidate, r rfc9111.Reuse, s Status) *http.Response
 	length := c.entry.Length
 	part := c.entry.Range // of a stored part, which holds the range that is asked for
 	switch {
-	case x.conditional && (c.entry.Status == http.StatusOK || part != nil) && c.policy.NotModified(x.req.Header, time.Now()):
+	case x.conditional && (c.entry.Status == http.StatusOK || part != nil) && c.policy.NotModified(x.header, time.Now()):
 		c.close()
 		notModified(resp)
 	case x.isHead():
@@ -187,7 +208,7 @@ func (x *exchange) serve(c *candidate, r rfc9111.Reuse, s Status) *http.Response
 	case part != nil:
 		x.slice(c, resp, part.Start, part.Total)
 		length = resp.ContentLength
-	case x.ranged && c.entry.Status == http.StatusOK && c.policy.IfRange(x.req.Header):
+	case x.ranged && c.entry.Status == http.StatusOK && c.policy.IfRange(x.header):
 		x.slice(c, resp, 0, c.entry.Length)
 		length = resp.ContentLength
 	default:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"time"
 
@@ -188,7 +189,7 @@ func (x *exchange) passNotModified(c *candidate, resp *http.Response, asked, rec
 	if c == nil || !c.policy.HasValidator() {
 		return
 	}
-	h := x.req.Header
+	h := x.header
 	same := h.Get("If-None-Match") == c.policy.ETag && c.policy.ETag != "" ||
 		h["If-None-Match"] == nil && h.Get("If-Modified-Since") == c.policy.IfModified && c.policy.IfModified != ""
 	if same && c.policy.Validates(resp.Header) {
@@ -234,10 +235,14 @@ func (x *exchange) revalidateLater() bool {
 	}
 	req := x.req.WithContext(context.Background())
 	req.Header = x.req.Header.Clone()
-	for _, name := range []string{"If-None-Match", "If-Modified-Since", "If-Range", "Range", "Cache-Control", "Pragma"} {
-		delete(req.Header, name)
-	}
-	ranged := x.ranged
+	maps.DeleteFunc(req.Header, func(name string, _ []string) bool {
+		switch http.CanonicalHeaderKey(name) {
+		case "If-None-Match", "If-Modified-Since", "If-Range", "Range", "Cache-Control", "Pragma":
+			return true
+		}
+		return false
+	})
+	ranged, header := x.ranged, canonicalNames(req.Header)
 	return x.background.run(x.ctx, x.key, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, x.backgroundTimeout)
 		defer cancel()
@@ -254,9 +259,10 @@ func (x *exchange) revalidateLater() bool {
 		}
 		later := &exchange{
 			subject:   subject{engine: x.engine, req: req.WithContext(ctx), ctx: ctx, key: x.key},
+			header:    header,
 			partition: x.partition, revalidates: true,
 			cc:         rfc9111.Request{Lifetime: x.cc.Lifetime},
-			negotiated: x.negotiated || ranged && x.negotiate && req.Header["Accept-Encoding"] == nil,
+			negotiated: x.negotiated || ranged && x.negotiate && header["Accept-Encoding"] == nil,
 		}
 		x.counters.background.Add(1)
 		resp, err := later.answer(Status{})

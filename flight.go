@@ -163,6 +163,7 @@ func (x *exchange) board(key string) (f *flight, b *growingBody, leads bool) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(x.ctx))
 	y := *x
 	y.ctx, y.req, y.alone = ctx, x.req.Clone(ctx), true
+	y.header = canonicalNames(y.req.Header)
 	y.normals, y.plain, y.memory = nil, nil, nil // which are x's to write to
 	//lint:ignore SA1019 http.Client sets it, for the leader alone
 	y.req.Cancel = nil

@@ -137,9 +137,9 @@ func KeysOf(e *serialize.Entry) (Keys, bool) {
 	return keys, true
 }
 
-// methodKey makes a key that also holds the method and the body of a request. It reports false where the body
+// methodKey makes a key that also holds the method and the body of a request, which is of contentType. It reports false where the body
 // cannot be read twice, or is too long.
-func methodKey(key string, req *http.Request) (string, bool) {
+func methodKey(key string, req *http.Request, contentType string) (string, bool) {
 	key += methodSuffix + req.Method
 	if req.Body == nil || req.Body == http.NoBody {
 		return key, true
@@ -156,7 +156,7 @@ func methodKey(key string, req *http.Request) (string, bool) {
 	if n, err := io.Copy(sum, io.LimitReader(body, maxKeyedBody+1)); err != nil || n > maxKeyedBody {
 		return "", false
 	}
-	return key + "&type=" + req.Header.Get("Content-Type") + "&body=" + hex.EncodeToString(sum.Sum(nil)), true
+	return key + "&type=" + contentType + "&body=" + hex.EncodeToString(sum.Sum(nil)), true
 }
 
 // variantKey returns the key of another variant: derived from the plain key, the generation of the entry there,

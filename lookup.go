@@ -202,7 +202,7 @@ func (x *exchange) canDecode(c coding) bool {
 	if x.negotiated {
 		return c.known
 	}
-	return !c.coded() || !x.ranged || x.req.Header["Accept-Encoding"] != nil
+	return !c.coded() || !x.ranged || x.header["Accept-Encoding"] != nil
 }
 
 // field returns the value of one of the request's header fields as it is sent: several lines joined, and
@@ -211,7 +211,7 @@ func (x *exchange) field(name string) (value string, present bool) {
 	if name == "Accept-Encoding" && x.negotiated {
 		return acceptEncoding, true
 	}
-	lines := x.req.Header[name]
+	lines := x.header[name]
 	switch len(lines) {
 	case 0:
 		return "", false

@@ -31,7 +31,7 @@ func (x *exchange) lookupPartial() *candidate {
 	}
 	p := &candidate{x.compile(resp.Entry), key, resp.Entry, resp}
 	// A caller who left the coding to the Transport cannot be given a part of a coded body.
-	if p.entry.Range == nil || !x.selects(p.selectors, p.coding, "") || p.coding.coded() && x.req.Header["Accept-Encoding"] == nil {
+	if p.entry.Range == nil || !x.selects(p.selectors, p.coding, "") || p.coding.coded() && x.header["Accept-Encoding"] == nil {
 		p.close()
 		return nil
 	}
@@ -49,7 +49,7 @@ func (x *exchange) answerPartial(why rfc9111.Reason) (*http.Response, error) {
 		switch {
 		case !usable:
 			why = r.Reason
-		case x.ranged && r.Action == rfc9111.Serve && x.heldBy(p) && p.policy.IfRange(x.req.Header):
+		case x.ranged && r.Action == rfc9111.Serve && x.heldBy(p) && p.policy.IfRange(x.header):
 			return x.serve(p, r, Status{}), nil
 		case x.cc.OnlyIfCached:
 		case x.ranged:

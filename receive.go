@@ -67,7 +67,7 @@ func (x *exchange) judge(resp *http.Response, asked, received time.Time) (set []
 
 // mayStore decides whether a response with this policy, of which the program says own, may be stored for the request.
 func (x *exchange) mayStore(policy *rfc9111.Policy, own StoreDecision) rfc9111.Stored {
-	d := policy.Store(x.cc, x.req.Header["Authorization"] != nil)
+	d := policy.Store(x.cc, x.header["Authorization"] != nil)
 	if d.OK && own.Refuse {
 		d = rfc9111.Stored{Reason: rfc9111.StoreRefused}
 	}
