@@ -82,19 +82,18 @@ func CopyHeader(h http.Header, more int, except func(name string) bool) http.Hea
 // of the stored response, knew. received is when the later response came: its date, where it does not say
 // one itself.
 func UpdateHeader(stored, later http.Header, p *Policy, received time.Time) http.Header {
-	out := stored.Clone()
-	if out == nil {
-		out = http.Header{}
-	}
-	delete(out, "Age") // it told of the response that is replaced
+	out := CopyHeader(stored, 0, func(name string) bool { return name == "Age" }) // it told of the response that is replaced
 	if out["Date"] != nil && later["Date"] == nil {
 		out["Date"] = []string{received.UTC().Format(http.TimeFormat)}
 	}
-	for name, lines := range endToEnd(later) {
-		switch name {
-		case "Content-Length", "Content-Encoding", "Content-Range":
-		default:
-			out[name] = lines
+	if later["Connection"] != nil {
+		later = endToEnd(later)
+	}
+	for name, lines := range later {
+		switch {
+		case notStored(name), name == "Content-Length", name == "Content-Encoding", name == "Content-Range":
+		case !slices.Equal(out[name], lines):
+			out[name] = slices.Clone(lines)
 		}
 	}
 	if p.Rules.Shared {
