@@ -240,7 +240,7 @@ func (x *exchange) replay(c *candidate, r rfc9111.Reuse, s Status) *http.Respons
 	text := said.status
 	if s.Forward != "" {
 		s.TTL, s.HasTTL = said.ttl, c.policy.Lifetime > 0
-		text = s.header()
+		text = x.statuses.header(s)
 	}
 	resp.Header = c.stored.replay(said.ageText, text)
 	if c.key == "" {

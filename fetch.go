@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
 // fetch asks the origin: whether the candidate is still current, where there is one that can be validated and the
@@ -43,7 +44,7 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 	s.ForwardStatus = resp.StatusCode
 	switch {
 	case resp.StatusCode == http.StatusNotModified && validating:
-		if resp.Body != nil {
+		if resp.Body != nil && resp.Body != http.NoBody {
 			// A 304 has no body. Should one come all the same, the connection can be used again once it is read.
 			io.CopyN(io.Discard, resp.Body, maxDrained)
 		}
@@ -56,7 +57,9 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 		fresh := x.freshen(c, resp, asked, received)
 		r := fresh.policy.Reuse(&rfc9111.Request{}, received)
 		r.Reason = rfc9111.Validated
-		return x.serve(fresh, r, s), nil
+		resp = x.serve(fresh, r, s)
+		x.over = true
+		return resp, nil
 	case c != nil && rfc9111.ServerFailed(resp.StatusCode):
 		if r := c.policy.ReuseOnError(&x.cc, received); r.Action == rfc9111.Serve {
 			discard(resp)
@@ -135,27 +138,35 @@ func discard(resp *http.Response) {
 // freshen brings a candidate up to date with a response that confirms it, in the store too (RFC 9111, sections 3.2
 // and 4.3.4), and returns it with the new head and the body it had.
 func (x *exchange) freshen(c *candidate, later *http.Response, asked, received time.Time) *candidate {
-	e := c.entry.Clone()
+	e := c.entry.Copy()
 	e.Foreign = false
-	e.URL = entryURL(x.req)
+	e.URL = keyedURL(x.req, x.key)
 	e.Header = c.updated(later.Header, received)
 	e.RequestTime, e.ResponseTime = asked, received
-	view := &http.Response{StatusCode: e.Status, Header: e.Header, Request: x.req}
+	var view *http.Response // nil: nobody looks at it
+	if x.heuristic != nil || x.beforeStore != nil {
+		view = &http.Response{StatusCode: e.Status, Header: e.Header, Request: x.req}
+	}
 	e.Heuristic = x.applyHeuristic(view)
 	own := x.ownDecision(view)
 	e.Lifetime = own.Lifetime
 	x.reselect(e)
-	fresh := x.newStored(e) // not kept with e, whose variants may still change
-	e.Keep = fresh.policy.Keep()
+	policy := x.policyOf(e)
+	e.Keep = policy.Keep()
 
-	ctx := context.WithoutCancel(x.ctx)
-	switch decision := x.mayStore(&fresh.policy, own); {
+	switch decision := x.mayStore(&policy, own); {
 	case decision.OK:
-		x.update(ctx, c, e)
+		x.update(x.ctx, c, e)
 	case decision.Reason == rfc9111.NoStoreRequest: // the answer may be used, but leaves no trace
 	default:
 		x.dropCandidate(c) // what allowed it to be stored was withdrawn
 	}
+	key := c.stored.key
+	if e.URL != c.entry.URL {
+		key = entryKey(e.URL)
+	}
+	fresh := x.newStoredOf(e, key, policy)
+	e.Derived(func(*serialize.Entry) any { return fresh }) // a DictCache has e itself by now
 	c.entry, c.stored = e, fresh
 	return c
 }
@@ -163,9 +174,12 @@ func (x *exchange) freshen(c *candidate, later *http.Response, asked, received t
 // updated returns the candidate's header with the fields of a later response. What a heuristic set is left out: it
 // speaks again, of what there is now.
 func (c *candidate) updated(later http.Header, received time.Time) http.Header {
-	old := c.entry.Header.Clone()
-	for _, name := range c.entry.Heuristic {
-		delete(old, name)
+	old := c.entry.Header
+	if len(c.entry.Heuristic) > 0 {
+		old = maps.Clone(old)
+		for _, name := range c.entry.Heuristic {
+			delete(old, name)
+		}
 	}
 	return rfc9111.UpdateHeader(old, later, &c.policy, received)
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -599,5 +600,82 @@ func TestNoHeaderIsInvented(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// What a validation answers with is the caller's own, and stays so while others validate the same responses.
+func TestRevalidatedIsTheCallersOwn(t *testing.T) {
+	stores := fileStores(t)
+	stores["memory"] = storage.NewDictCache()
+	for name, store := range stores {
+		t.Run(name, func(t *testing.T) {
+			o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+				tag := `"` + req.URL.Path + `"`
+				fields := []string{"Cache-Control: no-cache", "ETag: " + tag, "X-Answer: " + strconv.Itoa(n)}
+				if req.Header.Get("If-None-Match") == tag {
+					return respond(304, "", fields...)
+				}
+				return respond(200, req.URL.Path, append(fields, "X-Kept: "+req.URL.Path)...)
+			})
+			tr := &cachecontrol.Transport{Base: o, Store: store}
+			defer tr.Close()
+			for i := range 4 {
+				do(t, tr, fmt.Sprintf("/%d", i))
+			}
+			var all sync.WaitGroup
+			for range 4 {
+				all.Go(func() {
+					check := func(path string, resp *http.Response) {
+						body, err := io.ReadAll(resp.Body)
+						resp.Body.Close()
+						h := resp.Header
+						if err != nil || string(body) != path || h.Get("Etag") != `"`+path+`"` || h.Get("X-Kept") != path {
+							t.Errorf("%s: %q, %v, %v", path, body, err, h)
+						}
+						if s := cachecontrol.StatusOf(resp); s.Outcome != revalidated {
+							t.Errorf("%s: %v", path, s.Outcome)
+						}
+						for _, lines := range h {
+							lines[0] = "changed"
+						}
+						clear(h)
+					}
+					var lastPath string
+					var last *http.Response
+					for i := range 100 {
+						path := fmt.Sprintf("/%d", i%4)
+						resp := open(t, tr, request(t, path))
+						if last != nil {
+							check(lastPath, last)
+						}
+						lastPath, last = path, resp
+					}
+					check(lastPath, last)
+				})
+			}
+			all.Wait()
+		})
+	}
+}
+
+// What a program has seen of a stored response does not change when that is validated.
+func TestValidationChangesNothingSeen(t *testing.T) {
+	var seen []http.Header
+	tr := &cachecontrol.Transport{
+		Base: replies(t, ok("Cache-Control: no-cache", `ETag: "1"`, "X-Kept: 1", "X-New: 1"),
+			status(304, "Cache-Control: no-cache", `ETag: "1"`, "X-New: 2", "X-New: 3"), status(304, `ETag: "1"`, "X-New: 4")),
+		BeforeReuse: func(_ *http.Request, stored cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
+			seen = append(seen, stored.Header)
+			return cachecontrol.ReuseByRules
+		},
+	}
+	defer tr.Close()
+	for range 4 {
+		do(t, tr, "/")
+	}
+	for i, want := range [][]string{{"1"}, {"2", "3"}, {"4"}} {
+		if h := seen[i]; !slices.Equal(h["X-New"], want) || h.Get("X-Kept") != "1" || h.Get("Etag") != `"1"` {
+			t.Errorf("at request %d what was stored said %q, and now %v", i+2, want, h)
+		}
 	}
 }

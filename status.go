@@ -183,6 +183,9 @@ type rememberedStatus struct {
 }
 
 func (m *statusMemory) header(s Status) string {
+	if !s.HasTTL {
+		s.TTL = 0
+	}
 	place := &m[(uint(s.Reason)*31+uint(s.Storage)*7+uint(s.ForwardStatus)+uint(s.TTL/time.Second))%uint(len(m))]
 	if r := place.Load(); r != nil && r.status == s {
 		return r.header

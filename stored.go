@@ -72,10 +72,19 @@ func (e *engine) compile(entry *serialize.Entry) *stored {
 }
 
 func (e *engine) newStored(entry *serialize.Entry) *stored {
+	return e.newStoredOf(entry, entryKey(entry.URL), e.policyOf(entry))
+}
+
+func (e *engine) policyOf(entry *serialize.Entry) rfc9111.Policy {
+	return *e.policies.NewPolicy(e.rules, entry.Status, entry.Header, entry.RequestTime, entry.ResponseTime).WithLifetime(entry.Lifetime)
+}
+
+// newStoredOf is newStored for who knows the key and the policy of the entry.
+func (e *engine) newStoredOf(entry *serialize.Entry, key string, policy rfc9111.Policy) *stored {
 	s := &stored{
 		engine:    e,
-		key:       entryKey(entry.URL),
-		policy:    *e.policies.NewPolicy(e.rules, entry.Status, entry.Header, entry.RequestTime, entry.ResponseTime).WithLifetime(entry.Lifetime),
+		key:       key,
+		policy:    policy,
 		selectors: newSelectors(entry.Vary),
 		coding:    parseCoding(entry.Header["Content-Encoding"]),
 		status:    statusLine(entry),

@@ -70,16 +70,25 @@ type Range struct {
 	Total int64 // length of the whole representation; -1 if unknown
 }
 
+// Copy returns a copy that shares e's headers and slices, for who replaces some of them and changes none. It has the same
+// Stamp and nothing derived.
+func (e *Entry) Copy() *Entry {
+	return &Entry{
+		Status: e.Status, Reason: e.Reason, Version: e.Version, Header: e.Header, Vary: e.Vary, Foreign: e.Foreign,
+		URL: e.URL, RequestTime: e.RequestTime, ResponseTime: e.ResponseTime, Trailer: e.Trailer,
+		Length: e.Length, Sum: e.Sum, BodyTime: e.BodyTime,
+		Generation: e.Generation, Variants: e.Variants, Heuristic: e.Heuristic, Lifetime: e.Lifetime, Range: e.Range,
+		Keep: e.Keep, Stamp: e.Stamp,
+	}
+}
+
 // Clone returns a copy whose headers and slices are its own. It has the same Stamp and nothing derived.
 func (e *Entry) Clone() *Entry {
-	c := &Entry{
-		Status: e.Status, Reason: e.Reason, Version: e.Version, Header: e.Header.Clone(),
-		Vary: append([]Field(nil), e.Vary...), Foreign: e.Foreign,
-		URL: e.URL, RequestTime: e.RequestTime, ResponseTime: e.ResponseTime, Trailer: e.Trailer.Clone(),
-		Length: e.Length, Sum: e.Sum, BodyTime: e.BodyTime,
-		Generation: e.Generation, Variants: append([]Variant(nil), e.Variants...),
-		Heuristic: append([]string(nil), e.Heuristic...), Lifetime: e.Lifetime, Keep: e.Keep, Stamp: e.Stamp,
-	}
+	c := e.Copy()
+	c.Header, c.Trailer = e.Header.Clone(), e.Trailer.Clone()
+	c.Vary = append([]Field(nil), e.Vary...)
+	c.Variants = append([]Variant(nil), e.Variants...)
+	c.Heuristic = append([]string(nil), e.Heuristic...)
 	for i := range c.Variants {
 		c.Variants[i].Vary = append([]Field(nil), c.Variants[i].Vary...)
 	}

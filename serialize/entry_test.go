@@ -77,6 +77,23 @@ func TestClone(t *testing.T) {
 	}
 }
 
+func TestCopy(t *testing.T) {
+	e := fullEntry()
+	e.Keep, e.Stamp, e.Foreign = time.Hour, "stamp", true
+	e.Derived(func(*serialize.Entry) any { return "derived" })
+	c := e.Copy()
+	if d := cmp.Diff(e, c, cmpopts.IgnoreUnexported(serialize.Entry{})); d != "" {
+		t.Error(d)
+	}
+	if got := c.Derived(func(*serialize.Entry) any { return "anew" }); got != "anew" {
+		t.Errorf("the copy has what was derived: %v", got)
+	}
+	c.Header, c.Vary, c.Variants = nil, nil, nil
+	if len(e.Header) == 0 || len(e.Vary) == 0 || len(e.Variants) == 0 {
+		t.Error("a change of the copy changed the entry")
+	}
+}
+
 func TestDerived(t *testing.T) {
 	e := fullEntry()
 	calls := 0

@@ -233,13 +233,14 @@ func (c *DictCache) Create(_ context.Context, key string, e *serialize.Entry) (W
 	return w, nil
 }
 
-// Update gives the entry under key the head e, if its body is still the one that e was read with.
+// Update gives the entry under key the head e, if its body is still the one that e was read with. It keeps e, with what is
+// derived from it.
 func (c *DictCache) Update(_ context.Context, key string, e *serialize.Entry) error {
 	if c == nil {
 		return ErrClosed
 	}
 	stamp, _ := e.Stamp.(*record)
-	next := &recordHead{entry: stored(e), size: headSize(e)}
+	next := &recordHead{entry: e, size: headSize(e)}
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -253,7 +254,10 @@ func (c *DictCache) Update(_ context.Context, key string, e *serialize.Entry) er
 		return ErrTooLarge
 	}
 	old := r.head.Load()
-	next.entry.Length, next.entry.Sum, next.entry.Stamp = old.entry.Length, old.entry.Sum, r
+	if e.Foreign || e.Length != old.entry.Length || e.Sum != old.entry.Sum {
+		next.entry = stored(e)
+		next.entry.Length, next.entry.Sum, next.entry.Stamp = old.entry.Length, old.entry.Sum, r
+	}
 	if sameCoding(old.entry, next.entry) && r.sizeWith(next)+int64(cap(old.decoded)) <= c.bound()/4 {
 		next.decoded = old.decoded
 	}
@@ -553,13 +557,9 @@ func (b *bodyBuffer) finish() ([]byte, error) {
 // stored returns the entry that a store keeps of e: it shares e's header and slices, but its length, sum and
 // stamp can be set without a change to what the caller holds.
 func stored(e *serialize.Entry) *serialize.Entry {
-	return &serialize.Entry{
-		Status: e.Status, Reason: e.Reason, Version: e.Version, Header: e.Header, Vary: e.Vary,
-		URL: e.URL, RequestTime: e.RequestTime, ResponseTime: e.ResponseTime, Trailer: e.Trailer,
-		Length: e.Length, Sum: e.Sum, BodyTime: e.BodyTime,
-		Generation: e.Generation, Variants: e.Variants, Heuristic: e.Heuristic, Lifetime: e.Lifetime, Range: e.Range,
-		Keep: e.Keep,
-	}
+	own := e.Copy()
+	own.Foreign, own.Stamp = false, nil
+	return own
 }
 
 // headSize estimates the memory that an entry takes whose texts are its own.

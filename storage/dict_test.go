@@ -441,6 +441,44 @@ func TestDictCacheHasRanges(t *testing.T) {
 	}
 }
 
+// What was worked out from an updated entry need not be worked out again.
+func TestDictCacheUpdateKeepsEntry(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*serialize.Entry)
+		kept   bool
+	}{
+		{"the head alone", func(e *serialize.Entry) { e.Header.Set("X", "2") }, true},
+		{"a length that is not the body's", func(e *serialize.Entry) { e.Length++ }, false},
+		{"a sum that is not the body's", func(e *serialize.Entry) { e.Sum++ }, false},
+		{"one that Python wrote", func(e *serialize.Entry) { e.Foreign = true }, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := storage.NewDictCache()
+			put(t, c, "key", "body")
+			first := entryOf(t, c, "key")
+			e := first.Clone()
+			tt.change(e)
+			want := e.Clone()
+			if err := c.Update(t.Context(), "key", e); err != nil {
+				t.Fatal(err)
+			}
+			e.Derived(func(*serialize.Entry) any { return "worked out" })
+			now := entryOf(t, c, "key")
+			if now.Length != first.Length || now.Sum != first.Sum || now.Stamp != first.Stamp || now.Foreign {
+				t.Errorf("the entry is now %+v, and was %+v", now, first)
+			}
+			if e.Length != want.Length || e.Sum != want.Sum || e.Foreign != want.Foreign {
+				t.Errorf("the entry that was given is now %+v", e)
+			}
+			got := now.Derived(func(*serialize.Entry) any { return "again" })
+			if kept := got == "worked out"; kept != tt.kept {
+				t.Errorf("kept is %v, not %v", kept, tt.kept)
+			}
+		})
+	}
+}
+
 func TestDictCacheLookup(t *testing.T) {
 	c := storage.NewDictCache()
 	put(t, c, "key", "body")
