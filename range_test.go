@@ -348,6 +348,22 @@ func TestIfRangeAlone(t *testing.T) {
 	})
 }
 
+// A 304 with a strong tag, as nginx sends it, says of a stored body with a weak one only that it is as good: that the bytes are
+// the tag's, so that ranges of both may be put together, nobody knows.
+func TestIfRangeAfterWeakValidation(t *testing.T) {
+	for _, validator := range []string{`ETag: W/"1"`, "Last-Modified: {-1h}"} {
+		runScenarios(t, []scenario{{
+			validator, nil,
+			[]reply{ok("Cache-Control: max-age=10", validator), status(304, "Cache-Control: max-age=10", `ETag: "1"`), {body: "whole"}},
+			[]step{
+				{want: miss, body: "#1"},
+				{wait: 11 * time.Second, want: revalidated, body: "#1"},
+				{with: []string{"Range: bytes=1-", `If-Range: "1"`}, want: hit, status: 200, body: "#1"},
+			},
+		}})
+	}
+}
+
 // Only a 200 has ranges (RFC 9110, section 14.2).
 func TestRangeOfOtherStatus(t *testing.T) {
 	in(t, func(t *testing.T) {

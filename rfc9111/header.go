@@ -78,9 +78,9 @@ func CopyHeader(h http.Header, more int, except func(name string) bool) http.Hea
 
 // UpdateHeader returns the stored header with the fields of a later response in place of its own (RFC 9111,
 // section 3.2). Content-Length, and Content-Encoding and Content-Range, on which the stored body depends,
-// stay. In a shared cache the fields that private names go; what it names now counts, not what p, the policy
-// of the stored response, knew. received is when the later response came: its date, where it does not say
-// one itself.
+// stay, and no entity tag becomes strong. In a shared cache the fields that private names go; what it names now
+// counts, not what p, the policy of the stored response, knew. received is when the later response came: its date,
+// where it does not say one itself.
 func UpdateHeader(stored, later http.Header, p *Policy, received time.Time) http.Header {
 	out := CopyHeader(stored, 0, func(name string) bool { return name == "Age" }) // it told of the response that is replaced
 	if out["Date"] != nil && later["Date"] == nil {
@@ -94,6 +94,13 @@ func UpdateHeader(stored, later http.Header, p *Policy, received time.Time) http
 		case notStored(name), name == "Content-Length", name == "Content-Encoding", name == "Content-Range":
 		case !slices.Equal(out[name], lines):
 			out[name] = slices.Clone(lines)
+		}
+	}
+	if tag := firstLine(out["Etag"]); tag != p.ETag && StrongMatch(tag, tag) {
+		// What is stored was not confirmed by a strong tag, so it does not get one.
+		delete(out, "Etag")
+		if p.ETag != "" {
+			out["Etag"] = []string{p.ETag}
 		}
 	}
 	if p.Rules.Shared {
