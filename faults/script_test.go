@@ -74,7 +74,7 @@ type directive struct {
 	means func(*meaning)
 }
 
-func first(p *time.Duration, seconds int) {
+func first(p *time.Duration, seconds int64) {
 	if *p == absent {
 		*p = time.Duration(seconds) * time.Second
 	}

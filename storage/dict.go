@@ -215,7 +215,7 @@ func (c *DictCache) Create(_ context.Context, key string, e *serialize.Entry) (W
 	whole := early.late(e) // as far as it is known
 	text := len(whole.data)
 	room := c.bound()/4 - packedSize(text, whole.more)
-	if room < 0 || text > math.MaxUint32 {
+	if room < 0 || int64(text) > math.MaxUint32 {
 		return nil, ErrTooLarge
 	}
 	w := &dictWriter{

@@ -21,9 +21,12 @@ func TestEvictions(t *testing.T) {
 			put(t, s, fmt.Sprint("key", i), strings.Repeat("x", 20<<10))
 		}
 		left := 0
-		for i := range entries {
-			if _, _, err := get(t, s, fmt.Sprint("key", i)); err == nil {
-				left++
+		for range 2 { // the first hit of an entry may evict others
+			left = 0
+			for i := range entries {
+				if _, _, err := get(t, s, fmt.Sprint("key", i)); err == nil {
+					left++
+				}
 			}
 		}
 		if n := s.Evictions(); n == 0 || int(n) != entries-left {

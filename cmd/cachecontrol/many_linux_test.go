@@ -93,7 +93,7 @@ func TestManyEntries(t *testing.T) {
 		if err := cmd.Run(); err != nil {
 			t.Fatalf("%q: %v\n%s", test.args, err, &stderr)
 		}
-		peak := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
+		peak := int64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) << 10
 		t.Logf("%-45s %8s at most, %v", fmt.Sprint(test.args), size(peak), time.Since(began).Round(time.Millisecond))
 		if limit := 64<<20 + test.perEntry*int64(*many); peak > limit {
 			t.Errorf("%q took %s, want at most %s", test.args, size(peak), size(limit))
