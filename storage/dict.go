@@ -52,9 +52,9 @@ type record struct {
 	used   atomic.Bool // since it came to the front of its queue
 
 	// The cache's lock guards these.
-	queue        *recordQueue
-	newer, older *record
-	size         int64
+	number uint32 // in its queue
+	kept   bool   // and not fresh, is its queue
+	size   int64
 
 	text string // the key, and the packed entry
 	body []byte
@@ -337,24 +337,31 @@ func (c *DictCache) noteRange(e *serialize.Entry) {
 func (c *DictCache) put(r *record) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	queue := &c.fresh
 	if old := c.index.findHash(r.hash, r.key()); old != nil {
 		c.index.moves.Add(1)
 		defer c.index.moves.Add(1)
 		c.remove(old)
-		queue = &c.kept
-	} else if c.index.left(r.hash) {
-		queue = &c.kept
+		r.kept = true
+	} else {
+		r.kept = c.index.left(r.hash)
 	}
 	c.index.add(r)
-	queue.push(r)
+	c.queue(r).push(r)
 	c.resize(r)
+}
+
+// queue returns the queue that r is in.
+func (c *DictCache) queue(r *record) *recordQueue {
+	if r.kept {
+		return &c.kept
+	}
+	return &c.fresh
 }
 
 // resize counts r anew, and evicts what is then too much.
 func (c *DictCache) resize(r *record) {
 	size := r.sizeWith(r.head.Load())
-	r.queue.size += size - r.size
+	c.queue(r).size += size - r.size
 	r.size = size
 	for c.fresh.size+c.kept.size > c.bound() && c.evict(r) {
 	}
@@ -362,7 +369,7 @@ func (c *DictCache) resize(r *record) {
 
 func (c *DictCache) remove(r *record) {
 	c.index.remove(r)
-	r.queue.remove(r)
+	c.queue(r).remove(r)
 }
 
 // evict removes one entry, but not the one to spare. It reports false where there is no other.
@@ -382,10 +389,11 @@ func (c *DictCache) evict(spare *record) bool {
 			return false
 		case r.used.Load() && turns > 0:
 			r.used.Store(false)
-			r.queue.remove(r)
+			c.queue(r).remove(r)
+			r.kept = true
 			c.kept.push(r)
 		default:
-			if r.queue == &c.fresh {
+			if !r.kept {
 				c.index.leave(r.hash)
 			}
 			c.remove(r)
@@ -393,49 +401,6 @@ func (c *DictCache) evict(spare *record) bool {
 			return true
 		}
 	}
-}
-
-// recordQueue is a list of records, in the order of their coming.
-type recordQueue struct {
-	newest, oldest *record
-	len            int
-	size           int64 // of all
-}
-
-// first returns the record that came first, other than one.
-func (q *recordQueue) first(other *record) *record {
-	if q.oldest == other && other != nil {
-		return other.newer
-	}
-	return q.oldest
-}
-
-func (q *recordQueue) push(r *record) {
-	r.queue, r.older = q, q.newest
-	if q.newest != nil {
-		q.newest.newer = r
-	} else {
-		q.oldest = r
-	}
-	q.newest = r
-	q.len++
-	q.size += r.size
-}
-
-func (q *recordQueue) remove(r *record) {
-	if r.newer != nil {
-		r.newer.older = r.older
-	} else {
-		q.newest = r.older
-	}
-	if r.older != nil {
-		r.older.newer = r.newer
-	} else {
-		q.oldest = r.newer
-	}
-	r.queue, r.newer, r.older = nil, nil, nil
-	q.len--
-	q.size -= r.size
 }
 
 // use remembers that the record was asked for. It writes once only, so that processors which share it do not

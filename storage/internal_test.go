@@ -23,9 +23,16 @@ func (c *DictCache) invariants() error {
 	for _, q := range []*recordQueue{&c.fresh, &c.kept} {
 		var inQueue int64
 		length := 0
-		for r, newer := q.newest, (*record)(nil); r != nil; r, newer = r.older, r {
-			if c.index.find(r.key()) != r || r.queue != q || r.newer != newer || r.older == nil && q.oldest != r {
-				return fmt.Errorf("%q is linked wrongly", r.key())
+		for n := q.oldest; n != q.next; n++ {
+			r := *q.at(n)
+			if r == nil {
+				if n == q.oldest {
+					return errors.New("the oldest record of a queue has left")
+				}
+				continue
+			}
+			if c.index.find(r.key()) != r || c.queue(r) != q || r.number != n {
+				return fmt.Errorf("%q is in the wrong place of a queue", r.key())
 			}
 			if want := r.sizeWith(r.head.Load()); r.size != want {
 				return fmt.Errorf("%q counts %d instead of %d", r.key(), r.size, want)
