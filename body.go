@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
@@ -22,7 +23,8 @@ type storingBody struct {
 	max    int64 // the longest that is stored
 	trails bool  // a trailer is announced, which comes with EOF
 
-	turn sync.Mutex // held by Read, so that what is stored has the order in which it came
+	ended atomic.Bool // write is nil, and stays so
+	turn  sync.Mutex  // held by Read, so that what is stored has the order in which it came
 
 	mu    sync.Mutex // guards what follows: Close may come while Read is under way
 	write *recording // nil: not, or no longer
@@ -47,6 +49,9 @@ type recording struct {
 }
 
 func (b *storingBody) Read(p []byte) (int, error) {
+	if b.ended.Load() {
+		return b.ReadCloser.Read(p)
+	}
 	b.turn.Lock()
 	defer b.turn.Unlock()
 	n, err := b.ReadCloser.Read(p)
@@ -100,6 +105,7 @@ func (b *storingBody) fail(err error) {
 func (b *storingBody) finish(why rfc9111.Reason) {
 	w := b.write
 	b.write = nil
+	b.ended.Store(true)
 	if why == rfc9111.ReasonNone && w.after != nil {
 		if w.err = w.after(w); w.err != nil {
 			why = rfc9111.StoreFailed
@@ -130,6 +136,9 @@ func (b *storingBody) damaged(error) {
 
 func (b *storingBody) Close() error {
 	err := b.ReadCloser.Close()
+	if b.ended.Load() {
+		return err
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.write != nil && b.trails && b.n == b.length {

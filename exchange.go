@@ -37,6 +37,9 @@ type exchange struct {
 	primary *serialize.Entry // what lookup found under the plain key; nil: nothing
 	normals []normalised     // the request's selecting fields, normalised, as far as they were asked for
 
+	room     []string // in the memory of the origin's header lines, for that of Cache-Status
+	unstored bool     // the origin's header has fields that are not stored
+
 	flight *flight // which takes it down the road; nil: its caller waits for it
 
 	first  candidate        // the place of the first candidate
@@ -380,8 +383,12 @@ func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
 // own makes the response the cache's own to change: its header a copy, for a Base may keep the one that it gave. The
 // response itself stays what it was, because it is there that net/http puts its trailer.
 func (x *exchange) own(resp *http.Response) *http.Response {
-	// With room for Cache-Status, and without what nobody else may say.
-	resp.Header = rfc9111.CopyHeader(resp.Header, 1, func(name string) bool { return name == XFromCache })
+	resp.Header, x.room = rfc9111.CopyHeader(resp.Header, 1, func(name string) bool {
+		if rfc9111.PerConnection(name) {
+			x.unstored = true
+		}
+		return name == XFromCache // which nobody else may say
+	})
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}
@@ -391,7 +398,13 @@ func (x *exchange) own(resp *http.Response) *http.Response {
 
 // mark says in a response from the origin how the cache saw it.
 func (x *exchange) mark(resp *http.Response, s Status) {
-	resp.Header["Cache-Status"] = append(resp.Header["Cache-Status"], x.statuses.header(s))
+	text := x.statuses.header(s)
+	if upstream := resp.Header["Cache-Status"]; upstream != nil {
+		resp.Header["Cache-Status"] = append(upstream, text)
+	} else {
+		x.room[0] = text
+		resp.Header["Cache-Status"] = x.room
+	}
 	switch s.Storage {
 	case rfc9111.ReasonNone, rfc9111.Validated, rfc9111.ValidatedByHead:
 	default:

@@ -77,7 +77,8 @@ func (x *exchange) mayStore(policy *rfc9111.Policy, own StoreDecision) rfc9111.S
 // headerToStore returns the header of an entry for a whole response. Create of a DictCache copies it, so that it can be the one
 // that the caller gets afterwards, where nothing is left out of it, and the entry is not read later: to enter a variant.
 func (x *exchange) headerToStore(resp *http.Response, policy *rfc9111.Policy) http.Header {
-	if x.dict != nil && x.primary == nil && rfc9111.StoresAll(resp.Header, policy) {
+	named := x.rules.Shared && len(policy.Directives.PrivateFields) > 0
+	if x.dict != nil && x.primary == nil && !x.unstored && !named {
 		return resp.Header
 	}
 	return rfc9111.StoredHeader(resp.Header, policy)

@@ -36,7 +36,7 @@ func parseUsualDate(s string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	t := time.Date(int(century*100+year), time.Month(month/3+1), int(day), int(hour), int(min), int(sec), 0, time.UTC)
-	return t, t.Day() == int(day)
+	return t, 0 < day && day <= 28 || t.Day() == int(day) // whether the month has so many days
 }
 
 // twoDigits returns the number that s begins with, or one over 99.

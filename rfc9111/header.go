@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// notStored says whether a field holds for one connection or one proxy only (RFC 9111, section 3.1, and RFC 9110,
-// section 7.6.1).
-func notStored(name string) bool {
+// PerConnection says whether a field holds for one connection or one proxy only (RFC 9111, section 3.1, and RFC 9110,
+// section 7.6.1). Of Connection it is true, too, which may name others.
+func PerConnection(name string) bool {
 	switch name {
 	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Transfer-Encoding", "Upgrade", "Trailer",
 		"Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization":
@@ -36,22 +36,9 @@ func StoredHeader(h http.Header, p *Policy) http.Header {
 	return out
 }
 
-// StoresAll says whether StoredHeader leaves nothing out.
-func StoresAll(h http.Header, p *Policy) bool {
-	if p.Rules.Shared && len(p.Directives.PrivateFields) > 0 {
-		return false
-	}
-	for name := range h {
-		if notStored(name) {
-			return false // Connection too, which may name others
-		}
-	}
-	return true
-}
-
 // endToEnd returns a copy of the fields that are not of one connection or one proxy.
 func endToEnd(h http.Header) http.Header {
-	out := CopyHeader(h, 0, notStored)
+	out, _ := CopyHeader(h, 0, PerConnection)
 	listMembers(h["Connection"], func(name string) {
 		if name = canonical(name); !notOptions[name] {
 			delete(out, name)
@@ -60,20 +47,21 @@ func endToEnd(h http.Header) http.Header {
 	return out
 }
 
-// CopyHeader returns a copy of the fields whose names except does not report, with room for some more. It is not nil.
-func CopyHeader(h http.Header, more int, except func(name string) bool) http.Header {
-	out, lines := make(http.Header, len(h)+more), make([]string, len(h))
+// CopyHeader returns a copy of the fields whose names except does not report, and room for the lines of some more. The copy is
+// not nil. No line of it shares memory with another's slice, nor with h.
+func CopyHeader(h http.Header, more int, except func(name string) bool) (out http.Header, room []string) {
+	out, lines := make(http.Header, len(h)+more), make([]string, len(h)+more)
 	for name, values := range h {
 		switch {
 		case except(name):
-		case len(values) == 1 && len(lines) > 0: // as most
+		case len(values) == 1: // as most
 			lines[0] = values[0]
 			out[name], lines = lines[:1:1], lines[1:]
 		default:
 			out[name] = slices.Clip(slices.Clone(values))
 		}
 	}
-	return out
+	return out, lines[len(lines)-more:]
 }
 
 // UpdateHeader returns the stored header with the fields of a later response in place of its own (RFC 9111,

@@ -88,7 +88,9 @@ func (x *dictIndex) add(r *record) {
 func (t dictTable) add(r *record) {
 	b := t.bucket(r.hash)
 	b.bits.Store(b.bits.Load() | chainBit(r.hash))
-	r.next.Store(b.first.Load())
+	if first := b.first.Load(); first != r.next.Load() { // mostly there is none, and a store costs more than to look
+		r.next.Store(first)
+	}
 	b.first.Store(r)
 }
 
