@@ -1,6 +1,7 @@
 package cachecontrol
 
 import (
+	"context"
 	"errors"
 	"io"
 	"math"
@@ -14,23 +15,24 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// storingBody hands the origin's body on, and stores what passes. It commits at the end, which is the body's EOF or
-// the last byte of its known length, and at no other place: what was cut short is never stored. Where a trailer is to come
-// after the last byte, it waits for EOF, or for Close.
-type storingBody struct {
+// originBody hands the origin's body on, and counts and stores what passes. What it stores it commits at the end, which is the body's
+// EOF or the last byte of its known length, and at no other place: what was cut short is never stored. Where a trailer is to
+// come after the last byte, it waits for EOF, or for Close.
+type originBody struct {
 	io.ReadCloser
-	length int64 // as the message's framing says; -1: not known
-	max    int64 // the longest that is stored
-	trails bool  // a trailer is announced, which comes with EOF
+	counter *atomic.Uint64 // of what is read; nil: it was counted before
 
-	ended atomic.Bool // write is nil, and stays so
-	turn  sync.Mutex  // held by Read, so that what is stored has the order in which it came
+	length int64       // as the message's framing says; -1: not known
+	max    int64       // the longest that is stored
+	trails bool        // a trailer is announced, which comes with EOF
+	stores bool        // what passes
+	ended  atomic.Bool // and is done with that: write is nil, and stays so
+
+	turn sync.Mutex // held by Read, so that what is stored has the order in which it came
 
 	mu    sync.Mutex // guards what follows: Close may come while Read is under way
 	write *recording // nil: not, or no longer
 	n     int64
-
-	recording recording // what write points to
 }
 
 // recording is a Writer with what has to happen around it.
@@ -48,13 +50,13 @@ type recording struct {
 	err      error                 // what the store said where it took no more
 }
 
-func (b *storingBody) Read(p []byte) (int, error) {
-	if b.ended.Load() {
-		return b.ReadCloser.Read(p)
+func (b *originBody) Read(p []byte) (int, error) {
+	if !b.stores || b.ended.Load() {
+		return b.read(p)
 	}
 	b.turn.Lock()
 	defer b.turn.Unlock()
-	n, err := b.ReadCloser.Read(p)
+	n, err := b.read(p)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.write == nil {
@@ -73,7 +75,15 @@ func (b *storingBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (b *storingBody) record(p []byte) {
+func (b *originBody) read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if n > 0 && b.counter != nil {
+		b.counter.Add(uint64(n))
+	}
+	return n, err
+}
+
+func (b *originBody) record(p []byte) {
 	first := b.n == 0
 	b.n += int64(len(p))
 	if b.n > b.max {
@@ -92,7 +102,7 @@ func (b *storingBody) record(p []byte) {
 }
 
 // fail ends the recording where the store did not take a part of the body.
-func (b *storingBody) fail(err error) {
+func (b *originBody) fail(err error) {
 	if errors.Is(err, storage.ErrTooLarge) {
 		b.finish(rfc9111.TooLong)
 		return
@@ -102,7 +112,7 @@ func (b *storingBody) fail(err error) {
 }
 
 // finish ends the recording: well, if there is no reason why not.
-func (b *storingBody) finish(why rfc9111.Reason) {
+func (b *originBody) finish(why rfc9111.Reason) {
 	w := b.write
 	b.write = nil
 	b.ended.Store(true)
@@ -118,25 +128,26 @@ func (b *storingBody) finish(why rfc9111.Reason) {
 	if w.spare {
 		*w.entry = serialize.Entry{}
 		w.entries.Put(w.entry)
-		w.entry = nil
 	}
+	e := w.engine
+	*w = recording{}
+	e.recordings.Put(w)
 }
 
-// damaged has nothing stored of a body that cannot be decoded.
-func (b *storingBody) damaged(error) {
+// forget has nothing stored of a body: what is being stored, and what was under the key.
+func (b *originBody) forget(ctx context.Context, e *engine, key string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.write != nil {
 		b.finish(rfc9111.Incomplete)
 		return
 	}
-	r := &b.recording // it has come to its end
-	r.remove(r.ctx, r.place)
+	e.remove(ctx, key)
 }
 
-func (b *storingBody) Close() error {
+func (b *originBody) Close() error {
 	err := b.ReadCloser.Close()
-	if b.ended.Load() {
+	if !b.stores || b.ended.Load() {
 		return err
 	}
 	b.mu.Lock()

@@ -158,7 +158,9 @@ func (x *exchange) join(p *candidate, resp *http.Response, total int64, asked, r
 	s.Stored, s.Storage = decision.OK, decision.Reason
 	if decision.OK {
 		e := x.newEntry(resp, rfc9111.StoredHeader(resp.Header, &policy), &policy, asked, received, set)
-		x.record(resp, &storingBody{recording: recording{entry: e, place: x.destination(e), replaces: p.key}}, s)
+		r := x.newRecording(e, x.destination(e))
+		r.replaces = p.key
+		x.record(resp, r, s)
 		x.share(resp, e, s)
 	}
 }
@@ -217,8 +219,7 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 		return
 	}
 	e := x.newEntry(resp, rfc9111.StoredHeader(resp.Header, &policy), &policy, asked, received, set)
-	b := &storingBody{recording: recording{entry: e}}
-	rec := &b.recording
+	rec := x.newRecording(e, "")
 	all := part
 	if p := x.partial; p != nil && rfc9111.StrongMatch(resp.Header.Get("Etag"), p.policy.ETag) {
 		old := span{p.entry.Range.Start, p.entry.Range.Start + p.entry.Length, p.entry.Range.Total}
@@ -247,7 +248,7 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 		e.Header["Content-Range"] = []string{rfc9111.ContentRange{First: all.start, Last: all.end - 1, Total: all.total}.String()}
 		e.Range = &serialize.Range{Start: all.start, Total: all.total}
 	}
-	if x.record(resp, b, s) {
+	if b := x.record(resp, rec, s); b != nil {
 		b.length = part.end - part.start
 	} else if rec.end != nil {
 		rec.end()

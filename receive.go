@@ -26,11 +26,12 @@ func (x *exchange) receive(c *candidate, resp *http.Response, asked, received ti
 		decision = rfc9111.Stored{Reason: rfc9111.TooLong}
 	}
 	s.Stored, s.Storage = decision.OK, decision.Reason
+	var place string
 	switch {
 	case decision.OK:
 		e := x.newEntry(resp, x.headerToStore(resp, &policy), &policy, asked, received, set)
 		s.TTL, s.HasTTL = floorSeconds(policy.Lifetime-policy.Age(received)), policy.Lifetime > 0
-		x.storeWhole(resp, e, s)
+		place = x.storeWhole(resp, e, s)
 		x.share(resp, e, s)
 		if x.collapse {
 			x.unshared.forget(maphash.String(x.seed, x.key))
@@ -41,8 +42,9 @@ func (x *exchange) receive(c *candidate, resp *http.Response, asked, received ti
 	if x.negotiated {
 		if coding := parseCoding(resp.Header["Content-Encoding"]); coding.decodes() {
 			var damaged func(error)
-			if b, ok := resp.Body.(*storingBody); ok {
-				damaged = b.damaged
+			if b, ok := resp.Body.(*originBody); ok && s.Stored {
+				e, ctx := x.engine, x.ctx
+				damaged = func(error) { b.forget(ctx, e, place) }
 			}
 			coding.decode(resp, resp.Body, nil, damaged)
 		}
@@ -139,34 +141,51 @@ func reasonPhrase(resp *http.Response) string {
 	return http.StatusText(resp.StatusCode)
 }
 
-// storeWhole has a complete response stored while it is read.
-func (x *exchange) storeWhole(resp *http.Response, e *serialize.Entry, s *Status) {
-	b := &storingBody{recording: recording{entry: e, place: x.destination(e), trailing: resp}}
+// storeWhole has a complete response stored while it is read, and returns its key.
+func (x *exchange) storeWhole(resp *http.Response, e *serialize.Entry, s *Status) (place string) {
+	r := x.newRecording(e, x.destination(e))
+	r.trailing = resp
 	// A DictCache keeps nothing of an entry that is committed. Who shares the response does.
-	b.recording.spare = x.dict != nil && x.flight == nil
-	x.record(resp, b, s)
+	r.spare = x.dict != nil && x.flight == nil
+	place = r.place
+	x.record(resp, r, s)
+	return place
 }
 
-// record has the body of a response recorded by b and, once it has come to its end, committed. It reports false where the
+// newRecording returns a recording of an entry under the key place.
+func (x *exchange) newRecording(e *serialize.Entry, place string) *recording {
+	r, ok := x.recordings.Get().(*recording)
+	if !ok {
+		r = new(recording)
+	}
+	// Field by field: as one, they are copied by way of the stack, and the processor waits until all before that is in memory.
+	r.engine, r.req, r.ctx, r.key, r.start = x.engine, x.req, x.ctx, x.key, x.start
+	r.entry, r.place = e, place
+	return r
+}
+
+// record has the body of a response recorded and, once it has come to its end, the entry committed. It returns nil where the
 // store does not take it.
-func (x *exchange) record(resp *http.Response, b *storingBody, s *Status) bool {
-	r := &b.recording
+func (x *exchange) record(resp *http.Response, r *recording, s *Status) *originBody {
 	w, err := x.create(x.ctx, r.place, r.entry)
 	if err != nil {
 		x.storeFailed(x.ctx, "create", r.place, err)
 		s.Stored, s.Storage = false, rfc9111.StoreFailed
-		return false
+		return nil
 	}
-	b.ReadCloser, b.length, b.max, b.trails = resp.Body, resp.ContentLength, x.maxBody, len(resp.Trailer) > 0
-	// Field by field: as one, they are copied by way of the stack, and the processor waits until all before that is in memory.
-	r.Writer, r.engine, r.req, r.ctx, r.key, r.start = w, x.engine, x.req, x.ctx, x.key, x.start
-	b.write = r
+	r.Writer = w
+	b, ok := resp.Body.(*originBody)
+	if !ok { // a body that was put together, or none
+		b = &originBody{ReadCloser: resp.Body}
+		resp.Body = b
+	}
+	b.length, b.max, b.trails = resp.ContentLength, x.maxBody, len(resp.Trailer) > 0
 	if b.length < 0 && !resp.Uncompressed {
 		if n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64); err == nil {
 			b.length = n // the framing does not say, and what the field says must then be true
 		}
 	}
-	resp.Body = b
+	b.stores, b.write = true, r
 	if b.ReadCloser == http.NoBody || resp.StatusCode == http.StatusNoContent {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -176,7 +195,7 @@ func (x *exchange) record(resp *http.Response, b *storingBody, s *Status) bool {
 		}
 		b.finish(why)
 	}
-	return true
+	return b
 }
 
 // conclude ends a recording: well, unless there is a reason why not, or the URL was invalidated while it was under way.

@@ -2,7 +2,6 @@ package cachecontrol
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"runtime"
 	"sync"
@@ -185,24 +184,10 @@ func (e *engine) send(req *http.Request) (*http.Response, error) {
 		}
 		// The body of a 101 is more than a reader.
 		if resp.Body != nil && resp.Body != http.NoBody && resp.StatusCode != http.StatusSwitchingProtocols {
-			resp.Body = &countedBody{resp.Body, &c.fromOrigin}
+			resp.Body = &originBody{ReadCloser: resp.Body, counter: &c.fromOrigin}
 		}
 	case req.Context().Err() == nil:
 		c.originErrors.Add(1)
 	}
 	return resp, err
-}
-
-// countedBody counts the bytes that are read of a body.
-type countedBody struct {
-	io.ReadCloser
-	n *atomic.Uint64
-}
-
-func (b *countedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if n > 0 {
-		b.n.Add(uint64(n))
-	}
-	return n, err
 }
