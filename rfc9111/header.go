@@ -70,7 +70,7 @@ func CopyHeader(h http.Header, more int, except func(name string) bool) (out htt
 // counts, not what p, the policy of the stored response, knew. received is when the later response came: its date,
 // where it does not say one itself.
 func UpdateHeader(stored, later http.Header, p *Policy, received time.Time) http.Header {
-	out := CopyHeader(stored, 0, func(name string) bool { return name == "Age" }) // it told of the response that is replaced
+	out, _ := CopyHeader(stored, 0, func(name string) bool { return name == "Age" }) // it told of the response that is replaced
 	if out["Date"] != nil && later["Date"] == nil {
 		out["Date"] = []string{received.UTC().Format(http.TimeFormat)}
 	}
@@ -79,7 +79,7 @@ func UpdateHeader(stored, later http.Header, p *Policy, received time.Time) http
 	}
 	for name, lines := range later {
 		switch {
-		case notStored(name), name == "Content-Length", name == "Content-Encoding", name == "Content-Range":
+		case PerConnection(name), name == "Content-Length", name == "Content-Encoding", name == "Content-Range":
 		case !slices.Equal(out[name], lines):
 			out[name] = slices.Clone(lines)
 		}
