@@ -15,12 +15,16 @@ func ageValue(lines []string) time.Duration {
 
 // initialAge is corrected_initial_age (RFC 9111, section 4.2.3).
 func initialAge(date time.Time, age time.Duration, requestTime, responseTime time.Time) time.Duration {
-	apparent := max(0, responseTime.Sub(date))
-	delay := min(max(0, responseTime.Sub(requestTime)), Infinite) // so that no sum overflows
-	return min(max(apparent, age+delay), Infinite)
+	return min(max(elapsed(date, responseTime), age+elapsed(requestTime, responseTime)), Infinite)
 }
 
 // Age returns the current age of the response (RFC 9111, section 4.2.3), 0 to Infinite.
 func (p *Policy) Age(now time.Time) time.Duration {
-	return min(p.initialAge+min(max(0, now.Sub(p.responseTime)), Infinite), Infinite)
+	return min(p.initialAge+elapsed(p.responseTime, now), Infinite)
+}
+
+// elapsed returns the time from a to b, 0 to Infinite, so that no sum overflows. The monotonic clock stands still while the
+// machine sleeps, and the wall clock may be set back: what is longer counts.
+func elapsed(a, b time.Time) time.Duration {
+	return min(max(0, b.Sub(a), b.Round(0).Sub(a)), Infinite)
 }

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 func TestAgeValue(t *testing.T) {
@@ -93,6 +94,32 @@ func TestAge(t *testing.T) {
 	p := NewPolicy(private, 200, fields("Age", "5"), time.Time{}, t0)
 	if got := p.Age(t0); got != Infinite {
 		t.Errorf("no request time: %v, want Infinite", got)
+	}
+}
+
+// While the machine sleeps, what time.Now reads of the monotonic clock stands still.
+func TestAgeAfterSleep(t *testing.T) {
+	before := time.Now()
+	slept := before.Add(time.Hour)
+	(*struct { // as package time has it
+		wall uint64
+		ext  int64
+	})(unsafe.Pointer(&slept)).ext -= int64(time.Hour)
+	if monotonic, wall := slept.Sub(before), slept.Round(0).Sub(before); monotonic != 0 || wall != time.Hour {
+		t.Fatalf("the clocks differ by %v and %v", monotonic, wall)
+	}
+	for _, tt := range []struct {
+		name                   string
+		request, response, now time.Time
+		want                   time.Duration
+	}{
+		{"since the response came", before, before, slept, time.Hour},
+		{"while it was under way", before, slept, slept, time.Hour},
+		{"and the wall clock went back", slept, slept, before.Add(time.Minute), time.Minute},
+	} {
+		if got := NewPolicy(private, 200, fields(), tt.request, tt.response).Age(tt.now); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
 	}
 }
 
