@@ -200,13 +200,14 @@ func (c *FileCache) Update(ctx context.Context, key string, e *serialize.Entry) 
 		}
 		return fmt.Errorf("storage: %w", err)
 	}
-	temp, err := w.finish()
+	next, err := w.finish(false)
+	defer w.free()
 	if err != nil {
 		return err
 	}
 	f.Close() // Windows does not replace an open file
-	if err := replace(temp, path); err != nil {
-		os.Remove(temp)
+	if err := replace(next.name, path); err != nil {
+		next.discard()
 		return err
 	}
 	return nil
@@ -334,25 +335,34 @@ func (w *fileWriter) Commit() error {
 	if w.ended {
 		return errEnded
 	}
-	temp, err := w.finish()
+	f, err := w.finish(true)
+	defer w.free()
 	if err != nil {
 		return err
 	}
 	before := w.tree.sizeAt(w.path)
-	if create(temp, w.path, w.alone) != nil {
-		unlock, err := lock(w.ctx, w.path)
-		if err == nil {
-			err = replace(temp, w.path)
-			unlock()
-		}
-		if err != nil {
-			os.Remove(temp)
+	if f.create(w.path, func() bool { return !exists(w.path + lockSuffix) }) != nil {
+		if err := w.replace(f); err != nil {
+			f.discard()
 			return err
 		}
 	}
 	w.tree.changed(w.path, before)
 	w.tree.step(w.path)
 	return nil
+}
+
+// replace puts f in place under the entry's lock.
+func (w *fileWriter) replace(f *newFile) error {
+	if err := f.giveName(); err != nil {
+		return err
+	}
+	unlock, err := lock(w.ctx, w.path)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return replace(f.name, w.path)
 }
 
 func (w *fileWriter) Abort() error {
@@ -363,8 +373,8 @@ func (w *fileWriter) Abort() error {
 	return nil
 }
 
-// finish completes the document, and returns the name of the file that holds it. Where that fails the file is gone.
-func (w *fileWriter) finish() (temp string, err error) {
+// finish completes the document, and returns the file that holds it, as close does.
+func (w *fileWriter) finish(first bool) (*newFile, error) {
 	w.ended = true
 	if w.err == nil {
 		announced := max(w.own.Length, 0)
@@ -379,7 +389,7 @@ func (w *fileWriter) finish() (temp string, err error) {
 			w.err = fmt.Errorf("storage: %w", err)
 		}
 	}
-	return w.close()
+	return w.close(first)
 }
 
 // copyBody copies the body of old, which begins at offset in f. It is summed on the way if it has no sum yet, or if it

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -229,11 +230,11 @@ func TestBodyTime(t *testing.T) {
 
 	before := time.Now()
 	tree := &tree{options: newOptions(nil)}
-	body, _, err := tree.tempWith(name, nil)
+	body, err := tree.tempFile(name, nil, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fi, err := os.Stat(body)
+	fi, err := body.stat()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -267,42 +268,127 @@ func TestLockFileRemoved(t *testing.T) {
 	again()
 }
 
-// TestMakeDirs: whatever is there and whatever the last file had to have made, all directories are there afterwards, and it is
-// known whether the last one is new.
-func TestMakeDirs(t *testing.T) {
-	for there := range levels + 2 { // the root counts, too
-		for last := range int32(levels + 1) {
-			root := filepath.Join(t.TempDir(), "cache")
-			tree := &tree{dir: root, options: newOptions(nil)}
-			path := tree.path("key")
-			leaf := filepath.Dir(path)
-			exists := leaf
-			for range levels + 1 - there {
-				exists = filepath.Dir(exists)
-			}
-			if there > 0 {
-				if err := os.MkdirAll(exists, 0o700); err != nil {
-					t.Fatal(err)
+// TestNewFile: whatever is there and whatever the last file had to have made, all directories are there afterwards, and only
+// where the last one was there before the file it is asked whether it may be put in place.
+func TestNewFile(t *testing.T) {
+	for _, named := range []bool{false, true} {
+		for there := range levels + 2 { // the root counts, too
+			for last := range int32(levels + 1) {
+				about := fmt.Sprintf("named %v, %d there, %d were missing", named, there, last)
+				root := filepath.Join(t.TempDir(), "cache")
+				tree := &tree{dir: root, options: newOptions(nil)}
+				path := tree.path("key")
+				exists := filepath.Dir(path)
+				for range levels + 1 - there {
+					exists = filepath.Dir(exists)
 				}
-			}
-			tree.missing.Store(last)
-			for i := range 3 {
-				name, alone, err := tree.tempWith(path, []byte("text"))
-				if err != nil {
-					t.Fatalf("%d there, %d were missing: %v", there, last, err)
+				if there > 0 {
+					if err := os.MkdirAll(exists, 0o700); err != nil {
+						t.Fatal(err)
+					}
 				}
-				if got, err := os.ReadFile(name); string(got) != "text" || err != nil || filepath.Dir(name) != leaf {
-					t.Errorf("%d there, %d were missing: %s holds %q, %v", there, last, name, got, err)
+				tree.named.Store(named)
+				tree.missing.Store(last)
+				for i := range 3 {
+					f, err := tree.newFile(path, []byte("text"), true)
+					if err != nil {
+						t.Fatalf("%s: %v", about, err)
+					}
+					at := path + strconv.Itoa(i)
+					asked := false
+					if err := f.create(at, func() bool { asked = true; return true }); err != nil {
+						if runtime.GOOS == "linux" {
+							t.Fatalf("%s, file %d: %v", about, i, err)
+						}
+						if err := replace(f.name, at); err != nil {
+							t.Fatalf("%s, file %d: %v", about, i, err)
+						}
+					}
+					if got, err := os.ReadFile(at); string(got) != "text" || err != nil {
+						t.Errorf("%s, file %d holds %q, %v", about, i, got, err)
+					}
+					if want := i > 0 || there > levels; !asked && want || named && asked && !want {
+						t.Errorf("%s, file %d: asked is %v", about, i, asked)
+					}
+					if want := int32(min(levels, levels+1-there)); i == 0 && tree.missing.Load() != want || i > 0 && tree.missing.Load() != 0 {
+						t.Errorf("%s, file %d: now %d were", about, i, tree.missing.Load())
+					}
 				}
-				if want := i == 0 && there <= levels; alone != want {
-					t.Errorf("%d there, %d were missing, file %d: alone is %v", there, last, i, alone)
-				}
-				if want := int32(min(levels, levels+1-there)); i == 0 && tree.missing.Load() != want || i > 0 && tree.missing.Load() != 0 {
-					t.Errorf("%d there, %d were missing, file %d: now %d were", there, last, i, tree.missing.Load())
-				}
+				noTemps(t, path)
 			}
 		}
 	}
+}
+
+// TestNewFileTaken: where there is something, or may be, it stays, and the file can take its place under another name, or go.
+func TestNewFileTaken(t *testing.T) {
+	for _, named := range []bool{false, true} {
+		for _, free := range []bool{false, true} {
+			tree := &tree{dir: t.TempDir(), options: newOptions(nil)}
+			tree.named.Store(named)
+			path := tree.path("key")
+			write := func(text string) *newFile {
+				t.Helper()
+				f, err := tree.newFile(path, []byte(text), true)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return f
+			}
+			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if free {
+				if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			left, next := write("left"), write("next")
+			for _, f := range []*newFile{left, next} {
+				if err := f.create(path, func() bool { return free }); err == nil {
+					t.Errorf("named %v, free %v: it was put in place", named, free)
+				}
+			}
+			left.discard()
+			left.discard() // is nothing twice
+			if err := next.giveName(); err != nil {
+				t.Fatal(err)
+			}
+			if err := replace(next.name, path); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := os.ReadFile(path); string(got) != "next" || err != nil {
+				t.Errorf("named %v, free %v: %q, %v", named, free, got, err)
+			}
+			noTemps(t, path)
+		}
+	}
+}
+
+// TestNewFileCannotBeLinked: a file that cannot be given a name is written again, and the next ones have one from the start.
+func TestNewFileCannotBeLinked(t *testing.T) {
+	tree := &tree{dir: t.TempDir(), options: newOptions(nil)}
+	path := tree.path("key")
+	f, err := tree.newFile(path, []byte("text"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.name != "" {
+		t.Skip("files cannot do without a name here")
+	}
+	f.file.close()
+	if err := f.create(path, func() bool { return true }); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(path); string(got) != "text" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	if f, err := tree.newFile(path, nil, true); err != nil || f.name == "" {
+		t.Errorf("the next one: %+v, %v", f, err)
+	} else {
+		f.discard()
+	}
+	noTemps(t, path)
 }
 
 func TestWriteNew(t *testing.T) {
@@ -347,7 +433,7 @@ func TestSpoolLimit(t *testing.T) {
 		if (s.f != nil) != (limit > spoolSize) {
 			t.Errorf("%d bytes, and a temporary file is there: %v", limit, s.f != nil)
 		}
-		if _, err := s.close(); !errors.Is(err, ErrTooLarge) {
+		if _, err := s.close(true); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("close after that: %v", err)
 		}
 		if list, _ := os.ReadDir(dir); len(list) > 0 {

@@ -19,7 +19,8 @@ import (
 // pairText is a body that says which entry it belongs to; so does the head.
 func pairText(n int) string { return fmt.Sprintf("body %d", n) }
 
-func openPairs(t *testing.T) *SeparateBodyFileCache {
+// openPairs opens a cache whose new files have names from the start, or only where they must.
+func openPairs(t *testing.T, named bool) *SeparateBodyFileCache {
 	t.Helper()
 	if runtime.GOOS != "linux" {
 		t.Skip("every store takes the locks here")
@@ -28,6 +29,7 @@ func openPairs(t *testing.T) *SeparateBodyFileCache {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.tree.named.Store(named)
 	return c
 }
 
@@ -43,11 +45,11 @@ func startPair(t *testing.T, c *SeparateBodyFileCache, key string, n int) *newPa
 	}
 	sw := w.(*separateWriter)
 	sw.ended = true
-	body, err := sw.close()
+	body, err := sw.close(true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := sw.writePair(body)
+	p, err := sw.newPair(body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,85 +142,102 @@ func TestNewPair(t *testing.T) {
 			holdLock(t, path)
 		}},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			c := openPairs(t)
-			path := c.tree.path("key")
-			p := startPair(t, c, "key", 1)
-			if err := p.createBody(false); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := c.Get(t.Context(), "key"); !errors.Is(err, ErrNotFound) {
-				t.Fatalf("before the head is there: %v", err)
-			}
-			if test.meddle != nil {
-				test.meddle(t, c, path)
-			}
-			ctx := t.Context()
-			if test.ctx != nil {
-				ctx = test.ctx
-			}
-			err := p.createHead(ctx)
-			if !errors.Is(err, test.wantErr) {
-				t.Errorf("createHead: %v instead of %v", err, test.wantErr)
-			}
-			if err != nil {
-				p.discard()
-			}
-			if got, err := storedPair(c, "key"); test.want != -2 && (err != nil || got != test.want) {
-				t.Errorf("there is %d, %v, instead of %d", got, err, test.want)
-			}
-			if body := exists(path + bodySuffix); body != (test.want > 0 || test.body) {
-				t.Errorf("the body is there: %v", body)
-			}
-			noTemps(t, path)
-		})
+		for _, named := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/%v", test.name, named), func(t *testing.T) {
+				c := openPairs(t, named)
+				path := c.tree.path("key")
+				p := startPair(t, c, "key", 1)
+				if err := p.createBody(); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := c.Get(t.Context(), "key"); !errors.Is(err, ErrNotFound) {
+					t.Fatalf("before the head is there: %v", err)
+				}
+				if test.meddle != nil {
+					test.meddle(t, c, path)
+				}
+				ctx := t.Context()
+				if test.ctx != nil {
+					ctx = test.ctx
+				}
+				err := p.createHead(ctx)
+				if !errors.Is(err, test.wantErr) {
+					t.Errorf("createHead: %v instead of %v", err, test.wantErr)
+				}
+				if err != nil {
+					p.discard()
+				}
+				if got, err := storedPair(c, "key"); test.want != -2 && (err != nil || got != test.want) {
+					t.Errorf("there is %d, %v, instead of %d", got, err, test.want)
+				}
+				if body := exists(path + bodySuffix); body != (test.want > 0 || test.body) {
+					t.Errorf("the body is there: %v", body)
+				}
+				noTemps(t, path)
+			})
+		}
 	}
 }
 
 // TestNewPairNeedsLocks: where there is or was something, nothing is put in place without the locks.
 func TestNewPairNeedsLocks(t *testing.T) {
-	for _, suffix := range []string{"", bodySuffix, lockSuffix, bodySuffix + lockSuffix} {
-		c := openPairs(t)
-		p := startPair(t, c, "key", 1)
-		if err := os.WriteFile(p.path+suffix, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := p.createBody(false); !errors.Is(err, fs.ErrExist) {
-			t.Errorf("%q: %v", suffix, err)
-		}
-		if suffix != bodySuffix && exists(p.path+bodySuffix) {
-			t.Errorf("%q: the body was put in place", suffix)
-		}
-		if err := p.replace(t.Context()); err != nil {
-			t.Errorf("%q: %v", suffix, err)
-		}
-		if got, err := storedPair(c, "key"); got != 1 || err != nil {
-			t.Errorf("%q: there is %d, %v", suffix, got, err)
+	for _, named := range []bool{false, true} {
+		for _, suffix := range []string{"", bodySuffix, lockSuffix, bodySuffix + lockSuffix} {
+			c := openPairs(t, named)
+			path := c.tree.path("key")
+			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			p := startPair(t, c, "key", 1)
+			if err := os.WriteFile(path+suffix, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.createBody(); !errors.Is(err, fs.ErrExist) {
+				t.Errorf("%q: %v", suffix, err)
+			}
+			if suffix != bodySuffix && exists(path+bodySuffix) {
+				t.Errorf("%q: the body was put in place", suffix)
+			}
+			if err := p.replace(t.Context()); err != nil {
+				t.Errorf("%q: %v", suffix, err)
+			}
+			if got, err := storedPair(c, "key"); got != 1 || err != nil {
+				t.Errorf("%q: there is %d, %v", suffix, got, err)
+			}
+			noTemps(t, path)
 		}
 	}
 }
 
 // TestReplaceHeadLooksForBody: an eviction takes the body while somebody writes a head for it.
 func TestReplaceHeadLooksForBody(t *testing.T) {
-	c := openPairs(t)
-	p := startPair(t, c, "key", 1)
-	if there, err := replaceHead(p.head, p.path, p.bodyInfo); there || err != nil {
-		t.Errorf("without the body: %v, %v", there, err)
-	}
-	if exists(p.path) {
-		t.Error("a head is left without its body")
+	for _, named := range []bool{false, true} {
+		c := openPairs(t, named)
+		p := startPair(t, c, "key", 1)
+		if err := p.head.giveName(); err != nil {
+			t.Fatal(err)
+		}
+		if there, err := replaceHead(p.head.name, p.path, p.bodyInfo); there || err != nil {
+			t.Errorf("without the body: %v, %v", there, err)
+		}
+		if exists(p.path) {
+			t.Error("a head is left without its body")
+		}
+		p.body.discard()
+		noTemps(t, p.path)
 	}
 }
 
 // TestPairsUnderFire: entries are stored, refreshed, deleted and evicted at once. When all have done, each head has its body.
 func TestPairsUnderFire(t *testing.T) {
-	c := openPairs(t)
+	c := openPairs(t, false)
 	rounds := 400
 	if testing.Short() {
 		rounds = 50
 	}
-	left := 0
+	left, files := 0, openFiles(t)
 	for round := range rounds {
+		c.tree.named.Store(round%2 == 1)
 		key := fmt.Sprint("key", round)
 		path := c.tree.path(key)
 		var work sync.WaitGroup
@@ -252,7 +271,20 @@ func TestPairsUnderFire(t *testing.T) {
 		}
 		noTemps(t, path)
 	}
+	if now := openFiles(t); now > files {
+		t.Errorf("%d files are open, %d were", now, files)
+	}
 	t.Logf("%d of %d entries are left", left, rounds)
+}
+
+// openFiles returns how many files this process has open.
+func openFiles(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
 }
 
 func holdLock(t *testing.T, path string) {

@@ -57,6 +57,19 @@ func writeNew(name string, p []byte, mode fs.FileMode, at time.Time) error {
 	if err != nil {
 		return err
 	}
+	err = fill(fd, name, p, mode, at)
+	if closed := syscall.Close(fd); err == nil {
+		err = closed
+	}
+	if err != nil {
+		os.Remove(name)
+		return &fs.PathError{Op: "write", Path: name, Err: err}
+	}
+	return nil
+}
+
+// fill writes p to a file that is open, and at name, too, and gives it a mode and a modification time.
+func fill(fd int, name string, p []byte, mode fs.FileMode, at time.Time) (err error) {
 	for len(p) > 0 && err == nil {
 		var n int
 		n, err = syscall.Write(fd, p)
@@ -75,12 +88,5 @@ func writeNew(name string, p []byte, mode fs.FileMode, at time.Time) error {
 	if err == nil {
 		err = setTime(fd, name, at)
 	}
-	if closed := syscall.Close(fd); err == nil {
-		err = closed
-	}
-	if err != nil {
-		os.Remove(name)
-		return &fs.PathError{Op: "write", Path: name, Err: err}
-	}
-	return nil
+	return err
 }

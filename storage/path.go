@@ -26,6 +26,7 @@ type tree struct {
 	bound    bound
 
 	untouchable atomic.Bool  // the files' times cannot be set
+	named       atomic.Bool  // files cannot do without a name
 	missing     atomic.Int32 // how many directories the last file had to have made: the next one may need as many
 }
 
@@ -70,14 +71,12 @@ const tempPrefix = ".tmp-"
 
 // temp makes a temporary file beside path, and the directories that lead there. It stays held until it is closed.
 func (t *tree) temp(path string) (f *os.File, err error) {
-	_, made, err := t.makeBeside(path, t.missing.Load(), func(name string) error {
+	if _, _, err := t.makeBeside(path, true, func(name string) error {
 		f, err = openNew(name)
 		return err
-	})
-	if err != nil {
-		return nil, err
+	}); err != nil {
+		return nil, fmt.Errorf("storage: %w", err)
 	}
-	t.missing.Store(made)
 	hold(f)
 	if t.fileMode != defaultFileMode {
 		if err := f.Chmod(t.fileMode); err != nil {
@@ -88,45 +87,37 @@ func (t *tree) temp(path string) (f *os.File, err error) {
 	return f, nil
 }
 
-// tempWith makes a temporary file beside path that holds p, and the directories that lead there. alone: the last of these
-// was missing. The file is closed, and nobody holds it: it is too young to pass for one that was left.
-func (t *tree) tempWith(path string, p []byte) (name string, alone bool, err error) {
-	name, made, err := t.makeBeside(path, t.missing.Load(), func(name string) error {
-		return writeNew(name, p, t.fileMode, newTime())
-	})
-	if err == nil {
-		t.missing.Store(made)
-	}
-	return name, made > 0, err
-}
-
-// secondWith is tempWith where there is a file beside path already.
-func (t *tree) secondWith(path string, p []byte) (name string, err error) {
-	name, _, err = t.makeBeside(path, 0, func(name string) error { return writeNew(name, p, t.fileMode, newTime()) })
-	return name, err
-}
-
-// makeBeside has create make a temporary file beside path, and makes the directories that lead there: missing is how many
-// that may be. made is how many of them it made, up to the last one.
-func (t *tree) makeBeside(path string, missing int32, create func(name string) error) (name string, made int32, err error) {
+// makeBeside has create make a temporary file beside path, and makes the directories that lead there as within does. alone: the
+// last of these was missing.
+func (t *tree) makeBeside(path string, first bool, create func(name string) error) (name string, alone bool, err error) {
 	dir := filepath.Dir(path)
-	if missing > 0 {
+	alone, err = t.within(dir, first, func(bool) error {
+		name = dir + string(filepath.Separator) + tempPrefix + strconv.FormatUint(rand.Uint64(), 36)
+		return create(name)
+	})
+	return name, alone, err
+}
+
+// within calls do, which needs the directory dir, and makes what is missing of that. first: nothing is known of dir yet. Both do
+// and the caller are told whether dir was made a moment ago.
+func (t *tree) within(dir string, first bool, do func(made bool) error) (bool, error) {
+	var made int32
+	var err error
+	if missing := t.missing.Load(); first && missing > 0 {
 		made, err = t.makeDirs(dir, missing)
 	}
 	for try := 0; err == nil; try++ {
-		name = dir + string(filepath.Separator) + tempPrefix + strconv.FormatUint(rand.Uint64(), 36)
-		err = create(name)
-		switch {
-		case err == nil:
-			return name, min(made, levels), nil
-		case try == 3:
-		case errors.Is(err, fs.ErrNotExist): // a new directory, or one that was just removed
+		if err = do(made > 0); err == nil {
+			if first {
+				t.missing.Store(min(made, levels))
+			}
+			return made > 0, nil
+		}
+		if try < 3 && errors.Is(err, fs.ErrNotExist) { // a new directory, or one that was just removed
 			made, err = t.makeDirs(dir, 1)
-		case errors.Is(err, fs.ErrExist):
-			err = nil
 		}
 	}
-	return "", 0, fmt.Errorf("storage: %w", err)
+	return false, err
 }
 
 // makeDirs makes dir and what leads to it, where that is missing. It begins with the n-th directory from the end: most of
@@ -172,19 +163,6 @@ func replace(temp, path string) error {
 		return fmt.Errorf("storage: %w", err)
 	}
 	return nil
-}
-
-// create puts the closed temporary file at path, where nothing was before, without the entry's lock. It returns an error, and
-// changes nothing, where that is not so or may not be, and the lock is needed. alone: the directory was made for it.
-//
-// The lock keeps apart who reads an entry and then replaces it, and of them there is none before there is an entry. But
-// CacheControl 0.12 makes its file in place, and fails where one has appeared since it last looked; it has made the lock file
-// by then. There is none in a directory that was made a moment ago.
-func create(temp, path string, alone bool) error {
-	if !alone && exists(path+lockSuffix) {
-		return fs.ErrExist
-	}
-	return renameNew(temp, path)
 }
 
 // remove removes path, which may be missing.

@@ -392,13 +392,17 @@ func (c *SeparateBodyFileCache) Update(ctx context.Context, key string, e *seria
 	} else if !sameBody(p.entry, e) || !p.entry.BodyTime.Equal(e.BodyTime) {
 		return ErrChanged
 	}
-	head, err := c.writeHead(path, own)
+	doc, err := serialize.MarshalHead(own)
+	if err != nil {
+		return fmt.Errorf("storage: %w", err)
+	}
+	head, err := c.tree.tempFile(path, doc, false)
 	if err != nil {
 		return err
 	}
-	there, err := replaceHead(head, path, p.bodyInfo)
+	there, err := replaceHead(head.name, path, p.bodyInfo)
 	if err != nil {
-		os.Remove(head)
+		head.discard()
 		return err
 	}
 	if !there {
@@ -466,15 +470,6 @@ func lockPair(ctx context.Context, path string) (unlock func(), err error) {
 	return func() { unlockBody(); unlockHead() }, nil
 }
 
-// writeHead writes a document without a body to a temporary file, and returns its name.
-func (c *SeparateBodyFileCache) writeHead(path string, e *serialize.Entry) (string, error) {
-	doc, err := serialize.MarshalHead(e)
-	if err != nil {
-		return "", fmt.Errorf("storage: %w", err)
-	}
-	return c.tree.secondWith(path, doc)
-}
-
 // separateWriter writes a body, and at the end its head.
 type separateWriter struct {
 	spool
@@ -496,17 +491,18 @@ func (w *separateWriter) Commit() error {
 		return errEnded
 	}
 	w.ended = true
-	body, err := w.close()
+	body, err := w.close(true)
+	defer w.free()
 	if err != nil {
 		return err
 	}
-	p, err := w.writePair(body)
+	p, err := w.newPair(body)
 	if err != nil {
-		os.Remove(body)
+		body.discard()
 		return err
 	}
 	before := w.tree.sizeAt(w.path)
-	if p.createBody(w.alone) == nil {
+	if p.createBody() == nil {
 		err = p.createHead(w.ctx)
 	} else {
 		err = p.replace(w.ctx)
@@ -520,29 +516,33 @@ func (w *separateWriter) Commit() error {
 	return nil
 }
 
-// writePair writes the head for a temporary file that holds the body.
-func (w *separateWriter) writePair(body string) (*newPair, error) {
-	info, err := os.Stat(body)
+// newPair returns the entry whose body is that file.
+func (w *separateWriter) newPair(body *newFile) (*newPair, error) {
+	info, err := body.stat()
 	if err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
 	own := stored(w.entry)
 	own.Length, own.Sum, own.BodyTime = w.n, w.sum, uniqueTime(info)
-	head, err := w.cache.writeHead(w.path, own)
+	doc, err := serialize.MarshalHead(own)
+	if err != nil {
+		return nil, fmt.Errorf("storage: %w", err)
+	}
+	head, err := w.tree.newFile(w.path, doc, false)
 	if err != nil {
 		return nil, err
 	}
 	return &newPair{w.path, head, body, info, own}, nil
 }
 
-// newPair is an entry in two temporary files, which is to be at path.
+// newPair is an entry in two new files, which is to be at path.
 //
 // No head is left without its body, which Python would take for an empty one. So the body comes first and goes last;
 // who removes an entry looks for another head when the body is gone, and who puts a head in place looks for the body
 // afterwards. Where both do that without a lock, one of them sees what the other has done.
 type newPair struct {
 	path       string
-	head, body string
+	head, body *newFile
 	bodyInfo   fs.FileInfo
 	entry      *serialize.Entry
 }
@@ -550,15 +550,18 @@ type newPair struct {
 // replace puts both files in place. Between the two renames, and after a crash there, the old head does not fit the new
 // body.
 func (p *newPair) replace(ctx context.Context) error {
+	if err := errors.Join(p.body.giveName(), p.head.giveName()); err != nil {
+		return err
+	}
 	unlock, err := lockPair(ctx, p.path)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := replace(p.body, p.path+bodySuffix); err != nil {
+	if err := replace(p.body.name, p.path+bodySuffix); err != nil {
 		return err
 	}
-	_, err = replaceHead(p.head, p.path, p.bodyInfo)
+	_, err = replaceHead(p.head.name, p.path, p.bodyInfo)
 	return err
 }
 
@@ -576,18 +579,17 @@ func replaceHead(head, path string, body fs.FileInfo) (bool, error) {
 
 // createBody puts the body in place where nothing was before, without the entry's locks, as create does. It returns an error,
 // and changes nothing, where that is not so or may not be.
-func (p *newPair) createBody(alone bool) error {
-	if !alone && (exists(p.path) || exists(p.path+lockSuffix)) {
-		return fs.ErrExist
-	}
-	return create(p.body, p.path+bodySuffix, alone)
+func (p *newPair) createBody() error {
+	return p.body.create(p.path+bodySuffix, func() bool {
+		return !exists(p.path) && !exists(p.path+lockSuffix) && !exists(p.path+bodySuffix+lockSuffix)
+	})
 }
 
 // createHead puts the head beside the body that createBody has put in place. Until then there was no entry to see. If
 // somebody has stored one meanwhile, or removed the body, it takes the locks; and unless the body is still there the key is
 // left to the other, as if this entry had been stored and replaced before.
 func (p *newPair) createHead(ctx context.Context) error {
-	created := renameNew(p.head, p.path) == nil
+	created := p.head.create(p.path, func() bool { return true }) == nil
 	if created && p.bodyThere() {
 		return nil
 	}
@@ -597,7 +599,9 @@ func (p *newPair) createHead(ctx context.Context) error {
 	}
 	switch body := p.bodyThere(); {
 	case !created && body && err == nil:
-		_, err = replaceHead(p.head, p.path, p.bodyInfo)
+		if err = p.head.giveName(); err == nil {
+			_, err = replaceHead(p.head.name, p.path, p.bodyInfo)
+		}
 		return err
 	case !created && body:
 		remove(p.path + bodySuffix)
@@ -625,8 +629,8 @@ func (p *newPair) headThere() bool {
 
 // discard removes what is not in place.
 func (p *newPair) discard() {
-	os.Remove(p.head)
-	os.Remove(p.body)
+	p.head.discard()
+	p.body.discard()
 }
 
 func (w *separateWriter) Abort() error {

@@ -19,7 +19,6 @@ type spool struct {
 	f     *os.File // nil: nothing is written yet, buf is all there is
 	buf   []byte   // not yet written
 	space *[]byte  // what buf began as
-	alone bool     // the directory was made for the file, a moment ago
 	n     int64    // bytes of the body
 	sum   uint32
 	limit int64 // of n
@@ -100,19 +99,20 @@ func (s *spool) patch(p []byte, off int64) {
 	}
 }
 
-// close writes what is left and closes the file, which is then ready to be renamed, and has a time of its own. It returns the
-// file's name. Where that fails the file is gone.
-func (s *spool) close() (name string, err error) {
-	defer s.free()
+// close writes what is left and returns the file, which is closed and has a time of its own. Where that fails the file is gone.
+// It may need what is in memory until free is called. first: there is probably no file of the entry yet; otherwise it has a name.
+func (s *spool) close(first bool) (*newFile, error) {
+	if s.err == nil && s.f == nil && first {
+		return s.tree.newFile(s.path, s.buf, true)
+	}
 	if s.err == nil && s.f == nil {
-		name, s.alone, err = s.tree.tempWith(s.path, s.buf)
-		return name, err
+		return s.tree.tempFile(s.path, s.buf, false)
 	}
 	if s.f == nil {
-		return "", s.err
+		return nil, s.err
 	}
 	s.flush()
-	name = s.f.Name()
+	name := s.f.Name()
 	if err := s.f.Close(); err != nil && s.err == nil {
 		s.err = fmt.Errorf("storage: %w", err)
 	}
@@ -124,8 +124,9 @@ func (s *spool) close() (name string, err error) {
 	}
 	if s.err != nil {
 		os.Remove(name)
+		return nil, s.err
 	}
-	return name, s.err
+	return &newFile{tree: s.tree, path: s.path, name: name}, nil
 }
 
 // discard forgets what was written.
