@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 	"github.com/go-cachecontrol/cachecontrol/storage/storagetest"
 )
@@ -235,6 +237,30 @@ func TestTrimLeavesWhatIsInUse(t *testing.T) {
 		}
 		mustGet(t, s, "written", body)
 	})
+}
+
+// TestTrimBodiless: an entry of Python without a body, in a directory where bodies have files of their own, goes by its
+// age, although it must be looked into.
+func TestTrimBodiless(t *testing.T) {
+	dir := t.TempDir()
+	put(t, newSeparate(t, dir), "whole", "body")
+	putRedirect(t, dir, "key")
+	unuse(t, pathOf(dir, "key"), 49*time.Hour)
+	if got := trim(t, dir, storage.Limits{MaxAge: 48 * time.Hour}); got.EvictedEntries != 1 || got.Orphans != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// putRedirect stores a redirect without a body, as Python does.
+func putRedirect(t testing.TB, dir, key string) {
+	t.Helper()
+	doc, err := serialize.Marshal(&serialize.Entry{
+		Status: 301, Version: 11, Foreign: true, Header: http.Header{"Location": {"/there"}, "Date": {"Sat, 01 Jan 2000 00:00:00 GMT"}},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, pathOf(dir, key), doc)
 }
 
 func TestTrimErrors(t *testing.T) {
