@@ -286,7 +286,7 @@ func (t *tree) walk(s *state, now time.Time) {
 		s.advance(n + 1)
 		return len(found) < p.entries && dirs < p.dirs && time.Since(began) < p.time
 	}
-	round := eachLeaf(t.dir, start, read, visit)
+	round := w.eachLeaf(start, read, visit)
 	if round {
 		s.advance(leaves)
 	}
@@ -295,7 +295,7 @@ func (t *tree) walk(s *state, now time.Time) {
 	}
 	if round { // as it always is in a small directory
 		reached := false
-		round = eachLeaf(t.dir, 0, read, func(n int) bool {
+		round = w.eachLeaf(0, read, func(n int) bool {
 			reached = n >= start
 			return !reached && visit(n)
 		}) || reached

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,9 +21,9 @@ func leafPath(root string, n int) string {
 	return string(b)
 }
 
-// eachLeaf calls visit with the numbers of the leaf directories below root that are there, in order, from one on, until
-// it returns false: then it does, too. read is told of every directory on the way; one that is empty is removed.
-func eachLeaf(root string, from int, read func(), visit func(n int) bool) bool {
+// eachLeaf calls visit with the numbers of the leaf directories that are there, in order, from one on, until it returns
+// false: then it does, too. read is told of every directory on the way; one that is empty is removed.
+func (s *sweep) eachLeaf(from int, read func(), visit func(n int) bool) bool {
 	var level func(dir string, depth, prefix int) bool
 	level = func(dir string, depth, prefix int) bool {
 		if depth == levels {
@@ -30,11 +31,12 @@ func eachLeaf(root string, from int, read func(), visit func(n int) bool) bool {
 		}
 		list, err := os.ReadDir(dir)
 		if err != nil {
-			return true // it is gone, or nobody may look at it
+			s.failed(fmt.Errorf("storage: %w", err))
+			return true
 		}
 		read()
-		if len(list) == 0 && emptyFor(dir, time.Now()) > dirAge {
-			removeEmpty(root, dir)
+		if len(list) == 0 && s.would == nil && emptyFor(dir, time.Now()) > dirAge {
+			removeEmpty(s.root, dir)
 		}
 		first := from >> (4 * (levels - 1 - depth))
 		for _, e := range list {
@@ -47,7 +49,7 @@ func eachLeaf(root string, from int, read func(), visit func(n int) bool) bool {
 		}
 		return true
 	}
-	return level(root, 0, 0)
+	return level(s.root, 0, 0)
 }
 
 // emptyFor returns for how long nothing was added to a directory, or removed from it.

@@ -183,7 +183,7 @@ func (d *Directory) walk(dir, digits string, yield func(*Item, error) bool) bool
 			if !failedWalk(err, yield) {
 				return false
 			}
-		} else if !yield(d.item(ForeignFile, path, fi), nil) {
+		} else if !yield(d.other(ForeignFile, path, fi), nil) {
 			return false
 		}
 	}
@@ -197,8 +197,23 @@ func failedWalk(err error, yield func(*Item, error) bool) bool {
 	return yield(nil, fmt.Errorf("storage: %w", err))
 }
 
-// item returns the Item for a file that is no entry's.
-func (d *Directory) item(kind Kind, path string, fi fs.FileInfo) *Item {
+// item returns the Item for an entry, or a body without its head.
+func (d *Directory) item(f files) *Item {
+	it := &Item{Path: f.path, Hash: filepath.Base(f.path), dir: d, files: f}
+	if f.head == nil {
+		it.Kind, it.Path = BodyFile, f.path+bodySuffix
+	}
+	for _, fi := range []fs.FileInfo{f.head, f.body} {
+		if fi != nil {
+			it.Size += fi.Size()
+			it.ModTime = latest(it.ModTime, fi.ModTime())
+		}
+	}
+	return it
+}
+
+// other returns the Item for a file that is no entry's.
+func (d *Directory) other(kind Kind, path string, fi fs.FileInfo) *Item {
 	return &Item{Kind: kind, Path: path, Size: fi.Size(), ModTime: fi.ModTime(), dir: d, info: fi}
 }
 
@@ -211,22 +226,13 @@ func (d *Directory) leaf(digits string, yield func(*Item, error) bool) bool {
 	}
 	dir := leafPath(d.path, int(n))
 	for _, f := range entries {
-		it := &Item{Path: f.path, Hash: filepath.Base(f.path), dir: d, files: f}
-		if f.head == nil {
-			it.Kind, it.Path = BodyFile, f.path+bodySuffix
-		}
-		for _, fi := range []fs.FileInfo{f.head, f.body} {
-			if fi != nil {
-				it.Size += fi.Size()
-				it.ModTime = latest(it.ModTime, fi.ModTime())
-			}
-		}
+		it := d.item(f)
 		isNamed := func(fi fs.FileInfo) bool { return fi.Name() == it.Hash }
 		switch {
 		case f.head == nil && f.body == nil:
 			continue // locks
 		case f.head == nil && slices.ContainsFunc(others, isNamed): // its head is no regular file
-			it = d.item(ForeignFile, it.Path, f.body)
+			it = d.other(ForeignFile, it.Path, f.body)
 		}
 		if !yield(it, nil) {
 			return false
@@ -237,7 +243,7 @@ func (d *Directory) leaf(digits string, yield func(*Item, error) bool) bool {
 		of   []fs.FileInfo
 	}{{TemporaryFile, temps}, {ForeignFile, others}} {
 		for _, fi := range list.of {
-			if !yield(d.item(list.kind, filepath.Join(dir, fi.Name()), fi), nil) {
+			if !yield(d.other(list.kind, filepath.Join(dir, fi.Name()), fi), nil) {
 				return false
 			}
 		}

@@ -32,19 +32,41 @@ type sweep struct {
 	maxAge   time.Duration // entries not used for longer are removed; 0: none
 	separate bool          // bodies have files of their own here
 	keepDirs bool          // empty directories stay for dirAge: Python makes one before it uses it
+	would    func(*Item)   // called with what would be evicted, instead of removing anything; nil: it is removed
 	done     Trimmed
+	err      error // the first reason why something could not be looked at or removed, but that somebody uses it
+}
+
+// failed keeps an error, if it is the first one, and not that somebody uses something or it is gone.
+func (s *sweep) failed(err error) {
+	if s.err == nil && !errors.Is(err, ErrBusy) && !errors.Is(err, fs.ErrNotExist) {
+		s.err = err
+	}
+}
+
+// removed has something removed, where anything is, and reports whether it is gone.
+func (s *sweep) removed(remove func() error) bool {
+	if s.would != nil {
+		return true
+	}
+	err := remove()
+	if err != nil {
+		s.failed(err)
+	}
+	return err == nil
 }
 
 // leaf sweeps a leaf directory, and returns the entries that are left.
 func (s *sweep) leaf(n int) []files {
 	entries, temps, others, err := readLeaf(s.root, n)
 	if err != nil {
+		s.failed(fmt.Errorf("storage: %w", err))
 		return nil
 	}
 	dir := leafPath(s.root, n)
 	left := len(temps)
 	for _, fi := range temps {
-		if path := filepath.Join(dir, fi.Name()); abandoned(path, fi, s.now) && os.Remove(path) == nil {
+		if path := filepath.Join(dir, fi.Name()); abandoned(path, fi, s.now) && s.removed(func() error { return remove(path) }) {
 			s.done.Orphans++
 			left--
 		}
@@ -54,23 +76,26 @@ func (s *sweep) leaf(n int) []files {
 		s.separate = s.separate || f.head != nil && f.body != nil
 		switch {
 		case s.stray(&f):
-			if f.remove() == nil {
+			if s.removed(f.remove) {
 				s.done.Orphans++
 			}
 		case f.head == nil: // not yet, or a writer is between two renames
 			left++
-		case s.maxAge > 0 && s.now.Sub(f.used()) > s.maxAge && s.evict(&f):
+		case s.expired(&f) && s.evict(&f):
 		default:
 			kept = append(kept, f)
 			s.done.Entries++
 			s.done.Bytes += f.size()
 		}
 	}
-	if len(kept)+left+len(others) == 0 && (!s.keepDirs || emptyFor(dir, s.now) > dirAge) {
+	if len(kept)+left+len(others) == 0 && s.would == nil && (!s.keepDirs || emptyFor(dir, s.now) > dirAge) {
 		removeEmpty(s.root, dir)
 	}
 	return kept
 }
+
+// expired reports whether an entry was not used for too long.
+func (s *sweep) expired(f *files) bool { return s.maxAge > 0 && s.now.Sub(f.used()) > s.maxAge }
 
 // stray reports whether the files are not an entry's, and never will be.
 func (s *sweep) stray(f *files) bool {
@@ -124,12 +149,14 @@ func abandoned(path string, fi fs.FileInfo, now time.Time) bool {
 
 // evict removes an entry, if nobody uses it, and counts it.
 func (s *sweep) evict(f *files) bool {
-	if f.usedSince() || f.remove() != nil {
+	if f.usedSince() || !s.removed(f.remove) {
 		return false
 	}
 	s.done.EvictedEntries++
 	s.done.EvictedBytes += f.size()
-	if !s.keepDirs {
+	if s.would != nil {
+		s.would((&Directory{path: s.root}).item(*f))
+	} else if !s.keepDirs {
 		removeEmpty(s.root, filepath.Dir(f.path))
 	}
 	return true

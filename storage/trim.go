@@ -17,6 +17,10 @@ type Limits struct {
 
 	// MaxAge is for how long an entry may stay without being used. 0: no bound.
 	MaxAge time.Duration
+
+	// Would, if not nil, is called with each entry that is to be evicted, instead of removing anything: Trim changes
+	// nothing then, and returns what it would have left and removed if nobody used the directory.
+	Would func(*Item)
 }
 
 // Trimmed says what Trim left and what it removed.
@@ -33,7 +37,8 @@ type Trimmed struct {
 // and locks left alone for an hour, and empty directories. Files that are none of a cache's are not touched.
 //
 // The memory that it takes does not depend on the size of the directory. progress, if not nil, is called often, with
-// the part of the work that is done, from 0 to 1. When the context ends, Trim returns its error and what was done.
+// the part of the work that is done, from 0 to 1. When the context ends, Trim returns its error and what was done. What
+// could not be looked at or removed, though nobody uses it, stays; all else is done, and the error is the first of these.
 func Trim(ctx context.Context, dir string, limits Limits, progress func(done float64)) (Trimmed, error) {
 	root, err := filepath.Abs(dir)
 	if err != nil {
@@ -44,7 +49,8 @@ func Trim(ctx context.Context, dir string, limits Limits, progress func(done flo
 	} else if !fi.IsDir() {
 		return Trimmed{}, fmt.Errorf("storage: %w", &fs.PathError{Op: "trim", Path: root, Err: fs.ErrInvalid})
 	}
-	s := sweep{root: root, now: time.Now(), maxAge: limits.MaxAge, separate: hasBodies(root)}
+	s := sweep{root: root, now: time.Now(), maxAge: limits.MaxAge, would: limits.Would}
+	s.separate = s.hasBodies()
 	passes := 1.0
 	if limits.MaxBytes > 0 {
 		passes = 2
@@ -55,7 +61,7 @@ func Trim(ctx context.Context, dir string, limits Limits, progress func(done flo
 		}
 	}
 	var ages histogram
-	eachLeaf(root, 0, func() {}, func(n int) bool {
+	s.eachLeaf(0, func() {}, func(n int) bool {
 		for _, f := range s.leaf(n) {
 			ages.add(s.now.Sub(f.used()), f.size())
 		}
@@ -64,11 +70,14 @@ func Trim(ctx context.Context, dir string, limits Limits, progress func(done flo
 	})
 	if excess := s.done.Bytes - limits.MaxBytes; limits.MaxBytes > 0 && excess > 0 && ctx.Err() == nil {
 		oldest, between := ages.cut(excess)
-		eachLeaf(root, 0, func() {}, func(n int) bool {
+		s.eachLeaf(0, func() {}, func(n int) bool {
 			entries, _, _, _ := readLeaf(root, n)
 			for i := range entries {
 				f := &entries[i]
 				age := ages.bucket(s.now.Sub(f.used()))
+				if s.would != nil && (s.stray(f) || s.expired(f)) { // it would be gone by now
+					continue
+				}
 				if f.head == nil || age < oldest || age == oldest && between <= 0 || !s.evict(f) {
 					continue
 				}
@@ -85,16 +94,18 @@ func Trim(ctx context.Context, dir string, limits Limits, progress func(done flo
 	if err := ctx.Err(); err != nil {
 		return s.done, err
 	}
-	forgetState(root)
+	if s.would == nil {
+		forgetState(root)
+	}
 	report(passes-1, leaves)
-	return s.done, nil
+	return s.done, s.err
 }
 
-// hasBodies reports whether bodies have files of their own in a cache directory, as far as its first entries show.
-func hasBodies(root string) (yes bool) {
+// hasBodies reports whether bodies have files of their own, as far as the first entries show.
+func (s *sweep) hasBodies() (yes bool) {
 	looked := 0
-	eachLeaf(root, 0, func() {}, func(n int) bool {
-		entries, _, _, _ := readLeaf(root, n)
+	s.eachLeaf(0, func() {}, func(n int) bool {
+		entries, _, _, _ := readLeaf(s.root, n)
 		for _, f := range entries {
 			yes = yes || f.body != nil
 		}

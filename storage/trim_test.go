@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -261,6 +263,110 @@ func putRedirect(t testing.TB, dir, key string) {
 		t.Fatal(err)
 	}
 	write(t, pathOf(dir, key), doc)
+}
+
+// TestTrimWould: Trim tells beforehand what it does, and changes nothing then.
+func TestTrimWould(t *testing.T) {
+	eachFileStore(t, func(t *testing.T, open func(string, ...storage.Option) storage.Store) {
+		dir := t.TempDir()
+		s := open(dir)
+		for i := range 20 {
+			key := fmt.Sprint("key", i)
+			put(t, s, key, strings.Repeat("x", 1000*i))
+			unuse(t, pathOf(dir, key), time.Duration(100-i)*time.Hour)
+		}
+		putRedirect(t, dir, "redirect")
+		unuse(t, pathOf(dir, "redirect"), 98*time.Hour)
+		for name, age := range map[string]time.Duration{".tmp-abc": 2 * time.Hour, ".tmp-new": time.Minute} {
+			name = filepath.Join(filepath.Dir(pathOf(dir, "key1")), name)
+			write(t, name, []byte("temporary"))
+			chtimes(t, name, time.Now().Add(-age))
+		}
+		empty := filepath.Join(dir, "0", "0")
+		if err := os.MkdirAll(empty, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		chtimes(t, empty, time.Now().Add(-time.Hour))
+		write(t, filepath.Join(dir, ".trim"), []byte("{}"))
+
+		all := trim(t, dir, storage.Limits{Would: func(it *storage.Item) { t.Errorf("there is no limit, and %s would go", it.Path) }})
+		limits := storage.Limits{MaxBytes: all.Bytes / 2, MaxAge: 95 * time.Hour}
+		before := snapshot(t, dir)
+		var would []string
+		limits.Would = func(it *storage.Item) {
+			if found, err := it.Inspect(); err != nil || found.State != storage.Sound || it.Size == 0 {
+				t.Errorf("%s, %d bytes: %+v, %v", it.Path, it.Size, found, err)
+			}
+			would = append(would, it.Hash)
+		}
+		said := trim(t, dir, limits)
+		if after := snapshot(t, dir); !maps.Equal(after, before) {
+			t.Errorf("it has changed: %v, was %v", after, before)
+		}
+		limits.Would = nil
+		done := trim(t, dir, limits)
+		if said != done || done.EvictedEntries < 8 || done.Orphans != 1 {
+			t.Errorf("it said %+v and did %+v", said, done)
+		}
+		if len(would) != int(done.EvictedEntries) {
+			t.Errorf("%d entries would go, and %d went", len(would), done.EvictedEntries)
+		}
+		left := strings.Join(files(t, dir), " ")
+		for _, hash := range would {
+			if strings.Contains(left, hash) {
+				t.Errorf("%s would go, and has not", hash)
+			}
+		}
+	})
+}
+
+// snapshot returns when all there is in a directory was changed.
+func snapshot(t testing.TB, dir string) map[string]time.Time {
+	t.Helper()
+	all := map[string]time.Time{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		fi, err := d.Info()
+		if err == nil {
+			all[path] = fi.ModTime()
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// TestTrimGoesOn: what cannot be removed or looked at is the error, and everything else is done.
+func TestTrimGoesOn(t *testing.T) {
+	needsUser(t)
+	eachFileStore(t, func(t *testing.T, open func(string, ...storage.Option) storage.Store) {
+		dir := t.TempDir()
+		s := open(dir)
+		for _, key := range []string{"kept", "hidden", "gone"} {
+			put(t, s, key, key)
+			unuse(t, pathOf(dir, key), 49*time.Hour)
+		}
+		for key, mode := range map[string]os.FileMode{"kept": 0o500, "hidden": 0} {
+			leaf := filepath.Dir(pathOf(dir, key))
+			if err := os.Chmod(leaf, mode); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { os.Chmod(leaf, 0o700) })
+		}
+		done, err := storage.Trim(t.Context(), dir, storage.Limits{MaxAge: 48 * time.Hour}, nil)
+		if !errors.Is(err, os.ErrPermission) || done.EvictedEntries != 1 || done.Entries != 1 {
+			t.Errorf("%+v, %v", done, err)
+		}
+		if done, err := storage.Trim(t.Context(), dir, storage.Limits{MaxBytes: 1}, nil); !errors.Is(err, os.ErrPermission) || done.Entries != 1 {
+			t.Errorf("%+v, %v", done, err)
+		}
+		mustMiss(t, s, "gone")
+		mustGet(t, s, "kept", "kept")
+	})
 }
 
 func TestTrimErrors(t *testing.T) {

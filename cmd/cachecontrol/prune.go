@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -22,23 +23,27 @@ too: temporary files that nobody writes, bodies without heads, locks of entries 
 writing stays, and so does every file that is none of the cache's. Programs may use the directory meanwhile.
 
 ` + dirHelp + `
-    --max-bytes N     how much space on disk the entries may take, each file rounded up to 4 KiB: as 1000, 64K, 10M or
-                      2G
+    --max-bytes N     how much space on disk the entries may take, each file rounded up to 4 KiB: as 1000, 64K, 10M,
+                      2G or 1T
     --max-age AGE     for how long an entry may stay without being used, as 90s, 12h, 30d or 2w
+    --dry-run         change nothing; print a line for each entry that would be removed, with its size and its URL, or
+                      its hash where it does not say one, and then how much that is on disk
 
 At least one of the limits is given.
 
-Exit codes: 0 the entries are within --max-bytes; 1 they are not, because some of them could not be removed; 2 usage;
-130 interrupted: what was removed by then is gone.
+Exit codes: 0 the entries are within the limits; 1 some could not be looked at or removed; 2 usage; 130 interrupted:
+what was removed by then is gone.
 
 Examples:
     cachecontrol prune --max-bytes 500M ~/.cache/pip/http-v2
     cachecontrol prune --max-age 30d --max-bytes 2G .web_cache
+    cachecontrol prune --max-age 30d --dry-run .web_cache
 `,
 	setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
 		var p prune
 		fs.Var(&p.maxBytes, "max-bytes", "")
 		fs.Var(&p.maxAge, "max-age", "")
+		fs.BoolVar(&p.dryRun, "dry-run", false, "")
 		return p.run
 	},
 }
@@ -46,6 +51,7 @@ Examples:
 type prune struct {
 	maxBytes sizeFlag
 	maxAge   ageFlag
+	dryRun   bool
 }
 
 func (p *prune) run(ctx context.Context, e *env, args []string) error {
@@ -65,23 +71,37 @@ func (p *prune) run(ctx context.Context, e *env, args []string) error {
 		return barLine(p.count.Load(), hashes, timeLeft(hashes-p.count.Load(), perSecond), width)
 	})
 	limits := storage.Limits{MaxBytes: int64(p.maxBytes), MaxAge: time.Duration(p.maxAge)}
+	removed, left := "removed", "left are"
+	var printed error
+	if p.dryRun {
+		removed, left = "would remove", "left would be"
+		limits.Would = func(it *storage.Item) {
+			name := it.Hash
+			if found, err := it.Inspect(); err == nil && found.Entry != nil {
+				name = cmp.Or(found.Entry.URL, name)
+			}
+			bar.printing(func() {
+				printed = cmp.Or(printed, e.print(fmt.Sprintf("%10s  %s\n", size(it.Size), printable(name))))
+			})
+		}
+	}
 	n, err := storage.Trim(ctx, d.path, limits, bar.done)
 	bar.stop()
-	text := fmt.Sprintf("removed %s, %s", plural(int(n.EvictedEntries), "entry", "entries"), size(n.EvictedBytes))
+	text := fmt.Sprintf("%s %s, %s", removed, plural(int(n.EvictedEntries), "entry", "entries"), size(n.EvictedBytes))
 	if n.Orphans > 0 {
 		text += fmt.Sprintf(", and %s of what crashes left", plural(int(n.Orphans), "piece", "pieces"))
 	}
-	if err == nil {
-		text += fmt.Sprintf("; left are %s, %s", plural(int(n.Entries), "entry", "entries"), size(n.Bytes))
+	if ctx.Err() == nil {
+		text += fmt.Sprintf("; %s %s, %s", left, plural(int(n.Entries), "entry", "entries"), size(n.Bytes))
 	}
-	if err := e.print(text + "\n"); err != nil {
+	if err := cmp.Or(printed, e.print(text+"\n")); err != nil {
 		return err
 	}
 	switch {
-	case err != nil && ctx.Err() != nil:
+	case ctx.Err() != nil:
 		return interrupted
 	case err != nil:
-		return failed(errors.New(reason(err)), "cannot prune "+printable(d.path), "")
+		return failed(errors.New(reason(err)), "cannot prune all of "+printable(d.path), "See who owns the directory.")
 	case limits.MaxBytes > 0 && n.Bytes > limits.MaxBytes:
 		return &problem{code: exitFailed, msg: printable(d.path) + " is still over the limit", hint: "Some entries could not be removed, or are in use; see who owns them, or try again."}
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // TestPrune: what was used least recently goes, and what is none of the cache's stays.
@@ -29,7 +31,18 @@ func TestPrune(t *testing.T) {
 		}
 		f.check(20, "ls", f.dir)
 
-		code, stdout, stderr := call(t, "prune", "--max-age", "6.5h", f.dir)
+		all := f.files()
+		code, stdout, stderr := call(t, "prune", "--dry-run", "--max-age", "6.5h", "--max-bytes", fmt.Sprint(4*perEntry), f.dir)
+		if code != exitOK || stderr != "" || strings.Count(stdout, "  https://a.example/") != 8 || strings.Count(stdout, "\n") != 17 ||
+			!strings.Contains(stdout, fmt.Sprintf("B  %s\n", storage.Hash("https://python.example/0"))) ||
+			!strings.HasSuffix(stdout, fmt.Sprintf("\nwould remove 16 entries, %s, and 1 piece of what crashes left; left would be 4 entries, %s\n",
+				size(int64(16*perEntry)), size(int64(4*perEntry)))) {
+			t.Errorf("a dry run: exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+		}
+		if !slices.Equal(f.files(), all) {
+			t.Error("a dry run has changed something")
+		}
+		code, stdout, stderr = call(t, "prune", "--max-age", "6.5h", f.dir)
 		if code != exitOK || stderr != "" || !strings.HasPrefix(stdout, fmt.Sprintf("removed 6 entries, %s, and 1 piece of what crashes left; left are 14 entries, ", size(int64(6*perEntry)))) {
 			t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
 		}

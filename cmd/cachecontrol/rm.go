@@ -15,8 +15,8 @@ var rmCommand = command{
 	name:  "rm",
 	short: "remove what is stored for a URL",
 	usage: `Usage:
-    cachecontrol rm DIR URL...
-    cachecontrol rm --hash DIR HASH...
+    cachecontrol rm [flags] DIR URL...
+    cachecontrol rm [flags] --hash DIR HASH...
 
 Removes what is stored for each URL, as an unsafe request to it would: all its variants, and parts of its body. What was
 stored for a POST, or for a request with another Host, is removed by its hash. Programs may use the directory meanwhile.
@@ -24,6 +24,7 @@ stored for a POST, or for a request with another Host, is removed by its hash. P
 ` + dirHelp + `
     --hash            the arguments are hashes as 'cachecontrol ls' prints them, or their first five digits or more.
                       The variants that such an entry knows go with it.
+    --dry-run         change nothing, and say what would be removed
 
 Exit codes: 0 all is removed; 1 for some there was nothing, or it could not be removed; 2 usage; 130 interrupted.
 
@@ -34,11 +35,12 @@ Examples:
 	setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
 		var r rm
 		fs.BoolVar(&r.hash, "hash", false, "")
+		fs.BoolVar(&r.dryRun, "dry-run", false, "")
 		return r.run
 	},
 }
 
-type rm struct{ hash bool }
+type rm struct{ hash, dryRun bool }
 
 func (r *rm) run(ctx context.Context, e *env, args []string) error {
 	const how = "Write it as 'cachecontrol rm DIR URL'."
@@ -63,6 +65,10 @@ func (r *rm) run(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
+	did := "removed"
+	if r.dryRun {
+		did = "would remove"
+	}
 	var result error
 	for _, arg := range args[1:] {
 		if ctx.Err() != nil {
@@ -76,7 +82,7 @@ func (r *rm) run(ctx context.Context, e *env, args []string) error {
 			result = &problem{code: e.fail(err)}
 			continue
 		}
-		if err := e.print(fmt.Sprintf("%s: removed %s, %s\n", printable(arg), plural(removed.entries, "entry", "entries"), size(removed.bytes))); err != nil {
+		if err := e.print(fmt.Sprintf("%s: %s %s, %s\n", printable(arg), did, plural(removed.entries, "entry", "entries"), size(removed.bytes))); err != nil {
 			return err
 		}
 	}
@@ -129,7 +135,10 @@ func (r *rm) remove(ctx context.Context, d *directory, arg string) (removed, err
 			}
 		}
 		first = false
-		if err := it.Remove(ctx); err != nil {
+		if !r.dryRun {
+			err = it.Remove(ctx)
+		}
+		if err != nil {
 			return n, failed(errors.New(reason(err)), "cannot remove "+printable(d.rel(it.Path)), "")
 		}
 		n.entries++

@@ -28,7 +28,16 @@ func TestRm(t *testing.T) {
 		f.page("https://a.example/damaged", 200, 0, "damaged")
 		f.must(os.Truncate(f.path("https://a.example/damaged"), 20))
 
-		code, stdout, stderr := call(t, "rm", f.dir, "https://A.EXAMPLE/vary#top", "https://python.example", "https://a.example/damaged", "https://a.example/none")
+		urls := []string{"https://A.EXAMPLE/vary#top", "https://python.example", "https://a.example/damaged", "https://a.example/none"}
+		all := f.files()
+		wouldCode, would, wouldErr := call(t, append([]string{"rm", "--dry-run", f.dir}, urls...)...)
+		if !slices.Equal(f.files(), all) {
+			t.Error("a dry run has removed something")
+		}
+		code, stdout, stderr := call(t, append([]string{"rm", f.dir}, urls...)...)
+		if wouldCode != code || strings.ReplaceAll(would, "would remove", "removed") != stdout || wouldErr != stderr {
+			t.Errorf("a dry run: exit code %d, stdout %q, stderr %q", wouldCode, would, wouldErr)
+		}
 		if code != exitFailed || !strings.Contains(stdout, "https://A.EXAMPLE/vary#top: removed 4 entries, ") ||
 			!strings.Contains(stdout, "https://python.example: removed 1 entry, ") || !strings.Contains(stderr, "nothing is stored for https://a.example/none\nSee ") {
 			t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
