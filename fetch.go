@@ -203,10 +203,11 @@ func (x *exchange) passNotModified(c *candidate, resp *http.Response, asked, rec
 	if c == nil || !c.policy.HasValidator() {
 		return
 	}
-	h := x.header
-	same := h.Get("If-None-Match") == c.policy.ETag && c.policy.ETag != "" ||
-		h["If-None-Match"] == nil && h.Get("If-Modified-Since") == c.policy.IfModified && c.policy.IfModified != ""
-	if same && c.policy.Validates(resp.Header) {
+	condition, own := x.header["If-None-Match"], c.policy.ETag
+	if condition == nil {
+		condition, own = x.header["If-Modified-Since"], c.policy.IfModified
+	}
+	if len(condition) == 1 && condition[0] == own && own != "" && c.policy.Validates(resp.Header) {
 		x.freshen(c, resp, asked, received)
 		s.Storage = rfc9111.Validated
 	}

@@ -93,6 +93,13 @@ func TestConditionalRequests(t *testing.T) {
 				{want: hit, body: "#1"},
 			},
 		}, {
+			name:   "a 304 to a condition of several lines may speak of any",
+			origin: []reply{ok("Cache-Control: max-age=10", `ETag: "a"`), status(304, "Cache-Control: max-age=10"), ok()},
+			steps: []step{
+				{want: miss}, {wait: 10 * time.Second, with: []string{`If-None-Match: "a"`, `If-None-Match: "b"`}, want: miss, status: 304, storing: "not-modified-unasked"},
+				{want: miss, body: "#3"},
+			},
+		}, {
 			name:   "If-Match and If-Unmodified-Since are the origin's to evaluate",
 			origin: []reply{ok("Cache-Control: max-age=60", `ETag: "a"`), status(412)},
 			steps: []step{
