@@ -83,15 +83,14 @@ func (x *exchange) classify() rfc9111.Reason {
 	if method == "" {
 		method = http.MethodGet
 	}
+	other := method != http.MethodGet && method != http.MethodHead
 	switch {
-	case method == http.MethodGet || method == http.MethodHead:
-		if x.noGET {
-			return rfc9111.MethodExcluded
-		}
-	case !slices.Contains(x.methods, method):
+	case !other && x.noGET:
+		return rfc9111.MethodExcluded
+	case other && !slices.Contains(x.methods, method):
 		return rfc9111.MethodForwarded
 	}
-	if hasBody(x.req) || method != http.MethodGet && method != http.MethodHead {
+	if other || hasBody(x.req) {
 		if x.key, ok = methodKey(string(x.plain), x.req, h.Get("Content-Type")); !ok {
 			return rfc9111.BodyNotCacheable
 		}
@@ -100,11 +99,11 @@ func (x *exchange) classify() rfc9111.Reason {
 		return rfc9111.UpgradeForwarded
 	}
 	var origin bool
-	if x.conditional, origin = rfc9111.HasPreconditions(h); origin {
+	if x.conditional, origin = rfc9111.HasPreconditions(h); origin || x.conditional && other {
 		return rfc9111.PreconditionForwarded
 	}
 	if lines := h["Range"]; lines != nil && method != http.MethodHead {
-		if x.byteRange, x.ranged = rfc9111.ParseRange(lines); !x.ranged {
+		if x.byteRange, x.ranged = rfc9111.ParseRange(lines); !x.ranged || other {
 			return rfc9111.RangeForwarded
 		}
 	}

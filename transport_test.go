@@ -114,6 +114,24 @@ func TestConditionalRequests(t *testing.T) {
 	})
 }
 
+// Of other methods than GET and HEAD the origin knows what a condition or a range means: with a tag that matches, it answers 412
+// (RFC 9110, sections 13.1.2 and 14.2).
+func TestConditionsOfOtherMethods(t *testing.T) {
+	for name, field := range map[string]string{
+		"precondition": `If-None-Match: "a"`, "range": "Range: bytes=0-0",
+	} {
+		runScenarios(t, []scenario{{
+			name, &cachecontrol.Transport{CacheableMethods: []string{"POST"}},
+			[]reply{ok("Cache-Control: max-age=60", `ETag: "a"`), status(412)},
+			[]step{
+				{do: "POST /", want: miss}, {do: "POST /", want: hit},
+				{do: "POST /", with: []string{field}, want: bypass, status: 412, sent: []string{field}},
+				{do: "POST /", want: hit},
+			},
+		}})
+	}
+}
+
 func TestRequestBodiesInKeys(t *testing.T) {
 	in(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
