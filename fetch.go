@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
@@ -161,11 +162,14 @@ func (x *exchange) freshen(c *candidate, later *http.Response, asked, received t
 	default:
 		x.dropCandidate(c) // what allowed it to be stored was withdrawn
 	}
-	key := c.stored.key
+	key, selectors := c.stored.key, c.selectors // which mostly stay
 	if e.URL != c.entry.URL {
 		key = entryKey(e.URL)
 	}
-	fresh := x.newStoredOf(e, key, policy)
+	if !slices.Equal(e.Vary, c.entry.Vary) {
+		selectors = newSelectors(e.Vary)
+	}
+	fresh := x.newStoredOf(e, key, policy, selectors)
 	e.Derived(func(*serialize.Entry) any { return fresh }) // a DictCache has e itself by now
 	c.entry, c.stored = e, fresh
 	return c

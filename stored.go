@@ -72,20 +72,20 @@ func (e *engine) compile(entry *serialize.Entry) *stored {
 }
 
 func (e *engine) newStored(entry *serialize.Entry) *stored {
-	return e.newStoredOf(entry, entryKey(entry.URL), e.policyOf(entry))
+	return e.newStoredOf(entry, entryKey(entry.URL), e.policyOf(entry), newSelectors(entry.Vary))
 }
 
 func (e *engine) policyOf(entry *serialize.Entry) rfc9111.Policy {
 	return *e.policies.NewPolicy(e.rules, entry.Status, entry.Header, entry.RequestTime, entry.ResponseTime).WithLifetime(entry.Lifetime)
 }
 
-// newStoredOf is newStored for who knows the key and the policy of the entry.
-func (e *engine) newStoredOf(entry *serialize.Entry, key string, policy rfc9111.Policy) *stored {
+// newStoredOf is newStored for who knows the key, the policy and the selectors of the entry.
+func (e *engine) newStoredOf(entry *serialize.Entry, key string, policy rfc9111.Policy, selectors []selector) *stored {
 	s := &stored{
 		engine:    e,
 		key:       key,
 		policy:    policy,
-		selectors: newSelectors(entry.Vary),
+		selectors: selectors,
 		coding:    parseCoding(entry.Header["Content-Encoding"]),
 		status:    statusLine(entry),
 	}

@@ -11,11 +11,12 @@ import (
 // 4.3.1): If-None-Match with its ETag, If-Modified-Since with its Last-Modified. It changes nothing where
 // the response has no validator.
 func (p *Policy) SetPreconditions(h http.Header) {
+	lines := []string{p.ETag, p.IfModified}
 	if p.ETag != "" {
-		h["If-None-Match"] = []string{p.ETag}
+		h["If-None-Match"] = lines[:1:1]
 	}
 	if !p.LastModified.IsZero() {
-		h["If-Modified-Since"] = []string{p.IfModified}
+		h["If-Modified-Since"] = lines[1:]
 	}
 }
 
