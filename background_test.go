@@ -227,6 +227,33 @@ func TestRevalidationsContext(t *testing.T) {
 	})
 }
 
+// A caller may use his request again, for another URL, once he has closed the body: the one in the background stays what it was.
+func TestRevalidationOfAReusedRequest(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			if n == 2 {
+				time.Sleep(time.Second)
+			}
+			return respond(200, fmt.Sprintf("#%d of %s", n, req.URL.Path), swr)
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/a")
+		time.Sleep(11 * time.Second)
+		req := request(t, "/a")
+		if a := send(t, tr, req); a.outcome != stale {
+			t.Errorf("%v", a.outcome)
+		}
+		synctest.Wait() // until the origin has been asked
+		req.URL.Path = "/b"
+		req.Header.Set("X", "of the next one")
+		time.Sleep(2 * time.Second)
+		if a := do(t, tr, "/a"); a.outcome != hit || a.body != "#2 of /a" {
+			t.Errorf("%v %q", a.outcome, a.body)
+		}
+	})
+}
+
 // A revalidation sends the body that the request had, which was closed when the stale answer was given.
 func TestRevalidationWithABody(t *testing.T) {
 	in(t, func(t *testing.T) {

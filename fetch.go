@@ -252,8 +252,7 @@ func (x *exchange) revalidateLater() bool {
 	if x.cc.NoStore || x.offline {
 		return false
 	}
-	req := x.req.WithContext(context.Background())
-	req.Header = x.req.Header.Clone()
+	req := x.req.Clone(context.Background()) // for the caller may use his own again
 	maps.DeleteFunc(req.Header, func(name string, _ []string) bool {
 		switch http.CanonicalHeaderKey(name) {
 		case "If-None-Match", "If-Modified-Since", "If-Range", "Range", "Cache-Control", "Pragma":
