@@ -31,6 +31,7 @@ type exchange struct {
 	ranged      bool // a GET for one range of bytes
 	byteRange   rfc9111.ByteRange
 	revalidates bool // in the background: stale is not good enough
+	confirms    bool // nothing stored answers without the origin, not even if that fails
 	alone       bool // joins no other request, nor is joined
 
 	partial *candidate       // a part of the representation that is stored, for a range that it does not hold

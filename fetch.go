@@ -35,10 +35,8 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 			c.close()
 			return x.again(why)
 		}
-		if c != nil && x.ctx.Err() == nil {
-			if r := c.policy.ReuseOnError(&x.cc, received); r.Action == rfc9111.Serve {
-				return x.serve(c, r, s), nil
-			}
+		if r, ok := x.standsIn(c, received); ok && x.ctx.Err() == nil {
+			return x.serve(c, r, s), nil
 		}
 		return nil, err
 	}
@@ -61,8 +59,8 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 		resp = x.serve(fresh, r, s)
 		x.over = true
 		return resp, nil
-	case c != nil && rfc9111.ServerFailed(resp.StatusCode):
-		if r := c.policy.ReuseOnError(&x.cc, received); r.Action == rfc9111.Serve {
+	case rfc9111.ServerFailed(resp.StatusCode):
+		if r, ok := x.standsIn(c, received); ok {
 			discard(resp)
 			return x.serve(c, r, s), nil
 		}
@@ -82,6 +80,15 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 	x.mark(resp, s)
 	x.over = true
 	return resp, nil
+}
+
+// standsIn says whether the candidate may answer for an origin that has failed.
+func (x *exchange) standsIn(c *candidate, now time.Time) (r rfc9111.Reuse, ok bool) {
+	if c == nil || x.confirms {
+		return r, false
+	}
+	r = c.policy.ReuseOnError(&x.cc, now)
+	return r, r.Action == rfc9111.Serve
 }
 
 // canceledByOther says whether a validation has failed because another request was cancelled. An http.Transport gives the

@@ -63,7 +63,7 @@ func (x *exchange) mayReuse(c *candidate) (rfc9111.Reuse, bool) {
 	asked = true
 	switch own {
 	case ReuseValidate:
-		x.cc.Refresh = true
+		x.cc.Refresh, x.confirms = true, true
 		if r = c.policy.Reuse(&x.cc, now); r.Reason == rfc9111.RefreshAsked {
 			r.Reason = rfc9111.ValidateAsked
 		}

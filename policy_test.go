@@ -98,6 +98,16 @@ func TestBeforeReuse(t *testing.T) {
 			name: "validate, and the origin fails", transport: always(cachecontrol.ReuseValidate), origin: []reply{ok(fresh+", stale-if-error=600", tag), status(503)},
 			steps: []step{{want: miss}, {want: miss, status: 503}},
 		}, {
+			name: "validate, and the origin fails, although the request allows that", transport: always(cachecontrol.ReuseValidate), origin: []reply{ok(fresh, tag), status(503)},
+			steps: []step{
+				{want: miss}, {want: miss, status: 503, with: []string{"Cache-Control: stale-if-error=600"}},
+				{want: miss, status: 503, control: &cachecontrol.Control{AllowStale: -1}},
+			},
+		}, {
+			name: "validate, and the origin fails, although all is replayed", origin: []reply{ok(fresh, tag), status(503)},
+			transport: &cachecontrol.Transport{Replay: true, BeforeReuse: always(cachecontrol.ReuseValidate).BeforeReuse},
+			steps:     []step{{want: miss}, {want: miss, status: 503}},
+		}, {
 			name: "validate, and only-if-cached", transport: always(cachecontrol.ReuseValidate), origin: []reply{ok(fresh, tag)},
 			steps: []step{{want: miss}, {with: []string{"Cache-Control: only-if-cached"}, want: miss, status: 504}},
 		}, {
