@@ -29,6 +29,8 @@ type engine struct {
 	dict  *storage.DictCache   // the store, if it is one; nil: it is not
 	near  *storage.TieredCache // the store, if it is one that can answer without waiting; nil: it is not
 
+	ranges interface{ HasRanges() bool } // the store, if it can tell whether there may be parts; nil: it cannot
+
 	keepsDecoded bool // the store is a storage.DecodedKeeper
 
 	heuristic heuristics.Heuristic
@@ -100,12 +102,15 @@ func newEngine(t *Transport) *engine {
 	if e.store == nil {
 		e.store = storage.NewDictCache()
 	}
-	switch e.store.(type) {
-	case *storage.DictCache, *storage.FileCache, *storage.SeparateBodyFileCache:
-		e.local = true
+	switch s := e.store.(type) {
+	case *storage.DictCache:
+		e.local, e.dict, e.ranges = true, s, s
+	case *storage.FileCache:
+		e.local, e.ranges = true, s
+	case *storage.SeparateBodyFileCache:
+		e.local, e.ranges = true, s
 	}
 	e.given = e.store
-	e.dict, _ = e.given.(*storage.DictCache)
 	e.near, _ = e.given.(*storage.TieredCache)
 	_, e.keepsDecoded = e.given.(storage.DecodedKeeper)
 	if !e.local {

@@ -21,7 +21,7 @@ func (x *exchange) lookupPartial() *candidate {
 	if x.conditional && !x.ranged {
 		return nil
 	}
-	if x.dict != nil && !x.dict.HasRanges() {
+	if x.ranges != nil && !x.ranges.HasRanges() {
 		return nil // none was ever stored
 	}
 	key := x.key + partialSuffix

@@ -410,37 +410,6 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-func TestDictCacheHasRanges(t *testing.T) {
-	c := storage.NewDictCache()
-	put := func(key string, r *serialize.Range) {
-		e := storagetest.Entry()
-		e.Range = r
-		w, err := c.Create(t.Context(), key, e)
-		if err == nil {
-			err = w.Commit()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	put("whole", nil)
-	if c.HasRanges() || (*storage.DictCache)(nil).HasRanges() {
-		t.Error("there is no part")
-	}
-	put("part", &serialize.Range{Start: 1, Total: 2})
-	if !c.HasRanges() {
-		t.Error("there is a part")
-	}
-
-	c = storage.NewDictCache()
-	put("updated", nil)
-	e := entryOf(t, c, "updated").Clone()
-	e.Range = &serialize.Range{Start: 0, Total: -1}
-	if err := c.Update(t.Context(), "updated", e); err != nil || !c.HasRanges() {
-		t.Errorf("after an update: %v, %v", c.HasRanges(), err)
-	}
-}
-
 // What was worked out from an updated entry need not be worked out again.
 func TestDictCacheUpdateKeepsEntry(t *testing.T) {
 	for _, tt := range []struct {

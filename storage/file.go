@@ -388,6 +388,7 @@ func (w *fileWriter) finish(first bool) (*newFile, error) {
 		} else {
 			w.err = fmt.Errorf("storage: %w", err)
 		}
+		w.tree.noteRange(w.own)
 	}
 	return w.close(first)
 }

@@ -3,6 +3,7 @@
 package storage
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"time"
@@ -36,4 +37,10 @@ func writeNew(name string, p []byte, mode fs.FileMode, at time.Time) error {
 		os.Remove(name)
 	}
 	return err
+}
+
+// exists reports whether there is something at path. What cannot be told counts as there.
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }

@@ -90,3 +90,13 @@ func fill(fd int, name string, p []byte, mode fs.FileMode, at time.Time) (err er
 	}
 	return err
 }
+
+// exists reports whether there is something at path. What cannot be told counts as there.
+func exists(path string) bool {
+	var st syscall.Stat_t
+	for {
+		if err := syscall.Lstat(path, &st); err != syscall.EINTR {
+			return err != syscall.ENOENT
+		}
+	}
+}

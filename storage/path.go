@@ -18,7 +18,8 @@ import (
 // tree is a cache directory: where its files are, and how they are made, replaced and removed. Both file caches
 // are one.
 type tree struct {
-	dir string // absolute
+	dir        string // absolute
+	rangesPath string
 	options
 	separate bool // bodies have files of their own
 	verified verifiedSet
@@ -27,6 +28,7 @@ type tree struct {
 
 	untouchable atomic.Bool  // the files' times cannot be set
 	named       atomic.Bool  // files cannot do without a name
+	ranges      atomic.Bool  // there are, or were, entries with a Range
 	missing     atomic.Int32 // how many directories the last file had to have made: the next one may need as many
 }
 
@@ -44,7 +46,7 @@ func openTree(dir string, separate bool, opts []Option) (*tree, error) {
 	if err := os.MkdirAll(abs, t.dirMode); err != nil {
 		return nil, fmt.Errorf("storage: cache directory: %w", err)
 	}
-	t.dir = abs
+	t.dir, t.rangesPath = abs, filepath.Join(abs, rangesName)
 	return t, nil
 }
 
@@ -171,12 +173,6 @@ func remove(path string) error {
 		return fmt.Errorf("storage: %w", err)
 	}
 	return nil
-}
-
-// exists reports whether there is something at path. What cannot be told counts as there.
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // sameFile reports whether a and b describe one file with one content: the numbers of a removed file are used again,

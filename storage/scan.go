@@ -51,7 +51,7 @@ func OpenDirectory(path string, layout Layout) (*Directory, error) {
 	}
 	d := &Directory{abs, layout}
 	for _, e := range list {
-		if e.Name() == stateName {
+		if isOwn(e.Name()) {
 			return d, nil
 		}
 		if !isDigit(e) {
@@ -71,6 +71,11 @@ func OpenDirectory(path string, layout Layout) (*Directory, error) {
 		return nil, fmt.Errorf("%w: %s", ErrNotCache, abs)
 	}
 	return d, nil
+}
+
+// isOwn reports whether a file of this name, in a cache directory itself, is the cache's.
+func isOwn(name string) bool {
+	return name == stateName || name == stateName+lockSuffix || name == rangesName
 }
 
 // isDigit reports whether e is a directory that is named as those of a cache are.
@@ -172,7 +177,7 @@ func (d *Directory) walk(dir, digits string, yield func(*Item, error) bool) bool
 	}
 	for _, e := range list {
 		path := filepath.Join(dir, e.Name())
-		if digits == "" && (e.Name() == stateName || e.Name() == stateName+lockSuffix) {
+		if digits == "" && isOwn(e.Name()) {
 			continue
 		}
 		if isDigit(e) {

@@ -396,6 +396,7 @@ func (c *SeparateBodyFileCache) Update(ctx context.Context, key string, e *seria
 	if err != nil {
 		return fmt.Errorf("storage: %w", err)
 	}
+	c.tree.noteRange(own)
 	head, err := c.tree.tempFile(path, doc, false)
 	if err != nil {
 		return err
@@ -528,6 +529,7 @@ func (w *separateWriter) newPair(body *newFile) (*newPair, error) {
 	if err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
+	w.tree.noteRange(own)
 	head, err := w.tree.newFile(w.path, doc, false)
 	if err != nil {
 		return nil, err

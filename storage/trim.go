@@ -96,6 +96,9 @@ func Trim(ctx context.Context, dir string, limits Limits, progress func(done flo
 	}
 	if s.would == nil {
 		forgetState(root)
+		if s.done.Entries == 0 {
+			os.Remove(filepath.Join(root, rangesName))
+		}
 	}
 	report(passes-1, leaves)
 	return s.done, s.err

@@ -155,7 +155,7 @@ func (f *filled) age(by time.Duration) {
 func (f *filled) files() (names []string) {
 	f.t.Helper()
 	f.must(filepath.WalkDir(f.dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && filepath.Ext(path) != ".lock" {
+		if err == nil && !d.IsDir() && filepath.Ext(path) != ".lock" && d.Name() != ".ranges" {
 			names = append(names, path)
 		}
 		return err

@@ -1,0 +1,101 @@
+package storage_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/storagetest"
+)
+
+// rangesStore is a store that can tell whether entries with a Range were stored.
+type rangesStore interface {
+	storage.Store
+	HasRanges() bool
+}
+
+// putRange stores an entry with that Range.
+func putRange(t *testing.T, c storage.Store, key string, r *serialize.Range) {
+	t.Helper()
+	e := storagetest.Entry()
+	e.Range = r
+	w, err := c.Create(t.Context(), key, e)
+	if err == nil {
+		err = w.Commit()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestHasRanges(t *testing.T) {
+	for _, s := range stores {
+		first, ok := s.open(t).(rangesStore)
+		if !ok {
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			putRange(t, first, "whole", nil)
+			if first.HasRanges() {
+				t.Error("there is no part")
+			}
+			putRange(t, first, "part", &serialize.Range{Start: 1, Total: 2})
+			if !first.HasRanges() {
+				t.Error("there is a part")
+			}
+
+			c := s.open(t).(rangesStore)
+			putRange(t, c, "updated", nil)
+			e := entryOf(t, c, "updated").Clone()
+			e.Range = &serialize.Range{Start: 0, Total: -1}
+			if err := c.Update(t.Context(), "updated", e); err != nil || !c.HasRanges() {
+				t.Errorf("after an update: %v, %v", c.HasRanges(), err)
+			}
+		})
+	}
+	for _, c := range []rangesStore{(*storage.DictCache)(nil), (*storage.FileCache)(nil), (*storage.SeparateBodyFileCache)(nil)} {
+		if c.HasRanges() {
+			t.Errorf("%T: nil has no part", c)
+		}
+	}
+}
+
+// TestHasRangesInDirectory: what one stores all know, also where the directory was removed meanwhile.
+func TestHasRangesInDirectory(t *testing.T) {
+	eachFileStore(t, func(t *testing.T, open func(dir string, opts ...storage.Option) storage.Store) {
+		dir := filepath.Join(t.TempDir(), "cache")
+		before, other := open(dir).(rangesStore), open(dir)
+		part := &serialize.Range{Start: 1, Total: 2}
+		for range 2 {
+			after := open(dir).(rangesStore)
+			putRange(t, other, "whole", nil)
+			if after.HasRanges() {
+				t.Error("there is no part")
+			}
+			putRange(t, other, "part", part)
+			if !before.HasRanges() || !after.HasRanges() || !open(dir).(rangesStore).HasRanges() {
+				t.Error("there is a part")
+			}
+			for _, it := range items(t, openDirectory(t, dir, storage.AnyLayout)) {
+				if it.Kind != storage.EntryFile {
+					t.Errorf("%+v is no entry", it)
+				}
+			}
+			if err := os.RemoveAll(dir); err != nil {
+				t.Fatal(err)
+			}
+		}
+		putRange(t, other, "part", part)
+		if !open(dir).(rangesStore).HasRanges() {
+			t.Error("there is a part in the new directory")
+		}
+		if _, err := storage.Trim(t.Context(), dir, storage.Limits{MaxBytes: 1}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if list := items(t, openDirectory(t, dir, storage.AnyLayout)); len(list) > 0 {
+			t.Errorf("%d items are left", len(list))
+		}
+	})
+}
