@@ -81,7 +81,7 @@ func UpdateHeader(stored, later http.Header, p *Policy, received time.Time) http
 		switch {
 		case PerConnection(name), name == "Content-Length", name == "Content-Encoding", name == "Content-Range":
 		case !slices.Equal(out[name], lines):
-			out[name] = slices.Clone(lines)
+			out[name] = append(out[name][:0], lines...)
 		}
 	}
 	if tag := firstLine(out["Etag"]); tag != p.ETag && StrongMatch(tag, tag) {
