@@ -48,6 +48,10 @@ var limits = []limit{
 		of: "store/1KiB/file-old-tree", to: []string{"store/1KiB/gregjones-disk"},
 	},
 	{
+		name: "revalidation, 1 KiB, memory", unit: "x gregjones in memory", bound: 0.5,
+		of: "revalidate/1KiB/memory", to: []string{"revalidate/1KiB/gregjones-memory"},
+	},
+	{
 		name: "memory hits, 1 KiB, on 2 processors", unit: "x those on 1", bound: 1.8, atLeast: true,
 		of: "parallel/1KiB/memory-on-1", to: []string{"parallel/1KiB/memory-on-2"},
 	},
