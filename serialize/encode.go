@@ -76,10 +76,12 @@ func AppendHead(dst []byte, e *Entry) ([]byte, error) {
 // the body. headSum is the Sum of what AppendHead appended, without its last 4 bytes, and becomes a part of the checksum
 // that the document ends with. Of a Foreign entry only what Python wrote is written, so that it stays one.
 func AppendTail(dst []byte, e *Entry, headSum uint32) ([]byte, error) {
-	var space [32]field
-	header, err := fieldsOf(space[:0], e.Header)
-	if err != nil {
-		return nil, err
+	var header []field // of which the tail has those of several lines, and most entries have none
+	if severalLines(e.Header) {
+		var err error
+		if header, err = fieldsOf(nil, e.Header); err != nil {
+			return nil, err
+		}
 	}
 	if e.Length < 0 {
 		return nil, errUnknownLength
@@ -276,6 +278,16 @@ func fieldsOf(dst []field, h http.Header) ([]field, error) {
 		c[canonical] = append(c[canonical], f.lines...)
 	}
 	return fieldsOf(dst[:0], c)
+}
+
+// severalLines reports whether there may be a name that has several lines in h.
+func severalLines(h http.Header) bool {
+	for name, lines := range h {
+		if canonical, ok := canonicalName(name); len(lines) > 1 || !ok || canonical != name {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *writer) header(fields []field) {

@@ -71,13 +71,23 @@ func (w *writer) int(n int64)    { w.check(w.enc.EncodeInt(n)) }
 func (w *writer) bool(b bool)    { w.check(w.enc.EncodeBool(b)) }
 func (w *writer) nil()           { w.check(w.enc.EncodeNil()) }
 
+// text writes a string: most of a document are strings, and the Encoder takes three times as long for one.
 func (w *writer) text(s string) {
 	s = toLatin1(s)
-	if int64(len(s)) > math.MaxUint32 {
+	switch n := len(s); {
+	case n < 1<<5:
+		w.buf = append(w.buf, msgpcode.FixedStrLow|byte(n))
+	case n < 1<<8:
+		w.buf = append(w.buf, msgpcode.Str8, byte(n))
+	case n < 1<<16:
+		w.buf = append(w.buf, msgpcode.Str16, byte(n>>8), byte(n))
+	case int64(n) <= math.MaxUint32:
+		w.buf = binary.BigEndian.AppendUint32(append(w.buf, msgpcode.Str32), uint32(n))
+	default:
 		w.fail(errors.New("serialize: text longer than 4 GiB"))
 		return
 	}
-	w.check(w.enc.EncodeString(s))
+	w.buf = append(w.buf, s...)
 }
 
 // bin32 writes the longest form of a byte string's header, whatever n is, so that n can be overwritten.
