@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 )
 
 // newFile is a whole file on its way to its place. Where the system can do it, it has no name until then: nobody sees it, its
@@ -62,7 +61,7 @@ func (n *newFile) write(doc []byte) (err error) {
 // by then. There is none in a directory that was made a moment ago, where free is not asked.
 func (n *newFile) create(to string, free func() bool) error {
 	if n.name == "" {
-		_, err := n.tree.within(filepath.Dir(to), n.first, func(made bool) error {
+		_, err := n.tree.within(n.tree.parent(to), n.first, func(made bool) error {
 			if !made && !free() {
 				return fs.ErrExist
 			}

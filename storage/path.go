@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -92,7 +93,7 @@ func (t *tree) temp(path string) (f *os.File, err error) {
 // makeBeside has create make a temporary file beside path, and makes the directories that lead there as within does. alone: the
 // last of these was missing.
 func (t *tree) makeBeside(path string, first bool, create func(name string) error) (name string, alone bool, err error) {
-	dir := filepath.Dir(path)
+	dir := t.parent(path)
 	alone, err = t.within(dir, first, func(bool) error {
 		name = dir + string(filepath.Separator) + tempPrefix + strconv.FormatUint(rand.Uint64(), 36)
 		return create(name)
@@ -128,7 +129,7 @@ func (t *tree) makeDirs(dir string, n int32) (made int32, err error) {
 	if n <= 1 {
 		err = os.Mkdir(dir, t.dirMode)
 	}
-	if parent := filepath.Dir(dir); (n > 1 || errors.Is(err, fs.ErrNotExist)) && parent != dir {
+	if parent := t.parent(dir); (n > 1 || errors.Is(err, fs.ErrNotExist)) && parent != dir {
 		if made, err = t.makeDirs(parent, n-1); err != nil {
 			return made, err
 		}
@@ -138,6 +139,14 @@ func (t *tree) makeDirs(dir string, n int32) (made int32, err error) {
 		return 0, nil // thanks to another; what is no directory, its next user notices
 	}
 	return made + 1, err
+}
+
+// parent returns the directory that a path of the tree is in. filepath.Dir looks at every byte.
+func (t *tree) parent(path string) string {
+	if i := strings.LastIndexByte(path, filepath.Separator); i > len(t.dir) {
+		return path[:i]
+	}
+	return filepath.Dir(path)
 }
 
 // discard closes and removes a temporary file. Nobody can do anything about an error.
