@@ -249,7 +249,7 @@ func TestControlReasons(t *testing.T) {
 		}{
 			{0, cachecontrol.Control{Bypass: true}, "cachecontrol;fwd=bypass;fwd-status=200;detail=bypass"},
 			{0, cachecontrol.Control{Lifetime: 5 * time.Second}, "cachecontrol;hit;ttl=5;detail=own-lifetime"},
-			{0, cachecontrol.Control{OnlyIfCached: true, Refresh: true}, "cachecontrol;fwd=miss;detail=only-if-cached"},
+			{0, cachecontrol.Control{OnlyIfCached: true, Refresh: true}, "cachecontrol;detail=only-if-cached"},
 			{12 * time.Second, cachecontrol.Control{AllowStale: 5 * time.Second}, "cachecontrol;hit;ttl=-2;detail=allow-stale"},
 			{0, cachecontrol.Control{Refresh: true}, "cachecontrol;fwd=request;fwd-status=200;stored;ttl=10;detail=refresh/max-age"},
 		} {

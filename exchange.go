@@ -336,7 +336,7 @@ func notModified(resp *http.Response) {
 // refuse answers only-if-cached where nothing stored may be used (RFC 9111, section 5.2.1.7).
 func (x *exchange) refuse() *http.Response {
 	closeBody(x.req)
-	s := Status{Forward: "miss", Reason: rfc9111.OnlyIfCached}
+	s := Status{Reason: rfc9111.OnlyIfCached}
 	const text = "the cache holds no response that may be used, and the request says only-if-cached\n"
 	resp := &http.Response{
 		Status: "504 Gateway Timeout", StatusCode: http.StatusGatewayTimeout,

@@ -142,13 +142,14 @@ func asToken(v any) httpsfv.Token {
 func (s Status) header() string {
 	item := httpsfv.NewItem(httpsfv.Token(cacheName))
 	p := item.Params
-	if s.Forward == "" {
-		p.Add("hit", true)
-	} else {
+	switch {
+	case s.Forward != "":
 		p.Add("fwd", httpsfv.Token(s.Forward))
 		if s.ForwardStatus != 0 {
 			p.Add("fwd-status", int64(s.ForwardStatus))
 		}
+	case s.Reason != rfc9111.OnlyIfCached: // which was neither answered from the cache nor by the origin
+		p.Add("hit", true)
 	}
 	if s.Stored {
 		p.Add("stored", true)
