@@ -2,13 +2,15 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"time"
 )
 
-// gracePeriod is for requests in progress when a server is asked to end.
-const gracePeriod = 8 * time.Second
+// defaultGrace is for responses in progress when a server is asked to end, unless --grace says otherwise: less than the
+// ten seconds after which container runtimes kill.
+const defaultGrace = ageFlag(8 * time.Second)
 
 // listen listens where a --listen flag says.
 func listen(addr string) (net.Listener, error) {
@@ -16,11 +18,11 @@ func listen(addr string) (net.Listener, error) {
 	if err != nil {
 		return nil, failed(err, "cannot listen on "+addr, "Choose another --listen address; with port 0 any free one is taken.")
 	}
-	return listener, nil
+	return patientListener{listener}, nil
 }
 
-// serveUntil serves until ctx ends, and then lets the requests in progress finish for a while.
-func serveUntil(ctx context.Context, server *http.Server, listener net.Listener) error {
+// serveUntil serves until ctx ends, and then lets the responses in progress end for a while.
+func (e *env) serveUntil(ctx context.Context, server *http.Server, listener net.Listener, while ageFlag) error {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {
@@ -28,10 +30,11 @@ func serveUntil(ctx context.Context, server *http.Server, listener net.Listener)
 		return failed(err, "cannot go on serving", "")
 	case <-ctx.Done():
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), gracePeriod)
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(while))
 	defer cancel()
 	if err := server.Shutdown(grace); err != nil {
-		server.Close() // those that are left had their time
+		fmt.Fprintf(e.stderr, "%s: what is still in progress after %v is cut off\n", e.name, time.Duration(while))
+		server.Close()
 	}
 	<-served
 	return nil

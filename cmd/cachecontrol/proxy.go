@@ -38,48 +38,62 @@ through; nothing is compressed or decompressed.
                           memcached://HOST:PORT,HOST:PORT with ?prefix=P and max_item=SIZE.
     --near SIZE           keep up to SIZE, as 64M, in memory before the store; what other proxies change in it is seen
                           within 5 seconds, and with Redis at once
+    --max-bytes SIZE      how much the store may take: memory 64M unless given; a directory is not bounded unless it is
+                          given, which counts what is there already. What was used least recently goes first
+    --max-age AGE         remove from a directory, as others are stored, entries that were not used for so long, as 30d
     --shared              act as a shared cache: heed s-maxage, private, Authorization and CDN-Cache-Control
     --heuristic H         how long responses are fresh that do not say: last-modified, one-day,
                           expires-after=DURATION; none unless given
     --stale-if-error D    serve what is stale for up to D, as 1h, while the origin fails
+    --refresh-ahead D     validate a fresh response in the background that is asked for within D, as 10s, of its end
+    --collapse            have requests for one URL at the same time share one request to the origin
     --select-language     let a stored response in the language that the request prefers answer it
-    --max-body SIZE       do not store longer bodies; as 1000, 64K, 10M or 2G; 1G unless given
+    --max-body SIZE       do not store longer bodies; as 1000, 64K, 10M, 2G or 1T; 1G unless given
+    --grace D             for how long responses in progress may go on after an interrupt; 8s unless given
     -v                    log every decision on stderr
 
 Behind it the origin sees X-Forwarded-For, -Host and -Proto, and its own name as Host.
 
 The line on stderr that begins with "listening on" says that it is ready. An interrupt (Ctrl-C, SIGTERM) lets the
-requests in progress finish for a while, then ends the proxy with exit code 0.
+responses in progress end, for as long as --grace says, and then ends the proxy with exit code 0; a second one ends it
+at once. A client is given up that takes half a minute to send the header of a request, or for a minute sends nothing of
+its body, or takes nothing of a response. The origin has a minute to begin its answer.
 
 Examples:
     cachecontrol proxy --upstream http://127.0.0.1:3000
-    cachecontrol proxy --listen :8080 --upstream https://example.com --shared --store separate:/var/cache/web
+    cachecontrol proxy --listen :8080 --upstream https://example.com --shared --collapse \
+        --store separate:/var/cache/web --max-bytes 50G
     cachecontrol proxy --upstream http://127.0.0.1:3000 --store redis://127.0.0.1:6379?prefix=web: --near 256M
     cachecontrol proxy --upstream http://127.0.0.1:3000 --heuristic last-modified --stale-if-error 1h -v
 `,
 	setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
-		p := proxy{store: storeFlag{kind: "memory"}, maxBody: cachecontrol.DefaultMaxBodyBytes}
+		p := proxy{store: storeFlag{kind: "memory"}, maxBody: cachecontrol.DefaultMaxBodyBytes, grace: defaultGrace}
 		fs.StringVar(&p.upstream, "upstream", "", "")
 		fs.StringVar(&p.listen, "listen", "127.0.0.1:8080", "")
 		fs.Var(&p.store, "store", "")
 		fs.Var(&p.near, "near", "")
+		fs.Var(&p.maxBytes, "max-bytes", "")
+		fs.Var(&p.maxAge, "max-age", "")
 		fs.BoolVar(&p.shared, "shared", false, "")
 		fs.Var(&p.heuristic, "heuristic", "")
 		fs.Var(&p.staleIfError, "stale-if-error", "")
+		fs.Var(&p.refreshAhead, "refresh-ahead", "")
+		fs.BoolVar(&p.collapse, "collapse", false, "")
 		fs.BoolVar(&p.selectLanguage, "select-language", false, "")
 		fs.Var(&p.maxBody, "max-body", "")
+		fs.Var(&p.grace, "grace", "")
 		fs.BoolVar(&p.verbose, "v", false, "")
 		return p.run
 	},
 }
 
 type proxy struct {
-	upstream, listen                string
-	store                           storeFlag
-	heuristic                       heuristicFlag
-	staleIfError                    ageFlag
-	maxBody, near                   sizeFlag
-	shared, selectLanguage, verbose bool
+	upstream, listen                          string
+	store                                     storeFlag
+	heuristic                                 heuristicFlag
+	staleIfError, refreshAhead, maxAge, grace ageFlag
+	maxBody, near, maxBytes                   sizeFlag
+	shared, selectLanguage, collapse, verbose bool
 }
 
 const (
@@ -105,7 +119,13 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 	if p.near != 0 && p.store.kind == "memory" {
 		return usageErrorf("--near puts memory before a store, and the store is memory", "Leave --near out, or name another --store.")
 	}
-	store, disconnect, err := p.store.open()
+	if p.maxBytes != 0 && p.store.kind == "remote" {
+		return usageErrorf("--max-bytes does not bound what is in another server", "Leave it out, and bound that server itself.")
+	}
+	if p.maxAge != 0 && p.store.dir == "" {
+		return usageErrorf("--max-age is for a directory", "Leave it out, or name one with --store separate:DIR.")
+	}
+	store, disconnect, err := p.store.open(storage.MaxBytes(int64(p.maxBytes)), storage.MaxAge(time.Duration(p.maxAge)))
 	if err != nil {
 		return err
 	}
@@ -121,6 +141,8 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 		Shared:             p.shared,
 		MaxBodyBytes:       int64(p.maxBody),
 		StaleIfError:       time.Duration(p.staleIfError),
+		RefreshAhead:       time.Duration(p.refreshAhead),
+		Collapse:           p.collapse,
 		SelectLanguage:     p.selectLanguage,
 		DisableCompression: true, // the client's own Accept-Encoding decides
 		Logger:             e.logger(p.verbose),
@@ -143,7 +165,7 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 	fmt.Fprintf(e.stderr, "%s: listening on http://%s, upstream %s, store %s\n",
 		e.name, listener.Addr(), upstream, &p.store)
 
-	return serveUntil(ctx, server, listener)
+	return e.serveUntil(ctx, server, listener, p.grace)
 }
 
 func parseUpstream(s string) (*url.URL, error) {
@@ -196,11 +218,15 @@ func newReverseProxy(upstream *url.URL, cache http.RoundTripper, errorLog *log.L
 			r.SetXForwarded()
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			if r.Context().Err() != nil {
+			if b, ok := r.Context().Value(patientBodyKey{}).(*patientBody); ok && b.slow.Load() {
+				err = errSlowClient
+			} else if r.Context().Err() != nil {
 				panic(http.ErrAbortHandler) // the client is gone
 			}
 			status, text := http.StatusBadGateway, "the upstream server could not be reached or gave no valid answer"
-			if t := net.Error(nil); errors.As(err, &t) && t.Timeout() {
+			if t := net.Error(nil); err == errSlowClient {
+				status, text = http.StatusRequestTimeout, "the body of the request did not come in time"
+			} else if errors.As(err, &t) && t.Timeout() {
 				status, text = http.StatusGatewayTimeout, "the upstream server did not answer in time"
 			}
 			errorLog.Printf("%s %s: %v", r.Method, r.URL.Redacted(), err)
@@ -212,6 +238,12 @@ func newReverseProxy(upstream *url.URL, cache http.RoundTripper, errorLog *log.L
 		if r.Method == http.MethodConnect {
 			http.Error(w, "501 Not Implemented: this is a reverse proxy, it makes no tunnels", http.StatusNotImplemented)
 			return
+		}
+		if r.ContentLength != 0 {
+			b := &patientBody{ReadCloser: r.Body, conn: http.NewResponseController(w)}
+			b.wait()
+			r = r.WithContext(context.WithValue(r.Context(), patientBodyKey{}, b))
+			r.Body = b
 		}
 		front.ServeHTTP(w, r)
 	})

@@ -17,6 +17,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // startProxy runs "cachecontrol proxy" until the test ends, and returns its URL and what it prints on stderr.
@@ -314,6 +318,141 @@ func TestProxyCaches(t *testing.T) {
 				t.Errorf("-v logged nothing: %s", stderr)
 			}
 		})
+	}
+}
+
+// TestProxyMaxBytes: a body longer than the store may be is not kept.
+func TestProxyMaxBytes(t *testing.T) {
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		io.WriteString(w, strings.Repeat("x", 200<<10))
+	})
+	for _, store := range []string{"memory", "file:", "separate:"} {
+		for limit, want := range map[string]bool{"100K": false, "1M": true} {
+			arg := store
+			if store != "memory" {
+				arg += t.TempDir()
+			}
+			url, _ := startProxy(t, origin.URL, "--store", arg, "--max-bytes", limit)
+			do(t, "GET", url)
+			if resp, _ := do(t, "GET", url); cachecontrol.FromCache(resp) != want {
+				t.Errorf("%s, %s: kept %v, want %v", store, limit, !want, want)
+			}
+		}
+	}
+}
+
+// TestProxyMaxAge: what was not used for long goes when something else is stored.
+func TestProxyMaxAge(t *testing.T) {
+	origin := newEcho(t)
+	// What is looked at first is what has the least hash.
+	named := func(digit string) string {
+		for i := 0; ; i++ {
+			if url := fmt.Sprintf("%s/%d?Cache-Control=max-age=60", origin.URL, i); strings.HasPrefix(storage.Hash(url), digit) {
+				return url
+			}
+		}
+	}
+	old, other := named("0"), named("f")
+	for _, flags := range [][]string{nil, {"--max-age", "2h"}} {
+		f := newFilled(t, false)
+		f.page(old, 200, 0, "old", "Cache-Control: max-age=60")
+		f.age(3 * time.Hour)
+		url, _ := startProxy(t, origin.URL, append(flags, "--store", "file:"+f.dir)...)
+		do(t, "GET", url+strings.TrimPrefix(other, origin.URL))
+		if want := 2 - len(flags)/2; len(f.files()) != want {
+			t.Errorf("%q: there are %q, want %d", flags, f.files(), want)
+		}
+	}
+}
+
+// TestProxyCollapse: requests at the same time share one to the origin.
+func TestProxyCollapse(t *testing.T) {
+	var asked atomic.Int32
+	first := make(chan bool)
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Content-Length", "4")
+		if asked.Add(1) == 1 {
+			w.WriteHeader(200)
+			w.(http.Flusher).Flush()
+			<-first
+		}
+		io.WriteString(w, "body")
+	})
+	url, _ := startProxy(t, origin.URL, "--collapse")
+	resp, err := http.Get(url) // its head is there, and its body is not
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	second, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Body.Close()
+	if !strings.Contains(second.Header.Get("Cache-Status"), "collapsed") {
+		t.Errorf("Cache-Status %q", second.Header.Get("Cache-Status"))
+	}
+	close(first)
+	for _, resp := range []*http.Response{resp, second} {
+		if body, err := io.ReadAll(resp.Body); string(body) != "body" || err != nil {
+			t.Errorf("%q, %v", body, err)
+		}
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("the origin was asked %d times", n)
+	}
+}
+
+// TestProxyRefreshAhead: a hit shortly before its end has the origin asked in the background.
+func TestProxyRefreshAhead(t *testing.T) {
+	asked := make(chan string, 9)
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.Header.Get("If-None-Match")
+		w.Header().Set("Cache-Control", "max-age=600")
+		w.Header().Set("Etag", `"1"`)
+		io.WriteString(w, "body")
+	})
+	url, _ := startProxy(t, origin.URL, "--refresh-ahead", "1h")
+	do(t, "GET", url)
+	if resp, _ := do(t, "GET", url); !cachecontrol.FromCache(resp) {
+		t.Errorf("Cache-Status %q", resp.Header.Get("Cache-Status"))
+	}
+	if first, second := <-asked, <-asked; first != "" || second != `"1"` {
+		t.Errorf("the origin was asked with %q and %q", first, second)
+	}
+}
+
+// TestProxyGrace: what goes on for longer than --grace is cut off, and that is said.
+func TestProxyGrace(t *testing.T) {
+	started := make(chan bool)
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		started <- true
+		<-r.Context().Done()
+	})
+	ready := make(chan string, 9)
+	stderr := &buffer{line: func(line string) {
+		_, rest, _ := strings.Cut(line, "listening on ")
+		url, _, _ := strings.Cut(rest, ",")
+		ready <- url
+	}}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"proxy", "--listen", "127.0.0.1:0", "--upstream", origin.URL, "--grace", "1ns"}, nil, io.Discard, stderr)
+	}()
+	url := <-ready
+	go func() {
+		<-started
+		cancel()
+	}()
+	if resp, err := http.Get(url); err == nil {
+		resp.Body.Close()
+		t.Errorf("got %s", resp.Status)
+	}
+	if code := <-ended; code != exitOK || !strings.Contains(stderr.String(), "what is still in progress after 1ns is cut off") {
+		t.Errorf("exit code %d, stderr %q", code, stderr)
 	}
 }
 

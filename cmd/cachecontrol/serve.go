@@ -26,16 +26,18 @@ that begins with a dot.
     --listen ADDRESS      where to listen; 127.0.0.1:8080 unless given, port 0 for any free one
     --max-age D           for how long caches may use a file without asking, as 10m, 24h or 7d; unless given,
                           they ask every time
+    --grace D             for how long responses in progress may go on after an interrupt; 8s unless given
 
 The line on stderr that begins with "listening on" says that it is ready. An interrupt (Ctrl-C, SIGTERM) lets the
-requests in progress finish for a while, then ends the server with exit code 0.
+responses in progress end, for as long as --grace says, and then ends the server with exit code 0; a second one ends it
+at once. A client that takes nothing of a response for a minute is given up.
 
 Examples:
     cachecontrol serve .
     cachecontrol serve --listen :8080 --max-age 1h /srv/www
 `,
 	setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
-		s := serve{maxAge: -1}
+		s := serve{maxAge: -1, grace: defaultGrace}
 		fs.StringVar(&s.listen, "listen", "127.0.0.1:8080", "")
 		fs.Func("max-age", "", func(value string) (err error) {
 			if s.maxAge, err = parseAge(value); err != nil || s.maxAge < 0 {
@@ -43,6 +45,7 @@ Examples:
 			}
 			return nil
 		})
+		fs.Var(&s.grace, "grace", "")
 		return s.run
 	},
 }
@@ -50,6 +53,7 @@ Examples:
 type serve struct {
 	listen string
 	maxAge time.Duration // below 0: not given
+	grace  ageFlag
 }
 
 func (s *serve) run(ctx context.Context, e *env, args []string) error {
@@ -76,7 +80,7 @@ func (s *serve) run(ctx context.Context, e *env, args []string) error {
 	}
 	fmt.Fprintf(e.stderr, "%s: listening on http://%s, files of %s\n", e.name, listener.Addr(), args[0])
 
-	return serveUntil(ctx, server, listener)
+	return e.serveUntil(ctx, server, listener, s.grace)
 }
 
 // newFileServer returns a handler for the files below root. Below 0, maxAge has caches ask every time.

@@ -63,20 +63,21 @@ func (s *storeFlag) Set(value string) error {
 	return nil
 }
 
-// open opens the store. After the Transport's Close, close ends what connects it to a server.
-func (s *storeFlag) open() (store storage.Store, close func() error, err error) {
+// open opens the store, with options for one on this machine. After the Transport's Close, close ends what connects it to
+// a server.
+func (s *storeFlag) open(opts ...storage.Option) (store storage.Store, close func() error, err error) {
 	close = func() error { return nil }
 	hint := "Name a directory that you may write to, or use --store memory."
 	switch s.kind {
 	case "file":
-		store, err = storage.NewFileCache(s.dir)
+		store, err = storage.NewFileCache(s.dir, opts...)
 	case "separate":
-		store, err = storage.NewSeparateBodyFileCache(s.dir)
+		store, err = storage.NewSeparateBodyFileCache(s.dir, opts...)
 	case "remote":
 		store, close, err = s.remote.connect()
 		hint = "Check the name of the server, or use --store memory."
 	default:
-		store = storage.NewDictCache()
+		store = storage.NewDictCache(opts...)
 	}
 	if err != nil {
 		return nil, nil, failed(err, "cannot open the store "+s.String(), hint)
