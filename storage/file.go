@@ -71,27 +71,23 @@ func (c *FileCache) Get(ctx context.Context, key string) (*Response, error) {
 		return nil, err
 	}
 	path := c.tree.path(key)
+	if r := c.getRemembered(path); r != nil {
+		return r, nil
+	}
 	f, fi, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}
 	c.tree.touch(path, fi)
-	h := c.tree.heads.get(path, fi)
 	if fi.Size() <= smallFile {
 		defer f.Close()
-		var e *serialize.Entry
-		var body []byte
-		if h != nil {
-			e = h.entry
-			body, err = readBody(f, h.offset, e)
-		} else {
-			e, body, err = c.readSmall(path, f, fi)
-		}
+		e, body, err := c.readSmall(path, f, fi)
 		if err != nil {
 			return nil, &UnreadableError{Key: key, Err: err}
 		}
 		return newMemoryHit(e, body, nil), nil
 	}
+	h := c.tree.heads.get(path, fi)
 	if h == nil {
 		h = &rememberedHead{info: fi}
 		if h.entry, h.offset, err = decodeFile(path, f, fi.Size()); err == nil && h.entry.Length == 0 && h.entry.Sum != 0 {
@@ -111,6 +107,28 @@ func (c *FileCache) Get(ctx context.Context, key string) (*Response, error) {
 		good: func() { c.tree.verified.add(m) },
 		bad:  func() { c.drop(path, fi) },
 	}), nil
+}
+
+// getRemembered returns the small entry at path whose head is remembered; nil where that is not so, or it cannot be read.
+func (c *FileCache) getRemembered(path string) *Response {
+	h := c.tree.heads.last(path)
+	if h == nil || h.info.Size() > smallFile {
+		return nil
+	}
+	d, fi, err := openRegular(path, openQuick)
+	if err != nil {
+		return nil
+	}
+	defer d.Close()
+	if !sameFile(h.info, fi) {
+		return nil
+	}
+	c.tree.touch(path, fi)
+	body, err := readBody(d, h.offset, h.entry)
+	if err != nil {
+		return nil
+	}
+	return newMemoryHit(h.entry, body, nil)
 }
 
 // readSmall reads a whole document, and verifies it.
@@ -133,7 +151,7 @@ func (c *FileCache) readSmall(path string, f *os.File, fi fs.FileInfo) (*seriali
 }
 
 // readBody reads the body of an entry whose head is remembered, and verifies it.
-func readBody(f *os.File, offset int64, e *serialize.Entry) ([]byte, error) {
+func readBody(f io.ReaderAt, offset int64, e *serialize.Entry) ([]byte, error) {
 	body := make([]byte, e.Length)
 	if _, err := f.ReadAt(body, offset); err != nil {
 		return nil, err
@@ -254,13 +272,20 @@ var endedContext = func() context.Context {
 // openFile opens the regular file at path.
 func openFile(path string) (*os.File, fs.FileInfo, error) { return openRegular(path, open) }
 
-func openRegular(path string, open func(string) (*os.File, error)) (*os.File, fs.FileInfo, error) {
+// opened is an *os.File, or a descriptor.
+type opened interface {
+	Stat() (fs.FileInfo, error)
+	Close() error
+}
+
+func openRegular[F opened](path string, open func(string) (F, error)) (F, fs.FileInfo, error) {
+	var none F
 	f, err := open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, ErrNotFound
+		return none, nil, ErrNotFound
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("storage: %w", err)
+		return none, nil, fmt.Errorf("storage: %w", err)
 	}
 	fi, err := f.Stat()
 	if err == nil && !fi.Mode().IsRegular() {
@@ -268,7 +293,7 @@ func openRegular(path string, open func(string) (*os.File, error)) (*os.File, fs
 	}
 	if err != nil {
 		f.Close()
-		return nil, nil, fmt.Errorf("storage: %w", err)
+		return none, nil, fmt.Errorf("storage: %w", err)
 	}
 	return f, fi, nil
 }

@@ -21,7 +21,7 @@ const (
 // one, so the two exclude each other. The wait ends with the context, or after lockWait where that has no
 // deadline; a lock that is free is taken even then.
 func lock(ctx context.Context, path string) (unlock func(), err error) {
-	l := flock.New(path + lockSuffix)
+	l := newLock(path + lockSuffix)
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, lockWait)

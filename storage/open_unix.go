@@ -11,14 +11,18 @@ import (
 	"time"
 )
 
-// open is os.Open without the five system calls that find out whether the file can be polled, which take longer than
-// reading a small entry.
-func open(path string) (*os.File, error) { return openWith(path, syscall.O_RDONLY) }
+// open is os.Open for a place where there may be a pipe: it does not wait for somebody to write to that. For other files
+// O_NONBLOCK saves four of the five system calls by which os.Open finds out whether a file can be polled.
+func open(path string) (*os.File, error) { return openReading(path, 0) }
+
+func openReading(path string, flags int) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|flags, 0)
+}
 
 // openQuietly is open for one who only looks: if it can be helped, the access time of the file, which says when its
 // entry was last used, stays.
 func openQuietly(path string) (*os.File, error) {
-	f, err := openWith(path, syscall.O_RDONLY|noAccessTime)
+	f, err := openReading(path, noAccessTime)
 	if errors.Is(err, fs.ErrPermission) && noAccessTime != 0 { // only the owner may
 		f, err = open(path)
 	}
@@ -27,11 +31,7 @@ func openQuietly(path string) (*os.File, error) {
 
 // openNew makes a file that only we may read, and opens it for writing, too.
 func openNew(path string) (*os.File, error) {
-	return openWith(path, syscall.O_RDWR|syscall.O_CREAT|syscall.O_EXCL)
-}
-
-func openWith(path string, flags int) (*os.File, error) {
-	fd, err := openDescriptor(path, flags)
+	fd, err := openDescriptor(path, syscall.O_RDWR|syscall.O_CREAT|syscall.O_EXCL)
 	if err != nil {
 		return nil, err
 	}

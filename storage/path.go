@@ -187,7 +187,7 @@ func remove(path string) error {
 // sameFile reports whether a and b describe one file with one content: the numbers of a removed file are used again,
 // so its time and size count too.
 func sameFile(a, b fs.FileInfo) bool {
-	return a != nil && b != nil && os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+	return a != nil && b != nil && sameInode(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
 // stillAt reports whether the file that fi describes is still the one at path.

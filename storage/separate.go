@@ -215,12 +215,9 @@ func stillWhole(bodyPath string, p *pair) error {
 
 // readPair reads a head, opens the body beside it, and makes sure that they belong together.
 func readPair(key, path string) (_ *pair, err error) {
-	head, err := open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, ErrNotFound
-	}
+	head, headInfo, err := openFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("storage: %w", err)
+		return nil, err
 	}
 	defer head.Close()
 	p := new(pair)
@@ -242,10 +239,6 @@ func readPair(key, path string) (_ *pair, err error) {
 	}
 	if err != nil {
 		return nil, err
-	}
-	headInfo, err := head.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("storage: %w", err)
 	}
 	prove, err := fits(p.entry, headInfo, p.bodyInfo)
 	switch {
