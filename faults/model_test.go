@@ -165,7 +165,7 @@ func (w *world) judge(c *call) error {
 	if err := w.stored(c, head, repr, own); err != nil {
 		return err
 	}
-	if err := w.judgeFields(c, head, own); err != nil {
+	if err := w.judgeFields(c, head, repr, own); err != nil {
 		return err
 	}
 	return w.judgeBody(c, head, repr)
@@ -229,6 +229,14 @@ func (w *world) hasGotTag(repr *representation, inm string, e *exchange) bool {
 		return tag != "" && earlier.status == 304 && earlier.url == e.url && strings.Contains(inm, tag) &&
 			repr.modified != "" && earlier.request.Get("If-Modified-Since") == repr.modified
 	})
+}
+
+// takesTag says whether repr may have the tag that it was given out with, though head, which says another, has updated it: a 304
+// makes no tag strong, and gives none that is.
+func takesTag(head *exchange, repr *representation, tag string) bool {
+	said := head.head.Get("Etag")
+	return head.status == 304 && said != "" && said == weakly(said) &&
+		(tag == "W/"+said || tag == "" && repr.etag == "")
 }
 
 func weakly(tag string) string { return strings.TrimPrefix(tag, "W/") }
@@ -471,12 +479,19 @@ func canonicalList(name string, lines []string) string {
 }
 
 // judgeFields looks at the header of a stored response: all of one head, and nothing that is not for this request.
-func (w *world) judgeFields(c *call, head *exchange, own bool) error {
+func (w *world) judgeFields(c *call, head *exchange, repr *representation, own bool) error {
 	m := w.meansOf(c.header0)
+	if tag := c.header0.Get("Etag"); tag != "" && tag == weakly(tag) && tag != repr.etag {
+		return fmt.Errorf("the tag %s is strong, and not that of the body, %q", tag, repr.etag)
+	}
 	for name, lines := range head.head {
 		switch name {
 		case "Age", "Connection", "Content-Length", "Content-Range", "Content-Encoding", "X-Secret", "X-Hop":
 			continue
+		case "Etag":
+			if takesTag(head, repr, c.header0.Get(name)) {
+				continue
+			}
 		}
 		if !slices.Equal(c.header0[name], lines) {
 			return fmt.Errorf("%s is %q, #%d had %q", name, c.header0[name], head.id, lines)
@@ -614,7 +629,7 @@ func (w *world) judgeNotModified(c *call) error {
 				continue
 			}
 			if head.head["Cache-Control"] != nil && !slices.Equal(head.head["Cache-Control"], h["Cache-Control"]) ||
-				head.head["Etag"] != nil && head.head.Get("Etag") != tag || head.head["Date"] != nil && head.head.Get("Date") != h.Get("Date") {
+				head.head["Etag"] != nil && head.head.Get("Etag") != tag && !takesTag(head, repr, tag) || head.head["Date"] != nil && head.head.Get("Date") != h.Get("Date") {
 				continue // not its head
 			}
 			if why = w.reusable(c, head, repr, h); why == nil {
