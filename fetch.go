@@ -149,8 +149,11 @@ func (x *exchange) freshen(c *candidate, later *http.Response, asked, received t
 	if x.heuristic != nil || x.beforeStore != nil {
 		view = &http.Response{StatusCode: e.Status, Header: e.Header, Request: x.req}
 	}
-	e.Heuristic = x.applyHeuristic(view)
-	own := x.ownDecision(view)
+	var own StoreDecision
+	closing(later, func() {
+		e.Heuristic = x.applyHeuristic(view)
+		own = x.ownDecision(view)
+	})
 	e.Lifetime = own.Lifetime
 	x.reselect(e)
 	policy := x.policyOf(e)

@@ -3,14 +3,17 @@ package cachecontrol_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/heuristics"
 )
 
 // panicOf returns what f panics with; nil: it does not.
@@ -73,6 +76,63 @@ func TestPanics(t *testing.T) {
 				all.Wait()
 			})
 		})
+	}
+}
+
+// Where a hook panics, the body that nobody has then is closed.
+func TestPanicClosesBodies(t *testing.T) {
+	const fresh, tag = "Cache-Control: max-age=60", `ETag: "1"`
+	part := status(206, fresh, tag, "Content-Range: bytes 0-1/4")
+	for _, tt := range []struct {
+		name   string
+		before []string // requests, answered by all replies but the last
+		origin []reply
+		do     string
+		with   []string
+	}{
+		{"miss", nil, []reply{ok(fresh)}, "/", nil},
+		{"validation", []string{"/"}, []reply{ok(tag), status(304, tag)}, "/", nil},
+		{"POST with Content-Location", nil, []reply{ok(fresh, "Content-Location: /")}, "POST /", nil},
+		{"part", nil, []reply{part}, "/", []string{"Range: bytes=0-1"}},
+		{"part of what is stored whole", []string{"/"}, []reply{ok(tag), part}, "/", []string{"Range: bytes=0-1"}},
+		{"rest of a part", []string{"/ Range:bytes=0-1"}, []reply{part, status(206, fresh, tag, "Content-Range: bytes 2-3/4")}, "/", nil},
+	} {
+		for _, byHeuristic := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, heuristic %v", tt.name, byHeuristic), func(t *testing.T) {
+				if byHeuristic && tt.name == "POST with Content-Location" {
+					return // it is not asked
+				}
+				in(t, func(t *testing.T) {
+					o := replies(t, tt.origin...)
+					bangs := func() bool { return o.requests() == len(tt.origin) }
+					tr := &cachecontrol.Transport{Base: o}
+					defer tr.Close()
+					if byHeuristic {
+						tr.Heuristic = heuristics.Func(func(*http.Response) http.Header {
+							if bangs() {
+								panic("bang")
+							}
+							return nil
+						})
+					} else {
+						tr.BeforeStore = func(*http.Response) (d cachecontrol.StoreDecision) {
+							if bangs() {
+								panic("bang")
+							}
+							return d
+						}
+					}
+					for _, first := range tt.before {
+						target, field, _ := strings.Cut(first, " ")
+						do(t, tr, target, strings.Fields(field)...)
+					}
+					req := request(t, tt.do, tt.with...)
+					if v := panicOf(func() { tr.RoundTrip(req) }); v != "bang" {
+						t.Errorf("the caller got %v", v)
+					}
+				})
+			})
+		}
 	}
 }
 

@@ -54,17 +54,25 @@ func (x *exchange) receive(c *candidate, resp *http.Response, asked, received ti
 // judge lets the heuristic speak of a response, and decides whether it may be stored. set are the fields that the
 // heuristic has set.
 func (x *exchange) judge(resp *http.Response, asked, received time.Time) (set []string, policy rfc9111.Policy, decision rfc9111.Stored) {
-	judged := false
+	var own StoreDecision
+	closing(resp, func() {
+		set = x.applyHeuristic(resp)
+		own = x.ownDecision(resp)
+	})
+	policy = *x.policies.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received).WithLifetime(own.Lifetime)
+	return set, policy, x.mayStore(&policy, own)
+}
+
+// closing calls a hook, and closes the response's body, which nobody has yet, where that panics.
+func closing(resp *http.Response, hook func()) {
+	done := false
 	defer func() {
-		if !judged { // a hook panics
+		if !done {
 			discard(resp)
 		}
 	}()
-	set = x.applyHeuristic(resp)
-	own := x.ownDecision(resp)
-	judged = true
-	policy = *x.policies.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received).WithLifetime(own.Lifetime)
-	return set, policy, x.mayStore(&policy, own)
+	hook()
+	done = true
 }
 
 // mayStore decides whether a response with this policy, of which the program says own, may be stored for the request.
@@ -368,7 +376,8 @@ func (x *exchange) receivePost(resp *http.Response, s Status, asked, received ti
 	if key, ok := plainKey(u, ""); !ok || key != x.postKey() {
 		return s
 	}
-	own := x.ownDecision(resp)
+	var own StoreDecision
+	closing(resp, func() { own = x.ownDecision(resp) })
 	policy := x.policies.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received).WithLifetime(own.Lifetime)
 	decision := x.mayStore(policy, own)
 	if !decision.OK || !policy.Explicit() || policy.Lifetime == 0 || resp.ContentLength > x.maxBody {
