@@ -155,7 +155,7 @@ func (x *exchange) join(p *candidate, resp *http.Response, total int64, asked, r
 	if decision.OK && total > x.maxBody {
 		decision = rfc9111.Stored{Reason: rfc9111.TooLong}
 	}
-	s.Stored, s.Storage = decision.OK, decision.Reason
+	s.judged(decision, &policy, received)
 	if decision.OK {
 		e := x.newEntry(resp, rfc9111.StoredHeader(resp.Header, &policy), &policy, asked, received, set)
 		r := x.newRecording(e, x.destination(e))
@@ -208,7 +208,7 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 	if decision.OK && part.end-part.start > x.maxBody {
 		decision = rfc9111.Stored{Reason: rfc9111.TooLong}
 	}
-	s.Stored, s.Storage = decision.OK, decision.Reason
+	s.judged(decision, &policy, received)
 	if c != nil {
 		x.dropCandidate(c) // the origin has another representation now
 		if c.key == x.key {
@@ -228,7 +228,9 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 			e.Header = p.updated(e.Header, received)
 			x.reselect(e)
 			if len(e.Heuristic) == 0 {
-				e.Heuristic = x.applyHeuristic(&http.Response{StatusCode: e.Status, Header: e.Header, Request: x.req})
+				closing(resp, func() {
+					e.Heuristic = x.applyHeuristic(&http.Response{StatusCode: e.Status, Header: e.Header, Request: x.req})
+				})
 			}
 			copier := &spanCopier{body: p.resp.Body}
 			rec.before = func(w io.Writer) error { return copier.copy(w, 0, part.start-old.start) }

@@ -48,6 +48,22 @@ func wantStored(t *testing.T, s storage.Store, whole, part string) {
 	}
 }
 
+// What is stored of a part, and of the rest of it, says for how long it is fresh, as a whole response does.
+func TestPartTTL(t *testing.T) {
+	const fresh, tag = "Cache-Control: max-age=60", `ETag: "1"`
+	runScenarios(t, []scenario{{
+		"a part, and the rest", nil,
+		[]reply{
+			{status: 206, body: "01", fields: []string{fresh, tag, "Content-Range: bytes 0-1/4"}},
+			{status: 206, body: "23", fields: []string{fresh, tag, "Content-Range: bytes 2-3/4"}},
+		},
+		[]step{
+			{with: []string{"Range: bytes=0-1"}, want: miss, head: []string{"Cache-Status: cachecontrol;fwd=uri-miss;fwd-status=206;stored;ttl=60;detail=uri-miss/max-age"}},
+			{want: miss, body: "0123", head: []string{"Cache-Status: cachecontrol;fwd=partial;fwd-status=206;stored;ttl=60;detail=range-miss/max-age"}},
+		},
+	}})
+}
+
 // A part answers what lies within it. What does not is asked of the origin, in the caller's own words (RFC 9111,
 // section 3.3).
 func TestPartReused(t *testing.T) {

@@ -25,12 +25,11 @@ func (x *exchange) receive(c *candidate, resp *http.Response, asked, received ti
 	case resp.ContentLength > x.maxBody:
 		decision = rfc9111.Stored{Reason: rfc9111.TooLong}
 	}
-	s.Stored, s.Storage = decision.OK, decision.Reason
+	s.judged(decision, &policy, received)
 	var place string
 	switch {
 	case decision.OK:
 		e := x.newEntry(resp, x.headerToStore(resp, &policy), &policy, asked, received, set)
-		s.TTL, s.HasTTL = floorSeconds(policy.Lifetime-policy.Age(received)), policy.Lifetime > 0
 		place = x.storeWhole(resp, e, s)
 		x.share(resp, e, s)
 		if x.collapse {
@@ -385,8 +384,7 @@ func (x *exchange) receivePost(resp *http.Response, s Status, asked, received ti
 	}
 	x.start = x.invalid.start()
 	x.primary = nil
-	s.Stored, s.Storage = true, decision.Reason
-	s.TTL, s.HasTTL = floorSeconds(policy.Lifetime-policy.Age(received)), true
+	s.judged(decision, policy, received)
 	x.storeWhole(resp, x.newEntry(resp, x.headerToStore(resp, policy), policy, asked, received, nil), &s)
 	return s
 }

@@ -54,6 +54,14 @@ type Status struct {
 	TTL           time.Duration // freshness left, in whole seconds; negative: stale for so long
 }
 
+// judged says in a status whether a response that was received then is to be stored, by its policy.
+func (s *Status) judged(d rfc9111.Stored, p *rfc9111.Policy, received time.Time) {
+	s.Stored, s.Storage = d.OK, d.Reason
+	if d.OK {
+		s.TTL, s.HasTTL = floorSeconds(p.Lifetime-p.Age(received)), p.Lifetime > 0
+	}
+}
+
 // FromCache says whether the cache answered with what it had stored: requests' resp.from_cache. It is true for hits,
 // stale ones included, and for responses that the origin has confirmed.
 func FromCache(resp *http.Response) bool {
