@@ -90,11 +90,13 @@ func (w *tagWriter) Write(p []byte) (int, error) {
 // ReadFrom implements io.ReaderFrom. What does not fit is read by the writer below, which may use sendfile.
 func (w *tagWriter) ReadFrom(r io.Reader) (n int64, err error) {
 	if !w.wrote {
-		w.WriteHeader(http.StatusOK)
+		if n, err = begin(w, r); n < sniffLen {
+			return n, err
+		}
 	}
 	if !w.passes {
-		n, err = io.CopyN(onlyWriter{w}, r, int64(w.o.buffer-len(w.buf)))
-		if err != nil {
+		k, err := io.CopyN(onlyWriter{w}, r, int64(w.o.buffer-len(w.buf)))
+		if n += k; err != nil {
 			if err == io.EOF {
 				err = nil
 			}
@@ -110,17 +112,12 @@ func (w *tagWriter) ReadFrom(r io.Reader) (n int64, err error) {
 		if err := w.pass(); err != nil {
 			return n, err
 		}
-		k, err := w.ResponseWriter.Write(next[:])
-		if n += int64(k); err != nil {
+		i, err := w.ResponseWriter.Write(next[:])
+		if n += int64(i); err != nil {
 			return n, err
 		}
 	}
-	var m int64
-	if rf, ok := w.ResponseWriter.(io.ReaderFrom); ok {
-		m, err = rf.ReadFrom(r)
-	} else {
-		m, err = io.Copy(onlyWriter{w.ResponseWriter}, r)
-	}
+	m, err := readFrom(w.ResponseWriter, r)
 	return n + m, err
 }
 

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -374,6 +375,51 @@ func TestMiddlewareIsTransparent(t *testing.T) {
 			if out := s.raw("GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"); !strings.HasSuffix(out, "hello") {
 				t.Errorf("upgrade: %q", out)
 			}
+		})
+	}
+}
+
+// A handler that copies what cannot be read can still answer with an error, and nothing about caching is said of that. One that
+// copies nothing can still say its status. Where a first byte was written it is too late, as without middleware.
+func TestCopyFails(t *testing.T) {
+	v := func(*http.Request) (origin.Validators, error) { return origin.Validators{ETag: `"1"`}, nil }
+	none := func(h http.Handler) http.Handler { return h }
+	long := strings.Repeat("x", 600)
+	for name, m := range map[string]middleware{
+		"none": none, "CacheFor": origin.CacheFor(time.Hour), "Validate": origin.Validate(v), "AutoETag": origin.AutoETag(),
+		"all": func(h http.Handler) http.Handler {
+			return origin.CacheFor(time.Hour)(origin.AutoETag(origin.MaxBuffer(10))(h))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := m(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				var body io.Reader = strings.NewReader(r.URL.Query().Get("body"))
+				if r.URL.Path == "/fails" {
+					body = io.MultiReader(body, iotest.ErrReader(errors.New("away")))
+				}
+				if n, err := io.Copy(w, body); err != nil || n == 0 {
+					http.Error(w, "no body", http.StatusBadGateway)
+				}
+			}))
+			protocols(t, h, func(t *testing.T, s *server) {
+				for _, path := range []string{"/fails", "/empty"} {
+					g := s.do(path)
+					want(t, g.StatusCode, 502, g.Header, "Cache-Control:", "Expires:", "ETag:")
+					if g.body != "no body\n" {
+						t.Errorf("%s: %q", path, g.body)
+					}
+				}
+				if g := s.do("/works?body=x"); g.ContentLength != 1 || g.body != "x" {
+					t.Errorf("%q, Content-Length %d", g.body, g.ContentLength)
+				}
+				for _, body := range []string{"x", long} {
+					g := s.do("/fails?body=" + body)
+					want(t, g.StatusCode, 200, g.Header)
+					if g.body != body+"no body\n" {
+						t.Errorf("%d bytes instead of %d", len(g.body), len(body)+8)
+					}
+				}
+			})
 		})
 	}
 }

@@ -57,12 +57,35 @@ func (w *writer) WriteString(s string) (int, error) {
 }
 
 // ReadFrom implements io.ReaderFrom, through which net/http reaches sendfile.
-func (w *writer) ReadFrom(r io.Reader) (int64, error) {
-	w.send(http.StatusOK)
-	if rf, ok := w.ResponseWriter.(io.ReaderFrom); ok {
+func (w *writer) ReadFrom(r io.Reader) (n int64, err error) {
+	if !w.done {
+		if n, err = begin(w, r); n < sniffLen {
+			return n, err
+		}
+	}
+	m, err := readFrom(w.ResponseWriter, r)
+	return n + m, err
+}
+
+// sniffLen is how many bytes net/http writes of a reader before it takes the short way.
+const sniffLen = 512
+
+// begin copies the first sniffLen bytes of r, or all that there is. Where that is nothing, because r is empty or fails,
+// nothing is written: the handler can still say another status, as with net/http.
+func begin(w io.Writer, r io.Reader) (int64, error) {
+	n, err := io.CopyN(onlyWriter{w}, r, sniffLen)
+	if err == io.EOF {
+		err = nil
+	}
+	return n, err
+}
+
+// readFrom copies r to w, by sendfile where w can do that.
+func readFrom(w io.Writer, r io.Reader) (int64, error) {
+	if rf, ok := w.(io.ReaderFrom); ok {
 		return rf.ReadFrom(r)
 	}
-	return io.Copy(onlyWriter{w.ResponseWriter}, r)
+	return io.Copy(onlyWriter{w}, r)
 }
 
 // onlyWriter hides every other method.
