@@ -157,7 +157,7 @@ func (x *exchange) answer(s Status) (*http.Response, error) {
 	}
 	switch r.Action {
 	case rfc9111.Serve:
-		if !r.Stale && r.TTL <= x.refreshAhead && x.refreshAhead > 0 {
+		if !r.Stale() && r.TTL <= x.refreshAhead && x.refreshAhead > 0 {
 			if x.revalidates {
 				break
 			}

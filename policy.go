@@ -72,7 +72,7 @@ func (x *exchange) mayReuse(c *candidate) (rfc9111.Reuse, bool) {
 		return r, false
 	case ReuseAnyway:
 		if r.Action != rfc9111.Serve {
-			r.Action, r.Reason, r.Stale = rfc9111.Serve, rfc9111.ReuseAllowed, r.TTL <= 0
+			r.Action, r.Reason = rfc9111.Serve, rfc9111.ReuseAllowed
 		}
 	}
 	return r, true

@@ -276,7 +276,7 @@ func FuzzPolicy(f *testing.F) {
 		d := &p.Directives
 		switch r.Action {
 		case Serve, ServeAndValidate:
-			if d.NoCache || req.NoCache || r.Stale != (r.TTL <= 0) || r.Stale && (d.MustRevalidate || shared && (d.ProxyRevalidate || d.SMaxAge.OK)) {
+			if d.NoCache || req.NoCache || r.Stale() && (d.MustRevalidate || shared && (d.ProxyRevalidate || d.SMaxAge.OK)) {
 				t.Fatalf("%+v of %q for %q", r, cc, reqCC)
 			}
 		case Refuse:
@@ -288,7 +288,7 @@ func FuzzPolicy(f *testing.F) {
 				t.Fatalf("%+v for %q", r, reqCC)
 			}
 		}
-		if e := p.ReuseOnError(&req, now); e.Action == Serve && (d.NoCache || e.Stale && d.MustRevalidate) {
+		if e := p.ReuseOnError(&req, now); e.Action == Serve && (d.NoCache || e.Stale() && d.MustRevalidate) {
 			t.Fatalf("%+v of %q", e, cc)
 		}
 		for _, authorization := range []bool{false, true} {

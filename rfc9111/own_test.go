@@ -115,7 +115,7 @@ func TestReplayRules(t *testing.T) {
 			t.Errorf("%s: %+v, for %v", resp, got, p.Keep())
 		}
 		for _, req := range []Request{{}, {NoCache: true}, {MaxAge: Delta{0, true}}, {OnlyIfCached: true}} {
-			if got := p.Reuse(&req, t0.Add(forever)); got.Action != Serve || got.Reason != Replayed || !got.Stale {
+			if got := p.Reuse(&req, t0.Add(forever)); got.Action != Serve || got.Reason != Replayed || !got.Stale() {
 				t.Errorf("%s, %+v: %+v", resp, req, got)
 			}
 		}

@@ -17,10 +17,12 @@ const (
 type Reuse struct {
 	Action Action
 	Reason Reason
-	Stale  bool          // it is served although it is stale
 	Age    time.Duration // its current age
-	TTL    time.Duration // its freshness left; negative: stale for so long
+	TTL    time.Duration // its freshness left; 0: none, negative: stale for so long
 }
+
+// Stale says whether the stored response is stale.
+func (r Reuse) Stale() bool { return r.TTL <= 0 }
 
 // Reuse decides whether the stored response may answer a request at the time now (RFC 9111, section 4). That it
 // belongs to the request's URL and was selected by its header fields is for the caller to know.
@@ -53,18 +55,18 @@ func (p *Policy) Reuse(req *Request, now time.Time) Reuse {
 	case p.staleForbidden() != ReasonNone:
 		r.Reason = Expired
 	case req.MaxStale.OK && -r.TTL <= req.MaxStale.Value:
-		r.Action, r.Reason, r.Stale = Serve, MaxStale, true
+		r.Action, r.Reason = Serve, MaxStale
 	case req.MaxAge.OK || req.MaxStale.OK: // the caller wants nothing stale, or nothing staler (section 5.2.1.1)
 		r.Reason = Expired
 	case d.StaleWhileRevalidate.OK && -r.TTL <= d.StaleWhileRevalidate.Value:
-		r.Action, r.Reason, r.Stale = ServeAndValidate, WhileRevalidating, true
+		r.Action, r.Reason = ServeAndValidate, WhileRevalidating
 	case req.AllowStale != 0 && -r.TTL <= req.allowStale().Value:
-		r.Action, r.Reason, r.Stale = Serve, AllowStale, true
+		r.Action, r.Reason = Serve, AllowStale
 	default:
 		r.Reason = Expired
 	}
 	if p.Rules.Replay && r.Action != Serve && !req.Refresh {
-		r.Action, r.Reason, r.Stale = Serve, Replayed, !fresh
+		r.Action, r.Reason = Serve, Replayed
 	}
 	if req.OnlyIfCached && r.Action == Validate {
 		r.Action, r.Reason = Refuse, OnlyIfCached
@@ -79,7 +81,6 @@ func (p *Policy) ReuseOnError(req *Request, now time.Time) Reuse {
 	age := p.Age(now)
 	lifetime, _ := p.within(req.Lifetime)
 	r := Reuse{Age: age, TTL: lifetime - age, Reason: Expired}
-	r.Stale = r.TTL <= 0
 	if p.Rules.Replay {
 		r.Action, r.Reason = Serve, OnError
 		return r

@@ -113,8 +113,8 @@ func TestReuse(t *testing.T) {
 			if got.Action != tt.action || got.Reason != tt.reason {
 				t.Errorf("%v %v, want %v %v", got.Action, got.Reason, tt.action, tt.reason)
 			}
-			if stale := tt.reason == MaxStale || tt.reason == WhileRevalidating; got.Stale != stale {
-				t.Errorf("stale %v, want %v", got.Stale, stale)
+			if stale := tt.reason == MaxStale || tt.reason == WhileRevalidating; got.Stale() != (stale || got.Action != Serve && tt.age >= p.Lifetime) {
+				t.Errorf("stale %v, want %v", got.Stale(), stale)
 			}
 			if age := min(tt.age, Infinite); got.Age != age || got.TTL != p.Lifetime-age {
 				t.Errorf("age %v, TTL %v; want %v, %v", got.Age, got.TTL, age, p.Lifetime-age)
@@ -197,7 +197,7 @@ func TestReuseOnError(t *testing.T) {
 			p := policyOf(tt.rules, 200, "Cache-Control", tt.resp)
 			req := ParseRequest(fields("Cache-Control", tt.req))
 			got := p.ReuseOnError(&req, t0.Add(tt.age))
-			want := Reuse{Action: Validate, Reason: Expired, Stale: tt.age >= p.Lifetime, Age: tt.age, TTL: p.Lifetime - tt.age}
+			want := Reuse{Action: Validate, Reason: Expired, Age: tt.age, TTL: p.Lifetime - tt.age}
 			if tt.serve {
 				want.Action, want.Reason = Serve, OnError
 			}

@@ -355,7 +355,7 @@ func answer(p *rfc9111.Policy, r rfc9111.Reuse) string {
 		return "refuse"
 	case r.Action == rfc9111.ServeAndValidate:
 		return "stale-revalidate"
-	case r.Action == rfc9111.Serve && r.Stale:
+	case r.Action == rfc9111.Serve && r.Stale():
 		return "stale"
 	case r.Action == rfc9111.Serve:
 		return "cache"
