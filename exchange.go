@@ -383,7 +383,7 @@ func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
 // own makes the response the cache's own to change: its header a copy, for a Base may keep the one that it gave. The
 // response itself stays what it was, because it is there that net/http puts its trailer.
 func (x *exchange) own(resp *http.Response) *http.Response {
-	resp.Header, x.room = rfc9111.CopyHeader(resp.Header, 1, func(name string) bool {
+	resp.Header, x.room = rfc9111.CopyHeader(resp.Header, 1, 1, func(name string) bool {
 		if rfc9111.PerConnection(name) {
 			x.unstored = true
 		}

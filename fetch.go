@@ -98,22 +98,27 @@ func (x *exchange) canceledByOther(err error) bool {
 	return errors.Is(err, context.Canceled) && x.ctx.Err() == nil && rfc9111.IsSafe(x.req.Method)
 }
 
+// outgoingRequest is a copy of a request, and the line of its Accept-Encoding, in one allocation.
+type outgoingRequest struct {
+	http.Request
+	codings [1]string
+}
+
 // outgoing returns the request as it goes to the origin: the caller's own, or a copy with other fields where
 // something is to be added.
 func (x *exchange) outgoing(add func(http.Header), adds bool) *http.Request {
 	if !adds && !x.negotiated && !x.revalidates {
 		return x.req
 	}
-	out := *x.req
-	var room []string
+	out := &outgoingRequest{Request: *x.req}
 	// With room for Accept-Encoding and two conditions.
-	out.Header, room = rfc9111.CopyHeader(x.req.Header, 3, func(string) bool { return false })
+	out.Header, _ = rfc9111.CopyHeader(x.req.Header, 3, 0, func(string) bool { return false })
 	if x.negotiated {
-		room[0] = acceptEncoding
-		out.Header["Accept-Encoding"] = room[:1:1]
+		out.codings[0] = acceptEncoding
+		out.Header["Accept-Encoding"] = out.codings[:]
 	}
 	add(out.Header)
-	return &out
+	return &out.Request
 }
 
 // again makes the request once more, without a candidate. A body of the request has gone with the first try.

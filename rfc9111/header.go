@@ -38,7 +38,7 @@ func StoredHeader(h http.Header, p *Policy) http.Header {
 
 // endToEnd returns a copy of the fields that are not of one connection or one proxy.
 func endToEnd(h http.Header) http.Header {
-	out, _ := CopyHeader(h, 0, PerConnection)
+	out, _ := CopyHeader(h, 0, 0, PerConnection)
 	listMembers(h["Connection"], func(name string) {
 		if name = canonical(name); !notOptions[name] {
 			delete(out, name)
@@ -47,10 +47,10 @@ func endToEnd(h http.Header) http.Header {
 	return out
 }
 
-// CopyHeader returns a copy of the fields whose names except does not report, and room for the lines of some more. The copy is
-// not nil. No line of it shares memory with another's slice, nor with h.
-func CopyHeader(h http.Header, more int, except func(name string) bool) (out http.Header, room []string) {
-	out, lines := make(http.Header, len(h)+more), make([]string, len(h)+more)
+// CopyHeader returns a copy of the fields whose names except does not report, with room for some more, and so many empty lines that may
+// be theirs. The copy is not nil. No line of it shares memory with another's slice, nor with h.
+func CopyHeader(h http.Header, more, empty int, except func(name string) bool) (out http.Header, room []string) {
+	out, lines := make(http.Header, len(h)+more), make([]string, len(h)+empty)
 	for name, values := range h {
 		switch {
 		case except(name):
@@ -61,7 +61,7 @@ func CopyHeader(h http.Header, more int, except func(name string) bool) (out htt
 			out[name] = slices.Clip(slices.Clone(values))
 		}
 	}
-	return out, lines[len(lines)-more:]
+	return out, lines[len(lines)-empty:]
 }
 
 // UpdateHeader returns the stored header with the fields of a later response in place of its own (RFC 9111,
@@ -70,7 +70,7 @@ func CopyHeader(h http.Header, more int, except func(name string) bool) (out htt
 // counts, not what p, the policy of the stored response, knew. received is when the later response came: its date,
 // where it does not say one itself.
 func UpdateHeader(stored, later http.Header, p *Policy, received time.Time) http.Header {
-	out, _ := CopyHeader(stored, 0, func(name string) bool { return name == "Age" }) // it told of the response that is replaced
+	out, _ := CopyHeader(stored, 0, 0, func(name string) bool { return name == "Age" }) // it told of the response that is replaced
 	if out["Date"] != nil && later["Date"] == nil {
 		out["Date"] = []string{received.UTC().Format(http.TimeFormat)}
 	}
