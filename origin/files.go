@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"io"
 	"io/fs"
@@ -38,20 +39,24 @@ func (f *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.next.ServeHTTP(w, r)
 		return
 	}
-	v := Validators{ETag: tag}
-	v.set(w.Header()) // http.ServeContent reads it there
-	tagged := withoutTags(w, v)
 	if file, err := f.fsys.Open(name); err == nil {
 		defer file.Close()
 		// http.FileServerFS would wrap a file of the system's, which then could not be sent with sendfile.
 		if file, ok := file.(*os.File); ok {
 			if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
-				http.ServeContent(tagged, r, info.Name(), info.ModTime(), file)
+				http.ServeContent(tagged(w, cmp.Or(timeETag(info), tag)), r, info.Name(), info.ModTime(), file)
 				return
 			}
 		}
 	}
-	serve(f.next, tagged, r)
+	serve(f.next, tagged(w, tag), r)
+}
+
+// tagged sets the tag of a file, where http.ServeContent reads it, and returns the writer for the file.
+func tagged(w http.ResponseWriter, tag ETag) *writer {
+	v := Validators{ETag: tag}
+	v.set(w.Header())
+	return withoutTags(w, v)
 }
 
 // tag returns the file that http.FileServerFS serves for a URL's path, and its tag; "" where it answers with
@@ -68,14 +73,23 @@ func (f *files) tag(urlPath string) (string, ETag) {
 	if err != nil || !info.Mode().IsRegular() {
 		return "", ""
 	}
-	if t := info.ModTime(); !t.IsZero() && t.Unix() != 0 {
-		return name, newETag(strconv.FormatInt(t.UnixNano(), 36)+"-"+strconv.FormatInt(info.Size(), 36), false)
+	if tag := timeETag(info); tag != "" {
+		return name, tag
 	}
 	once, ok := f.hashed.Load(name)
 	if !ok {
 		once, _ = f.hashed.LoadOrStore(name, sync.OnceValue(func() ETag { return f.hash(name) }))
 	}
 	return name, once.(func() ETag)()
+}
+
+// timeETag returns the tag of a file by its modification time and size; "" where the time is not known.
+func timeETag(info fs.FileInfo) ETag {
+	v := Validators{LastModified: info.ModTime()}
+	if !v.hasDate() {
+		return ""
+	}
+	return newETag(strconv.FormatInt(v.LastModified.UnixNano(), 36)+"-"+strconv.FormatInt(info.Size(), 36), false)
 }
 
 // hash returns the tag of a file by its contents, or "" if it cannot be read.

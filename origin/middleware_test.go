@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
@@ -529,6 +530,42 @@ func TestFiles(t *testing.T) {
 	if w.Code != 200 || w.Header().Get("ETag") == "" {
 		t.Errorf("%d %v", w.Code, w.Header())
 	}
+}
+
+// A file that is replaced between the look at it and its opening has the tag of what is sent.
+func TestFileReplaced(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "a.txt")
+	if err := os.WriteFile(name, []byte("old"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	fsys := &replacingFS{FS: os.DirFS(dir), replace: func() {
+		if err := os.WriteFile(name+"~", []byte("newer"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(name+"~", name); err != nil {
+			t.Fatal(err)
+		}
+	}}
+	h := origin.Files(fsys)
+	first := call(t, h, "/a.txt")
+	second := call(t, h, "/a.txt")
+	if first.Body.String() != "newer" || first.Header().Get("ETag") != second.Header().Get("ETag") {
+		t.Errorf("%q has the tag %s, then %s", first.Body, first.Header().Get("ETag"), second.Header().Get("ETag"))
+	}
+}
+
+// replacingFS calls replace once, after its first Stat.
+type replacingFS struct {
+	fs.FS
+	replace func()
+	once    sync.Once
+}
+
+func (f *replacingFS) Stat(name string) (fs.FileInfo, error) {
+	info, err := fs.Stat(f.FS, name)
+	f.once.Do(f.replace)
+	return info, err
 }
 
 type countingFS struct {
