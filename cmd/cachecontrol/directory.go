@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -242,6 +243,14 @@ func (a *ageFlag) Set(value string) error {
 	}
 	*a = ageFlag(d)
 	return nil
+}
+
+// writeJSON writes a value and the end of the line: in one line, unless there is an indent.
+func writeJSON(w io.Writer, v any, indent string) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", indent)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
 }
 
 // brief writes a time in at most four columns, and a sign: 45s, 12m, 3h, 20d, 7y.

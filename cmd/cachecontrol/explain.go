@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -84,10 +83,7 @@ func (x *explain) run(ctx context.Context, e *env, args []string) error {
 		return unreachable(err, args[0])
 	}
 	if x.json {
-		enc := json.NewEncoder(e.stdout)
-		enc.SetIndent("", "  ")
-		enc.SetEscapeHTML(false)
-		err = enc.Encode(found)
+		err = writeJSON(e.stdout, found, "  ")
 	} else {
 		err = found.print(e.stdout)
 	}
@@ -107,16 +103,21 @@ type explanation struct {
 	Took    seconds     `json:"took"`
 	Cache   string      `json:"cache"` // private or shared
 
-	Outcome     *rule       `json:"outcome,omitempty"` // why the cache kept out of it
-	Stored      decision    `json:"stored"`
-	Other       *decision   `json:"other_cache,omitempty"` // what the other kind of cache does, if it is not the same
-	Fresh       fresh       `json:"fresh"`
-	Validators  http.Header `json:"validators"`  // what a request that validates it sends
-	SelectedBy  []string    `json:"selected_by"` // request header fields
-	Invalidates []string    `json:"invalidates"` // URLs
-	Location    string      `json:"location,omitempty"`
-	Hint        string      `json:"hint,omitempty"` // what would have it stored
-	Next        []next      `json:"next"`
+	Outcome *rule     `json:"outcome,omitempty"` // why the cache kept out of it
+	Stored  decision  `json:"stored"`
+	Other   *decision `json:"other_cache,omitempty"` // what the other kind of cache does, if it is not the same
+	reuse
+	Invalidates []string `json:"invalidates"` // URLs
+	Location    string   `json:"location,omitempty"`
+	Hint        string   `json:"hint,omitempty"` // what would have it stored
+}
+
+// reuse is how a response may be used again.
+type reuse struct {
+	Fresh      fresh       `json:"fresh"`
+	Validators http.Header `json:"validators"`  // what a request that validates it sends
+	SelectedBy []string    `json:"selected_by"` // request header fields
+	Next       []next      `json:"next"`
 }
 
 // rule is a reason with where it comes from.
@@ -260,7 +261,7 @@ func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder,
 }
 
 // judge says what the policy of a response with the header h makes of it at the time now.
-func (x *explanation) judge(p *rfc9111.Policy, h http.Header, stored bool, now time.Time) {
+func (x *reuse) judge(p *rfc9111.Policy, h http.Header, stored bool, now time.Time) {
 	age := p.Age(now)
 	x.Fresh = fresh{Lifetime: seconds(p.Lifetime), Age: seconds(age), Left: seconds(p.Lifetime - age), rule: newRule(p.Source)}
 	if field := sourceField(p); field != "" {
@@ -414,7 +415,7 @@ func (x *explanation) print(w io.Writer) error {
 	return err
 }
 
-func (x *explanation) printNext(b *strings.Builder, title string) {
+func (x *reuse) printNext(b *strings.Builder, title string) {
 	b.WriteString("\n" + title + "\n")
 	for _, n := range x.Next {
 		what := n.When

@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"os"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -61,6 +62,29 @@ func TestDocsNameCommands(t *testing.T) {
 		if n < 6 {
 			t.Errorf("%s was asked for %d commands", page.path, n)
 		}
+	}
+}
+
+// The guide to directories names every field that is printed as JSON.
+func TestDocsNameFields(t *testing.T) {
+	text, err := os.ReadFile("../../docs/storage.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, v := range []any{listed{}, details{}, content{}, bodyPart{}, further{}, reuse{}, wrong{}, checked{}, counted{}, group{}, tally{}} {
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if name == "" {
+				continue
+			}
+			if n++; !strings.Contains(string(text), "`"+name+"`") {
+				t.Errorf("docs/storage.md does not name the field %s of %T", name, v)
+			}
+		}
+	}
+	if n < 60 {
+		t.Errorf("only %d fields were found", n)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -206,22 +205,28 @@ func (l *ls) look(d *directory, it *storage.Item, now time.Time) *listed {
 		return row
 	}
 	found, err := it.Inspect()
-	if errors.Is(err, storage.ErrNotFound) {
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
 		return nil
-	}
-	if err != nil {
+	case err != nil:
 		row.State, row.Problem = "unreadable", reason(pathless(err))
-		return row
+	default:
+		row.found(&found, l.shared, now)
 	}
+	return row
+}
+
+// found says what an entry proved to be.
+func (row *listed) found(found *storage.Finding, shared bool, now time.Time) {
 	row.State = found.State.String()
 	if found.Err != nil {
 		row.Problem = reason(found.Err)
 	}
 	if entry := found.Entry; entry != nil {
-		p := policyOf(entry, l.shared)
+		p := policyOf(entry, shared)
 		row.URL = strings.Clone(entry.URL) // it is part of a longer string
 		row.details = &details{
-			Role: roleOf(it.Hash, entry), Writer: writerOf(entry), Layout: found.Layout.String(), Status: entry.Status,
+			Role: roleOf(row.Hash, entry), Writer: writerOf(entry), Layout: found.Layout.String(), Status: entry.Status,
 			Variants: len(entry.Variants), Received: entry.ResponseTime, Lifetime: seconds(p.Lifetime),
 		}
 		if !entry.ResponseTime.IsZero() { // Python's, without a Date
@@ -229,7 +234,6 @@ func (l *ls) look(d *directory, it *storage.Item, now time.Time) *listed {
 			row.Age, row.Left, row.Fresh = seconds(age), seconds(p.Lifetime-age), p.Lifetime > age
 		}
 	}
-	return row
 }
 
 // selects says whether the flags select a row.
@@ -313,9 +317,7 @@ func (p *listPrinter) print(row *listed) error {
 	row = &located
 	row.locate()
 	if p.json {
-		enc := json.NewEncoder(p.w)
-		enc.SetEscapeHTML(false)
-		return enc.Encode(row)
+		return writeJSON(p.w, row, "")
 	}
 	if !p.begun {
 		p.begun = true

@@ -158,7 +158,8 @@ func TestLsFailingStdout(t *testing.T) {
 	f.page("https://a.example/", 200, 0, "one")
 	for _, args := range [][]string{
 		{"ls", f.dir}, {"ls", "--sort", "none", f.dir}, {"ls", "--json", f.dir}, {"stats", f.dir}, {"stats", "--json", f.dir},
-		{"prune", "--max-bytes", "1", "--dry-run", f.dir}, {"verify", f.dir}, {"show", f.dir, "https://a.example/"}, {"show", "--body", f.dir, "https://a.example/"},
+		{"prune", "--max-bytes", "1", "--dry-run", f.dir}, {"verify", f.dir}, {"verify", "--json", f.dir}, {"show", f.dir, "https://a.example/"},
+		{"show", "--json", f.dir, "https://a.example/"}, {"show", "--body", f.dir, "https://a.example/"},
 	} {
 		var stderr buffer
 		if code := run(t.Context(), args, nil, failingWriter{}, &stderr); code != exitFailed || !strings.Contains(stderr.String(), "cannot write") {

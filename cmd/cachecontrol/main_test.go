@@ -124,6 +124,7 @@ func TestUsageErrors(t *testing.T) {
 		{"show", []string{"no directory is given", "Write it as"}},
 		{"show a", []string{"no URL and no hash", "Write it as"}},
 		{"show a b c", []string{`unexpected argument "c"`, "one entry"}},
+		{"show --body --json a b", []string{"not shown as JSON", "Leave out"}},
 		{"rm", []string{"no directory is given", "Write it as"}},
 		{"rm a", []string{"no URL is given", "Write it as"}},
 		{"rm a example.com", []string{"not a whole URL", "--hash"}},

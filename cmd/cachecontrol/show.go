@@ -30,6 +30,7 @@ the first five digits or more of one. Nothing is changed.
     --body            write the body to stdout, and nothing else: the bytes that are stored, with their
                       Content-Encoding. On a terminal control characters are replaced.
     --shared          judge as a shared cache; a private one unless given
+    --json            print JSON: what 'cachecontrol ls --json' says, and the rest; sizes are in bytes, times in seconds
 
 Exit codes: 0 the entry was shown; 1 there is none, or it cannot be used; 2 usage; 130 interrupted.
 
@@ -37,16 +38,18 @@ Examples:
     cachecontrol show ~/.cache/cachecontrol https://example.com/
     cachecontrol show ~/.cache/pip/http-v2 3403b5d4
     cachecontrol show --body .web_cache https://api.example.com/things | gunzip
+    cachecontrol show --json .web_cache https://example.com/ | jq .header.Etag
 `,
 	setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
 		var s show
 		fs.BoolVar(&s.body, "body", false, "")
 		fs.BoolVar(&s.shared, "shared", false, "")
+		fs.BoolVar(&s.json, "json", false, "")
 		return s.run
 	},
 }
 
-type show struct{ body, shared bool }
+type show struct{ body, shared, json bool }
 
 func (s *show) run(ctx context.Context, e *env, args []string) error {
 	const how = "Write it as 'cachecontrol show DIR URL'."
@@ -57,6 +60,8 @@ func (s *show) run(ctx context.Context, e *env, args []string) error {
 		return usageErrorf("no URL and no hash is given", how)
 	case len(args) > 2:
 		return usageErrorf("unexpected argument %q", args[2], "Show one entry at a time.")
+	case s.body && s.json:
+		return usageErrorf("the body is not shown as JSON", "Leave out --body or --json.")
 	}
 	d, err := openDirectory(args[0])
 	if err != nil {
@@ -78,8 +83,13 @@ func (s *show) run(ctx context.Context, e *env, args []string) error {
 		return failed(err, "cannot read the entry", "")
 	}
 	var b strings.Builder
-	d.describe(&b, it, &found, s.shared, time.Now())
-	if err := e.print(b.String()); err != nil {
+	now := time.Now()
+	if s.json {
+		err = writeJSON(&b, d.detail(it, &found, s.shared, now), "  ")
+	} else {
+		d.describe(&b, it, &found, s.shared, now)
+	}
+	if err = cmp.Or(err, e.print(b.String())); err != nil {
 		return err
 	}
 	if found.State != storage.Sound && found.State != storage.Unproven {
@@ -146,12 +156,7 @@ func (d *directory) describe(b *strings.Builder, it *storage.Item, found *storag
 	say("Body", d.bodyOf(it.Hash, entry))
 	d.variants(say, entry)
 
-	p := policyOf(entry, shared)
-	x := &explanation{Cache: kind(shared), Stored: decision{OK: true}}
-	x.judge(p, entry.Header, true, now)
-	if field := x.Fresh.Field; field != "" && containsFold(entry.Heuristic, field) {
-		x.Fresh.Heuristic = "of the cache"
-	}
+	x := &explanation{Stored: decision{OK: true}, reuse: reuseOf(entry, shared, now)}
 	b.WriteString("\n")
 	x.printStored(say)
 	if it.Kind == storage.EntryFile && (found.State == storage.Sound || found.State == storage.Unproven) {
@@ -161,6 +166,88 @@ func (d *directory) describe(b *strings.Builder, it *storage.Item, found *storag
 		}
 		x.printNext(b, title)
 	}
+}
+
+// reuseOf says how an entry may be used again.
+func reuseOf(entry *serialize.Entry, shared bool, now time.Time) (r reuse) {
+	r.judge(policyOf(entry, shared), entry.Header, true, now)
+	if field := r.Fresh.Field; field != "" && containsFold(entry.Heuristic, field) {
+		r.Fresh.Heuristic = "of the cache"
+	}
+	return r
+}
+
+// shown is what show says of an entry, as JSON.
+type shown struct {
+	*listed
+	*content // of an entry whose head can be read
+}
+
+type content struct {
+	Request  map[string]*string  `json:"request"` // what a request has that selects the response; null: it has no such field
+	Reason   string              `json:"reason"`
+	Header   map[string][]string `json:"header"`
+	Trailer  map[string][]string `json:"trailer,omitempty"`
+	Body     bodyPart            `json:"body"`
+	Further  []further           `json:"further_variants"` // those that the entry lists
+	Cache    string              `json:"cache"`            // as which it is judged: private or shared
+	Reusable reuse               `json:"reuse"`
+}
+
+// bodyPart is what is stored of a body.
+type bodyPart struct {
+	Length int64  `json:"length"`
+	CRC32C string `json:"crc32c,omitempty"` // in hexadecimal; Python writes none
+	Start  *int64 `json:"start,omitempty"`  // of a part, its first byte
+	Total  *int64 `json:"total,omitempty"`  // of a part, the length of the whole; absent where nobody knows it
+}
+
+type further struct {
+	Hash    string             `json:"hash"`
+	Gone    bool               `json:"gone"`
+	Request map[string]*string `json:"request"`
+}
+
+// detail is describe, as JSON.
+func (d *directory) detail(it *storage.Item, found *storage.Finding, shared bool, now time.Time) *shown {
+	row := &listed{Hash: it.Hash, Size: it.Size, Path: d.rel(it.Path)}
+	row.found(found, shared, now)
+	out := &shown{listed: row}
+	entry := found.Entry
+	if entry == nil {
+		return out
+	}
+	c := &content{
+		Request: selectingFields(entry.Vary), Reason: entry.Reason, Header: entry.Header, Trailer: entry.Trailer,
+		Body: bodyPart{Length: entry.Length}, Further: []further{}, Cache: kind(shared), Reusable: reuseOf(entry, shared, now),
+	}
+	if !entry.Foreign {
+		c.Body.CRC32C = fmt.Sprintf("%08x", entry.Sum)
+	}
+	if r := entry.Range; r != nil {
+		c.Body.Start = &r.Start
+		if r.Total >= 0 {
+			c.Body.Total = &r.Total
+		}
+	}
+	for _, v := range entry.Variants {
+		hash := storage.Hash(v.Key)
+		there, _ := d.find(hash)
+		c.Further = append(c.Further, further{hash, there == nil, selectingFields(v.Vary)})
+	}
+	out.content = c
+	return out
+}
+
+func selectingFields(fields []serialize.Field) map[string]*string {
+	m := map[string]*string{}
+	for _, f := range fields {
+		m[f.Name] = nil
+		if f.Present {
+			m[f.Name] = &f.Value
+		}
+	}
+	return m
 }
 
 func containsFold(list []string, name string) bool {

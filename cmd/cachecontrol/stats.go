@@ -143,10 +143,7 @@ func (s *stats) run(ctx context.Context, e *env, args []string) error {
 		return err
 	}
 	if s.json {
-		enc := json.NewEncoder(e.stdout)
-		enc.SetIndent("", "  ")
-		enc.SetEscapeHTML(false)
-		if err := enc.Encode(c); err != nil {
+		if err := writeJSON(e.stdout, c, "  "); err != nil {
 			return cannotWrite(err)
 		}
 		return err

@@ -34,6 +34,7 @@ without touching the body; whether such a body is its head's own cannot be told,
 ` + dirHelp + `
     --fix             remove what is damaged, torn, orphan or left. What somebody may be working on stays: what changed
                       within a minute, and what somebody has locked. Foreign and unreadable files always stay.
+    --json            print one JSON object a line for each such file, and then one with the summary; sizes are in bytes
 
 Exit codes: 0 no file is damaged, torn or unreadable, or what was is removed; 1 one is; 2 usage; 130 interrupted.
 
@@ -44,11 +45,48 @@ Examples:
 	setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
 		var v verify
 		fs.BoolVar(&v.fix, "fix", false, "")
+		fs.BoolVar(&v.json, "json", false, "")
 		return v.run
 	},
 }
 
-type verify struct{ fix bool }
+type verify struct{ fix, json bool }
+
+// wrong is a file that is not as it should be.
+type wrong struct {
+	Hash    string `json:"hash,omitempty"` // of an entry or a body
+	Path    string `json:"path"`           // relative to the directory
+	State   string `json:"state"`          // damaged, torn, orphan, left, foreign or unreadable
+	Problem string `json:"problem,omitempty"`
+	Size    int64  `json:"size"`
+	Removed bool   `json:"removed"`
+	Kept    string `json:"kept,omitempty"` // why --fix did not remove it
+}
+
+func (w *wrong) line() string {
+	line := fmt.Sprintf("%-11s %s", w.State, printable(w.Path))
+	if w.Problem != "" {
+		line += " (" + printable(w.Problem) + ")"
+	}
+	switch {
+	case w.Removed:
+		line += ": removed"
+	case w.Kept != "":
+		line += ": " + w.Kept
+	}
+	return line + "\n"
+}
+
+// print prints what was found, as text or as JSON.
+func (v *verify) print(e *env, text func() string, object any) error {
+	if !v.json {
+		return e.print(text())
+	}
+	if err := writeJSON(e.stdout, object, ""); err != nil {
+		return cannotWrite(err)
+	}
+	return nil
+}
 
 func (v *verify) run(ctx context.Context, e *env, args []string) error {
 	switch {
@@ -62,29 +100,25 @@ func (v *verify) run(ctx context.Context, e *env, args []string) error {
 		return err
 	}
 	bar := startScan(e)
-	c := &checked{counts: map[string]int{}}
+	c := &checked{Found: map[string]int{}}
 	err = d.each(ctx, e, bar, func(it *storage.Item) error {
 		what, why, err := c.check(ctx, d, it)
 		if err != nil || what == "" {
 			return err
 		}
-		c.counts[what]++
+		c.Found[what]++
 		c.bad += bad[what]
-		line := fmt.Sprintf("%-11s %s", what, printable(d.rel(it.Path)))
-		if why != "" {
-			line += " (" + printable(why) + ")"
-		}
+		w := &wrong{Hash: it.Hash, Path: d.rel(it.Path), State: what, Problem: why, Size: it.Size}
 		if v.fix && !stays[what] {
-			err := it.Clear()
-			if err == nil {
-				c.removed++
-				c.bad -= bad[what]
-				line += ": removed"
+			if err := it.Clear(); err != nil {
+				w.Kept = reason(err)
 			} else {
-				line += ": " + reason(err)
+				w.Removed = true
+				c.Removed++
+				c.bad -= bad[what]
 			}
 		}
-		bar.printing(func() { err = e.print(line + "\n") })
+		bar.printing(func() { err = v.print(e, w.line, w) })
 		return err
 	})
 	bar.stop()
@@ -95,10 +129,10 @@ func (v *verify) run(ctx context.Context, e *env, args []string) error {
 	if errors.As(err, &p) && p.msg != "" {
 		return err
 	}
-	if err := e.print(c.summary()); err != nil {
+	if err := v.print(e, c.text, map[string]*checked{"summary": c}); err != nil {
 		return err
 	}
-	if c.removable() && !v.fix {
+	if c.removable() && !v.fix && !v.json {
 		fmt.Fprintf(e.stderr, "'cachecontrol verify --fix %s' removes what is damaged, torn, orphan or left.\n", quoted(args[0]))
 	}
 	if err == nil && c.bad > 0 {
@@ -115,19 +149,19 @@ var stays = map[string]bool{"foreign": true, "unreadable": true}
 
 // checked counts what verify has found.
 type checked struct {
-	sound    int
-	bytes    int64
-	unsummed int // of the sound ones, those without a checksum
-	unproven int
-	writing  int            // temporary files that may still be written
-	counts   map[string]int // of what is not as it should be
-	removed  int
-	bad      int // files that are damaged, torn or unreadable
+	Sound    int            `json:"sound"`
+	Bytes    int64          `json:"bytes"`
+	Unsummed int            `json:"without_checksum"` // of the sound ones
+	Unproven int            `json:"unproven"`
+	Writing  int            `json:"writing"` // temporary files that may still be written
+	Found    map[string]int `json:"found"`   // what is not as it should be
+	Removed  int            `json:"removed"`
+	bad      int            // files that are damaged, torn or unreadable
 }
 
 // removable says whether --fix could do something.
 func (c *checked) removable() bool {
-	for what := range c.counts {
+	for what := range c.Found {
 		if !stays[what] {
 			return true
 		}
@@ -142,7 +176,7 @@ func (c *checked) check(ctx context.Context, d *directory, it *storage.Item) (wh
 		if it.Abandoned() {
 			return "left", "", nil
 		}
-		c.writing++
+		c.Writing++
 		return "", "", nil
 	case storage.BodyFile:
 		return "orphan", "its head is missing", nil
@@ -160,16 +194,16 @@ func (c *checked) check(ctx context.Context, d *directory, it *storage.Item) (wh
 	}
 	switch found.State {
 	case storage.Unproven:
-		c.unproven++
+		c.Unproven++
 		return "", "", nil
 	case storage.Sound:
 		if d.isLost(it, found.Entry) {
 			return "orphan", "a variant that no entry of its URL lists", nil
 		}
-		c.sound++
-		c.bytes += it.Size
+		c.Sound++
+		c.Bytes += it.Size
 		if found.Entry.Foreign {
-			c.unsummed++
+			c.Unsummed++
 		}
 		return "", "", nil
 	}
@@ -205,31 +239,31 @@ func (d *directory) isLost(it *storage.Item, e *serialize.Entry) bool {
 	return true
 }
 
-// summary says in a few lines what was found.
-func (c *checked) summary() string {
+// text says in a few lines what was found.
+func (c *checked) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s", plural(c.sound, "entry is as it should be", "entries are as they should be"), size(c.bytes))
-	if c.unsummed > 0 {
-		fmt.Fprintf(&b, "; of these, %d Python's, without a checksum", c.unsummed)
+	fmt.Fprintf(&b, "%s, %s", plural(c.Sound, "entry is as it should be", "entries are as they should be"), size(c.Bytes))
+	if c.Unsummed > 0 {
+		fmt.Fprintf(&b, "; of these, %d Python's, without a checksum", c.Unsummed)
 	}
 	b.WriteString("\n")
-	if c.unproven > 0 {
+	if c.Unproven > 0 {
 		fmt.Fprintf(&b, "%s, which Python uses and this cache does not: the body is older than its head\n",
-			plural(c.unproven, "entry cannot be proven", "entries cannot be proven"))
+			plural(c.Unproven, "entry cannot be proven", "entries cannot be proven"))
 	}
-	if c.writing > 0 {
-		fmt.Fprintf(&b, "%s may still be written\n", plural(c.writing, "temporary file", "temporary files"))
+	if c.Writing > 0 {
+		fmt.Fprintf(&b, "%s may still be written\n", plural(c.Writing, "temporary file", "temporary files"))
 	}
 	var list []string
 	for _, what := range []string{"damaged", "torn", "orphan", "left", "unreadable", "foreign"} {
-		if n := c.counts[what]; n > 0 {
+		if n := c.Found[what]; n > 0 {
 			list = append(list, fmt.Sprintf("%d %s", n, what))
 		}
 	}
 	if len(list) > 0 {
 		b.WriteString(strings.Join(list, ", "))
-		if c.removed > 0 {
-			fmt.Fprintf(&b, "; %d removed", c.removed)
+		if c.Removed > 0 {
+			fmt.Fprintf(&b, "; %d removed", c.Removed)
 		}
 		b.WriteString("\n")
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,10 +11,13 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 func TestVerify(t *testing.T) {
 	golden(t, "verify", false, "verify", "DIR")
+	golden(t, "verify-json", true, "verify", "--json", "DIR")
 	golden(t, "stats", true, "stats", "DIR")
 	golden(t, "stats-json", false, "stats", "--json", "--top", "1", "DIR")
 }
@@ -90,6 +94,40 @@ func TestVerifyFix(t *testing.T) {
 		if !slices.Equal(got, keep) {
 			t.Errorf("separate %v: left are\n%q, want\n%q", separate, got, keep)
 		}
+	}
+}
+
+// TestVerifyFixJSON: each line says what became of a file, and the last one counts them.
+func TestVerifyFixJSON(t *testing.T) {
+	f := newFilled(t, false)
+	for _, name := range []string{"damaged", "locked"} {
+		f.page("https://a.example/"+name, 200, 0, "xxx")
+		f.flip(f.path("https://a.example/" + name))
+	}
+	f.age(time.Hour)
+	l := flock.New(f.path("https://a.example/locked") + ".lock")
+	f.must(l.Lock())
+	defer l.Unlock()
+	code, stdout, stderr := call(t, "verify", "--fix", "--json", f.dir)
+	if code != exitFailed || stderr != "" {
+		t.Errorf("exit code %d, stderr %q", code, stderr)
+	}
+	lines := strings.Split(strings.TrimSpace(stdout), "\n")
+	if len(lines) != 3 {
+		t.Fatalf("stdout %q", stdout)
+	}
+	for _, line := range lines[:2] {
+		var w wrong
+		f.must(json.Unmarshal([]byte(line), &w))
+		locked := w.Hash == storage.Hash("https://a.example/locked")
+		if w.State != "damaged" || !strings.Contains(w.Problem, "wrong checksum") || w.Size == 0 || w.Removed == locked || (w.Kept == "") == locked {
+			t.Errorf("%s", line)
+		}
+	}
+	var last struct{ Summary checked }
+	f.must(json.Unmarshal([]byte(lines[2]), &last))
+	if s := last.Summary; s.Removed != 1 || s.Found["damaged"] != 2 || s.Sound != 0 {
+		t.Errorf("%s", lines[2])
 	}
 }
 
