@@ -30,6 +30,7 @@ type engine struct {
 	near  *storage.TieredCache // the store, if it is one that can answer without waiting; nil: it is not
 
 	ranges interface{ HasRanges() bool } // the store, if it can tell whether there may be parts; nil: it cannot
+	copies bool                          // Create of the store copies the header of the entry that it is given
 
 	keepsDecoded bool // the store is a storage.DecodedKeeper
 
@@ -104,9 +105,9 @@ func newEngine(t *Transport) *engine {
 	}
 	switch s := e.store.(type) {
 	case *storage.DictCache:
-		e.local, e.dict, e.ranges = true, s, s
+		e.local, e.copies, e.dict, e.ranges = true, true, s, s
 	case *storage.FileCache:
-		e.local, e.ranges = true, s
+		e.local, e.copies, e.ranges = true, true, s
 	case *storage.SeparateBodyFileCache:
 		e.local, e.ranges = true, s
 	}

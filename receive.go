@@ -83,11 +83,11 @@ func (x *exchange) mayStore(policy *rfc9111.Policy, own StoreDecision) rfc9111.S
 	return d
 }
 
-// headerToStore returns the header of an entry for a whole response. Create of a DictCache copies it, so that it can be the one
-// that the caller gets afterwards, where nothing is left out of it, and the entry is not read later: to enter a variant.
+// headerToStore returns the header of an entry for a whole response. Where Create copies it, it can be the one
+// that the caller gets afterwards, if nothing is left out of it, and the entry is not read later: to enter a variant.
 func (x *exchange) headerToStore(resp *http.Response, policy *rfc9111.Policy) http.Header {
 	named := x.rules.Shared && len(policy.Directives.PrivateFields) > 0
-	if x.dict != nil && x.primary == nil && !x.unstored && !named {
+	if x.copies && x.primary == nil && !x.unstored && !named {
 		return resp.Header
 	}
 	return rfc9111.StoredHeader(resp.Header, policy)

@@ -177,6 +177,24 @@ func TestHeadersChangedByTheCaller(t *testing.T) {
 	})
 }
 
+// inEachStore calls f in a bubble with each of the stores of one machine.
+func inEachStore(t *testing.T, f func(t *testing.T, store storage.Store)) {
+	t.Helper()
+	for name, open := range map[string]func(dir string) (storage.Store, error){
+		"DictCache":             func(string) (storage.Store, error) { return storage.NewDictCache(), nil },
+		"FileCache":             func(dir string) (storage.Store, error) { return storage.NewFileCache(dir) },
+		"SeparateBodyFileCache": func(dir string) (storage.Store, error) { return storage.NewSeparateBodyFileCache(dir) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			store, err := open(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			in(t, func(t *testing.T) { f(t, store) })
+		})
+	}
+}
+
 // What is stored is what came, whatever the caller does to its header before it reads the body.
 func TestHeadersChangedBeforeTheBodyIsRead(t *testing.T) {
 	for _, tt := range []struct {
@@ -192,11 +210,11 @@ func TestHeadersChangedBeforeTheBodyIsRead(t *testing.T) {
 		{"private fields in a shared cache", []string{`Cache-Control: private="X-B"`, "X-B: b"}, true, nil},
 		{"variants", []string{"Vary: X-Select", "Content-Encoding: identity", "X-B: b"}, false, []string{"X-B: b", "Vary: X-Select"}},
 	} {
-		in(t, func(t *testing.T) {
+		inEachStore(t, func(t *testing.T, store storage.Store) {
 			o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 				return respond(200, "body", append(tt.fields, "Cache-Control: max-age=60", "X-A: one", "X-A: two")...)
 			})
-			tr := &cachecontrol.Transport{Base: o, Shared: tt.shared}
+			tr := &cachecontrol.Transport{Base: o, Shared: tt.shared, Store: store}
 			defer tr.Close()
 			for _, header := range []string{"X-Select: 1", "X-Select: 2"} {
 				req := request(t, "/", header)

@@ -72,6 +72,15 @@ func AppendHead(dst []byte, e *Entry) ([]byte, error) {
 	return appendHead(dst, e, header, max(e.Length, 0))
 }
 
+// TailHeader returns a copy of what AppendTail needs of a header. In the place of e.Header it has AppendTail append the same, and h may
+// change after AppendHead.
+func TailHeader(h http.Header) http.Header {
+	if !severalLines(h) {
+		return nil
+	}
+	return h.Clone()
+}
+
 // AppendTail appends to dst the part of e's document that follows the body. Length and Sum must be those of
 // the body. headSum is the Sum of what AppendHead appended, without its last 4 bytes, and becomes a part of the checksum
 // that the document ends with. Of a Foreign entry only what Python wrote is written, so that it stays one.

@@ -120,6 +120,7 @@ func testRoundTrip(t *testing.T, e *serialize.Entry, body []byte) {
 	sum := serialize.Sum(head[len("before") : len(head)-4])
 	binary.BigEndian.PutUint32(head[len(head)-4:], uint32(len(body)))
 	want.Length = int64(len(body))
+	want.Header = serialize.TailHeader(want.Header)
 	streamed, err := serialize.AppendTail(append(head, body...), want, sum)
 	if err != nil {
 		t.Fatal(err)

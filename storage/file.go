@@ -162,7 +162,7 @@ func readBody(f io.ReaderAt, offset int64, e *serialize.Entry) ([]byte, error) {
 	return body, nil
 }
 
-// Create returns a Writer whose file appears under key when it is committed.
+// Create returns a Writer whose file appears under key when it is committed. It keeps nothing of e.Header.
 func (c *FileCache) Create(ctx context.Context, key string, e *serialize.Entry) (Writer, error) {
 	if err := c.check(ctx); err != nil {
 		return nil, err
@@ -346,6 +346,7 @@ func (c *FileCache) newWriter(ctx context.Context, key string, own *serialize.En
 	}
 	w.buf, w.lengthAt = head, int64(len(head)-4)
 	w.headSum = serialize.Sum(head[:w.lengthAt])
+	own.Header = serialize.TailHeader(own.Header)
 	return w, nil
 }
 

@@ -30,6 +30,7 @@ type tree struct {
 	untouchable atomic.Bool  // the files' times cannot be set
 	named       atomic.Bool  // files cannot do without a name
 	ranges      atomic.Bool  // there are, or were, entries with a Range
+	rangesAt    atomic.Int64 // when that was looked for last, in nanoseconds since 1970
 	missing     atomic.Int32 // how many directories the last file had to have made: the next one may need as many
 }
 

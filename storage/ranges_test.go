@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -62,40 +64,43 @@ func TestHasRanges(t *testing.T) {
 	}
 }
 
-// TestHasRangesInDirectory: what one stores all know, also where the directory was removed meanwhile.
+// TestHasRangesInDirectory: what one stores all know a second later, also where the directory was removed meanwhile.
 func TestHasRangesInDirectory(t *testing.T) {
 	eachFileStore(t, func(t *testing.T, open func(dir string, opts ...storage.Option) storage.Store) {
-		dir := filepath.Join(t.TempDir(), "cache")
-		before, other := open(dir).(rangesStore), open(dir)
-		part := &serialize.Range{Start: 1, Total: 2}
-		for range 2 {
-			after := open(dir).(rangesStore)
-			putRange(t, other, "whole", nil)
-			if after.HasRanges() {
-				t.Error("there is no part")
-			}
-			putRange(t, other, "part", part)
-			if !before.HasRanges() || !after.HasRanges() || !open(dir).(rangesStore).HasRanges() {
-				t.Error("there is a part")
-			}
-			for _, it := range items(t, openDirectory(t, dir, storage.AnyLayout)) {
-				if it.Kind != storage.EntryFile {
-					t.Errorf("%+v is no entry", it)
+		synctest.Test(t, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "cache")
+			before, other := open(dir).(rangesStore), open(dir)
+			part := &serialize.Range{Start: 1, Total: 2}
+			for range 2 {
+				after := open(dir).(rangesStore)
+				putRange(t, other, "whole", nil)
+				if after.HasRanges() {
+					t.Error("there is no part")
+				}
+				putRange(t, other, "part", part)
+				time.Sleep(time.Second)
+				if !before.HasRanges() || !after.HasRanges() || !open(dir).(rangesStore).HasRanges() {
+					t.Error("there is a part")
+				}
+				for _, it := range items(t, openDirectory(t, dir, storage.AnyLayout)) {
+					if it.Kind != storage.EntryFile {
+						t.Errorf("%+v is no entry", it)
+					}
+				}
+				if err := os.RemoveAll(dir); err != nil {
+					t.Fatal(err)
 				}
 			}
-			if err := os.RemoveAll(dir); err != nil {
+			putRange(t, other, "part", part)
+			if !open(dir).(rangesStore).HasRanges() {
+				t.Error("there is a part in the new directory")
+			}
+			if _, err := storage.Trim(t.Context(), dir, storage.Limits{MaxBytes: 1}, nil); err != nil {
 				t.Fatal(err)
 			}
-		}
-		putRange(t, other, "part", part)
-		if !open(dir).(rangesStore).HasRanges() {
-			t.Error("there is a part in the new directory")
-		}
-		if _, err := storage.Trim(t.Context(), dir, storage.Limits{MaxBytes: 1}, nil); err != nil {
-			t.Fatal(err)
-		}
-		if list := items(t, openDirectory(t, dir, storage.AnyLayout)); len(list) > 0 {
-			t.Errorf("%d items are left", len(list))
-		}
+			if list := items(t, openDirectory(t, dir, storage.AnyLayout)); len(list) > 0 {
+				t.Errorf("%d items are left", len(list))
+			}
+		})
 	})
 }
