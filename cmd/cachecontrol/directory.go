@@ -46,8 +46,12 @@ func openDirectory(arg string) (*directory, error) {
 			layout = storage.SeparateBody
 		}
 	}
-	if path == "" {
-		return nil, usageErrorf("the directory is empty", "Write it as DIR, file:DIR or separate:DIR.")
+	const how = "Write it as DIR, file:DIR or separate:DIR."
+	switch {
+	case path == "":
+		return nil, usageErrorf("the directory is empty", how)
+	case isURL(path):
+		return nil, usageErrorf("%q is not a directory, and only those can be looked into", path, how)
 	}
 	d, err := storage.OpenDirectory(path, layout)
 	switch {

@@ -146,7 +146,7 @@ func (g *get) fetch(ctx context.Context, e *env, client *http.Client, target str
 	var file *atomicFile
 	if g.file != "" && g.file != "-" {
 		if file, err = createFile(g.file); err != nil {
-			return failed(err, "cannot write the file", "Name another one with -o.")
+			return failed(pathless(err), "cannot write "+printable(g.file), "Name another one with -o.")
 		}
 		defer file.abort()
 		out = file
@@ -167,7 +167,7 @@ func (g *get) fetch(ctx context.Context, e *env, client *http.Client, target str
 	}
 	if file != nil {
 		if err := file.commit(); err != nil {
-			return failed(err, "cannot write the file", "")
+			return failed(pathless(err), "cannot write "+printable(g.file), "")
 		}
 	}
 	return nil

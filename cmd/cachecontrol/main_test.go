@@ -125,6 +125,7 @@ func TestUsageErrors(t *testing.T) {
 		{"show a", []string{"no URL and no hash", "Write it as"}},
 		{"show a b c", []string{`unexpected argument "c"`, "one entry"}},
 		{"show --body --json a b", []string{"not shown as JSON", "Leave out"}},
+		{"ls redis://localhost", []string{"is not a directory", "Write it as DIR"}},
 		{"rm", []string{"no directory is given", "Write it as"}},
 		{"rm a", []string{"no URL is given", "Write it as"}},
 		{"rm a example.com", []string{"not a whole URL", "--hash"}},

@@ -240,6 +240,38 @@ func TestProxyEarlyHints(t *testing.T) {
 	}
 }
 
+// An upgrade leaves both sides with a connection.
+func TestProxyUpgrade(t *testing.T) {
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		conn, buf, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+		io.Copy(conn, buf)
+	})
+	url, _ := startProxy(t, origin.URL)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	read := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(read, nil)
+	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("%v, %v", resp, err)
+	}
+	for _, want := range []string{"one\n", "two\n"} {
+		io.WriteString(conn, want)
+		if got, err := read.ReadString('\n'); got != want {
+			t.Errorf("got %q, %v; want %q", got, err, want)
+		}
+	}
+}
+
 // Each part of a body arrives before the origin sends the next, whether its length is known or not.
 func TestProxyStreams(t *testing.T) {
 	parts := []string{"one ", "two ", "three"}

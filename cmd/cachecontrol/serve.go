@@ -65,7 +65,7 @@ func (s *serve) run(ctx context.Context, e *env, args []string) error {
 	}
 	root, err := os.OpenRoot(args[0])
 	if err != nil {
-		return failed(err, "cannot serve "+args[0], "Name a directory that you may read.")
+		return failed(pathless(err), "cannot serve "+printable(args[0]), "Name a directory that you may read.")
 	}
 	defer root.Close()
 	listener, err := listen(s.listen)

@@ -101,6 +101,9 @@ func (s *show) run(ctx context.Context, e *env, args []string) error {
 // named returns the entry that an argument names, by its URL or the beginning of its hash; nil: there is none.
 func (d *directory) named(arg string) (*storage.Item, error) {
 	if !isURL(arg) {
+		if strings.ContainsAny(arg, "./:") {
+			return nil, usageErrorf("%q is neither a whole URL nor the beginning of a hash", arg, "Write the URL with its scheme.")
+		}
 		return d.find(strings.ToLower(arg))
 	}
 	keys, err := keysOfURL(arg)

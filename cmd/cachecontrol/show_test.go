@@ -22,6 +22,19 @@ func TestShow(t *testing.T) {
 	golden(t, "show-none", false, "show", "DIR", "https://none.example/")
 }
 
+// TestShowNamesNothing: what is neither a URL nor a hash is a mistake, not an entry that is missing.
+func TestShowNamesNothing(t *testing.T) {
+	f := newFilled(t, false)
+	for arg, want := range map[string]string{
+		"a.example": "neither a whole URL nor the beginning of a hash\nWrite the URL with its scheme.", "12": "it takes 5 hexadecimal digits",
+		"ftp://a.example": "not an http or https URL",
+	} {
+		if code, stdout, stderr := call(t, "show", f.dir, arg); code != exitUsage || stdout != "" || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit code %d, stdout %q, stderr %q", arg, code, stdout, stderr)
+		}
+	}
+}
+
 func TestShowBody(t *testing.T) {
 	for _, separate := range []bool{false, true} {
 		f := newFilled(t, separate)
