@@ -51,42 +51,66 @@ func newRawRead(dir string, content []byte) (read func() (int64, error), err err
 }
 
 // newRawWrite returns what puts a file with these bytes where a FileCache has the n-th page, by system calls alone: those
-// that make the directories that are missing, and open, write, close and rename.
+// that make the directories that are missing, and those that put a whole file there, without a name before that or with one, whichever
+// the system can.
 func newRawWrite(dir string, content []byte) (write func(n int) error) {
+	put := linkNew
+	if probe := filepath.Join(dir, "probe"); put(dir, probe, content) == nil {
+		os.Remove(probe)
+	} else {
+		put = renameNew
+	}
+	missing := 0 // how many directories the last file needed: most need as many
 	return func(n int) error {
 		path := entryPath(dir, n)
-		temp := path + ".temp"
-		create := func() error {
-			fd, err := syscall.Open(temp, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_EXCL|syscall.O_CLOEXEC, 0o600)
-			if err != nil {
-				return err
-			}
-			_, err = syscall.Write(fd, content)
-			return errors.Join(err, syscall.Close(fd))
+		parent := filepath.Dir(path)
+		made, err := makeDirs(parent, missing)
+		if err == nil {
+			err = put(dir, path, content)
 		}
-		err := create()
 		if errors.Is(err, fs.ErrNotExist) {
-			if err = makeDirs(filepath.Dir(path)); err == nil {
-				err = create()
+			if made, err = makeDirs(parent, 1); err == nil {
+				err = put(dir, path, content)
 			}
 		}
-		if err != nil {
-			return err
-		}
-		return os.Rename(temp, path)
+		missing = made
+		return err
 	}
 }
 
-// makeDirs makes a directory that is missing, and those that lead to it.
-func makeDirs(dir string) error {
-	err := syscall.Mkdir(dir, 0o700)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := makeDirs(filepath.Dir(dir)); err != nil {
-			return err
+// renameNew writes a file under another name first.
+func renameNew(_, path string, content []byte) error {
+	temp := path + ".temp"
+	fd, err := syscall.Open(temp, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_EXCL|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = syscall.Write(fd, content)
+	if err = errors.Join(err, syscall.Close(fd)); err != nil {
+		return err
+	}
+	return os.Rename(temp, path)
+}
+
+// makeDirs makes the last n directories that lead to dir, which is the last, and those before them that are missing. It returns how many
+// it made, up to dir.
+func makeDirs(dir string, n int) (made int, err error) {
+	if n < 1 {
+		return 0, nil
+	}
+	if n == 1 {
+		err = syscall.Mkdir(dir, 0o700)
+	}
+	if n > 1 || errors.Is(err, fs.ErrNotExist) {
+		if made, err = makeDirs(filepath.Dir(dir), max(n-1, 1)); err != nil {
+			return made, err
 		}
 		err = syscall.Mkdir(dir, 0o700)
 	}
-	return err
+	if errors.Is(err, fs.ErrExist) {
+		return 0, nil
+	}
+	return made + 1, err
 }
 
 // entryPath returns where a FileCache in dir has the n-th page.

@@ -1,0 +1,16 @@
+package main
+
+import "golang.org/x/sys/unix"
+
+// linkNew writes a file that has no name, on the file system of dir, and links it to path.
+func linkNew(dir, path string, content []byte) error {
+	fd, err := unix.Open(dir, unix.O_WRONLY|unix.O_TMPFILE|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if _, err := unix.Write(fd, content); err != nil {
+		return err
+	}
+	return unix.Linkat(fd, "", unix.AT_FDCWD, path, unix.AT_EMPTY_PATH)
+}
