@@ -12,12 +12,24 @@ type recordQueue struct {
 
 func (q *recordQueue) at(n uint32) **record { return &q.ring[int(n)&(len(q.ring)-1)] }
 
-// first returns the record that came first, other than one.
+// first returns the record that came first, other than one. If that is the oldest, it moves up to the one returned: what has left
+// between the two is passed over once, and not at each of many evictions.
 func (q *recordQueue) first(other *record) *record {
 	for n := q.oldest; n != q.next; n++ {
-		if r := *q.at(n); r != nil && r != other {
-			return r
+		r := *q.at(n)
+		if r == nil || r == other {
+			continue
 		}
+		if n-q.oldest > 1 {
+			*q.at(q.oldest) = nil
+			q.oldest = n - 1
+			other.number = q.oldest
+			*q.at(q.oldest) = other
+		}
+		return r
+	}
+	if q.len > 0 { // other is alone
+		q.next = q.oldest + 1
 	}
 	return nil
 }

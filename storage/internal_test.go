@@ -134,6 +134,40 @@ func TestDictCacheInvariants(t *testing.T) {
 	}
 }
 
+// TestQueueSparesTheOldest: while all others leave a queue before its oldest record, nobody looks again and again at the places
+// that they had.
+func TestQueueSparesTheOldest(t *testing.T) {
+	var q recordQueue
+	spare := new(record)
+	q.push(spare)
+	var others []*record
+	for range 100 {
+		others = append(others, new(record))
+		q.push(others[len(others)-1])
+	}
+	q.remove(others[50])
+	others = append(others[:50], others[51:]...)
+	for _, want := range others {
+		r := q.first(spare)
+		if r != want || *q.at(spare.number) != spare || q.oldest != spare.number || r.number != spare.number+1 {
+			t.Fatalf("%d left: number %d is first, and the oldest has %d of %d", q.len, r.number, spare.number, q.oldest)
+		}
+		q.remove(r)
+	}
+	if r := q.first(spare); r != nil || q.next-q.oldest != 1 || q.first(nil) != spare {
+		t.Errorf("%d places for the last one", q.next-q.oldest)
+	}
+	q.push(others[0])
+	if q.first(spare) != others[0] || q.first(nil) != spare || q.len != 2 {
+		t.Error("it is not in its place")
+	}
+	q.remove(spare)
+	q.remove(others[0])
+	if q.oldest != q.next || q.len != 0 {
+		t.Errorf("%d are left, in %d places", q.len, q.next-q.oldest)
+	}
+}
+
 // TestUnpackAfterItHasGone: who has found an entry may unpack it when it is no longer in the cache, and it then counts nothing.
 func TestUnpackAfterItHasGone(t *testing.T) {
 	for name, remove := range map[string]func(*DictCache){
