@@ -97,7 +97,8 @@ func (oneDay) UpdateHeaders(resp *http.Response) http.Header {
 
 func (oneDay) Warning(*http.Response) string { return warningStale }
 
-// ExpiresAfter makes every response fresh for d from now, whatever its own Expires and Cache-Control say.
+// ExpiresAfter makes every response expire d from now, whatever its own Expires and Cache-Control say. It is fresh for less
+// where its Age says that it is older than its Date, or its Date is in the future.
 func ExpiresAfter(d time.Duration) Heuristic { return expiresAfter(d) }
 
 type expiresAfter time.Duration
