@@ -181,6 +181,8 @@ func (x *exchange) slice(c *candidate, resp *http.Response, start, total int64) 
 	resp.Header["Content-Range"] = []string{rfc9111.ContentRange{First: first, Last: end - 1, Total: total}.String()}
 	resp.Header["Content-Length"] = []string{strconv.FormatInt(end-first, 10)}
 	resp.ContentLength = end - first
+	dropDigests(resp.Header)
+	resp.Trailer = nil // which is of the whole
 	resp.Body = section(c.resp.Body, first-start, end-first)
 	c.resp = nil
 }

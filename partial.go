@@ -147,6 +147,7 @@ func (c *candidate) completedBy(resp *http.Response) (total int64, ok bool) {
 func (x *exchange) join(p *candidate, resp *http.Response, total int64, asked, received time.Time, s *Status) {
 	header := p.updated(resp.Header, received)
 	delete(header, "Content-Range")
+	dropDigests(header)
 	header["Content-Length"] = []string{strconv.FormatInt(total, 10)}
 	resp.Status, resp.StatusCode = "200 OK", http.StatusOK
 	resp.Header, resp.ContentLength = header, total
@@ -241,6 +242,7 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 	}
 	e.Length = all.end - all.start
 	e.Header["Content-Length"] = []string{strconv.FormatInt(e.Length, 10)}
+	dropDigests(e.Header)
 	if all.start == 0 && all.end == all.total {
 		rec.place, rec.replaces = x.destination(e), x.key+partialSuffix
 		e.Status, e.Reason = http.StatusOK, "OK"
@@ -255,6 +257,12 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 	} else if rec.end != nil {
 		rec.end()
 	}
+}
+
+// dropDigests removes what a header says of the bytes of its message's content (RFC 9530, section 2), where there are others now.
+func dropDigests(h http.Header) {
+	delete(h, "Content-Digest")
+	delete(h, "Content-Md5")
 }
 
 // contentRange returns which bytes a 206 holds. Where its Content-Range and the length of its content differ, the

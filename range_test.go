@@ -348,6 +348,61 @@ func TestIfRangeAlone(t *testing.T) {
 	})
 }
 
+// A digest of the content is of all that the message had (RFC 9530, section 2): a range of it has none, and neither has what was
+// put together from parts. The representation's stays, and so does the origin's own.
+func TestRangeAndDigests(t *testing.T) {
+	const fresh, tag = "Cache-Control: max-age=60", `ETag: "1"`
+	digests := func(of string) []string {
+		return []string{fresh, tag, "Repr-Digest: sha-256=:all:", "Content-Digest: sha-256=:" + of + ":", "Content-MD5: " + of}
+	}
+	part := func(body, contentRange string) reply {
+		return reply{206, body, append(digests(body), "Content-Range: bytes "+contentRange)}
+	}
+	none := []string{"Repr-Digest: sha-256=:all:", "Content-Digest:", "Content-MD5:"}
+	runScenarios(t, []scenario{
+		{
+			"of a whole", nil, []reply{{200, "0123", digests("all")}},
+			[]step{
+				{want: miss, head: digests("all")}, {want: hit, head: digests("all")},
+				{with: []string{"Range: bytes=1-2"}, want: hit, body: "12", head: none},
+			},
+		}, {
+			"the rest", nil, []reply{part("01", "0-1/4"), part("23", "2-3/4")},
+			[]step{
+				{with: []string{"Range: bytes=0-1"}, want: miss, head: digests("01")},
+				{with: []string{"Range: bytes=0-0"}, want: hit, body: "0", head: none},
+				{want: miss, body: "0123", head: none}, {want: hit, body: "0123", head: none},
+			},
+		}, {
+			"parts that make a whole", nil, []reply{part("01", "0-1/4"), part("23", "2-3/4")},
+			[]step{
+				{with: []string{"Range: bytes=0-1"}, want: miss},
+				{with: []string{"Range: bytes=2-3"}, want: miss, head: digests("23")}, {want: hit, body: "0123", head: none},
+			},
+		},
+	})
+}
+
+// What a trailer says is of the whole, too.
+func TestRangeAndTrailer(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(int, *http.Request) *http.Response {
+			resp := respond(200, "0123", "Cache-Control: max-age=60")
+			resp.Trailer = http.Header{"Content-Digest": {"sha-256=:all:"}}
+			return resp
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/")
+		if a := do(t, tr, "/"); a.outcome != hit || a.Trailer == nil {
+			t.Errorf("%v, trailer %v", a.outcome, a.Trailer)
+		}
+		if a := do(t, tr, "/", "Range: bytes=1-2"); a.outcome != hit || a.Trailer != nil {
+			t.Errorf("range: %v, trailer %v", a.outcome, a.Trailer)
+		}
+	})
+}
+
 // A 304 with a strong tag, as nginx sends it, says of a stored body with a weak one only that it is as good: that the bytes are
 // the tag's, so that ranges of both may be put together, nobody knows.
 func TestIfRangeAfterWeakValidation(t *testing.T) {
