@@ -83,6 +83,44 @@ func TestPrivateInSharedStore(t *testing.T) {
 	})
 }
 
+// TestPrivateInSharedStoreOtherwise: nor is it as a variant, as a part, or as one field.
+func TestPrivateInSharedStoreOtherwise(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		before string // a request of both
+		field  string // of the other requests
+		status int
+		says   string
+		want   cachecontrol.Outcome // of the shared cache's
+	}{
+		{"a variant", "X: public", "X: 1", 200, "private, max-age=60", miss},
+		{"a part", "", "Range: bytes=0-1", 206, "private, max-age=60", miss},
+		{"a field", "", "X: 1", 200, `private="secret", max-age=60`, hit},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+					if req.Header.Get("X") == "public" {
+						return respond(200, "all", "Cache-Control: max-age=60", "Vary: X")
+					}
+					return respond(tt.status, req.Header.Get("User"), "Cache-Control: "+tt.says, "Vary: X", "Secret: "+req.Header.Get("User"), "Content-Range: bytes 0-1/9")
+				})
+				store := storage.NewDictCache()
+				private := &cachecontrol.Transport{Base: o, Store: store}
+				shared := &cachecontrol.Transport{Base: o, Store: store, Shared: true}
+				if tt.before != "" {
+					do(t, private, "/", tt.before)
+				}
+				do(t, private, "/", tt.field, "User: aa")
+				a := do(t, shared, "/", tt.field, "User: bb")
+				if a.outcome != tt.want || tt.want == miss && a.body != "bb" || a.Header.Get("Secret") == "aa" {
+					t.Errorf("%v %q, secret %q", a.outcome, a.body, a.Header["Secret"])
+				}
+			})
+		})
+	}
+}
+
 // TestVariantOfAnotherURL: an entry whose list of variants names another URL's key is not followed there.
 func TestVariantOfAnotherURL(t *testing.T) {
 	in(t, func(t *testing.T) {

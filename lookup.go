@@ -30,6 +30,9 @@ func (c *candidate) close() {
 	}
 }
 
+// anothers says whether a private cache has stored the response where this shared one looks for its own.
+func (c *candidate) anothers() bool { return c.policy.Rules.Shared && c.policy.Directives.Private }
+
 // lookup finds the stored response that the request selects: of several, the most recent (RFC 9111, sections 4 and
 // 4.1). It returns nil and the reason where there is none, and leaves what it found under the plain key in
 // x.primary.
@@ -42,8 +45,8 @@ func (x *exchange) lookup() (*candidate, rfc9111.Reason) {
 	x.primary = resp.Entry
 	first := &x.first
 	*first = candidate{x.compile(resp.Entry), x.key, resp.Entry, resp}
-	if x.rules.Shared && first.policy.Directives.Private {
-		first.close() // a private cache has stored it in the same place
+	if first.anothers() {
+		first.close()
 		return nil, rfc9111.StoredUnusable
 	}
 	if resp.Entry.Status == http.StatusPartialContent {
@@ -140,7 +143,7 @@ func (x *exchange) selectVariant(first *candidate) *candidate {
 			continue
 		}
 		c := &candidate{x.compile(resp.Entry), m.key, resp.Entry, resp}
-		if !x.canDecode(c.coding) || m.exact && !x.selects(c.selectors, c.coding, "") {
+		if c.anothers() || !x.canDecode(c.coding) || m.exact && !x.selects(c.selectors, c.coding, "") {
 			c.close() // it is not what the list says
 			continue
 		}

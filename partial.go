@@ -31,7 +31,7 @@ func (x *exchange) lookupPartial() *candidate {
 	}
 	p := &candidate{x.compile(resp.Entry), key, resp.Entry, resp}
 	// A caller who left the coding to the Transport cannot be given a part of a coded body.
-	if p.entry.Range == nil || !x.selects(p.selectors, p.coding, "") || p.coding.coded() && x.header["Accept-Encoding"] == nil {
+	if p.anothers() || p.entry.Range == nil || !x.selects(p.selectors, p.coding, "") || p.coding.coded() && x.header["Accept-Encoding"] == nil {
 		p.close()
 		return nil
 	}

@@ -21,7 +21,7 @@ type stored struct {
 	variants  []variant
 	coding    coding
 	status    string
-	fields    []field  // of a hit: Age first, Cache-Status last, and nothing that no-cache names
+	fields    []field  // of a hit: Age first, Cache-Status last, and nothing that no-cache, or private in a shared cache, names
 	lines     []string // of all fields in their order, but for those that differ from hit to hit: the first and the last
 }
 
@@ -117,6 +117,7 @@ func (s *stored) setFields(h http.Header) {
 		switch {
 		case name == "Age", name == "Cache-Status", name == XFromCache:
 		case slices.Contains(s.policy.Directives.NoCacheFields, name):
+		case s.policy.Rules.Shared && slices.Contains(s.policy.Directives.PrivateFields, name): // a private cache has stored it
 		default:
 			add(name, lines...)
 		}
