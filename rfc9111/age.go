@@ -26,5 +26,10 @@ func (p *Policy) Age(now time.Time) time.Duration {
 // elapsed returns the time from a to b, 0 to Infinite, so that no sum overflows. The monotonic clock stands still while the
 // machine sleeps, and the wall clock may be set back: what is longer counts.
 func elapsed(a, b time.Time) time.Duration {
-	return min(max(0, b.Sub(a), b.Round(0).Sub(a)), Infinite)
+	seconds := b.Unix() - a.Unix() // by the wall clock, for which Sub takes three times as long
+	if seconds > int64(Infinite/time.Second) {
+		return Infinite
+	}
+	wall := time.Duration(max(-1, seconds))*time.Second + time.Duration(b.Nanosecond()-a.Nanosecond())
+	return min(max(0, b.Sub(a), wall), Infinite)
 }
