@@ -89,7 +89,7 @@ func newEngine(t *Transport) *engine {
 		beforeStore:       t.BeforeStore,
 		beforeReuse:       t.BeforeReuse,
 		maxBody:           cmp.Or(t.MaxBodyBytes, DefaultMaxBodyBytes),
-		maxVariants:       cmp.Or(t.MaxVariants, 32),
+		maxVariants:       max(cmp.Or(t.MaxVariants, 32), 0),
 		selectLanguage:    t.SelectLanguage,
 		negotiate:         !t.DisableCompression,
 		collapse:          t.Collapse,

@@ -75,7 +75,7 @@ type Transport struct {
 	// MaxBodyBytes is the longest body that is stored; a longer one passes through. 0: DefaultMaxBodyBytes.
 	MaxBodyBytes int64
 
-	// MaxVariants is how many variants of one URL are kept beside the first. 0: 32.
+	// MaxVariants is how many variants of one URL are kept beside the first. 0: 32; less: none.
 	MaxVariants int
 
 	// StaleIfError is for how long any stale response may stand in while the origin cannot be reached or

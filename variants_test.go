@@ -135,6 +135,17 @@ func TestMaxVariants(t *testing.T) {
 	}
 }
 
+// Less than none is none: the first variant alone is kept.
+func TestNoVariants(t *testing.T) {
+	runScenarios(t, []scenario{{
+		"MaxVariants -1", &cachecontrol.Transport{MaxVariants: -1}, []reply{ok("Cache-Control: max-age=60", "Vary: X")},
+		[]step{
+			{with: []string{"X: 1"}, want: miss}, {with: []string{"X: 2"}, want: miss}, {with: []string{"X: 2"}, want: miss},
+			{with: []string{"X: 1"}, want: hit},
+		},
+	}})
+}
+
 // Variants that were all under way before one was stored: none loses another.
 func TestVariantsEnteredAtOnce(t *testing.T) {
 	in(t, func(t *testing.T) {
