@@ -10,7 +10,7 @@ import (
 // StoreDecision is what Transport.BeforeStore says of a response. The zero value leaves it to the rules.
 type StoreDecision struct {
 	Refuse   bool          // it is not stored
-	Lifetime time.Duration // a freshness lifetime, as Control.Lifetime is, which goes before it; 0: none
+	Lifetime time.Duration // a freshness lifetime, as Control.Lifetime is, which goes before it; 0 or less: none
 }
 
 // ReuseDecision is what Transport.BeforeReuse says of a stored response.
@@ -39,6 +39,7 @@ func (x *exchange) ownDecision(resp *http.Response) (d StoreDecision) {
 		view.Body = http.NoBody // it is the caller's
 		d = x.beforeStore(&view)
 	}
+	d.Lifetime = max(d.Lifetime, 0)
 	if x.cc.Lifetime > 0 {
 		d.Lifetime = x.cc.Lifetime
 	}
