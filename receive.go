@@ -368,11 +368,13 @@ func (e *engine) updateStore(ctx context.Context, key string, entry *serialize.E
 // request's own URL as its Content-Location (RFC 9110, section 9.3.3, and RFC 5789, section 2).
 func (x *exchange) receivePost(resp *http.Response, s Status, asked, received time.Time) Status {
 	s.Storage = rfc9111.MethodNotStorable
-	u := rfc9111.SameOrigin(targetURL(x.req), resp.Header.Get("Content-Location"))
+	target := targetURL(x.req)
+	u := rfc9111.SameOrigin(target, resp.Header.Get("Content-Location"))
 	if u == nil || x.noGET || resp.StatusCode != http.StatusOK {
 		return s
 	}
-	if key, ok := plainKey(u, ""); !ok || key != x.postKey() {
+	here, _ := plainKey(target, "")
+	if named, ok := plainKey(u, ""); !ok || named != here {
 		return s
 	}
 	var own StoreDecision
@@ -387,10 +389,4 @@ func (x *exchange) receivePost(resp *http.Response, s Status, asked, received ti
 	s.judged(decision, policy, received)
 	x.storeWhole(resp, x.newEntry(resp, x.headerToStore(resp, policy), policy, asked, received, nil), &s)
 	return s
-}
-
-// postKey returns the plain key of the target, as Content-Location would name it.
-func (x *exchange) postKey() string {
-	key, _ := plainKey(targetURL(x.req), "")
-	return key
 }
