@@ -11,8 +11,8 @@ import (
 )
 
 // The timeouts of http.Server are for a whole request or response, so they would end long ones, too. Here a client is
-// given up that does not go on: that takes no more than patientPiece bytes of a response in clientPatience, or sends
-// nothing of a body for so long.
+// given up that does not go on: that takes fewer than patientPiece bytes of a response in clientPatience, or sends nothing
+// of a body for so long.
 const (
 	clientPatience = time.Minute
 	patientPiece   = 256 << 10

@@ -56,8 +56,8 @@ Behind it the origin sees X-Forwarded-For, -Host and -Proto, and its own name as
 
 The line on stderr that begins with "listening on" says that it is ready. An interrupt (Ctrl-C, SIGTERM) lets the
 responses in progress end, for as long as --grace says, and then ends the proxy with exit code 0; a second one ends it
-at once. A client is given up that takes half a minute to send the header of a request, or for a minute sends nothing of
-its body, or takes nothing of a response. The origin has a minute to begin its answer.
+at once. A client is given up that takes half a minute to send the header of a request, or in a minute sends nothing of
+its body, or takes not even 256 KiB of a response. The origin has a minute to begin its answer.
 
 Examples:
     cachecontrol proxy --upstream http://127.0.0.1:3000

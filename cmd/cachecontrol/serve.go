@@ -30,7 +30,7 @@ that begins with a dot.
 
 The line on stderr that begins with "listening on" says that it is ready. An interrupt (Ctrl-C, SIGTERM) lets the
 responses in progress end, for as long as --grace says, and then ends the server with exit code 0; a second one ends it
-at once. A client that takes nothing of a response for a minute is given up.
+at once. A client that takes not even 256 KiB of a response in a minute is given up.
 
 Examples:
     cachecontrol serve .
