@@ -59,12 +59,12 @@ func (r *response) bodyless(method string) bool {
 }
 
 const (
-	marker      = "=== "
-	markRequest = "=== response"
-	markTrailer = "=== trailer"
-	markError   = "=== error"
-	markBody    = "=== body"
-	markEnd     = "=== end"
+	marker       = "=== "
+	markResponse = "=== response"
+	markTrailer  = "=== trailer"
+	markError    = "=== error"
+	markBody     = "=== body"
+	markEnd      = "=== end"
 )
 
 // isMarker says whether a line begins a section, or is one that git leaves where a merge failed.
@@ -88,7 +88,7 @@ func (x *interaction) encode() []byte {
 	}
 	encodeBody(&b, x.req.body, flags)
 	if r := x.resp; r != nil {
-		fmt.Fprintf(&b, "%s\n%s %s\n", markRequest, r.proto, r.status)
+		fmt.Fprintf(&b, "%s\n%s %s\n", markResponse, r.proto, r.status)
 		encodeFields(&b, r.header)
 		flags = nil
 		for flag, on := range map[string]bool{"gzip": r.gzip, "stream": r.stream, "cut": r.cut} {
@@ -190,7 +190,7 @@ func parse(data []byte) (*interaction, error) {
 		case len(word) > 1 && word[1] == "error" && x.fail == nil:
 			x.fail, err = p.failure(strings.Join(word[2:], " "))
 		default:
-			err = p.wrong("the line %s is unknown, or not in its place: a request, then %q or %q, then %q", shown(line), markRequest, markError, markEnd)
+			err = p.wrong("the line %s is unknown, or not in its place: a request, then %q or %q, then %q", shown(line), markResponse, markError, markEnd)
 		}
 		if err != nil {
 			return nil, err
@@ -211,7 +211,7 @@ func (p *parser) wrong(format string, args ...any) error {
 
 func (p *parser) end(x *interaction) error {
 	if x.resp == nil && x.fail == nil {
-		return p.wrong("there is neither a %q nor a %q", markRequest, markError)
+		return p.wrong("there is neither a %q nor a %q", markResponse, markError)
 	}
 	if x.resp != nil && x.resp.bodyless(x.req.method) && len(x.resp.body) > 0 {
 		return p.wrong("an answer to %s with status %d has no body", x.req.method, x.resp.code)
@@ -248,7 +248,7 @@ var statusLine = regexp.MustCompile(`^(HTTP/[0-9](?:\.[0-9])?) (([1-9][0-9][0-9]
 
 func (p *parser) response(more []string) (r *response, err error) {
 	if len(more) > 0 {
-		return nil, p.wrong("there is more after %q", markRequest)
+		return nil, p.wrong("there is more after %q", markResponse)
 	}
 	if !p.more() {
 		return nil, p.wrong("there is no status line")

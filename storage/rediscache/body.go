@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/breaker"
+	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -173,20 +174,7 @@ func (b *body) WriteTo(w io.Writer) (written int64, err error) {
 func (b *body) Seek(offset int64, whence int) (int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch whence {
-	case io.SeekStart:
-	case io.SeekCurrent:
-		offset += b.off
-	case io.SeekEnd:
-		offset += b.entry.Length
-	default:
-		return 0, errors.New("rediscache: seek: invalid whence")
-	}
-	if offset < 0 {
-		return 0, errors.New("rediscache: seek: negative position")
-	}
-	b.off = offset
-	return offset, nil
+	return bytesbody.Seek(&b.off, b.entry.Length, offset, whence)
 }
 
 // Close does not wait for Redis: what is being read goes with its reader.
