@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -50,7 +51,8 @@ func NewCache(store storage.Store, opts ...Option) *Cache {
 	for _, change := range c.options.engine {
 		change(c.transport)
 	}
-	c.transport.Base, c.transport.Store, c.transport.Shared = (*tripper)(c), generations{store}, true
+	c.transport.Base, c.transport.Store, c.transport.Shared = (*tripper)(c), store, true
+	c.transport.Partition = c.inGeneration(c.transport.Partition)
 	c.SetGeneration("")
 	return c
 }
@@ -66,7 +68,7 @@ func (c *Cache) Invalidate(ctx context.Context, rawURL string) error {
 	if err != nil {
 		return fmt.Errorf("origin: %w", err)
 	}
-	return c.transport.Invalidate(c.inGeneration(ctx), u)
+	return c.transport.Invalidate(ctx, u)
 }
 
 // Close ends the work in the background, waits for it, and closes the store if it can be closed.
@@ -120,21 +122,28 @@ type call struct {
 	panicked any        // what the handler panicked with
 }
 
-type contextKey int
+type callKey struct{}
 
-const (
-	callKey contextKey = iota
-	generationKey
-)
-
-func (c *Cache) inGeneration(ctx context.Context) context.Context {
-	return context.WithValue(ctx, generationKey, *c.generation.Load())
+// inGeneration returns a partition of the key for each generation: nothing that is made before a flush is stored after it, for a
+// request keeps the partition that it began with. What the program divides by is divided further.
+func (c *Cache) inGeneration(given func(*http.Request) string) func(*http.Request) string {
+	return func(r *http.Request) string {
+		var own string
+		if given != nil {
+			own = given(r)
+		}
+		g := *c.generation.Load()
+		if g == "" && own == "" {
+			return ""
+		}
+		return strconv.Itoa(len(g)) + ":" + g + own // the length says where the one ends
+	}
 }
 
 // serve has the Transport answer, and writes what it answers.
 func (c *Cache) serve(h http.Handler, w http.ResponseWriter, r *http.Request) {
 	cl := &call{handler: h, w: w, r: r}
-	cl.ctx = context.WithValue(c.inGeneration(r.Context()), callKey, cl)
+	cl.ctx = context.WithValue(r.Context(), callKey{}, cl)
 	resp, err := c.transport.RoundTrip(c.request(cl))
 	if err != nil {
 		cl.running.Wait()

@@ -148,6 +148,32 @@ func TestCacheGeneration(t *testing.T) {
 	ask("#1#2")
 }
 
+// A Partition of the program's own divides a generation further, and no two are mixed up.
+func TestCacheGenerationAndPartition(t *testing.T) {
+	var n atomic.Int64
+	c := newCache(t, origin.Engine(func(tr *cachecontrol.Transport) {
+		tr.Partition = func(r *http.Request) string { return r.Header.Get("User") }
+	}))
+	h := c.Handler(counting(&n, "Cache-Control: max-age=60"))
+	seen := map[string]string{}
+	for range 2 {
+		for _, in := range []struct{ generation, user string }{{"", ""}, {"", "b"}, {"a", ""}, {"a", "b"}, {"", "1:ab"}, {"ab", ""}, {"", "0:b"}} {
+			c.SetGeneration(in.generation)
+			key := fmt.Sprintf("%q %q", in.generation, in.user)
+			body := call(t, h, "/", "User: "+in.user).Body.String()
+			if seen[key] == "" {
+				seen[key] = body
+			}
+			if seen[key] != body {
+				t.Errorf("%s: %s, then %s", key, seen[key], body)
+			}
+		}
+	}
+	if n.Load() != 7 {
+		t.Errorf("the handler ran %d times for 7 partitions", n.Load())
+	}
+}
+
 // What a handler makes while the generation changes belongs to the old one.
 func TestCacheGenerationUnderWay(t *testing.T) {
 	var n atomic.Int64

@@ -19,7 +19,7 @@ type tripper Cache
 // RoundTrip runs the handler and returns when it has written its header, or has filled a small buffer, as net/http
 // does. The body streams through a pipe: a handler is never further ahead than its client.
 func (t *tripper) RoundTrip(req *http.Request) (*http.Response, error) {
-	cl, _ := req.Context().Value(callKey).(*call)
+	cl, _ := req.Context().Value(callKey{}).(*call)
 	if cl == nil {
 		return nil, errors.New("origin: the request comes from no handler")
 	}
