@@ -345,12 +345,11 @@ func (x *exchange) update(ctx context.Context, c *candidate, e *serialize.Entry)
 			if now := x.head(x.key); now != nil {
 				e.Generation, e.Variants = now.Generation, now.Variants
 			}
-		} else if err := x.updateStore(ctx, c.key, e); err == nil {
-			x.enter(c.key, e)
-			return
 		}
 	}
-	x.updateStore(ctx, c.key, e)
+	if err := x.updateStore(ctx, c.key, e); err == nil && c.key != x.key {
+		x.enter(c.key, e)
+	}
 }
 
 // updateStore is Store.Update with a deadline. An entry that has gone or changed is nobody's failure.

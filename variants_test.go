@@ -1,6 +1,8 @@
 package cachecontrol_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -8,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -133,6 +136,36 @@ func TestMaxVariants(t *testing.T) {
 			})
 		})
 	}
+}
+
+// noUpdates is a store that updates nothing.
+type noUpdates struct{ storage.Store }
+
+func (noUpdates) Update(context.Context, string, *serialize.Entry) error { return errors.New("no") }
+
+// A variant that cannot be brought up to date is one failure.
+func TestVariantNotUpdated(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			if req.Header.Get("If-None-Match") != "" {
+				return respond(304, "", "Cache-Control: max-age=10", `ETag: "1"`)
+			}
+			return respond(200, "body", "Cache-Control: max-age=10", `ETag: "1"`, "Vary: X")
+		})
+		dict := storage.NewDictCache()
+		tr := &cachecontrol.Transport{Base: o, Store: dict}
+		do(t, tr, "/", "X: 1")
+		do(t, tr, "/", "X: 2")
+		time.Sleep(10 * time.Second)
+		tr = &cachecontrol.Transport{Base: o, Store: noUpdates{dict}}
+		defer tr.Close()
+		if a := do(t, tr, "/", "X: 2"); a.outcome != revalidated || a.body != "body" {
+			t.Errorf("%v %q", a.outcome, a.body)
+		}
+		if n := tr.Stats().StoreErrors["update"]; n != 1 {
+			t.Errorf("%d failures", n)
+		}
+	})
 }
 
 // Less than none is none: the first variant alone is kept.
