@@ -112,3 +112,19 @@ func FuzzEntryKey(f *testing.F) {
 		}
 	})
 }
+
+// Of all short names, isCanonical knows what package http makes of them. A name that is none it may leave to that.
+func TestIsCanonical(t *testing.T) {
+	names := []string{""}
+	for i := 0; len(names[i]) < 4; i++ {
+		for _, c := range "azAZ-1_`@ " {
+			names = append(names, names[i]+string(c))
+		}
+	}
+	for _, name := range append(names, "Accept-Encoding", "ACCEPT", "X-\u0130") {
+		same := http.CanonicalHeaderKey(name) == name
+		if got := isCanonical(name); got && !same || got != same && !strings.ContainsAny(name, "@ ") {
+			t.Errorf("%q: %v", name, got)
+		}
+	}
+}
