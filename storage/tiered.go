@@ -201,6 +201,9 @@ func (t *TieredCache) bring(ctx context.Context, key string, far *Response, c *c
 	}
 	w.(*dictWriter).confirmed = c
 	if body, ok := far.Body.(*bytesbody.Body); ok {
+		if int64(len(body.Bytes())) != far.Entry.Length {
+			return far // whoever reads it may judge
+		}
 		if _, err := w.Write(body.Bytes()); err != nil || w.Commit() != nil {
 			w.Abort()
 			return far
@@ -210,7 +213,7 @@ func (t *TieredCache) bring(ctx context.Context, key string, far *Response, c *c
 		}
 		return far
 	}
-	far.Body = &nearingBody{ReadCloser: far.Body, near: w, left: far.Entry.Length}
+	far.Body = &nearingBody{ReadCloser: far.Body, near: w, left: far.Entry.Length, forget: func() { t.near.Delete(ctx, key) }}
 	return far
 }
 
@@ -223,6 +226,8 @@ type nearingBody struct {
 	mu   sync.Mutex // guards what follows: Close may come while Read is under way
 	near Writer     // nil: not, or no longer
 	left int64
+
+	forget func() // drops what has come near
 }
 
 func (b *nearingBody) Read(p []byte) (int, error) {
@@ -231,10 +236,13 @@ func (b *nearingBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.left -= int64(n)
 	if b.near == nil {
+		if n > 0 && b.left < 0 {
+			b.forget() // it went on after the length that its entry speaks of
+		}
 		return n, err
 	}
-	b.left -= int64(n)
 	_, failed := b.near.Write(p[:n])
 	switch {
 	case failed != nil, b.left < 0, err != nil && (err != io.EOF || b.left > 0):

@@ -378,6 +378,43 @@ func foreignDocument(t *testing.T) []byte {
 	return []byte(doc)
 }
 
+// lyingStore says of its bodies that they are of another length.
+type lyingStore struct {
+	farStore
+	by int64
+}
+
+func (s *lyingStore) Get(ctx context.Context, key string) (*storage.Response, error) {
+	r, err := s.farStore.Get(ctx, key)
+	if err == nil {
+		r.Entry = r.Entry.Clone()
+		r.Entry.Length += s.by
+	}
+	return r, err
+}
+
+// TestTieredLies: what is not as long as the far store says does not stay near.
+func TestTieredLies(t *testing.T) {
+	for _, by := range []int64{-3, -1, 1, 1000} {
+		for _, stream := range []bool{false, true} {
+			far := &lyingStore{farStore{Store: storage.NewDictCache(), stream: stream}, by}
+			c := storage.Tiered(nil, far)
+			putBody(t, c, "a body")
+			r, err := c.Get(t.Context(), tieredKey)
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.CopyN(io.Discard, r.Body, r.Entry.Length)
+			io.Copy(io.Discard, r.Body) // who looks whether that is all
+			r.Body.Close()
+			if r, ok := c.GetNear(tieredKey); ok {
+				t.Errorf("by %d, streamed: %t: a body of %d bytes is near", by, stream, r.Entry.Length)
+			}
+			c.Close()
+		}
+	}
+}
+
 // No head ever has another's body, whoever writes and whenever a copy comes near.
 func TestTieredRaces(t *testing.T) {
 	far := &toldStore{farStore: farStore{Store: storage.NewDictCache(), stream: true}}
