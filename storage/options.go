@@ -60,7 +60,7 @@ func Forever() Option {
 }
 
 // FileMode sets the permissions of the files that a file cache writes. The default is 0600: stored responses
-// are their user's own.
+// are their user's own. It is for others who read: locks are 0600 whatever it says, so that only one user writes.
 func FileMode(mode fs.FileMode) Option {
 	return func(o *options) { o.fileMode = mode.Perm() }
 }

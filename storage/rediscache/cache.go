@@ -3,6 +3,7 @@ package rediscache
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
 	"sync"
 	"time"
@@ -296,7 +297,7 @@ func ttl(e *serialize.Entry) time.Duration {
 	if !e.ResponseTime.IsZero() {
 		keep -= max(time.Since(e.ResponseTime), 0)
 	}
-	return max(keep, time.Second)
+	return min(max(keep, time.Second), math.MaxInt64-idle) // a body is kept for idle longer
 }
 
 // Clear removes every key that begins with the prefix. It goes through all keys of the database, by SCAN, which does not

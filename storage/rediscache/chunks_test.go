@@ -76,6 +76,18 @@ func newMini(t *testing.T, opts ...rediscache.Option) (*rediscache.Cache, *minir
 	return rediscache.New(newClient(t, m.Addr()), append(opts, patient)...), m
 }
 
+// TestForAgesToCome: an entry that is of use for longer than times can be has its body all the while.
+func TestForAgesToCome(t *testing.T) {
+	c, _ := newMini(t)
+	body := long(1)
+	put(t, c, "a", 1<<63-1, body)
+	r := get(t, c)
+	defer r.Body.Close()
+	if b, err := io.ReadAll(r.Body); err != nil || string(b) != body {
+		t.Errorf("%d bytes of %d, %v", len(b), len(body), err)
+	}
+}
+
 // TestTimeToLive: what is stored expires when its entry can be of no more use, a body a little later than its head.
 func TestTimeToLive(t *testing.T) {
 	for _, test := range []struct {
