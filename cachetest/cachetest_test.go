@@ -590,6 +590,7 @@ func TestRedaction(t *testing.T) {
 	mw := multipart.NewWriter(&form)
 	mw.WriteField("password", "s3crethidden")
 	mw.WriteField("user", "me")
+	mw.WriteField("log", "event: {\"password\": \"s3cretmember\"}")
 	mw.CreateFormFile("file", "a.txt")
 	mw.Close()
 	exchanges := []struct {
@@ -610,7 +611,7 @@ func TestRedaction(t *testing.T) {
 			"data: {\"access_token\": \"s3cret4\", \"n\": 1}\n\ndata: {\"pin\": [1234, {\"a\": [\"s3cret5\"]}], \"password\": null}\n\ndata: [DONE]\n\n", []string{"Content-Type: text/event-stream"},
 			[]string{"grant_type=password&password=REDACTED&client%5Fsecret=REDACTED&user[password]=REDACTED", `data: {"access_token": "REDACTED", "n": 1}`, `data: {"pin": [0, {"a": ["REDACTED"]}], "password": null}`}},
 		{"https://a.example/bots3cretpath/send", form.String(), []string{"Content-Type: " + mw.FormDataContentType()},
-			"a literal s3cretliteral here", []string{"X-Odd: s3cretliteral"}, []string{"https://a.example/botREDACTED/send", "a literal [token] here", "boundary=cachetest-boundary", `name="password"` + "\n\nREDACTED\n--cachetest-boundary\n"}},
+			"a literal s3cretliteral here", []string{"X-Odd: s3cretliteral"}, []string{"https://a.example/botREDACTED/send", "a literal [token] here", "boundary=cachetest-boundary", `name="password"` + "\n\nREDACTED\n--cachetest-boundary\n", `event: {"password": "REDACTED"}`}},
 		{"https://a.example/4", zipped.String(), []string{"Content-Encoding: gzip", "Content-Type: application/json"},
 			zipped.String(), []string{"Content-Encoding: gzip"}, []string{"=== body json gzip\n{\n  \"access_token\": \"REDACTED\"\n}\n=== response", "=== body json gzip\n{\n  \"access_token\": \"REDACTED\"\n}\n=== end"}},
 		{"https://a.example/5", "", nil, `<a href="/?x=1&password=s3cret1">git clone https://me:s3cret3@a.example/x` + "\n" + `[{"password":"s3cret2"`, nil, []string{`<a href="/?x=1&password=REDACTED">git clone https://REDACTED@a.example/x`, `[{"password":"REDACTED"`}},

@@ -118,7 +118,7 @@ func (r *redactor) body(b []byte, contentType string) []byte {
 	case kind == "application/x-www-form-urlencoded":
 		b = []byte(r.query(string(b)))
 	case strings.HasPrefix(kind, "multipart/") && params["boundary"] != "":
-		b = r.parts(b)
+		b = r.members(r.parts(b))
 	default:
 		if out, ok := r.json(b, false); ok {
 			b = out
