@@ -53,6 +53,25 @@ func describe(resp *http.Response, err error) string {
 	return b.String()
 }
 
+// TestTrailerThatDoesNotCome: a response that announces a trailer and has none is recorded without it.
+func TestTrailerThatDoesNotCome(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Trailer", "Sum")
+		io.WriteString(w, "a")
+	}))
+	defer server.Close()
+	dir := recordings(t)
+	twice(t, dir, server.Client().Transport, func(client *http.Client) string {
+		resp, err := client.Get(server.URL)
+		if err != nil {
+			return err.Error()
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		return fmt.Sprintf("%s %v %q", body, err, resp.Trailer.Get("Sum"))
+	})
+}
+
 // TestAsNetHTTP has a server of net/http answer in all its ways, and the replayed answers be the same to the caller.
 func TestAsNetHTTP(t *testing.T) {
 	latin1 := "caf\xe9 au lait, " + strings.Repeat("encore ", 20)

@@ -186,7 +186,9 @@ func parse(data []byte) (*interaction, error) {
 		case len(word) > 1 && word[1] == "response" && x.resp == nil && x.fail == nil:
 			x.resp, err = p.response(word[2:])
 		case len(word) > 1 && word[1] == "trailer" && x.resp != nil && x.resp.trailer == nil && x.fail == nil:
-			x.resp.trailer, err = p.fields()
+			if x.resp.trailer, err = p.fields(); len(x.resp.trailer) == 0 {
+				x.resp.trailer = nil // as where there is no section
+			}
 		case len(word) > 1 && word[1] == "error" && x.fail == nil:
 			x.fail, err = p.failure(strings.Join(word[2:], " "))
 		default:

@@ -25,6 +25,7 @@ var same = []string{
 	"GET https://a.example/\r\n=== response\r\nHTTP/1.1 200 OK\r\n=== end\r\n",
 	"\ufeffGET https://a.example/\n\n\n=== response\nHTTP/1.1 200 OK\n\n=== end\n\n\n",
 	"\nGET https://a.example/\n=== body text\n=== response\nHTTP/1.1 200 OK\n=== body base64\n=== end",
+	"GET https://a.example/\n=== response\nHTTP/1.1 200 OK\n=== trailer\n=== end\n",
 }
 
 func TestParse(t *testing.T) {

@@ -231,8 +231,8 @@ func (b *recordedBody) end(err error) {
 		}
 	}
 	x.body = b.t.redactor.body(x.body, x.header.Get("Content-Type"))
-	if len(b.resp.Trailer) > 0 {
-		x.trailer = b.t.redactor.header(b.resp.Trailer)
+	if trailer := b.t.redactor.header(b.resp.Trailer); len(trailer) > 0 { // what was announced may not have come
+		x.trailer = trailer
 	}
 	b.t.finish(b.rec, x, err)
 }
