@@ -270,7 +270,7 @@ func dropDigests(h http.Header) {
 func contentRange(resp *http.Response) (rfc9111.ContentRange, bool) {
 	cr, ok := rfc9111.ParseContentRange(resp.Header["Content-Range"])
 	if n := resp.ContentLength; ok && n >= 0 && n != cr.Last-cr.First+1 {
-		if n == 0 || cr.Last != cr.Total-1 {
+		if n == 0 || cr.Last != cr.Total-1 || n > math.MaxInt64-cr.First {
 			return cr, false
 		}
 		cr.Total = cr.First + n

@@ -603,6 +603,7 @@ func TestPartStored(t *testing.T) {
 		{name: "an offset that overflows", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 18446744073709551616-18446744073709551618/*"}, body: "234"},
 		{name: "a length that overflows", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 0-9223372036854775807/*"}, body: "234", framing: -1},
 		{name: "an end that overflows", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 9223372036854775805-9223372036854775807/*"}, body: "234", framing: -1},
+		{name: "content that overflows", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 9223372036854775805-9223372036854775805/9223372036854775806"}, body: "234"},
 		{name: "content too short", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 2-5/10"}, body: "234"},
 		{name: "content too long", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 2-3/10"}, body: "234"},
 		{name: "content too short, chunked", fields: []string{"Cache-Control: max-age=60", "Content-Range: bytes 2-5/10"}, body: "234", framing: -1},
