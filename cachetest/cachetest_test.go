@@ -72,6 +72,32 @@ func TestTrailerThatDoesNotCome(t *testing.T) {
 	})
 }
 
+// TestBaseByHand: a Base may give what http.Client allows, and what it does not allow fails the test.
+func TestBaseByHand(t *testing.T) {
+	bare := roundTripper(func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: 200}, nil })
+	files := twice(t, recordings(t), bare, func(client *http.Client) string {
+		resp, err := client.Get("https://a.example/")
+		if err != nil {
+			return err.Error()
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		return fmt.Sprintf("%d %q %v", resp.StatusCode, body, err)
+	})
+	if got := one(t, files); !strings.Contains(got, "HTTP/1.1 200 OK\n") {
+		t.Error(got)
+	}
+	nothing := roundTripper(func(*http.Request) (*http.Response, error) { return nil, nil })
+	why := fails(t, "TestX", func(tb testing.TB) {
+		if resp, err := cachetest.Client(tb, recordings(t), cachetest.Base(nothing), cachetest.Record()).Get("https://a.example/"); err == nil {
+			resp.Body.Close()
+		}
+	})
+	if !strings.Contains(why, "neither a response nor an error") {
+		t.Error(why)
+	}
+}
+
 // TestAsNetHTTP has a server of net/http answer in all its ways, and the replayed answers be the same to the caller.
 func TestAsNetHTTP(t *testing.T) {
 	latin1 := "caf\xe9 au lait, " + strings.Repeat("encore ", 20)

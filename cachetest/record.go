@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"reflect"
@@ -35,9 +36,15 @@ func (t *transport) record(req *http.Request, r *request, key string, sent []byt
 		}
 	}
 	resp, err := t.base.RoundTrip(out)
+	if err == nil && resp == nil {
+		err = fmt.Errorf("cachetest: %T returned neither a response nor an error", t.base)
+	}
 	if err != nil {
 		t.finish(rec, nil, err)
 		return nil, err
+	}
+	if resp.Body == nil { // as http.Client allows
+		resp.Body = http.NoBody
 	}
 	resp.Request = req
 	x := t.head(resp, req)
