@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -267,6 +268,7 @@ func (it *Item) Remove(ctx context.Context) error {
 		return fmt.Errorf("storage: %s: not an entry", it.Path)
 	}
 	f := filesAt(it.files.path)
+	f.headLock = cmp.Or(f.headLock, f.head) // taken where there is none yet, too, or an Update that has read the entry puts it back
 	release, lockErr := f.lock(ctx)
 	err := removePair(f.path)
 	if lockErr == nil {

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -493,6 +494,36 @@ func TestInspectAnything(t *testing.T) {
 				t.Fatalf("%s: Verify says %v (%v), Get says %v", name, found.State, found.Err, getErr)
 			}
 		})
+	})
+}
+
+// TestRemoveBesideUpdate: what is removed does not come back with the head that somebody gives it at that moment.
+func TestRemoveBesideUpdate(t *testing.T) {
+	eachFileStore(t, func(t *testing.T, open func(dir string, opts ...storage.Option) storage.Store) {
+		dir := t.TempDir()
+		s := open(dir)
+		put(t, s, "key", "body")
+		it := only(t, openDirectory(t, dir, storage.AnyLayout))
+		for i := range 200 {
+			put(t, s, "key", "body")
+			r, err := s.Get(t.Context(), "key")
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Body.Close()
+			var work sync.WaitGroup
+			work.Go(func() { s.Update(t.Context(), "key", r.Entry.Clone()) })
+			for range i % 40 {
+				runtime.Gosched()
+			}
+			if err := it.Remove(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			work.Wait()
+			if _, err := s.Get(t.Context(), "key"); !errors.Is(err, storage.ErrNotFound) {
+				t.Fatalf("try %d: %v", i, err)
+			}
+		}
 	})
 }
 
