@@ -64,7 +64,7 @@ func (c *FileCache) check(ctx context.Context) error {
 }
 
 // Get returns the entry under key, or an error that wraps ErrNotFound. Where the file is there but cannot be used it
-// also wraps an *UnreadableError; where the file cannot even be opened or read, it is another error. The body is an
+// also wraps an *UnreadableError; where the file cannot even be opened, it is another error. The body is an
 // io.Seeker and an io.WriterTo, and must be closed.
 func (c *FileCache) Get(ctx context.Context, key string) (*Response, error) {
 	if err := c.check(ctx); err != nil {
