@@ -55,7 +55,7 @@ func newRawRead(dir string, content []byte) (read func() (int64, error), err err
 // the system can.
 func newRawWrite(dir string, content []byte) (write func(n int) error) {
 	put := linkNew
-	if probe := filepath.Join(dir, "probe"); put(dir, probe, content) == nil {
+	if probe := filepath.Join(dir, "probe"); put(probe, content) == nil {
 		os.Remove(probe)
 	} else {
 		put = renameNew
@@ -66,11 +66,11 @@ func newRawWrite(dir string, content []byte) (write func(n int) error) {
 		parent := filepath.Dir(path)
 		made, err := makeDirs(parent, missing)
 		if err == nil {
-			err = put(dir, path, content)
+			err = put(path, content)
 		}
 		if errors.Is(err, fs.ErrNotExist) {
 			if made, err = makeDirs(parent, 1); err == nil {
-				err = put(dir, path, content)
+				err = put(path, content)
 			}
 		}
 		missing = made
@@ -79,7 +79,7 @@ func newRawWrite(dir string, content []byte) (write func(n int) error) {
 }
 
 // renameNew writes a file under another name first.
-func renameNew(_, path string, content []byte) error {
+func renameNew(path string, content []byte) error {
 	temp := path + ".temp"
 	fd, err := syscall.Open(temp, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_EXCL|syscall.O_CLOEXEC, 0o600)
 	if err != nil {

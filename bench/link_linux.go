@@ -1,10 +1,14 @@
 package main
 
-import "golang.org/x/sys/unix"
+import (
+	"path/filepath"
 
-// linkNew writes a file that has no name, on the file system of dir, and links it to path.
-func linkNew(dir, path string, content []byte) error {
-	fd, err := unix.Open(dir, unix.O_WRONLY|unix.O_TMPFILE|unix.O_CLOEXEC, 0o600)
+	"golang.org/x/sys/unix"
+)
+
+// linkNew writes a file that has no name, and links it to path.
+func linkNew(path string, content []byte) error {
+	fd, err := unix.Open(filepath.Dir(path), unix.O_WRONLY|unix.O_TMPFILE|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return err
 	}

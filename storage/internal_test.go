@@ -341,7 +341,7 @@ func TestNewFile(t *testing.T) {
 					if got, err := os.ReadFile(at); string(got) != "text" || err != nil {
 						t.Errorf("%s, file %d holds %q, %v", about, i, got, err)
 					}
-					if want := i > 0 || there > levels; !asked && want || named && asked && !want {
+					if want := i > 0 || there > levels; asked != want {
 						t.Errorf("%s, file %d: asked is %v", about, i, asked)
 					}
 					if want := int32(min(levels, levels+1-there)); i == 0 && tree.missing.Load() != want || i > 0 && tree.missing.Load() != 0 {

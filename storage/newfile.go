@@ -24,9 +24,15 @@ type newFile struct {
 // directory. doc must stay as it is.
 func (t *tree) newFile(path string, doc []byte, first bool) (*newFile, error) {
 	if !t.named.Load() {
-		file, err := newUnnamed(t.dir, doc, t.fileMode, newTime())
+		n := &newFile{tree: t, path: path, first: first, doc: doc}
+		var err error
+		dir := t.parent(path) // not just any directory: the inode is to be near
+		n.alone, err = t.within(dir, first, func(bool) (err error) {
+			n.file, err = newUnnamed(dir, doc, t.fileMode, newTime())
+			return err
+		})
 		if err == nil {
-			return &newFile{tree: t, path: path, first: first, file: file, doc: doc}, nil
+			return n, nil
 		}
 		if errors.Is(err, errors.ErrUnsupported) {
 			t.named.Store(true)
@@ -60,13 +66,11 @@ func (n *newFile) write(doc []byte) (err error) {
 // CacheControl 0.12 makes its file in place, and fails where one has appeared since it last looked; it has made the lock file
 // by then. There is none in a directory that was made a moment ago, where free is not asked.
 func (n *newFile) create(to string, free func() bool) error {
+	if !n.alone && !free() {
+		return fs.ErrExist
+	}
 	if n.name == "" {
-		_, err := n.tree.within(n.tree.parent(to), n.first, func(made bool) error {
-			if !made && !free() {
-				return fs.ErrExist
-			}
-			return n.file.link(to)
-		})
+		err := n.file.link(to)
 		if err == nil {
 			n.file.close()
 			return nil
@@ -74,9 +78,6 @@ func (n *newFile) create(to string, free func() bool) error {
 		if errors.Is(err, fs.ErrExist) || n.giveName() != nil {
 			return err
 		}
-	}
-	if !n.alone && !free() {
-		return fs.ErrExist
 	}
 	return renameNew(n.name, to)
 }

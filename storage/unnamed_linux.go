@@ -15,7 +15,7 @@ type unnamed struct {
 	f  *os.File // the same; nil unless something needs it
 }
 
-// newUnnamed makes one that holds p, with that mode and modification time, on the file system of dir.
+// newUnnamed makes one that holds p, with that mode and modification time, to be linked into dir.
 func newUnnamed(dir string, p []byte, mode fs.FileMode, at time.Time) (unnamed, error) {
 	fd, err := openDescriptor(dir, unix.O_TMPFILE|syscall.O_WRONLY)
 	if err != nil {
