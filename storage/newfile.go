@@ -27,7 +27,7 @@ func (t *tree) newFile(path string, doc []byte, first bool) (*newFile, error) {
 		n := &newFile{tree: t, path: path, first: first, doc: doc}
 		var err error
 		dir := t.parent(path) // not just any directory: the inode is to be near
-		n.alone, err = t.within(dir, first, func(bool) (err error) {
+		n.alone, err = t.within(dir, first, func() (err error) {
 			n.file, err = newUnnamed(dir, doc, t.fileMode, newTime())
 			return err
 		})

@@ -95,23 +95,22 @@ func (t *tree) temp(path string) (f *os.File, err error) {
 // last of these was missing.
 func (t *tree) makeBeside(path string, first bool, create func(name string) error) (name string, alone bool, err error) {
 	dir := t.parent(path)
-	alone, err = t.within(dir, first, func(bool) error {
+	alone, err = t.within(dir, first, func() error {
 		name = dir + string(filepath.Separator) + tempPrefix + strconv.FormatUint(rand.Uint64(), 36)
 		return create(name)
 	})
 	return name, alone, err
 }
 
-// within calls do, which needs the directory dir, and makes what is missing of that. first: nothing is known of dir yet. Both do
-// and the caller are told whether dir was made a moment ago.
-func (t *tree) within(dir string, first bool, do func(made bool) error) (bool, error) {
+// within calls do, which needs the directory dir, and makes what is missing of that. first: nothing is known of dir yet. alone: dir
+// was made a moment ago.
+func (t *tree) within(dir string, first bool, do func() error) (alone bool, err error) {
 	var made int32
-	var err error
 	if missing := t.missing.Load(); first && missing > 0 {
 		made, err = t.makeDirs(dir, missing)
 	}
 	for try := 0; err == nil; try++ {
-		if err = do(made > 0); err == nil {
+		if err = do(); err == nil {
 			if first {
 				t.missing.Store(min(made, levels))
 			}

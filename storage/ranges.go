@@ -39,7 +39,7 @@ func (t *tree) noteRange(e *serialize.Entry) {
 	if exists(t.rangesPath) { // not only once: somebody may have removed the directory
 		return
 	}
-	t.within(t.dir, false, func(bool) error { return writeNew(t.rangesPath, nil, t.fileMode, newTime()) })
+	t.within(t.dir, false, func() error { return writeNew(t.rangesPath, nil, t.fileMode, newTime()) })
 }
 
 // HasRanges reports false where no entry with a Range was ever stored in the directory. What other processes have stored it may

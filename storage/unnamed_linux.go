@@ -2,7 +2,6 @@ package storage
 
 import (
 	"io/fs"
-	"os"
 	"syscall"
 	"time"
 
@@ -10,22 +9,19 @@ import (
 )
 
 // unnamed is a file that has no name yet, and goes when it is closed without one.
-type unnamed struct {
-	fd int      // -1: it is closed
-	f  *os.File // the same; nil unless something needs it
-}
+type unnamed struct{ fd int } // -1: it is closed
 
 // newUnnamed makes one that holds p, with that mode and modification time, to be linked into dir.
 func newUnnamed(dir string, p []byte, mode fs.FileMode, at time.Time) (unnamed, error) {
 	fd, err := openDescriptor(dir, unix.O_TMPFILE|syscall.O_WRONLY)
 	if err != nil {
-		return unnamed{fd: -1}, err
+		return unnamed{-1}, err
 	}
 	if err := fill(fd, "", p, mode, at); err != nil {
 		syscall.Close(fd)
-		return unnamed{fd: -1}, &fs.PathError{Op: "write", Path: dir, Err: err}
+		return unnamed{-1}, &fs.PathError{Op: "write", Path: dir, Err: err}
 	}
-	return unnamed{fd: fd}, nil
+	return unnamed{fd}, nil
 }
 
 // link gives it a name, if there is nothing of that name. Before Linux 6.10 that takes a privilege.
@@ -33,19 +29,10 @@ func (u unnamed) link(name string) error {
 	return unix.Linkat(u.fd, "", unix.AT_FDCWD, name, unix.AT_EMPTY_PATH)
 }
 
-func (u *unnamed) stat() (fs.FileInfo, error) {
-	if u.f == nil {
-		u.f = os.NewFile(uintptr(u.fd), "")
-	}
-	return u.f.Stat()
-}
+func (u unnamed) stat() (fs.FileInfo, error) { return descriptor{fd: u.fd}.Stat() }
 
 func (u *unnamed) close() {
-	switch {
-	case u.fd < 0:
-	case u.f != nil:
-		u.f.Close()
-	default:
+	if u.fd >= 0 {
 		syscall.Close(u.fd)
 	}
 	u.fd = -1
