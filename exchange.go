@@ -413,13 +413,11 @@ func (x *exchange) own(resp *http.Response) *http.Response {
 
 // mark says in a response from the origin how the cache saw it.
 func (x *exchange) mark(resp *http.Response, s Status) {
-	text := x.statuses.header(s)
-	if upstream := resp.Header["Cache-Status"]; upstream != nil {
-		resp.Header["Cache-Status"] = append(upstream, text)
-	} else {
-		x.room[0] = text
-		resp.Header["Cache-Status"] = x.room
+	lines := resp.Header["Cache-Status"] // of caches nearer to the origin
+	if lines == nil {
+		lines = x.room[:0]
 	}
+	resp.Header["Cache-Status"] = append(lines, x.statuses.header(s))
 	switch s.Storage {
 	case rfc9111.ReasonNone, rfc9111.Validated, rfc9111.ValidatedByHead:
 	default:

@@ -166,7 +166,7 @@ func (x *exchange) freshen(c *candidate, later *http.Response, asked, received t
 
 	switch decision := x.mayStore(&policy, own); {
 	case decision.OK:
-		x.update(x.ctx, c, e)
+		x.update(c, e)
 	case decision.Reason == rfc9111.NoStoreRequest: // the answer may be used, but leaves no trace
 	default:
 		x.dropCandidate(c) // what allowed it to be stored was withdrawn

@@ -323,7 +323,7 @@ func (s *subject) enter(key string, e *serialize.Entry) error {
 	}
 	next.Variants = variants
 	next.Keep = s.compile(now).policy.Keep()
-	return s.updateStore(context.WithoutCancel(s.ctx), s.key, next)
+	return s.updateStore(s.ctx, s.key, next)
 }
 
 // head returns the entry that is stored under key now, or nil.
@@ -337,7 +337,7 @@ func (s *subject) head(key string) *serialize.Entry {
 }
 
 // update stores a candidate's new head, with the variants that are known by now.
-func (x *exchange) update(ctx context.Context, c *candidate, e *serialize.Entry) {
+func (x *exchange) update(c *candidate, e *serialize.Entry) {
 	if len(e.Vary) > 0 {
 		unlock := x.lock(x.key)
 		defer unlock()
@@ -347,7 +347,7 @@ func (x *exchange) update(ctx context.Context, c *candidate, e *serialize.Entry)
 			}
 		}
 	}
-	if err := x.updateStore(ctx, c.key, e); err == nil && c.key != x.key {
+	if err := x.updateStore(x.ctx, c.key, e); err == nil && c.key != x.key {
 		x.enter(c.key, e)
 	}
 }
