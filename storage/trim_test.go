@@ -63,16 +63,22 @@ func trim(t testing.TB, dir string, limits storage.Limits) storage.Trimmed {
 	return done
 }
 
+// putAged stores 20 entries, each longer than the one before and used an hour later.
+func putAged(t *testing.T, s storage.Store, dir string) {
+	t.Helper()
+	for i := range 20 {
+		key := fmt.Sprint("key", i)
+		put(t, s, key, strings.Repeat("x", 1000*i))
+		unuse(t, pathOf(dir, key), time.Duration(100-i)*time.Hour)
+	}
+}
+
 // TestTrimLeastRecentlyUsed: the oldest entries go, whoever wrote them, and no more than must.
 func TestTrimLeastRecentlyUsed(t *testing.T) {
 	eachFileStore(t, func(t *testing.T, open func(string, ...storage.Option) storage.Store) {
 		dir := t.TempDir()
 		s := open(dir)
-		for i := range 20 {
-			key := fmt.Sprint("key", i)
-			put(t, s, key, strings.Repeat("x", 1000*i))
-			unuse(t, pathOf(dir, key), time.Duration(100-i)*time.Hour)
-		}
+		putAged(t, s, dir)
 		all := trim(t, dir, storage.Limits{})
 		if all.Entries != 20 || all.EvictedEntries != 0 || all.Bytes == 0 || all.Orphans != 0 {
 			t.Fatalf("nothing is to be removed: %+v", all)
@@ -270,11 +276,7 @@ func TestTrimWould(t *testing.T) {
 	eachFileStore(t, func(t *testing.T, open func(string, ...storage.Option) storage.Store) {
 		dir := t.TempDir()
 		s := open(dir)
-		for i := range 20 {
-			key := fmt.Sprint("key", i)
-			put(t, s, key, strings.Repeat("x", 1000*i))
-			unuse(t, pathOf(dir, key), time.Duration(100-i)*time.Hour)
-		}
+		putAged(t, s, dir)
 		putRedirect(t, dir, "redirect")
 		unuse(t, pathOf(dir, "redirect"), 98*time.Hour)
 		for name, age := range map[string]time.Duration{".tmp-abc": 2 * time.Hour, ".tmp-new": time.Minute} {

@@ -26,8 +26,23 @@ import (
 // startProxy runs "cachecontrol proxy" until the test ends, and returns its URL and what it prints on stderr.
 func startProxy(t *testing.T, upstream string, flags ...string) (string, *buffer) {
 	t.Helper()
+	url, stderr, interrupt, ended := launchProxy(t, upstream, flags...)
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		interrupt()
+		if code := <-ended; code != exitOK {
+			t.Errorf("the proxy ended with exit code %d: %s", code, stderr)
+		}
+	})
+	return url, stderr
+}
+
+// launchProxy runs "cachecontrol proxy" until it is interrupted, and returns its URL, what it prints on stderr, and where its
+// exit code will come.
+func launchProxy(t *testing.T, upstream string, flags ...string) (url string, stderr *buffer, interrupt func(), ended <-chan int) {
+	t.Helper()
 	ready := make(chan string, 1)
-	stderr := &buffer{}
+	stderr = &buffer{}
 	listening := regexp.MustCompile(`listening on (http://\S+),`)
 	stderr.line = func(line string) {
 		if m := listening.FindStringSubmatch(line); m != nil {
@@ -35,22 +50,15 @@ func startProxy(t *testing.T, upstream string, flags ...string) (string, *buffer
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan int, 1)
+	code := make(chan int, 1)
 	go func() {
 		args := append([]string{"proxy", "--listen", "127.0.0.1:0", "--upstream", upstream}, flags...)
-		ended <- run(ctx, args, strings.NewReader(""), io.Discard, stderr)
+		code <- run(ctx, args, strings.NewReader(""), io.Discard, stderr)
 	}()
 	select {
 	case url := <-ready:
-		t.Cleanup(func() {
-			http.DefaultClient.CloseIdleConnections()
-			cancel()
-			if code := <-ended; code != exitOK {
-				t.Errorf("the proxy ended with exit code %d: %s", code, stderr)
-			}
-		})
-		return url, stderr
-	case code := <-ended:
+		return url, stderr, cancel, code
+	case code := <-code:
 		cancel()
 		t.Fatalf("the proxy ended with exit code %d: %s", code, stderr)
 	}
@@ -463,21 +471,10 @@ func TestProxyGrace(t *testing.T) {
 		started <- true
 		<-r.Context().Done()
 	})
-	ready := make(chan string, 9)
-	stderr := &buffer{line: func(line string) {
-		_, rest, _ := strings.Cut(line, "listening on ")
-		url, _, _ := strings.Cut(rest, ",")
-		ready <- url
-	}}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan int, 1)
-	go func() {
-		ended <- run(ctx, []string{"proxy", "--listen", "127.0.0.1:0", "--upstream", origin.URL, "--grace", "1ns"}, nil, io.Discard, stderr)
-	}()
-	url := <-ready
+	url, stderr, interrupt, ended := launchProxy(t, origin.URL, "--grace", "1ns")
 	go func() {
 		<-started
-		cancel()
+		interrupt()
 	}()
 	if resp, err := http.Get(url); err == nil {
 		resp.Body.Close()
@@ -611,21 +608,10 @@ func TestProxyFinishesRequests(t *testing.T) {
 		<-finish
 		io.WriteString(w, "done")
 	})
-	ready := make(chan string, 1)
-	stderr := &buffer{line: func(line string) {
-		_, rest, _ := strings.Cut(line, "listening on ")
-		url, _, _ := strings.Cut(rest, ",")
-		ready <- url
-	}}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan int, 1)
-	go func() {
-		ended <- run(ctx, []string{"proxy", "--listen", "127.0.0.1:0", "--upstream", origin.URL}, nil, io.Discard, stderr)
-	}()
-	url := <-ready
+	url, _, interrupt, ended := launchProxy(t, origin.URL)
 	go func() {
 		<-started
-		cancel()
+		interrupt()
 		// Once new connections are refused the proxy is on its way out.
 		for {
 			conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
