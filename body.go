@@ -44,6 +44,7 @@ type recording struct {
 	place    string                // the key that the entry is stored under
 	replaces string                // the key of a part that goes once the entry is stored; "": there is none
 	trailing *http.Response        // whose trailer is the entry's; nil: it has none
+	private  []string              // fields of the trailer that are not stored
 	before   func(io.Writer) error // writes what comes before the body; nil: nothing
 	after    func(io.Writer) error // writes what comes after it
 	end      func()                // releases what it holds; nil: nothing

@@ -252,7 +252,7 @@ func (x *exchange) replay(c *candidate, r rfc9111.Reuse, s Status) *http.Respons
 		resp.Proto, resp.ProtoMinor = "HTTP/1.0", 0
 	}
 	if c.entry.Trailer != nil {
-		resp.Trailer = c.entry.Trailer.Clone()
+		resp.Trailer = c.trailer(c.entry.Trailer, r.Reason == rfc9111.Validated)
 	}
 	said := c.say(r)
 	text := said.status

@@ -163,6 +163,9 @@ func (x *exchange) freshen(c *candidate, later *http.Response, asked, received t
 	x.reselect(e)
 	policy := x.policyOf(e)
 	e.Keep = policy.Keep()
+	if e.Trailer != nil {
+		e.Trailer = rfc9111.StoredTrailer(e.Trailer, policy.PrivateFields())
+	}
 
 	switch decision := x.mayStore(&policy, own); {
 	case decision.OK:

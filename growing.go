@@ -182,7 +182,7 @@ func (b *growingBody) take(p []byte) (n int, more <-chan struct{}, err error) {
 		n = copy(p, g.mem[b.off-g.off:])
 	case g.err != nil:
 		if b.resp != nil && g.trailer != nil {
-			b.resp.Trailer = g.trailer.Clone()
+			b.resp.Trailer = g.trailerFor(b)
 		}
 		return 0, nil, g.err
 	default:
@@ -200,6 +200,14 @@ func (b *growingBody) take(p []byte) (n int, more <-chan struct{}, err error) {
 		err = nil
 	}
 	return n, nil, err
+}
+
+// trailerFor returns the trailer as a reader may have it: the leader, whose request brought it, has all of it.
+func (g *growing) trailerFor(b *growingBody) http.Header {
+	if b == g.lead {
+		return g.trailer.Clone()
+	}
+	return g.flight.stored.trailer(g.trailer, false)
 }
 
 // Close does not wait for a Read that is under way.

@@ -29,6 +29,7 @@ type reply struct {
 	status int // 0: 200; -1: no answer but an error
 	body   string
 	fields []string
+	tail   []string // fields of the trailer
 }
 
 // ok is a reply with status 200.
@@ -65,6 +66,9 @@ func (r reply) respond(n int, req *http.Request) *http.Response {
 		fields[i] = expandDates(f)
 	}
 	resp := respond(code, body, fields...)
+	if len(r.tail) > 0 {
+		resp.Trailer = respond(code, "", append([]string{"Date:"}, r.tail...)...).Header
+	}
 	if req.Method == http.MethodHead {
 		resp.Body, resp.ContentLength = http.NoBody, -1
 	}
@@ -94,6 +98,7 @@ type step struct {
 	status  int      // of the answer; 0: not looked at
 	sent    []string // fields that the origin gets: "Name: value", or "Name:" for none of that name
 	head    []string // fields of the answer, in the same way
+	tail    []string // fields of its trailer, in the same way
 	storing string   // why it is stored, or not: Status.Storage; "": not looked at
 }
 
@@ -159,6 +164,7 @@ func (st step) run(t *testing.T, name string, rt http.RoundTripper, o *origin) {
 		t.Errorf("%s: FromCache is %v for a %v", name, fromCache, a.outcome)
 	}
 	wantFields(t, name+", answer", a.Header, st.head)
+	wantFields(t, name+", trailer", a.Trailer, st.tail)
 	if len(st.sent) > 0 {
 		if asked == 0 {
 			t.Errorf("%s: nothing was asked of the origin", name)

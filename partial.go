@@ -117,7 +117,9 @@ func (x *exchange) complete(p *candidate) (*http.Response, error) {
 			x.negotiated = negotiated
 			return x.again(rfc9111.NotInRange)
 		}
-		resp = x.own(resp)
+		whole := *x.own(resp)
+		whole.Trailer = nil // net/http puts it in resp, and it is of the rest
+		resp = &whole
 		x.join(p, resp, total, asked, received, &s)
 		p = nil
 	default:

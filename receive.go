@@ -30,7 +30,7 @@ func (x *exchange) receive(c *candidate, resp *http.Response, asked, received ti
 	switch {
 	case decision.OK:
 		e := x.newEntry(resp, x.headerToStore(resp, &policy), &policy, asked, received, set)
-		place = x.storeWhole(resp, e, s)
+		place = x.storeWhole(resp, e, &policy, s)
 		x.share(resp, e, s)
 		if x.collapse {
 			x.unshared.forget(maphash.String(x.seed, x.key))
@@ -86,8 +86,7 @@ func (x *exchange) mayStore(policy *rfc9111.Policy, own StoreDecision) rfc9111.S
 // headerToStore returns the header of an entry for a whole response. Where Create copies it, it can be the one
 // that the caller gets afterwards, if nothing is left out of it, and the entry is not read later: to enter a variant.
 func (x *exchange) headerToStore(resp *http.Response, policy *rfc9111.Policy) http.Header {
-	named := x.rules.Shared && len(policy.Directives.PrivateFields) > 0
-	if x.copies && x.primary == nil && !x.unstored && !named {
+	if x.copies && x.primary == nil && !x.unstored && len(policy.PrivateFields()) == 0 {
 		return resp.Header
 	}
 	return rfc9111.StoredHeader(resp.Header, policy)
@@ -149,9 +148,9 @@ func reasonPhrase(resp *http.Response) string {
 }
 
 // storeWhole has a complete response stored while it is read, and returns its key.
-func (x *exchange) storeWhole(resp *http.Response, e *serialize.Entry, s *Status) (place string) {
+func (x *exchange) storeWhole(resp *http.Response, e *serialize.Entry, policy *rfc9111.Policy, s *Status) (place string) {
 	r := x.newRecording(e, x.destination(e))
-	r.trailing = resp
+	r.trailing, r.private = resp, policy.PrivateFields()
 	// A DictCache keeps nothing of an entry that is committed. Who shares the response does.
 	r.spare = x.dict != nil && x.flight == nil
 	place = r.place
@@ -265,7 +264,7 @@ func (x *exchange) destination(e *serialize.Entry) string {
 // commit makes the entry visible, and drops the part that it replaces.
 func (r *recording) commit() error {
 	if r.trailing != nil {
-		r.entry.Trailer = r.trailing.Trailer.Clone()
+		r.entry.Trailer = rfc9111.StoredTrailer(r.trailing.Trailer, r.private)
 	}
 	err := r.commitEntry()
 	if err == nil && r.replaces != "" {
@@ -386,6 +385,6 @@ func (x *exchange) receivePost(resp *http.Response, s Status, asked, received ti
 	x.start = x.invalid.start()
 	x.primary = nil
 	s.judged(decision, policy, received)
-	x.storeWhole(resp, x.newEntry(resp, x.headerToStore(resp, policy), policy, asked, received, nil), &s)
+	x.storeWhole(resp, x.newEntry(resp, x.headerToStore(resp, policy), policy, asked, received, nil), policy, &s)
 	return s
 }

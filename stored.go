@@ -116,14 +116,27 @@ func (s *stored) setFields(h http.Header) {
 	for name, lines := range h {
 		switch {
 		case name == "Age", name == "Cache-Status", name == XFromCache:
-		case slices.Contains(s.policy.Directives.NoCacheFields, name):
-		case s.policy.Rules.Shared && slices.Contains(s.policy.Directives.PrivateFields, name): // a private cache has stored it
+		case s.withholds(name):
 		default:
 			add(name, lines...)
 		}
 	}
 	upstream := h["Cache-Status"] // of caches nearer to the origin
 	add("Cache-Status", append(upstream[:len(upstream):len(upstream)], "")...)
+}
+
+// withholds says whether no hit has a field: no-cache names it, or private in a shared cache, where a private one has stored it.
+func (s *stored) withholds(name string) bool {
+	return slices.Contains(s.policy.Directives.NoCacheFields, name) || slices.Contains(s.policy.PrivateFields(), name)
+}
+
+// trailer returns those fields of a trailer that a hit may have, a copy; nil where there are none. Once the origin has confirmed
+// the response, that is also what no-cache names.
+func (s *stored) trailer(t http.Header, confirmed bool) http.Header {
+	if confirmed {
+		return rfc9111.StoredTrailer(t, s.policy.PrivateFields())
+	}
+	return rfc9111.StoredTrailer(t, slices.Concat(s.policy.PrivateFields(), s.policy.Directives.NoCacheFields))
 }
 
 func newSelectors(fields []serialize.Field) []selector {

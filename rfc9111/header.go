@@ -28,10 +28,21 @@ var notOptions = map[string]bool{
 // connection or of a proxy, and in a shared cache not those that private names.
 func StoredHeader(h http.Header, p *Policy) http.Header {
 	out := endToEnd(h)
-	if p.Rules.Shared {
-		for _, name := range p.Directives.PrivateFields {
-			delete(out, name)
-		}
+	for _, name := range p.PrivateFields() {
+		delete(out, name)
+	}
+	return out
+}
+
+// StoredTrailer returns the trailer fields that are stored, by the same rule, a copy; nil where there are none. private are the
+// policy's PrivateFields, or more names that are left out.
+func StoredTrailer(t http.Header, private []string) http.Header {
+	if len(t) == 0 {
+		return nil // as of most
+	}
+	out, _ := CopyHeader(t, 0, 0, func(name string) bool { return PerConnection(name) || slices.Contains(private, name) })
+	if len(out) == 0 {
+		return nil
 	}
 	return out
 }

@@ -140,6 +140,15 @@ func (p *Policy) Explicit() bool {
 // HasValidator says whether the response can be validated: it has an ETag or a valid Last-Modified.
 func (p *Policy) HasValidator() bool { return p.ETag != "" || !p.LastModified.IsZero() }
 
+// PrivateFields returns the names of the fields that private names, which a shared cache does not store (RFC 9111, section
+// 5.2.2.7); in a private cache nil.
+func (p *Policy) PrivateFields() []string {
+	if !p.Rules.Shared {
+		return nil
+	}
+	return p.Directives.PrivateFields
+}
+
 // A Stored decision says whether a response may be stored, and why or why not.
 type Stored struct {
 	OK     bool

@@ -1,0 +1,88 @@
+package cachecontrol_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// What a response says of its fields holds for those of its trailer, too.
+func TestTrailersThatAreNotForAll(t *testing.T) {
+	const fresh, tag = "Cache-Control: max-age=60", `ETag: "a"`
+	shared := func() *cachecontrol.Transport { return &cachecontrol.Transport{Shared: true} }
+	both, one := []string{"X-Mine: 1", "X-Yours: 2"}, []string{"X-Mine:", "X-Yours: 2"}
+	tailed := func(fields ...string) reply { return reply{fields: append(fields, tag), tail: both} }
+	asks := []string{"Cache-Control: no-cache"}
+	runScenarios(t, []scenario{
+		{
+			name: "private names one: a shared cache does not store it", transport: shared(),
+			origin: []reply{tailed(fresh + `, private="x-mine"`), status(304)},
+			steps: []step{
+				{want: miss, tail: both}, {want: hit, tail: one}, {with: asks, want: revalidated, tail: one}, {want: hit, tail: one},
+			},
+		}, {
+			name:   "and a private one does",
+			origin: []reply{tailed(fresh + `, private="x-mine"`)},
+			steps:  []step{{want: miss, tail: both}, {want: hit, tail: both}},
+		}, {
+			name:   "no-cache names one: it comes back with a validation only",
+			origin: []reply{tailed(fresh + `, no-cache="x-mine"`), status(304)},
+			steps: []step{
+				{want: miss, tail: both}, {want: hit, tail: one}, {with: asks, want: revalidated, tail: both}, {want: hit, tail: one},
+			},
+		}, {
+			name: "a 304 says that one is private", transport: shared(),
+			origin: []reply{tailed(fresh), status(304, fresh+`, private="x-mine"`), status(304, fresh)},
+			steps: []step{
+				{want: miss, tail: both}, {want: hit, tail: both}, {with: asks, want: revalidated, tail: one},
+				{with: asks, want: revalidated, tail: one}, {want: hit, tail: one},
+			},
+		},
+	})
+}
+
+// A shared cache gives out no trailer field that a private one has stored in the same place and that private names.
+func TestPrivateTrailerOfAnotherCache(t *testing.T) {
+	in(t, func(t *testing.T) {
+		store := storage.NewDictCache()
+		o := replies(t, reply{fields: []string{`Cache-Control: max-age=60, private="x-mine"`}, tail: []string{"X-Mine: 1"}})
+		do(t, &cachecontrol.Transport{Base: o, Store: store}, "/")
+		if a := do(t, &cachecontrol.Transport{Base: o, Store: store, Shared: true}, "/"); a.outcome != hit || a.Trailer != nil {
+			t.Errorf("%v, trailer %v", a.outcome, a.Trailer)
+		}
+	})
+}
+
+// What is not stored for others is not shared with them in flight either.
+func TestTrailersInFlight(t *testing.T) {
+	in(t, func(t *testing.T) {
+		origin := reply{
+			fields: []string{`Cache-Control: max-age=60, private="x-mine", no-cache="x-checked"`},
+			tail:   []string{"X-Mine: 1", "X-Checked: 2", "X-Yours: 3"},
+		}
+		g := newGate(t, origin.respond)
+		tr := &cachecontrol.Transport{Base: g, Collapse: true, Shared: true}
+		defer tr.Close()
+		var a answers
+		a.add(t, 5, tr, get(t))
+		time.Sleep(time.Second)
+		close(g.letGo)
+		all, collapsed := a.wait(t)
+		if len(all) != 5 || collapsed != 4 {
+			t.Fatalf("%d answers, %d collapsed", len(all), collapsed)
+		}
+		for _, x := range all {
+			want := map[string][]string{"X-Yours": {"3"}}
+			if !cachecontrol.StatusOf(x.Response).Collapsed {
+				want = map[string][]string{"X-Mine": {"1"}, "X-Checked": {"2"}, "X-Yours": {"3"}}
+			}
+			if diff := cmp.Diff(want, map[string][]string(x.Trailer)); diff != "" {
+				t.Errorf("%v: trailer (-want +got):\n%s", x.outcome, diff)
+			}
+		}
+	})
+}
