@@ -161,6 +161,17 @@ func (e *env) print(text string) error {
 	return nil
 }
 
+// printAs writes what a command says, as text, or as JSON in one line.
+func (e *env) printAs(asJSON bool, text func() string, object any) error {
+	if !asJSON {
+		return e.print(text())
+	}
+	if err := writeJSON(e.stdout, object, ""); err != nil {
+		return cannotWrite(err)
+	}
+	return nil
+}
+
 // cannotWrite is the error of a command that cannot say what it found.
 func cannotWrite(err error) error { return failed(err, "cannot write to stdout", "") }
 

@@ -28,6 +28,8 @@ writing stays, and so does every file that is none of the cache's. Programs may 
     --max-age AGE     for how long an entry may stay without being used, as 90s, 12h, 30d or 2w
     --dry-run         change nothing; print a line for each entry that would be removed, with its size and its URL, or
                       its hash where it does not say one, and then how much that is on disk
+    --json            print one JSON object with the summary, and before it, with --dry-run, one a line for each such
+                      entry; sizes are in bytes
 
 At least one of the limits is given.
 
@@ -44,6 +46,7 @@ Examples:
 		fs.Var(&p.maxBytes, "max-bytes", "")
 		fs.Var(&p.maxAge, "max-age", "")
 		fs.BoolVar(&p.dryRun, "dry-run", false, "")
+		fs.BoolVar(&p.json, "json", false, "")
 		return p.run
 	},
 }
@@ -52,6 +55,42 @@ type prune struct {
 	maxBytes sizeFlag
 	maxAge   ageFlag
 	dryRun   bool
+	json     bool
+}
+
+// doomed is an entry that a dry run would remove.
+type doomed struct {
+	Hash string `json:"hash"`
+	Path string `json:"path"` // relative to the directory; of its head
+	URL  string `json:"url,omitempty"`
+	Size int64  `json:"size"`
+}
+
+func (d *doomed) line() string {
+	return fmt.Sprintf("%10s  %s\n", size(d.Size), printable(cmp.Or(d.URL, d.Hash)))
+}
+
+// pruned is what prune has done, or would do.
+type pruned struct {
+	DryRun  bool   `json:"dry_run"`
+	Removed tally  `json:"removed"`
+	Pieces  int64  `json:"pieces"`         // of what crashes left, removed too
+	Left    *tally `json:"left,omitempty"` // nil: not known, for it was interrupted
+}
+
+func (p *pruned) text() string {
+	removed, left := "removed", "left are"
+	if p.DryRun {
+		removed, left = "would remove", "left would be"
+	}
+	text := fmt.Sprintf("%s %s, %s", removed, plural(p.Removed.Entries, "entry", "entries"), size(p.Removed.Bytes))
+	if p.Pieces > 0 {
+		text += fmt.Sprintf(", and %s of what crashes left", plural(int(p.Pieces), "piece", "pieces"))
+	}
+	if p.Left != nil {
+		text += fmt.Sprintf("; %s %s, %s", left, plural(p.Left.Entries, "entry", "entries"), size(p.Left.Bytes))
+	}
+	return text + "\n"
 }
 
 func (p *prune) run(ctx context.Context, e *env, args []string) error {
@@ -71,30 +110,23 @@ func (p *prune) run(ctx context.Context, e *env, args []string) error {
 		return barLine(p.count.Load(), hashes, timeLeft(hashes-p.count.Load(), perSecond), width)
 	})
 	limits := storage.Limits{MaxBytes: int64(p.maxBytes), MaxAge: time.Duration(p.maxAge)}
-	removed, left := "removed", "left are"
 	var printed error
 	if p.dryRun {
-		removed, left = "would remove", "left would be"
 		limits.Would = func(it *storage.Item) {
-			name := it.Hash
+			would := &doomed{Hash: it.Hash, Path: d.rel(it.Path), Size: it.Size}
 			if found, err := it.Inspect(); err == nil && found.Entry != nil {
-				name = cmp.Or(found.Entry.URL, name)
+				would.URL = found.Entry.URL
 			}
-			bar.printing(func() {
-				printed = cmp.Or(printed, e.print(fmt.Sprintf("%10s  %s\n", size(it.Size), printable(name))))
-			})
+			bar.printing(func() { printed = cmp.Or(printed, e.printAs(p.json, would.line, would)) })
 		}
 	}
 	n, err := storage.Trim(ctx, d.path, limits, bar.done)
 	bar.stop()
-	text := fmt.Sprintf("%s %s, %s", removed, plural(int(n.EvictedEntries), "entry", "entries"), size(n.EvictedBytes))
-	if n.Orphans > 0 {
-		text += fmt.Sprintf(", and %s of what crashes left", plural(int(n.Orphans), "piece", "pieces"))
-	}
+	did := &pruned{DryRun: p.dryRun, Removed: tally{int(n.EvictedEntries), n.EvictedBytes}, Pieces: n.Orphans}
 	if ctx.Err() == nil {
-		text += fmt.Sprintf("; %s %s, %s", left, plural(int(n.Entries), "entry", "entries"), size(n.Bytes))
+		did.Left = &tally{int(n.Entries), n.Bytes}
 	}
-	if err := cmp.Or(printed, e.print(text+"\n")); err != nil {
+	if err := cmp.Or(printed, e.printAs(p.json, did.text, map[string]*pruned{"summary": did})); err != nil {
 		return err
 	}
 	switch {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -39,6 +40,26 @@ func TestPrune(t *testing.T) {
 				size(int64(16*perEntry)), size(int64(4*perEntry)))) {
 			t.Errorf("a dry run: exit code %d, stdout %q, stderr %q", code, stdout, stderr)
 		}
+		code, stdout, stderr = call(t, "prune", "--json", "--dry-run", "--max-age", "6.5h", "--max-bytes", fmt.Sprint(4*perEntry), f.dir)
+		lines := strings.SplitAfter(stdout, "\n")
+		summary := fmt.Sprintf(`{"summary":{"dry_run":true,"removed":{"entries":16,"bytes":%d},"pieces":1,"left":{"entries":4,"bytes":%d}}}`+"\n", 16*perEntry, 4*perEntry)
+		if code != exitOK || stderr != "" || len(lines) != 18 || lines[16] != summary {
+			t.Fatalf("a dry run in JSON: exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+		}
+		urls := 0
+		for _, line := range lines[:16] {
+			var d doomed
+			f.must(json.Unmarshal([]byte(line), &d))
+			if d.URL != "" {
+				urls++
+			}
+			if !slices.Contains(all, filepath.Join(f.dir, d.Path)) || filepath.Base(d.Path) != d.Hash || d.Size != int64(perEntry) {
+				t.Errorf("%+v", d)
+			}
+		}
+		if urls != 8 {
+			t.Errorf("%d entries have URLs", urls)
+		}
 		if !slices.Equal(f.files(), all) {
 			t.Error("a dry run has changed something")
 		}
@@ -47,8 +68,8 @@ func TestPrune(t *testing.T) {
 			t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
 		}
 		f.check(14, "ls", f.dir)
-		code, stdout, stderr = call(t, "prune", "--max-bytes", fmt.Sprint(4*perEntry), f.dir)
-		if code != exitOK || stderr != "" || !strings.HasPrefix(stdout, "removed 10 entries, ") {
+		code, stdout, stderr = call(t, "prune", "--json", "--max-bytes", fmt.Sprint(4*perEntry), f.dir)
+		if summary := fmt.Sprintf(`{"summary":{"dry_run":false,"removed":{"entries":10,"bytes":%d},"pieces":0,"left":{"entries":4,"bytes":%d}}}`+"\n", 10*perEntry, 4*perEntry); code != exitOK || stderr != "" || stdout != summary {
 			t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
 		}
 		f.check(4, "ls", f.dir)

@@ -25,6 +25,7 @@ stored for a POST, or for a request with another Host, is removed by its hash. P
     --hash            the arguments are hashes as 'cachecontrol ls' prints them, or their first five digits or more.
                       The variants that such an entry knows go with it.
     --dry-run         change nothing, and say what would be removed
+    --json            print one JSON object a line for each argument; sizes are in bytes
 
 Exit codes: 0 all is removed; 1 for some there was nothing, or it could not be removed; 2 usage; 130 interrupted.
 
@@ -36,11 +37,28 @@ Examples:
 		var r rm
 		fs.BoolVar(&r.hash, "hash", false, "")
 		fs.BoolVar(&r.dryRun, "dry-run", false, "")
+		fs.BoolVar(&r.json, "json", false, "")
 		return r.run
 	},
 }
 
-type rm struct{ hash, dryRun bool }
+type rm struct{ hash, dryRun, json bool }
+
+// removal is what rm says about an argument.
+type removal struct {
+	Argument string `json:"argument"`
+	DryRun   bool   `json:"dry_run"`
+	Removed  tally  `json:"removed"`           // or what would be
+	Problem  string `json:"problem,omitempty"` // why that is not all
+}
+
+func (r *removal) line() string {
+	did := "removed"
+	if r.DryRun {
+		did = "would remove"
+	}
+	return fmt.Sprintf("%s: %s %s, %s\n", printable(r.Argument), did, plural(r.Removed.Entries, "entry", "entries"), size(r.Removed.Bytes))
+}
 
 func (r *rm) run(ctx context.Context, e *env, args []string) error {
 	const how = "Write it as 'cachecontrol rm DIR URL'."
@@ -65,39 +83,32 @@ func (r *rm) run(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
-	did := "removed"
-	if r.dryRun {
-		did = "would remove"
-	}
 	var result error
 	for _, arg := range args[1:] {
 		if ctx.Err() != nil {
 			return interrupted
 		}
 		removed, err := r.remove(ctx, d, arg)
-		if err == nil && removed.entries == 0 {
+		if err == nil && removed.Entries == 0 {
 			err = &problem{code: exitFailed, msg: "nothing is stored for " + printable(arg), hint: "See what there is with 'cachecontrol ls " + quoted(args[0]) + "'."}
 		}
+		said := &removal{Argument: arg, DryRun: r.dryRun, Removed: removed}
 		if err != nil {
 			result = &problem{code: e.fail(err)}
-			continue
+			if !r.json {
+				continue
+			}
+			said.Problem = err.Error()
 		}
-		if err := e.print(fmt.Sprintf("%s: %s %s, %s\n", printable(arg), did, plural(removed.entries, "entry", "entries"), size(removed.bytes))); err != nil {
+		if err := e.printAs(r.json, said.line, said); err != nil {
 			return err
 		}
 	}
 	return result
 }
 
-// removed is how much was removed.
-type removed struct {
-	entries int
-	bytes   int64
-}
-
-// remove removes what an argument names. The first entry goes first: with it no other one is found any more.
-func (r *rm) remove(ctx context.Context, d *directory, arg string) (removed, error) {
-	var n removed
+// remove removes what an argument names, and returns how much that was. The first entry goes first: with it no other one is found any more.
+func (r *rm) remove(ctx context.Context, d *directory, arg string) (n tally, err error) {
 	hashes := []string{strings.ToLower(arg)}
 	if !r.hash {
 		keys, err := keysOfURL(arg)
@@ -141,8 +152,7 @@ func (r *rm) remove(ctx context.Context, d *directory, arg string) (removed, err
 		if err != nil {
 			return n, failed(errors.New(reason(err)), "cannot remove "+printable(d.rel(it.Path)), "")
 		}
-		n.entries++
-		n.bytes += it.Size
+		n.add(it.Size)
 	}
 	return n, nil
 }

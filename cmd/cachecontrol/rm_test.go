@@ -1,12 +1,16 @@
 package main
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
@@ -72,6 +76,46 @@ func TestRmHash(t *testing.T) {
 	}
 	if code, _, stderr := call(t, "show", f.dir, "https://a.example/vary"); code != exitOK || stderr != "" {
 		t.Errorf("exit code %d, stderr %q", code, stderr)
+	}
+}
+
+// TestRmJSON: each line says what became of an argument.
+func TestRmJSON(t *testing.T) {
+	f := newFilled(t, false)
+	f.variants("https://a.example/vary", "de", "en")
+	f.write(f.path("https://a.example/foreign"), []byte("cc=2,compressed"), 0)
+	urls := []string{"https://a.example/vary", "https://a.example/none\u202e", "https://a.example/foreign"}
+	for _, dry := range []bool{true, false} {
+		args := append([]string{"rm", "--json", f.dir}, urls...)
+		if dry {
+			args = append(args, "--dry-run")
+		}
+		var bytes int64
+		for _, name := range f.files() {
+			if fi, err := os.Stat(name); err == nil && name != f.path(urls[2]) {
+				bytes += fi.Size()
+			}
+		}
+		code, stdout, stderr := call(t, args...)
+		if code != exitFailed || !strings.Contains(stderr, "nothing is stored") {
+			t.Errorf("exit code %d, stderr %q", code, stderr)
+		}
+		rel, err := filepath.Rel(f.dir, f.path(urls[2]))
+		f.must(err)
+		var got []removal
+		for line := range strings.Lines(stdout) {
+			var r removal
+			f.must(json.Unmarshal([]byte(line), &r))
+			got = append(got, r)
+		}
+		want := []removal{
+			{Argument: urls[0], DryRun: dry, Removed: tally{2, bytes}},
+			{Argument: urls[1], DryRun: dry, Problem: `nothing is stored for https://a.example/none\xe2\x80\xae`},
+			{Argument: urls[2], DryRun: dry, Problem: "left " + rel + " in place: not a cc=4 document"},
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
 	}
 }
 

@@ -77,17 +77,6 @@ func (w *wrong) line() string {
 	return line + "\n"
 }
 
-// print prints what was found, as text or as JSON.
-func (v *verify) print(e *env, text func() string, object any) error {
-	if !v.json {
-		return e.print(text())
-	}
-	if err := writeJSON(e.stdout, object, ""); err != nil {
-		return cannotWrite(err)
-	}
-	return nil
-}
-
 func (v *verify) run(ctx context.Context, e *env, args []string) error {
 	switch {
 	case len(args) == 0:
@@ -118,7 +107,7 @@ func (v *verify) run(ctx context.Context, e *env, args []string) error {
 				c.bad -= bad[what]
 			}
 		}
-		bar.printing(func() { err = v.print(e, w.line, w) })
+		bar.printing(func() { err = e.printAs(v.json, w.line, w) })
 		return err
 	})
 	bar.stop()
@@ -129,7 +118,7 @@ func (v *verify) run(ctx context.Context, e *env, args []string) error {
 	if errors.As(err, &p) && p.msg != "" {
 		return err
 	}
-	if err := v.print(e, c.text, map[string]*checked{"summary": c}); err != nil {
+	if err := e.printAs(v.json, c.text, map[string]*checked{"summary": c}); err != nil {
 		return err
 	}
 	if c.removable() && !v.fix && !v.json {
