@@ -338,6 +338,7 @@ func TestMatching(t *testing.T) {
 		{name: "parameter without a value", method: "GET", url: "https://a.example/?a", otherURL: "https://a.example/?a=", wantDifference: `query parameters: "a=", recorded: "a"`},
 		{name: "path", method: "GET", url: "https://a.example/x", otherURL: "https://a.example/X", wantDifference: "path: /X, recorded: /x"},
 		{name: "host", method: "GET", url: "https://a.example/x", otherURL: "https://b.example/x", wantDifference: "host: b.example, recorded: a.example"},
+		{name: "host that is the same to package strings", method: "GET", url: "https://k.example/x", otherURL: "https://\u212a.example/x", wantDifference: "host: \u212a.example, recorded: k.example"},
 		{name: "scheme", method: "GET", url: "https://a.example/x", otherURL: "http://a.example/x", wantDifference: "scheme: http, recorded: https"},
 		{name: "user", method: "GET", url: "https://u:one@a.example/x", otherURL: "https://u:two@a.example/x", match: true},
 		{name: "user alone", method: "GET", url: "https://one@a.example/x", otherURL: "https://two@a.example/x", match: true},
@@ -407,6 +408,34 @@ func TestMatching(t *testing.T) {
 				t.Errorf("the message is\n%s\nand has no\n%s", f.output(), tt.wantDifference)
 			}
 		})
+	}
+}
+
+// The host that a request names instead of its URL's is compared as that is.
+func TestMatchingHost(t *testing.T) {
+	dir := recordings(t)
+	ask := func(client *http.Client, host string) string {
+		req, err := http.NewRequest("GET", "https://k.example/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		resp, err := client.Do(req)
+		if err != nil {
+			return err.Error()
+		}
+		resp.Body.Close()
+		return ""
+	}
+	passes(t, "TestX", func(tb testing.TB) {
+		ask(cachetest.Client(tb, dir, cachetest.Base(answer(200, "yes")), cachetest.Record()), "")
+	})
+	passes(t, "TestX", func(tb testing.TB) { ask(cachetest.Client(tb, dir, cachetest.Base(down)), "K.Example") })
+	for _, other := range []string{"b.example", "\u212a.example"} { // the latter is the same to package strings
+		got := fails(t, "TestX", func(tb testing.TB) { ask(cachetest.Client(tb, dir, cachetest.Base(down)), other) })
+		if want := "header field Host: \"" + other + "\", recorded: none"; !strings.Contains(got, want) {
+			t.Errorf("%s\nhas no %s", got, want)
+		}
 	}
 }
 
@@ -661,6 +690,12 @@ func TestRedaction(t *testing.T) {
 			zipped.String(), []string{"Content-Encoding: gzip"}, []string{"=== body json gzip\n{\n  \"access_token\": \"REDACTED\"\n}\n=== response", "=== body json gzip\n{\n  \"access_token\": \"REDACTED\"\n}\n=== end"}},
 		{"https://a.example/5", "", nil, `<a href="/?x=1&password=s3cret1">git clone https://me:s3cret3@a.example/x` + "\n" + `[{"password":"s3cret2"`, nil, []string{`<a href="/?x=1&password=REDACTED">git clone https://REDACTED@a.example/x`, `[{"password":"REDACTED"`}},
 		{"https://a.example/6", "", nil, `{"password":"s3cret1"}` + "\n" + `{"password":"s3cret2","password":{"a":"s3cret3"}}` + "\n", nil, []string{`{"password":"REDACTED"}` + "\n" + `{"password":"REDACTED","password":{"a":"REDACTED"}}`}},
+		{"https://a.example/7?filter=%7B%22pin%22%3A1234%7D&next=https%3A%2F%2Fs3cretinside1%40b.example%2F%3Fpassword%3Ds3cretinside2&at=a@b.example", "payload=" + url.QueryEscape(`{"token":"x","password":"s3cret3"}`) +
+			`&raw={"a":"b&c","password":"s3cret4"}&keep=%7b%22a%22%3a1%7d`, []string{"Content-Type: application/x-www-form-urlencoded"},
+			`{"clone_url":"https:\/\/s3cret5@a.example\/x","ssh":"ssh://git@a.example/x","mail":"a@b.example"}` + "\nHTTP://s3cret6@a.example", nil,
+			[]string{"/7?filter=%7B%22pin%22%3A0%7D&next=https%3A%2F%2FREDACTED%40b.example%2F%3Fpassword%3DREDACTED&at=a@b.example", "payload=%7B%22token%22%3A%22x%22%2C%22password%22%3A%22REDACTED%22%7D&raw=",
+				`"password":"REDACTED"}&keep=%7b%22a%22%3a1%7d`, `{"clone_url":"https:\/\/REDACTED@a.example\/x","ssh":"ssh://git@a.example/x","mail":"a@b.example"}`, "HTTP://REDACTED@a.example"}},
+		{"https://a.example/8", `{"a":"b&password=s3cretinside","password":"s3cret2"}`, []string{"Content-Type: application/x-www-form-urlencoded"}, "ok", nil, []string{`"password": "REDACTED"`}},
 	}
 	opts := []cachetest.Option{cachetest.Redact("pin"), cachetest.RedactPattern(regexp.MustCompile(`/bot([^/]+)/`)), cachetest.Replace("s3cretliteral", "[token]"),
 		cachetest.MatchHeader("Authorization", "X-Api-Key", "Cookie")}
@@ -713,10 +748,8 @@ func TestRedaction(t *testing.T) {
 	for _, other := range []string{"REDACTED", "x", ""} {
 		passes(t, "TestX", func(tb testing.TB) {
 			ask(cachetest.Client(tb, dir, append(opts, cachetest.Base(down))...), func(s string) string {
-				if strings.Contains(s, "bots3cretpath") {
-					return strings.ReplaceAll(s, "s3cretpath", "abc") // an empty one is no path of this kind
-				}
-				return secrets.ReplaceAllString(s, other)
+				// In a path or a text an empty one is none.
+				return secrets.ReplaceAllString(strings.NewReplacer("s3cretpath", "abc", "s3cretinside", "def").Replace(s), other)
 			})
 		})
 	}

@@ -65,8 +65,8 @@
 // # Secrets
 //
 // Before anything is written, the values of these names are replaced by REDACTED: of header fields, query parameters,
-// fields of forms and members of JSON, in requests and responses, and in URLs within texts. So are user and password of
-// a URL.
+// fields of forms and members of JSON, in requests and responses, in URLs within texts, and in what the value of a
+// parameter or a field holds. So are user and password of a URL; a user alone within texts only with http and https.
 //
 //	Authorization, Proxy-Authorization, Cookie, Set-Cookie,
 //	access_token, refresh_token, id_token, client_secret, client_assertion, api_key, X-Api-Key, X-Auth-Token, password,

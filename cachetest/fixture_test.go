@@ -129,6 +129,8 @@ func FuzzRedact(f *testing.F) {
 	f.Add([]byte("--b\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\ns3cret\r\n--b--\r\n"), "", "multipart/form-data; boundary=b")
 	f.Add([]byte("{\"a\":{\"password\":[1,\"s3cret\"]},\"b\":\"?password=s3cret\x18\"}"), "", "application/json") // no JSON before
 	f.Add([]byte("data: {\"password\": \"s3cret\"}\n\n"), "/", "text/event-stream")
+	f.Add([]byte(`payload={"password":"s3cret"}&next=https%3A%2F%2Fs3cret%40a.example%3Fpassword%3Ds3cret&`), "https://a.example/?filter=%7B%22password%22%3A1%7D", "application/x-www-form-urlencoded")
+	f.Add([]byte(`{"a":"b&password=s3cret","c":"http:\/\/s3cret@a.example"}`), "http:s3cret@a", "application/x-www-form-urlencoded")
 	r := &newOptions(nil).redactor
 	f.Fuzz(func(t *testing.T, body []byte, address, contentType string) {
 		once := r.body(bytes.Clone(body), contentType)

@@ -23,6 +23,9 @@ var redactedNames = []string{
 	"X-Amz-Security-Token", "X-Amz-Signature", "X-Amz-Credential", "X-Goog-Signature", "X-Goog-Credential",
 }
 
+// formType is the Content-Type of a form that is written as a query.
+const formType = "application/x-www-form-urlencoded"
+
 // boundary is what the boundary of a multipart body becomes, which is another one for each request.
 const boundary = "cachetest-boundary"
 
@@ -60,13 +63,20 @@ func (r *redactor) url(u *url.URL) string {
 	return r.text(v.String())
 }
 
-// query redacts the parameters of a query or a form, and leaves the rest as it is written.
+// query redacts the parameters of a query or a form, and what their values hold. It leaves the rest as it is written.
 func (r *redactor) query(s string) string {
-	parts := strings.Split(s, "&")
+	parts := strings.Split(r.text(s), "&")
 	for i, part := range parts {
-		name, _, ok := strings.Cut(part, "=")
-		if plain, err := url.QueryUnescape(name); ok && err == nil && r.secret(plain) {
+		name, value, ok := strings.Cut(part, "=")
+		if !ok {
+			continue
+		}
+		if plain, err := url.QueryUnescape(name); err == nil && r.secret(plain) {
 			parts[i] = name + "=" + redacted
+		} else if plain, err := url.QueryUnescape(value); err == nil {
+			if out := string(r.free([]byte(plain))); out != plain {
+				parts[i] = name + "=" + url.QueryEscape(out)
+			}
 		}
 	}
 	return strings.Join(parts, "&")
@@ -115,24 +125,30 @@ func (r *redactor) body(b []byte, contentType string) []byte {
 	}
 	kind, params, _ := mime.ParseMediaType(contentType)
 	switch {
-	case kind == "application/x-www-form-urlencoded":
-		b = []byte(r.query(string(b)))
 	case strings.HasPrefix(kind, "multipart/") && params["boundary"] != "":
-		b = r.members(r.parts(b))
-	default:
-		if out, ok := r.json(b, false); ok {
-			b = out
-			break
-		}
+		return []byte(r.text(string(r.members(r.parts(b)))))
+	case kind == formType && !r.isJSON(b): // which some send as a form
+		b = []byte(r.query(string(b)))
+	}
+	return r.free(b)
+}
+
+// free redacts a text of any kind, such as JSON.
+func (r *redactor) free(b []byte) []byte {
+	out, ok := r.json(b, false)
+	if !ok {
 		b = []byte(r.text(string(r.members(b))))
 		// What kept it from being JSON may have gone with a secret, and the members of JSON tell more.
-		out, ok := r.json(b, false)
-		if !ok {
+		if out, ok = r.json(b, false); !ok {
 			return b
 		}
-		b = out
 	}
-	return []byte(r.text(string(b)))
+	return []byte(r.text(string(out)))
+}
+
+func (r *redactor) isJSON(b []byte) bool {
+	_, ok := r.json(b, false)
+	return ok
 }
 
 // multipartBoundary returns the boundary that a Content-Type names, or nothing.
@@ -144,8 +160,12 @@ func multipartBoundary(contentType string) string {
 	return params["boundary"]
 }
 
-// user is the user and password of a URL in a text.
-var user = regexp.MustCompile(`://([^/?#\s"'<>@:]*:[^/?#\s"'<>@]*)@`)
+// user is the user and password of a URL in a text, and httpUser also a user alone: a token, where that of ssh is but a name.
+// In JSON there may be a backslash before each slash.
+var (
+	user     = regexp.MustCompile(`:\\?/\\?/([^/?#\s"'<>@:]*:[^/?#\s"'<>@]*)@`)
+	httpUser = regexp.MustCompile(`(?i)https?:\\?/\\?/([^/?#\s"'<>@]+)@`)
+)
 
 var pair = regexp.MustCompile(`([A-Za-z0-9_.\-\[\]]+)=([^&;,#\s"'<>\\]+)`)
 
@@ -163,8 +183,9 @@ func (r *redactor) text(s string) string {
 			return m
 		})
 	}
-	if strings.Contains(s, "://") {
+	if strings.Contains(s, "@") {
 		s = replaceGroup(user, 1, s, func([]string) string { return redacted })
+		s = replaceGroup(httpUser, 1, s, func([]string) string { return redacted })
 	}
 	for _, re := range r.patterns {
 		s = replaceGroup(re, min(1, re.NumSubexp()), s, func([]string) string { return redacted })
