@@ -54,7 +54,7 @@ func (o *options) capture(req *http.Request) (*request, []byte, error) {
 			all[name] = values
 		}
 	}
-	if req.Host != "" && !strings.EqualFold(req.Host, req.URL.Host) {
+	if req.Host != "" && lowerHost(req.Host) != lowerHost(req.URL.Host) {
 		all["Host"] = []string{req.Host}
 	}
 	r := &request{method: cmp.Or(req.Method, http.MethodGet), url: o.redactor.url(req.URL), body: bytes.Clone(sent)}
@@ -107,7 +107,7 @@ func normalURL(s string) string {
 	if err != nil {
 		return s
 	}
-	u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+	u.Host = lowerHost(u.Host) // as the scheme is
 	if port := u.Port(); u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
 		u.Host = strings.TrimSuffix(u.Host, ":"+port)
 	}
@@ -117,6 +117,17 @@ func normalURL(s string) string {
 	u.RawQuery = sortedQuery(u.RawQuery)
 	u.ForceQuery = false
 	return u.String()
+}
+
+// lowerHost returns a host in lower case, but for letters beyond ASCII, of which package strings makes some what others are.
+func lowerHost(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
 }
 
 // sortedQuery sorts parameters by name; several of one name keep their order.
@@ -144,7 +155,7 @@ func normalBody(r *request) []byte {
 }
 
 func isForm(r *request) bool {
-	return strings.HasPrefix(strings.ToLower(r.header.Get("Content-Type")), "application/x-www-form-urlencoded")
+	return strings.HasPrefix(strings.ToLower(r.header.Get("Content-Type")), formType)
 }
 
 // parseJSON returns the value of one JSON object or array. Numbers stay as they are written.
