@@ -21,7 +21,8 @@ const DefaultMaxBodyBytes = 1 << 30
 var CacheControlStatusCodes = []int{200, 203, 300, 301, 308}
 
 // Transport is an http.RoundTripper that answers from a cache what it may, and has Base make the other requests.
-// The zero value works: a private cache in memory. Fields must not be changed after the first request.
+// The zero value works: a private cache in memory. Fields must not be changed after the first request. All methods are
+// safe for concurrent use.
 type Transport struct {
 	// Base makes the requests that the cache cannot answer. What it panics with, and what a hook does, is the caller's to
 	// recover; in the background, the Logger is told of it. Nil: http.DefaultTransport.
@@ -49,8 +50,9 @@ type Transport struct {
 	BeforeStore func(resp *http.Response) StoreDecision
 
 	// BeforeReuse is asked about each stored response that is found for a request, and decides whether it may be
-	// used, above all rules. It may change neither. It is not asked for a validation in the background.
-	// Nil: the rules decide.
+	// used, above all rules. It may change neither. It is not asked for a validation in the background. With
+	// Collapse or DrainBytes it may be asked more than once for a request, of which it is then given a copy: what is
+	// stored is looked at again before the origin is asked. Nil: the rules decide.
 	BeforeReuse func(req *http.Request, stored StoredResponse) ReuseDecision
 
 	// Replay answers with whatever is stored, whatever its age, and whatever the request's header and the response

@@ -54,10 +54,10 @@
 //
 // # Matching
 //
-// A recording answers a request with the same method, URL and body, and the same Range and conditional fields
-// (If-None-Match and its like), so that a 304 or a part is only given to one who asked for it. The order of query
-// parameters with different names does not matter, nor how JSON is written, nor the order of the fields of a form.
-// MatchHeader, IgnoreBody and MatchFunc change that. Requests can come in any order, and at once.
+// A recording answers a request with the same method, URL and body, the same Host where it is not the URL's, and the same
+// Range and conditional fields (If-None-Match and its like), so that a 304 or a part is only given to one who asked for it.
+// The order of query parameters with different names does not matter, nor how JSON is written, nor the order of the fields
+// of a form. MatchHeader, IgnoreBody and MatchFunc change that. Requests can come in any order, and at once.
 //
 // If a request was made several times while it was recorded, it gets the answers in their order, and then the last one
 // again; with Once it fails then. All clients of one test and directory share its recordings, and what was used of them.
