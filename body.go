@@ -38,6 +38,7 @@ type originBody struct {
 // recording is a Writer with what has to happen around it.
 type recording struct {
 	storage.Writer
+	dict storage.DictWriter // the Writer, where the store is a DictCache
 	subject
 	entry    *serialize.Entry
 	spare    bool                  // the entry is nobody's afterwards

@@ -225,14 +225,16 @@ func (e *engine) outlived(ctx context.Context, key string, entry *serialize.Entr
 }
 
 // create is Store.Create for a body that may be under way for as long as it takes.
-func (e *engine) create(ctx context.Context, key string, entry *serialize.Entry) (storage.Writer, error) {
-	if e.closed.Load() {
-		return nil, storage.ErrClosed
+func (e *engine) create(r *recording) (err error) {
+	switch {
+	case e.closed.Load():
+		return storage.ErrClosed
+	case e.dict != nil:
+		r.Writer = &r.dict
+		return e.dict.CreateIn(&r.dict, r.place, r.entry)
 	}
-	if e.dict == nil { // which waits for nothing
-		ctx = context.WithoutCancel(ctx)
-	}
-	return e.store.Create(ctx, key, entry)
+	r.Writer, err = e.store.Create(context.WithoutCancel(r.ctx), r.place, r.entry)
+	return err
 }
 
 // limited returns a context for a call of the store that does not end with the request. A store that is guarded is given

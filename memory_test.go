@@ -15,9 +15,13 @@ import (
 // TestMemoryBound compares the bound of a full DictCache with what the heap has grown by: while nobody has asked for the
 // entries, once everybody has, and after each has been brought up to date.
 func TestMemoryBound(t *testing.T) {
-	const bound, urls = 4 << 20, 16000
-	for _, test := range []struct{ body, fields int }{{0, 0}, {1000, 20}, {5000, 5}} {
-		t.Run(fmt.Sprintf("%d bytes, %d fields", test.body, test.fields), func(t *testing.T) {
+	const urls = 16000
+	for _, test := range []struct {
+		bound        int64
+		body, fields int
+		again        int // one of so many is asked for twice, when it has just been stored; 0: none
+	}{{4 << 20, 0, 0, 0}, {4 << 20, 1000, 20, 0}, {4 << 20, 5000, 5, 0}, {8 << 20, 400, 3, 0}, {8 << 20, 400, 3, 10}, {8 << 20, 400, 3, 2}} {
+		t.Run(fmt.Sprintf("%d bytes, %d fields, again %d, of %d MiB", test.body, test.fields, test.again, test.bound>>20), func(t *testing.T) {
 			base := roundTripper(func(req *http.Request) (*http.Response, error) {
 				h := http.Header{"Cache-Control": {"max-age=60"}, "Etag": {`"1"`}}
 				for i := range test.fields {
@@ -32,13 +36,20 @@ func TestMemoryBound(t *testing.T) {
 					Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
 				}, nil
 			})
-			store := storage.NewDictCache(storage.MaxBytes(bound))
+			store := storage.NewDictCache(storage.MaxBytes(test.bound))
 			before := reachable()
 			tr := &cachecontrol.Transport{Base: base, Store: store}
 			defer tr.Close()
-			ask := func(control cachecontrol.Control) {
+			ask := func(control cachecontrol.Control, again int) {
 				t.Helper()
-				for i := range urls {
+				for n := range urls + urls/max(again, 1)*min(again, 1) {
+					i := n
+					if again > 0 {
+						i = n - n/(again+1) // the last of each again+1 is that before it
+						if n%(again+1) == again {
+							i--
+						}
+					}
 					req, err := http.NewRequest(http.MethodGet, fmt.Sprint("http://example.com/", i), nil)
 					if err != nil {
 						t.Fatal(err)
@@ -58,18 +69,18 @@ func TestMemoryBound(t *testing.T) {
 			}
 			check := func(when string) {
 				t.Helper()
-				share := float64(reachable()-before) / bound
+				share := float64(reachable()-before) / float64(test.bound)
 				t.Logf("%s: %d entries take %.2f of the bound", when, store.Len(), share)
 				if share < 0.8 || share > 1.2 || store.Evictions() == 0 {
 					t.Errorf("%s: %d entries take %.2f of the bound", when, store.Len(), share)
 				}
 			}
-			ask(cachecontrol.Control{})
+			ask(cachecontrol.Control{}, test.again)
 			check("stored")
-			ask(cachecontrol.Control{OnlyIfCached: true})
+			ask(cachecontrol.Control{OnlyIfCached: true}, 0)
 			check("hit")
-			ask(cachecontrol.Control{Refresh: true})
-			ask(cachecontrol.Control{OnlyIfCached: true})
+			ask(cachecontrol.Control{Refresh: true}, 0)
+			ask(cachecontrol.Control{OnlyIfCached: true}, 0)
 			check("brought up to date and hit")
 		})
 	}

@@ -173,13 +173,11 @@ func (x *exchange) newRecording(e *serialize.Entry, place string) *recording {
 // record has the body of a response recorded and, once it has come to its end, the entry committed. It returns nil where the
 // store does not take it.
 func (x *exchange) record(resp *http.Response, r *recording, s *Status) *originBody {
-	w, err := x.create(x.ctx, r.place, r.entry)
-	if err != nil {
+	if err := x.create(r); err != nil {
 		x.storeFailed(x.ctx, "create", r.place, err)
 		s.Stored, s.Storage = false, rfc9111.StoreFailed
 		return nil
 	}
-	r.Writer = w
 	b, ok := resp.Body.(*originBody)
 	if !ok { // a body that was put together, or none
 		b = &originBody{ReadCloser: resp.Body}

@@ -1,12 +1,12 @@
 package storage
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,9 +18,9 @@ import (
 // defaultDictBytes bounds a DictCache that was given no MaxBytes.
 const defaultDictBytes = 64 << 20
 
-// DictCache keeps entries in memory. What nobody has asked for yet is packed, so that the garbage collector has little to
-// do with it; the first hit makes an entry ready for use. A later one decodes nothing and takes no lock. No hit copies
-// the body.
+// DictCache keeps entries in memory. What nobody has asked for yet is packed, and small entries share a block of memory, so that
+// the garbage collector has little to do with it. The first hit makes an entry ready for use, by itself: it copies a body of up
+// to 2 KiB. A later one decodes nothing, copies no body and takes no lock.
 //
 // It is bounded by bytes: bodies, decoded bodies, keys and an estimate of what else entries take together stay within
 // MaxBytes, 64 MiB by default. The first hit makes an entry count more, by its unpacked head and what a Transport
@@ -38,6 +38,7 @@ type DictCache struct {
 	mu    sync.Mutex // guards all below, every change of the index, and what its records say they leave to it
 	fresh recordQueue
 	kept  recordQueue
+	slabs slabs // of what is in fresh
 	limit int64 // 0: defaultDictBytes; never changes
 
 	evictions uint64
@@ -57,7 +58,8 @@ type record struct {
 	size   int64
 
 	text string // the key, and the packed entry
-	body []byte
+	body string
+	slab *slab                      // that the text, the body and the record itself are in; nil: in none
 	head atomic.Pointer[recordHead] // nil: nobody has asked for the entry yet; changed under the cache's lock
 
 	requestTime, responseTime time.Time // of the packed entry
@@ -68,6 +70,7 @@ type record struct {
 // recordHead is what may change of a record, ready for use. It is replaced as a whole, so that no reader sees the decoded
 // body of another entry.
 type recordHead struct {
+	record  *record // whose it is
 	entry   *serialize.Entry
 	decoded []byte
 	size    int64 // an estimate of the memory that it takes, decoded not counted
@@ -85,8 +88,17 @@ const recordSize = int64(unsafe.Sizeof(record{})) + 64
 
 func (r *record) key() string { return r.text[:r.keyLen] }
 
-// sizeWith is what r counts with the head h; nil: packed.
+// bytes returns the body, which must not be changed.
+func (r *record) bytes() []byte { return unsafe.Slice(unsafe.StringData(r.body), len(r.body)) }
+
+// asString returns what b has as long as nobody changes it.
+func asString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// sizeWith is what r counts with the head h; nil: packed. In a slab that counts it is nothing.
 func (r *record) sizeWith(h *recordHead) int64 {
+	if r.slab != nil {
+		return 0
+	}
 	size := recordSize + int64(len(r.text)) + int64(len(r.body))
 	if h != nil {
 		size += h.size + int64(cap(h.decoded))
@@ -97,10 +109,10 @@ func (r *record) sizeWith(h *recordHead) int64 {
 // unpack returns the head that r came with.
 func (r *record) unpack() *recordHead {
 	first := new(firstHead)
-	first.recordHead.entry = &first.entry
+	first.record, first.recordHead.entry = r, &first.entry
 	first.entry = serialize.Entry{
 		RequestTime: r.requestTime, ResponseTime: r.responseTime,
-		Length: int64(len(r.body)), Sum: serialize.Sum(r.body), Stamp: r,
+		Length: int64(len(r.body)), Sum: serialize.Sum(r.bytes()), Stamp: r,
 	}
 	u := unpacker{r.text[r.keyLen:]}
 	u.entry(r.key(), &first.entry)
@@ -137,11 +149,11 @@ func (c *DictCache) Get(_ context.Context, key string) (*Response, error) {
 	if c == nil {
 		return nil, ErrClosed
 	}
-	r, h := c.find(key)
-	if r == nil {
+	h := c.find(key)
+	if h == nil {
 		return nil, ErrNotFound
 	}
-	return newMemoryHit(h.entry, r.body, h.decoded), nil
+	return newMemoryHit(h.entry, h.record.bytes(), h.decoded), nil
 }
 
 // Held is what a DictCache has under a key. All of it is shared, and must not be changed.
@@ -158,18 +170,18 @@ func (c *DictCache) Lookup(key []byte) (Held, bool) {
 	if c == nil {
 		return Held{}, false
 	}
-	r, h := c.find(unsafe.String(unsafe.SliceData(key), len(key))) // which only compares it
-	if r == nil {
+	h := c.find(asString(key)) // which only compares it
+	if h == nil {
 		return Held{}, false
 	}
-	return Held{r.key(), h.entry, r.body, h.decoded}, true
+	return Held{h.record.key(), h.entry, h.record.bytes(), h.decoded}, true
 }
 
 // HasRanges reports false where no entry with a Range was ever stored.
 func (c *DictCache) HasRanges() bool { return c != nil && c.ranges.Load() }
 
-// find returns the record under key and its head, or nil, and remembers that it was asked for.
-func (c *DictCache) find(key string) (*record, *recordHead) {
+// find returns the head of the record under key, or nil, and remembers that it was asked for.
+func (c *DictCache) find(key string) *recordHead {
 	moves := c.index.moves.Load()
 	r := c.index.find(key)
 	if r == nil && (moves%2 != 0 || moves != c.index.moves.Load()) {
@@ -178,27 +190,33 @@ func (c *DictCache) find(key string) (*record, *recordHead) {
 		c.mu.Unlock()
 	}
 	if r == nil {
-		return nil, nil
+		return nil
 	}
 	r.use()
 	h := r.head.Load()
 	if h == nil {
 		h = c.unpack(r)
 	}
-	return r, h
+	return h
 }
 
-// unpack makes r ready for use, which takes more memory than the packed entry did.
+// unpack makes r, or a record in its place, ready for use, which takes more memory than the packed entry did.
 func (c *DictCache) unpack(r *record) *recordHead {
-	first := r.unpack() // without the lock, though others may do the same
+	own := r.alone() // without the lock, though others may do the same
+	own.used.Store(true)
+	first := own.unpack()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if h := r.head.Load(); h != nil {
-		return h
+	now := c.index.findHash(r.hash, r.key())
+	for _, other := range [...]*record{r, now} {
+		if other != nil && other.head.Load() != nil {
+			return other.head.Load()
+		}
 	}
-	r.head.Store(first)
-	if c.index.findHash(r.hash, r.key()) == r { // it is still in the cache
-		c.resize(r)
+	own.head.Store(first)
+	if now == r { // it is still in the cache
+		c.replace(r, own)
+		c.resize(own)
 	}
 	return first
 }
@@ -207,30 +225,30 @@ func (c *DictCache) unpack(r *record) *recordHead {
 // takes more than a quarter of the cache. Unlike other Stores it does not keep e: e's Header is copied when Create
 // returns, and may be changed from then on; so may all of e once the Writer has ended.
 func (c *DictCache) Create(_ context.Context, key string, e *serialize.Entry) (Writer, error) {
-	if c == nil {
-		return nil, ErrClosed
+	w := new(DictWriter)
+	if err := c.CreateIn(w, key, e); err != nil {
+		return nil, err
 	}
-	var scratch [512]byte
-	early := packer{data: append(scratch[:0], key...)}.early(key, e)
+	return w, nil
+}
+
+// CreateIn is Create for who has memory for the Writer: a zero one, or one that has ended.
+func (c *DictCache) CreateIn(w *DictWriter, key string, e *serialize.Entry) error {
+	if c == nil {
+		return ErrClosed
+	}
+	buffer := dictBuffers.Get().(*dictBuffer)
+	early := packer{data: append(buffer.text[:0], key...)}.early(key, e)
 	whole := early.late(e) // as far as it is known
 	text := len(whole.data)
 	room := c.bound()/4 - packedSize(text, whole.more)
 	if room < 0 || int64(text) > math.MaxUint32 {
-		return nil, ErrTooLarge
+		dictBuffers.Put(buffer)
+		return ErrTooLarge
 	}
-	w := &dictWriter{
-		cache: c, entry: e, keyLen: uint32(len(key)), more: early.more, joint: -1,
-		body: bodyBuffer{room: room, hint: e.Length},
-	}
-	if 0 <= e.Length && e.Length <= min(maxJoint, room) {
-		length := int(e.Length)
-		block := make([]byte, length+text)
-		w.body.data, w.text, w.joint = block[:0:length], block[length:], int32(length)
-	} else {
-		w.text = make([]byte, text)
-	}
-	w.text = w.text[:copy(w.text, early.data)]
-	return w, nil
+	w.cache, w.entry, w.buffer, w.text, w.keyLen, w.more = c, e, buffer, early.data, uint32(len(key)), early.more
+	w.body = bodyBuffer{data: buffer.body[:0], room: room, hint: e.Length}
+	return nil
 }
 
 // Update gives the entry under key the head e, if its body is still the one that e was read with. It keeps e, with what is
@@ -240,7 +258,7 @@ func (c *DictCache) Update(_ context.Context, key string, e *serialize.Entry) er
 		return ErrClosed
 	}
 	stamp, _ := e.Stamp.(*record)
-	next := &recordHead{entry: e, size: headSize(e)}
+	next := &recordHead{record: stamp, entry: e, size: headSize(e)}
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -297,7 +315,7 @@ func (c *DictCache) KeepDecoded(key string, e *serialize.Entry, body []byte) {
 		return
 	}
 	old := r.head.Load()
-	next := &recordHead{old.entry, body, old.size}
+	next := &recordHead{r, old.entry, body, old.size}
 	if !sameCoding(old.entry, e) || r.sizeWith(next) > c.bound()/4 {
 		return
 	}
@@ -323,7 +341,7 @@ func (c *DictCache) Clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.index.clear()
-	c.fresh, c.kept = recordQueue{}, recordQueue{}
+	c.fresh, c.kept, c.slabs = recordQueue{}, recordQueue{}, slabs{}
 }
 
 // noteRange is told of each entry before it can be found.
@@ -333,21 +351,15 @@ func (c *DictCache) noteRange(e *serialize.Entry) {
 	}
 }
 
-// put makes r the entry under its key. The lock is not held.
-func (c *DictCache) put(r *record) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if old := c.index.findHash(r.hash, r.key()); old != nil {
-		c.index.moves.Add(1)
-		defer c.index.moves.Add(1)
-		c.remove(old)
-		r.kept = true
-	} else {
-		r.kept = c.index.left(r.hash)
+// replace has own take the place of r, if it is another.
+func (c *DictCache) replace(r, own *record) {
+	if own == r {
+		return
 	}
-	c.index.add(r)
-	c.queue(r).push(r)
-	c.resize(r)
+	own.number, own.kept = r.number, r.kept
+	c.index.replace(r, own)
+	*c.queue(r).at(r.number) = own
+	c.slabs.leave(r)
 }
 
 // queue returns the queue that r is in.
@@ -363,13 +375,21 @@ func (c *DictCache) resize(r *record) {
 	size := r.sizeWith(r.head.Load())
 	c.queue(r).size += size - r.size
 	r.size = size
-	for c.fresh.size+c.kept.size > c.bound() && c.evict(r) {
+	for c.freshSize()+c.kept.size > c.bound() && c.evict(r) {
 	}
 }
 
+func (c *DictCache) freshSize() int64 { return c.fresh.size + c.slabs.size }
+
 func (c *DictCache) remove(r *record) {
 	c.index.remove(r)
+	c.leave(r)
+}
+
+// leave is told of a record that is in the index no more.
+func (c *DictCache) leave(r *record) {
 	c.queue(r).remove(r)
+	c.slabs.leave(r)
 }
 
 // evict removes one entry, but not the one to spare. It reports false where there is no other.
@@ -381,7 +401,7 @@ func (c *DictCache) remove(r *record) {
 func (c *DictCache) evict(spare *record) bool {
 	for turns := c.fresh.len + c.kept.len; ; turns-- {
 		r := c.fresh.first(spare)
-		if r == nil || c.fresh.size <= c.bound()/10 {
+		if r == nil || c.freshSize() <= c.bound()/10 {
 			r = cmp.Or(c.kept.first(spare), r)
 		}
 		switch {
@@ -411,67 +431,116 @@ func (r *record) use() {
 	}
 }
 
-// dictWriter collects the body of a new entry, whose head is packed already.
-type dictWriter struct {
+// DictWriter is the Writer of a DictCache.
+type DictWriter struct {
 	cache  *DictCache
 	entry  *serialize.Entry // for what is known late
-	text   []byte           // for the record, with room for that
+	buffer *dictBuffer      // nil: it has ended
+	text   []byte           // of the record
 	keyLen uint32
-	joint  int32 // text comes after so many bytes for the body, in one block; -1: it has a block of its own
 	more   int64 // as the packer has it
-	ended  bool
 	body   bodyBuffer
 
 	confirmed *confirmation // for the record
 }
 
-// maxJoint is the longest body that is in one block of memory with the head. Who keeps a text of the head keeps all of that.
-const maxJoint = 2 << 10
+// maxSmall is the longest body that is in one block of memory with the head. Who keeps a text of the head keeps all of that.
+const maxSmall = 2 << 10
 
-func (w *dictWriter) Write(p []byte) (int, error) {
-	if w.ended {
+// dictBuffer is where a small entry is collected.
+type dictBuffer struct {
+	text [512]byte
+	body [maxSmall]byte
+}
+
+var dictBuffers = sync.Pool{New: func() any { return new(dictBuffer) }}
+
+// Write collects a part of the body.
+func (w *DictWriter) Write(p []byte) (int, error) {
+	if w.buffer == nil {
 		return 0, errEnded
 	}
 	return w.body.Write(p)
 }
 
-func (w *dictWriter) Commit() error {
-	if w.ended {
+// Commit makes the entry visible.
+func (w *DictWriter) Commit() error {
+	if w.buffer == nil {
 		return errEnded
 	}
-	w.ended = true
-	body, err := w.body.finish()
-	if err != nil {
-		return err
+	defer w.Abort()
+	if w.body.err != nil {
+		return w.body.err
 	}
+	c := w.cache
 	p := packer{w.text, w.more}.late(w.entry)
-	text := p.data
-	if w.joint >= 0 && cap(body) != int(w.joint) || cap(text)-len(text) > 64 {
-		text = bytes.Clone(text) // the body has not come as announced, or more has become known since
-	}
-	if packedSize(len(text), p.more)+int64(len(body)) > w.cache.bound()/4 {
+	text, body := asString(p.data), asString(w.body.data) // which are copied
+	if packedSize(len(text), p.more)+int64(len(body)) > c.bound()/4 {
 		return ErrTooLarge
 	}
-	r := &record{
-		text: unsafe.String(unsafe.SliceData(text), len(text)), // nobody writes there any more
-		body: body, keyLen: w.keyLen, requestTime: w.entry.RequestTime, responseTime: w.entry.ResponseTime,
+	c.noteRange(w.entry)
+	key := text[:w.keyLen]
+	hash := c.index.hash(key)
+	limit := slabLimit(c.bound())
+	var r *record
+	if w.confirmed != nil || len(body) > maxSmall || len(text)+len(body) > limit/16 {
+		r = w.record(hash, text)
 	}
-	r.hash = w.cache.index.hash(r.key())
-	w.cache.noteRange(w.entry)
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := c.index.findHash(hash, key)
+	kept := old != nil || c.index.left(hash)
+	switch {
+	case r != nil:
+	case kept:
+		r = w.record(hash, text)
+	default:
+		r = c.slabs.place(limit, text, body)
+		w.describe(r, hash)
+	}
+	r.kept = kept
+	if old != nil {
+		c.index.replace(old, r)
+		c.leave(old)
+	} else {
+		c.index.add(r)
+	}
+	c.queue(r).push(r)
+	c.resize(r)
+	return nil
+}
+
+// record returns a record with the entry, in no slab.
+func (w *DictWriter) record(hash uint64, text string) *record {
+	r := new(record)
+	if len(w.body.data) <= maxSmall {
+		r.hold(make([]byte, len(text)+len(w.body.data)), text, asString(w.body.data))
+	} else {
+		r.text, r.body = strings.Clone(text), asString(w.body.compact())
+	}
+	w.describe(r, hash)
 	if w.confirmed != nil {
 		h := r.unpack()
 		r.head.Store(h)
 		w.confirmed.entry = h.entry
 		r.confirmed.Store(w.confirmed)
 	}
-	w.cache.put(r)
-	w.entry, w.text, w.body = nil, nil, bodyBuffer{}
-	return nil
+	return r
 }
 
-func (w *dictWriter) Abort() error {
-	w.ended = true
-	w.entry, w.text, w.body = nil, nil, bodyBuffer{}
+// describe gives r what is neither text nor body.
+func (w *DictWriter) describe(r *record, hash uint64) {
+	r.hash, r.keyLen = hash, w.keyLen
+	r.requestTime, r.responseTime = w.entry.RequestTime, w.entry.ResponseTime
+}
+
+// Abort drops what was collected.
+func (w *DictWriter) Abort() error {
+	if w.buffer != nil {
+		dictBuffers.Put(w.buffer)
+		w.entry, w.buffer, w.text, w.body = nil, nil, nil, bodyBuffer{}
+	}
 	return nil
 }
 
@@ -508,15 +577,12 @@ func (b *bodyBuffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// finish returns the body in a slice without much to spare, so that its length is what it costs.
-func (b *bodyBuffer) finish() ([]byte, error) {
-	if b.err != nil {
-		return nil, b.err
-	}
+// compact returns the body in a slice without much to spare, so that its length is what it costs.
+func (b *bodyBuffer) compact() []byte {
 	if spare := cap(b.data) - len(b.data); spare > 64 && spare > len(b.data)/16 {
-		return append(make([]byte, 0, len(b.data)), b.data...), nil
+		return append(make([]byte, 0, len(b.data)), b.data...)
 	}
-	return b.data, nil
+	return b.data
 }
 
 // stored returns the entry that a store keeps of e: it shares e's header and slices, but its length, sum and

@@ -9,9 +9,8 @@ import (
 //
 // A reader follows a chain whose links may change under it. Every link leads to a record that is, or was a moment ago,
 // in the cache, and no change makes a ring; so a reader comes to an end, and what it finds it could have found a
-// moment ago. What it does not find may still be there, where a table grew meanwhile or a record took the place of
-// another: while that goes on, moves is odd, and afterwards it is another number. Then only who holds the lock knows
-// that a key is not stored.
+// moment ago. What it does not find may still be there, where a table grew or a link was cut meanwhile: while that goes
+// on, moves is odd, and afterwards it is another number. Then only who holds the lock knows that a key is not stored.
 //
 // The index is split, so that growing stops others for a short while only: each part grows on its own.
 type dictIndex struct {
@@ -114,7 +113,7 @@ func (p *dictPart) grow(old *dictTable) *dictTable {
 	return &t
 }
 
-// remove removes a record that is there. It keeps its own link, for those who have come as far as it.
+// remove removes a record that is there.
 func (x *dictIndex) remove(r *record) {
 	p := x.part(r.hash)
 	b := p.table.Load().bucket(r.hash)
@@ -130,6 +129,28 @@ func (x *dictIndex) remove(r *record) {
 	}
 	b.bits.Store(bits)
 	p.count--
+	x.unlink(r)
+}
+
+// replace has r take the place of old, which has its key and is there.
+func (x *dictIndex) replace(old, r *record) {
+	link := &x.part(old.hash).table.Load().bucket(old.hash).first
+	for other := link.Load(); other != old; other = link.Load() {
+		link = &other.next
+	}
+	r.next.Store(old.next.Load())
+	link.Store(r)
+	x.unlink(old)
+}
+
+// unlink is told of a record that is in no chain any more. It keeps its own link, for those who have come as far as it; but not in a
+// slab, which others may keep for long, and which would keep all that the link leads to.
+func (x *dictIndex) unlink(r *record) {
+	if r.slab != nil && r.next.Load() != nil {
+		x.moves.Add(1)
+		r.next.Store(nil)
+		x.moves.Add(1)
+	}
 }
 
 // leave remembers a record that was evicted before anybody asked for it, about as long as there are records.

@@ -21,6 +21,7 @@ import (
 func (c *DictCache) invariants() error {
 	var size int64
 	n := 0
+	inSlabs := map[*slab]int{}
 	for _, q := range []*recordQueue{&c.fresh, &c.kept} {
 		var inQueue int64
 		length := 0
@@ -34,6 +35,11 @@ func (c *DictCache) invariants() error {
 			}
 			if c.index.find(r.key()) != r || c.queue(r) != q || r.number != n {
 				return fmt.Errorf("%q is in the wrong place of a queue", r.key())
+			}
+			if r.slab != nil {
+				if inSlabs[r.slab]++; r.head.Load() != nil || r.kept && !r.used.Load() {
+					return fmt.Errorf("%q is in a slab though it is to stay", r.key())
+				}
 			}
 			if want := r.sizeWith(r.head.Load()); r.size != want {
 				return fmt.Errorf("%q counts %d instead of %d", r.key(), r.size, want)
@@ -50,6 +56,16 @@ func (c *DictCache) invariants() error {
 		size += inQueue
 		n += length
 	}
+	var slabbed int64
+	for s, entries := range inSlabs {
+		if slabbed += s.size; s.entries != entries {
+			return fmt.Errorf("a slab says that it has %d entries, and has %d", s.entries, entries)
+		}
+	}
+	if c.slabs.size != slabbed {
+		return fmt.Errorf("the slabs count %d instead of %d", c.slabs.size, slabbed)
+	}
+	size += slabbed
 	indexed := 0
 	for i := range c.index.parts {
 		p := &c.index.parts[i]
@@ -88,49 +104,69 @@ func (c *DictCache) invariants() error {
 }
 
 func TestDictCacheInvariants(t *testing.T) {
-	ctx := t.Context()
-	r := rand.New(rand.NewPCG(1, 2))
-	c := NewDictCache(MaxBytes(64 << 10))
-	var known []*serialize.Entry
-	for i := range 20000 {
-		key := fmt.Sprint("key", r.IntN(60))
-		switch op := r.IntN(10); op {
-		case 0, 1, 2:
-			w, err := c.Create(ctx, key, &serialize.Entry{Header: http.Header{"A": {key}}, Length: int64(r.IntN(4000)) - 1})
-			if err != nil {
-				t.Fatal(err)
+	for _, test := range []struct {
+		name              string
+		bound             int64
+		keys, steps, body int
+		every             int // so many steps
+	}{
+		{"few entries, none in a slab", 64 << 10, 60, 20000, 5000, 1},
+		{"many small entries", 2 << 20, 15000, 60000, 60, 150},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ctx := t.Context()
+			r := rand.New(rand.NewPCG(1, 2))
+			c := NewDictCache(MaxBytes(test.bound))
+			var known []*serialize.Entry
+			mostSlabs := int64(0)
+			for i := range test.steps {
+				key := fmt.Sprint("key", r.IntN(test.keys))
+				switch op := r.IntN(10); op {
+				case 0, 1, 2:
+					w, err := c.Create(ctx, key, &serialize.Entry{Header: http.Header{"A": {key}}, Length: int64(r.IntN(test.body)) - 1})
+					if err != nil {
+						t.Fatal(err)
+					}
+					for range r.IntN(5) {
+						w.Write(make([]byte, r.IntN(test.body)))
+					}
+					if r.IntN(4) > 0 {
+						w.Commit()
+					} else {
+						w.Abort()
+					}
+				case 3:
+					c.Delete(ctx, key)
+				case 4:
+					if len(known) > 0 {
+						c.KeepDecoded(key, known[r.IntN(len(known))], make([]byte, r.IntN(20000)))
+					}
+				case 5:
+					if len(known) > 0 {
+						e := known[r.IntN(len(known))].Clone()
+						e.Header.Set("B", string(make([]byte, r.IntN(10000))))
+						c.Update(ctx, key, e)
+					}
+				default:
+					if resp, err := c.Get(ctx, key); err == nil {
+						known = append(known[max(0, len(known)-50):], resp.Entry)
+					}
+				}
+				if r.IntN(5000*test.every) == 0 {
+					c.Clear()
+				}
+				mostSlabs = max(mostSlabs, c.slabs.size)
+				if i%test.every != 0 {
+					continue
+				}
+				if err := c.invariants(); err != nil {
+					t.Fatalf("after step %d: %v", i, err)
+				}
 			}
-			for range r.IntN(5) {
-				w.Write(make([]byte, r.IntN(5000)))
+			if slabs := slabLimit(test.bound) > 0; slabs != (mostSlabs > 0) || c.Evictions() == 0 {
+				t.Errorf("at most %d bytes in slabs, %d evictions", mostSlabs, c.Evictions())
 			}
-			if r.IntN(4) > 0 {
-				w.Commit()
-			} else {
-				w.Abort()
-			}
-		case 3:
-			c.Delete(ctx, key)
-		case 4:
-			if len(known) > 0 {
-				c.KeepDecoded(key, known[r.IntN(len(known))], make([]byte, r.IntN(20000)))
-			}
-		case 5:
-			if len(known) > 0 {
-				e := known[r.IntN(len(known))].Clone()
-				e.Header.Set("B", string(make([]byte, r.IntN(10000))))
-				c.Update(ctx, key, e)
-			}
-		default:
-			if resp, err := c.Get(ctx, key); err == nil {
-				known = append(known[max(0, len(known)-50):], resp.Entry)
-			}
-		}
-		if r.IntN(5000) == 0 {
-			c.Clear()
-		}
-		if err := c.invariants(); err != nil {
-			t.Fatalf("after step %d: %v", i, err)
-		}
+		})
 	}
 }
 

@@ -149,7 +149,7 @@ func FuzzDictCacheEntry(f *testing.F) {
 		f.Add(i, i, "http://example.com/?", []byte("body"))
 	}
 	f.Add(uint64(1), uint64(2), "", []byte(nil))
-	f.Add(uint64(3), uint64(4), "key", make([]byte, 2*maxJoint))
+	f.Add(uint64(3), uint64(4), "key", make([]byte, 2*maxSmall))
 	f.Fuzz(func(t *testing.T, seed1, seed2 uint64, key string, body []byte) {
 		random := newFiller(t, seed1, seed2)
 		given, e := random.entry(), newFiller(t, seed1, seed2).entry()

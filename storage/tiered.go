@@ -199,7 +199,7 @@ func (t *TieredCache) bring(ctx context.Context, key string, far *Response, c *c
 	if err != nil {
 		return far
 	}
-	w.(*dictWriter).confirmed = c
+	w.(*DictWriter).confirmed = c
 	if body, ok := far.Body.(*bytesbody.Body); ok {
 		if int64(len(body.Bytes())) != far.Entry.Length {
 			return far // whoever reads it may judge
