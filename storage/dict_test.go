@@ -209,6 +209,51 @@ func TestDictCacheUnderChange(t *testing.T) {
 	readers.Wait()
 }
 
+// TestDictCacheNeighbours: what is stored is found while small entries that nobody asks for come and go before it in its chain.
+func TestDictCacheNeighbours(t *testing.T) {
+	c := new(storage.DictCache)
+	var stay [200][]byte
+	for i := range stay {
+		stay[i] = fmt.Append(nil, "stay", i)
+		put(t, c, string(stay[i]), "")
+	}
+	done := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			for i := 0; ; i++ {
+				if i%len(stay) == 0 {
+					select {
+					case <-done:
+						return
+					default:
+					}
+				}
+				if _, ok := c.Lookup(stay[i%len(stay)]); !ok {
+					t.Errorf("%s is not found", stay[i%len(stay)])
+					return
+				}
+			}
+		})
+	}
+	e := &serialize.Entry{Status: 200}
+	for i := range 50000 {
+		key := fmt.Sprint("come", i%200)
+		w, err := c.Create(t.Context(), key, e)
+		if err == nil {
+			err = w.Commit()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i%2 > 0 {
+			c.Delete(t.Context(), key)
+		}
+	}
+	close(done)
+	readers.Wait()
+}
+
 // TestDictCacheModel: what was stored and not removed is found, as it was stored last, and nothing else, while the index grows
 // and others change what lies beside it. Each writer has keys of its own, of which it knows everything; a reader that looks
 // at them meanwhile finds nothing older than what was there when it began.
