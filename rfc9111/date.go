@@ -29,14 +29,45 @@ func parseUsualDate(s string) (time.Time, bool) {
 	default:
 		return time.Time{}, false
 	}
-	month := strings.Index("JanFebMarAprMayJunJulAugSepOctNovDec", s[8:11])
+	month := monthNamed(s[8:11])
 	day, hour, min, sec := twoDigits(s[5:]), twoDigits(s[17:]), twoDigits(s[20:]), twoDigits(s[23:])
 	century, year := twoDigits(s[12:]), twoDigits(s[14:])
-	if month < 0 || month%3 != 0 || hour > 23 || min > 59 || sec > 59 || century > 99 || year > 99 {
+	if month == 0 || hour > 23 || min > 59 || sec > 59 || century > 99 || year > 99 {
 		return time.Time{}, false
 	}
-	t := time.Date(int(century*100+year), time.Month(month/3+1), int(day), int(hour), int(min), int(sec), 0, time.UTC)
+	t := time.Date(int(century*100+year), month, int(day), int(hour), int(min), int(sec), 0, time.UTC)
 	return t, 0 < day && day <= 28 || t.Day() == int(day) // whether the month has so many days
+}
+
+// monthNamed returns the month with this short name, or 0.
+func monthNamed(name string) time.Month {
+	switch name {
+	case "Jan":
+		return time.January
+	case "Feb":
+		return time.February
+	case "Mar":
+		return time.March
+	case "Apr":
+		return time.April
+	case "May":
+		return time.May
+	case "Jun":
+		return time.June
+	case "Jul":
+		return time.July
+	case "Aug":
+		return time.August
+	case "Sep":
+		return time.September
+	case "Oct":
+		return time.October
+	case "Nov":
+		return time.November
+	case "Dec":
+		return time.December
+	}
+	return 0
 }
 
 // twoDigits returns the number that s begins with, or one over 99.

@@ -118,7 +118,11 @@ func TestParseDatePivot(t *testing.T) {
 }
 
 func TestParseDateFormats(t *testing.T) {
-	for _, at := range []time.Time{t0, t0.Add(-30 * 365 * 24 * time.Hour), time.Date(2000, 2, 29, 23, 59, 59, 0, time.UTC), time.Date(2016, 12, 1, 0, 0, 0, 0, time.UTC)} {
+	times := []time.Time{t0, t0.Add(-30 * 365 * 24 * time.Hour), time.Date(2000, 2, 29, 23, 59, 59, 0, time.UTC)}
+	for month := time.January; month <= time.December; month++ {
+		times = append(times, time.Date(2016, month, 1, 0, 0, 0, 0, time.UTC))
+	}
+	for _, at := range times {
 		for _, layout := range []string{http.TimeFormat, "Monday, 02-Jan-06 15:04:05 GMT", time.ANSIC} {
 			s := at.Format(layout)
 			if got, ok := ParseDate(s, t0); !ok || !got.Equal(at) {
