@@ -105,8 +105,10 @@ func (x *exchange) newEntry(resp *http.Response, header http.Header, policy *rfc
 	if resp.ProtoMajor == 1 && resp.ProtoMinor == 0 {
 		e.Version = 10
 	}
-	names, _ := rfc9111.SelectingFields(resp.Header)
-	if len(names) == 0 {
+	var names []string
+	if policy.Varies {
+		names, _ = rfc9111.SelectingFields(resp.Header)
+	} else {
 		names = x.latestVary()
 	}
 	e.Vary = x.fields(names)

@@ -36,6 +36,7 @@ type Policy struct {
 	Lifetime time.Duration // freshness lifetime, 0 to Infinite (RFC 9111, section 4.2.1)
 	Source   Reason        // what gave it: SMaxAge, MaxAge, Expires, Permanent, OwnLifetime or NoFreshness
 	saidBy   Reason        // what gave said
+	Varies   bool          // it has selecting fields
 	varyAny  bool          // no other request ever matches
 	Own      time.Duration // the lifetime that WithLifetime was given; 0: none
 
@@ -62,7 +63,9 @@ func (p *Policy) workOut(m *Memory, rules Rules, status int, h http.Header, requ
 	m.read(&p.Directives, h, rules.Shared)
 	p.ETag, p.IfModified = firstLine(h["Etag"]), firstLine(h["Last-Modified"])
 	p.LastModified, _ = ParseDate(p.IfModified, responseTime)
-	_, p.varyAny = SelectingFields(h)
+	var selecting []string
+	selecting, p.varyAny = SelectingFields(h)
+	p.Varies = len(selecting) > 0
 	var ok bool
 	if p.Date, ok = ParseDate(firstLine(h["Date"]), responseTime); !ok {
 		p.Date = responseTime
