@@ -43,10 +43,11 @@ func (m *Memory) read(r *Response, h http.Header, shared bool) {
 	place.Store(&rememberedLine{strings.Clone(line), *r})
 }
 
+// place returns where a line is remembered, by its length and its end: most differ in a number there.
 func (m *Memory) place(line string) *atomic.Pointer[rememberedLine] {
-	var sum uint32
-	for i := range len(line) {
-		sum = sum*31 + uint32(line[i])
+	sum := uint32(len(line))
+	for _, c := range []byte(line[max(0, len(line)-8):]) {
+		sum = sum*31 + uint32(c)
 	}
 	return &m[sum%uint32(len(m))]
 }
