@@ -22,9 +22,6 @@ type originBody struct {
 	io.ReadCloser
 	counter *atomic.Uint64 // of what is read; nil: it was counted before
 
-	length int64       // as the message's framing says; -1: not known
-	max    int64       // the longest that is stored
-	trails bool        // a trailer is announced, which comes with EOF
 	stores bool        // what passes
 	ended  atomic.Bool // and is done with that: write is nil, and stays so
 
@@ -32,7 +29,6 @@ type originBody struct {
 
 	mu    sync.Mutex // guards what follows: Close may come while Read is under way
 	write *recording // nil: not, or no longer
-	n     int64
 }
 
 // recording is a Writer with what has to happen around it.
@@ -42,6 +38,9 @@ type recording struct {
 	subject
 	entry    *serialize.Entry
 	spare    bool                  // the entry is nobody's afterwards
+	length   int64                 // of the body, as the message's framing says; -1: not known
+	n        int64                 // how much of it has come
+	trails   bool                  // a trailer is announced, which comes with EOF
 	place    string                // the key that the entry is stored under
 	replaces string                // the key of a part that goes once the entry is stored; "": there is none
 	trailing *http.Response        // whose trailer is the entry's; nil: it has none
@@ -61,7 +60,8 @@ func (b *originBody) Read(p []byte) (int, error) {
 	n, err := b.read(p)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.write == nil {
+	w := b.write
+	if w == nil {
 		return n, err
 	}
 	if n > 0 {
@@ -69,9 +69,9 @@ func (b *originBody) Read(p []byte) (int, error) {
 	}
 	switch {
 	case b.write == nil:
-	case err == io.EOF && (b.length < 0 || b.n == b.length), err == nil && n > 0 && b.n == b.length && !b.trails:
+	case err == io.EOF && (w.length < 0 || w.n == w.length), err == nil && n > 0 && w.n == w.length && !w.trails:
 		b.finish(rfc9111.ReasonNone)
-	case err != nil, b.length >= 0 && b.n > b.length:
+	case err != nil, w.length >= 0 && w.n > w.length:
 		b.finish(rfc9111.Incomplete)
 	}
 	return n, err
@@ -86,19 +86,20 @@ func (b *originBody) read(p []byte) (int, error) {
 }
 
 func (b *originBody) record(p []byte) {
-	first := b.n == 0
-	b.n += int64(len(p))
-	if b.n > b.max {
+	w := b.write
+	first := w.n == 0
+	w.n += int64(len(p))
+	if w.n > w.maxBody {
 		b.finish(rfc9111.TooLong)
 		return
 	}
-	if first && b.write.before != nil {
-		if err := b.write.before(b.write); err != nil {
+	if first && w.before != nil {
+		if err := w.before(w); err != nil {
 			b.fail(err)
 			return
 		}
 	}
-	if _, err := b.write.Write(p); err != nil {
+	if _, err := w.Write(p); err != nil {
 		b.fail(err)
 	}
 }
@@ -154,9 +155,11 @@ func (b *originBody) Close() error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.write != nil && b.trails && b.n == b.length {
+	switch w := b.write; {
+	case w == nil:
+	case w.trails && w.n == w.length:
 		b.finish(rfc9111.ReasonNone)
-	} else if b.write != nil {
+	default:
 		b.finish(rfc9111.Incomplete)
 	}
 	return err

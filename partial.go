@@ -163,7 +163,7 @@ func (x *exchange) join(p *candidate, resp *http.Response, total int64, asked, r
 		e := x.newEntry(resp, rfc9111.StoredHeader(resp.Header, &policy), &policy, asked, received, set)
 		r := x.newRecording(e, x.destination(e))
 		r.replaces = p.key
-		x.record(resp, r, s)
+		x.record(resp, r, total, s)
 		x.share(resp, e, s)
 	}
 }
@@ -254,9 +254,7 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 		e.Header["Content-Range"] = []string{rfc9111.ContentRange{First: all.start, Last: all.end - 1, Total: all.total}.String()}
 		e.Range = &serialize.Range{Start: all.start, Total: all.total}
 	}
-	if b := x.record(resp, rec, s); b != nil {
-		b.length = part.end - part.start
-	} else if rec.end != nil {
+	if !x.record(resp, rec, part.end-part.start, s) && rec.end != nil {
 		rec.end()
 	}
 }

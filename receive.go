@@ -156,8 +156,18 @@ func (x *exchange) storeWhole(resp *http.Response, e *serialize.Entry, policy *r
 	// A DictCache keeps nothing of an entry that is committed. Who shares the response does.
 	r.spare = x.dict != nil && x.flight == nil
 	place = r.place
-	x.record(resp, r, s)
+	x.record(resp, r, framedLength(resp), s)
 	return place
+}
+
+// framedLength returns the length of the body of a response as the message's framing says; -1: not known.
+func framedLength(resp *http.Response) int64 {
+	if resp.ContentLength < 0 && !resp.Uncompressed {
+		if n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64); err == nil {
+			return n // the framing does not say, and what the field says must then be true
+		}
+	}
+	return resp.ContentLength
 }
 
 // newRecording returns a recording of an entry under the key place.
@@ -172,36 +182,31 @@ func (x *exchange) newRecording(e *serialize.Entry, place string) *recording {
 	return r
 }
 
-// record has the body of a response recorded and, once it has come to its end, the entry committed. It returns nil where the
-// store does not take it.
-func (x *exchange) record(resp *http.Response, r *recording, s *Status) *originBody {
+// record has the body of a response recorded, which has this length, and, once it has come to its end, the entry committed. It
+// reports false where the store does not take it.
+func (x *exchange) record(resp *http.Response, r *recording, length int64, s *Status) bool {
 	if err := x.create(r); err != nil {
 		x.storeFailed(x.ctx, "create", r.place, err)
 		s.Stored, s.Storage = false, rfc9111.StoreFailed
-		return nil
+		return false
 	}
+	r.length, r.trails = length, len(resp.Trailer) > 0
 	b, ok := resp.Body.(*originBody)
 	if !ok { // a body that was put together, or none
 		b = &originBody{ReadCloser: resp.Body}
 		resp.Body = b
-	}
-	b.length, b.max, b.trails = resp.ContentLength, x.maxBody, len(resp.Trailer) > 0
-	if b.length < 0 && !resp.Uncompressed {
-		if n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64); err == nil {
-			b.length = n // the framing does not say, and what the field says must then be true
-		}
 	}
 	b.stores, b.write = true, r
 	if b.ReadCloser == http.NoBody || resp.StatusCode == http.StatusNoContent {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		why := rfc9111.ReasonNone
-		if b.length > 0 {
+		if length > 0 {
 			why = rfc9111.Incomplete // the body it speaks of has not come
 		}
 		b.finish(why)
 	}
-	return b
+	return true
 }
 
 // conclude ends a recording: well, unless there is a reason why not, or the URL was invalidated while it was under way.
