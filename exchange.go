@@ -377,7 +377,7 @@ func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
 	}
 	start := x.invalid.start()
 	asked := time.Now()
-	resp, err := x.send(x.req)
+	resp, err := x.send(x.req, nil)
 	if err != nil {
 		return nil, err
 	}

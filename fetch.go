@@ -19,7 +19,7 @@ import (
 func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, error) {
 	defer c.close() // whatever is not handed out, even if Base or a hook panics
 	validating := c != nil && !x.conditional && c.policy.HasValidator()
-	out := x.outgoing(func(h http.Header) {
+	out, place := x.outgoing(func(h http.Header) {
 		if validating {
 			c.policy.SetPreconditions(h)
 		}
@@ -27,7 +27,7 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 
 	x.start = x.invalid.start()
 	asked := x.clock.now()
-	resp, err := x.send(out)
+	resp, err := x.send(out, place)
 	received := x.clock.now()
 	s := Status{Forward: forwardToken(why), Reason: why}
 	if err != nil {
@@ -98,17 +98,18 @@ func (x *exchange) canceledByOther(err error) bool {
 	return errors.Is(err, context.Canceled) && x.ctx.Err() == nil && rfc9111.IsSafe(x.req.Method)
 }
 
-// outgoingRequest is a copy of a request, and the line of its Accept-Encoding, in one allocation.
+// outgoingRequest is a copy of a request, the line of its Accept-Encoding, and the body of its response, in one allocation.
 type outgoingRequest struct {
 	http.Request
 	codings [1]string
+	answer  originBody
 }
 
 // outgoing returns the request as it goes to the origin: the caller's own, or a copy with other fields where
-// something is to be added.
-func (x *exchange) outgoing(add func(http.Header), adds bool) *http.Request {
+// something is to be added. place is where the body of its response can be; nil: nowhere yet.
+func (x *exchange) outgoing(add func(http.Header), adds bool) (req *http.Request, place *originBody) {
 	if !adds && !x.negotiated && !x.revalidates {
-		return x.req
+		return x.req, nil
 	}
 	out := &outgoingRequest{Request: *x.req}
 	// With room for Accept-Encoding and two conditions.
@@ -118,7 +119,7 @@ func (x *exchange) outgoing(add func(http.Header), adds bool) *http.Request {
 		out.Header["Accept-Encoding"] = out.codings[:]
 	}
 	add(out.Header)
-	return &out.Request
+	return &out.Request, &out.answer
 }
 
 // again makes the request once more, without a candidate. A body of the request has gone with the first try.

@@ -94,7 +94,7 @@ func (x *exchange) complete(p *candidate) (*http.Response, error) {
 	defer func() { p.close() }()
 	negotiated := x.negotiated
 	x.negotiated = false // the rest must be coded as the part is: not at all
-	out := x.outgoing(func(h http.Header) {
+	out, place := x.outgoing(func(h http.Header) {
 		h["Range"] = []string{"bytes=" + strconv.FormatInt(p.entry.Length, 10) + "-"}
 		if tag := p.policy.StrongValidator(); tag != "" {
 			h["If-Range"] = []string{tag}
@@ -102,7 +102,7 @@ func (x *exchange) complete(p *candidate) (*http.Response, error) {
 	}, true)
 	x.start = x.invalid.start()
 	asked := time.Now()
-	resp, err := x.send(out)
+	resp, err := x.send(out, place)
 	if err != nil {
 		return nil, err
 	}

@@ -169,8 +169,8 @@ func (f *storeFailures) read() map[string]uint64 {
 // errNothing is what a request ends with where Base breaks the rules of http.RoundTripper.
 var errNothing = errors.New("cachecontrol: Transport.Base returned neither a response nor an error")
 
-// send has Base make a request, and counts what comes of it.
-func (e *engine) send(req *http.Request) (*http.Response, error) {
+// send has Base make a request, and counts what comes of it. The response's body is made at place; nil: anywhere.
+func (e *engine) send(req *http.Request, place *originBody) (*http.Response, error) {
 	c := &e.counters
 	c.sent.Add(1)
 	resp, err := e.base().RoundTrip(req)
@@ -184,7 +184,11 @@ func (e *engine) send(req *http.Request) (*http.Response, error) {
 		}
 		// The body of a 101 is more than a reader.
 		if resp.Body != nil && resp.Body != http.NoBody && resp.StatusCode != http.StatusSwitchingProtocols {
-			resp.Body = &originBody{ReadCloser: resp.Body, counter: &c.fromOrigin}
+			if place == nil {
+				place = new(originBody)
+			}
+			place.ReadCloser, place.counter = resp.Body, &c.fromOrigin
+			resp.Body = place
 		}
 	case req.Context().Err() == nil:
 		c.originErrors.Add(1)
