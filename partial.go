@@ -154,7 +154,8 @@ func (x *exchange) join(p *candidate, resp *http.Response, total int64, asked, r
 	resp.Status, resp.StatusCode = "200 OK", http.StatusOK
 	resp.Header, resp.ContentLength = header, total
 	resp.Body = newJoinedBody(p.resp.Body, p.entry.Length, resp.Body, total-p.entry.Length)
-	set, policy, decision := x.judge(resp, asked, received)
+	var policy rfc9111.Policy
+	set, decision := x.judge(&policy, resp, asked, received)
 	if decision.OK && total > x.maxBody {
 		decision = rfc9111.Stored{Reason: rfc9111.TooLong}
 	}
@@ -202,7 +203,8 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 		s.Storage = rfc9111.Validated
 		return
 	}
-	set, policy, decision := x.judge(resp, asked, received)
+	var policy rfc9111.Policy
+	set, decision := x.judge(&policy, resp, asked, received)
 	cr, ok := contentRange(resp)
 	if decision.OK && (!ok || resp.Uncompressed || resp.Body == http.NoBody) {
 		decision = rfc9111.Stored{Reason: rfc9111.PartialUnusable}

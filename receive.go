@@ -17,7 +17,8 @@ import (
 // receive takes a whole response from the origin. It stores it, where it may, while the caller reads it, and drops
 // the candidate that it replaces, where it may not.
 func (x *exchange) receive(c *candidate, resp *http.Response, asked, received time.Time, s *Status) {
-	set, policy, decision := x.judge(resp, asked, received)
+	var policy rfc9111.Policy
+	set, decision := x.judge(&policy, resp, asked, received)
 	switch {
 	case !decision.OK:
 	case resp.StatusCode == http.StatusPartialContent, resp.StatusCode == http.StatusRequestedRangeNotSatisfiable:
@@ -50,16 +51,29 @@ func (x *exchange) receive(c *candidate, resp *http.Response, asked, received ti
 	}
 }
 
-// judge lets the heuristic speak of a response, and decides whether it may be stored. set are the fields that the
-// heuristic has set.
-func (x *exchange) judge(resp *http.Response, asked, received time.Time) (set []string, policy rfc9111.Policy, decision rfc9111.Stored) {
+// judge lets the program speak of a response, works out its policy, and decides whether it may be stored. set are the fields that
+// the heuristic has set. The policy is given its place, for it is long.
+func (x *exchange) judge(policy *rfc9111.Policy, resp *http.Response, asked, received time.Time) (set []string, decision rfc9111.Stored) {
 	var own StoreDecision
+	if x.heuristic == nil && x.beforeStore == nil {
+		own = x.ownDecision(resp) // which asks nobody
+	} else {
+		set, own = x.askHooks(resp)
+	}
+	x.policies.WorkOut(policy, x.rules, resp.StatusCode, resp.Header, asked, received)
+	if own.Lifetime > 0 {
+		*policy = *policy.WithLifetime(own.Lifetime)
+	}
+	return set, x.mayStore(policy, own)
+}
+
+// askHooks is a function of its own so that what it shares with the one in it costs nothing where there are no hooks.
+func (x *exchange) askHooks(resp *http.Response) (set []string, own StoreDecision) {
 	closing(resp, func() {
 		set = x.applyHeuristic(resp)
 		own = x.ownDecision(resp)
 	})
-	policy = *x.policies.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received).WithLifetime(own.Lifetime)
-	return set, policy, x.mayStore(&policy, own)
+	return set, own
 }
 
 // closing calls a hook, and closes the response's body, which nobody has yet, where that panics.

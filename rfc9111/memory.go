@@ -22,8 +22,13 @@ const longestRemembered = 128
 // NewPolicy is the function NewPolicy with a memory.
 func (m *Memory) NewPolicy(rules Rules, status int, h http.Header, requestTime, responseTime time.Time) *Policy {
 	p := new(Policy)
-	p.workOut(m, rules, status, h, requestTime, responseTime)
+	m.WorkOut(p, rules, status, h, requestTime, responseTime)
 	return p
+}
+
+// WorkOut is NewPolicy for a place that there is: p, which is zero.
+func (m *Memory) WorkOut(p *Policy, rules Rules, status int, h http.Header, requestTime, responseTime time.Time) {
+	p.workOut(m, rules, status, h, requestTime, responseTime)
 }
 
 // read is Response.read. m may be nil.
