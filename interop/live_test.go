@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -61,6 +62,7 @@ type step struct {
 	status  int               // 0: 200
 	body    string            // empty: the scenario's
 	want    map[string]string // header fields of the answer, beyond what is compared anyway
+	later   bool              // for the file system, a second after the step before: many count time in steps of 4 ms
 }
 
 const (
@@ -144,10 +146,13 @@ func newGoUser(t *testing.T, store, dir string) *goUser {
 	s := openStore(t, store, dir)
 	base := &http.Transport{} // no proxies
 	t.Cleanup(base.CloseIdleConnections)
-	tr := &cachecontrol.Transport{Base: base, Store: s}
+	tr := &cachecontrol.Transport{Base: base, Store: s, StoreTimeout: 2 * patience}
 	t.Cleanup(func() { tr.Close() })
 	return &goUser{tr, s}
 }
+
+// patience is far above what a call of Redis takes on a busy machine, where the default may be short.
+const patience = time.Minute
 
 func openStore(t *testing.T, store, dir string, opts ...storage.Option) storage.Store {
 	t.Helper()
@@ -160,7 +165,7 @@ func openStore(t *testing.T, store, dir string, opts ...storage.Option) storage.
 		s, err = storage.NewSeparateBodyFileCache(dir, opts...)
 	case redisCache:
 		// Python sees no body that is in chunks.
-		s = rediscache.New(redisClient(t, dir), rediscache.MaxPlain(16<<20))
+		s = rediscache.New(redisClient(t, dir), rediscache.MaxPlain(16<<20), rediscache.Timeout(patience))
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -175,6 +180,7 @@ func redisClient(t *testing.T, url string) *redis.Client {
 		t.Fatal(err)
 	}
 	opt.ContextTimeoutEnabled = true
+	opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout = patience, patience, patience
 	c := redis.NewClient(opt)
 	t.Cleanup(func() { c.Close() })
 	return c
@@ -273,6 +279,9 @@ func (s *scenario) play(t *testing.T, p *python, r run, dir string) {
 	for i, st := range steps {
 		url := o.url(cmp.Or(st.url, s.url, "http://127.0.0.1:PORT/"))
 		method := cmp.Or(st.method, "GET")
+		if st.later {
+			makeOlder(t, dir, time.Second)
+		}
 		got := users[st.who].do(t, method, url, st.header)
 		where := fmt.Sprintf("step %d, %T %s %s", i+1, users[st.who], method, url)
 

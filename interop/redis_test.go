@@ -19,7 +19,7 @@ func TestRedisChunks(t *testing.T) {
 	url := o.url("http://127.0.0.1:PORT/")
 	py := &pythonUser{p, redisCache, dir}
 	client := redisClient(t, dir)
-	tr := &cachecontrol.Transport{Base: &http.Transport{DisableKeepAlives: true}, Store: rediscache.New(client)}
+	tr := &cachecontrol.Transport{Base: &http.Transport{DisableKeepAlives: true}, Store: rediscache.New(client, rediscache.Timeout(patience)), StoreTimeout: 2 * patience}
 	defer tr.Close()
 	us := &goUser{tr, tr.Store}
 

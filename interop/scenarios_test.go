@@ -78,6 +78,7 @@ func refreshed(who, reader int, want map[string]string) func(run) []step {
 			{who: reader, outcome: hit, want: want},
 		}
 		if byPython := (who == first) == (r.first == pythonSide); byPython && r.store == separateCache {
+			steps[1].later = true
 			steps[2] = step{who: reader, outcome: fetched}
 		}
 		return steps

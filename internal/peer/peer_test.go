@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -119,5 +120,25 @@ func TestPython(t *testing.T) {
 	t.Setenv("CACHECONTROL_PYTHON", with)
 	if ended, message = record(t, func(t testing.TB) { Python(t, "lions", "tigers") }); ended != "" {
 		t.Errorf("the named interpreter has the libraries: %s: %s", ended, message)
+	}
+}
+
+// A server that ends at once is not waited for.
+func TestServerThatEnds(t *testing.T) {
+	exe := script(t, t.TempDir(), "server", "exit 3")
+	ended, message := record(t, func(t testing.TB) { StartServer(t, FreePort(t), "PING\r\n", exe) })
+	if ended != "failed" || !strings.Contains(message, "exit status 3") {
+		t.Errorf("%q: %s", ended, message)
+	}
+}
+
+func TestFreePort(t *testing.T) {
+	var all []int
+	for range 3000 { // of 10,000
+		all = append(all, FreePort(t, all...))
+	}
+	slices.Sort(all)
+	if n := len(slices.Compact(all)); n != 3000 {
+		t.Errorf("%d ports", n)
 	}
 }

@@ -3,9 +3,11 @@ package peer
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -21,21 +23,30 @@ type Server struct {
 	Addr string
 	Args []string
 
-	t    testing.TB
-	exe  string
-	ping string
-	cmd  *exec.Cmd
+	t     testing.TB
+	exe   string
+	ping  string
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when cmd has ended
 }
 
-// FreePort returns a port that nobody listens to.
-func FreePort(t testing.TB) int {
+// FreePort returns a port that nobody listens to, and none of others. It is not of those that systems give to connections, as
+// one of many at the same time might get it before the server does.
+func FreePort(t testing.TB, others ...int) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := 20000 + rand.IntN(10000)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			continue
+		}
+		l.Close()
+		if !slices.Contains(others, port) {
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatalf("no port is free")
+	return 0
 }
 
 // StartServer starts exe with args, which have it listen to port, and waits until it answers ping, in whatever way. The
@@ -43,18 +54,23 @@ func FreePort(t testing.TB) int {
 func StartServer(t testing.TB, port int, ping, exe string, args ...string) *Server {
 	t.Helper()
 	s := &Server{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Args: args, t: t, exe: exe, ping: ping}
-	s.Launch()
 	t.Cleanup(s.Kill)
+	s.Launch()
 	return s
 }
 
 // Launch starts the server again after Stop or Kill, at the same address, and waits until it answers.
 func (s *Server) Launch() {
 	s.t.Helper()
-	s.cmd = exec.Command(s.exe, s.Args...)
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
+	cmd, ended := exec.Command(s.exe, s.Args...), make(chan struct{})
+	if err := cmd.Start(); err != nil {
+		s.t.Fatalf("%v", err)
 	}
+	go func() {
+		cmd.Wait()
+		close(ended)
+	}()
+	s.cmd, s.ended = cmd, ended
 	ctx, cancel := context.WithTimeout(context.Background(), ServerTimeout)
 	defer cancel()
 	for {
@@ -73,7 +89,11 @@ func (s *Server) Launch() {
 		if ctx.Err() != nil {
 			s.t.Fatalf("%s does not answer at %s: %v", s.exe, s.Addr, err)
 		}
-		time.Sleep(5 * time.Millisecond)
+		select {
+		case <-ended:
+			s.t.Fatalf("%s has ended before it answered at %s: %v", s.exe, s.Addr, cmd.ProcessState)
+		case <-time.After(5 * time.Millisecond):
+		}
 	}
 }
 
@@ -92,7 +112,7 @@ func (s *Server) signal(sig os.Signal) {
 
 func (s *Server) wait() {
 	if s.cmd != nil {
-		s.cmd.Wait()
+		<-s.ended
 		s.cmd = nil
 	}
 }

@@ -29,6 +29,11 @@ type Server struct {
 // peer.Absent says.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
+	return start(t, peer.FreePort(t), args...)
+}
+
+func start(t testing.TB, port int, args ...string) *Server {
+	t.Helper()
 	exe := peer.Program(t, install, "redis-server")
 	// A short path, and one that the server may still write to when the test's own directory is removed.
 	dir, err := os.MkdirTemp("", "redistest-")
@@ -43,7 +48,6 @@ func Start(t testing.TB, args ...string) *Server {
 		}
 		os.RemoveAll(dir)
 	})
-	port := peer.FreePort(t)
 	// Any answer to PING will do: it may ask for a password.
 	return &Server{peer.StartServer(t, port, "PING\r\n", exe, append([]string{
 		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "no",
@@ -75,7 +79,8 @@ func StartCluster(t testing.TB, n int) *Cluster {
 	ctx, cancel := context.WithTimeout(context.Background(), peer.ServerTimeout)
 	defer cancel()
 	for i := range n {
-		s := Start(t, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(peer.FreePort(t)), "--cluster-node-timeout", "1000",
+		port := peer.FreePort(t)
+		s := start(t, port, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(peer.FreePort(t, port)), "--cluster-node-timeout", "1000",
 			"--cluster-require-full-coverage", "no", "--cluster-config-file", "nodes.conf")
 		c.Servers = append(c.Servers, s)
 		const slots = 16384
