@@ -37,7 +37,7 @@ type recording struct {
 	dict storage.DictWriter // the Writer, where the store is a DictCache
 	subject
 	entry    *serialize.Entry
-	spare    bool                  // the entry is nobody's afterwards
+	own      serialize.Entry       // the entry, where nobody keeps it: a DictCache does not
 	length   int64                 // of the body, as the message's framing says; -1: not known
 	n        int64                 // how much of it has come
 	trails   bool                  // a trailer is announced, which comes with EOF
@@ -127,10 +127,6 @@ func (b *originBody) finish(why rfc9111.Reason) {
 	w.conclude(why)
 	if w.end != nil {
 		w.end()
-	}
-	if w.spare {
-		*w.entry = serialize.Entry{}
-		w.entries.Put(w.entry)
 	}
 	e := w.engine
 	*w = recording{}

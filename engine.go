@@ -71,7 +71,6 @@ type engine struct {
 	refreshed  refreshed
 	closed     atomic.Bool // nothing is looked up or stored any more
 
-	entries    sync.Pool // of *serialize.Entry: those that were for a DictCache, which packs them
 	exchanges  sync.Pool // of *exchange: those that are over when they are answered
 	recordings sync.Pool // of *recording: those that have come to their end
 }

@@ -161,9 +161,9 @@ func (x *exchange) join(p *candidate, resp *http.Response, total int64, asked, r
 	}
 	s.judged(decision, &policy, received)
 	if decision.OK {
-		e := x.newEntry(resp, rfc9111.StoredHeader(resp.Header, &policy), &policy, asked, received, set)
-		r := x.newRecording(e, x.destination(e))
-		r.replaces = p.key
+		r := x.newRecording(resp, rfc9111.StoredHeader(resp.Header, &policy), &policy, asked, received, set)
+		e := r.entry
+		r.place, r.replaces = x.destination(e), p.key
 		x.record(resp, r, total, s)
 		x.share(resp, e, s)
 	}
@@ -223,8 +223,8 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 	if !decision.OK {
 		return
 	}
-	e := x.newEntry(resp, rfc9111.StoredHeader(resp.Header, &policy), &policy, asked, received, set)
-	rec := x.newRecording(e, "")
+	rec := x.newRecording(resp, rfc9111.StoredHeader(resp.Header, &policy), &policy, asked, received, set)
+	e := rec.entry
 	all := part
 	if p := x.partial; p != nil && rfc9111.StrongMatch(resp.Header.Get("Etag"), p.policy.ETag) {
 		old := span{p.entry.Range.Start, p.entry.Range.Start + p.entry.Length, p.entry.Range.Total}

@@ -30,8 +30,9 @@ func (x *exchange) receive(c *candidate, resp *http.Response, asked, received ti
 	var place string
 	switch {
 	case decision.OK:
-		e := x.newEntry(resp, x.headerToStore(resp, &policy), &policy, asked, received, set)
-		place = x.storeWhole(resp, e, &policy, s)
+		r := x.newRecording(resp, x.headerToStore(resp, &policy), &policy, asked, received, set)
+		e := r.entry
+		place = x.storeWhole(resp, r, &policy, s)
 		x.share(resp, e, s)
 		if x.collapse {
 			x.unshared.forget(maphash.String(x.seed, x.key))
@@ -106,29 +107,6 @@ func (x *exchange) headerToStore(resp *http.Response, policy *rfc9111.Policy) ht
 	return rfc9111.StoredHeader(resp.Header, policy)
 }
 
-// newEntry returns the entry for a response.
-func (x *exchange) newEntry(resp *http.Response, header http.Header, policy *rfc9111.Policy, asked, received time.Time, heuristic []string) *serialize.Entry {
-	e, ok := x.entries.Get().(*serialize.Entry)
-	if !ok {
-		e = new(serialize.Entry)
-	}
-	e.Status, e.Reason, e.Version = resp.StatusCode, reasonPhrase(resp), 11
-	e.Header, e.URL = header, keyedURL(x.req, x.key)
-	e.RequestTime, e.ResponseTime = asked, received
-	e.Length, e.Heuristic, e.Lifetime, e.Keep = resp.ContentLength, heuristic, policy.Own, policy.Keep()
-	if resp.ProtoMajor == 1 && resp.ProtoMinor == 0 {
-		e.Version = 10
-	}
-	var names []string
-	if policy.Varies {
-		names, _ = rfc9111.SelectingFields(resp.Header)
-	} else {
-		names = x.latestVary()
-	}
-	e.Vary = x.fields(names)
-	return e
-}
-
 // latestVary returns the selecting field names of the most recent stored response that has any: they also select one
 // whose own Vary is missing (RFC 9111, section 4.1).
 func (x *exchange) latestVary() []string {
@@ -164,12 +142,9 @@ func reasonPhrase(resp *http.Response) string {
 }
 
 // storeWhole has a complete response stored while it is read, and returns its key.
-func (x *exchange) storeWhole(resp *http.Response, e *serialize.Entry, policy *rfc9111.Policy, s *Status) (place string) {
-	r := x.newRecording(e, x.destination(e))
-	r.trailing, r.private = resp, policy.PrivateFields()
-	// A DictCache keeps nothing of an entry that is committed. Who shares the response does.
-	r.spare = x.dict != nil && x.flight == nil
-	place = r.place
+func (x *exchange) storeWhole(resp *http.Response, r *recording, policy *rfc9111.Policy, s *Status) (place string) {
+	place = x.destination(r.entry)
+	r.place, r.trailing, r.private = place, resp, policy.PrivateFields()
 	x.record(resp, r, framedLength(resp), s)
 	return place
 }
@@ -184,15 +159,33 @@ func framedLength(resp *http.Response) int64 {
 	return resp.ContentLength
 }
 
-// newRecording returns a recording of an entry under the key place.
-func (x *exchange) newRecording(e *serialize.Entry, place string) *recording {
+// newRecording returns a recording of a response, whose entry has this header.
+func (x *exchange) newRecording(resp *http.Response, header http.Header, policy *rfc9111.Policy, asked, received time.Time, heuristic []string) *recording {
 	r, ok := x.recordings.Get().(*recording)
 	if !ok {
 		r = new(recording)
 	}
 	// Field by field: as one, they are copied by way of the stack, and the processor waits until all before that is in memory.
 	r.engine, r.req, r.ctx, r.key, r.start = x.engine, x.req, x.ctx, x.key, x.start
-	r.entry, r.place = e, place
+	e := &r.own
+	if x.dict == nil || x.flight != nil { // where the store, or who shares the response, keeps it
+		e = new(serialize.Entry)
+	}
+	r.entry = e
+	e.Status, e.Reason, e.Version = resp.StatusCode, reasonPhrase(resp), 11
+	e.Header, e.URL = header, keyedURL(x.req, x.key)
+	e.RequestTime, e.ResponseTime = asked, received
+	e.Length, e.Heuristic, e.Lifetime, e.Keep = resp.ContentLength, heuristic, policy.Own, policy.Keep()
+	if resp.ProtoMajor == 1 && resp.ProtoMinor == 0 {
+		e.Version = 10
+	}
+	var names []string
+	if policy.Varies {
+		names, _ = rfc9111.SelectingFields(resp.Header)
+	} else {
+		names = x.latestVary()
+	}
+	e.Vary = x.fields(names)
 	return r
 }
 
@@ -404,6 +397,6 @@ func (x *exchange) receivePost(resp *http.Response, s Status, asked, received ti
 	x.start = x.invalid.start()
 	x.primary = nil
 	s.judged(decision, policy, received)
-	x.storeWhole(resp, x.newEntry(resp, x.headerToStore(resp, policy), policy, asked, received, nil), policy, &s)
+	x.storeWhole(resp, x.newRecording(resp, x.headerToStore(resp, policy), policy, asked, received, nil), policy, &s)
 	return s
 }
