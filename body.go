@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -173,6 +175,7 @@ func (x *exchange) slice(c *candidate, resp *http.Response, start, total int64) 
 	if !ok {
 		c.close()
 		resp.Status, resp.StatusCode = "416 Range Not Satisfiable", http.StatusRequestedRangeNotSatisfiable
+		maps.DeleteFunc(resp.Header, func(name string, _ []string) bool { return describesRepresentation(name) })
 		resp.Header["Content-Range"] = []string{"bytes */" + strconv.FormatInt(total, 10)}
 		resp.Header["Content-Length"] = []string{"0"}
 		resp.Body, resp.ContentLength, resp.Trailer = http.NoBody, 0, nil
@@ -186,6 +189,16 @@ func (x *exchange) slice(c *candidate, resp *http.Response, start, total int64) 
 	resp.Trailer = nil // which is of the whole
 	resp.Body = section(c.resp.Body, first-start, end-first)
 	c.resp = nil
+}
+
+// describesRepresentation says whether a field is of the stored representation, so that a 416 must not have it: it would be as fresh,
+// and as coded, as that.
+func describesRepresentation(name string) bool {
+	switch name {
+	case "Cache-Control", "Cdn-Cache-Control", "Expires", "Pragma", "Etag", "Last-Modified", "Repr-Digest", "Digest":
+		return true
+	}
+	return strings.HasPrefix(name, "Content-")
 }
 
 // section returns n bytes of a body from an offset on. Where the body cannot seek, the first Read skips.

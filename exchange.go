@@ -326,7 +326,7 @@ func (x *exchange) withDecodedBody(c *candidate, resp *http.Response) {
 
 // withoutBody makes the response one to HEAD.
 func (x *exchange) withoutBody(c *candidate, resp *http.Response) {
-	resp.Body = http.NoBody
+	resp.Body, resp.Trailer = http.NoBody, nil
 	if x.negotiated && c.coding.decodes() {
 		c.coding.plain(resp)
 		return

@@ -384,6 +384,25 @@ func TestRangeAndDigests(t *testing.T) {
 	})
 }
 
+// A 416 of the cache's says nothing of the stored representation: another cache could store it by that, and answer other
+// requests with it, and there is no content that is coded.
+func TestUnsatisfiableHeader(t *testing.T) {
+	stored := []string{
+		"Cache-Control: max-age=60", "Expires: {60s}", `ETag: "1"`, "Last-Modified: {-1h}", "Content-Type: text/plain", "Content-Encoding: gzip",
+		"Content-Language: en", "Repr-Digest: sha-256=:x:", "Vary: X", "X-Other: 1", "Access-Control-Allow-Origin: *",
+	}
+	runScenarios(t, []scenario{{
+		origin: []reply{{body: "0123", fields: stored}},
+		steps: []step{
+			{with: []string{"Accept-Encoding: gzip"}, want: miss},
+			{with: []string{"Accept-Encoding: gzip", "Range: bytes=4-"}, want: hit, status: 416, head: []string{
+				"Content-Range: bytes */4", "Content-Length: 0", "Vary: X", "X-Other: 1", "Access-Control-Allow-Origin: *",
+				"Cache-Control:", "Expires:", "ETag:", "Last-Modified:", "Content-Type:", "Content-Encoding:", "Content-Language:", "Repr-Digest:",
+			}},
+		},
+	}})
+}
+
 // What a trailer says is of the whole, too.
 func TestRangeAndTrailer(t *testing.T) {
 	in(t, func(t *testing.T) {

@@ -27,7 +27,7 @@ func TestTrailersThatAreNotForAll(t *testing.T) {
 		}, {
 			name:   "and a private one does",
 			origin: []reply{tailed(fresh + `, private="x-mine"`)},
-			steps:  []step{{want: miss, tail: both}, {want: hit, tail: both}},
+			steps:  []step{{want: miss, tail: both}, {want: hit, tail: both}, {do: "HEAD /", want: hit, tail: []string{"X-Mine:", "X-Yours:"}}},
 		}, {
 			name:   "no-cache names one: it comes back with a validation only",
 			origin: []reply{tailed(fresh + `, no-cache="x-mine"`), status(304)},

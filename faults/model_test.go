@@ -101,6 +101,56 @@ type invalidation struct {
 func (w *world) judge(c *call) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if c.err == nil && c.resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && c.header0.Get("X-From-Cache") == "1" {
+		return w.judgeUnsatisfiable(c)
+	}
+	return w.judgeAnswer(c)
+}
+
+// judgeUnsatisfiable looks at a 416 of the cache's. It says nothing of the stored response's freshness, tag or type; with what some
+// answer for the URL has said of them, and the head that it names, it has to be right.
+func (w *world) judgeUnsatisfiable(c *call) error {
+	silent := []string{"Cache-Control", "Expires", "Etag", "Last-Modified", "Content-Type", "Content-Encoding"}
+	for _, name := range silent {
+		if lines := c.header0[name]; lines != nil {
+			return fmt.Errorf("a 416 with %s: %q", name, lines)
+		}
+	}
+	head, ok := w.named(c.header0, "A-Head")
+	repr := w.reprNamed(c.header0)
+	if !ok || repr == nil {
+		return fmt.Errorf("a 416 of nothing that was stored: %v", c.header0)
+	}
+	var err error
+	for _, e := range w.exchanges {
+		if e.url != c.url || e.head == nil {
+			continue
+		}
+		for _, keepsTag := range []bool{false, true} {
+			d := *c
+			d.header0 = c.header0.Clone()
+			for _, h := range []http.Header{e.head, head.head} {
+				for _, name := range silent {
+					if h[name] != nil {
+						d.header0[name] = h[name]
+					}
+				}
+			}
+			if keepsTag {
+				delete(d.header0, "Etag")
+				if repr.etag != "" {
+					d.header0["Etag"] = []string{repr.etag}
+				}
+			}
+			if err = w.judgeAnswer(&d); err == nil {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("416: %w", err)
+}
+
+func (w *world) judgeAnswer(c *call) error {
 	var last *exchange
 	if len(c.asked) > 0 {
 		last = c.asked[len(c.asked)-1]
