@@ -98,6 +98,9 @@ func (p *dictPart) grow(old *dictTable) *dictTable {
 	n := 4
 	if old != nil {
 		n = 2 * len(*old)
+		if n <= 512 {
+			n *= 2 // to go through all records takes longer than the buckets are worth
+		}
 	}
 	t := make(dictTable, n)
 	if old != nil {
