@@ -39,6 +39,7 @@ type recording struct {
 	dict storage.DictWriter // the Writer, where the store is a DictCache
 	subject
 	entry    *serialize.Entry
+	fields   []rfc9111.HeaderField // of its header, as the exchange has them; nil: they may be others
 	own      serialize.Entry       // the entry, where nobody keeps it: a DictCache does not
 	length   int64                 // of the body, as the message's framing says; -1: not known
 	n        int64                 // how much of it has come

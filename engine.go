@@ -146,7 +146,12 @@ func (e *engine) reuse(x *exchange) {
 	if cap(plain) > 4<<10 {
 		plain = nil // one long URL is no reason to keep so much
 	}
-	*x = exchange{counts: x.counts, plain: plain}
+	fields := x.originFields
+	clear(fields)
+	if cap(fields) > 64 {
+		fields = nil
+	}
+	*x = exchange{counts: x.counts, plain: plain, originFields: fields}
 	e.exchanges.Put(x)
 }
 
@@ -230,7 +235,7 @@ func (e *engine) create(r *recording) (err error) {
 		return storage.ErrClosed
 	case e.dict != nil:
 		r.Writer = &r.dict
-		return e.dict.CreateIn(&r.dict, r.place, r.entry)
+		return e.dict.CreateIn(&r.dict, r.place, r.entry, r.fields)
 	}
 	r.Writer, err = e.store.Create(context.WithoutCancel(r.ctx), r.place, r.entry)
 	return err

@@ -38,8 +38,9 @@ type exchange struct {
 	primary *serialize.Entry // what lookup found under the plain key; nil: nothing
 	normals []normalised     // the request's selecting fields, normalised, as far as they were asked for
 
-	room     []string // in the memory of the origin's header lines, for that of Cache-Status
-	unstored bool     // the origin's header has fields that are not stored
+	originFields []rfc9111.HeaderField // of the origin's header, as they came
+	room         []string              // in the memory of the origin's header lines, for that of Cache-Status
+	unstored     bool                  // the origin's header has fields that are not stored
 
 	flight *flight // which takes it down the road; nil: its caller waits for it
 
@@ -398,7 +399,7 @@ func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
 // own makes the response the cache's own to change: its header a copy, for a Base may keep the one that it gave. The
 // response itself stays what it was, because it is there that net/http puts its trailer.
 func (x *exchange) own(resp *http.Response) *http.Response {
-	resp.Header, x.room = rfc9111.CopyHeader(resp.Header, 1, 1, func(name string) bool {
+	resp.Header, x.room, x.originFields = rfc9111.CopyHeaderTo(x.originFields[:0], resp.Header, func(name string) bool {
 		if rfc9111.PerConnection(name) {
 			x.unstored = true
 		}

@@ -119,7 +119,7 @@ func (x *exchange) outgoing(add func(http.Header), adds bool) (req *http.Request
 	if adds {
 		room += 2 // for two conditions
 	}
-	out.Header, _ = rfc9111.CopyHeader(x.req.Header, room, 0, func(string) bool { return false })
+	out.Header = rfc9111.CopyHeader(x.req.Header, room, func(string) bool { return false })
 	if x.negotiated {
 		out.codings[0] = acceptEncoding
 		out.Header["Accept-Encoding"] = out.codings[:]

@@ -30,9 +30,8 @@ func (x *exchange) receive(c *candidate, resp *http.Response, asked, received ti
 	var place string
 	switch {
 	case decision.OK:
-		r := x.newRecording(resp, x.headerToStore(resp, &policy), &policy, asked, received, set)
-		e := r.entry
-		place = x.storeWhole(resp, r, &policy, s)
+		var e *serialize.Entry
+		place, e = x.storeWhole(resp, &policy, asked, received, set, s)
 		x.share(resp, e, s)
 		if x.collapse {
 			x.unshared.forget(maphash.String(x.seed, x.key))
@@ -99,12 +98,16 @@ func (x *exchange) mayStore(policy *rfc9111.Policy, own StoreDecision) rfc9111.S
 }
 
 // headerToStore returns the header of an entry for a whole response. Where Create copies it, it can be the one
-// that the caller gets afterwards, if nothing is left out of it, and the entry is not read later: to enter a variant.
-func (x *exchange) headerToStore(resp *http.Response, policy *rfc9111.Policy) http.Header {
-	if x.copies && x.primary == nil && !x.unstored && len(policy.PrivateFields()) == 0 {
-		return resp.Header
+// that the caller gets afterwards, if nothing is left out of it, and the entry is not read later: to enter a variant. Its fields are
+// then those of the origin's, unless a hook has changed them.
+func (x *exchange) headerToStore(resp *http.Response, policy *rfc9111.Policy) (http.Header, []rfc9111.HeaderField) {
+	switch {
+	case !x.copies, x.primary != nil, x.unstored, len(policy.PrivateFields()) > 0:
+		return rfc9111.StoredHeader(resp.Header, policy), nil
+	case x.heuristic != nil, x.beforeStore != nil:
+		return resp.Header, nil
 	}
-	return rfc9111.StoredHeader(resp.Header, policy)
+	return resp.Header, x.originFields
 }
 
 // latestVary returns the selecting field names of the most recent stored response that has any: they also select one
@@ -141,12 +144,16 @@ func reasonPhrase(resp *http.Response) string {
 	return http.StatusText(resp.StatusCode)
 }
 
-// storeWhole has a complete response stored while it is read, and returns its key.
-func (x *exchange) storeWhole(resp *http.Response, r *recording, policy *rfc9111.Policy, s *Status) (place string) {
-	place = x.destination(r.entry)
-	r.place, r.trailing, r.private = place, resp, policy.PrivateFields()
+// storeWhole has a complete response stored while it is read, and returns its key and its entry, which is kept only where the response
+// is shared.
+func (x *exchange) storeWhole(resp *http.Response, policy *rfc9111.Policy, asked, received time.Time, heuristic []string, s *Status) (place string, e *serialize.Entry) {
+	header, fields := x.headerToStore(resp, policy)
+	r := x.newRecording(resp, header, policy, asked, received, heuristic)
+	e = r.entry
+	place = x.destination(e)
+	r.place, r.fields, r.trailing, r.private = place, fields, resp, policy.PrivateFields()
 	x.record(resp, r, framedLength(resp), s)
-	return place
+	return place, e
 }
 
 // framedLength returns the length of the body of a response as the message's framing says; -1: not known.
@@ -397,6 +404,6 @@ func (x *exchange) receivePost(resp *http.Response, s Status, asked, received ti
 	x.start = x.invalid.start()
 	x.primary = nil
 	s.judged(decision, policy, received)
-	x.storeWhole(resp, x.newRecording(resp, x.headerToStore(resp, policy), policy, asked, received, nil), policy, &s)
+	x.storeWhole(resp, policy, asked, received, nil, &s)
 	return s
 }

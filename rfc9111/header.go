@@ -40,7 +40,7 @@ func StoredTrailer(t http.Header, private []string) http.Header {
 	if len(t) == 0 {
 		return nil // as of most
 	}
-	out, _ := CopyHeader(t, 0, 0, func(name string) bool { return PerConnection(name) || slices.Contains(private, name) })
+	out := CopyHeader(t, 0, func(name string) bool { return PerConnection(name) || slices.Contains(private, name) })
 	if len(out) == 0 {
 		return nil
 	}
@@ -49,7 +49,7 @@ func StoredTrailer(t http.Header, private []string) http.Header {
 
 // endToEnd returns a copy of the fields that are not of one connection or one proxy.
 func endToEnd(h http.Header) http.Header {
-	out, _ := CopyHeader(h, 0, 0, PerConnection)
+	out := CopyHeader(h, 0, PerConnection)
 	listMembers(h["Connection"], func(name string) {
 		if name = canonical(name); !notOptions[name] {
 			delete(out, name)
@@ -58,21 +58,47 @@ func endToEnd(h http.Header) http.Header {
 	return out
 }
 
-// CopyHeader returns a copy of the fields whose names except does not report, with room for some more, and so many empty lines that may
-// be theirs. The copy is not nil. No line of it shares memory with another's slice, nor with h.
-func CopyHeader(h http.Header, more, empty int, except func(name string) bool) (out http.Header, room []string) {
+// CopyHeader returns a copy of the fields whose names except does not report, with room for some more. The copy is not nil. No line of
+// it shares memory with another's slice, nor with h.
+func CopyHeader(h http.Header, more int, except func(name string) bool) http.Header {
+	out, _, _ := copyHeader(h, more, 0, nil, except)
+	return out
+}
+
+// HeaderField is a field of a header, with all its lines.
+type HeaderField struct {
+	Name  string
+	Lines []string
+}
+
+// CopyHeaderTo is CopyHeader with room for one more field, the line of which may be in room. It appends the fields of the copy, in the order in
+// which it met them, to fields: to go through a map takes much longer.
+func CopyHeaderTo(fields []HeaderField, h http.Header, except func(name string) bool) (out http.Header, room []string, _ []HeaderField) {
+	if fields == nil {
+		fields = make([]HeaderField, 0, len(h))
+	}
+	return copyHeader(h, 1, 1, fields, except)
+}
+
+// copyHeader makes the copy, with so many empty lines, and the list of its fields, if that is not nil.
+func copyHeader(h http.Header, more, empty int, fields []HeaderField, except func(name string) bool) (http.Header, []string, []HeaderField) {
 	out, lines := make(http.Header, len(h)+more), make([]string, len(h)+empty)
 	for name, values := range h {
-		switch {
-		case except(name):
-		case len(values) == 1: // as most
+		if except(name) {
+			continue
+		}
+		if len(values) == 1 { // as most
 			lines[0] = values[0]
-			out[name], lines = lines[:1:1], lines[1:]
-		default:
-			out[name] = slices.Clip(slices.Clone(values))
+			values, lines = lines[:1:1], lines[1:]
+		} else {
+			values = slices.Clip(slices.Clone(values))
+		}
+		out[name] = values
+		if fields != nil {
+			fields = append(fields, HeaderField{name, values})
 		}
 	}
-	return out, lines[len(lines)-empty:]
+	return out, lines[len(lines)-empty:], fields
 }
 
 // UpdateHeader returns the stored header with the fields of a later response in place of its own (RFC 9111,
@@ -81,7 +107,7 @@ func CopyHeader(h http.Header, more, empty int, except func(name string) bool) (
 // counts, not what p, the policy of the stored response, knew. received is when the later response came: its date,
 // where it does not say one itself.
 func UpdateHeader(stored, later http.Header, p *Policy, received time.Time) http.Header {
-	out, _ := CopyHeader(stored, 0, 0, func(name string) bool { return name == "Age" }) // it told of the response that is replaced
+	out := CopyHeader(stored, 0, func(name string) bool { return name == "Age" }) // it told of the response that is replaced
 	if out["Date"] != nil && later["Date"] == nil {
 		out["Date"] = []string{received.UTC().Format(http.TimeFormat)}
 	}

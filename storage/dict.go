@@ -12,6 +12,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
@@ -226,19 +227,20 @@ func (c *DictCache) unpack(r *record) *recordHead {
 // returns, and may be changed from then on; so may all of e once the Writer has ended.
 func (c *DictCache) Create(_ context.Context, key string, e *serialize.Entry) (Writer, error) {
 	w := new(DictWriter)
-	if err := c.CreateIn(w, key, e); err != nil {
+	if err := c.CreateIn(w, key, e, nil); err != nil {
 		return nil, err
 	}
 	return w, nil
 }
 
-// CreateIn is Create for who has memory for the Writer: a zero one, or one that has ended.
-func (c *DictCache) CreateIn(w *DictWriter, key string, e *serialize.Entry) error {
+// CreateIn is Create for who has memory for the Writer: a zero one, or one that has ended. fields are those of e's Header, in whatever
+// order, where they are known; nil: they are taken from there.
+func (c *DictCache) CreateIn(w *DictWriter, key string, e *serialize.Entry, fields []rfc9111.HeaderField) error {
 	if c == nil {
 		return ErrClosed
 	}
 	buffer := dictBuffers.Get().(*dictBuffer)
-	early := packer{data: append(buffer.text[:0], key...)}.early(key, e)
+	early := packer{data: append(buffer.text[:0], key...)}.early(key, e, fields)
 	whole := early.late(e) // as far as it is known
 	text := len(whole.data)
 	room := c.bound()/4 - packedSize(text, whole.more)
@@ -596,7 +598,7 @@ func stored(e *serialize.Entry) *serialize.Entry {
 // headSize estimates the memory that an entry takes whose texts are its own.
 func headSize(e *serialize.Entry) int64 {
 	var scratch [1 << 10]byte
-	p := packer{data: scratch[:0]}.early("", e).late(e)
+	p := packer{data: scratch[:0]}.early("", e, nil).late(e)
 	return int64(len(p.data)) + p.more
 }
 

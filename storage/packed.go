@@ -7,6 +7,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
@@ -28,8 +29,9 @@ const (
 	derivedSizePerField = 40
 )
 
-// early packs what is known when an entry's body begins. The key comes before it.
-func (p packer) early(key string, e *serialize.Entry) packer {
+// early packs what is known when an entry's body begins. The key comes before it. fields are those of its header; nil: the header is
+// asked for them.
+func (p packer) early(key string, e *serialize.Entry, fields []rfc9111.HeaderField) packer {
 	p.more += int64(unsafe.Sizeof(firstHead{})) + derivedSize + derivedSizePerField*int64(len(e.Header))
 	p = p.int(int64(e.Status)).text(e.Reason).int(int64(e.Version))
 	if strings.HasPrefix(key, e.URL) {
@@ -37,7 +39,7 @@ func (p packer) early(key string, e *serialize.Entry) packer {
 	} else {
 		p = p.count(0).text(e.URL)
 	}
-	p = p.header(e.Header).fields(e.Vary).time(e.BodyTime).count(len(e.Heuristic))
+	p = p.header(e.Header, fields).fields(e.Vary).time(e.BodyTime).count(len(e.Heuristic))
 	for _, name := range e.Heuristic {
 		p = p.text(name)
 		p.more += int64(unsafe.Sizeof(name))
@@ -55,7 +57,7 @@ func (p packer) late(e *serialize.Entry) packer {
 	if e.Generation == "" && e.Trailer == nil && len(e.Variants) == 0 { // as most
 		return p.count(0).count(int(p.more))
 	}
-	p = p.count(1).text(e.Generation).header(e.Trailer).count(len(e.Variants))
+	p = p.count(1).text(e.Generation).header(e.Trailer, nil).count(len(e.Variants))
 	for i := range e.Variants {
 		v := &e.Variants[i]
 		p = p.text(v.Key).fields(v.Vary).time(v.Date).text(v.Encoding).text(v.Language)
@@ -97,19 +99,27 @@ const (
 	localTime
 )
 
-func (p packer) header(h http.Header) packer {
+func (p packer) header(h http.Header, fields []rfc9111.HeaderField) packer {
 	if h == nil {
 		return p.count(0)
 	}
 	p = p.count(1 + len(h))
 	at, lines := len(p.data), 0
 	p.data = append(p.data, 0, 0, 0, 0)
-	for name, values := range h {
-		p = p.name(name).count(len(values))
-		for _, v := range values {
+	if fields == nil {
+		var place [16]rfc9111.HeaderField
+		fields = place[:0]
+		for name, values := range h {
+			fields = append(fields, rfc9111.HeaderField{Name: name, Lines: values})
+		}
+	}
+	for i := range fields {
+		f := &fields[i]
+		p = p.name(f.Name).count(len(f.Lines))
+		for _, v := range f.Lines {
 			p = p.text(v)
 		}
-		lines += len(values)
+		lines += len(f.Lines)
 	}
 	binary.LittleEndian.PutUint32(p.data[at:], uint32(lines))
 	p.more += headerSize(len(h), lines)

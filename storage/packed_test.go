@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
@@ -163,7 +164,18 @@ func FuzzDictCacheEntry(f *testing.F) {
 			given.Trailer, given.Generation, given.Variants = http.Header{"X": nil}, "", nil
 		}
 		c := new(DictCache)
-		w, err := c.Create(t.Context(), key, given)
+		w := Writer(new(DictWriter))
+		var err error
+		if random.IntN(2) > 0 {
+			var fields []rfc9111.HeaderField
+			for name, lines := range given.Header {
+				fields = append(fields, rfc9111.HeaderField{Name: name, Lines: lines})
+			}
+			err = c.CreateIn(w.(*DictWriter), key, given, fields)
+			clear(fields)
+		} else {
+			w, err = c.Create(t.Context(), key, given)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
