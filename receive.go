@@ -60,7 +60,7 @@ func (x *exchange) judge(policy *rfc9111.Policy, resp *http.Response, asked, rec
 	} else {
 		set, own = x.askHooks(resp)
 	}
-	x.policies.WorkOut(policy, x.rules, resp.StatusCode, resp.Header, asked, received)
+	x.policies.WorkOut(policy, &x.rules, resp.StatusCode, resp.Header, asked, received)
 	if own.Lifetime > 0 {
 		*policy = *policy.WithLifetime(own.Lifetime)
 	}
@@ -90,7 +90,8 @@ func closing(resp *http.Response, hook func()) {
 
 // mayStore decides whether a response with this policy, of which the program says own, may be stored for the request.
 func (x *exchange) mayStore(policy *rfc9111.Policy, own StoreDecision) rfc9111.Stored {
-	d := policy.Store(x.cc, x.header["Authorization"] != nil)
+	authorization := x.header["Authorization"] != nil // before the call, or a copy of cc is made to wait for it
+	d := policy.Store(x.cc, authorization)
 	if d.OK && own.Refuse {
 		d = rfc9111.Stored{Reason: rfc9111.StoreRefused}
 	}

@@ -22,12 +22,13 @@ const longestRemembered = 128
 // NewPolicy is the function NewPolicy with a memory.
 func (m *Memory) NewPolicy(rules Rules, status int, h http.Header, requestTime, responseTime time.Time) *Policy {
 	p := new(Policy)
-	m.WorkOut(p, rules, status, h, requestTime, responseTime)
+	m.WorkOut(p, &rules, status, h, requestTime, responseTime)
 	return p
 }
 
-// WorkOut is NewPolicy for a place that there is: p, which is zero.
-func (m *Memory) WorkOut(p *Policy, rules Rules, status int, h http.Header, requestTime, responseTime time.Time) {
+// WorkOut is NewPolicy for a place that there is: p, which is zero. The rules are copied from where they are, for a copy that was
+// just made must be in memory before it can be copied on.
+func (m *Memory) WorkOut(p *Policy, rules *Rules, status int, h http.Header, requestTime, responseTime time.Time) {
 	p.workOut(m, rules, status, h, requestTime, responseTime)
 }
 

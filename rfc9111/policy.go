@@ -54,12 +54,12 @@ type Policy struct {
 // it was received, or last validated.
 func NewPolicy(rules Rules, status int, h http.Header, requestTime, responseTime time.Time) *Policy {
 	p := new(Policy) // a caller who needs it for a while only has it on its stack: this is inlined there
-	p.workOut(nil, rules, status, h, requestTime, responseTime)
+	p.workOut(nil, &rules, status, h, requestTime, responseTime)
 	return p
 }
 
-func (p *Policy) workOut(m *Memory, rules Rules, status int, h http.Header, requestTime, responseTime time.Time) {
-	p.Status, p.Rules, p.responseTime = status, rules, responseTime
+func (p *Policy) workOut(m *Memory, rules *Rules, status int, h http.Header, requestTime, responseTime time.Time) {
+	p.Status, p.Rules, p.responseTime = status, *rules, responseTime
 	m.read(&p.Directives, h, rules.Shared)
 	p.ETag, p.IfModified = firstLine(h["Etag"]), firstLine(h["Last-Modified"])
 	p.LastModified, _ = ParseDate(p.IfModified, responseTime)
