@@ -397,7 +397,9 @@ func (x *exchange) receivePost(resp *http.Response, s Status, asked, received ti
 	}
 	var own StoreDecision
 	closing(resp, func() { own = x.ownDecision(resp) })
-	policy := x.policies.NewPolicy(x.rules, resp.StatusCode, resp.Header, asked, received).WithLifetime(own.Lifetime)
+	var said rfc9111.Policy
+	x.policies.WorkOut(&said, &x.rules, resp.StatusCode, resp.Header, asked, received)
+	policy := said.WithLifetime(own.Lifetime)
 	decision := x.mayStore(policy, own)
 	if !decision.OK || !policy.Explicit() || policy.Lifetime == 0 || resp.ContentLength > x.maxBody {
 		return s

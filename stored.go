@@ -76,7 +76,9 @@ func (e *engine) newStored(entry *serialize.Entry) *stored {
 }
 
 func (e *engine) policyOf(entry *serialize.Entry) rfc9111.Policy {
-	return *e.policies.NewPolicy(e.rules, entry.Status, entry.Header, entry.RequestTime, entry.ResponseTime).WithLifetime(entry.Lifetime)
+	var p rfc9111.Policy
+	e.policies.WorkOut(&p, &e.rules, entry.Status, entry.Header, entry.RequestTime, entry.ResponseTime)
+	return *p.WithLifetime(entry.Lifetime)
 }
 
 // newStoredOf is newStored for who knows the key, the policy and the selectors of the entry.

@@ -19,15 +19,8 @@ type rememberedLine struct {
 // longestRemembered is the length of a line from which on it is read anew each time.
 const longestRemembered = 128
 
-// NewPolicy is the function NewPolicy with a memory.
-func (m *Memory) NewPolicy(rules Rules, status int, h http.Header, requestTime, responseTime time.Time) *Policy {
-	p := new(Policy)
-	m.WorkOut(p, &rules, status, h, requestTime, responseTime)
-	return p
-}
-
-// WorkOut is NewPolicy for a place that there is: p, which is zero. The rules are copied from where they are, for a copy that was
-// just made must be in memory before it can be copied on.
+// WorkOut is NewPolicy with a memory, for a place that there is: p, which is zero. The rules are copied from where they are, for a
+// copy that was just made must be in memory before it can be copied on.
 func (m *Memory) WorkOut(p *Policy, rules *Rules, status int, h http.Header, requestTime, responseTime time.Time) {
 	p.workOut(m, rules, status, h, requestTime, responseTime)
 }
