@@ -15,7 +15,7 @@ import (
 // TestMemoryBound compares the bound of a full DictCache with what the heap has grown by: while nobody has asked for the
 // entries, once everybody has, and after each has been brought up to date.
 func TestMemoryBound(t *testing.T) {
-	const urls = 16000
+	const urls = 22000
 	for _, test := range []struct {
 		bound        int64
 		body, fields int

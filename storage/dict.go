@@ -83,9 +83,9 @@ type firstHead struct {
 	entry serialize.Entry
 }
 
-// recordSize is the memory that a record takes: its own, its places in the index and in a queue, and what the blocks of
-// its text and its body have to spare.
-const recordSize = int64(unsafe.Sizeof(record{})) + 64
+// recordSize is the memory that a record takes: its own, its place in a queue, and what the blocks of its text and its body have
+// to spare.
+const recordSize = int64(unsafe.Sizeof(record{})) + 32
 
 func (r *record) key() string { return r.text[:r.keyLen] }
 
@@ -377,7 +377,7 @@ func (c *DictCache) resize(r *record) {
 	size := r.sizeWith(r.head.Load())
 	c.queue(r).size += size - r.size
 	r.size = size
-	for c.freshSize()+c.kept.size > c.bound() && c.evict(r) {
+	for c.index.size+c.freshSize()+c.kept.size > c.bound() && c.evict(r) {
 	}
 }
 

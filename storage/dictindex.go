@@ -3,6 +3,7 @@ package storage
 import (
 	"hash/maphash"
 	"sync/atomic"
+	"unsafe"
 )
 
 // dictIndex finds records by key. It is read by many while one, who holds the cache's lock, changes it.
@@ -17,6 +18,7 @@ type dictIndex struct {
 	seed  atomic.Pointer[maphash.Seed]
 	moves atomic.Uint64
 	parts [64]dictPart
+	size  int64 // of the tables; guarded by the cache's lock
 }
 
 type dictPart struct {
@@ -32,6 +34,8 @@ type dictBucket struct {
 	bits  atomic.Uint32 // one for each record of the chain before the record is there, so that nobody looks for others
 	gone  uint32        // what is remembered of one that has left, until another takes the place; guarded by the cache's lock
 }
+
+const bucketSize = int64(unsafe.Sizeof(dictBucket{}))
 
 // hash returns the hash of a key. It is the same as long as the cache lives.
 func (x *dictIndex) hash(key string) uint64 {
@@ -74,10 +78,10 @@ func (x *dictIndex) add(r *record) {
 	p := x.part(r.hash)
 	t := p.table.Load()
 	if t == nil {
-		t = p.grow(nil)
+		t = x.grow(p, nil)
 	} else if p.count == len(*t) {
 		x.moves.Add(1)
-		t = p.grow(t)
+		t = x.grow(p, t)
 		x.moves.Add(1)
 	}
 	p.count++
@@ -93,8 +97,8 @@ func (t dictTable) add(r *record) {
 	b.first.Store(r)
 }
 
-// grow gives the part a table of twice the size. Readers of the old one may follow its records into the new one.
-func (p *dictPart) grow(old *dictTable) *dictTable {
+// grow gives the part a longer table. Readers of the old one may follow its records into the new one.
+func (x *dictIndex) grow(p *dictPart, old *dictTable) *dictTable {
 	n := 4
 	if old != nil {
 		n = 2 * len(*old)
@@ -103,7 +107,9 @@ func (p *dictPart) grow(old *dictTable) *dictTable {
 		}
 	}
 	t := make(dictTable, n)
+	x.size += int64(n) * bucketSize
 	if old != nil {
+		x.size -= int64(len(*old)) * bucketSize
 		for i := range *old {
 			for r := (*old)[i].first.Load(); r != nil; {
 				next := r.next.Load()
@@ -183,4 +189,5 @@ func (x *dictIndex) clear() {
 		x.parts[i].table.Store(nil)
 		x.parts[i].count = 0
 	}
+	x.size = 0
 }

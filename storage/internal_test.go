@@ -66,11 +66,12 @@ func (c *DictCache) invariants() error {
 		return fmt.Errorf("the slabs count %d instead of %d", c.slabs.size, slabbed)
 	}
 	size += slabbed
-	indexed := 0
+	indexed, buckets := 0, int64(0)
 	for i := range c.index.parts {
 		p := &c.index.parts[i]
 		inPart := 0
 		if t := p.table.Load(); t != nil {
+			buckets += int64(len(*t))
 			for j := range *t {
 				b := &(*t)[j]
 				var bits uint32
@@ -97,7 +98,9 @@ func (c *DictCache) invariants() error {
 	switch {
 	case n != indexed:
 		return fmt.Errorf("%d in the queues, %d in the index", n, indexed)
-	case size > c.bound():
+	case buckets*bucketSize != c.index.size:
+		return fmt.Errorf("%d buckets count %d bytes", buckets, c.index.size)
+	case c.index.size+size > c.bound():
 		return fmt.Errorf("%d bytes in a cache of %d", size, c.bound())
 	}
 	return nil

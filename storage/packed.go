@@ -25,8 +25,10 @@ type packer struct {
 
 // What a Transport works out from an entry, and keeps with it, takes about so much memory.
 const (
-	derivedSize         = 700
-	derivedSizePerField = 40
+	derivedSize         = 700 * wordSize / 8
+	derivedSizePerField = 40 * wordSize / 8
+
+	wordSize = int64(unsafe.Sizeof(uintptr(0)))
 )
 
 // early packs what is known when an entry's body begins. The key comes before it. fields are those of its header; nil: the header is
