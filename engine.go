@@ -146,12 +146,13 @@ func (e *engine) reuse(x *exchange) {
 	if cap(plain) > 4<<10 {
 		plain = nil // one long URL is no reason to keep so much
 	}
-	fields := x.originFields
-	clear(fields)
+	counts, fields := x.counts, x.originFields[:0]
+	clear(x.originFields)
 	if cap(fields) > 64 {
 		fields = nil
 	}
-	*x = exchange{counts: x.counts, plain: plain, originFields: fields}
+	*x = exchange{}
+	x.counts, x.plain, x.originFields = counts, plain, fields
 	e.exchanges.Put(x)
 }
 
