@@ -8,6 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // benchCase is one row of the table of cases.
@@ -70,6 +73,9 @@ func stores() []benchCase {
 	}
 	add(nothing)
 	add(memory, prefix+gregjonesMemory.name)
+	group = append(group, benchCase{name: prefix + memory.name + "-full", against: []string{prefix + gregjonesMemory.name}, open: func(string) (*load, error) {
+		return openStoreFull(1 << 10)
+	}})
 	add(file, prefix+gregjonesDisk.name)
 	// A new key makes three directories, as the layout has it, until there are most of the million that it can have.
 	const oldTree = "-old-tree"
@@ -229,6 +235,19 @@ func openStore(s subject, dir string, size int) (*load, error) {
 	t := &traffic{rt, o, numbered(), stored}
 	if s.name == nothing.name {
 		t.want = plain
+	}
+	return t.load(), nil
+}
+
+// openStoreFull asks for another URL every time, of a cache in memory that has no more room, as one has soon.
+func openStoreFull(size int) (*load, error) {
+	o := &origin{page: newPage(size, fresh)}
+	store := storage.NewDictCache()
+	t := &traffic{&cachecontrol.Transport{Base: o, Store: store}, o, numbered(), stored}
+	for store.Evictions() == 0 {
+		if err := t.do(); err != nil {
+			return nil, err
+		}
 	}
 	return t.load(), nil
 }

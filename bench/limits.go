@@ -40,6 +40,10 @@ var limits = []limit{
 		of: "store/1KiB/memory", to: []string{"store/1KiB/gregjones-memory"},
 	},
 	{
+		name: "the same where the cache is full", unit: "x gregjones in memory", bound: 0.5,
+		of: "store/1KiB/memory-full", to: []string{"store/1KiB/gregjones-memory"},
+	},
+	{
 		name: "store on a miss, 1 KiB, FileCache", unit: "x gregjones on disk", bound: 0.5,
 		of: "store/1KiB/file", to: []string{"store/1KiB/gregjones-disk"},
 	},
