@@ -40,7 +40,6 @@ type exchange struct {
 
 	originFields []rfc9111.HeaderField // of the origin's header, as they came
 	room         []string              // in the memory of the origin's header lines, for that of Cache-Status
-	unstored     bool                  // the origin's header has fields that are not stored
 
 	flight *flight // which takes it down the road; nil: its caller waits for it
 
@@ -399,12 +398,8 @@ func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
 // own makes the response the cache's own to change: its header a copy, for a Base may keep the one that it gave. The
 // response itself stays what it was, because it is there that net/http puts its trailer.
 func (x *exchange) own(resp *http.Response) *http.Response {
-	resp.Header, x.room, x.originFields = rfc9111.CopyHeaderTo(x.originFields[:0], resp.Header, func(name string) bool {
-		if rfc9111.PerConnection(name) {
-			x.unstored = true
-		}
-		return name == XFromCache // which nobody else may say
-	})
+	// Nobody else may say XFromCache.
+	resp.Header, x.room, x.originFields = rfc9111.CopyHeaderTo(x.originFields[:0], resp.Header, XFromCache)
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}

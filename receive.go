@@ -6,6 +6,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -103,13 +104,15 @@ func (x *exchange) mayStore(policy *rfc9111.Policy, own StoreDecision) rfc9111.S
 // then those of the origin's, unless a hook has changed them.
 func (x *exchange) headerToStore(resp *http.Response, policy *rfc9111.Policy) (http.Header, []rfc9111.HeaderField) {
 	switch {
-	case !x.copies, x.primary != nil, x.unstored, len(policy.PrivateFields()) > 0:
+	case !x.copies, x.primary != nil, len(policy.PrivateFields()) > 0, slices.ContainsFunc(x.originFields, isPerConnection):
 		return rfc9111.StoredHeader(resp.Header, policy), nil
 	case x.heuristic != nil, x.beforeStore != nil:
 		return resp.Header, nil
 	}
 	return resp.Header, x.originFields
 }
+
+func isPerConnection(f rfc9111.HeaderField) bool { return rfc9111.PerConnection(f.Name) }
 
 // latestVary returns the selecting field names of the most recent stored response that has any: they also select one
 // whose own Vary is missing (RFC 9111, section 4.1).

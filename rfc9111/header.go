@@ -61,8 +61,22 @@ func endToEnd(h http.Header) http.Header {
 // CopyHeader returns a copy of the fields whose names except does not report, with room for some more. The copy is not nil. No line of
 // it shares memory with another's slice, nor with h.
 func CopyHeader(h http.Header, more int, except func(name string) bool) http.Header {
-	out, _, _ := copyHeader(h, more, 0, nil, except)
+	out, room := make(http.Header, len(h)+more), make([]string, len(h))
+	for name, lines := range h {
+		if !except(name) {
+			out[name], room = copyLines(lines, room)
+		}
+	}
 	return out
+}
+
+// copyLines returns a copy of the lines of a field, if there is one only at the beginning of room, and what is left of room.
+func copyLines(lines, room []string) (_, rest []string) {
+	if len(lines) == 1 { // as most
+		room[0] = lines[0]
+		return room[:1:1], room[1:]
+	}
+	return slices.Clip(slices.Clone(lines)), room
 }
 
 // HeaderField is a field of a header, with all its lines.
@@ -71,34 +85,18 @@ type HeaderField struct {
 	Lines []string
 }
 
-// CopyHeaderTo is CopyHeader with room for one more field, the line of which may be in room. It appends the fields of the copy, in the order in
-// which it met them, to fields: to go through a map takes much longer.
-func CopyHeaderTo(fields []HeaderField, h http.Header, except func(name string) bool) (out http.Header, room []string, _ []HeaderField) {
-	if fields == nil {
-		fields = make([]HeaderField, 0, len(h))
-	}
-	return copyHeader(h, 1, 1, fields, except)
-}
-
-// copyHeader makes the copy, with so many empty lines, and the list of its fields, if that is not nil.
-func copyHeader(h http.Header, more, empty int, fields []HeaderField, except func(name string) bool) (http.Header, []string, []HeaderField) {
-	out, lines := make(http.Header, len(h)+more), make([]string, len(h)+empty)
-	for name, values := range h {
-		if except(name) {
-			continue
-		}
-		if len(values) == 1 { // as most
-			lines[0] = values[0]
-			values, lines = lines[:1:1], lines[1:]
-		} else {
-			values = slices.Clip(slices.Clone(values))
-		}
-		out[name] = values
-		if fields != nil {
-			fields = append(fields, HeaderField{name, values})
+// CopyHeaderTo is CopyHeader with room for one more field, the line of which may be in room, and without one field. It appends the fields
+// of the copy, in the order in which it met them, to fields: to go through a map takes much longer.
+func CopyHeaderTo(fields []HeaderField, h http.Header, without string) (out http.Header, room []string, _ []HeaderField) {
+	out, room = make(http.Header, len(h)+1), make([]string, len(h)+1)
+	for name, lines := range h {
+		if name != without {
+			lines, room = copyLines(lines, room)
+			out[name] = lines
+			fields = append(fields, HeaderField{name, lines})
 		}
 	}
-	return out, lines[len(lines)-empty:], fields
+	return out, room[len(room)-1:], fields
 }
 
 // UpdateHeader returns the stored header with the fields of a later response in place of its own (RFC 9111,

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 func equal(a, b http.Header) bool { return maps.EqualFunc(a, b, slices.Equal) }
@@ -170,5 +171,34 @@ func TestFreshenedByHead(t *testing.T) {
 		if got := NewPolicy(private, 200, stored, t0, t0).FreshenedByHead(stored, fields(tt.head...), tt.length); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)
 		}
+	}
+}
+
+// TestCopyHeaderTo: the copy shares no memory with the header, nor one field of it with another, nor with the room for one more.
+func TestCopyHeaderTo(t *testing.T) {
+	h := http.Header{"A": {"1"}, "B": {"2", "3"}, "C": {}, "D": nil, "Without": {"4"}}
+	out, room, fields := CopyHeaderTo(make([]HeaderField, 1), h, "Without")
+	want := http.Header{"A": {"1"}, "B": {"2", "3"}, "C": {}, "D": nil}
+	listed := http.Header{}
+	for _, f := range fields[1:] {
+		listed[f.Name] = f.Lines
+	}
+	if diff := cmp.Diff(want, out, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("the copy: (-want +got)\n%s", diff)
+	}
+	if diff := cmp.Diff(out, listed); diff != "" || len(fields) != 5 {
+		t.Errorf("the list of %d: (-want +got)\n%s", len(fields)-1, diff)
+	}
+	out["E"] = append(room[:0], "5")
+	for name := range out {
+		out[name] = append(out[name], "more")
+	}
+	out["A"][0], out["B"][0] = "changed", "changed"
+	if diff := cmp.Diff(http.Header{"A": {"1"}, "B": {"2", "3"}, "C": {}, "D": nil, "Without": {"4"}}, h); diff != "" {
+		t.Errorf("the header has changed: (-want +got)\n%s", diff)
+	}
+	want = http.Header{"A": {"changed", "more"}, "B": {"changed", "3", "more"}, "C": {"more"}, "D": {"more"}, "E": {"5", "more"}}
+	if diff := cmp.Diff(want, out); diff != "" {
+		t.Errorf("fields of the copy share memory: (-want +got)\n%s", diff)
 	}
 }
