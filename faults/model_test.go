@@ -110,7 +110,9 @@ func (w *world) judge(c *call) error {
 // judgeUnsatisfiable looks at a 416 of the cache's. It says nothing of the stored response's freshness, tag or type; with what some
 // answer for the URL has said of them, and the head that it names, it has to be right.
 func (w *world) judgeUnsatisfiable(c *call) error {
-	silent := []string{"Cache-Control", "Expires", "Etag", "Last-Modified", "Content-Type", "Content-Encoding"}
+	silent := []string{
+		"Cache-Control", "Expires", "Etag", "Last-Modified", "Content-Type", "Content-Encoding", "Content-Language", "Content-Location",
+	}
 	for _, name := range silent {
 		if lines := c.header0[name]; lines != nil {
 			return fmt.Errorf("a 416 with %s: %q", name, lines)
