@@ -15,11 +15,12 @@ import (
 
 // benchCase is one row of the table of cases.
 type benchCase struct {
-	name    string                          // kind/size/subject
-	against []string                        // the cases whose times together it is compared with; none: with nothing
-	over    string                          // the case whose time is taken from its own; "": none
-	procs   int                             // not 0: many goroutines on so many processors
-	open    func(dir string) (*load, error) // in an empty directory
+	name        string                          // kind/size/subject
+	against     []string                        // the cases whose times together it is compared with; none: with nothing
+	over        string                          // the case whose time is taken from its own; "": none
+	procs       int                             // not 0: many goroutines on so many processors
+	storesFiles bool                            // as long as it is measured, more and more
+	open        func(dir string) (*load, error) // in an empty directory
 }
 
 var sizes = []struct {
@@ -76,6 +77,8 @@ func stores() []benchCase {
 	group = append(group, benchCase{name: prefix + memory.name + "-full", against: []string{prefix + gregjonesMemory.name}, open: func(string) (*load, error) {
 		return openStoreFull(1 << 10)
 	}})
+	add(gregjonesMemory)
+	inMemory := len(group)
 	add(file, prefix+gregjonesDisk.name)
 	// A new key makes three directories, as the layout has it, until there are most of the million that it can have.
 	const oldTree = "-old-tree"
@@ -92,8 +95,10 @@ func stores() []benchCase {
 	group = append(group, benchCase{name: prefix + "raw-write", against: []string{prefix + gregjonesDisk.name}, open: raw})
 	addOldTree("raw-write", raw)
 	add(separate, prefix+gregjonesDisk.name)
-	add(gregjonesMemory)
 	add(gregjonesDisk)
+	for i := range group[inMemory:] {
+		group[inMemory+i].storesFiles = true
+	}
 	return group
 }
 

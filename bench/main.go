@@ -8,7 +8,7 @@
 // order; ratios are taken within a round; and what is reported is their median, with the least and the greatest.
 //
 //	go run . [-write ../docs/benchmarks.md]
-//	go run . -times [-rounds 7] [-time 100ms] [-only regexp]
+//	go run . -times [-rounds 7] [-time 300ms] [-only regexp]
 //	go run . -hitratio
 //	go run . -profile
 //	go run . -nginx
@@ -57,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	rounds := flags.Int("rounds", 7, "how many times all cases are measured")
-	each := flags.Duration("time", 100*time.Millisecond, "how long one measurement takes")
+	each := flags.Duration("time", 300*time.Millisecond, "how long one measurement takes; a third where files are stored")
 	only := flags.String("only", "", "measure only the times of the cases whose names match this regular `expression`")
 	write := flags.String("write", "", "put the tables between the markers of this `page`")
 	var match *regexp.Regexp
@@ -70,7 +70,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return measureSize(ctx, command, dir, stderr)
 		}},
 		{name: "times", about: "times, and their ratios", do: func() (blocks, error) {
-			return measureTimes(ctx, command, dir, *rounds, match, stderr)
+			return measureTimes(ctx, command, dir, *rounds, *each, match, stderr)
 		}},
 		{name: "hitratio", about: "how much of what is asked for a bounded cache has", do: func() (blocks, error) {
 			return measureHitRatios(ctx, command, stderr)
@@ -110,11 +110,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 	}
 
-	// testing.Benchmark takes its duration from the flags of go test.
-	testing.Init()
-	if err := flag.Set("test.benchtime", each.String()); err != nil {
-		return err
-	}
+	testing.Init() // for the flags of go test, from which testing.Benchmark takes its duration
 
 	// What is measured leaves its files until the end, each in a region of its own: ext4 without a journal does not use the number of
 	// a removed file again for minutes, and looks at all such numbers of a region whenever a file or directory is made there. After

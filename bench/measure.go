@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -10,6 +11,7 @@ import (
 	"regexp"
 	"runtime"
 	"testing"
+	"time"
 )
 
 // measurement is what one case took in one round.
@@ -44,7 +46,7 @@ func (r round) added(of, over string) (time, allocs float64, ok bool) {
 // measureTimes measures all cases whose names match in each of the rounds. A group stays together, so that what is
 // compared was measured at about the same time; the order within, and that of the groups, is another in each round. Each
 // case has a directory of its own in dir.
-func measureTimes(ctx context.Context, command, dir string, rounds int, match *regexp.Regexp, progress io.Writer) (blocks, error) {
+func measureTimes(ctx context.Context, command, dir string, rounds int, each time.Duration, match *regexp.Regexp, progress io.Writer) (blocks, error) {
 	var selected [][]benchCase
 	for _, group := range groups() {
 		var some []benchCase
@@ -70,7 +72,7 @@ func measureTimes(ctx context.Context, command, dir string, rounds int, match *r
 					return nil, err
 				}
 				c := selected[g][j]
-				m, err := c.measure(dir)
+				m, err := c.measure(dir, each)
 				if err != nil {
 					return nil, fmt.Errorf("%s: %w", c.name, err)
 				}
@@ -82,8 +84,15 @@ func measureTimes(ctx context.Context, command, dir string, rounds int, match *r
 	return timeBlocks(command, selected, measured), nil
 }
 
-// measure opens the case in a new directory below dir, makes sure that it does what it says, and times it.
-func (c *benchCase) measure(dir string) (m measurement, err error) {
+// measure opens the case in a new directory below dir, makes sure that it does what it says, and times it for so long. What stores files is
+// timed for a third of that: they are left until the end.
+func (c *benchCase) measure(dir string, each time.Duration) (m measurement, err error) {
+	if c.storesFiles {
+		each /= 3
+	}
+	if err := flag.Set("test.benchtime", each.String()); err != nil {
+		return m, err
+	}
 	if dir, err = os.MkdirTemp(dir, ""); err != nil {
 		return m, err
 	}
