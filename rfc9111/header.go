@@ -88,7 +88,7 @@ type HeaderField struct {
 // CopyHeaderTo is CopyHeader with room for one more field, the line of which may be in room, and without one field. It appends the fields
 // of the copy, in the order in which it met them, to fields: to go through a map takes much longer.
 func CopyHeaderTo(fields []HeaderField, h http.Header, without string) (out http.Header, room []string, _ []HeaderField) {
-	out, room = make(http.Header, len(h)+1), make([]string, len(h)+1)
+	out, room, fields = make(http.Header, len(h)+1), make([]string, len(h)+1), slices.Grow(fields, len(h))
 	for name, lines := range h {
 		if name != without {
 			lines, room = copyLines(lines, room)
