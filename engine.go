@@ -235,8 +235,9 @@ func (e *engine) create(r *recording) (err error) {
 	case e.closed.Load():
 		return storage.ErrClosed
 	case e.dict != nil:
-		r.Writer = &r.dict
-		return e.dict.CreateIn(&r.dict, r.place, r.entry, r.fields)
+		fields := r.fields
+		r.Writer, r.fields = &r.dict, nil // for the exchange may be over before the body is
+		return e.dict.CreateIn(&r.dict, r.place, r.entry, fields)
 	}
 	r.Writer, err = e.store.Create(context.WithoutCancel(r.ctx), r.place, r.entry)
 	return err
