@@ -103,7 +103,7 @@ func (t *tree) longest(n int64) int64 {
 func (t *tree) sizeAt(path string) (n int64) {
 	if t.bounded() {
 		for _, name := range []string{path, path + bodySuffix} {
-			if fi, err := os.Lstat(name); err == nil {
+			if fi, err := lstat(name); err == nil {
 				n += diskSize(fi)
 			}
 		}
@@ -170,7 +170,7 @@ func (t *tree) step(path string) {
 		return
 	}
 	defer unlock()
-	if fi, err := os.Lstat(name); err == nil && !fi.Mode().IsRegular() {
+	if fi, err := lstat(name); err == nil && !fi.Mode().IsRegular() {
 		os.Remove(name) // a link would lead out of the directory
 	}
 	s := readState(name)

@@ -138,7 +138,7 @@ func (it *Item) look() (Finding, error) {
 		return Finding{}, err
 	}
 	defer f.Close()
-	body, err := os.Lstat(it.Path + bodySuffix)
+	body, err := lstat(it.Path + bodySuffix)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return Finding{}, fmt.Errorf("storage: %w", err)
 	}
@@ -311,7 +311,7 @@ func (it *Item) Clear() error {
 
 // unchanged reports whether the file at path is the one that fi describes; nil: that there is none.
 func unchanged(path string, fi fs.FileInfo) bool {
-	now, err := os.Lstat(path)
+	now, err := lstat(path)
 	if fi == nil {
 		return errors.Is(err, fs.ErrNotExist)
 	}

@@ -54,7 +54,7 @@ func (s *sweep) eachLeaf(from int, read func(), visit func(n int) bool) bool {
 
 // emptyFor returns for how long nothing was added to a directory, or removed from it.
 func emptyFor(dir string, now time.Time) time.Duration {
-	fi, err := os.Stat(dir)
+	fi, err := lstat(dir)
 	if err != nil {
 		return 0
 	}
@@ -85,7 +85,7 @@ func readLeaf(root string, n int) (entries []files, temps, others []fs.FileInfo,
 	}
 	digits := strings.ReplaceAll(dir[len(root):], string(filepath.Separator), "")
 	for _, e := range list {
-		fi, err := e.Info()
+		fi, err := entryInfo(dir, e)
 		if err != nil {
 			continue // it is gone
 		}
@@ -134,7 +134,7 @@ func filesAt(path string) files {
 	for suffix, fi := range map[string]*fs.FileInfo{
 		"": &f.head, bodySuffix: &f.body, lockSuffix: &f.headLock, bodySuffix + lockSuffix: &f.bodyLock,
 	} {
-		if now, err := os.Lstat(path + suffix); err == nil {
+		if now, err := lstat(path + suffix); err == nil {
 			*fi = now
 		}
 	}

@@ -54,6 +54,6 @@ func current(l *flock.Flock) bool {
 	if err != nil {
 		return false
 	}
-	named, err := os.Stat(l.Path())
+	named, err := lstat(l.Path())
 	return err == nil && os.SameFile(held, named)
 }

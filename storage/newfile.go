@@ -97,12 +97,12 @@ func (n *newFile) giveName() (err error) {
 	return err
 }
 
-// stat returns the file's number, time and size.
+// stat returns the file's identity, time and size, by which it is known once it is in place.
 func (n *newFile) stat() (fs.FileInfo, error) {
 	if n.name == "" {
 		return n.file.stat()
 	}
-	return os.Stat(n.name)
+	return lstat(n.name)
 }
 
 // discard removes the file, unless it is in place.

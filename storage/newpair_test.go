@@ -86,7 +86,7 @@ func storedPair(c *SeparateBodyFileCache, key string) (int, error) {
 }
 
 // TestNewPair: whatever others do between the two steps in which a new entry is put in place without locks, afterwards there is
-// one whole entry, or none.
+// one whole entry, or none. If the writer itself has removed what it stored, its Commit returns an error.
 func TestNewPair(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -99,7 +99,7 @@ func TestNewPair(t *testing.T) {
 		body    bool // of want -1: there is a body without a head
 	}{
 		{name: "nothing", want: 1},
-		{name: "Delete", want: -1, meddle: func(t *testing.T, c *SeparateBodyFileCache, path string) {
+		{name: "Delete", want: -1, wantErr: ErrNotFound, meddle: func(t *testing.T, c *SeparateBodyFileCache, path string) {
 			if err := c.Delete(t.Context(), "key"); err != nil {
 				t.Fatal(err)
 			}
@@ -115,7 +115,7 @@ func TestNewPair(t *testing.T) {
 			}
 			holdLock(t, path)
 		}},
-		{name: "another entry that was deleted", want: -1, meddle: func(t *testing.T, c *SeparateBodyFileCache, path string) {
+		{name: "another entry that was deleted", want: -1, wantErr: ErrNotFound, meddle: func(t *testing.T, c *SeparateBodyFileCache, path string) {
 			if err := errors.Join(storePair(c, "key", 2), c.Delete(t.Context(), "key")); err != nil {
 				t.Fatal(err)
 			}
@@ -125,7 +125,7 @@ func TestNewPair(t *testing.T) {
 				t.Fatal(err)
 			}
 		}},
-		{name: "another body, whose writer died", want: -1, body: true, meddle: func(t *testing.T, c *SeparateBodyFileCache, path string) {
+		{name: "another body, whose writer died", want: -1, wantErr: ErrNotFound, body: true, meddle: func(t *testing.T, c *SeparateBodyFileCache, path string) {
 			if err := os.WriteFile(path+bodySuffix, []byte("other"), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -217,8 +217,8 @@ func TestReplaceHeadLooksForBody(t *testing.T) {
 		if err := p.head.giveName(); err != nil {
 			t.Fatal(err)
 		}
-		if there, err := replaceHead(p.head.name, p.path, p.bodyInfo); there || err != nil {
-			t.Errorf("without the body: %v, %v", there, err)
+		if err := replaceHead(p.head.name, p.path, p.bodyInfo); !errors.Is(err, ErrNotFound) {
+			t.Errorf("replaceHead without the body = %v, want ErrNotFound", err)
 		}
 		if exists(p.path) {
 			t.Error("a head is left without its body")

@@ -160,7 +160,7 @@ func discard(f *os.File) {
 // done: ext4 takes a rename over a file for a wish to have the new one on disk, and waits for it, 0.9 ms instead
 // of 0.03.
 func replace(temp, path string) error {
-	if fi, err := os.Lstat(path); err == nil && fi.Mode().IsRegular() && exchange(temp, path) == nil {
+	if fi, err := lstat(path); err == nil && fi.Mode().IsRegular() && exchange(temp, path) == nil {
 		os.Remove(temp)
 		return nil
 	}
@@ -192,6 +192,6 @@ func sameFile(a, b fs.FileInfo) bool {
 
 // stillAt reports whether the file that fi describes is still the one at path.
 func stillAt(path string, fi fs.FileInfo) bool {
-	now, err := os.Stat(path)
+	now, err := lstat(path)
 	return err == nil && sameFile(now, fi)
 }

@@ -142,7 +142,7 @@ func (d *Directory) Find(prefix string) (*Item, error) {
 	dir := d.path
 	for _, digit := range prefix[:levels] {
 		dir = filepath.Join(dir, string(digit))
-		if fi, err := os.Lstat(dir); err == nil && !fi.IsDir() { // a link, too
+		if fi, err := lstat(dir); err == nil && !fi.IsDir() { // a link, too
 			return nil, ErrNotFound
 		}
 	}
@@ -184,7 +184,7 @@ func (d *Directory) walk(dir, digits string, yield func(*Item, error) bool) bool
 			if !d.walk(path, digits+e.Name(), yield) {
 				return false
 			}
-		} else if fi, err := e.Info(); err != nil {
+		} else if fi, err := entryInfo(dir, e); err != nil {
 			if !failedWalk(err, yield) {
 				return false
 			}

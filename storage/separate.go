@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -394,13 +395,9 @@ func (c *SeparateBodyFileCache) Update(ctx context.Context, key string, e *seria
 	if err != nil {
 		return err
 	}
-	there, err := replaceHead(head.name, path, p.bodyInfo)
-	if err != nil {
+	if err := replaceHead(head.name, path, p.bodyInfo); err != nil {
 		head.discard()
 		return err
-	}
-	if !there {
-		return ErrNotFound
 	}
 	return nil
 }
@@ -556,21 +553,26 @@ func (p *newPair) replace(ctx context.Context) error {
 	if err := replace(p.body.name, p.path+bodySuffix); err != nil {
 		return err
 	}
-	_, err = replaceHead(p.head.name, p.path, p.bodyInfo)
-	return err
+	return replaceHead(p.head.name, p.path, p.bodyInfo)
 }
 
-// replaceHead puts the head of a body in place, under the locks of the entry. It reports false, and there is no head, where
-// the body has gone: an eviction takes no locks where there are none yet.
-func replaceHead(head, path string, body fs.FileInfo) (bool, error) {
+// errBodyGone is returned when an entry was removed again because its body had gone.
+var errBodyGone = fmt.Errorf("%w: the body was removed while its head was stored", ErrNotFound)
+
+// replaceHead puts the head of a body in place, under the locks of the entry. If the body has gone, which an eviction may do without
+// a lock when there is no lock file yet, it removes the head again and returns errBodyGone.
+func replaceHead(head, path string, body fs.FileInfo) error {
 	if err := replace(head, path); err != nil {
-		return false, err
+		return err
 	}
 	if stillAt(path+bodySuffix, body) {
-		return true, nil
+		return nil
 	}
-	return false, remove(path)
+	return takeBack(path)
 }
+
+// takeBack removes a head whose body has gone, and returns errBodyGone.
+func takeBack(path string) error { return cmp.Or(remove(path), errBodyGone) }
 
 // createBody puts the body in place where nothing was before, without the entry's locks, as create does. It returns an error,
 // and changes nothing, where that is not so or may not be.
@@ -580,9 +582,9 @@ func (p *newPair) createBody() error {
 	})
 }
 
-// createHead puts the head beside the body that createBody has put in place. Until then there was no entry to see. If
-// somebody has stored one meanwhile, or removed the body, it takes the locks; and unless the body is still there the key is
-// left to the other, as if this entry had been stored and replaced before.
+// createHead puts the head beside the body that createBody has put in place. Until then no entry is visible. If another writer has
+// stored an entry meanwhile, or the body was removed, it takes the locks. If the body is no longer there, another writer's entry stays, as
+// if this one had been stored before it; a head without its body is removed again, and errBodyGone returned.
 func (p *newPair) createHead(ctx context.Context) error {
 	created := p.head.create(p.path, func() bool { return true }) == nil
 	if created && p.bodyThere() {
@@ -595,14 +597,14 @@ func (p *newPair) createHead(ctx context.Context) error {
 	switch body := p.bodyThere(); {
 	case !created && body && err == nil:
 		if err = p.head.giveName(); err == nil {
-			_, err = replaceHead(p.head.name, p.path, p.bodyInfo)
+			err = replaceHead(p.head.name, p.path, p.bodyInfo)
 		}
 		return err
 	case !created && body:
 		remove(p.path + bodySuffix)
 		return err
 	case !body && p.headThere():
-		return remove(p.path)
+		return takeBack(p.path)
 	}
 	p.discard()
 	return nil

@@ -211,7 +211,7 @@ func (f *files) lock(ctx context.Context) (release func(), err error) {
 // usedSince reports whether an entry was used since f was made.
 func (f *files) usedSince() bool {
 	for name, fi := range map[string]fs.FileInfo{f.path: f.head, f.path + bodySuffix: f.body} {
-		if now, err := os.Lstat(name); err == nil && fi != nil && lastUse(now).After(lastUse(fi)) {
+		if now, err := lstat(name); err == nil && fi != nil && lastUse(now).After(lastUse(fi)) {
 			return true
 		}
 	}
