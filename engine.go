@@ -82,7 +82,7 @@ func newEngine(t *Transport) *engine {
 		heuristic: t.Heuristic,
 		rules: rfc9111.Rules{
 			Shared: t.Shared, TimePriority: t.TimePriority, StaleIfError: t.StaleIfError,
-			Replay: t.Replay, Statuses: slices.Clone(t.CacheableStatusCodes),
+			WithholdSetCookie: !t.ReplaySetCookie, Replay: t.Replay, Statuses: slices.Clone(t.CacheableStatusCodes),
 		},
 		partition:         t.Partition,
 		beforeStore:       t.BeforeStore,

@@ -56,7 +56,9 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 		fresh := x.freshen(c, resp, asked, received)
 		r := fresh.policy.Reuse(&rfc9111.Request{}, received)
 		r.Reason = rfc9111.Validated
+		cookies := resp.Header
 		resp = x.serve(fresh, r, s)
+		rfc9111.CopySetCookie(resp.Header, cookies)
 		x.over = true
 		return resp, nil
 	case rfc9111.ServerFailed(resp.StatusCode):
@@ -169,15 +171,17 @@ func (x *exchange) freshen(c *candidate, later *http.Response, asked, received t
 	e.Lifetime = own.Lifetime
 	x.reselect(e)
 	policy := x.policyOf(e)
+	policy.ConfirmedBy(later.Header)
 	e.Keep = policy.Keep()
 	if e.Trailer != nil {
-		e.Trailer = rfc9111.StoredTrailer(e.Trailer, policy.PrivateFields())
+		e.Trailer = rfc9111.StoredTrailer(e.Trailer, policy.ExcludedFields())
 	}
 
 	switch decision := x.mayStore(&policy, own); {
 	case decision.OK:
 		x.update(c, e)
-	case decision.Reason == rfc9111.NoStoreRequest: // the answer may be used, but leaves no trace
+	case decision.Reason == rfc9111.NoStoreRequest, decision.Reason == rfc9111.SetCookieInShared:
+		// The answer may be used, but leaves no trace.
 	default:
 		x.dropCandidate(c) // what allowed it to be stored was withdrawn
 	}

@@ -30,8 +30,8 @@ func (c *candidate) close() {
 	}
 }
 
-// anothers says whether a private cache has stored the response where this shared one looks for its own.
-func (c *candidate) anothers() bool { return c.policy.Rules.Shared && c.policy.Directives.Private }
+// anothers reports whether a private cache has stored the response in a place that this shared cache looks at.
+func (c *candidate) anothers() bool { return c.policy.OneUsers() }
 
 // lookup finds the stored response that the request selects: of several, the most recent (RFC 9111, sections 4 and
 // 4.1). It returns nil and the reason where there is none, and leaves what it found under the plain key in

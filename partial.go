@@ -152,6 +152,7 @@ func (x *exchange) join(p *candidate, resp *http.Response, total int64, asked, r
 	dropDigests(header)
 	header["Content-Length"] = []string{strconv.FormatInt(total, 10)}
 	resp.Status, resp.StatusCode = "200 OK", http.StatusOK
+	rfc9111.CopySetCookie(header, resp.Header)
 	resp.Header, resp.ContentLength = header, total
 	resp.Body = newJoinedBody(p.resp.Body, p.entry.Length, resp.Body, total-p.entry.Length)
 	var policy rfc9111.Policy

@@ -104,7 +104,7 @@ func (x *exchange) mayStore(policy *rfc9111.Policy, own StoreDecision) rfc9111.S
 // then those of the origin's, unless a hook has changed them.
 func (x *exchange) headerToStore(resp *http.Response, policy *rfc9111.Policy) (http.Header, []rfc9111.HeaderField) {
 	switch {
-	case !x.copies, x.primary != nil, len(policy.PrivateFields()) > 0, slices.ContainsFunc(x.originFields, isPerConnection):
+	case !x.copies, x.primary != nil, x.leavesOut(policy):
 		return rfc9111.StoredHeader(resp.Header, policy), nil
 	case x.heuristic != nil, x.beforeStore != nil:
 		return resp.Header, nil
@@ -112,7 +112,16 @@ func (x *exchange) headerToStore(resp *http.Response, policy *rfc9111.Policy) (h
 	return resp.Header, x.originFields
 }
 
-func isPerConnection(f rfc9111.HeaderField) bool { return rfc9111.PerConnection(f.Name) }
+// leavesOut reports whether the origin's header has a field that is not stored.
+func (x *exchange) leavesOut(policy *rfc9111.Policy) bool {
+	excluded := policy.ExcludedFields()
+	for i := range x.originFields {
+		if name := x.originFields[i].Name; rfc9111.PerConnection(name) || slices.Contains(excluded, name) {
+			return true
+		}
+	}
+	return false
+}
 
 // latestVary returns the selecting field names of the most recent stored response that has any: they also select one
 // whose own Vary is missing (RFC 9111, section 4.1).
@@ -155,7 +164,7 @@ func (x *exchange) storeWhole(resp *http.Response, policy *rfc9111.Policy, asked
 	r := x.newRecording(resp, header, policy, asked, received, heuristic)
 	e = r.entry
 	place = x.destination(e)
-	r.place, r.fields, r.trailing, r.private = place, fields, resp, policy.PrivateFields()
+	r.place, r.fields, r.trailing, r.private = place, fields, resp, policy.ExcludedFields()
 	x.record(resp, r, framedLength(resp), s)
 	return place, e
 }

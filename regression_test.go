@@ -588,7 +588,7 @@ func TestNoHeaderIsInvented(t *testing.T) {
 					resp.Header = sent.Clone()
 					return resp
 				})
-				tr := &cachecontrol.Transport{Base: o, Heuristic: test.heuristic}
+				tr := &cachecontrol.Transport{Base: o, Heuristic: test.heuristic, ReplaySetCookie: true}
 				defer tr.Close()
 				check := func(a answer, want cachecontrol.Outcome) {
 					t.Helper()

@@ -21,7 +21,7 @@ type stored struct {
 	variants  []variant
 	coding    coding
 	status    string
-	fields    []field  // of a hit: Age first, Cache-Status last, and nothing that no-cache, or private in a shared cache, names
+	fields    []field  // of a hit: Age first, Cache-Status last, and nothing that is withheld
 	lines     []string // of all fields in their order, but for those that differ from hit to hit: the first and the last
 }
 
@@ -115,10 +115,11 @@ func (s *stored) setFields(h http.Header) {
 	}
 	add("Age", "")
 	add(XFromCache, "1")
+	withheld := s.withheld()
 	for name, lines := range h {
 		switch {
 		case name == "Age", name == "Cache-Status", name == XFromCache:
-		case s.withholds(name):
+		case slices.Contains(withheld, name):
 		default:
 			add(name, lines...)
 		}
@@ -127,18 +128,23 @@ func (s *stored) setFields(h http.Header) {
 	add("Cache-Status", append(upstream[:len(upstream):len(upstream)], "")...)
 }
 
-// withholds says whether no hit has a field: no-cache names it, or private in a shared cache, where a private one has stored it.
-func (s *stored) withholds(name string) bool {
-	return slices.Contains(s.policy.Directives.NoCacheFields, name) || slices.Contains(s.policy.PrivateFields(), name)
+// withheld returns the names of the fields that no hit has: those that no-cache names, and those that are not stored by
+// this cache but may have been by another one.
+func (s *stored) withheld() []string {
+	excluded, noCache := s.policy.ExcludedFields(), s.policy.Directives.NoCacheFields
+	if len(noCache) == 0 {
+		return excluded
+	}
+	return slices.Concat(excluded, noCache)
 }
 
-// trailer returns those fields of a trailer that a hit may have, a copy; nil where there are none. Once the origin has confirmed
-// the response, that is also what no-cache names.
+// trailer returns a copy of those fields of a trailer that a hit may have, or nil if there are none. Once the origin has confirmed
+// the response, these are also the fields that no-cache names.
 func (s *stored) trailer(t http.Header, confirmed bool) http.Header {
 	if confirmed {
-		return rfc9111.StoredTrailer(t, s.policy.PrivateFields())
+		return rfc9111.StoredTrailer(t, s.policy.ExcludedFields())
 	}
-	return rfc9111.StoredTrailer(t, slices.Concat(s.policy.PrivateFields(), s.policy.Directives.NoCacheFields))
+	return rfc9111.StoredTrailer(t, s.withheld())
 }
 
 func newSelectors(fields []serialize.Field) []selector {

@@ -37,6 +37,12 @@ type Transport struct {
 	// Shared makes this a shared cache: for several users, as in a proxy (RFC 9111, section 1). False: private.
 	Shared bool
 
+	// ReplaySetCookie makes Set-Cookie and Set-Cookie2 fields like any other, as RFC 9111 has them: they are stored, and handed
+	// out with each use of the response. If false, they reach the caller only with the response, or with the 304, by
+	// which the origin has just sent them, and are not stored. A shared cache then stores a response with such a field
+	// only if it says public or s-maxage, or if private names the field.
+	ReplaySetCookie bool
+
 	// Partition returns a part of the key for a request: what is stored for one partition is never found, changed or
 	// invalidated by a request of another. So one private Transport can serve several users, if it returns for
 	// each what no other has: a user's name, or a token; it is hashed. "" is a partition like any other, that of the

@@ -270,7 +270,7 @@ var scenarios = []scenario{
 	{name: "long value", origin: reply(body, "Cache-Control", fresh, "X-Long", strings.Repeat("long ", 4000)+"end")},
 	{name: "many fields", origin: reply(body, append([]string{"Cache-Control", fresh}, manyFields(90)...)...)},
 	{name: "several Set-Cookie", origin: reply(body, "Cache-Control", fresh, "Set-Cookie", "a=1; Path=/", "Set-Cookie", "b=2; Path=/"),
-		header: onlyLast("Set-Cookie", "b=2; Path=/")},
+		header: func(_ run, want map[string]string) { delete(want, "Set-Cookie") }}, // Go neither stores nor hands out stored ones
 	{name: "several Link", origin: reply(body, "Cache-Control", fresh, "Link", "</1>; rel=next", "Link", "</2>; rel=prev", "Link", `</3>; title="a, b"`),
 		header: onlyLast("Link", `</3>; title="a, b"`)},
 	{name: "several Warning", origin: reply(body, "Cache-Control", fresh, "Warning", `299 - "one"`, "Warning", `299 - "two"`),

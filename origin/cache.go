@@ -23,8 +23,8 @@ import (
 // where others ask a server. What a handler says with Cache-Control, Vary, ETag and the like decides; hits say Age,
 // and every response says in Cache-Status how it came about. Successful unsafe requests invalidate their URL.
 //
-// A response with Set-Cookie is stored only if it is marked public or s-maxage; otherwise private is added, for the
-// caches further out. One that names an origin in Access-Control-Allow-Origin gets Vary: Origin.
+// A response with Set-Cookie is stored only if it is marked public or s-maxage, and without the cookie, as
+// cachecontrol.Transport.ReplaySetCookie says. If it is not stored, private is added for the caches further out. One that names an origin in Access-Control-Allow-Origin gets Vary: Origin.
 //
 // The key is the full URL: https where the connection is, http otherwise, and the Host that the client named. A
 // server that answers for every Host lets its clients fill the cache; a ServeMux with host patterns in front of it

@@ -63,6 +63,9 @@ func TestCache(t *testing.T) {
 		{"Authorization and public", nil, []string{"Cache-Control: max-age=60, public"}, [][]string{{"/", "Authorization: a"}, {"/"}}, "#1 #1"},
 		{"Set-Cookie", nil, []string{"Cache-Control: max-age=60", "Set-Cookie: a=b"}, [][]string{{"/"}, {"/"}}, "#1 #2"},
 		{"Set-Cookie and public", nil, []string{"Cache-Control: max-age=60, public", "Set-Cookie: a=b"}, [][]string{{"/"}, {"/"}}, "#1 #1"},
+		{"Set-Cookie that private names", nil, []string{`Cache-Control: max-age=60, private="set-cookie"`, "Set-Cookie: a=b"}, [][]string{{"/"}, {"/"}}, "#1 #1"},
+		{"Set-Cookie by ReplaySetCookie", []origin.Option{origin.Engine(func(t *cachecontrol.Transport) { t.ReplaySetCookie = true })},
+			[]string{"Cache-Control: max-age=60", "Set-Cookie: a=b"}, [][]string{{"/"}, {"/"}}, "#1 #1"},
 		{"Set-Cookie by option", []origin.Option{origin.StoreSetCookie()}, []string{"Cache-Control: max-age=60", "Set-Cookie: a=b"}, [][]string{{"/"}, {"/"}}, "#1 #1"},
 		{"CORS for one origin", nil, []string{"Cache-Control: max-age=60", "Access-Control-Allow-Origin: https://a"},
 			[][]string{{"/", "Origin: https://a"}, {"/", "Origin: https://b"}, {"/", "Origin: https://a"}}, "#1 #2 #1"},
@@ -111,6 +114,25 @@ func TestCacheFields(t *testing.T) {
 	})
 	w := call(t, outer, "/")
 	want(t, w.Code, 200, w.Header(), "Cache-Control: max-age=60, private", "Set-Cookie: y=2 | x=1", "Vary: A | accept-encoding")
+}
+
+// A cookie reaches the client whose request the handler has answered, and no other, unless the program wants that.
+func TestCacheSetCookie(t *testing.T) {
+	for _, test := range []struct {
+		opts []origin.Option
+		want string
+	}{
+		{nil, ""},
+		{[]origin.Option{origin.StoreSetCookie()}, "a=b"},
+	} {
+		var n atomic.Int64
+		h := newCache(t, test.opts...).Handler(counting(&n, "Cache-Control: max-age=60, public", "Set-Cookie: a=b"))
+		for i, want := range []string{"a=b", test.want} {
+			if w := call(t, h, "/"); w.Header().Get("Set-Cookie") != want || w.Body.String() != "#1" {
+				t.Errorf("request %d: %q with Set-Cookie %q, want #1 with %q", i+1, w.Body, w.Header().Get("Set-Cookie"), want)
+			}
+		}
+	}
 }
 
 func TestCacheAge(t *testing.T) {

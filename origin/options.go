@@ -20,7 +20,6 @@ type options struct {
 	buffer int
 
 	ignoreRequest bool
-	setCookie     bool
 	exempt        []func(*http.Request) bool
 	refresh       time.Duration
 	engine        []func(*cachecontrol.Transport)
@@ -79,9 +78,11 @@ func Exempt(match func(*http.Request) bool) Option {
 // expires, at most once until then, so that nobody waits for it.
 func RefreshAhead(window time.Duration) Option { return func(o *options) { o.refresh = window } }
 
-// StoreSetCookie has a Cache store responses with Set-Cookie that are not marked public or s-maxage too, and give one
-// client's cookies to the others. RFC 9111 allows it; do it only where such cookies are for everybody.
-func StoreSetCookie() Option { return func(o *options) { o.setCookie = true } }
+// StoreSetCookie sets the ReplaySetCookie of a Cache's Transport: responses with Set-Cookie are stored like others, and one
+// client's cookies are given to the others. RFC 9111 allows it. Use it only if such cookies are for everybody.
+func StoreSetCookie() Option {
+	return Engine(func(t *cachecontrol.Transport) { t.ReplaySetCookie = true })
+}
 
 // Engine has a Cache's Transport changed before it is used: its heuristic, limits, logger. Base, Store and Shared are
 // the Cache's own.

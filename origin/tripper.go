@@ -30,7 +30,8 @@ func (t *tripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	r.Method = req.Method
 	pr, pw := io.Pipe()
-	w := &pipeWriter{header: http.Header{}, r: r, pipe: pw, reader: pr, ready: make(chan *http.Response, 1), options: t.options}
+	w := &pipeWriter{header: http.Header{}, r: r, pipe: pw, reader: pr, ready: make(chan *http.Response, 1), options: t.options,
+		replayCookies: t.transport.ReplaySetCookie}
 	if req.Context() == cl.ctx {
 		w.call = cl
 		cl.running.Add(1)
@@ -72,6 +73,8 @@ type pipeWriter struct {
 	reader  *io.PipeReader
 	ready   chan *http.Response // what RoundTrip returns; nil: there is none
 	options *options
+
+	replayCookies bool // the Transport's ReplaySetCookie
 
 	// What follows belongs to the handler's goroutine until it has ended.
 	status  int         // 0: not written yet
@@ -241,8 +244,10 @@ func (w *pipeWriter) interim(status int) {
 // protect adds to the header what keeps one client's response from others.
 func (w *pipeWriter) protect() {
 	h := w.sent
-	if h["Set-Cookie"] != nil && !w.options.setCookie {
-		if d := rfc9111.ParseResponse(h, true); !d.Public && !d.SMaxAge.OK && !d.Private && !d.NoStore {
+	if h["Set-Cookie"] != nil || h["Set-Cookie2"] != nil {
+		rules := rfc9111.Rules{Shared: true, WithholdSetCookie: !w.replayCookies}
+		p := rfc9111.NewPolicy(rules, w.status, h, time.Now(), time.Now())
+		if p.OneUsers() && !p.Directives.Private && !p.Directives.NoStore {
 			mergeInto(h, []directive{{"private", "private"}})
 			delete(h, "Cdn-Cache-Control")
 		}

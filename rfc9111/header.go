@@ -25,22 +25,22 @@ var notOptions = map[string]bool{
 }
 
 // StoredHeader returns the fields of a response that are stored (RFC 9111, section 3.1), a copy: not those of the
-// connection or of a proxy, and in a shared cache not those that private names.
+// connection or of a proxy, and not the policy's ExcludedFields.
 func StoredHeader(h http.Header, p *Policy) http.Header {
 	out := endToEnd(h)
-	for _, name := range p.PrivateFields() {
+	for _, name := range p.ExcludedFields() {
 		delete(out, name)
 	}
 	return out
 }
 
-// StoredTrailer returns the trailer fields that are stored, by the same rule, a copy; nil where there are none. private are the
-// policy's PrivateFields, or more names that are left out.
-func StoredTrailer(t http.Header, private []string) http.Header {
+// StoredTrailer returns a copy of the trailer fields that are stored, by the same rule, or nil if there are none. excluded are the
+// policy's ExcludedFields, or more names that are left out.
+func StoredTrailer(t http.Header, excluded []string) http.Header {
 	if len(t) == 0 {
 		return nil // as of most
 	}
-	out := CopyHeader(t, 0, func(name string) bool { return PerConnection(name) || slices.Contains(private, name) })
+	out := CopyHeader(t, 0, func(name string) bool { return PerConnection(name) || slices.Contains(excluded, name) })
 	if len(out) == 0 {
 		return nil
 	}
@@ -79,6 +79,16 @@ func copyLines(lines, room []string) (_, rest []string) {
 	return slices.Clip(slices.Clone(lines)), room
 }
 
+// CopySetCookie sets in a header the fields that set cookies as another one has them. A field that the other does not have
+// stays as it is.
+func CopySetCookie(to, from http.Header) {
+	for _, name := range cookieFields {
+		if lines := from[name]; lines != nil {
+			to[name] = slices.Clone(lines)
+		}
+	}
+}
+
 // HeaderField is a field of a header, with all its lines.
 type HeaderField struct {
 	Name  string
@@ -101,9 +111,9 @@ func CopyHeaderTo(fields []HeaderField, h http.Header, without string) (out http
 
 // UpdateHeader returns the stored header with the fields of a later response in place of its own (RFC 9111,
 // section 3.2). Content-Length, and Content-Encoding and Content-Range, on which the stored body depends,
-// stay, and no entity tag becomes strong. In a shared cache the fields that private names go; what it names now
-// counts, not what p, the policy of the stored response, knew. received is when the later response came: its date,
-// where it does not say one itself.
+// stay, and no entity tag becomes strong. Fields that are not stored are left out. In a shared cache these are also
+// the fields that private names now, whatever p, the policy of the stored response, knew. received is when the
+// later response came. It is its date if the response has no Date.
 func UpdateHeader(stored, later http.Header, p *Policy, received time.Time) http.Header {
 	out := CopyHeader(stored, 0, func(name string) bool { return name == "Age" }) // it told of the response that is replaced
 	if out["Date"] != nil && later["Date"] == nil {
@@ -128,6 +138,11 @@ func UpdateHeader(stored, later http.Header, p *Policy, received time.Time) http
 	}
 	if p.Rules.Shared {
 		for _, name := range ParseResponse(out, true).PrivateFields {
+			delete(out, name)
+		}
+	}
+	if p.Rules.WithholdSetCookie {
+		for _, name := range cookieFields {
 			delete(out, name)
 		}
 	}

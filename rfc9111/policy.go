@@ -19,6 +19,11 @@ type Rules struct {
 	// wants a Refresh.
 	Replay bool
 
+	// WithholdSetCookie keeps Set-Cookie and Set-Cookie2 to the request that they came in answer to: they are not
+	// stored, and a shared cache stores a response with such a field only if it is Shareable, or if private names the
+	// field. If false, they are fields like any other, as RFC 9111 has them.
+	WithholdSetCookie bool
+
 	// StaleIfError is for how long every response may be used stale while the origin fails, as if each
 	// carried that stale-if-error.
 	StaleIfError time.Duration
@@ -38,6 +43,7 @@ type Policy struct {
 	saidBy   Reason        // what gave said
 	Varies   bool          // it has selecting fields
 	varyAny  bool          // no other request ever matches
+	cookies  bool          // it sets cookies for one user, as far as a shared cache that withholds Set-Cookie can tell
 	Own      time.Duration // the lifetime that WithLifetime was given; 0: none
 
 	Date         time.Time // when it was generated: its Date, or else the time of receipt
@@ -66,6 +72,7 @@ func (p *Policy) workOut(m *Memory, rules *Rules, status int, h http.Header, req
 	var selecting []string
 	selecting, p.varyAny = SelectingFields(h)
 	p.Varies = len(selecting) > 0
+	p.cookies = p.setsCookies(h)
 	var ok bool
 	if p.Date, ok = ParseDate(firstLine(h["Date"]), responseTime); !ok {
 		p.Date = responseTime
@@ -143,14 +150,47 @@ func (p *Policy) Explicit() bool {
 // HasValidator says whether the response can be validated: it has an ETag or a valid Last-Modified.
 func (p *Policy) HasValidator() bool { return p.ETag != "" || !p.LastModified.IsZero() }
 
-// PrivateFields returns the names of the fields that private names, which a shared cache does not store (RFC 9111, section
-// 5.2.2.7); in a private cache nil.
-func (p *Policy) PrivateFields() []string {
-	if !p.Rules.Shared {
-		return nil
+// cookieFields are the fields that set cookies.
+var cookieFields = []string{"Set-Cookie", "Set-Cookie2"}
+
+// ExcludedFields returns the names of the fields that are not stored, besides those that PerConnection reports: in a shared
+// cache those that private names (RFC 9111, section 5.2.2.7), and the fields that Rules.WithholdSetCookie withholds.
+// The caller must not change the slice.
+func (p *Policy) ExcludedFields() []string {
+	var private []string
+	if p.Rules.Shared {
+		private = p.Directives.PrivateFields
 	}
-	return p.Directives.PrivateFields
+	switch {
+	case !p.Rules.WithholdSetCookie:
+		return private
+	case len(private) == 0:
+		return cookieFields
+	}
+	return slices.Concat(private, cookieFields)
 }
+
+// setsCookies reports whether a response with the header h sets a cookie that Rules.WithholdSetCookie keeps to one user of a
+// shared cache.
+func (p *Policy) setsCookies(h http.Header) bool {
+	if !p.Rules.Shared || !p.Rules.WithholdSetCookie || p.Directives.Shareable() {
+		return false
+	}
+	for _, name := range cookieFields {
+		if h[name] != nil && !slices.Contains(p.Directives.PrivateFields, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// OneUsers reports whether the response is for one user of a shared cache only: it says private, or it sets a
+// cookie that Rules.WithholdSetCookie withholds. It is always false for a private cache.
+func (p *Policy) OneUsers() bool { return p.Rules.Shared && p.Directives.Private || p.cookies }
+
+// ConfirmedBy takes note that the policy is that of a stored response which the origin has just confirmed with the header
+// later. If that sets a cookie for one user of a shared cache, nothing of it may be stored.
+func (p *Policy) ConfirmedBy(later http.Header) { p.cookies = p.cookies || p.setsCookies(later) }
 
 // A Stored decision says whether a response may be stored, and why or why not.
 type Stored struct {
@@ -179,6 +219,8 @@ func (p *Policy) Store(req Request, authorization bool) Stored {
 		return Stored{false, PrivateInShared}
 	case p.Rules.Shared && authorization && !d.authorized:
 		return Stored{false, AuthorizationInShared}
+	case p.cookies:
+		return Stored{false, SetCookieInShared}
 	case p.varyAny:
 		return Stored{false, VaryAny}
 	case p.Rules.Statuses != nil && !slices.Contains(p.Rules.Statuses, p.Status):

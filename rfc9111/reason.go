@@ -35,6 +35,7 @@ const (
 	NoStoreRequest
 	PrivateInShared
 	AuthorizationInShared
+	SetCookieInShared
 	VaryAny
 	NotCacheable
 	NothingToReuse
@@ -111,6 +112,7 @@ var reasons = [...]reasonText{
 	NoStoreRequest:        {"request-no-store", "RFC 9111, section 5.2.1.5", "the request says no-store, which forbids storing its answer"},
 	PrivateInShared:       {"private", "RFC 9111, section 5.2.2.7", "the response says private: it is for one user, and this cache is shared by several"},
 	AuthorizationInShared: {"authorization", "RFC 9111, section 3.5", "the request had Authorization, so the answer is for one user; this cache is shared, and the response does not say public, must-revalidate or s-maxage"},
+	SetCookieInShared:     {"set-cookie", "RFC 9111, section 7.3", "the response sets a cookie, so it is for one user; this cache is shared, and the response does not say public or s-maxage"},
 	VaryAny:               {"vary-any", "RFC 9111, section 4.1", "the response says Vary: *, so it can answer no other request"},
 	NotCacheable:          {"not-cacheable", "RFC 9111, section 3", "with this status a response is stored only if it says so, with max-age, Expires or public, and it does not"},
 	NothingToReuse:        {"nothing-to-reuse", "RFC 9111, section 3", "it says no time for which it may be reused, and has no ETag that counts here, to ask the origin whether it is still current"},

@@ -32,7 +32,11 @@ type Response struct {
 	// What a directive permits beside what it restricts holds only where it is well formed.
 	overNoStore bool // must-understand: no-store does not count
 	authorized  bool // public, must-revalidate or s-maxage: RFC 9111, section 3.5
+	shareable   bool // public or s-maxage
 }
+
+// Shareable reports whether the response says that it is for all users of a shared cache: with public or s-maxage, well formed.
+func (r *Response) Shareable() bool { return r.shareable }
 
 // ParseResponse reads the directives of a response: those of CDN-Cache-Control in a shared cache, where that
 // field is valid and not empty, of Cache-Control otherwise.
@@ -76,6 +80,7 @@ func (r *Response) add(d directive) {
 	case "public":
 		r.Public = r.Public || d.flag()
 		r.authorized = r.authorized || d.flag()
+		r.shareable = r.shareable || d.flag()
 	case "must-revalidate":
 		r.MustRevalidate = true
 		r.authorized = r.authorized || d.flag()
@@ -92,6 +97,7 @@ func (r *Response) add(d directive) {
 		setLifetime(&r.SMaxAge, d)
 		_, ok := d.seconds()
 		r.authorized = r.authorized || ok
+		r.shareable = r.shareable || ok
 	case "stale-while-revalidate":
 		setShortest(&r.StaleWhileRevalidate, d)
 	case "stale-if-error":

@@ -169,7 +169,7 @@ func roleOf(hash string, e *serialize.Entry) role {
 
 // policyOf works out what an entry says about its reuse.
 func policyOf(e *serialize.Entry, shared bool) *rfc9111.Policy {
-	return rfc9111.NewPolicy(rfc9111.Rules{Shared: shared}, e.Status, e.Header, e.RequestTime, e.ResponseTime).WithLifetime(e.Lifetime)
+	return rfc9111.NewPolicy(rfc9111.Rules{Shared: shared, WithholdSetCookie: true}, e.Status, e.Header, e.RequestTime, e.ResponseTime).WithLifetime(e.Lifetime)
 }
 
 // writerOf says who wrote an entry.

@@ -210,7 +210,7 @@ func (x *explain) ask(ctx context.Context, target string) (*explanation, error) 
 
 func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder, now time.Time) *explanation {
 	status := cachecontrol.StatusOf(resp)
-	rules := rfc9111.Rules{Shared: x.shared}
+	rules := rfc9111.Rules{Shared: x.shared, WithholdSetCookie: true}
 	policy := rfc9111.NewPolicy(rules, resp.StatusCode, resp.Header, rec.asked, rec.received)
 	out := &explanation{
 		URL: req.URL.Redacted(), Method: req.Method, Request: rec.sent, Status: resp.StatusCode,
