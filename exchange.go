@@ -27,6 +27,7 @@ type exchange struct {
 
 	offline     bool // nothing may go out for it
 	negotiated  bool // the caller left the content coding to the Transport
+	uncoded     bool // and the origin is asked for none, to complete a part that has none
 	conditional bool // the caller's own If-None-Match or If-Modified-Since
 	ranged      bool // a GET for one range of bytes
 	byteRange   rfc9111.ByteRange
@@ -163,13 +164,19 @@ func (x *exchange) isHead() bool { return x.req.Method == http.MethodHead }
 func (x *exchange) answer(s Status) (*http.Response, error) {
 	c, why := x.lookup()
 	if c == nil {
-		return x.answerPartial(why)
+		return x.answerPartial(why, s)
 	}
 	r, usable := x.mayReuse(c)
 	if !usable {
 		c.close()
 		return x.ask(r.Reason)
 	}
+	return x.use(c, r, s)
+}
+
+// use answers with a stored response as r says: at once, or after asking the origin. A part must hold the range that the request asks
+// for.
+func (x *exchange) use(c *candidate, r rfc9111.Reuse, s Status) (*http.Response, error) {
 	switch r.Action {
 	case rfc9111.Serve:
 		if !r.Stale() && r.TTL <= x.refreshAhead && x.refreshAhead > 0 {
@@ -186,7 +193,7 @@ func (x *exchange) answer(s Status) (*http.Response, error) {
 		if x.revalidates {
 			break
 		}
-		x.revalidateLater()
+		x.revalidateLater(c)
 		return x.serve(c, r, Status{}), nil
 	case rfc9111.Refuse:
 		c.close()

@@ -1,6 +1,7 @@
 package cachecontrol
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -69,15 +70,20 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 	}
 	resp = x.own(resp)
 	x.invalidate(resp) // a method that is stored by choice may be unsafe all the same
+	if c != nil && c.entry.Range != nil {
+		x.partial, c = c, nil
+		defer func() { x.partial.close() }()
+	}
 	switch {
 	case resp.StatusCode == http.StatusNotModified:
-		x.passNotModified(c, resp, asked, received, &s)
+		x.passNotModified(cmp.Or(c, x.partial), resp, asked, received, &s)
 	case x.isHead():
 		x.receiveHead(c, resp, asked, received, &s)
 	case x.ranged && resp.StatusCode == http.StatusPartialContent:
 		x.receivePartial(c, resp, asked, received, &s)
 	default:
 		x.receive(c, resp, asked, received, &s)
+		x.judgePart(resp, &s)
 	}
 	x.mark(resp, s)
 	x.over = true
@@ -123,7 +129,7 @@ func (x *exchange) outgoing(add func(http.Header), adds bool) (req *http.Request
 	}
 	out.Header = rfc9111.CopyHeader(x.req.Header, room, func(string) bool { return false })
 	if x.negotiated {
-		out.codings[0] = acceptEncoding
+		out.codings[0] = x.acceptEncoding()
 		out.Header["Accept-Encoding"] = out.codings[:]
 	}
 	add(out.Header)
@@ -240,12 +246,20 @@ func (x *exchange) passNotModified(c *candidate, resp *http.Response, asked, rec
 	}
 }
 
-// receiveHead brings the stored response to GET up to date with a response to HEAD, or drops it where it is another
-// (RFC 9111, section 4.3.5).
+// receiveHead brings what is stored for GET up to date with a response to HEAD, or drops it if it is out of date (RFC 9111,
+// section 4.3.5).
 func (x *exchange) receiveHead(c *candidate, resp *http.Response, asked, received time.Time, s *Status) {
 	s.Storage = rfc9111.MethodNotStorable
-	if c != nil && resp.StatusCode == http.StatusOK && c.entry.Status == http.StatusOK {
-		if c.policy.FreshenedByHead(c.entry.Header, resp.Header, c.entry.Length) {
+	if c == nil {
+		c = x.partial
+	}
+	switch {
+	case c == nil:
+	case resp.StatusCode == http.StatusNotFound, resp.StatusCode == http.StatusGone:
+		x.dropCandidate(c)
+	case resp.StatusCode != http.StatusOK:
+	case c.entry.Status == http.StatusOK || c.entry.Range != nil:
+		if c.policy.FreshenedByHead(c.entry.Header, resp.Header, c.total()) {
 			x.freshen(c, resp, asked, received)
 			s.Storage = rfc9111.ValidatedByHead
 		} else {
@@ -269,21 +283,24 @@ func (x *exchange) dropCandidate(c *candidate) {
 	}
 }
 
-// revalidateLater has the stored response validated in the background, unless the request forbids that. It says whether
-// that is under way now, and was not already before.
-func (x *exchange) revalidateLater() bool {
+// revalidateLater validates a stored response in the background, unless the request forbids that. It reports whether
+// that is under way now, and was not already before. A part is validated with the range that was asked for.
+func (x *exchange) revalidateLater(c *candidate) bool {
 	if x.cc.NoStore || x.offline {
 		return false
 	}
+	part := c.entry.Range != nil
 	req := x.req.Clone(context.Background()) // for the caller may use his own again
 	maps.DeleteFunc(req.Header, func(name string, _ []string) bool {
 		switch http.CanonicalHeaderKey(name) {
-		case "If-None-Match", "If-Modified-Since", "If-Range", "Range", "Cache-Control", "Pragma":
+		case "If-None-Match", "If-Modified-Since", "If-Range", "Cache-Control", "Pragma":
 			return true
+		case "Range":
+			return !part
 		}
 		return false
 	})
-	ranged, header := x.ranged, canonicalNames(req.Header)
+	ranged, byteRange, header := x.ranged, x.byteRange, canonicalNames(req.Header)
 	return x.background.run(x.ctx, x.key, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, x.backgroundTimeout)
 		defer cancel()
@@ -303,7 +320,10 @@ func (x *exchange) revalidateLater() bool {
 			header:    header,
 			partition: x.partition, revalidates: true,
 			cc:         rfc9111.Request{Lifetime: x.cc.Lifetime},
-			negotiated: x.negotiated || ranged && x.negotiate && header["Accept-Encoding"] == nil,
+			negotiated: x.negotiated || ranged && !part && x.negotiate && header["Accept-Encoding"] == nil,
+		}
+		if part {
+			later.ranged, later.byteRange = ranged, byteRange
 		}
 		x.counters.background.Add(1)
 		resp, err := later.answer(Status{})

@@ -20,6 +20,8 @@ type candidate struct {
 	key   string // "": it is not stored yet, but on its way
 	entry *serialize.Entry
 	resp  *storage.Response
+
+	refused bool // BeforeReuse wants it not to be used
 }
 
 // close closes the body, if it was not handed out.
@@ -28,6 +30,14 @@ func (c *candidate) close() {
 		c.resp.Body.Close()
 		c.resp = nil
 	}
+}
+
+// total returns the length of the whole representation, or -1 if a part does not say it.
+func (c *candidate) total() int64 {
+	if c.entry.Range != nil {
+		return c.entry.Range.Total
+	}
+	return c.entry.Length
 }
 
 // anothers reports whether a private cache has stored the response in a place that this shared cache looks at.
@@ -44,7 +54,7 @@ func (x *exchange) lookup() (*candidate, rfc9111.Reason) {
 	}
 	x.primary = resp.Entry
 	first := &x.first
-	*first = candidate{x.compile(resp.Entry), x.key, resp.Entry, resp}
+	*first = candidate{stored: x.compile(resp.Entry), key: x.key, entry: resp.Entry, resp: resp}
 	if first.anothers() {
 		first.close()
 		return nil, rfc9111.StoredUnusable
@@ -142,7 +152,7 @@ func (x *exchange) selectVariant(first *candidate) *candidate {
 		if err != nil {
 			continue
 		}
-		c := &candidate{x.compile(resp.Entry), m.key, resp.Entry, resp}
+		c := &candidate{stored: x.compile(resp.Entry), key: m.key, entry: resp.Entry, resp: resp}
 		if c.anothers() || !x.canDecode(c.coding) || m.exact && !x.selects(c.selectors, c.coding, "") {
 			c.close() // it is not what the list says
 			continue
@@ -212,7 +222,7 @@ func (x *exchange) canDecode(c coding) bool {
 // Accept-Encoding as the Transport sets it.
 func (x *exchange) field(name string) (value string, present bool) {
 	if name == "Accept-Encoding" && x.negotiated {
-		return acceptEncoding, true
+		return x.acceptEncoding(), true
 	}
 	lines := x.header[name]
 	switch len(lines) {
@@ -222,6 +232,14 @@ func (x *exchange) field(name string) (value string, present bool) {
 		return lines[0], true
 	}
 	return strings.Join(lines, ", "), true
+}
+
+// acceptEncoding returns the Accept-Encoding of a request whose caller left the coding to the Transport.
+func (x *exchange) acceptEncoding() string {
+	if x.uncoded {
+		return "identity"
+	}
+	return acceptEncoding
 }
 
 // fields returns the selecting header fields of the request for a response with this header.

@@ -4,7 +4,9 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,9 +20,6 @@ import (
 
 // lookupPartial returns the partial entry of the URL that the request selects, or nil.
 func (x *exchange) lookupPartial() *candidate {
-	if x.conditional && !x.ranged {
-		return nil
-	}
 	if x.ranges != nil && !x.ranges.HasRanges() {
 		return nil // none was ever stored
 	}
@@ -29,42 +28,44 @@ func (x *exchange) lookupPartial() *candidate {
 	if err != nil {
 		return nil
 	}
-	p := &candidate{x.compile(resp.Entry), key, resp.Entry, resp}
-	// A caller who left the coding to the Transport cannot be given a part of a coded body.
-	if p.anothers() || p.entry.Range == nil || !x.selects(p.selectors, p.coding, "") || p.coding.coded() && x.header["Accept-Encoding"] == nil {
+	p := &candidate{stored: x.compile(resp.Entry), key: key, entry: resp.Entry, resp: resp}
+	if p.anothers() || p.entry.Range == nil || !x.selects(p.selectors, p.coding, "") {
 		p.close()
 		return nil
 	}
 	return p
 }
 
-// answerPartial answers a request for which no whole response is stored, from a part if that is enough.
-func (x *exchange) answerPartial(why rfc9111.Reason) (*http.Response, error) {
+// answerPartial answers a request for which no whole response is stored: from a part if that holds the range, and with the help
+// of the part if what is missing of it can be asked for. Otherwise the part is there to be refuted or confirmed by what the
+// origin says, as a whole response would be.
+func (x *exchange) answerPartial(why rfc9111.Reason, s Status) (*http.Response, error) {
 	if x.flies() {
 		return x.fly(why)
 	}
 	p := x.lookupPartial()
-	if p != nil {
-		r, usable := x.mayReuse(p)
-		switch {
-		case !usable:
-			why = r.Reason
-		case x.ranged && r.Action == rfc9111.Serve && x.heldBy(p) && p.policy.IfRange(x.header):
-			return x.serve(p, r, Status{}), nil
-		case x.cc.OnlyIfCached:
-		case x.ranged:
-			if why = r.Reason; r.Action == rfc9111.Serve {
-				why = rfc9111.NotInRange
-			}
-			x.partial = p
-			defer func() { x.partial.close() }()
-			return x.fetch(nil, why)
-		case x.completable(p, r):
-			return x.complete(p)
-		}
-		p.close()
+	if p == nil {
+		return x.ask(why)
 	}
-	return x.ask(why)
+	r, usable := x.mayReuse(p)
+	p.refused = !usable
+	usable = usable && x.canDecode(p.coding)
+	switch {
+	case usable && x.ranged && x.heldBy(p) && p.policy.IfRange(x.header):
+		return x.use(p, r, s)
+	case x.cc.OnlyIfCached:
+		p.close()
+		return x.refuse(), nil
+	case usable && x.completable(p, r):
+		return x.complete(p)
+	case p.refused, usable && x.ranged:
+		if why = r.Reason; r.Action == rfc9111.Serve && !p.refused {
+			why = rfc9111.NotInRange
+		}
+	}
+	x.partial = p
+	defer func() { x.partial.close() }()
+	return x.fetch(nil, why)
 }
 
 // heldBy says whether the range that is asked for lies within the part.
@@ -85,15 +86,15 @@ func (x *exchange) heldBy(p *candidate) bool {
 // validator says whether the rest belongs to it. Without any validator it is tried while the part is fresh; an
 // origin that does not do ranges then sends everything anyway.
 func (x *exchange) completable(p *candidate, r rfc9111.Reuse) bool {
-	return !x.isHead() && p.entry.Range.Start == 0 && p.entry.Length > 0 &&
+	return !x.isHead() && !x.ranged && !x.conditional && p.entry.Range.Start == 0 && p.entry.Length > 0 &&
 		(p.policy.StrongValidator() != "" || !p.policy.HasValidator() && r.Action == rfc9111.Serve)
 }
 
 // complete asks for the rest of a part, and answers with both (RFC 9111, sections 3.3 and 3.4).
 func (x *exchange) complete(p *candidate) (*http.Response, error) {
-	defer func() { p.close() }()
-	negotiated := x.negotiated
-	x.negotiated = false // the rest must be coded as the part is: not at all
+	x.partial = p
+	defer func() { x.partial.close() }()
+	x.uncoded = x.negotiated && !p.coding.coded()
 	out, place := x.outgoing(func(h http.Header) {
 		h["Range"] = []string{"bytes=" + strconv.FormatInt(p.entry.Length, 10) + "-"}
 		if tag := p.policy.StrongValidator(); tag != "" {
@@ -113,18 +114,18 @@ func (x *exchange) complete(p *candidate) (*http.Response, error) {
 		total, ok := p.completedBy(resp)
 		if !ok {
 			discard(resp)
-			x.remove(x.ctx, p.key)
-			x.negotiated = negotiated
+			x.dropPart()
+			x.uncoded = false
 			return x.again(rfc9111.NotInRange)
 		}
 		whole := *x.own(resp)
 		whole.Trailer = nil // net/http puts it in resp, and it is of the rest
-		resp = &whole
+		resp, x.partial = &whole, nil
 		x.join(p, resp, total, asked, received, &s)
-		p = nil
 	default:
 		resp = x.own(resp)
 		x.receive(nil, resp, asked, received, &s)
+		x.judgePart(resp, &s)
 	}
 	x.mark(resp, s)
 	return resp, nil
@@ -135,7 +136,7 @@ func (x *exchange) complete(p *candidate) (*http.Response, error) {
 func (c *candidate) completedBy(resp *http.Response) (total int64, ok bool) {
 	cr, ok := rfc9111.ParseContentRange(resp.Header["Content-Range"])
 	switch known := c.entry.Range.Total; {
-	case !ok, resp.StatusCode != http.StatusPartialContent, !rfc9111.StrongMatch(resp.Header.Get("Etag"), c.policy.ETag):
+	case !ok, resp.StatusCode != http.StatusPartialContent, !c.combinesWith(resp.Header):
 		return 0, false
 	case cr.First != c.entry.Length, cr.Last != cr.Total-1, known >= 0 && known != cr.Total:
 		return 0, false
@@ -143,6 +144,55 @@ func (c *candidate) completedBy(resp *http.Response) (total int64, ok bool) {
 		return 0, false
 	}
 	return cr.Total, true
+}
+
+// combinesWith reports whether a 206 with this header is of the same bytes as the part: they share a strong entity tag (RFC 9111,
+// section 3.4). Some origins give one tag to all codings of a representation, so the coding must not be another either.
+func (c *candidate) combinesWith(h http.Header) bool {
+	lines := h["Content-Encoding"] // a 206 need not repeat it
+	return rfc9111.StrongMatch(h.Get("Etag"), c.policy.ETag) &&
+		(lines == nil || slices.Equal(parseCoding(lines).names, c.coding.names))
+}
+
+// dropPart removes the part that the exchange has found.
+func (x *exchange) dropPart() {
+	x.remove(x.ctx, x.partial.key)
+	x.partial.close()
+	x.partial = nil
+}
+
+// judgePart removes the part that the exchange has found if the origin's response shows that it is not current any more, by the
+// rules that hold for a whole one. s tells whether the response is being stored, to take the place of the part once it has
+// come. A 206 or a response to HEAD is for receivePartial or receiveHead.
+func (x *exchange) judgePart(resp *http.Response, s *Status) {
+	p := x.partial
+	if p == nil {
+		return
+	}
+	gone := false
+	switch resp.StatusCode {
+	case http.StatusOK:
+		gone = !s.Stored || p.contradictedBy(resp.Header, resp.ContentLength)
+	case http.StatusNotFound, http.StatusGone:
+		gone = true
+	case http.StatusRequestedRangeNotSatisfiable:
+		_, length, ok := strings.Cut(resp.Header.Get("Content-Range"), "*/")
+		n, err := strconv.ParseInt(length, 10, 64)
+		gone = ok && err == nil && (n < p.entry.Range.Start+p.entry.Length || p.entry.Range.Total >= 0 && n != p.entry.Range.Total)
+	}
+	if gone {
+		x.dropPart()
+	}
+}
+
+// contradictedBy reports whether a 200 or 206 with this header is of another representation than the part. total is the length
+// of that representation in bytes; -1 means that it is not known.
+func (c *candidate) contradictedBy(h http.Header, total int64) bool {
+	if tag := h.Get("Etag"); tag != c.policy.ETag && !rfc9111.WeakMatch(tag, c.policy.ETag) {
+		return true
+	}
+	return h.Get("Last-Modified") != c.policy.IfModified ||
+		total >= 0 && c.entry.Range.Total >= 0 && total != c.entry.Range.Total && slices.Equal(parseCoding(h["Content-Encoding"]).names, c.coding.names)
 }
 
 // join makes the response the whole one: what is stored, and the rest that it brings.
@@ -161,13 +211,16 @@ func (x *exchange) join(p *candidate, resp *http.Response, total int64, asked, r
 		decision = rfc9111.Stored{Reason: rfc9111.TooLong}
 	}
 	s.judged(decision, &policy, received)
+	var place string
 	if decision.OK {
 		r := x.newRecording(resp, rfc9111.StoredHeader(resp.Header, &policy), &policy, asked, received, set)
 		e := r.entry
 		r.place, r.replaces = x.destination(e), p.key
 		x.record(resp, r, total, s)
 		x.share(resp, e, s)
+		place = r.place
 	}
+	x.decode(resp, place, s)
 }
 
 // joinedBody reads one body after another, each in its full length: one that ends before is an error.
@@ -221,13 +274,26 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 			x.primary = nil
 		}
 	}
+	combines := false
+	if p := x.partial; p != nil {
+		combines = !p.refused && p.combinesWith(resp.Header)
+		switch {
+		case !combines && p.contradictedBy(resp.Header, cr.Total):
+			x.dropPart()
+		case decision.OK:
+		case decision.Reason == rfc9111.NoStoreRequest, decision.Reason == rfc9111.SetCookieInShared, decision.Reason == rfc9111.TooLong, decision.Reason == rfc9111.PartialUnusable:
+			// Nothing is said against the part.
+		default:
+			x.dropPart() // what allowed it to be stored was withdrawn
+		}
+	}
 	if !decision.OK {
 		return
 	}
 	rec := x.newRecording(resp, rfc9111.StoredHeader(resp.Header, &policy), &policy, asked, received, set)
 	e := rec.entry
 	all := part
-	if p := x.partial; p != nil && rfc9111.StrongMatch(resp.Header.Get("Etag"), p.policy.ETag) {
+	if p := x.partial; combines {
 		old := span{p.entry.Range.Start, p.entry.Range.Start + p.entry.Length, p.entry.Range.Total}
 		if union, ok := old.union(part); ok && union.end-union.start <= x.maxBody {
 			all = union
@@ -242,7 +308,7 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 			rec.before = func(w io.Writer) error { return copier.copy(w, 0, part.start-old.start) }
 			rec.after = func(w io.Writer) error { return copier.copy(w, part.end-old.start, old.end-old.start) }
 			rec.end = func() { copier.body.Close() }
-			x.partial = nil
+			p.resp, x.partial = nil, nil
 		}
 	}
 	e.Length = all.end - all.start

@@ -40,16 +40,25 @@ func (x *exchange) receive(c *candidate, resp *http.Response, asked, received ti
 	case c != nil && resp.StatusCode < 500 && !x.conditional && (!x.ranged || resp.StatusCode == http.StatusOK):
 		x.dropCandidate(c)
 	}
-	if x.negotiated {
-		if coding := parseCoding(resp.Header["Content-Encoding"]); coding.decodes() {
-			var damaged func(error)
-			if b, ok := resp.Body.(*originBody); ok && s.Stored {
-				e, ctx := x.engine, x.ctx
-				damaged = func(error) { b.forget(ctx, e, place) }
-			}
-			coding.decode(resp, resp.Body, nil, damaged)
-		}
+	x.decode(resp, place, s)
+}
+
+// decode decodes the body of a whole response from the origin for a caller who left the coding to the Transport. place is the key
+// under which the response is stored.
+func (x *exchange) decode(resp *http.Response, place string, s *Status) {
+	if !x.negotiated {
+		return
 	}
+	coding := parseCoding(resp.Header["Content-Encoding"])
+	if !coding.decodes() {
+		return
+	}
+	var damaged func(error)
+	if b, ok := resp.Body.(*originBody); ok && s.Stored {
+		e, ctx := x.engine, x.ctx
+		damaged = func(error) { b.forget(ctx, e, place) }
+	}
+	coding.decode(resp, resp.Body, nil, damaged)
 }
 
 // judge lets the program speak of a response, works out its policy, and decides whether it may be stored. set are the fields that
@@ -165,6 +174,9 @@ func (x *exchange) storeWhole(resp *http.Response, policy *rfc9111.Policy, asked
 	e = r.entry
 	place = x.destination(e)
 	r.place, r.fields, r.trailing, r.private = place, fields, resp, policy.ExcludedFields()
+	if x.partial != nil {
+		r.replaces = x.partial.key
+	}
 	x.record(resp, r, framedLength(resp), s)
 	return place, e
 }
@@ -378,7 +390,7 @@ func (x *exchange) update(c *candidate, e *serialize.Entry) {
 			}
 		}
 	}
-	if err := x.updateStore(x.ctx, c.key, e); err == nil && c.key != x.key {
+	if err := x.updateStore(x.ctx, c.key, e); err == nil && c.key != x.key && e.Range == nil {
 		x.enter(c.key, e)
 	}
 }

@@ -52,7 +52,7 @@ func (x *exchange) refreshLater(c *candidate, ttl time.Duration) {
 		return
 	}
 	now := time.Now()
-	if x.refreshed.claim(c.key, now, now.Add(ttl)) && !x.revalidateLater() {
+	if x.refreshed.claim(c.key, now, now.Add(ttl)) && !x.revalidateLater(c) {
 		x.refreshed.release(c.key)
 	}
 }

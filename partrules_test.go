@@ -1,0 +1,402 @@
+package cachecontrol_test
+
+import (
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+)
+
+// These tests are about one kind of fault: a rule that holds for a whole stored response and not for a part. What refutes, confirms,
+// updates, or lets stand in the one does so with the other (RFC 9111, sections 3.3, 4.2.4, 4.3 and 4.4).
+
+// partReply is a 206 with bytes first to last of digits.
+func partReply(first, last int, fields ...string) reply {
+	return reply{status: 206, body: digits[first : last+1], fields: append(fields, fmt.Sprintf("Content-Range: bytes %d-%d/10", first, last))}
+}
+
+const (
+	tag1      = `ETag: "1"`
+	fresh60   = "Cache-Control: max-age=60"
+	fresh10   = "Cache-Control: max-age=10"
+	modified1 = "Last-Modified: Fri, 31 Dec 1999 23:00:00 GMT"
+	modified2 = "Last-Modified: Fri, 31 Dec 1999 23:30:00 GMT"
+)
+
+// What shows that a whole response is out of date shows it of a part (RFC 9111, sections 4.3.5 and 4.4). Nothing of it is stored.
+func TestPartRefuted(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		do    string
+		with  []string
+		reply reply
+		part  reply // zero: bytes 2 to 5 of 10
+	}{
+		{"HEAD, another tag", "HEAD /", nil, ok(fresh60, `ETag: "2"`), reply{}},
+		{"HEAD, another date", "HEAD /", nil, ok(fresh60, tag1, modified2), reply{}},
+		{"HEAD, another length", "HEAD /", nil, ok(fresh60, "Content-Length: 11"), reply{}},
+		{"HEAD, 404", "HEAD /", nil, status(404), reply{}},
+		{"HEAD, 410", "HEAD /", nil, status(410), reply{}},
+		{"404", "/", nil, status(404), reply{}},
+		{"410", "/", nil, status(410), reply{}},
+		{"404 that is stored", "/", nil, status(404, fresh10), reply{}},
+		{"200, another tag, no-store", "/", nil, ok("Cache-Control: no-store", `ETag: "2"`), reply{}},
+		{"200, no tag, no-store", "/", nil, ok("Cache-Control: no-store"), reply{}},
+		{"200, the same tag, no-store", "/", nil, ok("Cache-Control: no-store", tag1), reply{}},
+		{"200 to another range, no-store", "/", []string{"Range: bytes=7-8"}, ok("Cache-Control: no-store", `ETag: "2"`), reply{}},
+		{"404 to another range", "/", []string{"Range: bytes=7-8"}, status(404), reply{}},
+		{"206, another tag, no-store", "/", []string{"Range: bytes=7-8"}, partReply(7, 8, "Cache-Control: no-store", `ETag: "2"`), reply{}},
+		{"206, no tag, no-store", "/", []string{"Range: bytes=7-8"}, partReply(7, 8, "Cache-Control: no-store"), reply{}},
+		{"206, another date, no-store", "/", []string{"Range: bytes=7-8"}, partReply(7, 8, "Cache-Control: no-store", modified2, `ETag: W/"1"`), reply{}},
+		{"206, the same tag, no-store", "/", []string{"Range: bytes=7-8"}, partReply(7, 8, "Cache-Control: no-store", tag1, modified1), reply{}},
+		{"416, another length", "/", []string{"Range: bytes=20-30"}, status(416, "Content-Range: bytes */11"), reply{}},
+		{"416, shorter", "/", []string{"Range: bytes=20-30"}, status(416, "Content-Range: bytes */5"),
+			reply{status: 206, body: "2345", fields: []string{fresh60, tag1, modified1, "Content-Range: bytes 2-5/*"}}},
+		{"200 for the caller's own copy, no-store", "/", []string{`If-None-Match: "1"`}, ok("Cache-Control: no-store", `ETag: "2"`), reply{}},
+		{"404 for the caller's own copy", "/", []string{`If-None-Match: "1"`}, status(404), reply{}},
+		{"404 to a validation", "/", []string{"Range: bytes=2-3", "Cache-Control: no-cache"}, status(404), reply{}},
+		{"200 to a validation, no-store", "/", []string{"Range: bytes=2-3", "Cache-Control: no-cache"}, ok("Cache-Control: no-store", `ETag: "2"`), reply{}},
+		{"206 to a validation, no-store", "/", []string{"Range: bytes=2-3", "Cache-Control: no-cache"}, partReply(2, 3, "Cache-Control: no-store", `ETag: "2"`), reply{}},
+		{"304 to a validation, no-store", "/", []string{"Range: bytes=2-3", "Cache-Control: no-cache"}, status(304, "Cache-Control: no-store", tag1), reply{}},
+		{"404 for the rest", "/", nil, status(404), partReply(0, 3, fresh60, tag1, modified1)},
+		{"200 for the rest, another tag, no-store", "/", nil, ok("Cache-Control: no-store", `ETag: "2"`), partReply(0, 3, fresh60, tag1, modified1)},
+		{"PUT", "PUT /", nil, ok(), reply{}},
+		{"DELETE", "DELETE /", nil, status(204), reply{}},
+		{"POST", "POST /", nil, ok(), reply{}},
+		{"an unknown method", "FOO /", nil, ok(), reply{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, s *watchedStore) {
+				part := tt.part
+				if part.status == 0 {
+					part = partReply(2, 5, fresh60, tag1, modified1)
+				}
+				o := replies(t, part, tt.reply, status(500, "Cache-Control: no-store"))
+				tr := &cachecontrol.Transport{Base: o, Store: s}
+				defer tr.Close()
+				do(t, tr, "/", "Range: bytes=0-5")
+				if a := do(t, tr, "/", "Range: bytes=2-3"); a.outcome != hit {
+					t.Fatalf("a range of the part: %v, want hit", a.outcome)
+				}
+				do(t, tr, tt.do, tt.with...)
+				if a := do(t, tr, "/", "Range: bytes=2-3"); a.StatusCode == 206 {
+					t.Errorf("the part goes on to answer: %v %q", a.outcome, a.Header["Cache-Status"])
+				}
+				if _, body := peek(t, s, partKey); body != "" {
+					t.Errorf("the part is still stored: %q", body)
+				}
+			})
+		})
+	}
+}
+
+// Transport.Invalidate, and a whole response that is stored, take the part as well, and a newer whole response leaves none behind
+// that would answer in its place once it is gone.
+func TestPartGone(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *watchedStore) {
+		o := replies(t, partReply(2, 5, fresh60, tag1), partReply(2, 5, fresh60, tag1), ok(fresh10, tag1))
+		tr := &cachecontrol.Transport{Base: o, Store: s}
+		defer tr.Close()
+		do(t, tr, "/", "Range: bytes=2-5")
+		if err := tr.Invalidate(context.Background(), &url.URL{Scheme: "http", Host: "example.com", Path: "/"}); err != nil {
+			t.Fatal(err)
+		}
+		wantStored(t, s, "", "")
+		do(t, tr, "/", "Range: bytes=2-5")
+		wantStored(t, s, "", "2345")
+		do(t, tr, "/")
+		wantStored(t, s, "#3", "")
+	})
+}
+
+// What says nothing against a whole response says nothing against a part.
+func TestPartKept(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		do    string
+		with  []string
+		reply reply
+	}{
+		{"HEAD, the same", "HEAD /", nil, ok(fresh60, tag1, modified1, "Content-Length: 10")},
+		{"HEAD, 500", "HEAD /", nil, status(500)},
+		{"HEAD, 403", "HEAD /", nil, status(403)},
+		{"500", "/", nil, status(500)},
+		{"503", "/", nil, status(503)},
+		{"403", "/", nil, status(403)},
+		{"429", "/", nil, status(429)},
+		{"503 to another range", "/", []string{"Range: bytes=7-8"}, status(503)},
+		{"416, the same length", "/", []string{"Range: bytes=20-30"}, status(416, "Content-Range: bytes */10")},
+		{"304 for the caller's own copy", "/", []string{`If-None-Match: "0"`}, status(304, `ETag: "0"`)},
+		{"206, the same tag, no-store in the request", "/", []string{"Range: bytes=7-8", "Cache-Control: no-store"}, partReply(7, 8, fresh60, tag1, modified1)},
+		{"503 to a validation", "/", []string{"Range: bytes=2-3", "Cache-Control: no-cache"}, status(503)},
+		{"PUT that fails", "PUT /", nil, status(409)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				o := replies(t, partReply(2, 5, fresh60, tag1, modified1), tt.reply)
+				tr := &cachecontrol.Transport{Base: o}
+				defer tr.Close()
+				do(t, tr, "/", "Range: bytes=2-5")
+				do(t, tr, tt.do, tt.with...)
+				wantPart(t, do(t, tr, "/", "Range: bytes=2-3"), hit, "bytes 2-3/10", "23")
+			})
+		})
+	}
+}
+
+// A part that the origin confirms gets the header that it says (RFC 9111, sections 4.3.4 and 4.3.5), variants included, which
+// are not taken for whole ones.
+func TestPartConfirmed(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		do    string
+		with  []string
+		reply reply
+	}{
+		{"by HEAD", "HEAD /", nil, ok(fresh60, tag1, "X-From: second", "Vary: X-User")},
+		{"by a 304", "/", []string{"Range: bytes=2-3"}, status(304, fresh60, tag1, "X-From: second", "Vary: X-User")},
+		{"by a 304 for the caller's own copy", "/", []string{`If-None-Match: "1"`}, status(304, fresh60, tag1, "X-From: second", "Vary: X-User")},
+		{"by a 304 for the caller's own copy of a range", "/", []string{"Range: bytes=2-3", `If-None-Match: "1"`}, status(304, fresh60, tag1, "X-From: second", "Vary: X-User")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, s *watchedStore) {
+				o := replies(t, partReply(2, 5, fresh10, tag1, "X-From: first", "Vary: X-User"), tt.reply, status(500))
+				tr := &cachecontrol.Transport{Base: o, Store: s}
+				defer tr.Close()
+				do(t, tr, "/", "Range: bytes=2-5")
+				time.Sleep(20 * time.Second)
+				do(t, tr, tt.do, tt.with...)
+				a := do(t, tr, "/", "Range: bytes=2-5")
+				wantPart(t, a, hit, "bytes 2-5/10", "2345")
+				if got := a.Header.Get("X-From"); got != "second" {
+					t.Errorf("X-From = %q, want second", got)
+				}
+				wantStored(t, s, "", "2345")
+				wantRequests(t, o, 2)
+			})
+		})
+	}
+}
+
+// A part stands in for an origin that fails as a whole response does (RFC 9111, section 4.2.4, and RFC 5861): for a range that it
+// holds, and for nothing else.
+func TestPartStandsIn(t *testing.T) {
+	const ranged = "Range: bytes=2-3"
+	for _, tt := range []struct {
+		name      string
+		transport *cachecontrol.Transport
+		cc        string
+		control   *cachecontrol.Control
+		with      []string
+		want      bool
+	}{
+		{name: "nothing allows it", cc: "max-age=10", with: []string{ranged}},
+		{name: "stale-if-error", cc: "max-age=10, stale-if-error=60", with: []string{ranged}, want: true},
+		{name: "stale-if-error of the request", cc: "max-age=10", with: []string{ranged, "Cache-Control: stale-if-error=60"}, want: true},
+		{name: "StaleIfError", transport: &cachecontrol.Transport{StaleIfError: time.Minute}, cc: "max-age=10", with: []string{ranged}, want: true},
+		{name: "StaleIfError, must-revalidate", transport: &cachecontrol.Transport{StaleIfError: time.Minute}, cc: "max-age=10, must-revalidate", with: []string{ranged}},
+		{name: "StaleIfError, too stale", transport: &cachecontrol.Transport{StaleIfError: time.Second}, cc: "max-age=10", with: []string{ranged}},
+		{name: "Refresh, AllowStale", cc: "max-age=10", control: &cachecontrol.Control{Refresh: true, AllowStale: time.Minute}, with: []string{ranged}, want: true},
+		{name: "Refresh", cc: "max-age=10", control: &cachecontrol.Control{Refresh: true}, with: []string{ranged}},
+		{name: "AllowStale", cc: "max-age=10", control: &cachecontrol.Control{AllowStale: -1}, with: []string{ranged}, want: true},
+		{name: "max-stale", cc: "max-age=10", with: []string{ranged, "Cache-Control: max-stale=60"}, want: true},
+		{name: "Replay", transport: &cachecontrol.Transport{Replay: true}, cc: "max-age=10", control: &cachecontrol.Control{Refresh: true}, with: []string{ranged}, want: true},
+		{name: "shared, s-maxage", transport: &cachecontrol.Transport{Shared: true, StaleIfError: time.Minute}, cc: "s-maxage=10", with: []string{ranged}},
+		{name: "If-Range", cc: "max-age=10, stale-if-error=60", with: []string{ranged, `If-Range: "1"`}, want: true},
+		{name: "another If-Range", cc: "max-age=10, stale-if-error=60", with: []string{ranged, `If-Range: "2"`}},
+		{name: "another range", cc: "max-age=10, stale-if-error=60", with: []string{"Range: bytes=4-8"}},
+		{name: "the whole", cc: "max-age=10, stale-if-error=60"},
+		{name: "the whole, max-stale", cc: "max-age=10, stale-if-error=60", with: []string{"Cache-Control: max-stale"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, failure := range []reply{down, status(503)} {
+				eachStore(t, func(t *testing.T, s *watchedStore) {
+					o := replies(t, partReply(2, 5, "Cache-Control: "+tt.cc, tag1), failure)
+					tr := cmp.Or(tt.transport, &cachecontrol.Transport{})
+					tr = &cachecontrol.Transport{Base: o, Store: s, StaleIfError: tr.StaleIfError, Replay: tr.Replay, Shared: tr.Shared}
+					defer tr.Close()
+					do(t, tr, "/", "Range: bytes=2-5")
+					time.Sleep(20 * time.Second)
+					req := request(t, "/", tt.with...)
+					if tt.control != nil {
+						req = req.WithContext(cachecontrol.WithControl(req.Context(), *tt.control))
+					}
+					resp, err := tr.RoundTrip(req)
+					if err != nil {
+						if tt.want {
+							t.Errorf("error %v, want the part", err)
+						}
+						return
+					}
+					body, _ := io.ReadAll(resp.Body)
+					resp.Body.Close()
+					if got := resp.StatusCode == 206 && string(body) == "23" && cachecontrol.FromCache(resp); got != tt.want {
+						t.Errorf("%d %q, answered by the part: %v, want %v", resp.StatusCode, body, got, tt.want)
+					}
+				})
+			}
+		})
+	}
+}
+
+// A part may be used while it is validated in the background (RFC 5861, section 3), and ahead of its end. The range that was asked
+// for is what the origin is asked about: not the whole, which nobody wanted.
+func TestPartValidatedInBackground(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		cc        string
+		ahead     time.Duration
+		validated reply
+		then      string // X-From afterwards
+	}{
+		{"stale-while-revalidate, 304", "max-age=10, stale-while-revalidate=60", 0, status(304, fresh60, tag1, "X-From: second"), "second"},
+		{"stale-while-revalidate, 206", "max-age=10, stale-while-revalidate=60", 0, partReply(2, 3, fresh60, `ETag: "2"`, "X-From: second"), "second"},
+		{"stale-while-revalidate, 503", "max-age=10, stale-while-revalidate=60", 0, status(503), "first"},
+		{"RefreshAhead", "max-age=30", 15 * time.Second, status(304, fresh60, tag1, "X-From: second"), "second"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, s *watchedStore) {
+				o := replies(t, partReply(2, 5, "Cache-Control: "+tt.cc, tag1, "X-From: first"), tt.validated)
+				tr := &cachecontrol.Transport{Base: o, Store: s, RefreshAhead: tt.ahead}
+				defer tr.Close()
+				do(t, tr, "/", "Range: bytes=2-5")
+				time.Sleep(20 * time.Second)
+				a := do(t, tr, "/", "Range: bytes=2-3")
+				if a.StatusCode != 206 || a.body != "23" || !cachecontrol.FromCache(a.Response) {
+					t.Errorf("%d %q, %q", a.StatusCode, a.body, a.Header["Cache-Status"])
+				}
+				synctest.Wait()
+				wantRequests(t, o, 2)
+				if h := o.last().Header; h.Get("Range") != "bytes=2-3" || h.Get("If-None-Match") != `"1"` {
+					t.Errorf("validated with %v", h)
+				}
+				if a = do(t, tr, "/", "Range: bytes=2-3"); a.body != "23" || a.Header.Get("X-From") != tt.then {
+					t.Errorf("%q with X-From %q, want %q", a.body, a.Header.Get("X-From"), tt.then)
+				}
+				synctest.Wait()
+			})
+		})
+	}
+}
+
+// BeforeReuse is obeyed for parts: one that must not be used is not combined with another either, and what the origin says
+// refutes it all the same.
+func TestPartRefusedByProgram(t *testing.T) {
+	in(t, func(t *testing.T) {
+		var own cachecontrol.ReuseDecision
+		o := replies(t, partReply(2, 5, fresh60, tag1), partReply(6, 8, fresh60, tag1), status(404))
+		tr := &cachecontrol.Transport{Base: o, BeforeReuse: func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision { return own }}
+		defer tr.Close()
+		do(t, tr, "/", "Range: bytes=2-5")
+		own = cachecontrol.ReuseNever
+		wantPart(t, do(t, tr, "/", "Range: bytes=6-8"), miss, "bytes 6-8/10", "678")
+		own = cachecontrol.ReuseByRules
+		wantPart(t, do(t, tr, "/", "Range: bytes=6-8"), hit, "bytes 6-8/10", "678")
+		own = cachecontrol.ReuseNever
+		do(t, tr, "/")
+		own = cachecontrol.ReuseByRules
+		if a := do(t, tr, "/", "Range: bytes=6-8"); a.StatusCode != 404 {
+			t.Errorf("status %d, want 404", a.StatusCode)
+		}
+	})
+}
+
+func gzipped(s string) string {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	io.WriteString(z, s)
+	z.Close()
+	return b.String()
+}
+
+// Coded bytes reach only callers who named the codings. So the rest of a part that is not coded is asked for without a coding, and
+// what comes coded all the same is decoded, or asked for once more: a 200, a 206 for the rest, and a part that is coded itself.
+func TestPartCompletedInOtherCoding(t *testing.T) {
+	long := strings.Repeat(digits, 20)
+	coded := gzipped(long)
+	whole200 := func(tag, body string, fields ...string) reply {
+		return reply{body: body, fields: append(fields, fresh60, "ETag: "+tag, "Vary: Accept-Encoding")}
+	}
+	part := func(s string, first, last int, fields ...string) reply {
+		return reply{status: 206, body: s[first : last+1], fields: append(fields, fresh60, `ETag: "1"`, fmt.Sprintf("Content-Range: bytes %d-%d/%d", first, last, len(s)))}
+	}
+	const gz = "Content-Encoding: gzip"
+	for _, tt := range []struct {
+		name    string
+		with    []string // the caller of the part
+		replies []reply
+		sent    []string // with the second request
+		asked   int
+	}{
+		{"200, coded", nil, []reply{part(long, 0, 3), whole200(`"2"`, coded, gz)}, []string{"Accept-Encoding: identity", `If-Range: "1"`}, 2},
+		{"200, not coded", nil, []reply{part(long, 0, 3), whole200(`"2"`, long)}, []string{"Accept-Encoding: identity"}, 2},
+		{"If-Range ignored, and coded", nil, []reply{part(long, 0, 3), part(coded, 4, len(coded)-1, gz), whole200(`"1"`, coded, gz)}, nil, 3},
+		{"a coded rest, of the same length", nil, []reply{part(coded, 0, 3), part(coded, 4, len(coded)-1, gz), whole200(`"1"`, coded, gz)}, nil, 3},
+		{"416", nil, []reply{part(long, 0, 3), status(416, "Content-Range: bytes */4"), whole200(`"2"`, coded, gz)}, nil, 3},
+		{"404, coded", nil, []reply{part(long, 0, 3), {status: 404, body: coded, fields: []string{gz}}}, nil, 2},
+		{"a coded part", []string{"Accept-Encoding: gzip"}, []reply{part(coded, 0, 3, gz), part(coded, 4, len(coded)-1)}, []string{"Accept-Encoding: gzip, deflate", "Range: bytes=4-"}, 2},
+		{"a coded part, another 200", []string{"Accept-Encoding: gzip"}, []reply{part(coded, 0, 3, gz), whole200(`"2"`, coded, gz)}, nil, 2},
+		{"a coded part, and one that is not", []string{"Accept-Encoding: gzip"}, []reply{part(coded, 0, 3, gz), part(coded, 4, len(coded)-1, "Content-Encoding: identity"), whole200(`"2"`, coded, gz)}, nil, 3},
+		{"a part in a coding that is not known", []string{"Accept-Encoding: br"}, []reply{part(coded, 0, 3, "Content-Encoding: br"), whole200(`"2"`, coded, gz)}, []string{"Accept-Encoding: gzip, deflate", "Range:"}, 2},
+	} {
+		for _, collapse := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, Collapse %v", tt.name, collapse), func(t *testing.T) {
+				eachStore(t, func(t *testing.T, s *watchedStore) {
+					o := replies(t, tt.replies...)
+					tr := &cachecontrol.Transport{Base: o, Store: s, Collapse: collapse}
+					defer tr.Close()
+					do(t, tr, "/", append(tt.with, "Range: bytes=0-3")...)
+					for i := range 2 {
+						a := do(t, tr, "/")
+						if i == 0 && tt.sent != nil {
+							wantFields(t, "second request", o.last().Header, tt.sent)
+						}
+						if a.body != long || a.Header["Content-Encoding"] != nil {
+							t.Errorf("%d: body %.20q, Content-Encoding %q; want it decoded", i, a.body, a.Header["Content-Encoding"])
+						}
+						if tt.replies[1].status == 404 {
+							break
+						}
+						if want := [2]cachecontrol.Outcome{miss, hit}[i]; a.outcome != want {
+							t.Errorf("%d: %v, want %v", i, a.outcome, want)
+						}
+					}
+					wantRequests(t, o, tt.asked)
+				})
+			})
+		}
+	}
+}
+
+// A caller who names the codings gets what he named: the rest is asked for as he says, and comes as it is coded.
+func TestPartCompletedForNamedCoding(t *testing.T) {
+	in(t, func(t *testing.T) {
+		coded := gzipped(digits)
+		o := replies(t,
+			reply{status: 206, body: coded[:4], fields: []string{fresh60, tag1, "Content-Encoding: gzip", fmt.Sprintf("Content-Range: bytes 0-3/%d", len(coded))}},
+			reply{status: 206, body: coded[4:], fields: []string{fresh60, tag1, fmt.Sprintf("Content-Range: bytes 4-%d/%d", len(coded)-1, len(coded))}})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/", "Accept-Encoding: gzip", "Range: bytes=0-3")
+		for range 2 {
+			if a := do(t, tr, "/", "Accept-Encoding: gzip"); a.body != coded || a.Header.Get("Content-Encoding") != "gzip" {
+				t.Errorf("%q, %v", a.body, a.Header)
+			}
+		}
+		wantFields(t, "request", o.last().Header, []string{"Accept-Encoding: gzip"})
+		if a := do(t, tr, "/"); a.body != digits || a.outcome != hit {
+			t.Errorf("%q, %v", a.body, a.outcome)
+		}
+		wantRequests(t, o, 2)
+	})
+}
