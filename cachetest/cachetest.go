@@ -67,7 +67,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.passThrough != nil && t.passThrough(req) {
 		return t.base.RoundTrip(req)
 	}
-	r, sent, err := t.capture(req)
+	r, sent, found, err := t.capture(req)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.tape.mode == replayOnly {
 		return nil, t.missing(r, key)
 	}
-	return t.record(req, r, key, sent)
+	return t.record(req, r, key, sent, found)
 }
 
 func closeBody(req *http.Request) {
@@ -97,24 +97,62 @@ func (t *transport) matches(r *request, key string, recorded *request, recordedK
 	return key == recordedKey
 }
 
-// take returns the recording that answers a request: the first that was not used yet, or else the last. Nil: none.
+// take returns the recording that answers a request: the first one that was not used yet, or else the last one. It
+// returns nil if there is none.
 func (t *transport) take(r *request, key string) *recording {
 	t.tape.mu.Lock()
 	defer t.tape.mu.Unlock()
+	rec, found := t.takeFrom(func(c candidate) bool { return t.matches(r, key, c.req, c.key) })
+	if !found && t.matchFunc == nil {
+		rec, _ = t.takeFrom(func(c candidate) bool { return matchesRedacted(c.key, key) })
+	}
+	return rec
+}
+
+// takeFrom takes one of the recordings that match, and reports whether there are any.
+func (t *transport) takeFrom(match func(candidate) bool) (rec *recording, found bool) {
 	var last *recording
 	for _, c := range t.old {
-		if !t.matches(r, key, c.req, c.key) {
+		if !match(c) {
 			continue
 		}
 		if last = c.recording; !last.used {
 			last.used = true
-			return last
+			return last, true
 		}
 	}
 	if t.once {
-		return nil
+		return nil, last != nil
 	}
-	return last
+	return last, last != nil
+}
+
+// matchesRedacted reports whether a key is that of a recording, but for secrets that only other exchanges showed to be
+// secrets. When it is replayed, the request alone does not say so. In its place a value must look like a secret.
+func matchesRedacted(recorded, key string) bool {
+	if !strings.Contains(recorded, redacted) {
+		return false
+	}
+	for {
+		before, after, more := strings.Cut(recorded, redacted)
+		rest, ok := strings.CutPrefix(key, before)
+		if !ok || !more {
+			return ok && rest == ""
+		}
+		literal, _, _ := strings.Cut(after, redacted)
+		end := len(rest)
+		if literal != "" {
+			if end = strings.Index(rest, literal); end < 0 {
+				return false
+			}
+		} else if after != "" {
+			return false // two in a row
+		}
+		if value := rest[:end]; value != redacted && !looksRandom(value) || strings.ContainsAny(value, "/?&\"\n") {
+			return false
+		}
+		recorded, key = after, rest[end:]
+	}
 }
 
 // missing fails the test for want of a recording, and says what there is instead, and what to do.

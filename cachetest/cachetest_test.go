@@ -693,7 +693,7 @@ func TestRedaction(t *testing.T) {
 		{"https://a.example/7?filter=%7B%22pin%22%3A1234%7D&next=https%3A%2F%2Fs3cretinside1%40b.example%2F%3Fpassword%3Ds3cretinside2&at=a@b.example", "payload=" + url.QueryEscape(`{"token":"x","password":"s3cret3"}`) +
 			`&raw={"a":"b&c","password":"s3cret4"}&keep=%7b%22a%22%3a1%7d`, []string{"Content-Type: application/x-www-form-urlencoded"},
 			`{"clone_url":"https:\/\/s3cret5@a.example\/x","ssh":"ssh://git@a.example/x","mail":"a@b.example"}` + "\nHTTP://s3cret6@a.example", nil,
-			[]string{"/7?filter=%7B%22pin%22%3A0%7D&next=https%3A%2F%2FREDACTED%40b.example%2F%3Fpassword%3DREDACTED&at=a@b.example", "payload=%7B%22token%22%3A%22x%22%2C%22password%22%3A%22REDACTED%22%7D&raw=",
+			[]string{"/7?filter=%7B%22pin%22%3A0%7D&next=https%3A%2F%2FREDACTED%40b.example%2F%3Fpassword%3DREDACTED&at=a@b.example", "payload=%7B%22token%22%3A%22REDACTED%22%2C%22password%22%3A%22REDACTED%22%7D&raw=",
 				`"password":"REDACTED"}&keep=%7b%22a%22%3a1%7d`, `{"clone_url":"https:\/\/REDACTED@a.example\/x","ssh":"ssh://git@a.example/x","mail":"a@b.example"}`, "HTTP://REDACTED@a.example"}},
 		{"https://a.example/8", `{"a":"b&password=s3cretinside","password":"s3cret2"}`, []string{"Content-Type: application/x-www-form-urlencoded"}, "ok", nil, []string{`"password": "REDACTED"`}},
 	}

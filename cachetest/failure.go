@@ -30,7 +30,7 @@ var failures = map[string]error{
 // source is the address of this side of a connection, which is another one each time.
 var source = regexp.MustCompile(`\S+->`)
 
-func newFailure(err error, r *redactor) *failure {
+func newFailure(err error, r *redaction) *failure {
 	f := &failure{text: r.text(source.ReplaceAllString(err.Error(), ""))}
 	for _, kind := range []string{"canceled", "deadline exceeded", "unexpected EOF", "EOF", "connection refused", "connection reset"} {
 		if errors.Is(err, failures[kind]) {

@@ -27,10 +27,7 @@ type options struct {
 
 func newOptions(opts []Option) *options {
 	o := &options{base: http.DefaultTransport, matchHeaders: slices.Clone(selectingFields)}
-	o.redactor.names = map[string]bool{}
-	for _, name := range redactedNames {
-		o.redactor.names[looseName(name)] = true
-	}
+	o.redactor.names, o.redactor.kept = map[string]bool{}, map[string]bool{}
 	for _, opt := range opts {
 		opt(o)
 	}
@@ -110,6 +107,17 @@ func Redact(names ...string) Option {
 	return func(o *options) {
 		for _, name := range names {
 			o.redactor.names[looseName(name)] = true
+		}
+	}
+}
+
+// Keep leaves the values of these names as they are, although they are on the list of those that are redacted. Use it if a
+// name means something else to an API, so that requests with different values must be told apart. In a call of both,
+// Redact wins over an ending that is on the list, and Keep wins over Redact.
+func Keep(names ...string) Option {
+	return func(o *options) {
+		for _, name := range names {
+			o.redactor.kept[looseName(name)] = true
 		}
 	}
 }

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,8 +26,8 @@ const (
 
 // record makes a request and records it. Its place is taken before it is made, so that equal requests are numbered in
 // the order in which they began.
-func (t *transport) record(req *http.Request, r *request, key string, sent []byte) (*http.Response, error) {
-	rec := t.reserve(r, key)
+func (t *transport) record(req *http.Request, r *request, key string, sent []byte, found secrets) (*http.Response, error) {
+	rec := t.reserve(r, key, found)
 	out := req.Clone(req.Context())
 	if req.Body != nil {
 		out.Body, out.ContentLength = http.NoBody, 0
@@ -40,40 +42,53 @@ func (t *transport) record(req *http.Request, r *request, key string, sent []byt
 		err = fmt.Errorf("cachetest: %T returned neither a response nor an error", t.base)
 	}
 	if err != nil {
-		t.finish(rec, nil, err)
+		t.finish(rec, nil, err, t.redactor.start(nil))
 		return nil, err
 	}
 	if resp.Body == nil { // as http.Client allows
 		resp.Body = http.NoBody
 	}
 	resp.Request = req
+	redact := t.redactor.start(nil)
 	x := t.head(resp, req)
+	redact.header(resp.Header)
 	switch {
 	case resp.StatusCode == http.StatusSwitchingProtocols:
-		t.finish(rec, nil, errors.New("a connection that is no longer HTTP cannot be recorded"))
+		t.finish(rec, nil, errors.New("a connection that is no longer HTTP cannot be recorded"), redact)
 	case x.bodyless(req.Method):
-		t.finish(rec, x, nil)
+		t.finish(rec, x, nil, redact)
 	default:
-		resp.Body = &recordedBody{ReadCloser: resp.Body, t: t, rec: rec, x: x, resp: resp, ctx: req.Context()}
+		resp.Body = &recordedBody{ReadCloser: resp.Body, t: t, rec: rec, x: x, redact: redact, resp: resp, ctx: req.Context()}
 	}
 	return resp, nil
 }
 
-// reserve makes the place of a new recording.
-func (t *transport) reserve(r *request, key string) *recording {
+// reserve adds a recording, so that equal requests are numbered in the order in which they began.
+func (t *transport) reserve(r *request, key string, found secrets) *recording {
 	t.tape.mu.Lock()
 	defer t.tape.mu.Unlock()
-	rec := &recording{interaction: &interaction{req: r}, n: 1, once: t.once, by: t, key: key}
+	rec := &recording{interaction: &interaction{req: r}, once: t.once, by: t, key: key}
+	t.tape.new = append(t.tape.new, rec)
+	maps.Copy(t.tape.secrets, found)
+	return rec
+}
+
+// place gives a recording its file, by those that were placed before it. The lock of the tape is held.
+func (t *transport) place(rec *recording, placed []*recording) {
+	r, key := rec.req, rec.key
+	rec.n = 1
 	match := func(c candidate) bool { return t.matches(r, key, c.req, c.key) }
 	for _, c := range t.old {
 		if match(c) {
-			rec.name = cmp.Or(rec.name, c.name)
+			if c.req.url == c.interaction.req.url { // otherwise its name may hold what is redacted now
+				rec.name = cmp.Or(rec.name, c.name)
+			}
 			if t.tape.mode == recordMissing {
 				rec.n++ // there are some, all used
 			}
 		}
 	}
-	for _, other := range t.tape.new {
+	for _, other := range placed {
 		otherKey := other.key
 		if other.by != t {
 			otherKey = t.key(other.req)
@@ -85,7 +100,7 @@ func (t *transport) reserve(r *request, key string) *recording {
 		}
 	}
 	rec.name = cmp.Or(rec.name, t.fileName(r, key))
-	for t.taken(rec) {
+	for t.taken(rec, placed) {
 		rec.n++ // another request with the same hash, or another client of the test that matches otherwise
 	}
 	for _, c := range t.old {
@@ -96,15 +111,13 @@ func (t *transport) reserve(r *request, key string) *recording {
 			}
 		}
 	}
-	t.tape.new = append(t.tape.new, rec)
-	return rec
 }
 
 // matchesLoosely says whether requests match that differ in what is recorded of them.
 func (o *options) matchesLoosely() bool { return o.ignoreBody || o.matchFunc != nil }
 
-func (t *transport) taken(rec *recording) bool {
-	for _, other := range t.tape.new {
+func (t *transport) taken(rec *recording, placed []*recording) bool {
+	for _, other := range placed {
 		if other.file() == rec.file() {
 			return true
 		}
@@ -120,28 +133,31 @@ func (t *transport) taken(rec *recording) bool {
 }
 
 // finish completes a recording, with a response, or an error, or both.
-func (t *transport) finish(rec *recording, resp *response, err error) {
-	if err != nil && !t.recordErrors {
-		t.tape.errorf(rec.file(), "%s could not be recorded: %v\n\nThe option RecordErrors records errors too.", rec.req, err)
-		t.tape.mu.Lock()
-		t.tape.spoiled = true
-		t.tape.mu.Unlock()
+func (t *transport) finish(rec *recording, resp *response, err error, redact *redaction) {
+	if resp != nil {
+		resp = redact.response(resp)
+	}
+	var fail *failure
+	if err != nil {
+		fail = newFailure(err, redact)
 	}
 	t.tape.mu.Lock()
 	defer t.tape.mu.Unlock()
 	if t.tape.ended {
 		return
 	}
-	rec.resp = resp
-	if err != nil {
-		rec.fail = newFailure(err, &t.redactor)
+	rec.resp, rec.fail = resp, fail
+	maps.Copy(t.tape.secrets, redact.secrets)
+	if fail != nil && !t.recordErrors {
+		t.tape.spoiled = true
+		t.tape.errorfLocked(rec.key, "%s could not be recorded: %s\n\nThe option RecordErrors records errors too.", rec.req, redact.text(err.Error()))
 	}
 }
 
 // head is what is recorded of a response before its body.
 func (t *transport) head(resp *http.Response, req *http.Request) *response {
 	r := &response{
-		proto: cmp.Or(resp.Proto, "HTTP/1.1"), status: resp.Status, code: resp.StatusCode, header: t.redactor.header(resp.Header),
+		proto: cmp.Or(resp.Proto, "HTTP/1.1"), status: resp.Status, code: resp.StatusCode, header: canonical(resp.Header),
 	}
 	if code := strconv.Itoa(r.code); !strings.HasPrefix(r.status, code) {
 		r.status = code + " " + http.StatusText(r.code)
@@ -162,14 +178,26 @@ func (t *transport) head(resp *http.Response, req *http.Request) *response {
 	return r
 }
 
+// canonical returns a copy of a header with canonical names.
+func canonical(h http.Header) http.Header {
+	out := make(http.Header, len(h))
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		for _, value := range h[name] {
+			out.Add(name, value)
+		}
+	}
+	return out
+}
+
 // A recordedBody keeps what its reader reads.
 type recordedBody struct {
 	io.ReadCloser
-	t    *transport
-	rec  *recording
-	x    *response
-	resp *http.Response
-	ctx  context.Context
+	t      *transport
+	rec    *recording
+	x      *response
+	redact *redaction
+	resp   *http.Response
+	ctx    context.Context
 
 	mu      sync.Mutex // guards what follows: Close may come while Read waits
 	kept    bytes.Buffer
@@ -237,9 +265,13 @@ func (b *recordedBody) end(err error) {
 			x.body, x.gzip = plain, true
 		}
 	}
-	x.body = b.t.redactor.body(x.body, x.header.Get("Content-Type"))
-	if trailer := b.t.redactor.header(b.resp.Trailer); len(trailer) > 0 { // what was announced may not have come
-		x.trailer = trailer
+	for name, values := range b.resp.Trailer { // what was announced may not have come
+		if len(values) > 0 {
+			if x.trailer == nil {
+				x.trailer = http.Header{}
+			}
+			x.trailer[http.CanonicalHeaderKey(name)] = slices.Clone(values)
+		}
 	}
-	b.t.finish(b.rec, x, err)
+	b.t.finish(b.rec, x, err, b.redact)
 }

@@ -31,18 +31,16 @@ var selectingFields = []string{
 // shownFields are recorded too, for the reader.
 var shownFields = []string{"Accept", "Content-Type"}
 
-// capture reads the body of a request, and returns what is recorded of the request, and the body as it is sent.
-// It closes the body.
-func (o *options) capture(req *http.Request) (*request, []byte, error) {
-	var sent []byte
+// capture reads the body of a request, and returns what is recorded of the request, the body as it is sent, and the secrets
+// that the request holds. It closes the body.
+func (o *options) capture(req *http.Request) (r *request, sent []byte, found secrets, err error) {
 	if req.Body != nil && req.Body != http.NoBody {
-		var err error
 		sent, err = io.ReadAll(req.Body)
 		if closeErr := req.Body.Close(); err == nil {
 			err = closeErr
 		}
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		if len(sent) == 0 {
 			sent = nil
@@ -57,32 +55,36 @@ func (o *options) capture(req *http.Request) (*request, []byte, error) {
 	if req.Host != "" && lowerHost(req.Host) != lowerHost(req.URL.Host) {
 		all["Host"] = []string{req.Host}
 	}
-	r := &request{method: cmp.Or(req.Method, http.MethodGet), url: o.redactor.url(req.URL), body: bytes.Clone(sent)}
+	redact := o.redactor.start(nil)
+	r = &request{method: cmp.Or(req.Method, http.MethodGet), url: redact.url(req.URL), body: bytes.Clone(sent)}
 	if strings.EqualFold(req.Header.Get("Content-Encoding"), "gzip") {
 		if plain, err := gunzip(sent); err == nil {
 			r.body, r.gzip = plain, true
 		}
 	}
 	contentType := req.Header.Get("Content-Type")
-	r.body = o.redactor.body(r.body, contentType)
+	coding := ""
+	if !r.gzip && len(sent) > 0 {
+		// Without it, nobody can read the body.
+		if coding = req.Header.Get("Content-Encoding"); coding != "" {
+			all["Content-Encoding"] = req.Header.Values("Content-Encoding")
+		}
+	}
+	r.body = redact.body(r.body, contentType, coding)
 	if b := multipartBoundary(contentType); b != "" {
 		all["Content-Type"] = []string{strings.ReplaceAll(contentType, b, boundary)}
 		r.body = bytes.ReplaceAll(r.body, []byte(b), []byte(boundary))
 	}
-	r.header = o.redactor.header(all)
-	return r, sent, nil
+	r.header = redact.header(all)
+	redact.header(req.Header) // what is not recorded tells of secrets, too
+	if known := newScrubber(redact.secrets); known != nil {
+		r = o.redactor.start(known).request(r)
+	}
+	return r, sent, redact.secrets, nil
 }
 
 // again redacts a recorded request by the options of now.
-func (o *options) again(r *request) *request {
-	out := *r
-	if u, err := url.Parse(r.url); err == nil {
-		out.url = o.redactor.url(u)
-	}
-	out.header = o.redactor.header(r.header)
-	out.body = o.redactor.body(bytes.Clone(r.body), r.header.Get("Content-Type"))
-	return &out
-}
+func (o *options) again(r *request) *request { return o.redactor.start(nil).request(r) }
 
 // key is what two requests have in common that match by the usual rules.
 func (o *options) key(r *request) string {

@@ -39,6 +39,7 @@ type tape struct {
 	mu       sync.Mutex // guards what follows
 	old      []*recording
 	new      []*recording
+	secrets  secrets         // found in what was recorded
 	require  bool            // old ones that were not used fail the test
 	spoiled  bool            // a request could not be recorded: nothing is written
 	reported map[string]bool // what the test was failed for
@@ -96,7 +97,7 @@ func openTape(t testing.TB, root string, o *options) *tape {
 			return tp
 		}
 	}
-	tp := &tape{t: t, dir: dir, mode: m, require: o.requireAll, reported: map[string]bool{}}
+	tp := &tape{t: t, dir: dir, mode: m, require: o.requireAll, secrets: secrets{}, reported: map[string]bool{}}
 	if err := tp.load(); err != nil {
 		t.Fatalf("cachetest: %v", err)
 	}
@@ -165,6 +166,10 @@ func (tp *tape) load() error {
 func (tp *tape) errorf(key, format string, args ...any) {
 	tp.mu.Lock()
 	defer tp.mu.Unlock()
+	tp.errorfLocked(key, format, args...)
+}
+
+func (tp *tape) errorfLocked(key, format string, args ...any) {
 	if !tp.ended && !tp.reported[key] {
 		tp.reported[key] = true
 		tp.t.Errorf("cachetest: "+format, args...)
@@ -194,8 +199,21 @@ func (tp *tape) end() {
 		tp.t.Errorf("cachetest: nothing was written to %s: see above", filepath.ToSlash(tp.dir))
 		return
 	}
+	tp.scrub()
 	if err := tp.write(); err != nil {
 		tp.t.Errorf("cachetest: %v", err)
+	}
+}
+
+// scrub replaces each secret that was found in one of the recordings in all of them, and then gives them their files.
+func (tp *tape) scrub() {
+	known := newScrubber(tp.secrets)
+	for i, r := range tp.new {
+		if known != nil {
+			r.interaction = r.by.redactor.start(known).interaction(r.interaction)
+			r.key = r.by.key(r.req)
+		}
+		r.by.place(r, tp.new[:i])
 	}
 }
 

@@ -1,0 +1,241 @@
+package cachetest
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// A node is a value of a JSON text that is valid, by where it stands in it.
+type node struct {
+	start, end int
+	kind       byte // '{', '[', '"', or another one for numbers and literals
+	name       string
+	nameAt     [2]int // of the name with its quotes, in an object
+	children   []node
+}
+
+// documents returns the values of a text that is JSON: one or several in a row. Nil means that it is not JSON.
+func documents(s string) []node {
+	if trimmed := strings.TrimLeft(s, " \t\r\n"); trimmed == "" || strings.IndexByte(`{["`, trimmed[0]) < 0 {
+		return nil
+	}
+	var all []node
+	dec := json.NewDecoder(strings.NewReader(s))
+	for {
+		var raw json.RawMessage
+		switch err := dec.Decode(&raw); {
+		case err == io.EOF:
+			return all
+		case err != nil:
+			return nil
+		case raw[0] == '"' && len(all) > 0 && all[0].kind == '"':
+			return nil // a list of words in quotes
+		}
+		p := jsonParser{s: s, at: int(dec.InputOffset()) - len(raw)}
+		all = append(all, p.value())
+	}
+}
+
+// A jsonParser reads JSON that is known to be valid.
+type jsonParser struct {
+	s  string
+	at int
+}
+
+func (p *jsonParser) space() {
+	for p.at < len(p.s) && strings.IndexByte(" \t\r\n,:", p.s[p.at]) >= 0 {
+		p.at++
+	}
+}
+
+func (p *jsonParser) value() node {
+	n := node{start: p.at, kind: p.s[p.at]}
+	switch n.kind {
+	case '{', '[':
+		p.at++
+		for p.space(); p.s[p.at] != '}' && p.s[p.at] != ']'; p.space() {
+			if n.kind == '[' {
+				n.children = append(n.children, p.value())
+				continue
+			}
+			name := [2]int{p.at, 0}
+			p.string()
+			name[1] = p.at
+			p.space()
+			child := p.value()
+			child.name, child.nameAt = unquoteJSON(p.s[name[0]:name[1]]), name
+			n.children = append(n.children, child)
+		}
+		p.at++
+	case '"':
+		p.string()
+	default:
+		for p.at < len(p.s) && strings.IndexByte(" \t\r\n,:]}", p.s[p.at]) < 0 {
+			p.at++
+		}
+	}
+	n.end = p.at
+	return n
+}
+
+func (p *jsonParser) string() {
+	for p.at++; p.s[p.at] != '"'; p.at++ {
+		if p.s[p.at] == '\\' {
+			p.at++
+		}
+	}
+	p.at++
+}
+
+func unquoteJSON(s string) string {
+	var out string
+	if json.Unmarshal([]byte(s), &out) != nil {
+		return s
+	}
+	return out
+}
+
+// json redacts a JSON text, or several in a row, and leaves the rest of it as it is written. It reports false if the
+// text is not JSON.
+func (r *redaction) json(s string, secret bool, depth int) (string, bool) {
+	docs := documents(s)
+	if docs == nil {
+		return s, false
+	}
+	w := jsonWriter{redaction: r, s: s, depth: depth}
+	for _, doc := range docs {
+		w.value(doc, secret, true)
+	}
+	w.out.WriteString(s[w.last:])
+	return w.out.String(), true
+}
+
+// A jsonWriter writes a text again with some of its values replaced.
+type jsonWriter struct {
+	*redaction
+	s     string
+	depth int
+	out   bytes.Buffer
+	last  int // the text before is written
+}
+
+func (w *jsonWriter) replace(start, end int, with string) {
+	w.out.WriteString(w.s[w.last:start])
+	w.out.WriteString(with)
+	w.last = end
+}
+
+// value redacts a value. If secret is set, all of it is a secret; it is surely one if it is not in an object.
+func (w *jsonWriter) value(n node, secret, sure bool) {
+	switch n.kind {
+	case '{':
+		w.object(n, secret)
+	case '[':
+		named := len(n.children) == 2 && n.children[0].kind == '"' && n.children[1].kind == '"' &&
+			w.secret(w.decoded(n.children[0]), inField) && looksRandom(w.decoded(n.children[1])) // a name and a value
+		for i, child := range n.children {
+			w.value(child, secret || named && i == 1, sure)
+		}
+	case '"':
+		text := w.decoded(n)
+		out := redacted
+		if secret {
+			w.found(text, sure)
+		} else {
+			out = w.once(text, w.depth+1)
+		}
+		if out != text {
+			w.replace(n.start, n.end, quoteJSON(out, w.s[n.start:n.end]))
+		}
+	default:
+		if secret {
+			w.replace(n.start, n.end, redactedScalar(w.s[n.start:n.end]))
+		}
+	}
+}
+
+// decoded returns the text of a string.
+func (w *jsonWriter) decoded(n node) string { return unquoteJSON(w.s[n.start:n.end]) }
+
+// object redacts the members of an object.
+func (w *jsonWriter) object(n node, secret bool) {
+	var pair, exchange bool
+	for _, m := range n.children {
+		switch loose := looseName(m.name); {
+		case m.kind == '"' && pairNames[loose]:
+			pair = pair || w.secret(w.decoded(m), inField)
+		case loose == "granttype" || loose == "clientid" || loose == "redirecturi" || loose == "clientsecret" || loose == "codeverifier":
+			exchange = true // of a code for a token
+		}
+	}
+	for _, m := range n.children {
+		loose := looseName(m.name)
+		named := w.secret(m.name, inText) || pair && pairValues[loose] || exchange && loose == "code"
+		if m.kind == '"' && !named {
+			named = w.secretMember(m.name, w.decoded(m))
+		}
+		if out := w.literals(m.name); out != m.name { // a map whose names are secrets
+			w.replace(m.nameAt[0], m.nameAt[1], quoteJSON(out, w.s[m.nameAt[0]:m.nameAt[1]]))
+		}
+		w.value(m, secret || named, named || !secret)
+	}
+}
+
+// redactedScalar is what stands for a number or a literal of JSON: it has the same type, so that programs can read it.
+func redactedScalar(s string) string {
+	switch s[0] {
+	case 't', 'f', 'n':
+		return s // it says too little to be a secret
+	}
+	return "0"
+}
+
+// quoteJSON writes a string of JSON, with the escapes that another one has.
+func quoteJSON(text, like string) string {
+	slashes := strings.Contains(like, `\/`)
+	lower := strings.ToLower(like)
+	markup := strings.Contains(lower, `\u0026`) || strings.Contains(lower, `\u003c`) || strings.Contains(lower, `\u003e`)
+	ascii := strings.Contains(like, `\u`)
+	for i := range len(like) {
+		ascii = ascii && like[i] < utf8.RuneSelf
+	}
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, c := range text {
+		switch {
+		case c == '"' || c == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(c)
+		case c == '/' && slashes:
+			b.WriteString(`\/`)
+		case c == '\n':
+			b.WriteString(`\n`)
+		case c == '\r':
+			b.WriteString(`\r`)
+		case c == '\t':
+			b.WriteString(`\t`)
+		case c < ' ' || c == 0x7f || markup && strings.ContainsRune("&<>", c):
+			writeEscape(&b, c)
+		case c >= utf8.RuneSelf && ascii:
+			if high, low := utf16.EncodeRune(c); high != utf8.RuneError {
+				writeEscape(&b, high)
+				c = low
+			}
+			writeEscape(&b, c)
+		default:
+			b.WriteRune(c)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+func writeEscape(b *strings.Builder, c rune) {
+	digits := strconv.FormatInt(int64(c), 16)
+	b.WriteString(`\u` + "0000"[len(digits):] + digits)
+}

@@ -1,0 +1,204 @@
+package cachetest
+
+import (
+	"html"
+	"regexp"
+	"strings"
+)
+
+var (
+	tag       = regexp.MustCompile(`<(?:(/?)([A-Za-z_][A-Za-z0-9_.:-]*)((?:\s+(?:[^\s=<>"'/]+(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>=` + "`" + `]+))?))*)\s*(/?)>|!\[CDATA\[([\s\S]*?)\]\]>|!--[\s\S]*?-->)`)
+	attribute = regexp.MustCompile(`([^\s=<>"'/]+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'<>=` + "`" + `]+)`)
+)
+
+// contentNames are elements whose content is the value that their attribute "name" or "key" names.
+var contentNames = nameSet("string property param parameter entry item variable textarea output value setting field arg element attribute data header var")
+
+// A markupReader redacts XML or HTML.
+type markupReader struct {
+	*redaction
+	depth int
+	out   strings.Builder
+
+	secret  string          // the element whose content is a secret, or ""
+	nested  int             // how many elements of that name are open in it
+	raw     string          // the element whose content has no markup: a script or a style
+	name    string          // the element that is open, if none was opened in it
+	content strings.Builder // its text
+	next    bool            // the next element is the value of a name that came before
+}
+
+// markup redacts the elements and attributes of XML and HTML. It reports false if there are none.
+func (r *redaction) markup(s string, depth int) (string, bool) {
+	if strings.IndexByte(s, '<') < 0 {
+		return s, false
+	}
+	tags := tag.FindAllStringSubmatchIndex(s, -1)
+	if tags == nil {
+		return s, false
+	}
+	m := markupReader{redaction: r, depth: depth}
+	last := 0
+	for _, t := range tags {
+		group := func(n int) string {
+			if t[2*n] < 0 {
+				return ""
+			}
+			return s[t[2*n]:t[2*n+1]]
+		}
+		closing, name := group(1) != "", group(2)
+		if m.raw != "" && !(closing && strings.EqualFold(name, m.raw)) {
+			continue
+		}
+		m.text(s[last:t[0]])
+		last = t[1]
+		switch {
+		case name != "" && closing:
+			m.end(name)
+			m.out.WriteString(s[t[0]:t[1]])
+		case name != "":
+			m.start(s[t[0]:t[1]], name, group(3), group(4) != "")
+		case t[10] >= 0:
+			m.cdata(group(5))
+		default:
+			m.out.WriteString(r.flat(s[t[0]:t[1]], depth+1))
+		}
+	}
+	m.text(s[last:])
+	return m.out.String(), true
+}
+
+// text redacts the text between two tags.
+func (m *markupReader) text(s string) {
+	trimmed := strings.TrimSpace(s)
+	switch {
+	case trimmed == "":
+		m.out.WriteString(s)
+	case m.secret != "":
+		m.found(html.UnescapeString(trimmed), true)
+		m.out.WriteString(strings.Replace(s, trimmed, redacted, 1))
+	case m.raw != "":
+		m.out.WriteString(m.once(s, m.depth+1))
+	default:
+		m.content.WriteString(trimmed)
+		m.out.WriteString(m.unescaped(s))
+	}
+}
+
+// unescaped redacts a text with entities.
+func (m *markupReader) unescaped(s string) string {
+	plain := s
+	if strings.IndexByte(s, '&') >= 0 {
+		plain = html.UnescapeString(s)
+	}
+	if plain == s {
+		return m.flatOrJSON(s)
+	}
+	if out := m.flatOrJSON(plain); out != plain {
+		return html.EscapeString(out)
+	}
+	return s
+}
+
+func (m *markupReader) flatOrJSON(s string) string {
+	if m.depth >= maxDepth {
+		return s
+	}
+	return m.once(s, m.depth+1)
+}
+
+func (m *markupReader) cdata(s string) {
+	switch trimmed := strings.TrimSpace(s); {
+	case trimmed == "":
+	case m.secret != "":
+		m.found(trimmed, true)
+		s = redacted
+	default:
+		m.content.WriteString(trimmed)
+		s = m.once(s, m.depth+1)
+	}
+	m.out.WriteString("<![CDATA[" + s + "]]>")
+}
+
+// start redacts a tag that opens an element.
+func (m *markupReader) start(whole, name, attributes string, empty bool) {
+	var pair bool // one attribute is the name of another one
+	for _, a := range attribute.FindAllStringSubmatch(attributes, -1) {
+		if pairNames[looseName(a[1])] {
+			pair = pair || m.redaction.secret(attributeValue(a[2]), inField)
+		}
+	}
+	valued := false
+	redactedAttributes := attribute.ReplaceAllStringFunc(attributes, func(a string) string {
+		i := strings.IndexByte(a, '=')
+		attr, value := strings.TrimSpace(a[:i]), strings.TrimSpace(a[i+1:])
+		plain := attributeValue(value)
+		out := redacted
+		switch loose := looseName(attr); {
+		case m.redaction.secret(attr, inText) && loose != "authorization", pair && pairValues[loose], m.redaction.secret(strings.TrimPrefix(loose, "data"), inText):
+			valued = valued || pairValues[loose]
+			m.found(plain, true)
+		default:
+			out = m.flatOrJSON(plain)
+		}
+		if out == plain || plain == "" {
+			return a
+		}
+		quote := ""
+		if value[0] == '"' || value[0] == '\'' {
+			quote = value[:1]
+		}
+		if strings.IndexByte(value, '&') >= 0 && plain != strings.Trim(value, quote) {
+			out = html.EscapeString(out)
+		}
+		return a[:len(a)-len(value)] + quote + out + quote
+	})
+	m.out.WriteString(strings.Replace(whole, attributes, redactedAttributes, 1))
+	next := m.next
+	m.next = false
+	m.name = name
+	m.content.Reset()
+	if empty {
+		return
+	}
+	loose := looseName(name)
+	switch {
+	case m.secret != "":
+		if name == m.secret {
+			m.nested++
+		}
+	case next, m.redaction.secret(name, inText), pair && !valued && contentNames[loose]:
+		m.secret, m.nested = name, 0
+	case loose == "script" || loose == "style":
+		m.raw = name
+	}
+}
+
+// end sees a tag that closes an element.
+func (m *markupReader) end(name string) {
+	if m.raw != "" {
+		m.raw = ""
+		return
+	}
+	if m.secret != "" {
+		if name == m.secret {
+			if m.nested--; m.nested < 0 {
+				m.secret = ""
+			}
+		}
+		return
+	}
+	// <key>token</key><string>...</string>
+	local := name[strings.LastIndexByte(name, ':')+1:]
+	if loose := looseName(local); name == m.name && pairNames[loose] {
+		m.next = m.redaction.secret(m.content.String(), inField)
+	}
+	m.name = ""
+}
+
+func attributeValue(s string) string {
+	if len(s) > 1 && (s[0] == '"' || s[0] == '\'') {
+		s = s[1 : len(s)-1]
+	}
+	return html.UnescapeString(s)
+}

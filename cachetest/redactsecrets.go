@@ -1,0 +1,152 @@
+package cachetest
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"html"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// minSecret is the length in bytes from which on a secret that was found in one place is replaced everywhere. A
+// shorter one would be found in words that have nothing to do with it.
+const minSecret = 8
+
+// maxSecret is the length up to which a secret is looked for elsewhere.
+const maxSecret = 64 << 10
+
+// secrets are values that were found under a secret name, or that have the form of one. They are decoded.
+type secrets map[string]bool
+
+// commonValues are no secrets wherever they stand, although they are long enough.
+var commonValues = nameSet(`
+	authorizationcode clientcredentials refreshtoken undefined anonymous xoauthbasic xaccesstoken
+	applicationjson localhost redacted unauthorized forbidden
+`)
+
+// found keeps a value that is to be replaced everywhere. If the value is not surely a secret, it must look like one.
+func (r *redaction) found(value string, sure bool) {
+	value = strings.TrimSpace(value)
+	if len(value) < minSecret || len(value) > maxSecret || strings.Contains(value, redacted) || commonValues[looseName(value)] {
+		return
+	}
+	if strings.Trim(value, "0123456789") == "" && len(value) < 12 { // it may be a date
+		return
+	}
+	if strings.Trim(value, "*.x-•") == "" || strings.HasPrefix(value, "urn:") || strings.HasPrefix(value, "http://") || strings.HasPrefix(value, "https://") {
+		return
+	}
+	if !sure && !looksRandom(value) || r.secret(value, inQuery) && !looksRandom(value) {
+		return
+	}
+	r.secrets[value] = true
+}
+
+// looksRandom reports whether a value is more like a token than like a word: it has no spaces, and letters beside digits, or
+// small letters beside several capitals.
+func looksRandom(s string) bool {
+	if len(s) < minSecret {
+		return false
+	}
+	var digits, upper, lower int
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c <= ' ':
+			return false
+		case '0' <= c && c <= '9':
+			digits++
+		case 'A' <= c && c <= 'Z':
+			upper++
+		case 'a' <= c && c <= 'z':
+			lower++
+		}
+	}
+	return digits > 0 && upper+lower > 0 || upper > 1 && lower > 0 || upper >= minSecret
+}
+
+// A scrubber replaces known secrets, in the forms that texts write them in.
+type scrubber struct {
+	plain *strings.Replacer // as they are, and escaped
+	coded *strings.Replacer // in base64 and hexadecimal
+}
+
+// newScrubber returns nil if there is nothing to replace.
+func newScrubber(known secrets) *scrubber {
+	if len(known) == 0 {
+		return nil
+	}
+	// The longest ones come first, so that no part of one is left because another one is in it.
+	all := slices.SortedFunc(maps.Keys(known), func(a, b string) int {
+		if len(a) != len(b) {
+			return len(b) - len(a)
+		}
+		return strings.Compare(a, b)
+	})
+	var plain, coded []string
+	add := func(to []string, forms ...string) []string {
+		for _, form := range forms {
+			to = append(to, form, redacted)
+		}
+		return to
+	}
+	for _, s := range all {
+		plain = add(plain, escapedForms(s)...)
+		coded = add(coded, codedForms(s)...)
+	}
+	return &scrubber{strings.NewReplacer(plain...), strings.NewReplacer(coded...)}
+}
+
+// escapedForms returns the ways in which URLs, JSON and HTML write a text.
+func escapedForms(s string) []string {
+	query, path := url.QueryEscape(s), url.PathEscape(s)
+	component := strings.NewReplacer("+", "%20", "%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*").Replace(query) // of JavaScript
+	entities := html.EscapeString(s)
+	forms := []string{
+		url.QueryEscape(query), url.QueryEscape(component), query, path, component, lowerHex(query), lowerHex(path), lowerHex(component),
+		entities, strings.NewReplacer("&#34;", "&quot;", "&#39;", "&apos;").Replace(entities),
+	}
+	quoted := s
+	for range 2 { // JSON, and JSON within JSON
+		b, err := json.Marshal(quoted)
+		if err != nil {
+			break
+		}
+		quoted = string(b[1 : len(b)-1])
+		plain := strings.NewReplacer(`\u0026`, "&", `\u003c`, "<", `\u003e`, ">").Replace(quoted)
+		forms = append(forms, quoted, plain, strings.ReplaceAll(plain, "/", `\/`))
+	}
+	slices.SortStableFunc(forms, func(a, b string) int { return len(b) - len(a) })
+	return append(forms, s)
+}
+
+// lowerHex writes the digits of percent-encoding in lower case.
+func lowerHex(s string) string {
+	b := []byte(s)
+	for i := 0; i+2 < len(b); i++ {
+		if b[i] == '%' {
+			copy(b[i+1:], strings.ToLower(string(b[i+1:i+3])))
+		}
+	}
+	return string(b)
+}
+
+// codedForms returns a text in hexadecimal, and what all texts that hold it have in common in base64.
+func codedForms(s string) []string {
+	var forms []string
+	for _, coding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		for before := range 3 {
+			coded := coding.EncodeToString(append(make([]byte, before), s...))
+			first := (before*8 + 5) / 6 // the characters before are of other bytes, too
+			last := (before + len(s)) * 8 / 6
+			forms = append(forms, coded[first:last])
+			if before == 0 {
+				forms = append(forms, coding.WithPadding('=').EncodeToString([]byte(s)), coded)
+			}
+		}
+	}
+	slices.SortStableFunc(forms, func(a, b string) int { return len(b) - len(a) })
+	return append(forms, hex.EncodeToString([]byte(s)), strings.ToUpper(hex.EncodeToString([]byte(s))))
+}

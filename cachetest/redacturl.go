@@ -1,0 +1,134 @@
+package cachetest
+
+import (
+	"encoding/base64"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// address redacts a URL that is written.
+func (r *redaction) address(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return r.text(s)
+	}
+	return r.url(u)
+}
+
+// url redacts user and password, the path, and the query. The fragment is dropped, because it is never sent.
+func (r *redaction) url(u *url.URL) string {
+	v := *u
+	v.Fragment, v.RawFragment = "", ""
+	if v.User != nil {
+		if password, ok := v.User.Password(); ok {
+			r.found(password, true)
+			r.basicPair(v.User.Username(), password)
+		} else {
+			r.found(v.User.Username(), true)
+		}
+		v.User = url.User(redacted)
+	}
+	if v.Opaque != "" {
+		v.RawQuery = r.settle(v.RawQuery, func(s string) string { return r.query(s, 0) })
+		return r.text(v.String())
+	}
+	// The path follows the host, so that both can tell what is a secret.
+	host := v.Scheme + "://" + v.Host
+	path, ok := strings.CutPrefix(r.text(host+v.EscapedPath()), host)
+	if plain, err := url.PathUnescape(path); ok && err == nil {
+		v.Path, v.RawPath = plain, path
+	}
+	v.RawQuery = r.settle(v.RawQuery, func(s string) string { return r.query(s, 0) })
+	return r.settle(v.String(), func(s string) string { return r.userPatterns(r.literals(s)) })
+}
+
+// query redacts the parameters of a query or a form, and what their values hold. It leaves the rest as it is written.
+func (r *redaction) query(s string, depth int) string {
+	if s == "" {
+		return s
+	}
+	parts := strings.Split(r.userPatterns(r.literals(s)), "&")
+	for i, part := range parts {
+		name, value, ok := strings.Cut(part, "=")
+		if !ok {
+			name, value = "", part
+		}
+		plain, err := url.QueryUnescape(value)
+		if err != nil {
+			plain = value
+		}
+		out := plain
+		if plainName, err := url.QueryUnescape(name); ok && err == nil && r.secret(plainName, inQuery) {
+			// Behind common words are values of all kinds. One that is a secret looks like it.
+			r.found(plain, r.secret(plainName, inText))
+			out = redacted
+		} else {
+			out = r.once(plain, depth+1)
+		}
+		if out != plain {
+			parts[i] = part[:len(part)-len(value)] + escapeQuery(out, value)
+		}
+	}
+	return strings.Join(parts, "&")
+}
+
+// escapeQuery percent-encodes a value as another one is.
+func escapeQuery(s, like string) string {
+	if !strings.ContainsAny(like, "%+") && !strings.ContainsAny(s, "%+&#") {
+		return s
+	}
+	s = url.QueryEscape(s)
+	if strings.Contains(like, "%20") {
+		s = strings.ReplaceAll(s, "+", "%20")
+	}
+	return s
+}
+
+// basic keeps the secrets of Basic credentials (RFC 7617, section 2).
+func (r *redaction) basic(coded string) {
+	r.found(coded, true)
+	for _, coding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding} {
+		if plain, err := coding.DecodeString(coded); err == nil {
+			if user, password, ok := strings.Cut(string(plain), ":"); ok {
+				r.found(password, true)
+				r.basicPair(user, password)
+				if password == "" || password == "x-oauth-basic" || password == "X" {
+					r.found(user, true) // a token
+				}
+			}
+			return
+		}
+	}
+}
+
+// basicPair keeps what a user and a password are as Basic credentials.
+func (r *redaction) basicPair(user, password string) {
+	if password != "" {
+		r.found(user+":"+password, true)
+		r.found(base64.StdEncoding.EncodeToString([]byte(user+":"+password)), true)
+	}
+}
+
+// userAndPassword is the user and the password of a URL in a text, and httpUser is also a user alone: it is a token, but
+// that of ssh is only a name.
+var (
+	userAndPassword = regexp.MustCompile(`:\\?/\\?/([^/?#\s"'<>@:]*:[^/?#\s"'<>@]*)@`)
+	httpUser        = regexp.MustCompile(`(?i)https?:\\?/\\?/([^/?#\s"'<>@]+)@`)
+)
+
+// userinfo redacts the users of the URLs that a text holds.
+func (r *redaction) userinfo(s string) string {
+	if !strings.Contains(s, "@") {
+		return s
+	}
+	for _, m := range userAndPassword.FindAllStringSubmatch(s, -1) {
+		user, password, _ := strings.Cut(m[1], ":")
+		if plain, err := url.PathUnescape(password); err == nil {
+			password = plain
+		}
+		r.found(password, true)
+		r.basicPair(user, password)
+	}
+	return r.replaceGroup(httpUser, 1, r.replaceGroup(userAndPassword, 1, s))
+}
