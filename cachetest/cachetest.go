@@ -127,15 +127,23 @@ func (t *transport) takeFrom(match func(candidate) bool) (rec *recording, found 
 	return last, last != nil
 }
 
-// matchesRedacted reports whether a key is that of a recording, but for secrets that only other exchanges showed to be
-// secrets. When it is replayed, the request alone does not say so. In its place a value must look like a secret.
+// matchesRedacted reports whether a key is that of a recording, except for secrets that only other exchanges showed to be
+// secrets: when it is replayed, the request alone does not say so. A value in the place of one must look like a secret.
 func matchesRedacted(recorded, key string) bool {
 	if !strings.Contains(recorded, redacted) {
 		return false
 	}
+	line, rest, _ := strings.Cut(key, "\n")
+	recordedLine, recordedRest, _ := strings.Cut(recorded, "\n")
+	return matchesText(recordedLine, line, "/?&") && matchesText(recordedRest, rest, "\"&")
+}
+
+// matchesText reports whether a text is a recorded one with values in the place of what was redacted. None of the bytes
+// of not is in such a value.
+func matchesText(recorded, text, not string) bool {
 	for {
 		before, after, more := strings.Cut(recorded, redacted)
-		rest, ok := strings.CutPrefix(key, before)
+		rest, ok := strings.CutPrefix(text, before)
 		if !ok || !more {
 			return ok && rest == ""
 		}
@@ -148,10 +156,10 @@ func matchesRedacted(recorded, key string) bool {
 		} else if after != "" {
 			return false // two in a row
 		}
-		if value := rest[:end]; value != redacted && !looksRandom(value) || strings.ContainsAny(value, "/?&\"\n") {
+		if value := rest[:end]; value != redacted && !looksRandom(value) || strings.ContainsAny(value, not) {
 			return false
 		}
-		recorded, key = after, rest[end:]
+		recorded, text = after, rest[end:]
 	}
 }
 
