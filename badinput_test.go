@@ -110,7 +110,8 @@ func TestNamesNotCanonical(t *testing.T) {
 		{"pragma", false, ok(), nil, http.Header{"PRAGMA": {"no-cache"}}, miss, 200},
 		{"range", false, ok(), nil, http.Header{"range": {"bytes=0-0"}}, hit, 206},
 		{"if-none-match", false, ok(), nil, http.Header{"if-none-match": {`"1"`}}, hit, 304},
-		{"if-match", false, ok(), nil, http.Header{"if-match": {`"1"`}}, bypass, 200},
+		{"if-match", false, ok(), nil, http.Header{"if-match": {`"2"`}}, bypass, 200},
+		{"if-match, the same", false, ok(), nil, http.Header{"if-match": {`"1"`}}, hit, 200},
 		{"accept-encoding", false, ok("Vary: Accept-Encoding"), http.Header{"accept-encoding": {"br"}}, http.Header{"accept-encoding": {"gzip"}}, miss, 200},
 		{"upgrade", false, ok(), nil, http.Header{"upgrade": {"h2c"}}, bypass, 200},
 	} {

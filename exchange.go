@@ -29,6 +29,7 @@ type exchange struct {
 	negotiated  bool // the caller left the content coding to the Transport
 	uncoded     bool // and the origin is asked for none, to complete a part that has none
 	conditional bool // the caller's own If-None-Match or If-Modified-Since
+	matching    bool // the caller's own If-Match or If-Unmodified-Since
 	ranged      bool // a GET for one range of bytes
 	byteRange   rfc9111.ByteRange
 	revalidates bool // in the background: stale is not good enough
@@ -100,8 +101,7 @@ func (x *exchange) classify() rfc9111.Reason {
 	if h["Upgrade"] != nil {
 		return rfc9111.UpgradeForwarded
 	}
-	var origin bool
-	if x.conditional, origin = rfc9111.HasPreconditions(h); origin || x.conditional && other {
+	if x.conditional, x.matching = rfc9111.HasPreconditions(h); other && (x.conditional || x.matching) {
 		return rfc9111.PreconditionForwarded
 	}
 	if lines := h["Range"]; lines != nil && method != http.MethodHead {
@@ -167,11 +167,32 @@ func (x *exchange) answer(s Status) (*http.Response, error) {
 		return x.answerPartial(why, s)
 	}
 	r, usable := x.mayReuse(c)
-	if !usable {
+	switch {
+	case x.matching && !(usable && x.matchedBy(c, r)):
+		return x.askMatching(c)
+	case !usable:
 		c.close()
 		return x.ask(r.Reason)
 	}
 	return x.use(c, r, s)
+}
+
+// matchedBy reports whether a stored response may answer a request with If-Match or If-Unmodified-Since: it is fresh, and they are
+// true of it.
+func (x *exchange) matchedBy(c *candidate, r rfc9111.Reuse) bool {
+	return (c.entry.Status == http.StatusOK || c.entry.Range != nil) &&
+		r.Action == rfc9111.Serve && !r.Stale() && c.policy.Matches(x.header, time.Now())
+}
+
+// askMatching has the origin answer a request with If-Match or If-Unmodified-Since. A stored response may be refuted by the answer;
+// nil means that there is none.
+func (x *exchange) askMatching(c *candidate) (*http.Response, error) {
+	if x.cc.OnlyIfCached {
+		c.close()
+		return x.refuse(), nil
+	}
+	x.confirms = true
+	return x.fetch(c, rfc9111.PreconditionForwarded)
 }
 
 // use answers with a stored response as r says: at once, or after asking the origin. A part must hold the range that the request asks
@@ -233,7 +254,8 @@ func (x *exchange) serve(c *candidate, r rfc9111.Reuse, s Status) *http.Response
 	case part != nil:
 		x.slice(c, resp, part.Start, part.Total)
 		length = resp.ContentLength
-	case x.ranged && c.entry.Status == http.StatusOK && c.policy.IfRange(x.header):
+	case x.ranged && c.entry.Status == http.StatusOK && length != 0 && c.policy.IfRange(x.header):
+		// Any range of nothing is all of it, for which no Content-Range could be written (RFC 9110, section 14.1.2).
 		x.slice(c, resp, 0, c.entry.Length)
 		length = resp.ContentLength
 	default:

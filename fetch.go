@@ -19,7 +19,7 @@ import (
 // caller has no condition of its own, and for the whole response otherwise. why says what led here.
 func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, error) {
 	defer c.close() // whatever is not handed out, even if Base or a hook panics
-	validating := c != nil && !x.conditional && c.policy.HasValidator()
+	validating := c != nil && !x.conditional && !x.matching && c.policy.HasValidator()
 	out, place := x.outgoing(func(h http.Header) {
 		if validating {
 			c.policy.SetPreconditions(h)
@@ -293,7 +293,7 @@ func (x *exchange) revalidateLater(c *candidate) bool {
 	req := x.req.Clone(context.Background()) // for the caller may use his own again
 	maps.DeleteFunc(req.Header, func(name string, _ []string) bool {
 		switch http.CanonicalHeaderKey(name) {
-		case "If-None-Match", "If-Modified-Since", "If-Range", "Cache-Control", "Pragma":
+		case "If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range", "Cache-Control", "Pragma":
 			return true
 		case "Range":
 			return !part

@@ -72,7 +72,7 @@ func (u *unshared) forget(key uint64)     { u[key%uint64(len(u))].CompareAndSwap
 // flies says whether the request goes to the origin by a flight: because it collapses, or because what the caller
 // leaves of the body may be read.
 func (x *exchange) flies() bool {
-	if x.alone || x.revalidates || !x.collapse && x.drainBytes <= 0 || x.closed.Load() {
+	if x.alone || x.revalidates || x.matching || !x.collapse && x.drainBytes <= 0 || x.closed.Load() {
 		return false
 	}
 	return x.collapses() || x.drainBytes > 0 && !x.ranged && !x.isHead() && !hasBody(x.req) && !x.cc.OnlyIfCached

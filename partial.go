@@ -44,14 +44,17 @@ func (x *exchange) answerPartial(why rfc9111.Reason, s Status) (*http.Response, 
 		return x.fly(why)
 	}
 	p := x.lookupPartial()
-	if p == nil {
+	switch {
+	case p == nil && x.matching:
+		return x.askMatching(nil)
+	case p == nil:
 		return x.ask(why)
 	}
 	r, usable := x.mayReuse(p)
 	p.refused = !usable
 	usable = usable && x.canDecode(p.coding)
 	switch {
-	case usable && x.ranged && x.heldBy(p) && p.policy.IfRange(x.header):
+	case usable && x.ranged && x.heldBy(p) && p.policy.IfRange(x.header) && (!x.matching || x.matchedBy(p, r)):
 		return x.use(p, r, s)
 	case x.cc.OnlyIfCached:
 		p.close()
@@ -65,6 +68,9 @@ func (x *exchange) answerPartial(why rfc9111.Reason, s Status) (*http.Response, 
 	}
 	x.partial = p
 	defer func() { x.partial.close() }()
+	if x.matching {
+		return x.askMatching(nil)
+	}
 	return x.fetch(nil, why)
 }
 
@@ -86,7 +92,7 @@ func (x *exchange) heldBy(p *candidate) bool {
 // validator says whether the rest belongs to it. Without any validator it is tried while the part is fresh; an
 // origin that does not do ranges then sends everything anyway.
 func (x *exchange) completable(p *candidate, r rfc9111.Reuse) bool {
-	return !x.isHead() && !x.ranged && !x.conditional && p.entry.Range.Start == 0 && p.entry.Length > 0 &&
+	return !x.isHead() && !x.ranged && !x.conditional && !x.matching && p.entry.Range.Start == 0 && p.entry.Length > 0 &&
 		(p.policy.StrongValidator() != "" || !p.policy.HasValidator() && r.Action == rfc9111.Serve)
 }
 

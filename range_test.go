@@ -455,15 +455,101 @@ func TestRangeOfOtherStatus(t *testing.T) {
 	})
 }
 
-// A range of an empty body cannot be satisfied.
+// Any range of an empty response is the whole of it: a suffix selects all there is (RFC 9110, section 14.1.2), and of the others
+// http.ServeContent makes no 416 either.
 func TestRangeOfEmptyBody(t *testing.T) {
-	in(t, func(t *testing.T) {
-		o := newOrigin(t, func(int, *http.Request) *http.Response { return respond(200, "", "Cache-Control: max-age=60") })
-		tr := &cachecontrol.Transport{Base: o}
+	eachStore(t, func(t *testing.T, s *watchedStore) {
+		o := newOrigin(t, func(int, *http.Request) *http.Response {
+			return respond(200, "", "Cache-Control: max-age=60", `ETag: "1"`)
+		})
+		tr := &cachecontrol.Transport{Base: o, Store: s}
 		defer tr.Close()
 		do(t, tr, "/")
-		if a := do(t, tr, "/", "Range: bytes=0-"); a.StatusCode != 416 || a.Header.Get("Content-Range") != "bytes */0" {
-			t.Errorf("%d %v", a.StatusCode, a.Header)
+		for _, spec := range []string{"0-", "-5", "-1", "-0", "0-0", "0-9", "5-", "5-9"} {
+			for _, more := range []string{"X: 1", `If-Range: "1"`, `If-Range: "2"`, `If-None-Match: "2"`, `If-Match: "1"`} {
+				a := do(t, tr, "/", "Range: bytes="+spec, more)
+				if a.StatusCode != 200 || a.outcome != hit || a.body != "" || a.ContentLength != 0 || a.Header["Content-Range"] != nil {
+					t.Errorf("bytes=%s, %s: %d %v, length %d, %v; want an empty 200 that is a hit", spec, more, a.StatusCode, a.outcome, a.ContentLength, a.Header)
+				}
+			}
+		}
+		wantRequests(t, o, 1)
+	})
+}
+
+// Ranges of a stored response are what http.ServeContent makes of them, for all small lengths, with these exceptions:
+//
+//   - bytes=-0 cannot be satisfied (RFC 9110, section 14.1.2); http.ServeContent writes a 206 with a Content-Range that is not valid,
+//     such as 10-9/10. Of an empty response it also writes one for any other suffix.
+//   - The name of the unit is not case-sensitive (section 14.1); http.ServeContent takes BYTES for an unknown unit, and answers 416.
+//   - White space around the field's value is not part of it.
+//
+// Several ranges, and what is not valid, go to the origin, so that the answer is the origin's own.
+func TestRangeAsServeContent(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *watchedStore) {
+		serve := func(size int, req *http.Request) *http.Response {
+			w := httptest.NewRecorder()
+			w.Header().Set("ETag", `"1"`)
+			w.Header().Set("Cache-Control", "max-age=3600")
+			w.Header().Set("Content-Type", "text/plain")
+			http.ServeContent(w, req, "", time.Time{}, strings.NewReader(digits[:size]))
+			return w.Result()
+		}
+		for _, size := range []int{0, 1, 2, 10} {
+			var specs []string
+			for first := range 12 {
+				specs = append(specs, fmt.Sprintf("bytes=%d-", first), fmt.Sprintf("bytes=-%d", first))
+				for last := range 12 {
+					specs = append(specs, fmt.Sprintf("bytes=%d-%d", first, last))
+				}
+			}
+			specs = append(specs,
+				"bytes=0-0,1-1", "bytes=0-0, -1", "bytes=0-,0-", "bytes=5-,20-", "bytes=20-,30-", "bytes=0-0,", "bytes=,0-0", "bytes=,",
+				"bytes", "bytes=", "bytes=-", "bytes=--1", "bytes=a-b", "bytes=1-a", "bytes=+0-1", "bytes=0 - 1", "bytes= 0-1", "bytes=0-1 ",
+				"bytes=0-18446744073709551616", "bytes=18446744073709551616-", "bytes=-18446744073709551616",
+				"bytes=9223372036854775807-", "bytes=0-9223372036854775807", "bytes=-9223372036854775807",
+				"lines=0-1", "bytes=0-1;q=1", "BYTES=0-0", "")
+			forwarded := 0
+			o := newOrigin(t, func(_ int, req *http.Request) *http.Response { return serve(size, req) })
+			tr := &cachecontrol.Transport{Base: o, Store: s}
+			target := fmt.Sprintf("/%d", size)
+			do(t, tr, target)
+			for _, spec := range specs {
+				with := []string{"Range: " + spec}
+				want := serve(size, request(t, target, with...))
+				body, _ := io.ReadAll(want.Body)
+				status, contentRange := want.StatusCode, want.Header.Get("Content-Range")
+				first, _, _ := strings.Cut(strings.TrimPrefix(spec, "bytes="), "-")
+				switch {
+				case size == 0 && status == 206 && first == "":
+					status, contentRange = 200, ""
+				case spec == "bytes=-0":
+					status, contentRange = 416, fmt.Sprintf("bytes */%d", size)
+				case spec == "BYTES=0-0" && size == 0:
+					status, body = 200, nil
+				case spec == "BYTES=0-0":
+					status, contentRange, body = 206, fmt.Sprintf("bytes 0-0/%d", size), []byte("0")
+				}
+				before := o.requests()
+				a := do(t, tr, target, with...)
+				if asked := o.requests() - before; asked > 0 {
+					forwarded++
+					if a.outcome != bypass {
+						t.Errorf("%q of %d bytes: the origin was asked, %v", spec, size, a.outcome)
+					}
+				}
+				text := string(body)
+				if status == 416 || strings.HasPrefix(want.Header.Get("Content-Type"), "multipart/") {
+					text = a.body // words for people, or a boundary that is another each time
+				}
+				if a.StatusCode != status || a.Header.Get("Content-Range") != contentRange || a.body != text {
+					t.Errorf("%q of %d bytes: %d %q %q, want %d %q %q", spec, size, a.StatusCode, a.Header.Get("Content-Range"), a.body, status, contentRange, text)
+				}
+			}
+			if forwarded == 0 || forwarded > len(specs)/2 {
+				t.Errorf("%d of %d were forwarded", forwarded, len(specs))
+			}
+			tr.Close()
 		}
 	})
 }

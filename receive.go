@@ -24,6 +24,8 @@ func (x *exchange) receive(c *candidate, resp *http.Response, asked, received ti
 	case !decision.OK:
 	case resp.StatusCode == http.StatusPartialContent, resp.StatusCode == http.StatusRequestedRangeNotSatisfiable:
 		decision = rfc9111.Stored{Reason: rfc9111.PartialUnusable} // nobody asked for a part, or no one else will for this
+	case x.matching && resp.StatusCode == http.StatusPreconditionFailed:
+		decision = rfc9111.Stored{Reason: rfc9111.PreconditionForwarded} // it answers this condition alone
 	case resp.ContentLength > x.maxBody:
 		decision = rfc9111.Stored{Reason: rfc9111.TooLong}
 	}
@@ -37,7 +39,7 @@ func (x *exchange) receive(c *candidate, resp *http.Response, asked, received ti
 		if x.collapse {
 			x.unshared.forget(maphash.String(x.seed, x.key))
 		}
-	case c != nil && resp.StatusCode < 500 && !x.conditional && (!x.ranged || resp.StatusCode == http.StatusOK):
+	case c != nil && resp.StatusCode < 500 && resp.StatusCode != http.StatusPreconditionFailed && !x.conditional && (!x.ranged || resp.StatusCode == http.StatusOK):
 		x.dropCandidate(c)
 	}
 	x.decode(resp, place, s)

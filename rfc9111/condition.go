@@ -20,8 +20,8 @@ func (p *Policy) SetPreconditions(h http.Header) {
 	}
 }
 
-// HasPreconditions says whether a request is conditional: on something that a cache can tell, and on something
-// that only the origin can (RFC 9111, section 4.3.2).
+// HasPreconditions reports whether a request is conditional: cache, by If-None-Match or If-Modified-Since, which a cache evaluates
+// (RFC 9111, section 4.3.2), and origin, by If-Match or If-Unmodified-Since, which are for the origin: see Policy.Matches.
 func HasPreconditions(h http.Header) (cache, origin bool) {
 	cache = h["If-None-Match"] != nil || h["If-Modified-Since"] != nil
 	origin = h["If-Match"] != nil || h["If-Unmodified-Since"] != nil
@@ -50,6 +50,26 @@ func (p *Policy) NotModified(h http.Header, now time.Time) bool {
 		modified = p.Date.Truncate(time.Second)
 	}
 	return !modified.After(since)
+}
+
+// Matches reports whether If-Match and If-Unmodified-Since of a request are true of the stored response, as far as that tells.
+// Without them it is true. If-Match comes first, and compares entity tags strongly (RFC 9110, sections 13.1.1 and 13.2.2). If the result
+// is false, the request is the origin's to answer.
+//
+// A cache must not evaluate the two, so as to answer 412 in the origin's place (RFC 9111, section 4.3.2), but it may ignore
+// them (RFC 9110, sections 13.1.1 and 13.1.4). If they are true of a fresh response, then to ignore them and to evaluate them come to the
+// same answer.
+func (p *Policy) Matches(h http.Header, now time.Time) bool {
+	if lines := h["If-Match"]; lines != nil {
+		tags, star, ok := ParseETags(lines)
+		return ok && (star || slices.ContainsFunc(tags, func(tag string) bool { return StrongMatch(tag, p.ETag) }))
+	}
+	lines := h["If-Unmodified-Since"]
+	if lines == nil {
+		return true
+	}
+	since, ok := ParseDate(firstLine(lines), now)
+	return ok && len(lines) == 1 && !p.LastModified.IsZero() && !p.LastModified.After(since)
 }
 
 // NotModifiedHeader returns the fields of the stored header that a 304 carries (RFC 9110, section 15.4.5).

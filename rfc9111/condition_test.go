@@ -142,6 +142,46 @@ func TestNotModified(t *testing.T) {
 	}
 }
 
+// RFC 9110, sections 13.1.1, 13.1.4 and 13.2.2.
+func TestMatches(t *testing.T) {
+	modified, before, after := httpDate(t0.Add(-time.Hour)), httpDate(t0.Add(-2*time.Hour)), httpDate(t0.Add(-time.Minute))
+	both := []string{"Etag", `"a"`, "Last-Modified", modified}
+	for _, tt := range []struct {
+		name      string
+		resp, req []string
+		want      bool
+	}{
+		{"no precondition", both, nil, true},
+		{"the tag", both, []string{"If-Match", `"a"`}, true},
+		{"one of several", both, []string{"If-Match", `"b", W/"c"`, "If-Match", `"a"`}, true},
+		{"another", both, []string{"If-Match", `"b"`}, false},
+		{"the tag as a weak one", both, []string{"If-Match", `W/"a"`}, false},
+		{"a weak tag", []string{"Etag", `W/"a"`}, []string{"If-Match", `W/"a"`}, false},
+		{"a strong tag for a weak one", []string{"Etag", `W/"a"`}, []string{"If-Match", `"a"`}, false},
+		{"any", both, []string{"If-Match", "*"}, true},
+		{"any, without a tag", nil, []string{"If-Match", "*"}, true},
+		{"a tag where none is stored", nil, []string{"If-Match", `"a"`}, false},
+		{"what is no tag", []string{"Etag", "a"}, []string{"If-Match", "a"}, false},
+		{"a list that is not valid", both, []string{"If-Match", `"a", b`}, false},
+		{"an empty list", both, []string{"If-Match", ""}, false},
+
+		{"the date", both, []string{"If-Unmodified-Since", modified}, true},
+		{"later", both, []string{"If-Unmodified-Since", after}, true},
+		{"earlier", both, []string{"If-Unmodified-Since", before}, false},
+		{"not valid", both, []string{"If-Unmodified-Since", "0"}, false},
+		{"two of them", both, []string{"If-Unmodified-Since", after, "If-Unmodified-Since", after}, false},
+		{"no Last-Modified", []string{"Etag", `"a"`}, []string{"If-Unmodified-Since", after}, false},
+
+		{"If-Match first: yes", both, []string{"If-Match", `"a"`, "If-Unmodified-Since", before}, true},
+		{"If-Match first: no", both, []string{"If-Match", `"b"`, "If-Unmodified-Since", after}, false},
+		{"If-None-Match comes after", both, []string{"If-Match", `"a"`, "If-None-Match", `"a"`}, true},
+	} {
+		if got := policyOf(private, 200, tt.resp...).Matches(fields(tt.req...), t0); got != tt.want {
+			t.Errorf("%s: Matches = %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
 // RFC 9110, section 15.4.5.
 func TestNotModifiedHeader(t *testing.T) {
 	stored := fields("Cache-Control", "a", "Cache-Control", "b", "Cdn-Cache-Control", "c", "Content-Location", "/", "Date", "d",

@@ -1,0 +1,168 @@
+package cachecontrol_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+)
+
+// A downloader asks for one range after another of the version that the first answer named, with If-Match. These tests are about
+// bytes that are fetched although the cache has them, because a field that is for the origin is in the way. A fresh response of which
+// the precondition is true answers (RFC 9110, section 13.1.1: a cache may ignore the field); all else is the origin's, and never
+// is a 412 the cache's own (RFC 9111, section 4.3.2).
+func TestIfMatch(t *testing.T) {
+	const (
+		fresh    = "Cache-Control: max-age=60"
+		tag      = `ETag: "1"`
+		ranged   = "Range: bytes=2-4"
+		modified = "Last-Modified: {-1h}"
+	)
+	type result struct {
+		outcome cachecontrol.Outcome
+		status  int
+		body    string
+	}
+	var (
+		whole    = result{hit, 200, digits}
+		part     = result{hit, 206, "234"}
+		confirms = result{hit, 304, ""}
+		failed   = result{bypass, 412, "failed"} // as the origin says
+	)
+	for _, tt := range []struct {
+		name   string
+		stored []string
+		wait   time.Duration
+		do     string
+		with   []string
+		want   result
+	}{
+		{"the tag", []string{fresh, tag}, 0, "/", []string{`If-Match: "1"`}, whole},
+		{"the tag, a range", []string{fresh, tag}, 0, "/", []string{`If-Match: "1"`, ranged}, part},
+		{"the tag in a list", []string{fresh, tag}, 0, "/", []string{`If-Match: "0", "1"`, ranged}, part},
+		{"any", []string{fresh, tag}, 0, "/", []string{`If-Match: *`, ranged}, part},
+		{"HEAD", []string{fresh, tag}, 0, "HEAD /", []string{`If-Match: "1"`}, result{hit, 200, ""}},
+		{"another tag", []string{fresh, tag}, 0, "/", []string{`If-Match: "2"`}, failed},
+		{"another tag, a range", []string{fresh, tag}, 0, "/", []string{`If-Match: "2"`, ranged}, failed},
+		{"a weak tag", []string{fresh, `ETag: W/"1"`}, 0, "/", []string{`If-Match: W/"1"`}, failed},
+		{"stale", []string{fresh, tag}, time.Hour, "/", []string{`If-Match: "1"`}, failed},
+		{"stale, max-stale", []string{fresh, tag}, time.Hour, "/", []string{`If-Match: "1"`, "Cache-Control: max-stale"}, failed},
+		{"stale-while-revalidate", []string{"Cache-Control: max-age=1, stale-while-revalidate=60", tag}, 10 * time.Second, "/", []string{`If-Match: "1"`}, failed},
+		{"no-cache in the request", []string{fresh, tag}, 0, "/", []string{`If-Match: "1"`, "Cache-Control: no-cache"}, failed},
+		{"the date", []string{fresh, modified}, 0, "/", []string{"If-Unmodified-Since: {-1h}"}, whole},
+		{"the date, a range", []string{fresh, modified}, 0, "/", []string{"If-Unmodified-Since: {-1h}", ranged}, part},
+		{"a date before", []string{fresh, modified}, 0, "/", []string{"If-Unmodified-Since: {-2h}"}, failed},
+		{"a date, of which nothing is known", []string{fresh, tag}, 0, "/", []string{"If-Unmodified-Since: {0s}"}, failed},
+		{"the tag before the date", []string{fresh, tag, modified}, 0, "/", []string{`If-Match: "1"`, "If-Unmodified-Since: {-2h}"}, whole},
+		{"If-None-Match after it", []string{fresh, tag}, 0, "/", []string{`If-Match: "1"`, `If-None-Match: "1"`}, confirms},
+		{"If-None-Match after it, another", []string{fresh, tag}, 0, "/", []string{`If-Match: "1"`, `If-None-Match: "2"`, ranged}, part},
+		{"If-Modified-Since after it", []string{fresh, tag, modified}, 0, "/", []string{`If-Match: "1"`, "If-Modified-Since: {-1h}"}, confirms},
+		{"If-Match before If-None-Match", []string{fresh, tag}, 0, "/", []string{`If-Match: "2"`, `If-None-Match: "1"`}, failed},
+		{"If-Range after it", []string{fresh, tag}, 0, "/", []string{`If-Match: "1"`, `If-Range: "2"`, ranged}, whole},
+		{"no tag", []string{fresh}, 0, "/", []string{`If-Match: "1"`}, failed},
+		{"PUT", []string{fresh, tag}, 0, "PUT /", []string{`If-Match: "1"`}, failed},
+	} {
+		for _, collapse := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, Collapse %v", tt.name, collapse), func(t *testing.T) {
+				eachStore(t, func(t *testing.T, s *watchedStore) {
+					// A 412 is for its own request, whatever it says.
+					o := replies(t, reply{body: digits, fields: tt.stored}, reply{status: 412, body: "failed", fields: []string{fresh}}, ok())
+					tr := &cachecontrol.Transport{Base: o, Store: s, Collapse: collapse}
+					defer tr.Close()
+					do(t, tr, "/")
+					var with []string
+					for _, f := range tt.with {
+						with = append(with, expandDates(f))
+					}
+					time.Sleep(tt.wait)
+					a := do(t, tr, tt.do, with...)
+					if got := (result{a.outcome, a.StatusCode, a.body}); got != tt.want {
+						t.Errorf("%v, want %v", got, tt.want)
+					}
+					asked := 1
+					if tt.want == failed {
+						asked = 2
+						sent := o.last().Header
+						for _, f := range with {
+							name, value, _ := strings.Cut(f, ": ")
+							if sent.Get(name) != value {
+								t.Errorf("the origin got %v, want %s", sent, f)
+							}
+						}
+						if len(sent) > len(with)+1 { // and Accept-Encoding
+							t.Errorf("the origin got %v, want %v", sent, with)
+						}
+					}
+					wantRequests(t, o, asked)
+					if tt.want == failed && tt.wait == 0 {
+						if a := do(t, tr, "/"); a.outcome != hit || a.body != digits {
+							t.Errorf("after it: %v %q, want a hit", a.outcome, a.body)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// What the origin answers to If-Match is stored as other answers are: a download in ranges becomes a whole response, and the next one is
+// answered by it, part by part.
+func TestIfMatchDownload(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *watchedStore) {
+		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
+		o := d.origin(t)
+		tr := &cachecontrol.Transport{Base: o, Store: s}
+		defer tr.Close()
+		for i := range 2 {
+			do(t, tr, "/", "Range: bytes=0-3")
+			for first := 4; first < 10; first += 2 {
+				a := do(t, tr, "/", fmt.Sprintf("Range: bytes=%d-%d", first, first+1), `If-Match: "1"`)
+				if a.StatusCode != 206 || a.body != digits[first:first+2] || (a.outcome == hit) != (i == 1) {
+					t.Errorf("pass %d, from %d: %d %q %v", i, first, a.StatusCode, a.body, a.outcome)
+				}
+			}
+		}
+		wantRequests(t, o, 4)
+		wantStored(t, s, digits, "")
+	})
+}
+
+// A part answers as a whole response does. If the origin has another version, that takes its place; if it cannot be reached, no stored
+// response stands in.
+func TestIfMatchOfPart(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *watchedStore) {
+		const fresh = "Cache-Control: max-age=60, stale-if-error=60"
+		o := replies(t, partReply(2, 5, fresh, `ETag: "1"`), down, partReply(2, 3, "Cache-Control: no-store", `ETag: "2"`), status(404))
+		tr := &cachecontrol.Transport{Base: o, Store: s}
+		defer tr.Close()
+		do(t, tr, "/", "Range: bytes=2-5")
+		wantPart(t, do(t, tr, "/", "Range: bytes=2-3", `If-Match: "1"`), hit, "bytes 2-3/10", "23")
+		if resp, err := tr.RoundTrip(request(t, "/", "Range: bytes=2-3", `If-Match: "2"`)); err == nil {
+			resp.Body.Close()
+			t.Errorf("status %d, want the error", resp.StatusCode)
+		}
+		wantStored(t, s, "", "2345")
+		wantPart(t, do(t, tr, "/", "Range: bytes=2-3", `If-Match: "2"`), bypass, "bytes 2-3/10", "23")
+		wantStored(t, s, "", "")
+	})
+}
+
+// A validation in the background asks without the caller's precondition.
+func TestIfMatchAndBackground(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := replies(t, ok("Cache-Control: max-age=60", `ETag: "1"`))
+		tr := &cachecontrol.Transport{Base: o, RefreshAhead: 50 * time.Second}
+		defer tr.Close()
+		do(t, tr, "/")
+		time.Sleep(20 * time.Second)
+		if a := do(t, tr, "/", `If-Match: "1"`); a.outcome != hit {
+			t.Errorf("%v, want hit", a.outcome)
+		}
+		synctest.Wait()
+		wantRequests(t, o, 2)
+		wantFields(t, "in the background", o.last().Header, []string{"If-Match:", `If-None-Match: "1"`})
+	})
+}
