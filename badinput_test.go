@@ -45,7 +45,7 @@ func TestOddRequests(t *testing.T) {
 		"nil Header, PUT": {
 			&http.Request{Method: "PUT", URL: &url.URL{Scheme: "http", Host: "example.com", Path: "/"}}, bypass},
 		"no method":        {&http.Request{URL: &url.URL{Scheme: "http", Host: "example.com", Path: "/"}, Header: http.Header{}}, hit},
-		"path without /":   {&http.Request{URL: &url.URL{Scheme: "http", Host: "example.com", Path: "a"}, Header: http.Header{}}, hit},
+		"path without /":   {&http.Request{URL: &url.URL{Scheme: "http", Host: "example.com", Path: "a"}, Header: http.Header{}}, bypass},
 		"header of no use": {&http.Request{URL: &url.URL{Scheme: "http", Host: "example.com"}, Header: http.Header{"Cache-Control": nil, "Range": {}, "X": {""}}}, bypass},
 		"NoBody":           {&http.Request{URL: &url.URL{Scheme: "http", Host: "example.com"}, Header: http.Header{}, Body: http.NoBody}, hit},
 	} {

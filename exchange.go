@@ -470,7 +470,7 @@ func (x *exchange) answered(resp *http.Response, o Outcome, fromCache int64) {
 
 func (x *exchange) logDecision(resp *http.Response) {
 	s := StatusOf(resp)
-	x.logger.DebugContext(x.ctx, "cachecontrol", "method", x.req.Method, "url", entryURL(x.req), "outcome", s.Outcome.String(),
+	x.logger.DebugContext(x.ctx, "cachecontrol", "method", x.req.Method, "url", requestURL(x.req), "outcome", s.Outcome.String(),
 		"reason", s.Reason.String(), "why", s.Reason.Words(), "section", s.Reason.Section(),
 		"status", resp.StatusCode, "stored", s.Stored, "storage", s.Storage.String(), "ttl", s.TTL)
 }
@@ -479,7 +479,7 @@ func (x *exchange) logDecision(resp *http.Response) {
 func (x *exchange) invalidate(resp *http.Response) {
 	for _, u := range rfc9111.Invalidated(x.req.Method, targetURL(x.req), resp.StatusCode, resp.Header) {
 		asked := *x.req.URL
-		asked.Path, asked.RawPath, asked.RawQuery = u.Path, u.RawPath, u.RawQuery
+		asked.Path, asked.RawPath, asked.RawQuery, asked.ForceQuery = u.Path, u.RawPath, u.RawQuery, u.ForceQuery
 		if key, ok := plainKey(&asked, x.req.Host); ok {
 			x.invalid.add(key + x.partition)
 			x.drop(x.ctx, key+x.partition)

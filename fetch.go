@@ -162,7 +162,7 @@ func discard(resp *http.Response) {
 func (x *exchange) freshen(c *candidate, later *http.Response, asked, received time.Time) *candidate {
 	e := c.entry.Copy()
 	e.Foreign = false
-	e.URL = keyedURL(x.req, x.key)
+	e.URL = urlOfKey(x.key)
 	e.Header = c.updated(later.Header, received)
 	e.RequestTime, e.ResponseTime = asked, received
 	var view *http.Response // nil: nobody looks at it
@@ -329,7 +329,7 @@ func (x *exchange) revalidateLater(c *candidate) bool {
 		resp, err := later.answer(Status{})
 		if err != nil {
 			if x.logger != nil {
-				x.logger.DebugContext(ctx, "cachecontrol: revalidation in the background failed", "url", entryURL(req), "error", err)
+				x.logger.DebugContext(ctx, "cachecontrol: revalidation in the background failed", "url", requestURL(req), "error", err)
 			}
 			return
 		}

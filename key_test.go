@@ -1,116 +1,181 @@
 package cachecontrol
 
 import (
+	"math/big"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
-// concatenatedKey is what a plain key is, said with what package url and package strings have.
-func concatenatedKey(u *url.URL, host string) string {
-	authority, via := lowerASCII(u.Host), ""
-	if host != "" && lowerASCII(host) != authority {
-		authority, via = lowerASCII(host), viaSuffix+authority
+// target is a target URI in its parts, normalised by RFC 3986, sections 6.2.2.1 and 6.2.3, and RFC 9110, section 4.2.3, with
+// the server that is asked for it.
+type target struct {
+	scheme, user, authority, path, query string
+
+	asks     bool   // there is a query, if only an empty one
+	server   string // that is asked: the URL's
+	userless string // the whole as text, without user and server
+	asText   string // the whole as text
+}
+
+var (
+	schemeSyntax = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*$`)
+	hostSyntax   = regexp.MustCompile(`^((?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+|\[(?:[0-9A-Fa-f:.]+|[Vv][0-9A-Fa-f]+\.[A-Za-z0-9._~!$&'()*+,;=:-]+)\])(?::([0-9]*))?$`)
+	querySyntax  = regexp.MustCompile(`^[^\x00-\x20#\x7f]*$`)
+)
+
+// targetOf is a plain reference for plainKey. It reports false for a target that has no key.
+func targetOf(u *url.URL, host string) (t target, ok bool) {
+	var authorityOK, serverOK bool
+	t.scheme = strings.ToLower(u.Scheme)
+	t.server, serverOK = normalAuthority(t.scheme, u.Host)
+	t.authority, authorityOK = t.server, serverOK
+	if host != "" {
+		t.authority, authorityOK = normalAuthority(t.scheme, host)
+	}
+	if t.path = u.EscapedPath(); t.path == "" {
+		t.path = "/"
+	}
+	t.query, t.asks = u.RawQuery, u.RawQuery != "" || u.ForceQuery
+	if !schemeSyntax.MatchString(u.Scheme) || !serverOK || !authorityOK || !strings.HasPrefix(t.path, "/") ||
+		!querySyntax.MatchString(t.query) || u.Opaque != "" {
+		return target{}, false
 	}
 	if u.User != nil {
-		authority = u.User.String() + "@" + authority
+		t.user = u.User.String() + "@"
 	}
-	path := u.EscapedPath()
-	if !strings.HasPrefix(path, "/") {
-		path = "/" + path
+	rest := t.authority + t.path
+	if t.asks {
+		rest += "?" + t.query
 	}
-	query := ""
-	if u.RawQuery != "" {
-		query = "?" + strings.ReplaceAll(u.RawQuery, "#", "%23")
+	t.userless = t.scheme + "://" + rest
+	t.asText = t.scheme + "://" + t.user + rest
+	if t.server != t.authority {
+		t.asText += viaSuffix + t.server
 	}
-	return lowerASCII(u.Scheme) + "://" + authority + path + query + via
+	return t, true
 }
 
-func lowerASCII(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
+func normalAuthority(scheme, hostport string) (string, bool) {
+	m := hostSyntax.FindStringSubmatch(hostport)
+	if m == nil {
+		return "", false
+	}
+	host, port := strings.ToLower(m[1]), m[2]
+	if host[0] == '[' && host[1] != 'v' {
+		if a, err := netip.ParseAddr(host[1 : len(host)-1]); err != nil || !a.Is6() {
+			return "", false
 		}
 	}
-	return string(b)
-}
-
-func FuzzPlainKey(f *testing.F) {
-	f.Add("http", "h", "", "/", "", "", "")
-	f.Add("HTTP", "H.Example:80", "h.example:80", "/a/b-._~$&+,:;=@", "", "q=1", "")
-	f.Add("https", "h", "other.example", "/a b?c%", "/a%20b%3Fc%25", "q#1", "user")
-	f.Add("http", "b\u00dccher.example", "", "x", "", "", "")
-	f.Add("http", "\u0130.example", "i.example", "/", "", "", "")
-	f.Add("http", "\u1e9e.example", "\u00df.example", "/", "", "", "")
-	f.Add("http", "h", "", "*", "", "", "")
-	f.Add("http", "h", "", "/a/b", "/a%2Fb", "", "")
-	f.Add("http", "h", "", "/!'()*[]\u00e9", "/%zz", "", "")
-	f.Fuzz(func(t *testing.T, scheme, urlHost, host, path, rawPath, query, user string) {
-		u := &url.URL{Scheme: scheme, Host: urlHost, Path: path, RawPath: rawPath, RawQuery: query}
-		if user != "" {
-			u.User = url.UserPassword(user, "Secret")
-		}
-		got, ok := plainKey(u, host)
-		if !ok {
-			return
-		}
-		if want := concatenatedKey(u, host); got != want {
-			t.Errorf("plainKey(%#v, %q) = %q, not %q", u, host, got, want)
-		}
-	})
-}
-
-// FuzzEntryKey: what an entry says of its URL leads back to the key that it is stored under, however the URL is written.
-func FuzzEntryKey(f *testing.F) {
-	for _, seed := range []string{
-		"http://h", "HTTP://H.example:80/", "http://h/a%2Fb?c=d#e", "http://u:p%40@h/x", "http://h?q", "https://[fe80::1%25en0]:8443/a b",
-		"http://h/?", "http://h//a/../b", "http://h/%zz", "http://h/\u00e9?\u00e9", "http://h/a;b?c=%23", "http://%41/",
-		"http://h/a?", "http://h:80/x?y=z", "http://h/*", "https://h/a:b/c", "ftp://h/x", "http://h_1/~x",
-	} {
-		f.Add(seed, "", "")
+	if port != "" {
+		n, _ := new(big.Int).SetString(port, 10)
+		port = n.String()
 	}
-	f.Add("http://h/", "asked.example", "")
-	f.Add("http://h/", "", "a#b")
-	f.Fuzz(func(t *testing.T, raw, host, query string) {
-		u, err := url.Parse(raw)
-		if err != nil {
-			return
+	if port == "" || port == map[string]string{"http": "80", "https": "443"}[scheme] {
+		return host, true
+	}
+	return host + ":" + port, true
+}
+
+// FuzzKey: two requests have one key if and only if they are for one target, of one server and user. What an entry says of its
+// URL leads back to the key that it is stored under, and to no other target's.
+func FuzzKey(f *testing.F) {
+	type request struct{ scheme, urlHost, host, path, rawPath, query, user string }
+	seeds := []request{
+		{"http", "h", "", "/", "", "", ""}, {"http", "h:80", "", "", "", "", ""}, {"http", "h:", "H:080", "/", "", "", ""},
+		{"https", "H", "", "/", "", "", ""}, {"https", "h:443", "h", "/", "", "", ""}, {"http", "h:443", "", "/", "", "", ""},
+		{"HTTP", "H.Example:8080", "h.example:80", "/a/b-._~$&+,:;=@", "", "q=1", ""},
+		{"https", "h", "other.example", "/a b?c%", "/a%20b%3Fc%25", "q#1", "user"},
+		{"http", "h/a", "", "/b", "", "", ""}, {"http", "h", "h/a", "/b", "", "", ""}, {"http", "h", "", "/a/b", "", "", ""},
+		{"http", "h?", "", "/b", "", "", ""}, {"http", "h#via=", "", "/b", "", "", ""}, {"http", "u@h", "", "/b", "", "", ""},
+		{"http", "b\u00fccher.example", "", "x", "", "", ""}, {"http", "\u0130.example", "i.example", "/", "", "", ""},
+		{"http", "\u1e9e.example", "\u00df.example", "/", "", "", ""}, {"http", "\u212a", "k", "/", "", "", ""},
+		{"http", "h", "", "*", "", "", ""}, {"http", "h", "", "/a/b", "/a%2Fb", "", ""}, {"http", "h", "", "/!'()*[]\u00e9", "/%zz", "", ""},
+		{"http", "h", "", "/e", "", "?", ""}, {"http", "h", "", "/e", "", " b", ""}, {"http", "h", "", "/#via=h", "", "", ""},
+		{"http", "[::1]", "", "/", "", "", ""}, {"http", "[::1%en0]", "", "/", "", "", ""}, {"http", "[v1.a:b]:1", "", "/", "", "", ""},
+		{"http", "%41", "", "/a@b", "", "c@d", "e@f"}, {"http", "h%c3%BC", "", "/", "", "", "u"}, {"http", "a%2", "", "/", "", "", ""},
+		{"http://h/", "x", "", "/", "", "", ""}, {"a+b.c-1", "h:80", "", "/", "", "", ""}, {"1", "h", "", "/", "", "", ""},
+	}
+	for i, a := range seeds {
+		b := seeds[(i+1)%len(seeds)]
+		f.Add(a.scheme, a.urlHost, a.host, a.path, a.rawPath, a.query, a.user, i%2 == 0, b.scheme, b.urlHost, b.host, b.path, b.rawPath, b.query, b.user, i%3 == 0)
+	}
+	urlOf := func(r request, force bool) *url.URL {
+		u := &url.URL{Scheme: r.scheme, Host: r.urlHost, Path: r.path, RawPath: r.rawPath, RawQuery: r.query, ForceQuery: force}
+		if r.user != "" {
+			u.User = url.UserPassword(r.user, "Secret")
 		}
-		if query != "" {
-			if strings.ContainsFunc(query, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-				return // such a URL is not stored
+		return u
+	}
+	f.Fuzz(func(t *testing.T, schemeA, urlHostA, hostA, pathA, rawPathA, queryA, userA string, forceA bool,
+		schemeB, urlHostB, hostB, pathB, rawPathB, queryB, userB string, forceB bool) {
+		a, b := request{schemeA, urlHostA, hostA, pathA, rawPathA, queryA, userA}, request{schemeB, urlHostB, hostB, pathB, rawPathB, queryB, userB}
+		var keys [2]string
+		var targets [2]target
+		for i, r := range []request{a, b} {
+			u := urlOf(r, []bool{forceA, forceB}[i])
+			key, ok := plainKey(u, r.host)
+			want, wantOK := targetOf(u, r.host)
+			if ok != wantOK || key != want.asText {
+				t.Fatalf("plainKey(%#v, %q) = %q, %v, want %q, %v", u, r.host, key, ok, want.asText, wantOK)
 			}
-			u.RawQuery = query
-		}
-		key, ok := plainKey(u, host)
-		if !ok {
-			return
-		}
-		req := &http.Request{URL: u, Host: host}
-		if got, want := keyedURL(req, key), entryURL(req); got != want {
-			t.Errorf("%q, Host %q: the entry says %q, not %q", raw, host, got, want)
-		}
-		if back, err := url.Parse(u.String()); err != nil || back.Host != u.Host {
-			return // a URL that cannot be written down is no request's
-		}
-		if host != "" {
-			if back, err := url.Parse("http://" + host + "/"); err != nil || back.Host != host || back.User != nil {
+			if !ok {
 				return
 			}
-		}
-		stored := entryKey(entryURL(req))
-		for _, suffix := range []string{"", partialSuffix, variantSuffix + "G-1", partitionMark + "00", methodSuffix + "POST&type=a#b"} {
-			if !belongs(key+suffix, stored) {
-				t.Errorf("%q: %q is not found under %q", raw, stored, key+suffix)
+			keys[i], targets[i] = key, want
+			entryURL := urlOfKey(key)
+			if entryURL != want.userless {
+				t.Errorf("urlOfKey(%q) = %q, want %q", key, entryURL, want.userless)
+			}
+			if got := entryKey(entryURL); got != entryURL {
+				t.Errorf("entryKey(%q) = %q, want the same", entryURL, got)
+			}
+			if k, ok := KeysOf(&serialize.Entry{URL: entryURL}); !ok || k.Plain != entryURL {
+				t.Errorf("KeysOf(%q) = %q, %v, want the same", entryURL, k.Plain, ok)
 			}
 		}
-		other, _ := plainKey(&url.URL{Scheme: u.Scheme, Host: "x" + u.Host, Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}, "")
-		if stored == "" || host == "" && belongs(other, stored) {
-			t.Errorf("%q: %q is found under %q", raw, stored, other)
+		if same := targets[0] == targets[1]; same != (keys[0] == keys[1]) {
+			t.Errorf("%#v has key %q, %#v has key %q", a, keys[0], b, keys[1])
+		}
+		for _, suffix := range []string{"", partialSuffix, variantSuffix + "G-1", partitionMark + "00", methodSuffix + "POST#a"} {
+			for i, key := range keys {
+				for j, of := range targets {
+					if got, want := belongs(key+suffix, entryKey(of.userless)), targets[i].userless == of.userless; got != want {
+						t.Errorf("belongs(%q, %q) = %v, want %v", key+suffix, targets[j].userless, got, want)
+					}
+				}
+			}
 		}
 	})
+}
+
+// Entries of other writers may write their URLs in another way; they belong to the same key.
+func TestEntryKey(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                       "",
+		"http://h":               "http://h/",
+		"HTTP://H.example:80/a":  "http://h.example/a",
+		"http://h?q":             "http://h/?q",
+		"http://h/a%2Fb?c=d#e":   "http://h/a%2Fb?c=d",
+		"http://h/a b":           "http://h/a%20b",
+		"http://h/?":             "http://h/?",
+		"https://[FE80::1]:8443": "https://[fe80::1]:8443/",
+		"http://%c3%bc/":         "http://%c3%bc/",
+		"http://u@h/":            "#",
+		"http://h/%zz":           "#",
+		"http://h\u00fc/":        "#",
+		"/a":                     "#",
+		"h:80":                   "#",
+	} {
+		if got := entryKey(text); got != want {
+			t.Errorf("entryKey(%q) = %q, want %q", text, got, want)
+		}
+	}
 }
 
 // Of all short names, isCanonical knows what package http makes of them. A name that is none it may leave to that.

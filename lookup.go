@@ -85,6 +85,11 @@ func (x *exchange) find() (*storage.Response, error) {
 		return nil, storage.ErrNotFound
 	}
 	x.key = held.Key
+	if !belongs(x.key, x.compile(held.Entry).key) {
+		err := &storage.UnreadableError{Key: x.key, Err: errOtherURL}
+		x.getFailed(x.ctx, x.key, err)
+		return nil, err
+	}
 	if x.outlived(x.ctx, x.key, held.Entry) {
 		return nil, storage.ErrNotFound
 	}

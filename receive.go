@@ -207,7 +207,7 @@ func (x *exchange) newRecording(resp *http.Response, header http.Header, policy 
 	}
 	r.entry = e
 	e.Status, e.Reason, e.Version = resp.StatusCode, reasonPhrase(resp), 11
-	e.Header, e.URL = header, keyedURL(x.req, x.key)
+	e.Header, e.URL = header, urlOfKey(x.key)
 	e.RequestTime, e.ResponseTime = asked, received
 	e.Length, e.Heuristic, e.Lifetime, e.Keep = resp.ContentLength, heuristic, policy.Own, policy.Keep()
 	if resp.ProtoMajor == 1 && resp.ProtoMinor == 0 {
@@ -274,7 +274,7 @@ func (r *recording) conclude(why rfc9111.Reason) {
 	}
 	r.counters.notStored[why].Add(1)
 	if r.logger != nil {
-		r.logger.DebugContext(r.ctx, "cachecontrol: not stored after all", "url", entryURL(r.req), "reason", why.String(), "why", why.Words())
+		r.logger.DebugContext(r.ctx, "cachecontrol: not stored after all", "url", requestURL(r.req), "reason", why.String(), "why", why.Words())
 	}
 }
 

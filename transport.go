@@ -176,7 +176,7 @@ func (t *Transport) Close() error { return t.start().close() }
 func (t *Transport) Invalidate(ctx context.Context, u *url.URL) error {
 	key, ok := plainKey(u, "")
 	if !ok {
-		return fmt.Errorf("cachecontrol: invalidate %q: not an absolute URL", u)
+		return fmt.Errorf("cachecontrol: invalidate %q: no response is stored for such a URL", u.Redacted())
 	}
 	e := t.start()
 	req := &http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: http.Header{}}

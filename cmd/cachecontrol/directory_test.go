@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"io"
@@ -124,7 +125,7 @@ func (f *filled) python(url string, separate bool, ago time.Duration, body strin
 	f.t.Helper()
 	e := f.entry(url, 200, ago, header...)
 	e.Foreign = true
-	path := f.path(keys(e).Plain)
+	path := f.path(cmp.Or(keys(e).Python, keys(e).Plain))
 	own := body
 	if separate {
 		f.write(path+".body", []byte(body), 0)

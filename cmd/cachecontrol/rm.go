@@ -116,6 +116,9 @@ func (r *rm) remove(ctx context.Context, d *directory, arg string) (n tally, err
 			return n, err
 		}
 		hashes = []string{storage.Hash(keys.Plain), storage.Hash(keys.Part)}
+		if keys.Python != "" {
+			hashes = append(hashes, storage.Hash(keys.Python))
+		}
 	}
 	first := true
 	for len(hashes) > 0 {

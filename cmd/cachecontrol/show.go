@@ -110,11 +110,15 @@ func (d *directory) named(arg string) (*storage.Item, error) {
 	if err != nil {
 		return nil, err
 	}
-	it, err := d.find(storage.Hash(keys.Plain))
-	if it == nil && err == nil {
-		it, err = d.find(storage.Hash(keys.Part))
+	for _, key := range []string{keys.Plain, keys.Part, keys.Python} {
+		if key == "" {
+			continue
+		}
+		if it, err := d.find(storage.Hash(key)); it != nil || err != nil {
+			return it, err
+		}
 	}
-	return it, err
+	return nil, nil
 }
 
 // describe writes all that is to be said about an entry.

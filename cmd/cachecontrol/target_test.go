@@ -1,0 +1,53 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// Python keeps the port that a scheme implies, this module does not. What Python has stored under such a URL is found by the
+// tools all the same, in either layout.
+func TestPythonsDefaultPort(t *testing.T) {
+	for _, separate := range []bool{false, true} {
+		f := newFilled(t, separate)
+		f.python("https://python.example:443/a?b", separate, 0, "from Python")
+		f.page("http://a.example:80/", 200, 0, "from Go")
+		for url, want := range map[string]string{
+			"https://python.example:443/a?b": "from Python", "http://a.example:80/": "from Go", "http://a.example/": "from Go",
+		} {
+			if code, stdout, stderr := call(t, "show", "--body", f.dir, url); code != exitOK || stdout != want || stderr != "" {
+				t.Errorf("show %s: exit code %d, stdout %q, stderr %q, want %q", url, code, stdout, stderr, want)
+			}
+		}
+		if code, stdout, _ := call(t, "ls", f.dir); code != exitOK || !strings.Contains(stdout, storage.Hash("https://python.example:443/a?b")[:6]) {
+			t.Errorf("ls: exit code %d, stdout %q", code, stdout)
+		}
+		if code, stdout, stderr := call(t, "verify", f.dir); code != exitOK {
+			t.Errorf("verify: exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+		}
+		if code, stdout, stderr := call(t, "rm", f.dir, "https://python.example:443/a?b"); code != exitOK || !strings.Contains(stdout, "1 entry") {
+			t.Errorf("rm: exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+		}
+	}
+	for url, want := range map[string]string{
+		"http://h/":         "",
+		"http://h":          "",
+		"http://h:/":        "",
+		"http://h:8080/":    "",
+		"http://[::1]/":     "",
+		"http://u:80@h/":    "",
+		"http://h/a:80":     "",
+		"http://H:80":       "http://h:80/",
+		"https://h:443?q":   "https://h:443/?q",
+		"http://[::1]:80/a": "http://[::1]:80/a",
+		"http://u@h:80/":    "http://u@h:80/",
+	} {
+		if k, ok := cachecontrol.KeysOf(&serialize.Entry{URL: url}); !ok || k.Python != want {
+			t.Errorf("KeysOf(%q).Python = %q, %v, want %q", url, k.Python, ok, want)
+		}
+	}
+}
