@@ -245,65 +245,54 @@ func descriptors() int {
 	return len(entries)
 }
 
-// collapsed makes the same request a thousand times at once, again and again, while some callers leave.
+// collapsed makes the same request a thousand times at once, again and again, while some callers leave: before the header has come in
+// one round, and while the body comes in the next. The origin is asked once a round, however slow the machine is, for
+// somebody always waits for the response: at first the caller who asked first, and then those who stay.
 func collapsed(ctx context.Context, less int) ([]row, error) {
 	const callers = 1000
-	var asked atomic.Int64
 	o, server := startOrigin()
 	defer server.Close()
-	base := roundTripper(func(req *http.Request) (*http.Response, error) {
-		asked.Add(1)
-		time.Sleep(20 * time.Millisecond) // so that all of them come meanwhile
-		return http.DefaultTransport.RoundTrip(req)
-	})
+	base := &gate{base: http.DefaultTransport}
 	t := &cachecontrol.Transport{Base: base, Collapse: true}
 	defer t.Close()
-	r := row{broken: fmt.Sprintf("%d identical requests at once, Collapse; the first and a tenth of the others are cancelled", callers), unit: "rounds"}
+	r := row{broken: fmt.Sprintf("%d identical requests at once, Collapse; a tenth of them leave, in every other round the first, too", callers), unit: "rounds"}
 	var most int64
-	for round := range 20 / min(less, 10) {
-		before := asked.Load()
+	for round := range max(2, 20/less) {
+		before := base.asked.Load()
+		whileBody := round%2 == 1
+		base.arm(whileBody)
 		var mu sync.Mutex // guards r
-		var all sync.WaitGroup
+		var answered, left, all sync.WaitGroup
 		for i := range callers {
-			ctx, cancel := context.WithCancel(ctx)
-			leaves := i == 0 || rand.IntN(10) == 0
+			leaves := rand.IntN(10) == 0
+			if i == 0 {
+				leaves = whileBody
+			}
+			answered.Add(1)
+			if leaves {
+				left.Add(1)
+			}
 			all.Go(func() {
-				defer cancel()
-				req, err := http.NewRequestWithContext(ctx, "GET", fmt.Sprintf("%s/%d", server.URL, round), nil)
-				if err != nil {
-					return
-				}
-				if leaves {
-					time.AfterFunc(10*time.Millisecond, cancel)
-				}
-				var one tally
-				resp, err := t.RoundTrip(req)
-				var body []byte
-				if err == nil {
-					body, err = io.ReadAll(resp.Body)
-					resp.Body.Close()
-				}
-				switch {
-				case err != nil && leaves && errors.Is(err, context.Canceled):
-				case err != nil:
-					one.failed(err)
-				default:
-					one.Reads++
-					if cachecontrol.FromCache(resp) {
-						one.Hits++
-					}
-					if resp.Header.Get("Etag") != digest(body) {
-						one.wrong("the head of %s with a body of %d bytes", resp.Header.Get("Etag"), len(body))
-					}
-				}
+				one := collapsedCaller(ctx, t, fmt.Sprintf("%s/%d", server.URL, round), leaves, whileBody, &answered, &left)
 				mu.Lock()
 				defer mu.Unlock()
 				r.add(one)
 			})
+			if i == 0 {
+				select {
+				case <-base.entered: // by the caller who asks first
+				case <-ctx.Done():
+				}
+			}
 		}
+		if whileBody {
+			answered.Wait() // all of them have the header, and so read one body
+		}
+		left.Wait()
+		base.open()
 		all.Wait()
 		r.times++
-		most = max(most, asked.Load()-before)
+		most = max(most, base.asked.Load()-before)
 	}
 	r.notes = fmt.Sprintf("the origin was asked %d times, at most %d in a round", o.answers.Load(), most)
 	if most > 1 {
@@ -313,6 +302,97 @@ func collapsed(ctx context.Context, less int) ([]row, error) {
 	return []row{r}, nil
 }
 
-type roundTripper func(*http.Request) (*http.Response, error)
+// collapsedCaller makes one of the requests. A caller who leaves does so at once, or once all callers have the header; it tells left.
+// It tells answered when RoundTrip has returned.
+func collapsedCaller(ctx context.Context, t *cachecontrol.Transport, url string, leaves, whileBody bool, answered, left *sync.WaitGroup) (one tally) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	leave := func() {
+		if leaves {
+			cancel()
+			left.Done()
+			leaves = false
+		}
+	}
+	defer leave()
+	req, err := http.NewRequestWithContext(ctx, "GET", url, nil)
+	if err != nil {
+		answered.Done()
+		one.failed(err)
+		return one
+	}
+	goes := leaves
+	var gone sync.WaitGroup
+	if goes && !whileBody {
+		gone.Go(leave) // before RoundTrip, while it waits, or just after
+	}
+	resp, err := t.RoundTrip(req)
+	answered.Done()
+	gone.Wait()
+	var body []byte
+	if err == nil {
+		if goes && whileBody {
+			answered.Wait()
+			leave()
+		}
+		body, err = io.ReadAll(resp.Body)
+		resp.Body.Close()
+	}
+	switch {
+	case err != nil && goes && errors.Is(err, context.Canceled):
+	case err != nil:
+		one.failed(err)
+	default:
+		one.Reads++
+		if cachecontrol.FromCache(resp) {
+			one.Hits++
+		}
+		if resp.Header.Get("Etag") != digest(body) {
+			one.wrong("the head of %s with a body of %d bytes", resp.Header.Get("Etag"), len(body))
+		}
+	}
+	return one
+}
 
-func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+// A gate is a RoundTripper that lets a response pass once it is opened: all of it, or only the body.
+type gate struct {
+	base    http.RoundTripper
+	asked   atomic.Int64
+	entered chan struct{} // is sent to, without waiting, when a request comes
+	opened  chan struct{} // is closed by open
+	body    bool          // only the body waits
+}
+
+// arm closes the gate. No request may be under way.
+func (g *gate) arm(body bool) {
+	g.entered, g.opened, g.body = make(chan struct{}, 1), make(chan struct{}), body
+}
+
+func (g *gate) open() { close(g.opened) }
+
+func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
+	g.asked.Add(1)
+	select {
+	case g.entered <- struct{}{}:
+	default:
+	}
+	if !g.body {
+		<-g.opened
+	}
+	resp, err := g.base.RoundTrip(req)
+	if err == nil && g.body {
+		resp.Body = &gatedBody{resp.Body, g.opened}
+	}
+	return resp, err
+}
+
+// A gatedBody is a body whose first byte waits for a gate.
+type gatedBody struct {
+	io.ReadCloser
+	opened <-chan struct{}
+}
+
+func (b *gatedBody) Read(p []byte) (int, error) {
+	<-b.opened
+	return b.ReadCloser.Read(p)
+}
