@@ -46,7 +46,7 @@ type Control struct {
 	//
 	// It may be shorter or longer than what the response says. It is only ever shorter where the response
 	// says a lifetime and forbids stale use, as above. It permits storing nothing that the origin forbids
-	// to be stored, nor a status that is not cacheable by default.
+	// to be stored, nor a status that is not cacheable by default, unless Transport.CacheableStatusCodes names it.
 	Lifetime time.Duration
 
 	// Partition is a part of the key: what is stored for one partition is never found, changed or invalidated by

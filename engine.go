@@ -99,6 +99,9 @@ func newEngine(t *Transport) *engine {
 		logger:            t.Logger,
 		seed:              maphash.MakeSeed(),
 	}
+	if t.Shared {
+		e.heuristic = heuristics.ForSharedCache(t.Heuristic)
+	}
 	if e.store == nil {
 		e.store = storage.NewDictCache()
 	}

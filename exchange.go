@@ -36,6 +36,8 @@ type exchange struct {
 	confirms    bool // nothing stored answers without the origin, not even if that fails
 	alone       bool // joins no other request, nor is joined
 
+	prior   string           // the key of the whole response whose place the origin's answer takes; "": there is none
+	guarded bool             // Base has added credentials to the request
 	partial *candidate       // a part of the representation that is stored, for a range that it does not hold
 	primary *serialize.Entry // what lookup found under the plain key; nil: nothing
 	normals []normalised     // the request's selecting fields, normalised, as far as they were asked for
@@ -171,6 +173,7 @@ func (x *exchange) answer(s Status) (*http.Response, error) {
 	case x.matching && !(usable && x.matchedBy(c, r)):
 		return x.askMatching(c)
 	case !usable:
+		x.prior = c.key
 		c.close()
 		return x.ask(r.Reason)
 	}
@@ -427,6 +430,7 @@ func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
 // own makes the response the cache's own to change: its header a copy, for a Base may keep the one that it gave. The
 // response itself stays what it was, because it is there that net/http puts its trailer.
 func (x *exchange) own(resp *http.Response) *http.Response {
+	x.guarded = hidesCredentials(x.header, resp)
 	// Nobody else may say XFromCache.
 	resp.Header, x.room, x.originFields = rfc9111.CopyHeaderTo(x.originFields[:0], resp.Header, XFromCache)
 	if resp.Body == nil {
@@ -434,6 +438,19 @@ func (x *exchange) own(resp *http.Response) *http.Response {
 	}
 	resp.Request = x.req
 	return resp
+}
+
+// hidesCredentials reports whether a response that refuses credentials is about some that a RoundTripper behind the cache has
+// added to the request, which has the header h. No Vary could tell them apart.
+func hidesCredentials(h http.Header, resp *http.Response) bool {
+	name := ""
+	switch resp.StatusCode {
+	case http.StatusUnauthorized:
+		name = "Authorization"
+	case http.StatusProxyAuthRequired:
+		name = "Proxy-Authorization"
+	}
+	return name != "" && resp.Request != nil && !slices.Equal(resp.Request.Header[name], h[name])
 }
 
 // mark says in a response from the origin how the cache saw it.

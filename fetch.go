@@ -19,6 +19,9 @@ import (
 // caller has no condition of its own, and for the whole response otherwise. why says what led here.
 func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, error) {
 	defer c.close() // whatever is not handed out, even if Base or a hook panics
+	if c != nil && c.entry.Range == nil {
+		x.prior = c.key
+	}
 	validating := c != nil && !x.conditional && !x.matching && c.policy.HasValidator()
 	out, place := x.outgoing(func(h http.Header) {
 		if validating {
@@ -82,7 +85,7 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 	case x.ranged && resp.StatusCode == http.StatusPartialContent:
 		x.receivePartial(c, resp, asked, received, &s)
 	default:
-		x.receive(c, resp, asked, received, &s)
+		x.receive(resp, asked, received, &s)
 		x.judgePart(resp, &s)
 	}
 	x.mark(resp, s)
@@ -189,7 +192,7 @@ func (x *exchange) freshen(c *candidate, later *http.Response, asked, received t
 	case decision.Reason == rfc9111.NoStoreRequest, decision.Reason == rfc9111.SetCookieInShared:
 		// The answer may be used, but leaves no trace.
 	default:
-		x.dropCandidate(c) // what allowed it to be stored was withdrawn
+		x.dropStored(c.key) // what allowed it to be stored was withdrawn
 	}
 	key, selectors := c.stored.key, c.selectors // which mostly stay
 	if e.URL != c.entry.URL {
@@ -255,15 +258,18 @@ func (x *exchange) receiveHead(c *candidate, resp *http.Response, asked, receive
 	}
 	switch {
 	case c == nil:
-	case resp.StatusCode == http.StatusNotFound, resp.StatusCode == http.StatusGone:
-		x.dropCandidate(c)
-	case resp.StatusCode != http.StatusOK:
-	case c.entry.Status == http.StatusOK || c.entry.Range != nil:
+	case resp.StatusCode != http.StatusOK || c.entry.Status != http.StatusOK && c.entry.Range == nil:
+		if rfc9111.Supersedes(resp.StatusCode) && resp.StatusCode != c.entry.Status {
+			x.dropStored(c.key)
+		}
+	default:
 		if c.policy.FreshenedByHead(c.entry.Header, resp.Header, c.total()) {
-			x.freshen(c, resp, asked, received)
+			update := *resp
+			update.Header = c.policy.HeadUpdate(resp.Header)
+			x.freshen(c, &update, asked, received)
 			s.Storage = rfc9111.ValidatedByHead
 		} else {
-			x.dropCandidate(c)
+			x.dropStored(c.key)
 		}
 	}
 	if x.negotiated {
@@ -273,13 +279,13 @@ func (x *exchange) receiveHead(c *candidate, resp *http.Response, asked, receive
 	}
 }
 
-// dropCandidate removes a stored response that is known to be out of date, and with the one under the plain key all
+// dropStored removes a stored response that is known to be out of date, and with the one under the plain key all
 // that depends on it.
-func (x *exchange) dropCandidate(c *candidate) {
-	if c.key == x.key {
-		x.drop(x.ctx, c.key)
+func (x *exchange) dropStored(key string) {
+	if key == x.key {
+		x.drop(x.ctx, key)
 	} else {
-		x.remove(x.ctx, c.key)
+		x.remove(x.ctx, key)
 	}
 }
 

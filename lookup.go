@@ -40,9 +40,6 @@ func (c *candidate) total() int64 {
 	return c.entry.Length
 }
 
-// anothers reports whether a private cache has stored the response in a place that this shared cache looks at.
-func (c *candidate) anothers() bool { return c.policy.OneUsers() }
-
 // lookup finds the stored response that the request selects: of several, the most recent (RFC 9111, sections 4 and
 // 4.1). It returns nil and the reason where there is none, and leaves what it found under the plain key in
 // x.primary.
@@ -55,7 +52,7 @@ func (x *exchange) lookup() (*candidate, rfc9111.Reason) {
 	x.primary = resp.Entry
 	first := &x.first
 	*first = candidate{stored: x.compile(resp.Entry), key: x.key, entry: resp.Entry, resp: resp}
-	if first.anothers() {
+	if first.unusable {
 		first.close()
 		return nil, rfc9111.StoredUnusable
 	}
@@ -158,7 +155,7 @@ func (x *exchange) selectVariant(first *candidate) *candidate {
 			continue
 		}
 		c := &candidate{stored: x.compile(resp.Entry), key: m.key, entry: resp.Entry, resp: resp}
-		if c.anothers() || !x.canDecode(c.coding) || m.exact && !x.selects(c.selectors, c.coding, "") {
+		if c.unusable || !x.canDecode(c.coding) || m.exact && !x.selects(c.selectors, c.coding, "") {
 			c.close() // it is not what the list says
 			continue
 		}
@@ -260,7 +257,7 @@ func (x *exchange) fields(names []string) []serialize.Field {
 
 // reselect has an entry whose header was updated be selected by what its Vary now names.
 func (x *exchange) reselect(e *serialize.Entry) {
-	if names, star := rfc9111.SelectingFields(e.Header); !star && len(names) > 0 {
+	if names, star := x.rules.SelectingFields(e.Header); !star && len(names) > 0 {
 		e.Vary = x.fields(names)
 	}
 }

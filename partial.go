@@ -29,7 +29,7 @@ func (x *exchange) lookupPartial() *candidate {
 		return nil
 	}
 	p := &candidate{stored: x.compile(resp.Entry), key: key, entry: resp.Entry, resp: resp}
-	if p.anothers() || p.entry.Range == nil || !x.selects(p.selectors, p.coding, "") {
+	if p.unusable || p.entry.Range == nil || !x.selects(p.selectors, p.coding, "") {
 		p.close()
 		return nil
 	}
@@ -130,7 +130,7 @@ func (x *exchange) complete(p *candidate) (*http.Response, error) {
 		x.join(p, resp, total, asked, received, &s)
 	default:
 		resp = x.own(resp)
-		x.receive(nil, resp, asked, received, &s)
+		x.receive(resp, asked, received, &s)
 		x.judgePart(resp, &s)
 	}
 	x.mark(resp, s)
@@ -176,12 +176,12 @@ func (x *exchange) judgePart(resp *http.Response, s *Status) {
 		return
 	}
 	gone := false
-	switch resp.StatusCode {
-	case http.StatusOK:
+	switch status := resp.StatusCode; {
+	case status == http.StatusOK:
 		gone = !s.Stored || p.contradictedBy(resp.Header, resp.ContentLength)
-	case http.StatusNotFound, http.StatusGone:
+	case rfc9111.Supersedes(status):
 		gone = true
-	case http.StatusRequestedRangeNotSatisfiable:
+	case status == http.StatusRequestedRangeNotSatisfiable:
 		_, length, ok := strings.Cut(resp.Header.Get("Content-Range"), "*/")
 		n, err := strconv.ParseInt(length, 10, 64)
 		gone = ok && err == nil && (n < p.entry.Range.Start+p.entry.Length || p.entry.Range.Total >= 0 && n != p.entry.Range.Total)
@@ -275,7 +275,7 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 	}
 	s.judged(decision, &policy, received)
 	if c != nil {
-		x.dropCandidate(c) // the origin has another representation now
+		x.dropStored(c.key) // the origin has another representation now
 		if c.key == x.key {
 			x.primary = nil
 		}

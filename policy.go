@@ -11,6 +11,8 @@ import (
 type StoreDecision struct {
 	Refuse   bool          // it is not stored
 	Lifetime time.Duration // a freshness lifetime, as Control.Lifetime is, which goes before it; 0 or less: none
+
+	named bool // BeforeStore gave the lifetime to this response, and so to its status
 }
 
 // ReuseDecision is what Transport.BeforeReuse says of a stored response.
@@ -40,6 +42,7 @@ func (x *exchange) ownDecision(resp *http.Response) (d StoreDecision) {
 		d = x.beforeStore(&view)
 	}
 	d.Lifetime = max(d.Lifetime, 0)
+	d.named = d.Lifetime > 0
 	if x.cc.Lifetime > 0 {
 		d.Lifetime = x.cc.Lifetime
 	}

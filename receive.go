@@ -15,9 +15,9 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// receive takes a whole response from the origin. It stores it, where it may, while the caller reads it, and drops
-// the candidate that it replaces, where it may not.
-func (x *exchange) receive(c *candidate, resp *http.Response, asked, received time.Time, s *Status) {
+// receive takes a whole response from the origin. If it may be stored, it is stored while the caller reads it. If not, what is
+// stored goes if the response says that it is out of date.
+func (x *exchange) receive(resp *http.Response, asked, received time.Time, s *Status) {
 	var policy rfc9111.Policy
 	set, decision := x.judge(&policy, resp, asked, received)
 	switch {
@@ -39,8 +39,8 @@ func (x *exchange) receive(c *candidate, resp *http.Response, asked, received ti
 		if x.collapse {
 			x.unshared.forget(maphash.String(x.seed, x.key))
 		}
-	case c != nil && resp.StatusCode < 500 && resp.StatusCode != http.StatusPreconditionFailed && !x.conditional && (!x.ranged || resp.StatusCode == http.StatusOK):
-		x.dropCandidate(c)
+	case x.prior != "" && rfc9111.Supersedes(resp.StatusCode):
+		x.dropStored(x.prior)
 	}
 	x.decode(resp, place, s)
 }
@@ -102,8 +102,12 @@ func closing(resp *http.Response, hook func()) {
 
 // mayStore decides whether a response with this policy, of which the program says own, may be stored for the request.
 func (x *exchange) mayStore(policy *rfc9111.Policy, own StoreDecision) rfc9111.Stored {
+	policy.Named = own.named
 	authorization := x.header["Authorization"] != nil // before the call, or a copy of cc is made to wait for it
 	d := policy.Store(x.cc, authorization)
+	if d.OK && x.guarded {
+		d = rfc9111.Stored{Reason: rfc9111.CredentialsRefused}
+	}
 	if d.OK && own.Refuse {
 		d = rfc9111.Stored{Reason: rfc9111.StoreRefused}
 	}
@@ -215,7 +219,7 @@ func (x *exchange) newRecording(resp *http.Response, header http.Header, policy 
 	}
 	var names []string
 	if policy.Varies {
-		names, _ = rfc9111.SelectingFields(resp.Header)
+		names, _ = x.rules.SelectingFields(resp.Header)
 	} else {
 		names = x.latestVary()
 	}

@@ -3,6 +3,7 @@ package cachecontrol_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -196,46 +197,31 @@ func TestSetCookieInSharedCache(t *testing.T) {
 // cache it may be another user's response.
 func TestSetCookieOfAnotherCache(t *testing.T) {
 	for name, store := range cookieStores(t) {
-		for _, foreign := range []bool{false, true} {
-			for _, shared := range []bool{false, true} {
-				in(t, func(t *testing.T) {
-					put := func(path, cc string) {
-						w, err := store.Create(context.Background(), "http://example.com"+path, &serialize.Entry{
-							Status: 200, Reason: "OK", Version: 11, URL: "http://example.com" + path, Foreign: foreign, Length: 4,
-							Header: http.Header{
-								"Cache-Control": {cc}, "Date": {date(0)}, "Etag": {`"a"`}, "Content-Length": {"4"}, "Set-Cookie": {"c=old"},
-							},
-							RequestTime: time.Now(), ResponseTime: time.Now(),
-						})
-						if err != nil {
-							t.Fatal(err)
-						}
-						io.WriteString(w, "body")
-						if err := w.Commit(); err != nil {
-							t.Fatal(err)
-						}
-					}
-					path := "/" + strings.NewReplacer(" ", "-").Replace(name) + mode(shared)
-					put(path, "max-age=60, public")
-					put(path+"-mine", "max-age=60")
-					o := replies(t, status(304, "Set-Cookie: c=new"), status(304), ok("Cache-Control: max-age=60"))
-					tr := &cachecontrol.Transport{Base: o, Store: store, Shared: shared}
-					for i, st := range []step{
-						{want: hit, head: []string{"Set-Cookie:"}},
-						{with: []string{"Cache-Control: no-cache"}, want: revalidated, head: []string{"Set-Cookie: c=new"}},
-						{want: hit, head: []string{"Set-Cookie:"}},
-						{with: []string{"Cache-Control: no-cache"}, want: revalidated, head: []string{"Set-Cookie:"}},
-					} {
-						st.do = path
-						st.run(t, name+" "+mode(shared)+", step "+string(rune('1'+i)), tr, o)
-					}
-					st := step{do: path + "-mine", want: hit, head: []string{"Set-Cookie:"}}
-					if shared {
-						st.want = miss
-					}
-					st.run(t, name+" "+mode(shared)+", for one user", tr, o)
-				})
-			}
+		for _, shared := range []bool{false, true} {
+			in(t, func(t *testing.T) {
+				put := func(path, cc string) {
+					putEntry(t, store, "http://example.com"+path, 200, "body", "Cache-Control: "+cc, `ETag: "a"`, "Set-Cookie: c=old")
+				}
+				path := "/" + strings.NewReplacer(" ", "-").Replace(name) + mode(shared)
+				put(path, "max-age=60, public")
+				put(path+"-mine", "max-age=60")
+				o := replies(t, status(304, "Set-Cookie: c=new"), status(304), ok("Cache-Control: max-age=60"))
+				tr := &cachecontrol.Transport{Base: o, Store: store, Shared: shared}
+				for i, st := range []step{
+					{want: hit, head: []string{"Set-Cookie:"}},
+					{with: []string{"Cache-Control: no-cache"}, want: revalidated, head: []string{"Set-Cookie: c=new"}},
+					{want: hit, head: []string{"Set-Cookie:"}},
+					{with: []string{"Cache-Control: no-cache"}, want: revalidated, head: []string{"Set-Cookie:"}},
+				} {
+					st.do = path
+					st.run(t, name+" "+mode(shared)+", step "+string(rune('1'+i)), tr, o)
+				}
+				st := step{do: path + "-mine", want: hit, head: []string{"Set-Cookie:"}}
+				if shared {
+					st.want = miss
+				}
+				st.run(t, name+" "+mode(shared)+", for one user", tr, o)
+			})
 		}
 	}
 }
@@ -260,6 +246,23 @@ func TestSetCookieIsNotStored(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// putEntry stores a response under its URL without a Transport, as another program may.
+func putEntry(t *testing.T, store storage.Store, url string, code int, body string, fields ...string) {
+	t.Helper()
+	resp := respond(code, body, append(fields, fmt.Sprintf("Content-Length: %d", len(body)))...)
+	w, err := store.Create(context.Background(), url, &serialize.Entry{
+		Status: code, Reason: http.StatusText(code), Version: 11, URL: url, Length: int64(len(body)),
+		Header: resp.Header, RequestTime: time.Now(), ResponseTime: time.Now(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(w, body)
+	if err := w.Commit(); err != nil {
+		t.Fatal(err)
 	}
 }
 

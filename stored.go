@@ -21,6 +21,7 @@ type stored struct {
 	variants  []variant
 	coding    coding
 	status    string
+	unusable  bool     // another program, or another kind of cache, has stored it
 	fields    []field  // of a hit: Age first, Cache-Status last, and nothing that is withheld
 	lines     []string // of all fields in their order, but for those that differ from hit to hit: the first and the last
 }
@@ -91,6 +92,8 @@ func (e *engine) newStoredOf(entry *serialize.Entry, key string, policy rfc9111.
 		coding:    parseCoding(entry.Header["Content-Encoding"]),
 		status:    statusLine(entry),
 	}
+	s.unusable = policy.Unusable() || policy.Rules.Shared && rfc9111.AllowsOneOrigin(entry.Header) &&
+		!slices.ContainsFunc(selectors, func(f selector) bool { return f.name == "Origin" })
 	s.setFields(entry.Header)
 	for _, v := range entry.Variants {
 		s.variants = append(s.variants, variant{v, newSelectors(v.Vary), parseCoding([]string{v.Encoding})})

@@ -50,9 +50,10 @@ type Transport struct {
 	Partition func(*http.Request) string
 
 	// BeforeStore is asked about each response that came from the origin, before it is stored, and about each stored
-	// one that the origin has confirmed. It may refuse to have it stored, or give it a lifetime; what the
-	// rules forbid to store it cannot allow. resp.Request is the request. The Body is empty, and nothing of
-	// resp may be changed. It is called by several goroutines at once, as is BeforeReuse. Nil: the rules decide.
+	// response that the origin has confirmed. It may refuse to store the response, or give it a lifetime, whatever its
+	// status. It cannot allow what the rules forbid to store. resp.Request is the request. The Body is empty, and
+	// nothing of resp may be changed. It is called by several goroutines at once, as is BeforeReuse. If nil, the rules
+	// decide.
 	BeforeStore func(resp *http.Response) StoreDecision
 
 	// BeforeReuse is asked about each stored response that is found for a request, and decides whether it may be
@@ -68,16 +69,18 @@ type Transport struct {
 	// Control.OnlyIfCached the origin is never asked. False: what is stale is stale.
 	Replay bool
 
-	// TimePriority stores a response without freshness not for its validator alone: cache_etags=False in
-	// CacheControl. False: an ETag is reason enough (equal priority).
+	// TimePriority stores a response only for its freshness: cache_etags=False in CacheControl. If false, a validator, ETag
+	// or Last-Modified, is reason enough (equal priority).
 	TimePriority bool
 
 	// CacheableMethods are the methods whose responses are stored. Nil: GET. HEAD is answered from GET's. A
 	// method that takes a body has it made part of the key.
 	CacheableMethods []string
 
-	// CacheableStatusCodes are the statuses that are stored. Nil: all that RFC 9111 allows. See also
-	// CacheControlStatusCodes.
+	// CacheableStatusCodes are the statuses that are stored. If nil, all that RFC 9111 allows are. A status that is not
+	// cacheable by default, as 302 or 403, is stored without explicit freshness if it is among them and the program gives
+	// it a lifetime: with Replay, BeforeStore or Control.Lifetime. 428, 431 and 511 are never stored, and 429 only
+	// with a lifetime from the program. See also CacheControlStatusCodes.
 	CacheableStatusCodes []int
 
 	// MaxBodyBytes is the longest body that is stored; a longer one passes through. 0: DefaultMaxBodyBytes.

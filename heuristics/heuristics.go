@@ -75,6 +75,31 @@ func Apply(h Heuristic, resp *http.Response) (set []string) {
 	return set
 }
 
+// ForSharedCache returns a heuristic as a shared cache asks it. OneDay, ExpiresAfter and LastModified leave errors, 4xx and 5xx,
+// alone, unless the response says public: one client can provoke them, by the method or by the length of a URL, and all
+// others would be kept from the resource. A Heuristic of your own applies to errors, and so does one from WithErrors.
+func ForSharedCache(h Heuristic) Heuristic {
+	switch h.(type) {
+	case oneDay, expiresAfter, lastModified:
+		return withoutErrors{h}
+	}
+	return h
+}
+
+// WithErrors returns a heuristic that does what h does for errors in a shared cache, too.
+func WithErrors(h Heuristic) Heuristic { return withErrors{h} }
+
+type withErrors struct{ Heuristic }
+
+type withoutErrors struct{ Heuristic }
+
+func (h withoutErrors) UpdateHeaders(resp *http.Response) http.Header {
+	if resp != nil && resp.StatusCode >= 400 && !rfc9111.ParseResponse(resp.Header, true).Public {
+		return nil
+	}
+	return h.Heuristic.UpdateHeaders(resp)
+}
+
 // OneDay makes a response without Expires fresh for a day from its Date. It sets Cache-Control to public, whatever was
 // there.
 //

@@ -252,7 +252,7 @@ func (w *pipeWriter) protect() {
 			delete(h, "Cdn-Cache-Control")
 		}
 	}
-	if allowed := h["Access-Control-Allow-Origin"]; len(allowed) > 0 && allowed[0] != "*" {
+	if rfc9111.AllowsOneOrigin(h) {
 		addVary(h, "Origin")
 	}
 }

@@ -168,6 +168,28 @@ func (p *Policy) Validates(h http.Header) bool {
 	return true
 }
 
+// HeadUpdate returns the fields of a 200 to a HEAD request that update the stored response, which FreshenedByHead has
+// accepted. If they have a validator in common, these are all its fields. Without one, nothing tells whether both
+// are about the same content, so fields that describe the content are left out; what is said about caching counts.
+func (p *Policy) HeadUpdate(h http.Header) http.Header {
+	if firstLine(h["Etag"]) != "" && p.ETag != "" || firstLine(h["Last-Modified"]) != "" && p.IfModified != "" {
+		return h // the same in both
+	}
+	return CopyHeader(h, 0, describesContent)
+}
+
+// describesContent reports whether a field is metadata of a representation, and so tells how its content is to be read (RFC
+// 9110, section 8, and RFC 9530).
+func describesContent(name string) bool {
+	switch name {
+	case "Etag", "Last-Modified", "Repr-Digest", "Digest":
+		return true
+	case "Content-Security-Policy", "Content-Security-Policy-Report-Only":
+		return false
+	}
+	return strings.HasPrefix(name, "Content-")
+}
+
 // FreshenedByHead says whether a 200 to a HEAD request is about the stored response, so that it updates it; if
 // not, the stored response is out of date (RFC 9111, section 4.3.5).
 func (p *Policy) FreshenedByHead(stored, h http.Header, length int64) bool {

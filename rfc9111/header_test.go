@@ -36,6 +36,9 @@ func TestStoredHeader(t *testing.T) {
 			fields("Cache-Control", `private="set-cookie, x"`, "Set-Cookie", "a", "X", "1")},
 		{"private fields in a shared one (section 5.2.2.7)", shared, []string{"Cache-Control", `private="set-cookie, x"`, "Set-Cookie", "a", "Set-Cookie", "b", "X", "1", "Y", "2"},
 			fields("Cache-Control", `private="set-cookie, x"`, "Y", "2")},
+		{"Set-Cookie withheld", withholding(private), []string{"Set-Cookie", "a", "Set-Cookie", "b", "Set-Cookie2", "c", "X", "1"}, fields("X", "1")},
+		{"Set-Cookie withheld, and what private names", withholding(shared), []string{"Cache-Control", `private="x", public`, "Set-Cookie", "a", "X", "1", "Y", "2"},
+			fields("Cache-Control", `private="x", public`, "Y", "2")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := fields(tt.h...)
@@ -90,6 +93,8 @@ func TestUpdateHeader(t *testing.T) {
 		{"a field that became private, private", private, []string{"X", "1"}, []string{"Cache-Control", `private="x"`, "X", "2"}, fields("Cache-Control", `private="x"`, "X", "2")},
 		{"a field that became private, shared", shared, []string{"X", "1"}, []string{"Cache-Control", `private="x"`, "X", "2"}, fields("Cache-Control", `private="x"`)},
 		{"a field that was private, shared", shared, []string{"Cache-Control", `private="x"`}, []string{"X", "2"}, fields("Cache-Control", `private="x"`)},
+		{"Set-Cookie", private, []string{"Set-Cookie", "a"}, []string{"Set-Cookie", "b"}, fields("Set-Cookie", "b")},
+		{"Set-Cookie withheld", withholding(private), []string{"Set-Cookie", "a", "Set-Cookie2", "a"}, []string{"Set-Cookie", "b", "X", "1"}, fields("X", "1")},
 		{"a field that is private no more, shared", shared, []string{"Cache-Control", `private="x"`}, []string{"Cache-Control", "max-age=1", "X", "2"}, fields("Cache-Control", "max-age=1", "X", "2")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -108,6 +113,48 @@ func TestUpdateHeader(t *testing.T) {
 	}
 	if got := UpdateHeader(nil, nil, policyOf(private, 200), t0); got == nil || len(got) != 0 {
 		t.Errorf("nil headers: %v", got)
+	}
+}
+
+func TestCopySetCookie(t *testing.T) {
+	from := fields("Set-Cookie", "a", "Set-Cookie", "b", "X", "1")
+	to := fields("Set-Cookie", "c", "Set-Cookie2", "d")
+	CopySetCookie(to, from)
+	if diff := cmp.Diff(fields("Set-Cookie", "a", "Set-Cookie", "b", "Set-Cookie2", "d"), to); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	to["Set-Cookie"][0] = "changed"
+	if from["Set-Cookie"][0] != "a" {
+		t.Error("the two share lines")
+	}
+}
+
+// RFC 9111, section 4.3.5: what a response to HEAD without a common validator says of content is not taken.
+func TestHeadUpdate(t *testing.T) {
+	head := []string{"Content-Type", "a/b", "Content-Language", "de", "Content-Location", "/", "Content-Encoding", "gzip", "Content-Length", "1", "Content-Foo", "x",
+		"Repr-Digest", "x", "Digest", "x", "Content-Security-Policy", "x", "Content-Security-Policy-Report-Only", "x", "Cache-Control", "max-age=1", "X", "1"}
+	rest := fields("Content-Security-Policy", "x", "Content-Security-Policy-Report-Only", "x", "Cache-Control", "max-age=1", "X", "1")
+	for _, tt := range []struct {
+		stored, head []string // validators
+		all          bool
+	}{
+		{nil, nil, false},
+		{[]string{"Etag", `"a"`}, nil, false},
+		{[]string{"Last-Modified", "x"}, nil, false},
+		{[]string{"Etag", `"a"`}, []string{"Etag", `"a"`}, true},
+		{[]string{"Etag", `W/"a"`}, []string{"Etag", `W/"a"`}, true},
+		{[]string{"Last-Modified", "x"}, []string{"Last-Modified", "x"}, true},
+		{[]string{"Etag", `"a"`, "Last-Modified", "x"}, []string{"Last-Modified", "x"}, true},
+		{nil, []string{"Etag", ""}, false},
+	} {
+		h, want := fields(append(tt.head, head...)...), rest
+		if tt.all {
+			want = h
+		}
+		got := policyOf(private, 200, tt.stored...).HeadUpdate(h)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("stored %q, HEAD %q (-want +got):\n%s", tt.stored, tt.head, diff)
+		}
 	}
 }
 

@@ -32,6 +32,12 @@ func policyOf(rules Rules, status int, nv ...string) *Policy {
 	return NewPolicy(rules, status, h, t0, t0)
 }
 
+// withholding returns rules that withhold Set-Cookie.
+func withholding(r Rules) Rules {
+	r.WithholdSetCookie = true
+	return r
+}
+
 func seconds(n int64) Delta { return Delta{time.Duration(n) * time.Second, true} }
 
 var (

@@ -3,6 +3,7 @@ package rfc9111
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -28,7 +29,9 @@ type Rules struct {
 	// carried that stale-if-error.
 	StaleIfError time.Duration
 
-	// Statuses are the status codes that may be stored; nil: all that the RFC allows.
+	// Statuses are the status codes that may be stored. If nil, all that the RFC allows may be. A status that is
+	// not cacheable by default, such as 302, is stored without explicit freshness if it is among them and WithLifetime
+	// or Replay gives it a lifetime.
 	Statuses []int
 }
 
@@ -44,7 +47,11 @@ type Policy struct {
 	Varies   bool          // it has selecting fields
 	varyAny  bool          // no other request ever matches
 	cookies  bool          // it sets cookies for one user, as far as a shared cache that withholds Set-Cookie can tell
+	refused  bool          // it is a 401 or 407 whose Vary does not name the field of the credentials
 	Own      time.Duration // the lifetime that WithLifetime was given; 0: none
+
+	// Named is true if the program names the status of the response as one to be stored, besides Rules.Statuses.
+	Named bool
 
 	Date         time.Time // when it was generated: its Date, or else the time of receipt
 	LastModified time.Time // zero: none, or not valid
@@ -70,8 +77,11 @@ func (p *Policy) workOut(m *Memory, rules *Rules, status int, h http.Header, req
 	p.ETag, p.IfModified = firstLine(h["Etag"]), firstLine(h["Last-Modified"])
 	p.LastModified, _ = ParseDate(p.IfModified, responseTime)
 	var selecting []string
-	selecting, p.varyAny = SelectingFields(h)
+	selecting, p.varyAny = rules.SelectingFields(h)
 	p.Varies = len(selecting) > 0
+	if field := credentials(status); field != "" {
+		p.refused = !slices.ContainsFunc(selecting, func(name string) bool { return strings.EqualFold(name, field) })
+	}
 	p.cookies = p.setsCookies(h)
 	var ok bool
 	if p.Date, ok = ParseDate(firstLine(h["Date"]), responseTime); !ok {
@@ -184,6 +194,36 @@ func (p *Policy) setsCookies(h http.Header) bool {
 	return false
 }
 
+// credentials returns the field whose value a response with this status finds wrong or missing, or "" if it says nothing of
+// credentials. A 403 is not among them: it may have nothing to do with credentials (RFC 9110, section 15.5.4), so an
+// origin that gives it a lifetime is believed.
+func credentials(status int) string {
+	switch status {
+	case http.StatusUnauthorized:
+		return "Authorization"
+	case http.StatusProxyAuthRequired:
+		return "Proxy-Authorization"
+	}
+	return ""
+}
+
+// neverStored reports whether the status is one that caches must not store (RFC 6585, sections 3 to 6). There is one deviation: a
+// 429 is stored if the program both names it in Rules.Statuses and gives it a lifetime, as a program that replays
+// recorded responses may want.
+func (p *Policy) neverStored() bool {
+	switch p.Status {
+	case http.StatusPreconditionRequired, http.StatusRequestHeaderFieldsTooLarge, http.StatusNetworkAuthenticationRequired:
+		return true
+	case http.StatusTooManyRequests:
+		return p.Own <= 0 || !slices.Contains(p.Rules.Statuses, p.Status)
+	}
+	return false
+}
+
+// Unusable reports whether a response that was found in the store must not be used, because a cache with these rules does
+// not store such a response: another program, or another kind of cache, has done so.
+func (p *Policy) Unusable() bool { return p.OneUsers() || p.neverStored() || p.refused }
+
 // OneUsers reports whether the response is for one user of a shared cache only: it says private, or it sets a
 // cookie that Rules.WithholdSetCookie withholds. It is always false for a private cache.
 func (p *Policy) OneUsers() bool { return p.Rules.Shared && p.Directives.Private || p.cookies }
@@ -209,6 +249,8 @@ func (p *Policy) Store(req Request, authorization bool) Stored {
 		return Stored{false, StatusNotFinal}
 	case p.Status == http.StatusNotModified:
 		return Stored{false, NotModifiedUnasked}
+	case p.neverStored():
+		return Stored{false, NeverStored}
 	case d.MustUnderstand && !understood:
 		return Stored{false, StatusNotUnderstood}
 	case d.NoStore && !d.overNoStore:
@@ -223,16 +265,23 @@ func (p *Policy) Store(req Request, authorization bool) Stored {
 		return Stored{false, SetCookieInShared}
 	case p.varyAny:
 		return Stored{false, VaryAny}
+	case p.refused:
+		return Stored{false, CredentialsRefused}
 	case p.Rules.Statuses != nil && !slices.Contains(p.Rules.Statuses, p.Status):
 		return Stored{false, StatusExcluded}
-	case !p.Explicit() && !d.Public && !(d.Private && !p.Rules.Shared) && !HeuristicallyCacheable(p.Status):
+	case !p.Explicit() && !d.Public && !(d.Private && !p.Rules.Shared) && !HeuristicallyCacheable(p.Status) && !p.chosen():
 		return Stored{false, NotCacheable}
 	}
 	return p.useful()
 }
 
-// useful says what a response would be stored for. CacheControl's equal priority stores what has an ETag, fresh
-// or not; a Last-Modified is reason enough only where the response speaks of caching at all.
+// chosen reports whether the program names the status of the response and gives it a lifetime.
+func (p *Policy) chosen() bool {
+	return (p.Own > 0 || p.Rules.Replay) && (p.Named || slices.Contains(p.Rules.Statuses, p.Status))
+}
+
+// useful reports whether a response is of any use once it is stored, and what it is stored for. A validator is reason
+// enough, fresh or not. CacheControl's equal priority takes an ETag alone for one.
 func (p *Policy) useful() Stored {
 	d := &p.Directives
 	switch {
@@ -242,9 +291,7 @@ func (p *Policy) useful() Stored {
 		return Stored{true, Replayed}
 	case p.Rules.TimePriority && p.Lifetime == 0:
 		return Stored{false, NothingToReuse}
-	case p.ETag != "":
-		return Stored{true, Validator}
-	case !p.LastModified.IsZero() && (p.Explicit() || d.NoCache || d.Public || d.Private || d.MustRevalidate):
+	case p.HasValidator():
 		return Stored{true, Validator}
 	case p.staleForbidden() == ReasonNone && (d.StaleWhileRevalidate.Value > 0 || d.StaleIfError.Value > 0):
 		return Stored{true, StaleAllowed}
@@ -268,6 +315,15 @@ func (p *Policy) Keep() time.Duration {
 		keep = max(keep, 14*24*time.Hour)
 	}
 	return max(keep, time.Second)
+}
+
+// Supersedes reports whether the answer to a request for a stored response says, by its status, that there is another
+// representation now, or none. The stored response is then out of date even if the answer is not stored. These are 2xx, but for
+// 206, and 404 and 410. After any other status it may still be current: the origin has not spoken of it, but of the
+// request, as with 401 and 429, or of itself.
+func Supersedes(status int) bool {
+	return status >= 200 && status <= 299 && status != http.StatusPartialContent ||
+		status == http.StatusNotFound || status == http.StatusGone
 }
 
 // HeuristicallyCacheable says whether a response with this status may be stored and given a heuristic lifetime

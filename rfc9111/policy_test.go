@@ -212,7 +212,7 @@ func TestStore(t *testing.T) {
 		h      []string
 		req    string // the request's Cache-Control
 		auth   bool
-		want   Reason // SMaxAge to StaleAllowed: stored
+		want   Reason // SMaxAge to Replayed: stored
 	}{
 		{"max-age", private, 200, []string{"Cache-Control", "max-age=60"}, "", false, MaxAge},
 		{"Expires", private, 200, []string{"Expires", httpDate(t0.Add(time.Minute))}, "", false, Expires},
@@ -258,6 +258,46 @@ func TestStore(t *testing.T) {
 		{"malformed private, shared", shared, 200, []string{"Cache-Control", `private="a b", max-age=60`}, "", false, PrivateInShared},
 		{"private and public, shared", shared, 200, []string{"Cache-Control", "public, private, max-age=60"}, "", false, PrivateInShared},
 
+		// Set-Cookie (section 7.3).
+		{"Set-Cookie, by the letter", shared, 200, []string{"Cache-Control", "max-age=60", "Set-Cookie", "a"}, "", false, MaxAge},
+		{"Set-Cookie withheld, private", withholding(private), 200, []string{"Cache-Control", "max-age=60", "Set-Cookie", "a"}, "", false, MaxAge},
+		{"Set-Cookie withheld, shared", withholding(shared), 200, []string{"Cache-Control", "max-age=60", "Set-Cookie", "a"}, "", false, SetCookieInShared},
+		{"Set-Cookie2 withheld, shared", withholding(shared), 200, []string{"Cache-Control", "max-age=60", "Set-Cookie2", "a"}, "", false, SetCookieInShared},
+		{"Set-Cookie withheld, public", withholding(shared), 200, []string{"Cache-Control", "max-age=60, public", "Set-Cookie", "a"}, "", false, MaxAge},
+		{"Set-Cookie withheld, s-maxage", withholding(shared), 200, []string{"Cache-Control", "s-maxage=60", "Set-Cookie", "a"}, "", false, SMaxAge},
+		{"Set-Cookie withheld, must-revalidate", withholding(shared), 200, []string{"Cache-Control", "max-age=60, must-revalidate", "Set-Cookie", "a"}, "", false, SetCookieInShared},
+		{"Set-Cookie withheld, malformed public", withholding(shared), 200, []string{"Cache-Control", "max-age=60, public=x", "Set-Cookie", "a"}, "", false, SetCookieInShared},
+		{"Set-Cookie withheld, malformed s-maxage", withholding(shared), 200, []string{"Cache-Control", "s-maxage=x", "Etag", `"a"`, "Set-Cookie", "a"}, "", false, SetCookieInShared},
+		{"Set-Cookie withheld, private names it", withholding(shared), 200, []string{"Cache-Control", `max-age=60, private="set-cookie"`, "Set-Cookie", "a"}, "", false, MaxAge},
+		{"Set-Cookie withheld, private names another", withholding(shared), 200, []string{"Cache-Control", `max-age=60, private="x"`, "Set-Cookie", "a"}, "", false, SetCookieInShared},
+		{"Set-Cookie withheld, no-cache names it", withholding(shared), 200, []string{"Cache-Control", `max-age=60, no-cache="set-cookie"`, "Set-Cookie", "a"}, "", false, SetCookieInShared},
+		{"Set-Cookie withheld, targeted", withholding(shared), 200, []string{"Cache-Control", "public", "Cdn-Cache-Control", "max-age=60", "Set-Cookie", "a"}, "", false, SetCookieInShared},
+
+		// Statuses that speak of one client (RFC 6585), and of its credentials.
+		{"428", private, 428, []string{"Cache-Control", "max-age=60, public"}, "", false, NeverStored},
+		{"429", private, 429, []string{"Cache-Control", "max-age=60, public"}, "", false, NeverStored},
+		{"431", private, 431, []string{"Cache-Control", "max-age=60, public"}, "", false, NeverStored},
+		{"511", private, 511, []string{"Cache-Control", "max-age=60, public"}, "", false, NeverStored},
+		{"428 in the set", Rules{Statuses: []int{428}}, 428, []string{"Cache-Control", "max-age=60"}, "", false, NeverStored},
+		{"429 in the set", Rules{Statuses: []int{429}}, 429, []string{"Cache-Control", "max-age=60"}, "", false, NeverStored},
+		{"429 replayed", Rules{Statuses: []int{429}, Replay: true}, 429, []string{"Cache-Control", "max-age=60"}, "", false, NeverStored},
+		{"401", private, 401, []string{"Cache-Control", "max-age=60"}, "", true, CredentialsRefused},
+		{"401 without credentials", private, 401, []string{"Cache-Control", "max-age=60"}, "", false, CredentialsRefused},
+		{"401, public, shared", shared, 401, []string{"Cache-Control", "max-age=60, public"}, "", true, CredentialsRefused},
+		{"401, Vary: Cookie", private, 401, []string{"Cache-Control", "max-age=60", "Vary", "Cookie"}, "", true, CredentialsRefused},
+		{"401, Vary: Proxy-Authorization", private, 401, []string{"Cache-Control", "max-age=60", "Vary", "Proxy-Authorization"}, "", true, CredentialsRefused},
+		{"401, Vary: Authorization", private, 401, []string{"Cache-Control", "max-age=60", "Vary", "Accept, authorization"}, "", true, MaxAge},
+		{"401, Vary: *", private, 401, []string{"Cache-Control", "max-age=60", "Vary", "Authorization, *"}, "", true, VaryAny},
+		{"401, Vary, without freshness", private, 401, []string{"Etag", `"a"`, "Vary", "Authorization"}, "", true, NotCacheable},
+		{"407", private, 407, []string{"Cache-Control", "max-age=60"}, "", false, CredentialsRefused},
+		{"407, Vary: Authorization", private, 407, []string{"Cache-Control", "max-age=60", "Vary", "Authorization"}, "", false, CredentialsRefused},
+		{"407, Vary: Proxy-Authorization", private, 407, []string{"Cache-Control", "max-age=60", "Vary", "Proxy-Authorization"}, "", false, MaxAge},
+		{"403", private, 403, []string{"Cache-Control", "max-age=60"}, "", true, MaxAge},
+		{"302 in the set, replayed", Rules{Statuses: []int{302}, Replay: true}, 302, nil, "", false, Replayed},
+		{"302 in the set", Rules{Statuses: []int{302}}, 302, []string{"Etag", `"a"`}, "", false, NotCacheable},
+		{"302 replayed", Rules{Replay: true}, 302, nil, "", false, NotCacheable},
+		{"302 in the set, replayed, no-store", Rules{Statuses: []int{302}, Replay: true}, 302, []string{"Cache-Control", "no-store"}, "", false, NoStoreResponse},
+
 		// Authorization (section 3.5).
 		{"Authorization, private", private, 200, []string{"Cache-Control", "max-age=60"}, "", true, MaxAge},
 		{"Authorization, shared", shared, 200, []string{"Cache-Control", "max-age=60"}, "", true, AuthorizationInShared},
@@ -283,7 +323,10 @@ func TestStore(t *testing.T) {
 		{"public only", private, 200, []string{"Cache-Control", "public"}, "", false, NothingToReuse},
 		{"ETag only", private, 200, []string{"Etag", `"a"`}, "", false, Validator},
 		{"weak ETag only", shared, 200, []string{"Etag", `W/"a"`}, "", false, Validator},
-		{"Last-Modified only", private, 200, []string{"Last-Modified", httpDate(t0)}, "", false, NothingToReuse},
+		{"Last-Modified only", private, 200, []string{"Last-Modified", httpDate(t0)}, "", false, Validator},
+		{"Last-Modified only, shared", shared, 200, []string{"Last-Modified", httpDate(t0)}, "", false, Validator},
+		{"Last-Modified only, not cacheable by default", private, 302, []string{"Last-Modified", httpDate(t0)}, "", false, NotCacheable},
+		{"broken Last-Modified only", private, 200, []string{"Last-Modified", "yesterday"}, "", false, NothingToReuse},
 		{"Last-Modified and no-cache", private, 200, []string{"Last-Modified", httpDate(t0), "Cache-Control", "no-cache"}, "", false, Validator},
 		{"Last-Modified and max-age=0", private, 200, []string{"Last-Modified", httpDate(t0), "Cache-Control", "max-age=0"}, "", false, Validator},
 		{"Last-Modified and Expires: 0", private, 200, []string{"Last-Modified", httpDate(t0), "Expires", "0"}, "", false, Validator},
@@ -305,6 +348,8 @@ func TestStore(t *testing.T) {
 		{"time priority, ETag only", timePriority, 200, []string{"Etag", `"a"`}, "", false, NothingToReuse},
 		{"time priority, ETag and max-age", timePriority, 200, []string{"Etag", `"a"`, "Cache-Control", "max-age=60"}, "", false, MaxAge},
 		{"time priority, ETag and max-age=0", timePriority, 200, []string{"Etag", `"a"`, "Cache-Control", "max-age=0"}, "", false, NothingToReuse},
+		{"time priority, Last-Modified only", timePriority, 200, []string{"Last-Modified", httpDate(t0)}, "", false, NothingToReuse},
+		{"time priority, Last-Modified and max-age", timePriority, 200, []string{"Last-Modified", httpDate(t0), "Cache-Control", "max-age=60"}, "", false, MaxAge},
 		{"time priority, 301", timePriority, 301, nil, "", false, Permanent},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -314,7 +359,7 @@ func TestStore(t *testing.T) {
 				req = ParseRequest(fields("Cache-Control", tt.req))
 			}
 			got := p.Store(req, tt.auth)
-			if want := (Stored{tt.want >= SMaxAge && tt.want <= StaleAllowed, tt.want}); got != want {
+			if want := (Stored{tt.want >= SMaxAge && tt.want <= Replayed, tt.want}); got != want {
 				t.Errorf("%v %v, want %v %v", got.OK, got.Reason, want.OK, want.Reason)
 			}
 		})
@@ -340,8 +385,101 @@ func TestStatuses(t *testing.T) {
 		if got := HeuristicallyCacheable(status); got != heuristic[status] {
 			t.Errorf("HeuristicallyCacheable(%d) = %v", status, got)
 		}
-		if got := policyOf(private, status, "Cache-Control", "max-age=60, must-understand").Store(Request{}, false).OK; got != known[status] {
+		vary := "Authorization, Proxy-Authorization" // or 401 and 407 are refused
+		if got := policyOf(private, status, "Cache-Control", "max-age=60, must-understand", "Vary", vary).Store(Request{}, false).OK; got != known[status] {
 			t.Errorf("%d with must-understand: %v", status, got)
+		}
+	}
+}
+
+// A program that gives a lifetime is obeyed if it names the status.
+func TestStoreChosen(t *testing.T) {
+	for _, tt := range []struct {
+		status int
+		rules  Rules
+		named  bool
+		own    time.Duration
+		want   Reason
+	}{
+		{302, Rules{}, false, time.Hour, NotCacheable},
+		{302, Rules{}, true, time.Hour, OwnLifetime},
+		{302, Rules{}, true, 0, NotCacheable},
+		{302, Rules{Statuses: []int{302}}, false, time.Hour, OwnLifetime},
+		{302, Rules{Statuses: []int{302}}, false, -1, NotCacheable},
+		{302, Rules{Statuses: []int{200}}, true, time.Hour, StatusExcluded},
+		{429, Rules{}, true, time.Hour, NeverStored},
+		{429, Rules{Statuses: []int{429}}, false, time.Hour, OwnLifetime},
+		{429, Rules{Statuses: []int{429}}, true, 0, NeverStored},
+		{428, Rules{Statuses: []int{428}}, true, time.Hour, NeverStored},
+		{431, Rules{Statuses: []int{431}}, true, time.Hour, NeverStored},
+		{511, Rules{Statuses: []int{511}}, true, time.Hour, NeverStored},
+		{401, Rules{Statuses: []int{401}}, true, time.Hour, CredentialsRefused},
+	} {
+		p := policyOf(tt.rules, tt.status).WithLifetime(tt.own)
+		p.Named = tt.named
+		if got := p.Store(Request{}, false); got.Reason != tt.want || got.OK != (tt.want == OwnLifetime) {
+			t.Errorf("%d, statuses %v, named %v, lifetime %v: %+v, want %v", tt.status, tt.rules.Statuses, tt.named, tt.own, got, tt.want)
+		}
+		if tt.want == NeverStored != p.neverStored() || p.neverStored() && !p.Unusable() {
+			t.Errorf("%d, statuses %v, lifetime %v: Unusable is %v, want %v", tt.status, tt.rules.Statuses, tt.own, p.Unusable(), tt.want == NeverStored)
+		}
+	}
+}
+
+// What a cache would not have stored itself it does not use.
+func TestUnusable(t *testing.T) {
+	for _, tt := range []struct {
+		rules  Rules
+		status int
+		h      []string
+		want   bool
+	}{
+		{private, 200, []string{"Cache-Control", "private", "Set-Cookie", "a"}, false},
+		{shared, 200, []string{"Cache-Control", "private"}, true},
+		{shared, 200, []string{"Cache-Control", `private="x"`}, false},
+		{shared, 200, []string{"Set-Cookie", "a"}, false},
+		{withholding(shared), 200, []string{"Set-Cookie", "a"}, true},
+		{withholding(shared), 200, []string{"Set-Cookie", "a", "Cache-Control", "public"}, false},
+		{withholding(private), 200, []string{"Set-Cookie", "a"}, false},
+		{private, 401, nil, true},
+		{private, 401, []string{"Vary", "Authorization"}, false},
+		{private, 403, nil, false},
+		{private, 429, nil, true},
+		{private, 404, nil, false},
+	} {
+		if got := policyOf(tt.rules, tt.status, tt.h...).Unusable(); got != tt.want {
+			t.Errorf("%d %q, shared %v: Unusable() = %v, want %v", tt.status, tt.h, tt.rules.Shared, got, tt.want)
+		}
+	}
+}
+
+func TestConfirmedBy(t *testing.T) {
+	for _, tt := range []struct {
+		rules   Rules
+		cc      string
+		confirm []string
+		want    Reason
+	}{
+		{private, "max-age=60", []string{"Set-Cookie", "a"}, MaxAge},
+		{withholding(private), "max-age=60", []string{"Set-Cookie", "a"}, MaxAge},
+		{shared, "max-age=60", []string{"Set-Cookie", "a"}, MaxAge},
+		{withholding(shared), "max-age=60", []string{"Set-Cookie", "a"}, SetCookieInShared},
+		{withholding(shared), "max-age=60, public", []string{"Set-Cookie", "a"}, MaxAge},
+		{withholding(shared), "max-age=60", []string{"X", "a"}, MaxAge},
+	} {
+		p := policyOf(tt.rules, 200, "Cache-Control", tt.cc)
+		p.ConfirmedBy(fields(tt.confirm...))
+		if got := p.Store(Request{}, false).Reason; got != tt.want {
+			t.Errorf("%+v %q confirmed by %q: %v, want %v", tt.rules, tt.cc, tt.confirm, got, tt.want)
+		}
+	}
+}
+
+func TestSupersedes(t *testing.T) {
+	for status := 100; status < 700; status++ {
+		want := status >= 200 && status < 300 && status != 206 || status == 404 || status == 410
+		if got := Supersedes(status); got != want {
+			t.Errorf("Supersedes(%d) = %v, want %v", status, got, want)
 		}
 	}
 }

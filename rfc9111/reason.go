@@ -29,6 +29,7 @@ const (
 	StatusNotFinal
 	StatusNotUnderstood
 	StatusExcluded
+	NeverStored
 	NotModifiedUnasked
 	PartialUnusable
 	NoStoreResponse
@@ -37,6 +38,7 @@ const (
 	AuthorizationInShared
 	SetCookieInShared
 	VaryAny
+	CredentialsRefused
 	NotCacheable
 	NothingToReuse
 	StoreRefused
@@ -106,6 +108,7 @@ var reasons = [...]reasonText{
 	StatusNotFinal:        {"status-not-final", "RFC 9111, section 3", "it is an interim response, with a status below 200"},
 	StatusNotUnderstood:   {"status-not-understood", "RFC 9111, section 5.2.2.3", "the response says must-understand, and this cache does not know its status"},
 	StatusExcluded:        {"status-excluded", "", "this cache is set up without this status (CacheableStatusCodes)"},
+	NeverStored:           {"never-stored", "RFC 6585, sections 3 to 6", "responses with this status are never stored: 428, 429, 431 and 511 speak of one client at one moment"},
 	NotModifiedUnasked:    {"not-modified-unasked", "RFC 9111, section 4.3.4", "it is a 304 for the copy that the caller has, and brings nothing that could be stored"},
 	PartialUnusable:       {"partial-unusable", "RFC 9111, section 3.3", "it is a part of a response, and not one range of bytes that was asked for"},
 	NoStoreResponse:       {"no-store", "RFC 9111, section 5.2.2.5", "the response says no-store, which forbids storing it"},
@@ -114,8 +117,9 @@ var reasons = [...]reasonText{
 	AuthorizationInShared: {"authorization", "RFC 9111, section 3.5", "the request had Authorization, so the answer is for one user; this cache is shared, and the response does not say public, must-revalidate or s-maxage"},
 	SetCookieInShared:     {"set-cookie", "RFC 9111, section 7.3", "the response sets a cookie, so it is for one user; this cache is shared, and the response does not say public or s-maxage"},
 	VaryAny:               {"vary-any", "RFC 9111, section 4.1", "the response says Vary: *, so it can answer no other request"},
+	CredentialsRefused:    {"credentials", "RFC 9110, sections 15.5.2 and 15.5.8", "it is about the credentials of its request, and other requests cannot be told apart: its Vary does not name their field, or the cache does not see them"},
 	NotCacheable:          {"not-cacheable", "RFC 9111, section 3", "with this status a response is stored only if it says so, with max-age, Expires or public, and it does not"},
-	NothingToReuse:        {"nothing-to-reuse", "RFC 9111, section 3", "it says no time for which it may be reused, and has no ETag that counts here, to ask the origin whether it is still current"},
+	NothingToReuse:        {"nothing-to-reuse", "RFC 9111, section 3", "it says no time for which it may be reused, and has no validator that counts here, to ask the origin whether it is still current"},
 	StoreRefused:          {"store-refused", "", "the program refused to have it stored (BeforeStore)"},
 	TooLong:               {"too-long", "", "its body is longer than this cache, or its store, takes"},
 	Incomplete:            {"incomplete", "RFC 9111, section 3.3", "its body did not come, or was not read, to its end"},

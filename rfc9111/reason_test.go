@@ -10,7 +10,7 @@ import (
 
 var (
 	codeForm    = regexp.MustCompile(`^[a-z][a-z0-9-]*$`) // a token that needs no quotes in Cache-Status
-	sectionForm = regexp.MustCompile(`^$|^RFC \d{4}(, sections? \d+(\.\d+)*( and \d+(\.\d+)*)?)?$`)
+	sectionForm = regexp.MustCompile(`^$|^RFC \d{4}(, sections? \d+(\.\d+)*( (and|to) \d+(\.\d+)*)?)?$`)
 )
 
 func TestReasons(t *testing.T) {

@@ -30,6 +30,21 @@ func SelectingFields(h http.Header) (names []string, star bool) {
 	return names, star
 }
 
+// SelectingFields is SelectingFields for a cache with these rules. A shared cache takes Origin for a selecting field of a
+// response that lets one web origin read it, even if Vary does not name it.
+func (r *Rules) SelectingFields(h http.Header) (names []string, star bool) {
+	names, star = SelectingFields(h)
+	if r.Shared && AllowsOneOrigin(h) && !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, "Origin") }) {
+		names = append(names, "Origin")
+	}
+	return names, star
+}
+
+// AllowsOneOrigin reports whether the Access-Control-Allow-Origin of a response names an origin, and not "*", which is all.
+func AllowsOneOrigin(h http.Header) bool {
+	return slices.ContainsFunc(h["Access-Control-Allow-Origin"], func(line string) bool { return trimOWS(line) != "*" })
+}
+
 // NormalizeSelecting returns the value of a selecting header field in a form that is the same for values with the same
 // meaning (RFC 9111, section 4.1), and different for all others. White space around commas is dropped, but for
 // fields that are no lists; for Accept, Accept-Language, Accept-Charset and Accept-Encoding also the order,

@@ -10,6 +10,31 @@ import (
 	"time"
 )
 
+// A shared cache takes what one web origin may read for that origin's.
+func TestSelectingFieldsOfShared(t *testing.T) {
+	for _, tt := range []struct {
+		h               []string
+		private, shared []string
+	}{
+		{nil, nil, nil},
+		{[]string{"Access-Control-Allow-Origin", "*"}, nil, nil},
+		{[]string{"Access-Control-Allow-Origin", " * "}, nil, nil},
+		{[]string{"Access-Control-Allow-Origin", "https://a"}, nil, []string{"Origin"}},
+		{[]string{"Access-Control-Allow-Origin", "null"}, nil, []string{"Origin"}},
+		{[]string{"Access-Control-Allow-Origin", "*", "Access-Control-Allow-Origin", "https://a"}, nil, []string{"Origin"}},
+		{[]string{"Access-Control-Allow-Origin", "https://a", "Vary", "A"}, []string{"A"}, []string{"A", "Origin"}},
+		{[]string{"Access-Control-Allow-Origin", "https://a", "Vary", "origin"}, []string{"origin"}, []string{"origin"}},
+	} {
+		h := fields(tt.h...)
+		if got, _ := private.SelectingFields(h); !slices.Equal(got, tt.private) {
+			t.Errorf("%q: a private cache selects by %q, want %q", tt.h, got, tt.private)
+		}
+		if got, _ := shared.SelectingFields(h); !slices.Equal(got, tt.shared) {
+			t.Errorf("%q: a shared cache selects by %q, want %q", tt.h, got, tt.shared)
+		}
+	}
+}
+
 func TestSelectingFields(t *testing.T) {
 	for _, tt := range []struct {
 		lines []string

@@ -179,8 +179,8 @@ func (d *demo) run(dir string) error {
 		return err
 	}
 
-	d.title("A heuristic: the origin says only that it was last modified ten days ago. By default that is not\n" +
-		"enough; with heuristics.LastModified it is fresh for a tenth of that time, a day at most.")
+	d.title("A heuristic: the origin says only that it was last modified ten days ago. By default it is validated\n" +
+		"at each use; with heuristics.LastModified it is fresh for a tenth of that time, a day at most.")
 	guessing := &cachecontrol.Transport{Base: base, Heuristic: heuristics.LastModified}
 	defer guessing.Close()
 	if _, err := d.do(cache, demoRequest{path: "/old"}, demoWant{miss, 200, "old"}); err != nil {

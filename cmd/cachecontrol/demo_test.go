@@ -29,7 +29,7 @@ func TestDemo(t *testing.T) {
 		{"GET /tagged", "fwd=uri-miss; fwd-status=200; stored", "asked: 200"},
 		{"GET /tagged", "fwd=stale; fwd-status=304", "asked: 304"},
 		{"GET /tagged (offline)", "hit; ttl=", "not asked"},
-		{"GET /old", "fwd=uri-miss; fwd-status=200 ", "asked: 200"},
+		{"GET /old", "fwd=uri-miss; fwd-status=200; stored ", "asked: 200"},
 		{"GET /old (heuristic)", "fwd=uri-miss; fwd-status=200; stored; ttl=86", "asked: 200"},
 		{"GET /old (heuristic)", "hit; ttl=86", "not asked"},
 		{"GET /draft", "fwd=uri-miss; fwd-status=200; stored; ttl=", "asked: 200"},

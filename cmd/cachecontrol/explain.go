@@ -250,9 +250,13 @@ func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder,
 		(stored.OK != status.Stored || stored.OK && other.Lifetime != policy.Lifetime) {
 		out.Other = &decision{stored.OK, newRule(stored.Reason)}
 	}
-	if status.Storage == rfc9111.NothingToReuse && x.heuristic.Heuristic == nil {
+	if policy.Source == rfc9111.NoFreshness && x.heuristic.Heuristic == nil && (status.Stored || status.Storage == rfc9111.NothingToReuse) {
 		guess := &http.Response{StatusCode: resp.StatusCode, Header: resp.Header.Clone(), Request: req}
-		if len(heuristics.Apply(heuristics.LastModified, guess)) > 0 {
+		h := heuristics.LastModified
+		if x.shared {
+			h = heuristics.ForSharedCache(h)
+		}
+		if len(heuristics.Apply(h, guess)) > 0 {
 			p := rfc9111.NewPolicy(rules, guess.StatusCode, guess.Header, rec.asked, rec.received)
 			out.Hint = "with --heuristic last-modified it would be fresh for " + words(p.Lifetime)
 		}
@@ -269,7 +273,7 @@ func (x *reuse) judge(p *rfc9111.Policy, h http.Header, stored bool, now time.Ti
 	}
 	x.Validators = http.Header{}
 	p.SetPreconditions(x.Validators)
-	names, _ := rfc9111.SelectingFields(h)
+	names, _ := p.Rules.SelectingFields(h)
 	x.SelectedBy = append([]string{}, names...)
 	x.Next = nextRequests(p, stored, now)
 }

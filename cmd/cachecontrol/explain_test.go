@@ -74,7 +74,7 @@ func TestExplain(t *testing.T) {
 		{"--shared -H Authorization:x ?Cache-Control=max-age=60", []string{"no, by a shared cache\n", "section 3.5"}, nil},
 		{"?Vary=*&Cache-Control=max-age=60", []string{"no, by a private cache\n", "the response says Vary: *, so it can answer no other request (RFC 9111, section 4.1)"}, nil},
 		{"?status=301&Location=/x", []string{"Leads to     " + origin.URL + "/x\n", "explain '" + origin.URL + "/x'", "for ever", "(RFC 9110, sections 15.4.2"}, []string{"when it is stale"}},
-		{old, []string{"Stored       no", "with --heuristic last-modified it would be fresh for 10h\n"}, nil},
+		{old, []string{"Stored       yes", "(RFC 9111, section 4.3)", "with --heuristic last-modified it would be fresh for 10h\n"}, nil},
 		{"--heuristic last-modified " + old, []string{"Stored       yes", "which the heuristic last-modified set", "(RFC 9111, section 4.2.2)", "If-Modified-Since: "}, nil},
 		{"--heuristic one-day ?Cache-Control=no-store", []string{"Stored       yes", "for 24h, from Expires", "which the heuristic one-day set"}, nil},
 		{"--method PUT ?Location=/x", []string{"Invalidates  " + origin.URL + "/?Location=/x, " + origin.URL + "/x\n", "requests with this method go to the origin"}, nil},

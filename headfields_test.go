@@ -1,0 +1,69 @@
+package cachecontrol_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/go-cachecontrol/cachecontrol"
+)
+
+// A response to HEAD that no validator ties to the stored response says nothing of the stored content: its fields about
+// content may be those of another representation. What it says of caching counts.
+func TestHeadWithoutValidator(t *testing.T) {
+	describing := []string{
+		"Content-Type: text/plain", "Content-Language: de", "Content-Location: /de", "Content-Disposition: inline",
+		"Repr-Digest: sha-256=:AA==:", "Digest: md5=AA==", "Content-Md5: AA==", "Content-Digest: md5=:AA==:",
+	}
+	others := make([]string, len(describing))
+	for i, f := range describing {
+		name, _, _ := strings.Cut(f, ":")
+		others[i] = name + ": other"
+	}
+	const tag, modified = `ETag: "a"`, "Last-Modified: Fri, 31 Dec 1999 14:00:00 GMT"
+	with := func(more []string, fields ...string) reply { return ok(append(fields, more...)...) }
+	asks := []string{"Cache-Control: no-cache"}
+	const fresh, updated = "Cache-Control: max-age=60", "Cache-Control: max-age=3600"
+	updates := []string{"X: 2", updated, "Content-Security-Policy: b"}
+	inBothModes(t, func(tr func() *cachecontrol.Transport) []scenario {
+		var all []scenario
+		for _, tt := range []struct {
+			name         string
+			stored, head []string // validators
+			taken        bool
+		}{
+			{"none", nil, nil, false},
+			{"of the stored response", []string{tag, modified}, nil, false},
+			{"the same tag", []string{tag}, []string{tag}, true},
+			{"the same weak tag", []string{`ETag: W/"a"`}, []string{`ETag: W/"a"`}, true},
+			{"the same date", []string{modified}, []string{modified}, true},
+			{"the date of both", []string{tag, modified}, []string{modified}, true},
+		} {
+			want := append([]string{}, describing...)
+			if tt.taken {
+				want = others
+			}
+			all = append(all, scenario{tt.name, tr(), []reply{
+				with(append(describing, tt.stored...), fresh, "X: 1", "Content-Security-Policy: a"),
+				with(append(others, tt.head...), updates...),
+			}, []step{
+				{want: miss}, {do: "HEAD /", with: asks, want: miss, head: others, storing: "validated-by-head"},
+				{want: hit, body: "#1", head: append(want, updates...)},
+			}})
+			// Nor is a field taken that the stored response does not have.
+			none := make([]string, len(describing))
+			for i, f := range describing {
+				name, _, _ := strings.Cut(f, ":")
+				none[i] = name + ":"
+			}
+			if tt.taken {
+				none = others
+			}
+			all = append(all, scenario{tt.name + ", new fields", tr(), []reply{with(tt.stored, fresh), with(append(others, tt.head...), updates...)}, []step{
+				{want: miss}, {do: "HEAD /", with: asks, want: miss}, {want: hit, body: "#1", head: append(none, updates...)},
+			}})
+		}
+		return append(all, scenario{"a part of the cache's own doing", &cachecontrol.Transport{RefreshAhead: 1},
+			[]reply{ok(fresh, "Content-Type: text/plain"), ok(fresh, "Content-Type: other")},
+			[]step{{want: miss}, {do: "HEAD /", with: asks, want: miss}, {want: hit, head: []string{"Content-Type: text/plain"}}}})
+	})
+}
