@@ -1,9 +1,9 @@
 package storage
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,8 +25,9 @@ const (
 	shareCount  = 256
 	shareLeaves = leaves / shareCount
 
-	// stateName is the name of the file.
-	stateName = ".trim"
+	// stateName is the name of the file, and stateTempSuffix what is added to it while a new one is written.
+	stateName       = ".trim"
+	stateTempSuffix = ".tmp"
 
 	// stepEvery is how often a step is made while entries are stored.
 	stepEvery = time.Second
@@ -170,9 +171,6 @@ func (t *tree) step(path string) {
 		return
 	}
 	defer unlock()
-	if fi, err := lstat(name); err == nil && !fi.Mode().IsRegular() {
-		os.Remove(name) // a link would lead out of the directory
-	}
 	s := readState(name)
 	b.since.Store(0)
 	for i := range b.added {
@@ -203,30 +201,32 @@ func (b *bound) farOver(n int64) bool { return exceeds(b.total.Load(), n, 4) }
 // for a number.
 func exceeds(total, bound, part int64) bool { return total > bound && total-bound > bound/part }
 
-// stateSize is what the file holds, spaces at the end included: a file that is written over in place need not be written
-// to disk at once, as ext4 does with one that was cut short before.
+// stateSize is the most that the file holds.
 const stateSize = 8 << 10
 
-// write writes the file. One that comes out broken is replaced the next time.
+// write replaces the file. It is not written in place: somebody may have put a link to another file there.
 func (s *state) write(name string, mode fs.FileMode) {
 	doc, err := json.Marshal(s)
 	if err != nil || len(doc) > stateSize {
 		return
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, mode)
-	if err != nil {
-		return
+	temp := name + stateTempSuffix
+	os.Remove(temp) // left by a process that died; the lock keeps others away
+	if writeNew(temp, doc, mode, newTime()) == nil && replace(temp, name) != nil {
+		os.Remove(temp)
 	}
-	defer f.Close()
-	if fi, err := f.Stat(); err != nil || fi.Size() > stateSize {
-		f.Truncate(0)
-	}
-	f.Write(append(doc, bytes.Repeat([]byte(" "), stateSize-len(doc))...))
 }
 
+// readState returns what the file holds, and a new state if it cannot be used.
 func readState(name string) *state {
+	f, fi, err := openFile(name)
+	if err != nil {
+		return new(state)
+	}
+	defer f.Close()
 	s := new(state)
-	if doc, err := os.ReadFile(name); err != nil || json.Unmarshal(doc, s) != nil || s.Next < 0 || s.Next >= leaves {
+	if doc, err := io.ReadAll(io.LimitReader(f, stateSize)); err != nil || fi.Size() > stateSize ||
+		json.Unmarshal(doc, s) != nil || s.Next < 0 || s.Next >= leaves {
 		return new(state)
 	}
 	return s

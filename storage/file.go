@@ -70,13 +70,16 @@ func (c *FileCache) Get(ctx context.Context, key string) (*Response, error) {
 	if err := c.check(ctx); err != nil {
 		return nil, err
 	}
-	path := c.tree.path(key)
+	path, err := c.tree.readPath(key)
+	if err != nil {
+		return nil, unusable(key, err)
+	}
 	if r := c.getRemembered(path); r != nil {
 		return r, nil
 	}
 	f, fi, err := openFile(path)
 	if err != nil {
-		return nil, err
+		return nil, unusable(key, err)
 	}
 	c.tree.touch(path, fi)
 	if fi.Size() <= smallFile {
@@ -181,7 +184,10 @@ func (c *FileCache) Update(ctx context.Context, key string, e *serialize.Entry) 
 	if err := c.check(ctx); err != nil {
 		return err
 	}
-	path := c.tree.path(key)
+	path, err := c.tree.writePath(key)
+	if err != nil {
+		return err
+	}
 	if !exists(path) {
 		return ErrNotFound
 	}
@@ -193,7 +199,7 @@ func (c *FileCache) Update(ctx context.Context, key string, e *serialize.Entry) 
 
 	f, fi, err := openFile(path)
 	if err != nil {
-		return err
+		return unusable(key, err)
 	}
 	defer f.Close()
 	old, offset, err := decodeFile(path, f, fi.Size())
@@ -236,7 +242,10 @@ func (c *FileCache) Delete(ctx context.Context, key string) error {
 	if err := c.check(ctx); err != nil {
 		return err
 	}
-	path := c.tree.path(key)
+	path, err := c.tree.writePath(key)
+	if err != nil {
+		return err
+	}
 	if c.tree.forever || !exists(path) {
 		return nil
 	}
@@ -269,6 +278,18 @@ var endedContext = func() context.Context {
 	return ctx
 }()
 
+// errIrregular is returned for what a cache does not make: a link, a pipe, a socket or a device in the place of a file, or a link in the
+// place of a directory.
+var errIrregular = errors.New("not a regular file")
+
+// unusable returns err, of an attempt to open a file of the entry under key, as an *UnreadableError if the file is none of a cache's.
+func unusable(key string, err error) error {
+	if errors.Is(err, errIrregular) {
+		return &UnreadableError{Key: key, Err: err}
+	}
+	return err
+}
+
 // openFile opens the regular file at path.
 func openFile(path string) (*os.File, fs.FileInfo, error) { return openRegular(path, open) }
 
@@ -278,6 +299,8 @@ type opened interface {
 	Close() error
 }
 
+// openRegular opens the regular file at path. It follows no link. The error wraps errIrregular if there is something else at path,
+// unless that is a directory.
 func openRegular[F opened](path string, open func(string) (F, error)) (F, fs.FileInfo, error) {
 	var none F
 	f, err := open(path)
@@ -285,11 +308,18 @@ func openRegular[F opened](path string, open func(string) (F, error)) (F, fs.Fil
 		return none, nil, ErrNotFound
 	}
 	if err != nil {
+		if fi, e := lstat(path); isLoop(err) || e == nil && !fi.Mode().IsRegular() && !fi.IsDir() {
+			err = fmt.Errorf("%s: %w", path, errIrregular)
+		}
 		return none, nil, fmt.Errorf("storage: %w", err)
 	}
 	fi, err := f.Stat()
-	if err == nil && !fi.Mode().IsRegular() {
-		err = fmt.Errorf("%s: not a regular file", path)
+	switch {
+	case err != nil:
+	case fi.IsDir():
+		err = &fs.PathError{Op: "open", Path: path, Err: errors.New("is a directory")}
+	case !fi.Mode().IsRegular():
+		err = fmt.Errorf("%s: %w", path, errIrregular)
 	}
 	if err != nil {
 		f.Close()
@@ -337,8 +367,12 @@ func (c *FileCache) newWriter(ctx context.Context, key string, own *serialize.En
 	if own.Length > longest {
 		return nil, ErrTooLarge
 	}
+	path, err := c.tree.writePath(key)
+	if err != nil {
+		return nil, err
+	}
 	own.BodyTime = time.Time{}
-	w := &fileWriter{spool: c.tree.newSpool(c.tree.path(key), 1024+min(max(own.Length, 0), spoolSize/2), longest), ctx: ctx, own: own}
+	w := &fileWriter{spool: c.tree.newSpool(path, 1024+min(max(own.Length, 0), spoolSize/2), longest), ctx: ctx, own: own}
 	head, err := serialize.AppendHead(w.buf, own)
 	if err != nil {
 		w.discard()

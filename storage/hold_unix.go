@@ -9,10 +9,15 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// hold says to others that somebody writes f, until it is closed. A file system without such locks goes without.
+// hold marks f as being written until it is closed. A file system without such locks goes without.
 func hold(f *os.File) { syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
 
-// newLock returns the lock whose file has that name. Taking it does not wait where that is a pipe.
-func newLock(name string) *flock.Flock {
-	return flock.New(name, flock.SetFlag(os.O_CREATE|os.O_RDONLY|syscall.O_NONBLOCK))
+// newLock returns the lock whose file has that name, and is made if create is true. It follows no link, and does not wait if the file is
+// a pipe.
+func newLock(name string, create bool) (*flock.Flock, error) {
+	flags := os.O_RDONLY | syscall.O_NONBLOCK | syscall.O_NOFOLLOW
+	if create {
+		flags |= os.O_CREATE
+	}
+	return flock.New(name, flock.SetFlag(flags)), nil
 }

@@ -66,12 +66,9 @@ func (it *Item) Inspect() (Finding, error) {
 
 // lockIfThere takes the lock of an entry, if it has one and it can be had soon; nil otherwise.
 func (it *Item) lockIfThere() (unlock func()) {
-	if !exists(it.Path + lockSuffix) {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), doubtWait)
 	defer cancel()
-	unlock, _ = lock(ctx, it.Path)
+	unlock, _ = lockThere(ctx, it.Path)
 	return unlock
 }
 

@@ -29,7 +29,7 @@ func (s *sweep) eachLeaf(from int, read func(), visit func(n int) bool) bool {
 		if depth == levels {
 			return visit(prefix)
 		}
-		list, err := os.ReadDir(dir)
+		list, err := readDir(dir)
 		if err != nil {
 			s.failed(fmt.Errorf("storage: %w", err))
 			return true
@@ -79,7 +79,7 @@ type files struct {
 // readLeaf returns the files in a leaf directory by keys, the temporary ones, and all others, whoever they are from.
 func readLeaf(root string, n int) (entries []files, temps, others []fs.FileInfo, err error) {
 	dir := leafPath(root, n)
-	list, err := os.ReadDir(dir) // in the order of the names
+	list, err := readDir(dir) // in the order of the names
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -178,7 +178,7 @@ func (t *tree) touch(path string, fi fs.FileInfo) {
 	if !known || time.Since(at) < touchEvery || t.untouchable.Load() {
 		return
 	}
-	if err := os.Chtimes(path, time.Now(), time.Time{}); err != nil && exists(path) {
+	if err := setTimes(path, time.Now(), time.Time{}); err != nil && exists(path) {
 		t.untouchable.Store(true) // a directory of somebody else's, or one that cannot be written to
 	}
 }

@@ -18,10 +18,23 @@ const (
 )
 
 // lock takes the lock of path, PATH.lock, and returns the function that releases it. Python's filelock takes the same
-// one, so the two exclude each other. The wait ends with the context, or after lockWait where that has no
-// deadline; a lock that is free is taken even then.
+// one, so the two exclude each other. The wait ends with the context, or after lockWait if the context has no
+// deadline. A lock that is free is taken even if the context has ended.
 func lock(ctx context.Context, path string) (unlock func(), err error) {
-	l := newLock(path + lockSuffix)
+	return takeLock(ctx, path+lockSuffix, true)
+}
+
+// lockThere is lock if the lock file exists, for tools that only look and so create nothing. If there is none, the error wraps
+// fs.ErrNotExist.
+func lockThere(ctx context.Context, path string) (unlock func(), err error) {
+	return takeLock(ctx, path+lockSuffix, false)
+}
+
+func takeLock(ctx context.Context, name string, create bool) (unlock func(), err error) {
+	l, err := newLock(name, create)
+	if err != nil {
+		return nil, fmt.Errorf("storage: %w", err)
+	}
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, lockWait)
@@ -41,14 +54,14 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("storage: lock %s: %w", path+lockSuffix, context.Cause(ctx))
+			return nil, fmt.Errorf("storage: lock %s: %w", name, context.Cause(ctx))
 		case <-time.After(delay):
 		}
 	}
 }
 
-// current reports whether the file that l has locked is still the lock file: some versions of Python's filelock remove
-// theirs when they release it, and a lock on a removed file excludes nobody.
+// current reports whether the file that l has locked is still the lock file. Some versions of Python's filelock remove
+// theirs when they release it, and a lock on a removed file excludes no one.
 func current(l *flock.Flock) bool {
 	held, err := l.Stat()
 	if err != nil {

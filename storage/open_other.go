@@ -9,12 +9,34 @@ import (
 	"time"
 )
 
-func open(path string) (*os.File, error) { return os.Open(path) }
+// open is os.Open for a path where other users may have put something: it follows no link.
+func open(path string) (*os.File, error) {
+	if fi, err := os.Lstat(path); err == nil && !fi.Mode().IsRegular() && !fi.IsDir() {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: errIrregular}
+	}
+	return os.Open(path)
+}
 
-func openQuietly(path string) (*os.File, error) { return os.Open(path) }
+func openQuietly(path string) (*os.File, error) { return open(path) }
+
+// refusesLinks reports whether open refuses links in every part of a path, and not only in the last.
+func refusesLinks() bool { return false }
+
+// checkDir reports whether it knows that no part of the path of a directory is a link.
+func checkDir(string) (known bool, err error) { return false, nil }
+
+// isLoop reports whether err says that a path was not opened because there is a link in it.
+func isLoop(err error) bool { return errors.Is(err, errIrregular) }
+
+func readDir(dir string) ([]fs.DirEntry, error) { return os.ReadDir(dir) }
+
+// setTimes sets the times of the file at path.
+func setTimes(path string, access, modified time.Time) error {
+	return os.Chtimes(path, access, modified)
+}
 
 func openNew(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, defaultFileMode)
 }
 
 // writeNew makes a file that holds p, with that mode and modification time. Where that fails the file is gone.

@@ -7,16 +7,33 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
 
-// open is os.Open for a place where there may be a pipe: it does not wait for somebody to write to that. For other files
-// O_NONBLOCK saves four of the five system calls by which os.Open finds out whether a file can be polled.
+// open is os.Open for a path where other users may have put something. It follows no link, and does not wait until a pipe has a writer.
+// For regular files O_NONBLOCK saves four of the five system calls by which os.Open finds out whether a file can be polled.
 func open(path string) (*os.File, error) { return openReading(path, 0) }
 
-func openReading(path string, flags int) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|flags, 0)
+// readDir is os.ReadDir, but follows no link.
+func readDir(dir string) ([]fs.DirEntry, error) {
+	f, err := open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	list, err := f.ReadDir(-1)
+	slices.SortFunc(list, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return list, err
+}
+
+// isLoop reports whether err says that a path was not opened because there is a link in it.
+func isLoop(err error) bool {
+	const freeBSD, netBSD = syscall.EMLINK, "inappropriate file type or format"
+	var errno syscall.Errno
+	return errors.As(err, &errno) && (errno == syscall.ELOOP || errno == freeBSD || errno.Error() == netBSD)
 }
 
 // openQuietly is open for one who only looks: if it can be helped, the access time of the file, which says when its
@@ -29,7 +46,7 @@ func openQuietly(path string) (*os.File, error) {
 	return f, err
 }
 
-// openNew makes a file that only we may read, and opens it for writing, too.
+// openNew creates a file that only this user may read, and opens it for reading and writing.
 func openNew(path string) (*os.File, error) {
 	fd, err := openDescriptor(path, syscall.O_RDWR|syscall.O_CREAT|syscall.O_EXCL)
 	if err != nil {
@@ -38,9 +55,10 @@ func openNew(path string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
+// openDescriptor is open(2). It follows no link.
 func openDescriptor(path string, flags int) (int, error) {
 	for {
-		fd, err := syscall.Open(path, flags|syscall.O_CLOEXEC, defaultFileMode)
+		fd, err := openOnce(path, flags|syscall.O_CLOEXEC)
 		if err == nil {
 			return fd, nil
 		}

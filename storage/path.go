@@ -48,8 +48,21 @@ func openTree(dir string, separate bool, opts []Option) (*tree, error) {
 	if err := os.MkdirAll(abs, t.dirMode); err != nil {
 		return nil, fmt.Errorf("storage: cache directory: %w", err)
 	}
-	t.dir, t.rangesPath = abs, filepath.Join(abs, rangesName)
+	t.dir = realDir(abs)
+	t.rangesPath = filepath.Join(t.dir, rangesName)
 	return t, nil
+}
+
+// realDir returns the path of a cache directory without links. The directory itself may be a link, or be reached by one; below it no
+// link is followed.
+func realDir(abs string) string {
+	if runtime.GOOS == "windows" { // where open looks at no directory, and drives that are mounted elsewhere cannot be resolved
+		return abs
+	}
+	if real, err := filepath.EvalSymlinks(abs); err == nil {
+		return real
+	}
+	return abs
 }
 
 // path returns where the entry under key is: dir/h0/h1/h2/h3/h4/HASH, with HASH the hexadecimal SHA-224 of the key
@@ -67,6 +80,44 @@ func (t *tree) path(key string) string {
 		b[start+2*i], b[start+2*i+1] = b[hash+i], sep
 	}
 	return string(b)
+}
+
+// readPath returns path(key) for reading. If open does not refuse links in every part of a path, it returns an error if a directory on
+// the way is one.
+func (t *tree) readPath(key string) (string, error) {
+	path := t.path(key)
+	if refusesLinks() {
+		return path, nil
+	}
+	return path, t.checkDirs(path)
+}
+
+// writePath returns path(key) for changing what is there. It returns an error if a directory on the way is a link.
+func (t *tree) writePath(key string) (string, error) {
+	path := t.path(key)
+	return path, t.checkDirs(path)
+}
+
+// checkDirs returns an error if one of the directories on the way from the cache directory to path is a link. Those that are missing
+// are made later.
+func (t *tree) checkDirs(path string) error {
+	known, err := checkDir(t.parent(path))
+	if known {
+		if isLoop(err) {
+			return fmt.Errorf("storage: a link is on the way to %s: %w", path, errIrregular)
+		}
+		return nil
+	}
+	for end := len(t.dir) + 2; end < len(path) && end <= len(t.dir)+2*levels; end += 2 {
+		fi, err := lstat(path[:end])
+		if err != nil {
+			return nil // the first use of the path meets the same error
+		}
+		if !fi.IsDir() && !fi.Mode().IsRegular() {
+			return fmt.Errorf("storage: %s is a link: %w", path[:end], errIrregular)
+		}
+	}
+	return nil
 }
 
 // tempPrefix begins the names of the temporary files. No entry's name begins with a dot, so one that a crash

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -45,7 +44,8 @@ func OpenDirectory(path string, layout Layout) (*Directory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
-	list, err := os.ReadDir(abs)
+	abs = realDir(abs)
+	list, err := readDir(abs)
 	if err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
@@ -57,7 +57,7 @@ func OpenDirectory(path string, layout Layout) (*Directory, error) {
 		if !isDigit(e) {
 			continue
 		}
-		sub, err := os.ReadDir(filepath.Join(abs, e.Name()))
+		sub, err := readDir(filepath.Join(abs, e.Name()))
 		if err != nil || len(sub) == 0 {
 			return d, nil // nothing speaks against it
 		}
@@ -75,7 +75,7 @@ func OpenDirectory(path string, layout Layout) (*Directory, error) {
 
 // isOwn reports whether a file of this name, in a cache directory itself, is the cache's.
 func isOwn(name string) bool {
-	return name == stateName || name == stateName+lockSuffix || name == rangesName
+	return name == stateName || name == stateName+lockSuffix || name == stateName+stateTempSuffix || name == rangesName
 }
 
 // isDigit reports whether e is a directory that is named as those of a cache are.
@@ -171,7 +171,7 @@ func (d *Directory) walk(dir, digits string, yield func(*Item, error) bool) bool
 	if len(digits) == levels {
 		return d.leaf(digits, yield)
 	}
-	list, err := os.ReadDir(dir)
+	list, err := readDir(dir)
 	if err != nil {
 		return failedWalk(err, yield)
 	}

@@ -64,10 +64,12 @@ func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*Response,
 	if err := c.check(ctx); err != nil {
 		return nil, err
 	}
-	path := c.tree.path(key)
+	path, err := c.tree.readPath(key)
+	if err != nil {
+		return nil, unusable(key, err)
+	}
 	p := c.rememberedPair(path)
 	if p == nil {
-		var err error
 		p, err = c.settledPair(ctx, key, path)
 		if isDoubt(err) {
 			err = &UnreadableError{Key: key, Err: err}
@@ -193,11 +195,10 @@ func readWholePair(key, path string) (*pair, error) {
 }
 
 func stillWhole(bodyPath string, p *pair) error {
-	if !exists(bodyPath + lockSuffix) {
-		return nil // pip's: it replaces whole files, and locks nothing
-	}
-	unlock, err := lock(endedContext, bodyPath)
+	unlock, err := lockThere(endedContext, bodyPath)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // pip's: it replaces whole files, and locks nothing
 	case errors.Is(err, context.Canceled):
 		return &doubtError{errors.New("the body is being written")}
 	case err != nil: // a directory that cannot be written to
@@ -218,7 +219,7 @@ func stillWhole(bodyPath string, p *pair) error {
 func readPair(key, path string) (_ *pair, err error) {
 	head, headInfo, err := openFile(path)
 	if err != nil {
-		return nil, err
+		return nil, unusable(key, err)
 	}
 	defer head.Close()
 	p := new(pair)
@@ -239,7 +240,7 @@ func readPair(key, path string) (_ *pair, err error) {
 		return nil, &doubtError{errors.New("the body is missing")}
 	}
 	if err != nil {
-		return nil, err
+		return nil, unusable(key, err)
 	}
 	prove, err := fits(p.entry, headInfo, p.bodyInfo)
 	switch {
@@ -342,7 +343,11 @@ func (c *SeparateBodyFileCache) Create(ctx context.Context, key string, e *seria
 	if e.Length > longest {
 		return nil, ErrTooLarge
 	}
-	s := c.tree.newSpool(c.tree.path(key), min(e.Length, spoolSize/2), longest)
+	path, err := c.tree.writePath(key)
+	if err != nil {
+		return nil, err
+	}
+	s := c.tree.newSpool(path, min(e.Length, spoolSize/2), longest)
 	return &separateWriter{spool: s, ctx: ctx, cache: c, entry: e}, nil
 }
 
@@ -352,7 +357,10 @@ func (c *SeparateBodyFileCache) Update(ctx context.Context, key string, e *seria
 	if err := c.check(ctx); err != nil {
 		return err
 	}
-	path := c.tree.path(key)
+	path, err := c.tree.writePath(key)
+	if err != nil {
+		return err
+	}
 	if !exists(path) {
 		return ErrNotFound
 	}
@@ -407,7 +415,10 @@ func (c *SeparateBodyFileCache) Delete(ctx context.Context, key string) error {
 	if err := c.check(ctx); err != nil {
 		return err
 	}
-	path := c.tree.path(key)
+	path, err := c.tree.writePath(key)
+	if err != nil {
+		return err
+	}
 	if c.tree.forever || !exists(path) && !exists(path+bodySuffix) {
 		return nil
 	}

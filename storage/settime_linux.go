@@ -13,5 +13,20 @@ func setTime(fd int, name string, at time.Time) error {
 	if unix.UtimesNanoAt(fd, "", []unix.Timespec{t, t}, unix.AT_EMPTY_PATH) == nil {
 		return nil
 	}
-	return os.Chtimes(name, at, at)
+	return setTimes(name, at, at)
+}
+
+// setTimes sets the times of the file at path, and follows no link. A zero time stays as it is.
+func setTimes(path string, access, modified time.Time) error {
+	times := make([]unix.Timespec, 2)
+	for i, t := range []time.Time{access, modified} {
+		times[i] = unix.NsecToTimespec(t.UnixNano())
+		if t.IsZero() {
+			times[i] = unix.Timespec{Nsec: unix.UTIME_OMIT}
+		}
+	}
+	if err := unix.UtimesNanoAt(unix.AT_FDCWD, path, times, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return &os.PathError{Op: "utimensat", Path: path, Err: err}
+	}
+	return nil
 }

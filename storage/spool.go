@@ -118,7 +118,7 @@ func (s *spool) close(first bool) (*newFile, error) {
 	}
 	if s.err == nil {
 		t := newTime()
-		if err := os.Chtimes(name, t, t); err != nil {
+		if err := setTimes(name, t, t); err != nil {
 			s.err = fmt.Errorf("storage: %w", err)
 		}
 	}

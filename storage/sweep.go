@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
@@ -139,12 +137,11 @@ func abandoned(path string, fi fs.FileInfo, now time.Time) bool {
 	if age <= strayAge {
 		return false
 	}
-	l := flock.New(path, flock.SetFlag(os.O_RDONLY)) // its writer holds the lock
-	ok, err := l.TryLock()
-	if ok {
-		l.Unlock()
+	unlock, err := takeLock(endedContext, path, false) // its writer holds the lock
+	if err == nil {
+		unlock()
 	}
-	return ok && err == nil
+	return err == nil
 }
 
 // evict removes an entry, if nobody uses it, and counts it.

@@ -44,6 +44,7 @@ func Trim(ctx context.Context, dir string, limits Limits, progress func(done flo
 	if err != nil {
 		return Trimmed{}, fmt.Errorf("storage: %w", err)
 	}
+	root = realDir(root)
 	if fi, err := os.Stat(root); err != nil {
 		return Trimmed{}, fmt.Errorf("storage: %w", err)
 	} else if !fi.IsDir() {
