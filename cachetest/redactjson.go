@@ -17,6 +17,7 @@ type node struct {
 	name       string
 	nameAt     [2]int // of the name with its quotes, in an object
 	children   []node
+	secret     bool // whatever its name
 }
 
 // documents returns the values of a text that is JSON: one or several in a row. Nil means that it is not JSON.
@@ -132,6 +133,7 @@ func (w *jsonWriter) replace(start, end int, with string) {
 
 // value redacts a value. If secret is set, all of it is a secret; it is surely one if it is not in an object.
 func (w *jsonWriter) value(n node, secret, sure bool) {
+	secret = secret || n.secret
 	switch n.kind {
 	case '{':
 		w.object(n, secret)
@@ -166,6 +168,10 @@ func (w *jsonWriter) decoded(n node) string { return unquoteJSON(w.s[n.start:n.e
 func (w *jsonWriter) object(n node, secret bool) {
 	var pair, exchange bool
 	for _, m := range n.children {
+		if m.kind == '"' && looseName(m.name) == "type" {
+			pair = pair || looseName(w.decoded(m)) == "password"
+			continue
+		}
 		switch loose := looseName(m.name); {
 		case m.kind == '"' && pairNames[loose]:
 			pair = pair || w.secret(w.decoded(m), inField)
@@ -178,6 +184,11 @@ func (w *jsonWriter) object(n node, secret bool) {
 		named := w.secret(m.name, inText) || pair && pairValues[loose] || exchange && loose == "code"
 		if m.kind == '"' && !named {
 			named = w.secretMember(m.name, w.decoded(m))
+		}
+		if single, ok := strings.CutSuffix(loose, "s"); ok && w.secret(single, inText) { // of a list or a map
+			for i, child := range m.children {
+				m.children[i].secret = child.kind == '"' && looksRandom(w.decoded(child))
+			}
 		}
 		if out := w.literals(m.name); out != m.name { // a map whose names are secrets
 			w.replace(m.nameAt[0], m.nameAt[1], quoteJSON(out, w.s[m.nameAt[0]:m.nameAt[1]]))

@@ -7,7 +7,7 @@ import (
 )
 
 var (
-	tag       = regexp.MustCompile(`<(?:(/?)([A-Za-z_][A-Za-z0-9_.:-]*)((?:\s+(?:[^\s=<>"'/]+(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>=` + "`" + `]+))?))*)\s*(/?)>|!\[CDATA\[([\s\S]*?)\]\]>|!--[\s\S]*?-->)`)
+	tag       = regexp.MustCompile(`<(?:(/?)([A-Za-z_][A-Za-z0-9_.:-]*)((?:\s+(?:[^\s=<>"'/]+(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>=` + "`" + `]+))?))*)\s*(/?)>|!\[CDATA\[|!--)`)
 	attribute = regexp.MustCompile(`([^\s=<>"'/]+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'<>=` + "`" + `]+)`)
 )
 
@@ -39,7 +39,11 @@ func (r *redaction) markup(s string, depth int) (string, bool) {
 	}
 	m := markupReader{redaction: r, depth: depth}
 	last := 0
+	unclosed := map[string]bool{}
 	for _, t := range tags {
+		if t[0] < last {
+			continue // within a comment
+		}
 		group := func(n int) string {
 			if t[2*n] < 0 {
 				return ""
@@ -50,19 +54,42 @@ func (r *redaction) markup(s string, depth int) (string, bool) {
 		if m.raw != "" && !(closing && strings.EqualFold(name, m.raw)) {
 			continue
 		}
+		end := ">"
+		switch s[t[0]:t[1]] {
+		case "<!--":
+			end = "-->"
+		case "<![CDATA[":
+			end = "]]>"
+		}
+		if end != ">" {
+			if unclosed[end] {
+				continue
+			}
+			n := strings.Index(s[t[1]:], end)
+			if n < 0 {
+				unclosed[end] = true // it is text
+				continue
+			}
+			m.text(s[last:t[0]])
+			last = t[1] + n + len(end)
+			if end == "]]>" {
+				m.cdata(s[t[1] : t[1]+n])
+			} else {
+				m.out.WriteString("<!--" + m.once(s[t[1]:t[1]+n], depth+1) + "-->")
+			}
+			continue
+		}
 		m.text(s[last:t[0]])
 		last = t[1]
-		switch {
-		case name != "" && closing:
+		if closing {
 			m.end(name)
 			m.out.WriteString(s[t[0]:t[1]])
-		case name != "":
+		} else {
 			m.start(s[t[0]:t[1]], name, group(3), group(4) != "")
-		case t[10] >= 0:
-			m.cdata(group(5))
-		default:
-			m.out.WriteString(r.flat(s[t[0]:t[1]], depth+1))
 		}
+	}
+	if last == 0 {
+		return s, false
 	}
 	m.text(s[last:])
 	return m.out.String(), true
@@ -124,6 +151,9 @@ func (m *markupReader) cdata(s string) {
 func (m *markupReader) start(whole, name, attributes string, empty bool) {
 	var pair bool // one attribute is the name of another one
 	for _, a := range attribute.FindAllStringSubmatch(attributes, -1) {
+		if strings.EqualFold(a[1], "type") && strings.EqualFold(attributeValue(a[2]), "password") {
+			pair = true
+		}
 		if pairNames[looseName(a[1])] {
 			pair = pair || m.redaction.secret(attributeValue(a[2]), inField)
 		}

@@ -134,6 +134,6 @@ func (r *redactor) secretMember(name, value string) bool {
 
 // pairNames and pairValues are the names of the two halves of {"name": "api_key", "value": "..."}.
 var (
-	pairNames  = nameSet("name key field header id property attribute variable parameter httpequiv itemprop")
+	pairNames  = nameSet("name key field header id property attribute variable parameter httpequiv itemprop path label")
 	pairValues = nameSet("value val content text default defaultvalue stringvalue datavalue values")
 )

@@ -126,6 +126,7 @@ func (r *redaction) assignments(s string, depth int) string {
 		at = a.value
 		start, end, replacement := a.find(r, name)
 		if start < 0 {
+			at += a.skip
 			continue
 		}
 		out.WriteString(s[last:start] + replacement)
@@ -145,6 +146,7 @@ type assigned struct {
 	colon      bool // between the two, where others have an equals sign
 	quotedName bool
 	parameter  bool // of a URL
+	skip       int  // the length of a value that is not a secret, and has none in it
 	prose      bool // the text may be a sentence
 }
 
@@ -226,7 +228,11 @@ func (a *assigned) maybe(name string) bool {
 
 // bracketed redacts an object or an array that is a secret as a whole.
 func (a *assigned) bracketed(r *redaction, rest string) (start, end int, replacement string) {
+	if r.work < 0 {
+		return -1, -1, ""
+	}
 	end = matchingBracket(rest)
+	r.work -= end
 	out, ok := r.json(rest[:end], true, 1)
 	if !ok {
 		// Not JSON, but a syntax like it: the strings in it are secrets.
@@ -244,7 +250,7 @@ func (a *assigned) bracketed(r *redaction, rest string) (start, end int, replace
 var anyString = regexp.MustCompile(`"[^"\n]+"|'[^'\n]+'`)
 
 // maxBracketed is how much of a text is looked at for the end of an object that is not JSON.
-const maxBracketed = 64 << 10
+const maxBracketed = 8 << 10
 
 // matchingBracket returns where an object or array ends that a text begins with.
 func matchingBracket(s string) int {
@@ -271,8 +277,12 @@ func matchingBracket(s string) int {
 // afterColon redacts a value without quotation marks: the rest of a line of YAML or of a header, or a word.
 func (a *assigned) afterColon(r *redaction, name, rest string) (start, end int, replacement string) {
 	first := a.firstOfLine()
-	line, _, more := strings.Cut(rest, "\n")
-	line = strings.TrimRight(line, "\r")
+	var line string
+	var more bool
+	if first {
+		line, _, more = strings.Cut(rest, "\n")
+		line = strings.TrimRight(line, "\r")
+	}
 	if first && more && (strings.TrimSpace(line) == "" || strings.IndexByte("|>", line[0]) >= 0 && len(strings.TrimSpace(line)) <= 3) {
 		return a.block(r, len(rest)-len(strings.TrimPrefix(rest[len(line):], "\r"))+1)
 	}
@@ -289,6 +299,7 @@ func (a *assigned) afterColon(r *redaction, name, rest string) (start, end int, 
 			return a.value, a.value + len(value), "0"
 		}
 	case !looksRandom(value): // a word of a sentence
+		a.skip = len(value)
 		return -1, -1, ""
 	}
 	if isTypeOrVariable(value) || strings.HasPrefix(value, "//") {
