@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
+	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -75,7 +76,7 @@ func (x *exchange) classify() rfc9111.Reason {
 		control.apply(&x.cc)
 		x.offline = control.OnlyIfCached
 	}
-	key, ok := appendPlainKey(x.plain, x.req.URL, x.req.Host)
+	key, ok := cachekey.Append(x.plain, x.req.URL, x.req.Host)
 	if !ok {
 		return rfc9111.URLNotCacheable
 	}
@@ -497,7 +498,7 @@ func (x *exchange) invalidate(resp *http.Response) {
 	for _, u := range rfc9111.Invalidated(x.req.Method, targetURL(x.req), resp.StatusCode, resp.Header) {
 		asked := *x.req.URL
 		asked.Path, asked.RawPath, asked.RawQuery, asked.ForceQuery = u.Path, u.RawPath, u.RawQuery, u.ForceQuery
-		if key, ok := plainKey(&asked, x.req.Host); ok {
+		if key, ok := cachekey.Of(&asked, x.req.Host); ok {
 			x.invalid.add(key + x.partition)
 			x.drop(x.ctx, key+x.partition)
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
@@ -56,7 +57,7 @@ func targetOf(u *url.URL, host string) (t target, ok bool) {
 	t.userless = t.scheme + "://" + rest
 	t.asText = t.scheme + "://" + t.user + rest
 	if t.server != t.authority {
-		t.asText += viaSuffix + t.server
+		t.asText += cachekey.ViaSuffix + t.server
 	}
 	return t, true
 }
@@ -119,10 +120,10 @@ func FuzzKey(f *testing.F) {
 		var targets [2]target
 		for i, r := range []request{a, b} {
 			u := urlOf(r, []bool{forceA, forceB}[i])
-			key, ok := plainKey(u, r.host)
+			key, ok := cachekey.Of(u, r.host)
 			want, wantOK := targetOf(u, r.host)
 			if ok != wantOK || key != want.asText {
-				t.Fatalf("plainKey(%#v, %q) = %q, %v, want %q, %v", u, r.host, key, ok, want.asText, wantOK)
+				t.Fatalf("cachekey.Of(%#v, %q) = %q, %v, want %q, %v", u, r.host, key, ok, want.asText, wantOK)
 			}
 			if !ok {
 				return

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 )
 
 // Mounts is an http.RoundTripper that hands each request to the one that is mounted for its URL: requests'
@@ -78,5 +80,5 @@ func mountPrefix(s string) string {
 	if i := strings.IndexByte(rest, '/'); i >= 0 {
 		host, path = rest[:i], rest[i:]
 	}
-	return string(appendLower(nil, scheme+"://"+host)) + path
+	return string(cachekey.AppendLower(nil, scheme+"://"+host)) + path
 }

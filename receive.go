@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -421,8 +422,8 @@ func (x *exchange) receivePost(resp *http.Response, s Status, asked, received ti
 	if u == nil || x.noGET || resp.StatusCode != http.StatusOK {
 		return s
 	}
-	here, _ := plainKey(target, "")
-	if named, ok := plainKey(u, ""); !ok || named != here {
+	here, _ := cachekey.Of(target, "")
+	if named, ok := cachekey.Of(u, ""); !ok || named != here {
 		return s
 	}
 	var own StoreDecision

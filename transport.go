@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
+	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -177,7 +178,7 @@ func (t *Transport) Close() error { return t.start().close() }
 // (RFC 9111, section 4.4). What is under way from the origin meanwhile is not stored. The partition is that of a GET
 // request for u with this context and no header fields. The error is the store's.
 func (t *Transport) Invalidate(ctx context.Context, u *url.URL) error {
-	key, ok := plainKey(u, "")
+	key, ok := cachekey.Of(u, "")
 	if !ok {
 		return fmt.Errorf("cachecontrol: invalidate %q: no response is stored for such a URL", u.Redacted())
 	}

@@ -26,10 +26,13 @@ import (
 // A response with Set-Cookie is stored only if it is marked public or s-maxage, and without the cookie, as
 // cachecontrol.Transport.ReplaySetCookie says. If it is not stored, private is added for the caches further out. One that names an origin in Access-Control-Allow-Origin gets Vary: Origin.
 //
-// The key is the full URL: https where the connection is, http otherwise, and the Host that the client named. A
-// server that answers for every Host lets its clients fill the cache; a ServeMux with host patterns in front of it
-// does not. What else of the request the handler looks at, it must name in Vary: another client gets the response
-// otherwise.
+// The key is the target URI (RFC 9110, section 7.1): https if the connection is, http otherwise, the Host that the client
+// named, and the path and query of the request's URL. The handler sees the target as the key has it, in origin form: the
+// host in lower case and without a default port. A request whose target has no key goes straight to the handler, and
+// nothing is stored: if its Host is not a host and a port, if its path does not begin with a slash, or if its target has
+// another scheme or host than the connection and the Host say. A server that answers for every Host lets its clients fill
+// the cache; a ServeMux with host patterns in front of it does not. A handler must name in Vary what else of the
+// request it looks at, or other clients get the response too.
 //
 // The handler runs in a goroutine of its own. Requests with a body or an Upgrade reach it like others, but requests
 // to take the connection over go straight to it; its Hijack works for these alone. A handler that panics sends no
@@ -95,9 +98,9 @@ func (c *Cache) Handler(h http.Handler) http.Handler {
 	})
 }
 
-// straight says whether a request is none of the cache's business.
+// straight reports whether a request is none of the cache's business.
 func (c *Cache) straight(r *http.Request) bool {
-	if r.Host == "" || r.Header["Upgrade"] != nil || r.URL.Path == "" && r.URL.Opaque != "" ||
+	if r.Host == "" || r.Header["Upgrade"] != nil || !isOwnTarget(r) ||
 		r.Method != http.MethodGet && r.Method != http.MethodHead && rfc9111.IsSafe(r.Method) || r.Method == http.MethodConnect {
 		return true
 	}
@@ -175,14 +178,11 @@ func (c *Cache) serve(h http.Handler, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// request returns the request that the Transport gets: with an absolute URL, and no body where there is none.
+// request returns the request that the Transport gets: with an absolute URL, and no body if there is none.
 func (c *Cache) request(cl *call) *http.Request {
 	req := cl.r.WithContext(cl.ctx)
 	u := *cl.r.URL
-	u.Scheme, u.Host, u.User = "http", cl.r.Host, nil
-	if cl.r.TLS != nil {
-		u.Scheme = "https"
-	}
+	u.Scheme, u.Host = schemeOf(cl.r), cl.r.Host
 	req.URL = &u
 	if req.ContentLength == 0 {
 		req.Body = nil

@@ -29,6 +29,7 @@ func (t *tripper) RoundTrip(req *http.Request) (*http.Response, error) {
 		r.Body = http.NoBody
 	}
 	r.Method = req.Method
+	inOriginForm(r, req.URL)
 	pr, pw := io.Pipe()
 	w := &pipeWriter{header: http.Header{}, r: r, pipe: pw, reader: pr, ready: make(chan *http.Response, 1), options: t.options,
 		replayCookies: t.transport.ReplaySetCookie}
