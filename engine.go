@@ -38,8 +38,10 @@ type engine struct {
 	rules     rfc9111.Rules
 	policies  rfc9111.Memory
 	partition func(*http.Request) string // nil: none
-	methods   []string                   // beside GET and HEAD
-	noGET     bool
+
+	credentials []string // names of the fields whose values are not stored as they are, in addition to the usual ones
+	methods     []string // beside GET and HEAD
+	noGET       bool
 
 	beforeStore func(*http.Response) StoreDecision                // nil: none
 	beforeReuse func(*http.Request, StoredResponse) ReuseDecision // nil: none
@@ -85,6 +87,7 @@ func newEngine(t *Transport) *engine {
 			WithholdSetCookie: !t.ReplaySetCookie, Replay: t.Replay, Statuses: slices.Clone(t.CacheableStatusCodes),
 		},
 		partition:         t.Partition,
+		credentials:       slices.Clone(t.CredentialFields),
 		beforeStore:       t.BeforeStore,
 		beforeReuse:       t.BeforeReuse,
 		maxBody:           cmp.Or(t.MaxBodyBytes, DefaultMaxBodyBytes),

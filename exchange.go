@@ -42,6 +42,7 @@ type exchange struct {
 	partial *candidate       // a part of the representation that is stored, for a range that it does not hold
 	primary *serialize.Entry // what lookup found under the plain key; nil: nothing
 	normals []normalised     // the request's selecting fields, normalised, as far as they were asked for
+	digests []normalised     // digests of them, as far as they were asked for
 
 	originFields []rfc9111.HeaderField // of the origin's header, as they came
 	room         []string              // in the memory of the origin's header lines, for that of Cache-Status

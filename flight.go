@@ -164,7 +164,7 @@ func (x *exchange) board(key string) (f *flight, b *growingBody, leads bool) {
 	y := *x
 	y.ctx, y.req, y.alone = ctx, x.req.Clone(ctx), true
 	y.header = canonicalNames(y.req.Header)
-	y.normals, y.plain, y.memory = nil, nil, nil // which are x's to write to
+	y.normals, y.digests, y.plain, y.memory = nil, nil, nil, nil // which are x's to write to
 	//lint:ignore SA1019 http.Client sets it, for the leader alone
 	y.req.Cancel = nil
 	f = &flight{engine: x.engine, key: key, leader: &y, start: x.invalid.start(), cancel: cancel, head: make(chan struct{})}

@@ -2,6 +2,7 @@ package cachecontrol
 
 import (
 	"cmp"
+	"crypto/subtle"
 	"errors"
 	"net/http"
 	"slices"
@@ -186,7 +187,7 @@ func (x *exchange) selects(selectors []selector, c coding, language string) bool
 			continue // any coding will do that can be decoded
 		}
 		value, present := x.field(s.name)
-		if present == s.present && (value == s.raw || x.normal(s.name, value) == s.normal) {
+		if present == s.present && x.equals(s, value) {
 			continue
 		}
 		if s.name == "Accept-Language" && language != "" && present && rfc9111.PrefersLanguage(value, language) {
@@ -195,6 +196,14 @@ func (x *exchange) selects(selectors []selector, c coding, language string) bool
 		return false
 	}
 	return true
+}
+
+// equals reports whether a value of the request's is that of a selecting field.
+func (x *exchange) equals(s *selector, value string) bool {
+	if s.digest {
+		return subtle.ConstantTimeCompare([]byte(x.digestLike(s.raw, s.name, value)), []byte(s.raw)) == 1
+	}
+	return value == s.raw || x.normal(s.name, value) == s.normal
 }
 
 // normalised is a field of the request that was compared by meaning.
@@ -255,9 +264,17 @@ func (x *exchange) fields(names []string) []serialize.Field {
 	return out
 }
 
-// reselect has an entry whose header was updated be selected by what its Vary now names.
+// reselect updates the selecting fields of an entry whose header was updated. Those that selected it before still do, also if the
+// Vary of the later response does not name them: the origin has seen no request without them.
 func (x *exchange) reselect(e *serialize.Entry) {
-	if names, star := x.rules.SelectingFields(e.Header); !star && len(names) > 0 {
-		e.Vary = x.fields(names)
+	names, star := x.rules.SelectingFields(e.Header)
+	if star || len(names) == 0 {
+		return
 	}
+	for _, f := range e.Vary {
+		if !slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, f.Name) }) {
+			names = append(slices.Clip(names), f.Name)
+		}
+	}
+	x.selectBy(e, names)
 }

@@ -224,7 +224,14 @@ func (x *exchange) newRecording(resp *http.Response, header http.Header, policy 
 	} else {
 		names = x.latestVary()
 	}
-	e.Vary = x.fields(names)
+	switch {
+	case x.primary != nil && x.primary.Generation != "":
+		e.Generation = x.primary.Generation
+	case len(names) > 0:
+		// From the start, so that variants which come at the same time are of the same generation.
+		e.Generation = rand.Text()
+	}
+	x.selectBy(e, names)
 	return r
 }
 
@@ -286,15 +293,8 @@ func (r *recording) conclude(why rfc9111.Reason) {
 // destination returns the key for a new entry: the plain one, or that of another variant (section 3 of the stored
 // format). It gives an entry for the plain key the variants that are known.
 func (x *exchange) destination(e *serialize.Entry) string {
-	if len(e.Vary) > 0 {
-		// From the start, so that variants which come at the same time are of the same generation.
-		e.Generation = rand.Text()
-	}
 	if x.primary == nil {
 		return x.key
-	}
-	if x.primary.Generation != "" {
-		e.Generation = x.primary.Generation
 	}
 	old := x.compile(x.primary)
 	mine := newSelectors(e.Vary)

@@ -54,6 +54,7 @@ type selector struct {
 	raw     string
 	normal  string
 	present bool
+	digest  bool // raw and normal are a digest
 }
 
 type variant struct {
@@ -157,8 +158,10 @@ func newSelectors(fields []serialize.Field) []selector {
 	out := make([]selector, len(fields))
 	for i, f := range fields {
 		out[i] = selector{
-			name: http.CanonicalHeaderKey(f.Name), raw: f.Value, present: f.Present,
-			normal: rfc9111.NormalizeSelecting(f.Name, f.Value),
+			name: http.CanonicalHeaderKey(f.Name), raw: f.Value, normal: f.Value, present: f.Present, digest: f.Digest,
+		}
+		if !f.Digest {
+			out[i].normal = rfc9111.NormalizeSelecting(f.Name, f.Value)
 		}
 	}
 	return out
@@ -168,7 +171,7 @@ func newSelectors(fields []serialize.Field) []selector {
 func sameSelectors(a, b []selector) bool {
 	return len(a) == len(b) && !slices.ContainsFunc(a, func(f selector) bool {
 		return !slices.ContainsFunc(b, func(g selector) bool {
-			return f.name == g.name && f.present == g.present && f.normal == g.normal
+			return f.name == g.name && f.present == g.present && f.digest == g.digest && f.normal == g.normal
 		})
 	})
 }

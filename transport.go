@@ -50,6 +50,11 @@ type Transport struct {
 	// keys which Python shares. It must not change the request. Nil: one partition. See also Control.Partition.
 	Partition func(*http.Request) string
 
+	// CredentialFields are names of request fields whose values are secrets. If Vary names such a field, a salted digest of its value
+	// is stored, and never the value. Authorization, Proxy-Authorization, Cookie and the usual names of API keys and tokens, as
+	// X-Api-Key and Private-Token, are always treated so, as are values of more than 512 bytes.
+	CredentialFields []string
+
 	// BeforeStore is asked about each response that came from the origin, before it is stored, and about each stored
 	// response that the origin has confirmed. It may refuse to store the response, or give it a lifetime, whatever its
 	// status. It cannot allow what the rules forbid to store. resp.Request is the request. The Body is empty, and

@@ -3,6 +3,7 @@ package serialize
 import (
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -263,6 +264,7 @@ func (r *reader) fields() []Field {
 		f := Field{Name: r.value()}
 		if !r.null() {
 			f.Value, f.Present = r.value(), true
+			f.Value, f.Digest = strings.CutPrefix(f.Value, digestMark)
 		}
 		if r.err != nil {
 			return nil

@@ -17,6 +17,9 @@ const (
 	// maxHead bounds what is written before a body, and behind it, and each part that is read of either.
 	maxHead = 16 << 20
 
+	// digestMark precedes a digest in the place of a selecting field's value.
+	digestMark = "\thmac-sha256 "
+
 	// sumSize is the size of a checksum, and of a body's length.
 	sumSize = 4
 )
@@ -315,15 +318,18 @@ func (w *writer) fields(fields []Field) {
 	fields = distinct(fields)
 	w.mapLen(len(fields))
 	for _, f := range fields {
-		if !validValue(f.Name) || !validValue(f.Value) {
-			w.fail(fmt.Errorf("serialize: selecting field %q: %q", f.Name, f.Value))
+		if !validValue(f.Name) || !validValue(f.Value) || !f.Digest && strings.HasPrefix(f.Value, digestMark) {
+			w.fail(fmt.Errorf("serialize: value of the selecting field %q", f.Name)) // which may be a secret
 			return
 		}
 		w.text(f.Name)
-		if f.Present {
-			w.text(f.Value)
-		} else {
+		switch {
+		case !f.Present:
 			w.nil()
+		case f.Digest:
+			w.text(digestMark + f.Value)
+		default:
+			w.text(f.Value)
 		}
 	}
 }

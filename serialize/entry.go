@@ -53,6 +53,11 @@ type Field struct {
 	Name    string // as the response's Vary spells it
 	Value   string // all lines, joined by ", "
 	Present bool   // false: the request had no such field
+
+	// Digest reports whether Value is not the field's value but a digest of it, as a cache stores for credentials and long
+	// values. In a document a mark precedes it that begins with a tab, with which no field value begins. So no request
+	// matches it as a value, in Python neither.
+	Digest bool
 }
 
 // Variant names another stored response of the same URL.

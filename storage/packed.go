@@ -168,15 +168,24 @@ func commonPlace(s string) uint8 {
 	return uint8(len(s)) + 2*s[0] + 7*s[len(s)-1]
 }
 
+// The flags of a packed selecting field.
+const (
+	presentFlag = 1 << iota
+	digestFlag
+)
+
 func (p packer) fields(fields []serialize.Field) packer {
 	p = p.count(len(fields))
 	for i := range fields {
 		f := &fields[i]
-		present := 0
+		flags := 0
 		if f.Present {
-			present = 1
+			flags |= presentFlag
 		}
-		p = p.text(f.Name).text(f.Value).count(present)
+		if f.Digest {
+			flags |= digestFlag
+		}
+		p = p.text(f.Name).text(f.Value).count(flags)
 		p.more += int64(unsafe.Sizeof(*f))
 	}
 	return p
@@ -299,7 +308,10 @@ func (u *unpacker) fields() []serialize.Field {
 	}
 	fields := make([]serialize.Field, n)
 	for i := range fields {
-		fields[i] = serialize.Field{Name: u.text(), Value: u.text(), Present: u.count() > 0}
+		f := serialize.Field{Name: u.text(), Value: u.text()}
+		flags := u.count()
+		f.Present, f.Digest = flags&presentFlag != 0, flags&digestFlag != 0
+		fields[i] = f
 	}
 	return fields
 }

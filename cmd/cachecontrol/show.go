@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/credential"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -250,8 +251,8 @@ func selectingFields(fields []serialize.Field) map[string]*string {
 	m := map[string]*string{}
 	for _, f := range fields {
 		m[f.Name] = nil
-		if f.Present {
-			m[f.Name] = &f.Value
+		if value := shownValue(f); f.Present {
+			m[f.Name] = &value
 		}
 	}
 	return m
@@ -316,11 +317,22 @@ func indented(lines []string) []string {
 	return lines
 }
 
-// selecting are the lines that a request has that selects a response.
+// shownValue returns what is shown of a selecting field's value: nothing of a secret, also if Python has stored it as it is.
+func shownValue(f serialize.Field) string {
+	switch {
+	case f.Digest:
+		return "(only a digest is stored)"
+	case credential.IsField(f.Name):
+		return "(not shown)"
+	}
+	return f.Value
+}
+
+// selecting returns the lines that a request has that selects a response.
 func selecting(fields []serialize.Field) (lines []string) {
 	for _, f := range fields {
 		if f.Present {
-			lines = append(lines, f.Name+": "+f.Value)
+			lines = append(lines, f.Name+": "+shownValue(f))
 		} else {
 			lines = append(lines, "no "+f.Name)
 		}

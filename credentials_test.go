@@ -1,0 +1,252 @@
+package cachecontrol_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// atRest is a store and what lies in it, as someone sees it who can read the directory or the server.
+type atRest struct {
+	store storage.Store
+	dump  func(t *testing.T) []byte
+}
+
+// storesAtRest returns stores whose contents can be read from outside.
+func storesAtRest(t *testing.T) map[string]atRest {
+	t.Helper()
+	files := func(dir string) func(*testing.T) []byte {
+		return func(t *testing.T) []byte {
+			var all []byte
+			err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+				if err == nil && d.Type().IsRegular() {
+					b, err := os.ReadFile(path)
+					all = append(append(all, path...), b...)
+					return err
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return all
+		}
+	}
+	dirs := []string{t.TempDir(), t.TempDir()}
+	file, err := storage.NewFileCache(dirs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	separate, err := storage.NewSeparateBodyFileCache(dirs[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	kv := &readableKV{}
+	return map[string]atRest{
+		"FileCache":             {file, files(dirs[0])},
+		"SeparateBodyFileCache": {separate, files(dirs[1])},
+		"FromKV":                {storage.FromKV(kv), func(*testing.T) []byte { return kv.dump() }},
+	}
+}
+
+// readableKV is a KV in memory.
+type readableKV struct{ m sync.Map }
+
+func (kv *readableKV) Get(_ context.Context, key string) ([]byte, error) {
+	if v, ok := kv.m.Load(key); ok {
+		return v.([]byte), nil
+	}
+	return nil, storage.ErrNotFound
+}
+
+func (kv *readableKV) Set(_ context.Context, key string, value []byte, _ time.Duration) error {
+	kv.m.Store(key, bytes.Clone(value))
+	return nil
+}
+
+func (kv *readableKV) Delete(_ context.Context, key string) error {
+	kv.m.Delete(key)
+	return nil
+}
+
+func (kv *readableKV) dump() (all []byte) {
+	kv.m.Range(func(k, v any) bool {
+		all = append(append(all, k.(string)...), v.([]byte)...)
+		return true
+	})
+	return all
+}
+
+// Vary may name a field whose value is a secret: GitHub's API sends Vary: Authorization. No store holds such a value, neither in the
+// entry, in the list of variants, in a key, nor in what Python reads. The entry is selected by the secret all the same.
+func TestCredentialsAtRest(t *testing.T) {
+	for _, field := range []string{"Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key", "PRIVATE-TOKEN", "X-Own"} {
+		for name, s := range storesAtRest(t) {
+			t.Run(field+"/"+name, func(t *testing.T) {
+				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+					if req.Header.Get("If-None-Match") != "" {
+						return respond(304, "", `ETag: "1"`, "Cache-Control: max-age=60", "Vary: Accept, "+field)
+					}
+					return respond(200, fmt.Sprintf("#%d", n), `ETag: "1"`, "Cache-Control: max-age=60", "Vary: Accept, "+field)
+				})
+				tr := &cachecontrol.Transport{Base: o, Store: s.store, CredentialFields: []string{"x-own"}}
+				defer tr.Close()
+				get := func(secret string, more ...string) answer {
+					return send(t, tr, request(t, "/", append(more, "Accept: text/html", field+": "+secret)...))
+				}
+				for i, step := range []struct {
+					secret string
+					more   []string
+					want   string
+				}{
+					{"SECRET-one", nil, "Miss #1"},
+					{"SECRET-one", nil, "Hit #1"},
+					{"SECRET-two", nil, "Miss #2"},
+					{"SECRET-two", nil, "Hit #2"},
+					{"SECRET-one", nil, "Hit #1"},
+					{"SECRET-one", []string{"Cache-Control: no-cache"}, "Revalidated #1"}, // the entry is written again
+					{"SECRET-two", []string{"Cache-Control: no-cache"}, "Revalidated #2"},
+					{"SECRET-one", nil, "Hit #1"},
+					{"SECRET-two", nil, "Hit #2"},
+				} {
+					a := get(step.secret, step.more...)
+					if got := fmt.Sprintf("%v %s", a.outcome, a.body); !strings.EqualFold(got, step.want) {
+						t.Errorf("request %d, %s %v: got %s, want %s", i+1, step.secret, step.more, got, step.want)
+					}
+				}
+				if dump := s.dump(t); bytes.Contains(dump, []byte("SECRET")) || !bytes.Contains(dump, []byte("text/html")) {
+					t.Errorf("the store holds the secret: %t; the value of Accept: %t, want false, true",
+						bytes.Contains(dump, []byte("SECRET")), bytes.Contains(dump, []byte("text/html")))
+				}
+			})
+		}
+	}
+}
+
+// Two stores do not hold the same text for one secret, so that it cannot be recognised elsewhere, nor looked up in a table.
+func TestCredentialsAreSalted(t *testing.T) {
+	var dumps []string
+	for range 2 {
+		kv := &readableKV{}
+		tr := &cachecontrol.Transport{
+			Base:  replies(t, ok("Cache-Control: max-age=60", "Vary: Authorization")),
+			Store: storage.FromKV(kv),
+		}
+		send(t, tr, request(t, "/", "Authorization: Bearer SECRET"))
+		tr.Close()
+		_, rest, _ := strings.Cut(string(kv.dump()), "hmac-sha256 ")
+		rest, _, _ = strings.Cut(rest, "\xa2") // what follows the value
+		dumps = append(dumps, rest)
+	}
+	if dumps[0] == "" || dumps[0] == dumps[1] {
+		t.Errorf("the digests are %q and %q, want two that differ", dumps[0], dumps[1])
+	}
+}
+
+// A credential that is asked with again and again, and validated, stays one entry: neither the salt nor the digest makes a new one.
+func TestCredentialsStayOneEntry(t *testing.T) {
+	in(t, func(t *testing.T) {
+		kv := &readableKV{}
+		tr := &cachecontrol.Transport{
+			Base:  replies(t, ok("Cache-Control: max-age=1", "Vary: Authorization")),
+			Store: storage.FromKV(kv),
+		}
+		defer tr.Close()
+		for range 50 {
+			for _, user := range []string{"one", "two"} {
+				send(t, tr, request(t, "/", "Authorization: "+user))
+			}
+			time.Sleep(2 * time.Second)
+		}
+		n := 0
+		kv.m.Range(func(any, any) bool { n++; return true })
+		if n != 2 {
+			t.Errorf("%d entries are stored for two credentials, want 2", n)
+		}
+	})
+}
+
+// What clients send decides how long selecting values are. The list of variants, which each hit reads, stays small all the same.
+func TestLongSelectingValues(t *testing.T) {
+	for name, s := range storesAtRest(t) {
+		t.Run(name, func(t *testing.T) {
+			tr := &cachecontrol.Transport{
+				Base:  replies(t, ok("Cache-Control: max-age=60", "Vary: User-Agent")),
+				Store: s.store,
+			}
+			defer tr.Close()
+			agents := []string{"short"}
+			for i := range 18 {
+				agents = append(agents, strings.Repeat(string(rune('a'+i)), 900<<10))
+			}
+			for _, want := range []cachecontrol.Outcome{cachecontrol.Miss, cachecontrol.Hit} {
+				for _, agent := range agents {
+					if a := send(t, tr, request(t, "/", "User-Agent: "+agent)); a.outcome != want {
+						t.Errorf("User-Agent of %d bytes: %v, want %v", len(agent), a.outcome, want)
+					}
+				}
+			}
+			if n := len(s.dump(t)); n > 64<<10 {
+				t.Errorf("%d bytes are stored for %d variants, want at most %d", n, len(agents), 64<<10)
+			}
+		})
+	}
+}
+
+// A response that says less about what it varies by than an earlier one does not undo that: what selected the stored response still
+// does, however it was updated.
+func TestVaryOfAnUpdate(t *testing.T) {
+	const first, later = "Vary: Accept-Encoding, Accept", "Vary: Accept-Encoding"
+	runScenarios(t, []scenario{{
+		name: "304",
+		origin: []reply{
+			ok("Cache-Control: max-age=10", `ETag: "1"`, first),
+			status(304, "Cache-Control: max-age=10", `ETag: "1"`, later),
+			status(304, "Cache-Control: max-age=10", `ETag: "1"`, later),
+			ok("Cache-Control: max-age=10", `ETag: "2"`, first),
+		},
+		steps: []step{
+			{with: []string{"Accept: a/json"}, want: cachecontrol.Miss, body: "#1"},
+			{with: []string{"Accept: a/json"}, wait: 11 * time.Second, want: cachecontrol.Revalidated, body: "#1"},
+			{with: []string{"Accept: a/json"}, wait: 11 * time.Second, want: cachecontrol.Revalidated, body: "#1"},
+			{with: []string{"Accept: a/json"}, want: cachecontrol.Hit, body: "#1"},
+			{with: []string{"Accept: a/xml"}, want: cachecontrol.Miss, body: "#4"},
+			{with: []string{"Accept: a/json"}, want: cachecontrol.Hit, body: "#1"},
+		},
+	}, {
+		name: "HEAD",
+		origin: []reply{
+			ok("Cache-Control: max-age=10", `ETag: "1"`, first, "Content-Length: 2"),
+			ok("Cache-Control: max-age=10", `ETag: "1"`, later, "Content-Length: 2"),
+			ok("Cache-Control: max-age=10", `ETag: "2"`, first),
+		},
+		steps: []step{
+			{with: []string{"Accept: a/json"}, want: cachecontrol.Miss, body: "#1"},
+			{do: "HEAD /", with: []string{"Accept: a/json"}, wait: 11 * time.Second, want: cachecontrol.Miss},
+			{with: []string{"Accept: a/json"}, want: cachecontrol.Hit, body: "#1"},
+			{with: []string{"Accept: a/xml"}, want: cachecontrol.Miss, body: "#3"},
+		},
+	}, {
+		name: "304 that varies by everything",
+		origin: []reply{
+			ok("Cache-Control: max-age=10", `ETag: "1"`, first),
+			status(304, "Cache-Control: max-age=10", `ETag: "1"`, "Vary: *"),
+			ok("Cache-Control: max-age=10", `ETag: "2"`, first),
+		},
+		steps: []step{
+			{with: []string{"Accept: a/json"}, want: cachecontrol.Miss, body: "#1"},
+			{with: []string{"Accept: a/json"}, wait: 11 * time.Second, want: cachecontrol.Revalidated, body: "#1"},
+			{with: []string{"Accept: a/json"}, want: cachecontrol.Miss, body: "#3"},
+		},
+	}})
+}
