@@ -7,17 +7,19 @@ import (
 	"sync"
 )
 
-// maxBackground is how many revalidations may run at once. One that finds no place is left to a later request.
+// maxBackground is how many revalidations may run at once, and how many bodies may be drained. One that finds no place is left
+// to a later request.
 const maxBackground = 16
 
-// background is the work that goes on after a request was answered: one revalidation for a key at a time, and all
-// of them ended by stop.
+// background is the work that goes on after a request was answered. It runs one task for a key at a time, and stop ends all of
+// them.
 type background struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
 	mu      sync.Mutex // guards what follows
 	running map[string]bool
+	count   int // tasks that are running, those without a key included
 	stopped bool
 	done    sync.WaitGroup
 }
@@ -28,20 +30,24 @@ func (b *background) start() {
 }
 
 // run does the work in a goroutine of its own, with a context that has the values of ctx, but ends with the
-// background alone. It does nothing, and returns false, where work under this key is running already.
+// background alone. It does nothing, and returns false, if work under this key is running already. An empty key is no key.
 func (b *background) run(ctx context.Context, key string, work func(context.Context)) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.stopped || b.running[key] || len(b.running) >= maxBackground {
+	if b.stopped || b.running[key] || b.count >= maxBackground {
 		return false
 	}
-	b.running[key] = true
+	if key != "" {
+		b.running[key] = true
+	}
+	b.count++
 	b.done.Add(1)
 	go func() {
 		defer b.done.Done()
 		defer func() {
 			b.mu.Lock()
 			defer b.mu.Unlock()
+			b.count--
 			delete(b.running, key)
 		}()
 		work(detached{b.ctx, ctx})

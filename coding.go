@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // acceptEncoding is what the Transport asks for where the caller said nothing: what Python's requests sends, so
@@ -77,6 +78,7 @@ type decodedBody struct {
 	coded *sourceReader
 	names []string
 
+	closed  atomic.Bool
 	turn    sync.Mutex // guards what follows
 	r       io.Reader
 	err     error
@@ -98,8 +100,19 @@ func (s *sourceReader) Read(p []byte) (int, error) {
 }
 
 func (b *decodedBody) Read(p []byte) (int, error) {
+	if b.closed.Load() {
+		return 0, http.ErrBodyReadAfterClose
+	}
 	b.turn.Lock()
 	defer b.turn.Unlock()
+	if b.closed.Load() {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	return b.next(p)
+}
+
+// next reads on, whether the body is closed or not.
+func (b *decodedBody) next(p []byte) (int, error) {
 	if b.err == nil && b.r == nil {
 		b.r, b.err = newDecoder(b.coded, b.names)
 		b.report()
@@ -138,8 +151,29 @@ func (b *decodedBody) report() {
 }
 
 func (b *decodedBody) Close() error {
-	return b.coded.Close()
+	if b.closed.Swap(true) {
+		return nil
+	}
+	origin, ok := b.coded.ReadCloser.(*originBody)
+	if !ok || !b.turn.TryLock() {
+		return b.coded.Close()
+	}
+	b.turn.Unlock() // no Read comes after this
+	return origin.closeAfter(b.rest)
 }
+
+// rest decodes what is left of the coded body, so that one that is damaged does not stay stored.
+func (b *decodedBody) rest(coded io.Reader) {
+	b.turn.Lock()
+	defer b.turn.Unlock()
+	b.coded.ReadCloser = io.NopCloser(coded)
+	io.Copy(io.Discard, readerFunc(b.next))
+}
+
+// readerFunc is a function that reads.
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func newDecoder(r io.Reader, names []string) (io.Reader, error) {
 	for i := len(names) - 1; i >= 0; i-- {

@@ -25,7 +25,7 @@ func TestDrain(t *testing.T) {
 		read   int
 		want   cachecontrol.Outcome
 	}{
-		"off":                {0, 100_000, 100_000, 10, miss},
+		"off":                {-1, 100_000, 100_000, 10, miss},
 		"nothing read":       {100_000, 100_000, 100_000, 0, hit},
 		"some read":          {90_000, 100_000, 100_000, 40_000, hit},
 		"too much":           {50_000, 100_000, 100_000, 10, miss},
@@ -122,7 +122,7 @@ func TestDrainsNot(t *testing.T) {
 func TestDrainIsBounded(t *testing.T) {
 	in(t, func(t *testing.T) {
 		open1 := func(tr *cachecontrol.Transport, target string) {
-			open(t, tr, request(t, target)).Body.Close()
+			open(t, tr, request(t, target).WithContext(t.Context())).Body.Close()
 		}
 		var pipes []*io.PipeWriter
 		o := newOrigin(t, func(int, *http.Request) *http.Response {

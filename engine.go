@@ -57,9 +57,8 @@ type engine struct {
 	storeTimeout      time.Duration
 	logger            *slog.Logger
 
-	// locks guard the index of variants of a key, by the key's hash, between reading and writing it.
 	seed  maphash.Seed
-	locks [64]sync.Mutex
+	locks keyLocks
 
 	clock      clock
 	counters   counters
@@ -67,9 +66,11 @@ type engine struct {
 	said       saidMemory
 	invalid    invalidations
 	undeleted  undeleted
+	recents    recents
 	flights    flights
 	unshared   unshared
 	background background
+	draining   background // reads what callers leave of bodies
 	refreshed  refreshed
 	closed     atomic.Bool // nothing is looked up or stored any more
 
@@ -95,7 +96,7 @@ func newEngine(t *Transport) *engine {
 		selectLanguage:    t.SelectLanguage,
 		negotiate:         !t.DisableCompression,
 		collapse:          t.Collapse,
-		drainBytes:        t.DrainBytes,
+		drainBytes:        cmp.Or(t.DrainBytes, DefaultDrainBytes),
 		refreshAhead:      t.RefreshAhead,
 		backgroundTimeout: cmp.Or(t.BackgroundTimeout, 30*time.Second),
 		storeTimeout:      cmp.Or(t.StoreTimeout, 5*time.Second),
@@ -131,8 +132,10 @@ func newEngine(t *Transport) *engine {
 			return m == http.MethodGet || m == http.MethodHead
 		})
 	}
-	e.invalid.seed = e.seed
+	e.invalid.seed, e.recents.seed, e.locks.seed = e.seed, e.seed, e.seed
+	e.locks.shared, e.locks.wait = e.dict != nil, e.storeTimeout
 	e.background.start()
+	e.draining.start()
 	e.counters.start()
 	return e
 }
@@ -171,17 +174,12 @@ func (e *engine) base() http.RoundTripper {
 
 func (e *engine) close() error {
 	e.closed.Store(true)
+	e.draining.stop()
 	e.background.stop()
 	if c, ok := e.store.(io.Closer); ok {
 		return c.Close()
 	}
 	return nil
-}
-
-func (e *engine) lock(key string) (unlock func()) {
-	mu := &e.locks[maphash.String(e.seed, key)%uint64(len(e.locks))]
-	mu.Lock()
-	return mu.Unlock
 }
 
 // get, create, remove and updateStore are the store's methods. What goes wrong there is logged, and the request goes on as
@@ -292,6 +290,16 @@ func (e *engine) delete(ctx context.Context, key string) error {
 		e.undeleted.forget(key)
 	}
 	return err
+}
+
+// invalidate removes all that is stored for a plain key, and has nothing of it stored that is under way. start is when a request
+// was sent that may be stored all the same, as invalidations count; it returns when that has to be taken for sent from now on.
+// A commit that is under way is waited for, so that once invalidate returns no request finds what was stored before.
+func (e *engine) invalidate(ctx context.Context, key string, start uint64) (uint64, error) {
+	start = e.invalid.addBy(key, start)
+	k, _ := e.locks.lock(key) // after too long a wait, who has it sees to it: the key is marked
+	defer k.unlock()
+	return start, e.drop(ctx, key)
 }
 
 // drop removes all that is stored for a plain key. With the entry there, its variants can never be found again; where a

@@ -63,6 +63,7 @@ type subject struct {
 	ctx   context.Context
 	key   string // "": it is in the exchange's plain only, until it is needed as a string
 	start uint64 // when the request was sent, as invalidations count
+	asked uint64 // the same, as recents counts
 }
 
 // classify reads what the request says, and returns why the cache keeps out of it, if it does.
@@ -343,7 +344,7 @@ func (x *exchange) withDecodedBody(c *candidate, resp *http.Response) {
 		return
 	}
 	var keep func([]byte)
-	var damaged func(error)
+	damaged := c.damaged
 	if key, entry := c.key, c.entry; key != "" {
 		if x.keepsDecoded {
 			k := x.store.(storage.DecodedKeeper)
@@ -409,7 +410,7 @@ func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
 	if x.cc.OnlyIfCached && x.key != "" && rfc9111.IsSafe(x.req.Method) || x.offline {
 		return x.refuse(), nil
 	}
-	start := x.invalid.start()
+	x.start, x.asked = x.invalid.start(), x.recents.ask()
 	asked := time.Now()
 	resp, err := x.send(x.req, nil)
 	if err != nil {
@@ -419,9 +420,8 @@ func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
 	resp = x.own(resp)
 	s := Status{Forward: forwardToken(why), ForwardStatus: resp.StatusCode, Reason: why}
 	if x.key != "" {
-		overtaken := x.invalid.since(x.key, start) // by another request, not by this one
 		x.invalidate(resp)
-		if !overtaken && why == rfc9111.MethodForwarded && (x.req.Method == http.MethodPost || x.req.Method == http.MethodPatch) {
+		if why == rfc9111.MethodForwarded && (x.req.Method == http.MethodPost || x.req.Method == http.MethodPatch) {
 			s = x.receivePost(resp, s, asked, received)
 		}
 	}
@@ -500,8 +500,11 @@ func (x *exchange) invalidate(resp *http.Response) {
 		asked := *x.req.URL
 		asked.Path, asked.RawPath, asked.RawQuery, asked.ForceQuery = u.Path, u.RawPath, u.RawQuery, u.ForceQuery
 		if key, ok := cachekey.Of(&asked, x.req.Host); ok {
-			x.invalid.add(key + x.partition)
-			x.drop(x.ctx, key+x.partition)
+			if key += x.partition; key == x.key {
+				x.start, _ = x.engine.invalidate(x.ctx, key, x.start)
+			} else {
+				x.engine.invalidate(x.ctx, key, 0)
+			}
 		}
 	}
 }

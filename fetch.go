@@ -29,7 +29,7 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 		}
 	}, validating)
 
-	x.start = x.invalid.start()
+	x.start, x.asked = x.invalid.start(), x.recents.ask()
 	asked := x.clock.now()
 	resp, err := x.send(out, place)
 	received := x.clock.now()
@@ -47,11 +47,7 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 	s.ForwardStatus = resp.StatusCode
 	switch {
 	case resp.StatusCode == http.StatusNotModified && validating:
-		if resp.Body != nil && resp.Body != http.NoBody {
-			// A 304 has no body. Should one come all the same, the connection can be used again once it is read.
-			io.CopyN(io.Discard, resp.Body, maxDrained)
-		}
-		discard(resp)
+		x.discard(resp)
 		if !c.policy.Validates(resp.Header) {
 			// It speaks of another response than ours, so it tells nothing about this one.
 			c.close()
@@ -67,7 +63,7 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 		return resp, nil
 	case rfc9111.ServerFailed(resp.StatusCode):
 		if r, ok := x.standsIn(c, received); ok {
-			discard(resp)
+			x.discard(resp)
 			return x.serve(c, r, s), nil
 		}
 	}
@@ -119,10 +115,21 @@ type outgoingRequest struct {
 // outgoing returns the request as it goes to the origin: the caller's own, or a copy with other fields where
 // something is to be added. place is where the body of its response can be; nil: nowhere yet.
 func (x *exchange) outgoing(add func(http.Header), adds bool) (req *http.Request, place *originBody) {
-	if !adds && !x.negotiated && !x.revalidates {
+	ctx := x.detachable()
+	changes := adds || x.negotiated || x.revalidates
+	if !changes && ctx == nil {
 		return x.req, nil
 	}
-	out := &outgoingRequest{Request: *x.req}
+	out := new(outgoingRequest)
+	if ctx == nil {
+		out.Request = *x.req
+	} else {
+		out.Request = *x.req.WithContext(ctx)
+		out.answer.context = ctx
+	}
+	if !changes {
+		return &out.Request, &out.answer
+	}
 	room := 0 // and no more: a map for over eight fields is of another kind, and takes half as long again to make
 	if x.negotiated {
 		room++ // for Accept-Encoding
@@ -152,8 +159,16 @@ func (x *exchange) again(why rfc9111.Reason) (*http.Response, error) {
 	return x.fetch(nil, why)
 }
 
-// discard closes the body of a response that is not handed out. It does not read it: an origin that fails may be slow
-// at that, too.
+// detachable returns a context for a request to the origin that can outlive the caller's. It returns nil if the caller's own
+// will do: what is left of the response's body is then not read in the background, or the caller's context never ends.
+func (x *exchange) detachable() *originContext {
+	if x.drainBytes <= 0 || x.revalidates || hasBody(x.req) || x.closed.Load() {
+		return nil
+	}
+	return newOriginContext(x.ctx)
+}
+
+// discard closes the body of a response that is not handed out, without reading it.
 func discard(resp *http.Response) {
 	if resp.Body != nil {
 		resp.Body.Close()
@@ -188,7 +203,7 @@ func (x *exchange) freshen(c *candidate, later *http.Response, asked, received t
 
 	switch decision := x.mayStore(&policy, own); {
 	case decision.OK:
-		x.update(c, e)
+		x.update(c, e, policy.Date)
 	case decision.Reason == rfc9111.NoStoreRequest, decision.Reason == rfc9111.SetCookieInShared:
 		// The answer may be used, but leaves no trace.
 	default:
@@ -280,13 +295,16 @@ func (x *exchange) receiveHead(c *candidate, resp *http.Response, asked, receive
 }
 
 // dropStored removes a stored response that is known to be out of date, and with the one under the plain key all
-// that depends on it.
+// that depends on it. What others have asked for before is as old, and is not stored.
 func (x *exchange) dropStored(key string) {
 	if key == x.key {
-		x.drop(x.ctx, key)
-	} else {
-		x.remove(x.ctx, key)
+		x.start, _ = x.engine.invalidate(x.ctx, key, x.start)
+		return
 	}
+	x.start = x.invalid.addBy(x.key, x.start)
+	k, _ := x.locks.lock(x.key)
+	defer k.unlock()
+	x.remove(x.ctx, key)
 }
 
 // revalidateLater validates a stored response in the background, unless the request forbids that. It reports whether
@@ -307,6 +325,8 @@ func (x *exchange) revalidateLater(c *candidate) bool {
 		return false
 	})
 	ranged, byteRange, header := x.ranged, x.byteRange, canonicalNames(req.Header)
+	//lint:ignore SA1019 http.Client sets it, and it ends with the caller
+	req.Cancel = nil
 	return x.background.run(x.ctx, x.key, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, x.backgroundTimeout)
 		defer cancel()

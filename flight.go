@@ -20,7 +20,7 @@ import (
 // for it.
 type flight struct {
 	*engine
-	key    string    // in flights; "": nobody may join, and the flight is there to be drained
+	key    string    // in flights
 	leader *exchange // the copy that is under way
 	start  uint64    // as invalidations count
 	cancel context.CancelFunc
@@ -32,6 +32,8 @@ type flight struct {
 	entry  *serialize.Entry // what the response would be if it were stored by now; nil: it is for the leader alone
 	stored *stored
 	keeps  bool // it is being stored
+
+	damaged func(error) // is told by who reads the body that it cannot be decoded; nil: nobody needs to
 
 	outcome   Outcome // what the leader counts as, once it is answered
 	fromCache int64   // as shard.answered has it
@@ -69,13 +71,9 @@ func (u *unshared) holds(key uint64) bool { return u[key%uint64(len(u))].Load() 
 func (u *unshared) add(key uint64)        { u[key%uint64(len(u))].Store(key) }
 func (u *unshared) forget(key uint64)     { u[key%uint64(len(u))].CompareAndSwap(key, 0) }
 
-// flies says whether the request goes to the origin by a flight: because it collapses, or because what the caller
-// leaves of the body may be read.
+// flies reports whether the request goes to the origin by a flight.
 func (x *exchange) flies() bool {
-	if x.alone || x.revalidates || x.matching || !x.collapse && x.drainBytes <= 0 || x.closed.Load() {
-		return false
-	}
-	return x.collapses() || x.drainBytes > 0 && !x.ranged && !x.isHead() && !hasBody(x.req) && !x.cc.OnlyIfCached
+	return !x.alone && !x.revalidates && !x.matching && x.collapses() && !x.closed.Load()
 }
 
 // fly answers a request for which nothing stored will do. why says so.
@@ -84,10 +82,7 @@ func (x *exchange) fly(why rfc9111.Reason) (*http.Response, error) {
 	if x.primary != nil {
 		known = x.primary.Vary
 	}
-	key := ""
-	if x.collapses() {
-		key = x.flightKey(known)
-	}
+	key := x.flightKey(known)
 	for {
 		f, b, leads := x.board(key)
 		if err := b.await(f.head); err != nil {
@@ -109,7 +104,7 @@ func (x *exchange) fly(why rfc9111.Reason) (*http.Response, error) {
 			return x.afterFlight(f, why)
 		}
 		c := &x.first
-		*c = candidate{stored: f.stored, entry: f.entry, resp: &storage.Response{Entry: f.entry, Body: b}}
+		*c = candidate{stored: f.stored, entry: f.entry, resp: &storage.Response{Entry: f.entry, Body: b}, damaged: f.damaged}
 		if x.canDecode(c.coding) && x.selects(c.selectors, c.coding, "") {
 			r, usable := x.mayReuse(c)
 			if !usable || r.Action != rfc9111.Serve {
@@ -169,13 +164,11 @@ func (x *exchange) board(key string) (f *flight, b *growingBody, leads bool) {
 	y.req.Cancel = nil
 	f = &flight{engine: x.engine, key: key, leader: &y, start: x.invalid.start(), cancel: cancel, head: make(chan struct{})}
 	y.flight = f
-	f.growing.flight, f.open = f, key != ""
-	if f.open {
-		if x.flights.byKey == nil {
-			x.flights.byKey = make(map[string]*flight)
-		}
-		x.flights.byKey[key] = f
+	f.growing.flight, f.open = f, true
+	if x.flights.byKey == nil {
+		x.flights.byKey = make(map[string]*flight)
 	}
+	x.flights.byKey[key] = f
 	b = f.join(x.req)
 	f.lead = b
 	go f.run()
@@ -211,7 +204,7 @@ func (f *flight) land(resp *http.Response, err error) {
 	}
 	if f.entry == nil {
 		f.retire()
-		if f.key != "" && f.status.Outcome == Miss && resp.StatusCode < 500 {
+		if f.status.Outcome == Miss && resp.StatusCode < 500 {
 			f.unshared.add(maphash.String(f.seed, f.leader.key))
 		}
 	}

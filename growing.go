@@ -87,7 +87,7 @@ func (b *growingBody) leave(why error) {
 		delete(g.readers, b)
 		switch {
 		case len(g.readers) > 0:
-		case why == http.ErrBodyReadAfterClose && f.drains():
+		case why == http.ErrBodyReadAfterClose && !g.reading && f.drains(): // a Read that is under way is to end
 			drain = g.add(f.leader.req, g.size())
 		default:
 			f.shut()
@@ -120,7 +120,7 @@ func (f *flight) drains() bool {
 
 // drain has the reader read the rest in the background. It says whether it does.
 func (f *flight) drain(b *growingBody) bool {
-	return f.background.run(f.leader.ctx, "drain "+f.leader.key, func(ctx context.Context) {
+	return f.draining.run(f.leader.ctx, f.leader.key, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, f.backgroundTimeout)
 		defer cancel()
 		defer context.AfterFunc(ctx, func() { b.leave(context.Cause(ctx)) })()

@@ -24,19 +24,28 @@ type invalidations struct {
 // start returns the time, to be asked about later.
 func (i *invalidations) start() uint64 { return i.now.Load() }
 
-// add invalidates a key. Where there are too many to remember, it forgets them, and takes all keys for invalidated.
-func (i *invalidations) add(key string) {
+// add invalidates a key. If there are too many to remember, it forgets them, and takes all keys for invalidated.
+func (i *invalidations) add(key string) { i.addBy(key, 0) }
+
+// addBy is add for a request that was sent at start. It returns a time for this request that is as good, so that since reports
+// only what others invalidate.
+func (i *invalidations) addBy(key string, start uint64) uint64 {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	now := i.now.Load() + 1
+	hash := maphash.String(i.seed, key)
+	if i.all <= start && i.last[hash] <= start {
+		start = now
+	}
 	if len(i.last) >= maxInvalidations {
 		i.last, i.all = nil, now
 	}
 	if i.last == nil {
 		i.last = make(map[uint64]uint64)
 	}
-	i.last[maphash.String(i.seed, key)] = now
+	i.last[hash] = now
 	i.now.Store(now)
+	return start
 }
 
 // since says whether the key was invalidated after start returned that time.

@@ -22,7 +22,8 @@ type candidate struct {
 	entry *serialize.Entry
 	resp  *storage.Response
 
-	refused bool // BeforeReuse wants it not to be used
+	refused bool        // BeforeReuse wants it not to be used
+	damaged func(error) // is told why the body cannot be decoded; nil: if it is stored, it is removed then
 }
 
 // close closes the body, if it was not handed out.

@@ -143,7 +143,7 @@ func TestPanicOfAFollower(t *testing.T) {
 		defer w.Close()
 		letGo := make(chan struct{})
 		o := newOrigin(t, func(int, *http.Request) *http.Response { <-letGo; return resp })
-		tr := &cachecontrol.Transport{Base: o, Collapse: true, BeforeReuse: func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
+		tr := &cachecontrol.Transport{Base: o, Collapse: true, DrainBytes: -1, BeforeReuse: func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
 			panic("bang")
 		}}
 		defer tr.Close()

@@ -107,7 +107,7 @@ func (x *exchange) complete(p *candidate) (*http.Response, error) {
 			h["If-Range"] = []string{tag}
 		}
 	}, true)
-	x.start = x.invalid.start()
+	x.start, x.asked = x.invalid.start(), x.recents.ask()
 	asked := time.Now()
 	resp, err := x.send(out, place)
 	if err != nil {
@@ -119,7 +119,7 @@ func (x *exchange) complete(p *candidate) (*http.Response, error) {
 	case http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable:
 		total, ok := p.completedBy(resp)
 		if !ok {
-			discard(resp)
+			x.discard(resp)
 			x.dropPart()
 			x.uncoded = false
 			return x.again(rfc9111.NotInRange)

@@ -541,7 +541,7 @@ func TestBodyMustBeReadToItsEnd(t *testing.T) {
 				o := newOrigin(t, func(int, *http.Request) *http.Response {
 					return test.frame(respond(200, body, "Cache-Control: max-age=60"))
 				})
-				tr := &cachecontrol.Transport{Base: o}
+				tr := &cachecontrol.Transport{Base: o, DrainBytes: -1}
 				defer tr.Close()
 				resp, err := tr.RoundTrip(request(t, "/"))
 				if err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"hash/maphash"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -57,11 +58,23 @@ func (x *exchange) decode(resp *http.Response, place string, s *Status) {
 		return
 	}
 	var damaged func(error)
-	if b, ok := resp.Body.(*originBody); ok && s.Stored {
-		e, ctx := x.engine, x.ctx
+	if b := recorded(resp.Body); b != nil && s.Stored {
+		e, ctx := x.engine, context.WithoutCancel(x.ctx)
 		damaged = func(error) { b.forget(ctx, e, place) }
+		if x.flight != nil {
+			x.flight.damaged = damaged
+		}
 	}
 	coding.decode(resp, resp.Body, nil, damaged)
+}
+
+// recorded returns the body from the origin that body is, or that it shares with others; nil if there is none.
+func recorded(body io.ReadCloser) *originBody {
+	if shared, ok := body.(*growingBody); ok {
+		body = shared.g.source
+	}
+	b, _ := body.(*originBody)
+	return b
 }
 
 // judge lets the program speak of a response, works out its policy, and decides whether it may be stored. set are the fields that
@@ -205,7 +218,7 @@ func (x *exchange) newRecording(resp *http.Response, header http.Header, policy 
 		r = new(recording)
 	}
 	// Field by field: as one, they are copied by way of the stack, and the processor waits until all before that is in memory.
-	r.engine, r.req, r.ctx, r.key, r.start = x.engine, x.req, x.ctx, x.key, x.start
+	r.engine, r.req, r.ctx, r.key, r.start, r.asked, r.date = x.engine, x.req, x.ctx, x.key, x.start, x.asked, policy.Date
 	e := &r.own
 	if x.dict == nil || x.flight != nil { // where the store, or who shares the response, keeps it
 		e = new(serialize.Entry)
@@ -243,10 +256,17 @@ func (x *exchange) record(resp *http.Response, r *recording, length int64, s *St
 		s.Stored, s.Storage = false, rfc9111.StoreFailed
 		return false
 	}
-	r.length, r.trails = length, len(resp.Trailer) > 0
+	r.length, r.announced = length, len(resp.Trailer) > 0
+	r.trails = r.announced || resp.ProtoMajor > 1 // there a trailer may come unannounced, and after any length
+	r.drains = x.drainBytes > 0 && !x.ranged && !x.revalidates && x.flight == nil
 	b, ok := resp.Body.(*originBody)
 	if !ok { // a body that was put together, or none
 		b = &originBody{ReadCloser: resp.Body}
+		if joined, ok := resp.Body.(*joinedBody); ok {
+			if rest, ok := joined.second.(*originBody); ok {
+				b.context = rest.context
+			}
+		}
 		resp.Body = b
 	}
 	b.stores, b.write = true, r
@@ -262,22 +282,14 @@ func (x *exchange) record(resp *http.Response, r *recording, length int64, s *St
 	return true
 }
 
-// conclude ends a recording: well, unless there is a reason why not, or the URL was invalidated while it was under way.
-func (r *recording) conclude(why rfc9111.Reason) {
-	if why == rfc9111.ReasonNone && r.invalid.since(r.key, r.start) {
-		why = rfc9111.Outdated
-	}
+// conclude ends a recording: well, unless there is a reason why not, or the URL was invalidated or has got a more recent response
+// while it was under way. It reports whether the response is stored.
+func (r *recording) conclude(why rfc9111.Reason) (stored bool) {
 	if why == rfc9111.ReasonNone {
-		err := r.commit()
-		if r.invalid.since(r.key, r.start) {
-			r.remove(r.ctx, r.place) // the invalidation may have come before there was anything to remove
-		}
-		if err == nil {
+		if why = r.commitCurrent(); why == rfc9111.ReasonNone {
 			r.counters.stored.Add(1)
-			return
+			return true
 		}
-		r.storeFailed(r.ctx, "commit", r.place, err)
-		why = rfc9111.StoreFailed
 	} else {
 		r.Abort()
 		if r.err != nil {
@@ -288,6 +300,7 @@ func (r *recording) conclude(why rfc9111.Reason) {
 	if r.logger != nil {
 		r.logger.DebugContext(r.ctx, "cachecontrol: not stored after all", "url", requestURL(r.req), "reason", why.String(), "why", why.Words())
 	}
+	return false
 }
 
 // destination returns the key for a new entry: the plain one, or that of another variant (section 3 of the stored
@@ -312,6 +325,38 @@ func (x *exchange) destination(e *serialize.Entry) string {
 	return variantKey(x.key, e.Generation, mine)
 }
 
+// errKeyBusy is why something is not stored whose key is locked for too long.
+var errKeyBusy = errors.New("cachecontrol: another call of the store for this URL has not ended")
+
+// commitCurrent commits the entry if it is still current. It returns the reason if it is not, or why that fails.
+func (r *recording) commitCurrent() rfc9111.Reason {
+	k, ok := r.locks.lock(r.key)
+	if !ok {
+		r.Abort()
+		r.storeFailed(r.ctx, "commit", r.place, errKeyBusy)
+		return rfc9111.StoreFailed
+	}
+	defer k.unlock()
+	mine := r.recents.of(r.place, r.entry.Vary, r.date, r.asked)
+	if r.invalid.since(r.key, r.start) || r.recents.surpass(mine) {
+		r.Abort()
+		return rfc9111.Outdated
+	}
+	err := r.commit()
+	switch {
+	case errors.Is(err, storage.ErrChanged):
+		return rfc9111.Outdated
+	case err != nil:
+		r.storeFailed(r.ctx, "commit", r.place, err)
+		return rfc9111.StoreFailed
+	}
+	r.recents.add(mine)
+	if r.invalid.since(r.key, r.start) {
+		r.remove(r.ctx, r.place) // an invalidation that could not wait may have come before there was anything to remove
+	}
+	return rfc9111.ReasonNone
+}
+
 // commit makes the entry visible, and drops the part that it replaces.
 func (r *recording) commit() error {
 	if r.trailing != nil {
@@ -331,8 +376,6 @@ func (r *recording) commitEntry() error {
 	if len(e.Vary) == 0 || e.Range != nil {
 		return r.Writer.Commit()
 	}
-	unlock := r.lock(r.key)
-	defer unlock()
 	if r.place == r.key {
 		if now := r.head(r.key); now != nil && now.Generation != "" {
 			e.Generation, e.Variants = now.Generation, now.Variants
@@ -386,18 +429,29 @@ func (s *subject) head(key string) *serialize.Entry {
 	return resp.Entry
 }
 
-// update stores a candidate's new head, with the variants that are known by now.
-func (x *exchange) update(c *candidate, e *serialize.Entry) {
-	if len(e.Vary) > 0 {
-		unlock := x.lock(x.key)
-		defer unlock()
-		if c.key == x.key {
-			if now := x.head(x.key); now != nil {
-				e.Generation, e.Variants = now.Generation, now.Variants
-			}
+// update stores a candidate's new header, with the variants that are known by now, unless the URL was invalidated or has got a more
+// recent response while the origin was asked.
+func (x *exchange) update(c *candidate, e *serialize.Entry, date time.Time) {
+	k, ok := x.locks.lock(x.key)
+	if !ok {
+		x.storeFailed(x.ctx, "update", c.key, errKeyBusy)
+		return
+	}
+	defer k.unlock()
+	mine := x.recents.of(c.key, e.Vary, date, x.asked)
+	if x.invalid.since(x.key, x.start) || x.recents.surpass(mine) {
+		return
+	}
+	if len(e.Vary) > 0 && c.key == x.key {
+		if now := x.head(x.key); now != nil {
+			e.Generation, e.Variants = now.Generation, now.Variants
 		}
 	}
-	if err := x.updateStore(x.ctx, c.key, e); err == nil && c.key != x.key && e.Range == nil {
+	if err := x.updateStore(x.ctx, c.key, e); err != nil {
+		return
+	}
+	x.recents.add(mine)
+	if c.key != x.key && e.Range == nil {
 		x.enter(c.key, e)
 	}
 }
@@ -435,7 +489,6 @@ func (x *exchange) receivePost(resp *http.Response, s Status, asked, received ti
 	if !decision.OK || !policy.Explicit() || policy.Lifetime == 0 || resp.ContentLength > x.maxBody {
 		return s
 	}
-	x.start = x.invalid.start()
 	x.primary = nil
 	s.judged(decision, policy, received)
 	x.storeWhole(resp, policy, asked, received, nil, &s)

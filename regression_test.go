@@ -65,7 +65,7 @@ func TestClosingEarly(t *testing.T) {
 				resp.ContentLength = length
 				return resp
 			})
-			tr := &cachecontrol.Transport{Base: o}
+			tr := &cachecontrol.Transport{Base: o, DrainBytes: -1}
 			defer tr.Close()
 			resp := open(t, tr, request(t, "/"))
 			io.ReadFull(resp.Body, make([]byte, 4))

@@ -177,6 +177,9 @@ func (e *engine) send(req *http.Request, place *originBody) (*http.Response, err
 	if resp == nil && err == nil {
 		err = errNothing
 	}
+	if place != nil && (err != nil || resp.Body == nil || resp.Body == http.NoBody) {
+		place.context.release()
+	}
 	switch {
 	case err == nil:
 		if resp.StatusCode >= http.StatusInternalServerError {

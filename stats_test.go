@@ -136,7 +136,7 @@ func TestStatsOfTheUnfinished(t *testing.T) {
 			}
 			return chunked(respond(200, "", "Cache-Control: max-age=60"), nil, "one", "two")
 		})
-		tr := &cachecontrol.Transport{Base: o}
+		tr := &cachecontrol.Transport{Base: o, DrainBytes: -1}
 		defer tr.Close()
 		resp := open(t, tr, request(t, "/early"))
 		io.ReadFull(resp.Body, make([]byte, 3))

@@ -18,6 +18,10 @@ import (
 // DefaultMaxBodyBytes is the longest body that a Transport stores unless it is told otherwise: 1 GiB.
 const DefaultMaxBodyBytes = 1 << 30
 
+// DefaultDrainBytes is how much of a body that is closed early a Transport reads in the background, unless it is told otherwise:
+// 64 KiB.
+const DefaultDrainBytes = 64 << 10
+
 // CacheControlStatusCodes are the statuses that Python's CacheControl stores, for Transport.CacheableStatusCodes.
 var CacheControlStatusCodes = []int{200, 203, 300, 301, 308}
 
@@ -64,7 +68,7 @@ type Transport struct {
 
 	// BeforeReuse is asked about each stored response that is found for a request, and decides whether it may be
 	// used, above all rules. It may change neither. It is not asked for a validation in the background. With
-	// Collapse or DrainBytes it may be asked more than once for a request, of which it is then given a copy: what is
+	// Collapse it may be asked more than once for a request, of which it is then given a copy: what is
 	// stored is looked at again before the origin is asked. Nil: the rules decide.
 	BeforeReuse func(req *http.Request, stored StoredResponse) ReuseDecision
 
@@ -115,9 +119,12 @@ type Transport struct {
 	// next one. False: each goes to the origin.
 	Collapse bool
 
-	// DrainBytes is how much of a body that is closed early the Transport may still read in the background, where that
-	// is all that is missing of a response that is being stored. It takes up to BackgroundTimeout, and ends with
-	// Close. 0: such a response is not stored.
+	// DrainBytes is how much of a body that its caller closes early the Transport may still read in the background, if that is
+	// all that is missing of a response that is being stored. http.Client, for one, reads no more than 2 KiB of the body of a
+	// redirect, and a json.Decoder stops before the end. Close of the body waits for the end for no more than 10 milliseconds.
+	// Reading takes BackgroundTimeout at most, and ends with the Transport's Close. Nothing is read if the context of the
+	// request has ended before the body is closed. Zero means DefaultDrainBytes. A negative value means that nothing is
+	// read: such a response is not stored.
 	DrainBytes int64
 
 	// RefreshAhead is how long before its end of life a fresh response that is asked for is validated in the
@@ -190,8 +197,8 @@ func (t *Transport) Invalidate(ctx context.Context, u *url.URL) error {
 	e := t.start()
 	req := &http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: http.Header{}}
 	key += e.partitionOf(req.WithContext(ctx), controlOf(ctx))
-	e.invalid.add(key)
-	return e.drop(ctx, key)
+	_, err := e.invalidate(ctx, key, 0)
+	return err
 }
 
 // CloseIdleConnections closes those of Base, where it has such a method.
