@@ -9,10 +9,10 @@ import (
 )
 
 // Unmarshal reads a document. The body returned is part of doc; its sum is not verified. The entry keeps
-// nothing of doc. Where Length differs from the length of a body that is empty, the body is elsewhere, or
-// missing: that is for the store to know.
+// nothing of doc. If Length differs from the length of a body that is empty, the body is elsewhere, or
+// missing: only the store knows.
 //
-// The error is ErrVersion, or a *SyntaxError.
+// The error is ErrVersion, or a *SyntaxError. It is a *SyntaxError, too, if the metadata exceeds MaxHead.
 func Unmarshal(doc []byte) (e *Entry, body []byte, err error) {
 	r := reader{buf: doc, size: int64(len(doc))}
 	e, offset, length, err := decode(&r)
@@ -36,6 +36,7 @@ var blocks = sync.Pool{New: func() any {
 }}
 
 func decode(r *reader) (e *Entry, bodyOffset, bodyLength int64, err error) {
+	r.end, r.left = MaxHead, maxItems
 	if r.size < int64(len(magic)) {
 		return nil, 0, 0, ErrVersion
 	}
@@ -102,7 +103,7 @@ func (d *decoder) document(r *reader) {
 	switch {
 	case r.err != nil:
 		return
-	case r.remaining() > 0:
+	case r.offset() < r.size:
 		r.fail("bytes after the document")
 		return
 	case s&response == 0:
@@ -211,11 +212,14 @@ func (r *reader) null() bool {
 func (r *reader) header() http.Header {
 	n := r.mapLen()
 	h := make(http.Header, min(n, 64))
-	values := make([]string, n)
-	for i := range values {
+	var values []string
+	for i := range n {
+		if len(values) == 0 {
+			values = make([]string, min(n-i, 64))
+		}
 		name := r.name()
-		values[i] = r.value()
-		h[name] = values[i : i+1 : i+1]
+		values[0] = r.value()
+		h[name], values = values[:1:1], values[1:]
 		if len(h) != i+1 {
 			r.fail("field comes twice")
 		}
@@ -237,9 +241,9 @@ func (r *reader) multi() http.Header {
 			r.fail("field without a line")
 			return nil
 		}
-		values := make([]string, lines)
-		for j := range values {
-			values[j] = r.value()
+		values := make([]string, 0, min(lines, 64))
+		for range lines {
+			values = append(values, r.value())
 			if r.err != nil {
 				return nil
 			}

@@ -21,6 +21,8 @@ type reader struct {
 	pos  int    // what is read of buf
 	off  int64
 	size int64       // where the document ends
+	end  int64       // how far the head may reach: see MaxHead
+	left int         // how many elements its maps and lists may still have
 	src  io.ReaderAt // nil: buf is all there is
 	str  string      // buf as a string, where there is one: text is cut from it
 	err  error
@@ -30,11 +32,22 @@ type reader struct {
 }
 
 func (r *reader) offset() int64    { return r.off + int64(r.pos) }
-func (r *reader) remaining() int64 { return r.size - r.offset() }
+
+// remaining returns how many bytes of the head there can still be.
+func (r *reader) remaining() int64 { return min(r.size, r.end) - r.offset() }
 
 func (r *reader) fail(msg string) {
 	if r.err == nil {
 		r.err = &SyntaxError{Offset: r.offset(), Msg: msg}
+	}
+}
+
+// failShort fails because what is declared ends at an offset that is out of reach.
+func (r *reader) failShort(end int64) {
+	if end <= r.size {
+		r.fail("metadata too long")
+	} else {
+		r.fail("cut short")
 	}
 }
 
@@ -44,11 +57,7 @@ func (r *reader) peek(n int64) []byte {
 		return nil
 	}
 	if n > r.remaining() {
-		r.fail("cut short")
-		return nil
-	}
-	if n > maxHead {
-		r.fail("too long")
+		r.failShort(r.offset() + n)
 		return nil
 	}
 	if n > int64(len(r.buf)-r.pos) && !r.fill(n) {
@@ -94,8 +103,8 @@ func (r *reader) take(n int64) []byte {
 
 // skip passes over n bytes of the head.
 func (r *reader) skip(n int64) {
-	if n > maxHead {
-		r.fail("too long")
+	if n > r.remaining() {
+		r.failShort(r.offset() + n)
 	}
 	for n > 0 && r.err == nil {
 		n -= int64(len(r.take(min(n, blockSize))))
@@ -107,6 +116,7 @@ func (r *reader) skipBody(n int64) {
 	if r.err == nil {
 		r.seek(r.offset() + n)
 		r.summed = r.offset()
+		r.end = r.summed + MaxHead
 	}
 }
 
@@ -193,10 +203,15 @@ func (r *reader) items(n uint64, perItem int64) int {
 	if r.err != nil {
 		return 0
 	}
-	if n > uint64(r.remaining()/perItem) || n > math.MaxInt {
+	if n > uint64(r.remaining()/perItem) {
 		r.fail("cut short")
 		return 0
 	}
+	if n > uint64(r.left) {
+		r.fail("too many elements")
+		return 0
+	}
+	r.left -= int(n)
 	return int(n)
 }
 
@@ -331,7 +346,7 @@ func (r *reader) binLen() int64 {
 	default:
 		r.fail("not a byte string")
 	}
-	if n > r.remaining() {
+	if n > r.size-r.offset() {
 		r.fail("cut short")
 	}
 	if r.err != nil {
@@ -414,5 +429,6 @@ func (r *reader) part() reader {
 		r.seek(start)
 	}
 	b := r.take(end - start)
-	return reader{buf: b, off: start, size: start + int64(len(b)), str: string(b), err: r.err}
+	size := start + int64(len(b))
+	return reader{buf: b, off: start, size: size, end: size, left: maxItems, str: string(b), err: r.err}
 }

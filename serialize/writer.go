@@ -15,6 +15,8 @@ type writer struct {
 	enc *msgpack.Encoder // writes to the writer itself
 	buf []byte
 	err error
+
+	items int // elements of maps and lists that were begun
 }
 
 var writers = sync.Pool{New: func() any {
@@ -31,7 +33,7 @@ func newWriter(dst []byte) *writer {
 }
 
 func (w *writer) free() {
-	w.buf, w.err = nil, nil
+	w.buf, w.err, w.items = nil, nil, 0
 	writers.Put(w)
 }
 
@@ -59,14 +61,21 @@ func (w *writer) fail(err error) {
 	}
 }
 
+// count counts n elements of a map or a list.
+func (w *writer) count(n int) {
+	if w.items += n; w.items > maxItems {
+		w.fail(ErrHeadTooLong)
+	}
+}
+
 func (w *writer) check(err error) {
 	if err != nil {
 		w.fail(err)
 	}
 }
 
-func (w *writer) mapLen(n int)   { w.check(w.enc.EncodeMapLen(n)) }
-func (w *writer) arrayLen(n int) { w.check(w.enc.EncodeArrayLen(n)) }
+func (w *writer) mapLen(n int)   { w.count(n); w.check(w.enc.EncodeMapLen(n)) }
+func (w *writer) arrayLen(n int) { w.count(n); w.check(w.enc.EncodeArrayLen(n)) }
 func (w *writer) int(n int64)    { w.check(w.enc.EncodeInt(n)) }
 func (w *writer) bool(b bool)    { w.check(w.enc.EncodeBool(b)) }
 func (w *writer) nil()           { w.check(w.enc.EncodeNil()) }

@@ -248,6 +248,10 @@ func (c *DictCache) CreateIn(w *DictWriter, key string, e *serialize.Entry, fiel
 		dictBuffers.Put(buffer)
 		return ErrTooLarge
 	}
+	if text > serialize.MaxHead {
+		dictBuffers.Put(buffer)
+		return serialize.ErrHeadTooLong
+	}
 	w.cache, w.entry, w.buffer, w.text, w.keyLen, w.more = c, e, buffer, early.data, uint32(len(key)), early.more
 	w.body = bodyBuffer{data: buffer.body[:0], room: room, hint: e.Length}
 	return nil
@@ -260,7 +264,8 @@ func (c *DictCache) Update(_ context.Context, key string, e *serialize.Entry) er
 		return ErrClosed
 	}
 	stamp, _ := e.Stamp.(*record)
-	next := &recordHead{record: stamp, entry: e, size: headSize(e)}
+	text, size := headSize(e)
+	next := &recordHead{record: stamp, entry: e, size: size}
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -272,6 +277,8 @@ func (c *DictCache) Update(_ context.Context, key string, e *serialize.Entry) er
 		return ErrChanged
 	case r.sizeWith(next) > c.bound()/4:
 		return ErrTooLarge
+	case text > serialize.MaxHead:
+		return serialize.ErrHeadTooLong
 	}
 	old := r.head.Load()
 	if e.Foreign || e.Length != old.entry.Length || e.Sum != old.entry.Sum {
@@ -476,6 +483,9 @@ func (w *DictWriter) Commit() error {
 	}
 	c := w.cache
 	p := packer{w.text, w.more}.late(w.entry)
+	if len(p.data) > serialize.MaxHead {
+		return serialize.ErrHeadTooLong
+	}
 	text, body := asString(p.data), asString(w.body.data) // which are copied
 	if packedSize(len(text), p.more)+int64(len(body)) > c.bound()/4 {
 		return ErrTooLarge
@@ -595,11 +605,11 @@ func stored(e *serialize.Entry) *serialize.Entry {
 	return own
 }
 
-// headSize estimates the memory that an entry takes whose texts are its own.
-func headSize(e *serialize.Entry) int64 {
+// headSize returns the length of an entry's packed form, and estimates the memory that the entry takes if its texts are its own.
+func headSize(e *serialize.Entry) (text int, size int64) {
 	var scratch [1 << 10]byte
 	p := packer{data: scratch[:0]}.early("", e, nil).late(e)
-	return int64(len(p.data)) + p.more
+	return len(p.data), int64(len(p.data)) + p.more
 }
 
 // packedSize is the most that a record without its body takes before another head is given to it. Its text counts twice, so that

@@ -223,6 +223,9 @@ func readPair(key, path string) (_ *pair, err error) {
 	}
 	defer head.Close()
 	p := new(pair)
+	if headInfo.Size() > maxHead {
+		return nil, &UnreadableError{Key: key, Err: errors.New("the head is too long")}
+	}
 	if p.entry, err = readHead(key, head); err != nil {
 		return nil, err
 	}
@@ -281,8 +284,8 @@ func fits(e *serialize.Entry, head, body fs.FileInfo) (prove bool, err error) {
 	return prove && !e.Foreign, nil
 }
 
-// maxHead bounds what is taken for a head.
-const maxHead = 16 << 20
+// maxHead bounds what is taken for a document without a body.
+const maxHead = 2 * serialize.MaxHead
 
 // headBuffers holds what readHead reads into: most heads fit.
 var headBuffers = sync.Pool{New: func() any {

@@ -38,6 +38,7 @@ func Run(t *testing.T, newStore func(t *testing.T) storage.Store) {
 		{"NotVisibleBeforeCommit", notVisibleBeforeCommit},
 		{"AbortLeavesOld", abortLeavesOld},
 		{"CommitReplaces", commitReplaces},
+		{"CommitStays", commitStays},
 		{"ReplacedWhileRead", replacedWhileRead},
 		{"Delete", deletes},
 		{"Keys", keys},
@@ -45,6 +46,7 @@ func Run(t *testing.T, newStore func(t *testing.T) storage.Store) {
 		{"LengthIsAHint", lengthIsAHint},
 		{"WriterEnds", writerEnds},
 		{"LateFields", lateFields},
+		{"LongMetadata", longMetadata},
 		{"WriterBuffersAreTheCallers", buffersAreTheCallers},
 		{"SeekAndWriteTo", seekAndWriteTo},
 		{"UpdateKeepsBody", updateKeepsBody},
@@ -320,6 +322,98 @@ func commitReplaces(t *tester) {
 	t.has("the Writer that commits last must win", url, Entry(), "first")
 }
 
+// commitStays: whatever else has happened to the key since the Writer was made, a Commit without an error has stored the entry.
+func commitStays(t *tester) {
+	const rule = "Commit must return an error unless the entry can be read afterwards"
+	begin := func(n int) (storage.Writer, *serialize.Entry, string) {
+		e, body := Entry(), text(1000*n*n, uint64(n))
+		e.Header.Set("X-Seed", strconv.Itoa(n))
+		w := t.create(url, e)
+		if err := t.write(w, []byte(body)); err != nil {
+			t.Fatalf("Write must take the body: %v", err)
+		}
+		return w, e, body
+	}
+	commit := func(rule string, w storage.Writer, e *serialize.Entry, body string) {
+		t.Helper()
+		if err := w.Commit(); err == nil {
+			t.has(rule, url, e, body)
+		}
+	}
+	remove := func() {
+		t.Helper()
+		if err := t.store.Delete(t.Context(), url); err != nil {
+			t.Errorf("Delete must not be an error: %v", err)
+		}
+		t.hasNot("Delete must remove what is stored, whoever has stored it and however old its Writer was", url)
+	}
+
+	older, olderEntry, olderBody := begin(3)
+	newer, newerEntry, newerBody := begin(9)
+	commit(rule, newer, newerEntry, newerBody)
+	commit(rule+": what is committed last is there", older, olderEntry, olderBody)
+	remove()
+
+	for n := range 4 { // a new key, one that was deleted, and one in whose place something was stored and deleted
+		w, e, body := begin(n * 4)
+		if n > 1 {
+			t.put(url, Entry(), "between")
+		}
+		remove()
+		commit(rule, w, e, body)
+		remove()
+	}
+}
+
+// longMetadata: metadata beyond every reason, which a store may refuse: serialize.MaxHead is the bound of all that keep documents.
+func longMetadata(t *tester) {
+	long := strings.Repeat("x", serialize.MaxHead+1)
+	for name, test := range map[string]struct {
+		edit func(*serialize.Entry)
+		late bool // the field may be set until Commit
+	}{
+		"a header field":    {edit: func(e *serialize.Entry) { e.Header.Set("X-Long", long) }},
+		"header fields":     {edit: func(e *serialize.Entry) { e.Header["X-Long"] = strings.SplitAfter(long, strings.Repeat("x", 1<<10)) }},
+		"a selecting field": {edit: func(e *serialize.Entry) { e.Vary[0].Value = long }},
+		"a trailer field":   {edit: func(e *serialize.Entry) { e.Trailer = http.Header{"X-Long": {long}} }, late: true},
+		"the variants":      {edit: func(e *serialize.Entry) { e.Variants = []serialize.Variant{{Key: long}} }, late: true},
+		"the selecting variants": {edit: func(e *serialize.Entry) {
+			e.Variants = []serialize.Variant{{Key: "k", Vary: []serialize.Field{{Name: "A", Value: long, Present: true}}}}
+		}, late: true},
+	} {
+		const rule = "metadata that is too long must be stored whole, or must leave what is stored as it is"
+		old := Entry()
+		t.put(url, old, "old")
+		e := Entry()
+		if !test.late {
+			test.edit(e)
+		}
+		w, err := t.store.Create(t.Context(), url, e)
+		if err == nil {
+			test.edit(e)
+			if err = t.write(w, []byte("new body")); err == nil {
+				err = w.Commit()
+			}
+			w.Abort()
+		}
+		if err == nil {
+			t.has(rule+": "+name, url, e, "new body")
+			continue
+		}
+		stored := t.has(rule+": "+name, url, old, "old")
+
+		next := stored.Clone()
+		test.edit(next)
+		if err := t.store.Update(t.Context(), url, next); err == nil {
+			t.has(rule+": Update, "+name, url, next, "old")
+			continue
+		}
+		t.has(rule+": Update, "+name, url, old, "old")
+	}
+	t.put(url, Entry(), "after")
+	t.has("the store must be usable afterwards", url, Entry(), "after")
+}
+
 func replacedWhileRead(t *tester) {
 	for _, size := range []int{1000, 300 << 10} {
 		old := text(size, 1)
@@ -375,6 +469,9 @@ func keys(t *tester) {
 		"\x00", "a\x00", "a\x00b", "a\nb", "a\rb", "a b", "\xff\xfe", "\xc3\x28", "ä", "a\u0308", "%00", "*?<>|:\"",
 		"http://example.com/x", "http://example.com/x/", "http://example.com/X", "http://EXAMPLE.com/x",
 		"http://example.com/x?", "http://example.com/x#f", "http://example.com/x.lock", "http://example.com/x.body",
+		"http://example.com:80/x", "http://example.com:/x", "http://example.com:8080/x", "https://example.com/x", "http://example.com", "http://example.com/",
+		"http://example.com//x", "http://example.com/./x", "http://example.com/%78", "http://example.com/x%2F", "http://example.com/x?a",
+		"http://example.com/x?A", "http://example.com/x?a=", "http://example.com/x?a&b", "http://example.com/x?b&a", "http://user@example.com/x",
 		strings.Repeat("k", 100<<10), strings.Repeat("k", 100<<10) + "l",
 	}
 	for i, key := range all {
