@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/go-cachecontrol/cachecontrol/cachetest"
 )
@@ -261,6 +262,8 @@ func TestRedactSyntaxes(t *testing.T) {
 		{name: "deflate", answer: []string{"Content-Encoding: deflate"}, text: compress("zlib", asJSON)},
 		{name: "raw deflate", answer: []string{"Content-Encoding: deflate"}, text: compress("raw", asJSON)},
 		{name: "deflate, then gzip", answer: []string{"Content-Encoding: deflate, gzip"}, text: compress("gzip", compress("zlib", asJSON))},
+		{name: "UTF-16", text: utf16Text(asJSON)},
+		{name: "base64, twice", text: base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString([]byte(asJSON))))},
 		{name: "deflate, sent", fields: []string{"Content-Encoding: deflate"}, body: compress("zlib", asJSON)},
 		{name: "base64", text: `{"content":"` + base64.StdEncoding.EncodeToString([]byte("key: 1\n"+asJSON)) + `"}`},
 		{name: "base64url", url: "https://a.example/?state=" + base64.RawURLEncoding.EncodeToString([]byte(asJSON))},
@@ -302,6 +305,9 @@ func TestRedactSyntaxes(t *testing.T) {
 		{name: "connection string", text: `{"c":"Endpoint=x;SharedAccessKeyName=y;SharedAccessKey=` + planted + `;Z=1"}`},
 		{name: "program", text: "params = {'client_secret': '" + planted + "', :token => \"x\"}"},
 		{name: "log of a request", text: "> GET /cb?code=" + escaped + " HTTP/1.1\n> X-Vault-Token: " + planted + "\n"},
+		{name: "options of commands", text: "curl -u me:" + planted + " https://a.example\ngh auth --with-token " + planted + "\n"},
+		{name: "netrc", text: "machine a.example login me password " + planted + "\n"},
+		{name: "data source", text: "dsn is me:" + strings.ReplaceAll(planted, "/", "") + "@tcp(db:3306)/x"},
 		{name: "command", text: `{"message":"curl -H 'Authorization: Bearer ` + planted + `' https://a.example"}`},
 		{name: "bearer in a text", text: `{"message":"sent Bearer ` + planted + ` to x"}`},
 		{name: "escaped JSON in a log", text: `level=info msg="got {\"access_token\":\"` + planted + `\"}"`},
@@ -324,6 +330,14 @@ func TestRedactSyntaxes(t *testing.T) {
 	}
 }
 
+func utf16Text(s string) string {
+	var b []byte
+	for _, unit := range utf16.Encode([]rune("\ufeff" + s)) {
+		b = append(b, byte(unit), byte(unit>>8))
+	}
+	return string(b)
+}
+
 // wrapped breaks base64 into lines, as they are within JSON.
 func wrapped(s string) string {
 	var b strings.Builder
@@ -343,8 +357,11 @@ func opened(text string) string {
 		switch {
 		case strings.HasPrefix(kind, "body base64"):
 			b, _ = base64.StdEncoding.DecodeString(strings.Join(strings.Fields(data), ""))
+			b = append(b, bytes.ReplaceAll(b, []byte{0}, nil)...) // UTF-16
 		case strings.HasPrefix(kind, "body"):
-			for _, word := range strings.FieldsFunc(data, func(c rune) bool { return !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=", c) }) {
+			for _, word := range strings.FieldsFunc(data, func(c rune) bool {
+				return !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=", c)
+			}) {
 				if plain, err := base64.StdEncoding.DecodeString(word); err == nil {
 					b = append(b, plain...)
 				}

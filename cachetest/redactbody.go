@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"io"
 	"mime"
@@ -13,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf16"
 )
 
 // formType is the Content-Type of a form that is written as a query.
@@ -21,12 +23,52 @@ const formType = "application/x-www-form-urlencoded"
 // boundary replaces the boundary of a multipart body, which is another one for each request.
 const boundary = "cachetest-boundary"
 
+// A byteOrder reads and writes.
+type byteOrder interface {
+	binary.ByteOrder
+	binary.AppendByteOrder
+}
+
+// wide returns a text in UTF-16 that says so itself, decoded, and how to code it.
+func wide(b []byte) (string, byteOrder) {
+	if len(b) < 4 || len(b)%2 != 0 {
+		return "", nil
+	}
+	var order byteOrder = binary.BigEndian
+	switch order.Uint16(b) {
+	case 0xfeff:
+	case 0xfffe:
+		order = binary.LittleEndian
+	default:
+		return "", nil
+	}
+	units := make([]uint16, 0, len(b)/2-1)
+	for i := 2; i < len(b); i += 2 {
+		units = append(units, order.Uint16(b[i:]))
+	}
+	return string(utf16.Decode(units)), order
+}
+
+func narrow(s string, order byteOrder) []byte {
+	out := order.AppendUint16(nil, 0xfeff)
+	for _, unit := range utf16.Encode([]rune(s)) {
+		out = order.AppendUint16(out, unit)
+	}
+	return out
+}
+
 // body redacts a body. If it has a coding that can be decoded, and a secret is in it, it is coded again.
 func (r *redaction) body(b []byte, contentType, coding string) []byte {
 	if len(b) == 0 {
 		return b
 	}
 	if coding == "" || strings.EqualFold(coding, "identity") {
+		if plain, order := wide(b); order != nil {
+			if out := r.plainBody(plain, contentType, 0); out != plain {
+				return narrow(out, order)
+			}
+			return b
+		}
 		if compression(b) != "" {
 			if out := r.settleCoded(b); out != nil {
 				return out

@@ -187,7 +187,7 @@ func (w *jsonWriter) object(n node, secret bool) {
 		}
 		if single, ok := strings.CutSuffix(loose, "s"); ok && w.secret(single, inText) { // of a list or a map
 			for i, child := range m.children {
-				m.children[i].secret = child.kind == '"' && looksRandom(w.decoded(child))
+				m.children[i].secret = child.kind == '"' && (!wordLists[single] || looksRandom(w.decoded(child)))
 			}
 		}
 		if out := w.literals(m.name); out != m.name { // a map whose names are secrets
@@ -196,6 +196,9 @@ func (w *jsonWriter) object(n node, secret bool) {
 		w.value(m, secret || named, named || !secret)
 	}
 }
+
+// wordLists are names of which a list may be one of words.
+var wordLists = nameSet("token cookie authorization assertion bearer")
 
 // redactedScalar is what stands for a number or a literal of JSON: it has the same type, so that programs can read it.
 func redactedScalar(s string) string {

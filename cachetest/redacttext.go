@@ -88,13 +88,14 @@ func (r *redaction) percent(s string, depth int) string {
 		return s
 	}
 	return percentRun.ReplaceAllStringFunc(s, func(m string) string {
-		plain, err := url.PathUnescape(m)
+		// A plus sign is a space in forms and queries, but not in paths.
+		plain, err := url.QueryUnescape(m)
 		if err != nil {
 			return m
 		}
 		out := r.once(plain, depth+1)
-		if out == plain && strings.IndexByte(m, '+') >= 0 { // a space, in a form
-			plain = strings.ReplaceAll(plain, "+", " ")
+		if out == plain && strings.IndexByte(m, '+') >= 0 {
+			plain, _ = url.PathUnescape(m) // as valid as before
 			out = r.once(plain, depth+1)
 		}
 		if out != plain {
@@ -298,7 +299,7 @@ func (a *assigned) afterColon(r *redaction, name, rest string) (start, end int, 
 		if value != "" && strings.Trim(value, "0123456789.eE+-") == "" {
 			return a.value, a.value + len(value), "0"
 		}
-	case !looksRandom(value): // a word of a sentence
+	case !looksRandom(value) && (len(value) < 3 || !a.inBraces()): // a word of a sentence
 		a.skip = len(value)
 		return -1, -1, ""
 	}
@@ -309,9 +310,16 @@ func (a *assigned) afterColon(r *redaction, name, rest string) (start, end int, 
 	return a.value, a.value + len(value), redacted
 }
 
-// firstOfLine reports whether nothing but indentation is before the name in its line.
+// inBraces reports whether the name is in an object of YAML or of a program.
+func (a *assigned) inBraces() bool {
+	before := a.s[max(0, a.start-500):a.start]
+	i := strings.LastIndexAny(before, "{}\n")
+	return i >= 0 && before[i] == '{'
+}
+
+// firstOfLine reports whether nothing but indentation, or the mark of a log, is before the name in its line.
 func (a *assigned) firstOfLine() bool {
-	before := strings.TrimRight(a.s[max(0, a.start-100):a.start], " \t-\"'")
+	before := strings.TrimRight(a.s[max(0, a.start-100):a.start], " \t-\"'<>*")
 	return before == "" || strings.HasSuffix(before, "\n")
 }
 

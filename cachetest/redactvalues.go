@@ -39,6 +39,11 @@ var secretValues = []struct {
 	{[]string{"hv", "s."}, regexp.MustCompile(`\b(?:hv[bsr]\.[A-Za-z0-9_-]{8,}|s\.[A-Za-z0-9]{24}\b)`)},
 	{[]string{"dapi"}, regexp.MustCompile(`\bdapi[a-f0-9]{32}`)},
 	{[]string{"ATAT", "ATCTT3", "ATBB"}, regexp.MustCompile(`\b(?:ATATT3|ATCTT3|ATBB)[A-Za-z0-9_=.-]{16,}`)},
+	// Commands and their settings.
+	{[]string{"-u", "--user"}, regexp.MustCompile(`(?:^|\s)(?:-u|--user)[ =]*["']?[^\s:"']+:([^\s"']+)`)},
+	{[]string{"--"}, regexp.MustCompile(`(?i)(?:^|\s)--[a-z-]*(?:token|password|passwd|secret|api-?key|passphrase)\s+["']?([^\s"'-][^\s"']*)`)},
+	{[]string{"login"}, regexp.MustCompile(`\blogin\s+\S+\s+password\s+(\S+)`)},
+	{[]string{"@"}, regexp.MustCompile(`\b[A-Za-z0-9_.-]+:([^\s:@/"']{3,})@[a-z0-9]+\(`)},
 	// Bots and webhooks whose URL is the secret.
 	{[]string{":AA"}, regexp.MustCompile(`\b[0-9]{6,12}:AA[A-Za-z0-9_-]{16,}`)},
 	{[]string{"/bot"}, regexp.MustCompile(`/bot([0-9]+(?::|%3[Aa])[A-Za-z0-9_-]{3,})`)},
