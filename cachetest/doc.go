@@ -64,16 +64,37 @@
 //
 // # Secrets
 //
-// Before anything is written, the values of these names are replaced by REDACTED: of header fields, query parameters,
-// fields of forms and members of JSON, in requests and responses, in URLs within texts, and in what the value of a
-// parameter or a field holds. So are user and password of a URL; a user alone within texts only with http and https.
+// Secrets are replaced by REDACTED before a file is written, in requests and in responses: in URLs, header fields, bodies,
+// trailers and texts of errors. A secret is found in three ways.
 //
-//	Authorization, Proxy-Authorization, Cookie, Set-Cookie,
-//	access_token, refresh_token, id_token, client_secret, client_assertion, api_key, X-Api-Key, X-Auth-Token, password,
-//	X-Amz-Security-Token, X-Amz-Signature, X-Amz-Credential, X-Goog-Signature, X-Goog-Credential
+// By its name. These names are redacted in every place, as a header field, as a parameter of a URL or a form, as a member of
+// JSON, as an element or attribute of XML and HTML, as a key of YAML, as an argument of GraphQL, and as what is before "=" or ":"
+// in other texts:
 //
-// Redact adds names, RedactPattern and Replace find secrets by other means. Requests are matched by what is left, so
-// that a test needs no secrets to be replayed. Of a request's header fields only Accept, Content-Type and those that are
-// matched are recorded. What is in bodies that are not text, in codings other than gzip, or under names that
-// nobody gave, is not found: review what you commit.
+//	Authorization, Proxy-Authorization, Cookie, Set-Cookie, bearer, jwt, csrf, xsrf, otp, totp,
+//	password, passwd, pwd, passphrase, passcode, secret, token, session_id, jsessionid, phpsessid,
+//	api_key, private_key, secret_key, access_key_id, assertion, code_verifier, device_code, user_code, SAMLResponse,
+//	X-Amz-Credential, X-Amz-Signature, X-Goog-Credential, X-Goog-Signature, AWSAccessKeyId, GoogleAccessId
+//
+// So are all names that end in token, secret, password, passphrase, apikey, privatekey, secretkey, accesskey, accountkey,
+// authkey, sharedkey, subscriptionkey, sessionid, jwt, cookie, authorization and the like, as X-Vault-Token and newPassword do.
+// Case, hyphens and underscores do not matter. Tokens that are a place in a list, such as next_page_token, are left alone.
+// In URLs and forms key, code, auth, sig, signature, hmac, policy, Key-Pair-Id, ticket, pass and sid are redacted too, and in
+// JSON some of these if the value looks like a secret. The members of {"name": "api_key", "value": "..."} count as a name and its value.
+//
+// By its form. JSON Web Tokens, private keys in PEM, tokens with a well-known prefix such as ghp_, glpat-, xoxb-, sk_live_, AKIA
+// and AIza, Basic and Bearer credentials, the user and password of a URL, and URLs of bots and webhooks are redacted under any name.
+//
+// By what was found elsewhere. A secret of at least 8 bytes that is found in one exchange of a test, also in a header field
+// that is not recorded, is replaced in all recordings of the test and in the names of their files: as it is, percent-encoded,
+// escaped as in JSON and HTML, in base64 and in hexadecimal. A value that looks like a word is replaced only in its place if its name
+// alone does not make it a secret.
+//
+// Texts are decoded before they are read, up to 16 times one within the other: JSON, forms, URLs, XML, HTML, base64, multipart
+// bodies, UTF-16, and bodies in gzip and deflate.
+//
+// Redact and RedactPattern add names and forms, Replace adds literals, and Keep takes names off the list. A redacted value matches
+// every other one, so that a test needs no secrets to be replayed. Of a request's header fields, only Accept, Content-Type, a
+// Content-Encoding that was not undone, and those that are matched are recorded. Secrets are not found in other codings (Brotli, Zstandard),
+// in binary formats, in images, in CSV, or in plain words. Review what you commit.
 package cachetest

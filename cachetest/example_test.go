@@ -36,8 +36,8 @@ func ExampleTransport() {
 func ExampleRedact() {
 	var t *testing.T // what the test function is given
 	client := cachetest.Client(t, "testdata/http",
-		cachetest.Redact("code", "X-Vault-Token"),
-		cachetest.RedactPattern(regexp.MustCompile(`/bot([^/]+)/`)),
+		cachetest.Redact("pin"),
+		cachetest.RedactPattern(regexp.MustCompile(`/invite/([^/]+)`)),
 		cachetest.Replace(os.Getenv("TENANT"), "TENANT"),
 	)
 	_ = client

@@ -34,38 +34,38 @@ func newOptions(opts []Option) *options {
 	return o
 }
 
-// Base makes the requests that are recorded, or that PassThrough lets through. Nil, or without it:
-// http.DefaultTransport.
+// Base sets the RoundTripper that makes the requests that are recorded, and those that PassThrough lets through. If it is
+// nil or not set, http.DefaultTransport is used.
 func Base(rt http.RoundTripper) Option {
 	return func(o *options) { o.base = cmp.Or(rt, http.DefaultTransport) }
 }
 
-// PassThrough lets the requests for which pass reports true go to Base as they are, in every mode. Nothing of them is
-// recorded. It is for servers that the test starts itself.
+// PassThrough sends the requests for which pass returns true to Base, in every mode, and does not record them. Use it for
+// servers that the test itself starts.
 func PassThrough(pass func(*http.Request) bool) Option {
 	return func(o *options) { o.passThrough = pass }
 }
 
-// Record has this test record all its requests anew, as CACHECONTROL_RECORD=1 does. It is for the moment, or for a
-// flag of the test's own: where CI is set in the environment, it fails the test.
+// Record records all requests of this test again, as CACHECONTROL_RECORD=1 does. Do not leave it in a test, except behind a
+// flag: if CI is set in the environment, it fails the test.
 func Record() Option {
 	return func(o *options) { o.mode = recordAll }
 }
 
-// RecordMissing has this test record the requests of which there is no recording, as CACHECONTROL_RECORD=missing does.
-// Where CI is set in the environment, it fails the test.
+// RecordMissing records the requests of this test that have no recording, as CACHECONTROL_RECORD=missing does. If CI is set
+// in the environment, it fails the test.
 func RecordMissing() Option {
 	return func(o *options) { o.mode = recordMissing }
 }
 
-// RecordErrors records the errors of Base too, and those in the middle of a body, and replays them. Without it they
-// fail the test that records, and none of its recordings is changed.
+// RecordErrors records and replays errors of Base, and errors in the middle of a body. Without it, such an error fails the
+// test that records, and no recording of the test is changed.
 func RecordErrors() Option {
 	return func(o *options) { o.recordErrors = true }
 }
 
-// MatchHeader makes header fields of the request part of what must match. They are recorded, and compared line by
-// line. Range and the conditional fields (If-None-Match and its like) always are.
+// MatchHeader adds request header fields that must match. They are recorded, and compared line by line. Range and the
+// conditional fields, such as If-None-Match, always are.
 func MatchHeader(names ...string) Option {
 	return func(o *options) {
 		for _, name := range names {
@@ -76,33 +76,34 @@ func MatchHeader(names ...string) Option {
 	}
 }
 
-// MatchFunc decides whether a recording is one of req, in place of all other rules. It returns nil if so, otherwise how
-// they differ, for the message about the nearest one. Both requests are as they are on disk: redacted, and
-// with the header fields that are recorded. Their bodies can be read.
+// MatchFunc replaces all other rules for matching. The function returns nil if recorded is a recording of req. Otherwise it
+// returns how the two differ, which is shown for the nearest recording. Both requests are redacted and have only the header fields
+// that are recorded. Their bodies can be read.
 func MatchFunc(match func(req, recorded *http.Request) error) Option {
 	return func(o *options) { o.matchFunc = match }
 }
 
-// IgnoreBody leaves the request's body out of what must match. It is recorded all the same.
+// IgnoreBody matches requests whatever their bodies are. The bodies are still recorded.
 func IgnoreBody() Option {
 	return func(o *options) { o.ignoreBody = true }
 }
 
-// Once replays each recording once: a request that is made more often than it was recorded fails the test. Without it
-// the last answer is given again, and is recorded only once if it came several times.
+// Once replays each recording only once: a request that is made more often than it was recorded fails the test. Without
+// it, the last answer is given again, and equal answers at the end are recorded only once.
 func Once() Option {
 	return func(o *options) { o.once = true }
 }
 
-// RequireAll fails the test if a recording was not used. Without it that is only logged. Nothing is said where the
-// test failed or was skipped, nor under -short, -skip, or a -run that selects subtests.
+// RequireAll fails the test if a recording was not used. Without it, unused recordings are logged. Neither happens if the
+// test failed or was skipped, or if -short, -skip, or a -run that selects subtests is set.
 func RequireAll() Option {
 	return func(o *options) { o.requireAll = true }
 }
 
-// Redact keeps the values of these names from the disk, beside those of the names that always are (see the package's
-// documentation): header fields, query parameters, fields of forms and members of JSON, in requests and responses.
-// Case, "-" and "_" do not matter in names. A redacted value matches every other.
+// Redact adds names whose values are redacted: of header fields, of parameters, and of members in every syntax that is read.
+// The package documentation lists the names that are always redacted. Case, hyphens and underscores in names do not matter.
+// A redacted value matches every other one, so Redact also helps with values that differ in each run. If a value has at least
+// 8 bytes, it is redacted everywhere else in the recordings of the test too.
 func Redact(names ...string) Option {
 	return func(o *options) {
 		for _, name := range names {
@@ -111,9 +112,8 @@ func Redact(names ...string) Option {
 	}
 }
 
-// Keep leaves the values of these names as they are, although they are on the list of those that are redacted. Use it if a
-// name means something else to an API, so that requests with different values must be told apart. In a call of both,
-// Redact wins over an ending that is on the list, and Keep wins over Redact.
+// Keep removes names from those whose values are redacted, including those that Redact added. Use it if an API gives a name
+// another meaning, as in ?key=homepage, and the requests must be told apart.
 func Keep(names ...string) Option {
 	return func(o *options) {
 		for _, name := range names {
@@ -122,14 +122,15 @@ func Keep(names ...string) Option {
 	}
 }
 
-// RedactPattern keeps from the disk what matches, in URLs, header fields and bodies; or only the first group, if the
-// expression has one.
+// RedactPattern redacts each match of an expression in URLs, header fields and bodies. If the expression has groups, only
+// the first group is redacted. The expression is matched with texts as they are written, and with those that are decoded from them.
 func RedactPattern(re *regexp.Regexp) Option {
 	return func(o *options) { o.redactor.patterns = append(o.redactor.patterns, re) }
 }
 
-// Replace writes stable for volatile, in URLs, header fields and bodies, on disk and when requests are matched: for
-// what is different in each run, such as the address of a server that the test starts. An empty volatile does nothing.
+// Replace replaces volatile by stable in URLs, header fields and bodies, before they are recorded and before they are matched.
+// Use it for a text that differs in each run, such as the address of a server that the test starts. If volatile is empty,
+// Replace does nothing.
 func Replace(volatile, stable string) Option {
 	return func(o *options) {
 		if volatile != "" {
@@ -138,8 +139,8 @@ func Replace(volatile, stable string) Option {
 	}
 }
 
-// OmitHeader leaves header fields of responses out of recordings, and so of replays: those that change each time and
-// that no test needs, such as Date or X-Request-Id.
+// OmitHeader leaves response header fields out of recordings, and so out of replays. Use it for fields that change each
+// time and that no test needs, such as Date or X-Request-Id.
 func OmitHeader(names ...string) Option {
 	return func(o *options) { o.omittedFields = append(o.omittedFields, names...) }
 }
