@@ -8,7 +8,7 @@ func ageValue(lines []string) time.Duration {
 	if len(lines) == 0 {
 		return 0
 	}
-	first, _ := nextMember(lines[0], opensAnywhere)
+	first, _ := nextMember(lines[0])
 	age, _ := parseSeconds(trimOWS(first))
 	return age
 }

@@ -27,10 +27,13 @@ type directive struct {
 }
 
 // directives calls yield for each member of all lines of a Cache-Control field, in order. Members that are not
-// well formed are yielded as bad, so that a restrictive one still counts.
+// well formed are yielded as bad, so that a restrictive directive still counts. So are members that a stray or open
+// quote makes doubtful: another recipient may take them for a part of a quoted string.
 func directives(lines []string, yield func(directive)) {
-	members(lines, opensValue, func(member string) {
-		yield(parseDirective(member))
+	eachMember(lines, func(member string, doubtful bool) {
+		d := parseDirective(member)
+		d.bad = d.bad || doubtful
+		yield(d)
 		// "max-age=60; private": a semicolon was meant for a comma, so what follows it may restrict.
 		for _, after := nextParameter(member); after != ""; {
 			var stray string
@@ -43,16 +46,74 @@ func directives(lines []string, yield func(directive)) {
 	})
 }
 
+// eachMember calls yield for each member of all lines of a Cache-Control field, in order, without the empty ones, and reports
+// whether quotes make it doubtful.
+func eachMember(lines []string, yield func(member string, doubtful bool)) {
+	var q quotes
+	for _, line := range lines {
+		for q.until = 0; len(line) > 0; {
+			var member string
+			var doubtful bool
+			member, line, doubtful = q.next(line)
+			if member = trimOWS(member); member != "" {
+				yield(member, doubtful)
+			}
+		}
+	}
+}
+
+// quotes keeps track of the quotes in a Cache-Control field that begin no value, or have no end. A member that begins
+// behind an open quote, or between two that begin no value, is doubtful.
+type quotes struct {
+	open  bool // a quote without an end has come, perhaps on an earlier line
+	until int  // how much of the line is between two quotes that begin no value
+}
+
+// next cuts the first member off a line. A comma in a quoted string does not end a member if the string is a value and has an
+// end, so that no directive hides behind any other quote.
+func (q *quotes) next(line string) (member, rest string, doubtful bool) {
+	doubtful = q.open || q.until > 0
+	for i := 0; i < len(line); i++ {
+		switch line[i] {
+		case ',':
+			q.until = max(0, q.until-i-1)
+			return line[:i], line[i+1:], doubtful
+		case '"':
+			value := opensValue(line[:i])
+			if !value && (q.open || i < q.until) {
+				continue
+			}
+			switch end := endOfQuoted(line[i:]); {
+			case end == 0:
+				q.open = true
+			case value:
+				i += end - 1
+			default:
+				q.until = i + end
+			}
+		}
+	}
+	return line, "", doubtful
+}
+
+// opensValue reports whether a quote begins the value of a directive, by what is before it in the line.
+func opensValue(before string) bool {
+	i := len(before)
+	for i > 0 && isOWS(before[i-1]) {
+		i--
+	}
+	return i > 0 && before[i-1] == '='
+}
+
 // nextMember cuts the first member off a comma-separated list. A comma in a quoted string does not end a member;
-// in a quoted string without end it does. opens says whether a quote begins a quoted string, by what is before
-// it in the list.
-func nextMember(list string, opens func(before string) bool) (member, rest string) {
+// in a quoted string without end it does.
+func nextMember(list string) (member, rest string) {
 	for i := 0; i < len(list); i++ {
 		switch list[i] {
 		case ',':
 			return list[:i], list[i+1:]
 		case '"':
-			if opens(list[:i]) {
+			if opensAnywhere(list[:i]) {
 				if end := endOfQuoted(list[i:]); end > 0 {
 					i += end - 1
 				}
@@ -60,15 +121,6 @@ func nextMember(list string, opens func(before string) bool) (member, rest strin
 		}
 	}
 	return list, ""
-}
-
-// opensValue is for directives: only a value is a quoted string, so that no directive hides behind a stray quote.
-func opensValue(before string) bool {
-	i := len(before)
-	for i > 0 && isOWS(before[i-1]) {
-		i--
-	}
-	return i > 0 && before[i-1] == '='
 }
 
 // opensAnywhere is for lists whose syntax is not known. A quote that is escaped outside of a quoted string opens

@@ -35,12 +35,19 @@ func TestDirectives(t *testing.T) {
 		{"octets after a quoted string", []string{`a="b"c`}, []directive{{name: "a", value: `"b"c`, hasValue: true, bad: true}}},
 
 		// A directive does not hide behind a quote that opens nothing.
-		{"no end of a quoted string", []string{`a="b, c`}, []directive{{name: "a", value: `"b`, hasValue: true, bad: true}, {name: "c"}}},
-		{"no end, after an escape", []string{`a="b\", c`}, []directive{{name: "a", value: `"b\"`, hasValue: true, bad: true}, {name: "c"}}},
-		{"the end is on the next line", []string{`a="b, c`, `d"`}, []directive{{name: "a", value: `"b`, hasValue: true, bad: true}, {name: "c"}, {name: "d", bad: true}}},
-		{"quotes inside tokens", []string{`a"b, no-store, c"d`}, []directive{{name: "a", bad: true}, {name: "no-store"}, {name: "c", bad: true}}},
-		{"one quote too many", []string{`a="b"", no-store, c="d"`}, []directive{{name: "a", value: `"b""`, hasValue: true, bad: true},
-			{name: "no-store"}, {name: "c", value: "d", hasValue: true}}},
+		{"no end of a quoted string", []string{`a="b, c`}, []directive{{name: "a", value: `"b`, hasValue: true, bad: true}, {name: "c", bad: true}}},
+		{"no end, after an escape", []string{`a="b\", c`}, []directive{{name: "a", value: `"b\"`, hasValue: true, bad: true}, {name: "c", bad: true}}},
+		{"the end is on the next line", []string{`a="b, c`, `d"`}, []directive{{name: "a", value: `"b`, hasValue: true, bad: true}, {name: "c", bad: true}, {name: "d", bad: true}}},
+		{"what is before it counts", []string{"x", `b, a="b, c`}, []directive{{name: "x"}, {name: "b"}, {name: "a", value: `"b`, hasValue: true, bad: true}, {name: "c", bad: true}}},
+		{"what is on further lines does not", []string{`a="b`, "c", `d="e, f", g`}, []directive{{name: "a", value: `"b`, hasValue: true, bad: true}, {name: "c", bad: true},
+			{name: "d", value: "e, f", hasValue: true, bad: true}, {name: "g", bad: true}}},
+		{"quotes inside tokens", []string{`a"b, no-store, c"d, e`}, []directive{{name: "a", bad: true}, {name: "no-store", bad: true}, {name: "c", bad: true}, {name: "e"}}},
+		{"a quote inside a token", []string{`a"b, c`, "d"}, []directive{{name: "a", bad: true}, {name: "c", bad: true}, {name: "d", bad: true}}},
+		{"a quote for a name", []string{`", c`}, []directive{{bad: true}, {name: "c", bad: true}}},
+		{"a quote inside a value", []string{`a=b"c, d`}, []directive{{name: "a", value: `b"c`, hasValue: true}, {name: "d", bad: true}}},
+		{"one quote too many", []string{`a="b"", no-store, c="d", e`}, []directive{{name: "a", value: `"b""`, hasValue: true, bad: true},
+			{name: "no-store", bad: true}, {name: "c", value: "d", hasValue: true, bad: true}, {name: "e"}}},
+		{"after a semicolon", []string{`a; b="c, d`}, []directive{{name: "a", bad: true}, {name: "b", value: `"c`, hasValue: true, bad: true}, {name: "d", bad: true}}},
 
 		// A name ends where its token does.
 		{"a semicolon", []string{"no-store; max-age=60"},
@@ -145,6 +152,26 @@ func TestParseResponse(t *testing.T) {
 		{"must-understand with a value", []string{"must-understand=1"}, Response{MustUnderstand: true}},
 		{"no-cache after a stray quote", []string{`foo", no-cache, bar"`}, Response{NoCache: true}},
 
+		// Nothing permissive is read from behind an open quote: by another reading it is inside a quoted string.
+		{"behind an open quote", []string{`max-age=60, ext="x, public`}, Response{MaxAge: seconds(60)}},
+		{"everything permissive", []string{`ext="x, public, immutable, max-age=60, s-maxage=60, stale-while-revalidate=60, stale-if-error=60`},
+			Response{MaxAge: zero, SMaxAge: zero, StaleWhileRevalidate: zero, StaleIfError: zero}},
+		{"everything restrictive", []string{`ext="x, no-store, no-cache, private, must-revalidate, proxy-revalidate, must-understand`},
+			Response{NoStore: true, NoCache: true, Private: true, MustRevalidate: true, ProxyRevalidate: true, MustUnderstand: true}},
+		{"names that no-cache and private have there", []string{`ext=x"y, no-cache=a, private=b`}, Response{NoCache: true, Private: true}},
+		{"on the next line", []string{`max-age=60, ext="x`, "public"}, Response{MaxAge: seconds(60)}},
+		{"on the line before", []string{"public", `max-age=60, ext="x`}, Response{MaxAge: seconds(60), Public: true}},
+		{"a second lifetime", []string{`max-age=60, ext="x, max-age=3600`}, Response{MaxAge: zero}},
+		{"after an escaped quote", []string{`max-age=60, ext="x\", public`}, Response{MaxAge: seconds(60)}},
+		{"a quote that opens no value", []string{`max-age=60, "x, public`}, Response{MaxAge: seconds(60)}},
+		{"a quote inside a name", []string{`max-age=60, x"y, public`}, Response{MaxAge: seconds(60)}},
+		{"a quote inside a value", []string{`max-age=60, x=y"z, public`}, Response{MaxAge: seconds(60)}},
+		{"a quote after a quoted string", []string{`max-age=60, x="y"", public`}, Response{MaxAge: seconds(60)}},
+		{"between quotes that open no value", []string{`max-age=60, "x, public, no-store"`}, Response{MaxAge: seconds(60), NoStore: true}},
+		{"behind quotes that are closed", []string{`max-age=60, "x, y", z"", public`}, Response{MaxAge: seconds(60), Public: true}},
+		{"behind a quoted string", []string{`max-age=60, ext="x, y", public`}, Response{MaxAge: seconds(60), Public: true}},
+		{"an open value of no-cache", []string{`no-cache="a, public, max-age=60`}, Response{NoCache: true, MaxAge: zero}},
+
 		// Permissive ones only as the grammar has them: no argument is allowed (section 5.2).
 		{"public with a value", []string{"public=1"}, Response{}},
 		{"public;", []string{"public;"}, Response{}},
@@ -168,7 +195,7 @@ func TestParseResponse(t *testing.T) {
 		{"private with a token", []string{`private=junk`}, Response{PrivateFields: []string{"Junk"}}},
 		{"private with junk", []string{`private={}`}, Response{Private: true}},
 		{"private with an empty list", []string{`private=""`}, Response{Private: true}},
-		{"private without an end", []string{`private="a, max-age=60`}, Response{Private: true, MaxAge: seconds(60)}},
+		{"private without an end", []string{`private="a, max-age=60`}, Response{Private: true, MaxAge: zero}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := fields("Expires", httpDate(t0), "Pragma", "no-cache")
@@ -271,6 +298,9 @@ func TestParseRequest(t *testing.T) {
 		{"max-stale;: nothing", []string{"Cache-Control", "max-stale;"}, Request{MaxStale: seconds(0)}},
 		{"stale-if-error without a value: nothing", []string{"Cache-Control", "stale-if-error"}, Request{StaleIfError: seconds(0)}},
 		{"no-store with a value", []string{"Cache-Control", "no-store=x"}, Request{NoStore: true}},
+		{"behind an open quote", []string{"Cache-Control", `ext="x, max-stale, stale-if-error=60, max-age=60, min-fresh=5, no-store, only-if-cached`},
+			Request{MaxStale: seconds(0), StaleIfError: seconds(0), MaxAge: seconds(0), MinFresh: Delta{Infinite, true}, NoStore: true, OnlyIfCached: true}},
+		{"max-stale behind an open quote on another line", []string{"Cache-Control", `ext="x`, "Cache-Control", "max-stale=60, no-cache"}, Request{MaxStale: seconds(0), NoCache: true}},
 		{"no-cache with a value", []string{"Cache-Control", `no-cache="x"`}, Request{NoCache: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -278,6 +308,36 @@ func TestParseRequest(t *testing.T) {
 				t.Errorf("%q (-want +got):\n%s", tt.h, diff)
 			}
 		})
+	}
+}
+
+// What another reading of an open quote hides permits nothing (RFC 9111, section 3.5, and RFC 5861), and CDN-Cache-Control with one
+// is no structured field.
+func TestOpenQuotesPermitNothing(t *testing.T) {
+	for _, cc := range []string{
+		`max-age=60, ext="x, public`, `max-age=60, ext="x, must-revalidate`, `max-age=60, ext="x, s-maxage=60`, `max-age=60, "x, public`, `max-age=60, x"y, public`,
+	} {
+		p := policyOf(withholding(shared), 200, "Cache-Control", cc, "Etag", `"a"`)
+		if got := p.Store(Request{}, true); got != (Stored{Reason: AuthorizationInShared}) {
+			t.Errorf("%s: %+v with Authorization, want %v", cc, got, AuthorizationInShared)
+		}
+		if p.Directives.Shareable() {
+			t.Errorf("%s: it says that it is for all users", cc)
+		}
+	}
+	if got := policyOf(private, 200, "Cache-Control", `no-store, max-age=60, ext="x, must-understand`).Store(Request{}, false); got.OK {
+		t.Errorf("must-understand behind an open quote lifts no-store: %+v", got)
+	}
+	if got := ParseResponse(fields("Cdn-Cache-Control", `max-age=60, ext="x, public`, "Cache-Control", "private"), true); got.Targeted || !got.Private {
+		t.Errorf("CDN-Cache-Control with an open quote: %+v, want Cache-Control to count", got)
+	}
+	for _, vary := range []string{`Accept, "x, Cookie`, `"Accept, Cookie"`, `Accept"`} {
+		if _, star := SelectingFields(fields("Vary", vary)); !star {
+			t.Errorf("Vary: %s selects by names, want none to match", vary)
+		}
+	}
+	if p := policyOf(private, 200, "Expires", `"`+httpDate(t0.Add(time.Hour))); p.Lifetime != 0 {
+		t.Errorf("an Expires with an open quote: fresh for %v, want 0", p.Lifetime)
 	}
 }
 

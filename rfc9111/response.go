@@ -42,7 +42,8 @@ func (r *Response) Shareable() bool { return r.shareable }
 // field is valid and not empty, of Cache-Control otherwise.
 //
 // A lifetime that cannot be understood, or that is given twice with different values, is 0: such a
-// response is stale (RFC 9111, section 4.2.1). A restrictive directive counts however badly it is written.
+// response is stale (RFC 9111, section 4.2.1). A restrictive directive counts however badly it is written. A permission that
+// stands behind an open quote does not count, on this line or a later one: it may be meant as a part of a quoted string.
 func ParseResponse(h http.Header, shared bool) Response {
 	var r Response
 	r.read(h, shared)

@@ -57,14 +57,11 @@ var tokenBytes = func() (table [256]bool) {
 }()
 
 // listMembers calls yield for each member of all lines of a comma-separated list, without the empty ones.
-func listMembers(lines []string, yield func(string)) { members(lines, opensAnywhere, yield) }
-
-// members is listMembers for lists in which opens says what begins a quoted string.
-func members(lines []string, opens func(before string) bool, yield func(string)) {
+func listMembers(lines []string, yield func(string)) {
 	for _, line := range lines {
 		for len(line) > 0 {
 			var member string
-			member, line = nextMember(line, opens)
+			member, line = nextMember(line)
 			if member = trimOWS(member); member != "" {
 				yield(member)
 			}

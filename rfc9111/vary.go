@@ -59,7 +59,7 @@ func NormalizeSelecting(name, value string) string {
 	}
 	var b strings.Builder
 	for {
-		m, rest := nextMember(value, opensAnywhere)
+		m, rest := nextMember(value)
 		b.WriteString(trimOWS(m))
 		if len(m) == len(value) {
 			return b.String()
