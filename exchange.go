@@ -87,6 +87,11 @@ func (x *exchange) classify() rfc9111.Reason {
 	if control != nil && control.Bypass {
 		return rfc9111.BypassAsked
 	}
+	upgrade := h["Upgrade"] != nil && rfc9111.AsksUpgrade(h)
+	if h["Upgrade"] != nil && !upgrade {
+		x.dropUpgrade()
+		h = x.header
+	}
 	method := x.req.Method
 	if method == "" {
 		method = http.MethodGet
@@ -103,7 +108,7 @@ func (x *exchange) classify() rfc9111.Reason {
 			return rfc9111.BodyNotCacheable
 		}
 	}
-	if h["Upgrade"] != nil {
+	if upgrade {
 		return rfc9111.UpgradeForwarded
 	}
 	if x.conditional, x.matching = rfc9111.HasPreconditions(h); other && (x.conditional || x.matching) {
@@ -116,6 +121,14 @@ func (x *exchange) classify() rfc9111.Reason {
 	}
 	x.negotiated = x.negotiate && h["Accept-Encoding"] == nil && h["Range"] == nil
 	return rfc9111.ReasonNone
+}
+
+// dropUpgrade replaces the request with a copy that does not offer to continue with HTTP/2.
+func (x *exchange) dropUpgrade() {
+	x.header = rfc9111.WithoutUpgrade(x.header)
+	req := *x.req
+	req.Header = x.header
+	x.req = &req
 }
 
 // canonicalNames returns a header with the names in canonical form: h itself, if they are. Package net/http sends a field

@@ -23,9 +23,13 @@ func AutoETag(opts ...Option) func(http.Handler) http.Handler {
 	o := newOptions(append([]Option{MaxBuffer(DefaultMaxBuffer)}, opts...))
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method != http.MethodGet && r.Method != http.MethodHead || r.Header["Upgrade"] != nil {
+			if r.Method != http.MethodGet && r.Method != http.MethodHead || rfc9111.AsksUpgrade(r.Header) {
 				h.ServeHTTP(w, r)
 				return
+			}
+			if r.Header["Upgrade"] != nil { // an offer that nothing below a tagWriter may accept
+				r = r.WithContext(r.Context())
+				r.Header = rfc9111.WithoutUpgrade(r.Header)
 			}
 			tw := &tagWriter{ResponseWriter: w, r: r, o: o}
 			h.ServeHTTP(tw, r)

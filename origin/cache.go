@@ -34,8 +34,9 @@ import (
 // the cache; a ServeMux with host patterns in front of it does not. A handler must name in Vary what else of the
 // request it looks at, or other clients get the response too.
 //
-// The handler runs in a goroutine of its own. Requests with a body or an Upgrade reach it like others, but requests
-// to take the connection over go straight to it; its Hijack works for these alone. A handler that panics sends no
+// The handler runs in a goroutine of its own. Requests with a body reach it like others. Requests for another
+// protocol, as WebSocket, go straight to it, and its Hijack works for these alone. An offer to continue with HTTP/2
+// ("Upgrade: h2c") is not passed on. A handler that panics sends no
 // response, or a broken one, and the panic goes on to the server, unless a stored response may stand in.
 type Cache struct {
 	transport  *cachecontrol.Transport
@@ -100,7 +101,7 @@ func (c *Cache) Handler(h http.Handler) http.Handler {
 
 // straight reports whether a request is none of the cache's business.
 func (c *Cache) straight(r *http.Request) bool {
-	if r.Host == "" || r.Header["Upgrade"] != nil || !isOwnTarget(r) ||
+	if r.Host == "" || rfc9111.AsksUpgrade(r.Header) || !isOwnTarget(r) ||
 		r.Method != http.MethodGet && r.Method != http.MethodHead && rfc9111.IsSafe(r.Method) || r.Method == http.MethodConnect {
 		return true
 	}

@@ -1,0 +1,41 @@
+package rfc9111
+
+import (
+	"net/http"
+	"strings"
+)
+
+// AsksUpgrade reports whether a request asks for another protocol than HTTP, as WebSocket (RFC 9110, section 7.8). Only
+// the origin can answer such a request. An offer to continue with HTTP/2 on the same connection, which some clients add
+// to every request, does not count: every server may ignore it.
+func AsksUpgrade(h http.Header) bool {
+	asks := false
+	listMembers(h["Upgrade"], func(member string) {
+		asks = asks || !strings.EqualFold(member, "h2c")
+	})
+	return asks
+}
+
+// WithoutUpgrade returns a copy of a request's header without the offer to change the protocol: without Upgrade,
+// HTTP2-Settings and what Connection says of the two. It is for requests for which AsksUpgrade reports false.
+func WithoutUpgrade(h http.Header) http.Header {
+	isOffer := func(name string) bool { return name == "Upgrade" || name == "Http2-Settings" }
+	out := CopyHeader(h, 0, isOffer)
+	lines := out["Connection"]
+	if lines == nil {
+		return out
+	}
+	delete(out, "Connection")
+	for _, line := range lines {
+		var left []string
+		listMembers([]string{line}, func(member string) {
+			if !isOffer(canonical(member)) {
+				left = append(left, member)
+			}
+		})
+		if len(left) > 0 {
+			out["Connection"] = append(out["Connection"], strings.Join(left, ", "))
+		}
+	}
+	return out
+}
