@@ -278,7 +278,7 @@ func (x *exchange) receiveHead(c *candidate, resp *http.Response, asked, receive
 			x.dropStored(c.key)
 		}
 	default:
-		if c.policy.FreshenedByHead(c.entry.Header, resp.Header, c.total()) {
+		if c.freshenedByHead(resp.Header) {
 			update := *resp
 			update.Header = c.policy.HeadUpdate(resp.Header)
 			x.freshen(c, &update, asked, received)

@@ -34,14 +34,6 @@ func (c *candidate) close() {
 	}
 }
 
-// total returns the length of the whole representation, or -1 if a part does not say it.
-func (c *candidate) total() int64 {
-	if c.entry.Range != nil {
-		return c.entry.Range.Total
-	}
-	return c.entry.Length
-}
-
 // lookup finds the stored response that the request selects: of several, the most recent (RFC 9111, sections 4 and
 // 4.1). It returns nil and the reason where there is none, and leaves what it found under the plain key in
 // x.primary.

@@ -184,7 +184,7 @@ func (x *exchange) judgePart(resp *http.Response, s *Status) {
 	case status == http.StatusRequestedRangeNotSatisfiable:
 		_, length, ok := strings.Cut(resp.Header.Get("Content-Range"), "*/")
 		n, err := strconv.ParseInt(length, 10, 64)
-		gone = ok && err == nil && (n < p.entry.Range.Start+p.entry.Length || p.entry.Range.Total >= 0 && n != p.entry.Range.Total)
+		gone = ok && err == nil && !p.fits(n)
 	}
 	if gone {
 		x.dropPart()
@@ -198,7 +198,25 @@ func (c *candidate) contradictedBy(h http.Header, total int64) bool {
 		return true
 	}
 	return h.Get("Last-Modified") != c.policy.IfModified ||
-		total >= 0 && c.entry.Range.Total >= 0 && total != c.entry.Range.Total && slices.Equal(parseCoding(h["Content-Encoding"]).names, c.coding.names)
+		!c.fits(total) && slices.Equal(parseCoding(h["Content-Encoding"]).names, c.coding.names)
+}
+
+// fits reports whether the part may be of a representation of this length; -1 means that it is not known.
+func (c *candidate) fits(total int64) bool {
+	r := c.entry.Range
+	return total < 0 || total == r.Total || r.Total < 0 && total >= r.Start+c.entry.Length
+}
+
+// freshenedByHead reports whether a 200 with this header to HEAD is about the stored response (RFC 9111, section 4.3.5).
+func (c *candidate) freshenedByHead(h http.Header) bool {
+	length := c.entry.Length
+	if c.entry.Range != nil {
+		length = c.entry.Range.Total
+		if n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64); err == nil && !c.fits(n) {
+			return false
+		}
+	}
+	return c.policy.FreshenedByHead(c.entry.Header, h, length)
 }
 
 // join makes the response the whole one: what is stored, and the rest that it brings.
@@ -274,9 +292,9 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 		decision = rfc9111.Stored{Reason: rfc9111.TooLong}
 	}
 	s.judged(decision, &policy, received)
-	if c != nil {
-		x.dropStored(c.key) // the origin has another representation now
-		if c.key == x.key {
+	if x.prior != "" {
+		x.dropStored(x.prior) // the origin has another representation now
+		if x.prior == x.key {
 			x.primary = nil
 		}
 	}
@@ -362,7 +380,8 @@ func (a span) union(b span) (span, bool) {
 	if a.start > b.end || b.start > a.end || a.total >= 0 && b.total >= 0 && a.total != b.total {
 		return span{}, false
 	}
-	return span{min(a.start, b.start), max(a.end, b.end), max(a.total, b.total)}, true
+	u := span{min(a.start, b.start), max(a.end, b.end), max(a.total, b.total)}
+	return u, u.total < 0 || u.end <= u.total
 }
 
 // spanCopier copies spans of a body, in their order.

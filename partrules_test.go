@@ -47,6 +47,11 @@ func TestPartRefuted(t *testing.T) {
 		{"HEAD, another length", "HEAD /", nil, ok(fresh60, "Content-Length: 11"), reply{}},
 		{"HEAD, 404", "HEAD /", nil, status(404), reply{}},
 		{"HEAD, 410", "HEAD /", nil, status(410), reply{}},
+		{"HEAD, shorter than the part", "HEAD /", nil, ok(fresh60, "Content-Length: 5"),
+			reply{status: 206, body: "2345", fields: []string{fresh60, tag1, modified1, "Content-Range: bytes 2-5/*"}}},
+		{"206, shorter than the part, no-store", "/", []string{"Range: bytes=0-0"},
+			reply{status: 206, body: "0", fields: []string{"Cache-Control: no-store", `ETag: W/"1"`, modified1, "Content-Range: bytes 0-0/5"}},
+			reply{status: 206, body: "2345", fields: []string{fresh60, tag1, modified1, "Content-Range: bytes 2-5/*"}}},
 		{"404", "/", nil, status(404), reply{}},
 		{"410", "/", nil, status(410), reply{}},
 		{"404 that is stored", "/", nil, status(404, fresh10), reply{}},
@@ -94,6 +99,43 @@ func TestPartRefuted(t *testing.T) {
 				}
 				if _, body := peek(t, s, partKey); body != "" {
 					t.Errorf("the part is still stored: %q", body)
+				}
+			})
+		})
+	}
+}
+
+// A 404 or 410 takes the place of a whole response at once, whether its own body comes to its end or not, and for a request for a range as
+// well; and so does a 206 of another representation that comes after a 304 about neither.
+func TestWholeRefutedWithPart(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		with    []string
+		replies []reply
+		reads   bool
+	}{
+		{"404 to a range", []string{"Range: bytes=0-1"}, []reply{status(404)}, true},
+		{"410 to a range, no-store", []string{"Range: bytes=0-1"}, []reply{status(410, "Cache-Control: no-store")}, true},
+		{"404 that is not read", nil, []reply{status(404, fresh60)}, false},
+		{"410 that is not read", nil, []reply{status(410, fresh60)}, false},
+		{"another 206 after a 304 about neither", []string{"Range: bytes=0-1"}, []reply{status(304, `ETag: "3"`), partReply(0, 1, fresh60, `ETag: "2"`)}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, s *watchedStore) {
+				o := replies(t, append(append([]reply{ok(fresh60, tag1)}, tt.replies...), status(500))...)
+				tr := &cachecontrol.Transport{Base: o, Store: s, DrainBytes: -1}
+				defer tr.Close()
+				do(t, tr, "/")
+				resp, err := tr.RoundTrip(request(t, "/", append(tt.with, "Cache-Control: no-cache")...))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if tt.reads {
+					io.Copy(io.Discard, resp.Body)
+				}
+				resp.Body.Close()
+				if a := do(t, tr, "/"); a.body == "#1" {
+					t.Errorf("the old response is a %v", a.outcome)
 				}
 			})
 		})

@@ -35,6 +35,12 @@ func (x *exchange) receive(resp *http.Response, asked, received time.Time, s *St
 	var place string
 	switch {
 	case decision.OK:
+		if x.prior != "" && (resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone) {
+			x.dropStored(x.prior) // even if the body of this one never comes to its end
+			if x.prior == x.key {
+				x.primary = nil
+			}
+		}
 		var e *serialize.Entry
 		place, e = x.storeWhole(resp, &policy, asked, received, set, s)
 		x.share(resp, e, s)

@@ -58,6 +58,7 @@ type exchange struct {
 	sentAt, receivedAt      time.Time
 	sentSeq, receivedSeq    int // the order of all events
 	doneSeq                 int // when its body was read; 0: nobody knows
+	fromSeq, toSeq          int // when the call that asked began, and when RoundTrip returned; 0: nobody knows
 	background              bool
 	failed                  bool // no answer but an error
 	status                  int
@@ -363,6 +364,10 @@ func leavesNoTrace(e *exchange, m *meaning, shared bool) error {
 		return fmt.Errorf("no-store")
 	case shared && m.private:
 		return fmt.Errorf("private in a shared cache")
+	case shared && e.head["Set-Cookie"] != nil && !e.cache.ReplaySetCookie && !m.public && m.sMaxAge == absent:
+		return fmt.Errorf("Set-Cookie in a shared cache")
+	case e.status == 412 && e.request["If-Match"] != nil:
+		return fmt.Errorf("a 412 is for its own request")
 	case shared && e.request["Authorization"] != nil && !m.public && !m.mustRevalidate && m.sMaxAge == absent:
 		return fmt.Errorf("Authorization in a shared cache")
 	}
@@ -389,11 +394,17 @@ func (w *world) reusable(c *call, head *exchange, repr *representation, h http.H
 			return fmt.Errorf("#%d was invalidated", head.id)
 		}
 	}
+	if err := w.refuted(c, head, repr); err != nil {
+		return err
+	}
 	age, lifetime := ageOf(head, c.startAt), w.lifetime(head, repr, h, m, c.cache.shared)
 	fresh, stale := lifetime > age, age-lifetime
 	says := fmt.Sprintf("#%d, age %v, lifetime %v", head.id, age, lifetime)
 	if m.noCache {
 		return fmt.Errorf("%s: no-cache", says)
+	}
+	if match := c.header.Get("If-Match"); match != "" && (!fresh || len(c.asked) > 0 || match != h.Get("Etag") || strings.HasPrefix(match, "W/")) {
+		return fmt.Errorf("%s: for If-Match %q, with ETag %q", says, match, h.Get("Etag"))
 	}
 	forbidden := m.mustRevalidate || c.cache.shared && (m.proxyRevalidate || m.sMaxAge != absent)
 	if len(c.asked) > 0 { // the origin failed
@@ -430,6 +441,45 @@ func (w *world) reusable(c *call, head *exchange, repr *representation, h http.H
 		return fmt.Errorf("%s: stale", says)
 	}
 	return w.judgeAge(c, head, h)
+}
+
+// refuted says which later answer has shown that what head describes is not current, so that it must not be used any more, whole or in
+// part (RFC 9111, sections 4, 4.3.3 and 4.3.5). It looks only at stories in which no Vary, no second cache and no fault of the store
+// can be why it was not removed.
+func (w *world) refuted(c *call, head *exchange, repr *representation) error {
+	if len(w.caches) > 1 || w.faulty || repr.coded {
+		return nil
+	}
+	if slices.ContainsFunc(w.exchanges, func(e *exchange) bool { return e.url == c.url && e.head["Vary"] != nil }) {
+		return nil
+	}
+	for _, e := range w.exchanges {
+		if e.url != c.url || !e.answered() || head.doneSeq == 0 || head.doneSeq >= e.fromSeq || e.toSeq == 0 || e.toSeq >= c.startSeq ||
+			strings.Contains(e.request.Get("Range"), ",") {
+			continue
+		}
+		whole := e.doneSeq > 0 && e.doneSeq < c.startSeq && !e.cut
+		tag, date, length := e.head.Get("Etag"), e.head.Get("Last-Modified"), e.head.Get("Content-Length")
+		otherTag := tag != "" && repr.etag != "" && weakly(tag) != weakly(repr.etag)
+		switch {
+		case e.method != "GET" && e.method != "HEAD":
+			continue
+		case (e.status == 404 || e.status == 410) && (e.method == "GET" || w.sentAs200(repr)):
+		case e.method == "GET" && e.status == 200 && whole:
+		case e.method == "GET" && e.status == 206 && otherTag:
+		case e.method == "HEAD" && e.status == 200 && w.sentAs200(repr) &&
+			(otherTag || date != "" && date != head.head.Get("Last-Modified") && date != repr.modified || length != "" && length != strconv.Itoa(len(repr.wire))):
+		default:
+			continue
+		}
+		return fmt.Errorf("#%d was refuted by #%d", head.id, e.id)
+	}
+	return nil
+}
+
+// sentAs200 reports whether a representation is what a 200 or a 206 had.
+func (w *world) sentAs200(repr *representation) bool {
+	return slices.ContainsFunc(w.exchanges, func(e *exchange) bool { return e.repr == repr && (e.status == 200 || e.status == 206) })
 }
 
 func (w *world) judgeAge(c *call, head *exchange, h http.Header) error {
@@ -540,6 +590,10 @@ func (w *world) judgeFields(c *call, head *exchange, repr *representation, own b
 		switch name {
 		case "Age", "Connection", "Content-Length", "Content-Range", "Content-Encoding", "X-Secret", "X-Hop":
 			continue
+		case "Set-Cookie":
+			if !own && !c.cache.ReplaySetCookie {
+				continue // what may be there is looked at below
+			}
 		case "Etag":
 			if takesTag(head, repr, c.header0.Get(name)) {
 				continue
@@ -560,6 +614,9 @@ func (w *world) judgeFields(c *call, head *exchange, repr *representation, own b
 		if !slices.ContainsFunc(w.exchanges, func(e *exchange) bool { return e.url == c.url && slices.Equal(e.head[name], lines) }) {
 			return fmt.Errorf("nobody sent %s: %q", name, lines)
 		}
+	}
+	if from, ok := w.named(c.header0, "Set-Cookie"); ok && !slices.Contains(c.asked, from) && !c.cache.ReplaySetCookie {
+		return fmt.Errorf("a cookie that #%d has set, at another time", from.id)
 	}
 	if from, ok := w.named(c.header0, "X-Secret"); ok && !slices.Contains(c.asked, from) {
 		switch {

@@ -199,6 +199,8 @@ type world struct {
 	storeCalls  int
 	deletesFail bool // the store's Delete may fail: what it should forget, it serves
 	readsFail   bool // the store's bodies may end in errors
+	faulty      bool // the store may fail
+	focus       bool // one URL, no Vary, and many ranges: what becomes of parts needs several steps that fit each other
 	running     sync.WaitGroup
 }
 
@@ -225,6 +227,7 @@ func play(t testing.TB, script []byte, dir func() string) (kinds map[string]int,
 	}
 	setup := script[:2]
 	script = script[2:]
+	w.focus = setup[1]&128 != 0
 	store := w.newStore(int(setup[0]>>4), setup[1], dir)
 	for range 1 + setup[0]>>3&1 {
 		c := &cache{shared: setup[0]&1 == 1, negotiates: setup[0]&2 == 0}
@@ -233,7 +236,7 @@ func play(t testing.TB, script []byte, dir func() string) (kinds map[string]int,
 		}
 		c.Transport = &cachecontrol.Transport{
 			Base: origin{w, c}, Store: store, Shared: c.shared, DisableCompression: !c.negotiates, StaleIfError: c.staleIfError,
-			TimePriority: setup[1]&1 == 1,
+			TimePriority: setup[1]&1 == 1, ReplaySetCookie: setup[1]&64 != 0,
 		}
 		if setup[1]&2 != 0 {
 			c.Transport.RefreshAhead = 5 * time.Second
@@ -302,6 +305,7 @@ func (w *world) newStore(kind int, more byte, dir func() string) storage.Store {
 	case 5:
 		s = storage.FromKV(newMapKV())
 	case 6:
+		w.faulty = true
 		s = &faultstore.Store{Store: storage.NewDictCache(), Fault: w.fault}
 	default:
 		s = storage.NewDictCache()
@@ -415,6 +419,13 @@ func (w *world) newCall(d dice) *call {
 	if wish.field != "" {
 		c.header[wish.field] = []string{wish.text}
 	}
+	if w.focus {
+		c.url = targets[0]
+		if c.method == "GET" {
+			w.rangedCall(c, d)
+		}
+		return c
+	}
 	for i, name := range selectingFields {
 		values := selectingValues[name]
 		if v := values[[4]int{0, 0, 1, 2 + d.pick(byteMore, 5)}[d.pick(byteSelecting, 256)>>(2*i)&3]%len(values)]; v != nil {
@@ -447,11 +458,43 @@ func (w *world) newCall(d dice) *call {
 			} else {
 				c.header["If-None-Match"] = []string{`"none"`}
 			}
+		case 7:
+			c.header["If-Match"] = []string{`"none"`}
+			if repr != nil && repr.etag != "" {
+				c.header["If-Match"] = []string{repr.etag}
+			}
+			if d.bit(byteReading, 3) {
+				c.header["Range"] = []string{"bytes=0-3"}
+			}
 		case 6:
 			c.header["If-Modified-Since"] = []string{time.Now().UTC().Add(-time.Minute).Format(http.TimeFormat)}
 		}
 	}
 	return c
+}
+
+// rangedCall makes a request one for a range, mostly, with the conditions that go with one.
+func (w *world) rangedCall(c *call, d dice) {
+	w.mu.Lock()
+	repr := w.resource[c.url]
+	w.mu.Unlock()
+	tag := `"none"`
+	if repr != nil && repr.etag != "" {
+		tag = repr.etag
+	}
+	if n := d.pick(byteRequest, 16); n < 11 {
+		c.header["Range"] = []string{[]string{"bytes=0-3", "bytes=2-30", "bytes=4-", "bytes=-3", "bytes=1-2", "bytes=3-4", "bytes=0-", "bytes=4-9"}[d.pick(byteSelecting, 8)]}
+	}
+	switch d.pick(byteSelecting, 256) >> 3 {
+	case 0, 1:
+		c.header["If-Range"] = []string{tag}
+	case 2:
+		c.header["If-None-Match"] = []string{tag}
+	case 3:
+		c.header["If-Match"] = []string{tag}
+	case 4:
+		c.header["Accept-Encoding"] = []string{"gzip"}
+	}
 }
 
 type callKey struct{}
@@ -482,6 +525,9 @@ func (w *world) roundTrip(c *call, d dice) bool {
 	c.resp, c.err = c.cache.RoundTrip(req)
 	w.mu.Lock()
 	c.endSeq, c.endAt = w.tick(), time.Now()
+	for _, e := range c.asked {
+		e.toSeq = c.endSeq
+	}
 	for _, i := range w.invalid {
 		if i.knownSeq == 0 && slices.ContainsFunc(c.asked, func(e *exchange) bool { return e.receivedSeq == i.atSeq }) {
 			i.knownSeq = c.endSeq
@@ -596,7 +642,7 @@ func (o origin) RoundTrip(req *http.Request) (*http.Response, error) {
 	_, e.background = req.Context().Deadline()
 	if c, ok := req.Context().Value(callKey{}).(*call); ok && !e.background {
 		c.asked = append(c.asked, e)
-		e.wish = c.wish
+		e.wish, e.fromSeq = c.wish, c.startSeq
 	}
 	w.mu.Unlock()
 	delay := []time.Duration{0, 0, 0, 0, 0, 1, 3, 8}[d.pick(byteDelay, 8)] * time.Second
@@ -642,6 +688,12 @@ func (w *world) answer(e *exchange, d dice) *http.Response {
 	if n := d.pick(byteStatus, 64); n < 2*len(statuses) {
 		e.status = statuses[n/2]
 	}
+	if n := d.pick(byteStatus, 64); w.focus {
+		e.status = 200
+		if n < 12 {
+			e.status = []int{404, 410, 503, 403}[n/3]
+		}
+	}
 	repr := w.resource[e.url]
 	if repr == nil || d.pick(byteValidate, 4) == 0 {
 		repr = nil
@@ -649,8 +701,11 @@ func (w *world) answer(e *exchange, d dice) *http.Response {
 	inm := e.request.Get("If-None-Match")
 	conditional := inm != "" || e.request["If-Modified-Since"] != nil
 	current := w.resource[e.url]
+	match := e.request.Get("If-Match")
 	switch {
 	case e.method != "GET" && e.method != "HEAD":
+	case match != "" && (current == nil || current.etag != match || strings.HasPrefix(match, "W/")):
+		e.status = 412
 	case conditional && current != nil && d.pick(byteValidate, 16) < 10 && e.status < 400 && (inm == "" || current.etag != "" && strings.Contains(inm, weakly(current.etag))):
 		e.status = 304
 		switch d.pick(byteValidate, 16) {
@@ -802,11 +857,14 @@ func (w *world) setCaching(e *exchange, d dice) {
 	case 7:
 		h["Expires"] = []string{"in an hour"}
 	}
-	if v := varies[d.pick(byteVary, len(varies))]; v != nil {
+	if v := varies[d.pick(byteVary, len(varies))]; v != nil && !w.focus {
 		h["Vary"] = v
 	}
 	if d.pick(byteVary, 256) >= 200 {
 		h["X-Secret"] = []string{strconv.Itoa(e.id)}
+	}
+	if d.pick(byteVary, 256)%16 == 5 || d.bit(byteMore, 7) && d.bit(byteVary, 0) {
+		h["Set-Cookie"] = []string{strconv.Itoa(e.id)}
 	}
 	if d.pick(byteVary, 256)%16 == 9 {
 		h["X-Hop"], h["Connection"] = []string{strconv.Itoa(e.id)}, []string{"close, x-hop"}
