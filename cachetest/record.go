@@ -150,7 +150,8 @@ func (t *transport) finish(rec *recording, resp *response, err error, redact *re
 	maps.Copy(t.tape.secrets, redact.secrets)
 	if fail != nil && !t.recordErrors {
 		t.tape.spoiled = true
-		t.tape.errorfLocked(rec.key, "%s could not be recorded: %s\n\nThe option RecordErrors records errors too.", rec.req, redact.text(err.Error()))
+		text := t.redactor.start(newScrubber(t.tape.secrets)).text(redact.text(err.Error()))
+		t.tape.errorfLocked(rec.key, "%s could not be recorded: %s\n\nThe option RecordErrors records errors too.", rec.req, text)
 	}
 }
 

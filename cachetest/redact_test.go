@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"unicode/utf16"
 
 	"github.com/go-cachecontrol/cachecontrol/cachetest"
@@ -380,4 +381,48 @@ func opened(text string) string {
 		all.Write(b)
 	}
 	return all.String()
+}
+
+// TestRedactTrailersAndErrors is about the parts of an exchange that are neither header nor body: trailers, the reason after
+// a status, and errors, in recordings and in the messages of a test that fails.
+func TestRedactTrailersAndErrors(t *testing.T) {
+	dir := recordings(t)
+	origin := roundTripper(func(req *http.Request) (*http.Response, error) {
+		switch req.URL.Path {
+		case "/error":
+			return nil, fmt.Errorf("proxy https://me:%s@proxy.example failed: %s", url.QueryEscape(planted), planted)
+		case "/middle":
+			resp := respond(req, 200, "")
+			resp.Body = io.NopCloser(io.MultiReader(strings.NewReader("a"), iotest.ErrReader(fmt.Errorf("no more: token=%q", planted))))
+			return resp, nil
+		}
+		resp := respond(req, 200, "ok")
+		resp.Status = "200 token=" + planted
+		resp.ContentLength = -1
+		resp.Trailer = http.Header{"X-Echo": {planted}, "X-Auth-Token": {planted}}
+		return resp, nil
+	})
+	ask := func(client *http.Client) {
+		for _, path := range []string{"/", "/error", "/middle"} {
+			get(client, "https://a.example"+path)
+		}
+	}
+	message := fails(t, "TestX", func(tb testing.TB) {
+		ask(cachetest.Client(tb, dir, cachetest.Base(origin), cachetest.Record()))
+	})
+	holdsNone(t, message, planted)
+	passes(t, "TestX", func(tb testing.TB) {
+		ask(cachetest.Client(tb, dir, cachetest.Base(origin), cachetest.Record(), cachetest.RecordErrors()))
+	})
+	all := fmt.Sprint(files(t, dir))
+	holdsNone(t, all, planted)
+	for _, want := range []string{"X-Echo: REDACTED", "X-Auth-Token: REDACTED", "200 token=REDACTED", "proxy https://REDACTED@proxy.example failed: REDACTED", `no more: token="REDACTED"`} {
+		if !strings.Contains(all, want) {
+			t.Errorf("no recording holds %q:\n%s", want, all)
+		}
+	}
+	message = fails(t, "TestX", func(tb testing.TB) {
+		send(cachetest.Client(tb, dir, cachetest.Base(down)), "POST", "https://a.example/other?token="+url.QueryEscape(planted), `{"password":"`+planted+`","x":"`+planted+`"}`)
+	})
+	holdsNone(t, message, planted)
 }
