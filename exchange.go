@@ -41,6 +41,7 @@ type exchange struct {
 	guarded bool             // Base has added credentials to the request
 	partial *candidate       // a part of the representation that is stored, for a range that it does not hold
 	primary *serialize.Entry // what lookup found under the plain key; nil: nothing
+	damaged []string         // the keys under which lookup found what cannot be read
 	normals []normalised     // the request's selecting fields, normalised, as far as they were asked for
 	digests []normalised     // digests of them, as far as they were asked for
 

@@ -44,6 +44,7 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 		}
 		return nil, err
 	}
+	x.dropDamaged()
 	s.ForwardStatus = resp.StatusCode
 	switch {
 	case resp.StatusCode == http.StatusNotModified && validating:

@@ -2,6 +2,7 @@ package cachecontrol
 
 import (
 	"cmp"
+	"context"
 	"crypto/subtle"
 	"errors"
 	"net/http"
@@ -88,6 +89,27 @@ func (x *exchange) find() (*storage.Response, error) {
 	x.memory.body.Reset(held.Body)
 	x.found = storage.Response{Entry: held.Entry, Body: &x.memory.body, Decoded: held.Decoded}
 	return &x.found, nil
+}
+
+// get is engine.get, and remembers which keys hold what cannot be read.
+func (x *exchange) get(ctx context.Context, key string) (*storage.Response, error) {
+	r, err := x.engine.get(ctx, key)
+	if err != nil && err != storage.ErrNotFound { // which is the ordinary case
+		var unreadable *storage.UnreadableError
+		if errors.As(err, &unreadable) {
+			x.damaged = append(x.damaged, key)
+		}
+	}
+	return r, err
+}
+
+// dropDamaged removes what could not be read, once the origin has answered. The response to this request may not be stored, or not under
+// the same key, and what cannot be read would be met and logged again by each request.
+func (x *exchange) dropDamaged() {
+	for _, key := range x.damaged {
+		x.remove(x.ctx, key)
+	}
+	x.damaged = nil
 }
 
 func whyMissing(err error) rfc9111.Reason {

@@ -114,6 +114,7 @@ func (x *exchange) complete(p *candidate) (*http.Response, error) {
 		return nil, err
 	}
 	received := time.Now()
+	x.dropDamaged()
 	s := Status{Forward: forwardToken(rfc9111.NotInRange), ForwardStatus: resp.StatusCode, Reason: rfc9111.NotInRange}
 	switch resp.StatusCode {
 	case http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable:

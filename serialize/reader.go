@@ -31,7 +31,7 @@ type reader struct {
 	summed int64
 }
 
-func (r *reader) offset() int64    { return r.off + int64(r.pos) }
+func (r *reader) offset() int64 { return r.off + int64(r.pos) }
 
 // remaining returns how many bytes of the head there can still be.
 func (r *reader) remaining() int64 { return min(r.size, r.end) - r.offset() }
