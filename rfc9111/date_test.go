@@ -86,6 +86,30 @@ func TestParseDate(t *testing.T) {
 	}
 }
 
+// No beginning of a date is one, nor is a date with any octet replaced by one that the grammar does not allow there.
+func TestParseDateDamaged(t *testing.T) {
+	for _, whole := range []string{"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun Nov 16 08:49:37 1994"} {
+		if _, ok := ParseDate(whole, t0); !ok {
+			t.Errorf("%q is not valid", whole)
+		}
+		for i := range whole {
+			for _, s := range []string{whole[:i], whole[:i] + "~" + whole[i+1:], whole[:i] + "\x00" + whole[i+1:], whole[:i] + whole[i+1:], whole[:i] + "-" + whole[i:]} {
+				if got, ok := ParseDate(s, t0); ok {
+					t.Errorf("ParseDate(%q) = %v, want none", s, got)
+				}
+			}
+			if c := whole[i]; c == ' ' || c == ',' || c == ':' || c == '-' { // one separator for another
+				for _, other := range " ,:-" {
+					s := whole[:i] + string(other) + whole[i+1:]
+					if got, ok := ParseDate(s, t0); ok && s != whole {
+						t.Errorf("ParseDate(%q) = %v, want none", s, got)
+					}
+				}
+			}
+		}
+	}
+}
+
 // A timestamp more than 50 years ahead is in the past (RFC 9110, section 5.6.7).
 func TestParseDatePivot(t *testing.T) {
 	for _, tt := range []struct {

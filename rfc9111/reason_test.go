@@ -48,6 +48,23 @@ func TestReasons(t *testing.T) {
 	}
 }
 
+func TestReasonText(t *testing.T) {
+	for r := ReasonNone; int(r) < len(reasons); r++ {
+		text, err := r.MarshalText()
+		got := Reason(255)
+		if err2 := got.UnmarshalText(text); err != nil || err2 != nil || got != r {
+			t.Errorf("%d is %q (%v), which is %d (%v)", uint8(r), text, err, uint8(got), err2)
+		}
+	}
+	r := Fresh
+	if err := r.UnmarshalText([]byte("")); err != nil || r != ReasonNone {
+		t.Errorf(`UnmarshalText("") = %v, and the reason is %q, want none`, err, r)
+	}
+	if err := r.UnmarshalText([]byte("no-such-reason")); err == nil || r != ReasonNone {
+		t.Errorf(`UnmarshalText("no-such-reason") = %v, and the reason is %q, want an error and none`, err, r)
+	}
+}
+
 // TestReasonsDocumented: docs/rules.md shows every reason as it is.
 func TestReasonsDocumented(t *testing.T) {
 	data, err := os.ReadFile("../docs/rules.md")

@@ -171,6 +171,7 @@ func TestReuseOnError(t *testing.T) {
 		serve bool
 	}{
 		{"nothing allows it", private, "max-age=60", "", 61 * s, false},
+		{"nothing allows it, stale since now", private, "max-age=60", "", 60 * s, false},
 		{"stale-if-error", private, "max-age=60, stale-if-error=10", "", 61 * s, true},
 		{"exactly", private, "max-age=60, stale-if-error=10", "", 70 * s, true},
 		{"over", private, "max-age=60, stale-if-error=10", "", 70*s + ns, false},
@@ -235,5 +236,20 @@ func TestSetPreconditions(t *testing.T) {
 		if !equal(h, tt.want) {
 			t.Errorf("%q: %v, want %v", tt.resp, h, tt.want)
 		}
+	}
+}
+
+// Each of the two fields can be appended to without changing the other.
+func TestSetPreconditionsApart(t *testing.T) {
+	h := http.Header{}
+	modified := httpDate(t0.Add(-time.Hour))
+	policyOf(private, 200, "Etag", `"a"`, "Last-Modified", modified).SetPreconditions(h)
+	h.Add("If-None-Match", `"b"`)
+	h.Add("If-Modified-Since", "x")
+	if got := h["If-Modified-Since"]; len(got) != 2 || got[0] != modified {
+		t.Errorf("If-Modified-Since is %q after another If-None-Match was added, want %q and x", got, modified)
+	}
+	if got := h["If-None-Match"]; len(got) != 2 || got[0] != `"a"` || got[1] != `"b"` {
+		t.Errorf("If-None-Match is %q, want both tags", got)
 	}
 }

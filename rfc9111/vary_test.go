@@ -179,6 +179,25 @@ func (p preference) render(r *rand.Rand) string {
 }
 
 // Two random values normalise to the same exactly where they mean the same, however they are written.
+// A weight that is no qvalue is a part of the name, so that nothing is equal that is not (RFC 9110, section 12.4.2).
+func TestParseWeight(t *testing.T) {
+	for s, want := range map[string]int{
+		"0": 0, "1": 1000, "0.": 0, "1.": 1000, "0.5": 500, "0.05": 50, "0.005": 5, "0.999": 999, "1.0": 1000, "1.00": 1000, "1.000": 1000,
+		"": -1, "1x": -1, "0a": -1, "00": -1, "01": -1, "10": -1, "0,": -1, "2": -1, "2.0": -1, ".5": -1, "-0": -1, "1.1": -1, "1.001": -1,
+		"0.0005": -1, "0.x": -1, "0.5x": -1, "1.0x": -1, " 1": -1, "1 ": -1,
+	} {
+		got, ok := parseWeight(s)
+		if ok != (want >= 0) || ok && got != want {
+			t.Errorf("parseWeight(%q) = %d, %v, want %d", s, got, ok, want)
+		}
+	}
+	for _, q := range []string{"1x", "0a", "00", "01"} {
+		if a, b := NormalizeSelecting("Accept", "a, b;q="+q), NormalizeSelecting("Accept", "a, b;q="+q[:1]); a == b {
+			t.Errorf("the weights %q and %q are the same: %q", q, q[:1], a)
+		}
+	}
+}
+
 func TestNormalizeSelectingMeaning(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	random := func() []preference {
