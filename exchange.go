@@ -23,8 +23,10 @@ type exchange struct {
 	header http.Header // the request's, under canonical names
 	cc     rfc9111.Request
 
-	plain     []byte // the plain key, with the partition
-	partition string // what the partition adds to a key
+	plain      []byte // the plain key, with the partition
+	partition  string // what the partition adds to a key
+	digest     string // of the method and the content, for a key that is not a plain one
+	generation string // of the index, if that has to be stored before a response is; "": it is stored
 
 	offline     bool // nothing may go out for it
 	negotiated  bool // the caller left the content coding to the Transport
@@ -65,6 +67,7 @@ type subject struct {
 	key   string // "": it is in the exchange's plain only, until it is needed as a string
 	start uint64 // when the request was sent, as invalidations count
 	asked uint64 // the same, as recents counts
+	index string // the key of the index that the key is of; "": it is a plain one
 }
 
 // classify reads what the request says, and returns why the cache keeps out of it, if it does.
@@ -104,8 +107,9 @@ func (x *exchange) classify() rfc9111.Reason {
 	case other && !slices.Contains(x.methods, method):
 		return rfc9111.MethodForwarded
 	}
+	digest := ""
 	if other || hasBody(x.req) {
-		if x.key, ok = methodKey(string(x.plain), x.req, h.Get("Content-Type")); !ok {
+		if digest, ok = contentDigest(method, x.req, h); !ok {
 			return rfc9111.BodyNotCacheable
 		}
 	}
@@ -121,6 +125,9 @@ func (x *exchange) classify() rfc9111.Reason {
 		}
 	}
 	x.negotiated = x.negotiate && h["Accept-Encoding"] == nil && h["Range"] == nil
+	if digest != "" {
+		x.keyByMethod(digest)
+	}
 	return rfc9111.ReasonNone
 }
 
@@ -518,6 +525,9 @@ func (x *exchange) invalidate(resp *http.Response) {
 				x.start, _ = x.engine.invalidate(x.ctx, key, x.start)
 			} else {
 				x.engine.invalidate(x.ctx, key, 0)
+			}
+			if !slices.Contains(x.methods, x.req.Method) { // of which the program says that they change nothing
+				x.invalidateMethods(x.ctx, key)
 			}
 		}
 	}

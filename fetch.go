@@ -343,7 +343,7 @@ func (x *exchange) revalidateLater(c *candidate) bool {
 			}
 		}
 		later := &exchange{
-			subject:   subject{engine: x.engine, req: req.WithContext(ctx), ctx: ctx, key: x.key},
+			subject:   subject{engine: x.engine, req: req.WithContext(ctx), ctx: ctx, key: x.key, index: x.index},
 			header:    header,
 			partition: x.partition, revalidates: true,
 			cc:         rfc9111.Request{Lifetime: x.cc.Lifetime},

@@ -2,10 +2,13 @@ package cachecontrol
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
@@ -19,6 +22,7 @@ const (
 	partialSuffix = "#partial"
 	variantSuffix = "#variant="
 	methodSuffix  = "#method="
+	methodsSuffix = "#methods" // of the index of the keys with methodSuffix
 )
 
 // maxKeyedBody is the longest request body that becomes part of a key.
@@ -29,6 +33,10 @@ type Keys struct {
 	Plain   string // the first response, or the only one
 	Part    string // part of a body (206)
 	Variant string // a further variant, with the entry's Generation and Vary; "" if it has none
+
+	// Methods is the key of the index of the responses to other methods than GET, and to GET with content. Those whose
+	// request was of no partition are never found again once it is removed.
+	Methods string
 
 	// Python is the key under which CacheControl looks for the URL if that is not Plain: it keeps the port that the scheme
 	// implies. It is "" otherwise.
@@ -49,7 +57,7 @@ func KeysOf(e *serialize.Entry) (Keys, bool) {
 			return Keys{}, false
 		}
 	}
-	keys := Keys{Plain: key, Part: key + partialSuffix, Python: pythonKey(e.URL, key)}
+	keys := Keys{Plain: key, Part: key + partialSuffix, Methods: key + methodsSuffix, Python: pythonKey(e.URL, key)}
 	if e.Generation != "" && len(e.Vary) > 0 {
 		keys.Variant = variantKey(key, e.Generation, newSelectors(e.Vary))
 	}
@@ -74,26 +82,43 @@ func pythonKey(text, key string) string {
 	return key[:end] + ":" + port + key[end:]
 }
 
-// methodKey makes a key that also holds the method and the body of a request, which is of contentType. It reports false where the body
-// cannot be read twice, or is too long.
-func methodKey(key string, req *http.Request, contentType string) (string, bool) {
-	key += methodSuffix + req.Method
-	if req.Body == nil || req.Body == http.NoBody {
-		return key, true
-	}
-	if req.GetBody == nil || req.ContentLength > maxKeyedBody {
+// contentDigest returns a digest of the method, the content and the metadata of the content of a request with this header (RFC
+// 10008, section 2.7). It reports false if the content cannot be read twice, or is too long, or if metadata may follow it.
+func contentDigest(method string, req *http.Request, h http.Header) (string, bool) {
+	if len(req.Trailer) > 0 {
 		return "", false
 	}
-	body, err := req.GetBody()
-	if err != nil {
-		return "", false
-	}
-	defer body.Close()
 	sum := sha256.New()
-	if n, err := io.Copy(sum, io.LimitReader(body, maxKeyedBody+1)); err != nil || n > maxKeyedBody {
-		return "", false
+	add := func(s string) { // so that no two lists of strings look the same
+		sum.Write(binary.BigEndian.AppendUint64(nil, uint64(len(s))))
+		io.WriteString(sum, s)
 	}
-	return key + "&type=" + contentType + "&body=" + hex.EncodeToString(sum.Sum(nil)), true
+	add(method)
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		if !strings.HasPrefix(name, "Content-") || name == "Content-Length" {
+			continue
+		}
+		add(name)
+		for _, line := range h[name] {
+			add(line)
+		}
+		add("")
+	}
+	if hasBody(req) {
+		if req.GetBody == nil || req.ContentLength > maxKeyedBody {
+			return "", false
+		}
+		body, err := req.GetBody()
+		if err != nil {
+			return "", false
+		}
+		defer body.Close()
+		add("body")
+		if n, err := io.Copy(sum, io.LimitReader(body, maxKeyedBody+1)); err != nil || n > maxKeyedBody {
+			return "", false
+		}
+	}
+	return hex.EncodeToString(sum.Sum(nil)), true
 }
 
 // variantKey returns the key of another variant: derived from the plain key, the generation of the entry there,

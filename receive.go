@@ -195,6 +195,7 @@ func reasonPhrase(resp *http.Response) string {
 // storeWhole has a complete response stored while it is read, and returns its key and its entry, which is kept only where the response
 // is shared.
 func (x *exchange) storeWhole(resp *http.Response, policy *rfc9111.Policy, asked, received time.Time, heuristic []string, s *Status) (place string, e *serialize.Entry) {
+	indexErr := x.storeIndex() // which may change the key
 	header, fields := x.headerToStore(resp, policy)
 	r := x.newRecording(resp, header, policy, asked, received, heuristic)
 	e = r.entry
@@ -202,6 +203,11 @@ func (x *exchange) storeWhole(resp *http.Response, policy *rfc9111.Policy, asked
 	r.place, r.fields, r.trailing, r.private = place, fields, resp, policy.ExcludedFields()
 	if x.partial != nil {
 		r.replaces = x.partial.key
+	}
+	if indexErr != nil {
+		x.storeFailed(x.ctx, "create", x.index, indexErr)
+		s.Stored, s.Storage = false, rfc9111.StoreFailed
+		return place, e
 	}
 	x.record(resp, r, framedLength(resp), s)
 	return place, e
@@ -224,7 +230,7 @@ func (x *exchange) newRecording(resp *http.Response, header http.Header, policy 
 		r = new(recording)
 	}
 	// Field by field: as one, they are copied by way of the stack, and the processor waits until all before that is in memory.
-	r.engine, r.req, r.ctx, r.key, r.start, r.asked, r.date = x.engine, x.req, x.ctx, x.key, x.start, x.asked, policy.Date
+	r.engine, r.req, r.ctx, r.key, r.index, r.start, r.asked, r.date = x.engine, x.req, x.ctx, x.key, x.index, x.start, x.asked, policy.Date
 	e := &r.own
 	if x.dict == nil || x.flight != nil { // where the store, or who shares the response, keeps it
 		e = new(serialize.Entry)
@@ -344,7 +350,7 @@ func (r *recording) commitCurrent() rfc9111.Reason {
 	}
 	defer k.unlock()
 	mine := r.recents.of(r.place, r.entry.Vary, r.date, r.asked)
-	if r.invalid.since(r.key, r.start) || r.recents.surpass(mine) {
+	if r.overtaken() || r.recents.surpass(mine) {
 		r.Abort()
 		return rfc9111.Outdated
 	}
@@ -357,7 +363,7 @@ func (r *recording) commitCurrent() rfc9111.Reason {
 		return rfc9111.StoreFailed
 	}
 	r.recents.add(mine)
-	if r.invalid.since(r.key, r.start) {
+	if r.overtaken() {
 		r.remove(r.ctx, r.place) // an invalidation that could not wait may have come before there was anything to remove
 	}
 	return rfc9111.ReasonNone
@@ -383,7 +389,7 @@ func (r *recording) commitEntry() error {
 		return r.Writer.Commit()
 	}
 	if r.place == r.key {
-		if now := r.head(r.key); now != nil && now.Generation != "" {
+		if now := r.entryUnder(r.key); now != nil && now.Generation != "" {
 			e.Generation, e.Variants = now.Generation, now.Variants
 		}
 		return r.Writer.Commit()
@@ -397,7 +403,7 @@ func (r *recording) commitEntry() error {
 // enter adds a variant to the entry under the plain key, and drops the oldest where there are too many. Where that
 // entry is gone, or of another generation, the variant goes too: nobody could find it.
 func (s *subject) enter(key string, e *serialize.Entry) error {
-	now := s.head(s.key)
+	now := s.entryUnder(s.key)
 	if now == nil || now.Generation != "" && now.Generation != e.Generation {
 		s.remove(s.ctx, key)
 		return nil
@@ -425,8 +431,8 @@ func (s *subject) enter(key string, e *serialize.Entry) error {
 	return s.updateStore(s.ctx, s.key, next)
 }
 
-// head returns the entry that is stored under key now, or nil.
-func (s *subject) head(key string) *serialize.Entry {
+// entryUnder returns the entry that is stored under key now, or nil.
+func (s *subject) entryUnder(key string) *serialize.Entry {
 	resp, err := s.get(context.WithoutCancel(s.ctx), key)
 	if err != nil {
 		return nil
@@ -445,11 +451,11 @@ func (x *exchange) update(c *candidate, e *serialize.Entry, date time.Time) {
 	}
 	defer k.unlock()
 	mine := x.recents.of(c.key, e.Vary, date, x.asked)
-	if x.invalid.since(x.key, x.start) || x.recents.surpass(mine) {
+	if x.overtaken() || x.recents.surpass(mine) {
 		return
 	}
 	if len(e.Vary) > 0 && c.key == x.key {
-		if now := x.head(x.key); now != nil {
+		if now := x.entryUnder(x.key); now != nil {
 			e.Generation, e.Variants = now.Generation, now.Variants
 		}
 	}

@@ -311,7 +311,7 @@ func TestStoreFailuresAreLoggedOncePerWhile(t *testing.T) {
 					}
 					last = r.Time
 				}
-				if late := time.Since(last); warned > all || late >= 10*time.Second || all-warned >= 12 { // two calls a request at most
+				if late := time.Since(last); warned > all || late >= 10*time.Second || all-warned >= 18 { // three calls a request at most
 					t.Errorf("warned of %d failures of %d, %v ago", warned, all, late)
 				}
 			})

@@ -2,6 +2,7 @@ package cachecontrol
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -198,7 +199,7 @@ func (t *Transport) Invalidate(ctx context.Context, u *url.URL) error {
 	req := &http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: http.Header{}}
 	key += e.partitionOf(req.WithContext(ctx), controlOf(ctx))
 	_, err := e.invalidate(ctx, key, 0)
-	return err
+	return errors.Join(err, e.invalidateMethods(ctx, key))
 }
 
 // CloseIdleConnections closes those of Base, where it has such a method.

@@ -147,6 +147,7 @@ const (
 	primary   role = "entry"   // the first response, or the only one
 	variant   role = "variant" // a further one
 	part      role = "part"    // of a body
+	index     role = "index"   // of the responses to other methods
 	otherRole role = "other"   // its key does not follow from the URL alone
 	unknown   role = ""        // it does not name its URL
 )
@@ -161,6 +162,8 @@ func roleOf(hash string, e *serialize.Entry) role {
 		return primary
 	case ok && hash == storage.Hash(keys.Part):
 		return part
+	case ok && hash == storage.Hash(keys.Methods):
+		return index
 	case ok && keys.Variant != "" && hash == storage.Hash(keys.Variant):
 		return variant
 	}

@@ -90,7 +90,7 @@ type listed struct {
 }
 
 type details struct {
-	Role     role      `json:"role,omitempty"` // entry, variant, part or other
+	Role     role      `json:"role,omitempty"` // entry, variant, part, index or other
 	Writer   string    `json:"writer"`         // go or python
 	Layout   string    `json:"layout"`         // file or separate; any: it is the same in both
 	Status   int       `json:"status"`

@@ -115,7 +115,7 @@ func (r *rm) remove(ctx context.Context, d *directory, arg string) (n tally, err
 		if err != nil {
 			return n, err
 		}
-		hashes = []string{storage.Hash(keys.Plain), storage.Hash(keys.Part)}
+		hashes = []string{storage.Hash(keys.Plain), storage.Hash(keys.Part), storage.Hash(keys.Methods)}
 		if keys.Python != "" {
 			hashes = append(hashes, storage.Hash(keys.Python))
 		}
