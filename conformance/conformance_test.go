@@ -61,8 +61,8 @@ func proxyArgs(m mode, listen, upstream, store string) []string {
 		"--listen", listen,
 		"--upstream", upstream,
 		"--store", store,
-		// heuristic-*: a lifetime for responses with Last-Modified and no explicit one.
-		"--heuristic", "last-modified",
+		// heuristic-*: a lifetime for responses with Last-Modified and no explicit one, for 404 and the like in a shared cache, too.
+		"--heuristic", "last-modified+errors",
 		// stale-close, stale-503: stale responses while the origin fails, without stale-if-error from the origin.
 		"--stale-if-error", "1h",
 		// vary-normalise-lang-select: a stored variant that the request's Accept-Language prefers.

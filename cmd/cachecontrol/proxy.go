@@ -43,7 +43,8 @@ through; nothing is compressed or decompressed.
     --max-age AGE         remove from a directory, as others are stored, entries that were not used for so long, as 30d
     --shared              act as a shared cache: heed s-maxage, private, Authorization and CDN-Cache-Control
     --heuristic H         how long responses are fresh that do not say: last-modified, one-day,
-                          expires-after=DURATION; none unless given
+                          expires-after=DURATION; none unless given. In a shared cache errors, as 404, are left
+                          alone unless H ends in +errors
     --stale-if-error D    serve what is stale for up to D, as 1h, while the origin fails
     --refresh-ahead D     validate a fresh response in the background that is asked for within D, as 10s, of its end
     --collapse            have requests for one URL at the same time share one request to the origin

@@ -85,7 +85,7 @@ func (s *storeFlag) open(opts ...storage.Option) (store storage.Store, close fun
 	return store, close, nil
 }
 
-// heuristicFlag gives freshness to responses that carry none.
+// heuristicFlag gives freshness to responses that carry none. With "+errors" it does so for errors in a shared cache, too.
 type heuristicFlag struct {
 	heuristics.Heuristic
 	text string
@@ -96,6 +96,8 @@ func (h *heuristicFlag) String() string { return h.text }
 // Set implements flag.Value.
 func (h *heuristicFlag) Set(value string) error {
 	const want = "want last-modified, one-day, expires-after=DURATION or none"
+	text := value
+	value, errorsToo := strings.CutSuffix(value, "+errors")
 	name, arg, hasArg := strings.Cut(value, "=")
 	var heuristic heuristics.Heuristic
 	switch {
@@ -115,7 +117,10 @@ func (h *heuristicFlag) Set(value string) error {
 	default:
 		return errors.New("no such heuristic; " + want)
 	}
-	*h = heuristicFlag{heuristic, value}
+	if errorsToo && heuristic != nil {
+		heuristic = heuristics.WithErrors(heuristic)
+	}
+	*h = heuristicFlag{heuristic, text}
 	return nil
 }
 
