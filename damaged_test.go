@@ -107,3 +107,28 @@ func TestDamagedEntryIsRemoved(t *testing.T) {
 		}
 	}
 }
+
+// TestUnsafeDirectoryIsLogged: a cache directory that every user may write to is used, and the Logger is told once.
+func TestUnsafeDirectoryIsLogged(t *testing.T) {
+	for mode, want := range map[os.FileMode]int{0o700: 0, 0o777: 1} {
+		dir := t.TempDir()
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		s, err := storage.NewFileCache(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Warning() == "" && want > 0 {
+			t.Skip("modes say nothing here")
+		}
+		log := new(warnings)
+		tr := &cachecontrol.Transport{Base: replies(t, ok("Cache-Control: max-age=60")), Store: s, Logger: slog.New(log)}
+		do(t, tr, "/")
+		do(t, tr, "/")
+		tr.Close()
+		if log.n != want {
+			t.Errorf("mode %v: %d warnings, want %d", mode, log.n, want)
+		}
+	}
+}

@@ -118,6 +118,11 @@ func newEngine(t *Transport) *engine {
 		e.local, e.ranges = true, s
 	}
 	e.given = e.store
+	if s, ok := e.store.(interface{ Warning() string }); ok && e.logger != nil {
+		if text := s.Warning(); text != "" {
+			e.logger.Warn("cachecontrol: store is not safe", "reason", text)
+		}
+	}
 	e.near, _ = e.given.(*storage.TieredCache)
 	_, e.keepsDecoded = e.given.(storage.DecodedKeeper)
 	if !e.local {

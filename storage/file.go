@@ -38,14 +38,23 @@ type FileCache struct {
 	tree *tree
 }
 
-// NewFileCache returns a FileCache in dir, which is made where it is missing. The options are MaxBytes, MaxAge, Forever,
-// FileMode and DirMode.
+// NewFileCache returns a FileCache in dir, which is created with mode 0700 if it is missing. See Warning for a directory
+// that other users may write to. The options are MaxBytes, MaxAge, Forever, FileMode and DirMode.
 func NewFileCache(dir string, opts ...Option) (*FileCache, error) {
 	t, err := openTree(dir, false, opts)
 	if err != nil {
 		return nil, err
 	}
 	return &FileCache{tree: t}, nil
+}
+
+// Warning returns what is unsafe about the cache directory, or "" if nothing is: that every user may write to it, or that it belongs to
+// another user, who can then replace stored responses. A Transport with a Logger logs it once. See "Permissions" in docs/storage.md.
+func (c *FileCache) Warning() string {
+	if c == nil || c.tree == nil {
+		return ""
+	}
+	return exposure(c.tree.dir)
 }
 
 // Evictions returns how many entries this process has removed so far so that the directory stays within MaxBytes.

@@ -21,8 +21,8 @@ func leafPath(root string, n int) string {
 	return string(b)
 }
 
-// eachLeaf calls visit with the numbers of the leaf directories that are there, in order, from one on, until it returns
-// false: then it does, too. read is told of every directory on the way; one that is empty is removed.
+// eachLeaf calls visit with the numbers of the leaf directories that exist, in order, beginning with from, until visit returns
+// false; then it returns false, too. It calls read for each directory on the way.
 func (s *sweep) eachLeaf(from int, read func(), visit func(n int) bool) bool {
 	var level func(dir string, depth, prefix int) bool
 	level = func(dir string, depth, prefix int) bool {
@@ -35,9 +35,6 @@ func (s *sweep) eachLeaf(from int, read func(), visit func(n int) bool) bool {
 			return true
 		}
 		read()
-		if len(list) == 0 && s.would == nil && emptyFor(dir, time.Now()) > dirAge {
-			removeEmpty(s.root, dir)
-		}
 		first := from >> (4 * (levels - 1 - depth))
 		for _, e := range list {
 			if !isDigit(e) {
@@ -61,7 +58,8 @@ func emptyFor(dir string, now time.Time) time.Duration {
 	return now.Sub(fi.ModTime())
 }
 
-// removeEmpty removes an empty directory below root, and those above it that this leaves empty.
+// removeEmpty removes an empty leaf directory below root, and those above it that this leaves empty. An empty directory on another level
+// may be anyone's.
 func removeEmpty(root, dir string) {
 	for dir != root && os.Remove(dir) == nil {
 		dir = filepath.Dir(dir)

@@ -32,14 +32,23 @@ type SeparateBodyFileCache struct {
 	tree *tree
 }
 
-// NewSeparateBodyFileCache returns a SeparateBodyFileCache in dir, which is made where it is missing. The options are
-// MaxBytes, MaxAge, Forever, FileMode and DirMode.
+// NewSeparateBodyFileCache returns a SeparateBodyFileCache in dir, which is created with mode 0700 if it is missing. See Warning for a directory
+// that other users may write to. The options are MaxBytes, MaxAge, Forever, FileMode and DirMode.
 func NewSeparateBodyFileCache(dir string, opts ...Option) (*SeparateBodyFileCache, error) {
 	t, err := openTree(dir, true, opts)
 	if err != nil {
 		return nil, err
 	}
 	return &SeparateBodyFileCache{tree: t}, nil
+}
+
+// Warning returns what is unsafe about the cache directory, or "" if nothing is: that every user may write to it, or that it belongs to
+// another user, who can then replace stored responses. A Transport with a Logger logs it once. See "Permissions" in docs/storage.md.
+func (c *SeparateBodyFileCache) Warning() string {
+	if c == nil || c.tree == nil {
+		return ""
+	}
+	return exposure(c.tree.dir)
 }
 
 // Evictions returns how many entries this process has removed so far so that the directory stays within MaxBytes.

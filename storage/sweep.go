@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -128,6 +129,26 @@ func bodiless(path string) bool {
 	return e.Length > 0
 }
 
+// isDocument reports whether the file at path begins as the documents of CacheControl do, of whatever version, or is what a power cut
+// leaves of one: nothing, or zeros.
+func isDocument(path string) bool {
+	f, _, err := openRegular(path, openQuietly) // looking at it does not count as use
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	b := make([]byte, 512)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && !isEOF(err) {
+		return false
+	}
+	b = b[:n]
+	if n >= 5 && string(b[:3]) == "cc=" && '0' <= b[3] && b[3] <= '9' && b[4] == ',' {
+		return true
+	}
+	return string(b) == "cc=4,"[:min(n, 5)] || len(bytes.Trim(b, "\x00")) == 0
+}
+
 // abandoned reports whether nobody writes the temporary file at path any more.
 func abandoned(path string, fi fs.FileInfo, now time.Time) bool {
 	age := now.Sub(fi.ModTime())
@@ -144,9 +165,9 @@ func abandoned(path string, fi fs.FileInfo, now time.Time) bool {
 	return err == nil
 }
 
-// evict removes an entry, if nobody uses it, and counts it.
+// evict removes an entry, if nobody uses it, and counts it. A file that only has the name of an entry stays.
 func (s *sweep) evict(f *files) bool {
-	if f.usedSince() || !s.removed(f.remove) {
+	if f.usedSince() || !isDocument(f.path) || !s.removed(f.remove) {
 		return false
 	}
 	s.done.EvictedEntries++
