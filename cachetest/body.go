@@ -14,16 +14,16 @@ import (
 	"unicode/utf8"
 )
 
-// How a body is written. The line end before the next section is the format's: a body that ends in one is followed by
-// an empty line.
+// The ways in which a body is written. The line end before the next section belongs to the format, so a body that ends
+// in a line end is followed by an empty line.
 const (
-	asText   = "text"   // as it is; with crlf, each line end of the body is CR LF
-	asJSON   = "json"   // indented; the body has no white space, or with spaced, one space after each ":" and ","
-	asQuoted = "quoted" // each line as a string of Go
+	asText   = "text"   // unchanged; with crlf, each line end of the body is CR LF
+	asJSON   = "json"   // indented; the body itself has no white space, or with spaced, a space after each ":" and ","
+	asQuoted = "quoted" // each line as a Go string
 	asBase64 = "base64"
 )
 
-// writeBody returns how a body is written, and its lines. readBody makes the same bytes of them.
+// writeBody returns the way in which a body is written, and its lines. readBody returns the same body for them.
 func writeBody(body []byte) (coding, flag string, lines string) {
 	s := string(body)
 	if lines, flag, ok := indentJSON(body); ok && isPlain(lines) {
@@ -59,7 +59,7 @@ func writeBody(body []byte) (coding, flag string, lines string) {
 	return asQuoted, "", b.String()
 }
 
-// readBody returns the body of which these are the lines. The lineError is about one of them, or about the one before.
+// readBody returns the body that has these lines. A lineError is about one of them, or about the line before them.
 func readBody(coding string, flags []string, lines []string) ([]byte, error) {
 	for _, flag := range flags {
 		if !(coding == asText && flag == "crlf" || coding == asJSON && flag == "spaced") {
@@ -77,7 +77,7 @@ func readBody(coding string, flags []string, lines []string) ([]byte, error) {
 		end := len(strings.TrimRight(s, "\n"))
 		var b bytes.Buffer
 		if err := json.Compact(&b, []byte(s[:end])); err != nil {
-			err = json.Unmarshal([]byte(s[:end]), new(json.RawMessage)) // which says where
+			err = json.Unmarshal([]byte(s[:end]), new(json.RawMessage)) // it returns the position
 			var syntax *json.SyntaxError
 			line := 0
 			if errors.As(err, &syntax) {
@@ -98,7 +98,7 @@ func readBody(coding string, flags []string, lines []string) ([]byte, error) {
 			}
 			part, err := strconv.Unquote(line)
 			if err != nil {
-				return nil, &lineError{i, "not a quoted string: " + shown(line)}
+				return nil, &lineError{i, "not a Go string: " + shown(line)}
 			}
 			b = append(b, part...)
 		}
@@ -113,7 +113,7 @@ func readBody(coding string, flags []string, lines []string) ([]byte, error) {
 	return nil, &lineError{-1, fmt.Sprintf("a body written as %q is unknown; known are text, json, quoted and base64", coding)}
 }
 
-// isPlain says whether a text can stand in a file as it is, and be the same after editors and git have had it.
+// isPlain reports whether editors and git leave a text unchanged, so that it can be written as it is.
 func isPlain(s string) bool {
 	if !utf8.ValidString(s) {
 		return false
@@ -131,12 +131,12 @@ func isPlain(s string) bool {
 	return true
 }
 
-// isVisible leaves out what cannot be seen, or changes how the rest looks. What joins emoji may stay.
+// isVisible reports whether a character can be seen and does not change the look of others. Joiners of emoji are allowed.
 func isVisible(r rune) bool {
 	return unicode.IsGraphic(r) && r != '\u2028' && r != '\u2029' || r == '\u200c' || r == '\u200d'
 }
 
-// countOdd counts the bytes that texts seldom hold: control characters, and what is not UTF-8.
+// countOdd counts the bytes that are rare in texts: control characters and invalid UTF-8.
 func countOdd(s string) int {
 	n := 0
 	for i, r := range s {
@@ -151,7 +151,7 @@ func countOdd(s string) int {
 	return n
 }
 
-// indentJSON returns a JSON object or array indented, if its bytes can be made from that again.
+// indentJSON returns a JSON object or array indented, if its bytes can be restored from that.
 func indentJSON(body []byte) (lines, flag string, ok bool) {
 	value := bytes.TrimRight(body, "\n")
 	if len(value) == 0 || value[0] != '{' && value[0] != '[' {
@@ -170,13 +170,13 @@ func indentJSON(body []byte) (lines, flag string, ok bool) {
 		return "", "", false
 	}
 	if b.Len() > 16*len(body) {
-		return "", "", false // so deep that the indentation is most of it
+		return "", "", false // it would be mostly indentation
 	}
 	b.Write(body[len(value):])
 	return b.String(), flag, true
 }
 
-// spaceJSON writes a space after each ":" and ",", as Python does.
+// spaceJSON adds a space after each ":" and ",", as Python does.
 func spaceJSON(compact []byte) []byte {
 	out := make([]byte, 0, len(compact)+len(compact)/8)
 	inString, escaped := false, false
@@ -197,7 +197,7 @@ func spaceJSON(compact []byte) []byte {
 	return out
 }
 
-// gunzip decodes all of b, which must hold nothing else.
+// gunzip decodes b. All of b must be gzip.
 func gunzip(b []byte) ([]byte, error) {
 	zr, err := gzip.NewReader(bytes.NewReader(b))
 	if err != nil {
@@ -206,11 +206,11 @@ func gunzip(b []byte) ([]byte, error) {
 	return io.ReadAll(zr)
 }
 
-// gzipped codes a body, the same way each time.
+// gzipped compresses a body. The result depends on nothing else.
 func gzipped(b []byte) []byte {
 	var out bytes.Buffer
 	zw := gzip.NewWriter(&out)
-	zw.Write(b) // to memory: it cannot fail
+	zw.Write(b) // a write to memory cannot fail
 	zw.Close()
 	return out.Bytes()
 }

@@ -16,15 +16,16 @@ import (
 	"time"
 )
 
-// Client returns an http.Client that answers from the recordings of the test, which are in a directory of their own
-// below dir. Whatever else it is asked for fails the test. It is Transport in a client with nothing else set.
+// Client returns an http.Client that answers requests from the recordings of the test t, which are in a directory below dir.
+// A request without a recording fails the test. Its Transport is the one that the function Transport returns. Its other
+// fields are not set.
 func Client(t testing.TB, dir string, opts ...Option) *http.Client {
 	t.Helper()
 	return &http.Client{Transport: Transport(t, dir, opts...)}
 }
 
-// Transport is what makes a client replay and record, for those who build their own. It may be used by many goroutines
-// and by subtests, until the test t is over. Several transports of one test and directory share its recordings.
+// Transport returns an http.RoundTripper that replays and records, for use in your own http.Client. It may be used by
+// several goroutines and by subtests until the test t is over. All transports with the same t and dir share their recordings.
 func Transport(t testing.TB, dir string, opts ...Option) http.RoundTripper {
 	t.Helper()
 	o := newOptions(opts)
@@ -38,14 +39,14 @@ func Transport(t testing.TB, dir string, opts ...Option) http.RoundTripper {
 	return tr
 }
 
-// A transport replays and records by its options.
+// A transport replays and records.
 type transport struct {
 	*options
 	tape *tape
-	old  []candidate // what the tape had at the beginning
+	old  []candidate // the recordings that the tape had at first
 }
 
-// A candidate is an old recording, with its request as the options of now make it.
+// A candidate is a recording with its request redacted by the current options.
 type candidate struct {
 	*recording
 	req *request
@@ -89,7 +90,7 @@ func closeBody(req *http.Request) {
 	}
 }
 
-// matches says whether a recorded request is the same.
+// matches reports whether a request matches a recorded one.
 func (t *transport) matches(r *request, key string, recorded *request, recordedKey string) bool {
 	if t.matchFunc != nil {
 		return t.matchFunc(r.httpRequest(), recorded.httpRequest()) == nil
@@ -154,7 +155,7 @@ func matchesText(recorded, text, not string) bool {
 				return false
 			}
 		} else if after != "" {
-			return false // two in a row
+			return false // two placeholders in a row
 		}
 		if value := rest[:end]; value != redacted && !looksRandom(value) || strings.ContainsAny(value, not) {
 			return false
@@ -163,7 +164,7 @@ func matchesText(recorded, text, not string) bool {
 	}
 }
 
-// missing fails the test for want of a recording, and says what there is instead, and what to do.
+// missing fails the test because a request has no recording. The message shows the nearest recording and how to record.
 func (t *transport) missing(r *request, key string) error {
 	var b strings.Builder
 	dir := filepath.ToSlash(t.tape.dir)
@@ -188,12 +189,12 @@ func (t *transport) missing(r *request, key string) error {
 		}
 		b.WriteByte('\n')
 	}
-	fmt.Fprintf(&b, "To record it:\n\n\t%s\n\nWith %s=1 all that the test asks for is recorded anew.", t.tape.howToRecord(), environment)
+	fmt.Fprintf(&b, "To record it:\n\n\t%s\n\n%s=1 records all requests of the test again.", t.tape.howToRecord(), environment)
 	t.tape.errorf(key, "no recording of\n\n\t%s\n\n%s", r, b.String())
 	return fmt.Errorf("cachetest: no recording of %s", r)
 }
 
-// compare returns how a request differs from a recorded one, and how much.
+// compare returns the differences between a request and a recorded one, and their weight.
 func (t *transport) compare(r, recorded *request) (lines []string, weight int) {
 	for _, d := range t.differences(r, recorded) {
 		lines = append(lines, d.text)
@@ -208,7 +209,7 @@ func (t *transport) compare(r, recorded *request) (lines []string, weight int) {
 	return lines, weight
 }
 
-// replay returns the recorded answer as net/http would.
+// replay returns the recorded response or error as net/http would.
 func (x *interaction) replay(req *http.Request) (*http.Response, error) {
 	if x.resp == nil {
 		return nil, x.fail
@@ -234,7 +235,7 @@ func (x *interaction) replay(req *http.Request) (*http.Response, error) {
 	if r.gzip {
 		switch accepted := req.Header.Values("Accept-Encoding"); {
 		case len(accepted) == 0 && req.Header.Get("Range") == "":
-			// As http.Transport, which asked for it itself.
+			// http.Transport asked for gzip itself and decodes it.
 			resp.Header.Del("Content-Encoding")
 			resp.Uncompressed = true
 		case strings.Contains(strings.ToLower(strings.Join(accepted, ",")), "gzip"):
@@ -264,7 +265,7 @@ func (x *interaction) replay(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// announced is the length of a body that is not there, or not whole: -1 if it was not known.
+// announced returns the Content-Length of a body that is absent or incomplete, or -1 if there is none.
 func announced(h http.Header) int64 {
 	n, err := strconv.ParseInt(cmp.Or(h.Get("Content-Length"), "-1"), 10, 64)
 	if err != nil {
@@ -273,7 +274,7 @@ func announced(h http.Header) int64 {
 	return n
 }
 
-// A replayedBody ends as the recorded one did.
+// A replayedBody ends in the same way as the recorded body.
 type replayedBody struct {
 	x      *interaction
 	resp   *http.Response
@@ -283,7 +284,7 @@ type replayedBody struct {
 	closed chan struct{}
 }
 
-// patience is for how long a body waits to be closed where that is what happened when it was recorded.
+// patience limits how long a body waits to be closed, if the recorded body was closed before its end.
 const patience = 30 * time.Second
 
 var errClosed = errors.New("http: read on closed response body")
@@ -311,7 +312,7 @@ func (b *replayedBody) Read(p []byte) (int, error) {
 	return n, io.EOF
 }
 
-// wait returns once the body is closed or the request cancelled: more did not happen when it was recorded.
+// wait returns when the body is closed or the request is cancelled. The recording has nothing after that.
 func (b *replayedBody) wait() error {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
@@ -321,7 +322,7 @@ func (b *replayedBody) wait() error {
 	case <-b.ctx.Done():
 		return b.ctx.Err()
 	case <-timer.C:
-		return fmt.Errorf("cachetest: the recording of %s ends here, where its reader closed the body", b.x.req)
+		return fmt.Errorf("cachetest: the recording of %s ends here because its reader closed the body", b.x.req)
 	}
 }
 

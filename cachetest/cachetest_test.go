@@ -461,7 +461,7 @@ To record it:
 
 	CACHECONTROL_RECORD=missing go test -run '^TestX$/^sub_test$' github.com/go-cachecontrol/cachecontrol/cachetest
 
-With CACHECONTROL_RECORD=1 all that the test asks for is recorded anew.`
+CACHECONTROL_RECORD=1 records all requests of the test again.`
 	if got := fails(t, "TestX/sub_test", ask("https://api.example.com/users/2?page=1")); got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
@@ -487,7 +487,7 @@ To record it:
 
 	CACHECONTROL_RECORD=missing go test -run '^TestX$/^sub_test$' github.com/go-cachecontrol/cachecontrol/cachetest
 
-With CACHECONTROL_RECORD=1 all that the test asks for is recorded anew.`
+CACHECONTROL_RECORD=1 records all requests of the test again.`
 	got := fails(t, "TestX/sub_test", ask("https://api.example.com/users/2?page=1"))
 	if got = regexp.MustCompile(`@[0-9a-f]{8}\.`).ReplaceAllString(got, "@[hash]."); got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
@@ -598,7 +598,7 @@ func TestModes(t *testing.T) {
 	passes(t, "TestX", visit(opts(origin("5")), a))
 	is("a=5")
 	t.Setenv("CACHECONTROL_RECORD", "yes")
-	if got := fails(t, "TestX", visit(nil, a)); !strings.Contains(got, "CACHECONTROL_RECORD=yes: it is 1, to record all anew, or missing") {
+	if got := fails(t, "TestX", visit(nil, a)); !strings.Contains(got, "CACHECONTROL_RECORD=yes: it must be 1, to record all requests again, or missing") {
 		t.Error(got)
 	}
 	t.Setenv("CACHECONTROL_RECORD", "")
@@ -613,7 +613,7 @@ func TestModes(t *testing.T) {
 		cachetest.Client(tb, dir)
 		cachetest.Client(tb, dir, cachetest.Record())
 	})
-	if !strings.Contains(got, "does not, or not the same") {
+	if !strings.Contains(got, "different modes") {
 		t.Error(got)
 	}
 	is("a=5")
@@ -632,7 +632,7 @@ func TestUnused(t *testing.T) {
 			get(cachetest.Client(tb, dir, append(opts, cachetest.Base(answer(200, "a")))...), "https://a.example/b")
 		}
 	}
-	const want = "and removed if all is recorded anew (CACHECONTROL_RECORD=1):\n\tGET_a.example_a.http"
+	const want = "and removed when all requests are recorded again (CACHECONTROL_RECORD=1):\n\tGET_a.example_a.http"
 	if f := passes(t, "TestX", use()); !strings.HasSuffix(f.output(), want) {
 		t.Errorf("the log is %q", f.output())
 	}
@@ -985,7 +985,7 @@ func TestEndless(t *testing.T) {
 			}
 		}
 		passes(t, "TestX", func(tb testing.TB) {
-			if got := get(cachetest.Client(tb, dir), "https://a.example/events"); !strings.Contains(got, "ends here, where its reader closed the body") {
+			if got := get(cachetest.Client(tb, dir), "https://a.example/events"); !strings.Contains(got, "ends here because its reader closed the body") {
 				t.Errorf("read on: %q", got)
 			}
 		})
@@ -1158,12 +1158,12 @@ func TestBroken(t *testing.T) {
 		{"unknown flag", head + "=== body text lf\na\n=== end\n", `4: a body written as text cannot be "lf"`},
 		{"json", head + "=== body json\n{\n  \"a\": 1\n  \"b\": 2\n}\n=== end\n", "7: the body is not JSON"},
 		{"base64", head + "=== body base64\n!\n=== end\n", "the body is not base64"},
-		{"quoted", head + "=== body quoted\n\"a\"\nb\n=== end\n", "6: not a quoted string: \"b\""},
+		{"quoted", head + "=== body quoted\n\"a\"\nb\n=== end\n", "6: not a Go string: \"b\""},
 		{"kind of error", "GET https://a.example/\n=== error odd\na\n=== end\n", `2: an unknown kind of error: "odd"`},
 		{"conflict", head + "=== body text\n<<<<<<< HEAD\na\n=======\nb\n>>>>>>> other\n=== end\n", "5: a merge conflict that is not resolved"},
 		{"more", head + "=== end\n\nmore\n", `6: there is more after "=== end": "more"`},
 		{"body of a 304", "GET https://a.example/\n=== response\nHTTP/1.1 304 Not Modified\n=== body text\na\n=== end\n", "304 has no body"},
-		{"two responses", head + "=== response\nHTTP/1.1 200 OK\n=== end\n", `4: the line "=== response" is unknown, or not in its place`},
+		{"two responses", head + "=== response\nHTTP/1.1 200 OK\n=== end\n", `4: the line "=== response" is unknown or in the wrong place`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -1411,7 +1411,7 @@ func TestSimilarNames(t *testing.T) {
 	dir := recordings(t)
 	fails(t, "TestOne", func(tb testing.TB) {
 		cachetest.Client(tb, dir)
-		if got := fails(t, "TestONE", func(tb testing.TB) { cachetest.Client(tb, dir) }); !strings.Contains(got, "differ in case only") {
+		if got := fails(t, "TestONE", func(tb testing.TB) { cachetest.Client(tb, dir) }); !strings.Contains(got, "differ only in case") {
 			t.Error(got)
 		}
 		tb.Errorf("seen")

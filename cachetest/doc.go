@@ -1,5 +1,5 @@
-// Package cachetest is a cache for tests that never expires: what a server once answered is kept in the source tree, and
-// given to the test from then on, without a network. A request of which there is no recording fails the test.
+// Package cachetest records the responses that a test receives, and replays them when the test runs again. The recordings are files in
+// the source tree, so the test then needs no network. A request without a recording fails the test.
 //
 //	func TestUser(t *testing.T) {
 //		client := cachetest.Client(t, "testdata/http")
@@ -10,22 +10,22 @@
 //		}
 //	}
 //
-// To record, with the network and what secrets it takes:
+// To record, run the test with the network and the secrets that it needs:
 //
-//	CACHECONTROL_RECORD=1 go test -run TestUser        all that the test asks for, anew
-//	CACHECONTROL_RECORD=missing go test -run TestUser  only that of which there is no recording
+//	CACHECONTROL_RECORD=1 go test -run TestUser        records all requests again
+//	CACHECONTROL_RECORD=missing go test -run TestUser  records only requests without a recording
 //
-// Recordings are written when the test is over. A file whose content stays the same is not touched. Recording all anew
-// removes the recordings that were not used, if the test passed and no part of it was left out. If a request could not
-// be made, nothing is written and the test fails.
+// Recordings are written when the test is over. A file whose content stays the same is not touched. If all requests are recorded
+// again, unused recordings are removed, provided that the test passed and that no part of it was left out. If a
+// request fails, the test fails and nothing is written.
 //
 // # Recordings
 //
-// Each test and subtest has a directory of its own, and each recording is a file there, named after method and URL:
+// Each test and subtest uses its own directory. Each recording is a file in it, named after the method and the URL:
 //
 //	testdata/http/TestUser/GET_api.example.com_users_octocat.http
 //
-// It is meant to be reviewed, and may be edited: lengths are counted, not stored.
+// The file is meant to be reviewed and may be edited. It stores no lengths.
 //
 //	GET https://api.example.com/users/octocat
 //	Accept: application/json
@@ -39,28 +39,29 @@
 //	}
 //	=== end
 //
-// Lines before the request that begin with "#" are comments. A body is written in one of these ways, and read back to
-// the same bytes; the line end before the next "===" is not part of it. If git converts the line ends of a file, it means
-// the same.
+// Lines before the request that begin with "#" are comments. A body is written in one of these ways, and is read back to the same
+// bytes. The line end before the next "===" is not part of the body. A conversion of line ends by git does not change the
+// meaning of a file.
 //
-//	text         as it is; with crlf, all its line ends are CR LF
-//	json         indented; its bytes have no white space, or with spaced, one space after each ":" and ","
-//	quoted       each line as a string of Go: for what cannot be seen, or is not UTF-8
+//	text         unchanged; with crlf, all line ends of the body are CR LF
+//	json         indented; the body itself has no white space, or with spaced, a space after each ":" and ","
+//	quoted       each line as a Go string, for characters that cannot be seen and for invalid UTF-8
 //	base64       bytes
 //
-// A body that was sent with gzip is stored decoded, and marked gzip. It is given to the caller as net/http would: coded to
-// one who asked for that, else decoded. "stream" marks a body whose length was not known beforehand, "cut" one that its
-// reader closed while more was to come, as with endless streams of events. Trailers and errors have sections of their own.
+// A body that was sent with gzip is stored decoded and marked with gzip. As with net/http, a caller who asked for gzip receives it
+// compressed, and other callers receive it decoded. A body without a known length is marked with stream. A body that was
+// closed before its end, such as a stream of events, is marked with cut. Trailers and errors are sections of their own.
 //
 // # Matching
 //
-// A recording answers a request with the same method, URL and body, the same Host where it is not the URL's, and the same
-// Range and conditional fields (If-None-Match and its like), so that a 304 or a part is only given to one who asked for it.
-// The order of query parameters with different names does not matter, nor how JSON is written, nor the order of the fields
-// of a form. MatchHeader, IgnoreBody and MatchFunc change that. Requests can come in any order, and at once.
+// A recording matches a request with the same method, URL and body, and the same Range and conditional fields (such as
+// If-None-Match). The Host must be the same if it differs from the URL's host. The order of query parameters with different names, the white
+// space of JSON, and the order of the fields of a form do not matter. MatchHeader, IgnoreBody and MatchFunc change these rules.
+// Requests can be made in any order and concurrently.
 //
-// If a request was made several times while it was recorded, it gets the answers in their order, and then the last one
-// again; with Once it fails then. All clients of one test and directory share its recordings, and what was used of them.
+// If a request was made several times while it was recorded, it receives the responses in the same order. After the last one, it
+// receives the last one again, or with Once, it fails. All clients of one test and directory share its recordings, and
+// a recording that one of them has used counts as used for all.
 //
 // # Secrets
 //

@@ -9,13 +9,13 @@ import (
 	"syscall"
 )
 
-// A failure is a recorded error of the transport. Replayed, it is what errors.Is and net.Error say of the original.
+// A failure is a recorded error of Base. errors.Is and net.Error treat it as the original error.
 type failure struct {
 	kind string // a key of failures
 	text string
 }
 
-// failures are the errors that programs tell apart, by what a fixture calls them.
+// failures are the errors that programs test for, by their names in a fixture.
 var failures = map[string]error{
 	"":                   nil,
 	"timeout":            nil,
@@ -27,7 +27,7 @@ var failures = map[string]error{
 	"connection reset":   syscall.ECONNRESET,
 }
 
-// source is the address of this side of a connection, which is another one each time.
+// source matches the local address of a connection, which differs each time.
 var source = regexp.MustCompile(`\S+->`)
 
 func newFailure(err error, r *redaction) *failure {

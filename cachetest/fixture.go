@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// An interaction is a request and its answer: what one file holds.
+// An interaction is a request and its response. A file holds one.
 //
 //	# comment
 //	POST https://api.example.com/things
@@ -33,27 +33,27 @@ import (
 type interaction struct {
 	comment string // lines before the request, each with its "#"
 	req     *request
-	resp    *response // nil: there is a failure
-	fail    *failure  // in place of the response, or in the middle of its body
+	resp    *response // nil if there is only a failure
+	fail    *failure  // instead of the response, or in the middle of its body
 }
 
-// A response is what is recorded of one.
+// A response is a recorded response.
 type response struct {
 	proto   string // HTTP/1.1
 	status  string // 200 OK
 	code    int
-	header  http.Header // with Content-Length only where there is no whole body that it could be counted from
+	header  http.Header // without Content-Length if the body is complete
 	body    []byte
-	gzip    bool // the body was sent so; here it is decoded
-	stream  bool // the length was not known beforehand, and there was no Transfer-Encoding to say so
-	cut     bool // its reader closed the body here, before its end
+	gzip    bool // the body was sent with gzip; body is decoded
+	stream  bool // there was neither a Content-Length nor a Transfer-Encoding
+	cut     bool // the body was closed before its end
 	trailer http.Header
 }
 
-// chunked is the Transfer-Encoding, which net/http keeps apart from the header.
+// chunked reports whether there was a Transfer-Encoding. net/http does not keep it in the header.
 func (r *response) chunked() bool { return r.header.Get("Transfer-Encoding") != "" }
 
-// bodyless says whether an answer has no body, whatever its header says (RFC 9112, section 6.3).
+// bodyless reports whether a response to that method has no body, whatever its header is (RFC 9112, section 6.3).
 func (r *response) bodyless(method string) bool {
 	return method == http.MethodHead || r.code == http.StatusNoContent || r.code == http.StatusNotModified
 }
@@ -67,7 +67,7 @@ const (
 	markEnd      = "=== end"
 )
 
-// isMarker says whether a line begins a section, or is one that git leaves where a merge failed.
+// isMarker reports whether a line begins a section, or is a conflict marker of git.
 func isMarker(line string) bool {
 	return strings.HasPrefix(line, marker) || isConflict(line)
 }
@@ -76,7 +76,7 @@ func isConflict(line string) bool {
 	return strings.HasPrefix(line, "<<<<<<< ") || strings.HasPrefix(line, ">>>>>>> ")
 }
 
-// encode writes an interaction. The same one gives the same bytes.
+// encode returns an interaction as a file holds it. Equal interactions have equal files.
 func (x *interaction) encode() []byte {
 	var b bytes.Buffer
 	b.WriteString(x.comment)
@@ -110,7 +110,7 @@ func (x *interaction) encode() []byte {
 	return b.Bytes()
 }
 
-// asLines is a text for an error section: it cannot look like another one.
+// asLines returns the text of an error as a line that cannot be taken for the begin of a section.
 func asLines(text string) string {
 	if !isPlain(text) || strings.Contains(text, "\n") || strings.TrimSpace(text) != text || strings.HasPrefix(text, `"`) {
 		text = strconv.Quote(text)
@@ -144,9 +144,9 @@ func encodeBody(b *bytes.Buffer, body []byte, flags []string) {
 	}
 }
 
-// A lineError is what is wrong with a fixture, and where.
+// A lineError is an error in a fixture.
 type lineError struct {
-	line int // from 0, in what was parsed
+	line int // from 0
 	text string
 }
 
@@ -155,14 +155,14 @@ func (e *lineError) Error() string { return e.text }
 // A parser reads a fixture by lines.
 type parser struct {
 	lines []string
-	at    int // of the next line
+	at    int // index of the next line
 }
 
-// parse reads an interaction. The error is a lineError.
+// parse reads an interaction. Its error is a *lineError.
 func parse(data []byte) (*interaction, error) {
 	p := &parser{lines: strings.Split(strings.TrimPrefix(string(data), "\ufeff"), "\n")}
 	for i, line := range p.lines {
-		// No line that encode writes ends in CR, so that one was put there by a conversion of line ends.
+		// encode writes no line that ends in CR, so a CR comes from a conversion of line ends.
 		p.lines[i] = strings.TrimSuffix(line, "\r")
 		if isConflict(line) {
 			return nil, &lineError{i, "a merge conflict that is not resolved"}
@@ -187,12 +187,12 @@ func parse(data []byte) (*interaction, error) {
 			x.resp, err = p.response(word[2:])
 		case len(word) > 1 && word[1] == "trailer" && x.resp != nil && x.resp.trailer == nil && x.fail == nil:
 			if x.resp.trailer, err = p.fields(); len(x.resp.trailer) == 0 {
-				x.resp.trailer = nil // as where there is no section
+				x.resp.trailer = nil // as if there were no section
 			}
 		case len(word) > 1 && word[1] == "error" && x.fail == nil:
 			x.fail, err = p.failure(strings.Join(word[2:], " "))
 		default:
-			err = p.wrong("the line %s is unknown, or not in its place: a request, then %q or %q, then %q", shown(line), markResponse, markError, markEnd)
+			err = p.wrong("the line %s is unknown or in the wrong place: there must be a request, then %q or %q, then %q", shown(line), markResponse, markError, markEnd)
 		}
 		if err != nil {
 			return nil, err
@@ -206,7 +206,7 @@ func (p *parser) more() bool   { return p.at < len(p.lines) }
 func (p *parser) line() string { return p.lines[p.at] }
 func (p *parser) next() string { p.at++; return p.lines[p.at-1] }
 
-// wrong is an error about the line that was read last.
+// wrong returns an error about the line that was read last.
 func (p *parser) wrong(format string, args ...any) error {
 	return &lineError{max(0, p.at-1), fmt.Sprintf(format, args...)}
 }
@@ -299,7 +299,7 @@ func (p *parser) fields() (http.Header, error) {
 	return h, nil
 }
 
-// body reads a body, if one is next, and its flags, of which some are allowed.
+// body reads a body and its flags, if a body is next.
 func (p *parser) body(allowed ...string) (body []byte, flags []string, err error) {
 	if !p.more() || !strings.HasPrefix(p.line(), markBody) {
 		return nil, nil, nil
@@ -325,7 +325,7 @@ func (p *parser) body(allowed ...string) (body []byte, flags []string, err error
 		return nil, nil, err
 	}
 	if len(body) == 0 {
-		body = nil // as where there is no section
+		body = nil // as if there were no section
 	}
 	return body, flags, nil
 }
@@ -345,7 +345,7 @@ func (p *parser) failure(kind string) (*failure, error) {
 	return &failure{kind: kind, text: text}, nil
 }
 
-// isToken says whether s is a token (RFC 9110, section 5.6.2), as methods and names of fields are.
+// isToken reports whether s is a token (RFC 9110, section 5.6.2).
 func isToken(s string) bool {
 	for i := range len(s) {
 		c := s[i]

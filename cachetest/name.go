@@ -10,15 +10,16 @@ import (
 	"strings"
 )
 
-// Names hold only what every file system and Go's module archives allow. What a name cannot say is in a hash behind an
-// "@", which nothing else in it is. Names of files do not differ in case alone; where those of tests do, openTape says so.
+// Names of files have only characters that every file system and Go's module archives allow. If that loses a difference, a
+// hash follows after "@", which is used for nothing else. Names of files never differ only in case. If names of tests do,
+// openTape fails the test.
 const (
 	extension   = ".http"
-	maxFileName = 80  // without the hash, a number and the extension
-	maxDirName  = 100 // of all elements together, without the hash
+	maxFileName = 80  // without hash, number and extension
+	maxDirName  = 100 // of all elements, without the hash
 )
 
-// testDir is the directory of a test's recordings: an element for each part of its name.
+// testDir returns the directory of a test's recordings. Each part of the test's name is an element of it.
 func testDir(test string) string {
 	elements := strings.Split(test, "/")
 	for i, e := range elements {
@@ -53,14 +54,14 @@ var (
 	unnamed   = regexp.MustCompile(`[^a-z0-9.-]+`)
 )
 
-// fileName is the name of a recording, without number and extension: method, host and path, and a hash of key where
-// they are not all of it.
+// fileName returns the name of a recording without number and extension. It has the method, the host and the path, and a
+// hash of the key if there is more in it.
 func (o *options) fileName(r *request, key string) string {
 	text := r.url
 	whole := false
 	if u, err := url.Parse(normalURL(r.url)); err == nil && u.Opaque == "" {
 		text = u.Host + strings.TrimSuffix(u.EscapedPath(), "/")
-		// It is all of the key if a request for just this has the same one.
+		// The name is complete if a request with nothing else has the same key.
 		bare := &request{method: r.method, url: "https://" + text}
 		whole = plainName.MatchString(text) && strings.TrimRight(text, ".") == text && o.key(bare) == key
 		text += "_" + u.RawQuery + "_" + operation(r.body)
@@ -79,7 +80,7 @@ func (o *options) fileName(r *request, key string) string {
 
 var named = regexp.MustCompile(`^\s*(?:query|mutation|subscription)\s+(\w+)`)
 
-// operation is the name that a GraphQL request gives itself, if it is one.
+// operation returns the name of the operation of a GraphQL request, or "".
 func operation(body []byte) string {
 	v, _ := parseJSON(body)
 	members, _ := v.(map[string]any)
@@ -93,13 +94,13 @@ func operation(body []byte) string {
 	return ""
 }
 
-// hash is short enough for a name, and long enough for the requests of a test.
+// hash returns a hash that tells the requests of a test apart.
 func hash(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:4])
 }
 
-// numbered is the name of the file of the nth recording of a request.
+// numbered returns the name of the file of the nth recording of a request.
 func numbered(name string, n int) string {
 	if n > 1 {
 		name += "@" + strconv.Itoa(n)
@@ -107,7 +108,7 @@ func numbered(name string, n int) string {
 	return name + extension
 }
 
-// A number is shorter than a hash.
+// number matches the number of a recording, which is shorter than a hash.
 var number = regexp.MustCompile(`@([0-9]{1,7})$`)
 
 // splitNumbered is the reverse of numbered.

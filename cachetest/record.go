@@ -17,15 +17,14 @@ import (
 	"time"
 )
 
-// A body that its reader closes early is read to its end all the same, so that recordings do not depend on how its
-// reader buffers. But not one without an end.
+// If a body is closed early, the rest of it is read within these limits, so that recordings do not depend on how the caller
+// buffers.
 const (
 	drainTime  = 10 * time.Second
 	drainBytes = 64 << 20
 )
 
-// record makes a request and records it. Its place is taken before it is made, so that equal requests are numbered in
-// the order in which they began.
+// record makes a request and records it.
 func (t *transport) record(req *http.Request, r *request, key string, sent []byte, found secrets) (*http.Response, error) {
 	rec := t.reserve(r, key, found)
 	out := req.Clone(req.Context())
@@ -63,7 +62,7 @@ func (t *transport) record(req *http.Request, r *request, key string, sent []byt
 	return resp, nil
 }
 
-// reserve adds a recording, so that equal requests are numbered in the order in which they began.
+// reserve adds a recording before its request is made, so that equal requests are numbered in the order in which they began.
 func (t *transport) reserve(r *request, key string, found secrets) *recording {
 	t.tape.mu.Lock()
 	defer t.tape.mu.Unlock()
@@ -73,18 +72,18 @@ func (t *transport) reserve(r *request, key string, found secrets) *recording {
 	return rec
 }
 
-// place gives a recording its file, by those that were placed before it. The lock of the tape is held.
+// place gives a recording the name of its file. The recordings in placed have theirs. The caller holds the tape's lock.
 func (t *transport) place(rec *recording, placed []*recording) {
 	r, key := rec.req, rec.key
 	rec.n = 1
 	match := func(c candidate) bool { return t.matches(r, key, c.req, c.key) }
 	for _, c := range t.old {
 		if match(c) {
-			if c.req.url == c.interaction.req.url { // otherwise its name may hold what is redacted now
+			if c.req.url == c.interaction.req.url { // otherwise the old name may hold a secret
 				rec.name = cmp.Or(rec.name, c.name)
 			}
 			if t.tape.mode == recordMissing {
-				rec.n++ // there are some, all used
+				rec.n++ // these have all been used
 			}
 		}
 	}
@@ -107,13 +106,13 @@ func (t *transport) place(rec *recording, placed []*recording) {
 		if c.name == rec.name && c.n == rec.n && match(c) {
 			rec.comment = c.comment
 			if t.matchesLoosely() && reflect.DeepEqual(c.req, c.interaction.req) && reflect.DeepEqual(c.req.header, r.header) {
-				rec.req = c.interaction.req // what does not matter does not change from one recording to the next
+				rec.req = c.interaction.req // differences that do not matter change no file
 			}
 		}
 	}
 }
 
-// matchesLoosely says whether requests match that differ in what is recorded of them.
+// matchesLoosely reports whether requests can match although their recordings differ.
 func (o *options) matchesLoosely() bool { return o.ignoreBody || o.matchFunc != nil }
 
 func (t *transport) taken(rec *recording, placed []*recording) bool {
@@ -132,7 +131,7 @@ func (t *transport) taken(rec *recording, placed []*recording) bool {
 	return false
 }
 
-// finish completes a recording, with a response, or an error, or both.
+// finish completes a recording with a response, an error, or both.
 func (t *transport) finish(rec *recording, resp *response, err error, redact *redaction) {
 	if resp != nil {
 		resp = redact.response(resp)
@@ -155,7 +154,7 @@ func (t *transport) finish(rec *recording, resp *response, err error, redact *re
 	}
 }
 
-// head is what is recorded of a response before its body.
+// head returns the recorded response without its body.
 func (t *transport) head(resp *http.Response, req *http.Request) *response {
 	r := &response{
 		proto: cmp.Or(resp.Proto, "HTTP/1.1"), status: resp.Status, code: resp.StatusCode, header: canonical(resp.Header),
@@ -190,7 +189,7 @@ func canonical(h http.Header) http.Header {
 	return out
 }
 
-// A recordedBody keeps what its reader reads.
+// A recordedBody keeps the bytes that are read from a body.
 type recordedBody struct {
 	io.ReadCloser
 	t      *transport
@@ -200,7 +199,7 @@ type recordedBody struct {
 	resp   *http.Response
 	ctx    context.Context
 
-	mu      sync.Mutex // guards what follows: Close may come while Read waits
+	mu      sync.Mutex // guards the fields below; Close may be called while Read waits
 	kept    bytes.Buffer
 	reading bool
 	done    bool
@@ -223,7 +222,7 @@ func (b *recordedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close reads what is left, but for streams of events, and where the caller gave up.
+// Close reads the rest of the body, unless it is a stream of events or the request was cancelled.
 func (b *recordedBody) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -241,7 +240,7 @@ func (b *recordedBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// errCut is the end of a body that went on.
+// errCut ends a body that was closed early.
 var errCut = errors.New("closed by its reader")
 
 // end completes the recording.
@@ -266,7 +265,7 @@ func (b *recordedBody) end(err error) {
 			x.body, x.gzip = plain, true
 		}
 	}
-	for name, values := range b.resp.Trailer { // what was announced may not have come
+	for name, values := range b.resp.Trailer { // an announced field may be missing
 		if len(values) > 0 {
 			if x.trailer == nil {
 				x.trailer = http.Header{}

@@ -12,13 +12,13 @@ import (
 const redacted = "REDACTED"
 
 const (
-	maxDepth  = 16      // of texts within texts
-	maxPasses = 4       // over a text in which redaction uncovers more
-	workRatio = 64      // the bytes that are decoded for each byte of a text, at most,
-	workFree  = 1 << 20 // and those that are decoded whatever its length
+	maxDepth  = 16      // the number of nested texts that are decoded
+	maxPasses = 4       // the number of times that a text is redacted until it stays the same
+	workRatio = 64      // limits the bytes that are decoded for each byte of a text
+	workFree  = 1 << 20 // the bytes that may be decoded for any text
 )
 
-// A redactor says what must not be written to a file. It is not changed once the options have made it.
+// A redactor holds the names, patterns and literals that the options set. It is not changed afterwards.
 type redactor struct {
 	names    map[string]bool // added by Redact, as looseName makes them
 	kept     map[string]bool // added by Keep
@@ -26,16 +26,16 @@ type redactor struct {
 	replaced [][2]string
 }
 
-// A redaction makes of URLs, header fields and bodies what may be written to a file, and keeps the secrets that it finds.
-// It leaves what it made as it is.
+// A redaction redacts URLs, header fields and bodies, and collects the secrets that it finds. Redacted texts do not change
+// when they are redacted again.
 type redaction struct {
 	*redactor
 	secrets secrets
-	known   *scrubber // of secrets that were found before; may be nil
-	work    int       // how many bytes may still be decoded
+	known   *scrubber // replaces secrets that were found before; may be nil
+	work    int       // the number of bytes that may still be decoded
 }
 
-// start returns a redaction that replaces what it finds, and all known secrets.
+// start returns a redaction that also replaces known secrets.
 func (r *redactor) start(known *scrubber) *redaction {
 	return &redaction{redactor: r, secrets: secrets{}, known: known}
 }
@@ -45,7 +45,7 @@ func (r *redaction) text(s string) string {
 	return r.settle(s, func(s string) string { return r.once(s, 1) })
 }
 
-// settle redacts a text until nothing changes: if a secret was in the way of a syntax, there is more to be read without it.
+// settle redacts a text until it stays the same. A text may become valid JSON, for instance, when a secret is replaced.
 func (r *redaction) settle(s string, redact func(string) string) string {
 	r.work = workFree + workRatio*len(s)
 	for range maxPasses {
@@ -58,13 +58,13 @@ func (r *redaction) settle(s string, redact func(string) string) string {
 	return s
 }
 
-// once redacts a decoded text of any syntax. The depth says in how many others it was.
+// once redacts a decoded text of any syntax. The depth is the number of texts that it was nested in.
 func (r *redaction) once(s string, depth int) string {
 	if r.work -= len(s); depth > maxDepth || r.work < 0 {
 		return r.literals(s)
 	}
 	if depth == 0 {
-		// What the options name may be about several values, which are taken apart below.
+		// A match may include several values, so it is replaced before the text is split.
 		s = r.userPatterns(r.stable(s))
 	}
 	if out, ok := r.json(s, false, depth); ok {
@@ -82,7 +82,7 @@ func (r *redaction) once(s string, depth int) string {
 	return s
 }
 
-// stable replaces the texts that Replace names.
+// stable replaces the literals of Replace.
 func (r *redaction) stable(s string) string {
 	for _, x := range r.replaced {
 		s = strings.ReplaceAll(s, x[0], x[1])
@@ -90,7 +90,7 @@ func (r *redaction) stable(s string) string {
 	return s
 }
 
-// literals replaces the texts that Replace names, and the secrets that are known.
+// literals replaces the literals of Replace and known secrets.
 func (r *redaction) literals(s string) string {
 	s = r.stable(s)
 	if r.known != nil {
@@ -99,7 +99,7 @@ func (r *redaction) literals(s string) string {
 	return s
 }
 
-// userPatterns replaces what the expressions of RedactPattern find.
+// userPatterns redacts the matches of RedactPattern.
 func (r *redaction) userPatterns(s string) string {
 	for _, re := range r.patterns {
 		s = r.replaceGroup(re, min(1, re.NumSubexp()), s)
@@ -107,14 +107,14 @@ func (r *redaction) userPatterns(s string) string {
 	return s
 }
 
-// replaceGroup redacts group n of each match. Group 0 is all of it.
+// replaceGroup redacts group n of each match. Group 0 is the whole match.
 func (r *redaction) replaceGroup(re *regexp.Regexp, n int, s string) string {
 	var out strings.Builder
 	last := 0
 	for _, m := range re.FindAllStringSubmatchIndex(s, -1) {
 		start, end := m[2*n], m[2*n+1]
 		if start < last {
-			continue // the group took no part
+			continue // the group is not in the match
 		}
 		r.found(s[start:end], true)
 		out.WriteString(s[last:start])
@@ -192,7 +192,7 @@ func (r *redaction) field(name, value string) string {
 	case name == "Cookie":
 		r.cookies(value)
 	case name == "Set-Cookie":
-		// A cookie jar needs its name and attributes.
+		// A cookie jar needs the name and the attributes.
 		pair, attributes, _ := strings.Cut(value, ";")
 		if cookie, secret, ok := strings.Cut(pair, "="); ok {
 			r.found(strings.Trim(secret, `"`), false)
@@ -216,8 +216,7 @@ func (r *redaction) cookies(value string) {
 	}
 }
 
-// authSchemes are the schemes that are kept before the redacted credentials. A first word that is not one of them may
-// be a secret.
+// authSchemes are the schemes that are kept before redacted credentials. Any other first word may be a secret.
 var authSchemes = nameSet("basic bearer digest token negotiate ntlm dpop apikey gnap scram hoba mutual vapid hawk mac")
 
 // credentials redacts the value of Authorization.
@@ -255,7 +254,7 @@ var (
 	authToken     = regexp.MustCompile(`(?i)^(?:negotiate|ntlm|kerberos|oauth)\s+([A-Za-z0-9+/._~-]{8,}=*)`)
 )
 
-// challenge redacts the parameters of a challenge, or of Authentication-Info, that belong to one connection or user.
+// challenge redacts the secret parameters of a challenge or of Authentication-Info.
 func (r *redaction) challenge(value string) string {
 	value = r.replaceGroup(authToken, 1, value)
 	return authParameter.ReplaceAllStringFunc(value, func(m string) string {

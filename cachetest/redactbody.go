@@ -57,7 +57,7 @@ func narrow(s string, order byteOrder) []byte {
 	return out
 }
 
-// body redacts a body. If it has a coding that can be decoded, and a secret is in it, it is coded again.
+// body redacts a body. It decodes the body's coding, and encodes the body again if that changed it.
 func (r *redaction) body(b []byte, contentType, coding string) []byte {
 	if len(b) == 0 {
 		return b

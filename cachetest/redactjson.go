@@ -10,14 +10,14 @@ import (
 	"unicode/utf8"
 )
 
-// A node is a value of a JSON text that is valid, by where it stands in it.
+// A node is a value in a valid JSON text, by its position.
 type node struct {
 	start, end int
-	kind       byte // '{', '[', '"', or another one for numbers and literals
+	kind       byte // '{', '[', '"', or the first byte of a number or a literal
 	name       string
-	nameAt     [2]int // of the name with its quotes, in an object
+	nameAt     [2]int // the position of the name with its quotation marks
 	children   []node
-	secret     bool // whatever its name
+	secret     bool // all of it, whatever its name is
 }
 
 // documents returns the values of a text that is JSON: one or several in a row. Nil means that it is not JSON.
@@ -122,7 +122,7 @@ type jsonWriter struct {
 	s     string
 	depth int
 	out   bytes.Buffer
-	last  int // the text before is written
+	last  int // the end of the text that was written
 }
 
 func (w *jsonWriter) replace(start, end int, with string) {
@@ -131,7 +131,8 @@ func (w *jsonWriter) replace(start, end int, with string) {
 	w.last = end
 }
 
-// value redacts a value. If secret is set, all of it is a secret; it is surely one if it is not in an object.
+// value redacts a value. If secret is set, all of it is a secret. If sure is set, strings in it are secrets even if they
+// look like words.
 func (w *jsonWriter) value(n node, secret, sure bool) {
 	secret = secret || n.secret
 	switch n.kind {
@@ -139,7 +140,7 @@ func (w *jsonWriter) value(n node, secret, sure bool) {
 		w.object(n, secret)
 	case '[':
 		named := len(n.children) == 2 && n.children[0].kind == '"' && n.children[1].kind == '"' &&
-			w.secret(w.decoded(n.children[0]), inField) && looksRandom(w.decoded(n.children[1])) // a name and a value
+			w.secret(w.decoded(n.children[0]), inField) && looksRandom(w.decoded(n.children[1])) // a name and its value
 		for i, child := range n.children {
 			w.value(child, secret || named && i == 1, sure)
 		}
@@ -176,7 +177,7 @@ func (w *jsonWriter) object(n node, secret bool) {
 		case m.kind == '"' && pairNames[loose]:
 			pair = pair || w.secret(w.decoded(m), inField)
 		case loose == "granttype" || loose == "clientid" || loose == "redirecturi" || loose == "clientsecret" || loose == "codeverifier":
-			exchange = true // of a code for a token
+			exchange = true // a code is exchanged for a token
 		}
 	}
 	for _, m := range n.children {
@@ -185,12 +186,12 @@ func (w *jsonWriter) object(n node, secret bool) {
 		if m.kind == '"' && !named {
 			named = w.secretMember(m.name, w.decoded(m))
 		}
-		if single, ok := strings.CutSuffix(loose, "s"); ok && w.secret(single, inText) { // of a list or a map
+		if single, ok := strings.CutSuffix(loose, "s"); ok && w.secret(single, inText) { // a list or a map of secrets
 			for i, child := range m.children {
 				m.children[i].secret = child.kind == '"' && (!wordLists[single] || looksRandom(w.decoded(child)))
 			}
 		}
-		if out := w.literals(m.name); out != m.name { // a map whose names are secrets
+		if out := w.literals(m.name); out != m.name { // a name may be a secret too
 			w.replace(m.nameAt[0], m.nameAt[1], quoteJSON(out, w.s[m.nameAt[0]:m.nameAt[1]]))
 		}
 		w.value(m, secret || named, named || !secret)
@@ -200,16 +201,16 @@ func (w *jsonWriter) object(n node, secret bool) {
 // wordLists are names of which a list may be one of words.
 var wordLists = nameSet("token cookie authorization assertion bearer")
 
-// redactedScalar is what stands for a number or a literal of JSON: it has the same type, so that programs can read it.
+// redactedScalar returns the replacement for a number or a literal of JSON. Its type is the same, so that programs can read it.
 func redactedScalar(s string) string {
 	switch s[0] {
 	case 't', 'f', 'n':
-		return s // it says too little to be a secret
+		return s // too short for a secret
 	}
 	return "0"
 }
 
-// quoteJSON writes a string of JSON, with the escapes that another one has.
+// quoteJSON returns a JSON string with the same kinds of escapes as another one.
 func quoteJSON(text, like string) string {
 	slashes := strings.Contains(like, `\/`)
 	lower := strings.ToLower(like)

@@ -11,7 +11,7 @@ var (
 	attribute = regexp.MustCompile(`([^\s=<>"'/]+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'<>=` + "`" + `]+)`)
 )
 
-// contentNames are elements whose content is the value that their attribute "name" or "key" names.
+// contentNames are elements whose content is a value, and whose attribute "name" or "key" is the name of it.
 var contentNames = nameSet("string property param parameter entry item variable textarea output value setting field arg element attribute data header var")
 
 // A markupReader redacts XML or HTML.
@@ -20,15 +20,15 @@ type markupReader struct {
 	depth int
 	out   strings.Builder
 
-	secret  string          // the element whose content is a secret, or ""
-	nested  int             // how many elements of that name are open in it
-	raw     string          // the element whose content has no markup: a script or a style
-	name    string          // the element that is open, if none was opened in it
+	secret  string          // the open element whose content is a secret, or ""
+	nested  int             // the number of open elements with the same name in it
+	raw     string          // the open element whose content has no markup, such as a script, or ""
+	name    string          // the element that was opened last
 	content strings.Builder // its text
-	next    bool            // the next element is the value of a name that came before
+	next    bool            // the next element is the value of a secret name
 }
 
-// markup redacts the elements and attributes of XML and HTML. It reports false if there are none.
+// markup redacts XML and HTML. It returns false if the text has no tags.
 func (r *redaction) markup(s string, depth int) (string, bool) {
 	if strings.IndexByte(s, '<') < 0 {
 		return s, false
@@ -67,7 +67,7 @@ func (r *redaction) markup(s string, depth int) (string, bool) {
 			}
 			n := strings.Index(s[t[1]:], end)
 			if n < 0 {
-				unclosed[end] = true // it is text
+				unclosed[end] = true // it is plain text
 				continue
 			}
 			m.text(s[last:t[0]])
@@ -147,9 +147,9 @@ func (m *markupReader) cdata(s string) {
 	m.out.WriteString("<![CDATA[" + s + "]]>")
 }
 
-// start redacts a tag that opens an element.
+// start redacts and writes a tag that opens an element.
 func (m *markupReader) start(whole, name, attributes string, empty bool) {
-	var pair bool // one attribute is the name of another one
+	var pair bool // one attribute is the secret name of another one
 	for _, a := range attribute.FindAllStringSubmatch(attributes, -1) {
 		if strings.EqualFold(a[1], "type") && strings.EqualFold(attributeValue(a[2]), "password") {
 			pair = true
@@ -204,7 +204,7 @@ func (m *markupReader) start(whole, name, attributes string, empty bool) {
 	}
 }
 
-// end sees a tag that closes an element.
+// end handles a tag that closes an element.
 func (m *markupReader) end(name string) {
 	if m.raw != "" {
 		m.raw = ""

@@ -4,17 +4,16 @@ import (
 	"strings"
 )
 
-// A place is the kind of syntax that a name stands in.
+// A place is the kind of syntax in which a name is used.
 type place int
 
 const (
-	inText  place = iota // a member of JSON, an element or attribute of XML, a key of YAML, an argument of GraphQL
+	inText  place = iota // JSON, XML, YAML, GraphQL and other texts
 	inQuery              // a parameter of a URL or a form
 	inField              // a header field
 )
 
-// secretNames are redacted in every place. They are written as looseName makes them. Many more are found by their
-// ending: see secretEndings.
+// secretNames are redacted in every place. They are in the form that looseName returns. See secretEndings for more.
 var secretNames = nameSet(`
 	authorization proxyauthorization cookie cookie2 setcookie setcookie2
 	password passwd passphrase passcode pwd secret token jwt bearer
@@ -27,25 +26,26 @@ var secretNames = nameSet(`
 	xamzcredential xamzsignature xgoogcredential xgoogsignature oauthsignature
 `)
 
-// queryNames are redacted in URLs and forms alone. In other places they are common words.
+// queryNames are redacted only in URLs and forms. In other places they are common words.
 var queryNames = nameSet(`
 	key code auth sig signature hmac policy keypairid ticket pass pw pin sid session credential credentials oauthnonce
 `)
 
-// fieldNames are redacted in header fields alone.
+// fieldNames are redacted only in header fields.
 var fieldNames = nameSet(`
 	key auth signature xauth xauthkey xfunctionskey xhubsignature xhubsignature256 xslacksignature stripesignature
 	replaynonce xsession dpop
 `)
 
-// secretEndings make a secret of each name that ends so, as in X-Vault-Token, newPassword and AZURE_CLIENT_SECRET.
+// secretEndings are endings of names that are redacted, such as X-Vault-Token, newPassword and AZURE_CLIENT_SECRET.
 var secretEndings = []string{
 	"token", "secret", "password", "passwd", "passphrase", "passcode", "apikey", "privatekey", "secretkey", "accesskey", "accountkey",
 	"masterkey", "signingkey", "encryptionkey", "subscriptionkey", "authkey", "sharedkey", "licensekey", "jwt", "sessionid",
 	"assertion", "codeverifier", "authorization", "cookie", "pwd",
 }
 
-// ordinaryNames end as secrets do, and are none. Most are places in a list, which a test needs to tell requests apart.
+// ordinaryNames are not redacted although their endings are in secretEndings. Most of them hold a position in a list, and a
+// test needs them to tell requests apart.
 var ordinaryNames = nameSet(`
 	pagetoken nextpagetoken prevpagetoken previouspagetoken nexttoken prevtoken previoustoken continuationtoken
 	nextcontinuationtoken synctoken nextsynctoken paginationtoken pagingtoken startingtoken starttoken resumetoken
@@ -53,8 +53,7 @@ var ordinaryNames = nameSet(`
 	eostoken bostoken padtoken unktoken septoken clstoken masktoken stoptoken maxtoken
 `)
 
-// authParameters are the parameters of challenges and of Authentication-Info that hold what one connection is worth
-// (RFC 7616, sections 3.3 to 3.5).
+// authParameters are the secret parameters of challenges and of Authentication-Info (RFC 7616, sections 3.3 to 3.5).
 var authParameters = nameSet(`nonce nextnonce cnonce opaque response rspauth data s2s sid`)
 
 func nameSet(names string) map[string]bool {
@@ -65,7 +64,8 @@ func nameSet(names string) map[string]bool {
 	return set
 }
 
-// looseName makes names equal that differ in case, hyphens and underscores only: X-Api-Key, x_api_key, xApiKey.
+// looseName returns the same name for names that differ only in case, hyphens and underscores, such as X-Api-Key,
+// x_api_key and xApiKey.
 func looseName(name string) string {
 	var b strings.Builder
 	for i := range len(name) {
@@ -80,8 +80,8 @@ func looseName(name string) string {
 	return b.String()
 }
 
-// secret reports whether values of that name are redacted. Of a name with parts, as user[password] and wsse:Password,
-// the last part is a name too.
+// secret reports whether values of that name are redacted. If a name has parts, as in user[password] and wsse:Password, the
+// last part is also tried alone.
 func (r *redactor) secret(name string, at place) bool {
 	if len(name) > 1000 || r.kept[looseName(name)] {
 		return false
@@ -113,8 +113,8 @@ func (r *redactor) listed(name string, at place) bool {
 	return at != inText && strings.HasSuffix(name, "signature")
 }
 
-// secretMember reports whether a string is redacted under that name in a text: under some common words a value is
-// a secret if it looks like one.
+// secretMember reports whether a string under that name is redacted in a text. Under some common words, it is redacted if
+// it looks like a secret.
 func (r *redactor) secretMember(name, value string) bool {
 	if r.secret(name, inText) {
 		return true

@@ -11,23 +11,23 @@ import (
 	"strings"
 )
 
-// minSecret is the length in bytes from which on a secret that was found in one place is replaced everywhere. A
-// shorter one would be found in words that have nothing to do with it.
+// minSecret is the length in bytes of the shortest secret that is replaced everywhere. A shorter one could be a part of
+// unrelated words.
 const minSecret = 8
 
-// maxSecret is the length up to which a secret is looked for elsewhere.
+// maxSecret is the length in bytes of the longest secret that is replaced everywhere.
 const maxSecret = 64 << 10
 
-// secrets are values that were found under a secret name, or that have the form of one. They are decoded.
+// secrets is a set of decoded values that were found by their names or forms.
 type secrets map[string]bool
 
-// commonValues are no secrets wherever they stand, although they are long enough.
+// commonValues are never replaced everywhere, although they are long enough.
 var commonValues = nameSet(`
 	authorizationcode clientcredentials refreshtoken undefined anonymous xoauthbasic xaccesstoken
 	applicationjson localhost redacted unauthorized forbidden
 `)
 
-// found keeps a value that is to be replaced everywhere. If the value is not surely a secret, it must look like one.
+// found adds a secret that is to be replaced everywhere. If sure is not set, the value must look like a secret.
 func (r *redaction) found(value string, sure bool) {
 	value = strings.TrimSpace(value)
 	if len(value) < minSecret || len(value) > maxSecret || strings.Contains(value, redacted) || commonValues[looseName(value)] {
@@ -45,8 +45,8 @@ func (r *redaction) found(value string, sure bool) {
 	r.secrets[value] = true
 }
 
-// looksRandom reports whether a value is more like a token than like a word: it has no spaces, and letters beside digits, or
-// small letters beside several capitals.
+// looksRandom reports whether a value looks like a token and not like a word: without spaces, with letters and digits, or
+// with small letters and several capitals.
 func looksRandom(s string) bool {
 	if len(s) < minSecret {
 		return false
@@ -67,7 +67,7 @@ func looksRandom(s string) bool {
 	return digits > 0 && upper+lower > 0 || upper > 1 && lower > 0 || upper >= minSecret
 }
 
-// A scrubber replaces known secrets, in the forms that texts write them in.
+// A scrubber replaces known secrets in all their written forms.
 type scrubber struct {
 	plain *strings.Replacer // as they are, and escaped
 	coded *strings.Replacer // in base64 and hexadecimal
@@ -78,7 +78,7 @@ func newScrubber(known secrets) *scrubber {
 	if len(known) == 0 {
 		return nil
 	}
-	// The longest ones come first, so that no part of one is left because another one is in it.
+	// The longest ones come first, because one may be a part of another.
 	all := slices.SortedFunc(maps.Keys(known), func(a, b string) int {
 		if len(a) != len(b) {
 			return len(b) - len(a)
@@ -99,10 +99,10 @@ func newScrubber(known secrets) *scrubber {
 	return &scrubber{strings.NewReplacer(plain...), strings.NewReplacer(coded...)}
 }
 
-// escapedForms returns the ways in which URLs, JSON and HTML write a text.
+// escapedForms returns a text as it is and as URLs, JSON and HTML write it.
 func escapedForms(s string) []string {
 	query, path := url.QueryEscape(s), url.PathEscape(s)
-	component := strings.NewReplacer("+", "%20", "%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*").Replace(query) // of JavaScript
+	component := strings.NewReplacer("+", "%20", "%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*").Replace(query) // encodeURIComponent
 	entities := html.EscapeString(s)
 	forms := []string{
 		url.QueryEscape(query), url.QueryEscape(component), query, path, component, lowerHex(query), lowerHex(path), lowerHex(component),
@@ -133,13 +133,14 @@ func lowerHex(s string) string {
 	return string(b)
 }
 
-// codedForms returns a text in hexadecimal, and what all texts that hold it have in common in base64.
+// codedForms returns a text in hexadecimal and in base64. In base64, it also returns the characters that are the same in
+// all texts that hold the text.
 func codedForms(s string) []string {
 	var forms []string
 	for _, coding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 		for before := range 3 {
 			coded := coding.EncodeToString(append(make([]byte, before), s...))
-			first := (before*8 + 5) / 6 // the characters before are of other bytes, too
+			first := (before*8 + 5) / 6 // earlier characters depend on other bytes too
 			last := (before + len(s)) * 8 / 6
 			forms = append(forms, coded[first:last])
 			if before == 0 {

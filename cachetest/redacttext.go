@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// flat redacts a text that is neither JSON nor markup as a whole: a stream of events, YAML, a query of GraphQL, a
-// program, a log, a sentence.
+// flat redacts a text that is neither JSON nor markup as a whole, such as a stream of events, YAML, a GraphQL query, a
+// program, or a sentence.
 func (r *redaction) flat(s string, depth int) string {
 	if len(s) < 4 {
 		return s
@@ -21,7 +21,7 @@ func (r *redaction) flat(s string, depth int) string {
 	return r.percent(r.base64(s, depth), depth)
 }
 
-// entities redacts a text whose quotation marks are written as HTML does, so that its syntax is not to be seen.
+// entities redacts a text whose quotation marks are written as HTML entities.
 func (r *redaction) entities(s string, depth int) (string, bool) {
 	if !strings.Contains(s, "&quot;") && !strings.Contains(s, "&#34;") && !strings.Contains(s, "&#x22;") {
 		return s, false
@@ -33,7 +33,7 @@ func (r *redaction) entities(s string, depth int) (string, bool) {
 	return s, false
 }
 
-// embedded redacts JSON that other text surrounds: as a whole, as in JSONP, or within a line, as in a stream of events.
+// embedded redacts JSON within other text, such as JSONP, and JSON within a line, as in a stream of events.
 func (r *redaction) embedded(s string, depth int) string {
 	if out, ok := r.embeddedIn(s, depth); ok {
 		return out
@@ -63,7 +63,7 @@ func (r *redaction) embeddedIn(s string, depth int) (string, bool) {
 
 var escapedString = regexp.MustCompile(`"(?:[^"\\\n]|\\.)*?\\(?:[^"\\\n]|\\.)*"`)
 
-// quoted redacts strings that have escapes, as those of JSON and of programs have.
+// quoted redacts strings with escapes, as in JSON and in programs.
 func (r *redaction) quoted(s string, depth int) string {
 	if strings.IndexByte(s, '\\') < 0 {
 		return s
@@ -82,7 +82,7 @@ func (r *redaction) quoted(s string, depth int) string {
 
 var percentRun = regexp.MustCompile("[^\\s\"'<>&?=/#;,(){}`]*%[0-9A-Fa-f]{2}[^\\s\"'<>&?=/#;,(){}`]*")
 
-// percent redacts what is percent-encoded in a text.
+// percent redacts the percent-encoded parts of a text.
 func (r *redaction) percent(s string, depth int) string {
 	if strings.IndexByte(s, '%') < 0 {
 		return s
@@ -105,7 +105,7 @@ func (r *redaction) percent(s string, depth int) string {
 	})
 }
 
-// assignment is a name and what leads to its value, in whatever syntax: name=value, "name": "value", name => 'value',
+// assignment matches a name and the separator before its value, as in name=value, "name": "value", name => 'value' and
 // name: value.
 var assignment = regexp.MustCompile(`((?:[A-Za-z0-9_$.%\[\]-]|\\u[0-9A-Fa-f]{4})+)(?:(\\*["'])\s*(=>|:)\s*|[ \t]*(=>|:=|==?|:)[ \t]*)`)
 
@@ -139,19 +139,19 @@ func (r *redaction) assignments(s string, depth int) string {
 	return out.String() + s[last:]
 }
 
-// assigned is a name in a text with its value.
+// assigned is a name with its value in a text.
 type assigned struct {
 	s          string
-	start      int  // of the name
-	value      int  // where its value begins
-	colon      bool // between the two, where others have an equals sign
+	start      int  // start of the name
+	value      int  // start of the value
+	colon      bool // the separator is a colon, not an equals sign
 	quotedName bool
-	parameter  bool // of a URL
-	skip       int  // the length of a value that is not a secret, and has none in it
+	parameter  bool // a parameter of a URL
+	skip       int  // the length of a value without a secret
 	prose      bool // the text may be a sentence
 }
 
-// name decodes the name, and sees whether it is the parameter of a URL.
+// name returns the decoded name and sets parameter.
 func (a *assigned) name(s string) string {
 	if strings.Contains(s, `\u`) {
 		s = unquoteJSON(`"` + s + `"`)
@@ -167,7 +167,7 @@ func (a *assigned) name(s string) string {
 	return s
 }
 
-// find returns where in the text a secret value is, and what replaces it. It returns -1 if there is none.
+// find returns the position of a secret value in the text, and its replacement. It returns -1 if there is none.
 func (a *assigned) find(r *redaction, name string) (start, end int, replacement string) {
 	at := inText
 	if a.parameter {
@@ -218,7 +218,7 @@ func (a *assigned) find(r *redaction, name string) (start, end int, replacement 
 	return a.value, a.value + len(value), redacted
 }
 
-// maybe reports whether values of that name are secrets if they look like one.
+// maybe reports whether a value of that name is a secret if it looks like one.
 func (a *assigned) maybe(name string) bool {
 	switch looseName(name) {
 	case "auth", "sig", "credential", "session", "sid", "key", "code":
@@ -236,7 +236,7 @@ func (a *assigned) bracketed(r *redaction, rest string) (start, end int, replace
 	r.work -= end
 	out, ok := r.json(rest[:end], true, 1)
 	if !ok {
-		// Not JSON, but a syntax like it: the strings in it are secrets.
+		// The strings of a similar syntax are secrets.
 		out = anyString.ReplaceAllStringFunc(rest[:end], func(m string) string {
 			r.found(m[1:len(m)-1], false)
 			return m[:1] + redacted + m[:1]
@@ -250,10 +250,10 @@ func (a *assigned) bracketed(r *redaction, rest string) (start, end int, replace
 
 var anyString = regexp.MustCompile(`"[^"\n]+"|'[^'\n]+'`)
 
-// maxBracketed is how much of a text is looked at for the end of an object that is not JSON.
+// maxBracketed limits the search for the end of an object that may not be JSON.
 const maxBracketed = 8 << 10
 
-// matchingBracket returns where an object or array ends that a text begins with.
+// matchingBracket returns the end of the object or array at the start of a text.
 func matchingBracket(s string) int {
 	depth := 0
 	for i := 0; i < len(s) && i < maxBracketed; i++ {
@@ -275,7 +275,7 @@ func matchingBracket(s string) int {
 	return min(len(s), maxBracketed)
 }
 
-// afterColon redacts a value without quotation marks: the rest of a line of YAML or of a header, or a word.
+// afterColon redacts a value without quotation marks. It is the rest of the line in YAML and in a header, or a word.
 func (a *assigned) afterColon(r *redaction, name, rest string) (start, end int, replacement string) {
 	first := a.firstOfLine()
 	var line string
@@ -310,20 +310,20 @@ func (a *assigned) afterColon(r *redaction, name, rest string) (start, end int, 
 	return a.value, a.value + len(value), redacted
 }
 
-// inBraces reports whether the name is in an object of YAML or of a program.
+// inBraces reports whether the name is in braces, as in YAML and in programs.
 func (a *assigned) inBraces() bool {
 	before := a.s[max(0, a.start-500):a.start]
 	i := strings.LastIndexAny(before, "{}\n")
 	return i >= 0 && before[i] == '{'
 }
 
-// firstOfLine reports whether nothing but indentation, or the mark of a log, is before the name in its line.
+// firstOfLine reports whether the name begins its line, after indentation and marks such as ">".
 func (a *assigned) firstOfLine() bool {
 	before := strings.TrimRight(a.s[max(0, a.start-100):a.start], " \t-\"'<>*")
 	return before == "" || strings.HasSuffix(before, "\n")
 }
 
-// block redacts what is below a secret name of YAML, and indented more, or a list.
+// block redacts the indented lines or the list below a secret name in YAML.
 func (a *assigned) block(r *redaction, first int) (start, end int, replacement string) {
 	lineStart := strings.LastIndexByte(a.s[:a.start], '\n') + 1
 	own := indentation(a.s[lineStart:])
@@ -355,7 +355,7 @@ func indentation(s string) int {
 	return len(s) - len(strings.TrimLeft(s, " \t"))
 }
 
-// openingQuote returns the quotation mark that a value begins with, with the backslashes before it, or nothing.
+// openingQuote returns the quotation mark at the start of a value, with the backslashes before it, or "".
 func openingQuote(s string) string {
 	i := 0
 	for i < len(s) && s[i] == '\\' {
@@ -370,7 +370,7 @@ func openingQuote(s string) string {
 	return s[:i+1]
 }
 
-// untilQuote returns the text up to a quotation mark that is not escaped.
+// untilQuote returns the text before a quotation mark that is not escaped.
 func untilQuote(s, quote string) (string, bool) {
 	for i := 0; ; {
 		j := strings.Index(s[i:], quote)
@@ -389,7 +389,7 @@ func untilQuote(s, quote string) (string, bool) {
 	}
 }
 
-// bare returns the text up to one of some bytes.
+// bare returns the text before the first byte of end.
 func bare(s, end string) string {
 	if i := strings.IndexAny(s, end); i >= 0 {
 		return s[:i]
@@ -399,7 +399,7 @@ func bare(s, end string) string {
 
 var typeOrVariable = regexp.MustCompile(`^(?:\$[A-Za-z_{(].*|\{\{.*|(?i:string|int|id|boolean|bool|number|any|null|nil|none|true|false|undefined|~)[!?;,\[\]]*)$`)
 
-// isTypeOrVariable reports whether a value stands for one that is elsewhere, or is none.
+// isTypeOrVariable reports whether a value is only a type, a variable, or empty.
 func isTypeOrVariable(s string) bool {
 	return s == "" || typeOrVariable.MatchString(s)
 }

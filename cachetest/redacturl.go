@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// address redacts a URL that is written.
+// address redacts the text of a URL.
 func (r *redaction) address(s string) string {
 	u, err := url.Parse(s)
 	if err != nil {
@@ -33,7 +33,7 @@ func (r *redaction) url(u *url.URL) string {
 		v.RawQuery = r.settle(v.RawQuery, func(s string) string { return r.query(s, 0) })
 		return r.text(v.String())
 	}
-	// The path follows the host, so that both can tell what is a secret.
+	// The host is needed to recognize some paths.
 	host := v.Scheme + "://" + v.Host
 	path, ok := strings.CutPrefix(r.text(host+v.EscapedPath()), host)
 	if plain, err := url.PathUnescape(path); ok && err == nil {
@@ -43,7 +43,7 @@ func (r *redaction) url(u *url.URL) string {
 	return r.settle(v.String(), func(s string) string { return r.userPatterns(r.literals(s)) })
 }
 
-// query redacts the parameters of a query or a form, and what their values hold. It leaves the rest as it is written.
+// query redacts the parameters of a query or a form, and the texts in their values. It does not change how the rest is written.
 func (r *redaction) query(s string, depth int) string {
 	if s == "" {
 		return s
@@ -60,7 +60,7 @@ func (r *redaction) query(s string, depth int) string {
 		}
 		out := plain
 		if plainName, err := url.QueryUnescape(name); ok && err == nil && r.secret(plainName, inQuery) {
-			// Behind common words are values of all kinds. One that is a secret looks like it.
+			// Under a common word, a value must look like a secret to be replaced everywhere.
 			r.found(plain, r.secret(plainName, inText))
 			out = redacted
 		} else {
@@ -73,7 +73,7 @@ func (r *redaction) query(s string, depth int) string {
 	return strings.Join(parts, "&")
 }
 
-// escapeQuery percent-encodes a value as another one is.
+// escapeQuery percent-encodes a value in the same way as another one.
 func escapeQuery(s, like string) string {
 	if !strings.ContainsAny(like, "%+") && !strings.ContainsAny(s, "%+&#") {
 		return s
@@ -85,7 +85,7 @@ func escapeQuery(s, like string) string {
 	return s
 }
 
-// basic keeps the secrets of Basic credentials (RFC 7617, section 2).
+// basic adds the secrets in Basic credentials (RFC 7617, section 2).
 func (r *redaction) basic(coded string) {
 	r.found(coded, true)
 	for _, coding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding} {
@@ -102,7 +102,7 @@ func (r *redaction) basic(coded string) {
 	}
 }
 
-// basicPair keeps what a user and a password are as Basic credentials.
+// basicPair adds a user and a password in the forms of Basic credentials.
 func (r *redaction) basicPair(user, password string) {
 	if password != "" {
 		r.found(user+":"+password, true)
@@ -110,14 +110,14 @@ func (r *redaction) basicPair(user, password string) {
 	}
 }
 
-// userAndPassword is the user and the password of a URL in a text, and httpUser is also a user alone: it is a token, but
-// that of ssh is only a name.
+// userAndPassword matches the user and password of a URL in a text. httpUser also matches a user without a password: in an
+// http URL it may be a token, but in other URLs, as of ssh, it is only a name.
 var (
 	userAndPassword = regexp.MustCompile(`:\\?/\\?/([^/?#\s"'<>@:]*:[^/?#\s"'<>@]*)@`)
 	httpUser        = regexp.MustCompile(`(?i)https?:\\?/\\?/([^/?#\s"'<>@]+)@`)
 )
 
-// userinfo redacts the users of the URLs that a text holds.
+// userinfo redacts the users and passwords of the URLs in a text.
 func (r *redaction) userinfo(s string) string {
 	if !strings.Contains(s, "@") {
 		return s

@@ -8,10 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// secretValues are the forms of well-known secrets. They are redacted under any name. Group 1 is the secret, if it is
-// not all that matches.
+// secretValues are the forms of well-known secrets, which are redacted under any name. If an expression has a group, only the
+// group is the secret.
 var secretValues = []struct {
-	need []string // one of them is in each match
+	need []string // each match has one of them in it
 	re   *regexp.Regexp
 }{
 	// JSON Web Tokens, signed or encrypted.
@@ -56,7 +56,7 @@ var secretValues = []struct {
 	{[]string{"hooks/"}, regexp.MustCompile(`/(?:web)?hooks/((?:catch/[0-9]+/)?[A-Za-z0-9_-]*[0-9][A-Za-z0-9_-]*[A-Za-z_][A-Za-z0-9_-]{10,})`)},
 }
 
-// values redacts the secrets in a text that are known by their form.
+// values redacts the secrets in a text that are recognized by their forms.
 func (r *redaction) values(s string) string {
 	if len(s) < minSecret {
 		return s
@@ -74,8 +74,8 @@ func (r *redaction) values(s string) string {
 
 var pathSecret = regexp.MustCompile(`/([A-Za-z_-]+)/([A-Za-z0-9._~%+=:-]{16,})`)
 
-// pathSecrets redacts the segment of a path that comes after a secret name, if it looks like a secret and not like the
-// number of a resource.
+// pathSecrets redacts the segment of a path after a secret name if it looks like a secret and is not a UUID, which may be
+// the number of a resource.
 func (r *redaction) pathSecrets(s string) string {
 	if strings.Count(s, "/") < 2 {
 		return s
@@ -93,7 +93,7 @@ func (r *redaction) pathSecrets(s string) string {
 			out.WriteString(s[last:start] + redacted)
 			last = end
 		}
-		at = at + m[3] // the next name may be the value
+		at = at + m[3] // the value may be the next name
 	}
 	if last == 0 {
 		return s
@@ -105,14 +105,14 @@ var isUUID = regexp.MustCompile(`^(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12
 
 var scheme = regexp.MustCompile(`(?i)\b(bearer|basic|token|bot)(?:\s+|%20|\+)([A-Za-z0-9._~+/-]{8,}=*)`)
 
-// schemes redacts the credentials that a text holds as a header field would: Bearer and the token.
+// schemes redacts credentials in a text that follow their scheme, as in a header field.
 func (r *redaction) schemes(s string) string {
 	var out strings.Builder
 	last := 0
 	for _, m := range scheme.FindAllStringSubmatchIndex(s, -1) {
 		value := s[m[4]:m[5]]
 		if strings.HasSuffix(value, "=") && m[5] < len(s) && strings.IndexByte(`"'`, s[m[5]]) >= 0 || strings.Contains(value, redacted) {
-			continue // a parameter
+			continue // a parameter of a challenge
 		}
 		if word := strings.ToLower(s[m[2]:m[3]]); word == "basic" {
 			r.basic(value)
@@ -139,7 +139,7 @@ var (
 	base64Codings = []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding}
 )
 
-// base64 redacts the texts that a text holds in base64.
+// base64 redacts the parts of a text that are base64.
 func (r *redaction) base64(s string, depth int) string {
 	if len(s) < 12 {
 		return s
@@ -174,7 +174,7 @@ func (r *redaction) base64Value(s string, depth int) string {
 	return s
 }
 
-// coded redacts bytes that were decoded, and that may be compressed. It returns nil if there is no secret in them.
+// coded redacts decoded bytes, which may be compressed. It returns nil if nothing changes.
 func (r *redaction) coded(b []byte, depth int) []byte {
 	if coding := compression(b); coding != "" {
 		if plain, err := decompress(b, coding); err == nil && isReadable(string(plain)) {
@@ -192,7 +192,7 @@ func (r *redaction) coded(b []byte, depth int) []byte {
 	return nil
 }
 
-// isReadable reports whether a text is one for people, and not bytes that happen to be UTF-8.
+// isReadable reports whether bytes are a text.
 func isReadable(s string) bool {
 	if !utf8.ValidString(s) {
 		return false

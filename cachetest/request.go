@@ -13,22 +13,22 @@ import (
 	"strings"
 )
 
-// A request is what is recorded of one: redacted, with the header fields that say what is asked for.
+// A request is a recorded request: redacted, and with some of its header fields only.
 type request struct {
 	method string
 	url    string
 	header http.Header
 	body   []byte
-	gzip   bool // the body was sent so; here it is decoded
+	gzip   bool // the body was sent with gzip; body is decoded
 }
 
-// selectingFields choose among the answers of one URL: a part, or a 304. They are always recorded and matched.
+// selectingFields select a part of a response, or a 304. They are always recorded and matched.
 var selectingFields = []string{
-	"Host", // there only where it is not the URL's
+	"Host", // present only if it is not the URL's host
 	"If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Range",
 }
 
-// shownFields are recorded too, for the reader.
+// shownFields are recorded but not matched.
 var shownFields = []string{"Accept", "Content-Type"}
 
 // capture reads the body of a request, and returns what is recorded of the request, the body as it is sent, and the secrets
@@ -65,7 +65,7 @@ func (o *options) capture(req *http.Request) (r *request, sent []byte, found sec
 	contentType := req.Header.Get("Content-Type")
 	coding := ""
 	if !r.gzip && len(sent) > 0 {
-		// Without it, nobody can read the body.
+		// The body cannot be read without it.
 		if coding = req.Header.Get("Content-Encoding"); coding != "" {
 			all["Content-Encoding"] = req.Header.Values("Content-Encoding")
 		}
@@ -76,17 +76,17 @@ func (o *options) capture(req *http.Request) (r *request, sent []byte, found sec
 		r.body = bytes.ReplaceAll(r.body, []byte(b), []byte(boundary))
 	}
 	r.header = redact.header(all)
-	redact.header(req.Header) // what is not recorded tells of secrets, too
+	redact.header(req.Header) // fields that are not recorded hold secrets too
 	if known := newScrubber(redact.secrets); known != nil {
 		r = o.redactor.start(known).request(r)
 	}
 	return r, sent, redact.secrets, nil
 }
 
-// again redacts a recorded request by the options of now.
+// again redacts a recorded request by the current options.
 func (o *options) again(r *request) *request { return o.redactor.start(nil).request(r) }
 
-// key is what two requests have in common that match by the usual rules.
+// key returns the key of a request. Two requests match by the usual rules if their keys are equal.
 func (o *options) key(r *request) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s\n", r.method, normalURL(r.url))
@@ -102,14 +102,14 @@ func (o *options) key(r *request) string {
 	return b.String()
 }
 
-// normalURL writes the parts of a URL that may be written in several ways in one: scheme and host, the default port,
-// the empty path, and the order of parameters with different names.
+// normalURL returns the normal form of a URL. It normalizes the case of scheme and host, the default port, the empty path,
+// and the order of parameters with different names.
 func normalURL(s string) string {
 	u, err := url.Parse(s)
 	if err != nil {
 		return s
 	}
-	u.Host = lowerHost(u.Host) // as the scheme is
+	u.Host = lowerHost(u.Host) // url.Parse does so with the scheme
 	if port := u.Port(); u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
 		u.Host = strings.TrimSuffix(u.Host, ":"+port)
 	}
@@ -121,7 +121,7 @@ func normalURL(s string) string {
 	return u.String()
 }
 
-// lowerHost returns a host in lower case, but for letters beyond ASCII, of which package strings makes some what others are.
+// lowerHost returns a host with its ASCII letters in lower case. strings.ToLower makes some other letters equal to ASCII ones.
 func lowerHost(s string) string {
 	b := []byte(s)
 	for i, c := range b {
@@ -132,7 +132,7 @@ func lowerHost(s string) string {
 	return string(b)
 }
 
-// sortedQuery sorts parameters by name; several of one name keep their order.
+// sortedQuery sorts parameters by name. Parameters with the same name keep their order.
 func sortedQuery(s string) string {
 	parts := strings.Split(s, "&")
 	slices.SortStableFunc(parts, func(a, b string) int {
@@ -143,7 +143,7 @@ func sortedQuery(s string) string {
 	return strings.Join(parts, "&")
 }
 
-// normalBody makes bodies alike that say the same: JSON however it is written, forms in any order.
+// normalBody returns the normal form of a body. It normalizes the white space of JSON and the order of forms.
 func normalBody(r *request) []byte {
 	if v, ok := parseJSON(r.body); ok {
 		if b, err := json.Marshal(v); err == nil {
@@ -160,7 +160,7 @@ func isForm(r *request) bool {
 	return strings.HasPrefix(strings.ToLower(r.header.Get("Content-Type")), formType)
 }
 
-// parseJSON returns the value of one JSON object or array. Numbers stay as they are written.
+// parseJSON returns the value of a JSON object or array. Numbers are json.Numbers.
 func parseJSON(b []byte) (any, bool) {
 	if b = bytes.TrimLeft(b, " \t\r\n"); len(b) == 0 || b[0] != '{' && b[0] != '[' {
 		return nil, false
@@ -177,10 +177,10 @@ func parseJSON(b []byte) (any, bool) {
 	return v, true
 }
 
-// httpRequest is r for a MatchFunc.
+// httpRequest returns r for a MatchFunc.
 func (r *request) httpRequest() *http.Request {
 	req, err := http.NewRequest(r.method, r.url, bytes.NewReader(r.body))
-	if err != nil { // a URL that is no more than text
+	if err != nil { // the URL is only a text
 		req = &http.Request{Method: r.method, URL: &url.URL{Opaque: r.url}, Body: io.NopCloser(bytes.NewReader(r.body))}
 	}
 	req.Header = r.header.Clone()
@@ -188,16 +188,16 @@ func (r *request) httpRequest() *http.Request {
 	return req
 }
 
-// A difference between a request and a recorded one.
+// A difference is one between a request and a recorded one.
 type difference struct {
-	weight int // how much it says that the two have nothing to do with each other
+	weight int // a high weight means that the two are unrelated
 	text   string
 }
 
-// maxDifferences is how many of a kind are listed.
+// maxDifferences limits how many differences of a kind are listed.
 const maxDifferences = 5
 
-// differences lists how a request differs from a recorded one, in the terms in which they are matched.
+// differences lists the differences between a request and a recorded one that matter for matching.
 func (o *options) differences(r, recorded *request) []difference {
 	var diffs []difference
 	add := func(weight int, what string, now, then any) {
@@ -256,7 +256,7 @@ func quotedLines(values []string) string {
 	return strings.Join(quoted, ", ")
 }
 
-// pathDistance is how many segments differ.
+// pathDistance returns a weight for the segments that differ.
 func pathDistance(a, b string) int {
 	as, bs := strings.Split(a, "/"), strings.Split(b, "/")
 	n := max(len(as), len(bs)) - min(len(as), len(bs))
@@ -277,13 +277,13 @@ func parameters(kind, now, then string) []difference {
 			diffs = append(diffs, difference{1, fmt.Sprintf("%s %s: %s, recorded: %s", kind, name, quotedLines(a[name]), quotedLines(b[name]))})
 		}
 	}
-	if len(diffs) == 0 && now != then { // in what says the same, or cannot be read
+	if len(diffs) == 0 && now != then { // they differ in how they are written, or are invalid
 		diffs = append(diffs, difference{1, fmt.Sprintf("%ss: %s, recorded: %s", kind, shown(now), shown(then))})
 	}
 	return atMost(diffs)
 }
 
-// values reads a query as far as it can be read.
+// values returns the valid parameters of a query.
 func values(query string) url.Values {
 	v, _ := url.ParseQuery(query)
 	return v
@@ -311,7 +311,7 @@ func atMost(diffs []difference) []difference {
 	return append(diffs[:maxDifferences:maxDifferences], more)
 }
 
-// jsonDifferences lists where two JSON values differ, by path.
+// jsonDifferences lists the differences between two JSON values by their paths.
 func jsonDifferences(path string, a, b any) []difference {
 	var diffs []difference
 	switch x := a.(type) {
@@ -364,7 +364,7 @@ func compactJSON(v any) string {
 	return shorten(strings.TrimSuffix(b.String(), "\n"))
 }
 
-// textDifference names the first line in which two bodies differ.
+// textDifference returns the first line in which two bodies differ.
 func textDifference(now, then string) difference {
 	switch {
 	case now == "":
@@ -381,7 +381,7 @@ func textDifference(now, then string) difference {
 	return difference{2, fmt.Sprintf("body: %d lines, recorded: %d", len(a), len(b))}
 }
 
-// shown is a value for a message: quoted, and not endless.
+// shown returns a value for a message, quoted and shortened.
 func shown(s string) string { return fmt.Sprintf("%q", shorten(s)) }
 
 func shorten(s string) string {

@@ -18,7 +18,7 @@ import (
 	"testing"
 )
 
-// A mode says what is recorded.
+// A mode selects the requests that are recorded.
 type mode int
 
 const (
@@ -27,47 +27,47 @@ const (
 	recordAll
 )
 
-// environment is the variable that has tests record.
+// environment is the environment variable that turns recording on.
 const environment = "CACHECONTROL_RECORD"
 
-// A tape is the recordings of one test in one directory. All clients that the test made for it share it.
+// A tape holds the recordings of one test in one directory. All transports of the test with this directory share it.
 type tape struct {
 	t    testing.TB
 	dir  string
 	mode mode
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	old      []*recording
 	new      []*recording
-	secrets  secrets         // found in what was recorded
-	require  bool            // old ones that were not used fail the test
-	spoiled  bool            // a request could not be recorded: nothing is written
-	reported map[string]bool // what the test was failed for
+	secrets  secrets         // found in the new recordings
+	require  bool            // unused recordings fail the test
+	spoiled  bool            // a request could not be recorded, so nothing is written
+	reported map[string]bool // the failures that were reported
 	ended    bool
 }
 
 // A recording is an interaction and its file.
 type recording struct {
 	*interaction
-	name   string // of the file, without number and extension
-	n      int    // of those with the name, from 1
+	name   string // of the file without number and extension
+	n      int    // the number among recordings with this name, from 1
 	data   []byte // the file, if it was read
 	used   bool
-	once   bool       // recorded for a client that replays each once
-	before *recording // recorded for an equal request
-	by     *transport // that recorded it
-	key    string     // by its options
+	once   bool       // recorded with the option Once
+	before *recording // the previous recording of an equal request
+	by     *transport // the transport that recorded it
+	key    string     // by the options of that transport
 }
 
 func (r *recording) file() string { return numbered(r.name, r.n) }
 
-// tapes are all tapes of the process, by directory in lower case.
+// tapes holds all tapes of the process by their directories in lower case.
 var tapes = struct {
 	sync.Mutex
 	open map[string]*tape
 }{open: map[string]*tape{}}
 
-// openTape returns the tape of a test, and reads what is recorded. It ends the test if that cannot be read.
+// openTape returns the tape of a test with its recordings. It ends the test if they cannot be read.
 func openTape(t testing.TB, root string, o *options) *tape {
 	t.Helper()
 	m, err := chooseMode(o.mode)
@@ -85,11 +85,11 @@ func openTape(t testing.TB, root string, o *options) *tape {
 	defer tapes.Unlock()
 	if tp := tapes.open[key]; tp != nil {
 		if tp.t.Name() != t.Name() {
-			t.Fatalf("cachetest: the recordings of %s and %s would be in one directory, for their names differ in case only", t.Name(), tp.t.Name())
+			t.Fatalf("cachetest: the recordings of %s and %s would be in one directory because the names differ only in case", t.Name(), tp.t.Name())
 		}
 		if tp.t == t {
 			if tp.mode != m {
-				t.Fatalf("cachetest: one client of the test records, and another one with the same directory does not, or not the same")
+				t.Fatalf("cachetest: two clients of the test use the same directory and different modes of recording")
 			}
 			tp.mu.Lock()
 			tp.require = tp.require || o.requireAll
@@ -106,10 +106,10 @@ func openTape(t testing.TB, root string, o *options) *tape {
 	return tp
 }
 
-// chooseMode returns the mode that the environment asks for, or that of the test.
+// chooseMode returns the mode from the environment, or the mode that the test's options set.
 func chooseMode(m mode) (mode, error) {
 	if ci := os.Getenv("CI"); m != replayOnly && ci != "" && ci != "false" && ci != "0" {
-		return 0, errors.New("the test has an option to record, and CI is set: take Record or RecordMissing out again")
+		return 0, errors.New("the test has the option Record or RecordMissing, which must be removed if CI is set")
 	}
 	switch v := os.Getenv(environment); v {
 	case "", "0":
@@ -119,11 +119,11 @@ func chooseMode(m mode) (mode, error) {
 	case "missing":
 		return max(m, recordMissing), nil
 	default:
-		return 0, fmt.Errorf("%s=%s: it is 1, to record all anew, or missing, to record what is missing", environment, v)
+		return 0, fmt.Errorf("%s=%s: it must be 1, to record all requests again, or missing, to record only requests without a recording", environment, v)
 	}
 }
 
-// load reads the recordings of the directory. Other files are not ours.
+// load reads the recordings in the directory. It ignores other files.
 func (tp *tape) load() error {
 	files, err := os.ReadDir(tp.dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -157,12 +157,12 @@ func (tp *tape) load() error {
 		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.n, b.n))
 	})
 	if tp.mode == recordAll {
-		return nil // those that are broken are recorded anew
+		return nil // broken ones are recorded again
 	}
 	return errors.Join(broken...)
 }
 
-// errorf fails the test, once for each key, from any goroutine, and not after its end.
+// errorf fails the test once for each key. It may be called from any goroutine and does nothing after the test's end.
 func (tp *tape) errorf(key, format string, args ...any) {
 	tp.mu.Lock()
 	defer tp.mu.Unlock()
@@ -176,7 +176,7 @@ func (tp *tape) errorfLocked(key, format string, args ...any) {
 	}
 }
 
-// end is called when the test is over: it writes what was recorded, and says what was not used.
+// end writes the new recordings and reports the unused ones when the test is over.
 func (tp *tape) end() {
 	tp.mu.Lock()
 	defer tp.mu.Unlock()
@@ -205,7 +205,7 @@ func (tp *tape) end() {
 	}
 }
 
-// scrub replaces each secret that was found in one of the recordings in all of them, and then gives them their files.
+// scrub replaces the secrets of each new recording in all new recordings, and then gives them the names of their files.
 func (tp *tape) scrub() {
 	known := newScrubber(tp.secrets)
 	for i, r := range tp.new {
@@ -217,7 +217,7 @@ func (tp *tape) scrub() {
 	}
 }
 
-// unused are the old recordings that were not used.
+// unused returns the files of old recordings that were not used.
 func (tp *tape) unused() []string {
 	var names []string
 	for _, r := range tp.old {
@@ -237,11 +237,11 @@ func (tp *tape) reportUnused() {
 	if tp.require {
 		say = tp.t.Errorf
 	}
-	say("cachetest: not used in %s, and removed if all is recorded anew (%s=1):\n\t%s",
+	say("cachetest: not used in %s, and removed when all requests are recorded again (%s=1):\n\t%s",
 		filepath.ToSlash(tp.dir), environment, strings.Join(names, "\n\t"))
 }
 
-// isPartial says whether parts of a test may have been left out, so that what was not used may be theirs.
+// isPartial reports whether flags may have left out parts of the test that use other recordings.
 func isPartial() bool {
 	set := func(name string) string {
 		if f := flag.Lookup(name); f != nil {
@@ -252,20 +252,20 @@ func isPartial() bool {
 	return testing.Short() || set("test.skip") != "" || strings.Contains(set("test.run"), "/")
 }
 
-// write brings the directory up to date. A file whose content does not change is not touched. Each is written whole,
-// beside its place, and then put there.
+// write updates the directory. It does not touch a file whose content stays the same. Each file is written under another
+// name and then renamed.
 func (tp *tape) write() error {
 	before := map[string][]byte{}
 	for _, r := range tp.old {
 		before[r.file()] = r.data
 	}
 	var added, changed, removed int
-	now := map[string]bool{} // in lower case: where case does not matter, such a file is the same
+	now := map[string]bool{} // in lower case, because some file systems ignore case
 	recorded := withoutRepeats(tp.new)
 	for _, r := range recorded {
 		data := r.encode()
 		if back, err := parse(data); err != nil || !reflect.DeepEqual(*back, *r.interaction) {
-			return fmt.Errorf("%s cannot be recorded: what is read again is not the same (%v)", r.req, err)
+			return fmt.Errorf("%s cannot be recorded: reading the file again gives another recording (%v)", r.req, err)
 		}
 		file := r.file()
 		now[strings.ToLower(file)] = true
@@ -300,7 +300,7 @@ func (tp *tape) write() error {
 	return nil
 }
 
-// withoutRepeats leaves out the last recordings of a request whose answer is as the one before: the last one is repeated.
+// withoutRepeats removes the last recordings of a request if their responses equal the one before. A replay repeats that one.
 func withoutRepeats(all []*recording) []*recording {
 	var kept []*recording
 	followed := map[*recording]bool{}
@@ -316,9 +316,9 @@ func withoutRepeats(all []*recording) []*recording {
 	return kept
 }
 
-// Orphans returns the directories below dir that hold recordings and that no test of this process has opened: those of
-// tests that are gone, or have another name now. It is for TestMain, after the tests have run. Where not all of them
-// were to run (-run, -skip, -short), it returns none.
+// Orphans returns the directories below dir that hold recordings and that no test of this process has opened. They belong
+// to tests that were removed or renamed. Call it in TestMain after the tests have run. If -run, -skip or -short is set, so that
+// tests may have been left out, Orphans returns none.
 func Orphans(dir string) ([]string, error) {
 	if f := flag.Lookup("test.run"); isPartial() || f != nil && f.Value.String() != "" {
 		return nil, nil
@@ -360,7 +360,7 @@ func writeFile(dir, name string, data []byte) (err error) {
 		}
 	}()
 	_, err = f.Write(data)
-	// As other files of a source tree are, and not only for this user.
+	// Other files of a source tree are readable for all users too.
 	err = errors.Join(err, f.Chmod(0o644), f.Close())
 	if err != nil {
 		return err
@@ -368,7 +368,7 @@ func writeFile(dir, name string, data []byte) (err error) {
 	return os.Rename(f.Name(), filepath.Join(dir, name))
 }
 
-// howToRecord is the command that records what is missing of a test.
+// howToRecord returns the command that records the missing recordings of a test.
 func (tp *tape) howToRecord() string {
 	parts := strings.Split(tp.t.Name(), "/")
 	for i, part := range parts {
