@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
@@ -72,7 +73,6 @@ func TestContentCodings(t *testing.T) {
 							t.Errorf("%s: %v, want %v; %d bytes, uncompressed %v, length %d, %v", kind, a.outcome, want, len(a.body), a.Uncompressed, a.ContentLength, a.Header)
 						}
 					}
-					decoded(do(t, tr, "HEAD /"), miss)
 					decoded(do(t, tr, "/"), miss)
 					if got := o.last().Header.Get("Accept-Encoding"); got != "gzip, deflate" {
 						t.Errorf("asked with Accept-Encoding: %q", got)
@@ -284,4 +284,114 @@ func TestRangeOfACodedBody(t *testing.T) {
 			t.Errorf("with the coding: %v %d %q", a.outcome, a.StatusCode, a.body)
 		}
 	})
+}
+
+// A default request may be answered with a coding that the Transport cannot decode, although it has not asked for that. It is what
+// the origin chose for the Transport's Accept-Encoding, so it is a hit for the same one, undecoded, with or without Vary, and is
+// validated. A request with another Accept-Encoding, or with a Range and so without one, is not answered with it.
+func TestUndecodableCodingIsReused(t *testing.T) {
+	stores := fileStores(t)
+	stores["DictCache"] = storage.NewDictCache()
+	stores["FromKV"] = storage.FromKV(&readableKV{})
+	for kind, store := range stores {
+		for _, coding := range []string{"br", "zstd", "aws-chunked", "utf-8", "none", "gzip, br"} {
+			for _, vary := range []string{"", "Accept-Encoding", "Accept, Accept-Encoding", "Accept"} {
+				t.Run(kind+"/"+coding+"/"+vary, func(t *testing.T) {
+					in(t, func(t *testing.T) {
+						o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+							if req.Header.Get("If-None-Match") == `"1"` {
+								return respond(304, "", "Cache-Control: max-age=60", `ETag: "1"`)
+							}
+							fields := []string{"Cache-Control: max-age=60"}
+							if vary != "" {
+								fields = append(fields, "Vary: "+vary)
+							}
+							if req.Header.Get("Accept-Encoding") != "gzip, deflate" {
+								return respond(200, "plain", append(fields, `ETag: "2"`)...)
+							}
+							return respond(200, "coded", append(fields, `ETag: "1"`, "Content-Encoding: "+coding, "Content-Length: 5")...)
+						})
+						tr := &cachecontrol.Transport{Base: o, Store: store}
+						target := strings.ReplaceAll("/"+coding+vary, " ", "")
+						for i, st := range []struct {
+							wait  time.Duration
+							with  []string
+							want  cachecontrol.Outcome
+							body  string
+							coded bool
+						}{
+							{want: miss, body: "coded", coded: true},
+							{want: hit, body: "coded", coded: true},
+							{with: []string{"Accept-Encoding: deflate,gzip"}, want: hit, body: "coded", coded: true},
+							{wait: time.Minute, want: revalidated, body: "coded", coded: true},
+							{want: hit, body: "coded", coded: true},
+							{with: []string{"Accept-Encoding: gzip, deflate", "Range: bytes=1-2"}, want: hit, body: "od", coded: true},
+							{with: []string{"Accept-Encoding: identity"}, want: miss, body: "plain"},
+							{with: []string{"Accept-Encoding: identity"}, want: hit, body: "plain"},
+						} {
+							time.Sleep(st.wait)
+							a := do(t, tr, target, st.with...)
+							got := ""
+							if st.coded {
+								got = coding
+							}
+							if a.outcome != st.want || a.body != st.body || a.Header.Get("Content-Encoding") != got || a.Uncompressed {
+								t.Errorf("request %d: got %v %q, coding %q, uncompressed %v, want %v %q, coding %q", i+1, a.outcome, a.body, a.Header.Get("Content-Encoding"), a.Uncompressed, st.want, st.body, got)
+							}
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// An undecodable coding that a caller has asked for is not handed to one who has not.
+func TestUndecodableCodingOfAnother(t *testing.T) {
+	br := ok("Cache-Control: max-age=60", "Content-Encoding: br", "Vary: Accept-Encoding")
+	plain := ok("Cache-Control: max-age=60", "Vary: Accept-Encoding")
+	runScenarios(t, []scenario{
+		{"with Vary", nil, []reply{br, plain}, []step{
+			{with: []string{"Accept-Encoding: br"}, want: miss, body: "#1"}, {want: miss, body: "#2"},
+			{with: []string{"Accept-Encoding: br"}, want: hit, body: "#1"}, {want: hit, body: "#2"},
+		}},
+		{"Collapse", &cachecontrol.Transport{Collapse: true}, []reply{br}, []step{{want: miss, body: "#1"}, {want: hit, body: "#1"}}},
+		{"HEAD", nil, []reply{br}, []step{{want: miss}, {do: "HEAD /", want: hit, head: []string{"Content-Encoding: br"}}}},
+	})
+}
+
+// HEAD is sent without Accept-Encoding, as net/http does, so that the origin names the length of the body that it does not compress. Such a
+// response does not speak of a stored one that is compressed.
+func TestHeadAsksForNoCoding(t *testing.T) {
+	plain := strings.Repeat("text ", 200)
+	for _, disabled := range []bool{false, true} {
+		in(t, func(t *testing.T) {
+			o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+				fields := []string{"Cache-Control: max-age=60", "Vary: Accept-Encoding", "Content-Type: text/plain"}
+				if req.Header.Get("Accept-Encoding") == "gzip, deflate" {
+					return respond(200, encode("gzip", plain), append(fields, "Content-Encoding: gzip", `ETag: "1-gzip"`)...)
+				}
+				resp := respond(200, plain, append(fields, `ETag: "1"`)...)
+				if req.Method == "HEAD" {
+					resp.Body, resp.ContentLength = http.NoBody, 1000
+					resp.Header.Set("Content-Length", "1000")
+				}
+				return resp
+			})
+			tr := &cachecontrol.Transport{Base: o, DisableCompression: disabled}
+			defer tr.Close()
+			a := do(t, tr, "HEAD /")
+			if sent := o.last().Header["Accept-Encoding"]; a.ContentLength != 1000 || sent != nil || a.Uncompressed {
+				t.Errorf("HEAD: length %d, Accept-Encoding %q sent, uncompressed %v, want 1000, none, false", a.ContentLength, sent, a.Uncompressed)
+			}
+			do(t, tr, "/")
+			time.Sleep(time.Minute)
+			if a := do(t, tr, "HEAD /"); !disabled && a.ContentLength != 1000 {
+				t.Errorf("HEAD of a stale response: length %d, want 1000", a.ContentLength)
+			}
+			if a := do(t, tr, "/", "Cache-Control: only-if-cached, max-stale"); a.StatusCode != 200 {
+				t.Errorf("GET after HEAD: status %d, want the stored 200", a.StatusCode)
+			}
+		})
+	}
 }

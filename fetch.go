@@ -117,7 +117,8 @@ type outgoingRequest struct {
 // something is to be added. place is where the body of its response can be; nil: nowhere yet.
 func (x *exchange) outgoing(add func(http.Header), adds bool) (req *http.Request, place *originBody) {
 	ctx := x.detachable()
-	changes := adds || x.negotiated || x.revalidates
+	asksForCoding := x.negotiated && !x.isHead() // there is no body to compress, and net/http does not ask either
+	changes := adds || asksForCoding || x.revalidates
 	if !changes && ctx == nil {
 		return x.req, nil
 	}
@@ -132,14 +133,14 @@ func (x *exchange) outgoing(add func(http.Header), adds bool) (req *http.Request
 		return &out.Request, &out.answer
 	}
 	room := 0 // and no more: a map for over eight fields is of another kind, and takes half as long again to make
-	if x.negotiated {
+	if asksForCoding {
 		room++ // for Accept-Encoding
 	}
 	if adds {
 		room += 2 // for two conditions
 	}
 	out.Header = rfc9111.CopyHeader(x.req.Header, room, func(string) bool { return false })
-	if x.negotiated {
+	if asksForCoding {
 		out.codings[0] = x.acceptEncoding()
 		out.Header["Accept-Encoding"] = out.codings[:]
 	}
@@ -278,6 +279,8 @@ func (x *exchange) receiveHead(c *candidate, resp *http.Response, asked, receive
 		if rfc9111.Supersedes(resp.StatusCode) && resp.StatusCode != c.entry.Status {
 			x.dropStored(c.key)
 		}
+	case x.negotiated && !slices.Equal(parseCoding(resp.Header["Content-Encoding"]).names, c.coding.names):
+		// It is of another coding: HEAD is asked without an Accept-Encoding. It says nothing of what is stored.
 	default:
 		if c.freshenedByHead(resp.Header) {
 			update := *resp
@@ -286,11 +289,6 @@ func (x *exchange) receiveHead(c *candidate, resp *http.Response, asked, receive
 			s.Storage = rfc9111.ValidatedByHead
 		} else {
 			x.dropStored(c.key)
-		}
-	}
-	if x.negotiated {
-		if coding := parseCoding(resp.Header["Content-Encoding"]); coding.decodes() {
-			coding.plain(resp)
 		}
 	}
 }

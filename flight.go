@@ -105,7 +105,7 @@ func (x *exchange) fly(why rfc9111.Reason) (*http.Response, error) {
 		}
 		c := &x.first
 		*c = candidate{stored: f.stored, entry: f.entry, resp: &storage.Response{Entry: f.entry, Body: b}, damaged: f.damaged}
-		if x.canDecode(c.coding) && x.selects(c.selectors, c.coding, "") {
+		if x.canDecode(c.coding, c.selectors) && x.selects(c.selectors, c.coding, "") {
 			r, usable := x.mayReuse(c)
 			if !usable || r.Action != rfc9111.Serve {
 				b.leave(errLeft)

@@ -55,7 +55,7 @@ func (x *exchange) lookup() (*candidate, rfc9111.Reason) {
 		first.close() // not of this cache's storing, and not whole
 		return nil, rfc9111.StoredUnusable
 	}
-	if len(first.selectors) == 0 && x.canDecode(first.coding) {
+	if len(first.selectors) == 0 && x.canDecode(first.coding, nil) {
 		return first, rfc9111.ReasonNone
 	}
 	if c := x.selectVariant(first); c != nil {
@@ -171,7 +171,7 @@ func (x *exchange) selectVariant(first *candidate) *candidate {
 			continue
 		}
 		c := &candidate{stored: x.compile(resp.Entry), key: m.key, entry: resp.Entry, resp: resp}
-		if c.unusable || !x.canDecode(c.coding) || m.exact && !x.selects(c.selectors, c.coding, "") {
+		if c.unusable || !x.canDecode(c.coding, c.selectors) || m.exact && !x.selects(c.selectors, c.coding, "") {
 			c.close() // it is not what the list says
 			continue
 		}
@@ -185,7 +185,7 @@ func (x *exchange) selectVariant(first *candidate) *candidate {
 // whether that is by equal fields.
 func (x *exchange) matches(selectors []selector, c coding, language string) (ok, exact bool) {
 	switch {
-	case !x.canDecode(c):
+	case !x.canDecode(c, selectors):
 		return false, false
 	case x.selects(selectors, c, ""):
 		return true, true
@@ -198,7 +198,7 @@ func (x *exchange) matches(selectors []selector, c coding, language string) (ok,
 func (x *exchange) selects(selectors []selector, c coding, language string) bool {
 	for i := range selectors {
 		s := &selectors[i]
-		if s.name == "Accept-Encoding" && x.negotiated {
+		if s.name == "Accept-Encoding" && x.negotiated && c.known {
 			continue // any coding will do that can be decoded
 		}
 		value, present := x.field(s.name)
@@ -236,10 +236,12 @@ func (x *exchange) normal(name, value string) string {
 	return n.value
 }
 
-// canDecode says whether a body with this coding can be given to the caller: one who named no codings gets none.
-func (x *exchange) canDecode(c coding) bool {
+// canDecode reports whether the caller can be given a body with this coding, if the request matches the selecting fields. A caller
+// who left the coding to the Transport gets one that cannot be decoded only if the origin chose it for the Transport's own
+// Accept-Encoding.
+func (x *exchange) canDecode(c coding, selectors []selector) bool {
 	if x.negotiated {
-		return c.known
+		return c.known || slices.ContainsFunc(selectors, func(s selector) bool { return s.name == "Accept-Encoding" })
 	}
 	return !c.coded() || !x.ranged || x.header["Accept-Encoding"] != nil
 }
@@ -258,6 +260,17 @@ func (x *exchange) field(name string) (value string, present bool) {
 		return lines[0], true
 	}
 	return strings.Join(lines, ", "), true
+}
+
+// selectsCoding reports whether a response with this header has a coding that the Transport cannot decode, and that the origin chose
+// for an Accept-Encoding as the Transport sends it. Accept-Encoding then selects the response even if its Vary does not say so.
+func (x *exchange) selectsCoding(h http.Header) bool {
+	lines := h["Content-Encoding"]
+	if lines == nil || parseCoding(lines).known {
+		return false
+	}
+	value, _ := x.field("Accept-Encoding")
+	return x.normal("Accept-Encoding", value) == rfc9111.NormalizeSelecting("Accept-Encoding", acceptEncoding)
 }
 
 // acceptEncoding returns the Accept-Encoding of a request whose caller left the coding to the Transport.

@@ -52,7 +52,7 @@ func (x *exchange) answerPartial(why rfc9111.Reason, s Status) (*http.Response, 
 	}
 	r, usable := x.mayReuse(p)
 	p.refused = !usable
-	usable = usable && x.canDecode(p.coding)
+	usable = usable && x.canDecode(p.coding, p.selectors)
 	switch {
 	case usable && x.ranged && x.heldBy(p) && p.policy.IfRange(x.header) && (!x.matching || x.matchedBy(p, r)):
 		return x.use(p, r, s)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
@@ -249,6 +250,9 @@ func (x *exchange) newRecording(resp *http.Response, header http.Header, policy 
 	} else {
 		names = x.latestVary()
 	}
+	if x.selectsCoding(resp.Header) && !slices.ContainsFunc(names, isAcceptEncoding) {
+		names = append(slices.Clip(names), "Accept-Encoding")
+	}
 	switch {
 	case x.primary != nil && x.primary.Generation != "":
 		e.Generation = x.primary.Generation
@@ -259,6 +263,8 @@ func (x *exchange) newRecording(resp *http.Response, header http.Header, policy 
 	x.selectBy(e, names)
 	return r
 }
+
+func isAcceptEncoding(name string) bool { return strings.EqualFold(name, "Accept-Encoding") }
 
 // record has the body of a response recorded, which has this length, and, once it has come to its end, the entry committed. It
 // reports false where the store does not take it.

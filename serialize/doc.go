@@ -23,4 +23,7 @@
 //
 // Python keeps field values as Latin-1 text, Go as the bytes that came over the wire. In a document a byte
 // of 0x80 or more is therefore the character of that value.
+//
+// The value of a selecting field may be a digest (see Field.Digest): the text "\thmac-sha256 " and the digest stand in the
+// place of the value then, wherever that is. A field value never begins with a tab.
 package serialize

@@ -36,6 +36,7 @@ func fullEntry() *serialize.Entry {
 			{Name: "x-Thing"},
 			{Name: "Accept-Encoding", Value: "gzip, deflate", Present: true},
 			{Name: "A-Present-Empty", Present: true},
+			{Name: "Authorization", Value: "salt digest", Present: true, Digest: true},
 		},
 		URL:          "http://example.com/a?b=c",
 		RequestTime:  time.Date(2024, 2, 29, 12, 0, 0, 1, time.UTC),
@@ -49,7 +50,7 @@ func fullEntry() *serialize.Entry {
 		Lifetime:     90 * time.Minute,
 		Variants: []serialize.Variant{
 			{
-				Key: "k1", Vary: []serialize.Field{{Name: "Accept", Value: "b\xe9", Present: true}, {Name: "A"}},
+				Key: "k1", Vary: []serialize.Field{{Name: "Accept", Value: "b\xe9", Present: true}, {Name: "A"}, {Name: "C", Value: "salt digest", Present: true, Digest: true}},
 				Date: time.Date(2024, 2, 29, 11, 0, 0, 0, time.UTC), Encoding: "gzip", Language: "en",
 			},
 			{Key: "k2\xff"},

@@ -248,6 +248,9 @@ func TestMarshalErrors(t *testing.T) {
 		{"trailer value", func(e *serialize.Entry) { e.Trailer = http.Header{"A": {"\r"}} }},
 		{"selecting name", func(e *serialize.Entry) { e.Vary = []serialize.Field{{Name: "a\nb"}} }},
 		{"selecting value", func(e *serialize.Entry) { e.Vary = []serialize.Field{{Name: "a", Value: "\n", Present: true}} }},
+		{"selecting value that looks like a digest", func(e *serialize.Entry) {
+			e.Vary = []serialize.Field{{Name: "a", Value: "\thmac-sha256 salt digest", Present: true}}
+		}},
 		{"variant without a key", func(e *serialize.Entry) { e.Variants = []serialize.Variant{{Encoding: "gzip"}} }},
 		{"negative start", func(e *serialize.Entry) { e.Range = &serialize.Range{Start: -1} }},
 		{"negative total", func(e *serialize.Entry) { e.Range = &serialize.Range{Total: -2} }},

@@ -81,6 +81,7 @@ func Entry() *serialize.Entry {
 		Vary: []serialize.Field{
 			{Name: "Accept-Language", Value: "en, de;q=0.5", Present: true},
 			{Name: "X-Absent"},
+			{Name: "Authorization", Value: "salt digest", Present: true, Digest: true},
 		},
 		URL:         url,
 		RequestTime: at, ResponseTime: at.Add(1234567),
