@@ -234,6 +234,8 @@ func TestRedactSyntaxes(t *testing.T) {
 		{name: "label and value", text: `{"fields":[{"label":"API key","value":` + quote(planted) + `}]}`},
 		{name: "list of secrets", text: `{"tokens":[` + quote(planted) + `]}`},
 		{name: "map of secrets", text: `{"secrets":{"x":` + quote(planted) + `}}`},
+		{name: "JSON Web Key", text: `{"keys":[{"kty":"oct","k":` + quote(planted) + `}]}`},
+		{name: "Kubernetes", text: `{"kind":"Secret","metadata":{"name":"x"},"data":{"db":"` + base64.StdEncoding.EncodeToString([]byte(planted)) + `"},"stringData":{"a":` + quote(planted) + `}}`},
 		{name: "pairs in arrays", text: `[["Authorization",` + quote("Bearer "+planted) + `]]`},
 		{name: "code for a token", body: `{"client_id":"x","code":` + quote(planted) + `}`},
 		{name: "name of a member", text: `{"sessions":{` + quote(planted) + `:{"token":` + quote(planted) + `}}}`},

@@ -167,7 +167,7 @@ func (w *jsonWriter) decoded(n node) string { return unquoteJSON(w.s[n.start:n.e
 
 // object redacts the members of an object.
 func (w *jsonWriter) object(n node, secret bool) {
-	var pair, exchange bool
+	var pair, exchange, webKey, kubernetes bool
 	for _, m := range n.children {
 		if m.kind == '"' && looseName(m.name) == "type" {
 			pair = pair || looseName(w.decoded(m)) == "password"
@@ -176,13 +176,18 @@ func (w *jsonWriter) object(n node, secret bool) {
 		switch loose := looseName(m.name); {
 		case m.kind == '"' && pairNames[loose]:
 			pair = pair || w.secret(w.decoded(m), inField)
+		case loose == "kty":
+			webKey = true // RFC 7517
+		case loose == "kind" && m.kind == '"':
+			kubernetes = w.decoded(m) == "Secret"
 		case loose == "granttype" || loose == "clientid" || loose == "redirecturi" || loose == "clientsecret" || loose == "codeverifier":
 			exchange = true // a code is exchanged for a token
 		}
 	}
 	for _, m := range n.children {
 		loose := looseName(m.name)
-		named := w.secret(m.name, inText) || pair && pairValues[loose] || exchange && loose == "code"
+		named := w.secret(m.name, inText) || pair && pairValues[loose] || exchange && loose == "code" ||
+			webKey && webKeyParameters[m.name] || kubernetes && (loose == "data" || loose == "stringdata")
 		if m.kind == '"' && !named {
 			named = w.secretMember(m.name, w.decoded(m))
 		}
@@ -197,6 +202,9 @@ func (w *jsonWriter) object(n node, secret bool) {
 		w.value(m, secret || named, named || !secret)
 	}
 }
+
+// webKeyParameters are the private parameters of a JSON Web Key (RFC 7518, section 6).
+var webKeyParameters = nameSet("d p q dp dq qi k oth")
 
 // wordLists are names of which a list may be one of words.
 var wordLists = nameSet("token cookie authorization assertion bearer")
