@@ -333,12 +333,23 @@ func section(body io.ReadCloser, offset, n int64) io.ReadCloser {
 type sectionBody struct {
 	io.ReadCloser
 	turn       sync.Mutex
+	closed     atomic.Bool
 	skip, left int64
+}
+
+func (s *sectionBody) Close() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
+	return s.ReadCloser.Close()
 }
 
 func (s *sectionBody) Read(p []byte) (int, error) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
+	if s.closed.Load() {
+		return 0, http.ErrBodyReadAfterClose
+	}
 	if s.skip > 0 {
 		n, err := io.CopyN(io.Discard, s.ReadCloser, s.skip)
 		s.skip -= n

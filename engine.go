@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
-	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -52,6 +51,7 @@ type engine struct {
 	negotiate         bool
 	collapse          bool
 	drainBytes        int64
+	collapseTimeout   time.Duration // 0 or less: none
 	refreshAhead      time.Duration
 	backgroundTimeout time.Duration
 	storeTimeout      time.Duration
@@ -96,6 +96,7 @@ func newEngine(t *Transport) *engine {
 		selectLanguage:    t.SelectLanguage,
 		negotiate:         !t.DisableCompression,
 		collapse:          t.Collapse,
+		collapseTimeout:   cmp.Or(t.CollapseTimeout, DefaultCollapseTimeout),
 		drainBytes:        cmp.Or(t.DrainBytes, DefaultDrainBytes),
 		refreshAhead:      t.RefreshAhead,
 		backgroundTimeout: cmp.Or(t.BackgroundTimeout, 30*time.Second),
@@ -181,9 +182,6 @@ func (e *engine) close() error {
 	e.closed.Store(true)
 	e.draining.stop()
 	e.background.stop()
-	if c, ok := e.store.(io.Closer); ok {
-		return c.Close()
-	}
 	return nil
 }
 

@@ -455,7 +455,7 @@ func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
 func (x *exchange) own(resp *http.Response) *http.Response {
 	x.guarded = hidesCredentials(x.header, resp)
 	// Nobody else may say XFromCache.
-	resp.Header, x.room, x.originFields = rfc9111.CopyHeaderTo(x.originFields[:0], resp.Header, XFromCache)
+	resp.Header, x.room, x.originFields = rfc9111.CopyHeaderTo(x.originFields[:0], framedHeader(resp), XFromCache)
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}
@@ -474,6 +474,20 @@ func hidesCredentials(h http.Header, resp *http.Response) bool {
 		name = "Proxy-Authorization"
 	}
 	return name != "" && resp.Request != nil && !slices.Equal(resp.Request.Header[name], h[name])
+}
+
+// framedHeader returns the header of a response, with a Content-Length that is true: how much comes is what ContentLength says.
+func framedHeader(resp *http.Response) http.Header {
+	lines := resp.Header["Content-Length"]
+	if len(lines) == 0 || resp.ContentLength <= 0 {
+		return resp.Header
+	}
+	if n, err := strconv.ParseInt(lines[0], 10, 64); err == nil && n == resp.ContentLength {
+		return resp.Header
+	}
+	h := resp.Header.Clone()
+	h["Content-Length"] = []string{strconv.FormatInt(resp.ContentLength, 10)}
+	return h
 }
 
 // mark says in a response from the origin how the cache saw it.

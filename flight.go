@@ -85,7 +85,15 @@ func (x *exchange) fly(why rfc9111.Reason) (*http.Response, error) {
 	key := x.flightKey(known)
 	for {
 		f, b, leads := x.board(key)
-		if err := b.await(f.head); err != nil {
+		limit := x.collapseTimeout
+		if leads {
+			limit = 0
+		}
+		if err := b.await(f.head, limit); err == errWaited {
+			f.retire() // nobody else needs to wait for it
+			b.leave(errLeft)
+			return x.afterFlight(f, why)
+		} else if err != nil {
 			return nil, err
 		}
 		if leads {
@@ -129,6 +137,11 @@ func (x *exchange) fly(why rfc9111.Reason) (*http.Response, error) {
 func (x *exchange) afterFlight(f *flight, why rfc9111.Reason) (*http.Response, error) {
 	x.alone = true
 	var s Status
+	select {
+	case <-f.head:
+	default:
+		return x.answer(s) // it is still under way
+	}
 	if f.status.Outcome == Revalidated {
 		s = Status{Forward: forwardToken(why), ForwardStatus: http.StatusNotModified, Collapsed: true}
 	}

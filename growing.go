@@ -3,12 +3,14 @@ package cachecontrol
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"slices"
 	"sync"
+	"time"
 )
 
 const (
@@ -22,6 +24,7 @@ type growing struct {
 	flight   *flight
 	lead     *growingBody   // the leader's
 	received *http.Response // whose body it is
+	length   int64          // of the body; -1: not known
 	source   io.ReadCloser
 	close    sync.Once // of source
 
@@ -52,6 +55,7 @@ type growingBody struct {
 	// Guarded by g.mu.
 	off  int64
 	err  error         // why it reads no more
+	shut bool          // by its reader
 	gone chan struct{} // closed when it does not
 }
 
@@ -114,8 +118,8 @@ func (f *flight) drains() bool {
 	if f.drainBytes <= 0 || !f.landed || !f.keeps || f.growing.err != nil {
 		return false
 	}
-	left := f.received.ContentLength - f.size()
-	return f.received.ContentLength < 0 || left > 0 && left <= f.drainBytes
+	left := f.length - f.size()
+	return f.length < 0 || left > 0 && left <= f.drainBytes
 }
 
 // drain has the reader read the rest in the background. It says whether it does.
@@ -129,11 +133,22 @@ func (f *flight) drain(b *growingBody) bool {
 	})
 }
 
-// await waits until c is closed. It returns why the reader has left, if that comes first.
-func (b *growingBody) await(c <-chan struct{}) error {
+// errWaited is what await returns after its limit.
+var errWaited = errors.New("cachecontrol: another request for the URL has no answer yet")
+
+// await waits until c is closed, or for the limit, if it is positive. It returns why the reader has left, if that comes first.
+func (b *growingBody) await(c <-chan struct{}, limit time.Duration) error {
+	var timeout <-chan time.Time
+	if limit > 0 {
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		timeout = timer.C
+	}
 	select {
 	case <-c:
 		return nil
+	case <-timeout:
+		return errWaited
 	case <-b.gone:
 	//lint:ignore SA1019 http.Client sets it, and so do callers of old
 	case <-b.req.Cancel:
@@ -156,7 +171,7 @@ func (b *growingBody) Read(p []byte) (int, error) {
 		case more == nil:
 			return n, nil
 		}
-		if err := b.await(more); err != nil {
+		if err := b.await(more, 0); err != nil {
 			return 0, err
 		}
 	}
@@ -168,6 +183,8 @@ func (b *growingBody) take(p []byte) (n int, more <-chan struct{}, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
+	case b.shut && (b.err == nil || b.err == io.EOF):
+		return 0, nil, http.ErrBodyReadAfterClose
 	case b.err != nil:
 		return 0, nil, b.err
 	case len(p) == 0:
@@ -217,6 +234,9 @@ func (b *growingBody) Close() error {
 		why = http.ErrBodyReadAfterClose
 	}
 	b.leave(why)
+	b.g.mu.Lock()
+	b.shut = true
+	b.g.mu.Unlock()
 	return nil
 }
 
@@ -225,7 +245,7 @@ func (g *growing) size() int64 { return g.off + int64(len(g.mem)) }
 
 // carry makes the response's body the one that grows, and gives the response the leader's view of it.
 func (g *growing) carry(resp *http.Response) {
-	g.received, g.source = resp, resp.Body
+	g.received, g.source, g.length = resp, resp.Body, framedLength(resp)
 	resp.Body = g.lead
 }
 
@@ -235,8 +255,8 @@ func (g *growing) readChunk() {
 	g.mu.Lock()
 	if cap(g.mem)-len(g.mem) < growingChunk/8 {
 		want := max(int64(len(g.mem)), growingChunk/8)
-		if length := g.received.ContentLength; length >= 0 {
-			want = length + 1 - g.size()
+		if g.length >= 0 {
+			want = g.length + 1 - g.size()
 		}
 		g.mem = slices.Grow(g.mem, int(min(max(want, 512), growingChunk)))
 	}

@@ -260,16 +260,6 @@ func (g *guarded) KeepDecoded(key string, e *serialize.Entry, body []byte) {
 	}
 }
 
-func (g *guarded) Close() error {
-	c, ok := g.Store.(io.Closer)
-	if !ok {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
-	defer cancel()
-	return g.do(ctx, true, c.Close, nil)
-}
-
 // guardedBody is a body of a guarded store. It is as long as its entry says, or ends in an error; what is wrong from the
 // start is found by Get, which then has found nothing.
 type guardedBody struct {
@@ -323,6 +313,12 @@ func (b *guardedBody) judge(err error) error {
 func (b *guardedBody) Read(p []byte) (int, error) {
 	b.turn.Lock()
 	defer b.turn.Unlock()
+	b.mu.Lock()
+	closed := b.closed
+	b.mu.Unlock()
+	if closed {
+		return 0, http.ErrBodyReadAfterClose
+	}
 	if len(b.head) > 0 {
 		n := copy(p, b.head)
 		b.head = b.head[n:]

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
@@ -251,6 +252,7 @@ func (x *exchange) join(p *candidate, resp *http.Response, total int64, asked, r
 // joinedBody reads one body after another, each in its full length: one that ends before is an error.
 type joinedBody struct {
 	turn          sync.Mutex
+	closed        atomic.Bool
 	r             io.Reader
 	first, second io.Closer
 }
@@ -265,10 +267,16 @@ func newJoinedBody(first io.ReadCloser, n int64, second io.ReadCloser, m int64) 
 func (b *joinedBody) Read(p []byte) (int, error) {
 	b.turn.Lock()
 	defer b.turn.Unlock()
+	if b.closed.Load() {
+		return 0, http.ErrBodyReadAfterClose
+	}
 	return b.r.Read(p)
 }
 
 func (b *joinedBody) Close() error {
+	if b.closed.Swap(true) {
+		return nil
+	}
 	b.first.Close()
 	return b.second.Close()
 }

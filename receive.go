@@ -216,12 +216,16 @@ func (x *exchange) storeWhole(resp *http.Response, policy *rfc9111.Policy, asked
 
 // framedLength returns the length of the body of a response as the message's framing says; -1: not known.
 func framedLength(resp *http.Response) int64 {
-	if resp.ContentLength < 0 && !resp.Uncompressed {
-		if n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64); err == nil {
+	n := resp.ContentLength
+	if _, ok := resp.Body.(*originBody); ok && n == 0 && resp.StatusCode != http.StatusNoContent {
+		n = -1 // a response that a program has made may say nothing of its body, as http.Response.Write has it
+	}
+	if n < 0 && !resp.Uncompressed {
+		if n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64); err == nil && n >= 0 {
 			return n // the framing does not say, and what the field says must then be true
 		}
 	}
-	return resp.ContentLength
+	return max(n, -1)
 }
 
 // newRecording returns a recording of a response, whose entry has this header.
@@ -240,7 +244,7 @@ func (x *exchange) newRecording(resp *http.Response, header http.Header, policy 
 	e.Status, e.Reason, e.Version = resp.StatusCode, reasonPhrase(resp), 11
 	e.Header, e.URL = header, urlOfKey(x.key)
 	e.RequestTime, e.ResponseTime = asked, received
-	e.Length, e.Heuristic, e.Lifetime, e.Keep = resp.ContentLength, heuristic, policy.Own, policy.Keep()
+	e.Length, e.Heuristic, e.Lifetime, e.Keep = framedLength(resp), heuristic, policy.Own, policy.Keep()
 	if resp.ProtoMajor == 1 && resp.ProtoMinor == 0 {
 		e.Version = 10
 	}

@@ -133,10 +133,12 @@ func newClientForUsers(base http.RoundTripper) *http.Client {
 	return cache.Client()
 }
 
-// newFleetCache returns a cache that all machines of a fleet share, with memory before it.
-func newFleetCache(addr string) *cachecontrol.Transport {
+// newFleetCache returns a cache that all machines of a fleet share, with memory before it, and what closes it.
+func newFleetCache(addr string) (cache *cachecontrol.Transport, closeCache func() error) {
 	far := rediscache.New(redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true}), rediscache.Prefix("web:"))
-	return &cachecontrol.Transport{Store: storage.Tiered(storage.NewDictCache(storage.MaxBytes(256<<20)), far)}
+	tiered := storage.Tiered(storage.NewDictCache(storage.MaxBytes(256<<20)), far)
+	cache = &cachecontrol.Transport{Store: tiered}
+	return cache, func() error { return errors.Join(cache.Close(), tiered.Close()) }
 }
 
 // TestRecipesAreCode holds docs/recipes.md to the functions above.
@@ -333,8 +335,8 @@ func TestRecipeUsers(t *testing.T) {
 func TestRecipeFleet(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "page") }))
 	defer server.Close()
-	cache := newFleetCache("127.0.0.1:1")
-	defer cache.Close()
+	cache, closeCache := newFleetCache("127.0.0.1:1")
+	defer closeCache()
 	if body, _ := getText(t, cache.Client(), t.Context(), server.URL); body != "page" {
 		t.Errorf("body %q", body)
 	}

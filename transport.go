@@ -23,6 +23,10 @@ const DefaultMaxBodyBytes = 1 << 30
 // 64 KiB.
 const DefaultDrainBytes = 64 << 10
 
+// DefaultCollapseTimeout is how long a request waits for the answer to another one, unless the Transport is told otherwise: 10
+// seconds.
+const DefaultCollapseTimeout = 10 * time.Second
+
 // CacheControlStatusCodes are the statuses that Python's CacheControl stores, for Transport.CacheableStatusCodes.
 var CacheControlStatusCodes = []int{200, 203, 300, 301, 308}
 
@@ -34,7 +38,7 @@ type Transport struct {
 	// recover; in the background, the Logger is told of it. Nil: http.DefaultTransport.
 	Base http.RoundTripper
 
-	// Store keeps the responses. Nil: a storage.DictCache of the Transport's own.
+	// Store keeps the responses. The Transport does not close it. If nil, a storage.DictCache of the Transport's own is used.
 	Store storage.Store
 
 	// Heuristic gives freshness to responses that carry none. Nil: only what they say themselves counts.
@@ -120,6 +124,10 @@ type Transport struct {
 	// next one. False: each goes to the origin.
 	Collapse bool
 
+	// CollapseTimeout is how long a request waits for the header of the response to another one with which it collapses. After
+	// that it goes to the origin alone. Zero means DefaultCollapseTimeout. A negative value means no limit.
+	CollapseTimeout time.Duration
+
 	// DrainBytes is how much of a body that its caller closes early the Transport may still read in the background, if that is
 	// all that is missing of a response that is being stored. http.Client, for one, reads no more than 2 KiB of the body of a
 	// redirect, and a json.Decoder stops before the end. Close of the body waits for the end for no more than 10 milliseconds.
@@ -183,8 +191,8 @@ func (e *engine) roundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// Close ends the work in the background, waits for it, and closes the store if it can be closed. Requests that
-// come later find nothing stored.
+// Close ends the work in the background and waits for it. Requests that come later are made, and neither find nor store
+// anything. Close does not close Store, which others may use; who has made it closes it, after the Transport.
 func (t *Transport) Close() error { return t.start().close() }
 
 // Invalidate forgets what is stored for a URL, all its variants, as an unsafe request to it would that succeeded

@@ -419,11 +419,26 @@ type closer struct {
 
 func (c *closer) Close() error { c.closed++; return nil }
 
-func TestCloseClosesTheStore(t *testing.T) {
+// A store belongs to who has made it: one that several Transports use stays open when one of them is closed, whatever it is.
+func TestCloseLeavesTheStore(t *testing.T) {
 	store := &closer{DictCache: storage.NewDictCache()}
-	tr := &cachecontrol.Transport{Store: store}
-	if err := tr.Close(); err != nil || store.closed != 1 {
-		t.Errorf("%v, closed %d times", err, store.closed)
+	far := &closer{DictCache: storage.NewDictCache()}
+	tiered := storage.Tiered(storage.NewDictCache(), far)
+	defer tiered.Close()
+	for name, s := range map[string]storage.Store{"own": store, "tiered": tiered} {
+		o := replies(t, ok("Cache-Control: max-age=60"))
+		a, b := &cachecontrol.Transport{Base: o, Store: s}, &cachecontrol.Transport{Base: o, Store: s}
+		defer b.Close()
+		do(t, a, "/")
+		if err := a.Close(); err != nil || store.closed+far.closed != 0 {
+			t.Errorf("%s: Close() = %v, the store was closed %d times, want 0", name, err, store.closed+far.closed)
+		}
+		if got := do(t, b, "/").outcome; got != hit {
+			t.Errorf("%s: the other Transport: %v, want %v", name, got, hit)
+		}
+		if got := do(t, a, "/").outcome; got != miss {
+			t.Errorf("%s: the closed Transport: %v, want %v", name, got, miss)
+		}
 	}
 }
 

@@ -75,7 +75,7 @@ func (c *Cache) Invalidate(ctx context.Context, rawURL string) error {
 	return c.transport.Invalidate(ctx, u)
 }
 
-// Close ends the work in the background, waits for it, and closes the store if it can be closed.
+// Close ends the work in the background and waits for it. It does not close the store that NewCache was given.
 func (c *Cache) Close() error { return c.transport.Close() }
 
 // PathPrefix returns a function for Exempt that matches the URLs whose path is the prefix or lies below it: "/static"

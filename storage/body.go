@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
@@ -44,7 +45,8 @@ func newFileHit(e *serialize.Entry, part filePart) *Response {
 // the sum is wrong, the read that would complete it fails instead, so that nobody has the whole of a wrong body
 // without having seen the error. A reader that seeks past bytes goes unverified.
 type fileBody struct {
-	mu sync.Mutex // held by all but Close: as a body of net/http's, it may be read by two goroutines
+	mu     sync.Mutex // held by all but Close: as a body of net/http's, it may be read by two goroutines
+	closed atomic.Bool
 	filePart
 }
 
@@ -64,6 +66,9 @@ type filePart struct {
 func (b *fileBody) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.closed.Load() {
+		return 0, http.ErrBodyReadAfterClose
+	}
 	if b.err != nil {
 		return 0, b.err
 	}
@@ -74,6 +79,9 @@ func (b *fileBody) Read(p []byte) (int, error) {
 		p = p[:rest]
 	}
 	n, err := b.f.ReadAt(p, b.base+b.off)
+	if err != nil && b.closed.Load() {
+		return 0, http.ErrBodyReadAfterClose
+	}
 	if errors.Is(err, io.EOF) && n < len(p) {
 		return n, b.fail(io.ErrUnexpectedEOF)
 	}
@@ -121,7 +129,7 @@ func (b *fileBody) WriteTo(w io.Writer) (int64, error) {
 func (b *fileBody) copyTo(w io.Writer) (n int64, ok bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.err == nil && !b.verify && b.size-b.off >= leastForKernel {
+	if b.err == nil && !b.verify && !b.closed.Load() && b.size-b.off >= leastForKernel {
 		if _, err := b.f.Seek(b.base+b.off, io.SeekStart); err != nil {
 			return 0, true, err
 		}
@@ -153,7 +161,12 @@ func (b *fileBody) Seek(offset int64, whence int) (int64, error) {
 	return bytesbody.Seek(&b.off, b.size, offset, whence)
 }
 
-func (b *fileBody) Close() error { return b.f.Close() }
+func (b *fileBody) Close() error {
+	if b.closed.Swap(true) {
+		return nil
+	}
+	return b.f.Close()
+}
 
 // settle checks the length of e's body against what e says of it, and completes an entry that Python wrote.
 // Such an entry has only its Content-Length, if that. CacheControl stores 301 and 308 without their body.

@@ -132,7 +132,9 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 	}
 	defer disconnect()
 	if p.near != 0 {
-		store = storage.Tiered(storage.NewDictCache(storage.MaxBytes(int64(p.near))), store)
+		tiered := storage.Tiered(storage.NewDictCache(storage.MaxBytes(int64(p.near))), store)
+		defer tiered.Close()
+		store = tiered
 	}
 	base := upstreamTransport()
 	cache := &cachecontrol.Transport{

@@ -4,10 +4,15 @@ package bytesbody
 import (
 	"errors"
 	"io"
+	"math"
+	"net/http"
 	"sync/atomic"
 )
 
-// Body reads bytes that stay where they are, so that closing it does nothing. Two goroutines that read it at once, as they
+// closed is the offset of a body that was closed.
+const closed = math.MinInt64 / 2
+
+// Body reads bytes that stay where they are. Two goroutines that read it at once, as they
 // may read a body of net/http's, each have other bytes. The zero value is empty.
 type Body struct {
 	data []byte
@@ -30,6 +35,9 @@ func (b *Body) Bytes() []byte { return b.data }
 func (b *Body) take(n int64) []byte {
 	for {
 		off := b.off.Load()
+		if off < 0 {
+			return nil
+		}
 		end := off + min(n, int64(len(b.data))-off)
 		if end <= off {
 			return nil
@@ -41,14 +49,21 @@ func (b *Body) take(n int64) []byte {
 }
 
 func (b *Body) Read(p []byte) (int, error) {
-	if b.off.Load() >= int64(len(b.data)) {
+	off := b.off.Load()
+	if off >= int64(len(b.data)) {
 		return 0, io.EOF
+	}
+	if off < 0 {
+		return 0, http.ErrBodyReadAfterClose
 	}
 	return copy(p, b.take(int64(len(p)))), nil
 }
 
 func (b *Body) WriteTo(w io.Writer) (int64, error) {
 	rest := b.take(int64(len(b.data)))
+	if b.off.Load() < 0 {
+		return 0, http.ErrBodyReadAfterClose
+	}
 	if len(rest) == 0 {
 		return 0, nil
 	}
@@ -64,6 +79,9 @@ func (b *Body) WriteTo(w io.Writer) (int64, error) {
 
 func (b *Body) Seek(offset int64, whence int) (int64, error) {
 	off := b.off.Load()
+	if off < 0 {
+		return 0, http.ErrBodyReadAfterClose
+	}
 	_, err := Seek(&off, int64(len(b.data)), offset, whence)
 	if err == nil {
 		b.off.Store(off)
@@ -71,7 +89,11 @@ func (b *Body) Seek(offset int64, whence int) (int64, error) {
 	return off, err
 }
 
-func (b *Body) Close() error { return nil }
+// Close has every later Read, WriteTo and Seek fail.
+func (b *Body) Close() error {
+	b.off.Store(closed)
+	return nil
+}
 
 // Seek moves pos in a body of the given size, for bodies of other kinds too.
 func Seek(pos *int64, size, offset int64, whence int) (int64, error) {

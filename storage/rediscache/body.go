@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 
@@ -26,6 +28,8 @@ var (
 // Its sum covers the chunks from the first on as long as none is left out; where the last of them makes it a wrong one,
 // that chunk is not given out.
 type body struct {
+	closed atomic.Bool
+
 	cache *Cache
 	ctx   context.Context // has no end: the one that Get was given is over
 	key   string
@@ -138,6 +142,9 @@ func (b *body) drop() {
 func (b *body) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.closed.Load() {
+		return 0, http.ErrBodyReadAfterClose
+	}
 	if b.err == nil && b.off >= b.entry.Length {
 		return 0, io.EOF
 	}
@@ -153,6 +160,9 @@ func (b *body) Read(p []byte) (int, error) {
 func (b *body) WriteTo(w io.Writer) (written int64, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.closed.Load() {
+		return 0, http.ErrBodyReadAfterClose
+	}
 	for b.err != nil || b.off < b.entry.Length {
 		data, err := b.chunk()
 		if err != nil {
@@ -179,6 +189,7 @@ func (b *body) Seek(offset int64, whence int) (int64, error) {
 
 // Close does not wait for Redis: what is being read goes with its reader.
 func (b *body) Close() error {
+	b.closed.Store(true)
 	if b.mu.TryLock() {
 		defer b.mu.Unlock()
 		b.data, b.at = nil, -1
