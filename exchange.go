@@ -39,13 +39,13 @@ type exchange struct {
 	confirms    bool // nothing stored answers without the origin, not even if that fails
 	alone       bool // joins no other request, nor is joined
 
-	prior   string           // the key of the whole response whose place the origin's answer takes; "": there is none
-	guarded bool             // Base has added credentials to the request
-	partial *candidate       // a part of the representation that is stored, for a range that it does not hold
-	primary *serialize.Entry // what lookup found under the plain key; nil: nothing
-	damaged []string         // the keys under which lookup found what cannot be read
-	normals []normalised     // the request's selecting fields, normalised, as far as they were asked for
-	digests []normalised     // digests of them, as far as they were asked for
+	prior        string           // the key of the whole response whose place the origin's answer takes; "": there is none
+	credentialed bool             // Base has added credentials to the request
+	partial      *candidate       // a part of the representation that is stored, for a range that it does not hold
+	primary      *serialize.Entry // what lookup found under the plain key; nil: nothing
+	damaged      []string         // the keys under which lookup found what cannot be read
+	normals      []normalised     // the request's selecting fields, normalised, as far as they were asked for
+	digests      []normalised     // digests of them, as far as they were asked for
 
 	originFields []rfc9111.HeaderField // of the origin's header, as they came
 	room         []string              // in the memory of the origin's header lines, for that of Cache-Status
@@ -453,7 +453,7 @@ func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
 // own makes the response the cache's own to change: its header a copy, for a Base may keep the one that it gave. The
 // response itself stays what it was, because it is there that net/http puts its trailer.
 func (x *exchange) own(resp *http.Response) *http.Response {
-	x.guarded = hidesCredentials(x.header, resp)
+	x.credentialed = hidesCredentials(x.header, resp)
 	// Nobody else may say XFromCache.
 	resp.Header, x.room, x.originFields = rfc9111.CopyHeaderTo(x.originFields[:0], framedHeader(resp), XFromCache)
 	if resp.Body == nil {

@@ -126,7 +126,7 @@ func (x *exchange) mayStore(policy *rfc9111.Policy, own StoreDecision) rfc9111.S
 	policy.Named = own.named
 	authorization := x.header["Authorization"] != nil // before the call, or a copy of cc is made to wait for it
 	d := policy.Store(x.cc, authorization)
-	if d.OK && x.guarded {
+	if d.OK && x.credentialed {
 		d = rfc9111.Stored{Reason: rfc9111.CredentialsRefused}
 	}
 	if d.OK && own.Refuse {
