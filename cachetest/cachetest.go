@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"strconv"
@@ -72,6 +73,9 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.tape.mu.Lock()
+	maps.Copy(t.tape.secrets, found)
+	t.tape.mu.Unlock()
 	key := t.key(r)
 	if t.tape.mode != recordAll {
 		if x := t.take(r, key); x != nil {
@@ -81,7 +85,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.tape.mode == replayOnly {
 		return nil, t.missing(r, key)
 	}
-	return t.record(req, r, key, sent, found)
+	return t.record(req, r, key, sent)
 }
 
 func closeBody(req *http.Request) {

@@ -25,8 +25,8 @@ const (
 )
 
 // record makes a request and records it.
-func (t *transport) record(req *http.Request, r *request, key string, sent []byte, found secrets) (*http.Response, error) {
-	rec := t.reserve(r, key, found)
+func (t *transport) record(req *http.Request, r *request, key string, sent []byte) (*http.Response, error) {
+	rec := t.reserve(r, key)
 	out := req.Clone(req.Context())
 	if req.Body != nil {
 		out.Body, out.ContentLength = http.NoBody, 0
@@ -63,12 +63,11 @@ func (t *transport) record(req *http.Request, r *request, key string, sent []byt
 }
 
 // reserve adds a recording before its request is made, so that equal requests are numbered in the order in which they began.
-func (t *transport) reserve(r *request, key string, found secrets) *recording {
+func (t *transport) reserve(r *request, key string) *recording {
 	t.tape.mu.Lock()
 	defer t.tape.mu.Unlock()
 	rec := &recording{interaction: &interaction{req: r}, once: t.once, by: t, key: key}
 	t.tape.new = append(t.tape.new, rec)
-	maps.Copy(t.tape.secrets, found)
 	return rec
 }
 

@@ -172,7 +172,11 @@ func (tp *tape) errorf(key, format string, args ...any) {
 func (tp *tape) errorfLocked(key, format string, args ...any) {
 	if !tp.ended && !tp.reported[key] {
 		tp.reported[key] = true
-		tp.t.Errorf("cachetest: "+format, args...)
+		message := fmt.Sprintf("cachetest: "+format, args...)
+		if known := newScrubber(tp.secrets); known != nil {
+			message = known.coded.Replace(known.plain.Replace(message))
+		}
+		tp.t.Errorf("%s", message)
 	}
 }
 
