@@ -67,9 +67,11 @@ func proxyArgs(m mode, listen, upstream, store string) []string {
 		"--stale-if-error", "1h",
 		// vary-normalise-lang-select: a stored variant that the request's Accept-Language prefers.
 		"--select-language",
+		// headers-store-Set-Cookie: stored cookies are handed out, which the RFC allows.
+		"--replay-set-cookie",
 	}
-	if m == shared {
-		args = append(args, "--shared")
+	if m == private {
+		args = append(args, "--private")
 	}
 	return args
 }

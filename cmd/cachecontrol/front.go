@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -20,27 +21,30 @@ import (
 type front struct {
 	cache http.RoundTripper
 	proxy *httputil.ReverseProxy // its Transport is an answered
+	self  pseudonym
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !isPlain(r) {
-		f.proxy.ServeHTTP(plainWriter{w}, r)
+		var interim int
+		limit := &httptrace.ClientTrace{Got1xxResponse: func(int, textproto.MIMEHeader) error { return countInterim(&interim) }}
+		f.proxy.ServeHTTP(plainWriter{w}, r.WithContext(httptrace.WithClientTrace(r.Context(), limit)))
 		return
 	}
 	interim := interimResponses{w: w}
 	out := r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{Got1xxResponse: interim.send}))
 	out.URL, out.Header = new(*r.URL), r.Header.Clone()
 	out.Body, out.Close = nil, false
-	for _, name := range []string{"Connection", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
-		delete(out.Header, name)
-	}
+	delete(out.Header, "Connection")
 	if _, ok := out.Header["User-Agent"]; !ok {
 		out.Header["User-Agent"] = []string{""} // not net/http's own
 	}
-	f.proxy.Rewrite(&httputil.ProxyRequest{In: r, Out: out})
-	resp, err := f.cache.RoundTrip(out)
+	rewritten := &httputil.ProxyRequest{In: r, Out: out}
+	f.proxy.Rewrite(rewritten)
+	resp, err := f.cache.RoundTrip(rewritten.Out)
 	interim.end()
 	if err == nil && cachecontrol.FromCache(resp) && len(resp.Trailer) == 0 && !hasConnectionFields(resp.Header) && resp.Header["Connection"] == nil {
+		f.self.add(resp.Header, resp.ProtoMajor, resp.ProtoMinor)
 		writeHit(w, r, resp)
 		return
 	}
@@ -94,7 +98,18 @@ func writeHit(w http.ResponseWriter, r *http.Request, resp *http.Response) {
 type interimResponses struct {
 	mu    sync.Mutex // guards what follows
 	w     http.ResponseWriter
+	n     int
 	ended bool
+}
+
+// maxInterim is how many interim responses may come before the final one. Package net/http leaves it to those who want to see them.
+const maxInterim = 100
+
+func countInterim(n *int) error {
+	if *n++; *n > maxInterim {
+		return errors.New("too many interim responses")
+	}
+	return nil
 }
 
 func (i *interimResponses) send(code int, header textproto.MIMEHeader) error {
@@ -102,6 +117,9 @@ func (i *interimResponses) send(code int, header textproto.MIMEHeader) error {
 	defer i.mu.Unlock()
 	if i.ended {
 		return nil
+	}
+	if err := countInterim(&i.n); err != nil {
+		return err
 	}
 	h := i.w.Header()
 	maps.Copy(h, header)

@@ -12,10 +12,12 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -41,7 +43,15 @@ through; nothing is compressed or decompressed.
     --max-bytes SIZE      how much the store may take: memory 64M unless given; a directory is not bounded unless it is
                           given, which counts what is there already. What was used least recently goes first
     --max-age AGE         remove from a directory, as others are stored, entries that were not used for so long, as 30d
-    --shared              act as a shared cache: heed s-maxage, private, Authorization and CDN-Cache-Control
+    --private             act as the cache of one user. Unless given, the cache is a shared one: it keeps no response
+                          that is for one user, and obeys s-maxage, private, Authorization and CDN-Cache-Control.
+                          Only on a loopback address
+    --one-user            let a --private proxy listen elsewhere: only one user can reach it
+    --host NAME           tell the upstream server in X-Forwarded-Host if a client names this host; repeatable.
+                          Responses are stored for each such host by itself
+    --trust-forwarded     pass on Forwarded, X-Forwarded-* and the like, for another proxy in front of this one sets
+                          them. They are a part of the cache's key
+    --replay-set-cookie   store Set-Cookie fields and hand them out with hits, to other users, too, as RFC 9111 allows
     --heuristic H         how long responses are fresh that do not say: last-modified, one-day,
                           expires-after=DURATION; none unless given. In a shared cache errors, as 404, are left
                           alone unless H ends in +errors
@@ -53,7 +63,11 @@ through; nothing is compressed or decompressed.
     --grace D             for how long responses in progress may go on after an interrupt; 8s unless given
     -v                    log every decision on stderr
 
-Behind it the origin sees X-Forwarded-For, -Host and -Proto, and its own name as Host.
+The upstream server sees its own name as Host, the client's address as X-Forwarded-For, X-Forwarded-Proto, and
+X-Forwarded-Host if --host names what the client has in Host. Fields by which a client could choose another resource, or
+pose as another client, are removed, as Forwarded, X-Forwarded-*, X-Original-URL and X-HTTP-Method-Override: what is not
+in the cache's key must not change the response. Via names the proxy, and a request that comes back to it is answered
+with 508. If the upstream URL has a path, requests with ".." in theirs are answered with 400.
 
 The line on stderr that begins with "listening on" says that it is ready. An interrupt (Ctrl-C, SIGTERM) lets the
 responses in progress end, for as long as --grace says, and then ends the proxy with exit code 0; a second one ends it
@@ -62,8 +76,8 @@ its body, or takes not even 256 KiB of a response. The origin has a minute to be
 
 Examples:
     cachecontrol proxy --upstream http://127.0.0.1:3000
-    cachecontrol proxy --listen :8080 --upstream https://example.com --shared --collapse \
-        --store separate:/var/cache/web --max-bytes 50G
+    cachecontrol proxy --listen :8080 --upstream https://example.com --host www.example.com \
+        --collapse --store separate:/var/cache/web --max-bytes 50G
     cachecontrol proxy --upstream http://127.0.0.1:3000 --store redis://127.0.0.1:6379?prefix=web: --near 256M
     cachecontrol proxy --upstream http://127.0.0.1:3000 --heuristic last-modified --stale-if-error 1h -v
 `,
@@ -75,7 +89,11 @@ Examples:
 		fs.Var(&p.near, "near", "")
 		fs.Var(&p.maxBytes, "max-bytes", "")
 		fs.Var(&p.maxAge, "max-age", "")
-		fs.BoolVar(&p.shared, "shared", false, "")
+		fs.BoolVar(&p.private, "private", false, "")
+		fs.BoolVar(&p.oneUser, "one-user", false, "")
+		fs.BoolVar(&p.forwarding.trust, "trust-forwarded", false, "")
+		fs.Var((*hostsFlag)(&p.forwarding.hosts), "host", "")
+		fs.BoolVar(&p.replaySetCookie, "replay-set-cookie", false, "")
 		fs.Var(&p.heuristic, "heuristic", "")
 		fs.Var(&p.staleIfError, "stale-if-error", "")
 		fs.Var(&p.refreshAhead, "refresh-ahead", "")
@@ -94,7 +112,9 @@ type proxy struct {
 	heuristic                                 heuristicFlag
 	staleIfError, refreshAhead, maxAge, grace ageFlag
 	maxBody, near, maxBytes                   sizeFlag
-	shared, selectLanguage, collapse, verbose bool
+	forwarding                                forwarding
+	private, oneUser, replaySetCookie         bool
+	selectLanguage, collapse, verbose         bool
 }
 
 const (
@@ -138,10 +158,11 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 	}
 	base := upstreamTransport()
 	cache := &cachecontrol.Transport{
-		Base:               base,
+		Base:               validStatus{base},
 		Store:              store,
 		Heuristic:          p.heuristic.Heuristic,
-		Shared:             p.shared,
+		Shared:             !p.private,
+		ReplaySetCookie:    p.replaySetCookie,
 		MaxBodyBytes:       int64(p.maxBody),
 		StaleIfError:       time.Duration(p.staleIfError),
 		RefreshAhead:       time.Duration(p.refreshAhead),
@@ -157,9 +178,14 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
+	if p.private && !p.oneUser && !isLoopback(listener.Addr()) {
+		listener.Close()
+		return usageErrorf("--private is for one user, and others can reach %s", p.listen,
+			"Leave --private out, listen on 127.0.0.1, or confirm with --one-user that nobody else can reach it.")
+	}
 	errorLog := log.New(&quietLog{w: e.stderr, prefix: e.name + ": "}, "", 0)
 	server := &http.Server{
-		Handler:                      newReverseProxy(upstream, cache, errorLog),
+		Handler:                      newReverseProxy(upstream, &p.forwarding, cache, errorLog),
 		ErrorLog:                     errorLog,
 		ReadHeaderTimeout:            30 * time.Second,
 		IdleTimeout:                  2 * time.Minute,
@@ -203,7 +229,8 @@ func upstreamTransport() *http.Transport {
 }
 
 // newReverseProxy returns a handler that has the cache answer each request in the name of the upstream server.
-func newReverseProxy(upstream *url.URL, cache http.RoundTripper, errorLog *log.Logger) http.Handler {
+func newReverseProxy(upstream *url.URL, forwarding *forwarding, cache http.RoundTripper, errorLog *log.Logger) http.Handler {
+	self := newPseudonym()
 	rp := &httputil.ReverseProxy{
 		Transport:     answered{cache},
 		FlushInterval: flushInterval,
@@ -217,8 +244,15 @@ func newReverseProxy(upstream *url.URL, cache http.RoundTripper, errorLog *log.L
 			}
 			r.Out.URL.RawQuery = r.In.URL.RawQuery // what does not parse is passed on, too
 			r.Out.URL.ForceQuery = r.In.URL.ForceQuery
-			r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
-			r.SetXForwarded()
+			forwarding.apply(r)
+			self.add(r.Out.Header, r.In.ProtoMajor, r.In.ProtoMinor)
+			if n, ok := hops(r.In); ok {
+				r.Out.Header["Max-Forwards"] = []string{strconv.Itoa(n - 1)}
+			}
+		},
+		ModifyResponse: func(resp *http.Response) error {
+			self.add(resp.Header, resp.ProtoMajor, resp.ProtoMinor)
+			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if b, ok := r.Context().Value(patientBodyKey{}).(*patientBody); ok && b.slow.Load() {
@@ -236,11 +270,28 @@ func newReverseProxy(upstream *url.URL, cache http.RoundTripper, errorLog *log.L
 			http.Error(w, fmt.Sprintf("%d %s: %s", status, http.StatusText(status), text), status)
 		},
 	}
-	front := &front{cache, rp}
+	front := &front{cache, rp, self}
+	inPath := upstream.Path != "" && upstream.Path != "/"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodConnect {
 			http.Error(w, "501 Not Implemented: this is a reverse proxy, it makes no tunnels", http.StatusNotImplemented)
 			return
+		}
+		if self.passed(r.Header) {
+			http.Error(w, "508 Loop Detected: the request has come back to this proxy", http.StatusLoopDetected)
+			return
+		}
+		if n, ok := hops(r); ok && n == 0 {
+			answerHere(w, r)
+			return
+		}
+		if inPath && climbs(r.URL) {
+			http.Error(w, "400 Bad Request: the path leaves that of the upstream server", http.StatusBadRequest)
+			return
+		}
+		if r.Header["Upgrade"] != nil && !rfc9111.AsksUpgrade(r.Header) {
+			r = r.WithContext(r.Context())
+			r.Header = rfc9111.WithoutUpgrade(r.Header)
 		}
 		if r.ContentLength != 0 {
 			b := &patientBody{ReadCloser: r.Body, conn: http.NewResponseController(w)}
@@ -250,6 +301,24 @@ func newReverseProxy(upstream *url.URL, cache http.RoundTripper, errorLog *log.L
 		}
 		front.ServeHTTP(w, r)
 	})
+}
+
+// validStatus makes the requests to the upstream server, and turns a status that no server may send into an error.
+type validStatus struct{ *http.Transport }
+
+func (t validStatus) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.Transport.RoundTrip(req)
+	if err == nil && (resp.StatusCode < 100 || resp.StatusCode > 999) {
+		resp.Body.Close()
+		return nil, fmt.Errorf("the upstream server sent the status %03d", resp.StatusCode)
+	}
+	return resp, err
+}
+
+// isLoopback reports whether only this machine can reach an address.
+func isLoopback(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
 }
 
 // plainWriter keeps net/http from adding a Content-Type of its own guess to a response without one.

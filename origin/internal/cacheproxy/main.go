@@ -33,12 +33,13 @@ func main() {
 	heuristic := fs.String("heuristic", "", "")
 	staleIfError := fs.Duration("stale-if-error", 0, "")
 	selectLanguage := fs.Bool("select-language", false, "")
-	shared := fs.Bool("shared", false, "")
+	private := fs.Bool("private", false, "")
+	replay := fs.Bool("replay-set-cookie", false, "")
 	if len(os.Args) > 1 {
 		fs.Parse(os.Args[2:]) // after "proxy"
 	}
-	if !*shared {
-		log.Fatal("cacheproxy: a cache in front of a handler is a shared one: run it with --shared")
+	if *private {
+		log.Fatal("cacheproxy: a cache in front of a handler is a shared one: run it without --private")
 	}
 	target, err := url.Parse(*upstream)
 	if err != nil {
@@ -48,11 +49,14 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// The suite has a test that stored cookies are given out, which RFC 9111 allows.
-	cache := origin.NewCache(s, origin.StoreSetCookie(), origin.Engine(func(t *cachecontrol.Transport) {
+	cache := origin.NewCache(s, origin.Engine(func(t *cachecontrol.Transport) {
+		t.ReplaySetCookie = *replay
 		t.StaleIfError, t.SelectLanguage = *staleIfError, *selectLanguage
-		if *heuristic == "last-modified" {
+		switch *heuristic {
+		case "last-modified":
 			t.Heuristic = heuristics.LastModified
+		case "last-modified+errors":
+			t.Heuristic = heuristics.WithErrors(heuristics.LastModified)
 		}
 	}))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
