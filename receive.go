@@ -399,46 +399,13 @@ func (r *recording) commitEntry() error {
 		return r.Writer.Commit()
 	}
 	if r.place == r.key {
-		if now := r.entryUnder(r.key); now != nil && now.Generation != "" {
-			e.Generation, e.Variants = now.Generation, now.Variants
-		}
+		r.succeed()
 		return r.Writer.Commit()
 	}
 	if err := r.Writer.Commit(); err != nil {
 		return err
 	}
 	return r.enter(r.place, e)
-}
-
-// enter adds a variant to the entry under the plain key, and drops the oldest where there are too many. Where that
-// entry is gone, or of another generation, the variant goes too: nobody could find it.
-func (s *subject) enter(key string, e *serialize.Entry) error {
-	now := s.entryUnder(s.key)
-	if now == nil || now.Generation != "" && now.Generation != e.Generation {
-		s.remove(s.ctx, key)
-		return nil
-	}
-	next := now.Clone()
-	next.Foreign = false
-	next.Generation = e.Generation
-	policy := s.compile(e).policy
-	v := serialize.Variant{
-		Key: key, Vary: e.Vary, Date: policy.Date,
-		Encoding: e.Header.Get("Content-Encoding"), Language: e.Header.Get("Content-Language"),
-	}
-	variants := []serialize.Variant{v}
-	for _, other := range now.Variants {
-		if other.Key != key {
-			variants = append(variants, other)
-		}
-	}
-	for len(variants) > s.maxVariants {
-		s.remove(s.ctx, variants[len(variants)-1].Key)
-		variants = variants[:len(variants)-1]
-	}
-	next.Variants = variants
-	next.Keep = s.compile(now).policy.Keep()
-	return s.updateStore(s.ctx, s.key, next)
 }
 
 // entryUnder returns the entry that is stored under key now, or nil.

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -227,4 +230,103 @@ func TestVariantsOutliveLateFirst(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Variants of one URL that are asked for at once, while nothing is stored for it, all stay: whichever comes to its end first or last,
+// if one never does, if two are the same, if their values are stored as digests, and if two Transports share the store.
+func TestVariantsAtOnceForTheFirstTime(t *testing.T) {
+	orders := map[string][]int{"in order": {0, 1, 2, 3, 4}, "reversed": {4, 3, 2, 1, 0}, "mixed": {2, 0, 4, 1, 3}, "first is cut": {-1, 1, 2, 3, 4}, "last is cut": {0, 1, 2, 3, -5}}
+	for order, ends := range orders {
+		for _, field := range []string{"X-A", "Authorization"} {
+			for _, transports := range []int{1, 2} {
+				stores := fileStores(t)
+				stores["DictCache"] = storage.NewDictCache()
+				stores["FromKV"] = storage.FromKV(&readableKV{})
+				for kind, store := range stores {
+					t.Run(fmt.Sprintf("%s/%s/%d/%s", order, field, transports, kind), func(t *testing.T) {
+						in(t, func(t *testing.T) {
+							o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+								return respond(200, "for "+req.Header.Get(field), "Cache-Control: max-age=3600", "Vary: "+field)
+							})
+							var trs []*cachecontrol.Transport
+							for range transports {
+								trs = append(trs, &cachecontrol.Transport{Base: o, Store: store, DrainBytes: -1})
+							}
+							// The last asks for the same as the first.
+							values := []string{"a", "b", "c", "d", "a"}
+							var all []*http.Response
+							for i, v := range values {
+								all = append(all, open(t, trs[i%transports], request(t, "/", field+": "+v)))
+							}
+							for _, i := range ends {
+								if i >= 0 {
+									io.Copy(io.Discard, all[i].Body)
+									all[i].Body.Close()
+								}
+							}
+							for _, resp := range all {
+								resp.Body.Close()
+							}
+							for _, v := range values {
+								if a := do(t, trs[0], "/", field+": "+v); a.outcome != hit || a.body != "for "+v {
+									t.Errorf("%s: %s: got %v %q, want hit %q", field, v, a.outcome, a.body, "for "+v)
+								}
+							}
+						})
+					})
+				}
+			}
+		}
+	}
+}
+
+// With Collapse the requests wait for the head of one of them, and those of other variants go on by themselves.
+func TestVariantsAtOnceCollapse(t *testing.T) {
+	in(t, func(t *testing.T) {
+		g := newGate(t, func(n int, req *http.Request) *http.Response {
+			return respond(200, req.Header.Get("X-A"), "Cache-Control: max-age=3600", "Vary: X-A")
+		})
+		tr := &cachecontrol.Transport{Base: g, Collapse: true}
+		defer tr.Close()
+		var wg sync.WaitGroup
+		for i := range 8 {
+			wg.Go(func() { do(t, tr, "/", fmt.Sprintf("X-A: %d", i%4)) })
+		}
+		synctest.Wait()
+		close(g.letGo)
+		wg.Wait()
+		for i := range 4 {
+			if a := do(t, tr, "/", fmt.Sprintf("X-A: %d", i)); a.outcome != hit || a.body != fmt.Sprint(i) {
+				t.Errorf("X-A: %d: got %v %q, want hit", i, a.outcome, a.body)
+			}
+		}
+	})
+}
+
+// What the list of variants says of each is bounded, so that the entry that each hit reads stays small: a URL, a language and a name
+// may be as long as clients and origins like.
+func TestVariantListIsBounded(t *testing.T) {
+	long := strings.Repeat("x", 100<<10)
+	for name, s := range storesAtRest(t) {
+		t.Run(name, func(t *testing.T) {
+			tr := &cachecontrol.Transport{
+				Base:  replies(t, ok("Cache-Control: max-age=60", "Vary: X-A", "Content-Language: "+long)),
+				Store: s.store,
+			}
+			defer tr.Close()
+			for i := range 20 {
+				if a := do(t, tr, "/"+long, fmt.Sprintf("X-A: %d", i)); a.outcome != miss {
+					t.Errorf("X-A: %d: %v, want a miss", i, a.outcome)
+				}
+			}
+			for _, i := range []int{0, 19} {
+				if a := do(t, tr, "/"+long, fmt.Sprintf("X-A: %d", i)); a.outcome != hit {
+					t.Errorf("X-A: %d: %v, want a hit", i, a.outcome)
+				}
+			}
+			if n := len(s.dump(t)); n > 2<<20 {
+				t.Errorf("%d bytes are stored, want at most 2 MiB", n)
+			}
+		})
+	}
 }

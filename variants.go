@@ -1,0 +1,161 @@
+package cachecontrol
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// The first variant of a URL is stored under the plain key, and its entry lists the others. Whoever changes the list holds the lock
+// of the key. Other processes do not: the list is read again right before it is written.
+
+// maxListBytes is how long the list of variants may get, as its texts count, so that the entry that each hit reads stays small
+// whatever origins and clients send.
+const maxListBytes = 256 << 10
+
+// succeed prepares an entry to take the place of what is stored under the plain key. If that is another variant, which has come
+// since the request was sent, it moves to a key of its own. The caller holds the key's lock.
+func (r *recording) succeed() {
+	e := r.entry
+	resp, err := r.get(context.WithoutCancel(r.ctx), r.key)
+	if err != nil {
+		return
+	}
+	defer resp.Body.Close()
+	now := resp.Entry
+	if now.Generation != "" {
+		e.Generation, e.Variants = now.Generation, now.Variants
+	}
+	if len(now.Vary) == 0 || r.selectedLike(now.Vary) {
+		return
+	}
+	variants := make([]serialize.Variant, 0, len(e.Variants)+1)
+	key := variantKey(r.key, e.Generation, newSelectors(now.Vary))
+	switch err := r.move(resp, key); {
+	case r.maxVariants == 0:
+	case err != nil:
+		r.storeFailed(r.ctx, "create", key, err)
+	default:
+		variants = append(variants, r.variantOf(key, now))
+	}
+	for _, v := range e.Variants {
+		switch {
+		case v.Key == key:
+		case r.selectedLike(v.Vary):
+			r.remove(r.ctx, v.Key) // the entry takes its place
+		default:
+			variants = append(variants, v)
+		}
+	}
+	e.Variants = r.bounded(variants)
+}
+
+// move stores a response that is stored under the plain key under that of a variant, too.
+func (r *recording) move(resp *storage.Response, key string) error {
+	if r.maxVariants == 0 {
+		return nil
+	}
+	e := resp.Entry.Clone()
+	e.Variants, e.Generation, e.Foreign, e.Stamp = nil, r.entry.Generation, false, nil
+	e.Keep = r.compile(resp.Entry).policy.Keep()
+	if e.URL == "" {
+		e.URL = urlOfKey(r.key) // Python does not store it
+	}
+	w, err := r.store.Create(context.WithoutCancel(r.ctx), key, e)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		w.Abort()
+		return err
+	}
+	return w.Commit()
+}
+
+// selectedLike reports whether the request of the recording has the values of these fields, and they are all that selects its
+// response.
+func (r *recording) selectedLike(fields []serialize.Field) bool {
+	mine := r.entry.Vary
+	return len(mine) == len(fields) && !slices.ContainsFunc(fields, func(f serialize.Field) bool {
+		i := slices.IndexFunc(mine, func(g serialize.Field) bool { return strings.EqualFold(f.Name, g.Name) })
+		return i < 0 || !r.sameValue(&mine[i], &f)
+	})
+}
+
+// sameValue reports whether a selecting field of the recording has the same value as one of another entry.
+func (r *recording) sameValue(mine, other *serialize.Field) bool {
+	switch {
+	case mine.Present != other.Present:
+		return false
+	case mine.Value == other.Value && mine.Digest == other.Digest:
+		return true
+	case other.Digest: // with another salt: what the request says decides
+		salt, _, _ := strings.Cut(other.Value, ".")
+		value := strings.Join(canonicalNames(r.req.Header)[http.CanonicalHeaderKey(mine.Name)], ", ")
+		return digest(salt, rfc9111.NormalizeSelecting(mine.Name, value)) == other.Value
+	}
+	return !mine.Digest && rfc9111.NormalizeSelecting(mine.Name, mine.Value) == rfc9111.NormalizeSelecting(other.Name, other.Value)
+}
+
+// enter adds a variant to the entry under the plain key, and drops the oldest where there are too many. Where that
+// entry is gone, or of another generation, the variant goes too: nobody could find it. The caller holds the key's lock. If another
+// process has replaced the entry meanwhile, enter tries again.
+func (s *subject) enter(key string, e *serialize.Entry) error {
+	var err error
+	for range 3 {
+		now := s.entryUnder(s.key)
+		if now == nil || now.Generation != "" && now.Generation != e.Generation {
+			s.remove(s.ctx, key)
+			return nil
+		}
+		next := now.Clone()
+		next.Foreign = false
+		next.Generation = e.Generation
+		variants := []serialize.Variant{s.variantOf(key, e)}
+		for _, other := range now.Variants {
+			if other.Key != key {
+				variants = append(variants, other)
+			}
+		}
+		next.Variants = s.bounded(variants)
+		next.Keep = s.compile(now).policy.Keep()
+		if err = s.updateStore(s.ctx, s.key, next); !errors.Is(err, storage.ErrChanged) {
+			return err
+		}
+	}
+	return err
+}
+
+// variantOf returns what the list says of a variant.
+func (s *subject) variantOf(key string, e *serialize.Entry) serialize.Variant {
+	return serialize.Variant{
+		Key: key, Vary: e.Vary, Date: s.compile(e).policy.Date,
+		Encoding: e.Header.Get("Content-Encoding"), Language: e.Header.Get("Content-Language"),
+	}
+}
+
+// bounded removes the last of the variants, which are the oldest, if there are too many or the list is too long.
+func (s *subject) bounded(variants []serialize.Variant) []serialize.Variant {
+	size := 0
+	for i, v := range variants {
+		size += len(v.Key) + len(v.Encoding) + len(v.Language)
+		for _, f := range v.Vary {
+			size += len(f.Name) + len(f.Value)
+		}
+		if i < s.maxVariants && size <= maxListBytes {
+			continue
+		}
+		for _, v := range variants[i:] {
+			s.remove(s.ctx, v.Key)
+		}
+		return variants[:i]
+	}
+	return variants
+}
