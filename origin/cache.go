@@ -51,7 +51,9 @@ func NewCache(store storage.Store, opts ...Option) *Cache {
 	if store == nil {
 		store = storage.NewDictCache()
 	}
-	c.transport = &cachecontrol.Transport{RefreshAhead: c.options.refresh, DisableCompression: true}
+	// A handler ends with its request, so nothing is left to be read of a response whose client has gone. A request that could
+	// outlive its client would also be taken for one in the background, which cannot flush nor send interim responses.
+	c.transport = &cachecontrol.Transport{RefreshAhead: c.options.refresh, DisableCompression: true, DrainBytes: -1}
 	for _, change := range c.options.engine {
 		change(c.transport)
 	}
