@@ -110,19 +110,20 @@ func newEngine(t *Transport) *engine {
 	if e.store == nil {
 		e.store = storage.NewDictCache()
 	}
+	warning := ""
 	switch s := e.store.(type) {
 	case *storage.DictCache:
 		e.local, e.copies, e.dict, e.ranges = true, true, s, s
 	case *storage.FileCache:
 		e.local, e.copies, e.ranges = true, true, s
+		warning = s.Warning()
 	case *storage.SeparateBodyFileCache:
 		e.local, e.ranges = true, s
+		warning = s.Warning()
 	}
 	e.given = e.store
-	if s, ok := e.store.(interface{ Warning() string }); ok && e.logger != nil {
-		if text := s.Warning(); text != "" {
-			e.logger.Warn("cachecontrol: store is not safe", "reason", text)
-		}
+	if warning != "" && e.logger != nil {
+		e.logger.Warn("cachecontrol: store is not safe", "reason", warning)
 	}
 	e.near, _ = e.given.(*storage.TieredCache)
 	_, e.keepsDecoded = e.given.(storage.DecodedKeeper)

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"regexp"
-	"syscall"
 )
 
 // A failure is a recorded error of Base. errors.Is and net.Error treat it as the original error.
@@ -23,8 +22,8 @@ var failures = map[string]error{
 	"deadline exceeded":  context.DeadlineExceeded,
 	"EOF":                io.EOF,
 	"unexpected EOF":     io.ErrUnexpectedEOF,
-	"connection refused": syscall.ECONNREFUSED,
-	"connection reset":   syscall.ECONNRESET,
+	"connection refused": errRefused,
+	"connection reset":   errReset,
 }
 
 // source matches the local address of a connection, which differs each time.

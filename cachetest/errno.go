@@ -1,0 +1,10 @@
+//go:build !plan9
+
+package cachetest
+
+import "syscall"
+
+const (
+	errRefused = syscall.ECONNREFUSED
+	errReset   = syscall.ECONNRESET
+)
