@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/go-cachecontrol/cachecontrol"
 )
@@ -224,7 +223,7 @@ func unreachable(err error, target string) error {
 	switch {
 	case errors.As(err, &dns):
 		hint = "Check the host name, and that there is a network."
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, errRefused):
 		hint = "Check that the server is up and listens on this port."
 	case strings.Contains(err.Error(), "x509: "):
 		hint = "The server's certificate is not one that this machine trusts for the name."

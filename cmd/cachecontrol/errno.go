@@ -1,0 +1,7 @@
+//go:build !plan9
+
+package main
+
+import "syscall"
+
+const errRefused = syscall.ECONNREFUSED
