@@ -428,7 +428,7 @@ func (x *exchange) refuse() *http.Response {
 
 // bypass hands the request on as it is.
 func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
-	if x.cc.OnlyIfCached && x.key != "" && rfc9111.IsSafe(x.req.Method) || x.offline {
+	if x.cc.OnlyIfCached && rfc9111.IsSafe(x.req.Method) || x.offline {
 		return x.refuse(), nil
 	}
 	x.start, x.asked = x.invalid.start(), x.recents.ask()

@@ -75,7 +75,8 @@ func (e *exchange) answered() bool { return e.receivedSeq > 0 && !e.failed }
 // call is one request of a client, and what came of it.
 type call struct {
 	cache            *cache
-	method, url      string
+	method, url      string   // url: the target
+	spelling         spelling // how it is written; zero: as the target is
 	header           http.Header
 	wish             wish
 	startAt, endAt   time.Time // until RoundTrip returned
@@ -89,6 +90,7 @@ type call struct {
 	body    []byte
 	bodyErr error
 	whole   bool // the body was read to its end
+	quick   bool // the origin answers at once
 }
 
 // invalidation is a successful unsafe request, or a call of Transport.Invalidate.
@@ -182,6 +184,9 @@ func (w *world) judgeAnswer(c *call) error {
 			return w.judgeNotModified(c)
 		}
 		return fmt.Errorf("a response that the origin has not sent: %d %v", c.resp.StatusCode, h)
+	}
+	if c.spelling.url != "" && c.spelling.target == "" && (fromCache || strings.Contains(h.Get("Cache-Status"), "stored")) {
+		return fmt.Errorf("%s of %s has no key, and yet %v", c.spelling.url, c.spelling.host, h)
 	}
 	own := slices.Contains(c.asked, head)
 	if own && c.resp.StatusCode == head.status && !fromCache {
@@ -336,6 +341,12 @@ func storable(e *exchange, m *meaning, shared bool) error {
 	if m == nil {
 		m = noMeaning()
 	}
+	switch e.status {
+	case 401, 407:
+		return fmt.Errorf("status %d, and no Vary that names the credentials", e.status)
+	case 428, 429, 431, 511:
+		return fmt.Errorf("status %d", e.status)
+	}
 	if m.mustUnderstand && e.status == 299 {
 		return fmt.Errorf("must-understand")
 	}
@@ -454,6 +465,9 @@ func (w *world) refuted(c *call, head *exchange, repr *representation) error {
 		return nil
 	}
 	for _, e := range w.exchanges {
+		if w.moreRecent(c, head, e) {
+			return fmt.Errorf("#%d is older than #%d, which was stored", head.id, e.id)
+		}
 		if e.url != c.url || !e.answered() || head.doneSeq == 0 || head.doneSeq >= e.fromSeq || e.toSeq == 0 || e.toSeq >= c.startSeq ||
 			strings.Contains(e.request.Get("Range"), ",") {
 			continue
@@ -465,7 +479,7 @@ func (w *world) refuted(c *call, head *exchange, repr *representation) error {
 		case e.method != "GET" && e.method != "HEAD":
 			continue
 		case (e.status == 404 || e.status == 410) && (e.method == "GET" || w.sentAs200(repr)):
-		case e.method == "GET" && e.status == 200 && whole:
+		case e.method == "GET" && e.status == 200 && whole && (c.cache.MaxBodyBytes == 0 || int64(len(e.content)) <= c.cache.MaxBodyBytes):
 		case e.method == "GET" && e.status == 206 && otherTag:
 		case e.method == "HEAD" && e.status == 200 && w.sentAs200(repr) &&
 			(otherTag || date != "" && date != head.head.Get("Last-Modified") && date != repr.modified || length != "" && length != strconv.Itoa(len(repr.wire))):
@@ -475,6 +489,32 @@ func (w *world) refuted(c *call, head *exchange, repr *representation) error {
 		return fmt.Errorf("#%d was refuted by #%d", head.id, e.id)
 	}
 	return nil
+}
+
+// moreRecent reports whether the answer in e is more recent than head and must have been stored before the call, so that the response that
+// head describes is not the one to use (RFC 9111, section 4), in whatever order their bodies came to their ends.
+func (w *world) moreRecent(c *call, head, e *exchange) bool {
+	if e.url != c.url || e.method != "GET" || e.status != 200 || e.background || e.doneSeq == 0 || e.doneSeq >= c.startSeq || e.cut ||
+		head.sentSeq >= e.sentSeq || dateOf(head).After(dateOf(e)) || strings.Contains(c.header0.Get("Cache-Status"), ";collapsed") ||
+		c.cache.MaxBodyBytes > 0 && int64(len(e.content)) > c.cache.MaxBodyBytes || storable(e, e.means, c.cache.shared) != nil {
+		return false
+	}
+	m := e.means
+	if m == nil {
+		m = noMeaning()
+	}
+	if m.noCache || w.lifetime(e, e.repr, e.head, m, c.cache.shared) <= 0 {
+		return false
+	}
+	return !slices.ContainsFunc(w.invalid, func(i *invalidation) bool { return i.url == c.url && i.atSeq > head.sentSeq })
+}
+
+// dateOf returns when an answer was made, as it says.
+func dateOf(e *exchange) time.Time {
+	if date, err := http.ParseTime(e.head.Get("Date")); err == nil {
+		return date
+	}
+	return e.receivedAt
 }
 
 // sentAs200 reports whether a representation is what a 200 or a 206 had.

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/faultstore"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -158,7 +160,41 @@ func wishOf(w wish) wish {
 	return w
 }
 
-var targets = []string{"http://a.test/1", "http://a.test/2", "http://b.test/1"}
+var targets = []string{"http://a.test/1", "http://a.test/2", "http://b.test/1", ""}
+
+// A spelling is one way to ask for a target: the URL and the Host of the request, as they are written.
+type spelling struct {
+	url, host string // host: "" for that of the URL
+	target    string // "": it names none that could be a key, so that nothing is stored
+	urlHost   string // of the URL, if net/url would not parse it
+}
+
+// spellings are ways to write the same targets, and targets that look like them (RFC 9110, section 4.2.3).
+var spellings = []spelling{
+	{"http://a.test:80/1", "", "http://a.test/1", ""},
+	{"HTTP://A.Test/1", "", "http://a.test/1", ""},
+	{"http://a.test:/1", "", "http://a.test/1", ""},
+	{"http://a.test/1#part", "", "http://a.test/1", ""},
+	{"http://a.test/1", "A.test:80", "http://a.test/1", ""},
+	{"http://a.test/1?", "", "http://a.test/1?", ""},
+	{"http://a.test:8080/1", "", "http://a.test:8080/1", ""},
+	{"https://a.test/1", "", "https://a.test/1", ""},
+	{"https://a.test:443/1", "", "https://a.test/1", ""},
+	{"https://a.test:80/1", "", "https://a.test:80/1", ""},
+	{"http://a.test/%31", "", "http://a.test/%31", ""},
+	{"http://a.test/1", "", "", "a|.test"},
+	{"http://a.test/1", "a.test/x", "", ""},
+}
+
+// targetOf returns what the request is for. It knows no rule, only the tables.
+func targetOf(req *http.Request) string {
+	if t := req.Context().Value(targetKey{}); t != nil {
+		return t.(string)
+	}
+	return req.URL.String()
+}
+
+type targetKey struct{}
 
 var (
 	selectingFields = []string{"X-User", "Accept-Language", "Accept-Encoding", "Cookie"}
@@ -170,7 +206,7 @@ var (
 		"Authorization":   {nil, nil, {"Basic a"}, {"Basic b"}},
 	}
 	varies   = [][]string{nil, nil, nil, nil, nil, nil, {"X-User"}, {"x-user, Accept-Language"}, {"X-User", "Cookie"}, {"Accept-Encoding"}, {"Accept-Language"}, {"*"}, {"X-User, *"}}
-	statuses = []int{203, 204, 299, 301, 302, 308, 404, 410, 500, 503, 501} // and 200
+	statuses = []int{203, 204, 299, 301, 302, 308, 404, 410, 500, 503, 501, 401, 407, 429, 511} // and 200
 	unsafe   = []string{"POST", "PUT", "DELETE", "PATCH", "FOO"}
 	lengths  = []int{5, 0, 1, 40, 300, 3000, 70_000}
 	sleeps   = []time.Duration{0, 1, 5, 9, 10, 11, 30, 60, 61, 91, 3600, 100 * 24 * 3600}
@@ -200,6 +236,7 @@ type world struct {
 	deletesFail bool // the store's Delete may fail: what it should forget, it serves
 	readsFail   bool // the store's bodies may end in errors
 	faulty      bool // the store may fail
+	window      func()
 	focus       bool // one URL, no Vary, and many ranges: what becomes of parts needs several steps that fit each other
 	running     sync.WaitGroup
 }
@@ -248,7 +285,10 @@ func play(t testing.TB, script []byte, dir func() string) (kinds map[string]int,
 			c.Transport.MaxVariants = 1
 		}
 		c.Collapse = setup[1]&16 != 0 && !w.alone
-		if setup[1]&32 != 0 && !w.alone {
+		switch {
+		case w.alone, setup[0]&128 != 0:
+			c.DrainBytes = -1
+		case setup[1]&32 != 0:
 			c.DrainBytes = 1000
 		}
 		w.caches = append(w.caches, c)
@@ -307,6 +347,8 @@ func (w *world) newStore(kind int, more byte, dir func() string) storage.Store {
 	case 6:
 		w.faulty = true
 		s = &faultstore.Store{Store: storage.NewDictCache(), Fault: w.fault}
+	case 7:
+		s = &windowStore{storage.NewDictCache(), w}
 	default:
 		s = storage.NewDictCache()
 	}
@@ -357,6 +399,9 @@ func (w *world) step(d dice, held []*call) []*call {
 		w.mu.Lock()
 		i.atSeq = w.tick()
 		w.mu.Unlock()
+		if n := d.pick(byteMore, 16); n < 4 && i.url == targets[0] {
+			u, _ = url.Parse(spellings[n].url)
+		}
 		err := c.Invalidate(context.Background(), u)
 		w.mu.Lock()
 		if i.knownSeq = w.tick(); err == nil {
@@ -383,6 +428,9 @@ func (w *world) step(d dice, held []*call) []*call {
 		})
 	default:
 		c := w.newCall(d)
+		if d.bit(byteReading, 4) {
+			w.changeWhileStored(c, d)
+		}
 		if w.roundTrip(c, d) {
 			n := -1
 			switch d.pick(byteReading, 8) {
@@ -402,6 +450,58 @@ func (w *world) step(d dice, held []*call) []*call {
 	return held
 }
 
+// changeWhileStored has an unsafe request made at the moment when the next response is being stored, in a store that has such
+// moments.
+func (w *world) changeWhileStored(c *call, d dice) {
+	change := &call{cache: c.cache, method: "PUT", url: c.url, spelling: c.spelling, header: http.Header{}, wish: noWish(), quick: true}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.window = nil
+	if c.method != "GET" {
+		return
+	}
+	w.window = func() {
+		w.running.Go(func() {
+			if w.roundTrip(change, d) {
+				w.finish(change, -1)
+			}
+		})
+	}
+}
+
+// A windowStore is a store in which others run just before a response is seen.
+type windowStore struct {
+	storage.Store
+	w *world
+}
+
+func (s *windowStore) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
+	w, err := s.Store.Create(ctx, key, e)
+	if err != nil {
+		return nil, err
+	}
+	return &windowWriter{w, s.w}, nil
+}
+
+type windowWriter struct {
+	storage.Writer
+	w *world
+}
+
+func (ww *windowWriter) Commit() error {
+	ww.w.mu.Lock()
+	change := ww.w.window
+	ww.w.window = nil
+	ww.w.mu.Unlock()
+	if change != nil {
+		change()
+		for range 200 { // whoever can run does; nobody is waited for
+			runtime.Gosched()
+		}
+	}
+	return ww.Writer.Commit()
+}
+
 // newCall makes a request.
 func (w *world) newCall(d dice) *call {
 	c := &call{
@@ -419,8 +519,16 @@ func (w *world) newCall(d dice) *call {
 	if wish.field != "" {
 		c.header[wish.field] = []string{wish.text}
 	}
-	if w.focus {
+	if n := d.pick(byteMore, 256) / 4; n < len(spellings) && c.url == targets[0] {
+		c.spelling = spellings[n]
+		if c.url = c.spelling.target; c.url == "" {
+			c.url = fmt.Sprint("none: ", c.spelling)
+		}
+	}
+	if w.focus && c.spelling.url == "" {
 		c.url = targets[0]
+	}
+	if w.focus {
 		if c.method == "GET" {
 			w.rangedCall(c, d)
 		}
@@ -513,9 +621,19 @@ func (w *world) roundTrip(c *call, d dice) bool {
 	} else {
 		w.t.Cleanup(cancel)
 	}
-	req, err := http.NewRequestWithContext(ctx, c.method, c.url, nil)
+	written := c.url
+	if c.spelling.url != "" {
+		written = c.spelling.url
+	}
+	req, err := http.NewRequestWithContext(context.WithValue(ctx, targetKey{}, c.url), c.method, written, nil)
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	if c.spelling.host != "" {
+		req.Host = c.spelling.host
+	}
+	if c.spelling.urlHost != "" {
+		req.URL.Host, req.Host = c.spelling.urlHost, c.spelling.urlHost
 	}
 	req.Header = c.header.Clone()
 	w.mu.Lock()
@@ -564,6 +682,9 @@ func (w *world) finish(c *call, n int) {
 		}
 	}
 	c.resp.Body.Close()
+	if n, err := c.resp.Body.Read(make([]byte, 1)); n != 0 || err == nil {
+		w.fail(fmt.Errorf("Read after Close = %d, %v\n%s", n, err, w.story()))
+	}
 	w.mu.Lock()
 	done := w.tick()
 	if c.whole { // or else it may be drained, or another may read on
@@ -635,7 +756,7 @@ func (o origin) RoundTrip(req *http.Request) (*http.Response, error) {
 	d.turn = w.answers
 	w.answers++
 	e := &exchange{
-		id: len(w.exchanges) + 1, cache: o.c, method: req.Method, url: req.URL.String(), request: req.Header.Clone(), wish: noWish(),
+		id: len(w.exchanges) + 1, cache: o.c, method: req.Method, url: targetOf(req), request: req.Header.Clone(), wish: noWish(),
 		sentAt: time.Now(), sentSeq: w.tick(),
 	}
 	w.exchanges = append(w.exchanges, e)
@@ -645,13 +766,19 @@ func (o origin) RoundTrip(req *http.Request) (*http.Response, error) {
 		e.wish, e.fromSeq = c.wish, c.startSeq
 	}
 	w.mu.Unlock()
+	quick := false
+	if c, ok := req.Context().Value(callKey{}).(*call); ok {
+		quick = c.quick
+	}
 	delay := []time.Duration{0, 0, 0, 0, 0, 1, 3, 8}[d.pick(byteDelay, 8)] * time.Second
 	if w.alone && e.background {
 		delay = 0
 	}
-	select {
-	case <-time.After(delay):
-	case <-req.Context().Done():
+	if !quick { // a timer waits until nobody can run
+		select {
+		case <-time.After(delay):
+		case <-req.Context().Done():
+		}
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -669,7 +796,7 @@ func (o origin) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !slices.Contains([]string{"GET", "HEAD"}, e.method) && e.status < 400 {
 		hit := []string{e.url}
 		for _, name := range []string{"Location", "Content-Location"} {
-			if u := e.head.Get(name); u != "" && strings.HasPrefix(u, e.url[:len("http://a.test")]) {
+			if u := e.head.Get(name); u != "" && originOf(u) == originOf(e.url) {
 				hit = append(hit, u)
 			}
 		}
@@ -679,6 +806,13 @@ func (o origin) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}
 	return resp, nil
+}
+
+// originOf returns the scheme and the authority of a target.
+func originOf(target string) string {
+	scheme, rest, _ := strings.Cut(target, "://")
+	authority, _, _ := strings.Cut(rest, "/")
+	return scheme + "://" + authority
 }
 
 // answer makes the origin's answer.
