@@ -298,6 +298,9 @@ func (x *exchange) serve(c *candidate, r rfc9111.Reuse, s Status) *http.Response
 	return resp
 }
 
+// protoNames are the names of the major versions of HTTP.
+var protoNames = [10]string{2: "HTTP/2.0", 3: "HTTP/3.0", 4: "HTTP/4.0", 5: "HTTP/5.0", 6: "HTTP/6.0", 7: "HTTP/7.0", 8: "HTTP/8.0", 9: "HTTP/9.0"}
+
 // replay returns a response with the head of the stored one, and says in it how it came to be.
 func (x *exchange) replay(c *candidate, r rfc9111.Reuse, s Status) *http.Response {
 	resp := x.newResponse()
@@ -306,6 +309,9 @@ func (x *exchange) replay(c *candidate, r rfc9111.Reuse, s Status) *http.Respons
 	resp.ContentLength, resp.Request = c.entry.Length, x.req
 	if c.entry.Version == 10 {
 		resp.Proto, resp.ProtoMinor = "HTTP/1.0", 0
+	}
+	if v := c.entry.HTTP; v > 1 {
+		resp.Proto, resp.ProtoMajor, resp.ProtoMinor = protoNames[min(v, 9)], v, 0
 	}
 	if c.entry.Trailer != nil {
 		resp.Trailer = c.trailer(c.entry.Trailer, r.Reason == rfc9111.Validated)

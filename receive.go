@@ -248,6 +248,9 @@ func (x *exchange) newRecording(resp *http.Response, header http.Header, policy 
 	if resp.ProtoMajor == 1 && resp.ProtoMinor == 0 {
 		e.Version = 10
 	}
+	if resp.ProtoMajor > 1 && resp.ProtoMajor <= 9 {
+		e.HTTP = resp.ProtoMajor
+	}
 	var names []string
 	if policy.Varies {
 		names, _ = x.rules.SelectingFields(resp.Header)

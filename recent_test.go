@@ -219,3 +219,28 @@ func TestHiddenFailuresKeepConnections(t *testing.T) {
 		t.Errorf("21 requests took %d connections, want few", n)
 	}
 }
+
+// A hit names the protocol version of the origin, from every store. Its TLS is nil, because no connection has brought it.
+func TestHitsNameTheProtocol(t *testing.T) {
+	stores := fileStores(t)
+	stores["DictCache"], stores["guarded"], stores["FromKV"] = storage.NewDictCache(), guardedStore(), storage.FromKV(new(cookieKV))
+	for name, s := range stores {
+		for i, want := range []string{"HTTP/1.0", "HTTP/1.1", "HTTP/2.0", "HTTP/3.0"} {
+			o := newOrigin(t, func(int, *http.Request) *http.Response {
+				resp := respond(200, "body", "Cache-Control: max-age=60")
+				resp.Proto = want
+				resp.ProtoMajor, resp.ProtoMinor, _ = http.ParseHTTPVersion(want)
+				return resp
+			})
+			tr := &cachecontrol.Transport{Base: o, Store: s}
+			defer tr.Close()
+			for range 3 {
+				a := do(t, tr, fmt.Sprint("/", i))
+				major, minor, _ := http.ParseHTTPVersion(want)
+				if a.Proto != want || a.ProtoMajor != major || a.ProtoMinor != minor || a.TLS != nil {
+					t.Errorf("%s, %v: %s (%d, %d), TLS %v; want %s, nil", name, a.outcome, a.Proto, a.ProtoMajor, a.ProtoMinor, a.TLS, want)
+				}
+			}
+		}
+	}
+}

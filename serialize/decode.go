@@ -297,6 +297,7 @@ func (d *decoder) ours(r *reader) {
 		variants
 		heuristic
 		lifetime
+		version
 		partial
 		headSum
 	)
@@ -346,6 +347,11 @@ func (d *decoder) ours(r *reader) {
 		case "lifetime":
 			s.once(r, lifetime)
 			e.Lifetime = time.Duration(r.atLeast(0))
+		case "http":
+			s.once(r, version)
+			if v := r.atLeast(0); v <= 9 {
+				e.HTTP = int(v)
+			}
 		case "range":
 			s.once(r, partial)
 			e.Range = r.partial()

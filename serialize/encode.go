@@ -188,7 +188,7 @@ func appendTail(dst []byte, e *Entry, header []field, length int64, sum, headSum
 	for _, present := range [...]bool{
 		e.URL != "", !e.RequestTime.IsZero(), !e.ResponseTime.IsZero(), lines > 0, len(trailer) > 0, length != 0,
 		sum != 0, !e.BodyTime.IsZero(), e.Generation != "", len(e.Variants) > 0, len(e.Heuristic) > 0,
-		e.Lifetime != 0, e.Range != nil,
+		e.Lifetime != 0, e.HTTP != 0, e.Range != nil,
 	} {
 		if present {
 			n++
@@ -226,6 +226,10 @@ func appendTail(dst []byte, e *Entry, header []field, length int64, sum, headSum
 		return nil, fmt.Errorf("serialize: lifetime %v", e.Lifetime)
 	}
 	w.intKey("lifetime", int64(e.Lifetime))
+	if e.HTTP < 0 || e.HTTP > 9 {
+		return nil, fmt.Errorf("serialize: HTTP version %d", e.HTTP)
+	}
+	w.intKey("http", int64(e.HTTP))
 	if r := e.Range; r != nil {
 		if r.Start < 0 || r.Total < -1 {
 			return nil, fmt.Errorf("serialize: range %d of %d", r.Start, r.Total)

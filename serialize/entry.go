@@ -13,6 +13,7 @@ type Entry struct {
 	Status  int         // the status code, 100 to 999
 	Reason  string      // the reason phrase
 	Version int         // 10 for HTTP/1.0, 11 for everything later: all that CacheControl knows
+	HTTP    int         // the major version of HTTP that the origin spoke, if it is 2 or more; 0: Version tells
 	Header  http.Header // every field line, names in canonical form
 
 	// Vary holds the selecting header fields of the request that brought the response, in the order of
@@ -79,7 +80,7 @@ type Range struct {
 // Stamp and nothing derived.
 func (e *Entry) Copy() *Entry {
 	return &Entry{
-		Status: e.Status, Reason: e.Reason, Version: e.Version, Header: e.Header, Vary: e.Vary, Foreign: e.Foreign,
+		Status: e.Status, Reason: e.Reason, Version: e.Version, HTTP: e.HTTP, Header: e.Header, Vary: e.Vary, Foreign: e.Foreign,
 		URL: e.URL, RequestTime: e.RequestTime, ResponseTime: e.ResponseTime, Trailer: e.Trailer,
 		Length: e.Length, Sum: e.Sum, BodyTime: e.BodyTime,
 		Generation: e.Generation, Variants: e.Variants, Heuristic: e.Heuristic, Lifetime: e.Lifetime, Range: e.Range,
