@@ -35,7 +35,7 @@ const (
 // asked for them.
 func (p packer) early(key string, e *serialize.Entry, fields []rfc9111.HeaderField) packer {
 	p.more += int64(unsafe.Sizeof(firstHead{})) + derivedSize + derivedSizePerField*int64(len(e.Header))
-	p = p.int(int64(e.Status)).text(e.Reason).int(int64(e.Version) | int64(e.HTTP)<<8)
+	p = p.int(int64(e.Status)).text(e.Reason).int(int64(e.Version)).int(int64(e.HTTP))
 	if strings.HasPrefix(key, e.URL) {
 		p = p.count(len(e.URL) + 1)
 	} else {
@@ -198,8 +198,8 @@ type unpacker struct{ rest string }
 func (u *unpacker) entry(key string, e *serialize.Entry) {
 	e.Status = int(u.int())
 	e.Reason = u.text()
-	version := int(u.int())
-	e.Version, e.HTTP = version&0xff, version>>8
+	e.Version = int(u.int())
+	e.HTTP = int(u.int())
 	if n := u.count(); n > 0 {
 		e.URL = key[:n-1]
 	} else {
