@@ -181,9 +181,9 @@ func (e *env) fail(err error) int {
 	if errors.As(err, &p) && p.msg == "" {
 		return p.code
 	}
-	fmt.Fprintf(e.stderr, "%s: %s\n", e.name, p.msg)
+	fmt.Fprintf(e.stderr, "%s: %s\n", e.name, withoutUserinfo(p.msg))
 	if p.hint != "" {
-		fmt.Fprintln(e.stderr, p.hint)
+		fmt.Fprintln(e.stderr, withoutUserinfo(p.hint))
 	}
 	return p.code
 }
