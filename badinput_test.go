@@ -113,7 +113,8 @@ func TestNamesNotCanonical(t *testing.T) {
 		{"if-match", false, ok(), nil, http.Header{"if-match": {`"2"`}}, bypass, 200},
 		{"if-match, the same", false, ok(), nil, http.Header{"if-match": {`"1"`}}, hit, 200},
 		{"accept-encoding", false, ok("Vary: Accept-Encoding"), http.Header{"accept-encoding": {"br"}}, http.Header{"accept-encoding": {"gzip"}}, miss, 200},
-		{"upgrade", false, ok(), nil, http.Header{"upgrade": {"h2c"}}, bypass, 200},
+		{"upgrade", false, ok(), nil, http.Header{"upgrade": {"websocket"}}, bypass, 200},
+		{"upgrade, to HTTP/2", false, ok(), nil, http.Header{"upgrade": {"h2c"}}, hit, 200},
 	} {
 		for _, collapse := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, Collapse %v", test.name, collapse), func(t *testing.T) {

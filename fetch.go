@@ -50,8 +50,14 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 	case resp.StatusCode == http.StatusNotModified && validating:
 		x.discard(resp)
 		if !c.policy.Validates(resp.Header) {
-			// It speaks of another response than ours, so it tells nothing about this one.
+			// It speaks of another response than ours, so it tells nothing about this one. The next answer may.
 			c.close()
+			c.refused = true
+			if c.entry.Range != nil {
+				x.partial = c
+			} else {
+				x.doubted = c
+			}
 			return x.again(why)
 		}
 		fresh := x.freshen(c, resp, asked, received)
@@ -270,9 +276,7 @@ func (x *exchange) passNotModified(c *candidate, resp *http.Response, asked, rec
 // section 4.3.5).
 func (x *exchange) receiveHead(c *candidate, resp *http.Response, asked, received time.Time, s *Status) {
 	s.Storage = rfc9111.MethodNotStorable
-	if c == nil {
-		c = x.partial
-	}
+	c = cmp.Or(c, x.partial, x.doubted)
 	switch {
 	case c == nil:
 	case resp.StatusCode != http.StatusOK || c.entry.Status != http.StatusOK && c.entry.Range == nil:

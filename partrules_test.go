@@ -108,6 +108,17 @@ func TestPartRefuted(t *testing.T) {
 // A 404 or 410 takes the place of a whole response at once, whether its own body comes to its end or not, and for a request for a range as
 // well; and so does a 206 of another representation that comes after a 304 about neither.
 func TestWholeRefutedWithPart(t *testing.T) {
+	runScenarios(t, []scenario{{"HEAD, 404 after a 304 about neither", nil,
+		[]reply{ok(fresh60, tag1), status(304, `ETag: "3"`), status(404), ok(fresh60)},
+		[]step{{want: miss}, {do: "HEAD /", with: []string{"Cache-Control: no-cache"}, want: miss, status: 404}, {want: miss, body: "#4"}},
+	}, {"a part, 404 after a 304 about neither", nil,
+		[]reply{partReply(2, 5, fresh60, tag1), status(304, `ETag: "3"`), status(404, "Cache-Control: no-store"), ok(fresh60)},
+		[]step{
+			{with: []string{"Range: bytes=2-5"}, want: miss},
+			{with: []string{"Range: bytes=2-5", "Cache-Control: no-cache"}, want: miss, status: 404},
+			{with: []string{"Range: bytes=2-5"}, want: miss, body: "#4"},
+		},
+	}})
 	for _, tt := range []struct {
 		name    string
 		with    []string

@@ -494,7 +494,7 @@ func (w *world) refuted(c *call, head *exchange, repr *representation) error {
 // moreRecent reports whether the answer in e is more recent than head and must have been stored before the call, so that the response that
 // head describes is not the one to use (RFC 9111, section 4), in whatever order their bodies came to their ends.
 func (w *world) moreRecent(c *call, head, e *exchange) bool {
-	if e.url != c.url || e.method != "GET" || e.status != 200 || e.background || e.doneSeq == 0 || e.doneSeq >= c.startSeq || e.cut ||
+	if strings.Contains(e.request.Get("Range"), ",") || e.url != c.url || e.method != "GET" || e.status != 200 || e.background || e.doneSeq == 0 || e.doneSeq >= c.startSeq || e.cut ||
 		head.sentSeq >= e.sentSeq || dateOf(head).After(dateOf(e)) || strings.Contains(c.header0.Get("Cache-Status"), ";collapsed") ||
 		c.cache.MaxBodyBytes > 0 && int64(len(e.content)) > c.cache.MaxBodyBytes || storable(e, e.means, c.cache.shared) != nil {
 		return false
