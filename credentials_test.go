@@ -250,3 +250,27 @@ func TestVaryOfAnUpdate(t *testing.T) {
 		},
 	}})
 }
+
+// User and password in a URL select what is stored, and no store holds them: neither in a key nor in an entry. What is stored for
+// one user is not found by another, or without any.
+func TestUserAndPasswordAtRest(t *testing.T) {
+	for name, s := range storesAtRest(t) {
+		t.Run(name, func(t *testing.T) {
+			tr := &cachecontrol.Transport{Base: replies(t, ok("Cache-Control: max-age=60", "Vary: Accept")), Store: s.store}
+			defer tr.Close()
+			users := []string{"", "u@", "u:SECRET@", "u:sECRET@", "u:SECRET%2F%3F%23@", "SECRET:@"}
+			for _, want := range []cachecontrol.Outcome{cachecontrol.Miss, cachecontrol.Hit} {
+				for _, user := range users {
+					for _, accept := range []string{"a", "b"} {
+						if a := do(t, tr, "http://"+user+"example.com/", "Accept: "+accept); a.outcome != want {
+							t.Errorf("%q, Accept: %s: got %v, want %v", user, accept, a.outcome, want)
+						}
+					}
+				}
+			}
+			if dump := s.dump(t); bytes.Contains(bytes.ToUpper(dump), []byte("SECRET")) {
+				t.Error("the store holds the password")
+			}
+		})
+	}
+}

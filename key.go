@@ -64,22 +64,31 @@ func KeysOf(e *serialize.Entry) (Keys, bool) {
 	return keys, true
 }
 
-// pythonKey returns the key of a URL with the port that its text names, if the plain key leaves that out; "" otherwise.
+// pythonKey returns the key of a URL with the user, the password and the port that its text names, if the plain key leaves them
+// out; "" otherwise. CacheControl writes all of them in lower case.
 func pythonKey(text, key string) string {
 	_, rest, _ := strings.Cut(text, "://")
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 		rest = rest[:i]
 	}
-	port := rest[strings.LastIndexByte(rest, ':')+1:]
-	if port == rest || port == "" || !cachekey.IsNumber(port) {
-		return ""
+	user, host := "", rest
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		user, host = string(cachekey.AppendLower(nil, rest[:i+1])), rest[i+1:]
 	}
+	port := ""
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && cachekey.IsNumber(host[i+1:]) {
+		port = host[i:]
+	}
+	key, _, _ = strings.Cut(key, cachekey.UserSuffix)
 	start := strings.Index(key, "://") + len("://")
 	end := start + strings.IndexByte(key[start:], '/')
-	if strings.HasSuffix(key[:end], ":"+port) {
+	if port == ":" || strings.HasSuffix(key[:end], port) {
+		port = ""
+	}
+	if user == "" && port == "" {
 		return ""
 	}
-	return key[:end] + ":" + port + key[end:]
+	return key[:start] + user + key[start:end] + port + key[end:]
 }
 
 // contentDigest returns a digest of the method, the content and the metadata of the content of a request with this header (RFC

@@ -1,6 +1,8 @@
 package cachecontrol
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"math/big"
 	"net/http"
 	"net/netip"
@@ -48,14 +50,14 @@ func targetOf(u *url.URL, host string) (t target, ok bool) {
 		return target{}, false
 	}
 	if u.User != nil {
-		t.user = u.User.String() + "@"
+		t.user = fmt.Sprintf("%s%x", cachekey.UserSuffix, sha256.Sum256([]byte(t.authority+"\n"+u.User.String())))
 	}
 	rest := t.authority + t.path
 	if t.asks {
 		rest += "?" + t.query
 	}
 	t.userless = t.scheme + "://" + rest
-	t.asText = t.scheme + "://" + t.user + rest
+	t.asText = t.scheme + "://" + rest + t.user
 	if t.server != t.authority {
 		t.asText += cachekey.ViaSuffix + t.server
 	}

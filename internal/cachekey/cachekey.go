@@ -2,14 +2,20 @@
 //
 // A plain key is the target URI (RFC 9110, section 7.1) in a normal form (RFC 9110, section 4.2.3): scheme and authority in
 // lower case, no default port, an empty path as "/", the query as it is sent, no fragment. Different targets have different
-// keys, so that no response is found under the URL of another one. A "#" occurs in a key only where ViaSuffix begins.
+// keys, so that no response is found under the URL of another one. A "#" occurs in a key only where UserSuffix or
+// ViaSuffix begins. User and password are in a key as a digest.
 package cachekey
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/netip"
 	"net/url"
 	"strings"
 )
+
+// UserSuffix begins the digest of user and password, if the URL has any.
+const UserSuffix = "#user="
 
 // ViaSuffix begins the server that is asked for the target, if that is not the target's authority.
 const ViaSuffix = "#via="
@@ -47,13 +53,14 @@ func Append(b []byte, u *url.URL, host string) ([]byte, bool) {
 		}
 	}
 	b = append(AppendLower(b, u.Scheme), "://"...)
-	if u.User != nil {
-		// Not in lower case, unlike CacheControl: passwords that differ in case are different users'.
-		b = append(append(b, u.User.String()...), '@')
-	}
 	b = append(AppendLower(b, authority), path...)
 	if u.RawQuery != "" || u.ForceQuery {
 		b = append(append(b, '?'), u.RawQuery...)
+	}
+	if u.User != nil {
+		// Keys can be read where they are stored, so a password is not a part of one.
+		sum := sha256.Sum256([]byte(string(AppendLower(nil, authority)) + "\n" + u.User.String()))
+		b = hex.AppendEncode(append(b, UserSuffix...), sum[:])
 	}
 	if via != "" {
 		b = AppendLower(append(b, ViaSuffix...), via)
