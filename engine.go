@@ -21,6 +21,8 @@ import (
 
 // engine is a Transport at work: its fields, each default filled in once, and what is shared by its requests.
 type engine struct {
+	owner *Transport
+	err   error // why the Transport's fields make no sense; nil: they do
 	rt    http.RoundTripper
 	store storage.Store
 	local bool                 // the store is one of ours that waits for nobody; if not, it is guarded
@@ -80,6 +82,7 @@ type engine struct {
 
 func newEngine(t *Transport) *engine {
 	e := &engine{
+		owner:     t,
 		rt:        t.Base,
 		store:     t.Store,
 		heuristic: t.Heuristic,
@@ -133,10 +136,11 @@ func newEngine(t *Transport) *engine {
 	if t.Replay {
 		e.refreshAhead = 0 // nothing ends
 	}
+	e.err = checkMethods(t.CacheableMethods)
 	if t.CacheableMethods != nil {
 		e.noGET = !slices.Contains(t.CacheableMethods, http.MethodGet)
 		e.methods = slices.DeleteFunc(slices.Clone(t.CacheableMethods), func(m string) bool {
-			return m == http.MethodGet || m == http.MethodHead
+			return m == http.MethodGet
 		})
 	}
 	e.invalid.seed, e.recents.seed, e.locks.seed = e.seed, e.seed, e.seed

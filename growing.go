@@ -247,6 +247,15 @@ func (g *growing) size() int64 { return g.off + int64(len(g.mem)) }
 func (g *growing) carry(resp *http.Response) {
 	g.received, g.source, g.length = resp, resp.Body, framedLength(resp)
 	resp.Body = g.lead
+	if w, ok := g.source.(io.Writer); ok && resp.StatusCode == http.StatusSwitchingProtocols {
+		resp.Body = &switchedBody{g.lead, w} // nobody has asked for a 101, and it can be written all the same
+	}
+}
+
+// switchedBody is the body of a 101, which is a connection.
+type switchedBody struct {
+	*growingBody
+	io.Writer
 }
 
 // readChunk reads on where the fastest reader is.

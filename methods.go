@@ -3,7 +3,9 @@ package cachecontrol
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,6 +74,39 @@ func (x *exchange) storeIndex() error {
 func (e *engine) invalidateMethods(ctx context.Context, key string) error {
 	e.invalid.add(key + methodsSuffix)
 	return e.remove(ctx, key+methodsSuffix)
+}
+
+// checkMethods returns why a method makes no sense in CacheableMethods; nil if all do.
+func checkMethods(methods []string) error {
+	for _, m := range methods {
+		why := ""
+		switch upper := strings.ToUpper(m); {
+		case !isToken(m):
+			why = "is no method"
+		case m == http.MethodHead:
+			why = "is answered from the response to GET, and its own response is not stored: leave it out"
+		case m == http.MethodConnect, m == http.MethodTrace, m == http.MethodOptions, m == http.MethodPut, m == http.MethodDelete:
+			why = "is a method whose response cannot be stored (RFC 9110, section 9.3)"
+		case m != upper && slices.Contains(standardMethods, upper):
+			why = "is not " + upper + ": methods are case-sensitive (RFC 9110, section 9.1)"
+		default:
+			continue
+		}
+		return fmt.Errorf("cachecontrol: Transport.CacheableMethods: %q %s", m, why)
+	}
+	return nil
+}
+
+var standardMethods = []string{
+	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodConnect,
+	http.MethodOptions, http.MethodTrace, "QUERY", "SEARCH", "REPORT", "PROPFIND",
+}
+
+// isToken reports whether s is a token (RFC 9110, section 5.6.2).
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+	})
 }
 
 // overtaken reports whether the URL was invalidated since the request was sent.

@@ -385,7 +385,7 @@ func (r *recording) commitCurrent() rfc9111.Reason {
 // commit makes the entry visible, and drops the part that it replaces.
 func (r *recording) commit() error {
 	if r.trailing != nil {
-		r.entry.Trailer = rfc9111.StoredTrailer(r.trailing.Trailer, r.private)
+		r.entry.Trailer = rfc9111.StoredTrailer(canonicalNames(r.trailing.Trailer), r.private)
 	}
 	err := r.commitEntry()
 	if err == nil && r.replaces != "" {

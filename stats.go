@@ -3,6 +3,7 @@ package cachecontrol
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -169,13 +170,57 @@ func (f *storeFailures) read() map[string]uint64 {
 // errNothing is what a request ends with where Base breaks the rules of http.RoundTripper.
 var errNothing = errors.New("cachecontrol: Transport.Base returned neither a response nor an error")
 
+// errNoBody is what a request ends with if Base promises a body and gives none: the error of http.Client, in effect.
+var errNoBody = errors.New("cachecontrol: Transport.Base returned a response with a Content-Length and no Body")
+
+// errLoop is what a request ends with if Base leads back to the Transport.
+var errLoop = errors.New("cachecontrol: Transport.Base leads back to the Transport: set it to another RoundTripper, as http.DefaultTransport was at first")
+
+// maxTransports is how many Transports and Mounts a request may pass on its way before it is taken for a loop.
+const maxTransports = 32
+
+// leadsBack reports whether Base leads back to this Transport for a URL, through Transports, Mounts and http.DefaultTransport. Of
+// other RoundTrippers it does not know where they lead.
+func (e *engine) leadsBack(u *url.URL) bool {
+	rt := e.base()
+	for range maxTransports {
+		switch next := rt.(type) {
+		case *Transport:
+			if next == e.owner {
+				return true
+			}
+			if rt = next.Base; rt == nil {
+				rt = http.DefaultTransport
+			}
+		case *Mounts:
+			rt = next.find(u)
+		default:
+			return false
+		}
+	}
+	return true
+}
+
 // send has Base make a request, and counts what comes of it. The response's body is made at place; nil: anywhere.
 func (e *engine) send(req *http.Request, place *originBody) (*http.Response, error) {
 	c := &e.counters
 	c.sent.Add(1)
+	if e.leadsBack(req.URL) {
+		closeBody(req)
+		if place != nil {
+			place.context.release()
+		}
+		return nil, errLoop
+	}
 	resp, err := e.base().RoundTrip(req)
-	if resp == nil && err == nil {
+	switch {
+	case err != nil:
+	case resp == nil:
 		err = errNothing
+	case resp.Body == nil && resp.ContentLength > 0 && req.Method != http.MethodHead:
+		err = errNoBody
+	default:
+		resp.Header = canonicalNames(resp.Header)
 	}
 	if place != nil && (err != nil || resp.Body == nil || resp.Body == http.NoBody) {
 		place.context.release()

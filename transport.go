@@ -175,9 +175,13 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (e *engine) roundTrip(req *http.Request) (*http.Response, error) {
-	if err := req.Context().Err(); err != nil {
+	if e.err != nil {
 		closeBody(req)
-		return nil, err
+		return nil, e.err
+	}
+	if ctx := req.Context(); ctx.Err() != nil {
+		closeBody(req)
+		return nil, context.Cause(ctx) // as http.Transport
 	}
 	x := e.newExchange(req)
 	if why := x.classify(); why != rfc9111.ReasonNone {

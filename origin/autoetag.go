@@ -64,6 +64,7 @@ func (w *tagWriter) WriteHeader(status int) {
 // taggable looks at what the header says when it is written.
 func (w *tagWriter) taggable() bool {
 	h := w.Header()
+	canonicalize(h)
 	if h["Etag"] != nil || h["Content-Range"] != nil || h["Trailer"] != nil || h["Transfer-Encoding"] != nil {
 		return false
 	}

@@ -199,6 +199,7 @@ func (w *pipeWriter) WriteHeader(status int) {
 	}
 	w.status = status
 	w.sent = w.header.Clone()
+	canonicalize(w.sent)
 	for name := range w.sent {
 		if strings.HasPrefix(name, http.TrailerPrefix) {
 			delete(w.sent, name)

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 )
 
 // writer is an http.ResponseWriter that may change the header when it is sent, and not before: only then are the
@@ -34,7 +36,25 @@ func (w *writer) send(status int) {
 		return
 	}
 	w.done = true
+	canonicalize(w.Header())
 	w.final(w.Header(), status)
+}
+
+// canonicalize gives the fields of a header their canonical names. Package net/http sends a field under whatever name the
+// handler has written into the map. Lines of names that differ in case alone are put together.
+func canonicalize(h http.Header) {
+	var wrong []string
+	for name := range h {
+		if http.CanonicalHeaderKey(name) != name && !strings.HasPrefix(name, http.TrailerPrefix) {
+			wrong = append(wrong, name)
+		}
+	}
+	slices.Sort(wrong)
+	for _, name := range wrong {
+		canonical := http.CanonicalHeaderKey(name)
+		h[canonical] = append(h[canonical][:len(h[canonical]):len(h[canonical])], h[name]...)
+		delete(h, name)
+	}
 }
 
 // WriteHeader implements http.ResponseWriter. Interim responses pass, but 101 is a final one.
