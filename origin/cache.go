@@ -51,13 +51,14 @@ func NewCache(store storage.Store, opts ...Option) *Cache {
 	if store == nil {
 		store = storage.NewDictCache()
 	}
-	// A handler ends with its request, so nothing is left to be read of a response whose client has gone. A request that could
-	// outlive its client would also be taken for one in the background, which cannot flush nor send interim responses.
-	c.transport = &cachecontrol.Transport{RefreshAhead: c.options.refresh, DisableCompression: true, DrainBytes: -1}
+	c.transport = &cachecontrol.Transport{RefreshAhead: c.options.refresh, DisableCompression: true}
 	for _, change := range c.options.engine {
 		change(c.transport)
 	}
 	c.transport.Base, c.transport.Store, c.transport.Shared = (*tripper)(c), store, true
+	// A handler ends with its request, so nothing is left to be read of a response whose client has gone. A request that could
+	// outlive its client would also be taken for one in the background, which can neither flush nor send interim responses.
+	c.transport.DrainBytes = -1
 	c.transport.Partition = c.inGeneration(c.transport.Partition)
 	c.SetGeneration("")
 	return c

@@ -84,7 +84,7 @@ func StoreSetCookie() Option {
 	return Engine(func(t *cachecontrol.Transport) { t.ReplaySetCookie = true })
 }
 
-// Engine has a Cache's Transport changed before it is used: its heuristic, limits, logger. Base, Store and Shared are
+// Engine has a Cache's Transport changed before it is used: its heuristic, limits, logger. Base, Store, Shared and DrainBytes are
 // the Cache's own.
 func Engine(change func(*cachecontrol.Transport)) Option {
 	return func(o *options) { o.engine = append(slices.Clip(o.engine), change) }

@@ -49,7 +49,8 @@ func (f *forwarding) apply(r *httputil.ProxyRequest) {
 	}
 	out := r.Out.Header
 	for name := range out {
-		if isAboutTarget(name) {
+		// CGI and what follows it reads an underscore like a hyphen. The cache does not, so that no such field may select a response.
+		if isAboutTarget(name) || strings.IndexByte(name, '_') >= 0 {
 			delete(out, name)
 		}
 	}

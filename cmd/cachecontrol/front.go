@@ -26,8 +26,8 @@ type front struct {
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !isPlain(r) {
-		var interim int
-		limit := &httptrace.ClientTrace{Got1xxResponse: func(int, textproto.MIMEHeader) error { return countInterim(&interim) }}
+		var seen interimCount
+		limit := &httptrace.ClientTrace{Got1xxResponse: func(_ int, h textproto.MIMEHeader) error { return seen.add(h) }}
 		f.proxy.ServeHTTP(plainWriter{w}, r.WithContext(httptrace.WithClientTrace(r.Context(), limit)))
 		return
 	}
@@ -98,15 +98,28 @@ func writeHit(w http.ResponseWriter, r *http.Request, resp *http.Response) {
 type interimResponses struct {
 	mu    sync.Mutex // guards what follows
 	w     http.ResponseWriter
-	n     int
+	seen  interimCount
 	ended bool
 }
 
-// maxInterim is how many interim responses may come before the final one. Package net/http leaves it to those who want to see them.
-const maxInterim = 100
+// How many interim responses may come before the final one, and how long their fields may be together. Package net/http leaves that to
+// those who want to see them.
+const (
+	maxInterim       = 100
+	maxInterimFields = 1 << 20
+)
 
-func countInterim(n *int) error {
-	if *n++; *n > maxInterim {
+// interimCount is what has come of interim responses.
+type interimCount struct{ n, bytes int }
+
+func (c *interimCount) add(h textproto.MIMEHeader) error {
+	c.n++
+	for name, lines := range h {
+		for _, line := range lines {
+			c.bytes += len(name) + len(line)
+		}
+	}
+	if c.n > maxInterim || c.bytes > maxInterimFields {
 		return errors.New("too many interim responses")
 	}
 	return nil
@@ -118,7 +131,7 @@ func (i *interimResponses) send(code int, header textproto.MIMEHeader) error {
 	if i.ended {
 		return nil
 	}
-	if err := countInterim(&i.n); err != nil {
+	if err := i.seen.add(header); err != nil {
 		return err
 	}
 	h := i.w.Header()

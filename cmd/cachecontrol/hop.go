@@ -39,8 +39,12 @@ func hops(r *http.Request) (n int, ok bool) {
 	if r.Method != http.MethodTrace && r.Method != http.MethodOptions {
 		return 0, false
 	}
-	n, err := strconv.Atoi(strings.TrimSpace(r.Header.Get("Max-Forwards")))
-	return n, err == nil && n >= 0
+	lines := r.Header["Max-Forwards"]
+	if len(lines) != 1 {
+		return 0, false
+	}
+	left, err := strconv.ParseUint(lines[0], 10, 31) // which takes digits alone
+	return int(left), err == nil
 }
 
 // answerHere answers a request that may not be forwarded any further.

@@ -42,25 +42,26 @@ func TestProxyLoop(t *testing.T) {
 	}
 }
 
-// Each proxy on the way enters itself into Via. It is no part of the key, so that clients behind other proxies share responses.
+// Each proxy on the way enters itself into Via. An origin that varies by Via gets no variant for each start of a proxy.
 func TestProxyVia(t *testing.T) {
 	var asked atomic.Int32
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("Via", "1.1 origin")
+		w.Header().Set("Vary", "Via")
 		fmt.Fprintf(w, "%d %s", asked.Add(1), strings.Join(r.Header["Via"], ", "))
 	})
 	inner, _ := startProxy(t, origin.URL)
 	outer, _ := startProxy(t, inner)
 	request := regexp.MustCompile(`^1 1\.0 client, 1\.1 cachecontrol-\w+, 1\.1 cachecontrol-\w+$`)
 	response := regexp.MustCompile(`^1\.1 origin, 1\.1 cachecontrol-\w+, 1\.1 cachecontrol-\w+$`)
-	for _, via := range []string{"1.0 client", "1.0 other"} {
-		resp, body := do(t, "GET", outer, "Via", via)
+	for range 2 {
+		resp, body := do(t, "GET", outer, "Via", "1.0 client")
 		if !request.MatchString(body) {
-			t.Errorf("Via: %s: the origin saw %q, want %v", via, body, request)
+			t.Errorf("the origin saw %q, want %v", body, request)
 		}
 		if got := strings.Join(resp.Header["Via"], ", "); !response.MatchString(got) {
-			t.Errorf("Via: %s: Via of the response = %q, want %v", via, got, response)
+			t.Errorf("Via of the response = %q, want %v", got, response)
 		}
 	}
 }
@@ -82,6 +83,7 @@ func TestProxyMaxForwards(t *testing.T) {
 		{"OPTIONS", "17", 299, "16"},
 		{"OPTIONS", "-1", 299, "-1"},
 		{"OPTIONS", "x", 299, "x"},
+		{"OPTIONS", "+5", 299, "+5"},
 		{"GET", "0", 299, "0"}, // it counts for no other method
 	} {
 		resp, body := do(t, test.method, proxy, "Max-Forwards", test.value)
@@ -112,10 +114,13 @@ func TestProxyStaysInPath(t *testing.T) {
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.RequestURI) })
 	within, _ := startProxy(t, origin.URL+"/app")
 	open, _ := startProxy(t, origin.URL)
-	for _, path := range []string{"/../admin", "/%2e%2e/admin", "/x/..%2f../admin", "/..;/admin"} {
+	for _, path := range []string{"*", "/../admin", "/%2e%2e/admin", "/x/..%2f../admin", "/..;/admin"} {
 		request := "GET " + path + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 		if resp, body := raw(t, within, request); resp.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: status %d, %q, want %d", path, resp.StatusCode, body, http.StatusBadRequest)
+		}
+		if path == "*" {
+			continue // which only the asterisk-form of OPTIONS may ask for; it has a test of its own
 		}
 		if resp, body := raw(t, open, request); resp.StatusCode != http.StatusOK || body != path {
 			t.Errorf("%s without a path of the upstream's: status %d, the origin saw %q, want it as it is", path, resp.StatusCode, body)
@@ -161,16 +166,18 @@ func TestProxyImpossibleAnswers(t *testing.T) {
 			}
 		}
 	}
-	proxy, _ := startProxy(t, wireOrigin(t, func(w io.Writer) error {
-		for {
-			if _, err := io.WriteString(w, "HTTP/1.1 103 Early Hints\r\nLink: </"+strings.Repeat("x", 4<<10)+">\r\n\r\n"); err != nil {
-				return err
+	for _, size := range []int{1 << 10, 500 << 10} {
+		proxy, _ := startProxy(t, wireOrigin(t, func(w io.Writer) error {
+			for {
+				if _, err := io.WriteString(w, "HTTP/1.1 103 Early Hints\r\nLink: </"+strings.Repeat("x", size)+">\r\n\r\n"); err != nil {
+					return err
+				}
 			}
-		}
-	}))
-	for _, method := range []string{"GET", "POST"} {
-		if resp, _ := do(t, method, proxy); resp.StatusCode != http.StatusBadGateway {
-			t.Errorf("%s, interim responses without end: status %d, want %d", method, resp.StatusCode, http.StatusBadGateway)
+		}))
+		for _, method := range []string{"GET", "POST"} {
+			if resp, _ := do(t, method, proxy); resp.StatusCode != http.StatusBadGateway {
+				t.Errorf("%s, interim responses of %d bytes without end: status %d, want %d", method, size, resp.StatusCode, http.StatusBadGateway)
+			}
 		}
 	}
 }

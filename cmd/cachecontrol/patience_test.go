@@ -120,7 +120,7 @@ func TestPatientBody(t *testing.T) {
 				}
 				return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
 			})
-			server := &http.Server{Handler: newReverseProxy(upstream, &forwarding{}, cache, log.New(&logged, "", 0)), ReadHeaderTimeout: time.Second}
+			server := &http.Server{Handler: newReverseProxy(upstream, "test", &forwarding{}, cache, log.New(&logged, "", 0)), ReadHeaderTimeout: time.Second}
 			client, conn := net.Pipe()
 			listener := &oneConn{conn: make(chan net.Conn, 1)}
 			listener.conn <- conn

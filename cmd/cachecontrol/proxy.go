@@ -156,9 +156,9 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 		defer tiered.Close()
 		store = tiered
 	}
-	base := upstreamTransport()
+	base, self := upstreamTransport(), newPseudonym()
 	cache := &cachecontrol.Transport{
-		Base:               validStatus{base},
+		Base:               toUpstream{base, self},
 		Store:              store,
 		Heuristic:          p.heuristic.Heuristic,
 		Shared:             !p.private,
@@ -185,7 +185,7 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 	}
 	errorLog := log.New(&quietLog{w: e.stderr, prefix: e.name + ": "}, "", 0)
 	server := &http.Server{
-		Handler:                      newReverseProxy(upstream, &p.forwarding, cache, errorLog),
+		Handler:                      newReverseProxy(upstream, self, &p.forwarding, cache, errorLog),
 		ErrorLog:                     errorLog,
 		ReadHeaderTimeout:            30 * time.Second,
 		IdleTimeout:                  2 * time.Minute,
@@ -229,8 +229,7 @@ func upstreamTransport() *http.Transport {
 }
 
 // newReverseProxy returns a handler that has the cache answer each request in the name of the upstream server.
-func newReverseProxy(upstream *url.URL, forwarding *forwarding, cache http.RoundTripper, errorLog *log.Logger) http.Handler {
-	self := newPseudonym()
+func newReverseProxy(upstream *url.URL, self pseudonym, forwarding *forwarding, cache http.RoundTripper, errorLog *log.Logger) http.Handler {
 	rp := &httputil.ReverseProxy{
 		Transport:     answered{cache},
 		FlushInterval: flushInterval,
@@ -245,7 +244,6 @@ func newReverseProxy(upstream *url.URL, forwarding *forwarding, cache http.Round
 			r.Out.URL.RawQuery = r.In.URL.RawQuery // what does not parse is passed on, too
 			r.Out.URL.ForceQuery = r.In.URL.ForceQuery
 			forwarding.apply(r)
-			self.add(r.Out.Header, r.In.ProtoMajor, r.In.ProtoMinor)
 			if n, ok := hops(r.In); ok {
 				r.Out.Header["Max-Forwards"] = []string{strconv.Itoa(n - 1)}
 			}
@@ -285,7 +283,7 @@ func newReverseProxy(upstream *url.URL, forwarding *forwarding, cache http.Round
 			answerHere(w, r)
 			return
 		}
-		if inPath && climbs(r.URL) {
+		if inPath && (climbs(r.URL) || r.URL.Path == "*" && r.Method != http.MethodOptions) {
 			http.Error(w, "400 Bad Request: the path leaves that of the upstream server", http.StatusBadRequest)
 			return
 		}
@@ -303,16 +301,27 @@ func newReverseProxy(upstream *url.URL, forwarding *forwarding, cache http.Round
 	})
 }
 
-// validStatus makes the requests to the upstream server, and turns a status that no server may send into an error.
-type validStatus struct{ *http.Transport }
+// toUpstream makes the requests to the upstream server. It enters the proxy into their Via, which the cache does not see, so that it
+// makes no variants, and turns a status that no server may send into an error.
+type toUpstream struct {
+	*http.Transport
+	self pseudonym
+}
 
-func (t validStatus) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := t.Transport.RoundTrip(req)
-	if err == nil && (resp.StatusCode < 100 || resp.StatusCode > 999) {
+func (t toUpstream) RoundTrip(req *http.Request) (*http.Response, error) {
+	out := *req
+	out.Header = req.Header.Clone()
+	t.self.add(out.Header, 1, 1)
+	resp, err := t.Transport.RoundTrip(&out)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode < 100 || resp.StatusCode > 999 {
 		resp.Body.Close()
 		return nil, fmt.Errorf("the upstream server sent the status %03d", resp.StatusCode)
 	}
-	return resp, err
+	resp.Request = req
+	return resp, nil
 }
 
 // isLoopback reports whether only this machine can reach an address.
