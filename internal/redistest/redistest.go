@@ -1,18 +1,18 @@
-// Package redistest runs Redis servers for tests: on the loopback interface, with a free port and a directory of their
-// own, and no longer than the test.
+// Package redistest runs Redis servers for tests, on the loopback interface. Each has a free port and a directory of its own, and ends
+// with the test. It links no client of Redis, so that modules without one can use it.
 package redistest
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/peer"
 )
@@ -55,15 +55,18 @@ func start(t testing.TB, port int, args ...string) *Server {
 	}, args...)...), t}
 }
 
-// Client returns a client of the server that ends with the test. It heeds contexts, and may be changed by options.
-func (s *Server) Client(options ...func(*redis.Options)) *redis.Client {
-	opt := &redis.Options{Addr: s.Addr, ContextTimeoutEnabled: true}
-	for _, o := range options {
-		o(opt)
+// command sends a command with redis-cli, so that no client has to be linked, and returns the answer.
+func (s *Server) command(ctx context.Context, args ...string) (string, error) {
+	host, port, err := net.SplitHostPort(s.Addr)
+	if err != nil {
+		return "", err
 	}
-	c := redis.NewClient(opt)
-	s.t.Cleanup(func() { c.Close() })
-	return c
+	exe := peer.Program(s.t, install, "redis-cli")
+	out, err := exec.CommandContext(ctx, exe, append([]string{"-e", "-h", host, "-p", port}, args...)...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("redis-cli %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out), nil
 }
 
 // Cluster is a Redis Cluster of masters without replicas, which goes on when one of them is gone.
@@ -84,12 +87,14 @@ func StartCluster(t testing.TB, n int) *Cluster {
 			"--cluster-require-full-coverage", "no", "--cluster-config-file", "nodes.conf")
 		c.Servers = append(c.Servers, s)
 		const slots = 16384
-		client := s.Client()
-		if err := client.ClusterAddSlotsRange(ctx, i*slots/n, (i+1)*slots/n-1).Err(); err != nil {
-			t.Fatal(err)
-		}
-		if err := client.Do(ctx, "cluster", "set-config-epoch", i+1).Err(); err != nil {
-			t.Fatal(err)
+		first, last := strconv.Itoa(i*slots/n), strconv.Itoa((i+1)*slots/n-1)
+		for _, args := range [][]string{
+			{"cluster", "addslotsrange", first, last},
+			{"cluster", "set-config-epoch", strconv.Itoa(i + 1)},
+		} {
+			if _, err := s.command(ctx, args...); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	for _, s := range c.Servers[1:] {
@@ -100,14 +105,13 @@ func StartCluster(t testing.TB, n int) *Cluster {
 				bus = s.Args[i+1]
 			}
 		}
-		if err := c.Servers[0].Client().Do(ctx, "cluster", "meet", host, port, bus).Err(); err != nil {
+		if _, err := c.Servers[0].command(ctx, "cluster", "meet", host, port, bus); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, s := range c.Servers {
-		client := s.Client()
 		for {
-			info, err := client.ClusterInfo(ctx).Result()
+			info, err := s.command(ctx, "cluster", "info")
 			if err == nil && strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_slots_ok:16384") {
 				break
 			}
@@ -127,11 +131,4 @@ func (c *Cluster) Addrs() []string {
 		all = append(all, s.Addr)
 	}
 	return all
-}
-
-// Client returns a client of the cluster that ends with the test, and heeds contexts.
-func (c *Cluster) Client() *redis.ClusterClient {
-	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs(), ContextTimeoutEnabled: true})
-	c.t.Cleanup(func() { client.Close() })
-	return client
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/go-cachecontrol/cachecontrol/storage"
 	"github.com/go-cachecontrol/cachecontrol/storage/rediscache"
@@ -47,13 +46,6 @@ func TestStore(t *testing.T) {
 			})
 		})
 	}
-}
-
-// newClient returns a client that heeds contexts, and ends with the test.
-func newClient(t testing.TB, addr string) *redis.Client {
-	c := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true})
-	t.Cleanup(func() { c.Close() })
-	return c
 }
 
 var background = context.Background()

@@ -70,7 +70,7 @@ func TestFailover(t *testing.T) {
 		}
 	}
 	until("/a")
-	if n, err := master.Client().Wait(t.Context(), 1, time.Minute).Result(); n != 1 || err != nil {
+	if n, err := newClient(t, master.Addr).Wait(t.Context(), 1, time.Minute).Result(); n != 1 || err != nil {
 		t.Fatalf("not replicated: %d, %v", n, err)
 	}
 	master.Kill()

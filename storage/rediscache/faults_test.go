@@ -146,7 +146,7 @@ func TestFaults(t *testing.T) {
 				if fault.client != nil {
 					clientOptions = append(clientOptions, fault.client)
 				}
-				client := s.Client(clientOptions...)
+				client := newClient(t, s.Addr, clientOptions...)
 				var log lines
 				open := func(timeout time.Duration) *cachecontrol.Transport {
 					tr := &cachecontrol.Transport{

@@ -26,7 +26,7 @@ import (
 // TestServer runs the tests for stores against a real server.
 func TestServer(t *testing.T) {
 	s := redistest.Start(t)
-	client := s.Client()
+	client := newClient(t, s.Addr)
 	for _, v := range someVariants() {
 		t.Run(v.name, func(t *testing.T) {
 			storagetest.Run(t, func(t *testing.T) storage.Store {
@@ -43,7 +43,7 @@ func TestServer(t *testing.T) {
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t, 3)
-	client := c.Client()
+	client := newClusterClient(t, c)
 	for _, v := range someVariants() {
 		t.Run(v.name, func(t *testing.T) {
 			storagetest.Run(t, func(t *testing.T) storage.Store {
@@ -63,7 +63,7 @@ func TestCluster(t *testing.T) {
 func TestOneSlot(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 3)
-	client := cluster.Client()
+	client := newClusterClient(t, cluster)
 	for _, prefix := range []string{"", "app:", "{app}:", "a{b", "}{"} {
 		for _, key := range []string{
 			"http://example.com/", "http://example.com/{a}", "http://example.com/}{", "http://example.com/{}{a}", "http://example.com/{{a}}", "{", "}", "",
@@ -114,7 +114,7 @@ func TestOneSlot(t *testing.T) {
 func TestClearCluster(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 3)
-	client := cluster.Client()
+	client := newClusterClient(t, cluster)
 	c := rediscache.New(client, rediscache.Prefix("app:"), rediscache.MaxPlain(1), patient)
 	for i := range 60 {
 		w, err := c.Create(background, fmt.Sprint(i), entry("", time.Hour))
@@ -143,7 +143,7 @@ func TestClearCluster(t *testing.T) {
 // long each takes, and how many times as long as the GET.
 func BenchmarkHit(b *testing.B) {
 	s := redistest.Start(b)
-	client := s.Client()
+	client := newClient(b, s.Addr)
 	for _, size := range []int{1 << 10, 64 << 10, 1 << 20} {
 		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {
 			far := &cachecontrol.Transport{Base: pages(size), Store: rediscache.New(client, patient)}
@@ -192,7 +192,7 @@ func BenchmarkHit(b *testing.B) {
 
 // TestTiered: what one process changes another sees at once, although what it has near would be good for an hour.
 func TestTiered(t *testing.T) {
-	client := redistest.Start(t).Client()
+	client := newClient(t, redistest.Start(t).Addr)
 	open := func() *storage.TieredCache {
 		c := storage.Tiered(nil, rediscache.New(client, rediscache.Prefix("web:"), patient), storage.NearFor(time.Hour))
 		t.Cleanup(func() { c.Close() })
@@ -278,7 +278,7 @@ func TestRights(t *testing.T) {
 		t.Errorf("docs/storage.md does not say %q", rights)
 	}
 	s := redistest.Start(t, append([]string{"--user", "u", "on", ">p", "~web:*", "-@all"}, strings.Fields(rights)...)...)
-	client := s.Client(func(o *redis.Options) { o.Username, o.Password = "u", "p" })
+	client := newClient(t, s.Addr, func(o *redis.Options) { o.Username, o.Password = "u", "p" })
 	opts := []rediscache.Option{rediscache.Prefix("web:"), rediscache.MaxPlain(1), patient}
 	storagetest.Run(t, func(t *testing.T) storage.Store {
 		c := rediscache.New(client, opts...)

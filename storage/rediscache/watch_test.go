@@ -105,9 +105,9 @@ func TestWatch(t *testing.T) {
 			if prefix != "" {
 				opts = append(opts, rediscache.Prefix(prefix))
 			}
-			w := watch(t, rediscache.New(s.Client(), opts...), 1)
+			w := watch(t, rediscache.New(newClient(t, s.Addr), opts...), 1)
 
-			client := s.Client()
+			client := newClient(t, s.Addr)
 			other := rediscache.New(client, opts...)
 			put(t, other, "short", time.Hour, "body")
 			w.only(url)
@@ -124,7 +124,7 @@ func TestWatch(t *testing.T) {
 			w.only(url)
 
 			// Somebody who knows nothing of a Cache: Python.
-			raw := s.Client()
+			raw := newClient(t, s.Addr)
 			if prefix != "" {
 				raw.Set(t.Context(), "not ours", "x", 0)
 			}
@@ -160,7 +160,7 @@ func TestWatch(t *testing.T) {
 func TestWatchPaused(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	w := watch(t, rediscache.New(s.Client(), patient), 1)
+	w := watch(t, rediscache.New(newClient(t, s.Addr), patient), 1)
 	s.Pause()
 	w.expect("")
 	s.Resume()
@@ -170,9 +170,9 @@ func TestWatchPaused(t *testing.T) {
 func TestWatchCluster(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 3)
-	c := rediscache.New(cluster.Client(), rediscache.Prefix("app:"), patient)
+	c := rediscache.New(newClusterClient(t, cluster), rediscache.Prefix("app:"), patient)
 	w := watch(t, c, 3)
-	raw := cluster.Client()
+	raw := newClusterClient(t, cluster)
 	for i := range 30 {
 		key := fmt.Sprintf("http://example.com/%d", i)
 		if err := raw.Set(t.Context(), "app:"+key, "x", 0).Err(); err != nil {
@@ -189,7 +189,7 @@ func TestWatchRefused(t *testing.T) {
 	s := redistest.Start(t, "--user", "u", "on", ">p", "~*", "&*", "+@all", "-client|tracking")
 	old := miniredis.RunT(t)
 	for name, client := range map[string]redis.UniversalClient{
-		"no right":   s.Client(func(o *redis.Options) { o.Username, o.Password = "u", "p" }),
+		"no right":   newClient(t, s.Addr, func(o *redis.Options) { o.Username, o.Password = "u", "p" }),
 		"no command": newClient(t, old.Addr()),
 		"a ring":     redis.NewRing(&redis.RingOptions{}),
 	} {
