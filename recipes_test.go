@@ -16,12 +16,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
 	"github.com/go-cachecontrol/cachecontrol/storage"
-	"github.com/go-cachecontrol/cachecontrol/storage/rediscache"
 )
 
 // The functions up to the tests are those of docs/recipes.md, word for word.
@@ -133,23 +130,19 @@ func newClientForUsers(base http.RoundTripper) *http.Client {
 	return cache.Client()
 }
 
-// newFleetCache returns a cache that all machines of a fleet share, with memory before it, and what closes it.
-func newFleetCache(addr string) (cache *cachecontrol.Transport, closeCache func() error) {
-	far := rediscache.New(redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true}), rediscache.Prefix("web:"))
-	tiered := storage.Tiered(storage.NewDictCache(storage.MaxBytes(256<<20)), far)
-	cache = &cachecontrol.Transport{Store: tiered}
-	return cache, func() error { return errors.Join(cache.Close(), tiered.Close()) }
-}
-
-// TestRecipesAreCode holds docs/recipes.md to the functions above.
+// TestRecipesAreCode compares docs/recipes.md with the functions above and with the one that needs Redis, which is tested in its module.
 func TestRecipesAreCode(t *testing.T) {
 	doc, err := os.ReadFile("docs/recipes.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	code, err := os.ReadFile("recipes_test.go")
-	if err != nil {
-		t.Fatal(err)
+	var code []byte
+	for _, file := range []string{"recipes_test.go", "storage/rediscache/recipe_test.go"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code = append(code, text...)
 	}
 	n := 0
 	for rest := string(doc); ; n++ {
@@ -160,7 +153,7 @@ func TestRecipesAreCode(t *testing.T) {
 		block, after, _ := strings.Cut(after, "```")
 		rest = after
 		if !strings.Contains(string(code), block) {
-			t.Errorf("docs/recipes.md has code that is not in recipes_test.go:\n%s", block)
+			t.Errorf("docs/recipes.md has code that is in no test of recipes:\n%s", block)
 		}
 	}
 	if n < 8 {
@@ -328,16 +321,5 @@ func TestRecipeUsers(t *testing.T) {
 		if body, _ := getText(t, client, ctx, server.URL); body != test.want {
 			t.Errorf("%s: %q, want %q", test.user, body, test.want)
 		}
-	}
-}
-
-// No server is needed: without one the requests go to the origin.
-func TestRecipeFleet(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "page") }))
-	defer server.Close()
-	cache, closeCache := newFleetCache("127.0.0.1:1")
-	defer closeCache()
-	if body, _ := getText(t, cache.Client(), t.Context(), server.URL); body != "page" {
-		t.Errorf("body %q", body)
 	}
 }
