@@ -2,8 +2,6 @@ module github.com/go-cachecontrol/cachecontrol/bench
 
 go 1.26.0
 
-replace github.com/go-cachecontrol/cachecontrol => ../
-
 require (
 	github.com/go-cachecontrol/cachecontrol v0.0.0-00010101000000-000000000000
 	github.com/gregjones/httpcache v0.0.0-20190611155906-901d90724c79
@@ -19,3 +17,5 @@ require (
 	github.com/vmihailenco/msgpack/v5 v5.4.1 // indirect
 	github.com/vmihailenco/tagparser/v2 v2.0.0 // indirect
 )
+
+replace github.com/go-cachecontrol/cachecontrol => ../

@@ -2,8 +2,6 @@ module github.com/go-cachecontrol/cachecontrol/otel
 
 go 1.26.0
 
-replace github.com/go-cachecontrol/cachecontrol => ..
-
 require (
 	github.com/go-cachecontrol/cachecontrol v0.0.0-00010101000000-000000000000
 	go.opentelemetry.io/otel v1.47.0
@@ -24,5 +22,7 @@ require (
 	go.opentelemetry.io/otel/log v1.47.0 // indirect
 	go.opentelemetry.io/otel/sdk v1.47.0 // indirect
 	go.opentelemetry.io/otel/trace v1.47.0 // indirect
-	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/sys v0.48.0 // indirect
 )
+
+replace github.com/go-cachecontrol/cachecontrol => ..
