@@ -503,10 +503,17 @@ func (w *world) moreRecent(c *call, head, e *exchange) bool {
 	if m == nil {
 		m = noMeaning()
 	}
-	if m.noCache || w.lifetime(e, e.repr, e.head, m, c.cache.shared) <= 0 {
+	if m.noCache || saysSeveralLifetimes(e.head) || w.lifetime(e, e.repr, e.head, m, c.cache.shared) <= 0 {
 		return false
 	}
 	return !slices.ContainsFunc(w.invalid, func(i *invalidation) bool { return i.url == c.url && i.atSeq > head.sentSeq })
+}
+
+// saysSeveralLifetimes reports whether a response may say more than one lifetime. The cache may then take it for stale, and not store it,
+// although its meaning has the longest.
+func saysSeveralLifetimes(h http.Header) bool {
+	directives := strings.ToLower(strings.Join(h["Cache-Control"], ","))
+	return strings.Count(directives, "max-age")+strings.Count(directives, "s-maxage")+len(h["Expires"]) > 1
 }
 
 // dateOf returns when an answer was made, as it says.
