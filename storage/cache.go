@@ -6,23 +6,25 @@ import (
 	"time"
 )
 
-// Cache is what github.com/gregjones/httpcache calls a Cache, and what its many implementations are: in memory, on disk,
-// in LevelDB, Redis, memcached or S3. FromCache makes it a Store. It must be safe for concurrent use.
+// Cache is the Cache interface of github.com/gregjones/httpcache, which has many implementations: in memory,
+// on disk, in LevelDB, Redis, memcached or S3. FromCache turns a Cache into a Store. It must be safe for
+// concurrent use.
 type Cache interface {
 	Get(key string) (value []byte, ok bool)
 	Set(key string, value []byte)
 	Delete(key string)
 }
 
-// FromCache returns a Store that keeps each entry as one value of c, as FromKV does with a KV.
+// FromCache returns a Store that stores each entry as one value of c, as FromKV does with a KV.
 //
-// What gregjones/httpcache itself has stored there is a miss, and is replaced by the next good response: its values are
-// responses as they came over the wire, without the times and selecting fields that a decision needs. The keys of
-// GET are the same but for what normalising a URL changes, so each of the two caches takes the other's entries
-// away: give them different stores.
+// A value that gregjones/httpcache has stored is a miss, and is replaced by the next response that may be
+// stored. Such a value is the response as it was sent, without the times and selecting header fields that are
+// needed to decide whether it may be reused. The keys of GET requests are the same in both caches, except for
+// URLs that normalization changes. So the two caches would replace each other's entries; give them different
+// stores.
 //
-// A Cache has no errors, no deadlines and no end of life: one that fails loses entries silently, one that hangs
-// holds up requests, and what it keeps it keeps until it is replaced or dropped.
+// A Cache has no errors, timeouts or expiry times. If it fails, entries are lost without notice. If it
+// blocks, requests block. A value stays until it is replaced or c drops it.
 func FromCache(c Cache) Store {
 	if c == nil {
 		return FromKV(nil)

@@ -16,86 +16,90 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
-// defaultDictBytes bounds a DictCache that was given no MaxBytes.
+// defaultDictBytes is the bound of a DictCache without MaxBytes.
 const defaultDictBytes = 64 << 20
 
-// DictCache keeps entries in memory. What nobody has asked for yet is packed, and small entries share a block of memory, so that
-// the garbage collector has little to do with it. The first hit makes an entry ready for use, by itself: it copies a body of up
-// to 2 KiB. A later one decodes nothing, copies no body and takes no lock.
+// DictCache is a Store in memory. An entry is kept in a packed form until its first hit, and small entries
+// share blocks of memory, so that the garbage collector has little work to do. The first hit unpacks the
+// entry, and copies a body of up to 2 KiB. Later hits decode nothing, copy no body and take no lock.
 //
-// It is bounded by bytes: bodies, decoded bodies, keys and an estimate of what else entries take together stay within
-// MaxBytes, 64 MiB by default. The first hit makes an entry count more, by its unpacked head and what a Transport
-// keeps with that; so it may evict others, as storing does. What goes first is what nobody has asked for since it was
-// stored, and then what was not asked for lately; so a crawl through pages that are asked for once does not drive out
-// those that are asked for again and again. One entry may take a quarter of MaxBytes; Write returns ErrTooLarge as soon
-// as a body is longer. Bodies that are still being written are not counted, but each is held to that quarter.
+// The cache is bounded by bytes. Bodies, decoded bodies, keys and an estimate of all other memory that
+// entries take stay within MaxBytes, 64 MiB by default. The first hit makes an entry count for more, because
+// of its unpacked form and the data that a Transport keeps with it, so that other entries may be evicted
+// then, as when an entry is stored. Entries that were never requested since they were stored are evicted
+// first, then those that were not requested recently. So a crawl through pages that are requested once does
+// not evict pages that are requested repeatedly. One entry may take a quarter of MaxBytes; Write returns
+// ErrTooLarge as soon as a body is longer. Bodies that are still being written do not count, but each is
+// limited to that quarter.
 //
 // The zero value is an empty cache with the default bound. All methods are safe for concurrent use. Every
 // method of a nil *DictCache that returns an error returns ErrClosed.
 type DictCache struct {
 	index  dictIndex   // read without the lock
-	ranges atomic.Bool // an entry with a Range was stored, and may still be
+	ranges atomic.Bool // whether an entry with a Range has ever been stored
 
-	mu    sync.Mutex // guards all below, every change of the index, and what its records say they leave to it
+	mu    sync.Mutex // guards the fields below, all changes of index, and the fields of record that name the lock
 	fresh recordQueue
 	kept  recordQueue
-	slabs slabs // of what is in fresh
-	limit int64 // 0: defaultDictBytes; never changes
+	slabs slabs // of entries in fresh
+	limit int64 // never changes; zero means defaultDictBytes
 
 	evictions uint64
 }
 
-// record is one entry of a DictCache. What has no other rule never changes. What it takes to evict an entry comes first, so
-// that it is in the processor's cache since the one before was evicted; and then what it takes to serve it.
+// record is one entry of a DictCache. A field whose comment says nothing else never changes. Fields that are
+// needed to evict an entry come first, so that evicting the previous entry has already loaded them into the
+// processor's cache. Fields that are needed for a hit follow.
 type record struct {
 	next   atomic.Pointer[record] // in the index; changed under the cache's lock
 	hash   uint64
 	keyLen uint32
-	used   atomic.Bool // since it came to the front of its queue
+	used   atomic.Bool // whether it was requested since it came to the front of its queue
 
 	// The cache's lock guards these.
 	number uint32 // in its queue
-	kept   bool   // and not fresh, is its queue
+	kept   bool   // whether its queue is kept, not fresh
 	size   int64
 
-	text string // the key, and the packed entry
+	text string // the key and the packed entry
 	body string
-	slab *slab                      // that the text, the body and the record itself are in; nil: in none
-	head atomic.Pointer[recordHead] // nil: nobody has asked for the entry yet; changed under the cache's lock
+	slab *slab                      // the slab that holds the text, the body and the record itself, or nil
+	head atomic.Pointer[recordHead] // nil until the first hit; changed under the cache's lock
 
 	requestTime, responseTime time.Time // of the packed entry
 
 	confirmed atomic.Pointer[confirmation] // what a TieredCache knows of the far store
 }
 
-// recordHead is what may change of a record, ready for use. It is replaced as a whole, so that no reader sees the decoded
-// body of another entry.
+// recordHead is the part of a record that can change, unpacked. It is replaced as a whole, so that no reader
+// sees an entry with the decoded body of another.
 type recordHead struct {
-	record  *record // whose it is
+	record  *record // the record it belongs to
 	entry   *serialize.Entry
 	decoded []byte
-	size    int64 // an estimate of the memory that it takes, decoded not counted
+	size    int64 // estimated memory, not counting decoded
 }
 
-// firstHead is the head that was packed, in one allocation.
+// firstHead holds the recordHead of a packed entry and its entry in one allocation.
 type firstHead struct {
 	recordHead
 	entry serialize.Entry
 }
 
-// recordSize is the memory that a record takes: its own, its place in a queue, and what the blocks of its text and its body have
-// to spare.
+// recordSize is the memory that a record takes: the record itself, its slot in a queue, and the unused ends
+// of the blocks that hold its text and body.
 const recordSize = int64(unsafe.Sizeof(record{})) + 32
 
 func (r *record) key() string { return r.text[:r.keyLen] }
 
-// bytes returns the body, which must not be changed.
+// bytes returns the body, which must not be modified.
 func (r *record) bytes() []byte { return unsafe.Slice(unsafe.StringData(r.body), len(r.body)) }
 
-// asString returns what b has as long as nobody changes it.
+// asString returns a string that shares b's memory, which must not be modified while the string is in use.
 func asString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// sizeWith is what r counts with the head h; nil: packed. In a slab that counts it is nothing.
+// sizeWith returns the number of bytes that r counts with the unpacked form h, or packed if h is nil. It is
+// zero for a record in a slab, because the slab counts as a whole.
 func (r *record) sizeWith(h *recordHead) int64 {
 	if r.slab != nil {
 		return 0
@@ -107,7 +111,7 @@ func (r *record) sizeWith(h *recordHead) int64 {
 	return size
 }
 
-// unpack returns the head that r came with.
+// unpack returns the unpacked form of r.
 func (r *record) unpack() *recordHead {
 	first := new(firstHead)
 	first.record, first.recordHead.entry = r, &first.entry
@@ -121,12 +125,12 @@ func (r *record) unpack() *recordHead {
 	return &first.recordHead
 }
 
-// NewDictCache returns an empty DictCache. It heeds the option MaxBytes.
+// NewDictCache returns an empty DictCache. The only option that applies is MaxBytes.
 func NewDictCache(opts ...Option) *DictCache {
 	return &DictCache{limit: newOptions(opts).maxBytes}
 }
 
-// Evictions returns how many entries have gone so far so that the cache stays within its bound.
+// Evictions returns the number of entries that were evicted to stay within the bound.
 func (c *DictCache) Evictions() uint64 {
 	if c == nil {
 		return 0
@@ -136,7 +140,7 @@ func (c *DictCache) Evictions() uint64 {
 	return c.evictions
 }
 
-// bound returns the bytes that the cache may hold. It never changes.
+// bound returns the number of bytes that the cache may hold. It never changes.
 func (c *DictCache) bound() int64 {
 	if c.limit <= 0 {
 		return defaultDictBytes
@@ -144,8 +148,8 @@ func (c *DictCache) bound() int64 {
 	return c.limit
 }
 
-// Get returns the entry under key, or ErrNotFound. The body is an io.Seeker and an io.WriterTo over the
-// stored bytes themselves; closing it is not needed.
+// Get returns the entry under key, or ErrNotFound. The body implements io.Seeker and io.WriterTo and reads
+// the stored bytes directly. It need not be closed.
 func (c *DictCache) Get(_ context.Context, key string) (*Response, error) {
 	if c == nil {
 		return nil, ErrClosed
@@ -157,31 +161,31 @@ func (c *DictCache) Get(_ context.Context, key string) (*Response, error) {
 	return newMemoryHit(h.entry, h.record.bytes(), h.decoded), nil
 }
 
-// Held is what a DictCache has under a key. All of it is shared, and must not be changed.
+// Held is an entry of a DictCache. Everything in it is shared and must not be modified.
 type Held struct {
 	Key     string
 	Entry   *serialize.Entry
-	Body    []byte // as it came over the wire
-	Decoded []byte // as Response has it
+	Body    []byte // the bytes as the origin sent them
+	Decoded []byte // as in Response
 }
 
-// Lookup is Get for who has the key as bytes, and wants the body as they are: it allocates nothing, but at the first hit of
-// an entry. It reports false where nothing is stored under key.
+// Lookup is like Get, but takes the key as bytes and returns the body as bytes. It does not allocate, except
+// on the first hit of an entry. It returns false if there is no entry under key.
 func (c *DictCache) Lookup(key []byte) (Held, bool) {
 	if c == nil {
 		return Held{}, false
 	}
-	h := c.find(asString(key)) // which only compares it
+	h := c.find(asString(key)) // safe: find only compares the key
 	if h == nil {
 		return Held{}, false
 	}
 	return Held{h.record.key(), h.entry, h.record.bytes(), h.decoded}, true
 }
 
-// HasRanges reports false where no entry with a Range was ever stored.
+// HasRanges reports whether an entry with a Range has ever been stored.
 func (c *DictCache) HasRanges() bool { return c != nil && c.ranges.Load() }
 
-// find returns the head of the record under key, or nil, and remembers that it was asked for.
+// find returns the unpacked form of the record under key, or nil, and marks the record as used.
 func (c *DictCache) find(key string) *recordHead {
 	moves := c.index.moves.Load()
 	r := c.index.find(key)
@@ -201,9 +205,9 @@ func (c *DictCache) find(key string) *recordHead {
 	return h
 }
 
-// unpack makes r, or a record in its place, ready for use, which takes more memory than the packed entry did.
+// unpack unpacks r, or the record that has replaced it, and counts the additional memory.
 func (c *DictCache) unpack(r *record) *recordHead {
-	own := r.alone() // without the lock, though others may do the same
+	own := r.alone() // without the lock, even if other goroutines do the same
 	own.used.Store(true)
 	first := own.unpack()
 	c.mu.Lock()
@@ -215,16 +219,17 @@ func (c *DictCache) unpack(r *record) *recordHead {
 		}
 	}
 	own.head.Store(first)
-	if now == r { // it is still in the cache
+	if now == r { // r is still in the cache
 		c.replace(r, own)
 		c.resize(own)
 	}
 	return first
 }
 
-// Create returns a Writer that collects the body in memory. Its Write returns ErrTooLarge once the entry
-// takes more than a quarter of the cache. Unlike other Stores it does not keep e: e's Header is copied when Create
-// returns, and may be changed from then on; so may all of e once the Writer has ended.
+// Create returns a Writer that buffers the body in memory. Its Write returns ErrTooLarge once the entry takes
+// more than a quarter of the cache. Unlike other Stores, a DictCache does not retain e. It copies e.Header
+// before Create returns, so that the caller may modify it afterwards. The caller may modify all of e once the
+// Writer has ended.
 func (c *DictCache) Create(_ context.Context, key string, e *serialize.Entry) (Writer, error) {
 	w := new(DictWriter)
 	if err := c.CreateIn(w, key, e, nil); err != nil {
@@ -233,15 +238,15 @@ func (c *DictCache) Create(_ context.Context, key string, e *serialize.Entry) (W
 	return w, nil
 }
 
-// CreateIn is Create for who has memory for the Writer: a zero one, or one that has ended. fields are those of e's Header, in whatever
-// order, where they are known; nil: they are taken from there.
+// CreateIn is like Create but uses w, which must be a zero DictWriter or one that has ended, instead of
+// allocating a new one. fields, if non-nil, are the fields of e.Header in any order.
 func (c *DictCache) CreateIn(w *DictWriter, key string, e *serialize.Entry, fields []rfc9111.HeaderField) error {
 	if c == nil {
 		return ErrClosed
 	}
 	buffer := dictBuffers.Get().(*dictBuffer)
 	early := packer{data: append(buffer.text[:0], key...)}.early(key, e, fields)
-	whole := early.late(e) // as far as it is known
+	whole := early.late(e) // with the fields known so far
 	text := len(whole.data)
 	room := c.bound()/4 - packedSize(text, whole.more)
 	if room < 0 || int64(text) > math.MaxUint32 {
@@ -257,8 +262,8 @@ func (c *DictCache) CreateIn(w *DictWriter, key string, e *serialize.Entry, fiel
 	return nil
 }
 
-// Update gives the entry under key the head e, if its body is still the one that e was read with. It keeps e, with what is
-// derived from it.
+// Update replaces the metadata of the entry under key with e if the stored body is still the one that e was
+// read with. It retains e, including the values derived from it.
 func (c *DictCache) Update(_ context.Context, key string, e *serialize.Entry) error {
 	if c == nil {
 		return ErrClosed
@@ -308,9 +313,9 @@ func (c *DictCache) Delete(_ context.Context, key string) error {
 	return nil
 }
 
-// KeepDecoded keeps body beside the entry e under key. It does nothing where e's body is no longer the stored one,
-// or where the entry would then take more than a quarter of the cache. The cache keeps body itself, which
-// must not be changed any more.
+// KeepDecoded stores body as the decoded body of the entry e under key. It does nothing if the stored body is
+// no longer e's, or if the entry would take more than a quarter of the cache. The cache retains body, which
+// must not be modified afterwards.
 func (c *DictCache) KeepDecoded(key string, e *serialize.Entry, body []byte) {
 	if c == nil || e == nil || body == nil {
 		return
@@ -342,7 +347,7 @@ func (c *DictCache) Len() int {
 	return c.fresh.len + c.kept.len
 }
 
-// Clear removes every entry. Bodies that are being read can be read to the end.
+// Clear removes all entries. Bodies that are being read can still be read to the end.
 func (c *DictCache) Clear() {
 	if c == nil {
 		return
@@ -353,14 +358,14 @@ func (c *DictCache) Clear() {
 	c.fresh, c.kept, c.slabs = recordQueue{}, recordQueue{}, slabs{}
 }
 
-// noteRange is told of each entry before it can be found.
+// noteRange must be called for each entry before it becomes visible.
 func (c *DictCache) noteRange(e *serialize.Entry) {
 	if e.Range != nil {
 		c.ranges.Store(true)
 	}
 }
 
-// replace has own take the place of r, if it is another.
+// replace puts own in the place of r, in the index and in its queue.
 func (c *DictCache) replace(r, own *record) {
 	if own == r {
 		return
@@ -379,7 +384,7 @@ func (c *DictCache) queue(r *record) *recordQueue {
 	return &c.fresh
 }
 
-// resize counts r anew, and evicts what is then too much.
+// resize recomputes the size of r and evicts entries until the cache is within its bound.
 func (c *DictCache) resize(r *record) {
 	size := r.sizeWith(r.head.Load())
 	c.queue(r).size += size - r.size
@@ -395,18 +400,19 @@ func (c *DictCache) remove(r *record) {
 	c.leave(r)
 }
 
-// leave is told of a record that is in the index no more.
+// leave updates the queues and slabs after r was removed from the index.
 func (c *DictCache) leave(r *record) {
 	c.queue(r).remove(r)
 	c.slabs.leave(r)
 }
 
-// evict removes one entry, but not the one to spare. It reports false where there is no other.
+// evict removes one entry other than spare. It returns false if there is none.
 //
-// The policy is S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023), with one bit
-// for use. What is new waits in the queue fresh, a tenth of the cache, and has to be asked for there to be kept;
-// what leaves it without that is remembered by its hash, and is kept at once if it comes again. Whoever reaches the
-// end of kept gets another turn if it was asked for meanwhile.
+// The policy is S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023), with one
+// bit that records use. New entries are in the queue fresh, which has a tenth of the cache. An entry that was
+// requested while in fresh moves to kept. One that was not is evicted, and its hash is remembered; if it is
+// stored again, it goes to kept at once. An entry that reaches the end of kept goes back to its start if it
+// was requested meanwhile.
 func (c *DictCache) evict(spare *record) bool {
 	for turns := c.fresh.len + c.kept.len; ; turns-- {
 		r := c.fresh.first(spare)
@@ -432,8 +438,8 @@ func (c *DictCache) evict(spare *record) bool {
 	}
 }
 
-// use remembers that the record was asked for. It writes once only, so that processors which share it do not
-// disturb each other.
+// use marks the record as used. It writes only once, so that processors that share the record do not contend
+// for it.
 func (r *record) use() {
 	if !r.used.Load() {
 		r.used.Store(true)
@@ -443,20 +449,21 @@ func (r *record) use() {
 // DictWriter is the Writer of a DictCache.
 type DictWriter struct {
 	cache  *DictCache
-	entry  *serialize.Entry // for what is known late
-	buffer *dictBuffer      // nil: it has ended
+	entry  *serialize.Entry // for the fields that are set before Commit
+	buffer *dictBuffer      // nil once the Writer has ended
 	text   []byte           // of the record
 	keyLen uint32
-	more   int64 // as the packer has it
+	more   int64 // see packer.more
 	body   bodyBuffer
 
-	confirmed *confirmation // for the record
+	confirmed *confirmation // set in the record on Commit
 }
 
-// maxSmall is the longest body that is in one block of memory with the head. Who keeps a text of the head keeps all of that.
+// maxSmall is the length of the longest body that shares a block of memory with the packed entry. Every
+// string of the unpacked entry keeps all of that block in memory.
 const maxSmall = 2 << 10
 
-// dictBuffer is where a small entry is collected.
+// dictBuffer is the buffer for a small entry that is being written.
 type dictBuffer struct {
 	text [512]byte
 	body [maxSmall]byte
@@ -464,7 +471,7 @@ type dictBuffer struct {
 
 var dictBuffers = sync.Pool{New: func() any { return new(dictBuffer) }}
 
-// Write collects a part of the body.
+// Write appends p to the body.
 func (w *DictWriter) Write(p []byte) (int, error) {
 	if w.buffer == nil {
 		return 0, errEnded
@@ -486,7 +493,7 @@ func (w *DictWriter) Commit() error {
 	if len(p.data) > serialize.MaxHead {
 		return serialize.ErrHeadTooLong
 	}
-	text, body := asString(p.data), asString(w.body.data) // which are copied
+	text, body := asString(p.data), asString(w.body.data) // not copied yet; they are copied below
 	if packedSize(len(text), p.more)+int64(len(body)) > c.bound()/4 {
 		return ErrTooLarge
 	}
@@ -523,7 +530,7 @@ func (w *DictWriter) Commit() error {
 	return nil
 }
 
-// record returns a record with the entry, in no slab.
+// record returns a record that holds the entry and is in no slab.
 func (w *DictWriter) record(hash uint64, text string) *record {
 	r := new(record)
 	if len(w.body.data) <= maxSmall {
@@ -541,13 +548,13 @@ func (w *DictWriter) record(hash uint64, text string) *record {
 	return r
 }
 
-// describe gives r what is neither text nor body.
+// describe sets the fields of r other than the text and the body.
 func (w *DictWriter) describe(r *record, hash uint64) {
 	r.hash, r.keyLen = hash, w.keyLen
 	r.requestTime, r.responseTime = w.entry.RequestTime, w.entry.ResponseTime
 }
 
-// Abort drops what was collected.
+// Abort discards the entry.
 func (w *DictWriter) Abort() error {
 	if w.buffer != nil {
 		dictBuffers.Put(w.buffer)
@@ -556,15 +563,16 @@ func (w *DictWriter) Abort() error {
 	return nil
 }
 
-// bodyBuffer collects a body in memory, at most room bytes of it.
+// bodyBuffer buffers a body of at most room bytes in memory.
 type bodyBuffer struct {
 	data []byte
 	room int64
-	hint int64 // the length to expect, or -1
+	hint int64 // the expected length, or -1
 	err  error
 }
 
-// trustedHint is how much memory an announced length is given before that many bytes have come in.
+// trustedHint limits the memory that is allocated because of an announced length before that many bytes have
+// arrived.
 const trustedHint = 1 << 20
 
 func (b *bodyBuffer) Write(p []byte) (int, error) {
@@ -589,7 +597,8 @@ func (b *bodyBuffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// compact returns the body in a slice without much to spare, so that its length is what it costs.
+// compact returns the body in a slice with little unused capacity, so that its length is about the memory it
+// takes.
 func (b *bodyBuffer) compact() []byte {
 	if spare := cap(b.data) - len(b.data); spare > 64 && spare > len(b.data)/16 {
 		return append(make([]byte, 0, len(b.data)), b.data...)
@@ -597,29 +606,29 @@ func (b *bodyBuffer) compact() []byte {
 	return b.data
 }
 
-// stored returns the entry that a store keeps of e: it shares e's header and slices, but its length, sum and
-// stamp can be set without a change to what the caller holds.
+// stored returns the entry that a store keeps for e. It shares e's header and slices, but its length,
+// checksum and stamp can be set without changing e.
 func stored(e *serialize.Entry) *serialize.Entry {
 	own := e.Copy()
 	own.Foreign, own.Stamp = false, nil
 	return own
 }
 
-// headSize returns the length of an entry's packed form, and estimates the memory that the entry takes if its texts are its own.
+// headSize returns the length of the packed form of e, and estimates the memory that e takes if it shares no
+// memory with other entries.
 func headSize(e *serialize.Entry) (text int, size int64) {
 	var scratch [1 << 10]byte
 	p := packer{data: scratch[:0]}.early("", e, nil).late(e)
 	return len(p.data), int64(len(p.data)) + p.more
 }
 
-// packedSize is the most that a record without its body takes before another head is given to it. Its text counts twice, so that
-// a head like the first can be.
+// packedSize returns the most memory that a record takes without its body before its entry is updated. The
+// text counts twice, so that there is room for an updated entry like the first.
 func packedSize(text int, more int64) int64 { return recordSize + 2*int64(text) + more }
 
-// sameCoding reports whether a body decodes to the same bytes under either head.
+// sameCoding reports whether a body decodes to the same bytes with either entry.
 func sameCoding(a, b *serialize.Entry) bool {
 	return slices.Equal(a.Header["Content-Encoding"], b.Header["Content-Encoding"])
 }
 
-// errEnded is returned by a Writer that was committed or aborted.
 var errEnded = errors.New("storage: write after Commit or Abort")

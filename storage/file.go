@@ -15,31 +15,34 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
-// smallFile is the size up to which a file is read whole when it is looked up.
+// smallFile is the size up to which Get reads a whole file.
 const smallFile = 64 << 10
 
-// FileCache keeps each entry in one file of a directory, which Python's FileCache can share, and other processes on
-// the same machine.
+// FileCache stores each entry in one file of a directory. The directory can be shared with Python's FileCache
+// and with other processes on the same machine.
 //
-// Bodies stream both ways in fixed memory. A file of up to 64 KiB is verified before Get returns it. A longer body is
-// verified while it is read: if it is not the one that was stored, the read that would complete it returns an
-// *UnreadableError, and the entry is removed. A file that was found right is not verified again while its time and
-// size stay the same, and readers that seek past bytes do without.
+// Bodies are streamed when they are written and read, so that memory use is fixed. A file of up to 64 KiB is
+// verified before Get returns its entry. A longer body is verified while it is read: if its checksum is
+// wrong, the read that would complete it returns an *UnreadableError, and the entry is removed. A file that
+// passed verification is not verified again until its size or modification time changes. Reads that use Seek
+// to skip bytes are not verified.
 //
-// A body may have 4 GiB - 1 bytes, as the format has it; Write returns ErrTooLarge beyond. Bodies of documents that
-// Python wrote carry no checksum; only their length is checked. A directory is for one kind of cache: a
-// SeparateBodyFileCache needs another.
+// A body may have up to 4 GiB - 1 bytes, the limit of the format; Write returns ErrTooLarge beyond. Python
+// stores no checksums, so only the length of its bodies is checked. A FileCache and a SeparateBodyFileCache
+// need different directories.
 //
-// Commit, Update and Delete wait for the entry's lock until the context ends (Commit: the one that Create was
-// given), or for 10 seconds where it has no deadline.
+// Commit, Update and Delete wait for the lock of the entry until the context ends, or for 10 seconds if it
+// has no deadline. Commit uses the context that was passed to Create.
 //
-// All methods are safe for concurrent use. Every method of a nil *FileCache returns ErrClosed.
+// All methods are safe for concurrent use. Every method of a nil *FileCache that returns an error returns
+// ErrClosed.
 type FileCache struct {
 	tree *tree
 }
 
-// NewFileCache returns a FileCache in dir, which is created with mode 0700 if it is missing. See Warning for a directory
-// that other users may write to. The options are MaxBytes, MaxAge, Forever, FileMode and DirMode.
+// NewFileCache returns a FileCache in dir. If dir does not exist, it is created with mode 0700. If other
+// users may write to dir, see Warning. The options that apply are MaxBytes, MaxAge, Forever, FileMode and
+// DirMode.
 func NewFileCache(dir string, opts ...Option) (*FileCache, error) {
 	t, err := openTree(dir, false, opts)
 	if err != nil {
@@ -48,8 +51,9 @@ func NewFileCache(dir string, opts ...Option) (*FileCache, error) {
 	return &FileCache{tree: t}, nil
 }
 
-// Warning returns what is unsafe about the cache directory, or "" if nothing is: that every user may write to it, or that it belongs to
-// another user, who can then replace stored responses. A Transport with a Logger logs it once. See "Permissions" in docs/storage.md.
+// Warning returns a description of what is unsafe about the cache directory, or "" if nothing is. A directory
+// is unsafe if every user may write to it, or if it belongs to another user, because those users can replace
+// stored responses. A Transport with a Logger logs the warning once. See "Permissions" in docs/storage.md.
 func (c *FileCache) Warning() string {
 	if c == nil || c.tree == nil {
 		return ""
@@ -57,7 +61,8 @@ func (c *FileCache) Warning() string {
 	return exposure(c.tree.dir)
 }
 
-// Evictions returns how many entries this process has removed so far so that the directory stays within MaxBytes.
+// Evictions returns the number of entries that this process has removed to keep the directory within
+// MaxBytes.
 func (c *FileCache) Evictions() uint64 {
 	if c == nil || c.tree == nil {
 		return 0
@@ -72,9 +77,9 @@ func (c *FileCache) check(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Get returns the entry under key, or an error that wraps ErrNotFound. Where the file is there but cannot be used it
-// also wraps an *UnreadableError; where the file cannot even be opened, it is another error. The body is an
-// io.Seeker and an io.WriterTo, and must be closed.
+// Get returns the entry under key, or an error that wraps ErrNotFound. If the file exists but is unusable,
+// the error also wraps an *UnreadableError. If the file cannot be opened, Get returns another error. The body
+// implements io.Seeker and io.WriterTo, and must be closed.
 func (c *FileCache) Get(ctx context.Context, key string) (*Response, error) {
 	if err := c.check(ctx); err != nil {
 		return nil, err
@@ -121,7 +126,8 @@ func (c *FileCache) Get(ctx context.Context, key string) (*Response, error) {
 	}), nil
 }
 
-// getRemembered returns the small entry at path whose head is remembered; nil where that is not so, or it cannot be read.
+// getRemembered returns the small entry at path if its metadata is remembered. It returns nil if not, or if
+// the file cannot be read.
 func (c *FileCache) getRemembered(path string) *Response {
 	h := c.tree.heads.last(path)
 	if h == nil || h.info.Size() > smallFile {
@@ -143,7 +149,7 @@ func (c *FileCache) getRemembered(path string) *Response {
 	return newMemoryHit(h.entry, body, nil)
 }
 
-// readSmall reads a whole document, and verifies it.
+// readSmall reads and verifies a whole file.
 func (c *FileCache) readSmall(path string, f *os.File, fi fs.FileInfo) (*serialize.Entry, []byte, error) {
 	doc := make([]byte, fi.Size())
 	if _, err := io.ReadFull(f, doc); err != nil {
@@ -162,7 +168,7 @@ func (c *FileCache) readSmall(path string, f *os.File, fi fs.FileInfo) (*seriali
 	return e, body, nil
 }
 
-// readBody reads the body of an entry whose head is remembered, and verifies it.
+// readBody reads and verifies the body of an entry whose metadata is remembered.
 func readBody(f io.ReaderAt, offset int64, e *serialize.Entry) ([]byte, error) {
 	body := make([]byte, e.Length)
 	if _, err := f.ReadAt(body, offset); err != nil {
@@ -174,7 +180,7 @@ func readBody(f io.ReaderAt, offset int64, e *serialize.Entry) ([]byte, error) {
 	return body, nil
 }
 
-// Create returns a Writer whose file appears under key when it is committed. It keeps nothing of e.Header.
+// Create returns a Writer whose file appears under key when it is committed. It does not retain e.Header.
 func (c *FileCache) Create(ctx context.Context, key string, e *serialize.Entry) (Writer, error) {
 	if err := c.check(ctx); err != nil {
 		return nil, err
@@ -187,8 +193,8 @@ func (c *FileCache) Create(ctx context.Context, key string, e *serialize.Entry) 
 	return w, nil
 }
 
-// Update gives the entry under key the head e, if its body is still the one that e was read with. The body is
-// copied, where possible by the kernel.
+// Update replaces the metadata of the entry under key with e if the stored body is still the one that e was
+// read with. It copies the body, using the kernel's support if possible.
 func (c *FileCache) Update(ctx context.Context, key string, e *serialize.Entry) error {
 	if err := c.check(ctx); err != nil {
 		return err
@@ -246,7 +252,7 @@ func (c *FileCache) Update(ctx context.Context, key string, e *serialize.Entry) 
 	return nil
 }
 
-// Delete removes the entry under key, unless the cache is Forever.
+// Delete removes the entry under key, unless the cache was created with Forever.
 func (c *FileCache) Delete(ctx context.Context, key string) error {
 	if err := c.check(ctx); err != nil {
 		return err
@@ -258,8 +264,8 @@ func (c *FileCache) Delete(ctx context.Context, key string) error {
 	if c.tree.forever || !exists(path) {
 		return nil
 	}
-	// Under the lock, so that no Update that has read the entry puts it back. A lock that cannot be had must
-	// not keep an invalid entry alive: Python takes none here.
+	// With the lock, no Update that has read the entry can restore it. If the lock is not available, the
+	// entry is removed without it, because an invalid entry must not stay. Python takes no lock here either.
 	if unlock, err := lock(ctx, path); err == nil {
 		defer unlock()
 	}
@@ -267,8 +273,8 @@ func (c *FileCache) Delete(ctx context.Context, key string) error {
 	return remove(path)
 }
 
-// drop removes the damaged file that fi describes, if it is still at path and no one is about to replace it. What is
-// damaged is not kept Forever.
+// drop removes the damaged file described by fi if it is still at path and no other process holds the lock to
+// replace it. It also removes it if the cache is Forever.
 func (c *FileCache) drop(path string, fi fs.FileInfo) {
 	unlock, err := lock(endedContext, path)
 	if err != nil {
@@ -280,18 +286,19 @@ func (c *FileCache) drop(path string, fi fs.FileInfo) {
 	}
 }
 
-// endedContext is for lock: take it only if it is free.
+// endedContext makes lock return at once if the lock is not free.
 var endedContext = func() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx
 }()
 
-// errIrregular is returned for what a cache does not make: a link, a pipe, a socket or a device in the place of a file, or a link in the
-// place of a directory.
+// errIrregular is returned for files that a cache never creates: a link, pipe, socket or device instead of a
+// file, or a link instead of a directory.
 var errIrregular = errors.New("not a regular file")
 
-// unusable returns err, of an attempt to open a file of the entry under key, as an *UnreadableError if the file is none of a cache's.
+// unusable converts err, returned when a file of the entry under key was opened, to an *UnreadableError if
+// the file is not one that a cache creates.
 func unusable(key string, err error) error {
 	if errors.Is(err, errIrregular) {
 		return &UnreadableError{Key: key, Err: err}
@@ -302,14 +309,14 @@ func unusable(key string, err error) error {
 // openFile opens the regular file at path.
 func openFile(path string) (*os.File, fs.FileInfo, error) { return openRegular(path, open) }
 
-// opened is an *os.File, or a descriptor.
+// opened is an *os.File or a descriptor.
 type opened interface {
 	Stat() (fs.FileInfo, error)
 	Close() error
 }
 
-// openRegular opens the regular file at path. It follows no link. The error wraps errIrregular if there is something else at path,
-// unless that is a directory.
+// openRegular opens the regular file at path. It does not follow links. If path is neither a regular file nor
+// a directory, the error wraps errIrregular.
 func openRegular[F opened](path string, open func(string) (F, error)) (F, fs.FileInfo, error) {
 	var none F
 	f, err := open(path)
@@ -337,7 +344,7 @@ func openRegular[F opened](path string, open func(string) (F, error)) (F, fs.Fil
 	return f, fi, nil
 }
 
-// decodeFile reads the head of a document, and returns where the body begins; the body itself is not verified.
+// decodeFile reads the metadata of an entry and returns the offset of its body. It does not verify the body.
 func decodeFile(path string, f io.ReaderAt, size int64) (e *serialize.Entry, offset int64, err error) {
 	e, offset, length, err := serialize.Decode(f, size)
 	if err == nil {
@@ -349,7 +356,8 @@ func decodeFile(path string, f io.ReaderAt, size int64) (e *serialize.Entry, off
 	return e, offset, err
 }
 
-// checkAlone rejects a head whose body has its own file: without a checksum it would pass for an empty entry.
+// checkAlone rejects an entry whose body is in a separate file. Since Python stores no checksum, it would
+// otherwise pass for an entry with an empty body.
 func checkAlone(path string, e *serialize.Entry) error {
 	if e.Foreign && e.Length == 0 && exists(path+bodySuffix) {
 		return errors.New("the body is in another file")
@@ -359,18 +367,18 @@ func checkAlone(path string, e *serialize.Entry) error {
 
 func isEOF(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
 
-// fileWriter writes one document.
+// fileWriter writes the file of an entry.
 type fileWriter struct {
 	spool
 	ctx      context.Context
-	given    *serialize.Entry // as the caller has it: what Create's documentation names may still be set
+	given    *serialize.Entry // the caller's entry, some fields of which may be set until Commit; see Store.Create
 	own      *serialize.Entry
-	lengthAt int64 // where the length of the body is to be written
+	lengthAt int64 // the offset of the body's length
 	headSum  uint32
 	ended    bool
 }
 
-// newWriter begins a document for own, which it may change.
+// newWriter returns a Writer for own, which it may modify.
 func (c *FileCache) newWriter(ctx context.Context, key string, own *serialize.Entry) (*fileWriter, error) {
 	longest := c.tree.longest(math.MaxUint32)
 	if own.Length > longest {
@@ -421,7 +429,7 @@ func (w *fileWriter) Commit() error {
 	return nil
 }
 
-// replace puts f in place under the entry's lock.
+// replace renames f to the entry's path under the entry's lock.
 func (w *fileWriter) replace(f *newFile) error {
 	if err := f.giveName(); err != nil {
 		return err
@@ -442,7 +450,7 @@ func (w *fileWriter) Abort() error {
 	return nil
 }
 
-// finish completes the document, and returns the file that holds it, as close does.
+// finish completes the file and closes it, as spool.close does.
 func (w *fileWriter) finish(first bool) (*newFile, error) {
 	w.ended = true
 	if w.err == nil {
@@ -462,8 +470,8 @@ func (w *fileWriter) finish(first bool) (*newFile, error) {
 	return w.close(first)
 }
 
-// copyBody copies the body of old, which begins at offset in f. It is summed on the way if it has no sum yet, or if it
-// is small; the sum of another one is kept, and goes on being verified by its readers.
+// copyBody copies the body of old, which begins at offset in f. It computes or verifies the checksum if the
+// body is small or has none. Otherwise it keeps old's checksum, which readers verify.
 func (w *fileWriter) copyBody(f *os.File, offset int64, old *serialize.Entry) error {
 	if _, err := f.Seek(offset, io.SeekStart); err != nil {
 		return err

@@ -10,19 +10,20 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
-// maxKVBody bounds the bodies that FromKV holds in memory on their way into a KV.
+// maxKVBody limits the length of a body that FromKV buffers in memory before it is stored.
 const maxKVBody = 64 << 20
 
-// FromKV returns a Store that keeps each entry as one value of kv: the same document that Python's CacheControl
-// gives its caches, so the two can share what kv stands for. The keys are given to kv as they are.
+// FromKV returns a Store that stores each entry as one value of kv. The values have the format that Python's
+// CacheControl passes to its caches, so that both can share the server behind kv. Keys are passed to kv
+// unchanged.
 //
-// A body is held in memory while it is written, up to 64 MiB, or what kv's method MaxValueBytes() int64 returns, where it
-// has one; Write returns ErrTooLarge beyond. The ttl of a value
-// is its entry's Keep. Update reads the value and sets another; as a KV can do no more, what others do to the same
-// key between the two is lost, but no value ever mixes two entries.
+// A body is buffered in memory while it is written. Write returns ErrTooLarge if the body is longer than 64
+// MiB or, if kv has a method MaxValueBytes() int64, longer than the value it returns. The ttl passed to Set
+// is Entry.Keep. Update reads the value and sets a new one. Since a KV offers nothing better, a change to the
+// same key between the two calls is lost, but a value never mixes two entries.
 //
-// If kv is an io.Closer, so is the Store: its Close closes kv once, and every method returns ErrClosed
-// afterwards. So does every method where kv is nil.
+// If kv implements io.Closer, so does the Store. Its Close closes kv once, and every method returns ErrClosed
+// afterwards. If kv is nil, every method returns ErrClosed.
 func FromKV(kv KV) Store {
 	s := &kvStore{kv: kv}
 	if kv == nil {
@@ -59,7 +60,7 @@ func (s *kvStore) Get(ctx context.Context, key string) (*Response, error) {
 	return newMemoryHit(e, body, nil), nil
 }
 
-// read returns what is stored under key, verified.
+// read returns the verified entry under key and its body.
 func (s *kvStore) read(ctx context.Context, key string) (*serialize.Entry, []byte, error) {
 	if s.closed.Load() {
 		return nil, nil, ErrClosed
@@ -113,7 +114,6 @@ func (s *kvStore) Delete(ctx context.Context, key string) error {
 	return err
 }
 
-// set stores e with body.
 func (s *kvStore) set(ctx context.Context, key string, e *serialize.Entry, body []byte) error {
 	if s.closed.Load() {
 		return ErrClosed

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// Option sets up a store. Each option says which stores it is for; the others ignore it.
+// Option configures a store. Each option names the stores that it applies to; others ignore it.
 type Option func(*options)
 
-// defaultFileMode is what a file is made with, whatever FileMode says of it later.
+// defaultFileMode is the mode that files are created with before FileMode is applied.
 const defaultFileMode = 0o600
 
 type options struct {
-	maxBytes int64         // 0: none given
-	maxAge   time.Duration // 0: none given
+	maxBytes int64         // zero means unset
+	maxAge   time.Duration // zero means unset
 	nearFor  time.Duration
 	forever  bool
 	fileMode fs.FileMode
@@ -30,11 +30,12 @@ func newOptions(opts []Option) options {
 	return o
 }
 
-// MaxBytes bounds a DictCache to n bytes; n <= 0 leaves the default of 64 MiB.
+// MaxBytes limits a DictCache to n bytes. If n <= 0, the default of 64 MiB applies.
 //
-// It bounds a file cache to n bytes on disk, each file rounded up to 4 KiB, whoever wrote it; n <= 0 leaves it without a
-// bound. While entries are stored those used least recently go; see "Bounds" in docs/storage.md for how exact that
-// is. A longer body is not stored: Write returns ErrTooLarge.
+// For a file cache, it limits the size on disk to n bytes. The size of each file is rounded up to 4 KiB.
+// Entries that other programs have written count, too. If n <= 0, there is no limit. As entries are stored,
+// the least recently used entries are removed. Section "Bounds" of docs/storage.md says how exact the limit
+// is. A body longer than n bytes is not stored; Write returns ErrTooLarge.
 func MaxBytes(n int64) Option {
 	return func(o *options) {
 		if n > 0 {
@@ -43,8 +44,8 @@ func MaxBytes(n int64) Option {
 	}
 }
 
-// MaxAge has a file cache remove entries that were not used for d, little by little while others are stored; d <= 0 keeps
-// them. Use is noted once an hour.
+// MaxAge makes a file cache remove entries that have not been used for d. It removes a few at a time as
+// others are stored. If d <= 0, age is not limited. The time of use is recorded at most once an hour.
 func MaxAge(d time.Duration) Option {
 	return func(o *options) {
 		if d > 0 {
@@ -53,19 +54,21 @@ func MaxAge(d time.Duration) Option {
 	}
 }
 
-// Forever makes a file cache keep what it has: Delete does nothing, as with CacheControl's forever=True.
-// Entries are still replaced. MaxBytes and MaxAge then remove none.
+// Forever makes a file cache keep its entries: Delete does nothing, as with CacheControl's forever=True, and
+// MaxBytes and MaxAge remove nothing. Entries can still be replaced.
 func Forever() Option {
 	return func(o *options) { o.forever = true }
 }
 
-// FileMode sets the permissions of the files that a file cache writes. The default is 0600: stored responses
-// are their user's own. It is for others who read: locks are 0600 whatever it says, so that only one user writes.
+// FileMode sets the permissions of the files that a file cache writes. The default is 0600, because a stored
+// response belongs to its user alone. The option can allow other users to read entries. It does not apply to
+// lock files, which always have mode 0600, so that only one user can write.
 func FileMode(mode fs.FileMode) Option {
 	return func(o *options) { o.fileMode = mode.Perm() }
 }
 
-// DirMode sets the permissions, before the umask, of the directories that a file cache makes. The default is 0700.
+// DirMode sets the permissions, before the umask, of the directories that a file cache creates. The default
+// is 0700.
 func DirMode(mode fs.FileMode) Option {
 	return func(o *options) { o.dirMode = mode.Perm() }
 }

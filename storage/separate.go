@@ -15,25 +15,29 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
-// SeparateBodyFileCache keeps each entry in two files of a directory: the document with an empty body, and the bare
-// body beside it, as PATH.body. Python's SeparateBodyFileCache can share it, and other processes on the same machine;
-// pip's http-v2 directories have this layout. Memory is fixed whatever a body's size, which has no bound.
+// SeparateBodyFileCache stores each entry in two files of a directory: the metadata in PATH, and the body in
+// PATH.body. The directory can be shared with Python's SeparateBodyFileCache and with other processes on the
+// same machine. The http-v2 directories of pip have this layout. Memory use is fixed, and the length of a
+// body is not limited.
 //
-// The two files cannot be replaced at once, so each head says which body is its own: by length, checksum and
-// modification time, whose nanoseconds are random. A pair that was copied without its times is told by its
-// checksum, which is verified before Get returns it. For heads that Python wrote there is only the order of
-// times (Python writes the head first) and the Content-Length; what that leaves in doubt is not returned.
+// The two files cannot be replaced together, so the metadata identifies its body by length, checksum and
+// modification time, whose nanoseconds are random. If the time differs, as in a directory that was copied
+// without its times, the checksum is verified before Get returns the entry. Metadata written by Python
+// contains neither. For those entries only Content-Length and the order of the modification times can be
+// checked, since Python writes the metadata first. If they leave a doubt, Get does not return the entry.
 //
-// Bodies are verified as with FileCache: up to 64 KiB before Get returns, longer ones while they are read. The same holds
-// for waiting for locks.
+// Bodies are verified as with FileCache: up to 64 KiB before Get returns, longer ones while they are read.
+// The methods wait for locks as those of FileCache do.
 //
-// All methods are safe for concurrent use. Every method of a nil *SeparateBodyFileCache returns ErrClosed.
+// All methods are safe for concurrent use. Every method of a nil *SeparateBodyFileCache that returns an error
+// returns ErrClosed.
 type SeparateBodyFileCache struct {
 	tree *tree
 }
 
-// NewSeparateBodyFileCache returns a SeparateBodyFileCache in dir, which is created with mode 0700 if it is missing. See Warning for a directory
-// that other users may write to. The options are MaxBytes, MaxAge, Forever, FileMode and DirMode.
+// NewSeparateBodyFileCache returns a SeparateBodyFileCache in dir. If dir does not exist, it is created with
+// mode 0700. If other users may write to dir, see Warning. The options that apply are MaxBytes, MaxAge,
+// Forever, FileMode and DirMode.
 func NewSeparateBodyFileCache(dir string, opts ...Option) (*SeparateBodyFileCache, error) {
 	t, err := openTree(dir, true, opts)
 	if err != nil {
@@ -42,8 +46,9 @@ func NewSeparateBodyFileCache(dir string, opts ...Option) (*SeparateBodyFileCach
 	return &SeparateBodyFileCache{tree: t}, nil
 }
 
-// Warning returns what is unsafe about the cache directory, or "" if nothing is: that every user may write to it, or that it belongs to
-// another user, who can then replace stored responses. A Transport with a Logger logs it once. See "Permissions" in docs/storage.md.
+// Warning returns a description of what is unsafe about the cache directory, or "" if nothing is. A directory
+// is unsafe if every user may write to it, or if it belongs to another user, because those users can replace
+// stored responses. A Transport with a Logger logs the warning once. See "Permissions" in docs/storage.md.
 func (c *SeparateBodyFileCache) Warning() string {
 	if c == nil || c.tree == nil {
 		return ""
@@ -51,7 +56,8 @@ func (c *SeparateBodyFileCache) Warning() string {
 	return exposure(c.tree.dir)
 }
 
-// Evictions returns how many entries this process has removed so far so that the directory stays within MaxBytes.
+// Evictions returns the number of entries that this process has removed to keep the directory within
+// MaxBytes.
 func (c *SeparateBodyFileCache) Evictions() uint64 {
 	if c == nil || c.tree == nil {
 		return 0
@@ -66,9 +72,9 @@ func (c *SeparateBodyFileCache) check(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Get returns the entry under key, or an error that wraps ErrNotFound. Where there are files that cannot be used,
-// or do not belong together, it also wraps an *UnreadableError; where a file cannot even be opened or read,
-// it is another error. The body is an io.Seeker and an io.WriterTo, and must be closed.
+// Get returns the entry under key, or an error that wraps ErrNotFound. If there are files but they are
+// unusable or do not belong together, the error also wraps an *UnreadableError. If a file cannot be opened or
+// read, Get returns another error. The body implements io.Seeker and io.WriterTo, and must be closed.
 func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*Response, error) {
 	if err := c.check(ctx); err != nil {
 		return nil, err
@@ -95,7 +101,7 @@ func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*Response,
 		return newMemoryHit(e, nil, nil), nil
 	}
 	c.tree.touch(path+bodySuffix, p.bodyInfo)
-	if e.Length <= smallFile && !e.Foreign { // as FileCache does
+	if e.Length <= smallFile && !e.Foreign { // as in FileCache
 		defer p.body.Close()
 		body, err := readBody(p.body, 0, e)
 		if err != nil {
@@ -113,7 +119,8 @@ func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*Response,
 	}), nil
 }
 
-// rememberedPair returns the pair at path where its head is remembered and the body is that head's own; nil otherwise.
+// rememberedPair returns the pair at path if its metadata is remembered and the body belongs to it, and nil
+// otherwise.
 func (c *SeparateBodyFileCache) rememberedPair(path string) *pair {
 	h := c.tree.heads.last(path)
 	if h == nil || !stillAt(path, h.info) {
@@ -130,33 +137,33 @@ func (c *SeparateBodyFileCache) rememberedPair(path string) *pair {
 	return &pair{entry: h.entry, body: body, bodyInfo: bodyInfo}
 }
 
-// pair is a head and its body.
+// pair holds the metadata of an entry and its open body file.
 type pair struct {
 	entry    *serialize.Entry
-	headInfo fs.FileInfo // of a head that proved to belong to the body
-	body     *os.File    // nil: a redirect of Python's that has none
+	headInfo fs.FileInfo // of the metadata file; set if it can be remembered
+	body     *os.File    // nil for a redirect that Python stored without a body
 	bodyInfo fs.FileInfo
-	verified bool // the sum of the body has been
+	verified bool // whether the checksum of the body has been verified
 }
 
-// pairStamp tells an entry of Python's from others.
+// pairStamp is the Stamp of an entry that Python wrote.
 type pairStamp struct{ head, body fs.FileInfo }
 
 func (s *pairStamp) same(o *pairStamp) bool {
 	return s != nil && o != nil && sameFile(s.head, o.head) && sameFile(s.body, o.body)
 }
 
-// doubtError says why a head and a body are not taken for a pair.
+// doubtError is the reason why two files are not considered an entry and its body.
 type doubtError struct{ err error }
 
 func (e *doubtError) Error() string { return e.err.Error() }
 func (e *doubtError) Unwrap() error { return e.err }
 
-// doubtWait bounds the wait for a writer that seems to be between its two renames.
+// doubtWait limits the wait for a writer that may be between its two renames.
 const doubtWait = 100 * time.Millisecond
 
-// settledPair reads the pair at path. In doubt it looks again: under the lock, where no writer of ours can be between
-// its two renames, or for as long as others hold that.
+// settledPair reads the pair at path. If the files do not belong together, it reads them again: under the
+// lock, when none of our writers can be between its two renames, or repeatedly while others hold the lock.
 func (c *SeparateBodyFileCache) settledPair(ctx context.Context, key, path string) (*pair, error) {
 	p, err := readWholePair(key, path)
 	if !isDoubt(err) {
@@ -170,7 +177,7 @@ func (c *SeparateBodyFileCache) settledPair(ctx context.Context, key, path strin
 			defer unlock()
 			return readWholePair(key, path)
 		}
-		if !errors.Is(lockErr, context.Canceled) { // a directory that cannot be written to
+		if !errors.Is(lockErr, context.Canceled) { // the directory is not writable
 			return nil, err
 		}
 		select {
@@ -189,8 +196,9 @@ func isDoubt(err error) bool {
 	return errors.As(err, &doubt)
 }
 
-// readWholePair is readPair for one who has not locked the body: where neither sum nor length tells that the body is
-// whole, CacheControl 0.12 may be writing it at this moment, in its place and under its lock.
+// readWholePair is like readPair, but for callers that do not hold the lock of the body. If neither checksum
+// nor length shows that the body is complete, it checks that CacheControl 0.12 is not writing the body, which
+// it does in place and under its lock.
 func readWholePair(key, path string) (*pair, error) {
 	p, err := readPair(key, path)
 	if err != nil || p.body == nil || !p.entry.Foreign || contentLength(p.entry) >= 0 {
@@ -207,10 +215,10 @@ func stillWhole(bodyPath string, p *pair) error {
 	unlock, err := lockThere(endedContext, bodyPath)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil // pip's: it replaces whole files, and locks nothing
+		return nil // written by pip, which replaces whole files and takes no locks
 	case errors.Is(err, context.Canceled):
 		return &doubtError{errors.New("the body is being written")}
-	case err != nil: // a directory that cannot be written to
+	case err != nil: // the directory is not writable
 		return nil
 	}
 	defer unlock()
@@ -224,7 +232,7 @@ func stillWhole(bodyPath string, p *pair) error {
 	return nil
 }
 
-// readPair reads a head, opens the body beside it, and makes sure that they belong together.
+// readPair reads the metadata, opens the body, and checks that they belong together.
 func readPair(key, path string) (_ *pair, err error) {
 	head, headInfo, err := openFile(path)
 	if err != nil {
@@ -247,7 +255,7 @@ func readPair(key, path string) (_ *pair, err error) {
 	p.body, p.bodyInfo, err = openFile(path + bodySuffix)
 	if errors.Is(err, ErrNotFound) {
 		if p.entry.Foreign && settle(p.entry, 0) == nil && isRedirect(p.entry) {
-			return p, nil // CacheControl stores one with an ETag without any body
+			return p, nil // CacheControl stores a redirect with an ETag without a body
 		}
 		return nil, &doubtError{errors.New("the body is missing")}
 	}
@@ -277,11 +285,12 @@ func readPair(key, path string) (_ *pair, err error) {
 	return p, nil
 }
 
-// errOrder says that Python wrote a head after its body: a new head for the old body, or one whose body is to come.
+// errOrder means that Python wrote the metadata after the body: new metadata for an old body, or metadata
+// whose body has not been written yet.
 var errOrder = errors.New("the body is older than its head")
 
-// fits says whether a body can be that of a head, and completes an entry that Python wrote. prove: only if the
-// checksum is right, too.
+// fits returns an error if the body cannot belong to e, and completes an entry that Python wrote. If prove is
+// true, the body belongs to e only if its checksum is right.
 func fits(e *serialize.Entry, head, body fs.FileInfo) (prove bool, err error) {
 	if e.Foreign && body.ModTime().Before(head.ModTime()) {
 		return false, &doubtError{errOrder}
@@ -293,16 +302,16 @@ func fits(e *serialize.Entry, head, body fs.FileInfo) (prove bool, err error) {
 	return prove && !e.Foreign, nil
 }
 
-// maxHead bounds what is taken for a document without a body.
+// maxHead limits the size of a metadata file.
 const maxHead = 2 * serialize.MaxHead
 
-// headBuffers holds what readHead reads into: most heads fit.
+// headBuffers holds buffers for readHead that are large enough for most metadata files.
 var headBuffers = sync.Pool{New: func() any {
 	b := make([]byte, 8<<10)
 	return &b
 }}
 
-// readHead reads a document without a body.
+// readHead reads a metadata file.
 func readHead(key string, f *os.File) (*serialize.Entry, error) {
 	buf := headBuffers.Get().(*[]byte)
 	defer headBuffers.Put(buf)
@@ -328,7 +337,7 @@ func readHead(key string, f *os.File) (*serialize.Entry, error) {
 	return e, nil
 }
 
-// sumFile returns the sum of f from its start.
+// sumFile returns the checksum of the whole of f.
 func sumFile(f *os.File) (uint32, error) { return sumReader(io.NewSectionReader(f, 0, math.MaxInt64)) }
 
 func sumReader(r io.Reader) (uint32, error) {
@@ -363,8 +372,8 @@ func (c *SeparateBodyFileCache) Create(ctx context.Context, key string, e *seria
 	return &separateWriter{spool: s, ctx: ctx, cache: c, entry: e}, nil
 }
 
-// Update gives the entry under key the head e, if its body is still the one that e was read with. The body's file is
-// left as it is.
+// Update replaces the metadata of the entry under key with e if the stored body is still the one that e was
+// read with. It does not touch the body file.
 func (c *SeparateBodyFileCache) Update(ctx context.Context, key string, e *serialize.Entry) error {
 	if err := c.check(ctx); err != nil {
 		return err
@@ -390,7 +399,7 @@ func (c *SeparateBodyFileCache) Update(ctx context.Context, key string, e *seria
 		return err
 	}
 	if p.body == nil {
-		return ErrChanged // there is no body to write a head for
+		return ErrChanged // metadata without a body file is not written
 	}
 	defer p.body.Close()
 	own := stored(e)
@@ -422,7 +431,7 @@ func (c *SeparateBodyFileCache) Update(ctx context.Context, key string, e *seria
 	return nil
 }
 
-// Delete removes the entry under key, unless the cache is Forever.
+// Delete removes the entry under key, unless the cache was created with Forever.
 func (c *SeparateBodyFileCache) Delete(ctx context.Context, key string) error {
 	if err := c.check(ctx); err != nil {
 		return err
@@ -434,7 +443,7 @@ func (c *SeparateBodyFileCache) Delete(ctx context.Context, key string) error {
 	if c.tree.forever || !exists(path) && !exists(path+bodySuffix) {
 		return nil
 	}
-	// As for FileCache: with the lock if it can be had, without it otherwise.
+	// As in FileCache.Delete, the entry is removed without the lock if the lock is not available.
 	if unlock, err := lockPair(ctx, path); err == nil {
 		defer unlock()
 	}
@@ -442,7 +451,7 @@ func (c *SeparateBodyFileCache) Delete(ctx context.Context, key string) error {
 	return removePair(path)
 }
 
-// drop removes the entry at path, if its body is still the one that bodyInfo describes.
+// drop removes the entry at path if its body is still the one described by bodyInfo.
 func (c *SeparateBodyFileCache) drop(path string, bodyInfo fs.FileInfo) {
 	unlock, err := lockPair(endedContext, path)
 	if err != nil {
@@ -454,7 +463,7 @@ func (c *SeparateBodyFileCache) drop(path string, bodyInfo fs.FileInfo) {
 	}
 }
 
-// removePair removes the head first: a body alone is no entry.
+// removePair removes the metadata file first, because a body file alone is not an entry.
 func removePair(path string) error {
 	if err := remove(path); err != nil {
 		return err
@@ -465,12 +474,12 @@ func removePair(path string) error {
 	case err != nil:
 		return fmt.Errorf("storage: %w", err)
 	case exists(path) && !exists(path+bodySuffix):
-		return remove(path) // which came meanwhile: see newPair
+		return remove(path) // a writer has created it meanwhile; see newPair
 	}
 	return nil
 }
 
-// lockPair takes both locks of an entry. Python holds one at a time, so the order is ours alone.
+// lockPair takes both locks of an entry. Python holds only one at a time, so any order is safe with it.
 func lockPair(ctx context.Context, path string) (unlock func(), err error) {
 	unlockHead, err := lock(ctx, path)
 	if err != nil {
@@ -484,7 +493,7 @@ func lockPair(ctx context.Context, path string) (unlock func(), err error) {
 	return func() { unlockBody(); unlockHead() }, nil
 }
 
-// separateWriter writes a body, and at the end its head.
+// separateWriter writes a body file and, on Commit, its metadata file.
 type separateWriter struct {
 	spool
 	ctx   context.Context
@@ -530,7 +539,7 @@ func (w *separateWriter) Commit() error {
 	return nil
 }
 
-// newPair returns the entry whose body is that file.
+// newPair returns the new entry with the given body file.
 func (w *separateWriter) newPair(body *newFile) (*newPair, error) {
 	info, err := body.stat()
 	if err != nil {
@@ -550,11 +559,12 @@ func (w *separateWriter) newPair(body *newFile) (*newPair, error) {
 	return &newPair{w.path, head, body, info, own}, nil
 }
 
-// newPair is an entry in two new files, which is to be at path.
+// newPair is a new entry, in two files that are to be renamed to path and path.body.
 //
-// No head is left without its body, which Python would take for an empty one. So the body comes first and goes last;
-// who removes an entry looks for another head when the body is gone, and who puts a head in place looks for the body
-// afterwards. Where both do that without a lock, one of them sees what the other has done.
+// A metadata file must not be left without a body file, because Python would take it for an entry with an
+// empty body. So the body file is created first and removed last. After removing a body file, a process
+// checks for a new metadata file. After creating a metadata file, it checks for the body file. If two
+// processes do this without a lock, at least one of them sees the change of the other.
 type newPair struct {
 	path       string
 	head, body *newFile
@@ -562,8 +572,8 @@ type newPair struct {
 	entry      *serialize.Entry
 }
 
-// replace puts both files in place. Between the two renames, and after a crash there, the old head does not fit the new
-// body.
+// replace renames both files. Between the two renames, and after a crash there, the old metadata does not
+// match the new body.
 func (p *newPair) replace(ctx context.Context) error {
 	if err := errors.Join(p.body.giveName(), p.head.giveName()); err != nil {
 		return err
@@ -579,11 +589,12 @@ func (p *newPair) replace(ctx context.Context) error {
 	return replaceHead(p.head.name, p.path, p.bodyInfo)
 }
 
-// errBodyGone is returned when an entry was removed again because its body had gone.
+// errBodyGone is returned if a new entry was removed again because its body file had been removed.
 var errBodyGone = fmt.Errorf("%w: the body was removed while its head was stored", ErrNotFound)
 
-// replaceHead puts the head of a body in place, under the locks of the entry. If the body has gone, which an eviction may do without
-// a lock when there is no lock file yet, it removes the head again and returns errBodyGone.
+// replaceHead renames the metadata file, under the locks of the entry. If the body file has been removed, it
+// removes the metadata file again and returns errBodyGone. An eviction can remove the body without a lock
+// while there is no lock file.
 func replaceHead(head, path string, body fs.FileInfo) error {
 	if err := replace(head, path); err != nil {
 		return err
@@ -594,20 +605,22 @@ func replaceHead(head, path string, body fs.FileInfo) error {
 	return takeBack(path)
 }
 
-// takeBack removes a head whose body has gone, and returns errBodyGone.
+// takeBack removes a metadata file whose body file was removed, and returns errBodyGone.
 func takeBack(path string) error { return cmp.Or(remove(path), errBodyGone) }
 
-// createBody puts the body in place where nothing was before, without the entry's locks, as create does. It returns an error,
-// and changes nothing, where that is not so or may not be.
+// createBody puts the body file in place without taking the entry's locks, as newFile.create does. If there
+// is already a file or lock file of the entry, or the file system does not support it, createBody changes
+// nothing and returns an error.
 func (p *newPair) createBody() error {
 	return p.body.create(p.path+bodySuffix, func() bool {
 		return !exists(p.path) && !exists(p.path+lockSuffix) && !exists(p.path+bodySuffix+lockSuffix)
 	})
 }
 
-// createHead puts the head beside the body that createBody has put in place. Until then no entry is visible. If another writer has
-// stored an entry meanwhile, or the body was removed, it takes the locks. If the body is no longer there, another writer's entry stays, as
-// if this one had been stored before it; a head without its body is removed again, and errBodyGone returned.
+// createHead puts the metadata file in place after createBody; only then is the entry visible. If another
+// writer has stored an entry or the body file was removed meanwhile, createHead takes the locks. If the body
+// file is no longer there, another writer's entry is kept, as if this one had been stored before it. Metadata
+// without a body file is removed again, and createHead returns errBodyGone.
 func (p *newPair) createHead(ctx context.Context) error {
 	created := p.head.create(p.path, func() bool { return true }) == nil
 	if created && p.bodyThere() {
@@ -633,10 +646,10 @@ func (p *newPair) createHead(ctx context.Context) error {
 	return nil
 }
 
-// bodyThere reports whether the body is in place.
+// bodyThere reports whether the body file is in place.
 func (p *newPair) bodyThere() bool { return stillAt(p.path+bodySuffix, p.bodyInfo) }
 
-// headThere reports whether the head is in place.
+// headThere reports whether the metadata file is in place.
 func (p *newPair) headThere() bool {
 	f, _, err := openFile(p.path)
 	if err != nil {
@@ -647,7 +660,7 @@ func (p *newPair) headThere() bool {
 	return err == nil && sameBody(e, p.entry) && e.BodyTime.Equal(p.entry.BodyTime)
 }
 
-// discard removes what is not in place.
+// discard removes the files that are not in place.
 func (p *newPair) discard() {
 	p.head.discard()
 	p.body.discard()

@@ -1,14 +1,15 @@
-// Package storage keeps stored responses: in memory, in directories that Python's CacheControl can share,
-// or in anything that implements Store or KV.
+// Package storage stores HTTP responses in memory, in directories that can be shared with Python's
+// CacheControl, or in anything that implements Store, KV or Cache.
 //
-//	NewDictCache                  in memory, bounded; what a Transport has that is given no Store
-//	NewFileCache                  a directory, one file for each entry
-//	NewSeparateBodyFileCache      a directory, with bodies in files of their own; for long ones
-//	Tiered                        a DictCache before a store that several machines share
-//	FromKV, FromCache             over anything that gets, sets and deletes bytes
+//	NewDictCache                  in memory, bounded; the default store of a Transport
+//	NewFileCache                  a directory, with one file for each entry
+//	NewSeparateBodyFileCache      a directory, with bodies in separate files; for long bodies
+//	Tiered                        a DictCache in front of a store that several machines share
+//	FromKV, FromCache             anything that gets, sets and deletes values of bytes
 //
-// rediscache and memcached below it are for several machines, and storagetest has the tests of a Store. OpenDirectory and
-// Trim are for tools that look into a directory of a file cache, or bring it within a bound, while programs use it.
+// The packages rediscache and memcached implement stores that several machines can share. The package
+// storagetest tests implementations of Store. OpenDirectory and Trim let tools inspect the directory of a
+// file cache, or reduce its size, while programs are using it.
 package storage
 
 import (
@@ -21,90 +22,95 @@ import (
 )
 
 var (
-	// ErrNotFound says that nothing usable is stored under the key. An entry that cannot be read is
-	// reported as one that is not there: the error then also wraps an *UnreadableError.
+	// ErrNotFound is returned if there is no usable entry under the key. An entry that cannot be read is
+	// treated as missing; the error then also wraps an *UnreadableError.
 	ErrNotFound = errors.New("storage: not found")
 
-	// ErrChanged says that Update found another body stored than the one that its entry was read with.
+	// ErrChanged is returned by Update if the stored body is not the one that the entry was read with.
 	ErrChanged = errors.New("storage: the stored body has changed")
 
-	// ErrTooLarge says that a body is longer than the store can keep.
+	// ErrTooLarge is returned if an entry is larger than the store allows.
 	ErrTooLarge = errors.New("storage: body too large for this store")
 
-	// ErrClosed says that the store was closed.
+	// ErrClosed is returned if the store is closed.
 	ErrClosed = errors.New("storage: closed")
 
-	// ErrSuspended says that a store was not asked, because what is behind it has not answered a moment ago. The
-	// failure itself was another error.
+	// ErrSuspended is returned if the store did not call its server because the server failed to answer a
+	// moment ago. The call that failed returned another error.
 	ErrSuspended = errors.New("storage: suspended after a failure")
 )
 
-// Store keeps entries and their bodies.
+// Store stores entries and their bodies.
 //
-// Keys are opaque, may hold any byte, and may be long. All methods are safe for concurrent use, and several
-// processes may use one store where its documentation says so. A method that is given a context may give up
-// when it ends. An entry is visible whole or not at all: never before Commit, and never with another
-// entry's body.
+// Keys are opaque, may contain any byte, and may be long. All methods are safe for concurrent use. Several
+// processes may use the same store if its documentation says so. A method that takes a context may give up
+// when the context ends. An entry is visible either completely or not at all: never before Commit, and never
+// with the body of another entry.
 type Store interface {
-	// Get returns the entry under key, or an error that wraps ErrNotFound. The caller closes its Body, and
-	// may read it to the end whatever happens to the key meanwhile.
+	// Get returns the entry under key, or an error that wraps ErrNotFound. The caller must close its Body,
+	// and can read it to the end even if the entry is replaced or deleted meanwhile.
 	Get(ctx context.Context, key string) (*Response, error)
 
-	// Create returns a Writer for the body of a new entry, which replaces what is stored under key once it
-	// is committed. The store keeps e, whose Trailer, Generation and Variants alone may still be set until
-	// Commit; it counts the body's length and sum itself (e.Length is a hint: -1, or the length to expect).
+	// Create returns a Writer for the body of a new entry. Commit replaces any entry stored under key. The
+	// store retains e. Until Commit the caller may still set e.Trailer, e.Generation and e.Variants, but must
+	// not change anything else. The store computes the length and checksum of the body itself; e.Length is
+	// only a hint, the expected length or -1.
 	Create(ctx context.Context, key string, e *serialize.Entry) (Writer, error)
 
-	// Update stores e, a changed Clone of the entry that Get returned, in place of that entry's head; the
-	// body stays. It returns an error that wraps ErrNotFound where there is no entry any more, and
-	// ErrChanged where another body has taken its place; nothing is changed then.
+	// Update replaces the metadata of the entry under key with e, a modified Clone of the entry that Get
+	// returned. The body is kept. If there is no entry under key, Update returns an error that wraps
+	// ErrNotFound; if the entry has another body by now, it returns one that wraps ErrChanged. In both cases
+	// nothing is changed.
 	Update(ctx context.Context, key string, e *serialize.Entry) error
 
-	// Delete removes the entry under key. That there is none is no error.
+	// Delete removes the entry under key. Deleting a missing key is not an error.
 	Delete(ctx context.Context, key string) error
 }
 
-// Writer takes the body of an entry. Exactly one of Commit and Abort ends it; a call after the end returns an
-// error and changes nothing, but Abort after Commit is allowed and does nothing. It is not for concurrent use.
+// Writer writes the body of a new entry. Exactly one call of Commit or Abort ends it. Any call after that
+// returns an error and changes nothing, except that Abort after Commit is allowed and does nothing. A Writer
+// is not safe for concurrent use.
 type Writer interface {
 	io.Writer
 	Commit() error // makes the entry visible
-	Abort() error  // forgets it
+	Abort() error  // discards the entry
 }
 
-// Response is an entry with its body, as a Store returns it.
+// Response is an entry with its body, as returned by a Store.
 type Response struct {
-	Entry *serialize.Entry // shared: not to be changed
+	Entry *serialize.Entry // shared; must not be modified
 
-	// Body reads the bytes that came over the wire, Entry.Length of them. It may implement io.Seeker and
-	// io.WriterTo. A body whose checksum fails ends in an error that wraps an *UnreadableError.
+	// Body returns the bytes as the origin sent them, Entry.Length in all. It may implement io.Seeker and
+	// io.WriterTo. If the checksum of the body is wrong, reading ends in an error that wraps an
+	// *UnreadableError.
 	Body io.ReadCloser
 
-	// Decoded is the body without its content codings, where the store was given it (see DecodedKeeper);
-	// nil otherwise. It is shared and must not be changed.
+	// Decoded is the body without its content codings, if the store was given it with DecodedKeeper.
+	// Otherwise it is nil. It is shared and must not be modified.
 	Decoded []byte
 }
 
-// DecodedKeeper is implemented by a Store that can keep the decoded form of a coded body beside it, so that it
-// is not decoded anew at every hit.
+// DecodedKeeper is implemented by a Store that can keep the decoded form of an encoded body, so that the body
+// need not be decoded on every hit.
 type DecodedKeeper interface {
-	// KeepDecoded gives the store the decoded body of the entry that it returned for key. The store may
-	// ignore it, and does so where the entry is no longer the one that is stored.
+	// KeepDecoded gives the store the decoded body of the entry e that it returned for key. The store may
+	// ignore the call. It must ignore it if e is no longer the stored entry.
 	KeepDecoded(key string, e *serialize.Entry, body []byte)
 }
 
-// KV is all that a simple store must offer: CacheControl's BaseCache. FromKV makes it a Store.
+// KV is the interface of a simple store of values, like CacheControl's BaseCache. FromKV turns a KV into a
+// Store.
 type KV interface {
 	// Get returns the value under key, or an error that wraps ErrNotFound.
 	Get(ctx context.Context, key string) ([]byte, error)
-	// Set stores value under key. After ttl it may be dropped; 0 means that no end is known.
+	// Set stores value under key. The KV may drop the value after ttl. Zero means no limit.
 	Set(ctx context.Context, key string, value []byte, ttl time.Duration) error
-	// Delete removes the value under key. That there is none is no error.
+	// Delete removes the value under key. Deleting a missing key is not an error.
 	Delete(ctx context.Context, key string) error
 }
 
-// UnreadableError says why an entry that exists could not be used: cut short, of another version, of the
-// wrong types, with a wrong checksum, or with a body that is not its own.
+// UnreadableError reports why an existing entry cannot be used: it is truncated, has another format version,
+// has values of the wrong type, has a wrong checksum, or has the body of another entry.
 type UnreadableError struct {
 	Key string
 	Err error
@@ -112,5 +118,5 @@ type UnreadableError struct {
 
 func (e *UnreadableError) Error() string { return "storage: unreadable entry: " + e.Err.Error() }
 
-// Unwrap returns the cause. Where Get returned the error, errors.Is also finds ErrNotFound.
+// Unwrap returns ErrNotFound and the cause.
 func (e *UnreadableError) Unwrap() []error { return []error{ErrNotFound, e.Err} }

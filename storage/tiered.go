@@ -13,11 +13,11 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
-// defaultNearFor is how long a TieredCache that was given no NearFor goes without asking the far store.
+// defaultNearFor is the NearFor of a TieredCache without that option.
 const defaultNearFor = 5 * time.Second
 
-// NearFor sets for how long a TieredCache answers from the near store before it asks the far one again; d <= 0 leaves
-// the default of 5 seconds.
+// NearFor sets how long a TieredCache returns an entry from the near store before it asks the far store
+// again. If d <= 0, the default of 5 seconds applies.
 func NearFor(d time.Duration) Option {
 	return func(o *options) {
 		if d > 0 {
@@ -26,40 +26,45 @@ func NearFor(d time.Duration) Option {
 	}
 }
 
-// TieredCache is a store in memory before one that several machines share. What is found far away is kept near, and
-// answers from there without a call of the far store.
+// TieredCache is a Store that keeps copies of a far store's entries in memory, in a near store. The far store
+// is usually shared by several machines. An entry found in the far store is copied to the near store, and is
+// returned from there without a call of the far store.
 //
-// What another process stored, refreshed or deleted in the far store is seen after NearFor at the latest, and at once
-// where the far store is a Watcher that tells of it. Where what is near proves to be what is still stored, its body is
-// not read again. Writes go to the far store alone, so an entry comes near when it is first asked for. While the far
-// store fails, so does the TieredCache once NearFor is over: it cannot know what was deleted meanwhile.
+// A change that another process makes in the far store is seen after NearFor at the latest, or at once if the
+// far store is a Watcher that reports it. If the far store still has the body of the near entry, the body is
+// not read again. Writes go to the far store only, so an entry is copied to the near store on its first Get.
+// While the far store fails, the TieredCache also fails once NearFor has passed, because it cannot know what
+// was deleted meanwhile.
 //
-// All methods are safe for concurrent use. Every method of a nil *TieredCache that returns an error returns ErrClosed.
+// All methods are safe for concurrent use. Every method of a nil *TieredCache that returns an error returns
+// ErrClosed.
 type TieredCache struct {
 	near    *DictCache
 	far     Store
 	nearFor time.Duration
 
-	// changes counts, by the key's hash, what has changed. What is near is right only while its count stands still.
+	// changes counts the changes of keys, by hash. A near entry is valid only while the count of its key is
+	// unchanged.
 	seed    maphash.Seed
 	changes [4096]atomic.Uint64
 
-	mu     sync.Mutex // held while a near head and its confirmation are changed together
+	mu     sync.Mutex // held while a near entry and its confirmation are changed together
 	closed atomic.Bool
 	stop   context.CancelFunc
-	done   chan struct{} // closed when nobody watches the far store any more
+	done   chan struct{} // closed when watch has returned
 }
 
-// confirmation says that what is near was what is far.
+// confirmation records that the near entry was equal to the far one.
 type confirmation struct {
-	entry  *serialize.Entry // what is near
+	entry  *serialize.Entry // the near entry
 	change uint64           // the count of changes before the far store was asked
-	until  time.Time        // when it has to be asked again
-	stamp  any              // the far store's own mark of the entry
+	until  time.Time        // when the far store must be asked again
+	stamp  any              // the Stamp of the far entry
 }
 
-// Tiered returns a TieredCache of near, which nobody else may use, before far. A nil near is one with the default bound.
-// It heeds the option NearFor. Where far is a Watcher, Tiered begins to watch it, until Close.
+// Tiered returns a TieredCache with the stores near and far. near must not be used by anything else; if it is
+// nil, a DictCache with the default bound is used. The only option that applies is NearFor. If far is a
+// Watcher, Tiered watches it until Close.
 func Tiered(near *DictCache, far Store, opts ...Option) *TieredCache {
 	if near == nil {
 		near = NewDictCache()
@@ -82,7 +87,7 @@ func Tiered(near *DictCache, far Store, opts ...Option) *TieredCache {
 	return t
 }
 
-// watch hears what others change, and begins anew where that ends.
+// watch receives the changes that others make, and restarts Watch if it returns.
 func (t *TieredCache) watch(ctx context.Context, far Watcher) {
 	defer close(t.done)
 	pause := time.NewTimer(0)
@@ -99,7 +104,8 @@ func (t *TieredCache) watch(ctx context.Context, far Watcher) {
 	}
 }
 
-// changed ends the trust in what is near under key, and under those that share its count; "": under every key.
+// changed invalidates the near entry under key, and those of all keys with the same count. If key is "", it
+// invalidates all near entries.
 func (t *TieredCache) changed(key string) {
 	if key != "" {
 		t.count(key).Add(1)
@@ -114,7 +120,8 @@ func (t *TieredCache) count(key string) *atomic.Uint64 {
 	return &t.changes[maphash.String(t.seed, key)%uint64(len(t.changes))]
 }
 
-// GetNear returns what is near under key, if that may answer without a call of the far store. It waits for nobody.
+// GetNear returns the entry under key if the near store has it and it need not be confirmed by the far store.
+// It does not block.
 func (t *TieredCache) GetNear(key string) (*Response, bool) {
 	if t == nil || t.closed.Load() {
 		return nil, false
@@ -126,7 +133,7 @@ func (t *TieredCache) GetNear(key string) (*Response, bool) {
 	return r, true
 }
 
-// lookup returns what is near, and when it was confirmed.
+// lookup returns the near entry under key and its confirmation.
 func (t *TieredCache) lookup(key string) (*Response, *confirmation) {
 	r, err := t.near.Get(context.Background(), key)
 	if err != nil {
@@ -135,7 +142,7 @@ func (t *TieredCache) lookup(key string) (*Response, *confirmation) {
 	return r, confirmationOf(r.Entry)
 }
 
-// confirmationOf returns what is known of the far entry that e is a copy of; nil: e is no entry of a TieredCache.
+// confirmationOf returns the confirmation of the near entry e, or nil if e is not an entry of a TieredCache.
 func confirmationOf(e *serialize.Entry) *confirmation {
 	if r, ok := e.Stamp.(*record); ok {
 		return r.confirmed.Load()
@@ -143,7 +150,7 @@ func confirmationOf(e *serialize.Entry) *confirmation {
 	return nil
 }
 
-// Get returns the entry under key, from near or from far.
+// Get returns the entry under key from the near store or, if necessary, from the far store.
 func (t *TieredCache) Get(ctx context.Context, key string) (*Response, error) {
 	if r, ok := t.GetNear(key); ok {
 		return r, nil
@@ -151,7 +158,7 @@ func (t *TieredCache) Get(ctx context.Context, key string) (*Response, error) {
 	if t == nil || t.closed.Load() {
 		return nil, ErrClosed
 	}
-	// The count is read, and the time taken, before the far store is asked: what changes meanwhile is not missed.
+	// The count and the time are read before the far store is asked, so that no change in between is missed.
 	c := &confirmation{change: t.count(key).Load(), until: time.Now().Add(t.nearFor)}
 	far, err := t.far.Get(ctx, key)
 	if errors.Is(err, ErrNotFound) {
@@ -171,7 +178,8 @@ func (t *TieredCache) Get(ctx context.Context, key string) (*Response, error) {
 	return t.bring(ctx, key, far, c), nil
 }
 
-// confirm gives what is near the head of e, and returns it, if it has e's body.
+// confirm replaces the metadata of the near entry with e and returns it, if both have the same body. It
+// returns nil otherwise.
 func (t *TieredCache) confirm(key string, e *serialize.Entry, c *confirmation) *Response {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -193,7 +201,8 @@ func (t *TieredCache) confirm(key string, e *serialize.Entry, c *confirmation) *
 	return near
 }
 
-// bring keeps what is far near: at once where its body is in memory, and else while the caller reads it.
+// bring copies a far entry to the near store: at once if its body is in memory, and otherwise while the
+// caller reads it.
 func (t *TieredCache) bring(ctx context.Context, key string, far *Response, c *confirmation) *Response {
 	w, err := t.near.Create(ctx, key, far.Entry)
 	if err != nil {
@@ -202,7 +211,7 @@ func (t *TieredCache) bring(ctx context.Context, key string, far *Response, c *c
 	w.(*DictWriter).confirmed = c
 	if body, ok := far.Body.(*bytesbody.Body); ok {
 		if int64(len(body.Bytes())) != far.Entry.Length {
-			return far // whoever reads it may judge
+			return far // the reader detects the wrong length
 		}
 		if _, err := w.Write(body.Bytes()); err != nil || w.Commit() != nil {
 			w.Abort()
@@ -217,17 +226,17 @@ func (t *TieredCache) bring(ctx context.Context, key string, far *Response, c *c
 	return far
 }
 
-// nearingBody is the body of a far entry, which comes near while it is read.
+// nearingBody is the body of a far entry. It is copied to the near store while it is read.
 type nearingBody struct {
 	io.ReadCloser
 
-	turn sync.Mutex // held by Read, so that what comes near has the order in which it came
+	turn sync.Mutex // held by Read, so that the copy has the bytes in the right order
 
-	mu   sync.Mutex // guards what follows: Close may come while Read is under way
-	near Writer     // nil: not, or no longer
+	mu   sync.Mutex // guards the fields below, because Close may be called during Read
+	near Writer     // nil if there is no copy, or no longer
 	left int64
 
-	forget func() // drops what has come near
+	forget func() // removes the copy
 }
 
 func (b *nearingBody) Read(p []byte) (int, error) {
@@ -239,7 +248,7 @@ func (b *nearingBody) Read(p []byte) (int, error) {
 	b.left -= int64(n)
 	if b.near == nil {
 		if n > 0 && b.left < 0 {
-			b.forget() // it went on after the length that its entry speaks of
+			b.forget() // the body is longer than its entry says
 		}
 		return n, err
 	}
@@ -264,7 +273,7 @@ func (b *nearingBody) Close() error {
 }
 
 func (b *nearingBody) end(how func() error) {
-	how() // an entry that does not come near is nobody's failure
+	how() // an error here only means that there is no copy
 	b.near = nil
 }
 
@@ -287,12 +296,12 @@ type farWriter struct {
 }
 
 func (w *farWriter) Commit() error {
-	// Also after an error: it may have come after the change.
+	// Also after an error, because the entry may have been stored nevertheless.
 	defer w.commit()
 	return w.Writer.Commit()
 }
 
-// Update gives the entry under key the head e in the far store.
+// Update replaces the metadata of the entry under key with e in the far store.
 func (t *TieredCache) Update(ctx context.Context, key string, e *serialize.Entry) error {
 	if t == nil || t.closed.Load() {
 		return ErrClosed
@@ -317,14 +326,14 @@ func (t *TieredCache) Delete(ctx context.Context, key string) error {
 	return t.far.Delete(ctx, key)
 }
 
-// KeepDecoded gives the near store the decoded body of an entry that came from there.
+// KeepDecoded stores the decoded body of an entry in the near store.
 func (t *TieredCache) KeepDecoded(key string, e *serialize.Entry, body []byte) {
 	if t != nil {
 		t.near.KeepDecoded(key, e, body)
 	}
 }
 
-// Close ends the watch over the far store, and closes that one if it can be closed.
+// Close stops watching the far store, and closes it if it implements io.Closer.
 func (t *TieredCache) Close() error {
 	if t == nil {
 		return ErrClosed
