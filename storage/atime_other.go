@@ -7,5 +7,5 @@ import (
 	"time"
 )
 
-// accessTime returns when a file was last read, and whether that is known: it is not.
+// accessTime reports false, because this system does not provide the time when a file was last read.
 func accessTime(fs.FileInfo) (time.Time, bool) { return time.Time{}, false }

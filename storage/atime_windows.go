@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// accessTime returns when a file was last read, and whether that is known.
+// accessTime returns the time when a file was last read, and reports whether it is known.
 func accessTime(fi fs.FileInfo) (time.Time, bool) {
 	data, ok := fi.Sys().(*syscall.Win32FileAttributeData)
 	if !ok {

@@ -39,28 +39,28 @@ func newFileHit(e *serialize.Entry, part filePart) *Response {
 	return &h.response
 }
 
-// fileBody reads a body of a file and verifies its sum on the way, where it has one.
+// fileBody reads a body from a file and verifies its checksum, if it has one.
 //
-// The sum covers what is read from the start without a gap, in whatever pieces; once that is all of the body, and
-// the sum is wrong, the read that would complete it fails instead, so that nobody has the whole of a wrong body
-// without having seen the error. A reader that seeks past bytes goes unverified.
+// The checksum covers the bytes read from the start without a gap, in pieces of any size. If it is wrong, the
+// read that would complete the body fails, so that no reader gets a whole wrong body without an error. If a
+// reader skips bytes with Seek, the body is not verified.
 type fileBody struct {
-	mu     sync.Mutex // held by all but Close: as a body of net/http's, it may be read by two goroutines
+	mu     sync.Mutex // held by all methods but Close, because two goroutines may read a body, as in net/http
 	closed atomic.Bool
 	filePart
 }
 
 type filePart struct {
 	f         *os.File
-	base      int64 // where the body begins
+	base      int64 // the offset of the body
 	size      int64
 	off       int64
 	verify    bool
 	sum, want uint32
-	summed    int64 // sum is that of the bytes before this one
-	err       error // what every later read returns
+	summed    int64 // sum is the checksum of the bytes before this offset
+	err       error // returned by all later reads
 	key       string
-	good, bad func() // called once, when the body proves right, or wrong
+	good, bad func() // called once, when the body was verified or is damaged
 }
 
 func (b *fileBody) Read(p []byte) (int, error) {
@@ -104,18 +104,19 @@ func (b *fileBody) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// fail makes the body end in an *UnreadableError.
+// fail makes this and all later reads return an *UnreadableError.
 func (b *fileBody) fail(err error) error {
 	b.err = &UnreadableError{Key: b.key, Err: err}
 	b.bad()
 	return b.err
 }
 
-// leastForKernel is the length from which on it is cheaper to have the kernel send a file than to read and write it.
+// leastForKernel is the length from which letting the kernel send a file costs less than reading and writing
+// it.
 const leastForKernel = 64 << 10
 
-// WriteTo verifies as Read does. A long body that has no sum, or whose sum has been verified, is left to the kernel
-// where w can do that.
+// WriteTo verifies the body as Read does. If a long body has no checksum or is verified already, WriteTo lets
+// the kernel copy it, if w supports that.
 func (b *fileBody) WriteTo(w io.Writer) (int64, error) {
 	if n, ok, err := b.copyTo(w); ok {
 		return n, err
@@ -125,7 +126,7 @@ func (b *fileBody) WriteTo(w io.Writer) (int64, error) {
 	return io.CopyBuffer(writerOnly{w}, readerOnly{b}, *buf)
 }
 
-// copyTo copies the rest to w, if it needs no verifying.
+// copyTo copies the rest of the body to w if the body is long and need not be verified.
 func (b *fileBody) copyTo(w io.Writer) (n int64, ok bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -143,13 +144,14 @@ func (b *fileBody) copyTo(w io.Writer) (n int64, ok bool, err error) {
 	return 0, false, nil
 }
 
-// copyBuffers holds what WriteTo reads into: large enough to make few calls, small enough for the processor's cache.
+// copyBuffers holds buffers for WriteTo. They are large enough for few calls and small enough for the
+// processor's cache.
 var copyBuffers = sync.Pool{New: func() any {
 	b := make([]byte, 64<<10)
 	return &b
 }}
 
-// readerOnly and writerOnly keep io.CopyBuffer from going round the buffer.
+// readerOnly and writerOnly hide the methods by which io.CopyBuffer would avoid the buffer.
 type (
 	readerOnly struct{ io.Reader }
 	writerOnly struct{ io.Writer }
@@ -168,8 +170,8 @@ func (b *fileBody) Close() error {
 	return b.f.Close()
 }
 
-// settle checks the length of e's body against what e says of it, and completes an entry that Python wrote.
-// Such an entry has only its Content-Length, if that. CacheControl stores 301 and 308 without their body.
+// settle compares the length of e's body with the length in e, and completes an entry that Python wrote. Such
+// an entry has at most a Content-Length. CacheControl stores 301 and 308 responses without a body.
 func settle(e *serialize.Entry, length int64) error {
 	if !e.Foreign {
 		if e.Length != length {
@@ -186,7 +188,7 @@ func settle(e *serialize.Entry, length int64) error {
 	return nil
 }
 
-// contentLength returns what e's Content-Length says, or -1.
+// contentLength returns the Content-Length of e, or -1.
 func contentLength(e *serialize.Entry) int64 {
 	n, err := strconv.ParseInt(e.Header.Get("Content-Length"), 10, 64)
 	if err != nil || n < 0 {
@@ -195,15 +197,14 @@ func contentLength(e *serialize.Entry) int64 {
 	return n
 }
 
-// isRedirect reports whether e is what CacheControl serves for ever.
+// isRedirect reports whether e has a status whose responses CacheControl caches forever.
 func isRedirect(e *serialize.Entry) bool {
 	return e.Status == http.StatusMovedPermanently || e.Status == http.StatusPermanentRedirect
 }
 
-// errSum says that a body is not the one that was stored.
 var errSum = errors.New("wrong checksum")
 
-// sameBody reports whether two entries of ours have the same body.
+// sameBody reports whether two entries that this package wrote have the same body.
 func sameBody(a, b *serialize.Entry) bool {
 	return !a.Foreign && !b.Foreign && a.Length == b.Length && a.Sum == b.Sum
 }

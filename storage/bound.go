@@ -13,69 +13,72 @@ import (
 	"time"
 )
 
-// A cache directory is kept within its bounds by those who add to it. With a commit now and then goes a step: a walk
-// through a small part of the directory, which goes on where the last one ended, counts what is there, sweeps, and
-// evicts. As keys are hashed, every part is a fair sample of the whole, so the entries of a part that were used least
-// recently are among those of the whole that were.
+// Processes that store entries keep a cache directory within its bounds. Some commits are followed by a step.
+// A step walks through a small part of the directory, beginning where the last step ended; it counts the
+// files there, removes useless files, and evicts entries. Since keys are hashed, every part is a
+// representative sample of the directory, so the least recently used entries of a part are among the least
+// recently used of all.
 //
-// How much there is in the whole is known by shares, those directories that begin with the same two digits: what was
-// counted there last, and what was added since. With MaxBytes that is kept in a file, so that what one process has
-// counted or added all know. What Python adds is known once it is walked by.
+// The total size is known by shares. A share is all directories that begin with the same two digits. Its size
+// is the size that was counted there last plus the bytes added since. With MaxBytes, the sizes are kept in a
+// file, so that every process knows what the others have counted and added. Entries that Python adds are
+// counted by the next walk through their share.
 const (
 	shareCount  = 256
 	shareLeaves = leaves / shareCount
 
-	// stateName is the name of the file, and stateTempSuffix what is added to it while a new one is written.
+	// stateName is the name of that file. stateTempSuffix is added to the name while a new file is written.
 	stateName       = ".trim"
 	stateTempSuffix = ".tmp"
 
-	// stepEvery is how often a step is made while entries are stored.
+	// stepEvery is the interval between steps while entries are stored.
 	stepEvery = time.Second
 
-	// stepWait is how long one who stores waits for another process's step, where the directory is far over its bound, or
-	// this process has added an eighth of that since its own last step.
+	// stepWait limits the wait for another process's step. A writer waits if the directory is far over its
+	// bound, or if this process has added an eighth of the bound since its own last step.
 	stepWait = 100 * time.Millisecond
 
-	// evictAlways is how many entries a step evicts, if something must go, however long that takes.
+	// evictAlways is the number of entries that a step may evict regardless of the time that it takes.
 	evictAlways = 16
 
-	// slack is the part of MaxBytes that a process adds before it tells the others, and that it evicts beyond what it must.
+	// A process adds MaxBytes/slack bytes before it tells the others, and evicts so much more than necessary.
 	slack = 32
 )
 
-// pace is how much one step does.
+// pace limits the work of one step.
 type pace struct {
 	entries, dirs int
 	time          time.Duration
-	evict         int // one in so many entries may be evicted, the oldest
+	evict         int // one in evict entries may be evicted, the oldest ones
 }
 
 var (
 	walking = pace{64, 256, 2 * time.Millisecond, 4}
 
-	// hurrying is for a directory that is an eighth over its bound: much smaller entries than are stored now must go.
+	// hurrying is the pace for a directory that is an eighth over its bound. The entries to evict may be much
+	// smaller than those that are stored now.
 	hurrying = pace{1024, 4096, 20 * time.Millisecond, 1}
 )
 
-// bound keeps a tree within its bounds.
+// bound holds the counts and the state of the steps of a tree.
 type bound struct {
-	last  atomic.Int64             // when the last step was made, in nanoseconds since 1970; 0: not yet
-	total atomic.Int64             // what the directory holds, as far as that is known
-	since atomic.Int64             // what this process has added to it since the last step
-	whole atomic.Bool              // every share has been counted
-	added [shareCount]atomic.Int64 // what this process has added to a share since the last step, or removed
+	last  atomic.Int64             // time of the last step in nanoseconds since 1970, or zero
+	total atomic.Int64             // the size of the directory, as far as it is known
+	since atomic.Int64             // bytes that this process has added since its last step
+	whole atomic.Bool              // whether every share has been counted
+	added [shareCount]atomic.Int64 // bytes that this process has added to or removed from each share since its last step
 
-	evictions atomic.Uint64 // by this process, for the bytes
+	evictions atomic.Uint64 // by this process, because of MaxBytes
 
-	mu   sync.Mutex // one step at a time; guards next
-	next int        // where the next step begins, where no file says so
+	mu   sync.Mutex // held during a step; guards next
+	next int        // the first leaf of the next step, if there is no file
 }
 
-// state is what the file holds.
+// state is the content of the file.
 type state struct {
-	Next    int               `json:"next"`    // the leaf that the next step begins with
-	Counted int64             `json:"counted"` // bytes in the share of Next, before Next
-	Whole   bool              `json:"whole"`   // every share has been counted
+	Next    int               `json:"next"`    // the first leaf of the next step
+	Counted int64             `json:"counted"` // bytes before Next in Next's share
+	Whole   bool              `json:"whole"`   // whether every share has been counted
 	Shares  [shareCount]int64 `json:"shares"`  // bytes
 }
 
@@ -89,10 +92,10 @@ func (s *state) total() (n int64) {
 	return n
 }
 
-// bounded reports whether there is a bound on bytes.
+// bounded reports whether the size of the directory is limited.
 func (t *tree) bounded() bool { return t.maxBytes > 0 && !t.forever }
 
-// longest returns how long a body may be, of which the format allows n bytes.
+// longest returns the maximum length of a body, given that the format allows n bytes.
 func (t *tree) longest(n int64) int64 {
 	if t.bounded() {
 		return min(n, t.maxBytes)
@@ -100,7 +103,7 @@ func (t *tree) longest(n int64) int64 {
 	return n
 }
 
-// sizeAt returns what the entry at path takes on disk, where that counts.
+// sizeAt returns the size on disk of the entry at path, or 0 if the tree is not bounded.
 func (t *tree) sizeAt(path string) (n int64) {
 	if t.bounded() {
 		for _, name := range []string{path, path + bodySuffix} {
@@ -112,7 +115,7 @@ func (t *tree) sizeAt(path string) (n int64) {
 	return n
 }
 
-// changed notes that the entry at path, which took so many bytes before, has changed.
+// changed records that the entry at path has changed. before is its previous size.
 func (t *tree) changed(path string, before int64) {
 	if bytes := t.sizeAt(path) - before; bytes != 0 {
 		t.bound.added[t.leafOf(path)/shareLeaves].Add(bytes)
@@ -121,7 +124,7 @@ func (t *tree) changed(path string, before int64) {
 	}
 }
 
-// leafOf returns the number of the leaf directory in which path is.
+// leafOf returns the number of the leaf directory that contains path.
 func (t *tree) leafOf(path string) (n int) {
 	for i := range levels {
 		n = n<<4 | digit(path[len(t.dir)+1+2*i:])
@@ -129,8 +132,9 @@ func (t *tree) leafOf(path string) (n int) {
 	return n
 }
 
-// step makes a step if it is time for one. It is called when something has been stored at path, which is given up again
-// where nobody makes room for it: half over its bound, a directory grows no more.
+// step makes a step if one is due. It is called after an entry has been stored at path. If the directory is
+// more than half over its bound and another process holds the lock for steps, step removes the entry at path,
+// so that the directory does not grow further.
 func (t *tree) step(path string) {
 	b := &t.bound
 	now := time.Now()
@@ -138,7 +142,7 @@ func (t *tree) step(path string) {
 	if !over && now.Sub(time.Unix(0, b.last.Load())).Abs() < stepEvery {
 		return
 	}
-	// Where steps do not keep up, those who store wait their turn, and each makes room for more than it has added.
+	// If steps are too slow, writers wait for their turn, and each evicts more than it has added.
 	waits := t.bounded() && b.behind(t.maxBytes)
 	if waits {
 		b.mu.Lock()
@@ -157,14 +161,14 @@ func (t *tree) step(path string) {
 	ctx := endedContext
 	if waits {
 		if !b.behind(t.maxBytes) {
-			return // thanks to another
+			return // another goroutine has made a step
 		}
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(context.Background(), stepWait)
 		defer cancel()
 	}
 	unlock, err := lock(ctx, name)
-	if err != nil { // another process makes one
+	if err != nil { // another process is making a step
 		if exceeds(b.total.Load(), t.maxBytes, 2) {
 			t.giveUp(path)
 		}
@@ -182,7 +186,7 @@ func (t *tree) step(path string) {
 	s.write(name, t.fileMode)
 }
 
-// giveUp removes what was just stored at path, as far as nobody uses it.
+// giveUp removes the entry just stored at path, unless it is in use.
 func (t *tree) giveUp(path string) {
 	w := sweep{root: t.dir, now: time.Now(), keepDirs: true}
 	if f := filesAt(path); w.evict(&f) {
@@ -191,33 +195,33 @@ func (t *tree) giveUp(path string) {
 	}
 }
 
-// behind reports whether steps do not keep up with what is stored within a bound of n bytes.
+// behind reports whether more is stored than the steps can evict, for a bound of n bytes.
 func (b *bound) behind(n int64) bool { return b.farOver(n) || b.since.Load() > n/8 }
 
-// farOver reports whether the directory is a quarter over its bound of n bytes.
+// farOver reports whether the directory is more than a quarter over its bound of n bytes.
 func (b *bound) farOver(n int64) bool { return exceeds(b.total.Load(), n, 4) }
 
-// exceeds reports whether a total is over a bound by more than that part of the bound; the sum of the two may be too large
-// for a number.
+// exceeds reports whether total is more than bound + bound/part. That sum itself may overflow.
 func exceeds(total, bound, part int64) bool { return total > bound && total-bound > bound/part }
 
-// stateSize is the most that the file holds.
+// stateSize is the maximum size of the file.
 const stateSize = 8 << 10
 
-// write replaces the file. It is not written in place: somebody may have put a link to another file there.
+// write replaces the file. It does not overwrite the file, because another user may have replaced it by a
+// link.
 func (s *state) write(name string, mode fs.FileMode) {
 	doc, err := json.Marshal(s)
 	if err != nil || len(doc) > stateSize {
 		return
 	}
 	temp := name + stateTempSuffix
-	os.Remove(temp) // left by a process that died; the lock keeps others away
+	os.Remove(temp) // left by a process that died; the lock is held
 	if writeNew(temp, doc, mode, newTime()) == nil && replace(temp, name) != nil {
 		os.Remove(temp)
 	}
 }
 
-// readState returns what the file holds, and a new state if it cannot be used.
+// readState returns the content of the file, or a new state if the file is unusable.
 func readState(name string) *state {
 	f, fi, err := openFile(name)
 	if err != nil {
@@ -232,7 +236,7 @@ func readState(name string) *state {
 	return s
 }
 
-// forgetState has everything counted anew.
+// forgetState removes the file, so that everything is counted again.
 func forgetState(root string) {
 	name := filepath.Join(root, stateName)
 	if !exists(name) {
@@ -244,7 +248,7 @@ func forgetState(root string) {
 	}
 }
 
-// advance goes on to another leaf: what was counted up to there is all there is.
+// advance sets Next to a later leaf. A share that ends before it is completely counted.
 func (s *state) advance(to int) {
 	for s.Next/shareLeaves < to/shareLeaves {
 		s.Shares[s.Next/shareLeaves] = s.Counted
@@ -254,7 +258,7 @@ func (s *state) advance(to int) {
 	s.Next = to
 }
 
-// evicted takes what an entry in a leaf took out of the count.
+// evicted subtracts the size of an entry that was evicted from a leaf.
 func (s *state) evicted(leaf int, size int64) {
 	share := leaf / shareLeaves
 	s.Shares[share] = max(0, s.Shares[share]-size)
@@ -263,7 +267,8 @@ func (s *state) evicted(leaf int, size int64) {
 	}
 }
 
-// walk makes the step that begins at s.Next.
+// walk scans a part of the directory, beginning at leaf s.Next, updates the counts in s, and evicts entries
+// if the directory is over its bound.
 func (t *tree) walk(s *state, now time.Time) {
 	p := walking
 	if t.bounded() && exceeds(s.total(), t.maxBytes, 8) {
@@ -293,7 +298,7 @@ func (t *tree) walk(s *state, now time.Time) {
 	if s.Next == leaves {
 		s.Next, s.Whole = 0, true
 	}
-	if round { // as it always is in a small directory
+	if round { // the rest of the walk, from the first leaf; always so in a small directory
 		reached := false
 		round = w.eachLeaf(0, read, func(n int) bool {
 			reached = n >= start
@@ -307,12 +312,13 @@ func (t *tree) walk(s *state, now time.Time) {
 	if !t.bounded() || excess <= 0 {
 		return
 	}
-	excess += t.maxBytes / slack // so that it is a while until the next time
+	excess += t.maxBytes / slack // so that the next eviction is not needed soon
 	slices.SortFunc(found, func(a, b files) int { return a.used().Compare(b.used()) })
 	if !round {
 		found = found[:(len(found)+p.evict-1)/p.evict]
 	}
-	// Its own time, however long the walk took: on a busy machine nothing would ever go otherwise.
+	// Evictions have their own time limit: on a busy machine the walk may use up all the time, and nothing
+	// would be evicted.
 	for i, began := 0, time.Now(); i < len(found); i++ {
 		if excess <= 0 || i >= evictAlways && time.Since(began) > p.time {
 			break

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// descriptor is an open file that one goroutine reads. An *os.File takes a system call, two allocations and a finalizer
-// more, a tenth of the time of a hit.
+// descriptor is an open file that is read by one goroutine. An *os.File would need another system call, two
+// allocations and a finalizer, together a tenth of the time of a hit.
 type descriptor struct {
 	fd   int
 	path string
 }
 
-// openQuick opens a file for reading, and does not wait where it is a pipe.
+// openQuick opens a file for reading. It does not block if the file is a pipe.
 func openQuick(path string) (descriptor, error) {
 	fd, err := openDescriptor(path, syscall.O_RDONLY|syscall.O_NONBLOCK)
 	return descriptor{fd, path}, err
@@ -23,7 +23,6 @@ func openQuick(path string) (descriptor, error) {
 
 func (d descriptor) Close() error { return syscall.Close(d.fd) }
 
-// ReadAt implements io.ReaderAt.
 func (d descriptor) ReadAt(p []byte, off int64) (n int, err error) {
 	for n < len(p) {
 		m, err := syscall.Pread(d.fd, p[n:], off+int64(n))
@@ -40,7 +39,7 @@ func (d descriptor) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// Stat returns what os.File.Stat does, as far as it matters here.
+// Stat is like os.File.Stat, with less information.
 func (d descriptor) Stat() (fs.FileInfo, error) {
 	s := &status{path: d.path}
 	if err := syscall.Fstat(d.fd, &s.stat); err != nil {
@@ -61,7 +60,7 @@ func (s *status) ModTime() time.Time { return time.Unix(s.stat.Mtim.Unix()) }
 func (s *status) IsDir() bool        { return false }
 func (s *status) Sys() any           { return &s.stat }
 
-// Mode returns the permissions, and of the type only whether it is a regular file.
+// Mode returns the permissions. Its only type bit is ModeIrregular, for everything but a regular file.
 func (s *status) Mode() fs.FileMode {
 	mode := fs.FileMode(s.stat.Mode).Perm()
 	if s.stat.Mode&syscall.S_IFMT != syscall.S_IFREG {
@@ -70,7 +69,7 @@ func (s *status) Mode() fs.FileMode {
 	return mode
 }
 
-// sameInode reports whether a and b describe one file, as os.SameFile does, which knows no FileInfo but its own.
+// sameInode reports whether a and b describe the same file. Unlike os.SameFile, it also accepts a *status.
 func sameInode(a, b fs.FileInfo) bool {
 	x, ok := a.Sys().(*syscall.Stat_t)
 	y, also := b.Sys().(*syscall.Stat_t)

@@ -6,38 +6,40 @@ import (
 	"unsafe"
 )
 
-// dictIndex finds records by key. It is read by many while one, who holds the cache's lock, changes it.
+// dictIndex maps keys to records. Lookups take no lock; updates hold the cache's lock.
 //
-// A reader follows a chain whose links may change under it. Every link leads to a record that is, or was a moment ago,
-// in the cache, and no change makes a ring; so a reader comes to an end, and what it finds it could have found a
-// moment ago. What it does not find may still be there, where a table grew or a link was cut meanwhile: while that goes
-// on, moves is odd, and afterwards it is another number. Then only who holds the lock knows that a key is not stored.
+// A lookup follows a chain whose links may change meanwhile. Every link leads to a record that is in the
+// cache or was so until recently, and no update creates a cycle. So a lookup ends, and a record that it finds
+// was in the cache when it began or later. But a lookup can miss a record if a table grows or a link is cut
+// meanwhile. During such an update moves is odd, and afterwards it has another value. A lookup that misses
+// while moves is odd or has changed must be repeated under the lock.
 //
-// The index is split, so that growing stops others for a short while only: each part grows on its own.
+// The index has many parts that grow separately, so that growing delays other goroutines only briefly.
 type dictIndex struct {
 	seed  atomic.Pointer[maphash.Seed]
 	moves atomic.Uint64
 	parts [64]dictPart
-	size  int64 // of the tables; guarded by the cache's lock
+	size  int64 // of all tables; guarded by the cache's lock
 }
 
 type dictPart struct {
 	table atomic.Pointer[dictTable]
-	count int // of records; guarded by the cache's lock
+	count int // number of records; guarded by the cache's lock
 }
 
-// dictTable is a hash table with chains. The number of its buckets is a power of two, and at least that of its records.
+// dictTable is a hash table with chains. The number of buckets is a power of two, and not less than that of
+// records.
 type dictTable []dictBucket
 
 type dictBucket struct {
 	first atomic.Pointer[record]
-	bits  atomic.Uint32 // one for each record of the chain before the record is there, so that nobody looks for others
-	gone  uint32        // what is remembered of one that has left, until another takes the place; guarded by the cache's lock
+	bits  atomic.Uint32 // the chainBits of the records in the chain, set before a record is added
+	gone  uint32        // hash of an evicted record, or zero; see leave; guarded by the cache's lock
 }
 
 const bucketSize = int64(unsafe.Sizeof(dictBucket{}))
 
-// hash returns the hash of a key. It is the same as long as the cache lives.
+// hash returns the hash of a key. It does not change while the cache exists.
 func (x *dictIndex) hash(key string) uint64 {
 	seed := x.seed.Load()
 	if seed == nil {
@@ -52,7 +54,8 @@ func (x *dictIndex) part(hash uint64) *dictPart { return &x.parts[hash>>58] }
 
 func (t dictTable) bucket(hash uint64) *dictBucket { return &t[int(hash)&(len(t)-1)] }
 
-// chainBit is a record's bit in the bits of its bucket. It comes from a part of the hash that chooses neither part nor bucket.
+// chainBit returns the bit for a record in dictBucket.bits. It depends on bits of the hash that select
+// neither the part nor the bucket.
 func chainBit(hash uint64) uint32 { return 1 << (hash >> 53 & 31) }
 
 func (x *dictIndex) find(key string) *record { return x.findHash(x.hash(key), key) }
@@ -73,7 +76,7 @@ func (x *dictIndex) findHash(hash uint64, key string) *record {
 	return r
 }
 
-// add adds a record whose key is not there.
+// add adds a record whose key is not in the index.
 func (x *dictIndex) add(r *record) {
 	p := x.part(r.hash)
 	t := p.table.Load()
@@ -91,19 +94,20 @@ func (x *dictIndex) add(r *record) {
 func (t dictTable) add(r *record) {
 	b := t.bucket(r.hash)
 	b.bits.Store(b.bits.Load() | chainBit(r.hash))
-	if first := b.first.Load(); first != r.next.Load() { // mostly there is none, and a store costs more than to look
+	if first := b.first.Load(); first != r.next.Load() { // usually there is none, and a load costs less than a store
 		r.next.Store(first)
 	}
 	b.first.Store(r)
 }
 
-// grow gives the part a longer table. Readers of the old one may follow its records into the new one.
+// grow replaces the table of p by a longer one. Lookups in the old table may follow its records into the new
+// one.
 func (x *dictIndex) grow(p *dictPart, old *dictTable) *dictTable {
 	n := 4
 	if old != nil {
 		n = 2 * len(*old)
 		if n <= 512 {
-			n *= 2 // to go through all records takes longer than the buckets are worth
+			n *= 2 // walking through all records costs more than the buckets
 		}
 	}
 	t := make(dictTable, n)
@@ -122,7 +126,7 @@ func (x *dictIndex) grow(p *dictPart, old *dictTable) *dictTable {
 	return &t
 }
 
-// remove removes a record that is there.
+// remove removes a record that is in the index.
 func (x *dictIndex) remove(r *record) {
 	p := x.part(r.hash)
 	b := p.table.Load().bucket(r.hash)
@@ -141,7 +145,7 @@ func (x *dictIndex) remove(r *record) {
 	x.unlink(r)
 }
 
-// replace has r take the place of old, which has its key and is there.
+// replace replaces old, which is in the index, by r, which has the same key.
 func (x *dictIndex) replace(old, r *record) {
 	link := &x.part(old.hash).table.Load().bucket(old.hash).first
 	for other := link.Load(); other != old; other = link.Load() {
@@ -152,8 +156,9 @@ func (x *dictIndex) replace(old, r *record) {
 	x.unlink(old)
 }
 
-// unlink is told of a record that is in no chain any more. It keeps its own link, for those who have come as far as it; but not in a
-// slab, which others may keep for long, and which would keep all that the link leads to.
+// unlink is called with a record that is in no chain any more. The record keeps its link, because lookups may
+// have reached it. Only the link of a record in a slab is cut, since the slab may stay in memory for long and
+// would keep all records that the link leads to.
 func (x *dictIndex) unlink(r *record) {
 	if r.slab != nil && r.next.Load() != nil {
 		x.moves.Add(1)
@@ -162,12 +167,13 @@ func (x *dictIndex) unlink(r *record) {
 	}
 }
 
-// leave remembers a record that was evicted before anybody asked for it, about as long as there are records.
+// leave remembers the hash of a record that was evicted before it was requested. It is remembered for about
+// as many stored records as the cache holds.
 func (x *dictIndex) leave(hash uint64) {
 	x.part(hash).table.Load().bucket(hash).gone = leftover(hash)
 }
 
-// left reports whether such a record is remembered, and forgets it.
+// left reports whether the hash is remembered, and forgets it.
 func (x *dictIndex) left(hash uint64) bool {
 	t := x.part(hash).table.Load()
 	if t == nil {
@@ -181,7 +187,7 @@ func (x *dictIndex) left(hash uint64) bool {
 	return true
 }
 
-// leftover is the part of a hash that does not choose the bucket. It is not 0.
+// leftover returns bits of the hash that do not select the bucket. It is never 0.
 func leftover(hash uint64) uint32 { return uint32(hash>>26) | 1 }
 
 func (x *dictIndex) clear() {

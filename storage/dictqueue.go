@@ -1,19 +1,19 @@
 package storage
 
-// recordQueue has records in the order of their coming. The garbage collector goes through it in one go; links from record to
-// record it would have to follow one by one.
+// recordQueue is a queue of records. The garbage collector scans the ring at once; it would have to follow
+// links between records one by one.
 type recordQueue struct {
-	ring   []*record // the record with the number n is at n modulo its length, a power of two; nil: it has left
-	oldest uint32    // all with lower numbers have left
-	next   uint32    // the number of the next one. Numbers may start again at 0, for only their differences count.
+	ring   []*record // record n is at index n modulo the length, a power of two; nil if it was removed
+	oldest uint32    // all records with lower numbers were removed
+	next   uint32    // the number of the next record; numbers may wrap around, because only their differences matter
 	len    int
-	size   int64 // of all
+	size   int64 // of all records
 }
 
 func (q *recordQueue) at(n uint32) **record { return &q.ring[int(n)&(len(q.ring)-1)] }
 
-// first returns the record that came first, other than one. If that is the oldest, it moves up to the one returned: what has left
-// between the two is passed over once, and not at each of many evictions.
+// first returns the oldest record except other. If other is the oldest, it is moved up to just before the
+// record returned, so that many evictions do not skip the same gap each time.
 func (q *recordQueue) first(other *record) *record {
 	for n := q.oldest; n != q.next; n++ {
 		r := *q.at(n)
@@ -28,7 +28,7 @@ func (q *recordQueue) first(other *record) *record {
 		}
 		return r
 	}
-	if q.len > 0 { // other is alone
+	if q.len > 0 { // other is the only record
 		q.next = q.oldest + 1
 	}
 	return nil
@@ -45,7 +45,7 @@ func (q *recordQueue) push(r *record) {
 	q.size += r.size
 }
 
-// grow makes room: a longer ring, or one of the same length where half of it is empty.
+// grow makes room for another record: it doubles the ring, or closes the gaps if half of the ring is empty.
 func (q *recordQueue) grow() {
 	old, next := *q, q.next
 	length := max(8, len(old.ring))
@@ -58,7 +58,7 @@ func (q *recordQueue) grow() {
 		if r == nil {
 			continue
 		}
-		if q.next != n { // up to the first that has left, there is nothing to do
+		if q.next != n { // nothing changes up to the first gap
 			r.number = q.next
 		}
 		*q.at(q.next) = r

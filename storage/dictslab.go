@@ -1,22 +1,22 @@
 package storage
 
-// slabs are where a DictCache has the small entries that nobody has asked for yet: many in one block of memory, for one that is
-// stored and goes again is then next to no work for the garbage collector. The first who asks for an entry has it copied out, and
-// so does whatever else makes it stay. So the entries of a slab leave at about the time when all have grown old, and while one is
-// left the slab counts whole.
+// slabs holds the small entries of a DictCache that have not been requested yet. Many share one block of
+// memory, so that storing and evicting an entry causes hardly any work for the garbage collector. The first
+// hit copies an entry out of its slab, and so does everything else that moves it to the queue kept. So all
+// entries of a slab leave it at about the same time. Until the last one has left, the whole slab counts.
 //
-// The cache's lock guards all of it, but for what is in the records and the bytes, which never change.
+// The cache's lock guards everything here, except the fields of records and the bytes, which never change.
 type slabs struct {
 	current *slab
-	size    int64 // of those that have entries
+	size    int64 // of the slabs that have entries
 }
 
 type slab struct {
-	records []record // that are left to take
-	bytes   []byte   // that are left to take
-	length  int      // of all the bytes
-	size    int64    // what it counts
-	entries int      // that are in the cache
+	records []record // unused
+	bytes   []byte   // unused
+	length  int      // of bytes when it was allocated
+	size    int64    // the memory that it counts for
+	entries int      // number of entries that are in the cache
 }
 
 const (
@@ -24,7 +24,8 @@ const (
 	mostSlab  = 128 << 10
 )
 
-// slabLimit returns the length of the longest slabs in a cache with this bound, a small part of that; 0: it has none.
+// slabLimit returns the maximum length of a slab in a cache with the given bound, a small part of the bound.
+// It returns zero if the cache is too small for slabs.
 func slabLimit(bound int64) int {
 	if limit := min(mostSlab, bound/512); limit >= leastSlab {
 		return int(limit)
@@ -32,14 +33,14 @@ func slabLimit(bound int64) int {
 	return 0
 }
 
-// place returns a record with a copy of a packed entry and its body. They take up a sixteenth of the limit at most, so that little is
-// left over at the end of a slab.
+// place returns a record in a slab, with a copy of the packed entry and its body. Together they must not be
+// longer than a sixteenth of limit, so that little is wasted at the end of a slab.
 func (s *slabs) place(limit int, text, body string) *record {
 	n := len(text) + len(body)
 	if s.current == nil || len(s.current.bytes) < n {
 		length := max(leastSlab, n)
 		if s.current != nil {
-			length = max(length, 2*s.current.length) // a cache that is hardly used is given little
+			length = max(length, 2*s.current.length) // a cache with few entries gets short slabs
 		}
 		length = min(length, limit)
 		s.current = &slab{bytes: make([]byte, length), length: length, size: int64(length)}
@@ -64,7 +65,7 @@ func (s *slabs) place(limit int, text, body string) *record {
 	return r
 }
 
-// leave is told of each record that is in the cache no more.
+// leave is called with each record that was removed from the cache.
 func (s *slabs) leave(r *record) {
 	if r.slab == nil {
 		return
@@ -74,14 +75,14 @@ func (s *slabs) leave(r *record) {
 	}
 }
 
-// hold copies a packed entry and its body into a block, which is just long enough, and makes them r's.
+// hold copies a packed entry and its body into block, which has exactly their length, and assigns them to r.
 func (r *record) hold(block []byte, text, body string) {
 	copy(block[copy(block, text):], body)
-	whole := asString(block) // nobody writes there any more
+	whole := asString(block) // safe: block is not written to any more
 	r.text, r.body = whole[:len(text)], whole[len(text):]
 }
 
-// alone returns r, if it is in no slab, and else a copy that is in none.
+// alone returns r if it is in no slab, and otherwise a copy that is not.
 func (r *record) alone() *record {
 	if r.slab == nil {
 		return r

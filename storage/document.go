@@ -6,9 +6,9 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
-// ParseDocument reads a document that holds an entry and its body, and verifies the body: for a Store that keeps
-// the two as one value. The body of the Response is in memory, part of doc. The error is an *UnreadableError, which has
-// the key.
+// ParseDocument parses and verifies a document that holds an entry and its body. It is for Stores that keep
+// both in one value. The body of the Response shares doc's memory. The error is an *UnreadableError with the
+// key.
 func ParseDocument(key string, doc []byte) (*Response, error) {
 	e, body, err := parse(key, doc)
 	if err != nil {
@@ -29,13 +29,14 @@ func parse(key string, doc []byte) (*serialize.Entry, []byte, error) {
 		return nil, nil, &UnreadableError{Key: key, Err: err}
 	}
 	if e.Foreign {
-		// A document without a sum of ours is told from its successors by its bytes.
+		// The checksum of the whole document identifies an entry that has no checksum.
 		e.Stamp = sha256.Sum256(doc)
 	}
 	return e, body, nil
 }
 
-// SameBody reports whether two entries that ParseDocument returned, or Clones of them, were read with the same body.
+// SameBody reports whether two entries have the same body. Each must be returned by ParseDocument or be a
+// Clone of such an entry.
 func SameBody(a, b *serialize.Entry) bool {
 	return sameBody(a, b) || a.Stamp != nil && a.Stamp == b.Stamp
 }

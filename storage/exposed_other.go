@@ -2,5 +2,5 @@
 
 package storage
 
-// exposure says who else may change what is in a directory. Here a file's mode does not tell.
+// exposure returns "", because on this system the mode of a directory does not show who can write to it.
 func exposure(string) string { return "" }

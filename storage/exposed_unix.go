@@ -8,7 +8,8 @@ import (
 	"syscall"
 )
 
-// exposure says who else may change what is in a directory, or "" if only its owner may, who is this user or root.
+// exposure returns a description of who else may write to a directory. It returns "" if only the owner may,
+// and the owner is this user or root.
 func exposure(dir string) string {
 	fi, err := os.Stat(dir)
 	if err != nil {

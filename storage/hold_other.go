@@ -8,10 +8,11 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// hold marks f as being written until it is closed. On Windows nobody can remove it meanwhile anyway.
+// hold does nothing here. On Windows an open file cannot be removed.
 func hold(*os.File) {}
 
-// newLock returns the lock whose file has that name, and is made if create is true. It follows no link.
+// newLock returns the lock with the given file name. If create is true, the file is created if necessary. It
+// does not follow links.
 func newLock(name string, create bool) (*flock.Flock, error) {
 	if fi, err := os.Lstat(name); err == nil && fi.Mode()&(os.ModeSymlink|os.ModeIrregular) != 0 {
 		return nil, &os.PathError{Op: "lock", Path: name, Err: errIrregular}

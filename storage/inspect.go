@@ -14,38 +14,37 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
-// State says what can be told of an entry.
+// State is the condition of an entry.
 type State uint8
 
-// The states.
 const (
-	Sound    State = iota // it can be used
-	Unproven              // Python uses it; whether the body is the head's own cannot be told, and our stores do not use it
-	Torn                  // head and body do not belong together, or one is missing
-	Damaged               // cut short, of the wrong types, with a wrong checksum
-	Foreign               // of another format or layout: somebody may know what it is
+	Sound    State = iota // usable
+	Unproven              // used by Python, but not by this package, because the body may not belong to the metadata
+	Torn                  // the metadata and the body do not belong together, or one is missing
+	Damaged               // truncated, with values of the wrong type, or with a wrong checksum
+	Foreign               // of another format or layout, possibly of another program
 )
 
-// String returns the name of the state, in lower case.
+// String returns the name of the state in lower case.
 func (s State) String() string {
 	return [...]string{"sound", "unproven", "torn", "damaged", "foreign"}[s]
 }
 
-// Finding is what an entry proved to be.
+// Finding is the result of inspecting an entry.
 type Finding struct {
 	State  State
-	Err    error            // why it is not Sound
-	Layout Layout           // OneFile or SeparateBody; AnyLayout: it is the same in both
-	Entry  *serialize.Entry // the head; nil where it could not be read
+	Err    error            // the reason if State is not Sound
+	Layout Layout           // OneFile or SeparateBody; AnyLayout if the entry is the same in both
+	Entry  *serialize.Entry // metadata; nil if it could not be read
 
 	head   fs.FileInfo
-	offset int64 // where the body begins, in its file
+	offset int64 // of the body in its file
 }
 
-// Inspect reads the head of an entry, and says whether a store could use it. The body is not read: see Verify. What
-// looks torn or damaged is looked at again, under the entry's lock where there is one, as somebody may have been
-// writing or removing it. The error says that the files could not be read at all; it wraps ErrNotFound where they are
-// gone.
+// Inspect reads the metadata of an entry and reports whether a store could use the entry. It does not read
+// the body; see Verify. If the entry appears to be torn or damaged, Inspect reads it again, under its lock if
+// it has one, because another process may be writing or removing it. An error means that the files could not
+// be read; it wraps ErrNotFound if they no longer exist.
 func (it *Item) Inspect() (Finding, error) {
 	switch it.Kind {
 	case EntryFile:
@@ -64,7 +63,8 @@ func (it *Item) Inspect() (Finding, error) {
 	return it.look()
 }
 
-// lockIfThere takes the lock of an entry, if it has one and it can be had soon; nil otherwise.
+// lockIfThere takes the lock of the entry and returns the function that releases it. It returns nil if there
+// is no lock file or the lock is not available soon.
 func (it *Item) lockIfThere() (unlock func()) {
 	ctx, cancel := context.WithTimeout(context.Background(), doubtWait)
 	defer cancel()
@@ -72,7 +72,8 @@ func (it *Item) lockIfThere() (unlock func()) {
 	return unlock
 }
 
-// Verify is Inspect, and reads the body of an entry that has a checksum. It gives up when the context ends.
+// Verify is like Inspect, but also reads and verifies the body if it has a checksum. It stops when the
+// context ends.
 func (it *Item) Verify(ctx context.Context) (Finding, error) {
 	for try := 0; ; try++ {
 		found, err := it.Inspect()
@@ -83,7 +84,7 @@ func (it *Item) Verify(ctx context.Context) (Finding, error) {
 		if err != nil || found.State == Sound || try == 2 {
 			return found, err
 		}
-		// Somebody may be between the two renames that replace head and body.
+		// A writer may be between the two renames that replace the files.
 		if unlock := it.lockIfThere(); unlock != nil {
 			unlock()
 		}
@@ -93,8 +94,8 @@ func (it *Item) Verify(ctx context.Context) (Finding, error) {
 	}
 }
 
-// Open returns the entry for reading, as a store does that keeps it so. The body must be closed; reading it fails once
-// the context has ended. The error wraps ErrNotFound where the entry cannot be used.
+// Open opens the entry for reading, as the store that wrote it would. The caller must close the body. Reading
+// it fails once the context has ended. The error wraps ErrNotFound if the entry cannot be used.
 func (it *Item) Open(ctx context.Context) (*Response, error) {
 	found, err := it.Inspect()
 	if err != nil {
@@ -128,7 +129,7 @@ func (f *Finding) bodyPath(path string) string {
 	return path
 }
 
-// look reads the head once.
+// look reads the metadata once.
 func (it *Item) look() (Finding, error) {
 	f, fi, err := openRegular(it.Path, openQuietly)
 	if err != nil {
@@ -182,12 +183,13 @@ func (it *Item) look() (Finding, error) {
 
 func (f *Finding) fail(s State, err error) { f.State, f.Err = s, err }
 
-// String returns a name of the layout: "any", "file" or "separate".
+// String returns the name of the layout: "any", "file" or "separate".
 func (l Layout) String() string {
 	return [...]string{"any", "file", "separate"}[l]
 }
 
-// readError returns err if it is one of reading, not of what was read.
+// readError returns err, wrapped, if reading failed. It returns nil if the file was read but is not a valid
+// entry.
 func readError(err error) error {
 	var syntax *serialize.SyntaxError
 	if errors.Is(err, serialize.ErrVersion) || errors.As(err, &syntax) || isEOF(err) {
@@ -198,7 +200,7 @@ func readError(err error) error {
 
 // bodyless returns the layout of an entry whose document has no body.
 func (d *Directory) bodyless(e *serialize.Entry, hasFile bool) Layout {
-	missing := e.Length > 0 // it is ours, and would have one
+	missing := e.Length > 0 // written by this package, with a body elsewhere
 	if e.Foreign {
 		missing = !isRedirect(e) && (contentLength(e) > 0 || d.layout == SeparateBody)
 	}
@@ -208,8 +210,9 @@ func (d *Directory) bodyless(e *serialize.Entry, hasFile bool) Layout {
 	return AnyLayout
 }
 
-// isRuin says whether a file that is no document was one, or was to become one: it is empty, the beginning of one, or
-// begins with the zeros that a power cut leaves. Everything else may be of another program, or of another version.
+// isRuin reports whether an invalid file may be the rest of an entry: it is empty, is the beginning of a
+// document, or begins with the zeros that a power failure leaves. Any other file may belong to another
+// program or version.
 func isRuin(f *os.File) bool {
 	b := make([]byte, 5)
 	n, err := f.ReadAt(b, 0)
@@ -219,7 +222,7 @@ func isRuin(f *os.File) bool {
 	return n < len(b) && string(b[:n]) == "cc=4,"[:n] || n > 0 && b[0] == 0
 }
 
-// sum reads the body of an entry of ours, and returns which file that was.
+// sum verifies the checksum of an entry's body, and returns the identity of the file that it read.
 func (it *Item) sum(ctx context.Context, found *Finding) (fs.FileInfo, error) {
 	f, fi, err := openRegular(found.bodyPath(it.Path), openQuietly)
 	if err != nil {
@@ -247,25 +250,29 @@ func (r contextReader) Read(p []byte) (int, error) {
 }
 
 const (
-	// settleAge is how old damage must be before it is removed: a program that takes no locks, as pip, may still write.
+	// settleAge is the minimum age of damage before it is removed, because a program that takes no locks,
+	// such as pip, may still be writing.
 	settleAge = time.Minute
 
-	// tempAge is how old a temporary file must be that does not tell whether somebody writes it: longer than any
-	// download.
+	// tempAge is the minimum age of an abandoned temporary file if the file has no lock that shows whether it
+	// is being written. It is longer than any download.
 	tempAge = 24 * time.Hour
 )
 
-// ErrBusy says that something was left in place because somebody may be at work on it.
+// ErrBusy is returned if a file was not removed because it may be in use.
 var ErrBusy = errors.New("storage: left in place")
 
-// Remove removes an entry, or a body without a head, whatever is there by now, as Delete does: under its locks, and
-// without them where they cannot be had within 10 seconds or until the context ends. That it is gone is no error.
+// Remove removes an entry, or a body without metadata, even if it has changed since it was found. Like
+// Delete, it takes the locks of the entry. If they are not available within 10 seconds or until the context
+// ends, it removes the entry without them. It is not an error if the entry no longer exists.
 func (it *Item) Remove(ctx context.Context) error {
 	if it.files.path == "" {
 		return fmt.Errorf("storage: %s: not an entry", it.Path)
 	}
 	f := filesAt(it.files.path)
-	f.headLock = cmp.Or(f.headLock, f.head) // taken where there is none yet, too, or an Update that has read the entry puts it back
+	// The lock is taken even if there is no lock file yet; otherwise an Update that has read the entry could
+	// restore it.
+	f.headLock = cmp.Or(f.headLock, f.head)
 	release, lockErr := f.lock(ctx)
 	err := removePair(f.path)
 	if lockErr == nil {
@@ -278,14 +285,14 @@ func (it *Item) Remove(ctx context.Context) error {
 	return nil
 }
 
-// Abandoned reports whether nobody writes a temporary file any more.
+// Abandoned reports whether the item is a temporary file that no program is writing any more.
 func (it *Item) Abandoned() bool {
 	return it.Kind == TemporaryFile && abandoned(it.Path, it.info, time.Now())
 }
 
-// Clear removes what was found, of whatever kind but ForeignFile, if it is still as it was then. It returns an error
-// that wraps ErrBusy, and removes nothing, if that has changed since, changed within the last minute, or somebody holds
-// one of its locks; of temporary files, if they are not Abandoned.
+// Clear removes an item of any kind except ForeignFile, if it has not changed since it was found. If it has
+// changed, was changed within the last minute, or has a lock that is held, Clear removes nothing and returns
+// an error that wraps ErrBusy. A temporary file is removed only if it is Abandoned.
 func (it *Item) Clear() error {
 	switch {
 	case it.Kind == ForeignFile:
@@ -297,7 +304,7 @@ func (it *Item) Clear() error {
 	case time.Since(it.ModTime).Abs() < settleAge:
 		return fmt.Errorf("%w: it changed less than a minute ago", ErrBusy)
 	}
-	f := filesAt(it.files.path) // its locks are not known
+	f := filesAt(it.files.path) // locks may have been added
 	f.head, f.body = it.files.head, it.files.body
 	if err := f.remove(); err != nil {
 		return err
@@ -306,7 +313,7 @@ func (it *Item) Clear() error {
 	return nil
 }
 
-// unchanged reports whether the file at path is the one that fi describes; nil: that there is none.
+// unchanged reports whether the file at path is the one described by fi, or does not exist if fi is nil.
 func unchanged(path string, fi fs.FileInfo) bool {
 	now, err := lstat(path)
 	if fi == nil {

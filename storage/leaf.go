@@ -9,10 +9,11 @@ import (
 	"time"
 )
 
-// leaves is how many directories can hold entries: each is known by its number, the five digits that lead to it.
+// leaves is the number of leaf directories, which hold the entries. The number of a leaf directory is given
+// by the five hexadecimal digits of its path.
 const leaves = 1 << (4 * levels)
 
-// leafPath returns the leaf directory with this number.
+// leafPath returns the path of the leaf directory with number n.
 func leafPath(root string, n int) string {
 	b := []byte(root)
 	for i := levels - 1; i >= 0; i-- {
@@ -21,8 +22,8 @@ func leafPath(root string, n int) string {
 	return string(b)
 }
 
-// eachLeaf calls visit with the numbers of the leaf directories that exist, in order, beginning with from, until visit returns
-// false; then it returns false, too. It calls read for each directory on the way.
+// eachLeaf calls visit for each existing leaf directory in order, beginning with from, until visit returns
+// false; then it returns false, too. It calls read for each directory that it reads.
 func (s *sweep) eachLeaf(from int, read func(), visit func(n int) bool) bool {
 	var level func(dir string, depth, prefix int) bool
 	level = func(dir string, depth, prefix int) bool {
@@ -49,7 +50,7 @@ func (s *sweep) eachLeaf(from int, read func(), visit func(n int) bool) bool {
 	return level(s.root, 0, 0)
 }
 
-// emptyFor returns for how long nothing was added to a directory, or removed from it.
+// emptyFor returns the time since a file was last added to or removed from a directory.
 func emptyFor(dir string, now time.Time) time.Duration {
 	fi, err := lstat(dir)
 	if err != nil {
@@ -58,8 +59,8 @@ func emptyFor(dir string, now time.Time) time.Duration {
 	return now.Sub(fi.ModTime())
 }
 
-// removeEmpty removes an empty leaf directory below root, and those above it that this leaves empty. An empty directory on another level
-// may be anyone's.
+// removeEmpty removes an empty leaf directory, and the directories between it and root that become empty.
+// Other empty directories are kept, because they may belong to another program.
 func removeEmpty(root, dir string) {
 	for dir != root && os.Remove(dir) == nil {
 		dir = filepath.Dir(dir)
@@ -68,16 +69,16 @@ func removeEmpty(root, dir string) {
 
 func digit(name string) int { return strings.IndexByte("0123456789abcdef", name[0]) }
 
-// files are what is stored for one key: each nil if it is missing.
+// files are the files of one key. A field is nil if the file is missing.
 type files struct {
-	path                           string // of the head; the others' begin with it
+	path                           string // of the metadata file; a prefix of the other paths
 	head, body, headLock, bodyLock fs.FileInfo
 }
 
-// readLeaf returns the files in a leaf directory by keys, the temporary ones, and all others, whoever they are from.
+// readLeaf returns the files in a leaf directory: entries, temporary files, and all others.
 func readLeaf(root string, n int) (entries []files, temps, others []fs.FileInfo, err error) {
 	dir := leafPath(root, n)
-	list, err := readDir(dir) // in the order of the names
+	list, err := readDir(dir) // in order of names
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -85,7 +86,7 @@ func readLeaf(root string, n int) (entries []files, temps, others []fs.FileInfo,
 	for _, e := range list {
 		fi, err := entryInfo(dir, e)
 		if err != nil {
-			continue // it is gone
+			continue // it has been removed
 		}
 		name := e.Name()
 		hash, suffix, dot := strings.Cut(name, ".")
@@ -116,7 +117,7 @@ func readLeaf(root string, n int) (entries []files, temps, others []fs.FileInfo,
 	return entries, temps, others, nil
 }
 
-// diskBlock is what a file takes on disk at least, and a multiple of which it takes on most file systems.
+// diskBlock is the block size of most file systems. The size of a file is rounded up to a multiple of it.
 const diskBlock = 4 << 10
 
 func diskSize(fi fs.FileInfo) int64 {
@@ -126,7 +127,7 @@ func diskSize(fi fs.FileInfo) int64 {
 	return (fi.Size() + diskBlock - 1) / diskBlock * diskBlock
 }
 
-// filesAt returns what there is now of the entry at path.
+// filesAt returns the files that the entry at path has now.
 func filesAt(path string) files {
 	f := files{path: path}
 	for suffix, fi := range map[string]*fs.FileInfo{
@@ -139,10 +140,10 @@ func filesAt(path string) files {
 	return f
 }
 
-// size returns what an entry takes on disk.
+// size returns the size of an entry on disk.
 func (f *files) size() int64 { return diskSize(f.head) + diskSize(f.body) }
 
-// used returns when an entry was last stored, updated or used, as far as its files tell.
+// used returns when an entry was last stored, updated or used, according to its files.
 func (f *files) used() time.Time {
 	var last time.Time
 	for _, fi := range []fs.FileInfo{f.head, f.body} {
@@ -153,7 +154,8 @@ func (f *files) used() time.Time {
 	return last
 }
 
-// lastUse returns when a file was last written or read, as far as it tells: it is touched once in touchEvery.
+// lastUse returns when a file was last written or read, according to its times, which touch updates at most
+// once in touchEvery.
 func lastUse(fi fs.FileInfo) time.Time {
 	at, _ := accessTime(fi)
 	return latest(at, fi.ModTime())
@@ -166,17 +168,17 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// touchEvery is how long a file counts as used after a use without being touched again.
+// touchEvery is the interval at which the access time of a file in use is updated.
 const touchEvery = time.Hour
 
-// touch says in the access time of a file that it was used. The modification time stays: it is what our files are known
-// by.
+// touch sets the access time of a file that was used. It keeps the modification time, because that identifies
+// the file.
 func (t *tree) touch(path string, fi fs.FileInfo) {
 	at, known := accessTime(fi)
 	if !known || time.Since(at) < touchEvery || t.untouchable.Load() {
 		return
 	}
 	if err := setTimes(path, time.Now(), time.Time{}); err != nil && exists(path) {
-		t.untouchable.Store(true) // a directory of somebody else's, or one that cannot be written to
+		t.untouchable.Store(true) // the directory belongs to another user or is not writable
 	}
 }

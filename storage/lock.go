@@ -13,19 +13,19 @@ const (
 	lockSuffix = ".lock"
 	bodySuffix = ".body"
 
-	// lockWait bounds the wait for a lock where the context has no deadline.
+	// lockWait limits the wait for a lock if the context has no deadline.
 	lockWait = 10 * time.Second
 )
 
-// lock takes the lock of path, PATH.lock, and returns the function that releases it. Python's filelock takes the same
-// one, so the two exclude each other. The wait ends with the context, or after lockWait if the context has no
-// deadline. A lock that is free is taken even if the context has ended.
+// lock locks the file path.lock and returns the function that unlocks it. Python's filelock uses the same
+// lock. lock waits until the context ends, or for lockWait if the context has no deadline. If the lock is
+// free, it is taken even if the context has ended.
 func lock(ctx context.Context, path string) (unlock func(), err error) {
 	return takeLock(ctx, path+lockSuffix, true)
 }
 
-// lockThere is lock if the lock file exists, for tools that only look and so create nothing. If there is none, the error wraps
-// fs.ErrNotExist.
+// lockThere is like lock, but does not create the lock file. If the file does not exist, the error wraps
+// fs.ErrNotExist. It is for tools that only read.
 func lockThere(ctx context.Context, path string) (unlock func(), err error) {
 	return takeLock(ctx, path+lockSuffix, false)
 }
@@ -40,7 +40,7 @@ func takeLock(ctx context.Context, name string, create bool) (unlock func(), err
 		ctx, cancel = context.WithTimeout(ctx, lockWait)
 		defer cancel()
 	}
-	// Writers hold a lock for a rename or two, so the first looks come quickly.
+	// Writers hold a lock only for one or two renames, so the first retries are quick.
 	for delay := 50 * time.Microsecond; ; delay = min(2*delay, 10*time.Millisecond) {
 		ok, err := l.TryLock()
 		if err != nil {
@@ -60,8 +60,8 @@ func takeLock(ctx context.Context, name string, create bool) (unlock func(), err
 	}
 }
 
-// current reports whether the file that l has locked is still the lock file. Some versions of Python's filelock remove
-// theirs when they release it, and a lock on a removed file excludes no one.
+// current reports whether the file that l has locked is still the lock file. Some versions of Python's
+// filelock remove the lock file when they release it, and a lock on a removed file has no effect.
 func current(l *flock.Flock) bool {
 	held, err := l.Stat()
 	if err != nil {

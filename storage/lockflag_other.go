@@ -4,5 +4,5 @@ package storage
 
 import "os"
 
-// lockFlag opens a lock file that is there.
+// lockFlag is the flag for opening an existing lock file.
 const lockFlag = os.O_RDONLY

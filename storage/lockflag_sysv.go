@@ -4,5 +4,6 @@ package storage
 
 import "os"
 
-// lockFlag opens a lock file that is there. These systems lock no file that cannot be written to.
+// lockFlag is the flag for opening an existing lock file. These systems can only lock a file that is open for
+// writing.
 const lockFlag = os.O_RDWR

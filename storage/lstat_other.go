@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// lstat is os.Lstat. Its result identifies the file even after the file has been renamed.
+// lstat is like os.Lstat. Its result identifies the file even after the file has been renamed.
 func lstat(path string) (fs.FileInfo, error) { return os.Lstat(path) }
 
 // entryInfo returns the lstat of an entry of the directory dir.

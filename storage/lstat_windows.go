@@ -5,8 +5,9 @@ import (
 	"os"
 )
 
-// lstat is os.Lstat, but its result identifies the file even after the file has been renamed. On Windows a fs.FileInfo holds only a
-// path at first; os.SameFile opens that path to learn the file's number when it first needs it.
+// lstat is like os.Lstat, but its result identifies the file even after the file has been renamed. On
+// Windows, a fs.FileInfo at first holds only a path; os.SameFile opens the path to get the file's ID when it
+// first needs it.
 func lstat(path string) (fs.FileInfo, error) {
 	fi, err := os.Lstat(path)
 	if err == nil {
@@ -15,5 +16,6 @@ func lstat(path string) (fs.FileInfo, error) {
 	return fi, err
 }
 
-// entryInfo returns the lstat of an entry of the directory dir. The listing itself holds no file numbers on some file systems.
+// entryInfo returns the lstat of an entry of the directory dir. On some file systems the listing has no file
+// IDs.
 func entryInfo(dir string, e fs.DirEntry) (fs.FileInfo, error) { return lstat(dir + `\` + e.Name()) }

@@ -7,26 +7,26 @@ import (
 	"os"
 )
 
-// newFile is a whole file on its way to its place. Where the system can do it, it has no name until then: nobody sees it, its
-// directory is written to once, and nothing of it is left, whatever happens. Otherwise it is a temporary file beside its
-// place.
+// newFile is a complete file that is to be renamed or linked to its final name. If the system supports it,
+// the file has no name until then. Then no other program sees it, its directory is written only once, and
+// nothing is left of it after a crash. Otherwise it is a temporary file in the same directory.
 type newFile struct {
 	tree  *tree
-	path  string // of the entry that it is for
-	first bool   // nothing is known of the directory yet
-	alone bool   // the directory was made for it, a moment ago
-	name  string // "": it has none, is file, and holds doc
+	path  string // of the entry
+	first bool   // whether nothing is known of the directory yet
+	alone bool   // whether the directory has just been created for this file
+	name  string // empty if the file has no name; then file and doc are set
 	file  unnamed
 	doc   []byte
 }
 
-// newFile returns a file that holds doc, for the entry at path, where nothing is yet, probably. first: nothing is known of its
-// directory. doc must stay as it is.
+// newFile returns a file that contains doc, for an entry that probably does not exist yet. first is true if
+// nothing is known of the directory. doc must not be modified until the file has its final name.
 func (t *tree) newFile(path string, doc []byte, first bool) (*newFile, error) {
 	if !t.named.Load() {
 		n := &newFile{tree: t, path: path, first: first, doc: doc}
 		var err error
-		dir := t.parent(path) // not just any directory: the inode is to be near
+		dir := t.parent(path) // the same directory, so that the inode is near
 		n.alone, err = t.within(dir, first, func() (err error) {
 			n.file, err = newUnnamed(dir, doc, t.fileMode, newTime())
 			return err
@@ -41,13 +41,14 @@ func (t *tree) newFile(path string, doc []byte, first bool) (*newFile, error) {
 	return t.tempFile(path, doc, first)
 }
 
-// tempFile returns a file that has a name, and holds doc.
+// tempFile returns a temporary file that contains doc.
 func (t *tree) tempFile(path string, doc []byte, first bool) (*newFile, error) {
 	n := &newFile{tree: t, path: path, first: first}
 	return n, n.write(doc)
 }
 
-// write makes the temporary file. Nobody holds it: it is too young to pass for one that was left.
+// write creates the temporary file. It takes no lock on it, because the file is too young to be considered
+// abandoned.
 func (n *newFile) write(doc []byte) (err error) {
 	n.name, n.alone, err = n.tree.makeBeside(n.path, n.first, func(name string) error {
 		return writeNew(name, doc, n.tree.fileMode, newTime())
@@ -59,12 +60,13 @@ func (n *newFile) write(doc []byte) (err error) {
 	return nil
 }
 
-// create puts the file at to, beside its entry's path, where nothing was before, without the entry's lock. It returns an error, and
-// changes nothing there, where that is not so, or where free says that it may not be, and the lock is needed.
+// create moves the file to the name to, without the entry's lock. If there is a file of that name, or free
+// returns false and the lock is therefore needed, it changes nothing there and returns an error.
 //
-// The lock keeps apart who reads an entry and then replaces it, and of them there is none before there is an entry. But
-// CacheControl 0.12 makes its file in place, and fails where one has appeared since it last looked; it has made the lock file
-// by then. There is none in a directory that was made a moment ago, where free is not asked.
+// The lock is for those that read an entry and then replace it, so it is not needed as long as there is no
+// entry. But CacheControl 0.12 writes its files in place, and fails if a file has appeared since it checked
+// for it. By that time it has created its lock file, so free must check for one. In a directory that has just
+// been created there is none, and free is not called.
 func (n *newFile) create(to string, free func() bool) error {
 	if !n.alone && !free() {
 		return fs.ErrExist
@@ -82,7 +84,7 @@ func (n *newFile) create(to string, free func() bool) error {
 	return renameNew(n.name, to)
 }
 
-// giveName makes the file a temporary one.
+// giveName turns the file into a temporary file with a name.
 func (n *newFile) giveName() (err error) {
 	if n.name != "" {
 		return nil
@@ -92,12 +94,12 @@ func (n *newFile) giveName() (err error) {
 		return nil
 	}
 	if err = n.write(n.doc); err == nil {
-		n.tree.named.Store(true) // the others need not try
+		n.tree.named.Store(true) // linking failed, so it is not tried for other files
 	}
 	return err
 }
 
-// stat returns the file's identity, time and size, by which it is known once it is in place.
+// stat returns the file's identity, time and size, which it keeps when it gets its final name.
 func (n *newFile) stat() (fs.FileInfo, error) {
 	if n.name == "" {
 		return n.file.stat()
@@ -105,7 +107,7 @@ func (n *newFile) stat() (fs.FileInfo, error) {
 	return lstat(n.name)
 }
 
-// discard removes the file, unless it is in place.
+// discard removes the file, unless it has its final name.
 func (n *newFile) discard() {
 	if n.name == "" {
 		n.file.close()

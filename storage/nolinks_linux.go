@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// refusesLinks reports whether openat2 can be used, by which openDescriptor refuses links in every part of a path, and not only in the
-// last. Linux has it since version 5.6. On Android a program that calls it is killed.
+// refusesLinks reports whether openat2 is available. With it, openDescriptor refuses links in every part of a
+// path, not only in the last. Linux has it since version 5.6. On Android, a program that calls it is killed.
 var refusesLinks = sync.OnceValue(func() bool {
 	if runtime.GOOS == "android" {
 		return false
@@ -31,7 +31,7 @@ func openat2(path string, flags int) (int, error) {
 	return unix.Openat2(unix.AT_FDCWD, path, &how)
 }
 
-// openOnce is open(2) without links.
+// openOnce is open(2), but refuses links.
 func openOnce(path string, flags int) (int, error) {
 	if refusesLinks() {
 		return openat2(path, flags)
@@ -47,7 +47,8 @@ func openReading(path string, flags int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-// checkDir reports whether it knows that no part of the path of a directory is a link, and returns an error if one is.
+// checkDir returns an error if a part of the path of a directory is a link. known is false if it cannot check
+// this.
 func checkDir(dir string) (known bool, err error) {
 	if !refusesLinks() {
 		return false, nil

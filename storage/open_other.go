@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// open is os.Open for a path where other users may have put something: it follows no link.
+// open is os.Open for directories to which other users may write: it does not follow a link.
 func open(path string) (*os.File, error) {
 	if fi, err := os.Lstat(path); err == nil && !fi.Mode().IsRegular() && !fi.IsDir() {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: errIrregular}
@@ -19,18 +19,17 @@ func open(path string) (*os.File, error) {
 
 func openQuietly(path string) (*os.File, error) { return open(path) }
 
-// refusesLinks reports whether open refuses links in every part of a path, and not only in the last.
+// refusesLinks reports whether open refuses links in every part of a path, not only in the last.
 func refusesLinks() bool { return false }
 
-// checkDir reports whether it knows that no part of the path of a directory is a link.
+// checkDir returns false, because this system cannot check all parts of a path at once.
 func checkDir(string) (known bool, err error) { return false, nil }
 
-// isLoop reports whether err says that a path was not opened because there is a link in it.
+// isLoop reports whether err means that a path was not opened because it contains a link.
 func isLoop(err error) bool { return errors.Is(err, errIrregular) }
 
 func readDir(dir string) ([]fs.DirEntry, error) { return os.ReadDir(dir) }
 
-// setTimes sets the times of the file at path.
 func setTimes(path string, access, modified time.Time) error {
 	return os.Chtimes(path, access, modified)
 }
@@ -39,7 +38,8 @@ func openNew(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, defaultFileMode)
 }
 
-// writeNew makes a file that holds p, with that mode and modification time. Where that fails the file is gone.
+// writeNew creates a file that contains p, with the given mode and modification time. If it fails, it removes
+// the file.
 func writeNew(name string, p []byte, mode fs.FileMode, at time.Time) error {
 	f, err := openNew(name)
 	if err != nil {
@@ -61,7 +61,7 @@ func writeNew(name string, p []byte, mode fs.FileMode, at time.Time) error {
 	return err
 }
 
-// exists reports whether there is something at path. What cannot be told counts as there.
+// exists reports whether there is a file at path. It returns true if that cannot be determined.
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return !errors.Is(err, fs.ErrNotExist)

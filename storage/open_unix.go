@@ -13,11 +13,12 @@ import (
 	"time"
 )
 
-// open is os.Open for a path where other users may have put something. It follows no link, and does not wait until a pipe has a writer.
-// For regular files O_NONBLOCK saves four of the five system calls by which os.Open finds out whether a file can be polled.
+// open is os.Open for directories to which other users may write: it does not follow links, and does not
+// block if the file is a pipe. For regular files, O_NONBLOCK also saves four of the five system calls by
+// which os.Open finds out whether a file can be polled.
 func open(path string) (*os.File, error) { return openReading(path, 0) }
 
-// readDir is os.ReadDir, but follows no link.
+// readDir is os.ReadDir, but does not follow links.
 func readDir(dir string) ([]fs.DirEntry, error) {
 	f, err := open(dir)
 	if err != nil {
@@ -29,18 +30,18 @@ func readDir(dir string) ([]fs.DirEntry, error) {
 	return list, err
 }
 
-// isLoop reports whether err says that a path was not opened because there is a link in it.
+// isLoop reports whether err means that a path was not opened because it contains a link.
 func isLoop(err error) bool {
 	const freeBSD, netBSD = syscall.EMLINK, "inappropriate file type or format"
 	var errno syscall.Errno
 	return errors.As(err, &errno) && (errno == syscall.ELOOP || errno == freeBSD || errno.Error() == netBSD)
 }
 
-// openQuietly is open for one who only looks: if it can be helped, the access time of the file, which says when its
-// entry was last used, stays.
+// openQuietly is open for tools that only inspect entries. If possible, it does not change the access time of
+// the file, which records when the entry was last used.
 func openQuietly(path string) (*os.File, error) {
 	f, err := openReading(path, noAccessTime)
-	if errors.Is(err, fs.ErrPermission) && noAccessTime != 0 { // only the owner may
+	if errors.Is(err, fs.ErrPermission) && noAccessTime != 0 { // only the owner is permitted to
 		f, err = open(path)
 	}
 	return f, err
@@ -55,7 +56,7 @@ func openNew(path string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-// openDescriptor is open(2). It follows no link.
+// openDescriptor is open(2), but does not follow links.
 func openDescriptor(path string, flags int) (int, error) {
 	for {
 		fd, err := openOnce(path, flags|syscall.O_CLOEXEC)
@@ -68,8 +69,8 @@ func openDescriptor(path string, flags int) (int, error) {
 	}
 }
 
-// writeNew makes a file that holds p, with that mode and modification time. Where that fails the file is gone. An *os.File
-// would cost as much as writing a small entry.
+// writeNew creates a file that contains p, with the given mode and modification time. If it fails, it removes
+// the file. It does not use an *os.File, because that would cost as much as writing a small entry.
 func writeNew(name string, p []byte, mode fs.FileMode, at time.Time) error {
 	fd, err := openDescriptor(name, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_EXCL)
 	if err != nil {
@@ -86,7 +87,8 @@ func writeNew(name string, p []byte, mode fs.FileMode, at time.Time) error {
 	return nil
 }
 
-// fill writes p to a file that is open, and at name, too, and gives it a mode and a modification time.
+// fill writes p to an open file and sets the mode and the modification time of the file. name is its path or
+// "".
 func fill(fd int, name string, p []byte, mode fs.FileMode, at time.Time) (err error) {
 	for len(p) > 0 && err == nil {
 		var n int
@@ -109,7 +111,7 @@ func fill(fd int, name string, p []byte, mode fs.FileMode, at time.Time) (err er
 	return err
 }
 
-// exists reports whether there is something at path. What cannot be told counts as there.
+// exists reports whether there is a file at path. It returns true if that cannot be determined.
 func exists(path string) bool {
 	var st syscall.Stat_t
 	for {

@@ -11,19 +11,21 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
-// What a DictCache keeps of an entry that nobody has asked for yet is packed: texts and numbers one after the other, in
-// memory that the garbage collector need not look into. The form never leaves the process, so it has neither version nor
-// checksum. The times of request and response are kept beside it, for their monotonic readings; length and sum are the body's.
+// A DictCache keeps an entry in packed form until its first hit. The packed form is a sequence of strings and
+// numbers in memory that the garbage collector need not scan. It never leaves the process, so it has neither
+// a version nor a checksum. The times of the request and the response are stored separately, to keep their
+// monotonic readings. Length and checksum are those of the body.
 //
-// An unpacked entry's texts are parts of the packed one.
+// The strings of an unpacked entry share memory with the packed form.
 
-// packer appends the packed form to data. Its methods return what has become of it, so that data may be on the stack.
+// packer appends the packed form to data. Its methods return the modified packer, so that data may be on the
+// stack.
 type packer struct {
 	data []byte
-	more int64 // an estimate of the memory that the unpacked form takes beside this one
+	more int64 // estimated memory of the unpacked form, in addition to the packed form
 }
 
-// What a Transport works out from an entry, and keeps with it, takes about so much memory.
+// Estimates of the memory that a Transport derives from an entry and keeps with it.
 const (
 	derivedSize         = 700 * wordSize / 8
 	derivedSizePerField = 40 * wordSize / 8
@@ -31,8 +33,8 @@ const (
 	wordSize = int64(unsafe.Sizeof(uintptr(0)))
 )
 
-// early packs what is known when an entry's body begins. The key comes before it. fields are those of its header; nil: the header is
-// asked for them.
+// early packs the fields that are known when the body begins. data already holds the key. fields, if non-nil,
+// are the fields of e.Header.
 func (p packer) early(key string, e *serialize.Entry, fields []rfc9111.HeaderField) packer {
 	p.more += int64(unsafe.Sizeof(firstHead{})) + derivedSize + derivedSizePerField*int64(len(e.Header))
 	p = p.int(int64(e.Status)).text(e.Reason).int(int64(e.Version)).int(int64(e.HTTP))
@@ -54,9 +56,10 @@ func (p packer) early(key string, e *serialize.Entry, fields []rfc9111.HeaderFie
 	return p.count(0)
 }
 
-// late packs what is known when an entry's body has ended, after what early has packed, and at last the estimate.
+// late packs the fields that are known when the body has ended, and the estimate of more. It must be called
+// after early.
 func (p packer) late(e *serialize.Entry) packer {
-	if e.Generation == "" && e.Trailer == nil && len(e.Variants) == 0 { // as most
+	if e.Generation == "" && e.Trailer == nil && len(e.Variants) == 0 { // as in most entries
 		return p.count(0).count(int(p.more))
 	}
 	p = p.count(1).text(e.Generation).header(e.Trailer, nil).count(len(e.Variants))
@@ -83,7 +86,7 @@ func (p packer) text(s string) packer {
 	return p
 }
 
-// time packs a time without its monotonic reading. A place that is neither UTC nor local becomes local.
+// time packs a time without its monotonic reading. A location other than UTC or Local becomes Local.
 func (p packer) time(t time.Time) packer {
 	kind := localTime
 	switch {
@@ -128,7 +131,7 @@ func (p packer) header(h http.Header, fields []rfc9111.HeaderField) packer {
 	return p
 }
 
-// headerSize estimates the memory of a header without its texts.
+// headerSize estimates the memory of a header without its strings.
 func headerSize(names, lines int) int64 {
 	slots := min(8, 8*names)
 	for slots < names {
@@ -137,7 +140,7 @@ func headerSize(names, lines int) int64 {
 	return int64(64 + slots*int(1+unsafe.Sizeof("")+unsafe.Sizeof([]string{})) + lines*int(unsafe.Sizeof("")))
 }
 
-// name packs a field name: one that most responses have as its number.
+// name packs a field name. A common name is packed as its index.
 func (p packer) name(s string) packer {
 	if i := commonPlaces[commonPlace(s)]; i > 0 && s == commonNames[i] {
 		return p.count(int(i))
@@ -145,7 +148,7 @@ func (p packer) name(s string) packer {
 	return p.count(0).text(s)
 }
 
-// commonNames are field names that many responses have. The first stands for all others.
+// commonNames are common field names. Index 0 stands for all other names.
 var commonNames = [...]string{
 	"", "Accept-Ranges", "Access-Control-Allow-Origin", "Age", "Alt-Svc", "Cache-Control", "Content-Encoding", "Content-Language",
 	"Content-Length", "Content-Location", "Content-Security-Policy", "Content-Type", "Date", "Etag", "Expires",
@@ -153,7 +156,7 @@ var commonNames = [...]string{
 	"Vary", "Via", "X-Cache", "X-Content-Type-Options", "X-Frame-Options", "X-Powered-By", "X-Request-Id", "X-Xss-Protection",
 }
 
-// commonPlaces has the number of each common name in its place. None shares that with another.
+// commonPlaces maps the hash of each common name to its index. The hashes are distinct.
 var commonPlaces = func() (places [256]uint8) {
 	for i, name := range commonNames {
 		places[commonPlace(name)] = uint8(i)
@@ -168,7 +171,7 @@ func commonPlace(s string) uint8 {
 	return uint8(len(s)) + 2*s[0] + 7*s[len(s)-1]
 }
 
-// The flags of a packed selecting field.
+// Flags of a packed serialize.Field.
 const (
 	presentFlag = 1 << iota
 	digestFlag
@@ -191,7 +194,7 @@ func (p packer) fields(fields []serialize.Field) packer {
 	return p
 }
 
-// unpacker takes the packed form from the front of rest.
+// unpacker reads the packed form from the front of rest.
 type unpacker struct{ rest string }
 
 // entry unpacks the entry under key into e.

@@ -6,14 +6,16 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
-// rangesName is the name of an empty file in a cache directory, which says that entries with a Range were stored there: who has
-// none to look for is spared a look-up on each miss. Where it was lost, such entries are not found, and are stored anew.
+// rangesName is the name of an empty file that marks a cache directory with entries that have a Range.
+// Without the file, a miss does not look for such entries. If the file is lost, they are not found, and are
+// fetched and stored again.
 const rangesName = ".ranges"
 
-// rangesEvery is how often a process looks whether others have stored entries with a Range.
+// rangesEvery is the interval at which a process checks whether others have stored entries with a Range.
 const rangesEvery = time.Second
 
-// hasRanges reports false where no entry with a Range was ever stored, until a second ago at least.
+// hasRanges reports whether an entry with a Range has ever been stored. It may miss what others did in the
+// last second.
 func (t *tree) hasRanges() bool {
 	if t.ranges.Load() {
 		return true
@@ -30,24 +32,25 @@ func (t *tree) hasRanges() bool {
 	return true
 }
 
-// noteRange notes that e is about to be seen, if it has a Range. Where others cannot be told, this process knows.
+// noteRange creates the file if e has a Range. It must be called before e becomes visible. If the file cannot
+// be created, only this process knows of the entry.
 func (t *tree) noteRange(e *serialize.Entry) {
 	if e.Range == nil {
 		return
 	}
 	t.ranges.Store(true)
-	if exists(t.rangesPath) { // not only once: somebody may have removed the directory
+	if exists(t.rangesPath) { // checked each time, because the directory may have been removed
 		return
 	}
 	t.within(t.dir, false, func() error { return writeNew(t.rangesPath, nil, t.fileMode, newTime()) })
 }
 
-// HasRanges reports false where no entry with a Range was ever stored in the directory. What other processes have stored it may
-// tell a second later.
+// HasRanges reports whether an entry with a Range has ever been stored in the directory. Entries stored by
+// other processes may be noticed up to a second later.
 func (c *FileCache) HasRanges() bool { return c != nil && c.tree != nil && c.tree.hasRanges() }
 
-// HasRanges reports false where no entry with a Range was ever stored in the directory. What other processes have stored it may
-// tell a second later.
+// HasRanges reports whether an entry with a Range has ever been stored in the directory. Entries stored by
+// other processes may be noticed up to a second later.
 func (c *SeparateBodyFileCache) HasRanges() bool {
 	return c != nil && c.tree != nil && c.tree.hasRanges()
 }

@@ -10,19 +10,20 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
-// maxRemembered is the longest head that is remembered.
+// maxRemembered is the maximum length of metadata that is remembered.
 const maxRemembered = 16 << 10
 
-// headMemory remembers heads that were read, so that the next hit need not: a look at the file's number, size and time
-// proves that it is still the one. Our files have random times, so the proof holds however quickly files follow
-// each other; heads that Python wrote are not remembered. It has a fixed size, and forgets. The zero value is empty.
+// headMemory remembers metadata that was read, so that the next hit need not read it again. The number, size
+// and time of a file show that it is still the same. Since our files have random times, this is safe no
+// matter how quickly files are replaced. Metadata that Python wrote is not remembered. The memory has a fixed
+// size; new metadata replaces old. The zero value is empty.
 type headMemory [1024]atomic.Pointer[rememberedHead]
 
 type rememberedHead struct {
 	path   string
 	info   fs.FileInfo
 	entry  *serialize.Entry
-	offset int64 // where the body begins, in the same file
+	offset int64 // of the body, in the same file
 }
 
 var headSeed = maphash.MakeSeed()
@@ -31,7 +32,7 @@ func (m *headMemory) place(path string) *atomic.Pointer[rememberedHead] {
 	return &m[maphash.String(headSeed, path)%uint64(len(m))]
 }
 
-// get returns what is remembered of the file that info describes; nil: nothing.
+// get returns the metadata remembered of the file described by info, or nil.
 func (m *headMemory) get(path string, info fs.FileInfo) *rememberedHead {
 	if h := m.last(path); h != nil && sameFile(h.info, info) {
 		return h
@@ -39,7 +40,7 @@ func (m *headMemory) get(path string, info fs.FileInfo) *rememberedHead {
 	return nil
 }
 
-// last returns what is remembered of the file at path, whichever it was; nil: nothing.
+// last returns the metadata remembered of any file at path, or nil.
 func (m *headMemory) last(path string) *rememberedHead {
 	if h := m.place(path).Load(); h != nil && h.path == path {
 		return h
@@ -47,7 +48,7 @@ func (m *headMemory) last(path string) *rememberedHead {
 	return nil
 }
 
-// put remembers a head. length is how long it is, as it was read.
+// put remembers metadata. length is its length in the file.
 func (m *headMemory) put(path string, info fs.FileInfo, e *serialize.Entry, offset, length int64) {
 	if e.Foreign || length > maxRemembered || uniqueTime(info).IsZero() {
 		return
@@ -55,13 +56,13 @@ func (m *headMemory) put(path string, info fs.FileInfo, e *serialize.Entry, offs
 	m.place(path).Store(&rememberedHead{path, info, e, offset})
 }
 
-// newTime returns a modification time that no other file has. It is up to a second in the past, and more than a tick
-// of the kernel's clock: a head that Python writes over ours later must be younger than our body, or the two would
-// pass for Python's pair.
+// newTime returns a modification time that no other file has. It is up to a second in the past, and at least
+// more than a tick of the kernel's clock. So if Python later replaces our metadata, its file is younger than
+// our body, and the two files cannot be mistaken for a pair that Python wrote.
 func newTime() time.Time { return time.Now().Add(-20*time.Millisecond - rand.N(time.Second)) }
 
-// uniqueTime returns the time by which a file can be known: none where the file system rounds times so much that two
-// files could share one.
+// uniqueTime returns the modification time of a file if it identifies the file. It returns the zero time if
+// the file system rounds times so much that two files could have the same.
 func uniqueTime(fi fs.FileInfo) time.Time {
 	if t := fi.ModTime(); t.Nanosecond()%int(time.Millisecond) != 0 {
 		return t

@@ -14,31 +14,31 @@ import (
 	"time"
 )
 
-// ErrNotCache says that a directory holds things, and none of them are a cache's.
+// ErrNotCache is returned for a directory that contains files but none of a cache.
 var ErrNotCache = errors.New("storage: not a cache directory")
 
-// Layout is how a directory keeps its entries.
+// Layout is the way in which a directory stores entries.
 type Layout uint8
 
-// The layouts.
 const (
-	AnyLayout    Layout = iota // told from the files of each entry
-	OneFile                    // FileCache's: an entry is one file
-	SeparateBody               // SeparateBodyFileCache's: the body is in a file of its own
+	AnyLayout    Layout = iota // determined by the files of each entry
+	OneFile                    // as FileCache does, one file for each entry
+	SeparateBody               // as SeparateBodyFileCache does, with the body in a separate file
 )
 
-// Directory is a cache directory as tools see it: file by file, whoever wrote them. A store answers for a key, whereas
-// the files are named by the hashes of keys, and Python's entries do not say theirs. Looking changes nothing in the
-// directory; on Linux, for the owner of the files, not even their access times, by which Trim knows what was used. All
-// methods are safe for concurrent use, and beside programs that use the cache.
+// Directory gives tools access to the files of a cache directory, no matter which program wrote them. A store
+// can only look up a key, but the names of the files are hashes of the keys, and Python's entries do not
+// record their key. Inspecting a directory does not change it. On Linux it does not even change access times,
+// by which Trim knows when entries were used, if the user owns the files. All methods are safe for concurrent
+// use, also while other programs use the cache.
 type Directory struct {
 	path   string // absolute
 	layout Layout
 }
 
-// OpenDirectory returns the directory at path, which must exist. The error wraps ErrNotCache where there are files and
-// none are where a cache has its own; an empty directory is an empty cache. layout is for entries of which the files
-// alone do not say how they are stored; one that is plainly stored in another way than layout counts as foreign.
+// OpenDirectory opens an existing cache directory. The error wraps ErrNotCache if the directory is not empty
+// and holds no cache files. An empty directory is an empty cache. layout applies to entries whose layout
+// cannot be determined; an entry that clearly has another layout is reported as Foreign.
 func OpenDirectory(path string, layout Layout) (*Directory, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -59,7 +59,7 @@ func OpenDirectory(path string, layout Layout) (*Directory, error) {
 		}
 		sub, err := readDir(filepath.Join(abs, e.Name()))
 		if err != nil || len(sub) == 0 {
-			return d, nil // nothing speaks against it
+			return d, nil // it may be a cache
 		}
 		for _, e := range sub {
 			if isDigit(e) {
@@ -73,12 +73,12 @@ func OpenDirectory(path string, layout Layout) (*Directory, error) {
 	return d, nil
 }
 
-// isOwn reports whether a file of this name, in a cache directory itself, is the cache's.
+// isOwn reports whether name is that of a file of the cache in the cache directory itself.
 func isOwn(name string) bool {
 	return name == stateName || name == stateName+lockSuffix || name == stateName+stateTempSuffix || name == rangesName
 }
 
-// isDigit reports whether e is a directory that is named as those of a cache are.
+// isDigit reports whether e is a directory whose name is one hexadecimal digit.
 func isDigit(e fs.DirEntry) bool { return e.IsDir() && len(e.Name()) == 1 && isHex(e.Name()) }
 
 func isHex(s string) bool {
@@ -90,51 +90,53 @@ func isHex(s string) bool {
 	return true
 }
 
-// levels is how many directories, each named by a digit, lead to an entry; hashLen is how long the name of that is.
+// levels is the number of directories on the path to an entry; each is named by one digit. hashLen is the
+// length of the entry's name.
 const (
 	levels  = 5
 	hashLen = 2 * sha256.Size224
 )
 
-// Hash returns the hash of a key, by which the files of its entry are named: SHA-224, in hexadecimal.
+// Hash returns the hash of a key, which is part of the names of its files: the SHA-224, in hexadecimal.
 func Hash(key string) string {
 	sum := sha256.Sum224([]byte(key))
 	return hex.EncodeToString(sum[:])
 }
 
-// Kind is what a file in a cache directory is, by its place and its name.
+// Kind is the kind of an Item, determined by its path.
 type Kind uint8
 
-// The kinds.
 const (
-	EntryFile     Kind = iota // an entry, the file of its body included
-	BodyFile                  // the body of an entry that is not there
-	TemporaryFile             // is being written, or was when somebody died
-	ForeignFile               // none of the cache's, or a directory or a link
+	EntryFile     Kind = iota // an entry, including its body file
+	BodyFile                  // a body file without an entry
+	TemporaryFile             // being written, or left by a program that died
+	ForeignFile               // not a file of the cache, or a directory or link
 )
 
-// Item is an entry in a Directory, or a file or directory that is none.
+// Item is an entry in a Directory, or another file or directory.
 type Item struct {
 	Kind    Kind
-	Path    string    // where it is: of an entry, its head
-	Hash    string    // of the key; "" if it is neither an entry nor a body
-	Size    int64     // bytes; of an entry, head and body together
-	ModTime time.Time // when it last changed
+	Path    string    // of an entry, the path of its metadata
+	Hash    string    // of the key; empty if the item is neither an entry nor a body
+	Size    int64     // in bytes; of an entry, including the body file
+	ModTime time.Time // when it was last modified
 
 	dir   *Directory
 	files files       // of an entry or a body, as they were found
-	info  fs.FileInfo // of any other
+	info  fs.FileInfo // of other items
 }
 
-// All returns what is in the directory, in the order of the hashes. Locks are left out, for an entry has one for ever.
-// Links are not followed. An error says what could not be looked at, and comes without an Item; the walk goes on. What
-// appears or goes meanwhile may be missing.
+// All returns an iterator over the items in the directory, in the order of the hashes. Lock files are
+// omitted, because an entry keeps its lock file. Links are not followed. If something cannot be read, the
+// iterator yields an error with a nil Item and continues. Files that are created or removed meanwhile may be
+// missing.
 func (d *Directory) All() iter.Seq2[*Item, error] {
 	return func(yield func(*Item, error) bool) { d.walk(d.path, "", yield) }
 }
 
-// Find returns the entry whose hash begins with prefix, which has 5 digits at least; an error that wraps ErrNotFound
-// where there is none, and another one where there are several. A body alone is found, too.
+// Find returns the entry whose hash begins with prefix, which must have at least 5 digits. It also finds a
+// body without an entry. If there is none, the error wraps ErrNotFound; if there are several, Find returns
+// another error.
 func (d *Directory) Find(prefix string) (*Item, error) {
 	if len(prefix) < levels || !isHex(prefix) {
 		return nil, fmt.Errorf("storage: %q is not the beginning of a hash: it takes %d hexadecimal digits", prefix, levels)
@@ -142,7 +144,7 @@ func (d *Directory) Find(prefix string) (*Item, error) {
 	dir := d.path
 	for _, digit := range prefix[:levels] {
 		dir = filepath.Join(dir, string(digit))
-		if fi, err := lstat(dir); err == nil && !fi.IsDir() { // a link, too
+		if fi, err := lstat(dir); err == nil && !fi.IsDir() { // or a link
 			return nil, ErrNotFound
 		}
 	}
@@ -166,7 +168,7 @@ func (d *Directory) Find(prefix string) (*Item, error) {
 	return found, err
 }
 
-// walk yields what is in dir, to which the digits lead. It reports whether to go on.
+// walk yields the items below dir, whose path consists of digits. It reports whether to continue.
 func (d *Directory) walk(dir, digits string, yield func(*Item, error) bool) bool {
 	if len(digits) == levels {
 		return d.leaf(digits, yield)
@@ -197,12 +199,12 @@ func (d *Directory) walk(dir, digits string, yield func(*Item, error) bool) bool
 
 func failedWalk(err error, yield func(*Item, error) bool) bool {
 	if errors.Is(err, fs.ErrNotExist) {
-		return true // it is gone
+		return true // it has been removed
 	}
 	return yield(nil, fmt.Errorf("storage: %w", err))
 }
 
-// item returns the Item for an entry, or a body without its head.
+// item returns the Item of an entry, or of a body without metadata.
 func (d *Directory) item(f files) *Item {
 	it := &Item{Path: f.path, Hash: filepath.Base(f.path), dir: d, files: f}
 	if f.head == nil {
@@ -217,12 +219,12 @@ func (d *Directory) item(f files) *Item {
 	return it
 }
 
-// other returns the Item for a file that is no entry's.
+// other returns the Item of a file that does not belong to an entry.
 func (d *Directory) other(kind Kind, path string, fi fs.FileInfo) *Item {
 	return &Item{Kind: kind, Path: path, Size: fi.Size(), ModTime: fi.ModTime(), dir: d, info: fi}
 }
 
-// leaf yields what is in the directory of entries to which the digits lead.
+// leaf yields the items in a leaf directory, whose path consists of digits.
 func (d *Directory) leaf(digits string, yield func(*Item, error) bool) bool {
 	n, _ := strconv.ParseUint(digits, 16, 32)
 	entries, temps, others, err := readLeaf(d.path, int(n))
@@ -235,8 +237,8 @@ func (d *Directory) leaf(digits string, yield func(*Item, error) bool) bool {
 		isNamed := func(fi fs.FileInfo) bool { return fi.Name() == it.Hash }
 		switch {
 		case f.head == nil && f.body == nil:
-			continue // locks
-		case f.head == nil && slices.ContainsFunc(others, isNamed): // its head is no regular file
+			continue // only locks
+		case f.head == nil && slices.ContainsFunc(others, isNamed): // the metadata is not a regular file
 			it = d.other(ForeignFile, it.Path, f.body)
 		}
 		if !yield(it, nil) {
@@ -256,8 +258,8 @@ func (d *Directory) leaf(digits string, yield func(*Item, error) bool) bool {
 	return true
 }
 
-// isTemp reports whether a file of this name, in the directory that the digits lead to, is a temporary one: ours,
-// pip's (the name of what it will be, and ".tmp"), or that of Python's mkstemp.
+// isTemp reports whether name is that of a temporary file in the leaf directory given by digits. It may be
+// ours, pip's (the final name and ".tmp"), or one of Python's mkstemp.
 func isTemp(name, digits string) bool {
 	if strings.HasPrefix(name, tempPrefix) {
 		return true

@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setTime sets the modification time of a file that is open, and is at name, too. Linux before 5.8 needs the name.
+// setTime sets the modification time of an open file. name is its path or "". Linux before 5.8 needs the
+// path.
 func setTime(fd int, name string, at time.Time) error {
 	t := unix.NsecToTimespec(at.UnixNano())
 	if unix.UtimesNanoAt(fd, "", []unix.Timespec{t, t}, unix.AT_EMPTY_PATH) == nil {
@@ -16,7 +17,7 @@ func setTime(fd int, name string, at time.Time) error {
 	return setTimes(name, at, at)
 }
 
-// setTimes sets the times of the file at path, and follows no link. A zero time stays as it is.
+// setTimes sets the times of the file at path. It does not follow links. A zero time is not set.
 func setTimes(path string, access, modified time.Time) error {
 	times := make([]unix.Timespec, 2)
 	for i, t := range []time.Time{access, modified} {

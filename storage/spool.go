@@ -8,25 +8,25 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
-// spoolSize is how much of a body waits in memory: what is shorter is written in one go.
+// spoolSize is the size of the buffer. A shorter file is written at once.
 const spoolSize = 64 << 10
 
-// spool takes a body on its way to a temporary file, which is made when there is something to write. It counts and sums the
-// body.
+// spool writes a body to a temporary file, which it creates when there is something to write. It computes the
+// length and the checksum of the body.
 type spool struct {
 	tree  *tree
-	path  string   // beside which the file is made
-	f     *os.File // nil: nothing is written yet, buf is all there is
+	path  string   // in the directory of the file
+	f     *os.File // nil until something has been written
 	buf   []byte   // not yet written
-	space *[]byte  // what buf began as
-	n     int64    // bytes of the body
+	space *[]byte  // from spoolBuffers, the first memory of buf
+	n     int64    // length of the body
 	sum   uint32
-	limit int64 // of n
-	err   error // what every later call returns
+	limit int64 // maximum of n
+	err   error // returned by all later calls
 }
 
-// newSpool returns a spool for a file that is to be beside path, and to have about size bytes. The body has limit bytes at
-// most.
+// newSpool returns a spool for a file in the directory of path, of about size bytes, whose body may have up
+// to limit bytes.
 func (t *tree) newSpool(path string, size, limit int64) spool {
 	s := spool{tree: t, path: path, limit: limit, space: spoolBuffers.Get().(*[]byte)}
 	s.buf = (*s.space)[:0]
@@ -36,7 +36,7 @@ func (t *tree) newSpool(path string, size, limit int64) spool {
 	return s
 }
 
-// spoolBuffers holds what small documents are put together in.
+// spoolBuffers holds buffers for small files.
 var spoolBuffers = sync.Pool{New: func() any {
 	b := make([]byte, 0, 4<<10)
 	return &b
@@ -66,7 +66,7 @@ func (s *spool) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// flush writes what is not yet written, and makes the file if that has not been done.
+// flush writes the buffer, and creates the file if necessary.
 func (s *spool) flush() error {
 	s.write(s.buf)
 	s.buf = s.buf[:0]
@@ -85,7 +85,7 @@ func (s *spool) write(p []byte) {
 	}
 }
 
-// patch overwrites bytes of the head.
+// patch overwrites bytes at the given offset of the file.
 func (s *spool) patch(p []byte, off int64) {
 	if s.err != nil {
 		return
@@ -99,8 +99,9 @@ func (s *spool) patch(p []byte, off int64) {
 	}
 }
 
-// close writes what is left and returns the file, which is closed and has a time of its own. Where that fails the file is gone.
-// It may need what is in memory until free is called. first: there is probably no file of the entry yet; otherwise it has a name.
+// close writes the rest and returns the closed file, which has a unique time. If it fails, it removes the
+// file. The file may use the buffer until free is called. If first is true, there is probably no entry yet;
+// otherwise the file has a name.
 func (s *spool) close(first bool) (*newFile, error) {
 	if s.err == nil && s.f == nil && first {
 		return s.tree.newFile(s.path, s.buf, true)
@@ -129,7 +130,7 @@ func (s *spool) close(first bool) (*newFile, error) {
 	return &newFile{tree: s.tree, path: s.path, name: name}, nil
 }
 
-// discard forgets what was written.
+// discard removes the file.
 func (s *spool) discard() {
 	defer s.free()
 	if s.f != nil {
@@ -137,7 +138,7 @@ func (s *spool) discard() {
 	}
 }
 
-// free gives the buffer back.
+// free returns the buffer to the pool.
 func (s *spool) free() {
 	s.buf = nil
 	spoolBuffers.Put(s.space)

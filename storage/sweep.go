@@ -15,35 +15,36 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
-// strayAge is how old a file must be that belongs to no entry before it is taken for one that a crash left: writers put
-// the files of an entry in place within milliseconds. It holds for temporary files of ours, too, which tell whether
-// somebody writes them; those of Python do not (tempAge).
+// strayAge is the minimum age of a file without an entry before it is considered left by a crash. Writers
+// create all files of an entry within milliseconds. It also applies to our temporary files, whose lock shows
+// whether they are being written. Python's have none; see tempAge.
 const strayAge = time.Hour
 
-// dirAge is how long a directory is empty before it is removed, but by those who have just emptied it.
+// dirAge is the time for which a directory must have been empty before it is removed. A caller that has just
+// emptied the directory removes it at once.
 const dirAge = time.Minute
 
-// sweep walks through a part of a directory and removes what is of no use. What may be removed is said here, and
-// nowhere else.
+// sweep walks through a part of a directory and removes useless files. All decisions on what to remove are
+// here.
 type sweep struct {
 	root     string
 	now      time.Time
-	maxAge   time.Duration // entries not used for longer are removed; 0: none
-	separate bool          // bodies have files of their own here
-	keepDirs bool          // empty directories stay for dirAge: Python makes one before it uses it
-	would    func(*Item)   // called with what would be evicted, instead of removing anything; nil: it is removed
+	maxAge   time.Duration // entries not used for longer are removed; zero means no limit
+	separate bool          // whether bodies are in separate files
+	keepDirs bool          // keep empty directories for dirAge, because Python creates one before it uses it
+	would    func(*Item)   // if not nil, called for entries to be evicted; then nothing is removed
 	done     Trimmed
-	err      error // the first reason why something could not be looked at or removed, but that somebody uses it
+	err      error // the first error, except ErrBusy and fs.ErrNotExist
 }
 
-// failed keeps an error, if it is the first one, and not that somebody uses something or it is gone.
+// failed records err if it is the first one, unless a file was in use or no longer exists.
 func (s *sweep) failed(err error) {
 	if s.err == nil && !errors.Is(err, ErrBusy) && !errors.Is(err, fs.ErrNotExist) {
 		s.err = err
 	}
 }
 
-// removed has something removed, where anything is, and reports whether it is gone.
+// removed calls remove, unless nothing is to be removed, and reports whether it succeeded.
 func (s *sweep) removed(remove func() error) bool {
 	if s.would != nil {
 		return true
@@ -55,7 +56,7 @@ func (s *sweep) removed(remove func() error) bool {
 	return err == nil
 }
 
-// leaf sweeps a leaf directory, and returns the entries that are left.
+// leaf sweeps a leaf directory and returns the remaining entries.
 func (s *sweep) leaf(n int) []files {
 	entries, temps, others, err := readLeaf(s.root, n)
 	if err != nil {
@@ -78,7 +79,7 @@ func (s *sweep) leaf(n int) []files {
 			if s.removed(f.remove) {
 				s.done.Orphans++
 			}
-		case f.head == nil: // not yet, or a writer is between two renames
+		case f.head == nil: // the metadata is not there yet, or a writer is between two renames
 			left++
 		case s.expired(&f) && s.evict(&f):
 		default:
@@ -93,10 +94,10 @@ func (s *sweep) leaf(n int) []files {
 	return kept
 }
 
-// expired reports whether an entry was not used for too long.
+// expired reports whether the entry has not been used for longer than maxAge.
 func (s *sweep) expired(f *files) bool { return s.maxAge > 0 && s.now.Sub(f.used()) > s.maxAge }
 
-// stray reports whether the files are not an entry's, and never will be.
+// stray reports whether the files do not form an entry and are too old to become one.
 func (s *sweep) stray(f *files) bool {
 	switch {
 	case f.head == nil && f.body == nil:
@@ -109,12 +110,12 @@ func (s *sweep) stray(f *files) bool {
 	return false
 }
 
-// old reports whether a file, if there is one, has not been written to for strayAge.
+// old reports whether a file does not exist or has not been written to for strayAge.
 func (s *sweep) old(fi fs.FileInfo) bool { return fi == nil || s.now.Sub(fi.ModTime()) > strayAge }
 
-// bodiless reports whether the document at path is the head of a body that is missing.
+// bodiless reports whether the document at path has no body but must have one.
 func bodiless(path string) bool {
-	f, fi, err := openRegular(path, openQuietly) // to look at it is no use of it
+	f, fi, err := openRegular(path, openQuietly) // does not count as use
 	if err != nil {
 		return false
 	}
@@ -129,10 +130,10 @@ func bodiless(path string) bool {
 	return e.Length > 0
 }
 
-// isDocument reports whether the file at path begins as the documents of CacheControl do, of whatever version, or is what a power cut
-// leaves of one: nothing, or zeros.
+// isDocument reports whether the file at path begins like a document of CacheControl, of any version, or is
+// what a power failure leaves of one: empty, or only zeros.
 func isDocument(path string) bool {
-	f, _, err := openRegular(path, openQuietly) // looking at it does not count as use
+	f, _, err := openRegular(path, openQuietly) // does not count as use
 	if err != nil {
 		return false
 	}
@@ -149,7 +150,7 @@ func isDocument(path string) bool {
 	return string(b) == "cc=4,"[:min(n, 5)] || len(bytes.Trim(b, "\x00")) == 0
 }
 
-// abandoned reports whether nobody writes the temporary file at path any more.
+// abandoned reports whether no program is writing the temporary file at path any more.
 func abandoned(path string, fi fs.FileInfo, now time.Time) bool {
 	age := now.Sub(fi.ModTime())
 	if !strings.HasPrefix(fi.Name(), tempPrefix) {
@@ -165,7 +166,7 @@ func abandoned(path string, fi fs.FileInfo, now time.Time) bool {
 	return err == nil
 }
 
-// evict removes an entry, if nobody uses it, and counts it. A file that only has the name of an entry stays.
+// evict removes an entry and counts it, unless it is in use or only has the name of an entry.
 func (s *sweep) evict(f *files) bool {
 	if f.usedSince() || !isDocument(f.path) || !s.removed(f.remove) {
 		return false
@@ -180,8 +181,8 @@ func (s *sweep) evict(f *files) bool {
 	return true
 }
 
-// remove removes the files of an entry and their locks. It leaves them, and returns an error that wraps ErrBusy, where
-// somebody holds a lock, or they are no longer as they were.
+// remove removes the files and locks of an entry. If a lock is held or a file has changed, it removes nothing
+// and returns an error that wraps ErrBusy.
 func (f *files) remove() error {
 	release, err := f.lock(endedContext)
 	if errors.Is(err, context.Canceled) {
@@ -197,12 +198,12 @@ func (f *files) remove() error {
 	return removePair(f.path)
 }
 
-// lock takes the locks that an entry has, to remove it. release removes them, too.
+// lock takes the locks of an entry that is to be removed. release also removes the lock files.
 //
-// An entry without a lock file needs none to be removed: whole files go, the head first, and whatever a writer does
-// meanwhile, nobody can see more of an entry than before. A lock file is removed by the one who holds it. Who waits for
-// it looks again whether it is still the lock; filelock before 3.13 does not, and could then write at the same time as
-// another: of two whole entries either wins.
+// An entry without a lock file can be removed without one: whole files are removed, the metadata first, so a
+// reader never sees more of an entry than before. The holder of a lock removes its file. Programs that wait
+// for the lock check afterwards that it is still the lock file. filelock before 3.13 does not, so that it
+// could write at the same time as another writer; then one of two complete entries is kept.
 func (f *files) lock(ctx context.Context) (release func(), err error) {
 	if f.headLock == nil && f.bodyLock == nil {
 		return func() {}, nil
@@ -216,7 +217,7 @@ func (f *files) lock(ctx context.Context) (release func(), err error) {
 		return nil, err
 	}
 	return func() {
-		if runtime.GOOS == "windows" { // where nobody can remove a file that is open
+		if runtime.GOOS == "windows" { // an open file cannot be removed
 			unlock()
 		}
 		for _, name := range held {
@@ -226,7 +227,7 @@ func (f *files) lock(ctx context.Context) (release func(), err error) {
 	}, nil
 }
 
-// usedSince reports whether an entry was used since f was made.
+// usedSince reports whether the entry has been used since f was read.
 func (f *files) usedSince() bool {
 	for name, fi := range map[string]fs.FileInfo{f.path: f.head, f.path + bodySuffix: f.body} {
 		if now, err := lstat(name); err == nil && fi != nil && lastUse(now).After(lastUse(fi)) {

@@ -10,35 +10,38 @@ import (
 	"time"
 )
 
-// Limits say what a cache directory may hold.
+// Limits are the limits of a cache directory.
 type Limits struct {
-	// MaxBytes is how much space on disk the entries may take, each file rounded up to 4 KiB. 0: no bound.
+	// MaxBytes is the maximum size of all entries on disk, with each file rounded up to 4 KiB. Zero means no
+	// limit.
 	MaxBytes int64
 
-	// MaxAge is for how long an entry may stay without being used. 0: no bound.
+	// MaxAge is the time after which an unused entry is removed. Zero means no limit.
 	MaxAge time.Duration
 
-	// Would, if not nil, is called with each entry that is to be evicted, instead of removing anything: Trim changes
-	// nothing then, and returns what it would have left and removed if nobody used the directory.
+	// Would, if non-nil, is called with each entry that would be evicted. Trim then changes nothing, and
+	// returns what it would keep and remove if no program used the directory.
 	Would func(*Item)
 }
 
-// Trimmed says what Trim left and what it removed.
+// Trimmed is the result of Trim.
 type Trimmed struct {
-	Entries, Bytes               int64 // left
-	EvictedEntries, EvictedBytes int64 // removed
-	Orphans                      int64 // removed too: what writers that died have left, locks of entries that are gone
+	Entries, Bytes               int64 // kept
+	EvictedEntries, EvictedBytes int64 // evicted
+	Orphans                      int64 // removed files left by writers that died, and locks of removed entries
 }
 
-// Trim brings a cache directory, of either file cache and of Python's, within its limits, beside programs that use it.
-// First go the entries that were used least recently, which is known to an hour at best, and told by the access time
-// of their files; entries of equal age, within a percent, go in any order. An entry whose lock is held, or that is used
-// meanwhile, stays. With it go what belongs to no entry: temporary files that nobody writes, and bodies, heads of bodies
-// and locks left alone for an hour, and empty directories. Files that are none of a cache's are not touched.
+// Trim removes entries from a cache directory until it is within limits. The directory may be one of either
+// file cache or of Python's, and other programs may be using it. The least recently used entries are removed
+// first. The time of use is the access time of the files, which is exact to an hour at best; entries whose
+// ages differ by less than a percent are removed in any order. Entries whose locks are held, or that are used
+// meanwhile, are kept. Trim also removes abandoned temporary files, empty directories, and bodies, metadata
+// and locks that have had no entry for an hour. It does not touch files that do not belong to a cache.
 //
-// The memory that it takes does not depend on the size of the directory. progress, if not nil, is called often, with
-// the part of the work that is done, from 0 to 1. When the context ends, Trim returns its error and what was done. What
-// could not be looked at or removed, though nobody uses it, stays; all else is done, and the error is the first of these.
+// Memory use does not depend on the size of the directory. If progress is not nil, it is called often with
+// the completed fraction of the work, from 0 to 1. When the context ends, Trim returns its error and what it
+// has done so far. If a file cannot be read or removed, although it is not in use, Trim continues and returns
+// the first such error at the end.
 func Trim(ctx context.Context, dir string, limits Limits, progress func(done float64)) (Trimmed, error) {
 	root, err := filepath.Abs(dir)
 	if err != nil {
@@ -76,7 +79,7 @@ func Trim(ctx context.Context, dir string, limits Limits, progress func(done flo
 			for i := range entries {
 				f := &entries[i]
 				age := ages.bucket(s.now.Sub(f.used()))
-				if s.would != nil && (s.stray(f) || s.expired(f)) { // it would be gone by now
+				if s.would != nil && (s.stray(f) || s.expired(f)) { // it would have been removed
 					continue
 				}
 				if f.head == nil || age < oldest || age == oldest && between <= 0 || !s.evict(f) {
@@ -105,7 +108,7 @@ func Trim(ctx context.Context, dir string, limits Limits, progress func(done flo
 	return s.done, s.err
 }
 
-// hasBodies reports whether bodies have files of their own, as far as the first entries show.
+// hasBodies reports whether bodies are in separate files, according to the first entries.
 func (s *sweep) hasBodies() (yes bool) {
 	looked := 0
 	s.eachLeaf(0, func() {}, func(n int) bool {
@@ -119,10 +122,10 @@ func (s *sweep) hasBodies() (yes bool) {
 	return yes
 }
 
-// histogram counts bytes by age, in buckets that are less than one percent of their age wide.
+// histogram counts bytes by age, in buckets less than one percent wide.
 type histogram [128 * 64]int64
 
-// bucket returns the number of the bucket for an age; older ones have higher numbers.
+// bucket returns the bucket of an age. Older ages have higher buckets.
 func (h *histogram) bucket(age time.Duration) int {
 	n := uint64(max(age, 0) / time.Millisecond)
 	if n < 128 {
@@ -134,7 +137,8 @@ func (h *histogram) bucket(age time.Duration) int {
 
 func (h *histogram) add(age time.Duration, size int64) { h[h.bucket(age)] += size }
 
-// cut returns the youngest bucket of which something must go so that size bytes go in all, and how much of it.
+// cut returns the youngest bucket to evict from, and the bytes to evict from it, so that size bytes are
+// evicted in total.
 func (h *histogram) cut(size int64) (bucket int, most int64) {
 	for i := len(h) - 1; i > 0; i-- {
 		if h[i] >= size {

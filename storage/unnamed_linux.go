@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unnamed is a file that has no name yet, and goes when it is closed without one.
-type unnamed struct{ fd int } // -1: it is closed
+// unnamed is an open file that has no name yet. If it is closed without one, it is removed.
+type unnamed struct{ fd int } // -1 if closed
 
-// newUnnamed makes one that holds p, with that mode and modification time, to be linked into dir.
+// newUnnamed creates a file in dir that contains p, with the given mode and modification time.
 func newUnnamed(dir string, p []byte, mode fs.FileMode, at time.Time) (unnamed, error) {
 	fd, err := openDescriptor(dir, unix.O_TMPFILE|syscall.O_WRONLY)
 	if err != nil {
@@ -24,7 +24,7 @@ func newUnnamed(dir string, p []byte, mode fs.FileMode, at time.Time) (unnamed, 
 	return unnamed{fd}, nil
 }
 
-// link gives it a name, if there is nothing of that name. Before Linux 6.10 that takes a privilege.
+// link gives the file a name, which must not exist. Before Linux 6.10 that requires a privilege.
 func (u unnamed) link(name string) error {
 	return unix.Linkat(u.fd, "", unix.AT_FDCWD, name, unix.AT_EMPTY_PATH)
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// unnamed is a file that has no name yet: there are none here.
+// unnamed is a file that has no name yet. This system does not support them.
 type unnamed struct{}
 
 func newUnnamed(string, []byte, fs.FileMode, time.Time) (unnamed, error) {

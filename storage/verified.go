@@ -6,9 +6,9 @@ import (
 	"sync/atomic"
 )
 
-// verifiedSet remembers which files have been read with the right sum, so that the hits of a process sum a body once:
-// that takes twice as long as reading it. A file counts as the same while its path, size and time are, and the sum
-// it should have. The set has a fixed size, and forgets. The zero value is empty.
+// verifiedSet remembers which files have passed verification, so that a process verifies each body once;
+// computing a checksum takes twice as long as reading the body. A file is the same if its path, size, time
+// and expected checksum are. The set has a fixed size; new files replace old ones. The zero value is empty.
 type verifiedSet [2048]atomic.Uint64
 
 var verifiedSeed = maphash.MakeSeed()
@@ -18,7 +18,7 @@ func mark(path string, fi fs.FileInfo, sum uint32) uint64 {
 		path       string
 		size, time int64
 		sum        uint32
-	}{path, fi.Size(), fi.ModTime().UnixNano(), sum}) | 1 // 0 is an empty place
+	}{path, fi.Size(), fi.ModTime().UnixNano(), sum}) | 1 // 0 is an empty slot
 }
 
 func (s *verifiedSet) has(mark uint64) bool { return s[mark>>1%uint64(len(s))].Load() == mark }
