@@ -214,8 +214,12 @@ func (c *candidate) freshenedByHead(h http.Header) bool {
 	length := c.entry.Length
 	if c.entry.Range != nil {
 		length = c.entry.Range.Total
-		if n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64); err == nil && !c.fits(n) {
+		n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
+		if err == nil && !c.fits(n) {
 			return false
+		}
+		if err == nil && length < 0 && h["Etag"] == nil && h["Last-Modified"] == nil {
+			return false // the part does not say how long the whole is, so nothing tells that this is the same
 		}
 	}
 	return c.policy.FreshenedByHead(c.entry.Header, h, length)

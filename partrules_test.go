@@ -49,6 +49,8 @@ func TestPartRefuted(t *testing.T) {
 		{"HEAD, 410", "HEAD /", nil, status(410), reply{}},
 		{"HEAD, shorter than the part", "HEAD /", nil, ok(fresh60, "Content-Length: 5"),
 			reply{status: 206, body: "2345", fields: []string{fresh60, tag1, modified1, "Content-Range: bytes 2-5/*"}}},
+		{"HEAD with a length, of which the part knows nothing, without validators", "HEAD /", nil, ok(fresh60, "Content-Length: 8"),
+			reply{status: 206, body: "2345", fields: []string{fresh60, "Content-Range: bytes 2-5/*"}}},
 		{"206, shorter than the part, no-store", "/", []string{"Range: bytes=0-0"},
 			reply{status: 206, body: "0", fields: []string{"Cache-Control: no-store", `ETag: W/"1"`, modified1, "Content-Range: bytes 0-0/5"}},
 			reply{status: 206, body: "2345", fields: []string{fresh60, tag1, modified1, "Content-Range: bytes 2-5/*"}}},
