@@ -41,7 +41,7 @@ type exchange struct {
 
 	prior        string           // the key of the whole response whose place the origin's answer takes; "": there is none
 	credentialed bool             // Base has added credentials to the request
-	doubted      *candidate       // a whole response whose validation was answered with a 304 about another; it is closed
+	doubted      *candidate       // a whole response that the program refuses, or whose validation was answered with a 304 about another; it is closed
 	partial      *candidate       // a part of the representation that is stored, for a range that it does not hold
 	primary      *serialize.Entry // what lookup found under the plain key; nil: nothing
 	damaged      []string         // the keys under which lookup found what cannot be read
@@ -198,7 +198,8 @@ func (x *exchange) answer(s Status) (*http.Response, error) {
 	case x.matching && !(usable && x.matchedBy(c, r)):
 		return x.askMatching(c)
 	case !usable:
-		x.prior = c.key
+		x.prior, x.doubted = c.key, c
+		c.refused = true
 		c.close()
 		return x.ask(r.Reason)
 	}

@@ -1,6 +1,7 @@
 package cachecontrol_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -75,6 +76,44 @@ func TestInvalidationOfWhatIsUnderWay(t *testing.T) {
 			}
 			if a := do(t, tr, "/"); a.outcome != hit || a.body != "version 2" {
 				t.Errorf("and then: %v %q", a.outcome, a.body)
+			}
+		})
+	}
+}
+
+// An invalidation between the lookup of a request and its way to the origin leaves no variant to be found again, also in stores
+// that keep their variants until they expire.
+func TestInvalidationAfterLookup(t *testing.T) {
+	for name, store := range cookieStores(t) {
+		t.Run(name, func(t *testing.T) {
+			version := 1
+			o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+				if req.Method == http.MethodPut {
+					version++
+					return respond(204, "")
+				}
+				return respond(200, fmt.Sprintf("%d for %s", version, req.Header.Get("X-A")), "Cache-Control: max-age=600", "Vary: X-A")
+			})
+			var tr *cachecontrol.Transport
+			puts := false
+			tr = &cachecontrol.Transport{Base: o, Store: store, BeforeReuse: func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
+				if !puts {
+					return cachecontrol.ReuseByRules
+				}
+				puts = false
+				do(t, tr, "PUT /")
+				return cachecontrol.ReuseNever
+			}}
+			defer tr.Close()
+			for _, x := range []string{"X-A: a", "X-A: b"} {
+				do(t, tr, "/", x)
+			}
+			puts = true
+			do(t, tr, "/", "X-A: a")
+			for _, x := range []string{"a", "b"} {
+				if a := do(t, tr, "/", "X-A: "+x); a.body != "2 for "+x {
+					t.Errorf("%s: %v %q, want version 2", x, a.outcome, a.body)
+				}
 			}
 		})
 	}

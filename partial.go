@@ -1,6 +1,7 @@
 package cachecontrol
 
 import (
+	"cmp"
 	"io"
 	"math"
 	"net/http"
@@ -289,8 +290,8 @@ func (b *joinedBody) Close() error {
 // that is there, if they share a strong validator and touch (RFC 9111, section 3.4), and as the whole
 // response if nothing is missing any more.
 func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, received time.Time, s *Status) {
-	if c != nil && c.entry.Status == http.StatusOK && rfc9111.StrongMatch(resp.Header.Get("Etag"), c.policy.ETag) {
-		x.freshen(c, resp, asked, received) // it is of the response that is stored whole
+	if whole := cmp.Or(c, x.doubted); whole != nil && whole.entry.Status == http.StatusOK && rfc9111.StrongMatch(resp.Header.Get("Etag"), whole.policy.ETag) {
+		x.freshen(whole, resp, asked, received) // it is of the response that is stored whole
 		s.Storage = rfc9111.Validated
 		return
 	}

@@ -336,10 +336,11 @@ func (x *exchange) destination(e *serialize.Entry) string {
 	}
 	old := x.compile(x.primary)
 	mine := newSelectors(e.Vary)
-	if len(old.selectors) == 0 || sameSelectors(old.selectors, mine) {
-		if len(mine) > 0 {
-			e.Variants = x.primary.Variants
-		}
+	switch {
+	case len(mine) == 0:
+		return x.key // see latestVary: if there is another response, this request selects it, too
+	case len(old.selectors) == 0, sameSelectors(old.selectors, mine):
+		e.Variants = x.primary.Variants
 		return x.key
 	}
 	for i := range old.variants {

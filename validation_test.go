@@ -136,6 +136,12 @@ func TestRefusedAndReplaced(t *testing.T) {
 			{want: miss}, {want: miss, body: "#2", storing: "store-refused"}, {want: miss, body: "#3"},
 		}},
 		{"nothing to reuse", never(false), []reply{ok(fresh, tag), ok(), ok()}, []step{{want: miss}, {want: miss, body: "#2"}, {want: miss, body: "#3"}}},
+		{"HEAD of another", never(false), []reply{ok(fresh, tag), ok("Cache-Control: no-store", `ETag: "b"`), ok()}, []step{
+			{want: miss}, {do: "HEAD /", want: miss}, {want: miss, body: "#3"},
+		}},
+		{"HEAD of none", never(false), []reply{ok(fresh, tag), status(404), ok()}, []step{{want: miss}, {do: "HEAD /", want: miss}, {want: miss, body: "#3"}}},
+		{"HEAD of the same", never(false), []reply{ok(fresh, tag), ok(fresh, tag)}, []step{{want: miss}, {do: "HEAD /", want: miss}, {want: hit, body: "#1"}}},
+		{"a part of the same", never(false), []reply{ok(fresh, tag), partial(fresh)}, []step{{want: miss}, {with: part, want: miss}, {want: hit, body: "#1"}}},
 		{"404", never(false), []reply{ok(fresh, tag), status(404), ok()}, []step{{want: miss}, {want: miss, status: 404}, {want: miss, body: "#3"}}},
 		{"403", never(false), []reply{ok(fresh, tag), status(403)}, []step{{want: miss}, {want: miss, status: 403}, {want: hit, body: "#1"}}},
 		{"503", never(false), []reply{ok(fresh, tag), status(503)}, []step{{want: miss}, {want: miss, status: 503}, {want: hit, body: "#1"}}},

@@ -26,6 +26,7 @@ func (r *recording) succeed() {
 	e := r.entry
 	resp, err := r.get(context.WithoutCancel(r.ctx), r.key)
 	if err != nil {
+		e.Variants = nil // what lookup found is gone, perhaps because the variants are out of date
 		return
 	}
 	defer resp.Body.Close()

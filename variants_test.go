@@ -141,6 +141,26 @@ func TestMaxVariants(t *testing.T) {
 	}
 }
 
+// A response whose Vary names other fields than that of the stored one it replaces is found by the next request: also if it has no
+// Vary at all.
+func TestVaryChanges(t *testing.T) {
+	const brief, long = "Cache-Control: max-age=10", "Cache-Control: max-age=600"
+	varied, x := ok(brief, "Vary: X-A", `ETag: "a"`), []string{"X-A: 1"}
+	again := []step{{want: miss}, {wait: time.Minute, want: miss, body: "#2"}, {want: hit, body: "#2"}}
+	runScenarios(t, []scenario{
+		{"it goes", nil, []reply{varied, ok(long, `ETag: "b"`), ok(long)}, again},
+		{"it goes, with a redirect", nil, []reply{varied, status(301, "Location: /b"), ok(long)}, again},
+		{"it goes, when collapsed", &cachecontrol.Transport{Collapse: true}, []reply{varied, ok(long, `ETag: "b"`), ok(long)}, again},
+		{"it goes, for another request", nil, []reply{varied, ok(long), ok(long)},
+			[]step{{want: miss}, {with: x, want: miss}, {with: x, want: hit, body: "#2"}, {wait: time.Minute, want: miss, body: "#3"}}},
+		{"it goes, with variants", nil, []reply{varied, ok(brief, "Vary: X-A", `ETag: "c"`), ok(long)},
+			[]step{{want: miss}, {with: x, want: miss}, {wait: time.Minute, want: miss, body: "#3"}, {want: hit, body: "#3"},
+				{with: x, want: miss, sent: []string{`If-None-Match: "c"`}}, {with: x, want: hit, body: "#4"}, {want: hit, body: "#3"}}},
+		{"it comes", nil, []reply{ok(brief), ok(long, "Vary: X-A"), ok(long)}, append(again[:3:3], step{with: x, want: miss})},
+		{"it names another field", nil, []reply{varied, ok(long, "Vary: X-B"), ok(long)}, append(again[:3:3], step{with: []string{"X-B: 1"}, want: miss})},
+	})
+}
+
 // noUpdates is a store that updates nothing.
 type noUpdates struct{ storage.Store }
 
