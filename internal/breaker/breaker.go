@@ -1,4 +1,4 @@
-// Package breaker keeps a store from waiting, one call after the other, for a server that does not answer.
+// Package breaker prevents a store from waiting in every call for a server that does not answer.
 package breaker
 
 import (
@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// Breaker stands before the calls of one server. Its rule: after a call that got no answer, calls fail at once for the
-// length of a pause; then one call is let through, and the others only once that one was answered.
+// Breaker decides whether a server may be called. After a call without an answer, calls fail at once for the
+// length of a pause. Then one call is allowed, and the others only after that call was answered.
 //
-// The zero value lets calls through. All methods are safe for concurrent use.
+// The zero value allows all calls. All methods are safe for concurrent use.
 type Breaker struct {
 	mu    sync.Mutex // guards until
-	until time.Time  // calls fail before; zero: the last call was answered
+	until time.Time  // calls fail before; zero if the last call was answered
 }
 
-// Allow says whether a call may be made.
+// Allow reports whether a call may be made.
 func (b *Breaker) Allow(now time.Time, pause time.Duration) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -25,18 +25,18 @@ func (b *Breaker) Allow(now time.Time, pause time.Duration) bool {
 	if now.Before(b.until) {
 		return false
 	}
-	b.until = now.Add(pause) // for the others
+	b.until = now.Add(pause) // for other callers
 	return true
 }
 
-// Suspended says whether calls fail at present.
+// Suspended reports whether calls fail at present.
 func (b *Breaker) Suspended(now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return now.Before(b.until)
 }
 
-// Answered and Failed say how a call ended.
+// Answered and Failed report the result of a call.
 func (b *Breaker) Answered() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

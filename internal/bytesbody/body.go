@@ -1,4 +1,4 @@
-// Package bytesbody is the body of a response that is in memory.
+// Package bytesbody implements the body of a response in memory.
 package bytesbody
 
 import (
@@ -9,29 +9,29 @@ import (
 	"sync/atomic"
 )
 
-// closed is the offset of a body that was closed.
+// closed is the offset of a closed body.
 const closed = math.MinInt64 / 2
 
-// Body reads bytes that stay where they are. Two goroutines that read it at once, as they
-// may read a body of net/http's, each have other bytes. The zero value is empty.
+// Body reads bytes in memory without copying them. If two goroutines read it at once, as they may read a body
+// of net/http, each gets different bytes. The zero value is an empty body.
 type Body struct {
 	data []byte
 	off  atomic.Int64
 }
 
-// New returns a body of data, which must not be changed any more.
+// New returns a body of data, which must not be modified afterwards.
 func New(data []byte) *Body { return &Body{data: data} }
 
-// Reset has the body be one of data. Nobody may be reading it.
+// Reset makes b a body of data. It must not be called while b is being read.
 func (b *Body) Reset(data []byte) {
 	b.data = data
 	b.off.Store(0)
 }
 
-// Bytes returns all bytes of the body, read or not. They must not be changed.
+// Bytes returns all bytes of the body, whether they have been read or not. They must not be modified.
 func (b *Body) Bytes() []byte { return b.data }
 
-// take returns the next n bytes, or as many as there are.
+// take returns the next n bytes, or fewer at the end.
 func (b *Body) take(n int64) []byte {
 	for {
 		off := b.off.Load()
@@ -89,13 +89,13 @@ func (b *Body) Seek(offset int64, whence int) (int64, error) {
 	return off, err
 }
 
-// Close has every later Read, WriteTo and Seek fail.
+// Close makes all later calls of Read, WriteTo and Seek fail.
 func (b *Body) Close() error {
 	b.off.Store(closed)
 	return nil
 }
 
-// Seek moves pos in a body of the given size, for bodies of other kinds too.
+// Seek sets *pos in a body of the given size. Other kinds of body use it, too.
 func Seek(pos *int64, size, offset int64, whence int) (int64, error) {
 	switch whence {
 	case io.SeekStart:

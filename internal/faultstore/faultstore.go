@@ -1,4 +1,4 @@
-// Package faultstore is a storage.Store that fails on purpose, for tests of what stands on one.
+// Package faultstore implements a storage.Store with injected faults, for tests.
 package faultstore
 
 import (
@@ -10,10 +10,10 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// Op is a call that can fail.
+// Op is an operation that can fail.
 type Op uint8
 
-// The calls: those of a Store, of a Writer, and of a body.
+// The operations of a Store, a Writer and a body.
 const (
 	Get Op = iota
 	Create
@@ -23,7 +23,7 @@ const (
 	Commit
 	Abort
 	Read
-	Ops // how many there are
+	Ops // number of operations
 )
 
 func (o Op) String() string {
@@ -33,30 +33,29 @@ func (o Op) String() string {
 // Fault is a way to fail.
 type Fault uint8
 
-// The faults.
 const (
 	None    Fault = iota
-	Err           // ErrFault, and nothing is done
-	ErrDone       // ErrFault, although it was done
-	Hang          // nothing until the context ends, and then its error
-	Lie           // no error, although nothing was done: no entry, a Writer that stores nothing, bytes that nobody took
-	Nil           // neither a result nor an error, where there is a result; otherwise as Lie
-	Faults        // how many there are
+	Err           // returns ErrFault and does nothing
+	ErrDone       // returns ErrFault although the operation was done
+	Hang          // does nothing until the context ends, and returns its error
+	Lie           // does nothing and returns no error: no entry, a Writer that stores nothing, or bytes that are lost
+	Nil           // returns neither a result nor an error; like Lie if there is no result
+	Faults        // number of faults
 )
 
 func (f Fault) String() string {
 	return [...]string{"no fault", "error", "error although done", "hang", "lie", "nil"}[f]
 }
 
-// ErrFault is what a call that fails returns.
+// ErrFault is returned by operations that fail.
 var ErrFault = errors.New("faultstore: a fault on purpose")
 
-// Store is the Store inside it, with faults.
+// Store wraps a Store and adds faults.
 type Store struct {
 	storage.Store
 
-	// Fault is asked before each call how it is to fail. It must be safe for concurrent use, and may wait. Nil: no
-	// call fails.
+	// Fault returns the fault of each operation before it begins. It must be safe for concurrent use, and may
+	// block. If nil, no operation fails.
 	Fault func(Op) Fault
 }
 
@@ -67,7 +66,7 @@ func (s *Store) fault(op Op) Fault {
 	return s.Fault(op)
 }
 
-// call does what op is meant to do, or what the fault makes of it.
+// call runs do, or applies the fault of op.
 func (s *Store) call(ctx context.Context, op Op, do func() error) error {
 	switch s.fault(op) {
 	case Err:
@@ -106,7 +105,7 @@ func (s *Store) Get(ctx context.Context, key string) (*storage.Response, error) 
 	return &faulty, nil
 }
 
-// body is one whose reads may fail. It cannot seek.
+// body is a body whose reads may fail. It cannot seek.
 type body struct {
 	io.ReadCloser
 	s *Store
@@ -151,7 +150,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	return s.call(ctx, Delete, func() error { return s.Store.Delete(ctx, key) })
 }
 
-// Close closes the Store inside, where it can be closed.
+// Close closes the wrapped Store if it implements io.Closer.
 func (s *Store) Close() error {
 	if c, ok := s.Store.(io.Closer); ok {
 		return c.Close()
@@ -162,8 +161,8 @@ func (s *Store) Close() error {
 type writer struct {
 	storage.Writer
 	s    *Store
-	ctx  context.Context // Create's
-	lost bool            // bytes were taken that are nowhere
+	ctx  context.Context // of Create
+	lost bool            // whether bytes were lost
 }
 
 func (w *writer) Write(p []byte) (int, error) {
@@ -190,7 +189,7 @@ func (w *writer) Commit() error {
 		return w.Writer.Abort()
 	}
 	err := w.s.call(w.ctx, Commit, w.Writer.Commit)
-	w.Writer.Abort() // of what was not committed nothing is left
+	w.Writer.Abort() // leaves nothing of an entry that was not committed
 	return err
 }
 

@@ -9,32 +9,31 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// The calls of a body beside Read, which is the first of them for a Rogue. It alone breaks these.
+// The operations of a body after the first Read. Only a Rogue can break them.
 const (
-	ReadOn Op = Ops + iota // each later Read
+	ReadOn Op = Ops + iota // every Read but the first
 	Close
 	rogueOps
 )
 
-// Trick is how a Rogue breaks a call.
+// Trick is a way in which a Rogue breaks an operation.
 type Trick uint8
 
-// The tricks.
 const (
 	NoTrick Trick = iota
-	Stuck         // nothing until Release is called, whatever the context says, and then what should be done
+	Stuck         // blocks until Release is called, regardless of the context, and then does the operation
 	Panic
-	Fail // ErrFault, of what a Store cannot break: ReadOn and Close
+	Fail // returns ErrFault; only for ReadOn and Close, which a Store cannot break
 
-	// Of Get.
+	// For Get.
 	NoEntry   // a Response without an entry
 	NoBody    // a Response without a body
-	Foreign   // what is stored under Rogue.Other
+	Foreign   // the entry under Rogue.Other
 	ShortBody // a body without its second half
-	LongBody  // a body with a byte too many
+	LongBody  // a body with one more byte
 
-	// Of Read, ReadOn and Write.
-	BadCount // more bytes than there was room for; of Write, fewer than were given
+	// For Read, ReadOn and Write.
+	BadCount // more bytes than the buffer has; for Write, fewer than were written
 )
 
 func (t Trick) String() string {
@@ -43,7 +42,7 @@ func (t Trick) String() string {
 	}[t]
 }
 
-// Tricks are those that there are for a call.
+// Tricks returns the tricks that apply to an operation.
 func Tricks(op Op) []Trick {
 	all := []Trick{Stuck, Panic}
 	switch op {
@@ -59,7 +58,7 @@ func Tricks(op Op) []Trick {
 	return all
 }
 
-// RogueOps are the calls that a Rogue may break.
+// RogueOps returns the operations that a Rogue can break.
 func RogueOps() []Op {
 	var all []Op
 	for op := range rogueOps {
@@ -68,17 +67,18 @@ func RogueOps() []Op {
 	return all
 }
 
-// Rogue is the Store inside it, which does what no Store may: it heeds no context, panics, and returns what cannot be.
+// Rogue wraps a Store and does what a Store must never do: it ignores contexts, panics, and returns invalid
+// results.
 type Rogue struct {
 	storage.Store
-	Play  func(Op) Trick // as Store.Fault
+	Play  func(Op) Trick // like Store.Fault
 	Other string         // the key for Foreign
 
-	mu    sync.Mutex    // guards what follows
+	mu    sync.Mutex    // guards stuck
 	stuck chan struct{} // closed by Release
 }
 
-// Release lets go what is stuck.
+// Release unblocks all operations that are stuck.
 func (s *Rogue) Release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,7 +88,7 @@ func (s *Rogue) Release() {
 	}
 }
 
-// play plays the trick, if there is one for any call, and returns which it was.
+// play applies the trick for op, if it is Stuck or Panic, and returns it.
 func (s *Rogue) play(op Op) Trick {
 	if s.Play == nil {
 		return NoTrick

@@ -1,4 +1,4 @@
-// Package leak has test binaries fail that leave goroutines behind.
+// Package leak makes test binaries fail if goroutines are left running.
 package leak
 
 import (
@@ -9,15 +9,15 @@ import (
 	"testing"
 )
 
-// Run runs the tests of a TestMain, and returns its exit code: one that tells of failure, too, where a goroutine is left
-// that runs code of this module.
+// Run runs the tests of a TestMain and returns the exit code. It also fails if a goroutine that runs code of
+// this module is left.
 func Run(m *testing.M) int {
 	code := m.Run()
 	if code != 0 {
 		return code
 	}
 	left := goroutines()
-	for try := 0; left != "" && try < 100_000; try++ { // each has every chance to end
+	for try := 0; left != "" && try < 100_000; try++ { // gives each enough time to end
 		runtime.Gosched()
 		left = goroutines()
 	}
@@ -28,7 +28,7 @@ func Run(m *testing.M) int {
 	return 0
 }
 
-// goroutines returns the stacks of all that run this module's code now, but for that of the tests.
+// goroutines returns the stacks of all goroutines that run code of this module, except that of TestMain.
 func goroutines() string {
 	buf := make([]byte, 1<<20)
 	var left []string

@@ -4,10 +4,10 @@ package peer
 
 import "syscall"
 
-// Pause has the server answer nothing, while its connections stay; Resume ends that.
+// Pause stops the server without closing its connections. Resume continues it.
 func (s *Server) Pause() {
 	s.signal(syscall.SIGSTOP)
-	// The signal is sent; its threads go on until it is received.
+	// Its threads run until the signal has been delivered.
 	if _, err := syscall.Wait4(s.cmd.Process.Pid, nil, syscall.WUNTRACED, nil); err != nil {
 		s.t.Errorf("%s: %v", s.exe, err)
 	}

@@ -1,7 +1,7 @@
-// Package peer finds the programs that some tests are run against: a Redis server, Node.js, a Python with a certain
-// library. A test whose peer is missing is skipped, and says how to install it. Where all of them are meant to be
-// there, in continuous integration, CACHECONTROL_PEERS=require turns each such skip into a failure, so that a test
-// cannot stay green by never running.
+// Package peer finds the programs that some tests need: a Redis server, Node.js, or Python with a certain
+// library. If the program is missing, the test is skipped, with a message that says how to install it. In
+// continuous integration, where all programs should be installed, CACHECONTROL_PEERS=require makes such a
+// test fail instead, so that it cannot pass by never running.
 package peer
 
 import (
@@ -16,23 +16,24 @@ import (
 )
 
 const (
-	// requireEnv set to "require" makes a missing peer a failure.
+	// requireEnv is the variable that, if set to "require", makes a test fail if its peer is missing.
 	requireEnv = "CACHECONTROL_PEERS"
 
-	// pythonEnv names the Python interpreter to test against.
+	// pythonEnv is the variable that sets the Python interpreter.
 	pythonEnv = "CACHECONTROL_PYTHON"
 )
 
-// importTimeout is far above what an import takes, even cold. It only keeps a broken interpreter from holding up a test.
+// importTimeout is far more than an import takes, even without a disk cache. It stops a broken interpreter
+// from blocking a test.
 const importTimeout = time.Minute
 
-// pythons are the interpreters to try when none is named. The one that a distribution installs libraries for need not
-// be the first in PATH.
+// pythons are the interpreters to try by default. The one that has a distribution's libraries may not be the
+// first in PATH.
 var pythons = []string{"python3", "/usr/bin/python3"}
 
-// Absent ends the test because what it needs is not here: as skipped, or as failed under CACHECONTROL_PEERS=require.
-// Both say what is missing and how to install it. Programs are best asked for with [Program] or [Python]; Absent is
-// for the rest, such as a package that cannot be downloaded.
+// Absent skips the test because something it needs is missing, or makes it fail if
+// CACHECONTROL_PEERS=require. The message says what is missing and how to install it. For programs, use
+// [Program] or [Python]; Absent is for other things, such as a package that cannot be downloaded.
 func Absent(t testing.TB, what, install string) {
 	t.Helper()
 	if os.Getenv(requireEnv) == "require" {
@@ -41,8 +42,8 @@ func Absent(t testing.TB, what, install string) {
 	t.Skipf("%s is needed; to install: %s", what, install)
 }
 
-// Program returns the path of the first of the named programs that is found in PATH. If there is none, it ends the
-// test as [Absent] does.
+// Program returns the path of the first of the named programs that is in PATH. If none is, it ends the test
+// as [Absent] does.
 func Program(t testing.TB, install string, names ...string) string {
 	t.Helper()
 	for _, name := range names {
@@ -54,9 +55,9 @@ func Program(t testing.TB, install string, names ...string) string {
 	return ""
 }
 
-// Python returns the path of a Python 3 that can import all the modules. It tries python3 from PATH, then
-// /usr/bin/python3. An interpreter named by CACHECONTROL_PYTHON is the only one tried, so that a test never
-// passes against another one than was asked for. If there is none, Python ends the test as [Absent] does.
+// Python returns the path of a Python 3 that can import all modules. It tries python3 in PATH, then
+// /usr/bin/python3. If CACHECONTROL_PYTHON is set, only that interpreter is tried, so that a test does not
+// pass with another one. If there is none, Python ends the test as [Absent] does.
 func Python(t testing.TB, modules ...string) string {
 	t.Helper()
 	path, err := FindPython(t.Context(), modules...)
@@ -73,7 +74,8 @@ func Python(t testing.TB, modules ...string) string {
 	return ""
 }
 
-// FindPython is Python for programs that are no tests: where there is none, it returns an error that says what was tried.
+// FindPython is like Python, for programs other than tests. If there is no such interpreter, it returns an
+// error that says which were tried.
 func FindPython(ctx context.Context, modules ...string) (string, error) {
 	candidates := pythons
 	if p := os.Getenv(pythonEnv); p != "" {
@@ -93,7 +95,7 @@ func FindPython(ctx context.Context, modules ...string) (string, error) {
 	return "", fmt.Errorf("no Python 3 with %s: tried %s", strings.Join(modules, ", "), strings.Join(tried, "; "))
 }
 
-// imports reports why the interpreter cannot import the modules.
+// imports returns an error if the interpreter cannot import the modules.
 func imports(ctx context.Context, python string, modules []string) error {
 	script := "import sys; assert sys.version_info[0] == 3"
 	for _, m := range modules {

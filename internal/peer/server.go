@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// ServerTimeout is far above what the start of a server takes. It only keeps one that does not start from holding up a
-// test.
+// ServerTimeout is far more than the start of a server takes. It stops a server that does not start from
+// blocking a test.
 const ServerTimeout = time.Minute
 
 // Server is a server program that a test has started on the loopback interface.
@@ -30,8 +30,8 @@ type Server struct {
 	ended chan struct{} // closed when cmd has ended
 }
 
-// FreePort returns a port that nobody listens to, and none of others. It is not of those that systems give to connections, as
-// one of many at the same time might get it before the server does.
+// FreePort returns an unused port that is not one of others. It is outside the range that systems use for
+// outgoing connections, because one of those might take the port before the server does.
 func FreePort(t testing.TB, others ...int) int {
 	t.Helper()
 	for range 1000 {
@@ -49,8 +49,8 @@ func FreePort(t testing.TB, others ...int) int {
 	return 0
 }
 
-// StartServer starts exe with args, which have it listen to port, and waits until it answers ping, in whatever way. The
-// server ends with the test.
+// StartServer starts exe with args, which must make it listen on port, and waits until it sends any answer to
+// ping. The server is stopped when the test ends.
 func StartServer(t testing.TB, port int, ping, exe string, args ...string) *Server {
 	t.Helper()
 	s := &Server{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Args: args, t: t, exe: exe, ping: ping}
@@ -59,7 +59,7 @@ func StartServer(t testing.TB, port int, ping, exe string, args ...string) *Serv
 	return s
 }
 
-// Launch starts the server again after Stop or Kill, at the same address, and waits until it answers.
+// Launch starts the server, also again after Stop or Kill, and waits until it answers.
 func (s *Server) Launch() {
 	s.t.Helper()
 	cmd, ended := exec.Command(s.exe, s.Args...), make(chan struct{})
@@ -97,7 +97,7 @@ func (s *Server) Launch() {
 	}
 }
 
-// Stop ends the server as an administrator would, Kill without any notice. Both wait for its end.
+// Stop terminates the server with SIGTERM, and Kill with SIGKILL. Both wait until it has ended.
 func (s *Server) Stop() { s.signal(syscall.SIGTERM); s.wait() }
 func (s *Server) Kill() { s.signal(os.Kill); s.wait() }
 

@@ -1,5 +1,6 @@
-// Package redistest runs Redis servers for tests, on the loopback interface. Each has a free port and a directory of its own, and ends
-// with the test. It links no client of Redis, so that modules without one can use it.
+// Package redistest runs Redis servers for tests on the loopback interface. Each has a free port and its own
+// directory, and is stopped when the test ends. The package links no Redis client, so that modules without
+// one can use it.
 package redistest
 
 import (
@@ -25,8 +26,8 @@ type Server struct {
 	t testing.TB
 }
 
-// Start starts a redis-server with further arguments, as "--maxmemory", "10mb". Where there is none the test ends as
-// peer.Absent says.
+// Start starts a redis-server with additional arguments, such as "--maxmemory", "10mb". If it is not
+// installed, Start ends the test as peer.Absent does.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	return start(t, peer.FreePort(t), args...)
@@ -35,7 +36,8 @@ func Start(t testing.TB, args ...string) *Server {
 func start(t testing.TB, port int, args ...string) *Server {
 	t.Helper()
 	exe := peer.Program(t, install, "redis-server")
-	// A short path, and one that the server may still write to when the test's own directory is removed.
+	// The path is short, and outside the test's directory, to which the server could not write after its
+	// removal.
 	dir, err := os.MkdirTemp("", "redistest-")
 	if err != nil {
 		t.Fatal(err)
@@ -48,14 +50,14 @@ func start(t testing.TB, port int, args ...string) *Server {
 		}
 		os.RemoveAll(dir)
 	})
-	// Any answer to PING will do: it may ask for a password.
+	// Any answer to PING will do, even a request for a password.
 	return &Server{peer.StartServer(t, port, "PING\r\n", exe, append([]string{
 		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "no",
 		"--logfile", filepath.Join(dir, "log"),
 	}, args...)...), t}
 }
 
-// command sends a command with redis-cli, so that no client has to be linked, and returns the answer.
+// command sends a command with redis-cli and returns the answer.
 func (s *Server) command(ctx context.Context, args ...string) (string, error) {
 	host, port, err := net.SplitHostPort(s.Addr)
 	if err != nil {
@@ -69,13 +71,13 @@ func (s *Server) command(ctx context.Context, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// Cluster is a Redis Cluster of masters without replicas, which goes on when one of them is gone.
+// Cluster is a Redis Cluster of masters without replicas. It stays in service if one of them fails.
 type Cluster struct {
 	Servers []*Server
 	t       testing.TB
 }
 
-// StartCluster starts a cluster of n servers, each with an equal part of the slots.
+// StartCluster starts a cluster of n servers, each with an equal share of the slots.
 func StartCluster(t testing.TB, n int) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t}

@@ -1,23 +1,26 @@
-// Package memcached keeps stored responses in memcached servers, through a client of github.com/bradfitz/gomemcache.
+// Package memcached stores responses in memcached servers, through a client of
+// github.com/bradfitz/gomemcache.
 //
 //	client := memcache.New("10.0.0.1:11211", "10.0.0.2:11211")
 //	cache := &cachecontrol.Transport{Store: memcached.New(client)}
 //
 // # What is stored
 //
-// An entry is one item: the document that Python's CacheControl gives its caches, under the key itself, or under the
-// key's SHA-256 where memcached forbids the key: it takes 250 bytes, and neither spaces nor control characters. An item
-// ends when its entry can be of no more use, not even validated, and whenever memcached needs the room.
+// An entry is one item. Its value is the document that Python's CacheControl passes to its caches. Its key is
+// that of the entry, or the SHA-256 of the key if memcached does not allow the key: it has more than 250
+// bytes, or contains spaces or control characters. An item expires when its entry can no longer be used, not
+// even for validation. memcached removes it earlier if it needs the memory.
 //
-// memcached keeps no item above its limit, 1 MiB unless it is started with another -I. A response that does not fit is
-// not stored, and its Status says so. It has no transactions either: where two processes refresh the same entry at the same
-// time the later one wins, head and body together.
+// memcached does not store items above a limit, 1 MiB unless it is started with another -I. A response that
+// does not fit is not stored, and its Status says so. memcached has no transactions either: if two processes
+// refresh the same entry at the same time, the later one wins, metadata and body together.
 //
 // # When memcached fails
 //
-// A call ends after the client's Timeout, 500 milliseconds by default. After a call that got no answer in that time calls
-// return storage.ErrSuspended at once, for ten times as long; then one call is let through, and the others only once that
-// one was answered. A connection that is refused, or an error that a server answers with, suspends nothing.
+// A call ends after the client's Timeout, 500 milliseconds by default. If a call gets no answer in that time,
+// further calls return storage.ErrSuspended at once, for ten times as long. Then one call is made, and the
+// others follow only after that call was answered. A refused connection, or an error reply of a server,
+// suspends nothing.
 package memcached
 
 import (
@@ -38,19 +41,20 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// defaultItemBytes is memcached's own limit for an item.
+// defaultItemBytes is memcached's default limit for an item.
 const defaultItemBytes = 1 << 20
 
-// overhead is what memcached counts for an item beside key and value.
+// overhead is the memory that memcached counts for an item in addition to its key and value.
 const overhead = 128
 
-// Option sets up a store.
+// Option configures a store.
 type Option func(*kv)
 
-// Prefix goes before every key, so that several caches can share the servers.
+// Prefix sets a prefix for every key, so that several caches can share the servers.
 func Prefix(prefix string) Option { return func(c *kv) { c.prefix = prefix } }
 
-// MaxItemBytes is the servers' limit for an item, their option -I; n <= 0 leaves the default of 1 MiB.
+// MaxItemBytes is the servers' limit for an item, which their option -I sets. If n <= 0, the default of 1 MiB
+// applies.
 func MaxItemBytes(n int64) Option {
 	return func(c *kv) {
 		if n > 0 {
@@ -59,12 +63,12 @@ func MaxItemBytes(n int64) Option {
 	}
 }
 
-// Servers tells which server a key is on, for a client that was made with this selector: one that does not answer then
-// suspends its own keys only, and not those of the others.
+// Servers sets the selector that the client was created with. If a server does not answer, only the calls for
+// the keys of that server are then suspended, not those of the others.
 func Servers(s memcache.ServerSelector) Option { return func(c *kv) { c.servers = s } }
 
-// New returns a store over client, which stays the caller's to close. It is safe for concurrent use, by several processes
-// too. Where client is nil every method returns storage.ErrClosed.
+// New returns a store that uses client, which the caller must close. It is safe for concurrent use, also by
+// several processes. If client is nil, every method returns storage.ErrClosed.
 func New(client *memcache.Client, opts ...Option) storage.Store {
 	if client == nil {
 		return storage.FromKV(nil)
@@ -78,16 +82,16 @@ func New(client *memcache.Client, opts ...Option) storage.Store {
 	return storage.FromKV(c)
 }
 
-// kv is memcached as a storage.KV.
+// kv implements storage.KV with memcached.
 type kv struct {
 	client   *memcache.Client
 	prefix   string
 	maxItem  int64
-	servers  memcache.ServerSelector // nil: not known
-	breakers sync.Map                // a *breaker.Breaker for each server
+	servers  memcache.ServerSelector // nil if unknown
+	breakers sync.Map                // the *breaker.Breaker of each server
 }
 
-// MaxValueBytes returns the size of the longest value that is kept.
+// MaxValueBytes returns the length of the longest value that can be stored.
 func (c *kv) MaxValueBytes() int64 { return c.maxItem - overhead - longestKey }
 
 func (c *kv) Get(ctx context.Context, key string) ([]byte, error) {
@@ -119,7 +123,7 @@ func (c *kv) Delete(ctx context.Context, key string) error {
 	return err
 }
 
-// call makes one call about key, unless its server is suspended.
+// call makes one call concerning key, unless its server is suspended.
 func (c *kv) call(ctx context.Context, key string, f func(key string) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -149,14 +153,14 @@ func (c *kv) call(ctx context.Context, key string, f func(key string) error) err
 	return wrap(err)
 }
 
-// wrap gives an error of the client the form that stores return.
+// wrap converts an error of the client to the error that a store returns.
 func wrap(err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case err == memcache.ErrCacheMiss:
 		return storage.ErrNotFound
-	case strings.Contains(err.Error(), "object too large for cache"): // the client has no error of its own for it
+	case strings.Contains(err.Error(), "object too large for cache"): // the client has no error value for this
 		return storage.ErrTooLarge
 	}
 	return fmt.Errorf("memcached: %w", err)
@@ -167,8 +171,8 @@ const (
 	hashed     = "sha256:"
 )
 
-// itemKey returns the key of the item for a store's key. What memcached forbids is hashed, and so is what could be taken
-// for such a hash.
+// itemKey returns the key of the item for a store's key. If memcached does not allow the key, or the key
+// begins like a hashed one, it is hashed.
 func itemKey(key string) string {
 	forbidden := func(r rune) bool { return r <= ' ' || r == 0x7f }
 	if len(key) > 0 && len(key) <= longestKey && !strings.HasPrefix(key, hashed) && strings.IndexFunc(key, forbidden) < 0 {
@@ -178,7 +182,7 @@ func itemKey(key string) string {
 	return hashed + hex.EncodeToString(sum[:])
 }
 
-// expiration returns what memcached is told of a ttl. Up to 30 days it takes seconds, and the time itself beyond.
+// expiration converts a ttl for memcached, which takes seconds up to 30 days, and a Unix time beyond.
 func expiration(ttl time.Duration, now time.Time) int32 {
 	const month = 30 * 24 * time.Hour
 	switch {
@@ -189,7 +193,7 @@ func expiration(ttl time.Duration, now time.Time) int32 {
 	}
 	at := now.Add(ttl).Unix()
 	if at > math.MaxInt32 {
-		return 0 // no end is nearer to it than any that can be said
+		return 0 // the time does not fit; 0 means no limit
 	}
 	return int32(at)
 }

@@ -23,29 +23,29 @@ var (
 	errSum  = errors.New("wrong checksum")
 )
 
-// body reads a body in chunks, one of which is in memory.
+// body reads a body stored in chunks. It keeps one chunk in memory.
 //
-// Its sum covers the chunks from the first on as long as none is left out; where the last of them makes it a wrong one,
-// that chunk is not given out.
+// The checksum covers the chunks from the first, as long as none is skipped. If it is wrong, the last chunk
+// is not returned.
 type body struct {
 	closed atomic.Bool
 
 	cache *Cache
-	ctx   context.Context // has no end: the one that Get was given is over
+	ctx   context.Context // never ends, because the one passed to Get is over
 	key   string
 	entry *serialize.Entry
 	part  part
 
-	mu     sync.Mutex // guards what follows: as a body of net/http's, it may be read by two goroutines, and closed meanwhile
+	mu     sync.Mutex // guards the fields below; a body may be read and closed concurrently, as in net/http
 	off    int64
-	data   []byte // chunk number at
-	at     int64  // -1: none
+	data   []byte // the chunk with number at
+	at     int64  // -1 if there is none
 	sum    uint32
-	summed int64 // sum is that of the chunks before this one
-	err    error // what every later read returns
+	summed int64 // sum is the checksum of the chunks before this one
+	err    error // returned by all later reads
 }
 
-// first reads the first chunk, so that an entry whose body is gone is a miss and not half an answer.
+// first reads the first chunk, so that an entry whose body is missing is a miss, not an incomplete response.
 func (b *body) first(ctx context.Context) error {
 	data, err := call(ctx, b.cache, b.part.name, b.fetch(0))
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -58,7 +58,7 @@ func (b *body) first(ctx context.Context) error {
 	return nil
 }
 
-// fetch returns the call that reads a chunk, and keeps the body from expiring under its reader.
+// fetch returns a function that reads a chunk and prevents the body from expiring while it is read.
 func (b *body) fetch(n int64) func(context.Context) ([]byte, error) {
 	client, name := b.cache.client, b.part.name
 	return func(ctx context.Context) ([]byte, error) {
@@ -69,7 +69,7 @@ func (b *body) fetch(n int64) func(context.Context) ([]byte, error) {
 			left = p.PTTL(ctx, name)
 			return nil
 		}); isWrongType(err) {
-			return nil, redis.Nil // it is not there
+			return nil, redis.Nil // there is no such body
 		} else if err != nil {
 			return nil, err
 		}
@@ -80,7 +80,7 @@ func (b *body) fetch(n int64) func(context.Context) ([]byte, error) {
 	}
 }
 
-// chunk returns what is left of the chunk in which off is. off must be before the end.
+// chunk returns the rest of the chunk at off, which must be before the end.
 func (b *body) chunk() ([]byte, error) {
 	if b.err != nil {
 		return nil, b.err
@@ -88,7 +88,8 @@ func (b *body) chunk() ([]byte, error) {
 	n := b.off / b.part.chunk
 	if n != b.at {
 		b.data, b.at = nil, -1
-		// Not by way of a breaker, but the longer wait: whoever reads has an answer to lose.
+		// No breaker applies, and the timeout is longer, because the response has already been returned to a
+		// caller.
 		data, err := callFor(b.ctx, b.cache, patience*b.cache.timeout, new(breaker.Breaker), b.fetch(n))
 		if err != nil && !errors.Is(err, redis.Nil) {
 			b.err = err
@@ -102,7 +103,7 @@ func (b *body) chunk() ([]byte, error) {
 	return b.data[b.off-n*b.part.chunk:], nil
 }
 
-// take makes data the chunk in memory.
+// take verifies chunk n and stores it as the current chunk.
 func (b *body) take(n int64, data []byte) error {
 	want := min(b.part.chunk, b.entry.Length-n*b.part.chunk)
 	switch {
@@ -124,7 +125,7 @@ func (b *body) take(n int64, data []byte) error {
 	return nil
 }
 
-// drop removes the entry, if it is still the one with this body.
+// drop removes the entry if it still has this body.
 func (b *body) drop() {
 	c := b.cache
 	ctx, cancel := context.WithTimeout(b.ctx, c.timeout)
@@ -187,7 +188,7 @@ func (b *body) Seek(offset int64, whence int) (int64, error) {
 	return bytesbody.Seek(&b.off, b.entry.Length, offset, whence)
 }
 
-// Close does not wait for Redis: what is being read goes with its reader.
+// Close does not wait for a call of Redis that is under way.
 func (b *body) Close() error {
 	b.closed.Store(true)
 	if b.mu.TryLock() {

@@ -15,30 +15,31 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// Cache keeps entries in Redis. It is a storage.Store and a storage.Watcher.
+// Cache stores entries in Redis. It implements storage.Store and storage.Watcher.
 //
-// All methods are safe for concurrent use, by any number of processes. Every method of a nil *Cache, or of one that was
-// given no client, returns storage.ErrClosed.
+// All methods are safe for concurrent use by any number of processes. Every method of a nil *Cache, or of one
+// without a client, returns storage.ErrClosed.
 type Cache struct {
 	client redis.UniversalClient
-	heeds  bool // the client ends its calls with their contexts
+	heeds  bool // the client honors contexts
 
 	prefix   string
 	maxPlain int64
 	timeout  time.Duration
 
-	whole breaker.Breaker // of the server, or of what a Cluster's client knows of its servers
-	nodes sync.Map        // *breaker.Breaker by address, of the servers of a Cluster
+	whole breaker.Breaker // of the server, or of the Cluster client's lookups of servers
+	nodes sync.Map        // *breaker.Breaker of each server of a Cluster, by address
 }
 
-// Option sets up a Cache.
+// Option configures a Cache.
 type Option func(*Cache)
 
-// Prefix is put before every key. Without one the keys are those of Python's RedisCache, and Clear refuses.
+// Prefix sets a prefix for every key. Without a prefix, the keys are those of Python's RedisCache, and Clear
+// returns an error.
 func Prefix(prefix string) Option { return func(c *Cache) { c.prefix = prefix } }
 
-// MaxPlain is the longest body, in bytes, that is kept in one value with its head, as Python's RedisCache has it: Python
-// does not see what is longer. n <= 0 leaves the default of 1 MiB.
+// MaxPlain sets the length, in bytes, of the longest body that is stored in one value with its metadata, as
+// Python's RedisCache does. Python does not see longer entries. If n <= 0, the default of 1 MiB applies.
 func MaxPlain(n int64) Option {
 	return func(c *Cache) {
 		if n > 0 {
@@ -47,7 +48,7 @@ func MaxPlain(n int64) Option {
 	}
 }
 
-// Timeout is for how long a call of Redis may take. d <= 0 leaves the default of 500 milliseconds.
+// Timeout limits the time of each call of Redis. If d <= 0, the default of 500 milliseconds applies.
 func Timeout(d time.Duration) Option {
 	return func(c *Cache) {
 		if d > 0 {
@@ -58,28 +59,30 @@ func Timeout(d time.Duration) Option {
 
 const (
 	defaultMaxPlain = 1 << 20
-	maxMaxPlain     = 256 << 20 // Redis takes 512 MiB in one value
+	maxMaxPlain     = 256 << 20 // half of Redis's limit of 512 MiB for a value
 
-	// chunkSize is how much of a longer body is written, and read, at a time: at 1 ms for a round trip that is 256 MB/s.
-	// With its header a chunk fills 256 KiB; the next size that Redis' allocator has is a quarter larger.
+	// chunkSize is the number of bytes of a longer body that are written or read at a time. With a round trip
+	// of 1 ms, that is 256 MB/s. With its header a chunk fills 256 KiB; the next larger size of Redis's
+	// allocator is a quarter larger.
 	chunkSize = 256<<10 - 64
-	maxChunk  = 64 << 20 // of what is read
+	maxChunk  = 64 << 20 // accepted when reading
 
 	defaultTimeout = 500 * time.Millisecond
 
-	// idle is how long a body that belongs to no entry stays: one that is being written, and one that was replaced or
-	// deleted. Whoever writes or reads it starts that time anew.
+	// idle is the time after which a body without an entry expires: one that is being written, or whose entry
+	// was replaced or deleted. Every read and write starts the time again.
 	idle = 10 * time.Minute
 
-	// patience is how many timeouts the reader of a body waits for a chunk: it has an answer to lose.
+	// patience is the number of timeouts that the reader of a body waits for a chunk, because an error would
+	// spoil a response that has already been returned.
 	patience = 10
 )
 
-// New returns a Cache over client, which stays the caller's: the Cache never closes it. One Redis, behind Sentinel or
-// not, and a Cluster are all the same to it.
+// New returns a Cache that uses client, which may be for a single server, Sentinel or a Cluster. The Cache
+// never closes the client.
 //
-// Calls end in time whatever client it is; with ContextTimeoutEnabled set in the client's options that takes no goroutine
-// for each.
+// Calls honor their timeouts with any client. If ContextTimeoutEnabled is set in the options of the client,
+// they need no additional goroutines.
 func New(client redis.UniversalClient, opts ...Option) *Cache {
 	c := &Cache{client: client, maxPlain: defaultMaxPlain, timeout: defaultTimeout}
 	switch client := client.(type) {
@@ -104,11 +107,12 @@ func New(client redis.UniversalClient, opts ...Option) *Cache {
 	return c
 }
 
-// pause is for how long the breaker stays open: a server that does not answer costs a tenth of the time at most.
+// pause returns how long a breaker stays open. A server that does not answer costs at most a tenth of the
+// time.
 func (c *Cache) pause() time.Duration { return 10 * c.timeout }
 
-// plain returns the key in Redis under which the entry of a key is. go-redis takes an empty one for none, and a command
-// without a key for one that any node of a Cluster can answer.
+// plain returns the Redis key of an entry. It never returns an empty key: go-redis takes it for no key, and
+// sends the command to any node of a Cluster.
 func (c *Cache) plain(key string) string {
 	if plain := c.prefix + key; plain != "" {
 		return plain
@@ -123,9 +127,10 @@ func (c *Cache) check(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Get returns the entry under key, or an error that wraps storage.ErrNotFound. A body that is kept with its head was
-// verified. One in chunks is read as it is asked for, and verified on the way: where it is not the one that was stored,
-// or is gone, the read that would complete it returns an *UnreadableError. The body is an io.Seeker and an io.WriterTo.
+// Get returns the entry under key, or an error that wraps storage.ErrNotFound. A body that is stored with its
+// metadata is already verified. A body in chunks is verified while it is read: if it is missing or its
+// checksum is wrong, the read that would complete it returns an *UnreadableError. The body implements
+// io.Seeker and io.WriterTo.
 func (c *Cache) Get(ctx context.Context, key string) (*storage.Response, error) {
 	if err := c.check(ctx); err != nil {
 		return nil, err
@@ -156,11 +161,11 @@ func (c *Cache) Get(ctx context.Context, key string) (*storage.Response, error) 
 	return &storage.Response{Entry: e, Body: b}, nil
 }
 
-// maxUpdates is how often Update tries again where others change the same key at the same time.
+// maxUpdates is the number of attempts of Update if other clients change the key at the same time.
 const maxUpdates = 16
 
-// Update gives the entry under key the head e, if its body is still the one that e was read with. A body in chunks stays
-// where it is; a plain one is a part of the value, which is read and written whole.
+// Update replaces the metadata of the entry under key with e if the stored body is still the one that e was
+// read with. A body in chunks is not touched. Otherwise the whole value is read and written.
 func (c *Cache) Update(ctx context.Context, key string, e *serialize.Entry) error {
 	if err := c.check(ctx); err != nil {
 		return err
@@ -176,7 +181,8 @@ func (c *Cache) Update(ctx context.Context, key string, e *serialize.Entry) erro
 	return storage.ErrChanged
 }
 
-// update queues what replaces value, the one under key, by one with the head own. e is the entry it was made from.
+// update queues commands that replace value, stored under key, by one with the metadata own. e is the entry
+// passed to Update.
 func (c *Cache) update(ctx context.Context, p redis.Pipeliner, key string, value []byte, e, own *serialize.Entry) error {
 	ttl := ttl(own)
 	at, doc, ok := cutHead(c.prefix, value)
@@ -216,8 +222,8 @@ func (c *Cache) update(ctx context.Context, p redis.Pipeliner, key string, value
 	return nil
 }
 
-// change reads the value under key and makes what queue asks for, provided that nobody changes the value between the
-// two; otherwise it returns redis.TxFailedErr.
+// change reads the value under key and runs the commands that queue adds. If the value has changed in
+// between, it runs none and returns redis.TxFailedErr.
 func (c *Cache) change(ctx context.Context, key string, queue func(p redis.Pipeliner, value []byte) error) error {
 	plain := c.plain(key)
 	_, err := call(ctx, c, plain, func(ctx context.Context) (struct{}, error) {
@@ -243,7 +249,7 @@ func (c *Cache) change(ctx context.Context, key string, queue func(p redis.Pipel
 	return err
 }
 
-// Delete removes the entry under key. Whoever is reading its body can go on.
+// Delete removes the entry under key. Its body can still be read to the end.
 func (c *Cache) Delete(ctx context.Context, key string) error {
 	if err := c.check(ctx); err != nil {
 		return err
@@ -257,7 +263,7 @@ func (c *Cache) Delete(ctx context.Context, key string) error {
 			return nil
 		})
 		if isWrongType(err) {
-			err = nil // that of GETRANGE: UNLINK removes anything
+			err = nil // from GETRANGE; UNLINK removes any type
 		}
 		return old, err
 	})
@@ -267,8 +273,8 @@ func (c *Cache) Delete(ctx context.Context, key string) error {
 	return err
 }
 
-// retire lets the body of the head that begins as old go, in a while. Should that fail, the body lives as long as its
-// entry was to.
+// retire makes the body of an old value expire soon. If that fails, the body stays as long as its entry would
+// have.
 func (c *Cache) retire(ctx context.Context, plain string, old *redis.StringCmd) {
 	value, err := old.Bytes()
 	if err != nil {
@@ -279,7 +285,8 @@ func (c *Cache) retire(ctx context.Context, plain string, old *redis.StringCmd) 
 	}
 }
 
-// keepBody queues that a body lives as long as its entry, and a little longer for those who have just begun to read it.
+// keepBody queues a command that makes a body expire with its entry, plus idle for those who have just begun
+// to read.
 func (c *Cache) keepBody(ctx context.Context, p redis.Pipeliner, name string, ttl time.Duration) {
 	if ttl == 0 {
 		p.Persist(ctx, name)
@@ -288,7 +295,7 @@ func (c *Cache) keepBody(ctx context.Context, p redis.Pipeliner, name string, tt
 	}
 }
 
-// ttl returns how long an entry can be of use from now on; 0: no end is known.
+// ttl returns how long an entry can be used from now on, or zero if there is no limit.
 func ttl(e *serialize.Entry) time.Duration {
 	if e.Keep <= 0 {
 		return 0
@@ -297,14 +304,14 @@ func ttl(e *serialize.Entry) time.Duration {
 	if !e.ResponseTime.IsZero() {
 		keep -= max(time.Since(e.ResponseTime), 0)
 	}
-	return min(max(keep, time.Second), math.MaxInt64-idle) // a body is kept for idle longer
+	return min(max(keep, time.Second), math.MaxInt64-idle) // so that idle can be added
 }
 
-// Clear removes every key that begins with the prefix. It goes through all keys of the database, by SCAN, which does not
-// hold others up; an entry that is stored meanwhile may stay. Without a prefix it returns an error and removes
-// nothing: the keys could be anybody's.
+// Clear removes every key that begins with the prefix. It walks through all keys of the database with SCAN,
+// which does not block other clients. An entry that is stored meanwhile may be kept. Without a prefix, Clear
+// returns an error and removes nothing, because the keys may belong to other programs.
 //
-// It has no deadline but the context's, and each of its calls that of the Cache.
+// Clear runs until it is done or the context ends. The Timeout of the Cache applies to each of its calls.
 func (c *Cache) Clear(ctx context.Context) error {
 	if err := c.check(ctx); err != nil {
 		return err
@@ -325,7 +332,7 @@ func (c *Cache) Clear(ctx context.Context) error {
 			if err == nil && len(got.keys) > 0 {
 				_, err = callFor(ctx, c, c.timeout, new(breaker.Breaker), func(ctx context.Context) ([]redis.Cmder, error) {
 					return node.Pipelined(ctx, func(p redis.Pipeliner) error {
-						for _, key := range got.keys { // one by one: in a Cluster they are in many slots
+						for _, key := range got.keys { // separately, because in a Cluster they are in many slots
 							p.Unlink(ctx, key)
 						}
 						return nil
@@ -342,7 +349,7 @@ func (c *Cache) Clear(ctx context.Context) error {
 	})
 }
 
-// eachMaster calls f for every server that holds keys of its own.
+// eachMaster calls f for every server that holds keys, except replicas.
 func (c *Cache) eachMaster(ctx context.Context, f func(context.Context, redis.Cmdable) error) error {
 	switch client := c.client.(type) {
 	case *redis.ClusterClient:
@@ -353,7 +360,7 @@ func (c *Cache) eachMaster(ctx context.Context, f func(context.Context, redis.Cm
 	return f(ctx, c.client)
 }
 
-// glob quotes what has a meaning in a pattern of SCAN.
+// glob escapes the special characters of a SCAN pattern.
 func glob(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(s)
 }

@@ -13,14 +13,14 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// breakerOf returns the breaker of the server that has key. In a Cluster each has its own, so that one that is down
-// does not take the others' entries away.
+// breakerOf returns the breaker of the server that has key. In a Cluster each server has its own, so that the
+// entries of the others stay available if one server is down.
 func (c *Cache) breakerOf(ctx context.Context, key string) (*breaker.Breaker, error) {
 	cluster, ok := c.client.(*redis.ClusterClient)
 	if !ok {
 		return &c.whole, nil
 	}
-	// The client mostly knows which server that is. Where it has to ask, no server may answer.
+	// The client usually knows which server has the key. If it must ask, no server may answer.
 	if !c.whole.Allow(time.Now(), c.pause()) {
 		return nil, storage.ErrSuspended
 	}
@@ -41,7 +41,7 @@ func (c *Cache) breakerOf(ctx context.Context, key string) (*breaker.Breaker, er
 	return b.(*breaker.Breaker), nil
 }
 
-// call makes one call about key, unless the breaker is open.
+// call makes one call concerning key, unless the breaker is open.
 func call[T any](ctx context.Context, c *Cache, key string, f func(context.Context) (T, error)) (T, error) {
 	b, err := c.breakerOf(ctx, key)
 	if err == nil && !b.Allow(time.Now(), c.pause()) {
@@ -54,10 +54,10 @@ func call[T any](ctx context.Context, c *Cache, key string, f func(context.Conte
 	return callFor(ctx, c, c.timeout, b, f)
 }
 
-// callFor makes one call, which may take as long as given, and tells b how it ended.
+// callFor makes one call with the given timeout and reports its result to b.
 //
-// A client that does not heed contexts is called in a goroutine of its own, which ends with the client's timeouts. f
-// must share nothing with its caller that changes later.
+// If the client does not honor contexts, the call runs in a new goroutine, which ends with the client's own
+// timeouts. So f must not share anything with its caller that is modified later.
 func callFor[T any](ctx context.Context, c *Cache, timeout time.Duration, b *breaker.Breaker, f func(context.Context) (T, error)) (T, error) {
 	within, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -85,17 +85,17 @@ func callFor[T any](ctx context.Context, c *Cache, timeout time.Duration, b *bre
 	switch {
 	case isAnswer(err):
 		b.Answered()
-	case ctx.Err() != nil: // the caller gave up
+	case ctx.Err() != nil: // the caller's context has ended
 	default:
 		b.Failed(time.Now(), c.pause())
 	}
 	return value, wrap(err)
 }
 
-// answer is an error that is a call's result: the server did answer.
+// answer is an error that means that the server did answer.
 type answer struct{ error }
 
-// isAnswer says whether a call that ended in err was answered, by a server that can serve, and serves us.
+// isAnswer reports whether a call that returned err was answered by a server that can serve us.
 func isAnswer(err error) bool {
 	var own answer
 	if err == nil || errors.As(err, &own) {
@@ -105,11 +105,11 @@ func isAnswer(err error) bool {
 		redis.IsMaxClientsError(err) || redis.IsAuthError(err) {
 		return false
 	}
-	var reply redis.Error // redis.Nil and redis.TxFailedErr too
+	var reply redis.Error // includes redis.Nil and redis.TxFailedErr
 	return errors.As(err, &reply)
 }
 
-// wrap gives an error the form in which the Cache returns it. What is tested for elsewhere is kept.
+// wrap converts err to the error that the Cache returns. It keeps errors that callers compare.
 func wrap(err error) error {
 	var own answer
 	switch {
@@ -123,7 +123,8 @@ func wrap(err error) error {
 	return fmt.Errorf("rediscache: %w", err)
 }
 
-// isWrongType says whether there is something under the key that is no string: not ours, and not Python's.
+// isWrongType reports whether err means that the value is not a string, so that neither this package nor
+// Python wrote it.
 func isWrongType(err error) bool {
 	var reply redis.Error
 	return errors.As(err, &reply) && strings.HasPrefix(reply.Error(), "WRONGTYPE")

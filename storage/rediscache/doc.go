@@ -1,24 +1,27 @@
-// Package rediscache keeps stored responses in Redis: one server, Sentinel or a Cluster, whatever a go-redis client can be.
+// Package rediscache stores responses in Redis: a single server, servers with Sentinel, or a Cluster, through
+// any client of go-redis.
 //
 //	client := redis.NewClient(&redis.Options{Addr: "localhost:6379", ContextTimeoutEnabled: true})
 //	cache := &cachecontrol.Transport{Store: rediscache.New(client)}
 //
 // # What is stored
 //
-// An entry is one value under its key, the document that Python's RedisCache stores, so that both can use one Redis (without
-// a Prefix, as Python has none). A body longer than MaxPlain is kept apart: the key then holds only the head, which Python
-// takes for a miss, and a hash in the same slot holds the body in chunks, under a name that no other writing has.
-// It is written chunk by chunk and read chunk by chunk, and belongs to an entry only once Commit has written the head.
-// Until then, and after its entry was replaced or deleted, it expires within 10 minutes of the last one who wrote or
-// read it.
+// An entry is one value under its key. The value is the document that Python's RedisCache stores, so both can
+// use the same Redis, if there is no Prefix; Python has none. A body longer than MaxPlain is stored
+// separately. The key then holds only the metadata, which is a miss for Python. The body is in chunks in a
+// hash in the same slot, under a unique name. It is written and read chunk by chunk, and belongs to an entry
+// once Commit has written the metadata. Before that, and after its entry was replaced or deleted, it expires
+// 10 minutes after it was last written or read.
 //
-// Every value expires when its entry can be of no more use, not even validated; an entry without such an end has none.
+// Every value expires when its entry can no longer be used, not even for validation. The value of an entry
+// without such a time does not expire.
 //
 // # When Redis fails
 //
-// A call ends after Timeout, 500 milliseconds by default, whatever the client's own options are. After a call that got no
-// answer, or one that says the server cannot serve us at all (it is loading, its cluster is down, it has no room for
-// another client, the password is wrong), calls return storage.ErrSuspended at once, for ten times Timeout; then one
-// call is let through, and the others only once that one was answered. In a Cluster that holds for each server by
-// itself. Other errors that a server answers with, such as want of memory or of rights, suspend nothing.
+// A call ends after Timeout, 500 milliseconds by default, regardless of the options of the client. If a call
+// gets no answer, further calls return storage.ErrSuspended at once, for ten times Timeout. The same applies
+// if Redis answers that it cannot serve the client: it is loading, its cluster is down, it has too many
+// clients, or the password is wrong. Then one call is made, and the others follow only after that call was
+// answered. In a Cluster this applies to each server separately. Other error replies, for lack of memory or
+// of permissions for example, suspend nothing.
 package rediscache

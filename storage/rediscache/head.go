@@ -9,15 +9,16 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
-// headMagic begins the value under a plain key whose body is elsewhere: one line, headMagic NAME SP CHUNKSIZE LF, and
-// then a document without a body. Python's CacheControl knows no version of this name, and takes the value for a miss.
+// headMagic begins a value whose body is stored separately. The value is one line, headMagic NAME SP
+// CHUNKSIZE LF, followed by a document without a body. Python's CacheControl does not know this version, so
+// the value is a miss for it.
 const headMagic = "cc=go1,"
 
-// headLine is longer than the first line of any head whose key has a prefix of reasonable length.
+// headLine is longer than the first line of any such value, if the prefix has a reasonable length.
 const headLine = 4 << 10
 
-// part says where a body is: in the hash under name, whose fields are the numbers of its chunks, from 0 on. All chunks
-// are of the same size, in bytes, but for the last, which may be shorter.
+// part identifies a separate body: the hash under name, whose fields are the numbers of its chunks, from 0.
+// All chunks have the same size in bytes, except the last, which may be shorter.
 type part struct {
 	name  string
 	chunk int64
@@ -40,8 +41,8 @@ func appendHead(p part, e *serialize.Entry) ([]byte, error) {
 	return append(dst, doc...), nil
 }
 
-// cutHead splits a value into where its body is and its document. ok is false for a plain document, and for anything
-// else that does not begin as a head.
+// cutHead splits a value into the location of the body and the document. It returns false if value is a plain
+// document or anything else that does not begin with such a line.
 func cutHead(prefix string, value []byte) (p part, doc []byte, ok bool) {
 	rest, ok := bytes.CutPrefix(value, []byte(headMagic))
 	if !ok {
@@ -64,7 +65,7 @@ func cutHead(prefix string, value []byte) (p part, doc []byte, ok bool) {
 	return p, doc, true
 }
 
-// parseHead reads the entry of a head.
+// parseHead parses the metadata of an entry whose body is stored separately.
 func parseHead(doc []byte) (*serialize.Entry, error) {
 	e, body, err := serialize.Unmarshal(doc)
 	switch {

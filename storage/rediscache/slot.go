@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// slots is how many slots a Redis Cluster has.
+// slots is the number of slots of a Redis Cluster.
 const slots = 16384
 
-// slot returns the slot of a key, after the rule of the Redis Cluster specification: CRC-16/XMODEM of the key, or of
-// what is between its first { and the first } after that, if that is not empty.
+// slot returns the slot of a key, as the Redis Cluster specification defines it: the CRC-16/XMODEM of the
+// key, or of the part between its first { and the first } after that, if that part is not empty.
 func slot(key string) int {
 	if start := strings.IndexByte(key, '{'); start >= 0 {
 		if n := strings.IndexByte(key[start+1:], '}'); n > 0 {
@@ -39,12 +39,13 @@ var crcTable = func() (t [256]uint16) {
 	return t
 }()
 
-// bodyMark is in the name of every body, after the prefix and the hash tag.
+// bodyMark is part of the name of every body, after the prefix and the hash tag.
 const bodyMark = "}go-cachecontrol-body:"
 
-// newBodyName returns a key that nobody has used, which begins with prefix and is in the slot of the given key. A tag
-// of the key's own would not always do, as a URL may hold any braces; a number does that is found by trying. That takes
-// 16,384 tries on average, less than a millisecond, once for a body of several chunks.
+// newBodyName returns a unique key that begins with prefix and is in the slot of the given key. The key
+// cannot be used as the hash tag, because a URL may contain any braces. So a number with the right slot is
+// found by trial, once for each body in chunks. That takes 16,384 attempts on average, less than a
+// millisecond.
 func newBodyName(prefix, key string) string {
 	want, id := slot(key), bodyMark+rand.Text()
 	for n := 0; ; n++ {

@@ -18,26 +18,28 @@ import (
 )
 
 const (
-	// alive is how often a quiet connection is asked whether it still stands. One that has been silent for two such times
-	// is given up.
+	// alive is the interval at which an idle connection is tested. A connection without an answer for twice
+	// as long is closed.
 	alive = 2 * time.Second
 
-	// again is the time between two attempts to watch a server, and between two looks at which servers there are.
+	// again is the interval between two attempts to watch a server, and between two checks of the list of
+	// servers.
 	again = time.Second
 )
 
-// Watch implements storage.Watcher by what Redis calls client-side caching: every server tells, on a connection of its
-// own that Watch opens to it, of each key with the prefix that anybody has changed, Python included, or that has
-// expired. That needs Redis 6 and the right to CLIENT TRACKING; where it is refused before it was ever granted, Watch returns
-// the refusal. A connection that breaks is made again every second, and one that is silent is given up after
-// 4 seconds.
+// Watch implements storage.Watcher with Redis's client-side caching. On a separate connection, every server
+// reports each key with the prefix that was changed by any client, including Python's, or that has expired.
+// This requires Redis 6 and permission for CLIENT TRACKING. If Redis refuses it and has never granted it
+// before, Watch returns the error. A connection that breaks is opened again every second. One without an
+// answer for 4 seconds is closed.
 //
-// The client must be a *redis.Client or a *redis.ClusterClient. Watch blocks; when ctx ends it returns its error.
+// The client must be a *redis.Client or a *redis.ClusterClient. Watch blocks until ctx ends, and then returns
+// ctx.Err().
 func (c *Cache) Watch(ctx context.Context, changed func(key string)) error {
 	if err := c.check(ctx); err != nil {
 		return err
 	}
-	var mu sync.Mutex // changed is called by one server's goroutine at a time
+	var mu sync.Mutex // held while changed is called
 	tell := func(key string) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -63,8 +65,8 @@ func (c *Cache) Watch(ctx context.Context, changed func(key string)) error {
 
 var errNoServers = errors.New("the client is neither a *redis.Client nor a *redis.ClusterClient")
 
-// watchServers watches all servers until ctx ends, one of them fails, or there are others. It sets began once one of
-// them tells of changes.
+// watchServers watches all servers until ctx ends, a server fails, or the list of servers changes. It sets
+// *began once a server reports changes.
 func (c *Cache) watchServers(ctx context.Context, changed func(key string), began *bool) error {
 	servers, err := c.servers(ctx)
 	if err != nil {
@@ -92,7 +94,7 @@ func (c *Cache) watchServers(ctx context.Context, changed func(key string), bega
 	return context.Cause(ctx)
 }
 
-// servers returns the options of every server that holds keys of its own, by address.
+// servers returns the options of every server that holds keys, except replicas, sorted by address.
 func (c *Cache) servers(ctx context.Context) ([]*redis.Options, error) {
 	switch client := c.client.(type) {
 	case *redis.Client:
@@ -114,8 +116,8 @@ func (c *Cache) servers(ctx context.Context) ([]*redis.Options, error) {
 	return nil, errNoServers
 }
 
-// watchServer watches one server until ctx ends or the connection does. It calls start whenever the server begins to
-// tell of changes.
+// watchServer watches one server until ctx ends or the connection breaks. It calls start whenever the server
+// begins to report changes.
 func (c *Cache) watchServer(ctx context.Context, of *redis.Options, start func(), changed func(key string)) error {
 	opt := *of
 	opt.Protocol = 3
@@ -148,7 +150,7 @@ func (c *Cache) watchServer(ctx context.Context, of *redis.Options, start func()
 
 	client := redis.NewClient(&opt)
 	defer client.Close()
-	conn := client.Subscribe(ctx) // to nothing: a connection that is only read from
+	conn := client.Subscribe(ctx) // no channels: the connection is only read from
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() }) // ends the read
 	defer stop()
@@ -165,7 +167,7 @@ func (c *Cache) watchServer(ctx context.Context, of *redis.Options, start func()
 	}
 }
 
-// ping asks for an answer now and then, so that a read ends where there is nobody.
+// ping sends a PING at intervals, so that a read fails if the server no longer answers.
 func ping(ctx context.Context, conn *redis.PubSub, ended <-chan struct{}) {
 	tick := time.NewTicker(alive)
 	defer tick.Stop()
@@ -179,7 +181,7 @@ func ping(ctx context.Context, conn *redis.PubSub, ended <-chan struct{}) {
 	}
 }
 
-// invalidation handles what Redis says of keys.
+// invalidation is the handler of Redis's invalidation messages.
 type invalidation func(key string)
 
 func (f invalidation) HandlePushNotification(_ context.Context, _ push.NotificationHandlerContext, what []any) error {
@@ -199,7 +201,7 @@ func (f invalidation) HandlePushNotification(_ context.Context, _ push.Notificat
 	return nil
 }
 
-// sleep waits for d, and says whether ctx goes on.
+// sleep waits for d and reports whether ctx has not ended.
 func sleep(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-ctx.Done():

@@ -15,9 +15,9 @@ import (
 
 var errEnded = errors.New("rediscache: write after Commit or Abort")
 
-// Create returns a Writer for the body of a new entry. Up to MaxPlain bytes wait in memory, and are written by Commit,
-// with their head. Of a longer body there is one chunk in memory at a time. The context is that of all the Writer's
-// calls.
+// Create returns a Writer for the body of a new entry. Up to MaxPlain bytes of the body are buffered in
+// memory and written by Commit, with the metadata. Of a longer body, one chunk at a time is in memory. ctx
+// applies to all calls of the Writer.
 func (c *Cache) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
 	if err := c.check(ctx); err != nil {
 		return nil, err
@@ -38,19 +38,19 @@ func (c *Cache) Create(ctx context.Context, key string, e *serialize.Entry) (sto
 	return w, nil
 }
 
-// writer collects a body in buf. Once it is too long to be kept with its head, full chunks of it are moved from there to
-// Redis.
+// writer buffers a body in buf. If the body is too long to be stored with its metadata, full chunks are moved
+// from buf to Redis.
 type writer struct {
 	cache *Cache
 	ctx   context.Context
 	key   string
-	entry *serialize.Entry // as the caller has it: what Create's documentation names may still be set
-	part  part             // where the chunks are; name "": the body is in buf so far
-	moved int64            // chunks
+	entry *serialize.Entry // the caller's entry, some fields of which may be set until Commit; see Store.Create
+	part  part             // where the chunks are; the name is empty if there are none
+	moved int64            // number of chunks written
 	buf   []byte
-	n     int64 // bytes of the body
+	n     int64 // length of the body
 	sum   uint32
-	err   error // what every later call returns
+	err   error // returned by all later calls
 	ended bool
 }
 
@@ -69,7 +69,7 @@ func (w *writer) Write(p []byte) (int, error) {
 		return 0, w.err
 	}
 	for rest := p; len(rest) > 0; {
-		// In memory there is never more than one chunk, or a body that can be kept with its head.
+		// The buffer never holds more than one chunk, or a body that can be stored with its metadata.
 		room := chunkSize - len(w.buf)
 		if w.part.name == "" {
 			room = int(w.cache.maxPlain) - len(w.buf)
@@ -92,13 +92,13 @@ func (w *writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// move writes the chunks that are full to Redis, and with all also what is left.
+// move writes full chunks to Redis. If all is true, it also writes the rest.
 func (w *writer) move(all bool) {
 	buf := w.buf
 	for len(buf) >= chunkSize || all && len(buf) > 0 {
 		n := min(len(buf), chunkSize)
 		if err := w.writeChunk(buf[:n]); err != nil {
-			w.err, w.buf = err, nil // the client may still be reading it
+			w.err, w.buf = err, nil // the client may still be reading the buffer
 			return
 		}
 		buf = buf[n:]
@@ -109,8 +109,8 @@ func (w *writer) move(all bool) {
 	w.buf = append(w.buf[:0], buf...)
 }
 
-// writeChunk writes one chunk, in a transaction, so that no chunk is left without an end of life whenever the process
-// or its connection ends.
+// writeChunk writes one chunk, in a transaction, so that every chunk expires even if the process or its
+// connection ends at any time.
 func (w *writer) writeChunk(chunk []byte) error {
 	client, name, number := w.cache.client, w.part.name, w.moved
 	have, err := call(w.ctx, w.cache, name, func(ctx context.Context) (int64, error) {
@@ -168,7 +168,7 @@ func (w *writer) Commit() error {
 	return nil
 }
 
-// put makes the entry visible, and lets the body of the one that it replaces go.
+// put makes the entry visible, and makes the body of the entry that it replaces expire.
 func (w *writer) put(value []byte, ttl time.Duration) error {
 	c, plain, name := w.cache, w.cache.plain(w.key), w.part.name
 	old, err := call(w.ctx, c, plain, func(ctx context.Context) (*redis.StringCmd, error) {
@@ -183,7 +183,7 @@ func (w *writer) put(value []byte, ttl time.Duration) error {
 			return nil
 		})
 		if isWrongType(err) {
-			err = set.Err() // GETRANGE failed; SET replaces anything
+			err = set.Err() // GETRANGE failed; SET replaces any type
 		}
 		return old, err
 	})
@@ -200,7 +200,7 @@ func (w *writer) Abort() error {
 	return nil
 }
 
-// end forgets what was written. Should that fail, it is gone in a while all the same.
+// end discards the body. If that fails, the body expires later.
 func (w *writer) end() {
 	w.ended, w.buf = true, nil
 	if w.part.name == "" {
