@@ -388,6 +388,10 @@ func (r *recording) commit() error {
 	if r.trailing != nil {
 		r.entry.Trailer = rfc9111.StoredTrailer(canonicalNames(r.trailing.Trailer), r.private)
 	}
+	if other := r.otherExtent(); other != "" && r.surpassed(other) {
+		r.Abort()
+		return storage.ErrChanged
+	}
 	err := r.commitEntry()
 	if err == nil && r.replaces != "" {
 		r.remove(r.ctx, r.replaces)
@@ -395,18 +399,33 @@ func (r *recording) commit() error {
 	return err
 }
 
+// otherExtent returns the key of the part if the entry is whole, and that of the whole response if it is a part; "": nothing can be
+// stored there, or a look costs too much.
+func (r *recording) otherExtent() string {
+	switch {
+	case r.ranges == nil || !r.ranges.HasRanges():
+		return ""
+	case r.entry.Range != nil:
+		return r.key
+	}
+	return r.key + partialSuffix
+}
+
 // commitEntry makes the entry visible. The first variant of a URL knows the others, so that each is entered there once it
 // is stored.
 func (r *recording) commitEntry() error {
 	e := r.entry
 	if len(e.Vary) == 0 || e.Range != nil {
-		return r.Writer.Commit()
+		return r.put()
 	}
 	if r.place == r.key {
-		r.succeed()
-		return r.Writer.Commit()
+		if err := r.succeed(); err != nil {
+			r.Abort()
+			return err
+		}
+		return r.put()
 	}
-	if err := r.Writer.Commit(); err != nil {
+	if err := r.put(); err != nil {
 		return err
 	}
 	return r.enter(r.place, e)
@@ -440,7 +459,8 @@ func (x *exchange) update(c *candidate, e *serialize.Entry, date time.Time) {
 			e.Generation, e.Variants = now.Generation, now.Variants
 		}
 	}
-	if err := x.updateStore(x.ctx, c.key, e); err != nil {
+	may := func(now *serialize.Entry) bool { return !x.moreRecent(now, e, c.key, date) }
+	if err := x.updateStore(x.ctx, c.key, e, may); err != nil {
 		return
 	}
 	x.recents.add(mine)
@@ -449,11 +469,16 @@ func (x *exchange) update(c *candidate, e *serialize.Entry, date time.Time) {
 	}
 }
 
-// updateStore is Store.Update with a deadline. An entry that has gone or changed is nobody's failure.
-func (e *engine) updateStore(ctx context.Context, key string, entry *serialize.Entry) error {
+// updateStore is Store.Update with a deadline, or UpdateIf if the store compares. An entry that has gone or changed is not a failure.
+func (e *engine) updateStore(ctx context.Context, key string, entry *serialize.Entry, may func(now *serialize.Entry) bool) error {
 	limited, release := e.limited(ctx)
 	defer release()
-	err := e.store.Update(limited, key, entry)
+	var err error
+	if s, ok := e.store.(comparingStore); ok {
+		err = s.UpdateIf(limited, key, entry, may)
+	} else {
+		err = e.store.Update(limited, key, entry)
+	}
 	if err != nil && !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, storage.ErrChanged) {
 		e.storeFailed(ctx, "update", key, err)
 	}

@@ -1,17 +1,19 @@
 package cachecontrol
 
 import (
+	"context"
 	"hash/maphash"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // recents remembers what was stored lately, so that a response whose body takes long to come does not replace a more recent one
-// (RFC 9111, section 4). It has a fixed size, and forgets. Stores that can compare with what they hold do so, too: see
-// storage.Writer.
+// (RFC 9111, section 4). It has a fixed size, and forgets. A comparing store looks at what it holds, too.
 type recents struct {
 	seed maphash.Seed
 	now  atomic.Uint64 // grows with each request to the origin and each response that is stored
@@ -74,4 +76,58 @@ func (r *recents) add(n recent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last[n.place%uint64(len(r.last))] = n
+}
+
+// comparingStore is a store that can compare what it holds with what is to take its place, in one step with storing that. So are the
+// stores of this module that wait for no other machine: what comes late then replaces nothing that another Transport or another process
+// has stored meanwhile. Their Writers are comparingWriters.
+type comparingStore interface {
+	UpdateIf(ctx context.Context, key string, e *serialize.Entry, may func(now *serialize.Entry) bool) error
+}
+
+type comparingWriter interface {
+	CommitIf(may func(now *serialize.Entry) bool) error
+}
+
+// moreRecent reports whether an entry that is stored now is more recent than e, which is of date and comes late: by Date, and, if that
+// is the same, by when it was asked for. What was received before e was asked for is not, whatever its Date says. Neither is what was
+// received in the future, because a clock was wrong, nor what should have been deleted. It does not call the store.
+func (e *engine) moreRecent(now, late *serialize.Entry, key string, date time.Time) bool {
+	if !now.ResponseTime.After(late.RequestTime) || now.ResponseTime.After(e.clock.now()) {
+		return false
+	}
+	if e.undeleted.some.Load() {
+		if gone, _ := e.undeleted.holds(key, now.RequestTime, now.ResponseTime, math.MaxInt64); gone {
+			return false
+		}
+	}
+	if d := e.policyOf(now).Date; !d.Equal(date) {
+		return d.After(date)
+	}
+	return now.RequestTime.After(late.RequestTime)
+}
+
+// mayReplace reports whether the entry may take the place of one that is stored now. Another variant is moved, and not replaced.
+func (r *recording) mayReplace(now *serialize.Entry) bool {
+	if r.place == r.key && len(now.Vary) > 0 && len(r.entry.Vary) > 0 && !r.selectedLike(now.Vary) {
+		return true
+	}
+	return !r.moreRecent(now, r.entry, r.place, r.date)
+}
+
+// surpassed reports whether a more recent response is stored under another key of the same URL.
+func (r *recording) surpassed(key string) bool {
+	now := r.entryUnder(key)
+	return now != nil && (len(now.Vary) == 0 || r.selectedLike(now.Vary)) && r.moreRecent(now, r.entry, key, r.date)
+}
+
+// put makes the entry visible, unless a more recent one is stored.
+func (r *recording) put() error {
+	switch w := r.Writer.(type) {
+	case *storage.DictWriter:
+		return w.CommitIf(r.mayReplace) // which needs no memory, as the same below does
+	case comparingWriter:
+		return w.CommitIf(r.mayReplace)
+	}
+	return r.Writer.Commit()
 }

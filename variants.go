@@ -21,13 +21,14 @@ import (
 const maxListBytes = 256 << 10
 
 // succeed prepares an entry to take the place of what is stored under the plain key. If that is another variant, which has come
-// since the request was sent, it moves to a key of its own. The caller holds the key's lock.
-func (r *recording) succeed() {
+// since the request was sent, it moves to a key of its own. If the same variant is stored there, and more recent, succeed returns
+// storage.ErrChanged. The caller holds the key's lock.
+func (r *recording) succeed() error {
 	e := r.entry
 	resp, err := r.get(context.WithoutCancel(r.ctx), r.key)
 	if err != nil {
 		e.Variants = nil // what lookup found is gone, perhaps because the variants are out of date
-		return
+		return nil
 	}
 	defer resp.Body.Close()
 	now := resp.Entry
@@ -35,7 +36,12 @@ func (r *recording) succeed() {
 		e.Generation, e.Variants = now.Generation, now.Variants
 	}
 	if len(now.Vary) == 0 || r.selectedLike(now.Vary) {
-		return
+		return nil
+	}
+	for _, v := range e.Variants {
+		if r.selectedLike(v.Vary) && r.surpassed(v.Key) {
+			return storage.ErrChanged
+		}
 	}
 	variants := make([]serialize.Variant, 0, len(e.Variants)+1)
 	key := variantKey(r.key, e.Generation, newSelectors(now.Vary))
@@ -56,6 +62,7 @@ func (r *recording) succeed() {
 		}
 	}
 	e.Variants = r.bounded(variants)
+	return nil
 }
 
 // move stores a response that is stored under the plain key under that of a variant, too.
@@ -127,7 +134,7 @@ func (s *subject) enter(key string, e *serialize.Entry) error {
 		}
 		next.Variants = s.bounded(variants)
 		next.Keep = s.compile(now).policy.Keep()
-		if err = s.updateStore(s.ctx, s.key, next); !errors.Is(err, storage.ErrChanged) {
+		if err = s.updateStore(s.ctx, s.key, next, nil); !errors.Is(err, storage.ErrChanged) {
 			return err
 		}
 	}

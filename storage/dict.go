@@ -111,6 +111,14 @@ func (r *record) sizeWith(h *recordHead) int64 {
 	return size
 }
 
+// entry returns the current entry of r. The caller must hold the cache's lock.
+func (r *record) entry() *serialize.Entry {
+	if h := r.head.Load(); h != nil {
+		return h.entry
+	}
+	return r.unpack().entry
+}
+
 // unpack returns the unpacked form of r.
 func (r *record) unpack() *recordHead {
 	first := new(firstHead)
@@ -264,7 +272,13 @@ func (c *DictCache) CreateIn(w *DictWriter, key string, e *serialize.Entry, fiel
 
 // Update replaces the metadata of the entry under key with e if the stored body is still the one that e was
 // read with. It retains e, including the values derived from it.
-func (c *DictCache) Update(_ context.Context, key string, e *serialize.Entry) error {
+func (c *DictCache) Update(ctx context.Context, key string, e *serialize.Entry) error {
+	return c.UpdateIf(ctx, key, e, nil)
+}
+
+// UpdateIf is Update if may returns true for the stored entry. If may returns false, UpdateIf changes nothing and
+// returns ErrChanged. The cache is locked while may runs. If may is nil, UpdateIf is Update.
+func (c *DictCache) UpdateIf(_ context.Context, key string, e *serialize.Entry, may func(now *serialize.Entry) bool) error {
 	if c == nil {
 		return ErrClosed
 	}
@@ -286,6 +300,9 @@ func (c *DictCache) Update(_ context.Context, key string, e *serialize.Entry) er
 		return serialize.ErrHeadTooLong
 	}
 	old := r.head.Load()
+	if may != nil && !may(old.entry) {
+		return ErrChanged
+	}
 	if e.Foreign || e.Length != old.entry.Length || e.Sum != old.entry.Sum {
 		next.entry = stored(e)
 		next.entry.Length, next.entry.Sum, next.entry.Stamp = old.entry.Length, old.entry.Sum, r
@@ -480,7 +497,12 @@ func (w *DictWriter) Write(p []byte) (int, error) {
 }
 
 // Commit makes the entry visible.
-func (w *DictWriter) Commit() error {
+func (w *DictWriter) Commit() error { return w.CommitIf(nil) }
+
+// CommitIf is Commit if there is no entry under the key, or if may returns true for the entry that is there. If may
+// returns false, CommitIf changes nothing and returns ErrChanged. The cache is locked while may runs. If may is nil,
+// CommitIf is Commit.
+func (w *DictWriter) CommitIf(may func(now *serialize.Entry) bool) error {
 	if w.buffer == nil {
 		return errEnded
 	}
@@ -509,6 +531,9 @@ func (w *DictWriter) Commit() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	old := c.index.findHash(hash, key)
+	if old != nil && may != nil && !may(old.entry()) {
+		return ErrChanged
+	}
 	kept := old != nil || c.index.left(hash)
 	switch {
 	case r != nil:

@@ -196,6 +196,12 @@ func (c *FileCache) Create(ctx context.Context, key string, e *serialize.Entry) 
 // Update replaces the metadata of the entry under key with e if the stored body is still the one that e was
 // read with. It copies the body, using the kernel's support if possible.
 func (c *FileCache) Update(ctx context.Context, key string, e *serialize.Entry) error {
+	return c.UpdateIf(ctx, key, e, nil)
+}
+
+// UpdateIf is Update if may returns true for the stored entry. If may returns false, UpdateIf changes nothing and
+// returns ErrChanged. The entry is locked while may runs. If may is nil, UpdateIf is Update.
+func (c *FileCache) UpdateIf(ctx context.Context, key string, e *serialize.Entry, may func(now *serialize.Entry) bool) error {
 	if err := c.check(ctx); err != nil {
 		return err
 	}
@@ -222,6 +228,9 @@ func (c *FileCache) Update(ctx context.Context, key string, e *serialize.Entry) 
 		return &UnreadableError{Key: key, Err: err}
 	}
 	if stamp, _ := e.Stamp.(fs.FileInfo); !sameBody(old, e) && !(old.Foreign && sameFile(stamp, fi)) {
+		return ErrChanged
+	}
+	if may != nil && !may(old) {
 		return ErrChanged
 	}
 
@@ -408,7 +417,12 @@ func (w *fileWriter) Write(p []byte) (int, error) {
 	return w.spool.Write(p)
 }
 
-func (w *fileWriter) Commit() error {
+func (w *fileWriter) Commit() error { return w.CommitIf(nil) }
+
+// CommitIf is Commit if there is no readable entry under the key, or if may returns true for the entry that is there.
+// If may returns false, CommitIf changes nothing and returns ErrChanged. The entry is locked while may runs. If may is
+// nil, CommitIf is Commit.
+func (w *fileWriter) CommitIf(may func(now *serialize.Entry) bool) error {
 	if w.ended {
 		return errEnded
 	}
@@ -419,7 +433,7 @@ func (w *fileWriter) Commit() error {
 	}
 	before := w.tree.sizeAt(w.path)
 	if f.create(w.path, func() bool { return !exists(w.path + lockSuffix) }) != nil {
-		if err := w.replace(f); err != nil {
+		if err := w.replace(f, may); err != nil {
 			f.discard()
 			return err
 		}
@@ -429,8 +443,8 @@ func (w *fileWriter) Commit() error {
 	return nil
 }
 
-// replace renames f to the entry's path under the entry's lock.
-func (w *fileWriter) replace(f *newFile) error {
+// replace renames f to the entry's path under the entry's lock, unless may returns false for the entry there.
+func (w *fileWriter) replace(f *newFile, may func(now *serialize.Entry) bool) error {
 	if err := f.giveName(); err != nil {
 		return err
 	}
@@ -439,7 +453,29 @@ func (w *fileWriter) replace(f *newFile) error {
 		return err
 	}
 	defer unlock()
+	if may != nil {
+		if now := w.tree.headAt(w.path); now != nil && !may(now) {
+			return ErrChanged
+		}
+	}
 	return replace(f.name, w.path)
+}
+
+// headAt returns the metadata of the entry in the file at path, or nil if it cannot be read.
+func (t *tree) headAt(path string) *serialize.Entry {
+	f, fi, err := openFile(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	if h := t.heads.get(path, fi); h != nil {
+		return h.entry
+	}
+	e, _, err := decodeFile(path, f, fi.Size())
+	if err != nil {
+		return nil
+	}
+	return e
 }
 
 func (w *fileWriter) Abort() error {

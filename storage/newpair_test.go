@@ -198,7 +198,7 @@ func TestNewPairNeedsLocks(t *testing.T) {
 			if suffix != bodySuffix && exists(path+bodySuffix) {
 				t.Errorf("%q: the body was put in place", suffix)
 			}
-			if err := p.replace(t.Context()); err != nil {
+			if err := p.replace(t.Context(), nil); err != nil {
 				t.Errorf("%q: %v", suffix, err)
 			}
 			if got, err := storedPair(c, "key"); got != 1 || err != nil {

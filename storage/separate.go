@@ -375,6 +375,12 @@ func (c *SeparateBodyFileCache) Create(ctx context.Context, key string, e *seria
 // Update replaces the metadata of the entry under key with e if the stored body is still the one that e was
 // read with. It does not touch the body file.
 func (c *SeparateBodyFileCache) Update(ctx context.Context, key string, e *serialize.Entry) error {
+	return c.UpdateIf(ctx, key, e, nil)
+}
+
+// UpdateIf is Update if may returns true for the stored entry. If may returns false, UpdateIf changes nothing and
+// returns ErrChanged. The entry is locked while may runs. If may is nil, UpdateIf is Update.
+func (c *SeparateBodyFileCache) UpdateIf(ctx context.Context, key string, e *serialize.Entry, may func(now *serialize.Entry) bool) error {
 	if err := c.check(ctx); err != nil {
 		return err
 	}
@@ -402,6 +408,9 @@ func (c *SeparateBodyFileCache) Update(ctx context.Context, key string, e *seria
 		return ErrChanged // metadata without a body file is not written
 	}
 	defer p.body.Close()
+	if may != nil && !may(p.entry) {
+		return ErrChanged
+	}
 	own := stored(e)
 	own.Length, own.Sum, own.BodyTime = p.entry.Length, p.entry.Sum, uniqueTime(p.bodyInfo)
 	if p.entry.Foreign {
@@ -509,7 +518,12 @@ func (w *separateWriter) Write(p []byte) (int, error) {
 	return w.spool.Write(p)
 }
 
-func (w *separateWriter) Commit() error {
+func (w *separateWriter) Commit() error { return w.CommitIf(nil) }
+
+// CommitIf is Commit if there is no readable entry under the key, or if may returns true for the entry that is there.
+// If may returns false, CommitIf changes nothing and returns ErrChanged. The entry is locked while may runs. If may is
+// nil, CommitIf is Commit.
+func (w *separateWriter) CommitIf(may func(now *serialize.Entry) bool) error {
 	if w.ended {
 		return errEnded
 	}
@@ -528,7 +542,7 @@ func (w *separateWriter) Commit() error {
 	if p.createBody() == nil {
 		err = p.createHead(w.ctx)
 	} else {
-		err = p.replace(w.ctx)
+		err = p.replace(w.ctx, may)
 	}
 	if err != nil {
 		p.discard()
@@ -572,9 +586,9 @@ type newPair struct {
 	entry      *serialize.Entry
 }
 
-// replace renames both files. Between the two renames, and after a crash there, the old metadata does not
-// match the new body.
-func (p *newPair) replace(ctx context.Context) error {
+// replace renames both files, unless may returns false for the stored entry. Between the two renames, and after a
+// crash there, the old metadata does not match the new body.
+func (p *newPair) replace(ctx context.Context, may func(now *serialize.Entry) bool) error {
 	if err := errors.Join(p.body.giveName(), p.head.giveName()); err != nil {
 		return err
 	}
@@ -583,6 +597,16 @@ func (p *newPair) replace(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
+	if may != nil {
+		if now, err := readPair("", p.path); err == nil {
+			if now.body != nil {
+				now.body.Close()
+			}
+			if !may(now.entry) {
+				return ErrChanged
+			}
+		}
+	}
 	if err := replace(p.body.name, p.path+bodySuffix); err != nil {
 		return err
 	}

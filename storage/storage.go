@@ -26,7 +26,8 @@ var (
 	// treated as missing; the error then also wraps an *UnreadableError.
 	ErrNotFound = errors.New("storage: not found")
 
-	// ErrChanged is returned by Update if the stored body is not the one that the entry was read with.
+	// ErrChanged is returned by Update if the stored body is not the one that the entry was read with, and by
+	// CommitIf and UpdateIf if their function returns false.
 	ErrChanged = errors.New("storage: the stored body has changed")
 
 	// ErrTooLarge is returned if an entry is larger than the store allows.
