@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -39,7 +39,7 @@ func openDirectory(arg string) (*directory, error) {
 	if kind, _, ok := strings.Cut(arg, ":"); ok && (kind == "file" || kind == "separate") {
 		var s storeFlag
 		if err := s.Set(arg); err != nil {
-			return nil, usageErrorf("%s: the directory is missing", arg, "Write it as "+kind+":DIR.")
+			return nil, usageErrorf("%s: the directory is missing", kind+":", "Write it as "+kind+":DIR.")
 		}
 		path, layout = s.dir, storage.OneFile
 		if kind == "separate" {
@@ -254,10 +254,15 @@ func (a *ageFlag) Set(value string) error {
 
 // writeJSON writes a value and the end of the line: in one line, unless there is an indent.
 func writeJSON(w io.Writer, v any, indent string) error {
-	enc := json.NewEncoder(w)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetIndent("", indent)
 	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(printableJSON(b.Bytes()))
+	return err
 }
 
 // brief writes a time in at most four columns, and a sign: 45s, 12m, 3h, 20d, 7y.
@@ -279,28 +284,6 @@ func brief(d time.Duration) string {
 		return fmt.Sprintf("%dd", d/day)
 	}
 	return fmt.Sprintf("%dy", d/(365*day))
-}
-
-// printable returns s with everything that is no printable character written out, so that no name can write all over a
-// terminal or look like another.
-func printable(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) {
-		return s
-	}
-	var b strings.Builder
-	for i, r := range s {
-		switch size := utf8.RuneLen(r); {
-		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"):
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		default:
-			for j := range size {
-				fmt.Fprintf(&b, `\x%02x`, s[i+j])
-			}
-		}
-	}
-	return b.String()
 }
 
 // quoted writes an argument as a shell takes it.

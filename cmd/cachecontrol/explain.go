@@ -213,7 +213,7 @@ func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder,
 	rules := rfc9111.Rules{Shared: x.shared, WithholdSetCookie: true}
 	policy := rfc9111.NewPolicy(rules, resp.StatusCode, resp.Header, rec.asked, rec.received)
 	out := &explanation{
-		URL: req.URL.Redacted(), Method: req.Method, Request: rec.sent, Status: resp.StatusCode,
+		URL: withoutUserinfo(req.URL.String()), Method: req.Method, Request: rec.sent, Status: resp.StatusCode,
 		Header: cachingFields(rec.header), Took: seconds(rec.received.Sub(rec.asked)),
 		Cache:  kind(x.shared),
 		Stored: decision{status.Stored, newRule(status.Storage)},
@@ -229,10 +229,10 @@ func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder,
 		}
 	}
 	for _, u := range rfc9111.Invalidated(req.Method, req.URL, resp.StatusCode, resp.Header) {
-		out.Invalidates = append(out.Invalidates, u.Redacted())
+		out.Invalidates = append(out.Invalidates, withoutUserinfo(u.String()))
 	}
 	if u, err := resp.Location(); err == nil && resp.StatusCode >= 300 && resp.StatusCode < 400 {
-		out.Location = u.Redacted()
+		out.Location = withoutUserinfo(u.String())
 	}
 
 	// Whatever differs from what came was set by the heuristic.
@@ -433,10 +433,10 @@ func (x *reuse) printNext(b *strings.Builder, title string) {
 // sayTo returns a function that writes a text with a label before it, and more lines below it.
 func sayTo(b *strings.Builder) func(label, text string, more ...string) {
 	return func(label, text string, more ...string) {
-		fmt.Fprintf(b, "%-12s %s\n", label, clean(text))
+		fmt.Fprintf(b, "%-12s %s\n", label, printableField(text))
 		for _, line := range more {
 			if line != "" {
-				fmt.Fprintf(b, "%12s %s\n", "", clean(line))
+				fmt.Fprintf(b, "%12s %s\n", "", printableField(line))
 			}
 		}
 	}

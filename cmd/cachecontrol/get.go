@@ -26,7 +26,7 @@ Fetches each URL through a cache and writes the bodies to stdout. A second call 
 
     --store STORE     memory, file:DIR, separate:DIR, redis://HOST:PORT or memcached://HOST:PORT. Unless given,
                       separate:DIR with the directory cachecontrol in the user's cache directory (on Linux
-                      ~/.cache/cachecontrol).
+                      ~/.cache/cachecontrol). 'cachecontrol help proxy' says where a password may be.
     -o FILE           write the body to FILE instead. It appears there whole or not at all; until it is complete it
                       is in a file beside it whose name ends in .partial. One URL only.
     -i                print the status line and the header on stdout, before the body
@@ -37,6 +37,7 @@ Fetches each URL through a cache and writes the bodies to stdout. A second call 
     --shared          act as a shared cache: heed s-maxage, private, Authorization and CDN-Cache-Control
     -v                log every decision on stderr
 
+Bodies are written as they are, also to a terminal; all else is printed with control characters written out.
 Redirects are followed. A long body on its way to a file or a pipe has a progress bar on stderr, if that is a terminal.
 
 Exit codes: 0 every URL was fetched, whatever its status; 1 one was not, or not to its end; 2 usage; 3 see -f;
@@ -88,7 +89,7 @@ func (g *get) run(ctx context.Context, e *env, args []string) error {
 		}
 		g.store = storeFlag{kind: "separate", dir: filepath.Join(dir, "cachecontrol")}
 	}
-	store, disconnect, err := g.store.open()
+	store, disconnect, err := g.store.open(e)
 	if err != nil {
 		return err
 	}
@@ -138,7 +139,7 @@ func (g *get) fetch(ctx context.Context, e *env, client *http.Client, target str
 		}
 	}
 	if g.failStatus && resp.StatusCode >= 400 {
-		return &problem{code: exitHTTPError, msg: target + ": " + clean(resp.Status), hint: "Leave -f out to see the body."}
+		return &problem{code: exitHTTPError, msg: target + ": " + printableField(resp.Status), hint: "Leave -f out to see the body."}
 	}
 
 	var out io.Writer = e.stdout
@@ -202,13 +203,13 @@ func parseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
 	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f }):
-		return nil, usageErrorf("%q holds white space, which no URL can", s, "Write a space as %20.")
+		return nil, usageErrorf("%q holds white space, which no URL can", shownURL(s), "Write a space as %20.")
 	case err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "":
 		return u, nil
 	case err == nil && !strings.Contains(s, "://") && s != "":
-		return nil, usageErrorf("%q is not a whole URL", s, "Write it with its scheme, as https://"+strings.TrimLeft(s, "/:")+".")
+		return nil, usageErrorf("%q is not a whole URL", shownURL(s), "Write it with its scheme, as https://"+strings.TrimLeft(shownURL(s), "/:")+".")
 	}
-	return nil, usageErrorf("%q is not an http or https URL", s, "Write it as https://example.com/.")
+	return nil, usageErrorf("%q is not an http or https URL", shownURL(s), "Write it as https://example.com/.")
 }
 
 // unreachable says why there is no response, and what may help.
@@ -232,35 +233,17 @@ func unreachable(err error, target string) error {
 	case strings.Contains(err.Error(), "redirects"):
 		hint = "Use 'cachecontrol explain' with this URL to see where it leads."
 	}
-	return failed(err, redacted(target), hint)
-}
-
-// redacted returns a URL without its password.
-func redacted(s string) string {
-	if u, err := url.Parse(s); err == nil {
-		return u.Redacted()
-	}
-	return s
+	return failed(err, target, hint)
 }
 
 // printHead prints the status line and the header of a response.
 func printHead(w io.Writer, resp *http.Response) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s\n", resp.Proto, clean(resp.Status))
+	fmt.Fprintf(&b, "%s %s\n", resp.Proto, printableField(resp.Status))
 	for _, line := range fieldLines(resp.Header) {
-		b.WriteString(clean(line) + "\n")
+		b.WriteString(printableField(line) + "\n")
 	}
 	b.WriteString("\n")
 	_, err := io.WriteString(w, b.String())
 	return err
-}
-
-// clean replaces control characters, with which a server could write all over a terminal.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 {
-			return '\uFFFD'
-		}
-		return r
-	}, s)
 }

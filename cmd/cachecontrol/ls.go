@@ -224,7 +224,7 @@ func (row *listed) found(found *storage.Finding, shared bool, now time.Time) {
 	}
 	if entry := found.Entry; entry != nil {
 		p := policyOf(entry, shared)
-		row.URL = strings.Clone(entry.URL) // it is part of a longer string
+		row.URL = strings.Clone(withoutUserinfo(entry.URL)) // it is part of a longer string
 		row.details = &details{
 			Role: roleOf(row.Hash, entry), Writer: writerOf(entry), Layout: found.Layout.String(), Status: entry.Status,
 			Variants: len(entry.Variants), Received: entry.ResponseTime, Lifetime: seconds(p.Lifetime),

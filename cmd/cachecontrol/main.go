@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"strings"
 	"syscall"
 )
 
@@ -60,6 +61,7 @@ type env struct {
 	name           string // how messages begin
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	secrets        []string // what no message may show
 }
 
 // command is one of the subcommands.
@@ -99,7 +101,8 @@ func (c *command) call(ctx context.Context, e *env, args []string) int {
 	case errors.Is(err, flag.ErrHelp):
 		return sub.exit(sub.print(c.usage))
 	case err != nil:
-		msg := flagName.ReplaceAllString(err.Error(), "$1 --$2")
+		msg := secretValue.ReplaceAllString(err.Error(), "invalid value for flag -$1")
+		msg = flagName.ReplaceAllString(msg, "$1 --$2")
 		return sub.fail(&problem{code: exitUsage, msg: msg, hint: "See 'cachecontrol help " + c.name + "'."})
 	}
 	return sub.exit(do(ctx, &sub, rest))
@@ -107,6 +110,9 @@ func (c *command) call(ctx context.Context, e *env, args []string) int {
 
 // flagName finds, in the messages of package flag, the names that are documented with two dashes.
 var flagName = regexp.MustCompile(`(flag|for|defined:|argument:) -([a-z][a-z-]+)`)
+
+// secretValue finds, in the messages of package flag, the values of flags that may hold a secret.
+var secretValue = regexp.MustCompile(`(?s)invalid value ".*" for flag -(H|store|upstream)\b`)
 
 // parseFlags parses flags before, between and after the other arguments, which it returns. After "--" there are no
 // flags.
@@ -175,15 +181,26 @@ func (e *env) printAs(asJSON bool, text func() string, object any) error {
 // cannotWrite is the error of a command that cannot say what it found.
 func cannotWrite(err error) error { return failed(err, "cannot write to stdout", "") }
 
+// tell writes a line on stderr.
+func (e *env) tell(line string) { fmt.Fprintln(e.stderr, printable(e.hide(line))) }
+
+// hide returns a text without the secrets that the command knows and without the users and passwords of URLs.
+func (e *env) hide(text string) string {
+	for _, secret := range e.secrets {
+		text = strings.ReplaceAll(text, secret, "xxxxx")
+	}
+	return withoutUserinfo(text)
+}
+
 // fail says what went wrong, what to do next, and returns the exit code.
 func (e *env) fail(err error) int {
 	p := &problem{code: exitFailed, msg: err.Error()}
 	if errors.As(err, &p) && p.msg == "" {
 		return p.code
 	}
-	fmt.Fprintf(e.stderr, "%s: %s\n", e.name, withoutUserinfo(p.msg))
+	e.tell(e.name + ": " + p.msg)
 	if p.hint != "" {
-		fmt.Fprintln(e.stderr, withoutUserinfo(p.hint))
+		e.tell(p.hint)
 	}
 	return p.code
 }

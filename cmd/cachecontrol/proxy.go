@@ -6,13 +6,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -35,9 +35,9 @@ through; nothing is compressed or decompressed.
     --listen ADDRESS      where to listen; 127.0.0.1:8080 unless given, port 0 for any free one
     --store STORE         memory (unless given), file:DIR or separate:DIR; the latter keeps bodies in files of
                           their own, and large ones out of memory. Python's CacheControl reads both.
-                          Between machines: redis://USER:PASSWORD@HOST:PORT/DB, rediss:// for TLS, with ?prefix=P;
+                          Between machines: redis://USER@HOST:PORT/DB, rediss:// for TLS, with ?prefix=P;
                           cluster=true&addr=HOST:PORT for a Cluster, master_name=NAME&addr=HOST:PORT for Sentinels;
-                          memcached://HOST:PORT,HOST:PORT with ?prefix=P and max_item=SIZE.
+                          memcached://HOST:PORT,HOST:PORT with ?prefix=P and max_item=SIZE. See below for passwords
     --near SIZE           keep up to SIZE, as 64M, in memory before the store; what other proxies change in it is seen
                           within 5 seconds, and with Redis at once
     --max-bytes SIZE      how much the store may take: memory 64M unless given; a directory is not bounded unless it is
@@ -62,6 +62,10 @@ through; nothing is compressed or decompressed.
     --max-body SIZE       do not store longer bodies; as 1000, 64K, 10M, 2G or 1T; 1G unless given
     --grace D             for how long responses in progress may go on after an interrupt; 8s unless given
     -v                    log every decision on stderr
+
+The password of a Redis server is that in the environment variable CACHECONTROL_STORE_PASSWORD, or in the file that
+CACHECONTROL_STORE_PASSWORD_FILE names, if the URL has none; those of Sentinels are in CACHECONTROL_SENTINEL_PASSWORD
+and CACHECONTROL_SENTINEL_PASSWORD_FILE. A password in the URL is seen in the list of processes.
 
 The upstream server sees its own name as Host, the client's address as X-Forwarded-For, X-Forwarded-Proto, and
 X-Forwarded-Host if --host names what the client has in Host. Fields by which a client could choose another resource, or
@@ -146,7 +150,7 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 	if p.maxAge != 0 && p.store.dir == "" {
 		return usageErrorf("--max-age is for a directory", "Leave it out, or name one with --store separate:DIR.")
 	}
-	store, disconnect, err := p.store.open(storage.MaxBytes(int64(p.maxBytes)), storage.MaxAge(time.Duration(p.maxAge)))
+	store, disconnect, err := p.store.open(e, storage.MaxBytes(int64(p.maxBytes)), storage.MaxAge(time.Duration(p.maxAge)))
 	if err != nil {
 		return err
 	}
@@ -183,7 +187,7 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 		return usageErrorf("--private is for one user, and others can reach %s", p.listen,
 			"Leave --private out, listen on 127.0.0.1, or confirm with --one-user that nobody else can reach it.")
 	}
-	errorLog := log.New(&quietLog{w: e.stderr, prefix: e.name + ": "}, "", 0)
+	errorLog := log.New(&quietLog{env: e}, "", 0)
 	server := &http.Server{
 		Handler:                      newReverseProxy(upstream, self, &p.forwarding, cache, errorLog),
 		ErrorLog:                     errorLog,
@@ -191,8 +195,7 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 		IdleTimeout:                  2 * time.Minute,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is the origin's to answer
 	}
-	fmt.Fprintf(e.stderr, "%s: listening on http://%s, upstream %s, store %s\n",
-		e.name, listener.Addr(), upstream, &p.store)
+	e.tell(fmt.Sprintf("%s: listening on http://%s, upstream %s, store %s", e.name, listener.Addr(), upstream, &p.store))
 
 	return e.serveUntil(ctx, server, listener, p.grace)
 }
@@ -205,13 +208,13 @@ func parseUpstream(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil:
-		return nil, usageErrorf("--upstream %q is not a URL", s, hint)
+		return nil, usageErrorf("--upstream %q is not a URL", shownURL(s), hint)
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, usageErrorf("--upstream %q does not begin with http:// or https://", s, hint)
+		return nil, usageErrorf("--upstream %q does not begin with http:// or https://", shownURL(s), hint)
 	case u.Hostname() == "":
-		return nil, usageErrorf("--upstream %q names no host", s, hint)
+		return nil, usageErrorf("--upstream %q names no host", shownURL(s), hint)
 	case u.RawQuery != "" || u.Fragment != "" || u.User != nil:
-		return nil, usageErrorf("--upstream %q has more than a scheme, a host and a path", s, hint)
+		return nil, usageErrorf("--upstream %q has more than a scheme, a host and a path", shownURL(s), hint)
 	}
 	return u, nil
 }
@@ -361,19 +364,23 @@ func (p *bufferPool) Put(b []byte) { p.pool.Put((*[bufferSize]byte)(b)) }
 
 // quietLog is where net/http writes what it has to say. It drops what only tells that a client went away.
 type quietLog struct {
-	mu     sync.Mutex
-	w      io.Writer // guarded by mu
-	prefix string
+	env *env
+	mu  sync.Mutex // guards writing
 }
 
-func (l *quietLog) Write(line []byte) (int, error) {
+func (l *quietLog) Write(text []byte) (int, error) {
 	for _, quiet := range []string{"TLS handshake error", "broken pipe", "connection reset by peer", "context canceled"} {
-		if bytes.Contains(line, []byte(quiet)) {
-			return len(line), nil
+		if bytes.Contains(text, []byte(quiet)) {
+			return len(text), nil
 		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	fmt.Fprintf(l.w, "%s%s", l.prefix, line)
-	return len(line), nil
+	// The lines after the first one, as of a stack, are indented: a line that begins with the name is one of the log itself.
+	begin := l.env.name + ": "
+	for line := range strings.SplitSeq(strings.TrimRight(string(text), "\n"), "\n") {
+		l.env.tell(begin + strings.ReplaceAll(line, "\t", "    "))
+		begin = "    "
+	}
+	return len(text), nil
 }

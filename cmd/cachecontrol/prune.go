@@ -115,7 +115,7 @@ func (p *prune) run(ctx context.Context, e *env, args []string) error {
 		limits.Would = func(it *storage.Item) {
 			would := &doomed{Hash: it.Hash, Path: d.rel(it.Path), Size: it.Size}
 			if found, err := it.Inspect(); err == nil && found.Entry != nil {
-				would.URL = found.Entry.URL
+				would.URL = withoutUserinfo(found.Entry.URL)
 			}
 			bar.printing(func() { printed = cmp.Or(printed, e.printAs(p.json, would.line, would)) })
 		}

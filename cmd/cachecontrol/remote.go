@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"os"
+	"strconv"
 	"strings"
 
 	"github.com/bradfitz/gomemcache/memcache"
@@ -17,8 +20,15 @@ import (
 
 // remoteStore is a store between machines, not yet connected to.
 type remoteStore struct {
-	text    string // as it may be shown: without a password
-	connect func() (store storage.Store, close func() error, err error)
+	text      string // as it may be shown: without user and password
+	passwords []password
+	connect   func(*env) (store storage.Store, close func() error, err error)
+}
+
+// password is a password of a store.
+type password struct {
+	value    *string // from the URL; "" if it has none
+	variable string  // the environment variable that has it otherwise
 }
 
 const remoteWant = "want redis://HOST:PORT, rediss://HOST:PORT or memcached://HOST:PORT,HOST:PORT"
@@ -30,16 +40,28 @@ func parseRemote(text string) (*remoteStore, error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil {
-		var parse *url.Error
-		if errors.As(err, &parse) {
-			err = parse.Err // the text may hold a password
-		}
-		return nil, err
+		return nil, withoutInput(text, err)
 	}
 	if u.Host == "" {
 		return nil, errors.New("the host is missing; " + remoteWant)
 	}
-	return parseRedis(u)
+	remote, err := parseRedis(u)
+	if err != nil {
+		return nil, withoutInput(u.Host+u.Path+u.RawQuery, err)
+	}
+	return remote, nil
+}
+
+// withoutInput returns the error of a parser of a URL. Parsers quote parts of their input, which may be parts of a password.
+func withoutInput(text string, err error) error {
+	if strings.Contains(text, "@") || strings.Contains(text, "password") {
+		return errors.New("the URL does not parse; in a user or password @ is written as %40, and so are :/?#[]% and spaces by their codes")
+	}
+	var parse *url.Error
+	if errors.As(err, &parse) {
+		return parse.Err
+	}
+	return err
 }
 
 // parseRedis reads what go-redis takes: one server, those of a Cluster with cluster=true, or Sentinels with master_name.
@@ -52,6 +74,7 @@ func parseRedis(u *url.URL) (*remoteStore, error) {
 	bare.RawQuery = query.Encode()
 	text := bare.String()
 
+	remote := new(remoteStore)
 	var client func() redis.UniversalClient
 	switch {
 	case cluster != "" && cluster != "true" && cluster != "false":
@@ -62,6 +85,7 @@ func parseRedis(u *url.URL) (*remoteStore, error) {
 			return nil, err
 		}
 		o.ContextTimeoutEnabled = true
+		remote.passwords = []password{{&o.Password, passwordVariable}}
 		client = func() redis.UniversalClient { return redis.NewClusterClient(o) }
 	case query.Has("master_name"):
 		o, err := redis.ParseFailoverURL(text)
@@ -69,6 +93,7 @@ func parseRedis(u *url.URL) (*remoteStore, error) {
 			return nil, err
 		}
 		o.ContextTimeoutEnabled = true
+		remote.passwords = []password{{&o.Password, passwordVariable}, {&o.SentinelPassword, sentinelVariable}}
 		client = func() redis.UniversalClient { return redis.NewFailoverClient(o) }
 	default:
 		o, err := redis.ParseURL(text)
@@ -76,12 +101,81 @@ func parseRedis(u *url.URL) (*remoteStore, error) {
 			return nil, err
 		}
 		o.ContextTimeoutEnabled = true
+		remote.passwords = []password{{&o.Password, passwordVariable}}
 		client = func() redis.UniversalClient { return redis.NewClient(o) }
 	}
-	return &remoteStore{u.Redacted(), func() (storage.Store, func() error, error) {
+	remote.text = textOf(u)
+	remote.connect = func(e *env) (storage.Store, func() error, error) {
+		redis.SetLogger(redisLog{e})
 		c := client()
 		return rediscache.New(c, rediscache.Prefix(prefix)), c.Close, nil
-	}}, nil
+	}
+	return remote, nil
+}
+
+// textOf returns the URL of a store as it may be shown: without user and password, which Sentinels take from the query, too.
+func textOf(u *url.URL) string {
+	shown := *u
+	shown.User = nil
+	var fields []string
+	for field := range strings.SplitSeq(u.RawQuery, "&") {
+		if name, _, _ := strings.Cut(field, "="); name != "username" && name != "password" {
+			fields = append(fields, field)
+		}
+	}
+	shown.RawQuery = strings.Join(fields, "&")
+	return shown.String()
+}
+
+// redisLog is the log of go-redis, which also says what the server answered.
+type redisLog struct{ env *env }
+
+func (l redisLog) Printf(_ context.Context, format string, args ...any) {
+	l.env.tell(l.env.name + ": " + fmt.Sprintf(format, args...))
+}
+
+// The environment variables with the passwords of a store, which are neither in the list of processes nor in the history of a shell.
+// With fileSuffix they name a file that has the password.
+const (
+	passwordVariable = "CACHECONTROL_STORE_PASSWORD"
+	sentinelVariable = "CACHECONTROL_SENTINEL_PASSWORD"
+	fileSuffix       = "_FILE"
+)
+
+// complete reads the passwords that the URL does not have. No message of e shows any of them after that.
+func (r *remoteStore) complete(e *env) error {
+	for _, p := range r.passwords {
+		if *p.value == "" {
+			var err error
+			if *p.value, err = environmentPassword(p.variable); err != nil {
+				return err
+			}
+		}
+		if len(*p.value) > 3 { // a shorter one would be found in other words
+			quoted := strconv.Quote(*p.value)
+			e.secrets = append(e.secrets, *p.value, quoted[1:len(quoted)-1])
+		}
+	}
+	return nil
+}
+
+// environmentPassword returns the password that an environment variable has, or the file that one names; "" if there is none.
+func environmentPassword(variable string) (string, error) {
+	value, name := os.Getenv(variable), os.Getenv(variable+fileSuffix)
+	switch {
+	case name == "":
+		return value, nil
+	case value != "":
+		return "", usageErrorf("%s and %s are both set", variable, variable+fileSuffix, "Unset one of them.")
+	}
+	text, err := os.ReadFile(name)
+	if value = strings.TrimRight(string(text), "\r\n"); err == nil && value == "" {
+		err = errors.New("it is empty")
+	}
+	if err != nil {
+		return "", failed(pathless(err), "cannot read a password from "+name, "Name another file with "+variable+fileSuffix+".")
+	}
+	return value, nil
 }
 
 // parseMemcached reads a list of servers, and the limit of their items as max_item.
@@ -117,7 +211,7 @@ func parseMemcached(text, rest string) (*remoteStore, error) {
 		}
 		addrs = append(addrs, addr)
 	}
-	return &remoteStore{text, func() (storage.Store, func() error, error) {
+	return &remoteStore{text: text, connect: func(*env) (storage.Store, func() error, error) {
 		servers := new(memcache.ServerList)
 		if err := servers.SetServers(addrs...); err != nil { // a name that nobody knows
 			return nil, nil, err

@@ -73,7 +73,7 @@ func (r *rm) run(ctx context.Context, e *env, args []string) error {
 			continue
 		}
 		if !isURL(arg) {
-			return usageErrorf("%q is not a whole URL", arg, "Write it with its scheme, or a hash with --hash.")
+			return usageErrorf("%q is not a whole URL", shownURL(arg), "Write it with its scheme, or a hash with --hash.")
 		}
 		if _, err := keysOfURL(arg); err != nil {
 			return err
@@ -92,13 +92,13 @@ func (r *rm) run(ctx context.Context, e *env, args []string) error {
 		if err == nil && removed.Entries == 0 {
 			err = &problem{code: exitFailed, msg: "nothing is stored for " + printable(arg), hint: "See what there is with 'cachecontrol ls " + quoted(args[0]) + "'."}
 		}
-		said := &removal{Argument: arg, DryRun: r.dryRun, Removed: removed}
+		said := &removal{Argument: withoutUserinfo(arg), DryRun: r.dryRun, Removed: removed}
 		if err != nil {
 			result = &problem{code: e.fail(err)}
 			if !r.json {
 				continue
 			}
-			said.Problem = err.Error()
+			said.Problem = e.hide(err.Error())
 		}
 		if err := e.printAs(r.json, said.line, said); err != nil {
 			return err

@@ -74,11 +74,11 @@ func (s *serve) run(ctx context.Context, e *env, args []string) error {
 	}
 	server := &http.Server{
 		Handler:           newFileServer(root, s.maxAge),
-		ErrorLog:          log.New(&quietLog{w: e.stderr, prefix: e.name + ": "}, "", 0),
+		ErrorLog:          log.New(&quietLog{env: e}, "", 0),
 		ReadHeaderTimeout: 30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 	}
-	fmt.Fprintf(e.stderr, "%s: listening on http://%s, files of %s\n", e.name, listener.Addr(), args[0])
+	e.tell(fmt.Sprintf("%s: listening on http://%s, files of %s", e.name, listener.Addr(), args[0]))
 
 	return e.serveUntil(ctx, server, listener, s.grace)
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/credential"
@@ -103,7 +104,7 @@ func (s *show) run(ctx context.Context, e *env, args []string) error {
 func (d *directory) named(arg string) (*storage.Item, error) {
 	if !isURL(arg) {
 		if strings.ContainsAny(arg, "./:") {
-			return nil, usageErrorf("%q is neither a whole URL nor the beginning of a hash", arg, "Write the URL with its scheme.")
+			return nil, usageErrorf("%q is neither a whole URL nor the beginning of a hash", shownURL(arg), "Write the URL with its scheme.")
 		}
 		return d.find(strings.ToLower(arg))
 	}
@@ -131,7 +132,7 @@ func (d *directory) describe(b *strings.Builder, it *storage.Item, found *storag
 	case entry.URL == "":
 		say("URL", "not known: the entry does not say; those of Python never do")
 	default:
-		say("URL", printable(entry.URL))
+		say("URL", printable(withoutUserinfo(entry.URL)))
 	}
 	say("Hash", it.Hash)
 	files := fmt.Sprintf("%s, changed %s ago", size(it.Size), brief(now.Sub(it.ModTime)))
@@ -389,8 +390,10 @@ func (v *visibleWriter) Write(p []byte) (int, error) {
 		case r == '\n' || r == '\t':
 			err = v.w.WriteByte(b[0])
 		case r == '\r' && len(b) > 1 && b[1] == '\n': // of a line that ends as on Windows
+		case isPrintable(r) || unicode.Is(unicode.Zs, r):
+			_, err = v.w.WriteRune(r) // of a byte that is no text: utf8.RuneError
 		default:
-			_, err = v.w.WriteString(clean(string(r)))
+			_, err = v.w.WriteRune(utf8.RuneError)
 		}
 		if err != nil {
 			return 0, err

@@ -63,9 +63,9 @@ func (s *storeFlag) Set(value string) error {
 	return nil
 }
 
-// open opens the store, with options for one on this machine. After the Transport's Close, close ends what connects it to
-// a server.
-func (s *storeFlag) open(opts ...storage.Option) (store storage.Store, close func() error, err error) {
+// open opens the store, with options for one on this machine. After the Transport's Close, close ends the connections to a server. No
+// message of e shows the password after that.
+func (s *storeFlag) open(e *env, opts ...storage.Option) (store storage.Store, close func() error, err error) {
 	close = func() error { return nil }
 	hint := "Name a directory that you may write to, or use --store memory."
 	switch s.kind {
@@ -74,7 +74,10 @@ func (s *storeFlag) open(opts ...storage.Option) (store storage.Store, close fun
 	case "separate":
 		store, err = storage.NewSeparateBodyFileCache(s.dir, opts...)
 	case "remote":
-		store, close, err = s.remote.connect()
+		if err := s.remote.complete(e); err != nil {
+			return nil, nil, err
+		}
+		store, close, err = s.remote.connect(e)
 		hint = "Check the name of the server, or use --store memory."
 	default:
 		store = storage.NewDictCache(opts...)
@@ -182,13 +185,20 @@ func (s *sizeFlag) Set(value string) error {
 	return nil
 }
 
-// logger returns where the cache says what it does: every decision, or only what goes wrong.
+// logger returns the log of the cache: every decision if it is verbose, otherwise only failures. slog.TextHandler escapes what is not
+// printable.
 func (e *env) logger(verbose bool) *slog.Logger {
 	level := slog.LevelWarn
 	if verbose {
 		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level}))
+	hide := func(_ []string, a slog.Attr) slog.Attr {
+		if kind := a.Value.Kind(); kind == slog.KindString || kind == slog.KindAny {
+			a.Value = slog.StringValue(e.hide(a.Value.String()))
+		}
+		return a
+	}
+	return slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level, ReplaceAttr: hide}))
 }
 
 // size writes a number of bytes for people.

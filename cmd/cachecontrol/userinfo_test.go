@@ -1,7 +1,14 @@
 package main
 
 import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -24,7 +31,35 @@ func TestMessagesHoldNoUserinfo(t *testing.T) {
 		{"rm", dir, "http://alice:s3cret/x@h:bad/x%zz"},
 		{"show", dir, "http://alice:s3cret@h/x"},
 		{"show", dir, "http://alice:s3cret@h:bad/x%zz"},
-		{"---store=redis://alice:s3cret@h"},
+		{"proxy", "--upstream", "http://127.0.0.1:1", "--store", "redis://alice:1/s3cret@h/0"},
+		{"proxy", "--upstream", "http://127.0.0.1:1", "--store", "redis://alice:s3cret?x@h/0"},
+		{"proxy", "--upstream", "http://127.0.0.1:1", "--store", "redis://alice:%s3cret@h/0"},
+		{"proxy", "--upstream", "http://127.0.0.1:1", "--store", `redis://alice:"s3cret@h/0`},
+		{"proxy", "--upstream", "http://127.0.0.1:1", "--store", "redis://alice: s3cret@h/0"},
+		{"proxy", "--upstream", "http://127.0.0.1:1", "--store", "redis:alice:s3cret@h/0"},
+		{"proxy", "--upstream", "http://127.0.0.1:1", "--store", "Redis:alice:s3cret@h/0"},
+		{"proxy", "--upstream", "http://127.0.0.1:1", "--store", "redis://h:x?master_name=m&username=alice&password=s3cret"},
+		{"proxy", "--upstream", "http://127.0.0.1:1", "--store", "redis://h?master_name=m&username=alice&password=s3cret&db=x"},
+		{"proxy", "--upstream", "alice:s3cret@h:1"},
+		{"proxy", "--upstream", "alice:s3/s3cret@h:1"},
+		{"get", "alice:s3cret@h/x"},
+		{"get", "alice:s3/s3cret@h/x"},
+		{"get", "http://alice:s3cret @h/x"},
+		{"get", "-H", "Authorization Basic s3cret", "http://127.0.0.1:1/"},
+		{"get", "--store", "redis:alice:s3cret@h", "http://127.0.0.1:1/"},
+		{"explain", "alice:s3cret@h/x"},
+		{"ls", "redis://alice:s3cret@h"},
+		{"verify", "redis://alice:s3cret@h"},
+		{"prune", "--max-age", "1d", "redis://alice:s3cret@h"},
+		{"stats", dir, "http://alice:s3cret@h/x"},
+		{"rm", "--json", dir, "http://alice:s3cret@h/x"},
+		{"rm", "--hash", "--json", dir, "http://alice:s3cret@h/x"},
+		{"show", "--json", dir, "http://alice:s3cret@h/x"},
+		{"show", dir, "alice:s3cret@h/x"},
+		{"http://alice:s3cret@h/x"},
+		{"help", "http://alice:s3cret@h/x"},
+		{"get", "---store=redis://alice:s3cret@h"},
+		{"get", "--stroe=redis://alice:s3cret@h", "http://127.0.0.1:1/"},
 	} {
 		code, stdout, stderr := call(t, args...)
 		if said := stdout + stderr; code == exitOK || strings.Contains(said, "s3cret") || strings.Contains(said, "alice") {
@@ -36,9 +71,124 @@ func TestMessagesHoldNoUserinfo(t *testing.T) {
 		"https://example.com/?q=a@b":     "https://example.com/?q=a@b",
 		"https://token@example.com/":     "https://xxxxx@example.com/",
 		"redis://u:12/ss@h/0":            "redis://xxxxx@h/0",
+		"http://localhost:5173/@vite":    "http://localhost:5173/@vite",
+		"http://[::1]:5173/@vite":        "http://[::1]:5173/@vite",
+		"http://a/b,http://u:p@h/":       "http://a/b,http://xxxxx@h/",
+		`at "http://u:p\"q@h/": no`:      `at "http://xxxxx@h/": no`,
+		`at "http://u:p q@h/": no`:       `at "http://xxxxx@h/": no`,
+		`at "u:p@h/": no`:                `at "xxxxx@h/": no`,
+		"u:p@h":                          "xxxxx@h",
+		"to foo@2x.png, a:b":             "to foo@2x.png, a:b",
 	} {
 		if got := withoutUserinfo(text); got != want {
 			t.Errorf("withoutUserinfo(%q) = %q, want %q", text, got, want)
 		}
 	}
+}
+
+// TestStoreEchoesPassword covers what a store answers: a server that does not know a command quotes its arguments, with the password.
+// It comes from each place that may have one.
+func TestStoreEchoesPassword(t *testing.T) {
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Cache-Control", "max-age=60") }))
+	defer origin.Close()
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("s3cret\"word\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct{ store, variable, value string }{
+		"in the URL":         {`redis://alice:s3cret%22word@`, "", ""},
+		"in the environment": {"redis://alice@", passwordVariable, `s3cret"word`},
+		"in a file":          {"redis://", passwordVariable + fileSuffix, file},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := startEcho(t)
+			if test.variable != "" {
+				t.Setenv(test.variable, test.value)
+			}
+			code, stdout, stderr := call(t, "get", "-v", "--store", test.store+server.addr, origin.URL)
+			if code != exitOK || strings.Contains(stdout+stderr, "s3cret") || !strings.Contains(stderr, "store failed") {
+				t.Errorf("exit code %d, and it says %q", code, stdout+stderr)
+			}
+			if got := server.String(); !strings.Contains(got, `s3cret"word`+"\r\n") {
+				t.Errorf("the server got %q, want the password in it", got)
+			}
+		})
+	}
+}
+
+// echo is a server that answers everything with an error that quotes what it has got.
+type echo struct {
+	buffer
+	addr string
+}
+
+func startEcho(t *testing.T) *echo {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &echo{addr: listener.Addr().String()}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer conn.Close()
+				var got [4096]byte
+				for {
+					n, err := conn.Read(got[:])
+					if err != nil {
+						return
+					}
+					e.Write(got[:n])
+					if _, err := fmt.Fprintf(conn, "-ERR unknown command, with args beginning with: %s\r\n", strings.ReplaceAll(string(got[:n]), "\r\n", " ")); err != nil {
+						return
+					}
+				}
+			})
+		}
+	})
+	t.Cleanup(func() { listener.Close(); serving.Wait() })
+	return e
+}
+
+func TestPasswordsOfStores(t *testing.T) {
+	dir := t.TempDir()
+	empty := filepath.Join(dir, "empty")
+	if err := os.WriteFile(empty, []byte("\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name, value, file, want string
+	}{
+		{"both", "x", empty, "are both set"},
+		{"no such file", "", filepath.Join(dir, "none"), "cannot read a password from"},
+		{"an empty file", "", empty, "it is empty"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Setenv(passwordVariable, test.value)
+			t.Setenv(passwordVariable+fileSuffix, test.file)
+			code, _, stderr := call(t, "get", "--store", "redis://127.0.0.1:1", "http://127.0.0.1:1/")
+			if code == exitOK || !strings.Contains(stderr, test.want) {
+				t.Errorf("exit code %d, message %q, want %q in it", code, stderr, test.want)
+			}
+		})
+	}
+	t.Run("of Sentinels", func(t *testing.T) {
+		t.Setenv(sentinelVariable, "theirs")
+		t.Setenv(passwordVariable, "its own")
+		var s storeFlag
+		if err := s.Set("redis://127.0.0.1:1?master_name=main"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.remote.complete(new(env)); err != nil {
+			t.Fatal(err)
+		}
+		if got, sentinels := *s.remote.passwords[0].value, *s.remote.passwords[1].value; got != "its own" || sentinels != "theirs" {
+			t.Errorf("passwords are %q and %q, want %q and %q", got, sentinels, "its own", "theirs")
+		}
+	})
 }
