@@ -5,6 +5,8 @@ import (
 	"net/http/httptrace"
 	"runtime/debug"
 	"sync"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/foreground"
 )
 
 // maxBackground is how many revalidations may run at once, and how many bodies may be drained. One that finds no place is left
@@ -72,14 +74,17 @@ func (e *engine) caught(ctx context.Context, v any) {
 	}
 }
 
-// detached is the context of background work: the values of the request's that caused it, but for its trace, whose
-// functions belong to a request that is over.
+// detached is the context of background work. It has the values of the context of the request that caused the work, except
+// for its trace and for the value of foreground.Key, which belong to a request that is over.
 type detached struct {
 	context.Context
 	values context.Context
 }
 
 func (d detached) Value(key any) any {
+	if key == (foreground.Key{}) {
+		return nil
+	}
 	v := d.Context.Value(key)
 	if v == nil {
 		v = d.values.Value(key)

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/foreground"
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -38,9 +39,14 @@ import (
 // protocol, as WebSocket, go straight to it, and its Hijack works for these alone. An offer to continue with HTTP/2
 // ("Upgrade: h2c") is not passed on. A handler that panics sends no
 // response, or a broken one, and the panic goes on to the server, unless a stored response may stand in.
+//
+// If Engine sets Collapse, a handler runs once for the clients that share its response. It streams to all of them, and ends with the
+// last one. Its interim responses reach only the client whose request it has. The request of that client does not
+// end before the handler does.
 type Cache struct {
 	transport  *cachecontrol.Transport
 	options    *options
+	shares     bool // the Transport's Collapse
 	generation atomic.Pointer[string]
 }
 
@@ -56,9 +62,9 @@ func NewCache(store storage.Store, opts ...Option) *Cache {
 		change(c.transport)
 	}
 	c.transport.Base, c.transport.Store, c.transport.Shared = (*tripper)(c), store, true
-	// A handler ends with its request, so nothing is left to be read of a response whose client has gone. A request that could
-	// outlive its client would also be taken for one in the background, which can neither flush nor send interim responses.
+	// A handler ends with its request, so nothing is left to be read of a response whose client has gone.
 	c.transport.DrainBytes = -1
+	c.shares = c.transport.Collapse
 	c.transport.Partition = c.inGeneration(c.transport.Partition)
 	c.SetGeneration("")
 	return c
@@ -121,15 +127,49 @@ type call struct {
 	handler http.Handler
 	w       http.ResponseWriter
 	r       *http.Request
-	ctx     context.Context // the request's; work in the background has another
-	running sync.WaitGroup  // the handler, as often as it runs for this request
-	flush   atomic.Bool     // what was read from the body is to be flushed
+	running sync.WaitGroup // the handler, as often as it runs for this request
+	flush   atomic.Bool    // what was read from the body is to be flushed
+	shares  bool           // the response may be one that several requests share
 
 	mu       sync.Mutex // guards what follows
+	over     bool       // no handler may begin to run for this request
 	panicked any        // what the handler panicked with
 }
 
 type callKey struct{}
+
+// callContext is the context of a request on its way through the cache. It has the call under callKey and, while a client waits for
+// the response, under foreground.Key.
+type callContext struct {
+	context.Context
+	call *call
+}
+
+func (c *callContext) Value(key any) any {
+	if key == (callKey{}) || key == (foreground.Key{}) {
+		return c.call
+	}
+	return c.Context.Value(key)
+}
+
+// begin reports whether the client still waits. If so, the request does not end before cl.running is done.
+func (cl *call) begin() bool {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	if cl.over {
+		return false
+	}
+	cl.running.Add(1)
+	return true
+}
+
+// end waits for the handler. One that shared the request with others, and begins only now, runs for those.
+func (cl *call) end() {
+	cl.mu.Lock()
+	cl.over = true
+	cl.mu.Unlock()
+	cl.running.Wait()
+}
 
 // inGeneration returns a partition of the key for each generation: nothing that is made before a flush is stored after it, for a
 // request keeps the partition that it began with. What the program divides by is divided further.
@@ -149,11 +189,10 @@ func (c *Cache) inGeneration(given func(*http.Request) string) func(*http.Reques
 
 // serve has the Transport answer, and writes what it answers.
 func (c *Cache) serve(h http.Handler, w http.ResponseWriter, r *http.Request) {
-	cl := &call{handler: h, w: w, r: r}
-	cl.ctx = context.WithValue(r.Context(), callKey{}, cl)
+	cl := &call{handler: h, w: w, r: r, shares: c.shares}
 	resp, err := c.transport.RoundTrip(c.request(cl))
 	if err != nil {
-		cl.running.Wait()
+		cl.end()
 		cl.rethrow()
 		if r.Context().Err() == nil && !errors.Is(err, http.ErrAbortHandler) {
 			logf(r, "origin: %s %s: %v", r.Method, r.URL.Redacted(), err)
@@ -161,11 +200,11 @@ func (c *Cache) serve(h http.Handler, w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	// Until the handler has ended its request must not end: it may still read the body.
-	defer cl.running.Wait()
+	defer cl.end()
 	defer resp.Body.Close()
 	err = cl.write(w, resp)
 	resp.Body.Close()
-	cl.running.Wait()
+	cl.end()
 	var broken *panicError
 	if errors.As(err, &broken) {
 		panic(broken.value)
@@ -184,7 +223,7 @@ func (c *Cache) serve(h http.Handler, w http.ResponseWriter, r *http.Request) {
 
 // request returns the request that the Transport gets: with an absolute URL, and no body if there is none.
 func (c *Cache) request(cl *call) *http.Request {
-	req := cl.r.WithContext(cl.ctx)
+	req := cl.r.WithContext(&callContext{cl.r.Context(), cl})
 	u := *cl.r.URL
 	u.Scheme, u.Host = schemeOf(cl.r), cl.r.Host
 	req.URL = &u
@@ -231,7 +270,7 @@ func (cl *call) write(w http.ResponseWriter, resp *http.Response) error {
 	if len(announced) > 0 {
 		http.NewResponseController(w).Flush() // only a chunked body has trailers
 	}
-	if err := cl.copy(w, resp.Body); err != nil {
+	if err := cl.copy(w, resp); err != nil {
 		return err
 	}
 	for name, lines := range resp.Trailer {
@@ -243,8 +282,12 @@ func (cl *call) write(w http.ResponseWriter, resp *http.Response) error {
 	return nil
 }
 
-// copy writes the body, and flushes where the handler has.
-func (cl *call) copy(w http.ResponseWriter, body io.Reader) error {
+// copy writes the body, and flushes when the handler has. It cannot know when the handler of another request flushes the response that
+// both share, so it flushes all of that. Nor does it always learn in time of a later flush of its own handler, if the Transport
+// reads ahead between them, so that one flush stands for all that follow.
+func (cl *call) copy(w http.ResponseWriter, resp *http.Response) error {
+	body := resp.Body
+	flushes := cl.shares && cachecontrol.StatusOf(resp).Collapsed
 	if _, ok := body.(io.WriterTo); ok {
 		_, err := io.Copy(w, body) // it is stored
 		return err
@@ -252,7 +295,8 @@ func (cl *call) copy(w http.ResponseWriter, body io.Reader) error {
 	buf := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buf)
 	for {
-		if cl.flush.Swap(false) {
+		if cl.flush.Swap(false) || flushes {
+			flushes = cl.shares
 			http.NewResponseController(w).Flush()
 		}
 		n, err := body.Read(buf[:])

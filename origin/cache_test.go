@@ -366,16 +366,20 @@ func TestCacheIsTransparent(t *testing.T) {
 		},
 	}
 	mux := http.NewServeMux()
-	cached := http.NewServeMux()
+	cached, collapsing := http.NewServeMux(), http.NewServeMux()
 	for name, h := range handlers {
 		path := "/" + strings.ReplaceAll(name, " ", "-") + "/{x}"
 		mux.Handle(path, h)
 		cached.Handle(path, newCache(t).Handler(h))
+		collapsing.Handle(path, newCache(t, collapse).Handler(h))
 	}
 	both := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Cached") != "" {
+		switch r.Header.Get("Cached") {
+		case "1":
 			cached.ServeHTTP(w, r)
-		} else {
+		case "collapsed":
+			collapsing.ServeHTTP(w, r)
+		default:
 			mux.ServeHTTP(w, r)
 		}
 	})
@@ -383,9 +387,11 @@ func TestCacheIsTransparent(t *testing.T) {
 		for name := range handlers {
 			for _, method := range []string{"GET", "HEAD", "POST"} {
 				target := method + " /" + strings.ReplaceAll(name, " ", "-") + "/v?q"
-				plain, behind := s.traced(target), s.traced(target, "Cached: 1")
-				if a, b := plain.describe(), behind.describe(); a != b {
-					t.Errorf("%s: behind the cache\n%s\nwithout\n%s", target, b, a)
+				a := s.traced(target).describe()
+				for _, kind := range []string{"1", "collapsed"} {
+					if b := s.traced(target, "Cached: "+kind).describe(); a != b {
+						t.Errorf("%s: behind the cache (%s)\n%s\nwithout\n%s", target, kind, b, a)
+					}
 				}
 			}
 		}
@@ -436,8 +442,13 @@ func (g tracedGot) describe() string {
 
 // The header of a slow response comes before its body, and each part when it is flushed.
 func TestCacheStreams(t *testing.T) {
+	t.Run("alone", func(t *testing.T) { testStreams(t) })
+	t.Run("shared", func(t *testing.T) { testStreams(t, collapse) })
+}
+
+func testStreams(t *testing.T, opts ...origin.Option) {
 	next := make(chan string)
-	h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := newCache(t, opts...).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.(http.Flusher).Flush()
 		for s := range next {
@@ -472,8 +483,13 @@ func TestCacheStreams(t *testing.T) {
 
 // A client that goes away ends the handler's context, and leaves nothing behind or stored.
 func TestCacheCancelled(t *testing.T) {
+	t.Run("alone", func(t *testing.T) { testCancelled(t) })
+	t.Run("shared", func(t *testing.T) { testCancelled(t, collapse) })
+}
+
+func testCancelled(t *testing.T, opts ...origin.Option) {
 	started, ended := make(chan struct{}), make(chan error)
-	h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := newCache(t, opts...).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		io.WriteString(w, "half")
 		w.(http.Flusher).Flush()

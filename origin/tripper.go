@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/foreground"
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 )
 
@@ -33,9 +34,8 @@ func (t *tripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	pr, pw := io.Pipe()
 	w := &pipeWriter{header: http.Header{}, r: r, pipe: pw, reader: pr, ready: make(chan *http.Response, 1), options: t.options,
 		replayCookies: t.transport.ReplaySetCookie}
-	if req.Context() == cl.ctx {
+	if waiting, _ := req.Context().Value(foreground.Key{}).(*call); waiting == cl && cl.begin() {
 		w.call = cl
-		cl.running.Add(1)
 	}
 	go w.run(cl)
 	select {
@@ -228,7 +228,7 @@ func (w *pipeWriter) WriteHeader(status int) {
 // interim sends a 1xx. It is only here that the client's writer is used while the handler runs: whoever will write
 // the response waits for RoundTrip.
 func (w *pipeWriter) interim(status int) {
-	if w.call == nil || w.r.Context().Err() != nil {
+	if w.call == nil || w.r.Context().Err() != nil || w.call.r.Context().Err() != nil {
 		return
 	}
 	h := w.call.w.Header()
