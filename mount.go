@@ -40,17 +40,38 @@ func (m *Mounts) Mount(prefix string, rt http.RoundTripper) {
 
 // RoundTrip implements http.RoundTripper. A request for which nothing is mounted goes to http.DefaultTransport.
 func (m *Mounts) RoundTrip(req *http.Request) (*http.Response, error) {
-	return m.find(req.URL).RoundTrip(req)
+	rt := m.find(req.URL)
+	if leadsTo(rt, m, req.URL) {
+		closeBody(req)
+		return nil, errMountLoop
+	}
+	return rt.RoundTrip(req)
 }
 
 // CloseIdleConnections closes those of everything that is mounted.
-func (m *Mounts) CloseIdleConnections() {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	for _, o := range m.mounts {
-		if c, ok := o.rt.(interface{ CloseIdleConnections() }); ok {
-			c.CloseIdleConnections()
+func (m *Mounts) CloseIdleConnections() { closeIdle(m, make(map[http.RoundTripper]bool)) }
+
+// closeIdle closes the idle connections of rt, and of what it leads to. seen are the Transports and Mounts on the way.
+func closeIdle(rt http.RoundTripper, seen map[http.RoundTripper]bool) {
+	switch next := rt.(type) {
+	case *Transport:
+		if !seen[rt] {
+			seen[rt] = true
+			closeIdle(next.start().base(), seen)
 		}
+	case *Mounts:
+		if seen[rt] {
+			return
+		}
+		seen[rt] = true
+		next.mu.RLock()
+		mounts := next.mounts // which is replaced, and never changed
+		next.mu.RUnlock()
+		for _, o := range mounts {
+			closeIdle(o.rt, seen)
+		}
+	case interface{ CloseIdleConnections() }:
+		next.CloseIdleConnections()
 	}
 }
 

@@ -2,6 +2,7 @@ package cachecontrol_test
 
 import (
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 
@@ -107,4 +108,43 @@ func TestMountingWhileInUse(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// Mounts that lead back to themselves are an error: directly, through other Mounts and Transports, and where nothing is mounted. So is
+// what leads to such Mounts. Closing idle connections there comes to its end.
+func TestMountsLeadBack(t *testing.T) {
+	original := http.DefaultTransport
+	defer func() { http.DefaultTransport = original }()
+	mounted := func(rt http.RoundTripper) *cachecontrol.Mounts {
+		m := new(cachecontrol.Mounts)
+		if rt != nil {
+			m.Mount("http://", rt)
+			m.Mount("http://127.0.0.1", rt)
+		}
+		return m
+	}
+	itself, another, through, byDefault := mounted(nil), mounted(nil), mounted(nil), mounted(nil)
+	itself.Mount("http://", itself)
+	another.Mount("http://", mounted(another))
+	tr := &cachecontrol.Transport{Base: through}
+	through.Mount("http://", tr)
+	for name, rt := range map[string]http.RoundTripper{
+		"itself": itself, "other Mounts": another, "a Transport": through, "http.DefaultTransport": byDefault,
+		"into a loop": mounted(itself), "a Transport into a loop": &cachecontrol.Transport{Base: itself},
+	} {
+		http.DefaultTransport = byDefault
+		for _, method := range []string{"GET", "POST"} {
+			if _, err := rt.RoundTrip(request(t, method+" http://127.0.0.1:1/")); err == nil || !strings.Contains(err.Error(), "leads back to") {
+				t.Errorf("%s, %s: %v, want an error that says so", name, method, err)
+			}
+		}
+		rt.(interface{ CloseIdleConnections() }).CloseIdleConnections()
+		if c, ok := rt.(*cachecontrol.Transport); ok {
+			c.Close()
+		}
+	}
+	tr.Close()
+	if resp, err := mounted(mounted(named("end"))).RoundTrip(request(t, "http://127.0.0.1:1/")); err != nil || resp.StatusCode != 200 {
+		t.Errorf("Mounts in Mounts: %v, %v", resp, err)
+	}
 }

@@ -149,10 +149,9 @@ func (c *candidate) completedBy(resp *http.Response) (total int64, ok bool) {
 		return 0, false
 	case cr.First != c.entry.Length, cr.Last != cr.Total-1, known >= 0 && known != cr.Total:
 		return 0, false
-	case resp.ContentLength >= 0 && resp.ContentLength != cr.Total-cr.First:
-		return 0, false
 	}
-	return cr.Total, true
+	n := framedLength(resp)
+	return cr.Total, n < 0 || n == cr.Total-cr.First
 }
 
 // combinesWith reports whether a 206 with this header is of the same bytes as the part: they share a strong entity tag (RFC 9111,
@@ -181,7 +180,7 @@ func (x *exchange) judgePart(resp *http.Response, s *Status) {
 	gone := false
 	switch status := resp.StatusCode; {
 	case status == http.StatusOK:
-		gone = !s.Stored || p.contradictedBy(resp.Header, resp.ContentLength)
+		gone = !s.Stored || p.contradictedBy(resp.Header, framedLength(resp))
 	case rfc9111.Supersedes(status):
 		gone = true
 	case status == http.StatusRequestedRangeNotSatisfiable:
@@ -376,7 +375,7 @@ func dropDigests(h http.Header) {
 // content is what is there: then the representation ends with it, if the field says that it goes to the end.
 func contentRange(resp *http.Response) (rfc9111.ContentRange, bool) {
 	cr, ok := rfc9111.ParseContentRange(resp.Header["Content-Range"])
-	if n := resp.ContentLength; ok && n >= 0 && n != cr.Last-cr.First+1 {
+	if n := framedLength(resp); ok && n >= 0 && n != cr.Last-cr.First+1 {
 		if n == 0 || cr.Last != cr.Total-1 || n > math.MaxInt64-cr.First {
 			return cr, false
 		}

@@ -1229,3 +1229,29 @@ func TestCombinedPartKeepsVary(t *testing.T) {
 		},
 	}})
 }
+
+// A 206 that a program has made without a ContentLength is as long as its body is. It is stored, and completes what is stored.
+func TestPartWithoutContentLength(t *testing.T) {
+	const text = "0123456789"
+	o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+		first, last := 0, 4
+		if fmt.Sscanf(req.Header.Get("Range"), "bytes=%d-%d", &first, &last); first > 0 {
+			last = 9
+		}
+		resp := respond(206, text[first:last+1], `ETag: "a"`, "Cache-Control: max-age=60", fmt.Sprintf("Content-Range: bytes %d-%d/10", first, last))
+		resp.ContentLength = 0
+		return resp
+	})
+	tr := &cachecontrol.Transport{Base: o}
+	defer tr.Close()
+	do(t, tr, "/", "Range: bytes=0-4")
+	if a := do(t, tr, "/", "Range: bytes=1-3"); a.outcome != hit || a.body != "123" {
+		t.Errorf("a part of the part: %v %q, want a hit", a.outcome, a.body)
+	}
+	if a := do(t, tr, "/"); a.StatusCode != 200 || a.body != text || o.last().Header.Get("Range") != "bytes=5-" {
+		t.Errorf("the whole: %d %q, after a request for %q", a.StatusCode, a.body, o.last().Header.Get("Range"))
+	}
+	if a := do(t, tr, "/"); a.outcome != hit || a.body != text {
+		t.Errorf("the whole again: %v %q, want a hit", a.outcome, a.body)
+	}
+}

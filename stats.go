@@ -176,23 +176,28 @@ var errNoBody = errors.New("cachecontrol: Transport.Base returned a response wit
 // errLoop is what a request ends with if Base leads back to the Transport.
 var errLoop = errors.New("cachecontrol: Transport.Base leads back to the Transport: set it to another RoundTripper, as http.DefaultTransport was at first")
 
+// errMountLoop is what a request ends with if a mounted RoundTripper leads back to the Mounts.
+var errMountLoop = errors.New("cachecontrol: what is mounted for the URL leads back to the Mounts")
+
 // maxTransports is how many Transports and Mounts a request may pass on its way before it is taken for a loop.
 const maxTransports = 32
 
-// leadsBack reports whether Base leads back to this Transport for a URL, through Transports, Mounts and http.DefaultTransport. Of
-// other RoundTrippers it does not know where they lead.
-func (e *engine) leadsBack(u *url.URL) bool {
-	rt := e.base()
+// leadsTo reports whether rt leads to another RoundTripper for a URL, through Transports, Mounts and http.DefaultTransport, or to no
+// end. Of other RoundTrippers it does not know where they lead.
+func leadsTo(rt, other http.RoundTripper, u *url.URL) bool {
 	for range maxTransports {
 		switch next := rt.(type) {
 		case *Transport:
-			if next == e.owner {
+			if rt == other {
 				return true
 			}
 			if rt = next.Base; rt == nil {
 				rt = http.DefaultTransport
 			}
 		case *Mounts:
+			if rt == other {
+				return true
+			}
 			rt = next.find(u)
 		default:
 			return false
@@ -205,7 +210,7 @@ func (e *engine) leadsBack(u *url.URL) bool {
 func (e *engine) send(req *http.Request, place *originBody) (*http.Response, error) {
 	c := &e.counters
 	c.sent.Add(1)
-	if e.leadsBack(req.URL) {
+	if leadsTo(e.base(), e.owner, req.URL) {
 		closeBody(req)
 		if place != nil {
 			place.context.release()

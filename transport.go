@@ -215,11 +215,7 @@ func (t *Transport) Invalidate(ctx context.Context, u *url.URL) error {
 }
 
 // CloseIdleConnections closes those of Base, where it has such a method.
-func (t *Transport) CloseIdleConnections() {
-	if c, ok := t.start().base().(interface{ CloseIdleConnections() }); ok {
-		c.CloseIdleConnections()
-	}
-}
+func (t *Transport) CloseIdleConnections() { closeIdle(t, make(map[http.RoundTripper]bool)) }
 
 func (t *Transport) start() *engine {
 	t.once.Do(func() { t.engine = newEngine(t) })
