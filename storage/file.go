@@ -369,7 +369,7 @@ func decodeFile(path string, f io.ReaderAt, size int64) (e *serialize.Entry, off
 // otherwise pass for an entry with an empty body.
 func checkAlone(path string, e *serialize.Entry) error {
 	if e.Foreign && e.Length == 0 && exists(path+bodySuffix) {
-		return errors.New("the body is in another file")
+		return errors.New("the body is in a separate file")
 	}
 	return nil
 }

@@ -49,9 +49,9 @@ func (it *Item) Inspect() (Finding, error) {
 	switch it.Kind {
 	case EntryFile:
 	case BodyFile:
-		return Finding{State: Torn, Layout: SeparateBody, Err: errors.New("the head is missing")}, nil
+		return Finding{State: Torn, Layout: SeparateBody, Err: errors.New("the metadata is missing")}, nil
 	default:
-		return Finding{State: Foreign, Err: errors.New("not the file of an entry")}, nil
+		return Finding{State: Foreign, Err: errors.New("not a file of an entry")}, nil
 	}
 	found, err := it.look()
 	if err != nil || found.State == Sound || found.State == Foreign {
@@ -158,7 +158,7 @@ func (it *Item) look() (Finding, error) {
 	}
 	switch {
 	case it.dir.layout != AnyLayout && it.dir.layout != found.Layout && (body != nil || length > 0):
-		found.fail(Foreign, fmt.Errorf("stored as a %s: directory has it", found.Layout))
+		found.fail(Foreign, fmt.Errorf("it has the layout of a %s: directory", found.Layout))
 	case found.Layout != SeparateBody:
 		if err := settle(e, length); err != nil {
 			found.fail(Damaged, err)

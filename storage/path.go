@@ -106,7 +106,7 @@ func (t *tree) checkDirs(path string) error {
 	known, err := checkDir(t.parent(path))
 	if known {
 		if isLoop(err) {
-			return fmt.Errorf("storage: a link is on the way to %s: %w", path, errIrregular)
+			return fmt.Errorf("storage: the path %s leads through a link: %w", path, errIrregular)
 		}
 		return nil
 	}

@@ -139,7 +139,7 @@ func (d *Directory) All() iter.Seq2[*Item, error] {
 // another error.
 func (d *Directory) Find(prefix string) (*Item, error) {
 	if len(prefix) < levels || !isHex(prefix) {
-		return nil, fmt.Errorf("storage: %q is not the beginning of a hash: it takes %d hexadecimal digits", prefix, levels)
+		return nil, fmt.Errorf("storage: %q is not a prefix of a hash: it needs at least %d hexadecimal digits", prefix, levels)
 	}
 	dir := d.path
 	for _, digit := range prefix[:levels] {
@@ -156,7 +156,7 @@ func (d *Directory) Find(prefix string) (*Item, error) {
 			err = e
 		case !strings.HasPrefix(it.Hash, prefix) || it.Hash == "":
 		case found != nil:
-			err = fmt.Errorf("storage: the hashes of several entries begin with %s", prefix)
+			err = fmt.Errorf("storage: several entries have a hash that begins with %s", prefix)
 		default:
 			found = it
 		}

@@ -241,7 +241,7 @@ func readPair(key, path string) (_ *pair, err error) {
 	defer head.Close()
 	p := new(pair)
 	if headInfo.Size() > maxHead {
-		return nil, &UnreadableError{Key: key, Err: errors.New("the head is too long")}
+		return nil, &UnreadableError{Key: key, Err: errors.New("the metadata is too long")}
 	}
 	if p.entry, err = readHead(key, head); err != nil {
 		return nil, err
@@ -278,7 +278,7 @@ func readPair(key, path string) (_ *pair, err error) {
 	case !p.entry.Foreign:
 		p.headInfo = headInfo
 	case !stillAt(path, headInfo):
-		return nil, &doubtError{errors.New("the head was replaced while its body was opened")}
+		return nil, &doubtError{errors.New("the metadata was replaced while the body was opened")}
 	default:
 		p.entry.Stamp = &pairStamp{headInfo, p.bodyInfo}
 	}
@@ -287,7 +287,7 @@ func readPair(key, path string) (_ *pair, err error) {
 
 // errOrder means that Python wrote the metadata after the body: new metadata for an old body, or metadata
 // whose body has not been written yet.
-var errOrder = errors.New("the body is older than its head")
+var errOrder = errors.New("the body is older than the metadata")
 
 // fits returns an error if the body cannot belong to e, and completes an entry that Python wrote. If prove is
 // true, the body belongs to e only if its checksum is right.
@@ -329,7 +329,7 @@ func readHead(key string, f *os.File) (*serialize.Entry, error) {
 	}
 	e, body, err := serialize.Unmarshal(doc)
 	if err == nil && len(body) > 0 {
-		err = errors.New("the head has a body of its own")
+		err = errors.New("the metadata is followed by a body")
 	}
 	if err != nil {
 		return nil, &UnreadableError{Key: key, Err: err}
@@ -614,7 +614,7 @@ func (p *newPair) replace(ctx context.Context, may func(now *serialize.Entry) bo
 }
 
 // errBodyGone is returned if a new entry was removed again because its body file had been removed.
-var errBodyGone = fmt.Errorf("%w: the body was removed while its head was stored", ErrNotFound)
+var errBodyGone = fmt.Errorf("%w: the body was removed while the metadata was stored", ErrNotFound)
 
 // replaceHead renames the metadata file, under the locks of the entry. If the body file has been removed, it
 // removes the metadata file again and returns errBodyGone. An eviction can remove the body without a lock

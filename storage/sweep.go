@@ -186,14 +186,14 @@ func (s *sweep) evict(f *files) bool {
 func (f *files) remove() error {
 	release, err := f.lock(endedContext)
 	if errors.Is(err, context.Canceled) {
-		return fmt.Errorf("%w: somebody holds its lock", ErrBusy)
+		return fmt.Errorf("%w: another process holds its lock", ErrBusy)
 	}
 	if err != nil {
 		return err
 	}
 	defer release()
 	if !unchanged(f.path, f.head) || !unchanged(f.path+bodySuffix, f.body) {
-		return fmt.Errorf("%w: it has changed meanwhile", ErrBusy)
+		return fmt.Errorf("%w: it has changed in the meantime", ErrBusy)
 	}
 	return removePair(f.path)
 }

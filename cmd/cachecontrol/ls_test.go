@@ -117,7 +117,7 @@ func TestLsMixed(t *testing.T) {
 		t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 	_, stdout, _ = call(t, "ls", "file:"+f.dir)
-	if !strings.Contains(stdout, "foreign") || !strings.Contains(stdout, "stored as a separate: directory has it") {
+	if !strings.Contains(stdout, "foreign") || !strings.Contains(stdout, "it has the layout of a separate: directory") {
 		t.Errorf("stdout %q", stdout)
 	}
 }

@@ -81,7 +81,7 @@ func TestVerifyFix(t *testing.T) {
 		l := flock.New(f.path("https://a.example/locked") + ".lock")
 		f.must(l.Lock())
 		code, stdout, _ = call(t, "verify", "--fix", f.dir)
-		if code != exitFailed || !strings.Contains(stdout, "somebody holds its lock") {
+		if code != exitFailed || !strings.Contains(stdout, "another process holds its lock") {
 			t.Errorf("one is locked: exit code %d, stdout %q", code, stdout)
 		}
 		l.Unlock()

@@ -48,7 +48,7 @@ func (f Fault) String() string {
 }
 
 // ErrFault is returned by operations that fail.
-var ErrFault = errors.New("faultstore: a fault on purpose")
+var ErrFault = errors.New("faultstore: injected fault")
 
 // Store wraps a Store and adds faults.
 type Store struct {

@@ -104,7 +104,7 @@ func (s *Rogue) play(op Op) Trick {
 		s.mu.Unlock()
 		<-stuck
 	case Panic:
-		panic("faultstore: a panic on purpose")
+		panic("faultstore: injected panic")
 	}
 	return t
 }

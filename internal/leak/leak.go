@@ -22,7 +22,7 @@ func Run(m *testing.M) int {
 		left = goroutines()
 	}
 	if left != "" {
-		fmt.Fprintf(os.Stderr, "goroutines are left:\n%s\n", left)
+		fmt.Fprintf(os.Stderr, "goroutines still running:\n%s\n", left)
 		return 1
 	}
 	return 0

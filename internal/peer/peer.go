@@ -92,7 +92,7 @@ func FindPython(ctx context.Context, modules ...string) (string, error) {
 		}
 		tried = append(tried, fmt.Sprintf("%s: %v", c, err))
 	}
-	return "", fmt.Errorf("no Python 3 with %s: tried %s", strings.Join(modules, ", "), strings.Join(tried, "; "))
+	return "", fmt.Errorf("found no Python 3 with %s: tried %s", strings.Join(modules, ", "), strings.Join(tried, "; "))
 }
 
 // imports returns an error if the interpreter cannot import the modules.

@@ -45,7 +45,7 @@ func FreePort(t testing.TB, others ...int) int {
 			return port
 		}
 	}
-	t.Fatalf("no port is free")
+	t.Fatalf("no free port found")
 	return 0
 }
 

@@ -118,7 +118,7 @@ func StartCluster(t testing.TB, n int) *Cluster {
 				break
 			}
 			if ctx.Err() != nil {
-				t.Fatalf("the cluster does not come up: %v\n%s", err, info)
+				t.Fatalf("the cluster did not start: %v\n%s", err, info)
 			}
 			time.Sleep(20 * time.Millisecond)
 		}

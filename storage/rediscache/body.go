@@ -19,7 +19,7 @@ import (
 )
 
 var (
-	errGone = errors.New("a part of the body is gone")
+	errGone = errors.New("a part of the body is missing")
 	errSum  = errors.New("wrong checksum")
 )
 

@@ -72,11 +72,11 @@ func parseHead(doc []byte) (*serialize.Entry, error) {
 	case err != nil:
 		return nil, err
 	case len(body) > 0:
-		return nil, errors.New("the head has a body of its own")
+		return nil, errors.New("the metadata is followed by a body")
 	case e.Foreign:
-		return nil, errors.New("the head has no length")
+		return nil, errors.New("the metadata has no body length")
 	case e.Length <= 0:
-		return nil, fmt.Errorf("a body of %d bytes in chunks", e.Length)
+		return nil, fmt.Errorf("invalid body length %d", e.Length)
 	}
 	return e, nil
 }

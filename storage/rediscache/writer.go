@@ -131,7 +131,7 @@ func (w *writer) writeChunk(chunk []byte) error {
 	}
 	w.moved++
 	if have != w.moved {
-		return fmt.Errorf("rediscache: %d of %d chunks are there: Redis has removed some", have, w.moved)
+		return fmt.Errorf("rediscache: Redis has removed chunks of the body: %d of %d are left", have, w.moved)
 	}
 	return nil
 }

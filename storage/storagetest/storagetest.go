@@ -1,4 +1,4 @@
-// Package storagetest holds the tests that every storage.Store must pass.
+// Package storagetest tests implementations of storage.Store.
 //
 //	func TestStore(t *testing.T) {
 //		storagetest.Run(t, func(t *testing.T) storage.Store { return mystore.New(t.TempDir()) })
@@ -24,10 +24,12 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// Run runs the tests as subtests of t. newStore returns an empty store for one of them; what must be undone
-// afterwards it hands to t.Cleanup. A failure begins with the rule that was broken.
+// Run runs the tests of a storage.Store as subtests of t. It calls newStore for each; newStore must return an
+// empty store, and can use t.Cleanup. A failure message names the rule that was broken, and what the test got
+// and wanted.
 //
-// A store may refuse the largest body, of 5 MiB, with ErrTooLarge. Run it under the race detector, too.
+// A store may refuse the largest body, of 5 MiB, with ErrTooLarge. Run the tests under the race detector,
+// too.
 func Run(t *testing.T, newStore func(t *testing.T) storage.Store) {
 	for _, test := range []struct {
 		name string
@@ -65,7 +67,7 @@ func Run(t *testing.T, newStore func(t *testing.T) storage.Store) {
 
 const url = "http://example.com/a?b=c"
 
-// Entry returns an entry that has something in every field that a store must keep.
+// Entry returns an entry with a value in every field that a store must keep.
 func Entry() *serialize.Entry {
 	at := time.Date(2024, 2, 29, 12, 30, 45, 123456789, time.UTC)
 	return &serialize.Entry{
@@ -104,7 +106,7 @@ type tester struct {
 	store storage.Store
 }
 
-// write writes body to a new Writer in pieces of odd sizes.
+// write writes body to w in pieces of different sizes.
 func (t *tester) write(w storage.Writer, body []byte) error {
 	t.Helper()
 	for size := 1; len(body) > 0; size = (size*3 + 1) % 70001 {
@@ -114,7 +116,7 @@ func (t *tester) write(w storage.Writer, body []byte) error {
 			return err
 		}
 		if m != n {
-			t.Fatalf("Write must take all bytes or return an error: it took %d of %d", m, n)
+			t.Fatalf("Write must write all bytes or return an error: Write of %d bytes = %d, nil", n, m)
 		}
 		body = body[n:]
 	}
@@ -125,7 +127,7 @@ func (t *tester) create(key string, e *serialize.Entry) storage.Writer {
 	t.Helper()
 	w, err := t.store.Create(t.Context(), key, e)
 	if err != nil {
-		t.Fatalf("Create must return a Writer: %v", err)
+		t.Fatalf("Create must return a Writer: Create(%s) = %v, want no error", short(key), err)
 	}
 	return w
 }
@@ -146,7 +148,7 @@ func (t *tester) tryPut(key string, e *serialize.Entry, body []byte) error {
 func (t *tester) put(key string, e *serialize.Entry, body string) {
 	t.Helper()
 	if err := t.tryPut(key, e, []byte(body)); err != nil {
-		t.Fatalf("Create, Write and Commit must store an entry: %v", err)
+		t.Fatalf("Create, Write and Commit must store an entry: key %s: %v", short(key), err)
 	}
 }
 
@@ -154,10 +156,10 @@ func (t *tester) get(key string) *storage.Response {
 	t.Helper()
 	r, err := t.store.Get(t.Context(), key)
 	if err != nil {
-		t.Fatalf("Get must return what was committed: %v", err)
+		t.Fatalf("Get must return a committed entry: Get(%s) = %v, want no error", short(key), err)
 	}
 	if r == nil || r.Entry == nil || r.Body == nil {
-		t.Fatalf("Get without an error must return an entry and a body: %+v", r)
+		t.Fatalf("Get must return an entry with a body, or an error: Get(%s) = %+v, nil", short(key), r)
 	}
 	return r
 }
@@ -166,28 +168,28 @@ func (t *tester) readAll(r *storage.Response) string {
 	t.Helper()
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		t.Fatalf("a body must be readable to its end: %v", err)
+		t.Fatalf("a body must be readable to the end: got error %v", err)
 	}
 	if err := r.Body.Close(); err != nil {
-		t.Errorf("a body must close without an error: %v", err)
+		t.Errorf("closing a body must not fail: Close() = %v, want nil", err)
 	}
 	return string(body)
 }
 
-// has checks that the entry under key has the header and the body of e and body.
+// has checks that the entry under key has the metadata of e and the given body, and returns it.
 func (t *tester) has(rule, key string, e *serialize.Entry, body string) *serialize.Entry {
 	t.Helper()
 	r := t.get(key)
 	got := t.readAll(r)
 	if got != body {
-		t.Errorf("%s: the body is %s instead of %s", rule, short(got), short(body))
+		t.Errorf("%s: Get(%s) body = %s, want %s", rule, short(key), short(got), short(body))
 	}
 	t.sameHead(rule, r.Entry, e)
 	if r.Entry.Length != int64(len(body)) {
-		t.Errorf("%s: Length must be that of the body: %d instead of %d", rule, r.Entry.Length, len(body))
+		t.Errorf("%s: Length must be that of the body: Get(%s) Length = %d, want %d", rule, short(key), r.Entry.Length, len(body))
 	}
 	if want := serialize.Sum([]byte(body)); r.Entry.Sum != want {
-		t.Errorf("%s: Sum must be that of the body: %#x instead of %#x", rule, r.Entry.Sum, want)
+		t.Errorf("%s: Sum must be that of the body: Get(%s) Sum = %#x, want %#x", rule, short(key), r.Entry.Sum, want)
 	}
 	return r.Entry
 }
@@ -197,13 +199,13 @@ func (t *tester) hasNot(rule, key string) {
 	r, err := t.store.Get(t.Context(), key)
 	if err == nil {
 		r.Body.Close()
-		t.Errorf("%s: Get returns an entry", rule)
+		t.Errorf("%s: Get(%s) returned an entry, want ErrNotFound", rule, short(key))
 	} else if !errors.Is(err, storage.ErrNotFound) {
-		t.Errorf("%s: Get must return an error that wraps ErrNotFound: %v", rule, err)
+		t.Errorf("%s: Get(%s) = %v, want an error that wraps ErrNotFound", rule, short(key), err)
 	}
 }
 
-// sameHead compares all that a store must keep.
+// sameHead compares the fields that a store must keep.
 func (t *tester) sameHead(rule string, got, want *serialize.Entry) {
 	t.Helper()
 	g, w := kept(got), kept(want)
@@ -213,12 +215,12 @@ func (t *tester) sameHead(rule string, got, want *serialize.Entry) {
 			continue
 		}
 		if a, b := g.Field(i).Interface(), w.Field(i).Interface(); !reflect.DeepEqual(a, b) {
-			t.Errorf("%s: %s is %v instead of %v", rule, field.Name, a, b)
+			t.Errorf("%s: %s = %v, want %v", rule, field.Name, a, b)
 		}
 	}
 }
 
-// kept returns a copy of e in a form that can be compared, without what is the store's own affair.
+// kept returns a comparable copy of e without the fields that a store may set.
 func kept(e *serialize.Entry) reflect.Value {
 	c := e.Clone()
 	c.Length, c.Sum, c.BodyTime, c.Keep, c.Stamp = 0, 0, time.Time{}, 0, nil
@@ -242,7 +244,7 @@ func short(s string) string {
 	return strconv.Quote(s)
 }
 
-// text returns n bytes that depend on seed.
+// text returns n pseudo-random bytes that depend on seed.
 func text(n int, seed uint64) string {
 	r := rand.New(rand.NewPCG(seed, 0))
 	b := make([]byte, n)
@@ -255,23 +257,23 @@ func text(n int, seed uint64) string {
 func roundTrip(t *tester) {
 	e := Entry()
 	t.put(url, e, "body")
-	t.has("every field of an entry must come back", url, Entry(), "body")
-	t.sameHead("Create must not change the entry it is given", e, Entry())
+	t.has("every field of an entry must be kept", url, Entry(), "body")
+	t.sameHead("Create must not change the entry passed to it", e, Entry())
 
 	small := &serialize.Entry{Status: 204, Version: 10, Header: http.Header{}, Length: 0}
 	t.put("small", small, "")
-	t.has("an entry with little in it must come back", "small", small, "")
+	t.has("an entry with few fields must be kept", "small", small, "")
 }
 
 func missing(t *tester) {
-	t.hasNot("nothing is stored under a key never used", "never used")
+	t.hasNot("a key that was never used must have no entry", "never used")
 }
 
 func notVisibleBeforeCommit(t *tester) {
 	w := t.create(url, Entry())
 	t.hasNot("an entry must not be visible before Commit", url)
 	if err := t.write(w, []byte(text(200<<10, 1))); err != nil {
-		t.Fatalf("Write must take a body of 200 KiB: %v", err)
+		t.Fatalf("Write must accept a body of 200 KiB: got error %v", err)
 	}
 	t.hasNot("an entry must not be visible before Commit", url)
 	if err := w.Commit(); err != nil {
@@ -286,7 +288,7 @@ func abortLeavesOld(t *tester) {
 		t.Fatal(err)
 	}
 	if err := w.Abort(); err != nil {
-		t.Errorf("Abort must forget the entry without an error: %v", err)
+		t.Errorf("Abort must discard the entry: Abort() = %v, want nil", err)
 	}
 	t.hasNot("an aborted entry must not be visible", url)
 
@@ -297,11 +299,11 @@ func abortLeavesOld(t *tester) {
 	if err := t.write(w, []byte("new")); err != nil {
 		t.Fatal(err)
 	}
-	t.has("a Writer must leave the old entry until Commit", url, Entry(), "old")
+	t.has("a Writer must not change the old entry before Commit", url, Entry(), "old")
 	if err := w.Abort(); err != nil {
-		t.Errorf("Abort must forget the entry without an error: %v", err)
+		t.Errorf("Abort must discard the entry: Abort() = %v, want nil", err)
 	}
-	t.has("Abort must leave the old entry", url, Entry(), "old")
+	t.has("Abort must not change the old entry", url, Entry(), "old")
 }
 
 func commitReplaces(t *tester) {
@@ -312,26 +314,27 @@ func commitReplaces(t *tester) {
 	t.put(url, Entry(), "")
 	t.has("Commit must replace the whole entry", url, Entry(), "")
 
-	// Two writers at once: the one that commits last stays.
+	// Of two Writers at once, the one that commits last wins.
 	first, second := t.create(url, Entry()), t.create(url, other)
 	if err := errors.Join(t.write(first, []byte("first")), t.write(second, []byte("second"))); err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(second.Commit(), first.Commit()); err != nil {
-		t.Fatalf("two Writers of one key must both commit: %v", err)
+		t.Fatalf("two Writers of one key must both be able to commit: got error %v", err)
 	}
 	t.has("the Writer that commits last must win", url, Entry(), "first")
 }
 
-// commitStays: whatever else has happened to the key since the Writer was made, a Commit without an error has stored the entry.
+// commitStays checks that a Commit without an error has stored the entry, no matter what has happened to the
+// key since the Writer was created.
 func commitStays(t *tester) {
-	const rule = "Commit must return an error unless the entry can be read afterwards"
+	const rule = "if Commit returns no error, the entry must be stored"
 	begin := func(n int) (storage.Writer, *serialize.Entry, string) {
 		e, body := Entry(), text(1000*n*n, uint64(n))
 		e.Header.Set("X-Seed", strconv.Itoa(n))
 		w := t.create(url, e)
 		if err := t.write(w, []byte(body)); err != nil {
-			t.Fatalf("Write must take the body: %v", err)
+			t.Fatalf("Write must accept the body: got error %v", err)
 		}
 		return w, e, body
 	}
@@ -344,18 +347,18 @@ func commitStays(t *tester) {
 	remove := func() {
 		t.Helper()
 		if err := t.store.Delete(t.Context(), url); err != nil {
-			t.Errorf("Delete must not be an error: %v", err)
+			t.Errorf("Delete must not fail: Delete(%q) = %v, want nil", url, err)
 		}
-		t.hasNot("Delete must remove what is stored, whoever has stored it and however old its Writer was", url)
+		t.hasNot("Delete must remove the entry, no matter which Writer stored it and when that was created", url)
 	}
 
 	older, olderEntry, olderBody := begin(3)
 	newer, newerEntry, newerBody := begin(9)
 	commit(rule, newer, newerEntry, newerBody)
-	commit(rule+": what is committed last is there", older, olderEntry, olderBody)
+	commit(rule+", and the last commit must win", older, olderEntry, olderBody)
 	remove()
 
-	for n := range 4 { // a new key, one that was deleted, and one in whose place something was stored and deleted
+	for n := range 4 { // a new key, a deleted one, and two that were stored and deleted meanwhile
 		w, e, body := begin(n * 4)
 		if n > 1 {
 			t.put(url, Entry(), "between")
@@ -366,12 +369,13 @@ func commitStays(t *tester) {
 	}
 }
 
-// longMetadata: metadata beyond every reason, which a store may refuse: serialize.MaxHead is the bound of all that keep documents.
+// longMetadata stores metadata longer than serialize.MaxHead, which every store of documents refuses and any
+// store may.
 func longMetadata(t *tester) {
 	long := strings.Repeat("x", serialize.MaxHead+1)
 	for name, test := range map[string]struct {
 		edit func(*serialize.Entry)
-		late bool // the field may be set until Commit
+		late bool // whether the field may be set until Commit
 	}{
 		"a header field":    {edit: func(e *serialize.Entry) { e.Header.Set("X-Long", long) }},
 		"header fields":     {edit: func(e *serialize.Entry) { e.Header["X-Long"] = strings.SplitAfter(long, strings.Repeat("x", 1<<10)) }},
@@ -382,7 +386,7 @@ func longMetadata(t *tester) {
 			e.Variants = []serialize.Variant{{Key: "k", Vary: []serialize.Field{{Name: "A", Value: long, Present: true}}}}
 		}, late: true},
 	} {
-		const rule = "metadata that is too long must be stored whole, or must leave what is stored as it is"
+		const rule = "metadata that is too long must be stored completely, or must leave the old entry unchanged"
 		old := Entry()
 		t.put(url, old, "old")
 		e := Entry()
@@ -423,43 +427,43 @@ func replacedWhileRead(t *tester) {
 		half := make([]byte, size/2)
 		for _, r := range []*storage.Response{replaced, updated, deleted} {
 			if _, err := io.ReadFull(r.Body, half); err != nil {
-				t.Fatalf("a body must be readable: %v", err)
+				t.Fatalf("a body must be readable: got error %v", err)
 			}
 		}
 		e := updated.Entry.Clone()
 		e.Header.Set("X-Updated", "yes")
 		if err := t.store.Update(t.Context(), url, e); err != nil {
-			t.Fatalf("Update must work while the body is read: %v", err)
+			t.Fatalf("Update must work while the body is read: Update(%q) = %v, want nil", url, err)
 		}
 		if got := t.readAll(updated); got != old[size/2:] {
-			t.Errorf("a reader must get the old body to its end although the head was updated")
+			t.Errorf("a reader must get the whole old body after an Update: rest = %s, want %s", short(got), short(old[size/2:]))
 		}
 		t.put(url, Entry(), text(size, 2))
 		if got := t.readAll(replaced); got != old[size/2:] {
-			t.Errorf("a reader must get the old body to its end although the entry was replaced")
+			t.Errorf("a reader must get the whole old body after a Commit: rest = %s, want %s", short(got), short(old[size/2:]))
 		}
 		if err := t.store.Delete(t.Context(), url); err != nil {
-			t.Fatalf("Delete must work while the body is read: %v", err)
+			t.Fatalf("Delete must work while the body is read: Delete(%q) = %v, want nil", url, err)
 		}
 		if got := t.readAll(deleted); got != old[size/2:] {
-			t.Errorf("a reader must get the old body to its end although the entry was deleted")
+			t.Errorf("a reader must get the whole old body after a Delete: rest = %s, want %s", short(got), short(old[size/2:]))
 		}
 	}
 }
 
 func deletes(t *tester) {
 	if err := t.store.Delete(t.Context(), url); err != nil {
-		t.Errorf("Delete of what is not there must not be an error: %v", err)
+		t.Errorf("deleting a missing key must not fail: Delete(%q) = %v, want nil", url, err)
 	}
 	t.put(url, Entry(), "body")
 	t.put("other", Entry(), "other")
 	for range 2 {
 		if err := t.store.Delete(t.Context(), url); err != nil {
-			t.Errorf("Delete, twice, must not be an error: %v", err)
+			t.Errorf("deleting a key twice must not fail: Delete(%q) = %v, want nil", url, err)
 		}
-		t.hasNot("a deleted entry must be gone", url)
+		t.hasNot("a deleted entry must be missing", url)
 	}
-	t.has("Delete must leave the other keys alone", "other", Entry(), "other")
+	t.has("Delete must not change other keys", "other", Entry(), "other")
 	t.put(url, Entry(), "again")
 	t.has("a deleted key must be usable again", url, Entry(), "again")
 }
@@ -479,15 +483,15 @@ func keys(t *tester) {
 		t.put(key, Entry(), "body "+strconv.Itoa(i))
 	}
 	for i, key := range all {
-		t.has("every key is a key of its own: "+short(key), key, Entry(), "body "+strconv.Itoa(i))
+		t.has("different keys must have different entries", key, Entry(), "body "+strconv.Itoa(i))
 	}
 	for i, key := range all {
 		if err := t.store.Delete(t.Context(), key); err != nil {
-			t.Errorf("every key can be deleted: %s: %v", short(key), err)
+			t.Errorf("every key must be deletable: Delete(%s) = %v, want nil", short(key), err)
 		}
-		t.hasNot("a deleted key must be gone: "+short(key), key)
+		t.hasNot("a deleted key must be missing", key)
 		if i+1 < len(all) {
-			t.has("Delete must leave the other keys alone: "+short(all[i+1]), all[i+1], Entry(), "body "+strconv.Itoa(i+1))
+			t.has("Delete must not change other keys", all[i+1], Entry(), "body "+strconv.Itoa(i+1))
 		}
 	}
 }
@@ -497,23 +501,23 @@ func bodies(t *tester) {
 		body := text(size, uint64(size))
 		err := t.tryPut(url, Entry(), []byte(body))
 		if size == 5<<20 && errors.Is(err, storage.ErrTooLarge) {
-			t.Logf("the store refuses %d bytes: %v", size, err)
+			t.Logf("the store does not accept a body of %d bytes: %v", size, err)
 			continue
 		}
 		if err != nil {
-			t.Fatalf("a body of %d bytes must be stored: %v", size, err)
+			t.Fatalf("a body of %d bytes must be stored: got error %v", size, err)
 		}
-		t.has(fmt.Sprintf("a body of %d bytes must come back", size), url, Entry(), body)
+		t.has(fmt.Sprintf("a body of %d bytes must be kept", size), url, Entry(), body)
 
-		// In small pieces, and asked again at the end.
+		// In small pieces, with more reads at the end.
 		r := t.get(url)
 		got, err := io.ReadAll(io.MultiReader(io.LimitReader(r.Body, 1), io.LimitReader(r.Body, 31), r.Body))
 		if err != nil || string(got) != body {
-			t.Errorf("a body of %d bytes must come back in pieces, too: %v", size, err)
+			t.Errorf("a body of %d bytes must be readable in pieces: got %s, %v, want %s", size, short(string(got)), err, short(body))
 		}
 		for range 2 {
 			if n, err := r.Body.Read(make([]byte, 1)); n != 0 || err != io.EOF {
-				t.Errorf("a body must end, and stay ended, in io.EOF: %d, %v", n, err)
+				t.Errorf("every Read at the end of a body must return io.EOF: Read = %d, %v, want 0, %v", n, err, io.EOF)
 			}
 		}
 		r.Body.Close()
@@ -525,7 +529,7 @@ func lengthIsAHint(t *tester) {
 		e := Entry()
 		e.Length, e.Sum = hint, 12345
 		t.put(url, e, "ten bytes.")
-		t.has(fmt.Sprintf("a Length of %d given to Create is a hint only", hint), url, e, "ten bytes.")
+		t.has(fmt.Sprintf("the Length passed to Create, %d, must only be a hint", hint), url, e, "ten bytes.")
 	}
 }
 
@@ -538,13 +542,13 @@ func writerEnds(t *tester) {
 		t.Fatalf("Commit must store the entry: %v", err)
 	}
 	if _, err := w.Write([]byte("more")); err == nil {
-		t.Error("Write after Commit must return an error")
+		t.Error("Write after Commit = nil, want an error")
 	}
 	if err := w.Commit(); err == nil {
-		t.Error("Commit after Commit must return an error")
+		t.Error("Commit after Commit = nil, want an error")
 	}
 	if err := w.Abort(); err != nil {
-		t.Errorf("Abort after Commit must be allowed: %v", err)
+		t.Errorf("Abort after Commit = %v, want nil", err)
 	}
 	t.has("calls after Commit must change nothing", url, Entry(), "body")
 
@@ -553,13 +557,13 @@ func writerEnds(t *tester) {
 		t.Fatal(err)
 	}
 	if err := w.Abort(); err != nil {
-		t.Errorf("Abort must not fail: %v", err)
+		t.Errorf("Abort() = %v, want nil", err)
 	}
 	if _, err := w.Write([]byte("more")); err == nil {
-		t.Error("Write after Abort must return an error")
+		t.Error("Write after Abort = nil, want an error")
 	}
 	if err := w.Commit(); err == nil {
-		t.Error("Commit after Abort must return an error")
+		t.Error("Commit after Abort = nil, want an error")
 	}
 	t.has("calls after Abort must change nothing", url, Entry(), "body")
 }
@@ -594,14 +598,14 @@ func buffersAreTheCallers(t *tester) {
 		want.WriteString(part)
 		copy(buf, part)
 		if _, err := w.Write(buf); err != nil {
-			t.Fatalf("Write must take the body: %v", err)
+			t.Fatalf("Write must accept the body: got error %v", err)
 		}
 		clear(buf)
 	}
 	if err := w.Commit(); err != nil {
 		t.Fatalf("Commit must store the entry: %v", err)
 	}
-	t.has("the buffer given to Write is the caller's again afterwards", url, Entry(), want.String())
+	t.has("the store must not use the buffer passed to Write after Write has returned", url, Entry(), want.String())
 }
 
 func seekAndWriteTo(t *tester) {
@@ -612,10 +616,10 @@ func seekAndWriteTo(t *tester) {
 		r := t.get(url)
 		var b bytes.Buffer
 		if n, err := io.Copy(&b, r.Body); err != nil || n != int64(size) || b.String() != body {
-			t.Errorf("io.Copy must copy a body of %d bytes: %d, %v", size, n, err)
+			t.Errorf("io.Copy must copy the body: io.Copy = %d, %v, body %s, want %d, nil, body %s", n, err, short(b.String()), size, short(body))
 		}
 		if n, err := io.Copy(&b, r.Body); n != 0 || err != nil {
-			t.Errorf("io.Copy must find nothing at the end of a body: %d, %v", n, err)
+			t.Errorf("io.Copy at the end of a body = %d, %v, want 0, nil", n, err)
 		}
 		if s, ok := r.Body.(io.Seeker); ok {
 			for _, at := range []struct {
@@ -628,31 +632,32 @@ func seekAndWriteTo(t *tester) {
 			} {
 				pos, err := s.Seek(at.offset, at.whence)
 				if err != nil || pos != int64(at.want) {
-					t.Errorf("Seek(%d, %d) must go to %d of %d: %d, %v", at.offset, at.whence, at.want, size, pos, err)
+					t.Errorf("body of %d bytes: Seek(%d, %d) = %d, %v, want %d, nil", size, at.offset, at.whence, pos, err, at.want)
 					continue
 				}
 				got, err := io.ReadAll(r.Body)
 				if err != nil || string(got) != body[min(at.want, size):] {
-					t.Errorf("after Seek(%d, %d) the body must go on from there: %v", at.offset, at.whence, err)
+					t.Errorf("body of %d bytes: after Seek(%d, %d), rest = %s, %v, want %s, nil", size, at.offset, at.whence,
+						short(string(got)), err, short(body[min(at.want, size):]))
 				}
 			}
 			if _, err := s.Seek(-1, io.SeekStart); err == nil {
-				t.Error("Seek to before the start must return an error")
+				t.Error("Seek(-1, io.SeekStart) = nil, want an error")
 			}
 			if _, err := s.Seek(0, 9); err == nil {
-				t.Error("Seek with an unknown whence must return an error")
+				t.Error("Seek(0, 9) = nil, want an error, because whence is invalid")
 			}
 		}
 		r.Body.Close()
 
-		// The rest after a part.
+		// The rest of a body.
 		r = t.get(url)
 		if _, err := io.ReadFull(r.Body, make([]byte, size/3)); err != nil {
 			t.Fatal(err)
 		}
 		b.Reset()
 		if _, err := io.Copy(&b, r.Body); err != nil || b.String() != body[size/3:] {
-			t.Errorf("io.Copy must copy the rest of a body: %v", err)
+			t.Errorf("io.Copy must copy the rest of a body: got %s, %v, want %s, nil", short(b.String()), err, short(body[size/3:]))
 		}
 		r.Body.Close()
 	}
@@ -671,25 +676,25 @@ func updateKeepsBody(t *tester) {
 		e.Variants = nil
 		want := e.Clone()
 		if err := t.store.Update(t.Context(), url, e); err != nil {
-			t.Fatalf("Update must change the head of an entry with %d bytes: %v", size, err)
+			t.Fatalf("Update must change the metadata of an entry with %d bytes: Update(%q) = %v, want nil", size, url, err)
 		}
-		t.has("Update must change the head and keep the body", url, want, body)
+		t.has("Update must change the metadata and keep the body", url, want, body)
 		t.sameHead("Update must not change an entry that Get returned", first, Entry())
-		t.sameHead("Update must not change the entry it is given", e, want)
+		t.sameHead("Update must not change the entry passed to it", e, want)
 
-		// Another Clone of the first: the body is still the one it was read with.
+		// A second Clone of the first entry, whose body is still stored.
 		e = first.Clone()
 		e.Header.Set("X-Updated", "twice")
 		if err := t.store.Update(t.Context(), url, e); err != nil {
-			t.Fatalf("Update must accept any entry that was read with the stored body: %v", err)
+			t.Fatalf("Update must accept any entry that was read with the stored body: Update(%q) = %v, want nil", url, err)
 		}
-		second := t.has("Update must change the head and keep the body", url, e, body)
+		second := t.has("Update must change the metadata and keep the body", url, e, body)
 		e = second.Clone()
 		e.Header = http.Header{}
 		if err := t.store.Update(t.Context(), url, e); err != nil {
-			t.Fatalf("an updated entry must be updatable: %v", err)
+			t.Fatalf("an updated entry must be updatable: Update(%q) = %v, want nil", url, err)
 		}
-		t.has("Update must change the head and keep the body", url, e, body)
+		t.has("Update must change the metadata and keep the body", url, e, body)
 	}
 }
 
@@ -697,16 +702,16 @@ func updateMissing(t *tester) {
 	t.put(url, Entry(), "body")
 	e := t.has("the entry must be stored", url, Entry(), "body").Clone()
 	if err := t.store.Update(t.Context(), "never used", e); !errors.Is(err, storage.ErrNotFound) {
-		t.Errorf("Update of a key never used must return an error that wraps ErrNotFound: %v", err)
+		t.Errorf("Update of a key that was never used = %v, want an error that wraps ErrNotFound", err)
 	}
-	t.hasNot("a failed Update must not make an entry", "never used")
+	t.hasNot("a failed Update must not create an entry", "never used")
 	if err := t.store.Delete(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
 	if err := t.store.Update(t.Context(), url, e); !errors.Is(err, storage.ErrNotFound) {
-		t.Errorf("Update of a deleted entry must return an error that wraps ErrNotFound: %v", err)
+		t.Errorf("Update of a deleted entry = %v, want an error that wraps ErrNotFound", err)
 	}
-	t.hasNot("a failed Update must not make an entry", url)
+	t.hasNot("a failed Update must not create an entry", url)
 }
 
 func updateChanged(t *tester) {
@@ -716,7 +721,7 @@ func updateChanged(t *tester) {
 		e.Status = 203
 		t.put(url, Entry(), body)
 		if err := t.store.Update(t.Context(), url, e); !errors.Is(err, storage.ErrChanged) {
-			t.Errorf("Update must return ErrChanged where the body is another: %v", err)
+			t.Errorf("Update of an entry whose body was replaced = %v, want an error that wraps ErrChanged", err)
 		}
 		t.has("a failed Update must change nothing", url, Entry(), body)
 	}
@@ -738,32 +743,32 @@ func decoded(t *tester) {
 	t.put(url, coded, "coded")
 	first := get()
 	if first.Decoded != nil {
-		t.Errorf("Decoded must be nil until it is given: %q", first.Decoded)
+		t.Errorf("Decoded = %q before KeepDecoded, want nil", first.Decoded)
 	}
 	keeper.KeepDecoded(url, first.Entry, []byte("decoded"))
 	if got := get().Decoded; got != nil && string(got) != "decoded" {
-		t.Errorf("Decoded must be what was given: %q", got)
+		t.Errorf("Decoded = %q after KeepDecoded, want %q or nil", got, "decoded")
 	}
 	t.put(url, coded, "other")
 	if got := get().Decoded; got != nil {
-		t.Errorf("Decoded must go with its entry: %q", got)
+		t.Errorf("Decoded = %q after its entry was replaced, want nil", got)
 	}
 	keeper.KeepDecoded(url, first.Entry, []byte("decoded"))
 	if got := get().Decoded; got != nil {
-		t.Errorf("KeepDecoded must do nothing for an entry that was replaced: %q", got)
+		t.Errorf("Decoded = %q after KeepDecoded for an entry that was replaced, want nil", got)
 	}
 	e := get().Entry
 	keeper.KeepDecoded(url, e, []byte("decoded"))
 	plain := e.Clone()
 	plain.Header.Del("Content-Encoding")
 	if err := t.store.Update(t.Context(), url, plain); err != nil {
-		t.Fatalf("Update must change the head: %v", err)
+		t.Fatalf("Update must change the metadata: Update(%q) = %v, want nil", url, err)
 	}
 	if got := get().Decoded; got != nil {
-		t.Errorf("Decoded must go when Update changes the coding: %q", got)
+		t.Errorf("Decoded = %q after Update has changed the content coding, want nil", got)
 	}
 	keeper.KeepDecoded("never used", e, []byte("decoded"))
-	t.hasNot("KeepDecoded must not make an entry", "never used")
+	t.hasNot("KeepDecoded must not create an entry", "never used")
 }
 
 func cancelledContext(t *tester) {
@@ -772,21 +777,21 @@ func cancelledContext(t *tester) {
 	e := t.has("the entry must be stored", url, Entry(), "body")
 	w, err := t.store.Create(ctx, url, Entry())
 	if err != nil {
-		t.Fatalf("Create must return a Writer: %v", err)
+		t.Fatalf("Create must return a Writer: Create(%q) = %v, want no error", url, err)
 	}
 	cancel()
 
-	// Whether these fail is the store's choice. None may panic, or leave something torn.
+	// Each of these may fail, but must not panic or leave an incomplete entry.
 	written := t.write(w, []byte("new"))
 	committed := w.Commit()
 	body := "body"
 	if written == nil && committed == nil {
 		body = "new"
 	}
-	t.has("a Writer whose context has ended must commit whole or not at all", url, Entry(), body)
+	t.has("a Writer whose context has ended must store the complete entry or nothing", url, Entry(), body)
 	if r, err := t.store.Get(ctx, url); err == nil {
 		if got := t.readAll(r); got != body {
-			t.Errorf("Get with an ended context must fail or return the entry: %s", short(got))
+			t.Errorf("Get(%q) with a context that has ended: body = %s, want an error or body %s", url, short(got), short(body))
 		}
 	}
 	if w, err := t.store.Create(ctx, "other", Entry()); err == nil {
@@ -796,11 +801,11 @@ func cancelledContext(t *tester) {
 	_ = t.store.Delete(ctx, "other")
 
 	t.put(url, Entry(), "after")
-	t.has("the store must stay usable after an ended context", url, Entry(), "after")
+	t.has("the store must stay usable after a context has ended", url, Entry(), "after")
 }
 
-// concurrent has writers, updaters, a deleter and readers at work on one key. The body of every entry follows from
-// its header, so that a reader can tell a head with another entry's body.
+// concurrent runs writers, updaters, a deleter and readers on one key. The body of every entry depends on its
+// header, so that a reader detects an entry with the body of another.
 func concurrent(t *tester) {
 	const writers, rounds = 3, 40
 	entry := func(seed int) (*serialize.Entry, string) {
@@ -815,18 +820,18 @@ func concurrent(t *tester) {
 	check := func() {
 		r, err := t.store.Get(t.Context(), url)
 		if errors.Is(err, storage.ErrNotFound) {
-			return // deleted; or the store knows that it cannot tell
+			return // deleted, or in doubt
 		}
 		if err != nil {
-			failures.add("Get must not fail while others write: %v", err)
+			failures.add("Get must not fail while others write: Get = %v, want no error or ErrNotFound", err)
 			return
 		}
 		defer r.Body.Close()
 		seed, _ := strconv.Atoi(r.Entry.Header.Get("X-Seed"))
 		_, want := entry(seed)
 		if got, err := io.ReadAll(r.Body); err != nil || string(got) != want {
-			failures.add("a reader must never see a head with another body, or part of one: seed %d, %d bytes of %d, %v",
-				seed, len(got), len(want), err)
+			failures.add("an entry must never have another body or a part of one: seed %d: got body %s, %v, want %s",
+				seed, short(string(got)), err, short(want))
 		}
 	}
 	var work, readers sync.WaitGroup
@@ -835,7 +840,7 @@ func concurrent(t *tester) {
 			for round := range rounds {
 				e, body := entry(1 + i*rounds + round)
 				if err := t.tryPut(url, e, []byte(body)); err != nil {
-					failures.add("a Writer must commit while others do: %v", err)
+					failures.add("a Writer must be able to commit while others do: got error %v", err)
 				}
 			}
 		})
@@ -852,7 +857,7 @@ func concurrent(t *tester) {
 				e.Header.Set("X-Updated", fmt.Sprint(i, round))
 				err = t.store.Update(t.Context(), url, e)
 				if err != nil && !errors.Is(err, storage.ErrChanged) && !errors.Is(err, storage.ErrNotFound) {
-					failures.add("Update must work, or return ErrChanged or ErrNotFound: %v", err)
+					failures.add("Update = %v while others write, want nil, ErrChanged or ErrNotFound", err)
 				}
 			}
 		})
@@ -861,7 +866,7 @@ func concurrent(t *tester) {
 		for range rounds / 4 {
 			check()
 			if err := t.store.Delete(t.Context(), url); err != nil {
-				failures.add("Delete must work while others write: %v", err)
+				failures.add("Delete = %v while others write, want nil", err)
 			}
 		}
 	})
@@ -888,7 +893,7 @@ func concurrent(t *tester) {
 	t.has("the store must be usable afterwards", url, e, body)
 }
 
-// failures collects what went wrong in goroutines, a few of each kind.
+// failures collects the failures of goroutines, up to three of each kind.
 type failures struct {
 	mu   sync.Mutex
 	seen map[string]int
@@ -921,10 +926,10 @@ func closes(t *tester) {
 	t.put(url, Entry(), "body")
 	for range 2 {
 		if err := c.Close(); err != nil {
-			t.Errorf("Close, twice, must not be an error: %v", err)
+			t.Errorf("closing a store twice must not fail: Close() = %v, want nil", err)
 		}
 	}
-	// Whatever these return, they must not panic.
+	// Any result is allowed, but no panic.
 	if r, err := t.store.Get(t.Context(), url); err == nil {
 		r.Body.Close()
 	}
