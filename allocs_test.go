@@ -1,0 +1,86 @@
+//go:build !race
+
+package cachecontrol_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/go-cachecontrol/cachecontrol"
+)
+
+// page is an origin that answers with one page, or says that it has not changed.
+type page struct {
+	header, notModified http.Header
+	body                []byte
+}
+
+func (p *page) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp := &http.Response{
+		Status: "200 OK", StatusCode: 200, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: req,
+		Header: p.header, Body: io.NopCloser(bytes.NewReader(p.body)), ContentLength: int64(len(p.body)),
+	}
+	if req.Header["If-None-Match"] != nil {
+		resp.Status, resp.StatusCode = "304 Not Modified", 304
+		resp.Header, resp.Body, resp.ContentLength = p.notModified, http.NoBody, 0
+	}
+	return resp, nil
+}
+
+// Requests allocate no more than they must. What the origin here allocates for its answer is counted: that is three times.
+func TestAllocations(t *testing.T) {
+	for _, test := range []struct {
+		name         string
+		cacheControl string
+		urls         int
+		most         float64
+		more         float64 // and so many more if the context of the request can end
+	}{
+		{"hit", "max-age=600", 1, 4, 0},
+		{"miss", "max-age=600", 300, 12, 5},
+		{"304", "no-cache", 1, 21, 5},
+	} {
+		for _, ends := range []bool{false, true} {
+			header := http.Header{
+				"Date": {date(0)}, "Content-Type": {"text/html; charset=utf-8"}, "Cache-Control": {test.cacheControl},
+				"Etag": {`"33a64df551425fcc55e4d42a148795d9f25f89d4"`}, "Content-Length": {"1024"},
+			}
+			tr := &cachecontrol.Transport{Base: &page{header: header, notModified: header, body: make([]byte, 1024)}}
+			defer tr.Close()
+			ctx, most := context.Background(), test.most
+			if ends {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithCancel(ctx)
+				defer cancel()
+				most += test.more
+			}
+			var requests []*http.Request
+			for i := range test.urls {
+				requests = append(requests, request(t, fmt.Sprint("/", i)).WithContext(ctx))
+			}
+			var buf [2048]byte
+			n := 0
+			got := testing.AllocsPerRun(200, func() {
+				resp, err := tr.RoundTrip(requests[n%len(requests)])
+				if err != nil {
+					t.Fatal(err)
+				}
+				for err == nil {
+					_, err = resp.Body.Read(buf[:])
+				}
+				resp.Body.Close()
+				n++
+			})
+			if got > most {
+				t.Errorf("%s, context that ends %v: %v allocations, want %v at most", test.name, ends, got, most)
+			}
+			if misses := tr.Stats().Misses; misses != uint64(test.urls) && misses != uint64(n) {
+				t.Errorf("%s: %d misses in %d requests", test.name, misses, n)
+			}
+		}
+	}
+}
