@@ -197,14 +197,14 @@ func contentLength(e *serialize.Entry) int64 {
 	return n
 }
 
-// isRedirect reports whether e has a status whose responses CacheControl caches forever.
+// isRedirect reports whether e is a 301 or 308, which CacheControl caches forever.
 func isRedirect(e *serialize.Entry) bool {
 	return e.Status == http.StatusMovedPermanently || e.Status == http.StatusPermanentRedirect
 }
 
 var errSum = errors.New("wrong checksum")
 
-// sameBody reports whether two entries that this package wrote have the same body.
+// sameBody reports whether the bodies of two entries that this package wrote are the same.
 func sameBody(a, b *serialize.Entry) bool {
 	return !a.Foreign && !b.Foreign && a.Length == b.Length && a.Sum == b.Sum
 }

@@ -195,7 +195,7 @@ func (t *tree) giveUp(path string) {
 	}
 }
 
-// behind reports whether more is stored than the steps can evict, for a bound of n bytes.
+// behind reports whether more is stored than the steps can evict. The bound is n bytes.
 func (b *bound) behind(n int64) bool { return b.farOver(n) || b.since.Load() > n/8 }
 
 // farOver reports whether the directory is more than a quarter over its bound of n bytes.

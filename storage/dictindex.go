@@ -145,7 +145,7 @@ func (x *dictIndex) remove(r *record) {
 	x.unlink(r)
 }
 
-// replace replaces old, which is in the index, by r, which has the same key.
+// replace replaces old, which is in the index, by r, whose key is the same.
 func (x *dictIndex) replace(old, r *record) {
 	link := &x.part(old.hash).table.Load().bucket(old.hash).first
 	for other := link.Load(); other != old; other = link.Load() {

@@ -35,8 +35,8 @@ func parse(key string, doc []byte) (*serialize.Entry, []byte, error) {
 	return e, body, nil
 }
 
-// SameBody reports whether two entries have the same body. Each must be returned by ParseDocument or be a
-// Clone of such an entry.
+// SameBody reports whether the bodies of two entries are the same. Each must be returned by ParseDocument or
+// be a Clone of such an entry.
 func SameBody(a, b *serialize.Entry) bool {
 	return sameBody(a, b) || a.Stamp != nil && a.Stamp == b.Stamp
 }

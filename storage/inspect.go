@@ -291,8 +291,8 @@ func (it *Item) Abandoned() bool {
 }
 
 // Clear removes an item of any kind except ForeignFile, if it has not changed since it was found. If it has
-// changed, was changed within the last minute, or has a lock that is held, Clear removes nothing and returns
-// an error that wraps ErrBusy. A temporary file is removed only if it is Abandoned.
+// changed, was changed within the last minute, or is locked, Clear removes nothing and returns an error that
+// wraps ErrBusy. A temporary file is removed only if it is Abandoned.
 func (it *Item) Clear() error {
 	switch {
 	case it.Kind == ForeignFile:

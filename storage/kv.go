@@ -13,13 +13,13 @@ import (
 // maxKVBody limits the length of a body that FromKV buffers in memory before it is stored.
 const maxKVBody = 64 << 20
 
-// FromKV returns a Store that stores each entry as one value of kv. The values have the format that Python's
-// CacheControl passes to its caches, so that both can share the server behind kv. Keys are passed to kv
-// unchanged.
+// FromKV returns a Store that stores each entry as one value of kv. The values are the documents that
+// Python's CacheControl passes to its caches, so that both can share the server behind kv. Keys are passed to
+// kv unchanged.
 //
 // A body is buffered in memory while it is written. Write returns ErrTooLarge if the body is longer than 64
-// MiB or, if kv has a method MaxValueBytes() int64, longer than the value it returns. The ttl passed to Set
-// is Entry.Keep. Update reads the value and sets a new one. Since a KV offers nothing better, a change to the
+// MiB or, if kv implements MaxValueBytes() int64, longer than the value it returns. The ttl passed to Set is
+// Entry.Keep. Update reads the value and sets a new one. Since a KV offers nothing better, a change to the
 // same key between the two calls is lost, but a value never mixes two entries.
 //
 // If kv implements io.Closer, so does the Store. Its Close closes kv once, and every method returns ErrClosed

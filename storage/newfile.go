@@ -20,8 +20,8 @@ type newFile struct {
 	doc   []byte
 }
 
-// newFile returns a file that contains doc, for an entry that probably does not exist yet. first is true if
-// nothing is known of the directory. doc must not be modified until the file has its final name.
+// newFile returns a file that contains doc. Its entry probably does not exist yet. first is true if nothing
+// is known of the directory. doc must not be modified until the file has its final name.
 func (t *tree) newFile(path string, doc []byte, first bool) (*newFile, error) {
 	if !t.named.Load() {
 		n := &newFile{tree: t, path: path, first: first, doc: doc}

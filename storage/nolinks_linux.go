@@ -10,7 +10,7 @@ import (
 )
 
 // refusesLinks reports whether openat2 is available. With it, openDescriptor refuses links in every part of a
-// path, not only in the last. Linux has it since version 5.6. On Android, a program that calls it is killed.
+// path, not only in the last. It was added in Linux 5.6. On Android, a program that calls it is killed.
 var refusesLinks = sync.OnceValue(func() bool {
 	if runtime.GOOS == "android" {
 		return false

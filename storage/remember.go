@@ -15,8 +15,8 @@ const maxRemembered = 16 << 10
 
 // headMemory remembers metadata that was read, so that the next hit need not read it again. The number, size
 // and time of a file show that it is still the same. Since our files have random times, this is safe no
-// matter how quickly files are replaced. Metadata that Python wrote is not remembered. The memory has a fixed
-// size; new metadata replaces old. The zero value is empty.
+// matter how quickly files are replaced. Metadata that Python wrote is not remembered. The size of the memory
+// is fixed; new metadata replaces old. The zero value is empty.
 type headMemory [1024]atomic.Pointer[rememberedHead]
 
 type rememberedHead struct {

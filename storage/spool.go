@@ -99,9 +99,9 @@ func (s *spool) patch(p []byte, off int64) {
 	}
 }
 
-// close writes the rest and returns the closed file, which has a unique time. If it fails, it removes the
-// file. The file may use the buffer until free is called. If first is true, there is probably no entry yet;
-// otherwise the file has a name.
+// close writes the rest and returns the closed file with a unique time. If it fails, it removes the file. The
+// file may use the buffer until free is called. If first is true, there is probably no entry yet; otherwise
+// the file has a name.
 func (s *spool) close(first bool) (*newFile, error) {
 	if s.err == nil && s.f == nil && first {
 		return s.tree.newFile(s.path, s.buf, true)

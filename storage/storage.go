@@ -110,8 +110,8 @@ type KV interface {
 	Delete(ctx context.Context, key string) error
 }
 
-// UnreadableError reports why an existing entry cannot be used: it is truncated, has another format version,
-// has values of the wrong type, has a wrong checksum, or has the body of another entry.
+// UnreadableError reports why an existing entry cannot be used: it is truncated, its format version, a type
+// or the checksum is wrong, or the body belongs to another entry.
 type UnreadableError struct {
 	Key string
 	Err error

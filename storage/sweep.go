@@ -166,7 +166,7 @@ func abandoned(path string, fi fs.FileInfo, now time.Time) bool {
 	return err == nil
 }
 
-// evict removes an entry and counts it, unless it is in use or only has the name of an entry.
+// evict removes an entry and counts it, unless it is in use or only its name is that of an entry.
 func (s *sweep) evict(f *files) bool {
 	if f.usedSince() || !isDocument(f.path) || !s.removed(f.remove) {
 		return false

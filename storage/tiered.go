@@ -31,10 +31,10 @@ func NearFor(d time.Duration) Option {
 // returned from there without a call of the far store.
 //
 // A change that another process makes in the far store is seen after NearFor at the latest, or at once if the
-// far store is a Watcher that reports it. If the far store still has the body of the near entry, the body is
-// not read again. Writes go to the far store only, so an entry is copied to the near store on its first Get.
-// While the far store fails, the TieredCache also fails once NearFor has passed, because it cannot know what
-// was deleted meanwhile.
+// far store is a Watcher that reports it. If the body of the near entry is still the one in the far store, it
+// is not read again. Writes go to the far store only, so an entry is copied to the near store on its first
+// Get. While the far store fails, the TieredCache also fails once NearFor has passed, because it cannot know
+// what was deleted meanwhile.
 //
 // All methods are safe for concurrent use. Every method of a nil *TieredCache that returns an error returns
 // ErrClosed.
@@ -120,7 +120,7 @@ func (t *TieredCache) count(key string) *atomic.Uint64 {
 	return &t.changes[maphash.String(t.seed, key)%uint64(len(t.changes))]
 }
 
-// GetNear returns the entry under key if the near store has it and it need not be confirmed by the far store.
+// GetNear returns the entry under key if it is in the near store and need not be confirmed by the far store.
 // It does not block.
 func (t *TieredCache) GetNear(key string) (*Response, bool) {
 	if t == nil || t.closed.Load() {
@@ -178,7 +178,7 @@ func (t *TieredCache) Get(ctx context.Context, key string) (*Response, error) {
 	return t.bring(ctx, key, far, c), nil
 }
 
-// confirm replaces the metadata of the near entry with e and returns it, if both have the same body. It
+// confirm replaces the metadata of the near entry with e and returns it, if their bodies are the same. It
 // returns nil otherwise.
 func (t *TieredCache) confirm(key string, e *serialize.Entry, c *confirmation) *Response {
 	t.mu.Lock()
@@ -230,7 +230,7 @@ func (t *TieredCache) bring(ctx context.Context, key string, far *Response, c *c
 type nearingBody struct {
 	io.ReadCloser
 
-	turn sync.Mutex // held by Read, so that the copy has the bytes in the right order
+	turn sync.Mutex // held by Read, so that the bytes are copied in the right order
 
 	mu   sync.Mutex // guards the fields below, because Close may be called during Read
 	near Writer     // nil if there is no copy, or no longer

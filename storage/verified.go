@@ -8,7 +8,8 @@ import (
 
 // verifiedSet remembers which files have passed verification, so that a process verifies each body once;
 // computing a checksum takes twice as long as reading the body. A file is the same if its path, size, time
-// and expected checksum are. The set has a fixed size; new files replace old ones. The zero value is empty.
+// and expected checksum are. The size of the set is fixed; new files replace old ones. The zero value is
+// empty.
 type verifiedSet [2048]atomic.Uint64
 
 var verifiedSeed = maphash.MakeSeed()

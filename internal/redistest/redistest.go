@@ -1,4 +1,4 @@
-// Package redistest runs Redis servers for tests on the loopback interface. Each has a free port and its own
+// Package redistest runs Redis servers for tests on the loopback interface. Each uses a free port and its own
 // directory, and is stopped when the test ends. The package links no Redis client, so that modules without
 // one can use it.
 package redistest

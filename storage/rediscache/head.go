@@ -14,11 +14,11 @@ import (
 // the value is a miss for it.
 const headMagic = "cc=go1,"
 
-// headLine is longer than the first line of any such value, if the prefix has a reasonable length.
+// headLine is longer than the first line of any such value, if the length of the prefix is reasonable.
 const headLine = 4 << 10
 
 // part identifies a separate body: the hash under name, whose fields are the numbers of its chunks, from 0.
-// All chunks have the same size in bytes, except the last, which may be shorter.
+// All chunks are of the same size in bytes, except the last, which may be shorter.
 type part struct {
 	name  string
 	chunk int64

@@ -176,7 +176,7 @@ func (t *tester) readAll(r *storage.Response) string {
 	return string(body)
 }
 
-// has checks that the entry under key has the metadata of e and the given body, and returns it.
+// has checks the metadata and the body of the entry under key, and returns the entry.
 func (t *tester) has(rule, key string, e *serialize.Entry, body string) *serialize.Entry {
 	t.Helper()
 	r := t.get(key)
