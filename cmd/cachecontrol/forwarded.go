@@ -1,9 +1,11 @@
 package main
 
 import (
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"slices"
 	"strings"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -11,27 +13,43 @@ import (
 
 // aboutTarget are the fields by which servers let a client say which resource it wants, or how it got there, beyond the target of
 // the request. A response to a request with such a field must not answer others, so they are not passed on. All that begin
-// with X-Forwarded- are treated so, too.
+// with a prefix of aboutTargetPrefixes are treated so, too.
 var aboutTarget = map[string]bool{
-	"Forwarded": true, "Forwarded-For": true, "Forwarded-Host": true, "Forwarded-Proto": true, "X-Forwarded": true,
-	"X-Original-Url": true, "X-Original-Uri": true, "X-Original-Host": true, "X-Original-Path": true, "X-Original-Method": true,
-	"X-Original-Forwarded-For": true, "X-Rewrite-Url": true, "X-Rewrite-Uri": true, "X-Override-Url": true,
-	"X-Host": true, "X-Host-Override": true, "X-Http-Host-Override": true, "X-Http-Destinationurl": true, "X-Server-Name": true,
-	"X-Http-Method-Override": true, "X-Http-Method": true, "X-Method-Override": true,
-	"X-Http-Path-Override": true, "X-Url-Scheme": true, "X-Scheme": true, "X-Proto": true, "X-Script-Name": true, "Script-Name": true,
-	"X-Base-Url": true, "Front-End-Https": true, "X-Arr-Ssl": true, "X-Https": true, "Cloudfront-Forwarded-Proto": true,
-	"X-Real-Ip": true, "X-Client-Ip": true, "True-Client-Ip": true, "Cf-Connecting-Ip": true, "X-Cluster-Client-Ip": true,
-	"Fastly-Client-Ip": true, "Client-Ip": true, "X-Remote-Ip": true, "X-Remote-Addr": true, "X-Remote-User": true, "X-Proxy-Url": true,
-	"X-Backend-Host": true, "Proxy": true, // which CGI turns into HTTP_PROXY
+	"Forwarded": true, "Forwarded-For": true, "Forwarded-Host": true, "Forwarded-Proto": true, "X-Forwarded": true, "X-Forwarder-For": true,
+	"X-Override-Url": true, "X-Host": true, "X-Host-Name": true, "X-Host-Override": true, "X-Server-Name": true,
+	"X-Method-Override": true, "X-Url-Scheme": true, "X-Scheme": true, "X-Proto": true, "X-Script-Name": true, "Script-Name": true,
+	"X-Base-Url": true, "Base-Url": true, "Request-Uri": true, "Http-Host": true, "Front-End-Https": true, "X-Arr-Ssl": true, "X-Https": true,
+	"Cloudfront-Forwarded-Proto": true, "Cf-Visitor": true, "X-Appengine-Https": true,
+	"X-Real-Ip": true, "X-Client-Ip": true, "True-Client-Ip": true, "Cf-Connecting-Ip": true, "Cf-Connecting-Ipv6": true, "X-Cluster-Client-Ip": true,
+	"Fastly-Client-Ip": true, "Client-Ip": true, "X-Originating-Ip": true, "X-Appengine-User-Ip": true, "X-Azure-Clientip": true, "X-Azure-Socketip": true,
+	"X-Remote-Ip": true, "X-Remote-Addr": true, "X-Remote-Host": true, "X-Remote-User": true, "X-Proxy-Url": true, "Proxy-Client-Ip": true,
+	"X-Backend-Host": true, "X-Sendfile-Type": true, "X-Accel-Mapping": true, "Proxy": true, // which CGI turns into HTTP_PROXY
 }
 
-// isAboutTarget reports whether a field is one of aboutTarget. CGI and what follows it reads an underscore like a hyphen.
+var aboutTargetPrefixes = []string{"X-Forwarded-", "X-Forward-", "X-Original-", "X-Rewrite-", "X-Envoy-", "X-Http-", "Wl-Proxy-"}
+
+// isAboutTarget reports whether a field is one of aboutTarget, under any of the names that another server may read as its own.
 func isAboutTarget(name string) bool {
-	if strings.IndexByte(name, '_') >= 0 {
-		name = strings.ReplaceAll(name, "_", "-")
+	if hasOtherName(name) {
+		name = strings.Map(func(c rune) rune {
+			if isLetterOrDigit(c) {
+				return c
+			}
+			return '-'
+		}, name)
 	}
 	name = http.CanonicalHeaderKey(name)
-	return aboutTarget[name] || strings.HasPrefix(name, "X-Forwarded-")
+	return aboutTarget[name] || slices.ContainsFunc(aboutTargetPrefixes, func(p string) bool { return strings.HasPrefix(name, p) })
+}
+
+// hasOtherName reports whether a server may take a field for another one. CGI and what follows it reads an underscore like a hyphen, and
+// in some languages so is a dot, or whatever is no letter and no digit. The cache does not, so that no such field may select a response.
+func hasOtherName(name string) bool {
+	return strings.ContainsFunc(name, func(c rune) bool { return c != '-' && !isLetterOrDigit(c) })
+}
+
+func isLetterOrDigit(c rune) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
 // forwarding says what the upstream server is told of the request that a client made.
@@ -49,8 +67,7 @@ func (f *forwarding) apply(r *httputil.ProxyRequest) {
 	}
 	out := r.Out.Header
 	for name := range out {
-		// CGI and what follows it reads an underscore like a hyphen. The cache does not, so that no such field may select a response.
-		if isAboutTarget(name) || strings.IndexByte(name, '_') >= 0 {
+		if isAboutTarget(name) || hasOtherName(name) {
 			delete(out, name)
 		}
 	}
@@ -68,6 +85,7 @@ func (f *forwarding) apply(r *httputil.ProxyRequest) {
 func (f *forwarding) applyTrusted(r *httputil.ProxyRequest) {
 	in, out := r.In.Header, r.Out.Header
 	var said strings.Builder
+	maps.DeleteFunc(out, func(name string, _ []string) bool { return hasOtherName(name) && !isAboutTarget(name) })
 	for name, lines := range in {
 		if isAboutTarget(name) {
 			out[name] = lines

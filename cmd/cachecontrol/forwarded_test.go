@@ -23,7 +23,10 @@ func TestProxyRemovesFieldsAboutTheTarget(t *testing.T) {
 		"X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-Anything", "X-Original-URL", "X-Rewrite-URL", "X-Original-Host", "X-Host",
 		"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "Front-End-Https", "X-Real-IP", "True-Client-IP", "Proxy",
 		"X_Forwarded_Host", "x_original_url", "X-Forwarded_Host", "X_FORWARDED-FOR",
-		"Accept_Language", // by which a response may vary, under its other name
+		"X-Original-Anything", "X-Rewrite-Anything", "X-Forward-Host", "X-Envoy-Original-Path", "X-HTTP-Host", "X-HTTP-Anything", "CF-Visitor",
+		"X-Appengine-Https", "WL-Proxy-SSL", "X-Sendfile-Type", "X-Accel-Mapping",
+		"Accept_Language",                                                               // by which a response may vary, under its other name
+		"X.Forwarded.Host", "X.Original-URL", "Accept.Language", "X!Tenant", "X`Tenant", // PHP reads a dot like a hyphen, others read more so
 	} {
 		for _, method := range []string{"GET", "POST"} { // the latter takes another way
 			raw(t, url, method+" / HTTP/1.1\r\nHost: evil.example\r\n"+name+": evil\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
@@ -55,6 +58,21 @@ func TestProxyTrustForwarded(t *testing.T) {
 			if got := resp.Header.Get("X-From-Cache"); body != test.want || got != from {
 				t.Errorf("%v: body %q, X-From-Cache %q, want %q, %q", test, body, got, test.want, from)
 			}
+		}
+	}
+}
+
+// A field's other name is not a part of the key, so not even a trusted proxy's is passed on, unless it is about the target: then it is.
+func TestProxyTrustForwardedNames(t *testing.T) {
+	header := make(chan http.Header, 1)
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) { header <- r.Header })
+	url, _ := startProxy(t, origin.URL, "--trust-forwarded")
+	for name, want := range map[string]string{
+		"X_Forwarded_Prefix": "v", "X-Original-Anything": "v", "Cf-Visitor": "v", "Accept_language": "", "X.tenant": "", "X-Tenant": "v",
+	} {
+		raw(t, url, "GET / HTTP/1.1\r\nHost: a\r\n"+name+": v\r\nConnection: close\r\n\r\n")
+		if got := strings.Join((<-header)[http.CanonicalHeaderKey(name)], ","); got != want {
+			t.Errorf("%s: the origin saw %q, want %q", name, got, want)
 		}
 	}
 }

@@ -56,14 +56,34 @@ func answerHere(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// hasTarget reports whether the target of a request names a resource of this server: by a path, in absolute form or without, or by
+// "*" if the method is OPTIONS (RFC 9112, section 3.2). Of another URL, such as "x:http://h/", the upstream server would be sent
+// what comes after the scheme.
+func hasTarget(r *http.Request) bool {
+	u := r.URL
+	switch {
+	case u.Opaque != "":
+		return false
+	case u.Scheme != "" || u.Host != "":
+		return (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && (u.Path == "" || u.Path[0] == '/')
+	}
+	return strings.HasPrefix(u.Path, "/") || u.Path == "*" && r.Method == http.MethodOptions
+}
+
+// otherSpellings replaces what some servers read as a dot or a slash, in UTF-8 that is longer than it may be, and removes what some
+// ignore.
+var otherSpellings = strings.NewReplacer("\xc0\xae", ".", "\xe0\x80\xae", ".", "\xc0\xaf", "/", "\xe0\x80\xaf", "/", "\xc1\x9c", "/", "\xe0\x81\x9c", "/",
+	"\t", "", "\n", "", "\r", "")
+
 // climbs reports whether a path has a segment that names its parent, in any spelling that some server reads as one. Such a path could
 // leave the path of the upstream server.
 func climbs(u *url.URL) bool {
 	path := u.Path
 	for range 3 { // some servers decode more than once
-		for segment := range strings.FieldsFuncSeq(path, func(c rune) bool { return c == '/' || c == '\\' }) {
-			segment, _, _ = strings.Cut(segment, ";") // parameters of a segment
-			if segment == ".." {
+		for segment := range strings.FieldsFuncSeq(otherSpellings.Replace(path), func(c rune) bool { return c == '/' || c == '\\' }) {
+			segment, _, _ = strings.Cut(segment, ";")    // parameters of a segment
+			segment, _, _ = strings.Cut(segment, "\x00") // the end of a string in C
+			if strings.TrimRight(segment, " ") == ".." {
 				return true
 			}
 		}

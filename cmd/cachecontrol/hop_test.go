@@ -98,6 +98,8 @@ func TestClimbs(t *testing.T) {
 		"/": false, "/a/b": false, "/a..b/..c/...": false, "/a;x=../b": false, "/%2e": false, "/..a": false, "/%252f": false,
 		"/..": true, "/../a": true, "/a/../b": true, "/%2e%2e/a": true, "/.%2E/a": true, "/%2e./": true, "/..%2fa": true, "/a%2f..%2fb": true,
 		"/..%5ca": true, `/..\a`: true, "/..;/a": true, "/..;x=1/a": true, "/%252e%252e/a": true, "/%25252e%25252e/": true,
+		"/..%00/a": true, "/..%00.png/a": true, "/..%20/a": true, "/.%09./a": true, "/%0a../a": true, "/a%00../b": false, "/a%20b/%20": false,
+		"/%c0%ae%c0%ae/a": true, "/%e0%80%ae./a": true, "/..%c0%afa": true, "/..%c1%9ca": true, "/%c3%ae": false,
 	} {
 		u, err := url.Parse("http://h" + path)
 		if err != nil {
@@ -114,16 +116,37 @@ func TestProxyStaysInPath(t *testing.T) {
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.RequestURI) })
 	within, _ := startProxy(t, origin.URL+"/app")
 	open, _ := startProxy(t, origin.URL)
-	for _, path := range []string{"*", "/../admin", "/%2e%2e/admin", "/x/..%2f../admin", "/..;/admin"} {
+	for _, path := range []string{"/../admin", "/%2e%2e/admin", "/x/..%2f../admin", "/..;/admin"} {
 		request := "GET " + path + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 		if resp, body := raw(t, within, request); resp.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: status %d, %q, want %d", path, resp.StatusCode, body, http.StatusBadRequest)
 		}
-		if path == "*" {
-			continue // which only the asterisk-form of OPTIONS may ask for; it has a test of its own
-		}
 		if resp, body := raw(t, open, request); resp.StatusCode != http.StatusOK || body != path {
 			t.Errorf("%s without a path of the upstream's: status %d, the origin saw %q, want it as it is", path, resp.StatusCode, body)
+		}
+	}
+}
+
+// A request target has a path, or is "*" if the method is OPTIONS. Of what else package net/http reads as a URL, the upstream server
+// would be sent the rest after the scheme: a target outside of its path, or in absolute form, which overrides the Host field.
+func TestProxyTargetForms(t *testing.T) {
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.RequestURI) })
+	for _, base := range []string{"", "/app"} {
+		url, _ := startProxy(t, origin.URL+base)
+		for _, test := range []struct{ line, want string }{
+			{"GET x:http://internal.example/secret", ""}, {"POST x:http://internal.example/secret", ""}, {"GET x:admin", ""}, {"GET http:admin", ""},
+			{"GET x:*", ""}, {"OPTIONS x:*", ""}, {"GET *", ""}, {"POST *", ""}, {"GET x:", ""}, {"GET x:?q", ""}, {"GET x:/a", ""}, {"GET x://h/a", ""},
+			{"GET http:///a", ""}, {"OPTIONS http:a", ""},
+			{"GET http://other.example/a", "/a"}, {"GET HTTPS://other.example/a?b", "/a?b"}, {"GET http://other.example", "/"}, {"POST http://other.example?q", "/?q"},
+			{"GET /x:a", "/x:a"}, {"GET //h/a", "//h/a"}, {"GET /*", "/*"},
+		} {
+			resp, body := raw(t, url, test.line+" HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+			if test.want == "" && resp.StatusCode == http.StatusBadRequest {
+				continue
+			}
+			if want := base + test.want; test.want == "" || body != want {
+				t.Errorf("%q: status %d, the origin saw %q, want %q", test.line, resp.StatusCode, body, want)
+			}
 		}
 	}
 }

@@ -70,7 +70,9 @@ and CACHECONTROL_SENTINEL_PASSWORD_FILE. A password in the URL is seen in the li
 The upstream server sees its own name as Host, the client's address as X-Forwarded-For, X-Forwarded-Proto, and
 X-Forwarded-Host if --host names what the client has in Host. Fields by which a client could choose another resource, or
 pose as another client, are removed, as Forwarded, X-Forwarded-*, X-Original-URL and X-HTTP-Method-Override: what is not
-in the cache's key must not change the response. Via names the proxy, and a request that comes back to it is answered
+in the cache's key must not change the response. So are fields whose names hold more than letters, digits and hyphens,
+which some servers take for other fields. A target that is neither a path nor a URL of http or https is answered with
+400. Via names the proxy, and a request that comes back to it is answered
 with 508. If the upstream URL has a path, requests with ".." in theirs are answered with 400.
 
 The line on stderr that begins with "listening on" says that it is ready. An interrupt (Ctrl-C, SIGTERM) lets the
@@ -278,6 +280,10 @@ func newReverseProxy(upstream *url.URL, self pseudonym, forwarding *forwarding, 
 			http.Error(w, "501 Not Implemented: this is a reverse proxy, it makes no tunnels", http.StatusNotImplemented)
 			return
 		}
+		if !hasTarget(r) {
+			http.Error(w, "400 Bad Request: the target of the request is no path", http.StatusBadRequest)
+			return
+		}
 		if self.passed(r.Header) {
 			http.Error(w, "508 Loop Detected: the request has come back to this proxy", http.StatusLoopDetected)
 			return
@@ -286,7 +292,7 @@ func newReverseProxy(upstream *url.URL, self pseudonym, forwarding *forwarding, 
 			answerHere(w, r)
 			return
 		}
-		if inPath && (climbs(r.URL) || r.URL.Path == "*" && r.Method != http.MethodOptions) {
+		if inPath && climbs(r.URL) {
 			http.Error(w, "400 Bad Request: the path leaves that of the upstream server", http.StatusBadRequest)
 			return
 		}
