@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -64,4 +65,12 @@ func printableJSON(text []byte) []byte {
 		}
 	}
 	return b.Bytes()
+}
+
+// printableLines writes lines, one with each call of Write, with all that is not printable written out.
+type printableLines struct{ w io.Writer }
+
+func (l printableLines) Write(line []byte) (int, error) {
+	_, err := io.WriteString(l.w, printable(strings.TrimSuffix(string(line), "\n"))+"\n")
+	return len(line), err
 }

@@ -83,14 +83,3 @@ func TestVisibleWriter(t *testing.T) {
 		}
 	}
 }
-
-func TestPrintable(t *testing.T) {
-	for s, want := range map[string]string{
-		"plain": "plain", "\x1b[31m": `\x1b[31m`, "a\xffb": `a\xffb`, "ü€": "ü€", "\u202e": `\xe2\x80\xae`, "\uFFFD": "\uFFFD", "": "",
-		"a\u009bb": `a\xc2\x9bb`, "\n": `\x0a`,
-	} {
-		if got := printable(s); got != want {
-			t.Errorf("%q: %q, want %q", s, got, want)
-		}
-	}
-}

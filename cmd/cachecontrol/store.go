@@ -185,8 +185,7 @@ func (s *sizeFlag) Set(value string) error {
 	return nil
 }
 
-// logger returns the log of the cache: every decision if it is verbose, otherwise only failures. slog.TextHandler escapes what is not
-// printable.
+// logger returns the log of the cache: every decision if it is verbose, otherwise only failures.
 func (e *env) logger(verbose bool) *slog.Logger {
 	level := slog.LevelWarn
 	if verbose {
@@ -198,7 +197,7 @@ func (e *env) logger(verbose bool) *slog.Logger {
 		}
 		return a
 	}
-	return slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level, ReplaceAttr: hide}))
+	return slog.New(slog.NewTextHandler(printableLines{e.stderr}, &slog.HandlerOptions{Level: level, ReplaceAttr: hide}))
 }
 
 // size writes a number of bytes for people.
