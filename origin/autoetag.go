@@ -12,13 +12,14 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 )
 
-// AutoETag returns middleware that gives responses without an ETag one, the hash of their body, and evaluates the
-// preconditions of the request with it. It saves the sending of the body, not its making: see Validate.
+// AutoETag returns middleware that adds an ETag, a hash of the body, to responses that lack one, and evaluates the
+// preconditions of the request with it. It saves bandwidth, but the handler still runs; Validate avoids that.
 //
-// It is for GET and HEAD and status 200. A body is held back until it is complete; it passes untouched if it is
-// longer than MaxBuffer, if the handler calls Flush, or if the response is an event stream, an upgrade, no-store, or
-// has an ETag already. A handler that writes no body for HEAD gets no tag there. The tags are weak unless StrongTags
-// is given, for what compresses the response further out changes its bytes.
+// AutoETag applies to responses with status 200 to GET and HEAD. It buffers a body until it is complete. A response is
+// passed on unchanged if its body is longer than MaxBuffer, if the handler calls Flush, or if it is an event stream, an
+// upgrade, no-store, or a response that has an ETag, a Content-Range or a trailer. A response to HEAD gets no tag if
+// the handler writes no body. Tags are weak unless StrongTags is given, because a compressing proxy or middleware may
+// change the bytes.
 func AutoETag(opts ...Option) func(http.Handler) http.Handler {
 	o := newOptions(append([]Option{MaxBuffer(DefaultMaxBuffer)}, opts...))
 	return func(h http.Handler) http.Handler {
@@ -27,7 +28,7 @@ func AutoETag(opts ...Option) func(http.Handler) http.Handler {
 				h.ServeHTTP(w, r)
 				return
 			}
-			if r.Header["Upgrade"] != nil { // an offer that nothing below a tagWriter may accept
+			if r.Header["Upgrade"] != nil { // a handler behind a tagWriter cannot accept this offer
 				r = r.WithContext(r.Context())
 				r.Header = rfc9111.WithoutUpgrade(r.Header)
 			}
@@ -38,13 +39,13 @@ func AutoETag(opts ...Option) func(http.Handler) http.Handler {
 	}
 }
 
-// tagWriter holds a body back, until it is complete or known to need no tag.
+// tagWriter buffers a body until it is complete, or until it is known to get no tag.
 type tagWriter struct {
 	http.ResponseWriter
 	r      *http.Request
 	o      *options
-	wrote  bool // the handler has written its header: a 200 that may get a tag, unless passes
-	passes bool // everything goes straight through
+	wrote  bool // the handler has written its header; the response is a 200 that may get a tag, unless passes is set
+	passes bool // everything is passed on unchanged
 	buf    []byte
 }
 
@@ -61,7 +62,7 @@ func (w *tagWriter) WriteHeader(status int) {
 	}
 }
 
-// taggable looks at what the header says when it is written.
+// taggable reports whether the header, when it is written, permits adding a tag.
 func (w *tagWriter) taggable() bool {
 	h := w.Header()
 	canonicalize(h)
@@ -92,7 +93,8 @@ func (w *tagWriter) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// ReadFrom implements io.ReaderFrom. What does not fit is read by the writer below, which may use sendfile.
+// ReadFrom implements io.ReaderFrom. If the body exceeds the buffer, the underlying writer reads the rest, possibly by
+// sendfile.
 func (w *tagWriter) ReadFrom(r io.Reader) (n int64, err error) {
 	if !w.wrote {
 		if n, err = begin(w, r); n < sniffLen {
@@ -107,7 +109,7 @@ func (w *tagWriter) ReadFrom(r io.Reader) (n int64, err error) {
 			}
 			return n, err
 		}
-		// All that may be held back is there. A body that ends here is still whole.
+		// The buffer is full. If the body ends here, it still fits.
 		var next [1]byte
 		if _, err := io.ReadFull(r, next[:]); err == io.EOF {
 			return n, nil
@@ -126,7 +128,7 @@ func (w *tagWriter) ReadFrom(r io.Reader) (n int64, err error) {
 	return n + m, err
 }
 
-// pass sends what was held back, and holds nothing back any more.
+// pass sends the buffered bytes and stops buffering.
 func (w *tagWriter) pass() error {
 	if w.passes {
 		return nil
@@ -148,7 +150,7 @@ func (w *tagWriter) pass() error {
 	return err
 }
 
-// finish sends the response with its tag, or 304 or 412 instead.
+// finish sends the response with its tag, or a 304 or 412 in its place.
 func (w *tagWriter) finish() {
 	if !w.wrote {
 		w.WriteHeader(http.StatusOK)
@@ -175,15 +177,15 @@ func (w *tagWriter) finish() {
 	}
 }
 
-// short says whether what was written is not the body: a handler may write none for HEAD, and one that announces a
-// length and breaks off has failed.
+// short reports whether the bytes that were written are not the whole body. A handler may write no body for HEAD, and a
+// handler that writes fewer bytes than its Content-Length has failed.
 func (w *tagWriter) short() bool {
 	length := w.Header()["Content-Length"]
 	return w.r.Method == http.MethodHead && len(w.buf) == 0 ||
 		length != nil && (len(length) != 1 || length[0] != strconv.Itoa(len(w.buf)))
 }
 
-// trailed says whether the handler has set trailers that it did not announce.
+// trailed reports whether the handler has set trailers that it did not announce.
 func (w *tagWriter) trailed() bool {
 	for name := range w.Header() {
 		if strings.HasPrefix(name, http.TrailerPrefix) {
@@ -196,7 +198,7 @@ func (w *tagWriter) trailed() bool {
 // Flush implements http.Flusher.
 func (w *tagWriter) Flush() { w.FlushError() }
 
-// FlushError is Flush for http.ResponseController.
+// FlushError implements Flush for http.ResponseController.
 func (w *tagWriter) FlushError() error {
 	if err := w.pass(); err != nil {
 		return err
@@ -213,5 +215,5 @@ func (w *tagWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, rw, err
 }
 
-// Unwrap lets http.ResponseController find what else the writer can do.
+// Unwrap returns the underlying writer, for http.ResponseController.
 func (w *tagWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -20,29 +20,33 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// Cache is a shared cache in front of handlers (RFC 9111, section 1): a cachecontrol.Transport that asks a handler
-// where others ask a server. What a handler says with Cache-Control, Vary, ETag and the like decides; hits say Age,
-// and every response says in Cache-Status how it came about. Successful unsafe requests invalidate their URL.
+// Cache is a shared cache in front of handlers (RFC 9111, section 1). It is a cachecontrol.Transport that sends
+// requests to a handler instead of a server, so the handler controls it with Cache-Control, Vary, ETag and the like.
+// Hits have an Age, and every response has a Cache-Status. A successful unsafe request invalidates the stored
+// responses for its URL.
 //
-// A response with Set-Cookie is stored only if it is marked public or s-maxage, and without the cookie, as
-// cachecontrol.Transport.ReplaySetCookie says. If it is not stored, private is added for the caches further out. One that names an origin in Access-Control-Allow-Origin gets Vary: Origin.
+// A response with Set-Cookie is stored only if it has public or s-maxage, and then without the cookie; see
+// cachecontrol.Transport.ReplaySetCookie. If it is not stored for this reason, the Cache adds private, so that other
+// shared caches do not store it either. If Access-Control-Allow-Origin names an origin, the Cache adds Vary: Origin.
 //
-// The key is the target URI (RFC 9110, section 7.1): https if the connection is, http otherwise, the Host that the client
-// named, and the path and query of the request's URL. The handler sees the target as the key has it, in origin form: the
-// host in lower case and without a default port. A request whose target has no key goes straight to the handler, and
-// nothing is stored: if its Host is not a host and a port, if its path does not begin with a slash, or if its target has
-// another scheme or host than the connection and the Host say. A server that answers for every Host lets its clients fill
-// the cache; a ServeMux with host patterns in front of it does not. A handler must name in Vary what else of the
-// request it looks at, or other clients get the response too.
+// The key is the target URI (RFC 9110, section 7.1). Its scheme is https if the connection uses TLS, and http
+// otherwise; its host is the request's Host; its path and query are those of the request's URL. The handler receives
+// the request with the target of the key, in origin form: the host is in lower case and has no default port. A
+// request whose target has no key is answered by the handler, and the response is not stored. A target has no key if
+// the Host is not a host with an optional port, if the path does not begin with a slash, or if the target names
+// another scheme or host than the connection and the Host. If a server answers for every Host, its clients can fill
+// the cache; put a ServeMux with host patterns in front of the Cache to prevent that. If a handler depends on
+// anything else in the request, it must name that in Vary. Otherwise other clients get the same response.
 //
-// The handler runs in a goroutine of its own. Requests with a body reach it like others. Requests for another
-// protocol, as WebSocket, go straight to it, and its Hijack works for these alone. An offer to continue with HTTP/2
-// ("Upgrade: h2c") is not passed on. A handler that panics sends no
-// response, or a broken one, and the panic goes on to the server, unless a stored response may stand in.
+// The handler runs in a goroutine of its own. Requests with a body reach it like others. A request for another
+// protocol, such as WebSocket, goes directly to the handler. Of the requests that are not exempt, Hijack works only
+// for these. An offer to continue with HTTP/2 ("Upgrade: h2c") is not passed on. If the handler panics, the panic
+// propagates to the server and the client gets no response or an incomplete one, unless a stored response may be used
+// instead.
 //
-// If Engine sets Collapse, a handler runs once for the clients that share its response. It streams to all of them, and ends with the
-// last one. Its interim responses reach only the client whose request it has. The request of that client does not
-// end before the handler does.
+// If Engine sets Collapse, the handler runs once for all clients that share its response. The response is streamed to
+// all of them, and the handler's context ends when the last client has left. Interim responses are sent only to the
+// client whose request the handler runs for. The request of that client does not end before the handler returns.
 type Cache struct {
 	transport  *cachecontrol.Transport
 	options    *options
@@ -50,8 +54,9 @@ type Cache struct {
 	generation atomic.Pointer[string]
 }
 
-// NewCache returns a cache over a store; nil is a storage.DictCache of its own. Options are IgnoreRequestDirectives,
-// Exempt, RefreshAhead, StoreSetCookie and Engine. Close it when it is no longer needed.
+// NewCache returns a Cache over store. If store is nil, a new storage.DictCache is used. The options for it are
+// IgnoreRequestDirectives, Exempt, RefreshAhead, StoreSetCookie and Engine. The caller must call Close when the Cache
+// is no longer needed.
 func NewCache(store storage.Store, opts ...Option) *Cache {
 	c := &Cache{options: newOptions(opts)}
 	if store == nil {
@@ -62,7 +67,7 @@ func NewCache(store storage.Store, opts ...Option) *Cache {
 		change(c.transport)
 	}
 	c.transport.Base, c.transport.Store, c.transport.Shared = (*tripper)(c), store, true
-	// A handler ends with its request, so nothing is left to be read of a response whose client has gone.
+	// A handler's request ends when its client leaves, so there is nothing to drain.
 	c.transport.DrainBytes = -1
 	c.shares = c.transport.Collapse
 	c.transport.Partition = c.inGeneration(c.transport.Partition)
@@ -70,12 +75,13 @@ func NewCache(store storage.Store, opts ...Option) *Cache {
 	return c
 }
 
-// SetGeneration flushes the cache: what was stored under another generation, also what is under way just now, is not
-// found any more, until that generation is set again. A deployment's version is a good one. The store drops the old
-// entries as it drops others.
+// SetGeneration makes generation a part of the key, which flushes the cache. Responses stored under another generation,
+// including those of requests in progress, are not used until that generation is set again. The version of a deployment
+// is a good generation. The store evicts old entries as it evicts others.
 func (c *Cache) SetGeneration(generation string) { c.generation.Store(&generation) }
 
-// Invalidate forgets what is stored for an absolute URL, all its variants. The error is the store's.
+// Invalidate invalidates all stored responses for an absolute URL, including all variants. It returns the error of the
+// store, or an error if rawURL cannot be parsed or has no key.
 func (c *Cache) Invalidate(ctx context.Context, rawURL string) error {
 	u, err := url.Parse(rawURL)
 	if err != nil {
@@ -84,11 +90,11 @@ func (c *Cache) Invalidate(ctx context.Context, rawURL string) error {
 	return c.transport.Invalidate(ctx, u)
 }
 
-// Close ends the work in the background and waits for it. It does not close the store that NewCache was given.
+// Close cancels background work and waits for it to finish. It does not close the store passed to NewCache.
 func (c *Cache) Close() error { return c.transport.Close() }
 
-// PathPrefix returns a function for Exempt that matches the URLs whose path is the prefix or lies below it: "/static"
-// matches "/static" and "/static/x", and not "/statically".
+// PathPrefix returns a function for Exempt. It matches requests whose path is the prefix or is below it: "/static"
+// matches "/static" and "/static/x", but not "/statically".
 func PathPrefix(prefix string) func(*http.Request) bool {
 	dir := strings.TrimSuffix(prefix, "/") + "/"
 	return func(r *http.Request) bool {
@@ -96,8 +102,8 @@ func PathPrefix(prefix string) func(*http.Request) bool {
 	}
 }
 
-// Handler returns a handler that answers from the cache what it may, and has h answer the rest. It is middleware;
-// several handlers may share one cache.
+// Handler returns a handler that answers requests from the cache if it may, and otherwise runs h. Several handlers may
+// share one cache.
 func (c *Cache) Handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c.straight(r) {
@@ -108,7 +114,7 @@ func (c *Cache) Handler(h http.Handler) http.Handler {
 	})
 }
 
-// straight reports whether a request is none of the cache's business.
+// straight reports whether a request goes directly to the handler.
 func (c *Cache) straight(r *http.Request) bool {
 	if r.Host == "" || rfc9111.AsksUpgrade(r.Header) || !isOwnTarget(r) ||
 		r.Method != http.MethodGet && r.Method != http.MethodHead && rfc9111.IsSafe(r.Method) || r.Method == http.MethodConnect {
@@ -122,24 +128,24 @@ func (c *Cache) straight(r *http.Request) bool {
 	return false
 }
 
-// call is a request on its way through the cache, as the tripper finds it in the context.
+// call is the state of a request. The tripper gets it from the request's context.
 type call struct {
 	handler http.Handler
 	w       http.ResponseWriter
 	r       *http.Request
-	running sync.WaitGroup // the handler, as often as it runs for this request
-	flush   atomic.Bool    // what was read from the body is to be flushed
-	shares  bool           // the response may be one that several requests share
+	running sync.WaitGroup // counts the running calls of the handler for this request
+	flush   atomic.Bool    // the bytes read from the body must be flushed
+	shares  bool           // the response may be shared with other requests
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	over     bool       // no handler may begin to run for this request
-	panicked any        // what the handler panicked with
+	panicked any        // the value of the handler's panic
 }
 
 type callKey struct{}
 
-// callContext is the context of a request on its way through the cache. It has the call under callKey and, while a client waits for
-// the response, under foreground.Key.
+// callContext is the context of a request to the Transport. It has the call under callKey and under foreground.Key. The
+// Transport passes on the former, but not the latter, to work in the background, for which no client waits.
 type callContext struct {
 	context.Context
 	call *call
@@ -152,7 +158,8 @@ func (c *callContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// begin reports whether the client still waits. If so, the request does not end before cl.running is done.
+// begin reports whether the client still waits. If so, it adds to cl.running, and the request does not end before
+// that is done.
 func (cl *call) begin() bool {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
@@ -163,7 +170,8 @@ func (cl *call) begin() bool {
 	return true
 }
 
-// end waits for the handler. One that shared the request with others, and begins only now, runs for those.
+// end waits until the handler has returned. If the handler has not begun yet, it runs only for the requests that
+// share the response.
 func (cl *call) end() {
 	cl.mu.Lock()
 	cl.over = true
@@ -171,8 +179,8 @@ func (cl *call) end() {
 	cl.running.Wait()
 }
 
-// inGeneration returns a partition of the key for each generation: nothing that is made before a flush is stored after it, for a
-// request keeps the partition that it began with. What the program divides by is divided further.
+// inGeneration returns a Partition function that adds the current generation to the result of given. A request keeps
+// the partition it began with, so a response generated before a flush is never used after it.
 func (c *Cache) inGeneration(given func(*http.Request) string) func(*http.Request) string {
 	return func(r *http.Request) string {
 		var own string
@@ -183,11 +191,11 @@ func (c *Cache) inGeneration(given func(*http.Request) string) func(*http.Reques
 		if g == "" && own == "" {
 			return ""
 		}
-		return strconv.Itoa(len(g)) + ":" + g + own // the length says where the one ends
+		return strconv.Itoa(len(g)) + ":" + g + own // the length shows where g ends
 	}
 }
 
-// serve has the Transport answer, and writes what it answers.
+// serve passes the request to the Transport and writes the response.
 func (c *Cache) serve(h http.Handler, w http.ResponseWriter, r *http.Request) {
 	cl := &call{handler: h, w: w, r: r, shares: c.shares}
 	resp, err := c.transport.RoundTrip(c.request(cl))
@@ -199,7 +207,7 @@ func (c *Cache) serve(h http.Handler, w http.ResponseWriter, r *http.Request) {
 		}
 		panic(http.ErrAbortHandler)
 	}
-	// Until the handler has ended its request must not end: it may still read the body.
+	// The request must not end before the handler returns, because the handler may still read the request's body.
 	defer cl.end()
 	defer resp.Body.Close()
 	err = cl.write(w, resp)
@@ -217,11 +225,11 @@ func (c *Cache) serve(h http.Handler, w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil && r.Context().Err() == nil {
 		http.NewResponseController(w).Flush()
-		panic(http.ErrAbortHandler) // the body broke off, so that what was sent must not look whole
+		panic(http.ErrAbortHandler) // the body is incomplete, and the client must notice
 	}
 }
 
-// request returns the request that the Transport gets: with an absolute URL, and no body if there is none.
+// request returns the request for the Transport. Its URL is absolute, and its Body is nil if there is no body.
 func (c *Cache) request(cl *call) *http.Request {
 	req := cl.r.WithContext(&callContext{cl.r.Context(), cl})
 	u := *cl.r.URL
@@ -238,7 +246,7 @@ func (c *Cache) request(cl *call) *http.Request {
 	return req
 }
 
-// rethrow panics as the handler did.
+// rethrow repeats the handler's panic, if there was one.
 func (cl *call) rethrow() {
 	cl.mu.Lock()
 	p := cl.panicked
@@ -248,7 +256,7 @@ func (cl *call) rethrow() {
 	}
 }
 
-// write writes the response. The error is that of its body, or of the client.
+// write writes the response to the client. It returns the error of reading the body or of writing to the client.
 func (cl *call) write(w http.ResponseWriter, resp *http.Response) error {
 	h := w.Header()
 	outer := h["Vary"]
@@ -256,11 +264,11 @@ func (cl *call) write(w http.ResponseWriter, resp *http.Response) error {
 		if name == "Set-Cookie" {
 			lines = slices.Concat(h[name], lines)
 		}
-		h[name] = lines // what was set further out is the default
+		h[name] = lines // replaces a field set by outer middleware
 	}
 	addVary(h, outer...)
 	if h["Content-Type"] == nil {
-		h["Content-Type"] = nil // it was guessed where it may be, and shall not be again
+		h["Content-Type"] = nil // keeps net/http from guessing it; guess has done so if it may be guessed
 	}
 	announced := slices.Sorted(maps.Keys(resp.Trailer))
 	if len(announced) > 0 {
@@ -268,7 +276,7 @@ func (cl *call) write(w http.ResponseWriter, resp *http.Response) error {
 	}
 	w.WriteHeader(resp.StatusCode)
 	if len(announced) > 0 {
-		http.NewResponseController(w).Flush() // only a chunked body has trailers
+		http.NewResponseController(w).Flush() // makes the body chunked, which trailers need
 	}
 	if err := cl.copy(w, resp); err != nil {
 		return err
@@ -282,14 +290,14 @@ func (cl *call) write(w http.ResponseWriter, resp *http.Response) error {
 	return nil
 }
 
-// copy writes the body, and flushes when the handler has. It cannot know when the handler of another request flushes the response that
-// both share, so it flushes all of that. Nor does it always learn in time of a later flush of its own handler, if the Transport
-// reads ahead between them, so that one flush stands for all that follow.
+// copy writes the body, and flushes when the handler has flushed. If the response belongs to another request that
+// shares it, copy cannot know when the handler flushes, so it flushes after every write. If the Transport reads
+// ahead, copy may miss a later flush of its own handler, so after the first flush it continues to flush.
 func (cl *call) copy(w http.ResponseWriter, resp *http.Response) error {
 	body := resp.Body
 	flushes := cl.shares && cachecontrol.StatusOf(resp).Collapsed
 	if _, ok := body.(io.WriterTo); ok {
-		_, err := io.Copy(w, body) // it is stored
+		_, err := io.Copy(w, body) // a stored body
 		return err
 	}
 	buf := buffers.Get().(*[32 << 10]byte)

@@ -9,8 +9,9 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 )
 
-// CacheFor returns middleware that lets caches keep a response for d from when it is sent: max-age and Expires, the
-// latter for HTTP/1.0. Below 0 is 0. Directives among the options are merged in, as CacheControl does.
+// CacheFor returns middleware that makes a response fresh for d from when it is sent. It sets max-age and, for HTTP/1.0
+// caches, Expires. A negative d counts as 0. Directives among the options are merged in, as CacheControl does. Unless
+// OnlyIf is given, it applies to Success.
 //
 //	CacheFor(time.Hour, Public())(http.FileServerFS(fsys))
 func CacheFor(d time.Duration, opts ...Option) func(http.Handler) http.Handler {
@@ -23,9 +24,9 @@ func CacheFor(d time.Duration, opts ...Option) func(http.Handler) http.Handler {
 	})
 }
 
-// CacheControl returns middleware that merges directives into the Cache-Control of responses. A directive takes the
-// place of the one of its name, public of private and the other way round; all others of the handler's stay, so a
-// handler's own no-store still holds.
+// CacheControl returns middleware that merges directives into the Cache-Control of responses. A directive replaces one
+// of the same name set by the handler; public and private replace each other. All other directives are kept, so a
+// handler's own no-store still applies. Unless OnlyIf is given, it applies to Success.
 //
 //	CacheControl(Public(), MaxAge(time.Hour), OnlyIf(SuccessOrRedirect))
 func CacheControl(directives ...Option) func(http.Handler) http.Handler {
@@ -36,8 +37,9 @@ func CacheControl(directives ...Option) func(http.Handler) http.Handler {
 	return onHeader(o.or(Success), func(h http.Header) { mergeInto(h, o.directives) })
 }
 
-// NoStore returns middleware that keeps responses out of all caches. It replaces what the handler says about caching,
-// for beside a max-age of the handler's some cache would go by that.
+// NoStore returns middleware that forbids caches to store responses. It replaces all caching fields that the handler
+// has set, because some caches would obey a max-age that stands next to no-store. Unless OnlyIf is given, it applies to
+// all statuses.
 func NoStore(opts ...Option) func(http.Handler) http.Handler {
 	o := newOptions(opts)
 	return onHeader(o.or(Always), func(h http.Header) {
@@ -53,14 +55,14 @@ func NoStore(opts ...Option) func(http.Handler) http.Handler {
 	})
 }
 
-// Vary returns middleware that says which fields of the request select the response (RFC 9110, section 12.5.5),
-// beside those that the handler names.
+// Vary returns middleware that adds names of request fields to the Vary of responses (RFC 9110, section 12.5.5). The
+// names that the handler has set are kept.
 func Vary(names ...string) func(http.Handler) http.Handler {
 	names = slices.Clone(names)
 	return onHeader(Always, func(h http.Header) { addVary(h, names...) })
 }
 
-// addVary adds field names to Vary, if they are not there yet in whatever case.
+// addVary adds the field names to Vary that it does not hold yet, ignoring case.
 func addVary(h http.Header, names ...string) {
 	have, star := rfc9111.SelectingFields(h)
 	var add []string
@@ -76,7 +78,7 @@ func addVary(h http.Header, names ...string) {
 	}
 }
 
-// or returns the choice of statuses, or else this one.
+// or returns the function given to OnlyIf, or preset if there is none.
 func (o *options) or(preset func(int) bool) func(int) bool {
 	if o.onlyIf != nil {
 		return o.onlyIf
@@ -84,8 +86,8 @@ func (o *options) or(preset func(int) bool) func(int) bool {
 	return preset
 }
 
-// onHeader returns middleware that changes the header of responses with some statuses, when it is sent. Before that,
-// http.Error and http.FileServer would remove what they know of it, and leave the rest.
+// onHeader returns middleware that calls change when a header is sent whose status applies. A change made earlier would
+// be lost in part, because http.Error and http.FileServer remove some of these fields.
 func onHeader(applies func(status int) bool, change func(http.Header)) func(http.Handler) http.Handler {
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

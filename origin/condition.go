@@ -7,25 +7,25 @@ import (
 	"time"
 )
 
-// Validators are what tells one version of a resource from another (RFC 9110, section 8.8).
+// Validators identify a version of a resource (RFC 9110, section 8.8).
 type Validators struct {
-	ETag         ETag      // "": none
-	LastModified time.Time // zero, or the Unix epoch: not known
-	Missing      bool      // there is no such resource: what If-Match: * and If-None-Match: * ask about
+	ETag         ETag      // empty if there is none
+	LastModified time.Time // zero or the Unix epoch if it is not known
+	Missing      bool      // the resource does not exist; If-Match: * and If-None-Match: * depend on this
 }
 
-// A ValidatorFunc finds out which version of a resource a request is for. It runs before the handler, so it should be
-// cheap: a revision number, a row's time stamp.
+// A ValidatorFunc returns the validators of the resource that a request is for. It runs before the handler, so it
+// should be cheap: it could read a revision number or the time stamp of a row.
 type ValidatorFunc func(*http.Request) (Validators, error)
 
-// Verdict is what the preconditions of a request come to.
+// Verdict is the result of evaluating the preconditions of a request.
 type Verdict uint8
 
 // The verdicts.
 const (
-	Proceed     Verdict = iota // do as the method says
-	NotModified                // answer 304: the client has what it would get
-	Failed                     // answer 412: the resource is not what the client takes it for
+	Proceed     Verdict = iota // perform the method
+	NotModified                // answer 304; the client has the current version
+	Failed                     // answer 412; the resource is not in the state that the client expects
 )
 
 func (v Verdict) String() string {
@@ -35,17 +35,18 @@ func (v Verdict) String() string {
 	return fmt.Sprintf("Verdict(%d)", uint8(v))
 }
 
-// Evaluate evaluates the preconditions of a request, in the order of RFC 9110, section 13.2.2. If-Range is not among
-// them: it is for what serves ranges, http.ServeContent.
+// Evaluate evaluates the preconditions of a request, in the order of RFC 9110, section 13.2.2. It ignores If-Range,
+// which http.ServeContent evaluates when it serves a range.
 //
-// It is for requests that would otherwise succeed (RFC 9110, section 13.2.1): call it after what answers with a
-// redirect or an error.
+// Preconditions apply only to requests that would otherwise succeed (RFC 9110, section 13.2.1). So call Evaluate after
+// all checks that answer with a redirect or an error.
 //
-// An If-Match that is not valid matches nothing, nor does such an If-None-Match. A date that is not valid, one of
-// several lines, or for a resource whose modification time is not known is ignored.
+// An If-Match or If-None-Match that is not valid matches nothing. A date is ignored if it is not valid, if the field
+// has several lines, or if the modification time of the resource is not known.
 //
-// What http.ServeContent does is the same but for three matters: it reads only the first line of a field; it takes
-// what it can read of a field that is not valid, "*junk" for "*"; and it cannot say that there is no such resource.
+// The results are those of http.ServeContent, with three exceptions. ServeContent reads only the first line of a
+// field. It uses the valid beginning of a malformed field, such as "*" in "*junk". And it cannot know that a resource
+// is missing.
 func Evaluate(r *http.Request, v Validators) Verdict {
 	switch r.Method {
 	case http.MethodOptions, http.MethodConnect, http.MethodTrace:
@@ -74,12 +75,12 @@ func Evaluate(r *http.Request, v Validators) Verdict {
 	return Proceed
 }
 
-// blank says whether a field is as good as absent.
+// blank reports whether all lines of a field are empty, which counts as an absent field.
 func blank(lines []string) bool {
 	return !slices.ContainsFunc(lines, func(l string) bool { return l != "" })
 }
 
-// matches says whether the current version is among those of an If-Match or If-None-Match.
+// matches reports whether the current version matches an If-Match or If-None-Match with these lines.
 func (v Validators) matches(lines []string, same func(a, b ETag) bool) bool {
 	if v.Missing {
 		return false
@@ -88,7 +89,7 @@ func (v Validators) matches(lines []string, same func(a, b ETag) bool) bool {
 	return star || slices.ContainsFunc(tags, func(t ETag) bool { return same(v.ETag, t) })
 }
 
-// dated returns the date of a field, where that says something about the resource.
+// dated returns the date of a field. It reports false if the date is invalid or cannot be compared with v.
 func (v Validators) dated(lines []string) (time.Time, bool) {
 	if len(lines) != 1 || lines[0] == "" || v.Missing || !v.hasDate() {
 		return time.Time{}, false
@@ -99,15 +100,16 @@ func (v Validators) dated(lines []string) (time.Time, bool) {
 
 func (v Validators) hasDate() bool { return !v.LastModified.IsZero() && v.LastModified.Unix() != 0 }
 
-// modified is the modification time as Last-Modified can say it.
+// modified returns the modification time in the precision of Last-Modified, whole seconds.
 func (v Validators) modified() time.Time { return v.LastModified.Truncate(time.Second) }
 
-// Check answers a request whose preconditions decide about it: with 304 or 412. It returns true then, and nothing is
-// left to do. Otherwise it sets ETag and Last-Modified, if the method is GET or HEAD, and returns false. An unsafe
-// method's answer shall not carry the tag from before the change.
+// Check evaluates the preconditions of a request. If the result is NotModified or Failed, Check answers with 304 or
+// 412 and returns true; the handler must then return. Otherwise it returns false, and sets ETag and Last-Modified if
+// the method is GET or HEAD. It does not set them for other methods, because the response to a change must not carry
+// the tag from before the change.
 //
-// Checking and changing are two steps. Call Check with the lock or in the transaction that the change is made in;
-// otherwise two writers may both be told to proceed.
+// The check and the change are two steps. Call Check in the same transaction, or with the same lock held, as the
+// change. Otherwise two writers may both proceed.
 func Check(w http.ResponseWriter, r *http.Request, v Validators) (done bool) {
 	switch Evaluate(r, v) {
 	case NotModified:
@@ -124,7 +126,7 @@ func Check(w http.ResponseWriter, r *http.Request, v Validators) (done bool) {
 	return false
 }
 
-// set sets ETag and Last-Modified. A time in the future is said to be now (RFC 9110, section 8.8.2.1).
+// set sets ETag and Last-Modified. A time in the future is replaced by the current time (RFC 9110, section 8.8.2.1).
 func (v Validators) set(h http.Header) {
 	if v.Missing {
 		return
@@ -141,9 +143,9 @@ func (v Validators) set(h http.Header) {
 	}
 }
 
-// writeNotModified writes a 304 with what RFC 9110, section 15.4.5, has it carry, and what else the handler set that
-// does not speak of a body. A Content-Security-Policy is not for a page that is in use already: a new nonce in it
-// would lock out its scripts.
+// writeNotModified writes a 304 with the fields that RFC 9110, section 15.4.5, requires and the others that the
+// handler has set, except those that describe a body. It also leaves out Content-Security-Policy: a client would
+// apply it to the stored page, and a new nonce would block the scripts of that page.
 func writeNotModified(w http.ResponseWriter) {
 	h := w.Header()
 	for _, name := range []string{"Content-Type", "Content-Length", "Content-Encoding", "Content-Language", "Content-Range",
@@ -156,7 +158,7 @@ func writeNotModified(w http.ResponseWriter) {
 	w.WriteHeader(http.StatusNotModified)
 }
 
-// writeError writes an error of this package, without what the handler said of the response it would have given.
+// writeError writes an error of this package. It removes the fields that describe the response of the handler.
 func writeError(w http.ResponseWriter, status int, text string) {
 	h := w.Header()
 	for _, name := range []string{"Cache-Control", "Cdn-Cache-Control", "Expires", "Etag", "Last-Modified",

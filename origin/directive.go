@@ -10,41 +10,47 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 )
 
-// directive is a member of Cache-Control, by its name.
+// directive is a member of Cache-Control and its name.
 type directive struct{ name, member string }
 
-// MaxAge is for CacheControl and CacheFor: fresh for d in every cache (RFC 9111, section 5.2.2.1). Below 0 is 0.
+// MaxAge adds max-age: the response is fresh for d (RFC 9111, section 5.2.2.1). A negative d counts as 0. Like all
+// directives here, it is an option for CacheControl and CacheFor.
 func MaxAge(d time.Duration) Option { return seconds("max-age", d) }
 
-// SMaxAge is MaxAge for shared caches alone (RFC 9111, section 5.2.2.10).
+// SMaxAge adds s-maxage, which replaces max-age in shared caches (RFC 9111, section 5.2.2.10).
 func SMaxAge(d time.Duration) Option { return seconds("s-maxage", d) }
 
-// StaleWhileRevalidate lets caches use a stale response for d while they ask for a new one (RFC 5861, section 3).
+// StaleWhileRevalidate adds stale-while-revalidate: for d after it became stale, a cache may use the response while it
+// revalidates it (RFC 5861, section 3).
 func StaleWhileRevalidate(d time.Duration) Option { return seconds("stale-while-revalidate", d) }
 
-// StaleIfError lets caches use a stale response for d while the handler fails (RFC 5861, section 4).
+// StaleIfError adds stale-if-error: for d after it became stale, a cache may use the response if the handler fails
+// (RFC 5861, section 4).
 func StaleIfError(d time.Duration) Option { return seconds("stale-if-error", d) }
 
-// Public lets shared caches store what they otherwise would not (RFC 9111, section 5.2.2.9).
+// Public adds public: any cache may store the response, even if the request had Authorization (RFC 9111, section
+// 5.2.2.9).
 func Public() Option { return add("public", "public") }
 
-// Private keeps the response out of shared caches: it is for one user (RFC 9111, section 5.2.2.7).
+// Private adds private: shared caches must not store the response, because it is for one user (RFC 9111, section
+// 5.2.2.7).
 func Private() Option { return add("private", "private") }
 
-// NoCache has every use of the response validated (RFC 9111, section 5.2.2.4).
+// NoCache adds no-cache: a cache must validate the response before each use (RFC 9111, section 5.2.2.4).
 func NoCache() Option { return add("no-cache", "no-cache") }
 
-// MustRevalidate forbids every use of the response once it is stale (RFC 9111, section 5.2.2.2).
+// MustRevalidate adds must-revalidate: a cache must not use the response without validation once it is stale (RFC 9111,
+// section 5.2.2.2).
 func MustRevalidate() Option { return add("must-revalidate", "must-revalidate") }
 
-// Immutable says that the response does not change while it is fresh (RFC 8246).
+// Immutable adds immutable: the response does not change while it is fresh (RFC 8246).
 func Immutable() Option { return add("immutable", "immutable") }
 
 func seconds(name string, d time.Duration) Option {
 	return add(name, name+"="+deltaSeconds(d))
 }
 
-// deltaSeconds is RFC 9111, section 1.2.2: no less than 0, no more than 2^31.
+// deltaSeconds formats d as delta-seconds (RFC 9111, section 1.2.2), at least 0 and at most 2^31.
 func deltaSeconds(d time.Duration) string {
 	return strconv.FormatInt(int64(min(max(d, 0), rfc9111.Infinite)/time.Second), 10)
 }
@@ -53,8 +59,8 @@ func add(name, member string) Option {
 	return func(o *options) { o.directives = mergeDirective(o.directives, directive{name, member}) }
 }
 
-// Directives is for CacheControl and CacheFor: directives as Cache-Control has them, "public, max-age=60". It panics
-// where one is unknown or not well formed, for a typing error would otherwise be noticed by nobody.
+// Directives adds directives written as in Cache-Control, such as "public, max-age=60". It panics on an unknown or
+// malformed directive, so that typos do not go unnoticed.
 func Directives(field string) Option {
 	var list []directive
 	rfc9111.EachDirective([]string{field}, func(name, member string) {
@@ -70,7 +76,7 @@ func Directives(field string) Option {
 	}
 }
 
-// known says whether a member is a response directive of the IANA registry, with the kind of argument that it takes.
+// known reports whether a member is a response directive of the IANA registry with a valid argument.
 func known(name, member string) bool {
 	_, value, hasValue := strings.Cut(member, "=")
 	if bare, _, _ := strings.Cut(member, "="); len(bare) != len(name) {
@@ -88,10 +94,10 @@ func known(name, member string) bool {
 	return false
 }
 
-// excludes are pairs of directives that contradict each other: the later of them wins.
+// excludes maps a directive to the one that it contradicts and replaces.
 var excludes = map[string]string{"public": "private", "private": "public"}
 
-// mergeDirective adds a directive to a list in place of the one of its name.
+// mergeDirective returns a copy of list with d added. d replaces a directive of the same name and one it contradicts.
 func mergeDirective(list []directive, d directive) []directive {
 	list = slices.DeleteFunc(slices.Clone(list), func(old directive) bool {
 		return old.name == d.name || old.name == excludes[d.name]

@@ -1,23 +1,24 @@
-// Package origin is the server's side of HTTP caching: what a handler needs so that caches, and the clients of this
-// module among them, can work.
+// Package origin is for HTTP servers. It gives handlers what HTTP caches, including the clients of this module, need
+// from an origin: entity tags, conditional requests and Cache-Control. It also has a cache for the server itself.
 //
-// An ETag names a version of what a handler serves. A ValidatorFunc finds it out before the body is made:
+// An ETag names a version of what a handler serves. A ValidatorFunc returns it before the body is generated:
 //
-//	Validate(f)              answers 304 or 412 where the client's copy decides that, and runs the handler otherwise
-//	RequirePrecondition(f)   has writers say which version they change: 428 without, 412 for another
-//	AutoETag()               hashes the body of a handler that knows no version
-//	Check(w, r, v)           is the same inside a handler
-//	Files(fsys)              is http.FileServerFS with a tag for every file
+//	Validate(f)              answers 304 or 412 if the preconditions allow it, and runs the handler otherwise
+//	RequirePrecondition(f)   answers 428 to a writer that names no version, and 412 if the version has changed
+//	AutoETag()               uses a hash of the body if the handler knows no version
+//	Check(w, r, v)           does the same inside a handler
+//	Files(fsys)              is http.FileServerFS with an ETag for every file
 //
-// What caches may keep, and for how long:
+// These set what caches may store, and for how long:
 //
-//	CacheFor(d)              max-age and Expires
-//	CacheControl(...)        any directive
-//	NoStore()                nothing
-//	Vary(names...)           which request fields select the response
+//	CacheFor(d)              sets max-age and Expires
+//	CacheControl(...)        sets any directive
+//	NoStore()                forbids storing
+//	Vary(names...)           names the request fields that select the response
 //
-// And NewCache is a shared cache in front of a handler: the engine of cachecontrol.Transport, over any storage.Store.
+// NewCache returns a shared cache in front of a handler. It works as cachecontrol.Transport does, over any
+// storage.Store.
 //
-// All middleware has the form func(http.Handler) http.Handler. It keeps streaming, Flush, trailers, interim
-// responses, upgrades and sendfile working.
+// All middleware has the form func(http.Handler) http.Handler. Streaming, Flush, trailers, interim responses, upgrades
+// and sendfile keep working.
 package origin

@@ -12,11 +12,12 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 )
 
-// ETag is an entity tag as it is on the wire, quotes and all (RFC 9110, section 8.8.3). "" is none.
+// ETag is an entity tag as sent in a header field, including its quotes (RFC 9110, section 8.8.3). The empty ETag means
+// that there is no tag.
 type ETag string
 
-// NewETag returns the entity tag with this opaque part. There is no way to write a space, a quote or a control
-// character in one (RFC 9110, section 8.8.3): such a part is an error.
+// NewETag returns the entity tag with the given opaque part. It returns an error if opaque contains a space, a quote
+// or a control character, which an entity tag cannot hold (RFC 9110, section 8.8.3).
 func NewETag(opaque string, weak bool) (ETag, error) {
 	for i := 0; i < len(opaque); i++ {
 		if !isTagByte(opaque[i]) {
@@ -33,11 +34,11 @@ func newETag(opaque string, weak bool) ETag {
 	return ETag(`"` + opaque + `"`)
 }
 
-// isTagByte is etagc (RFC 9110, section 8.8.3).
+// isTagByte reports whether c is an etagc (RFC 9110, section 8.8.3).
 func isTagByte(c byte) bool { return c == 0x21 || c >= 0x23 && c <= 0x7e || c >= 0x80 }
 
-// HashETag returns an entity tag made of parts: the same for the same parts, and another for others, however they are
-// divided.
+// HashETag returns an entity tag that is a hash of parts. Equal parts give equal tags; ("ab", "c") and ("a", "bc") give
+// different ones.
 func HashETag(weak bool, parts ...string) ETag {
 	h := sha256.New()
 	for _, p := range parts {
@@ -49,14 +50,15 @@ func HashETag(weak bool, parts ...string) ETag {
 	return sumETag(h, weak)
 }
 
-// sumETag returns the tag for what was hashed. 128 bits of it are enough that no two are ever the same.
+// sumETag returns the tag for the sum of h. It uses 128 bits of it, which make collisions negligible.
 func sumETag(h hash.Hash, weak bool) ETag {
 	return newETag(base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16]), weak)
 }
 
-// ParseETags parses the lines of an If-Match or If-None-Match field: a list of entity tags, or "*" alone, which is
-// star (RFC 9110, sections 13.1.1 and 13.1.2). A field that is not valid holds no tags. The tags of RFC 2616,
-// which were quoted strings with escapes and spaces, are still understood; they match nothing that NewETag makes.
+// ParseETags parses the lines of an If-Match or If-None-Match field. The field is a list of entity tags, or "*"
+// alone; star reports the latter (RFC 9110, sections 13.1.1 and 13.1.2). If the field is not valid, ParseETags
+// returns no tags. It also accepts the tags of RFC 2616, which were quoted strings with escapes and spaces; a tag
+// with these matches no tag that NewETag returns.
 func ParseETags(lines []string) (tags []ETag, star bool) {
 	list, star, ok := rfc9111.ParseETags(lines)
 	if star {
@@ -73,7 +75,7 @@ func ParseETags(lines []string) (tags []ETag, star bool) {
 	return tags, false
 }
 
-// valid says whether the tag is one that may be sent.
+// valid reports whether the tag has the syntax of RFC 9110, section 8.8.3.
 func (t ETag) valid() bool {
 	s := strings.TrimPrefix(string(t), "W/")
 	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
@@ -87,7 +89,7 @@ func (t ETag) valid() bool {
 	return true
 }
 
-// parseQuotedETags parses a list of entity tags as RFC 2616 had them, in sections 3.11 and 2.2.
+// parseQuotedETags parses a list of entity tags with the syntax of RFC 2616, sections 3.11 and 2.2.
 //
 //	opaque-tag    = quoted-string
 //	quoted-string = <"> *( qdtext | "\" CHAR ) <">
@@ -120,10 +122,10 @@ func parseQuotedETags(s string) (tags []ETag) {
 	}
 }
 
-// StrongMatch compares two tags strongly: they are the same, and neither is weak (RFC 9110, section 8.8.3.2). It is
-// the comparison of If-Match and If-Range.
+// StrongMatch reports whether t and other are equal and neither is weak (RFC 9110, section 8.8.3.2). If-Match and
+// If-Range use this comparison.
 func (t ETag) StrongMatch(other ETag) bool { return rfc9111.StrongMatch(string(t), string(other)) }
 
-// WeakMatch compares two tags weakly: their opaque parts are the same (RFC 9110, section 8.8.3.2). It is the
-// comparison of If-None-Match.
+// WeakMatch reports whether the opaque parts of t and other are equal (RFC 9110, section 8.8.3.2). If-None-Match uses
+// this comparison.
 func (t ETag) WeakMatch(other ETag) bool { return rfc9111.WeakMatch(string(t), string(other)) }

@@ -13,9 +13,10 @@ import (
 	"sync"
 )
 
-// Files is http.FileServerFS with an ETag for every file, so that conditional requests and If-Range work to less
-// than a second. A file's tag is made of its size and modification time. One whose time is not known, as in an
-// embed.FS, is hashed, once: such a file does not change while the program runs.
+// Files returns a handler like http.FileServerFS that sets an ETag for every file. Conditional requests and If-Range
+// then detect changes within the same second. The tag of a file consists of its size and modification time. If the time
+// is not known, as in an embed.FS, the tag is a hash of the contents. It is computed once, because such a file is
+// assumed not to change while the program runs.
 func Files(fsys fs.FS) http.Handler {
 	f := &files{fsys: fsys, next: http.FileServerFS(fsys)}
 	return f
@@ -25,7 +26,7 @@ type files struct {
 	fsys fs.FS
 	next http.Handler
 
-	hashed sync.Map // func() ETag, by name
+	hashed sync.Map // name to func() ETag
 }
 
 func (f *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -41,7 +42,7 @@ func (f *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if file, err := f.fsys.Open(name); err == nil {
 		defer file.Close()
-		// http.FileServerFS would wrap a file of the system's, which then could not be sent with sendfile.
+		// http.FileServerFS wraps an *os.File, so that it cannot be sent with sendfile.
 		if file, ok := file.(*os.File); ok {
 			if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
 				http.ServeContent(tagged(w, cmp.Or(timeETag(info), tag)), r, info.Name(), info.ModTime(), file)
@@ -52,15 +53,15 @@ func (f *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	serve(f.next, tagged(w, tag), r)
 }
 
-// tagged sets the tag of a file, where http.ServeContent reads it, and returns the writer for the file.
+// tagged sets the ETag in the header of w, which http.ServeContent reads, and returns the writer for the file.
 func tagged(w http.ResponseWriter, tag ETag) *writer {
 	v := Validators{ETag: tag}
 	v.set(w.Header())
 	return withoutTags(w, v)
 }
 
-// tag returns the file that http.FileServerFS serves for a URL's path, and its tag; "" where it answers with
-// something else than a file.
+// tag returns the name and the tag of the file that http.FileServerFS serves for a URL's path. The tag is empty if
+// http.FileServerFS does not serve a file for it, or if the file cannot be read.
 func (f *files) tag(urlPath string) (string, ETag) {
 	if strings.HasSuffix(urlPath, "/index.html") {
 		return "", "" // a redirect to the directory
@@ -83,7 +84,7 @@ func (f *files) tag(urlPath string) (string, ETag) {
 	return name, once.(func() ETag)()
 }
 
-// timeETag returns the tag of a file by its modification time and size; "" where the time is not known.
+// timeETag returns the tag of a file made of its modification time and size, or "" if the time is not known.
 func timeETag(info fs.FileInfo) ETag {
 	v := Validators{LastModified: info.ModTime()}
 	if !v.hasDate() {
@@ -92,7 +93,7 @@ func timeETag(info fs.FileInfo) ETag {
 	return newETag(strconv.FormatInt(v.LastModified.UnixNano(), 36)+"-"+strconv.FormatInt(info.Size(), 36), false)
 }
 
-// hash returns the tag of a file by its contents, or "" if it cannot be read.
+// hash returns the tag of a file made of its contents, or "" if it cannot be read.
 func (f *files) hash(name string) ETag {
 	file, err := f.fsys.Open(name)
 	if err != nil {

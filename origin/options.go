@@ -8,7 +8,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 )
 
-// Option sets up middleware or a Cache. Each option says what it is for; the others ignore it.
+// Option configures middleware or a Cache. The comment of each option names the functions that use it. Other functions
+// ignore it.
 type Option func(*options)
 
 type options struct {
@@ -33,59 +34,61 @@ func newOptions(opts []Option) *options {
 	return o
 }
 
-// OnlyIf has CacheFor, CacheControl and NoStore apply to responses with some statuses only: Success,
-// SuccessOrRedirect, Always, or your own choice. Unless given, it is Success for the first two and Always for the
-// third.
+// OnlyIf restricts CacheFor, CacheControl and NoStore to the statuses for which applies returns true. Success,
+// SuccessOrRedirect and Always are such functions. The default is Success for CacheFor and CacheControl, and Always for
+// NoStore.
 func OnlyIf(applies func(status int) bool) Option {
 	return func(o *options) { o.onlyIf = applies }
 }
 
-// Success is for OnlyIf: 2xx, and 304, which says it of a 2xx that went before.
+// Success reports whether status is 2xx or 304, which updates an earlier 2xx. It is meant for OnlyIf.
 func Success(status int) bool {
 	return status >= 200 && status < 300 || status == http.StatusNotModified
 }
 
-// SuccessOrRedirect is for OnlyIf: 2xx and 3xx.
+// SuccessOrRedirect reports whether status is 2xx or 3xx. It is meant for OnlyIf.
 func SuccessOrRedirect(status int) bool { return status >= 200 && status < 400 }
 
-// Always is for OnlyIf: every status.
+// Always returns true for every status. It is meant for OnlyIf.
 func Always(status int) bool { return true }
 
-// ForOldProxies has NoStore send, beside no-store, all that was ever understood as such: no-cache, must-revalidate,
-// max-age=0, Pragma and an Expires that has passed.
+// ForOldProxies makes NoStore also send everything that older caches take for no-store: no-cache, must-revalidate,
+// max-age=0, Pragma: no-cache and an Expires in the past.
 func ForOldProxies() Option { return func(o *options) { o.legacy = true } }
 
-// StrongTags has AutoETag make strong tags. They promise that the bytes are the same (RFC 9110, section 8.8.1), so
-// nothing between the handler and the client may change them, compression among it.
+// StrongTags makes AutoETag use strong tags. A strong tag promises that the bytes are the same (RFC 9110, section
+// 8.8.1), so nothing between the handler and the client may change them, for example by compression.
 func StrongTags() Option { return func(o *options) { o.strong = true } }
 
-// DefaultMaxBuffer is the longest body that AutoETag hashes unless MaxBuffer says another: 1 MiB.
+// DefaultMaxBuffer is the MaxBuffer of AutoETag if no other is given: 1 MiB.
 const DefaultMaxBuffer = 1 << 20
 
-// MaxBuffer has AutoETag hold back and hash bodies of up to n bytes. Longer ones pass without a tag.
+// MaxBuffer makes AutoETag buffer and hash bodies of up to n bytes. Longer bodies are passed on without a tag. A
+// negative n counts as 0.
 func MaxBuffer(n int) Option { return func(o *options) { o.buffer = max(n, 0) } }
 
-// IgnoreRequestDirectives has a Cache act as if requests carried no Cache-Control and no Pragma: a client can then
-// neither force the handler to work nor keep a response out of the cache. The handler does not see them either.
+// IgnoreRequestDirectives makes a Cache remove Cache-Control and Pragma from requests. A client can then neither force
+// the handler to run nor prevent a response from being stored. The handler does not see these fields either.
 func IgnoreRequestDirectives() Option { return func(o *options) { o.ignoreRequest = true } }
 
-// Exempt has a Cache hand the requests that match straight to the handler. See PathPrefix.
+// Exempt makes a Cache pass the requests that match directly to the handler. See PathPrefix.
 func Exempt(match func(*http.Request) bool) Option {
 	return func(o *options) { o.exempt = append(slices.Clip(o.exempt), match) }
 }
 
-// RefreshAhead has a Cache run the handler in the background for what is asked for less than window before it
-// expires, at most once until then, so that nobody waits for it.
+// RefreshAhead makes a Cache refresh a response in the background when it is requested within window of its expiry, so
+// that no client has to wait. It does so at most once per expiry.
 func RefreshAhead(window time.Duration) Option { return func(o *options) { o.refresh = window } }
 
-// StoreSetCookie sets the ReplaySetCookie of a Cache's Transport: responses with Set-Cookie are stored like others, and one
-// client's cookies are given to the others. RFC 9111 allows it. Use it only if such cookies are for everybody.
+// StoreSetCookie sets the ReplaySetCookie of a Cache's Transport. Responses with Set-Cookie are then stored like
+// others, and one client's cookies are sent to other clients. RFC 9111 allows this. Use it only if the cookies are
+// the same for all clients.
 func StoreSetCookie() Option {
 	return Engine(func(t *cachecontrol.Transport) { t.ReplaySetCookie = true })
 }
 
-// Engine has a Cache's Transport changed before it is used: its heuristic, limits, logger. Base, Store, Shared and DrainBytes are
-// the Cache's own.
+// Engine makes NewCache call change with the Cache's Transport before it is used, to set for example its Heuristic,
+// limits or Logger. NewCache overwrites Base, Store, Shared and DrainBytes.
 func Engine(change func(*cachecontrol.Transport)) Option {
 	return func(o *options) { o.engine = append(slices.Clip(o.engine), change) }
 }

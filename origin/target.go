@@ -16,9 +16,9 @@ func schemeOf(r *http.Request) string {
 	return "http"
 }
 
-// isOwnTarget reports whether the target of a request is in origin form, or in the absolute form that stands for the same
-// (RFC 9112, section 3.2.2). What else a client writes there, over HTTP/2 in :path, is not the URI that the connection and
-// the Host make.
+// isOwnTarget reports whether the target of a request is in origin form, or in the absolute form that stands for the
+// same (RFC 9112, section 3.2.2). Any other target, such as an absolute :path over HTTP/2, is a different URI than
+// the one that the connection and the Host make.
 func isOwnTarget(r *http.Request) bool {
 	u := r.URL
 	if u.Scheme == "" && u.Host == "" {
@@ -27,8 +27,9 @@ func isOwnTarget(r *http.Request) bool {
 	return u.Opaque == "" && u.User == nil && u.Scheme == schemeOf(r) && u.Host == r.Host
 }
 
-// inOriginForm lets r, a copy of the client's request, have its target as the key for target has it, so that a response can
-// say nothing of the target that others would not ask for. If target has no key, nothing is stored, and r stays as it is.
+// inOriginForm sets the target of r, a copy of the client's request, to the one in the key of target. A response can
+// then depend only on the part of the target that the key holds. If target has no key, the response is not stored,
+// and r is not changed.
 func inOriginForm(r *http.Request, target *url.URL) {
 	key, ok := cachekey.Of(target, "")
 	if !ok {
@@ -42,7 +43,7 @@ func inOriginForm(r *http.Request, target *url.URL) {
 	}
 	sent, err := url.ParseRequestURI(r.RequestURI)
 	if err == nil && sent.EscapedPath() == r.URL.EscapedPath() && sent.RawQuery == r.URL.RawQuery {
-		r.RequestURI = rest[slash:] // and is not what something outside has changed
+		r.RequestURI = rest[slash:] // outer middleware has not changed r.URL
 	}
 	r.Host, r.URL = rest[:slash], u
 }

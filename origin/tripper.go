@@ -14,11 +14,11 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 )
 
-// tripper is the http.RoundTripper that calls the handler of the request at hand.
+// tripper is an http.RoundTripper that runs the handler in the context of a request.
 type tripper Cache
 
-// RoundTrip runs the handler and returns when it has written its header, or has filled a small buffer, as net/http
-// does. The body streams through a pipe: a handler is never further ahead than its client.
+// RoundTrip runs the handler. It returns when the handler has flushed, has written more than a small buffer holds, or
+// has returned. The body is streamed through a pipe, so a handler is never further ahead than its client.
 func (t *tripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	cl, _ := req.Context().Value(callKey{}).(*call)
 	if cl == nil {
@@ -51,47 +51,47 @@ func (t *tripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// panicError says that the handler has panicked.
+// panicError is the error for a handler that has panicked.
 type panicError struct{ value any }
 
 func (e *panicError) Error() string { return fmt.Sprintf("the handler panicked: %v", e.value) }
 
-// Unwrap finds http.ErrAbortHandler.
+// Unwrap returns value if it is an error, such as http.ErrAbortHandler.
 func (e *panicError) Unwrap() error {
 	err, _ := e.value.(error)
 	return err
 }
 
-// holdback is how much of a body is held back until the handler has ended, so that a short one gets a Content-Length.
+// holdback is the number of bytes of a body that are buffered, so that a short body gets a Content-Length.
 const holdback = 4 << 10
 
 // pipeWriter is the http.ResponseWriter of a handler behind the cache.
 type pipeWriter struct {
 	header  http.Header
 	r       *http.Request
-	call    *call // nil: nobody waits for this response, it is for the cache
+	call    *call // nil if the handler runs in the background, without a client
 	pipe    *io.PipeWriter
 	reader  *io.PipeReader
-	ready   chan *http.Response // what RoundTrip returns; nil: there is none
+	ready   chan *http.Response // receives the response, or nil if there is none
 	options *options
 
 	replayCookies bool // the Transport's ReplaySetCookie
 
-	// What follows belongs to the handler's goroutine until it has ended.
-	status  int         // 0: not written yet
-	sent    http.Header // the header as it was when it was written
+	// The fields up to length belong to the handler's goroutine until it has ended.
+	status  int         // 0 until the header is written
+	sent    http.Header // the header when it was written
 	resp    *http.Response
-	trailer []string // the names that were announced
+	trailer []string // names of the announced trailers
 	buf     []byte
 	written int64
-	length  int64 // as the header says, or -1
+	length  int64 // the Content-Length, or -1
 
-	mu       sync.Mutex // guards what follows
-	err      error      // why there is no response, or no more of it
+	mu       sync.Mutex // guards the fields below
+	err      error      // why the response is missing or incomplete
 	trailers http.Header
 }
 
-// run runs the handler to its end.
+// run runs the handler until it returns or panics.
 func (w *pipeWriter) run(cl *call) {
 	if w.call != nil {
 		defer cl.running.Done()
@@ -156,8 +156,7 @@ func (w *pipeWriter) finish() {
 	w.pipe.Close()
 }
 
-// collectTrailers returns the trailers that the handler has set: those it announced, and those with
-// http.TrailerPrefix.
+// collectTrailers returns the trailers that the handler has set, both announced ones and those with http.TrailerPrefix.
 func (w *pipeWriter) collectTrailers() http.Header {
 	var out http.Header
 	set := func(name string, lines []string) {
@@ -186,7 +185,7 @@ func bodyAllowed(status int) bool {
 // Header implements http.ResponseWriter.
 func (w *pipeWriter) Header() http.Header { return w.header }
 
-// WriteHeader implements http.ResponseWriter. Interim responses go to the client at once.
+// WriteHeader implements http.ResponseWriter. It sends interim responses to the client immediately.
 func (w *pipeWriter) WriteHeader(status int) {
 	switch {
 	case w.status != 0:
@@ -212,7 +211,7 @@ func (w *pipeWriter) WriteHeader(status int) {
 			}
 		}
 	}
-	delete(w.sent, "Trailer") // it is in the response's Trailer
+	delete(w.sent, "Trailer") // respond sets the response's Trailer
 	w.length = -1
 	if n, err := strconv.ParseInt(w.sent.Get("Content-Length"), 10, 64); err == nil && n >= 0 {
 		w.length = n
@@ -225,8 +224,8 @@ func (w *pipeWriter) WriteHeader(status int) {
 	w.protect()
 }
 
-// interim sends a 1xx. It is only here that the client's writer is used while the handler runs: whoever will write
-// the response waits for RoundTrip.
+// interim sends a 1xx response. The handler's goroutine may use the client's writer for it, because the goroutine that
+// writes the response is still waiting for RoundTrip.
 func (w *pipeWriter) interim(status int) {
 	if w.call == nil || w.r.Context().Err() != nil || w.call.r.Context().Err() != nil {
 		return
@@ -243,7 +242,7 @@ func (w *pipeWriter) interim(status int) {
 	}
 }
 
-// protect adds to the header what keeps one client's response from others.
+// protect adds private and Vary: Origin to the header if the response must not be used for other clients.
 func (w *pipeWriter) protect() {
 	h := w.sent
 	if h["Set-Cookie"] != nil || h["Set-Cookie2"] != nil {
@@ -288,7 +287,7 @@ func (w *pipeWriter) Write(p []byte) (int, error) {
 	return w.pipe.Write(p)
 }
 
-// guess sets Content-Type as net/http does, where the handler says nothing.
+// guess sets Content-Type as net/http does, if the handler has not set it.
 func (w *pipeWriter) guess(p []byte) {
 	if w.written > 0 || w.resp != nil || len(p) == 0 || w.sent.Get("Content-Encoding") != "" {
 		return
@@ -298,7 +297,7 @@ func (w *pipeWriter) guess(p []byte) {
 	}
 }
 
-// push sends the header, if it was not sent, and what was held back.
+// push sends the header, if it was not sent yet, and the buffered bytes.
 func (w *pipeWriter) push() error {
 	if w.resp == nil {
 		w.respond()
@@ -311,7 +310,7 @@ func (w *pipeWriter) push() error {
 	return err
 }
 
-// respond has RoundTrip return.
+// respond passes the response to RoundTrip, which then returns.
 func (w *pipeWriter) respond() {
 	resp := &http.Response{
 		Status:     strconv.Itoa(w.status) + " " + http.StatusText(w.status),
@@ -338,13 +337,14 @@ func (w *pipeWriter) respond() {
 // Flush implements http.Flusher.
 func (w *pipeWriter) Flush() { w.FlushError() }
 
-// FlushError is Flush for http.ResponseController. The empty write wakes up the reader when all before it was read.
+// FlushError implements Flush for http.ResponseController. The empty write returns once the reader has read everything
+// before it, and wakes the reader up.
 func (w *pipeWriter) FlushError() error {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}
 	if w.call != nil {
-		w.call.flush.Store(true) // for the header
+		w.call.flush.Store(true) // flushes the header
 	}
 	if err := w.push(); err != nil {
 		return err
@@ -357,7 +357,7 @@ func (w *pipeWriter) FlushError() error {
 	return err
 }
 
-// SetReadDeadline is for http.ResponseController.
+// SetReadDeadline implements SetReadDeadline for http.ResponseController.
 func (w *pipeWriter) SetReadDeadline(t time.Time) error {
 	if w.call == nil {
 		return nil
@@ -365,7 +365,7 @@ func (w *pipeWriter) SetReadDeadline(t time.Time) error {
 	return http.NewResponseController(w.call.w).SetReadDeadline(t)
 }
 
-// SetWriteDeadline is for http.ResponseController.
+// SetWriteDeadline implements SetWriteDeadline for http.ResponseController.
 func (w *pipeWriter) SetWriteDeadline(t time.Time) error {
 	if w.call == nil {
 		return nil
@@ -373,7 +373,7 @@ func (w *pipeWriter) SetWriteDeadline(t time.Time) error {
 	return http.NewResponseController(w.call.w).SetWriteDeadline(t)
 }
 
-// EnableFullDuplex is for http.ResponseController.
+// EnableFullDuplex implements EnableFullDuplex for http.ResponseController.
 func (w *pipeWriter) EnableFullDuplex() error {
 	if w.call == nil {
 		return nil
@@ -381,7 +381,7 @@ func (w *pipeWriter) EnableFullDuplex() error {
 	return http.NewResponseController(w.call.w).EnableFullDuplex()
 }
 
-// pipeBody is the body of a handler's response. At its end the response gets its trailers.
+// pipeBody is the body of a handler's response. At EOF it sets the trailers of the response.
 type pipeBody struct {
 	*io.PipeReader
 	w    *pipeWriter

@@ -6,12 +6,13 @@ import (
 	"slices"
 )
 
-// Validate returns middleware that asks f which version a request is for, and runs the handler only if the client
-// does not have it: "tag first, body only if needed". Responses to GET and HEAD get its ETag and Last-Modified,
-// before the handler runs, so that http.ServeContent in it heeds If-Range; they keep them if they are 2xx or 304.
-// Where f fails the answer is 500, and its error goes to the server's ErrorLog.
+// Validate returns middleware that evaluates the preconditions of a request with the validators that f returns. It
+// answers 304 or 412 if the preconditions require that, and runs the handler otherwise. For GET and HEAD it sets ETag
+// and Last-Modified before the handler runs, so that http.ServeContent evaluates If-Range with them. They are removed
+// again if the status is not 2xx or 304. If f fails, the response is 500, and the error is logged to the server's
+// ErrorLog.
 //
-// For a resource that may be missing f says so, or else 412 can stand where 404 belongs.
+// If the resource may not exist, f must set Missing; otherwise a request may be answered 412 instead of 404.
 func Validate(f ValidatorFunc) func(http.Handler) http.Handler {
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -35,7 +36,7 @@ func Validate(f ValidatorFunc) func(http.Handler) http.Handler {
 	}
 }
 
-// withoutTags returns a writer that takes the validators back where they do not belong to the response.
+// withoutTags returns a writer that removes the validators from a response that is not 2xx or 304.
 func withoutTags(w http.ResponseWriter, v Validators) *writer {
 	set := http.Header{}
 	v.set(set)
@@ -51,18 +52,18 @@ func withoutTags(w http.ResponseWriter, v Validators) *writer {
 	})
 }
 
-// unconditional says whether preconditions mean nothing for a method (RFC 9110, section 13.2.1).
+// unconditional reports whether preconditions are ignored for a method (RFC 9110, section 13.2.1).
 func unconditional(method string) bool {
 	return method == http.MethodOptions || method == http.MethodConnect || method == http.MethodTrace
 }
 
-// validatorFailed answers for a ValidatorFunc that failed, and tells nobody but the log why.
+// validatorFailed answers 500 for a ValidatorFunc that failed. Only the log has the reason.
 func validatorFailed(w http.ResponseWriter, r *http.Request, err error) {
 	logf(r, "origin: %s %s: validators: %v", r.Method, r.URL.Redacted(), err)
 	writeError(w, http.StatusInternalServerError, "the state of the resource could not be found out")
 }
 
-// logf writes to the log of the server that r came to.
+// logf writes to the ErrorLog of the server that received r.
 func logf(r *http.Request, format string, args ...any) {
 	if s, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok && s.ErrorLog != nil {
 		s.ErrorLog.Printf(format, args...)
@@ -71,12 +72,13 @@ func logf(r *http.Request, format string, args ...any) {
 	log.Printf(format, args...)
 }
 
-// RequirePrecondition returns middleware against lost updates: a request with one of the methods, PUT, PATCH and
-// DELETE if none are named, must say which version it changes (RFC 6585, section 3). Without a precondition the
-// answer is 428, with one that does not hold it is 412.
+// RequirePrecondition returns middleware that prevents lost updates. A request with one of the methods must say with a
+// precondition which version it changes (RFC 6585, section 3). If no methods are given, they are PUT, PATCH and DELETE.
+// A request without a precondition is answered 428. If the precondition is false, it is answered 412.
 //
-// If-Match is one, and If-Unmodified-Since with a valid date where the modification time is known, and
-// If-None-Match: *, which creates what is not there. See Check on how to make the check and the change one step.
+// If-Match is such a precondition, and so is If-None-Match: *, which creates a resource that does not exist.
+// If-Unmodified-Since is one if its date is valid and the modification time is known. See Check on how to make the
+// check and the change one step.
 func RequirePrecondition(f ValidatorFunc, methods ...string) func(http.Handler) http.Handler {
 	if len(methods) == 0 {
 		methods = []string{http.MethodPut, http.MethodPatch, http.MethodDelete}
@@ -99,7 +101,7 @@ func RequirePrecondition(f ValidatorFunc, methods ...string) func(http.Handler) 
 			}
 			if blank(r.Header["If-Match"]) && !createsOnly(r) {
 				if _, ok := v.dated(r.Header["If-Unmodified-Since"]); !ok {
-					preconditionRequired(w) // the date would be ignored, and protect nothing
+					preconditionRequired(w) // Evaluate would ignore the date
 					return
 				}
 			}

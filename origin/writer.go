@@ -9,20 +9,21 @@ import (
 	"strings"
 )
 
-// writer is an http.ResponseWriter that may change the header when it is sent, and not before: only then are the
-// status and the fields known. It has the abilities of what it wraps: Flush and ReadFrom are its own, because
-// http.ResponseController and io.Copy would otherwise go past it or lose them.
+// writer is an http.ResponseWriter that calls final just before the header is sent, when the status and all fields
+// are known. It implements Flush and ReadFrom itself. Otherwise http.ResponseController would bypass final, and
+// io.Copy would not use sendfile.
 type writer struct {
 	http.ResponseWriter
 	final func(h http.Header, status int)
-	done  bool // the final header was sent, or the connection taken over
+	done  bool // the final header was sent, or the connection was hijacked
 }
 
 func newWriter(w http.ResponseWriter, final func(h http.Header, status int)) *writer {
 	return &writer{ResponseWriter: w, final: final}
 }
 
-// serve runs the handler. One that writes nothing answers 200; one that panics answers nothing.
+// serve runs the handler, and calls final with 200 if the handler has written nothing. If the handler panics, final
+// is not called.
 func serve(h http.Handler, w http.ResponseWriter, r *http.Request) {
 	h.ServeHTTP(w, r)
 	if w, ok := w.(*writer); ok {
@@ -40,8 +41,8 @@ func (w *writer) send(status int) {
 	w.final(w.Header(), status)
 }
 
-// canonicalize gives the fields of a header their canonical names. Package net/http sends a field under whatever name the
-// handler has written into the map. Lines of names that differ in case alone are put together.
+// canonicalize renames the fields of a header to their canonical names, because a handler may have written others
+// into the map. Lines of fields whose names differ only in case are combined.
 func canonicalize(h http.Header) {
 	var wrong []string
 	for name := range h {
@@ -57,7 +58,7 @@ func canonicalize(h http.Header) {
 	}
 }
 
-// WriteHeader implements http.ResponseWriter. Interim responses pass, but 101 is a final one.
+// WriteHeader implements http.ResponseWriter. It passes on interim responses. Status 101 counts as final.
 func (w *writer) WriteHeader(status int) {
 	if status >= 200 || status == http.StatusSwitchingProtocols {
 		w.send(status)
@@ -87,11 +88,11 @@ func (w *writer) ReadFrom(r io.Reader) (n int64, err error) {
 	return n + m, err
 }
 
-// sniffLen is how many bytes net/http writes of a reader before it takes the short way.
+// sniffLen is the number of bytes that net/http copies from a reader before it uses sendfile.
 const sniffLen = 512
 
-// begin copies the first sniffLen bytes of r, or all that there is. Where that is nothing, because r is empty or fails,
-// nothing is written: the handler can still say another status, as with net/http.
+// begin copies the first sniffLen bytes of r, or fewer if r is shorter. If r is empty or its first Read fails,
+// nothing is written, so the handler can still choose another status, as with net/http.
 func begin(w io.Writer, r io.Reader) (int64, error) {
 	n, err := io.CopyN(onlyWriter{w}, r, sniffLen)
 	if err == io.EOF {
@@ -100,7 +101,7 @@ func begin(w io.Writer, r io.Reader) (int64, error) {
 	return n, err
 }
 
-// readFrom copies r to w, by sendfile where w can do that.
+// readFrom copies r to w, by sendfile if w supports it.
 func readFrom(w io.Writer, r io.Reader) (int64, error) {
 	if rf, ok := w.(io.ReaderFrom); ok {
 		return rf.ReadFrom(r)
@@ -108,13 +109,13 @@ func readFrom(w io.Writer, r io.Reader) (int64, error) {
 	return io.Copy(onlyWriter{w}, r)
 }
 
-// onlyWriter hides every other method.
+// onlyWriter hides all methods except Write.
 type onlyWriter struct{ io.Writer }
 
 // Flush implements http.Flusher.
 func (w *writer) Flush() { w.FlushError() }
 
-// FlushError is Flush for http.ResponseController.
+// FlushError implements Flush for http.ResponseController.
 func (w *writer) FlushError() error {
 	w.send(http.StatusOK)
 	return http.NewResponseController(w.ResponseWriter).Flush()
@@ -129,5 +130,5 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, rw, err
 }
 
-// Unwrap lets http.ResponseController find what else the writer can do.
+// Unwrap returns the underlying writer, for http.ResponseController.
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }

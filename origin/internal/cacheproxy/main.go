@@ -1,5 +1,5 @@
-// Command cacheproxy is origin.NewCache in front of a reverse proxy handler, with the arguments of "cachecontrol
-// proxy", so that the conformance suite can be run against it:
+// Command cacheproxy runs an origin.Cache in front of a reverse proxy handler. It takes the arguments of "cachecontrol
+// proxy", so that the conformance suite can test it:
 //
 //	go build -o /tmp/cacheproxy ./origin/internal/cacheproxy
 //	CACHECONTROL_PROXY=/tmp/cacheproxy go test ./conformance -run TestSuite/shared -v
@@ -107,7 +107,7 @@ func proxy(target *url.URL) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { rp.ServeHTTP(plainWriter{w}, r) })
 }
 
-// plainWriter keeps a Content-Type from being guessed.
+// plainWriter keeps net/http from guessing a Content-Type.
 type plainWriter struct{ http.ResponseWriter }
 
 func (w plainWriter) WriteHeader(status int) {
