@@ -2,8 +2,8 @@ package rfc9111
 
 import "time"
 
-// ageValue returns the value of an Age field: its first member, where several were sent (RFC 9111, section 5.1).
-// What is not delta-seconds is ignored.
+// ageValue returns the value of an Age field, or 0 if it is not delta-seconds. If there are several
+// members, only the first counts (RFC 9111, section 5.1).
 func ageValue(lines []string) time.Duration {
 	if len(lines) == 0 {
 		return 0
@@ -13,24 +13,25 @@ func ageValue(lines []string) time.Duration {
 	return age
 }
 
-// initialAge is corrected_initial_age (RFC 9111, section 4.2.3).
+// initialAge computes corrected_initial_age (RFC 9111, section 4.2.3).
 func initialAge(date time.Time, age time.Duration, requestTime, responseTime time.Time) time.Duration {
-	apparent := elapsedByWall(date, responseTime) // a date that was received has no other clock
+	apparent := elapsedByWall(date, responseTime) // a parsed date has no monotonic clock reading
 	return min(max(apparent, age+elapsed(requestTime, responseTime)), Infinite)
 }
 
-// Age returns the current age of the response (RFC 9111, section 4.2.3), 0 to Infinite.
+// Age returns the current age of the response, between 0 and Infinite (RFC 9111, section 4.2.3).
 func (p *Policy) Age(now time.Time) time.Duration {
 	return min(p.initialAge+elapsed(p.responseTime, now), Infinite)
 }
 
-// elapsed returns the time from a to b, 0 to Infinite, so that no sum overflows. The monotonic clock stands still while the
-// machine sleeps, and the wall clock may be set back: what is longer counts.
+// elapsed returns the time from a to b, limited to between 0 and Infinite so that no sum overflows.
+// It is the longer of the times that the wall clock and the monotonic clock measure, because the
+// monotonic clock stops while the machine sleeps and the wall clock may be set back.
 func elapsed(a, b time.Time) time.Duration {
 	return max(elapsedByWall(a, b), min(b.Sub(a), Infinite))
 }
 
-// elapsedByWall is elapsed by the wall clock alone, for which Sub takes three times as long.
+// elapsedByWall is like elapsed but uses only the wall clock. It takes a third of the time of Sub.
 func elapsedByWall(a, b time.Time) time.Duration {
 	seconds := b.Unix() - a.Unix()
 	if seconds > int64(Infinite/time.Second) {

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// SetPreconditions makes h, the header of a request, ask whether the response is still current (RFC 9111, section
-// 4.3.1): If-None-Match with its ETag, If-Modified-Since with its Last-Modified. It changes nothing where
-// the response has no validator.
+// SetPreconditions sets the fields in h, the header of a request, that make it a validation of the
+// response (RFC 9111, section 4.3.1): If-None-Match to its ETag, and If-Modified-Since to its
+// Last-Modified. A field is set only if the response has that validator.
 func (p *Policy) SetPreconditions(h http.Header) {
 	lines := []string{p.ETag, p.IfModified}
 	if p.ETag != "" {
@@ -20,18 +20,19 @@ func (p *Policy) SetPreconditions(h http.Header) {
 	}
 }
 
-// HasPreconditions reports whether a request is conditional: cache, by If-None-Match or If-Modified-Since, which a cache evaluates
-// (RFC 9111, section 4.3.2), and origin, by If-Match or If-Unmodified-Since, which are for the origin: see Policy.Matches.
+// HasPreconditions reports whether h has preconditions that a cache evaluates, If-None-Match or
+// If-Modified-Since (RFC 9111, section 4.3.2), and whether it has preconditions for the origin,
+// If-Match or If-Unmodified-Since. See Policy.Matches about the latter.
 func HasPreconditions(h http.Header) (cache, origin bool) {
 	cache = h["If-None-Match"] != nil || h["If-Modified-Since"] != nil
 	origin = h["If-Match"] != nil || h["If-Unmodified-Since"] != nil
 	return cache, origin
 }
 
-// NotModified evaluates the preconditions of a request against the stored response: true means that the caller's
-// copy is as good as the stored one, and 304 the answer (RFC 9111, section 4.3.2). If-None-Match comes
-// before If-Modified-Since. An If-None-Match that is not valid matches nothing, any other field that is not
-// is ignored.
+// NotModified evaluates the preconditions of a request against the stored response (RFC 9111,
+// section 4.3.2). It reports whether the copy that the caller has is current, so that the response
+// is 304. If-None-Match takes precedence over If-Modified-Since. An invalid If-None-Match matches
+// nothing, and an invalid If-Modified-Since is ignored.
 func (p *Policy) NotModified(h http.Header, now time.Time) bool {
 	if lines := h["If-None-Match"]; len(lines) > 0 {
 		tags, star, ok := ParseETags(lines)
@@ -52,13 +53,14 @@ func (p *Policy) NotModified(h http.Header, now time.Time) bool {
 	return !modified.After(since)
 }
 
-// Matches reports whether If-Match and If-Unmodified-Since of a request are true of the stored response, as far as that tells.
-// Without them it is true. If-Match comes first, and compares entity tags strongly (RFC 9110, sections 13.1.1 and 13.2.2). If the result
-// is false, the request is the origin's to answer.
+// Matches reports whether the If-Match or If-Unmodified-Since of a request is true for the stored
+// response. It returns true if the request has neither. If-Match takes precedence and compares
+// entity tags strongly (RFC 9110, sections 13.1.1 and 13.2.2). If the result is false, the request
+// must go to the origin.
 //
-// A cache must not evaluate the two, so as to answer 412 in the origin's place (RFC 9111, section 4.3.2), but it may ignore
-// them (RFC 9110, sections 13.1.1 and 13.1.4). If they are true of a fresh response, then to ignore them and to evaluate them come to the
-// same answer.
+// A cache must not answer 412 in place of the origin (RFC 9111, section 4.3.2), but it may ignore
+// these two fields (RFC 9110, sections 13.1.1 and 13.1.4). If they are true for a fresh response,
+// ignoring them and evaluating them give the same response.
 func (p *Policy) Matches(h http.Header, now time.Time) bool {
 	if lines := h["If-Match"]; lines != nil {
 		tags, star, ok := ParseETags(lines)
@@ -72,7 +74,8 @@ func (p *Policy) Matches(h http.Header, now time.Time) bool {
 	return ok && len(lines) == 1 && !p.LastModified.IsZero() && !p.LastModified.After(since)
 }
 
-// NotModifiedHeader returns the fields of the stored header that a 304 carries (RFC 9110, section 15.4.5).
+// NotModifiedHeader returns the fields of a stored header that a 304 carries (RFC 9110, section
+// 15.4.5).
 func NotModifiedHeader(stored http.Header) http.Header {
 	out := make(http.Header)
 	for _, name := range []string{"Cache-Control", "Cdn-Cache-Control", "Content-Location", "Date", "Etag", "Expires", "Vary", "Warning"} {

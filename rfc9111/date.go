@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// ParseDate parses an HTTP-date in each of its three forms (RFC 9110, section 5.6.7): the preferred one, RFC
-// 850's and asctime's. Names and "GMT" may be in any case; everything else is as strict as the grammar, for
-// a date that is not valid must not make a response fresh. now decides about RFC 850's years of two digits:
-// the time is the latest that is not more than 50 years ahead of it.
+// ParseDate parses an HTTP-date in any of its three forms (RFC 9110, section 5.6.7): the preferred
+// one, that of RFC 850, and that of asctime. Names and "GMT" may be in any case. Everything else
+// must follow the grammar, because an invalid date must not make a response fresh. The two-digit
+// year of RFC 850 is interpreted as the latest year that is not more than 50 years after now.
 func ParseDate(s string, now time.Time) (time.Time, bool) {
 	if t, ok := parseUsualDate(s); ok {
 		return t, true
@@ -17,8 +17,8 @@ func ParseDate(s string, now time.Time) (time.Time, bool) {
 	return parseAnyDate(s, now)
 }
 
-// parseUsualDate parses a date in the preferred form and the usual case, as all but a few are. What it does not take may
-// be valid all the same.
+// parseUsualDate parses a date in the preferred form and the usual case, which nearly all dates
+// have. It also reports false for valid dates in another form or case.
 func parseUsualDate(s string) (time.Time, bool) {
 	if len(s) != len(http.TimeFormat) || s[3:5] != ", " || s[7] != ' ' || s[11] != ' ' || s[16] != ' ' ||
 		s[19] != ':' || s[22] != ':' || s[25:] != " GMT" {
@@ -36,10 +36,10 @@ func parseUsualDate(s string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	t := time.Date(int(century*100+year), month, int(day), int(hour), int(min), int(sec), 0, time.UTC)
-	return t, 0 < day && day <= 28 || t.Day() == int(day) // whether the month has so many days
+	return t, 0 < day && day <= 28 || t.Day() == int(day) // t is in the next month if the month has fewer days
 }
 
-// monthNamed returns the month with this short name, or 0.
+// monthNamed returns the month with this short name, or 0 if there is none.
 func monthNamed(name string) time.Month {
 	switch name {
 	case "Jan":
@@ -70,7 +70,7 @@ func monthNamed(name string) time.Month {
 	return 0
 }
 
-// twoDigits returns the number that s begins with, or one over 99.
+// twoDigits returns the number in the first two bytes of s, or 100 if they are not digits.
 func twoDigits(s string) uint {
 	tens, units := uint(s[0]-'0'), uint(s[1]-'0')
 	if tens > 9 || units > 9 {
@@ -144,7 +144,8 @@ var (
 	longDays  = [...]string{"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
 )
 
-// dateParser eats a date from the left. After the first mismatch it is bad and eats nothing more.
+// dateParser parses a date from left to right. After the first mismatch it sets bad and consumes
+// nothing more.
 type dateParser struct {
 	s   string
 	bad bool
@@ -199,5 +200,5 @@ func (p *dateParser) clock() {
 	p.sec = p.digits(2)
 }
 
-// fail leaves one byte to look at, which no later step can match.
+// fail leaves one byte in s, so that s[0] exists; no later step matches it.
 func (p *dateParser) fail() { p.bad, p.s = true, "\x00" }

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Infinite is the longest time that delta-seconds can say: 2^31 seconds, over 68 years. Longer ones are cut to
-// it (RFC 9111, section 1.2.2).
+// Infinite is the largest value of delta-seconds, 2^31 seconds, which is over 68 years. Larger
+// values are reduced to it (RFC 9111, section 1.2.2).
 const Infinite = (1 << 31) * time.Second
 
 // Delta is the value of a directive that takes delta-seconds.
 type Delta struct {
 	Value time.Duration // 0 to Infinite
-	OK    bool          // the directive is there
+	OK    bool          // whether the directive is present
 }
 
 // A directive is one member of a Cache-Control field.
@@ -23,18 +23,19 @@ type directive struct {
 	name     string // lower case
 	value    string // quotes and escapes removed
 	hasValue bool
-	bad      bool // not what the grammar allows: the name is what a token could be made of, at its start
+	bad      bool // not well formed; name is the longest token at its start, perhaps empty
 }
 
-// directives calls yield for each member of all lines of a Cache-Control field, in order. Members that are not
-// well formed are yielded as bad, so that a restrictive directive still counts. So are members that a stray or open
-// quote makes doubtful: another recipient may take them for a part of a quoted string.
+// directives calls yield for each member of all lines of a Cache-Control field, in order. A member
+// that is not well formed has bad set, so that a restrictive directive still counts. So does a
+// member after a stray or unclosed quote, because another recipient may take it for part of a
+// quoted string.
 func directives(lines []string, yield func(directive)) {
 	eachMember(lines, func(member string, doubtful bool) {
 		d := parseDirective(member)
 		d.bad = d.bad || doubtful
 		yield(d)
-		// "max-age=60; private": a semicolon was meant for a comma, so what follows it may restrict.
+		// In "max-age=60; private" the semicolon was meant as a comma, so private counts as a restriction.
 		for _, after := nextParameter(member); after != ""; {
 			var stray string
 			if stray, after = nextParameter(after); trimOWS(stray) != "" {
@@ -46,8 +47,8 @@ func directives(lines []string, yield func(directive)) {
 	})
 }
 
-// eachMember calls yield for each member of all lines of a Cache-Control field, in order, without the empty ones, and reports
-// whether quotes make it doubtful.
+// eachMember calls yield for each non-empty member of all lines of a Cache-Control field, in order.
+// doubtful is true if quotes make it uncertain whether the text is a member.
 func eachMember(lines []string, yield func(member string, doubtful bool)) {
 	var q quotes
 	for _, line := range lines {
@@ -62,15 +63,17 @@ func eachMember(lines []string, yield func(member string, doubtful bool)) {
 	}
 }
 
-// quotes keeps track of the quotes in a Cache-Control field that begin no value, or have no end. A member that begins
-// behind an open quote, or between two that begin no value, is doubtful.
+// quotes tracks the quotes in a Cache-Control field that do not begin a value or are never closed.
+// A member is doubtful if it begins after an unclosed quote, or between two quotes that do not
+// begin a value.
 type quotes struct {
-	open  bool // a quote without an end has come, perhaps on an earlier line
-	until int  // how much of the line is between two quotes that begin no value
+	open  bool // there was an unclosed quote, perhaps on an earlier line
+	until int  // the number of remaining bytes of the line that are between two quotes which begin no value
 }
 
-// next cuts the first member off a line. A comma in a quoted string does not end a member if the string is a value and has an
-// end, so that no directive hides behind any other quote.
+// next cuts the first member off a line. A comma inside a quoted string does not end a member if
+// the string is a value and is closed. Inside any other quotes it does, so that they cannot hide a
+// directive.
 func (q *quotes) next(line string) (member, rest string, doubtful bool) {
 	doubtful = q.open || q.until > 0
 	for i := 0; i < len(line); i++ {
@@ -96,7 +99,7 @@ func (q *quotes) next(line string) (member, rest string, doubtful bool) {
 	return line, "", doubtful
 }
 
-// opensValue reports whether a quote begins the value of a directive, by what is before it in the line.
+// opensValue reports whether a quote that follows before begins the value of a directive.
 func opensValue(before string) bool {
 	i := len(before)
 	for i > 0 && isOWS(before[i-1]) {
@@ -105,8 +108,8 @@ func opensValue(before string) bool {
 	return i > 0 && before[i-1] == '='
 }
 
-// nextMember cuts the first member off a comma-separated list. A comma in a quoted string does not end a member;
-// in a quoted string without end it does.
+// nextMember cuts the first member off a comma-separated list. A comma inside a closed quoted
+// string does not end a member.
 func nextMember(list string) (member, rest string) {
 	for i := 0; i < len(list); i++ {
 		switch list[i] {
@@ -123,13 +126,15 @@ func nextMember(list string) (member, rest string) {
 	return list, ""
 }
 
-// opensAnywhere is for lists whose syntax is not known. A quote that is escaped outside of a quoted string opens
-// none: otherwise each of many would be searched for its end in vain, in quadratic time.
+// opensAnywhere reports whether a quote after before opens a quoted string, in a list whose syntax
+// is not known. An escaped quote does not. Otherwise the end of each of many escaped quotes would
+// be searched for in vain, which takes quadratic time.
 func opensAnywhere(before string) bool {
 	return before == "" || before[len(before)-1] != '\\'
 }
 
-// endOfQuoted returns the length of the quoted-string that s begins with, or 0 if it has no end.
+// endOfQuoted returns the length of the quoted-string at the beginning of s, or 0 if it is not
+// closed.
 func endOfQuoted(s string) int {
 	for i := 1; i < len(s); i++ {
 		switch s[i] {
@@ -154,7 +159,7 @@ func parseDirective(member string) directive {
 	between, value, hasValue := strings.Cut(member[end:], "=")
 	d.bad = d.bad || between != ""
 	if d.hasValue = hasValue && trimOWS(between) == ""; !d.hasValue {
-		return d // "no-store; max-age=60": the value is not its own
+		return d // in "no-store; max-age=60" the value does not belong to no-store
 	}
 	d.value = trimOWS(value)
 	d.bad = d.bad || d.value != value
@@ -168,7 +173,7 @@ func parseDirective(member string) directive {
 	return d
 }
 
-// unquote returns what a well-formed quoted-string stands for.
+// unquote returns the value of a well-formed quoted-string.
 func unquote(s string) string {
 	s = s[1 : len(s)-1]
 	if !strings.Contains(s, `\`) {
@@ -184,10 +189,10 @@ func unquote(s string) string {
 	return b.String()
 }
 
-// flag says whether the directive is there as one that takes no argument (RFC 9111, section 5.2).
+// flag reports whether the directive is well formed and has no argument (RFC 9111, section 5.2).
 func (d directive) flag() bool { return !d.bad && !d.hasValue }
 
-// seconds parses delta-seconds. Both forms, token and quoted-string, are taken (RFC 9111, section 5.2).
+// seconds parses delta-seconds in either form, token or quoted-string (RFC 9111, section 5.2).
 func (d directive) seconds() (time.Duration, bool) {
 	if d.bad || !d.hasValue {
 		return 0, false
@@ -212,8 +217,8 @@ func parseSeconds(s string) (time.Duration, bool) {
 	return min(time.Duration(min(n, 1<<31))*time.Second, Infinite), true
 }
 
-// fieldNames parses the value of no-cache or private. What is not a list of field names is read as none at
-// all: then the directive holds for the whole response.
+// fieldNames parses the value of no-cache or private. It returns nil if the value is not a list of
+// field names; the directive then applies to the whole response.
 func (d directive) fieldNames() []string {
 	if d.bad || !d.hasValue {
 		return nil

@@ -1,10 +1,12 @@
-// Package rfc9111 holds the rules of HTTP caching as pure functions: header fields and times in, decisions out.
-// It does no I/O, reads no clock and knows no store.
+// Package rfc9111 implements the rules of HTTP caching as pure functions of header fields and
+// times. It does no I/O, reads no clock and does not know the store.
 //
-// A Policy is what one response says about its storage and reuse, worked out once. ParseRequest is the
-// same for a request. Policy.Store says whether a response may be stored, Policy.Reuse whether and how a
-// stored one may answer a request; each answer comes with a Reason that names the rule.
+// A Policy holds what one response permits: NewPolicy computes it once from the status code, the
+// header and the times of the request and the response. ParseRequest parses the directives of a
+// request. Policy.Store decides whether a response may be stored, and Policy.Reuse decides whether
+// and how a stored response may be used for a request. Each decision comes with a Reason that names
+// the rule.
 //
-// Beside RFC 9111 the package follows RFC 9110 (conditional and range requests), RFC 5861
+// Besides RFC 9111 the package follows RFC 9110 (conditional and range requests), RFC 5861
 // (stale-while-revalidate, stale-if-error), RFC 8246 (immutable) and RFC 9213 (CDN-Cache-Control).
 package rfc9111

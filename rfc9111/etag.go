@@ -2,11 +2,12 @@ package rfc9111
 
 import "strings"
 
-// ParseETags parses If-None-Match or If-Match: a list of entity tags, or "*" alone (RFC 9110, section 13.1.2).
+// ParseETags parses If-None-Match or If-Match: a list of entity tags, or "*" alone (RFC 9110,
+// section 13.1.2).
 //
 //	entity-tag = [ "W/" ] DQUOTE *etagc DQUOTE ; no escapes
 //
-// It reports ok false, and what came before, where a member is not an entity tag.
+// If a member is not an entity tag, ok is false and tags are the ones before it.
 func ParseETags(lines []string) (tags []string, star, ok bool) {
 	s := strings.Join(lines, ",")
 	if trimOWS(s) == "*" {
@@ -33,13 +34,14 @@ func ParseETags(lines []string) (tags []string, star, ok bool) {
 	}
 }
 
-// WeakMatch compares two entity tags weakly: their opaque parts are the same (RFC 9110, section 8.8.3.2).
+// WeakMatch reports whether two entity tags match by weak comparison: their opaque parts are equal
+// (RFC 9110, section 8.8.3.2).
 func WeakMatch(a, b string) bool {
 	return a != "" && strings.TrimPrefix(a, "W/") == strings.TrimPrefix(b, "W/")
 }
 
-// StrongMatch compares two entity tags strongly: they are the same, and neither is weak (RFC 9110, section
-// 8.8.3.2).
+// StrongMatch reports whether two entity tags match by strong comparison: they are equal and not
+// weak (RFC 9110, section 8.8.3.2).
 func StrongMatch(a, b string) bool {
 	return a != "" && a == b && !strings.HasPrefix(a, "W/")
 }

@@ -5,10 +5,10 @@ import (
 	"net/url"
 )
 
-// Invalidated returns the URLs whose stored responses a response to an unsafe request makes invalid: the target's
-// and those of Location and Content-Location, if they are of the same origin (RFC 9111, section 4.4). It is
-// nil for a safe method and for an error. target is the request's URL with the authority that its Host
-// field names.
+// Invalidated returns the URLs whose stored responses are invalidated by a response to an unsafe
+// request: the target, and the URLs in Location and Content-Location if they have the same origin
+// (RFC 9111, section 4.4). It returns nil if the method is safe or the status is not 2xx or 3xx.
+// target is the URL of the request with the authority from its Host field.
 func Invalidated(method string, target *url.URL, status int, h http.Header) []*url.URL {
 	if IsSafe(method) || status < 200 || status > 399 {
 		return nil
@@ -22,8 +22,8 @@ func Invalidated(method string, target *url.URL, status int, h http.Header) []*u
 	return urls
 }
 
-// SameOrigin resolves a reference against target. It returns nil where there is none, it is not valid, or it is of
-// another origin: scheme, host and port (RFC 9110, section 4.3.1).
+// SameOrigin resolves ref against target. It returns nil if ref is empty, is not valid, or has
+// another origin (scheme, host and port; RFC 9110, section 4.3.1).
 func SameOrigin(target *url.URL, ref string) *url.URL {
 	if ref == "" {
 		return nil

@@ -1,7 +1,8 @@
 package rfc9111
 
-// EachDirective calls yield for each member of a Cache-Control field, in order: its name in lower case, and all of it as
-// it was written. What is not well formed has the name that it seems to have, and may have none.
+// EachDirective calls yield for each member of a Cache-Control field, in order, with its name in
+// lower case and the whole member as it was written. The name of a member that is not well formed
+// is the token at its start, which may be empty.
 func EachDirective(lines []string, yield func(name, member string)) {
 	eachMember(lines, func(member string, _ bool) { yield(parseDirective(member).name, member) })
 }

@@ -7,25 +7,26 @@ import (
 	"time"
 )
 
-// Memory remembers what lines of Cache-Control say, for servers send the same few over and over. It has a fixed size, and
-// forgets. The zero value is empty; it is safe for concurrent use.
+// Memory caches the parsed directives of Cache-Control lines, because servers send the same few
+// lines over and over. It has a fixed size; a new line may overwrite an older one. The zero value
+// is empty and ready to use. A Memory is safe for concurrent use.
 type Memory [64]atomic.Pointer[rememberedLine]
 
 type rememberedLine struct {
 	line string
-	said Response // shared: not to be changed
+	said Response // shared by policies, so it must not be changed
 }
 
-// longestRemembered is the length of a line from which on it is read anew each time.
+// longestRemembered is the length of the longest line that is cached.
 const longestRemembered = 128
 
-// WorkOut is NewPolicy with a memory, for a place that there is: p, which is zero. The rules are copied from where they are, for a
-// copy that was just made must be in memory before it can be copied on.
+// WorkOut is like NewPolicy, but writes to *p, which must be zero, and caches parsed Cache-Control
+// lines in m. It takes a pointer to the rules to save a copy.
 func (m *Memory) WorkOut(p *Policy, rules *Rules, status int, h http.Header, requestTime, responseTime time.Time) {
 	p.workOut(m, rules, status, h, requestTime, responseTime)
 }
 
-// read is Response.read. m may be nil.
+// read is like Response.read, but uses m if it is not nil.
 func (m *Memory) read(r *Response, h http.Header, shared bool) {
 	lines := h["Cache-Control"]
 	if m == nil || len(lines) != 1 || len(lines[0]) > longestRemembered || shared && h["Cdn-Cache-Control"] != nil {
@@ -42,7 +43,8 @@ func (m *Memory) read(r *Response, h http.Header, shared bool) {
 	place.Store(&rememberedLine{strings.Clone(line), *r})
 }
 
-// place returns where a line is remembered, by its length and its end: most differ in a number there.
+// place returns the slot for a line. It hashes the length and the last eight bytes, because most
+// lines differ in a number at the end.
 func (m *Memory) place(line string) *atomic.Pointer[rememberedLine] {
 	sum := uint32(len(line))
 	for _, c := range []byte(line[max(0, len(line)-8):]) {

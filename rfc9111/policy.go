@@ -7,66 +7,72 @@ import (
 	"time"
 )
 
-// Rules are the choices that a cache may make.
+// Rules are the choices that RFC 9111 leaves to a cache, and deviations from it that a program may
+// choose.
 type Rules struct {
-	// Shared makes the rules those of a shared cache: s-maxage, proxy-revalidate, private, Authorization, and
-	// CDN-Cache-Control.
+	// Shared, if true, applies the rules for shared caches: s-maxage, proxy-revalidate, private,
+	// Authorization and CDN-Cache-Control.
 	Shared bool
 
-	// TimePriority: a validator alone is no reason to store a response that is not fresh.
+	// TimePriority, if true, means that a response without a freshness lifetime is not stored
+	// merely because it has a validator.
 	TimePriority bool
 
-	// Replay: whatever is stored is reused, whatever its age and whatever is said about that, unless the program
-	// wants a Refresh.
+	// Replay, if true, means that stored responses are reused regardless of their age and of all
+	// directives, unless the request has Refresh set.
 	Replay bool
 
-	// WithholdSetCookie keeps Set-Cookie and Set-Cookie2 to the request that they came in answer to: they are not
-	// stored, and a shared cache stores a response with such a field only if it is Shareable, or if private names the
-	// field. If false, they are fields like any other, as RFC 9111 has them.
+	// WithholdSetCookie, if true, passes Set-Cookie and Set-Cookie2 only to the request that they
+	// answer. They are not stored, and a shared cache stores a response with such a field only if
+	// the response is Shareable or if private names the field. If false, they are treated like any
+	// other field, as in RFC 9111.
 	WithholdSetCookie bool
 
-	// StaleIfError is for how long every response may be used stale while the origin fails, as if each
-	// carried that stale-if-error.
+	// StaleIfError is how long any response may be used stale while the origin fails, as if each
+	// response had this stale-if-error directive.
 	StaleIfError time.Duration
 
-	// Statuses are the status codes that may be stored. If nil, all that the RFC allows may be. A status that is
-	// not cacheable by default, such as 302, is stored without explicit freshness if it is among them and WithLifetime
-	// or Replay gives it a lifetime.
+	// Statuses lists the status codes of the responses that may be stored. If nil, all that RFC
+	// 9111 allows may be stored. A response with a listed status that is not cacheable by default,
+	// such as 302, is also stored without explicit freshness if WithLifetime or Replay gives it a
+	// lifetime.
 	Statuses []int
 }
 
-// Policy is what a response says about its storage and its reuse, worked out once. It does not change.
+// Policy is what one response permits regarding its storage and reuse. It does not change once it
+// has been computed, except by ConfirmedBy.
 type Policy struct {
 	Status     int
 	Directives Response
 	Rules      Rules
 
 	Lifetime time.Duration // freshness lifetime, 0 to Infinite (RFC 9111, section 4.2.1)
-	Source   Reason        // what gave it: SMaxAge, MaxAge, Expires, Permanent, OwnLifetime or NoFreshness
-	saidBy   Reason        // what gave said
-	Varies   bool          // it has selecting fields
-	varyAny  bool          // no other request ever matches
-	cookies  bool          // it sets cookies for one user, as far as a shared cache that withholds Set-Cookie can tell
-	refused  bool          // it is a 401 or 407 whose Vary does not name the field of the credentials
-	Own      time.Duration // the lifetime that WithLifetime was given; 0: none
+	Source   Reason        // what determines Lifetime: SMaxAge, MaxAge, Expires, Permanent, OwnLifetime or NoFreshness
+	saidBy   Reason        // what determines said
+	Varies   bool          // the response has selecting header fields (Vary)
+	varyAny  bool          // no other request matches the response
+	cookies  bool          // the cache is shared and withholds Set-Cookie, and the response sets a cookie for one user
+	refused  bool          // the response is a 401 or 407 whose Vary does not name the field with the credentials
+	Own      time.Duration // the lifetime passed to WithLifetime, or 0
 
-	// Named is true if the program names the status of the response as one to be stored, besides Rules.Statuses.
+	// Named is true if the program names the status of the response as one to be stored, in
+	// addition to Rules.Statuses.
 	Named bool
 
-	Date         time.Time // when it was generated: its Date, or else the time of receipt
-	LastModified time.Time // zero: none, or not valid
-	ETag         string    // as received; "": none
-	IfModified   string    // the Last-Modified field as received
+	Date         time.Time // when the response was generated: its Date field, or the time of receipt if there is none
+	LastModified time.Time // zero if the field is missing or not valid
+	ETag         string    // as received, or "" if there is none
+	IfModified   string    // the Last-Modified field as received, or "" if there is none
 
-	said         time.Duration // the lifetime that the response itself gives
+	said         time.Duration // the lifetime from the response itself
 	responseTime time.Time
 	initialAge   time.Duration
 }
 
-// NewPolicy works out the policy of a response. requestTime and responseTime are when its request was sent and when
-// it was received, or last validated.
+// NewPolicy computes the policy of a response. requestTime is when its request was sent.
+// responseTime is when the response was received or last validated.
 func NewPolicy(rules Rules, status int, h http.Header, requestTime, responseTime time.Time) *Policy {
-	p := new(Policy) // a caller who needs it for a while only has it on its stack: this is inlined there
+	p := new(Policy) // NewPolicy is inlined, so p is on the stack of a caller that does not keep it
 	p.workOut(nil, &rules, status, h, requestTime, responseTime)
 	return p
 }
@@ -92,7 +98,7 @@ func (p *Policy) workOut(m *Memory, rules *Rules, status int, h http.Header, req
 	p.Lifetime, p.Source = p.said, p.saidBy
 }
 
-// firstLine returns the value of a field that has one line, or the first of several; "" where there is none.
+// firstLine returns the first line of a field, or "" if there is none.
 func firstLine(lines []string) string {
 	if len(lines) == 0 {
 		return ""
@@ -100,10 +106,11 @@ func firstLine(lines []string) string {
 	return lines[0]
 }
 
-// WithLifetime returns the policy with a freshness lifetime of the user's own in place of the response's, which may be
-// shorter or longer: as configuration, or the client, may permit (RFC 9111, section 4.2.4). Where the response both says
-// how long it is fresh and forbids stale use, as with must-revalidate, it can only be shorter. 0 or less
-// changes nothing.
+// WithLifetime returns a copy of the policy with d in place of the freshness lifetime of the
+// response. d may be shorter or longer, as configuration or the client may permit (RFC 9111,
+// section 4.2.4). If the response has explicit freshness and also forbids stale use, for example
+// with must-revalidate, d can only shorten the lifetime. If d is 0 or negative, WithLifetime
+// returns p.
 func (p *Policy) WithLifetime(d time.Duration) *Policy {
 	if d <= 0 {
 		return p
@@ -114,7 +121,8 @@ func (p *Policy) WithLifetime(d time.Duration) *Policy {
 	return &q
 }
 
-// within returns the lifetime that holds where the user gives d as one, and what gave it.
+// within returns the freshness lifetime that applies if the program sets it to d, and what
+// determines it.
 func (p *Policy) within(d time.Duration) (time.Duration, Reason) {
 	switch {
 	case d <= 0:
@@ -125,7 +133,7 @@ func (p *Policy) within(d time.Duration) (time.Duration, Reason) {
 	return min(d, Infinite), OwnLifetime
 }
 
-// lifetime is RFC 9111, section 4.2.1.
+// lifetime computes the freshness lifetime from the response alone (RFC 9111, section 4.2.1).
 func (p *Policy) lifetime(h http.Header) (time.Duration, Reason) {
 	d := &p.Directives
 	switch {
@@ -142,7 +150,7 @@ func (p *Policy) lifetime(h http.Header) (time.Duration, Reason) {
 		}
 		t, ok := ParseDate(lines[0], p.responseTime)
 		if !ok {
-			return 0, Expires // section 5.3: an invalid date is one in the past
+			return 0, Expires // RFC 9111, section 5.3: an invalid date means a time in the past
 		}
 		return min(max(0, t.Sub(p.Date)), Infinite), Expires
 	}
@@ -152,20 +160,22 @@ func (p *Policy) lifetime(h http.Header) (time.Duration, Reason) {
 	return 0, NoFreshness
 }
 
-// Explicit says whether the response itself says how long it is fresh.
+// Explicit reports whether the response has explicit freshness: s-maxage, max-age or Expires.
 func (p *Policy) Explicit() bool {
 	return p.saidBy == SMaxAge || p.saidBy == MaxAge || p.saidBy == Expires
 }
 
-// HasValidator says whether the response can be validated: it has an ETag or a valid Last-Modified.
+// HasValidator reports whether the response can be validated: it has an ETag or a valid
+// Last-Modified.
 func (p *Policy) HasValidator() bool { return p.ETag != "" || !p.LastModified.IsZero() }
 
 // cookieFields are the fields that set cookies.
 var cookieFields = []string{"Set-Cookie", "Set-Cookie2"}
 
-// ExcludedFields returns the names of the fields that are not stored, besides those that PerConnection reports: in a shared
-// cache those that private names (RFC 9111, section 5.2.2.7), and the fields that Rules.WithholdSetCookie withholds.
-// The caller must not change the slice.
+// ExcludedFields returns the names of the fields that are not stored, in addition to those for
+// which PerConnection is true: in a shared cache the fields named by private (RFC 9111, section
+// 5.2.2.7), and the fields that Rules.WithholdSetCookie withholds. The caller must not modify the
+// slice.
 func (p *Policy) ExcludedFields() []string {
 	var private []string
 	if p.Rules.Shared {
@@ -180,8 +190,8 @@ func (p *Policy) ExcludedFields() []string {
 	return slices.Concat(private, cookieFields)
 }
 
-// setsCookies reports whether a response with the header h sets a cookie that Rules.WithholdSetCookie keeps to one user of a
-// shared cache.
+// setsCookies reports whether a response with the header h sets a cookie that
+// Rules.WithholdSetCookie reserves for one user of a shared cache.
 func (p *Policy) setsCookies(h http.Header) bool {
 	if !p.Rules.Shared || !p.Rules.WithholdSetCookie || p.Directives.Shareable() {
 		return false
@@ -194,9 +204,10 @@ func (p *Policy) setsCookies(h http.Header) bool {
 	return false
 }
 
-// credentials returns the field whose value a response with this status finds wrong or missing, or "" if it says nothing of
-// credentials. A 403 is not among them: it may have nothing to do with credentials (RFC 9110, section 15.5.4), so an
-// origin that gives it a lifetime is believed.
+// credentials returns the request header field whose value a response with this status rejects or
+// finds missing, or "" if the status is not about credentials. 403 is not included: it may have
+// nothing to do with credentials (RFC 9110, section 15.5.4), so a lifetime that the origin gives it
+// is respected.
 func credentials(status int) string {
 	switch status {
 	case http.StatusUnauthorized:
@@ -207,9 +218,9 @@ func credentials(status int) string {
 	return ""
 }
 
-// neverStored reports whether the status is one that caches must not store (RFC 6585, sections 3 to 6). There is one deviation: a
-// 429 is stored if the program both names it in Rules.Statuses and gives it a lifetime, as a program that replays
-// recorded responses may want.
+// neverStored reports whether the status is one that caches must not store (RFC 6585, sections 3 to
+// 6). There is one deviation: a 429 is stored if the program both lists it in Rules.Statuses and
+// gives it a lifetime, as a program that replays recorded responses may do.
 func (p *Policy) neverStored() bool {
 	switch p.Status {
 	case http.StatusPreconditionRequired, http.StatusRequestHeaderFieldsTooLarge, http.StatusNetworkAuthenticationRequired:
@@ -220,27 +231,29 @@ func (p *Policy) neverStored() bool {
 	return false
 }
 
-// Unusable reports whether a response that was found in the store must not be used, because a cache with these rules does
-// not store such a response: another program, or another kind of cache, has done so.
+// Unusable reports whether a response found in the store must not be used, because a cache with
+// these rules does not store such a response. Another program or another kind of cache has stored
+// it.
 func (p *Policy) Unusable() bool { return p.OneUsers() || p.neverStored() || p.refused }
 
-// OneUsers reports whether the response is for one user of a shared cache only: it says private, or it sets a
-// cookie that Rules.WithholdSetCookie withholds. It is always false for a private cache.
+// OneUsers reports whether the response is only for one user of a shared cache: it has private, or
+// it sets a cookie that Rules.WithholdSetCookie withholds. It is always false for a private cache.
 func (p *Policy) OneUsers() bool { return p.Rules.Shared && p.Directives.Private || p.cookies }
 
-// ConfirmedBy takes note that the policy is that of a stored response which the origin has just confirmed with the header
-// later. If that sets a cookie for one user of a shared cache, nothing of it may be stored.
+// ConfirmedBy updates the policy of a stored response that the origin has just confirmed with the
+// header later. If later sets a cookie for one user of a shared cache, the response may no longer
+// be stored.
 func (p *Policy) ConfirmedBy(later http.Header) { p.cookies = p.cookies || p.setsCookies(later) }
 
-// A Stored decision says whether a response may be stored, and why or why not.
+// Stored is the decision whether a response may be stored, with the reason.
 type Stored struct {
 	OK     bool
 	Reason Reason
 }
 
-// Store decides whether the response to a request may be stored (RFC 9111, section 3). authorization says whether
-// the request had an Authorization field. Whether its method is one whose responses are stored, and
-// whether a partial response is usable, is for the caller to know.
+// Store decides whether the response to a request may be stored (RFC 9111, section 3).
+// authorization is whether the request had an Authorization field. The caller must check that
+// responses to the method are stored, and that a partial response is usable.
 func (p *Policy) Store(req Request, authorization bool) Stored {
 	d := &p.Directives
 	understood := knownStatus(p.Status)
@@ -275,13 +288,13 @@ func (p *Policy) Store(req Request, authorization bool) Stored {
 	return p.useful()
 }
 
-// chosen reports whether the program names the status of the response and gives it a lifetime.
+// chosen reports whether the program both names the status of the response and gives it a lifetime.
 func (p *Policy) chosen() bool {
 	return (p.Own > 0 || p.Rules.Replay) && (p.Named || slices.Contains(p.Rules.Statuses, p.Status))
 }
 
-// useful reports whether a response is of any use once it is stored, and what it is stored for. A validator is reason
-// enough, fresh or not. CacheControl's equal priority takes an ETag alone for one.
+// useful decides whether it is worth storing a response, and why. A validator is enough, whether or
+// not the response is fresh. (In CacheControl, equal priority counts only an ETag as a validator.)
 func (p *Policy) useful() Stored {
 	d := &p.Directives
 	switch {
@@ -299,8 +312,9 @@ func (p *Policy) useful() Stored {
 	return Stored{false, NothingToReuse}
 }
 
-// Keep returns for how long after its receipt a stored response can be of use, stale use and validation included;
-// 0: no end is known. A validator is kept for 14 days at least, as CacheControl does.
+// Keep returns how long after its receipt a stored response can be of use, including stale use and
+// validation. Zero means that there is no known limit. A response with a validator is kept for at
+// least 14 days, as in CacheControl.
 func (p *Policy) Keep() time.Duration {
 	if p.Lifetime == Infinite || p.Rules.Replay {
 		return 0
@@ -317,17 +331,18 @@ func (p *Policy) Keep() time.Duration {
 	return max(keep, time.Second)
 }
 
-// Supersedes reports whether the answer to a request for a stored response says, by its status, that there is another
-// representation now, or none. The stored response is then out of date even if the answer is not stored. These are 2xx, but for
-// 206, and 404 and 410. After any other status it may still be current: the origin has not spoken of it, but of the
-// request, as with 401 and 429, or of itself.
+// Supersedes reports whether the status of a response to a request for a stored response means that
+// there is now another representation, or none. The stored response is then out of date even if the
+// new one is not stored. These are the 2xx statuses except 206, and 404 and 410. After any other
+// status the stored response may still be current, because that status is about the request, such
+// as 401 and 429, or about the origin itself.
 func Supersedes(status int) bool {
 	return status >= 200 && status <= 299 && status != http.StatusPartialContent ||
 		status == http.StatusNotFound || status == http.StatusGone
 }
 
-// HeuristicallyCacheable says whether a response with this status may be stored and given a heuristic lifetime
-// though nothing in it says so (RFC 9110, section 15.1).
+// HeuristicallyCacheable reports whether a response with this status may be stored and given a
+// heuristic lifetime without any directive that permits it (RFC 9110, section 15.1).
 func HeuristicallyCacheable(status int) bool {
 	switch status {
 	case 200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501:
@@ -336,7 +351,8 @@ func HeuristicallyCacheable(status int) bool {
 	return false
 }
 
-// knownStatus says whether the status is one of RFC 9110, whose caching behaviour is implemented here.
+// knownStatus reports whether the status is one of RFC 9110, whose caching behavior this package
+// implements.
 func knownStatus(status int) bool {
 	switch {
 	case status >= 200 && status <= 206, status >= 300 && status <= 305, status == 307, status == 308,

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// ByteRange is one range of bytes that a request asks for (RFC 9110, section 14.1.2).
+// ByteRange is one range of bytes in a request (RFC 9110, section 14.1.2).
 type ByteRange struct {
-	First int64 // offset of the first byte; -1: the last Last bytes
-	Last  int64 // offset of the last byte; -1: to the end
+	First int64 // offset of the first byte; -1 means that the range is the last Last bytes
+	Last  int64 // offset of the last byte; -1 means that the range extends to the end
 }
 
-// ParseRange parses a Range field that asks for a single range of bytes. It reports false for anything else:
-// several ranges, another unit, or what is not valid.
+// ParseRange parses a Range field that requests a single range of bytes. It reports false for
+// anything else: several ranges, another unit, or an invalid value.
 func ParseRange(lines []string) (ByteRange, bool) {
 	if len(lines) != 1 {
 		return ByteRange{}, false
@@ -45,8 +45,8 @@ func ParseRange(lines []string) (ByteRange, bool) {
 	return r, true
 }
 
-// Within returns the bytes that the range selects of a representation of total bytes, from start up to but
-// without end. It reports false where there are none: 416 is the answer.
+// Within returns the part of a representation of total bytes that the range selects, from start up
+// to but not including end. It reports false if that part is empty; the response is then 416.
 func (r ByteRange) Within(total int64) (start, end int64, ok bool) {
 	switch {
 	case r.First < 0:
@@ -59,13 +59,15 @@ func (r ByteRange) Within(total int64) (start, end int64, ok bool) {
 	return start, end, start < end
 }
 
-// ContentRange is what a partial response holds (RFC 9110, section 14.4).
+// ContentRange is the part of a representation that a partial response contains (RFC 9110, section
+// 14.4).
 type ContentRange struct {
 	First, Last int64 // offsets of the first and the last byte
-	Total       int64 // length of the representation; -1: not known
+	Total       int64 // length of the representation, or -1 if it is not known
 }
 
-// ParseContentRange parses the Content-Range field of a 206. The offset of its end is a number too.
+// ParseContentRange parses the Content-Range field of a 206. It rejects a Last of math.MaxInt64, so
+// that Last+1 does not overflow.
 func ParseContentRange(lines []string) (ContentRange, bool) {
 	if len(lines) != 1 {
 		return ContentRange{}, false
@@ -89,7 +91,7 @@ func ParseContentRange(lines []string) (ContentRange, bool) {
 	return c, true
 }
 
-// String returns the field's value.
+// String returns the value of the Content-Range field.
 func (c ContentRange) String() string {
 	total := "*"
 	if c.Total >= 0 {
@@ -98,8 +100,8 @@ func (c ContentRange) String() string {
 	return "bytes " + strconv.FormatInt(c.First, 10) + "-" + strconv.FormatInt(c.Last, 10) + "/" + total
 }
 
-// StrongValidator returns the response's strong entity tag, by which partial responses may be combined, or ""
-// (RFC 9111, section 3.4).
+// StrongValidator returns the strong entity tag of the response, by which partial responses may be
+// combined, or "" if there is none (RFC 9111, section 3.4).
 func (p *Policy) StrongValidator() string {
 	if StrongMatch(p.ETag, p.ETag) {
 		return p.ETag
@@ -107,9 +109,10 @@ func (p *Policy) StrongValidator() string {
 	return ""
 }
 
-// IfRange evaluates an If-Range field against the stored response: whether the range is to be answered as such
-// (RFC 9110, section 13.1.5). Without the field it is. A date must be the stored Last-Modified exactly, and
-// that at least a second before the stored Date, or it is no strong validator (section 8.8.2.2).
+// IfRange evaluates an If-Range field against the stored response: it reports whether the Range
+// field applies (RFC 9110, section 13.1.5). It returns true if there is no If-Range. A date must
+// equal the stored Last-Modified, which must be at least one second before the stored Date to be a
+// strong validator (RFC 9110, section 8.8.2.2).
 func (p *Policy) IfRange(h http.Header) bool {
 	lines := h["If-Range"]
 	if len(lines) == 0 {

@@ -2,14 +2,15 @@ package rfc9111
 
 import "fmt"
 
-// Reason names the rule behind a decision. StatusOf, the log and the explain command say it in its words.
+// Reason names the rule behind a decision. It is reported by StatusOf, the log and the explain
+// command.
 type Reason uint8
 
-// The reasons, by what they explain.
+// The reasons, grouped by what they explain.
 const (
 	ReasonNone Reason = iota
 
-	// Why a response is fresh for as long as it is, and so may be stored.
+	// What determines the freshness lifetime of a response.
 	SMaxAge
 	MaxAge
 	Expires
@@ -18,7 +19,7 @@ const (
 	OwnLifetime
 	NoFreshness
 
-	// Why a response without a lifetime is stored all the same.
+	// Why a response without a freshness lifetime is stored.
 	Validator
 	StaleAllowed
 	Replayed
@@ -46,7 +47,7 @@ const (
 	Incomplete
 	Outdated
 
-	// Why a stored response answers a request, or does not.
+	// Why a stored response is, or is not, used for a request.
 	Fresh
 	ImmutableReload
 	MaxStale
@@ -67,7 +68,7 @@ const (
 	ValidatedByHead
 	Collapsed
 
-	// Why the cache had nothing to answer with.
+	// Why there is no stored response to use.
 	NotStored
 	NoVariant
 	NotInRange
@@ -76,7 +77,7 @@ const (
 	StoreFailed
 	StoredUnusable
 
-	// Why the cache kept out of the way.
+	// Why the request is forwarded without looking for a stored response.
 	BypassAsked
 	MethodForwarded
 	UpgradeForwarded
@@ -163,7 +164,8 @@ var reasons = [...]reasonText{
 	BodyNotCacheable:      {"request-body", "", "the request's body cannot be made part of a key"},
 }
 
-// String returns a short name, as the detail parameter of Cache-Status shows it; "" for ReasonNone.
+// String returns the short name of the reason, as in the detail parameter of Cache-Status. It
+// returns "" for ReasonNone.
 func (r Reason) String() string {
 	if int(r) < len(reasons) {
 		return reasons[r].code
@@ -171,7 +173,8 @@ func (r Reason) String() string {
 	return ""
 }
 
-// Section returns the rule's source, as "RFC 9111, section 4.2.3"; "" where it is this cache's own.
+// Section returns the source of the rule, such as "RFC 9111, section 4.2.3". It returns "" if the
+// rule is one of this cache and not of a specification.
 func (r Reason) Section() string {
 	if int(r) < len(reasons) {
 		return reasons[r].section
@@ -179,7 +182,7 @@ func (r Reason) Section() string {
 	return ""
 }
 
-// Words returns the reason in words, for people.
+// Words returns the reason as a clause for people to read.
 func (r Reason) Words() string {
 	if int(r) < len(reasons) {
 		return reasons[r].words
@@ -187,10 +190,11 @@ func (r Reason) Words() string {
 	return ""
 }
 
-// MarshalText returns the String: as the key of a map in JSON, for example.
+// MarshalText implements encoding.TextMarshaler. It returns the same text as String.
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// UnmarshalText is ParseReason, and an error for what it does not know.
+// UnmarshalText implements encoding.TextUnmarshaler. It parses text like ParseReason and returns an
+// error if the reason is unknown. An empty text is ReasonNone.
 func (r *Reason) UnmarshalText(text []byte) error {
 	if *r = ParseReason(string(text)); *r == ReasonNone && len(text) > 0 {
 		return fmt.Errorf("rfc9111: no reason %q", text)
@@ -198,7 +202,7 @@ func (r *Reason) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// ParseReason returns the reason whose String is code, or ReasonNone.
+// ParseReason returns the reason whose String is code, or ReasonNone if there is none.
 func ParseReason(code string) Reason {
 	if code != "" {
 		for i, t := range reasons {

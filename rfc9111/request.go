@@ -6,26 +6,28 @@ import (
 	"time"
 )
 
-// Request is what a request says about caching (RFC 9111, section 5.2.1). The zero value asks for nothing.
+// Request holds the directives of a request (RFC 9111, section 5.2.1), and what the program asks
+// for. The zero value has none.
 type Request struct {
-	NoCache      bool // no-cache, or Pragma: no-cache where there is no Cache-Control
+	NoCache      bool // no-cache, or Pragma: no-cache if there is no Cache-Control
 	NoStore      bool
 	OnlyIfCached bool
 	MaxAge       Delta
 	MinFresh     Delta
-	MaxStale     Delta // without a value: Infinite
+	MaxStale     Delta // Infinite if max-stale has no value
 	StaleIfError Delta // RFC 5861, section 4
 
-	// What the program wants that makes the request, and no header field says.
-	Refresh    bool          // the origin is asked, whatever is stored
-	AllowStale time.Duration // how stale a response may be; negative: any
-	Lifetime   time.Duration // a freshness lifetime in place of the response's: see Policy.WithLifetime; 0: none
+	// The following are set by the program and not by header fields.
+	Refresh    bool          // forces a request to the origin
+	AllowStale time.Duration // how long a response may have been stale; a negative value means no limit
+	Lifetime   time.Duration // replaces the freshness lifetime of the response, as Policy.WithLifetime does, if positive
 
-	pragma bool // NoCache comes from Pragma
+	pragma bool // NoCache is from Pragma
 }
 
-// ParseRequest reads the directives of a request. A max-age or min-fresh that cannot be understood is read as the
-// strictest there is, a max-stale or stale-if-error as permitting nothing.
+// ParseRequest parses the directives of a request. An invalid max-age counts as 0 and an invalid
+// min-fresh as Infinite, the strictest values. An invalid max-stale or stale-if-error permits
+// nothing.
 func ParseRequest(h http.Header) Request {
 	var r Request
 	lines := h["Cache-Control"]
@@ -72,7 +74,7 @@ func ParseRequest(h http.Header) Request {
 	return r
 }
 
-// setShortest keeps the shortest of several permissions; one that cannot be understood permits nothing.
+// setShortest keeps the shortest of several permissions. An invalid one permits nothing.
 func setShortest(p *Delta, d directive) {
 	v, ok := d.seconds()
 	if !ok {
@@ -83,12 +85,12 @@ func setShortest(p *Delta, d directive) {
 	}
 }
 
-// endToEnd says whether the request wants an answer that the origin has confirmed.
+// endToEnd reports whether the request requires a response that the origin has confirmed.
 func (r *Request) endToEnd() bool {
 	return r.NoCache || r.Refresh || r.MaxAge.OK && r.MaxAge.Value == 0
 }
 
-// allowStale is AllowStale as a permission.
+// allowStale returns AllowStale as a Delta.
 func (r *Request) allowStale() Delta {
 	if r.AllowStale < 0 {
 		return Delta{math.MaxInt64, true}
@@ -96,8 +98,9 @@ func (r *Request) allowStale() Delta {
 	return Delta{r.AllowStale, r.AllowStale > 0}
 }
 
-// IsSafe says whether a method is known to be safe (RFC 9110, section 9.2.1, and the IANA registry). Every other
-// one, unknown ones included, invalidates what is stored (RFC 9111, section 4.4).
+// IsSafe reports whether a method is known to be safe (RFC 9110, section 9.2.1, and the IANA
+// registry). All other methods, including unknown ones, invalidate stored responses (RFC 9111,
+// section 4.4).
 func IsSafe(method string) bool {
 	switch method {
 	case "", "GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", "QUERY", "PRI":

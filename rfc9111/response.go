@@ -8,13 +8,13 @@ import (
 	"github.com/dunglas/httpsfv"
 )
 
-// Response is what the directives of a response say (RFC 9111, section 5.2.2, RFC 5861 and RFC 8246).
+// Response holds the directives of a response (RFC 9111, section 5.2.2, RFC 5861 and RFC 8246).
 type Response struct {
 	NoStore         bool
-	NoCache         bool     // without field names: nothing may be reused without validation
-	NoCacheFields   []string // no-cache="a, b": these fields may not
-	Private         bool     // without field names: the whole response
-	PrivateFields   []string // private="a, b": these fields
+	NoCache         bool     // no-cache without field names: the response may not be reused without validation
+	NoCacheFields   []string // no-cache="a, b": these fields may not be reused without validation
+	Private         bool     // private without field names: applies to the whole response
+	PrivateFields   []string // private="a, b": applies to these fields
 	Public          bool
 	MustRevalidate  bool
 	ProxyRevalidate bool
@@ -26,24 +26,28 @@ type Response struct {
 	StaleWhileRevalidate Delta
 	StaleIfError         Delta
 
-	// Targeted is true where CDN-Cache-Control stood in for Cache-Control and Expires (RFC 9213).
+	// Targeted is true if CDN-Cache-Control was used in place of Cache-Control and Expires (RFC
+	// 9213).
 	Targeted bool
 
-	// What a directive permits beside what it restricts holds only where it is well formed.
-	overNoStore bool // must-understand: no-store does not count
+	// These are set only by well-formed directives, because a malformed directive may restrict but
+	// not permit.
+	overNoStore bool // must-understand: no-store is ignored
 	authorized  bool // public, must-revalidate or s-maxage: RFC 9111, section 3.5
 	shareable   bool // public or s-maxage
 }
 
-// Shareable reports whether the response says that it is for all users of a shared cache: with public or s-maxage, well formed.
+// Shareable reports whether the response is marked as usable for all users of a shared cache, with
+// a well-formed public or s-maxage.
 func (r *Response) Shareable() bool { return r.shareable }
 
-// ParseResponse reads the directives of a response: those of CDN-Cache-Control in a shared cache, where that
-// field is valid and not empty, of Cache-Control otherwise.
+// ParseResponse parses the directives of a response. They are those of CDN-Cache-Control if shared
+// is true and that field is valid and not empty, and those of Cache-Control otherwise.
 //
-// A lifetime that cannot be understood, or that is given twice with different values, is 0: such a
-// response is stale (RFC 9111, section 4.2.1). A restrictive directive counts however badly it is written. A permission that
-// stands behind an open quote does not count, on this line or a later one: it may be meant as a part of a quoted string.
+// A lifetime that is invalid, or that is given twice with different values, is 0: such a response
+// is stale (RFC 9111, section 4.2.1). A restrictive directive counts even if it is malformed. A
+// permission after an unclosed quote, on the same line or an earlier one, does not count, because
+// it may be part of a quoted string.
 func ParseResponse(h http.Header, shared bool) Response {
 	var r Response
 	r.read(h, shared)
@@ -114,9 +118,10 @@ func setLifetime(p *Delta, d directive) {
 	*p = Delta{v, true}
 }
 
-// parseTargeted reads a CDN-Cache-Control field, a dictionary of structured fields (RFC 9213, section 2.1). It
-// reports false for a field that does not parse, is empty, or gives a lifetime or a permission a value of
-// the wrong type: such a field is as if it were not there. A restrictive directive counts whatever its value.
+// parseTargeted parses a CDN-Cache-Control field, a dictionary of structured fields (RFC 9213,
+// section 2.1). It reports false if the field does not parse, is empty, or gives a lifetime or a
+// permission a value of the wrong type; such a field is ignored. A restrictive directive counts
+// whatever its value.
 func parseTargeted(lines []string) (Response, bool) {
 	dict, err := httpsfv.UnmarshalDictionary(lines)
 	if err != nil || len(dict.Names()) == 0 {

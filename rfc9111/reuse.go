@@ -7,25 +7,26 @@ type Action uint8
 
 // The actions.
 const (
-	Validate         Action = iota // ask the origin first
-	Serve                          // answer with the stored response
-	ServeAndValidate               // answer with it, and validate it in the background
-	Refuse                         // answer 504: only-if-cached
+	Validate         Action = iota // validate it with the origin first
+	Serve                          // use the stored response
+	ServeAndValidate               // use it, and validate it in the background
+	Refuse                         // respond with 504 (only-if-cached)
 )
 
-// Reuse is the decision about a stored response.
+// Reuse is the decision about using a stored response for a request.
 type Reuse struct {
 	Action Action
 	Reason Reason
-	Age    time.Duration // its current age
-	TTL    time.Duration // its freshness left; 0: none, negative: stale for so long
+	Age    time.Duration // current age of the response
+	TTL    time.Duration // remaining freshness; if negative, how long the response has been stale
 }
 
-// Stale says whether the stored response is stale.
+// Stale reports whether the stored response is stale.
 func (r Reuse) Stale() bool { return r.TTL <= 0 }
 
-// Reuse decides whether the stored response may answer a request at the time now (RFC 9111, section 4). That it
-// belongs to the request's URL and was selected by its header fields is for the caller to know.
+// Reuse decides whether the stored response may be used for a request at the time now (RFC 9111,
+// section 4). The caller must check that it was stored for the URL of the request and that the
+// header of the request selects it.
 func (p *Policy) Reuse(req *Request, now time.Time) Reuse {
 	d := &p.Directives
 	age := p.Age(now)
@@ -56,7 +57,7 @@ func (p *Policy) Reuse(req *Request, now time.Time) Reuse {
 		r.Reason = Expired
 	case req.MaxStale.OK && -r.TTL <= req.MaxStale.Value:
 		r.Action, r.Reason = Serve, MaxStale
-	case req.MaxAge.OK || req.MaxStale.OK: // the caller wants nothing stale, or nothing staler (section 5.2.1.1)
+	case req.MaxAge.OK || req.MaxStale.OK: // the request limits staleness itself (RFC 9111, section 5.2.1.1)
 		r.Reason = Expired
 	case d.StaleWhileRevalidate.OK && -r.TTL <= d.StaleWhileRevalidate.Value:
 		r.Action, r.Reason = ServeAndValidate, WhileRevalidating
@@ -74,9 +75,9 @@ func (p *Policy) Reuse(req *Request, now time.Time) Reuse {
 	return r
 }
 
-// ReuseOnError decides whether the stored response may stand in for an origin that could not be reached or
-// answered with a server error (RFC 9111, section 4.2.4, and RFC 5861, section 4). Its Action is Serve
-// or Validate.
+// ReuseOnError decides whether the stored response may be used because the origin could not be
+// reached or returned a server error (RFC 9111, section 4.2.4, and RFC 5861, section 4). The Action
+// of the result is Serve or Validate.
 func (p *Policy) ReuseOnError(req *Request, now time.Time) Reuse {
 	age := p.Age(now)
 	lifetime, _ := p.within(req.Lifetime)
@@ -106,13 +107,14 @@ func (p *Policy) ReuseOnError(req *Request, now time.Time) Reuse {
 	return r
 }
 
-// ServerFailed says whether a status is one of the errors for which a stale response may stand in (RFC 5861,
-// section 4).
+// ServerFailed reports whether status is a server error after which a stale response may be used
+// (RFC 5861, section 4).
 func ServerFailed(status int) bool {
 	return status == 500 || status == 502 || status == 503 || status == 504
 }
 
-// staleForbidden says which directive keeps the response from ever being served stale (RFC 9111, section 4.2.4).
+// staleForbidden returns the reason why the response must never be used stale (RFC 9111, section
+// 4.2.4), or ReasonNone if it may be.
 func (p *Policy) staleForbidden() Reason {
 	d := &p.Directives
 	switch {

@@ -18,7 +18,7 @@ func trimOWS(s string) string {
 
 func isOWS(c byte) bool { return c == ' ' || c == '\t' }
 
-// lower is strings.ToLower for ASCII: field syntax knows no other case.
+// lower is like strings.ToLower but for ASCII only, because field syntax has no other letters.
 func lower(s string) string {
 	for i := 0; i < len(s); i++ {
 		if c := s[i]; 'A' <= c && c <= 'Z' {
@@ -36,7 +36,7 @@ func lower(s string) string {
 
 func canonical(name string) string { return textproto.CanonicalMIMEHeaderKey(name) }
 
-// isToken says whether s is a token (RFC 9110, section 5.6.2).
+// isToken reports whether s is a token (RFC 9110, section 5.6.2).
 func isToken(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if !isTokenByte(s[i]) {
@@ -48,7 +48,7 @@ func isToken(s string) bool {
 
 func isTokenByte(c byte) bool { return tokenBytes[c] }
 
-// tokenBytes says of each byte whether it may be in a token.
+// tokenBytes[c] is true if the byte c may be in a token.
 var tokenBytes = func() (table [256]bool) {
 	for c := byte('!'); c <= '~'; c++ {
 		table[c] = strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) < 0
@@ -56,7 +56,7 @@ var tokenBytes = func() (table [256]bool) {
 	return table
 }()
 
-// listMembers calls yield for each member of all lines of a comma-separated list, without the empty ones.
+// listMembers calls yield for each non-empty member of all lines of a comma-separated list.
 func listMembers(lines []string, yield func(string)) {
 	for _, line := range lines {
 		for len(line) > 0 {

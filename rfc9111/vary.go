@@ -8,12 +8,13 @@ import (
 	"strings"
 )
 
-// maxSelecting bounds the names of a Vary field: an origin shall not decide how much every request costs.
+// maxSelecting limits the names in a Vary field, so that an origin cannot make every request
+// expensive.
 const maxSelecting = 100
 
-// SelectingFields returns the field names of a response's Vary, as they are spelled there, each once. star says that no
-// other request ever matches (RFC 9111, section 4.1): there is a member "*", one that is no field name and so
-// cannot be compared, or more of them than anyone needs.
+// SelectingFields returns the field names in the Vary of a response, each once, as they are spelled
+// there. star is true if no other request can match (RFC 9111, section 4.1): there is a member "*",
+// a member that is not a field name and so cannot be compared, or more than 100 names.
 func SelectingFields(h http.Header) (names []string, star bool) {
 	listMembers(h["Vary"], func(name string) {
 		if len(names) == maxSelecting {
@@ -30,8 +31,9 @@ func SelectingFields(h http.Header) (names []string, star bool) {
 	return names, star
 }
 
-// SelectingFields is SelectingFields for a cache with these rules. A shared cache takes Origin for a selecting field of a
-// response that lets one web origin read it, even if Vary does not name it.
+// SelectingFields is like the function SelectingFields, for a cache with these rules. In a shared
+// cache, Origin is also a selecting field of a response that allows one web origin to read it, even
+// if Vary does not name it.
 func (r *Rules) SelectingFields(h http.Header) (names []string, star bool) {
 	names, star = SelectingFields(h)
 	if r.Shared && AllowsOneOrigin(h) && !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, "Origin") }) {
@@ -40,15 +42,17 @@ func (r *Rules) SelectingFields(h http.Header) (names []string, star bool) {
 	return names, star
 }
 
-// AllowsOneOrigin reports whether the Access-Control-Allow-Origin of a response names an origin, and not "*", which is all.
+// AllowsOneOrigin reports whether the Access-Control-Allow-Origin of a response names one origin,
+// and not "*", which means all origins.
 func AllowsOneOrigin(h http.Header) bool {
 	return slices.ContainsFunc(h["Access-Control-Allow-Origin"], func(line string) bool { return trimOWS(line) != "*" })
 }
 
-// NormalizeSelecting returns the value of a selecting header field in a form that is the same for values with the same
-// meaning (RFC 9111, section 4.1), and different for all others. White space around commas is dropped, but for
-// fields that are no lists; for Accept, Accept-Language, Accept-Charset and Accept-Encoding also the order,
-// repetitions, and the ways to write a name and a weight.
+// NormalizeSelecting returns a normal form of the value of a selecting header field: equal for
+// values with the same meaning, and different for all others (RFC 9111, section 4.1). White space
+// around commas is removed, except in fields that are not lists. For Accept, Accept-Language,
+// Accept-Charset and Accept-Encoding the order, repetitions, and the spelling of names and weights
+// are normalized, too.
 func NormalizeSelecting(name, value string) string {
 	switch lower(name) {
 	case "accept", "accept-language", "accept-charset", "accept-encoding":
@@ -69,21 +73,22 @@ func NormalizeSelecting(name, value string) string {
 	}
 }
 
-// preferences returns the members of a field with weights (RFC 9110, section 12.4.2), the most preferred first.
+// preferences returns the members of a field with weights (RFC 9110, section 12.4.2), in order of
+// decreasing preference.
 func preferences(value string) []string {
 	type member struct {
 		name string
 		q    int
 	}
 	var members []member
-	whole := true // all members are ones
+	whole := true // all members are well formed
 	listMembers([]string{value}, func(s string) {
 		whole = whole && s[0] != ';' && wellQuoted(s)
 		name, q := cutWeight(s)
 		members = append(members, member{name, q})
 	})
 	if !whole {
-		return []string{trimOWS(value)} // not a list of preferences, and in another order its quotes could mean something else
+		return []string{trimOWS(value)} // reordering could change the meaning of its quotes
 	}
 	slices.SortFunc(members, func(a, b member) int {
 		return cmp.Or(cmp.Compare(b.q, a.q), cmp.Compare(a.name, b.name))
@@ -98,7 +103,7 @@ func preferences(value string) []string {
 	return out
 }
 
-// wellQuoted says whether all quotes in a member belong to values of parameters.
+// wellQuoted reports whether all quotes in a member enclose values of parameters.
 func wellQuoted(s string) bool {
 	parameter := false
 	for i := 0; i < len(s); i++ {
@@ -116,9 +121,9 @@ func wellQuoted(s string) bool {
 	return true
 }
 
-// cutWeight splits "de;q=0.5" into its name, in lower case, and its weight in thousandths. Other parameters stay
-// with the name. So does a weight that is not valid or not the only one, so that nothing is said to be equal
-// that is not.
+// cutWeight splits a member such as "de;q=0.5" into its name, in lower case, and its weight in
+// thousandths. Other parameters are kept with the name. So is a weight that is not valid or not the
+// only one, so that values with different meanings stay different.
 func cutWeight(s string) (string, int) {
 	name, params, _ := strings.Cut(s, ";")
 	name = lower(trimOWS(name))
@@ -150,7 +155,7 @@ func cutWeight(s string) (string, int) {
 	return name + others.String(), weight
 }
 
-// nextParameter cuts the first parameter off. A semicolon in a quoted string does not end it.
+// nextParameter cuts the first parameter off s. A semicolon inside a quoted string does not end it.
 func nextParameter(s string) (param, rest string) {
 	for i := 0; i < len(s); i++ {
 		switch s[i] {
@@ -167,7 +172,7 @@ func nextParameter(s string) (param, rest string) {
 	return s, ""
 }
 
-// parseWeight parses a qvalue, in thousandths.
+// parseWeight parses a qvalue and returns it in thousandths.
 //
 //	qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )
 func parseWeight(s string) (int, bool) {
@@ -185,9 +190,10 @@ func parseWeight(s string) (int, bool) {
 	return q, q <= 1000
 }
 
-// PrefersLanguage says whether a response in the given Content-Language is what a request with this
-// Accept-Language prefers: it matches one of the ranges with the highest weight (RFC 9110, section 12.5.4,
-// by basic filtering). The range "*" matches nothing here: what to send for it is the origin's choice.
+// PrefersLanguage reports whether a response in contentLanguage is what a request with
+// acceptLanguage prefers: it matches one of the ranges with the highest weight, by basic filtering
+// (RFC 9110, section 12.5.4). The range "*" matches nothing here, because it leaves the choice to
+// the origin.
 func PrefersLanguage(acceptLanguage, contentLanguage string) bool {
 	tag := lower(trimOWS(contentLanguage))
 	if tag == "" || strings.Contains(tag, ",") {
