@@ -72,8 +72,8 @@ type quotes struct {
 }
 
 // next cuts the first member off a line. A comma inside a quoted string does not end a member if
-// the string is a value and is closed. Inside any other quotes it does, so that they cannot hide a
-// directive.
+// the string is a value, is closed, and no quote before it is doubtful. Inside any other quotes it
+// does, so that they cannot hide a directive.
 func (q *quotes) next(line string) (member, rest string, doubtful bool) {
 	doubtful = q.open || q.until > 0
 	for i := 0; i < len(line); i++ {
@@ -83,7 +83,8 @@ func (q *quotes) next(line string) (member, rest string, doubtful bool) {
 			return line[:i], line[i+1:], doubtful
 		case '"':
 			value := opensValue(line[:i])
-			if !value && (q.open || i < q.until) {
+			if q.open || i < q.until {
+				q.open = q.open || value // it may end the string that the first quote opens, or open one
 				continue
 			}
 			switch end := endOfQuoted(line[i:]); {

@@ -1,6 +1,8 @@
 package rfc9111
 
 import (
+	"math/rand/v2"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -39,14 +41,14 @@ func TestDirectives(t *testing.T) {
 		{"no end, after an escape", []string{`a="b\", c`}, []directive{{name: "a", value: `"b\"`, hasValue: true, bad: true}, {name: "c", bad: true}}},
 		{"the end is on the next line", []string{`a="b, c`, `d"`}, []directive{{name: "a", value: `"b`, hasValue: true, bad: true}, {name: "c", bad: true}, {name: "d", bad: true}}},
 		{"what is before it counts", []string{"x", `b, a="b, c`}, []directive{{name: "x"}, {name: "b"}, {name: "a", value: `"b`, hasValue: true, bad: true}, {name: "c", bad: true}}},
-		{"what is on further lines does not", []string{`a="b`, "c", `d="e, f", g`}, []directive{{name: "a", value: `"b`, hasValue: true, bad: true}, {name: "c", bad: true},
-			{name: "d", value: "e, f", hasValue: true, bad: true}, {name: "g", bad: true}}},
+		{"what is on further lines is doubtful", []string{`a="b`, "c", `d="e, f", g`}, []directive{{name: "a", value: `"b`, hasValue: true, bad: true}, {name: "c", bad: true},
+			{name: "d", value: `"e`, hasValue: true, bad: true}, {name: "f", bad: true}, {name: "g", bad: true}}},
 		{"quotes inside tokens", []string{`a"b, no-store, c"d, e`}, []directive{{name: "a", bad: true}, {name: "no-store", bad: true}, {name: "c", bad: true}, {name: "e"}}},
 		{"a quote inside a token", []string{`a"b, c`, "d"}, []directive{{name: "a", bad: true}, {name: "c", bad: true}, {name: "d", bad: true}}},
 		{"a quote for a name", []string{`", c`}, []directive{{bad: true}, {name: "c", bad: true}}},
 		{"a quote inside a value", []string{`a=b"c, d`}, []directive{{name: "a", value: `b"c`, hasValue: true}, {name: "d", bad: true}}},
 		{"one quote too many", []string{`a="b"", no-store, c="d", e`}, []directive{{name: "a", value: `"b""`, hasValue: true, bad: true},
-			{name: "no-store", bad: true}, {name: "c", value: "d", hasValue: true, bad: true}, {name: "e"}}},
+			{name: "no-store", bad: true}, {name: "c", value: "d", hasValue: true, bad: true}, {name: "e", bad: true}}},
 		{"after a semicolon", []string{`a; b="c, d`}, []directive{{name: "a", bad: true}, {name: "b", value: `"c`, hasValue: true, bad: true}, {name: "d", bad: true}}},
 
 		// A name ends where its token does.
@@ -372,4 +374,55 @@ func TestHostileLines(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Whatever quotes a field has, a permission counts only if it stands outside of all quoted strings by another reading too, which takes
+// every quote for an end of a string. A restriction counts if it stands outside by either reading.
+func TestQuotesByAnotherReading(t *testing.T) {
+	pieces := []string{
+		"public", "max-age=60", "must-understand", "no-store", "private", "ext", "ext=a", `ext="a"`, `ext="a, b"`, `"`, `"y`, `x="`, `\"`,
+		`x="a\"`, `""`, `=""`, ",", ",", ", ", " ", ";",
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 50_000 {
+		var line strings.Builder
+		between := []string{"", ",", ", "}[r.IntN(3)]
+		for range 1 + r.IntN(8) {
+			line.WriteString(pieces[r.IntN(len(pieces))] + between)
+		}
+		outside, lines := membersOutsideQuotes(line.String()), []string{line.String()}
+		if i := strings.LastIndexByte(lines[0], ','); i >= 0 && r.IntN(4) == 0 {
+			lines = []string{lines[0][:i], lines[0][i+1:]}
+		}
+		got := ParseResponse(http.Header{"Cache-Control": lines}, true)
+		for name, read := range map[string]bool{"public": got.Public, "max-age=60": got.MaxAge.Value > 0, "must-understand": got.overNoStore} {
+			if read && !outside[name] {
+				t.Errorf("%q: %s is read from within a quoted string", lines, name)
+			}
+		}
+		for name, read := range map[string]bool{"no-store": got.NoStore, "private": got.Private} {
+			if !read && outside[name] {
+				t.Errorf("%q: %s is not read", lines, name)
+			}
+		}
+	}
+}
+
+// membersOutsideQuotes returns the members of a list that are outside of quoted strings if each quote is an end of one.
+func membersOutsideQuotes(list string) map[string]bool {
+	members, inside, start := make(map[string]bool), false, 0
+	for i := 0; i < len(list); i++ {
+		switch c := list[i]; {
+		case inside && c == '\\':
+			i++
+		case c == '"':
+			inside = !inside
+		case c == ',' && !inside:
+			members[strings.TrimSpace(list[start:i])], start = true, i+1
+		}
+	}
+	if !inside {
+		members[strings.TrimSpace(list[start:])] = true
+	}
+	return members
 }
