@@ -15,6 +15,10 @@ type Delta struct {
 	OK    bool          // whether the directive is present
 }
 
+// permits reports whether a permission to use a stale response holds for one with this freshness left. One of 0 seconds permits
+// nothing, for that is also what a value that cannot be understood is read as.
+func (d Delta) permits(ttl time.Duration) bool { return d.OK && d.Value > 0 && -ttl <= d.Value }
+
 // A directive is one member of a Cache-Control field.
 //
 //	Cache-Control   = #cache-directive

@@ -55,13 +55,13 @@ func (p *Policy) Reuse(req *Request, now time.Time) Reuse {
 		}
 	case p.staleForbidden() != ReasonNone:
 		r.Reason = Expired
-	case req.MaxStale.OK && -r.TTL <= req.MaxStale.Value:
+	case req.MaxStale.permits(r.TTL):
 		r.Action, r.Reason = Serve, MaxStale
 	case req.MaxAge.OK || req.MaxStale.OK: // the request limits staleness itself (RFC 9111, section 5.2.1.1)
 		r.Reason = Expired
-	case d.StaleWhileRevalidate.OK && -r.TTL <= d.StaleWhileRevalidate.Value:
+	case d.StaleWhileRevalidate.permits(r.TTL):
 		r.Action, r.Reason = ServeAndValidate, WhileRevalidating
-	case req.AllowStale != 0 && -r.TTL <= req.allowStale().Value:
+	case req.allowStale().permits(r.TTL):
 		r.Action, r.Reason = Serve, AllowStale
 	default:
 		r.Reason = Expired
@@ -101,7 +101,7 @@ func (p *Policy) ReuseOnError(req *Request, now time.Time) Reuse {
 			allowed = Delta{max(allowed.Value, d.Value), true}
 		}
 	}
-	if allowed.OK && -r.TTL <= allowed.Value {
+	if allowed.permits(r.TTL) {
 		r.Action, r.Reason = Serve, OnError
 	}
 	return r

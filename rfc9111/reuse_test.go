@@ -53,6 +53,8 @@ func TestReuse(t *testing.T) {
 		{"max-age makes nothing fresh", private, "max-age=60", "max-age=3600", 60 * s, Validate, Expired},
 		{"max-age, broken", private, "max-age=60", "max-age=x", 0, Validate, RequestMaxAge},
 
+		{"max-stale, broken", private, "max-age=60", "max-stale=x", 60 * s, Validate, Expired},
+		{"stale-while-revalidate, broken", private, "max-age=60, stale-while-revalidate=x", "", 60 * s, Validate, Expired},
 		{"min-fresh, longer", private, "max-age=60", "min-fresh=10", 49 * s, Serve, Fresh},
 		{"min-fresh, exactly", private, "max-age=60", "min-fresh=10", 50 * s, Serve, Fresh},
 		{"min-fresh, shorter", private, "max-age=60", "min-fresh=10", 50*s + ns, Validate, RequestMinFresh},
@@ -176,6 +178,9 @@ func TestReuseOnError(t *testing.T) {
 		{"exactly", private, "max-age=60, stale-if-error=10", "", 70 * s, true},
 		{"over", private, "max-age=60, stale-if-error=10", "", 70*s + ns, false},
 		{"broken", private, "max-age=60, stale-if-error=x", "", 61 * s, false},
+		{"broken, stale since now", private, "max-age=60, stale-if-error=x", "", 60 * s, false},
+		{"no time at all", private, "max-age=60, stale-if-error=0", "", 60 * s, false},
+		{"the request's, broken", private, "max-age=60", "stale-if-error=x", 60 * s, false},
 		{"still fresh", private, "max-age=60, stale-if-error=10", "", s, true},
 		{"stale-while-revalidate is no error's", private, "max-age=60, stale-while-revalidate=10", "", 61 * s, false},
 		{"the request's", private, "max-age=60", "stale-if-error=10", 70 * s, true},
