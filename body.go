@@ -159,14 +159,14 @@ func (b *originBody) finish(why rfc9111.Reason) {
 }
 
 // forget has nothing stored of a body: what is being stored, and what was under the key.
-func (b *originBody) forget(ctx context.Context, e *engine, key string) {
+func (b *originBody) forget(ctx context.Context, e *engine, plain, key string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.write != nil {
 		b.finish(rfc9111.Incomplete)
 		return
 	}
-	e.remove(ctx, key)
+	e.remove(ctx, plain, key)
 }
 
 // Close does not wait for the origin. What is missing of a response that is being stored may be read in the background.

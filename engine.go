@@ -279,8 +279,15 @@ func (e *engine) getFailed(ctx context.Context, key string, err error) {
 	}
 }
 
-// remove removes an entry, or has get find it no more.
-func (e *engine) remove(ctx context.Context, key string) error {
+// remove removes an entry of the URL that has a plain key, under the lock of that.
+func (e *engine) remove(ctx context.Context, plain, key string) error {
+	k, _ := e.locks.lock(plain) // after too long a wait, the store's own order has to do
+	defer k.unlock()
+	return e.removeHeld(ctx, key)
+}
+
+// removeHeld removes an entry, or has get find it no more. The caller holds the lock of the plain key.
+func (e *engine) removeHeld(ctx context.Context, key string) error {
 	err := e.delete(ctx, key)
 	if err != nil {
 		e.undeleted.add(key, time.Now())
@@ -320,10 +327,10 @@ func (e *engine) drop(ctx context.Context, key string) error {
 			variants = r.Entry.Variants
 		}
 	}
-	errs := []error{e.remove(ctx, key), e.remove(ctx, key+partialSuffix)}
+	errs := []error{e.removeHeld(ctx, key), e.removeHeld(ctx, key+partialSuffix)}
 	for _, v := range variants {
 		if strings.HasPrefix(v.Key, key+variantSuffix) { // no list of ours names another URL's key
-			errs = append(errs, e.remove(ctx, v.Key))
+			errs = append(errs, e.removeHeld(ctx, v.Key))
 		}
 	}
 	return errors.Join(errs...)

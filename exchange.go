@@ -379,10 +379,10 @@ func (x *exchange) withDecodedBody(c *candidate, resp *http.Response) {
 			k := x.store.(storage.DecodedKeeper)
 			keep = func(b []byte) { k.KeepDecoded(key, entry, b) }
 		}
-		e, ctx := x.engine, x.ctx
+		e, ctx, plain := x.engine, x.ctx, x.key
 		damaged = func(err error) { // so that the next request has another
 			e.getFailed(context.WithoutCancel(ctx), key, &storage.UnreadableError{Key: key, Err: err})
-			e.remove(ctx, key)
+			e.remove(ctx, plain, key)
 		}
 	}
 	c.coding.decode(resp, body, keep, damaged)

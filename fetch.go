@@ -88,8 +88,8 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 	case x.ranged && resp.StatusCode == http.StatusPartialContent:
 		x.receivePartial(c, resp, asked, received, &s)
 	default:
+		x.judgePart(resp)
 		x.receive(resp, asked, received, &s)
-		x.judgePart(resp, &s)
 	}
 	x.mark(resp, s)
 	x.over = true
@@ -305,9 +305,7 @@ func (x *exchange) dropStored(key string) {
 		return
 	}
 	x.start = x.invalid.addBy(x.key, x.start)
-	k, _ := x.locks.lock(x.key)
-	defer k.unlock()
-	x.remove(x.ctx, key)
+	x.remove(x.ctx, x.key, key)
 }
 
 // revalidateLater validates a stored response in the background, unless the request forbids that. It reports whether

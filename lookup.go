@@ -107,7 +107,7 @@ func (x *exchange) get(ctx context.Context, key string) (*storage.Response, erro
 // the same key, and what cannot be read would be met and logged again by each request.
 func (x *exchange) dropDamaged() {
 	for _, key := range x.damaged {
-		x.remove(x.ctx, key)
+		x.remove(x.ctx, x.key, key)
 	}
 	x.damaged = nil
 }

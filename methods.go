@@ -73,7 +73,7 @@ func (x *exchange) storeIndex() error {
 // invalidateMethods has no response found again that is stored for a plain key by a method, and none stored that is under way.
 func (e *engine) invalidateMethods(ctx context.Context, key string) error {
 	e.invalid.add(key + methodsSuffix)
-	return e.remove(ctx, key+methodsSuffix)
+	return e.remove(ctx, key+methodsSuffix, key+methodsSuffix)
 }
 
 // checkMethods returns why a method makes no sense in CacheableMethods; nil if all do.

@@ -133,8 +133,8 @@ func (x *exchange) complete(p *candidate) (*http.Response, error) {
 		x.join(p, resp, total, asked, received, &s)
 	default:
 		resp = x.own(resp)
+		x.judgePart(resp)
 		x.receive(resp, asked, received, &s)
-		x.judgePart(resp, &s)
 	}
 	x.mark(resp, s)
 	return resp, nil
@@ -162,17 +162,18 @@ func (c *candidate) combinesWith(h http.Header) bool {
 		(lines == nil || slices.Equal(parseCoding(lines).names, c.coding.names))
 }
 
-// dropPart removes the part that the exchange has found.
+// dropPart removes the part that the exchange has found, which is known to be out of date.
 func (x *exchange) dropPart() {
-	x.remove(x.ctx, x.partial.key)
+	key := x.partial.key
 	x.partial.close()
 	x.partial = nil
+	x.dropStored(key)
 }
 
 // judgePart removes the part that the exchange has found if the origin's response shows that it is not current any more, by the
-// rules that hold for a whole one. s tells whether the response is being stored, to take the place of the part once it has
-// come. A 206 or a response to HEAD is for receivePartial or receiveHead.
-func (x *exchange) judgePart(resp *http.Response, s *Status) {
+// rules that hold for a whole one. A 206 or a response to HEAD is for receivePartial or receiveHead. It is called before a recording of
+// the response is made, which is then not taken for one that was asked for too early.
+func (x *exchange) judgePart(resp *http.Response) {
 	p := x.partial
 	if p == nil {
 		return
@@ -180,7 +181,7 @@ func (x *exchange) judgePart(resp *http.Response, s *Status) {
 	gone := false
 	switch status := resp.StatusCode; {
 	case status == http.StatusOK:
-		gone = !s.Stored || p.contradictedBy(resp.Header, framedLength(resp))
+		gone = p.contradictedBy(resp.Header, framedLength(resp))
 	case rfc9111.Supersedes(status):
 		gone = true
 	case status == http.StatusRequestedRangeNotSatisfiable:

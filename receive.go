@@ -51,6 +51,9 @@ func (x *exchange) receive(resp *http.Response, asked, received time.Time, s *St
 	case x.prior != "" && rfc9111.Supersedes(resp.StatusCode):
 		x.dropStored(x.prior)
 	}
+	if x.partial != nil && resp.StatusCode == http.StatusOK && !s.Stored {
+		x.dropPart() // the whole that takes its place is not stored
+	}
 	x.decode(resp, place, s)
 }
 
@@ -66,8 +69,8 @@ func (x *exchange) decode(resp *http.Response, place string, s *Status) {
 	}
 	var damaged func(error)
 	if b := recorded(resp.Body); b != nil && s.Stored {
-		e, ctx := x.engine, context.WithoutCancel(x.ctx)
-		damaged = func(error) { b.forget(ctx, e, place) }
+		e, ctx, plain := x.engine, context.WithoutCancel(x.ctx), x.key
+		damaged = func(error) { b.forget(ctx, e, plain, place) }
 		if x.flight != nil {
 			x.flight.damaged = damaged
 		}
@@ -378,7 +381,7 @@ func (r *recording) commitCurrent() rfc9111.Reason {
 	}
 	r.recents.add(mine)
 	if r.overtaken() {
-		r.remove(r.ctx, r.place) // an invalidation that could not wait may have come before there was anything to remove
+		r.removeHeld(r.ctx, r.place) // an invalidation that could not wait may have come before there was anything to remove
 	}
 	return rfc9111.ReasonNone
 }
@@ -394,7 +397,7 @@ func (r *recording) commit() error {
 	}
 	err := r.commitEntry()
 	if err == nil && r.replaces != "" {
-		r.remove(r.ctx, r.replaces)
+		r.removeHeld(r.ctx, r.replaces)
 	}
 	return err
 }

@@ -56,7 +56,7 @@ func (r *recording) succeed() error {
 		switch {
 		case v.Key == key:
 		case r.selectedLike(v.Vary):
-			r.remove(r.ctx, v.Key) // the entry takes its place
+			r.removeHeld(r.ctx, v.Key) // the entry takes its place
 		default:
 			variants = append(variants, v)
 		}
@@ -120,7 +120,7 @@ func (s *subject) enter(key string, e *serialize.Entry) error {
 	for range 3 {
 		now := s.entryUnder(s.key)
 		if now == nil || now.Generation != "" && now.Generation != e.Generation {
-			s.remove(s.ctx, key)
+			s.removeHeld(s.ctx, key)
 			return nil
 		}
 		next := now.Clone()
@@ -161,7 +161,7 @@ func (s *subject) bounded(variants []serialize.Variant) []serialize.Variant {
 			continue
 		}
 		for _, v := range variants[i:] {
-			s.remove(s.ctx, v.Key)
+			s.removeHeld(s.ctx, v.Key)
 		}
 		return variants[:i]
 	}
