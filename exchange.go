@@ -50,6 +50,7 @@ type exchange struct {
 
 	originFields []rfc9111.HeaderField // of the origin's header, as they came
 	room         []string              // in the memory of the origin's header lines, for that of Cache-Status
+	farMark      []string              // the origin's XFromCache, if another cache says that it had a hit
 
 	flight *flight // which takes it down the road; nil: its caller waits for it
 
@@ -462,7 +463,11 @@ func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
 // response itself stays what it was, because it is there that net/http puts its trailer.
 func (x *exchange) own(resp *http.Response) *http.Response {
 	x.credentialed = hidesCredentials(x.header, resp)
-	// Nobody else may say XFromCache.
+	x.farMark = nil
+	if mark := resp.Header[XFromCache]; mark != nil && saysHit(resp.Header["Cache-Status"]) {
+		x.farMark = slices.Clone(mark)
+	}
+	// It is of this response alone, so mark puts it back once the response has been stored.
 	resp.Header, x.room, x.originFields = rfc9111.CopyHeaderTo(x.originFields[:0], framedHeader(resp), XFromCache)
 	if resp.Body == nil {
 		resp.Body = http.NoBody
@@ -505,6 +510,9 @@ func (x *exchange) mark(resp *http.Response, s Status) {
 		lines = x.room[:0]
 	}
 	resp.Header["Cache-Status"] = append(lines, x.statuses.header(s))
+	if x.farMark != nil {
+		resp.Header[XFromCache] = x.farMark
+	}
 	switch s.Storage {
 	case rfc9111.ReasonNone, rfc9111.Validated, rfc9111.ValidatedByHead:
 	default:

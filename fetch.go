@@ -240,7 +240,9 @@ func (c *candidate) updated(later http.Header, received time.Time) http.Header {
 			delete(old, name)
 		}
 	}
-	return rfc9111.UpdateHeader(old, later, &c.policy, received)
+	h := rfc9111.UpdateHeader(old, later, &c.policy, received)
+	delete(h, XFromCache) // of another cache, and of its response alone
+	return h
 }
 
 // applyHeuristic lets the heuristic set fields of a response, and returns which ones it set. It is asked where RFC

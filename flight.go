@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -32,6 +33,8 @@ type flight struct {
 	entry  *serialize.Entry // what the response would be if it were stored by now; nil: it is for the leader alone
 	stored *stored
 	keeps  bool // it is being stored
+
+	farMark []string // as the leader's
 
 	damaged func(error) // is told by who reads the body that it cannot be decoded; nil: nobody needs to
 
@@ -120,6 +123,9 @@ func (x *exchange) fly(why rfc9111.Reason) (*http.Response, error) {
 				return x.afterFlight(f, why)
 			}
 			b.resp = x.serve(c, r, Status{Forward: forwardToken(why), ForwardStatus: f.resp.StatusCode, Collapsed: true})
+			if f.farMark != nil {
+				b.resp.Header[XFromCache] = slices.Clone(f.farMark)
+			}
 			return b.resp, nil
 		}
 		b.leave(errLeft)
@@ -240,7 +246,7 @@ func (x *exchange) share(resp *http.Response, e *serialize.Entry, s *Status) {
 	// The entry itself changes until it is committed.
 	f.entry = e.Clone()
 	f.entry.Trailer = resp.Trailer.Clone()
-	f.stored, f.keeps = f.newStored(f.entry), s.Stored
+	f.stored, f.keeps, f.farMark = f.newStored(f.entry), s.Stored, slices.Clone(x.farMark)
 	f.carry(resp)
 }
 

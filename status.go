@@ -2,6 +2,7 @@ package cachecontrol
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -11,7 +12,9 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 )
 
-// XFromCache is the header field that says "1" on every response that the cache answered with what it had stored.
+// XFromCache is the header field that has the value "1" in every response that the cache answered with a stored one. A response
+// from the origin has it only if a cache nearer to the origin set it, and Cache-Status says that such a cache had a hit. FromCache
+// tells the two apart.
 const XFromCache = "X-From-Cache"
 
 // cacheName is the name of this cache in Cache-Status.
@@ -62,10 +65,25 @@ func (s *Status) judged(d rfc9111.Stored, p *rfc9111.Policy, received time.Time)
 	}
 }
 
-// FromCache says whether the cache answered with what it had stored: requests' resp.from_cache. It is true for hits,
-// stale ones included, and for responses that the origin has confirmed.
+// FromCache reports whether this cache answered with a stored response: requests' resp.from_cache. It is true for hits, stale ones
+// included, and for responses that the origin has confirmed. It is false for hits of other caches.
 func FromCache(resp *http.Response) bool {
-	return resp != nil && resp.Header.Get(XFromCache) == "1"
+	if resp == nil || resp.Header.Get(XFromCache) != "1" {
+		return false
+	}
+	lines := resp.Header["Cache-Status"]
+	if len(lines) == 0 {
+		return false
+	}
+	if rest, ok := strings.CutPrefix(lines[len(lines)-1], cacheName+";hit;ttl="); ok && !strings.ContainsAny(rest, `,"`) {
+		return true // as most are, and parsing takes longer
+	}
+	p := ownMember(resp)
+	if p == nil {
+		return false
+	}
+	_, fromCache := parseStatus(p)
+	return fromCache
 }
 
 // StatusOf returns how this cache answered the request that resp belongs to. The Outcome is Unknown for a response
@@ -74,25 +92,52 @@ func StatusOf(resp *http.Response) Status {
 	if resp == nil {
 		return Status{}
 	}
-	lines := resp.Header["Cache-Status"]
-	if len(lines) == 0 {
+	p := ownMember(resp)
+	if p == nil {
 		return Status{}
 	}
-	// This cache's line is the last and its own, and tells whatever an origin may have written before it.
-	list, err := httpsfv.UnmarshalList(lines[len(lines)-1:])
-	if err != nil || len(list) == 0 {
-		return Status{}
-	}
-	// Caches add themselves at the end, so the last one is the nearest (RFC 9211, section 2).
-	item, ok := list[len(list)-1].(httpsfv.Item)
-	if name, isName := item.Value.(httpsfv.Token); !ok || !isName || name != cacheName {
-		return Status{}
-	}
-	return parseStatus(item.Params, FromCache(resp))
+	s, _ := parseStatus(p)
+	return s
 }
 
-func parseStatus(p *httpsfv.Params, fromCache bool) Status {
-	var s Status
+// ownMember returns the parameters of this cache's member of Cache-Status, or nil if there is none. It is the last one: caches add
+// themselves at the end (RFC 9211, section 2). This cache writes a line of its own, whatever an origin may have written before.
+func ownMember(resp *http.Response) *httpsfv.Params {
+	lines := resp.Header["Cache-Status"]
+	if len(lines) == 0 {
+		return nil
+	}
+	list, err := httpsfv.UnmarshalList(lines[len(lines)-1:])
+	if err != nil || len(list) == 0 {
+		return nil
+	}
+	item, ok := list[len(list)-1].(httpsfv.Item)
+	if name, isName := item.Value.(httpsfv.Token); !ok || !isName || name != cacheName {
+		return nil
+	}
+	return item.Params
+}
+
+// saysHit reports whether a cache says in Cache-Status that it had a hit. If the field is malformed, none does.
+func saysHit(lines []string) bool {
+	list, err := httpsfv.UnmarshalList(lines)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(list, func(m httpsfv.Member) bool {
+		item, ok := m.(httpsfv.Item)
+		return ok && isHit(item.Params)
+	})
+}
+
+func isHit(p *httpsfv.Params) bool {
+	v, _ := p.Get("hit")
+	hit, _ := v.(bool)
+	return hit
+}
+
+// parseStatus returns what the parameters of a member say, and whether the response was a stored one.
+func parseStatus(p *httpsfv.Params) (s Status, fromCache bool) {
 	if v, ok := p.Get("detail"); ok {
 		answer, storage, _ := strings.Cut(string(asToken(v)), "/")
 		s.Reason, s.Storage = rfc9111.ParseReason(answer), rfc9111.ParseReason(storage)
@@ -110,9 +155,11 @@ func parseStatus(p *httpsfv.Params, fromCache bool) Status {
 	}
 	_, s.Stored = p.Get("stored")
 	_, s.Collapsed = p.Get("collapsed")
-	_, hit := p.Get("hit")
+	hit := isHit(p)
+	fromCache = hit || s.Reason == rfc9111.Validated || s.Reason == rfc9111.OnError ||
+		s.Collapsed && s.ForwardStatus == http.StatusNotModified // see afterFlight
 	s.Outcome = s.outcome(fromCache, hit)
-	return s
+	return s, fromCache
 }
 
 // outcome puts the rest of the status into one word.
