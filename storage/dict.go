@@ -276,8 +276,8 @@ func (c *DictCache) Update(ctx context.Context, key string, e *serialize.Entry) 
 	return c.UpdateIf(ctx, key, e, nil)
 }
 
-// UpdateIf is Update if may returns true for the stored entry. If may returns false, UpdateIf changes nothing and
-// returns ErrChanged. The cache is locked while may runs. If may is nil, UpdateIf is Update.
+// UpdateIf is like Update, but if may returns false for the stored entry, it changes nothing and returns
+// ErrChanged. The cache is locked while may runs. If may is nil, UpdateIf is the same as Update.
 func (c *DictCache) UpdateIf(_ context.Context, key string, e *serialize.Entry, may func(now *serialize.Entry) bool) error {
 	if c == nil {
 		return ErrClosed
@@ -499,9 +499,9 @@ func (w *DictWriter) Write(p []byte) (int, error) {
 // Commit makes the entry visible.
 func (w *DictWriter) Commit() error { return w.CommitIf(nil) }
 
-// CommitIf is Commit if there is no entry under the key, or if may returns true for the entry that is there. If may
-// returns false, CommitIf changes nothing and returns ErrChanged. The cache is locked while may runs. If may is nil,
-// CommitIf is Commit.
+// CommitIf is like Commit, but if there is an entry under the key and may returns false for it, CommitIf
+// stores nothing and returns ErrChanged. The cache is locked while may runs. If may is nil, CommitIf is the
+// same as Commit.
 func (w *DictWriter) CommitIf(may func(now *serialize.Entry) bool) error {
 	if w.buffer == nil {
 		return errEnded

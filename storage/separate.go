@@ -378,8 +378,8 @@ func (c *SeparateBodyFileCache) Update(ctx context.Context, key string, e *seria
 	return c.UpdateIf(ctx, key, e, nil)
 }
 
-// UpdateIf is Update if may returns true for the stored entry. If may returns false, UpdateIf changes nothing and
-// returns ErrChanged. The entry is locked while may runs. If may is nil, UpdateIf is Update.
+// UpdateIf is like Update, but if may returns false for the stored entry, it changes nothing and returns
+// ErrChanged. The entry is locked while may runs. If may is nil, UpdateIf is the same as Update.
 func (c *SeparateBodyFileCache) UpdateIf(ctx context.Context, key string, e *serialize.Entry, may func(now *serialize.Entry) bool) error {
 	if err := c.check(ctx); err != nil {
 		return err
@@ -520,9 +520,9 @@ func (w *separateWriter) Write(p []byte) (int, error) {
 
 func (w *separateWriter) Commit() error { return w.CommitIf(nil) }
 
-// CommitIf is Commit if there is no readable entry under the key, or if may returns true for the entry that is there.
-// If may returns false, CommitIf changes nothing and returns ErrChanged. The entry is locked while may runs. If may is
-// nil, CommitIf is Commit.
+// CommitIf is like Commit, but if there is a readable entry under the key and may returns false for it, CommitIf
+// stores nothing and returns ErrChanged. The entry is locked while may runs. If may is nil, CommitIf is the
+// same as Commit.
 func (w *separateWriter) CommitIf(may func(now *serialize.Entry) bool) error {
 	if w.ended {
 		return errEnded
