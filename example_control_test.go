@@ -163,6 +163,6 @@ func ExampleTransport_Stats() {
 	// Hello from /a from the cache: true
 	// Hello from /silent from the cache: false
 	// 2 hits, 2 misses, 2 requests to the origin
-	// 1 not stored: it says no time for which it may be reused, and has no validator that counts here, to ask the origin whether it is still current
+	// 1 not stored: it has no usable freshness (max-age, Expires) and no usable validator (ETag, Last-Modified) to revalidate with
 	// expvar: 2
 }

@@ -34,7 +34,7 @@ func Example() {
 	fmt.Println("reload:", p.Reuse(&reload, received).Reason.Words())
 
 	// Output:
-	// fresh for 1m0s: max-age says for how long it may be reused (RFC 9111, section 5.2.2.1)
+	// fresh for 1m0s: max-age sets how long it may be reused (RFC 9111, section 5.2.2.1)
 	// store: true max-age
 	// after 0s, aged 20s: it is fresh
 	// after 50s, aged 1m10s: it is stale and may be used while it is revalidated

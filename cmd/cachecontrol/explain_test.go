@@ -41,7 +41,7 @@ func TestExplain(t *testing.T) {
 		{
 			`?Cache-Control=max-age=3600,stale-if-error=60&Etag="v1"&Vary=Accept-Language`,
 			[]string{
-				"Stored       yes, by a private cache\n", "max-age says for how long it may be reused (RFC 9111, section 5.2.2.1)",
+				"Stored       yes, by a private cache\n", "max-age sets how long it may be reused (RFC 9111, section 5.2.2.1)",
 				"Fresh        for 1h, from Cache-Control: max-age=3600,stale-if-error=60\n", "RFC 9111, section 4.2.3",
 				`If-None-Match: "v1"`, "Selected by  Accept-Language\n",
 				"  now: answered from the cache\n      it is fresh (RFC 9111, section 4.2)\n",
@@ -50,7 +50,7 @@ func TestExplain(t *testing.T) {
 				"  now, Cache-Control: only-if-cached: answered from the cache\n",
 				", when it is stale: the origin is asked whether it is still current\n      it is no longer fresh",
 				", when it is stale, Cache-Control: only-if-cached: answered 504 by the cache\n",
-				", when it is stale, the origin failing: answered from the cache, stale\n      the origin failed, and the stale response may stand in (RFC 5861, section 4)\n",
+				", when it is stale, the origin failing: answered from the cache, stale\n      the origin failed, and the stale response may be used instead (RFC 5861, section 4)\n",
 				"  once it is stale for more than 1m, the origin failing: the caller gets the error\n",
 				"Accept-Encoding: gzip, deflate",
 			}, []string{"a shared cache:", "Invalidates", "Leads to"},
@@ -80,7 +80,7 @@ func TestExplain(t *testing.T) {
 		{"--method PUT ?Location=/x", []string{"Invalidates  " + origin.URL + "/?Location=/x, " + origin.URL + "/x\n", "requests with this method go to the origin"}, nil},
 		{"--method M-SEARCH ?a=b", []string{"Invalidates  "}, nil},
 		{"--method HEAD ?Cache-Control=max-age=60", []string{"Stored       no"}, nil},
-		{"-H Cache-Control:no-store ?Cache-Control=max-age=60", []string{"the request says no-store, which forbids storing its answer (RFC 9111, section 5.2.1.5)"}, nil},
+		{"-H Cache-Control:no-store ?Cache-Control=max-age=60", []string{"the request says no-store, which forbids storing its response (RFC 9111, section 5.2.1.5)"}, nil},
 		{"-H If-None-Match:\"v1\" ?Etag=\"v2\"", []string{"Stored       yes"}, nil},
 	}
 	for _, test := range tests {
