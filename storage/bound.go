@@ -41,7 +41,8 @@ const (
 	// evictAlways is the number of entries that a step may evict regardless of the time that it takes.
 	evictAlways = 16
 
-	// A process adds MaxBytes/slack bytes before it tells the others, and evicts so much more than necessary.
+	// A process adds MaxBytes/slack bytes before it tells the others, and evicts this much more than
+	// necessary.
 	slack = 32
 )
 

@@ -428,8 +428,8 @@ func (c *DictCache) leave(r *record) {
 // The policy is S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023), with one
 // bit that records use. New entries are in the queue fresh, a tenth of the cache. An entry that was requested
 // while in fresh moves to kept. One that was not is evicted, and its hash is remembered; if it is stored
-// again, it goes to kept at once. An entry that reaches the end of kept goes back to its start if it was
-// requested meanwhile.
+// again, it is added to kept at once. An entry that reaches the end of kept is moved back to its start if it
+// was requested meanwhile.
 func (c *DictCache) evict(spare *record) bool {
 	for turns := c.fresh.len + c.kept.len; ; turns-- {
 		r := c.fresh.first(spare)

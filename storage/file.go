@@ -32,7 +32,8 @@ const smallFile = 64 << 10
 // need different directories.
 //
 // Commit, Update and Delete wait for the lock of the entry until the context ends, or for 10 seconds if it
-// has no deadline. Commit uses the context that was passed to Create.
+// has no deadline. Commit uses the context that was passed to Create. If Delete does not get the lock, it
+// removes the entry without it.
 //
 // All methods are safe for concurrent use. Every method of a nil *FileCache that returns an error returns
 // ErrClosed.
@@ -40,9 +41,9 @@ type FileCache struct {
 	tree *tree
 }
 
-// NewFileCache returns a FileCache in dir. If dir does not exist, it is created with mode 0700. If other
-// users may write to dir, see Warning. The options that apply are MaxBytes, MaxAge, Forever, FileMode and
-// DirMode.
+// NewFileCache returns a FileCache in dir. If dir does not exist, it is created with mode 0700 or that of
+// DirMode. If other users may write to dir, see Warning. The options that apply are MaxBytes, MaxAge,
+// Forever, FileMode and DirMode.
 func NewFileCache(dir string, opts ...Option) (*FileCache, error) {
 	t, err := openTree(dir, false, opts)
 	if err != nil {

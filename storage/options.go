@@ -55,7 +55,7 @@ func MaxAge(d time.Duration) Option {
 }
 
 // Forever makes a file cache keep its entries: Delete does nothing, as with CacheControl's forever=True, and
-// MaxBytes and MaxAge remove nothing. Entries can still be replaced.
+// MaxBytes and MaxAge remove nothing. Entries can still be replaced, and damaged ones are removed.
 func Forever() Option {
 	return func(o *options) { o.forever = true }
 }

@@ -23,8 +23,8 @@ import (
 // The two files cannot be replaced together, so the metadata identifies its body by length, checksum and
 // modification time, whose nanoseconds are random. If the time differs, as in a directory that was copied
 // without its times, the checksum is verified before Get returns the entry. Metadata written by Python
-// contains neither. For those entries only Content-Length and the order of the modification times can be
-// checked, since Python writes the metadata first. If they leave a doubt, Get does not return the entry.
+// contains none of these. For those entries only Content-Length and the order of the modification times can
+// be checked, since Python writes the metadata first. If they leave a doubt, Get does not return the entry.
 //
 // Bodies are verified as with FileCache: up to 64 KiB before Get returns, longer ones while they are read.
 // The methods wait for locks as those of FileCache do.
@@ -36,8 +36,8 @@ type SeparateBodyFileCache struct {
 }
 
 // NewSeparateBodyFileCache returns a SeparateBodyFileCache in dir. If dir does not exist, it is created with
-// mode 0700. If other users may write to dir, see Warning. The options that apply are MaxBytes, MaxAge,
-// Forever, FileMode and DirMode.
+// mode 0700 or that of DirMode. If other users may write to dir, see Warning. The options that apply are
+// MaxBytes, MaxAge, Forever, FileMode and DirMode.
 func NewSeparateBodyFileCache(dir string, opts ...Option) (*SeparateBodyFileCache, error) {
 	t, err := openTree(dir, true, opts)
 	if err != nil {
