@@ -1,14 +1,17 @@
-// Package heuristics gives freshness to responses that carry none.
+// Package heuristics makes responses fresh that have no explicit freshness.
 //
-// By default the cache reuses only what the origin declared fresh. A Heuristic changes that: it is asked about each
-// response before storing is considered, and may set header fields that make the response fresh (RFC 9111, section
-// 4.2.2). OneDay, ExpiresAfter and LastModified are those of Python's CacheControl; Func makes one of a function.
+// By default the cache reuses only responses that the origin has declared fresh. A Heuristic
+// changes that: it is called for each response before the cache decides whether to store it, and
+// may set header fields that make the response fresh (RFC 9111, section 4.2.2). OneDay,
+// ExpiresAfter and LastModified correspond to the heuristics of Python's CacheControl. Func
+// converts a function to a Heuristic.
 //
 //	t := &cachecontrol.Transport{Heuristic: heuristics.ExpiresAfter(24 * time.Hour)}
 //
-// Overriding what an origin says is done with care: OneDay and ExpiresAfter set Cache-Control to public, and so
-// replace also a no-store, no-cache or private that was there. LastModified leaves such responses alone, and is the
-// one to take when in doubt. To limit a heuristic to one site, mount a Transport with it on that site's prefix.
+// Take care when overriding what the origin sends: OneDay and ExpiresAfter set Cache-Control to
+// public, and so replace a no-store, no-cache or private. LastModified does not change such
+// responses; if in doubt, use it. To apply a heuristic to one site only, mount a Transport with it
+// on the prefix of that site.
 package heuristics
 
 import (
@@ -22,31 +25,32 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 )
 
-// A Heuristic makes responses fresh that are not, or not for as long as the user wants. Its methods are called for
-// several responses at the same time; they do not change the response.
+// A Heuristic makes responses fresh, or fresh for longer. Its methods may be called concurrently
+// and must not modify the response.
 type Heuristic interface {
-	// UpdateHeaders returns the header fields to set before storing is considered. Each replaces all lines of
-	// that field; one without values removes it. With none, the response stays as it came.
+	// UpdateHeaders returns the header fields to set before the cache decides whether to store
+	// resp. Each replaces all lines of the field. A field without values is removed. If
+	// UpdateHeaders returns no fields, resp is not changed.
 	UpdateHeaders(resp *http.Response) http.Header
 
-	// Warning returns the value of the Warning field that tells of the change, or "" for no such field. It
-	// counts only where UpdateHeaders returned fields.
+	// Warning returns the value of the Warning field for the change, or "" if none is to be set. It
+	// is called only if UpdateHeaders returned fields.
 	Warning(resp *http.Response) string
 }
 
-// Func makes a Heuristic of a function. Its Warning is the one that CacheControl adds by default.
+// Func is a Heuristic that calls a function. Its Warning is the default one of CacheControl.
 type Func func(*http.Response) http.Header
 
 // UpdateHeaders calls f.
 func (f Func) UpdateHeaders(resp *http.Response) http.Header { return f(resp) }
 
-// Warning says that the response is stale.
+// Warning returns a warning that the response is stale.
 func (f Func) Warning(*http.Response) string { return warningStale }
 
 const warningStale = `110 - "Response is Stale"`
 
-// Apply sets in resp.Header the fields that h returns for resp, and its Warning if there were any. It returns
-// the names of the fields it set. A nil Heuristic changes nothing.
+// Apply sets the fields that h returns for resp in resp.Header and, if there are any, its Warning.
+// It returns the names of the fields that it has set. If h is nil, it does nothing.
 func Apply(h Heuristic, resp *http.Response) (set []string) {
 	if h == nil || resp == nil {
 		return nil
@@ -55,7 +59,7 @@ func Apply(h Heuristic, resp *http.Response) (set []string) {
 	if len(fields) == 0 {
 		return nil
 	}
-	warning := h.Warning(resp) // before the fields are set: it tells of the response as it came
+	warning := h.Warning(resp) // called before the fields are set, with the response as received
 	if resp.Header == nil {
 		resp.Header = make(http.Header)
 	}
@@ -75,9 +79,11 @@ func Apply(h Heuristic, resp *http.Response) (set []string) {
 	return set
 }
 
-// ForSharedCache returns a heuristic as a shared cache asks it. OneDay, ExpiresAfter and LastModified leave errors, 4xx and 5xx,
-// alone, unless the response says public: one client can provoke them, by the method or by the length of a URL, and all
-// others would be kept from the resource. A Heuristic of your own applies to errors, and so does one from WithErrors.
+// ForSharedCache returns h as it is used in a shared cache. OneDay, ExpiresAfter and LastModified
+// then do not change errors (4xx and 5xx) unless the response has public. One client can provoke
+// such errors, for example with a long URL, and if they were fresh the resource would be
+// unavailable to all other clients. A Heuristic of another type applies to errors, and so does one
+// returned by WithErrors.
 func ForSharedCache(h Heuristic) Heuristic {
 	switch h.(type) {
 	case oneDay, expiresAfter, lastModified:
@@ -86,7 +92,7 @@ func ForSharedCache(h Heuristic) Heuristic {
 	return h
 }
 
-// WithErrors returns a heuristic that does what h does for errors in a shared cache, too.
+// WithErrors returns a Heuristic that is like h, but in a shared cache also applies to errors.
 func WithErrors(h Heuristic) Heuristic { return withErrors{h} }
 
 type withErrors struct{ Heuristic }
@@ -100,11 +106,11 @@ func (h withoutErrors) UpdateHeaders(resp *http.Response) http.Header {
 	return h.Heuristic.UpdateHeaders(resp)
 }
 
-// OneDay makes a response without Expires fresh for a day from its Date. It sets Cache-Control to public, whatever was
-// there.
+// OneDay makes a response without Expires fresh for one day from its Date. It sets Cache-Control to
+// public, replacing any other value.
 //
-// Unlike CacheControl, which fails there, it takes the time of receipt for a Date that is missing or not valid (RFC
-// 9110, section 6.6.1).
+// If Date is missing or not valid, it uses the time of receipt (RFC 9110, section 6.6.1), whereas
+// CacheControl fails.
 var OneDay Heuristic = oneDay{}
 
 type oneDay struct{}
@@ -122,8 +128,9 @@ func (oneDay) UpdateHeaders(resp *http.Response) http.Header {
 
 func (oneDay) Warning(*http.Response) string { return warningStale }
 
-// ExpiresAfter makes every response expire d from now, whatever its own Expires and Cache-Control say. It is fresh for less
-// where its Age says that it is older than its Date, or its Date is in the future.
+// ExpiresAfter returns a Heuristic that makes every response expire d from now, regardless of its
+// Expires and Cache-Control. The response is fresh for less than d if its Age is more than the time
+// since its Date, or if its Date is in the future.
 func ExpiresAfter(d time.Duration) Heuristic { return expiresAfter(d) }
 
 type expiresAfter time.Duration
@@ -139,17 +146,17 @@ func (d expiresAfter) Warning(*http.Response) string {
 	return "110 - Automatically cached for " + words(time.Duration(d)) + ". Response might be stale"
 }
 
-// LastModified makes a response fresh for a tenth of the time that had passed between its Last-Modified and its
-// Date, for a day at most, counted from Date; the rule that browsers use and RFC 9111, section 4.2.2, suggests.
-// It leaves a response as it is that has Expires, any Cache-Control but "public", or no valid Last-Modified,
-// whose status is not cacheable by default, or which would be stale already. It adds no Warning.
+// LastModified makes a response fresh for a tenth of the time between its Last-Modified and its Date, but at most
+// one day, counted from Date. Browsers use this rule, and RFC 9111, section 4.2.2, suggests it. LastModified does
+// not change a response that has Expires, has a Cache-Control other than "public", has no valid Last-Modified, has
+// a status that is not cacheable by default, or would already be stale. It adds no Warning.
 //
-// It differs from CacheControl's in this:
-//   - for a Date that is missing or not valid the time of receipt is taken (RFC 9110, section 6.6.1);
-//   - 308 is cacheable by default (RFC 9110, section 15.4.9);
-//   - any final status counts where Cache-Control is "public", which allows a heuristic (RFC 9111, sections 4.2.2
-//     and 5.2.2.9);
-//   - "public" may be in any case, as directives are (RFC 9111, section 5.2).
+// It differs from the heuristic of CacheControl as follows:
+//   - If Date is missing or not valid, the time of receipt is used (RFC 9110, section 6.6.1).
+//   - 308 is cacheable by default (RFC 9110, section 15.4.9).
+//   - If Cache-Control is "public", it applies to any final status, because public permits a heuristic (RFC 9111,
+//     sections 4.2.2 and 5.2.2.9).
+//   - "public" may be in upper or lower case, like all directives (RFC 9111, section 5.2).
 var LastModified Heuristic = lastModified{}
 
 type lastModified struct{}
@@ -189,7 +196,7 @@ func header(resp *http.Response) http.Header {
 	return resp.Header
 }
 
-// date returns the response's Date or, without a valid one, now.
+// date returns the Date of the response, or now if it has no valid one.
 func date(h http.Header, now time.Time) time.Time {
 	if t, ok := rfc9111.ParseDate(h.Get("Date"), now); ok {
 		return t
@@ -199,7 +206,8 @@ func date(h http.Header, now time.Time) time.Time {
 
 func format(t time.Time) string { return t.UTC().Format(http.TimeFormat) }
 
-// words writes a duration as Python does a timedelta, for CacheControl's Warning: "1 day, 0:00:00".
+// words formats a duration like a timedelta in Python, for CacheControl's Warning: "1 day,
+// 0:00:00".
 func words(d time.Duration) string {
 	const day = 24 * time.Hour
 	days := d / day

@@ -1,25 +1,25 @@
-// Package otel gives what a Transport counts to OpenTelemetry, as observable counters that are read whenever metrics are
-// collected. A request costs nothing more for it.
+// Package otel exports the statistics of a Transport to OpenTelemetry, as observable counters that
+// are read whenever metrics are collected. It adds no cost to requests.
 //
 //	import cacheotel "github.com/go-cachecontrol/cachecontrol/otel"
 //
 //	registration, err := cacheotel.Register(otel.GetMeterProvider(), cache)
 //
-// These are the instruments, each a counter that only grows:
+// These are the instruments. All of them are monotonic counters:
 //
-//	cachecontrol.requests             {request}   by cachecontrol.outcome: hit, stale, revalidated, miss, bypass, refused, failed
-//	cachecontrol.requests.collapsed   {request}   how many of them shared what came from the origin for another
+//	cachecontrol.requests             {request}   requests, by cachecontrol.outcome: hit, stale, revalidated, miss, bypass, refused, failed
+//	cachecontrol.requests.collapsed   {request}   requests that shared the response to another request
 //	cachecontrol.requests.background  {request}   revalidations in the background
-//	cachecontrol.origin.requests      {request}   what went to the origin, in the background too
-//	cachecontrol.origin.failures      {request}   how many of those failed, by cachecontrol.failure: error, or status for 500 and more
+//	cachecontrol.origin.requests      {request}   requests to the origin, including those in the background
+//	cachecontrol.origin.failures      {request}   failed requests to the origin, by cachecontrol.failure: error, or status for 500 and more
 //	cachecontrol.body.size            By          bytes of bodies, by cachecontrol.source: cache or origin
-//	cachecontrol.responses.stored     {response}  what was stored to its end
-//	cachecontrol.responses.not_stored {response}  what was not, by cachecontrol.reason: the texts of rfc9111.Reason
+//	cachecontrol.responses.stored     {response}  responses that were stored completely
+//	cachecontrol.responses.not_stored {response}  responses that were not stored, by cachecontrol.reason: the String of the rfc9111.Reason
 //	cachecontrol.store.errors         {error}     failures of the store, by cachecontrol.operation: get, create, write and so on
-//	cachecontrol.store.evictions      {entry}     what the store dropped to stay within its bound
+//	cachecontrol.store.evictions      {entry}     entries that the store evicted to stay within its bound
 //
-// The fields of cachecontrol.Stats say what each of them means. It is a module of its own, so that OpenTelemetry is in the
-// module graph of those only who use it.
+// The fields of cachecontrol.Stats document the counters in detail. The package is a separate
+// module, so that only programs that use it have OpenTelemetry in their module graph.
 package otel
 
 import (
@@ -35,9 +35,10 @@ import (
 // Scope is the name of the instrumentation scope.
 const Scope = "github.com/go-cachecontrol/cachecontrol/otel"
 
-// Register has the provider observe what t counts. All observations carry the attributes, by which several Transports
-// are told apart: without any, two that are registered with one provider are mixed up. Unregister the result
-// to end it; closing t does not.
+// Register registers a callback with the provider that observes the statistics of t. All
+// observations have the attributes attrs. To register several Transports with one provider, give
+// each different attributes; otherwise their values are mixed up. To stop observing, call
+// Unregister on the result. Closing t does not stop it.
 func Register(provider metric.MeterProvider, t *cachecontrol.Transport, attrs ...attribute.KeyValue) (metric.Registration, error) {
 	meter := provider.Meter(Scope)
 	var all []metric.Observable

@@ -8,8 +8,8 @@ import (
 )
 
 // Memory caches the parsed directives of Cache-Control lines, because servers send the same few
-// lines over and over. It has a fixed size; a new line may overwrite an older one. The zero value
-// is empty and ready to use. A Memory is safe for concurrent use.
+// lines over and over. Its size is fixed; a new line may overwrite an older one. The zero value is
+// empty and ready to use. A Memory is safe for concurrent use.
 type Memory [64]atomic.Pointer[rememberedLine]
 
 type rememberedLine struct {

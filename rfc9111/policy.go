@@ -165,7 +165,7 @@ func (p *Policy) Explicit() bool {
 	return p.saidBy == SMaxAge || p.saidBy == MaxAge || p.saidBy == Expires
 }
 
-// HasValidator reports whether the response can be validated: it has an ETag or a valid
+// HasValidator reports whether the response can be validated, because it has an ETag or a valid
 // Last-Modified.
 func (p *Policy) HasValidator() bool { return p.ETag != "" || !p.LastModified.IsZero() }
 

@@ -31,9 +31,9 @@ func SelectingFields(h http.Header) (names []string, star bool) {
 	return names, star
 }
 
-// SelectingFields is like the function SelectingFields, for a cache with these rules. In a shared
-// cache, Origin is also a selecting field of a response that allows one web origin to read it, even
-// if Vary does not name it.
+// SelectingFields is like the function SelectingFields, but follows these rules: in a shared cache,
+// Origin is also a selecting field of a response that allows one web origin to read it, even if
+// Vary does not name it.
 func (r *Rules) SelectingFields(h http.Header) (names []string, star bool) {
 	names, star = SelectingFields(h)
 	if r.Shared && AllowsOneOrigin(h) && !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, "Origin") }) {

@@ -8,11 +8,12 @@ import (
 	"time"
 )
 
-// Unmarshal reads a document. The body returned is part of doc; its sum is not verified. The entry keeps
-// nothing of doc. If Length differs from the length of a body that is empty, the body is elsewhere, or
-// missing: only the store knows.
+// Unmarshal parses a document. The body that it returns is a slice of doc, and its checksum is not
+// verified. The entry does not refer to doc. If the body is empty and Length is not 0, the body is
+// stored elsewhere or is missing; only the store knows which.
 //
-// The error is ErrVersion, or a *SyntaxError. It is a *SyntaxError, too, if the metadata exceeds MaxHead.
+// The error is ErrVersion or a *SyntaxError. It is also a *SyntaxError if the metadata exceeds
+// MaxHead.
 func Unmarshal(doc []byte) (e *Entry, body []byte, err error) {
 	r := reader{buf: doc, size: int64(len(doc))}
 	e, offset, length, err := decode(&r)
@@ -22,8 +23,8 @@ func Unmarshal(doc []byte) (e *Entry, body []byte, err error) {
 	return e, doc[offset : offset+length : offset+length], nil
 }
 
-// Decode is Unmarshal for a document of size bytes in a file. Of its body, which is not read, it returns
-// the place, in bytes. The error may also wrap one that r returned.
+// Decode is like Unmarshal but reads a document of size bytes from r. It does not read the body; it
+// returns the offset and the length of the body in bytes. The error may also wrap an error of r.
 func Decode(r io.ReaderAt, size int64) (e *Entry, bodyOffset, bodyLength int64, err error) {
 	block := blocks.Get().(*[]byte)
 	defer blocks.Put(block)
@@ -51,17 +52,17 @@ func decode(r *reader) (e *Entry, bodyOffset, bodyLength int64, err error) {
 	return d.entry, d.bodyOffset, d.bodyLength, nil
 }
 
-// decoder collects what the parts of a document say, in whatever order they come.
+// decoder collects the parts of a document, which may be in any order.
 type decoder struct {
 	entry                  *Entry
 	bodyOffset, bodyLength int64
-	lines                  http.Header // overrides the header
+	lines                  http.Header // replace the lines of the header
 	lengthSeen             bool
 	headSum                uint32
-	headSumAt              int64 // 0: there is none
+	headSumAt              int64 // offset of headSum, or 0 if there is none
 }
 
-// seen is a set of keys that may come only once.
+// seen is a set of keys, each of which may occur only once.
 type seen uint
 
 func (s *seen) once(r *reader, key seen) {
@@ -116,7 +117,7 @@ func (d *decoder) document(r *reader) {
 		r.fail("wrong checksum of the head")
 		return
 	case s&ours == 0 && unknown:
-		// Python writes none. This may well be a document of ours whose part is no longer known by its name.
+		// Python writes no other keys. The document may be one of this package whose "go" key is damaged.
 		r.fail("unknown key beside a response")
 		return
 	}
@@ -184,7 +185,7 @@ func (d *decoder) response(r *reader) {
 			d.bodyOffset = r.offset()
 			r.skipBody(d.bodyLength)
 		default:
-			r.skipValue() // "strict" of older versions
+			r.skipValue() // for example "strict", which older versions write
 		}
 	}
 	if s&(headers|status|body) != headers|status|body {
@@ -192,14 +193,14 @@ func (d *decoder) response(r *reader) {
 	}
 }
 
-// adopt takes over the error of a reader that part returned.
+// adopt takes over the error of a reader returned by part.
 func (r *reader) adopt(p *reader) {
 	if r.err == nil {
 		r.err = p.err
 	}
 }
 
-// null reads nil, if that is what comes next.
+// null reads the next value if it is nil, and reports whether it was.
 func (r *reader) null() bool {
 	if r.next() != codeNil {
 		return false
@@ -208,7 +209,8 @@ func (r *reader) null() bool {
 	return true
 }
 
-// header reads a map of single values. Names that differ only in case come from nobody's cache.
+// header reads a map of names to single values. It fails if two names differ only in case, because
+// no cache writes that.
 func (r *reader) header() http.Header {
 	n := r.mapLen()
 	h := make(http.Header, min(n, 64))
@@ -230,7 +232,7 @@ func (r *reader) header() http.Header {
 	return h
 }
 
-// multi reads a map of names to lines.
+// multi reads a map of names to lists of lines.
 func (r *reader) multi() http.Header {
 	n := r.mapLen()
 	h := make(http.Header, min(n, 64))
@@ -257,7 +259,7 @@ func (r *reader) multi() http.Header {
 	return h
 }
 
-// fields reads selecting fields.
+// fields reads selecting header fields.
 func (r *reader) fields() []Field {
 	n := r.mapLen()
 	if n == 0 {
@@ -282,7 +284,7 @@ func (r *reader) fields() []Field {
 	return fields
 }
 
-// ours reads the part that Python does not see.
+// ours reads the "go" map.
 func (d *decoder) ours(r *reader) {
 	const (
 		url seen = 1 << iota
@@ -368,7 +370,7 @@ func (d *decoder) ours(r *reader) {
 	}
 }
 
-// atLeast reads a number that must not be less than low.
+// atLeast reads an integer and fails if it is less than low.
 func (r *reader) atLeast(low int64) int64 {
 	n := r.int()
 	if n < low {
@@ -378,7 +380,7 @@ func (r *reader) atLeast(low int64) int64 {
 	return n
 }
 
-// time reads nanoseconds since 1970.
+// time reads a time in nanoseconds since 1970.
 func (r *reader) time() time.Time { return time.Unix(0, r.int()).UTC() }
 
 func (r *reader) variants() []Variant {

@@ -14,23 +14,26 @@ import (
 const (
 	magic = "cc=4,"
 
-	// maxItems bounds how many elements all the maps and lists of one part of a document have: the header, the selecting fields, and
-	// what is under "go". Each takes a byte or more in the document and some dozen in memory.
+	// maxItems limits the number of elements of all maps and lists in one part of a document: the
+	// header, the selecting fields, or what is under "go". An element takes at least a byte in the
+	// document and some dozens in memory.
 	maxItems = 1 << 16
 
-	// digestMark precedes a digest in the place of a selecting field's value.
+	// digestMark precedes a digest that replaces the value of a selecting field.
 	digestMark = "\thmac-sha256 "
 
-	// sumSize is the size of a checksum, and of a body's length.
+	// sumSize is the size in bytes of a checksum, and of the length of a body.
 	sumSize = 4
 )
 
-// MaxHead bounds the metadata of an entry: what a document holds before the body may have so many bytes, and what it holds after the
-// body may have so many, too. More is neither written nor read, so that a damaged or hostile document costs little. A header of 1 MiB, which is
-// ten times what servers and proxies commonly accept, still fits with each of its fields written twice.
+// MaxHead limits the metadata of an entry: a document may have this many bytes before the body, and
+// this many after it. Longer metadata is neither written nor read, so that a damaged or hostile
+// document costs little. A header of 1 MiB, ten times what servers and proxies commonly accept,
+// still fits even if each of its fields is written twice.
 const MaxHead = 2 << 20
 
-// ErrHeadTooLong is returned for an entry whose metadata exceeds MaxHead, or has an absurd number of elements.
+// ErrHeadTooLong is returned for an entry whose metadata exceeds MaxHead or has more than 65,536
+// elements in one of its parts.
 var ErrHeadTooLong = errors.New("serialize: metadata longer than 2 MiB")
 
 var (
@@ -38,8 +41,8 @@ var (
 	errUnknownLength = errors.New("serialize: length of the body not known")
 )
 
-// Marshal returns the document that holds e and its body. The length and the sum in it are those of body,
-// whatever e says.
+// Marshal returns the document with e and its body. The length and the checksum in it are computed
+// from body, not taken from e.
 func Marshal(e *Entry, body []byte) ([]byte, error) {
 	var space [32]field
 	header, err := fieldsOf(space[:0], e.Header)
@@ -55,8 +58,8 @@ func Marshal(e *Entry, body []byte) ([]byte, error) {
 	return appendTail(dst, e, header, int64(len(body)), Sum(body), headSum)
 }
 
-// MarshalHead returns a document with an empty body, for a store that keeps bodies elsewhere. Length, Sum
-// and BodyTime in it are those of e; Length must be known.
+// MarshalHead returns a document with an empty body. It is used by stores that keep bodies
+// elsewhere. The document has the Length, Sum and BodyTime of e. Length must not be negative.
 func MarshalHead(e *Entry) ([]byte, error) {
 	var space [32]field
 	header, err := fieldsOf(space[:0], e.Header)
@@ -70,10 +73,12 @@ func MarshalHead(e *Entry) ([]byte, error) {
 	return appendTail(dst, e, header, e.Length, e.Sum, Sum(dst))
 }
 
-// AppendHead appends to dst the part of e's document that precedes the body. Its last 4 bytes are the length
-// of the body, a big-endian uint32: e.Length, or 0 to be overwritten later where that is negative.
+// AppendHead appends to dst the part of the document of e that precedes the body. Its last 4 bytes
+// are the length of the body as a big-endian uint32: e.Length, or 0 if e.Length is negative, which
+// the caller must overwrite later.
 //
-// Between AppendHead and AppendTail nothing of e may change but Trailer, Generation, Variants, Length, Sum and BodyTime.
+// Between AppendHead and AppendTail, no fields of e may change except Trailer, Generation,
+// Variants, Length, Sum and BodyTime.
 func AppendHead(dst []byte, e *Entry) ([]byte, error) {
 	var space [32]field
 	header, err := fieldsOf(space[:0], e.Header)
@@ -83,8 +88,8 @@ func AppendHead(dst []byte, e *Entry) ([]byte, error) {
 	return appendHead(dst, e, header, max(e.Length, 0))
 }
 
-// TailHeader returns a copy of what AppendTail needs of a header. In the place of e.Header it has AppendTail append the same, and h may
-// change after AppendHead.
+// TailHeader returns a copy of the part of a header that AppendTail needs. If it replaces e.Header,
+// AppendTail appends the same bytes, and h may be modified after AppendHead.
 func TailHeader(h http.Header) http.Header {
 	if !severalLines(h) {
 		return nil
@@ -92,11 +97,12 @@ func TailHeader(h http.Header) http.Header {
 	return h.Clone()
 }
 
-// AppendTail appends to dst the part of e's document that follows the body. Length and Sum must be those of
-// the body. headSum is the Sum of what AppendHead appended, without its last 4 bytes, and becomes a part of the checksum
-// that the document ends with. Of a Foreign entry only what Python wrote is written, so that it stays one.
+// AppendTail appends to dst the part of the document of e that follows the body. e.Length and e.Sum
+// must be those of the body. headSum is the Sum of what AppendHead appended, without its last 4
+// bytes; it is included in the checksum at the end of the document. For a Foreign entry only what
+// Python writes is written, so that the entry remains Foreign.
 func AppendTail(dst []byte, e *Entry, headSum uint32) ([]byte, error) {
-	var header []field // of which the tail has those of several lines, and most entries have none
+	var header []field // the tail needs only fields with several lines, which most entries do not have
 	if severalLines(e.Header) {
 		var err error
 		if header, err = fieldsOf(nil, e.Header); err != nil {
@@ -133,7 +139,7 @@ func appendHead(dst []byte, e *Entry, header []field, length int64) ([]byte, err
 		w.mapLen(3)
 	}
 	w.text("response")
-	w.mapLen(6) // Python fails on a seventh
+	w.mapLen(6) // Python fails if there is a seventh
 	w.text("headers")
 	w.header(header)
 	w.text("status")
@@ -156,7 +162,8 @@ func appendHead(dst []byte, e *Entry, header []field, length int64) ([]byte, err
 	return w.result()
 }
 
-// appendTail writes what follows the body. headSum is the sum of what precedes it.
+// appendTail appends what follows the body. headSum is the checksum of what precedes the body,
+// including its length.
 func appendTail(dst []byte, e *Entry, header []field, length int64, sum, headSum uint32) ([]byte, error) {
 	start := len(dst)
 	w := newWriter(dst)
@@ -176,14 +183,14 @@ func appendTail(dst []byte, e *Entry, header []field, length int64, sum, headSum
 	if err != nil {
 		return nil, err
 	}
-	lines := 0 // names that have several
+	lines := 0 // number of fields with several lines
 	for _, f := range header {
 		if len(f.lines) > 1 {
 			lines++
 		}
 	}
 
-	// What is zero is left out; the part itself never is, as it is what makes the entry ours.
+	// Zero values are omitted, but the "go" map is always written, because without it the entry would be Foreign.
 	n := 1 // the checksum
 	for _, present := range [...]bool{
 		e.URL != "", !e.RequestTime.IsZero(), !e.ResponseTime.IsZero(), lines > 0, len(trailer) > 0, length != 0,
@@ -250,7 +257,8 @@ func appendTail(dst []byte, e *Entry, header []field, length int64, sum, headSum
 	return w.result()
 }
 
-// sizeHint is about what the document of e takes without the body; where it is too little the buffer grows.
+// sizeHint estimates the size of the document of e without its body. If the estimate is too small,
+// the buffer grows.
 func sizeHint(e *Entry, header []field) int {
 	n := 336 + len(e.URL) + len(e.Generation)
 	for _, f := range header {
@@ -260,7 +268,7 @@ func sizeHint(e *Entry, header []field) int {
 		}
 		n += size
 		if len(f.lines) > 1 {
-			n += size // once more, under "lines"
+			n += size // written again under "lines"
 		}
 	}
 	for _, f := range e.Vary {
@@ -269,14 +277,14 @@ func sizeHint(e *Entry, header []field) int {
 	return n + 256*len(e.Variants)
 }
 
-// field is one name of a header, in canonical form, and its lines, of which there is one at least.
+// field is a header field with a name in canonical form and at least one line.
 type field struct {
 	name  string
 	lines []string
 }
 
-// fieldsOf appends the fields of h to dst, sorted, so that equal entries have equal documents. What it lets
-// pass is what a document may hold.
+// fieldsOf appends the fields of h to dst, sorted, so that equal entries have equal documents. It
+// returns an error if a name or a value in h is not allowed in a document.
 func fieldsOf(dst []field, h http.Header) ([]field, error) {
 	same := true
 	for name, lines := range h {
@@ -307,7 +315,8 @@ func fieldsOf(dst []field, h http.Header) ([]field, error) {
 	return fieldsOf(dst[:0], c)
 }
 
-// severalLines reports whether there may be a name that has several lines in h.
+// severalLines reports whether a field of h may have several lines. Names that are not canonical
+// count, because they may be merged.
 func severalLines(h http.Header) bool {
 	for name, lines := range h {
 		if canonical, ok := canonicalName(name); len(lines) > 1 || !ok || canonical != name {
@@ -334,7 +343,7 @@ func (w *writer) fields(fields []Field) {
 	w.mapLen(len(fields))
 	for _, f := range fields {
 		if !validValue(f.Name) || !validValue(f.Value) || !f.Digest && strings.HasPrefix(f.Value, digestMark) {
-			w.fail(fmt.Errorf("serialize: value of the selecting field %q", f.Name)) // which may be a secret
+			w.fail(fmt.Errorf("serialize: value of the selecting field %q", f.Name)) // the value may be a secret, so it is not in the error
 			return
 		}
 		w.text(f.Name)
@@ -349,9 +358,10 @@ func (w *writer) fields(fields []Field) {
 	}
 }
 
-// distinct returns fields without those whose name comes a second time: its value is the same.
+// distinct returns fields without repetitions of a name. The values of repeated names are always
+// equal.
 func distinct(fields []Field) []Field {
-	var names map[string]bool // where there are more than a few
+	var names map[string]bool // used if there are more than a few fields
 	if len(fields) > 16 {
 		names = make(map[string]bool, len(fields))
 	}
@@ -439,7 +449,8 @@ func (w *writer) variant(v *Variant) {
 	w.textKey("language", v.Language)
 }
 
-// unixNano is t.UnixNano for any time: a Date header can name years that do not fit.
+// unixNano is like t.UnixNano but limits the result to the range of int64, because a Date field can
+// name years outside it.
 func unixNano(t time.Time) int64 {
 	if t.Before(time.Unix(0, math.MinInt64)) {
 		return math.MinInt64

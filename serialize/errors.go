@@ -5,14 +5,14 @@ import (
 	"fmt"
 )
 
-// ErrVersion says that the bytes do not begin with "cc=4,": another version of CacheControl's format, or no
-// document at all.
+// ErrVersion is returned for bytes that do not begin with "cc=4,": another version of the format of
+// CacheControl, or no document at all.
 var ErrVersion = errors.New("serialize: not a cc=4 document")
 
-// SyntaxError says why a document could not be read: cut short, of the wrong types, or holding what a
-// response cannot hold.
+// SyntaxError describes why a document could not be read: it is truncated, a value is of the wrong
+// type, or a value is not possible in a response.
 type SyntaxError struct {
-	Offset int64 // where in the document, in bytes
+	Offset int64 // position in the document, in bytes
 	Msg    string
 }
 

@@ -6,11 +6,12 @@ import (
 	"time"
 )
 
-// SettleForeign completes an entry that Python wrote, and does nothing to any other. A store calls it before
-// it gives out an entry that it read, with the length in bytes of the body wherever that is stored.
+// SettleForeign completes an entry that Python wrote. It does nothing to other entries. A store
+// calls it before it returns an entry that it has read. bodyLength is the length of the stored body
+// in bytes.
 //
-// CacheControl stores 301 and 308 with an empty body and the header as it came; the Content-Length is then
-// removed, so that nobody waits for its bytes.
+// CacheControl stores a 301 or 308 with an empty body and an unchanged header. SettleForeign
+// removes its Content-Length, so that the caller does not wait for bytes that do not exist.
 func (e *Entry) SettleForeign(bodyLength int64) {
 	if !e.Foreign {
 		return
@@ -21,8 +22,8 @@ func (e *Entry) SettleForeign(bodyLength int64) {
 	}
 }
 
-// settleHead gives an entry that Python wrote what the document alone can say: Date stands in for the time
-// of receipt, and a coding that urllib3 removed from the body is removed from the header.
+// settleHead sets what can be derived from a document of Python alone. Both times are taken from
+// Date, and a transfer coding that urllib3 has removed from the body is removed from the header.
 func (e *Entry) settleHead() {
 	e.Foreign = true
 	if t, err := http.ParseTime(e.Header.Get("Date")); err == nil {

@@ -8,32 +8,33 @@ import (
 	"math"
 )
 
-// blockSize is how much of a file is read at a time: most heads are shorter.
+// blockSize is the number of bytes that are read from a file at once. Most heads are shorter.
 const blockSize = 4 << 10
 
-// reader reads MessagePack, from memory or from a file. The library's decoder does not know its offset,
-// cannot pass over a body without reading it, and descends as deep as the document asks.
+// reader reads MessagePack from memory or from a file. It is used instead of the decoder of the
+// library, which does not know its offset, cannot skip a body without reading it, and recurses as
+// deeply as the document is nested.
 //
-// The first error stays in err. After it every method returns zeros, so that callers look at err only where
-// they would loop or act.
+// The first error is kept in err. After it every method returns zero values, so callers check err
+// only before they loop or act on a value.
 type reader struct {
-	buf  []byte // the window: the bytes of the document from off
-	pos  int    // what is read of buf
+	buf  []byte // a window of the document that begins at off
+	pos  int    // number of bytes of buf that have been read
 	off  int64
-	size int64       // where the document ends
-	end  int64       // how far the head may reach: see MaxHead
-	left int         // how many elements its maps and lists may still have
-	src  io.ReaderAt // nil: buf is all there is
-	str  string      // buf as a string, where there is one: text is cut from it
+	size int64       // length of the document
+	end  int64       // offset at which the head must have ended; see MaxHead
+	left int         // number of further elements that maps and lists may have
+	src  io.ReaderAt // the file, or nil if buf is the whole document
+	str  string      // buf as a string if not "", of which text returns substrings
 	err  error
 
-	sum    uint32 // of the document's bytes before summed, but for its body
+	sum    uint32 // checksum of the document before offset summed, without its body
 	summed int64
 }
 
 func (r *reader) offset() int64 { return r.off + int64(r.pos) }
 
-// remaining returns how many bytes of the head there can still be.
+// remaining returns the largest possible number of unread bytes of the head.
 func (r *reader) remaining() int64 { return min(r.size, r.end) - r.offset() }
 
 func (r *reader) fail(msg string) {
@@ -42,7 +43,8 @@ func (r *reader) fail(msg string) {
 	}
 }
 
-// failShort fails because what is declared ends at an offset that is out of reach.
+// failShort fails because a value ends at offset end, which is beyond the limit of the head or the
+// document.
 func (r *reader) failShort(end int64) {
 	if end <= r.size {
 		r.fail("metadata too long")
@@ -51,7 +53,8 @@ func (r *reader) failShort(end int64) {
 	}
 }
 
-// peek returns the next n bytes, which are valid until the next call, or nil.
+// peek returns the next n bytes without consuming them, or nil after an error. The bytes are valid
+// until the next call.
 func (r *reader) peek(n int64) []byte {
 	if r.err != nil {
 		return nil
@@ -66,8 +69,8 @@ func (r *reader) peek(n int64) []byte {
 	return r.buf[r.pos : r.pos+int(n)]
 }
 
-// fill moves the window so that it begins at the next byte and holds n bytes or more. n must not exceed what
-// remains.
+// fill moves the window so that it begins at the next byte and has at least n bytes. n must not
+// exceed remaining().
 func (r *reader) fill(n int64) bool {
 	if r.src == nil || n > math.MaxInt {
 		r.fail("cut short")
@@ -101,7 +104,7 @@ func (r *reader) take(n int64) []byte {
 	return b
 }
 
-// skip passes over n bytes of the head.
+// skip skips n bytes of the head.
 func (r *reader) skip(n int64) {
 	if n > r.remaining() {
 		r.failShort(r.offset() + n)
@@ -111,7 +114,7 @@ func (r *reader) skip(n int64) {
 	}
 }
 
-// skipBody passes over n bytes that remain, without reading them.
+// skipBody skips a body of n bytes without reading it. The document must have as many bytes left.
 func (r *reader) skipBody(n int64) {
 	if r.err == nil {
 		r.seek(r.offset() + n)
@@ -120,7 +123,8 @@ func (r *reader) skipBody(n int64) {
 	}
 }
 
-// count adds what was read of the window to the sum, but for the last 4 bytes of the document.
+// count adds the bytes of the window that have been read to the checksum, except the last 4 bytes
+// of the document.
 func (r *reader) count() {
 	if end := min(r.offset(), r.size-sumSize); r.off <= r.summed && r.summed < end {
 		r.sum = UpdateSum(r.sum, r.buf[r.summed-r.off:end-r.off])
@@ -128,7 +132,7 @@ func (r *reader) count() {
 	}
 }
 
-// seek goes to an offset inside the document.
+// seek moves to an offset inside the document.
 func (r *reader) seek(off int64) {
 	r.count()
 	if d := off - r.off; d >= 0 && d <= int64(len(r.buf)) {
@@ -138,7 +142,7 @@ func (r *reader) seek(off int64) {
 	r.buf, r.pos, r.off = r.buf[:0], 0, off
 }
 
-// uint reads a big-endian number of n bytes.
+// uint reads a big-endian integer of n bytes.
 func (r *reader) uint(n int64) uint64 {
 	b := r.take(n)
 	switch len(b) {
@@ -154,7 +158,7 @@ func (r *reader) uint(n int64) uint64 {
 	return 0
 }
 
-// code reads the byte that says what follows.
+// code reads the byte that gives the type of the next value.
 func (r *reader) code() byte {
 	if r.err == nil && r.pos < len(r.buf) {
 		c := r.buf[r.pos]
@@ -167,7 +171,7 @@ func (r *reader) code() byte {
 	return neverUsed
 }
 
-// The codes of MessagePack. The library has them as variables.
+// The type codes of MessagePack. In the library they are variables and not constants.
 const (
 	fixMap, fixArray, fixStr  = 0x80, 0x90, 0xa0
 	codeNil, neverUsed        = 0xc0, 0xc1
@@ -190,7 +194,7 @@ const (
 // isStr reports whether c begins a string.
 func isStr(c byte) bool { return c&0xe0 == fixStr || c >= str8 && c <= str32 }
 
-// next returns the code of the next value without reading it.
+// next returns the code of the next value without consuming it.
 func (r *reader) next() byte {
 	if b := r.peek(1); b != nil {
 		return b[0]
@@ -198,7 +202,8 @@ func (r *reader) next() byte {
 	return neverUsed
 }
 
-// items checks a number of items, of perItem bytes at least, against what remains.
+// items checks that n items of at least perItem bytes each fit in what remains, and that n does not
+// exceed the limit of elements.
 func (r *reader) items(n uint64, perItem int64) int {
 	if r.err != nil {
 		return 0
@@ -257,7 +262,7 @@ func (r *reader) strBytes() []byte {
 	return nil
 }
 
-// text reads a string as the bytes that it stands for.
+// text reads a string and returns the bytes that it represents.
 func (r *reader) text() string {
 	b := r.strBytes()
 	var s string
@@ -273,7 +278,7 @@ func (r *reader) text() string {
 	return s
 }
 
-// value reads a string that can be the value of a field.
+// value reads a string that must be a valid field value.
 func (r *reader) value() string {
 	s := r.text()
 	if !validValue(s) {
@@ -283,7 +288,7 @@ func (r *reader) value() string {
 	return s
 }
 
-// name reads a field name, and returns its canonical form.
+// name reads a field name and returns its canonical form.
 func (r *reader) name() string {
 	s, ok := canonicalName(r.text())
 	if !ok {
@@ -292,7 +297,7 @@ func (r *reader) name() string {
 	return s
 }
 
-// key reads the key of a map of known keys. A key that is no string is unknown: nil.
+// key reads the key of a map. It returns nil for a key that is not a string; such a key is unknown.
 func (r *reader) key() []byte {
 	if c := r.next(); !isStr(c) {
 		r.skipValue()
@@ -333,7 +338,7 @@ func (r *reader) int() int64 {
 	return 0
 }
 
-// binLen reads the header of a byte string and checks the length against what remains.
+// binLen reads the header of a byte string and checks that the document has as many bytes left.
 func (r *reader) binLen() int64 {
 	var n int64
 	switch r.code() {
@@ -355,8 +360,8 @@ func (r *reader) binLen() int64 {
 	return n
 }
 
-// skipValue passes over a value of any type. Instead of descending it counts what is still to come, each
-// item of which takes a byte at least.
+// skipValue skips a value of any type. It does not recurse, but counts the values that remain. Each
+// takes at least one byte.
 func (r *reader) skipValue() { r.skipValues(1) }
 
 func (r *reader) skipValues(n int64) {
@@ -379,7 +384,8 @@ func (r *reader) skipValues(n int64) {
 	}
 }
 
-// skipLong passes over a value that begins with c, and returns how many values it consists of.
+// skipLong skips the rest of a value that begins with code c. For a list or a map it returns the
+// number of values inside, which are not skipped.
 func (r *reader) skipLong(c byte) (values int64) {
 	switch c {
 	case codeNil, codeFalse, codeTrue:
@@ -419,8 +425,8 @@ func (r *reader) skipLong(c byte) (values int64) {
 	return 0
 }
 
-// part returns a reader of the next value alone, which has it as one string: all its text is then one
-// allocation. The reader is passed over the value.
+// part skips the next value and returns a reader of that value alone, with its bytes also as one
+// string, so that all text in it takes one allocation.
 func (r *reader) part() reader {
 	start := r.offset()
 	r.skipValue()

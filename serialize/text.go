@@ -5,7 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// toLatin1 returns the text that a document holds for the bytes of s: each byte is the character of its value.
+// toLatin1 returns the text that represents the bytes of s in a document: each byte is the
+// character with its value.
 func toLatin1(s string) string {
 	i := 0
 	for i < len(s) && s[i] < utf8.RuneSelf {
@@ -22,8 +23,9 @@ func toLatin1(s string) string {
 	return string(b)
 }
 
-// fromLatin1 is the inverse of toLatin1. A character that Latin-1 does not have stands for its UTF-8 bytes:
-// Python has such text where somebody set it, never from the wire. It reports whether s is valid UTF-8.
+// fromLatin1 is the inverse of toLatin1. A character outside Latin-1 represents its UTF-8 bytes:
+// Python has such text only if a program set it, never from the network. fromLatin1 reports false
+// if s is not valid UTF-8.
 func fromLatin1(s string) (string, bool) {
 	i := 0
 	for i < len(s) && s[i] < utf8.RuneSelf {
@@ -49,10 +51,11 @@ func fromLatin1(s string) (string, bool) {
 	return string(b), true
 }
 
-// A field name's bytes (RFC 9110, section 5.6.2) by what canonical form makes of them.
+// Classes of the bytes of a field name (RFC 9110, section 5.6.2), by how canonical form treats
+// them.
 const (
 	notToken = iota
-	other    // a digit or a sign
+	other    // a digit or a symbol
 	upper
 	lower
 )
@@ -67,7 +70,8 @@ var nameBytes = func() (t [256]uint8) {
 	return t
 }()
 
-// canonicalName returns the canonical form of a field name, and whether it is one.
+// canonicalName returns the canonical form of a field name. It reports false if s is not a field
+// name.
 func canonicalName(s string) (string, bool) {
 	canonical := true
 	start := true
@@ -88,7 +92,7 @@ func canonicalName(s string) (string, bool) {
 	return s, s != ""
 }
 
-// validValue reports whether s can be the value of a field: no control characters but HTAB
+// validValue reports whether s can be the value of a field: it has no control character except HTAB
 // (RFC 9110, section 5.5).
 func validValue(s string) bool {
 	for i := 0; i < len(s); i++ {

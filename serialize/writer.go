@@ -12,11 +12,11 @@ import (
 
 // writer appends MessagePack to buf. After an error it writes nothing more.
 type writer struct {
-	enc *msgpack.Encoder // writes to the writer itself
+	enc *msgpack.Encoder // writes to this writer
 	buf []byte
 	err error
 
-	items int // elements of maps and lists that were begun
+	items int // number of elements of all maps and lists so far
 }
 
 var writers = sync.Pool{New: func() any {
@@ -25,7 +25,7 @@ var writers = sync.Pool{New: func() any {
 	return w
 }}
 
-// newWriter returns a writer that appends to dst. The caller frees it.
+// newWriter returns a writer that appends to dst. The caller must call free.
 func newWriter(dst []byte) *writer {
 	w := writers.Get().(*writer)
 	w.buf = dst
@@ -44,7 +44,7 @@ func (w *writer) result() ([]byte, error) {
 	return w.buf, nil
 }
 
-// Write and WriteByte are for enc.
+// Write and WriteByte are called by enc.
 func (w *writer) Write(p []byte) (int, error) {
 	w.buf = append(w.buf, p...)
 	return len(p), nil
@@ -61,7 +61,7 @@ func (w *writer) fail(err error) {
 	}
 }
 
-// count counts n elements of a map or a list.
+// count adds n elements of a map or a list to items.
 func (w *writer) count(n int) {
 	if w.items += n; w.items > maxItems {
 		w.fail(ErrHeadTooLong)
@@ -80,7 +80,8 @@ func (w *writer) int(n int64)    { w.check(w.enc.EncodeInt(n)) }
 func (w *writer) bool(b bool)    { w.check(w.enc.EncodeBool(b)) }
 func (w *writer) nil()           { w.check(w.enc.EncodeNil()) }
 
-// text writes a string: most of a document are strings, and the Encoder takes three times as long for one.
+// text writes a string. It does not use the Encoder, which takes three times as long, because most
+// values in a document are strings.
 func (w *writer) text(s string) {
 	s = toLatin1(s)
 	switch n := len(s); {
@@ -99,7 +100,7 @@ func (w *writer) text(s string) {
 	w.buf = append(w.buf, s...)
 }
 
-// bin32 writes the longest form of a byte string's header, whatever n is, so that n can be overwritten.
+// bin32 writes the header of a byte string in its longest form, so that n can be overwritten later.
 func (w *writer) bin32(n uint32) {
 	w.buf = append(w.buf, msgpcode.Bin32)
 	w.buf = binary.BigEndian.AppendUint32(w.buf, n)
