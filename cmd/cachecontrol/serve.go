@@ -20,8 +20,9 @@ var serveCommand = command{
     cachecontrol serve [flags] DIR
 
 Serves the files below DIR, each with an ETag and a Last-Modified, so that a client's copy is confirmed in a few
-bytes, and answers requests for ranges. Nothing outside DIR is served, wherever links in it lead, nor what has a name
-that begins with a dot.
+bytes, and answers requests for ranges. What has a name that begins with a dot is not served, nor what is below such a
+directory, nor pipes, sockets and devices. A symbolic link is followed if it is relative and neither it nor a further
+link leads out of DIR, or to what is not served.
 
     --listen ADDRESS      where to listen; 127.0.0.1:8080 unless given, port 0 for any free one
     --max-age D           for how long caches may use a file without asking, as 10m, 24h or 7d; unless given,
@@ -89,5 +90,5 @@ func newFileServer(root *os.Root, maxAge time.Duration) http.Handler {
 	if maxAge >= 0 {
 		caching = origin.CacheFor(maxAge)
 	}
-	return caching(origin.Files(visible{root.FS()}))
+	return caching(origin.Files(visible{root}))
 }
