@@ -15,6 +15,7 @@ type originContext struct {
 	caller  context.Context
 	done    chan struct{}
 	unwatch func() bool // ends the watch over the caller's context
+	sending sending
 
 	mu       sync.Mutex // guards what follows
 	err      error      // why it has ended; nil: it has not
@@ -23,11 +24,11 @@ type originContext struct {
 }
 
 // newOriginContext returns nil if the caller's context never ends.
-func newOriginContext(caller context.Context) *originContext {
+func newOriginContext(caller context.Context, s sending) *originContext {
 	if caller.Done() == nil {
 		return nil
 	}
-	c := &originContext{caller: caller, done: make(chan struct{})}
+	c := &originContext{caller: caller, done: make(chan struct{}), sending: s}
 	c.unwatch = context.AfterFunc(caller, c.follow)
 	return c
 }
@@ -111,7 +112,12 @@ func (c *originContext) Err() error {
 	return c.err
 }
 
-func (c *originContext) Value(key any) any { return c.caller.Value(key) }
+func (c *originContext) Value(key any) any {
+	if key == any(c.sending.engine) {
+		return &c.sending
+	}
+	return c.caller.Value(key)
+}
 
 // AfterFunc has f called in a goroutine of its own once c has ended, as context.AfterFunc does.
 func (c *originContext) AfterFunc(f func()) (stop func() bool) {

@@ -442,7 +442,7 @@ func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
 	}
 	x.start, x.asked = x.invalid.start(), x.recents.ask()
 	asked := time.Now()
-	resp, err := x.send(x.req, nil)
+	resp, err := x.send(x.copyRequest(false))
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 		x.prior = c.key
 	}
 	validating := c != nil && !x.conditional && !x.matching && c.policy.HasValidator()
-	out, place := x.outgoing(func(h http.Header) {
+	out := x.outgoing(func(h http.Header) {
 		if validating {
 			c.policy.SetPreconditions(h)
 		}
@@ -31,7 +31,7 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 
 	x.start, x.asked = x.invalid.start(), x.recents.ask()
 	asked := x.clock.now()
-	resp, err := x.send(out, place)
+	resp, err := x.send(out)
 	received := x.clock.now()
 	s := Status{Forward: forwardToken(why), Reason: why}
 	if err != nil {
@@ -112,31 +112,39 @@ func (x *exchange) canceledByOther(err error) bool {
 	return errors.Is(err, context.Canceled) && x.ctx.Err() == nil && rfc9111.IsSafe(x.req.Method)
 }
 
-// outgoingRequest is a copy of a request, the line of its Accept-Encoding, and the body of its response, in one allocation.
+// outgoingRequest is a copy of a request, its context, the line of its Accept-Encoding, and the body of its response, in one
+// allocation.
 type outgoingRequest struct {
 	http.Request
+	context sentContext
+	depth   int // as in sending
 	codings [1]string
 	answer  originBody
 }
 
-// outgoing returns the request as it goes to the origin: the caller's own, or a copy with other fields where
-// something is to be added. place is where the body of its response can be; nil: nowhere yet.
-func (x *exchange) outgoing(add func(http.Header), adds bool) (req *http.Request, place *originBody) {
-	ctx := x.detachable()
-	asksForCoding := x.negotiated && !x.isHead() // there is no body to compress, and net/http does not ask either
-	changes := adds || asksForCoding || x.revalidates
-	if !changes && ctx == nil {
-		return x.req, nil
+// copyRequest returns a copy of the request that goes to the origin with a context of its own. If detachable, that is one
+// that can outlive the caller's, if need be.
+func (x *exchange) copyRequest(detachable bool) *outgoingRequest {
+	out, s := new(outgoingRequest), x.sending()
+	out.depth = s.depth
+	if detachable {
+		out.answer.context = x.detachable(s)
 	}
-	out := new(outgoingRequest)
-	if ctx == nil {
-		out.Request = *x.req
-	} else {
+	if ctx := out.answer.context; ctx != nil {
 		out.Request = *x.req.WithContext(ctx)
-		out.answer.context = ctx
+	} else {
+		out.context = sentContext{x.ctx, s}
+		out.Request = *x.req.WithContext(&out.context)
 	}
-	if !changes {
-		return &out.Request, &out.answer
+	return out
+}
+
+// outgoing returns the request as it goes to the origin: a copy, with the fields that add adds, if adds is true.
+func (x *exchange) outgoing(add func(http.Header), adds bool) *outgoingRequest {
+	out := x.copyRequest(true)
+	asksForCoding := x.negotiated && !x.isHead() // there is no body to compress, and net/http does not ask either
+	if !adds && !asksForCoding && !x.revalidates {
+		return out
 	}
 	room := 0 // and no more: a map for over eight fields is of another kind, and takes half as long again to make
 	if asksForCoding {
@@ -151,7 +159,7 @@ func (x *exchange) outgoing(add func(http.Header), adds bool) (req *http.Request
 		out.Header["Accept-Encoding"] = out.codings[:]
 	}
 	add(out.Header)
-	return &out.Request, &out.answer
+	return out
 }
 
 // again makes the request once more, without a candidate. A body of the request has gone with the first try.
@@ -169,11 +177,11 @@ func (x *exchange) again(why rfc9111.Reason) (*http.Response, error) {
 
 // detachable returns a context for a request to the origin that can outlive the caller's. It returns nil if the caller's own
 // will do: what is left of the response's body is then not read in the background, or the caller's context never ends.
-func (x *exchange) detachable() *originContext {
+func (x *exchange) detachable(s sending) *originContext {
 	if x.drainBytes <= 0 || x.revalidates || hasBody(x.req) || x.closed.Load() {
 		return nil
 	}
-	return newOriginContext(x.ctx)
+	return newOriginContext(x.ctx, s)
 }
 
 // discard closes the body of a response that is not handed out, without reading it.

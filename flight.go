@@ -76,7 +76,7 @@ func (u *unshared) forget(key uint64)     { u[key%uint64(len(u))].CompareAndSwap
 
 // flies reports whether the request goes to the origin by a flight.
 func (x *exchange) flies() bool {
-	return !x.alone && !x.revalidates && !x.matching && x.collapses() && !x.closed.Load()
+	return !x.alone && !x.revalidates && !x.matching && x.collapses() && !x.closed.Load() && !x.waitsForItself()
 }
 
 // fly answers a request for which nothing stored will do. why says so.

@@ -103,7 +103,7 @@ func (x *exchange) complete(p *candidate) (*http.Response, error) {
 	x.partial = p
 	defer func() { x.partial.close() }()
 	x.uncoded = x.negotiated && !p.coding.coded()
-	out, place := x.outgoing(func(h http.Header) {
+	out := x.outgoing(func(h http.Header) {
 		h["Range"] = []string{"bytes=" + strconv.FormatInt(p.entry.Length, 10) + "-"}
 		if tag := p.policy.StrongValidator(); tag != "" {
 			h["If-Range"] = []string{tag}
@@ -111,7 +111,7 @@ func (x *exchange) complete(p *candidate) (*http.Response, error) {
 	}, true)
 	x.start, x.asked = x.invalid.start(), x.recents.ask()
 	asked := time.Now()
-	resp, err := x.send(out, place)
+	resp, err := x.send(out)
 	if err != nil {
 		return nil, err
 	}

@@ -206,16 +206,21 @@ func leadsTo(rt, other http.RoundTripper, u *url.URL) bool {
 	return true
 }
 
-// send has Base make a request, and counts what comes of it. The response's body is made at place; nil: anywhere.
-func (e *engine) send(req *http.Request, place *originBody) (*http.Response, error) {
-	c := &e.counters
+// send makes a request through Base, and counts the result.
+func (e *engine) send(out *outgoingRequest) (*http.Response, error) {
+	c, req, answer := &e.counters, &out.Request, &out.answer
 	c.sent.Add(1)
-	if leadsTo(e.base(), e.owner, req.URL) {
+	var loop error
+	switch {
+	case out.depth > maxDepth:
+		loop = errNested
+	case leadsTo(e.base(), e.owner, req.URL):
+		loop = errLoop
+	}
+	if loop != nil {
 		closeBody(req)
-		if place != nil {
-			place.context.release()
-		}
-		return nil, errLoop
+		answer.context.release()
+		return nil, loop
 	}
 	resp, err := e.base().RoundTrip(req)
 	switch {
@@ -227,8 +232,8 @@ func (e *engine) send(req *http.Request, place *originBody) (*http.Response, err
 	default:
 		resp.Header = canonicalNames(resp.Header)
 	}
-	if place != nil && (err != nil || resp.Body == nil || resp.Body == http.NoBody) {
-		place.context.release()
+	if err != nil || resp.Body == nil || resp.Body == http.NoBody {
+		answer.context.release()
 	}
 	switch {
 	case err == nil:
@@ -237,11 +242,8 @@ func (e *engine) send(req *http.Request, place *originBody) (*http.Response, err
 		}
 		// The body of a 101 is more than a reader.
 		if resp.Body != nil && resp.Body != http.NoBody && resp.StatusCode != http.StatusSwitchingProtocols {
-			if place == nil {
-				place = new(originBody)
-			}
-			place.ReadCloser, place.counter = resp.Body, &c.fromOrigin
-			resp.Body = place
+			answer.ReadCloser, answer.counter = resp.Body, &c.fromOrigin
+			resp.Body = answer
 		}
 	case req.Context().Err() == nil:
 		c.originErrors.Add(1)

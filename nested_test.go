@@ -1,0 +1,118 @@
+package cachecontrol_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/go-cachecontrol/cachecontrol"
+)
+
+// A Base of another make that makes each request through the Transport again, so that a request never comes to its end, is an error.
+// The kind: a loop that can only be seen while it runs. It is with each method, with a body, with Collapse, and over two Transports.
+func TestBaseComesBack(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(*http.Request) *http.Request // what Base does to the request before it makes it again
+	}{
+		{"as it is", func(req *http.Request) *http.Request { return req }},
+		{"a clone", func(req *http.Request) *http.Request { return req.Clone(req.Context()) }},
+		{"a context of its own", func(req *http.Request) *http.Request {
+			ctx, cancel := context.WithCancel(req.Context())
+			context.AfterFunc(ctx, cancel)
+			return req.WithContext(ctx)
+		}},
+		{"another URL", func(req *http.Request) *http.Request {
+			req = req.Clone(req.Context())
+			req.URL.Path += "x"
+			return req
+		}},
+	} {
+		for _, collapse := range []bool{false, true} {
+			for _, ends := range []bool{false, true} {
+				for _, drain := range []int64{0, -1} {
+					for _, method := range []string{"GET", "HEAD", "POST", "PUT", "OPTIONS"} {
+						t.Run(fmt.Sprintf("%s/%v/%v/%d/%s", test.name, collapse, ends, drain, method), func(t *testing.T) {
+							in(t, func(t *testing.T) {
+								n := 0
+								tr := &cachecontrol.Transport{Collapse: collapse, CollapseTimeout: -1, DrainBytes: drain}
+								defer tr.Close()
+								far := &cachecontrol.Transport{Base: tr, Collapse: collapse, CollapseTimeout: -1, DrainBytes: drain}
+								defer far.Close()
+								var back http.RoundTripper = tr
+								if ends {
+									back = far
+								}
+								tr.Base = roundTripFunc(func(req *http.Request) (*http.Response, error) {
+									if n++; n > 1000 {
+										panic("a loop")
+									}
+									return back.RoundTrip(test.change(req))
+								})
+								req := request(t, method+" /")
+								if ends {
+									ctx, cancel := context.WithCancel(t.Context())
+									defer cancel()
+									req = req.WithContext(ctx)
+								}
+								if method == "POST" {
+									req.Body, req.ContentLength = io.NopCloser(bytes.NewReader([]byte("x"))), 1
+								}
+								resp, err := tr.RoundTrip(req)
+								if err == nil || !strings.Contains(err.Error(), "leads back to the Transport") {
+									t.Errorf("%v, %v, want an error that says so", resp, err)
+								}
+								if n > 100 {
+									t.Errorf("%d requests until then", n)
+								}
+							})
+						})
+					}
+				}
+			}
+		}
+	}
+}
+
+// A Base may make other requests through the same client, such as for a token, and these may need more. They are answered, stored and
+// shared as others are, and the requests that wait for them share their responses, too.
+func TestBaseMakesOtherRequests(t *testing.T) {
+	for _, collapse := range []bool{false, true} {
+		for _, deep := range []int{1, 5, 12} {
+			t.Run(fmt.Sprintf("%v/%d", collapse, deep), func(t *testing.T) {
+				in(t, func(t *testing.T) {
+					o := replies(t, ok("Cache-Control: max-age=60"))
+					tr := &cachecontrol.Transport{Collapse: collapse, CollapseTimeout: -1}
+					defer tr.Close()
+					tr.Base = roundTripFunc(func(req *http.Request) (*http.Response, error) {
+						level := strings.Count(req.URL.Path, "/")
+						if level <= deep {
+							token := req.Clone(req.Context())
+							token.URL.Path = strings.Repeat("/t", level+1)
+							resp, err := tr.RoundTrip(token)
+							if err != nil {
+								return nil, err
+							}
+							io.Copy(io.Discard, resp.Body)
+							resp.Body.Close()
+						}
+						return o.RoundTrip(req)
+					})
+					for i := range 3 {
+						if a := do(t, tr, fmt.Sprint("/", i)); a.outcome != miss {
+							t.Errorf("page %d: %v", i, a.outcome)
+						}
+						do(t, tr, fmt.Sprint("/", i))
+					}
+					if got, want := o.requests(), deep+3; got != want {
+						t.Errorf("%d requests to the origin, want %d", got, want)
+					}
+				})
+			})
+		}
+	}
+}
