@@ -146,7 +146,6 @@ func TestServeIsWithinWhatIsVisible(t *testing.T) {
 		}
 	}
 }
-}
 
 // TestVisibleMeetsChanges covers files that are exchanged for a pipe or a link while they are opened.
 func TestVisibleMeetsChanges(t *testing.T) {
