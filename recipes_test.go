@@ -23,8 +23,8 @@ import (
 
 // The functions up to the tests are those of docs/recipes.md, word for word.
 
-// newGitHubClient returns a client of the GitHub API. The cache is inside what adds the token, so that it sees the
-// Authorization that GitHub's responses vary by.
+// newGitHubClient returns a client for the GitHub API. The cache is the Base of the RoundTripper that adds the token, so
+// it sees the Authorization by which GitHub's responses vary.
 func newGitHubClient(dir, token string) (*http.Client, *cachecontrol.Transport, error) {
 	store, err := storage.NewFileCache(filepath.Join(dir, "github"), storage.MaxBytes(100<<20))
 	if err != nil {
@@ -46,7 +46,7 @@ func (t *withToken) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.base.RoundTrip(req)
 }
 
-// newCrawlerClient returns a client for many sites, few of which say how long their pages are fresh.
+// newCrawlerClient returns a client for many sites, most of which send no explicit freshness.
 func newCrawlerClient(dir string) (*http.Client, *cachecontrol.Transport, error) {
 	store, err := storage.NewSeparateBodyFileCache(filepath.Join(dir, "crawl"),
 		storage.MaxBytes(10<<30), storage.MaxAge(90*24*time.Hour))
@@ -55,15 +55,15 @@ func newCrawlerClient(dir string) (*http.Client, *cachecontrol.Transport, error)
 	}
 	cache := &cachecontrol.Transport{
 		Store:        store,
-		Heuristic:    heuristics.LastModified, // a tenth of the page's age, a day at most
-		Collapse:     true,                    // workers that want the same page share it
-		StaleIfError: 24 * time.Hour,          // a site that is down for a while
+		Heuristic:    heuristics.LastModified, // a tenth of the page's age, at most a day
+		Collapse:     true,                    // concurrent requests for a page share one response
+		StaleIfError: 24 * time.Hour,          // if a site is down, use its stale pages for a day
 		MaxBodyBytes: 64 << 20,
 	}
 	return cache.Client(), cache, nil
 }
 
-// newMountedClient returns a client with caches for two hosts only. What one of them serves is fresh for 30 days, whatever it says.
+// newMountedClient returns a client with caches for two hosts only. For one of them, all responses are fresh for 30 days.
 func newMountedClient(dir string) (*http.Client, error) {
 	store, err := storage.NewFileCache(filepath.Join(dir, "api"))
 	if err != nil {
@@ -77,7 +77,7 @@ func newMountedClient(dir string) (*http.Client, error) {
 	return &http.Client{Transport: &m}, nil
 }
 
-// newPipClient returns a client over the directory that pip keeps its responses in: "pip cache dir" prints its parent.
+// newPipClient returns a client that uses pip's directory of responses. "pip cache dir" prints its parent, cacheDir.
 func newPipClient(cacheDir string) (*http.Client, error) {
 	store, err := storage.NewSeparateBodyFileCache(filepath.Join(cacheDir, "http-v2"))
 	if err != nil {
@@ -86,7 +86,7 @@ func newPipClient(cacheDir string) (*http.Client, error) {
 	return (&cachecontrol.Transport{Store: store}).Client(), nil
 }
 
-// getOffline answers from what is stored, however old it is, and never goes out.
+// getOffline returns the stored response for url, however old it is. It sends no request.
 func getOffline(ctx context.Context, client *http.Client, url string) (*http.Response, error) {
 	ctx = cachecontrol.WithControl(ctx, cachecontrol.Control{OnlyIfCached: true, AllowStale: -1})
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -101,7 +101,7 @@ func getOffline(ctx context.Context, client *http.Client, url string) (*http.Res
 	return resp, err
 }
 
-// newTeamProxy returns a handler that gets everything from one origin, once for all who ask.
+// newTeamProxy returns a caching reverse proxy for one origin.
 func newTeamProxy(origin *url.URL, dir string) (http.Handler, error) {
 	store, err := storage.NewSeparateBodyFileCache(dir, storage.MaxBytes(50<<30))
 	if err != nil {
@@ -117,8 +117,8 @@ func newTeamProxy(origin *url.URL, dir string) (http.Handler, error) {
 
 type userKey struct{}
 
-// newClientForUsers returns one client for all users of a service, who never see each other's responses. The user is the one
-// in the context of the request.
+// newClientForUsers returns one client for all users of a service. It takes the user from the context of the request and
+// never uses one user's responses for another.
 func newClientForUsers(base http.RoundTripper) *http.Client {
 	cache := &cachecontrol.Transport{
 		Base: base,
