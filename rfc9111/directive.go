@@ -15,8 +15,9 @@ type Delta struct {
 	OK    bool          // whether the directive is present
 }
 
-// permits reports whether a permission to use a stale response holds for one with this freshness left. One of 0 seconds permits
-// nothing, for that is also what a value that cannot be understood is read as.
+// permits reports whether d, a permission to use stale responses, applies to a response with the
+// remaining freshness ttl. A permission of 0 seconds permits nothing, because an invalid value is
+// also read as 0.
 func (d Delta) permits(ttl time.Duration) bool { return d.OK && d.Value > 0 && -ttl <= d.Value }
 
 // A directive is one member of a Cache-Control field.
@@ -88,7 +89,7 @@ func (q *quotes) next(line string) (member, rest string, doubtful bool) {
 		case '"':
 			value := opensValue(line[:i])
 			if q.open || i < q.until {
-				q.open = q.open || value // it may end the string that the first quote opens, or open one
+				q.open = q.open || value // it may close the string that the first quote opens, or open a new one
 				continue
 			}
 			switch end := endOfQuoted(line[i:]); {
