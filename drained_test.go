@@ -76,26 +76,33 @@ func TestUnreadEnds(t *testing.T) {
 
 func TestUnreadRedirects(t *testing.T) {
 	for _, code := range []int{301, 302, 303, 307, 308} {
-		for _, flush := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%d/chunked %v", code, flush), func(t *testing.T) {
+		for _, test := range []struct {
+			name         string
+			flush, http2 bool
+			size         int
+		}{
+			{"length", false, false, 40_000}, {"chunked", true, false, 40_000}, {"short", true, false, 10 << 10},
+			{"HTTP/2 length", false, true, 10 << 10}, {"HTTP/2", true, true, 10 << 10},
+		} {
+			t.Run(fmt.Sprintf("%d/%s", code, test.name), func(t *testing.T) {
 				var redirects atomic.Int64
-				server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Cache-Control", "max-age=60")
 					if r.URL.Path == "/end" {
 						return
 					}
 					redirects.Add(1)
 					w.Header().Set("Location", "/end")
-					if !flush {
-						w.Header().Set("Content-Length", "40000")
+					if !test.flush {
+						w.Header().Set("Content-Length", fmt.Sprint(test.size))
 					}
 					w.WriteHeader(code)
-					io.WriteString(w, strings.Repeat("x", 40_000))
+					io.WriteString(w, strings.Repeat("x", test.size))
 				}))
+				server.EnableHTTP2 = test.http2
+				server.StartTLS()
 				defer server.Close()
-				base := &http.Transport{}
-				defer base.CloseIdleConnections()
-				tr := &cachecontrol.Transport{Base: base}
+				tr := &cachecontrol.Transport{Base: server.Client().Transport}
 				defer tr.Close()
 				client := &http.Client{Transport: tr, Timeout: time.Minute}
 				for range 2 {
