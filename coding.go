@@ -154,12 +154,14 @@ func (b *decodedBody) Close() error {
 	if b.closed.Swap(true) {
 		return nil
 	}
-	origin, ok := b.coded.ReadCloser.(*originBody)
+	coded, ok := b.coded.ReadCloser.(interface {
+		closeAfter(rest func(io.Reader)) error
+	})
 	if !ok || !b.turn.TryLock() {
 		return b.coded.Close()
 	}
 	b.turn.Unlock() // no Read comes after this
-	return origin.closeAfter(b.rest)
+	return coded.closeAfter(b.rest)
 }
 
 // rest decodes what is left of the coded body, so that one that is damaged does not stay stored.

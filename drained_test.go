@@ -229,9 +229,6 @@ func TestDamagedBodiesGo(t *testing.T) {
 		} {
 			for _, store := range []string{"memory", "file", "redis"} {
 				for _, read := range []int{1 << 20, 100} {
-					if read == 100 && strings.HasPrefix(mode, "collapse") {
-						continue // what nobody has decoded is only seen to be damaged by the next reader
-					}
 					t.Run(fmt.Sprintf("%s/%s/%s/%d", name, mode, store, read), func(t *testing.T) {
 						in(t, func(t *testing.T) {
 							o := newOrigin(t, func(n int, _ *http.Request) *http.Response {

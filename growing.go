@@ -79,20 +79,30 @@ func (g *growing) add(req *http.Request, off int64) *growingBody {
 }
 
 // leave ends the reader, and with the last one the flight, unless there is something to drain.
-func (b *growingBody) leave(why error) {
+func (b *growingBody) leave(why error) { b.leaveAfter(why, nil) }
+
+// leaveAfter is leave with rest as what reads in the background what the reader has not, if it is the last one, and if that is
+// allowed. If nil, it is only read.
+func (b *growingBody) leaveAfter(why error, rest func(io.Reader)) {
 	g, f := b.g, b.g.flight
 	f.flights.mu.Lock()
 	g.mu.Lock()
 	end := false
 	var drain *growingBody
+	var ahead int64 // how much of what it reads is here already
 	if b.err == nil {
 		b.err = why
 		close(b.gone)
 		delete(g.readers, b)
 		switch {
 		case len(g.readers) > 0:
-		case why == http.ErrBodyReadAfterClose && !g.reading && f.drains(): // a Read that is under way is to end
-			drain = g.add(f.leader.req, g.size())
+		case why == http.ErrBodyReadAfterClose && !g.reading && (f.drains() || rest != nil && f.came()): // a Read that is under way is to end
+			off := g.size()
+			if rest != nil {
+				off = b.off
+			}
+			drain = g.add(f.leader.req, off)
+			ahead = g.size() - off
 		default:
 			f.shut()
 			end = true
@@ -108,7 +118,7 @@ func (b *growingBody) leave(why error) {
 			g.end(why)
 		}
 	}
-	if drain != nil && !f.drain(drain) {
+	if drain != nil && !f.drain(drain, ahead, rest) {
 		drain.leave(errLeft)
 	}
 }
@@ -122,13 +132,22 @@ func (f *flight) drains() bool {
 	return f.length < 0 || left > 0 && left <= f.drainBytes
 }
 
-// drain has the reader read the rest in the background. It says whether it does.
-func (f *flight) drain(b *growingBody) bool {
+// came says whether a response that is being stored has come to its end.
+func (f *flight) came() bool {
+	return f.landed && f.keeps && (f.growing.err == io.EOF || f.growing.err == nil && f.length == f.size())
+}
+
+// drain has the reader read the rest in the background, of which so much as ahead is here already. It says whether it does.
+func (f *flight) drain(b *growingBody, ahead int64, rest func(io.Reader)) bool {
 	return f.draining.run(f.leader.ctx, f.leader.key, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, f.backgroundTimeout)
 		defer cancel()
 		defer context.AfterFunc(ctx, func() { b.leave(context.Cause(ctx)) })()
-		io.Copy(io.Discard, io.LimitReader(b, f.drainBytes+1)) // one more, to see an end right there
+		coded := io.LimitReader(b, ahead+max(f.drainBytes, 0)+1) // one more, to see an end right there
+		if rest != nil {
+			rest(coded)
+		}
+		io.Copy(io.Discard, coded)
 		b.leave(errLeft)
 	})
 }
@@ -228,12 +247,15 @@ func (g *growing) trailerFor(b *growingBody) http.Header {
 }
 
 // Close does not wait for a Read that is under way.
-func (b *growingBody) Close() error {
+func (b *growingBody) Close() error { return b.closeAfter(nil) }
+
+// closeAfter is Close with rest as in leaveAfter.
+func (b *growingBody) closeAfter(rest func(io.Reader)) error {
 	why := context.Cause(b.req.Context())
 	if why == nil {
 		why = http.ErrBodyReadAfterClose
 	}
-	b.leave(why)
+	b.leaveAfter(why, rest)
 	b.g.mu.Lock()
 	b.shut = true
 	b.g.mu.Unlock()
