@@ -205,7 +205,12 @@ func (t *Transport) Close() error { return t.start().close() }
 func (t *Transport) Invalidate(ctx context.Context, u *url.URL) error {
 	key, ok := cachekey.Of(u, "")
 	if !ok {
-		return fmt.Errorf("cachecontrol: invalidate %q: no response is stored for such a URL", u.Redacted())
+		var shown url.URL // without user and password
+		if u != nil {
+			shown = *u
+			shown.User = nil
+		}
+		return fmt.Errorf("cachecontrol: invalidate %q: no response is stored for such a URL", shown.String())
 	}
 	e := t.start()
 	req := &http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: http.Header{}}
