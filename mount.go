@@ -11,11 +11,11 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 )
 
-// Mounts is an http.RoundTripper that hands each request to the one that is mounted for its URL: requests'
-// Session.mount. The zero value is ready to use, and safe for concurrent use.
+// Mounts is an http.RoundTripper that passes each request to the RoundTripper mounted for its URL, like Session.mount
+// in Python's requests. The zero value is ready to use. All methods are safe for concurrent use.
 type Mounts struct {
 	mu     sync.RWMutex // guards what follows
-	mounts []mount      // the longest prefix first
+	mounts []mount      // longest prefix first
 }
 
 type mount struct {
@@ -23,9 +23,10 @@ type mount struct {
 	rt     http.RoundTripper
 }
 
-// Mount has rt make the requests whose URL begins with prefix, such as "https://" or "https://example.com/api/". Of
-// several prefixes the longest wins. A prefix matches whole host names and whole path segments only, and
-// scheme and host in any case. Mounting a prefix again replaces what was there; nil takes it away.
+// Mount makes rt handle the requests whose URL begins with prefix, such as "https://" or "https://example.com/api/". If
+// several prefixes match, the longest one is used. A prefix matches only whole host names and whole path segments.
+// Scheme and host are compared without regard to case. Mounting a prefix again replaces its RoundTripper; if rt is nil,
+// the prefix is removed.
 func (m *Mounts) Mount(prefix string, rt http.RoundTripper) {
 	prefix = mountPrefix(prefix)
 	m.mu.Lock()
@@ -38,7 +39,7 @@ func (m *Mounts) Mount(prefix string, rt http.RoundTripper) {
 	m.mounts = mounts
 }
 
-// RoundTrip implements http.RoundTripper. A request for which nothing is mounted goes to http.DefaultTransport.
+// RoundTrip implements http.RoundTripper. If no prefix matches, http.DefaultTransport is used.
 func (m *Mounts) RoundTrip(req *http.Request) (*http.Response, error) {
 	rt := m.find(req.URL)
 	if leadsTo(rt, m, req.URL) {
@@ -48,10 +49,11 @@ func (m *Mounts) RoundTrip(req *http.Request) (*http.Response, error) {
 	return rt.RoundTrip(req)
 }
 
-// CloseIdleConnections closes those of everything that is mounted.
+// CloseIdleConnections closes the idle connections of all mounted RoundTrippers.
 func (m *Mounts) CloseIdleConnections() { closeIdle(m, make(map[http.RoundTripper]bool)) }
 
-// closeIdle closes the idle connections of rt, and of what it leads to. seen are the Transports and Mounts on the way.
+// closeIdle closes the idle connections of rt and of the RoundTrippers that it leads to. seen holds the Transports and
+// Mounts already visited.
 func closeIdle(rt http.RoundTripper, seen map[http.RoundTripper]bool) {
 	switch next := rt.(type) {
 	case *Transport:
@@ -65,7 +67,7 @@ func closeIdle(rt http.RoundTripper, seen map[http.RoundTripper]bool) {
 		}
 		seen[rt] = true
 		next.mu.RLock()
-		mounts := next.mounts // which is replaced, and never changed
+		mounts := next.mounts // the slice is replaced, never modified
 		next.mu.RUnlock()
 		for _, o := range mounts {
 			closeIdle(o.rt, seen)
@@ -91,7 +93,7 @@ func (m *Mounts) find(u *url.URL) http.RoundTripper {
 	return http.DefaultTransport
 }
 
-// mountPrefix puts scheme and host into lower case.
+// mountPrefix returns s with scheme and host in lower case.
 func mountPrefix(s string) string {
 	scheme, rest, ok := strings.Cut(s, "://")
 	if !ok {

@@ -7,38 +7,39 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 )
 
-// StoreDecision is what Transport.BeforeStore says of a response. The zero value leaves it to the rules.
+// StoreDecision is the result of Transport.BeforeStore. The zero value leaves the decision to the rules.
 type StoreDecision struct {
-	Refuse   bool          // it is not stored
-	Lifetime time.Duration // a freshness lifetime, as Control.Lifetime is, which goes before it; 0 or less: none
+	Refuse   bool          // the response is not stored
+	Lifetime time.Duration // if positive, a freshness lifetime, as in Control.Lifetime, which takes precedence
 
-	named bool // BeforeStore gave the lifetime to this response, and so to its status
+	named bool // BeforeStore set the lifetime, so it applies to this response and its status
 }
 
-// ReuseDecision is what Transport.BeforeReuse says of a stored response.
+// ReuseDecision is the result of Transport.BeforeReuse for a stored response.
 type ReuseDecision uint8
 
-// The decisions. The zero value leaves it to the rules.
+// The decisions. The zero value, ReuseByRules, leaves the decision to the rules.
 const (
 	ReuseByRules  ReuseDecision = iota
-	ReuseValidate               // ask the origin first, and have no stale response stand in where that fails
-	ReuseNever                  // as if it were not stored
-	ReuseAnyway                 // answer with it, stale or not, whatever the request and the response say
+	ReuseValidate               // ask the origin first; if it fails, do not use a stale response
+	ReuseNever                  // proceed as if the response were not stored
+	ReuseAnyway                 // use the response, fresh or stale, regardless of directives in the request and the response
 )
 
-// StoredResponse is a stored response as Transport.BeforeReuse sees it.
+// StoredResponse is a stored response as passed to Transport.BeforeReuse.
 type StoredResponse struct {
 	StatusCode int
-	Header     http.Header   // shared: must not be changed
-	Age        time.Duration // its current age (RFC 9111, section 4.2.3)
-	TTL        time.Duration // its freshness left; negative: stale for so long
+	Header     http.Header   // shared, must not be modified
+	Age        time.Duration // current age (RFC 9111, section 4.2.3)
+	TTL        time.Duration // remaining freshness; if negative, how long the response has been stale
 }
 
-// ownDecision is what the program says about storing a response of the origin: BeforeStore, and the request's Control.
+// ownDecision returns the decision of BeforeStore and of the request's Control about storing a response from the
+// origin.
 func (x *exchange) ownDecision(resp *http.Response) (d StoreDecision) {
 	if x.beforeStore != nil {
 		view := *resp
-		view.Body = http.NoBody // it is the caller's
+		view.Body = http.NoBody // the Body belongs to the caller
 		d = x.beforeStore(&view)
 	}
 	d.Lifetime = max(d.Lifetime, 0)
@@ -49,8 +50,8 @@ func (x *exchange) ownDecision(resp *http.Response) (d StoreDecision) {
 	return d
 }
 
-// mayReuse decides whether a candidate may answer: by the rules, and as BeforeReuse says. It reports false where the
-// request is to be answered as if the candidate were not there.
+// mayReuse decides by the rules and BeforeReuse how the candidate may be used. It returns false if the request is to be
+// answered as if the candidate were not stored.
 func (x *exchange) mayReuse(c *candidate) (rfc9111.Reuse, bool) {
 	now := x.clock.now()
 	r := c.policy.Reuse(&x.cc, now)
@@ -59,7 +60,7 @@ func (x *exchange) mayReuse(c *candidate) (rfc9111.Reuse, bool) {
 	}
 	asked := false
 	defer func() {
-		if !asked { // it panics
+		if !asked { // the hook panicked
 			c.close()
 		}
 	}()

@@ -12,46 +12,47 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 )
 
-// Stats are what a Transport has counted since its first request. Each request that it answered is one of Hits, Stale,
-// Revalidated, Misses, Bypassed and Refused, as StatusOf says, or of Failed. In JSON the names are in snake case, and
-// the maps have the texts of reasons and operations as keys.
+// Stats are the counts of a Transport since its first request. Each request is counted once, in Hits, Stale,
+// Revalidated, Misses, Bypassed or Refused according to its StatusOf, or in Failed. In JSON the names are in snake
+// case, and the keys of the maps are the texts of reasons and the names of operations.
 type Stats struct {
-	Hits        uint64 `json:"hits"`        // answered with what was stored and fresh
-	Stale       uint64 `json:"stale"`       // with what was stored and stale
-	Revalidated uint64 `json:"revalidated"` // with what was stored, once the origin had confirmed it
-	Misses      uint64 `json:"misses"`      // from the origin
-	Bypassed    uint64 `json:"bypassed"`    // from the origin, for the cache keeps out of such requests
-	Refused     uint64 `json:"refused"`     // with 504, for nothing might go out
-	Failed      uint64 `json:"failed"`      // not answered: RoundTrip returned an error
-	Collapsed   uint64 `json:"collapsed"`   // how many of those before shared what came from the origin for another request
+	Hits        uint64 `json:"hits"`        // answered with a fresh stored response
+	Stale       uint64 `json:"stale"`       // answered with a stale stored response
+	Revalidated uint64 `json:"revalidated"` // answered with a stored response after the origin confirmed it
+	Misses      uint64 `json:"misses"`      // answered by the origin
+	Bypassed    uint64 `json:"bypassed"`    // answered by the origin; the cache does not handle such requests
+	Refused     uint64 `json:"refused"`     // answered with 504, because no request was allowed
+	Failed      uint64 `json:"failed"`      // RoundTrip returned an error
+	Collapsed   uint64 `json:"collapsed"`   // of the above, answered with a response to another request
 
-	Background     uint64 `json:"background"`      // revalidations in the background
-	OriginRequests uint64 `json:"origin_requests"` // what went to Base, in the background too
-	OriginErrors   uint64 `json:"origin_errors"`   // how many of them Base failed, but for those that were cancelled
-	OriginFailures uint64 `json:"origin_failures"` // how many were answered with a status of 500 or more
+	Background     uint64 `json:"background"`      // validations in the background
+	OriginRequests uint64 `json:"origin_requests"` // requests sent to Base, including those in the background
+	OriginErrors   uint64 `json:"origin_errors"`   // requests for which Base returned an error, except canceled ones
+	OriginFailures uint64 `json:"origin_failures"` // requests answered with a status of 500 or more
 
-	// BytesFromCache is the length of stored bodies that were handed out, as they are stored, counted when the response
-	// is handed out. BytesFromOrigin are bytes of bodies that were read from Base.
+	// BytesFromCache is the total length of the stored bodies that were returned, in their stored form. It is counted
+	// when RoundTrip returns. BytesFromOrigin is the number of bytes that were read from bodies returned by Base.
 	BytesFromCache  uint64 `json:"bytes_from_cache"`
 	BytesFromOrigin uint64 `json:"bytes_from_origin"`
 
-	// Stored is how many responses were stored to their end, and NotStored how many from the origin were not, by the
-	// reason why: also those that were to be stored and then came to no good end, with Incomplete, TooLong,
-	// StoreFailed or Outdated. What a 304 or a HEAD has brought up to date is in neither.
+	// Stored counts the responses that were stored completely. NotStored counts the responses from the origin that were
+	// not stored, by reason, including responses whose storing began but failed (Incomplete, TooLong, StoreFailed or
+	// Outdated). Neither counts a stored response that was updated by a 304 or a HEAD.
 	Stored    uint64                    `json:"stored"`
 	NotStored map[rfc9111.Reason]uint64 `json:"not_stored"`
 
-	// StoreErrors are the failures of the store by operation: get, create, write, commit, update and delete. An
-	// entry that cannot be read is one of get.
+	// StoreErrors counts the failures of the store by operation: get, create, write, commit, update and delete, and,
+	// for a store other than DictCache and the two file caches, read (of a body) and keep (of a decoded body). An entry
+	// that cannot be read is a failure of get.
 	StoreErrors map[string]uint64 `json:"store_errors"`
 
-	// Evictions are entries that the store dropped to stay within its bound on bytes. 0 for a store that does not
-	// tell, by a method Evictions() uint64.
+	// Evictions is the number of entries that the store removed to stay within its size limit. It is 0 if the store has
+	// no method Evictions() uint64.
 	Evictions uint64 `json:"evictions"`
 }
 
-// Stats returns what was counted until now. Each number only ever grows. They are read one after the other while requests
-// go on, so that one may be ahead of another by the requests of that moment.
+// Stats returns the current counts. Each count only grows. The counts are read one after the other while requests go
+// on, so they need not be consistent with each other.
 func (t *Transport) Stats() Stats {
 	e := t.start()
 	s := e.counters.read()
@@ -61,7 +62,7 @@ func (t *Transport) Stats() Stats {
 	return s
 }
 
-// counters are what Stats shows. What a hit counts is spread, so that processors do not wait for each other.
+// counters are the counts behind Stats. The counts of a hit are in shards, so that processors do not contend for them.
 type counters struct {
 	shards []shard
 	next   atomic.Uint32
@@ -74,25 +75,25 @@ type counters struct {
 	storeFailures                      storeFailures
 }
 
-// shard is a part of the counters that every request counts. Exchanges that are used again keep theirs, and each processor
-// has its own of those.
+// shard is a part of the counters that change with every request. A reused exchange keeps its shard, and each processor
+// reuses its own exchanges.
 type shard struct {
-	answers   [Bypass + 2]atomic.Uint64 // by Outcome, and refused
+	answers   [Bypass + 2]atomic.Uint64 // by Outcome or refused
 	fromCache atomic.Uint64
-	_         [64]byte // no other shard is in the same line of a processor's cache
+	_         [64]byte // keeps shards in separate cache lines
 }
 
-// refused stands beside the Outcomes for a 504 of the cache's own.
+// refused is the index in shard.answers for a 504 that the cache itself returned.
 const refused = Bypass + 1
 
 func (c *counters) start() {
 	c.shards = make([]shard, 2*runtime.GOMAXPROCS(0))
 }
 
-// shard returns the one for a new exchange.
+// shard returns a shard for a new exchange.
 func (c *counters) shard() *shard { return &c.shards[int(c.next.Add(1)%uint32(len(c.shards)))] }
 
-// answered counts an answer, and how much of a stored body it has.
+// answered counts an answer with fromCache bytes of a stored body.
 func (s *shard) answered(o Outcome, fromCache int64) {
 	s.answers[o].Add(1)
 	if fromCache > 0 {
@@ -124,7 +125,7 @@ func (c *counters) read() Stats {
 	return s
 }
 
-// storeFailures counts what fails in the store, by operation, and says when it is time to warn of that.
+// storeFailures counts the failures of the store by operation, and decides when to log a warning.
 type storeFailures struct {
 	mu   sync.Mutex // guards what follows
 	byOp map[string]*storeFailure
@@ -135,8 +136,8 @@ type storeFailure struct {
 	said        time.Time
 }
 
-// add counts a failure, and returns how many there were since the last warning, this one included. It also says whether
-// it is time for another, if this failure is worth one.
+// add counts a failure. unsaid is the number of failures since the last warning, including this one. due reports
+// whether to log a warning now; it is always false if worth is false.
 func (f *storeFailures) add(op string, now time.Time, worth bool) (unsaid uint64, due bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -167,23 +168,23 @@ func (f *storeFailures) read() map[string]uint64 {
 	return all
 }
 
-// errNothing is what a request ends with where Base breaks the rules of http.RoundTripper.
+// errNothing is the error of a request if Base breaks the contract of http.RoundTripper.
 var errNothing = errors.New("cachecontrol: Transport.Base returned neither a response nor an error")
 
-// errNoBody is what a request ends with if Base promises a body and gives none: the error of http.Client, in effect.
+// errNoBody is the error of a request if Base returns a Content-Length without a Body. http.Client has the same check.
 var errNoBody = errors.New("cachecontrol: Transport.Base returned a response with a Content-Length and no Body")
 
-// errLoop is what a request ends with if Base leads back to the Transport.
+// errLoop is the error of a request if Base leads back to the Transport.
 var errLoop = errors.New("cachecontrol: Transport.Base leads back to the Transport: set it to another RoundTripper, as http.DefaultTransport was at first")
 
-// errMountLoop is what a request ends with if a mounted RoundTripper leads back to the Mounts.
+// errMountLoop is the error of a request if a mounted RoundTripper leads back to the Mounts.
 var errMountLoop = errors.New("cachecontrol: what is mounted for the URL leads back to the Mounts")
 
-// maxTransports is how many Transports and Mounts a request may pass on its way before it is taken for a loop.
+// maxTransports is the number of Transports and Mounts that a request may pass before the cache assumes a loop.
 const maxTransports = 32
 
-// leadsTo reports whether rt leads to another RoundTripper for a URL, through Transports, Mounts and http.DefaultTransport, or to no
-// end. Of other RoundTrippers it does not know where they lead.
+// leadsTo reports whether requests for u through rt reach other, or pass more than maxTransports Transports and Mounts.
+// It follows Transports, Mounts and http.DefaultTransport, and no other RoundTrippers.
 func leadsTo(rt, other http.RoundTripper, u *url.URL) bool {
 	for range maxTransports {
 		switch next := rt.(type) {
@@ -240,7 +241,7 @@ func (e *engine) send(out *outgoingRequest) (*http.Response, error) {
 		if resp.StatusCode >= http.StatusInternalServerError {
 			c.originFailures.Add(1)
 		}
-		// The body of a 101 is more than a reader.
+		// The body of a 101 is an io.ReadWriteCloser.
 		if resp.Body != nil && resp.Body != http.NoBody && resp.StatusCode != http.StatusSwitchingProtocols {
 			answer.ReadCloser, answer.counter = resp.Body, &c.fromOrigin
 			resp.Body = answer

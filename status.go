@@ -12,52 +12,52 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 )
 
-// XFromCache is the header field that has the value "1" in every response that the cache answered with a stored one. A response
-// from the origin has it only if a cache nearer to the origin set it, and Cache-Status says that such a cache had a hit. FromCache
-// tells the two apart.
+// XFromCache is the header field that has the value "1" in every stored response that the cache returns. A response
+// from the origin has it only if a cache nearer to the origin set it and reports a hit in Cache-Status. FromCache tells
+// the two apart.
 const XFromCache = "X-From-Cache"
 
 // cacheName is the name of this cache in Cache-Status.
 const cacheName = "cachecontrol"
 
-// Outcome says in one word how a response was answered.
+// Outcome is how a response was answered, in one word.
 type Outcome uint8
 
 // The outcomes.
 const (
-	Unknown     Outcome = iota // this cache has not seen the response
-	Miss                       // from the origin
-	Hit                        // stored and fresh
-	Stale                      // stored and stale, used because that is allowed
-	Revalidated                // stored, and confirmed by the origin for this request
-	Bypass                     // from the origin, for the cache keeps out of such requests
+	Unknown     Outcome = iota // the response did not come through this cache
+	Miss                       // answered by the origin
+	Hit                        // answered with a fresh stored response
+	Stale                      // answered with a stale stored response, because that is allowed
+	Revalidated                // answered with a stored response that the origin confirmed for this request
+	Bypass                     // answered by the origin; the cache does not handle such requests
 )
 
 func (o Outcome) String() string {
 	return [...]string{"unknown", "miss", "hit", "stale", "revalidated", "bypass"}[o]
 }
 
-// Status says how the cache answered a request: a typed Cache-Status (RFC 9211).
+// Status describes how the cache answered a request. It corresponds to Cache-Status (RFC 9211).
 type Status struct {
 	Outcome Outcome
-	Reason  rfc9111.Reason // why it was answered so
+	Reason  rfc9111.Reason // why the request was answered so
 
-	// Stored says whether the response that the origin sent is being stored, and Storage why, or why not.
-	// Storage is ReasonNone where the origin was not asked.
+	// Stored reports whether the response from the origin is being stored, and Storage is the reason. Storage is
+	// ReasonNone if the origin was not asked.
 	Stored  bool
 	Storage rfc9111.Reason
 
-	// Collapsed says that the request was answered by the response to another one that was under way, and did not go
-	// to the origin itself.
+	// Collapsed reports whether the request was answered with the response to another request and was not sent to the
+	// origin itself.
 	Collapsed bool
 
-	Forward       string        // why the request went to the origin, in RFC 9211's tokens; "": it did not
-	ForwardStatus int           // the origin's status code; 0: it was not asked, or did not answer
-	HasTTL        bool          // TTL is known
-	TTL           time.Duration // freshness left, in whole seconds; negative: stale for so long
+	Forward       string        // why the request was sent to the origin, as a token of RFC 9211; "" if it was not
+	ForwardStatus int           // status code from the origin; 0 if it was not asked or did not answer
+	HasTTL        bool          // whether TTL is known
+	TTL           time.Duration // remaining freshness in whole seconds; if negative, how long the response has been stale
 }
 
-// judged says in a status whether a response that was received then is to be stored, by its policy.
+// judged records the storage decision d for a response with policy p that was received at the given time.
 func (s *Status) judged(d rfc9111.Stored, p *rfc9111.Policy, received time.Time) {
 	s.Stored, s.Storage = d.OK, d.Reason
 	if d.OK {
@@ -65,8 +65,9 @@ func (s *Status) judged(d rfc9111.Stored, p *rfc9111.Policy, received time.Time)
 	}
 }
 
-// FromCache reports whether this cache answered with a stored response: requests' resp.from_cache. It is true for hits, stale ones
-// included, and for responses that the origin has confirmed. It is false for hits of other caches.
+// FromCache reports whether this cache answered with a stored response, like resp.from_cache in Python's requests. It
+// is true for hits, including stale ones, and for responses that the origin has confirmed. It is false for hits of
+// other caches.
 func FromCache(resp *http.Response) bool {
 	if resp == nil || resp.Header.Get(XFromCache) != "1" {
 		return false
@@ -76,7 +77,7 @@ func FromCache(resp *http.Response) bool {
 		return false
 	}
 	if rest, ok := strings.CutPrefix(lines[len(lines)-1], cacheName+";hit;ttl="); ok && !strings.ContainsAny(rest, `,"`) {
-		return true // as most are, and parsing takes longer
+		return true // the common case, without parsing
 	}
 	p := ownMember(resp)
 	if p == nil {
@@ -86,8 +87,8 @@ func FromCache(resp *http.Response) bool {
 	return fromCache
 }
 
-// StatusOf returns how this cache answered the request that resp belongs to. The Outcome is Unknown for a response
-// that has not come through a Transport.
+// StatusOf returns how this cache answered the request for resp. The Outcome is Unknown if resp did not come through a
+// Transport.
 func StatusOf(resp *http.Response) Status {
 	if resp == nil {
 		return Status{}
@@ -100,8 +101,9 @@ func StatusOf(resp *http.Response) Status {
 	return s
 }
 
-// ownMember returns the parameters of this cache's member of Cache-Status, or nil if there is none. It is the last one: caches add
-// themselves at the end (RFC 9211, section 2). This cache writes a line of its own, whatever an origin may have written before.
+// ownMember returns the parameters of this cache's member of Cache-Status, or nil if there is none. It is the last
+// member, because caches append theirs (RFC 9211, section 2). This cache adds a line of its own after those of the
+// origin.
 func ownMember(resp *http.Response) *httpsfv.Params {
 	lines := resp.Header["Cache-Status"]
 	if len(lines) == 0 {
@@ -118,7 +120,7 @@ func ownMember(resp *http.Response) *httpsfv.Params {
 	return item.Params
 }
 
-// saysHit reports whether a cache says in Cache-Status that it had a hit. If the field is malformed, none does.
+// saysHit reports whether any cache reports a hit in Cache-Status. It returns false if the field is malformed.
 func saysHit(lines []string) bool {
 	list, err := httpsfv.UnmarshalList(lines)
 	if err != nil {
@@ -136,7 +138,7 @@ func isHit(p *httpsfv.Params) bool {
 	return hit
 }
 
-// parseStatus returns what the parameters of a member say, and whether the response was a stored one.
+// parseStatus parses the parameters of a member. fromCache reports whether the response was a stored one.
 func parseStatus(p *httpsfv.Params) (s Status, fromCache bool) {
 	if v, ok := p.Get("detail"); ok {
 		answer, storage, _ := strings.Cut(string(asToken(v)), "/")
@@ -162,7 +164,7 @@ func parseStatus(p *httpsfv.Params) (s Status, fromCache bool) {
 	return s, fromCache
 }
 
-// outcome puts the rest of the status into one word.
+// outcome returns the Outcome for the rest of the status.
 func (s Status) outcome(fromCache, hit bool) Outcome {
 	switch {
 	case fromCache && s.stale():
@@ -177,7 +179,7 @@ func (s Status) outcome(fromCache, hit bool) Outcome {
 	return Miss
 }
 
-// stale says whether the reason is one for which a stale response is served.
+// stale reports whether the response was served stale.
 func (s Status) stale() bool {
 	switch s.Reason {
 	case rfc9111.MaxStale, rfc9111.AllowStale, rfc9111.WhileRevalidating, rfc9111.OnError:
@@ -193,7 +195,7 @@ func asToken(v any) httpsfv.Token {
 	return t
 }
 
-// header returns the member that Cache-Status shows for the status.
+// header returns the member of Cache-Status for s.
 func (s Status) header() string {
 	item := httpsfv.NewItem(httpsfv.Token(cacheName))
 	p := item.Params
@@ -203,7 +205,7 @@ func (s Status) header() string {
 		if s.ForwardStatus != 0 {
 			p.Add("fwd-status", int64(s.ForwardStatus))
 		}
-	case s.Reason != rfc9111.OnlyIfCached: // which was neither answered from the cache nor by the origin
+	case s.Reason != rfc9111.OnlyIfCached: // else the cache itself answered, with 504
 		p.Add("hit", true)
 	}
 	if s.Stored {
@@ -229,8 +231,8 @@ func (s Status) header() string {
 	return out
 }
 
-// statusMemory remembers what a status looks like in Cache-Status, for the same few come over and over. It has a fixed
-// size, and forgets. The zero value is empty.
+// statusMemory is a cache of the Cache-Status texts of statuses, because a few of them recur often. It has a fixed
+// size; a new text replaces an older one in its slot. The zero value is empty.
 type statusMemory [64]atomic.Pointer[rememberedStatus]
 
 type rememberedStatus struct {
@@ -251,7 +253,7 @@ func (m *statusMemory) header(s Status) string {
 	return r.header
 }
 
-// forwardToken returns why a request goes to the origin, in the tokens of RFC 9211, section 2.2.
+// forwardToken returns the token of RFC 9211, section 2.2, for the reason why a request is sent to the origin.
 func forwardToken(r rfc9111.Reason) string {
 	switch r {
 	case rfc9111.NotStored:

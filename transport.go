@@ -16,155 +16,160 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// DefaultMaxBodyBytes is the longest body that a Transport stores unless it is told otherwise: 1 GiB.
+// DefaultMaxBodyBytes is the length of the longest body that a Transport stores if MaxBodyBytes is zero: 1 GiB.
 const DefaultMaxBodyBytes = 1 << 30
 
-// DefaultDrainBytes is how much of a body that is closed early a Transport reads in the background, unless it is told otherwise:
-// 64 KiB.
+// DefaultDrainBytes is the value of DrainBytes that a Transport uses if the field is zero: 64 KiB.
 const DefaultDrainBytes = 64 << 10
 
-// DefaultCollapseTimeout is how long a request waits for the answer to another one, unless the Transport is told otherwise: 10
-// seconds.
+// DefaultCollapseTimeout is the value of CollapseTimeout that a Transport uses if the field is zero: 10 seconds.
 const DefaultCollapseTimeout = 10 * time.Second
 
-// CacheControlStatusCodes are the statuses that Python's CacheControl stores, for Transport.CacheableStatusCodes.
+// CacheControlStatusCodes are the status codes that Python's CacheControl stores, for use as
+// Transport.CacheableStatusCodes.
 var CacheControlStatusCodes = []int{200, 203, 300, 301, 308}
 
-// Transport is an http.RoundTripper that answers from a cache what it may, and has Base make the other requests.
-// The zero value works: a private cache in memory. Fields must not be changed after the first request. All methods are
-// safe for concurrent use.
+// Transport is an http.RoundTripper with a cache. It answers a request from the cache if it may, and otherwise sends it
+// to Base. The zero value is ready to use: it is a private cache in memory. The fields must not be changed after the
+// first request. All methods are safe for concurrent use.
 type Transport struct {
-	// Base makes the requests that the cache cannot answer. What it panics with, and what a hook does, is the caller's to
-	// recover; in the background, the Logger is told of it. Nil: http.DefaultTransport.
+	// Base is the RoundTripper used for requests that the cache cannot answer. If nil, http.DefaultTransport is used. A
+	// panic in Base or in a hook propagates to the caller of RoundTrip; in background work it is logged.
 	Base http.RoundTripper
 
-	// Store keeps the responses. The Transport does not close it. If nil, a storage.DictCache of the Transport's own is used.
+	// Store keeps the responses. The Transport does not close it. If nil, the Transport makes a storage.DictCache for
+	// itself.
 	Store storage.Store
 
-	// Heuristic gives freshness to responses that carry none. Nil: only what they say themselves counts.
+	// Heuristic, if non-nil, gives freshness to responses that have no explicit freshness. If nil, only the freshness
+	// in the response counts.
 	Heuristic heuristics.Heuristic
 
-	// Shared makes this a shared cache: for several users, as in a proxy (RFC 9111, section 1). False: private.
+	// Shared, if true, makes this a shared cache, for several users, as in a proxy (RFC 9111, section 1). If false, the
+	// cache is private.
 	Shared bool
 
-	// ReplaySetCookie makes Set-Cookie and Set-Cookie2 fields like any other, as RFC 9111 has them: they are stored, and handed
-	// out with each use of the response. If false, they reach the caller only with the response, or with the 304, by
-	// which the origin has just sent them, and are not stored. A shared cache then stores a response with such a field
-	// only if it says public or s-maxage, or if private names the field.
+	// ReplaySetCookie, if true, treats Set-Cookie and Set-Cookie2 like any other field, as RFC 9111 does: they are
+	// stored, and returned with each use of the response. If false, they are not stored: the caller gets them only with
+	// the response, or the 304, with which the origin has just sent them. A shared cache then stores a response with
+	// such a field only if it has public or s-maxage, or if private names the field.
 	ReplaySetCookie bool
 
-	// Partition returns a part of the key for a request: what is stored for one partition is never found, changed or
-	// invalidated by a request of another. So one private Transport can serve several users, if it returns for
-	// each what no other has: a user's name, or a token; it is hashed. "" is a partition like any other, that of the
-	// keys which Python shares. It must not change the request. Nil: one partition. See also Control.Partition.
+	// Partition, if non-nil, returns an additional component of the cache key. A response stored in one partition is
+	// never used, updated or invalidated by a request in another. So one private Transport can serve several users if
+	// Partition returns a string that is unique to the user, such as a name or token; only its hash is stored. The
+	// empty string selects the default partition, the only one that Python can see. Partition must not modify the
+	// request. See also Control.Partition.
 	Partition func(*http.Request) string
 
-	// CredentialFields are names of request fields whose values are secrets. If Vary names such a field, a salted digest of its value
-	// is stored, and never the value. Authorization, Proxy-Authorization, Cookie and the usual names of API keys and tokens, as
-	// X-Api-Key and Private-Token, are always treated so, as are values of more than 512 bytes.
+	// CredentialFields are names of request fields whose values are secret. If Vary names such a field, the cache
+	// stores a salted digest of its value, and never the value itself. Authorization, Proxy-Authorization, Cookie and
+	// the usual names of API keys and tokens, such as X-Api-Key and Private-Token, are always treated so, as are values
+	// of more than 512 bytes.
 	CredentialFields []string
 
-	// BeforeStore is asked about each response that came from the origin, before it is stored, and about each stored
-	// response that the origin has confirmed. It may refuse to store the response, or give it a lifetime, whatever its
-	// status. It cannot allow what the rules forbid to store. resp.Request is the request. The Body is empty, and
-	// nothing of resp may be changed. It is called by several goroutines at once, as is BeforeReuse. If nil, the rules
-	// decide.
+	// BeforeStore, if non-nil, is called with each response from the origin before it is stored, and with a stored
+	// response that the origin has confirmed. It can prevent storing, and can set the freshness lifetime of a response
+	// with any status. It cannot make the cache store a response that the rules forbid to store. resp.Request is the
+	// request. resp has an empty Body, and must not be modified. BeforeStore and BeforeReuse may be called
+	// concurrently.
 	BeforeStore func(resp *http.Response) StoreDecision
 
-	// BeforeReuse is asked about each stored response that is found for a request, and decides whether it may be
-	// used, above all rules. It may change neither. It is not asked for a validation in the background. With
-	// Collapse it may be asked more than once for a request, of which it is then given a copy: what is
-	// stored is looked at again before the origin is asked. Nil: the rules decide.
+	// BeforeReuse, if non-nil, is called with each stored response selected for a request. Its result overrides the
+	// freshness rules. It must not modify its arguments. It is not called for validations in the background. With
+	// Collapse it may be called more than once for a request, and may get a copy of it, because the cache looks for a
+	// stored response again before it asks the origin.
 	BeforeReuse func(req *http.Request, stored StoredResponse) ReuseDecision
 
-	// Replay answers with whatever is stored, whatever its age, and whatever the request's header and the response
-	// say about reuse: for debugging, and for work without a network. Only what is not stored is asked for; it
-	// is stored unless that is forbidden, even if nothing makes it worth storing otherwise. With
-	// Control.Refresh the origin is asked, and what is stored stands in where it fails; with
-	// Control.OnlyIfCached the origin is never asked. False: what is stale is stale.
+	// Replay, if true, serves stored responses regardless of their age and of all cache directives. It is meant for
+	// debugging and for work without a network. Responses that are not stored are fetched, and are stored unless that
+	// is forbidden, even if they have neither freshness nor a validator. With Control.Refresh the origin is asked, and
+	// the stored response is used if the origin fails. With Control.OnlyIfCached the origin is never asked.
 	Replay bool
 
-	// TimePriority stores a response only for its freshness: cache_etags=False in CacheControl. If false, a validator, ETag
-	// or Last-Modified, is reason enough (equal priority).
+	// TimePriority, if true, stores a response only if it has a freshness lifetime. By default a validator alone, ETag
+	// or Last-Modified, is enough. It corresponds to CacheControl's cache_etags=False.
 	TimePriority bool
 
-	// CacheableMethods are the methods whose responses are stored. Nil: GET. HEAD is answered from GET's. A
-	// method that takes a body has it made part of the key.
+	// CacheableMethods are the methods whose responses are stored. If nil, they are stored for GET. HEAD is answered
+	// from the stored response to GET. If a request has content, that is part of the key.
 	CacheableMethods []string
 
-	// CacheableStatusCodes are the statuses that are stored. If nil, all that RFC 9111 allows are. A status that is not
-	// cacheable by default, as 302 or 403, is stored without explicit freshness if it is among them and the program gives
-	// it a lifetime: with Replay, BeforeStore or Control.Lifetime. 428, 431 and 511 are never stored, and 429 only
-	// with a lifetime from the program. See also CacheControlStatusCodes.
+	// CacheableStatusCodes are the status codes that are stored. If nil, the cache stores all that RFC 9111 allows. A
+	// status that is not cacheable by default, such as 302 or 403, is stored without explicit freshness if it is in the
+	// list and the program gives it a lifetime, with Replay, BeforeStore or Control.Lifetime. 428, 431 and 511 are
+	// never stored, and 429 is stored only with a lifetime from the program. See also CacheControlStatusCodes.
 	CacheableStatusCodes []int
 
-	// MaxBodyBytes is the longest body that is stored; a longer one passes through. 0: DefaultMaxBodyBytes.
+	// MaxBodyBytes is the length of the longest body that is stored. A response with a longer body is passed on and not
+	// stored. Zero means DefaultMaxBodyBytes.
 	MaxBodyBytes int64
 
-	// MaxVariants is how many variants of one URL are kept beside the first. 0: 32; less: none.
+	// MaxVariants is the number of variants of a URL that are stored in addition to the first. Zero means 32. A
+	// negative value means none.
 	MaxVariants int
 
-	// StaleIfError is for how long any stale response may stand in while the origin cannot be reached or
-	// answers 500, 502, 503 or 504, as if it said stale-if-error (RFC 5861). 0: only where the
-	// response or the request allows it. must-revalidate and its like forbid it all the same.
+	// StaleIfError is how long after it became stale any stored response may be served if the origin cannot be reached
+	// or answers 500, 502, 503 or 504, as if the response had stale-if-error (RFC 5861). It does not override
+	// must-revalidate and similar directives. Zero means that only the response or the request can allow this.
 	StaleIfError time.Duration
 
-	// SelectLanguage lets a stored response answer although Accept-Language differs, where its
-	// Content-Language is what the request prefers (RFC 9111, section 4.1). False: only equal fields match.
+	// SelectLanguage, if true, lets a stored response answer a request with a different Accept-Language if its
+	// Content-Language is the one that the request prefers (RFC 9111, section 4.1). If false, the fields must be equal.
 	SelectLanguage bool
 
-	// DisableCompression keeps the Transport from asking for gzip or deflate, and from decoding them, where
-	// the caller set no Accept-Encoding: as http.Transport's field of this name.
+	// DisableCompression, if true, prevents the Transport from requesting compression (gzip or deflate) and decoding
+	// the body if the request has no Accept-Encoding. It corresponds to the field of the same name of http.Transport.
 	DisableCompression bool
 
-	// Collapse has requests share one response (RFC 9111, section 4): GET requests for a URL that come while one for
-	// it is under way wait for its head, and read the body as it comes, where the response may be reused for them.
-	// The request goes on for as long as one of them wants it. What has come of a body is kept for them, in memory
-	// and from 1 MiB on in a temporary file. Where the last response was for its request alone, they do not wait for the
-	// next one. False: each goes to the origin.
+	// Collapse, if true, lets concurrent GET requests for a URL share one request to the origin (RFC 9111, section 4)
+	// if the response may be reused for all of them. Later requests wait for the header of the response and read the
+	// body as it arrives. The request to the origin continues while any of them wants the response. The body is
+	// buffered for late readers: up to 1 MiB in memory, the rest in a temporary file. If the last response could not be
+	// shared, requests for that URL do not wait for the next one.
 	Collapse bool
 
-	// CollapseTimeout is how long a request waits for the header of the response to another one with which it collapses. After
-	// that it goes to the origin alone. Zero means DefaultCollapseTimeout. A negative value means no limit.
+	// CollapseTimeout is how long a request waits for the header of a response that it wants to share. After that it is
+	// sent to the origin by itself. Zero means DefaultCollapseTimeout. A negative value means no limit.
 	CollapseTimeout time.Duration
 
-	// DrainBytes is how much of a body that its caller closes early the Transport may still read in the background, if that is
-	// all that is missing of a response that is being stored. http.Client, for one, reads no more than 2 KiB of the body of a
-	// redirect, and a json.Decoder stops before the end. Close of the body waits for the end for no more than 10 milliseconds.
-	// Reading takes BackgroundTimeout at most, and ends with the Transport's Close. Nothing is read if the context of the
+	// DrainBytes is the number of bytes that may be read in the background to complete a response that is being stored
+	// when its Body is closed early. http.Client, for example, reads at most 2 KiB of the body of a redirect, and a
+	// json.Decoder stops before the end. Close of the body waits at most 10 milliseconds for the rest. The reading
+	// takes at most BackgroundTimeout, and ends when the Transport is closed. Nothing is read if the context of the
 	// request has ended before the body is closed. Zero means DefaultDrainBytes. A negative value means that nothing is
-	// read: such a response is not stored.
+	// read; such a response is not stored.
 	DrainBytes int64
 
-	// RefreshAhead is how long before its end of life a fresh response that is asked for is validated in the
-	// background, at most once until then. 0: it is only once it has expired.
+	// RefreshAhead, if positive, makes a hit on a response that expires within this duration start a validation in the
+	// background. It does so at most once until the response expires.
 	RefreshAhead time.Duration
 
-	// BackgroundTimeout is the deadline of a revalidation in the background, and of reading what DrainBytes allows.
-	// 0: 30 seconds.
+	// BackgroundTimeout limits each validation in the background, and the reading of a body that DrainBytes allows.
+	// Zero means 30 seconds.
 	BackgroundTimeout time.Duration
 
-	// StoreTimeout is for how long each call of the store may take, reading or writing a part of a body included;
-	// after that the request goes on without it, whether the store heeds its context or not. While 16 calls that were
-	// given up have not come back, others fail at once. DictCache and the two file caches are called directly: they
-	// wait for nobody but the disk and, to write, for locks on files, for StoreTimeout where they update or delete an
-	// entry and 10 seconds where they commit one. 0: 5 seconds.
+	// StoreTimeout limits each call to Store, including each Read and Write of a body, even if the store ignores its
+	// context. When it expires, the request continues without the store, and the call is abandoned. While 16 abandoned
+	// calls are still running, new calls fail immediately. DictCache and the two file caches are called directly: they
+	// wait only for the disk and, to write, for file locks, for up to StoreTimeout to update or delete an entry and up
+	// to 10 seconds to commit one. Zero means 5 seconds.
 	StoreTimeout time.Duration
 
-	// Logger is told why each decision was taken, at level Debug, and of a store that fails, at level Warn, but for each
-	// of its operations once in ten seconds, and at Debug otherwise.
-	// Nil: silent.
+	// Logger receives every caching decision at level Debug. For each operation of the store, it receives one failure
+	// in ten seconds at level Warn, and the others at Debug; an entry that cannot be read is always logged at Warn. A
+	// panic in background work is logged at Error. If nil, nothing is logged.
 	Logger *slog.Logger
 
 	once   sync.Once
 	engine *engine
 }
 
-// Client returns an http.Client that has t as its Transport.
+// Client returns an http.Client that uses t as its Transport.
 func (t *Transport) Client() *http.Client { return &http.Client{Transport: t} }
 
-// RoundTrip implements http.RoundTripper. It never fails because of the cache: whatever goes wrong with what is
-// stored, the request is made.
+// RoundTrip implements http.RoundTripper. It does not fail because of the cache: if the store fails, the request is
+// sent to Base.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	e := t.start()
 	resp, err := e.roundTrip(req)
@@ -195,13 +200,14 @@ func (e *engine) roundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// Close ends the work in the background and waits for it. Requests that come later are made, and neither find nor store
-// anything. Close does not close Store, which others may use; who has made it closes it, after the Transport.
+// Close cancels background work and waits for it to finish. Requests made after Close are sent to Base; they neither
+// find nor store anything. Close does not close Store, because other Transports may use it. Close the Transport before
+// the store.
 func (t *Transport) Close() error { return t.start().close() }
 
-// Invalidate forgets what is stored for a URL, all its variants, as an unsafe request to it would that succeeded
-// (RFC 9111, section 4.4). What is under way from the origin meanwhile is not stored. The partition is that of a GET
-// request for u with this context and no header fields. The error is the store's.
+// Invalidate removes all stored variants of u, as a successful unsafe request to it would (RFC 9111, section 4.4).
+// Responses that are being received from the origin meanwhile are not stored. The partition is that of a GET request
+// for u with this context and no header fields. The error is that of the store.
 func (t *Transport) Invalidate(ctx context.Context, u *url.URL) error {
 	key, ok := cachekey.Of(u, "")
 	if !ok {
@@ -219,7 +225,7 @@ func (t *Transport) Invalidate(ctx context.Context, u *url.URL) error {
 	return errors.Join(err, e.invalidateMethods(ctx, key))
 }
 
-// CloseIdleConnections closes those of Base, where it has such a method.
+// CloseIdleConnections calls the method of this name of Base, if Base has one.
 func (t *Transport) CloseIdleConnections() { closeIdle(t, make(map[http.RoundTripper]bool)) }
 
 func (t *Transport) start() *engine {
