@@ -16,67 +16,68 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// exchange is one request on its way through the cache: classify, lookup, and then serve what is stored, or fetch
-// and receive what the origin says.
+// exchange is one request on its way through the cache: classify, then lookup, then either serve a stored response or
+// fetch and receive one from the origin.
 type exchange struct {
 	subject
-	header http.Header // the request's, under canonical names
+	header http.Header // of the request, with canonical names
 	cc     rfc9111.Request
 
-	plain      []byte // the plain key, with the partition
-	partition  string // what the partition adds to a key
-	digest     string // of the method and the content, for a key that is not a plain one
-	generation string // of the index, if that has to be stored before a response is; "": it is stored
+	plain      []byte // plain key, including the partition
+	partition  string // suffix of the key for the partition
+	digest     string // of the method and the content, if the key is not a plain one
+	generation string // of an index that has to be stored before the response; "" if the index is stored
 
-	offline     bool // nothing may go out for it
+	offline     bool // no request may be sent
 	negotiated  bool // the caller left the content coding to the Transport
-	uncoded     bool // and the origin is asked for none, to complete a part that has none
-	conditional bool // the caller's own If-None-Match or If-Modified-Since
-	matching    bool // the caller's own If-Match or If-Unmodified-Since
+	uncoded     bool // the Transport asks for no coding, to complete a part without one
+	conditional bool // the caller set If-None-Match or If-Modified-Since
+	matching    bool // the caller set If-Match or If-Unmodified-Since
 	ranged      bool // a GET for one range of bytes
 	byteRange   rfc9111.ByteRange
-	revalidates bool // in the background: stale is not good enough
-	confirms    bool // nothing stored answers without the origin, not even if that fails
-	alone       bool // joins no other request, nor is joined
+	revalidates bool // a validation in the background, so a stale response does not suffice
+	confirms    bool // no stored response may be used without the origin, even if the origin fails
+	alone       bool // must not share a response with other requests
 
-	prior        string           // the key of the whole response whose place the origin's answer takes; "": there is none
+	prior        string           // key of the whole response that the origin's response replaces; "" if there is none
 	credentialed bool             // Base has added credentials to the request
-	doubted      *candidate       // a whole response that the program refuses, or whose validation was answered with a 304 about another; it is closed
-	partial      *candidate       // a part of the representation that is stored, for a range that it does not hold
-	primary      *serialize.Entry // what lookup found under the plain key; nil: nothing
-	damaged      []string         // the keys under which lookup found what cannot be read
-	normals      []normalised     // the request's selecting fields, normalised, as far as they were asked for
-	digests      []normalised     // digests of them, as far as they were asked for
+	doubted      *candidate       // a closed whole response that BeforeReuse rejected, or whose validation got a 304 for another response
+	partial      *candidate       // a stored part that does not contain the requested range
+	primary      *serialize.Entry // entry that lookup found under the plain key; nil if none
+	damaged      []string         // keys of the entries that lookup could not read
+	normals      []normalised     // normalized request fields, computed on demand
+	digests      []normalised     // their digests, computed on demand
 
-	originFields []rfc9111.HeaderField // of the origin's header, as they came
-	room         []string              // in the memory of the origin's header lines, for that of Cache-Status
-	farMark      []string              // the origin's XFromCache, if another cache says that it had a hit
+	originFields []rfc9111.HeaderField // of the origin's header, as received
+	room         []string              // spare capacity in the slice of the origin's header lines, for Cache-Status
+	farMark      []string              // the origin's XFromCache, if another cache reports a hit
 
-	flight *flight // which takes it down the road; nil: its caller waits for it
+	flight *flight // the flight that the exchange leads; nil if its caller waits for it
 
-	first  candidate        // the place of the first candidate
-	found  storage.Response // the place of what a DictCache has
-	memory *memoryResponse  // the place of the answer that is made of it; nil: there is none, or it is taken
-	counts *shard           // where its answer is counted
-	over   bool             // it was answered, and nothing will refer to it any more
+	first  candidate        // storage for the first candidate
+	found  storage.Response // storage for the result of DictCache.Lookup
+	memory *memoryResponse  // storage for the response made from found; nil if there is none or it is in use
+	counts *shard           // counts its answer
+	over   bool             // it has been answered, and nothing refers to it any more
 }
 
-// subject is what an exchange is about. It is needed until the body of the response has come, when the exchange may be over.
+// subject holds the fields of an exchange that are needed until the response body has been read, which may be after
+// RoundTrip has returned.
 type subject struct {
 	*engine
 	req   *http.Request
 	ctx   context.Context
-	key   string // "": it is in the exchange's plain only, until it is needed as a string
-	start uint64 // when the request was sent, as invalidations count
-	asked uint64 // the same, as recents counts
-	index string // the key of the index that the key is of; "": it is a plain one
+	key   string // "" while only the exchange's plain holds it
+	start uint64 // when the request was sent, in the count of invalidations
+	asked uint64 // the same, in the count of recents
+	index string // key of the index that the key depends on; "" for a plain key
 }
 
-// classify reads what the request says, and returns why the cache keeps out of it, if it does.
+// classify parses the request's header. It returns the reason if the cache must not handle the request.
 func (x *exchange) classify() rfc9111.Reason {
 	x.header = canonicalNames(x.req.Header)
 	h := x.header
-	if h["Cache-Control"] != nil || h["Pragma"] != nil { // else it asks for nothing
+	if h["Cache-Control"] != nil || h["Pragma"] != nil { // otherwise there are no directives
 		x.cc = rfc9111.ParseRequest(h)
 	}
 	control := controlOf(x.ctx)
@@ -133,7 +134,7 @@ func (x *exchange) classify() rfc9111.Reason {
 	return rfc9111.ReasonNone
 }
 
-// dropUpgrade replaces the request with a copy that does not offer to continue with HTTP/2.
+// dropUpgrade replaces the request with a copy without the offer to upgrade to HTTP/2.
 func (x *exchange) dropUpgrade() {
 	x.header = rfc9111.WithoutUpgrade(x.header)
 	req := *x.req
@@ -141,8 +142,8 @@ func (x *exchange) dropUpgrade() {
 	x.req = &req
 }
 
-// canonicalNames returns a header with the names in canonical form: h itself, if they are. Package net/http sends a field
-// under whatever name the caller wrote into the map.
+// canonicalNames returns h with canonical names. If the names are canonical, that is h itself. net/http sends a field
+// under the name that the caller wrote into the map.
 func canonicalNames(h http.Header) http.Header {
 	for name := range h {
 		if isCanonical(name) {
@@ -159,9 +160,9 @@ func canonicalNames(h http.Header) http.Header {
 	return h
 }
 
-// isCanonical says whether a name is sure to be in canonical form. It takes half the time of making it so.
+// isCanonical reports whether name is certainly canonical. It takes half the time of http.CanonicalHeaderKey.
 func isCanonical(name string) bool {
-	wrong := byte('a') // the first of the letters that may not come next
+	wrong := byte('a') // first of the 26 letters that must not come next
 	for i := range len(name) {
 		c := name[i]
 		if c-wrong < 26 {
@@ -174,7 +175,7 @@ func isCanonical(name string) bool {
 	return true
 }
 
-// nameKey sets the key where it is not known as a string.
+// nameKey sets the key as a string, if it is not set.
 func (x *exchange) nameKey() {
 	if x.key == "" {
 		x.key = string(x.plain)
@@ -187,8 +188,8 @@ func hasBody(req *http.Request) bool {
 
 func (x *exchange) isHead() bool { return x.req.Method == http.MethodHead }
 
-// answer looks for a stored response and answers with it if it may, after asking the origin if it must. s is the status
-// of an answer without asking: the zero one is that of a hit.
+// answer answers the request from a stored response if it may, and otherwise asks the origin. s is the status of an
+// answer without asking the origin; for a hit it is the zero value.
 func (x *exchange) answer(s Status) (*http.Response, error) {
 	c, why := x.lookup()
 	if c == nil {
@@ -207,15 +208,15 @@ func (x *exchange) answer(s Status) (*http.Response, error) {
 	return x.use(c, r, s)
 }
 
-// matchedBy reports whether a stored response may answer a request with If-Match or If-Unmodified-Since: it is fresh, and they are
-// true of it.
+// matchedBy reports whether a stored response may answer a request with If-Match or If-Unmodified-Since: it must be
+// fresh and satisfy them.
 func (x *exchange) matchedBy(c *candidate, r rfc9111.Reuse) bool {
 	return (c.entry.Status == http.StatusOK || c.entry.Range != nil) &&
 		r.Action == rfc9111.Serve && !r.Stale() && c.policy.Matches(x.header, time.Now())
 }
 
-// askMatching has the origin answer a request with If-Match or If-Unmodified-Since. A stored response may be refuted by the answer;
-// nil means that there is none.
+// askMatching sends a request with If-Match or If-Unmodified-Since to the origin. The response may show that c, if not
+// nil, is out of date.
 func (x *exchange) askMatching(c *candidate) (*http.Response, error) {
 	if x.cc.OnlyIfCached {
 		c.close()
@@ -225,8 +226,8 @@ func (x *exchange) askMatching(c *candidate) (*http.Response, error) {
 	return x.fetch(c, rfc9111.PreconditionForwarded)
 }
 
-// use answers with a stored response as r says: at once, or after asking the origin. A part must hold the range that the request asks
-// for.
+// use answers with a stored response, at once or after asking the origin, as r requires. A part must contain the
+// requested range.
 func (x *exchange) use(c *candidate, r rfc9111.Reuse, s Status) (*http.Response, error) {
 	switch r.Action {
 	case rfc9111.Serve:
@@ -257,7 +258,7 @@ func (x *exchange) use(c *candidate, r rfc9111.Reuse, s Status) (*http.Response,
 	return x.fetch(c, r.Reason)
 }
 
-// ask answers a request for which nothing stored may be used.
+// ask answers a request for which no stored response may be used.
 func (x *exchange) ask(why rfc9111.Reason) (*http.Response, error) {
 	if x.cc.OnlyIfCached {
 		return x.refuse(), nil
@@ -265,7 +266,7 @@ func (x *exchange) ask(why rfc9111.Reason) (*http.Response, error) {
 	return x.fetch(nil, why)
 }
 
-// serve answers with a stored response. The status is that of a hit where it has no Forward.
+// serve answers with a stored response. If s has no Forward, it is a hit.
 func (x *exchange) serve(c *candidate, r rfc9111.Reuse, s Status) *http.Response {
 	closeBody(x.req)
 	if s.Reason, s.TTL = r.Reason, floorSeconds(r.TTL); s.Collapsed {
@@ -285,7 +286,7 @@ func (x *exchange) serve(c *candidate, r rfc9111.Reuse, s Status) *http.Response
 		x.slice(c, resp, part.Start, part.Total)
 		length = resp.ContentLength
 	case x.ranged && c.entry.Status == http.StatusOK && length != 0 && c.policy.IfRange(x.header):
-		// Any range of nothing is all of it, for which no Content-Range could be written (RFC 9110, section 14.1.2).
+		// Any range of an empty body is all of it, and it has no valid Content-Range (RFC 9110, section 14.1.2).
 		x.slice(c, resp, 0, c.entry.Length)
 		length = resp.ContentLength
 	default:
@@ -301,10 +302,10 @@ func (x *exchange) serve(c *candidate, r rfc9111.Reuse, s Status) *http.Response
 	return resp
 }
 
-// protoNames are the names of the major versions of HTTP.
+// protoNames are the protocol names by major version of HTTP.
 var protoNames = [10]string{2: "HTTP/2.0", 3: "HTTP/3.0", 4: "HTTP/4.0", 5: "HTTP/5.0", 6: "HTTP/6.0", 7: "HTTP/7.0", 8: "HTTP/8.0", 9: "HTTP/9.0"}
 
-// replay returns a response with the head of the stored one, and says in it how it came to be.
+// replay returns a response with the stored header and status, and with a Cache-Status.
 func (x *exchange) replay(c *candidate, r rfc9111.Reuse, s Status) *http.Response {
 	resp := x.newResponse()
 	resp.Status, resp.StatusCode = c.status, c.entry.Status
@@ -327,10 +328,10 @@ func (x *exchange) replay(c *candidate, r rfc9111.Reuse, s Status) *http.Respons
 	}
 	resp.Header = c.stored.replay(said.ageText, text)
 	if c.key == "" {
-		delete(resp.Header, XFromCache) // it is on its way from the origin
+		delete(resp.Header, XFromCache) // it comes from the origin
 	}
 	if r.Reason == rfc9111.Validated {
-		// What no-cache names may be used again: the origin has just confirmed it.
+		// The fields that no-cache names may be used again, because the origin has just confirmed the response.
 		for _, name := range c.policy.Directives.NoCacheFields {
 			if lines := c.entry.Header[name]; lines != nil && name != "Age" && name != "Cache-Status" {
 				resp.Header[name] = slices.Clone(lines)
@@ -355,7 +356,7 @@ func (x *exchange) newResponse() *http.Response {
 	return new(http.Response)
 }
 
-// withBody gives the response the stored body, decoded if the caller left the coding to the Transport.
+// withBody sets the body of resp to the stored body, decoded if the caller left the coding to the Transport.
 func (x *exchange) withBody(c *candidate, resp *http.Response) {
 	if x.negotiated && c.coding.decodes() {
 		x.withDecodedBody(c, resp)
@@ -381,7 +382,7 @@ func (x *exchange) withDecodedBody(c *candidate, resp *http.Response) {
 			keep = func(b []byte) { k.KeepDecoded(key, entry, b) }
 		}
 		e, ctx, plain := x.engine, x.ctx, x.key
-		damaged = func(err error) { // so that the next request has another
+		damaged = func(err error) { // so that the next request gets another response
 			e.getFailed(context.WithoutCancel(ctx), key, &storage.UnreadableError{Key: key, Err: err})
 			e.remove(ctx, plain, key)
 		}
@@ -389,7 +390,7 @@ func (x *exchange) withDecodedBody(c *candidate, resp *http.Response) {
 	c.coding.decode(resp, body, keep, damaged)
 }
 
-// withoutBody makes the response one to HEAD.
+// withoutBody turns resp into a response to HEAD.
 func (x *exchange) withoutBody(c *candidate, resp *http.Response) {
 	resp.Body, resp.Trailer = http.NoBody, nil
 	if x.negotiated && c.coding.decodes() {
@@ -402,7 +403,7 @@ func (x *exchange) withoutBody(c *candidate, resp *http.Response) {
 	}
 }
 
-// notModified makes the response a 304 for the caller's own copy.
+// notModified turns resp into a 304, for a caller that has a copy.
 func notModified(resp *http.Response) {
 	h := rfc9111.NotModifiedHeader(resp.Header)
 	for _, name := range []string{"Age", XFromCache, "Cache-Status"} {
@@ -413,7 +414,7 @@ func notModified(resp *http.Response) {
 	resp.Body, resp.ContentLength = http.NoBody, 0
 }
 
-// refuse answers only-if-cached where nothing stored may be used (RFC 9111, section 5.2.1.7).
+// refuse returns a 504 for only-if-cached if no stored response may be used (RFC 9111, section 5.2.1.7).
 func (x *exchange) refuse() *http.Response {
 	closeBody(x.req)
 	s := Status{Reason: rfc9111.OnlyIfCached}
@@ -435,7 +436,7 @@ func (x *exchange) refuse() *http.Response {
 	return resp
 }
 
-// bypass hands the request on as it is.
+// bypass sends the request to the origin without looking for a stored response.
 func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
 	if x.cc.OnlyIfCached && rfc9111.IsSafe(x.req.Method) || x.offline {
 		return x.refuse(), nil
@@ -459,15 +460,15 @@ func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
 	return resp, nil
 }
 
-// own makes the response the cache's own to change: its header a copy, for a Base may keep the one that it gave. The
-// response itself stays what it was, because it is there that net/http puts its trailer.
+// own replaces the header of resp with a copy that the cache may change, because Base may keep the original. resp
+// itself is not copied, because net/http adds the trailer to it.
 func (x *exchange) own(resp *http.Response) *http.Response {
 	x.credentialed = hidesCredentials(x.header, resp)
 	x.farMark = nil
 	if mark := resp.Header[XFromCache]; mark != nil && saysHit(resp.Header["Cache-Status"]) {
 		x.farMark = slices.Clone(mark)
 	}
-	// It is of this response alone, so mark puts it back once the response has been stored.
+	// XFromCache is not stored. mark restores it after the response has been stored.
 	resp.Header, x.room, x.originFields = rfc9111.CopyHeaderTo(x.originFields[:0], framedHeader(resp), XFromCache)
 	if resp.Body == nil {
 		resp.Body = http.NoBody
@@ -476,8 +477,8 @@ func (x *exchange) own(resp *http.Response) *http.Response {
 	return resp
 }
 
-// hidesCredentials reports whether a response that refuses credentials is about some that a RoundTripper behind the cache has
-// added to the request, which has the header h. No Vary could tell them apart.
+// hidesCredentials reports whether resp rejects credentials that Base has added to the request, whose own header is h.
+// Vary could not distinguish responses by such credentials.
 func hidesCredentials(h http.Header, resp *http.Response) bool {
 	name := ""
 	switch resp.StatusCode {
@@ -489,7 +490,8 @@ func hidesCredentials(h http.Header, resp *http.Response) bool {
 	return name != "" && resp.Request != nil && !slices.Equal(resp.Request.Header[name], h[name])
 }
 
-// framedHeader returns the header of a response, with a Content-Length that is true: how much comes is what ContentLength says.
+// framedHeader returns the header of resp with a Content-Length that equals resp.ContentLength, which is the actual
+// length.
 func framedHeader(resp *http.Response) http.Header {
 	lines := resp.Header["Content-Length"]
 	if len(lines) == 0 || resp.ContentLength <= 0 {
@@ -503,9 +505,9 @@ func framedHeader(resp *http.Response) http.Header {
 	return h
 }
 
-// mark says in a response from the origin how the cache saw it.
+// mark adds Cache-Status to a response from the origin, and counts the response.
 func (x *exchange) mark(resp *http.Response, s Status) {
-	lines := resp.Header["Cache-Status"] // of caches nearer to the origin
+	lines := resp.Header["Cache-Status"] // from caches nearer to the origin
 	if lines == nil {
 		lines = x.room[:0]
 	}
@@ -523,12 +525,12 @@ func (x *exchange) mark(resp *http.Response, s Status) {
 	x.answered(resp, s.outcome(false, false), 0)
 }
 
-// answered counts an answer, which has fromCache bytes of a stored body, and tells the logger, if there is one, why the
-// decision was taken. What runs in the background answers nobody.
+// answered counts an answer with fromCache bytes of a stored body, and logs the decision. Validations in the background
+// are not counted as answers.
 func (x *exchange) answered(resp *http.Response, o Outcome, fromCache int64) {
 	switch {
 	case x.revalidates:
-	case x.flight != nil: // whose caller may have left
+	case x.flight != nil: // its caller may have left
 		x.flight.outcome, x.flight.fromCache = o, fromCache
 	default:
 		x.counts.answered(o, fromCache)
@@ -545,7 +547,7 @@ func (x *exchange) logDecision(resp *http.Response) {
 		"status", resp.StatusCode, "stored", s.Stored, "storage", s.Storage.String(), "ttl", s.TTL)
 }
 
-// invalidate removes what an unsafe request that succeeded has made invalid (RFC 9111, section 4.4).
+// invalidate removes the responses that a successful unsafe request has made invalid (RFC 9111, section 4.4).
 func (x *exchange) invalidate(resp *http.Response) {
 	for _, u := range rfc9111.Invalidated(x.req.Method, targetURL(x.req), resp.StatusCode, resp.Header) {
 		asked := *x.req.URL
@@ -556,7 +558,7 @@ func (x *exchange) invalidate(resp *http.Response) {
 			} else {
 				x.engine.invalidate(x.ctx, key, 0)
 			}
-			if !slices.Contains(x.methods, x.req.Method) { // of which the program says that they change nothing
+			if !slices.Contains(x.methods, x.req.Method) { // the program declares cacheable methods to be safe
 				x.invalidateMethods(x.ctx, key)
 			}
 		}

@@ -15,10 +15,10 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
-// fetch asks the origin: whether the candidate is still current, where there is one that can be validated and the
-// caller has no condition of its own, and for the whole response otherwise. why says what led here.
+// fetch sends the request to the origin. It validates c if it has a validator and the caller set no conditions;
+// otherwise it requests the whole response. why is the reason for asking.
 func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, error) {
-	defer c.close() // whatever is not handed out, even if Base or a hook panics
+	defer c.close() // if it is not returned, even if Base or a hook panics
 	if c != nil && c.entry.Range == nil {
 		x.prior = c.key
 	}
@@ -50,7 +50,8 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 	case resp.StatusCode == http.StatusNotModified && validating:
 		x.discard(resp)
 		if !c.policy.Validates(resp.Header) {
-			// It speaks of another response than ours, so it tells nothing about this one. The next answer may.
+			// The 304 is about another response than ours, so it does not confirm ours. The response to the next
+			// request may.
 			c.close()
 			c.refused = true
 			if c.entry.Range != nil {
@@ -75,7 +76,7 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 		}
 	}
 	resp = x.own(resp)
-	x.invalidate(resp) // a method that is stored by choice may be unsafe all the same
+	x.invalidate(resp) // a cacheable method may be unsafe
 	if c != nil && c.entry.Range != nil {
 		x.partial, c = c, nil
 		defer func() { x.partial.close() }()
@@ -96,7 +97,7 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 	return resp, nil
 }
 
-// standsIn says whether the candidate may answer for an origin that has failed.
+// standsIn reports whether c may be used if the origin has failed.
 func (x *exchange) standsIn(c *candidate, now time.Time) (r rfc9111.Reuse, ok bool) {
 	if c == nil || x.confirms {
 		return r, false
@@ -105,25 +106,25 @@ func (x *exchange) standsIn(c *candidate, now time.Time) (r rfc9111.Reuse, ok bo
 	return r, r.Action == rfc9111.Serve
 }
 
-// canceledByOther says whether a validation has failed because another request was cancelled. An http.Transport gives the
-// connection to the next request a moment before it hands out a response without a body, and where that one is cancelled at once,
-// both fail. Without the cache the response would have had a body.
+// canceledByOther reports whether a validation has failed because another request was canceled. http.Transport gives
+// the connection to the next request just before it returns a response without a body. If that first request is then
+// canceled at once, both fail. Without the cache the response would have had a body.
 func (x *exchange) canceledByOther(err error) bool {
 	return errors.Is(err, context.Canceled) && x.ctx.Err() == nil && rfc9111.IsSafe(x.req.Method)
 }
 
-// outgoingRequest is a copy of a request, its context, the line of its Accept-Encoding, and the body of its response, in one
+// outgoingRequest is a copy of a request, its context, its Accept-Encoding line, and the body of its response, in one
 // allocation.
 type outgoingRequest struct {
 	http.Request
 	context sentContext
-	depth   int // as in sending
+	depth   int // see sending
 	codings [1]string
 	answer  originBody
 }
 
-// copyRequest returns a copy of the request that goes to the origin with a context of its own. If detachable, that is one
-// that can outlive the caller's, if need be.
+// copyRequest returns a copy of the request for Base, with its own context. If detachable is true, the context can
+// outlive the caller's if needed.
 func (x *exchange) copyRequest(detachable bool) *outgoingRequest {
 	out, s := new(outgoingRequest), x.sending()
 	out.depth = s.depth
@@ -139,14 +140,14 @@ func (x *exchange) copyRequest(detachable bool) *outgoingRequest {
 	return out
 }
 
-// outgoing returns the request as it goes to the origin: a copy, with the fields that add adds, if adds is true.
+// outgoing returns the request to send to the origin: a copy, to whose header add is applied if adds is true.
 func (x *exchange) outgoing(add func(http.Header), adds bool) *outgoingRequest {
 	out := x.copyRequest(true)
-	asksForCoding := x.negotiated && !x.isHead() // there is no body to compress, and net/http does not ask either
+	asksForCoding := x.negotiated && !x.isHead() // there is no body to compress; net/http does not ask either
 	if !adds && !asksForCoding && !x.revalidates {
 		return out
 	}
-	room := 0 // and no more: a map for over eight fields is of another kind, and takes half as long again to make
+	room := 0 // exactly as needed: a map of more than eight fields takes 1.5 times as long to make
 	if asksForCoding {
 		room++ // for Accept-Encoding
 	}
@@ -162,7 +163,8 @@ func (x *exchange) outgoing(add func(http.Header), adds bool) *outgoingRequest {
 	return out
 }
 
-// again makes the request once more, without a candidate. A body of the request has gone with the first try.
+// again sends the request once more, without a candidate. It gets a new body, because the first request has used up the
+// old one.
 func (x *exchange) again(why rfc9111.Reason) (*http.Response, error) {
 	if hasBody(x.req) {
 		req := x.req.WithContext(x.ctx)
@@ -175,8 +177,8 @@ func (x *exchange) again(why rfc9111.Reason) (*http.Response, error) {
 	return x.fetch(nil, why)
 }
 
-// detachable returns a context for a request to the origin that can outlive the caller's. It returns nil if the caller's own
-// will do: what is left of the response's body is then not read in the background, or the caller's context never ends.
+// detachable returns a context for a request to the origin that can outlive the caller's. It returns nil if that is not
+// needed: the response body will not be drained in the background, or the caller's context never ends.
 func (x *exchange) detachable(s sending) *originContext {
 	if x.drainBytes <= 0 || x.revalidates || hasBody(x.req) || x.closed.Load() {
 		return nil
@@ -184,22 +186,22 @@ func (x *exchange) detachable(s sending) *originContext {
 	return newOriginContext(x.ctx, s)
 }
 
-// discard closes the body of a response that is not handed out, without reading it.
+// discard closes the body of a response that is not returned, without reading it.
 func discard(resp *http.Response) {
 	if resp.Body != nil {
 		resp.Body.Close()
 	}
 }
 
-// freshen brings a candidate up to date with a response that confirms it, in the store too (RFC 9111, sections 3.2
-// and 4.3.4), and returns it with the new head and the body it had.
+// freshen updates a candidate, also in the store, with a response that confirms it (RFC 9111, sections 3.2 and 4.3.4).
+// It returns the candidate with the new header and its old body.
 func (x *exchange) freshen(c *candidate, later *http.Response, asked, received time.Time) *candidate {
 	e := c.entry.Copy()
 	e.Foreign = false
 	e.URL = urlOfKey(x.key)
 	e.Header = c.updated(later.Header, received)
 	e.RequestTime, e.ResponseTime = asked, received
-	var view *http.Response // nil: nobody looks at it
+	var view *http.Response // nil if there are no hooks
 	if x.heuristic != nil || x.beforeStore != nil {
 		view = &http.Response{StatusCode: e.Status, Header: e.Header, Request: x.req}
 	}
@@ -221,11 +223,11 @@ func (x *exchange) freshen(c *candidate, later *http.Response, asked, received t
 	case decision.OK:
 		x.update(c, e, policy.Date)
 	case decision.Reason == rfc9111.NoStoreRequest, decision.Reason == rfc9111.SetCookieInShared:
-		// The answer may be used, but leaves no trace.
+		// The response may be used, but not stored.
 	default:
-		x.dropStored(c.key) // what allowed it to be stored was withdrawn
+		x.dropStored(c.key) // it may no longer be stored
 	}
-	key, selectors := c.stored.key, c.selectors // which mostly stay
+	key, selectors := c.stored.key, c.selectors // usually unchanged
 	if e.URL != c.entry.URL {
 		key = entryKey(e.URL)
 	}
@@ -233,13 +235,13 @@ func (x *exchange) freshen(c *candidate, later *http.Response, asked, received t
 		selectors = newSelectors(e.Vary)
 	}
 	fresh := x.newStoredOf(e, key, policy, selectors)
-	e.Derived(func(*serialize.Entry) any { return fresh }) // a DictCache has e itself by now
+	e.Derived(func(*serialize.Entry) any { return fresh }) // a DictCache already holds e itself
 	c.entry, c.stored = e, fresh
 	return c
 }
 
-// updated returns the candidate's header with the fields of a later response. What a heuristic set is left out: it
-// speaks again, of what there is now.
+// updated returns the candidate's header, updated with the fields of a later response. It removes the fields that a
+// heuristic had set, because the heuristic will be applied again to the new header.
 func (c *candidate) updated(later http.Header, received time.Time) http.Header {
 	old := c.entry.Header
 	if len(c.entry.Heuristic) > 0 {
@@ -249,12 +251,12 @@ func (c *candidate) updated(later http.Header, received time.Time) http.Header {
 		}
 	}
 	h := rfc9111.UpdateHeader(old, later, &c.policy, received)
-	delete(h, XFromCache) // of another cache, and of its response alone
+	delete(h, XFromCache) // another cache set it, for its response only
 	return h
 }
 
-// applyHeuristic lets the heuristic set fields of a response, and returns which ones it set. It is asked where RFC
-// 9111, section 4.2.2, allows heuristics: for a status that is cacheable by default, or a public response.
+// applyHeuristic calls the heuristic, and returns the names of the fields that it set. It does so only if RFC 9111,
+// section 4.2.2, allows heuristics: for a status that is cacheable by default, or for a public response.
 func (x *exchange) applyHeuristic(resp *http.Response) []string {
 	if x.heuristic == nil {
 		return nil
@@ -265,8 +267,8 @@ func (x *exchange) applyHeuristic(resp *http.Response) []string {
 	return heuristics.Apply(x.heuristic, resp)
 }
 
-// passNotModified hands a 304 for the caller's own copy on. It confirms the stored response too, where that is the
-// copy it speaks of.
+// passNotModified handles a 304 to the caller's own condition. If the caller's copy is the stored response, the 304
+// confirms that, too.
 func (x *exchange) passNotModified(c *candidate, resp *http.Response, asked, received time.Time, s *Status) {
 	s.Storage = rfc9111.NotModifiedUnasked
 	if c == nil || !c.policy.HasValidator() {
@@ -282,7 +284,7 @@ func (x *exchange) passNotModified(c *candidate, resp *http.Response, asked, rec
 	}
 }
 
-// receiveHead brings what is stored for GET up to date with a response to HEAD, or drops it if it is out of date (RFC 9111,
+// receiveHead updates the stored response to GET with a response to HEAD, or removes it if it is out of date (RFC 9111,
 // section 4.3.5).
 func (x *exchange) receiveHead(c *candidate, resp *http.Response, asked, received time.Time, s *Status) {
 	s.Storage = rfc9111.MethodNotStorable
@@ -294,7 +296,8 @@ func (x *exchange) receiveHead(c *candidate, resp *http.Response, asked, receive
 			x.dropStored(c.key)
 		}
 	case x.negotiated && !slices.Equal(parseCoding(resp.Header["Content-Encoding"]).names, c.coding.names):
-		// It is of another coding: HEAD is asked without an Accept-Encoding. It says nothing of what is stored.
+		// It is about another coding, because HEAD is sent without an Accept-Encoding. It tells nothing about the
+		// stored response.
 	default:
 		if c.freshenedByHead(resp.Header) {
 			update := *resp
@@ -307,8 +310,8 @@ func (x *exchange) receiveHead(c *candidate, resp *http.Response, asked, receive
 	}
 }
 
-// dropStored removes a stored response that is known to be out of date, and with the one under the plain key all
-// that depends on it. What others have asked for before is as old, and is not stored.
+// dropStored removes a stored response that is known to be out of date. If it is under the plain key, everything that
+// depends on it is removed, too. Responses to requests that were sent before are as old, and are not stored.
 func (x *exchange) dropStored(key string) {
 	if key == x.key {
 		x.start, _ = x.engine.invalidate(x.ctx, key, x.start)
@@ -318,14 +321,15 @@ func (x *exchange) dropStored(key string) {
 	x.remove(x.ctx, x.key, key)
 }
 
-// revalidateLater validates a stored response in the background, unless the request forbids that. It reports whether
-// that is under way now, and was not already before. A part is validated with the range that was asked for.
+// revalidateLater starts a validation of a stored response in the background, unless the request forbids it. It reports
+// whether it has started one; it has not if one is already running for the key. A part is validated with the requested
+// range.
 func (x *exchange) revalidateLater(c *candidate) bool {
 	if x.cc.NoStore || x.offline {
 		return false
 	}
 	part := c.entry.Range != nil
-	req := x.req.Clone(context.Background()) // for the caller may use his own again
+	req := x.req.Clone(context.Background()) // the caller may reuse the request
 	maps.DeleteFunc(req.Header, func(name string, _ []string) bool {
 		switch http.CanonicalHeaderKey(name) {
 		case "If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range", "Cache-Control", "Pragma":
@@ -346,7 +350,7 @@ func (x *exchange) revalidateLater(c *candidate) bool {
 				x.caught(ctx, v)
 			}
 		}()
-		if hasBody(req) { // the caller's own is closed by now
+		if hasBody(req) { // the original has been closed by now
 			var err error
 			if req.Body, err = req.GetBody(); err != nil {
 				return
@@ -371,6 +375,6 @@ func (x *exchange) revalidateLater(c *candidate) bool {
 			return
 		}
 		defer resp.Body.Close()
-		io.Copy(io.Discard, resp.Body) // to its end, so that it is stored
+		io.Copy(io.Discard, resp.Body) // so that it is stored
 	})
 }

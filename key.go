@@ -15,8 +15,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
-// The suffixes that derive other keys from a plain key, which package cachekey makes. They begin with a "#", as
-// cachekey.ViaSuffix does, so that no plain key looks like a derived one.
+// The suffixes of keys that are derived from a plain key (see package cachekey). They begin with "#", like
+// cachekey.ViaSuffix, so that no plain key looks like a derived one.
 const (
 	partitionMark = "#partition="
 	partialSuffix = "#partial"
@@ -25,27 +25,27 @@ const (
 	methodsSuffix = "#methods" // of the index of the keys with methodSuffix
 )
 
-// maxKeyedBody is the longest request body that becomes part of a key.
+// maxKeyedBody is the length of the longest request body that can be part of a key.
 const maxKeyedBody = 1 << 20
 
-// Keys are the keys under which responses to GET requests for a URL may be stored, for tools that look into a store.
+// Keys are the keys under which responses to GET requests for a URL may be stored, for tools that inspect a store.
 type Keys struct {
 	Plain   string // the first response, or the only one
-	Part    string // part of a body (206)
-	Variant string // a further variant, with the entry's Generation and Vary; "" if it has none
+	Part    string // a part of the body (206)
+	Variant string // another variant, with the entry's Generation and Vary; "" if the entry has none
 
-	// Methods is the key of the index of the responses to other methods than GET, and to GET with content. Those whose
-	// request was of no partition are never found again once it is removed.
+	// Methods is the key of the index of the responses to other methods than GET, and to GET requests with content. If
+	// the index is removed, these responses are never found again, except those to requests in a partition.
 	Methods string
 
-	// Python is the key under which CacheControl looks for the URL if that is not Plain: it keeps the port that the scheme
-	// implies. It is "" otherwise.
+	// Python is the key under which CacheControl looks for the URL, which keeps a port that is the default of the
+	// scheme. It is "" if that is the same as Plain.
 	Python string
 }
 
-// KeysOf returns the keys for the URL of an entry. It reports false if the URL has no key, because it is not absolute for
-// example. An entry may be stored under another key than these: if the response was to another method, if the request had a
-// user or a partition, or if its Host was not the URL's.
+// KeysOf returns the keys for the URL of an entry. It reports false if the URL has no key, for example because it is
+// not absolute. An entry may be stored under another key if it is a response to another method, or if its request had a
+// user, a partition, or a Host other than the URL's.
 func KeysOf(e *serialize.Entry) (Keys, bool) {
 	key, ok := cachekey.OfText(e.URL)
 	if !ok {
@@ -64,8 +64,8 @@ func KeysOf(e *serialize.Entry) (Keys, bool) {
 	return keys, true
 }
 
-// pythonKey returns the key of a URL with the user, the password and the port that its text names, if the plain key leaves them
-// out; "" otherwise. CacheControl writes all of them in lower case.
+// pythonKey returns the key that CacheControl uses for the URL in text, which keeps its user, password and port, in
+// lower case. It returns "" if the plain key leaves out none of them.
 func pythonKey(text, key string) string {
 	_, rest, _ := strings.Cut(text, "://")
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
@@ -91,14 +91,15 @@ func pythonKey(text, key string) string {
 	return key[:start] + user + key[start:end] + port + key[end:]
 }
 
-// contentDigest returns a digest of the method, the content and the metadata of the content of a request with this header (RFC
-// 10008, section 2.7). It reports false if the content cannot be read twice, or is too long, or if metadata may follow it.
+// contentDigest returns a digest of the method, the content and the metadata of the content of a request with header h
+// (RFC 10008, section 2.7). It reports false if the content cannot be read twice, is too long, or may be followed by a
+// trailer.
 func contentDigest(method string, req *http.Request, h http.Header) (string, bool) {
 	if len(req.Trailer) > 0 {
 		return "", false
 	}
 	sum := sha256.New()
-	add := func(s string) { // so that no two lists of strings look the same
+	add := func(s string) { // with its length, so that no two lists of strings give the same digest
 		sum.Write(binary.BigEndian.AppendUint64(nil, uint64(len(s))))
 		io.WriteString(sum, s)
 	}
@@ -130,8 +131,8 @@ func contentDigest(method string, req *http.Request, h http.Header) (string, boo
 	return hex.EncodeToString(sum.Sum(nil)), true
 }
 
-// variantKey returns the key of another variant: derived from the plain key, the generation of the entry there,
-// and the selecting header fields.
+// variantKey returns the key of another variant. It is derived from the plain key, the generation of the entry stored
+// there, and the selecting header fields.
 func variantKey(key, generation string, fields []selector) string {
 	sum := sha256.New()
 	for _, f := range fields {
@@ -144,7 +145,7 @@ func variantKey(key, generation string, fields []selector) string {
 	return key + variantSuffix + generation + "-" + hex.EncodeToString(sum.Sum(nil)[:16])
 }
 
-// targetURL returns the URL that the request is for: its own, with the authority that its Host field names.
+// targetURL returns the target URL of the request, with the authority of its Host field.
 func targetURL(req *http.Request) *url.URL {
 	if req.Host == "" || req.Host == req.URL.Host {
 		return req.URL
@@ -154,7 +155,7 @@ func targetURL(req *http.Request) *url.URL {
 	return &u
 }
 
-// requestURL returns the URL of a request as the log says it: without user and password.
+// requestURL returns the URL of a request for the log, without user and password.
 func requestURL(req *http.Request) string {
 	if req.URL == nil {
 		return ""
@@ -164,14 +165,14 @@ func requestURL(req *http.Request) string {
 	return u.String()
 }
 
-// urlOfKey returns the URL that an entry under this key has: the plain key without user and password.
+// urlOfKey returns the URL of an entry stored under key: the plain key without user and password.
 func urlOfKey(key string) string {
 	plain, _, _ := strings.Cut(key, "#")
 	return withoutUser(plain)
 }
 
-// entryKey returns the plain key of an entry's URL, which has no user and password; "" if it names none, as Python's entries
-// do not.
+// entryKey returns the plain key of an entry's URL, which has no user and password. It returns "" if the entry has no
+// URL, as entries written by Python.
 func entryKey(entryURL string) string {
 	if entryURL == "" {
 		return ""
@@ -183,8 +184,8 @@ func entryKey(entryURL string) string {
 	return key
 }
 
-// belongs reports whether an entry that was found under key may be there, by what entryKey returns for it: the file of
-// another URL may have been moved there, by accident or on purpose.
+// belongs reports whether an entry found under key may be there, given the result of entryKey for it. It may not if,
+// for example, the file of another URL was moved there.
 func belongs(key, entryKey string) bool {
 	if entryKey == "" || key == entryKey {
 		return true
@@ -195,7 +196,7 @@ func belongs(key, entryKey string) bool {
 	return strings.IndexByte(key, '@') >= 0 && urlOfKey(key) == entryKey
 }
 
-// withoutUser returns a key without user and password.
+// withoutUser returns key without user and password.
 func withoutUser(key string) string {
 	i := strings.IndexByte(key, '@')
 	if i < 0 {

@@ -15,19 +15,19 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// candidate is a stored response that was selected for a request. Its body stays open until it is handed out or
-// closed, so that nothing that happens to the key meanwhile can take it away.
+// candidate is a stored response that was selected for a request. Its body stays open until it is returned to the
+// caller or closed, so changes to the key in the store do not affect it.
 type candidate struct {
 	*stored
-	key   string // "": it is not stored yet, but on its way
+	key   string // "" if it is a shared response that is still being received
 	entry *serialize.Entry
 	resp  *storage.Response
 
-	refused bool        // BeforeReuse wants it not to be used
-	damaged func(error) // is told why the body cannot be decoded; nil: if it is stored, it is removed then
+	refused bool        // BeforeReuse has rejected it
+	damaged func(error) // called with the error if the body cannot be decoded; if nil, a stored response is removed in this case
 }
 
-// close closes the body, if it was not handed out.
+// close closes the body if it was not returned to the caller.
 func (c *candidate) close() {
 	if c != nil && c.resp != nil {
 		c.resp.Body.Close()
@@ -35,9 +35,9 @@ func (c *candidate) close() {
 	}
 }
 
-// lookup finds the stored response that the request selects: of several, the most recent (RFC 9111, sections 4 and
-// 4.1). It returns nil and the reason where there is none, and leaves what it found under the plain key in
-// x.primary.
+// lookup returns the stored response that the request selects. If there are several, it returns the most recent one
+// (RFC 9111, sections 4 and 4.1). If there is none, it returns nil and the reason. It sets x.primary to the entry found
+// under the plain key.
 func (x *exchange) lookup() (*candidate, rfc9111.Reason) {
 	x.primary = nil
 	resp, err := x.find()
@@ -52,7 +52,7 @@ func (x *exchange) lookup() (*candidate, rfc9111.Reason) {
 		return nil, rfc9111.StoredUnusable
 	}
 	if resp.Entry.Status == http.StatusPartialContent {
-		first.close() // not of this cache's storing, and not whole
+		first.close() // another program stored it, and it is not complete
 		return nil, rfc9111.StoredUnusable
 	}
 	if len(first.selectors) == 0 && x.canDecode(first.coding, nil) {
@@ -65,7 +65,8 @@ func (x *exchange) lookup() (*candidate, rfc9111.Reason) {
 	return nil, rfc9111.NoVariant
 }
 
-// find is get for the request's own key. A DictCache is asked without a string of the key, for what it has knows its own.
+// find is like get for the exchange's own key. A DictCache is searched without converting the key to a string, because
+// its entries have their keys as strings.
 func (x *exchange) find() (*storage.Response, error) {
 	if x.dict == nil || x.key != "" || x.closed.Load() {
 		x.nameKey()
@@ -91,10 +92,10 @@ func (x *exchange) find() (*storage.Response, error) {
 	return &x.found, nil
 }
 
-// get is engine.get, and remembers which keys hold what cannot be read.
+// get is like engine.get, and records the keys of entries that cannot be read in x.damaged.
 func (x *exchange) get(ctx context.Context, key string) (*storage.Response, error) {
 	r, err := x.engine.get(ctx, key)
-	if err != nil && err != storage.ErrNotFound { // which is the ordinary case
+	if err != nil && err != storage.ErrNotFound { // the common case
 		var unreadable *storage.UnreadableError
 		if errors.As(err, &unreadable) {
 			x.damaged = append(x.damaged, key)
@@ -103,8 +104,9 @@ func (x *exchange) get(ctx context.Context, key string) (*storage.Response, erro
 	return r, err
 }
 
-// dropDamaged removes what could not be read, once the origin has answered. The response to this request may not be stored, or not under
-// the same key, and what cannot be read would be met and logged again by each request.
+// dropDamaged removes the entries that could not be read, after the origin has responded. The response to this request
+// may not be stored, or not under the same key. Without the removal, each request would fail to read them and log that
+// again.
 func (x *exchange) dropDamaged() {
 	for _, key := range x.damaged {
 		x.remove(x.ctx, x.key, key)
@@ -114,7 +116,7 @@ func (x *exchange) dropDamaged() {
 
 func whyMissing(err error) rfc9111.Reason {
 	if err == storage.ErrNotFound {
-		return rfc9111.NotStored // the ordinary case
+		return rfc9111.NotStored // the common case
 	}
 	var unreadable *storage.UnreadableError
 	switch {
@@ -130,13 +132,13 @@ func whyMissing(err error) rfc9111.Reason {
 type match struct {
 	key   string
 	date  time.Time
-	exact bool // by equal fields, and not by language
+	exact bool // by equal fields, not by language
 }
 
-// selectVariant returns the most recent of the responses that the request selects: first itself, or one that its
-// entry lists. It closes first where it is not the one.
+// selectVariant returns the most recent response that the request selects: first, or one listed in its entry. If it
+// returns another response than first, it closes first.
 func (x *exchange) selectVariant(first *candidate) *candidate {
-	var place [4]match // mostly there is one
+	var place [4]match // usually there is one
 	matches := place[:0]
 	if ok, exact := x.matches(first.selectors, first.coding, first.entry.Header.Get("Content-Language")); ok {
 		matches = append(matches, match{first.key, first.policy.Date, exact})
@@ -144,7 +146,7 @@ func (x *exchange) selectVariant(first *candidate) *candidate {
 	for i := range first.variants {
 		v := &first.variants[i]
 		if suffix, ok := strings.CutPrefix(v.Key, x.key); !ok || !strings.HasPrefix(suffix, variantSuffix) {
-			continue // no list of ours names another URL's key
+			continue // our lists contain only keys of the same URL
 		}
 		if ok, exact := x.matches(v.selectors, v.coding, v.Language); ok {
 			matches = append(matches, match{v.Key, v.Date, exact})
@@ -172,7 +174,7 @@ func (x *exchange) selectVariant(first *candidate) *candidate {
 		}
 		c := &candidate{stored: x.compile(resp.Entry), key: m.key, entry: resp.Entry, resp: resp}
 		if c.unusable || !x.canDecode(c.coding, c.selectors) || m.exact && !x.selects(c.selectors, c.coding, "") {
-			c.close() // it is not what the list says
+			c.close() // it differs from the list
 			continue
 		}
 		first.close()
@@ -181,8 +183,8 @@ func (x *exchange) selectVariant(first *candidate) *candidate {
 	return nil
 }
 
-// matches says whether the request selects a stored response with these selecting fields, this coding and this language, and
-// whether that is by equal fields.
+// matches reports whether the request selects a stored response with these selecting fields, coding and language. exact
+// reports whether it does so by equal fields.
 func (x *exchange) matches(selectors []selector, c coding, language string) (ok, exact bool) {
 	switch {
 	case !x.canDecode(c, selectors):
@@ -193,13 +195,14 @@ func (x *exchange) matches(selectors []selector, c coding, language string) (ok,
 	return x.selectLanguage && x.selects(selectors, c, language), false
 }
 
-// selects says whether the request's header fields match those of a stored response (RFC 9111, section 4.1).
-// language, if not empty, is the Content-Language by which a differing Accept-Language may match.
+// selects reports whether the request's header fields match those of a stored response (RFC 9111, section 4.1). If
+// language is not empty, it is the Content-Language of the response, and a different Accept-Language may match if it
+// prefers that language.
 func (x *exchange) selects(selectors []selector, c coding, language string) bool {
 	for i := range selectors {
 		s := &selectors[i]
 		if s.name == "Accept-Encoding" && x.negotiated && c.known {
-			continue // any coding will do that can be decoded
+			continue // any coding that can be decoded matches
 		}
 		value, present := x.field(s.name)
 		if present == s.present && x.equals(s, value) {
@@ -213,7 +216,7 @@ func (x *exchange) selects(selectors []selector, c coding, language string) bool
 	return true
 }
 
-// equals reports whether a value of the request's is that of a selecting field.
+// equals reports whether value, from the request, equals the value of a selecting field.
 func (x *exchange) equals(s *selector, value string) bool {
 	if s.digest {
 		return subtle.ConstantTimeCompare([]byte(x.digestLike(s.raw, s.name, value)), []byte(s.raw)) == 1
@@ -221,10 +224,10 @@ func (x *exchange) equals(s *selector, value string) bool {
 	return value == s.raw || x.normal(s.name, value) == s.normal
 }
 
-// normalised is a field of the request that was compared by meaning.
+// normalised is a normalized request field, or a digest of one.
 type normalised struct{ name, value string }
 
-// normal returns the normalised value of a field of the request. It is worked out once, however many variants there are.
+// normal returns the normalized value of a request field. It computes each of them once, for all variants.
 func (x *exchange) normal(name, value string) string {
 	for _, n := range x.normals {
 		if n.name == name {
@@ -236,9 +239,9 @@ func (x *exchange) normal(name, value string) string {
 	return n.value
 }
 
-// canDecode reports whether the caller can be given a body with this coding, if the request matches the selecting fields. A caller
-// who left the coding to the Transport gets one that cannot be decoded only if the origin chose it for the Transport's own
-// Accept-Encoding.
+// canDecode reports whether the caller can use a body with this coding if the request matches the selecting fields. If
+// the caller left the coding to the Transport, an unknown coding is usable only if the origin chose it for the
+// Transport's own Accept-Encoding.
 func (x *exchange) canDecode(c coding, selectors []selector) bool {
 	if x.negotiated {
 		return c.known || slices.ContainsFunc(selectors, func(s selector) bool { return s.name == "Accept-Encoding" })
@@ -246,8 +249,8 @@ func (x *exchange) canDecode(c coding, selectors []selector) bool {
 	return !c.coded() || !x.ranged || x.header["Accept-Encoding"] != nil
 }
 
-// field returns the value of one of the request's header fields as it is sent: several lines joined, and
-// Accept-Encoding as the Transport sets it.
+// field returns the value of a request header field as it is sent, with several lines joined, and with the Transport's
+// own Accept-Encoding if it adds one.
 func (x *exchange) field(name string) (value string, present bool) {
 	if name == "Accept-Encoding" && x.negotiated {
 		return x.acceptEncoding(), true
@@ -262,8 +265,9 @@ func (x *exchange) field(name string) (value string, present bool) {
 	return strings.Join(lines, ", "), true
 }
 
-// selectsCoding reports whether a response with this header has a coding that the Transport cannot decode, and that the origin chose
-// for an Accept-Encoding as the Transport sends it. Accept-Encoding then selects the response even if its Vary does not say so.
+// selectsCoding reports whether a response with header h has a coding that the Transport cannot decode and that the
+// origin chose for the Accept-Encoding that the Transport sends. Accept-Encoding then selects the response even if its
+// Vary does not name it.
 func (x *exchange) selectsCoding(h http.Header) bool {
 	lines := h["Content-Encoding"]
 	if lines == nil || parseCoding(lines).known {
@@ -281,7 +285,7 @@ func (x *exchange) acceptEncoding() string {
 	return acceptEncoding
 }
 
-// fields returns the selecting header fields of the request for a response with this header.
+// fields returns the request's values of the fields with these names.
 func (x *exchange) fields(names []string) []serialize.Field {
 	var out []serialize.Field
 	for _, name := range names {
@@ -292,8 +296,8 @@ func (x *exchange) fields(names []string) []serialize.Field {
 	return out
 }
 
-// reselect updates the selecting fields of an entry whose header was updated. Those that selected it before still do, also if the
-// Vary of the later response does not name them: the origin has seen no request without them.
+// reselect updates the selecting fields of an entry whose header was updated. The fields that selected it before still
+// do, even if the Vary of the later response does not name them, because all requests for it have had them.
 func (x *exchange) reselect(e *serialize.Entry) {
 	names, star := x.rules.SelectingFields(e.Header)
 	if star || len(names) == 0 {

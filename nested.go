@@ -5,22 +5,23 @@ import (
 	"errors"
 )
 
-// maxDepth is how many requests of a Transport may be nested. A Base may make requests of its own through the same Transport, for a
-// token for example, and these may need others in turn. More of them are a loop.
+// maxDepth is how deeply requests of a Transport may be nested. A Base may send requests through the same Transport,
+// for example for a token, and these may need others in turn. More than maxDepth levels are an endless loop.
 const maxDepth = 16
 
-// errNested is what a request ends with if Base makes requests through the Transport for requests of the Transport, without end.
+// errNested is the error of a request if Base, for each request, sends another one through the Transport, without end.
 var errNested = errors.New("cachecontrol: Transport.Base leads back to the Transport: each request makes another one through it")
 
-// sending is a request that is with Base. The contexts of requests that Base makes in turn have it under the engine.
+// sending is a request that is being handled by Base. The contexts of requests that Base makes meanwhile have it as the
+// value for the engine.
 type sending struct {
 	engine *engine
-	flight *flight  // that the request is of; nil: it is of none
-	within *sending // the request for which Base makes this one; nil: there is none
-	depth  int      // how many there are on the way from the first one
+	flight *flight  // flight that the request belongs to; nil if none
+	within *sending // request for which Base makes this one; nil if none
+	depth  int      // number of enclosing requests
 }
 
-// sending returns what the request of the exchange is while it is with Base.
+// sending returns the sending for the exchange's request.
 func (x *exchange) sending() sending {
 	s := sending{engine: x.engine, flight: x.flight}
 	if s.within = x.within(); s.within != nil {
@@ -29,13 +30,14 @@ func (x *exchange) sending() sending {
 	return s
 }
 
-// within returns the request of the same Transport for which Base makes the request of the exchange, or nil if there is none.
+// within returns the request of the same Transport for which Base makes this one, or nil.
 func (x *exchange) within() *sending {
 	s, _ := x.ctx.Value(x.engine).(*sending)
 	return s
 }
 
-// waitsForItself reports whether the request would wait for its own response if it shared that of a request which is under way.
+// waitsForItself reports whether the request would wait for its own response if it shared the response to a request in
+// progress.
 func (x *exchange) waitsForItself() bool {
 	for s := x.within(); s != nil; s = s.within {
 		if s.flight != nil && s.flight.leader.key == x.key {
@@ -45,7 +47,7 @@ func (x *exchange) waitsForItself() bool {
 	return false
 }
 
-// sentContext is the context of a request that is with Base, if that needs no originContext.
+// sentContext is the context of a request that is being handled by Base, if it needs no originContext.
 type sentContext struct {
 	context.Context
 	sending sending
@@ -58,6 +60,6 @@ func (c *sentContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// AfterFunc calls f in its own goroutine after c has ended, as context.AfterFunc does. Without it, package context could need a goroutine
-// for each context that is derived from c.
+// AfterFunc calls f in its own goroutine after c has ended, like context.AfterFunc. Without this method, package
+// context could need a goroutine for each context derived from c.
 func (c *sentContext) AfterFunc(f func()) (stop func() bool) { return context.AfterFunc(c.Context, f) }
