@@ -2,6 +2,8 @@ package cachecontrol
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -25,10 +27,15 @@ type mount struct {
 
 // Mount makes rt handle the requests whose URL begins with prefix, such as "https://" or "https://example.com/api/". If
 // several prefixes match, the longest one is used. A prefix matches only whole host names and whole path segments.
-// Scheme and host are compared without regard to case. Mounting a prefix again replaces its RoundTripper; if rt is nil,
-// the prefix is removed.
+// Scheme and host are compared without regard to case. The default port of the scheme equals no port, and an empty path
+// equals "/". Mounting a prefix again replaces its RoundTripper; if rt is nil, the prefix is removed.
+//
+// Mount panics if no URL can match prefix: if it has no scheme, a path but no host, a user, a query or a fragment.
 func (m *Mounts) Mount(prefix string, rt http.RoundTripper) {
-	prefix = mountPrefix(prefix)
+	prefix, err := mountPrefix(prefix)
+	if err != nil {
+		panic(err)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	mounts := slices.DeleteFunc(slices.Clone(m.mounts), func(o mount) bool { return o.prefix == prefix })
@@ -81,7 +88,7 @@ func (m *Mounts) find(u *url.URL) http.RoundTripper {
 	if u == nil {
 		return http.DefaultTransport
 	}
-	target := mountPrefix(u.Scheme + "://" + u.Host + u.EscapedPath())
+	target := mountTarget(u)
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	for _, o := range m.mounts {
@@ -93,15 +100,37 @@ func (m *Mounts) find(u *url.URL) http.RoundTripper {
 	return http.DefaultTransport
 }
 
-// mountPrefix returns s with scheme and host in lower case.
-func mountPrefix(s string) string {
-	scheme, rest, ok := strings.Cut(s, "://")
-	if !ok {
-		return s
+// mountPrefix returns prefix in the form that mountTarget returns, or an error if no URL can match it.
+func mountPrefix(prefix string) (string, error) {
+	// An error of package url would show a password.
+	u, err := url.Parse(prefix)
+	why := ""
+	switch {
+	case err != nil:
+		why = "is no URL"
+	case u.Scheme == "" || u.Opaque != "" || !strings.HasPrefix(prefix[len(u.Scheme):], "://"):
+		why = `does not begin with a scheme and "://"`
+	case len(prefix) == len(u.Scheme)+len("://"):
+		return u.Scheme + "://", nil
+	case u.User != nil:
+		why = "has a user, which does not count"
+	case u.Hostname() == "":
+		why = "has no host"
+	case strings.ContainsAny(prefix, "?#"):
+		why = "has a query or a fragment, which do not count"
+	default:
+		return mountTarget(u), nil
 	}
-	host, path := rest, ""
-	if i := strings.IndexByte(rest, '/'); i >= 0 {
-		host, path = rest[:i], rest[i:]
+	if err != nil || u.User != nil {
+		return "", errors.New("cachecontrol: Mount: the prefix " + why)
 	}
-	return string(cachekey.AppendLower(nil, scheme+"://"+host)) + path
+	return "", fmt.Errorf("cachecontrol: Mount: the prefix %q %s", prefix, why)
+}
+
+// mountTarget returns scheme, authority and path of a URL, in the normal form of a key if it can have one.
+func mountTarget(u *url.URL) string {
+	if key, ok := cachekey.Of(&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}, ""); ok {
+		return key
+	}
+	return string(cachekey.AppendLower(nil, u.Scheme+"://"+u.Host)) + u.EscapedPath()
 }

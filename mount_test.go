@@ -1,6 +1,8 @@
 package cachecontrol_test
 
 import (
+	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -41,7 +43,7 @@ func TestMounts(t *testing.T) {
 		"http://a.com:8080/":          "http://a.com:8080",
 		"http://a.com:80801/":         "http://",
 		"http://a.com:81/":            "http://",
-		"http://b.com":                "http://",
+		"http://b.com":                "replaced",
 		"http://b.com/x":              "replaced",
 		"http://a.com/API":            "http://A.com/API",
 		"http://a.com/API/":           "http://A.com/API",
@@ -76,6 +78,75 @@ func TestMounts(t *testing.T) {
 				t.Errorf("it went to %q, want %q", b[:n], want)
 			}
 		})
+	}
+}
+
+// The kind: two spellings of one URL go to different RoundTrippers. The spelling of the prefix and that of the URL may differ in the case
+// of scheme and host, in a default port, an empty port or leading zeros of a port, in an empty path and in a user.
+func TestMountsOfOneURLInSeveralSpellings(t *testing.T) {
+	for _, spellings := range [][]string{
+		{"https://h.com", "https://h.com/", "https://h.com:443", "https://h.com:443/", "HTTPS://H.COM:0443/", "https://h.com:"},
+		{"http://h.com", "http://h.com/", "http://h.com:80", "http://H.com:80/", "hTTp://h.com:/"},
+		{"http://h.com/a", "http://h.com:80/a", "HTTP://H.com:/a"},
+		{"http://h.com:8080/a/", "http://H.com:08080/a/"},
+		{"http://[::1]", "http://[::1]:80/"},
+		{"http://h.com/a%20b", "http://h.com/a b"},
+		{"http://\u00fc.com", "HTTP://\u00fc.COM"},
+	} {
+		for _, prefix := range spellings {
+			for _, target := range spellings {
+				if strings.Contains(target, " ") {
+					continue // of a prefix alone
+				}
+				var m cachecontrol.Mounts
+				m.Mount("http://", named("no"))
+				m.Mount("https://", named("no"))
+				m.Mount("http://h.com:443", named("no"))
+				m.Mount("https://h.com:80", named("no"))
+				m.Mount(prefix, named("yes"))
+				for _, target := range []string{target, target + "?q#f", strings.Replace(target, "://", "://u:p@", 1)} {
+					resp, err := m.RoundTrip(request(t, target))
+					if err != nil {
+						t.Fatal(err)
+					}
+					if b, _ := io.ReadAll(resp.Body); string(b) != "yes" {
+						t.Errorf("%q does not go to what is mounted for %q", target, prefix)
+					}
+				}
+				m.Mount(target, nil)
+				resp, err := m.RoundTrip(request(t, target))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if b, _ := io.ReadAll(resp.Body); string(b) != "no" {
+					t.Errorf("%q goes to what is mounted for %q after that was taken away", target, prefix)
+				}
+			}
+		}
+	}
+}
+
+// A prefix that no URL can match is a mistake that would be noticed by nothing.
+func TestMountsOfNoURL(t *testing.T) {
+	for _, prefix := range []string{
+		"", "/", "example.com", "example.com/x", "example.com:80", "localhost:8080", "//example.com", "http", "http:", "http:/", "http:/h", "http:h", "://",
+		"://h", "http:///x", "http://:80", "http://:80/x", "http://u@h.com", "http://u:secret@h.com/", "http://h.com/?q", "http://h.com?", "http://h.com/#f",
+		"http://h.com#", "http://?q", "http://#f", "http://a b.com/", "http://h.com:x/", "http://h.com/%zz", " http://h.com", "http://h.com\n", "1http://h.com",
+	} {
+		for _, rt := range []http.RoundTripper{named("x"), nil} {
+			func() {
+				defer func() {
+					p := recover()
+					if p == nil {
+						t.Errorf("Mount(%q, %v) does not panic", prefix, rt)
+					}
+					if strings.Contains(fmt.Sprint(p), "secret") {
+						t.Errorf("Mount(%q) panics with %v", prefix, p)
+					}
+				}()
+				new(cachecontrol.Mounts).Mount(prefix, rt)
+			}()
+		}
 	}
 }
 
