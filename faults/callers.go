@@ -21,7 +21,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// stores has each call of the store fail in each way, for a part of the requests.
+// stores makes a random part of the calls to the store fail, in each of the ways of faultstore.
 func stores(ctx context.Context, less int) ([]row, error) {
 	var rows []row
 	for f := range faultstore.Faults {
@@ -35,7 +35,7 @@ func stores(ctx context.Context, less int) ([]row, error) {
 			part = 0.005
 		}
 		s := &faultstore.Store{Store: storage.NewDictCache(), Fault: func(op faultstore.Op) faultstore.Fault {
-			if op == faultstore.Read || rand.Float64() >= part { // a body that fails is one that is damaged
+			if op == faultstore.Read || rand.Float64() >= part { // a Read that fails counts as a damaged body
 				return faultstore.None
 			}
 			faults.Add(1)
@@ -55,7 +55,7 @@ func stores(ctx context.Context, less int) ([]row, error) {
 	return rows, nil
 }
 
-// hostile is a listener whose answers are cut, reset or slow, most of them.
+// hostile is a listener that cuts, resets or delays most of its responses.
 type hostile struct {
 	net.Listener
 	broken  atomic.Int64
@@ -104,11 +104,11 @@ func (h *hostile) answer(conn *net.TCPConn) {
 				whole = whole[n:]
 				time.Sleep(rand.N(time.Millisecond))
 			}
-		case 3: // chunks, and no end
+		case 3: // chunks without an end
 			h.broken.Add(1)
 			fmt.Fprintf(conn, "%sTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", head, len(body)+1, body)
 			return
-		case 4: // more headers than anyone takes
+		case 4: // a header that is too long for any client
 			h.broken.Add(1)
 			io.WriteString(conn, head+"X-Endless: "+strings.Repeat("x", 2<<20)+"\r\n\r\n")
 			return
@@ -120,7 +120,8 @@ func (h *hostile) answer(conn *net.TCPConn) {
 	}
 }
 
-// origins has an origin break its answers, and callers leave at any moment, and looks for what that leaves behind.
+// origins uses an origin that breaks its responses and callers that leave at any moment. It checks that no goroutines
+// or descriptors are left.
 func origins(ctx context.Context, less int) ([]row, error) {
 	var rows []row
 	for _, option := range []struct {
@@ -191,7 +192,8 @@ func hostileLoad(ctx context.Context, requests int, set func(*cachecontrol.Trans
 	return r, nil
 }
 
-// readHostile makes one request, and reads some or all of the answer. It says whether the origin gave one.
+// readHostile makes one request and reads some or all of the response. It reports whether there was a response
+// without an error.
 func readHostile(ctx context.Context, t *cachecontrol.Transport, url string, sum *tally) bool {
 	req, err := http.NewRequestWithContext(ctx, "GET", fmt.Sprintf("%s/%d", url, rand.IntN(30)), nil)
 	if err != nil {
@@ -224,8 +226,8 @@ func readHostile(ctx context.Context, t *cachecontrol.Transport, url string, sum
 	return true
 }
 
-// settle waits until there are no more goroutines and descriptors than there were, for ten seconds at most, and returns
-// how many more there are.
+// settle waits for at most ten seconds until there are no more goroutines and descriptors than before. It returns how
+// many more there are.
 func settle(goroutines, files int) (int, int) {
 	for try := 0; ; try++ {
 		g, f := runtime.NumGoroutine()-goroutines, descriptors()-files
@@ -236,7 +238,7 @@ func settle(goroutines, files int) (int, int) {
 	}
 }
 
-// descriptors returns how many files are open, where the system tells; 0 otherwise.
+// descriptors returns the number of open files, or 0 if the system has no /proc/self/fd.
 func descriptors() int {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -245,9 +247,9 @@ func descriptors() int {
 	return len(entries)
 }
 
-// collapsed makes the same request a thousand times at once, again and again, while some callers leave: before the header has come in
-// one round, and while the body comes in the next. The origin is asked once a round, however slow the machine is, for
-// somebody always waits for the response: at first the caller who asked first, and then those who stay.
+// collapsed makes a thousand identical requests at once, in several rounds, while some callers leave. In one round
+// they leave before the header arrives, in the next while the body arrives. The origin gets one request per round,
+// however slow the machine is, because some caller always waits for the response.
 func collapsed(ctx context.Context, less int) ([]row, error) {
 	const callers = 1000
 	o, server := startOrigin()
@@ -280,13 +282,13 @@ func collapsed(ctx context.Context, less int) ([]row, error) {
 			})
 			if i == 0 {
 				select {
-				case <-base.entered: // by the caller who asks first
+				case <-base.entered: // the first caller's request has arrived
 				case <-ctx.Done():
 				}
 			}
 		}
 		if whileBody {
-			answered.Wait() // all of them have the header, and so read one body
+			answered.Wait() // then every caller has received the header, and all share one body
 		}
 		left.Wait()
 		base.open()
@@ -302,8 +304,8 @@ func collapsed(ctx context.Context, less int) ([]row, error) {
 	return []row{r}, nil
 }
 
-// collapsedCaller makes one of the requests. A caller who leaves does so at once, or once all callers have the header; it tells left.
-// It tells answered when RoundTrip has returned.
+// collapsedCaller makes one of the requests. If leaves is set, it cancels the request immediately or, with whileBody,
+// when all callers have the header, and calls left.Done. It calls answered.Done when RoundTrip has returned.
 func collapsedCaller(ctx context.Context, t *cachecontrol.Transport, url string, leaves, whileBody bool, answered, left *sync.WaitGroup) (one tally) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -324,7 +326,7 @@ func collapsedCaller(ctx context.Context, t *cachecontrol.Transport, url string,
 	goes := leaves
 	var gone sync.WaitGroup
 	if goes && !whileBody {
-		gone.Go(leave) // before RoundTrip, while it waits, or just after
+		gone.Go(leave) // may run before, during or after RoundTrip
 	}
 	resp, err := t.RoundTrip(req)
 	answered.Done()
@@ -354,16 +356,16 @@ func collapsedCaller(ctx context.Context, t *cachecontrol.Transport, url string,
 	return one
 }
 
-// A gate is a RoundTripper that lets a response pass once it is opened: all of it, or only the body.
+// A gate is a RoundTripper that holds responses, or only their bodies, until it is opened.
 type gate struct {
 	base    http.RoundTripper
 	asked   atomic.Int64
-	entered chan struct{} // is sent to, without waiting, when a request comes
-	opened  chan struct{} // is closed by open
-	body    bool          // only the body waits
+	entered chan struct{} // receives a value when a request arrives, if there is room
+	opened  chan struct{} // closed by open
+	body    bool          // only the body is held
 }
 
-// arm closes the gate. No request may be under way.
+// arm closes the gate. No request may be in progress.
 func (g *gate) arm(body bool) {
 	g.entered, g.opened, g.body = make(chan struct{}, 1), make(chan struct{}), body
 }
@@ -386,7 +388,7 @@ func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// A gatedBody is a body whose first byte waits for a gate.
+// A gatedBody is a body that cannot be read until its gate is opened.
 type gatedBody struct {
 	io.ReadCloser
 	opened <-chan struct{}

@@ -15,7 +15,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 )
 
-// disks breaks the directory under a load.
+// disks damages the directory while requests are made.
 func disks(ctx context.Context, less int) ([]row, error) {
 	var rows []row
 	for _, layout := range layouts {
@@ -53,7 +53,7 @@ func disks(ctx context.Context, less int) ([]row, error) {
 	return rows, nil
 }
 
-// fullDisk has a child make requests, for half of which no file of its own may pass 2 KiB.
+// fullDisk runs a child that makes requests. For half of the time, none of its files may grow beyond 2 KiB.
 func fullDisk(ctx context.Context, layout string, less int) (row, error) {
 	dir, err := os.MkdirTemp("", "faults")
 	if err != nil {
@@ -66,7 +66,7 @@ func fullDisk(ctx context.Context, layout string, less int) (row, error) {
 	return row{broken: layout + ", full (no file may pass 2 KiB)", times: sum.Limited, unit: "times", tally: sum}, err
 }
 
-// broken has once break a directory again and again while requests are made.
+// broken calls once repeatedly to damage a directory while requests are made.
 func broken(ctx context.Context, layout string, less int, every time.Duration, once func(dir string) (int64, func())) (row, error) {
 	parent, err := os.MkdirTemp("", "faults")
 	if err != nil {
@@ -83,7 +83,8 @@ func broken(ctx context.Context, layout string, less int, every time.Duration, o
 	t := &cachecontrol.Transport{Store: store, Base: &http.Transport{MaxIdleConnsPerHost: loadWorkers}}
 	defer t.CloseIdleConnections()
 	defer t.Close()
-	// What changes in a file while it is read, after it was found right, nobody can see: so nothing is broken meanwhile.
+	// If a verified file changes while it is read, the cache cannot detect that. So nothing is damaged during a
+	// request.
 	var pause sync.RWMutex
 	done := make(chan tally)
 	go func() {
@@ -110,7 +111,7 @@ func broken(ctx context.Context, layout string, less int, every time.Duration, o
 	}
 }
 
-// anyFile returns the path of some file of an entry; "": there is none.
+// anyFile returns the path of a random file of an entry, or "" if there is none.
 func anyFile(dir string) (path string) {
 	n := 0
 	filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
@@ -124,8 +125,8 @@ func anyFile(dir string) (path string) {
 	return path
 }
 
-// flipByte changes one byte of a file, where it is. Its size stays the same; its time does not, as a disk's errors leave
-// it: so it is set again.
+// flipByte changes one bit of a random file in place and returns how many files it has changed. The size of the file
+// stays the same. Its modification time changes, although damage by a disk would leave it.
 func flipByte(dir string) int64 {
 	path := anyFile(dir)
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -158,7 +159,7 @@ func cutFile(dir string) int64 {
 	return 1
 }
 
-// blockDirectory puts a file where the directory was, as a mount that has gone leaves nothing to write to.
+// blockDirectory replaces the directory with a file, so that nothing can be written there, as if a mount had gone.
 func blockDirectory(dir string) (int64, func()) {
 	os.RemoveAll(dir)
 	if os.WriteFile(dir, nil, 0o600) != nil {

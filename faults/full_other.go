@@ -4,5 +4,5 @@ package main
 
 import "context"
 
-// limitFiles is for Unix.
+// limitFiles does nothing. File sizes can be limited only on Unix.
 func limitFiles(_ context.Context, times chan<- int64) { times <- 0 }

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// limitFiles has every write beyond 2 KiB of a file fail, as on a full disk, for half of the time. It says how often.
+// limitFiles makes writes beyond the first 2 KiB of a file fail for half of the time, as on a full disk. It sends the
+// number of such periods to times.
 func limitFiles(ctx context.Context, times chan<- int64) {
 	signal.Ignore(syscall.SIGXFSZ)
 	var old syscall.Rlimit

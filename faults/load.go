@@ -18,8 +18,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// changing is an origin whose body is another in every answer, and whose ETag is the body's digest: so every answer tells
-// whether its head and its body belong together.
+// changing is an origin that sends a different body in every response. The ETag is a digest of the body, so every
+// response shows whether its header and its body belong together.
 type changing struct{ answers atomic.Int64 }
 
 func (o *changing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -35,8 +35,8 @@ func (o *changing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Write(body)
 }
 
-// changingBody has up to 12 KiB, or some 100 KiB, and another length than the thousand before it: where Python wrote the
-// head, it is the length that tells whose body is beside it.
+// changingBody returns a body of up to 12 KiB, or some 100 KiB. Its length differs from those of the previous thousand
+// bodies. If Python wrote the header file, only the length shows whether the body file belongs to it.
 func changingBody(n int64) []byte {
 	size := int(n%1009) * 12
 	if n%40 == 0 {
@@ -59,13 +59,13 @@ func startOrigin() (*changing, *httptest.Server) {
 	return o, httptest.NewServer(o)
 }
 
-// tally is what readers have counted.
+// tally holds the counts of readers.
 type tally struct {
 	Reads, Hits   int64
 	Wrong, Failed int64
-	Damaged       int64  // bodies that ended in a read error, because their file was damaged
+	Damaged       int64  // bodies that ended in a read error because their file was damaged
 	Limited       int64  // how often the disk was full
-	First         string // what was wrong first
+	First         string // describes the first that was wrong or failed
 }
 
 func (t *tally) add(o tally) {
@@ -94,20 +94,20 @@ func (t *tally) failed(err error) {
 	}
 }
 
-// load is requests to a changing origin.
+// load makes requests to a changing origin.
 type load struct {
 	client *http.Client
 	url    string
 	keys   int
-	reads  int     // in all
-	renew  float64 // the part of the requests that want a new answer
+	reads  int     // number of requests in total
+	renew  float64 // fraction of the requests with no-cache
 	with   func(*http.Request)
-	pause  *sync.RWMutex // held while a request is made; nil: none
+	pause  *sync.RWMutex // if not nil, it is read-locked during each request
 }
 
 const loadWorkers = 4
 
-// run makes the requests, and counts.
+// run makes the requests and returns their counts.
 func (l *load) run(ctx context.Context) tally {
 	var total tally
 	var mu sync.Mutex // guards total
@@ -171,7 +171,7 @@ func (l *load) one(ctx context.Context, t *tally) {
 	}
 }
 
-// openLayout opens a file cache.
+// openLayout opens a file cache with this layout.
 func openLayout(layout, dir string, opts ...storage.Option) (storage.Store, error) {
 	if layout == separateLayout {
 		return storage.NewSeparateBodyFileCache(dir, opts...)
@@ -179,7 +179,7 @@ func openLayout(layout, dir string, opts ...storage.Option) (storage.Store, erro
 	return storage.NewFileCache(dir, opts...)
 }
 
-// The layouts of a directory, by the names that Python has for them.
+// The layouts of a directory. Their names are those of Python's classes.
 const (
 	fileLayout     = "FileCache"
 	separateLayout = "SeparateBodyFileCache"

@@ -1,15 +1,16 @@
-// Command faults breaks things on purpose around the cache, and counts what comes of it: many processes and Python over
-// one directory, writers that are killed, disks that are full, gone or damaged, stores that fail at every call, origins
-// that cut and callers that leave.
+// Command faults injects faults around the cache and counts the results. Several processes, including Python, use one
+// directory; writers are killed; disks are full, gone or damaged; stores fail at any call; origins cut responses short;
+// callers leave.
 //
 //	go run ./faults [-short] [-only regexp] [-write docs/reliability.md]
 //
-// It prints one table: what was broken, how often, how many answers were read, and how many of them were wrong (a head
-// with another's body, bytes that were never sent, or a body cut short without an error) or failed although the origin
-// answered. Both must be none, or it ends with 1. With -short the counts are those of continuous integration. With -write
-// the table goes between the markers of that page. It needs Python with cachecontrol for the storms that say so.
+// It prints one table: the fault, how often it was injected, how many responses were read, how many of them were
+// wrong, and how many requests failed although the origin answered. A response is wrong if its header and body do not
+// belong together, or if its body has bytes that were never sent or is cut short without an error. If one is wrong or
+// has failed, the exit code is 1. With -short, the counts are those of continuous integration. With -write, the table
+// replaces the text between the markers of that page. Some storms need Python with cachecontrol.
 //
-// FuzzTransport, in the tests of this package, holds a Transport to a model of RFC 9111.
+// FuzzTransport, in the tests of this package, compares a Transport with a model of RFC 9111.
 package main
 
 import (
@@ -44,22 +45,22 @@ func main() {
 	}
 }
 
-// A row of the table: one thing that was broken.
+// A row of the table is the result of one kind of fault.
 type row struct {
 	broken string
 	times  int64  // how often
-	unit   string // of what
+	unit   string // the unit of times
 	tally
 	notes  string
-	broke  string // the promise that was broken; "": none
-	python bool   // the answers were read by Python
+	broke  string // the promise that was broken, or ""
+	python bool   // Python read the responses
 }
 
-// A storm breaks one kind of thing. Counts are those of a full run, divided by less.
+// A storm injects one kind of fault. It divides the counts of a full run by less.
 type storm struct {
 	name   string
 	run    func(ctx context.Context, less int) ([]row, error)
-	python bool // it needs Python
+	python bool // the storm needs Python
 }
 
 var storms = []storm{
@@ -130,7 +131,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// verdict says which promise the row breaks.
+// verdict returns the promise that the row breaks, or "".
 func (r row) verdict() string {
 	switch {
 	case r.broke != "":
@@ -159,7 +160,7 @@ const (
 	endMark   = "<!-- end: faults -->\n"
 )
 
-// replaceBlock puts text between the markers of a page.
+// replaceBlock replaces the text between the markers of a page.
 func replaceBlock(page, text string) error {
 	old, err := os.ReadFile(page)
 	if err != nil {

@@ -21,20 +21,20 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// childEnv makes this program a child of itself: its value is a child, as JSON.
+// childEnv is the environment variable that makes this program run as a child process. Its value is a child as JSON.
 const childEnv = "CACHECONTROL_FAULTS_CHILD"
 
-// child is what a child process is to do.
+// child describes the work of a child process.
 type child struct {
 	Layout, Dir, URL string
 	Keys, Reads      int
 	Renew            float64
 	MaxBytes         int64
-	Forever          bool // until it is killed
-	Full             bool // every now and then the disk is full
+	Forever          bool // run until killed
+	Full             bool // the disk is full for half of the time
 }
 
-// runChild makes the requests, and writes the tally to stdout.
+// runChild makes the requests and writes the tally to stdout.
 func runChild(role string) error {
 	var c child
 	if err := json.Unmarshal([]byte(role), &c); err != nil {
@@ -70,7 +70,7 @@ func runChild(role string) error {
 	return json.NewEncoder(os.Stdout).Encode(sum)
 }
 
-// command returns the command that runs the child.
+// command returns a command that runs the child.
 func (c child) command(ctx context.Context) (*exec.Cmd, error) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -88,7 +88,7 @@ func (c child) command(ctx context.Context) (*exec.Cmd, error) {
 //go:embed storm.py
 var stormPy string
 
-// pythonCommand returns the command that does in Python what the child does.
+// pythonCommand returns a command that does the work of the child in Python.
 func (c child) pythonCommand(ctx context.Context) (*exec.Cmd, error) {
 	python, err := peer.FindPython(ctx, "cachecontrol", "requests", "filelock", "msgpack")
 	if err != nil {
@@ -103,7 +103,7 @@ func (c child) pythonCommand(ctx context.Context) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// together runs children at the same time, and returns what those in Go and those in Python have counted.
+// together runs children at the same time. It returns the counts of those in Go and of those in Python.
 func together(ctx context.Context, golang, python []child) (goes, pythons tally, err error) {
 	type running struct {
 		cmd *exec.Cmd
@@ -161,7 +161,7 @@ func repeat(n int, c child) []child {
 	return all
 }
 
-// manyProcesses has Go and Python read and write one directory.
+// manyProcesses runs Go and Python processes that read and write one directory.
 func manyProcesses(ctx context.Context, less int) ([]row, error) {
 	var rows []row
 	for _, layout := range layouts {
@@ -188,7 +188,7 @@ func manyProcesses(ctx context.Context, less int) ([]row, error) {
 			return nil, err
 		}
 		torn := row{broken: layout + ", 2 Go and 2 Python processes: read by Python", times: written, unit: "answers stored", tally: p, python: true}
-		// Tears come with writes: as many more as there are of those are no work of ours.
+		// Python alone also tears entries, so only a much higher rate than that is a fault of this cache.
 		rate, before := float64(p.Wrong)/float64(p.Reads), float64(alone.Wrong)/float64(alone.Reads)
 		if layout == fileLayout && p.Wrong > 0 {
 			torn.broke = fmt.Sprintf("Python read %d torn entries: %s", p.Wrong, p.First)
@@ -203,7 +203,7 @@ func manyProcesses(ctx context.Context, less int) ([]row, error) {
 	return rows, nil
 }
 
-// kills ends writers with SIGKILL at any moment, and reads what they have left.
+// kills ends writers with SIGKILL at any moment, and then reads the directory.
 func kills(ctx context.Context, less int) ([]row, error) {
 	var rows []row
 	for _, layout := range layouts {
@@ -229,7 +229,7 @@ func kills(ctx context.Context, less int) ([]row, error) {
 			missed += m
 		}
 		temporary := countTemporary(dir)
-		// Two days later they are swept.
+		// Trim removes temporary files that are older than an hour, so these are made two days old.
 		filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 			then := time.Now().Add(-48 * time.Hour)
 			if err == nil && !d.IsDir() && strings.HasPrefix(d.Name(), ".tmp-") {
@@ -250,7 +250,7 @@ func kills(ctx context.Context, less int) ([]row, error) {
 	return rows, nil
 }
 
-// killOne starts a writer, and kills it a moment after it has begun.
+// killOne starts a writer and kills it up to 20 milliseconds after it has begun.
 func killOne(ctx context.Context, c child) error {
 	cmd, err := c.command(ctx)
 	if err != nil {
@@ -270,7 +270,8 @@ func killOne(ctx context.Context, c child) error {
 	return err
 }
 
-// readLeft reads what is stored, first without the origin's help, and then with it. It returns how many keys had nothing.
+// readLeft reads the stored responses, first with only-if-cached and then with the origin. It returns the number of
+// keys without a stored response.
 func readLeft(ctx context.Context, c child, sum *tally) (missed int, err error) {
 	store, err := openLayout(c.Layout, c.Dir)
 	if err != nil {
@@ -308,7 +309,7 @@ func readLeft(ctx context.Context, c child, sum *tally) (missed int, err error) 
 	return missed, nil
 }
 
-// countTemporary counts files that writers have left.
+// countTemporary returns the number of temporary files that writers have left.
 func countTemporary(dir string) (n int) {
 	filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err == nil && strings.HasPrefix(d.Name(), ".tmp-") {
@@ -319,8 +320,8 @@ func countTemporary(dir string) (n int) {
 	return n
 }
 
-// bounds has four processes of ours and one of Python's fill a directory that is bounded, and rotating tokens one that
-// Vary makes many variants of.
+// bounds fills a directory with MaxBytes from four Go processes and one Python process. It also makes requests with
+// rotating tokens, so that Vary makes many variants of a URL.
 func bounds(ctx context.Context, less int) ([]row, error) {
 	const bound = 4 << 20
 	var rows []row
@@ -370,7 +371,7 @@ func bounds(ctx context.Context, less int) ([]row, error) {
 	return append(rows, tokens), err
 }
 
-// rotatingTokens makes every request with another value of the field that Vary names.
+// rotatingTokens makes every request with a different value in the field that Vary names.
 func rotatingTokens(ctx context.Context, less int) (row, error) {
 	dir, err := os.MkdirTemp("", "faults")
 	if err != nil {
@@ -404,7 +405,7 @@ func rotatingTokens(ctx context.Context, less int) (row, error) {
 	return r, nil
 }
 
-// diskUsage is what the files take, each rounded up to 4 KiB.
+// diskUsage returns the size of all files, each rounded up to 4 KiB.
 func diskUsage(dir string) (n int64) {
 	filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

@@ -144,8 +144,8 @@ type call struct {
 
 type callKey struct{}
 
-// callContext is the context of a request to the Transport. It has the call under callKey and under foreground.Key. The
-// Transport passes on the former, but not the latter, to work in the background, for which no client waits.
+// callContext is the context of a request to the Transport. It holds the call under callKey and under foreground.Key.
+// The Transport passes on the former, but not the latter, to work in the background, for which no client waits.
 type callContext struct {
 	context.Context
 	call *call

@@ -24,7 +24,7 @@ type Verdict uint8
 // The verdicts.
 const (
 	Proceed     Verdict = iota // perform the method
-	NotModified                // answer 304; the client has the current version
+	NotModified                // answer 304; the client has this version already
 	Failed                     // answer 412; the resource is not in the state that the client expects
 )
 

@@ -1,5 +1,5 @@
 // Package origin is for HTTP servers. It gives handlers what HTTP caches, including the clients of this module, need
-// from an origin: entity tags, conditional requests and Cache-Control. It also has a cache for the server itself.
+// from an origin: entity tags, conditional requests and Cache-Control. It also provides a cache for the server itself.
 //
 // An ETag names a version of what a handler serves. A ValidatorFunc returns it before the body is generated:
 //
@@ -19,6 +19,6 @@
 // NewCache returns a shared cache in front of a handler. It works as cachecontrol.Transport does, over any
 // storage.Store.
 //
-// All middleware has the form func(http.Handler) http.Handler. Streaming, Flush, trailers, interim responses, upgrades
+// All middleware is of the form func(http.Handler) http.Handler. Streaming, Flush, trailers, interim responses, upgrades
 // and sendfile keep working.
 package origin

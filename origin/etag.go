@@ -75,7 +75,7 @@ func ParseETags(lines []string) (tags []ETag, star bool) {
 	return tags, false
 }
 
-// valid reports whether the tag has the syntax of RFC 9110, section 8.8.3.
+// valid reports whether the tag follows the syntax of RFC 9110, section 8.8.3.
 func (t ETag) valid() bool {
 	s := strings.TrimPrefix(string(t), "W/")
 	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
