@@ -64,8 +64,8 @@ type Transport struct {
 
 	// CredentialFields are names of request fields whose values are secret. If Vary names such a field, the cache
 	// stores a salted digest of its value, and never the value itself. Authorization, Proxy-Authorization, Cookie and
-	// the usual names of API keys and tokens, such as X-Api-Key and Private-Token, are always treated so, as are values
-	// of more than 512 bytes.
+	// fields whose names say that they are keys, tokens, passwords or sessions, such as X-Api-Key and X-CSRFToken, are
+	// always treated so, as are values of more than 512 bytes.
 	CredentialFields []string
 
 	// BeforeStore, if non-nil, is called with each response from the origin before it is stored, and with a stored
