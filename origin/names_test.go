@@ -73,3 +73,22 @@ func TestMiddlewareNamesNotCanonical(t *testing.T) {
 		}
 	}
 }
+
+// Package net/http sends a line break in a value as spaces, so the client sees the directive behind it, and so does the cache.
+func TestCacheReadsDirectivesBehindLineBreaks(t *testing.T) {
+	for _, value := range []string{"max-age=60,\n private", "max-age=60,\r\nno-store", "max-age=60, private\r\n"} {
+		c := origin.NewCache(nil)
+		n := 0
+		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			n++
+			w.Header()["Cache-Control"] = []string{value}
+		}))
+		for range 2 {
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "http://h.example/", nil))
+		}
+		if n != 2 {
+			t.Errorf("Cache-Control %q: the handler ran %d times for two requests, want 2", value, n)
+		}
+		c.Close()
+	}
+}

@@ -16,7 +16,9 @@ func trimOWS(s string) string {
 	return s
 }
 
-func isOWS(c byte) bool { return c == ' ' || c == '\t' }
+// isOWS reports whether c is optional white space. It is true of CR, LF and NUL, too, which a recipient reads as spaces (RFC 9110, section
+// 5.5): a program may have written them into a value, and the restrictive directives next to them count.
+func isOWS(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == 0 }
 
 // lower is like strings.ToLower but for ASCII only, because field syntax has no other letters.
 func lower(s string) string {

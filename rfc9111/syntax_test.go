@@ -1,6 +1,8 @@
 package rfc9111
 
 import (
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -22,5 +24,24 @@ func TestIsToken(t *testing.T) {
 	}
 	if names, star := SelectingFields(fields("Vary", "x~y")); star || len(names) != 1 {
 		t.Errorf("Vary: x~y selects by %q, %v, want x~y", names, star)
+	}
+}
+
+// A program can write CR, LF or NUL into a value. A recipient reads them as spaces (RFC 9110, section 5.5), and package net/http sends
+// the first two so, so that they hide no directive and no name.
+func TestLineBreaksInValues(t *testing.T) {
+	for _, space := range []string{"\n", "\r\n ", "\r", "\x00", " \n\t"} {
+		h := http.Header{"Cache-Control": {"max-age=60," + space + "private" + space + ", no-cache" + space}, "Vary": {"Accept," + space + "Cookie" + space}}
+		d := ParseResponse(h, true)
+		if !d.Private || !d.NoCache {
+			t.Errorf("ParseResponse(%q) = private %t, no-cache %t, want true, true", h["Cache-Control"], d.Private, d.NoCache)
+		}
+		names, all := (&Rules{Shared: true}).SelectingFields(h)
+		if all || !slices.Equal(names, []string{"Accept", "Cookie"}) {
+			t.Errorf("SelectingFields(%q) = %q, %t, want Accept and Cookie", h["Vary"], names, all)
+		}
+		if r := ParseRequest(http.Header{"Cache-Control": {space + "no-store" + space}}); !r.NoStore {
+			t.Errorf("ParseRequest does not see no-store between %q", space)
+		}
 	}
 }
