@@ -10,7 +10,7 @@ import "strings"
 // If a member is not an entity tag, ok is false and tags are the ones before it.
 func ParseETags(lines []string) (tags []string, star, ok bool) {
 	s := strings.Join(lines, ",")
-	if trimOWS(s) == "*" {
+	if strings.Trim(s, " \t\r\n") == "*" {
 		return nil, true, true
 	}
 	for {
