@@ -6,11 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// topdir is FS_TOPDIR_FL, the T of chattr.
+// topdir is FS_TOPDIR_FL, the attribute T of chattr.
 const topdir = 0x20000
 
-// setApart has each directory that is made in dir begin in a region of the disk of its own, where the file system is ext4.
-// Others leave it out.
+// setApart makes ext4 place each directory that is created in dir in a different region of the disk. Other file systems
+// ignore it.
 func setApart(dir string) {
 	f, err := os.Open(dir)
 	if err != nil {

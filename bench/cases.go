@@ -13,14 +13,14 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// benchCase is one row of the table of cases.
+// benchCase is a row of the table of cases.
 type benchCase struct {
 	name        string                          // kind/size/subject
-	against     []string                        // the cases whose times together it is compared with; none: with nothing
-	over        string                          // the case whose time is taken from its own; "": none
-	procs       int                             // not 0: many goroutines on so many processors
-	storesFiles bool                            // as long as it is measured, more and more
-	open        func(dir string) (*load, error) // in an empty directory
+	against     []string                        // the cases with whose total time it is compared; may be empty
+	over        string                          // the case whose time is subtracted from its own, or ""
+	procs       int                             // if not 0, many goroutines run on this number of processors
+	storesFiles bool                            // it stores more files for as long as it runs
+	open        func(dir string) (*load, error) // dir is empty
 }
 
 var sizes = []struct {
@@ -28,7 +28,7 @@ var sizes = []struct {
 	bytes int
 }{{"1KiB", 1 << 10}, {"64KiB", 64 << 10}, {"1MiB", 1 << 20}}
 
-// groups returns all cases. Those of one group are compared with one another, and so measured one after the other.
+// groups returns all cases. The cases of a group are compared with each other, so they are measured in succession.
 func groups() [][]benchCase {
 	var out [][]benchCase
 	for _, size := range sizes {
@@ -80,7 +80,7 @@ func stores() []benchCase {
 	add(gregjonesMemory)
 	inMemory := len(group)
 	add(file, prefix+gregjonesDisk.name)
-	// A new key makes three directories, as the layout has it, until there are most of the million that it can have.
+	// In this layout a new key needs three directories, until most of the million possible ones exist.
 	const oldTree = "-old-tree"
 	addOldTree := func(name string, open func(dir string) (*load, error)) {
 		group = append(group, benchCase{name: prefix + name + oldTree, against: []string{prefix + gregjonesDisk.name}, open: func(dir string) (*load, error) {
@@ -102,7 +102,7 @@ func stores() []benchCase {
 	return group
 }
 
-// makeTree makes the directories that the first entries of a store case are put in.
+// makeTree makes the directories for the first entries of a store case.
 func makeTree(dir string) error {
 	for i := range 8192 {
 		if err := os.MkdirAll(filepath.Dir(entryPath(dir, i)), 0o700); err != nil {
@@ -126,8 +126,8 @@ func revalidations() []benchCase {
 	return group
 }
 
-// parallel compares what two processors do with what one does: a case on one against the same on two, so that the
-// ratio is how many times more is done.
+// parallel compares a case on one processor with the same case on two. The ratio is the throughput on two processors
+// as a multiple of that on one.
 func parallel() []benchCase {
 	const prefix = "parallel/1KiB/"
 	var group []benchCase
@@ -156,7 +156,7 @@ func newRequest(rawURL string) *http.Request {
 	return req
 }
 
-// always returns the same request at every call.
+// always returns a function that returns the same request at every call.
 func always(req *http.Request) func() *http.Request { return func() *http.Request { return req } }
 
 func openFloor(size int) *load {
@@ -201,13 +201,13 @@ func openHit(s subject, dir string, size int) (*load, error) {
 		return nil, err
 	}
 	t := &traffic{rt, o, always(newRequest(pageURL)), hit}
-	return t.load(), t.do() // the miss that stores it
+	return t.load(), t.do() // a miss, which stores the page
 }
 
-// variantCount is how many variants openVariants stores.
+// variantCount is the number of variants that openVariants stores.
 const variantCount = 16
 
-// openVariants asks for each of the stored variants of one URL in turn.
+// openVariants opens a load that requests the stored variants of one URL in turn.
 func openVariants(s subject, dir string, size int) (*load, error) {
 	o := &origin{page: newPage(size, fresh)}
 	o.header["Vary"] = []string{"Accept-Language"}
@@ -230,7 +230,7 @@ func openVariants(s subject, dir string, size int) (*load, error) {
 	return t.load(), nil
 }
 
-// openStore asks for another URL every time.
+// openStore opens a load that requests a new URL every time.
 func openStore(s subject, dir string, size int) (*load, error) {
 	o := &origin{page: newPage(size, fresh)}
 	rt, err := s.open(dir, o)
@@ -244,7 +244,8 @@ func openStore(s subject, dir string, size int) (*load, error) {
 	return t.load(), nil
 }
 
-// openStoreFull asks for another URL every time, of a cache in memory that has no more room, as one has soon.
+// openStoreFull opens a load that requests a new URL every time. The cache in memory is full, as it soon is in
+// practice.
 func openStoreFull(size int) (*load, error) {
 	o := &origin{page: newPage(size, fresh)}
 	store := storage.NewDictCache()
@@ -257,7 +258,7 @@ func openStoreFull(size int) (*load, error) {
 	return t.load(), nil
 }
 
-// numbered returns a request for another URL at every call.
+// numbered returns a function that returns a request for a new URL at every call.
 func numbered() func() *http.Request {
 	i := 0
 	return func() *http.Request {
@@ -274,7 +275,7 @@ func numberedRequest(i int) *http.Request {
 	}
 }
 
-// openRevalidation asks for a page that must be confirmed every time, and is.
+// openRevalidation opens a load that requests a page which is validated every time and has not changed.
 func openRevalidation(s subject, dir string, size int) (*load, error) {
 	o := &origin{page: newPage(size, "no-cache")}
 	rt, err := s.open(dir, o)
@@ -283,7 +284,7 @@ func openRevalidation(s subject, dir string, size int) (*load, error) {
 	}
 	t := &traffic{rt, o, always(newRequest(pageURL)), revalidated}
 	if s.name == nothing.name {
-		// What the cache sends, without the cache.
+		// The request that a cache would send, without a cache.
 		req := newRequest(pageURL)
 		req.Header["If-None-Match"] = o.header["Etag"]
 		l := (&traffic{rt, o, always(req), plain})

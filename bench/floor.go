@@ -12,8 +12,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// floor is the least that a cache can do: look a URL up in a map, clone the header, because the caller may change
-// it, and wrap the bytes in a response. It knows no rules, no bound and no writers, and so needs no lock.
+// floor does the minimum that a cache must do. It looks a URL up in a map, clones the header, because the caller may
+// modify it, and wraps the bytes in a response. It has no rules, no bound and no writers, so it needs no lock.
 type floor struct{ pages map[string]page }
 
 func newFloor(url string, p page) *floor { return &floor{map[string]page{url: p}} }
@@ -30,8 +30,8 @@ func (f *floor) RoundTrip(req *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// newRawRead returns what opens a file with these bytes, reads it as the body of a response is read, and closes it:
-// the least that a cache in files can do beside the floor.
+// newRawRead returns a function that opens a file with these bytes, reads it as the body of a response is read, and
+// closes it. This is the minimum that a cache in files must do in addition to the floor.
 func newRawRead(dir string, content []byte) (read func() (int64, error), err error) {
 	name := filepath.Join(dir, "raw")
 	if err := os.WriteFile(name, content, 0o600); err != nil {
@@ -50,9 +50,9 @@ func newRawRead(dir string, content []byte) (read func() (int64, error), err err
 	}, nil
 }
 
-// newRawWrite returns what puts a file with these bytes where a FileCache has the n-th page, by system calls alone: those
-// that make the directories that are missing, and those that put a whole file there, without a name before that or with one, whichever
-// the system can.
+// newRawWrite returns a function that writes a file with these bytes to the path of the n-th page in a FileCache,
+// using only system calls. They make the missing directories and put the whole file there, by linking a file without
+// a name if the system supports that, and by renaming otherwise.
 func newRawWrite(dir string, content []byte) (write func(n int) error) {
 	put := linkNew
 	if probe := filepath.Join(dir, "probe"); put(probe, content) == nil {
@@ -60,7 +60,7 @@ func newRawWrite(dir string, content []byte) (write func(n int) error) {
 	} else {
 		put = renameNew
 	}
-	missing := 0 // how many directories the last file needed: most need as many
+	missing := 0 // the number of directories that the last file needed; most files need the same number
 	return func(n int) error {
 		path := entryPath(dir, n)
 		parent := filepath.Dir(path)
@@ -78,7 +78,7 @@ func newRawWrite(dir string, content []byte) (write func(n int) error) {
 	}
 }
 
-// renameNew writes a file under another name first.
+// renameNew writes a file under a temporary name and renames it to path.
 func renameNew(path string, content []byte) error {
 	temp := path + ".temp"
 	fd, err := syscall.Open(temp, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_EXCL|syscall.O_CLOEXEC, 0o600)
@@ -92,8 +92,8 @@ func renameNew(path string, content []byte) error {
 	return os.Rename(temp, path)
 }
 
-// makeDirs makes the last n directories that lead to dir, which is the last, and those before them that are missing. It returns how many
-// it made, up to dir.
+// makeDirs makes the last n directories of the path dir, and those before them that are missing. It returns how many
+// it has made.
 func makeDirs(dir string, n int) (made int, err error) {
 	if n < 1 {
 		return 0, nil
@@ -113,7 +113,7 @@ func makeDirs(dir string, n int) (made int, err error) {
 	return made + 1, err
 }
 
-// entryPath returns where a FileCache in dir has the n-th page.
+// entryPath returns the path of the n-th page of a FileCache in dir.
 func entryPath(dir string, n int) string {
 	const sep = string(filepath.Separator)
 	h := storage.Hash(numberedRequest(n).URL.String())

@@ -13,20 +13,20 @@ import (
 	middleware "github.com/go-cachecontrol/cachecontrol/origin"
 )
 
-// What the middleware of package origin adds to a request is measured without a network: a handler, a request that
-// is the same every time, and a writer that costs next to nothing.
+// The time that the middleware of package origin adds to a request is measured without a network: with a handler, a
+// request that is the same every time, and a writer that costs next to nothing.
 
-// originPrefix begins the names of these cases, and of no others.
+// originPrefix is the prefix of the names of these cases, and of no others.
 const originPrefix = "origin/"
 
-// bareHandler is the case that the others are compared with: the handler, and nothing in front of it.
+// bareHandler is the case with which the others are compared: the handler without middleware.
 const bareHandler = originPrefix + "bare"
 
-// pageHandler serves a page of 1 KiB, and counts how often. A cache runs it in another goroutine, but answers only
-// when that has ended.
+// pageHandler serves a page of 1 KiB and counts its calls. A cache runs it in another goroutine, but answers only
+// after it has returned.
 type pageHandler struct {
 	body         []byte
-	cacheControl []string // the lines of the field; none: it says nothing
+	cacheControl []string // the lines of the field; may be empty
 	runs         int
 }
 
@@ -40,30 +40,30 @@ func (h *pageHandler) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	w.Write(h.body)
 }
 
-// front is what stands before the handler. close ends what it has running.
+// front is the middleware in front of the handler. close closes it.
 type front struct {
 	wrap  func(http.Handler) http.Handler
 	close func() error
 }
 
-// exchange is a request, and how it is to be answered.
+// exchange is a request and its expected response.
 type exchange struct {
-	method  string               // "": GET
-	path    string               // "": /page
-	status  int                  // 0: 200
-	runs    int                  // how often the handler runs
-	header  map[string]string    // the fields that the response has; "": whatever it says
-	outcome cachecontrol.Outcome // Unknown: no cache says anything
+	method  string               // GET if empty
+	path    string               // /page if empty
+	status  int                  // 200 if 0
+	runs    int                  // number of calls of the handler
+	header  map[string]string    // the fields of the response; an empty value means any value
+	outcome cachecontrol.Outcome // Unknown if there is no cache
 }
 
-// handlerCase is a case of this group.
+// handlerCase is a case of the middleware.
 type handlerCase struct {
 	name         string
 	front        func() front
-	cacheControl []string  // what the handler says
-	known        bool      // the request names the version that the first response had
-	exchange     exchange  // how it is answered, from the second time on
-	contrast     *exchange // another request, which shows that what leaves the first alone is there at all
+	cacheControl []string  // set by the handler
+	known        bool      // the request has the ETag or date of the first response
+	exchange     exchange  // from the second request on
+	contrast     *exchange // another request, which shows that the middleware is there although it does not change the first
 }
 
 // handlerCases are the cases of the middleware of package origin.
@@ -142,7 +142,7 @@ func handlerCases() []handlerCase {
 	}
 }
 
-// handlers compares each of these cases with the bare handler.
+// handlers returns these cases, each compared with the bare handler.
 func handlers() []benchCase {
 	var group []benchCase
 	for _, c := range handlerCases() {
@@ -155,7 +155,7 @@ func handlers() []benchCase {
 	return group
 }
 
-// load makes the first request, and what measures those after it.
+// load makes the first request and returns the load that measures the following ones.
 func (c *handlerCase) load() (*load, error) {
 	page := &pageHandler{body: newPage(1<<10, "").body, cacheControl: c.cacheControl}
 	f := c.front()
@@ -192,7 +192,7 @@ func (c *handlerCase) load() (*load, error) {
 	}, nil
 }
 
-// verify makes a few requests and looks at all that comes of them.
+// verify makes a few requests and checks everything about their responses.
 func (c *handlerCase) verify(h http.Handler, page *pageHandler, req *http.Request) error {
 	for range 3 {
 		if err := c.exchange.verify(h, page, req); err != nil {
@@ -228,7 +228,7 @@ func (e *exchange) wantStatus() int {
 	return e.status
 }
 
-// verify makes the request, and returns an error where the response is not as it is to be.
+// verify makes the request, and returns an error if the response is not the expected one.
 func (e *exchange) verify(h http.Handler, page *pageHandler, req *http.Request) error {
 	runs := page.runs
 	w := httptest.NewRecorder()
@@ -256,7 +256,7 @@ func (e *exchange) verify(h http.Handler, page *pageHandler, req *http.Request) 
 		}
 	}
 	for name := range resp.Header {
-		// A cache adds fields of its own.
+		// A cache adds other fields.
 		if _, ok := e.header[name]; !ok && name != "Content-Type" && e.outcome == cachecontrol.Unknown && resp.StatusCode < 400 {
 			return fmt.Errorf("%s is %q", name, resp.Header[name])
 		}
@@ -268,7 +268,7 @@ func (e *exchange) verify(h http.Handler, page *pageHandler, req *http.Request) 
 	return nil
 }
 
-// sink is an http.ResponseWriter that notes what is least: the status, and the length of the body.
+// sink is an http.ResponseWriter that records only the status and the length of the body.
 type sink struct {
 	header http.Header
 	status int

@@ -18,23 +18,24 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// What a bounded cache keeps decides how often it is asked in vain. Three are given the same requests and the same
-// number of bytes: DictCache, otter (a cache library with an adaptive policy, W-TinyLFU), and a plain list in the order of
-// last use.
+// The eviction policy of a bounded cache decides its hit ratio. Three caches get the same requests and the same
+// number of bytes: DictCache, otter (a cache library with an adaptive policy, W-TinyLFU), and a plain list in the
+// order of last use.
 
 const (
 	tracePages  = 20_000
 	traceLength = 500_000
 	traceWarmUp = 100_000 // requests that are not counted
-	scanLength  = 5_000   // pages of one crawl
+	scanLength  = 5_000   // pages in a crawl
 )
 
-// trace is a sequence of requests for numbered pages. Pages of crawls have numbers from tracePages on, each once.
+// trace is a sequence of requests for numbered pages. The pages of crawls have numbers from tracePages on, and are
+// requested once each.
 type trace struct {
 	name  string
-	skew  float64 // of Zipf's law: the n-th most popular page is asked for 1/n^skew as often as the first
+	skew  float64 // of Zipf's law: the n-th most popular page is requested 1/n^skew times as often as the first
 	scans float64 // the share of requests that belong to crawls
-	drift int     // after so many requests the popularity moves on by one page; 0: it does not
+	drift int     // if not 0, the popularity moves on by one page after this number of requests
 }
 
 var traces = []trace{
@@ -79,18 +80,18 @@ func (t trace) requests() []int {
 	return out[:traceLength]
 }
 
-// pageSize returns how long a page is: always the same for its number, most of some KiB, few of up to 256 KiB.
+// pageSize returns the length of the page with this number. Most pages have some KiB, few have up to 256 KiB.
 func pageSize(page int) int {
 	random := rand.New(rand.NewPCG(uint64(page), 7))
 	return int(min(256<<10, 100+math.Exp(random.NormFloat64()*1.5+8)))
 }
 
-// bounded is a cache that is given a request, and stores what it does not have. It reports whether it had it.
+// bounded is a cache that is given a request for a page. It reports whether it had the page, and stores it otherwise.
 type bounded interface {
 	ask(key string, body []byte) bool
 }
 
-// overhead is what an entry counts beside its body, in each of the caches.
+// overhead is the number of bytes that an entry counts in addition to its body, in each of the caches.
 var overhead = sync.OnceValue(func() int {
 	const bound = 1 << 20
 	c := dict{storage.NewDictCache(storage.MaxBytes(bound))}
@@ -126,7 +127,7 @@ func newOtter(bytes int) bounded {
 	return otterCache{otter.Must(&otter.Options[string, []byte]{
 		MaximumWeight: uint64(bytes),
 		Weigher:       func(_ string, body []byte) uint32 { return uint32(len(body) + overhead()) },
-		Executor:      func(do func()) { do() }, // so that its maintenance counts as its time
+		Executor:      func(do func()) { do() }, // so that the time of its maintenance is counted
 	})}
 }
 
@@ -138,7 +139,7 @@ func (c otterCache) ask(key string, body []byte) bool {
 	return false
 }
 
-// lastUsed evicts what was not used for longest.
+// lastUsed evicts the least recently used page.
 type lastUsed struct {
 	left    int
 	entries map[string]*list.Element
@@ -165,7 +166,7 @@ func (c *lastUsed) ask(key string, body []byte) bool {
 	return false
 }
 
-// measureHitRatios has every cache answer every trace.
+// measureHitRatios runs every trace with every cache.
 func measureHitRatios(ctx context.Context, command string, progress io.Writer) (blocks, error) {
 	keys, bodies := make([]string, tracePages+traceLength), make([][]byte, tracePages+traceLength)
 	all, total := make([]byte, 256<<10), 0

@@ -1,13 +1,13 @@
 package main
 
-// limit is a promise about a ratio of two times of one round.
+// limit is a bound on a ratio of two times measured in one round.
 type limit struct {
 	name    string
 	of      string
 	to      []string
 	bound   float64
-	atLeast bool   // the ratio is to be at least the bound; otherwise at most
-	unit    string // what the ratio counts
+	atLeast bool   // the bound is a minimum; otherwise it is a maximum
+	unit    string // the unit of the ratio
 }
 
 func (l *limit) met(ratio float64) bool {
@@ -17,7 +17,7 @@ func (l *limit) met(ratio float64) bool {
 	return ratio <= l.bound
 }
 
-// limits are what the cache is to reach.
+// limits are the limits that the cache should meet.
 var limits = []limit{
 	{
 		name: "memory hit, 1 KiB", unit: "x floor", bound: 1.6,

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// linkNew writes a file that has no name, and links it to path.
+// linkNew writes a file without a name and links it to path.
 func linkNew(path string, content []byte) error {
 	fd, err := unix.Open(filepath.Dir(path), unix.O_WRONLY|unix.O_TMPFILE|unix.O_CLOEXEC, 0o600)
 	if err != nil {

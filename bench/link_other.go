@@ -4,5 +4,5 @@ package main
 
 import "errors"
 
-// linkNew writes a file that has no name, and links it to path.
+// linkNew is supported only on Linux.
 func linkNew(path string, content []byte) error { return errors.ErrUnsupported }

@@ -10,24 +10,24 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 )
 
-// answer is how a request of a case is to be answered.
+// answer is the way in which the requests of a case must be answered.
 type answer int
 
 const (
-	plain       answer = iota // by no cache
-	hit                       // from what is stored, without the origin
-	stored                    // by the origin, and stored
-	revalidated               // from what is stored, after the origin's 304
+	plain       answer = iota // without a cache
+	hit                       // from the store, without the origin
+	stored                    // by the origin, and then stored
+	revalidated               // from the store, after a 304 from the origin
 )
 
-// load is a case that is ready to be measured.
+// load is an open case, ready to be measured.
 type load struct {
 	do     func() error // one operation
-	verify func() error // makes sure that an operation does what the case says
+	verify func() error // checks that an operation does what the case says
 	close  func()
 }
 
-// traffic is the requests of a load, and what is to become of them.
+// traffic holds the requests of a load and their expected answer.
 type traffic struct {
 	rt     http.RoundTripper
 	origin *origin
@@ -39,7 +39,7 @@ func (t *traffic) load() *load {
 	return &load{t.do, t.verify, func() { closeSubject(t.rt) }}
 }
 
-// do makes the next request, reads the body as most callers do, and closes it.
+// do makes the next request, reads the body as most callers do, and closes the body.
 func (t *traffic) do() error {
 	resp, err := t.rt.RoundTrip(t.next())
 	if err != nil {
@@ -55,7 +55,7 @@ func (t *traffic) do() error {
 	return resp.Body.Close()
 }
 
-// verify makes a few requests and looks at all that comes of them.
+// verify makes a few requests and checks everything about their responses.
 func (t *traffic) verify() error {
 	for range 3 {
 		req := t.next()
@@ -71,7 +71,7 @@ func (t *traffic) verify() error {
 	return nil
 }
 
-// expect makes a request, and returns an error where it is not answered with the origin's page as wanted.
+// expect makes a request. It returns an error unless the response is the origin's page, answered as wanted.
 func (t *traffic) expect(req *http.Request, want answer) error {
 	requests, notModified := t.origin.requests.Load(), t.origin.notModified.Load()
 	resp, err := t.rt.RoundTrip(req)

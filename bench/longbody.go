@@ -20,19 +20,19 @@ import (
 
 const (
 	longLength = 1 << 30
-	// longLimit is what a process may take that caches such a body with a SeparateBodyFileCache, in MiB.
+	// longLimit is the limit in MiB for a process that caches such a body with a SeparateBodyFileCache.
 	longLimit = 32
-	// releaseWait is how long the origin waits for the caller to have the header.
+	// releaseWait is how long the origin waits until the caller has received the header.
 	releaseWait = 30 * time.Second
 )
 
-// longOrigin serves a body that is made while it is sent. It holds the body back until the caller says that it has
-// the header: a cache that waits for the body first waits in vain.
+// longOrigin serves a body that is generated while it is sent. It sends the body only after the caller has received the
+// header, so a cache that waits for the body before it returns the header fails.
 type longOrigin struct {
 	once     sync.Once
 	released chan struct{}
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	requests int
 	sum      uint32
 	err      error
@@ -72,7 +72,7 @@ func (o *longOrigin) send(w http.ResponseWriter, r *http.Request) (uint32, error
 	return sum.Sum32(), err
 }
 
-// measureLongBody has one process fetch and store a long body, and another one read it from the cache.
+// measureLongBody runs one process that fetches and stores a long body, and another that reads it from the cache.
 func measureLongBody(ctx context.Context, dir string, sep bool) ([]figure, error) {
 	o := &longOrigin{released: make(chan struct{})}
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -1,11 +1,11 @@
-// Command bench measures the cache side by side with a floor, with a raw read, and with peers; and the middleware of
-// package origin beside the bare handler.
+// Command bench measures the cache in comparison with a floor, with a raw read, and with other caches. It also
+// measures the middleware of package origin in comparison with a bare handler.
 //
-// It is a module of its own, so that what it measures against never reaches the go.sum of those who use the cache.
+// It is a module of its own, so that the other caches are not in the go.sum of programs that use this one.
 //
-// A time says little: another machine, or the same one an hour later, has another. What lasts is a ratio of two times
-// that were measured next to each other. So all cases are measured in turn, in several rounds, each time in another
-// order; ratios are taken within a round; and what is reported is their median, with the least and the greatest.
+// Times differ between machines, and on one machine from hour to hour. Ratios of two times that are measured in
+// succession differ less. So all cases are measured in several rounds, in a different order each time, and ratios are
+// taken within a round. The command reports their median, minimum and maximum.
 //
 //	go run . [-write ../docs/benchmarks.md]
 //	go run . -times [-rounds 7] [-time 300ms] [-only regexp]
@@ -15,14 +15,13 @@
 //	go run . -size
 //	go test -bench Hit/1KiB/memory -cpuprofile cpu.out
 //
-// The first makes all tables, in some minutes; the next ones make some: times; how much of what is asked for a
-// bounded cache has; what the time of a hit is spent on; the command's proxy beside nginx, which needs nginx and wrk; and
-// what a cache takes when bodies are long or entries are many. With -write the
-// tables go between the markers of that page, and the words around them stay. The last is for profiles: the
-// same cases, as ordinary benchmarks.
+// The first makes all tables, in some minutes. The next ones make some of them: times; the hit ratio of a bounded
+// cache; a profile of a hit; the command's proxy in comparison with nginx, which needs nginx and wrk; and the memory
+// that a cache uses for long bodies and for many entries. With -write, the tables replace the text between the
+// markers of that page. The last command runs the same cases as ordinary benchmarks, for profiles.
 //
-// Before a case is timed it is checked: that what is called a hit is one, without a request to the origin, and so on.
-// A case that does not do what it says ends the run.
+// Each case is checked before it is timed. For example, a hit must be a hit and must not reach the origin. If a case
+// does not do what it says, the run fails.
 package main
 
 import (
@@ -65,7 +64,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	command := "go run . " + strings.Join(args, " ")
 	const times = 1
 	parts := []part{
-		// First, while this process is small: the kernel counts a child's memory from its parent's on.
+		// First, while this process is small: the kernel counts the memory of the parent for a child.
 		{name: "size", about: "memory, and large caches", do: func() (blocks, error) {
 			return measureSize(ctx, command, dir, stderr)
 		}},
@@ -110,11 +109,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 	}
 
-	testing.Init() // for the flags of go test, from which testing.Benchmark takes its duration
+	testing.Init() // defines the flags of go test; testing.Benchmark reads its duration from one
 
-	// What is measured leaves its files until the end, each in a region of its own: ext4 without a journal does not use the number of
-	// a removed file again for minutes, and looks at all such numbers of a region whenever a file or directory is made there. After
-	// the removal of some thousand files that takes 0.1 ms instead of 0.005.
+	// The cases leave their files until the end, each case in its own region of the disk. The reason is that ext4
+	// without a journal avoids reusing recently freed inode numbers for minutes, and scans them all whenever a file
+	// is created in the same block group. After the removal of some thousand files this takes 0.1 ms instead of
+	// 0.005.
 	if dir, err = os.MkdirTemp("", "cachecontrol-bench-"); err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// part is one of the things that the command measures.
+// part is one of the parts of a run.
 type part struct {
 	name, about string
 	chosen      bool

@@ -21,11 +21,11 @@ import (
 const (
 	manyEntriesCount = 1_000_000
 	manyFilesCount   = 200_000
-	manyBody         = 256 // bytes; short, for it is what surrounds them that counts
+	manyBody         = 256 // bytes; short, because the overhead is measured
 	manyRounds       = 7
 )
 
-// ownStrings is an origin each of whose responses has strings of its own, as if it had come over a connection.
+// ownStrings is an origin that allocates new strings for each response, as if it had come over a connection.
 type ownStrings struct{ *origin }
 
 func (o ownStrings) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -44,7 +44,7 @@ func ownValues(h http.Header) {
 	}
 }
 
-// caller makes requests one after the other that differ in their query, with no garbage of its own.
+// caller makes successive requests that differ in their query. It allocates nothing itself.
 type caller struct {
 	rt  http.RoundTripper
 	req *http.Request
@@ -88,8 +88,8 @@ func (c *caller) time(o *origin, queries []string) (float64, error) {
 
 func query(i int) string { return fmt.Sprintf("n=%07d", i) }
 
-// sample returns so many queries of the first n, in no order; and the same number of copies of one query, so that
-// whoever uses either list reads as much memory for it.
+// sample returns a random sample of the first n queries, and the same number of copies of one query. Using either list
+// reads the same amount of memory.
 func sample(n, size int) (any, one []string) {
 	for range size {
 		any = append(any, query(rand.IntN(n)))
@@ -117,13 +117,13 @@ func (c *caller) fill(ctx context.Context, n int) error {
 
 func heap() float64 {
 	runtime.GC()
-	runtime.GC() // the first may have been under way
+	runtime.GC() // the first one may have been in progress already
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return float64(m.HeapAlloc)
 }
 
-// manyEntries fills a DictCache and compares it with one that has one entry; and so the floor.
+// manyEntries compares a DictCache with many entries with one that has one entry, and likewise the floor.
 func manyEntries(ctx context.Context, _ job) ([]figure, error) {
 	const n, looks = manyEntriesCount, 200_000
 	o := &origin{page: newPage(manyBody, fresh)}
@@ -187,7 +187,7 @@ func manyEntries(ctx context.Context, _ job) ([]figure, error) {
 	}, nil
 }
 
-// fullFloor is a floor with n pages, each with strings of its own.
+// fullFloor returns a floor with n pages that share no strings.
 func fullFloor(p page, n int) *floor {
 	f := &floor{make(map[string]page, n)}
 	for i := range n {
@@ -198,13 +198,13 @@ func fullFloor(p page, n int) *floor {
 	return f
 }
 
-// timed is a measurement to be made.
+// timed is a measurement to make.
 type timed struct {
 	c       *caller
 	queries []string
 }
 
-// timeAll makes the measurements one after the other, in no order.
+// timeAll makes the measurements in random order.
 func timeAll(o *origin, all []timed) ([]float64, error) {
 	times := make([]float64, len(all))
 	for _, i := range rand.Perm(len(all)) {
@@ -216,7 +216,7 @@ func timeAll(o *origin, all []timed) ([]float64, error) {
 	return times, nil
 }
 
-// manyFiles fills a FileCache and compares it with one that has one entry.
+// manyFiles compares a FileCache with many entries with one that has one entry.
 func manyFiles(ctx context.Context, j job) ([]figure, error) {
 	const n, looks, starts = manyFilesCount, 20_000, 200
 	o := &origin{page: newPage(manyBody, fresh)}
@@ -276,7 +276,7 @@ func manyFiles(ctx context.Context, j job) ([]figure, error) {
 	}, nil
 }
 
-// timeStart returns the time that it takes to make a FileCache in a directory.
+// timeStart returns the time to open a FileCache in a directory.
 func timeStart(dir string, times int) (float64, error) {
 	start := time.Now()
 	for range times {

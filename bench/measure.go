@@ -14,17 +14,17 @@ import (
 	"time"
 )
 
-// measurement is what one case took in one round.
+// measurement is the result of one case in one round.
 type measurement struct {
-	ns            float64 // an operation
+	ns            float64 // per operation
 	bytes, allocs int64
 }
 
-// round is the measurements of one round, by case.
+// round holds the measurements of one round by case.
 type round map[string]measurement
 
-// ratio returns the time of one case as a multiple of the times of others together. It reports false where one of
-// them was not measured.
+// ratio returns the time of one case as a multiple of the total time of others. It reports false if one of them was not
+// measured.
 func (r round) ratio(of string, to []string) (float64, bool) {
 	m, ok := r[of]
 	sum := 0.0
@@ -36,16 +36,16 @@ func (r round) ratio(of string, to []string) (float64, bool) {
 	return m.ns / sum, ok && sum > 0
 }
 
-// added returns what one case took beyond another. It reports false where one of them was not measured.
+// added returns the difference between two cases. It reports false if one of them was not measured.
 func (r round) added(of, over string) (time, allocs float64, ok bool) {
 	m, ok := r[of]
 	other, measured := r[over]
 	return m.ns - other.ns, float64(m.allocs - other.allocs), ok && measured
 }
 
-// measureTimes measures all cases whose names match in each of the rounds. A group stays together, so that what is
-// compared was measured at about the same time; the order within, and that of the groups, is another in each round. Each
-// case has a directory of its own in dir.
+// measureTimes measures all cases whose names match, in each of the rounds. The cases of a group are measured in
+// succession, so that times that are compared are close to each other. The order of the groups and the order within
+// each differ from round to round. Each case uses a separate directory in dir.
 func measureTimes(ctx context.Context, command, dir string, rounds int, each time.Duration, match *regexp.Regexp, progress io.Writer) (blocks, error) {
 	var selected [][]benchCase
 	for _, group := range groups() {
@@ -84,8 +84,8 @@ func measureTimes(ctx context.Context, command, dir string, rounds int, each tim
 	return timeBlocks(command, selected, measured), nil
 }
 
-// measure opens the case in a new directory below dir, makes sure that it does what it says, and times it for so long. What stores files is
-// timed for a third of that: they are left until the end.
+// measure opens the case in a new directory below dir, checks that it does what it says, and times it for this long.
+// A case that stores files is timed for a third of that, because the files are left until the end.
 func (c *benchCase) measure(dir string, each time.Duration) (m measurement, err error) {
 	if c.storesFiles {
 		each /= 3
@@ -111,7 +111,7 @@ func (c *benchCase) measure(dir string, each time.Duration) (m measurement, err 
 	return measurement{nanoseconds(result), result.AllocedBytesPerOp(), result.AllocsPerOp()}, nil
 }
 
-// timeLoad times an operation on so many processors; 0: as many goroutines as one.
+// timeLoad times an operation on this number of processors. If it is 0, there is one goroutine.
 func timeLoad(procs int, do func() error) (testing.BenchmarkResult, error) {
 	var err error
 	result := testing.Benchmark(func(b *testing.B) {
@@ -126,7 +126,7 @@ func timeLoad(procs int, do func() error) (testing.BenchmarkResult, error) {
 	return result, err
 }
 
-// benchmark is the measured loop, here and under go test.
+// benchmark is the measured loop of this command and of go test.
 func benchmark(b *testing.B, procs int, do func() error) error {
 	b.ReportAllocs()
 	if procs == 0 {

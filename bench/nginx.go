@@ -21,8 +21,8 @@ import (
 	"time"
 )
 
-// The command's proxy is measured beside nginx with proxy_cache: both in front of the same origin, both with the same
-// hits, made by wrk on the same machine.
+// The command's proxy is compared with nginx and its proxy_cache. Both are in front of the same origin and answer the
+// same requests with hits, made by wrk on the same machine.
 
 const (
 	wrkConnections = 32
@@ -30,10 +30,10 @@ const (
 	nginxRounds    = 7
 )
 
-// errNoPeer says which program is missing.
+// errNoPeer is the error for a missing program.
 var errNoPeer = errors.New("to install nginx and wrk: apt-get install nginx-light wrk")
 
-// proxyServer is a caching proxy that runs.
+// proxyServer is a running caching proxy.
 type proxyServer struct {
 	name string
 	url  string
@@ -41,10 +41,10 @@ type proxyServer struct {
 	stop func()
 }
 
-// proxyPages are what the proxies are asked for.
+// proxyPages are the pages that are requested from the proxies.
 var proxyPages = []string{"/1KiB", "/1MiB"}
 
-// measureProxies measures throughput, and the processor's time for a request.
+// measureProxies measures throughput and the CPU time of a request.
 func measureProxies(ctx context.Context, command string, progress io.Writer) (blocks, error) {
 	for _, name := range []string{"nginx", "wrk"} {
 		if _, err := program(name); err != nil {
@@ -160,7 +160,7 @@ func newPageServer() *pageServer {
 	return s
 }
 
-// expectHit makes a page be stored, and is an error unless it then comes without the origin.
+// expectHit requests a page until it is stored. It returns an error unless the page then comes from the cache.
 func (s *pageServer) expectHit(url string) error {
 	for range 2 {
 		before := s.requests.Load()
@@ -180,7 +180,7 @@ func (s *pageServer) expectHit(url string) error {
 	return fmt.Errorf("%s: a second request is no hit", url)
 }
 
-// program finds one that may be where only root's PATH leads.
+// program returns the path of a program, which may be in /usr/sbin even if that is not in PATH.
 func program(name string) (string, error) {
 	path, err := exec.LookPath(name)
 	if err != nil {
@@ -199,7 +199,7 @@ func version(ctx context.Context, name string, args ...string) string {
 	return strings.TrimPrefix(v, "nginx version: ")
 }
 
-// buildProxy builds the command. With an overlay it has more in it.
+// buildProxy builds the command, with an overlay if that is given.
 func buildProxy(ctx context.Context, dir, overlay string) (string, error) {
 	exe := filepath.Join(dir, "cachecontrol")
 	args := []string{"build", "-o", exe}
@@ -215,7 +215,7 @@ func buildProxy(ctx context.Context, dir, overlay string) (string, error) {
 	return exe, nil
 }
 
-// startOurs starts the command's proxy, with more in its environment if that is given.
+// startOurs starts the command's proxy. env is added to its environment.
 func startOurs(ctx context.Context, name, exe, upstream, store string, env ...string) (*proxyServer, error) {
 	cmd := exec.CommandContext(ctx, exe, "proxy", "--listen", "127.0.0.1:0", "--upstream", upstream, "--store", store)
 	cmd.Env = append(os.Environ(), env...)
@@ -245,7 +245,7 @@ func startOurs(ctx context.Context, name, exe, upstream, store string, env ...st
 	}
 }
 
-// startNginx starts nginx with a configuration of its own, in a directory of its own.
+// startNginx starts nginx with its own configuration in its own directory.
 func startNginx(ctx context.Context, dir, upstream string) (*proxyServer, error) {
 	path, err := program("nginx")
 	if err != nil {
@@ -261,7 +261,7 @@ func startNginx(ctx context.Context, dir, upstream string) (*proxyServer, error)
 	}
 	user := ""
 	if os.Getuid() == 0 {
-		user = "user root;\n" // the directory is root's own
+		user = "user root;\n" // the directory belongs to root
 	}
 	conf := filepath.Join(prefix, "nginx.conf")
 	text := user + fmt.Sprintf(`daemon off;
@@ -303,7 +303,7 @@ http {
 	ended := make(chan struct{})
 	go func() { cmd.Wait(); close(ended) }()
 	s := &proxyServer{name: "nginx", url: "http://" + address, pid: cmd.Process.Pid, stop: func() {
-		cmd.Process.Signal(os.Interrupt) // it stops its workers
+		cmd.Process.Signal(os.Interrupt) // it then stops its workers
 		<-ended
 	}}
 	for range 100 {
@@ -330,8 +330,8 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// runWrk asks a server for a page for some seconds. cpu is the processor's time for a request in nanoseconds; 0: not
-// known here.
+// runWrk requests a page from a server for some seconds. cpu is the CPU time of a request in nanoseconds, or 0 if it
+// is not known on this system.
 func runWrk(ctx context.Context, s *proxyServer, page string, seconds int) (perSecond, cpu float64, err error) {
 	path, err := program("wrk")
 	if err != nil {
@@ -352,8 +352,8 @@ func runWrk(ctx context.Context, s *proxyServer, page string, seconds int) (perS
 	return perSecond, float64(cpuTime(s.pid)-before) / n, nil
 }
 
-// cpuTime returns the processor's time that a process and its children have used, where /proc says it, in ticks of a
-// hundredth of a second.
+// cpuTime returns the CPU time that a process and its children have used, in ticks of a hundredth of a second. It needs
+// /proc.
 func cpuTime(pid int) time.Duration {
 	const tick = 10 * time.Millisecond
 	var ticks int64
@@ -361,9 +361,9 @@ func cpuTime(pid int) time.Duration {
 	for _, name := range stats {
 		text, err := os.ReadFile(name)
 		if err != nil {
-			continue // it has ended
+			continue // the process has ended
 		}
-		// The name, in parentheses, may hold anything.
+		// The name, in parentheses, may contain any character.
 		i := bytes.LastIndexByte(text, ')')
 		id, _, _ := strings.Cut(string(text), " ")
 		fields := strings.Fields(string(text[i+1:]))

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// page is what the origin has: a header as servers send it, and a body.
+// page is a resource of the origin: a header as servers send it, and a body.
 type page struct {
 	header http.Header
 	body   []byte
@@ -30,7 +30,7 @@ func newPage(size int, cacheControl string) page {
 	}}
 }
 
-// origin is a server in memory: it answers every URL with its page, and If-None-Match with 304.
+// origin is a server in memory. It answers every URL with its page, and every request with If-None-Match with 304.
 type origin struct {
 	page
 	requests    atomic.Int64
@@ -57,7 +57,7 @@ func (o *origin) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// body wraps bytes in a response's body.
+// body returns the bytes as the body of a response.
 type body struct{ bytes.Reader }
 
 func newBody(b []byte) *body {

@@ -4,5 +4,5 @@ package main
 
 import "os"
 
-// peakMemory returns 0, which is no possible figure: the kernel does not say.
+// peakMemory returns 0, which means that the figure is not known.
 func peakMemory(*os.ProcessState) int64 { return 0 }

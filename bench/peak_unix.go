@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// peakMemory returns the most memory that the process had resident at a time, in bytes, as the kernel counted it.
+// peakMemory returns the peak of the resident memory of the process in bytes, as counted by the kernel.
 func peakMemory(p *os.ProcessState) int64 {
 	usage, ok := p.SysUsage().(*syscall.Rusage)
 	if !ok {
@@ -16,7 +16,7 @@ func peakMemory(p *os.ProcessState) int64 {
 	}
 	peak := int64(usage.Maxrss)
 	if runtime.GOOS != "darwin" && runtime.GOOS != "ios" {
-		peak <<= 10 // elsewhere it counts KiB
+		peak <<= 10 // other systems count in KiB
 	}
 	return peak
 }

@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// profiledEntries is how many functions of a profile are shown.
+// profiledEntries is the number of functions of a profile that are shown.
 const profiledEntries = 25
 
-// measureProfile says what the time of a hit in memory is spent on.
+// measureProfile profiles a hit in memory.
 func measureProfile(ctx context.Context, command string) (blocks, error) {
 	dir, err := os.MkdirTemp("", "cachecontrol-bench-")
 	if err != nil {
@@ -59,8 +59,8 @@ func measureProfile(ctx context.Context, command string) (blocks, error) {
 	return blocks{{"profile", measuredBy(command) + " " + strconv.Itoa(n) + " hits.\n\n" + text}}, nil
 }
 
-// topOf returns the functions that a CPU profile shows most of, by the time in them and what they call. Only what is
-// done in one that matches the focus is shown, if there is a focus.
+// topOf returns the functions with the most time in a CPU profile, including the functions that they call. If focus
+// is not empty, it counts only the time in functions that match it.
 func topOf(ctx context.Context, profile, focus string) (string, error) {
 	args := []string{"tool", "pprof", "-top", "-cum", "-nodecount=" + strconv.Itoa(profiledEntries)}
 	if focus != "" {
@@ -77,7 +77,7 @@ func topOf(ctx context.Context, profile, focus string) (string, error) {
 	return "```\n" + strings.TrimRight(strings.ReplaceAll(string(out[i:]), "github.com/go-cachecontrol/cachecontrol", "cachecontrol"), "\n") + "\n```\n", nil
 }
 
-// profiler is added to the command when its proxy is profiled: without it, it has no switch for that.
+// profiler is source code that is added to the command to profile its proxy. The command has no flag for that.
 const profiler = `package main
 
 import (
@@ -103,7 +103,7 @@ func init() {
 }
 `
 
-// profileProxy says what the time of a hit of the command's proxy is spent on.
+// profileProxy profiles a hit of the command's proxy.
 func profileProxy(ctx context.Context, dir string, o *pageServer) (string, error) {
 	added, err := filepath.Abs(filepath.Join("..", "cmd", "cachecontrol", "benchprofile.go"))
 	if err != nil {

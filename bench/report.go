@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// spread is the median of several values, and how far they reach.
+// spread holds the median, minimum and maximum of several values.
 type spread struct{ median, least, greatest float64 }
 
 func newSpread(values []float64) spread {
@@ -21,7 +21,7 @@ func newSpread(values []float64) spread {
 	return spread{(sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[0], sorted[n-1]}
 }
 
-// ratios returns the spread of a ratio over the rounds, each within its own.
+// ratios returns the spread of a ratio over the rounds. Each ratio is taken within a round.
 func ratios(rounds []round, of string, to []string) (spread, bool) {
 	var values []float64
 	for _, r := range rounds {
@@ -34,7 +34,8 @@ func ratios(rounds []round, of string, to []string) (spread, bool) {
 	return newSpread(values), len(values) > 0 && len(to) > 0
 }
 
-// additions returns the spreads of what a case adds to the time and to the allocations of another, each within its round.
+// additions returns the spreads of the time and of the allocations that a case adds to another. Each difference is
+// taken within a round.
 func additions(rounds []round, of, over string) (time, allocs spread, ok bool) {
 	var times, counts []float64
 	for _, r := range rounds {
@@ -50,7 +51,7 @@ func additions(rounds []round, of, over string) (time, allocs spread, ok bool) {
 	return newSpread(times), newSpread(counts), true
 }
 
-// timeBlocks makes the tables of a run.
+// timeBlocks returns the tables of a run.
 func timeBlocks(command string, cases [][]benchCase, rounds []round) blocks {
 	limited := table{{"case", "reached", "least", "greatest", "unit", "limit", "met"}}
 	for _, l := range limits {
@@ -88,7 +89,7 @@ func timeBlocks(command string, cases [][]benchCase, rounds []round) blocks {
 	}
 }
 
-// additionCells returns what a case adds, in four cells; they are empty where it is compared with nothing.
+// additionCells returns the additions of a case in four cells. The cells are empty if it is compared with nothing.
 func additionCells(c benchCase, rounds []round) []string {
 	t, allocs, ok := additions(rounds, c.name, c.over)
 	if !ok {
@@ -111,12 +112,12 @@ func caseRow(c benchCase, rounds []round) []string {
 	}
 }
 
-// measuredBy says when and where a run was made, and by what.
+// measuredBy returns a sentence on the date, the command and the machine of a run.
 func measuredBy(command string) string {
 	return fmt.Sprintf("Made on %s by `%s` in bench/: %s.", time.Now().UTC().Format(time.DateOnly), strings.TrimSpace(command), machine())
 }
 
-// machine describes what this runs on.
+// machine describes this machine and the versions in use.
 func machine() string {
 	facts := []string{
 		processor(), fmt.Sprintf("%d processors", runtime.NumCPU()),
@@ -133,7 +134,7 @@ func machine() string {
 	return strings.Join(slices.DeleteFunc(facts, func(s string) bool { return s == "" }), ", ")
 }
 
-// processor returns the name of the processor where Linux says it, or nothing.
+// processor returns the name of the processor on Linux, or "".
 func processor() string {
 	f, err := os.Open("/proc/cpuinfo")
 	if err != nil {
@@ -148,7 +149,7 @@ func processor() string {
 	return ""
 }
 
-// significant formats a ratio with three digits that say something.
+// significant formats a ratio with three significant digits.
 func significant(v float64) string {
 	switch {
 	case v >= 100:
@@ -161,7 +162,7 @@ func significant(v float64) string {
 
 func duration(ns float64) string {
 	switch {
-	case ns < 0: // a difference
+	case ns < 0: // for a difference
 		return "-" + duration(-ns)
 	case ns >= 1e9:
 		return significant(ns/1e9) + " s"
@@ -187,13 +188,13 @@ func yesNo(b bool) string {
 	return "**no**"
 }
 
-// table is the rows of a table, the first of them its head.
+// table holds the rows of a table. The first row is its header.
 type table [][]string
 
-// String returns the table in Markdown, aligned so that it can be read as text.
+// String returns the table in Markdown. Its columns are aligned.
 func (t table) String() string {
 	if len(t) < 2 {
-		return "" // with -only there may be nothing to show
+		return "" // with -only there may be no rows
 	}
 	widths := make([]int, len(t[0]))
 	for _, row := range t {
@@ -217,10 +218,10 @@ func (t table) String() string {
 	return b.String()
 }
 
-// blocks are the parts of the page that are made, each between two markers.
+// blocks are the generated parts of the page, each between two markers.
 type blocks []struct{ name, text string }
 
-// writeTo replaces what is between the markers of the page. All of them must be there.
+// writeTo replaces the text between the markers of the page. The page must have all of the markers.
 func (bs blocks) writeTo(name string) error {
 	old, err := os.ReadFile(name)
 	if err != nil {

@@ -11,30 +11,30 @@ import (
 	"path/filepath"
 )
 
-// What -size measures, it measures in processes of their own: for the kernel counts a process's peak memory, and the
-// garbage of one measurement would be the next one's.
+// The measurements of -size run in separate processes. The kernel counts the peak memory of a process, and the
+// garbage of one measurement would count for the next one.
 
-// childEnv tells a process that it is such a child, and holds its job in JSON.
+// childEnv is the environment variable that makes a process such a child. Its value is the job in JSON.
 const childEnv = "CACHECONTROL_BENCH_CHILD"
 
-// job is what a child is to do.
+// job describes the work of a child.
 type job struct {
 	Kind string // the name of a function in children
-	Dir  string // an empty directory, or one that another child has left
+	Dir  string // empty, or left by another child
 	URL  string // for longBody
-	Hit  bool   // for longBody: what it asks for is stored
+	Hit  bool   // for longBody: the requested body is stored
 	Sep  bool   // for longBody: the store is a SeparateBodyFileCache, not a FileCache
 }
 
 // figure is a row of the table of sizes.
 type figure struct {
 	Name   string
-	Values []float64 // one a round
+	Values []float64 // one per round
 	Unit   string
-	Bound  float64 // 0: there is no limit
+	Bound  float64 // 0 if there is no limit
 }
 
-// children are the jobs by name. What they return is printed by the child and read by its parent.
+// children are the jobs by name. The child prints the result, and its parent reads it.
 var children = map[string]func(context.Context, job) ([]figure, error){
 	"longBody":    longBody,
 	"manyEntries": manyEntries,
@@ -57,8 +57,8 @@ func runChild(ctx context.Context, text string) error {
 	return json.NewEncoder(os.Stdout).Encode(figures)
 }
 
-// run does the job in a process of its own, and returns what it measured and the peak of its resident memory in bytes.
-// The kernel counts from the peak of the parent on, so the parent must be small.
+// run does the job in a separate process. It returns the measured values and the peak of the process's resident
+// memory in bytes. The kernel counts the peak of the parent too, so the parent must be small.
 func (j job) run(ctx context.Context) (figures []figure, peak int64, err error) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -81,7 +81,7 @@ func (j job) run(ctx context.Context) (figures []figure, peak int64, err error) 
 	return figures, peakMemory(cmd.ProcessState), nil
 }
 
-// measureSize measures what a cache takes when a body is long, and when entries are many. It works in dir.
+// measureSize measures the memory and time that a cache needs for a long body and for many entries. It works in dir.
 func measureSize(ctx context.Context, command, dir string, progress io.Writer) (blocks, error) {
 	var figures []figure
 	for _, step := range []struct {
@@ -105,7 +105,7 @@ func measureSize(ctx context.Context, command, dir string, progress io.Writer) (
 	} {
 		fmt.Fprintln(progress, step.name)
 		sub := filepath.Join(dir, "step")
-		if err := os.RemoveAll(sub); err != nil { // the last one's: it fills the disk
+		if err := os.RemoveAll(sub); err != nil { // of the previous measurement; it fills the disk
 			return nil, err
 		}
 		if err := os.Mkdir(sub, 0o700); err != nil {

@@ -11,13 +11,13 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// subject is a cache that is measured: its name, and how to make one in an empty directory.
+// subject is a cache to measure: its name, and a function that makes one in an empty directory.
 type subject struct {
 	name string
 	open func(dir string, base http.RoundTripper) (http.RoundTripper, error)
 }
 
-// The stores of this module, each under a Transport as it is by default.
+// The stores of this module, each in a Transport with default settings.
 var (
 	memory = subject{"memory", func(_ string, base http.RoundTripper) (http.RoundTripper, error) {
 		return &cachecontrol.Transport{Base: base, Store: storage.NewDictCache()}, nil
@@ -32,7 +32,7 @@ var (
 	}}
 )
 
-// The peers. What gregjones has on disk it also keeps in memory, up to 100 MB; what it writes there it syncs.
+// The other caches. The disk cache of gregjones also keeps up to 100 MB in memory, and syncs what it writes.
 var (
 	gregjonesMemory = subject{"gregjones-memory", func(_ string, base http.RoundTripper) (http.RoundTripper, error) {
 		return gregjones(httpcache.NewMemoryCache(), base), nil
@@ -48,10 +48,10 @@ func gregjones(c httpcache.Cache, base http.RoundTripper) http.RoundTripper {
 	return t
 }
 
-// nothing is no cache at all: what the origin costs.
+// nothing uses no cache. It measures the cost of the origin.
 var nothing = subject{"origin", func(_ string, base http.RoundTripper) (http.RoundTripper, error) { return base, nil }}
 
-// closeSubject ends what a subject has running.
+// closeSubject closes a subject, if it can be closed.
 func closeSubject(rt http.RoundTripper) {
 	if c, ok := rt.(io.Closer); ok {
 		c.Close()

@@ -2,11 +2,11 @@ package conformance
 
 import "slices"
 
-// exclusions are the tests that ask for what an RFC decides otherwise, or that a correct client cannot meet. One that
-// passes fails the run, so that the list cannot outlive its reasons.
+// exclusions are the tests that expect behaviour that an RFC forbids, or that a correct client cannot show. If an
+// excluded test passes, the run fails, so that the list stays up to date.
 //
-// Those of 0.4.5 alone come from its age: it was written to RFC 7234 and to drafts of RFC 9111. The repository has
-// since turned each of them around, or made it a check.
+// The exclusions from 0.4.5 alone are due to its age: it follows RFC 7234 and drafts of RFC 9111. The repository has
+// since reversed each of these tests or made it a check.
 var exclusions = slices.Concat(
 	exclude(nil,
 		"the origin sends a transfer coding of the test's invention, and no client can find the end of such a message: "+
@@ -51,10 +51,10 @@ var exclusions = slices.Concat(
 		"304-etag-update-response-ETag"),
 )
 
-// only045 is the cut that npm has.
+// only045 is the cut in npm.
 var only045 = []int{334}
 
-// exclude excludes tests from both modes for one reason.
+// exclude returns exclusions of tests from both modes for one reason.
 func exclude(cuts []int, reason string, ids ...string) []exclusion {
 	var list []exclusion
 	for _, id := range ids {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// A mode is what kind of cache the suite takes the proxy for.
+// A mode is the kind of cache that the suite tests.
 type mode string
 
 const (
@@ -19,11 +19,11 @@ const (
 const (
 	required = "required"
 	optimal  = "optimal"
-	check    = "check" // a question that has no wrong answer
+	check    = "check" // has no wrong answer
 )
 
-// An outcome is what the suite's determineTestResult makes of a test. Besides the test's own result it looks at the
-// tests it depends on: where one of those did not pass, neither did this one, whatever it found.
+// An outcome is a result of the suite's determineTestResult for a test. It depends on the test's own result and on
+// those of the tests it depends on. If one of these did not pass, the test did not pass either.
 type outcome string
 
 const (
@@ -32,21 +32,21 @@ const (
 	optionalFail   outcome = "optional_fail"
 	yes            outcome = "yes"
 	no             outcome = "no"
-	setupFail      outcome = "setup_fail"      // what the test needs first was not so
+	setupFail      outcome = "setup_fail"      // a precondition of the test was not met
 	harnessFail    outcome = "harness_fail"    // timed out
 	dependencyFail outcome = "dependency_fail" // a test it depends on did not pass
 	retry          outcome = "retry"           // a request reached the origin twice
-	untested       outcome = "untested"        // no result at all
+	untested       outcome = "untested"        // no result
 )
 
-// outcomes are those that a test of each kind may have.
+// outcomes are the possible outcomes by kind of test.
 var outcomes = map[string][]outcome{
 	required: {pass, fail, setupFail, harnessFail, dependencyFail, retry, untested},
 	optimal:  {pass, optionalFail, setupFail, harnessFail, dependencyFail, retry, untested},
 	check:    {yes, no, setupFail, harnessFail, dependencyFail, retry, untested},
 }
 
-// result is what became of one test.
+// result is the result of one test.
 type result struct {
 	ID      string  `json:"id"`
 	Name    string  `json:"name"`
@@ -55,13 +55,13 @@ type result struct {
 	Message string  `json:"message"`
 }
 
-// report is what runner.mjs writes about one run.
+// report is the output of runner.mjs for one run.
 type report struct {
 	Tests   int      `json:"tests"` // in the whole suite, whatever the mode
 	Results []result `json:"results"`
 }
 
-// tally counts the tests of one kind.
+// tally holds the counts of the tests of one kind.
 type tally struct{ passed, total int }
 
 func (t tally) String() string { return fmt.Sprintf("%d of %d", t.passed, t.total) }
@@ -80,13 +80,14 @@ func count(results []result) map[string]tally {
 	return counts
 }
 
-// cut is one state of the suite.
+// cut is a version of the suite.
 type cut struct {
 	name string
-	want map[mode]map[string]int // how many tests of each kind a mode runs
+	want map[mode]map[string]int // the number of tests by mode and kind
 }
 
-// cuts are the known cuts of the suite by their number of tests, as the repository's still call themselves 0.4.5.
+// cuts are the known cuts of the suite by their number of tests. Their version does not identify them, because those of
+// the repository are still named 0.4.5.
 var cuts = map[int]cut{
 	334: {
 		name: "http-cache-tests 0.4.5",
@@ -104,20 +105,20 @@ var cuts = map[int]cut{
 	},
 }
 
-// exclusion is a required or optimal test that is not to pass.
+// exclusion is a required or optimal test that is expected not to pass.
 type exclusion struct {
 	id     string
-	cuts   []int  // the cuts of the suite, by number of tests; nil: all of them
-	modes  []mode // nil: both
-	reason string // with the section that decides
+	cuts   []int  // the cuts of the suite, by number of tests; nil means all of them
+	modes  []mode // nil means both
+	reason string // with the section of the RFC
 }
 
 func (e exclusion) covers(tests int, m mode) bool {
 	return (e.cuts == nil || slices.Contains(e.cuts, tests)) && (e.modes == nil || slices.Contains(e.modes, m))
 }
 
-// problems says all that is wrong with a run. Only a run of every test the mode has, in which every required and
-// optimal test passes but for the exclusions, and all of these fail, has none.
+// problems returns the problems of a run. A run has none only if it ran every test of the mode, every required and
+// optimal test passed except the exclusions, and all exclusions failed.
 func problems(m mode, rep report, exclusions []exclusion) []string {
 	var found []string
 	problem := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
@@ -175,14 +176,14 @@ func problems(m mode, rep report, exclusions []exclusion) []string {
 	return found
 }
 
-// row is one line of the table.
+// row is a row of the table.
 type row struct {
 	cache, store string
 	mode         mode
 	counts       map[string]tally
 }
 
-// table writes rows as Markdown.
+// table returns the rows as Markdown.
 func table(rows []row) string {
 	var b strings.Builder
 	b.WriteString("| cache | mode | store | required | optimal | checks answered yes |\n")
@@ -194,7 +195,7 @@ func table(rows []row) string {
 	return b.String()
 }
 
-// reasons writes the exclusions from a suite of so many tests as Markdown.
+// reasons returns the exclusions from a suite with this number of tests as Markdown.
 func reasons(tests int, exclusions []exclusion) string {
 	var b strings.Builder
 	b.WriteString("| excluded | mode | reason |\n|---|---|---|\n")
@@ -212,8 +213,8 @@ func reasons(tests int, exclusions []exclusion) string {
 	return b.String()
 }
 
-// answers writes what each check found as Markdown, one column for each mode. Stores answer alike; where they do not,
-// all answers are shown. The questions are the suite's, and not repeated.
+// answers returns the results of the checks as Markdown, with one column for each mode. If stores differ in a result,
+// all of their results are shown. The questions are in the suite and are not repeated.
 func answers(reports map[mode][]report) string {
 	type question struct{ shared, private string }
 	questions := make(map[string]*question)
@@ -251,7 +252,7 @@ func answers(reports map[mode][]report) string {
 	return b.String()
 }
 
-// splice replaces what stands in doc between the marks for a suite of so many tests.
+// splice replaces the text in doc between the marks for a suite with this number of tests.
 func splice(doc string, tests int, block string) (string, error) {
 	begin, end := fmt.Sprintf("<!-- cache-tests %d -->\n", tests), "<!-- end cache-tests -->\n"
 	before, rest, ok := strings.Cut(doc, begin)
