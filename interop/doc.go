@@ -1,8 +1,8 @@
 // Package interop tests the cache against the Python programs that share its directories: CacheControl, and pip.
 //
-// The tests use the first Python with cachecontrol, requests, filelock and msgpack; the tests with Redis need redis, too.
-// CACHECONTROL_PYTHON names another interpreter. CACHECONTROL_PYTHONPATH names a checkout of CacheControl to use instead
-// of the installed one:
+// The tests use the first Python with cachecontrol, requests, filelock and msgpack; the tests with Redis need redis,
+// too. CACHECONTROL_PYTHON names another interpreter. CACHECONTROL_PYTHONPATH names a checkout of CacheControl to use
+// instead of the installed one:
 //
 //	CACHECONTROL_PYTHONPATH=/path/to/cachecontrol go test ./interop -v
 //

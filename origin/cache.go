@@ -34,10 +34,11 @@ import (
 // the request with the target of the key, in origin form: the host is in lower case and has no default port. A
 // request whose target has no key is answered by the handler, and the response is not stored. A target has no key if
 // the Host is not a host with an optional port, if the path does not begin with a slash, or if the target names
-// another scheme or host than the connection and the Host. Whatever changes the path of requests, such as
-// http.StripPrefix, belongs inside the Cache: outside of it, two targets could get one key. If a server answers for every Host, its clients can fill
-// the cache; put a ServeMux with host patterns in front of the Cache to prevent that. If a handler depends on
-// anything else in the request, it must name that in Vary. Otherwise other clients get the same response.
+// another scheme or host than the connection and the Host. Middleware that changes the path of requests, such as
+// http.StripPrefix, must be behind the Cache, because in front of it two targets could get the same key. If a server
+// answers for every Host, its clients can fill the cache; put a ServeMux with host patterns in front of the Cache to
+// prevent that. If a handler depends on anything else in the request, it must name that in Vary. Otherwise other
+// clients get the same response.
 //
 // The handler runs in a goroutine of its own. Requests with a body reach it like others. A request for another
 // protocol, such as WebSocket, goes directly to the handler. Of the requests that are not exempt, Hijack works only

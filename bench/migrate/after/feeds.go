@@ -24,12 +24,12 @@ func newReader(store storage.Store, base http.RoundTripper) *Reader {
 	return &Reader{transport: t, client: t.Client()}
 }
 
-// InMemory returns a Reader that forgets what it has read when the program ends.
+// InMemory returns a Reader with a cache in memory.
 func InMemory(base http.RoundTripper) (*Reader, error) {
 	return newReader(storage.NewDictCache(), base), nil
 }
 
-// OnDisk returns a Reader that keeps what it has read in a directory.
+// OnDisk returns a Reader with a cache in a directory.
 func OnDisk(dir string, base http.RoundTripper) (*Reader, error) {
 	store, err := storage.NewFileCache(dir)
 	if err != nil {
@@ -38,7 +38,7 @@ func OnDisk(dir string, base http.RoundTripper) (*Reader, error) {
 	return newReader(store, base), nil
 }
 
-// table is a cache of our own.
+// table is a cache written for this program.
 type table struct {
 	mu sync.Mutex // guards m
 	m  map[string][]byte
@@ -82,7 +82,7 @@ func (r *Reader) Read(url string) (feed string, cached bool, err error) {
 	return string(body), resp.Header.Get(cachecontrol.XFromCache) == "1", err
 }
 
-// Peek returns what the cache holds of a feed, fresh or stale. It never goes out.
+// Peek returns the stored response for a feed, fresh or stale. It sends no request.
 func (r *Reader) Peek(url string) (feed string, ok bool, err error) {
 	ctx := cachecontrol.WithControl(context.Background(), cachecontrol.Control{OnlyIfCached: true, AllowStale: -1})
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

@@ -23,17 +23,17 @@ func newReader(cache httpcache.Cache, base http.RoundTripper) *Reader {
 	return &Reader{transport: t, client: t.Client()}
 }
 
-// InMemory returns a Reader that forgets what it has read when the program ends.
+// InMemory returns a Reader with a cache in memory.
 func InMemory(base http.RoundTripper) (*Reader, error) {
 	return newReader(httpcache.NewMemoryCache(), base), nil
 }
 
-// OnDisk returns a Reader that keeps what it has read in a directory.
+// OnDisk returns a Reader with a cache in a directory.
 func OnDisk(dir string, base http.RoundTripper) (*Reader, error) {
 	return newReader(diskcache.New(dir), base), nil
 }
 
-// table is a cache of our own.
+// table is a cache written for this program.
 type table struct {
 	mu sync.Mutex // guards m
 	m  map[string][]byte
@@ -77,7 +77,7 @@ func (r *Reader) Read(url string) (feed string, cached bool, err error) {
 	return string(body), resp.Header.Get(httpcache.XFromCache) == "1", err
 }
 
-// Peek returns what the cache holds of a feed, fresh or stale. It never goes out.
+// Peek returns the stored response for a feed, fresh or stale. It sends no request.
 func (r *Reader) Peek(url string) (feed string, ok bool, err error) {
 	req, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
