@@ -18,48 +18,48 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// originBody hands the origin's body on, and counts and stores what passes. What it stores it commits at the end, which is the body's
-// EOF or the last byte of its known length, and at no other place: what was cut short is never stored. Where a trailer is to
-// come after the last byte, it waits for EOF, or for Close.
+// originBody passes on the origin's body, counts its bytes, and writes a copy to the store. It commits the entry at EOF
+// or after the last byte of a body of known length; if a trailer may follow, at EOF or Close. An incomplete body is
+// never committed.
 type originBody struct {
 	io.ReadCloser
-	context *originContext // of the request; nil: one that never ends
-	counter *atomic.Uint64 // of what is read; nil: it was counted before
-	once    sync.Once      // closes ReadCloser
+	context *originContext // of the request; nil if it never ends
+	counter *atomic.Uint64 // counts the bytes read; nil if they were counted before
+	once    sync.Once      // guards the Close of ReadCloser
 
-	stores bool        // what passes
-	ended  atomic.Bool // and is done with that: write is nil, and stays so
-	whole  atomic.Bool // and has stored all of it
-	closed atomic.Bool // by the caller
+	stores bool        // a recording was started
+	ended  atomic.Bool // the recording has ended: write is nil and remains nil
+	whole  atomic.Bool // the whole response is stored
+	closed atomic.Bool // the caller has called Close
 
-	turn sync.Mutex // held by Read, so that what is stored has the order in which it came
+	turn sync.Mutex // held by Read, so that the body is stored in order
 
-	mu    sync.Mutex // guards what follows: Close may come while Read is under way
-	write *recording // nil: not, or no longer
+	mu    sync.Mutex // guards write: Close may run during Read
+	write *recording // nil if there is no recording, or no longer
 }
 
-// recording is a Writer with what has to happen around it.
+// recording is a storage.Writer with all that is needed to commit or abort its entry.
 type recording struct {
 	storage.Writer
-	dict storage.DictWriter // the Writer, where the store is a DictCache
+	dict storage.DictWriter // the Writer, if the store is a DictCache
 	subject
 	entry     *serialize.Entry
-	fields    []rfc9111.HeaderField // of its header, as the exchange has them; nil: they may be others
-	own       serialize.Entry       // the entry, where nobody keeps it: a DictCache does not
-	length    int64                 // of the body, as the message's framing says; -1: not known
-	n         int64                 // how much of it has come
+	fields    []rfc9111.HeaderField // fields of the entry's header; nil if they are not known
+	own       serialize.Entry       // the entry, if neither the store nor a flight keeps it
+	length    int64                 // of the body according to the framing of the message; -1 if not known
+	n         int64                 // number of bytes received
 	trails    bool                  // a trailer may come with EOF
-	announced bool                  // a trailer is sure to come
-	drains    bool                  // what the caller leaves of the body may be read in the background
-	date      time.Time             // of the response
-	place     string                // the key that the entry is stored under
-	replaces  string                // the key of a part that goes once the entry is stored; "": there is none
-	trailing  *http.Response        // whose trailer is the entry's; nil: it has none
-	private   []string              // fields of the trailer that are not stored
-	before    func(io.Writer) error // writes what comes before the body; nil: nothing
-	after     func(io.Writer) error // writes what comes after it
-	end       func()                // releases what it holds; nil: nothing
-	err       error                 // what the store said where it took no more
+	announced bool                  // a trailer was announced
+	drains    bool                  // the rest of the body may be drained in the background
+	date      time.Time             // date of the response
+	place     string                // key that the entry is stored under
+	replaces  string                // key of a part to remove once the entry is stored; "" if none
+	trailing  *http.Response        // response with the entry's trailer; nil if it has none
+	private   []string              // names of trailer fields that are not stored
+	before    func(io.Writer) error // if not nil, writes the bytes that precede the body
+	after     func(io.Writer) error // if not nil, writes the bytes that follow it
+	end       func()                // if not nil, releases resources at the end
+	err       error                 // error of the store, if writing failed
 }
 
 func (b *originBody) Read(p []byte) (int, error) {
@@ -77,7 +77,7 @@ func (b *originBody) Read(p []byte) (int, error) {
 	return b.next(p)
 }
 
-// next reads on, and records what comes, whether the caller has closed the body or not. It is called with turn held.
+// next reads and records the next bytes, even if the caller has closed the body. The caller of next holds turn.
 func (b *originBody) next(p []byte) (int, error) {
 	n, err := b.read(p)
 	b.mu.Lock()
@@ -129,7 +129,7 @@ func (b *originBody) record(p []byte) {
 	}
 }
 
-// fail ends the recording where the store did not take a part of the body.
+// fail ends the recording after the store has failed to write a part of the body.
 func (b *originBody) fail(err error) {
 	if errors.Is(err, storage.ErrTooLarge) {
 		b.finish(rfc9111.TooLong)
@@ -139,7 +139,7 @@ func (b *originBody) fail(err error) {
 	b.finish(rfc9111.StoreFailed)
 }
 
-// finish ends the recording: well, if there is no reason why not.
+// finish ends the recording. It commits the entry if why is ReasonNone and aborts it otherwise. b.mu is held.
 func (b *originBody) finish(why rfc9111.Reason) {
 	w := b.write
 	b.write = nil
@@ -158,7 +158,7 @@ func (b *originBody) finish(why rfc9111.Reason) {
 	e.recordings.Put(w)
 }
 
-// forget has nothing stored of a body: what is being stored, and what was under the key.
+// forget aborts the recording of the body, or, if that has ended, removes the entry under key.
 func (b *originBody) forget(ctx context.Context, e *engine, plain, key string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -169,21 +169,23 @@ func (b *originBody) forget(ctx context.Context, e *engine, plain, key string) {
 	e.remove(ctx, plain, key)
 }
 
-// Close does not wait for the origin. What is missing of a response that is being stored may be read in the background.
+// Close does not wait for the origin, except for drainWait. The rest of a response that is being stored may be read in
+// the background.
 func (b *originBody) Close() error { return b.closeAfter(nil) }
 
-// closeAfter is Close with rest as what reads the rest of the body in the background, if that is allowed. If nil, it is only read.
+// closeAfter is like Close, but if rest is not nil, it calls rest in the background to read the remaining body, if that
+// is allowed. If rest is nil, the remaining body is read and discarded.
 func (b *originBody) closeAfter(rest func(io.Reader)) error {
 	if b.closed.Swap(true) || b.drainLater(rest) {
 		return nil
 	}
 	if rest != nil && b.whole.Load() {
-		rest(http.NoBody) // it has come, and is stored
+		rest(http.NoBody) // the body is complete and stored
 	}
 	return b.end()
 }
 
-// end closes the origin's body, and ends what is stored of it.
+// end closes the origin's body and ends the recording.
 func (b *originBody) end() error {
 	var err error
 	b.once.Do(func() { err = b.ReadCloser.Close() })
@@ -203,14 +205,14 @@ func (b *originBody) end() error {
 	return err
 }
 
-// drainWait is how long a caller waits for a body that is drained: most have their end in a buffer already, and the next request
-// then finds the response stored, or the connection free.
+// drainWait is how long Close waits for a body that is drained in the background. Usually the rest of the body is in a
+// buffer already. The next request then finds the response stored, or the connection free.
 const drainWait = 10 * time.Millisecond
 
-// drainLater reports whether the rest of a body that its caller has closed is read in the background, because that is all that is
-// missing of a response that is being stored.
+// drainLater starts to read the rest of a closed body in the background, if that is all that is missing of a response
+// that is being stored. It reports whether it has.
 func (b *originBody) drainLater(rest func(io.Reader)) bool {
-	if !b.stores || b.ended.Load() || !b.turn.TryLock() { // a Read that is under way is to end
+	if !b.stores || b.ended.Load() || !b.turn.TryLock() { // a Read in progress must end
 		return false
 	}
 	w, most := b.drainable()
@@ -232,8 +234,8 @@ func (b *originBody) drainLater(rest func(io.Reader)) bool {
 	return started
 }
 
-// drainable returns the recording of a body that may be drained, or nil, and how much may be read: one byte more than is allowed,
-// to see an end right there.
+// drainable returns the recording of a body that may be drained, or nil, and how much may be read: one byte more than
+// allowed, to detect EOF after exactly that many bytes.
 func (b *originBody) drainable() (w *recording, most int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -247,8 +249,8 @@ func (b *originBody) drainable() (w *recording, most int64) {
 	return w, w.drainBytes + 1
 }
 
-// drain calls read in the background, which reads on, and then ends the body. It ends a read that takes too long. It reports false
-// if too much runs already. It waits for drainWait at most.
+// drain runs read in the background and then ends the body. It cancels a read that takes longer than the background
+// timeout. It returns false if too many tasks are running. It waits for the task for at most drainWait.
 func (b *originBody) drain(ctx context.Context, e *engine, key string, read func()) bool {
 	done := make(chan struct{})
 	started := e.draining.run(ctx, key, func(ctx context.Context) {
@@ -278,12 +280,12 @@ func (b *originBody) drain(ctx context.Context, e *engine, key string, read func
 	return started
 }
 
-// skip reads n bytes at most.
+// skip discards up to n bytes.
 func (b *originBody) skip(n int64) { io.CopyN(io.Discard, b.ReadCloser, n) }
 
-// slice makes the response a 206 with the range that the request asks for, or a 416 where there is none. The stored
-// body holds the bytes of the representation from start up to but without end; the caller has made
-// sure that the range lies within them.
+// slice turns resp into a 206 with the requested range, or into a 416 if the range is not satisfiable. The stored body
+// begins at byte start of the representation; total is the length of the representation, or -1 if not known. The caller
+// has checked that the range lies within the stored body.
 func (x *exchange) slice(c *candidate, resp *http.Response, start, total int64) {
 	length := total
 	if total < 0 {
@@ -304,13 +306,13 @@ func (x *exchange) slice(c *candidate, resp *http.Response, start, total int64) 
 	resp.Header["Content-Length"] = []string{strconv.FormatInt(end-first, 10)}
 	resp.ContentLength = end - first
 	dropDigests(resp.Header)
-	resp.Trailer = nil // which is of the whole
+	resp.Trailer = nil // it belongs to the whole
 	resp.Body = section(c.resp.Body, first-start, end-first)
 	c.resp = nil
 }
 
-// describesRepresentation says whether a field is of the stored representation, so that a 416 must not have it: it would be as fresh,
-// and as coded, as that.
+// describesRepresentation reports whether a field describes the stored representation and must not be in a 416, which
+// has no such freshness or coding.
 func describesRepresentation(name string) bool {
 	switch name {
 	case "Cache-Control", "Cdn-Cache-Control", "Expires", "Pragma", "Etag", "Last-Modified", "Repr-Digest", "Digest":
@@ -319,7 +321,7 @@ func describesRepresentation(name string) bool {
 	return strings.HasPrefix(name, "Content-")
 }
 
-// section returns n bytes of a body from an offset on. Where the body cannot seek, the first Read skips.
+// section returns the n bytes of body that begin at offset. If body cannot seek, the first Read skips to offset.
 func section(body io.ReadCloser, offset, n int64) io.ReadCloser {
 	s := &sectionBody{ReadCloser: body, skip: offset, left: n}
 	if seeker, ok := body.(io.Seeker); ok {

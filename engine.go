@@ -19,33 +19,33 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// engine is a Transport at work: its fields, each default filled in once, and what is shared by its requests.
+// engine is the state of a Transport: its configuration with defaults applied, and everything shared by requests.
 type engine struct {
 	owner *Transport
-	err   error // why the Transport's fields make no sense; nil: they do
+	err   error // why the Transport's configuration is invalid; nil if it is valid
 	rt    http.RoundTripper
 	store storage.Store
-	local bool                 // the store is one of ours that waits for nobody; if not, it is guarded
-	given storage.Store        // the store without its guard, to be asked what else it can do
-	dict  *storage.DictCache   // the store, if it is one; nil: it is not
-	near  *storage.TieredCache // the store, if it is one that can answer without waiting; nil: it is not
+	local bool                 // the store is one of ours that does not block; otherwise it is guarded
+	given storage.Store        // the store without its guard, for type assertions
+	dict  *storage.DictCache   // the store if it is a DictCache, otherwise nil
+	near  *storage.TieredCache // the store if it is a TieredCache, which may answer without blocking; otherwise nil
 
-	ranges interface{ HasRanges() bool } // the store, if it can tell whether there may be parts; nil: it cannot
-	copies bool                          // Create of the store copies the header of the entry that it is given
+	ranges interface{ HasRanges() bool } // the store if it knows whether it holds parts; otherwise nil
+	copies bool                          // the store's Create copies the header of the entry
 
-	keepsDecoded bool // the store is a storage.DecodedKeeper
+	keepsDecoded bool // the store implements storage.DecodedKeeper
 
 	heuristic heuristics.Heuristic
 	rules     rfc9111.Rules
 	policies  rfc9111.Memory
-	partition func(*http.Request) string // nil: none
+	partition func(*http.Request) string // nil if none
 
-	credentials []string // names of the fields whose values are not stored as they are, in addition to the usual ones
-	methods     []string // beside GET and HEAD
+	credentials []string // names of fields whose values are stored as digests, in addition to the usual ones
+	methods     []string // in addition to GET and HEAD
 	noGET       bool
 
-	beforeStore func(*http.Response) StoreDecision                // nil: none
-	beforeReuse func(*http.Request, StoredResponse) ReuseDecision // nil: none
+	beforeStore func(*http.Response) StoreDecision                // nil if none
+	beforeReuse func(*http.Request, StoredResponse) ReuseDecision // nil if none
 
 	maxBody           int64
 	maxVariants       int
@@ -53,7 +53,7 @@ type engine struct {
 	negotiate         bool
 	collapse          bool
 	drainBytes        int64
-	collapseTimeout   time.Duration // 0 or less: none
+	collapseTimeout   time.Duration // no limit if negative
 	refreshAhead      time.Duration
 	backgroundTimeout time.Duration
 	storeTimeout      time.Duration
@@ -72,12 +72,12 @@ type engine struct {
 	flights    flights
 	unshared   unshared
 	background background
-	draining   background // reads what callers leave of bodies
+	draining   background // drains bodies closed early
 	refreshed  refreshed
 	closed     atomic.Bool // nothing is looked up or stored any more
 
-	exchanges  sync.Pool // of *exchange: those that are over when they are answered
-	recordings sync.Pool // of *recording: those that have come to their end
+	exchanges  sync.Pool // of *exchange that nothing refers to any more
+	recordings sync.Pool // of *recording that have ended
 }
 
 func newEngine(t *Transport) *engine {
@@ -134,7 +134,7 @@ func newEngine(t *Transport) *engine {
 		e.store = newGuarded(e.store, e.storeTimeout, e.storeFailed)
 	}
 	if t.Replay {
-		e.refreshAhead = 0 // nothing ends
+		e.refreshAhead = 0 // nothing expires
 	}
 	e.err = checkMethods(t.CacheableMethods)
 	if t.CacheableMethods != nil {
@@ -151,7 +151,7 @@ func newEngine(t *Transport) *engine {
 	return e
 }
 
-// newExchange returns an exchange for the caller's request.
+// newExchange returns an exchange for req.
 func (e *engine) newExchange(req *http.Request) *exchange {
 	x, ok := e.exchanges.Get().(*exchange)
 	if !ok {
@@ -164,7 +164,7 @@ func (e *engine) newExchange(req *http.Request) *exchange {
 func (e *engine) reuse(x *exchange) {
 	plain := x.plain[:0]
 	if cap(plain) > 4<<10 {
-		plain = nil // one long URL is no reason to keep so much
+		plain = nil // do not keep a large buffer for one long URL
 	}
 	counts, fields := x.counts, x.originFields[:0]
 	clear(x.originFields)
@@ -190,7 +190,7 @@ func (e *engine) close() error {
 	return nil
 }
 
-// get, create, remove and updateStore are the store's methods. What goes wrong there is logged, and the request goes on as
+// get, create, remove and updateStore call the methods of the store. Failures are logged, and the request continues as
 // if nothing were stored.
 func (e *engine) get(ctx context.Context, key string) (*storage.Response, error) {
 	r, err := e.read(ctx, key)
@@ -209,7 +209,7 @@ func (e *engine) get(ctx context.Context, key string) (*storage.Response, error)
 	return r, nil
 }
 
-// read is Store.Get, in whatever way costs least.
+// read calls Store.Get, or TieredCache.GetNear if that suffices.
 func (e *engine) read(ctx context.Context, key string) (*storage.Response, error) {
 	if e.closed.Load() {
 		return nil, storage.ErrClosed
@@ -222,10 +222,10 @@ func (e *engine) read(ctx context.Context, key string) (*storage.Response, error
 	return e.store.Get(ctx, key)
 }
 
-// errOtherURL says that an entry is not where it was stored.
+// errOtherURL is the error for an entry that was found under the key of another URL.
 var errOtherURL = errors.New("cachecontrol: the entry is another URL's")
 
-// outlived says whether an entry should have been deleted, and tries that again.
+// outlived reports whether an entry should have been deleted. If so, it may try again to delete it.
 func (e *engine) outlived(ctx context.Context, key string, entry *serialize.Entry) bool {
 	if !e.undeleted.some.Load() {
 		return false
@@ -241,24 +241,24 @@ func (e *engine) outlived(ctx context.Context, key string, entry *serialize.Entr
 	return gone
 }
 
-// create is Store.Create for a body that may be under way for as long as it takes.
+// create calls Store.Create, without a deadline, because the body may take any time.
 func (e *engine) create(r *recording) (err error) {
 	switch {
 	case e.closed.Load():
 		return storage.ErrClosed
 	case e.dict != nil:
 		fields := r.fields
-		r.Writer, r.fields = &r.dict, nil // for the exchange may be over before the body is
+		r.Writer, r.fields = &r.dict, nil // the exchange may be over before the body
 		return e.dict.CreateIn(&r.dict, r.place, r.entry, fields)
 	}
 	r.Writer, err = e.store.Create(context.WithoutCancel(r.ctx), r.place, r.entry)
 	return err
 }
 
-// limited returns a context for a call of the store that does not end with the request. A store that is guarded is given
-// its time there.
+// limited returns a context for a call of the store that does not end with the request. It has a deadline unless the
+// store does not block or is guarded; the guard sets its own.
 func (e *engine) limited(ctx context.Context) (limited context.Context, release func()) {
-	if e.dict != nil { // which waits for nothing
+	if e.dict != nil { // it does not block
 		return ctx, func() {}
 	}
 	ctx = context.WithoutCancel(ctx)
@@ -271,7 +271,7 @@ func (e *engine) limited(ctx context.Context) (limited context.Context, release 
 
 func (e *engine) getFailed(ctx context.Context, key string, err error) {
 	if err == storage.ErrNotFound || ctx.Err() == context.Canceled {
-		return // the ordinary case, or the caller's own doing
+		return // the common case, or the caller's doing
 	}
 	var unreadable *storage.UnreadableError
 	if !errors.Is(err, storage.ErrNotFound) || errors.As(err, &unreadable) {
@@ -279,14 +279,15 @@ func (e *engine) getFailed(ctx context.Context, key string, err error) {
 	}
 }
 
-// remove removes an entry of the URL that has a plain key, under the lock of that.
+// remove removes the entry under key. It holds the lock of the plain key while it does so.
 func (e *engine) remove(ctx context.Context, plain, key string) error {
-	k, _ := e.locks.lock(plain) // after too long a wait, the store's own order has to do
+	k, _ := e.locks.lock(plain) // on timeout, proceed without the lock
 	defer k.unlock()
 	return e.removeHeld(ctx, key)
 }
 
-// removeHeld removes an entry, or has get find it no more. The caller holds the lock of the plain key.
+// removeHeld removes the entry under key. If that fails, get no longer returns the entry. The caller holds the lock of
+// the plain key.
 func (e *engine) removeHeld(ctx context.Context, key string) error {
 	err := e.delete(ctx, key)
 	if err != nil {
@@ -307,18 +308,19 @@ func (e *engine) delete(ctx context.Context, key string) error {
 	return err
 }
 
-// invalidate removes all that is stored for a plain key, and has nothing of it stored that is under way. start is when a request
-// was sent that may be stored all the same, as invalidations count; it returns when that has to be taken for sent from now on.
-// A commit that is under way is waited for, so that once invalidate returns no request finds what was stored before.
+// invalidate removes everything stored for a plain key, and prevents storing responses for it that are being received.
+// start is the send time, in the count of invalidations, of a request whose response may be stored all the same;
+// invalidate returns the send time to use for it from now on. invalidate waits for a commit in progress, so that after
+// it returns no request finds an earlier response.
 func (e *engine) invalidate(ctx context.Context, key string, start uint64) (uint64, error) {
 	start = e.invalid.addBy(key, start)
-	k, _ := e.locks.lock(key) // after too long a wait, who has it sees to it: the key is marked
+	k, _ := e.locks.lock(key) // on timeout, the holder of the lock will notice: the key is marked
 	defer k.unlock()
 	return start, e.drop(ctx, key)
 }
 
-// drop removes all that is stored for a plain key. With the entry there, its variants can never be found again; where a
-// look costs little they are removed, too, and elsewhere they expire.
+// drop removes everything stored for a plain key. Without the entry under that key, its variants are never found. If
+// the store is local, drop removes them, too; in other stores they expire.
 func (e *engine) drop(ctx context.Context, key string) error {
 	var variants []serialize.Variant
 	if e.local {
@@ -329,16 +331,16 @@ func (e *engine) drop(ctx context.Context, key string) error {
 	}
 	errs := []error{e.removeHeld(ctx, key), e.removeHeld(ctx, key+partialSuffix)}
 	for _, v := range variants {
-		if strings.HasPrefix(v.Key, key+variantSuffix) { // no list of ours names another URL's key
+		if strings.HasPrefix(v.Key, key+variantSuffix) { // our lists contain only keys of the same URL
 			errs = append(errs, e.removeHeld(ctx, v.Key))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// storeFailed counts a failure of the store, and logs it: at level Warn one of each operation in ten seconds, with how many
-// there were, for a store that is out of reach fails at every request. An entry that cannot be read is news each time,
-// and that a store was not asked is none.
+// storeFailed counts and logs a failure of the store. It logs one failure of each operation in ten seconds at level
+// Warn, with the number of failures since the last one, because a store that cannot be reached fails at every request.
+// It always logs an unreadable entry at Warn, and a call that was not made (ErrSuspended) at Debug.
 func (e *engine) storeFailed(ctx context.Context, op, key string, err error) {
 	if errors.Is(err, storage.ErrClosed) {
 		return
@@ -355,7 +357,7 @@ func (e *engine) storeFailed(ctx context.Context, op, key string, err error) {
 	e.logger.Log(ctx, level, "cachecontrol: store failed", "op", op, "key", withoutUser(key), "error", err, "failures", n)
 }
 
-// deadline is a context that ends at a time, and costs nothing where nobody waits for it.
+// deadline is a context with a deadline that creates a timer only when Done is called.
 type deadline struct {
 	context.Context
 	at time.Time
@@ -379,7 +381,7 @@ func (d *deadline) Err() error {
 	timed := d.timed
 	d.mu.Unlock()
 	if timed != nil {
-		return timed.Err() // once released, too: Done is closed then
+		return timed.Err() // also after release, when Done is closed
 	}
 	if err := d.Context.Err(); err != nil {
 		return err
@@ -390,7 +392,7 @@ func (d *deadline) Err() error {
 	return nil
 }
 
-// Value has contexts that are derived from d end with it at no further cost: package context finds the one behind Done.
+// Value makes contexts derived from d end with it without a goroutine: package context finds the context behind Done.
 func (d *deadline) Value(key any) any {
 	d.mu.Lock()
 	timed := d.timed
@@ -418,7 +420,7 @@ func (d *deadline) release() {
 	}
 }
 
-// closeBody closes the body of a request that is not handed on, as a RoundTripper must.
+// closeBody closes the body of a request that is not sent, as a RoundTripper must.
 func closeBody(req *http.Request) {
 	if req.Body != nil {
 		req.Body.Close()

@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	maxCalls     = 256                    // calls of a store at once; more wait
-	maxHung      = 16                     // calls that hang; while so many do, others fail at once
-	storeGrace   = 100 * time.Millisecond // for a store that heeds its context to say so
-	guardedHead  = 4 << 10                // how much of a body is read before its head is used
-	guardedChunk = 32 << 10               // how much of it is read at once
+	maxCalls     = 256                    // concurrent calls of a store; others wait
+	maxHung      = 16                     // abandoned calls; if there are so many, new calls fail immediately
+	storeGrace   = 100 * time.Millisecond // for a store that honors its context to return
+	guardedHead  = 4 << 10                // bytes of a body that Get reads before it returns
+	guardedChunk = 32 << 10               // bytes per later read
 )
 
 var (
@@ -29,23 +29,23 @@ var (
 	errStoreLies  = errors.New("cachecontrol: the store returned what cannot be")
 )
 
-// guarded is a Store that is not of this module's making, or waits for others: it may hang, whatever its context says,
-// panic, or return what it should not. Each call is made in a goroutine of its own, which is left behind where it
-// takes too long; what comes of it later is undone.
+// guarded wraps a Store that may block, panic or return invalid results. Each call runs in its own goroutine, which is
+// abandoned if it takes longer than timeout, even if the store ignores its context. What an abandoned call stores or
+// opens is deleted or closed.
 type guarded struct {
 	storage.Store
 	timeout time.Duration
 	failed  func(ctx context.Context, op, key string, err error)
-	calls   chan struct{} // holds one for each call under way, those left behind included
-	hung    atomic.Int32  // calls left behind
+	calls   chan struct{} // holds one element for each running call, including abandoned ones
+	hung    atomic.Int32  // number of abandoned calls
 }
 
 func newGuarded(s storage.Store, timeout time.Duration, failed func(context.Context, string, string, error)) *guarded {
 	return &guarded{Store: s, timeout: timeout, failed: failed, calls: make(chan struct{}, maxCalls)}
 }
 
-// call returns what f does, or an error once the context has ended and f has not. What f returns after that goes to
-// late. Where too many calls hang already, f is not called, unless it must be.
+// call returns the results of f, or an error if ctx ends before f returns. In that case the results of f are passed to
+// late. If too many calls are abandoned, f is not called, unless must is true.
 func call[T any](g *guarded, ctx context.Context, must bool, f func() (T, error), late func(T, error)) (T, error) {
 	var none T
 	if !must {
@@ -63,7 +63,7 @@ func call[T any](g *guarded, ctx context.Context, must bool, f func() (T, error)
 		err error
 	}
 	done := make(chan result, 1)
-	var settled atomic.Bool // by the end of f, or by nobody's waiting for it any more
+	var settled atomic.Bool // f has returned or was abandoned
 	go func() {
 		r := result{err: fmt.Errorf("%w: the goroutine was ended", errStoreLies)}
 		defer func() {
@@ -79,7 +79,7 @@ func call[T any](g *guarded, ctx context.Context, must bool, f func() (T, error)
 			}
 			defer g.hung.Add(-1)
 			if late != nil {
-				defer func() { recover() }() // it calls the store, too
+				defer func() { recover() }() // late calls the store, which may panic
 				late(r.v, r.err)
 			}
 		}()
@@ -106,7 +106,7 @@ func call[T any](g *guarded, ctx context.Context, must bool, f func() (T, error)
 	return r.v, r.err
 }
 
-// do is call for what returns an error alone.
+// do is like call for an f that returns only an error.
 func (g *guarded) do(ctx context.Context, must bool, f func() error, late func(error)) error {
 	_, err := call(g, ctx, must, func() (struct{}, error) { return struct{}{}, f() }, func(_ struct{}, err error) {
 		if late != nil {
@@ -137,7 +137,7 @@ func (g *guarded) Get(ctx context.Context, key string) (*storage.Response, error
 		}
 		own := *r
 		switch seeker, seeks := r.Body.(io.Seeker); {
-		case b.err == io.EOF: // the head is all of it, and needs no call more
+		case b.err == io.EOF: // head is the complete body, so no further call is needed
 			r.Body.Close()
 			own.Body = bytesbody.New(b.head)
 		case seeks:
@@ -165,7 +165,8 @@ func (g *guarded) Delete(ctx context.Context, key string) error {
 	return g.do(ctx, false, func() error { return g.Store.Delete(ctx, key) }, nil)
 }
 
-// forget deletes what was stored, unless with an error, after it had been given up: it may have been invalidated meanwhile.
+// forget deletes an entry that an abandoned call has stored, because it may have been invalidated meanwhile. It does
+// nothing if the call returned an error.
 func (g *guarded) forget(key string, err error) {
 	if err != nil {
 		return
@@ -175,8 +176,8 @@ func (g *guarded) forget(key string, err error) {
 	g.Store.Delete(ctx, key)
 }
 
-// Create returns a Writer for which the timeout counts anew at each call: a body may be under way for as long as it
-// takes. Its context ends only with a call that takes too long, or with the Writer.
+// Create returns a Writer whose calls each have the full timeout, because a body may take any time. Its context ends
+// when a call times out or when the Writer ends.
 func (g *guarded) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	timer := time.AfterFunc(g.timeout, cancel)
@@ -201,11 +202,11 @@ func (g *guarded) Create(ctx context.Context, key string, e *serialize.Entry) (s
 
 type guardedWriter struct {
 	g      *guarded
-	w      storage.Writer // nil once a call of it was given up: it is the goroutine's that makes it
+	w      storage.Writer // nil after a call was abandoned: its goroutine owns the Writer
 	key    string
 	ctx    context.Context
 	cancel context.CancelFunc
-	timer  *time.Timer // ends the context; stopped between the calls
+	timer  *time.Timer // cancels ctx; stopped between calls
 	buf    []byte
 }
 
@@ -224,7 +225,7 @@ func (w *guardedWriter) do(must bool, f func(storage.Writer) error, late func(er
 }
 
 func (w *guardedWriter) Write(p []byte) (int, error) {
-	w.buf = append(w.buf[:0], p...) // the caller may use p again while the store still reads it
+	w.buf = append(w.buf[:0], p...) // the caller may reuse p while an abandoned call reads it
 	buf := w.buf
 	inner := w.w
 	err := w.do(false, func(inner storage.Writer) error {
@@ -250,7 +251,7 @@ func (w *guardedWriter) Abort() error {
 	return w.do(true, storage.Writer.Abort, nil)
 }
 
-// KeepDecoded is for a store that implements storage.DecodedKeeper.
+// KeepDecoded may be called only if the store implements storage.DecodedKeeper.
 func (g *guarded) KeepDecoded(key string, e *serialize.Entry, body []byte) {
 	k := g.Store.(storage.DecodedKeeper)
 	ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
@@ -260,33 +261,34 @@ func (g *guarded) KeepDecoded(key string, e *serialize.Entry, body []byte) {
 	}
 }
 
-// guardedBody is a body of a guarded store. It is as long as its entry says, or ends in an error; what is wrong from the
-// start is found by Get, which then has found nothing.
+// guardedBody is a body from a guarded store. It has the length that its entry has, or ends with an error. If the first
+// bytes are wrong already, Get returns the error.
 type guardedBody struct {
 	g      *guarded
 	key    string
 	body   io.ReadCloser
-	length int64 // -1: not known
+	length int64 // -1 if not known
 
 	turn sync.Mutex // held by Read and Seek
-	head []byte     // read, and not given yet
-	pos  int64      // of what was read
-	err  error      // what comes after head; sticky
-	lost bool       // a call was left behind, and has the body now
+	head []byte     // read from body, but not returned yet
+	pos  int64      // number of bytes read from body
+	err  error      // error to return after head; sticky
+	lost bool       // an abandoned call owns body
 	buf  []byte
 
-	mu      sync.Mutex // guards what follows, for Close does not wait for its turn
-	reading bool       // there is a call that closes the body, if it is closed meanwhile
+	mu      sync.Mutex // guards the following; Close does not wait for turn
+	reading bool       // a call is in progress; it closes body if closed becomes true
 	closed  bool
 }
 
-// begin reads the head of the body. The goroutine that calls it may be left behind, so nobody else has the body yet.
+// begin reads the head of the body. It runs in the goroutine of Get, which may be abandoned, so the body is not shared
+// yet.
 func (b *guardedBody) begin() error {
 	size := int64(guardedHead)
 	if b.length >= 0 {
 		size = min(size, b.length)
 	}
-	buf := make([]byte, size+1) // one more, to see an end right there
+	buf := make([]byte, size+1) // one more, to detect EOF
 	n, err := io.ReadFull(b.body, buf)
 	b.head, b.pos = buf[:n], int64(n)
 	if err == io.ErrUnexpectedEOF {
@@ -299,7 +301,8 @@ func (b *guardedBody) begin() error {
 	return nil
 }
 
-// judge returns what a read that has come to b.pos with an error, or none, really ends with.
+// judge returns the error for a read that has reached b.pos with err: an error about the length if that is wrong,
+// otherwise err.
 func (b *guardedBody) judge(err error) error {
 	switch {
 	case b.length >= 0 && b.pos > b.length:
@@ -346,7 +349,7 @@ func (b *guardedBody) Read(p []byte) (int, error) {
 	return copy(p, buf[:n]), b.err
 }
 
-// do calls f, which uses the body.
+// do calls f, which uses the body, with the timeout.
 func (b *guardedBody) do(f func() (int64, error)) (int64, error) {
 	b.mu.Lock()
 	if b.closed || b.lost {
@@ -381,7 +384,7 @@ func (b *guardedBody) do(f func() (int64, error)) (int64, error) {
 	return n, err
 }
 
-// Close leaves closing to a Read that is under way.
+// Close leaves the closing to a Read in progress, if there is one.
 func (b *guardedBody) Close() error {
 	b.mu.Lock()
 	mine := !b.closed && !b.reading

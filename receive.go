@@ -18,17 +18,17 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// receive takes a whole response from the origin. If it may be stored, it is stored while the caller reads it. If not, what is
-// stored goes if the response says that it is out of date.
+// receive handles a whole response from the origin. If it may be stored, it is stored while the caller reads it. If it
+// may not, the response that was stored before is removed if this one shows that it is out of date.
 func (x *exchange) receive(resp *http.Response, asked, received time.Time, s *Status) {
 	var policy rfc9111.Policy
 	set, decision := x.judge(&policy, resp, asked, received)
 	switch {
 	case !decision.OK:
 	case resp.StatusCode == http.StatusPartialContent, resp.StatusCode == http.StatusRequestedRangeNotSatisfiable:
-		decision = rfc9111.Stored{Reason: rfc9111.PartialUnusable} // nobody asked for a part, or no one else will for this
+		decision = rfc9111.Stored{Reason: rfc9111.PartialUnusable} // a part that was not requested, or that answers only this request
 	case x.matching && resp.StatusCode == http.StatusPreconditionFailed:
-		decision = rfc9111.Stored{Reason: rfc9111.PreconditionForwarded} // it answers this condition alone
+		decision = rfc9111.Stored{Reason: rfc9111.PreconditionForwarded} // only for the condition of this request
 	case resp.ContentLength > x.maxBody:
 		decision = rfc9111.Stored{Reason: rfc9111.TooLong}
 	}
@@ -37,7 +37,7 @@ func (x *exchange) receive(resp *http.Response, asked, received time.Time, s *St
 	switch {
 	case decision.OK:
 		if x.prior != "" && (resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone) {
-			x.dropStored(x.prior) // even if the body of this one never comes to its end
+			x.dropStored(x.prior) // even if the body of this one never ends
 			if x.prior == x.key {
 				x.primary = nil
 			}
@@ -52,13 +52,13 @@ func (x *exchange) receive(resp *http.Response, asked, received time.Time, s *St
 		x.dropStored(x.prior)
 	}
 	if x.partial != nil && resp.StatusCode == http.StatusOK && !s.Stored {
-		x.dropPart() // the whole that takes its place is not stored
+		x.dropPart() // the whole response that replaces it is not stored
 	}
 	x.decode(resp, place, s)
 }
 
-// decode decodes the body of a whole response from the origin for a caller who left the coding to the Transport. place is the key
-// under which the response is stored.
+// decode decodes the body of a whole response from the origin if the caller left the coding to the Transport. place is
+// the key under which the response is stored.
 func (x *exchange) decode(resp *http.Response, place string, s *Status) {
 	if !x.negotiated {
 		return
@@ -78,7 +78,7 @@ func (x *exchange) decode(resp *http.Response, place string, s *Status) {
 	coding.decode(resp, resp.Body, nil, damaged)
 }
 
-// recorded returns the body from the origin that body is, or that it shares with others; nil if there is none.
+// recorded returns the originBody that body is, or that it shares with other readers. It returns nil if there is none.
 func recorded(body io.ReadCloser) *originBody {
 	if shared, ok := body.(*growingBody); ok {
 		body = shared.g.source
@@ -87,12 +87,12 @@ func recorded(body io.ReadCloser) *originBody {
 	return b
 }
 
-// judge lets the program speak of a response, works out its policy, and decides whether it may be stored. set are the fields that
-// the heuristic has set. The policy is given its place, for it is long.
+// judge runs the hooks, computes the response's policy into *policy, and decides whether to store the response. set are
+// the names of the header fields set by the heuristic. The policy is not returned by value because it is large.
 func (x *exchange) judge(policy *rfc9111.Policy, resp *http.Response, asked, received time.Time) (set []string, decision rfc9111.Stored) {
 	var own StoreDecision
 	if x.heuristic == nil && x.beforeStore == nil {
-		own = x.ownDecision(resp) // which asks nobody
+		own = x.ownDecision(resp) // which calls no hook
 	} else {
 		set, own = x.askHooks(resp)
 	}
@@ -103,7 +103,8 @@ func (x *exchange) judge(policy *rfc9111.Policy, resp *http.Response, asked, rec
 	return set, x.mayStore(policy, own)
 }
 
-// askHooks is a function of its own so that what it shares with the one in it costs nothing where there are no hooks.
+// askHooks calls the heuristic and BeforeStore. It is separate from judge so that judge does not allocate a closure
+// when there are no hooks.
 func (x *exchange) askHooks(resp *http.Response) (set []string, own StoreDecision) {
 	closing(resp, func() {
 		set = x.applyHeuristic(resp)
@@ -112,7 +113,8 @@ func (x *exchange) askHooks(resp *http.Response) (set []string, own StoreDecisio
 	return set, own
 }
 
-// closing calls a hook, and closes the response's body, which nobody has yet, where that panics.
+// closing calls a hook. If it panics, closing closes the response's body, which has not been returned to any caller
+// yet.
 func closing(resp *http.Response, hook func()) {
 	done := false
 	defer func() {
@@ -124,10 +126,10 @@ func closing(resp *http.Response, hook func()) {
 	done = true
 }
 
-// mayStore decides whether a response with this policy, of which the program says own, may be stored for the request.
+// mayStore decides whether to store a response with this policy, given the decision of the program.
 func (x *exchange) mayStore(policy *rfc9111.Policy, own StoreDecision) rfc9111.Stored {
 	policy.Named = own.named
-	authorization := x.header["Authorization"] != nil // before the call, or a copy of cc is made to wait for it
+	authorization := x.header["Authorization"] != nil // a variable, because inside the call it would delay the copy of cc
 	d := policy.Store(x.cc, authorization)
 	if d.OK && x.credentialed {
 		d = rfc9111.Stored{Reason: rfc9111.CredentialsRefused}
@@ -138,9 +140,9 @@ func (x *exchange) mayStore(policy *rfc9111.Policy, own StoreDecision) rfc9111.S
 	return d
 }
 
-// headerToStore returns the header of an entry for a whole response. Where Create copies it, it can be the one
-// that the caller gets afterwards, if nothing is left out of it, and the entry is not read later: to enter a variant. Its fields are
-// then those of the origin's, unless a hook has changed them.
+// headerToStore returns the header to store for resp, and its fields, or nil if they are not known. The header is
+// resp.Header itself, not a copy, if the store copies it in Create, no field has to be removed, and the entry is not
+// needed later, to add a variant. Its fields are then those of the origin's header unless a hook has changed them.
 func (x *exchange) headerToStore(resp *http.Response, policy *rfc9111.Policy) (http.Header, []rfc9111.HeaderField) {
 	switch {
 	case !x.copies, x.primary != nil, x.leavesOut(policy):
@@ -162,15 +164,15 @@ func (x *exchange) leavesOut(policy *rfc9111.Policy) bool {
 	return false
 }
 
-// latestVary returns the selecting field names of the most recent stored response that has any: they also select one
-// whose own Vary is missing (RFC 9111, section 4.1).
+// latestVary returns the selecting field names of the most recent stored response that has any. They also select a
+// response that has no Vary (RFC 9111, section 4.1).
 func (x *exchange) latestVary() []string {
 	if x.primary == nil {
 		return nil
 	}
 	first := x.compile(x.primary)
 	if len(x.primary.Variants) == 0 && x.selects(first.selectors, first.coding, "") {
-		return nil // it takes the place of the only one
+		return nil // it replaces the only one
 	}
 	fields, date := x.primary.Vary, first.policy.Date
 	for _, v := range x.primary.Variants {
@@ -196,10 +198,10 @@ func reasonPhrase(resp *http.Response) string {
 	return http.StatusText(resp.StatusCode)
 }
 
-// storeWhole has a complete response stored while it is read, and returns its key and its entry, which is kept only where the response
-// is shared.
+// storeWhole starts storing a complete response while it is read. It returns its key and its entry. The entry may be
+// used later only if the response is shared by a flight.
 func (x *exchange) storeWhole(resp *http.Response, policy *rfc9111.Policy, asked, received time.Time, heuristic []string, s *Status) (place string, e *serialize.Entry) {
-	indexErr := x.storeIndex() // which may change the key
+	indexErr := x.storeIndex() // this may change the key
 	header, fields := x.headerToStore(resp, policy)
 	r := x.newRecording(resp, header, policy, asked, received, heuristic)
 	e = r.entry
@@ -217,30 +219,31 @@ func (x *exchange) storeWhole(resp *http.Response, policy *rfc9111.Policy, asked
 	return place, e
 }
 
-// framedLength returns the length of the body of a response as the message's framing says; -1: not known.
+// framedLength returns the length of the body according to the framing of the message, or -1 if it is not known.
 func framedLength(resp *http.Response) int64 {
 	n := resp.ContentLength
 	if _, ok := resp.Body.(*originBody); ok && n == 0 && resp.StatusCode != http.StatusNoContent {
-		n = -1 // a response that a program has made may say nothing of its body, as http.Response.Write has it
+		n = -1 // as in http.Response.Write, 0 may mean unknown in a response that a program made
 	}
 	if n < 0 && !resp.Uncompressed {
 		if n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64); err == nil && n >= 0 {
-			return n // the framing does not say, and what the field says must then be true
+			return n // the field is the only source
 		}
 	}
 	return max(n, -1)
 }
 
-// newRecording returns a recording of a response, whose entry has this header.
+// newRecording returns a recording of resp, whose entry has this header.
 func (x *exchange) newRecording(resp *http.Response, header http.Header, policy *rfc9111.Policy, asked, received time.Time, heuristic []string) *recording {
 	r, ok := x.recordings.Get().(*recording)
 	if !ok {
 		r = new(recording)
 	}
-	// Field by field: as one, they are copied by way of the stack, and the processor waits until all before that is in memory.
+	// A struct literal would be copied through the stack, and would stall the processor until the stores before it are
+	// done.
 	r.engine, r.req, r.ctx, r.key, r.index, r.start, r.asked, r.date = x.engine, x.req, x.ctx, x.key, x.index, x.start, x.asked, policy.Date
 	e := &r.own
-	if x.dict == nil || x.flight != nil { // where the store, or who shares the response, keeps it
+	if x.dict == nil || x.flight != nil { // the store, or the other readers of a shared response, keep the entry
 		e = new(serialize.Entry)
 	}
 	r.entry = e
@@ -267,7 +270,7 @@ func (x *exchange) newRecording(resp *http.Response, header http.Header, policy 
 	case x.primary != nil && x.primary.Generation != "":
 		e.Generation = x.primary.Generation
 	case len(names) > 0:
-		// From the start, so that variants which come at the same time are of the same generation.
+		// From the start, so that variants received at the same time get the same generation.
 		e.Generation = rand.Text()
 	}
 	x.selectBy(e, names)
@@ -276,8 +279,8 @@ func (x *exchange) newRecording(resp *http.Response, header http.Header, policy 
 
 func isAcceptEncoding(name string) bool { return strings.EqualFold(name, "Accept-Encoding") }
 
-// record has the body of a response recorded, which has this length, and, once it has come to its end, the entry committed. It
-// reports false where the store does not take it.
+// record starts recording the body of resp, which has this length. The entry is committed at the end of the body.
+// record reports whether the store accepts the entry.
 func (x *exchange) record(resp *http.Response, r *recording, length int64, s *Status) bool {
 	if err := x.create(r); err != nil {
 		x.storeFailed(x.ctx, "create", r.place, err)
@@ -285,10 +288,10 @@ func (x *exchange) record(resp *http.Response, r *recording, length int64, s *St
 		return false
 	}
 	r.length, r.announced = length, len(resp.Trailer) > 0
-	r.trails = r.announced || resp.ProtoMajor > 1 // there a trailer may come unannounced, and after any length
+	r.trails = r.announced || resp.ProtoMajor > 1 // HTTP/2 and later: a trailer may come unannounced, and after a body of known length
 	r.drains = x.drainBytes > 0 && !x.ranged && !x.revalidates && x.flight == nil
 	b, ok := resp.Body.(*originBody)
-	if !ok { // a body that was put together, or none
+	if !ok { // a body made of several parts, or none
 		b = &originBody{ReadCloser: resp.Body}
 		if joined, ok := resp.Body.(*joinedBody); ok {
 			if rest, ok := joined.second.(*originBody); ok {
@@ -303,15 +306,15 @@ func (x *exchange) record(resp *http.Response, r *recording, length int64, s *St
 		defer b.mu.Unlock()
 		why := rfc9111.ReasonNone
 		if length > 0 {
-			why = rfc9111.Incomplete // the body it speaks of has not come
+			why = rfc9111.Incomplete // the announced body is missing
 		}
 		b.finish(why)
 	}
 	return true
 }
 
-// conclude ends a recording: well, unless there is a reason why not, or the URL was invalidated or has got a more recent response
-// while it was under way. It reports whether the response is stored.
+// conclude ends a recording. It commits the entry if why is ReasonNone, unless meanwhile the URL was invalidated or got
+// a more recent response. Otherwise it aborts. It reports whether the response is stored.
 func (r *recording) conclude(why rfc9111.Reason) (stored bool) {
 	if why == rfc9111.ReasonNone {
 		if why = r.commitCurrent(); why == rfc9111.ReasonNone {
@@ -331,8 +334,8 @@ func (r *recording) conclude(why rfc9111.Reason) (stored bool) {
 	return false
 }
 
-// destination returns the key for a new entry: the plain one, or that of another variant (section 3 of the stored
-// format). It gives an entry for the plain key the variants that are known.
+// destination returns the key for a new entry: the plain key, or that of another variant (section 3 of the stored
+// format). If it is the plain key, destination gives the entry the list of known variants.
 func (x *exchange) destination(e *serialize.Entry) string {
 	if x.primary == nil {
 		return x.key
@@ -341,7 +344,7 @@ func (x *exchange) destination(e *serialize.Entry) string {
 	mine := newSelectors(e.Vary)
 	switch {
 	case len(mine) == 0:
-		return x.key // see latestVary: if there is another response, this request selects it, too
+		return x.key // see latestVary: this request also selects any other stored response
 	case len(old.selectors) == 0, sameSelectors(old.selectors, mine):
 		e.Variants = x.primary.Variants
 		return x.key
@@ -354,10 +357,11 @@ func (x *exchange) destination(e *serialize.Entry) string {
 	return variantKey(x.key, e.Generation, mine)
 }
 
-// errKeyBusy is why something is not stored whose key is locked for too long.
+// errKeyBusy is why a response is not stored if its key stays locked for too long.
 var errKeyBusy = errors.New("cachecontrol: another call of the store for this URL has not ended")
 
-// commitCurrent commits the entry if it is still current. It returns the reason if it is not, or why that fails.
+// commitCurrent commits the entry if it is still current. It returns ReasonNone, or the reason why the entry is not
+// stored.
 func (r *recording) commitCurrent() rfc9111.Reason {
 	k, ok := r.locks.lock(r.key)
 	if !ok {
@@ -381,12 +385,12 @@ func (r *recording) commitCurrent() rfc9111.Reason {
 	}
 	r.recents.add(mine)
 	if r.overtaken() {
-		r.removeHeld(r.ctx, r.place) // an invalidation that could not wait may have come before there was anything to remove
+		r.removeHeld(r.ctx, r.place) // an invalidation that gave up waiting may have found nothing to remove
 	}
 	return rfc9111.ReasonNone
 }
 
-// commit makes the entry visible, and drops the part that it replaces.
+// commit makes the entry visible, and removes the part that it replaces.
 func (r *recording) commit() error {
 	if r.trailing != nil {
 		r.entry.Trailer = rfc9111.StoredTrailer(canonicalNames(r.trailing.Trailer), r.private)
@@ -402,8 +406,8 @@ func (r *recording) commit() error {
 	return err
 }
 
-// otherExtent returns the key of the part if the entry is whole, and that of the whole response if it is a part; "": nothing can be
-// stored there, or a look costs too much.
+// otherExtent returns the key of the part if the entry is whole, and that of the whole response if the entry is a part.
+// It returns "" if nothing can be stored there, or if looking there costs too much.
 func (r *recording) otherExtent() string {
 	switch {
 	case r.ranges == nil || !r.ranges.HasRanges():
@@ -414,8 +418,8 @@ func (r *recording) otherExtent() string {
 	return r.key + partialSuffix
 }
 
-// commitEntry makes the entry visible. The first variant of a URL knows the others, so that each is entered there once it
-// is stored.
+// commitEntry makes the entry visible. The entry under the plain key lists all other variants, so each of them is added
+// to that list after it is stored.
 func (r *recording) commitEntry() error {
 	e := r.entry
 	if len(e.Vary) == 0 || e.Range != nil {
@@ -444,8 +448,8 @@ func (s *subject) entryUnder(key string) *serialize.Entry {
 	return resp.Entry
 }
 
-// update stores a candidate's new header, with the variants that are known by now, unless the URL was invalidated or has got a more
-// recent response while the origin was asked.
+// update stores the candidate's new header, with the variants known by now. It does nothing if, while the origin was
+// asked, the URL was invalidated or got a more recent response.
 func (x *exchange) update(c *candidate, e *serialize.Entry, date time.Time) {
 	k, ok := x.locks.lock(x.key)
 	if !ok {
@@ -472,7 +476,8 @@ func (x *exchange) update(c *candidate, e *serialize.Entry, date time.Time) {
 	}
 }
 
-// updateStore is Store.Update with a deadline, or UpdateIf if the store compares. An entry that has gone or changed is not a failure.
+// updateStore calls UpdateIf if the store has it, or else Update, with a deadline. It does not log an entry that is
+// gone or has changed as a failure.
 func (e *engine) updateStore(ctx context.Context, key string, entry *serialize.Entry, may func(now *serialize.Entry) bool) error {
 	limited, release := e.limited(ctx)
 	defer release()
@@ -488,8 +493,9 @@ func (e *engine) updateStore(ctx context.Context, key string, entry *serialize.E
 	return err
 }
 
-// receivePost stores a response to POST or PATCH that says it is what GET would bring: with explicit freshness, and the
-// request's own URL as its Content-Location (RFC 9110, section 9.3.3, and RFC 5789, section 2).
+// receivePost stores a response to POST or PATCH that is declared to be the same as the response to GET: it has
+// explicit freshness, and its Content-Location is the request's own URL (RFC 9110, section 9.3.3, and RFC 5789, section
+// 2).
 func (x *exchange) receivePost(resp *http.Response, s Status, asked, received time.Time) Status {
 	s.Storage = rfc9111.MethodNotStorable
 	target := targetURL(x.req)
