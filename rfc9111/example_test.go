@@ -38,6 +38,6 @@ func Example() {
 	// store: true max-age
 	// after 0s, aged 20s: it is fresh
 	// after 50s, aged 1m10s: it is stale and may be used while it is revalidated
-	// after 1m20s, aged 1m40s: it is no longer fresh
+	// after 1m20s, aged 1m40s: it is stale
 	// reload: the request says no-cache
 }

@@ -98,10 +98,10 @@ var reasons = [...]reasonText{
 	Permanent:   {"permanent", "RFC 9110, sections 15.4.2 and 15.4.9", "a permanent redirect without explicit freshness never becomes stale"},
 	Heuristic:   {"heuristic", "RFC 9111, section 4.2.2", "a heuristic of this cache sets how long it may be reused"},
 	OwnLifetime: {"own-lifetime", "RFC 9111, section 4.2.4", "the program sets how long it may be reused"},
-	NoFreshness: {"no-freshness", "RFC 9111, section 4.2.1", "it has no explicit freshness (max-age, Expires)"},
+	NoFreshness: {"no-freshness", "RFC 9111, section 4.2.1", "it has no explicit freshness: neither max-age nor Expires"},
 
-	Validator:    {"validator", "RFC 9111, section 4.3", "it is stored for revalidation: it has a validator (ETag or Last-Modified)"},
-	StaleAllowed: {"stale-allowed", "RFC 5861", "it may be used stale for a while (stale-while-revalidate or stale-if-error)"},
+	Validator:    {"validator", "RFC 9111, section 4.3", "it is stored for revalidation with its ETag or Last-Modified"},
+	StaleAllowed: {"stale-allowed", "RFC 5861", "stale-while-revalidate or stale-if-error allows using it stale for a while"},
 	Replayed:     {"replay", "", "this cache is set to replay stored responses, whatever their age"},
 
 	MethodNotStorable:     {"method-not-storable", "RFC 9111, section 3", "responses to this method are not stored, only those to GET and to the methods in CacheableMethods"},
@@ -132,9 +132,9 @@ var reasons = [...]reasonText{
 	MaxStale:          {"max-stale", "RFC 9111, section 5.2.1.2", "it is stale, and the request's max-stale allows that"},
 	WhileRevalidating: {"stale-while-revalidate", "RFC 5861, section 3", "it is stale and may be used while it is revalidated"},
 	OnError:           {"stale-if-error", "RFC 5861, section 4", "the origin failed, and the stale response may be used instead"},
-	AllowStale:        {"allow-stale", "RFC 9111, section 4.2.4", "it is stale, and the program allows that (Control.AllowStale)"},
+	AllowStale:        {"allow-stale", "RFC 9111, section 4.2.4", "it is stale, and Control.AllowStale allows its use"},
 	ReuseAllowed:      {"reuse-allowed", "", "the program allowed its use, whatever the rules say (BeforeReuse)"},
-	Expired:           {"stale", "RFC 9111, section 4.2", "it is no longer fresh"},
+	Expired:           {"stale", "RFC 9111, section 4.2", "it is stale"},
 	NoCacheResponse:   {"no-cache", "RFC 9111, section 5.2.2.4", "the response says no-cache: it must be validated before each use"},
 	NoCacheRequest:    {"request-no-cache", "RFC 9111, section 5.2.1.4", "the request says no-cache"},
 	PragmaNoCache:     {"pragma-no-cache", "RFC 9111, section 5.4", "the request says Pragma: no-cache"},
@@ -148,7 +148,7 @@ var reasons = [...]reasonText{
 	Collapsed:         {"collapsed", "RFC 9111, section 4", "it is the response to another request that was in progress, and may be used for this one too"},
 
 	NotStored:      {"uri-miss", "", "nothing is stored for this URL"},
-	NoVariant:      {"vary-miss", "RFC 9111, section 4.1", "the responses stored for this URL are for requests with other header fields (Vary)"},
+	NoVariant:      {"vary-miss", "RFC 9111, section 4.1", "the responses stored for this URL are for other values of the header fields in Vary"},
 	NotInRange:     {"range-miss", "RFC 9111, section 3.3", "the stored part does not contain the requested range"},
 	ReuseRefused:   {"reuse-refused", "", "the program refused to use it (BeforeReuse)"},
 	Unreadable:     {"unreadable", "", "the response stored for this URL cannot be read"},
@@ -157,7 +157,7 @@ var reasons = [...]reasonText{
 
 	BypassAsked:           {"bypass", "", "the program bypassed the cache for this request (Control.Bypass)"},
 	MethodForwarded:       {"method", "RFC 9111, section 4", "requests with this method go to the origin"},
-	UpgradeForwarded:      {"upgrade", "RFC 9110, section 7.8", "the request asks to switch to another protocol (Upgrade)"},
+	UpgradeForwarded:      {"upgrade", "RFC 9110, section 7.8", "its Upgrade field asks for another protocol"},
 	PreconditionForwarded: {"precondition", "RFC 9111, section 4.3.2", "only the origin can evaluate its precondition"},
 	RangeForwarded:        {"range", "RFC 9110, section 14.2", "only the origin can answer its range"},
 	URLNotCacheable:       {"url", "RFC 9111, section 2", "the URL of the request cannot be used as a key"},

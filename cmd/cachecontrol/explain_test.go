@@ -48,7 +48,7 @@ func TestExplain(t *testing.T) {
 				"  now, Cache-Control: no-cache: the origin is asked whether it is still current\n      the request says no-cache (RFC 9111, section 5.2.1.4)\n",
 				"  now, Cache-Control: max-age=0: the origin is asked whether it is still current\n      it is older than the request's max-age (RFC 9111, section 5.2.1.1)\n",
 				"  now, Cache-Control: only-if-cached: answered from the cache\n",
-				", when it is stale: the origin is asked whether it is still current\n      it is no longer fresh",
+				", when it is stale: the origin is asked whether it is still current\n      it is stale",
 				", when it is stale, Cache-Control: only-if-cached: answered 504 by the cache\n",
 				", when it is stale, the origin failing: answered from the cache, stale\n      the origin failed, and the stale response may be used instead (RFC 5861, section 4)\n",
 				"  once it is stale for more than 1m, the origin failing: the caller gets the error\n",
