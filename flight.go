@@ -14,51 +14,50 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// A flight takes one request down the ordinary road, apart from the caller whose request it is, the leader: it goes on
-// for as long as anybody wants its response. Others that ask for the same meanwhile, the followers, wait for its head
-// and read the body as it comes, where RFC 9111 lets the response answer them, as if it were stored already. Where it
-// does not, all of them go to the origin at once: one after the other, each would wait for as many answers that are not
-// for it.
+// A flight is a request to the origin whose response is shared. The caller that starts it is the leader; callers that
+// join it are followers. The request runs in its own goroutine and is canceled when no caller is left. Followers wait
+// for the header of the response and read the body as it arrives, if RFC 9111 allows the response to answer them as a
+// stored one would. If it does not, all of them are sent to the origin at once, because one after the other each would
+// wait for several responses that it cannot use.
 type flight struct {
 	*engine
-	key    string    // in flights
-	leader *exchange // the copy that is under way
-	start  uint64    // as invalidations count
+	key    string    // its key in flights
+	leader *exchange // the copy of the leader's exchange that the flight runs
+	start  uint64    // send time, in the count of invalidations
 	cancel context.CancelFunc
 
-	head   chan struct{}  // closed when the head is there; what follows does not change afterwards
-	resp   *http.Response // the leader's
+	head   chan struct{}  // closed when the header has arrived; the fields below do not change after that
+	resp   *http.Response // response for the leader
 	err    error
-	status Status           // of resp
-	entry  *serialize.Entry // what the response would be if it were stored by now; nil: it is for the leader alone
+	status Status           // status of resp
+	entry  *serialize.Entry // entry as if the response were stored by now; nil if it is for the leader only
 	stored *stored
-	keeps  bool // it is being stored
+	keeps  bool // the response is being stored
 
-	farMark []string // as the leader's
+	farMark []string // as in the leader's exchange
 
-	damaged func(error) // is told by who reads the body that it cannot be decoded; nil: nobody needs to
+	damaged func(error) // called if the body cannot be decoded; nil if that is not needed
 
-	outcome   Outcome // what the leader counts as, once it is answered
-	fromCache int64   // as shard.answered has it
-	panicked  any     // what Base or a hook panicked with: the leader's to recover
+	outcome   Outcome // outcome to count for the leader once it is answered
+	fromCache int64   // as in shard.answered
+	panicked  any     // value of a panic in Base or a hook, passed on to the leader
 
 	growing
 }
 
-// flights are the requests under way that others may join.
+// flights are the running requests that others may join.
 type flights struct {
-	mu    sync.Mutex // guards byKey; taken before a flight's own
+	mu    sync.Mutex // guards byKey; locked before the mutex of a flight
 	byKey map[string]*flight
 }
 
-// errLeft is why a reader leaves that has no more use for the body.
+// errLeft is the reason of a reader that leaves because it does not need the body.
 var errLeft = errors.New("cachecontrol: the reader has left")
 
-// errNoAnswer is what a flight ends with where Base or a hook panics, or ends the goroutine.
+// errNoAnswer is the error of a flight if Base or a hook panics or calls runtime.Goexit.
 var errNoAnswer = errors.New("cachecontrol: Transport.Base has not returned")
 
-// collapses says whether the request may be answered by the response to another one that is under way, and others by
-// its own.
+// collapses reports whether the request may share a response with other requests.
 func (x *exchange) collapses() bool {
 	cc := &x.cc
 	return x.collapse && (x.req.Method == http.MethodGet || x.req.Method == "") && !hasBody(x.req) && !x.conditional && !x.ranged &&
@@ -66,20 +65,20 @@ func (x *exchange) collapses() bool {
 		!x.unshared.holds(maphash.String(x.seed, x.key))
 }
 
-// unshared remembers keys whose last response was for its own request alone, by their hash: those who ask for the next one
-// need not wait for it. It has a fixed size, and forgets. The zero value is empty.
+// unshared is a set of hashes of keys whose last response could not be shared, so that requests for them do not wait
+// for each other. It has a fixed size; a new key replaces an older one in its slot. The zero value is empty.
 type unshared [256]atomic.Uint64
 
 func (u *unshared) holds(key uint64) bool { return u[key%uint64(len(u))].Load() == key }
 func (u *unshared) add(key uint64)        { u[key%uint64(len(u))].Store(key) }
 func (u *unshared) forget(key uint64)     { u[key%uint64(len(u))].CompareAndSwap(key, 0) }
 
-// flies reports whether the request goes to the origin by a flight.
+// flies reports whether the request is sent to the origin by a flight.
 func (x *exchange) flies() bool {
 	return !x.alone && !x.revalidates && !x.matching && x.collapses() && !x.closed.Load() && !x.waitsForItself()
 }
 
-// fly answers a request for which nothing stored will do. why says so.
+// fly answers a request for which no stored response may be used, by joining or starting a flight. why is the reason.
 func (x *exchange) fly(why rfc9111.Reason) (*http.Response, error) {
 	var known []serialize.Field
 	if x.primary != nil {
@@ -93,7 +92,7 @@ func (x *exchange) fly(why rfc9111.Reason) (*http.Response, error) {
 			limit = 0
 		}
 		if err := b.await(f.head, limit); err == errWaited {
-			f.retire() // nobody else needs to wait for it
+			f.retire() // no other request needs to wait for it
 			b.leave(errLeft)
 			return x.afterFlight(f, why)
 		} else if err != nil {
@@ -129,7 +128,7 @@ func (x *exchange) fly(why rfc9111.Reason) (*http.Response, error) {
 			return b.resp, nil
 		}
 		b.leave(errLeft)
-		// The response is another variant. Those that select the same one collapse in their turn, once.
+		// The response is another variant. Requests that select the same variant may share a flight in turn, once.
 		next := x.flightKey(f.entry.Vary)
 		if next == key || len(known) > 0 {
 			return x.afterFlight(f, why)
@@ -138,15 +137,15 @@ func (x *exchange) fly(why rfc9111.Reason) (*http.Response, error) {
 	}
 }
 
-// afterFlight answers a request that could not share the response it waited for: from what is stored by now, as after a
-// validation, and otherwise by asking the origin for it alone.
+// afterFlight answers a request that could not share the response it waited for. It uses a stored response, for example
+// after a validation, or sends the request to the origin by itself.
 func (x *exchange) afterFlight(f *flight, why rfc9111.Reason) (*http.Response, error) {
 	x.alone = true
 	var s Status
 	select {
 	case <-f.head:
 	default:
-		return x.answer(s) // it is still under way
+		return x.answer(s) // the flight is still waiting for the header
 	}
 	if f.status.Outcome == Revalidated {
 		s = Status{Forward: forwardToken(why), ForwardStatus: http.StatusNotModified, Collapsed: true}
@@ -154,7 +153,8 @@ func (x *exchange) afterFlight(f *flight, why rfc9111.Reason) (*http.Response, e
 	return x.answer(s)
 }
 
-// flightKey returns the key of a flight: the URL's, and what the request says in the fields that are known to select.
+// flightKey returns the key of a flight: the key of the URL, and the request's values of the fields known to select a
+// variant.
 func (x *exchange) flightKey(vary []serialize.Field) string {
 	if len(vary) == 0 {
 		return x.key
@@ -166,19 +166,19 @@ func (x *exchange) flightKey(vary []serialize.Field) string {
 	return variantKey(x.key, "", newSelectors(x.fields(names)))
 }
 
-// board joins the flight under the key, or starts one, with the request as its leader.
+// board joins the flight under key, or starts one with the request as its leader.
 func (x *exchange) board(key string) (f *flight, b *growingBody, leads bool) {
 	x.flights.mu.Lock()
 	defer x.flights.mu.Unlock()
 	f = x.flights.byKey[key]
-	if f != nil && !x.invalid.since(x.key, f.start) { // what was asked for before an invalidation is out of date
+	if f != nil && !x.invalid.since(x.key, f.start) { // a response requested before an invalidation is out of date
 		return f, f.join(x.req), false
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(x.ctx))
 	y := *x
 	y.ctx, y.req, y.alone = ctx, x.req.Clone(ctx), true
 	y.header = canonicalNames(y.req.Header)
-	y.normals, y.digests, y.plain, y.memory = nil, nil, nil, nil // which are x's to write to
+	y.normals, y.digests, y.plain, y.memory = nil, nil, nil, nil // x keeps using these
 	//lint:ignore SA1019 http.Client sets it, for the leader alone
 	y.req.Cancel = nil
 	f = &flight{engine: x.engine, key: key, leader: &y, start: x.invalid.start(), cancel: cancel, head: make(chan struct{})}
@@ -194,7 +194,8 @@ func (x *exchange) board(key string) (f *flight, b *growingBody, leads bool) {
 	return f, b, true
 }
 
-// run looks again before it asks the origin: a flight that has just ended may have stored what this one is for.
+// run answers the leader's request. It looks for a stored response again, because a flight that has just ended may have
+// stored one.
 func (f *flight) run() {
 	var resp *http.Response
 	err := errNoAnswer
@@ -207,7 +208,7 @@ func (f *flight) run() {
 	resp, err = f.leader.answer(Status{})
 }
 
-// land makes the head known.
+// land publishes the header, or the error, to the leader and the followers.
 func (f *flight) land(resp *http.Response, err error) {
 	if err == nil {
 		f.status = StatusOf(resp)
@@ -237,20 +238,20 @@ func (f *flight) land(resp *http.Response, err error) {
 	}
 }
 
-// share lets others read the body of a response that is being stored, in flight.
+// share lets the followers read the body of a response that is being stored, if x is in a flight.
 func (x *exchange) share(resp *http.Response, e *serialize.Entry, s *Status) {
 	f := x.flight
 	if f == nil {
 		return
 	}
-	// The entry itself changes until it is committed.
+	// Use a copy, because the entry changes until it is committed.
 	f.entry = e.Clone()
 	f.entry.Trailer = resp.Trailer.Clone()
 	f.stored, f.keeps, f.farMark = f.newStored(f.entry), s.Stored, slices.Clone(x.farMark)
 	f.carry(resp)
 }
 
-// retire lets nobody join any more.
+// retire prevents further requests from joining.
 func (f *flight) retire() {
 	f.flights.mu.Lock()
 	defer f.flights.mu.Unlock()
@@ -259,7 +260,7 @@ func (f *flight) retire() {
 	f.shut()
 }
 
-// shut is retire for who holds both locks.
+// shut is like retire, but the caller holds both locks.
 func (f *flight) shut() {
 	f.open = false
 	if f.flights.byKey[f.key] == f {

@@ -14,59 +14,59 @@ import (
 )
 
 const (
-	growingMemory = 1 << 20  // how much of a body waits in memory for those that read it; more is in a temporary file
-	growingChunk  = 32 << 10 // how much of it is read at once
+	growingMemory = 1 << 20  // bytes of a body kept in memory for its readers; more goes to a temporary file
+	growingChunk  = 32 << 10 // bytes per read
 )
 
-// growing is the body of a flight, which comes once and is read by several, each at its own pace. Nobody reads ahead of
-// the fastest: a goroutine reads one chunk whenever somebody waits for it, and none is left where nobody does.
+// growing is the body of a flight. It is read once from the origin, and by several readers, each at its own pace. It is
+// read in chunks, each in its own goroutine, only while some reader waits for more.
 type growing struct {
 	flight   *flight
-	lead     *growingBody   // the leader's
-	received *http.Response // whose body it is
-	length   int64          // of the body; -1: not known
+	lead     *growingBody   // the reader of the leader
+	received *http.Response // response whose body it is
+	length   int64          // of the body; -1 if not known
 	source   io.ReadCloser
-	close    sync.Once // of source
+	close    sync.Once // guards the Close of source
 
 	mu      sync.Mutex // guards what follows
-	open    bool       // others may join: what has come is kept from the start
-	landed  bool       // source is known, or that there is none
+	open    bool       // others may join, so the body is kept from the start
+	landed  bool       // the header, or an error, has been published
 	readers map[*growingBody]struct{}
 	reading bool
-	more    chan struct{} // closed when there is more; nil: nobody waits
-	err     error         // what comes after the last byte; nil: not known yet
+	more    chan struct{} // closed when more has been read; nil if no reader waits
+	err     error         // error or io.EOF after the last byte; nil if not reached
 	trailer http.Header
 
-	file   *os.File // the body up to off; nil: nobody needs that any more
-	off    int64    // where in the body mem begins
+	file   *os.File // holds the body up to off; nil if there is none
+	off    int64    // offset in the body at which mem begins
 	mem    []byte
-	noFile bool // it could not be written: the rest stays in memory
+	noFile bool // writing the file has failed; the rest stays in memory
 }
 
-// growingBody is a growing body as one request reads it. The request is one of its readers from when it joins.
+// growingBody is the view that one request has of a growing body. The request is a reader from the time when it joins.
 type growingBody struct {
 	g    *growing
 	req  *http.Request
-	resp *http.Response // is given the trailer at the end
-	stop func() bool    // ends the watch over the request's context
+	resp *http.Response // gets the trailer at the end
+	stop func() bool    // stops watching the request's context
 
-	reading sync.Mutex // two goroutines that read at once take turns
+	reading sync.Mutex // serializes concurrent Reads
 
 	// Guarded by g.mu.
 	off  int64
-	err  error         // why it reads no more
-	shut bool          // by its reader
-	gone chan struct{} // closed when it does not
+	err  error         // why it has left
+	shut bool          // the caller has called Close
+	gone chan struct{} // closed when it has left
 }
 
-// join adds a reader, who is one until it leaves.
+// join adds a reader.
 func (g *growing) join(req *http.Request) *growingBody {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.add(req, 0)
 }
 
-// add is join for who holds the lock. The reader begins at off.
+// add adds a reader that begins at off. The caller holds the lock.
 func (g *growing) add(req *http.Request, off int64) *growingBody {
 	b := &growingBody{g: g, req: req, off: off, gone: make(chan struct{})}
 	if g.readers == nil {
@@ -78,18 +78,19 @@ func (g *growing) add(req *http.Request, off int64) *growingBody {
 	return b
 }
 
-// leave ends the reader, and with the last one the flight, unless there is something to drain.
+// leave removes the reader. If it was the last one, leave ends the flight, unless the rest of the body is to be
+// drained.
 func (b *growingBody) leave(why error) { b.leaveAfter(why, nil) }
 
-// leaveAfter is leave with rest as what reads in the background what the reader has not, if it is the last one, and if that is
-// allowed. If nil, it is only read.
+// leaveAfter is like leave, but if rest is not nil and the reader is the last one, it calls rest in the background to
+// read what the reader has not read, if that is allowed. If rest is nil, the rest of the body is read and discarded.
 func (b *growingBody) leaveAfter(why error, rest func(io.Reader)) {
 	g, f := b.g, b.g.flight
 	f.flights.mu.Lock()
 	g.mu.Lock()
 	end := false
 	var drain *growingBody
-	var ahead int64 // how much of what it reads is here already
+	var ahead int64 // bytes for drain that have already been received
 	if b.err == nil {
 		b.err = why
 		close(b.gone)
@@ -114,7 +115,7 @@ func (b *growingBody) leaveAfter(why error, rest func(io.Reader)) {
 	b.stop()
 	if end {
 		f.cancel()
-		if landed { // or else land sees to it
+		if landed { // otherwise land does this
 			g.end(why)
 		}
 	}
@@ -123,7 +124,7 @@ func (b *growingBody) leaveAfter(why error, rest func(io.Reader)) {
 	}
 }
 
-// drains says whether so little of a response that is being stored is missing that it may be read without a caller.
+// drains reports whether the rest of a response that is being stored is short enough to be read without a caller.
 func (f *flight) drains() bool {
 	if f.drainBytes <= 0 || !f.landed || !f.keeps || f.growing.err != nil {
 		return false
@@ -132,18 +133,18 @@ func (f *flight) drains() bool {
 	return f.length < 0 || left > 0 && left <= f.drainBytes
 }
 
-// came says whether a response that is being stored has come to its end.
+// came reports whether a response that is being stored has been received completely.
 func (f *flight) came() bool {
 	return f.landed && f.keeps && (f.growing.err == io.EOF || f.growing.err == nil && f.length == f.size())
 }
 
-// drain has the reader read the rest in the background, of which so much as ahead is here already. It says whether it does.
+// drain makes the reader read the rest in the background. It reports whether that was started.
 func (f *flight) drain(b *growingBody, ahead int64, rest func(io.Reader)) bool {
 	return f.draining.run(f.leader.ctx, f.leader.key, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, f.backgroundTimeout)
 		defer cancel()
 		defer context.AfterFunc(ctx, func() { b.leave(context.Cause(ctx)) })()
-		coded := io.LimitReader(b, ahead+max(f.drainBytes, 0)+1) // one more, to see an end right there
+		coded := io.LimitReader(b, ahead+max(f.drainBytes, 0)+1) // one more, to detect EOF
 		if rest != nil {
 			rest(coded)
 		}
@@ -152,10 +153,10 @@ func (f *flight) drain(b *growingBody, ahead int64, rest func(io.Reader)) bool {
 	})
 }
 
-// errWaited is what await returns after its limit.
+// errWaited is the error that await returns after its limit.
 var errWaited = errors.New("cachecontrol: another request for the URL has no answer yet")
 
-// await waits until c is closed, or for the limit, if it is positive. It returns why the reader has left, if that comes first.
+// await waits until c is closed, or for limit if that is positive. If the reader has left, it returns the reason.
 func (b *growingBody) await(c <-chan struct{}, limit time.Duration) error {
 	var timeout <-chan time.Time
 	if limit > 0 {
@@ -196,7 +197,8 @@ func (b *growingBody) Read(p []byte) (int, error) {
 	}
 }
 
-// take gives what is there. Where nothing is, it has more read, and returns what is closed once that has come.
+// take copies available bytes to p. If there are none, it starts a read and returns a channel that is closed when bytes
+// have arrived.
 func (b *growingBody) take(p []byte) (n int, more <-chan struct{}, err error) {
 	g := b.g
 	g.mu.Lock()
@@ -211,7 +213,7 @@ func (b *growingBody) take(p []byte) (n int, more <-chan struct{}, err error) {
 	case b.off < g.off:
 		file, off := g.file, b.off
 		p = p[:min(int64(len(p)), g.off-off)]
-		g.mu.Unlock() // for a disk may be slow
+		g.mu.Unlock() // the disk may be slow
 		n, err = file.ReadAt(p, off)
 		g.mu.Lock()
 	case b.off < g.size():
@@ -238,7 +240,8 @@ func (b *growingBody) take(p []byte) (n int, more <-chan struct{}, err error) {
 	return n, nil, err
 }
 
-// trailerFor returns the trailer as a reader may have it: the leader, whose request brought it, has all of it.
+// trailerFor returns the trailer for a reader. The leader gets all of it, because the response was sent for its
+// request.
 func (g *growing) trailerFor(b *growingBody) http.Header {
 	if b == g.lead {
 		return g.trailer.Clone()
@@ -246,7 +249,7 @@ func (g *growing) trailerFor(b *growingBody) http.Header {
 	return g.flight.stored.trailer(g.trailer, false)
 }
 
-// Close does not wait for a Read that is under way.
+// Close does not wait for a Read in progress.
 func (b *growingBody) Close() error { return b.closeAfter(nil) }
 
 // closeAfter is Close with rest as in leaveAfter.
@@ -262,15 +265,15 @@ func (b *growingBody) closeAfter(rest func(io.Reader)) error {
 	return nil
 }
 
-// size is how much of the body has come.
+// size returns how many bytes have been received.
 func (g *growing) size() int64 { return g.off + int64(len(g.mem)) }
 
-// carry makes the response's body the one that grows, and gives the response the leader's view of it.
+// carry makes the body of resp the source of g, and sets the body of resp to the leader's reader.
 func (g *growing) carry(resp *http.Response) {
 	g.received, g.source, g.length = resp, resp.Body, framedLength(resp)
 	resp.Body = g.lead
 	if w, ok := g.source.(io.Writer); ok && resp.StatusCode == http.StatusSwitchingProtocols {
-		resp.Body = &switchedBody{g.lead, w} // nobody has asked for a 101, and it can be written all the same
+		resp.Body = &switchedBody{g.lead, w} // no one has asked to upgrade, but a 101 must remain writable
 	}
 }
 
@@ -280,7 +283,7 @@ type switchedBody struct {
 	io.Writer
 }
 
-// readChunk reads on where the fastest reader is.
+// readChunk reads the next chunk from the source.
 func (g *growing) readChunk() {
 	g.makeRoom()
 	g.mu.Lock()
@@ -314,7 +317,7 @@ func (g *growing) readChunk() {
 	}
 }
 
-// read reads on. A body that panics ends in an error, for it is read for others, too.
+// read reads from the source. It returns a panic of the source as an error, because other requests read the body, too.
 func (g *growing) read(p []byte) (n int, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -323,12 +326,12 @@ func (g *growing) read(p []byte) (n int, err error) {
 		}
 	}()
 	n, err = g.source.Read(p)
-	_ = p[:n:len(p)] // a count that cannot be panics here
+	_ = p[:n:len(p)] // panics if the count is invalid
 	return n, err
 }
 
-// makeRoom moves what fills the memory to a file, or drops what nobody needs. A long body that the leader has to itself
-// so far is not worth a file: nobody joins any more.
+// makeRoom moves a full buffer to a file, or drops bytes that no reader needs. If a long body has only one reader so
+// far, it closes the flight to others, so that no file is needed.
 func (g *growing) makeRoom() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -366,7 +369,8 @@ func (g *growing) allRead() bool {
 	return true
 }
 
-// spill writes p at an offset to a file, or to a new one without a name, where the system knows such.
+// spill writes p to f at an offset. If f is nil, it creates a temporary file and, if the system allows it, removes its
+// name.
 func spill(f *os.File, p []byte, off int64) (*os.File, error) {
 	if f == nil {
 		var err error
@@ -379,7 +383,7 @@ func spill(f *os.File, p []byte, off int64) (*os.File, error) {
 	return f, err
 }
 
-// end says what comes after the last byte, and has no more use for the origin; without readers, for a file neither.
+// end records what follows the last byte, and closes the source. If there are no readers, it removes the file, too.
 func (g *growing) end(err error) {
 	g.flight.retire()
 	g.mu.Lock()

@@ -16,14 +16,14 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
-// A partial entry holds one contiguous part of a representation (RFC 9111, section 3.3). It lives under a key of its
-// own, so that no reader of the plain key, Python's least of all, takes it for a whole response. A URL has one
-// at most: a part that cannot be combined with it takes its place.
+// A partial entry holds one contiguous part of a representation (RFC 9111, section 3.3). It is stored under its own
+// key, so that no reader of the plain key, in particular Python, takes it for a whole response. A URL has at most one.
+// A new part that cannot be combined with the stored one replaces it.
 
-// lookupPartial returns the partial entry of the URL that the request selects, or nil.
+// lookupPartial returns the partial entry of the URL if the request selects it, or nil.
 func (x *exchange) lookupPartial() *candidate {
 	if x.ranges != nil && !x.ranges.HasRanges() {
-		return nil // none was ever stored
+		return nil // no part was ever stored
 	}
 	key := x.key + partialSuffix
 	resp, err := x.get(x.ctx, key)
@@ -38,9 +38,9 @@ func (x *exchange) lookupPartial() *candidate {
 	return p
 }
 
-// answerPartial answers a request for which no whole response is stored: from a part if that holds the range, and with the help
-// of the part if what is missing of it can be asked for. Otherwise the part is there to be refuted or confirmed by what the
-// origin says, as a whole response would be.
+// answerPartial answers a request for which no whole response is stored. It uses a stored part if that contains the
+// range, or completes the part if possible. Otherwise it asks the origin, whose response may confirm the part or show
+// that it is out of date, like a whole response.
 func (x *exchange) answerPartial(why rfc9111.Reason, s Status) (*http.Response, error) {
 	if x.flies() {
 		return x.fly(why)
@@ -76,13 +76,13 @@ func (x *exchange) answerPartial(why rfc9111.Reason, s Status) (*http.Response, 
 	return x.fetch(nil, why)
 }
 
-// heldBy says whether the range that is asked for lies within the part.
+// heldBy reports whether the part contains the requested range.
 func (x *exchange) heldBy(p *candidate) bool {
 	r := p.entry.Range
 	total := r.Total
 	if total < 0 {
 		if x.byteRange.First < 0 || x.byteRange.Last < 0 {
-			return false // counted from an end that is not known
+			return false // the range is relative to an unknown end
 		}
 		total = math.MaxInt64
 	}
@@ -90,15 +90,15 @@ func (x *exchange) heldBy(p *candidate) bool {
 	return ok && start >= r.Start && end <= r.Start+p.entry.Length
 }
 
-// completable says whether it is worth asking for what is missing of a part: it is the head of the body, and a strong
-// validator says whether the rest belongs to it. Without any validator it is tried while the part is fresh; an
-// origin that does not do ranges then sends everything anyway.
+// completable reports whether it is worth asking for the rest of a part. The part must be the beginning of the body,
+// and have a strong validator, which shows whether the rest belongs to it. A part without any validator is completed
+// while it is fresh. An origin without ranges sends the whole body in any case.
 func (x *exchange) completable(p *candidate, r rfc9111.Reuse) bool {
 	return !x.isHead() && !x.ranged && !x.conditional && !x.matching && p.entry.Range.Start == 0 && p.entry.Length > 0 &&
 		(p.policy.StrongValidator() != "" || !p.policy.HasValidator() && r.Action == rfc9111.Serve)
 }
 
-// complete asks for the rest of a part, and answers with both (RFC 9111, sections 3.3 and 3.4).
+// complete requests the rest of a part, and answers with both (RFC 9111, sections 3.3 and 3.4).
 func (x *exchange) complete(p *candidate) (*http.Response, error) {
 	x.partial = p
 	defer func() { x.partial.close() }()
@@ -128,7 +128,7 @@ func (x *exchange) complete(p *candidate) (*http.Response, error) {
 			return x.again(rfc9111.NotInRange)
 		}
 		whole := *x.own(resp)
-		whole.Trailer = nil // net/http puts it in resp, and it is of the rest
+		whole.Trailer = nil // net/http adds the trailer to resp, and it belongs to the rest
 		resp, x.partial = &whole, nil
 		x.join(p, resp, total, asked, received, &s)
 	default:
@@ -140,8 +140,8 @@ func (x *exchange) complete(p *candidate) (*http.Response, error) {
 	return resp, nil
 }
 
-// completedBy says whether the response brings all that is missing of a part that is the head of a body, and how long
-// the whole is.
+// completedBy reports whether resp has all that is missing of a part, and the length of the whole. The part must be the
+// beginning of the body.
 func (c *candidate) completedBy(resp *http.Response) (total int64, ok bool) {
 	cr, ok := rfc9111.ParseContentRange(resp.Header["Content-Range"])
 	switch known := c.entry.Range.Total; {
@@ -154,15 +154,16 @@ func (c *candidate) completedBy(resp *http.Response) (total int64, ok bool) {
 	return cr.Total, n < 0 || n == cr.Total-cr.First
 }
 
-// combinesWith reports whether a 206 with this header is of the same bytes as the part: they share a strong entity tag (RFC 9111,
-// section 3.4). Some origins give one tag to all codings of a representation, so the coding must not be another either.
+// combinesWith reports whether a 206 with header h is of the same representation as the part: both must have the same
+// strong entity tag (RFC 9111, section 3.4). Some origins use one tag for all codings of a representation, so the
+// coding must be equal, too.
 func (c *candidate) combinesWith(h http.Header) bool {
-	lines := h["Content-Encoding"] // a 206 need not repeat it
+	lines := h["Content-Encoding"] // a 206 may omit it
 	return rfc9111.StrongMatch(h.Get("Etag"), c.policy.ETag) &&
 		(lines == nil || slices.Equal(parseCoding(lines).names, c.coding.names))
 }
 
-// dropPart removes the part that the exchange has found, which is known to be out of date.
+// dropPart removes x.partial, which is known to be out of date.
 func (x *exchange) dropPart() {
 	key := x.partial.key
 	x.partial.close()
@@ -170,9 +171,9 @@ func (x *exchange) dropPart() {
 	x.dropStored(key)
 }
 
-// judgePart removes the part that the exchange has found if the origin's response shows that it is not current any more, by the
-// rules that hold for a whole one. A 206 or a response to HEAD is for receivePartial or receiveHead. It is called before a recording of
-// the response is made, which is then not taken for one that was asked for too early.
+// judgePart removes x.partial if resp shows that it is out of date, by the rules for a whole response. receivePartial
+// and receiveHead handle a 206 and a response to HEAD. judgePart must be called before a recording of the response is
+// made; otherwise the removal would make the recording outdated.
 func (x *exchange) judgePart(resp *http.Response) {
 	p := x.partial
 	if p == nil {
@@ -194,8 +195,8 @@ func (x *exchange) judgePart(resp *http.Response) {
 	}
 }
 
-// contradictedBy reports whether a 200 or 206 with this header is of another representation than the part. total is the length
-// of that representation in bytes; -1 means that it is not known.
+// contradictedBy reports whether a 200 or 206 with header h is of another representation than the part. total is the
+// length of that representation in bytes, or -1 if not known.
 func (c *candidate) contradictedBy(h http.Header, total int64) bool {
 	if tag := h.Get("Etag"); tag != c.policy.ETag && !rfc9111.WeakMatch(tag, c.policy.ETag) {
 		return true
@@ -204,13 +205,13 @@ func (c *candidate) contradictedBy(h http.Header, total int64) bool {
 		!c.fits(total) && slices.Equal(parseCoding(h["Content-Encoding"]).names, c.coding.names)
 }
 
-// fits reports whether the part may be of a representation of this length; -1 means that it is not known.
+// fits reports whether the part may be of a representation of this length, or of unknown length if total is -1.
 func (c *candidate) fits(total int64) bool {
 	r := c.entry.Range
 	return total < 0 || total == r.Total || r.Total < 0 && total >= r.Start+c.entry.Length
 }
 
-// freshenedByHead reports whether a 200 with this header to HEAD is about the stored response (RFC 9111, section 4.3.5).
+// freshenedByHead reports whether a 200 to HEAD with header h is about the stored response (RFC 9111, section 4.3.5).
 func (c *candidate) freshenedByHead(h http.Header) bool {
 	length := c.entry.Length
 	if c.entry.Range != nil {
@@ -220,13 +221,13 @@ func (c *candidate) freshenedByHead(h http.Header) bool {
 			return false
 		}
 		if err == nil && length < 0 && h["Etag"] == nil && h["Last-Modified"] == nil {
-			return false // the part does not say how long the whole is, so nothing tells that this is the same
+			return false // the length of the whole is not known, so this may be another representation
 		}
 	}
 	return c.policy.FreshenedByHead(c.entry.Header, h, length)
 }
 
-// join makes the response the whole one: what is stored, and the rest that it brings.
+// join turns resp into the whole response: the stored part, followed by the rest in resp.
 func (x *exchange) join(p *candidate, resp *http.Response, total int64, asked, received time.Time, s *Status) {
 	header := p.updated(resp.Header, received)
 	delete(header, "Content-Range")
@@ -254,7 +255,7 @@ func (x *exchange) join(p *candidate, resp *http.Response, total int64, asked, r
 	x.decode(resp, place, s)
 }
 
-// joinedBody reads one body after another, each in its full length: one that ends before is an error.
+// joinedBody reads two bodies one after the other. It returns an error if one of them ends early.
 type joinedBody struct {
 	turn          sync.Mutex
 	closed        atomic.Bool
@@ -286,12 +287,12 @@ func (b *joinedBody) Close() error {
 	return b.second.Close()
 }
 
-// receivePartial takes a 206 for the range that the caller asked for. It is stored as a part: combined with the one
-// that is there, if they share a strong validator and touch (RFC 9111, section 3.4), and as the whole
-// response if nothing is missing any more.
+// receivePartial handles a 206 for the range that the caller requested. It stores the part. It combines it with the
+// stored part if they have the same strong validator and are adjacent or overlap (RFC 9111, section 3.4). If nothing is
+// missing any more, it stores the result as the whole response.
 func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, received time.Time, s *Status) {
 	if whole := cmp.Or(c, x.doubted); whole != nil && whole.entry.Status == http.StatusOK && rfc9111.StrongMatch(resp.Header.Get("Etag"), whole.policy.ETag) {
-		x.freshen(whole, resp, asked, received) // it is of the response that is stored whole
+		x.freshen(whole, resp, asked, received) // the 206 is of the stored whole response
 		s.Storage = rfc9111.Validated
 		return
 	}
@@ -320,9 +321,9 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 			x.dropPart()
 		case decision.OK:
 		case decision.Reason == rfc9111.NoStoreRequest, decision.Reason == rfc9111.SetCookieInShared, decision.Reason == rfc9111.TooLong, decision.Reason == rfc9111.PartialUnusable:
-			// Nothing is said against the part.
+			// This does not affect the stored part.
 		default:
-			x.dropPart() // what allowed it to be stored was withdrawn
+			x.dropPart() // the part may no longer be stored
 		}
 	}
 	if !decision.OK {
@@ -366,14 +367,14 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 	}
 }
 
-// dropDigests removes what a header says of the bytes of its message's content (RFC 9530, section 2), where there are others now.
+// dropDigests removes the digests of the content of a message (RFC 9530, section 2) after the content has been changed.
 func dropDigests(h http.Header) {
 	delete(h, "Content-Digest")
 	delete(h, "Content-Md5")
 }
 
-// contentRange returns which bytes a 206 holds. Where its Content-Range and the length of its content differ, the
-// content is what is there: then the representation ends with it, if the field says that it goes to the end.
+// contentRange returns the range of a 206. If the length of its content differs from Content-Range, the content counts,
+// and the representation ends with it. This is accepted only if the field says that the range extends to the end.
 func contentRange(resp *http.Response) (rfc9111.ContentRange, bool) {
 	cr, ok := rfc9111.ParseContentRange(resp.Header["Content-Range"])
 	if n := framedLength(resp); ok && n >= 0 && n != cr.Last-cr.First+1 {
@@ -386,10 +387,11 @@ func contentRange(resp *http.Response) (rfc9111.ContentRange, bool) {
 	return cr, ok
 }
 
-// span is a part of a representation: from start up to but without end, of total bytes; -1: not known.
+// span is a part of a representation: the bytes from start up to, but not including, end, of total bytes, or -1 if not
+// known.
 type span struct{ start, end, total int64 }
 
-// union returns both parts as one, if they touch and speak of the same length.
+// union returns the union of a and b, if they are adjacent or overlap and do not have different totals.
 func (a span) union(b span) (span, bool) {
 	if a.start > b.end || b.start > a.end || a.total >= 0 && b.total >= 0 && a.total != b.total {
 		return span{}, false
@@ -398,7 +400,7 @@ func (a span) union(b span) (span, bool) {
 	return u, u.total < 0 || u.end <= u.total
 }
 
-// spanCopier copies spans of a body, in their order.
+// spanCopier copies spans of a body in ascending order.
 type spanCopier struct {
 	body io.ReadCloser
 	pos  int64

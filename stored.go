@@ -12,22 +12,22 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
-// stored is what a Transport works out from an entry once, so that a hit parses nothing. It does not change.
+// stored holds what a Transport computes from an entry once, so that a hit parses nothing. It is immutable.
 type stored struct {
 	engine    *engine
-	key       string // that the entry's URL stands for; see entryKey
+	key       string // key of the entry's URL; see entryKey
 	policy    rfc9111.Policy
 	selectors []selector
 	variants  []variant
 	coding    coding
 	status    string
-	unusable  bool     // another program, or another kind of cache, has stored it
-	fields    []field  // of a hit: Age first, Cache-Status last, and nothing that is withheld
-	lines     []string // of all fields in their order, but for those that differ from hit to hit: the first and the last
+	unusable  bool     // another program, or a cache of another kind, stored a response that this one must not use
+	fields    []field  // header fields of a hit, without those withheld: Age is first, Cache-Status last
+	lines     []string // lines of all fields in order; the first and the last differ between hits
 }
 
-// said is what a hit says about itself. Within a second, the next one of the same response says the same, and so do others
-// that are as old.
+// said holds the Age and Cache-Status values of a hit. They depend only on the age, TTL and reason, so hits within a
+// second share them, as do hits of other responses of the same age.
 type said struct {
 	age, ttl time.Duration
 	reason   rfc9111.Reason
@@ -35,7 +35,8 @@ type said struct {
 	status   string
 }
 
-// saidMemory remembers what hits have said. It has a fixed size, and forgets. The zero value is empty.
+// saidMemory is a cache of said values. It has a fixed size; a new value replaces an older one in its slot. The zero
+// value is empty.
 type saidMemory [1024]atomic.Pointer[said]
 
 func (m *saidMemory) place(age, ttl time.Duration, reason rfc9111.Reason) *atomic.Pointer[said] {
@@ -45,7 +46,7 @@ func (m *saidMemory) place(age, ttl time.Duration, reason rfc9111.Reason) *atomi
 // field is one header field of a hit.
 type field struct {
 	name  string
-	lines int // how many it has
+	lines int // number of lines
 }
 
 // selector is one selecting header field of a stored response.
@@ -63,8 +64,8 @@ type variant struct {
 	coding    coding
 }
 
-// compile returns what the engine works out from an entry. It is kept with the entry, unless another engine with
-// other rules uses it too.
+// compile returns the stored value of an entry. It is kept with the entry, but computed each time if another engine
+// uses the same entry.
 func (e *engine) compile(entry *serialize.Entry) *stored {
 	s := entry.Derived(func(entry *serialize.Entry) any { return e.newStored(entry) }).(*stored)
 	if s.engine != e {
@@ -83,7 +84,7 @@ func (e *engine) policyOf(entry *serialize.Entry) rfc9111.Policy {
 	return *p.WithLifetime(entry.Lifetime)
 }
 
-// newStoredOf is newStored for who knows the key, the policy and the selectors of the entry.
+// newStoredOf is like newStored, if the key, the policy and the selectors of the entry are known.
 func (e *engine) newStoredOf(entry *serialize.Entry, key string, policy rfc9111.Policy, selectors []selector) *stored {
 	s := &stored{
 		engine:    e,
@@ -102,15 +103,15 @@ func (e *engine) newStoredOf(entry *serialize.Entry, key string, policy rfc9111.
 	return s
 }
 
-// statusLine returns the status as http.Response has it.
+// statusLine returns the status line for http.Response.Status.
 func statusLine(entry *serialize.Entry) string {
 	if entry.Status == http.StatusOK && entry.Reason == "OK" {
-		return "200 OK" // which most have, and need not keep a copy of
+		return "200 OK" // the common case, without an allocation
 	}
 	return strings.TrimSpace(strconv.Itoa(entry.Status) + " " + entry.Reason)
 }
 
-// setFields sets the header of a hit.
+// setFields sets the header fields of a hit.
 func (s *stored) setFields(h http.Header) {
 	s.fields, s.lines = make([]field, 0, len(h)+3), make([]string, 0, len(h)+3)
 	add := func(name string, lines ...string) {
@@ -128,12 +129,12 @@ func (s *stored) setFields(h http.Header) {
 			add(name, lines...)
 		}
 	}
-	upstream := h["Cache-Status"] // of caches nearer to the origin
+	upstream := h["Cache-Status"] // from caches nearer to the origin
 	add("Cache-Status", append(upstream[:len(upstream):len(upstream)], "")...)
 }
 
-// withheld returns the names of the fields that no hit has: those that no-cache names, and those that are not stored by
-// this cache but may have been by another one.
+// withheld returns the names of the fields that are not in a hit: those that no-cache names, and those that this cache
+// does not store, although another program may have stored them.
 func (s *stored) withheld() []string {
 	excluded, noCache := s.policy.ExcludedFields(), s.policy.Directives.NoCacheFields
 	if len(noCache) == 0 {
@@ -142,8 +143,8 @@ func (s *stored) withheld() []string {
 	return slices.Concat(excluded, noCache)
 }
 
-// trailer returns a copy of those fields of a trailer that a hit may have, or nil if there are none. Once the origin has confirmed
-// the response, these are also the fields that no-cache names.
+// trailer returns a copy of the trailer fields that a hit may have, or nil if there are none. If the origin has just
+// confirmed the response, these include the fields that no-cache names.
 func (s *stored) trailer(t http.Header, confirmed bool) http.Header {
 	if confirmed {
 		return rfc9111.StoredTrailer(t, s.policy.ExcludedFields())
@@ -167,7 +168,7 @@ func newSelectors(fields []serialize.Field) []selector {
 	return out
 }
 
-// sameSelectors says whether two variants are selected by the same requests.
+// sameSelectors reports whether two variants are selected by the same requests.
 func sameSelectors(a, b []selector) bool {
 	return len(a) == len(b) && !slices.ContainsFunc(a, func(f selector) bool {
 		return !slices.ContainsFunc(b, func(g selector) bool {
@@ -184,14 +185,15 @@ func (s *stored) say(r rfc9111.Reuse) *said {
 		return last
 	}
 	now := &said{age: age, ttl: ttl, reason: r.Reason, ageText: strconv.FormatInt(int64(age/time.Second), 10)}
-	// Only the number differs from hit to hit.
+	// Only the number differs between hits.
 	before, after, _ := strings.Cut(s.engine.statuses.header(Status{Reason: r.Reason, HasTTL: true}), "ttl=0")
 	now.status = before + "ttl=" + strconv.FormatInt(int64(ttl/time.Second), 10) + after
 	place.Store(now)
 	return now
 }
 
-// floorSeconds rounds down to whole seconds, so that what is stale is never said to have none left of 0.
+// floorSeconds rounds d down to whole seconds, also if it is negative: a response that has been stale for half a second
+// has a TTL of -1, not 0.
 func floorSeconds(d time.Duration) time.Duration {
 	t := d.Truncate(time.Second)
 	if t > d {
@@ -200,7 +202,8 @@ func floorSeconds(d time.Duration) time.Duration {
 	return t
 }
 
-// replay returns a header of the caller's own for a hit. All its lines are in one slice, each field's without room to grow.
+// replay returns a new header for a hit, which the caller may change. All lines are in one slice; each field's part has
+// no spare capacity.
 func (s *stored) replay(age, status string) http.Header {
 	h, lines := make(http.Header, len(s.fields)), slices.Clone(s.lines)
 	lines[0], lines[len(lines)-1] = age, status

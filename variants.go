@@ -13,21 +13,21 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// The first variant of a URL is stored under the plain key, and its entry lists the others. Whoever changes the list holds the lock
-// of the key. Other processes do not: the list is read again right before it is written.
+// The first variant of a URL is stored under the plain key, and its entry lists the others. A goroutine that changes
+// the list holds the lock of the key. Other processes do not, so the list is read again right before it is written.
 
-// maxListBytes is how long the list of variants may get, as its texts count, so that the entry that each hit reads stays small
-// whatever origins and clients send.
+// maxListBytes is the maximum size of the list of variants in bytes of text. Each hit reads the entry with the list, so
+// it must stay small regardless of what origins and clients send.
 const maxListBytes = 256 << 10
 
-// succeed prepares an entry to take the place of what is stored under the plain key. If that is another variant, which has come
-// since the request was sent, it moves to a key of its own. If the same variant is stored there, and more recent, succeed returns
-// storage.ErrChanged. The caller holds the key's lock.
+// succeed prepares an entry that is to replace the one under the plain key. If that is another variant, received since
+// the request was sent, succeed moves it to its own key. If the same variant is stored there and more recent, it
+// returns storage.ErrChanged. The caller holds the key's lock.
 func (r *recording) succeed() error {
 	e := r.entry
 	resp, err := r.get(context.WithoutCancel(r.ctx), r.key)
 	if err != nil {
-		e.Variants = nil // what lookup found is gone, perhaps because the variants are out of date
+		e.Variants = nil // the entry that lookup found is gone, perhaps because the variants are out of date
 		return nil
 	}
 	defer resp.Body.Close()
@@ -56,7 +56,7 @@ func (r *recording) succeed() error {
 		switch {
 		case v.Key == key:
 		case r.selectedLike(v.Vary):
-			r.removeHeld(r.ctx, v.Key) // the entry takes its place
+			r.removeHeld(r.ctx, v.Key) // the entry replaces it
 		default:
 			variants = append(variants, v)
 		}
@@ -65,7 +65,7 @@ func (r *recording) succeed() error {
 	return nil
 }
 
-// move stores a response that is stored under the plain key under that of a variant, too.
+// move copies a response that is stored under the plain key to the key of a variant.
 func (r *recording) move(resp *storage.Response, key string) error {
 	if r.maxVariants == 0 {
 		return nil
@@ -74,7 +74,7 @@ func (r *recording) move(resp *storage.Response, key string) error {
 	e.Variants, e.Generation, e.Foreign, e.Stamp = nil, r.entry.Generation, false, nil
 	e.Keep = r.compile(resp.Entry).policy.Keep()
 	if e.URL == "" {
-		e.URL = urlOfKey(r.key) // Python does not store it
+		e.URL = urlOfKey(r.key) // Python's entries have no URL
 	}
 	w, err := r.store.Create(context.WithoutCancel(r.ctx), key, e)
 	if err != nil {
@@ -87,8 +87,8 @@ func (r *recording) move(resp *storage.Response, key string) error {
 	return w.Commit()
 }
 
-// selectedLike reports whether the request of the recording has the values of these fields, and they are all that selects its
-// response.
+// selectedLike reports whether fields are exactly the selecting fields of the recording's response, with the values in
+// its request.
 func (r *recording) selectedLike(fields []serialize.Field) bool {
 	mine := r.entry.Vary
 	return len(mine) == len(fields) && !slices.ContainsFunc(fields, func(f serialize.Field) bool {
@@ -104,7 +104,7 @@ func (r *recording) sameValue(mine, other *serialize.Field) bool {
 		return false
 	case mine.Value == other.Value && mine.Digest == other.Digest:
 		return true
-	case other.Digest: // with another salt: what the request says decides
+	case other.Digest: // it has another salt, so use the value in the request
 		salt, _, _ := strings.Cut(other.Value, ".")
 		value := strings.Join(canonicalNames(r.req.Header)[http.CanonicalHeaderKey(mine.Name)], ", ")
 		return digest(salt, rfc9111.NormalizeSelecting(mine.Name, value)) == other.Value
@@ -112,9 +112,9 @@ func (r *recording) sameValue(mine, other *serialize.Field) bool {
 	return !mine.Digest && rfc9111.NormalizeSelecting(mine.Name, mine.Value) == rfc9111.NormalizeSelecting(other.Name, other.Value)
 }
 
-// enter adds a variant to the entry under the plain key, and drops the oldest where there are too many. Where that
-// entry is gone, or of another generation, the variant goes too: nobody could find it. The caller holds the key's lock. If another
-// process has replaced the entry meanwhile, enter tries again.
+// enter adds a variant to the entry under the plain key, and removes the oldest if there are too many. If that entry is
+// gone, or has another generation, enter removes the variant, because it could never be found. The caller holds the
+// key's lock. If another process has replaced the entry meanwhile, enter tries again, up to three times in all.
 func (s *subject) enter(key string, e *serialize.Entry) error {
 	var err error
 	for range 3 {
@@ -141,7 +141,7 @@ func (s *subject) enter(key string, e *serialize.Entry) error {
 	return err
 }
 
-// variantOf returns what the list says of a variant.
+// variantOf returns the description of a variant for the list.
 func (s *subject) variantOf(key string, e *serialize.Entry) serialize.Variant {
 	return serialize.Variant{
 		Key: key, Vary: e.Vary, Date: s.compile(e).policy.Date,
@@ -149,7 +149,7 @@ func (s *subject) variantOf(key string, e *serialize.Entry) serialize.Variant {
 	}
 }
 
-// bounded removes the last of the variants, which are the oldest, if there are too many or the list is too long.
+// bounded removes the last variants, which are the oldest, if there are too many or the list is too long.
 func (s *subject) bounded(variants []serialize.Variant) []serialize.Variant {
 	size := 0
 	for i, v := range variants {
