@@ -57,7 +57,7 @@ type demo struct {
 	requests, wrong int
 }
 
-// stickyWriter keeps the first error.
+// stickyWriter writes to w until the first error, which it keeps.
 type stickyWriter struct {
 	w   io.Writer
 	err error
@@ -117,15 +117,15 @@ In a Go program: http.Client{Transport: &cachecontrol.Transport{}}
 
 func (d *demo) printf(format string, args ...any) { fmt.Fprintf(d.out, format, args...) }
 
-// title begins a step.
+// title prints the description of a step.
 func (d *demo) title(text string) { d.printf("\n%s\n", text) }
 
-// note tells more about the request before it.
+// note prints a remark about the last request.
 func (d *demo) note(format string, args ...any) {
 	d.printf("%9s  -> %s\n", "", fmt.Sprintf(format, args...))
 }
 
-// run shows the steps. An error means that it could not go on.
+// run runs all steps. It returns an error only if the demo cannot go on.
 func (d *demo) run(dir string) error {
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.Proxy = nil
@@ -236,7 +236,7 @@ func (d *demo) run(dir string) error {
 	return d.showFile(dir)
 }
 
-// showFile shows what a file cache has written.
+// showFile shows the file that the file cache has written.
 func (d *demo) showFile(dir string) error {
 	var found string
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
@@ -267,18 +267,18 @@ func (d *demo) showFile(dir string) error {
 
 type demoRequest struct {
 	method, path, body, language string
-	note                         string // what the table says beside the path
+	note                         string // printed after the path in the table
 	control                      cachecontrol.Control
 }
 
-// demoWant is how a request has to go.
+// demoWant is the expected result of a request.
 type demoWant struct {
 	outcome cachecontrol.Outcome
-	origin  int // the status that the origin answers with; 0: it is not asked
+	origin  int // the status of the origin's answer, or 0 if the origin is not asked
 	body    string
 }
 
-// do sends a request through the cache, shows what happened and checks it. It returns the header of the answer.
+// do sends a request through the cache, prints and checks the result, and returns the header of the response.
 func (d *demo) do(cache *cachecontrol.Transport, r demoRequest, want demoWant) (http.Header, error) {
 	r.method = cmp.Or(r.method, http.MethodGet)
 	ctx := cachecontrol.WithControl(d.ctx, r.control)
@@ -319,11 +319,11 @@ func (d *demo) do(cache *cachecontrol.Transport, r demoRequest, want demoWant) (
 	d.check(asked == want.origin && status.ForwardStatus == want.origin,
 		"the origin to answer %d, it answered %d, and Cache-Status says %d", want.origin, asked, status.ForwardStatus)
 	d.check(string(body) == want.body, "the body %q, got %q", want.body, body)
-	d.wrong = min(d.wrong, wrong+1) // a request counts once
+	d.wrong = min(d.wrong, wrong+1) // count a request once
 	return resp.Header, nil
 }
 
-// check says what was expected where that is not so.
+// check prints the expected result and counts a failure unless ok is true.
 func (d *demo) check(ok bool, want string, args ...any) {
 	if !ok {
 		d.wrong++
@@ -331,7 +331,7 @@ func (d *demo) check(ok bool, want string, args ...any) {
 	}
 }
 
-// member is what this cache says in Cache-Status, without its name and the detail.
+// member returns the last member of Cache-Status without the name of the cache and the detail.
 func member(resp *http.Response) string {
 	lines := resp.Header["Cache-Status"]
 	if len(lines) == 0 {

@@ -10,16 +10,16 @@ import (
 	"time"
 )
 
-// newsLifetime is for how long /news is fresh: two seconds, of which the Date, in whole seconds, may take one.
+// newsLifetime is the freshness lifetime of /news. Up to a second of it may be lost, because Date has whole seconds.
 const newsLifetime = 2 * time.Second
 
 // demoOrigin is the origin of the demo.
 type demoOrigin struct {
-	answered atomic.Int32 // the status of the latest answer
+	answered atomic.Int32 // the status of the last response
 
 	mu       sync.Mutex
-	served   int    // guarded by mu: answers for /news
-	document string // guarded by mu: what /draft holds
+	served   int    // guarded by mu: the number of responses for /news
+	document string // guarded by mu: the content of /draft
 }
 
 func (o *demoOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -22,18 +22,18 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// dirHelp says what DIR is, in the help of the commands that take one.
+// dirHelp describes DIR in the help of the commands that take one.
 const dirHelp = `DIR is a cache directory: of this cache, of Python's CacheControl, or http or http-v2 of pip. How its entries are
 stored is told from the files; file:DIR and separate:DIR say it, as --store does.
 `
 
-// directory is the cache directory that a command is about.
+// directory is the cache directory that a command works on.
 type directory struct {
 	*storage.Directory
 	path string // as the user wrote it, without a prefix
 }
 
-// openDirectory opens the directory that an argument names: DIR, file:DIR or separate:DIR.
+// openDirectory opens the directory named by arg, which is DIR, file:DIR or separate:DIR.
 func openDirectory(arg string) (*directory, error) {
 	path, layout := arg, storage.AnyLayout
 	if kind, _, ok := strings.Cut(arg, ":"); ok && (kind == "file" || kind == "separate") {
@@ -70,7 +70,7 @@ func openDirectory(arg string) (*directory, error) {
 	return nil, failed(pathless(err), "cannot open "+printable(path), "Check the name of the directory.")
 }
 
-// pathless returns an error without the path in it, which is said already.
+// pathless returns err without its path, for messages that contain the path already.
 func pathless(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
@@ -79,7 +79,7 @@ func pathless(err error) error {
 	return err
 }
 
-// rel returns the name of a file relative to the directory.
+// rel returns name relative to the directory.
 func (d *directory) rel(name string) string {
 	if abs, err := filepath.Abs(d.path); err == nil {
 		if rel, err := filepath.Rel(abs, name); err == nil {
@@ -89,8 +89,8 @@ func (d *directory) rel(name string) string {
 	return name
 }
 
-// each calls do for all that is in the directory, until that returns an error. What cannot be looked at is said on
-// stderr; the error is then one that says nothing more.
+// each calls do for each item of the directory until do returns an error. It reports items that cannot be read on
+// stderr and goes on; it then returns an error with an empty message.
 func (d *directory) each(ctx context.Context, e *env, bar *progress, do func(*storage.Item) error) error {
 	var result error
 	for it, err := range d.All() {
@@ -119,10 +119,10 @@ func startScan(e *env) *progress {
 	})
 }
 
-// hashes is how many beginnings of hashes there are, as passed counts them.
+// hashes is the number of possible values of the first four digits of a hash, which passed uses to measure progress.
 const hashes = 1 << 16
 
-// passed notes that a walk has come to a hash. Hashes are spread evenly, so the hash says how much is done.
+// passed records that a walk has reached a hash. Hashes are spread evenly, so their order shows how much is done.
 func (p *progress) passed(hash string) {
 	if p == nil {
 		return
@@ -135,24 +135,24 @@ func (p *progress) passed(hash string) {
 	}
 }
 
-// scanLine returns the bar for a walk through a directory.
+// scanLine returns the progress bar for a walk through a directory.
 func scanLine(count, items int64, perSecond float64, width int) string {
 	return barLine(count, hashes, fmt.Sprintf("%d files and entries  %s", items, timeLeft(hashes-count, perSecond)), width)
 }
 
-// role is what an entry is to its URL.
+// role is the role of an entry among those of its URL.
 type role string
 
 const (
 	primary   role = "entry"   // the first response, or the only one
 	variant   role = "variant" // a further one
-	part      role = "part"    // of a body
-	index     role = "index"   // of the responses to other methods
+	part      role = "part"    // a part of a body (206)
+	index     role = "index"   // the index of responses to other methods
 	otherRole role = "other"   // its key does not follow from the URL alone
-	unknown   role = ""        // it does not name its URL
+	unknown   role = ""        // it does not record its URL
 )
 
-// roleOf says what an entry with this hash is to its URL.
+// roleOf returns the role of the entry with this hash.
 func roleOf(hash string, e *serialize.Entry) role {
 	keys, ok := cachecontrol.KeysOf(e)
 	switch {
@@ -170,12 +170,12 @@ func roleOf(hash string, e *serialize.Entry) role {
 	return otherRole
 }
 
-// policyOf works out what an entry says about its reuse.
+// policyOf returns the caching policy of an entry.
 func policyOf(e *serialize.Entry, shared bool) *rfc9111.Policy {
 	return rfc9111.NewPolicy(rfc9111.Rules{Shared: shared, WithholdSetCookie: true}, e.Status, e.Header, e.RequestTime, e.ResponseTime).WithLifetime(e.Lifetime)
 }
 
-// writerOf says who wrote an entry.
+// writerOf returns which implementation wrote an entry: "python" or "go".
 func writerOf(e *serialize.Entry) string {
 	if e.Foreign {
 		return "python"
@@ -183,10 +183,10 @@ func writerOf(e *serialize.Entry) string {
 	return "go"
 }
 
-// isURL says whether an argument is meant for a URL, not a hash.
+// isURL reports whether an argument is a URL rather than a hash or a directory.
 func isURL(arg string) bool { return strings.Contains(arg, "://") }
 
-// keysOfURL returns the keys for a URL that was given as an argument.
+// keysOfURL returns the cache keys for a URL given as an argument.
 func keysOfURL(arg string) (cachecontrol.Keys, error) {
 	if _, err := parseURL(arg); err != nil {
 		return cachecontrol.Keys{}, err
@@ -198,7 +198,7 @@ func keysOfURL(arg string) (cachecontrol.Keys, error) {
 	return keys, nil
 }
 
-// find returns the entry whose hash begins with prefix; nil: there is none.
+// find returns the entry whose hash begins with prefix, or nil if there is none.
 func (d *directory) find(prefix string) (*storage.Item, error) {
 	it, err := d.Find(prefix)
 	switch {
@@ -212,7 +212,7 @@ func (d *directory) find(prefix string) (*storage.Item, error) {
 	return it, nil
 }
 
-// reason writes an error of package storage for people.
+// reason returns the message of an error without the names of the packages storage and serialize.
 func reason(err error) string {
 	s := err.Error()
 	for _, prefix := range []string{"storage: ", "serialize: "} {
@@ -221,7 +221,7 @@ func reason(err error) string {
 	return s
 }
 
-// parseAge reads a time as time.ParseDuration has it, or in days or weeks: 90s, 12h, 30d, 2w.
+// parseAge parses a duration as time.ParseDuration does, or a number of days or weeks: 90s, 12h, 30d, 2w.
 func parseAge(value string) (time.Duration, error) {
 	unit := time.Duration(0)
 	if n := len(value); n > 0 {
@@ -237,7 +237,7 @@ func parseAge(value string) (time.Duration, error) {
 	return time.Duration(n), err
 }
 
-// ageFlag is a time above zero, as parseAge has it.
+// ageFlag is a positive duration in the syntax of parseAge.
 type ageFlag time.Duration
 
 func (a *ageFlag) String() string { return time.Duration(*a).String() }
@@ -252,7 +252,7 @@ func (a *ageFlag) Set(value string) error {
 	return nil
 }
 
-// writeJSON writes a value and the end of the line: in one line, unless there is an indent.
+// writeJSON writes v as JSON and a newline. Without indent, the JSON is one line.
 func writeJSON(w io.Writer, v any, indent string) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -265,7 +265,7 @@ func writeJSON(w io.Writer, v any, indent string) error {
 	return err
 }
 
-// brief writes a time in at most four columns, and a sign: 45s, 12m, 3h, 20d, 7y.
+// brief formats a duration in at most four columns, not counting a sign: 45s, 12m, 3h, 20d, 7y.
 func brief(d time.Duration) string {
 	const day = 24 * time.Hour
 	if d < 0 {
@@ -286,7 +286,7 @@ func brief(d time.Duration) string {
 	return fmt.Sprintf("%dy", d/(365*day))
 }
 
-// quoted writes an argument as a shell takes it.
+// quoted quotes an argument for a shell.
 func quoted(s string) string {
 	if s = printable(s); s != "" && !strings.ContainsAny(s, " !\"#$&'()*;<>?[]`{|}") {
 		return s
@@ -294,7 +294,7 @@ func quoted(s string) string {
 	return `"` + strings.NewReplacer(`"`, `\"`, "$", `\$`, "`", "\\`").Replace(s) + `"`
 }
 
-// shorten cuts s to so many characters.
+// shorten cuts s to width characters. A negative width means no limit.
 func shorten(s string, width int) string {
 	if width < 0 || utf8.RuneCountInString(s) <= width {
 		return s
@@ -306,7 +306,7 @@ func shorten(s string, width int) string {
 	return string(r[:width-3]) + "..."
 }
 
-// columns returns how wide the terminal is that w is; -1: it is none, and lines may have any length.
+// columns returns the width of the terminal w, or -1 if w is not a terminal and lines may have any length.
 func columns(w io.Writer) int {
 	if f, ok := w.(*os.File); ok && isTerminal(f) {
 		return terminalWidth(f)
@@ -314,7 +314,7 @@ func columns(w io.Writer) int {
 	return -1
 }
 
-// plural writes a number of things.
+// plural formats a number with the noun in its singular or plural form.
 func plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one

@@ -2,5 +2,5 @@ package main
 
 import "syscall"
 
-// errRefused is the text of the system's error, which has no number here.
+// errRefused is the text of the system's error. Plan 9 has no error numbers.
 const errRefused = syscall.ErrorString("connection refused")

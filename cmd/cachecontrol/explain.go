@@ -70,7 +70,7 @@ func (x *explain) run(ctx context.Context, e *env, args []string) error {
 	if _, err := parseURL(args[0]); err != nil {
 		return err
 	}
-	// The Transport would refuse without asking, as it should, and there would be nothing to explain.
+	// The Transport would answer 504 without a request to the origin, and there would be nothing to explain.
 	sent := &http.Request{Header: http.Header{}}
 	if x.header.set(sent); rfc9111.ParseRequest(sent.Header).OnlyIfCached {
 		return usageErrorf("only-if-cached keeps the origin from being asked", "Leave it out: what it would do is explained.")
@@ -93,34 +93,34 @@ func (x *explain) run(ctx context.Context, e *env, args []string) error {
 	return nil
 }
 
-// explanation is all that explain says.
+// explanation is the output of explain.
 type explanation struct {
 	URL     string      `json:"url"`
 	Method  string      `json:"method"`
-	Request http.Header `json:"request"` // as it went to the origin
+	Request http.Header `json:"request"` // as sent to the origin
 	Status  int         `json:"status"`
-	Header  http.Header `json:"header"` // as it came from the origin, as far as caching goes
+	Header  http.Header `json:"header"` // the fields from the origin that matter for caching
 	Took    seconds     `json:"took"`
 	Cache   string      `json:"cache"` // private or shared
 
-	Outcome *rule     `json:"outcome,omitempty"` // why the cache kept out of it
+	Outcome *rule     `json:"outcome,omitempty"` // why the cache was bypassed
 	Stored  decision  `json:"stored"`
-	Other   *decision `json:"other_cache,omitempty"` // what the other kind of cache does, if it is not the same
+	Other   *decision `json:"other_cache,omitempty"` // of the other kind of cache, if it differs
 	reuse
 	Invalidates []string `json:"invalidates"` // URLs
 	Location    string   `json:"location,omitempty"`
-	Hint        string   `json:"hint,omitempty"` // what would have it stored
+	Hint        string   `json:"hint,omitempty"` // a heuristic that would make it fresh
 }
 
-// reuse is how a response may be used again.
+// reuse describes how a stored response may be used.
 type reuse struct {
 	Fresh      fresh       `json:"fresh"`
-	Validators http.Header `json:"validators"`  // what a request that validates it sends
+	Validators http.Header `json:"validators"`  // the preconditions that validate it
 	SelectedBy []string    `json:"selected_by"` // request header fields
 	Next       []next      `json:"next"`
 }
 
-// rule is a reason with where it comes from.
+// rule is a reason with its description and the section of the RFC.
 type rule struct {
 	Reason  string `json:"reason"`
 	Words   string `json:"words"`
@@ -144,22 +144,22 @@ type decision struct {
 type fresh struct {
 	Lifetime  seconds `json:"lifetime"`
 	Age       seconds `json:"age"`
-	Left      seconds `json:"left"`            // negative: stale for so long
-	Field     string  `json:"field,omitempty"` // the header field that says so
-	Value     string  `json:"value,omitempty"` // and what it says
+	Left      seconds `json:"left"`            // negative if stale: the time since then
+	Field     string  `json:"field,omitempty"` // the header field that sets the lifetime
+	Value     string  `json:"value,omitempty"` // the value of Field
 	Heuristic string  `json:"by_heuristic,omitempty"`
 	rule
 }
 
-// next is what a further request would do.
+// next describes how a further request would be answered.
 type next struct {
 	When   string `json:"when"`
-	Header string `json:"header,omitempty"` // what the request says beside the rest
+	Header string `json:"header,omitempty"` // an additional header field of the request
 	Answer string `json:"answer"`           // cache, stale, stale-revalidate, validate, fetch, refuse or error
 	rule
 }
 
-// answers says in words what each Answer of next is.
+// answers describes each value of next.Answer.
 var answers = map[string]string{
 	"cache":            "answered from the cache",
 	"stale":            "answered from the cache, stale",
@@ -170,7 +170,7 @@ var answers = map[string]string{
 	"error":            "the caller gets the error",
 }
 
-// recorder notes what the origin said, and when.
+// recorder records the header of the request and of the response, and the times of both.
 type recorder struct {
 	base            http.RoundTripper
 	asked, received time.Time
@@ -188,7 +188,7 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// ask sends the request through a Transport that has nothing stored, and explains what it makes of the response.
+// ask sends the request through a Transport with an empty store and explains the result.
 func (x *explain) ask(ctx context.Context, target string) (*explanation, error) {
 	req, err := http.NewRequestWithContext(ctx, x.method, target, nil)
 	if err != nil {
@@ -204,7 +204,7 @@ func (x *explain) ask(ctx context.Context, target string) (*explanation, error) 
 	if err != nil {
 		return nil, err
 	}
-	resp.Body.Close() // no rule asks what is in it
+	resp.Body.Close() // no rule depends on it
 	return x.explain(req, resp, rec, time.Now()), nil
 }
 
@@ -235,13 +235,13 @@ func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder,
 		out.Location = withoutUserinfo(u.String())
 	}
 
-	// Whatever differs from what came was set by the heuristic.
+	// A field that differs from that of the origin was set by the heuristic.
 	if field := out.Fresh.Field; field != "" && !slices.Equal(resp.Header.Values(field), rec.header.Values(field)) {
 		out.Fresh.Heuristic = x.heuristic.text
 		out.Fresh.rule = newRule(rfc9111.Heuristic)
 	}
 
-	// The other kind of cache may see it differently.
+	// The other kind of cache may decide differently.
 	otherRules := rules
 	otherRules.Shared = !x.shared
 	other := rfc9111.NewPolicy(otherRules, resp.StatusCode, resp.Header, rec.asked, rec.received)
@@ -264,7 +264,7 @@ func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder,
 	return out
 }
 
-// judge says what the policy of a response with the header h makes of it at the time now.
+// judge fills in x for a response with the policy p and the header h at the time now.
 func (x *reuse) judge(p *rfc9111.Policy, h http.Header, stored bool, now time.Time) {
 	age := p.Age(now)
 	x.Fresh = fresh{Lifetime: seconds(p.Lifetime), Age: seconds(age), Left: seconds(p.Lifetime - age), rule: newRule(p.Source)}
@@ -278,7 +278,7 @@ func (x *reuse) judge(p *rfc9111.Policy, h http.Header, stored bool, now time.Ti
 	x.Next = nextRequests(p, stored, now)
 }
 
-// sourceField is the name of the header field that gave the response its lifetime.
+// sourceField returns the name of the header field that sets the freshness lifetime, or "" if none does.
 func sourceField(p *rfc9111.Policy) string {
 	switch p.Source {
 	case rfc9111.SMaxAge, rfc9111.MaxAge:
@@ -292,7 +292,7 @@ func sourceField(p *rfc9111.Policy) string {
 	return ""
 }
 
-// nextRequests says what further GET requests with the same header would do.
+// nextRequests returns the outcome of further GET requests with the same header.
 func nextRequests(p *rfc9111.Policy, stored bool, now time.Time) []next {
 	const noCache, maxAge, onlyIfCached = "Cache-Control: no-cache", "Cache-Control: max-age=0", "Cache-Control: only-if-cached"
 	if !stored {
@@ -334,7 +334,7 @@ func nextRequests(p *rfc9111.Policy, stored bool, now time.Time) []next {
 	if p.Lifetime == rfc9111.Infinite {
 		return list
 	}
-	// One second later than the limit, so that there is no doubt on which side of it the request is.
+	// The requests are one second after each limit, so that they are certainly beyond it.
 	left := max(0, first.TTL)
 	after := func(d time.Duration) time.Time { return now.Add(left + d + time.Second) }
 	if first.TTL > 0 {
@@ -370,7 +370,7 @@ func answer(p *rfc9111.Policy, r rfc9111.Reuse) string {
 	return "fetch"
 }
 
-// cachingFields are the fields of a response that the rules ask about.
+// cachingFields returns the fields of h that the caching rules use.
 func cachingFields(h http.Header) http.Header {
 	out := http.Header{}
 	for _, name := range []string{
@@ -430,7 +430,7 @@ func (x *reuse) printNext(b *strings.Builder, title string) {
 	}
 }
 
-// sayTo returns a function that writes a text with a label before it, and more lines below it.
+// sayTo returns a function that writes a label and a text to b, and the further lines below the text.
 func sayTo(b *strings.Builder) func(label, text string, more ...string) {
 	return func(label, text string, more ...string) {
 		fmt.Fprintf(b, "%-12s %s\n", label, printableField(text))
@@ -442,7 +442,7 @@ func sayTo(b *strings.Builder) func(label, text string, more ...string) {
 	}
 }
 
-// fieldLines are the lines of a header, sorted by name.
+// fieldLines returns the lines of h, sorted by name.
 func fieldLines(h http.Header) (lines []string) {
 	for _, name := range slices.Sorted(maps.Keys(h)) {
 		for _, value := range h[name] {
@@ -452,7 +452,7 @@ func fieldLines(h http.Header) (lines []string) {
 	return lines
 }
 
-// printStored says what is to be said about a response that is stored.
+// printStored prints the freshness, age, validators and selecting fields of a stored response.
 func (x *explanation) printStored(say func(string, string, ...string)) {
 	f := x.Fresh
 	from, why := "", ""
@@ -500,7 +500,7 @@ func yes(ok bool) string {
 	return "no"
 }
 
-// seconds is a time that JSON shows in seconds.
+// seconds is a duration that is written in JSON as a number of seconds.
 type seconds time.Duration
 
 func (s seconds) MarshalJSON() ([]byte, error) {
@@ -510,7 +510,7 @@ func (s seconds) MarshalJSON() ([]byte, error) {
 func (s seconds) String() string { return words(time.Duration(s)) }
 func (s seconds) short() string  { return took(time.Duration(s)) }
 
-// words writes a duration for people, in whole seconds: "2 days 3h", "1h30m", "45s".
+// words formats a duration for people, in whole seconds: "2 days 3h", "1h30m", "45s".
 func words(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch d = d.Truncate(time.Second); {
@@ -533,7 +533,7 @@ func words(d time.Duration) string {
 	return s
 }
 
-// took writes how long something took: "850 us", "12.3 ms", "1.25 s".
+// took formats a short duration: "850 us", "12.3 ms", "1.25 s".
 func took(d time.Duration) string {
 	switch {
 	case d < time.Millisecond:

@@ -9,14 +9,15 @@ import (
 	"strconv"
 )
 
-// atomicFile is a file that appears under its name whole or not at all.
+// atomicFile is a file that appears under its name only once it is complete.
 type atomicFile struct {
 	*os.File
-	name string // "": written in place
+	name string // empty if the file is written in place
 	done bool
 }
 
-// createFile makes a file to be written. What is no regular file, as /dev/null or a pipe, is written in place.
+// createFile creates a file for writing. An existing file that is not regular, such as /dev/null or a pipe, is written
+// in place.
 func createFile(name string) (*atomicFile, error) {
 	mode := fs.FileMode(0o666)
 	info, err := os.Stat(name)
@@ -28,7 +29,7 @@ func createFile(name string) (*atomicFile, error) {
 		return &atomicFile{File: f}, err
 	case err == nil:
 		mode = info.Mode().Perm()
-		if name, err = filepath.EvalSymlinks(name); err != nil { // a link stays one
+		if name, err = filepath.EvalSymlinks(name); err != nil { // keep a symbolic link, replace its target
 			return nil, err
 		}
 	}
@@ -44,7 +45,7 @@ func createFile(name string) (*atomicFile, error) {
 	}
 }
 
-// commit gives the file its name.
+// commit closes the file and renames it to its final name.
 func (f *atomicFile) commit() error {
 	err := f.Close()
 	f.done = true

@@ -11,9 +11,9 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 )
 
-// aboutTarget are the fields by which servers let a client say which resource it wants, or how it got there, beyond the target of
-// the request. A response to a request with such a field must not answer others, so they are not passed on. All that begin
-// with a prefix of aboutTargetPrefixes are treated so, too.
+// aboutTarget lists the request header fields that some servers use, in addition to the target of the request, to find
+// out which resource a client wants and how the request reached them. They are not part of the cache key, so they are
+// not passed on. Fields that begin with one of aboutTargetPrefixes are treated in the same way.
 var aboutTarget = map[string]bool{
 	"Forwarded": true, "Forwarded-For": true, "Forwarded-Host": true, "Forwarded-Proto": true, "X-Forwarded": true, "X-Forwarder-For": true,
 	"X-Override-Url": true, "X-Host": true, "X-Host-Name": true, "X-Host-Override": true, "X-Server-Name": true,
@@ -23,12 +23,12 @@ var aboutTarget = map[string]bool{
 	"X-Real-Ip": true, "X-Client-Ip": true, "True-Client-Ip": true, "Cf-Connecting-Ip": true, "Cf-Connecting-Ipv6": true, "X-Cluster-Client-Ip": true,
 	"Fastly-Client-Ip": true, "Client-Ip": true, "X-Originating-Ip": true, "X-Appengine-User-Ip": true, "X-Azure-Clientip": true, "X-Azure-Socketip": true,
 	"X-Remote-Ip": true, "X-Remote-Addr": true, "X-Remote-Host": true, "X-Remote-User": true, "X-Proxy-Url": true, "Proxy-Client-Ip": true,
-	"X-Backend-Host": true, "X-Sendfile-Type": true, "X-Accel-Mapping": true, "Proxy": true, // which CGI turns into HTTP_PROXY
+	"X-Backend-Host": true, "X-Sendfile-Type": true, "X-Accel-Mapping": true, "Proxy": true, // CGI turns Proxy into HTTP_PROXY
 }
 
 var aboutTargetPrefixes = []string{"X-Forwarded-", "X-Forward-", "X-Original-", "X-Rewrite-", "X-Envoy-", "X-Http-", "Wl-Proxy-"}
 
-// isAboutTarget reports whether a field is one of aboutTarget, under any of the names that another server may read as its own.
+// isAboutTarget reports whether a server may read the field as one of aboutTarget or aboutTargetPrefixes.
 func isAboutTarget(name string) bool {
 	if hasOtherName(name) {
 		name = strings.Map(func(c rune) rune {
@@ -42,8 +42,9 @@ func isAboutTarget(name string) bool {
 	return aboutTarget[name] || slices.ContainsFunc(aboutTargetPrefixes, func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
-// hasOtherName reports whether a server may take a field for another one. CGI and what follows it reads an underscore like a hyphen, and
-// in some languages so is a dot, or whatever is no letter and no digit. The cache does not, so that no such field may select a response.
+// hasOtherName reports whether a server may mistake the field for one of another name. CGI, and interfaces like it,
+// treat an underscore like a hyphen; some languages do the same with a dot, or with every character that is not a
+// letter or digit. The cache distinguishes these names, so such a field must not reach the server.
 func hasOtherName(name string) bool {
 	return strings.ContainsFunc(name, func(c rune) bool { return c != '-' && !isLetterOrDigit(c) })
 }
@@ -52,14 +53,14 @@ func isLetterOrDigit(c rune) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// forwarding says what the upstream server is told of the request that a client made.
+// forwarding controls what the upstream server learns about the client and the target of its request.
 type forwarding struct {
-	hosts []string // that clients may name, as the upstream server is told of them
-	trust bool     // the client is a proxy that says who its own client is
+	hosts []string // the host names that are passed on in X-Forwarded-Host
+	trust bool     // the client is a trusted proxy, whose forwarding fields are passed on
 }
 
-// apply replaces what the client says of itself and its target in the outgoing request. What it leaves of that is a part of the
-// cache's key.
+// apply replaces the fields about the client and its target in the outgoing request. Those that a client may choose are
+// made part of the cache key.
 func (f *forwarding) apply(r *httputil.ProxyRequest) {
 	if f.trust {
 		f.applyTrusted(r)
@@ -81,7 +82,7 @@ func (f *forwarding) apply(r *httputil.ProxyRequest) {
 	}
 }
 
-// applyTrusted passes on what a trusted proxy says, and adds this one to it.
+// applyTrusted passes on the forwarding fields of a trusted proxy and adds this proxy to them.
 func (f *forwarding) applyTrusted(r *httputil.ProxyRequest) {
 	in, out := r.In.Header, r.Out.Header
 	var said strings.Builder
@@ -103,16 +104,17 @@ func (f *forwarding) applyTrusted(r *httputil.ProxyRequest) {
 			trusted[name] = lines
 		}
 	}
-	trusted.Write(&said) // sorted
+	trusted.Write(&said) // in sorted order
 	keyBy(r, said.String())
 }
 
-// keyBy makes a part of the cache's key what the upstream server is told beyond the target.
+// keyBy makes said, which the upstream server is told in addition to the target, part of the cache key.
 func keyBy(r *httputil.ProxyRequest, said string) {
 	r.Out = r.Out.WithContext(cachecontrol.WithControl(r.Out.Context(), cachecontrol.Control{Partition: said}))
 }
 
-// hostOf returns the name that a Host field stands for, as it was given on the command line, or "" if it was not.
+// hostOf returns the --host name that matches a Host field, as written on the command line, or "" if there is none. A
+// name without a port matches any port.
 func (f *forwarding) hostOf(field string) string {
 	for _, host := range f.hosts {
 		if strings.EqualFold(field, host) {
@@ -138,7 +140,7 @@ func schemeOf(r *http.Request) string {
 	return "http"
 }
 
-// hostsFlag is a flag.Value of names that may be given several times.
+// hostsFlag is a list of host names. The flag may be repeated.
 type hostsFlag []string
 
 func (f *hostsFlag) String() string { return strings.Join(*f, ",") }

@@ -15,12 +15,12 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 )
 
-// front asks the cache for what needs no proxy: a GET or HEAD request without a body and without fields for the connection
-// alone. It writes a hit itself, which saves what httputil.ReverseProxy does for streams, and lets the kernel send files.
-// Every other answer it leaves to the proxy behind it.
+// front passes GET and HEAD requests without a body and without connection fields directly to the cache. It writes a
+// hit itself, which saves the work that httputil.ReverseProxy does for streams and lets the kernel send files. All
+// other requests and responses are handled by the proxy.
 type front struct {
 	cache http.RoundTripper
-	proxy *httputil.ReverseProxy // its Transport is an answered
+	proxy *httputil.ReverseProxy // its Transport is of type answered
 	self  pseudonym
 }
 
@@ -37,7 +37,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out.Body, out.Close = nil, false
 	delete(out.Header, "Connection")
 	if _, ok := out.Header["User-Agent"]; !ok {
-		out.Header["User-Agent"] = []string{""} // not net/http's own
+		out.Header["User-Agent"] = []string{""} // prevents the User-Agent of net/http
 	}
 	rewritten := &httputil.ProxyRequest{In: r, Out: out}
 	f.proxy.Rewrite(rewritten)
@@ -68,8 +68,8 @@ func isPlain(r *http.Request) bool {
 	return false
 }
 
-// hasConnectionFields says whether there are fields, beside Connection, that hold for one connection alone. What others
-// have written into a shared directory may have them, too.
+// hasConnectionFields reports whether h has fields, other than Connection, that apply only to one connection. Responses
+// that another program has stored in a shared directory may have them, too.
 func hasConnectionFields(h http.Header) bool {
 	for _, name := range []string{
 		"Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
@@ -81,7 +81,7 @@ func hasConnectionFields(h http.Header) bool {
 	return false
 }
 
-// writeHit sends a response that the cache had stored.
+// writeHit sends a response that came from the cache.
 func writeHit(w http.ResponseWriter, r *http.Request, resp *http.Response) {
 	defer resp.Body.Close()
 	maps.Copy(w.Header(), resp.Header)
@@ -90,26 +90,26 @@ func writeHit(w http.ResponseWriter, r *http.Request, resp *http.Response) {
 		return
 	}
 	if _, err := io.Copy(w, resp.Body); err != nil {
-		panic(http.ErrAbortHandler) // the client must see that it is not whole
+		panic(http.ErrAbortHandler) // shows the client that the body is incomplete
 	}
 }
 
-// interimResponses are sent on until the final one has come.
+// interimResponses passes interim responses (1xx) on to the client until the final response arrives.
 type interimResponses struct {
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the fields below
 	w     http.ResponseWriter
 	seen  interimCount
 	ended bool
 }
 
-// How many interim responses may come before the final one, and how long their fields may be together. Package net/http leaves that to
-// those who want to see them.
+// Limits for the interim responses to a request: their number, and the bytes of all their fields. Package net/http has
+// no limit for them if Got1xxResponse is set.
 const (
 	maxInterim       = 100
 	maxInterimFields = 1 << 20
 )
 
-// interimCount is what has come of interim responses.
+// interimCount counts interim responses and the bytes of their fields.
 type interimCount struct{ n, bytes int }
 
 func (c *interimCount) add(h textproto.MIMEHeader) error {
@@ -137,7 +137,7 @@ func (i *interimResponses) send(code int, header textproto.MIMEHeader) error {
 	h := i.w.Header()
 	maps.Copy(h, header)
 	i.w.WriteHeader(code)
-	clear(h) // what is interim is no part of the final response
+	clear(h) // the final response does not have these fields
 	return nil
 }
 
@@ -147,8 +147,8 @@ func (i *interimResponses) end() {
 	i.ended = true
 }
 
-// answered makes the requests of a front's proxy: what the front was answered is the answer, and other requests are the
-// cache's.
+// answered is the Transport of a front's proxy. It returns the response that the front has received for the request, if
+// any, and passes other requests to the cache.
 type answered struct{ cache http.RoundTripper }
 
 type (

@@ -102,7 +102,7 @@ func (g *get) run(ctx context.Context, e *env, args []string) error {
 	defer cache.Close()
 	client := cache.Client()
 
-	// One URL that fails does not keep the others from being fetched.
+	// The other URLs are fetched even if one fails.
 	var code int
 	for _, arg := range args {
 		err := g.fetch(ctx, e, client, arg)
@@ -121,7 +121,7 @@ func (g *get) run(ctx context.Context, e *env, args []string) error {
 	return nil
 }
 
-// fetch fetches one URL and writes what was asked for.
+// fetch fetches one URL and writes its header and body as the flags say.
 func (g *get) fetch(ctx context.Context, e *env, client *http.Client, target string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
@@ -173,7 +173,7 @@ func (g *get) fetch(ctx context.Context, e *env, client *http.Client, target str
 	return nil
 }
 
-// writeError is an error of the place that a body is written to, not of where it comes from.
+// writeError is an error from writing a body, as opposed to one from reading it.
 type writeError struct{ err error }
 
 func (e *writeError) Error() string { return e.err.Error() }
@@ -198,7 +198,7 @@ func copyBody(dst io.Writer, src io.Reader, bar *progress) (n int64, err error) 
 	}
 }
 
-// parseURL parses a URL that can be fetched.
+// parseURL parses an absolute http or https URL.
 func parseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
@@ -212,11 +212,11 @@ func parseURL(s string) (*url.URL, error) {
 	return nil, usageErrorf("%q is not an http or https URL", shownURL(s), "Write it as https://example.com/.")
 }
 
-// unreachable says why there is no response, and what may help.
+// unreachable returns the problem for a request that failed with err, with a hint.
 func unreachable(err error, target string) error {
 	var u *url.Error
 	if errors.As(err, &u) {
-		err = u.Err // the URL is said already
+		err = u.Err // failed adds the URL
 	}
 	hint := "Check the URL, and whether the server is up."
 	var dns *net.DNSError
@@ -236,7 +236,7 @@ func unreachable(err error, target string) error {
 	return failed(err, target, hint)
 }
 
-// printHead prints the status line and the header of a response.
+// printHead prints the status line and the header of resp.
 func printHead(w io.Writer, resp *http.Response) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s\n", resp.Proto, printableField(resp.Status))

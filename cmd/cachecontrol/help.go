@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// overview is the text of "cachecontrol help".
+// overview returns the text of "cachecontrol help".
 func overview() string {
 	var b strings.Builder
 	b.WriteString(`cachecontrol is an HTTP cache that follows RFC 9111, as a command.

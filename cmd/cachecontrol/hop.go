@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// pseudonym is what this process calls itself in Via (RFC 9110, section 7.6.3). It is not the same in two processes, so that a
-// request which comes back can be told from one that passes two proxies of one name.
+// pseudonym is the name of this process in Via (RFC 9110, section 7.6.3). It is random, so that a request that comes
+// back can be distinguished from one that passes through two of these proxies.
 type pseudonym string
 
 func newPseudonym() pseudonym { return pseudonym("cachecontrol-" + strings.ToLower(rand.Text()[:10])) }
 
-// passed reports whether a message has passed this proxy before.
+// passed reports whether a message has passed through this proxy before.
 func (p pseudonym) passed(h http.Header) bool {
 	for _, line := range h["Via"] {
 		for member := range strings.SplitSeq(line, ",") {
@@ -26,15 +26,15 @@ func (p pseudonym) passed(h http.Header) bool {
 	return false
 }
 
-// add enters this proxy into the Via of a message that was received by a protocol of this version.
+// add appends this proxy to the Via of a message that was received with the given version of HTTP.
 func (p pseudonym) add(h http.Header, major, minor int) {
 	version := strconv.Itoa(major) + "." + strconv.Itoa(minor)
 	lines := h["Via"]
 	h["Via"] = append(lines[:len(lines):len(lines)], version+" "+string(p))
 }
 
-// hops returns what is left of Max-Forwards, which counts for TRACE and OPTIONS alone (RFC 9110, section 7.6.2). It reports false if
-// it is not to be counted.
+// hops returns the value of Max-Forwards, which applies only to TRACE and OPTIONS (RFC 9110, section 7.6.2). It reports
+// false for other methods, and if the field is missing, repeated or invalid.
 func hops(r *http.Request) (n int, ok bool) {
 	if r.Method != http.MethodTrace && r.Method != http.MethodOptions {
 		return 0, false
@@ -43,11 +43,11 @@ func hops(r *http.Request) (n int, ok bool) {
 	if len(lines) != 1 {
 		return 0, false
 	}
-	left, err := strconv.ParseUint(lines[0], 10, 31) // which takes digits alone
+	left, err := strconv.ParseUint(lines[0], 10, 31) // accepts only digits
 	return int(left), err == nil
 }
 
-// answerHere answers a request that may not be forwarded any further.
+// answerHere answers a request whose Max-Forwards is zero.
 func answerHere(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodTrace {
 		http.Error(w, "405 Method Not Allowed: this proxy does not answer TRACE itself", http.StatusMethodNotAllowed)
@@ -56,9 +56,9 @@ func answerHere(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// hasTarget reports whether the target of a request names a resource of this server: by a path, in absolute form or without, or by
-// "*" if the method is OPTIONS (RFC 9112, section 3.2). Of another URL, such as "x:http://h/", the upstream server would be sent
-// what comes after the scheme.
+// hasTarget reports whether the target of a request is a path, an absolute http or https URL, or, if the method is
+// OPTIONS, "*" (RFC 9112, section 3.2). Of another URL, such as "x:http://h/", the part after the scheme would be sent
+// to the upstream server.
 func hasTarget(r *http.Request) bool {
 	u := r.URL
 	switch {
@@ -70,13 +70,13 @@ func hasTarget(r *http.Request) bool {
 	return strings.HasPrefix(u.Path, "/") || u.Path == "*" && r.Method == http.MethodOptions
 }
 
-// otherSpellings replaces what some servers read as a dot or a slash, in UTF-8 that is longer than it may be, and removes what some
-// ignore.
+// otherSpellings replaces overlong UTF-8 sequences that some servers read as a dot or a slash, and removes the
+// characters that some servers ignore.
 var otherSpellings = strings.NewReplacer("\xc0\xae", ".", "\xe0\x80\xae", ".", "\xc0\xaf", "/", "\xe0\x80\xaf", "/", "\xc1\x9c", "/", "\xe0\x81\x9c", "/",
 	"\t", "", "\n", "", "\r", "")
 
-// climbs reports whether a path has a segment that names its parent, in any spelling that some server reads as one. Such a path could
-// leave the path of the upstream server.
+// climbs reports whether a path has a segment that some server may read as "..". Such a path could lead out of the
+// path of the upstream URL.
 func climbs(u *url.URL) bool {
 	path := u.Path
 	for range 3 { // some servers decode more than once
@@ -93,5 +93,5 @@ func climbs(u *url.URL) bool {
 		}
 		path = decoded
 	}
-	return true // nobody needs so many
+	return true // still encoded after three rounds, which has no legitimate use
 }

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// defaultGrace is for responses in progress when a server is asked to end, unless --grace says otherwise: less than the
-// ten seconds after which container runtimes kill.
+// defaultGrace is the default of --grace, the time that responses in progress get after an interrupt. It is less than
+// the ten seconds after which container runtimes kill a process.
 const defaultGrace = ageFlag(8 * time.Second)
 
-// listen listens where a --listen flag says.
+// listen listens on the address of a --listen flag.
 func listen(addr string) (net.Listener, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -21,7 +21,7 @@ func listen(addr string) (net.Listener, error) {
 	return patientListener{listener}, nil
 }
 
-// serveUntil serves until ctx ends, and then lets the responses in progress end for a while.
+// serveUntil serves until ctx is canceled. It then gives responses in progress some time to finish.
 func (e *env) serveUntil(ctx context.Context, server *http.Server, listener net.Listener, while ageFlag) error {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()

@@ -77,25 +77,25 @@ type ls struct {
 	fresh, stale, reverse, shared, json bool
 }
 
-// listed is what ls says about one entry or file. There may be very many of them.
+// listed is the output of ls for one entry or file. It is kept small, because there may be very many.
 type listed struct {
 	Hash     string  `json:"hash,omitempty"`
-	Path     string  `json:"path"` // relative to the directory; of an entry, its head. It is known when it is printed
+	Path     string  `json:"path"` // of an entry: of its metadata file; set by locate
 	URL      string  `json:"url,omitempty"`
 	State    string  `json:"state"`             // sound, unproven, torn, damaged, foreign, body, temporary or unreadable
 	Problem  string  `json:"problem,omitempty"` // why it is not sound
 	Size     int64   `json:"size"`
-	*details         // of an entry whose head can be read
-	changed  seconds // ago
+	*details         // nil unless it is an entry whose metadata can be read
+	changed  seconds // the time since the last change
 }
 
 type details struct {
 	Role     role      `json:"role,omitempty"` // entry, variant, part, index or other
 	Writer   string    `json:"writer"`         // go or python
-	Layout   string    `json:"layout"`         // file or separate; any: it is the same in both
+	Layout   string    `json:"layout"`         // file or separate, or any if both are possible
 	Status   int       `json:"status"`
-	Variants int       `json:"variants"`          // beside this one
-	Received time.Time `json:"received,omitzero"` // or last validated; zero: not known, nor what follows from it
+	Variants int       `json:"variants"`          // not counting this one
+	Received time.Time `json:"received,omitzero"` // or last validated; zero if not known
 	Age      seconds   `json:"age"`
 	Lifetime seconds   `json:"lifetime"`
 	Left     seconds   `json:"left"`
@@ -178,7 +178,7 @@ func (l *ls) run(ctx context.Context, e *env, args []string) error {
 	return err
 }
 
-// hints says once what the list leaves open.
+// hints prints notes about the whole list on stderr.
 func (l *ls) hints(e *env, d *directory, python, oneFile, separate int) {
 	if python > 0 {
 		fmt.Fprintf(e.stderr, "Python notes no URLs: %s by hash. 'cachecontrol show %s URL' finds one by its URL.\n",
@@ -190,7 +190,7 @@ func (l *ls) hints(e *env, d *directory, python, oneFile, separate int) {
 	}
 }
 
-// look reads what there is to say about an item; nil: it is gone.
+// look returns the row for it, or nil if it is gone.
 func (l *ls) look(d *directory, it *storage.Item, now time.Time) *listed {
 	row := &listed{Hash: it.Hash, Size: it.Size, changed: seconds(now.Sub(it.ModTime))}
 	switch it.Kind {
@@ -216,7 +216,7 @@ func (l *ls) look(d *directory, it *storage.Item, now time.Time) *listed {
 	return row
 }
 
-// found says what an entry proved to be.
+// found sets the fields of row from the result of an inspection.
 func (row *listed) found(found *storage.Finding, shared bool, now time.Time) {
 	row.State = found.State.String()
 	if found.Err != nil {
@@ -224,19 +224,19 @@ func (row *listed) found(found *storage.Finding, shared bool, now time.Time) {
 	}
 	if entry := found.Entry; entry != nil {
 		p := policyOf(entry, shared)
-		row.URL = strings.Clone(withoutUserinfo(entry.URL)) // it is part of a longer string
+		row.URL = strings.Clone(withoutUserinfo(entry.URL)) // the URL is part of a longer string, which is not kept
 		row.details = &details{
 			Role: roleOf(row.Hash, entry), Writer: writerOf(entry), Layout: found.Layout.String(), Status: entry.Status,
 			Variants: len(entry.Variants), Received: entry.ResponseTime, Lifetime: seconds(p.Lifetime),
 		}
-		if !entry.ResponseTime.IsZero() { // Python's, without a Date
+		if !entry.ResponseTime.IsZero() { // as in Python's entries without a Date
 			age := p.Age(now)
 			row.Age, row.Left, row.Fresh = seconds(age), seconds(p.Lifetime-age), p.Lifetime > age
 		}
 	}
 }
 
-// selects says whether the flags select a row.
+// selects reports whether the flags select row.
 func (l *ls) selects(row *listed) bool {
 	if l.url == "" && l.match.Regexp == nil && l.status == nil && l.olderThan == 0 && !l.fresh && !l.stale {
 		return true
@@ -252,7 +252,7 @@ func (l *ls) selects(row *listed) bool {
 	return !l.fresh && !l.stale || row.Fresh == l.fresh
 }
 
-// order sorts the rows. What is no entry comes last.
+// order sorts the rows. Files that are not entries come last.
 func (l *ls) order(rows []*listed) {
 	if l.sort.name == "none" {
 		return
@@ -286,7 +286,7 @@ func (l *ls) order(rows []*listed) {
 	})
 }
 
-// rank puts the entry that knows the variants of its URL before them.
+// rank sorts the entry that lists the variants of its URL before the variants.
 func (r *listed) rank() int {
 	if r.details != nil && r.Role == primary {
 		return 0
@@ -294,7 +294,7 @@ func (r *listed) rank() int {
 	return 1
 }
 
-// locate sets the Path of an entry.
+// locate sets the Path of an entry from its hash.
 func (r *listed) locate() {
 	if h := r.Hash; r.Path == "" {
 		r.Path = filepath.Join(h[:1], h[1:2], h[2:3], h[3:4], h[4:5], h)
@@ -305,15 +305,15 @@ func (r *listed) locate() {
 type listPrinter struct {
 	w       *bufio.Writer
 	json    bool
-	columns int // of the terminal; -1: not one
+	columns int // of the terminal; -1 if the output is not a terminal
 	begun   bool
 }
 
-// narrow is the width below which a terminal gets fewer columns.
+// narrow is the terminal width below which fewer columns are printed.
 const narrow = 70
 
 func (p *listPrinter) print(row *listed) error {
-	located := *row // not to stay
+	located := *row // row is kept without its Path, to save memory
 	row = &located
 	row.locate()
 	if p.json {
@@ -331,7 +331,7 @@ func (p *listPrinter) print(row *listed) error {
 		status = strconv.Itoa(d.Status)
 		name = cmp.Or(row.URL, row.Hash)
 		if d.Received.IsZero() {
-			age = "?" // Python's, without a Date
+			age = "?" // Python's entry has no Date
 		} else {
 			age, left = brief(time.Duration(d.Age)), brief(time.Duration(d.Left))
 			if time.Duration(d.Lifetime) >= rfc9111.Infinite {
@@ -371,7 +371,7 @@ func (p *listPrinter) line(status, size, age, left, fresh, variants, name string
 	return err
 }
 
-// freshness draws how much of its lifetime a response has left.
+// freshness draws a bar with the part of the freshness lifetime that is left.
 func freshness(left, lifetime time.Duration) string {
 	switch {
 	case lifetime >= rfc9111.Infinite:
@@ -396,7 +396,7 @@ func (r *regexpFlag) Set(value string) (err error) {
 	return nil
 }
 
-// statusFlag is a list of status codes and classes of them, as 404 or 200,3xx.
+// statusFlag is a list of status codes and classes, such as 404 or 200,3xx.
 type statusFlag []string
 
 func (s *statusFlag) String() string { return strings.Join(*s, ",") }
@@ -421,7 +421,7 @@ func (s statusFlag) has(status int) bool {
 	return slices.ContainsFunc(s, func(prefix string) bool { return strings.HasPrefix(code, prefix) })
 }
 
-// sortFlag is what a list is sorted by.
+// sortFlag is the sort key of a list.
 type sortFlag struct{ name string }
 
 func (s *sortFlag) String() string { return s.name }

@@ -22,7 +22,7 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitHTTPError   = 3   // get -f: a status of 400 or more
-	exitInterrupted = 130 // as a shell reports a program that ended by Ctrl-C
+	exitInterrupted = 130 // the code that a shell reports after Ctrl-C
 )
 
 func main() {
@@ -31,7 +31,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run runs the command that args name and returns its exit code. It ends early when ctx does.
+// run runs the command that args name and returns its exit code. It stops early if ctx is canceled.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	e := &env{name: "cachecontrol", stdin: stdin, stdout: stdout, stderr: stderr}
 	if len(args) == 0 {
@@ -56,12 +56,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return e.fail(unknownCommand(name))
 }
 
-// env is what a command is run in.
+// env is the environment of a command: its input and output, and the name for its messages.
 type env struct {
-	name           string // how messages begin
+	name           string // the beginning of each message
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	secrets        []string // what no message may show
+	secrets        []string // texts that are hidden in messages
 }
 
 // command is one of the subcommands.
@@ -70,7 +70,7 @@ type command struct {
 	short string // one line for the overview
 	usage string // the text of "cachecontrol help NAME"
 
-	// setup declares the flags and returns what to do once they and the other arguments are parsed.
+	// setup declares the flags and returns the function that runs the command with the arguments after them.
 	setup func(*flag.FlagSet) func(ctx context.Context, e *env, args []string) error
 }
 
@@ -94,7 +94,7 @@ func (c *command) call(ctx context.Context, e *env, args []string) int {
 	sub := *e
 	sub.name += " " + c.name
 	fs := flag.NewFlagSet(sub.name, flag.ContinueOnError)
-	fs.SetOutput(io.Discard) // errors are reported below, in one form with the others
+	fs.SetOutput(io.Discard) // errors are reported below, in the same form as all others
 	do := c.setup(fs)
 	rest, err := parseFlags(fs, args)
 	switch {
@@ -108,14 +108,14 @@ func (c *command) call(ctx context.Context, e *env, args []string) int {
 	return sub.exit(do(ctx, &sub, rest))
 }
 
-// flagName finds, in the messages of package flag, the names that are documented with two dashes.
+// flagName matches flag names in the messages of package flag that are documented with two dashes.
 var flagName = regexp.MustCompile(`(flag|for|defined:|argument:) -([a-z][a-z-]+)`)
 
-// secretValue finds, in the messages of package flag, the values of flags that may hold a secret.
+// secretValue matches values of flags that may contain a secret in the messages of package flag.
 var secretValue = regexp.MustCompile(`(?s)invalid value ".*" for flag -(H|store|upstream)\b`)
 
-// parseFlags parses flags before, between and after the other arguments, which it returns. After "--" there are no
-// flags.
+// parseFlags parses args and returns the arguments that are not flags. Flags may stand before, between and after them.
+// Everything after "--" is an argument.
 func parseFlags(fs *flag.FlagSet, args []string) (rest []string, err error) {
 	for {
 		if err := fs.Parse(args); err != nil {
@@ -129,18 +129,18 @@ func parseFlags(fs *flag.FlagSet, args []string) (rest []string, err error) {
 	}
 }
 
-// problem is an error with what to do about it.
+// problem is an error with an exit code and a hint for the user.
 type problem struct {
 	code int    // the exit code
-	msg  string // what went wrong; "": it was said already
-	hint string // what to do next; "": nothing is known
+	msg  string // what went wrong; empty if it has been reported already
+	hint string // what the user can do; may be empty
 	err  error
 }
 
 func (p *problem) Error() string { return p.msg }
 func (p *problem) Unwrap() error { return p.err }
 
-// usageErrorf returns a problem with the command line. The last argument is the hint.
+// usageErrorf returns a problem with the command line. The last argument is the hint, not an argument of the format.
 func usageErrorf(format string, args ...any) error {
 	last := len(args) - 1
 	return &problem{code: exitUsage, msg: fmt.Sprintf(format, args[:last]...), hint: args[last].(string)}
@@ -151,7 +151,7 @@ func failed(err error, what, hint string) error {
 	return &problem{code: exitFailed, msg: what + ": " + err.Error(), hint: hint, err: err}
 }
 
-// exit returns the exit code of a command, and says why that is not 0.
+// exit returns the exit code for err. It reports err on stderr if it is not nil.
 func (e *env) exit(err error) int {
 	if err == nil {
 		return exitOK
@@ -159,7 +159,7 @@ func (e *env) exit(err error) int {
 	return e.fail(err)
 }
 
-// print writes what a command says.
+// print writes text to stdout.
 func (e *env) print(text string) error {
 	if _, err := io.WriteString(e.stdout, text); err != nil {
 		return cannotWrite(err)
@@ -167,7 +167,7 @@ func (e *env) print(text string) error {
 	return nil
 }
 
-// printAs writes what a command says, as text, or as JSON in one line.
+// printAs writes the result of text to stdout, or object as JSON in one line.
 func (e *env) printAs(asJSON bool, text func() string, object any) error {
 	if !asJSON {
 		return e.print(text())
@@ -178,13 +178,13 @@ func (e *env) printAs(asJSON bool, text func() string, object any) error {
 	return nil
 }
 
-// cannotWrite is the error of a command that cannot say what it found.
+// cannotWrite returns the error of a command that cannot write to stdout.
 func cannotWrite(err error) error { return failed(err, "cannot write to stdout", "") }
 
-// tell writes a line on stderr.
+// tell writes a line to stderr, without secrets.
 func (e *env) tell(line string) { fmt.Fprintln(e.stderr, printable(e.hide(line))) }
 
-// hide returns a text without the secrets that the command knows and without the users and passwords of URLs.
+// hide returns text without the known secrets and without the users and passwords of URLs.
 func (e *env) hide(text string) string {
 	for _, secret := range e.secrets {
 		text = strings.ReplaceAll(text, secret, "xxxxx")
@@ -192,7 +192,7 @@ func (e *env) hide(text string) string {
 	return withoutUserinfo(text)
 }
 
-// fail says what went wrong, what to do next, and returns the exit code.
+// fail reports err and its hint on stderr and returns the exit code.
 func (e *env) fail(err error) int {
 	p := &problem{code: exitFailed, msg: err.Error()}
 	if errors.As(err, &p) && p.msg == "" {

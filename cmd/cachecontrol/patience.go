@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// The timeouts of http.Server are for a whole request or response, so they would end long ones, too. Here a client is
-// given up that does not go on: that takes fewer than patientPiece bytes of a response in clientPatience, or sends nothing
-// of a body for so long.
+// The timeouts of http.Server apply to a whole request or response, so they would also end long transfers that make
+// progress. These limits apply to a client that makes none: one that reads fewer than patientPiece bytes of a
+// response, or sends nothing of a request body, within clientPatience is disconnected.
 const (
 	clientPatience = time.Minute
 	patientPiece   = 256 << 10
 )
 
-// patientListener accepts connections that give up clients which do not read.
+// patientListener accepts connections that disconnect clients which do not read.
 type patientListener struct{ net.Listener }
 
 func (l patientListener) Accept() (net.Conn, error) {
@@ -33,7 +33,7 @@ type patientConn struct{ *net.TCPConn }
 
 func (c patientConn) Write(p []byte) (int, error) { return writePatiently(c.TCPConn, p) }
 
-// writePatiently writes piece by piece, each with a deadline.
+// writePatiently writes p in pieces, each with a deadline.
 func writePatiently(conn net.Conn, p []byte) (n int, err error) {
 	for {
 		conn.SetWriteDeadline(time.Now().Add(clientPatience))
@@ -44,7 +44,7 @@ func writePatiently(conn net.Conn, p []byte) (n int, err error) {
 	}
 }
 
-// ReadFrom has the kernel send a part of a file.
+// ReadFrom lets the kernel send a file in pieces, each with a deadline.
 func (c patientConn) ReadFrom(r io.Reader) (n int64, err error) {
 	part, ok := r.(*io.LimitedReader)
 	if ok {
@@ -58,7 +58,7 @@ func (c patientConn) ReadFrom(r io.Reader) (n int64, err error) {
 		piece := &io.LimitedReader{R: part.R, N: min(part.N, patientPiece)}
 		var m int64
 		if m, err = c.TCPConn.ReadFrom(piece); m == 0 {
-			break // the file has ended
+			break // end of file, or an error
 		}
 		part.N -= m
 		n += m
@@ -66,18 +66,18 @@ func (c patientConn) ReadFrom(r io.Reader) (n int64, err error) {
 	return n, err
 }
 
-// patientBody is the body of a request whose client is given up when it does not send it.
+// patientBody is a request body with a deadline for each Read.
 type patientBody struct {
 	io.ReadCloser
 	conn *http.ResponseController
-	slow atomic.Bool // the client was given up, and with it went the request's context
+	slow atomic.Bool // the deadline has passed; the context of the request is then canceled, too
 }
 
 type patientBodyKey struct{}
 
 var errSlowClient = errors.New("the client does not send the body of its request")
 
-// wait sets when the client is given up. It is never long ago: what the handler leaves of the body net/http reads.
+// wait sets the deadline. It is set from the beginning, because net/http reads what the handler leaves of the body.
 func (b *patientBody) wait() { b.conn.SetReadDeadline(time.Now().Add(clientPatience)) }
 
 func (b *patientBody) Read(p []byte) (int, error) {
@@ -85,7 +85,7 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	switch {
 	case err == io.EOF:
-		b.conn.SetReadDeadline(time.Time{}) // from now on net/http reads whether the client is there
+		b.conn.SetReadDeadline(time.Time{}) // net/http now reads only to detect that the client has disconnected
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		b.slow.Store(true)
 		err = errSlowClient

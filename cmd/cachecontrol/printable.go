@@ -10,14 +10,14 @@ import (
 	"unicode/utf8"
 )
 
-// isPrintable reports whether a character is seen as itself. Control characters are not, nor are those that change the direction
-// of a text, have no width, begin a line, or are a space of another kind.
+// isPrintable reports whether a character is visible as itself. Not printable are control characters, characters that
+// change the direction of a text, have no width or begin a line, and all spaces except the ASCII one.
 func isPrintable(r rune) bool {
 	return unicode.IsPrint(r) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
 
-// printable returns s with the bytes of everything that is not printable written out, so that no text from elsewhere can write
-// all over a terminal, forge a line of a log, or look like another text.
+// printable returns s with the bytes of all characters that are not printable in hexadecimal. A text from elsewhere can
+// then not control a terminal, forge a line of a log, or look like another text.
 func printable(s string) string {
 	if !strings.ContainsFunc(s, func(r rune) bool { return !isPrintable(r) || r == utf8.RuneError }) {
 		return s
@@ -37,7 +37,7 @@ func printable(s string) string {
 	return b.String()
 }
 
-// printableField is printable for a line of a header, which may have tabs.
+// printableField is like printable but keeps tabs, which a header field may have.
 func printableField(s string) string {
 	parts := strings.Split(s, "\t")
 	for i := range parts {
@@ -46,8 +46,8 @@ func printableField(s string) string {
 	return strings.Join(parts, "\t")
 }
 
-// printableJSON returns JSON, in which package json has escaped only some characters, with all escaped that are not printable.
-// Outside ASCII there are only characters of strings.
+// printableJSON returns JSON with all characters escaped that are not printable; package json escapes only some of
+// them. Characters outside ASCII occur only in strings, so all of them may be escaped.
 func printableJSON(text []byte) []byte {
 	if !bytes.ContainsFunc(text, func(r rune) bool { return r >= 0x7f && !isPrintable(r) }) {
 		return text
@@ -67,7 +67,7 @@ func printableJSON(text []byte) []byte {
 	return b.Bytes()
 }
 
-// printableLines writes lines, one with each call of Write, with all that is not printable written out.
+// printableLines is an io.Writer that passes on printable lines. Each call of Write has one line.
 type printableLines struct{ w io.Writer }
 
 func (l printableLines) Write(line []byte) (int, error) {

@@ -14,29 +14,29 @@ import (
 )
 
 const (
-	progressDelay = 500 * time.Millisecond // a body that is there by then needs no bar
+	progressDelay = 500 * time.Millisecond // no bar is drawn before
 	progressEvery = 200 * time.Millisecond
 )
 
-// progress draws how far something is. The nil pointer draws nothing.
+// progress draws a progress bar. A nil *progress draws nothing.
 type progress struct {
 	w     io.Writer
 	width func() int
 	line  progressText
 	count atomic.Int64
-	items atomic.Int64 // what was found so far, where the bar says so
+	items atomic.Int64 // the number of items found, for bars that show it
 	quit  chan struct{}
 	ended sync.WaitGroup
 
-	mu    sync.Mutex // guards what follows, and writing
-	shown int        // columns
+	mu    sync.Mutex // guards shown and writes to w
+	shown int        // columns of the bar on the terminal
 }
 
-// progressText returns the bar as it fits into width columns: ASCII, one byte a column.
+// progressText returns a bar of at most width columns, in ASCII, so that a column is a byte.
 type progressText func(p *progress, perSecond float64, width int) string
 
-// startProgress starts a progress bar for a body that goes to out: on stderr, if that is a terminal and the body does
-// not go to one.
+// startProgress starts a progress bar on stderr for a body that is written to out. It returns nil if stderr is not a
+// terminal or out is one.
 func startProgress(e *env, out io.Writer, total int64) *progress {
 	if isTerminal(out) {
 		return nil
@@ -46,7 +46,7 @@ func startProgress(e *env, out io.Writer, total int64) *progress {
 	})
 }
 
-// newProgress starts a progress bar on stderr, if that is a terminal.
+// newProgress starts a progress bar on stderr. It returns nil if stderr is not a terminal.
 func newProgress(e *env, line progressText) *progress {
 	f, ok := e.stderr.(*os.File)
 	if !ok || !isTerminal(f) {
@@ -73,7 +73,7 @@ func terminalWidth(f *os.File) int {
 	return 80
 }
 
-// draw draws the bar at every tick until quit is closed, and then clears it.
+// draw draws the bar at every tick until quit is closed. It then clears the bar.
 func (p *progress) draw(start time.Time, ticks <-chan time.Time) {
 	var r rate
 	defer p.printing(func() {})
@@ -86,7 +86,7 @@ func (p *progress) draw(start time.Time, ticks <-chan time.Time) {
 			if now.Sub(start) < progressDelay {
 				continue
 			}
-			// Not the last column: some terminals would begin a new line.
+			// The last column stays empty, because some terminals would begin a new line.
 			line := p.line(p, perSecond, p.width()-1)
 			p.mu.Lock()
 			fmt.Fprintf(p.w, "\r%-*s", p.shown, line)
@@ -96,7 +96,7 @@ func (p *progress) draw(start time.Time, ticks <-chan time.Time) {
 	}
 }
 
-// printing clears the bar, and calls print, which may write on the same terminal.
+// printing clears the bar and calls print, which may write to the same terminal.
 func (p *progress) printing(print func()) {
 	if p != nil {
 		p.mu.Lock()
@@ -124,7 +124,7 @@ func (p *progress) stop() {
 	}
 }
 
-// rate smooths the rate at which bytes come.
+// rate measures a rate and smooths it.
 type rate struct {
 	count     int64
 	at        time.Duration
@@ -132,7 +132,7 @@ type rate struct {
 	known     bool
 }
 
-// update returns the rate, given how many bytes have come at a time since the start.
+// update returns the rate per second, given the count at a time since the start.
 func (r *rate) update(count int64, at time.Duration) float64 {
 	if at <= r.at {
 		return r.perSecond
@@ -140,14 +140,14 @@ func (r *rate) update(count int64, at time.Duration) float64 {
 	elapsed := (at - r.at).Seconds()
 	now := float64(count-r.count) / elapsed
 	if r.known {
-		old := math.Exp(-elapsed / 3) // what was measured 3 seconds ago counts for a third
+		old := math.Exp(-elapsed / 3) // a rate measured 3 seconds ago has a weight of about a third
 		now = old*r.perSecond + (1-old)*now
 	}
 	r.count, r.at, r.perSecond, r.known = count, at, now, true
 	return now
 }
 
-// progressLine returns the bar for a body, as it fits into width columns.
+// progressLine returns the bar for a body, in at most width columns.
 func progressLine(count, total int64, perSecond float64, width int) string {
 	speed := size(int64(perSecond)) + "/s"
 	if total <= 0 || count > total {
@@ -156,7 +156,7 @@ func progressLine(count, total int64, perSecond float64, width int) string {
 	return barLine(count, total, fmt.Sprintf("%s of %s  %s  %s", size(count), size(total), speed, timeLeft(total-count, perSecond)), width)
 }
 
-// barLine returns a bar with text beside it, as it fits into width columns.
+// barLine returns a bar with text after it, in at most width columns.
 func barLine(count, total int64, text string, width int) string {
 	percent := fmt.Sprintf("%3d%% ", 100*count/total)
 	room := min(width-len(percent)-len(text)-3, 40)
@@ -166,13 +166,13 @@ func barLine(count, total int64, text string, width int) string {
 	return percent + bar(count, total, room) + " " + text
 }
 
-// bar draws count of total in room columns and two brackets.
+// bar draws count of total in room columns, between brackets.
 func bar(count, total int64, room int) string {
 	done := int(float64(room) * float64(count) / float64(total))
 	return "[" + strings.Repeat("=", done) + strings.Repeat(" ", room-done) + "]"
 }
 
-// timeLeft says how long the rest will take.
+// timeLeft returns an estimate of the time for the rest, as text.
 func timeLeft(rest int64, perSecond float64) string {
 	if perSecond >= 1 {
 		if s := float64(rest) / perSecond; s < 100*3600 {

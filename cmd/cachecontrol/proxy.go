@@ -124,14 +124,14 @@ type proxy struct {
 }
 
 const (
-	// idleUpstream is for how long an unused connection to the upstream server is kept: shorter than the 5 seconds
-	// after which Node.js and Apache close theirs. http.Transport repeats a GET that meets a closing connection, but
-	// not a POST.
+	// idleUpstream is how long an unused connection to the upstream server is kept. It is less than 5 seconds, after
+	// which Node.js and Apache close theirs. If a connection is closed while a request is sent on it, http.Transport
+	// repeats a GET but not a POST.
 	idleUpstream = 4 * time.Second
 
-	// flushInterval is how late a part of a body of known length may be sent on. It is not zero, so that
-	// a slow origin's body streams, nor immediate, so that a short one leaves together with its header. Bodies of
-	// unknown length are sent on at once.
+	// flushInterval is the longest time for which a part of a body of known length is held back. It is positive so
+	// that the body of a slow origin streams, but a short body is sent together with its header. Bodies of unknown
+	// length are always sent on at once.
 	flushInterval = 10 * time.Millisecond
 )
 
@@ -174,7 +174,7 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 		RefreshAhead:       time.Duration(p.refreshAhead),
 		Collapse:           p.collapse,
 		SelectLanguage:     p.selectLanguage,
-		DisableCompression: true, // the client's own Accept-Encoding decides
+		DisableCompression: true, // the client's Accept-Encoding is passed on as it is
 		Logger:             e.logger(p.verbose),
 	}
 	defer base.CloseIdleConnections()
@@ -195,7 +195,7 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 		ErrorLog:                     errorLog,
 		ReadHeaderTimeout:            30 * time.Second,
 		IdleTimeout:                  2 * time.Minute,
-		DisableGeneralOptionsHandler: true, // OPTIONS * is the origin's to answer
+		DisableGeneralOptionsHandler: true, // the origin answers OPTIONS *
 	}
 	e.tell(fmt.Sprintf("%s: listening on http://%s, upstream %s, store %s", e.name, listener.Addr(), upstream, &p.store))
 
@@ -221,11 +221,11 @@ func parseUpstream(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// upstreamTransport makes the requests to the upstream server. It changes nothing about them.
+// upstreamTransport returns the http.Transport for requests to the upstream server. It does not change them.
 func upstreamTransport() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.DisableCompression = true
-	t.MaxIdleConns = 0 // one host, which has its own limit
+	t.MaxIdleConns = 0 // no limit: there is one host, and the next line limits it
 	t.MaxIdleConnsPerHost = 512
 	t.IdleConnTimeout = idleUpstream
 	t.ResponseHeaderTimeout = time.Minute
@@ -233,7 +233,7 @@ func upstreamTransport() *http.Transport {
 	return t
 }
 
-// newReverseProxy returns a handler that has the cache answer each request in the name of the upstream server.
+// newReverseProxy returns a handler that sends each request, rewritten for the upstream server, through the cache.
 func newReverseProxy(upstream *url.URL, self pseudonym, forwarding *forwarding, cache http.RoundTripper, errorLog *log.Logger) http.Handler {
 	rp := &httputil.ReverseProxy{
 		Transport:     answered{cache},
@@ -246,7 +246,7 @@ func newReverseProxy(upstream *url.URL, self pseudonym, forwarding *forwarding, 
 			if upstream.Path == "" || path == "*" {
 				r.Out.URL.Path, r.Out.URL.RawPath = path, rawPath
 			}
-			r.Out.URL.RawQuery = r.In.URL.RawQuery // what does not parse is passed on, too
+			r.Out.URL.RawQuery = r.In.URL.RawQuery // ReverseProxy would remove what does not parse
 			r.Out.URL.ForceQuery = r.In.URL.ForceQuery
 			forwarding.apply(r)
 			if n, ok := hops(r.In); ok {
@@ -310,8 +310,8 @@ func newReverseProxy(upstream *url.URL, self pseudonym, forwarding *forwarding, 
 	})
 }
 
-// toUpstream makes the requests to the upstream server. It enters the proxy into their Via, which the cache does not see, so that it
-// makes no variants, and turns a status that no server may send into an error.
+// toUpstream sends the requests to the upstream server. It adds the proxy to Via here, behind the cache, so that a
+// Vary on Via does not make a variant of each. It returns an error for a status below 100 or above 999.
 type toUpstream struct {
 	*http.Transport
 	self pseudonym
@@ -333,13 +333,13 @@ func (t toUpstream) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// isLoopback reports whether only this machine can reach an address.
+// isLoopback reports whether addr can only be reached from this machine.
 func isLoopback(addr net.Addr) bool {
 	tcp, ok := addr.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()
 }
 
-// plainWriter keeps net/http from adding a Content-Type of its own guess to a response without one.
+// plainWriter prevents net/http from adding a guessed Content-Type to a response that has none.
 type plainWriter struct{ http.ResponseWriter }
 
 func (w plainWriter) WriteHeader(status int) {
@@ -351,7 +351,7 @@ func (w plainWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Unwrap lets http.ResponseController find what else the writer can do.
+// Unwrap is used by http.ResponseController.
 func (w plainWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // bufferPool is an httputil.BufferPool.
@@ -368,7 +368,7 @@ func (p *bufferPool) Get() []byte {
 
 func (p *bufferPool) Put(b []byte) { p.pool.Put((*[bufferSize]byte)(b)) }
 
-// quietLog is where net/http writes what it has to say. It drops what only tells that a client went away.
+// quietLog is the error log of net/http. It drops messages which only report that a client has disconnected.
 type quietLog struct {
 	env *env
 	mu  sync.Mutex // guards writing
@@ -382,7 +382,7 @@ func (l *quietLog) Write(text []byte) (int, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// The lines after the first one, as of a stack, are indented: a line that begins with the name is one of the log itself.
+	// Further lines, such as those of a stack, are indented. Only the first line of a message begins with the name.
 	begin := l.env.name + ": "
 	for line := range strings.SplitSeq(strings.TrimRight(string(text), "\n"), "\n") {
 		l.env.tell(begin + strings.ReplaceAll(line, "\t", "    "))

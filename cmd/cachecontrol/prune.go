@@ -61,7 +61,7 @@ type prune struct {
 // doomed is an entry that a dry run would remove.
 type doomed struct {
 	Hash string `json:"hash"`
-	Path string `json:"path"` // relative to the directory; of its head
+	Path string `json:"path"` // of its metadata file, relative to the directory
 	URL  string `json:"url,omitempty"`
 	Size int64  `json:"size"`
 }
@@ -70,12 +70,12 @@ func (d *doomed) line() string {
 	return fmt.Sprintf("%10s  %s\n", size(d.Size), printable(cmp.Or(d.URL, d.Hash)))
 }
 
-// pruned is what prune has done, or would do.
+// pruned is the summary of prune.
 type pruned struct {
 	DryRun  bool   `json:"dry_run"`
 	Removed tally  `json:"removed"`
-	Pieces  int64  `json:"pieces"`         // of what crashes left, removed too
-	Left    *tally `json:"left,omitempty"` // nil: not known, for it was interrupted
+	Pieces  int64  `json:"pieces"`         // files left behind by crashes that were removed
+	Left    *tally `json:"left,omitempty"` // nil if prune was interrupted
 }
 
 func (p *pruned) text() string {
@@ -140,7 +140,7 @@ func (p *prune) run(ctx context.Context, e *env, args []string) error {
 	return nil
 }
 
-// done notes which part of the work is done.
+// done records which fraction of the work is done.
 func (p *progress) done(part float64) {
 	if p != nil {
 		p.count.Store(int64(part * hashes))

@@ -18,22 +18,22 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/rediscache"
 )
 
-// remoteStore is a store between machines, not yet connected to.
+// remoteStore is a store on a server, before it is connected.
 type remoteStore struct {
-	text      string // as it may be shown: without user and password
+	text      string // the URL for messages, without user and password
 	passwords []password
 	connect   func(*env) (store storage.Store, close func() error, err error)
 }
 
-// password is a password of a store.
+// password is a password of a store and where to find it.
 type password struct {
-	value    *string // from the URL; "" if it has none
-	variable string  // the environment variable that has it otherwise
+	value    *string // from the URL; empty if the URL has none
+	variable string  // the environment variable used if value is empty
 }
 
 const remoteWant = "want redis://HOST:PORT, rediss://HOST:PORT or memcached://HOST:PORT,HOST:PORT"
 
-// parseRemote reads the URL of a store between machines.
+// parseRemote parses the URL of a store on a server.
 func parseRemote(text string) (*remoteStore, error) {
 	if rest, ok := strings.CutPrefix(text, "memcached://"); ok {
 		return parseMemcached(text, rest)
@@ -52,7 +52,8 @@ func parseRemote(text string) (*remoteStore, error) {
 	return remote, nil
 }
 
-// withoutInput returns the error of a parser of a URL. Parsers quote parts of their input, which may be parts of a password.
+// withoutInput returns the error of a URL parser without the quoted input, if text may contain a password. Parsers
+// quote parts of their input.
 func withoutInput(text string, err error) error {
 	if strings.Contains(text, "@") || strings.Contains(text, "password") {
 		return errors.New("the URL does not parse; in a user or password @ is written as %40, and so are :/?#[]% and spaces by their codes")
@@ -64,7 +65,7 @@ func withoutInput(text string, err error) error {
 	return err
 }
 
-// parseRedis reads what go-redis takes: one server, those of a Cluster with cluster=true, or Sentinels with master_name.
+// parseRedis parses a URL for go-redis: of one server, of a Cluster (cluster=true) or of Sentinels (master_name).
 func parseRedis(u *url.URL) (*remoteStore, error) {
 	query := u.Query()
 	prefix, cluster := query.Get("prefix"), query.Get("cluster")
@@ -113,7 +114,7 @@ func parseRedis(u *url.URL) (*remoteStore, error) {
 	return remote, nil
 }
 
-// textOf returns the URL of a store as it may be shown: without user and password, which Sentinels take from the query, too.
+// textOf returns the URL of a store without user and password. Those of Sentinels may also be in the query.
 func textOf(u *url.URL) string {
 	shown := *u
 	shown.User = nil
@@ -127,22 +128,24 @@ func textOf(u *url.URL) string {
 	return shown.String()
 }
 
-// redisLog is the log of go-redis, which also says what the server answered.
+// redisLog is the logger for go-redis. Its messages may contain text from the server.
 type redisLog struct{ env *env }
 
 func (l redisLog) Printf(_ context.Context, format string, args ...any) {
 	l.env.tell(l.env.name + ": " + fmt.Sprintf(format, args...))
 }
 
-// The environment variables with the passwords of a store, which are neither in the list of processes nor in the history of a shell.
-// With fileSuffix they name a file that has the password.
+// The environment variables for the passwords of a store. Unlike arguments, they do not appear in the list of
+// processes or in the history of a shell. With fileSuffix appended, the variable names a file that contains the
+// password.
 const (
 	passwordVariable = "CACHECONTROL_STORE_PASSWORD"
 	sentinelVariable = "CACHECONTROL_SENTINEL_PASSWORD"
 	fileSuffix       = "_FILE"
 )
 
-// complete reads the passwords that the URL does not have. No message of e shows any of them after that.
+// complete reads the passwords that are not in the URL. It adds all passwords of more than three bytes to the secrets
+// of e.
 func (r *remoteStore) complete(e *env) error {
 	for _, p := range r.passwords {
 		if *p.value == "" {
@@ -151,7 +154,7 @@ func (r *remoteStore) complete(e *env) error {
 				return err
 			}
 		}
-		if len(*p.value) > 3 { // a shorter one would be found in other words
+		if len(*p.value) > 3 { // a shorter one may be part of other words
 			quoted := strconv.Quote(*p.value)
 			e.secrets = append(e.secrets, *p.value, quoted[1:len(quoted)-1])
 		}
@@ -159,7 +162,8 @@ func (r *remoteStore) complete(e *env) error {
 	return nil
 }
 
-// environmentPassword returns the password that an environment variable has, or the file that one names; "" if there is none.
+// environmentPassword returns the password from an environment variable, or from the file named by the variable with
+// fileSuffix appended. It returns "" if neither is set.
 func environmentPassword(variable string) (string, error) {
 	value, name := os.Getenv(variable), os.Getenv(variable+fileSuffix)
 	switch {
@@ -178,7 +182,7 @@ func environmentPassword(variable string) (string, error) {
 	return value, nil
 }
 
-// parseMemcached reads a list of servers, and the limit of their items as max_item.
+// parseMemcached parses the URL of a list of memcached servers, with the parameters prefix and max_item.
 func parseMemcached(text, rest string) (*remoteStore, error) {
 	hosts, rawQuery, _ := strings.Cut(rest, "?")
 	query, err := url.ParseQuery(rawQuery)
@@ -213,7 +217,7 @@ func parseMemcached(text, rest string) (*remoteStore, error) {
 	}
 	return &remoteStore{text: text, connect: func(*env) (storage.Store, func() error, error) {
 		servers := new(memcache.ServerList)
-		if err := servers.SetServers(addrs...); err != nil { // a name that nobody knows
+		if err := servers.SetServers(addrs...); err != nil { // a host name cannot be resolved
 			return nil, nil, err
 		}
 		client := memcache.NewFromSelector(servers)

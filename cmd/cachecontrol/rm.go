@@ -44,12 +44,12 @@ Examples:
 
 type rm struct{ hash, dryRun, json bool }
 
-// removal is what rm says about an argument.
+// removal is the output of rm for an argument.
 type removal struct {
 	Argument string `json:"argument"`
 	DryRun   bool   `json:"dry_run"`
-	Removed  tally  `json:"removed"`           // or what would be
-	Problem  string `json:"problem,omitempty"` // why that is not all
+	Removed  tally  `json:"removed"`           // or would be removed
+	Problem  string `json:"problem,omitempty"` // the error if not everything was removed
 }
 
 func (r *removal) line() string {
@@ -107,7 +107,8 @@ func (r *rm) run(ctx context.Context, e *env, args []string) error {
 	return result
 }
 
-// remove removes what an argument names, and returns how much that was. The first entry goes first: with it no other one is found any more.
+// remove removes the entries that arg names and counts them. It removes the first entry of a URL first, because the
+// variants cannot be found without it.
 func (r *rm) remove(ctx context.Context, d *directory, arg string) (n tally, err error) {
 	hashes := []string{strings.ToLower(arg)}
 	if !r.hash {

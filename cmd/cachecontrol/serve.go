@@ -53,7 +53,7 @@ Examples:
 
 type serve struct {
 	listen string
-	maxAge time.Duration // below 0: not given
+	maxAge time.Duration // negative if not given
 	grace  ageFlag
 }
 
@@ -84,7 +84,7 @@ func (s *serve) run(ctx context.Context, e *env, args []string) error {
 	return e.serveUntil(ctx, server, listener, s.grace)
 }
 
-// newFileServer returns a handler for the files below root. Below 0, maxAge has caches ask every time.
+// newFileServer returns a handler for the files below root. If maxAge is negative, caches must validate at each use.
 func newFileServer(root *os.Root, maxAge time.Duration) http.Handler {
 	caching := origin.CacheControl(origin.NoCache())
 	if maxAge >= 0 {

@@ -100,7 +100,7 @@ func (s *show) run(ctx context.Context, e *env, args []string) error {
 	return nil
 }
 
-// named returns the entry that an argument names, by its URL or the beginning of its hash; nil: there is none.
+// named returns the entry for a URL or the beginning of a hash, or nil if there is none.
 func (d *directory) named(arg string) (*storage.Item, error) {
 	if !isURL(arg) {
 		if strings.ContainsAny(arg, "./:") {
@@ -123,7 +123,7 @@ func (d *directory) named(arg string) (*storage.Item, error) {
 	return nil, nil
 }
 
-// describe writes all that is to be said about an entry.
+// describe writes the text about an entry.
 func (d *directory) describe(b *strings.Builder, it *storage.Item, found *storage.Finding, shared bool, now time.Time) {
 	say := sayTo(b)
 	entry := found.Entry
@@ -177,7 +177,7 @@ func (d *directory) describe(b *strings.Builder, it *storage.Item, found *storag
 	}
 }
 
-// reuseOf says how an entry may be used again.
+// reuseOf returns how an entry may be used at the time now.
 func reuseOf(entry *serialize.Entry, shared bool, now time.Time) (r reuse) {
 	r.judge(policyOf(entry, shared), entry.Header, true, now)
 	if field := r.Fresh.Field; field != "" && containsFold(entry.Heuristic, field) {
@@ -186,29 +186,29 @@ func reuseOf(entry *serialize.Entry, shared bool, now time.Time) (r reuse) {
 	return r
 }
 
-// shown is what show says of an entry, as JSON.
+// shown is the output of show as JSON.
 type shown struct {
 	*listed
-	*content // of an entry whose head can be read
+	*content // nil if the metadata of the entry cannot be read
 }
 
 type content struct {
-	Request  map[string]*string  `json:"request"` // what a request has that selects the response; null: it has no such field
+	Request  map[string]*string  `json:"request"` // the selecting fields; null if the request has none
 	Reason   string              `json:"reason"`
 	Header   map[string][]string `json:"header"`
 	Trailer  map[string][]string `json:"trailer,omitempty"`
 	Body     bodyPart            `json:"body"`
-	Further  []further           `json:"further_variants"` // those that the entry lists
-	Cache    string              `json:"cache"`            // as which it is judged: private or shared
+	Further  []further           `json:"further_variants"` // the variants that the entry lists
+	Cache    string              `json:"cache"`            // private or shared: the kind of cache for reuse
 	Reusable reuse               `json:"reuse"`
 }
 
-// bodyPart is what is stored of a body.
+// bodyPart describes the stored body or part of one.
 type bodyPart struct {
 	Length int64  `json:"length"`
-	CRC32C string `json:"crc32c,omitempty"` // in hexadecimal; Python writes none
-	Start  *int64 `json:"start,omitempty"`  // of a part, its first byte
-	Total  *int64 `json:"total,omitempty"`  // of a part, the length of the whole; absent where nobody knows it
+	CRC32C string `json:"crc32c,omitempty"` // in hexadecimal; not in Python's entries
+	Start  *int64 `json:"start,omitempty"`  // of a part: the offset of its first byte
+	Total  *int64 `json:"total,omitempty"`  // of a part: the length of the whole body, if it is known
 }
 
 type further struct {
@@ -217,7 +217,7 @@ type further struct {
 	Request map[string]*string `json:"request"`
 }
 
-// detail is describe, as JSON.
+// detail returns the output of show as JSON.
 func (d *directory) detail(it *storage.Item, found *storage.Finding, shared bool, now time.Time) *shown {
 	row := &listed{Hash: it.Hash, Size: it.Size, Path: d.rel(it.Path)}
 	row.found(found, shared, now)
@@ -268,7 +268,7 @@ func containsFold(list []string, name string) bool {
 	return false
 }
 
-// advice says what follows from a state that is not sound.
+// advice gives the consequence of each state that is not sound.
 var advice = map[storage.State]string{
 	storage.Unproven: "Python uses it; for this cache it is a miss",
 	storage.Torn:     "a miss; 'cachecontrol verify --fix' removes it",
@@ -276,7 +276,7 @@ var advice = map[storage.State]string{
 	storage.Foreign:  "a miss; no command removes it",
 }
 
-// bodyOf says what the body is.
+// bodyOf describes the body of an entry.
 func (d *directory) bodyOf(hash string, e *serialize.Entry) string {
 	s := size(e.Length)
 	if !e.Foreign {
@@ -296,7 +296,7 @@ func (d *directory) bodyOf(hash string, e *serialize.Entry) string {
 	return s
 }
 
-// variants lists what else is stored for the URL.
+// variants prints the variants that an entry lists.
 func (d *directory) variants(say func(string, string, ...string), e *serialize.Entry) {
 	var lines []string
 	for _, v := range e.Variants {
@@ -318,7 +318,7 @@ func indented(lines []string) []string {
 	return lines
 }
 
-// shownValue returns what is shown of a selecting field's value: nothing of a secret, also if Python has stored it as it is.
+// shownValue returns the value of a selecting field for the output. It hides secrets, which Python stores as they are.
 func shownValue(f serialize.Field) string {
 	switch {
 	case f.Digest:
@@ -329,7 +329,7 @@ func shownValue(f serialize.Field) string {
 	return f.Value
 }
 
-// selecting returns the lines that a request has that selects a response.
+// selecting returns the selecting fields as lines of a request.
 func selecting(fields []serialize.Field) (lines []string) {
 	for _, f := range fields {
 		if f.Present {
@@ -375,10 +375,10 @@ func (s *show) writeBody(ctx context.Context, e *env, it *storage.Item) error {
 	return nil
 }
 
-// visibleWriter replaces what is neither printable text nor white space of it, for a terminal.
+// visibleWriter writes a body to a terminal. It replaces characters that are neither printable nor white space.
 type visibleWriter struct {
 	w    *bufio.Writer
-	rest []byte // of a character that has not come to its end
+	rest []byte // the first bytes of an incomplete character
 }
 
 func (v *visibleWriter) Write(p []byte) (int, error) {
@@ -389,9 +389,9 @@ func (v *visibleWriter) Write(p []byte) (int, error) {
 		switch {
 		case r == '\n' || r == '\t':
 			err = v.w.WriteByte(b[0])
-		case r == '\r' && len(b) > 1 && b[1] == '\n': // of a line that ends as on Windows
+		case r == '\r' && len(b) > 1 && b[1] == '\n': // the CR of a CRLF is dropped
 		case isPrintable(r) || unicode.Is(unicode.Zs, r):
-			_, err = v.w.WriteRune(r) // of a byte that is no text: utf8.RuneError
+			_, err = v.w.WriteRune(r) // utf8.RuneError for invalid UTF-8
 		default:
 			_, err = v.w.WriteRune(utf8.RuneError)
 		}

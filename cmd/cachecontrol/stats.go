@@ -66,23 +66,23 @@ func (t *tally) add(bytes int64) { t.Entries++; t.Bytes += bytes }
 
 func (t tally) String() string { return fmt.Sprintf("%d, %s", t.Entries, size(t.Bytes)) }
 
-// group is a tally under a name.
+// group is a tally with a name.
 type group struct {
 	Name string `json:"name"`
 	tally
 }
 
-// counted is what stats says.
+// counted is the output of stats.
 type counted struct {
-	tally           // the entries that can be read
-	Variants int    `json:"variants"` // of these, beside the first of their URL
-	Python   tally  `json:"python"`   // written by it
-	Go       tally  `json:"go"`       // written by us
+	tally           // of the entries that can be used
+	Variants int    `json:"variants"` // of these, those that are not the first of their URL
+	Python   tally  `json:"python"`   // written by Python
+	Go       tally  `json:"go"`       // written by this cache
 	Fresh    tally  `json:"fresh"`
-	ForEver  tally  `json:"for_ever"` // of the fresh
+	ForEver  tally  `json:"for_ever"` // of the fresh ones, those without an expiry
 	Stale    tally  `json:"stale"`
 	Unusable tally  `json:"unusable"` // torn, damaged, or of another format
-	Other    tally  `json:"other"`    // files that are no entries
+	Other    tally  `json:"other"`    // files that are not entries
 	Statuses groups `json:"statuses"`
 	Ages     groups `json:"ages"`
 	Hosts    groups `json:"hosts"`
@@ -100,7 +100,7 @@ func (g groups) add(name string, bytes int64) {
 	g[name].add(bytes)
 }
 
-// sorted returns the groups, that with the most bytes first.
+// sorted returns the groups in descending order of bytes.
 func (g groups) sorted() []group {
 	var list []group
 	for name, t := range g {
@@ -112,7 +112,7 @@ func (g groups) sorted() []group {
 	return list
 }
 
-// MarshalJSON writes a list, the largest first.
+// MarshalJSON returns the sorted groups as a list.
 func (g groups) MarshalJSON() ([]byte, error) {
 	return json.Marshal(append([]group{}, g.sorted()...))
 }
@@ -196,7 +196,7 @@ func (c *counted) add(row *listed, top int) {
 	}
 }
 
-// ages are the names of the groups, the youngest first.
+// ages are the names of the age groups, the youngest first.
 var ages = []string{"under an hour", "under a day", "under a week", "under 30 days", "older", "not known"}
 
 func ageGroup(d *details) string {
@@ -269,8 +269,8 @@ func (c *counted) text(top, width int) string {
 	return b.String()
 }
 
-// table writes groups that hold something, with their share of all bytes as a bar, for which a narrow terminal has no
-// room.
+// table writes the groups that are not empty. On a terminal of fewer than 78 columns it omits the bars, which show the
+// share of all bytes.
 func (c *counted) table(b *strings.Builder, width int, label string, list []group) {
 	name, bars := 26, true
 	if width >= 0 && width < 78 {

@@ -14,7 +14,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// storeFlag is where responses are stored: memory, file:DIR, separate:DIR, or the URL of a server.
+// storeFlag is a flag that names a store: memory, file:DIR, separate:DIR, or the URL of a server.
 type storeFlag struct {
 	kind   string // memory, file, separate or remote
 	dir    string
@@ -51,7 +51,7 @@ func (s *storeFlag) Set(value string) error {
 	case dir == "":
 		return errors.New("the directory is missing; " + want)
 	}
-	// No shell expands a tilde after a colon, and a directory of that name is never meant.
+	// A shell does not expand a tilde after a colon.
 	if rest, ok := strings.CutPrefix(dir, "~/"); ok {
 		home, err := os.UserHomeDir()
 		if err != nil {
@@ -63,8 +63,8 @@ func (s *storeFlag) Set(value string) error {
 	return nil
 }
 
-// open opens the store, with options for one on this machine. After the Transport's Close, close ends the connections to a server. No
-// message of e shows the password after that.
+// open opens the store. The options apply only to a store on this machine. The caller must call close after closing the
+// Transport; it closes the connections to a server. After open, messages of e do not show the password.
 func (s *storeFlag) open(e *env, opts ...storage.Option) (store storage.Store, close func() error, err error) {
 	close = func() error { return nil }
 	hint := "Name a directory that you may write to, or use --store memory."
@@ -88,7 +88,7 @@ func (s *storeFlag) open(e *env, opts ...storage.Option) (store storage.Store, c
 	return store, close, nil
 }
 
-// heuristicFlag gives freshness to responses that carry none. With "+errors" it does so for errors in a shared cache, too.
+// heuristicFlag is a flag that names a heuristic. With "+errors" it also applies to errors in a shared cache.
 type heuristicFlag struct {
 	heuristics.Heuristic
 	text string
@@ -127,7 +127,7 @@ func (h *heuristicFlag) Set(value string) error {
 	return nil
 }
 
-// headerFlag is a list of header fields to send, each as "Name: value".
+// headerFlag is a list of header fields to send, each given as "Name: value".
 type headerFlag []headerField
 
 type headerField struct{ name, value string }
@@ -148,12 +148,12 @@ func (h *headerFlag) Set(s string) error {
 	return nil
 }
 
-// notToken says whether a character may not be part of a field name (RFC 9110, section 5.6.2).
+// notToken reports whether a character is not allowed in a field name (RFC 9110, section 5.6.2).
 func notToken(r rune) bool {
 	return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
 }
 
-// set sets the fields in a request.
+// set adds the fields to req.
 func (h headerFlag) set(req *http.Request) {
 	for _, f := range h {
 		if strings.EqualFold(f.name, "Host") {
@@ -164,7 +164,7 @@ func (h headerFlag) set(req *http.Request) {
 	}
 }
 
-// sizeFlag is a number of bytes, as 1000, 64K, 10M, 2G or 1T.
+// sizeFlag is a number of bytes, given as 1000, 64K, 10M, 2G or 1T.
 type sizeFlag int64
 
 func (s *sizeFlag) String() string { return strconv.FormatInt(int64(*s), 10) }
@@ -185,7 +185,7 @@ func (s *sizeFlag) Set(value string) error {
 	return nil
 }
 
-// logger returns the log of the cache: every decision if it is verbose, otherwise only failures.
+// logger returns a Logger for the cache that writes to stderr: all decisions if verbose, otherwise only failures.
 func (e *env) logger(verbose bool) *slog.Logger {
 	level := slog.LevelWarn
 	if verbose {
@@ -200,7 +200,7 @@ func (e *env) logger(verbose bool) *slog.Logger {
 	return slog.New(slog.NewTextHandler(printableLines{e.stderr}, &slog.HandlerOptions{Level: level, ReplaceAttr: hide}))
 }
 
-// size writes a number of bytes for people.
+// size formats a number of bytes for people.
 func size(n int64) string {
 	const units = "KMGTPE"
 	if n < 1024 {

@@ -6,22 +6,22 @@ import (
 	"strings"
 )
 
-// hiddenUserinfo stands in the place of a user and a password.
+// hiddenUserinfo replaces a user and a password.
 const hiddenUserinfo = "xxxxx@"
 
 var (
-	// maybeUserinfo finds what may be userinfo in any text: between two slashes and an "@", or, if the scheme is missing, a name, a
-	// colon and a password. It also finds strings in quotes, in which userinfo may have a space.
+	// maybeUserinfo matches text that may be userinfo: everything between two slashes and an "@", or, without slashes,
+	// a name, a colon and a password before an "@". It also matches quoted strings, in which userinfo may have spaces.
 	maybeUserinfo = regexp.MustCompile(`(?s)"(?:\\.|[^"\\])*"|//[^\s"]*@|[^\s"/@:]+:[^\s"/@]*@`)
 
-	// spacedUserinfo finds userinfo in a string in quotes.
+	// spacedUserinfo matches userinfo in a quoted string.
 	spacedUserinfo = regexp.MustCompile(`(?s)//[^/?#]*@`)
 
-	// bareUserinfo finds userinfo in a text without quotes.
+	// bareUserinfo matches userinfo outside quotes.
 	bareUserinfo = regexp.MustCompile(`//\S*@|[^\s/@:]+:[^\s/@]*@`)
 )
 
-// withoutUserinfo returns a text with the user and password of each URL in it replaced, also of one that does not parse.
+// withoutUserinfo returns text with the user and password of each URL replaced, even if the URL does not parse.
 func withoutUserinfo(text string) string {
 	if !strings.Contains(text, "@") {
 		return text
@@ -35,12 +35,13 @@ func withoutUserinfo(text string) string {
 	})
 }
 
-// hideUserinfo returns what replaces a part of a text that ends in "@". A password that is not escaped as it should be may hold a slash,
-// so an "@" in a path is taken for the end of userinfo if the text before it is no host.
+// hideUserinfo returns the replacement for a match of maybeUserinfo or bareUserinfo, which ends in "@". An unescaped
+// password may contain a slash, so an "@" in a path is considered the end of userinfo if the text before the path is
+// not a host.
 func hideUserinfo(s string) string {
 	authority, ok := strings.CutPrefix(s, "//")
 	if !ok {
-		if i := strings.IndexByte(s, '"'); i >= 0 { // a string in quotes begins before its userinfo
+		if i := strings.IndexByte(s, '"'); i >= 0 { // keep a quotation mark and the text before it
 			return s[:i+1] + hiddenUserinfo
 		}
 		return hiddenUserinfo
@@ -51,7 +52,8 @@ func hideUserinfo(s string) string {
 	return "//" + hiddenUserinfo
 }
 
-// isAuthority reports whether a text is a host, maybe with a port, rather than a user with the beginning of a password.
+// isAuthority reports whether s looks like a host, with or without a port, not like a user and the beginning of a
+// password.
 func isAuthority(s string) bool {
 	u, err := url.Parse("http://" + s)
 	if err != nil || u.User != nil {
@@ -60,7 +62,7 @@ func isAuthority(s string) bool {
 	return u.Port() == "" || u.Hostname() == "localhost" || strings.ContainsAny(u.Hostname(), ".:")
 }
 
-// shownURL returns an argument that is meant for a URL, without userinfo, also if the scheme is missing.
+// shownURL returns a URL argument without userinfo, even if the scheme is missing.
 func shownURL(arg string) string {
 	if !isURL(arg) {
 		if i := strings.LastIndexByte(arg, '@'); i >= 0 {

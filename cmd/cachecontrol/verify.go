@@ -52,7 +52,7 @@ Examples:
 
 type verify struct{ fix, json bool }
 
-// wrong is a file that is not as it should be.
+// wrong is the output of verify for a file with a problem.
 type wrong struct {
 	Hash    string `json:"hash,omitempty"` // of an entry or a body
 	Path    string `json:"path"`           // relative to the directory
@@ -60,7 +60,7 @@ type wrong struct {
 	Problem string `json:"problem,omitempty"`
 	Size    int64  `json:"size"`
 	Removed bool   `json:"removed"`
-	Kept    string `json:"kept,omitempty"` // why --fix did not remove it
+	Kept    string `json:"kept,omitempty"` // the reason if --fix could not remove it
 }
 
 func (w *wrong) line() string {
@@ -130,25 +130,25 @@ func (v *verify) run(ctx context.Context, e *env, args []string) error {
 	return err
 }
 
-// bad are the kinds of files that make verify fail. The others only take space.
+// bad lists the states that make verify fail. The others only take space.
 var bad = map[string]int{"damaged": 1, "torn": 1, "unreadable": 1}
 
-// stays are the kinds of files that verify never removes.
+// stays lists the states of files that verify never removes.
 var stays = map[string]bool{"foreign": true, "unreadable": true}
 
-// checked counts what verify has found.
+// checked counts the results of verify.
 type checked struct {
 	Sound    int            `json:"sound"`
 	Bytes    int64          `json:"bytes"`
 	Unsummed int            `json:"without_checksum"` // of the sound ones
 	Unproven int            `json:"unproven"`
 	Writing  int            `json:"writing"` // temporary files that may still be written
-	Found    map[string]int `json:"found"`   // what is not as it should be
+	Found    map[string]int `json:"found"`   // files with a problem, by state
 	Removed  int            `json:"removed"`
 	bad      int            // files that are damaged, torn or unreadable
 }
 
-// removable says whether --fix could do something.
+// removable reports whether --fix would remove anything.
 func (c *checked) removable() bool {
 	for what := range c.Found {
 		if !stays[what] {
@@ -158,7 +158,7 @@ func (c *checked) removable() bool {
 	return false
 }
 
-// check says what is wrong with an item, and why; "": nothing is.
+// check returns the state of an item that has a problem, and the problem. It returns "" if there is none.
 func (c *checked) check(ctx context.Context, d *directory, it *storage.Item) (what, why string, err error) {
 	switch it.Kind {
 	case storage.TemporaryFile:
@@ -199,8 +199,8 @@ func (c *checked) check(ctx context.Context, d *directory, it *storage.Item) (wh
 	return found.State.String(), reason(found.Err), nil
 }
 
-// isLost says whether an entry is a variant that can never be found again: the first entry of the URL is gone, or does
-// not list it.
+// isLost reports whether an entry is a variant that can never be found again, because the first entry of its URL is
+// gone or does not list it.
 func (d *directory) isLost(it *storage.Item, e *serialize.Entry) bool {
 	if roleOf(it.Hash, e) != variant {
 		return false
@@ -228,7 +228,7 @@ func (d *directory) isLost(it *storage.Item, e *serialize.Entry) bool {
 	return true
 }
 
-// text says in a few lines what was found.
+// text returns the summary as text.
 func (c *checked) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, %s", plural(c.Sound, "entry is as it should be", "entries are as they should be"), size(c.Bytes))

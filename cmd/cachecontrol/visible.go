@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// visible is a file system of the regular files and directories below a directory, without those of which a name begins with a dot, as
-// keys, histories and repositories do. It follows links within the directory to what is visible there.
+// visible is a file system of the regular files and directories below root. It hides those whose path has a name that
+// begins with a dot, as many keys, histories and repositories do. It follows symbolic links only to what is visible.
 type visible struct{ root *os.Root }
 
-// maxLinks is how many links there may be on the way to a file.
+// maxLinks is the maximum number of symbolic links in the path of a file.
 const maxLinks = 40
 
 func (v visible) Open(name string) (fs.File, error) {
@@ -21,7 +21,7 @@ func (v visible) Open(name string) (fs.File, error) {
 	if !ok {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
-	// Between the look and the opening, something else may have got the name: a pipe, which would keep the opening waiting, or a link.
+	// Since resolve, the file may have been replaced by a pipe, on which opening would block, or by a link.
 	f, err := v.root.OpenFile(real, os.O_RDONLY|dontWait, 0)
 	if err != nil {
 		return nil, err
@@ -36,8 +36,8 @@ func (v visible) Open(name string) (fs.File, error) {
 	return f, nil
 }
 
-// resolve follows the links in a name. It returns a name without links for the same regular file or directory, and reports false if the
-// name, or one that a link leads to, is not visible.
+// resolve follows the links in name and returns a name without links for the same regular file or directory. It reports
+// false if name, or the target of a link, is not visible.
 func (v visible) resolve(name string) (real string, info fs.FileInfo, ok bool) {
 	if !fs.ValidPath(name) {
 		return "", nil, false
@@ -50,7 +50,7 @@ func (v visible) resolve(name string) (real string, info fs.FileInfo, ok bool) {
 		switch {
 		case part == "" || part == ".":
 			continue
-		case part == "..": // of a link
+		case part == "..": // only in the target of a link
 			if len(done) == 0 {
 				return "", nil, false
 			}
@@ -87,7 +87,7 @@ func (v visible) resolve(name string) (real string, info fs.FileInfo, ok bool) {
 	return real, info, info.Mode().IsRegular() || info.IsDir()
 }
 
-// hidden reports whether a name is not visible. On Windows a file may also have a short name, which has no dot at its begin.
+// hidden reports whether a name is hidden. On Windows it hides all short names, because they do not keep a leading dot.
 func hidden(part string) bool {
 	if strings.HasPrefix(part, ".") {
 		return true
@@ -96,7 +96,7 @@ func hidden(part string) bool {
 	return ok && runtime.GOOS == "windows" && number != "" && '0' <= number[0] && number[0] <= '9'
 }
 
-// visibleDir lists what is visible of a directory.
+// visibleDir is a directory that lists only visible files.
 type visibleDir struct {
 	fs.ReadDirFile
 	v    visible
