@@ -8,28 +8,20 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
-)
 
-// freeAddress returns an address of this machine that no server has.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
+	"github.com/go-cachecontrol/cachecontrol/internal/peer"
+)
 
 // A request that comes back to a proxy is answered once, however many proxies it passes in between.
 func TestProxyLoop(t *testing.T) {
 	for _, n := range []int{1, 2, 3} {
 		addrs := make([]string, n)
 		for i := range addrs {
-			addrs[i] = freeAddress(t)
+			addrs[i] = net.JoinHostPort("127.0.0.1", strconv.Itoa(peer.FreePort(t)))
 		}
 		for i, addr := range addrs {
 			startProxy(t, "http://"+addrs[(i+1)%n], "--listen", addr)
