@@ -28,7 +28,7 @@ func TestReadAfterClose(t *testing.T) {
 	stores := func(t *testing.T) map[string]storage.Store {
 		s := fileStores(t)
 		s["DictCache"], s["guarded"] = storage.NewDictCache(), guardedStore()
-		s["FromKV"] = storage.FromKV(new(cookieKV))
+		s["FromKV"] = storage.FromKV(new(memoryKV))
 		return s
 	}
 	for store := range stores(t) {

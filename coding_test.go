@@ -292,7 +292,7 @@ func TestRangeOfACodedBody(t *testing.T) {
 func TestUndecodableCodingIsReused(t *testing.T) {
 	stores := fileStores(t)
 	stores["DictCache"] = storage.NewDictCache()
-	stores["FromKV"] = storage.FromKV(&readableKV{})
+	stores["FromKV"] = storage.FromKV(&memoryKV{})
 	for kind, store := range stores {
 		for _, coding := range []string{"br", "zstd", "aws-chunked", "utf-8", "none", "gzip, br"} {
 			for _, vary := range []string{"", "Accept-Encoding", "Accept, Accept-Encoding", "Accept"} {

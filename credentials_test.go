@@ -2,13 +2,11 @@ package cachecontrol_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -51,40 +49,12 @@ func storesAtRest(t *testing.T) map[string]atRest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kv := &readableKV{}
+	kv := &memoryKV{}
 	return map[string]atRest{
 		"FileCache":             {file, files(dirs[0])},
 		"SeparateBodyFileCache": {separate, files(dirs[1])},
 		"FromKV":                {storage.FromKV(kv), func(*testing.T) []byte { return kv.dump() }},
 	}
-}
-
-// readableKV is a KV in memory.
-type readableKV struct{ m sync.Map }
-
-func (kv *readableKV) Get(_ context.Context, key string) ([]byte, error) {
-	if v, ok := kv.m.Load(key); ok {
-		return v.([]byte), nil
-	}
-	return nil, storage.ErrNotFound
-}
-
-func (kv *readableKV) Set(_ context.Context, key string, value []byte, _ time.Duration) error {
-	kv.m.Store(key, bytes.Clone(value))
-	return nil
-}
-
-func (kv *readableKV) Delete(_ context.Context, key string) error {
-	kv.m.Delete(key)
-	return nil
-}
-
-func (kv *readableKV) dump() (all []byte) {
-	kv.m.Range(func(k, v any) bool {
-		all = append(append(all, k.(string)...), v.([]byte)...)
-		return true
-	})
-	return all
 }
 
 // Vary may name a field whose value is a secret: GitHub's API sends Vary: Authorization. No store holds such a value, neither in the
@@ -137,7 +107,7 @@ func TestCredentialsAtRest(t *testing.T) {
 func TestCredentialsAreSalted(t *testing.T) {
 	var dumps []string
 	for range 2 {
-		kv := &readableKV{}
+		kv := &memoryKV{}
 		tr := &cachecontrol.Transport{
 			Base:  replies(t, ok("Cache-Control: max-age=60", "Vary: Authorization")),
 			Store: storage.FromKV(kv),
@@ -156,7 +126,7 @@ func TestCredentialsAreSalted(t *testing.T) {
 // A credential that is asked with again and again, and validated, stays one entry: neither the salt nor the digest makes a new one.
 func TestCredentialsStayOneEntry(t *testing.T) {
 	in(t, func(t *testing.T) {
-		kv := &readableKV{}
+		kv := &memoryKV{}
 		tr := &cachecontrol.Transport{
 			Base:  replies(t, ok("Cache-Control: max-age=1", "Vary: Authorization")),
 			Store: storage.FromKV(kv),

@@ -129,7 +129,7 @@ func requestWith(t *testing.T, target string, with []string, control *cachecontr
 func TestFromAnotherCacheIsNotStored(t *testing.T) {
 	far := []string{"Cache-Control: max-age=10", `ETag: "a"`, "Cache-Status: far;hit", "X-From-Cache: 1"}
 	stores := fileStores(t)
-	stores["DictCache"], stores["FromKV"] = storage.NewDictCache(), storage.FromKV(new(readableKV))
+	stores["DictCache"], stores["FromKV"] = storage.NewDictCache(), storage.FromKV(new(memoryKV))
 	for name, store := range stores {
 		for _, collapse := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/%v", name, collapse), func(t *testing.T) {

@@ -223,7 +223,7 @@ func TestHiddenFailuresKeepConnections(t *testing.T) {
 // A hit names the protocol version of the origin, from every store. Its TLS is nil, because no connection has brought it.
 func TestHitsNameTheProtocol(t *testing.T) {
 	stores := fileStores(t)
-	stores["DictCache"], stores["guarded"], stores["FromKV"] = storage.NewDictCache(), guardedStore(), storage.FromKV(new(cookieKV))
+	stores["DictCache"], stores["guarded"], stores["FromKV"] = storage.NewDictCache(), guardedStore(), storage.FromKV(new(memoryKV))
 	for name, s := range stores {
 		for i, want := range []string{"HTTP/1.0", "HTTP/1.1", "HTTP/2.0", "HTTP/3.0"} {
 			o := newOrigin(t, func(int, *http.Request) *http.Response {

@@ -1,7 +1,6 @@
 package cachecontrol_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -9,7 +8,6 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -269,8 +267,8 @@ func putEntry(t *testing.T, store storage.Store, url string, code int, body stri
 func cookieStores(t *testing.T) map[string]storage.Store {
 	stores := fileStores(t)
 	stores["DictCache"] = storage.NewDictCache()
-	stores["FromKV"] = storage.FromKV(new(cookieKV))
-	stores["Tiered"] = storage.Tiered(storage.NewDictCache(), storage.FromKV(new(cookieKV)))
+	stores["FromKV"] = storage.FromKV(new(memoryKV))
+	stores["Tiered"] = storage.Tiered(storage.NewDictCache(), storage.FromKV(new(memoryKV)))
 	return stores
 }
 
@@ -373,25 +371,4 @@ func TestSetCookieWithJar(t *testing.T) {
 			t.Errorf("%s: after the second /about the jar holds %v, want alice's session", lifetime, got)
 		}
 	}
-}
-
-// cookieKV keeps values in memory.
-type cookieKV struct{ values sync.Map }
-
-func (kv *cookieKV) Get(_ context.Context, key string) ([]byte, error) {
-	v, ok := kv.values.Load(key)
-	if !ok {
-		return nil, storage.ErrNotFound
-	}
-	return v.([]byte), nil
-}
-
-func (kv *cookieKV) Set(_ context.Context, key string, value []byte, _ time.Duration) error {
-	kv.values.Store(key, bytes.Clone(value))
-	return nil
-}
-
-func (kv *cookieKV) Delete(_ context.Context, key string) error {
-	kv.values.Delete(key)
-	return nil
 }

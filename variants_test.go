@@ -261,7 +261,7 @@ func TestVariantsAtOnceForTheFirstTime(t *testing.T) {
 			for _, transports := range []int{1, 2} {
 				stores := fileStores(t)
 				stores["DictCache"] = storage.NewDictCache()
-				stores["FromKV"] = storage.FromKV(&readableKV{})
+				stores["FromKV"] = storage.FromKV(&memoryKV{})
 				for kind, store := range stores {
 					t.Run(fmt.Sprintf("%s/%s/%d/%s", order, field, transports, kind), func(t *testing.T) {
 						in(t, func(t *testing.T) {
