@@ -46,10 +46,16 @@ func digest(salt, value string) string {
 	return salt + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
+// saltOf returns the salt of a digest.
+func saltOf(digest string) string {
+	salt, _, _ := strings.Cut(digest, ".")
+	return salt
+}
+
 // digestLike returns the digest of the request's value of a field, with the salt of a stored one. It is computed once for each salt,
 // however many variants there are.
 func (x *exchange) digestLike(stored, name, value string) string {
-	salt, _, _ := strings.Cut(stored, ".")
+	salt := saltOf(stored)
 	for _, d := range x.digests {
 		if d.name == name && strings.HasPrefix(d.value, salt) && d.value[len(salt)] == '.' {
 			return d.value

@@ -12,10 +12,10 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
-// A response to another method than GET, or to a request with content, is stored under a key of its own: derived from the plain
-// key, the generation of the URL's index, and a digest of the method and the content. The index is an entry without content
-// under the plain key and methodsSuffix. Once it is removed, none of these responses is found again: so an invalidation need not
-// know them, nor the methods that another Transport is set up for.
+// A response to a method other than GET, or to a request with content, has a key that is derived from the plain key, the
+// generation of the URL's index, and a digest of the method and the content. The index is an entry without content under the
+// plain key with methodsSuffix. After the index is removed, none of these responses is found again. So an invalidation does not
+// need to know the keys, nor the methods that other Transports cache.
 
 // keyByMethod sets the key of a request with this digest.
 func (x *exchange) keyByMethod(digest string) {
@@ -33,7 +33,7 @@ func (x *exchange) setGeneration(generation string) {
 	x.key = strings.TrimSuffix(x.index, methodsSuffix) + methodSuffix + generation + "-" + x.digest
 }
 
-// storedGeneration returns the generation of the index in the store; "" if there is none.
+// storedGeneration returns the generation of the index in the store, or "" if there is none.
 func (x *exchange) storedGeneration() string {
 	if e := x.entryUnder(x.index); e != nil {
 		return e.Generation
@@ -41,8 +41,8 @@ func (x *exchange) storedGeneration() string {
 	return ""
 }
 
-// storeIndex stores the index that the key is of, before a response is stored there, unless it is stored. If another request has
-// stored one meanwhile, the key gets that one's generation.
+// storeIndex stores the index that x.key depends on, unless it is stored. It must be called before a response is stored under the
+// key. If another request has stored an index in the meantime, the key gets its generation.
 func (x *exchange) storeIndex() error {
 	generation := x.generation
 	if generation == "" {
@@ -70,18 +70,19 @@ func (x *exchange) storeIndex() error {
 	return w.Commit()
 }
 
-// invalidateMethods has no response found again that is stored for a plain key by a method, and none stored that is under way.
+// invalidateMethods invalidates the responses to all methods that are stored for a plain key, and those that are being received.
 func (e *engine) invalidateMethods(ctx context.Context, key string) error {
 	e.invalid.add(key + methodsSuffix)
 	return e.remove(ctx, key+methodsSuffix, key+methodsSuffix)
 }
 
-// checkMethods returns why a method makes no sense in CacheableMethods; nil if all do.
+// checkMethods returns an error for the first method that makes no sense in CacheableMethods, or nil.
 func checkMethods(methods []string) error {
 	for _, m := range methods {
 		why := ""
+		_, err := http.NewRequest(m, "http://localhost/", nil) // takes "" for GET, and fails if m is not a token
 		switch upper := strings.ToUpper(m); {
-		case !isToken(m):
+		case m == "" || err != nil:
 			why = "is no method"
 		case m == http.MethodHead:
 			why = "is answered from the response to GET, and its own response is not stored: leave it out"
@@ -100,13 +101,6 @@ func checkMethods(methods []string) error {
 var standardMethods = []string{
 	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodConnect,
 	http.MethodOptions, http.MethodTrace, "QUERY", "SEARCH", "REPORT", "PROPFIND",
-}
-
-// isToken reports whether s is a token (RFC 9110, section 5.6.2).
-func isToken(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
-	})
 }
 
 // overtaken reports whether the URL was invalidated since the request was sent.

@@ -105,9 +105,8 @@ func (r *recording) sameValue(mine, other *serialize.Field) bool {
 	case mine.Value == other.Value && mine.Digest == other.Digest:
 		return true
 	case other.Digest: // it has another salt, so use the value in the request
-		salt, _, _ := strings.Cut(other.Value, ".")
 		value := strings.Join(canonicalNames(r.req.Header)[http.CanonicalHeaderKey(mine.Name)], ", ")
-		return digest(salt, rfc9111.NormalizeSelecting(mine.Name, value)) == other.Value
+		return digest(saltOf(other.Value), rfc9111.NormalizeSelecting(mine.Name, value)) == other.Value
 	}
 	return !mine.Digest && rfc9111.NormalizeSelecting(mine.Name, mine.Value) == rfc9111.NormalizeSelecting(other.Name, other.Value)
 }
