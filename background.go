@@ -9,19 +9,18 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/foreground"
 )
 
-// maxBackground is how many revalidations may run at once, and how many bodies may be drained. One that finds no place is left
-// to a later request.
+// maxBackground limits the revalidations that run at once, and likewise the bodies that are drained. Beyond the limit, the work is
+// left to a later request.
 const maxBackground = 16
 
-// background is the work that goes on after a request was answered. It runs one task for a key at a time, and stop ends all of
-// them.
+// background runs work that continues after a request was answered. It runs one task per key at a time. stop ends all tasks.
 type background struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the following fields
 	running map[string]bool
-	count   int // tasks that are running, those without a key included
+	count   int // running tasks, including those without a key
 	stopped bool
 	done    sync.WaitGroup
 }
@@ -31,8 +30,8 @@ func (b *background) start() {
 	b.running = make(map[string]bool)
 }
 
-// run does the work in a goroutine of its own, with a context that has the values of ctx, but ends with the
-// background alone. It does nothing, and returns false, if work under this key is running already. An empty key is no key.
+// run calls work in its own goroutine. The context has the values of ctx, but ends only when b is stopped. If work with this key is
+// running already, run does nothing and returns false. An empty key stands for no key.
 func (b *background) run(ctx context.Context, key string, work func(context.Context)) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -66,8 +65,7 @@ func (b *background) stop() {
 	b.done.Wait()
 }
 
-// caught tells the logger, if there is one, what Base or a hook has panicked with in a goroutine that is not its caller's,
-// and where, which nobody else can tell later.
+// caught logs a panic of Base or a hook that was recovered in a background goroutine, with its stack trace.
 func (e *engine) caught(ctx context.Context, v any) {
 	if e.logger != nil {
 		e.logger.ErrorContext(ctx, "cachecontrol: panic", "value", v, "stack", string(debug.Stack()))

@@ -14,17 +14,17 @@ import (
 	"sync/atomic"
 )
 
-// acceptEncoding is what the Transport asks for where the caller said nothing: what Python's requests sends, so
-// that Vary: Accept-Encoding matches across languages.
+// acceptEncoding is the Accept-Encoding that the Transport sends if the caller set none. Python's requests sends the same, so that
+// Vary: Accept-Encoding matches across languages.
 const acceptEncoding = "gzip, deflate"
 
-// maxDecodedKept is the longest decoded body that is kept beside a coded one.
+// maxDecodedKept limits the decoded body that is kept in addition to the coded one.
 const maxDecodedKept = 8 << 20
 
-// maxDrained is how much may follow what a decoder needed and still be read, to see the end.
+// maxDrained limits the bytes that are read after the end of the coded data, to reach the end of the body.
 const maxDrained = 64 << 10
 
-// coding is what a Content-Encoding says: which codings were applied, in their order.
+// coding is a parsed Content-Encoding: the codings in the order in which they were applied.
 type coding struct {
 	names []string
 	known bool // all of them can be decoded
@@ -50,22 +50,21 @@ func parseCoding(lines []string) coding {
 	return c
 }
 
-// coded says whether any coding was applied.
+// coded reports whether any coding was applied.
 func (c coding) coded() bool { return len(c.names) > 0 }
 
-// decodes says whether the Transport decodes such a body for a caller who left the negotiation to it.
+// decodes reports whether the Transport decodes such a body for a caller that set no Accept-Encoding.
 func (c coding) decodes() bool { return c.coded() && c.known }
 
-// decode makes the response what net/http gives to a caller who set no Accept-Encoding: the body decoded, without
-// the fields that speak of the coded one. Reading it to the end reads body to the end. keep is given the decoded body once
-// it was read to its end, and damaged is told why it cannot be decoded, where that is not because body ends in an
-// error. Both may be nil.
+// decode changes the response as net/http does for a caller that set no Accept-Encoding: the body is decoded, and the fields about
+// the coded body are removed. Reading the decoded body to its end reads body to its end. Then keep is called with the decoded
+// body. If the body cannot be decoded, damaged is called with the error, unless reading body has failed. Both may be nil.
 func (c coding) decode(resp *http.Response, body io.ReadCloser, keep func([]byte), damaged func(error)) {
 	c.plain(resp)
 	resp.Body = &decodedBody{coded: &sourceReader{ReadCloser: body}, names: c.names, keep: keep, damaged: damaged}
 }
 
-// plain removes what the response says of its coded body.
+// plain removes the fields about the coded body from the response.
 func (c coding) plain(resp *http.Response) {
 	resp.Header.Del("Content-Encoding")
 	resp.Header.Del("Content-Length")
@@ -73,13 +72,13 @@ func (c coding) plain(resp *http.Response) {
 	resp.Uncompressed = true
 }
 
-// decodedBody decodes on the first Read, so that the response is handed out before its body has come.
+// decodedBody starts decoding at the first Read, so that the response is returned before its body arrives.
 type decodedBody struct {
 	coded *sourceReader
 	names []string
 
 	closed  atomic.Bool
-	turn    sync.Mutex // guards what follows
+	turn    sync.Mutex // guards the following fields
 	r       io.Reader
 	err     error
 	kept    bytes.Buffer
@@ -111,7 +110,7 @@ func (b *decodedBody) Read(p []byte) (int, error) {
 	return b.next(p)
 }
 
-// next reads on, whether the body is closed or not.
+// next reads from the decoder even if the body is closed.
 func (b *decodedBody) next(p []byte) (int, error) {
 	if b.err == nil && b.r == nil {
 		b.r, b.err = newDecoder(b.coded, b.names)
@@ -129,7 +128,7 @@ func (b *decodedBody) next(p []byte) (int, error) {
 		}
 	}
 	if err == io.EOF {
-		// A decoder may stop before the end of what it decodes, which has to be seen for it to be stored.
+		// A decoder may stop before the end of the coded body. It is stored only if its end is read.
 		if _, drainErr := io.CopyN(io.Discard, b.coded, maxDrained); drainErr != io.EOF && drainErr != nil {
 			err = drainErr
 		} else if b.keep != nil {
@@ -142,7 +141,7 @@ func (b *decodedBody) next(p []byte) (int, error) {
 	return n, err
 }
 
-// report tells of a body that came whole and cannot be decoded.
+// report calls damaged if the body arrived completely but cannot be decoded.
 func (b *decodedBody) report() {
 	if b.err != nil && b.err != io.EOF && !b.coded.failed && b.damaged != nil {
 		b.damaged(b.err)
@@ -164,7 +163,7 @@ func (b *decodedBody) Close() error {
 	return coded.closeAfter(b.rest)
 }
 
-// rest decodes what is left of the coded body, so that one that is damaged does not stay stored.
+// rest decodes the rest of the coded body, so that a damaged body does not stay stored.
 func (b *decodedBody) rest(coded io.Reader) {
 	b.turn.Lock()
 	defer b.turn.Unlock()
@@ -196,7 +195,7 @@ func newDecoder(r io.Reader, names []string) (io.Reader, error) {
 	return r, nil
 }
 
-// newInflater reads "deflate" as it is defined, in the zlib format, and as some servers send it, without.
+// newInflater decodes "deflate" in the zlib format, as it is defined, and without it, as some servers send it.
 func newInflater(r io.Reader) (io.Reader, error) {
 	br := bufio.NewReader(r)
 	head, err := br.Peek(2)

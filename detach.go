@@ -8,17 +8,17 @@ import (
 )
 
 // originContext is the context of a request to the origin. It has the values of the caller's context and ends with it, until
-// detach is called. From then on only cancel ends it, so that what a caller leaves of a body can be read in the background.
+// detach is called. After that only cancel ends it, so that the rest of a body can be read in the background.
 //
 // It implements AfterFunc, so that package context starts no goroutine for contexts that are derived from it.
 type originContext struct {
 	caller  context.Context
 	done    chan struct{}
-	unwatch func() bool // ends the watch over the caller's context
+	unwatch func() bool // stops watching the caller's context
 	sending sending
 
-	mu       sync.Mutex // guards what follows
-	err      error      // why it has ended; nil: it has not
+	mu       sync.Mutex // guards the following fields
+	err      error      // why the context has ended; nil if it has not
 	detached bool
 	after    map[*func()]struct{}
 }
@@ -46,7 +46,7 @@ func (c *originContext) follow() {
 	}
 }
 
-// end is called with the lock held.
+// end ends c. The caller holds c.mu.
 func (c *originContext) end(err error) {
 	if c.err != nil {
 		return
@@ -76,7 +76,7 @@ func (c *originContext) detach() bool {
 	return true
 }
 
-// release ends the watch over the caller's context. There is nothing left that c could end.
+// release stops watching the caller's context, because the request is complete.
 func (c *originContext) release() {
 	if c != nil {
 		c.unwatch()
@@ -119,7 +119,7 @@ func (c *originContext) Value(key any) any {
 	return c.caller.Value(key)
 }
 
-// AfterFunc has f called in a goroutine of its own once c has ended, as context.AfterFunc does.
+// AfterFunc calls f in its own goroutine after c has ended, as context.AfterFunc does.
 func (c *originContext) AfterFunc(f func()) (stop func() bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -140,8 +140,9 @@ func (c *originContext) AfterFunc(f func()) (stop func() bool) {
 	}
 }
 
-// discard closes the body of a response that is not handed out. What is short of it is read first, in the background, so that
-// the connection can be used again. The caller waits for a moment only: an origin that fails may be slow at that, too.
+// discard closes the body of a response that is not returned to the caller. A short body is first read to its end in the
+// background, so that the connection can be used again. The caller waits only briefly, because an origin that fails may also be
+// slow.
 func (x *exchange) discard(resp *http.Response) {
 	e := x.engine
 	b, ok := resp.Body.(*originBody)

@@ -7,24 +7,24 @@ import (
 	"time"
 )
 
-// maxInvalidations is how many keys an invalidations remembers.
+// maxInvalidations limits the keys that an invalidations remembers.
 const maxInvalidations = 4096
 
-// invalidations remembers which keys were invalidated lately, so that a response that was under way meanwhile is not
+// invalidations remembers the keys that were invalidated lately, so that a response that was being received at the time is not
 // stored. It counts time in invalidations.
 type invalidations struct {
 	seed maphash.Seed
-	now  atomic.Uint64 // changed under the lock, once what follows tells of the new time
+	now  atomic.Uint64 // changed with mu held, after all and last are up to date
 
-	mu   sync.Mutex        // guards what follows
-	all  uint64            // every key counts as invalidated at this time
-	last map[uint64]uint64 // the time of each key's last invalidation, by the key's hash
+	mu   sync.Mutex        // guards all and last
+	all  uint64            // time at which every key counts as invalidated
+	last map[uint64]uint64 // time of the last invalidation of each key, by hash
 }
 
-// start returns the time, to be asked about later.
+// start returns the current time, for a later call of since.
 func (i *invalidations) start() uint64 { return i.now.Load() }
 
-// add invalidates a key. If there are too many to remember, it forgets them, and takes all keys for invalidated.
+// add records that a key is invalidated. If there are too many keys, it forgets them and treats all keys as invalidated now.
 func (i *invalidations) add(key string) { i.addBy(key, 0) }
 
 // addBy is add for a request that was sent at start. It returns a time for this request that is as good, so that since reports
@@ -48,30 +48,29 @@ func (i *invalidations) addBy(key string, start uint64) uint64 {
 	return start
 }
 
-// since says whether the key was invalidated after start returned that time.
+// since reports whether the key was invalidated after start returned that time.
 func (i *invalidations) since(key string, start uint64) bool {
 	if i.now.Load() == start {
-		return false // nothing was
+		return false // no key was invalidated
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.all > start || i.last[maphash.String(i.seed, key)] > start
 }
 
-// undeleted remembers what the store could not delete: it is not used any more, whether it is still there or not. What was
-// asked for later is. It is bounded as invalidations are: where there are too many, it takes all for undeleted that
-// was asked for until then.
+// undeleted remembers the keys whose entries the store failed to delete. Such an entry is not used, unless it was requested after the
+// failure. The number of keys is bounded. If there are too many, every entry that was requested until then counts as undeleted.
 type undeleted struct {
-	some atomic.Bool // there are any
+	some atomic.Bool // there is at least one key
 
-	mu   sync.Mutex // guards what follows
+	mu   sync.Mutex // guards the following fields
 	all  time.Time
 	keys map[string]deletion
 }
 
 type deletion struct{ due, tried time.Time }
 
-// add remembers that a deletion has failed.
+// add records that the deletion of key has failed.
 func (u *undeleted) add(key string, now time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -85,7 +84,7 @@ func (u *undeleted) add(key string, now time.Time) {
 	u.keys[key] = deletion{now, now}
 }
 
-// forget is told that one has succeeded.
+// forget records that the deletion of key has succeeded.
 func (u *undeleted) forget(key string) {
 	if !u.some.Load() {
 		return
@@ -96,8 +95,8 @@ func (u *undeleted) forget(key string) {
 	u.some.Store(len(u.keys) > 0 || !u.all.IsZero())
 }
 
-// holds says whether what was asked for at a time is among what should have been deleted, and, where the last try was
-// longer ago than the pause, whether to try again.
+// holds reports whether an entry of key that was requested at the given time should have been deleted. If so, and the last attempt to
+// delete it is longer ago than the pause, it also reports that the deletion should be tried again.
 func (u *undeleted) holds(key string, asked, now time.Time, pause time.Duration) (gone, again bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// keyLocks has a lock for each key, under which is decided whether a response is stored, and under which what is stored is
-// invalidated. A caller does not wait for longer than the store may take for a call.
+// keyLocks has a lock for each key. It is held while a response is checked and stored, and while a stored response is
+// invalidated. A caller waits no longer than a call of the store may take.
 //
-// A DictCache waits for nothing, so that keys can share a few mutexes. For other stores each key has a lock of its own: a store
-// that hangs holds up no other key.
+// A DictCache does not block, so its keys share a few mutexes. For other stores each key has its own lock, so that a store that
+// hangs does not block other keys.
 type keyLocks struct {
 	seed   maphash.Seed
 	shared bool
@@ -18,23 +18,23 @@ type keyLocks struct {
 
 	few [64]sync.Mutex
 
-	mu   sync.Mutex // guards what follows
+	mu   sync.Mutex // guards held
 	held map[string]*keyLock
 }
 
 type keyLock struct {
-	taken chan struct{} // holds one while somebody has the lock
-	users int           // who has it, and who waits for it
+	taken chan struct{} // holds one element while the lock is held
+	users int           // number of callers that hold the lock or wait for it
 }
 
-// lockedKey is a lock that is held. The zero value is none.
+// lockedKey is a lock that is held. The zero value is no lock.
 type lockedKey struct {
 	mutex *sync.Mutex
 	locks *keyLocks
 	key   string
 }
 
-// lock takes the lock of a key. It reports false if it has waited for too long.
+// lock locks a key. It reports false if the wait took too long.
 func (l *keyLocks) lock(key string) (lockedKey, bool) {
 	if l.shared {
 		m := &l.few[maphash.String(l.seed, key)%uint64(len(l.few))]
@@ -68,7 +68,7 @@ func (l *keyLocks) lock(key string) (lockedKey, bool) {
 	}
 }
 
-// leave forgets a lock that has no more users.
+// leave removes one user of a lock, and the lock if it was the last one.
 func (l *keyLocks) leave(key string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

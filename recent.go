@@ -12,29 +12,30 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// recents remembers what was stored lately, so that a response whose body takes long to come does not replace a more recent one
-// (RFC 9111, section 4). It has a fixed size, and forgets. A comparing store looks at what it holds, too.
+// recents remembers the responses stored lately, so that a response whose body arrives late does not replace a more recent one
+// (RFC 9111, section 4). It has a fixed size; a new response replaces an older one in its slot. A comparingStore also compares
+// with the stored entry.
 type recents struct {
 	seed maphash.Seed
 	now  atomic.Uint64 // grows with each request to the origin and each response that is stored
 
-	mu   sync.Mutex // guards what follows
+	mu   sync.Mutex // guards last
 	last [1024]recent
 }
 
 // recent is a response as recents compares them.
 type recent struct {
-	place  uint64 // the hash of the key that it is stored under
-	vary   uint64 // the hash of what selects it; 0: nothing does
+	place  uint64 // hash of the key that it is stored under
+	vary   uint64 // hash of its selecting fields; 0 if it has none
 	date   time.Time
-	asked  uint64 // when the request was sent, as recents counts
-	stored uint64 // when the response was stored; 0: it is not
+	asked  uint64 // when the request was sent, in the count of recents
+	stored uint64 // when the response was stored, in the same count; 0 if it is not stored
 }
 
 // ask returns the time of a request that is about to be sent.
 func (r *recents) ask() uint64 { return r.now.Add(1) }
 
-// of returns what there is to compare of an entry.
+// of returns the properties of an entry that are compared.
 func (r *recents) of(place string, vary []serialize.Field, date time.Time, asked uint64) recent {
 	n := recent{place: maphash.String(r.seed, place), date: date, asked: asked}
 	if len(vary) > 0 {
@@ -78,9 +79,9 @@ func (r *recents) add(n recent) {
 	r.last[n.place%uint64(len(r.last))] = n
 }
 
-// comparingStore is a store that can compare what it holds with what is to take its place, in one step with storing that. So are the
-// stores of this module that wait for no other machine: what comes late then replaces nothing that another Transport or another process
-// has stored meanwhile. Their Writers are comparingWriters.
+// comparingStore is a store that can compare the stored entry with a new one and store the new one in one step. A late response then
+// does not replace an entry that another Transport or another process has stored in the meantime. DictCache and the two file
+// caches are such stores, and their Writers are comparingWriters.
 type comparingStore interface {
 	UpdateIf(ctx context.Context, key string, e *serialize.Entry, may func(now *serialize.Entry) bool) error
 }
@@ -89,9 +90,10 @@ type comparingWriter interface {
 	CommitIf(may func(now *serialize.Entry) bool) error
 }
 
-// moreRecent reports whether an entry that is stored now is more recent than e, which is of date and comes late: by Date, and, if that
-// is the same, by when it was asked for. What was received before e was asked for is not, whatever its Date says. Neither is what was
-// received in the future, because a clock was wrong, nor what should have been deleted. It does not call the store.
+// moreRecent reports whether now, which is stored, is more recent than late, which has this date: by Date, and if the dates are equal,
+// by the time of the request. An entry that was received before late was requested is not more recent, whatever its Date. Neither is
+// an entry that was received in the future, because a clock was wrong, nor one that should have been deleted. moreRecent does not
+// call the store.
 func (e *engine) moreRecent(now, late *serialize.Entry, key string, date time.Time) bool {
 	if !now.ResponseTime.After(late.RequestTime) || now.ResponseTime.After(e.clock.now()) {
 		return false
@@ -107,7 +109,7 @@ func (e *engine) moreRecent(now, late *serialize.Entry, key string, date time.Ti
 	return now.RequestTime.After(late.RequestTime)
 }
 
-// mayReplace reports whether the entry may take the place of one that is stored now. Another variant is moved, and not replaced.
+// mayReplace reports whether the entry may replace now, which is stored. Another variant is moved instead of replaced.
 func (r *recording) mayReplace(now *serialize.Entry) bool {
 	if r.place == r.key && len(now.Vary) > 0 && len(r.entry.Vary) > 0 && !r.selectedLike(now.Vary) {
 		return true
@@ -125,7 +127,7 @@ func (r *recording) surpassed(key string) bool {
 func (r *recording) put() error {
 	switch w := r.Writer.(type) {
 	case *storage.DictWriter:
-		return w.CommitIf(r.mayReplace) // which needs no memory, as the same below does
+		return w.CommitIf(r.mayReplace) // does not allocate, unlike the call through the interface below
 	case comparingWriter:
 		return w.CommitIf(r.mayReplace)
 	}

@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// maxRefreshed is how many keys a refreshed remembers. Where there are more, some expire before they are refreshed.
+// maxRefreshed limits the keys that a refreshed remembers. Beyond it, some responses expire before they are refreshed.
 const maxRefreshed = 4096
 
-// refreshed remembers which responses were refreshed ahead of their end, so that a refresh that brings nothing new is
-// not tried again before that end.
+// refreshed remembers the responses that were refreshed before they expired, so that a refresh that changes nothing is not tried
+// again before they expire.
 type refreshed struct {
-	mu    sync.Mutex           // guards what follows
-	until map[string]time.Time // the end, by key
+	mu    sync.Mutex           // guards until
+	until map[string]time.Time // time of expiry, by key
 }
 
-// claim says whether nobody has claimed the key for a time that holds now. If so, it is claimed until then.
+// claim reports whether the key is not claimed at present. If so, it claims the key until the given time.
 func (r *refreshed) claim(key string, now, until time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -46,7 +46,7 @@ func (r *refreshed) release(key string) {
 	delete(r.until, key)
 }
 
-// refreshLater has a fresh response that will expire soon validated in the background, once.
+// refreshLater starts one background validation of a fresh response that will expire soon.
 func (x *exchange) refreshLater(c *candidate, ttl time.Duration) {
 	if x.isHead() {
 		return
