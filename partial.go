@@ -54,7 +54,7 @@ func (x *exchange) answerPartial(why rfc9111.Reason, s Status) (*http.Response, 
 	}
 	r, usable := x.mayReuse(p)
 	p.refused = !usable
-	usable = usable && x.canDecode(p.coding, p.selectors)
+	usable = usable && x.canDecode(p.coding, p.selectors) && !x.wholeIsMoreRecent(p)
 	switch {
 	case usable && x.ranged && x.heldBy(p) && p.policy.IfRange(x.header) && (!x.matching || x.matchedBy(p, r)):
 		return x.use(p, r, s)
@@ -74,6 +74,16 @@ func (x *exchange) answerPartial(why rfc9111.Reason, s Status) (*http.Response, 
 		return x.askMatching(nil)
 	}
 	return x.fetch(nil, why)
+}
+
+// wholeIsMoreRecent reports whether lookup found a whole response that the request selects and that is more recent than
+// the part, although it cannot answer the request because of its coding.
+func (x *exchange) wholeIsMoreRecent(p *candidate) bool {
+	if x.primary == nil {
+		return false
+	}
+	whole := x.compile(x.primary)
+	return x.selects(whole.selectors, whole.coding, "") && x.moreRecent(x.primary, p.entry, x.key, p.policy.Date)
 }
 
 // heldBy reports whether the part contains the requested range.
