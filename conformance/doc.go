@@ -20,6 +20,10 @@
 // test. It is called with the same arguments; origin/internal/cacheproxy, a cache in front of a handler, is such a
 // program. Without Node.js or npm the test is skipped. With CACHECONTROL_PEERS=require it fails.
 //
+// TestDecisions sends the same requests through a Transport, with an origin in memory and a fake clock, and compares
+// each decision with those in testdata. It takes seconds and shows what a change of the code changes. With -update
+// after the package it writes the decisions of the suite at hand.
+//
 // A required or optimal test that does not pass must be among the exclusions, with the section of the RFC that is the
 // reason. An excluded test must not pass. The package contains only this harness.
 package conformance

@@ -2,10 +2,11 @@
 //
 //   node runner.mjs run SUITE OUT shared|private BASE CHUNK [ID...]
 //   node runner.mjs published SUITE OUT
+//   node runner.mjs tests SUITE OUT
 //
 // SUITE is the folder of http-cache-tests; BASE the address of the cache under test; CHUNK how many tests run at a time.
 // With IDs, only those tests and what they depend on are run, and their messages are printed.
-// "published" scores the results that the suite brings along of other caches.
+// "published" scores the results that the suite brings along of other caches. "tests" writes the tests themselves.
 
 import fs from 'node:fs'
 import { createRequire } from 'node:module'
@@ -114,6 +115,8 @@ if (command === 'run') {
   output = await run(mode, base, parseInt(chunk), ids)
 } else if (command === 'published') {
   output = await published()
+} else if (command === 'tests') {
+  output = all
 } else {
   throw new Error(`unknown command ${command}`)
 }

@@ -1,0 +1,229 @@
+package conformance
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/heuristics"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+var update = flag.Bool("update", false, "write the decisions of TestDecisions to testdata instead of comparing them")
+
+// TestDecisions sends the requests of the suite's tests through a Transport, with an origin in memory and a fake clock,
+// and compares all decisions with those in testdata. For each request these are Cache-Status, the fields that the cache
+// added, changed or removed, the requests that the origin got, and the log; for each test, Stats. TestSuite judges the
+// decisions. This test shows whether a change of the code changes any of them.
+func TestDecisions(t *testing.T) {
+	if testing.Short() && os.Getenv(checkoutEnv) == "" {
+		t.Skip("installs the HTTP cache tests: not with -short")
+	}
+	stories := readStories(t)
+	for _, m := range []mode{shared, private} {
+		t.Run(string(m), func(t *testing.T) {
+			file := filepath.Join("testdata", fmt.Sprintf("decisions-%d-%s.txt", len(stories), m))
+			if *update {
+				got := decide(t, m, stories, transports[0].change)
+				if err := os.WriteFile(file, []byte(strings.Join(got, "\n")+"\n"), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatalf("%v; -update writes it", err)
+			}
+			want := strings.Split(strings.TrimSpace(string(data)), "\n")
+			for _, tr := range transports {
+				t.Run(tr.name, func(t *testing.T) {
+					if diff := cmp.Diff(want, decide(t, m, stories, tr.change)); diff != "" {
+						t.Errorf("the decisions are not those in %s (-want +got):\n%s", file, diff)
+					}
+				})
+			}
+		})
+	}
+}
+
+// transports must all make the same decisions.
+var transports = []struct {
+	name   string
+	change func(*cachecontrol.Transport)
+}{
+	{"default", func(*cachecontrol.Transport) {}},
+	{"Collapse", func(tr *cachecontrol.Transport) { tr.Collapse = true }},
+	{"a Store without optional methods", func(tr *cachecontrol.Transport) {
+		tr.Store = struct{ storage.Store }{new(storage.DictCache)}
+	}},
+}
+
+// decide returns the decisions for all stories that m runs, as lines.
+func decide(t *testing.T, m mode, stories []story, change func(*cachecontrol.Transport)) []string {
+	var lines []string
+	for _, s := range stories {
+		if s.runsIn(m) {
+			synctest.Test(t, func(t *testing.T) {
+				lines = append(lines, s.decide(t, m, change)...)
+			})
+		}
+	}
+	return lines
+}
+
+func (s story) decide(t *testing.T, m mode, change func(*cachecontrol.Transport)) []string {
+	origin := &storyOrigin{story: s, fields: make(map[int]http.Header)}
+	log := new(recordLog)
+	tr := &cachecontrol.Transport{ // as proxyArgs
+		Base:               origin,
+		Heuristic:          heuristics.WithErrors(heuristics.LastModified),
+		Shared:             m == shared,
+		ReplaySetCookie:    true,
+		StaleIfError:       time.Hour,
+		SelectLanguage:     true,
+		DisableCompression: true,
+		Logger:             slog.New(log),
+	}
+	change(tr)
+	defer tr.Close()
+
+	lines := []string{s.ID}
+	var last time.Time
+	for i, r := range s.Requests {
+		req := s.request(t, i, last)
+		last = time.Now()
+		asked := len(origin.requests)
+		resp, body, err := fetch(tr, req)
+		synctest.Wait() // for validations in the background
+		if err != nil {
+			lines = append(lines, fmt.Sprintf("  %d error %v", i+1, err))
+		} else {
+			line := fmt.Sprintf("  %d %s %d from %q: %s", i+1, req.Method, resp.StatusCode,
+				resp.Header.Get("Server-Request-Count"), strings.Join(resp.Header["Cache-Status"], " | "))
+			if body != s.ID && req.Method != http.MethodHead {
+				line += fmt.Sprintf("; body %q", body)
+			}
+			lines = append(lines, line+differences(resp.Header, origin.headers))
+		}
+		for _, sent := range origin.requests[asked:] {
+			if d := differences(sent.Header, []http.Header{req.Header}); d != "" {
+				lines = append(lines, "    sent"+d)
+			}
+		}
+		lines = append(lines, log.take(req, resp)...)
+		if r.PauseAfter {
+			time.Sleep(3 * time.Second)
+		}
+	}
+	return append(lines, "  stats "+counts(t, tr.Stats()))
+}
+
+// fetch returns the response to req and its body.
+func fetch(rt http.RoundTripper, req *http.Request) (*http.Response, string, error) {
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		return nil, "", err
+	}
+	body, err := io.ReadAll(resp.Body)
+	return resp, string(body), errors.Join(err, resp.Body.Close())
+}
+
+// differences returns the fields of h that are in none of the known headers, and the names that only the last of these
+// has.
+func differences(h http.Header, known []http.Header) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		isKnown := func(k http.Header) bool { return slices.Equal(k[name], h[name]) }
+		if name != "Cache-Status" && !slices.ContainsFunc(known, isKnown) {
+			fmt.Fprintf(&b, "; %s: %s", name, strings.Join(h[name], " | "))
+		}
+	}
+	if len(known) > 0 {
+		for _, name := range slices.Sorted(maps.Keys(known[len(known)-1])) {
+			if h[name] == nil {
+				fmt.Fprintf(&b, "; no %s", name)
+			}
+		}
+	}
+	return b.String()
+}
+
+// recordLog is a slog.Handler that keeps the records as text.
+type recordLog struct {
+	mu      sync.Mutex
+	records []string
+}
+
+func (l *recordLog) Enabled(context.Context, slog.Level) bool { return true }
+func (l *recordLog) WithAttrs([]slog.Attr) slog.Handler       { panic("not used") }
+func (l *recordLog) WithGroup(string) slog.Handler            { panic("not used") }
+
+func (l *recordLog) Handle(_ context.Context, r slog.Record) error {
+	text := fmt.Sprintf("%v %q", r.Level, r.Message)
+	r.Attrs(func(a slog.Attr) bool {
+		text += " " + a.String()
+		return true
+	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.records = append(l.records, text)
+	return nil
+}
+
+// take returns the records since the last call as lines, except the expected record of the decision on req. If that is
+// missing, a line says so.
+func (l *recordLog) take(req *http.Request, resp *http.Response) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	records := l.records
+	l.records = nil
+	var lines []string
+	if resp != nil {
+		s := cachecontrol.StatusOf(resp)
+		want := fmt.Sprintf(`DEBUG "cachecontrol" method=%s url=%s outcome=%v reason=%v why=%s section=%s status=%d stored=%t storage=%v ttl=%v`,
+			req.Method, req.URL, s.Outcome, s.Reason, s.Reason.Words(), s.Reason.Section(), resp.StatusCode, s.Stored, s.Storage, s.TTL)
+		if i := slices.Index(records, want); i >= 0 {
+			records = slices.Delete(records, i, i+1)
+		} else {
+			lines = append(lines, "    no log "+want)
+		}
+	}
+	slices.Sort(records) // those of requests in the background come at any time
+	for _, r := range records {
+		lines = append(lines, "    log "+r)
+	}
+	return lines
+}
+
+// counts returns the counts that are not 0.
+func counts(t *testing.T, s cachecontrol.Stats) string {
+	data, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all map[string]any
+	if err := json.Unmarshal(data, &all); err != nil {
+		t.Fatal(err)
+	}
+	maps.DeleteFunc(all, func(_ string, v any) bool {
+		m, isMap := v.(map[string]any)
+		return v == 0.0 || isMap && len(m) == 0
+	})
+	return strings.TrimPrefix(fmt.Sprint(all), "map")
+}
