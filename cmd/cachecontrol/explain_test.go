@@ -72,7 +72,7 @@ func TestExplain(t *testing.T) {
 		{"--shared ?Cache-Control=private,max-age=60", []string{"no, by a shared cache\n", "section 5.2.2.7", "a private cache: yes"}, nil},
 		{"--shared ?Cdn-Cache-Control=max-age=10", []string{"for 10s, from CDN-Cache-Control: max-age=10"}, nil},
 		{"--shared -H Authorization:x ?Cache-Control=max-age=60", []string{"no, by a shared cache\n", "section 3.5"}, nil},
-		{"?Vary=*&Cache-Control=max-age=60", []string{"no, by a private cache\n", "the response says Vary: *, so it can answer no other request (RFC 9111, section 4.1)"}, nil},
+		{"?Vary=*&Cache-Control=max-age=60", []string{"no, by a private cache\n", "its Vary has a *, an invalid name or more than 100 names, so it can answer no other request (RFC 9111, section 4.1)"}, nil},
 		{"?status=301&Location=/x", []string{"Leads to     " + origin.URL + "/x\n", "explain '" + origin.URL + "/x'", "for ever", "(RFC 9110, sections 15.4.2"}, []string{"when it is stale"}},
 		{old, []string{"Stored       yes", "(RFC 9111, section 4.3)", "with --heuristic last-modified it would be fresh for 10h\n"}, nil},
 		{"--heuristic last-modified " + old, []string{"Stored       yes", "which the heuristic last-modified set", "(RFC 9111, section 4.2.2)", "If-Modified-Since: "}, nil},
