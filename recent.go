@@ -63,7 +63,9 @@ func (r *recents) surpass(n recent) bool {
 	switch {
 	case last.place != n.place, last.stored <= n.asked:
 		return false
-	case last.vary != n.vary && last.vary != 0 && n.vary != 0:
+	case last.vary != 0 && n.vary == 0:
+		return true // one with Vary is preferred (RFC 9111, section 4.1), and without this one, the variants stay
+	case last.vary != n.vary && last.vary != 0:
 		return false // another variant
 	case !last.date.Equal(n.date):
 		return last.date.After(n.date)

@@ -300,6 +300,46 @@ func TestVariantsAtOnceForTheFirstTime(t *testing.T) {
 	}
 }
 
+// A response without Vary that was requested before variants were stored does not replace them. RFC 9111, section 4.1, prefers a
+// response with Vary to one without, because some resources omit the field by mistake.
+func TestVariantsOutliveResponseWithoutVary(t *testing.T) {
+	stores := fileStores(t)
+	stores["DictCache"] = storage.NewDictCache()
+	for kind, store := range stores {
+		t.Run(kind, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+					if value := req.Header.Get("X-A"); value != "" {
+						return respond(200, value, "Cache-Control: max-age=60", "Vary: X-A")
+					}
+					return respond(200, "default", "Cache-Control: max-age=60")
+				})
+				tr := &cachecontrol.Transport{Base: o, Store: store}
+				defer tr.Close()
+				var all []*http.Response
+				for _, with := range []string{"X-A: a", "X-A: b", "X-B: none"} {
+					all = append(all, open(t, tr, request(t, "/", with)))
+					time.Sleep(time.Second)
+				}
+				for _, resp := range all {
+					io.Copy(io.Discard, resp.Body)
+					resp.Body.Close()
+				}
+				for _, value := range []string{"a", "b"} {
+					if a := do(t, tr, "/", "X-A: "+value); a.outcome != hit || a.body != value {
+						t.Errorf("X-A: %s: got %v %q, want %v %q", value, a.outcome, a.body, hit, value)
+					}
+				}
+				for _, want := range []cachecontrol.Outcome{miss, hit} {
+					if a := do(t, tr, "/"); a.outcome != want || a.body != "default" {
+						t.Errorf("without X-A: got %v %q, want %v %q", a.outcome, a.body, want, "default")
+					}
+				}
+			})
+		})
+	}
+}
+
 // With Collapse the requests wait for the head of one of them, and those of other variants go on by themselves.
 func TestVariantsAtOnceCollapse(t *testing.T) {
 	in(t, func(t *testing.T) {
