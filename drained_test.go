@@ -267,5 +267,39 @@ func TestDamagedBodiesGo(t *testing.T) {
 	}
 }
 
+// A request does not join a flight if the body is known to be damaged, even if the rest of the body is still to come.
+func TestDamagedBodyIsNotJoined(t *testing.T) {
+	for name, closed := range map[string]bool{"open": false, "drained": true} {
+		t.Run(name, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				rest, w := io.Pipe()
+				defer w.Close()
+				o := newOrigin(t, func(n int, _ *http.Request) *http.Response {
+					resp := respond(200, "whole", "Cache-Control: max-age=60")
+					if n == 1 {
+						resp = respond(200, "", "Cache-Control: max-age=60", "Content-Encoding: gzip")
+						resp.Body, resp.ContentLength = io.NopCloser(io.MultiReader(strings.NewReader("this is not gzip"), rest)), -1
+					}
+					return resp
+				})
+				tr := &cachecontrol.Transport{Base: o, Collapse: true}
+				defer tr.Close()
+				first := open(t, tr, request(t, "/"))
+				if _, err := first.Body.Read(make([]byte, 1)); err == nil {
+					t.Error("Read of a damaged body = nil, want an error")
+				}
+				if closed {
+					first.Body.Close()
+				} else {
+					defer first.Body.Close()
+				}
+				if a := do(t, tr, "/"); a.outcome != miss || a.body != "whole" {
+					t.Errorf("the next request: got %v %q, want %v %q", a.outcome, a.body, miss, "whole")
+				}
+			})
+		})
+	}
+}
+
 // guardedStore returns a store that the Transport does not know, in memory.
 func guardedStore() storage.Store { return struct{ storage.Store }{storage.NewDictCache()} }

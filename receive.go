@@ -71,8 +71,13 @@ func (x *exchange) decode(resp *http.Response, place string, s *Status) {
 	if b := recorded(resp.Body); b != nil && s.Stored {
 		e, ctx, plain := x.engine, context.WithoutCancel(x.ctx), x.key
 		damaged = func(error) { b.forget(ctx, e, plain, place) }
-		if x.flight != nil {
-			x.flight.damaged = damaged
+		if f := x.flight; f != nil {
+			forget := damaged
+			damaged = func(err error) {
+				f.retire()
+				forget(err)
+			}
+			f.damaged = damaged
 		}
 	}
 	coding.decode(resp, resp.Body, nil, damaged)
