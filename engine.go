@@ -28,6 +28,7 @@ type engine struct {
 	local bool                 // the store is one of ours that does not block; otherwise it is guarded
 	given storage.Store        // the store without its guard, for type assertions
 	dict  *storage.DictCache   // the store if it is a DictCache, otherwise nil
+	own   *storage.DictCache   // the store if the Transport made it, otherwise nil
 	near  *storage.TieredCache // the store if it is a TieredCache, which may answer without blocking; otherwise nil
 
 	ranges interface{ HasRanges() bool } // the store if it knows whether it holds parts; otherwise nil
@@ -111,7 +112,8 @@ func newEngine(t *Transport) *engine {
 		e.heuristic = heuristics.ForSharedCache(t.Heuristic)
 	}
 	if e.store == nil {
-		e.store = storage.NewDictCache()
+		e.own = storage.NewDictCache()
+		e.store = e.own
 	}
 	warning := ""
 	switch s := e.store.(type) {
@@ -187,6 +189,9 @@ func (e *engine) close() error {
 	e.closed.Store(true)
 	e.draining.stop()
 	e.background.stop()
+	if e.own != nil {
+		e.own.Clear()
+	}
 	return nil
 }
 

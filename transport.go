@@ -201,8 +201,8 @@ func (e *engine) roundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // Close cancels background work and waits for it to finish. Requests made after Close are sent to Base; they neither
-// find nor store anything. Close does not close Store, because other Transports may use it. Close the Transport before
-// the store.
+// find nor store anything. Close removes all entries of the DictCache that t made because Store was nil. It does not
+// close Store, because other Transports may use it. Close the Transport before the store.
 func (t *Transport) Close() error { return t.start().close() }
 
 // Invalidate removes all stored variants of u, as a successful unsafe request to it would (RFC 9111, section 4.4).
