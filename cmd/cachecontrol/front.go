@@ -165,3 +165,18 @@ func (a answered) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	return a.cache.RoundTrip(req)
 }
+
+// plainWriter prevents net/http from adding a guessed Content-Type to a response that has none.
+type plainWriter struct{ http.ResponseWriter }
+
+func (w plainWriter) WriteHeader(status int) {
+	if h := w.Header(); status >= 200 {
+		if _, ok := h["Content-Type"]; !ok {
+			h["Content-Type"] = nil
+		}
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is used by http.ResponseController.
+func (w plainWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -6,9 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -171,69 +169,6 @@ func (g *get) fetch(ctx context.Context, e *env, client *http.Client, target str
 		}
 	}
 	return nil
-}
-
-// writeError is an error from writing a body, as opposed to one from reading it.
-type writeError struct{ err error }
-
-func (e *writeError) Error() string { return e.err.Error() }
-
-func copyBody(dst io.Writer, src io.Reader, bar *progress) (n int64, err error) {
-	buf := make([]byte, 64<<10)
-	for {
-		nr, err := src.Read(buf)
-		if nr > 0 {
-			if _, err := dst.Write(buf[:nr]); err != nil {
-				return n, &writeError{err}
-			}
-			n += int64(nr)
-			bar.add(nr)
-		}
-		switch {
-		case err == io.EOF:
-			return n, nil
-		case err != nil:
-			return n, err
-		}
-	}
-}
-
-// parseURL parses an absolute http or https URL.
-func parseURL(s string) (*url.URL, error) {
-	u, err := url.Parse(s)
-	switch {
-	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f }):
-		return nil, usageErrorf("%q holds white space, which no URL can", shownURL(s), "Write a space as %20.")
-	case err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "":
-		return u, nil
-	case err == nil && !strings.Contains(s, "://") && s != "":
-		return nil, usageErrorf("%q is not a whole URL", shownURL(s), "Write it with its scheme, as https://"+strings.TrimLeft(shownURL(s), "/:")+".")
-	}
-	return nil, usageErrorf("%q is not an http or https URL", shownURL(s), "Write it as https://example.com/.")
-}
-
-// unreachable returns the problem for a request that failed with err, with a hint.
-func unreachable(err error, target string) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err // failed adds the URL
-	}
-	hint := "Check the URL, and whether the server is up."
-	var dns *net.DNSError
-	var timeout net.Error
-	switch {
-	case errors.As(err, &dns):
-		hint = "Check the host name, and that there is a network."
-	case errors.Is(err, errRefused):
-		hint = "Check that the server is up and listens on this port."
-	case strings.Contains(err.Error(), "x509: "):
-		hint = "The server's certificate is not one that this machine trusts for the name."
-	case errors.As(err, &timeout) && timeout.Timeout():
-		hint = "The server did not answer in time; try again later."
-	case strings.Contains(err.Error(), "redirects"):
-		hint = "Use 'cachecontrol explain' with this URL to see where it leads."
-	}
-	return failed(err, target, hint)
 }
 
 // printHead prints the status line and the header of resp.

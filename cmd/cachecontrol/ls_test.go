@@ -90,7 +90,7 @@ func TestLsNarrow(t *testing.T) {
 			var b strings.Builder
 			p := &listPrinter{w: bufio.NewWriter(&b), columns: width}
 			for it := range d.All() {
-				if row := new(ls).look(d, it, time.Now()); row != nil {
+				if row := d.list(it, false, time.Now()); row != nil {
 					f.must(p.print(row))
 				}
 			}

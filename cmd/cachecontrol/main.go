@@ -5,24 +5,12 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"regexp"
 	"strings"
 	"syscall"
-)
-
-// The exit codes, as "cachecontrol help" documents them.
-const (
-	exitOK          = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitHTTPError   = 3   // get -f: a status of 400 or more
-	exitInterrupted = 130 // the code that a shell reports after Ctrl-C
 )
 
 func main() {
@@ -56,24 +44,6 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return e.fail(unknownCommand(name))
 }
 
-// env is the environment of a command: its input and output, and the name for its messages.
-type env struct {
-	name           string // the beginning of each message
-	stdin          io.Reader
-	stdout, stderr io.Writer
-	secrets        []string // texts that are hidden in messages
-}
-
-// command is one of the subcommands.
-type command struct {
-	name  string
-	short string // one line for the overview
-	usage string // the text of "cachecontrol help NAME"
-
-	// setup declares the flags and returns the function that runs the command with the arguments after them.
-	setup func(*flag.FlagSet) func(ctx context.Context, e *env, args []string) error
-}
-
 func commands() []command {
 	return []command{
 		demoCommand, getCommand, explainCommand, proxyCommand, serveCommand,
@@ -89,118 +59,46 @@ func names() []string {
 	return append(list, "help")
 }
 
-// call parses the arguments, runs the command and returns its exit code.
-func (c *command) call(ctx context.Context, e *env, args []string) int {
-	sub := *e
-	sub.name += " " + c.name
-	fs := flag.NewFlagSet(sub.name, flag.ContinueOnError)
-	fs.SetOutput(io.Discard) // errors are reported below, in the same form as all others
-	do := c.setup(fs)
-	rest, err := parseFlags(fs, args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return sub.exit(sub.print(c.usage))
-	case err != nil:
-		msg := secretValue.ReplaceAllString(err.Error(), "invalid value for flag -$1")
-		msg = flagName.ReplaceAllString(msg, "$1 --$2")
-		return sub.fail(&problem{code: exitUsage, msg: msg, hint: "See 'cachecontrol help " + c.name + "'."})
-	}
-	return sub.exit(do(ctx, &sub, rest))
+func unknownCommand(name string) error {
+	return usageErrorf("there is no command %q", name, "Write one of: "+strings.Join(names(), ", ")+".")
 }
 
-// flagName matches flag names in the messages of package flag that are documented with two dashes.
-var flagName = regexp.MustCompile(`(flag|for|defined:|argument:) -([a-z][a-z-]+)`)
+// overview returns the text of "cachecontrol help".
+func overview() string {
+	var b strings.Builder
+	b.WriteString(`cachecontrol is an HTTP cache that follows RFC 9111, as a command.
 
-// secretValue matches values of flags that may contain a secret in the messages of package flag.
-var secretValue = regexp.MustCompile(`(?s)invalid value ".*" for flag -(H|store|upstream)\b`)
+Usage:
+    cachecontrol COMMAND [flags] [arguments]
 
-// parseFlags parses args and returns the arguments that are not flags. Flags may stand before, between and after them.
-// Everything after "--" is an argument.
-func parseFlags(fs *flag.FlagSet, args []string) (rest []string, err error) {
-	for {
-		if err := fs.Parse(args); err != nil {
-			return nil, err
+Commands:
+`)
+	for _, c := range commands() {
+		fmt.Fprintf(&b, "    %-9s %s\n", c.name, c.short)
+	}
+	b.WriteString(`    help      say more about a command: cachecontrol help COMMAND
+
+Exit codes:
+    0         success
+    1         the operation failed
+    2         the command line is wrong
+    3         get -f: the origin answered with status 400 or above
+    130       interrupted
+`)
+	return b.String()
+}
+
+func help(e *env, args []string) error {
+	switch len(args) {
+	case 0:
+		return e.print(overview())
+	case 1:
+		for _, c := range commands() {
+			if c.name == args[0] {
+				return e.print(c.usage)
+			}
 		}
-		left := fs.Args()
-		if n := len(args) - len(left); len(left) == 0 || n > 0 && args[n-1] == "--" {
-			return append(rest, left...), nil
-		}
-		rest, args = append(rest, left[0]), left[1:]
+		return unknownCommand(args[0])
 	}
-}
-
-// problem is an error with an exit code and a hint for the user.
-type problem struct {
-	code int    // the exit code
-	msg  string // what went wrong; empty if it has been reported already
-	hint string // what the user can do; may be empty
-	err  error
-}
-
-func (p *problem) Error() string { return p.msg }
-func (p *problem) Unwrap() error { return p.err }
-
-// usageErrorf returns a problem with the command line. The last argument is the hint, not an argument of the format.
-func usageErrorf(format string, args ...any) error {
-	last := len(args) - 1
-	return &problem{code: exitUsage, msg: fmt.Sprintf(format, args[:last]...), hint: args[last].(string)}
-}
-
-// failed returns a problem with the operation. hint may be empty.
-func failed(err error, what, hint string) error {
-	return &problem{code: exitFailed, msg: what + ": " + err.Error(), hint: hint, err: err}
-}
-
-// exit returns the exit code for err. It reports err on stderr if it is not nil.
-func (e *env) exit(err error) int {
-	if err == nil {
-		return exitOK
-	}
-	return e.fail(err)
-}
-
-// print writes text to stdout.
-func (e *env) print(text string) error {
-	if _, err := io.WriteString(e.stdout, text); err != nil {
-		return cannotWrite(err)
-	}
-	return nil
-}
-
-// printAs writes the result of text to stdout, or object as JSON in one line.
-func (e *env) printAs(asJSON bool, text func() string, object any) error {
-	if !asJSON {
-		return e.print(text())
-	}
-	if err := writeJSON(e.stdout, object, ""); err != nil {
-		return cannotWrite(err)
-	}
-	return nil
-}
-
-// cannotWrite returns the error of a command that cannot write to stdout.
-func cannotWrite(err error) error { return failed(err, "cannot write to stdout", "") }
-
-// tell writes a line to stderr, without secrets.
-func (e *env) tell(line string) { fmt.Fprintln(e.stderr, printable(e.hide(line))) }
-
-// hide returns text without the known secrets and without the users and passwords of URLs.
-func (e *env) hide(text string) string {
-	for _, secret := range e.secrets {
-		text = strings.ReplaceAll(text, secret, "xxxxx")
-	}
-	return withoutUserinfo(text)
-}
-
-// fail reports err and its hint on stderr and returns the exit code.
-func (e *env) fail(err error) int {
-	p := &problem{code: exitFailed, msg: err.Error()}
-	if errors.As(err, &p) && p.msg == "" {
-		return p.code
-	}
-	e.tell(e.name + ": " + p.msg)
-	if p.hint != "" {
-		e.tell(p.hint)
-	}
-	return p.code
+	return usageErrorf("unexpected argument %q", args[1], "Ask for help with one command at a time.")
 }

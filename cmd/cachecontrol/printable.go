@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -67,10 +68,15 @@ func printableJSON(text []byte) []byte {
 	return b.Bytes()
 }
 
-// printableLines is an io.Writer that passes on printable lines. Each call of Write has one line.
-type printableLines struct{ w io.Writer }
-
-func (l printableLines) Write(line []byte) (int, error) {
-	_, err := io.WriteString(l.w, printable(strings.TrimSuffix(string(line), "\n"))+"\n")
-	return len(line), err
+// writeJSON writes v as JSON and a newline. Without indent, the JSON is one line.
+func writeJSON(w io.Writer, v any, indent string) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetIndent("", indent)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(printableJSON(b.Bytes()))
+	return err
 }

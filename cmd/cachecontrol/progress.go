@@ -9,8 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/term"
 )
 
 const (
@@ -59,18 +57,6 @@ func newProgress(e *env, line progressText) *progress {
 		p.draw(time.Now(), ticks.C)
 	})
 	return p
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-func terminalWidth(f *os.File) int {
-	if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
-		return width
-	}
-	return 80
 }
 
 // draw draws the bar at every tick until quit is closed. It then clears the bar.
@@ -164,12 +150,6 @@ func barLine(count, total int64, text string, width int) string {
 		return cut(percent+text, width)
 	}
 	return percent + bar(count, total, room) + " " + text
-}
-
-// bar draws count of total in room columns, between brackets.
-func bar(count, total int64, room int) string {
-	done := int(float64(room) * float64(count) / float64(total))
-	return "[" + strings.Repeat("=", done) + strings.Repeat(" ", room-done) + "]"
 }
 
 // timeLeft returns an estimate of the time for the rest, as text.

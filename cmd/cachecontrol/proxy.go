@@ -1,23 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"log"
-	"net"
 	"net/http"
-	"net/http/httputil"
 	"net/url"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -123,17 +115,10 @@ type proxy struct {
 	selectLanguage, collapse, verbose         bool
 }
 
-const (
-	// idleUpstream is how long an unused connection to the upstream server is kept. It is less than 5 seconds, after
-	// which Node.js and Apache close theirs. If a connection is closed while a request is sent on it, http.Transport
-	// repeats a GET but not a POST.
-	idleUpstream = 4 * time.Second
-
-	// flushInterval is the longest time for which a part of a body of known length is held back. It is positive so
-	// that the body of a slow origin streams, but a short body is sent together with its header. Bodies of unknown
-	// length are always sent on at once.
-	flushInterval = 10 * time.Millisecond
-)
+// idleUpstream is how long an unused connection to the upstream server is kept. It is less than 5 seconds, after
+// which Node.js and Apache close theirs. If a connection is closed while a request is sent on it, http.Transport
+// repeats a GET but not a POST.
+const idleUpstream = 4 * time.Second
 
 func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 	if len(args) > 0 {
@@ -231,162 +216,4 @@ func upstreamTransport() *http.Transport {
 	t.ResponseHeaderTimeout = time.Minute
 	t.MaxResponseHeaderBytes = 1 << 20
 	return t
-}
-
-// newReverseProxy returns a handler that sends each request, rewritten for the upstream server, through the cache.
-func newReverseProxy(upstream *url.URL, self pseudonym, forwarding *forwarding, cache http.RoundTripper, errorLog *log.Logger) http.Handler {
-	rp := &httputil.ReverseProxy{
-		Transport:     answered{cache},
-		FlushInterval: flushInterval,
-		BufferPool:    &bufferPool{},
-		ErrorLog:      errorLog,
-		Rewrite: func(r *httputil.ProxyRequest) {
-			path, rawPath := r.Out.URL.Path, r.Out.URL.RawPath
-			r.SetURL(upstream)
-			if upstream.Path == "" || path == "*" {
-				r.Out.URL.Path, r.Out.URL.RawPath = path, rawPath
-			}
-			r.Out.URL.RawQuery = r.In.URL.RawQuery // ReverseProxy would remove what does not parse
-			r.Out.URL.ForceQuery = r.In.URL.ForceQuery
-			forwarding.apply(r)
-			if n, ok := hops(r.In); ok {
-				r.Out.Header["Max-Forwards"] = []string{strconv.Itoa(n - 1)}
-			}
-		},
-		ModifyResponse: func(resp *http.Response) error {
-			self.add(resp.Header, resp.ProtoMajor, resp.ProtoMinor)
-			return nil
-		},
-		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			if b, ok := r.Context().Value(patientBodyKey{}).(*patientBody); ok && b.slow.Load() {
-				err = errSlowClient
-			} else if r.Context().Err() != nil {
-				panic(http.ErrAbortHandler) // the client is gone
-			}
-			status, text := http.StatusBadGateway, "the upstream server could not be reached or gave no valid answer"
-			if t := net.Error(nil); err == errSlowClient {
-				status, text = http.StatusRequestTimeout, "the body of the request did not come in time"
-			} else if errors.As(err, &t) && t.Timeout() {
-				status, text = http.StatusGatewayTimeout, "the upstream server did not answer in time"
-			}
-			errorLog.Printf("%s %s: %v", r.Method, r.URL.Redacted(), err)
-			http.Error(w, fmt.Sprintf("%d %s: %s", status, http.StatusText(status), text), status)
-		},
-	}
-	front := &front{cache, rp, self}
-	inPath := upstream.Path != "" && upstream.Path != "/"
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodConnect {
-			http.Error(w, "501 Not Implemented: this is a reverse proxy, it makes no tunnels", http.StatusNotImplemented)
-			return
-		}
-		if !hasTarget(r) {
-			http.Error(w, "400 Bad Request: the target of the request is no path", http.StatusBadRequest)
-			return
-		}
-		if self.passed(r.Header) {
-			http.Error(w, "508 Loop Detected: the request has come back to this proxy", http.StatusLoopDetected)
-			return
-		}
-		if n, ok := hops(r); ok && n == 0 {
-			answerHere(w, r)
-			return
-		}
-		if inPath && climbs(r.URL) {
-			http.Error(w, "400 Bad Request: the path leaves that of the upstream server", http.StatusBadRequest)
-			return
-		}
-		if r.Header["Upgrade"] != nil && !rfc9111.AsksUpgrade(r.Header) {
-			r = r.WithContext(r.Context())
-			r.Header = rfc9111.WithoutUpgrade(r.Header)
-		}
-		if r.ContentLength != 0 {
-			b := &patientBody{ReadCloser: r.Body, conn: http.NewResponseController(w)}
-			b.wait()
-			r = r.WithContext(context.WithValue(r.Context(), patientBodyKey{}, b))
-			r.Body = b
-		}
-		front.ServeHTTP(w, r)
-	})
-}
-
-// toUpstream sends the requests to the upstream server. It adds the proxy to Via here, behind the cache, so that a
-// Vary on Via does not make a variant of each. It returns an error for a status below 100 or above 999.
-type toUpstream struct {
-	*http.Transport
-	self pseudonym
-}
-
-func (t toUpstream) RoundTrip(req *http.Request) (*http.Response, error) {
-	out := *req
-	out.Header = req.Header.Clone()
-	t.self.add(out.Header, 1, 1)
-	resp, err := t.Transport.RoundTrip(&out)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode < 100 || resp.StatusCode > 999 {
-		resp.Body.Close()
-		return nil, fmt.Errorf("the upstream server sent the status %03d", resp.StatusCode)
-	}
-	resp.Request = req
-	return resp, nil
-}
-
-// isLoopback reports whether addr can only be reached from this machine.
-func isLoopback(addr net.Addr) bool {
-	tcp, ok := addr.(*net.TCPAddr)
-	return ok && tcp.IP.IsLoopback()
-}
-
-// plainWriter prevents net/http from adding a guessed Content-Type to a response that has none.
-type plainWriter struct{ http.ResponseWriter }
-
-func (w plainWriter) WriteHeader(status int) {
-	if h := w.Header(); status >= 200 {
-		if _, ok := h["Content-Type"]; !ok {
-			h["Content-Type"] = nil
-		}
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-// Unwrap is used by http.ResponseController.
-func (w plainWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// bufferPool is an httputil.BufferPool.
-type bufferPool struct{ pool sync.Pool }
-
-const bufferSize = 32 << 10
-
-func (p *bufferPool) Get() []byte {
-	if b, ok := p.pool.Get().(*[bufferSize]byte); ok {
-		return b[:]
-	}
-	return make([]byte, bufferSize)
-}
-
-func (p *bufferPool) Put(b []byte) { p.pool.Put((*[bufferSize]byte)(b)) }
-
-// quietLog is the error log of net/http. It drops messages which only report that a client has disconnected.
-type quietLog struct {
-	env *env
-	mu  sync.Mutex // guards writing
-}
-
-func (l *quietLog) Write(text []byte) (int, error) {
-	for _, quiet := range []string{"TLS handshake error", "broken pipe", "connection reset by peer", "context canceled"} {
-		if bytes.Contains(text, []byte(quiet)) {
-			return len(text), nil
-		}
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	// Further lines, such as those of a stack, are indented. Only the first line of a message begins with the name.
-	begin := l.env.name + ": "
-	for line := range strings.SplitSeq(strings.TrimRight(string(text), "\n"), "\n") {
-		l.env.tell(begin + strings.ReplaceAll(line, "\t", "    "))
-		begin = "    "
-	}
-	return len(text), nil
 }

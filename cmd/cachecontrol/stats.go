@@ -56,16 +56,6 @@ type stats struct {
 	shared, json bool
 }
 
-// tally counts entries and their bytes.
-type tally struct {
-	Entries int   `json:"entries"`
-	Bytes   int64 `json:"bytes"`
-}
-
-func (t *tally) add(bytes int64) { t.Entries++; t.Bytes += bytes }
-
-func (t tally) String() string { return fmt.Sprintf("%d, %s", t.Entries, size(t.Bytes)) }
-
 // group is a tally with a name.
 type group struct {
 	Name string `json:"name"`
@@ -130,10 +120,9 @@ func (s *stats) run(ctx context.Context, e *env, args []string) error {
 	}
 	bar := startScan(e)
 	c := &counted{Statuses: groups{}, Ages: groups{}, Hosts: groups{}}
-	look := ls{shared: s.shared}
 	now := time.Now()
 	err = d.each(ctx, e, bar, func(it *storage.Item) error {
-		if row := look.look(d, it, now); row != nil {
+		if row := d.list(it, s.shared, now); row != nil {
 			c.add(row, s.top)
 		}
 		return nil

@@ -61,13 +61,3 @@ func isAuthority(s string) bool {
 	}
 	return u.Port() == "" || u.Hostname() == "localhost" || strings.ContainsAny(u.Hostname(), ".:")
 }
-
-// shownURL returns a URL argument without userinfo, even if the scheme is missing.
-func shownURL(arg string) string {
-	if !isURL(arg) {
-		if i := strings.LastIndexByte(arg, '@'); i >= 0 {
-			return hiddenUserinfo + arg[i+1:]
-		}
-	}
-	return withoutUserinfo(arg)
-}

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
+	"sync"
 	"time"
 )
 
@@ -38,4 +41,33 @@ func (e *env) serveUntil(ctx context.Context, server *http.Server, listener net.
 	}
 	<-served
 	return nil
+}
+
+// quietLog is the error log of net/http. It drops messages which only report that a client has disconnected.
+type quietLog struct {
+	env *env
+	mu  sync.Mutex // guards writing
+}
+
+func (l *quietLog) Write(text []byte) (int, error) {
+	for _, quiet := range []string{"TLS handshake error", "broken pipe", "connection reset by peer", "context canceled"} {
+		if bytes.Contains(text, []byte(quiet)) {
+			return len(text), nil
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// Further lines, such as those of a stack, are indented. Only the first line of a message begins with the name.
+	begin := l.env.name + ": "
+	for line := range strings.SplitSeq(strings.TrimRight(string(text), "\n"), "\n") {
+		l.env.tell(begin + strings.ReplaceAll(line, "\t", "    "))
+		begin = "    "
+	}
+	return len(text), nil
+}
+
+// isLoopback reports whether addr can only be reached from this machine.
+func isLoopback(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
 }

@@ -1,37 +1,11 @@
 package main
 
 import (
-	"crypto/rand"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 )
-
-// pseudonym is the name of this process in Via (RFC 9110, section 7.6.3). It is random, so that a request that comes
-// back can be distinguished from one that passes through two of these proxies.
-type pseudonym string
-
-func newPseudonym() pseudonym { return pseudonym("cachecontrol-" + strings.ToLower(rand.Text()[:10])) }
-
-// passed reports whether a message has passed through this proxy before.
-func (p pseudonym) passed(h http.Header) bool {
-	for _, line := range h["Via"] {
-		for member := range strings.SplitSeq(line, ",") {
-			if _, by, _ := strings.Cut(strings.TrimSpace(member), " "); by == string(p) || strings.HasPrefix(by, string(p)+" ") {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// add appends this proxy to the Via of a message that was received with the given version of HTTP.
-func (p pseudonym) add(h http.Header, major, minor int) {
-	version := strconv.Itoa(major) + "." + strconv.Itoa(minor)
-	lines := h["Via"]
-	h["Via"] = append(lines[:len(lines):len(lines)], version+" "+string(p))
-}
 
 // hops returns the value of Max-Forwards, which applies only to TRACE and OPTIONS (RFC 9110, section 7.6.2). It reports
 // false for other methods, and if the field is missing, repeated or invalid.

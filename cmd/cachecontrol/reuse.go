@@ -1,0 +1,192 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+)
+
+// reuse describes how a stored response may be used.
+type reuse struct {
+	Fresh      fresh       `json:"fresh"`
+	Validators http.Header `json:"validators"`  // the preconditions that validate it
+	SelectedBy []string    `json:"selected_by"` // request header fields
+	Next       []next      `json:"next"`
+}
+
+// rule is a reason with its description and the section of the RFC.
+type rule struct {
+	Reason  string `json:"reason"`
+	Words   string `json:"words"`
+	Section string `json:"section,omitempty"`
+}
+
+func newRule(r rfc9111.Reason) rule { return rule{r.String(), r.Words(), r.Section()} }
+
+func (r rule) String() string {
+	if r.Section == "" {
+		return r.Words
+	}
+	return r.Words + " (" + r.Section + ")"
+}
+
+type decision struct {
+	OK bool `json:"ok"`
+	rule
+}
+
+type fresh struct {
+	Lifetime  seconds `json:"lifetime"`
+	Age       seconds `json:"age"`
+	Left      seconds `json:"left"`            // negative if stale: the time since then
+	Field     string  `json:"field,omitempty"` // the header field that sets the lifetime
+	Value     string  `json:"value,omitempty"` // the value of Field
+	Heuristic string  `json:"by_heuristic,omitempty"`
+	rule
+}
+
+// next describes how a further request would be answered.
+type next struct {
+	When   string `json:"when"`
+	Header string `json:"header,omitempty"` // an additional header field of the request
+	Answer string `json:"answer"`           // cache, stale, stale-revalidate, validate, fetch, refuse or error
+	rule
+}
+
+// answers describes each value of next.Answer.
+var answers = map[string]string{
+	"cache":            "answered from the cache",
+	"stale":            "answered from the cache, stale",
+	"stale-revalidate": "answered from the cache, stale, and validated in the background",
+	"validate":         "the origin is asked whether it is still current",
+	"fetch":            "the origin is asked for it",
+	"refuse":           "answered 504 by the cache",
+	"error":            "the caller gets the error",
+}
+
+// judge fills in x for a response with the policy p and the header h at the time now.
+func (x *reuse) judge(p *rfc9111.Policy, h http.Header, stored bool, now time.Time) {
+	age := p.Age(now)
+	x.Fresh = fresh{Lifetime: seconds(p.Lifetime), Age: seconds(age), Left: seconds(p.Lifetime - age), rule: newRule(p.Source)}
+	if field := sourceField(p); field != "" {
+		x.Fresh.Field, x.Fresh.Value = field, strings.Join(h.Values(field), ", ")
+	}
+	x.Validators = http.Header{}
+	p.SetPreconditions(x.Validators)
+	names, _ := p.Rules.SelectingFields(h)
+	x.SelectedBy = append([]string{}, names...)
+	x.Next = nextRequests(p, stored, now)
+}
+
+// sourceField returns the name of the header field that sets the freshness lifetime, or "" if none does.
+func sourceField(p *rfc9111.Policy) string {
+	switch p.Source {
+	case rfc9111.SMaxAge, rfc9111.MaxAge:
+		if p.Directives.Targeted {
+			return "CDN-Cache-Control"
+		}
+		return "Cache-Control"
+	case rfc9111.Expires:
+		return "Expires"
+	}
+	return ""
+}
+
+// nextRequests returns the outcome of further GET requests with the same header.
+func nextRequests(p *rfc9111.Policy, stored bool, now time.Time) []next {
+	const noCache, maxAge, onlyIfCached = "Cache-Control: no-cache", "Cache-Control: max-age=0", "Cache-Control: only-if-cached"
+	if !stored {
+		nothing := newRule(rfc9111.NotStored)
+		return []next{
+			{When: "at any time", Answer: "fetch", rule: nothing},
+			{When: "at any time", Header: onlyIfCached, Answer: "refuse", rule: newRule(rfc9111.OnlyIfCached)},
+			{When: "while the origin fails", Answer: "error", rule: nothing},
+		}
+	}
+	var list []next
+	reuse := func(when, header string, at time.Time) rfc9111.Reuse {
+		h := http.Header{}
+		if name, value, ok := strings.Cut(header, ": "); ok {
+			h.Set(name, value)
+		}
+		req := rfc9111.ParseRequest(h)
+		r := p.Reuse(&req, at)
+		list = append(list, next{when, header, answer(p, r), newRule(r.Reason)})
+		return r
+	}
+	failing := func(when string, at time.Time) rfc9111.Reuse {
+		r := p.ReuseOnError(&rfc9111.Request{}, at)
+		n := next{When: when, Answer: "error", rule: newRule(r.Reason)}
+		if r.Action == rfc9111.Serve {
+			n.Answer = answer(p, r)
+		}
+		list = append(list, n)
+		return r
+	}
+
+	first := reuse("now", "", now)
+	reuse("now", noCache, now)
+	reuse("now", maxAge, now)
+	reuse("now", onlyIfCached, now)
+	if first.Action != rfc9111.Serve {
+		failing("now, the origin failing", now)
+	}
+	if p.Lifetime == rfc9111.Infinite {
+		return list
+	}
+	// The requests are one second after each limit, so that they are certainly beyond it.
+	left := max(0, first.TTL)
+	after := func(d time.Duration) time.Time { return now.Add(left + d + time.Second) }
+	if first.TTL > 0 {
+		when := "in " + words(left) + ", when it is stale"
+		reuse(when, "", after(0))
+		reuse(when, onlyIfCached, after(0))
+		failing(when+", the origin failing", after(0))
+	}
+	d := p.Directives
+	stale := max(0, -first.TTL)
+	if limit := d.StaleWhileRevalidate.Value; limit > stale && p.Reuse(&rfc9111.Request{}, after(0)).Action == rfc9111.ServeAndValidate {
+		reuse("once it is stale for more than "+words(limit), "", after(limit-stale))
+	}
+	if limit := d.StaleIfError.Value; limit > stale && p.ReuseOnError(&rfc9111.Request{}, after(0)).Action == rfc9111.Serve {
+		failing("once it is stale for more than "+words(limit)+", the origin failing", after(limit-stale))
+	}
+	return list
+}
+
+func answer(p *rfc9111.Policy, r rfc9111.Reuse) string {
+	switch {
+	case r.Action == rfc9111.Refuse:
+		return "refuse"
+	case r.Action == rfc9111.ServeAndValidate:
+		return "stale-revalidate"
+	case r.Action == rfc9111.Serve && r.Stale():
+		return "stale"
+	case r.Action == rfc9111.Serve:
+		return "cache"
+	case p.HasValidator():
+		return "validate"
+	}
+	return "fetch"
+}
+
+func (x *reuse) printNext(b *strings.Builder, title string) {
+	b.WriteString("\n" + title + "\n")
+	for _, n := range x.Next {
+		what := n.When
+		if n.Header != "" {
+			what += ", " + n.Header
+		}
+		fmt.Fprintf(b, "  %s: %s\n      %s\n", what, answers[n.Answer], n.rule)
+	}
+}
+
+func kind(shared bool) string {
+	if shared {
+		return "shared"
+	}
+	return "private"
+}

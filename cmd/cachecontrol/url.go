@@ -1,0 +1,59 @@
+package main
+
+import (
+	"errors"
+	"net"
+	"net/url"
+	"strings"
+)
+
+// parseURL parses an absolute http or https URL.
+func parseURL(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	switch {
+	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		return nil, usageErrorf("%q holds white space, which no URL can", shownURL(s), "Write a space as %20.")
+	case err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "":
+		return u, nil
+	case err == nil && !strings.Contains(s, "://") && s != "":
+		return nil, usageErrorf("%q is not a whole URL", shownURL(s), "Write it with its scheme, as https://"+strings.TrimLeft(shownURL(s), "/:")+".")
+	}
+	return nil, usageErrorf("%q is not an http or https URL", shownURL(s), "Write it as https://example.com/.")
+}
+
+// isURL reports whether an argument is a URL rather than a hash or a directory.
+func isURL(arg string) bool { return strings.Contains(arg, "://") }
+
+// shownURL returns a URL argument without userinfo, even if the scheme is missing.
+func shownURL(arg string) string {
+	if !isURL(arg) {
+		if i := strings.LastIndexByte(arg, '@'); i >= 0 {
+			return hiddenUserinfo + arg[i+1:]
+		}
+	}
+	return withoutUserinfo(arg)
+}
+
+// unreachable returns the problem for a request that failed with err, with a hint.
+func unreachable(err error, target string) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err // failed adds the URL
+	}
+	hint := "Check the URL, and whether the server is up."
+	var dns *net.DNSError
+	var timeout net.Error
+	switch {
+	case errors.As(err, &dns):
+		hint = "Check the host name, and that there is a network."
+	case errors.Is(err, errRefused):
+		hint = "Check that the server is up and listens on this port."
+	case strings.Contains(err.Error(), "x509: "):
+		hint = "The server's certificate is not one that this machine trusts for the name."
+	case errors.As(err, &timeout) && timeout.Timeout():
+		hint = "The server did not answer in time; try again later."
+	case strings.Contains(err.Error(), "redirects"):
+		hint = "Use 'cachecontrol explain' with this URL to see where it leads."
+	}
+	return failed(err, target, hint)
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"runtime"
+	"runtime/debug"
+	"strings"
+)
+
+var versionCommand = command{
+	name:  "version",
+	short: "print the version",
+	usage: `Usage:
+    cachecontrol version
+
+Prints the version of the module, of Go, and the revision where it is known.
+`,
+	setup: func(*flag.FlagSet) func(context.Context, *env, []string) error {
+		return func(_ context.Context, e *env, args []string) error {
+			if len(args) > 0 {
+				return usageErrorf("unexpected argument %q", args[0], "Write 'cachecontrol version' alone.")
+			}
+			return e.print(version() + "\n")
+		}
+	},
+}
+
+func version() string {
+	v, details := "(unknown)", []string{runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if info.Main.Version != "" {
+			v = info.Main.Version
+		}
+		set := map[string]string{}
+		for _, s := range info.Settings {
+			set[s.Key] = s.Value
+		}
+		if rev := set["vcs.revision"]; rev != "" {
+			if set["vcs.modified"] == "true" {
+				rev += ", modified"
+			}
+			details = append(details, rev)
+		}
+	}
+	return "cachecontrol " + v + " (" + strings.Join(details, ", ") + ")"
+}
