@@ -3,13 +3,11 @@ package cachecontrol_test
 import (
 	"fmt"
 	"go/ast"
-	"go/format"
 	"go/parser"
 	"go/token"
 	"io/fs"
 	"net/url"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"reflect"
@@ -22,7 +20,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 )
 
-// These tests hold the Markdown files to the code and to each other. docs/recipes.md has one more, in recipes_test.go.
+// These tests hold the Markdown files to the code and to each other. docs_code_test.go tests the code in them.
 
 // markdown returns the text of every Markdown file of the repository by its path, with slashes.
 func markdown(t *testing.T) map[string]string {
@@ -109,33 +107,6 @@ func TestDocsLinks(t *testing.T) {
 	}
 	if n < 50 {
 		t.Errorf("only %d links were found", n)
-	}
-}
-
-// TestDocsCode has every block of Go in the documents parsed, and whole programs built.
-func TestDocsCode(t *testing.T) {
-	imports := regexp.MustCompile(`(?m)^import [^(\n]*\n`)
-	programs := 0
-	for name, doc := range markdown(t) {
-		for _, m := range goBlock.FindAllStringSubmatch(doc, -1) {
-			if !strings.HasPrefix(m[1], "package ") {
-				if _, err := format.Source([]byte(imports.ReplaceAllString(m[1], ""))); err != nil {
-					t.Errorf("%s: %v in\n%s", name, err, m[1])
-				}
-				continue
-			}
-			programs++
-			file := filepath.Join(t.TempDir(), "main.go")
-			if err := os.WriteFile(file, []byte(m[1]), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if out, err := exec.Command("go", "vet", file).CombinedOutput(); err != nil {
-				t.Errorf("%s: %v: %s\n%s", name, err, out, m[1])
-			}
-		}
-	}
-	if programs == 0 {
-		t.Error("no whole program was found")
 	}
 }
 
