@@ -10,10 +10,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
+	"github.com/go-cachecontrol/cachecontrol/internal/reliable"
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -24,17 +24,12 @@ type engine struct {
 	owner *Transport
 	err   error // why the Transport's configuration is invalid; nil if it is valid
 	rt    http.RoundTripper
-	store storage.Store
-	local bool                 // the store is one of ours that does not block; otherwise it is guarded
-	given storage.Store        // the store without its guard, for type assertions
-	dict  *storage.DictCache   // the store if it is a DictCache, otherwise nil
-	own   *storage.DictCache   // the store if the Transport made it, otherwise nil
-	near  *storage.TieredCache // the store if it is a TieredCache, which may answer without blocking; otherwise nil
+	store *reliable.Store
+	dict  *storage.DictCache // the store if it is a DictCache, otherwise nil
+	own   *storage.DictCache // the store if the Transport made it, otherwise nil
 
 	ranges interface{ HasRanges() bool } // the store if it knows whether it holds parts; otherwise nil
 	copies bool                          // the store's Create copies the header of the entry
-
-	keepsDecoded bool // the store implements storage.DecodedKeeper
 
 	heuristic heuristics.Heuristic
 	rules     rfc9111.Rules
@@ -68,14 +63,12 @@ type engine struct {
 	statuses   statusMemory
 	said       saidMemory
 	invalid    invalidations
-	undeleted  undeleted
 	recents    recents
 	flights    flights
 	unshared   unshared
 	background background
 	draining   background // drains bodies closed early
 	refreshed  refreshed
-	closed     atomic.Bool // nothing is looked up or stored any more
 
 	exchanges  sync.Pool // of *exchange that nothing refers to any more
 	recordings sync.Pool // of *recording that have ended
@@ -85,7 +78,6 @@ func newEngine(t *Transport) *engine {
 	e := &engine{
 		owner:     t,
 		rt:        t.Base,
-		store:     t.Store,
 		heuristic: t.Heuristic,
 		rules: rfc9111.Rules{
 			Shared: t.Shared, TimePriority: t.TimePriority, StaleIfError: t.StaleIfError,
@@ -111,29 +103,25 @@ func newEngine(t *Transport) *engine {
 	if t.Shared {
 		e.heuristic = heuristics.ForSharedCache(t.Heuristic)
 	}
-	if e.store == nil {
+	store := t.Store
+	if store == nil {
 		e.own = storage.NewDictCache()
-		e.store = e.own
+		store = e.own
 	}
+	e.store = reliable.New(reliable.Config{Store: store, Timeout: e.storeTimeout, Logger: e.logger})
 	warning := ""
-	switch s := e.store.(type) {
+	switch s := store.(type) {
 	case *storage.DictCache:
-		e.local, e.copies, e.dict, e.ranges = true, true, s, s
+		e.copies, e.dict, e.ranges = true, s, s
 	case *storage.FileCache:
-		e.local, e.copies, e.ranges = true, true, s
+		e.copies, e.ranges = true, s
 		warning = s.Warning()
 	case *storage.SeparateBodyFileCache:
-		e.local, e.ranges = true, s
+		e.ranges = s
 		warning = s.Warning()
 	}
-	e.given = e.store
 	if warning != "" && e.logger != nil {
 		e.logger.Warn("cachecontrol: store is not safe", "reason", warning)
-	}
-	e.near, _ = e.given.(*storage.TieredCache)
-	_, e.keepsDecoded = e.given.(storage.DecodedKeeper)
-	if !e.local {
-		e.store = newGuarded(e.store, e.storeTimeout, e.storeFailed)
 	}
 	if t.Replay {
 		e.refreshAhead = 0 // nothing expires
@@ -186,7 +174,7 @@ func (e *engine) base() http.RoundTripper {
 }
 
 func (e *engine) close() error {
-	e.closed.Store(true)
+	e.store.Close()
 	e.draining.stop()
 	e.background.stop()
 	if e.own != nil {
@@ -195,93 +183,51 @@ func (e *engine) close() error {
 	return nil
 }
 
-// get, create, remove and updateStore call the methods of the store. Failures are logged, and the request continues as
-// if nothing were stored.
+// get returns the entry under key if it may be there.
 func (e *engine) get(ctx context.Context, key string) (*storage.Response, error) {
-	r, err := e.read(ctx, key)
+	r, err := e.store.Get(ctx, key)
 	if err == nil && !belongs(key, e.compile(r.Entry).key) {
 		r.Body.Close()
 		err = &storage.UnreadableError{Key: key, Err: errOtherURL}
-	}
-	if err != nil {
-		e.getFailed(ctx, key, err)
+		e.store.GetFailed(ctx, key, err)
 		return nil, err
 	}
-	if e.outlived(ctx, key, r.Entry) {
-		r.Body.Close()
-		return nil, storage.ErrNotFound
-	}
-	return r, nil
+	return r, err
 }
 
-// read calls Store.Get, or TieredCache.GetNear if that suffices.
-func (e *engine) read(ctx context.Context, key string) (*storage.Response, error) {
-	if e.closed.Load() {
-		return nil, storage.ErrClosed
-	}
-	if e.near != nil {
-		if r, ok := e.near.GetNear(key); ok {
-			return r, nil
-		}
-	}
-	return e.store.Get(ctx, key)
+// The following methods are those of reliable.Store.
+
+func (e *engine) getFailed(ctx context.Context, key string, err error) {
+	e.store.GetFailed(ctx, key, err)
 }
+
+func (e *engine) storeFailed(ctx context.Context, op, key string, err error) {
+	e.store.Failed(ctx, op, key, err)
+}
+
+func (e *engine) outlived(_ context.Context, key string, entry *serialize.Entry) bool {
+	return e.store.IsTombstoned(key, entry)
+}
+
+func (e *engine) updateStore(ctx context.Context, key string, entry *serialize.Entry, may func(now *serialize.Entry) bool) error {
+	return e.store.Update(ctx, key, entry, may)
+}
+
+// removeHeld removes the entry under key. The caller holds the lock of the plain key.
+func (e *engine) removeHeld(ctx context.Context, key string) error { return e.store.Delete(ctx, key) }
 
 // errOtherURL is the error for an entry that was found under the key of another URL.
 var errOtherURL = errors.New("cachecontrol: the entry is another URL's")
 
-// outlived reports whether an entry should have been deleted. If so, it may try again to delete it.
-func (e *engine) outlived(ctx context.Context, key string, entry *serialize.Entry) bool {
-	if !e.undeleted.some.Load() {
-		return false
-	}
-	asked := entry.RequestTime
-	if asked.IsZero() {
-		asked = entry.ResponseTime
-	}
-	gone, again := e.undeleted.holds(key, asked, time.Now(), e.storeTimeout)
-	if again {
-		e.delete(ctx, key)
-	}
-	return gone
-}
-
-// create calls Store.Create, without a deadline, because the body may take any time.
+// create starts to store the entry of a recording.
 func (e *engine) create(r *recording) (err error) {
-	switch {
-	case e.closed.Load():
-		return storage.ErrClosed
-	case e.dict != nil:
+	if e.dict != nil && !e.store.Closed() {
 		fields := r.fields
 		r.Writer, r.fields = &r.dict, nil // the exchange may be over before the body
 		return e.dict.CreateIn(&r.dict, r.place, r.entry, fields)
 	}
-	r.Writer, err = e.store.Create(context.WithoutCancel(r.ctx), r.place, r.entry)
+	r.Writer, err = e.store.Create(r.ctx, r.place, r.entry)
 	return err
-}
-
-// limited returns a context for a call of the store that does not end with the request. It has a deadline unless the
-// store does not block or is guarded; the guard sets its own.
-func (e *engine) limited(ctx context.Context) (limited context.Context, release func()) {
-	if e.dict != nil { // it does not block
-		return ctx, func() {}
-	}
-	ctx = context.WithoutCancel(ctx)
-	if !e.local {
-		return ctx, func() {}
-	}
-	d := &deadline{Context: ctx, at: time.Now().Add(e.storeTimeout)}
-	return d, d.release
-}
-
-func (e *engine) getFailed(ctx context.Context, key string, err error) {
-	if err == storage.ErrNotFound || ctx.Err() == context.Canceled {
-		return // the common case, or the caller's doing
-	}
-	var unreadable *storage.UnreadableError
-	if !errors.Is(err, storage.ErrNotFound) || errors.As(err, &unreadable) {
-		e.storeFailed(ctx, "get", key, err)
-	}
 }
 
 // remove removes the entry under key. It holds the lock of the plain key while it does so.
@@ -289,28 +235,6 @@ func (e *engine) remove(ctx context.Context, plain, key string) error {
 	k, _ := e.locks.lock(plain) // on timeout, proceed without the lock
 	defer k.unlock()
 	return e.removeHeld(ctx, key)
-}
-
-// removeHeld removes the entry under key. If that fails, get no longer returns the entry. The caller holds the lock of
-// the plain key.
-func (e *engine) removeHeld(ctx context.Context, key string) error {
-	err := e.delete(ctx, key)
-	if err != nil {
-		e.undeleted.add(key, time.Now())
-	}
-	return err
-}
-
-func (e *engine) delete(ctx context.Context, key string) error {
-	limited, release := e.limited(ctx)
-	defer release()
-	err := e.store.Delete(limited, key)
-	if err != nil {
-		e.storeFailed(ctx, "delete", key, err)
-	} else {
-		e.undeleted.forget(key)
-	}
-	return err
 }
 
 // invalidate removes everything stored for a plain key, and prevents storing responses for it that are being received.
@@ -328,7 +252,7 @@ func (e *engine) invalidate(ctx context.Context, key string, start uint64) (uint
 // the store is local, drop removes them, too; in other stores they expire.
 func (e *engine) drop(ctx context.Context, key string) error {
 	var variants []serialize.Variant
-	if e.local {
+	if e.store.Trusted() {
 		if r, err := e.get(context.WithoutCancel(ctx), key); err == nil {
 			r.Body.Close()
 			variants = r.Entry.Variants
@@ -341,88 +265,6 @@ func (e *engine) drop(ctx context.Context, key string) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// storeFailed counts and logs a failure of the store. It logs one failure of each operation in ten seconds at level
-// Warn, with the number of failures since the last one, because a store that cannot be reached fails at every request.
-// It always logs an unreadable entry at Warn, and a call that was not made (ErrSuspended) at Debug.
-func (e *engine) storeFailed(ctx context.Context, op, key string, err error) {
-	if errors.Is(err, storage.ErrClosed) {
-		return
-	}
-	n, due := e.counters.storeFailures.add(op, time.Now(), !errors.Is(err, storage.ErrSuspended))
-	if e.logger == nil {
-		return
-	}
-	level := slog.LevelDebug
-	var unreadable *storage.UnreadableError
-	if due || errors.As(err, &unreadable) {
-		level = slog.LevelWarn
-	}
-	e.logger.Log(ctx, level, "cachecontrol: store failed", "op", op, "key", withoutUser(key), "error", err, "failures", n)
-}
-
-// deadline is a context with a deadline that creates a timer only when Done is called.
-type deadline struct {
-	context.Context
-	at time.Time
-
-	mu     sync.Mutex // guards what follows
-	timed  context.Context
-	cancel context.CancelFunc
-}
-
-func (d *deadline) Deadline() (time.Time, bool) {
-	if at, ok := d.Context.Deadline(); ok && at.Before(d.at) {
-		return at, true
-	}
-	return d.at, true
-}
-
-func (d *deadline) Done() <-chan struct{} { return d.wait().Done() }
-
-func (d *deadline) Err() error {
-	d.mu.Lock()
-	timed := d.timed
-	d.mu.Unlock()
-	if timed != nil {
-		return timed.Err() // also after release, when Done is closed
-	}
-	if err := d.Context.Err(); err != nil {
-		return err
-	}
-	if !time.Now().Before(d.at) {
-		return context.DeadlineExceeded
-	}
-	return nil
-}
-
-// Value makes contexts derived from d end with it without a goroutine: package context finds the context behind Done.
-func (d *deadline) Value(key any) any {
-	d.mu.Lock()
-	timed := d.timed
-	d.mu.Unlock()
-	if timed != nil {
-		return timed.Value(key)
-	}
-	return d.Context.Value(key)
-}
-
-func (d *deadline) wait() context.Context {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.timed == nil {
-		d.timed, d.cancel = context.WithDeadline(d.Context, d.at)
-	}
-	return d.timed
-}
-
-func (d *deadline) release() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.cancel != nil {
-		d.cancel()
-	}
 }
 
 // closeBody closes the body of a request that is not sent, as a RoundTripper must.

@@ -377,10 +377,7 @@ func (x *exchange) withDecodedBody(c *candidate, resp *http.Response) {
 	var keep func([]byte)
 	damaged := c.damaged
 	if key, entry := c.key, c.entry; key != "" {
-		if x.keepsDecoded {
-			k := x.store.(storage.DecodedKeeper)
-			keep = func(b []byte) { k.KeepDecoded(key, entry, b) }
-		}
+		keep = x.store.DecodedKeeper(key, entry)
 		e, ctx, plain := x.engine, x.ctx, x.key
 		damaged = func(err error) { // so that the next request gets another response
 			e.getFailed(context.WithoutCancel(ctx), key, &storage.UnreadableError{Key: key, Err: err})

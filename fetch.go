@@ -180,7 +180,7 @@ func (x *exchange) again(why rfc9111.Reason) (*http.Response, error) {
 // detachable returns a context for a request to the origin that can outlive the caller's. It returns nil if that is not
 // needed: the response body will not be drained in the background, or the caller's context never ends.
 func (x *exchange) detachable(s sending) *originContext {
-	if x.drainBytes <= 0 || x.revalidates || hasBody(x.req) || x.closed.Load() {
+	if x.drainBytes <= 0 || x.revalidates || hasBody(x.req) || x.store.Closed() {
 		return nil
 	}
 	return newOriginContext(x.ctx, s)

@@ -75,7 +75,7 @@ func (u *unshared) forget(key uint64)     { u[key%uint64(len(u))].CompareAndSwap
 
 // flies reports whether the request is sent to the origin by a flight.
 func (x *exchange) flies() bool {
-	return !x.alone && !x.revalidates && !x.matching && x.collapses() && !x.closed.Load() && !x.waitsForItself()
+	return !x.alone && !x.revalidates && !x.matching && x.collapses() && !x.store.Closed() && !x.waitsForItself()
 }
 
 // fly answers a request for which no stored response may be used, by joining or starting a flight. why is the reason.

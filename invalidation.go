@@ -4,7 +4,6 @@ import (
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // maxInvalidations limits the keys that an invalidations remembers.
@@ -56,57 +55,4 @@ func (i *invalidations) since(key string, start uint64) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.all > start || i.last[maphash.String(i.seed, key)] > start
-}
-
-// undeleted remembers the keys whose entries the store failed to delete. Such an entry is not used, unless it was requested after the
-// failure. The number of keys is bounded. If there are too many, every entry that was requested until then counts as undeleted.
-type undeleted struct {
-	some atomic.Bool // there is at least one key
-
-	mu   sync.Mutex // guards the following fields
-	all  time.Time
-	keys map[string]deletion
-}
-
-type deletion struct{ due, tried time.Time }
-
-// add records that the deletion of key has failed.
-func (u *undeleted) add(key string, now time.Time) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.some.Store(true)
-	if _, ok := u.keys[key]; !ok && len(u.keys) >= maxInvalidations {
-		u.keys, u.all = nil, now
-	}
-	if u.keys == nil {
-		u.keys = make(map[string]deletion)
-	}
-	u.keys[key] = deletion{now, now}
-}
-
-// forget records that the deletion of key has succeeded.
-func (u *undeleted) forget(key string) {
-	if !u.some.Load() {
-		return
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	delete(u.keys, key)
-	u.some.Store(len(u.keys) > 0 || !u.all.IsZero())
-}
-
-// holds reports whether an entry of key that was requested at the given time should have been deleted. If so, and the last attempt to
-// delete it is longer ago than the pause, it also reports that the deletion should be tried again.
-func (u *undeleted) holds(key string, asked, now time.Time, pause time.Duration) (gone, again bool) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	d, ok := u.keys[key]
-	if !ok || asked.After(d.due) {
-		return !u.all.IsZero() && !asked.After(u.all), false
-	}
-	if again = now.Sub(d.tried) >= pause; again {
-		d.tried = now
-		u.keys[key] = d
-	}
-	return true, again
 }

@@ -168,7 +168,7 @@ func requestURL(req *http.Request) string {
 // urlOfKey returns the URL of an entry stored under key: the plain key without user and password.
 func urlOfKey(key string) string {
 	plain, _, _ := strings.Cut(key, "#")
-	return withoutUser(plain)
+	return cachekey.WithoutUser(plain)
 }
 
 // entryKey returns the plain key of an entry's URL, which has no user and password. It returns "" if the entry has no
@@ -194,17 +194,4 @@ func belongs(key, entryKey string) bool {
 		return key[:n] == entryKey
 	}
 	return strings.IndexByte(key, '@') >= 0 && urlOfKey(key) == entryKey
-}
-
-// withoutUser returns key without user and password.
-func withoutUser(key string) string {
-	i := strings.IndexByte(key, '@')
-	if i < 0 {
-		return key
-	}
-	start := strings.Index(key, "://") + len("://")
-	if start > i || strings.IndexByte(key[start:i], '/') >= 0 {
-		return key
-	}
-	return key[:start] + key[i+1:]
 }

@@ -68,7 +68,7 @@ func (x *exchange) lookup() (*candidate, rfc9111.Reason) {
 // find is like get for the exchange's own key. A DictCache is searched without converting the key to a string, because
 // its entries have their keys as strings.
 func (x *exchange) find() (*storage.Response, error) {
-	if x.dict == nil || x.key != "" || x.closed.Load() {
+	if x.dict == nil || x.key != "" || x.store.Closed() {
 		x.nameKey()
 		return x.get(x.ctx, x.key)
 	}

@@ -59,8 +59,7 @@ func (x *exchange) storeIndex() error {
 		return nil
 	}
 	now := time.Now()
-	ctx := context.WithoutCancel(x.ctx)
-	w, err := x.store.Create(ctx, x.index, &serialize.Entry{
+	w, err := x.store.Create(x.ctx, x.index, &serialize.Entry{
 		Status: http.StatusNoContent, Reason: "No Content", Version: 11, Header: http.Header{}, URL: urlOfKey(x.index),
 		Generation: generation, RequestTime: now, ResponseTime: now,
 	})

@@ -481,23 +481,6 @@ func (x *exchange) update(c *candidate, e *serialize.Entry, date time.Time) {
 	}
 }
 
-// updateStore calls UpdateIf if the store has it, or else Update, with a deadline. It does not log an entry that is
-// gone or has changed as a failure.
-func (e *engine) updateStore(ctx context.Context, key string, entry *serialize.Entry, may func(now *serialize.Entry) bool) error {
-	limited, release := e.limited(ctx)
-	defer release()
-	var err error
-	if s, ok := e.store.(comparingStore); ok {
-		err = s.UpdateIf(limited, key, entry, may)
-	} else {
-		err = e.store.Update(limited, key, entry)
-	}
-	if err != nil && !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, storage.ErrChanged) {
-		e.storeFailed(ctx, "update", key, err)
-	}
-	return err
-}
-
 // receivePost stores a response to POST or PATCH that is declared to be the same as the response to GET: it has
 // explicit freshness, and its Content-Location is the request's own URL (RFC 9110, section 9.3.3, and RFC 5789, section
 // 2).

@@ -1,9 +1,7 @@
 package cachecontrol
 
 import (
-	"context"
 	"hash/maphash"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,8 +11,8 @@ import (
 )
 
 // recents remembers the responses stored lately, so that a response whose body arrives late does not replace a more recent one
-// (RFC 9111, section 4). It has a fixed size; a new response replaces an older one in its slot. A comparingStore also compares
-// with the stored entry.
+// (RFC 9111, section 4). It has a fixed size; a new response replaces an older one in its slot. Some stores also compare with the
+// stored entry: see comparingWriter and reliable.Store.
 type recents struct {
 	seed maphash.Seed
 	now  atomic.Uint64 // grows with each request to the origin and each response that is stored
@@ -81,13 +79,8 @@ func (r *recents) add(n recent) {
 	r.last[n.place%uint64(len(r.last))] = n
 }
 
-// comparingStore is a store that can compare the stored entry with a new one and store the new one in one step. A late response then
-// does not replace an entry that another Transport or another process has stored in the meantime. DictCache and the two file
-// caches are such stores, and their Writers are comparingWriters.
-type comparingStore interface {
-	UpdateIf(ctx context.Context, key string, e *serialize.Entry, may func(now *serialize.Entry) bool) error
-}
-
+// comparingWriter is a Writer that can compare the stored entry with a new one and store the new one in one step. A late response
+// then does not replace an entry that another Transport or another process has stored in the meantime.
 type comparingWriter interface {
 	CommitIf(may func(now *serialize.Entry) bool) error
 }
@@ -100,10 +93,8 @@ func (e *engine) moreRecent(now, late *serialize.Entry, key string, date time.Ti
 	if !now.ResponseTime.After(late.RequestTime) || now.ResponseTime.After(e.clock.now()) {
 		return false
 	}
-	if e.undeleted.some.Load() {
-		if gone, _ := e.undeleted.holds(key, now.RequestTime, now.ResponseTime, math.MaxInt64); gone {
-			return false
-		}
+	if e.store.IsTombstoned(key, now) {
+		return false
 	}
 	if d := e.policyOf(now).Date; !d.Equal(date) {
 		return d.After(date)

@@ -5,9 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
-	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 )
@@ -56,9 +54,7 @@ type Stats struct {
 func (t *Transport) Stats() Stats {
 	e := t.start()
 	s := e.counters.read()
-	if c, ok := e.given.(interface{ Evictions() uint64 }); ok {
-		s.Evictions = c.Evictions()
-	}
+	s.StoreErrors, s.Evictions = e.store.Failures(), e.store.Evictions()
 	return s
 }
 
@@ -72,7 +68,6 @@ type counters struct {
 	fromOrigin                         atomic.Uint64
 	stored                             atomic.Uint64
 	notStored                          [256]atomic.Uint64 // by Reason
-	storeFailures                      storeFailures
 }
 
 // shard is a part of the counters that change with every request. A reused exchange keeps its shard, and each processor
@@ -107,7 +102,7 @@ func (c *counters) read() Stats {
 		Failed: c.failed.Load(), Collapsed: c.collapsed.Load(), Background: c.background.Load(),
 		OriginRequests: c.sent.Load(), OriginErrors: c.originErrors.Load(), OriginFailures: c.originFailures.Load(),
 		BytesFromOrigin: c.fromOrigin.Load(), Stored: c.stored.Load(),
-		NotStored: make(map[rfc9111.Reason]uint64), StoreErrors: c.storeFailures.read(),
+		NotStored: make(map[rfc9111.Reason]uint64),
 	}
 	for i := range c.shards {
 		for o := range answers {
@@ -123,49 +118,6 @@ func (c *counters) read() Stats {
 		}
 	}
 	return s
-}
-
-// storeFailures counts the failures of the store by operation, and decides when to log a warning.
-type storeFailures struct {
-	mu   sync.Mutex // guards what follows
-	byOp map[string]*storeFailure
-}
-
-type storeFailure struct {
-	all, unsaid uint64
-	said        time.Time
-}
-
-// add counts a failure. unsaid is the number of failures since the last warning, including this one. due reports
-// whether to log a warning now; it is always false if worth is false.
-func (f *storeFailures) add(op string, now time.Time, worth bool) (unsaid uint64, due bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.byOp == nil {
-		f.byOp = make(map[string]*storeFailure)
-	}
-	s := f.byOp[op]
-	if s == nil {
-		s = new(storeFailure)
-		f.byOp[op] = s
-	}
-	s.all++
-	s.unsaid++
-	unsaid = s.unsaid
-	if worth && (s.said.IsZero() || now.Sub(s.said) >= 10*time.Second) {
-		s.unsaid, s.said, due = 0, now, true
-	}
-	return unsaid, due
-}
-
-func (f *storeFailures) read() map[string]uint64 {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	all := make(map[string]uint64, len(f.byOp))
-	for op, s := range f.byOp {
-		all[op] = s.all
-	}
-	return all
 }
 
 // errNothing is the error of a request if Base breaks the contract of http.RoundTripper.

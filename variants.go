@@ -76,7 +76,7 @@ func (r *recording) move(resp *storage.Response, key string) error {
 	if e.URL == "" {
 		e.URL = urlOfKey(r.key) // Python's entries have no URL
 	}
-	w, err := r.store.Create(context.WithoutCancel(r.ctx), key, e)
+	w, err := r.store.Create(r.ctx, key, e)
 	if err != nil {
 		return err
 	}

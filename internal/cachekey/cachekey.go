@@ -235,3 +235,16 @@ func OfText(text string) (string, bool) {
 	}
 	return key, ok
 }
+
+// WithoutUser returns key without user and password.
+func WithoutUser(key string) string {
+	i := strings.IndexByte(key, '@')
+	if i < 0 {
+		return key
+	}
+	start := strings.Index(key, "://") + len("://")
+	if start > i || strings.IndexByte(key[start:i], '/') >= 0 {
+		return key
+	}
+	return key[:start] + key[i+1:]
+}

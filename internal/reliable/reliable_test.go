@@ -1,0 +1,277 @@
+package reliable
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/faultstore"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+const timeout = time.Second
+
+func newEntry() *serialize.Entry {
+	return &serialize.Entry{Status: 200, Version: 11, Header: http.Header{}, RequestTime: time.Now(), ResponseTime: time.Now(), Length: -1}
+}
+
+// put stores body under key.
+func put(s *Store, key, body string) error {
+	w, err := s.Create(context.Background(), key, newEntry())
+	if err != nil {
+		return err
+	}
+	if _, err := io.WriteString(w, body); err != nil {
+		w.Abort()
+		return err
+	}
+	return w.Commit()
+}
+
+// read returns the body under key.
+func read(ctx context.Context, s *Store, key string) (string, error) {
+	r, err := s.Get(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	return string(body), err
+}
+
+// Each call returns an error in time, whatever the store does.
+func TestRogueStore(t *testing.T) {
+	for _, op := range faultstore.RogueOps() {
+		for _, trick := range faultstore.Tricks(op) {
+			if op == faultstore.Abort || op == faultstore.Close || trick == faultstore.Foreign {
+				continue // nothing to see here
+			}
+			t.Run(op.String()+"/"+trick.String(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					rogue := &faultstore.Rogue{Store: storage.NewDictCache()}
+					s := New(Config{Store: rogue, Timeout: timeout})
+					long := strings.Repeat("x", 3*guardHead)
+					if err := put(s, "key", long); err != nil {
+						t.Fatal(err)
+					}
+					rogue.Play = func(o faultstore.Op) faultstore.Trick {
+						if o == op {
+							return trick
+						}
+						return faultstore.NoTrick
+					}
+					defer rogue.Release()
+					start := time.Now()
+					var err error
+					switch op {
+					case faultstore.Create, faultstore.Write, faultstore.Commit:
+						err = put(s, "key", "new")
+					case faultstore.Update:
+						err = s.Update(t.Context(), "key", newEntry(), nil)
+					case faultstore.Delete:
+						err = s.Delete(t.Context(), "key")
+					default:
+						_, err = read(t.Context(), s, "key")
+					}
+					if err == nil {
+						t.Errorf("the error is nil")
+					}
+					if took := time.Since(start); took > timeout+callGrace {
+						t.Errorf("it took %v, want at most %v", took, timeout+callGrace)
+					}
+				})
+			})
+		}
+	}
+}
+
+// A store that hangs keeps a limited number of goroutines, and new calls fail at once until some of the old ones return.
+func TestHungCallsAreLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rogue := &faultstore.Rogue{Store: storage.NewDictCache(), Play: func(op faultstore.Op) faultstore.Trick { return faultstore.Stuck }}
+		s := New(Config{Store: rogue, Timeout: timeout})
+		for range maxHung {
+			if _, err := s.Get(t.Context(), "key"); err != errHangs {
+				t.Errorf("Get = %v, want %v", err, errHangs)
+			}
+		}
+		start := time.Now()
+		if _, err := s.Get(t.Context(), "key"); err != errBusy || time.Since(start) > 0 {
+			t.Errorf("Get = %v after %v, want %v at once", err, time.Since(start), errBusy)
+		}
+		rogue.Play = nil
+		rogue.Release()
+		synctest.Wait()
+		if _, err := s.Get(t.Context(), "key"); !errors.Is(err, storage.ErrNotFound) {
+			t.Errorf("then Get = %v, want %v", err, storage.ErrNotFound)
+		}
+	})
+}
+
+// An entry that the store failed to delete is not returned. Get tries again to delete it.
+func TestFailedDelete(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner, broken := storage.NewDictCache(), true
+		s := New(Config{Timeout: timeout, Store: &faultstore.Store{Store: inner, Fault: func(op faultstore.Op) faultstore.Fault {
+			if op == faultstore.Delete && broken {
+				return faultstore.Err
+			}
+			return faultstore.None
+		}}})
+		get := func(want string, wantErr error) {
+			t.Helper()
+			if got, err := read(t.Context(), s, "key"); got != want || err != wantErr {
+				t.Errorf("Get = %q, %v, want %q, %v", got, err, want, wantErr)
+			}
+		}
+		put(s, "key", "old")
+		get("old", nil)
+		time.Sleep(time.Second)
+		if err := s.Delete(t.Context(), "key"); err != faultstore.ErrFault {
+			t.Fatalf("Delete = %v, want %v", err, faultstore.ErrFault)
+		}
+		get("", storage.ErrNotFound)
+		if n := inner.Len(); n != 1 {
+			t.Errorf("%d entries are stored, want 1", n)
+		}
+		broken = false
+		time.Sleep(timeout)
+		get("", storage.ErrNotFound)
+		if n := inner.Len(); n != 0 {
+			t.Errorf("%d entries are stored, want 0", n)
+		}
+		broken = true
+		s.Delete(t.Context(), "key")
+		time.Sleep(time.Millisecond)
+		put(s, "key", "new") // it was requested after the failure
+		get("new", nil)
+		if n := s.Failures()["delete"]; n != 2 {
+			t.Errorf("%d failures of delete, want 2", n)
+		}
+	})
+}
+
+// However many deletions fail, a limited number of keys is remembered, and none of the entries is used.
+func TestTombstonesAreLimited(t *testing.T) {
+	var stones tombstones
+	start := time.Now()
+	at := func(n int) *serialize.Entry { return &serialize.Entry{RequestTime: start.Add(time.Duration(n))} }
+	const keys = 3*maxTombstones + 7
+	for i := range keys {
+		stones.add(fmt.Sprint(i), start.Add(time.Duration(i)))
+	}
+	if len(stones.keys) > maxTombstones {
+		t.Errorf("%d keys are remembered, want at most %d", len(stones.keys), maxTombstones)
+	}
+	for i := range keys {
+		if !stones.cover(fmt.Sprint(i), at(i)) {
+			t.Fatalf("cover(%d) = false, want true", i)
+		}
+	}
+	for _, key := range []string{"0", fmt.Sprint(keys - 1), "another"} {
+		if stones.cover(key, at(keys)) {
+			t.Errorf("cover(%q) = true for a later entry, want false", key)
+		}
+	}
+	stones = tombstones{}
+	stones.add("a", start)
+	if stones.cover("b", new(serialize.Entry)) {
+		t.Error("cover of another key = true, want false")
+	}
+	for after, want := range map[time.Duration]bool{time.Second: false, time.Minute: true} {
+		stones.add("a", start)
+		if got := stones.retry("a", start.Add(after), time.Minute); got != want {
+			t.Errorf("retry after %v = %v, want %v", after, got, want)
+		}
+	}
+	stones.remove("a")
+	if stones.any.Load() {
+		t.Error("any = true after the last key was removed, want false")
+	}
+}
+
+// One failure in ten seconds is a warning, with the number of failures since the last one.
+func TestWarnings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		s := New(Config{Store: storage.NewDictCache(), Timeout: timeout, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		for range 41 {
+			s.Failed(t.Context(), "get", "http://user:secret@example.com/", errors.New("broken"))
+			time.Sleep(500 * time.Millisecond)
+		}
+		s.Failed(t.Context(), "delete", "http://example.com/", storage.ErrSuspended) // a consequence of an earlier failure
+		s.Failed(t.Context(), "delete", "http://example.com/", storage.ErrClosed)    // not a failure
+		s.Failed(t.Context(), "get", "http://example.com/", &storage.UnreadableError{Err: errors.New("torn")})
+		var got []string
+		for line := range strings.Lines(log.String()) {
+			_, n, _ := strings.Cut(strings.TrimSpace(line), "failures=")
+			got = append(got, n)
+		}
+		if want := []string{"1", "20", "20", "1"}; !slices.Equal(got, want) {
+			t.Errorf("warnings for %q failures, want %q:\n%s", got, want, &log)
+		}
+		if strings.Contains(log.String(), "secret") {
+			t.Errorf("the log has a password:\n%s", &log)
+		}
+		if got := fmt.Sprint(s.Failures()); got != "map[delete:1 get:42]" {
+			t.Errorf("Failures() = %s, want map[delete:1 get:42]", got)
+		}
+	})
+}
+
+func TestClose(t *testing.T) {
+	s := New(Config{Store: storage.NewDictCache(), Timeout: timeout})
+	if err := put(s, "key", "body"); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if _, err := s.Get(t.Context(), "key"); err != storage.ErrClosed {
+		t.Errorf("Get = %v, want %v", err, storage.ErrClosed)
+	}
+	if err := put(s, "key", "new"); err != storage.ErrClosed {
+		t.Errorf("Create = %v, want %v", err, storage.ErrClosed)
+	}
+}
+
+type contextKey struct{}
+
+// A context with a deadline ends in time, and so do contexts that are derived from it.
+func TestDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Config{Store: new(storage.FileCache), Timeout: timeout})
+		parent, cancel := context.WithCancel(context.WithValue(t.Context(), contextKey{}, "value"))
+		cancel()
+		ctx, release := s.withTimeout(parent)
+		if at, ok := ctx.Deadline(); !ok || time.Until(at) != timeout {
+			t.Errorf("Deadline() = %v, %v, want in %v", at, ok, timeout)
+		}
+		derived, end := context.WithCancel(ctx)
+		defer end()
+		if err := ctx.Err(); err != nil || ctx.Value(contextKey{}) != "value" {
+			t.Errorf("Err() = %v, Value = %v, want nil, value", err, ctx.Value(contextKey{}))
+		}
+		time.Sleep(timeout)
+		synctest.Wait()
+		if err := derived.Err(); err != context.DeadlineExceeded || ctx.Err() != err {
+			t.Errorf("after the deadline: Err() = %v, %v, want %v", err, ctx.Err(), context.DeadlineExceeded)
+		}
+		release()
+
+		ctx, release = s.withTimeout(parent)
+		done := ctx.Done()
+		release()
+		<-done
+		if err := ctx.Err(); err != context.Canceled {
+			t.Errorf("after release: Err() = %v, want %v", err, context.Canceled)
+		}
+	})
+}
