@@ -12,56 +12,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/go-cachecontrol/cachecontrol"
 )
-
-const swr = "Cache-Control: max-age=10, stale-while-revalidate=20"
-
-func TestStaleWhileRevalidate(t *testing.T) {
-	runScenarios(t, []scenario{
-		{
-			name:   "stale at once, and fresh the next time",
-			origin: []reply{ok(swr)},
-			steps: []step{
-				{want: miss}, {wait: 9 * time.Second, want: hit},
-				{wait: 2 * time.Second, want: stale, body: "#1", head: []string{"Age: 11"}},
-				{wait: time.Second, want: hit, body: "#2", head: []string{"Age: 1"}},
-			},
-		}, {
-			name:   "with a validator",
-			origin: []reply{ok(swr, `ETag: "a"`), status(304, swr, `ETag: "a"`)},
-			steps: []step{
-				{want: miss}, {wait: 11 * time.Second, want: stale, body: "#1"},
-				{wait: time.Second, want: hit, body: "#1", head: []string{"Age: 1"}},
-			},
-		}, {
-			name:   "no longer than allowed",
-			origin: []reply{ok(swr)},
-			steps:  []step{{want: miss}, {wait: 31 * time.Second, want: miss, body: "#2"}},
-		}, {
-			name:   "must-revalidate is above it",
-			origin: []reply{ok(swr + ", must-revalidate")},
-			steps:  []step{{want: miss}, {wait: 11 * time.Second, want: miss, body: "#2"}},
-		}, {
-			name:   "a request that wants it fresh",
-			origin: []reply{ok(swr)},
-			steps:  []step{{want: miss}, {wait: 11 * time.Second, with: []string{"Cache-Control: no-cache"}, want: miss, body: "#2"}},
-		}, {
-			name:   "a request for a range, and one with a condition: the whole is refreshed",
-			origin: []reply{ok(swr, `ETag: "a"`), ok(swr, `ETag: "b"`)},
-			steps: []step{
-				{want: miss}, {wait: 11 * time.Second, with: []string{"Range: bytes=1-"}, want: stale, status: 206, body: "1"},
-				{wait: time.Second, want: hit, body: "#2"},
-				{wait: 11 * time.Second, with: []string{`If-None-Match: "b"`}, want: stale, status: 304},
-				{wait: time.Second, want: hit, body: "#3"},
-			},
-		}, {
-			name:   "HEAD",
-			origin: []reply{ok(swr, `ETag: "a"`)},
-			steps:  []step{{want: miss}, {wait: 11 * time.Second, do: "HEAD /", want: stale}, {wait: time.Second, want: hit, body: "#1"}},
-		},
-	})
-}
 
 // gated is an origin whose answers wait for a signal from the second one on.
 func gated(t *testing.T, letGo <-chan struct{}) *origin {
@@ -304,99 +258,98 @@ func (b *once) Read(p []byte) (int, error) {
 
 func (b *once) Close() error { b.closed = true; return nil }
 
-func TestStaleIfError(t *testing.T) {
-	sie := "Cache-Control: max-age=10, stale-if-error=60"
-	for name, failure := range map[string]reply{"down": down, "500": status(500), "502": status(502), "503": status(503), "504": status(504)} {
-		runScenarios(t, []scenario{
-			{
-				name:   "allowed by the response: " + name,
-				origin: []reply{ok(sie), failure},
-				steps:  []step{{want: miss}, {wait: 11 * time.Second, want: stale, status: 200, body: "#1"}},
-			}, {
-				name:   "allowed by the request: " + name,
-				origin: []reply{ok("Cache-Control: max-age=10"), failure},
-				steps:  []step{{want: miss}, {wait: 11 * time.Second, with: []string{"Cache-Control: stale-if-error=60"}, want: stale, body: "#1"}},
-			}, {
-				name:      "allowed by the Transport: " + name,
-				transport: &cachecontrol.Transport{StaleIfError: time.Minute},
-				origin:    []reply{ok("Cache-Control: max-age=10"), failure},
-				steps:     []step{{want: miss}, {wait: 11 * time.Second, want: stale, body: "#1"}},
-			},
-		})
-	}
-	runScenarios(t, []scenario{
-		{
-			name:   "other errors pass",
-			origin: []reply{ok(sie), status(404), status(501)},
-			steps:  []step{{want: miss}, {wait: 11 * time.Second, want: miss, status: 404}},
-		}, {
-			name:   "too late",
-			origin: []reply{ok(sie), status(503)},
-			steps:  []step{{want: miss}, {wait: 71 * time.Second, want: miss, status: 503}},
-		}, {
-			name:      "must-revalidate is above it",
-			transport: &cachecontrol.Transport{StaleIfError: time.Hour},
-			origin:    []reply{ok(sie + ", must-revalidate"), status(503)},
-			steps:     []step{{want: miss}, {wait: 11 * time.Second, with: []string{"Cache-Control: stale-if-error=60"}, want: miss, status: 503}},
-		}, {
-			name:   "not allowed",
-			origin: []reply{ok("Cache-Control: max-age=10"), status(503), ok("Cache-Control: max-age=10")},
-			steps:  []step{{want: miss}, {wait: 11 * time.Second, want: miss, status: 503}, {want: miss, body: "#3"}},
-		}, {
-			name:   "an error does not take away what is stored",
-			origin: []reply{ok(sie, `ETag: "a"`), status(503), status(304)},
-			steps:  []step{{want: miss}, {wait: 100 * time.Second, want: miss, status: 503}, {want: revalidated, body: "#1"}},
-		},
-	})
+func TestRefreshAhead(t *testing.T) {
 	in(t, func(t *testing.T) {
-		o := replies(t, ok("Cache-Control: max-age=10, must-revalidate"), down)
-		tr := &cachecontrol.Transport{Base: o}
+		o := replies(t, ok("Cache-Control: max-age=60", `ETag: "1"`), status(500), status(304, "Cache-Control: max-age=60", `ETag: "1"`))
+		tr := &cachecontrol.Transport{Base: o, RefreshAhead: 20 * time.Second}
 		defer tr.Close()
+		hit := func(wait time.Duration, asked int) {
+			t.Helper()
+			time.Sleep(wait)
+			if a := do(t, tr, "/"); a.outcome != cachecontrol.Hit || a.body != "#1" {
+				t.Errorf("%v %q, want a hit", a.outcome, a.body)
+			}
+			synctest.Wait()
+			if n := o.requests(); n != asked {
+				t.Errorf("the origin was asked %d times, want %d", n, asked)
+			}
+		}
 		do(t, tr, "/")
-		time.Sleep(11 * time.Second)
-		if resp, err := tr.RoundTrip(request(t, "/")); err == nil {
-			t.Errorf("must-revalidate, and the origin is down: %v", resp)
+		hit(39*time.Second, 1) // a second before the window
+		hit(2*time.Second, 2)  // refreshed in vain
+		hit(10*time.Second, 2) // and not again before it expires
+		time.Sleep(10 * time.Second)
+		if a := do(t, tr, "/"); a.outcome != cachecontrol.Revalidated {
+			t.Errorf("after its end: %v", a.outcome)
+		}
+		hit(45*time.Second, 4) // a new window
+		hit(50*time.Second, 5) // which gave it another 60 seconds, of which the last 20 are the next one
+		do(t, tr, "HEAD /")    // HEAD refreshes nothing
+		synctest.Wait()
+		if n := o.requests(); n != 5 {
+			t.Errorf("the origin was asked %d times, want 5", n)
 		}
 	})
 }
 
-func TestMaxStale(t *testing.T) {
-	with := func(cc string) []string { return []string{"Cache-Control: " + cc} }
-	runScenarios(t, []scenario{
-		{
-			name:   "within",
-			origin: []reply{ok("Cache-Control: max-age=10")},
-			steps: []step{
-				{want: miss}, {wait: 15 * time.Second, with: with("max-stale=5"), want: stale, body: "#1", head: []string{"Age: 15"}},
-				{wait: time.Second, with: with("max-stale=5"), want: miss, body: "#2"},
-			},
-		}, {
-			name:   "without a bound",
-			origin: []reply{ok("Cache-Control: max-age=10")},
-			steps:  []step{{want: miss}, {wait: 10000 * time.Hour, with: with("max-stale"), want: stale, body: "#1"}},
-		}, {
-			name:   "forbidden",
-			origin: []reply{ok("Cache-Control: max-age=10, must-revalidate")},
-			steps:  []step{{want: miss}, {wait: 15 * time.Second, with: with("max-stale"), want: miss, body: "#2"}},
-		}, {
-			name:   "with only-if-cached",
-			origin: []reply{ok("Cache-Control: max-age=10")},
-			steps:  []step{{want: miss}, {wait: 15 * time.Second, with: with("max-stale, only-if-cached"), want: stale}},
-		},
+// A revalidation in the background does not end with the request that has caused it, by whatever that ends.
+func TestBackgroundOutlivesRequest(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			if n > 1 {
+				select {
+				case <-time.After(5 * time.Second):
+				case <-req.Context().Done():
+					return nil
+				//lint:ignore SA1019 http.Client sets it
+				case <-req.Cancel:
+					return nil
+				}
+			}
+			return respond(200, fmt.Sprint("#", n), "Cache-Control: max-age=10, stale-while-revalidate=60")
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		client := &http.Client{Transport: tr, Timeout: 2 * time.Second}
+		do(t, tr, "/")
+		time.Sleep(15 * time.Second)
+		req, cancel := request(t, "/"), make(chan struct{})
+		//lint:ignore SA1019 callers of old set it
+		req.Cancel = cancel
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.ReadAll(resp.Body)
+		resp.Body.Close()
+		close(cancel)
+		time.Sleep(6 * time.Second)
+		if a := do(t, tr, "/"); a.outcome != hit || a.body != "#2" {
+			t.Errorf("%v %q, want %v %q", a.outcome, a.body, hit, "#2")
+		}
 	})
 }
 
-func TestOnlyIfCached(t *testing.T) {
-	with := []string{"Cache-Control: only-if-cached"}
-	runScenarios(t, []scenario{{
-		origin: []reply{ok("Cache-Control: max-age=10", "Vary: Accept")},
-		steps: []step{
-			{with: with, want: miss, status: 504}, {want: miss, body: "#1"}, {with: with, want: hit, body: "#1"},
-			{with: append([]string{"Accept: x/y"}, with...), want: miss, status: 504},
-			{wait: 10 * time.Second, with: with, want: miss, status: 504},
-			{do: "HEAD /other", with: with, want: miss, status: 504},
-			{with: append([]string{"Range: bytes=0-1,3-4"}, with...), want: miss, status: 504},
-			{want: miss, body: "#2"},
-		},
-	}})
+// The condition of a caller is not sent again in the background, however he spells it.
+func TestNamesNotCanonicalInTheBackground(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := replies(t, ok("Cache-Control: max-age=1, stale-while-revalidate=60", `ETag: "1"`))
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/")
+		time.Sleep(2 * time.Second)
+		req := request(t, "/")
+		for name, value := range map[string]string{"if-none-match": `"2"`, "range": "bytes=0-0", "x-api": "1"} {
+			req.Header[name] = []string{value}
+		}
+		if a := send(t, tr, req); a.outcome != stale {
+			t.Errorf("%v, want %v", a.outcome, stale)
+		}
+		synctest.Wait()
+		want := http.Header{"Accept-Encoding": {"gzip, deflate"}, "If-None-Match": {`"1"`}}
+		want[strings.ToLower("X-Api")] = []string{"1"}
+		if diff := cmp.Diff(want, o.last().Header); diff != "" || o.requests() != 2 {
+			t.Errorf("%d requests; the last (-want +got):\n%s", o.requests(), diff)
+		}
+	})
 }

@@ -1,10 +1,6 @@
 package cachecontrol_test
 
 import (
-	"bytes"
-	"compress/flate"
-	"compress/gzip"
-	"compress/zlib"
 	"context"
 	"encoding/json"
 	"io"
@@ -18,23 +14,6 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
-
-// encode applies one coding.
-func encode(coding, s string) string {
-	var b bytes.Buffer
-	var w io.WriteCloser
-	switch coding {
-	case "gzip":
-		w = gzip.NewWriter(&b)
-	case "zlib":
-		w = zlib.NewWriter(&b)
-	case "raw":
-		w, _ = flate.NewWriter(&b, -1)
-	}
-	io.WriteString(w, s)
-	w.Close()
-	return b.String()
-}
 
 func TestContentCodings(t *testing.T) {
 	plain := strings.Repeat("what the body says; ", 1000)

@@ -22,85 +22,6 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// A gate is an origin whose answers wait until they are let go.
-type gate struct {
-	*origin
-	letGo   chan struct{}
-	running atomic.Int32
-}
-
-func newGate(t testing.TB, handle func(n int, req *http.Request) *http.Response) *gate {
-	g := &gate{letGo: make(chan struct{})}
-	g.origin = newOrigin(t, func(n int, req *http.Request) *http.Response {
-		g.running.Add(1)
-		defer g.running.Add(-1)
-		select {
-		case <-g.letGo:
-		case <-req.Context().Done():
-			return nil
-		}
-		return handle(n, req)
-	})
-	return g
-}
-
-// waiting returns how many requests are at the origin now.
-func (g *gate) waiting() int {
-	synctest.Wait()
-	return int(g.running.Load())
-}
-
-// answers are those to requests that were made at once.
-type answers struct {
-	wg   sync.WaitGroup
-	mu   sync.Mutex
-	list []answer
-	errs []error
-}
-
-// add makes n more requests at once, each in a goroutine of its own.
-func (a *answers) add(t testing.TB, n int, rt http.RoundTripper, make func(i int) *http.Request) {
-	for i := range n {
-		req := make(i)
-		a.wg.Go(func() {
-			resp, err := rt.RoundTrip(req)
-			var body []byte
-			if err == nil {
-				body, err = io.ReadAll(resp.Body)
-				resp.Body.Close()
-			}
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			if err != nil {
-				a.errs = append(a.errs, err)
-				return
-			}
-			checkStatus(t, resp)
-			a.list = append(a.list, answer{resp, string(body), cachecontrol.StatusOf(resp).Outcome})
-		})
-	}
-}
-
-// wait returns the answers, of which collapsed ones came with another's response.
-func (a *answers) wait(t testing.TB) (all []answer, collapsed int) {
-	t.Helper()
-	a.wg.Wait()
-	for _, err := range a.errs {
-		t.Error(err)
-	}
-	for _, x := range a.list {
-		if cachecontrol.StatusOf(x.Response).Collapsed {
-			collapsed++
-		}
-	}
-	return a.list, collapsed
-}
-
-// get is a request like all the others.
-func get(t testing.TB, fields ...string) func(int) *http.Request {
-	return func(int) *http.Request { return request(t, "/", fields...) }
-}
-
 // Of a thousand requests one goes to the origin. The others have its response, as if it had been stored already.
 func TestCollapse(t *testing.T) {
 	const n = 1000
@@ -171,14 +92,6 @@ func TestCollapseIsOff(t *testing.T) {
 			t.Errorf("%d collapsed", collapsed)
 		}
 	})
-}
-
-// pipe is a body that comes as it is written.
-func pipe(fields ...string) (*http.Response, *io.PipeWriter) {
-	r, w := io.Pipe()
-	resp := respond(200, "", fields...)
-	resp.Body, resp.ContentLength = r, -1
-	return resp, w
 }
 
 // Followers have the head when the leader has, and each byte as it comes, also those who come later. Nobody waits for
@@ -891,4 +804,99 @@ func TestCollapseOverTheWire(t *testing.T) {
 		t.Errorf("%d answers, %d collapsed, %d hits; %d requests to the server", len(all), collapsed, hits, asked.Load())
 	}
 	t.Logf("%d collapsed, %d hits", collapsed, hits)
+}
+
+// A request that waits for the answer to another does so for a time, and then goes to the origin itself. The kind: whoever waits for
+// what hangs. Those who come later do not wait for it at all.
+func TestCollapseTimeout(t *testing.T) {
+	for name, test := range map[string]struct {
+		timeout time.Duration
+		want    time.Duration // until the second request is answered
+	}{
+		"default":  {0, cachecontrol.DefaultCollapseTimeout},
+		"shorter":  {time.Second, time.Second},
+		"no limit": {-1, time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+					if n == 1 {
+						time.Sleep(time.Hour)
+					}
+					return respond(200, fmt.Sprint("#", n), "Cache-Control: max-age=60")
+				})
+				tr := &cachecontrol.Transport{Base: o, Collapse: true, CollapseTimeout: test.timeout}
+				defer tr.Close()
+				var all sync.WaitGroup
+				start := time.Now()
+				all.Go(func() {
+					if a := do(t, tr, "/"); a.body != "#1" {
+						t.Errorf("the first request got %q, want %q", a.body, "#1")
+					}
+				})
+				synctest.Wait()
+				all.Go(func() {
+					do(t, tr, "/")
+					if took := time.Since(start); took != test.want {
+						t.Errorf("the second request took %v, want %v", took, test.want)
+					}
+					if test.timeout >= 0 {
+						if got := do(t, tr, "/").outcome; got != hit {
+							t.Errorf("the third request: %v, want %v", got, hit)
+						}
+					}
+				})
+				all.Wait()
+			})
+		})
+	}
+}
+
+// watchedContext counts what waits for its end.
+type watchedContext struct {
+	context.Context
+	mu       sync.Mutex
+	watchers int
+}
+
+// Value hides from package context that the end is one of its own.
+func (c *watchedContext) Value(any) any { return nil }
+
+func (c *watchedContext) AfterFunc(f func()) func() bool {
+	c.mu.Lock()
+	c.watchers++
+	c.mu.Unlock()
+	stop := context.AfterFunc(c.Context, f)
+	return func() bool {
+		stopped := stop()
+		if stopped {
+			c.mu.Lock()
+			c.watchers--
+			c.mu.Unlock()
+		}
+		return stopped
+	}
+}
+
+// A context that many requests have in common keeps nothing of those that are over, however they ended.
+func TestCollapseLeavesContextsAlone(t *testing.T) {
+	in(t, func(t *testing.T) {
+		inner, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ctx := &watchedContext{Context: inner}
+		for _, o := range []*origin{replies(t, down), replies(t, ok("Cache-Control: max-age=60")), replies(t, ok("Cache-Control: no-store"))} {
+			tr := &cachecontrol.Transport{Base: o, Collapse: true}
+			for range 3 {
+				resp, err := tr.RoundTrip(request(t, "/").WithContext(ctx))
+				if err == nil {
+					io.Copy(io.Discard, resp.Body)
+					resp.Body.Close()
+				}
+			}
+			tr.Close()
+			if ctx.watchers > 0 {
+				t.Errorf("%d watch over the context after the requests", ctx.watchers)
+			}
+		}
+	})
 }

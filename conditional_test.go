@@ -166,3 +166,95 @@ func TestIfMatchAndBackground(t *testing.T) {
 		wantFields(t, "in the background", o.last().Header, []string{"If-Match:", `If-None-Match: "1"`})
 	})
 }
+
+func TestConditionalRequests(t *testing.T) {
+	const modified, later = "Sat, 01 Jan 2000 00:00:00 GMT", "Sun, 02 Jan 2000 00:00:00 GMT"
+	ims := func(d string) []string { return []string{"If-Modified-Since: " + d} }
+	runScenarios(t, []scenario{
+		{
+			name:   "If-Modified-Since and a fresh entry",
+			origin: []reply{ok("Cache-Control: max-age=60", "Last-Modified: "+modified, "Content-Type: text/plain", "Vary: X")},
+			steps: []step{
+				{want: miss}, {with: ims(modified), want: hit, status: 304, head: []string{"Content-Type:", "Vary: X", "Cache-Control: max-age=60"}},
+				{with: ims(later), want: hit, status: 304}, {with: ims("Fri, 31 Dec 1999 23:59:59 GMT"), want: hit, status: 200},
+				{with: ims("garbage"), want: hit, status: 200}, {with: []string{"If-Modified-Since: " + modified, `If-None-Match: "x"`}, want: hit, status: 200},
+				{do: "HEAD /", with: ims(modified), want: hit, status: 304},
+			},
+		}, {
+			name:   "a 304 to the caller's own condition freshens the entry that it names",
+			origin: []reply{ok("Cache-Control: max-age=10", `ETag: "a"`), status(304, "Cache-Control: max-age=10", `ETag: "a"`)},
+			steps: []step{
+				{want: miss}, {wait: 10 * time.Second, with: []string{`If-None-Match: "a"`}, want: miss, status: 304, storing: "validated"},
+				{want: hit, body: "#1"},
+			},
+		}, {
+			name:   "a 304 to a condition of several lines may speak of any",
+			origin: []reply{ok("Cache-Control: max-age=10", `ETag: "a"`), status(304, "Cache-Control: max-age=10"), ok()},
+			steps: []step{
+				{want: miss}, {wait: 10 * time.Second, with: []string{`If-None-Match: "a"`, `If-None-Match: "b"`}, want: miss, status: 304, storing: "not-modified-unasked"},
+				{want: miss, body: "#3"},
+			},
+		}, {
+			name:   "If-Match and If-Unmodified-Since are the origin's to evaluate",
+			origin: []reply{ok("Cache-Control: max-age=60", `ETag: "a"`), status(412)},
+			steps: []step{
+				{want: miss}, {with: []string{`If-Match: "b"`}, want: bypass, status: 412, sent: []string{`If-Match: "b"`}},
+				{with: []string{"If-Unmodified-Since: " + modified}, want: bypass, status: 412}, {want: hit},
+			},
+		}, {
+			name:   "a 304 for another ETag confirms nothing: the request is made again",
+			origin: []reply{ok(`ETag: "a"`), status(304, `ETag: "b"`), ok(`ETag: "c"`)},
+			steps:  []step{{want: miss}, {want: miss, status: 200, body: "#3", sent: []string{"If-None-Match:"}}},
+		},
+	})
+}
+
+// Of other methods than GET and HEAD the origin knows what a condition or a range means: with a tag that matches, it answers 412
+// (RFC 9110, sections 13.1.2 and 14.2).
+func TestConditionsOfOtherMethods(t *testing.T) {
+	for name, field := range map[string]string{
+		"precondition": `If-None-Match: "a"`, "range": "Range: bytes=0-0",
+	} {
+		runScenarios(t, []scenario{{
+			name, &cachecontrol.Transport{CacheableMethods: []string{"POST"}},
+			[]reply{ok("Cache-Control: max-age=60", `ETag: "a"`), status(412)},
+			[]step{
+				{do: "POST /", want: miss}, {do: "POST /", want: hit},
+				{do: "POST /", with: []string{field}, want: bypass, status: 412, sent: []string{field}},
+				{do: "POST /", want: hit},
+			},
+		}})
+	}
+}
+
+// A caller's own If-None-Match is answered as it was asked: 304 to who has it, 200 to who has not.
+func TestCallersOwnIfNoneMatch(t *testing.T) {
+	inm := func(tag string) []string { return []string{"If-None-Match: " + tag} }
+	runScenarios(t, []scenario{
+		{
+			name:   "nothing stored: the 304 is the caller's",
+			origin: []reply{status(304, `ETag: "a"`), ok(`ETag: "a"`, "Cache-Control: max-age=60")},
+			steps:  []step{{with: inm(`"a"`), want: miss, status: 304, sent: inm(`"a"`)}, {want: miss, body: "#2"}, {want: hit, status: 200, body: "#2"}},
+		}, {
+			name:   "fresh",
+			origin: []reply{ok(`ETag: "a"`, "Cache-Control: max-age=60")},
+			steps: []step{
+				{want: miss}, {with: inm(`"a"`), want: hit, status: 304}, {with: inm(`"x", W/"a"`), want: hit, status: 304},
+				{with: inm(`"b"`), want: hit, status: 200, body: "#1"}, {with: inm("*"), want: hit, status: 304},
+				{want: hit, status: 200, body: "#1"},
+			},
+		}, {
+			name:   "stale: it goes to the origin as it is",
+			origin: []reply{ok(`ETag: "a"`, "Cache-Control: max-age=10"), status(304, `ETag: "b"`), ok(`ETag: "c"`, "Cache-Control: max-age=10")},
+			steps: []step{
+				{want: miss},
+				{wait: 10 * time.Second, with: inm(`"b"`), want: miss, status: 304, sent: inm(`"b"`), head: []string{`ETag: "b"`}},
+				{want: miss, status: 200, body: "#3", sent: inm(`"a"`)},
+			},
+		}, {
+			name:   "stale, and the origin has another: the answer is stored",
+			origin: []reply{ok(`ETag: "a"`, "Cache-Control: max-age=10"), ok(`ETag: "b"`, "Cache-Control: max-age=10")},
+			steps:  []step{{want: miss}, {wait: 10 * time.Second, with: inm(`"a"`), want: miss, status: 200, body: "#2"}, {want: hit, body: "#2"}},
+		},
+	})
+}

@@ -278,3 +278,108 @@ func TestConnectionsAreReused(t *testing.T) {
 		}
 	})
 }
+
+// Some clients offer with each request to continue with HTTP/2. Such an offer may be ignored, and must not keep the cache from
+// answering. A request for another protocol, as WebSocket, is for the origin alone.
+func TestUpgradeOffers(t *testing.T) {
+	for _, test := range []struct {
+		upgrade, connection string
+		want                cachecontrol.Outcome
+		sent                string // Connection, as the origin gets it
+	}{
+		{"h2c", "Upgrade, HTTP2-Settings", cachecontrol.Hit, ""},
+		{"H2C", "upgrade, http2-settings", cachecontrol.Hit, ""},
+		{"h2c, h2c", "Upgrade, HTTP2-Settings, X-Hop", cachecontrol.Hit, "X-Hop"},
+		{"", "Upgrade", cachecontrol.Hit, ""},
+		{"websocket", "Upgrade", cachecontrol.Bypass, "Upgrade"},
+		{"websocket, h2c", "Upgrade, HTTP2-Settings", cachecontrol.Bypass, "Upgrade, HTTP2-Settings"},
+		{"h2c, TLS/1.0", "Upgrade, HTTP2-Settings", cachecontrol.Bypass, "Upgrade, HTTP2-Settings"},
+		{"HTTP/3.0", "Upgrade", cachecontrol.Bypass, "Upgrade"},
+	} {
+		t.Run(test.upgrade, func(t *testing.T) {
+			o := replies(t, ok("Cache-Control: max-age=60"))
+			tr := &cachecontrol.Transport{Base: o}
+			defer tr.Close()
+			ask := func() answer {
+				req := request(t, "/", "Connection: "+test.connection, "HTTP2-Settings: AAMAAABkAAQAAP__")
+				req.Header["Upgrade"] = []string{test.upgrade}
+				before := req.Header.Clone()
+				a := send(t, tr, req)
+				if diff := cmp.Diff(before, req.Header); diff != "" {
+					t.Errorf("the caller's request was changed (-want +got):\n%s", diff)
+				}
+				return a
+			}
+			ask()
+			if a := ask(); a.outcome != test.want {
+				t.Errorf("Upgrade: %s: outcome = %v, want %v", test.upgrade, a.outcome, test.want)
+			}
+			wantFields(t, "request", o.last().Header, []string{"Connection: " + test.sent})
+			if got := o.last().Header["Upgrade"] != nil; got != (test.want == cachecontrol.Bypass) {
+				t.Errorf("the origin gets Upgrade: %t, want %t", got, !got)
+			}
+		})
+	}
+}
+
+// With Control.Bypass a request goes to the origin as it is.
+func TestUpgradeOfferBypassed(t *testing.T) {
+	o := replies(t, ok())
+	tr := &cachecontrol.Transport{Base: o}
+	defer tr.Close()
+	req := request(t, "/", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__")
+	req = req.WithContext(cachecontrol.WithControl(req.Context(), cachecontrol.Control{Bypass: true}))
+	send(t, tr, req)
+	if got := o.last().Header.Get("Upgrade"); got != "h2c" {
+		t.Errorf("the origin gets Upgrade: %q, want %q", got, "h2c")
+	}
+}
+
+// Interim responses go to the caller's trace as they come. They are no part of what is stored (RFC 9111, section 3).
+func TestInterimResponses(t *testing.T) {
+	for _, shared := range []bool{true, false} {
+		t.Run(mode(shared), func(t *testing.T) {
+			asked := 0
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked++
+				w.WriteHeader(http.StatusProcessing)
+				w.Header().Set("Link", "</a.css>; rel=preload")
+				w.Header().Set("X-Early", "1")
+				w.WriteHeader(http.StatusEarlyHints)
+				w.Header().Del("Link")
+				w.Header().Del("X-Early")
+				w.Header().Set("Cache-Control", "max-age=60")
+				io.WriteString(w, "final")
+			}))
+			defer server.Close()
+			base := &http.Transport{}
+			defer base.CloseIdleConnections()
+			tr := &cachecontrol.Transport{Base: base, Shared: shared}
+			defer tr.Close()
+			for n, want := range []string{"102, 103 </a.css>; rel=preload 1", ""} {
+				var got []string
+				trace := &httptrace.ClientTrace{Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+					got = append(got, strings.TrimSpace(fmt.Sprintf("%d %s %s", code, h.Get("Link"), h.Get("X-Early"))))
+					return nil
+				}}
+				req, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), "GET", server.URL, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				a := send(t, tr, req)
+				if a.StatusCode != 200 || a.body != "final" || a.Header["Link"] != nil || a.Header["X-Early"] != nil {
+					t.Errorf("answer %d: %d %v %q", n+1, a.StatusCode, a.Header, a.body)
+				}
+				if s := strings.Join(got, ", "); s != want {
+					t.Errorf("interim responses of answer %d: %q, want %q", n+1, s, want)
+				}
+				if hit := a.outcome == hit; hit != (n == 1) {
+					t.Errorf("answer %d: %v", n+1, a.outcome)
+				}
+			}
+			if asked != 1 {
+				t.Errorf("%d requests to the origin", asked)
+			}
+		})
+	}
+}

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,49 +11,6 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
-
-// atRest is a store and what lies in it, as someone sees it who can read the directory or the server.
-type atRest struct {
-	store storage.Store
-	dump  func(t *testing.T) []byte
-}
-
-// storesAtRest returns stores whose contents can be read from outside.
-func storesAtRest(t *testing.T) map[string]atRest {
-	t.Helper()
-	files := func(dir string) func(*testing.T) []byte {
-		return func(t *testing.T) []byte {
-			var all []byte
-			err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-				if err == nil && d.Type().IsRegular() {
-					b, err := os.ReadFile(path)
-					all = append(append(all, path...), b...)
-					return err
-				}
-				return err
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return all
-		}
-	}
-	dirs := []string{t.TempDir(), t.TempDir()}
-	file, err := storage.NewFileCache(dirs[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	separate, err := storage.NewSeparateBodyFileCache(dirs[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	kv := &memoryKV{}
-	return map[string]atRest{
-		"FileCache":             {file, files(dirs[0])},
-		"SeparateBodyFileCache": {separate, files(dirs[1])},
-		"FromKV":                {storage.FromKV(kv), func(*testing.T) []byte { return kv.dump() }},
-	}
-}
 
 // Vary may name a field whose value is a secret: GitHub's API sends Vary: Authorization. No store holds such a value, neither in the
 // entry, in the list of variants, in a key, nor in what Python reads. The entry is selected by the secret all the same.
@@ -171,54 +126,6 @@ func TestLongSelectingValues(t *testing.T) {
 			}
 		})
 	}
-}
-
-// A response that says less about what it varies by than an earlier one does not undo that: what selected the stored response still
-// does, however it was updated.
-func TestVaryOfAnUpdate(t *testing.T) {
-	const first, later = "Vary: Accept-Encoding, Accept", "Vary: Accept-Encoding"
-	runScenarios(t, []scenario{{
-		name: "304",
-		origin: []reply{
-			ok("Cache-Control: max-age=10", `ETag: "1"`, first),
-			status(304, "Cache-Control: max-age=10", `ETag: "1"`, later),
-			status(304, "Cache-Control: max-age=10", `ETag: "1"`, later),
-			ok("Cache-Control: max-age=10", `ETag: "2"`, first),
-		},
-		steps: []step{
-			{with: []string{"Accept: a/json"}, want: cachecontrol.Miss, body: "#1"},
-			{with: []string{"Accept: a/json"}, wait: 11 * time.Second, want: cachecontrol.Revalidated, body: "#1"},
-			{with: []string{"Accept: a/json"}, wait: 11 * time.Second, want: cachecontrol.Revalidated, body: "#1"},
-			{with: []string{"Accept: a/json"}, want: cachecontrol.Hit, body: "#1"},
-			{with: []string{"Accept: a/xml"}, want: cachecontrol.Miss, body: "#4"},
-			{with: []string{"Accept: a/json"}, want: cachecontrol.Hit, body: "#1"},
-		},
-	}, {
-		name: "HEAD",
-		origin: []reply{
-			ok("Cache-Control: max-age=10", `ETag: "1"`, first, "Content-Length: 2"),
-			ok("Cache-Control: max-age=10", `ETag: "1"`, later, "Content-Length: 2"),
-			ok("Cache-Control: max-age=10", `ETag: "2"`, first),
-		},
-		steps: []step{
-			{with: []string{"Accept: a/json"}, want: cachecontrol.Miss, body: "#1"},
-			{do: "HEAD /", with: []string{"Accept: a/json"}, wait: 11 * time.Second, want: cachecontrol.Miss},
-			{with: []string{"Accept: a/json"}, want: cachecontrol.Hit, body: "#1"},
-			{with: []string{"Accept: a/xml"}, want: cachecontrol.Miss, body: "#3"},
-		},
-	}, {
-		name: "304 that varies by everything",
-		origin: []reply{
-			ok("Cache-Control: max-age=10", `ETag: "1"`, first),
-			status(304, "Cache-Control: max-age=10", `ETag: "1"`, "Vary: *"),
-			ok("Cache-Control: max-age=10", `ETag: "2"`, first),
-		},
-		steps: []step{
-			{with: []string{"Accept: a/json"}, want: cachecontrol.Miss, body: "#1"},
-			{with: []string{"Accept: a/json"}, wait: 11 * time.Second, want: cachecontrol.Revalidated, body: "#1"},
-			{with: []string{"Accept: a/json"}, want: cachecontrol.Miss, body: "#3"},
-		},
-	}})
 }
 
 // User and password in a URL select what is stored, and no store holds them: neither in a key nor in an entry. What is stored for

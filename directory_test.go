@@ -1,8 +1,11 @@
 package cachecontrol_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -32,8 +35,11 @@ func damage(t *testing.T, dir string) {
 type warnings struct{ n int }
 
 func (w *warnings) Enabled(context.Context, slog.Level) bool { return true }
-func (w *warnings) WithAttrs([]slog.Attr) slog.Handler       { return w }
-func (w *warnings) WithGroup(string) slog.Handler            { return w }
+
+func (w *warnings) WithAttrs([]slog.Attr) slog.Handler { return w }
+
+func (w *warnings) WithGroup(string) slog.Handler { return w }
+
 func (w *warnings) Handle(_ context.Context, r slog.Record) error {
 	if r.Level >= slog.LevelWarn {
 		w.n++
@@ -130,5 +136,274 @@ func TestUnsafeDirectoryIsLogged(t *testing.T) {
 		if log.n != want {
 			t.Errorf("mode %v: %d warnings, want %d", mode, log.n, want)
 		}
+	}
+}
+
+// eachFile calls f for every file of a cache directory that is no lock.
+func eachFile(t testing.TB, dir string, f func(path string)) {
+	t.Helper()
+	n := 0
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && !strings.HasSuffix(path, ".lock") {
+			n++
+			f(path)
+		}
+		return err
+	})
+	if err != nil || n == 0 {
+		t.Fatalf("%d files, %v", n, err)
+	}
+}
+
+func TestDamagedDirectory(t *testing.T) {
+	makers := map[string]func(dir string) (storage.Store, error){
+		"FileCache":             func(dir string) (storage.Store, error) { return storage.NewFileCache(dir) },
+		"SeparateBodyFileCache": func(dir string) (storage.Store, error) { return storage.NewSeparateBodyFileCache(dir) },
+	}
+	rewrite := func(change func([]byte) []byte) func(t *testing.T, dir string) {
+		return func(t *testing.T, dir string) {
+			eachFile(t, dir, func(path string) {
+				b, err := os.ReadFile(path)
+				if err == nil {
+					err = os.WriteFile(path, change(b), 0o600)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			})
+		}
+	}
+	damages := map[string]func(t *testing.T, dir string){
+		"empty":             rewrite(func([]byte) []byte { return nil }),
+		"one byte":          rewrite(func(b []byte) []byte { return b[:1] }),
+		"cut in the middle": rewrite(func(b []byte) []byte { return b[:len(b)/2] }),
+		"without its end":   rewrite(func(b []byte) []byte { return b[:len(b)-1] }),
+		"longer":            rewrite(func(b []byte) []byte { return append(b, 'x') }),
+		"another version": rewrite(func(b []byte) []byte {
+			return append([]byte("cc=3,"), b[min(len(b), 5):]...)
+		}),
+		"nonsense": rewrite(func(b []byte) []byte { return bytes.Repeat([]byte{0xc1}, len(b)) }),
+		"a flipped bit in the body": rewrite(func(b []byte) []byte {
+			i := bytes.Index(b, []byte("bodybody"))
+			if i >= 0 {
+				b[i+3] ^= 1
+			}
+			return b
+		}),
+		"directories in the place of files": func(t *testing.T, dir string) {
+			eachFile(t, dir, func(path string) {
+				if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil {
+					t.Fatal(err)
+				}
+			})
+		},
+		"a file in the place of a directory": func(t *testing.T, dir string) {
+			entries, err := os.ReadDir(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range entries {
+				path := filepath.Join(dir, e.Name())
+				if err := errors.Join(os.RemoveAll(path), os.WriteFile(path, []byte("x"), 0o600)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		},
+		"gone": func(t *testing.T, dir string) {
+			if err := os.RemoveAll(dir); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"a file in its own place": func(t *testing.T, dir string) {
+			if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, []byte("x"), 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		},
+	}
+	for store, newStore := range makers {
+		for name, damage := range damages {
+			for _, size := range []int{8, 200 << 10} {
+				t.Run(fmt.Sprintf("%s, %s, %d bytes", store, name, size), func(t *testing.T) {
+					dir := filepath.Join(t.TempDir(), "cache")
+					body := strings.Repeat("body", size/4)
+					s, err := newStore(dir)
+					if err != nil {
+						t.Fatal(err)
+					}
+					o := replies(t, reply{body: body, fields: []string{"Cache-Control: max-age=3600", `ETag: "a"`}})
+					fill := &cachecontrol.Transport{Base: o, Store: s}
+					do(t, fill, "/")
+					if a := do(t, fill, "/"); a.outcome != hit || a.body != body {
+						t.Fatalf("before the damage: %v", a.outcome)
+					}
+					fill.Close()
+					damage(t, dir)
+					s, err = newStore(dir)
+					if err != nil {
+						return // said at the start, where it can be helped
+					}
+					tr := &cachecontrol.Transport{Base: o, Store: s}
+					defer tr.Close()
+					resp := open(t, tr, request(t, "/"))
+					got, err := io.ReadAll(resp.Body)
+					resp.Body.Close()
+					var unreadable *storage.UnreadableError
+					if string(got) != body && !(errors.As(err, &unreadable) && size > 64<<10) {
+						t.Errorf("%v: %d bytes, %v", cachecontrol.StatusOf(resp).Outcome, len(got), err)
+					}
+					// The next good response takes its place, where it can.
+					for range 2 {
+						if a := do(t, tr, "/"); a.body != body {
+							t.Errorf("%v: %d bytes", a.outcome, len(a.body))
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+func TestUnwritableDirectory(t *testing.T) {
+	if os.Geteuid() == 0 {
+		// Root may write everywhere; a directory that went away and cannot come back does the same.
+		t.Log("as root: permissions do not hold")
+	}
+	dir := filepath.Join(t.TempDir(), "cache")
+	for name, newStore := range map[string]func(string, ...storage.Option) (storage.Store, error){
+		"FileCache": func(d string, o ...storage.Option) (storage.Store, error) { return storage.NewFileCache(d, o...) },
+		"SeparateBodyFileCache": func(d string, o ...storage.Option) (storage.Store, error) {
+			return storage.NewSeparateBodyFileCache(d, o...)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			s, err := newStore(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if os.Geteuid() == 0 {
+				err = errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600))
+			} else {
+				err = os.Chmod(dir, 0o500)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer os.RemoveAll(dir)
+			defer os.Chmod(dir, 0o700)
+			var log bytes.Buffer
+			o := versions(t, "Cache-Control: max-age=60")
+			tr := &cachecontrol.Transport{Base: o, Store: s, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+			defer tr.Close()
+			for range 2 {
+				if a := do(t, tr, "/"); a.outcome != miss || a.body != "version 1" {
+					t.Errorf("%v %q", a.outcome, a.body)
+				}
+			}
+			do(t, tr, "PUT /")
+			if a := do(t, tr, "/"); a.body != "version 2" {
+				t.Errorf("%q", a.body)
+			}
+			if !strings.Contains(log.String(), "store failed") {
+				t.Errorf("the log does not tell: %q", log.String())
+			}
+		})
+	}
+}
+
+// TestMovedEntry: a file that was moved to where another URL's entry is looked for answers for nobody, whatever kind of
+// entry it is.
+func TestMovedEntry(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		from, to string // method, URL, and fields
+	}{
+		{"another host", "GET http://evil.example/", "GET http://bank.example/"},
+		{"another scheme", "GET http://bank.example/", "GET https://bank.example/"},
+		{"another path", "GET http://bank.example/evil", "GET http://bank.example/"},
+		{"another query", "GET http://bank.example/?evil", "GET http://bank.example/"},
+		{"a user's", "GET http://evil:pw@bank.example/evil", "GET http://evil:pw@bank.example/"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				dir := t.TempDir()
+				store := func() storage.Store {
+					s, err := storage.NewFileCache(dir)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return s
+				}
+				o := replies(t, reply{fields: []string{"Cache-Control: max-age=60"}})
+				tr := &cachecontrol.Transport{Base: o, Store: store()}
+				defer tr.Close()
+				if a := send(t, tr, request(t, test.from)); a.body != "#1" {
+					t.Fatalf("%+v", a)
+				}
+				moved := entryFile(t, dir)
+				before := send(t, tr, request(t, test.to))
+				var other string
+				for _, name := range entryFiles(t, dir) {
+					if name != moved {
+						other = name
+					}
+				}
+				if other == "" || before.body != "#2" {
+					t.Fatalf("%q, %+v", other, before)
+				}
+				if err := os.Rename(moved, other); err != nil {
+					t.Fatal(err)
+				}
+				for i, want := range []cachecontrol.Outcome{miss, hit} {
+					a := send(t, tr, request(t, test.to))
+					if got := cachecontrol.StatusOf(a.Response).Outcome; got != want || a.body != "#3" {
+						t.Errorf("%d: %v, %q", i, got, a.body)
+					}
+				}
+			})
+		})
+	}
+}
+
+func entryFile(t *testing.T, dir string) string {
+	t.Helper()
+	names := entryFiles(t, dir)
+	if len(names) != 1 {
+		t.Fatal(names)
+	}
+	return names[0]
+}
+
+func TestFileCacheForgetsAfterPUTAndDELETE(t *testing.T) {
+	for _, method := range []string{"PUT", "DELETE"} {
+		for name, store := range fileStores(t) {
+			t.Run(name+" "+method, func(t *testing.T) {
+				o := replies(t, ok("Cache-Control: max-age=3600"))
+				tr := &cachecontrol.Transport{Base: o, Store: store}
+				defer tr.Close()
+				for i, st := range []step{{want: miss}, {want: hit}, {do: method + " /", want: bypass}, {want: miss, body: "#3"}} {
+					st.run(t, fmt.Sprint(i), tr, o)
+				}
+			})
+		}
+	}
+}
+
+func TestForeverStore(t *testing.T) {
+	dir := t.TempDir()
+	store, err := storage.NewFileCache(dir, storage.Forever())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := replies(t, ok("Cache-Control: max-age=3600"))
+	tr := &cachecontrol.Transport{Base: o, Store: store}
+	defer tr.Close()
+	for i, st := range []step{
+		{want: miss}, {do: "DELETE /", want: bypass}, {want: hit, body: "#1"},
+		{with: []string{"Cache-Control: no-cache"}, want: miss, body: "#3"}, {want: hit, body: "#3"},
+	} {
+		st.run(t, fmt.Sprint(i), tr, o)
 	}
 }

@@ -3,6 +3,7 @@ package cachecontrol_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
 )
@@ -65,5 +66,58 @@ func TestHeadWithoutValidator(t *testing.T) {
 		return append(all, scenario{"a part of the cache's own doing", &cachecontrol.Transport{RefreshAhead: 1},
 			[]reply{ok(fresh, "Content-Type: text/plain"), ok(fresh, "Content-Type: other")},
 			[]step{{want: miss}, {do: "HEAD /", with: asks, want: miss}, {want: hit, head: []string{"Content-Type: text/plain"}}}})
+	})
+}
+
+// HEAD after GET: it is answered without a body, and may neither spoil the entry nor store one of its own.
+func TestHEADAfterGET(t *testing.T) {
+	runScenarios(t, []scenario{
+		{
+			name:   "fresh",
+			origin: []reply{ok("Cache-Control: max-age=60", "Content-Length: 2")},
+			steps:  []step{{want: miss}, {do: "HEAD /", want: hit, head: []string{"Content-Length: 2"}}, {want: hit, body: "#1"}},
+		}, {
+			name: "stale, and the same still",
+			origin: []reply{
+				ok("Cache-Control: max-age=10", `ETag: "a"`, "X-A: old"), ok("Cache-Control: max-age=10", `ETag: "a"`, "X-A: new"),
+			},
+			steps: []step{
+				{want: miss}, {wait: 10 * time.Second, do: "HEAD /", want: miss}, {want: hit, body: "#1", head: []string{"X-A: new"}},
+			},
+		}, {
+			name:   "stale, and another now",
+			origin: []reply{ok("Cache-Control: max-age=10", `ETag: "a"`), ok("Cache-Control: max-age=10", `ETag: "b"`)},
+			steps:  []step{{want: miss}, {wait: 10 * time.Second, do: "HEAD /", want: miss}, {want: miss, body: "#3", sent: []string{"If-None-Match:"}}},
+		}, {
+			name:   "fresh by its own word, and another now",
+			origin: []reply{ok("Cache-Control: max-age=10", `ETag: "a"`), ok("Cache-Control: max-age=10", `ETag: "b"`)},
+			steps:  []step{{want: miss}, {do: "HEAD /", with: []string{"Cache-Control: no-cache"}, want: miss}, {want: miss, body: "#3"}},
+		},
+	})
+	in(t, func(t *testing.T) {
+		o := replies(t, ok("Cache-Control: max-age=60"))
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/")
+		if a := do(t, tr, "HEAD /"); a.body != "" {
+			t.Errorf("HEAD brought a body: %q", a.body)
+		}
+	})
+}
+
+func TestHEAD(t *testing.T) {
+	runScenarios(t, []scenario{
+		{
+			name:   "is answered from what GET stored",
+			origin: []reply{ok("Cache-Control: max-age=60", "X-A: b", "Content-Length: 2")},
+			steps: []step{
+				{want: miss}, {do: "HEAD /", want: hit, body: "", head: []string{"X-A: b", "Content-Length: 2"}},
+				{want: hit, body: "#1"},
+			},
+		}, {
+			name:   "stores nothing",
+			origin: []reply{ok("Cache-Control: max-age=60")},
+			steps:  []step{{do: "HEAD /", want: miss}, {do: "HEAD /", want: miss}, {want: miss, body: "#3"}},
+		},
 	})
 }

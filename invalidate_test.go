@@ -1,13 +1,19 @@
 package cachecontrol_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 func TestInvalidationByLocation(t *testing.T) {
@@ -119,35 +125,6 @@ func TestInvalidationAfterLookup(t *testing.T) {
 	}
 }
 
-func TestPOSTWithContentLocation(t *testing.T) {
-	fresh := "Cache-Control: max-age=60"
-	for _, test := range []struct {
-		name   string
-		answer reply
-		want   cachecontrol.Outcome // of a GET after it
-	}{
-		{"its own URL, and fresh", ok(fresh, "Content-Location: /a"), hit},
-		{"absolute", ok(fresh, "Content-Location: http://example.com/a"), hit},
-		{"no freshness", ok("Content-Location: /a", `ETag: "a"`), miss},
-		{"no-store", ok("Cache-Control: no-store, max-age=60", "Content-Location: /a"), miss},
-		{"another URL", ok(fresh, "Content-Location: /b"), miss},
-		{"another host", ok(fresh, "Content-Location: http://example.org/a"), miss},
-		{"none", ok(fresh), miss},
-		{"another status", status(201, fresh, "Content-Location: /a"), miss},
-	} {
-		runScenarios(t, []scenario{{
-			name:   test.name,
-			origin: []reply{test.answer, ok(fresh)},
-			steps:  []step{{do: "POST /a", want: bypass, body: "#1"}, {do: "/a", want: test.want}, {do: "/b", want: miss}, {do: "POST /a", want: bypass}},
-		}})
-	}
-	runScenarios(t, []scenario{{
-		name:   "PUT, never",
-		origin: []reply{ok(fresh, "Content-Location: /a")},
-		steps:  []step{{do: "PUT /a", want: bypass, body: "#1"}, {do: "/a", want: miss}},
-	}})
-}
-
 // A Host of its own makes another resource of the same URL, and other servers do not answer for each other.
 // A POST that was under way when its URL was invalidated brings nothing to be stored either.
 func TestInvalidationOfPOSTUnderWay(t *testing.T) {
@@ -168,61 +145,6 @@ func TestInvalidationOfPOSTUnderWay(t *testing.T) {
 			t.Errorf("%v %q, want the origin's answer", a.outcome, a.body)
 		}
 	})
-}
-
-func TestHostOverride(t *testing.T) {
-	in(t, func(t *testing.T) {
-		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
-			return respond(200, req.URL.Host+" for "+req.Host, "Cache-Control: max-age=60")
-		})
-		tr := &cachecontrol.Transport{Base: o}
-		defer tr.Close()
-		get := func(method, url, host string, want cachecontrol.Outcome) {
-			t.Helper()
-			req := request(t, method+" "+url)
-			req.Host = host
-			a := send(t, tr, req)
-			if a.outcome != want || a.body != req.URL.Host+" for "+host {
-				t.Errorf("%s for %s: %v %q, want %v", url, host, a.outcome, a.body, want)
-			}
-		}
-		get("GET", "http://one.test/", "one.test", miss)
-		get("GET", "http://one.test/", "two.test", miss)
-		get("GET", "http://two.test/", "two.test", miss)
-		get("GET", "http://two.test/", "one.test", miss)
-		get("GET", "http://one.test/", "two.test", hit)
-		get("GET", "http://one.test/", "one.test", hit)
-		get("PUT", "http://one.test/", "two.test", bypass)
-		get("GET", "http://one.test/", "two.test", miss)
-		get("GET", "http://one.test/", "one.test", hit)
-		get("GET", "http://two.test/", "two.test", hit)
-	})
-}
-
-// A host with letters beyond ASCII is not a reg-name, and has no key: package strings makes an "i" of U+0130, and net/http another
-// host. Nothing is stored for it, and what it answers invalidates nothing of another host.
-func TestHostsBeyondASCII(t *testing.T) {
-	for _, other := range []string{"\u0130.example", "\u212a.example", "\u1e9e.example"} {
-		for _, host := range []string{"i.example", "k.example", "\u00df.example"} {
-			first, again, body := miss, hit, "#1"
-			if host == "\u00df.example" {
-				first, again, body = bypass, bypass, "#4"
-			}
-			runScenarios(t, []scenario{
-				{other + ", " + host, nil, []reply{ok("Cache-Control: max-age=60")}, []step{
-					{do: "http://" + host + "/", want: first, body: "#1"},
-					{do: "http://" + other + "/", want: bypass, body: "#2"},
-					{do: "http://" + other + "/", want: bypass, body: "#3"},
-					{do: "http://" + host + "/", want: again, body: body},
-				}},
-				{other + ", Location " + host, nil, []reply{ok("Cache-Control: max-age=60", "Content-Location: http://"+host+"/")}, []step{
-					{do: "http://" + host + "/", want: first},
-					{do: "POST http://" + other + "/x", want: bypass},
-					{do: "http://" + host + "/", want: again},
-				}},
-			})
-		}
-	}
 }
 
 // TestUnsafeMethodInvalidates: a method that is stored because its user says so is still unsafe, and what it asks of the
@@ -267,4 +189,246 @@ func TestUnsafeMethodWithoutKeyInvalidates(t *testing.T) {
 			t.Errorf("after the POST: %v", a.outcome)
 		}
 	})
+}
+
+func TestInvalidate(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := replies(t, ok("Cache-Control: max-age=60", "Vary: A"))
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		for _, path := range []string{"/a", "/b"} {
+			do(t, tr, path, "A: 1")
+			do(t, tr, path, "A: 2")
+		}
+		if err := tr.Invalidate(t.Context(), &url.URL{Scheme: "HTTP", Host: "Example.com", Path: "/a", Fragment: "x"}); err != nil {
+			t.Error(err)
+		}
+		for _, test := range []struct {
+			path, field string
+			want        cachecontrol.Outcome
+		}{{"/a", "A: 1", cachecontrol.Miss}, {"/a", "A: 2", cachecontrol.Miss}, {"/b", "A: 1", cachecontrol.Hit}, {"/b", "A: 2", cachecontrol.Hit}} {
+			if a := do(t, tr, test.path, test.field); a.outcome != test.want {
+				t.Errorf("%s %s: %v, want %v", test.path, test.field, a.outcome, test.want)
+			}
+		}
+	})
+}
+
+// What was under way while its URL was invalidated is not stored.
+func TestInvalidateUnderWay(t *testing.T) {
+	in(t, func(t *testing.T) {
+		u := &url.URL{Scheme: "http", Host: "example.com", Path: "/"}
+		var tr *cachecontrol.Transport
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			if n == 1 {
+				tr.Invalidate(t.Context(), u)
+			}
+			return ok("Cache-Control: max-age=60").respond(n, req)
+		})
+		tr = &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		for i, want := range []cachecontrol.Outcome{cachecontrol.Miss, cachecontrol.Miss, cachecontrol.Hit} {
+			if a := do(t, tr, "/"); a.outcome != want {
+				t.Errorf("request %d: %v, want %v", i+1, a.outcome, want)
+			}
+		}
+	})
+}
+
+func TestInvalidateErrors(t *testing.T) {
+	tr := &cachecontrol.Transport{Store: &faultyStore{Store: storage.NewDictCache(), method: "Delete", mode: "error"}}
+	defer tr.Close()
+	if err := tr.Invalidate(t.Context(), &url.URL{Path: "/"}); err == nil {
+		t.Error("a URL without a host: no error")
+	}
+	if err := tr.Invalidate(t.Context(), &url.URL{Scheme: "http", Host: "a"}); !errors.Is(err, errFaulty) {
+		t.Errorf("the store's error is %v, want %v", err, errFaulty)
+	}
+}
+
+// commitStore calls hold before each Commit.
+type commitStore struct {
+	storage.Store
+	hold func()
+}
+
+func (s *commitStore) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
+	w, err := s.Store.Create(ctx, key, e)
+	return holdingWriter{w, s}, err
+}
+
+type holdingWriter struct {
+	storage.Writer
+	s *commitStore
+}
+
+func (w holdingWriter) Commit() error {
+	w.s.hold()
+	return w.Writer.Commit()
+}
+
+// Once what invalidates a URL has returned, no request finds what was stored before: also what was being committed at that moment.
+func TestInvalidationWaitsForCommit(t *testing.T) {
+	for _, how := range []string{"PUT", "Invalidate"} {
+		in(t, func(t *testing.T) {
+			o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+				return respond(200, fmt.Sprint("#", n), "Cache-Control: max-age=60")
+			})
+			held := make(chan struct{})
+			store := &commitStore{storage.NewDictCache(), func() { <-held }}
+			tr := &cachecontrol.Transport{Base: o, Store: store}
+			defer tr.Close()
+			go do(t, tr, "/")
+			synctest.Wait()
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				if how == "PUT" {
+					do(t, tr, "PUT /")
+				} else if err := tr.Invalidate(t.Context(), request(t, "/").URL); err != nil {
+					t.Error(err)
+				}
+			}()
+			synctest.Wait()
+			close(held)
+			<-done
+			if a := do(t, tr, "/"); a.outcome != miss {
+				t.Errorf("%s: %v %q, want %v", how, a.outcome, a.body, miss)
+			}
+		})
+	}
+}
+
+// commitGate is a store whose Commit waits until it is let go.
+type commitGate struct {
+	storage.Store
+	reached, letGo chan struct{}
+}
+
+func (g *commitGate) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
+	w, err := g.Store.Create(ctx, key, e)
+	return &gatedWriter{w, g}, err
+}
+
+type gatedWriter struct {
+	storage.Writer
+	g *commitGate
+}
+
+func (w *gatedWriter) Commit() error {
+	w.g.reached <- struct{}{}
+	<-w.g.letGo
+	return w.Writer.Commit()
+}
+
+// A response that is being committed while its URL is invalidated is out of date, even where the invalidation found
+// nothing to delete yet.
+func TestInvalidationDuringCommit(t *testing.T) {
+	in(t, func(t *testing.T) {
+		gate := &commitGate{storage.NewDictCache(), make(chan struct{}), make(chan struct{})}
+		o := versions(t, "Cache-Control: max-age=60")
+		tr := &cachecontrol.Transport{Base: o, Store: gate}
+		defer tr.Close()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			do(t, tr, "/")
+		}()
+		<-gate.reached
+		do(t, tr, "PUT /")
+		gate.letGo <- struct{}{}
+		<-done
+		resp, err := tr.RoundTrip(request(t, "/", "Cache-Control: only-if-cached"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != 504 {
+			t.Errorf("the old version was stored: %v", resp.Header)
+		}
+	})
+}
+
+// TestInvalidatedVariantsGo: the files of variants go with the entry that lists them, for nobody would find them again.
+func TestInvalidatedVariantsGo(t *testing.T) {
+	for _, how := range []string{"a request", "Invalidate"} {
+		t.Run(how, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				dir := t.TempDir()
+				s, err := storage.NewFileCache(dir)
+				if err != nil {
+					t.Fatal(err)
+				}
+				tr := &cachecontrol.Transport{Base: replies(t, ok("Cache-Control: max-age=60", "Vary: X-A")), Store: s}
+				defer tr.Close()
+				for _, value := range []string{"1", "2", "3"} {
+					send(t, tr, request(t, "/", "X-A: "+value))
+					send(t, tr, request(t, "/other", "X-A: "+value))
+				}
+				if n := len(entryFiles(t, dir)); n != 6 {
+					t.Fatalf("%d entries", n)
+				}
+				if how == "Invalidate" {
+					if err := tr.Invalidate(t.Context(), request(t, "/").URL); err != nil {
+						t.Fatal(err)
+					}
+				} else {
+					send(t, tr, request(t, "POST /"))
+				}
+				if n := len(entryFiles(t, dir)); n != 3 {
+					t.Errorf("%d entries are left of both URLs, not the 3 of one", n)
+				}
+			})
+		})
+	}
+}
+
+func TestUnsafeMethodsInvalidate(t *testing.T) {
+	for _, method := range []string{"PUT", "PATCH", "DELETE", "POST", "BREW"} {
+		runScenarios(t, []scenario{{
+			name:   method,
+			origin: []reply{ok("Cache-Control: max-age=60"), status(204), ok("Cache-Control: max-age=60")},
+			steps: []step{
+				{want: miss}, {want: hit},
+				{do: method + " /#fragment", want: bypass},
+				{want: miss, body: "#3"},
+			},
+		}, {
+			name:   method + " that fails",
+			origin: []reply{ok("Cache-Control: max-age=60"), status(500)},
+			steps:  []step{{want: miss}, {do: method + " /", want: bypass, status: 500}, {want: hit}},
+		}, {
+			name:   method + " of another URL",
+			origin: []reply{ok("Cache-Control: max-age=60")},
+			steps:  []step{{want: miss}, {do: method + " /?x", want: bypass}, {want: hit}},
+		}})
+	}
+	for _, method := range []string{"OPTIONS", "TRACE", "PROPFIND"} {
+		runScenarios(t, []scenario{{
+			name:   method + " is safe",
+			origin: []reply{ok("Cache-Control: max-age=60")},
+			steps:  []step{{want: miss}, {do: method + " /", want: bypass}, {want: hit}},
+		}})
+	}
+}
+
+// An unsafe method that fails leaves what Location and Content-Location name, too; one that succeeds takes them, also
+// one that nobody knows (RFC 9111, section 4.4).
+func TestInvalidatedLocations(t *testing.T) {
+	for _, field := range []string{"Location", "Content-Location"} {
+		for _, method := range []string{"POST", "PUT", "DELETE", "FOO"} {
+			for code, want := range map[int]cachecontrol.Outcome{200: miss, 303: miss, 500: hit, 404: hit} {
+				inBothModes(t, func(tr func() *cachecontrol.Transport) []scenario {
+					return []scenario{{fmt.Sprintf("%s %s %d", field, method, code), tr(),
+						[]reply{ok("Cache-Control: max-age=60"), status(code, field+": /other?x=1")},
+						[]step{
+							{do: "/other?x=1", want: miss},
+							{do: method + " /", want: bypass},
+							{do: "/other?x=1", want: want},
+						},
+					}}
+				})
+			}
+		}
+	}
 }

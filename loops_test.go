@@ -116,3 +116,51 @@ func TestBaseMakesOtherRequests(t *testing.T) {
 		}
 	}
 }
+
+// A Base that leads back to its Transport is an error: by itself, through other Transports, Mounts and http.DefaultTransport.
+func TestBaseLeadsBack(t *testing.T) {
+	original := http.DefaultTransport
+	defer func() { http.DefaultTransport = original }()
+	check := func(name string, rt *cachecontrol.Transport, more ...*cachecontrol.Transport) {
+		t.Helper()
+		for _, method := range []string{"GET", "POST"} {
+			req := request(t, method+" http://127.0.0.1:1/")
+			if _, err := rt.RoundTrip(req); err == nil || !strings.Contains(err.Error(), "leads back to the Transport") {
+				t.Errorf("%s, %s: %v, want an error that says so", name, method, err)
+			}
+		}
+		for _, tr := range append(more, rt) {
+			tr.Close()
+		}
+	}
+	tr := &cachecontrol.Transport{}
+	http.DefaultTransport = tr
+	check("http.DefaultTransport", tr)
+
+	tr = &cachecontrol.Transport{}
+	tr.Base = tr
+	check("itself", tr)
+
+	a, b := &cachecontrol.Transport{}, &cachecontrol.Transport{}
+	a.Base, b.Base = b, a
+	check("another", a, b)
+
+	outer, inner := &cachecontrol.Transport{}, &cachecontrol.Transport{}
+	outer.Base, inner.Base = inner, inner
+	check("another with a loop of its own", outer, inner)
+
+	tr = &cachecontrol.Transport{}
+	var mounts cachecontrol.Mounts
+	mounts.Mount("http://", tr)
+	tr.Base = &mounts
+	check("Mounts", tr)
+
+	tr = &cachecontrol.Transport{Base: new(cachecontrol.Mounts)}
+	http.DefaultTransport = tr
+	check("what is not mounted", tr)
+
+	nested := &cachecontrol.Transport{Base: &cachecontrol.Transport{Base: replies(t, ok())}}
+	defer nested.Close()
+	defer nested.Base.(*cachecontrol.Transport).Close()
+	do(t, nested, "/")
+}

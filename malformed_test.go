@@ -2,90 +2,26 @@ package cachecontrol_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/go-cachecontrol/cachecontrol"
 )
 
-// rawServer serves each connection with what the function writes after each request, n counting from 1. It closes the
-// connection when the function returns false.
-func rawServer(t testing.TB, serve func(c net.Conn, n int, req *http.Request) bool) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	conns := map[net.Conn]bool{}
-	t.Cleanup(func() {
-		l.Close()
-		mu.Lock()
-		for c := range conns {
-			c.Close()
-		}
-		mu.Unlock()
-		wg.Wait()
-	})
-	var n atomic.Int32
-	wg.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			conns[c] = true
-			mu.Unlock()
-			wg.Go(func() {
-				defer func() {
-					c.Close()
-					mu.Lock()
-					defer mu.Unlock()
-					delete(conns, c)
-				}()
-				r := bufio.NewReader(c)
-				for {
-					req, err := http.ReadRequest(r)
-					if err != nil || !serve(c, int(n.Add(1)), req) {
-						return
-					}
-				}
-			})
-		}
-	})
-	return "http://" + l.Addr().String() + "/"
-}
-
 // reset has the connection end in a reset.
 func reset(c net.Conn) { c.(*net.TCPConn).SetLinger(0) }
-
-// answered is what a client has of an answer.
-type answered struct {
-	status int
-	body   string
-	failed bool // RoundTrip, or reading the body
-}
-
-func ask(t testing.TB, rt http.RoundTripper, req *http.Request) (answered, *http.Response) {
-	t.Helper()
-	resp, err := rt.RoundTrip(req)
-	if err != nil {
-		return answered{failed: true}, nil
-	}
-	body, err := io.ReadAll(resp.Body)
-	resp.Body.Close()
-	return answered{resp.StatusCode, string(body), err != nil}, resp
-}
 
 // Whatever an origin sends, the caller has what it would have without the cache, and what is stored is whole, or nothing.
 func TestHostileOrigins(t *testing.T) {
@@ -247,32 +183,6 @@ func repeat(s string) func(net.Conn) bool {
 	}
 }
 
-// A 304 with a body, and another answer after it, brings the stored response up to date and nothing else.
-func TestHostileValidation(t *testing.T) {
-	u := rawServer(t, func(c net.Conn, n int, req *http.Request) bool {
-		switch {
-		case n == 1:
-			io.WriteString(c, "HTTP/1.1 200 OK\r\nCache-Control: max-age=0\r\nETag: \"1\"\r\nContent-Length: 4\r\n\r\nbody")
-		case req.Header.Get("If-None-Match") != "":
-			io.WriteString(c, "HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\nContent-Length: 60\r\n\r\n"+
-				"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 4\r\n\r\nevil")
-		}
-		return true
-	})
-	base := &http.Transport{}
-	defer base.CloseIdleConnections()
-	tr := &cachecontrol.Transport{Base: base}
-	defer tr.Close()
-	for i := range 5 {
-		a := do(t, tr, u)
-		if want := []cachecontrol.Outcome{miss, revalidated}[min(i, 1)]; a.body != "body" || a.outcome != want {
-			t.Errorf("request %d: %v %q", i+1, a.outcome, a.body)
-		}
-		// Whether net/http notices what else is on a connection before it uses it again is not for the cache to say.
-		base.CloseIdleConnections()
-	}
-}
-
 // A body that drips can be given up at any byte; nothing of it is stored.
 func TestHostileDrip(t *testing.T) {
 	u := rawServer(t, func(c net.Conn, n int, req *http.Request) bool {
@@ -368,5 +278,334 @@ func TestHostileHTTP2(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What no caller and no origin should do, and they do: nothing of it may panic, fail a request that would have
+// succeeded without a cache, or store nonsense.
+
+func TestOddRequests(t *testing.T) {
+	for name, test := range map[string]struct {
+		req  *http.Request
+		want cachecontrol.Outcome // of the second time
+	}{
+		"no URL":       {&http.Request{Method: "GET", Header: http.Header{}}, bypass},
+		"no URL, PUT":  {&http.Request{Method: "PUT", Header: http.Header{}}, bypass},
+		"an empty URL": {&http.Request{Method: "GET", URL: &url.URL{}, Header: http.Header{}}, bypass},
+		"no host":      {&http.Request{Method: "GET", URL: &url.URL{Scheme: "http", Path: "/"}, Header: http.Header{}}, bypass},
+		"no host, but a Host": {
+			&http.Request{Method: "GET", URL: &url.URL{Scheme: "http", Path: "/"}, Host: "example.com", Header: http.Header{}}, bypass},
+		"no scheme":  {&http.Request{Method: "GET", URL: &url.URL{Host: "example.com", Path: "/"}, Header: http.Header{}}, bypass},
+		"opaque":     {&http.Request{Method: "GET", URL: &url.URL{Scheme: "http", Opaque: "//example.com/"}, Header: http.Header{}}, bypass},
+		"nil Header": {&http.Request{Method: "GET", URL: &url.URL{Scheme: "http", Host: "example.com", Path: "/"}}, hit},
+		"nil Header, PUT": {
+			&http.Request{Method: "PUT", URL: &url.URL{Scheme: "http", Host: "example.com", Path: "/"}}, bypass},
+		"no method":        {&http.Request{URL: &url.URL{Scheme: "http", Host: "example.com", Path: "/"}, Header: http.Header{}}, hit},
+		"path without /":   {&http.Request{URL: &url.URL{Scheme: "http", Host: "example.com", Path: "a"}, Header: http.Header{}}, bypass},
+		"header of no use": {&http.Request{URL: &url.URL{Scheme: "http", Host: "example.com"}, Header: http.Header{"Cache-Control": nil, "Range": {}, "X": {""}}}, bypass},
+		"NoBody":           {&http.Request{URL: &url.URL{Scheme: "http", Host: "example.com"}, Header: http.Header{}, Body: http.NoBody}, hit},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				o := replies(t, ok("Cache-Control: max-age=60", "Location: /x", "Content-Location: ::"))
+				var log bytes.Buffer
+				tr := &cachecontrol.Transport{Base: o, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+				defer tr.Close()
+				for i := range 2 {
+					resp, err := tr.RoundTrip(test.req)
+					if err != nil {
+						t.Fatal(err)
+					}
+					io.Copy(io.Discard, resp.Body)
+					resp.Body.Close()
+					if got := cachecontrol.StatusOf(resp).Outcome; i == 1 && got != test.want {
+						t.Errorf("%v, want %v", got, test.want)
+					}
+				}
+				if log.Len() == 0 {
+					t.Error("nothing was logged")
+				}
+			})
+		})
+	}
+}
+
+// What http.Transport says of a request that it cannot send is what the caller gets.
+func TestOddRequestsOverHTTP(t *testing.T) {
+	tr := &cachecontrol.Transport{Base: &http.Transport{}}
+	defer tr.Close()
+	for _, req := range []*http.Request{
+		{Method: "GET", Header: http.Header{}},
+		{Method: "GET", URL: &url.URL{Scheme: "http"}, Header: http.Header{}},
+		{Method: "GET", URL: &url.URL{Scheme: "gopher", Host: "example.com"}, Header: http.Header{}},
+		{Method: "BAD METHOD", URL: &url.URL{Scheme: "http", Host: "example.com"}, Header: http.Header{}},
+		{Method: "GET", URL: &url.URL{Scheme: "http", Host: "example.com"}, Header: http.Header{"X": {"a\nb"}}},
+	} {
+		if resp, err := tr.RoundTrip(req); err == nil {
+			t.Errorf("%v: %v", req, resp)
+		}
+	}
+}
+
+func TestOddResponses(t *testing.T) {
+	for name, make := range map[string]func() *http.Response{
+		"nil Header":       func() *http.Response { return &http.Response{StatusCode: 200, Body: bytesBody("x"), ContentLength: 1} },
+		"nil Body":         func() *http.Response { return &http.Response{StatusCode: 200, Header: http.Header{"Etag": {`"a"`}}} },
+		"nothing":          func() *http.Response { return &http.Response{} },
+		"status 0":         func() *http.Response { return respond(0, "", "Cache-Control: max-age=60") },
+		"status 99":        func() *http.Response { return respond(99, "", "Cache-Control: max-age=60") },
+		"status 1000":      func() *http.Response { return respond(1000, "", "Cache-Control: max-age=60") },
+		"a 304 of its own": func() *http.Response { return respond(304, "", "Cache-Control: max-age=60") },
+		"a 206 of its own": func() *http.Response {
+			return respond(206, "x", "Cache-Control: max-age=60", "Content-Range: bytes 0-0/9")
+		},
+		"a 101 of its own":    func() *http.Response { return respond(101, "", "Cache-Control: max-age=60") },
+		"values without name": func() *http.Response { return respond(200, "", ": x", "Cache-Control: max-age=60") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				o := newOrigin(t, func(int, *http.Request) *http.Response { return make() })
+				for _, store := range fileStores(t) {
+					tr := &cachecontrol.Transport{Base: o, Store: store}
+					for range 3 {
+						want := make()
+						if a := do(t, tr, "/"); a.StatusCode != want.StatusCode {
+							t.Errorf("%d, want %d", a.StatusCode, want.StatusCode)
+						}
+					}
+					tr.Close()
+				}
+			})
+		})
+	}
+}
+
+func TestLyingContentLength(t *testing.T) {
+	for name, test := range map[string]struct {
+		length int64
+		field  string
+		body   string
+		err    error
+	}{
+		"longer":                       {10, "10", "01234", nil},
+		"longer, found out":            {10, "10", "01234", io.ErrUnexpectedEOF},
+		"shorter":                      {3, "3", "01234", nil},
+		"longer, in the field alone":   {-1, "10", "01234", nil},
+		"shorter, in the field alone":  {-1, "3", "01234", nil},
+		"nothing said to come, but it": {0, "0", "01234", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				o := newOrigin(t, func(n int, _ *http.Request) *http.Response {
+					resp := chunked(respond(200, "", "Cache-Control: max-age=60", "Content-Length: "+test.field), test.err, test.body)
+					resp.ContentLength = test.length
+					return resp
+				})
+				tr := &cachecontrol.Transport{Base: o}
+				defer tr.Close()
+				resp := open(t, tr, request(t, "/"))
+				got, err := io.ReadAll(resp.Body)
+				resp.Body.Close()
+				if string(got) != test.body || err != test.err {
+					t.Errorf("the caller got %q, %v", got, err)
+				}
+				resp = open(t, tr, request(t, "/"))
+				resp.Body.Close()
+				if got := cachecontrol.StatusOf(resp).Outcome; got != miss {
+					t.Errorf("it was stored: %v", resp.Header)
+				}
+			})
+		})
+	}
+}
+
+// server answers every request on a real connection with the bytes it is given, and closes the connection.
+func server(t testing.TB, answer string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	t.Cleanup(func() { l.Close(); <-done })
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+				io.WriteString(c, answer)
+			}
+			c.Close()
+		}
+	}()
+	return "http://" + l.Addr().String() + "/"
+}
+
+func TestBrokenFramingOverAConnection(t *testing.T) {
+	const head = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nConnection: close\r\n"
+	for name, test := range map[string]struct {
+		answer string
+		body   string
+		whole  bool
+	}{
+		"Content-Length too long":  {head + "Content-Length: 10\r\n\r\n01234", "01234", false},
+		"Content-Length too short": {head + "Content-Length: 3\r\n\r\n01234", "012", true}, // what follows belongs to no message
+		"a chunk cut short":        {head + "Transfer-Encoding: chunked\r\n\r\n5\r\n01234\r\na\r\n567", "01234567", false},
+		"no last chunk":            {head + "Transfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n", "01234", false},
+		"a chunk of bad size":      {head + "Transfer-Encoding: chunked\r\n\r\n5\r\n01234\r\nxyz\r\n", "01234", false},
+		"well formed":              {head + "Transfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n0\r\n\r\n", "01234", true},
+		"until it closes":          {head + "\r\n01234", "01234", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for name, store := range fileStores(t) {
+				base := &http.Transport{}
+				defer base.CloseIdleConnections()
+				tr := &cachecontrol.Transport{Base: base, Store: store}
+				defer tr.Close()
+				u := server(t, test.answer)
+				resp := open(t, tr, request(t, u))
+				got, err := io.ReadAll(resp.Body)
+				resp.Body.Close()
+				if string(got) != test.body || (err == nil) != test.whole {
+					t.Errorf("%s: the caller got %q, %v", name, got, err)
+				}
+				resp = open(t, tr, request(t, u))
+				if outcome := cachecontrol.StatusOf(resp).Outcome; (outcome == hit) != test.whole {
+					t.Errorf("%s: afterwards: %v", name, outcome)
+				}
+				if got, _ := io.ReadAll(resp.Body); string(got) != test.body {
+					t.Errorf("%s: afterwards: %q", name, got)
+				}
+				resp.Body.Close()
+			}
+		})
+	}
+}
+
+// A program that makes responses itself, as a double of an origin in a test does, may leave out what net/http sets. ContentLength 0
+// with a Body means that the length is not known, as in http.Response.Write. What is stored has the length that came.
+func TestResponseLiterals(t *testing.T) {
+	body := func() io.ReadCloser { return io.NopCloser(strings.NewReader("body")) }
+	fresh := func(fields ...string) http.Header {
+		return http.Header{"Cache-Control": {"max-age=60"}, "Content-Type": {"text/plain"}}
+	}
+	for name, test := range map[string]struct {
+		resp http.Response
+		want string
+		then cachecontrol.Outcome
+	}{
+		"no length":          {http.Response{StatusCode: 200, Header: fresh(), Body: body()}, "body", hit},
+		"negative length":    {http.Response{StatusCode: 200, Header: fresh(), Body: body(), ContentLength: -5}, "body", hit},
+		"no length, HTTP/2":  {http.Response{StatusCode: 200, ProtoMajor: 2, Header: fresh(), Body: body()}, "body", hit},
+		"404":                {http.Response{StatusCode: 404, Header: fresh(), Body: body()}, "body", hit},
+		"nil body":           {http.Response{StatusCode: 200, Header: fresh()}, "", hit},
+		"empty body":         {http.Response{StatusCode: 200, Header: fresh(), Body: io.NopCloser(strings.NewReader(""))}, "", hit},
+		"NoBody":             {http.Response{StatusCode: 200, Header: fresh(), Body: http.NoBody}, "", hit},
+		"204":                {http.Response{StatusCode: 204, Header: fresh(), Body: http.NoBody}, "", hit},
+		"nil header":         {http.Response{StatusCode: 200, Body: body()}, "body", miss},
+		"no status":          {http.Response{Header: fresh(), Body: body()}, "body", miss},
+		"too short":          {http.Response{StatusCode: 200, Header: fresh(), Body: body(), ContentLength: 9}, "body", miss},
+		"header is right":    {http.Response{StatusCode: 200, Header: http.Header{"Cache-Control": {"max-age=60"}, "Content-Length": {"4"}}, Body: body()}, "body", hit},
+		"header is too long": {http.Response{StatusCode: 200, Header: http.Header{"Cache-Control": {"max-age=60"}, "Content-Length": {"9"}}, Body: body()}, "body", miss},
+		"header disagrees":   {http.Response{StatusCode: 200, Header: http.Header{"Cache-Control": {"max-age=60"}, "Content-Length": {"9"}}, Body: body(), ContentLength: 4}, "body", hit},
+	} {
+		for _, collapse := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/%v", name, collapse), func(t *testing.T) {
+				in(t, func(t *testing.T) {
+					n := 0
+					base := roundTripper(func(req *http.Request) (*http.Response, error) {
+						if n++; n > 1 {
+							return respond(200, "again"), nil
+						}
+						resp := test.resp
+						resp.Header = resp.Header.Clone()
+						if test.resp.Body != nil && test.resp.Body != http.NoBody {
+							resp.Body = io.NopCloser(strings.NewReader(test.want))
+						}
+						return &resp, nil
+					})
+					tr := &cachecontrol.Transport{Base: base, Collapse: collapse}
+					defer tr.Close()
+					for _, want := range []cachecontrol.Outcome{miss, test.then} {
+						resp := open(t, tr, request(t, "/"))
+						got, err := io.ReadAll(resp.Body)
+						resp.Body.Close()
+						synctest.Wait()
+						outcome := cachecontrol.StatusOf(resp).Outcome
+						if wantBody := test.want; outcome != want || err != nil || (n == 1 && string(got) != wantBody) {
+							t.Errorf("%v, %q, %v; want %v, %q", outcome, got, err, want, wantBody)
+						}
+						if length := resp.Header.Get("Content-Length"); outcome == hit && (length != "" && length != fmt.Sprint(len(test.want)) || resp.ContentLength != int64(len(test.want))) {
+							t.Errorf("a hit of %d bytes: Content-Length %q, ContentLength %d", len(test.want), length, resp.ContentLength)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// What a Base returns against the rules is treated as http.Client does.
+func TestResponsesAgainstTheRules(t *testing.T) {
+	for _, collapse := range []bool{false, true} {
+		in(t, func(t *testing.T) {
+			var resp *http.Response
+			tr := &cachecontrol.Transport{Collapse: collapse, Base: roundTripFunc(func(*http.Request) (*http.Response, error) { return resp, nil })}
+			defer tr.Close()
+			for _, method := range []string{"GET", "POST"} {
+				if _, err := tr.RoundTrip(request(t, method+" /")); err == nil {
+					t.Errorf("%s: no response and no error: no error", method)
+				}
+				resp = &http.Response{StatusCode: 200, Header: http.Header{"Cache-Control": {"max-age=60"}}, ContentLength: 1}
+				if _, err := tr.RoundTrip(request(t, method+" /")); err == nil {
+					t.Errorf("%s: no Body and a length: no error", method)
+				}
+				resp = nil
+			}
+			resp = &http.Response{StatusCode: 200, Header: http.Header{}, ContentLength: 1}
+			if a := do(t, tr, "HEAD /"); a.StatusCode != 200 {
+				t.Errorf("HEAD: %v", a.StatusCode)
+			}
+			resp = &http.Response{StatusCode: 200, Header: http.Header{}, ContentLength: -1}
+			if a := do(t, tr, "/"); a.body != "" {
+				t.Errorf("no Body and no length: %q", a.body)
+			}
+			conn := new(strings.Builder)
+			resp = &http.Response{StatusCode: 101, Header: http.Header{}, Body: struct {
+				io.ReadCloser
+				io.Writer
+			}{io.NopCloser(strings.NewReader("hello")), conn}}
+			got, err := tr.RoundTrip(request(t, "/"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w, ok := got.Body.(io.Writer)
+			if !ok {
+				t.Fatalf("Collapse %v: the body of a 101 is a %T, want an io.Writer", collapse, got.Body)
+			}
+			io.WriteString(w, "x")
+			if b, err := io.ReadAll(got.Body); string(b) != "hello" || err != nil || conn.String() != "x" {
+				t.Errorf("Collapse %v: read %q, %v; the connection got %q", collapse, b, err, conn)
+			}
+			got.Body.Close()
+		})
+	}
+}
+
+// A Base that returns nothing at all is an error, as it is for http.Client.
+func TestBaseReturnsNothing(t *testing.T) {
+	for _, collapse := range []bool{false, true} {
+		tr := &cachecontrol.Transport{Collapse: collapse, Base: roundTripper(func(*http.Request) (*http.Response, error) {
+			return nil, nil
+		})}
+		for _, method := range []string{"GET", "PUT"} {
+			if resp, err := tr.RoundTrip(request(t, method+" /")); err == nil {
+				t.Errorf("%s: %v and no error", method, resp)
+			}
+		}
+		tr.Close()
 	}
 }

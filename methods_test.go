@@ -304,3 +304,202 @@ func (s *callStore) Get(ctx context.Context, key string) (*storage.Response, err
 	s.calls++
 	return s.Store.Get(ctx, key)
 }
+
+func TestRequestBodiesInKeys(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			b, _ := io.ReadAll(req.Body)
+			req.Body.Close()
+			return respond(200, fmt.Sprintf("#%d for %s", n, b), "Cache-Control: max-age=60", `ETag: "a"`)
+		})
+		tr := &cachecontrol.Transport{Base: o, CacheableMethods: []string{"GET", "POST"}}
+		defer tr.Close()
+		post := func(body, contentType string, want cachecontrol.Outcome, wantBody string) {
+			t.Helper()
+			req, err := http.NewRequest("POST", "http://example.com/", strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Content-Type", contentType)
+			watched := &once{Reader: req.Body}
+			req.Body = watched
+			if a := send(t, tr, req); a.outcome != want || a.body != wantBody {
+				t.Errorf("POST %q: %v %q, want %v %q", body, a.outcome, a.body, want, wantBody)
+			}
+			if !watched.closed {
+				t.Errorf("POST %q: the request's body was not closed", body)
+			}
+		}
+		post("a", "text/plain", miss, "#1 for a")
+		post("a", "text/plain", hit, "#1 for a")
+		post("b", "text/plain", miss, "#2 for b")
+		post("a", "text/html", miss, "#3 for a")
+		post("", "text/plain", miss, "#4 for ")
+		post("a", "text/plain", hit, "#1 for a")
+		// A body that can be read only once is none to make a key of.
+		req := request(t, "POST /")
+		req.Body = io.NopCloser(strings.NewReader("a"))
+		if a := send(t, tr, req); a.outcome != bypass || a.body != "#5 for a" {
+			t.Errorf("%v %q", a.outcome, a.body)
+		}
+	})
+}
+
+// A request that is made again sends its body again; one whose body cannot be had again goes by the cache.
+func TestAskingAgainWithABody(t *testing.T) {
+	in(t, func(t *testing.T) {
+		var got []string
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			b, err := io.ReadAll(req.Body)
+			req.Body.Close()
+			got = append(got, fmt.Sprint(string(b), err))
+			if req.Header.Get("If-None-Match") != "" {
+				return respond(304, "", `ETag: "of another"`)
+			}
+			return respond(200, fmt.Sprint("#", n), `ETag: "a"`)
+		})
+		tr := &cachecontrol.Transport{Base: o, CacheableMethods: []string{"POST"}}
+		defer tr.Close()
+		for i, want := range []string{"#1", "#3"} {
+			req, err := http.NewRequest("POST", "http://example.com/", &once{Reader: strings.NewReader("body")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.GetBody = func() (io.ReadCloser, error) { return &once{Reader: strings.NewReader("body")}, nil }
+			if a := send(t, tr, req); a.body != want {
+				t.Errorf("%d: %v %q, want %q", i, a.outcome, a.body, want)
+			}
+		}
+		if want := []string{"body<nil>", "body<nil>", "body<nil>"}; !slices.Equal(got, want) {
+			t.Errorf("the origin got %q", got)
+		}
+
+		long := strings.Repeat("x", 2<<20)
+		for name, body := range map[string]func() (io.ReadCloser, error){
+			"an error": func() (io.ReadCloser, error) { return nil, errFaulty },
+			"too long": func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(long)), nil },
+		} {
+			req := request(t, "POST /")
+			req.Body, req.GetBody = io.NopCloser(strings.NewReader("body")), body
+			if a := send(t, tr, req); a.outcome != bypass {
+				t.Errorf("%s: %v", name, a.outcome)
+			}
+		}
+	})
+}
+
+// A response to POST or PATCH that says it is what GET would bring answers GET: with explicit freshness, and with a
+// Content-Location that is the request's own URL (RFC 9110, section 9.3.3, and RFC 5789, section 2).
+func TestContentLocationOfPost(t *testing.T) {
+	const own = "Content-Location: http://example.com/"
+	for _, method := range []string{"POST", "PATCH"} {
+		inBothModes(t, func(tr func() *cachecontrol.Transport) []scenario {
+			var all []scenario
+			for name, tt := range map[string]struct {
+				reply reply
+				want  cachecontrol.Outcome
+			}{
+				"max-age":           {ok("Cache-Control: max-age=60", own), hit},
+				"Expires":           {ok("Expires: {1h}", own), hit},
+				"relative":          {ok("Cache-Control: max-age=60", "Content-Location: /"), hit},
+				"another URL":       {ok("Cache-Control: max-age=60", "Content-Location: /other"), miss},
+				"another origin":    {ok("Cache-Control: max-age=60", "Content-Location: http://example.org/"), miss},
+				"none":              {ok("Cache-Control: max-age=60"), miss},
+				"no freshness":      {ok(own, `ETag: "1"`), miss},
+				"no-store":          {ok(own, "Cache-Control: max-age=60, no-store"), miss},
+				"another status":    {status(201, own, "Cache-Control: max-age=60"), miss},
+				"a failure":         {status(500, own, "Cache-Control: max-age=60"), miss},
+				"Vary: *":           {ok(own, "Cache-Control: max-age=60", "Vary: *"), miss},
+				"a lifetime of 0":   {ok(own, "Cache-Control: max-age=0"), miss},
+				"of another method": {ok(own, "Cache-Control: max-age=60"), miss},
+			} {
+				first := method + " /"
+				if name == "of another method" {
+					first = "PUT /"
+				}
+				all = append(all, scenario{method + " " + name, tr(), []reply{tt.reply, ok()}, []step{
+					{do: first, want: bypass}, {want: tt.want},
+				}})
+			}
+			return all
+		})
+	}
+}
+
+// Methods that make no sense in CacheableMethods are reported at the first request: those that do nothing there, those whose
+// responses cannot be stored, and what is no method.
+func TestCacheableMethodsThatMakeNoSense(t *testing.T) {
+	for method, want := range map[string]string{
+		"HEAD": "answered from the response to GET", "CONNECT": "cannot be stored", "TRACE": "cannot be stored", "OPTIONS": "cannot be stored",
+		"PUT": "cannot be stored", "DELETE": "cannot be stored", "": "no method", "a b": "no method", "get": "not GET", "Query": "not QUERY",
+		"m\u00fc": "no method",
+	} {
+		o := replies(t, ok("Cache-Control: max-age=60"))
+		tr := &cachecontrol.Transport{Base: o, CacheableMethods: []string{"GET", method}}
+		closed := &once{Reader: strings.NewReader("")}
+		req := request(t, "POST /")
+		req.Body = closed
+		_, err := tr.RoundTrip(req)
+		if err == nil || !strings.Contains(err.Error(), want) || o.requests() > 0 || !closed.closed {
+			t.Errorf("%q: error %v, want %q; %d requests, body closed: %v", method, err, want, o.requests(), closed.closed)
+		}
+		if err := tr.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, methods := range [][]string{nil, {}, {"GET", "GET"}, {"POST"}, {"QUERY", "PATCH", "REPORT", "purge"}} {
+		tr := &cachecontrol.Transport{Base: replies(t, ok()), CacheableMethods: methods}
+		do(t, tr, "/")
+		tr.Close()
+	}
+}
+
+func TestPOSTWithContentLocation(t *testing.T) {
+	fresh := "Cache-Control: max-age=60"
+	for _, test := range []struct {
+		name   string
+		answer reply
+		want   cachecontrol.Outcome // of a GET after it
+	}{
+		{"its own URL, and fresh", ok(fresh, "Content-Location: /a"), hit},
+		{"absolute", ok(fresh, "Content-Location: http://example.com/a"), hit},
+		{"no freshness", ok("Content-Location: /a", `ETag: "a"`), miss},
+		{"no-store", ok("Cache-Control: no-store, max-age=60", "Content-Location: /a"), miss},
+		{"another URL", ok(fresh, "Content-Location: /b"), miss},
+		{"another host", ok(fresh, "Content-Location: http://example.org/a"), miss},
+		{"none", ok(fresh), miss},
+		{"another status", status(201, fresh, "Content-Location: /a"), miss},
+	} {
+		runScenarios(t, []scenario{{
+			name:   test.name,
+			origin: []reply{test.answer, ok(fresh)},
+			steps:  []step{{do: "POST /a", want: bypass, body: "#1"}, {do: "/a", want: test.want}, {do: "/b", want: miss}, {do: "POST /a", want: bypass}},
+		}})
+	}
+	runScenarios(t, []scenario{{
+		name:   "PUT, never",
+		origin: []reply{ok(fresh, "Content-Location: /a")},
+		steps:  []step{{do: "PUT /a", want: bypass, body: "#1"}, {do: "/a", want: miss}},
+	}})
+}
+
+func TestCacheableMethods(t *testing.T) {
+	runScenarios(t, []scenario{{
+		name:      "POST and GET apart",
+		transport: &cachecontrol.Transport{CacheableMethods: []string{"GET", "POST"}},
+		origin:    []reply{ok("Cache-Control: max-age=60")},
+		steps: []step{
+			{do: "POST /", want: miss, body: "#1"}, {do: "POST /", want: hit, body: "#1"},
+			{want: miss, body: "#2"}, {want: hit, body: "#2"},
+		},
+	}, {
+		name:      "POST alone",
+		transport: &cachecontrol.Transport{CacheableMethods: []string{"POST"}},
+		origin:    []reply{ok("Cache-Control: max-age=60")},
+		steps:     []step{{want: bypass}, {want: bypass}, {do: "POST /", want: miss}, {do: "POST /", want: hit}},
+	}, {
+		name:   "by default only GET",
+		origin: []reply{ok("Cache-Control: max-age=60")},
+		steps:  []step{{do: "POST /", want: bypass}, {do: "POST /", want: bypass}, {do: "OPTIONS /", want: bypass}, {do: "OPTIONS /", want: bypass}},
+	}})
+}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/heuristics"
 )
 
 // named answers with its own name.
@@ -218,4 +219,23 @@ func TestMountsLeadBack(t *testing.T) {
 	if resp, err := mounted(mounted(named("end"))).RoundTrip(request(t, "http://127.0.0.1:1/")); err != nil || resp.StatusCode != 200 {
 		t.Errorf("Mounts in Mounts: %v, %v", resp, err)
 	}
+}
+
+func TestMountsPerSite(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := replies(t, ok())
+		day := &cachecontrol.Transport{Base: o, Heuristic: heuristics.OneDay}
+		plain := &cachecontrol.Transport{Base: o}
+		defer day.Close()
+		defer plain.Close()
+		var m cachecontrol.Mounts
+		m.Mount("http://", plain)
+		m.Mount("http://my.example.com", day)
+		for i, st := range []step{
+			{do: "http://my.example.com/a", want: miss}, {do: "http://my.example.com/a", want: hit},
+			{do: "http://example.com/a", want: miss}, {do: "http://example.com/a", want: miss},
+		} {
+			st.run(t, fmt.Sprint(i), &m, o)
+		}
+	})
 }

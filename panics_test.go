@@ -1,7 +1,6 @@
 package cachecontrol_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -202,7 +201,8 @@ func TestPanicOfABody(t *testing.T) {
 type brokenBody func([]byte) (int, error)
 
 func (b brokenBody) Read(p []byte) (int, error) { return b(p) }
-func (b brokenBody) Close() error               { return nil }
+
+func (b brokenBody) Close() error { return nil }
 
 // A Base that panics in the background is nobody's to recover.
 func TestPanicInTheBackground(t *testing.T) {
@@ -222,70 +222,6 @@ func TestPanicInTheBackground(t *testing.T) {
 				t.Errorf("%q, want %q", a.body, want)
 			}
 			synctest.Wait()
-		}
-	})
-}
-
-// A Base that returns nothing at all is an error, as it is for http.Client.
-func TestBaseReturnsNothing(t *testing.T) {
-	for _, collapse := range []bool{false, true} {
-		tr := &cachecontrol.Transport{Collapse: collapse, Base: roundTripper(func(*http.Request) (*http.Response, error) {
-			return nil, nil
-		})}
-		for _, method := range []string{"GET", "PUT"} {
-			if resp, err := tr.RoundTrip(request(t, method+" /")); err == nil {
-				t.Errorf("%s: %v and no error", method, resp)
-			}
-		}
-		tr.Close()
-	}
-}
-
-// watchedContext counts what waits for its end.
-type watchedContext struct {
-	context.Context
-	mu       sync.Mutex
-	watchers int
-}
-
-// Value hides from package context that the end is one of its own.
-func (c *watchedContext) Value(any) any { return nil }
-
-func (c *watchedContext) AfterFunc(f func()) func() bool {
-	c.mu.Lock()
-	c.watchers++
-	c.mu.Unlock()
-	stop := context.AfterFunc(c.Context, f)
-	return func() bool {
-		stopped := stop()
-		if stopped {
-			c.mu.Lock()
-			c.watchers--
-			c.mu.Unlock()
-		}
-		return stopped
-	}
-}
-
-// A context that many requests have in common keeps nothing of those that are over, however they ended.
-func TestCollapseLeavesContextsAlone(t *testing.T) {
-	in(t, func(t *testing.T) {
-		inner, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		ctx := &watchedContext{Context: inner}
-		for _, o := range []*origin{replies(t, down), replies(t, ok("Cache-Control: max-age=60")), replies(t, ok("Cache-Control: no-store"))} {
-			tr := &cachecontrol.Transport{Base: o, Collapse: true}
-			for range 3 {
-				resp, err := tr.RoundTrip(request(t, "/").WithContext(ctx))
-				if err == nil {
-					io.Copy(io.Discard, resp.Body)
-					resp.Body.Close()
-				}
-			}
-			tr.Close()
-			if ctx.watchers > 0 {
-				t.Errorf("%d watch over the context after the requests", ctx.watchers)
-			}
 		}
 	})
 }

@@ -22,32 +22,6 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// The keys that "/" is stored under: whole, and in part.
-const (
-	wholeKey = "http://example.com/"
-	partKey  = wholeKey + "#partial"
-)
-
-// wantStored fails unless the store holds the whole under the plain key, or that part under its own, or neither for
-// "". Nothing under the plain key is ever partial.
-func wantStored(t *testing.T, s storage.Store, whole, part string) {
-	t.Helper()
-	e, body := peek(t, s, wholeKey)
-	if body != whole {
-		t.Errorf("under the plain key: %q, want %q", body, whole)
-	}
-	if e != nil && (e.Status == 206 || e.Range != nil || e.Header["Content-Range"] != nil) {
-		t.Errorf("under the plain key is a partial response: %d %v %v", e.Status, e.Range, e.Header)
-	}
-	e, body = peek(t, s, partKey)
-	if body != part {
-		t.Errorf("the part is %q, want %q", body, part)
-	}
-	if e != nil && (e.Status != 206 || e.Range == nil || e.Header.Get("Content-Length") != fmt.Sprint(len(body))) {
-		t.Errorf("as a part is stored: %d %v %v", e.Status, e.Range, e.Header)
-	}
-}
-
 // What is stored of a part, and of the rest of it, says for how long it is fresh, as a whole response does.
 func TestPartTTL(t *testing.T) {
 	const fresh, tag = "Cache-Control: max-age=60", `ETag: "1"`

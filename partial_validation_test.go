@@ -19,14 +19,6 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// These tests are about one kind of fault: a rule that holds for a whole stored response and not for a part. What refutes, confirms,
-// updates, or lets stand in the one does so with the other (RFC 9111, sections 3.3, 4.2.4, 4.3 and 4.4).
-
-// partReply is a 206 with bytes first to last of digits.
-func partReply(first, last int, fields ...string) reply {
-	return reply{status: 206, body: digits[first : last+1], fields: append(fields, fmt.Sprintf("Content-Range: bytes %d-%d/10", first, last))}
-}
-
 const (
 	tag1      = `ETag: "1"`
 	fresh60   = "Cache-Control: max-age=60"

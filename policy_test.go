@@ -76,19 +76,6 @@ func TestBeforeStore(t *testing.T) {
 	})
 }
 
-// A lifetime of less than nothing is none, in a store that would not take it, too.
-func TestNegativeLifetime(t *testing.T) {
-	for name, store := range fileStores(t) {
-		runScenarios(t, []scenario{{
-			name, &cachecontrol.Transport{Store: store, BeforeStore: func(*http.Response) cachecontrol.StoreDecision {
-				return cachecontrol.StoreDecision{Lifetime: -time.Second}
-			}},
-			[]reply{ok("Cache-Control: max-age=10", `ETag: "1"`), status(304, "Cache-Control: max-age=10", `ETag: "1"`)},
-			[]step{{want: miss}, {want: hit}, {wait: 10 * time.Second, want: revalidated}, {want: hit}},
-		}})
-	}
-}
-
 func TestBeforeReuse(t *testing.T) {
 	always := func(d cachecontrol.ReuseDecision) *cachecontrol.Transport {
 		return &cachecontrol.Transport{BeforeReuse: func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision { return d }}

@@ -2,7 +2,6 @@ package cachecontrol_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,170 +16,8 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
-
-// digits is a body in which every byte tells its offset.
-const digits = "0123456789"
-
-// A document is what an origin serves that knows ranges: the whole, or the range that is asked for.
-type document struct {
-	body   string
-	fields []string // of each response
-	etag   string
-
-	open atomic.Int64 // bodies that were handed out and not closed
-}
-
-func (d *document) origin(t testing.TB) *origin {
-	return newOrigin(t, func(_ int, req *http.Request) *http.Response { return d.respond(req) })
-}
-
-func (d *document) respond(req *http.Request) *http.Response {
-	fields := d.fields
-	if d.etag != "" {
-		fields = append(fields[:len(fields):len(fields)], "ETag: "+d.etag)
-	}
-	status, body := 200, d.body
-	first, last, ok := d.wanted(req)
-	switch {
-	case d.etag != "" && req.Header.Get("If-None-Match") == d.etag:
-		status, body = 304, ""
-	case ok && (first >= len(d.body) || first > last):
-		status, body = 416, ""
-		fields = append(fields[:len(fields):len(fields)], fmt.Sprintf("Content-Range: bytes */%d", len(d.body)))
-	case ok:
-		status, body = 206, d.body[first:last+1]
-		fields = append(fields[:len(fields):len(fields)], fmt.Sprintf("Content-Range: bytes %d-%d/%d", first, last, len(d.body)))
-	}
-	resp := respond(status, body, fields...)
-	d.open.Add(1)
-	resp.Body = &closeCounter{ReadCloser: resp.Body, open: &d.open}
-	return resp
-}
-
-// wanted returns the first and the last byte that a request asks for.
-func (d *document) wanted(req *http.Request) (first, last int, ok bool) {
-	spec, ok := strings.CutPrefix(req.Header.Get("Range"), "bytes=")
-	if v := req.Header.Get("If-Range"); !ok || v != "" && v != d.etag || req.Method != "GET" {
-		return 0, 0, false
-	}
-	from, to, _ := strings.Cut(spec, "-")
-	last = len(d.body) - 1
-	n, _ := strconv.Atoi(to)
-	if from == "" {
-		return max(0, len(d.body)-n), last, true
-	}
-	if first, _ = strconv.Atoi(from); to != "" {
-		last = min(last, n)
-	}
-	return first, last, true
-}
-
-// closeCounter counts down once when it is closed.
-type closeCounter struct {
-	io.ReadCloser
-	open *atomic.Int64
-	once sync.Once
-}
-
-func (c *closeCounter) Close() error {
-	c.once.Do(func() { c.open.Add(-1) })
-	return c.ReadCloser.Close()
-}
-
-// watchedStore counts the bodies that it gave out and that nobody has closed. Where it is flat they can only be read.
-type watchedStore struct {
-	storage.Store
-	flat bool
-	open atomic.Int64
-}
-
-func (s *watchedStore) Get(ctx context.Context, key string) (*storage.Response, error) {
-	r, err := s.Store.Get(ctx, key)
-	if err != nil {
-		return nil, err
-	}
-	s.open.Add(1)
-	body := r.Body
-	if s.flat {
-		body = struct {
-			io.Reader
-			io.Closer
-		}{struct{ io.Reader }{body}, body}
-	}
-	counted := &closeCounter{ReadCloser: body, open: &s.open}
-	if seeker, ok := body.(io.Seeker); ok {
-		r.Body = struct {
-			io.ReadCloser
-			io.Seeker
-		}{counted, seeker}
-	} else {
-		r.Body = counted
-	}
-	return r, nil
-}
-
-// eachStore runs the test over every kind of store, and fails where a body that the store gave out stays open.
-func eachStore(t *testing.T, f func(t *testing.T, s *watchedStore)) {
-	for _, kind := range []string{"memory", "file", "separate", "flat"} {
-		t.Run(kind, func(t *testing.T) {
-			s := &watchedStore{flat: kind == "flat"}
-			var err error
-			switch kind {
-			case "file":
-				s.Store, err = storage.NewFileCache(t.TempDir())
-			case "separate":
-				s.Store, err = storage.NewSeparateBodyFileCache(t.TempDir())
-			default:
-				s.Store = storage.NewDictCache()
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			in(t, func(t *testing.T) { f(t, s) })
-			if n := s.open.Load(); n != 0 {
-				t.Errorf("%d bodies of the store are still open", n)
-			}
-		})
-	}
-}
-
-// wantPart fails unless the answer is a 206 with this Content-Range and body, from where outcome says.
-func wantPart(t *testing.T, a answer, outcome cachecontrol.Outcome, contentRange, body string) {
-	t.Helper()
-	if a.StatusCode != 206 || a.Header.Get("Content-Range") != contentRange || a.body != body || a.outcome != outcome {
-		t.Errorf("%d %v, Content-Range %q, body %q; want 206 %v, %q, %q",
-			a.StatusCode, a.outcome, a.Header.Get("Content-Range"), a.body, outcome, contentRange, body)
-	}
-	if a.ContentLength != int64(len(body)) {
-		t.Errorf("ContentLength %d for %d bytes", a.ContentLength, len(body))
-	}
-	if length := a.Header.Get("Content-Length"); cachecontrol.FromCache(a.Response) && length != strconv.Itoa(len(body)) {
-		t.Errorf("Content-Length %q for %d bytes", length, len(body))
-	}
-}
-
-// wantWhole fails unless the answer is a 200 with this body and without a Content-Range.
-func wantWhole(t *testing.T, a answer, outcome cachecontrol.Outcome, body string) {
-	t.Helper()
-	if a.StatusCode != 200 || a.Header["Content-Range"] != nil || a.body != body || a.outcome != outcome {
-		t.Errorf("%d %v, Content-Range %q, body %q; want 200 %v, none, %q",
-			a.StatusCode, a.outcome, a.Header["Content-Range"], a.body, outcome, body)
-	}
-	if a.ContentLength >= 0 && a.ContentLength != int64(len(body)) {
-		t.Errorf("ContentLength %d for %d bytes", a.ContentLength, len(body))
-	}
-}
-
-// wantRequests fails unless so many requests have come to the origin.
-func wantRequests(t *testing.T, o *origin, n int) {
-	t.Helper()
-	if got := o.requests(); got != n {
-		t.Errorf("%d requests to the origin, want %d", got, n)
-	}
-}
 
 // A complete response answers every request for one range of its bytes (RFC 9111, section 3.3, and RFC 9110, section 14).
 func TestRangeFromWhole(t *testing.T) {
@@ -895,47 +731,6 @@ func TestRangeOfBrokenBody(t *testing.T) {
 	})
 }
 
-// thousandfold repeats each byte of s: what is wrong at the end of such a body is not seen at its start.
-func thousandfold(s string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		b.WriteString(strings.Repeat(s[i:i+1], 1000))
-	}
-	return b.String()
-}
-
-// halfStore gives out only half of each body once it is told to.
-type halfStore struct {
-	storage.Store
-	half bool
-}
-
-func (s *halfStore) Get(ctx context.Context, key string) (*storage.Response, error) {
-	r, err := s.Store.Get(ctx, key)
-	if err == nil && s.half {
-		r.Body = io.NopCloser(io.LimitReader(r.Body, r.Entry.Length/2))
-	}
-	return r, err
-}
-
-// peek returns the entry that a store holds under a key, and its body; nil where there is none.
-func peek(t *testing.T, s storage.Store, key string) (*serialize.Entry, string) {
-	t.Helper()
-	r, err := s.Get(t.Context(), key)
-	if errors.Is(err, storage.ErrNotFound) {
-		return nil, ""
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Body.Close()
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r.Entry, string(body)
-}
-
 // The cache answers ranges as the origin does, here net/http's own: whatever is stored by then, and of whatever it is
 // made up.
 func TestRangeAsTheOriginAnswers(t *testing.T) {
@@ -1050,4 +845,30 @@ func sendPlain(t *testing.T, rt http.RoundTripper, req *http.Request) answer {
 		t.Fatal(err)
 	}
 	return answer{Response: resp, body: string(body)}
+}
+
+func TestRangeRequestsNeverGetTheWhole(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			if req.Header.Get("Range") == "bytes=90-" {
+				return respond(416, "", "Content-Range: bytes */10")
+			}
+			return respond(200, "0123456789", "Cache-Control: max-age=60", `ETag: "a"`)
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/")
+		a := do(t, tr, "/", "Range: bytes=2-4")
+		if a.StatusCode != 206 || a.body != "234" || a.Header.Get("Content-Range") != "bytes 2-4/10" || a.outcome != hit {
+			t.Errorf("%d %q %v", a.StatusCode, a.body, a.Header)
+		}
+		// A unit that the cache does not know goes to the origin as it is: nothing of the entry's is added.
+		a = do(t, tr, "/", "Range: 0-10")
+		if a.outcome != bypass || o.last().Header.Get("If-None-Match") != "" {
+			t.Errorf("%v, asked with %v", a.outcome, o.last().Header)
+		}
+		if a = do(t, tr, "/"); a.outcome != hit || a.body != "0123456789" {
+			t.Errorf("the whole afterwards: %v %q", a.outcome, a.body)
+		}
+	})
 }

@@ -1,75 +1,17 @@
 package cachecontrol_test
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
-
-// commitStore calls hold before each Commit.
-type commitStore struct {
-	storage.Store
-	hold func()
-}
-
-func (s *commitStore) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
-	w, err := s.Store.Create(ctx, key, e)
-	return holdingWriter{w, s}, err
-}
-
-type holdingWriter struct {
-	storage.Writer
-	s *commitStore
-}
-
-func (w holdingWriter) Commit() error {
-	w.s.hold()
-	return w.Writer.Commit()
-}
-
-// Once what invalidates a URL has returned, no request finds what was stored before: also what was being committed at that moment.
-func TestInvalidationWaitsForCommit(t *testing.T) {
-	for _, how := range []string{"PUT", "Invalidate"} {
-		in(t, func(t *testing.T) {
-			o := newOrigin(t, func(n int, req *http.Request) *http.Response {
-				return respond(200, fmt.Sprint("#", n), "Cache-Control: max-age=60")
-			})
-			held := make(chan struct{})
-			store := &commitStore{storage.NewDictCache(), func() { <-held }}
-			tr := &cachecontrol.Transport{Base: o, Store: store}
-			defer tr.Close()
-			go do(t, tr, "/")
-			synctest.Wait()
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				if how == "PUT" {
-					do(t, tr, "PUT /")
-				} else if err := tr.Invalidate(t.Context(), request(t, "/").URL); err != nil {
-					t.Error(err)
-				}
-			}()
-			synctest.Wait()
-			close(held)
-			<-done
-			if a := do(t, tr, "/"); a.outcome != miss {
-				t.Errorf("%s: %v %q, want %v", how, a.outcome, a.body, miss)
-			}
-		})
-	}
-}
 
 // A response whose body takes long does not replace a more recent one that has come meanwhile: by Date, and, if that is the same, by
 // when it was asked for. The kind: whatever is stored late, over every store.
@@ -116,131 +58,212 @@ func TestMoreRecentStays(t *testing.T) {
 	}
 }
 
-// A revalidation in the background does not end with the request that has caused it, by whatever that ends.
-func TestBackgroundOutlivesRequest(t *testing.T) {
-	in(t, func(t *testing.T) {
-		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
-			if n > 1 {
-				select {
-				case <-time.After(5 * time.Second):
-				case <-req.Context().Done():
-					return nil
-				//lint:ignore SA1019 http.Client sets it
-				case <-req.Cancel:
-					return nil
-				}
+// lateBody is a body that comes late.
+type lateBody struct {
+	io.Reader
+	wait time.Duration
+}
+
+func (b *lateBody) Read(p []byte) (int, error) {
+	time.Sleep(b.wait)
+	b.wait = 0
+	return b.Reader.Read(p)
+}
+
+func (b *lateBody) Close() error { return nil }
+
+// namedVersions is an origin whose answer has the version that the request names. Version 1 takes five seconds. It can be validated if it
+// is version 0. vary is its Vary; empty: it has none.
+func namedVersions(t *testing.T, vary string) *origin {
+	return newOrigin(t, func(_ int, req *http.Request) *http.Response {
+		version := req.Header.Get("X-Version")
+		fields := []string{"Cache-Control: max-age=600", "Date: " + date(0), fmt.Sprintf("ETag: %q", version), "X-Version: " + version}
+		if version == "0" {
+			fields[0] = "Cache-Control: max-age=1"
+		}
+		if vary != "" {
+			fields = append(fields, "Vary: "+vary)
+		}
+		if req.Header.Get("If-None-Match") == `"0"` && req.Header.Get("X-Changed") == "" {
+			fields[2] = `ETag: "0"`
+			if version == "1" {
+				time.Sleep(5 * time.Second)
 			}
-			return respond(200, fmt.Sprint("#", n), "Cache-Control: max-age=10, stale-while-revalidate=60")
-		})
-		tr := &cachecontrol.Transport{Base: o}
-		defer tr.Close()
-		client := &http.Client{Transport: tr, Timeout: 2 * time.Second}
-		do(t, tr, "/")
-		time.Sleep(15 * time.Second)
-		req, cancel := request(t, "/"), make(chan struct{})
-		//lint:ignore SA1019 callers of old set it
-		req.Cancel = cancel
-		resp, err := client.Do(req)
-		if err != nil {
-			t.Fatal(err)
+			return respond(304, "", fields...)
 		}
-		io.ReadAll(resp.Body)
-		resp.Body.Close()
-		close(cancel)
-		time.Sleep(6 * time.Second)
-		if a := do(t, tr, "/"); a.outcome != hit || a.body != "#2" {
-			t.Errorf("%v %q, want %v %q", a.outcome, a.body, hit, "#2")
+		body, status := strings.Repeat(version, 9), 200
+		if req.Header.Get("Range") == "bytes=0-3" {
+			body, status = body[:4], 206
+			fields = append(fields, "Content-Range: bytes 0-3/9")
 		}
+		resp := respond(status, body, fields...)
+		if version == "1" {
+			resp.Body = &lateBody{resp.Body, 5 * time.Second}
+		}
+		return resp
 	})
 }
 
-// A trailer that was not announced is stored, if it was read: over HTTP/2 also after a body whose length is known.
-func TestTrailersUnannounced(t *testing.T) {
-	for _, http2 := range []bool{false, true} {
-		for _, length := range []bool{false, true} {
-			if length && !http2 {
-				continue // HTTP/1.1 has none then
-			}
-			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("Cache-Control", "max-age=60")
-				if length {
-					w.Header().Set("Content-Length", "4")
-				}
-				io.WriteString(w, "body")
-				w.(http.Flusher).Flush()
-				w.Header().Set(http.TrailerPrefix+"X-Sum", "1")
-			}))
-			server.EnableHTTP2 = http2
-			server.StartTLS()
-			defer server.Close()
-			tr := &cachecontrol.Transport{Base: server.Client().Transport}
-			defer tr.Close()
-			for _, want := range []cachecontrol.Outcome{miss, hit} {
-				a := do(t, tr, server.URL)
-				if a.outcome != want || a.Trailer.Get("X-Sum") != "1" {
-					t.Errorf("HTTP/2 %v, length %v: %v, trailer %v; want %v, X-Sum 1", http2, length, a.outcome, a.Trailer, want)
-				}
-			}
-		}
-	}
-}
-
-// The body of a response that a stored one hides is read, if it is short, so that its connection is used again.
-func TestHiddenFailuresKeepConnections(t *testing.T) {
-	var failing atomic.Bool
-	var conns atomic.Int64
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "max-age=0")
-		w.Header().Set("ETag", `"1"`)
-		if failing.Load() {
-			w.WriteHeader(503)
-			io.WriteString(w, strings.Repeat("x", 10_000))
-		}
-	}))
-	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
-		if s == http.StateNew {
-			conns.Add(1)
-		}
-	}
-	server.Start()
-	defer server.Close()
-	base := &http.Transport{}
-	defer base.CloseIdleConnections()
-	tr := &cachecontrol.Transport{Base: base, StaleIfError: time.Hour}
-	defer tr.Close()
-	do(t, tr, server.URL)
-	failing.Store(true)
-	for range 20 {
-		ctx, cancel := context.WithCancel(t.Context())
-		send(t, tr, request(t, server.URL).WithContext(ctx))
-		cancel()
-	}
-	if n := conns.Load(); n > 5 {
-		t.Errorf("21 requests took %d connections, want few", n)
-	}
-}
-
-// A hit names the protocol version of the origin, from every store. Its TLS is nil, because no connection has brought it.
-func TestHitsNameTheProtocol(t *testing.T) {
-	stores := fileStores(t)
-	stores["DictCache"], stores["guarded"], stores["FromKV"] = storage.NewDictCache(), guardedStore(), storage.FromKV(new(memoryKV))
-	for name, s := range stores {
-		for i, want := range []string{"HTTP/1.0", "HTTP/1.1", "HTTP/2.0", "HTTP/3.0"} {
-			o := newOrigin(t, func(int, *http.Request) *http.Response {
-				resp := respond(200, "body", "Cache-Control: max-age=60")
-				resp.Proto = want
-				resp.ProtoMajor, resp.ProtoMinor, _ = http.ParseHTTPVersion(want)
-				return resp
+// A response that comes late does not replace a more recent one that another Transport has stored over the same store. The kind:
+// whatever is stored late, be it a whole response, a variant, a part or the header of a 304.
+func TestMoreRecentStaysBetweenTransports(t *testing.T) {
+	kindA, kindB, part := []string{"X-Kind: a"}, []string{"X-Kind: b"}, []string{"Range: bytes=0-3"}
+	for _, test := range []struct {
+		name   string
+		vary   string
+		before []string   // fields of a request that is answered with version 0; nil: there is none
+		slow   []string   // of the one that is answered late, with version 1
+		fast   [][]string // of those that another Transport sends meanwhile, and are answered with version 2
+		ask    []string   // of the last request, which the store answers
+	}{
+		{name: "whole", fast: [][]string{{}}},
+		{name: "whole in place of a stale one", before: []string{}, slow: []string{"X-Changed: 1"}, fast: [][]string{{"X-Changed: 1"}}},
+		{name: "whole before a part", fast: [][]string{part}, ask: part},
+		{name: "part", slow: part, fast: [][]string{part}, ask: part},
+		{name: "part before a whole", slow: part, fast: [][]string{{}}, ask: part},
+		{name: "only variant", vary: "X-Kind", slow: kindA, fast: [][]string{kindA}, ask: kindA},
+		{name: "first variant", vary: "X-Kind", slow: kindA, fast: [][]string{kindB, kindA}, ask: kindA},
+		{name: "other variant", vary: "X-Kind", before: kindB, slow: kindA, fast: [][]string{kindA}, ask: kindA},
+		{name: "variant by credentials", vary: "Cookie", slow: []string{"Cookie: a"}, fast: [][]string{{"Cookie: a"}}, ask: []string{"Cookie: a"}},
+		{name: "304", before: []string{}, fast: [][]string{{}}},
+		{name: "304 before a whole", before: []string{}, fast: [][]string{{"X-Changed: 1"}}},
+		{name: "whole before a 304", before: []string{}, slow: []string{"X-Changed: 1"}, fast: [][]string{{}}},
+		{name: "304 of a variant", vary: "X-Kind", before: kindA, slow: kindA, fast: [][]string{kindA}, ask: kindA},
+		{name: "304 of a part", before: part, slow: part, fast: [][]string{part}, ask: part},
+	} {
+		for name, stores := range sharedStores(t) {
+			t.Run(test.name+"/"+name, func(t *testing.T) {
+				in(t, func(t *testing.T) {
+					o := namedVersions(t, test.vary)
+					a := &cachecontrol.Transport{Base: o, Store: stores[0]}
+					b := &cachecontrol.Transport{Base: o, Store: stores[1]}
+					defer a.Close()
+					defer b.Close()
+					if test.before != nil {
+						do(t, b, "/", append([]string{"X-Version: 0"}, test.before...)...)
+						time.Sleep(5 * time.Second)
+					}
+					done := make(chan struct{})
+					go func() {
+						defer close(done)
+						do(t, a, "/", append([]string{"X-Version: 1"}, test.slow...)...)
+					}()
+					for _, fields := range test.fast {
+						time.Sleep(time.Second)
+						do(t, b, "/", append([]string{"X-Version: 2"}, fields...)...)
+					}
+					<-done
+					for i, tr := range []*cachecontrol.Transport{a, b} {
+						answer := do(t, tr, "/", append([]string{"Cache-Control: only-if-cached"}, test.ask...)...)
+						if got := answer.Header.Get("X-Version"); answer.outcome != hit || got != "2" {
+							t.Errorf("Transport %d: %v of version %q, want %v of version 2", i+1, answer.outcome, got, hit)
+						}
+					}
+				})
 			})
-			tr := &cachecontrol.Transport{Base: o, Store: s}
-			defer tr.Close()
-			for range 3 {
-				a := do(t, tr, fmt.Sprint("/", i))
-				major, minor, _ := http.ParseHTTPVersion(want)
-				if a.Proto != want || a.ProtoMajor != major || a.ProtoMinor != minor || a.TLS != nil {
-					t.Errorf("%s, %v: %s (%d, %d), TLS %v; want %s, nil", name, a.outcome, a.Proto, a.ProtoMajor, a.ProtoMinor, a.TLS, want)
-				}
-			}
 		}
+	}
+}
+
+// What is stored does not win by its Date alone: what was received before a response was asked for is replaced by it, and so is what
+// a clock that was wrong has put into the future. The order of responses that overlap is that of their Date.
+func TestMoreRecentIsNotByDateAlone(t *testing.T) {
+	for _, test := range []struct {
+		name              string
+		asked, came, date time.Duration // of what is stored while the response is under way, from when that was asked for
+		want              string
+	}{
+		{"more recent", time.Second, 2 * time.Second, time.Second, "stored"},
+		{"more recent, of the same Date", time.Second, 2 * time.Second, 0, "stored"},
+		{"asked for before, of the same Date", -time.Second, 2 * time.Second, 0, "new"},
+		{"older", time.Second, 2 * time.Second, -time.Minute, "new"},
+		{"from long ago, of a Date to come", -time.Hour, -time.Hour, 1000 * time.Hour, "new"},
+		{"received in the future", time.Second, time.Hour, time.Hour, "new"},
+	} {
+		for name, stores := range sharedStores(t) {
+			t.Run(test.name+"/"+name, func(t *testing.T) {
+				in(t, func(t *testing.T) {
+					start := time.Now()
+					o := newOrigin(t, func(int, *http.Request) *http.Response {
+						resp := respond(200, "new", "Cache-Control: max-age=600", "Date: "+date(0))
+						resp.Body = &lateBody{resp.Body, 5 * time.Second}
+						return resp
+					})
+					tr := &cachecontrol.Transport{Base: o, Store: stores[0]}
+					defer tr.Close()
+					done := make(chan struct{})
+					go func() {
+						defer close(done)
+						do(t, tr, "/")
+					}()
+					time.Sleep(3 * time.Second)
+					w, err := stores[1].Create(t.Context(), request(t, "/").URL.String(), &serialize.Entry{
+						Status: 200, Reason: "OK", Version: 11, URL: request(t, "/").URL.String(), Length: 6,
+						Header:      http.Header{"Cache-Control": {"max-age=600"}, "Date": {start.Add(test.date).UTC().Format(http.TimeFormat)}},
+						RequestTime: start.Add(test.asked), ResponseTime: start.Add(test.came),
+					})
+					if err != nil {
+						t.Fatal(err)
+					}
+					io.WriteString(w, "stored")
+					if err := w.Commit(); err != nil {
+						t.Fatal(err)
+					}
+					<-done
+					if a := do(t, tr, "/"); a.outcome != hit || a.body != test.want {
+						t.Errorf("%v %q, want %v %q", a.outcome, a.body, hit, test.want)
+					}
+				})
+			})
+		}
+	}
+}
+
+// What was asked for before the origin has refuted what is stored is not stored afterwards. The kind: whatever removes a stored
+// response because it is out of date, be that whole or a part.
+func TestRefutedIsNotStoredLate(t *testing.T) {
+	const fresh = "Cache-Control: max-age=600"
+	for _, refutation := range []struct {
+		name string
+		ask  []string
+		reply
+	}{
+		{"404", []string{"Range: bytes=7-8"}, status(404, "Cache-Control: no-store")},
+		{"410", []string{"Range: bytes=7-8"}, status(410, "Cache-Control: no-store")},
+		{"200", []string{"Range: bytes=7-8"}, ok("Cache-Control: no-store", `ETag: "2"`)},
+		{"206", []string{"Range: bytes=7-8"}, reply{status: 206, body: "99", fields: []string{"Cache-Control: no-store", `ETag: "2"`, "Content-Range: bytes 7-8/9"}}},
+		{"416", []string{"Range: bytes=7-8"}, status(416, "Cache-Control: no-store", "Content-Range: bytes */2")},
+		{"200 in place of the rest", nil, ok("Cache-Control: no-store", `ETag: "2"`)},
+		{"a rest of another", nil, reply{status: 206, body: "99999", fields: []string{"Cache-Control: no-store", `ETag: "2"`, "Content-Range: bytes 4-8/9"}}},
+	} {
+		t.Run(refutation.name, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+					if n > 2 {
+						return refutation.respond(n, req)
+					}
+					if n == 1 {
+						return respond(206, "0123", fresh, `ETag: "1"`, "Content-Range: bytes 0-3/9")
+					}
+					resp := respond(206, "45", fresh, `ETag: "1"`, "Content-Range: bytes 4-5/9")
+					resp.Body = &lateBody{resp.Body, 5 * time.Second}
+					return resp
+				})
+				tr := &cachecontrol.Transport{Base: o}
+				defer tr.Close()
+				do(t, tr, "/", "Range: bytes=0-3")
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					do(t, tr, "/", "Range: bytes=4-5")
+				}()
+				time.Sleep(time.Second)
+				do(t, tr, "/", refutation.ask...)
+				<-done
+				if a := do(t, tr, "/", "Range: bytes=4-5", "Cache-Control: only-if-cached"); a.StatusCode != 504 {
+					t.Errorf("what came late answers: %d %q", a.StatusCode, a.body)
+				}
+			})
+		})
 	}
 }

@@ -2,7 +2,6 @@ package cachecontrol_test
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -13,8 +12,6 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
-	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // A cookie is handed out by the response that sets it, and by no other. The tests of this file look at every way in which
@@ -245,31 +242,6 @@ func TestSetCookieIsNotStored(t *testing.T) {
 			}
 		})
 	}
-}
-
-// putEntry stores a response under its URL without a Transport, as another program may.
-func putEntry(t *testing.T, store storage.Store, url string, code int, body string, fields ...string) {
-	t.Helper()
-	resp := respond(code, body, append(fields, fmt.Sprintf("Content-Length: %d", len(body)))...)
-	w, err := store.Create(context.Background(), url, &serialize.Entry{
-		Status: code, Reason: http.StatusText(code), Version: 11, URL: url, Length: int64(len(body)),
-		Header: resp.Header, RequestTime: time.Now(), ResponseTime: time.Now(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	io.WriteString(w, body)
-	if err := w.Commit(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func cookieStores(t *testing.T) map[string]storage.Store {
-	stores := fileStores(t)
-	stores["DictCache"] = storage.NewDictCache()
-	stores["FromKV"] = storage.FromKV(new(memoryKV))
-	stores["Tiered"] = storage.Tiered(storage.NewDictCache(), storage.FromKV(new(memoryKV)))
-	return stores
 }
 
 // Those who share a response in flight have not asked the origin, which sends its cookie to the one who has.

@@ -7,12 +7,7 @@ import (
 	"expvar"
 	"fmt"
 	"io"
-	"log/slog"
-	"maps"
 	"net/http"
-	"os"
-	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -241,116 +236,6 @@ func TestStatsJSON(t *testing.T) {
 		}
 		if d := cmp.Diff(tr.Stats(), back); d != "" {
 			t.Error(d)
-		}
-	})
-}
-
-// recordedLog keeps what is logged.
-type recordedLog struct {
-	mu      sync.Mutex
-	records []slog.Record
-}
-
-func (l *recordedLog) Enabled(context.Context, slog.Level) bool { return true }
-func (l *recordedLog) WithAttrs([]slog.Attr) slog.Handler       { panic("not used") }
-func (l *recordedLog) WithGroup(string) slog.Handler            { panic("not used") }
-func (l *recordedLog) Handle(_ context.Context, r slog.Record) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.records = append(l.records, r)
-	return nil
-}
-
-// TestStoreFailuresAreLoggedOncePerWhile: the first of each operation at once, then their number every ten seconds; all
-// are counted.
-func TestStoreFailuresAreLoggedOncePerWhile(t *testing.T) {
-	for _, tt := range []struct{ method, op string }{
-		{"Get", "get"}, {"Create", "create"}, {"Write", "write"}, {"Commit", "commit"}, {"Update", "update"}, {"Delete", "delete"},
-	} {
-		t.Run(tt.method, func(t *testing.T) {
-			in(t, func(t *testing.T) {
-				store := &faultyStore{Store: storage.NewDictCache(), method: tt.method, mode: "error"}
-				var log recordedLog
-				o := replies(t, ok("Cache-Control: max-age=1", `ETag: "1"`), status(304, "Cache-Control: max-age=1", `ETag: "1"`))
-				if tt.method == "Write" || tt.method == "Create" || tt.method == "Commit" {
-					o = replies(t, ok("Cache-Control: max-age=1"))
-				}
-				tr := &cachecontrol.Transport{Base: o, Store: store, Logger: slog.New(&log)}
-				defer tr.Close()
-				failing := "/"
-				if tt.method == "Delete" {
-					failing = "DELETE /"
-				}
-				do(t, tr, "/") // so that there is something to update and to delete
-				for range 100 {
-					time.Sleep(2 * time.Second)
-					do(t, tr, failing)
-				}
-				all := uint64(store.calls)
-				if all < 100 {
-					t.Fatalf("the store failed %d times", all)
-				}
-				if got := tr.Stats().StoreErrors; !maps.Equal(got, map[string]uint64{tt.op: all}) {
-					t.Errorf("counted %v, it were %d", got, all)
-				}
-				var warned uint64
-				var last time.Time
-				for i, r := range log.records {
-					if r.Level != slog.LevelWarn {
-						continue
-					}
-					var n uint64
-					r.Attrs(func(a slog.Attr) bool {
-						if a.Key == "failures" {
-							n = a.Value.Uint64()
-						}
-						return true
-					})
-					if warned += n; last.IsZero() != (n == 1) || !last.IsZero() && r.Time.Sub(last) != 10*time.Second {
-						t.Errorf("record %d: %d failures, %v after the last warning", i, n, r.Time.Sub(last))
-					}
-					last = r.Time
-				}
-				if late := time.Since(last); warned > all || late >= 10*time.Second || all-warned >= 18 { // three calls a request at most
-					t.Errorf("warned of %d failures of %d, %v ago", warned, all, late)
-				}
-			})
-		})
-	}
-}
-
-// TestLogAttributes: docs/usage.md shows every message and its attributes.
-func TestLogAttributes(t *testing.T) {
-	page, err := os.ReadFile("docs/usage.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	documented := map[string]string{} // by message: level and attributes
-	for _, m := range regexp.MustCompile("(?m)^\\| `(cachecontrol[^`]*)` \\| (Debug|Warn) \\| (.*) \\|$").FindAllStringSubmatch(string(page), -1) {
-		names := regexp.MustCompile("`([a-z]+)`").FindAllString(m[3], -1)
-		slices.Sort(names)
-		documented[m[1]] = strings.ToUpper(m[2]) + " " + strings.Join(names, " ")
-	}
-	in(t, func(t *testing.T) {
-		var log recordedLog
-		store := &faultyStore{Store: storage.NewDictCache(), method: "Write", mode: "error", off: true}
-		tr := &cachecontrol.Transport{Base: replies(t, ok(swr), down, ok(swr)), Store: store, Logger: slog.New(&log)}
-		defer tr.Close()
-		do(t, tr, "/")
-		time.Sleep(11 * time.Second)
-		do(t, tr, "/") // and the revalidation fails
-		synctest.Wait()
-		store.off = false
-		do(t, tr, "/other")
-		seen := map[string]string{}
-		for _, r := range log.records {
-			var names []string
-			r.Attrs(func(a slog.Attr) bool { names = append(names, "`"+a.Key+"`"); return true })
-			slices.Sort(names)
-			seen[r.Message] = r.Level.String() + " " + strings.Join(names, " ")
-		}
-		if d := cmp.Diff(documented, seen); d != "" {
-			t.Errorf("the page and the log differ:\n%s", d)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -216,34 +217,91 @@ func TestStoredStatusesOfOthers(t *testing.T) {
 	}
 }
 
-// In a shared cache an error is no reason to keep others from the resource for longer than the origin says: a client may have
-// provoked it.
-func TestHeuristicsLeaveErrorsAloneWhenShared(t *testing.T) {
-	custom := heuristics.Func(func(*http.Response) http.Header { return http.Header{"Cache-Control": {"max-age=3600"}} })
-	for name, h := range map[string]heuristics.Heuristic{
-		"LastModified": heuristics.LastModified, "OneDay": heuristics.OneDay, "ExpiresAfter": heuristics.ExpiresAfter(time.Hour),
-		"custom": custom, "with errors": heuristics.WithErrors(heuristics.LastModified),
-	} {
-		inBothModes(t, func(tr func() *cachecontrol.Transport) []scenario {
-			var all []scenario
-			for _, code := range []int{200, 203, 204, 300, 404, 405, 410, 414, 501} {
-				with := tr()
-				with.Heuristic = h
-				want := hit
-				if with.Shared && code >= 400 && name != "custom" && name != "with errors" {
-					want = miss
-				}
-				all = append(all, scenario{fmt.Sprint(name, " ", code), with, []reply{status(code, "Last-Modified: {-10h}")}, []step{{want: miss}, {wait: time.Minute, want: want}}})
-				if want == miss { // which the origin may allow
-					for _, says := range []string{"max-age=120", "public"} {
-						with := tr()
-						with.Heuristic = h
-						all = append(all, scenario{fmt.Sprint(name, " ", code, " ", says), with, []reply{status(code, "Last-Modified: {-10h}", "Cache-Control: "+says)},
-							[]step{{want: miss}, {wait: time.Minute, want: hit}}})
-					}
-				}
-			}
-			return all
+func TestRedirectsAreKept(t *testing.T) {
+	noCache := []string{"Cache-Control: no-cache"}
+	var scenarios []scenario
+	for _, code := range []int{301, 308} {
+		name := fmt.Sprint(code)
+		scenarios = append(scenarios, scenario{
+			name:   name + " without freshness is kept for ever, whatever its Date",
+			origin: []reply{status(code, "Location: /elsewhere", "Date: {-10000h}")},
+			steps: []step{
+				{want: miss, storing: "permanent"}, {want: hit, status: code, head: []string{"Location: /elsewhere"}},
+				{wait: 20000 * time.Hour, want: hit},
+				{want: miss, with: noCache, body: "#2"}, {want: hit, body: "#2"},
+			},
+		}, scenario{
+			name:   name + " without a Date is kept too",
+			origin: []reply{status(code, "Location: /elsewhere", "Date:")},
+			steps:  []step{{want: miss}, {wait: 20000 * time.Hour, want: hit}},
+		}, scenario{
+			name:   name + " with a lifetime has that, unlike in Python",
+			origin: []reply{status(code, "Location: /elsewhere", "Cache-Control: max-age=60")},
+			steps:  []step{{want: miss}, {wait: 59 * time.Second, want: hit}, {wait: time.Second, want: miss}},
+		}, scenario{
+			name:   name + " with no-store is not stored",
+			origin: []reply{status(code, "Location: /elsewhere", "Cache-Control: no-store")},
+			steps:  []step{{want: miss}, {want: miss}},
 		})
 	}
+	runScenarios(t, append(scenarios, scenario{
+		name:   "300 with a lifetime",
+		origin: []reply{status(300, "Cache-Control: max-age=60")},
+		steps:  []step{{want: miss}, {want: hit, status: 300}, {want: miss, with: noCache}},
+	}, scenario{
+		name:   "300 and 302 without one",
+		origin: []reply{status(300), status(302, "Location: /elsewhere")},
+		steps:  []step{{want: miss}, {want: miss}, {want: miss}},
+	}))
+}
+
+func TestStatuses(t *testing.T) {
+	stored := map[int]bool{200: true, 203: true, 300: true, 301: true, 308: true}
+	var scenarios []scenario
+	for _, code := range []int{200, 201, 203, 204, 300, 301, 302, 307, 308, 400, 404, 410, 500, 503} {
+		want := miss
+		if stored[code] {
+			want = hit
+		}
+		fields := []string{"Cache-Control: max-age=3600", "Location: /elsewhere"}
+		scenarios = append(scenarios, scenario{
+			name:      fmt.Sprintf("%d, among CacheControl's", code),
+			transport: &cachecontrol.Transport{CacheableStatusCodes: cachecontrol.CacheControlStatusCodes},
+			origin:    []reply{status(code, fields...)},
+			steps:     []step{{want: miss, status: code}, {want: want, status: code}},
+		}, scenario{
+			name:   fmt.Sprintf("%d, with max-age", code), // RFC 9111, section 3: any final status
+			origin: []reply{status(code, fields...)},
+			steps:  []step{{want: miss, status: code}, {want: hit, status: code}},
+		})
+	}
+	runScenarios(t, append(scenarios, scenario{
+		name:      "a status of one's own choice",
+		transport: &cachecontrol.Transport{CacheableStatusCodes: []int{404}},
+		origin:    []reply{status(404, "Cache-Control: max-age=60"), ok("Cache-Control: max-age=60")},
+		steps: []step{
+			{want: miss}, {want: hit, status: 404},
+			{do: "/b", want: miss, storing: "status-excluded"}, {do: "/b", want: miss},
+		},
+	}))
+}
+
+// A loop of stored redirects is the client's to end, as it would one over the network.
+func TestRedirectLoopInTheCache(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			return respond(301, "", "Location: "+map[string]string{"/a": "/b", "/b": "/a"}[req.URL.Path])
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		for range 2 {
+			resp, err := tr.Client().Get("http://example.com/a")
+			if err == nil || !strings.Contains(err.Error(), "10 redirects") {
+				t.Errorf("%v, %v", resp, err)
+			}
+		}
+		if n := o.requests(); n != 2 {
+			t.Errorf("%d requests", n)
+		}
+	})
 }

@@ -2,12 +2,8 @@ package cachecontrol_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -46,103 +42,6 @@ func TestStoreMayDeriveContexts(t *testing.T) {
 		for _, cancel := range store.late {
 			cancel()
 		}
-	})
-}
-
-// faultyStore fails at one of its methods.
-type faultyStore struct {
-	storage.Store
-	method string // Get, Create, Write, Commit, Update or Delete; "*": all
-	mode   string // error, nil or hang
-	off    bool   // works, for now
-	calls  int    // of the method
-}
-
-var errFaulty = errors.New("the store is out of order")
-
-// fail says whether the method is the one that fails, and what it returns. One that hangs waits for its context.
-func (s *faultyStore) fail(ctx context.Context, method string) (bool, error) {
-	if s.off || s.method != method && s.method != "*" {
-		return false, nil
-	}
-	s.calls++
-	switch s.mode {
-	case "error":
-		return true, errFaulty
-	case "hang":
-		<-ctx.Done()
-		return true, ctx.Err()
-	}
-	return true, nil
-}
-
-func (s *faultyStore) Get(ctx context.Context, key string) (*storage.Response, error) {
-	if failed, err := s.fail(ctx, "Get"); failed {
-		return nil, err
-	}
-	return s.Store.Get(ctx, key)
-}
-
-func (s *faultyStore) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
-	if failed, err := s.fail(ctx, "Create"); failed {
-		return nil, err
-	}
-	w, err := s.Store.Create(ctx, key, e)
-	if err != nil {
-		return nil, err
-	}
-	return &faultyWriter{w, s, ctx}, nil
-}
-
-func (s *faultyStore) Update(ctx context.Context, key string, e *serialize.Entry) error {
-	if failed, err := s.fail(ctx, "Update"); failed {
-		return err
-	}
-	return s.Store.Update(ctx, key, e)
-}
-
-func (s *faultyStore) Delete(ctx context.Context, key string) error {
-	if failed, err := s.fail(ctx, "Delete"); failed {
-		return err
-	}
-	return s.Store.Delete(ctx, key)
-}
-
-type faultyWriter struct {
-	storage.Writer
-	store *faultyStore
-	ctx   context.Context
-}
-
-func (w *faultyWriter) Write(p []byte) (int, error) {
-	if failed, err := w.store.fail(w.ctx, "Write"); failed {
-		return 0, err
-	}
-	return w.Writer.Write(p)
-}
-
-func (w *faultyWriter) Commit() error {
-	if failed, err := w.store.fail(w.ctx, "Commit"); failed {
-		w.Writer.Abort()
-		return err
-	}
-	return w.Writer.Commit()
-}
-
-// versions is an origin with one resource: GET answers its version, which every PUT changes, and 304 to who has it.
-func versions(t testing.TB, fields ...string) *origin {
-	version := 1
-	return newOrigin(t, func(n int, req *http.Request) *http.Response {
-		if req.Method == "PUT" {
-			version++
-			return respond(204, "")
-		}
-		tag := fmt.Sprintf(`"%d"`, version)
-		all := append([]string{"ETag: " + tag}, fields...)
-		if req.Header.Get("If-None-Match") == tag {
-			return respond(304, "", all...)
-		}
-		return respond(200, fmt.Sprintf("version %d", version), all...)
 	})
 }
 
@@ -283,72 +182,59 @@ func TestSlowBodyIsStored(t *testing.T) {
 	}
 }
 
-// commitGate is a store whose Commit waits until it is let go.
-type commitGate struct {
-	storage.Store
-	reached, letGo chan struct{}
-}
-
-func (g *commitGate) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
-	w, err := g.Store.Create(ctx, key, e)
-	return &gatedWriter{w, g}, err
-}
-
-type gatedWriter struct {
-	storage.Writer
-	g *commitGate
-}
-
-func (w *gatedWriter) Commit() error {
-	w.g.reached <- struct{}{}
-	<-w.g.letGo
-	return w.Writer.Commit()
-}
-
-// A response that is being committed while its URL is invalidated is out of date, even where the invalidation found
-// nothing to delete yet.
-func TestInvalidationDuringCommit(t *testing.T) {
+// A store that errors on every call costs the caller nothing but its hits.
+func TestStoreThatAlwaysFails(t *testing.T) {
 	in(t, func(t *testing.T) {
-		gate := &commitGate{storage.NewDictCache(), make(chan struct{}), make(chan struct{})}
 		o := versions(t, "Cache-Control: max-age=60")
-		tr := &cachecontrol.Transport{Base: o, Store: gate}
+		tr := &cachecontrol.Transport{Base: o, Store: brokenStore{}}
 		defer tr.Close()
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			do(t, tr, "/")
-		}()
-		<-gate.reached
-		do(t, tr, "PUT /")
-		gate.letGo <- struct{}{}
-		<-done
-		resp, err := tr.RoundTrip(request(t, "/", "Cache-Control: only-if-cached"))
-		if err != nil {
-			t.Fatal(err)
+		for range 3 {
+			if a := do(t, tr, "/"); a.outcome != miss || a.body != "version 1" || cachecontrol.StatusOf(a.Response).Stored {
+				t.Errorf("%v %q %v", a.outcome, a.body, a.Header)
+			}
 		}
-		resp.Body.Close()
-		if resp.StatusCode != 504 {
-			t.Errorf("the old version was stored: %v", resp.Header)
+		if a := do(t, tr, "PUT /"); a.StatusCode != 204 {
+			t.Errorf("PUT: %d", a.StatusCode)
+		}
+		if a := do(t, tr, "/", "Range: bytes=0-3"); a.body != "version 2" {
+			t.Errorf("range: %q", a.body)
+		}
+		if a := do(t, tr, "HEAD /"); a.StatusCode != 200 {
+			t.Errorf("HEAD: %d", a.StatusCode)
 		}
 	})
 }
 
-// TestFailingStoreIsWarnedAboutOnceAWhile: a store that is out of reach fails at every request, and fills no log.
-func TestFailingStoreIsWarnedAboutOnceAWhile(t *testing.T) {
+type brokenStore struct{}
+
+func (brokenStore) Get(context.Context, string) (*storage.Response, error) { return nil, errFaulty }
+
+func (brokenStore) Create(context.Context, string, *serialize.Entry) (storage.Writer, error) {
+	return nil, errFaulty
+}
+
+func (brokenStore) Update(context.Context, string, *serialize.Entry) error { return errFaulty }
+
+func (brokenStore) Delete(context.Context, string) error { return errFaulty }
+
+// Two Transports with different rules may share one store: each reads it by its own.
+func TestTransportsShareAStore(t *testing.T) {
 	in(t, func(t *testing.T) {
-		var log strings.Builder
-		o := replies(t, ok("Cache-Control: max-age=60"))
-		tr := &cachecontrol.Transport{
-			Base: o, Store: &faultyStore{Store: storage.NewDictCache(), method: "Get", mode: "error"},
-			Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		store := storage.NewDictCache()
+		o := replies(t, ok("Cache-Control: max-age=10, s-maxage=100"))
+		private, shared := &cachecontrol.Transport{Base: o, Store: store}, &cachecontrol.Transport{Base: o, Store: store, Shared: true}
+		defer private.Close()
+		defer shared.Close()
+		do(t, private, "/")
+		if a := do(t, private, "/"); a.outcome != hit {
+			t.Errorf("private: %v", a.outcome)
 		}
-		defer tr.Close()
-		for range 40 {
-			do(t, tr, "/")
-			time.Sleep(500 * time.Millisecond)
+		time.Sleep(50 * time.Second)
+		if a := do(t, shared, "/"); a.outcome != hit {
+			t.Errorf("shared: %v", a.outcome)
 		}
-		if n := strings.Count(log.String(), "store failed"); n != 2 {
-			t.Errorf("%d lines in 20 seconds:\n%s", n, &log)
+		if a := do(t, private, "/"); a.outcome != miss {
+			t.Errorf("private, after its max-age: %v", a.outcome)
 		}
 	})
 }

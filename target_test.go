@@ -6,33 +6,13 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
-	"github.com/go-cachecontrol/cachecontrol/storage"
 )
-
-// targetStores are stores of each kind that the Transport treats in a way of its own, and one that it guards.
-func targetStores(t *testing.T) map[string]func() storage.Store {
-	disk := func(s storage.Store, err error) storage.Store {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	return map[string]func() storage.Store{
-		"dict":     func() storage.Store { return storage.NewDictCache() },
-		"file":     func() storage.Store { s, err := storage.NewFileCache(t.TempDir()); return disk(s, err) },
-		"separate": func() storage.Store { s, err := storage.NewSeparateBodyFileCache(t.TempDir()); return disk(s, err) },
-		"tiered": func() storage.Store {
-			return storage.Tiered(storage.NewDictCache(), struct{ storage.Store }{storage.NewDictCache()})
-		},
-		"guarded": func() storage.Store { return struct{ storage.Store }{storage.NewDictCache()} },
-	}
-}
 
 // requestFor makes a request for a URL and a Host that url.Parse would not give.
 func requestFor(t *testing.T, method string, u url.URL, host string) *http.Request {
@@ -219,6 +199,108 @@ func TestEntryOfAnotherURL(t *testing.T) {
 				}
 				if a := do(t, tr, "/b"); a.outcome != hit || a.body != "#1" {
 					t.Errorf("another URL, again: %v %q, want %v %q", a.outcome, a.body, hit, "#1")
+				}
+			})
+		})
+	}
+}
+
+func TestHostOverride(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			return respond(200, req.URL.Host+" for "+req.Host, "Cache-Control: max-age=60")
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		get := func(method, url, host string, want cachecontrol.Outcome) {
+			t.Helper()
+			req := request(t, method+" "+url)
+			req.Host = host
+			a := send(t, tr, req)
+			if a.outcome != want || a.body != req.URL.Host+" for "+host {
+				t.Errorf("%s for %s: %v %q, want %v", url, host, a.outcome, a.body, want)
+			}
+		}
+		get("GET", "http://one.test/", "one.test", miss)
+		get("GET", "http://one.test/", "two.test", miss)
+		get("GET", "http://two.test/", "two.test", miss)
+		get("GET", "http://two.test/", "one.test", miss)
+		get("GET", "http://one.test/", "two.test", hit)
+		get("GET", "http://one.test/", "one.test", hit)
+		get("PUT", "http://one.test/", "two.test", bypass)
+		get("GET", "http://one.test/", "two.test", miss)
+		get("GET", "http://one.test/", "one.test", hit)
+		get("GET", "http://two.test/", "two.test", hit)
+	})
+}
+
+// A host with letters beyond ASCII is not a reg-name, and has no key: package strings makes an "i" of U+0130, and net/http another
+// host. Nothing is stored for it, and what it answers invalidates nothing of another host.
+func TestHostsBeyondASCII(t *testing.T) {
+	for _, other := range []string{"\u0130.example", "\u212a.example", "\u1e9e.example"} {
+		for _, host := range []string{"i.example", "k.example", "\u00df.example"} {
+			first, again, body := miss, hit, "#1"
+			if host == "\u00df.example" {
+				first, again, body = bypass, bypass, "#4"
+			}
+			runScenarios(t, []scenario{
+				{other + ", " + host, nil, []reply{ok("Cache-Control: max-age=60")}, []step{
+					{do: "http://" + host + "/", want: first, body: "#1"},
+					{do: "http://" + other + "/", want: bypass, body: "#2"},
+					{do: "http://" + other + "/", want: bypass, body: "#3"},
+					{do: "http://" + host + "/", want: again, body: body},
+				}},
+				{other + ", Location " + host, nil, []reply{ok("Cache-Control: max-age=60", "Content-Location: http://"+host+"/")}, []step{
+					{do: "http://" + host + "/", want: first},
+					{do: "POST http://" + other + "/x", want: bypass},
+					{do: "http://" + host + "/", want: again},
+				}},
+			})
+		}
+	}
+}
+
+func TestKeys(t *testing.T) {
+	for _, test := range []struct {
+		name, stored, asked string
+		want                cachecontrol.Outcome
+	}{
+		{"the same", "http://example.com/a", "http://example.com/a", hit},
+		{"scheme and host in any case", "http://example.com/", "HTTP://EXAMPLE.com/", hit},
+		{"no path", "http://example.com", "http://example.com/", hit},
+		{"a query without path", "http://example.com?a=b", "http://example.com/?a=b", hit},
+		{"an empty query", "http://example.com/?", "http://example.com/", miss},
+		{"a default port", "http://example.com:80/", "http://example.com/", hit},
+		{"an empty port", "http://example.com:/", "http://example.com/", hit},
+		{"a fragment", "http://example.com/#a", "http://example.com/#b", hit},
+		{"a path in another case", "http://example.com/a", "http://example.com/A", miss},
+		{"another query", "http://example.com/?a=1", "http://example.com/?a=2", miss},
+		{"a query in another order", "http://example.com/?a=1&b=2", "http://example.com/?b=2&a=1", miss},
+		{"another host", "http://example.com/", "http://example.org/", miss},
+		{"another scheme", "http://example.com/", "https://example.com/", miss},
+		{"another port", "http://example.com/", "http://example.com:8080/", miss},
+		{"another escape", "http://example.com/%2F", "http://example.com//", miss},
+		{"another user", "http://me:x@example.com/", "http://you:x@example.com/", miss},
+		{"another password", "http://me:x@example.com/", "http://me:X@example.com/", miss},
+		{"no user", "http://me:x@example.com/", "http://example.com/", miss},
+		{"the same user", "http://me:x@example.com/", "http://me:x@example.com/", hit},
+		{"a long one", "http://example.com/?" + strings.Repeat("a", 5000), "http://example.com/?" + strings.Repeat("a", 5000), hit},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				o := replies(t, ok("Cache-Control: max-age=60"))
+				tr := &cachecontrol.Transport{Base: o}
+				defer tr.Close()
+				do(t, tr, test.stored)
+				req := request(t, test.stored)
+				var err error
+				if req.URL, err = url.Parse(test.asked); err != nil {
+					t.Fatal(err)
+				}
+				req.URL.Scheme, _, _ = strings.Cut(test.asked, ":")
+				req.Host = req.URL.Host
+				if a := send(t, tr, req); a.outcome != test.want {
+					t.Errorf("%v, want %v", a.outcome, test.want)
 				}
 			})
 		})

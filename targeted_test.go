@@ -2,7 +2,6 @@ package cachecontrol_test
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -86,13 +85,6 @@ func TestTargeted(t *testing.T) {
 	}
 }
 
-func mode(shared bool) string {
-	if shared {
-		return "shared"
-	}
-	return "private"
-}
-
 // The field is handed on, for caches further down; so are the others, as they came, and Age tells them the rest.
 func TestTargetedIsHandedOn(t *testing.T) {
 	runScenarios(t, []scenario{{
@@ -151,28 +143,4 @@ func TestTargetedDirectives(t *testing.T) {
 			},
 		},
 	})
-}
-
-// What stands behind an open quote permits nothing, for another recipient may read it as a part of a quoted string.
-func TestOpenQuotes(t *testing.T) {
-	auth, open := []string{"Authorization: Basic eA=="}, `Cache-Control: max-age=60, extension="x, `
-	shared := func() *cachecontrol.Transport { return &cachecontrol.Transport{Shared: true} }
-	var all []scenario
-	for _, says := range []string{"public", "must-revalidate", "s-maxage=60", "public, immutable"} {
-		all = append(all, scenario{says, shared(), []reply{ok(open + says)}, []step{
-			{with: auth, want: miss, storing: "authorization"}, {with: auth, want: miss},
-		}})
-	}
-	runScenarios(t, append(all,
-		scenario{"two lines", shared(), []reply{ok(strings.TrimSuffix(open, ", "), "Cache-Control: public")}, []step{{with: auth, want: miss, storing: "authorization"}, {with: auth, want: miss}}},
-		scenario{"no-store counts", nil, []reply{ok(open + "no-store")}, []step{{want: miss, storing: "no-store"}, {want: miss}}},
-		scenario{"no-cache counts", nil, []reply{ok(open+"no-cache", `ETag: "a"`), status(304)}, []step{{want: miss}, {want: revalidated}}},
-		scenario{"what is before it counts", nil, []reply{ok(open + "x")}, []step{{want: miss, storing: "max-age"}, {want: hit}}},
-		scenario{"stale use", nil, []reply{ok(open + "stale-while-revalidate=600")}, []step{{want: miss}, {wait: 2 * time.Minute, want: miss}}},
-		scenario{"stale use on error", nil, []reply{ok(open+"stale-if-error=600", `ETag: "a"`), status(503)}, []step{{want: miss}, {wait: 2 * time.Minute, want: miss, status: 503}}},
-		scenario{"of a request", nil, []reply{ok("Cache-Control: max-age=60", `ETag: "a"`), status(304)}, []step{
-			{want: miss}, {wait: 2 * time.Minute, with: []string{`Cache-Control: x="y, max-stale`}, want: revalidated},
-		}},
-		scenario{"must-understand", nil, []reply{ok(`Cache-Control: no-store, max-age=60, x="y, must-understand`)}, []step{{want: miss, storing: "no-store"}, {want: miss}}},
-	))
 }

@@ -1,6 +1,9 @@
 package cachecontrol_test
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -85,4 +88,35 @@ func TestTrailersInFlight(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A trailer that was not announced is stored, if it was read: over HTTP/2 also after a body whose length is known.
+func TestTrailersUnannounced(t *testing.T) {
+	for _, http2 := range []bool{false, true} {
+		for _, length := range []bool{false, true} {
+			if length && !http2 {
+				continue // HTTP/1.1 has none then
+			}
+			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=60")
+				if length {
+					w.Header().Set("Content-Length", "4")
+				}
+				io.WriteString(w, "body")
+				w.(http.Flusher).Flush()
+				w.Header().Set(http.TrailerPrefix+"X-Sum", "1")
+			}))
+			server.EnableHTTP2 = http2
+			server.StartTLS()
+			defer server.Close()
+			tr := &cachecontrol.Transport{Base: server.Client().Transport}
+			defer tr.Close()
+			for _, want := range []cachecontrol.Outcome{miss, hit} {
+				a := do(t, tr, server.URL)
+				if a.outcome != want || a.Trailer.Get("X-Sum") != "1" {
+					t.Errorf("HTTP/2 %v, length %v: %v, trailer %v; want %v, X-Sum 1", http2, length, a.outcome, a.Trailer, want)
+				}
+			}
+		}
+	}
 }

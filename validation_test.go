@@ -1,13 +1,24 @@
 package cachecontrol_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // keptAfter are the statuses that say nothing of the stored response: it stays while the answer reaches the caller.
@@ -170,4 +181,498 @@ func TestRefusedAndReplaced(t *testing.T) {
 		}
 	}
 	runScenarios(t, all)
+}
+
+// A 304 may carry fields that speak of its own, empty content. They do not change what is stored.
+func TestFieldsOfA304(t *testing.T) {
+	stored := []string{`ETag: "a"`, "Content-Type: text/plain", "Content-Length: 2", "Content-Encoding: identity"}
+	for name, fields := range map[string][]string{
+		"Content-Length: 0":    {"Content-Length: 0"},
+		"Content-Encoding":     {"Content-Encoding: gzip"},
+		"Content-Range":        {"Content-Range: bytes 0-0/1"},
+		"without Content-Type": nil,
+	} {
+		runScenarios(t, []scenario{{
+			name:   name,
+			origin: []reply{ok(stored...), status(304, append([]string{`ETag: "a"`, "Cache-Control: max-age=60"}, fields...)...)},
+			steps: []step{
+				{want: miss},
+				{want: revalidated, status: 200, body: "#1", head: append(stored, "Content-Range:")},
+				{want: hit, status: 200, body: "#1", head: append(stored, "Content-Range:")},
+			},
+		}})
+	}
+}
+
+// A directive that a 304 no longer has is gone.
+func TestWithdrawnDirective(t *testing.T) {
+	runScenarios(t, []scenario{
+		{
+			name: "max-age",
+			origin: []reply{
+				ok(`ETag: "a"`, "Cache-Control: max-age=10, must-revalidate"),
+				status(304, `ETag: "a"`, "Cache-Control: no-cache"),
+			},
+			steps: []step{
+				{want: miss}, {want: hit}, {wait: 10 * time.Second, want: revalidated, head: []string{"Cache-Control: no-cache"}},
+				{want: revalidated, body: "#1"},
+			},
+		}, {
+			name: "one of several lines",
+			origin: []reply{
+				ok(`ETag: "a"`, "Cache-Control: max-age=10", "Cache-Control: stale-if-error=1000"),
+				status(304, `ETag: "a"`, "Cache-Control: max-age=10, must-revalidate"), status(503),
+			},
+			steps: []step{
+				{want: miss}, {wait: 10 * time.Second, want: revalidated, head: []string{"Cache-Control: max-age=10, must-revalidate"}},
+				{wait: 10 * time.Second, want: miss, status: 503},
+			},
+		}, {
+			name: "leave to store it at all",
+			origin: []reply{
+				ok(`ETag: "a"`, "Cache-Control: max-age=10"), status(304, `ETag: "a"`, "Cache-Control: no-store"),
+				ok("Cache-Control: max-age=10"),
+			},
+			steps: []step{{want: miss}, {wait: 10 * time.Second, want: revalidated, body: "#1"}, {want: miss, body: "#3", sent: []string{"If-None-Match:"}}},
+		},
+	})
+}
+
+// The entry may be deleted, by a request or by another process, while its validation is under way. The 304 is then
+// answered with what was in hand, and never with nothing.
+func TestEntryDeletedDuringItsValidation(t *testing.T) {
+	stores := fileStores(t)
+	stores["DictCache"] = storage.NewDictCache()
+	for name, store := range stores {
+		t.Run(name, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+					if req.Header.Get("If-None-Match") == "" {
+						return respond(200, strings.Repeat("body", 50000), `ETag: "a"`)
+					}
+					if err := store.Delete(t.Context(), "http://example.com/"); err != nil {
+						t.Error(err)
+					}
+					return respond(304, "", `ETag: "a"`)
+				})
+				tr := &cachecontrol.Transport{Base: o, Store: store}
+				defer tr.Close()
+				do(t, tr, "/")
+				a := do(t, tr, "/")
+				if a.StatusCode != 200 || a.body != strings.Repeat("body", 50000) || a.outcome != revalidated {
+					t.Errorf("%d, %d bytes, %v", a.StatusCode, len(a.body), a.outcome)
+				}
+				if a = do(t, tr, "/"); a.outcome != miss || o.last().Header.Get("If-None-Match") != "" {
+					t.Errorf("afterwards: %v", a.outcome)
+				}
+			})
+		})
+	}
+}
+
+// The body of a 304 that the caller never sees is the cache's to read and to close, or its connection is lost.
+func TestBodyOfA304IsClosed(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			if req.Header.Get("If-None-Match") == "" {
+				return respond(200, "body", `ETag: "a"`)
+			}
+			return respond(304, "a body that should not be there", `ETag: "a"`)
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/")
+		resp := open(t, tr, request(t, "/"))
+		if b := o.bodies[1]; !b.eof || b.closed == 0 {
+			t.Errorf("read to its end: %v, closed: %d times", b.eof, b.closed)
+		}
+		if b, _ := io.ReadAll(resp.Body); string(b) != "body" {
+			t.Errorf("%q", b)
+		}
+		resp.Body.Close()
+	})
+}
+
+// What a validation answers with is the caller's own, and stays so while others validate the same responses.
+func TestRevalidatedIsTheCallersOwn(t *testing.T) {
+	stores := fileStores(t)
+	stores["memory"] = storage.NewDictCache()
+	for name, store := range stores {
+		t.Run(name, func(t *testing.T) {
+			o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+				tag := `"` + req.URL.Path + `"`
+				fields := []string{"Cache-Control: no-cache", "ETag: " + tag, "X-Answer: " + strconv.Itoa(n)}
+				if req.Header.Get("If-None-Match") == tag {
+					return respond(304, "", fields...)
+				}
+				return respond(200, req.URL.Path, append(fields, "X-Kept: "+req.URL.Path)...)
+			})
+			tr := &cachecontrol.Transport{Base: o, Store: store}
+			defer tr.Close()
+			for i := range 4 {
+				do(t, tr, fmt.Sprintf("/%d", i))
+			}
+			var all sync.WaitGroup
+			for range 4 {
+				all.Go(func() {
+					check := func(path string, resp *http.Response) {
+						body, err := io.ReadAll(resp.Body)
+						resp.Body.Close()
+						h := resp.Header
+						if err != nil || string(body) != path || h.Get("Etag") != `"`+path+`"` || h.Get("X-Kept") != path {
+							t.Errorf("%s: %q, %v, %v", path, body, err, h)
+						}
+						if s := cachecontrol.StatusOf(resp); s.Outcome != revalidated {
+							t.Errorf("%s: %v", path, s.Outcome)
+						}
+						for _, lines := range h {
+							lines[0] = "changed"
+						}
+						clear(h)
+					}
+					var lastPath string
+					var last *http.Response
+					for i := range 100 {
+						path := fmt.Sprintf("/%d", i%4)
+						resp := open(t, tr, request(t, path))
+						if last != nil {
+							check(lastPath, last)
+						}
+						lastPath, last = path, resp
+					}
+					check(lastPath, last)
+				})
+			}
+			all.Wait()
+		})
+	}
+}
+
+// What a program has seen of a stored response does not change when that is validated.
+func TestValidationChangesNothingSeen(t *testing.T) {
+	var seen []http.Header
+	tr := &cachecontrol.Transport{
+		Base: replies(t, ok("Cache-Control: no-cache", `ETag: "1"`, "X-Kept: 1", "X-New: 1"),
+			status(304, "Cache-Control: no-cache", `ETag: "1"`, "X-New: 2", "X-New: 3"), status(304, `ETag: "1"`, "X-New: 4")),
+		BeforeReuse: func(_ *http.Request, stored cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
+			seen = append(seen, stored.Header)
+			return cachecontrol.ReuseByRules
+		},
+	}
+	defer tr.Close()
+	for range 4 {
+		do(t, tr, "/")
+	}
+	for i, want := range [][]string{{"1"}, {"2", "3"}, {"4"}} {
+		if h := seen[i]; !slices.Equal(h["X-New"], want) || h.Get("X-Kept") != "1" || h.Get("Etag") != `"1"` {
+			t.Errorf("at request %d what was stored said %q, and now %v", i+2, want, h)
+		}
+	}
+}
+
+// A modification date is a validator, and as good a reason to store a response as an entity tag is. TimePriority turns both off.
+func TestValidatorAlone(t *testing.T) {
+	const modified = "Fri, 31 Dec 1999 14:00:00 GMT"
+	dated, tagged := "Last-Modified: "+modified, `ETag: W/"a"`
+	inBothModes(t, func(tr func() *cachecontrol.Transport) []scenario {
+		priority := func() *cachecontrol.Transport {
+			t := tr()
+			t.TimePriority = true
+			return t
+		}
+		var all []scenario
+		for _, fields := range [][]string{{dated}, {tagged}, {dated, tagged}} {
+			name := strings.Join(fields, ", ")
+			all = append(all,
+				scenario{name, tr(), []reply{ok(fields...), status(304)}, []step{
+					{want: miss, storing: "validator"}, {want: revalidated, body: "#1"}, {wait: 13 * 24 * time.Hour, want: revalidated, body: "#1"},
+				}},
+				scenario{name + ", TimePriority", priority(), []reply{ok(fields...)}, []step{{want: miss, storing: "nothing-to-reuse"}, {want: miss, body: "#2"}}},
+				scenario{name + ", TimePriority and a lifetime", priority(), []reply{ok(append(fields, "Cache-Control: max-age=1")...), status(304)}, []step{
+					{want: miss, storing: "max-age"}, {wait: time.Minute, want: revalidated, body: "#1"},
+				}},
+				scenario{name + ", 404", tr(), []reply{status(404, fields...), status(304)}, []step{{want: miss, storing: "validator"}, {want: revalidated, status: 404, body: "#1"}}},
+				scenario{name + ", 302", tr(), []reply{status(302, fields...)}, []step{{want: miss, storing: "not-cacheable"}, {want: miss}}},
+				scenario{name + ", no-store", tr(), []reply{ok(append(fields, "Cache-Control: no-store")...)}, []step{{want: miss, storing: "no-store"}, {want: miss}}},
+			)
+		}
+		return append(all,
+			scenario{"the request says since when", tr(), []reply{ok(dated), status(304)}, []step{
+				{want: miss}, {want: revalidated, sent: []string{"If-Modified-Since: " + modified, "If-None-Match:"}},
+			}},
+			scenario{"modified", tr(), []reply{ok(dated), ok("Last-Modified: {0s}"), status(304)}, []step{
+				{want: miss}, {want: miss, body: "#2"}, {want: revalidated, body: "#2"},
+			}},
+			scenario{"a date that is none", tr(), []reply{ok("Last-Modified: yesterday")}, []step{{want: miss, storing: "nothing-to-reuse"}, {want: miss}}},
+			scenario{"a part", tr(), []reply{{status: 206, body: "ab", fields: []string{dated, "Content-Range: bytes 0-1/9"}}}, []step{
+				{with: []string{"Range: bytes=0-1"}, want: miss, status: 206, storing: "validator"},
+			}},
+		)
+	})
+}
+
+// So net/http's own file server sends each file once.
+func TestFileServer(t *testing.T) {
+	var sent atomic.Int64
+	files := http.FileServerFS(fstest.MapFS{"file": {Data: make([]byte, 1<<20), ModTime: time.Now().Add(-time.Hour)}})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		files.ServeHTTP(&countingResponse{w, &sent}, r)
+	}))
+	defer server.Close()
+	for name, store := range cookieStores(t) {
+		sent.Store(0)
+		base := server.Client().Transport
+		tr := &cachecontrol.Transport{Base: base, Store: store}
+		for range 5 {
+			resp, err := tr.Client().Get(server.URL + "/file")
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, err := io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+			if n != 1<<20 || err != nil {
+				t.Fatalf("%s: %d bytes, %v, want %d", name, n, err, 1<<20)
+			}
+		}
+		if got := sent.Load(); got != 1<<20 {
+			t.Errorf("%s: %d bytes were sent for five requests, want %d", name, got, 1<<20)
+		}
+		tr.Close()
+	}
+}
+
+type countingResponse struct {
+	http.ResponseWriter
+	sent *atomic.Int64
+}
+
+func (w *countingResponse) Write(p []byte) (int, error) {
+	n, err := w.ResponseWriter.Write(p)
+	w.sent.Add(int64(n))
+	return n, err
+}
+
+func TestETags(t *testing.T) {
+	runScenarios(t, []scenario{
+		{
+			name:   "equal priority: an ETag alone is reason enough to store, and to ask each time",
+			origin: []reply{ok(`ETag: "a"`, "X-Of: 1"), status(304, `ETag: "a"`, "X-Of: 2")},
+			steps: []step{
+				{want: miss, storing: "validator", sent: []string{"If-None-Match:"}},
+				{want: revalidated, body: "#1", status: 200, sent: []string{`If-None-Match: "a"`},
+					head: []string{"X-Of: 2", "X-From-Cache: 1"}},
+				{want: revalidated, body: "#1"},
+			},
+		}, {
+			name:      "time priority: an ETag alone is none",
+			transport: &cachecontrol.Transport{TimePriority: true},
+			origin:    []reply{ok(`ETag: "a"`)},
+			steps:     []step{{want: miss, storing: "nothing-to-reuse"}, {want: miss, body: "#2", sent: []string{"If-None-Match:"}}},
+		}, {
+			name:      "time priority: an ETag beside a lifetime is asked about when that is over",
+			transport: &cachecontrol.Transport{TimePriority: true},
+			origin:    []reply{ok(`ETag: "a"`, "Cache-Control: max-age=10"), status(304, "Cache-Control: max-age=20")},
+			steps: []step{
+				{want: miss}, {want: hit},
+				{wait: 10 * time.Second, want: revalidated, body: "#1", sent: []string{`If-None-Match: "a"`}},
+				{wait: 19 * time.Second, want: hit, body: "#1"},
+			},
+		}, {
+			name:   "a changed ETag replaces what is stored",
+			origin: []reply{ok(`ETag: "a"`), ok(`ETag: "b"`), status(304)},
+			steps: []step{
+				{want: miss}, {want: miss, body: "#2", sent: []string{`If-None-Match: "a"`}},
+				{want: revalidated, body: "#2", sent: []string{`If-None-Match: "b"`}},
+			},
+		}, {
+			name:   "an ETag without quotes is sent back as it came",
+			origin: []reply{ok("ETag: JAsUYM8K", "Cache-Control: max-age=3000"), status(304, "ETag: JAsUYM8K")},
+			steps: []step{
+				{want: miss},
+				{wait: 3000 * time.Second, want: revalidated, body: "#1", sent: []string{"If-None-Match: JAsUYM8K"}},
+			},
+		}, {
+			name:   "both validators are sent",
+			origin: []reply{ok(`ETag: "a"`, "Last-Modified: Tue, 15 Nov 1994 12:45:26 GMT"), status(304)},
+			steps: []step{
+				{want: miss},
+				{want: revalidated, sent: []string{`If-None-Match: "a"`, "If-Modified-Since: Tue, 15 Nov 1994 12:45:26 GMT"}},
+			},
+		}, {
+			name:   "a request with no-cache is validated, not sent bare",
+			origin: []reply{ok(`ETag: "a"`, "Cache-Control: max-age=60"), status(304)},
+			steps: []step{
+				{want: miss},
+				{want: revalidated, with: []string{"Cache-Control: no-cache"}, body: "#1", sent: []string{`If-None-Match: "a"`}},
+			},
+		}, {
+			name:   "no-store is above an ETag",
+			origin: []reply{ok(`ETag: "a"`, "Cache-Control: no-store")},
+			steps:  []step{{want: miss}, {want: miss, sent: []string{"If-None-Match:"}}},
+		}, {
+			name: "a 304 brings new fields and a new lifetime, but no Content-Length",
+			origin: []reply{
+				ok(`ETag: "a"`, "Cache-Control: max-age=10", "Content-Length: 2", "X-A: old", "X-B: old"),
+				status(304, `ETag: "a"`, "Cache-Control: max-age=100", "Content-Length: 0", "X-A: new", "X-C: new"),
+			},
+			steps: []step{
+				{want: miss},
+				{wait: 10 * time.Second, want: revalidated, body: "#1", head: []string{"X-A: new", "X-B: old", "X-C: new", "Content-Length: 2", "Age: 0"}},
+				{wait: 99 * time.Second, want: hit, body: "#1", head: []string{"X-A: new", "X-B: old", "X-C: new", "Content-Length: 2", "Age: 99"}},
+			},
+		},
+	})
+}
+
+// Callers that cancel at any point, close early, close twice, or never: 10,000 requests later, goroutines and files are as
+// many as they were, and whoever reads to the end has always had the right body.
+// An http.Transport may fail a validation because another request was cancelled: a 304 has no body, and so its connection is
+// somebody else's before the response is handed out. Then the request is made again, as it would have been without the cache.
+func TestValidationCancelledByAnother(t *testing.T) {
+	refused := errors.New("refused")
+	for _, test := range []struct {
+		name, method string
+		errs         []error // of the requests after the first
+		cancels      bool    // the caller does
+		asked        int     // how many requests there are after the first
+		want         error
+	}{
+		{"once", "GET", []error{context.Canceled, nil}, false, 2, nil},
+		{"another error", "GET", []error{refused, nil}, false, 1, refused},
+		{"and again", "GET", []error{context.Canceled, context.Canceled, nil}, false, 2, context.Canceled},
+		{"the caller's own", "GET", []error{context.Canceled, nil}, true, 1, context.Canceled},
+		{"an unsafe method", "POST", []error{context.Canceled, nil}, false, 1, context.Canceled},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			asked := -1
+			tr := &cachecontrol.Transport{
+				CacheableMethods: []string{"GET", "POST"},
+				Base: roundTripper(func(req *http.Request) (*http.Response, error) {
+					if asked++; asked > 0 && test.errs[asked-1] != nil {
+						if test.cancels {
+							cancel()
+						}
+						return nil, test.errs[asked-1]
+					}
+					if validates := req.Header["If-None-Match"] != nil; validates {
+						t.Errorf("request %d validates", asked)
+					}
+					return respond(200, "body", "Cache-Control: no-cache", `ETag: "1"`), nil
+				}),
+			}
+			defer tr.Close()
+			do(t, tr, test.method+" /")
+			resp, err := tr.RoundTrip(request(t, test.method+" /").WithContext(ctx))
+			if !errors.Is(err, test.want) || asked != test.asked {
+				t.Errorf("%v after %d requests, want %v after %d", err, asked, test.want, test.asked)
+			}
+			if err == nil {
+				if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "body" {
+					t.Errorf("%q, %v", body, err)
+				}
+				resp.Body.Close()
+			}
+		})
+	}
+}
+
+// A 304 brings the header up to date, in the answer and in the store, also with a tag that should have been quoted.
+func TestValidatorsUnquoted(t *testing.T) {
+	inBothModes(t, func(tr func() *cachecontrol.Transport) []scenario {
+		var all []scenario
+		for _, v := range []struct{ stored, sent string }{
+			{"ETag: ABC", "If-None-Match: ABC"},
+			{`ETag: W/"ABC"`, `If-None-Match: W/"ABC"`},
+			{"Last-Modified: Fri, 31 Dec 1999 23:00:00 GMT", "If-Modified-Since: Fri, 31 Dec 1999 23:00:00 GMT"},
+		} {
+			all = append(all, scenario{v.stored, tr(),
+				[]reply{
+					ok("Expires: {-1h}", v.stored, "X-Test: A"),
+					status(304, "Expires: {-1h}", v.stored, "X-Test: B"),
+					status(304, "Expires: {1h}", v.stored, "X-Test: C"),
+				},
+				[]step{
+					{want: miss},
+					{want: revalidated, body: "#1", sent: []string{v.sent}, head: []string{"X-Test: B"}},
+					{want: revalidated, body: "#1", sent: []string{v.sent}, head: []string{"X-Test: C"}},
+					{want: hit, body: "#1", head: []string{"X-Test: C"}},
+				},
+			})
+		}
+		return all
+	})
+}
+
+// Entity tags are compared byte by byte, beyond ASCII too (RFC 9110, section 8.8.3).
+func TestETagBeyondASCII(t *testing.T) {
+	inBothModes(t, func(tr func() *cachecontrol.Transport) []scenario {
+		return []scenario{{"obs-text", tr(), []reply{ok("Cache-Control: max-age=60", "ETag: \"\xfc\"")}, []step{
+			{want: miss},
+			{with: []string{"If-None-Match: \"\xfc\""}, want: hit, status: 304, head: []string{"ETag: \"\xfc\""}},
+			{with: []string{"If-None-Match: \"\xc3\xbc\""}, want: hit, status: 200},
+		}}}
+	})
+}
+
+// A 304 with a body, and another answer after it, brings the stored response up to date and nothing else.
+func TestHostileValidation(t *testing.T) {
+	u := rawServer(t, func(c net.Conn, n int, req *http.Request) bool {
+		switch {
+		case n == 1:
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nCache-Control: max-age=0\r\nETag: \"1\"\r\nContent-Length: 4\r\n\r\nbody")
+		case req.Header.Get("If-None-Match") != "":
+			io.WriteString(c, "HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\nContent-Length: 60\r\n\r\n"+
+				"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 4\r\n\r\nevil")
+		}
+		return true
+	})
+	base := &http.Transport{}
+	defer base.CloseIdleConnections()
+	tr := &cachecontrol.Transport{Base: base}
+	defer tr.Close()
+	for i := range 5 {
+		a := do(t, tr, u)
+		if want := []cachecontrol.Outcome{miss, revalidated}[min(i, 1)]; a.body != "body" || a.outcome != want {
+			t.Errorf("request %d: %v %q", i+1, a.outcome, a.body)
+		}
+		// Whether net/http notices what else is on a connection before it uses it again is not for the cache to say.
+		base.CloseIdleConnections()
+	}
+}
+
+// The body of a response that a stored one hides is read, if it is short, so that its connection is used again.
+func TestHiddenFailuresKeepConnections(t *testing.T) {
+	var failing atomic.Bool
+	var conns atomic.Int64
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=0")
+		w.Header().Set("ETag", `"1"`)
+		if failing.Load() {
+			w.WriteHeader(503)
+			io.WriteString(w, strings.Repeat("x", 10_000))
+		}
+	}))
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			conns.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	base := &http.Transport{}
+	defer base.CloseIdleConnections()
+	tr := &cachecontrol.Transport{Base: base, StaleIfError: time.Hour}
+	defer tr.Close()
+	do(t, tr, server.URL)
+	failing.Store(true)
+	for range 20 {
+		ctx, cancel := context.WithCancel(t.Context())
+		send(t, tr, request(t, server.URL).WithContext(ctx))
+		cancel()
+	}
+	if n := conns.Load(); n > 5 {
+		t.Errorf("21 requests took %d connections, want few", n)
+	}
 }

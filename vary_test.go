@@ -390,3 +390,290 @@ func TestVariantListIsBounded(t *testing.T) {
 		})
 	}
 }
+
+// A shared cache takes a response that lets one web origin read it for that origin's, even if Vary does not say so: to
+// another one it would be unreadable, or readable although its server has not allowed that.
+func TestCORSInSharedCache(t *testing.T) {
+	shared := func() *cachecontrol.Transport { return &cachecontrol.Transport{Shared: true} }
+	const fresh, tag, all, forA = "Cache-Control: max-age=60", `ETag: "1"`, "Access-Control-Allow-Origin: *", "Access-Control-Allow-Origin: https://a"
+	a, b := []string{"Origin: https://a"}, []string{"Origin: https://b"}
+	runScenarios(t, []scenario{
+		{"for one", shared(), []reply{ok(fresh, forA), ok(fresh, "Access-Control-Allow-Origin: https://b")}, []step{
+			{with: a, want: miss}, {with: b, want: miss, body: "#2"}, {with: a, want: hit, body: "#1", head: []string{forA}},
+			{with: b, want: hit, body: "#2"}, {want: miss},
+		}},
+		{"for one, and Vary names others", shared(), []reply{ok(fresh, forA, "Vary: A")}, []step{{with: a, want: miss}, {with: b, want: miss}, {with: a, want: hit}}},
+		{"for one, and Vary says so", shared(), []reply{ok(fresh, forA, "Vary: origin")}, []step{{with: a, want: miss}, {with: b, want: miss}, {with: a, want: hit}}},
+		{"for null", shared(), []reply{ok(fresh, "Access-Control-Allow-Origin: null")}, []step{{with: a, want: miss}, {with: b, want: miss}}},
+		{"for all", shared(), []reply{ok(fresh, all)}, []step{{with: a, want: miss}, {with: b, want: hit}, {want: hit}}},
+		{"in a private cache", nil, []reply{ok(fresh, forA)}, []step{{with: a, want: miss}, {with: b, want: hit}}},
+		{"in a 304", shared(), []reply{ok(fresh, tag, all), status(304, forA), ok(fresh, all)}, []step{
+			{with: b, want: miss}, {with: b, want: hit}, {wait: 61 * time.Second, with: a, want: revalidated, head: []string{forA}},
+			{with: a, want: hit, head: []string{forA}}, {with: b, want: miss, body: "#3", head: []string{all}},
+		}},
+		{"in a response to HEAD", shared(), []reply{ok(fresh, tag, all), ok(fresh, tag, forA), ok(fresh, all)}, []step{
+			{with: b, want: miss}, {do: "HEAD /", with: append([]string{"Cache-Control: no-cache"}, a...), want: miss},
+			{with: a, want: hit, head: []string{forA}}, {with: b, want: miss, head: []string{all}},
+		}},
+	})
+}
+
+// What a private cache has stored without a selecting field is not used.
+func TestCORSOfAnotherCache(t *testing.T) {
+	in(t, func(t *testing.T) {
+		store := cookieStores(t)["DictCache"]
+		putEntry(t, store, "http://example.com/", 200, "old", "Cache-Control: max-age=60", "Access-Control-Allow-Origin: https://a")
+		o := replies(t, ok("Cache-Control: max-age=60"))
+		for _, tr := range []*cachecontrol.Transport{{Base: o, Store: store}, {Base: o, Store: store, Shared: true}} {
+			st := step{want: hit, body: "old"}
+			if tr.Shared {
+				st = step{want: miss, body: "#1"}
+			}
+			st.run(t, mode(tr.Shared), tr, o)
+		}
+	})
+}
+
+// A response that says less about what it varies by than an earlier one does not undo that: what selected the stored response still
+// does, however it was updated.
+func TestVaryOfAnUpdate(t *testing.T) {
+	const first, later = "Vary: Accept-Encoding, Accept", "Vary: Accept-Encoding"
+	runScenarios(t, []scenario{{
+		name: "304",
+		origin: []reply{
+			ok("Cache-Control: max-age=10", `ETag: "1"`, first),
+			status(304, "Cache-Control: max-age=10", `ETag: "1"`, later),
+			status(304, "Cache-Control: max-age=10", `ETag: "1"`, later),
+			ok("Cache-Control: max-age=10", `ETag: "2"`, first),
+		},
+		steps: []step{
+			{with: []string{"Accept: a/json"}, want: cachecontrol.Miss, body: "#1"},
+			{with: []string{"Accept: a/json"}, wait: 11 * time.Second, want: cachecontrol.Revalidated, body: "#1"},
+			{with: []string{"Accept: a/json"}, wait: 11 * time.Second, want: cachecontrol.Revalidated, body: "#1"},
+			{with: []string{"Accept: a/json"}, want: cachecontrol.Hit, body: "#1"},
+			{with: []string{"Accept: a/xml"}, want: cachecontrol.Miss, body: "#4"},
+			{with: []string{"Accept: a/json"}, want: cachecontrol.Hit, body: "#1"},
+		},
+	}, {
+		name: "HEAD",
+		origin: []reply{
+			ok("Cache-Control: max-age=10", `ETag: "1"`, first, "Content-Length: 2"),
+			ok("Cache-Control: max-age=10", `ETag: "1"`, later, "Content-Length: 2"),
+			ok("Cache-Control: max-age=10", `ETag: "2"`, first),
+		},
+		steps: []step{
+			{with: []string{"Accept: a/json"}, want: cachecontrol.Miss, body: "#1"},
+			{do: "HEAD /", with: []string{"Accept: a/json"}, wait: 11 * time.Second, want: cachecontrol.Miss},
+			{with: []string{"Accept: a/json"}, want: cachecontrol.Hit, body: "#1"},
+			{with: []string{"Accept: a/xml"}, want: cachecontrol.Miss, body: "#3"},
+		},
+	}, {
+		name: "304 that varies by everything",
+		origin: []reply{
+			ok("Cache-Control: max-age=10", `ETag: "1"`, first),
+			status(304, "Cache-Control: max-age=10", `ETag: "1"`, "Vary: *"),
+			ok("Cache-Control: max-age=10", `ETag: "2"`, first),
+		},
+		steps: []step{
+			{with: []string{"Accept: a/json"}, want: cachecontrol.Miss, body: "#1"},
+			{with: []string{"Accept: a/json"}, wait: 11 * time.Second, want: cachecontrol.Revalidated, body: "#1"},
+			{with: []string{"Accept: a/json"}, want: cachecontrol.Miss, body: "#3"},
+		},
+	}})
+}
+
+// TestVaryOmitted: a response without Vary, beside one that has it, is selected by that one's fields, so that it does
+// not stand in for others (RFC 9111, section 4.1).
+func TestVaryOmitted(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			if lang := req.Header.Get("Accept-Language"); lang != "" {
+				return respond(200, lang, "Cache-Control: max-age=60", "Vary: Accept-Language")
+			}
+			return respond(200, "default", "Cache-Control: max-age=60")
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/", "Accept-Language: en")
+		time.Sleep(time.Second)
+		do(t, tr, "/")
+		for _, want := range []string{"en", "default"} {
+			var fields []string
+			if want != "default" {
+				fields = []string{"Accept-Language: " + want}
+			}
+			if a := do(t, tr, "/", fields...); a.outcome != cachecontrol.Hit || a.body != want {
+				t.Errorf("%v: %v %q, want a hit with %q", fields, a.outcome, a.body, want)
+			}
+		}
+		if a := do(t, tr, "/", "Accept-Language: de"); a.outcome != cachecontrol.Miss || a.body != "de" {
+			t.Errorf("de: %v %q, want its own", a.outcome, a.body)
+		}
+	})
+}
+
+// TestVariantOfAnotherURL: an entry whose list of variants names another URL's key is not followed there.
+func TestVariantOfAnotherURL(t *testing.T) {
+	in(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			return respond(200, req.URL.Path, "Cache-Control: max-age=60", "Vary: A")
+		})
+		store := storage.NewDictCache()
+		tr := &cachecontrol.Transport{Base: o, Store: store}
+		do(t, tr, "/secret", "A: 2")
+		do(t, tr, "/public", "A: 1")
+		resp, err := store.Get(t.Context(), "http://example.com/public")
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := resp.Entry.Clone()
+		e.Variants = []serialize.Variant{{
+			Key: "http://example.com/secret", Vary: []serialize.Field{{Name: "A", Value: "2", Present: true}}, Date: time.Now(),
+		}}
+		if err := store.Update(t.Context(), "http://example.com/public", e); err != nil {
+			t.Fatal(err)
+		}
+		if a := do(t, tr, "/public", "A: 2"); a.body != "/public" {
+			t.Errorf("%v %q", a.outcome, a.body)
+		}
+	})
+}
+
+func TestVary(t *testing.T) {
+	fields := map[string][2]string{
+		"Accept": {"text/plain", "text/html"}, "Accept-Encoding": {"br", "zstd"}, "Accept-Language": {"de", "fr"},
+		"Cookie": {"a=1", "a=2"}, "User-Agent": {"one", "two"}, "Origin": {"http://a", "http://b"}, "X-Own": {"1", "2"},
+	}
+	for name, values := range fields {
+		one, two := []string{name + ": " + values[0]}, []string{name + ": " + values[1]}
+		last := step{want: miss, body: "#3"}
+		if name == "Accept-Encoding" {
+			last = step{want: hit, body: "#1"} // who leaves the coding to the cache takes any that it can decode
+		}
+		runScenarios(t, []scenario{{
+			name:   name,
+			origin: []reply{ok("Cache-Control: max-age=60", "Vary: "+strings.ToLower(name))},
+			steps: []step{
+				{with: one, want: miss, body: "#1"}, {with: one, want: hit, body: "#1"},
+				{with: two, want: miss, body: "#2"}, {with: two, want: hit, body: "#2"},
+				{with: one, want: hit, body: "#1"},
+				last,
+			},
+		}, {
+			name:   name + ", missing at first",
+			origin: []reply{ok("Cache-Control: max-age=60", "Vary: "+name)},
+			steps:  []step{{want: miss, body: "#1"}, {want: hit, body: "#1"}, {with: one, want: miss, body: "#2"}, {want: hit, body: "#1"}},
+		}})
+	}
+	runScenarios(t, []scenario{
+		{
+			name:   "several names: all must match",
+			origin: []reply{ok("Cache-Control: max-age=60", "Vary: Accept, X-Own")},
+			steps: []step{
+				{with: []string{"Accept: a/b", "X-Own: 1"}, want: miss},
+				{with: []string{"Accept: a/b", "X-Own: 2"}, want: miss},
+				{with: []string{"Accept: a/c", "X-Own: 1"}, want: miss},
+				{with: []string{"Accept: a/b", "X-Own: 1", "Cookie: x=y"}, want: hit, body: "#1"},
+			},
+		}, {
+			name:   "Vary: * is neither stored nor answered from",
+			origin: []reply{ok("Cache-Control: max-age=60", `ETag: "a"`, "Vary: *")},
+			steps:  []step{{want: miss, storing: "vary-any"}, {want: miss, sent: []string{"If-None-Match:"}}},
+		}, {
+			name:   "a * among names is one too",
+			origin: []reply{ok("Cache-Control: max-age=60", "Vary: Accept, *")},
+			steps:  []step{{want: miss, storing: "vary-any"}, {want: miss}},
+		},
+	})
+}
+
+// Every line of Vary counts.
+func TestSeveralVaryLines(t *testing.T) {
+	runScenarios(t, []scenario{{
+		origin: []reply{ok("Cache-Control: max-age=60", "Vary: X-One", "Vary: X-Two, X-Three")},
+		steps: []step{
+			{with: []string{"X-One: 1", "X-Two: 2", "X-Three: 3"}, want: miss},
+			{with: []string{"X-One: 1", "X-Two: 2", "X-Three: 3"}, want: hit, head: []string{"Vary: X-One | X-Two, X-Three"}},
+			{with: []string{"X-One: 0", "X-Two: 2", "X-Three: 3"}, want: miss},
+			{with: []string{"X-One: 1", "X-Two: 0", "X-Three: 3"}, want: miss},
+			{with: []string{"X-One: 1", "X-Two: 2", "X-Three: 0"}, want: miss},
+		},
+	}})
+}
+
+// Revalidating one variant leaves the others, whichever came first.
+func TestRevalidatingOneVariant(t *testing.T) {
+	for _, replaced := range []bool{false, true} {
+		in(t, func(t *testing.T) {
+			o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+				lang := req.Header.Get("Accept-Language")
+				fields := []string{"Cache-Control: max-age=100", "Vary: Accept-Language", fmt.Sprintf("ETag: %q", lang)}
+				if req.Header.Get("If-None-Match") != "" && !replaced {
+					return respond(304, "", fields...)
+				}
+				return respond(200, lang, fields...)
+			})
+			tr := &cachecontrol.Transport{Base: o}
+			defer tr.Close()
+			langs := []string{"en", "de", "fr"}
+			for i, lang := range langs {
+				do(t, tr, "/", "Accept-Language: "+lang)
+				time.Sleep(time.Duration(i) * time.Second)
+			}
+			for _, lang := range langs {
+				do(t, tr, "/", "Accept-Language: "+lang, "Cache-Control: no-cache")
+				for _, other := range langs {
+					if a := do(t, tr, "/", "Accept-Language: "+other); a.outcome != hit || a.body != other {
+						t.Errorf("%s after revalidating %s (replaced: %v): %v %q", other, lang, replaced, a.outcome, a.body)
+					}
+				}
+			}
+		})
+	}
+}
+
+// countingStore knows which keys hold an entry.
+type countingStore struct {
+	storage.Store
+	mu   sync.Mutex
+	keys map[string]bool
+}
+
+func (s *countingStore) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
+	w, err := s.Store.Create(ctx, key, e)
+	return &countingWriter{w, s, key}, err
+}
+
+func (s *countingStore) Delete(ctx context.Context, key string) error {
+	s.mu.Lock()
+	delete(s.keys, key)
+	s.mu.Unlock()
+	return s.Store.Delete(ctx, key)
+}
+
+type countingWriter struct {
+	storage.Writer
+	s   *countingStore
+	key string
+}
+
+func (w *countingWriter) Commit() error {
+	w.s.mu.Lock()
+	w.s.keys[w.key] = true
+	w.s.mu.Unlock()
+	return w.Writer.Commit()
+}
+
+// Vary: * matches nothing, not even a request that has such a field.
+func TestVaryStarField(t *testing.T) {
+	inBothModes(t, func(tr func() *cachecontrol.Transport) []scenario {
+		var all []scenario
+		for _, vary := range []string{"*", "*, *", ", *", "X-A, *", "*, X-A"} {
+			all = append(all, scenario{vary, tr(), []reply{ok("Cache-Control: max-age=60", "Vary: "+vary)}, []step{
+				{with: []string{"*: 1", "X-A: 1"}, want: miss, storing: "vary-any"},
+				{with: []string{"*: 1", "X-A: 1"}, want: miss},
+			}})
+		}
+		return all
+	})
+}
