@@ -32,13 +32,13 @@ type writeError struct{ err error }
 
 func (e *writeError) Error() string { return e.err.Error() }
 
-// visibleWriter writes a body to a terminal. It replaces characters that are neither printable nor white space.
-type visibleWriter struct {
+// printableWriter writes a body to a terminal. It replaces characters that are neither printable nor white space.
+type printableWriter struct {
 	w    *bufio.Writer
 	rest []byte // the first bytes of an incomplete character
 }
 
-func (v *visibleWriter) Write(p []byte) (int, error) {
+func (v *printableWriter) Write(p []byte) (int, error) {
 	b := append(v.rest, p...)
 	for len(b) > 0 && (utf8.FullRune(b) || len(b) >= utf8.UTFMax) {
 		r, n := utf8.DecodeRune(b)

@@ -310,7 +310,7 @@ func (d *demo) do(cache *cachecontrol.Transport, r demoRequest, want demoWant) (
 	if r.note != "" {
 		what += " (" + r.note + ")"
 	}
-	d.printf("%7.3f s  %-21s %-47s %-10s %8s\n", sent.Sub(d.start).Seconds(), what, member(resp), origin, took(duration))
+	d.printf("%7.3f s  %-21s %-47s %-10s %8s\n", sent.Sub(d.start).Seconds(), what, cacheStatus(resp), origin, elapsed(duration))
 
 	d.requests++
 	status := cachecontrol.StatusOf(resp)
@@ -331,8 +331,8 @@ func (d *demo) check(ok bool, want string, args ...any) {
 	}
 }
 
-// member returns the last member of Cache-Status without the name of the cache and the detail.
-func member(resp *http.Response) string {
+// cacheStatus returns the last member of Cache-Status without the name of the cache and the detail.
+func cacheStatus(resp *http.Response) string {
 	lines := resp.Header["Cache-Status"]
 	if len(lines) == 0 {
 		return "-"

@@ -141,7 +141,7 @@ func TestMember(t *testing.T) {
 		if status != "" {
 			resp.Header["Cache-Status"] = []string{"other;hit", status}
 		}
-		if got := member(resp); got != want {
+		if got := cacheStatus(resp); got != want {
 			t.Errorf("member(%q) = %q, want %q", status, got, want)
 		}
 	}

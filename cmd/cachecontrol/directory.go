@@ -83,7 +83,7 @@ func (d *directory) each(ctx context.Context, e *env, bar *progress, do func(*st
 			result = &problem{code: exitFailed}
 			continue
 		}
-		bar.passed(it.Hash)
+		bar.atHash(it.Hash)
 		if err := do(it); err != nil {
 			return err
 		}
@@ -101,8 +101,8 @@ func startScan(e *env) *progress {
 // hashes is the number of possible values of the first four digits of a hash, which passed uses to measure progress.
 const hashes = 1 << 16
 
-// passed records that a walk has reached a hash. Hashes are spread evenly, so their order shows how much is done.
-func (p *progress) passed(hash string) {
+// atHash records that a walk has reached a hash. Hashes are spread evenly, so their order shows how much is done.
+func (p *progress) atHash(hash string) {
 	if p == nil {
 		return
 	}

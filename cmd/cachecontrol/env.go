@@ -30,9 +30,9 @@ func (e *env) fail(err error) int {
 	if errors.As(err, &p) && p.msg == "" {
 		return p.code
 	}
-	e.tell(e.name + ": " + p.msg)
+	e.report(e.name + ": " + p.msg)
 	if p.hint != "" {
-		e.tell(p.hint)
+		e.report(p.hint)
 	}
 	return p.code
 }
@@ -59,8 +59,8 @@ func (e *env) printAs(asJSON bool, text func() string, object any) error {
 // cannotWrite returns the error of a command that cannot write to stdout.
 func cannotWrite(err error) error { return failed(err, "cannot write to stdout", "") }
 
-// tell writes a line to stderr, without secrets.
-func (e *env) tell(line string) { fmt.Fprintln(e.stderr, printable(e.hide(line))) }
+// report writes a line to stderr, without secrets.
+func (e *env) report(line string) { fmt.Fprintln(e.stderr, printable(e.hide(line))) }
 
 // hide returns text without the known secrets and without the users and passwords of URLs.
 func (e *env) hide(text string) string {

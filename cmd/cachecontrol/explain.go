@@ -162,7 +162,7 @@ func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder,
 
 		Invalidates: []string{}, // a list in JSON, not null
 	}
-	out.judge(policy, resp.Header, status.Stored, now)
+	out.assess(policy, resp.Header, status.Stored, now)
 	if status.Outcome == cachecontrol.Bypass {
 		r := newRule(status.Reason)
 		out.Outcome = &r
@@ -200,7 +200,7 @@ func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder,
 		}
 		if len(heuristics.Apply(h, guess)) > 0 {
 			p := rfc9111.NewPolicy(rules, guess.StatusCode, guess.Header, rec.asked, rec.received)
-			out.Hint = "with --heuristic last-modified it would be fresh for " + words(p.Lifetime)
+			out.Hint = "with --heuristic last-modified it would be fresh for " + longDuration(p.Lifetime)
 		}
 	}
 	return out
@@ -230,9 +230,9 @@ func (x *explanation) print(w io.Writer) error {
 	}
 	b.WriteString("\n")
 
-	say("Stored", yes(x.Stored.OK)+", by a "+x.Cache+" cache", x.Stored.rule.String())
+	say("Stored", yesOrNo(x.Stored.OK)+", by a "+x.Cache+" cache", x.Stored.rule.String())
 	if x.Other != nil {
-		say("", "a "+kind(x.Cache == "private")+" cache: "+yes(x.Other.OK)+", "+x.Other.rule.String())
+		say("", "a "+kind(x.Cache == "private")+" cache: "+yesOrNo(x.Other.OK)+", "+x.Other.rule.String())
 	}
 	if x.Hint != "" {
 		say("", x.Hint)

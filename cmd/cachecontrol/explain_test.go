@@ -140,7 +140,7 @@ func TestExplainJSON(t *testing.T) {
 		t.Errorf("got %s", stdout)
 	}
 	for _, n := range got.Next {
-		if answers[n.Answer] == "" {
+		if answerTexts[n.Answer] == "" {
 			t.Errorf("the answer %q is not known", n.Answer)
 		}
 	}
@@ -164,7 +164,7 @@ func TestWords(t *testing.T) {
 		0: "0s", 1500 * time.Millisecond: "1s", time.Minute: "1m", 90 * time.Second: "1m30s", time.Hour: "1h",
 		24 * time.Hour: "24h", 49 * time.Hour: "2 days 1h", 365 * 24 * time.Hour: "365 days",
 	} {
-		if got := words(d); got != want {
+		if got := longDuration(d); got != want {
 			t.Errorf("words(%v) = %q, want %q", d, got, want)
 		}
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 )
 
-// size formats a number of bytes for people.
-func size(n int64) string {
+// formatSize formats a number of bytes for people.
+func formatSize(n int64) string {
 	const units = "KMGTPE"
 	if n < 1024 {
 		return fmt.Sprintf("%d B", n)
@@ -26,11 +26,11 @@ func size(n int64) string {
 	return fmt.Sprintf("%.1f %ciB", v, units[i])
 }
 
-// brief formats a duration in at most four columns, not counting a sign: 45s, 12m, 3h, 20d, 7y.
-func brief(d time.Duration) string {
+// shortDuration formats a duration in at most four columns, not counting a sign: 45s, 12m, 3h, 20d, 7y.
+func shortDuration(d time.Duration) string {
 	const day = 24 * time.Hour
 	if d < 0 {
-		return "-" + brief(-d)
+		return "-" + shortDuration(-d)
 	}
 	switch {
 	case d >= rfc9111.Infinite:
@@ -47,8 +47,8 @@ func brief(d time.Duration) string {
 	return fmt.Sprintf("%dy", d/(365*day))
 }
 
-// words formats a duration for people, in whole seconds: "2 days 3h", "1h30m", "45s".
-func words(d time.Duration) string {
+// longDuration formats a duration for people, in whole seconds: "2 days 3h", "1h30m", "45s".
+func longDuration(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch d = d.Truncate(time.Second); {
 	case d >= rfc9111.Infinite:
@@ -70,8 +70,8 @@ func words(d time.Duration) string {
 	return s
 }
 
-// took formats a short duration: "850 us", "12.3 ms", "1.25 s".
-func took(d time.Duration) string {
+// elapsed formats a short duration: "850 us", "12.3 ms", "1.25 s".
+func elapsed(d time.Duration) string {
 	switch {
 	case d < time.Millisecond:
 		return fmt.Sprintf("%d us", d.Microseconds())
@@ -116,11 +116,11 @@ func (s seconds) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, "%.3f", time.Duration(s).Seconds()), nil
 }
 
-func (s seconds) String() string { return words(time.Duration(s)) }
+func (s seconds) String() string { return longDuration(time.Duration(s)) }
 
-func (s seconds) short() string { return took(time.Duration(s)) }
+func (s seconds) short() string { return elapsed(time.Duration(s)) }
 
-func yes(ok bool) string {
+func yesOrNo(ok bool) string {
 	if ok {
 		return "yes"
 	}

@@ -11,10 +11,10 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 )
 
-// aboutTarget lists the request header fields that some servers use, in addition to the target of the request, to find
+// targetFields lists the request header fields that some servers use, in addition to the target of the request, to find
 // out which resource a client wants and how the request reached them. They are not part of the cache key, so they are
-// not passed on. Fields that begin with one of aboutTargetPrefixes are treated in the same way.
-var aboutTarget = map[string]bool{
+// not passed on. Fields that begin with one of targetFieldPrefixes are treated in the same way.
+var targetFields = map[string]bool{
 	"Forwarded": true, "Forwarded-For": true, "Forwarded-Host": true, "Forwarded-Proto": true, "X-Forwarded": true, "X-Forwarder-For": true,
 	"X-Override-Url": true, "X-Host": true, "X-Host-Name": true, "X-Host-Override": true, "X-Server-Name": true,
 	"X-Method-Override": true, "X-Url-Scheme": true, "X-Scheme": true, "X-Proto": true, "X-Script-Name": true, "Script-Name": true,
@@ -26,10 +26,10 @@ var aboutTarget = map[string]bool{
 	"X-Backend-Host": true, "X-Sendfile-Type": true, "X-Accel-Mapping": true, "Proxy": true, // CGI turns Proxy into HTTP_PROXY
 }
 
-var aboutTargetPrefixes = []string{"X-Forwarded-", "X-Forward-", "X-Original-", "X-Rewrite-", "X-Envoy-", "X-Http-", "Wl-Proxy-"}
+var targetFieldPrefixes = []string{"X-Forwarded-", "X-Forward-", "X-Original-", "X-Rewrite-", "X-Envoy-", "X-Http-", "Wl-Proxy-"}
 
-// isAboutTarget reports whether a server may read the field as one of aboutTarget or aboutTargetPrefixes.
-func isAboutTarget(name string) bool {
+// isTargetField reports whether a server may read the field as one of targetFields or of targetFieldPrefixes.
+func isTargetField(name string) bool {
 	if hasOtherName(name) {
 		name = strings.Map(func(c rune) rune {
 			if isLetterOrDigit(c) {
@@ -39,7 +39,7 @@ func isAboutTarget(name string) bool {
 		}, name)
 	}
 	name = http.CanonicalHeaderKey(name)
-	return aboutTarget[name] || slices.ContainsFunc(aboutTargetPrefixes, func(p string) bool { return strings.HasPrefix(name, p) })
+	return targetFields[name] || slices.ContainsFunc(targetFieldPrefixes, func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
 // hasOtherName reports whether a server may mistake the field for one of another name. CGI, and interfaces like it,
@@ -68,7 +68,7 @@ func (f *forwarding) apply(r *httputil.ProxyRequest) {
 	}
 	out := r.Out.Header
 	for name := range out {
-		if isAboutTarget(name) || hasOtherName(name) {
+		if isTargetField(name) || hasOtherName(name) {
 			delete(out, name)
 		}
 	}
@@ -86,9 +86,9 @@ func (f *forwarding) apply(r *httputil.ProxyRequest) {
 func (f *forwarding) applyTrusted(r *httputil.ProxyRequest) {
 	in, out := r.In.Header, r.Out.Header
 	var said strings.Builder
-	maps.DeleteFunc(out, func(name string, _ []string) bool { return hasOtherName(name) && !isAboutTarget(name) })
+	maps.DeleteFunc(out, func(name string, _ []string) bool { return hasOtherName(name) && !isTargetField(name) })
 	for name, lines := range in {
-		if isAboutTarget(name) {
+		if isTargetField(name) {
 			out[name] = lines
 		}
 	}
@@ -100,7 +100,7 @@ func (f *forwarding) applyTrusted(r *httputil.ProxyRequest) {
 	}
 	trusted := make(http.Header)
 	for name, lines := range out {
-		if isAboutTarget(name) && name != "X-Forwarded-For" {
+		if isTargetField(name) && name != "X-Forwarded-For" {
 			trusted[name] = lines
 		}
 	}

@@ -44,11 +44,11 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	resp, err := f.cache.RoundTrip(rewritten.Out)
 	interim.end()
 	if err == nil && cachecontrol.FromCache(resp) && len(resp.Trailer) == 0 && !hasConnectionFields(resp.Header) && resp.Header["Connection"] == nil {
-		f.self.add(resp.Header, resp.ProtoMajor, resp.ProtoMinor)
+		f.self.addTo(resp.Header, resp.ProtoMajor, resp.ProtoMinor)
 		writeHit(w, r, resp)
 		return
 	}
-	ctx := context.WithValue(r.Context(), frontKey{}, &frontAnswer{resp, err})
+	ctx := context.WithValue(r.Context(), frontKey{}, &frontResult{resp, err})
 	f.proxy.ServeHTTP(plainWriter{w}, r.WithContext(ctx))
 }
 
@@ -147,20 +147,20 @@ func (i *interimResponses) end() {
 	i.ended = true
 }
 
-// answered is the Transport of a front's proxy. It returns the response that the front has received for the request, if
+// frontTransport is the Transport of a front's proxy. It returns the response that the front has received for the request, if
 // any, and passes other requests to the cache.
-type answered struct{ cache http.RoundTripper }
+type frontTransport struct{ cache http.RoundTripper }
 
 type (
 	frontKey    struct{}
-	frontAnswer struct {
+	frontResult struct {
 		resp *http.Response
 		err  error
 	}
 )
 
-func (a answered) RoundTrip(req *http.Request) (*http.Response, error) {
-	if got, ok := req.Context().Value(frontKey{}).(*frontAnswer); ok {
+func (a frontTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if got, ok := req.Context().Value(frontKey{}).(*frontResult); ok {
 		return got.resp, got.err
 	}
 	return a.cache.RoundTrip(req)

@@ -158,7 +158,7 @@ func (g *get) fetch(ctx context.Context, e *env, client *http.Client, target str
 	case errors.As(err, &w):
 		return failed(w.err, "cannot write the body", "")
 	case err != nil && length > 0:
-		err = fmt.Errorf("%w after %s of %s", err, size(n), size(length))
+		err = fmt.Errorf("%w after %s of %s", err, formatSize(n), formatSize(length))
 		fallthrough
 	case err != nil:
 		return failed(err, target+": the body broke off", "Try again; what came is not stored.")

@@ -72,7 +72,7 @@ func TestDocsNameFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	for _, v := range []any{listed{}, details{}, content{}, bodyPart{}, further{}, reuse{}, wrong{}, checked{}, removal{}, doomed{}, pruned{}, counted{}, group{}, tally{}} {
+	for _, v := range []any{listItem{}, entryDetails{}, content{}, bodyPart{}, variantItem{}, reuse{}, verifyItem{}, verifySummary{}, rmResult{}, pruneItem{}, pruneSummary{}, statsSummary{}, group{}, tally{}} {
 		for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
 			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			if name == "" {

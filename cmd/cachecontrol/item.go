@@ -10,19 +10,19 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// listed is the output of ls for one entry or file. It is kept small, because there may be very many.
-type listed struct {
-	Hash     string  `json:"hash,omitempty"`
-	Path     string  `json:"path"` // of an entry: of its metadata file; set by locate
-	URL      string  `json:"url,omitempty"`
-	State    string  `json:"state"`             // sound, unproven, torn, damaged, foreign, body, temporary or unreadable
-	Problem  string  `json:"problem,omitempty"` // why it is not sound
-	Size     int64   `json:"size"`
-	*details         // nil unless it is an entry whose metadata can be read
-	changed  seconds // the time since the last change
+// listItem is the output of ls for one entry or file. It is kept small, because there may be very many.
+type listItem struct {
+	Hash          string  `json:"hash,omitempty"`
+	Path          string  `json:"path"` // of an entry: of its metadata file; set by locate
+	URL           string  `json:"url,omitempty"`
+	State         string  `json:"state"`             // sound, unproven, torn, damaged, foreign, body, temporary or unreadable
+	Problem       string  `json:"problem,omitempty"` // why it is not sound
+	Size          int64   `json:"size"`
+	*entryDetails         // nil unless it is an entry whose metadata can be read
+	changed       seconds // the time since the last change
 }
 
-type details struct {
+type entryDetails struct {
 	Role     role      `json:"role,omitempty"` // entry, variant, part, index or other
 	Writer   string    `json:"writer"`         // go or python
 	Layout   string    `json:"layout"`         // file or separate, or any if both are possible
@@ -36,8 +36,8 @@ type details struct {
 }
 
 // list returns the row for it, or nil if it is gone.
-func (d *directory) list(it *storage.Item, shared bool, now time.Time) *listed {
-	row := &listed{Hash: it.Hash, Size: it.Size, changed: seconds(now.Sub(it.ModTime))}
+func (d *directory) list(it *storage.Item, shared bool, now time.Time) *listItem {
+	row := &listItem{Hash: it.Hash, Size: it.Size, changed: seconds(now.Sub(it.ModTime))}
 	switch it.Kind {
 	case storage.BodyFile:
 		row.State, row.Problem, row.Path = "body", "its head is missing", d.rel(it.Path)
@@ -62,7 +62,7 @@ func (d *directory) list(it *storage.Item, shared bool, now time.Time) *listed {
 }
 
 // found sets the fields of row from the result of an inspection.
-func (row *listed) found(found *storage.Finding, shared bool, now time.Time) {
+func (row *listItem) found(found *storage.Finding, shared bool, now time.Time) {
 	row.State = found.State.String()
 	if found.Err != nil {
 		row.Problem = reason(found.Err)
@@ -70,7 +70,7 @@ func (row *listed) found(found *storage.Finding, shared bool, now time.Time) {
 	if entry := found.Entry; entry != nil {
 		p := policyOf(entry, shared)
 		row.URL = strings.Clone(withoutUserinfo(entry.URL)) // the URL is part of a longer string, which is not kept
-		row.details = &details{
+		row.entryDetails = &entryDetails{
 			Role: roleOf(row.Hash, entry), Writer: writerOf(entry), Layout: found.Layout.String(), Status: entry.Status,
 			Variants: len(entry.Variants), Received: entry.ResponseTime, Lifetime: seconds(p.Lifetime),
 		}
@@ -82,15 +82,15 @@ func (row *listed) found(found *storage.Finding, shared bool, now time.Time) {
 }
 
 // rank sorts the entry that lists the variants of its URL before the variants.
-func (r *listed) rank() int {
-	if r.details != nil && r.Role == primary {
+func (r *listItem) rank() int {
+	if r.entryDetails != nil && r.Role == primary {
 		return 0
 	}
 	return 1
 }
 
 // locate sets the Path of an entry from its hash.
-func (r *listed) locate() {
+func (r *listItem) locate() {
 	if h := r.Hash; r.Path == "" {
 		r.Path = filepath.Join(h[:1], h[1:2], h[2:3], h[3:4], h[4:5], h)
 	}
@@ -104,4 +104,4 @@ type tally struct {
 
 func (t *tally) add(bytes int64) { t.Entries++; t.Bytes += bytes }
 
-func (t tally) String() string { return fmt.Sprintf("%d, %s", t.Entries, size(t.Bytes)) }
+func (t tally) String() string { return fmt.Sprintf("%d, %s", t.Entries, formatSize(t.Bytes)) }

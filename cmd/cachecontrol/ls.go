@@ -89,7 +89,7 @@ func (l *ls) run(ctx context.Context, e *env, args []string) error {
 	}
 	out := bufio.NewWriter(e.stdout)
 	p := &listPrinter{w: out, json: l.json, columns: columns(e.stdout)}
-	var rows []*listed
+	var rows []*listItem
 	var python, oneFile, separate int
 	streams := l.sort.name == "none"
 	var bar *progress
@@ -102,7 +102,7 @@ func (l *ls) run(ctx context.Context, e *env, args []string) error {
 		if row == nil || !l.selects(row) {
 			return nil
 		}
-		if row.details != nil {
+		if row.entryDetails != nil {
 			if row.URL == "" {
 				python++
 			}
@@ -161,12 +161,12 @@ func (l *ls) hints(e *env, d *directory, python, oneFile, separate int) {
 }
 
 // selects reports whether the flags select row.
-func (l *ls) selects(row *listed) bool {
+func (l *ls) selects(row *listItem) bool {
 	if l.url == "" && l.match.Regexp == nil && l.status == nil && l.olderThan == 0 && !l.fresh && !l.stale {
 		return true
 	}
 	switch {
-	case row.details == nil:
+	case row.entryDetails == nil:
 		return false
 	case !strings.Contains(row.URL, l.url), l.match.Regexp != nil && (row.URL == "" || !l.match.MatchString(row.URL)):
 		return false
@@ -177,14 +177,14 @@ func (l *ls) selects(row *listed) bool {
 }
 
 // order sorts the rows. Files that are not entries come last.
-func (l *ls) order(rows []*listed) {
+func (l *ls) order(rows []*listItem) {
 	if l.sort.name == "none" {
 		return
 	}
-	name := func(r *listed) string { return cmp.Or(r.URL, "\xff"+cmp.Or(r.Path, r.Hash)) }
-	slices.SortFunc(rows, func(a, b *listed) int {
-		if (a.details == nil) != (b.details == nil) {
-			if a.details == nil {
+	name := func(r *listItem) string { return cmp.Or(r.URL, "\xff"+cmp.Or(r.Path, r.Hash)) }
+	slices.SortFunc(rows, func(a, b *listItem) int {
+		if (a.entryDetails == nil) != (b.entryDetails == nil) {
+			if a.entryDetails == nil {
 				return 1
 			}
 			return -1
@@ -192,7 +192,7 @@ func (l *ls) order(rows []*listed) {
 		c := 0
 		if l.sort.name == "size" {
 			c = cmp.Compare(b.Size, a.Size)
-		} else if a.details != nil {
+		} else if a.entryDetails != nil {
 			switch l.sort.name {
 			case "age":
 				c = cmp.Compare(b.Age, a.Age)

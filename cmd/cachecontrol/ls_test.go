@@ -174,7 +174,7 @@ func TestBrief(t *testing.T) {
 		0: "0s", 99 * time.Second: "99s", 100 * time.Second: "1m", 99 * time.Minute: "99m", 100 * time.Minute: "1h",
 		99 * time.Hour: "99h", 100 * time.Hour: "4d", 999 * day: "999d", 1000 * day: "2y", -time.Hour: "-60m", 1 << 62: "ever",
 	} {
-		if got := brief(d); got != want {
+		if got := shortDuration(d); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)
 		}
 	}

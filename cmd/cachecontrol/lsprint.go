@@ -22,7 +22,7 @@ type listPrinter struct {
 // narrow is the terminal width below which fewer columns are printed.
 const narrow = 70
 
-func (p *listPrinter) print(row *listed) error {
+func (p *listPrinter) print(row *listItem) error {
 	located := *row // row is kept without its Path, to save memory
 	row = &located
 	row.locate()
@@ -35,15 +35,15 @@ func (p *listPrinter) print(row *listed) error {
 			return err
 		}
 	}
-	status, age, left, fresh, variants := "-", brief(time.Duration(row.changed)), "-", row.State, ""
+	status, age, left, fresh, variants := "-", shortDuration(time.Duration(row.changed)), "-", row.State, ""
 	name := row.Path
-	if d := row.details; d != nil {
+	if d := row.entryDetails; d != nil {
 		status = strconv.Itoa(d.Status)
 		name = cmp.Or(row.URL, row.Hash)
 		if d.Received.IsZero() {
 			age = "?" // Python's entry has no Date
 		} else {
-			age, left = brief(time.Duration(d.Age)), brief(time.Duration(d.Left))
+			age, left = shortDuration(time.Duration(d.Age)), shortDuration(time.Duration(d.Left))
 			if time.Duration(d.Lifetime) >= rfc9111.Infinite {
 				left = "ever"
 			}
@@ -64,7 +64,7 @@ func (p *listPrinter) print(row *listed) error {
 	if row.Problem != "" {
 		name += " (" + printable(row.Problem) + ")"
 	}
-	return p.line(status, size(row.Size), age, left, fresh, variants, name)
+	return p.line(status, formatSize(row.Size), age, left, fresh, variants, name)
 }
 
 func (p *listPrinter) line(status, size, age, left, fresh, variants, name string) error {

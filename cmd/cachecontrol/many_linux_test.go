@@ -94,9 +94,9 @@ func TestManyEntries(t *testing.T) {
 			t.Fatalf("%q: %v\n%s", test.args, err, &stderr)
 		}
 		peak := int64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) << 10
-		t.Logf("%-45s %8s at most, %v", fmt.Sprint(test.args), size(peak), time.Since(began).Round(time.Millisecond))
+		t.Logf("%-45s %8s at most, %v", fmt.Sprint(test.args), formatSize(peak), time.Since(began).Round(time.Millisecond))
 		if limit := 64<<20 + test.perEntry*int64(*many); peak > limit {
-			t.Errorf("%q took %s, want at most %s", test.args, size(peak), size(limit))
+			t.Errorf("%q took %s, want at most %s", test.args, formatSize(peak), formatSize(limit))
 		}
 		if test.lines > 0 && int(lines) != test.lines {
 			t.Errorf("%q wrote %d lines, want %d", test.args, lines, test.lines)

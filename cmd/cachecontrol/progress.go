@@ -135,11 +135,11 @@ func (r *rate) update(count int64, at time.Duration) float64 {
 
 // progressLine returns the bar for a body, in at most width columns.
 func progressLine(count, total int64, perSecond float64, width int) string {
-	speed := size(int64(perSecond)) + "/s"
+	speed := formatSize(int64(perSecond)) + "/s"
 	if total <= 0 || count > total {
-		return cut(fmt.Sprintf("%s  %s", size(count), speed), width)
+		return cut(fmt.Sprintf("%s  %s", formatSize(count), speed), width)
 	}
-	return barLine(count, total, fmt.Sprintf("%s of %s  %s  %s", size(count), size(total), speed, timeLeft(total-count, perSecond)), width)
+	return barLine(count, total, fmt.Sprintf("%s of %s  %s  %s", formatSize(count), formatSize(total), speed, timeLeft(total-count, perSecond)), width)
 }
 
 // barLine returns a bar with text after it, in at most width columns.

@@ -78,8 +78,8 @@ func TestProgressPrinting(t *testing.T) {
 		p.draw(start, ticks)
 		drawn <- true
 	}()
-	p.passed("8000" + strings.Repeat("0", 52))
-	p.passed("") // a file that is no entry
+	p.atHash("8000" + strings.Repeat("0", 52))
+	p.atHash("") // a file that is no entry
 	ticks <- start.Add(progressDelay)
 	ticks <- start.Add(progressDelay / 2) // so that the first is drawn
 	p.printing(func() { out.Write([]byte("a line\n")) })
@@ -90,7 +90,7 @@ func TestProgressPrinting(t *testing.T) {
 		strings.TrimSpace(lines[2]) != "" || lines[3] != "a line\n" {
 		t.Errorf("wrote %q", lines)
 	}
-	(*progress)(nil).passed("8000")
+	(*progress)(nil).atHash("8000")
 	(*progress)(nil).printing(func() { out.Write([]byte("x")) })
 }
 
@@ -110,7 +110,7 @@ func TestSize(t *testing.T) {
 	for n, want := range map[int64]string{
 		0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1536: "1.5 KiB", 5 << 30: "5.0 GiB", 1<<63 - 1: "8.0 EiB",
 	} {
-		if got := size(n); got != want {
+		if got := formatSize(n); got != want {
 			t.Errorf("size(%d) = %q, want %q", n, got, want)
 		}
 	}

@@ -182,7 +182,7 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 		IdleTimeout:                  2 * time.Minute,
 		DisableGeneralOptionsHandler: true, // the origin answers OPTIONS *
 	}
-	e.tell(fmt.Sprintf("%s: listening on http://%s, upstream %s, store %s", e.name, listener.Addr(), upstream, &p.store))
+	e.report(fmt.Sprintf("%s: listening on http://%s, upstream %s, store %s", e.name, listener.Addr(), upstream, &p.store))
 
 	return e.serveUntil(ctx, server, listener, p.grace)
 }

@@ -58,37 +58,37 @@ type prune struct {
 	json     bool
 }
 
-// doomed is an entry that a dry run would remove.
-type doomed struct {
+// pruneItem is an entry that a dry run would remove.
+type pruneItem struct {
 	Hash string `json:"hash"`
 	Path string `json:"path"` // of its metadata file, relative to the directory
 	URL  string `json:"url,omitempty"`
 	Size int64  `json:"size"`
 }
 
-func (d *doomed) line() string {
-	return fmt.Sprintf("%10s  %s\n", size(d.Size), printable(cmp.Or(d.URL, d.Hash)))
+func (d *pruneItem) line() string {
+	return fmt.Sprintf("%10s  %s\n", formatSize(d.Size), printable(cmp.Or(d.URL, d.Hash)))
 }
 
-// pruned is the summary of prune.
-type pruned struct {
+// pruneSummary is the summary of prune.
+type pruneSummary struct {
 	DryRun  bool   `json:"dry_run"`
 	Removed tally  `json:"removed"`
 	Pieces  int64  `json:"pieces"`         // files left behind by crashes that were removed
 	Left    *tally `json:"left,omitempty"` // nil if prune was interrupted
 }
 
-func (p *pruned) text() string {
+func (p *pruneSummary) text() string {
 	removed, left := "removed", "left are"
 	if p.DryRun {
 		removed, left = "would remove", "left would be"
 	}
-	text := fmt.Sprintf("%s %s, %s", removed, plural(p.Removed.Entries, "entry", "entries"), size(p.Removed.Bytes))
+	text := fmt.Sprintf("%s %s, %s", removed, plural(p.Removed.Entries, "entry", "entries"), formatSize(p.Removed.Bytes))
 	if p.Pieces > 0 {
 		text += fmt.Sprintf(", and %s of what crashes left", plural(int(p.Pieces), "piece", "pieces"))
 	}
 	if p.Left != nil {
-		text += fmt.Sprintf("; %s %s, %s", left, plural(p.Left.Entries, "entry", "entries"), size(p.Left.Bytes))
+		text += fmt.Sprintf("; %s %s, %s", left, plural(p.Left.Entries, "entry", "entries"), formatSize(p.Left.Bytes))
 	}
 	return text + "\n"
 }
@@ -113,20 +113,20 @@ func (p *prune) run(ctx context.Context, e *env, args []string) error {
 	var printed error
 	if p.dryRun {
 		limits.Would = func(it *storage.Item) {
-			would := &doomed{Hash: it.Hash, Path: d.rel(it.Path), Size: it.Size}
+			would := &pruneItem{Hash: it.Hash, Path: d.rel(it.Path), Size: it.Size}
 			if found, err := it.Inspect(); err == nil && found.Entry != nil {
 				would.URL = withoutUserinfo(found.Entry.URL)
 			}
 			bar.printing(func() { printed = cmp.Or(printed, e.printAs(p.json, would.line, would)) })
 		}
 	}
-	n, err := storage.Trim(ctx, d.path, limits, bar.done)
+	n, err := storage.Trim(ctx, d.path, limits, bar.setFraction)
 	bar.stop()
-	did := &pruned{DryRun: p.dryRun, Removed: tally{int(n.EvictedEntries), n.EvictedBytes}, Pieces: n.Orphans}
+	did := &pruneSummary{DryRun: p.dryRun, Removed: tally{int(n.EvictedEntries), n.EvictedBytes}, Pieces: n.Orphans}
 	if ctx.Err() == nil {
 		did.Left = &tally{int(n.Entries), n.Bytes}
 	}
-	if err := cmp.Or(printed, e.printAs(p.json, did.text, map[string]*pruned{"summary": did})); err != nil {
+	if err := cmp.Or(printed, e.printAs(p.json, did.text, map[string]*pruneSummary{"summary": did})); err != nil {
 		return err
 	}
 	switch {
@@ -140,8 +140,8 @@ func (p *prune) run(ctx context.Context, e *env, args []string) error {
 	return nil
 }
 
-// done records which fraction of the work is done.
-func (p *progress) done(part float64) {
+// setFraction records which fraction of the work is done.
+func (p *progress) setFraction(part float64) {
 	if p != nil {
 		p.count.Store(int64(part * hashes))
 	}

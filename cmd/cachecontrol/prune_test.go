@@ -37,7 +37,7 @@ func TestPrune(t *testing.T) {
 		if code != exitOK || stderr != "" || strings.Count(stdout, "  https://a.example/") != 8 || strings.Count(stdout, "\n") != 17 ||
 			!strings.Contains(stdout, fmt.Sprintf("B  %s\n", storage.Hash("https://python.example/0"))) ||
 			!strings.HasSuffix(stdout, fmt.Sprintf("\nwould remove 16 entries, %s, and 1 piece of what crashes left; left would be 4 entries, %s\n",
-				size(int64(16*perEntry)), size(int64(4*perEntry)))) {
+				formatSize(int64(16*perEntry)), formatSize(int64(4*perEntry)))) {
 			t.Errorf("a dry run: exit code %d, stdout %q, stderr %q", code, stdout, stderr)
 		}
 		code, stdout, stderr = call(t, "prune", "--json", "--dry-run", "--max-age", "6.5h", "--max-bytes", fmt.Sprint(4*perEntry), f.dir)
@@ -48,7 +48,7 @@ func TestPrune(t *testing.T) {
 		}
 		urls := map[string]bool{}
 		for _, line := range lines[:16] {
-			var d doomed
+			var d pruneItem
 			f.must(json.Unmarshal([]byte(line), &d))
 			if d.URL != "" {
 				urls[d.URL] = true
@@ -70,7 +70,7 @@ func TestPrune(t *testing.T) {
 			t.Error("a dry run has changed something")
 		}
 		code, stdout, stderr = call(t, "prune", "--max-age", "6.5h", f.dir)
-		if code != exitOK || stderr != "" || !strings.HasPrefix(stdout, fmt.Sprintf("removed 6 entries, %s, and 1 piece of what crashes left; left are 14 entries, ", size(int64(6*perEntry)))) {
+		if code != exitOK || stderr != "" || !strings.HasPrefix(stdout, fmt.Sprintf("removed 6 entries, %s, and 1 piece of what crashes left; left are 14 entries, ", formatSize(int64(6*perEntry)))) {
 			t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
 		}
 		f.check(14, "ls", f.dir)

@@ -105,7 +105,7 @@ func parseRedis(u *url.URL) (*remoteStore, error) {
 		remote.passwords = []password{{&o.Password, passwordVariable}}
 		client = func() redis.UniversalClient { return redis.NewClient(o) }
 	}
-	remote.text = textOf(u)
+	remote.text = redactedURL(u)
 	remote.connect = func(e *env) (storage.Store, func() error, error) {
 		redis.SetLogger(redisLog{e})
 		c := client()
@@ -114,8 +114,8 @@ func parseRedis(u *url.URL) (*remoteStore, error) {
 	return remote, nil
 }
 
-// textOf returns the URL of a store without user and password. Those of Sentinels may also be in the query.
-func textOf(u *url.URL) string {
+// redactedURL returns the URL of a store without user and password. Those of Sentinels may also be in the query.
+func redactedURL(u *url.URL) string {
 	shown := *u
 	shown.User = nil
 	var fields []string
@@ -132,7 +132,7 @@ func textOf(u *url.URL) string {
 type redisLog struct{ env *env }
 
 func (l redisLog) Printf(_ context.Context, format string, args ...any) {
-	l.env.tell(l.env.name + ": " + fmt.Sprintf(format, args...))
+	l.env.report(l.env.name + ": " + fmt.Sprintf(format, args...))
 }
 
 // The environment variables for the passwords of a store. Unlike arguments, they do not appear in the list of
@@ -144,9 +144,9 @@ const (
 	fileSuffix       = "_FILE"
 )
 
-// complete reads the passwords that are not in the URL. It adds all passwords of more than three bytes to the secrets
+// readPasswords reads the passwords that are not in the URL. It adds all passwords of more than three bytes to the secrets
 // of e.
-func (r *remoteStore) complete(e *env) error {
+func (r *remoteStore) readPasswords(e *env) error {
 	for _, p := range r.passwords {
 		if *p.value == "" {
 			var err error

@@ -56,8 +56,8 @@ type next struct {
 	rule
 }
 
-// answers describes each value of next.Answer.
-var answers = map[string]string{
+// answerTexts describes each value of next.Answer.
+var answerTexts = map[string]string{
 	"cache":            "answered from the cache",
 	"stale":            "answered from the cache, stale",
 	"stale-revalidate": "answered from the cache, stale, and validated in the background",
@@ -67,8 +67,8 @@ var answers = map[string]string{
 	"error":            "the caller gets the error",
 }
 
-// judge fills in x for a response with the policy p and the header h at the time now.
-func (x *reuse) judge(p *rfc9111.Policy, h http.Header, stored bool, now time.Time) {
+// assess fills in x for a response with the policy p and the header h at the time now.
+func (x *reuse) assess(p *rfc9111.Policy, h http.Header, stored bool, now time.Time) {
 	age := p.Age(now)
 	x.Fresh = fresh{Lifetime: seconds(p.Lifetime), Age: seconds(age), Left: seconds(p.Lifetime - age), rule: newRule(p.Source)}
 	if field := sourceField(p); field != "" {
@@ -141,7 +141,7 @@ func nextRequests(p *rfc9111.Policy, stored bool, now time.Time) []next {
 	left := max(0, first.TTL)
 	after := func(d time.Duration) time.Time { return now.Add(left + d + time.Second) }
 	if first.TTL > 0 {
-		when := "in " + words(left) + ", when it is stale"
+		when := "in " + longDuration(left) + ", when it is stale"
 		reuse(when, "", after(0))
 		reuse(when, onlyIfCached, after(0))
 		failing(when+", the origin failing", after(0))
@@ -149,10 +149,10 @@ func nextRequests(p *rfc9111.Policy, stored bool, now time.Time) []next {
 	d := p.Directives
 	stale := max(0, -first.TTL)
 	if limit := d.StaleWhileRevalidate.Value; limit > stale && p.Reuse(&rfc9111.Request{}, after(0)).Action == rfc9111.ServeAndValidate {
-		reuse("once it is stale for more than "+words(limit), "", after(limit-stale))
+		reuse("once it is stale for more than "+longDuration(limit), "", after(limit-stale))
 	}
 	if limit := d.StaleIfError.Value; limit > stale && p.ReuseOnError(&rfc9111.Request{}, after(0)).Action == rfc9111.Serve {
-		failing("once it is stale for more than "+words(limit)+", the origin failing", after(limit-stale))
+		failing("once it is stale for more than "+longDuration(limit)+", the origin failing", after(limit-stale))
 	}
 	return list
 }
@@ -180,7 +180,7 @@ func (x *reuse) printNext(b *strings.Builder, title string) {
 		if n.Header != "" {
 			what += ", " + n.Header
 		}
-		fmt.Fprintf(b, "  %s: %s\n      %s\n", what, answers[n.Answer], n.rule)
+		fmt.Fprintf(b, "  %s: %s\n      %s\n", what, answerTexts[n.Answer], n.rule)
 	}
 }
 

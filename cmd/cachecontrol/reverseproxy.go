@@ -24,7 +24,7 @@ const flushInterval = 10 * time.Millisecond
 // newReverseProxy returns a handler that sends each request, rewritten for the upstream server, through the cache.
 func newReverseProxy(upstream *url.URL, self pseudonym, forwarding *forwarding, cache http.RoundTripper, errorLog *log.Logger) http.Handler {
 	rp := &httputil.ReverseProxy{
-		Transport:     answered{cache},
+		Transport:     frontTransport{cache},
 		FlushInterval: flushInterval,
 		BufferPool:    &bufferPool{},
 		ErrorLog:      errorLog,
@@ -37,16 +37,16 @@ func newReverseProxy(upstream *url.URL, self pseudonym, forwarding *forwarding, 
 			r.Out.URL.RawQuery = r.In.URL.RawQuery // ReverseProxy would remove what does not parse
 			r.Out.URL.ForceQuery = r.In.URL.ForceQuery
 			forwarding.apply(r)
-			if n, ok := hops(r.In); ok {
+			if n, ok := maxForwards(r.In); ok {
 				r.Out.Header["Max-Forwards"] = []string{strconv.Itoa(n - 1)}
 			}
 		},
 		ModifyResponse: func(resp *http.Response) error {
-			self.add(resp.Header, resp.ProtoMajor, resp.ProtoMinor)
+			self.addTo(resp.Header, resp.ProtoMajor, resp.ProtoMinor)
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			if b, ok := r.Context().Value(patientBodyKey{}).(*patientBody); ok && b.slow.Load() {
+			if b, ok := r.Context().Value(timeoutBodyKey{}).(*timeoutBody); ok && b.slow.Load() {
 				err = errSlowClient
 			} else if r.Context().Err() != nil {
 				panic(http.ErrAbortHandler) // the client is gone
@@ -72,15 +72,15 @@ func newReverseProxy(upstream *url.URL, self pseudonym, forwarding *forwarding, 
 			http.Error(w, "400 Bad Request: the target of the request is no path", http.StatusBadRequest)
 			return
 		}
-		if self.passed(r.Header) {
+		if self.isIn(r.Header) {
 			http.Error(w, "508 Loop Detected: the request has come back to this proxy", http.StatusLoopDetected)
 			return
 		}
-		if n, ok := hops(r); ok && n == 0 {
+		if n, ok := maxForwards(r); ok && n == 0 {
 			answerHere(w, r)
 			return
 		}
-		if inPath && climbs(r.URL) {
+		if inPath && hasDotDot(r.URL) {
 			http.Error(w, "400 Bad Request: the path leaves that of the upstream server", http.StatusBadRequest)
 			return
 		}
@@ -89,9 +89,9 @@ func newReverseProxy(upstream *url.URL, self pseudonym, forwarding *forwarding, 
 			r.Header = rfc9111.WithoutUpgrade(r.Header)
 		}
 		if r.ContentLength != 0 {
-			b := &patientBody{ReadCloser: r.Body, conn: http.NewResponseController(w)}
-			b.wait()
-			r = r.WithContext(context.WithValue(r.Context(), patientBodyKey{}, b))
+			b := &timeoutBody{ReadCloser: r.Body, conn: http.NewResponseController(w)}
+			b.extendDeadline()
+			r = r.WithContext(context.WithValue(r.Context(), timeoutBodyKey{}, b))
 			r.Body = b
 		}
 		front.ServeHTTP(w, r)
@@ -108,7 +108,7 @@ type toUpstream struct {
 func (t toUpstream) RoundTrip(req *http.Request) (*http.Response, error) {
 	out := *req
 	out.Header = req.Header.Clone()
-	t.self.add(out.Header, 1, 1)
+	t.self.addTo(out.Header, 1, 1)
 	resp, err := t.Transport.RoundTrip(&out)
 	if err != nil {
 		return nil, err

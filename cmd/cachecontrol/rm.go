@@ -44,20 +44,20 @@ Examples:
 
 type rm struct{ hash, dryRun, json bool }
 
-// removal is the output of rm for an argument.
-type removal struct {
+// rmResult is the output of rm for an argument.
+type rmResult struct {
 	Argument string `json:"argument"`
 	DryRun   bool   `json:"dry_run"`
 	Removed  tally  `json:"removed"`           // or would be removed
 	Problem  string `json:"problem,omitempty"` // the error if not everything was removed
 }
 
-func (r *removal) line() string {
+func (r *rmResult) line() string {
 	did := "removed"
 	if r.DryRun {
 		did = "would remove"
 	}
-	return fmt.Sprintf("%s: %s %s, %s\n", printable(r.Argument), did, plural(r.Removed.Entries, "entry", "entries"), size(r.Removed.Bytes))
+	return fmt.Sprintf("%s: %s %s, %s\n", printable(r.Argument), did, plural(r.Removed.Entries, "entry", "entries"), formatSize(r.Removed.Bytes))
 }
 
 func (r *rm) run(ctx context.Context, e *env, args []string) error {
@@ -92,7 +92,7 @@ func (r *rm) run(ctx context.Context, e *env, args []string) error {
 		if err == nil && removed.Entries == 0 {
 			err = &problem{code: exitFailed, msg: "nothing is stored for " + printable(arg), hint: "See what there is with 'cachecontrol ls " + quoted(args[0]) + "'."}
 		}
-		said := &removal{Argument: withoutUserinfo(arg), DryRun: r.dryRun, Removed: removed}
+		said := &rmResult{Argument: withoutUserinfo(arg), DryRun: r.dryRun, Removed: removed}
 		if err != nil {
 			result = &problem{code: e.fail(err)}
 			if !r.json {

@@ -102,13 +102,13 @@ func TestRmJSON(t *testing.T) {
 		}
 		rel, err := filepath.Rel(f.dir, f.path(urls[2]))
 		f.must(err)
-		var got []removal
+		var got []rmResult
 		for line := range strings.Lines(stdout) {
-			var r removal
+			var r rmResult
 			f.must(json.Unmarshal([]byte(line), &r))
 			got = append(got, r)
 		}
-		want := []removal{
+		want := []rmResult{
 			{Argument: urls[0], DryRun: dry, Removed: tally{2, bytes}},
 			{Argument: urls[1], DryRun: dry, Problem: `nothing is stored for https://a.example/none\xe2\x80\xae`},
 			{Argument: urls[2], DryRun: dry, Problem: "left " + rel + " in place: not a cc=4 document"},

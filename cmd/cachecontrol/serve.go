@@ -79,7 +79,7 @@ func (s *serve) run(ctx context.Context, e *env, args []string) error {
 		ReadHeaderTimeout: 30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 	}
-	e.tell(fmt.Sprintf("%s: listening on http://%s, files of %s", e.name, listener.Addr(), args[0]))
+	e.report(fmt.Sprintf("%s: listening on http://%s, files of %s", e.name, listener.Addr(), args[0]))
 
 	return e.serveUntil(ctx, server, listener, s.grace)
 }

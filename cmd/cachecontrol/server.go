@@ -21,7 +21,7 @@ func listen(addr string) (net.Listener, error) {
 	if err != nil {
 		return nil, failed(err, "cannot listen on "+addr, "Choose another --listen address; with port 0 any free one is taken.")
 	}
-	return patientListener{listener}, nil
+	return timeoutListener{listener}, nil
 }
 
 // serveUntil serves until ctx is canceled. It then gives responses in progress some time to finish.
@@ -60,7 +60,7 @@ func (l *quietLog) Write(text []byte) (int, error) {
 	// Further lines, such as those of a stack, are indented. Only the first line of a message begins with the name.
 	begin := l.env.name + ": "
 	for line := range strings.SplitSeq(strings.TrimRight(string(text), "\n"), "\n") {
-		l.env.tell(begin + strings.ReplaceAll(line, "\t", "    "))
+		l.env.report(begin + strings.ReplaceAll(line, "\t", "    "))
 		begin = "    "
 	}
 	return len(text), nil

@@ -66,7 +66,7 @@ func (s *show) run(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
-	it, err := d.named(args[1])
+	it, err := d.lookUp(args[1])
 	if err != nil {
 		return err
 	}
@@ -97,8 +97,8 @@ func (s *show) run(ctx context.Context, e *env, args []string) error {
 	return nil
 }
 
-// named returns the entry for a URL or the beginning of a hash, or nil if there is none.
-func (d *directory) named(arg string) (*storage.Item, error) {
+// lookUp returns the entry for a URL or the beginning of a hash, or nil if there is none.
+func (d *directory) lookUp(arg string) (*storage.Item, error) {
 	if !isURL(arg) {
 		if strings.ContainsAny(arg, "./:") {
 			return nil, usageErrorf("%q is neither a whole URL nor the beginning of a hash", shownURL(arg), "Write the URL with its scheme.")
@@ -120,9 +120,9 @@ func (d *directory) named(arg string) (*storage.Item, error) {
 	return nil, nil
 }
 
-// shown is the output of show as JSON.
-type shown struct {
-	*listed
+// showOutput is the output of show as JSON.
+type showOutput struct {
+	*listItem
 	*content // nil if the metadata of the entry cannot be read
 }
 
@@ -132,7 +132,7 @@ type content struct {
 	Header   map[string][]string `json:"header"`
 	Trailer  map[string][]string `json:"trailer,omitempty"`
 	Body     bodyPart            `json:"body"`
-	Further  []further           `json:"further_variants"` // the variants that the entry lists
+	Further  []variantItem       `json:"further_variants"` // the variants that the entry lists
 	Cache    string              `json:"cache"`            // private or shared: the kind of cache for reuse
 	Reusable reuse               `json:"reuse"`
 }
@@ -145,24 +145,24 @@ type bodyPart struct {
 	Total  *int64 `json:"total,omitempty"`  // of a part: the length of the whole body, if it is known
 }
 
-type further struct {
+type variantItem struct {
 	Hash    string             `json:"hash"`
 	Gone    bool               `json:"gone"`
 	Request map[string]*string `json:"request"`
 }
 
 // detail returns the output of show as JSON.
-func (d *directory) detail(it *storage.Item, found *storage.Finding, shared bool, now time.Time) *shown {
-	row := &listed{Hash: it.Hash, Size: it.Size, Path: d.rel(it.Path)}
+func (d *directory) detail(it *storage.Item, found *storage.Finding, shared bool, now time.Time) *showOutput {
+	row := &listItem{Hash: it.Hash, Size: it.Size, Path: d.rel(it.Path)}
 	row.found(found, shared, now)
-	out := &shown{listed: row}
+	out := &showOutput{listItem: row}
 	entry := found.Entry
 	if entry == nil {
 		return out
 	}
 	c := &content{
 		Request: selectingFields(entry.Vary), Reason: entry.Reason, Header: entry.Header, Trailer: entry.Trailer,
-		Body: bodyPart{Length: entry.Length}, Further: []further{}, Cache: kind(shared), Reusable: reuseOf(entry, shared, now),
+		Body: bodyPart{Length: entry.Length}, Further: []variantItem{}, Cache: kind(shared), Reusable: reuseOf(entry, shared, now),
 	}
 	if !entry.Foreign {
 		c.Body.CRC32C = fmt.Sprintf("%08x", entry.Sum)
@@ -176,7 +176,7 @@ func (d *directory) detail(it *storage.Item, found *storage.Finding, shared bool
 	for _, v := range entry.Variants {
 		hash := storage.Hash(v.Key)
 		there, _ := d.find(hash)
-		c.Further = append(c.Further, further{hash, there == nil, selectingFields(v.Vary)})
+		c.Further = append(c.Further, variantItem{hash, there == nil, selectingFields(v.Vary)})
 	}
 	out.content = c
 	return out
@@ -204,9 +204,9 @@ func (s *show) writeBody(ctx context.Context, e *env, it *storage.Item) error {
 	}
 	defer r.Body.Close()
 	out := e.stdout
-	var safe *visibleWriter
+	var safe *printableWriter
 	if isTerminal(out) {
-		safe = &visibleWriter{w: bufio.NewWriter(out)}
+		safe = &printableWriter{w: bufio.NewWriter(out)}
 		out = safe
 	}
 	bar := startProgress(e, e.stdout, r.Entry.Length)

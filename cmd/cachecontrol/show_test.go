@@ -69,7 +69,7 @@ func TestVisibleWriter(t *testing.T) {
 	const body, want = "a\x1b[31mb\r\n\tü\xff\u009b\x00€", "a\uFFFD[31mb\n\tü\uFFFD\uFFFD\uFFFD€"
 	for size := 1; size <= len(body); size++ {
 		var out strings.Builder
-		v := &visibleWriter{w: bufio.NewWriter(&out)}
+		v := &printableWriter{w: bufio.NewWriter(&out)}
 		for rest := body; rest != ""; {
 			n := min(size, len(rest))
 			if _, err := v.Write([]byte(rest[:n])); err != nil {

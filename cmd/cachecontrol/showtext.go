@@ -22,7 +22,7 @@ func (d *directory) describe(b *strings.Builder, it *storage.Item, found *storag
 		say("URL", printable(withoutUserinfo(entry.URL)))
 	}
 	say("Hash", it.Hash)
-	files := fmt.Sprintf("%s, changed %s ago", size(it.Size), brief(now.Sub(it.ModTime)))
+	files := fmt.Sprintf("%s, changed %s ago", formatSize(it.Size), shortDuration(now.Sub(it.ModTime)))
 	if found.Layout != storage.AnyLayout {
 		files += ", as " + found.Layout.String() + ":"
 	}
@@ -40,7 +40,7 @@ func (d *directory) describe(b *strings.Builder, it *storage.Item, found *storag
 	if entry.ResponseTime.IsZero() {
 		say("Received", writer+", when is not known: it has no Date")
 	} else {
-		say("Received", fmt.Sprintf("%s, %s ago, %s", entry.ResponseTime.UTC().Format(time.DateTime+" MST"), words(now.Sub(entry.ResponseTime)), writer))
+		say("Received", fmt.Sprintf("%s, %s ago, %s", entry.ResponseTime.UTC().Format(time.DateTime+" MST"), longDuration(now.Sub(entry.ResponseTime)), writer))
 	}
 	if len(entry.Vary) > 0 {
 		say("Request", "with", selecting(entry.Vary)...)
@@ -74,7 +74,7 @@ var advice = map[storage.State]string{
 
 // bodyOf describes the body of an entry.
 func (d *directory) bodyOf(hash string, e *serialize.Entry) string {
-	s := size(e.Length)
+	s := formatSize(e.Length)
 	if !e.Foreign {
 		s += fmt.Sprintf(", CRC-32C %08x", e.Sum)
 	}
@@ -139,7 +139,7 @@ func selecting(fields []serialize.Field) (lines []string) {
 
 // reuseOf returns how an entry may be used at the time now.
 func reuseOf(entry *serialize.Entry, shared bool, now time.Time) (r reuse) {
-	r.judge(policyOf(entry, shared), entry.Header, true, now)
+	r.assess(policyOf(entry, shared), entry.Header, true, now)
 	if field := r.Fresh.Field; field != "" && containsFold(entry.Heuristic, field) {
 		r.Fresh.Heuristic = "of the cache"
 	}

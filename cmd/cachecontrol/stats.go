@@ -62,8 +62,8 @@ type group struct {
 	tally
 }
 
-// counted is the output of stats.
-type counted struct {
+// statsSummary is the output of stats.
+type statsSummary struct {
 	tally           // of the entries that can be used
 	Variants int    `json:"variants"` // of these, those that are not the first of their URL
 	Python   tally  `json:"python"`   // written by Python
@@ -77,7 +77,7 @@ type counted struct {
 	Ages     groups `json:"ages"`
 	Hosts    groups `json:"hosts"`
 
-	Largest []*listed `json:"largest"`
+	Largest []*listItem `json:"largest"`
 }
 
 // groups are tallies by name.
@@ -119,7 +119,7 @@ func (s *stats) run(ctx context.Context, e *env, args []string) error {
 		return err
 	}
 	bar := startScan(e)
-	c := &counted{Statuses: groups{}, Ages: groups{}, Hosts: groups{}}
+	c := &statsSummary{Statuses: groups{}, Ages: groups{}, Hosts: groups{}}
 	now := time.Now()
 	err = d.each(ctx, e, bar, func(it *storage.Item) error {
 		if row := d.list(it, s.shared, now); row != nil {
@@ -140,8 +140,8 @@ func (s *stats) run(ctx context.Context, e *env, args []string) error {
 	return cmp.Or(e.print(c.text(s.top, columns(e.stdout))), err)
 }
 
-func (c *counted) add(row *listed, top int) {
-	d := row.details
+func (c *statsSummary) add(row *listItem, top int) {
+	d := row.entryDetails
 	switch {
 	case row.Hash == "":
 		c.Other.add(row.Size)
@@ -175,7 +175,7 @@ func (c *counted) add(row *listed, top int) {
 		c.Hosts.add("not known", row.Size)
 	}
 
-	i, _ := slices.BinarySearchFunc(c.Largest, row, func(a, b *listed) int {
+	i, _ := slices.BinarySearchFunc(c.Largest, row, func(a, b *listItem) int {
 		return cmp.Or(cmp.Compare(b.Size, a.Size), cmp.Compare(a.Hash, b.Hash))
 	})
 	if i < top {
@@ -188,7 +188,7 @@ func (c *counted) add(row *listed, top int) {
 // ages are the names of the age groups, the youngest first.
 var ages = []string{"under an hour", "under a day", "under a week", "under 30 days", "older", "not known"}
 
-func ageGroup(d *details) string {
+func ageGroup(d *entryDetails) string {
 	const day = 24 * time.Hour
 	if d.Received.IsZero() {
 		return ages[len(ages)-1]
@@ -201,7 +201,7 @@ func ageGroup(d *details) string {
 	return "older"
 }
 
-func (c *counted) text(top, width int) string {
+func (c *statsSummary) text(top, width int) string {
 	var b strings.Builder
 	say := sayTo(&b)
 	entries := c.tally.String()
@@ -248,7 +248,7 @@ func (c *counted) text(top, width int) string {
 		if i == 0 {
 			label = "Largest"
 		}
-		line := fmt.Sprintf("%-12s %10s  ", label, size(row.Size))
+		line := fmt.Sprintf("%-12s %10s  ", label, formatSize(row.Size))
 		name := printable(cmp.Or(row.URL, row.Hash))
 		if width >= 0 {
 			name = shorten(name, max(width-len(line), 10))
@@ -260,7 +260,7 @@ func (c *counted) text(top, width int) string {
 
 // table writes the groups that are not empty. On a terminal of fewer than 78 columns it omits the bars, which show the
 // share of all bytes.
-func (c *counted) table(b *strings.Builder, width int, label string, list []group) {
+func (c *statsSummary) table(b *strings.Builder, width int, label string, list []group) {
 	name, bars := 26, true
 	if width >= 0 && width < 78 {
 		name, bars = min(max(width-34, 10), name), false
@@ -269,7 +269,7 @@ func (c *counted) table(b *strings.Builder, width int, label string, list []grou
 		if g.Entries == 0 {
 			continue
 		}
-		fmt.Fprintf(b, "%-12s %-*s %8d %10s", label, name, shorten(printable(g.Name), name), g.Entries, size(g.Bytes))
+		fmt.Fprintf(b, "%-12s %-*s %8d %10s", label, name, shorten(printable(g.Name), name), g.Entries, formatSize(g.Bytes))
 		if bars {
 			b.WriteString(" " + bar(g.Bytes, max(c.Bytes, 1), 16))
 		}

@@ -69,7 +69,7 @@ func (s *storeFlag) open(e *env, opts ...storage.Option) (store storage.Store, c
 	case "separate":
 		store, err = storage.NewSeparateBodyFileCache(s.dir, opts...)
 	case "remote":
-		if err := s.remote.complete(e); err != nil {
+		if err := s.remote.readPasswords(e); err != nil {
 			return nil, nil, err
 		}
 		store, close, err = s.remote.connect(e)

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// hops returns the value of Max-Forwards, which applies only to TRACE and OPTIONS (RFC 9110, section 7.6.2). It reports
+// maxForwards returns the value of Max-Forwards, which applies only to TRACE and OPTIONS (RFC 9110, section 7.6.2). It reports
 // false for other methods, and if the field is missing, repeated or invalid.
-func hops(r *http.Request) (n int, ok bool) {
+func maxForwards(r *http.Request) (n int, ok bool) {
 	if r.Method != http.MethodTrace && r.Method != http.MethodOptions {
 		return 0, false
 	}
@@ -49,9 +49,9 @@ func hasTarget(r *http.Request) bool {
 var otherSpellings = strings.NewReplacer("\xc0\xae", ".", "\xe0\x80\xae", ".", "\xc0\xaf", "/", "\xe0\x80\xaf", "/", "\xc1\x9c", "/", "\xe0\x81\x9c", "/",
 	"\t", "", "\n", "", "\r", "")
 
-// climbs reports whether a path has a segment that some server may read as "..". Such a path could lead out of the
+// hasDotDot reports whether a path has a segment that some server may read as "..". Such a path could lead out of the
 // path of the upstream URL.
-func climbs(u *url.URL) bool {
+func hasDotDot(u *url.URL) bool {
 	path := u.Path
 	for range 3 { // some servers decode more than once
 		for segment := range strings.FieldsFuncSeq(otherSpellings.Replace(path), func(c rune) bool { return c == '/' || c == '\\' }) {

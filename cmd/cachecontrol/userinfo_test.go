@@ -184,7 +184,7 @@ func TestPasswordsOfStores(t *testing.T) {
 		if err := s.Set("redis://127.0.0.1:1?master_name=main"); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.remote.complete(new(env)); err != nil {
+		if err := s.remote.readPasswords(new(env)); err != nil {
 			t.Fatal(err)
 		}
 		if got, sentinels := *s.remote.passwords[0].value, *s.remote.passwords[1].value; got != "its own" || sentinels != "theirs" {

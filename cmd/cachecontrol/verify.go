@@ -52,8 +52,8 @@ Examples:
 
 type verify struct{ fix, json bool }
 
-// wrong is the output of verify for a file with a problem.
-type wrong struct {
+// verifyItem is the output of verify for a file with a problem.
+type verifyItem struct {
 	Hash    string `json:"hash,omitempty"` // of an entry or a body
 	Path    string `json:"path"`           // relative to the directory
 	State   string `json:"state"`          // damaged, torn, orphan, left, foreign or unreadable
@@ -63,7 +63,7 @@ type wrong struct {
 	Kept    string `json:"kept,omitempty"` // the reason if --fix could not remove it
 }
 
-func (w *wrong) line() string {
+func (w *verifyItem) line() string {
 	line := fmt.Sprintf("%-11s %s", w.State, printable(w.Path))
 	if w.Problem != "" {
 		line += " (" + printable(w.Problem) + ")"
@@ -89,22 +89,22 @@ func (v *verify) run(ctx context.Context, e *env, args []string) error {
 		return err
 	}
 	bar := startScan(e)
-	c := &checked{Found: map[string]int{}}
+	c := &verifySummary{Found: map[string]int{}}
 	err = d.each(ctx, e, bar, func(it *storage.Item) error {
 		what, why, err := c.check(ctx, d, it)
 		if err != nil || what == "" {
 			return err
 		}
 		c.Found[what]++
-		c.bad += bad[what]
-		w := &wrong{Hash: it.Hash, Path: d.rel(it.Path), State: what, Problem: why, Size: it.Size}
-		if v.fix && !stays[what] {
+		c.bad += failingStates[what]
+		w := &verifyItem{Hash: it.Hash, Path: d.rel(it.Path), State: what, Problem: why, Size: it.Size}
+		if v.fix && !keptStates[what] {
 			if err := it.Clear(); err != nil {
 				w.Kept = reason(err)
 			} else {
 				w.Removed = true
 				c.Removed++
-				c.bad -= bad[what]
+				c.bad -= failingStates[what]
 			}
 		}
 		bar.printing(func() { err = e.printAs(v.json, w.line, w) })
@@ -118,7 +118,7 @@ func (v *verify) run(ctx context.Context, e *env, args []string) error {
 	if errors.As(err, &p) && p.msg != "" {
 		return err
 	}
-	if err := e.printAs(v.json, c.text, map[string]*checked{"summary": c}); err != nil {
+	if err := e.printAs(v.json, c.text, map[string]*verifySummary{"summary": c}); err != nil {
 		return err
 	}
 	if c.removable() && !v.fix && !v.json {
@@ -130,14 +130,14 @@ func (v *verify) run(ctx context.Context, e *env, args []string) error {
 	return err
 }
 
-// bad lists the states that make verify fail. The others only take space.
-var bad = map[string]int{"damaged": 1, "torn": 1, "unreadable": 1}
+// failingStates lists the states that make verify fail. The others only take space.
+var failingStates = map[string]int{"damaged": 1, "torn": 1, "unreadable": 1}
 
-// stays lists the states of files that verify never removes.
-var stays = map[string]bool{"foreign": true, "unreadable": true}
+// keptStates lists the states of files that verify never removes.
+var keptStates = map[string]bool{"foreign": true, "unreadable": true}
 
-// checked counts the results of verify.
-type checked struct {
+// verifySummary counts the results of verify.
+type verifySummary struct {
 	Sound    int            `json:"sound"`
 	Bytes    int64          `json:"bytes"`
 	Unsummed int            `json:"without_checksum"` // of the sound ones
@@ -149,9 +149,9 @@ type checked struct {
 }
 
 // removable reports whether --fix would remove anything.
-func (c *checked) removable() bool {
+func (c *verifySummary) removable() bool {
 	for what := range c.Found {
-		if !stays[what] {
+		if !keptStates[what] {
 			return true
 		}
 	}
@@ -159,7 +159,7 @@ func (c *checked) removable() bool {
 }
 
 // check returns the state of an item that has a problem, and the problem. It returns "" if there is none.
-func (c *checked) check(ctx context.Context, d *directory, it *storage.Item) (what, why string, err error) {
+func (c *verifySummary) check(ctx context.Context, d *directory, it *storage.Item) (what, why string, err error) {
 	switch it.Kind {
 	case storage.TemporaryFile:
 		if it.Abandoned() {
@@ -186,7 +186,7 @@ func (c *checked) check(ctx context.Context, d *directory, it *storage.Item) (wh
 		c.Unproven++
 		return "", "", nil
 	case storage.Sound:
-		if d.isLost(it, found.Entry) {
+		if d.isOrphanVariant(it, found.Entry) {
 			return "orphan", "a variant that no entry of its URL lists", nil
 		}
 		c.Sound++
@@ -199,9 +199,9 @@ func (c *checked) check(ctx context.Context, d *directory, it *storage.Item) (wh
 	return found.State.String(), reason(found.Err), nil
 }
 
-// isLost reports whether an entry is a variant that can never be found again, because the first entry of its URL is
+// isOrphanVariant reports whether an entry is a variant that can never be found again, because the first entry of its URL is
 // gone or does not list it.
-func (d *directory) isLost(it *storage.Item, e *serialize.Entry) bool {
+func (d *directory) isOrphanVariant(it *storage.Item, e *serialize.Entry) bool {
 	if roleOf(it.Hash, e) != variant {
 		return false
 	}
@@ -229,9 +229,9 @@ func (d *directory) isLost(it *storage.Item, e *serialize.Entry) bool {
 }
 
 // text returns the summary as text.
-func (c *checked) text() string {
+func (c *verifySummary) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s", plural(c.Sound, "entry is as it should be", "entries are as they should be"), size(c.Bytes))
+	fmt.Fprintf(&b, "%s, %s", plural(c.Sound, "entry is as it should be", "entries are as they should be"), formatSize(c.Bytes))
 	if c.Unsummed > 0 {
 		fmt.Fprintf(&b, "; of these, %d Python's, without a checksum", c.Unsummed)
 	}

@@ -27,14 +27,14 @@ func (f *filled) flip(path string) {
 	f.t.Helper()
 	fi, err := os.Stat(path)
 	f.must(err)
-	content, err := os.ReadFile(path)
+	entryContent, err := os.ReadFile(path)
 	f.must(err)
-	i := strings.LastIndex(string(content), "x")
+	i := strings.LastIndex(string(entryContent), "x")
 	if i < 0 {
 		f.t.Fatalf("%s has no x", path)
 	}
-	content[i] = 'y'
-	f.must(os.WriteFile(path, content, 0o600))
+	entryContent[i] = 'y'
+	f.must(os.WriteFile(path, entryContent, 0o600))
 	f.must(os.Chtimes(path, fi.ModTime(), fi.ModTime()))
 }
 
@@ -117,14 +117,14 @@ func TestVerifyFixJSON(t *testing.T) {
 		t.Fatalf("stdout %q", stdout)
 	}
 	for _, line := range lines[:2] {
-		var w wrong
+		var w verifyItem
 		f.must(json.Unmarshal([]byte(line), &w))
 		locked := w.Hash == storage.Hash("https://a.example/locked")
 		if w.State != "damaged" || !strings.Contains(w.Problem, "wrong checksum") || w.Size == 0 || w.Removed == locked || (w.Kept == "") == locked {
 			t.Errorf("%s", line)
 		}
 	}
-	var last struct{ Summary checked }
+	var last struct{ Summary verifySummary }
 	f.must(json.Unmarshal([]byte(lines[2]), &last))
 	if s := last.Summary; s.Removed != 1 || s.Found["damaged"] != 2 || s.Sound != 0 {
 		t.Errorf("%s", lines[2])

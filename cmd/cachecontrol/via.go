@@ -13,8 +13,8 @@ type pseudonym string
 
 func newPseudonym() pseudonym { return pseudonym("cachecontrol-" + strings.ToLower(rand.Text()[:10])) }
 
-// passed reports whether a message has passed through this proxy before.
-func (p pseudonym) passed(h http.Header) bool {
+// isIn reports whether a message has passed through this proxy before.
+func (p pseudonym) isIn(h http.Header) bool {
 	for _, line := range h["Via"] {
 		for member := range strings.SplitSeq(line, ",") {
 			if _, by, _ := strings.Cut(strings.TrimSpace(member), " "); by == string(p) || strings.HasPrefix(by, string(p)+" ") {
@@ -25,8 +25,8 @@ func (p pseudonym) passed(h http.Header) bool {
 	return false
 }
 
-// add appends this proxy to the Via of a message that was received with the given version of HTTP.
-func (p pseudonym) add(h http.Header, major, minor int) {
+// addTo appends this proxy to the Via of a message that was received with the given version of HTTP.
+func (p pseudonym) addTo(h http.Header, major, minor int) {
 	version := strconv.Itoa(major) + "." + strconv.Itoa(minor)
 	lines := h["Via"]
 	h["Via"] = append(lines[:len(lines):len(lines)], version+" "+string(p))

@@ -22,7 +22,7 @@ func (v visible) Open(name string) (fs.File, error) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
 	// Since resolve, the file may have been replaced by a pipe, on which opening would block, or by a link.
-	f, err := v.root.OpenFile(real, os.O_RDONLY|dontWait, 0)
+	f, err := v.root.OpenFile(real, os.O_RDONLY|nonBlocking, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -26,19 +26,19 @@ func TestWritePatiently(t *testing.T) {
 		const pieces = 10
 		go func() {
 			for range pieces / 2 {
-				time.Sleep(clientPatience - time.Second)
-				io.ReadFull(theirs, make([]byte, patientPiece))
+				time.Sleep(clientTimeout - time.Second)
+				io.ReadFull(theirs, make([]byte, minProgress))
 			}
 		}()
 		start := time.Now()
-		n, err := writePatiently(ours, make([]byte, pieces*patientPiece))
-		if n != pieces/2*patientPiece || !errors.Is(err, os.ErrDeadlineExceeded) {
+		n, err := writeInPieces(ours, make([]byte, pieces*minProgress))
+		if n != pieces/2*minProgress || !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%d bytes, %v", n, err)
 		}
-		if took, want := time.Since(start), pieces/2*(clientPatience-time.Second)+clientPatience; took != want {
+		if took, want := time.Since(start), pieces/2*(clientTimeout-time.Second)+clientTimeout; took != want {
 			t.Errorf("given up after %v, want %v", took, want)
 		}
-		if n, err := writePatiently(ours, nil); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) && err != nil {
+		if n, err := writeInPieces(ours, nil); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) && err != nil {
 			t.Errorf("nothing: %d bytes, %v", n, err)
 		}
 	})
@@ -52,11 +52,11 @@ func TestPatientConn(t *testing.T) {
 	}
 	defer listener.Close()
 	name := filepath.Join(t.TempDir(), "file")
-	content := bytes.Repeat([]byte("0123456789abcdef"), 3*patientPiece/16)
+	content := bytes.Repeat([]byte("0123456789abcdef"), 3*minProgress/16)
 	if err := os.WriteFile(name, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, n := range []int64{0, 1, patientPiece - 1, patientPiece, patientPiece + 1, 3 * patientPiece, 4 * patientPiece} {
+	for _, n := range []int64{0, 1, minProgress - 1, minProgress, minProgress + 1, 3 * minProgress, 4 * minProgress} {
 		for _, kernel := range []bool{true, false} {
 			client, err := net.Dial("tcp", listener.Addr().String())
 			if err != nil {
@@ -99,7 +99,7 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 // TestPatientBody: a client that stops in the middle of a body is told so, and one that is slow is not disturbed, also
 // where the origin does not want the body.
 func TestPatientBody(t *testing.T) {
-	const slow, stops = clientPatience - time.Second, 1000 * clientPatience
+	const slow, stops = clientTimeout - time.Second, 1000 * clientTimeout
 	for _, test := range []struct {
 		pause  time.Duration
 		ignore bool // the body, by the origin
@@ -151,7 +151,7 @@ func TestPatientBody(t *testing.T) {
 			if resp.Status != test.want || (resp.StatusCode == 408) != strings.Contains(logged.String(), "does not send") {
 				t.Errorf("a pause of %v: %s, want %s; logged: %s", test.pause, resp.Status, test.want, &logged)
 			}
-			if took := time.Since(start); took > 3*clientPatience {
+			if took := time.Since(start); took > 3*clientTimeout {
 				t.Errorf("a pause of %v: answered after %v", test.pause, took)
 			}
 		})

@@ -97,7 +97,7 @@ func TestClimbs(t *testing.T) {
 		if err != nil {
 			u = &url.URL{Path: path}
 		}
-		if got := climbs(u); got != want {
+		if got := hasDotDot(u); got != want {
 			t.Errorf("climbs(%q) = %t, want %t", path, got, want)
 		}
 	}
