@@ -15,7 +15,6 @@ import (
 	"testing/synctest"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // A caller that stops before EOF must not make the part that it read the whole of what is stored.
@@ -342,13 +341,7 @@ func TestReadAfterClose(t *testing.T) {
 	w := gzip.NewWriter(&coded)
 	io.WriteString(w, long)
 	w.Close()
-	stores := func(t *testing.T) map[string]storage.Store {
-		s := fileStores(t)
-		s["DictCache"], s["guarded"] = storage.NewDictCache(), guardedStore()
-		s["FromKV"] = storage.FromKV(new(memoryKV))
-		return s
-	}
-	for store := range stores(t) {
+	for store, newStore := range storeKinds {
 		for _, body := range []string{"short", long} {
 			for _, kind := range []string{"identity", "gzip"} {
 				for _, with := range []string{"Accept: */*", "Range: bytes=1-3"} {
@@ -361,7 +354,7 @@ func TestReadAfterClose(t *testing.T) {
 										sent, fields = coded.String(), append(fields, "Content-Encoding: gzip")
 									}
 									o := replies(t, reply{body: sent, fields: fields})
-									tr := &cachecontrol.Transport{Base: o, Store: stores(t)[store], Collapse: collapse}
+									tr := &cachecontrol.Transport{Base: o, Store: newStore(t), Collapse: collapse}
 									defer tr.Close()
 									for i := range 3 {
 										resp := open(t, tr, request(t, "/", with))
@@ -417,10 +410,7 @@ func TestTwoReaders(t *testing.T) {
 		plain.WriteString(piece(i))
 	}
 	body := plain.String()
-	stores := fileStores(t)
-	stores["memory"] = storage.NewDictCache()
-	stores["guarded"] = &signalStore{storage.NewDictCache(), make(chan struct{}, 100)}
-	for name, store := range stores {
+	for name, store := range allStores(t) {
 		for _, coded := range []bool{false, true} {
 			for _, collapse := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s, coded %v, collapse %v", name, coded, collapse), func(t *testing.T) {

@@ -31,9 +31,7 @@ func TestContentCodings(t *testing.T) {
 		"gzip and identity": {[]string{"identity, gzip"}, encode("gzip", plain)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			stores := fileStores(t)
-			stores["DictCache"] = storage.NewDictCache()
-			for kind, store := range stores {
+			for kind, store := range allStores(t) {
 				in(t, func(t *testing.T) {
 					o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 						resp := respond(200, test.body, "Cache-Control: max-age=60", "Vary: Accept-Encoding", `ETag: "a"`)
@@ -269,10 +267,7 @@ func TestRangeOfACodedBody(t *testing.T) {
 // the origin chose for the Transport's Accept-Encoding, so it is a hit for the same one, undecoded, with or without Vary, and is
 // validated. A request with another Accept-Encoding, or with a Range and so without one, is not answered with it.
 func TestUndecodableCodingIsReused(t *testing.T) {
-	stores := fileStores(t)
-	stores["DictCache"] = storage.NewDictCache()
-	stores["FromKV"] = storage.FromKV(&memoryKV{})
-	for kind, store := range stores {
+	for kind, store := range allStores(t) {
 		for _, coding := range []string{"br", "zstd", "aws-chunked", "utf-8", "none", "gzip, br"} {
 			for _, vary := range []string{"", "Accept-Encoding", "Accept, Accept-Encoding", "Accept"} {
 				t.Run(kind+"/"+coding+"/"+vary, func(t *testing.T) {

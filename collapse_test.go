@@ -19,7 +19,6 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
-	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // Of a thousand requests one goes to the origin. The others have its response, as if it had been stored already.
@@ -145,9 +144,7 @@ func TestCollapseStreams(t *testing.T) {
 // A body that is longer than the memory for it waits in a file for those who are slow, and does so while the store
 // keeps files as well.
 func TestCollapseSlowFollower(t *testing.T) {
-	stores := fileStores(t)
-	stores["memory"] = storage.NewDictCache()
-	for name, store := range stores {
+	for name, store := range allStores(t) {
 		t.Run(name, func(t *testing.T) {
 			in(t, func(t *testing.T) {
 				long := make([]byte, 5<<20)

@@ -14,7 +14,6 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -283,24 +282,16 @@ func TestWithControlNested(t *testing.T) {
 	})
 }
 
-// keyStore notes which keys are created.
-type keyStore struct {
-	storage.Store
-	mu   sync.Mutex
-	keys []string
-}
-
-func (s *keyStore) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.keys = append(s.keys, key)
-	return s.Store.Create(ctx, key, e)
-}
-
 // TestPartitionKeys: no partition looks like another one, or like a URL, and none is the plain key.
 func TestPartitionKeys(t *testing.T) {
 	in(t, func(t *testing.T) {
-		store := &keyStore{Store: storage.NewDictCache()}
+		var keys []string
+		store := &hookedStore{Store: storage.NewDictCache(), before: func(_ context.Context, op, key string) error {
+			if op == "Create" {
+				keys = append(keys, key)
+			}
+			return nil
+		}}
 		user := ""
 		tr := &cachecontrol.Transport{
 			Base: replies(t, ok("Cache-Control: max-age=60")), Store: store,
@@ -312,11 +303,11 @@ func TestPartitionKeys(t *testing.T) {
 			if control != "" {
 				req = req.WithContext(cachecontrol.WithControl(t.Context(), cachecontrol.Control{Partition: control}))
 			}
-			before := len(store.keys)
-			if a := send(t, tr, req); a.outcome != miss || len(store.keys) != before+1 {
+			before := len(keys)
+			if a := send(t, tr, req); a.outcome != miss || len(keys) != before+1 {
 				t.Fatalf("%q in %q and %q: %v", target, user, control, a.Header["Cache-Status"])
 			}
-			return store.keys[before]
+			return keys[before]
 		}
 		if key := get("/", ""); key != "http://example.com/" {
 			t.Errorf("without a partition the key is %q", key)
@@ -348,8 +339,8 @@ func TestPartitionKeys(t *testing.T) {
 		if a := send(t, tr, req); a.outcome != bypass {
 			t.Errorf("host %q: %v", req.URL.Host, a.outcome)
 		}
-		slices.Sort(store.keys)
-		if n := len(store.keys); len(slices.Compact(store.keys)) != n {
+		slices.Sort(keys)
+		if n := len(keys); len(slices.Compact(keys)) != n {
 			t.Error("two have the same key")
 		}
 	})

@@ -175,7 +175,11 @@ func TestDrainOverTheWire(t *testing.T) {
 	base := &http.Transport{}
 	defer base.CloseIdleConnections()
 	committed := make(chan struct{}, 1)
-	store := &signalStore{Store: fileStores(t)["FileCache"], committed: committed}
+	store := &hookedStore{Store: newFileCache(t, t.TempDir()), after: func(op, _ string) {
+		if op == "Commit" {
+			committed <- struct{}{}
+		}
+	}}
 	tr := &cachecontrol.Transport{Base: base, Store: store, DrainBytes: 1 << 20}
 	defer tr.Close()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -351,9 +355,9 @@ func TestDamagedBodiesGo(t *testing.T) {
 							tr := &cachecontrol.Transport{Base: o, Collapse: tr.Collapse, DrainBytes: tr.DrainBytes}
 							switch store {
 							case "file":
-								tr.Store = fileStores(t)["FileCache"]
+								tr.Store = newFileCache(t, t.TempDir())
 							case "redis":
-								tr.Store = guardedStore()
+								tr.Store = newPlainStore()
 							}
 							defer tr.Close()
 							resp := open(t, tr, request(t, "/"))

@@ -304,9 +304,7 @@ func TestNamesNotCanonical(t *testing.T) {
 
 // A hit names the protocol version of the origin, from every store. Its TLS is nil, because no connection has brought it.
 func TestHitsNameTheProtocol(t *testing.T) {
-	stores := fileStores(t)
-	stores["DictCache"], stores["guarded"], stores["FromKV"] = storage.NewDictCache(), guardedStore(), storage.FromKV(new(memoryKV))
-	for name, s := range stores {
+	for name, s := range allStores(t) {
 		for i, want := range []string{"HTTP/1.0", "HTTP/1.1", "HTTP/2.0", "HTTP/3.0"} {
 			o := newOrigin(t, func(int, *http.Request) *http.Response {
 				resp := respond(200, "body", "Cache-Control: max-age=60")

@@ -12,7 +12,6 @@ import (
 	"testing/synctest"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -90,7 +89,7 @@ func TestInvalidationOfWhatIsUnderWay(t *testing.T) {
 // An invalidation between the lookup of a request and its way to the origin leaves no variant to be found again, also in stores
 // that keep their variants until they expire.
 func TestInvalidationAfterLookup(t *testing.T) {
-	for name, store := range cookieStores(t) {
+	for name, store := range allStores(t) {
 		t.Run(name, func(t *testing.T) {
 			version := 1
 			o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -246,27 +245,6 @@ func TestInvalidateErrors(t *testing.T) {
 	}
 }
 
-// commitStore calls hold before each Commit.
-type commitStore struct {
-	storage.Store
-	hold func()
-}
-
-func (s *commitStore) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
-	w, err := s.Store.Create(ctx, key, e)
-	return holdingWriter{w, s}, err
-}
-
-type holdingWriter struct {
-	storage.Writer
-	s *commitStore
-}
-
-func (w holdingWriter) Commit() error {
-	w.s.hold()
-	return w.Writer.Commit()
-}
-
 // Once what invalidates a URL has returned, no request finds what was stored before: also what was being committed at that moment.
 func TestInvalidationWaitsForCommit(t *testing.T) {
 	for _, how := range []string{"PUT", "Invalidate"} {
@@ -275,7 +253,12 @@ func TestInvalidationWaitsForCommit(t *testing.T) {
 				return respond(200, fmt.Sprint("#", n), "Cache-Control: max-age=60")
 			})
 			held := make(chan struct{})
-			store := &commitStore{storage.NewDictCache(), func() { <-held }}
+			store := &hookedStore{Store: storage.NewDictCache(), before: func(_ context.Context, op, _ string) error {
+				if op == "Commit" {
+					<-held
+				}
+				return nil
+			}}
 			tr := &cachecontrol.Transport{Base: o, Store: store}
 			defer tr.Close()
 			go do(t, tr, "/")
@@ -299,44 +282,29 @@ func TestInvalidationWaitsForCommit(t *testing.T) {
 	}
 }
 
-// commitGate is a store whose Commit waits until it is let go.
-type commitGate struct {
-	storage.Store
-	reached, letGo chan struct{}
-}
-
-func (g *commitGate) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
-	w, err := g.Store.Create(ctx, key, e)
-	return &gatedWriter{w, g}, err
-}
-
-type gatedWriter struct {
-	storage.Writer
-	g *commitGate
-}
-
-func (w *gatedWriter) Commit() error {
-	w.g.reached <- struct{}{}
-	<-w.g.letGo
-	return w.Writer.Commit()
-}
-
 // A response that is being committed while its URL is invalidated is out of date, even where the invalidation found
 // nothing to delete yet.
 func TestInvalidationDuringCommit(t *testing.T) {
 	in(t, func(t *testing.T) {
-		gate := &commitGate{storage.NewDictCache(), make(chan struct{}), make(chan struct{})}
+		reached, letGo := make(chan struct{}), make(chan struct{})
+		store := &hookedStore{Store: storage.NewDictCache(), before: func(_ context.Context, op, _ string) error {
+			if op == "Commit" {
+				reached <- struct{}{}
+				<-letGo
+			}
+			return nil
+		}}
 		o := versions(t, "Cache-Control: max-age=60")
-		tr := &cachecontrol.Transport{Base: o, Store: gate}
+		tr := &cachecontrol.Transport{Base: o, Store: store}
 		defer tr.Close()
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
 			do(t, tr, "/")
 		}()
-		<-gate.reached
+		<-reached
 		do(t, tr, "PUT /")
-		gate.letGo <- struct{}{}
+		letGo <- struct{}{}
 		<-done
 		resp, err := tr.RoundTrip(request(t, "/", "Cache-Control: only-if-cached"))
 		if err != nil {

@@ -61,10 +61,10 @@ func TestContentMetadataInKeys(t *testing.T) {
 		{"QUERY /", "", []string{"Content-Type: text/plain"}},
 		{"SEARCH /", "a", nil},
 	}
-	for name, store := range targetStores(t) {
+	for name, store := range storeKinds {
 		t.Run(name, func(t *testing.T) {
 			in(t, func(t *testing.T) {
-				tr := &cachecontrol.Transport{Base: reading(t), Store: store(), CacheableMethods: []string{"GET", "QUERY", "POST", "SEARCH"}}
+				tr := &cachecontrol.Transport{Base: reading(t), Store: store(t), CacheableMethods: []string{"GET", "QUERY", "POST", "SEARCH"}}
 				defer tr.Close()
 				for round, want := range []cachecontrol.Outcome{miss, hit} {
 					for i, r := range requests {
@@ -121,12 +121,12 @@ func TestInvalidationOfOtherMethods(t *testing.T) {
 			send(t, tr, req.WithContext(cachecontrol.WithControl(req.Context(), cachecontrol.Control{Bypass: true})))
 		},
 	}
-	for name, store := range targetStores(t) {
+	for name, store := range storeKinds {
 		for how, invalidate := range invalidators {
 			for _, through := range []string{"the same", "another", "one for GET", "one for PUT and GET of a partition"} {
 				t.Run(name+", "+how+", "+through, func(t *testing.T) {
 					in(t, func(t *testing.T) {
-						s := store()
+						s := store(t)
 						o := reading(t, "Location: /")
 						methods := []string{"GET", "QUERY", "POST"}
 						tr := &cachecontrol.Transport{Base: o, Store: s, CacheableMethods: methods}
@@ -183,12 +183,12 @@ func must(t *testing.T, err error) {
 // A response to QUERY that is under way when its URL is invalidated is not used again: by the same Transport, and, once something is
 // stored for the URL, by one of another process.
 func TestInvalidationOfOtherMethodsUnderWay(t *testing.T) {
-	for name, store := range targetStores(t) {
+	for name, store := range storeKinds {
 		for _, through := range []string{"the same", "another"} {
 			for _, when := range []string{"header", "body"} {
 				t.Run(name+", "+through+", "+when, func(t *testing.T) {
 					in(t, func(t *testing.T) {
-						s := store()
+						s := store(t)
 						inner := reading(t)
 						var invalidate func()
 						o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -271,13 +271,17 @@ func testOtherMethodsAtOnce(t *testing.T, tr *cachecontrol.Transport) {
 // none.
 func TestInvalidationIsCheap(t *testing.T) {
 	in(t, func(t *testing.T) {
-		s := &callStore{Store: storage.NewDictCache()}
+		calls := 0
+		s := &hookedStore{Store: storage.NewDictCache(), before: func(context.Context, string, string) error {
+			calls++
+			return nil
+		}}
 		tr := &cachecontrol.Transport{Base: reading(t), Store: s, CacheableMethods: []string{"QUERY"}}
 		defer tr.Close()
 		count := func() int {
-			before := s.calls
+			before := calls
 			do(t, tr, "PUT /")
-			return s.calls - before
+			return calls - before
 		}
 		none := count()
 		for i := range 20 {
@@ -287,22 +291,6 @@ func TestInvalidationIsCheap(t *testing.T) {
 			t.Errorf("%d calls of the store, want %d, and at most 3", many, none)
 		}
 	})
-}
-
-// callStore counts the calls of a store.
-type callStore struct {
-	storage.Store
-	calls int
-}
-
-func (s *callStore) Delete(ctx context.Context, key string) error {
-	s.calls++
-	return s.Store.Delete(ctx, key)
-}
-
-func (s *callStore) Get(ctx context.Context, key string) (*storage.Response, error) {
-	s.calls++
-	return s.Store.Get(ctx, key)
 }
 
 func TestRequestBodiesInKeys(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"compress/gzip"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -101,33 +100,26 @@ func TestPartRefuted(t *testing.T) {
 	}
 }
 
-// blindStore cannot read some keys for a while.
-type blindStore struct {
-	storage.Store
-	key string // that Get fails for; "" if none
-}
-
-func (s *blindStore) Get(ctx context.Context, key string) (*storage.Response, error) {
-	if key == s.key {
-		return nil, errors.New("the store cannot be reached")
-	}
-	return s.Store.Get(ctx, key)
-}
-
 // A part is not used if a more recent whole response is stored that the request would select, even if that response cannot answer the
 // request (RFC 9111, section 4). Both are stored after a time in which the store could not find the whole response.
 func TestPartOlderThanWhole(t *testing.T) {
 	in(t, func(t *testing.T) {
 		coded := reply{status: 403, body: string(gzipped("no")), fields: []string{modified1, "Expires: 0", "Content-Encoding: gzip"}}
 		o := replies(t, ok("Cache-Control: max-age=0", tag1), partReply(0, 3, fresh60, tag1), coded, ok(fresh60, `ETag: "2"`))
-		s := &blindStore{Store: storage.NewDictCache()}
+		hidden := ""
+		s := &hookedStore{Store: storage.NewDictCache(), before: func(_ context.Context, op, key string) error {
+			if op == "Get" && key == hidden {
+				return errFaulty
+			}
+			return nil
+		}}
 		tr := &cachecontrol.Transport{Base: o, Store: s}
 		defer tr.Close()
 		do(t, tr, "/")
-		s.key = wholeKey
+		hidden = wholeKey
 		do(t, tr, "/", "Range: bytes=0-3")
 		wantPart(t, do(t, tr, "/", "Range: bytes=0-3"), hit, "bytes 0-3/10", "0123")
-		s.key = ""
+		hidden = ""
 		time.Sleep(time.Second)
 		if a := do(t, tr, "/", "Accept-Encoding: gzip", "Cache-Control: no-cache"); cachecontrol.StatusOf(a.Response).Storage.String() != "validator" {
 			t.Fatalf("403: Cache-Status %q, want it stored for its validator", a.Header["Cache-Status"])

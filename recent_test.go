@@ -10,18 +10,12 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
-	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // A response whose body takes long does not replace a more recent one that has come meanwhile: by Date, and, if that is the same, by
 // when it was asked for. The kind: whatever is stored late, over every store.
 func TestMoreRecentStays(t *testing.T) {
-	for name, open1 := range map[string]func(t *testing.T) storage.Store{
-		"DictCache":             func(*testing.T) storage.Store { return storage.NewDictCache() },
-		"FileCache":             func(t *testing.T) storage.Store { return fileStores(t)["FileCache"] },
-		"SeparateBodyFileCache": func(t *testing.T) storage.Store { return fileStores(t)["SeparateBodyFileCache"] },
-		"guarded":               func(*testing.T) storage.Store { return guardedStore() },
-	} {
+	for name, newStore := range storeKinds {
 		for _, pause := range []time.Duration{0, 5 * time.Second} {
 			for _, older := range []time.Duration{0, time.Minute, -time.Minute} {
 				t.Run(fmt.Sprintf("%s/%v/%v", name, pause, older), func(t *testing.T) {
@@ -35,7 +29,7 @@ func TestMoreRecentStays(t *testing.T) {
 							resp.Body, resp.ContentLength = r, -1
 							return resp
 						})
-						tr := &cachecontrol.Transport{Base: o, Store: open1(t)}
+						tr := &cachecontrol.Transport{Base: o, Store: newStore(t)}
 						defer tr.Close()
 						slow := open(t, tr, request(t, "/"))
 						go func() { w.Write([]byte("old")); time.Sleep(2 * pause); w.Close() }()

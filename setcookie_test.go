@@ -191,7 +191,7 @@ func TestSetCookieInSharedCache(t *testing.T) {
 // An entry that another program, or an older version, has written with Set-Cookie gives none out either. To a shared
 // cache it may be another user's response.
 func TestSetCookieOfAnotherCache(t *testing.T) {
-	for name, store := range cookieStores(t) {
+	for name, store := range allStores(t) {
 		for _, shared := range []bool{false, true} {
 			in(t, func(t *testing.T) {
 				put := func(path, cc string) {
@@ -223,7 +223,7 @@ func TestSetCookieOfAnotherCache(t *testing.T) {
 
 // In no store is there a cookie to be found afterwards.
 func TestSetCookieIsNotStored(t *testing.T) {
-	for name, store := range cookieStores(t) {
+	for name, store := range allStores(t) {
 		in(t, func(t *testing.T) {
 			path := "/" + strings.NewReplacer(" ", "-").Replace(name)
 			o := replies(t, reply{fields: []string{"Cache-Control: max-age=60", `ETag: "a"`, "Set-Cookie: c=1"}, tail: []string{"Set-Cookie: c=2"}},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // lasting is a BeforeStore that gives every response a lifetime.
@@ -208,7 +209,7 @@ func TestCredentialsOfBase(t *testing.T) {
 func TestStoredStatusesOfOthers(t *testing.T) {
 	for _, code := range []int{401, 407, 428, 429, 431, 511} {
 		in(t, func(t *testing.T) {
-			store := cookieStores(t)["DictCache"]
+			store := storage.NewDictCache()
 			putEntry(t, store, "http://example.com/", code, "no", "Cache-Control: max-age=60, public")
 			o := replies(t, ok())
 			tr := &cachecontrol.Transport{Base: o, Store: store}

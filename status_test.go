@@ -12,7 +12,6 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/rfc9111"
-	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // Every status, as the typed one and as the field that it was read from.
@@ -292,9 +291,7 @@ func requestWith(t *testing.T, target string, with []string, control *cachecontr
 // same says nothing by it.
 func TestFromAnotherCacheIsNotStored(t *testing.T) {
 	far := []string{"Cache-Control: max-age=10", `ETag: "a"`, "Cache-Status: far;hit", "X-From-Cache: 1"}
-	stores := fileStores(t)
-	stores["DictCache"], stores["FromKV"] = storage.NewDictCache(), storage.FromKV(new(memoryKV))
-	for name, store := range stores {
+	for name, store := range allStores(t) {
 		for _, collapse := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/%v", name, collapse), func(t *testing.T) {
 				in(t, func(t *testing.T) {

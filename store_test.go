@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -116,45 +115,15 @@ func TestFaultyStoreWhileStreaming(t *testing.T) {
 	}
 }
 
-// strictStore works only while its context does, and only where it is told how long that will be.
-type strictStore struct{ storage.Store }
-
-func (s strictStore) Get(ctx context.Context, key string) (*storage.Response, error) {
-	if at, ok := ctx.Deadline(); !ok || at.Before(time.Now()) || ctx.Err() != nil {
-		return nil, errFaulty
-	}
-	return s.Store.Get(ctx, key)
-}
-
-func (s strictStore) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
-	w, err := s.Store.Create(ctx, key, e)
-	return strictWriter{w, ctx}, err
-}
-
-type strictWriter struct {
-	storage.Writer
-	ctx context.Context
-}
-
-func (w strictWriter) Write(p []byte) (int, error) {
-	if err := w.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return w.Writer.Write(p)
-}
-
-func (w strictWriter) Commit() error {
-	if err := w.ctx.Err(); err != nil {
-		w.Writer.Abort()
-		return err
-	}
-	return w.Writer.Commit()
-}
-
 // A body may take longer than a store's timeout, which counts only while the store has something to do.
 func TestSlowBodyIsStored(t *testing.T) {
 	stores := fileStores(t)
-	stores["strict"] = strictStore{storage.NewDictCache()}
+	stores["one that obeys its context"] = &hookedStore{Store: storage.NewDictCache(), before: func(ctx context.Context, op, _ string) error {
+		if at, ok := ctx.Deadline(); op == "Get" && (!ok || at.Before(time.Now())) {
+			return errFaulty
+		}
+		return ctx.Err()
+	}}
 	for name, store := range stores {
 		t.Run(name, func(t *testing.T) {
 			in(t, func(t *testing.T) {
@@ -186,7 +155,8 @@ func TestSlowBodyIsStored(t *testing.T) {
 func TestStoreThatAlwaysFails(t *testing.T) {
 	in(t, func(t *testing.T) {
 		o := versions(t, "Cache-Control: max-age=60")
-		tr := &cachecontrol.Transport{Base: o, Store: brokenStore{}}
+		store := &hookedStore{before: func(context.Context, string, string) error { return errFaulty }}
+		tr := &cachecontrol.Transport{Base: o, Store: store}
 		defer tr.Close()
 		for range 3 {
 			if a := do(t, tr, "/"); a.outcome != miss || a.body != "version 1" || cachecontrol.StatusOf(a.Response).Stored {
@@ -204,18 +174,6 @@ func TestStoreThatAlwaysFails(t *testing.T) {
 		}
 	})
 }
-
-type brokenStore struct{}
-
-func (brokenStore) Get(context.Context, string) (*storage.Response, error) { return nil, errFaulty }
-
-func (brokenStore) Create(context.Context, string, *serialize.Entry) (storage.Writer, error) {
-	return nil, errFaulty
-}
-
-func (brokenStore) Update(context.Context, string, *serialize.Entry) error { return errFaulty }
-
-func (brokenStore) Delete(context.Context, string) error { return errFaulty }
 
 // Two Transports with different rules may share one store: each reads it by its own.
 func TestTransportsShareAStore(t *testing.T) {

@@ -17,6 +17,141 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
+// storeKinds open a new, empty store of each kind.
+var storeKinds = map[string]func(testing.TB) storage.Store{
+	"DictCache":             func(testing.TB) storage.Store { return storage.NewDictCache() },
+	"FileCache":             func(t testing.TB) storage.Store { return newFileCache(t, t.TempDir()) },
+	"SeparateBodyFileCache": func(t testing.TB) storage.Store { return newSeparateBodyFileCache(t, t.TempDir()) },
+	"FromKV":                func(testing.TB) storage.Store { return storage.FromKV(new(memoryKV)) },
+	"Tiered": func(testing.TB) storage.Store {
+		return storage.Tiered(storage.NewDictCache(), storage.FromKV(new(memoryKV)))
+	},
+	"plain": func(testing.TB) storage.Store { return newPlainStore() },
+}
+
+func newFileCache(t testing.TB, dir string) storage.Store {
+	t.Helper()
+	store, err := storage.NewFileCache(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+func newSeparateBodyFileCache(t testing.TB, dir string) storage.Store {
+	t.Helper()
+	store, err := storage.NewSeparateBodyFileCache(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+// newPlainStore returns a store in memory that has only the methods of storage.Store.
+func newPlainStore() storage.Store { return struct{ storage.Store }{storage.NewDictCache()} }
+
+// allStores returns a new store of each kind.
+func allStores(t testing.TB) map[string]storage.Store {
+	t.Helper()
+	stores := make(map[string]storage.Store)
+	for name, open := range storeKinds {
+		stores[name] = open(t)
+	}
+	return stores
+}
+
+// inEachStore calls f in a bubble of its own with a new store of each kind.
+func inEachStore(t *testing.T, f func(t *testing.T, store storage.Store)) {
+	t.Helper()
+	for name, open := range storeKinds {
+		t.Run(name, func(t *testing.T) {
+			in(t, func(t *testing.T) { f(t, open(t)) })
+		})
+	}
+}
+
+// fileStores returns new stores on disk.
+func fileStores(t testing.TB) map[string]storage.Store {
+	t.Helper()
+	return map[string]storage.Store{
+		"FileCache":             newFileCache(t, t.TempDir()),
+		"SeparateBodyFileCache": newSeparateBodyFileCache(t, t.TempDir()),
+	}
+}
+
+// sharedStores returns pairs of stores with the same contents, as two programs have them.
+func sharedStores(t testing.TB) map[string][2]storage.Store {
+	t.Helper()
+	dict, dir, separate := storage.NewDictCache(), t.TempDir(), t.TempDir()
+	return map[string][2]storage.Store{
+		"DictCache":             {dict, dict},
+		"FileCache":             {newFileCache(t, dir), newFileCache(t, dir)},
+		"SeparateBodyFileCache": {newSeparateBodyFileCache(t, separate), newSeparateBodyFileCache(t, separate)},
+	}
+}
+
+// A hookedStore calls functions of a test before and after its own methods. The name of an operation is that of the
+// method: Get, Create, Update, Delete, and of a Writer Write and Commit.
+type hookedStore struct {
+	storage.Store
+	before func(ctx context.Context, op, key string) error // if it returns an error, that is the result of op
+	after  func(op, key string)
+}
+
+func (s *hookedStore) call(ctx context.Context, op, key string, f func() error) error {
+	if s.before != nil {
+		if err := s.before(ctx, op, key); err != nil {
+			return err
+		}
+	}
+	if s.after != nil {
+		defer s.after(op, key)
+	}
+	return f()
+}
+
+func (s *hookedStore) Get(ctx context.Context, key string) (r *storage.Response, err error) {
+	err = s.call(ctx, "Get", key, func() error { r, err = s.Store.Get(ctx, key); return err })
+	return r, err
+}
+
+func (s *hookedStore) Create(ctx context.Context, key string, e *serialize.Entry) (w storage.Writer, err error) {
+	err = s.call(ctx, "Create", key, func() error { w, err = s.Store.Create(ctx, key, e); return err })
+	if err != nil {
+		return nil, err
+	}
+	return &hookedWriter{w, s, ctx, key}, nil
+}
+
+func (s *hookedStore) Update(ctx context.Context, key string, e *serialize.Entry) error {
+	return s.call(ctx, "Update", key, func() error { return s.Store.Update(ctx, key, e) })
+}
+
+func (s *hookedStore) Delete(ctx context.Context, key string) error {
+	return s.call(ctx, "Delete", key, func() error { return s.Store.Delete(ctx, key) })
+}
+
+type hookedWriter struct {
+	storage.Writer
+	store *hookedStore
+	ctx   context.Context
+	key   string
+}
+
+func (w *hookedWriter) Write(p []byte) (n int, err error) {
+	err = w.store.call(w.ctx, "Write", w.key, func() error { n, err = w.Writer.Write(p); return err })
+	return n, err
+}
+
+func (w *hookedWriter) Commit() error {
+	committed := false
+	err := w.store.call(w.ctx, "Commit", w.key, func() error { committed = true; return w.Writer.Commit() })
+	if !committed {
+		w.Writer.Abort()
+	}
+	return err
+}
+
 // closeCounter counts down once when it is closed.
 type closeCounter struct {
 	io.ReadCloser
@@ -66,17 +201,13 @@ func eachStore(t *testing.T, f func(t *testing.T, s *watchedStore)) {
 	for _, kind := range []string{"memory", "file", "separate", "flat"} {
 		t.Run(kind, func(t *testing.T) {
 			s := &watchedStore{flat: kind == "flat"}
-			var err error
 			switch kind {
 			case "file":
-				s.Store, err = storage.NewFileCache(t.TempDir())
+				s.Store = newFileCache(t, t.TempDir())
 			case "separate":
-				s.Store, err = storage.NewSeparateBodyFileCache(t.TempDir())
+				s.Store = newSeparateBodyFileCache(t, t.TempDir())
 			default:
 				s.Store = storage.NewDictCache()
-			}
-			if err != nil {
-				t.Fatal(err)
 			}
 			in(t, func(t *testing.T) { f(t, s) })
 			if n := s.open.Load(); n != 0 {
@@ -224,19 +355,10 @@ func storesAtRest(t *testing.T) map[string]atRest {
 			return all
 		}
 	}
-	dirs := []string{t.TempDir(), t.TempDir()}
-	file, err := storage.NewFileCache(dirs[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	separate, err := storage.NewSeparateBodyFileCache(dirs[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	kv := &memoryKV{}
+	dir, separate, kv := t.TempDir(), t.TempDir(), &memoryKV{}
 	return map[string]atRest{
-		"FileCache":             {file, files(dirs[0])},
-		"SeparateBodyFileCache": {separate, files(dirs[1])},
+		"FileCache":             {newFileCache(t, dir), files(dir)},
+		"SeparateBodyFileCache": {newSeparateBodyFileCache(t, separate), files(separate)},
 		"FromKV":                {storage.FromKV(kv), func(*testing.T) []byte { return kv.dump() }},
 	}
 }
@@ -255,34 +377,6 @@ func putEntry(t *testing.T, store storage.Store, url string, code int, body stri
 	io.WriteString(w, body)
 	if err := w.Commit(); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func cookieStores(t *testing.T) map[string]storage.Store {
-	stores := fileStores(t)
-	stores["DictCache"] = storage.NewDictCache()
-	stores["FromKV"] = storage.FromKV(new(memoryKV))
-	stores["Tiered"] = storage.Tiered(storage.NewDictCache(), storage.FromKV(new(memoryKV)))
-	return stores
-}
-
-// targetStores are stores of each kind that the Transport treats in a way of its own, and one that it guards.
-func targetStores(t *testing.T) map[string]func() storage.Store {
-	disk := func(s storage.Store, err error) storage.Store {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	return map[string]func() storage.Store{
-		"dict":     func() storage.Store { return storage.NewDictCache() },
-		"file":     func() storage.Store { s, err := storage.NewFileCache(t.TempDir()); return disk(s, err) },
-		"separate": func() storage.Store { s, err := storage.NewSeparateBodyFileCache(t.TempDir()); return disk(s, err) },
-		"tiered": func() storage.Store {
-			return storage.Tiered(storage.NewDictCache(), struct{ storage.Store }{storage.NewDictCache()})
-		},
-		"guarded": func() storage.Store { return struct{ storage.Store }{storage.NewDictCache()} },
 	}
 }
 
@@ -305,81 +399,3 @@ func wantStored(t *testing.T, s storage.Store, whole, part string) {
 		t.Errorf("as a part is stored: %d %v %v", e.Status, e.Range, e.Header)
 	}
 }
-
-// inEachStore calls f in a bubble with each of the stores of one machine.
-func inEachStore(t *testing.T, f func(t *testing.T, store storage.Store)) {
-	t.Helper()
-	for name, open := range map[string]func(dir string) (storage.Store, error){
-		"DictCache":             func(string) (storage.Store, error) { return storage.NewDictCache(), nil },
-		"FileCache":             func(dir string) (storage.Store, error) { return storage.NewFileCache(dir) },
-		"SeparateBodyFileCache": func(dir string) (storage.Store, error) { return storage.NewSeparateBodyFileCache(dir) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			store, err := open(t.TempDir())
-			if err != nil {
-				t.Fatal(err)
-			}
-			in(t, func(t *testing.T) { f(t, store) })
-		})
-	}
-}
-
-// sharedStores opens each store that compares twice, as two programs would have it.
-func sharedStores(t *testing.T) map[string][2]storage.Store {
-	dict := storage.NewDictCache()
-	stores := map[string][2]storage.Store{"DictCache": {dict, dict}}
-	for _, name := range []string{"FileCache", "SeparateBodyFileCache"} {
-		var pair [2]storage.Store
-		dir := t.TempDir()
-		for i := range pair {
-			var err error
-			if name == "FileCache" {
-				pair[i], err = storage.NewFileCache(dir)
-			} else {
-				pair[i], err = storage.NewSeparateBodyFileCache(dir)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-		stores[name] = pair
-	}
-	return stores
-}
-
-// signalStore tells when an entry is committed.
-type signalStore struct {
-	storage.Store
-	committed chan struct{}
-}
-
-func (s *signalStore) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
-	w, err := s.Store.Create(ctx, key, e)
-	return signalWriter{w, s.committed}, err
-}
-
-type signalWriter struct {
-	storage.Writer
-	committed chan struct{}
-}
-
-func (w signalWriter) Commit() error {
-	defer func() { w.committed <- struct{}{} }()
-	return w.Writer.Commit()
-}
-
-func fileStores(t testing.TB) map[string]storage.Store {
-	t.Helper()
-	file, err := storage.NewFileCache(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	separate, err := storage.NewSeparateBodyFileCache(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return map[string]storage.Store{"FileCache": file, "SeparateBodyFileCache": separate}
-}
-
-// guardedStore returns a store that the Transport does not know, in memory.
-func guardedStore() storage.Store { return struct{ storage.Store }{storage.NewDictCache()} }

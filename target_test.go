@@ -130,12 +130,12 @@ func TestOneKeyForOneTarget(t *testing.T) {
 		{url.URL{Scheme: "http", Host: "h.", Path: "/"}, url.URL{Scheme: "http", Host: "h", Path: "/"}, "", false},
 	}
 	for _, test := range tests {
-		for name, store := range targetStores(t) {
+		for name, store := range storeKinds {
 			in(t, func(t *testing.T) {
 				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 					return respond(200, fmt.Sprintf("#%d", n), "Cache-Control: max-age=60")
 				})
-				tr := &cachecontrol.Transport{Base: o, Store: store()}
+				tr := &cachecontrol.Transport{Base: o, Store: store(t)}
 				defer tr.Close()
 				what := fmt.Sprintf("%s: %s and %s, Host %q", name, &test.a, &test.b, test.hostB)
 				send(t, tr, requestFor(t, "GET", test.a, ""))
@@ -168,10 +168,10 @@ func TestOneKeyForOneTarget(t *testing.T) {
 // An entry that another URL's key leads to is not used, in whatever store it is: its file may have been moved, or a program may
 // have stored it there.
 func TestEntryOfAnotherURL(t *testing.T) {
-	for name, store := range targetStores(t) {
+	for name, store := range storeKinds {
 		t.Run(name, func(t *testing.T) {
 			in(t, func(t *testing.T) {
-				s := store()
+				s := store(t)
 				for _, key := range []string{"http://example.com/a", "http://example.com/b"} {
 					e := &serialize.Entry{
 						Status: 200, Reason: "OK", Version: 11, URL: "http://example.com/a", Length: 6,

@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // keptAfter are the statuses that say nothing of the stored response: it stays while the answer reaches the caller.
@@ -241,9 +240,7 @@ func TestWithdrawnDirective(t *testing.T) {
 // The entry may be deleted, by a request or by another process, while its validation is under way. The 304 is then
 // answered with what was in hand, and never with nothing.
 func TestEntryDeletedDuringItsValidation(t *testing.T) {
-	stores := fileStores(t)
-	stores["DictCache"] = storage.NewDictCache()
-	for name, store := range stores {
+	for name, store := range allStores(t) {
 		t.Run(name, func(t *testing.T) {
 			in(t, func(t *testing.T) {
 				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -295,9 +292,7 @@ func TestBodyOfA304IsClosed(t *testing.T) {
 
 // What a validation answers with is the caller's own, and stays so while others validate the same responses.
 func TestRevalidatedIsTheCallersOwn(t *testing.T) {
-	stores := fileStores(t)
-	stores["memory"] = storage.NewDictCache()
-	for name, store := range stores {
+	for name, store := range allStores(t) {
 		t.Run(name, func(t *testing.T) {
 			o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 				tag := `"` + req.URL.Path + `"`
@@ -419,7 +414,7 @@ func TestFileServer(t *testing.T) {
 		files.ServeHTTP(&countingResponse{w, &sent}, r)
 	}))
 	defer server.Close()
-	for name, store := range cookieStores(t) {
+	for name, store := range allStores(t) {
 		sent.Store(0)
 		base := server.Client().Transport
 		tr := &cachecontrol.Transport{Base: base, Store: store}

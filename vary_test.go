@@ -2,7 +2,6 @@ package cachecontrol_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -111,22 +110,28 @@ func TestVariants(t *testing.T) {
 }
 
 func TestMaxVariants(t *testing.T) {
-	stores := fileStores(t)
-	stores["DictCache"] = storage.NewDictCache()
-	for name, store := range stores {
+	for name, store := range allStores(t) {
 		t.Run(name, func(t *testing.T) {
 			in(t, func(t *testing.T) {
 				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 					return respond(200, req.Header.Get("X-A"), "Cache-Control: max-age=3600", "Vary: X-A")
 				})
-				counted := &countingStore{Store: store, keys: make(map[string]bool)}
+				keys := make(map[string]bool)
+				counted := &hookedStore{Store: store, after: func(op, key string) {
+					switch op {
+					case "Commit":
+						keys[key] = true
+					case "Delete":
+						delete(keys, key)
+					}
+				}}
 				tr := &cachecontrol.Transport{Base: o, Store: counted, MaxVariants: 3}
 				defer tr.Close()
 				for i := range 10 {
 					do(t, tr, "/", fmt.Sprintf("X-A: %d", i))
 				}
-				if n := len(counted.keys); n != 4 {
-					t.Errorf("%d entries are stored, want the first and 3 more: %v", n, counted.keys)
+				if n := len(keys); n != 4 {
+					t.Errorf("%d entries are stored, want the first and 3 more: %v", n, keys)
 				}
 				for i, want := range map[int]cachecontrol.Outcome{0: hit, 9: hit, 8: hit, 7: hit} {
 					if a := do(t, tr, "/", fmt.Sprintf("X-A: %d", i)); a.outcome != want || a.body != fmt.Sprint(i) {
@@ -161,11 +166,6 @@ func TestVaryChanges(t *testing.T) {
 	})
 }
 
-// noUpdates is a store that updates nothing.
-type noUpdates struct{ storage.Store }
-
-func (noUpdates) Update(context.Context, string, *serialize.Entry) error { return errors.New("no") }
-
 // A variant that cannot be brought up to date is one failure.
 func TestVariantNotUpdated(t *testing.T) {
 	in(t, func(t *testing.T) {
@@ -180,7 +180,12 @@ func TestVariantNotUpdated(t *testing.T) {
 		do(t, tr, "/", "X: 1")
 		do(t, tr, "/", "X: 2")
 		time.Sleep(10 * time.Second)
-		tr = &cachecontrol.Transport{Base: o, Store: noUpdates{dict}}
+		tr = &cachecontrol.Transport{Base: o, Store: &hookedStore{Store: dict, before: func(_ context.Context, op, _ string) error {
+			if op == "Update" {
+				return errFaulty
+			}
+			return nil
+		}}}
 		defer tr.Close()
 		if a := do(t, tr, "/", "X: 2"); a.outcome != revalidated || a.body != "body" {
 			t.Errorf("%v %q", a.outcome, a.body)
@@ -259,10 +264,7 @@ func TestVariantsAtOnceForTheFirstTime(t *testing.T) {
 	for order, ends := range orders {
 		for _, field := range []string{"X-A", "Authorization"} {
 			for _, transports := range []int{1, 2} {
-				stores := fileStores(t)
-				stores["DictCache"] = storage.NewDictCache()
-				stores["FromKV"] = storage.FromKV(&memoryKV{})
-				for kind, store := range stores {
+				for kind, store := range allStores(t) {
 					t.Run(fmt.Sprintf("%s/%s/%d/%s", order, field, transports, kind), func(t *testing.T) {
 						in(t, func(t *testing.T) {
 							o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -303,9 +305,7 @@ func TestVariantsAtOnceForTheFirstTime(t *testing.T) {
 // A response without Vary that was requested before variants were stored does not replace them. RFC 9111, section 4.1, prefers a
 // response with Vary to one without, because some resources omit the field by mistake.
 func TestVariantsOutliveResponseWithoutVary(t *testing.T) {
-	stores := fileStores(t)
-	stores["DictCache"] = storage.NewDictCache()
-	for kind, store := range stores {
+	for kind, store := range allStores(t) {
 		t.Run(kind, func(t *testing.T) {
 			in(t, func(t *testing.T) {
 				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -421,7 +421,7 @@ func TestCORSInSharedCache(t *testing.T) {
 // What a private cache has stored without a selecting field is not used.
 func TestCORSOfAnotherCache(t *testing.T) {
 	in(t, func(t *testing.T) {
-		store := cookieStores(t)["DictCache"]
+		store := storage.NewDictCache()
 		putEntry(t, store, "http://example.com/", 200, "old", "Cache-Control: max-age=60", "Access-Control-Allow-Origin: https://a")
 		o := replies(t, ok("Cache-Control: max-age=60"))
 		for _, tr := range []*cachecontrol.Transport{{Base: o, Store: store}, {Base: o, Store: store, Shared: true}} {
@@ -630,38 +630,6 @@ func TestRevalidatingOneVariant(t *testing.T) {
 			}
 		})
 	}
-}
-
-// countingStore knows which keys hold an entry.
-type countingStore struct {
-	storage.Store
-	mu   sync.Mutex
-	keys map[string]bool
-}
-
-func (s *countingStore) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
-	w, err := s.Store.Create(ctx, key, e)
-	return &countingWriter{w, s, key}, err
-}
-
-func (s *countingStore) Delete(ctx context.Context, key string) error {
-	s.mu.Lock()
-	delete(s.keys, key)
-	s.mu.Unlock()
-	return s.Store.Delete(ctx, key)
-}
-
-type countingWriter struct {
-	storage.Writer
-	s   *countingStore
-	key string
-}
-
-func (w *countingWriter) Commit() error {
-	w.s.mu.Lock()
-	w.s.keys[w.key] = true
-	w.s.mu.Unlock()
-	return w.Writer.Commit()
 }
 
 // Vary: * matches nothing, not even a request that has such a field.
