@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -44,7 +44,7 @@ type recording struct {
 	dict storage.DictWriter // the Writer, if the store is a DictCache
 	subject
 	entry     *serialize.Entry
-	fields    []rfc9111.HeaderField // fields of the entry's header; nil if they are not known
+	fields    []rules.HeaderField   // fields of the entry's header; nil if they are not known
 	own       serialize.Entry       // the entry, if neither the store nor a flight keeps it
 	length    int64                 // of the body according to the framing of the message; -1 if not known
 	n         int64                 // number of bytes received
@@ -92,9 +92,9 @@ func (b *originBody) next(p []byte) (int, error) {
 	switch {
 	case b.write == nil:
 	case err == io.EOF && (w.length < 0 || w.n == w.length), err == nil && n > 0 && w.n == w.length && !w.trails:
-		b.finish(rfc9111.ReasonNone)
+		b.finish(rules.ReasonNone)
 	case err != nil, w.length >= 0 && w.n > w.length:
-		b.finish(rfc9111.Incomplete)
+		b.finish(rules.Incomplete)
 	}
 	return n, err
 }
@@ -115,7 +115,7 @@ func (b *originBody) record(p []byte) {
 	first := w.n == 0
 	w.n += int64(len(p))
 	if w.n > w.maxBody {
-		b.finish(rfc9111.TooLong)
+		b.finish(rules.TooLong)
 		return
 	}
 	if first && w.before != nil {
@@ -132,21 +132,21 @@ func (b *originBody) record(p []byte) {
 // fail ends the recording after the store has failed to write a part of the body.
 func (b *originBody) fail(err error) {
 	if errors.Is(err, storage.ErrTooLarge) {
-		b.finish(rfc9111.TooLong)
+		b.finish(rules.TooLong)
 		return
 	}
 	b.write.err = err
-	b.finish(rfc9111.StoreFailed)
+	b.finish(rules.StoreFailed)
 }
 
 // finish ends the recording. It commits the entry if why is ReasonNone and aborts it otherwise. b.mu is held.
-func (b *originBody) finish(why rfc9111.Reason) {
+func (b *originBody) finish(why Reason) {
 	w := b.write
 	b.write = nil
 	b.ended.Store(true)
-	if why == rfc9111.ReasonNone && w.after != nil {
+	if why == rules.ReasonNone && w.after != nil {
 		if w.err = w.after(w); w.err != nil {
-			why = rfc9111.StoreFailed
+			why = rules.StoreFailed
 		}
 	}
 	b.whole.Store(w.conclude(why))
@@ -163,7 +163,7 @@ func (b *originBody) forget(ctx context.Context, e *engine, plain, key string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.write != nil {
-		b.finish(rfc9111.Incomplete)
+		b.finish(rules.Incomplete)
 		return
 	}
 	e.remove(ctx, plain, key)
@@ -198,9 +198,9 @@ func (b *originBody) end() error {
 	switch w := b.write; {
 	case w == nil:
 	case w.trails && w.n == w.length:
-		b.finish(rfc9111.ReasonNone)
+		b.finish(rules.ReasonNone)
 	default:
-		b.finish(rfc9111.Incomplete)
+		b.finish(rules.Incomplete)
 	}
 	return err
 }
@@ -302,7 +302,7 @@ func (x *exchange) slice(c *candidate, resp *http.Response, start, total int64) 
 		return
 	}
 	resp.Status, resp.StatusCode = "206 Partial Content", http.StatusPartialContent
-	resp.Header["Content-Range"] = []string{rfc9111.ContentRange{First: first, Last: end - 1, Total: total}.String()}
+	resp.Header["Content-Range"] = []string{rules.ContentRange{First: first, Last: end - 1, Total: total}.String()}
 	resp.Header["Content-Length"] = []string{strconv.FormatInt(end-first, 10)}
 	resp.ContentLength = end - first
 	dropDigests(resp.Header)

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // Of a thousand requests one goes to the origin. The others have its response, as if it had been stored already.
@@ -56,7 +56,7 @@ func TestCollapse(t *testing.T) {
 						}
 						if s := cachecontrol.StatusOf(x.Response); s.Collapsed {
 							want := "cachecontrol;fwd=uri-miss;fwd-status=200;collapsed;ttl=58;detail=collapsed"
-							if got := x.Header.Get("Cache-Status"); got != want || s.Reason != rfc9111.Collapsed || x.Header.Get("Age") != "2" ||
+							if got := x.Header.Get("Cache-Status"); got != want || s.Reason != rules.Collapsed || x.Header.Get("Age") != "2" ||
 								cachecontrol.FromCache(x.Response) {
 								t.Fatalf("%+v %v, want %s", s, x.Header, want)
 							}

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // Control changes how the cache treats one request: see WithControl. It applies in addition to the directives of the
@@ -73,7 +73,7 @@ func controlOf(ctx context.Context) *Control {
 }
 
 // apply adds c to the directives of the request's header.
-func (c *Control) apply(req *rfc9111.Request) {
+func (c *Control) apply(req *rules.Request) {
 	req.NoStore = req.NoStore || c.NoStore
 	req.OnlyIfCached = req.OnlyIfCached || c.OnlyIfCached
 	req.Refresh, req.AllowStale, req.Lifetime = c.Refresh, c.AllowStale, max(c.Lifetime, 0)

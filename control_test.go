@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -522,7 +522,7 @@ func TestControlMatrix(t *testing.T) {
 					t.Errorf("%s: reused, and the origin forbids it", name)
 				case first.Stored != (says != "no-store, max-age=60"):
 					t.Errorf("%s: the first stored: %v", name, first.Stored)
-				case says == "max-age=1" && c == (cachecontrol.Control{AllowStale: -1}) && s.Reason != rfc9111.AllowStale:
+				case says == "max-age=1" && c == (cachecontrol.Control{AllowStale: -1}) && s.Reason != rules.AllowStale:
 					t.Errorf("%s: %v", name, s.Reason)
 				}
 				tr.Close()

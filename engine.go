@@ -14,7 +14,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
 	"github.com/go-cachecontrol/cachecontrol/internal/reliable"
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -32,8 +32,8 @@ type engine struct {
 	copies bool                          // the store's Create copies the header of the entry
 
 	heuristic heuristics.Heuristic
-	rules     rfc9111.Rules
-	policies  rfc9111.Memory
+	rules     rules.Options
+	policies  rules.Memory
 	partition func(*http.Request) string // nil if none
 
 	credentials []string // names of fields whose values are stored as digests, in addition to the usual ones
@@ -79,7 +79,7 @@ func newEngine(t *Transport) *engine {
 		owner:     t,
 		rt:        t.Base,
 		heuristic: t.Heuristic,
-		rules: rfc9111.Rules{
+		rules: rules.Options{
 			Shared: t.Shared, TimePriority: t.TimePriority, StaleIfError: t.StaleIfError,
 			WithholdSetCookie: !t.ReplaySetCookie, Replay: t.Replay, Statuses: slices.Clone(t.CacheableStatusCodes),
 		},

@@ -153,7 +153,7 @@ func ExampleTransport_Stats() {
 	s := cache.Stats()
 	fmt.Printf("%d hits, %d misses, %d requests to the origin\n", s.Hits, s.Misses, s.OriginRequests)
 	for reason, n := range s.NotStored {
-		fmt.Printf("%d not stored: %s\n", n, reason.Words())
+		fmt.Printf("%d not stored: %s\n", n, reason.Description())
 	}
 	variable := expvar.Func(func() any { return cache.Stats().Hits }) // expvar.Publish gives it a name
 	fmt.Println("expvar:", variable)

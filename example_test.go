@@ -139,7 +139,7 @@ func ExampleStatusOf() {
 		io.Copy(io.Discard, resp.Body)
 		resp.Body.Close()
 		status := cachecontrol.StatusOf(resp)
-		fmt.Printf("%s: %s; stored: %v\n", status.Outcome, status.Reason.Words(), status.Stored)
+		fmt.Printf("%s: %s; stored: %v\n", status.Outcome, status.Reason.Description(), status.Stored)
 	}
 	// Output:
 	// miss: nothing is stored for this URL; stored: true

@@ -11,7 +11,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -21,7 +21,7 @@ import (
 type exchange struct {
 	subject
 	header http.Header // of the request, with canonical names
-	cc     rfc9111.Request
+	cc     rules.Request
 
 	plain      []byte // plain key, including the partition
 	partition  string // suffix of the key for the partition
@@ -34,7 +34,7 @@ type exchange struct {
 	conditional bool // the caller set If-None-Match or If-Modified-Since
 	matching    bool // the caller set If-Match or If-Unmodified-Since
 	ranged      bool // a GET for one range of bytes
-	byteRange   rfc9111.ByteRange
+	byteRange   rules.ByteRange
 	revalidates bool // a validation in the background, so a stale response does not suffice
 	confirms    bool // no stored response may be used without the origin, even if the origin fails
 	alone       bool // must not share a response with other requests
@@ -48,9 +48,9 @@ type exchange struct {
 	normals      []normalised     // normalized request fields, computed on demand
 	digests      []normalised     // their digests, computed on demand
 
-	originFields []rfc9111.HeaderField // of the origin's header, as received
-	room         []string              // spare capacity in the slice of the origin's header lines, for Cache-Status
-	farMark      []string              // the origin's XFromCache, if another cache reports a hit
+	originFields []rules.HeaderField // of the origin's header, as received
+	room         []string            // spare capacity in the slice of the origin's header lines, for Cache-Status
+	farMark      []string            // the origin's XFromCache, if another cache reports a hit
 
 	flight *flight // the flight that the exchange leads; nil if its caller waits for it
 
@@ -74,11 +74,11 @@ type subject struct {
 }
 
 // classify parses the request's header. It returns the reason if the cache must not handle the request.
-func (x *exchange) classify() rfc9111.Reason {
+func (x *exchange) classify() Reason {
 	x.header = canonicalNames(x.req.Header)
 	h := x.header
 	if h["Cache-Control"] != nil || h["Pragma"] != nil { // otherwise there are no directives
-		x.cc = rfc9111.ParseRequest(h)
+		x.cc = rules.ParseRequest(h)
 	}
 	control := controlOf(x.ctx)
 	if control != nil {
@@ -87,14 +87,14 @@ func (x *exchange) classify() rfc9111.Reason {
 	}
 	key, ok := cachekey.Append(x.plain, x.req.URL, x.req.Host)
 	if !ok {
-		return rfc9111.URLNotCacheable
+		return rules.URLNotCacheable
 	}
 	x.partition = x.partitionOf(x.req, control)
 	x.plain = append(key, x.partition...)
 	if control != nil && control.Bypass {
-		return rfc9111.BypassAsked
+		return rules.BypassAsked
 	}
-	upgrade := h["Upgrade"] != nil && rfc9111.AsksUpgrade(h)
+	upgrade := h["Upgrade"] != nil && rules.AsksUpgrade(h)
 	if h["Upgrade"] != nil && !upgrade {
 		x.dropUpgrade()
 		h = x.header
@@ -106,37 +106,37 @@ func (x *exchange) classify() rfc9111.Reason {
 	other := method != http.MethodGet && method != http.MethodHead
 	switch {
 	case !other && x.noGET:
-		return rfc9111.MethodExcluded
+		return rules.MethodExcluded
 	case other && !slices.Contains(x.methods, method):
-		return rfc9111.MethodForwarded
+		return rules.MethodForwarded
 	}
 	digest := ""
 	if other || hasBody(x.req) {
 		if digest, ok = contentDigest(method, x.req, h); !ok {
-			return rfc9111.BodyNotCacheable
+			return rules.BodyNotCacheable
 		}
 	}
 	if upgrade {
-		return rfc9111.UpgradeForwarded
+		return rules.UpgradeForwarded
 	}
-	if x.conditional, x.matching = rfc9111.HasPreconditions(h); other && (x.conditional || x.matching) {
-		return rfc9111.PreconditionForwarded
+	if x.conditional, x.matching = rules.HasPreconditions(h); other && (x.conditional || x.matching) {
+		return rules.PreconditionForwarded
 	}
 	if lines := h["Range"]; lines != nil && method != http.MethodHead {
-		if x.byteRange, x.ranged = rfc9111.ParseRange(lines); !x.ranged || other {
-			return rfc9111.RangeForwarded
+		if x.byteRange, x.ranged = rules.ParseRange(lines); !x.ranged || other {
+			return rules.RangeForwarded
 		}
 	}
 	x.negotiated = x.negotiate && h["Accept-Encoding"] == nil && h["Range"] == nil
 	if digest != "" {
 		x.keyByMethod(digest)
 	}
-	return rfc9111.ReasonNone
+	return rules.ReasonNone
 }
 
 // dropUpgrade replaces the request with a copy without the offer to upgrade to HTTP/2.
 func (x *exchange) dropUpgrade() {
-	x.header = rfc9111.WithoutUpgrade(x.header)
+	x.header = rules.WithoutUpgrade(x.header)
 	req := *x.req
 	req.Header = x.header
 	x.req = &req
@@ -203,16 +203,16 @@ func (x *exchange) answer(s Status) (*http.Response, error) {
 		x.prior, x.doubted = c.key, c
 		c.refused = true
 		c.close()
-		return x.ask(r.Reason)
+		return x.ask(Reason(r.Reason))
 	}
 	return x.use(c, r, s)
 }
 
 // matchedBy reports whether a stored response may answer a request with If-Match or If-Unmodified-Since: it must be
 // fresh and satisfy them.
-func (x *exchange) matchedBy(c *candidate, r rfc9111.Reuse) bool {
+func (x *exchange) matchedBy(c *candidate, r rules.Reuse) bool {
 	return (c.entry.Status == http.StatusOK || c.entry.Range != nil) &&
-		r.Action == rfc9111.Serve && !r.Stale() && c.policy.Matches(x.header, time.Now())
+		r.Action == rules.Serve && !r.Stale() && c.policy.Matches(x.header, time.Now())
 }
 
 // askMatching sends a request with If-Match or If-Unmodified-Since to the origin. The response may show that c, if not
@@ -223,14 +223,14 @@ func (x *exchange) askMatching(c *candidate) (*http.Response, error) {
 		return x.refuse(), nil
 	}
 	x.confirms = true
-	return x.fetch(c, rfc9111.PreconditionForwarded)
+	return x.fetch(c, rules.PreconditionForwarded)
 }
 
 // use answers with a stored response, at once or after asking the origin, as r requires. A part must contain the
 // requested range.
-func (x *exchange) use(c *candidate, r rfc9111.Reuse, s Status) (*http.Response, error) {
+func (x *exchange) use(c *candidate, r rules.Reuse, s Status) (*http.Response, error) {
 	switch r.Action {
-	case rfc9111.Serve:
+	case rules.Serve:
 		if !r.Stale() && r.TTL <= x.refreshAhead && x.refreshAhead > 0 {
 			if x.revalidates {
 				break
@@ -241,25 +241,25 @@ func (x *exchange) use(c *candidate, r rfc9111.Reuse, s Status) (*http.Response,
 		resp := x.serve(c, r, s)
 		x.over = true
 		return resp, nil
-	case rfc9111.ServeAndValidate:
+	case rules.ServeAndValidate:
 		if x.revalidates {
 			break
 		}
 		x.revalidateLater(c)
 		return x.serve(c, r, Status{}), nil
-	case rfc9111.Refuse:
+	case rules.Refuse:
 		c.close()
 		return x.refuse(), nil
 	}
 	if x.flies() {
 		c.close()
-		return x.fly(r.Reason)
+		return x.fly(Reason(r.Reason))
 	}
-	return x.fetch(c, r.Reason)
+	return x.fetch(c, Reason(r.Reason))
 }
 
 // ask answers a request for which no stored response may be used.
-func (x *exchange) ask(why rfc9111.Reason) (*http.Response, error) {
+func (x *exchange) ask(why Reason) (*http.Response, error) {
 	if x.cc.OnlyIfCached {
 		return x.refuse(), nil
 	}
@@ -267,10 +267,10 @@ func (x *exchange) ask(why rfc9111.Reason) (*http.Response, error) {
 }
 
 // serve answers with a stored response. If s has no Forward, it is a hit.
-func (x *exchange) serve(c *candidate, r rfc9111.Reuse, s Status) *http.Response {
+func (x *exchange) serve(c *candidate, r rules.Reuse, s Status) *http.Response {
 	closeBody(x.req)
-	if s.Reason, s.TTL = r.Reason, floorSeconds(r.TTL); s.Collapsed {
-		s.Reason = rfc9111.Collapsed
+	if s.Reason, s.TTL = Reason(r.Reason), floorSeconds(r.TTL); s.Collapsed {
+		s.Reason = rules.Collapsed
 	}
 	resp := x.replay(c, r, s)
 	length := c.entry.Length
@@ -306,7 +306,7 @@ func (x *exchange) serve(c *candidate, r rfc9111.Reuse, s Status) *http.Response
 var protoNames = [10]string{2: "HTTP/2.0", 3: "HTTP/3.0", 4: "HTTP/4.0", 5: "HTTP/5.0", 6: "HTTP/6.0", 7: "HTTP/7.0", 8: "HTTP/8.0", 9: "HTTP/9.0"}
 
 // replay returns a response with the stored header and status, and with a Cache-Status.
-func (x *exchange) replay(c *candidate, r rfc9111.Reuse, s Status) *http.Response {
+func (x *exchange) replay(c *candidate, r rules.Reuse, s Status) *http.Response {
 	resp := x.newResponse()
 	resp.Status, resp.StatusCode = c.status, c.entry.Status
 	resp.Proto, resp.ProtoMajor, resp.ProtoMinor = "HTTP/1.1", 1, 1
@@ -318,7 +318,7 @@ func (x *exchange) replay(c *candidate, r rfc9111.Reuse, s Status) *http.Respons
 		resp.Proto, resp.ProtoMajor, resp.ProtoMinor = protoNames[min(v, 9)], v, 0
 	}
 	if c.entry.Trailer != nil {
-		resp.Trailer = c.trailer(c.entry.Trailer, r.Reason == rfc9111.Validated)
+		resp.Trailer = c.trailer(c.entry.Trailer, r.Reason == rules.Validated)
 	}
 	said := c.say(r)
 	text := said.status
@@ -330,7 +330,7 @@ func (x *exchange) replay(c *candidate, r rfc9111.Reuse, s Status) *http.Respons
 	if c.key == "" {
 		delete(resp.Header, XFromCache) // it comes from the origin
 	}
-	if r.Reason == rfc9111.Validated {
+	if r.Reason == rules.Validated {
 		// The fields that no-cache names may be used again, because the origin has just confirmed the response.
 		for _, name := range c.policy.Directives.NoCacheFields {
 			if lines := c.entry.Header[name]; lines != nil && name != "Age" && name != "Cache-Status" {
@@ -402,7 +402,7 @@ func (x *exchange) withoutBody(c *candidate, resp *http.Response) {
 
 // notModified turns resp into a 304, for a caller that has a copy.
 func notModified(resp *http.Response) {
-	h := rfc9111.NotModifiedHeader(resp.Header)
+	h := rules.NotModifiedHeader(resp.Header)
 	for _, name := range []string{"Age", XFromCache, "Cache-Status"} {
 		h[name] = resp.Header[name]
 	}
@@ -414,7 +414,7 @@ func notModified(resp *http.Response) {
 // refuse returns a 504 for only-if-cached if no stored response may be used (RFC 9111, section 5.2.1.7).
 func (x *exchange) refuse() *http.Response {
 	closeBody(x.req)
-	s := Status{Reason: rfc9111.OnlyIfCached}
+	s := Status{Reason: rules.OnlyIfCached}
 	const text = "the cache holds no response that may be used, and the request says only-if-cached\n"
 	resp := &http.Response{
 		Status: "504 Gateway Timeout", StatusCode: http.StatusGatewayTimeout,
@@ -434,8 +434,8 @@ func (x *exchange) refuse() *http.Response {
 }
 
 // bypass sends the request to the origin without looking for a stored response.
-func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
-	if x.cc.OnlyIfCached && rfc9111.IsSafe(x.req.Method) || x.offline {
+func (x *exchange) bypass(why Reason) (*http.Response, error) {
+	if x.cc.OnlyIfCached && rules.IsSafe(x.req.Method) || x.offline {
 		return x.refuse(), nil
 	}
 	x.start, x.asked = x.invalid.start(), x.recents.ask()
@@ -449,7 +449,7 @@ func (x *exchange) bypass(why rfc9111.Reason) (*http.Response, error) {
 	s := Status{Forward: forwardToken(why), ForwardStatus: resp.StatusCode, Reason: why}
 	if x.key != "" {
 		x.invalidate(resp)
-		if why == rfc9111.MethodForwarded && (x.req.Method == http.MethodPost || x.req.Method == http.MethodPatch) {
+		if why == rules.MethodForwarded && (x.req.Method == http.MethodPost || x.req.Method == http.MethodPatch) {
 			s = x.receivePost(resp, s, asked, received)
 		}
 	}
@@ -466,7 +466,7 @@ func (x *exchange) own(resp *http.Response) *http.Response {
 		x.farMark = slices.Clone(mark)
 	}
 	// XFromCache is not stored. mark restores it after the response has been stored.
-	resp.Header, x.room, x.originFields = rfc9111.CopyHeaderTo(x.originFields[:0], framedHeader(resp), XFromCache)
+	resp.Header, x.room, x.originFields = rules.CopyHeaderTo(x.originFields[:0], framedHeader(resp), XFromCache)
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}
@@ -513,10 +513,10 @@ func (x *exchange) mark(resp *http.Response, s Status) {
 		resp.Header[XFromCache] = x.farMark
 	}
 	switch s.Storage {
-	case rfc9111.ReasonNone, rfc9111.Validated, rfc9111.ValidatedByHead:
+	case rules.ReasonNone, rules.Validated, rules.ValidatedByHead:
 	default:
 		if !s.Stored {
-			x.counters.notStored[s.Storage].Add(1)
+			x.counters.notStored.add(s.Storage)
 		}
 	}
 	x.answered(resp, s.outcome(false, false), 0)
@@ -540,13 +540,13 @@ func (x *exchange) answered(resp *http.Response, o Outcome, fromCache int64) {
 func (x *exchange) logDecision(resp *http.Response) {
 	s := StatusOf(resp)
 	x.logger.DebugContext(x.ctx, "cachecontrol", "method", x.req.Method, "url", requestURL(x.req), "outcome", s.Outcome.String(),
-		"reason", s.Reason.String(), "why", s.Reason.Words(), "section", s.Reason.Section(),
-		"status", resp.StatusCode, "stored", s.Stored, "storage", s.Storage.String(), "ttl", s.TTL)
+		"reason", string(s.Reason), "why", s.Reason.Description(), "section", s.Reason.Reference(),
+		"status", resp.StatusCode, "stored", s.Stored, "storage", string(s.Storage), "ttl", s.TTL)
 }
 
 // invalidate removes the responses that a successful unsafe request has made invalid (RFC 9111, section 4.4).
 func (x *exchange) invalidate(resp *http.Response) {
-	for _, u := range rfc9111.Invalidated(x.req.Method, targetURL(x.req), resp.StatusCode, resp.Header) {
+	for _, u := range rules.Invalidated(x.req.Method, targetURL(x.req), resp.StatusCode, resp.Header) {
 		asked := *x.req.URL
 		asked.Path, asked.RawPath, asked.RawQuery, asked.ForceQuery = u.Path, u.RawPath, u.RawQuery, u.ForceQuery
 		if key, ok := cachekey.Of(&asked, x.req.Host); ok {

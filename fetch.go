@@ -11,13 +11,13 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
 // fetch sends the request to the origin. It validates c if it has a validator and the caller set no conditions;
 // otherwise it requests the whole response. why is the reason for asking.
-func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, error) {
+func (x *exchange) fetch(c *candidate, why Reason) (*http.Response, error) {
 	defer c.close() // if it is not returned, even if Base or a hook panics
 	if c != nil && c.entry.Range == nil {
 		x.prior = c.key
@@ -49,7 +49,7 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 	switch {
 	case resp.StatusCode == http.StatusNotModified && validating:
 		x.discard(resp)
-		if !c.policy.Validates(resp.Header) {
+		if !c.policy.MatchesNotModified(resp.Header) {
 			// The 304 is about another response than ours, so it does not confirm ours. The response to the next
 			// request may.
 			c.close()
@@ -62,14 +62,14 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 			return x.again(why)
 		}
 		fresh := x.freshen(c, resp, asked, received)
-		r := fresh.policy.Reuse(&rfc9111.Request{}, received)
-		r.Reason = rfc9111.Validated
+		r := fresh.policy.Reuse(&rules.Request{}, received)
+		r.Reason = rules.Validated
 		cookies := resp.Header
 		resp = x.serve(fresh, r, s)
-		rfc9111.CopySetCookie(resp.Header, cookies)
+		rules.CopySetCookie(resp.Header, cookies)
 		x.over = true
 		return resp, nil
-	case rfc9111.ServerFailed(resp.StatusCode):
+	case rules.ServerFailed(resp.StatusCode):
 		if r, ok := x.standsIn(c, received); ok {
 			x.discard(resp)
 			return x.serve(c, r, s), nil
@@ -98,19 +98,19 @@ func (x *exchange) fetch(c *candidate, why rfc9111.Reason) (*http.Response, erro
 }
 
 // standsIn reports whether c may be used if the origin has failed.
-func (x *exchange) standsIn(c *candidate, now time.Time) (r rfc9111.Reuse, ok bool) {
+func (x *exchange) standsIn(c *candidate, now time.Time) (r rules.Reuse, ok bool) {
 	if c == nil || x.confirms {
 		return r, false
 	}
 	r = c.policy.ReuseOnError(&x.cc, now)
-	return r, r.Action == rfc9111.Serve
+	return r, r.Action == rules.Serve
 }
 
 // canceledByOther reports whether a validation has failed because another request was canceled. http.Transport gives
 // the connection to the next request just before it returns a response without a body. If that first request is then
 // canceled at once, both fail. Without the cache the response would have had a body.
 func (x *exchange) canceledByOther(err error) bool {
-	return errors.Is(err, context.Canceled) && x.ctx.Err() == nil && rfc9111.IsSafe(x.req.Method)
+	return errors.Is(err, context.Canceled) && x.ctx.Err() == nil && rules.IsSafe(x.req.Method)
 }
 
 // outgoingRequest is a copy of a request, its context, its Accept-Encoding line, and the body of its response, in one
@@ -154,7 +154,7 @@ func (x *exchange) outgoing(add func(http.Header), adds bool) *outgoingRequest {
 	if adds {
 		room += 2 // for two conditions
 	}
-	out.Header = rfc9111.CopyHeader(x.req.Header, room, func(string) bool { return false })
+	out.Header = rules.CopyHeader(x.req.Header, room, func(string) bool { return false })
 	if asksForCoding {
 		out.codings[0] = x.acceptEncoding()
 		out.Header["Accept-Encoding"] = out.codings[:]
@@ -165,7 +165,7 @@ func (x *exchange) outgoing(add func(http.Header), adds bool) *outgoingRequest {
 
 // again sends the request once more, without a candidate. It gets a new body, because the first request has used up the
 // old one.
-func (x *exchange) again(why rfc9111.Reason) (*http.Response, error) {
+func (x *exchange) again(why Reason) (*http.Response, error) {
 	if hasBody(x.req) {
 		req := x.req.WithContext(x.ctx)
 		var err error
@@ -214,15 +214,15 @@ func (x *exchange) freshen(c *candidate, later *http.Response, asked, received t
 	x.reselect(e)
 	policy := x.policyOf(e)
 	policy.ConfirmedBy(later.Header)
-	e.Keep = policy.Keep()
+	e.Keep = policy.Retention()
 	if e.Trailer != nil {
-		e.Trailer = rfc9111.StoredTrailer(e.Trailer, policy.ExcludedFields())
+		e.Trailer = rules.StoredTrailer(e.Trailer, policy.ExcludedFields())
 	}
 
 	switch decision := x.mayStore(&policy, own); {
 	case decision.OK:
 		x.update(c, e, policy.Date)
-	case decision.Reason == rfc9111.NoStoreRequest, decision.Reason == rfc9111.SetCookieInShared:
+	case decision.Reason == rules.NoStoreRequest, decision.Reason == rules.SetCookieInShared:
 		// The response may be used, but not stored.
 	default:
 		x.dropStored(c.key) // it may no longer be stored
@@ -250,7 +250,7 @@ func (c *candidate) updated(later http.Header, received time.Time) http.Header {
 			delete(old, name)
 		}
 	}
-	h := rfc9111.UpdateHeader(old, later, &c.policy, received)
+	h := rules.UpdateHeader(old, later, &c.policy, received)
 	delete(h, XFromCache) // another cache set it, for its response only
 	return h
 }
@@ -261,7 +261,7 @@ func (x *exchange) applyHeuristic(resp *http.Response) []string {
 	if x.heuristic == nil {
 		return nil
 	}
-	if !rfc9111.HeuristicallyCacheable(resp.StatusCode) && !rfc9111.ParseResponse(resp.Header, x.rules.Shared).Public {
+	if !rules.HeuristicallyCacheable(resp.StatusCode) && !rules.ParseResponse(resp.Header, x.rules.Shared).Public {
 		return nil
 	}
 	return heuristics.Apply(x.heuristic, resp)
@@ -270,7 +270,7 @@ func (x *exchange) applyHeuristic(resp *http.Response) []string {
 // passNotModified handles a 304 to the caller's own condition. If the caller's copy is the stored response, the 304
 // confirms that, too.
 func (x *exchange) passNotModified(c *candidate, resp *http.Response, asked, received time.Time, s *Status) {
-	s.Storage = rfc9111.NotModifiedUnasked
+	s.Storage = rules.NotModifiedUnasked
 	if c == nil || !c.policy.HasValidator() {
 		return
 	}
@@ -278,21 +278,21 @@ func (x *exchange) passNotModified(c *candidate, resp *http.Response, asked, rec
 	if condition == nil {
 		condition, own = x.header["If-Modified-Since"], c.policy.IfModified
 	}
-	if len(condition) == 1 && condition[0] == own && own != "" && c.policy.Validates(resp.Header) {
+	if len(condition) == 1 && condition[0] == own && own != "" && c.policy.MatchesNotModified(resp.Header) {
 		x.freshen(c, resp, asked, received)
-		s.Storage = rfc9111.Validated
+		s.Storage = rules.Validated
 	}
 }
 
 // receiveHead updates the stored response to GET with a response to HEAD, or removes it if it is out of date (RFC 9111,
 // section 4.3.5).
 func (x *exchange) receiveHead(c *candidate, resp *http.Response, asked, received time.Time, s *Status) {
-	s.Storage = rfc9111.MethodNotStorable
+	s.Storage = rules.MethodNotStorable
 	c = cmp.Or(c, x.partial, x.doubted)
 	switch {
 	case c == nil:
 	case resp.StatusCode != http.StatusOK || c.entry.Status != http.StatusOK && c.entry.Range == nil:
-		if rfc9111.Supersedes(resp.StatusCode) && resp.StatusCode != c.entry.Status {
+		if rules.Supersedes(resp.StatusCode) && resp.StatusCode != c.entry.Status {
 			x.dropStored(c.key)
 		}
 	case x.negotiated && !slices.Equal(parseCoding(resp.Header["Content-Encoding"]).names, c.coding.names):
@@ -303,7 +303,7 @@ func (x *exchange) receiveHead(c *candidate, resp *http.Response, asked, receive
 			update := *resp
 			update.Header = c.policy.HeadUpdate(resp.Header)
 			x.freshen(c, &update, asked, received)
-			s.Storage = rfc9111.ValidatedByHead
+			s.Storage = rules.ValidatedByHead
 		} else {
 			x.dropStored(c.key)
 		}
@@ -360,7 +360,7 @@ func (x *exchange) revalidateLater(c *candidate) bool {
 			subject:   subject{engine: x.engine, req: req.WithContext(ctx), ctx: ctx, key: x.key, index: x.index},
 			header:    header,
 			partition: x.partition, revalidates: true,
-			cc:         rfc9111.Request{Lifetime: x.cc.Lifetime},
+			cc:         rules.Request{Lifetime: x.cc.Lifetime},
 			negotiated: x.negotiated || ranged && !part && x.negotiate && header["Accept-Encoding"] == nil,
 		}
 		if part {

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -79,7 +79,7 @@ func (x *exchange) flies() bool {
 }
 
 // fly answers a request for which no stored response may be used, by joining or starting a flight. why is the reason.
-func (x *exchange) fly(why rfc9111.Reason) (*http.Response, error) {
+func (x *exchange) fly(why Reason) (*http.Response, error) {
 	var known []serialize.Field
 	if x.primary != nil {
 		known = x.primary.Vary
@@ -117,7 +117,7 @@ func (x *exchange) fly(why rfc9111.Reason) (*http.Response, error) {
 		*c = candidate{stored: f.stored, entry: f.entry, resp: &storage.Response{Entry: f.entry, Body: b}, damaged: f.damaged}
 		if x.canDecode(c.coding, c.selectors) && x.selects(c.selectors, c.coding, "") {
 			r, usable := x.mayReuse(c)
-			if !usable || r.Action != rfc9111.Serve {
+			if !usable || r.Action != rules.Serve {
 				b.leave(errLeft)
 				return x.afterFlight(f, why)
 			}
@@ -139,7 +139,7 @@ func (x *exchange) fly(why rfc9111.Reason) (*http.Response, error) {
 
 // afterFlight answers a request that could not share the response it waited for. It uses a stored response, for example
 // after a validation, or sends the request to the origin by itself.
-func (x *exchange) afterFlight(f *flight, why rfc9111.Reason) (*http.Response, error) {
+func (x *exchange) afterFlight(f *flight, why Reason) (*http.Response, error) {
 	x.alone = true
 	var s Status
 	select {

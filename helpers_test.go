@@ -91,7 +91,7 @@ func (st step) run(t *testing.T, name string, rt http.RoundTripper, o *origin) {
 	if st.status != 0 && a.StatusCode != st.status {
 		t.Errorf("%s: status %d, want %d", name, a.StatusCode, st.status)
 	}
-	if got := cachecontrol.StatusOf(a.Response).Storage.String(); st.storing != "" && got != st.storing {
+	if got := string(cachecontrol.StatusOf(a.Response).Storage); st.storing != "" && got != st.storing {
 		t.Errorf("%s: storage %q, want %q", name, got, st.storing)
 	}
 	if hit := st.want == cachecontrol.Hit; hit && asked != 0 || !hit && st.want != cachecontrol.Stale && asked == 0 && a.StatusCode != 504 {

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -38,7 +38,7 @@ func (c *candidate) close() {
 // lookup returns the stored response that the request selects. If there are several, it returns the most recent one
 // (RFC 9111, sections 4 and 4.1). If there is none, it returns nil and the reason. It sets x.primary to the entry found
 // under the plain key.
-func (x *exchange) lookup() (*candidate, rfc9111.Reason) {
+func (x *exchange) lookup() (*candidate, Reason) {
 	x.primary = nil
 	resp, err := x.find()
 	if err != nil {
@@ -49,20 +49,20 @@ func (x *exchange) lookup() (*candidate, rfc9111.Reason) {
 	*first = candidate{stored: x.compile(resp.Entry), key: x.key, entry: resp.Entry, resp: resp}
 	if first.unusable {
 		first.close()
-		return nil, rfc9111.StoredUnusable
+		return nil, rules.StoredUnusable
 	}
 	if resp.Entry.Status == http.StatusPartialContent {
 		first.close() // another program stored it, and it is not complete
-		return nil, rfc9111.StoredUnusable
+		return nil, rules.StoredUnusable
 	}
 	if len(first.selectors) == 0 && x.canDecode(first.coding, nil) {
-		return first, rfc9111.ReasonNone
+		return first, rules.ReasonNone
 	}
 	if c := x.selectVariant(first); c != nil {
-		return c, rfc9111.ReasonNone
+		return c, rules.ReasonNone
 	}
 	first.close()
-	return nil, rfc9111.NoVariant
+	return nil, rules.NoVariant
 }
 
 // find is like get for the exchange's own key. A DictCache is searched without converting the key to a string, because
@@ -114,18 +114,18 @@ func (x *exchange) dropDamaged() {
 	x.damaged = nil
 }
 
-func whyMissing(err error) rfc9111.Reason {
+func whyMissing(err error) Reason {
 	if err == storage.ErrNotFound {
-		return rfc9111.NotStored // the common case
+		return rules.NotStored // the common case
 	}
 	var unreadable *storage.UnreadableError
 	switch {
 	case errors.As(err, &unreadable):
-		return rfc9111.Unreadable
+		return rules.Unreadable
 	case errors.Is(err, storage.ErrNotFound), errors.Is(err, storage.ErrClosed):
-		return rfc9111.NotStored
+		return rules.NotStored
 	}
-	return rfc9111.StoreFailed
+	return rules.StoreFailed
 }
 
 // match is a stored response that the request selects.
@@ -208,7 +208,7 @@ func (x *exchange) selects(selectors []selector, c coding, language string) bool
 		if present == s.present && x.equals(s, value) {
 			continue
 		}
-		if s.name == "Accept-Language" && language != "" && present && rfc9111.PrefersLanguage(value, language) {
+		if s.name == "Accept-Language" && language != "" && present && rules.PrefersLanguage(value, language) {
 			continue
 		}
 		return false
@@ -234,7 +234,7 @@ func (x *exchange) normal(name, value string) string {
 			return n.value
 		}
 	}
-	n := normalised{name, rfc9111.NormalizeSelecting(name, value)}
+	n := normalised{name, rules.NormalizeSelecting(name, value)}
 	x.normals = append(x.normals, n)
 	return n.value
 }
@@ -274,7 +274,7 @@ func (x *exchange) selectsCoding(h http.Header) bool {
 		return false
 	}
 	value, _ := x.field("Accept-Encoding")
-	return x.normal("Accept-Encoding", value) == rfc9111.NormalizeSelecting("Accept-Encoding", acceptEncoding)
+	return x.normal("Accept-Encoding", value) == rules.NormalizeSelecting("Accept-Encoding", acceptEncoding)
 }
 
 // acceptEncoding returns the Accept-Encoding of a request whose caller left the coding to the Transport.

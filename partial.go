@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
@@ -41,7 +41,7 @@ func (x *exchange) lookupPartial() *candidate {
 // answerPartial answers a request for which no whole response is stored. It uses a stored part if that contains the
 // range, or completes the part if possible. Otherwise it asks the origin, whose response may confirm the part or show
 // that it is out of date, like a whole response.
-func (x *exchange) answerPartial(why rfc9111.Reason, s Status) (*http.Response, error) {
+func (x *exchange) answerPartial(why Reason, s Status) (*http.Response, error) {
 	if x.flies() {
 		return x.fly(why)
 	}
@@ -64,8 +64,8 @@ func (x *exchange) answerPartial(why rfc9111.Reason, s Status) (*http.Response, 
 	case usable && x.completable(p, r):
 		return x.complete(p)
 	case p.refused, usable && x.ranged:
-		if why = r.Reason; r.Action == rfc9111.Serve && !p.refused {
-			why = rfc9111.NotInRange
+		if why = Reason(r.Reason); r.Action == rules.Serve && !p.refused {
+			why = rules.NotInRange
 		}
 	}
 	x.partial = p
@@ -103,9 +103,9 @@ func (x *exchange) heldBy(p *candidate) bool {
 // completable reports whether it is worth asking for the rest of a part. The part must be the beginning of the body,
 // and have a strong validator, which shows whether the rest belongs to it. A part without any validator is completed
 // while it is fresh. An origin without ranges sends the whole body in any case.
-func (x *exchange) completable(p *candidate, r rfc9111.Reuse) bool {
+func (x *exchange) completable(p *candidate, r rules.Reuse) bool {
 	return !x.isHead() && !x.ranged && !x.conditional && !x.matching && p.entry.Range.Start == 0 && p.entry.Length > 0 &&
-		(p.policy.StrongValidator() != "" || !p.policy.HasValidator() && r.Action == rfc9111.Serve)
+		(p.policy.StrongValidator() != "" || !p.policy.HasValidator() && r.Action == rules.Serve)
 }
 
 // complete requests the rest of a part, and answers with both (RFC 9111, sections 3.3 and 3.4).
@@ -127,7 +127,7 @@ func (x *exchange) complete(p *candidate) (*http.Response, error) {
 	}
 	received := time.Now()
 	x.dropDamaged()
-	s := Status{Forward: forwardToken(rfc9111.NotInRange), ForwardStatus: resp.StatusCode, Reason: rfc9111.NotInRange}
+	s := Status{Forward: forwardToken(rules.NotInRange), ForwardStatus: resp.StatusCode, Reason: rules.NotInRange}
 	switch resp.StatusCode {
 	case http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable:
 		total, ok := p.completedBy(resp)
@@ -135,7 +135,7 @@ func (x *exchange) complete(p *candidate) (*http.Response, error) {
 			x.discard(resp)
 			x.dropPart()
 			x.uncoded = false
-			return x.again(rfc9111.NotInRange)
+			return x.again(rules.NotInRange)
 		}
 		whole := *x.own(resp)
 		whole.Trailer = nil // net/http adds the trailer to resp, and it belongs to the rest
@@ -153,7 +153,7 @@ func (x *exchange) complete(p *candidate) (*http.Response, error) {
 // completedBy reports whether resp has all that is missing of a part, and the length of the whole. The part must be the
 // beginning of the body.
 func (c *candidate) completedBy(resp *http.Response) (total int64, ok bool) {
-	cr, ok := rfc9111.ParseContentRange(resp.Header["Content-Range"])
+	cr, ok := rules.ParseContentRange(resp.Header["Content-Range"])
 	switch known := c.entry.Range.Total; {
 	case !ok, resp.StatusCode != http.StatusPartialContent, !c.combinesWith(resp.Header):
 		return 0, false
@@ -169,7 +169,7 @@ func (c *candidate) completedBy(resp *http.Response) (total int64, ok bool) {
 // coding must be equal, too.
 func (c *candidate) combinesWith(h http.Header) bool {
 	lines := h["Content-Encoding"] // a 206 may omit it
-	return rfc9111.StrongMatch(h.Get("Etag"), c.policy.ETag) &&
+	return rules.StrongMatch(h.Get("Etag"), c.policy.ETag) &&
 		(lines == nil || slices.Equal(parseCoding(lines).names, c.coding.names))
 }
 
@@ -193,7 +193,7 @@ func (x *exchange) judgePart(resp *http.Response) {
 	switch status := resp.StatusCode; {
 	case status == http.StatusOK:
 		gone = p.contradictedBy(resp.Header, framedLength(resp))
-	case rfc9111.Supersedes(status):
+	case rules.Supersedes(status):
 		gone = true
 	case status == http.StatusRequestedRangeNotSatisfiable:
 		_, length, ok := strings.Cut(resp.Header.Get("Content-Range"), "*/")
@@ -208,7 +208,7 @@ func (x *exchange) judgePart(resp *http.Response) {
 // contradictedBy reports whether a 200 or 206 with header h is of another representation than the part. total is the
 // length of that representation in bytes, or -1 if not known.
 func (c *candidate) contradictedBy(h http.Header, total int64) bool {
-	if tag := h.Get("Etag"); tag != c.policy.ETag && !rfc9111.WeakMatch(tag, c.policy.ETag) {
+	if tag := h.Get("Etag"); tag != c.policy.ETag && !rules.WeakMatch(tag, c.policy.ETag) {
 		return true
 	}
 	return h.Get("Last-Modified") != c.policy.IfModified ||
@@ -244,18 +244,18 @@ func (x *exchange) join(p *candidate, resp *http.Response, total int64, asked, r
 	dropDigests(header)
 	header["Content-Length"] = []string{strconv.FormatInt(total, 10)}
 	resp.Status, resp.StatusCode = "200 OK", http.StatusOK
-	rfc9111.CopySetCookie(header, resp.Header)
+	rules.CopySetCookie(header, resp.Header)
 	resp.Header, resp.ContentLength = header, total
 	resp.Body = newJoinedBody(p.resp.Body, p.entry.Length, resp.Body, total-p.entry.Length)
-	var policy rfc9111.Policy
+	var policy rules.Policy
 	set, decision := x.judge(&policy, resp, asked, received)
 	if decision.OK && total > x.maxBody {
-		decision = rfc9111.Stored{Reason: rfc9111.TooLong}
+		decision = rules.StoreDecision{Reason: rules.TooLong}
 	}
 	s.judged(decision, &policy, received)
 	var place string
 	if decision.OK {
-		r := x.newRecording(resp, rfc9111.StoredHeader(resp.Header, &policy), &policy, asked, received, set)
+		r := x.newRecording(resp, rules.StoredHeader(resp.Header, &policy), &policy, asked, received, set)
 		e := r.entry
 		r.place, r.replaces = x.destination(e), p.key
 		x.record(resp, r, total, s)
@@ -301,20 +301,20 @@ func (b *joinedBody) Close() error {
 // stored part if they have the same strong validator and are adjacent or overlap (RFC 9111, section 3.4). If nothing is
 // missing any more, it stores the result as the whole response.
 func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, received time.Time, s *Status) {
-	if whole := cmp.Or(c, x.doubted); whole != nil && whole.entry.Status == http.StatusOK && rfc9111.StrongMatch(resp.Header.Get("Etag"), whole.policy.ETag) {
+	if whole := cmp.Or(c, x.doubted); whole != nil && whole.entry.Status == http.StatusOK && rules.StrongMatch(resp.Header.Get("Etag"), whole.policy.ETag) {
 		x.freshen(whole, resp, asked, received) // the 206 is of the stored whole response
-		s.Storage = rfc9111.Validated
+		s.Storage = rules.Validated
 		return
 	}
-	var policy rfc9111.Policy
+	var policy rules.Policy
 	set, decision := x.judge(&policy, resp, asked, received)
 	cr, ok := contentRange(resp)
 	if decision.OK && (!ok || resp.Uncompressed || resp.Body == http.NoBody) {
-		decision = rfc9111.Stored{Reason: rfc9111.PartialUnusable}
+		decision = rules.StoreDecision{Reason: rules.PartialUnusable}
 	}
 	part := span{cr.First, cr.Last + 1, cr.Total}
 	if decision.OK && part.end-part.start > x.maxBody {
-		decision = rfc9111.Stored{Reason: rfc9111.TooLong}
+		decision = rules.StoreDecision{Reason: rules.TooLong}
 	}
 	s.judged(decision, &policy, received)
 	if x.prior != "" {
@@ -330,7 +330,7 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 		case !combines && p.contradictedBy(resp.Header, cr.Total):
 			x.dropPart()
 		case decision.OK:
-		case decision.Reason == rfc9111.NoStoreRequest, decision.Reason == rfc9111.SetCookieInShared, decision.Reason == rfc9111.TooLong, decision.Reason == rfc9111.PartialUnusable:
+		case decision.Reason == rules.NoStoreRequest, decision.Reason == rules.SetCookieInShared, decision.Reason == rules.TooLong, decision.Reason == rules.PartialUnusable:
 			// This does not affect the stored part.
 		default:
 			x.dropPart() // the part may no longer be stored
@@ -339,7 +339,7 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 	if !decision.OK {
 		return
 	}
-	rec := x.newRecording(resp, rfc9111.StoredHeader(resp.Header, &policy), &policy, asked, received, set)
+	rec := x.newRecording(resp, rules.StoredHeader(resp.Header, &policy), &policy, asked, received, set)
 	e := rec.entry
 	all := part
 	if p := x.partial; combines {
@@ -369,7 +369,7 @@ func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, rece
 		delete(e.Header, "Content-Range")
 	} else {
 		rec.place = x.key + partialSuffix
-		e.Header["Content-Range"] = []string{rfc9111.ContentRange{First: all.start, Last: all.end - 1, Total: all.total}.String()}
+		e.Header["Content-Range"] = []string{rules.ContentRange{First: all.start, Last: all.end - 1, Total: all.total}.String()}
 		e.Range = &serialize.Range{Start: all.start, Total: all.total}
 	}
 	if !x.record(resp, rec, part.end-part.start, s) && rec.end != nil {
@@ -385,8 +385,8 @@ func dropDigests(h http.Header) {
 
 // contentRange returns the range of a 206. If the length of its content differs from Content-Range, the content counts,
 // and the representation ends with it. This is accepted only if the field says that the range extends to the end.
-func contentRange(resp *http.Response) (rfc9111.ContentRange, bool) {
-	cr, ok := rfc9111.ParseContentRange(resp.Header["Content-Range"])
+func contentRange(resp *http.Response) (rules.ContentRange, bool) {
+	cr, ok := rules.ParseContentRange(resp.Header["Content-Range"])
 	if n := framedLength(resp); ok && n >= 0 && n != cr.Last-cr.First+1 {
 		if n == 0 || cr.Last != cr.Total-1 || n > math.MaxInt64-cr.First {
 			return cr, false

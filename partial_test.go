@@ -17,7 +17,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -743,12 +743,12 @@ func TestPartsTooLongTogether(t *testing.T) {
 		do(t, tr, "/", "Range: bytes=0-1")
 		wantStored(t, s, "", "01234")
 		a := do(t, tr, "/", "Range: bytes=0-6")
-		if st := cachecontrol.StatusOf(a.Response); st.Stored || st.Storage != rfc9111.TooLong {
+		if st := cachecontrol.StatusOf(a.Response); st.Stored || st.Storage != rules.TooLong {
 			t.Errorf("status %+v", st)
 		}
 		a = do(t, tr, "/")
 		wantWhole(t, a, miss, digits)
-		if st := cachecontrol.StatusOf(a.Response); st.Stored || st.Storage != rfc9111.TooLong {
+		if st := cachecontrol.StatusOf(a.Response); st.Stored || st.Storage != rules.TooLong {
 			t.Errorf("status %+v", st)
 		}
 		wantStored(t, s, "", "01234")

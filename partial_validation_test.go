@@ -121,7 +121,7 @@ func TestPartOlderThanWhole(t *testing.T) {
 		wantPart(t, do(t, tr, "/", "Range: bytes=0-3"), hit, "bytes 0-3/10", "0123")
 		hidden = ""
 		time.Sleep(time.Second)
-		if a := do(t, tr, "/", "Accept-Encoding: gzip", "Cache-Control: no-cache"); cachecontrol.StatusOf(a.Response).Storage.String() != "validator" {
+		if a := do(t, tr, "/", "Accept-Encoding: gzip", "Cache-Control: no-cache"); cachecontrol.StatusOf(a.Response).Storage != "validator" {
 			t.Fatalf("403: Cache-Status %q, want it stored for its validator", a.Header["Cache-Status"])
 		}
 		if a := do(t, tr, "/", "Range: bytes=0-3"); a.outcome != miss {

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // StoreDecision is the result of Transport.BeforeStore. The zero value leaves the decision to the rules.
@@ -52,7 +52,7 @@ func (x *exchange) ownDecision(resp *http.Response) (d StoreDecision) {
 
 // mayReuse decides by the rules and BeforeReuse how the candidate may be used. It returns false if the request is to be
 // answered as if the candidate were not stored.
-func (x *exchange) mayReuse(c *candidate) (rfc9111.Reuse, bool) {
+func (x *exchange) mayReuse(c *candidate) (rules.Reuse, bool) {
 	now := x.clock.now()
 	r := c.policy.Reuse(&x.cc, now)
 	if x.beforeReuse == nil || x.revalidates {
@@ -69,15 +69,15 @@ func (x *exchange) mayReuse(c *candidate) (rfc9111.Reuse, bool) {
 	switch own {
 	case ReuseValidate:
 		x.cc.Refresh, x.confirms = true, true
-		if r = c.policy.Reuse(&x.cc, now); r.Reason == rfc9111.RefreshAsked {
-			r.Reason = rfc9111.ValidateAsked
+		if r = c.policy.Reuse(&x.cc, now); r.Reason == rules.RefreshAsked {
+			r.Reason = rules.ValidateAsked
 		}
 	case ReuseNever:
-		r.Reason = rfc9111.ReuseRefused
+		r.Reason = rules.ReuseRefused
 		return r, false
 	case ReuseAnyway:
-		if r.Action != rfc9111.Serve {
-			r.Action, r.Reason = rfc9111.Serve, rfc9111.ReuseAllowed
+		if r.Action != rules.Serve {
+			r.Action, r.Reason = rules.Serve, rules.ReuseAllowed
 		}
 	}
 	return r, true

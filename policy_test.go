@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 func TestBeforeStore(t *testing.T) {
@@ -247,7 +247,7 @@ func TestReplayOver(t *testing.T) {
 			do(t, recorder, "/")
 			time.Sleep(time.Hour)
 			player := &cachecontrol.Transport{Base: replies(t, down), Store: store, Replay: true}
-			if a := do(t, player, "/"); a.outcome != stale || a.body != "#1" || cachecontrol.StatusOf(a.Response).Reason != rfc9111.Replayed {
+			if a := do(t, player, "/"); a.outcome != stale || a.body != "#1" || cachecontrol.StatusOf(a.Response).Reason != rules.Replayed {
 				t.Errorf("%s: %v %q", name, a.outcome, a.body)
 			}
 			if _, err := player.RoundTrip(request(t, "/other")); err == nil {

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -21,16 +21,16 @@ import (
 // receive handles a whole response from the origin. If it may be stored, it is stored while the caller reads it. If it
 // may not, the response that was stored before is removed if this one shows that it is out of date.
 func (x *exchange) receive(resp *http.Response, asked, received time.Time, s *Status) {
-	var policy rfc9111.Policy
+	var policy rules.Policy
 	set, decision := x.judge(&policy, resp, asked, received)
 	switch {
 	case !decision.OK:
 	case resp.StatusCode == http.StatusPartialContent, resp.StatusCode == http.StatusRequestedRangeNotSatisfiable:
-		decision = rfc9111.Stored{Reason: rfc9111.PartialUnusable} // a part that was not requested, or that answers only this request
+		decision = rules.StoreDecision{Reason: rules.PartialUnusable} // a part that was not requested, or that answers only this request
 	case x.matching && resp.StatusCode == http.StatusPreconditionFailed:
-		decision = rfc9111.Stored{Reason: rfc9111.PreconditionForwarded} // only for the condition of this request
+		decision = rules.StoreDecision{Reason: rules.PreconditionForwarded} // only for the condition of this request
 	case resp.ContentLength > x.maxBody:
-		decision = rfc9111.Stored{Reason: rfc9111.TooLong}
+		decision = rules.StoreDecision{Reason: rules.TooLong}
 	}
 	s.judged(decision, &policy, received)
 	var place string
@@ -48,7 +48,7 @@ func (x *exchange) receive(resp *http.Response, asked, received time.Time, s *St
 		if x.collapse {
 			x.unshared.forget(maphash.String(x.seed, x.key))
 		}
-	case x.prior != "" && rfc9111.Supersedes(resp.StatusCode):
+	case x.prior != "" && rules.Supersedes(resp.StatusCode):
 		x.dropStored(x.prior)
 	}
 	if x.partial != nil && resp.StatusCode == http.StatusOK && !s.Stored {
@@ -94,14 +94,14 @@ func recorded(body io.ReadCloser) *originBody {
 
 // judge runs the hooks, computes the response's policy into *policy, and decides whether to store the response. set are
 // the names of the header fields set by the heuristic. The policy is not returned by value because it is large.
-func (x *exchange) judge(policy *rfc9111.Policy, resp *http.Response, asked, received time.Time) (set []string, decision rfc9111.Stored) {
+func (x *exchange) judge(policy *rules.Policy, resp *http.Response, asked, received time.Time) (set []string, decision rules.StoreDecision) {
 	var own StoreDecision
 	if x.heuristic == nil && x.beforeStore == nil {
 		own = x.ownDecision(resp) // which calls no hook
 	} else {
 		set, own = x.askHooks(resp)
 	}
-	x.policies.WorkOut(policy, &x.rules, resp.StatusCode, resp.Header, asked, received)
+	x.policies.Compute(policy, &x.rules, resp.StatusCode, resp.Header, asked, received)
 	if own.Lifetime > 0 {
 		*policy = *policy.WithLifetime(own.Lifetime)
 	}
@@ -132,15 +132,15 @@ func closing(resp *http.Response, hook func()) {
 }
 
 // mayStore decides whether to store a response with this policy, given the decision of the program.
-func (x *exchange) mayStore(policy *rfc9111.Policy, own StoreDecision) rfc9111.Stored {
+func (x *exchange) mayStore(policy *rules.Policy, own StoreDecision) rules.StoreDecision {
 	policy.Named = own.named
 	authorization := x.header["Authorization"] != nil // a variable, because inside the call it would delay the copy of cc
 	d := policy.Store(x.cc, authorization)
 	if d.OK && x.credentialed {
-		d = rfc9111.Stored{Reason: rfc9111.CredentialsRefused}
+		d = rules.StoreDecision{Reason: rules.CredentialsRefused}
 	}
 	if d.OK && own.Refuse {
-		d = rfc9111.Stored{Reason: rfc9111.StoreRefused}
+		d = rules.StoreDecision{Reason: rules.StoreRefused}
 	}
 	return d
 }
@@ -148,10 +148,10 @@ func (x *exchange) mayStore(policy *rfc9111.Policy, own StoreDecision) rfc9111.S
 // headerToStore returns the header to store for resp, and its fields, or nil if they are not known. The header is
 // resp.Header itself, not a copy, if the store copies it in Create, no field has to be removed, and the entry is not
 // needed later, to add a variant. Its fields are then those of the origin's header unless a hook has changed them.
-func (x *exchange) headerToStore(resp *http.Response, policy *rfc9111.Policy) (http.Header, []rfc9111.HeaderField) {
+func (x *exchange) headerToStore(resp *http.Response, policy *rules.Policy) (http.Header, []rules.HeaderField) {
 	switch {
 	case !x.copies, x.primary != nil, x.leavesOut(policy):
-		return rfc9111.StoredHeader(resp.Header, policy), nil
+		return rules.StoredHeader(resp.Header, policy), nil
 	case x.heuristic != nil, x.beforeStore != nil:
 		return resp.Header, nil
 	}
@@ -159,10 +159,10 @@ func (x *exchange) headerToStore(resp *http.Response, policy *rfc9111.Policy) (h
 }
 
 // leavesOut reports whether the origin's header has a field that is not stored.
-func (x *exchange) leavesOut(policy *rfc9111.Policy) bool {
+func (x *exchange) leavesOut(policy *rules.Policy) bool {
 	excluded := policy.ExcludedFields()
 	for i := range x.originFields {
-		if name := x.originFields[i].Name; rfc9111.PerConnection(name) || slices.Contains(excluded, name) {
+		if name := x.originFields[i].Name; rules.PerConnection(name) || slices.Contains(excluded, name) {
 			return true
 		}
 	}
@@ -205,7 +205,7 @@ func reasonPhrase(resp *http.Response) string {
 
 // storeWhole starts storing a complete response while it is read. It returns its key and its entry. The entry may be
 // used later only if the response is shared by a flight.
-func (x *exchange) storeWhole(resp *http.Response, policy *rfc9111.Policy, asked, received time.Time, heuristic []string, s *Status) (place string, e *serialize.Entry) {
+func (x *exchange) storeWhole(resp *http.Response, policy *rules.Policy, asked, received time.Time, heuristic []string, s *Status) (place string, e *serialize.Entry) {
 	indexErr := x.storeIndex() // this may change the key
 	header, fields := x.headerToStore(resp, policy)
 	r := x.newRecording(resp, header, policy, asked, received, heuristic)
@@ -217,7 +217,7 @@ func (x *exchange) storeWhole(resp *http.Response, policy *rfc9111.Policy, asked
 	}
 	if indexErr != nil {
 		x.storeFailed(x.ctx, "create", x.index, indexErr)
-		s.Stored, s.Storage = false, rfc9111.StoreFailed
+		s.Stored, s.Storage = false, rules.StoreFailed
 		return place, e
 	}
 	x.record(resp, r, framedLength(resp), s)
@@ -239,7 +239,7 @@ func framedLength(resp *http.Response) int64 {
 }
 
 // newRecording returns a recording of resp, whose entry has this header.
-func (x *exchange) newRecording(resp *http.Response, header http.Header, policy *rfc9111.Policy, asked, received time.Time, heuristic []string) *recording {
+func (x *exchange) newRecording(resp *http.Response, header http.Header, policy *rules.Policy, asked, received time.Time, heuristic []string) *recording {
 	r, ok := x.recordings.Get().(*recording)
 	if !ok {
 		r = new(recording)
@@ -255,7 +255,7 @@ func (x *exchange) newRecording(resp *http.Response, header http.Header, policy 
 	e.Status, e.Reason, e.Version = resp.StatusCode, reasonPhrase(resp), 11
 	e.Header, e.URL = header, urlOfKey(x.key)
 	e.RequestTime, e.ResponseTime = asked, received
-	e.Length, e.Heuristic, e.Lifetime, e.Keep = framedLength(resp), heuristic, policy.Own, policy.Keep()
+	e.Length, e.Heuristic, e.Lifetime, e.Keep = framedLength(resp), heuristic, policy.Override, policy.Retention()
 	if resp.ProtoMajor == 1 && resp.ProtoMinor == 0 {
 		e.Version = 10
 	}
@@ -289,7 +289,7 @@ func isAcceptEncoding(name string) bool { return strings.EqualFold(name, "Accept
 func (x *exchange) record(resp *http.Response, r *recording, length int64, s *Status) bool {
 	if err := x.create(r); err != nil {
 		x.storeFailed(x.ctx, "create", r.place, err)
-		s.Stored, s.Storage = false, rfc9111.StoreFailed
+		s.Stored, s.Storage = false, rules.StoreFailed
 		return false
 	}
 	r.length, r.announced = length, len(resp.Trailer) > 0
@@ -309,9 +309,9 @@ func (x *exchange) record(resp *http.Response, r *recording, length int64, s *St
 	if b.ReadCloser == http.NoBody || resp.StatusCode == http.StatusNoContent {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		why := rfc9111.ReasonNone
+		var why Reason
 		if length > 0 {
-			why = rfc9111.Incomplete // the announced body is missing
+			why = rules.Incomplete // the announced body is missing
 		}
 		b.finish(why)
 	}
@@ -320,9 +320,9 @@ func (x *exchange) record(resp *http.Response, r *recording, length int64, s *St
 
 // conclude ends a recording. It commits the entry if why is ReasonNone, unless meanwhile the URL was invalidated or got
 // a more recent response. Otherwise it aborts. It reports whether the response is stored.
-func (r *recording) conclude(why rfc9111.Reason) (stored bool) {
-	if why == rfc9111.ReasonNone {
-		if why = r.commitCurrent(); why == rfc9111.ReasonNone {
+func (r *recording) conclude(why Reason) (stored bool) {
+	if why == rules.ReasonNone {
+		if why = r.commitCurrent(); why == rules.ReasonNone {
 			r.counters.stored.Add(1)
 			return true
 		}
@@ -332,9 +332,9 @@ func (r *recording) conclude(why rfc9111.Reason) (stored bool) {
 			r.storeFailed(r.ctx, "write", r.place, r.err)
 		}
 	}
-	r.counters.notStored[why].Add(1)
+	r.counters.notStored.add(why)
 	if r.logger != nil {
-		r.logger.DebugContext(r.ctx, "cachecontrol: not stored after all", "url", requestURL(r.req), "reason", why.String(), "why", why.Words())
+		r.logger.DebugContext(r.ctx, "cachecontrol: not stored after all", "url", requestURL(r.req), "reason", string(why), "why", why.Description())
 	}
 	return false
 }
@@ -367,38 +367,38 @@ var errKeyBusy = errors.New("cachecontrol: another call of the store for this UR
 
 // commitCurrent commits the entry if it is still current. It returns ReasonNone, or the reason why the entry is not
 // stored.
-func (r *recording) commitCurrent() rfc9111.Reason {
+func (r *recording) commitCurrent() Reason {
 	k, ok := r.locks.lock(r.key)
 	if !ok {
 		r.Abort()
 		r.storeFailed(r.ctx, "commit", r.place, errKeyBusy)
-		return rfc9111.StoreFailed
+		return rules.StoreFailed
 	}
 	defer k.unlock()
 	mine := r.recents.of(r.place, r.entry.Vary, r.date, r.asked)
 	if r.overtaken() || r.recents.surpass(mine) {
 		r.Abort()
-		return rfc9111.Outdated
+		return rules.Outdated
 	}
 	err := r.commit()
 	switch {
 	case errors.Is(err, storage.ErrChanged):
-		return rfc9111.Outdated
+		return rules.Outdated
 	case err != nil:
 		r.storeFailed(r.ctx, "commit", r.place, err)
-		return rfc9111.StoreFailed
+		return rules.StoreFailed
 	}
 	r.recents.add(mine)
 	if r.overtaken() {
 		r.removeHeld(r.ctx, r.place) // an invalidation that gave up waiting may have found nothing to remove
 	}
-	return rfc9111.ReasonNone
+	return rules.ReasonNone
 }
 
 // commit makes the entry visible, and removes the part that it replaces.
 func (r *recording) commit() error {
 	if r.trailing != nil {
-		r.entry.Trailer = rfc9111.StoredTrailer(canonicalNames(r.trailing.Trailer), r.private)
+		r.entry.Trailer = rules.StoredTrailer(canonicalNames(r.trailing.Trailer), r.private)
 	}
 	if other := r.otherExtent(); other != "" && r.surpassed(other) {
 		r.Abort()
@@ -485,9 +485,9 @@ func (x *exchange) update(c *candidate, e *serialize.Entry, date time.Time) {
 // explicit freshness, and its Content-Location is the request's own URL (RFC 9110, section 9.3.3, and RFC 5789, section
 // 2).
 func (x *exchange) receivePost(resp *http.Response, s Status, asked, received time.Time) Status {
-	s.Storage = rfc9111.MethodNotStorable
+	s.Storage = rules.MethodNotStorable
 	target := targetURL(x.req)
-	u := rfc9111.SameOrigin(target, resp.Header.Get("Content-Location"))
+	u := rules.SameOrigin(target, resp.Header.Get("Content-Location"))
 	if u == nil || x.noGET || resp.StatusCode != http.StatusOK {
 		return s
 	}
@@ -497,8 +497,8 @@ func (x *exchange) receivePost(resp *http.Response, s Status, asked, received ti
 	}
 	var own StoreDecision
 	closing(resp, func() { own = x.ownDecision(resp) })
-	var said rfc9111.Policy
-	x.policies.WorkOut(&said, &x.rules, resp.StatusCode, resp.Header, asked, received)
+	var said rules.Policy
+	x.policies.Compute(&said, &x.rules, resp.StatusCode, resp.Header, asked, received)
 	policy := said.WithLifetime(own.Lifetime)
 	decision := x.mayStore(policy, own)
 	if !decision.OK || !policy.Explicit() || policy.Lifetime == 0 || resp.ContentLength > x.maxBody {

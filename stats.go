@@ -2,12 +2,12 @@ package cachecontrol
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"runtime"
+	"sync"
 	"sync/atomic"
-
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 )
 
 // Stats are the counts of a Transport since its first request. Each request is counted once, in Hits, Stale,
@@ -36,8 +36,8 @@ type Stats struct {
 	// Stored counts the responses that were stored completely. NotStored counts the responses from the origin that were
 	// not stored, by reason, including responses whose storing began but failed (Incomplete, TooLong, StoreFailed or
 	// Outdated). Neither counts a stored response that was updated by a 304 or a HEAD.
-	Stored    uint64                    `json:"stored"`
-	NotStored map[rfc9111.Reason]uint64 `json:"not_stored"`
+	Stored    uint64            `json:"stored"`
+	NotStored map[Reason]uint64 `json:"not_stored"`
 
 	// StoreErrors counts the failures of the store by operation: get, create, write, commit, update and delete, and,
 	// for a store other than DictCache and the two file caches, read (of a body) and keep (of a decoded body). An entry
@@ -67,7 +67,7 @@ type counters struct {
 	sent, originErrors, originFailures atomic.Uint64
 	fromOrigin                         atomic.Uint64
 	stored                             atomic.Uint64
-	notStored                          [256]atomic.Uint64 // by Reason
+	notStored                          reasonCounts
 }
 
 // shard is a part of the counters that change with every request. A reused exchange keeps its shard, and each processor
@@ -102,7 +102,7 @@ func (c *counters) read() Stats {
 		Failed: c.failed.Load(), Collapsed: c.collapsed.Load(), Background: c.background.Load(),
 		OriginRequests: c.sent.Load(), OriginErrors: c.originErrors.Load(), OriginFailures: c.originFailures.Load(),
 		BytesFromOrigin: c.fromOrigin.Load(), Stored: c.stored.Load(),
-		NotStored: make(map[rfc9111.Reason]uint64),
+		NotStored: c.notStored.read(),
 	}
 	for i := range c.shards {
 		for o := range answers {
@@ -112,12 +112,30 @@ func (c *counters) read() Stats {
 	}
 	s.Hits, s.Stale, s.Revalidated = answers[Hit], answers[Stale], answers[Revalidated]
 	s.Misses, s.Bypassed, s.Refused = answers[Miss], answers[Bypass], answers[refused]
-	for r := range c.notStored {
-		if n := c.notStored[r].Load(); n > 0 {
-			s.NotStored[rfc9111.Reason(r)] = n
-		}
-	}
 	return s
+}
+
+// reasonCounts counts responses by reason. The zero value has no counts.
+type reasonCounts struct {
+	mu       sync.Mutex // guards what follows
+	byReason map[Reason]uint64
+}
+
+func (c *reasonCounts) add(r Reason) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.byReason == nil {
+		c.byReason = make(map[Reason]uint64)
+	}
+	c.byReason[r]++
+}
+
+func (c *reasonCounts) read() map[Reason]uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make(map[Reason]uint64, len(c.byReason))
+	maps.Copy(all, c.byReason)
+	return all
 }
 
 // errNothing is the error of a request if Base breaks the contract of http.RoundTripper.

@@ -18,7 +18,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/faultstore"
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -36,7 +36,7 @@ func counts(s cachecontrol.Stats) cachecontrol.Stats {
 func TestStats(t *testing.T) {
 	const fresh, tag = "Cache-Control: max-age=60", `ETag: "1"`
 	type stats = cachecontrol.Stats
-	type reasons = map[rfc9111.Reason]uint64
+	type reasons = map[cachecontrol.Reason]uint64
 	offline := &cachecontrol.Control{OnlyIfCached: true}
 	for _, tt := range []struct {
 		name      string
@@ -77,16 +77,16 @@ func TestStats(t *testing.T) {
 		}, {
 			"bypassed and refused", nil, []reply{ok(fresh)},
 			[]step{{do: "POST /", want: bypass}, {control: offline, want: miss, status: 504}, {control: &cachecontrol.Control{Bypass: true}, want: bypass}},
-			stats{Bypassed: 2, Refused: 1, OriginRequests: 2, BytesFromOrigin: 4, NotStored: reasons{rfc9111.MethodNotStorable: 1}},
+			stats{Bypassed: 2, Refused: 1, OriginRequests: 2, BytesFromOrigin: 4, NotStored: reasons{rules.MethodNotStorable: 1}},
 		}, {
 			"what is not stored, by reason", nil, []reply{ok("Cache-Control: no-store"), ok(), ok(fresh, "Vary: *"), status(500, "X: 1"), ok()},
 			[]step{{want: miss}, {want: miss}, {want: miss}, {want: miss, status: 500}, {want: miss}},
 			stats{Misses: 5, OriginRequests: 5, OriginFailures: 1, BytesFromOrigin: 10, NotStored: reasons{
-				rfc9111.NoStoreResponse: 1, rfc9111.NothingToReuse: 2, rfc9111.VaryAny: 1, rfc9111.NotCacheable: 1,
+				rules.NoStoreResponse: 1, rules.NothingToReuse: 2, rules.VaryAny: 1, rules.NotCacheable: 1,
 			}},
 		}, {
 			"too long", &cachecontrol.Transport{MaxBodyBytes: 1}, []reply{ok(fresh)}, []step{{want: miss}},
-			stats{Misses: 1, OriginRequests: 1, BytesFromOrigin: 2, NotStored: reasons{rfc9111.TooLong: 1}},
+			stats{Misses: 1, OriginRequests: 1, BytesFromOrigin: 2, NotStored: reasons{rules.TooLong: 1}},
 		}, {
 			"what the store evicts", &cachecontrol.Transport{Store: storage.NewDictCache(storage.MaxBytes(64 << 10))},
 			[]reply{{body: strings.Repeat("x", 11<<10), fields: []string{fresh}}},
@@ -157,7 +157,7 @@ func TestStatsOfTheUnfinished(t *testing.T) {
 		}
 		want := cachecontrol.Stats{
 			Misses: 2, Failed: 3, OriginRequests: 4, OriginErrors: 1, BytesFromOrigin: 9,
-			NotStored: map[rfc9111.Reason]uint64{rfc9111.Incomplete: 1, rfc9111.Outdated: 1},
+			NotStored: map[cachecontrol.Reason]uint64{rules.Incomplete: 1, rules.Outdated: 1},
 		}
 		if d := cmp.Diff(want, counts(tr.Stats())); d != "" {
 			t.Error(d)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/dunglas/httpsfv"
 
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // XFromCache is the header field that has the value "1" in every stored response that the cache returns. A response
@@ -40,12 +40,12 @@ func (o Outcome) String() string {
 // Status describes how the cache answered a request. It corresponds to Cache-Status (RFC 9211).
 type Status struct {
 	Outcome Outcome
-	Reason  rfc9111.Reason // why the request was answered so
+	Reason  Reason // why the request was answered so
 
 	// Stored reports whether the response from the origin is being stored, and Storage is the reason. Storage is
 	// ReasonNone if the origin was not asked.
 	Stored  bool
-	Storage rfc9111.Reason
+	Storage Reason
 
 	// Collapsed reports whether the request was answered with the response to another request and was not sent to the
 	// origin itself.
@@ -58,8 +58,8 @@ type Status struct {
 }
 
 // judged records the storage decision d for a response with policy p that was received at the given time.
-func (s *Status) judged(d rfc9111.Stored, p *rfc9111.Policy, received time.Time) {
-	s.Stored, s.Storage = d.OK, d.Reason
+func (s *Status) judged(d rules.StoreDecision, p *rules.Policy, received time.Time) {
+	s.Stored, s.Storage = d.OK, Reason(d.Reason)
 	if d.OK {
 		s.TTL, s.HasTTL = floorSeconds(p.Lifetime-p.Age(received)), p.Lifetime > 0
 	}
@@ -142,7 +142,7 @@ func isHit(p *httpsfv.Params) bool {
 func parseStatus(p *httpsfv.Params) (s Status, fromCache bool) {
 	if v, ok := p.Get("detail"); ok {
 		answer, storage, _ := strings.Cut(string(asToken(v)), "/")
-		s.Reason, s.Storage = rfc9111.ParseReason(answer), rfc9111.ParseReason(storage)
+		s.Reason, s.Storage = knownReason(answer), knownReason(storage)
 	}
 	if v, ok := p.Get("fwd"); ok {
 		s.Forward = string(asToken(v))
@@ -158,7 +158,7 @@ func parseStatus(p *httpsfv.Params) (s Status, fromCache bool) {
 	_, s.Stored = p.Get("stored")
 	_, s.Collapsed = p.Get("collapsed")
 	hit := isHit(p)
-	fromCache = hit || s.Reason == rfc9111.Validated || s.Reason == rfc9111.OnError ||
+	fromCache = hit || s.Reason == rules.Validated || s.Reason == rules.OnError ||
 		s.Collapsed && s.ForwardStatus == http.StatusNotModified // see afterFlight
 	s.Outcome = s.outcome(fromCache, hit)
 	return s, fromCache
@@ -182,9 +182,9 @@ func (s Status) outcome(fromCache, hit bool) Outcome {
 // stale reports whether the response was served stale.
 func (s Status) stale() bool {
 	switch s.Reason {
-	case rfc9111.MaxStale, rfc9111.AllowStale, rfc9111.WhileRevalidating, rfc9111.OnError:
+	case rules.MaxStale, rules.AllowStale, rules.WhileRevalidating, rules.OnError:
 		return true
-	case rfc9111.Replayed, rfc9111.ReuseAllowed:
+	case rules.Replayed, rules.ReuseAllowed:
 		return s.TTL <= 0
 	}
 	return false
@@ -205,7 +205,7 @@ func (s Status) header() string {
 		if s.ForwardStatus != 0 {
 			p.Add("fwd-status", int64(s.ForwardStatus))
 		}
-	case s.Reason != rfc9111.OnlyIfCached: // else the cache itself answered, with 504
+	case s.Reason != rules.OnlyIfCached: // else the cache itself answered, with 504
 		p.Add("hit", true)
 	}
 	if s.Stored {
@@ -217,9 +217,9 @@ func (s Status) header() string {
 	if s.HasTTL {
 		p.Add("ttl", int64(s.TTL/time.Second))
 	}
-	detail := s.Reason.String()
-	if storage := s.Storage.String(); storage != "" {
-		detail += "/" + storage
+	detail := string(s.Reason)
+	if s.Storage != "" {
+		detail += "/" + string(s.Storage)
 	}
 	if detail != "" {
 		p.Add("detail", httpsfv.Token(detail))
@@ -244,7 +244,7 @@ func (m *statusMemory) header(s Status) string {
 	if !s.HasTTL {
 		s.TTL = 0
 	}
-	place := &m[(uint(s.Reason)*31+uint(s.Storage)*7+uint(s.ForwardStatus)+uint(s.TTL/time.Second))%uint(len(m))]
+	place := &m[(uint(len(s.Reason))*31+uint(len(s.Storage))*7+uint(s.ForwardStatus)+uint(s.TTL/time.Second))%uint(len(m))]
 	if r := place.Load(); r != nil && r.status == s {
 		return r.header
 	}
@@ -254,22 +254,22 @@ func (m *statusMemory) header(s Status) string {
 }
 
 // forwardToken returns the token of RFC 9211, section 2.2, for the reason why a request is sent to the origin.
-func forwardToken(r rfc9111.Reason) string {
+func forwardToken(r Reason) string {
 	switch r {
-	case rfc9111.NotStored:
+	case rules.NotStored:
 		return "uri-miss"
-	case rfc9111.NoVariant:
+	case rules.NoVariant:
 		return "vary-miss"
-	case rfc9111.NotInRange:
+	case rules.NotInRange:
 		return "partial"
-	case rfc9111.Expired, rfc9111.NoCacheResponse:
+	case rules.Expired, rules.NoCacheResponse:
 		return "stale"
-	case rfc9111.NoCacheRequest, rfc9111.PragmaNoCache, rfc9111.RefreshAsked, rfc9111.ValidateAsked, rfc9111.RequestMaxAge, rfc9111.RequestMinFresh:
+	case rules.NoCacheRequest, rules.PragmaNoCache, rules.RefreshAsked, rules.ValidateAsked, rules.RequestMaxAge, rules.RequestMinFresh:
 		return "request"
-	case rfc9111.MethodForwarded, rfc9111.MethodExcluded:
+	case rules.MethodForwarded, rules.MethodExcluded:
 		return "method"
-	case rfc9111.BypassAsked, rfc9111.UpgradeForwarded, rfc9111.PreconditionForwarded, rfc9111.RangeForwarded,
-		rfc9111.URLNotCacheable, rfc9111.BodyNotCacheable, rfc9111.StatusExcluded:
+	case rules.BypassAsked, rules.UpgradeForwarded, rules.PreconditionForwarded, rules.RangeForwarded,
+		rules.URLNotCacheable, rules.BodyNotCacheable, rules.StatusExcluded:
 		return "bypass"
 	}
 	return "miss"

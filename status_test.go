@@ -11,7 +11,7 @@ import (
 	"github.com/dunglas/httpsfv"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // Every status, as the typed one and as the field that it was read from.
@@ -29,40 +29,40 @@ func TestStatus(t *testing.T) {
 		text   string
 	}{
 		{"miss", []reply{ok(cc)}, 0, 0, "/", nil,
-			status{Outcome: miss, Reason: rfc9111.NotStored, Stored: true, Storage: rfc9111.MaxAge, Forward: "uri-miss", ForwardStatus: 200, HasTTL: true, TTL: 10 * time.Second},
+			status{Outcome: miss, Reason: rules.NotStored, Stored: true, Storage: rules.MaxAge, Forward: "uri-miss", ForwardStatus: 200, HasTTL: true, TTL: 10 * time.Second},
 			"cachecontrol;fwd=uri-miss;fwd-status=200;stored;ttl=10;detail=uri-miss/max-age"},
 		{"not stored", []reply{ok("Cache-Control: no-store")}, 0, 0, "/", nil,
-			status{Outcome: miss, Reason: rfc9111.NotStored, Storage: rfc9111.NoStoreResponse, Forward: "uri-miss", ForwardStatus: 200},
+			status{Outcome: miss, Reason: rules.NotStored, Storage: rules.NoStoreResponse, Forward: "uri-miss", ForwardStatus: 200},
 			"cachecontrol;fwd=uri-miss;fwd-status=200;detail=uri-miss/no-store"},
 		{"hit", []reply{ok(cc)}, 1, 3 * time.Second, "/", nil,
-			status{Outcome: hit, Reason: rfc9111.Fresh, HasTTL: true, TTL: 7 * time.Second},
+			status{Outcome: hit, Reason: rules.Fresh, HasTTL: true, TTL: 7 * time.Second},
 			"cachecontrol;hit;ttl=7;detail=fresh"},
 		{"half a second later", []reply{ok(cc)}, 1, 3500 * time.Millisecond, "/", nil,
-			status{Outcome: hit, Reason: rfc9111.Fresh, HasTTL: true, TTL: 6 * time.Second},
+			status{Outcome: hit, Reason: rules.Fresh, HasTTL: true, TTL: 6 * time.Second},
 			"cachecontrol;hit;ttl=6;detail=fresh"},
 		{"stale", []reply{ok(cc), down}, 1, 15 * time.Second, "/", nil,
-			status{Outcome: stale, Reason: rfc9111.OnError, Forward: "stale", HasTTL: true, TTL: -5 * time.Second},
+			status{Outcome: stale, Reason: rules.OnError, Forward: "stale", HasTTL: true, TTL: -5 * time.Second},
 			"cachecontrol;fwd=stale;ttl=-5;detail=stale-if-error"},
 		{"max-stale", []reply{ok(cc)}, 1, 15 * time.Second, "/", []string{"Cache-Control: max-stale"},
-			status{Outcome: stale, Reason: rfc9111.MaxStale, HasTTL: true, TTL: -5 * time.Second},
+			status{Outcome: stale, Reason: rules.MaxStale, HasTTL: true, TTL: -5 * time.Second},
 			"cachecontrol;hit;ttl=-5;detail=max-stale"},
 		{"revalidated", []reply{ok(cc, `ETag: "a"`), {status: 304}}, 1, 15 * time.Second, "/", nil,
-			status{Outcome: revalidated, Reason: rfc9111.Validated, Forward: "stale", ForwardStatus: 304, HasTTL: true, TTL: 10 * time.Second},
+			status{Outcome: revalidated, Reason: rules.Validated, Forward: "stale", ForwardStatus: 304, HasTTL: true, TTL: 10 * time.Second},
 			"cachecontrol;fwd=stale;fwd-status=304;ttl=10;detail=validated"},
 		{"forced", []reply{ok(cc)}, 1, 0, "/", []string{"Cache-Control: no-cache"},
-			status{Outcome: miss, Reason: rfc9111.NoCacheRequest, Stored: true, Storage: rfc9111.MaxAge, Forward: "request", ForwardStatus: 200, HasTTL: true, TTL: 10 * time.Second},
+			status{Outcome: miss, Reason: rules.NoCacheRequest, Stored: true, Storage: rules.MaxAge, Forward: "request", ForwardStatus: 200, HasTTL: true, TTL: 10 * time.Second},
 			"cachecontrol;fwd=request;fwd-status=200;stored;ttl=10;detail=request-no-cache/max-age"},
 		{"another variant", []reply{ok(cc, "Vary: X")}, 1, 0, "/", []string{"X: 1"},
-			status{Outcome: miss, Reason: rfc9111.NoVariant, Stored: true, Storage: rfc9111.MaxAge, Forward: "vary-miss", ForwardStatus: 200, HasTTL: true, TTL: 10 * time.Second},
+			status{Outcome: miss, Reason: rules.NoVariant, Stored: true, Storage: rules.MaxAge, Forward: "vary-miss", ForwardStatus: 200, HasTTL: true, TTL: 10 * time.Second},
 			"cachecontrol;fwd=vary-miss;fwd-status=200;stored;ttl=10;detail=vary-miss/max-age"},
 		{"refused", []reply{ok(cc)}, 0, 0, "/", []string{"Cache-Control: only-if-cached"},
-			status{Outcome: miss, Reason: rfc9111.OnlyIfCached},
+			status{Outcome: miss, Reason: rules.OnlyIfCached},
 			"cachecontrol;detail=only-if-cached"},
 		{"method", []reply{ok(cc)}, 0, 0, "PUT /", nil,
-			status{Outcome: bypass, Reason: rfc9111.MethodForwarded, Forward: "method", ForwardStatus: 200},
+			status{Outcome: bypass, Reason: rules.MethodForwarded, Forward: "method", ForwardStatus: 200},
 			"cachecontrol;fwd=method;fwd-status=200;detail=method"},
 		{"upgrade", []reply{ok(cc)}, 0, 0, "/", []string{"Upgrade: x"},
-			status{Outcome: bypass, Reason: rfc9111.UpgradeForwarded, Forward: "bypass", ForwardStatus: 200},
+			status{Outcome: bypass, Reason: rules.UpgradeForwarded, Forward: "bypass", ForwardStatus: 200},
 			"cachecontrol;fwd=bypass;fwd-status=200;detail=upgrade"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -163,14 +163,14 @@ func TestStatusOfStrangers(t *testing.T) {
 
 // Whatever the reason, the field is a list of structured fields.
 func TestCacheStatusIsWellFormed(t *testing.T) {
-	for r := range rfc9111.BodyNotCacheable + 1 {
-		if code := r.String(); code != "" {
-			if _, err := httpsfv.UnmarshalList([]string{"cachecontrol;detail=" + code}); err != nil {
-				t.Errorf("%s: %v", code, err)
-			}
-			if rfc9111.ParseReason(code) != r || r.Words() == "" {
-				t.Errorf("%s is not told apart", code)
-			}
+	for r := range rules.Reasons() {
+		field := "cachecontrol;detail=" + string(r)
+		if _, err := httpsfv.UnmarshalList([]string{field}); err != nil {
+			t.Errorf("%q is not a list: %v", field, err)
+		}
+		got := cachecontrol.StatusOf(&http.Response{Header: http.Header{"Cache-Status": {field}}}).Reason
+		if got != cachecontrol.Reason(r) || got.Description() == "" {
+			t.Errorf("the Reason of %q is %q with the description %q", field, got, got.Description())
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
@@ -16,7 +16,7 @@ import (
 type stored struct {
 	engine    *engine
 	key       string // key of the entry's URL; see entryKey
-	policy    rfc9111.Policy
+	policy    rules.Policy
 	selectors []selector
 	variants  []variant
 	coding    coding
@@ -30,7 +30,7 @@ type stored struct {
 // second share them, as do hits of other responses of the same age.
 type said struct {
 	age, ttl time.Duration
-	reason   rfc9111.Reason
+	reason   rules.Reason
 	ageText  string
 	status   string
 }
@@ -39,8 +39,8 @@ type said struct {
 // value is empty.
 type saidMemory [1024]atomic.Pointer[said]
 
-func (m *saidMemory) place(age, ttl time.Duration, reason rfc9111.Reason) *atomic.Pointer[said] {
-	return &m[(uint(age/time.Second)*31+uint(ttl/time.Second)+uint(reason)*7)%uint(len(m))]
+func (m *saidMemory) place(age, ttl time.Duration, reason rules.Reason) *atomic.Pointer[said] {
+	return &m[(uint(age/time.Second)*31+uint(ttl/time.Second)+uint(len(reason))*7)%uint(len(m))]
 }
 
 // field is one header field of a hit.
@@ -78,14 +78,14 @@ func (e *engine) newStored(entry *serialize.Entry) *stored {
 	return e.newStoredOf(entry, entryKey(entry.URL), e.policyOf(entry), newSelectors(entry.Vary))
 }
 
-func (e *engine) policyOf(entry *serialize.Entry) rfc9111.Policy {
-	var p rfc9111.Policy
-	e.policies.WorkOut(&p, &e.rules, entry.Status, entry.Header, entry.RequestTime, entry.ResponseTime)
+func (e *engine) policyOf(entry *serialize.Entry) rules.Policy {
+	var p rules.Policy
+	e.policies.Compute(&p, &e.rules, entry.Status, entry.Header, entry.RequestTime, entry.ResponseTime)
 	return *p.WithLifetime(entry.Lifetime)
 }
 
 // newStoredOf is like newStored, if the key, the policy and the selectors of the entry are known.
-func (e *engine) newStoredOf(entry *serialize.Entry, key string, policy rfc9111.Policy, selectors []selector) *stored {
+func (e *engine) newStoredOf(entry *serialize.Entry, key string, policy rules.Policy, selectors []selector) *stored {
 	s := &stored{
 		engine:    e,
 		key:       key,
@@ -94,7 +94,7 @@ func (e *engine) newStoredOf(entry *serialize.Entry, key string, policy rfc9111.
 		coding:    parseCoding(entry.Header["Content-Encoding"]),
 		status:    statusLine(entry),
 	}
-	s.unusable = policy.Unusable() || policy.Rules.Shared && rfc9111.AllowsOneOrigin(entry.Header) &&
+	s.unusable = policy.Unusable() || policy.Options.Shared && rules.AllowsOneOrigin(entry.Header) &&
 		!slices.ContainsFunc(selectors, func(f selector) bool { return f.name == "Origin" })
 	s.setFields(entry.Header)
 	for _, v := range entry.Variants {
@@ -147,9 +147,9 @@ func (s *stored) withheld() []string {
 // confirmed the response, these include the fields that no-cache names.
 func (s *stored) trailer(t http.Header, confirmed bool) http.Header {
 	if confirmed {
-		return rfc9111.StoredTrailer(t, s.policy.ExcludedFields())
+		return rules.StoredTrailer(t, s.policy.ExcludedFields())
 	}
-	return rfc9111.StoredTrailer(t, s.withheld())
+	return rules.StoredTrailer(t, s.withheld())
 }
 
 func newSelectors(fields []serialize.Field) []selector {
@@ -162,7 +162,7 @@ func newSelectors(fields []serialize.Field) []selector {
 			name: http.CanonicalHeaderKey(f.Name), raw: f.Value, normal: f.Value, present: f.Present, digest: f.Digest,
 		}
 		if !f.Digest {
-			out[i].normal = rfc9111.NormalizeSelecting(f.Name, f.Value)
+			out[i].normal = rules.NormalizeSelecting(f.Name, f.Value)
 		}
 	}
 	return out
@@ -178,7 +178,7 @@ func sameSelectors(a, b []selector) bool {
 }
 
 // say returns the Age and the Cache-Status of a hit.
-func (s *stored) say(r rfc9111.Reuse) *said {
+func (s *stored) say(r rules.Reuse) *said {
 	age, ttl := r.Age.Truncate(time.Second), floorSeconds(r.TTL)
 	place := s.engine.said.place(age, ttl, r.Reason)
 	if last := place.Load(); last != nil && last.age == age && last.ttl == ttl && last.reason == r.Reason {
@@ -186,7 +186,7 @@ func (s *stored) say(r rfc9111.Reuse) *said {
 	}
 	now := &said{age: age, ttl: ttl, reason: r.Reason, ageText: strconv.FormatInt(int64(age/time.Second), 10)}
 	// Only the number differs between hits.
-	before, after, _ := strings.Cut(s.engine.statuses.header(Status{Reason: r.Reason, HasTTL: true}), "ttl=0")
+	before, after, _ := strings.Cut(s.engine.statuses.header(Status{Reason: Reason(r.Reason), HasTTL: true}), "ttl=0")
 	now.status = before + "ttl=" + strconv.FormatInt(int64(ttl/time.Second), 10) + after
 	place.Store(now)
 	return now

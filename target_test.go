@@ -80,7 +80,7 @@ func TestTargetsWithoutKey(t *testing.T) {
 				}
 				for range 2 {
 					a := send(t, tr, requestFor(t, "GET", test.url, test.host))
-					if a.outcome != bypass || cachecontrol.StatusOf(a.Response).Reason.String() != "url" {
+					if a.outcome != bypass || cachecontrol.StatusOf(a.Response).Reason != "url" {
 						t.Errorf("GET: %v, %q; want %v", a.outcome, a.Header["Cache-Status"], bypass)
 					}
 				}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -189,7 +189,7 @@ func (e *engine) roundTrip(req *http.Request) (*http.Response, error) {
 		return nil, context.Cause(ctx) // as http.Transport
 	}
 	x := e.newExchange(req)
-	if why := x.classify(); why != rfc9111.ReasonNone {
+	if why := x.classify(); why != rules.ReasonNone {
 		x.nameKey()
 		return x.bypass(why)
 	}

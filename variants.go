@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -72,7 +72,7 @@ func (r *recording) move(resp *storage.Response, key string) error {
 	}
 	e := resp.Entry.Clone()
 	e.Variants, e.Generation, e.Foreign, e.Stamp = nil, r.entry.Generation, false, nil
-	e.Keep = r.compile(resp.Entry).policy.Keep()
+	e.Keep = r.compile(resp.Entry).policy.Retention()
 	if e.URL == "" {
 		e.URL = urlOfKey(r.key) // Python's entries have no URL
 	}
@@ -106,9 +106,9 @@ func (r *recording) sameValue(mine, other *serialize.Field) bool {
 		return true
 	case other.Digest: // it has another salt, so use the value in the request
 		value := strings.Join(canonicalNames(r.req.Header)[http.CanonicalHeaderKey(mine.Name)], ", ")
-		return digest(saltOf(other.Value), rfc9111.NormalizeSelecting(mine.Name, value)) == other.Value
+		return digest(saltOf(other.Value), rules.NormalizeSelecting(mine.Name, value)) == other.Value
 	}
-	return !mine.Digest && rfc9111.NormalizeSelecting(mine.Name, mine.Value) == rfc9111.NormalizeSelecting(other.Name, other.Value)
+	return !mine.Digest && rules.NormalizeSelecting(mine.Name, mine.Value) == rules.NormalizeSelecting(other.Name, other.Value)
 }
 
 // enter adds a variant to the entry under the plain key, and removes the oldest if there are too many. If that entry is
@@ -132,7 +132,7 @@ func (s *subject) enter(key string, e *serialize.Entry) error {
 			}
 		}
 		next.Variants = s.bounded(variants)
-		next.Keep = s.compile(now).policy.Keep()
+		next.Keep = s.compile(now).policy.Retention()
 		if err = s.updateStore(s.ctx, s.key, next, nil); !errors.Is(err, storage.ErrChanged) {
 			return err
 		}

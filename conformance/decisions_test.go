@@ -223,7 +223,7 @@ func (l *recordLog) take(req *http.Request, resp *http.Response) []string {
 	if resp != nil {
 		s := cachecontrol.StatusOf(resp)
 		want := fmt.Sprintf(`DEBUG "cachecontrol" method=%s url=%s outcome=%v reason=%v why=%s section=%s status=%d stored=%t storage=%v ttl=%v`,
-			req.Method, req.URL, s.Outcome, s.Reason, s.Reason.Words(), s.Reason.Section(), resp.StatusCode, s.Stored, s.Storage, s.TTL)
+			req.Method, req.URL, s.Outcome, s.Reason, s.Reason.Description(), s.Reason.Reference(), resp.StatusCode, s.Stored, s.Storage, s.TTL)
 		if i := slices.Index(records, want); i >= 0 {
 			records = slices.Delete(records, i, i+1)
 		} else {

@@ -22,7 +22,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // A Heuristic makes responses fresh, or fresh for longer. Its methods may be called concurrently
@@ -100,7 +100,7 @@ type withErrors struct{ Heuristic }
 type withoutErrors struct{ Heuristic }
 
 func (h withoutErrors) UpdateHeaders(resp *http.Response) http.Header {
-	if resp != nil && resp.StatusCode >= 400 && !rfc9111.ParseResponse(resp.Header, true).Public {
+	if resp != nil && resp.StatusCode >= 400 && !rules.ParseResponse(resp.Header, true).Public {
 		return nil
 	}
 	return h.Heuristic.UpdateHeaders(resp)
@@ -171,11 +171,11 @@ func (lastModified) UpdateHeaders(resp *http.Response) http.Header {
 	if len(cc) > 0 && !public {
 		return nil
 	}
-	if !rfc9111.HeuristicallyCacheable(resp.StatusCode) && !(public && resp.StatusCode >= 200) {
+	if !rules.HeuristicallyCacheable(resp.StatusCode) && !(public && resp.StatusCode >= 200) {
 		return nil
 	}
 	now := time.Now()
-	modified, ok := rfc9111.ParseDate(h.Get("Last-Modified"), now)
+	modified, ok := rules.ParseDate(h.Get("Last-Modified"), now)
 	if !ok {
 		return nil
 	}
@@ -198,7 +198,7 @@ func header(resp *http.Response) http.Header {
 
 // date returns the Date of the response, or now if it has no valid one.
 func date(h http.Header, now time.Time) time.Time {
-	if t, ok := rfc9111.ParseDate(h.Get("Date"), now); ok {
+	if t, ok := rules.ParseDate(h.Get("Date"), now); ok {
 		return t
 	}
 	return now

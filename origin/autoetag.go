@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // AutoETag returns middleware that adds an ETag, a hash of the body, to responses that lack one, and evaluates the
@@ -24,13 +24,13 @@ func AutoETag(opts ...Option) func(http.Handler) http.Handler {
 	o := newOptions(append([]Option{MaxBuffer(DefaultMaxBuffer)}, opts...))
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method != http.MethodGet && r.Method != http.MethodHead || rfc9111.AsksUpgrade(r.Header) {
+			if r.Method != http.MethodGet && r.Method != http.MethodHead || rules.AsksUpgrade(r.Header) {
 				h.ServeHTTP(w, r)
 				return
 			}
 			if r.Header["Upgrade"] != nil { // a handler behind a tagWriter cannot accept this offer
 				r = r.WithContext(r.Context())
-				r.Header = rfc9111.WithoutUpgrade(r.Header)
+				r.Header = rules.WithoutUpgrade(r.Header)
 			}
 			tw := &tagWriter{ResponseWriter: w, r: r, o: o}
 			h.ServeHTTP(tw, r)
@@ -76,7 +76,7 @@ func (w *tagWriter) taggable() bool {
 	if strings.EqualFold(strings.TrimSpace(media), "text/event-stream") {
 		return false
 	}
-	return !rfc9111.ParseResponse(h, false).NoStore
+	return !rules.ParseResponse(h, false).NoStore
 }
 
 func (w *tagWriter) Write(p []byte) (int, error) {

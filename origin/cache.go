@@ -16,7 +16,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/foreground"
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -118,8 +118,8 @@ func (c *Cache) Handler(h http.Handler) http.Handler {
 
 // straight reports whether a request goes directly to the handler.
 func (c *Cache) straight(r *http.Request) bool {
-	if r.Host == "" || rfc9111.AsksUpgrade(r.Header) || !isOwnTarget(r) ||
-		r.Method != http.MethodGet && r.Method != http.MethodHead && rfc9111.IsSafe(r.Method) || r.Method == http.MethodConnect {
+	if r.Host == "" || rules.AsksUpgrade(r.Header) || !isOwnTarget(r) ||
+		r.Method != http.MethodGet && r.Method != http.MethodHead && rules.IsSafe(r.Method) || r.Method == http.MethodConnect {
 		return true
 	}
 	for _, match := range c.options.exempt {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // CacheFor returns middleware that makes a response fresh for d from when it is sent. It sets max-age and, for HTTP/1.0
@@ -17,7 +17,7 @@ import (
 func CacheFor(d time.Duration, opts ...Option) func(http.Handler) http.Handler {
 	o := newOptions(opts)
 	list := mergeDirective(o.directives, directive{"max-age", "max-age=" + deltaSeconds(d)})
-	d = min(max(d, 0), rfc9111.Infinite)
+	d = min(max(d, 0), rules.Infinite)
 	return onHeader(o.or(Success), func(h http.Header) {
 		mergeInto(h, list)
 		h["Expires"] = []string{time.Now().Add(d).UTC().Format(http.TimeFormat)}
@@ -64,9 +64,9 @@ func Vary(names ...string) func(http.Handler) http.Handler {
 
 // addVary adds the field names to Vary that it does not hold yet, ignoring case.
 func addVary(h http.Header, names ...string) {
-	have, star := rfc9111.SelectingFields(h)
+	have, star := rules.SelectingFields(h)
 	var add []string
-	names, _ = rfc9111.SelectingFields(http.Header{"Vary": names})
+	names, _ = rules.SelectingFields(http.Header{"Vary": names})
 	for _, n := range names {
 		same := func(s string) bool { return strings.EqualFold(s, n) }
 		if !star && !slices.ContainsFunc(have, same) && !slices.ContainsFunc(add, same) {

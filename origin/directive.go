@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // directive is a member of Cache-Control and its name.
@@ -52,7 +52,7 @@ func seconds(name string, d time.Duration) Option {
 
 // deltaSeconds formats d as delta-seconds (RFC 9111, section 1.2.2), at least 0 and at most 2^31.
 func deltaSeconds(d time.Duration) string {
-	return strconv.FormatInt(int64(min(max(d, 0), rfc9111.Infinite)/time.Second), 10)
+	return strconv.FormatInt(int64(min(max(d, 0), rules.Infinite)/time.Second), 10)
 }
 
 func add(name, member string) Option {
@@ -63,7 +63,7 @@ func add(name, member string) Option {
 // malformed directive, so that typos do not go unnoticed.
 func Directives(field string) Option {
 	var list []directive
-	rfc9111.EachDirective([]string{field}, func(name, member string) {
+	rules.EachDirective([]string{field}, func(name, member string) {
 		if !known(name, member) {
 			panic("origin: " + strconv.Quote(member) + " is no directive of Cache-Control in responses")
 		}
@@ -108,7 +108,7 @@ func mergeDirective(list []directive, d directive) []directive {
 // mergeInto merges directives into the Cache-Control of a header.
 func mergeInto(h http.Header, directives []directive) {
 	var list []directive
-	rfc9111.EachDirective(h["Cache-Control"], func(name, member string) { list = append(list, directive{name, member}) })
+	rules.EachDirective(h["Cache-Control"], func(name, member string) { list = append(list, directive{name, member}) })
 	for _, d := range directives {
 		list = mergeDirective(list, d)
 	}

@@ -9,7 +9,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // ETag is an entity tag as sent in a header field, including its quotes (RFC 9110, section 8.8.3). The empty ETag means
@@ -60,7 +60,7 @@ func sumETag(h hash.Hash, weak bool) ETag {
 // returns no tags. It also accepts the tags of RFC 2616, which were quoted strings with escapes and spaces; a tag
 // with these matches no tag that NewETag returns.
 func ParseETags(lines []string) (tags []ETag, star bool) {
-	list, star, ok := rfc9111.ParseETags(lines)
+	list, star, ok := rules.ParseETags(lines)
 	if star {
 		return nil, true
 	}
@@ -124,8 +124,8 @@ func parseQuotedETags(s string) (tags []ETag) {
 
 // StrongMatch reports whether t and other are equal and neither is weak (RFC 9110, section 8.8.3.2). If-Match and
 // If-Range use this comparison.
-func (t ETag) StrongMatch(other ETag) bool { return rfc9111.StrongMatch(string(t), string(other)) }
+func (t ETag) StrongMatch(other ETag) bool { return rules.StrongMatch(string(t), string(other)) }
 
 // WeakMatch reports whether the opaque parts of t and other are equal (RFC 9110, section 8.8.3.2). If-None-Match uses
 // this comparison.
-func (t ETag) WeakMatch(other ETag) bool { return rfc9111.WeakMatch(string(t), string(other)) }
+func (t ETag) WeakMatch(other ETag) bool { return rules.WeakMatch(string(t), string(other)) }

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/foreground"
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // tripper is an http.RoundTripper that runs the handler in the context of a request.
@@ -246,14 +246,14 @@ func (w *pipeWriter) interim(status int) {
 func (w *pipeWriter) protect() {
 	h := w.sent
 	if h["Set-Cookie"] != nil || h["Set-Cookie2"] != nil {
-		rules := rfc9111.Rules{Shared: true, WithholdSetCookie: !w.replayCookies}
-		p := rfc9111.NewPolicy(rules, w.status, h, time.Now(), time.Now())
+		options := rules.Options{Shared: true, WithholdSetCookie: !w.replayCookies}
+		p := rules.NewPolicy(options, w.status, h, time.Now(), time.Now())
 		if p.OneUsers() && !p.Directives.Private && !p.Directives.NoStore {
 			mergeInto(h, []directive{{"private", "private"}})
 			delete(h, "Cdn-Cache-Control")
 		}
 	}
-	if rfc9111.AllowsOneOrigin(h) {
+	if rules.AllowsOneOrigin(h) {
 		addVary(h, "Origin")
 	}
 }

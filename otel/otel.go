@@ -14,7 +14,7 @@
 //	cachecontrol.origin.failures      {request}   failed requests to the origin, by cachecontrol.failure: error, or status for 500 and more
 //	cachecontrol.body.size            By          bytes of bodies, by cachecontrol.source: cache or origin
 //	cachecontrol.responses.stored     {response}  responses that were stored completely
-//	cachecontrol.responses.not_stored {response}  responses that were not stored, by cachecontrol.reason: the String of the rfc9111.Reason
+//	cachecontrol.responses.not_stored {response}  responses that were not stored, by cachecontrol.reason: the String of the rules.Reason
 //	cachecontrol.store.errors         {error}     failures of the store, by cachecontrol.operation: get, create, write and so on
 //	cachecontrol.store.evictions      {entry}     entries that the store evicted to stay within its bound
 //
@@ -85,7 +85,7 @@ func Register(provider metric.MeterProvider, t *cachecontrol.Transport, attrs ..
 		o.ObserveInt64(stored, int64(s.Stored), plain)
 		o.ObserveInt64(evictions, int64(s.Evictions), plain)
 		for reason, n := range s.NotStored {
-			o.ObserveInt64(notStored, int64(n), with("reason", reason.String()))
+			o.ObserveInt64(notStored, int64(n), with("reason", string(reason)))
 		}
 		for operation, n := range s.StoreErrors {
 			o.ObserveInt64(storeErrors, int64(n), with("operation", operation))

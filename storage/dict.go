@@ -12,7 +12,7 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
@@ -248,7 +248,7 @@ func (c *DictCache) Create(_ context.Context, key string, e *serialize.Entry) (W
 
 // CreateIn is like Create but uses w, which must be a zero DictWriter or one that has ended, instead of
 // allocating a new one. fields, if non-nil, are the fields of e.Header in any order.
-func (c *DictCache) CreateIn(w *DictWriter, key string, e *serialize.Entry, fields []rfc9111.HeaderField) error {
+func (c *DictCache) CreateIn(w *DictWriter, key string, e *serialize.Entry, fields []rules.HeaderField) error {
 	if c == nil {
 		return ErrClosed
 	}

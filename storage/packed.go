@@ -7,7 +7,7 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
@@ -35,7 +35,7 @@ const (
 
 // early packs the fields that are known when the body begins. data already holds the key. fields, if non-nil,
 // are the fields of e.Header.
-func (p packer) early(key string, e *serialize.Entry, fields []rfc9111.HeaderField) packer {
+func (p packer) early(key string, e *serialize.Entry, fields []rules.HeaderField) packer {
 	p.more += int64(unsafe.Sizeof(firstHead{})) + derivedSize + derivedSizePerField*int64(len(e.Header))
 	p = p.int(int64(e.Status)).text(e.Reason).int(int64(e.Version)).int(int64(e.HTTP))
 	if strings.HasPrefix(key, e.URL) {
@@ -104,7 +104,7 @@ const (
 	localTime
 )
 
-func (p packer) header(h http.Header, fields []rfc9111.HeaderField) packer {
+func (p packer) header(h http.Header, fields []rules.HeaderField) packer {
 	if h == nil {
 		return p.count(0)
 	}
@@ -112,10 +112,10 @@ func (p packer) header(h http.Header, fields []rfc9111.HeaderField) packer {
 	at, lines := len(p.data), 0
 	p.data = append(p.data, 0, 0, 0, 0)
 	if fields == nil {
-		var place [16]rfc9111.HeaderField
+		var place [16]rules.HeaderField
 		fields = place[:0]
 		for name, values := range h {
-			fields = append(fields, rfc9111.HeaderField{Name: name, Lines: values})
+			fields = append(fields, rules.HeaderField{Name: name, Lines: values})
 		}
 	}
 	for i := range fields {

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
@@ -167,9 +167,9 @@ func FuzzDictCacheEntry(f *testing.F) {
 		w := Writer(new(DictWriter))
 		var err error
 		if random.IntN(2) > 0 {
-			var fields []rfc9111.HeaderField
+			var fields []rules.HeaderField
 			for name, lines := range given.Header {
-				fields = append(fields, rfc9111.HeaderField{Name: name, Lines: lines})
+				fields = append(fields, rules.HeaderField{Name: name, Lines: lines})
 			}
 			err = c.CreateIn(w.(*DictWriter), key, given, fields)
 			clear(fields)

@@ -2,7 +2,7 @@ package main
 
 import (
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -38,8 +38,8 @@ func roleOf(hash string, e *serialize.Entry) role {
 }
 
 // policyOf returns the caching policy of an entry.
-func policyOf(e *serialize.Entry, shared bool) *rfc9111.Policy {
-	return rfc9111.NewPolicy(rfc9111.Rules{Shared: shared, WithholdSetCookie: true}, e.Status, e.Header, e.RequestTime, e.ResponseTime).WithLifetime(e.Lifetime)
+func policyOf(e *serialize.Entry, shared bool) *rules.Policy {
+	return rules.NewPolicy(rules.Options{Shared: shared, WithholdSetCookie: true}, e.Status, e.Header, e.RequestTime, e.ResponseTime).WithLifetime(e.Lifetime)
 }
 
 // writerOf returns which implementation wrote an entry: "python" or "go".

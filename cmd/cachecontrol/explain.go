@@ -13,7 +13,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 var explainCommand = command{
@@ -72,7 +72,7 @@ func (x *explain) run(ctx context.Context, e *env, args []string) error {
 	}
 	// The Transport would answer 504 without a request to the origin, and there would be nothing to explain.
 	sent := &http.Request{Header: http.Header{}}
-	if x.header.set(sent); rfc9111.ParseRequest(sent.Header).OnlyIfCached {
+	if x.header.set(sent); rules.ParseRequest(sent.Header).OnlyIfCached {
 		return usageErrorf("only-if-cached keeps the origin from being asked", "Leave it out: what it would do is explained.")
 	}
 	found, err := x.ask(ctx, args[0])
@@ -152,8 +152,8 @@ func (x *explain) ask(ctx context.Context, target string) (*explanation, error) 
 
 func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder, now time.Time) *explanation {
 	status := cachecontrol.StatusOf(resp)
-	rules := rfc9111.Rules{Shared: x.shared, WithholdSetCookie: true}
-	policy := rfc9111.NewPolicy(rules, resp.StatusCode, resp.Header, rec.asked, rec.received)
+	options := rules.Options{Shared: x.shared, WithholdSetCookie: true}
+	policy := rules.NewPolicy(options, resp.StatusCode, resp.Header, rec.asked, rec.received)
 	out := &explanation{
 		URL: withoutUserinfo(req.URL.String()), Method: req.Method, Request: rec.sent, Status: resp.StatusCode,
 		Header: cachingFields(rec.header), Took: seconds(rec.received.Sub(rec.asked)),
@@ -166,11 +166,11 @@ func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder,
 	if status.Outcome == cachecontrol.Bypass {
 		r := newRule(status.Reason)
 		out.Outcome = &r
-		if !status.Stored && status.Storage == rfc9111.ReasonNone {
+		if !status.Stored && status.Storage == rules.ReasonNone {
 			out.Stored.rule = r
 		}
 	}
-	for _, u := range rfc9111.Invalidated(req.Method, req.URL, resp.StatusCode, resp.Header) {
+	for _, u := range rules.Invalidated(req.Method, req.URL, resp.StatusCode, resp.Header) {
 		out.Invalidates = append(out.Invalidates, withoutUserinfo(u.String()))
 	}
 	if u, err := resp.Location(); err == nil && resp.StatusCode >= 300 && resp.StatusCode < 400 {
@@ -180,26 +180,26 @@ func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder,
 	// A field that differs from that of the origin was set by the heuristic.
 	if field := out.Fresh.Field; field != "" && !slices.Equal(resp.Header.Values(field), rec.header.Values(field)) {
 		out.Fresh.Heuristic = x.heuristic.text
-		out.Fresh.rule = newRule(rfc9111.Heuristic)
+		out.Fresh.rule = newRule(rules.Heuristic)
 	}
 
 	// The other kind of cache may decide differently.
-	otherRules := rules
-	otherRules.Shared = !x.shared
-	other := rfc9111.NewPolicy(otherRules, resp.StatusCode, resp.Header, rec.asked, rec.received)
-	stored := other.Store(rfc9111.ParseRequest(req.Header), req.Header["Authorization"] != nil)
+	otherOptions := options
+	otherOptions.Shared = !x.shared
+	other := rules.NewPolicy(otherOptions, resp.StatusCode, resp.Header, rec.asked, rec.received)
+	stored := other.Store(rules.ParseRequest(req.Header), req.Header["Authorization"] != nil)
 	if out.Outcome == nil && req.Method == http.MethodGet &&
 		(stored.OK != status.Stored || stored.OK && other.Lifetime != policy.Lifetime) {
 		out.Other = &decision{stored.OK, newRule(stored.Reason)}
 	}
-	if policy.Source == rfc9111.NoFreshness && x.heuristic.Heuristic == nil && (status.Stored || status.Storage == rfc9111.NothingToReuse) {
+	if policy.Source == rules.NoFreshness && x.heuristic.Heuristic == nil && (status.Stored || status.Storage == rules.NothingToReuse) {
 		guess := &http.Response{StatusCode: resp.StatusCode, Header: resp.Header.Clone(), Request: req}
 		h := heuristics.LastModified
 		if x.shared {
 			h = heuristics.ForSharedCache(h)
 		}
 		if len(heuristics.Apply(h, guess)) > 0 {
-			p := rfc9111.NewPolicy(rules, guess.StatusCode, guess.Header, rec.asked, rec.received)
+			p := rules.NewPolicy(options, guess.StatusCode, guess.Header, rec.asked, rec.received)
 			out.Hint = "with --heuristic last-modified it would be fresh for " + longDuration(p.Lifetime)
 		}
 	}
@@ -268,7 +268,7 @@ func (x *explanation) printStored(say func(string, string, ...string)) {
 	}
 	age := f.Age.String()
 	switch {
-	case time.Duration(f.Lifetime) == rfc9111.Infinite:
+	case time.Duration(f.Lifetime) == rules.Infinite:
 	case f.Left > 0:
 		age += ", fresh for another " + f.Left.String()
 	case f.Lifetime > 0:

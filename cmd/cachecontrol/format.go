@@ -10,7 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // formatSize formats a number of bytes for people.
@@ -33,7 +33,7 @@ func shortDuration(d time.Duration) string {
 		return "-" + shortDuration(-d)
 	}
 	switch {
-	case d >= rfc9111.Infinite:
+	case d >= rules.Infinite:
 		return "ever"
 	case d < 100*time.Second:
 		return fmt.Sprintf("%ds", d/time.Second)
@@ -51,7 +51,7 @@ func shortDuration(d time.Duration) string {
 func longDuration(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch d = d.Truncate(time.Second); {
-	case d >= rfc9111.Infinite:
+	case d >= rules.Infinite:
 		return "ever"
 	case d >= 2*day:
 		s := fmt.Sprintf("%d days", d/day)

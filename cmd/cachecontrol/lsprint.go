@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // listPrinter prints rows.
@@ -44,7 +44,7 @@ func (p *listPrinter) print(row *listItem) error {
 			age = "?" // Python's entry has no Date
 		} else {
 			age, left = shortDuration(time.Duration(d.Age)), shortDuration(time.Duration(d.Left))
-			if time.Duration(d.Lifetime) >= rfc9111.Infinite {
+			if time.Duration(d.Lifetime) >= rules.Infinite {
 				left = "ever"
 			}
 		}
@@ -84,7 +84,7 @@ func (p *listPrinter) line(status, size, age, left, fresh, variants, name string
 // freshness draws a bar with the part of the freshness lifetime that is left.
 func freshness(left, lifetime time.Duration) string {
 	switch {
-	case lifetime >= rfc9111.Infinite:
+	case lifetime >= rules.Infinite:
 		return "for ever"
 	case left <= 0:
 		return "stale"

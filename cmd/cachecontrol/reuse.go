@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // reuse describes how a stored response may be used.
@@ -24,7 +24,10 @@ type rule struct {
 	Section string `json:"section,omitempty"`
 }
 
-func newRule(r rfc9111.Reason) rule { return rule{r.String(), r.Words(), r.Section()} }
+func newRule[R ~string](code R) rule {
+	r := rules.Reason(code)
+	return rule{string(r), r.Description(), r.Reference()}
+}
 
 func (r rule) String() string {
 	if r.Section == "" {
@@ -68,7 +71,7 @@ var answerTexts = map[string]string{
 }
 
 // assess fills in x for a response with the policy p and the header h at the time now.
-func (x *reuse) assess(p *rfc9111.Policy, h http.Header, stored bool, now time.Time) {
+func (x *reuse) assess(p *rules.Policy, h http.Header, stored bool, now time.Time) {
 	age := p.Age(now)
 	x.Fresh = fresh{Lifetime: seconds(p.Lifetime), Age: seconds(age), Left: seconds(p.Lifetime - age), rule: newRule(p.Source)}
 	if field := sourceField(p); field != "" {
@@ -76,51 +79,51 @@ func (x *reuse) assess(p *rfc9111.Policy, h http.Header, stored bool, now time.T
 	}
 	x.Validators = http.Header{}
 	p.SetPreconditions(x.Validators)
-	names, _ := p.Rules.SelectingFields(h)
+	names, _ := p.Options.SelectingFields(h)
 	x.SelectedBy = append([]string{}, names...)
 	x.Next = nextRequests(p, stored, now)
 }
 
 // sourceField returns the name of the header field that sets the freshness lifetime, or "" if none does.
-func sourceField(p *rfc9111.Policy) string {
+func sourceField(p *rules.Policy) string {
 	switch p.Source {
-	case rfc9111.SMaxAge, rfc9111.MaxAge:
+	case rules.SMaxAge, rules.MaxAge:
 		if p.Directives.Targeted {
 			return "CDN-Cache-Control"
 		}
 		return "Cache-Control"
-	case rfc9111.Expires:
+	case rules.Expires:
 		return "Expires"
 	}
 	return ""
 }
 
 // nextRequests returns the outcome of further GET requests with the same header.
-func nextRequests(p *rfc9111.Policy, stored bool, now time.Time) []next {
+func nextRequests(p *rules.Policy, stored bool, now time.Time) []next {
 	const noCache, maxAge, onlyIfCached = "Cache-Control: no-cache", "Cache-Control: max-age=0", "Cache-Control: only-if-cached"
 	if !stored {
-		nothing := newRule(rfc9111.NotStored)
+		nothing := newRule(rules.NotStored)
 		return []next{
 			{When: "at any time", Answer: "fetch", rule: nothing},
-			{When: "at any time", Header: onlyIfCached, Answer: "refuse", rule: newRule(rfc9111.OnlyIfCached)},
+			{When: "at any time", Header: onlyIfCached, Answer: "refuse", rule: newRule(rules.OnlyIfCached)},
 			{When: "while the origin fails", Answer: "error", rule: nothing},
 		}
 	}
 	var list []next
-	reuse := func(when, header string, at time.Time) rfc9111.Reuse {
+	reuse := func(when, header string, at time.Time) rules.Reuse {
 		h := http.Header{}
 		if name, value, ok := strings.Cut(header, ": "); ok {
 			h.Set(name, value)
 		}
-		req := rfc9111.ParseRequest(h)
+		req := rules.ParseRequest(h)
 		r := p.Reuse(&req, at)
 		list = append(list, next{when, header, answer(p, r), newRule(r.Reason)})
 		return r
 	}
-	failing := func(when string, at time.Time) rfc9111.Reuse {
-		r := p.ReuseOnError(&rfc9111.Request{}, at)
+	failing := func(when string, at time.Time) rules.Reuse {
+		r := p.ReuseOnError(&rules.Request{}, at)
 		n := next{When: when, Answer: "error", rule: newRule(r.Reason)}
-		if r.Action == rfc9111.Serve {
+		if r.Action == rules.Serve {
 			n.Answer = answer(p, r)
 		}
 		list = append(list, n)
@@ -131,10 +134,10 @@ func nextRequests(p *rfc9111.Policy, stored bool, now time.Time) []next {
 	reuse("now", noCache, now)
 	reuse("now", maxAge, now)
 	reuse("now", onlyIfCached, now)
-	if first.Action != rfc9111.Serve {
+	if first.Action != rules.Serve {
 		failing("now, the origin failing", now)
 	}
-	if p.Lifetime == rfc9111.Infinite {
+	if p.Lifetime == rules.Infinite {
 		return list
 	}
 	// The requests are one second after each limit, so that they are certainly beyond it.
@@ -148,24 +151,24 @@ func nextRequests(p *rfc9111.Policy, stored bool, now time.Time) []next {
 	}
 	d := p.Directives
 	stale := max(0, -first.TTL)
-	if limit := d.StaleWhileRevalidate.Value; limit > stale && p.Reuse(&rfc9111.Request{}, after(0)).Action == rfc9111.ServeAndValidate {
+	if limit := d.StaleWhileRevalidate.Value; limit > stale && p.Reuse(&rules.Request{}, after(0)).Action == rules.ServeAndValidate {
 		reuse("once it is stale for more than "+longDuration(limit), "", after(limit-stale))
 	}
-	if limit := d.StaleIfError.Value; limit > stale && p.ReuseOnError(&rfc9111.Request{}, after(0)).Action == rfc9111.Serve {
+	if limit := d.StaleIfError.Value; limit > stale && p.ReuseOnError(&rules.Request{}, after(0)).Action == rules.Serve {
 		failing("once it is stale for more than "+longDuration(limit)+", the origin failing", after(limit-stale))
 	}
 	return list
 }
 
-func answer(p *rfc9111.Policy, r rfc9111.Reuse) string {
+func answer(p *rules.Policy, r rules.Reuse) string {
 	switch {
-	case r.Action == rfc9111.Refuse:
+	case r.Action == rules.Refuse:
 		return "refuse"
-	case r.Action == rfc9111.ServeAndValidate:
+	case r.Action == rules.ServeAndValidate:
 		return "stale-revalidate"
-	case r.Action == rfc9111.Serve && r.Stale():
+	case r.Action == rules.Serve && r.Stale():
 		return "stale"
-	case r.Action == rfc9111.Serve:
+	case r.Action == rules.Serve:
 		return "cache"
 	case p.HasValidator():
 		return "validate"

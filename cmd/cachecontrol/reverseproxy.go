@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // flushInterval is the longest time for which a part of a body of known length is held back. It is positive so that the
@@ -84,9 +84,9 @@ func newReverseProxy(upstream *url.URL, self pseudonym, forwarding *forwarding, 
 			http.Error(w, "400 Bad Request: the path leaves that of the upstream server", http.StatusBadRequest)
 			return
 		}
-		if r.Header["Upgrade"] != nil && !rfc9111.AsksUpgrade(r.Header) {
+		if r.Header["Upgrade"] != nil && !rules.AsksUpgrade(r.Header) {
 			r = r.WithContext(r.Context())
-			r.Header = rfc9111.WithoutUpgrade(r.Header)
+			r.Header = rules.WithoutUpgrade(r.Header)
 		}
 		if r.ContentLength != 0 {
 			b := &timeoutBody{ReadCloser: r.Body, conn: http.NewResponseController(w)}

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -164,7 +164,7 @@ func (c *statsSummary) add(row *listItem, top int) {
 	} else {
 		c.Stale.add(row.Size)
 	}
-	if time.Duration(d.Lifetime) >= rfc9111.Infinite {
+	if time.Duration(d.Lifetime) >= rules.Infinite {
 		c.ForEver.add(row.Size)
 	}
 	c.Statuses.add(strconv.Itoa(d.Status), row.Size)

@@ -1,0 +1,251 @@
+package rules
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+func equal(a, b http.Header) bool { return maps.EqualFunc(a, b, slices.Equal) }
+
+// RFC 9111, section 3.1.
+func TestStoredHeader(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		rules Options
+		h     []string
+		want  http.Header
+	}{
+		{"all fields, unknown ones too", private, []string{"Date", "d", "X-Foo", "1", "X-Foo", "2", "Set-Cookie", "a", "Age", "5"},
+			fields("Date", "d", "X-Foo", "1", "X-Foo", "2", "Set-Cookie", "a", "Age", "5")},
+		{"not the connection's", private, []string{"Connection", "close", "Keep-Alive", "a", "Proxy-Connection", "a", "Te", "a", "Transfer-Encoding", "chunked",
+			"Upgrade", "h2c", "Trailer", "X", "X", "1"}, fields("X", "1")},
+		{"nor what Connection names, on all its lines", private, []string{"Connection", "a, B", "Connection", " x-c ,,", "A", "1", "B", "2", "X-C", "3", "X-D", "4"},
+			fields("X-D", "4")},
+		{"nor a proxy's", private, []string{"Proxy-Authenticate", "a", "Proxy-Authentication-Info", "b", "Proxy-Authorization", "c", "Www-Authenticate", "d"},
+			fields("Www-Authenticate", "d")},
+		{"what decides about reuse is no option of a connection (RFC 9110, section 7.6.1)", private,
+			[]string{"Connection", "cache-control, vary, expires, date, age, cdn-cache-control", "Cache-Control", "no-cache", "Vary", "A", "Expires", "0", "Date", "d", "Age", "1", "Cdn-Cache-Control", "x"},
+			fields("Cache-Control", "no-cache", "Vary", "A", "Expires", "0", "Date", "d", "Age", "1", "Cdn-Cache-Control", "x")},
+		{"private fields in a private cache", private, []string{"Cache-Control", `private="set-cookie, x"`, "Set-Cookie", "a", "X", "1"},
+			fields("Cache-Control", `private="set-cookie, x"`, "Set-Cookie", "a", "X", "1")},
+		{"private fields in a shared one (section 5.2.2.7)", shared, []string{"Cache-Control", `private="set-cookie, x"`, "Set-Cookie", "a", "Set-Cookie", "b", "X", "1", "Y", "2"},
+			fields("Cache-Control", `private="set-cookie, x"`, "Y", "2")},
+		{"Set-Cookie withheld", withholding(private), []string{"Set-Cookie", "a", "Set-Cookie", "b", "Set-Cookie2", "c", "X", "1"}, fields("X", "1")},
+		{"Set-Cookie withheld, and what private names", withholding(shared), []string{"Cache-Control", `private="x", public`, "Set-Cookie", "a", "X", "1", "Y", "2"},
+			fields("Cache-Control", `private="x", public`, "Y", "2")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := fields(tt.h...)
+			got := StoredHeader(h, NewPolicy(tt.rules, 200, h, t0, t0))
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			for _, lines := range got {
+				lines[0] = "changed"
+			}
+			if !equal(h, fields(tt.h...)) {
+				t.Error("the copy shares lines with the original")
+			}
+		})
+	}
+	if got := StoredHeader(nil, policyOf(private, 200)); got == nil || len(got) != 0 {
+		t.Errorf("nil header: %v", got)
+	}
+}
+
+// RFC 9111, section 3.2.
+func TestUpdateHeader(t *testing.T) {
+	later := t0.Add(time.Hour)
+	for _, tt := range []struct {
+		name          string
+		rules         Options
+		stored, later []string
+		want          http.Header
+	}{
+		{"replaced, kept and new", private, []string{"A", "1", "B", "2"}, []string{"B", "3", "C", "4"}, fields("A", "1", "B", "3", "C", "4")},
+		{"all lines are replaced", private, []string{"A", "1", "A", "2"}, []string{"A", "3"}, fields("A", "3")},
+		{"by all lines", private, []string{"A", "1"}, []string{"A", "2", "A", "3"}, fields("A", "2", "A", "3")},
+		{"a withdrawn directive", private, []string{"Cache-Control", "max-age=60, immutable"}, []string{"Cache-Control", "max-age=60"}, fields("Cache-Control", "max-age=60")},
+		{"Content-Length: 0", private, []string{"Content-Length", "10"}, []string{"Content-Length", "0"}, fields("Content-Length", "10")},
+		{"Content-Length where there was none", private, nil, []string{"Content-Length", "0"}, fields()},
+		{"Content-Encoding", private, []string{"Content-Encoding", "gzip"}, []string{"Content-Encoding", "br"}, fields("Content-Encoding", "gzip")},
+		{"Content-Encoding where there was none", private, nil, []string{"Content-Encoding", "gzip"}, fields()},
+		{"Content-Range", private, nil, []string{"Content-Range", "bytes 0-1/2"}, fields()},
+		{"no Content-Type", private, []string{"Content-Type", "a/b"}, nil, fields("Content-Type", "a/b")},
+		{"another Content-Type", private, []string{"Content-Type", "a/b"}, []string{"Content-Type", "c/d"}, fields("Content-Type", "c/d")},
+		{"other Content fields (the prefix is no signal)", private, []string{"Content-Foo", "1"}, []string{"Content-Foo", "2"}, fields("Content-Foo", "2")},
+		{"Date", private, []string{"Date", httpDate(t0)}, []string{"Date", "d"}, fields("Date", "d")},
+		{"no Date: the time of receipt", private, []string{"Date", httpDate(t0)}, nil, fields("Date", httpDate(later))},
+		{"no Date in either", private, nil, nil, fields()},
+		{"Age is dropped", private, []string{"Age", "100"}, nil, fields()},
+		{"Age is replaced", private, []string{"Age", "100"}, []string{"Age", "5"}, fields("Age", "5")},
+		{"a weak tag for a strong one", private, []string{"Etag", `"a"`}, []string{"Etag", `W/"a"`}, fields("Etag", `W/"a"`)},
+		{"a strong tag for a weak one", private, []string{"Etag", `W/"a"`}, []string{"Etag", `"a"`}, fields("Etag", `W/"a"`)},
+		{"a strong tag where there was none", private, []string{"A", "1"}, []string{"Etag", `"a"`}, fields("A", "1")},
+		{"a weak tag where there was none", private, nil, []string{"Etag", `W/"a"`}, fields("Etag", `W/"a"`)},
+		{"the connection's fields", private, nil, []string{"Connection", "x", "X", "1", "Transfer-Encoding", "chunked", "Keep-Alive", "1"}, fields()},
+		{"a field that became private, private", private, []string{"X", "1"}, []string{"Cache-Control", `private="x"`, "X", "2"}, fields("Cache-Control", `private="x"`, "X", "2")},
+		{"a field that became private, shared", shared, []string{"X", "1"}, []string{"Cache-Control", `private="x"`, "X", "2"}, fields("Cache-Control", `private="x"`)},
+		{"a field that was private, shared", shared, []string{"Cache-Control", `private="x"`}, []string{"X", "2"}, fields("Cache-Control", `private="x"`)},
+		{"Set-Cookie", private, []string{"Set-Cookie", "a"}, []string{"Set-Cookie", "b"}, fields("Set-Cookie", "b")},
+		{"Set-Cookie withheld", withholding(private), []string{"Set-Cookie", "a", "Set-Cookie2", "a"}, []string{"Set-Cookie", "b", "X", "1"}, fields("X", "1")},
+		{"a field that is private no more, shared", shared, []string{"Cache-Control", `private="x"`}, []string{"Cache-Control", "max-age=1", "X", "2"}, fields("Cache-Control", "max-age=1", "X", "2")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			stored, h := fields(tt.stored...), fields(tt.later...)
+			got := UpdateHeader(stored, h, NewPolicy(tt.rules, 200, stored, t0, t0), later)
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			for _, lines := range got {
+				lines[0] = "changed"
+			}
+			if !equal(stored, fields(tt.stored...)) || !equal(h, fields(tt.later...)) {
+				t.Error("an argument was changed, or shares lines with the result")
+			}
+		})
+	}
+	if got := UpdateHeader(nil, nil, policyOf(private, 200), t0); got == nil || len(got) != 0 {
+		t.Errorf("nil headers: %v", got)
+	}
+}
+
+func TestCopySetCookie(t *testing.T) {
+	from := fields("Set-Cookie", "a", "Set-Cookie", "b", "X", "1")
+	to := fields("Set-Cookie", "c", "Set-Cookie2", "d")
+	CopySetCookie(to, from)
+	if diff := cmp.Diff(fields("Set-Cookie", "a", "Set-Cookie", "b", "Set-Cookie2", "d"), to); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	to["Set-Cookie"][0] = "changed"
+	if from["Set-Cookie"][0] != "a" {
+		t.Error("the two share lines")
+	}
+}
+
+// RFC 9111, section 4.3.5: what a response to HEAD without a common validator says of content is not taken.
+func TestHeadUpdate(t *testing.T) {
+	head := []string{"Content-Type", "a/b", "Content-Language", "de", "Content-Location", "/", "Content-Encoding", "gzip", "Content-Length", "1", "Content-Foo", "x",
+		"Repr-Digest", "x", "Digest", "x", "Content-Security-Policy", "x", "Content-Security-Policy-Report-Only", "x", "Cache-Control", "max-age=1", "X", "1"}
+	rest := fields("Content-Security-Policy", "x", "Content-Security-Policy-Report-Only", "x", "Cache-Control", "max-age=1", "X", "1")
+	for _, tt := range []struct {
+		stored, head []string // validators
+		all          bool
+	}{
+		{nil, nil, false},
+		{[]string{"Etag", `"a"`}, nil, false},
+		{[]string{"Last-Modified", "x"}, nil, false},
+		{[]string{"Etag", `"a"`}, []string{"Etag", `"a"`}, true},
+		{[]string{"Etag", `W/"a"`}, []string{"Etag", `W/"a"`}, true},
+		{[]string{"Last-Modified", "x"}, []string{"Last-Modified", "x"}, true},
+		{[]string{"Etag", `"a"`, "Last-Modified", "x"}, []string{"Last-Modified", "x"}, true},
+		{nil, []string{"Etag", ""}, false},
+	} {
+		h, want := fields(append(tt.head, head...)...), rest
+		if tt.all {
+			want = h
+		}
+		got := policyOf(private, 200, tt.stored...).HeadUpdate(h)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("stored %q, HEAD %q (-want +got):\n%s", tt.stored, tt.head, diff)
+		}
+	}
+}
+
+// RFC 9111, section 4.3.4.
+func TestValidates(t *testing.T) {
+	modified, other := httpDate(t0.Add(-time.Hour)), httpDate(t0.Add(-2*time.Hour))
+	for _, tt := range []struct {
+		name        string
+		stored, got []string
+		want        bool
+	}{
+		{"the same strong tag", []string{"Etag", `"a"`}, []string{"Etag", `"a"`}, true},
+		{"another", []string{"Etag", `"a"`}, []string{"Etag", `"b"`}, false},
+		{"the same weak tag", []string{"Etag", `W/"a"`}, []string{"Etag", `W/"a"`}, true},
+		{"another weak tag", []string{"Etag", `W/"a"`}, []string{"Etag", `W/"b"`}, false},
+		{"a weak one for a strong one", []string{"Etag", `"a"`}, []string{"Etag", `W/"a"`}, true},
+		{"a strong one for a weak one (nginx, gzip)", []string{"Etag", `W/"a"`}, []string{"Etag", `"a"`}, true},
+		{"another strong one for a weak one", []string{"Etag", `W/"a"`}, []string{"Etag", `"b"`}, false},
+		{"none", []string{"Etag", `"a"`}, nil, true},
+		{"none in either", nil, nil, true},
+		{"a tag where none is stored", nil, []string{"Etag", `"a"`}, true},
+		{"the same date", []string{"Last-Modified", modified}, []string{"Last-Modified", modified}, true},
+		{"the same date in another form", []string{"Last-Modified", modified}, []string{"Last-Modified", t0.Add(-time.Hour).Format(time.ANSIC)}, true},
+		{"another date", []string{"Last-Modified", modified}, []string{"Last-Modified", other}, false},
+		{"a broken date", []string{"Last-Modified", modified}, []string{"Last-Modified", "0"}, true},
+		{"a date where none is stored", nil, []string{"Last-Modified", modified}, true},
+		{"the tag decides, not the date", []string{"Etag", `"a"`, "Last-Modified", modified}, []string{"Etag", `"a"`, "Last-Modified", other}, true},
+		{"the date, where only one has a tag", []string{"Etag", `"a"`, "Last-Modified", modified}, []string{"Last-Modified", other}, false},
+	} {
+		if got := policyOf(private, 200, tt.stored...).MatchesNotModified(fields(tt.got...)); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
+
+// RFC 9111, section 4.3.5.
+func TestFreshenedByHead(t *testing.T) {
+	modified, other := httpDate(t0.Add(-time.Hour)), httpDate(t0.Add(-2*time.Hour))
+	for _, tt := range []struct {
+		name         string
+		stored, head []string
+		length       int64
+		want         bool
+	}{
+		{"nothing to compare", nil, nil, 10, true},
+		{"the same tag", []string{"Etag", `"a"`}, []string{"Etag", `"a"`}, 10, true},
+		{"another tag", []string{"Etag", `"a"`}, []string{"Etag", `"b"`}, 10, false},
+		{"a tag where none is stored", nil, []string{"Etag", `"b"`}, 10, false},
+		{"no tag", []string{"Etag", `"a"`}, nil, 10, true},
+		{"the same date", []string{"Last-Modified", modified}, []string{"Last-Modified", modified}, 10, true},
+		{"another date", []string{"Last-Modified", modified}, []string{"Last-Modified", other}, 10, false},
+		{"a date where none is stored", nil, []string{"Last-Modified", other}, 10, false},
+		{"the same tag, another date", []string{"Etag", `"a"`, "Last-Modified", modified}, []string{"Etag", `"a"`, "Last-Modified", other}, 10, false},
+		{"the same length", nil, []string{"Content-Length", "10"}, 10, true},
+		{"another length", nil, []string{"Content-Length", "11"}, 10, false},
+		{"a broken length", nil, []string{"Content-Length", "-1"}, 10, false},
+		{"a length, the stored one not known", nil, []string{"Content-Length", "11"}, -1, true},
+		{"the same tag, another length", []string{"Etag", `"a"`}, []string{"Etag", `"a"`, "Content-Length", "11"}, 10, false},
+	} {
+		stored := fields(tt.stored...)
+		if got := NewPolicy(private, 200, stored, t0, t0).FreshenedByHead(stored, fields(tt.head...), tt.length); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
+
+// TestCopyHeaderTo: the copy shares no memory with the header, nor one field of it with another, nor with the room for one more.
+func TestCopyHeaderTo(t *testing.T) {
+	h := http.Header{"A": {"1"}, "B": {"2", "3"}, "C": {}, "D": nil, "Without": {"4"}}
+	out, room, fields := CopyHeaderTo(make([]HeaderField, 1), h, "Without")
+	want := http.Header{"A": {"1"}, "B": {"2", "3"}, "C": {}, "D": nil}
+	listed := http.Header{}
+	for _, f := range fields[1:] {
+		listed[f.Name] = f.Lines
+	}
+	if diff := cmp.Diff(want, out, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("the copy: (-want +got)\n%s", diff)
+	}
+	if diff := cmp.Diff(out, listed); diff != "" || len(fields) != 5 {
+		t.Errorf("the list of %d: (-want +got)\n%s", len(fields)-1, diff)
+	}
+	out["E"] = append(room[:0], "5")
+	for name := range out {
+		out[name] = append(out[name], "more")
+	}
+	out["A"][0], out["B"][0] = "changed", "changed"
+	if diff := cmp.Diff(http.Header{"A": {"1"}, "B": {"2", "3"}, "C": {}, "D": nil, "Without": {"4"}}, h); diff != "" {
+		t.Errorf("the header has changed: (-want +got)\n%s", diff)
+	}
+	want = http.Header{"A": {"changed", "more"}, "B": {"changed", "3", "more"}, "C": {"more"}, "D": {"more"}, "E": {"5", "more"}}
+	if diff := cmp.Diff(want, out); diff != "" {
+		t.Errorf("fields of the copy share memory: (-want +got)\n%s", diff)
+	}
+}

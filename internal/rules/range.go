@@ -1,0 +1,130 @@
+package rules
+
+import (
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ByteRange is one range of bytes in a request (RFC 9110, section 14.1.2).
+type ByteRange struct {
+	First int64 // offset of the first byte; -1 means that the range is the last Last bytes
+	Last  int64 // offset of the last byte; -1 means that the range extends to the end
+}
+
+// ParseRange parses a Range field that requests a single range of bytes. It reports false for
+// anything else: several ranges, another unit, or an invalid value.
+func ParseRange(lines []string) (ByteRange, bool) {
+	if len(lines) != 1 {
+		return ByteRange{}, false
+	}
+	unit, set, ok := strings.Cut(lines[0], "=")
+	if !ok || lower(trimOWS(unit)) != "bytes" {
+		return ByteRange{}, false
+	}
+	first, last, ok := strings.Cut(trimOWS(set), "-")
+	if !ok {
+		return ByteRange{}, false
+	}
+	r := ByteRange{-1, -1}
+	if first != "" {
+		if r.First, ok = parseLength(first); !ok {
+			return ByteRange{}, false
+		}
+	}
+	if last != "" {
+		if r.Last, ok = parseLength(last); !ok {
+			return ByteRange{}, false
+		}
+	}
+	if r.First < 0 && r.Last < 0 || r.First >= 0 && r.Last >= 0 && r.Last < r.First {
+		return ByteRange{}, false
+	}
+	return r, true
+}
+
+// Within returns the part of a representation of total bytes that the range selects, from start up
+// to but not including end. It reports false if that part is empty; the response is then 416.
+func (r ByteRange) Within(total int64) (start, end int64, ok bool) {
+	switch {
+	case r.First < 0:
+		start, end = max(0, total-r.Last), total
+	case r.Last < 0:
+		start, end = r.First, total
+	default:
+		start, end = r.First, min(r.Last, total-1)+1
+	}
+	return start, end, start < end
+}
+
+// ContentRange is the part of a representation that a partial response contains (RFC 9110, section
+// 14.4).
+type ContentRange struct {
+	First, Last int64 // offsets of the first and the last byte
+	Total       int64 // length of the representation, or -1 if it is not known
+}
+
+// ParseContentRange parses the Content-Range field of a 206. It rejects a Last of math.MaxInt64, so
+// that Last+1 does not overflow.
+func ParseContentRange(lines []string) (ContentRange, bool) {
+	if len(lines) != 1 {
+		return ContentRange{}, false
+	}
+	unit, rest, _ := strings.Cut(trimOWS(lines[0]), " ")
+	span, total, ok := strings.Cut(trimOWS(rest), "/")
+	first, last, ok2 := strings.Cut(span, "-")
+	if !ok || !ok2 || lower(unit) != "bytes" {
+		return ContentRange{}, false
+	}
+	c := ContentRange{Total: -1}
+	var okFirst, okLast, okTotal bool
+	c.First, okFirst = parseLength(first)
+	c.Last, okLast = parseLength(last)
+	if okTotal = total == "*"; !okTotal {
+		c.Total, okTotal = parseLength(total)
+	}
+	if !okFirst || !okLast || !okTotal || c.Last < c.First || c.Last == math.MaxInt64 || c.Total >= 0 && c.Last >= c.Total {
+		return ContentRange{}, false
+	}
+	return c, true
+}
+
+// String returns the value of the Content-Range field.
+func (c ContentRange) String() string {
+	total := "*"
+	if c.Total >= 0 {
+		total = strconv.FormatInt(c.Total, 10)
+	}
+	return "bytes " + strconv.FormatInt(c.First, 10) + "-" + strconv.FormatInt(c.Last, 10) + "/" + total
+}
+
+// StrongValidator returns the strong entity tag of the response, by which partial responses may be
+// combined, or "" if there is none (RFC 9111, section 3.4).
+func (p *Policy) StrongValidator() string {
+	if StrongMatch(p.ETag, p.ETag) {
+		return p.ETag
+	}
+	return ""
+}
+
+// IfRange evaluates an If-Range field against the stored response: it reports whether the Range
+// field applies (RFC 9110, section 13.1.5). It returns true if there is no If-Range. A date must
+// equal the stored Last-Modified, which must be at least one second before the stored Date to be a
+// strong validator (RFC 9110, section 8.8.2.2).
+func (p *Policy) IfRange(h http.Header) bool {
+	lines := h["If-Range"]
+	if len(lines) == 0 {
+		return true
+	}
+	v := trimOWS(lines[0])
+	if len(lines) > 1 {
+		return false
+	}
+	if strings.HasSuffix(v, `"`) {
+		return StrongMatch(v, p.ETag)
+	}
+	t, ok := ParseDate(v, p.responseTime)
+	return ok && !p.LastModified.IsZero() && t.Equal(p.LastModified) && p.Date.Sub(t) >= time.Second
+}

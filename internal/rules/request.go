@@ -1,0 +1,110 @@
+package rules
+
+import (
+	"math"
+	"net/http"
+	"time"
+)
+
+// Request holds the directives of a request (RFC 9111, section 5.2.1), and what the program asks
+// for. The zero value has none.
+type Request struct {
+	NoCache      bool // no-cache, or Pragma: no-cache if there is no Cache-Control
+	NoStore      bool
+	OnlyIfCached bool
+	MaxAge       Delta
+	MinFresh     Delta
+	MaxStale     Delta // Infinite if max-stale has no value
+	StaleIfError Delta // RFC 5861, section 4
+
+	// The following are set by the program and not by header fields.
+	Refresh    bool          // forces a request to the origin
+	AllowStale time.Duration // how long a response may have been stale; a negative value means no limit
+	Lifetime   time.Duration // replaces the freshness lifetime of the response, as Policy.WithLifetime does, if positive
+
+	pragma bool // NoCache is from Pragma
+}
+
+// ParseRequest parses the directives of a request. An invalid max-age counts as 0 and an invalid
+// min-fresh as Infinite, the strictest values. An invalid max-stale or stale-if-error permits
+// nothing.
+func ParseRequest(h http.Header) Request {
+	var r Request
+	lines := h["Cache-Control"]
+	if len(lines) == 0 {
+		for _, v := range h["Pragma"] {
+			listMembers([]string{v}, func(m string) { r.NoCache = r.NoCache || lower(m) == "no-cache" })
+		}
+		r.pragma = r.NoCache
+		return r
+	}
+	directives(lines, func(d directive) {
+		switch d.name {
+		case "no-cache":
+			r.NoCache = true
+		case "no-store":
+			r.NoStore = true
+		case "only-if-cached":
+			r.OnlyIfCached = true
+		case "max-age":
+			v, ok := d.seconds()
+			if !ok {
+				v = 0
+			}
+			if !r.MaxAge.OK || v < r.MaxAge.Value {
+				r.MaxAge = Delta{v, true}
+			}
+		case "min-fresh":
+			v, ok := d.seconds()
+			if !ok {
+				v = Infinite
+			}
+			if !r.MinFresh.OK || v > r.MinFresh.Value {
+				r.MinFresh = Delta{v, true}
+			}
+		case "max-stale":
+			if !d.hasValue && !d.bad {
+				d.value, d.hasValue = "2147483648", true
+			}
+			setShortest(&r.MaxStale, d)
+		case "stale-if-error":
+			setShortest(&r.StaleIfError, d)
+		}
+	})
+	return r
+}
+
+// setShortest keeps the shortest of several permissions. An invalid one permits nothing.
+func setShortest(p *Delta, d directive) {
+	v, ok := d.seconds()
+	if !ok {
+		v = 0
+	}
+	if !p.OK || v < p.Value {
+		*p = Delta{v, true}
+	}
+}
+
+// endToEnd reports whether the request requires a response that the origin has confirmed.
+func (r *Request) endToEnd() bool {
+	return r.NoCache || r.Refresh || r.MaxAge.OK && r.MaxAge.Value == 0
+}
+
+// allowStale returns AllowStale as a Delta.
+func (r *Request) allowStale() Delta {
+	if r.AllowStale < 0 {
+		return Delta{math.MaxInt64, true}
+	}
+	return Delta{r.AllowStale, r.AllowStale > 0}
+}
+
+// IsSafe reports whether a method is known to be safe (RFC 9110, section 9.2.1, and the IANA
+// registry). All other methods, including unknown ones, invalidate stored responses (RFC 9111,
+// section 4.4).
+func IsSafe(method string) bool {
+	switch method {
+	case "", "GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", "QUERY", "PRI":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,72 @@
+package rules
+
+import (
+	"net/textproto"
+	"strings"
+)
+
+// trimOWS removes optional white space (RFC 9110, section 5.6.3) from both ends.
+func trimOWS(s string) string {
+	for s != "" && isOWS(s[0]) {
+		s = s[1:]
+	}
+	for s != "" && isOWS(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// isOWS reports whether c is optional white space. It is true of CR, LF and NUL, too, which a recipient reads as spaces (RFC 9110, section
+// 5.5): a program may have written them into a value, and the restrictive directives next to them count.
+func isOWS(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == 0 }
+
+// lower is like strings.ToLower but for ASCII only, because field syntax has no other letters.
+func lower(s string) string {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; 'A' <= c && c <= 'Z' {
+			b := []byte(s)
+			for ; i < len(b); i++ {
+				if c := b[i]; 'A' <= c && c <= 'Z' {
+					b[i] = c + 'a' - 'A'
+				}
+			}
+			return string(b)
+		}
+	}
+	return s
+}
+
+func canonical(name string) string { return textproto.CanonicalMIMEHeaderKey(name) }
+
+// isToken reports whether s is a token (RFC 9110, section 5.6.2).
+func isToken(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if !isTokenByte(s[i]) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func isTokenByte(c byte) bool { return tokenBytes[c] }
+
+// tokenBytes[c] is true if the byte c may be in a token.
+var tokenBytes = func() (table [256]bool) {
+	for c := byte('!'); c <= '~'; c++ {
+		table[c] = strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) < 0
+	}
+	return table
+}()
+
+// listMembers calls yield for each non-empty member of all lines of a comma-separated list.
+func listMembers(lines []string, yield func(string)) {
+	for _, line := range lines {
+		for len(line) > 0 {
+			var member string
+			member, line = nextMember(line)
+			if member = trimOWS(member); member != "" {
+				yield(member)
+			}
+		}
+	}
+}
