@@ -41,7 +41,7 @@ func TestOneRevalidationForAKey(t *testing.T) {
 		time.Sleep(11 * time.Second)
 		for range 10 {
 			if a := do(t, tr, "/"); a.outcome != stale {
-				t.Errorf("%v", a.outcome)
+				t.Errorf("GET /: %v, want %v", a.outcome, stale)
 			}
 		}
 		synctest.Wait()
@@ -51,7 +51,7 @@ func TestOneRevalidationForAKey(t *testing.T) {
 		close(letGo)
 		synctest.Wait()
 		if a := do(t, tr, "/"); a.outcome != hit || a.body != "#2" {
-			t.Errorf("%v %q", a.outcome, a.body)
+			t.Errorf("GET /: %v %q, want %v %q", a.outcome, a.body, hit, "#2")
 		}
 	})
 }
@@ -89,7 +89,7 @@ func TestRevalidationsAreBounded(t *testing.T) {
 		time.Sleep(11 * time.Second)
 		for i := range urls {
 			if a := do(t, tr, fmt.Sprint("/", i)); a.outcome != stale {
-				t.Errorf("%d: %v", i, a.outcome)
+				t.Errorf("%d: %v, want %v", i, a.outcome, stale)
 			}
 		}
 		synctest.Wait()
@@ -165,7 +165,7 @@ func TestRevalidationsContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), contextKey{}, "mine"), time.Second)
 		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{})
 		if a := send(t, tr, request(t, "/").WithContext(ctx)); a.outcome != stale {
-			t.Errorf("%v", a.outcome)
+			t.Errorf("%v, want %v", a.outcome, stale)
 		}
 		cancel()
 		time.Sleep(2 * time.Second)
@@ -176,7 +176,7 @@ func TestRevalidationsContext(t *testing.T) {
 		close(letGo)
 		synctest.Wait()
 		if a := do(t, tr, "/"); a.outcome != hit || a.body != "#2" {
-			t.Errorf("%v %q", a.outcome, a.body)
+			t.Errorf("GET /: %v %q, want %v %q", a.outcome, a.body, hit, "#2")
 		}
 	})
 }
@@ -196,14 +196,14 @@ func TestRevalidationOfAReusedRequest(t *testing.T) {
 		time.Sleep(11 * time.Second)
 		req := request(t, "/a")
 		if a := send(t, tr, req); a.outcome != stale {
-			t.Errorf("%v", a.outcome)
+			t.Errorf("%v, want %v", a.outcome, stale)
 		}
 		synctest.Wait() // until the origin has been asked
 		req.URL.Path = "/b"
 		req.Header.Set("X", "of the next one")
 		time.Sleep(2 * time.Second)
 		if a := do(t, tr, "/a"); a.outcome != hit || a.body != "#2 of /a" {
-			t.Errorf("%v %q", a.outcome, a.body)
+			t.Errorf("GET /a: %v %q, want %v %q", a.outcome, a.body, hit, "#2 of /a")
 		}
 	})
 }
@@ -231,11 +231,11 @@ func TestRevalidationWithABody(t *testing.T) {
 		post()
 		time.Sleep(11 * time.Second)
 		if a := post(); a.outcome != stale || a.body != "#1" {
-			t.Errorf("%v %q", a.outcome, a.body)
+			t.Errorf("%v %q, want %v %q", a.outcome, a.body, stale, "#1")
 		}
 		synctest.Wait()
 		if a := post(); a.outcome != hit || a.body != "#2" {
-			t.Errorf("%v %q", a.outcome, a.body)
+			t.Errorf("%v %q, want %v %q", a.outcome, a.body, hit, "#2")
 		}
 		if len(bodies) != 2 || bodies[0] != "query <nil>" || bodies[1] != "query <nil>" {
 			t.Errorf("the origin got %q", bodies)
@@ -280,7 +280,7 @@ func TestRefreshAhead(t *testing.T) {
 		hit(10*time.Second, 2) // and not again before it expires
 		time.Sleep(10 * time.Second)
 		if a := do(t, tr, "/"); a.outcome != cachecontrol.Revalidated {
-			t.Errorf("after its end: %v", a.outcome)
+			t.Errorf("after its end: %v, want %v", a.outcome, cachecontrol.Revalidated)
 		}
 		hit(45*time.Second, 4) // a new window
 		hit(50*time.Second, 5) // which gave it another 60 seconds, of which the last 20 are the next one

@@ -29,11 +29,11 @@ func TestReadingStopsBeforeEOF(t *testing.T) {
 		io.ReadFull(resp.Body, make([]byte, 4))
 		synctest.Wait()
 		if a := do(t, tr, "/"); a.outcome != miss || a.body != "AAAABBBB" {
-			t.Errorf("while the first is open: %v %q", a.outcome, a.body)
+			t.Errorf("while the first is open: %v %q, want %v %q", a.outcome, a.body, miss, "AAAABBBB")
 		}
 		resp.Body.Close()
 		if a := do(t, tr, "/"); a.body != "AAAABBBB" {
-			t.Errorf("after its end: %q", a.body)
+			t.Errorf("after its end: %q, want %q", a.body, "AAAABBBB")
 		}
 	})
 }
@@ -54,7 +54,7 @@ func TestClosingEarly(t *testing.T) {
 			resp.Body.Close()
 			io.Copy(io.Discard, resp.Body) // not allowed, but tried
 			if a := do(t, tr, "/"); a.outcome != miss || a.body != "AAAABBBB" {
-				t.Errorf("length %d: %v %q", length, a.outcome, a.body)
+				t.Errorf("length %d: %v %q, want %v %q", length, a.outcome, a.body, miss, "AAAABBBB")
 			}
 		})
 	}
@@ -80,7 +80,7 @@ func TestJSONDecoderReadsOneValue(t *testing.T) {
 		}
 		resp.Body.Close()
 		if a := do(t, tr, "/"); a.outcome != hit || a.body != `{"a":1}` {
-			t.Errorf("%v %q", a.outcome, a.body)
+			t.Errorf("GET /: %v %q, want %v %q", a.outcome, a.body, hit, `{"a":1}`)
 		}
 	})
 }
@@ -108,14 +108,14 @@ func TestCancellingHalfWay(t *testing.T) {
 		io.ReadFull(resp.Body, make([]byte, 4))
 		cancel()
 		if _, err := io.ReadAll(resp.Body); err != context.Canceled {
-			t.Errorf("reading on: %v", err)
+			t.Errorf("reading on: %v, want %v", err, context.Canceled)
 		}
 		resp.Body.Close()
 		if a := do(t, tr, "/"); a.outcome != miss || a.body != "01234567" {
-			t.Errorf("the next: %v %q", a.outcome, a.body)
+			t.Errorf("the next: %v %q, want %v %q", a.outcome, a.body, miss, "01234567")
 		}
 		if a := do(t, tr, "/"); a.outcome != hit || a.body != "01234567" {
-			t.Errorf("the one after: %v %q", a.outcome, a.body)
+			t.Errorf("the one after: %v %q, want %v %q", a.outcome, a.body, hit, "01234567")
 		}
 	})
 }
@@ -184,7 +184,7 @@ func TestIncompleteBodyIsNotStored(t *testing.T) {
 		}
 		resp.Body.Close()
 		if a := do(t, tr, "/"); a.outcome != miss || a.body != "01234" {
-			t.Errorf("afterwards: %v %q", a.outcome, a.body)
+			t.Errorf("afterwards: %v %q, want %v %q", a.outcome, a.body, miss, "01234")
 		}
 	})
 }
@@ -200,7 +200,7 @@ func TestContentLengthThatIsNotTheBodys(t *testing.T) {
 		defer tr.Close()
 		do(t, tr, "/")
 		if a := do(t, tr, "/"); a.outcome != miss {
-			t.Errorf("stored: %v", a.Header)
+			t.Errorf("stored: %v, want %v; header: %v", a.outcome, miss, a.Header)
 		}
 	})
 }
@@ -217,7 +217,7 @@ func TestForgottenStreamHoldsNothing(t *testing.T) {
 		}
 		synctest.Wait()
 		if a := do(t, tr, "/"); a.outcome != miss {
-			t.Errorf("stored: %v", a.outcome)
+			t.Errorf("stored: %v, want %v", a.outcome, miss)
 		}
 		tr.Close() // in a bubble, a goroutine that is left fails the test
 	})
@@ -234,7 +234,7 @@ func TestJSONDecoderOnAHit(t *testing.T) {
 			}
 			var v struct{ A int }
 			if err := json.NewDecoder(resp.Body).Decode(&v); err != nil || v.A != 1 {
-				t.Errorf("%v %v", v, err)
+				t.Errorf("%v %v, want %v %v; %v", err, v.A, nil, 1, v)
 			}
 			resp.Body.Close()
 		}
@@ -261,7 +261,7 @@ func TestMaxBodyBytes(t *testing.T) {
 			defer tr.Close()
 			do(t, tr, "/")
 			if a := do(t, tr, "/"); a.outcome != want || a.body != body {
-				t.Errorf("length %d: %v %q", length, a.outcome, a.body)
+				t.Errorf("length %d: %v %q, want %v %q", length, a.outcome, a.body, want, body)
 			}
 		})
 	}
@@ -273,7 +273,7 @@ func TestMaxBodyBytes(t *testing.T) {
 		defer tr.Close()
 		for range 2 {
 			if a := do(t, tr, "/"); a.outcome != miss || a.body != "0123456789x" {
-				t.Errorf("chunked: %v %q", a.outcome, a.body)
+				t.Errorf("chunked: %v %q, want %v %q", a.outcome, a.body, miss, "0123456789x")
 			}
 		}
 	})
@@ -295,7 +295,7 @@ func TestStreaming(t *testing.T) {
 			go io.WriteString(w, piece)
 			b := make([]byte, 100)
 			if n, err := resp.Body.Read(b); string(b[:n]) != piece || err != nil {
-				t.Errorf("%q, %v", b[:n], err)
+				t.Errorf("%q %v, want %q %v", string(b[:n]), err, piece, nil)
 			}
 		}
 		go w.Close()
@@ -303,7 +303,7 @@ func TestStreaming(t *testing.T) {
 		resp.Body.Close()
 		synctest.Wait()
 		if a := do(t, tr, "/"); a.outcome != hit || a.body != "onetwo" {
-			t.Errorf("%v %q", a.outcome, a.body)
+			t.Errorf("GET /: %v %q, want %v %q", a.outcome, a.body, hit, "onetwo")
 		}
 	})
 }

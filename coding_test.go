@@ -52,7 +52,7 @@ func TestContentCodings(t *testing.T) {
 					}
 					decoded(do(t, tr, "/"), miss)
 					if got := o.last().Header.Get("Accept-Encoding"); got != "gzip, deflate" {
-						t.Errorf("asked with Accept-Encoding: %q", got)
+						t.Errorf("asked with Accept-Encoding: %q, want %q", got, "gzip, deflate")
 					}
 					for range 3 {
 						decoded(do(t, tr, "/"), hit)
@@ -65,7 +65,7 @@ func TestContentCodings(t *testing.T) {
 					}
 					a = do(t, tr, "/", "Accept-Encoding: identity")
 					if a.outcome != miss || a.body != test.body || o.last().Header.Get("Accept-Encoding") != "identity" {
-						t.Errorf("%s: asked for none: %v", kind, a.outcome)
+						t.Errorf("%s: asked for none: %v %q %q, want %v %q %q", kind, a.outcome, a.body, o.last().Header.Get("Accept-Encoding"), miss, test.body, "identity")
 					}
 				})
 			}
@@ -88,7 +88,7 @@ func TestCodingsThatAreNotDecoded(t *testing.T) {
 		}
 		// Who named no coding cannot use this one from the cache; what the origin sends all the same passes.
 		if a := do(t, tr, "/"); a.outcome != miss || a.body != "coded" || a.Header.Get("Content-Encoding") != "br" {
-			t.Errorf("%v %q %v", a.outcome, a.body, a.Header)
+			t.Errorf("GET /: %v %q %q, want %v %q %q; header: %v", a.outcome, a.body, a.Header.Get("Content-Encoding"), miss, "coded", "br", a.Header)
 		}
 	})
 	in(t, func(t *testing.T) {
@@ -191,7 +191,7 @@ func TestJSONDecoderOnACodedBody(t *testing.T) {
 		}
 		resp.Body.Close()
 		if a := do(t, tr, "/"); a.outcome != hit || a.body != `{"a":1}` {
-			t.Errorf("%v %q", a.outcome, a.body)
+			t.Errorf("GET /: %v %q, want %v %q", a.outcome, a.body, hit, `{"a":1}`)
 		}
 	})
 }
@@ -226,7 +226,7 @@ func TestDecodedOnce(t *testing.T) {
 		defer tr.Close()
 		for range 5 {
 			if a := do(t, tr, "/"); a.body != "text" {
-				t.Errorf("%q", a.body)
+				t.Errorf("GET /: %q, want %q", a.body, "text")
 			}
 		}
 		if kept, found := store.kept.Load(), store.found.Load(); kept != 1 || found != 3 {
@@ -255,10 +255,10 @@ func TestRangeOfACodedBody(t *testing.T) {
 		defer tr.Close()
 		do(t, tr, "/")
 		if a := do(t, tr, "/", "Range: bytes=0-3"); a.body != "what" || a.StatusCode != 206 {
-			t.Errorf("%d %q", a.StatusCode, a.body)
+			t.Errorf("GET /, Range: bytes=0-3: %q %d, want %q %d", a.body, a.StatusCode, "what", 206)
 		}
 		if a := do(t, tr, "/", "Range: bytes=0-3", "Accept-Encoding: gzip, deflate"); a.body != coded[:4] || a.StatusCode != 206 || a.outcome != hit {
-			t.Errorf("with the coding: %v %d %q", a.outcome, a.StatusCode, a.body)
+			t.Errorf("with the coding: %q %d %v, want %q %d %v", a.body, a.StatusCode, a.outcome, coded[:4], 206, hit)
 		}
 	})
 }

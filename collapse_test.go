@@ -67,7 +67,7 @@ func TestCollapse(t *testing.T) {
 					}
 					wantRequests(t, o.origin, 1)
 					if a := do(t, tr, "/"); a.outcome != hit || a.body != body {
-						t.Errorf("afterwards: %v", a.outcome)
+						t.Errorf("afterwards: %v %q, want %v %q", a.outcome, a.body, hit, body)
 					}
 				})
 			})
@@ -127,13 +127,13 @@ func TestCollapseStreams(t *testing.T) {
 			read(body, "three")
 			for range 2 {
 				if n, err := body.Read(make([]byte, 1)); n != 0 || err != io.EOF {
-					t.Errorf("at the end: %d, %v", n, err)
+					t.Errorf("at the end: %d %v, want %d %v", n, err, 0, io.EOF)
 				}
 			}
 			body.Close()
 		}
 		if a := do(t, tr, "/"); a.outcome != hit || a.body != "one, two, three" {
-			t.Errorf("%v %q", a.outcome, a.body)
+			t.Errorf("GET /: %v %q, want %v %q", a.outcome, a.body, hit, "one, two, three")
 		}
 		read(idle, "one, two, three")
 		idle.Close()
@@ -248,14 +248,14 @@ func TestCollapseLeaderLeaves(t *testing.T) {
 				all, collapsed := a.wait(t)
 				for _, x := range all {
 					if x.body != "one, two" {
-						t.Errorf("%q", x.body)
+						t.Errorf("%q, want %q", x.body, "one, two")
 					}
 				}
 				if len(all) != 10 || collapsed != 10 {
 					t.Errorf("%d answers, %d of them collapsed", len(all), collapsed)
 				}
 				if a := do(t, tr, "/"); a.outcome != hit || a.body != "one, two" {
-					t.Errorf("%v %q", a.outcome, a.body)
+					t.Errorf("GET /: %v %q, want %v %q", a.outcome, a.body, hit, "one, two")
 				}
 				wantRequests(t, o.origin, 1)
 			})
@@ -295,12 +295,12 @@ func TestCollapseAllCloseEarly(t *testing.T) {
 			t.Error("the request goes on, and nobody wants it")
 		}
 		if _, err := w.Write([]byte("x")); err != io.ErrClosedPipe {
-			t.Errorf("the body is open: %v", err)
+			t.Errorf("the body is open: %v, want %v", err, io.ErrClosedPipe)
 		}
 		resp2 := respond(200, "whole", "Cache-Control: max-age=60")
 		resp = resp2
 		if a := do(t, tr, "/"); a.outcome != miss || a.body != "whole" {
-			t.Errorf("%v %q", a.outcome, a.body)
+			t.Errorf("GET /: %v %q, want %v %q", a.outcome, a.body, miss, "whole")
 		}
 	})
 }
@@ -444,7 +444,7 @@ func TestCollapseNever(t *testing.T) {
 		a.add(t, 1, tr, get(t))
 		synctest.Wait()
 		if a := do(t, tr, "/", "Cache-Control: only-if-cached"); a.StatusCode != 504 {
-			t.Errorf("only-if-cached: %d", a.StatusCode)
+			t.Errorf("only-if-cached: %d, want %d", a.StatusCode, 504)
 		}
 		close(o.letGo)
 		a.wait(t)
@@ -584,7 +584,7 @@ func TestCollapseRevalidation(t *testing.T) {
 				for _, x := range all {
 					s := cachecontrol.StatusOf(x.Response)
 					if x.body != "body" || x.outcome != test.want || s.Forward != "stale" || cachecontrol.FromCache(x.Response) != test.confirmed {
-						t.Fatalf("%q %+v", x.body, s)
+						t.Fatalf("%q %v %q %v, want %q %v %q %v; %+v", x.body, x.outcome, s.Forward, cachecontrol.FromCache(x.Response), "body", test.want, "stale", test.confirmed, s)
 					}
 				}
 				if len(all) != 100 || collapsed != test.collapsed {
@@ -626,7 +626,7 @@ func TestCollapseAndInvalidation(t *testing.T) {
 			t.Errorf("after: %d collapsed, %q %q", collapsed, all[0].body, all[1].body)
 		}
 		if a := do(t, tr, "/"); a.outcome != hit || a.body != "version 2" {
-			t.Errorf("%v %q", a.outcome, a.body)
+			t.Errorf("GET /: %v %q, want %v %q", a.outcome, a.body, hit, "version 2")
 		}
 	})
 }

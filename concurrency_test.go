@@ -200,7 +200,7 @@ func TestOverwritingAnEntryIsNoRace(t *testing.T) {
 				}
 			}
 			if a := do(t, tr, "/"); a.outcome != hit {
-				t.Errorf("afterwards: %v", a.outcome)
+				t.Errorf("afterwards: %v, want %v", a.outcome, hit)
 			}
 		})
 	}

@@ -131,13 +131,13 @@ func TestTrailersBesideALength(t *testing.T) {
 		}
 		resp.Body.Close()
 		if a := do(t, tr, server.URL+"/exactly"); a.outcome != hit || a.body != "body" {
-			t.Errorf("read to the last byte: %v %q", a.outcome, a.body)
+			t.Errorf("read to the last byte: %v %q, want %v %q", a.outcome, a.body, hit, "body")
 		}
 		if got, _ := ask(t, tr, request(t, server.URL+"/reset")); !got.failed {
 			t.Error("a reset instead of the trailer is no error")
 		}
 		if a := do(t, tr, server.URL+"/reset", "Cache-Control: only-if-cached"); a.StatusCode != 504 {
-			t.Errorf("what was reset is stored: %d %q", a.StatusCode, a.body)
+			t.Errorf("what was reset is stored: %d, want %d; body %q", a.StatusCode, 504, a.body)
 		}
 	}
 }
@@ -153,7 +153,7 @@ func TestJSONOverTheWire(t *testing.T) {
 			resp := open(t, rt, request(t, url))
 			var v struct{ A int }
 			if err := json.NewDecoder(resp.Body).Decode(&v); err != nil || v.A != 1 {
-				t.Errorf("%v %v", v, err)
+				t.Errorf("%v %v, want %v %v; %v", err, v.A, nil, 1, v)
 			}
 			resp.Body.Close()
 		}
@@ -177,7 +177,7 @@ func TestInterimResponsesReachTheTrace(t *testing.T) {
 		})
 		for _, want := range []cachecontrol.Outcome{miss, hit} {
 			if a := send(t, rt, request(t, url).WithContext(ctx)); a.outcome != want || a.StatusCode != 200 {
-				t.Errorf("%v %d", a.outcome, a.StatusCode)
+				t.Errorf("%v %d, want %v %d", a.outcome, a.StatusCode, want, 200)
 			}
 		}
 		if !cmp.Equal(got, []int{103}) {
@@ -209,7 +209,7 @@ func TestCancelOverTheWire(t *testing.T) {
 		resp = open(t, rt, request(t, url+"/half", "Cache-Control: only-if-cached"))
 		resp.Body.Close()
 		if resp.StatusCode != 504 {
-			t.Errorf("stored: %v", resp.Header)
+			t.Errorf("stored: %v, want %v; header: %v", resp.StatusCode, 504, resp.Header)
 		}
 	})
 }
@@ -247,7 +247,7 @@ func TestUpgrade(t *testing.T) {
 		}
 		io.WriteString(rw, "hello\n")
 		if line, err := bufio.NewReader(rw).ReadString('\n'); line != "hello\n" || err != nil {
-			t.Errorf("%q, %v", line, err)
+			t.Errorf("%q %v, want %q %v", line, err, "hello\n", nil)
 		}
 		rw.Close()
 	}
@@ -368,13 +368,13 @@ func TestInterimResponses(t *testing.T) {
 				}
 				a := send(t, tr, req)
 				if a.StatusCode != 200 || a.body != "final" || a.Header["Link"] != nil || a.Header["X-Early"] != nil {
-					t.Errorf("answer %d: %d %v %q", n+1, a.StatusCode, a.Header, a.body)
+					t.Errorf("answer %d: %d %q %v %v, want %d %q %v %v; header: %v", n+1, a.StatusCode, a.body, a.Header["Link"], a.Header["X-Early"], 200, "final", nil, nil, a.Header)
 				}
 				if s := strings.Join(got, ", "); s != want {
 					t.Errorf("interim responses of answer %d: %q, want %q", n+1, s, want)
 				}
 				if hit := a.outcome == hit; hit != (n == 1) {
-					t.Errorf("answer %d: %v", n+1, a.outcome)
+					t.Errorf("answer %d: %v, want %v; outcome %v", n+1, hit, (n == 1), a.outcome)
 				}
 			}
 			if asked != 1 {

@@ -70,7 +70,7 @@ func TestCloseEndsRead(t *testing.T) {
 			}
 			synctest.Wait()
 			if _, err := w.Write([]byte("x")); err != io.ErrClosedPipe {
-				t.Errorf("collapse %v: the body is open: %v", collapse, err)
+				t.Errorf("collapse %v: the body is open: %v, want %v", collapse, err, io.ErrClosedPipe)
 			}
 		})
 	}

@@ -271,13 +271,13 @@ func TestWithControlNested(t *testing.T) {
 		get := func(ctx context.Context) answer { return send(t, tr, request(t, "/").WithContext(ctx)) }
 		user := cachecontrol.WithControl(t.Context(), cachecontrol.Control{Partition: "a", Refresh: true})
 		if a := get(user); a.outcome != miss {
-			t.Errorf("the first: %v", a.outcome)
+			t.Errorf("the first: %v, want %v", a.outcome, miss)
 		}
 		if a := get(cachecontrol.WithControl(user, cachecontrol.Control{NoStore: true})); a.outcome != hit {
 			t.Errorf("without Refresh: %v, want a hit in the partition", a.outcome)
 		}
 		if a := get(cachecontrol.WithControl(user, cachecontrol.Control{Partition: "b"})); a.outcome != miss {
-			t.Errorf("in another partition: %v", a.outcome)
+			t.Errorf("in another partition: %v, want %v", a.outcome, miss)
 		}
 	})
 }
@@ -305,7 +305,7 @@ func TestPartitionKeys(t *testing.T) {
 			}
 			before := len(keys)
 			if a := send(t, tr, req); a.outcome != miss || len(keys) != before+1 {
-				t.Fatalf("%q in %q and %q: %v", target, user, control, a.Header["Cache-Status"])
+				t.Fatalf("%q in %q and %q: %v %v, want %v %v; Cache-Status: %v", target, user, control, a.outcome, len(keys), miss, before+1, a.Header["Cache-Status"])
 			}
 			return keys[before]
 		}
@@ -337,7 +337,7 @@ func TestPartitionKeys(t *testing.T) {
 		req = request(t, "/")
 		req.URL.Host = "example.com#partition=x"
 		if a := send(t, tr, req); a.outcome != bypass {
-			t.Errorf("host %q: %v", req.URL.Host, a.outcome)
+			t.Errorf("host %q: %v, want %v", req.URL.Host, a.outcome, bypass)
 		}
 		slices.Sort(keys)
 		if n := len(keys); len(slices.Compact(keys)) != n {
@@ -433,10 +433,10 @@ func TestInvalidationUnderWay(t *testing.T) {
 			resp.Body.Close()
 		}
 		if a := send(t, tr, within("/", "a")); a.outcome != miss {
-			t.Errorf("in the partition: %v", a.outcome)
+			t.Errorf("in the partition: %v, want %v", a.outcome, miss)
 		}
 		if a := send(t, tr, within("/", "b")); a.outcome != hit {
-			t.Errorf("in the other: %v", a.outcome)
+			t.Errorf("in the other: %v, want %v", a.outcome, hit)
 		}
 	})
 }

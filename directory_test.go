@@ -234,7 +234,7 @@ func TestDamagedDirectory(t *testing.T) {
 					fill := &cachecontrol.Transport{Base: o, Store: s}
 					do(t, fill, "/")
 					if a := do(t, fill, "/"); a.outcome != hit || a.body != body {
-						t.Fatalf("before the damage: %v", a.outcome)
+						t.Fatalf("before the damage: %v %q, want %v %q", a.outcome, a.body, hit, body)
 					}
 					fill.Close()
 					damage(t, dir)
@@ -299,12 +299,12 @@ func TestUnwritableDirectory(t *testing.T) {
 			defer tr.Close()
 			for range 2 {
 				if a := do(t, tr, "/"); a.outcome != miss || a.body != "version 1" {
-					t.Errorf("%v %q", a.outcome, a.body)
+					t.Errorf("GET /: %v %q, want %v %q", a.outcome, a.body, miss, "version 1")
 				}
 			}
 			do(t, tr, "PUT /")
 			if a := do(t, tr, "/"); a.body != "version 2" {
-				t.Errorf("%q", a.body)
+				t.Errorf("GET /: %q, want %q", a.body, "version 2")
 			}
 			if !strings.Contains(log.String(), "store failed") {
 				t.Errorf("the log does not tell: %q", log.String())
@@ -340,7 +340,7 @@ func TestMovedEntry(t *testing.T) {
 				tr := &cachecontrol.Transport{Base: o, Store: store()}
 				defer tr.Close()
 				if a := send(t, tr, request(t, test.from)); a.body != "#1" {
-					t.Fatalf("%+v", a)
+					t.Fatalf("%q, want %q; %+v", a.body, "#1", a)
 				}
 				moved := entryFile(t, dir)
 				before := send(t, tr, request(t, test.to))
@@ -359,7 +359,7 @@ func TestMovedEntry(t *testing.T) {
 				for i, want := range []cachecontrol.Outcome{miss, hit} {
 					a := send(t, tr, request(t, test.to))
 					if got := cachecontrol.StatusOf(a.Response).Outcome; got != want || a.body != "#3" {
-						t.Errorf("%d: %v, %q", i, got, a.body)
+						t.Errorf("%d: %v %q, want %v %q", i, got, a.body, want, "#3")
 					}
 				}
 			})

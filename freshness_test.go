@@ -251,17 +251,17 @@ func TestHit(t *testing.T) {
 		defer tr.Close()
 		a := do(t, tr, "/")
 		if a.outcome != cachecontrol.Miss || a.Header.Get("X-From-Cache") != "" {
-			t.Errorf("first: %v %v", a.outcome, a.Header)
+			t.Errorf("first: %v %q, want %v %q; header: %v", a.outcome, a.Header.Get("X-From-Cache"), cachecontrol.Miss, "", a.Header)
 		}
 		time.Sleep(30 * time.Second)
 		a = do(t, tr, "/")
 		if a.outcome != cachecontrol.Hit || a.body != "body 1" || a.Header.Get("Age") != "30" {
-			t.Errorf("second: %v %v %q", a.outcome, a.Header, a.body)
+			t.Errorf("second: %v %q %q, want %v %q %q; header: %v", a.outcome, a.body, a.Header.Get("Age"), cachecontrol.Hit, "body 1", "30", a.Header)
 		}
 		time.Sleep(40 * time.Second)
 		a = do(t, tr, "/")
 		if a.outcome != cachecontrol.Miss || a.body != "body 2" || o.last().Header.Get("If-None-Match") != `"1"` {
-			t.Errorf("third: %v %v %q", a.outcome, a.Header, a.body)
+			t.Errorf("third: %v %q %q, want %v %q %q; header: %v", a.outcome, a.body, o.last().Header.Get("If-None-Match"), cachecontrol.Miss, "body 2", `"1"`, a.Header)
 		}
 	})
 }

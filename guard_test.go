@@ -193,7 +193,7 @@ func TestStuckStoreIsBounded(t *testing.T) {
 				synctest.Wait()
 				do(t, tr, "/")
 				if a := do(t, tr, "/"); a.outcome != hit {
-					t.Errorf("once it is back: %v", a.outcome)
+					t.Errorf("once it is back: %v, want %v", a.outcome, hit)
 				}
 			})
 		})
@@ -216,7 +216,7 @@ func TestLateCommitIsUndone(t *testing.T) {
 			t.Errorf("it is stored: %v", err)
 		}
 		if a := do(t, tr, "/"); a.body != "version 2" {
-			t.Errorf("%v %q", a.outcome, a.body)
+			t.Errorf("GET /: %q, want %q; outcome %v", a.body, "version 2", a.outcome)
 		}
 		store.Release()
 	})

@@ -100,7 +100,7 @@ func TestHEADAfterGET(t *testing.T) {
 		defer tr.Close()
 		do(t, tr, "/")
 		if a := do(t, tr, "HEAD /"); a.body != "" {
-			t.Errorf("HEAD brought a body: %q", a.body)
+			t.Errorf("HEAD brought a body: %q, want %q", a.body, "")
 		}
 	})
 }

@@ -77,10 +77,10 @@ func TestInvalidationOfWhatIsUnderWay(t *testing.T) {
 			}
 			slow.Body.Close()
 			if a := do(t, tr, "/"); a.outcome != miss || a.body != "version 2" {
-				t.Errorf("revalidating %v: %v %q", revalidating, a.outcome, a.body)
+				t.Errorf("revalidating %v: %v %q, want %v %q", revalidating, a.outcome, a.body, miss, "version 2")
 			}
 			if a := do(t, tr, "/"); a.outcome != hit || a.body != "version 2" {
-				t.Errorf("and then: %v %q", a.outcome, a.body)
+				t.Errorf("and then: %v %q, want %v %q", a.outcome, a.body, hit, "version 2")
 			}
 		})
 	}
@@ -182,10 +182,10 @@ func TestUnsafeMethodWithoutKeyInvalidates(t *testing.T) {
 		req := request(t, "POST /")
 		req.Body, req.GetBody = io.NopCloser(strings.NewReader("body")), nil
 		if a := send(t, tr, req); a.outcome != cachecontrol.Bypass {
-			t.Errorf("POST: %v", a.outcome)
+			t.Errorf("POST: %v, want %v", a.outcome, cachecontrol.Bypass)
 		}
 		if a := do(t, tr, "/"); a.outcome != cachecontrol.Miss {
-			t.Errorf("after the POST: %v", a.outcome)
+			t.Errorf("after the POST: %v, want %v", a.outcome, cachecontrol.Miss)
 		}
 	})
 }
@@ -312,7 +312,7 @@ func TestInvalidationDuringCommit(t *testing.T) {
 		}
 		resp.Body.Close()
 		if resp.StatusCode != 504 {
-			t.Errorf("the old version was stored: %v", resp.Header)
+			t.Errorf("the old version was stored: %v, want %v; header: %v", resp.StatusCode, 504, resp.Header)
 		}
 	})
 }

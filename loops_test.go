@@ -104,7 +104,7 @@ func TestBaseMakesOtherRequests(t *testing.T) {
 					})
 					for i := range 3 {
 						if a := do(t, tr, fmt.Sprint("/", i)); a.outcome != miss {
-							t.Errorf("page %d: %v", i, a.outcome)
+							t.Errorf("page %d: %v, want %v", i, a.outcome, miss)
 						}
 						do(t, tr, fmt.Sprint("/", i))
 					}

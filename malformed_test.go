@@ -412,7 +412,7 @@ func TestLyingContentLength(t *testing.T) {
 				resp = open(t, tr, request(t, "/"))
 				resp.Body.Close()
 				if got := cachecontrol.StatusOf(resp).Outcome; got != miss {
-					t.Errorf("it was stored: %v", resp.Header)
+					t.Errorf("it was stored: %v, want %v; header: %v", got, miss, resp.Header)
 				}
 			})
 		})
@@ -477,7 +477,7 @@ func TestBrokenFramingOverAConnection(t *testing.T) {
 					t.Errorf("%s: afterwards: %v", name, outcome)
 				}
 				if got, _ := io.ReadAll(resp.Body); string(got) != test.body {
-					t.Errorf("%s: afterwards: %q", name, got)
+					t.Errorf("%s: afterwards: %q, want %q", name, string(got), test.body)
 				}
 				resp.Body.Close()
 			}
@@ -567,11 +567,11 @@ func TestResponsesAgainstTheRules(t *testing.T) {
 			}
 			resp = &http.Response{StatusCode: 200, Header: http.Header{}, ContentLength: 1}
 			if a := do(t, tr, "HEAD /"); a.StatusCode != 200 {
-				t.Errorf("HEAD: %v", a.StatusCode)
+				t.Errorf("HEAD: %v, want %v", a.StatusCode, 200)
 			}
 			resp = &http.Response{StatusCode: 200, Header: http.Header{}, ContentLength: -1}
 			if a := do(t, tr, "/"); a.body != "" {
-				t.Errorf("no Body and no length: %q", a.body)
+				t.Errorf("no Body and no length: %q, want %q", a.body, "")
 			}
 			conn := new(strings.Builder)
 			resp = &http.Response{StatusCode: 101, Header: http.Header{}, Body: struct {

@@ -328,7 +328,7 @@ func TestRequestBodiesInKeys(t *testing.T) {
 		req := request(t, "POST /")
 		req.Body = io.NopCloser(strings.NewReader("a"))
 		if a := send(t, tr, req); a.outcome != bypass || a.body != "#5 for a" {
-			t.Errorf("%v %q", a.outcome, a.body)
+			t.Errorf("%v %q, want %v %q", a.outcome, a.body, bypass, "#5 for a")
 		}
 	})
 }
@@ -370,7 +370,7 @@ func TestAskingAgainWithABody(t *testing.T) {
 			req := request(t, "POST /")
 			req.Body, req.GetBody = io.NopCloser(strings.NewReader("body")), body
 			if a := send(t, tr, req); a.outcome != bypass {
-				t.Errorf("%s: %v", name, a.outcome)
+				t.Errorf("%s: %v, want %v", name, a.outcome, bypass)
 			}
 		}
 	})

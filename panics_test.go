@@ -66,7 +66,7 @@ func TestPanics(t *testing.T) {
 				for range 5 {
 					all.Go(func() {
 						if a := do(t, tt.tr, "/"); a.body != "body" {
-							t.Errorf("%d %q", a.StatusCode, a.body)
+							t.Errorf("GET /: %q, want %q; status %d", a.body, "body", a.StatusCode)
 						}
 					})
 				}

@@ -78,7 +78,7 @@ func TestPartReused(t *testing.T) {
 			wantRequests(t, o, 1+2*(i+1))
 		}
 		if a := do(t, tr, "/", "Range: bytes=10-"); a.StatusCode != 416 || a.outcome != miss {
-			t.Errorf("beyond the end: %d %v", a.StatusCode, a.outcome)
+			t.Errorf("beyond the end: %d %v, want %d %v", a.StatusCode, a.outcome, 416, miss)
 		}
 	})
 }
@@ -115,7 +115,7 @@ func TestPartOfUnknownTotal(t *testing.T) {
 		wantRequests(t, o, 1)
 		for i, spec := range []string{"bytes=-1", "bytes=3-", "bytes=3-6", "bytes=2-9223372036854775807"} {
 			if a := do(t, tr, "/", "Range: "+spec); a.outcome != miss {
-				t.Errorf("%s: %v", spec, a.outcome)
+				t.Errorf("%s: %v, want %v", spec, a.outcome, miss)
 			}
 			wantRequests(t, o, 2+i)
 		}
@@ -162,7 +162,7 @@ func TestPartsCombined(t *testing.T) {
 				if tt.second != "" {
 					d.etag, d.fields = tt.then, []string{"Cache-Control: max-age=60", "X-From: second"}
 					if a := do(t, tr, "/", "Range: bytes="+tt.second); a.StatusCode != 206 || a.outcome != miss {
-						t.Errorf("second: %d %v", a.StatusCode, a.outcome)
+						t.Errorf("second: %d %v, want %d %v", a.StatusCode, a.outcome, 206, miss)
 					}
 					n++
 				}
@@ -185,7 +185,7 @@ func TestPartsCombined(t *testing.T) {
 					a := do(t, tr, "/", fmt.Sprintf("Range: bytes=%d-%d", first, last))
 					wantPart(t, a, hit, fmt.Sprintf("bytes %d-%d/10", first, last), tt.part)
 					if a.Header.Get("X-From") != "second" {
-						t.Errorf("the header was not brought up to date: %v", a.Header)
+						t.Errorf("the header was not brought up to date: %q, want %q; header: %v", a.Header.Get("X-From"), "second", a.Header)
 					}
 				}
 				wantRequests(t, o, n)
@@ -603,7 +603,7 @@ func TestPartStored(t *testing.T) {
 				defer tr.Close()
 				a := do(t, tr, "/", append(tt.request, "Range: bytes=2-4")...)
 				if a.StatusCode != 206 || a.body != tt.body {
-					t.Errorf("%d %q", a.StatusCode, a.body)
+					t.Errorf("%d %q, want %d %q", a.StatusCode, a.body, 206, tt.body)
 				}
 				wantStored(t, s, "", tt.part)
 			})
@@ -629,7 +629,7 @@ func TestPartsUnreadable(t *testing.T) {
 				s.half = true
 				time.Sleep(20 * time.Second)
 				if a := do(t, tr, "/", "Range: bytes="+tt.second); a.StatusCode != 206 || a.body != thousandfold(tt.body) {
-					t.Errorf("%d %q", a.StatusCode, a.body)
+					t.Errorf("%d %q, want %d %q", a.StatusCode, a.body, 206, thousandfold(tt.body))
 				}
 				wantStored(t, inner, "", thousandfold(tt.part))
 			})

@@ -93,7 +93,7 @@ func TestPartRefuted(t *testing.T) {
 					t.Errorf("the part goes on to answer: %v %q", a.outcome, a.Header["Cache-Status"])
 				}
 				if _, body := peek(t, s, partKey); body != "" {
-					t.Errorf("the part is still stored: %q", body)
+					t.Errorf("the part is still stored: %q, want %q", body, "")
 				}
 			})
 		})
@@ -468,12 +468,12 @@ func TestPartCompletedForNamedCoding(t *testing.T) {
 		do(t, tr, "/", "Accept-Encoding: gzip", "Range: bytes=0-3")
 		for range 2 {
 			if a := do(t, tr, "/", "Accept-Encoding: gzip"); a.body != coded || a.Header.Get("Content-Encoding") != "gzip" {
-				t.Errorf("%q, %v", a.body, a.Header)
+				t.Errorf("GET /, Accept-Encoding: gzip: %q %q, want %q %q; header: %v", a.body, a.Header.Get("Content-Encoding"), coded, "gzip", a.Header)
 			}
 		}
 		wantFields(t, "request", o.last().Header, []string{"Accept-Encoding: gzip"})
 		if a := do(t, tr, "/"); a.body != digits || a.outcome != hit {
-			t.Errorf("%q, %v", a.body, a.outcome)
+			t.Errorf("GET /: %q %v, want %q %v", a.body, a.outcome, digits, hit)
 		}
 		wantRequests(t, o, 2)
 	})

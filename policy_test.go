@@ -248,7 +248,7 @@ func TestReplayOver(t *testing.T) {
 			time.Sleep(time.Hour)
 			player := &cachecontrol.Transport{Base: replies(t, down), Store: store, Replay: true}
 			if a := do(t, player, "/"); a.outcome != stale || a.body != "#1" || cachecontrol.StatusOf(a.Response).Reason != rules.Replayed {
-				t.Errorf("%s: %v %q", name, a.outcome, a.body)
+				t.Errorf("%s: %v %q %v, want %v %q %v", name, a.outcome, a.body, cachecontrol.StatusOf(a.Response).Reason, stale, "#1", rules.Replayed)
 			}
 			if _, err := player.RoundTrip(request(t, "/other")); err == nil {
 				t.Errorf("%s: what is not there was answered", name)

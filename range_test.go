@@ -52,7 +52,7 @@ func TestRangeFromWhole(t *testing.T) {
 		for _, spec := range []string{"bytes=10-", "bytes=10-12", "bytes=-0", "bytes=9223372036854775807-"} {
 			a := do(t, tr, "/", "Range: "+spec)
 			if a.StatusCode != 416 || a.Header.Get("Content-Range") != "bytes */10" || a.body != "" || a.outcome != hit {
-				t.Errorf("%s: %d %v %v %q", spec, a.StatusCode, a.outcome, a.Header, a.body)
+				t.Errorf("%s: %d %q %q %v, want %d %q %q %v; header: %v", spec, a.StatusCode, a.Header.Get("Content-Range"), a.body, a.outcome, 416, "bytes */10", "", hit, a.Header)
 			}
 		}
 		wantRequests(t, o, 1)
@@ -81,7 +81,7 @@ func TestRangeForwarded(t *testing.T) {
 		for _, spec := range specs {
 			a := do(t, tr, "/", "Range: "+spec)
 			if a.outcome != bypass || a.body != many {
-				t.Errorf("%s: %v %q", spec, a.outcome, a.body)
+				t.Errorf("%s: %v %q, want %v %q", spec, a.outcome, a.body, bypass, many)
 			}
 			if got := o.last().Header; got.Get("Range") != spec || got["If-None-Match"] != nil || got["Accept-Encoding"] != nil {
 				t.Errorf("%s: forwarded as %v", spec, got)
@@ -90,7 +90,7 @@ func TestRangeForwarded(t *testing.T) {
 		two := request(t, "/")
 		two.Header["Range"] = []string{"bytes=0-1", "bytes=3-4"}
 		if a := send(t, tr, two); a.outcome != bypass {
-			t.Errorf("two fields: %v", a.outcome)
+			t.Errorf("two fields: %v, want %v", a.outcome, bypass)
 		}
 		wantRequests(t, o, 2+len(specs))
 		wantWhole(t, do(t, tr, "/"), hit, digits)
@@ -108,7 +108,7 @@ func TestRangeHead(t *testing.T) {
 		for _, spec := range []string{"bytes=2-4", "bytes=50-", "bytes=0-1,3-4"} {
 			a := do(t, tr, "HEAD /", "Range: "+spec)
 			if a.StatusCode != 200 || a.outcome != hit || a.ContentLength != 10 || a.body != "" || a.Header["Content-Range"] != nil {
-				t.Errorf("%s: %d %v %d %q %v", spec, a.StatusCode, a.outcome, a.ContentLength, a.body, a.Header)
+				t.Errorf("%s: %d %v %d %q %v, want %d %v %d %q %v; header: %v", spec, a.StatusCode, a.outcome, a.ContentLength, a.body, a.Header["Content-Range"], 200, hit, 10, "", nil, a.Header)
 			}
 		}
 		wantRequests(t, o, 1)
@@ -286,7 +286,7 @@ func TestRangeOfOtherStatus(t *testing.T) {
 		do(t, tr, "/")
 		a := do(t, tr, "/", "Range: bytes=2-4")
 		if a.StatusCode != 404 || a.body != digits || a.outcome != hit {
-			t.Errorf("%d %v %q", a.StatusCode, a.outcome, a.body)
+			t.Errorf("%d %q %v, want %d %q %v", a.StatusCode, a.body, a.outcome, 404, digits, hit)
 		}
 	})
 }
@@ -420,7 +420,7 @@ func TestRangeWithCondition(t *testing.T) {
 		do(t, tr, "/")
 		a := do(t, tr, "/", "Range: bytes=2-4", `If-None-Match: "1"`)
 		if a.StatusCode != 304 || a.Header["Content-Range"] != nil || a.body != "" {
-			t.Errorf("%d %v %q", a.StatusCode, a.Header, a.body)
+			t.Errorf("%d %v %q, want %d %v %q; header: %v", a.StatusCode, a.Header["Content-Range"], a.body, 304, nil, "", a.Header)
 		}
 		wantPart(t, do(t, tr, "/", "Range: bytes=2-4", `If-None-Match: "2"`), hit, "bytes 2-4/10", "234")
 		wantRequests(t, o, 1)
@@ -455,7 +455,7 @@ func TestRangeOnlyIfCached(t *testing.T) {
 		refused := func(fields ...string) {
 			t.Helper()
 			if a := do(t, tr, "/", append(fields, only)...); a.StatusCode != 504 {
-				t.Errorf("%v: %d", fields, a.StatusCode)
+				t.Errorf("%v: %d, want %d", fields, a.StatusCode, 504)
 			}
 		}
 		refused("Range: bytes=0-4")
@@ -524,7 +524,7 @@ func TestRangeOfStale(t *testing.T) {
 		func() *http.Response { return respond(416, "", "Content-Range: bytes */1") },
 		func(t *testing.T, a answer) {
 			if a.StatusCode != 416 || a.outcome != miss {
-				t.Errorf("%d %v", a.StatusCode, a.outcome)
+				t.Errorf("%d %v, want %d %v", a.StatusCode, a.outcome, 416, miss)
 			}
 		},
 		miss, "abcdefghij",
@@ -860,7 +860,7 @@ func TestRangeRequestsNeverGetTheWhole(t *testing.T) {
 		do(t, tr, "/")
 		a := do(t, tr, "/", "Range: bytes=2-4")
 		if a.StatusCode != 206 || a.body != "234" || a.Header.Get("Content-Range") != "bytes 2-4/10" || a.outcome != hit {
-			t.Errorf("%d %q %v", a.StatusCode, a.body, a.Header)
+			t.Errorf("%d %q %q %v, want %d %q %q %v; header: %v", a.StatusCode, a.body, a.Header.Get("Content-Range"), a.outcome, 206, "234", "bytes 2-4/10", hit, a.Header)
 		}
 		// A unit that the cache does not know goes to the origin as it is: nothing of the entry's is added.
 		a = do(t, tr, "/", "Range: 0-10")
@@ -868,7 +868,7 @@ func TestRangeRequestsNeverGetTheWhole(t *testing.T) {
 			t.Errorf("%v, asked with %v", a.outcome, o.last().Header)
 		}
 		if a = do(t, tr, "/"); a.outcome != hit || a.body != "0123456789" {
-			t.Errorf("the whole afterwards: %v %q", a.outcome, a.body)
+			t.Errorf("the whole afterwards: %v %q, want %v %q", a.outcome, a.body, hit, "0123456789")
 		}
 	})
 }

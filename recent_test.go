@@ -255,7 +255,7 @@ func TestRefutedIsNotStoredLate(t *testing.T) {
 				do(t, tr, "/", refutation.ask...)
 				<-done
 				if a := do(t, tr, "/", "Range: bytes=4-5", "Cache-Control: only-if-cached"); a.StatusCode != 504 {
-					t.Errorf("what came late answers: %d %q", a.StatusCode, a.body)
+					t.Errorf("what came late answers: %d, want %d; body %q", a.StatusCode, 504, a.body)
 				}
 			})
 		})

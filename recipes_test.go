@@ -213,7 +213,7 @@ func TestRecipeGitHub(t *testing.T) {
 		}
 		cache.Base = redirected{server}
 		if body, _ := getText(t, client, t.Context(), "https://api.github.com/user"); body != "for Bearer "+token {
-			t.Errorf("run %d: %q", i, body)
+			t.Errorf("run %d: %q, want %q", i, body, "for Bearer "+token)
 		}
 		if err := cache.Close(); err != nil {
 			t.Error(err)
@@ -243,7 +243,7 @@ func TestRecipeCrawler(t *testing.T) {
 	}
 	server.Close()
 	if _, s := getText(t, client, t.Context(), "http://www.example.com/page"); s.Outcome != cachecontrol.Hit {
-		t.Errorf("while the site is down: %v", s.Outcome)
+		t.Errorf("while the site is down: %v, want %v", s.Outcome, cachecontrol.Hit)
 	}
 	if n := asked.Load(); n != 1 {
 		t.Errorf("%d requests to the site, want 1", n)
@@ -273,7 +273,7 @@ func TestRecipeOffline(t *testing.T) {
 	}
 	resp.Body.Close()
 	if s := cachecontrol.StatusOf(resp); s.Outcome != cachecontrol.Stale {
-		t.Errorf("what is stored: %v", s.Outcome)
+		t.Errorf("what is stored: %v, want %v", s.Outcome, cachecontrol.Stale)
 	}
 	if _, err := getOffline(t.Context(), client, server.URL+"/b"); err == nil {
 		t.Error("what is not stored is no error")

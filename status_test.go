@@ -149,7 +149,7 @@ func TestStatusOfStrangers(t *testing.T) {
 		{Header: http.Header{"Cache-Status": {"cachecontrol; ="}}},
 	} {
 		if s := cachecontrol.StatusOf(resp); s != (cachecontrol.Status{}) {
-			t.Errorf("%v: %+v", resp, s)
+			t.Errorf("%v: %+v, want %+v", resp, s, (cachecontrol.Status{}))
 		}
 		if cachecontrol.FromCache(resp) {
 			t.Errorf("%v: FromCache", resp)
@@ -157,7 +157,7 @@ func TestStatusOfStrangers(t *testing.T) {
 	}
 	odd := &http.Response{Header: http.Header{"Cache-Status": {`cachecontrol;ttl=x;fwd=1;fwd-status="a";detail="b"`}}}
 	if s := cachecontrol.StatusOf(odd); s.TTL != 0 || s.Forward != "" || s.ForwardStatus != 0 {
-		t.Errorf("%+v", s)
+		t.Errorf("%v %q %v, want %v %q %v; %+v", s.TTL, s.Forward, s.ForwardStatus, 0, "", 0, s)
 	}
 }
 

@@ -84,7 +84,7 @@ func TestFaultyStore(t *testing.T) {
 					time.Sleep(time.Hour)
 					want("version 2")
 					if a := do(t, tr, "/"); a.outcome != hit || a.body != "version 2" {
-						t.Errorf("once the store works again: %v %q", a.outcome, a.body)
+						t.Errorf("once the store works again: %v %q, want %v %q", a.outcome, a.body, hit, "version 2")
 					}
 				})
 			})
@@ -104,11 +104,11 @@ func TestFaultyStoreWhileStreaming(t *testing.T) {
 				tr := &cachecontrol.Transport{Base: o, Store: store}
 				defer tr.Close()
 				if a := do(t, tr, "/"); a.body != "one, two, three" {
-					t.Errorf("%q", a.body)
+					t.Errorf("GET /: %q, want %q", a.body, "one, two, three")
 				}
 				store.off = true
 				if a := do(t, tr, "/"); a.outcome != miss || a.body != "one, two, three" {
-					t.Errorf("afterwards: %v %q", a.outcome, a.body)
+					t.Errorf("afterwards: %v %q, want %v %q", a.outcome, a.body, miss, "one, two, three")
 				}
 			})
 		})
@@ -144,7 +144,7 @@ func TestSlowBodyIsStored(t *testing.T) {
 				defer tr.Close()
 				do(t, tr, "/")
 				if a := do(t, tr, "/"); a.outcome != hit || len(a.body) != 100 {
-					t.Errorf("%v %q", a.outcome, a.body)
+					t.Errorf("GET /: %v %v, want %v %v; body %q", a.outcome, len(a.body), hit, 100, a.body)
 				}
 			})
 		})
@@ -164,13 +164,13 @@ func TestStoreThatAlwaysFails(t *testing.T) {
 			}
 		}
 		if a := do(t, tr, "PUT /"); a.StatusCode != 204 {
-			t.Errorf("PUT: %d", a.StatusCode)
+			t.Errorf("PUT: %d, want %d", a.StatusCode, 204)
 		}
 		if a := do(t, tr, "/", "Range: bytes=0-3"); a.body != "version 2" {
-			t.Errorf("range: %q", a.body)
+			t.Errorf("range: %q, want %q", a.body, "version 2")
 		}
 		if a := do(t, tr, "HEAD /"); a.StatusCode != 200 {
-			t.Errorf("HEAD: %d", a.StatusCode)
+			t.Errorf("HEAD: %d, want %d", a.StatusCode, 200)
 		}
 	})
 }
@@ -185,14 +185,14 @@ func TestTransportsShareAStore(t *testing.T) {
 		defer shared.Close()
 		do(t, private, "/")
 		if a := do(t, private, "/"); a.outcome != hit {
-			t.Errorf("private: %v", a.outcome)
+			t.Errorf("private: %v, want %v", a.outcome, hit)
 		}
 		time.Sleep(50 * time.Second)
 		if a := do(t, shared, "/"); a.outcome != hit {
-			t.Errorf("shared: %v", a.outcome)
+			t.Errorf("shared: %v, want %v", a.outcome, hit)
 		}
 		if a := do(t, private, "/"); a.outcome != miss {
-			t.Errorf("private, after its max-age: %v", a.outcome)
+			t.Errorf("private, after its max-age: %v, want %v", a.outcome, miss)
 		}
 	})
 }

@@ -160,7 +160,7 @@ func TestAfterClose(t *testing.T) {
 		tr.Close()
 		for range 2 {
 			if a := do(t, tr, "/"); a.outcome != miss {
-				t.Errorf("%v %v", a.outcome, a.Header)
+				t.Errorf("GET /: %v, want %v; header: %v", a.outcome, miss, a.Header)
 			}
 		}
 	})
@@ -175,7 +175,7 @@ func TestZeroValuesShareNothing(t *testing.T) {
 		defer two.Close()
 		do(t, one, "/")
 		if a := do(t, two, "/"); a.outcome != miss {
-			t.Errorf("%v", a.outcome)
+			t.Errorf("GET /: %v, want %v", a.outcome, miss)
 		}
 	})
 }
@@ -191,7 +191,7 @@ func TestOptionsAreCopied(t *testing.T) {
 		clear(statuses)
 		do(t, tr, "/b")
 		if a := do(t, tr, "/b"); a.outcome != hit {
-			t.Errorf("%v", a.outcome)
+			t.Errorf("GET /b: %v, want %v", a.outcome, hit)
 		}
 	})
 }

@@ -260,7 +260,7 @@ func TestEntryDeletedDuringItsValidation(t *testing.T) {
 					t.Errorf("%d, %d bytes, %v", a.StatusCode, len(a.body), a.outcome)
 				}
 				if a = do(t, tr, "/"); a.outcome != miss || o.last().Header.Get("If-None-Match") != "" {
-					t.Errorf("afterwards: %v", a.outcome)
+					t.Errorf("afterwards: %v %q, want %v %q", a.outcome, o.last().Header.Get("If-None-Match"), miss, "")
 				}
 			})
 		})
@@ -284,7 +284,7 @@ func TestBodyOfA304IsClosed(t *testing.T) {
 			t.Errorf("read to its end: %v, closed: %d times", b.eof, b.closed)
 		}
 		if b, _ := io.ReadAll(resp.Body); string(b) != "body" {
-			t.Errorf("%q", b)
+			t.Errorf("%q, want %q", string(b), "body")
 		}
 		resp.Body.Close()
 	})
@@ -315,10 +315,10 @@ func TestRevalidatedIsTheCallersOwn(t *testing.T) {
 						resp.Body.Close()
 						h := resp.Header
 						if err != nil || string(body) != path || h.Get("Etag") != `"`+path+`"` || h.Get("X-Kept") != path {
-							t.Errorf("%s: %q, %v, %v", path, body, err, h)
+							t.Errorf("%s: %v %q %q %q, want %v %q %q %q; %v", path, err, string(body), h.Get("Etag"), h.Get("X-Kept"), nil, path, `"`+path+`"`, path, h)
 						}
 						if s := cachecontrol.StatusOf(resp); s.Outcome != revalidated {
-							t.Errorf("%s: %v", path, s.Outcome)
+							t.Errorf("%s: %v, want %v", path, s.Outcome, revalidated)
 						}
 						for _, lines := range h {
 							lines[0] = "changed"
@@ -565,7 +565,7 @@ func TestValidationCancelledByAnother(t *testing.T) {
 			}
 			if err == nil {
 				if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "body" {
-					t.Errorf("%q, %v", body, err)
+					t.Errorf("%v %q, want %v %q", err, string(body), nil, "body")
 				}
 				resp.Body.Close()
 			}
@@ -630,7 +630,7 @@ func TestHostileValidation(t *testing.T) {
 	for i := range 5 {
 		a := do(t, tr, u)
 		if want := []cachecontrol.Outcome{miss, revalidated}[min(i, 1)]; a.body != "body" || a.outcome != want {
-			t.Errorf("request %d: %v %q", i+1, a.outcome, a.body)
+			t.Errorf("request %d: %q %v, want %q %v", i+1, a.body, a.outcome, "body", want)
 		}
 		// Whether net/http notices what else is on a connection before it uses it again is not for the cache to say.
 		base.CloseIdleConnections()

@@ -135,11 +135,11 @@ func TestMaxVariants(t *testing.T) {
 				}
 				for i, want := range map[int]cachecontrol.Outcome{0: hit, 9: hit, 8: hit, 7: hit} {
 					if a := do(t, tr, "/", fmt.Sprintf("X-A: %d", i)); a.outcome != want || a.body != fmt.Sprint(i) {
-						t.Errorf("X-A: %d: %v %q", i, a.outcome, a.body)
+						t.Errorf("X-A: %d: %v %q, want %v %q", i, a.outcome, a.body, want, fmt.Sprint(i))
 					}
 				}
 				if a := do(t, tr, "/", "X-A: 1"); a.outcome != miss {
-					t.Errorf("the oldest variant: %v", a.outcome)
+					t.Errorf("the oldest variant: %v, want %v", a.outcome, miss)
 				}
 			})
 		})
@@ -188,7 +188,7 @@ func TestVariantNotUpdated(t *testing.T) {
 		}}}
 		defer tr.Close()
 		if a := do(t, tr, "/", "X: 2"); a.outcome != revalidated || a.body != "body" {
-			t.Errorf("%v %q", a.outcome, a.body)
+			t.Errorf("GET /, X: 2: %v %q, want %v %q", a.outcome, a.body, revalidated, "body")
 		}
 		if n := tr.Stats().StoreErrors["update"]; n != 1 {
 			t.Errorf("%d failures", n)
@@ -226,7 +226,7 @@ func TestVariantsEnteredAtOnce(t *testing.T) {
 		}
 		for i := range 16 {
 			if a := do(t, tr, "/", fmt.Sprintf("X-A: %d", i)); a.outcome != hit || a.body != fmt.Sprint(i) {
-				t.Errorf("X-A: %d: %v %q", i, a.outcome, a.body)
+				t.Errorf("X-A: %d: %v %q, want %v %q", i, a.outcome, a.body, hit, fmt.Sprint(i))
 			}
 		}
 	})
@@ -534,7 +534,7 @@ func TestVariantOfAnotherURL(t *testing.T) {
 			t.Fatal(err)
 		}
 		if a := do(t, tr, "/public", "A: 2"); a.body != "/public" {
-			t.Errorf("%v %q", a.outcome, a.body)
+			t.Errorf("GET /public, A: 2: %q, want %q; outcome %v", a.body, "/public", a.outcome)
 		}
 	})
 }
@@ -624,7 +624,7 @@ func TestRevalidatingOneVariant(t *testing.T) {
 				do(t, tr, "/", "Accept-Language: "+lang, "Cache-Control: no-cache")
 				for _, other := range langs {
 					if a := do(t, tr, "/", "Accept-Language: "+other); a.outcome != hit || a.body != other {
-						t.Errorf("%s after revalidating %s (replaced: %v): %v %q", other, lang, replaced, a.outcome, a.body)
+						t.Errorf("%s after revalidating %s (replaced: %v): %v %q, want %v %q", other, lang, replaced, a.outcome, a.body, hit, other)
 					}
 				}
 			}
