@@ -112,13 +112,13 @@ func TestRevalidationHasADeadline(t *testing.T) {
 		time.Sleep(4 * time.Second)
 		do(t, tr, "/")
 		if n := o.requests(); n != 2 {
-			t.Errorf("%d requests while the first goes on", n)
+			t.Errorf("%d requests while the first goes on, want 2", n)
 		}
 		time.Sleep(2 * time.Second)
 		do(t, tr, "/")
 		synctest.Wait()
 		if n := o.requests(); n != 3 {
-			t.Errorf("%d requests after its end", n)
+			t.Errorf("%d requests after its end, want 3", n)
 		}
 	})
 }

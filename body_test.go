@@ -239,7 +239,7 @@ func TestJSONDecoderOnAHit(t *testing.T) {
 			resp.Body.Close()
 		}
 		if o.requests() != 1 {
-			t.Errorf("%d requests", o.requests())
+			t.Errorf("%d requests, want 1", o.requests())
 		}
 	})
 }

@@ -236,7 +236,7 @@ func TestDecodedOnce(t *testing.T) {
 		do(t, tr, "/", "Cache-Control: no-cache")
 		do(t, tr, "/")
 		if kept := store.kept.Load(); kept != 2 {
-			t.Errorf("kept %d times after the entry was replaced", kept)
+			t.Errorf("kept %d times after the entry was replaced, want 2", kept)
 		}
 	})
 }

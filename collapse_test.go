@@ -46,7 +46,7 @@ func TestCollapse(t *testing.T) {
 					var a answers
 					a.add(t, n, tr, get(t))
 					if w := o.waiting(); w != 1 {
-						t.Errorf("%d requests are at the origin", w)
+						t.Errorf("%d requests are at the origin, want 1", w)
 					}
 					close(o.letGo)
 					all, collapsed := a.wait(t)
@@ -84,11 +84,11 @@ func TestCollapseIsOff(t *testing.T) {
 		var a answers
 		a.add(t, 10, tr, get(t))
 		if w := o.waiting(); w != 10 {
-			t.Errorf("%d requests are at the origin", w)
+			t.Errorf("%d requests are at the origin, want 10", w)
 		}
 		close(o.letGo)
 		if _, collapsed := a.wait(t); collapsed != 0 {
-			t.Errorf("%d collapsed", collapsed)
+			t.Errorf("%d collapsed, want 0", collapsed)
 		}
 	})
 }
@@ -365,7 +365,7 @@ func TestCollapseReleases(t *testing.T) {
 				var a answers
 				a.add(t, others, tr, get(t, test.with...))
 				if w := o.waiting(); w != 1 {
-					t.Errorf("%d requests are at the origin", w)
+					t.Errorf("%d requests are at the origin, want 1", w)
 				}
 				o.letGo <- struct{}{}
 				if w := o.waiting(); w != others {
@@ -426,7 +426,7 @@ func TestCollapseNever(t *testing.T) {
 						a.add(t, 1, tr, odd)
 					}
 					if w := o.waiting(); w != 2 {
-						t.Errorf("%d requests are at the origin", w)
+						t.Errorf("%d requests are at the origin, want 2", w)
 					}
 					close(o.letGo)
 					if all, collapsed := a.wait(t); len(all) != 2 || collapsed != 0 {
@@ -495,7 +495,7 @@ func TestCollapseAfterFailure(t *testing.T) {
 			var a answers
 			a.add(t, 5, tr, get(t))
 			if w := o.waiting(); w != 1 {
-				t.Errorf("%d requests are at the origin", w)
+				t.Errorf("%d requests are at the origin, want 1", w)
 			}
 			close(o.letGo)
 			a.wait(t)
@@ -520,7 +520,7 @@ func TestCollapseVary(t *testing.T) {
 			want := 3
 			if !known { // until the first answer says what it depends on
 				if w := o.waiting(); w != 1 {
-					t.Errorf("%d requests are at the origin", w)
+					t.Errorf("%d requests are at the origin, want 1", w)
 				}
 				o.letGo <- struct{}{}
 				want = 2
@@ -577,7 +577,7 @@ func TestCollapseRevalidation(t *testing.T) {
 				var a answers
 				a.add(t, 100, tr, get(t))
 				if w := o.waiting(); w != 1 {
-					t.Errorf("%d requests are at the origin", w)
+					t.Errorf("%d requests are at the origin, want 1", w)
 				}
 				close(o.letGo)
 				all, collapsed := a.wait(t)
@@ -675,7 +675,7 @@ func TestCollapseTooLongAfterAll(t *testing.T) {
 			}
 		}
 		if collapsed != 9 {
-			t.Errorf("%d collapsed", collapsed)
+			t.Errorf("%d collapsed, want 9", collapsed)
 		}
 		step{want: miss, body: body}.run(t, "afterwards", tr, o.origin)
 	})
@@ -710,7 +710,7 @@ func TestCollapseCodings(t *testing.T) {
 			}
 		}
 		if collapsed != 9 {
-			t.Errorf("%d collapsed", collapsed)
+			t.Errorf("%d collapsed, want 9", collapsed)
 		}
 	})
 }
@@ -892,7 +892,7 @@ func TestCollapseLeavesContextsAlone(t *testing.T) {
 			}
 			tr.Close()
 			if ctx.watchers > 0 {
-				t.Errorf("%d watch over the context after the requests", ctx.watchers)
+				t.Errorf("%d watch over the context after the requests, want 0", ctx.watchers)
 			}
 		}
 	})

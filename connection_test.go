@@ -71,7 +71,7 @@ func TestOverTheWire(t *testing.T) {
 			}
 		}
 		if n := requests.Load(); n != 5 {
-			t.Errorf("%d requests", n)
+			t.Errorf("%d requests, want 5", n)
 		}
 	})
 }
@@ -158,7 +158,7 @@ func TestJSONOverTheWire(t *testing.T) {
 			resp.Body.Close()
 		}
 		if n := requests.Load(); n != 1 {
-			t.Errorf("%d requests", n)
+			t.Errorf("%d requests, want 1", n)
 		}
 	})
 }
@@ -378,7 +378,7 @@ func TestInterimResponses(t *testing.T) {
 				}
 			}
 			if asked != 1 {
-				t.Errorf("%d requests to the origin", asked)
+				t.Errorf("%d requests to the origin, want 1", asked)
 			}
 		})
 	}

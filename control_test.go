@@ -310,7 +310,7 @@ func TestPartitionKeys(t *testing.T) {
 			return keys[before]
 		}
 		if key := get("/", ""); key != "http://example.com/" {
-			t.Errorf("without a partition the key is %q", key)
+			t.Errorf("without a partition the key is %q, want %q", key, "http://example.com/")
 		}
 		names := []string{"a", "b", "ab", "0:", "1:a", "a#partition=", "#partial", "/", "http://example.com/", "\x00", "a\x00", strings.Repeat("x", 1<<16)}
 		for _, user = range append(names, "") {
@@ -482,7 +482,7 @@ func TestRefreshDoesNotCollapse(t *testing.T) {
 		close(letGo)
 		all.Wait()
 		if n := o.requests(); n != 5 {
-			t.Errorf("%d requests for six, of which two could share one", n)
+			t.Errorf("%d requests for six, of which two could share one, want 5", n)
 		}
 	})
 }

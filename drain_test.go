@@ -150,11 +150,11 @@ func TestDrainIsBounded(t *testing.T) {
 		}
 		time.Sleep(6 * time.Second)
 		if n := drained(); n != 0 {
-			t.Errorf("%d are drained after the deadline", n)
+			t.Errorf("%d are drained after the deadline, want 0", n)
 		}
 		open1(tr, "/again")
 		if n := drained(); n != 1 {
-			t.Errorf("%d are drained", n)
+			t.Errorf("%d are drained, want 1", n)
 		}
 		start := time.Now()
 		tr.Close()

@@ -105,7 +105,7 @@ func storeFault(t *testing.T, size int, mayFail bool, make func(storage.Store, f
 		}
 		// A request makes several calls at most.
 		if d := time.Since(start); d > 8*(timeout+timeout/2) {
-			t.Errorf("waited %v for the store", d)
+			t.Errorf("waited %v for the store, want at most %v", d, 8*(timeout+timeout/2))
 		}
 	}
 	off.Store(true)
@@ -236,7 +236,7 @@ func TestCancelWhileStoreHangs(t *testing.T) {
 			t.Errorf("%v, %v", resp, err)
 		}
 		if d := time.Since(start); d > 2*time.Second {
-			t.Errorf("it took %v", d)
+			t.Errorf("it took %v, want at most %v", d, 2*time.Second)
 		}
 	})
 }
@@ -318,7 +318,7 @@ func TestLateFailureIsAborted(t *testing.T) {
 		close(store.letGo)
 		synctest.Wait()
 		if n := store.aborted.Load(); n != 1 {
-			t.Errorf("%d calls of Abort", n)
+			t.Errorf("%d calls of Abort, want 1", n)
 		}
 	})
 }

@@ -49,7 +49,7 @@ func TestHeadersChangedByTheCaller(t *testing.T) {
 			spoil(a.Header)
 		}
 		if o.requests() != 2 {
-			t.Errorf("%d requests", o.requests())
+			t.Errorf("%d requests, want 2", o.requests())
 		}
 	})
 }
@@ -217,7 +217,7 @@ func TestResponseNamesNotCanonical(t *testing.T) {
 					}
 					for name := range a.Header {
 						if name != http.CanonicalHeaderKey(name) {
-							t.Errorf("the caller got a field named %q", name)
+							t.Errorf("the caller got a field named %q, want %q", name, http.CanonicalHeaderKey(name))
 						}
 					}
 				})

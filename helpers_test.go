@@ -99,7 +99,7 @@ func (st step) run(t *testing.T, name string, rt http.RoundTripper, o *origin) {
 	}
 	if fromCache := cachecontrol.FromCache(a.Response); fromCache != (a.outcome == cachecontrol.Hit ||
 		a.outcome == cachecontrol.Stale || a.outcome == cachecontrol.Revalidated) {
-		t.Errorf("%s: FromCache is %v for a %v", name, fromCache, a.outcome)
+		t.Errorf("%s: FromCache is %v for a %v, want %v", name, fromCache, a.outcome, !fromCache)
 	}
 	wantFields(t, name+", answer", a.Header, st.head)
 	wantFields(t, name+", trailer", a.Trailer, st.tail)
@@ -162,7 +162,7 @@ func wantPart(t *testing.T, a answer, outcome cachecontrol.Outcome, contentRange
 			a.StatusCode, a.outcome, a.Header.Get("Content-Range"), a.body, outcome, contentRange, body)
 	}
 	if a.ContentLength != int64(len(body)) {
-		t.Errorf("ContentLength %d for %d bytes", a.ContentLength, len(body))
+		t.Errorf("ContentLength %d for %d bytes, want %d", a.ContentLength, len(body), len(body))
 	}
 	if length := a.Header.Get("Content-Length"); cachecontrol.FromCache(a.Response) && length != strconv.Itoa(len(body)) {
 		t.Errorf("Content-Length %q for %d bytes", length, len(body))

@@ -334,7 +334,7 @@ func TestInvalidatedVariantsGo(t *testing.T) {
 					send(t, tr, request(t, "/other", "X-A: "+value))
 				}
 				if n := len(entryFiles(t, dir)); n != 6 {
-					t.Fatalf("%d entries", n)
+					t.Fatalf("%d entries, want 6", n)
 				}
 				if how == "Invalidate" {
 					if err := tr.Invalidate(t.Context(), request(t, "/").URL); err != nil {
@@ -344,7 +344,7 @@ func TestInvalidatedVariantsGo(t *testing.T) {
 					send(t, tr, request(t, "POST /"))
 				}
 				if n := len(entryFiles(t, dir)); n != 3 {
-					t.Errorf("%d entries are left of both URLs, not the 3 of one", n)
+					t.Errorf("%d entries are left of both URLs, want the 3 of one", n)
 				}
 			})
 		})

@@ -39,6 +39,6 @@ func TestInvalidations(t *testing.T) {
 		t.Error("an invalidation in the past counts for a new request")
 	}
 	if len(i.last) > maxInvalidations {
-		t.Errorf("%d keys remembered", len(i.last))
+		t.Errorf("%d keys remembered, want at most %d", len(i.last), maxInvalidations)
 	}
 }

@@ -70,7 +70,7 @@ func TestStoreFailuresAreLoggedOncePerWhile(t *testing.T) {
 				}
 				all := uint64(store.calls)
 				if all < 100 {
-					t.Fatalf("the store failed %d times", all)
+					t.Fatalf("the store failed %d times, want at least 100", all)
 				}
 				if got := tr.Stats().StoreErrors; !maps.Equal(got, map[string]uint64{tt.op: all}) {
 					t.Errorf("counted %v, it were %d", got, all)

@@ -67,7 +67,7 @@ func TestBaseComesBack(t *testing.T) {
 									t.Errorf("%v, %v, want an error that says so", resp, err)
 								}
 								if n > 100 {
-									t.Errorf("%d requests until then", n)
+									t.Errorf("%d requests until then, want at most 100", n)
 								}
 							})
 						})

@@ -139,7 +139,7 @@ func TestHostileOrigins(t *testing.T) {
 					got, first := ask(t, tr, request(t, u, fields...))
 					base.CloseIdleConnections() // what else is on a connection is net/http's matter
 					if got != want {
-						t.Errorf("%s: with the cache %.80v, without it %.80v", storeName, got, want)
+						t.Errorf("%s: with the cache %.80v, want %.80v as without it", storeName, got, want)
 					}
 					for range 2 {
 						again, resp := ask(t, tr, request(t, u))

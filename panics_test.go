@@ -59,7 +59,7 @@ func TestPanics(t *testing.T) {
 				var all sync.WaitGroup
 				all.Go(func() {
 					if v := panicOf(func() { tt.tr.RoundTrip(request(t, "/")) }); v != bang {
-						t.Errorf("the first caller got %v", v)
+						t.Errorf("the first caller got %v, want %v", v, bang)
 					}
 				})
 				synctest.Wait()
@@ -127,7 +127,7 @@ func TestPanicClosesBodies(t *testing.T) {
 					}
 					req := request(t, tt.do, tt.with...)
 					if v := panicOf(func() { tr.RoundTrip(req) }); v != "bang" {
-						t.Errorf("the caller got %v", v)
+						t.Errorf("the caller got %v, want %v", v, "bang")
 					}
 				})
 			})
@@ -159,7 +159,7 @@ func TestPanicOfAFollower(t *testing.T) {
 		synctest.Wait()
 		all.Go(func() {
 			if v := panicOf(func() { tr.RoundTrip(request(t, "/")) }); v != "bang" {
-				t.Errorf("the follower got %v", v)
+				t.Errorf("the follower got %v, want %v", v, "bang")
 			}
 		})
 		synctest.Wait()

@@ -266,12 +266,12 @@ func TestPartCompleted(t *testing.T) {
 			t.Errorf("the rest was asked for with %v", h)
 		}
 		if n := d.open.Load(); n != 0 {
-			t.Errorf("%d bodies of the origin are still open", n)
+			t.Errorf("%d bodies of the origin are still open, want 0", n)
 		}
 		wantStored(t, s, digits, "")
 		time.Sleep(7 * time.Second)
 		if a = do(t, tr, "/"); a.Header.Get("Age") != "7" {
-			t.Errorf("Age %q", a.Header.Get("Age"))
+			t.Errorf("Age %q, want %q", a.Header.Get("Age"), "7")
 		}
 		wantWhole(t, a, hit, digits)
 		wantRequests(t, o, 2)
@@ -1001,7 +1001,7 @@ func TestPartsConcurrent(t *testing.T) {
 			}
 			wg.Wait()
 			if n := d.open.Load(); n != 0 {
-				t.Errorf("%d bodies of the origin are still open", n)
+				t.Errorf("%d bodies of the origin are still open, want 0", n)
 			}
 		})
 	}
@@ -1124,10 +1124,10 @@ func partsAtRandom(t *testing.T, seed uint64) {
 		seen = v
 	}
 	if n := store.open.Load(); n != 0 {
-		t.Errorf("%d bodies of the store are still open", n)
+		t.Errorf("%d bodies of the store are still open, want 0", n)
 	}
 	if n := d.open.Load(); n != 0 {
-		t.Errorf("%d bodies of the origin are still open", n)
+		t.Errorf("%d bodies of the origin are still open, want 0", n)
 	}
 	if e, _ := peek(t, store, wholeKey); e != nil && e.Range != nil {
 		t.Error("a part is under the plain key")

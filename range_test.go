@@ -371,7 +371,7 @@ func TestRangeAsServeContent(t *testing.T) {
 				if asked := o.requests() - before; asked > 0 {
 					forwarded++
 					if a.outcome != bypass {
-						t.Errorf("%q of %d bytes: the origin was asked, %v", spec, size, a.outcome)
+						t.Errorf("%q of %d bytes: the origin was asked, %v, want %v", spec, size, a.outcome, bypass)
 					}
 				}
 				text := string(body)
@@ -639,7 +639,7 @@ func TestRangeClosesBodies(t *testing.T) {
 			}
 		}
 		if n := d.open.Load(); n != 0 {
-			t.Errorf("%d bodies of the origin are still open", n)
+			t.Errorf("%d bodies of the origin are still open, want 0", n)
 		}
 	})
 }
@@ -826,7 +826,7 @@ func TestRangeAsTheOriginAnswers(t *testing.T) {
 				}
 			}
 			if hits < 50 {
-				t.Errorf("only %d answers came from the cache", hits)
+				t.Errorf("%d answers came from the cache, want at least 50", hits)
 			}
 		})
 	}

@@ -157,7 +157,7 @@ func TestRecipesAreCode(t *testing.T) {
 		}
 	}
 	if n < 8 {
-		t.Errorf("docs/recipes.md has %d blocks of code", n)
+		t.Errorf("docs/recipes.md has %d blocks of code, want at least 8", n)
 	}
 }
 
@@ -300,7 +300,7 @@ func TestRecipeTeamProxy(t *testing.T) {
 	defer proxy.Close()
 	for range 3 {
 		if body, _ := getText(t, proxy.Client(), t.Context(), proxy.URL+"/p"); body != "package" {
-			t.Errorf("body %q", body)
+			t.Errorf("body %q, want %q", body, "package")
 		}
 	}
 	if n := asked.Load(); n != 1 {

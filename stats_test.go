@@ -203,7 +203,7 @@ func TestStatsAddUp(t *testing.T) {
 			for range each {
 				do(t, tr, "/")
 				if hits := tr.Stats().Hits; hits < last+1 {
-					t.Errorf("%d hits, there were %d before", hits, last)
+					t.Errorf("%d hits, there were %d before, want at least %d", hits, last, last+1)
 				} else {
 					last = hits
 				}

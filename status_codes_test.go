@@ -302,7 +302,7 @@ func TestRedirectLoopInTheCache(t *testing.T) {
 			}
 		}
 		if n := o.requests(); n != 2 {
-			t.Errorf("%d requests", n)
+			t.Errorf("%d requests, want 2", n)
 		}
 	})
 }

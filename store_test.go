@@ -61,7 +61,7 @@ func TestFaultyStore(t *testing.T) {
 							t.Errorf("%d %q, want %q", a.StatusCode, a.body, body)
 						}
 						if d := time.Since(start); d > 20*time.Second {
-							t.Errorf("waited %v for the store", d)
+							t.Errorf("waited %v for the store, want at most %v", d, 20*time.Second)
 						}
 					}
 					want("version 1")

@@ -211,7 +211,7 @@ func eachStore(t *testing.T, f func(t *testing.T, s *watchedStore)) {
 			}
 			in(t, func(t *testing.T) { f(t, s) })
 			if n := s.open.Load(); n != 0 {
-				t.Errorf("%d bodies of the store are still open", n)
+				t.Errorf("%d bodies of the store are still open, want 0", n)
 			}
 		})
 	}

@@ -92,7 +92,7 @@ func TestThroughAClient(t *testing.T) {
 			}
 		}
 		if o.requests() != 2 {
-			t.Errorf("%d requests", o.requests())
+			t.Errorf("%d requests, want 2", o.requests())
 		}
 	})
 }
@@ -109,14 +109,14 @@ func TestCloseIdleConnections(t *testing.T) {
 	tr := &cachecontrol.Transport{Base: base}
 	tr.Client().CloseIdleConnections()
 	if base.closed != 1 {
-		t.Errorf("%d calls", base.closed)
+		t.Errorf("%d calls, want 1", base.closed)
 	}
 	(&cachecontrol.Transport{Base: roundTripper(nil)}).CloseIdleConnections() // it has no such method
 	var m cachecontrol.Mounts
 	m.Mount("http://", tr)
 	m.CloseIdleConnections()
 	if base.closed != 2 {
-		t.Errorf("through Mounts: %d calls", base.closed)
+		t.Errorf("through Mounts: %d calls, want 2", base.closed)
 	}
 }
 

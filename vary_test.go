@@ -191,7 +191,7 @@ func TestVariantNotUpdated(t *testing.T) {
 			t.Errorf("GET /, X: 2: %v %q, want %v %q", a.outcome, a.body, revalidated, "body")
 		}
 		if n := tr.Stats().StoreErrors["update"]; n != 1 {
-			t.Errorf("%d failures", n)
+			t.Errorf("%d failures, want 1", n)
 		}
 	})
 }
