@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
+	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 	"github.com/go-cachecontrol/cachecontrol/internal/reliable"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
@@ -58,17 +59,17 @@ type engine struct {
 	seed  maphash.Seed
 	locks keyLocks
 
-	clock      clock
-	counters   counters
-	statuses   statusMemory
-	said       saidMemory
-	invalid    invalidations
-	recents    recents
-	flights    flights
-	unshared   unshared
-	background background
-	draining   background // drains bodies closed early
-	refreshed  refreshed
+	clock        clock
+	counters     counters
+	statuses     lossy.Map[Status, string]      // see statusHeader
+	hits         lossy.Map[hitState, hitFields] // see hitFieldsFor
+	invalid      invalidations
+	recents      recents
+	flights      flights
+	notShareable lossy.Set // keys whose last response could not be shared; requests for them do not wait for each other
+	background   background
+	draining     background // drains bodies closed early
+	refreshed    refreshed
 
 	exchanges  sync.Pool // of *exchange that nothing refers to any more
 	recordings sync.Pool // of *recording that have ended

@@ -320,13 +320,13 @@ func (x *exchange) replay(c *candidate, r rules.Reuse, s Status) *http.Response 
 	if c.entry.Trailer != nil {
 		resp.Trailer = c.trailer(c.entry.Trailer, r.Reason == rules.Validated)
 	}
-	said := c.say(r)
-	text := said.status
+	hit := x.hitFieldsFor(r)
+	text := hit.status
 	if s.Forward != "" {
-		s.TTL, s.HasTTL = said.ttl, c.policy.Lifetime > 0
-		text = x.statuses.header(s)
+		s.HasTTL = c.policy.Lifetime > 0
+		text = x.statusHeader(s)
 	}
-	resp.Header = c.stored.replay(said.ageText, text)
+	resp.Header = c.stored.replay(hit.age, text)
 	if c.key == "" {
 		delete(resp.Header, XFromCache) // it comes from the origin
 	}
@@ -508,7 +508,7 @@ func (x *exchange) mark(resp *http.Response, s Status) {
 	if lines == nil {
 		lines = x.room[:0]
 	}
-	resp.Header["Cache-Status"] = append(lines, x.statuses.header(s))
+	resp.Header["Cache-Status"] = append(lines, x.statusHeader(s))
 	if x.farMark != nil {
 		resp.Header[XFromCache] = x.farMark
 	}

@@ -3,12 +3,11 @@ package cachecontrol
 import (
 	"context"
 	"errors"
-	"hash/maphash"
 	"net/http"
 	"slices"
 	"sync"
-	"sync/atomic"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -62,16 +61,8 @@ func (x *exchange) collapses() bool {
 	cc := &x.cc
 	return x.collapse && (x.req.Method == http.MethodGet || x.req.Method == "") && !hasBody(x.req) && !x.conditional && !x.ranged &&
 		!cc.NoCache && !cc.Refresh && !cc.NoStore && !cc.OnlyIfCached && !(cc.MaxAge.OK && cc.MaxAge.Value == 0) &&
-		!x.unshared.holds(maphash.String(x.seed, x.key))
+		!x.notShareable.Has(lossy.Hash(x.key))
 }
-
-// unshared is a set of hashes of keys whose last response could not be shared, so that requests for them do not wait
-// for each other. It has a fixed size; a new key replaces an older one in its slot. The zero value is empty.
-type unshared [256]atomic.Uint64
-
-func (u *unshared) holds(key uint64) bool { return u[key%uint64(len(u))].Load() == key }
-func (u *unshared) add(key uint64)        { u[key%uint64(len(u))].Store(key) }
-func (u *unshared) forget(key uint64)     { u[key%uint64(len(u))].CompareAndSwap(key, 0) }
 
 // flies reports whether the request is sent to the origin by a flight.
 func (x *exchange) flies() bool {
@@ -225,7 +216,7 @@ func (f *flight) land(resp *http.Response, err error) {
 	if f.entry == nil {
 		f.retire()
 		if f.status.Outcome == Miss && resp.StatusCode < 500 {
-			f.unshared.add(maphash.String(f.seed, f.leader.key))
+			f.notShareable.Add(lossy.Hash(f.leader.key))
 		}
 	}
 	f.mu.Lock()

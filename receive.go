@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"hash/maphash"
 	"io"
 	"net/http"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
+	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -46,7 +46,7 @@ func (x *exchange) receive(resp *http.Response, asked, received time.Time, s *St
 		place, e = x.storeWhole(resp, &policy, asked, received, set, s)
 		x.share(resp, e, s)
 		if x.collapse {
-			x.unshared.forget(maphash.String(x.seed, x.key))
+			x.notShareable.Remove(lossy.Hash(x.key))
 		}
 	case x.prior != "" && rules.Supersedes(resp.StatusCode):
 		x.dropStored(x.prior)

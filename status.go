@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/dunglas/httpsfv"
@@ -231,26 +230,16 @@ func (s Status) header() string {
 	return out
 }
 
-// statusMemory is a cache of the Cache-Status texts of statuses, because a few of them recur often. It has a fixed
-// size; a new text replaces an older one in its slot. The zero value is empty.
-type statusMemory [64]atomic.Pointer[rememberedStatus]
-
-type rememberedStatus struct {
-	status Status
-	header string
-}
-
-func (m *statusMemory) header(s Status) string {
+// statusHeader returns s.header(). It remembers some results, because a few of them recur often.
+func (e *engine) statusHeader(s Status) string {
 	if !s.HasTTL {
 		s.TTL = 0
 	}
-	place := &m[(uint(len(s.Reason))*31+uint(len(s.Storage))*7+uint(s.ForwardStatus)+uint(s.TTL/time.Second))%uint(len(m))]
-	if r := place.Load(); r != nil && r.status == s {
-		return r.header
+	hash := uint64(len(s.Reason))*31 + uint64(len(s.Storage))*7 + uint64(s.ForwardStatus) + uint64(s.TTL/time.Second)
+	if h := e.statuses.Get(hash, s); h != nil {
+		return *h
 	}
-	r := &rememberedStatus{s, s.header()}
-	place.Store(r)
-	return r.header
+	return *e.statuses.Put(hash, s, s.header())
 }
 
 // forwardToken returns the token of RFC 9211, section 2.2, for the reason why a request is sent to the origin.

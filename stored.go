@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
@@ -26,21 +25,13 @@ type stored struct {
 	lines     []string // lines of all fields in order; the first and the last differ between hits
 }
 
-// said holds the Age and Cache-Status values of a hit. They depend only on the age, TTL and reason, so hits within a
-// second share them, as do hits of other responses of the same age.
-type said struct {
-	age, ttl time.Duration
+// hitFields are the Age and the Cache-Status of a hit.
+type hitFields struct{ age, status string }
+
+// hitState is what hitFields depend on. Hits within a second share it, as do hits of other responses of the same age.
+type hitState struct {
+	age, ttl time.Duration // in whole seconds
 	reason   rules.Reason
-	ageText  string
-	status   string
-}
-
-// saidMemory is a cache of said values. It has a fixed size; a new value replaces an older one in its slot. The zero
-// value is empty.
-type saidMemory [1024]atomic.Pointer[said]
-
-func (m *saidMemory) place(age, ttl time.Duration, reason rules.Reason) *atomic.Pointer[said] {
-	return &m[(uint(age/time.Second)*31+uint(ttl/time.Second)+uint(len(reason))*7)%uint(len(m))]
 }
 
 // field is one header field of a hit.
@@ -177,19 +168,18 @@ func sameSelectors(a, b []selector) bool {
 	})
 }
 
-// say returns the Age and the Cache-Status of a hit.
-func (s *stored) say(r rules.Reuse) *said {
-	age, ttl := r.Age.Truncate(time.Second), floorSeconds(r.TTL)
-	place := s.engine.said.place(age, ttl, r.Reason)
-	if last := place.Load(); last != nil && last.age == age && last.ttl == ttl && last.reason == r.Reason {
-		return last
+// hitFieldsFor returns the Age and the Cache-Status of a hit.
+func (e *engine) hitFieldsFor(r rules.Reuse) *hitFields {
+	state := hitState{r.Age.Truncate(time.Second), floorSeconds(r.TTL), r.Reason}
+	age, ttl := int64(state.age/time.Second), int64(state.ttl/time.Second)
+	hash := uint64(age*31+ttl) + uint64(len(r.Reason))*7
+	if f := e.hits.Get(hash, state); f != nil {
+		return f
 	}
-	now := &said{age: age, ttl: ttl, reason: r.Reason, ageText: strconv.FormatInt(int64(age/time.Second), 10)}
 	// Only the number differs between hits.
-	before, after, _ := strings.Cut(s.engine.statuses.header(Status{Reason: Reason(r.Reason), HasTTL: true}), "ttl=0")
-	now.status = before + "ttl=" + strconv.FormatInt(int64(ttl/time.Second), 10) + after
-	place.Store(now)
-	return now
+	before, after, _ := strings.Cut(e.statusHeader(Status{Reason: Reason(r.Reason), HasTTL: true}), "ttl=0")
+	status := before + "ttl=" + strconv.FormatInt(ttl, 10) + after
+	return e.hits.Put(hash, state, hitFields{strconv.FormatInt(age, 10), status})
 }
 
 // floorSeconds rounds d down to whole seconds, also if it is negative: a response that has been stale for half a second
