@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/rfc9111"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -31,7 +30,7 @@ type reasonCase struct {
 	body      int                  // length
 	unread    bool                 // the body is closed without being read
 	second    []string             // header fields of the second request
-	late      rfc9111.Reason       // why it is not stored after all
+	late      cachecontrol.Reason  // why it is not stored after all
 	outcome   cachecontrol.Outcome // of the second response; Unknown is not compared
 }
 
@@ -74,9 +73,9 @@ func reasonCases() []reasonCase {
 		{detail: "uri-miss/too-long", response: []string{fresh, "Content-Length: 100"}, body: 100, transport: &cachecontrol.Transport{MaxBodyBytes: 10}},
 
 		// not stored after all
-		{detail: "uri-miss/max-age", response: []string{fresh}, body: 100 << 10, unread: true, late: rfc9111.Incomplete},
+		{detail: "uri-miss/max-age", response: []string{fresh}, body: 100 << 10, unread: true, late: "incomplete"},
 		{detail: "fresh", response: []string{fresh}, body: 10 << 10, unread: true},
-		{detail: "uri-miss/max-age", response: []string{fresh}, body: 100 << 10, late: rfc9111.TooLong,
+		{detail: "uri-miss/max-age", response: []string{fresh}, body: 100 << 10, late: "too-long",
 			transport: &cachecontrol.Transport{Store: storage.NewDictCache(storage.MaxBytes(256 << 10))}},
 		{detail: "vary-miss/max-age", response: []string{fresh, "Vary: User-Agent"}, second: []string{"User-Agent: other"}},
 
@@ -140,8 +139,8 @@ func TestDocsReasons(t *testing.T) {
 			if code == "uri-miss" {
 				code = storage
 			}
-			if test.late != rfc9111.ReasonNone {
-				code = test.late.String()
+			if test.late != "" {
+				code = string(test.late)
 				if n := transport.Stats().NotStored[test.late]; n != 2 {
 					t.Errorf("NotStored[%v] = %d, want 2", test.late, n)
 				}
