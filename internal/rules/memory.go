@@ -3,18 +3,15 @@ package rules
 import (
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 )
 
 // Memory caches the parsed directives of Cache-Control lines, because servers send the same few
-// lines over and over. Its size is fixed; a new line may overwrite an older one. The zero value is
-// empty and ready to use. A Memory is safe for concurrent use.
-type Memory [64]atomic.Pointer[rememberedLine]
-
-type rememberedLine struct {
-	line string
-	said Response // shared by policies, so it must not be changed
+// lines over and over. The zero value is empty and ready to use. A Memory is safe for concurrent use.
+type Memory struct {
+	lines lossy.Map[string, Response] // shared by policies, so they must not be changed
 }
 
 // longestRemembered is the length of the longest line that is cached.
@@ -34,21 +31,21 @@ func (m *Memory) read(r *Response, h http.Header, shared bool) {
 		return
 	}
 	line := lines[0]
-	place := m.place(line)
-	if last := place.Load(); last != nil && last.line == line {
-		*r = last.said
+	hash := hashLine(line)
+	if known := m.lines.Get(hash, line); known != nil {
+		*r = *known
 		return
 	}
 	r.read(h, shared)
-	place.Store(&rememberedLine{strings.Clone(line), *r})
+	m.lines.Put(hash, strings.Clone(line), *r)
 }
 
-// place returns the slot for a line. It hashes the length and the last eight bytes, because most
-// lines differ in a number at the end.
-func (m *Memory) place(line string) *atomic.Pointer[rememberedLine] {
-	sum := uint32(len(line))
+// hashLine hashes the length and the last eight bytes, because most lines differ in a number at the
+// end.
+func hashLine(line string) uint64 {
+	sum := uint64(len(line))
 	for _, c := range []byte(line[max(0, len(line)-8):]) {
-		sum = sum*31 + uint32(c)
+		sum = sum*31 + uint64(c)
 	}
-	return &m[sum%uint32(len(m))]
+	return sum
 }
