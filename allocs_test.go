@@ -77,7 +77,7 @@ func TestAllocations(t *testing.T) {
 				t.Errorf("%s, context that ends %v: %v allocations, want %v at most", test.name, ends, got, most)
 			}
 			if misses := tr.Stats().Misses; misses != uint64(test.urls) && misses != uint64(n) {
-				t.Errorf("%s: %d misses in %d requests", test.name, misses, n)
+				t.Errorf("%s: %d misses in %d requests, want %d or all", test.name, misses, n, test.urls)
 			}
 		}
 	}

@@ -96,7 +96,7 @@ func TestRevalidationsAreBounded(t *testing.T) {
 		close(letGo)
 		synctest.Wait()
 		if most == 0 || most > 32 {
-			t.Errorf("%d ran at once", most)
+			t.Errorf("%d ran at once, want 1 to 32", most)
 		}
 	})
 }
@@ -138,7 +138,7 @@ func TestCloseEndsRevalidations(t *testing.T) {
 			t.Error(err)
 		}
 		if ctx.Err() == nil || time.Since(start) != 0 {
-			t.Errorf("after Close: %v, it took %v", ctx.Err(), time.Since(start))
+			t.Errorf("after Close: context error %v after %v, want an error at once", ctx.Err(), time.Since(start))
 		}
 		if err := tr.Close(); err != nil {
 			t.Errorf("closing again: %v", err)
@@ -146,7 +146,7 @@ func TestCloseEndsRevalidations(t *testing.T) {
 		a := do(t, tr, "/", "Cache-Control: only-if-cached")
 		synctest.Wait()
 		if a.StatusCode != 504 || o.requests() != 2 {
-			t.Errorf("after Close: %d, %d requests", a.StatusCode, o.requests())
+			t.Errorf("after Close: %d, %d requests, want 504 and 2", a.StatusCode, o.requests())
 		}
 	})
 }
@@ -171,7 +171,7 @@ func TestRevalidationsContext(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		later := o.last().Context()
 		if later.Value(contextKey{}) != "mine" || httptrace.ContextClientTrace(later) != nil || later.Err() != nil {
-			t.Errorf("value %v, trace %v, %v", later.Value(contextKey{}), httptrace.ContextClientTrace(later), later.Err())
+			t.Errorf("value %v, trace %v, error %v, want mine, nil, nil", later.Value(contextKey{}), httptrace.ContextClientTrace(later), later.Err())
 		}
 		close(letGo)
 		synctest.Wait()
@@ -238,7 +238,7 @@ func TestRevalidationWithABody(t *testing.T) {
 			t.Errorf("%v %q, want %v %q", a.outcome, a.body, hit, "#2")
 		}
 		if len(bodies) != 2 || bodies[0] != "query <nil>" || bodies[1] != "query <nil>" {
-			t.Errorf("the origin got %q", bodies)
+			t.Errorf("the origin got %q, want \"query <nil>\" twice", bodies)
 		}
 	})
 }

@@ -180,7 +180,7 @@ func TestIncompleteBodyIsNotStored(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, err := io.ReadAll(resp.Body); err != io.ErrUnexpectedEOF || string(got) != "012" {
-			t.Errorf("read %q, %v", got, err)
+			t.Errorf("ReadAll() = %q, %v, want %q, %v", got, err, "012", io.ErrUnexpectedEOF)
 		}
 		resp.Body.Close()
 		if a := do(t, tr, "/"); a.outcome != miss || a.body != "01234" {
@@ -324,10 +324,10 @@ func TestHitsStream(t *testing.T) {
 			io.ReadFull(one.Body, b)
 			do(t, tr, "DELETE /") // and what is open can be read to its end
 			if got, err := io.ReadAll(two.Body); string(got) != body || err != nil {
-				t.Errorf("%s: %d bytes, %v", name, len(got), err)
+				t.Errorf("%s: %d bytes, error %v, want the %d of the origin", name, len(got), err, len(body))
 			}
 			if got, err := io.ReadAll(one.Body); string(got) != body[10:] || err != nil {
-				t.Errorf("%s: %d bytes more, %v", name, len(got), err)
+				t.Errorf("%s: %d bytes more, error %v, want the other %d", name, len(got), err, len(body)-10)
 			}
 		})
 	}
@@ -447,7 +447,7 @@ func TestTwoReaders(t *testing.T) {
 						}
 					}
 					if a := do(t, tr, target); a.outcome != hit || a.body != body {
-						t.Errorf("stored was something else: %v, %d bytes", a.outcome, len(a.body))
+						t.Errorf("afterwards: %v, %d bytes, want %v and the %d bytes of the origin", a.outcome, len(a.body), hit, len(body))
 					}
 				})
 			}

@@ -13,7 +13,7 @@ func TestClock(t *testing.T) {
 		for _, pause := range []time.Duration{0, 0, 1, clockStep - 2, 1, 1, clockStep, clockStep + 1, time.Hour, 0, 17 * time.Microsecond} {
 			time.Sleep(pause)
 			if got, want := c.now(), time.Now(); got != want {
-				t.Errorf("after %v: %v, not %v", pause, got, want)
+				t.Errorf("after %v: now() = %v, want %v", pause, got, want)
 			}
 		}
 	})
@@ -27,7 +27,7 @@ func TestClockReadsAnew(t *testing.T) {
 		c.read.Store(&read)
 		before := time.Now()
 		if got := c.now(); got.Before(before) || got.After(time.Now()) {
-			t.Errorf("%v ahead: %v, at %v", ahead, got, before)
+			t.Errorf("%v ahead: now() = %v, want at least %v", ahead, got, before)
 		}
 	}
 }

@@ -28,7 +28,7 @@ func TestCloseAndStore(t *testing.T) {
 				t.Errorf("Close() = %v, want nil", err)
 			}
 			if freed := before - heapAlloc(); (freed > size/2) != (store == nil) {
-				t.Errorf("Close freed %d bytes of an entry of %d", freed, size)
+				t.Errorf("Close freed %d bytes of an entry of %d, want more than half: %v", freed, size, store == nil)
 			}
 			if store == nil {
 				return

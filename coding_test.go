@@ -61,7 +61,8 @@ func TestContentCodings(t *testing.T) {
 					// The same entry answers who asks for the same codings, and gives the coded bytes.
 					a := do(t, tr, "/", "Accept-Encoding: deflate, gzip")
 					if a.outcome != hit || a.body != test.body || a.Uncompressed || strings.Join(a.Header["Content-Encoding"], "|") != strings.Join(test.coding, "|") {
-						t.Errorf("%s: asked for the coding: %v %d bytes %v", kind, a.outcome, len(a.body), a.Header)
+						t.Errorf("%s: asked for the coding: %v, %d bytes, decoded %v, Content-Encoding %q, want %v, %d bytes, false, %q",
+							kind, a.outcome, len(a.body), a.Uncompressed, a.Header["Content-Encoding"], hit, len(test.body), test.coding)
 					}
 					a = do(t, tr, "/", "Accept-Encoding: identity")
 					if a.outcome != miss || a.body != test.body || o.last().Header.Get("Accept-Encoding") != "identity" {
@@ -83,7 +84,7 @@ func TestCodingsThatAreNotDecoded(t *testing.T) {
 		for range 2 {
 			a := do(t, tr, "/", "Accept-Encoding: br")
 			if a.body != "coded" || a.Uncompressed || a.Header.Get("Content-Encoding") != "br" || a.Header.Get("Content-Length") != "5" {
-				t.Errorf("%v %q %v", a.outcome, a.body, a.Header)
+				t.Errorf("body %q, decoded %v, header %v, want %q, false, Content-Encoding: br", a.body, a.Uncompressed, a.Header, "coded")
 			}
 		}
 		// Who named no coding cannot use this one from the cache; what the origin sends all the same passes.
@@ -99,7 +100,7 @@ func TestCodingsThatAreNotDecoded(t *testing.T) {
 		defer tr.Close()
 		for range 2 {
 			if a := do(t, tr, "/"); a.body != encode("gzip", "x") || a.Uncompressed || o.last().Header["Accept-Encoding"] != nil {
-				t.Errorf("DisableCompression: %v %q %v", a.outcome, a.body, a.Header)
+				t.Errorf("DisableCompression: body %q, decoded %v, Accept-Encoding %q, want the coded body, false, none", a.body, a.Uncompressed, o.last().Header["Accept-Encoding"])
 			}
 		}
 	})
@@ -125,7 +126,7 @@ func TestBrokenCodings(t *testing.T) {
 				resp.Body.Close()
 			}
 			if want := map[bool]int{false: 1, true: 2}[bad]; o.requests() != want {
-				t.Errorf("%q: the origin was asked %d times, not %d", body, o.requests(), want)
+				t.Errorf("%q: the origin was asked %d times, want %d", body, o.requests(), want)
 			}
 		})
 	}
@@ -169,7 +170,7 @@ func TestBrokenCodingIsDropped(t *testing.T) {
 					}
 				}
 				if got[3] != "text" || o.requests() != test.n {
-					t.Errorf("%q, of %d requests to the origin", got, o.requests())
+					t.Errorf("bodies %q, %d requests to the origin, want %q at the end, %d", got, o.requests(), "text", test.n)
 				}
 			})
 		})

@@ -52,7 +52,7 @@ func TestCollapse(t *testing.T) {
 					all, collapsed := a.wait(t)
 					for _, x := range all {
 						if x.StatusCode != 200 || x.body != body || x.outcome != miss || x.Header.Get("X-Own") != "1" {
-							t.Fatalf("%d %v, %d bytes, %v", x.StatusCode, x.outcome, len(x.body), x.Header)
+							t.Fatalf("%d %v, %d bytes, X-Own %q, want 200 %v, %d bytes, %q", x.StatusCode, x.outcome, len(x.body), x.Header["X-Own"], miss, len(body), "1")
 						}
 						if s := cachecontrol.StatusOf(x.Response); s.Collapsed {
 							want := "cachecontrol;fwd=uri-miss;fwd-status=200;collapsed;ttl=58;detail=collapsed"
@@ -63,7 +63,7 @@ func TestCollapse(t *testing.T) {
 						}
 					}
 					if len(all) != n || collapsed != n-1 {
-						t.Errorf("%d answers, %d of them collapsed", len(all), collapsed)
+						t.Errorf("%d answers, %d of them collapsed, want %d, %d", len(all), collapsed, n, n-1)
 					}
 					wantRequests(t, o.origin, 1)
 					if a := do(t, tr, "/"); a.outcome != hit || a.body != body {
@@ -169,7 +169,7 @@ func TestCollapseSlowFollower(t *testing.T) {
 						t.Errorf("%d bytes, %v", n, err)
 					}
 					if !bytes.Equal(sum.Sum(nil), func() []byte { s := sha256.Sum256(long); return s[:] }()) {
-						t.Error("another body")
+						t.Error("another body, want that of the origin")
 					}
 					body.Close()
 				}
@@ -208,11 +208,11 @@ func TestCollapseLeaderLeaves(t *testing.T) {
 					cancel()
 					synctest.Wait()
 					if o.waiting() != 1 || o.last().Context().Err() != nil {
-						t.Error("the request was given up while it was wanted")
+						t.Error("the request was canceled, want it to go on")
 					}
 					cancelFollower()
 					if o.waiting() != 0 {
-						t.Error("the request goes on, and nobody wants it")
+						t.Error("the request goes on, want it canceled")
 					}
 					w.Close()
 					close(o.letGo)
@@ -252,7 +252,7 @@ func TestCollapseLeaderLeaves(t *testing.T) {
 					}
 				}
 				if len(all) != 10 || collapsed != 10 {
-					t.Errorf("%d answers, %d of them collapsed", len(all), collapsed)
+					t.Errorf("%d answers, %d of them collapsed, want %d, %d", len(all), collapsed, 10, 10)
 				}
 				if a := do(t, tr, "/"); a.outcome != hit || a.body != "one, two" {
 					t.Errorf("GET /: %v %q, want %v %q", a.outcome, a.body, hit, "one, two")
@@ -292,7 +292,7 @@ func TestCollapseAllCloseEarly(t *testing.T) {
 		}
 		synctest.Wait()
 		if o.last().Context().Err() == nil {
-			t.Error("the request goes on, and nobody wants it")
+			t.Error("the request goes on, want it canceled")
 		}
 		if _, err := w.Write([]byte("x")); err != io.ErrClosedPipe {
 			t.Errorf("the body is open: %v, want %v", err, io.ErrClosedPipe)
@@ -381,7 +381,7 @@ func TestCollapseReleases(t *testing.T) {
 					seen[x.body] = true
 				}
 				if len(seen) != others || collapsed != 0 {
-					t.Errorf("%d answers for %d, %d collapsed", len(seen), others, collapsed)
+					t.Errorf("%d answers, %d collapsed, want %d, 0", len(seen), collapsed, others)
 				}
 			})
 		})
@@ -430,7 +430,7 @@ func TestCollapseNever(t *testing.T) {
 					}
 					close(o.letGo)
 					if all, collapsed := a.wait(t); len(all) != 2 || collapsed != 0 {
-						t.Errorf("%d answers, %d collapsed", len(all), collapsed)
+						t.Errorf("%d answers, %d collapsed, want %d, %d", len(all), collapsed, 2, 0)
 					}
 				})
 			}
@@ -536,7 +536,7 @@ func TestCollapseVary(t *testing.T) {
 				}
 			}
 			if len(all) != 30 || collapsed != 27 {
-				t.Errorf("round %d: %d answers, %d collapsed", round, len(all), collapsed)
+				t.Errorf("round %d: %d answers, %d collapsed, want 30, 27", round, len(all), collapsed)
 			}
 			wantRequests(t, o.origin, 3*(round+1))
 			time.Sleep(time.Hour) // they expire
@@ -588,7 +588,7 @@ func TestCollapseRevalidation(t *testing.T) {
 					}
 				}
 				if len(all) != 100 || collapsed != test.collapsed {
-					t.Errorf("%d answers, %d collapsed", len(all), collapsed)
+					t.Errorf("%d answers, %d collapsed, want %d, %d", len(all), collapsed, 100, test.collapsed)
 				}
 				wantRequests(t, o.origin, 1+100-test.collapsed)
 			})
@@ -620,10 +620,10 @@ func TestCollapseAndInvalidation(t *testing.T) {
 		synctest.Wait()
 		close(o.letGo)
 		if all, collapsed := before.wait(t); collapsed != 1 || all[0].body != "version 1" {
-			t.Errorf("before: %d collapsed, %q", collapsed, all[0].body)
+			t.Errorf("before: %d collapsed, %q, want 1, %q", collapsed, all[0].body, "version 1")
 		}
 		if all, collapsed := after.wait(t); collapsed != 1 || all[0].body != "version 2" || all[1].body != "version 2" {
-			t.Errorf("after: %d collapsed, %q %q", collapsed, all[0].body, all[1].body)
+			t.Errorf("after: %d collapsed, %q %q, want 1, %q twice", collapsed, all[0].body, all[1].body, "version 2")
 		}
 		if a := do(t, tr, "/"); a.outcome != hit || a.body != "version 2" {
 			t.Errorf("GET /: %v %q, want %v %q", a.outcome, a.body, hit, "version 2")
@@ -649,7 +649,7 @@ func TestCollapseCutShort(t *testing.T) {
 		close(o.letGo)
 		a.wg.Wait()
 		if len(a.errs) != 10 || !errors.Is(a.errs[0], broken) {
-			t.Errorf("%v", a.errs)
+			t.Errorf("errors %v, want 10 of %v", a.errs, broken)
 		}
 		step{want: miss, body: "whole"}.run(t, "afterwards", tr, o.origin)
 	})
@@ -671,7 +671,7 @@ func TestCollapseTooLongAfterAll(t *testing.T) {
 		all, collapsed := a.wait(t)
 		for _, x := range all {
 			if x.body != body {
-				t.Errorf("%d bytes", len(x.body))
+				t.Errorf("%d bytes, want the %d of the origin", len(x.body), len(body))
 			}
 		}
 		if collapsed != 9 {
@@ -706,7 +706,7 @@ func TestCollapseCodings(t *testing.T) {
 				want = coded
 			}
 			if x.body != want || x.Uncompressed != (want != coded) || (x.Header.Get("Content-Encoding") == "") != x.Uncompressed {
-				t.Errorf("%q %v", x.body, x.Header)
+				t.Errorf("body %q, decoded %v, header %v, want %q, %v", x.body, x.Uncompressed, x.Header, want, want != coded)
 			}
 		}
 		if collapsed != 9 {
@@ -724,7 +724,7 @@ func TestCollapseBaseExits(t *testing.T) {
 		})}
 		defer tr.Close()
 		if _, err := tr.RoundTrip(request(t, "/")); err == nil {
-			t.Error("no error")
+			t.Error("error nil, want one")
 		}
 	})
 }
@@ -738,7 +738,7 @@ func TestCollapseClientTimeout(t *testing.T) {
 		hasty := http.Client{Transport: tr, Timeout: time.Second}
 		go func() {
 			if _, err := hasty.Get("http://example.com/"); err == nil {
-				t.Error("no timeout")
+				t.Error("error nil, want a timeout")
 			}
 		}()
 		synctest.Wait()
@@ -747,7 +747,7 @@ func TestCollapseClientTimeout(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		close(o.letGo)
 		if all, collapsed := a.wait(t); len(all) != 5 || collapsed != 5 {
-			t.Errorf("%d answers, %d collapsed", len(all), collapsed)
+			t.Errorf("%d answers, %d collapsed, want %d, %d", len(all), collapsed, 5, 5)
 		}
 		wantRequests(t, o.origin, 1)
 	})
@@ -791,14 +791,14 @@ func TestCollapseOverTheWire(t *testing.T) {
 	hits := 0
 	for _, x := range all {
 		if x.body != body || x.Trailer.Get("X-Sum") != "1" {
-			t.Fatalf("%d bytes, trailer %v, %v", len(x.body), x.Trailer, x.Header)
+			t.Fatalf("%d bytes, trailer %v, want %d bytes, X-Sum: 1", len(x.body), x.Trailer, len(body))
 		}
 		if x.outcome == hit {
 			hits++
 		}
 	}
 	if len(all) != n || asked.Load() != 1 || collapsed+hits < n-1 {
-		t.Errorf("%d answers, %d collapsed, %d hits; %d requests to the server", len(all), collapsed, hits, asked.Load())
+		t.Errorf("%d answers, %d collapsed, %d hits; %d requests to the server, want %d answers, 1 request", len(all), collapsed, hits, asked.Load(), n)
 	}
 	t.Logf("%d collapsed, %d hits", collapsed, hits)
 }

@@ -155,7 +155,7 @@ func TestCallersOfAllKinds(t *testing.T) {
 			break
 		}
 		if try == 10_000 {
-			t.Errorf("%d files and %d goroutines, before %d and %d", files, goroutines, filesBefore, goroutinesBefore)
+			t.Errorf("%d files and %d goroutines, want %d and %d as before", files, goroutines, filesBefore, goroutinesBefore)
 			break
 		}
 		runtime.GC() // a hit that is never closed is a file until then, as with os.Open
@@ -230,7 +230,7 @@ func TestTwoCallersAndARefresh(t *testing.T) {
 					req.Header.Set("X-Later", "changed")
 					resp.Header.Add("Cache-Control", "no-store")
 					if b, _ := io.ReadAll(resp.Body); !strings.HasPrefix(string(b), "body ") {
-						t.Errorf("%q", b)
+						t.Errorf("body %q, want %q and a number", b, "body ")
 					}
 					resp.Body.Close()
 				})

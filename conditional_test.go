@@ -121,7 +121,7 @@ func TestIfMatchDownload(t *testing.T) {
 			for first := 4; first < 10; first += 2 {
 				a := do(t, tr, "/", fmt.Sprintf("Range: bytes=%d-%d", first, first+1), `If-Match: "1"`)
 				if a.StatusCode != 206 || a.body != digits[first:first+2] || (a.outcome == hit) != (i == 1) {
-					t.Errorf("pass %d, from %d: %d %q %v", i, first, a.StatusCode, a.body, a.outcome)
+					t.Errorf("pass %d, from %d: %d %q %v, want 206 %q, a hit: %v", i, first, a.StatusCode, a.body, a.outcome, digits[first:first+2], i == 1)
 				}
 			}
 		}

@@ -134,7 +134,7 @@ func TestTrailersBesideALength(t *testing.T) {
 			t.Errorf("read to the last byte: %v %q, want %v %q", a.outcome, a.body, hit, "body")
 		}
 		if got, _ := ask(t, tr, request(t, server.URL+"/reset")); !got.failed {
-			t.Error("a reset instead of the trailer is no error")
+			t.Error("a reset instead of the trailer: error nil, want one")
 		}
 		if a := do(t, tr, server.URL+"/reset", "Cache-Control: only-if-cached"); a.StatusCode != 504 {
 			t.Errorf("what was reset is stored: %d, want %d; body %q", a.StatusCode, 504, a.body)
@@ -202,7 +202,7 @@ func TestCancelOverTheWire(t *testing.T) {
 		io.ReadFull(resp.Body, make([]byte, 4))
 		cancel()
 		if _, err := io.ReadAll(resp.Body); err == nil {
-			t.Error("the body ended well")
+			t.Error("error nil at the end of the body, want one")
 		}
 		resp.Body.Close()
 		half <- true
@@ -243,7 +243,7 @@ func TestUpgrade(t *testing.T) {
 		resp := open(t, tr, request(t, s.URL, "Connection: Upgrade", "Upgrade: echo"))
 		rw, isConnection := resp.Body.(io.ReadWriteCloser)
 		if resp.StatusCode != 101 || !isConnection {
-			t.Fatalf("%d, %T", resp.StatusCode, resp.Body)
+			t.Fatalf("%d, Body is a %T, want 101, an io.ReadWriteCloser", resp.StatusCode, resp.Body)
 		}
 		io.WriteString(rw, "hello\n")
 		if line, err := bufio.NewReader(rw).ReadString('\n'); line != "hello\n" || err != nil {
@@ -274,7 +274,7 @@ func TestConnectionsAreReused(t *testing.T) {
 			send(t, rt, request(t, url).WithContext(ctx))
 		}
 		if n := connections.Load(); n != 1 || requests.Load() != 5 {
-			t.Errorf("%d connections for %d requests", n, requests.Load())
+			t.Errorf("%d connections for %d requests, want 1 for 5", n, requests.Load())
 		}
 	})
 }

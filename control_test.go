@@ -318,7 +318,7 @@ func TestPartitionKeys(t *testing.T) {
 				if user != "" || control != "" {
 					key := get("/", control)
 					if len(key) > 200 || strings.Count(key, "#") != 1 || !strings.HasPrefix(key, "http://example.com/#partition=") {
-						t.Errorf("%q and %q: the key is %q", user, control, key)
+						t.Errorf("%q and %q: the key is %q, want a short one that begins with %q", user, control, key, "http://example.com/#partition=")
 					}
 				}
 			}
@@ -341,7 +341,7 @@ func TestPartitionKeys(t *testing.T) {
 		}
 		slices.Sort(keys)
 		if n := len(keys); len(slices.Compact(keys)) != n {
-			t.Error("two have the same key")
+			t.Error("two requests have the same key, want different keys")
 		}
 	})
 }
@@ -374,7 +374,7 @@ func TestTransportPartition(t *testing.T) {
 		for range 2 {
 			for _, user := range []string{"a", "b"} {
 				if a := do(t, tr, "/", "Authorization: "+user); !strings.HasPrefix(a.body, "for "+user+",") {
-					t.Errorf("%s got %q", user, a.body)
+					t.Errorf("%s got %q, want one that begins with %q", user, a.body, "for "+user+",")
 				}
 			}
 			synctest.Wait()
@@ -511,19 +511,19 @@ func TestControlMatrix(t *testing.T) {
 				asked := o.requests() == 2
 				switch {
 				case c.OnlyIfCached && asked:
-					t.Errorf("%s: the origin was asked", name)
+					t.Errorf("%s: the origin was asked, want no request", name)
 				case a.StatusCode == 504 && (asked || !c.OnlyIfCached), a.StatusCode == 200 && asked == cachecontrol.FromCache(a.Response):
-					t.Errorf("%s: asked %v, %s", name, asked, a.Header["Cache-Status"])
+					t.Errorf("%s: origin asked: %v, Cache-Status %s, want these to agree", name, asked, a.Header["Cache-Status"])
 				case (c.Bypass || c.Refresh) && cachecontrol.FromCache(a.Response):
-					t.Errorf("%s: answered from the cache", name)
+					t.Errorf("%s: FromCache = true, want false", name)
 				case (c.Bypass || c.NoStore || says == "no-store, max-age=60") && s.Stored:
-					t.Errorf("%s: stored", name)
+					t.Errorf("%s: Stored = true, want false", name)
 				case says != "max-age=1" && says != "max-age=60" && cachecontrol.FromCache(a.Response):
-					t.Errorf("%s: reused, and the origin forbids it", name)
+					t.Errorf("%s: FromCache = true, want false, because the origin forbids it", name)
 				case first.Stored != (says != "no-store, max-age=60"):
-					t.Errorf("%s: the first stored: %v", name, first.Stored)
+					t.Errorf("%s: the first stored: %v, want %v", name, first.Stored, !first.Stored)
 				case says == "max-age=1" && c == (cachecontrol.Control{AllowStale: -1}) && s.Reason != rules.AllowStale:
-					t.Errorf("%s: %v", name, s.Reason)
+					t.Errorf("%s: reason %v, want %v", name, s.Reason, rules.AllowStale)
 				}
 				tr.Close()
 			}

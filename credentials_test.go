@@ -146,7 +146,7 @@ func TestUserAndPasswordAtRest(t *testing.T) {
 				}
 			}
 			if dump := s.dump(t); bytes.Contains(bytes.ToUpper(dump), []byte("SECRET")) {
-				t.Error("the store holds the password")
+				t.Error("the password is in the store, want it absent")
 			}
 		})
 	}

@@ -254,7 +254,7 @@ func TestDamagedDirectory(t *testing.T) {
 					// The next good response takes its place, where it can.
 					for range 2 {
 						if a := do(t, tr, "/"); a.body != body {
-							t.Errorf("%v: %d bytes", a.outcome, len(a.body))
+							t.Errorf("%v, %d bytes, want the %d of the origin", a.outcome, len(a.body), len(body))
 						}
 					}
 				})
@@ -307,7 +307,7 @@ func TestUnwritableDirectory(t *testing.T) {
 				t.Errorf("GET /: %q, want %q", a.body, "version 2")
 			}
 			if !strings.Contains(log.String(), "store failed") {
-				t.Errorf("the log does not tell: %q", log.String())
+				t.Errorf("log %q, want %q in it", log.String(), "store failed")
 			}
 		})
 	}
@@ -351,7 +351,7 @@ func TestMovedEntry(t *testing.T) {
 					}
 				}
 				if other == "" || before.body != "#2" {
-					t.Fatalf("%q, %+v", other, before)
+					t.Fatalf("file %q, body %q, want a file, %q", other, before.body, "#2")
 				}
 				if err := os.Rename(moved, other); err != nil {
 					t.Fatal(err)

@@ -146,7 +146,7 @@ func TestDrainIsBounded(t *testing.T) {
 			open1(tr, fmt.Sprint("/", i))
 		}
 		if n := drained(); n == 0 || n > 32 {
-			t.Errorf("%d are drained at once", n)
+			t.Errorf("%d are drained at once, want 1 to 32", n)
 		}
 		time.Sleep(6 * time.Second)
 		if n := drained(); n != 0 {
@@ -159,7 +159,7 @@ func TestDrainIsBounded(t *testing.T) {
 		start := time.Now()
 		tr.Close()
 		if n := drained(); n != 0 || time.Since(start) != 0 {
-			t.Errorf("%d are drained after Close, which took %v", n, time.Since(start))
+			t.Errorf("%d are drained after Close, which took %v, want 0, no time", n, time.Since(start))
 		}
 	})
 }
@@ -189,7 +189,7 @@ func TestDrainOverTheWire(t *testing.T) {
 	cancel()
 	<-committed
 	if a := do(t, tr, server.URL); a.outcome != hit || a.body != body {
-		t.Errorf("%v, %d bytes", a.outcome, len(a.body))
+		t.Errorf("%v, %d bytes, want %v, %d bytes", a.outcome, len(a.body), hit, len(body))
 	}
 }
 

@@ -179,7 +179,7 @@ func TestDelayCounts(t *testing.T) {
 				tr := &cachecontrol.Transport{Base: o, Shared: shared}
 				defer tr.Close()
 				if a := do(t, tr, "/"); a.Header["Age"] != nil {
-					t.Errorf("Age %q in what the origin has just said without one", a.Header["Age"])
+					t.Errorf("Age %q in a new response of the origin, want none", a.Header["Age"])
 				}
 				for _, st := range []step{
 					{want: hit, head: []string{"Age: 5"}},

@@ -127,7 +127,7 @@ func storeFault(t *testing.T, size int, mayFail bool, make func(storage.Store, f
 		open(t, tr, request(t, "/", "Accept: image/png")).Body.Close()
 	}
 	if broken.Load() == 0 && size > 10 {
-		t.Error("the call was never made")
+		t.Error("calls of the store = 0, want 1")
 	}
 	off.Store(true)
 	release()
@@ -135,7 +135,7 @@ func storeFault(t *testing.T, size int, mayFail bool, make func(storage.Store, f
 	time.Sleep(time.Hour)
 	want()
 	if a := do(t, tr, "/"); a.outcome != hit || a.body != body(version) {
-		t.Errorf("once the store works again: %v, %d bytes", a.outcome, len(a.body))
+		t.Errorf("once the store works again: %v, %d bytes, want %v, %d bytes", a.outcome, len(a.body), hit, len(body(version)))
 	}
 }
 
@@ -179,14 +179,14 @@ func TestStuckStoreIsBounded(t *testing.T) {
 				synctest.Wait()
 				left := runtime.NumGoroutine() - before
 				if op != faultstore.Close && left > 300 { // each body that is open is closed
-					t.Errorf("%d goroutines are left", left)
+					t.Errorf("%d goroutines are left, want at most 300", left)
 				}
 				start := time.Now()
 				for range 100 {
 					do(t, tr, "/")
 				}
 				if d := time.Since(start); d > 0 && op == faultstore.Get {
-					t.Errorf("waited %v for a store that is known to hang", d)
+					t.Errorf("waited %v for a store that is known to hang, want 0", d)
 				}
 				store.Play = nil
 				store.Release()
@@ -284,18 +284,18 @@ func TestUndeleted(t *testing.T) {
 		broken.Store(true)
 		do(t, tr, "PUT /")
 		if e, _ := peek(t, inner, key); e == nil || offline() != 504 {
-			t.Error("what was to be deleted is used, or was deleted")
+			t.Error("the entry is used or gone, want it stored and not used")
 		}
 		broken.Store(false)
 		if offline() != 504 {
-			t.Error("what was to be deleted is used")
+			t.Error("the entry is used, want a miss")
 		}
 		time.Sleep(2 * time.Second)
 		if offline() != 504 {
-			t.Error("what was to be deleted is used")
+			t.Error("the entry is used, want a miss")
 		}
 		if e, _ := peek(t, inner, key); e != nil {
-			t.Error("it was not deleted when that was possible again")
+			t.Error("the entry is still stored, want it deleted")
 		}
 		step{want: miss, body: "version 2"}.run(t, "then", tr, o)
 		step{want: hit, body: "version 2"}.run(t, "then", tr, o)
@@ -336,7 +336,7 @@ func TestLatePanic(t *testing.T) {
 		synctest.Wait()
 		before := store.aborted.Load()
 		if do(t, tr, "/"); store.aborted.Load() == before {
-			t.Error("the store is not asked any more")
+			t.Error("calls of the store = 0, want some")
 		}
 	})
 }

@@ -44,7 +44,7 @@ func TestHeadersChangedByTheCaller(t *testing.T) {
 			time.Sleep(wait)
 			a := do(t, tr, "/")
 			if got := a.Header["X-A"]; !slices.Equal(got, []string{"one", "two"}) || a.Header["X-New"] != nil || a.Header["Etag"][0] != `"a"` {
-				t.Errorf("request %d (%v): %v", i+1, a.outcome, a.Header)
+				t.Errorf("request %d (%v): header %v, want X-A: one, two, no X-New, ETag \"a\"", i+1, a.outcome, a.Header)
 			}
 			spoil(a.Header)
 		}
@@ -94,16 +94,16 @@ func TestHeadersChangedBeforeTheBodyIsRead(t *testing.T) {
 
 				a := do(t, tr, "/", header)
 				if got := a.Header["X-A"]; a.outcome != cachecontrol.Hit || !slices.Equal(got, []string{"one", "two"}) {
-					t.Errorf("%s, %s: %v %v", tt.name, header, a.outcome, a.Header)
+					t.Errorf("%s, %s: %v, X-A %q, want %v, one, two", tt.name, header, a.outcome, got, hit)
 				}
 				wantFields(t, tt.name, a.Header, tt.want)
 				for _, name := range []string{"Connection", "Keep-Alive", "Proxy-Authenticate"} {
 					if a.Header[name] != nil {
-						t.Errorf("%s: %s is stored", tt.name, name)
+						t.Errorf("%s: %s is stored: %q, want none", tt.name, name, a.Header[name])
 					}
 				}
 				if len(tt.want) == 0 && a.Header["X-B"] != nil {
-					t.Errorf("%s: X-B is stored", tt.name)
+					t.Errorf("%s: X-B is stored: %q, want none", tt.name, a.Header["X-B"])
 				}
 			}
 		})
@@ -152,7 +152,7 @@ func TestNoHeaderIsInvented(t *testing.T) {
 						delete(from, name)
 					}
 					if diff := cmp.Diff(from, got); diff != "" {
-						t.Errorf("%v: the origin's (-) and the caller's (+):\n%s", want, diff)
+						t.Errorf("%v: the header of the origin (-want) and of the caller (+got):\n%s", want, diff)
 					}
 				}
 				check(do(t, tr, "/", "Accept: a/b"), miss)
@@ -239,10 +239,10 @@ func TestResponseNamesNotCanonical(t *testing.T) {
 		defer tr.Close()
 		do(t, tr, "/")
 		if a := do(t, tr, "/"); a.Trailer.Get("X-Sum") != "1" || len(a.Trailer) != 1 || a.Header.Get("Cache-Control") != "no-store" {
-			t.Errorf("validated: trailer %v, header %v", a.Trailer, a.Header)
+			t.Errorf("validated: trailer %v, header %v, want X-Sum: 1 alone, Cache-Control: no-store", a.Trailer, a.Header)
 		}
 		if do(t, tr, "/"); o.last().Header.Get("If-None-Match") != "" {
-			t.Error("the 304 said no-store, and the response is stored still")
+			t.Error("the response is stored after a 304 with no-store, want it deleted")
 		}
 	})
 }

@@ -95,7 +95,7 @@ func (st step) run(t *testing.T, name string, rt http.RoundTripper, o *origin) {
 		t.Errorf("%s: storage %q, want %q", name, got, st.storing)
 	}
 	if hit := st.want == cachecontrol.Hit; hit && asked != 0 || !hit && st.want != cachecontrol.Stale && asked == 0 && a.StatusCode != 504 {
-		t.Errorf("%s: %d requests came to the origin for a %v", name, asked, st.want)
+		t.Errorf("%s: %d requests to the origin, want the number for a %v", name, asked, st.want)
 	}
 	if fromCache := cachecontrol.FromCache(a.Response); fromCache != (a.outcome == cachecontrol.Hit ||
 		a.outcome == cachecontrol.Stale || a.outcome == cachecontrol.Revalidated) {
@@ -105,7 +105,7 @@ func (st step) run(t *testing.T, name string, rt http.RoundTripper, o *origin) {
 	wantFields(t, name+", trailer", a.Trailer, st.tail)
 	if len(st.sent) > 0 {
 		if asked == 0 {
-			t.Errorf("%s: nothing was asked of the origin", name)
+			t.Errorf("%s: the origin got no request, want one with %q", name, st.sent)
 			return
 		}
 		wantFields(t, name+", request", o.last().Header, st.sent)
@@ -131,12 +131,12 @@ func checkRequest(t testing.TB, req *http.Request) (unchanged func()) {
 	return func() {
 		t.Helper()
 		if diff := cmp.Diff(c.Header, req.Header); diff != "" {
-			t.Errorf("the request's header was changed:\n%s", diff)
+			t.Errorf("the request's header was changed (-want +got):\n%s", diff)
 		}
 		if req.Method != c.Method || req.URL != nil && req.URL.String() != c.URL.String() || req.Host != c.Host ||
 			req.ContentLength != c.ContentLength || req.Body != body || (req.GetBody != nil) != getBody ||
 			!maps.EqualFunc(req.Trailer, c.Trailer, func(a, b []string) bool { return cmp.Equal(a, b) }) {
-			t.Errorf("the request was changed: %+v, it was %+v", req, c)
+			t.Errorf("the request was changed to %+v, want %+v", req, c)
 		}
 	}
 }
@@ -146,7 +146,7 @@ func checkStatus(t testing.TB, resp *http.Response) {
 	t.Helper()
 	lines := resp.Header["Cache-Status"]
 	if len(lines) == 0 {
-		t.Errorf("no Cache-Status in %v", resp.Header)
+		t.Errorf("header %v, want Cache-Status in it", resp.Header)
 		return
 	}
 	if _, err := httpsfv.UnmarshalList(lines[len(lines)-1:]); err != nil {
@@ -162,10 +162,10 @@ func wantPart(t *testing.T, a answer, outcome cachecontrol.Outcome, contentRange
 			a.StatusCode, a.outcome, a.Header.Get("Content-Range"), a.body, outcome, contentRange, body)
 	}
 	if a.ContentLength != int64(len(body)) {
-		t.Errorf("ContentLength %d for %d bytes, want %d", a.ContentLength, len(body), len(body))
+		t.Errorf("ContentLength %d, want %d", a.ContentLength, len(body))
 	}
 	if length := a.Header.Get("Content-Length"); cachecontrol.FromCache(a.Response) && length != strconv.Itoa(len(body)) {
-		t.Errorf("Content-Length %q for %d bytes", length, len(body))
+		t.Errorf("Content-Length %q, want %d", length, len(body))
 	}
 }
 
@@ -177,7 +177,7 @@ func wantWhole(t *testing.T, a answer, outcome cachecontrol.Outcome, body string
 			a.StatusCode, a.outcome, a.Header["Content-Range"], a.body, outcome, body)
 	}
 	if a.ContentLength >= 0 && a.ContentLength != int64(len(body)) {
-		t.Errorf("ContentLength %d for %d bytes", a.ContentLength, len(body))
+		t.Errorf("ContentLength %d, want %d", a.ContentLength, len(body))
 	}
 }
 
@@ -381,7 +381,7 @@ func entryFiles(t *testing.T, dir string) []string {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, strings.Repeat("?"+string(filepath.Separator), 5)+strings.Repeat("?", 56)))
 	if err != nil {
-		t.Fatal(fmt.Errorf("glob: %w", err))
+		t.Fatal(err)
 	}
 	return names
 }

@@ -238,7 +238,7 @@ func TestInvalidateErrors(t *testing.T) {
 	tr := &cachecontrol.Transport{Store: &faultyStore{Store: storage.NewDictCache(), method: "Delete", mode: "error"}}
 	defer tr.Close()
 	if err := tr.Invalidate(t.Context(), &url.URL{Path: "/"}); err == nil {
-		t.Error("a URL without a host: no error")
+		t.Error("a URL without a host: error nil, want one")
 	}
 	if err := tr.Invalidate(t.Context(), &url.URL{Scheme: "http", Host: "a"}); !errors.Is(err, errFaulty) {
 		t.Errorf("the store's error is %v, want %v", err, errFaulty)

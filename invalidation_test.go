@@ -29,14 +29,14 @@ func TestInvalidations(t *testing.T) {
 		i.add(fmt.Sprint(n))
 	}
 	if i.since("b", after) {
-		t.Error("the invalidation of other keys counts for b")
+		t.Error("since(b) = true after the invalidation of other keys, want false")
 	}
 	i.add("one more")
 	if !i.since("b", after) {
-		t.Error("what is forgotten must count as invalidated")
+		t.Error("since(b) = false after its invalidation was forgotten, want true")
 	}
 	if i.since("b", i.start()) {
-		t.Error("an invalidation in the past counts for a new request")
+		t.Error("since(b) = true for a new request, want false")
 	}
 	if len(i.last) > maxInvalidations {
 		t.Errorf("%d keys remembered, want at most %d", len(i.last), maxInvalidations)

@@ -143,7 +143,7 @@ func FuzzKey(f *testing.F) {
 			}
 		}
 		if same := targets[0] == targets[1]; same != (keys[0] == keys[1]) {
-			t.Errorf("%#v has key %q, %#v has key %q", a, keys[0], b, keys[1])
+			t.Errorf("%#v has key %q, %#v has key %q, want the same: %v", a, keys[0], b, keys[1], same)
 		}
 		for _, suffix := range []string{"", partialSuffix, variantSuffix + "G-1", partitionMark + "00", methodSuffix + "POST#a"} {
 			for i, key := range keys {
@@ -192,7 +192,7 @@ func TestIsCanonical(t *testing.T) {
 	for _, name := range append(names, "Accept-Encoding", "ACCEPT", "X-\u0130") {
 		same := http.CanonicalHeaderKey(name) == name
 		if got := isCanonical(name); got && !same || got != same && !strings.ContainsAny(name, "@ ") {
-			t.Errorf("%q: %v", name, got)
+			t.Errorf("isCanonical(%q) = %v, want %v", name, got, same)
 		}
 	}
 }

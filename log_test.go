@@ -73,7 +73,7 @@ func TestStoreFailuresAreLoggedOncePerWhile(t *testing.T) {
 					t.Fatalf("the store failed %d times, want at least 100", all)
 				}
 				if got := tr.Stats().StoreErrors; !maps.Equal(got, map[string]uint64{tt.op: all}) {
-					t.Errorf("counted %v, it were %d", got, all)
+					t.Errorf("StoreErrors = %v, want %d of %s", got, all, tt.op)
 				}
 				var warned uint64
 				var last time.Time
@@ -89,12 +89,12 @@ func TestStoreFailuresAreLoggedOncePerWhile(t *testing.T) {
 						return true
 					})
 					if warned += n; last.IsZero() != (n == 1) || !last.IsZero() && r.Time.Sub(last) != 10*time.Second {
-						t.Errorf("record %d: %d failures, %v after the last warning", i, n, r.Time.Sub(last))
+						t.Errorf("record %d: %d failures, %v after the last warning, want 1 at first, and 10s", i, n, r.Time.Sub(last))
 					}
 					last = r.Time
 				}
 				if late := time.Since(last); warned > all || late >= 10*time.Second || all-warned >= 18 { // three calls a request at most
-					t.Errorf("warned of %d failures of %d, %v ago", warned, all, late)
+					t.Errorf("warned of %d failures of %d, %v ago, want all but the last 18, less than 10s", warned, all, late)
 				}
 			})
 		})
@@ -132,7 +132,7 @@ func TestLogAttributes(t *testing.T) {
 			seen[r.Message] = r.Level.String() + " " + strings.Join(names, " ")
 		}
 		if d := cmp.Diff(documented, seen); d != "" {
-			t.Errorf("the page and the log differ:\n%s", d)
+			t.Errorf("attributes of the log (-want as in the page, +got):\n%s", d)
 		}
 	})
 }
@@ -170,7 +170,7 @@ func TestUserinfoIsNotLogged(t *testing.T) {
 			}
 			tr.Close()
 			if s := said.String(); strings.Contains(s, "s3cret") || !strings.Contains(s, "store failed") {
-				t.Errorf("user %q, Host %q: the cache says %s", user, host, s)
+				t.Errorf("user %q, Host %q: log %s, want the store's failure without the password", user, host, s)
 			}
 		}
 	}
@@ -215,10 +215,10 @@ func TestLogger(t *testing.T) {
 		store.off = false
 		do(t, tr, secret+"new")
 		if !strings.Contains(log.String(), `"level":"WARN"`) || !strings.Contains(log.String(), errFaulty.Error()) {
-			t.Errorf("of the store's failure the log says %q", log.String())
+			t.Errorf("log %q, want a warning with %q", log.String(), errFaulty)
 		}
 		if strings.Contains(all+log.String(), "secret") {
-			t.Error("the log holds a password")
+			t.Error("the password is in the log, want it absent")
 		}
 	})
 }
@@ -238,7 +238,7 @@ func TestFailingStoreIsWarnedAboutOnceAWhile(t *testing.T) {
 			time.Sleep(500 * time.Millisecond)
 		}
 		if n := strings.Count(log.String(), "store failed"); n != 2 {
-			t.Errorf("%d lines in 20 seconds:\n%s", n, &log)
+			t.Errorf("%d lines in 20 seconds, want 2:\n%s", n, &log)
 		}
 	})
 }

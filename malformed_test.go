@@ -144,7 +144,7 @@ func TestHostileOrigins(t *testing.T) {
 					for range 2 {
 						again, resp := ask(t, tr, request(t, u))
 						if resp == nil {
-							t.Fatalf("%s: the next request failed", storeName)
+							t.Fatalf("%s: the next request failed, want a response", storeName)
 						}
 						hit := cachecontrol.FromCache(resp)
 						if hit != test.stored {
@@ -154,11 +154,11 @@ func TestHostileOrigins(t *testing.T) {
 						case hit && (again != want || want.failed):
 							t.Errorf("%s: a hit with %v, the first was %v", storeName, again, want)
 						case !hit && again.body != "good":
-							t.Errorf("%s: %v from the origin", storeName, again)
+							t.Errorf("%s: %v from the origin, want %q", storeName, again, "good")
 						}
 						for name, lines := range resp.Header {
 							if s := name + strings.Join(lines, ""); strings.ContainsAny(s, "\r\n\x00") {
-								t.Errorf("%s: the field %q", storeName, s)
+								t.Errorf("%s: the field %q, want none with control characters", storeName, s)
 							}
 						}
 					}
@@ -215,7 +215,7 @@ func TestHostileDrip(t *testing.T) {
 			}
 			resp.Body.Close()
 			if got := do(t, tr, u, "Cache-Control: only-if-cached"); got.StatusCode != 504 {
-				t.Errorf("after %d bytes it is stored", n)
+				t.Errorf("after %d bytes: only-if-cached is answered with %d, want 504", n, got.StatusCode)
 			}
 		}
 	}
@@ -257,7 +257,7 @@ func TestHostileHTTP2(t *testing.T) {
 				server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Cache-Control", "max-age=60")
 					if r.ProtoMajor != 2 {
-						t.Errorf("it is %s", r.Proto)
+						t.Errorf("protocol %s, want HTTP/2.0", r.Proto)
 					}
 					if n.Add(1) == 1 {
 						test.handle(w)
@@ -274,7 +274,7 @@ func TestHostileHTTP2(t *testing.T) {
 				first, _ := ask(t, tr, request(t, server.URL))
 				again, resp := ask(t, tr, request(t, server.URL))
 				if hit := cachecontrol.FromCache(resp); hit != test.stored || hit && again != first || !hit && again.body != "good" || hit == first.failed {
-					t.Errorf("first %+v, then %+v, from the cache: %v", first, again, hit)
+					t.Errorf("first %+v, then %+v, from the cache %v, want %v", first, again, hit, test.stored)
 				}
 			}
 		})
@@ -323,7 +323,7 @@ func TestOddRequests(t *testing.T) {
 					}
 				}
 				if log.Len() == 0 {
-					t.Error("nothing was logged")
+					t.Error("the log is empty, want a record")
 				}
 			})
 		})
@@ -342,7 +342,7 @@ func TestOddRequestsOverHTTP(t *testing.T) {
 		{Method: "GET", URL: &url.URL{Scheme: "http", Host: "example.com"}, Header: http.Header{"X": {"a\nb"}}},
 	} {
 		if resp, err := tr.RoundTrip(req); err == nil {
-			t.Errorf("%v: %v", req, resp)
+			t.Errorf("RoundTrip(%v) = %v, want an error", req, resp)
 		}
 	}
 }
@@ -474,7 +474,7 @@ func TestBrokenFramingOverAConnection(t *testing.T) {
 				}
 				resp = open(t, tr, request(t, u))
 				if outcome := cachecontrol.StatusOf(resp).Outcome; (outcome == hit) != test.whole {
-					t.Errorf("%s: afterwards: %v", name, outcome)
+					t.Errorf("%s: afterwards: %v, want a hit: %v", name, outcome, test.whole)
 				}
 				if got, _ := io.ReadAll(resp.Body); string(got) != test.body {
 					t.Errorf("%s: afterwards: %q, want %q", name, string(got), test.body)
@@ -557,11 +557,11 @@ func TestResponsesAgainstTheRules(t *testing.T) {
 			defer tr.Close()
 			for _, method := range []string{"GET", "POST"} {
 				if _, err := tr.RoundTrip(request(t, method+" /")); err == nil {
-					t.Errorf("%s: no response and no error: no error", method)
+					t.Errorf("%s: no response and no error: error nil, want one", method)
 				}
 				resp = &http.Response{StatusCode: 200, Header: http.Header{"Cache-Control": {"max-age=60"}}, ContentLength: 1}
 				if _, err := tr.RoundTrip(request(t, method+" /")); err == nil {
-					t.Errorf("%s: no Body and a length: no error", method)
+					t.Errorf("%s: no Body and a length: error nil, want one", method)
 				}
 				resp = nil
 			}
@@ -588,7 +588,7 @@ func TestResponsesAgainstTheRules(t *testing.T) {
 			}
 			io.WriteString(w, "x")
 			if b, err := io.ReadAll(got.Body); string(b) != "hello" || err != nil || conn.String() != "x" {
-				t.Errorf("Collapse %v: read %q, %v; the connection got %q", collapse, b, err, conn)
+				t.Errorf("Collapse %v: read %q, %v; the connection got %q, want %q, nil; %q", collapse, b, err, conn, "hello", "x")
 			}
 			got.Body.Close()
 		})
@@ -603,7 +603,7 @@ func TestBaseReturnsNothing(t *testing.T) {
 		})}
 		for _, method := range []string{"GET", "PUT"} {
 			if resp, err := tr.RoundTrip(request(t, method+" /")); err == nil {
-				t.Errorf("%s: %v and no error", method, resp)
+				t.Errorf("%s: %v and no error, want an error", method, resp)
 			}
 		}
 		tr.Close()

@@ -315,7 +315,7 @@ func TestRequestBodiesInKeys(t *testing.T) {
 				t.Errorf("POST %q: %v %q, want %v %q", body, a.outcome, a.body, want, wantBody)
 			}
 			if !watched.closed {
-				t.Errorf("POST %q: the request's body was not closed", body)
+				t.Errorf("POST %q: the body of the request is closed: false, want true", body)
 			}
 		}
 		post("a", "text/plain", miss, "#1 for a")
@@ -359,7 +359,7 @@ func TestAskingAgainWithABody(t *testing.T) {
 			}
 		}
 		if want := []string{"body<nil>", "body<nil>", "body<nil>"}; !slices.Equal(got, want) {
-			t.Errorf("the origin got %q", got)
+			t.Errorf("the origin got %q, want %q", got, want)
 		}
 
 		long := strings.Repeat("x", 2<<20)

@@ -111,7 +111,7 @@ func TestMountsOfOneURLInSeveralSpellings(t *testing.T) {
 						t.Fatal(err)
 					}
 					if b, _ := io.ReadAll(resp.Body); string(b) != "yes" {
-						t.Errorf("%q does not go to what is mounted for %q", target, prefix)
+						t.Errorf("GET %s: body %q, want %q of the RoundTripper for %q", target, b, "yes", prefix)
 					}
 				}
 				m.Mount(target, nil)
@@ -120,7 +120,7 @@ func TestMountsOfOneURLInSeveralSpellings(t *testing.T) {
 					t.Fatal(err)
 				}
 				if b, _ := io.ReadAll(resp.Body); string(b) != "no" {
-					t.Errorf("%q goes to what is mounted for %q after that was taken away", target, prefix)
+					t.Errorf("GET %s, nothing mounted for %q: body %q, want %q", target, prefix, b, "no")
 				}
 			}
 		}
@@ -139,10 +139,10 @@ func TestMountsOfNoURL(t *testing.T) {
 				defer func() {
 					p := recover()
 					if p == nil {
-						t.Errorf("Mount(%q, %v) does not panic", prefix, rt)
+						t.Errorf("Mount(%q, %v) returned, want a panic", prefix, rt)
 					}
 					if strings.Contains(fmt.Sprint(p), "secret") {
-						t.Errorf("Mount(%q) panics with %v", prefix, p)
+						t.Errorf("Mount(%q) panics with %v, want no password in it", prefix, p)
 					}
 				}()
 				new(cachecontrol.Mounts).Mount(prefix, rt)
@@ -155,11 +155,11 @@ func TestMountsOfNoURL(t *testing.T) {
 func TestMountsWithoutAMount(t *testing.T) {
 	var m cachecontrol.Mounts
 	if resp, err := m.RoundTrip(&http.Request{Method: "GET", Header: http.Header{}}); err == nil {
-		t.Errorf("no URL: %v", resp)
+		t.Errorf("no URL: %v, want an error", resp)
 	}
 	m.Mount("http://", named("http"))
 	if resp, err := m.RoundTrip(request(t, "gopher://a.com/")); err == nil {
-		t.Errorf("gopher: %v", resp)
+		t.Errorf("gopher: %v, want an error", resp)
 	}
 }
 

@@ -203,7 +203,7 @@ func (o *origin) allClosed() {
 	defer o.mu.Unlock()
 	for i, b := range o.bodies {
 		if b.closed == 0 {
-			o.t.Errorf("the body of the origin's answer %d was never closed", i+1)
+			o.t.Errorf("the body of the origin's response %d was closed 0 times, want at least 1", i+1)
 		}
 	}
 }

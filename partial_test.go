@@ -57,7 +57,7 @@ func TestPartReused(t *testing.T) {
 			a := do(t, tr, "/", "Range: "+tt.spec)
 			wantPart(t, a, hit, tt.contentRange, tt.body)
 			if a.Header.Get("Age") != "7" || a.Header.Get("X-Own") != "1" {
-				t.Errorf("%s: header %v", tt.spec, a.Header)
+				t.Errorf("%s: header %v, want Age: 7, X-Own: 1", tt.spec, a.Header)
 			}
 		}
 		wantRequests(t, o, 1)
@@ -73,7 +73,7 @@ func TestPartReused(t *testing.T) {
 			do(t, tr, path, "Range: bytes=4-7")
 			wantPart(t, do(t, tr, path, "Range: "+tt.spec), miss, tt.contentRange, tt.body)
 			if h := o.last().Header; h.Get("Range") != tt.spec || h["If-Range"] != nil || h["If-None-Match"] != nil {
-				t.Errorf("%s: forwarded as %v", tt.spec, h)
+				t.Errorf("%s: forwarded as %v, want Range as it was and no condition", tt.spec, h)
 			}
 			wantRequests(t, o, 1+2*(i+1))
 		}
@@ -176,7 +176,7 @@ func TestPartsCombined(t *testing.T) {
 					a := do(t, tr, "/")
 					wantWhole(t, a, hit, digits)
 					if a.Header.Get("Content-Length") != "10" {
-						t.Errorf("header %v", a.Header)
+						t.Errorf("header %v, want Content-Length: 10", a.Header)
 					}
 					wantPart(t, do(t, tr, "/", "Range: bytes=1-8"), hit, "bytes 1-8/10", "12345678")
 				default:
@@ -211,14 +211,14 @@ func TestPartWithinStalePart(t *testing.T) {
 		a := do(t, tr, "/", "Range: bytes=3-4")
 		wantPart(t, a, miss, "bytes 3-4/10", "34")
 		if h := o.last().Header; h.Get("Range") != "bytes=3-4" {
-			t.Errorf("forwarded as %v", h)
+			t.Errorf("forwarded as %v, want Range: bytes=3-4", h)
 		}
 		wantStored(t, s, "", "12345678")
 		time.Sleep(10 * time.Second)
 		a = do(t, tr, "/", "Range: bytes=1-8")
 		wantPart(t, a, hit, "bytes 1-8/10", "12345678")
 		if a.Header.Get("X-Only") != "first" || a.Header.Get("X-Both") != "second" || a.Header.Get("Age") != "15" {
-			t.Errorf("header %v", a.Header)
+			t.Errorf("header %v, want X-Only: first, X-Both: second, Age: 15", a.Header)
 		}
 		wantRequests(t, o, 2)
 	})
@@ -259,11 +259,11 @@ func TestPartCompleted(t *testing.T) {
 		a := do(t, tr, "/", "X-Mine: 1")
 		wantWhole(t, a, miss, digits)
 		if a.Header.Get("X-From") != "second" || a.Header.Get("Content-Length") != "10" || cachecontrol.FromCache(a.Response) {
-			t.Errorf("header %v", a.Header)
+			t.Errorf("header %v, want X-From: second, Content-Length: 10, not from the cache", a.Header)
 		}
 		h := o.last().Header
 		if h.Get("Range") != "bytes=4-" || h.Get("If-Range") != `"1"` || h.Get("X-Mine") != "1" || h.Get("Accept-Encoding") != "identity" || h["If-None-Match"] != nil {
-			t.Errorf("the rest was asked for with %v", h)
+			t.Errorf("the rest was asked for with %v, want Range: bytes=4-, If-Range: 1, X-Mine: 1, Accept-Encoding: identity, no If-None-Match", h)
 		}
 		if n := d.open.Load(); n != 0 {
 			t.Errorf("%d bodies of the origin are still open, want 0", n)
@@ -328,7 +328,7 @@ func TestPartNotCompleted(t *testing.T) {
 				if tt.again {
 					n = 3
 					if h := o.last().Header; h["Range"] != nil || h["If-Range"] != nil || h.Get("Accept-Encoding") != "gzip, deflate" {
-						t.Errorf("asked again with %v", h)
+						t.Errorf("asked again with %v, want no Range and no If-Range, Accept-Encoding: gzip, deflate", h)
 					}
 				}
 				wantRequests(t, o, n)
@@ -372,7 +372,7 @@ func TestPartCompletionCutShort(t *testing.T) {
 				resp.Body.Close()
 				if tt.name == "too long" {
 					if string(body) != digits || err != nil {
-						t.Errorf("%q, %v: what follows the ten bytes is nobody's", body, err)
+						t.Errorf("%q, %v, want %q, nil", body, err, digits)
 					}
 					return
 				}
@@ -404,12 +404,12 @@ func TestPartCompletionFails(t *testing.T) {
 		defer tr.Close()
 		do(t, tr, "/", "Range: bytes=0-3")
 		if resp, err := tr.RoundTrip(request(t, "/")); err == nil {
-			t.Errorf("answered with %d", resp.StatusCode)
+			t.Errorf("status %d, want an error", resp.StatusCode)
 			resp.Body.Close()
 		}
 		wantWhole(t, do(t, tr, "/"), miss, digits)
 		if o.last().Header.Get("Range") != "bytes=4-" {
-			t.Error("the part was forgotten")
+			t.Error("the part is not stored, want it kept")
 		}
 	})
 }
@@ -430,7 +430,7 @@ func TestPartNotCompletable(t *testing.T) {
 				do(t, tr, "/", "Range: bytes="+tt.spec)
 				wantWhole(t, do(t, tr, "/"), miss, digits)
 				if h := o.last().Header; h["Range"] != nil || h["If-Range"] != nil {
-					t.Errorf("asked with %v", h)
+					t.Errorf("asked with %v, want no Range, no If-Range", h)
 				}
 				wantRequests(t, o, 2)
 				wantWhole(t, do(t, tr, "/"), hit, digits)
@@ -455,7 +455,7 @@ func TestPartWithoutValidator(t *testing.T) {
 		time.Sleep(time.Hour)
 		wantWhole(t, do(t, tr, "/stale"), miss, "abcdefghij")
 		if o.last().Header["Range"] != nil {
-			t.Error("the rest of a stale part was asked for")
+			t.Error("request for the rest of a stale part, want one for the whole")
 		}
 		wantRequests(t, o, 5)
 	})
@@ -512,14 +512,14 @@ func TestPartIgnored(t *testing.T) {
 		defer tr.Close()
 		do(t, tr, "/", "Range: bytes=0-3")
 		if a := do(t, tr, "/", `If-None-Match: "1"`); a.StatusCode != 304 || cachecontrol.FromCache(a.Response) {
-			t.Errorf("%d %v", a.StatusCode, a.Header)
+			t.Errorf("%d %v, want 304 from the origin", a.StatusCode, a.outcome)
 		}
 		if h := o.last().Header; h["Range"] != nil || h["If-Range"] != nil {
-			t.Errorf("asked with %v", h)
+			t.Errorf("asked with %v, want no Range, no If-Range", h)
 		}
 		do(t, tr, "HEAD /")
 		if req := o.last(); req.Method != "HEAD" || req.Header["Range"] != nil {
-			t.Errorf("asked with %s %v", req.Method, req.Header)
+			t.Errorf("asked with %s %v, want HEAD without Range", req.Method, req.Header)
 		}
 		wantRequests(t, o, 3)
 	})
@@ -535,14 +535,14 @@ func TestPartWithConditions(t *testing.T) {
 		do(t, tr, "/", "Range: bytes=2-6")
 		a := do(t, tr, "/", "Range: bytes=3-4", `If-None-Match: "1"`)
 		if a.StatusCode != 304 || !cachecontrol.FromCache(a.Response) {
-			t.Errorf("%d %v", a.StatusCode, a.Header)
+			t.Errorf("%d %v, want 304 from the cache", a.StatusCode, a.outcome)
 		}
 		wantPart(t, do(t, tr, "/", "Range: bytes=3-4", `If-None-Match: "2"`), hit, "bytes 3-4/10", "34")
 		wantPart(t, do(t, tr, "/", "Range: bytes=3-4", `If-Range: "1"`), hit, "bytes 3-4/10", "34")
 		wantRequests(t, o, 1)
 		wantWhole(t, do(t, tr, "/", "Range: bytes=3-4", `If-Range: "2"`), miss, digits)
 		if h := o.last().Header; h.Get("Range") != "bytes=3-4" || h.Get("If-Range") != `"2"` {
-			t.Errorf("forwarded as %v", h)
+			t.Errorf("forwarded as %v, want Range: bytes=3-4, If-Range: 2", h)
 		}
 		wantRequests(t, o, 2)
 	})
@@ -744,12 +744,12 @@ func TestPartsTooLongTogether(t *testing.T) {
 		wantStored(t, s, "", "01234")
 		a := do(t, tr, "/", "Range: bytes=0-6")
 		if st := cachecontrol.StatusOf(a.Response); st.Stored || st.Storage != rules.TooLong {
-			t.Errorf("status %+v", st)
+			t.Errorf("status %+v, want not stored, too long", st)
 		}
 		a = do(t, tr, "/")
 		wantWhole(t, a, miss, digits)
 		if st := cachecontrol.StatusOf(a.Response); st.Stored || st.Storage != rules.TooLong {
-			t.Errorf("status %+v", st)
+			t.Errorf("status %+v, want not stored, too long", st)
 		}
 		wantStored(t, s, "", "01234")
 	})
@@ -768,7 +768,7 @@ func TestPartExpired(t *testing.T) {
 		d.fields = []string{"Cache-Control: max-age=10", "X-From: second"}
 		wantPart(t, do(t, tr, "/", "Range: bytes=3-4"), revalidated, "bytes 3-4/10", "34")
 		if h := o.last().Header; h.Get("Range") != "bytes=3-4" || h.Get("If-None-Match") != `"1"` || h["If-Range"] != nil {
-			t.Errorf("asked with %v", h)
+			t.Errorf("asked with %v, want Range: bytes=3-4, If-None-Match: 1, no If-Range", h)
 		}
 		a := do(t, tr, "/", "Range: bytes=2-6")
 		wantPart(t, a, hit, "bytes 2-6/10", "23456")
@@ -845,7 +845,7 @@ func TestPartVary(t *testing.T) {
 		wantPart(t, do(t, tr, "/", en, "Range: bytes=1-3"), hit, "bytes 1-3/10", "123")
 		wantWhole(t, do(t, tr, "/", de), miss, "abcdefghij")
 		if o.last().Header["Range"] != nil {
-			t.Error("a part of another variant was completed")
+			t.Error("request for the rest of another variant, want one for the whole")
 		}
 		wantPart(t, do(t, tr, "/", de, "Range: bytes=1-3"), hit, "bytes 1-3/10", "bcd")
 		wantPart(t, do(t, tr, "/", en, "Range: bytes=1-3"), hit, "bytes 1-3/10", "123")
@@ -853,7 +853,7 @@ func TestPartVary(t *testing.T) {
 		// Completed, it is a variant beside the one that is there.
 		wantWhole(t, do(t, tr, "/", en), miss, digits)
 		if h := o.last().Header; h.Get("Range") != "bytes=5-" || h.Get("Accept-Language") != "en" {
-			t.Errorf("the rest was asked for with %v", h)
+			t.Errorf("the rest was asked for with %v, want Range: bytes=5-, Accept-Language: en", h)
 		}
 		wantWhole(t, do(t, tr, "/", en), hit, digits)
 		wantWhole(t, do(t, tr, "/", de), hit, "abcdefghij")
@@ -943,12 +943,12 @@ func TestPartHasNoPlainFile(t *testing.T) {
 				for _, spec := range []string{"2-3", "4-5", "0-1", "7-8"} {
 					do(t, tr, "/", "Range: bytes="+spec)
 					if plain, all := files(); plain != 0 || all == 0 {
-						t.Errorf("after %s: %d files of %d under the plain key", spec, plain, all)
+						t.Errorf("after %s: %d files of %d under the plain key, want 0 of some", spec, plain, all)
 					}
 				}
 				do(t, tr, "/", "Range: bytes=0-9")
 				if plain, _ := files(); plain == 0 {
-					t.Error("the whole is not where Python looks for it")
+					t.Error("no file where Python looks for the whole response, want one")
 				}
 			})
 		})
@@ -1130,7 +1130,7 @@ func partsAtRandom(t *testing.T, seed uint64) {
 		t.Errorf("%d bodies of the origin are still open, want 0", n)
 	}
 	if e, _ := peek(t, store, wholeKey); e != nil && e.Range != nil {
-		t.Error("a part is under the plain key")
+		t.Error("a part is stored under the plain key, want it under its own")
 	}
 }
 
@@ -1150,7 +1150,7 @@ func TestPartsAndHeuristic(t *testing.T) {
 			time.Sleep(2 * time.Hour)
 			wantWhole(t, do(t, tr, "/"), miss, digits)
 			if o.last().Header.Get("Range") != "bytes=4-" {
-				t.Errorf("asked with %v", o.last().Header)
+				t.Errorf("asked with %v, want Range: bytes=4-", o.last().Header)
 			}
 			time.Sleep(time.Hour) // now twelve hours had passed
 			wantWhole(t, do(t, tr, "/"), hit, digits)
@@ -1223,7 +1223,7 @@ func TestPartWithoutContentLength(t *testing.T) {
 		t.Errorf("a part of the part: %v %q, want a hit", a.outcome, a.body)
 	}
 	if a := do(t, tr, "/"); a.StatusCode != 200 || a.body != text || o.last().Header.Get("Range") != "bytes=5-" {
-		t.Errorf("the whole: %d %q, after a request for %q", a.StatusCode, a.body, o.last().Header.Get("Range"))
+		t.Errorf("the whole: %d %q, after a request for %q, want 200 %q, %q", a.StatusCode, a.body, o.last().Header.Get("Range"), text, "bytes=5-")
 	}
 	if a := do(t, tr, "/"); a.outcome != hit || a.body != text {
 		t.Errorf("the whole again: %v %q, want a hit", a.outcome, a.body)

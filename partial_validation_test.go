@@ -90,7 +90,7 @@ func TestPartRefuted(t *testing.T) {
 				}
 				do(t, tr, tt.do, tt.with...)
 				if a := do(t, tr, "/", "Range: bytes=2-3"); a.StatusCode == 206 {
-					t.Errorf("the part goes on to answer: %v %q", a.outcome, a.Header["Cache-Status"])
+					t.Errorf("the part answers: %v %d, want another status", a.outcome, a.StatusCode)
 				}
 				if _, body := peek(t, s, partKey); body != "" {
 					t.Errorf("the part is still stored: %q, want %q", body, "")
@@ -171,7 +171,7 @@ func TestWholeRefutedWithPart(t *testing.T) {
 				}
 				resp.Body.Close()
 				if a := do(t, tr, "/"); a.body == "#1" {
-					t.Errorf("the old response is a %v", a.outcome)
+					t.Errorf("body %q (%v), want another than that of the old response", a.body, a.outcome)
 				}
 			})
 		})
@@ -351,12 +351,12 @@ func TestPartValidatedInBackground(t *testing.T) {
 				time.Sleep(20 * time.Second)
 				a := do(t, tr, "/", "Range: bytes=2-3")
 				if a.StatusCode != 206 || a.body != "23" || !cachecontrol.FromCache(a.Response) {
-					t.Errorf("%d %q, %q", a.StatusCode, a.body, a.Header["Cache-Status"])
+					t.Errorf("%d %q, Cache-Status %q, want 206 %q from the cache", a.StatusCode, a.body, a.Header["Cache-Status"], "23")
 				}
 				synctest.Wait()
 				wantRequests(t, o, 2)
 				if h := o.last().Header; h.Get("Range") != "bytes=2-3" || h.Get("If-None-Match") != `"1"` {
-					t.Errorf("validated with %v", h)
+					t.Errorf("validated with %v, want Range: bytes=2-3, If-None-Match: 1", h)
 				}
 				if a = do(t, tr, "/", "Range: bytes=2-3"); a.body != "23" || a.Header.Get("X-From") != tt.then {
 					t.Errorf("%q with X-From %q, want %q", a.body, a.Header.Get("X-From"), tt.then)

@@ -16,7 +16,7 @@ func TestBeforeStore(t *testing.T) {
 	decide := func() *cachecontrol.Transport {
 		return &cachecontrol.Transport{BeforeStore: func(resp *http.Response) cachecontrol.StoreDecision {
 			if resp.Body != http.NoBody || resp.Request == nil || resp.StatusCode == 304 {
-				t.Errorf("asked about %+v", resp)
+				t.Errorf("asked about %+v, want a Request, http.NoBody, another status than 304", resp)
 			}
 			var d cachecontrol.StoreDecision
 			d.Refuse = strings.HasPrefix(resp.Request.URL.Path, "/private") || resp.StatusCode == 404 || resp.Header.Get("X-Keep") == "no"
@@ -155,7 +155,7 @@ func TestBeforeReuseSees(t *testing.T) {
 		o := replies(t, status(203, swr, "X-A: 1", "Age: 3"))
 		tr := &cachecontrol.Transport{Base: o, BeforeReuse: func(req *http.Request, s cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
 			if req.URL.Path != "/" {
-				t.Errorf("asked for %s", req.URL)
+				t.Errorf("asked for %s, want /", req.URL)
 			}
 			seen = append(seen, s)
 			return cachecontrol.ReuseByRules
@@ -166,11 +166,11 @@ func TestBeforeReuseSees(t *testing.T) {
 		do(t, tr, "/")
 		synctest.Wait()
 		if len(seen) != 1 || o.requests() != 2 {
-			t.Fatalf("asked %d times, and the origin %d times", len(seen), o.requests())
+			t.Fatalf("asked %d times, and the origin %d times, want 1, 2", len(seen), o.requests())
 		}
 		s := seen[0]
 		if s.StatusCode != 203 || s.Header.Get("X-A") != "1" || s.Age != 11*time.Second || s.TTL != -time.Second {
-			t.Errorf("saw %+v", s)
+			t.Errorf("got %+v, want 203, X-A: 1, Age 11s, TTL -1s", s)
 		}
 	})
 }
@@ -251,7 +251,7 @@ func TestReplayOver(t *testing.T) {
 				t.Errorf("%s: %v %q %v, want %v %q %v", name, a.outcome, a.body, cachecontrol.StatusOf(a.Response).Reason, stale, "#1", rules.Replayed)
 			}
 			if _, err := player.RoundTrip(request(t, "/other")); err == nil {
-				t.Errorf("%s: what is not there was answered", name)
+				t.Errorf("%s: no error for a response that is not stored, want one", name)
 			}
 			recorder.Close()
 			player.Close()

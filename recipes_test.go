@@ -153,7 +153,7 @@ func TestRecipesAreCode(t *testing.T) {
 		block, after, _ := strings.Cut(after, "```")
 		rest = after
 		if !strings.Contains(string(code), block) {
-			t.Errorf("docs/recipes.md has code that is in no test of recipes:\n%s", block)
+			t.Errorf("docs/recipes.md has code that no test of recipes has, want it in recipes_test.go:\n%s", block)
 		}
 	}
 	if n < 8 {
@@ -276,7 +276,7 @@ func TestRecipeOffline(t *testing.T) {
 		t.Errorf("what is stored: %v, want %v", s.Outcome, cachecontrol.Stale)
 	}
 	if _, err := getOffline(t.Context(), client, server.URL+"/b"); err == nil {
-		t.Error("what is not stored is no error")
+		t.Error("a response that is not stored: error nil, want one")
 	}
 }
 

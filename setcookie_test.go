@@ -337,7 +337,7 @@ func TestSetCookieWithJar(t *testing.T) {
 			resp.Body.Close()
 		}
 		if !cachecontrol.FromCache(resp) {
-			t.Errorf("%s: the second /about was not answered from the cache", lifetime)
+			t.Errorf("%s: the second /about: FromCache = false, want true", lifetime)
 		}
 		if got := jar.Cookies(resp.Request.URL); len(got) != 1 || got[0].Value != "alice" {
 			t.Errorf("%s: after the second /about the jar holds %v, want alice's session", lifetime, got)

@@ -115,7 +115,7 @@ func TestPrivateInSharedStoreOtherwise(t *testing.T) {
 				do(t, private, "/", tt.field, "User: aa")
 				a := do(t, shared, "/", tt.field, "User: bb")
 				if a.outcome != tt.want || tt.want == miss && a.body != "bb" || a.Header.Get("Secret") == "aa" {
-					t.Errorf("%v %q, secret %q", a.outcome, a.body, a.Header["Secret"])
+					t.Errorf("%v %q, Secret %q, want %v without the secret", a.outcome, a.body, a.Header["Secret"], tt.want)
 				}
 			})
 		})

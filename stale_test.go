@@ -108,7 +108,7 @@ func TestStaleIfError(t *testing.T) {
 		do(t, tr, "/")
 		time.Sleep(11 * time.Second)
 		if resp, err := tr.RoundTrip(request(t, "/")); err == nil {
-			t.Errorf("must-revalidate, and the origin is down: %v", resp)
+			t.Errorf("must-revalidate, and the origin is down: %v, want an error", resp)
 		}
 	})
 }

@@ -143,7 +143,7 @@ func TestStatsOfTheUnfinished(t *testing.T) {
 		io.Copy(io.Discard, resp.Body)
 		resp.Body.Close()
 		if _, err := tr.RoundTrip(request(t, "/down")); err == nil {
-			t.Error("no error")
+			t.Error("error nil, want one")
 		}
 		cancelled, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -153,7 +153,7 @@ func TestStatsOfTheUnfinished(t *testing.T) {
 		ending, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := tr.RoundTrip(request(t, "/hangs").WithContext(ending)); err == nil {
-			t.Error("no error")
+			t.Error("error nil, want one")
 		}
 		want := cachecontrol.Stats{
 			Misses: 2, Failed: 3, OriginRequests: 4, OriginErrors: 1, BytesFromOrigin: 9,
@@ -212,7 +212,7 @@ func TestStatsAddUp(t *testing.T) {
 	}
 	all.Wait()
 	if s := tr.Stats(); s.Hits != workers*each || s.BytesFromCache != 2*workers*each {
-		t.Errorf("%d hits with %d bytes", s.Hits, s.BytesFromCache)
+		t.Errorf("%d hits with %d bytes, want %d, %d", s.Hits, s.BytesFromCache, workers*each, 2*workers*each)
 	}
 }
 
@@ -227,7 +227,7 @@ func TestStatsJSON(t *testing.T) {
 		text := expvar.Func(func() any { return tr.Stats() }).String()
 		for _, part := range []string{`"misses":2`, `"not_stored":{"no-store":1,"store-failed":1}`, `"store_errors":{"create":1}`} {
 			if !strings.Contains(text, part) {
-				t.Errorf("%s is not in %s", part, text)
+				t.Errorf("JSON %s, want %s in it", text, part)
 			}
 		}
 		var back cachecontrol.Stats
@@ -254,7 +254,7 @@ func TestStatsLeaderLeaves(t *testing.T) {
 		var all sync.WaitGroup
 		all.Go(func() {
 			if _, err := tr.RoundTrip(request(t, "/").WithContext(ctx)); err == nil {
-				t.Error("no error")
+				t.Error("error nil, want one")
 			}
 		})
 		synctest.Wait()
@@ -287,10 +287,10 @@ func TestStatsCancelledLookup(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		if _, err := tr.RoundTrip(request(t, "/").WithContext(ctx)); err == nil {
-			t.Error("no error")
+			t.Error("error nil, want one")
 		}
 		if failed := tr.Stats().StoreErrors; len(failed) > 0 {
-			t.Errorf("failures of the store: %v", failed)
+			t.Errorf("StoreErrors = %v, want none", failed)
 		}
 	})
 }

@@ -152,7 +152,7 @@ func TestStatusOfStrangers(t *testing.T) {
 			t.Errorf("%v: %+v, want %+v", resp, s, (cachecontrol.Status{}))
 		}
 		if cachecontrol.FromCache(resp) {
-			t.Errorf("%v: FromCache", resp)
+			t.Errorf("FromCache(%v) = true, want false", resp)
 		}
 	}
 	odd := &http.Response{Header: http.Header{"Cache-Status": {`cachecontrol;ttl=x;fwd=1;fwd-status="a";detail="b"`}}}
@@ -170,7 +170,7 @@ func TestCacheStatusIsWellFormed(t *testing.T) {
 		}
 		got := cachecontrol.StatusOf(&http.Response{Header: http.Header{"Cache-Status": {field}}}).Reason
 		if got != cachecontrol.Reason(r) || got.Description() == "" {
-			t.Errorf("the Reason of %q is %q with the description %q", field, got, got.Description())
+			t.Errorf("the Reason of %q is %q with the description %q, want that of the field, described", field, got, got.Description())
 		}
 	}
 }
@@ -245,7 +245,7 @@ func TestFromAnotherCache(t *testing.T) {
 							t.Errorf("FromCache %v, %v, want a response from the origin", cachecontrol.FromCache(a.Response), a.outcome)
 						}
 						if got := a.Header["Cache-Status"]; !slices.Equal(got[:len(got)-1], test.status) {
-							t.Errorf("Cache-Status is %q, the origin's was %q", got, test.status)
+							t.Errorf("Cache-Status is %q, want the origin's %q first", got, test.status)
 						}
 					}
 					ask := func() answer {
@@ -261,7 +261,7 @@ func TestFromAnotherCache(t *testing.T) {
 						check(ask())
 						a := <-second
 						if !cachecontrol.StatusOf(a.Response).Collapsed {
-							t.Errorf("not collapsed: %q", a.Header["Cache-Status"])
+							t.Errorf("Cache-Status %q, want collapsed", a.Header["Cache-Status"])
 						}
 						check(a)
 						return
@@ -270,7 +270,7 @@ func TestFromAnotherCache(t *testing.T) {
 					if request == "GET" {
 						a := ask()
 						if a.outcome != hit || !cachecontrol.FromCache(a.Response) || strings.Join(a.Header[cachecontrol.XFromCache], "|") != "1" {
-							t.Errorf("then: %v, %q", a.outcome, a.Header)
+							t.Errorf("then: %v, header %q, want %v, X-From-Cache: 1", a.outcome, a.Header, hit)
 						}
 					}
 				})
@@ -343,7 +343,7 @@ func TestRateLimitThroughTwoCaches(t *testing.T) {
 		}
 		time.Sleep(61 * time.Second)
 		if a := do(t, near, "/"); a.outcome != miss || a.Header["X-From-Cache"] != nil {
-			t.Errorf("a new response: %v, X-From-Cache %q", a.outcome, a.Header["X-From-Cache"])
+			t.Errorf("a new response: %v, X-From-Cache %q, want %v, none", a.outcome, a.Header["X-From-Cache"], miss)
 		}
 	})
 }
@@ -377,7 +377,7 @@ func TestFromCacheOfHeaders(t *testing.T) {
 			t.Errorf("FromCache of %q = %v, want %v", test.status, got, test.want)
 		}
 		if o := cachecontrol.StatusOf(resp).Outcome; (o == hit || o == stale || o == revalidated) != test.want {
-			t.Errorf("StatusOf %q: %v", test.status, o)
+			t.Errorf("StatusOf(%q) = %v, want one from the cache: %v", test.status, o, test.want)
 		}
 	}
 }

@@ -78,7 +78,7 @@ func TestFaultyStore(t *testing.T) {
 					want("version 2")
 					want("version 2", "Accept: text/plain")
 					if store.calls == 0 {
-						t.Errorf("%s was never called", method)
+						t.Errorf("%s was called %d times, want at least 1", method, store.calls)
 					}
 					store.off = true
 					time.Sleep(time.Hour)
@@ -160,7 +160,7 @@ func TestStoreThatAlwaysFails(t *testing.T) {
 		defer tr.Close()
 		for range 3 {
 			if a := do(t, tr, "/"); a.outcome != miss || a.body != "version 1" || cachecontrol.StatusOf(a.Response).Stored {
-				t.Errorf("%v %q %v", a.outcome, a.body, a.Header)
+				t.Errorf("%v %q, header %v, want %v %q, not stored", a.outcome, a.body, a.Header, miss, "version 1")
 			}
 		}
 		if a := do(t, tr, "PUT /"); a.StatusCode != 204 {

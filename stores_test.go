@@ -389,13 +389,13 @@ func wantStored(t *testing.T, s storage.Store, whole, part string) {
 		t.Errorf("under the plain key: %q, want %q", body, whole)
 	}
 	if e != nil && (e.Status == 206 || e.Range != nil || e.Header["Content-Range"] != nil) {
-		t.Errorf("under the plain key is a partial response: %d %v %v", e.Status, e.Range, e.Header)
+		t.Errorf("under the plain key: %d %v %v, want no partial response", e.Status, e.Range, e.Header)
 	}
 	e, body = peek(t, s, partKey)
 	if body != part {
 		t.Errorf("the part is %q, want %q", body, part)
 	}
 	if e != nil && (e.Status != 206 || e.Range == nil || e.Header.Get("Content-Length") != fmt.Sprint(len(body))) {
-		t.Errorf("as a part is stored: %d %v %v", e.Status, e.Range, e.Header)
+		t.Errorf("the part is %d %v %v, want 206, a range, Content-Length: %d", e.Status, e.Range, e.Header, len(body))
 	}
 }

@@ -89,7 +89,7 @@ func TestTargetsWithoutKey(t *testing.T) {
 					t.Errorf("the other target: %v %q, want %v %q", a.outcome, a.body, hit, "#1")
 				}
 				if err := tr.Invalidate(context.Background(), &test.url); test.host == "" && err == nil {
-					t.Error("Invalidate returned no error")
+					t.Error("Invalidate() = nil, want an error")
 				}
 			})
 		})

@@ -55,7 +55,7 @@ func TestPrivateTrailerOfAnotherCache(t *testing.T) {
 		o := replies(t, reply{fields: []string{`Cache-Control: max-age=60, private="x-mine"`}, tail: []string{"X-Mine: 1"}})
 		do(t, &cachecontrol.Transport{Base: o, Store: store}, "/")
 		if a := do(t, &cachecontrol.Transport{Base: o, Store: store, Shared: true}, "/"); a.outcome != hit || a.Trailer != nil {
-			t.Errorf("%v, trailer %v", a.outcome, a.Trailer)
+			t.Errorf("%v, trailer %v, want %v, nil", a.outcome, a.Trailer, hit)
 		}
 	})
 }
@@ -76,7 +76,7 @@ func TestTrailersInFlight(t *testing.T) {
 		close(g.letGo)
 		all, collapsed := a.wait(t)
 		if len(all) != 5 || collapsed != 4 {
-			t.Fatalf("%d answers, %d collapsed", len(all), collapsed)
+			t.Fatalf("%d answers, %d collapsed, want 5, 4", len(all), collapsed)
 		}
 		for _, x := range all {
 			want := map[string][]string{"X-Yours": {"3"}}

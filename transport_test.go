@@ -59,11 +59,11 @@ func TestRequestBodiesAreClosed(t *testing.T) {
 				io.Copy(io.Discard, resp.Body)
 				resp.Body.Close()
 				if resp.Request != req {
-					t.Errorf("%s: the answer is not to this request", test.target)
+					t.Errorf("%s: Request is %p, want %p", test.target, resp.Request, req)
 				}
 			}
 			if !body.closed {
-				t.Errorf("%s %s: the request's body was not closed", test.target, test.cc)
+				t.Errorf("%s %s: the body of the request is closed: false, want true", test.target, test.cc)
 			}
 		}
 	})
@@ -88,7 +88,7 @@ func TestThroughAClient(t *testing.T) {
 			body, _ := io.ReadAll(resp.Body)
 			resp.Body.Close()
 			if string(body) != "here" || resp.Request.URL.Path != "/new" || cachecontrol.FromCache(resp) != (i > 0) {
-				t.Errorf("%d: %q from %v, %v", i, body, resp.Request.URL, resp.Header)
+				t.Errorf("%d: %q from %v, header %v, want %q from /new, from the cache: %v", i, body, resp.Request.URL, resp.Header, "here", i > 0)
 			}
 		}
 		if o.requests() != 2 {

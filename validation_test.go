@@ -257,7 +257,7 @@ func TestEntryDeletedDuringItsValidation(t *testing.T) {
 				do(t, tr, "/")
 				a := do(t, tr, "/")
 				if a.StatusCode != 200 || a.body != strings.Repeat("body", 50000) || a.outcome != revalidated {
-					t.Errorf("%d, %d bytes, %v", a.StatusCode, len(a.body), a.outcome)
+					t.Errorf("%d, %d bytes, %v, want 200, 200000 bytes, %v", a.StatusCode, len(a.body), a.outcome, revalidated)
 				}
 				if a = do(t, tr, "/"); a.outcome != miss || o.last().Header.Get("If-None-Match") != "" {
 					t.Errorf("afterwards: %v %q, want %v %q", a.outcome, o.last().Header.Get("If-None-Match"), miss, "")
@@ -281,7 +281,7 @@ func TestBodyOfA304IsClosed(t *testing.T) {
 		do(t, tr, "/")
 		resp := open(t, tr, request(t, "/"))
 		if b := o.bodies[1]; !b.eof || b.closed == 0 {
-			t.Errorf("read to its end: %v, closed: %d times", b.eof, b.closed)
+			t.Errorf("read to its end: %v, closed: %d times, want true, some", b.eof, b.closed)
 		}
 		if b, _ := io.ReadAll(resp.Body); string(b) != "body" {
 			t.Errorf("%q, want %q", string(b), "body")
@@ -552,7 +552,7 @@ func TestValidationCancelledByAnother(t *testing.T) {
 						return nil, test.errs[asked-1]
 					}
 					if validates := req.Header["If-None-Match"] != nil; validates {
-						t.Errorf("request %d validates", asked)
+						t.Errorf("request %d has If-None-Match %q, want none", asked, req.Header["If-None-Match"])
 					}
 					return respond(200, "body", "Cache-Control: no-cache", `ETag: "1"`), nil
 				}),
