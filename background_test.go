@@ -32,7 +32,7 @@ func gated(t *testing.T, letGo <-chan struct{}) *origin {
 }
 
 func TestOneRevalidationForAKey(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		letGo := make(chan struct{})
 		o := gated(t, letGo)
 		tr := &cachecontrol.Transport{Base: o}
@@ -58,7 +58,7 @@ func TestOneRevalidationForAKey(t *testing.T) {
 
 // However many keys are stale, only so many are asked about at once; the others are at a later request.
 func TestRevalidationsAreBounded(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		const urls = 100
 		letGo := make(chan struct{})
 		var mu sync.Mutex
@@ -102,7 +102,7 @@ func TestRevalidationsAreBounded(t *testing.T) {
 }
 
 func TestRevalidationHasADeadline(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := gated(t, nil)
 		tr := &cachecontrol.Transport{Base: o, BackgroundTimeout: 5 * time.Second}
 		defer tr.Close()
@@ -125,7 +125,7 @@ func TestRevalidationHasADeadline(t *testing.T) {
 
 // Close ends what runs in the background, and waits for it.
 func TestCloseEndsRevalidations(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := gated(t, nil)
 		tr := &cachecontrol.Transport{Base: o}
 		do(t, tr, "/")
@@ -155,7 +155,7 @@ type contextKey struct{}
 
 // The work in the background has the values of the request that started it, but neither its end nor its trace.
 func TestRevalidationsContext(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		letGo := make(chan struct{})
 		o := gated(t, letGo)
 		tr := &cachecontrol.Transport{Base: o}
@@ -183,7 +183,7 @@ func TestRevalidationsContext(t *testing.T) {
 
 // A caller may use his request again, for another URL, once he has closed the body: the one in the background stays what it was.
 func TestRevalidationOfAReusedRequest(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			if n == 2 {
 				time.Sleep(time.Second)
@@ -210,7 +210,7 @@ func TestRevalidationOfAReusedRequest(t *testing.T) {
 
 // A revalidation sends the body that the request had, which was closed when the stale answer was given.
 func TestRevalidationWithABody(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		var bodies []string
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			b, err := io.ReadAll(req.Body)
@@ -259,7 +259,7 @@ func (b *once) Read(p []byte) (int, error) {
 func (b *once) Close() error { b.closed = true; return nil }
 
 func TestRefreshAhead(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := replies(t, ok("Cache-Control: max-age=60", `ETag: "1"`), status(500), status(304, "Cache-Control: max-age=60", `ETag: "1"`))
 		tr := &cachecontrol.Transport{Base: o, RefreshAhead: 20 * time.Second}
 		defer tr.Close()
@@ -294,7 +294,7 @@ func TestRefreshAhead(t *testing.T) {
 
 // A revalidation in the background does not end with the request that has caused it, by whatever that ends.
 func TestBackgroundOutlivesRequest(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			if n > 1 {
 				select {
@@ -332,7 +332,7 @@ func TestBackgroundOutlivesRequest(t *testing.T) {
 
 // The condition of a caller is not sent again in the background, however he spells it.
 func TestNamesNotCanonicalInTheBackground(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := replies(t, ok("Cache-Control: max-age=1, stale-while-revalidate=60", `ETag: "1"`))
 		tr := &cachecontrol.Transport{Base: o}
 		defer tr.Close()

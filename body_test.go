@@ -19,7 +19,7 @@ import (
 
 // A caller that stops before EOF must not make the part that it read the whole of what is stored.
 func TestReadingStopsBeforeEOF(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(int, *http.Request) *http.Response {
 			return chunked(respond(200, "", "Cache-Control: max-age=60"), nil, "AAAA", "BBBB")
 		})
@@ -41,7 +41,7 @@ func TestReadingStopsBeforeEOF(t *testing.T) {
 // Closing early is no end either, and what is closed cannot be stored any more.
 func TestClosingEarly(t *testing.T) {
 	for _, length := range []int64{8, -1} {
-		in(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			o := newOrigin(t, func(int, *http.Request) *http.Response {
 				resp := chunked(respond(200, "", "Cache-Control: max-age=60"), nil, "AAAA", "BBBB")
 				resp.ContentLength = length
@@ -62,7 +62,7 @@ func TestClosingEarly(t *testing.T) {
 
 // A JSON decoder stops after the value, and often never sees EOF. Content-Length says that this was all.
 func TestJSONDecoderReadsOneValue(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(int, *http.Request) *http.Response {
 			resp := chunked(respond(200, "", "Cache-Control: max-age=60"), nil, `{"a":`, `1}`)
 			resp.ContentLength = 7
@@ -87,7 +87,7 @@ func TestJSONDecoderReadsOneValue(t *testing.T) {
 
 // Cancelling half-way stores nothing, and later requests are not hurt by it.
 func TestCancellingHalfWay(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			resp := respond(200, "01234567", "Cache-Control: max-age=60")
 			if n == 1 {
@@ -142,7 +142,7 @@ func TestBodyMustBeReadToItsEnd(t *testing.T) {
 		"chunked, no EOF":    {inChunks, func(r io.Reader) error { _, err := io.ReadFull(r, make([]byte, 10)); return err }, miss},
 	} {
 		t.Run(name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				o := newOrigin(t, func(int, *http.Request) *http.Response {
 					return test.frame(respond(200, body, "Cache-Control: max-age=60"))
 				})
@@ -165,7 +165,7 @@ func TestBodyMustBeReadToItsEnd(t *testing.T) {
 }
 
 func TestIncompleteBodyIsNotStored(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, _ *http.Request) *http.Response {
 			resp := respond(200, "01234", "Cache-Control: max-age=60")
 			if n == 1 {
@@ -190,7 +190,7 @@ func TestIncompleteBodyIsNotStored(t *testing.T) {
 }
 
 func TestContentLengthThatIsNotTheBodys(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, _ *http.Request) *http.Response {
 			resp := respond(200, "0123456789", "Cache-Control: max-age=60", "Content-Length: 5")
 			resp.ContentLength = -1
@@ -207,7 +207,7 @@ func TestContentLengthThatIsNotTheBodys(t *testing.T) {
 
 // A response that nobody reads or closes keeps nothing of the cache's alive: no goroutine, and nothing stored.
 func TestForgottenStreamHoldsNothing(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		base := roundTripper(func(req *http.Request) (*http.Response, error) {
 			return respond(200, "body", "Cache-Control: max-age=60"), nil
 		})
@@ -224,7 +224,7 @@ func TestForgottenStreamHoldsNothing(t *testing.T) {
 }
 
 func TestJSONDecoderOnAHit(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := replies(t, reply{body: `{"a": 1}`, fields: []string{"Cache-Control: max-age=60"}})
 		client := (&cachecontrol.Transport{Base: o}).Client()
 		for range 3 {
@@ -246,7 +246,7 @@ func TestJSONDecoderOnAHit(t *testing.T) {
 
 func TestMaxBodyBytes(t *testing.T) {
 	for _, length := range []int64{-1, 10, 11} {
-		in(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			body := strings.Repeat("x", 10)
 			want := hit
 			if length == 11 {
@@ -265,7 +265,7 @@ func TestMaxBodyBytes(t *testing.T) {
 			}
 		})
 	}
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, _ *http.Request) *http.Response {
 			return chunked(respond(200, "", "Cache-Control: max-age=60"), nil, "0123456789", "x")
 		})
@@ -281,7 +281,7 @@ func TestMaxBodyBytes(t *testing.T) {
 
 // RoundTrip returns with the headers, and a body passes as it comes, coded or not.
 func TestStreaming(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
 		o := newOrigin(t, func(int, *http.Request) *http.Response {
 			resp := respond(200, "", "Cache-Control: max-age=60")
@@ -312,7 +312,7 @@ func TestStreaming(t *testing.T) {
 func TestHitsStream(t *testing.T) {
 	body := strings.Repeat("0123456789", 100_000)
 	for name, store := range fileStores(t) {
-		in(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			o := replies(t, reply{body: body, fields: []string{"Cache-Control: max-age=60"}})
 			tr := &cachecontrol.Transport{Base: o, Store: store}
 			defer tr.Close()
@@ -348,7 +348,7 @@ func TestReadAfterClose(t *testing.T) {
 					for _, collapse := range []bool{false, true} {
 						for _, read := range []int{2, 1 << 20} {
 							t.Run(fmt.Sprintf("%s/%d/%s/%s/%v/%d", store, len(body), kind, with, collapse, read), func(t *testing.T) {
-								in(t, func(t *testing.T) {
+								synctest.Test(t, func(t *testing.T) {
 									sent, fields := body, []string{"Cache-Control: max-age=60", `ETag: "1"`}
 									if kind == "gzip" {
 										sent, fields = coded.String(), append(fields, "Content-Encoding: gzip")
@@ -471,7 +471,7 @@ func (b *lockedBody) Close() error { return nil }
 
 // TestBodyThatDidNotCome: a response that announces a body and has none is not stored as an empty one.
 func TestBodyThatDidNotCome(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, _ *http.Request) *http.Response {
 			resp := respond(200, "", "Cache-Control: max-age=60")
 			resp.Body, resp.ContentLength = nil, 10

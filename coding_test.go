@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -32,7 +33,7 @@ func TestContentCodings(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for kind, store := range allStores(t) {
-				in(t, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
 					o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 						resp := respond(200, test.body, "Cache-Control: max-age=60", "Vary: Accept-Encoding", `ETag: "a"`)
 						resp.Header["Content-Encoding"] = test.coding
@@ -75,7 +76,7 @@ func TestContentCodings(t *testing.T) {
 }
 
 func TestCodingsThatAreNotDecoded(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			return respond(200, "coded", "Cache-Control: max-age=60", "Content-Encoding: br", "Content-Length: 5")
 		})
@@ -92,7 +93,7 @@ func TestCodingsThatAreNotDecoded(t *testing.T) {
 			t.Errorf("GET /: %v %q %q, want %v %q %q; header: %v", a.outcome, a.body, a.Header.Get("Content-Encoding"), miss, "coded", "br", a.Header)
 		}
 	})
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(int, *http.Request) *http.Response {
 			return respond(200, encode("gzip", "x"), "Cache-Control: max-age=60", "Content-Encoding: gzip")
 		})
@@ -110,7 +111,7 @@ func TestCodingsThatAreNotDecoded(t *testing.T) {
 // is empty.
 func TestBrokenCodings(t *testing.T) {
 	for body, bad := range map[string]bool{"no gzip at all": true, encode("gzip", "text")[:15]: true, "": false} {
-		in(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			o := newOrigin(t, func(int, *http.Request) *http.Response {
 				resp := respond(200, body, "Cache-Control: max-age=60", "Content-Encoding: gzip")
 				return resp
@@ -146,7 +147,7 @@ func TestBrokenCodingIsDropped(t *testing.T) {
 		{"for the second caller", []string{"Accept-Encoding: gzip, deflate"}, 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				o := newOrigin(t, func(n int, _ *http.Request) *http.Response {
 					if n == 1 {
 						return respond(200, broken, "Cache-Control: max-age=60", "Content-Encoding: gzip", "Vary: Accept-Encoding")
@@ -179,7 +180,7 @@ func TestBrokenCodingIsDropped(t *testing.T) {
 
 // A JSON decoder stops before the end of what is coded; Content-Length says that all of it came.
 func TestJSONDecoderOnACodedBody(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(int, *http.Request) *http.Response {
 			return respond(200, encode("gzip", `{"a":1}`), "Cache-Control: max-age=60", "Content-Encoding: gzip")
 		})
@@ -218,7 +219,7 @@ func (s *keepingStore) Get(ctx context.Context, key string) (*storage.Response, 
 
 // A DictCache is given the decoded body at the first hit, and decodes no more.
 func TestDecodedOnce(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		store := &keepingStore{DictCache: storage.NewDictCache()}
 		o := newOrigin(t, func(int, *http.Request) *http.Response {
 			return respond(200, encode("gzip", "text"), "Cache-Control: max-age=60", "Content-Encoding: gzip")
@@ -244,7 +245,7 @@ func TestDecodedOnce(t *testing.T) {
 
 // A range of a coded body is of no use to who does not ask for the coding.
 func TestRangeOfACodedBody(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		coded := encode("gzip", "what the body says")
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			if req.Header.Get("Accept-Encoding") == "" {
@@ -272,7 +273,7 @@ func TestUndecodableCodingIsReused(t *testing.T) {
 		for _, coding := range []string{"br", "zstd", "aws-chunked", "utf-8", "none", "gzip, br"} {
 			for _, vary := range []string{"", "Accept-Encoding", "Accept, Accept-Encoding", "Accept"} {
 				t.Run(kind+"/"+coding+"/"+vary, func(t *testing.T) {
-					in(t, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
 						o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 							if req.Header.Get("If-None-Match") == `"1"` {
 								return respond(304, "", "Cache-Control: max-age=60", `ETag: "1"`)
@@ -340,7 +341,7 @@ func TestUndecodableCodingOfAnother(t *testing.T) {
 func TestHeadAsksForNoCoding(t *testing.T) {
 	plain := strings.Repeat("text ", 200)
 	for _, disabled := range []bool{false, true} {
-		in(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 				fields := []string{"Cache-Control: max-age=60", "Vary: Accept-Encoding", "Content-Type: text/plain"}
 				if req.Header.Get("Accept-Encoding") == "gzip, deflate" {

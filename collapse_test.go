@@ -27,7 +27,7 @@ func TestCollapse(t *testing.T) {
 	for name, length := range map[string]int{"short": 1000, "empty": 0, "long": 3<<20 + 7} {
 		for _, chunky := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/chunked %v", name, chunky), func(t *testing.T) {
-				in(t, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
 					n := n
 					if length > 1<<20 {
 						n = 20
@@ -77,7 +77,7 @@ func TestCollapse(t *testing.T) {
 
 // Off, as it is unless it is asked for, each request goes its own way.
 func TestCollapseIsOff(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newGate(t, func(int, *http.Request) *http.Response { return respond(200, "body", "Cache-Control: max-age=60") })
 		tr := &cachecontrol.Transport{Base: o}
 		defer tr.Close()
@@ -96,7 +96,7 @@ func TestCollapseIsOff(t *testing.T) {
 // Followers have the head when the leader has, and each byte as it comes, also those who come later. Nobody waits for
 // one who does not read.
 func TestCollapseStreams(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		resp, w := pipe("Cache-Control: max-age=60")
 		o := newGate(t, func(int, *http.Request) *http.Response { return resp })
 		tr := &cachecontrol.Transport{Base: o, Collapse: true}
@@ -146,7 +146,7 @@ func TestCollapseStreams(t *testing.T) {
 func TestCollapseSlowFollower(t *testing.T) {
 	for name, store := range allStores(t) {
 		t.Run(name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				long := make([]byte, 5<<20)
 				for i := range long {
 					long[i] = byte(i * i >> 7)
@@ -184,7 +184,7 @@ func TestCollapseSlowFollower(t *testing.T) {
 func TestCollapseLeaderLeaves(t *testing.T) {
 	for _, when := range []string{"before the head", "with the head", "in the body", "by closing", "all of them"} {
 		t.Run(when, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				resp, w := pipe("Cache-Control: max-age=60")
 				o := newGate(t, func(int, *http.Request) *http.Response { return resp })
 				tr := &cachecontrol.Transport{Base: o, Collapse: true}
@@ -265,7 +265,7 @@ func TestCollapseLeaderLeaves(t *testing.T) {
 
 // One that closes early costs nobody anything; with the last of them the origin's body is closed.
 func TestCollapseAllCloseEarly(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		resp, w := pipe("Cache-Control: max-age=60")
 		o := newGate(t, func(int, *http.Request) *http.Response { return resp })
 		tr := &cachecontrol.Transport{Base: o, Collapse: true}
@@ -338,7 +338,7 @@ func TestCollapseReleases(t *testing.T) {
 		"status excluded": {transport: &cachecontrol.Transport{CacheableStatusCodes: []int{404}}, leader: ok("Cache-Control: max-age=60")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				const others = 20
 				o := newGate(t, func(n int, req *http.Request) *http.Response {
 					if n == 1 {
@@ -408,7 +408,7 @@ func TestCollapseNever(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, first := range []bool{false, true} {
-				in(t, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
 					o := newGate(t, func(n int, req *http.Request) *http.Response {
 						return ok("Cache-Control: max-age=60").respond(n, req)
 					})
@@ -436,7 +436,7 @@ func TestCollapseNever(t *testing.T) {
 			}
 		})
 	}
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newGate(t, func(n int, req *http.Request) *http.Response { return ok("Cache-Control: max-age=60").respond(n, req) })
 		tr := &cachecontrol.Transport{Base: o, Collapse: true}
 		defer tr.Close()
@@ -453,7 +453,7 @@ func TestCollapseNever(t *testing.T) {
 
 // Where the last answer was for its request alone, none waits for another; where it was not, they share again.
 func TestCollapseRemembersWhatIsNotShared(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		var fields atomic.Value
 		o := newGate(t, func(n int, req *http.Request) *http.Response { return ok(fields.Load().(string)).respond(n, req) })
 		tr := &cachecontrol.Transport{Base: o, Collapse: true}
@@ -486,7 +486,7 @@ func TestCollapseRemembersWhatIsNotShared(t *testing.T) {
 
 // A server that fails now is not one that shares nothing.
 func TestCollapseAfterFailure(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newGate(t, func(n int, req *http.Request) *http.Response { return status(503).respond(n, req) })
 		tr := &cachecontrol.Transport{Base: o, Collapse: true}
 		defer tr.Close()
@@ -505,7 +505,7 @@ func TestCollapseAfterFailure(t *testing.T) {
 
 // Requests that select another variant than the one that comes are collapsed among themselves.
 func TestCollapseVary(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		languages := []string{"en", "de", "fr"}
 		o := newGate(t, func(n int, req *http.Request) *http.Response {
 			return respond(200, req.Header.Get("Accept-Language"), "Cache-Control: max-age=60", "Vary: Accept-Language")
@@ -561,7 +561,7 @@ func TestCollapseRevalidation(t *testing.T) {
 		{"max-age=0", true, 0, revalidated},
 	} {
 		t.Run(fmt.Sprint(test.says, test.confirmed), func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				fields := []string{"Cache-Control: " + test.says, `ETag: "1"`}
 				o := newGate(t, func(n int, req *http.Request) *http.Response {
 					if test.confirmed && req.Header.Get("If-None-Match") == `"1"` {
@@ -598,7 +598,7 @@ func TestCollapseRevalidation(t *testing.T) {
 
 // What was asked for before a change is not for those who ask after it.
 func TestCollapseAndInvalidation(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newGate(t, nil)
 		version := 1
 		o.handle = func(n int, req *http.Request) *http.Response {
@@ -633,7 +633,7 @@ func TestCollapseAndInvalidation(t *testing.T) {
 
 // A body that is cut short is so for all of them, and stored for nobody.
 func TestCollapseCutShort(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		broken := errors.New("broken")
 		o := newGate(t, func(n int, req *http.Request) *http.Response {
 			if n == 1 {
@@ -657,7 +657,7 @@ func TestCollapseCutShort(t *testing.T) {
 
 // A body that turns out too long to be stored goes to those who have its head, to its end.
 func TestCollapseTooLongAfterAll(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		body := strings.Repeat("x", 3<<20)
 		o := newGate(t, func(n int, req *http.Request) *http.Response {
 			return chunked(respond(200, "", "Cache-Control: max-age=60"), nil, body)
@@ -683,7 +683,7 @@ func TestCollapseTooLongAfterAll(t *testing.T) {
 
 // Each follower has the body as it wants it: decoded, or as it came.
 func TestCollapseCodings(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		coded := encode("gzip", "decoded")
 		o := newGate(t, func(n int, req *http.Request) *http.Response {
 			return respond(200, coded, "Cache-Control: max-age=60", "Content-Encoding: gzip")
@@ -717,7 +717,7 @@ func TestCollapseCodings(t *testing.T) {
 
 // A Base that ends its goroutine leaves nobody waiting.
 func TestCollapseBaseExits(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		tr := &cachecontrol.Transport{Collapse: true, Base: roundTripper(func(*http.Request) (*http.Response, error) {
 			runtime.Goexit()
 			return nil, nil
@@ -731,7 +731,7 @@ func TestCollapseBaseExits(t *testing.T) {
 
 // http.Client's timeout ends the wait of the one whose it is.
 func TestCollapseClientTimeout(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newGate(t, func(n int, req *http.Request) *http.Response { return ok("Cache-Control: max-age=60").respond(n, req) })
 		tr := &cachecontrol.Transport{Base: o, Collapse: true}
 		defer tr.Close()
@@ -815,7 +815,7 @@ func TestCollapseTimeout(t *testing.T) {
 		"no limit": {-1, time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 					if n == 1 {
 						time.Sleep(time.Hour)
@@ -877,7 +877,7 @@ func (c *watchedContext) AfterFunc(f func()) func() bool {
 
 // A context that many requests have in common keeps nothing of those that are over, however they ended.
 func TestCollapseLeavesContextsAlone(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		inner, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		ctx := &watchedContext{Context: inner}

@@ -208,7 +208,7 @@ func TestOverwritingAnEntryIsNoRace(t *testing.T) {
 
 // Two callers and a refresh in the background share nothing: the race detector has to agree.
 func TestTwoCallersAndARefresh(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			return respond(200, fmt.Sprint("body ", n), "Cache-Control: max-age=1, stale-while-revalidate=100", "X-A: b", `ETag: "a"`)
 		})

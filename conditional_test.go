@@ -152,7 +152,7 @@ func TestIfMatchOfPart(t *testing.T) {
 
 // A validation in the background asks without the caller's precondition.
 func TestIfMatchAndBackground(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := replies(t, ok("Cache-Control: max-age=60", `ETag: "1"`))
 		tr := &cachecontrol.Transport{Base: o, RefreshAhead: 50 * time.Second}
 		defer tr.Close()

@@ -15,7 +15,7 @@ import (
 // The end of the caller's context, of whatever kind, ends the request until the body is closed, and not afterwards. The error is the one
 // that the caller would get without a cache.
 func TestContextUntilClose(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		var ended error
 		o := newOrigin(t, func(_ int, req *http.Request) *http.Response {
 			resp, w := pipe("Cache-Control: max-age=60")
@@ -55,7 +55,7 @@ func TestContextUntilClose(t *testing.T) {
 // A Read that is under way is no reason to wait: Close ends it, and the request.
 func TestCloseEndsRead(t *testing.T) {
 	for _, collapse := range []bool{false, true} {
-		in(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			resp, w := pipe("Cache-Control: max-age=60")
 			o := newOrigin(t, func(int, *http.Request) *http.Response { return resp })
 			tr := &cachecontrol.Transport{Base: o, Collapse: collapse}
@@ -86,7 +86,7 @@ func TestContextCause(t *testing.T) {
 	} {
 		for _, when := range []string{"before", "meanwhile"} {
 			t.Run(name+", "+when, func(t *testing.T) {
-				in(t, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
 					tr := &cachecontrol.Transport{Collapse: tr.Collapse, DrainBytes: tr.DrainBytes}
 					defer tr.Close()
 					ctx, cancel := context.WithCancelCause(t.Context())
@@ -94,7 +94,7 @@ func TestContextCause(t *testing.T) {
 					if when == "before" {
 						cancel(errGaveUp)
 					} else {
-						tr.Base = roundTripFunc(func(req *http.Request) (*http.Response, error) {
+						tr.Base = roundTripper(func(req *http.Request) (*http.Response, error) {
 							cancel(errGaveUp)
 							<-req.Context().Done()
 							return nil, context.Cause(req.Context())

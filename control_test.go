@@ -237,7 +237,7 @@ func TestControl(t *testing.T) {
 
 // TestControlReasons: what was wanted is said.
 func TestControlReasons(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := replies(t, ok("Cache-Control: max-age=10", `ETag: "1"`))
 		tr := &cachecontrol.Transport{Base: o}
 		defer tr.Close()
@@ -264,7 +264,7 @@ func TestControlReasons(t *testing.T) {
 
 // TestWithControlNested: the inner one counts, but a partition is not left by accident.
 func TestWithControlNested(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := replies(t, ok("Cache-Control: max-age=60"))
 		tr := &cachecontrol.Transport{Base: o}
 		defer tr.Close()
@@ -284,7 +284,7 @@ func TestWithControlNested(t *testing.T) {
 
 // TestPartitionKeys: no partition looks like another one, or like a URL, and none is the plain key.
 func TestPartitionKeys(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		var keys []string
 		store := &hookedStore{Store: storage.NewDictCache(), before: func(_ context.Context, op, key string) error {
 			if op == "Create" {
@@ -348,7 +348,7 @@ func TestPartitionKeys(t *testing.T) {
 
 // TestTransportPartition: one private Transport for several users.
 func TestTransportPartition(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			return respond(200, fmt.Sprintf("for %s, #%d", req.Header.Get("Authorization"), n), swr, "Content-Location: /")
 		})
@@ -383,7 +383,7 @@ func TestTransportPartition(t *testing.T) {
 }
 
 func TestInvalidatePartition(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		tr := &cachecontrol.Transport{Base: replies(t, ok("Cache-Control: max-age=60"))}
 		defer tr.Close()
 		a := cachecontrol.Control{Partition: "a"}
@@ -410,7 +410,7 @@ func TestInvalidatePartition(t *testing.T) {
 // TestInvalidationUnderWay: what is under way in a partition is not stored where it is invalidated meanwhile, and only
 // there.
 func TestInvalidationUnderWay(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			return chunked(respond(200, "", "Cache-Control: max-age=60"), nil, "one", "two")
 		})
@@ -444,7 +444,7 @@ func TestInvalidationUnderWay(t *testing.T) {
 // TestUnsafeInTheBackground: a method that is stored by choice and unsafe invalidates in its partition when it is
 // revalidated, too.
 func TestUnsafeInTheBackground(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			if req.Method == "POST" {
 				return respond(200, "", swr)
@@ -466,7 +466,7 @@ func TestUnsafeInTheBackground(t *testing.T) {
 
 // TestRefreshDoesNotCollapse: what is under way was asked for before.
 func TestRefreshDoesNotCollapse(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		letGo := make(chan struct{})
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			<-letGo
@@ -489,7 +489,7 @@ func TestRefreshDoesNotCollapse(t *testing.T) {
 
 // TestControlMatrix: whatever is wanted together, what an origin forbids is not done, and what must not go out does not.
 func TestControlMatrix(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		for _, says := range []string{"no-store, max-age=60", "max-age=1, must-revalidate", "no-cache, max-age=60", "max-age=1", "max-age=60"} {
 			for bits := range 1 << 6 {
 				c := cachecontrol.Control{

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -80,7 +81,7 @@ func TestCredentialsAreSalted(t *testing.T) {
 
 // A credential that is asked with again and again, and validated, stays one entry: neither the salt nor the digest makes a new one.
 func TestCredentialsStayOneEntry(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		kv := &memoryKV{}
 		tr := &cachecontrol.Transport{
 			Base:  replies(t, ok("Cache-Control: max-age=1", "Vary: Authorization")),

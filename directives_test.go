@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -210,7 +211,7 @@ func TestContradictoryDirectives(t *testing.T) {
 // TestNoStoreRequestLeavesNoTrace: what answers a request with no-store may be used, but not kept (RFC 9111, section
 // 5.2.1.5).
 func TestNoStoreRequestLeavesNoTrace(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			if req.Header.Get("If-None-Match") != "" {
 				return respond(304, "", "Cache-Control: max-age=60", `ETag: "1"`, "Secret: of this request")

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -327,7 +328,7 @@ func TestMovedEntry(t *testing.T) {
 		{"a user's", "GET http://evil:pw@bank.example/evil", "GET http://evil:pw@bank.example/"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				dir := t.TempDir()
 				store := func() storage.Store {
 					s, err := storage.NewFileCache(dir)

@@ -40,7 +40,7 @@ func TestDrain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, collapse := range []bool{false, true} {
-				in(t, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
 					body := strings.Repeat("x", test.size)
 					letGo := make(chan struct{}, 4)
 					o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -99,7 +99,7 @@ func TestDrainsNot(t *testing.T) {
 		"no-store":     {fields: []string{"Cache-Control: max-age=60"}, with: []string{"Cache-Control: no-store"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				resp, w := pipe(test.fields...)
 				o := newOrigin(t, func(int, *http.Request) *http.Response { return resp })
 				tr := &cachecontrol.Transport{Base: o, DrainBytes: 1 << 20}
@@ -122,7 +122,7 @@ func TestDrainsNot(t *testing.T) {
 
 // It ends with its deadline, with Close, and where too much runs already.
 func TestDrainIsBounded(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		open1 := func(tr *cachecontrol.Transport, target string) {
 			open(t, tr, request(t, target).WithContext(t.Context())).Body.Close()
 		}
@@ -340,7 +340,7 @@ func TestDamagedBodiesGo(t *testing.T) {
 			for _, store := range []string{"memory", "file", "redis"} {
 				for _, read := range []int{1 << 20, 100} {
 					t.Run(fmt.Sprintf("%s/%s/%s/%d", name, mode, store, read), func(t *testing.T) {
-						in(t, func(t *testing.T) {
+						synctest.Test(t, func(t *testing.T) {
 							o := newOrigin(t, func(n int, _ *http.Request) *http.Response {
 								body := string(whole)
 								if n == 1 {
@@ -381,7 +381,7 @@ func TestDamagedBodiesGo(t *testing.T) {
 func TestDamagedBodyIsNotJoined(t *testing.T) {
 	for name, closed := range map[string]bool{"open": false, "drained": true} {
 		t.Run(name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				rest, w := io.Pipe()
 				defer w.Close()
 				o := newOrigin(t, func(n int, _ *http.Request) *http.Response {

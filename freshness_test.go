@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -170,7 +171,7 @@ func TestDateAndExpiresStay(t *testing.T) {
 func TestDelayCounts(t *testing.T) {
 	for _, shared := range []bool{true, false} {
 		t.Run(mode(shared), func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				fields := []string{"Cache-Control: max-age=20"}
 				o := newOrigin(t, func(n int, _ *http.Request) *http.Response {
 					time.Sleep(5 * time.Second)
@@ -243,7 +244,7 @@ func wantFresh(d string) cachecontrol.Outcome {
 }
 
 func TestHit(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			return respond(200, fmt.Sprintf("body %d", n), "Cache-Control: max-age=60", "ETag: \"1\"")
 		})

@@ -26,7 +26,7 @@ func TestStoreFaults(t *testing.T) {
 	run := func(name string, mayFail bool, make func(inner storage.Store, on func(faultstore.Op) bool) (storage.Store, func())) {
 		for _, size := range []int{10, 100_000} {
 			t.Run(fmt.Sprintf("%s/%d", name, size), func(t *testing.T) {
-				in(t, func(t *testing.T) { storeFault(t, size, mayFail && size > 10, make) })
+				synctest.Test(t, func(t *testing.T) { storeFault(t, size, mayFail && size > 10, make) })
 			})
 		}
 	}
@@ -154,7 +154,7 @@ func at(op faultstore.Op, trick faultstore.Trick) func(faultstore.Op) faultstore
 func TestStuckStoreIsBounded(t *testing.T) {
 	for _, op := range []faultstore.Op{faultstore.Get, faultstore.Create, faultstore.Commit, faultstore.Read, faultstore.Close} {
 		t.Run(op.String(), func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				store := &faultstore.Rogue{Store: storage.NewDictCache()}
 				defer store.Release()
 				o := replies(t, reply{body: "body", fields: []string{"Cache-Control: max-age=60"}})
@@ -202,7 +202,7 @@ func TestStuckStoreIsBounded(t *testing.T) {
 
 // What a request has given up is not found later: it may be out of date by then.
 func TestLateCommitIsUndone(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		inner := storage.NewDictCache()
 		store := &faultstore.Rogue{Store: inner, Play: at(faultstore.Commit, faultstore.Stuck)}
 		o := versions(t, "Cache-Control: max-age=3600")
@@ -224,7 +224,7 @@ func TestLateCommitIsUndone(t *testing.T) {
 
 // A caller that cancels does not wait for a store that heeds nothing.
 func TestCancelWhileStoreHangs(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		store := &faultstore.Rogue{Store: storage.NewDictCache(), Play: at(faultstore.Get, faultstore.Stuck)}
 		defer store.Release()
 		tr := &cachecontrol.Transport{Base: replies(t, ok()), Store: store, StoreTimeout: time.Hour}
@@ -243,7 +243,7 @@ func TestCancelWhileStoreHangs(t *testing.T) {
 
 // Close of a Transport ends, whatever the store does: it does not close it.
 func TestCloseOfAStuckStore(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		store := &stuckCloser{storage.NewDictCache(), make(chan struct{})}
 		defer close(store.stuck)
 		tr := &cachecontrol.Transport{Base: replies(t, ok()), Store: store, StoreTimeout: time.Second}
@@ -266,7 +266,7 @@ func (s *stuckCloser) Close() error {
 
 // What the store could not delete is not used, and is deleted once the store can. What replaces it is used.
 func TestUndeleted(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		const key = "http://example.com/"
 		inner := storage.NewDictCache()
 		var broken atomic.Bool
@@ -310,7 +310,7 @@ func TestUndeleted(t *testing.T) {
 
 // A Writer that took too long, and then fails, is ended all the same: it may hold what only Abort releases.
 func TestLateFailureIsAborted(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		store := &lateStore{Store: storage.NewDictCache(), letGo: make(chan struct{})}
 		tr := &cachecontrol.Transport{Base: replies(t, ok("Cache-Control: max-age=60")), Store: store, StoreTimeout: time.Second}
 		defer tr.Close()
@@ -325,7 +325,7 @@ func TestLateFailureIsAborted(t *testing.T) {
 
 // What panics after it was given up ends nothing but itself.
 func TestLatePanic(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		store := &lateStore{Store: storage.NewDictCache(), letGo: make(chan struct{}), panics: true}
 		tr := &cachecontrol.Transport{Base: replies(t, ok("Cache-Control: max-age=60")), Store: store, StoreTimeout: time.Second}
 		defer tr.Close()

@@ -3,6 +3,7 @@ package cachecontrol_test
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -94,7 +95,7 @@ func TestHEADAfterGET(t *testing.T) {
 			steps:  []step{{want: miss}, {do: "HEAD /", with: []string{"Cache-Control: no-cache"}, want: miss}, {want: miss, body: "#3"}},
 		},
 	})
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := replies(t, ok("Cache-Control: max-age=60"))
 		tr := &cachecontrol.Transport{Base: o}
 		defer tr.Close()

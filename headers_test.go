@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -17,7 +18,7 @@ import (
 
 // What a caller does to the headers it got is its own affair: on a miss, a hit and after a 304.
 func TestHeadersChangedByTheCaller(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		shared := http.Header{"Cache-Control": {"max-age=60"}, "Etag": {`"a"`}, "X-A": {"one", "two"}}
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			code := 200
@@ -125,7 +126,7 @@ func TestNoHeaderIsInvented(t *testing.T) {
 		"a heuristic":  {heuristics.ExpiresAfter(10 * time.Second), append([]string{"Cache-Control", "Expires", "Warning"}, ours...)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 					var resp *http.Response
 					switch {
@@ -195,7 +196,7 @@ func TestResponseNamesNotCanonical(t *testing.T) {
 	} {
 		for _, collapse := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, Collapse %v", test.name, collapse), func(t *testing.T) {
-				in(t, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
 					given := test.set.Clone()
 					o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 						resp := respond(200, "body")
@@ -224,7 +225,7 @@ func TestResponseNamesNotCanonical(t *testing.T) {
 			})
 		}
 	}
-	in(t, func(t *testing.T) { // a 304, and a trailer
+	synctest.Test(t, func(t *testing.T) { // a 304, and a trailer
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			if n == 2 {
 				resp := respond(304, "")
@@ -274,7 +275,7 @@ func TestNamesNotCanonical(t *testing.T) {
 	} {
 		for _, collapse := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, Collapse %v", test.name, collapse), func(t *testing.T) {
-				in(t, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
 					test.reply.fields = append([]string{"Cache-Control: max-age=60", `ETag: "1"`}, test.reply.fields...)
 					o := replies(t, test.reply)
 					tr := &cachecontrol.Transport{Base: o, Shared: test.shared, Collapse: collapse}

@@ -25,26 +25,26 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// A step is one request of a scenario, and what has to come of it.
+// A step is one request of a scenario and the expected result. Fields that are zero are not checked, except want.
 type step struct {
-	wait    time.Duration         // before the request
-	do      string                // as in request; "": "/"
-	with    []string              // fields of the request
-	control *cachecontrol.Control // of its context; nil: none
+	wait    time.Duration         // the pause before the request
+	do      string                // the target, as in request; if empty, "/"
+	with    []string              // header fields of the request
+	control *cachecontrol.Control // the Control in its context
 	want    cachecontrol.Outcome
-	body    string   // of the answer; "": not looked at
-	status  int      // of the answer; 0: not looked at
-	sent    []string // fields that the origin gets: "Name: value", or "Name:" for none of that name
-	head    []string // fields of the answer, in the same way
-	tail    []string // fields of its trailer, in the same way
-	storing string   // why it is stored, or not: Status.Storage; "": not looked at
+	body    string
+	status  int
+	sent    []string // fields that the origin gets: "Name: value", or "Name:" if there must be none
+	head    []string // fields of the response, likewise
+	tail    []string // fields of its trailer, likewise
+	storing string   // Status.Storage
 }
 
-// A scenario is a story of requests, in a bubble of its own.
+// A scenario is a sequence of requests to a new Transport, with a fake clock.
 type scenario struct {
 	name      string
-	transport *cachecontrol.Transport // without Base; nil: the zero value
-	origin    []reply
+	transport *cachecontrol.Transport // without Base; if nil, the zero Transport
+	origin    []reply                 // the responses of the origin in order; the last one is repeated
 	steps     []step
 }
 
@@ -52,7 +52,7 @@ func runScenarios(t *testing.T, scenarios []scenario) {
 	t.Helper()
 	for _, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				o := replies(t, s.origin...)
 				tr := s.transport
 				if tr == nil {
@@ -123,7 +123,7 @@ func wantFields(t testing.TB, what string, h http.Header, want []string) {
 	}
 }
 
-// checkRequest remembers a request, and returns a function that fails the test if it was changed since.
+// checkRequest returns a function that fails the test if req has changed since the call of checkRequest.
 func checkRequest(t testing.TB, req *http.Request) (unchanged func()) {
 	t.Helper()
 	c := req.Clone(req.Context())
@@ -141,7 +141,7 @@ func checkRequest(t testing.TB, req *http.Request) (unchanged func()) {
 	}
 }
 
-// checkStatus fails the test if what the answer says of itself is not well formed.
+// checkStatus fails the test if Cache-Status of resp is missing or malformed.
 func checkStatus(t testing.TB, resp *http.Response) {
 	t.Helper()
 	lines := resp.Header["Cache-Status"]
@@ -154,7 +154,7 @@ func checkStatus(t testing.TB, resp *http.Response) {
 	}
 }
 
-// wantPart fails unless the answer is a 206 with this Content-Range and body, from where outcome says.
+// wantPart fails the test unless a is a 206 with this outcome, Content-Range and body.
 func wantPart(t *testing.T, a answer, outcome cachecontrol.Outcome, contentRange, body string) {
 	t.Helper()
 	if a.StatusCode != 206 || a.Header.Get("Content-Range") != contentRange || a.body != body || a.outcome != outcome {
@@ -169,7 +169,7 @@ func wantPart(t *testing.T, a answer, outcome cachecontrol.Outcome, contentRange
 	}
 }
 
-// wantWhole fails unless the answer is a 200 with this body and without a Content-Range.
+// wantWhole fails the test unless a is a 200 with this outcome and body, and without Content-Range.
 func wantWhole(t *testing.T, a answer, outcome cachecontrol.Outcome, body string) {
 	t.Helper()
 	if a.StatusCode != 200 || a.Header["Content-Range"] != nil || a.body != body || a.outcome != outcome {
@@ -181,7 +181,7 @@ func wantWhole(t *testing.T, a answer, outcome cachecontrol.Outcome, body string
 	}
 }
 
-// wantRequests fails unless so many requests have come to the origin.
+// wantRequests fails the test unless the origin has got n requests.
 func wantRequests(t *testing.T, o *origin, n int) {
 	t.Helper()
 	if got := o.requests(); got != n {
@@ -189,7 +189,8 @@ func wantRequests(t *testing.T, o *origin, n int) {
 	}
 }
 
-// request makes a GET, or what the first word of target says, for a path of example.com.
+// request returns a request for target, which is "METHOD URL" or the URL for GET. A URL without a host is one of
+// example.com. Fields are "Name: value".
 func request(t testing.TB, target string, fields ...string) *http.Request {
 	t.Helper()
 	method, path, ok := strings.Cut(target, " ")
@@ -210,14 +211,14 @@ func request(t testing.TB, target string, fields ...string) *http.Request {
 	return req
 }
 
-// An answer is a response that was read to its end.
+// An answer is a response whose body has been read.
 type answer struct {
 	*http.Response
 	body    string
 	outcome cachecontrol.Outcome
 }
 
-// do makes the request and reads the answer.
+// do sends the request for target and returns the answer.
 func do(t testing.TB, rt http.RoundTripper, target string, fields ...string) answer {
 	t.Helper()
 	return send(t, rt, request(t, target, fields...))
@@ -240,10 +241,7 @@ func send(t testing.TB, rt http.RoundTripper, req *http.Request) answer {
 	return answer{resp, string(body), cachecontrol.StatusOf(resp).Outcome}
 }
 
-// in runs the test in a bubble of its own, with a clock that moves only when everything waits.
-func in(t *testing.T, f func(t *testing.T)) { t.Helper(); synctest.Test(t, f) }
-
-// answers are those to requests that were made at once.
+// answers collects the answers to concurrent requests.
 type answers struct {
 	wg   sync.WaitGroup
 	mu   sync.Mutex
@@ -251,7 +249,7 @@ type answers struct {
 	errs []error
 }
 
-// add makes n more requests at once, each in a goroutine of its own.
+// add sends n more requests, each in its own goroutine.
 func (a *answers) add(t testing.TB, n int, rt http.RoundTripper, make func(i int) *http.Request) {
 	for i := range n {
 		req := make(i)
@@ -274,7 +272,7 @@ func (a *answers) add(t testing.TB, n int, rt http.RoundTripper, make func(i int
 	}
 }
 
-// wait returns the answers, of which collapsed ones came with another's response.
+// wait waits for the answers and returns them, with the number of those that were collapsed.
 func (a *answers) wait(t testing.TB) (all []answer, collapsed int) {
 	t.Helper()
 	a.wg.Wait()
@@ -289,7 +287,7 @@ func (a *answers) wait(t testing.TB) (all []answer, collapsed int) {
 	return a.list, collapsed
 }
 
-// get is a request like all the others.
+// get returns a function for answers.add that returns equal requests.
 func get(t testing.TB, fields ...string) func(int) *http.Request {
 	return func(int) *http.Request { return request(t, "/", fields...) }
 }
@@ -322,8 +320,6 @@ func (kv *memoryKV) dump() (all []byte) {
 	return all
 }
 
-// What the HTTP working group's cache tests and the http-cache tests of web-platform-tests ask, in stories of our own.
-
 // inBothModes runs scenarios with a private and with a shared cache.
 func inBothModes(t *testing.T, scenarios func(tr func() *cachecontrol.Transport) []scenario) {
 	for _, shared := range []bool{true, false} {
@@ -333,11 +329,11 @@ func inBothModes(t *testing.T, scenarios func(tr func() *cachecontrol.Transport)
 	}
 }
 
-// answered is what a client has of an answer.
+// answered is the part of a response that a client sees.
 type answered struct {
 	status int
 	body   string
-	failed bool // RoundTrip, or reading the body
+	failed bool // RoundTrip or reading the body returned an error
 }
 
 func ask(t testing.TB, rt http.RoundTripper, req *http.Request) (answered, *http.Response) {
@@ -351,9 +347,6 @@ func ask(t testing.TB, rt http.RoundTripper, req *http.Request) (answered, *http
 	return answered{resp.StatusCode, string(body), err != nil}, resp
 }
 
-// What Python's CacheControl 0.14.4 documents and its release notes promise, as stories. Where this cache does
-// otherwise, because an RFC says so, the story's name tells.
-
 const (
 	unknown     = cachecontrol.Unknown
 	miss        = cachecontrol.Miss
@@ -363,10 +356,7 @@ const (
 	bypass      = cachecontrol.Bypass
 )
 
-// The failures that caches of this kind have had again and again. Each test here was seen to fail on a cache that was
-// broken in that way.
-
-// open makes the request and returns the answer with its body unread.
+// open sends the request and returns the response with its body unread.
 func open(t testing.TB, rt http.RoundTripper, req *http.Request) *http.Response {
 	t.Helper()
 	resp, err := rt.RoundTrip(req)
@@ -376,7 +366,7 @@ func open(t testing.TB, rt http.RoundTripper, req *http.Request) *http.Response 
 	return resp
 }
 
-// entryFiles returns the files of a FileCache's entries.
+// entryFiles returns the files of the entries in a FileCache.
 func entryFiles(t *testing.T, dir string) []string {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, strings.Repeat("?"+string(filepath.Separator), 5)+strings.Repeat("?", 56)))
@@ -386,7 +376,7 @@ func entryFiles(t *testing.T, dir string) []string {
 	return names
 }
 
-// encode applies one coding.
+// encode returns s in a content coding.
 func encode(coding, s string) string {
 	var b bytes.Buffer
 	var w io.WriteCloser
@@ -403,7 +393,7 @@ func encode(coding, s string) string {
 	return b.String()
 }
 
-// The keys that "/" is stored under: whole, and in part.
+// The keys of the whole response and of the parts for "/".
 const (
 	wholeKey = "http://example.com/"
 	partKey  = wholeKey + "#partial"

@@ -58,7 +58,7 @@ func TestInvalidationByLocation(t *testing.T) {
 // A response that was under way when its URL was invalidated is not stored: it may be of the state before.
 func TestInvalidationOfWhatIsUnderWay(t *testing.T) {
 	for _, revalidating := range []bool{false, true} {
-		in(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			var tr *cachecontrol.Transport
 			o := versions(t, "Cache-Control: max-age=60")
 			tr = &cachecontrol.Transport{Base: o}
@@ -127,7 +127,7 @@ func TestInvalidationAfterLookup(t *testing.T) {
 // A Host of its own makes another resource of the same URL, and other servers do not answer for each other.
 // A POST that was under way when its URL was invalidated brings nothing to be stored either.
 func TestInvalidationOfPOSTUnderWay(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		tr := &cachecontrol.Transport{}
 		defer tr.Close()
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -149,7 +149,7 @@ func TestInvalidationOfPOSTUnderWay(t *testing.T) {
 // TestUnsafeMethodInvalidates: a method that is stored because its user says so is still unsafe, and what it asks of the
 // origin makes GET's response invalid (RFC 9111, section 4.4).
 func TestUnsafeMethodInvalidates(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			return respond(200, req.Method, "Cache-Control: max-age=60")
 		})
@@ -172,7 +172,7 @@ func TestUnsafeMethodInvalidates(t *testing.T) {
 
 // It does so too where its body cannot be read twice, and so cannot be made part of a key.
 func TestUnsafeMethodWithoutKeyInvalidates(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			return respond(200, req.Method, "Cache-Control: max-age=60")
 		})
@@ -191,7 +191,7 @@ func TestUnsafeMethodWithoutKeyInvalidates(t *testing.T) {
 }
 
 func TestInvalidate(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := replies(t, ok("Cache-Control: max-age=60", "Vary: A"))
 		tr := &cachecontrol.Transport{Base: o}
 		defer tr.Close()
@@ -215,7 +215,7 @@ func TestInvalidate(t *testing.T) {
 
 // What was under way while its URL was invalidated is not stored.
 func TestInvalidateUnderWay(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		u := &url.URL{Scheme: "http", Host: "example.com", Path: "/"}
 		var tr *cachecontrol.Transport
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -248,7 +248,7 @@ func TestInvalidateErrors(t *testing.T) {
 // Once what invalidates a URL has returned, no request finds what was stored before: also what was being committed at that moment.
 func TestInvalidationWaitsForCommit(t *testing.T) {
 	for _, how := range []string{"PUT", "Invalidate"} {
-		in(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 				return respond(200, fmt.Sprint("#", n), "Cache-Control: max-age=60")
 			})
@@ -285,7 +285,7 @@ func TestInvalidationWaitsForCommit(t *testing.T) {
 // A response that is being committed while its URL is invalidated is out of date, even where the invalidation found
 // nothing to delete yet.
 func TestInvalidationDuringCommit(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		reached, letGo := make(chan struct{}), make(chan struct{})
 		store := &hookedStore{Store: storage.NewDictCache(), before: func(_ context.Context, op, _ string) error {
 			if op == "Commit" {
@@ -321,7 +321,7 @@ func TestInvalidationDuringCommit(t *testing.T) {
 func TestInvalidatedVariantsGo(t *testing.T) {
 	for _, how := range []string{"a request", "Invalidate"} {
 		t.Run(how, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				dir := t.TempDir()
 				s, err := storage.NewFileCache(dir)
 				if err != nil {

@@ -50,7 +50,7 @@ func TestStoreFailuresAreLoggedOncePerWhile(t *testing.T) {
 		{"Get", "get"}, {"Create", "create"}, {"Write", "write"}, {"Commit", "commit"}, {"Update", "update"}, {"Delete", "delete"},
 	} {
 		t.Run(tt.method, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				store := &faultyStore{Store: storage.NewDictCache(), method: tt.method, mode: "error"}
 				var log recordedLog
 				o := replies(t, ok("Cache-Control: max-age=1", `ETag: "1"`), status(304, "Cache-Control: max-age=1", `ETag: "1"`))
@@ -113,7 +113,7 @@ func TestLogAttributes(t *testing.T) {
 		slices.Sort(names)
 		documented[m[1]] = strings.ToUpper(m[2]) + " " + strings.Join(names, " ")
 	}
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		var log recordedLog
 		store := &faultyStore{Store: storage.NewDictCache(), method: "Write", mode: "error", off: true}
 		tr := &cachecontrol.Transport{Base: replies(t, ok(swr), down, ok(swr)), Store: store, Logger: slog.New(&log)}
@@ -177,7 +177,7 @@ func TestUserinfoIsNotLogged(t *testing.T) {
 }
 
 func TestLogger(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		store := &faultyStore{Store: storage.NewDictCache(), method: "Create", mode: "error", off: true}
 		tr := &cachecontrol.Transport{
@@ -225,7 +225,7 @@ func TestLogger(t *testing.T) {
 
 // TestFailingStoreIsWarnedAboutOnceAWhile: a store that is out of reach fails at every request, and fills no log.
 func TestFailingStoreIsWarnedAboutOnceAWhile(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
 		o := replies(t, ok("Cache-Control: max-age=60"))
 		tr := &cachecontrol.Transport{

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/go-cachecontrol/cachecontrol"
 )
@@ -37,7 +38,7 @@ func TestBaseComesBack(t *testing.T) {
 				for _, drain := range []int64{0, -1} {
 					for _, method := range []string{"GET", "HEAD", "POST", "PUT", "OPTIONS"} {
 						t.Run(fmt.Sprintf("%s/%v/%v/%d/%s", test.name, collapse, ends, drain, method), func(t *testing.T) {
-							in(t, func(t *testing.T) {
+							synctest.Test(t, func(t *testing.T) {
 								n := 0
 								tr := &cachecontrol.Transport{Collapse: collapse, CollapseTimeout: -1, DrainBytes: drain}
 								defer tr.Close()
@@ -47,7 +48,7 @@ func TestBaseComesBack(t *testing.T) {
 								if ends {
 									back = far
 								}
-								tr.Base = roundTripFunc(func(req *http.Request) (*http.Response, error) {
+								tr.Base = roundTripper(func(req *http.Request) (*http.Response, error) {
 									if n++; n > 1000 {
 										panic("a loop")
 									}
@@ -84,11 +85,11 @@ func TestBaseMakesOtherRequests(t *testing.T) {
 	for _, collapse := range []bool{false, true} {
 		for _, deep := range []int{1, 5, 12} {
 			t.Run(fmt.Sprintf("%v/%d", collapse, deep), func(t *testing.T) {
-				in(t, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
 					o := replies(t, ok("Cache-Control: max-age=60"))
 					tr := &cachecontrol.Transport{Collapse: collapse, CollapseTimeout: -1}
 					defer tr.Close()
-					tr.Base = roundTripFunc(func(req *http.Request) (*http.Response, error) {
+					tr.Base = roundTripper(func(req *http.Request) (*http.Response, error) {
 						level := strings.Count(req.URL.Path, "/")
 						if level <= deep {
 							token := req.Clone(req.Context())

@@ -306,7 +306,7 @@ func TestOddRequests(t *testing.T) {
 		"NoBody":           {&http.Request{URL: &url.URL{Scheme: "http", Host: "example.com"}, Header: http.Header{}, Body: http.NoBody}, hit},
 	} {
 		t.Run(name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				o := replies(t, ok("Cache-Control: max-age=60", "Location: /x", "Content-Location: ::"))
 				var log bytes.Buffer
 				tr := &cachecontrol.Transport{Base: o, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
@@ -363,7 +363,7 @@ func TestOddResponses(t *testing.T) {
 		"values without name": func() *http.Response { return respond(200, "", ": x", "Cache-Control: max-age=60") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				o := newOrigin(t, func(int, *http.Request) *http.Response { return make() })
 				for _, store := range fileStores(t) {
 					tr := &cachecontrol.Transport{Base: o, Store: store}
@@ -395,7 +395,7 @@ func TestLyingContentLength(t *testing.T) {
 		"nothing said to come, but it": {0, "0", "01234", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				o := newOrigin(t, func(n int, _ *http.Request) *http.Response {
 					resp := chunked(respond(200, "", "Cache-Control: max-age=60", "Content-Length: "+test.field), test.err, test.body)
 					resp.ContentLength = test.length
@@ -514,7 +514,7 @@ func TestResponseLiterals(t *testing.T) {
 	} {
 		for _, collapse := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/%v", name, collapse), func(t *testing.T) {
-				in(t, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
 					n := 0
 					base := roundTripper(func(req *http.Request) (*http.Response, error) {
 						if n++; n > 1 {
@@ -551,9 +551,9 @@ func TestResponseLiterals(t *testing.T) {
 // What a Base returns against the rules is treated as http.Client does.
 func TestResponsesAgainstTheRules(t *testing.T) {
 	for _, collapse := range []bool{false, true} {
-		in(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			var resp *http.Response
-			tr := &cachecontrol.Transport{Collapse: collapse, Base: roundTripFunc(func(*http.Request) (*http.Response, error) { return resp, nil })}
+			tr := &cachecontrol.Transport{Collapse: collapse, Base: roundTripper(func(*http.Request) (*http.Response, error) { return resp, nil })}
 			defer tr.Close()
 			for _, method := range []string{"GET", "POST"} {
 				if _, err := tr.RoundTrip(request(t, method+" /")); err == nil {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -63,7 +64,7 @@ func TestContentMetadataInKeys(t *testing.T) {
 	}
 	for name, store := range storeKinds {
 		t.Run(name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				tr := &cachecontrol.Transport{Base: reading(t), Store: store(t), CacheableMethods: []string{"GET", "QUERY", "POST", "SEARCH"}}
 				defer tr.Close()
 				for round, want := range []cachecontrol.Outcome{miss, hit} {
@@ -125,7 +126,7 @@ func TestInvalidationOfOtherMethods(t *testing.T) {
 		for how, invalidate := range invalidators {
 			for _, through := range []string{"the same", "another", "one for GET", "one for PUT and GET of a partition"} {
 				t.Run(name+", "+how+", "+through, func(t *testing.T) {
-					in(t, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
 						s := store(t)
 						o := reading(t, "Location: /")
 						methods := []string{"GET", "QUERY", "POST"}
@@ -187,7 +188,7 @@ func TestInvalidationOfOtherMethodsUnderWay(t *testing.T) {
 		for _, through := range []string{"the same", "another"} {
 			for _, when := range []string{"header", "body"} {
 				t.Run(name+", "+through+", "+when, func(t *testing.T) {
-					in(t, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
 						s := store(t)
 						inner := reading(t)
 						var invalidate func()
@@ -233,7 +234,7 @@ func TestInvalidationOfOtherMethodsUnderWay(t *testing.T) {
 // Requests with different content that are under way at the same time for a URL of which nothing is stored yet are all stored.
 func TestOtherMethodsAtOnce(t *testing.T) {
 	for _, drain := range []int64{-1, 1 << 10} {
-		in(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			testOtherMethodsAtOnce(t, &cachecontrol.Transport{Base: reading(t), DrainBytes: drain, CacheableMethods: []string{"QUERY"}})
 		})
 	}
@@ -270,7 +271,7 @@ func testOtherMethodsAtOnce(t *testing.T, tr *cachecontrol.Transport) {
 // An invalidation stays cheap: a URL with many stored responses to other methods costs no more calls of the store than one with
 // none.
 func TestInvalidationIsCheap(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		calls := 0
 		s := &hookedStore{Store: storage.NewDictCache(), before: func(context.Context, string, string) error {
 			calls++
@@ -294,7 +295,7 @@ func TestInvalidationIsCheap(t *testing.T) {
 }
 
 func TestRequestBodiesInKeys(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			b, _ := io.ReadAll(req.Body)
 			req.Body.Close()
@@ -335,7 +336,7 @@ func TestRequestBodiesInKeys(t *testing.T) {
 
 // A request that is made again sends its body again; one whose body cannot be had again goes by the cache.
 func TestAskingAgainWithABody(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		var got []string
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			b, err := io.ReadAll(req.Body)

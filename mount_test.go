@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
@@ -222,7 +223,7 @@ func TestMountsLeadBack(t *testing.T) {
 }
 
 func TestMountsPerSite(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := replies(t, ok())
 		day := &cachecontrol.Transport{Base: o, Heuristic: heuristics.OneDay}
 		plain := &cachecontrol.Transport{Base: o}

@@ -18,7 +18,8 @@ import (
 	"time"
 )
 
-// An origin answers requests in memory. It counts them, and answers each with what its handler writes.
+// An origin is a RoundTripper in memory. It responds to request n, counted from 1, with the result of handle; nil is
+// an error. The test fails if the body of a response is not closed.
 type origin struct {
 	t      testing.TB
 	handle func(n int, req *http.Request) *http.Response
@@ -51,22 +52,22 @@ func (o *origin) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// requests returns how many requests have come.
+// requests returns the number of requests so far.
 func (o *origin) requests() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return len(o.reqs)
 }
 
-// last returns the request that came last.
+// last returns the last request.
 func (o *origin) last() *http.Request {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.reqs[len(o.reqs)-1]
 }
 
-// respond makes a response with a body of known length, dated now. Fields are "Name: value" lines; a Date among them
-// takes the place of now, and "Date:" of none at all.
+// respond returns a response with a body of known length and these fields, "Name: value". Without a field Date it is
+// dated now; with "Date:" it has no Date.
 func respond(status int, body string, fields ...string) *http.Response {
 	resp := &http.Response{
 		Status: fmt.Sprintf("%d %s", status, http.StatusText(status)), StatusCode: status,
@@ -92,29 +93,28 @@ func respond(status int, body string, fields ...string) *http.Response {
 	return resp
 }
 
-// date returns the time d from now as an HTTP-date.
+// date returns the time d from now as an HTTP date.
 func date(d time.Duration) string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
 
-// A reply is what an origin answers: its fields are "Name: value" lines. Its body is "#n" in the n-th answer, unless
-// it says another, so that a body tells which answer it came with. A duration in braces, such as
-// "{-10m}", stands for the HTTP-date so far from now.
+// A reply describes a response of an origin. Its fields are "Name: value"; a duration in braces, such as {-10m}, is
+// replaced by the HTTP date at this distance from now. If body is empty, the body of response n is "#n".
 type reply struct {
-	status int // 0: 200; -1: no answer but an error
+	status int // if 0, 200; if -1, RoundTrip returns an error
 	body   string
 	fields []string
 	tail   []string // fields of the trailer
 }
 
-// ok is a reply with status 200.
+// ok returns a reply with status 200.
 func ok(fields ...string) reply { return reply{fields: fields} }
 
-// status is a reply with the given status.
+// status returns a reply with this status.
 func status(code int, fields ...string) reply { return reply{status: code, fields: fields} }
 
-// down is an origin that cannot be reached.
+// down is the reply of an origin that cannot be reached.
 var down = reply{status: -1}
 
-// replies is an origin that gives one after another, and the last one ever after.
+// replies returns an origin that gives these replies in order, and repeats the last one.
 func replies(t testing.TB, list ...reply) *origin {
 	return newOrigin(t, func(n int, req *http.Request) *http.Response {
 		r := list[min(n, len(list))-1]
@@ -160,7 +160,7 @@ func expandDates(s string) string {
 	})
 }
 
-// tracked is a body of a response or a request that tells whether it was read to the end, and closed.
+// tracked is a body that records whether it was read to EOF and closed.
 type tracked struct {
 	io.ReadCloser
 	o      *origin
@@ -185,7 +185,7 @@ func (b *tracked) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// track has the origin watch over a response's body, which somebody must close before the test ends.
+// track makes the body of resp one that must be closed before the test ends.
 func (o *origin) track(resp *http.Response) {
 	if resp.Body == nil || resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols {
 		return
@@ -197,7 +197,7 @@ func (o *origin) track(resp *http.Response) {
 	o.bodies = append(o.bodies, b)
 }
 
-// allClosed fails the test if a body of the origin's was left open.
+// allClosed fails the test if the body of a response is still open.
 func (o *origin) allClosed() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -208,7 +208,7 @@ func (o *origin) allClosed() {
 	}
 }
 
-// chunks is a body that comes piece by piece, its length not said. After the pieces comes err, or EOF.
+// chunks is a body whose Read returns one piece at a time, and then err or EOF.
 type chunks struct {
 	pieces []string
 	err    error
@@ -230,25 +230,25 @@ func (c *chunks) Read(p []byte) (int, error) {
 
 func (c *chunks) Close() error { return nil }
 
-// chunked makes a response whose length is not said.
+// chunked replaces the body of resp with pieces of unknown length.
 func chunked(resp *http.Response, err error, pieces ...string) *http.Response {
 	resp.Body, resp.ContentLength = &chunks{pieces, err}, -1
 	return resp
 }
 
-// bytesBody makes a body.
+// bytesBody returns a body.
 func bytesBody(s string) io.ReadCloser { return io.NopCloser(bytes.NewReader([]byte(s))) }
 
-// digits is a body in which every byte tells its offset.
+// digits is a body in which each byte is its offset.
 const digits = "0123456789"
 
-// A document is what an origin serves that knows ranges: the whole, or the range that is asked for.
+// A document is a resource of an origin that supports ranges and If-None-Match.
 type document struct {
 	body   string
 	fields []string // of each response
 	etag   string
 
-	open atomic.Int64 // bodies that were handed out and not closed
+	open atomic.Int64 // number of open bodies
 }
 
 func (d *document) origin(t testing.TB) *origin {
@@ -278,7 +278,7 @@ func (d *document) respond(req *http.Request) *http.Response {
 	return resp
 }
 
-// wanted returns the first and the last byte that a request asks for.
+// wanted returns the first and the last byte of the range that req asks for.
 func (d *document) wanted(req *http.Request) (first, last int, ok bool) {
 	spec, ok := strings.CutPrefix(req.Header.Get("Range"), "bytes=")
 	if v := req.Header.Get("If-Range"); !ok || v != "" && v != d.etag || req.Method != "GET" {
@@ -296,7 +296,7 @@ func (d *document) wanted(req *http.Request) (first, last int, ok bool) {
 	return first, last, true
 }
 
-// thousandfold repeats each byte of s: what is wrong at the end of such a body is not seen at its start.
+// thousandfold repeats each byte of s 1,000 times, so that reading the start of the body does not read its end.
 func thousandfold(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
@@ -305,8 +305,8 @@ func thousandfold(s string) string {
 	return b.String()
 }
 
-// rawServer serves each connection with what the function writes after each request, n counting from 1. It closes the
-// connection when the function returns false.
+// rawServer returns the URL of a server that calls serve for each request, with n from 1. It closes the connection if
+// serve returns false.
 func rawServer(t testing.TB, serve func(c net.Conn, n int, req *http.Request) bool) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -355,7 +355,7 @@ func rawServer(t testing.TB, serve func(c net.Conn, n int, req *http.Request) bo
 	return "http://" + l.Addr().String() + "/"
 }
 
-// A gate is an origin whose answers wait until they are let go.
+// A gate is an origin whose responses wait until letGo is closed.
 type gate struct {
 	*origin
 	letGo   chan struct{}
@@ -377,13 +377,13 @@ func newGate(t testing.TB, handle func(n int, req *http.Request) *http.Response)
 	return g
 }
 
-// waiting returns how many requests are at the origin now.
+// waiting returns the number of requests that wait.
 func (g *gate) waiting() int {
 	synctest.Wait()
 	return int(g.running.Load())
 }
 
-// pipe is a body that comes as it is written.
+// pipe returns a response and the writer of its body.
 func pipe(fields ...string) (*http.Response, *io.PipeWriter) {
 	r, w := io.Pipe()
 	resp := respond(200, "", fields...)
@@ -391,7 +391,7 @@ func pipe(fields ...string) (*http.Response, *io.PipeWriter) {
 	return resp, w
 }
 
-// versions is an origin with one resource: GET answers its version, which every PUT changes, and 304 to who has it.
+// versions returns an origin with one resource. The body of GET is its version, which PUT increases.
 func versions(t testing.TB, fields ...string) *origin {
 	version := 1
 	return newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -408,17 +408,10 @@ func versions(t testing.TB, fields ...string) *origin {
 	})
 }
 
-// These tests are about one kind of fault: a rule that holds for a whole stored response and not for a part. What refutes, confirms,
-// updates, or lets stand in the one does so with the other (RFC 9111, sections 3.3, 4.2.4, 4.3 and 4.4).
-
-// partReply is a 206 with bytes first to last of digits.
+// partReply returns a 206 with bytes first to last of digits.
 func partReply(first, last int, fields ...string) reply {
 	return reply{status: 206, body: digits[first : last+1], fields: append(fields, fmt.Sprintf("Content-Range: bytes %d-%d/10", first, last))}
 }
-
-type roundTripFunc func(*http.Request) (*http.Response, error)
-
-func (f roundTripFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
 type roundTripper func(*http.Request) (*http.Response, error)
 

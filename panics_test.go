@@ -42,7 +42,7 @@ func TestPanics(t *testing.T) {
 		}}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				letGo := make(chan struct{})
 				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 					<-letGo
@@ -101,7 +101,7 @@ func TestPanicClosesBodies(t *testing.T) {
 				if byHeuristic && tt.name == "POST with Content-Location" {
 					return // it is not asked
 				}
-				in(t, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
 					o := replies(t, tt.origin...)
 					bangs := func() bool { return o.requests() == len(tt.origin) }
 					tr := &cachecontrol.Transport{Base: o}
@@ -137,7 +137,7 @@ func TestPanicClosesBodies(t *testing.T) {
 
 // A follower whose hook panics is no reader any more: the request ends once the others have left.
 func TestPanicOfAFollower(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		resp, w := pipe("Cache-Control: max-age=60")
 		defer w.Close()
 		letGo := make(chan struct{})
@@ -178,7 +178,7 @@ func TestPanicOfABody(t *testing.T) {
 	} {
 		for _, fields := range []string{"Cache-Control: max-age=60", "Cache-Control: no-store"} {
 			t.Run(name+"/"+fields, func(t *testing.T) {
-				in(t, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
 					o := newOrigin(t, func(int, *http.Request) *http.Response {
 						resp := chunked(respond(200, "", fields), nil)
 						resp.Body = read
@@ -206,7 +206,7 @@ func (b brokenBody) Close() error { return nil }
 
 // A Base that panics in the background is nobody's to recover.
 func TestPanicInTheBackground(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			if n == 2 {
 				panic("bang")

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -85,7 +86,7 @@ func TestPartReused(t *testing.T) {
 
 // A part that goes to the end answers what is counted from there.
 func TestPartToTheEnd(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		d := &document{body: digits, fields: []string{"Cache-Control: max-age=60"}}
 		o := d.origin(t)
 		tr := &cachecontrol.Transport{Base: o}
@@ -100,7 +101,7 @@ func TestPartToTheEnd(t *testing.T) {
 
 // Of a representation whose length nobody knows, only offsets from its beginning mean anything.
 func TestPartOfUnknownTotal(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			if n == 1 {
 				return respond(206, "2345", "Content-Range: bytes 2-5/*", "Cache-Control: max-age=60")
@@ -226,7 +227,7 @@ func TestPartWithinStalePart(t *testing.T) {
 
 // Parts that speak of different lengths are not of one representation, whatever their tags say.
 func TestPartsOfDifferentTotals(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		s := storage.NewDictCache()
 		totals := []string{"10", "11", "*", "11"}
 		parts := []string{"0-1", "2-3", "4-5", "6-7"}
@@ -351,7 +352,7 @@ func TestPartCompletionCutShort(t *testing.T) {
 		{"too long", strings.NewReader("456789A")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				s := storage.NewDictCache()
 				d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
 				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -422,7 +423,7 @@ func TestPartNotCompletable(t *testing.T) {
 		{"a date", "0-3", "Last-Modified: Fri, 31 Dec 1999 23:00:00 GMT"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				d := &document{body: digits, fields: []string{"Cache-Control: max-age=60", tt.field}}
 				o := d.origin(t)
 				tr := &cachecontrol.Transport{Base: o}
@@ -442,7 +443,7 @@ func TestPartNotCompletable(t *testing.T) {
 // Without any validator the rest is asked for while the part is fresh, for an origin that knows no ranges sends
 // everything then; but a rest that no tag ties to the part is not used.
 func TestPartWithoutValidator(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		d := &document{body: digits, fields: []string{"Cache-Control: max-age=60"}}
 		o := d.origin(t)
 		tr := &cachecontrol.Transport{Base: o}
@@ -505,7 +506,7 @@ func TestForeignPartUnderPlainKey(t *testing.T) {
 
 // A caller's own condition, and a HEAD, have nothing to do with a part.
 func TestPartIgnored(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
 		o := d.origin(t)
 		tr := &cachecontrol.Transport{Base: o}
@@ -527,7 +528,7 @@ func TestPartIgnored(t *testing.T) {
 
 // Conditions and If-Range are evaluated against a part as against a whole response.
 func TestPartWithConditions(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
 		o := d.origin(t)
 		tr := &cachecontrol.Transport{Base: o}
@@ -619,7 +620,7 @@ func TestPartsUnreadable(t *testing.T) {
 		{"around", "1000-12999", "123456789abc", "4000-5999", "45"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				inner := storage.NewDictCache()
 				s := &halfStore{Store: inner}
 				d := &document{body: thousandfold("0123456789abcdef"), etag: `"1"`, fields: []string{"Cache-Control: max-age=10"}}
@@ -640,7 +641,7 @@ func TestPartsUnreadable(t *testing.T) {
 // A Base whose 206 has no body gives nothing that could be stored.
 func TestPartWithoutBody(t *testing.T) {
 	for _, length := range []int64{-1, 0, 3} {
-		in(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			s := storage.NewDictCache()
 			o := newOrigin(t, func(int, *http.Request) *http.Response {
 				resp := respond(206, "", "Cache-Control: max-age=60", "Content-Range: bytes 2-4/10")
@@ -673,7 +674,7 @@ func (b bare) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // Content-Range says that the part goes to the end, and there is less of it: then the end is where the content ends.
 func TestPartEndsWithContent(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(int, *http.Request) *http.Response {
 			return respond(206, "45678", "Cache-Control: max-age=60", "Content-Range: bytes 4-9/10")
 		})
@@ -728,7 +729,7 @@ func TestPartCutShort(t *testing.T) {
 
 // The union of two parts is held to MaxBodyBytes: beyond it, the later part is kept.
 func TestPartsTooLongTogether(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		s := storage.NewDictCache()
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
 		o := d.origin(t)
@@ -785,7 +786,7 @@ func TestPartExpired(t *testing.T) {
 
 // no-cache, in a part or in a request, keeps a part from being used unasked.
 func TestPartNoCache(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
 		o := d.origin(t)
 		tr := &cachecontrol.Transport{Base: o}
@@ -863,7 +864,7 @@ func TestPartVary(t *testing.T) {
 
 // A variant that a 206 shows to be out of date goes; the others stay.
 func TestPartReplacesVariant(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		docs := map[string]*document{}
 		for lang, body := range map[string]string{"en": digits, "de": "abcdefghij"} {
 			docs[lang] = &document{body: body, etag: `"` + lang + `"`, fields: []string{"Cache-Control: max-age=60", "Vary: Accept-Language"}}
@@ -888,7 +889,7 @@ func TestPartReplacesVariant(t *testing.T) {
 
 // A stored error with the tag of the document is not made fresh by a part of the document.
 func TestPartIsNotOfStoredError(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			if n == 1 {
@@ -911,7 +912,7 @@ func TestPartIsNotOfStoredError(t *testing.T) {
 func TestPartHasNoPlainFile(t *testing.T) {
 	for _, kind := range []string{"file", "separate"} {
 		t.Run(kind, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				dir := t.TempDir()
 				var s storage.Store
 				var err error
@@ -1012,7 +1013,7 @@ func TestPartsConcurrent(t *testing.T) {
 func TestPartsAtRandom(t *testing.T) {
 	for seed := range uint64(60) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			in(t, func(t *testing.T) { partsAtRandom(t, seed) })
+			synctest.Test(t, func(t *testing.T) { partsAtRandom(t, seed) })
 		})
 	}
 }
@@ -1142,7 +1143,7 @@ func TestPartsAndHeuristic(t *testing.T) {
 		return &cachecontrol.Transport{Base: o, Heuristic: heuristics.LastModified}, o
 	}
 	t.Run("completed", func(t *testing.T) {
-		in(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			tr, o := transport(&document{body: digits, etag: `"1"`, fields: []string{modified}})
 			defer tr.Close()
 			do(t, tr, "/", "Range: bytes=0-3")
@@ -1158,7 +1159,7 @@ func TestPartsAndHeuristic(t *testing.T) {
 		})
 	})
 	t.Run("combined", func(t *testing.T) {
-		in(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			d := &document{body: digits, etag: `"1"`, fields: []string{modified}}
 			tr, o := transport(d)
 			defer tr.Close()

@@ -103,7 +103,7 @@ func TestPartRefuted(t *testing.T) {
 // A part is not used if a more recent whole response is stored that the request would select, even if that response cannot answer the
 // request (RFC 9111, section 4). Both are stored after a time in which the store could not find the whole response.
 func TestPartOlderThanWhole(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		coded := reply{status: 403, body: string(gzipped("no")), fields: []string{modified1, "Expires: 0", "Content-Encoding: gzip"}}
 		o := replies(t, ok("Cache-Control: max-age=0", tag1), partReply(0, 3, fresh60, tag1), coded, ok(fresh60, `ETag: "2"`))
 		hidden := ""
@@ -220,7 +220,7 @@ func TestPartKept(t *testing.T) {
 		{"PUT that fails", "PUT /", nil, status(409)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				o := replies(t, partReply(2, 5, fresh60, tag1, modified1), tt.reply)
 				tr := &cachecontrol.Transport{Base: o}
 				defer tr.Close()
@@ -370,7 +370,7 @@ func TestPartValidatedInBackground(t *testing.T) {
 // BeforeReuse is obeyed for parts: one that must not be used is not combined with another either, and what the origin says
 // refutes it all the same.
 func TestPartRefusedByProgram(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		var own cachecontrol.ReuseDecision
 		o := replies(t, partReply(2, 5, fresh60, tag1), partReply(6, 8, fresh60, tag1), status(404))
 		tr := &cachecontrol.Transport{Base: o, BeforeReuse: func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision { return own }}
@@ -458,7 +458,7 @@ func TestPartCompletedInOtherCoding(t *testing.T) {
 
 // A caller who names the codings gets what he named: the rest is asked for as he says, and comes as it is coded.
 func TestPartCompletedForNamedCoding(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		coded := gzipped(digits)
 		o := replies(t,
 			reply{status: 206, body: coded[:4], fields: []string{fresh60, tag1, "Content-Encoding: gzip", fmt.Sprintf("Content-Range: bytes 0-3/%d", len(coded))}},

@@ -150,7 +150,7 @@ func TestBeforeReuse(t *testing.T) {
 
 // TestBeforeReuseSees: the hook gets what a decision needs, and is not asked by what runs in the background.
 func TestBeforeReuseSees(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		var seen []cachecontrol.StoredResponse
 		o := replies(t, status(203, swr, "X-A: 1", "Age: 3"))
 		tr := &cachecontrol.Transport{Base: o, BeforeReuse: func(req *http.Request, s cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
@@ -242,7 +242,7 @@ func TestReplay(t *testing.T) {
 // TestReplayOver: one Transport records what another then replays, and what it has not is said.
 func TestReplayOver(t *testing.T) {
 	for name, store := range fileStores(t) {
-		in(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			recorder := &cachecontrol.Transport{Base: replies(t, ok("Cache-Control: max-age=1", `ETag: "1"`)), Store: store}
 			do(t, recorder, "/")
 			time.Sleep(time.Hour)

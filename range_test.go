@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -62,7 +63,7 @@ func TestRangeFromWhole(t *testing.T) {
 
 // What is no single range of bytes is the origin's to answer, as it was asked, and takes nothing from what is stored.
 func TestRangeForwarded(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		const many = "--x\r\nContent-Range: bytes 0-0/10\r\n\r\n0\r\n--x--\r\n"
 		o := newOrigin(t, func(_ int, req *http.Request) *http.Response {
 			if req.Header.Get("Range") == "" {
@@ -99,7 +100,7 @@ func TestRangeForwarded(t *testing.T) {
 
 // Range means nothing to HEAD (RFC 9110, section 14.2).
 func TestRangeHead(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60", "Content-Length: 10"}}
 		o := d.origin(t)
 		tr := &cachecontrol.Transport{Base: o}
@@ -147,7 +148,7 @@ func TestIfRangeFromWhole(t *testing.T) {
 		{"nothing", `"1"`, modified, "", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				o := newOrigin(t, func(int, *http.Request) *http.Response {
 					resp := respond(200, digits, "Cache-Control: max-age=60")
 					if tt.etag != "" {
@@ -175,7 +176,7 @@ func TestIfRangeFromWhole(t *testing.T) {
 
 // An If-Range without a Range says nothing.
 func TestIfRangeAlone(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
 		tr := &cachecontrol.Transport{Base: d.origin(t)}
 		defer tr.Close()
@@ -241,7 +242,7 @@ func TestUnsatisfiableHeader(t *testing.T) {
 
 // What a trailer says is of the whole, too.
 func TestRangeAndTrailer(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(int, *http.Request) *http.Response {
 			resp := respond(200, "0123", "Cache-Control: max-age=60")
 			resp.Trailer = http.Header{"Content-Digest": {"sha-256=:all:"}}
@@ -277,7 +278,7 @@ func TestIfRangeAfterWeakValidation(t *testing.T) {
 
 // Only a 200 has ranges (RFC 9110, section 14.2).
 func TestRangeOfOtherStatus(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(int, *http.Request) *http.Response {
 			return respond(404, digits, "Cache-Control: max-age=60")
 		})
@@ -392,7 +393,7 @@ func TestRangeAsServeContent(t *testing.T) {
 
 // A coded body is given in ranges only to a caller who named the codings: its bytes are the coded ones.
 func TestRangeOfCodedBody(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(_ int, req *http.Request) *http.Response {
 			if req.Header.Get("Range") != "" {
 				return respond(206, "plain", "Content-Range: bytes 0-4/100", "Vary: Accept-Encoding", "Cache-Control: no-store")
@@ -412,7 +413,7 @@ func TestRangeOfCodedBody(t *testing.T) {
 
 // Preconditions come before Range (RFC 9110, section 13.2.2).
 func TestRangeWithCondition(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
 		o := d.origin(t)
 		tr := &cachecontrol.Transport{Base: o}
@@ -429,7 +430,7 @@ func TestRangeWithCondition(t *testing.T) {
 
 // Several variants: the range is of the one that the request selects.
 func TestRangeOfVariant(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(_ int, req *http.Request) *http.Response {
 			lang := req.Header.Get("Accept-Language")
 			return respond(200, strings.Repeat(lang, 5), "Cache-Control: max-age=60", "Vary: Accept-Language")
@@ -446,7 +447,7 @@ func TestRangeOfVariant(t *testing.T) {
 
 // only-if-cached asks for ranges too (RFC 9111, section 5.2.1.7).
 func TestRangeOnlyIfCached(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
 		o := d.origin(t)
 		tr := &cachecontrol.Transport{Base: o}
@@ -557,7 +558,7 @@ func TestRangeOfStale(t *testing.T) {
 
 // After a 206 of another representation the part is there, and the old response is not.
 func TestStaleReplacedByPart(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=10"}}
 		o := d.origin(t)
 		tr := &cachecontrol.Transport{Base: o}
@@ -573,7 +574,7 @@ func TestStaleReplacedByPart(t *testing.T) {
 
 // A stale response may stand in for an origin that fails, in ranges too (RFC 5861, section 4).
 func TestRangeOfStaleOnError(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, _ *http.Request) *http.Response {
 			switch n {
 			case 1:
@@ -595,7 +596,7 @@ func TestRangeOfStaleOnError(t *testing.T) {
 
 // A range answered stale has the whole response validated in the background (RFC 5861, section 3).
 func TestRangeWhileRevalidating(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=10, stale-while-revalidate=60"}}
 		o := d.origin(t)
 		tr := &cachecontrol.Transport{Base: o}
@@ -711,7 +712,7 @@ func TestRangeConcurrent(t *testing.T) {
 
 // A body of the store that breaks off ends a range in an error, not in fewer bytes, where it was not seen from its start.
 func TestRangeOfBrokenBody(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		s := &halfStore{Store: storage.NewDictCache()}
 		d := &document{body: thousandfold(digits), fields: []string{"Cache-Control: max-age=60"}}
 		tr := &cachecontrol.Transport{Base: d.origin(t), Store: s}
@@ -848,7 +849,7 @@ func sendPlain(t *testing.T, rt http.RoundTripper, req *http.Request) answer {
 }
 
 func TestRangeRequestsNeverGetTheWhole(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			if req.Header.Get("Range") == "bytes=90-" {
 				return respond(416, "", "Content-Range: bytes */10")

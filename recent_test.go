@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -19,7 +20,7 @@ func TestMoreRecentStays(t *testing.T) {
 		for _, pause := range []time.Duration{0, 5 * time.Second} {
 			for _, older := range []time.Duration{0, time.Minute, -time.Minute} {
 				t.Run(fmt.Sprintf("%s/%v/%v", name, pause, older), func(t *testing.T) {
-					in(t, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
 						r, w := io.Pipe()
 						o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 							if n > 1 {
@@ -127,7 +128,7 @@ func TestMoreRecentStaysBetweenTransports(t *testing.T) {
 	} {
 		for name, stores := range sharedStores(t) {
 			t.Run(test.name+"/"+name, func(t *testing.T) {
-				in(t, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
 					o := namedVersions(t, test.vary)
 					a := &cachecontrol.Transport{Base: o, Store: stores[0]}
 					b := &cachecontrol.Transport{Base: o, Store: stores[1]}
@@ -176,7 +177,7 @@ func TestMoreRecentIsNotByDateAlone(t *testing.T) {
 	} {
 		for name, stores := range sharedStores(t) {
 			t.Run(test.name+"/"+name, func(t *testing.T) {
-				in(t, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
 					start := time.Now()
 					o := newOrigin(t, func(int, *http.Request) *http.Response {
 						resp := respond(200, "new", "Cache-Control: max-age=600", "Date: "+date(0))
@@ -231,7 +232,7 @@ func TestRefutedIsNotStoredLate(t *testing.T) {
 		{"a rest of another", nil, reply{status: 206, body: "99999", fields: []string{"Cache-Control: no-store", `ETag: "2"`, "Content-Range: bytes 4-8/9"}}},
 	} {
 		t.Run(refutation.name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 					if n > 2 {
 						return refutation.respond(n, req)

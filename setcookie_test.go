@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -193,7 +194,7 @@ func TestSetCookieInSharedCache(t *testing.T) {
 func TestSetCookieOfAnotherCache(t *testing.T) {
 	for name, store := range allStores(t) {
 		for _, shared := range []bool{false, true} {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				put := func(path, cc string) {
 					putEntry(t, store, "http://example.com"+path, 200, "body", "Cache-Control: "+cc, `ETag: "a"`, "Set-Cookie: c=old")
 				}
@@ -224,7 +225,7 @@ func TestSetCookieOfAnotherCache(t *testing.T) {
 // In no store is there a cookie to be found afterwards.
 func TestSetCookieIsNotStored(t *testing.T) {
 	for name, store := range allStores(t) {
-		in(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			path := "/" + strings.NewReplacer(" ", "-").Replace(name)
 			o := replies(t, reply{fields: []string{"Cache-Control: max-age=60", `ETag: "a"`, "Set-Cookie: c=1"}, tail: []string{"Set-Cookie: c=2"}},
 				status(304, "Set-Cookie: c=3"))
@@ -247,7 +248,7 @@ func TestSetCookieIsNotStored(t *testing.T) {
 // Those who share a response in flight have not asked the origin, which sends its cookie to the one who has.
 func TestSetCookieInFlight(t *testing.T) {
 	for _, shared := range []bool{false, true} {
-		in(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			origin := reply{fields: []string{"Cache-Control: max-age=60, public", "Set-Cookie: c=1"}, tail: []string{"Set-Cookie: c=2", "X: 1"}}
 			g := newGate(t, origin.respond)
 			tr := &cachecontrol.Transport{Base: g, Collapse: true, Shared: shared}
@@ -275,7 +276,7 @@ func TestSetCookieInFlight(t *testing.T) {
 
 // The 304 that several wait for sets the cookie of the one who asked.
 func TestSetCookieOfSharedValidation(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		origin := replies(t, ok("Cache-Control: max-age=1", `ETag: "a"`))
 		tr := &cachecontrol.Transport{Base: origin, Collapse: true}
 		defer tr.Close()

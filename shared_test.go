@@ -3,6 +3,7 @@ package cachecontrol_test
 import (
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -67,7 +68,7 @@ func TestSharedAndPrivate(t *testing.T) {
 
 // TestPrivateInSharedStore: what a private cache has stored is nothing for a shared one that uses the same store.
 func TestPrivateInSharedStore(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			return respond(200, req.Header.Get("User"), "Cache-Control: private, max-age=60")
 		})
@@ -99,7 +100,7 @@ func TestPrivateInSharedStoreOtherwise(t *testing.T) {
 		{"a field", "", "X: 1", 200, `private="secret", max-age=60`, hit},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 					if req.Header.Get("X") == "public" {
 						return respond(200, "all", "Cache-Control: max-age=60", "Vary: X")

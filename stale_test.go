@@ -101,7 +101,7 @@ func TestStaleIfError(t *testing.T) {
 			steps:  []step{{want: miss}, {wait: 100 * time.Second, want: miss, status: 503}, {want: revalidated, body: "#1"}},
 		},
 	})
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := replies(t, ok("Cache-Control: max-age=10, must-revalidate"), down)
 		tr := &cachecontrol.Transport{Base: o}
 		defer tr.Close()
@@ -128,7 +128,7 @@ func TestStaleWhileRevalidateWindow(t *testing.T) {
 			{time.Hour, revalidated},
 		} {
 			t.Run(fmt.Sprintf("%s/%v", mode(shared), tt.after), func(t *testing.T) {
-				in(t, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
 					o := replies(t, ok("Cache-Control: max-age=10, stale-while-revalidate=4", `ETag: "1"`),
 						status(304, "Cache-Control: max-age=10", `ETag: "1"`))
 					tr := &cachecontrol.Transport{Base: o, Shared: shared}
@@ -167,7 +167,7 @@ func TestStaleWhileRevalidateBrings(t *testing.T) {
 			{"nothing", down, stale, "#1"},
 		} {
 			t.Run(mode(shared)+"/"+tt.name, func(t *testing.T) {
-				in(t, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
 					third := ok("Cache-Control: no-store")
 					if tt.want == revalidated {
 						third = status(304, `ETag: "2"`)
@@ -225,7 +225,7 @@ func TestStaleWhileRevalidateForbidden(t *testing.T) {
 
 // TestSlowErrorBody: what stands in for an origin that fails does not wait for the body of the failure.
 func TestSlowErrorBody(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		never, write := io.Pipe()
 		defer write.Close()
 		o := newOrigin(t, func(n int, _ *http.Request) *http.Response {

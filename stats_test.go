@@ -98,7 +98,7 @@ func TestStats(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				tr := tt.transport
 				if tr == nil {
 					tr = &cachecontrol.Transport{}
@@ -120,7 +120,7 @@ func TestStats(t *testing.T) {
 
 // TestStatsOfTheUnfinished: what was to be stored and is not, and what gets no answer.
 func TestStatsOfTheUnfinished(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			switch req.URL.Path {
 			case "/down":
@@ -167,7 +167,7 @@ func TestStatsOfTheUnfinished(t *testing.T) {
 
 // TestStatsCollapsed: those that share a response say so.
 func TestStatsCollapsed(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		letGo := make(chan struct{})
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			<-letGo
@@ -218,7 +218,7 @@ func TestStatsAddUp(t *testing.T) {
 
 // TestStatsJSON: what goes out comes back, and expvar shows it.
 func TestStatsJSON(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		store := &faultyStore{Store: storage.NewDictCache(), method: "Create", mode: "error"}
 		tr := &cachecontrol.Transport{Base: replies(t, ok("Cache-Control: no-store"), ok("Cache-Control: max-age=60")), Store: store}
 		defer tr.Close()
@@ -242,7 +242,7 @@ func TestStatsJSON(t *testing.T) {
 
 // TestStatsLeaderLeaves: a request that others wait for, too, is counted once, as its caller was answered.
 func TestStatsLeaderLeaves(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		letGo := make(chan struct{})
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			<-letGo
@@ -275,7 +275,7 @@ func TestStatsLeaderLeaves(t *testing.T) {
 
 // TestStatsCancelledLookup: that a caller has no more time is no failure of the store.
 func TestStatsCancelledLookup(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		store := &faultstore.Store{Store: storage.NewDictCache(), Fault: func(op faultstore.Op) faultstore.Fault {
 			if op == faultstore.Get {
 				return faultstore.Hang

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -99,7 +100,7 @@ func TestStatusesOfTheProgram(t *testing.T) {
 
 // So an offline replay follows a chain of redirects.
 func TestReplayRedirects(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		next := map[string]string{"/a": "/b", "/b": "/c", "/c": "/d"}
 		code := map[string]int{"/a": 302, "/b": 303, "/c": 307}
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -185,7 +186,7 @@ func (a *authorizing) RoundTrip(req *http.Request) (*http.Response, error) {
 // Credentials that the cache does not see are none that a Vary could tell apart.
 func TestCredentialsOfBase(t *testing.T) {
 	for code, field := range map[int]string{401: "Authorization", 407: "Proxy-Authorization"} {
-		in(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 				if req.Header.Get(field) != "good" {
 					return respond(code, "no", "Cache-Control: max-age=60", "Vary: "+field)
@@ -208,7 +209,7 @@ func TestCredentialsOfBase(t *testing.T) {
 // A 401 that another program has stored without a Vary is not used.
 func TestStoredStatusesOfOthers(t *testing.T) {
 	for _, code := range []int{401, 407, 428, 429, 431, 511} {
-		in(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			store := storage.NewDictCache()
 			putEntry(t, store, "http://example.com/", code, "no", "Cache-Control: max-age=60, public")
 			o := replies(t, ok())
@@ -289,7 +290,7 @@ func TestStatuses(t *testing.T) {
 
 // A loop of stored redirects is the client's to end, as it would one over the network.
 func TestRedirectLoopInTheCache(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			return respond(301, "", "Location: "+map[string]string{"/a": "/b", "/b": "/a"}[req.URL.Path])
 		})

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dunglas/httpsfv"
@@ -66,7 +67,7 @@ func TestStatus(t *testing.T) {
 			"cachecontrol;fwd=bypass;fwd-status=200;detail=upgrade"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				tr := &cachecontrol.Transport{Base: replies(t, test.origin...)}
 				defer tr.Close()
 				for range test.before {
@@ -98,7 +99,7 @@ func TestOthersCacheStatus(t *testing.T) {
 		"of this one, of a 304 also": {"Cache-Status: cachecontrol;hit", "X-From-Cache: 1", `ETag: "a"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				fields = append(fields, "Cache-Control: max-age=10", "Content-Length: 2")
 				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 					if req.Header.Get("If-None-Match") != "" {
@@ -206,7 +207,7 @@ func TestFromAnotherCache(t *testing.T) {
 	} {
 		for _, request := range []string{"GET", "HEAD", "POST", "PUT", "a part", "no-store", "bypass", "304", "collapsed"} {
 			t.Run(test.name+"/"+request, func(t *testing.T) {
-				in(t, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
 					fields := []string{"Cache-Control: max-age=60", "X-RateLimit-Remaining: 0", "x-from-cache: 1"}
 					for _, line := range test.status {
 						fields = append(fields, "Cache-Status: "+line)
@@ -294,7 +295,7 @@ func TestFromAnotherCacheIsNotStored(t *testing.T) {
 	for name, store := range allStores(t) {
 		for _, collapse := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/%v", name, collapse), func(t *testing.T) {
-				in(t, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
 					target := fmt.Sprintf("http://example.com/%v", collapse)
 					tr := &cachecontrol.Transport{Base: replies(t, ok(far...), status(304, far...)), Store: store, Collapse: collapse}
 					defer tr.Close()
@@ -326,7 +327,7 @@ func TestFromAnotherCacheIsNotStored(t *testing.T) {
 
 // Two Transports in a row, the farther one a stand-in for a proxy, and a client that does as go-github does.
 func TestRateLimitThroughTwoCaches(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			return respond(200, "x", "Cache-Control: max-age=60", "X-RateLimit-Remaining: 0")
 		})

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -30,7 +31,7 @@ func (s *derivingStore) Delete(ctx context.Context, key string) error {
 }
 
 func TestStoreMayDeriveContexts(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		store := &derivingStore{Store: storage.NewDictCache()}
 		o := replies(t, ok("Cache-Control: max-age=60"))
 		tr := &cachecontrol.Transport{Base: o, Store: store}
@@ -49,7 +50,7 @@ func TestFaultyStore(t *testing.T) {
 	for _, method := range []string{"Get", "Create", "Write", "Commit", "Update", "Delete", "*"} {
 		for _, mode := range []string{"error", "nil", "hang"} {
 			t.Run(method+" "+mode, func(t *testing.T) {
-				in(t, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
 					store := &faultyStore{Store: storage.NewDictCache(), method: method, mode: mode}
 					o := versions(t, "Cache-Control: max-age=60", "Vary: Accept")
 					tr := &cachecontrol.Transport{Base: o, Store: store, StoreTimeout: time.Second}
@@ -96,7 +97,7 @@ func TestFaultyStore(t *testing.T) {
 func TestFaultyStoreWhileStreaming(t *testing.T) {
 	for _, mode := range []string{"error", "nil", "hang"} {
 		t.Run(mode, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				store := &faultyStore{Store: storage.NewDictCache(), method: "Write", mode: mode}
 				o := newOrigin(t, func(int, *http.Request) *http.Response {
 					return chunked(respond(200, "", "Cache-Control: max-age=60"), nil, "one, ", "two, ", "three")
@@ -126,7 +127,7 @@ func TestSlowBodyIsStored(t *testing.T) {
 	}}
 	for name, store := range stores {
 		t.Run(name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				o := newOrigin(t, func(int, *http.Request) *http.Response {
 					resp := respond(200, "", "Cache-Control: max-age=3600")
 					r, w := io.Pipe()
@@ -153,7 +154,7 @@ func TestSlowBodyIsStored(t *testing.T) {
 
 // A store that errors on every call costs the caller nothing but its hits.
 func TestStoreThatAlwaysFails(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := versions(t, "Cache-Control: max-age=60")
 		store := &hookedStore{before: func(context.Context, string, string) error { return errFaulty }}
 		tr := &cachecontrol.Transport{Base: o, Store: store}
@@ -177,7 +178,7 @@ func TestStoreThatAlwaysFails(t *testing.T) {
 
 // Two Transports with different rules may share one store: each reads it by its own.
 func TestTransportsShareAStore(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		store := storage.NewDictCache()
 		o := replies(t, ok("Cache-Control: max-age=10, s-maxage=100"))
 		private, shared := &cachecontrol.Transport{Base: o, Store: store}, &cachecontrol.Transport{Base: o, Store: store, Shared: true}

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/serialize"
@@ -65,7 +66,7 @@ func inEachStore(t *testing.T, f func(t *testing.T, store storage.Store)) {
 	t.Helper()
 	for name, open := range storeKinds {
 		t.Run(name, func(t *testing.T) {
-			in(t, func(t *testing.T) { f(t, open(t)) })
+			synctest.Test(t, func(t *testing.T) { f(t, open(t)) })
 		})
 	}
 }
@@ -152,7 +153,7 @@ func (w *hookedWriter) Commit() error {
 	return err
 }
 
-// closeCounter counts down once when it is closed.
+// closeCounter is a body that decreases a counter when it is closed.
 type closeCounter struct {
 	io.ReadCloser
 	open *atomic.Int64
@@ -164,7 +165,7 @@ func (c *closeCounter) Close() error {
 	return c.ReadCloser.Close()
 }
 
-// watchedStore counts the bodies that it gave out and that nobody has closed. Where it is flat they can only be read.
+// watchedStore counts the open bodies that Get has returned. If flat is true, these bodies cannot seek.
 type watchedStore struct {
 	storage.Store
 	flat bool
@@ -196,7 +197,7 @@ func (s *watchedStore) Get(ctx context.Context, key string) (*storage.Response, 
 	return r, nil
 }
 
-// eachStore runs the test over every kind of store, and fails where a body that the store gave out stays open.
+// eachStore calls f in a bubble with a new store of each local kind. The test fails if a body of the store stays open.
 func eachStore(t *testing.T, f func(t *testing.T, s *watchedStore)) {
 	for _, kind := range []string{"memory", "file", "separate", "flat"} {
 		t.Run(kind, func(t *testing.T) {
@@ -209,7 +210,7 @@ func eachStore(t *testing.T, f func(t *testing.T, s *watchedStore)) {
 			default:
 				s.Store = storage.NewDictCache()
 			}
-			in(t, func(t *testing.T) { f(t, s) })
+			synctest.Test(t, func(t *testing.T) { f(t, s) })
 			if n := s.open.Load(); n != 0 {
 				t.Errorf("%d bodies of the store are still open, want 0", n)
 			}
@@ -217,7 +218,7 @@ func eachStore(t *testing.T, f func(t *testing.T, s *watchedStore)) {
 	}
 }
 
-// halfStore gives out only half of each body once it is told to.
+// halfStore returns only half of each body while half is true.
 type halfStore struct {
 	storage.Store
 	half bool
@@ -231,7 +232,7 @@ func (s *halfStore) Get(ctx context.Context, key string) (*storage.Response, err
 	return r, err
 }
 
-// peek returns the entry that a store holds under a key, and its body; nil where there is none.
+// peek returns the entry with this key and its body, or nil if there is none.
 func peek(t *testing.T, s storage.Store, key string) (*serialize.Entry, string) {
 	t.Helper()
 	r, err := s.Get(t.Context(), key)
@@ -249,18 +250,18 @@ func peek(t *testing.T, s storage.Store, key string) (*serialize.Entry, string) 
 	return r.Entry, string(body)
 }
 
-// faultyStore fails at one of its methods.
+// faultyStore fails in one of its methods.
 type faultyStore struct {
 	storage.Store
 	method string // Get, Create, Write, Commit, Update or Delete; "*": all
 	mode   string // error, nil or hang
-	off    bool   // works, for now
+	off    bool   // it works
 	calls  int    // of the method
 }
 
 var errFaulty = errors.New("the store is out of order")
 
-// fail says whether the method is the one that fails, and what it returns. One that hangs waits for its context.
+// fail reports whether the method fails, and returns its error. In mode hang it waits for the context.
 func (s *faultyStore) fail(ctx context.Context, method string) (bool, error) {
 	if s.off || s.method != method && s.method != "*" {
 		return false, nil
@@ -329,13 +330,13 @@ func (w *faultyWriter) Commit() error {
 	return w.Writer.Commit()
 }
 
-// atRest is a store and what lies in it, as someone sees it who can read the directory or the server.
+// atRest is a store with a function that returns all that it has stored.
 type atRest struct {
 	store storage.Store
 	dump  func(t *testing.T) []byte
 }
 
-// storesAtRest returns stores whose contents can be read from outside.
+// storesAtRest returns stores whose contents can be read.
 func storesAtRest(t *testing.T) map[string]atRest {
 	t.Helper()
 	files := func(dir string) func(*testing.T) []byte {
@@ -363,7 +364,7 @@ func storesAtRest(t *testing.T) map[string]atRest {
 	}
 }
 
-// putEntry stores a response under its URL without a Transport, as another program may.
+// putEntry stores a response under its URL without a Transport, as another program may do.
 func putEntry(t *testing.T, store storage.Store, url string, code int, body string, fields ...string) {
 	t.Helper()
 	resp := respond(code, body, append(fields, fmt.Sprintf("Content-Length: %d", len(body)))...)
@@ -380,8 +381,8 @@ func putEntry(t *testing.T, store storage.Store, url string, code int, body stri
 	}
 }
 
-// wantStored fails unless the store holds the whole under the plain key, or that part under its own, or neither for
-// "". Nothing under the plain key is ever partial.
+// wantStored fails the test unless the store has this whole response under wholeKey, and this part under partKey. ""
+// means none.
 func wantStored(t *testing.T, s storage.Store, whole, part string) {
 	t.Helper()
 	e, body := peek(t, s, wholeKey)

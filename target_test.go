@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -69,7 +70,7 @@ func TestTargetsWithoutKey(t *testing.T) {
 	}
 	for _, test := range targets {
 		t.Run(test.name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 					return respond(200, fmt.Sprintf("#%d", n), "Cache-Control: max-age=60")
 				})
@@ -131,7 +132,7 @@ func TestOneKeyForOneTarget(t *testing.T) {
 	}
 	for _, test := range tests {
 		for name, store := range storeKinds {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 					return respond(200, fmt.Sprintf("#%d", n), "Cache-Control: max-age=60")
 				})
@@ -170,7 +171,7 @@ func TestOneKeyForOneTarget(t *testing.T) {
 func TestEntryOfAnotherURL(t *testing.T) {
 	for name, store := range storeKinds {
 		t.Run(name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				s := store(t)
 				for _, key := range []string{"http://example.com/a", "http://example.com/b"} {
 					e := &serialize.Entry{
@@ -206,7 +207,7 @@ func TestEntryOfAnotherURL(t *testing.T) {
 }
 
 func TestHostOverride(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			return respond(200, req.URL.Host+" for "+req.Host, "Cache-Control: max-age=60")
 		})
@@ -287,7 +288,7 @@ func TestKeys(t *testing.T) {
 		{"a long one", "http://example.com/?" + strings.Repeat("a", 5000), "http://example.com/?" + strings.Repeat("a", 5000), hit},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				o := replies(t, ok("Cache-Control: max-age=60"))
 				tr := &cachecontrol.Transport{Base: o}
 				defer tr.Close()

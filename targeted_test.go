@@ -3,6 +3,7 @@ package cachecontrol_test
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -66,7 +67,7 @@ func TestTargeted(t *testing.T) {
 	} {
 		for _, shared := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/%s", tt.name, mode(shared)), func(t *testing.T) {
-				in(t, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
 					o := replies(t, ok(tt.fields...), status(304, `ETag: "1"`), ok())
 					if tt.private != revalidated && tt.shared != revalidated {
 						o = replies(t, ok(tt.fields...), ok())

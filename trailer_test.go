@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -50,7 +51,7 @@ func TestTrailersThatAreNotForAll(t *testing.T) {
 
 // A shared cache gives out no trailer field that a private one has stored in the same place and that private names.
 func TestPrivateTrailerOfAnotherCache(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		store := storage.NewDictCache()
 		o := replies(t, reply{fields: []string{`Cache-Control: max-age=60, private="x-mine"`}, tail: []string{"X-Mine: 1"}})
 		do(t, &cachecontrol.Transport{Base: o, Store: store}, "/")
@@ -62,7 +63,7 @@ func TestPrivateTrailerOfAnotherCache(t *testing.T) {
 
 // What is not stored for others is not shared with them in flight either.
 func TestTrailersInFlight(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		origin := reply{
 			fields: []string{`Cache-Control: max-age=60, private="x-mine", no-cache="x-checked"`},
 			tail:   []string{"X-Mine: 1", "X-Checked: 2", "X-Yours: 3"},

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
@@ -15,7 +16,7 @@ import (
 
 // Whatever becomes of a request, its body is closed, and an error of the origin's is the caller's.
 func TestRequestBodiesAreClosed(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		base := roundTripper(func(req *http.Request) (*http.Response, error) {
 			req.Body.Close()
 			if req.URL.Path == "/down" {
@@ -70,7 +71,7 @@ func TestRequestBodiesAreClosed(t *testing.T) {
 }
 
 func TestThroughAClient(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			if req.URL.Path == "/old" {
 				return respond(301, "moved", "Location: /new")
@@ -153,7 +154,7 @@ func TestCloseLeavesTheStore(t *testing.T) {
 
 // After Close nothing is stored, and nothing found, whatever the store.
 func TestAfterClose(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := replies(t, ok("Cache-Control: max-age=60"))
 		tr := &cachecontrol.Transport{Base: o}
 		do(t, tr, "/")
@@ -168,7 +169,7 @@ func TestAfterClose(t *testing.T) {
 
 // The zero value is a private cache in memory of a Transport's own.
 func TestZeroValuesShareNothing(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := replies(t, ok("Cache-Control: max-age=60"))
 		one, two := &cachecontrol.Transport{Base: o}, &cachecontrol.Transport{Base: o}
 		defer one.Close()
@@ -182,7 +183,7 @@ func TestZeroValuesShareNothing(t *testing.T) {
 
 // Options are read once: what a caller does with its slices later is its own affair.
 func TestOptionsAreCopied(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		statuses := slices.Clone(cachecontrol.CacheControlStatusCodes)
 		o := replies(t, ok("Cache-Control: max-age=60"))
 		tr := &cachecontrol.Transport{Base: o, CacheableStatusCodes: statuses, Heuristic: heuristics.LastModified}

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -242,7 +243,7 @@ func TestWithdrawnDirective(t *testing.T) {
 func TestEntryDeletedDuringItsValidation(t *testing.T) {
 	for name, store := range allStores(t) {
 		t.Run(name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 					if req.Header.Get("If-None-Match") == "" {
 						return respond(200, strings.Repeat("body", 50000), `ETag: "a"`)
@@ -269,7 +270,7 @@ func TestEntryDeletedDuringItsValidation(t *testing.T) {
 
 // The body of a 304 that the caller never sees is the cache's to read and to close, or its connection is lost.
 func TestBodyOfA304IsClosed(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			if req.Header.Get("If-None-Match") == "" {
 				return respond(200, "body", `ETag: "a"`)

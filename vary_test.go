@@ -112,7 +112,7 @@ func TestVariants(t *testing.T) {
 func TestMaxVariants(t *testing.T) {
 	for name, store := range allStores(t) {
 		t.Run(name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 					return respond(200, req.Header.Get("X-A"), "Cache-Control: max-age=3600", "Vary: X-A")
 				})
@@ -168,7 +168,7 @@ func TestVaryChanges(t *testing.T) {
 
 // A variant that cannot be brought up to date is one failure.
 func TestVariantNotUpdated(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			if req.Header.Get("If-None-Match") != "" {
 				return respond(304, "", "Cache-Control: max-age=10", `ETag: "1"`)
@@ -209,7 +209,7 @@ func TestNoVariants(t *testing.T) {
 
 // Variants that were all under way before one was stored: none loses another.
 func TestVariantsEnteredAtOnce(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			return respond(200, req.Header.Get("X-A"), "Cache-Control: max-age=3600", "Vary: X-A")
 		})
@@ -235,7 +235,7 @@ func TestVariantsEnteredAtOnce(t *testing.T) {
 // A first response that comes to its end late takes the place of the one that was stored meanwhile, but its variants
 // stay known.
 func TestVariantsOutliveLateFirst(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			return respond(200, req.Header.Get("User"), "Cache-Control: max-age=60", "Vary: User")
 		})
@@ -266,7 +266,7 @@ func TestVariantsAtOnceForTheFirstTime(t *testing.T) {
 			for _, transports := range []int{1, 2} {
 				for kind, store := range allStores(t) {
 					t.Run(fmt.Sprintf("%s/%s/%d/%s", order, field, transports, kind), func(t *testing.T) {
-						in(t, func(t *testing.T) {
+						synctest.Test(t, func(t *testing.T) {
 							o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 								return respond(200, "for "+req.Header.Get(field), "Cache-Control: max-age=3600", "Vary: "+field)
 							})
@@ -307,7 +307,7 @@ func TestVariantsAtOnceForTheFirstTime(t *testing.T) {
 func TestVariantsOutliveResponseWithoutVary(t *testing.T) {
 	for kind, store := range allStores(t) {
 		t.Run(kind, func(t *testing.T) {
-			in(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 					if value := req.Header.Get("X-A"); value != "" {
 						return respond(200, value, "Cache-Control: max-age=60", "Vary: X-A")
@@ -342,7 +342,7 @@ func TestVariantsOutliveResponseWithoutVary(t *testing.T) {
 
 // With Collapse the requests wait for the head of one of them, and those of other variants go on by themselves.
 func TestVariantsAtOnceCollapse(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		g := newGate(t, func(n int, req *http.Request) *http.Response {
 			return respond(200, req.Header.Get("X-A"), "Cache-Control: max-age=3600", "Vary: X-A")
 		})
@@ -420,7 +420,7 @@ func TestCORSInSharedCache(t *testing.T) {
 
 // What a private cache has stored without a selecting field is not used.
 func TestCORSOfAnotherCache(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		store := storage.NewDictCache()
 		putEntry(t, store, "http://example.com/", 200, "old", "Cache-Control: max-age=60", "Access-Control-Allow-Origin: https://a")
 		o := replies(t, ok("Cache-Control: max-age=60"))
@@ -485,7 +485,7 @@ func TestVaryOfAnUpdate(t *testing.T) {
 // TestVaryOmitted: a response without Vary, beside one that has it, is selected by that one's fields, so that it does
 // not stand in for others (RFC 9111, section 4.1).
 func TestVaryOmitted(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			if lang := req.Header.Get("Accept-Language"); lang != "" {
 				return respond(200, lang, "Cache-Control: max-age=60", "Vary: Accept-Language")
@@ -514,7 +514,7 @@ func TestVaryOmitted(t *testing.T) {
 
 // TestVariantOfAnotherURL: an entry whose list of variants names another URL's key is not followed there.
 func TestVariantOfAnotherURL(t *testing.T) {
-	in(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			return respond(200, req.URL.Path, "Cache-Control: max-age=60", "Vary: A")
 		})
@@ -604,7 +604,7 @@ func TestSeveralVaryLines(t *testing.T) {
 // Revalidating one variant leaves the others, whichever came first.
 func TestRevalidatingOneVariant(t *testing.T) {
 	for _, replaced := range []bool{false, true} {
-		in(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 				lang := req.Header.Get("Accept-Language")
 				fields := []string{"Cache-Control: max-age=100", "Vary: Accept-Language", fmt.Sprintf("ETag: %q", lang)}
