@@ -4,17 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
-	"math"
 	"net/http"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -36,30 +31,6 @@ type originBody struct {
 
 	mu    sync.Mutex // guards write: Close may run during Read
 	write *recording // nil if there is no recording, or no longer
-}
-
-// recording is a storage.Writer with all that is needed to commit or abort its entry.
-type recording struct {
-	storage.Writer
-	dict storage.DictWriter // the Writer, if the store is a DictCache
-	subject
-	entry     *serialize.Entry
-	fields    []rules.HeaderField   // fields of the entry's header; nil if they are not known
-	own       serialize.Entry       // the entry, if neither the store nor a flight keeps it
-	length    int64                 // of the body according to the framing of the message; -1 if not known
-	n         int64                 // number of bytes received
-	trails    bool                  // a trailer may come with EOF
-	announced bool                  // a trailer was announced
-	drains    bool                  // the rest of the body may be drained in the background
-	date      time.Time             // date of the response
-	place     string                // key that the entry is stored under
-	replaces  string                // key of a part to remove once the entry is stored; "" if none
-	trailing  *http.Response        // response with the entry's trailer; nil if it has none
-	private   []string              // names of trailer fields that are not stored
-	before    func(io.Writer) error // if not nil, writes the bytes that precede the body
-	after     func(io.Writer) error // if not nil, writes the bytes that follow it
-	end       func()                // if not nil, releases resources at the end
-	err       error                 // error of the store, if writing failed
 }
 
 func (b *originBody) Read(p []byte) (int, error) {
@@ -91,7 +62,7 @@ func (b *originBody) next(p []byte) (int, error) {
 	}
 	switch {
 	case b.write == nil:
-	case err == io.EOF && (w.length < 0 || w.n == w.length), err == nil && n > 0 && w.n == w.length && !w.trails:
+	case err == io.EOF && (w.length < 0 || w.n == w.length), err == nil && n > 0 && w.n == w.length && !w.hasTrailer:
 		b.finish(rules.ReasonNone)
 	case err != nil, w.length >= 0 && w.n > w.length:
 		b.finish(rules.Incomplete)
@@ -140,7 +111,7 @@ func (b *originBody) fail(err error) {
 }
 
 // finish ends the recording. It commits the entry if why is ReasonNone and aborts it otherwise. b.mu is held.
-func (b *originBody) finish(why Reason) {
+func (b *originBody) finish(why rules.Reason) {
 	w := b.write
 	b.write = nil
 	b.ended.Store(true)
@@ -149,24 +120,24 @@ func (b *originBody) finish(why Reason) {
 			why = rules.StoreFailed
 		}
 	}
-	b.whole.Store(w.conclude(why))
+	b.whole.Store(w.finish(why))
 	if w.end != nil {
 		w.end()
 	}
-	e := w.engine
-	*w = recording{}
-	e.recordings.Put(w)
 }
 
-// forget aborts the recording of the body, or, if that has ended, removes the entry under key.
-func (b *originBody) forget(ctx context.Context, e *engine, plain, key string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.write != nil {
-		b.finish(rules.Incomplete)
-		return
+// forgetFunc returns a function that aborts the recording of the body, or, if that has ended, removes the entry under key.
+func (b *originBody) forgetFunc(ctx context.Context, e *engine, plain, key string) func(error) {
+	ctx = context.WithoutCancel(ctx)
+	return func(error) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.write != nil {
+			b.finish(rules.Incomplete)
+			return
+		}
+		e.remove(ctx, plain, key)
 	}
-	e.remove(ctx, plain, key)
 }
 
 // Close does not wait for the origin, except for drainWait. The rest of a response that is being stored may be read in
@@ -197,7 +168,7 @@ func (b *originBody) end() error {
 	defer b.mu.Unlock()
 	switch w := b.write; {
 	case w == nil:
-	case w.trails && w.n == w.length:
+	case w.hasTrailer && w.n == w.length:
 		b.finish(rules.ReasonNone)
 	default:
 		b.finish(rules.Incomplete)
@@ -260,7 +231,7 @@ func (b *originBody) drain(ctx context.Context, e *engine, key string, read func
 		defer b.end()
 		defer func() {
 			if v := recover(); v != nil {
-				e.caught(ctx, v)
+				e.logPanic(ctx, v)
 			}
 		}()
 		defer context.AfterFunc(ctx, func() {
@@ -282,55 +253,6 @@ func (b *originBody) drain(ctx context.Context, e *engine, key string, read func
 
 // skip discards up to n bytes.
 func (b *originBody) skip(n int64) { io.CopyN(io.Discard, b.ReadCloser, n) }
-
-// slice turns resp into a 206 with the requested range, or into a 416 if the range is not satisfiable. The stored body
-// begins at byte start of the representation; total is the length of the representation, or -1 if not known. The caller
-// has checked that the range lies within the stored body.
-func (x *exchange) slice(c *candidate, resp *http.Response, start, total int64) {
-	length := total
-	if total < 0 {
-		length = math.MaxInt64
-	}
-	first, end, ok := x.byteRange.Within(length)
-	if !ok {
-		c.close()
-		resp.Status, resp.StatusCode = "416 Range Not Satisfiable", http.StatusRequestedRangeNotSatisfiable
-		maps.DeleteFunc(resp.Header, func(name string, _ []string) bool { return describesRepresentation(name) })
-		resp.Header["Content-Range"] = []string{"bytes */" + strconv.FormatInt(total, 10)}
-		resp.Header["Content-Length"] = []string{"0"}
-		resp.Body, resp.ContentLength, resp.Trailer = http.NoBody, 0, nil
-		return
-	}
-	resp.Status, resp.StatusCode = "206 Partial Content", http.StatusPartialContent
-	resp.Header["Content-Range"] = []string{rules.ContentRange{First: first, Last: end - 1, Total: total}.String()}
-	resp.Header["Content-Length"] = []string{strconv.FormatInt(end-first, 10)}
-	resp.ContentLength = end - first
-	dropDigests(resp.Header)
-	resp.Trailer = nil // it belongs to the whole
-	resp.Body = section(c.resp.Body, first-start, end-first)
-	c.resp = nil
-}
-
-// describesRepresentation reports whether a field describes the stored representation and must not be in a 416, which
-// has no such freshness or coding.
-func describesRepresentation(name string) bool {
-	switch name {
-	case "Cache-Control", "Cdn-Cache-Control", "Expires", "Pragma", "Etag", "Last-Modified", "Repr-Digest", "Digest":
-		return true
-	}
-	return strings.HasPrefix(name, "Content-")
-}
-
-// section returns the n bytes of body that begin at offset. If body cannot seek, the first Read skips to offset.
-func section(body io.ReadCloser, offset, n int64) io.ReadCloser {
-	s := &sectionBody{ReadCloser: body, skip: offset, left: n}
-	if seeker, ok := body.(io.Seeker); ok {
-		if _, err := seeker.Seek(offset, io.SeekStart); err == nil {
-			s.skip = 0
-		}
-	}
-	return s
-}
 
 type sectionBody struct {
 	io.ReadCloser

@@ -2,7 +2,6 @@ package cachecontrol
 
 import (
 	"context"
-	"net/http"
 	"sync"
 	"time"
 )
@@ -137,22 +136,5 @@ func (c *originContext) AfterFunc(f func()) (stop func() bool) {
 		_, ok := c.after[&f]
 		delete(c.after, &f)
 		return ok
-	}
-}
-
-// discard closes the body of a response that is not returned to the caller. A short body is first read to its end in the
-// background, so that the connection can be used again. The caller waits only briefly, because an origin that fails may also be
-// slow.
-func (x *exchange) discard(resp *http.Response) {
-	e := x.engine
-	b, ok := resp.Body.(*originBody)
-	switch {
-	case !ok || resp.ContentLength > maxDrained:
-		discard(resp)
-	case x.revalidates: // in the background already
-		b.skip(maxDrained)
-		b.end()
-	case !b.context.detach() || !b.drain(x.ctx, e, "", func() { b.skip(maxDrained) }):
-		b.end()
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
@@ -29,8 +28,8 @@ type engine struct {
 	dict  *storage.DictCache // the store if it is a DictCache, otherwise nil
 	own   *storage.DictCache // the store if the Transport made it, otherwise nil
 
-	ranges interface{ HasRanges() bool } // the store if it knows whether it holds parts; otherwise nil
-	copies bool                          // the store's Create copies the header of the entry
+	ranges       interface{ HasRanges() bool } // the store if it knows whether it holds parts; otherwise nil
+	copiesHeader bool                          // the store's Create copies the header of the entry
 
 	heuristic heuristics.Heuristic
 	rules     rules.Options
@@ -59,7 +58,6 @@ type engine struct {
 	seed  maphash.Seed
 	locks keyLocks
 
-	clock        clock
 	counters     counters
 	statuses     lossy.Map[Status, string]      // see statusHeader
 	hits         lossy.Map[hitState, hitFields] // see hitFieldsFor
@@ -70,9 +68,6 @@ type engine struct {
 	background   background
 	draining     background // drains bodies closed early
 	refreshed    refreshed
-
-	exchanges  sync.Pool // of *exchange that nothing refers to any more
-	recordings sync.Pool // of *recording that have ended
 }
 
 func newEngine(t *Transport) *engine {
@@ -113,9 +108,9 @@ func newEngine(t *Transport) *engine {
 	warning := ""
 	switch s := store.(type) {
 	case *storage.DictCache:
-		e.copies, e.dict, e.ranges = true, s, s
+		e.copiesHeader, e.dict, e.ranges = true, s, s
 	case *storage.FileCache:
-		e.copies, e.ranges = true, s
+		e.copiesHeader, e.ranges = true, s
 		warning = s.Warning()
 	case *storage.SeparateBodyFileCache:
 		e.ranges = s
@@ -142,31 +137,6 @@ func newEngine(t *Transport) *engine {
 	return e
 }
 
-// newExchange returns an exchange for req.
-func (e *engine) newExchange(req *http.Request) *exchange {
-	x, ok := e.exchanges.Get().(*exchange)
-	if !ok {
-		x = &exchange{counts: e.counters.shard()}
-	}
-	x.engine, x.req, x.ctx = e, req, req.Context()
-	return x
-}
-
-func (e *engine) reuse(x *exchange) {
-	plain := x.plain[:0]
-	if cap(plain) > 4<<10 {
-		plain = nil // do not keep a large buffer for one long URL
-	}
-	counts, fields := x.counts, x.originFields[:0]
-	clear(x.originFields)
-	if cap(fields) > 64 {
-		fields = nil
-	}
-	*x = exchange{}
-	x.counts, x.plain, x.originFields = counts, plain, fields
-	e.exchanges.Put(x)
-}
-
 func (e *engine) base() http.RoundTripper {
 	if e.rt != nil {
 		return e.rt
@@ -187,7 +157,7 @@ func (e *engine) close() error {
 // get returns the entry under key if it may be there.
 func (e *engine) get(ctx context.Context, key string) (*storage.Response, error) {
 	r, err := e.store.Get(ctx, key)
-	if err == nil && !belongs(key, e.compile(r.Entry).key) {
+	if err == nil && !belongs(key, e.view(r.Entry).urlKey) {
 		r.Body.Close()
 		err = &storage.UnreadableError{Key: key, Err: errOtherURL}
 		e.store.GetFailed(ctx, key, err)
@@ -196,38 +166,16 @@ func (e *engine) get(ctx context.Context, key string) (*storage.Response, error)
 	return r, err
 }
 
-// The following methods are those of reliable.Store.
-
-func (e *engine) getFailed(ctx context.Context, key string, err error) {
-	e.store.GetFailed(ctx, key, err)
-}
-
-func (e *engine) storeFailed(ctx context.Context, op, key string, err error) {
-	e.store.Failed(ctx, op, key, err)
-}
-
-func (e *engine) outlived(_ context.Context, key string, entry *serialize.Entry) bool {
-	return e.store.IsTombstoned(key, entry)
-}
-
-func (e *engine) updateStore(ctx context.Context, key string, entry *serialize.Entry, may func(now *serialize.Entry) bool) error {
-	return e.store.Update(ctx, key, entry, may)
-}
-
-// removeHeld removes the entry under key. The caller holds the lock of the plain key.
-func (e *engine) removeHeld(ctx context.Context, key string) error { return e.store.Delete(ctx, key) }
-
 // errOtherURL is the error for an entry that was found under the key of another URL.
 var errOtherURL = errors.New("cachecontrol: the entry is another URL's")
 
 // create starts to store the entry of a recording.
 func (e *engine) create(r *recording) (err error) {
 	if e.dict != nil && !e.store.Closed() {
-		fields := r.fields
-		r.Writer, r.fields = &r.dict, nil // the exchange may be over before the body
-		return e.dict.CreateIn(&r.dict, r.place, r.entry, fields)
+		r.Writer = &r.dict
+		return e.dict.CreateIn(&r.dict, r.entryKey, r.entry, nil)
 	}
-	r.Writer, err = e.store.Create(r.ctx, r.place, r.entry)
+	r.Writer, err = e.store.Create(r.ctx, r.entryKey, r.entry)
 	return err
 }
 
@@ -235,7 +183,7 @@ func (e *engine) create(r *recording) (err error) {
 func (e *engine) remove(ctx context.Context, plain, key string) error {
 	k, _ := e.locks.lock(plain) // on timeout, proceed without the lock
 	defer k.unlock()
-	return e.removeHeld(ctx, key)
+	return e.store.Delete(ctx, key)
 }
 
 // invalidate removes everything stored for a plain key, and prevents storing responses for it that are being received.
@@ -259,18 +207,11 @@ func (e *engine) drop(ctx context.Context, key string) error {
 			variants = r.Entry.Variants
 		}
 	}
-	errs := []error{e.removeHeld(ctx, key), e.removeHeld(ctx, key+partialSuffix)}
+	errs := []error{e.store.Delete(ctx, key), e.store.Delete(ctx, key+partialSuffix)}
 	for _, v := range variants {
 		if strings.HasPrefix(v.Key, key+variantSuffix) { // our lists contain only keys of the same URL
-			errs = append(errs, e.removeHeld(ctx, v.Key))
+			errs = append(errs, e.store.Delete(ctx, v.Key))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// closeBody closes the body of a request that is not sent, as a RoundTripper must.
-func closeBody(req *http.Request) {
-	if req.Body != nil {
-		req.Body.Close()
-	}
 }

@@ -22,20 +22,20 @@ const (
 // read in chunks, each in its own goroutine, only while some reader waits for more.
 type growing struct {
 	flight   *flight
-	lead     *growingBody   // the reader of the leader
+	leader   *growingBody   // the reader of the leader
 	received *http.Response // response whose body it is
 	length   int64          // of the body; -1 if not known
 	source   io.ReadCloser
 	close    sync.Once // guards the Close of source
 
-	mu      sync.Mutex // guards what follows
-	open    bool       // others may join, so the body is kept from the start
-	landed  bool       // the header, or an error, has been published
-	readers map[*growingBody]struct{}
-	reading bool
-	more    chan struct{} // closed when more has been read; nil if no reader waits
-	err     error         // error or io.EOF after the last byte; nil if not reached
-	trailer http.Header
+	mu        sync.Mutex // guards what follows
+	open      bool       // others may join, so the body is kept from the start
+	published bool       // the header, or an error, has been published
+	readers   map[*growingBody]struct{}
+	reading   bool
+	more      chan struct{} // closed when more has been read; nil if no reader waits
+	err       error         // error or io.EOF after the last byte; nil if not reached
+	trailer   http.Header
 
 	file   *os.File // holds the body up to off; nil if there is none
 	off    int64    // offset in the body at which mem begins
@@ -102,20 +102,20 @@ func (b *growingBody) leaveAfter(why error, rest func(io.Reader)) {
 			if rest != nil {
 				off = b.off
 			}
-			drain = g.add(f.leader.req, off)
+			drain = g.add(f.req, off)
 			ahead = g.size() - off
 		default:
-			f.shut()
+			f.closeToJoinersLocked()
 			end = true
 		}
 	}
-	landed := g.landed
+	published := g.published
 	g.mu.Unlock()
 	f.flights.mu.Unlock()
 	b.stop()
 	if end {
 		f.cancel()
-		if landed { // otherwise land does this
+		if published { // otherwise land does this
 			g.end(why)
 		}
 	}
@@ -126,7 +126,7 @@ func (b *growingBody) leaveAfter(why error, rest func(io.Reader)) {
 
 // drains reports whether the rest of a response that is being stored is short enough to be read without a caller.
 func (f *flight) drains() bool {
-	if f.drainBytes <= 0 || !f.landed || !f.keeps || f.growing.err != nil {
+	if f.drainBytes <= 0 || !f.published || f.shared == nil || !f.shared.stored || f.growing.err != nil {
 		return false
 	}
 	left := f.length - f.size()
@@ -135,12 +135,12 @@ func (f *flight) drains() bool {
 
 // came reports whether a response that is being stored has been received completely.
 func (f *flight) came() bool {
-	return f.landed && f.keeps && (f.growing.err == io.EOF || f.growing.err == nil && f.length == f.size())
+	return f.published && f.shared != nil && f.shared.stored && (f.growing.err == io.EOF || f.growing.err == nil && f.length == f.size())
 }
 
 // drain makes the reader read the rest in the background. It reports whether that was started.
 func (f *flight) drain(b *growingBody, ahead int64, rest func(io.Reader)) bool {
-	return f.draining.run(f.leader.ctx, f.leader.key, func(ctx context.Context) {
+	return f.draining.run(f.req.Context(), f.plain, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, f.backgroundTimeout)
 		defer cancel()
 		defer context.AfterFunc(ctx, func() { b.leave(context.Cause(ctx)) })()
@@ -183,7 +183,7 @@ func (b *growingBody) Read(p []byte) (int, error) {
 	b.reading.Lock()
 	defer b.reading.Unlock()
 	for {
-		n, more, err := b.take(p)
+		n, more, err := b.readAvailable(p)
 		switch {
 		case err != nil:
 			b.leave(err)
@@ -197,9 +197,9 @@ func (b *growingBody) Read(p []byte) (int, error) {
 	}
 }
 
-// take copies available bytes to p. If there are none, it starts a read and returns a channel that is closed when bytes
+// readAvailable copies available bytes to p. If there are none, it starts a read and returns a channel that is closed when bytes
 // have arrived.
-func (b *growingBody) take(p []byte) (n int, more <-chan struct{}, err error) {
+func (b *growingBody) readAvailable(p []byte) (n int, more <-chan struct{}, err error) {
 	g := b.g
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -243,10 +243,10 @@ func (b *growingBody) take(p []byte) (n int, more <-chan struct{}, err error) {
 // trailerFor returns the trailer for a reader. The leader gets all of it, because the response was sent for its
 // request.
 func (g *growing) trailerFor(b *growingBody) http.Header {
-	if b == g.lead {
+	if b == g.leader {
 		return g.trailer.Clone()
 	}
-	return g.flight.stored.trailer(g.trailer, false)
+	return g.flight.shared.view.trailer(g.trailer, false)
 }
 
 // Close does not wait for a Read in progress.
@@ -268,12 +268,12 @@ func (b *growingBody) closeAfter(rest func(io.Reader)) error {
 // size returns how many bytes have been received.
 func (g *growing) size() int64 { return g.off + int64(len(g.mem)) }
 
-// carry makes the body of resp the source of g, and sets the body of resp to the leader's reader.
-func (g *growing) carry(resp *http.Response) {
+// setBody makes the body of resp the source of g, and sets the body of resp to the leader's reader.
+func (g *growing) setBody(resp *http.Response) {
 	g.received, g.source, g.length = resp, resp.Body, framedLength(resp)
-	resp.Body = g.lead
+	resp.Body = g.leader
 	if w, ok := g.source.(io.Writer); ok && resp.StatusCode == http.StatusSwitchingProtocols {
-		resp.Body = &switchedBody{g.lead, w} // no one has asked to upgrade, but a 101 must remain writable
+		resp.Body = &switchedBody{g.leader, w} // no one has asked to upgrade, but a 101 must remain writable
 	}
 }
 
@@ -321,7 +321,7 @@ func (g *growing) readChunk() {
 func (g *growing) read(p []byte) (n int, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			g.flight.caught(g.flight.leader.ctx, v)
+			g.flight.logPanic(g.flight.req.Context(), v)
 			n, err = 0, fmt.Errorf("cachecontrol: the body panics: %v", v)
 		}
 	}()
@@ -338,7 +338,7 @@ func (g *growing) makeRoom() {
 	full := len(g.mem) >= growingMemory
 	if g.open && (full && len(g.readers) <= 1 || g.size() > g.flight.maxBody) {
 		g.mu.Unlock()
-		g.flight.retire()
+		g.flight.closeToJoiners()
 		g.mu.Lock()
 	}
 	if !g.open && g.allRead() {
@@ -385,7 +385,7 @@ func spill(f *os.File, p []byte, off int64) (*os.File, error) {
 
 // end records what follows the last byte, and closes the source. If there are no readers, it removes the file, too.
 func (g *growing) end(err error) {
-	g.flight.retire()
+	g.flight.closeToJoiners()
 	g.mu.Lock()
 	if g.err == nil {
 		g.err = err

@@ -59,7 +59,7 @@ func KeysOf(e *serialize.Entry) (Keys, bool) {
 	}
 	keys := Keys{Plain: key, Part: key + partialSuffix, Methods: key + methodsSuffix, Python: pythonKey(e.URL, key)}
 	if e.Generation != "" && len(e.Vary) > 0 {
-		keys.Variant = variantKey(key, e.Generation, newSelectors(e.Vary))
+		keys.Variant = variantKey(key, e.Generation, varyFields(e.Vary))
 	}
 	return keys, true
 }
@@ -133,9 +133,9 @@ func contentDigest(method string, req *http.Request, h http.Header) (string, boo
 
 // variantKey returns the key of another variant. It is derived from the plain key, the generation of the entry stored
 // there, and the selecting header fields.
-func variantKey(key, generation string, fields []selector) string {
+func variantKey(key, generation string, vary []varyField) string {
 	sum := sha256.New()
-	for _, f := range fields {
+	for _, f := range vary {
 		io.WriteString(sum, f.name+"\x00")
 		if f.present {
 			io.WriteString(sum, f.normal)
@@ -143,6 +143,12 @@ func variantKey(key, generation string, fields []selector) string {
 		io.WriteString(sum, "\x00\x00")
 	}
 	return key + variantSuffix + generation + "-" + hex.EncodeToString(sum.Sum(nil)[:16])
+}
+
+// withoutVariant returns the key of the whole response that the key of a variant is derived from.
+func withoutVariant(key string) string {
+	key, _, _ = strings.Cut(key, variantSuffix)
+	return key
 }
 
 // targetURL returns the target URL of the request, with the authority of its Host field.

@@ -3,8 +3,8 @@ package cachecontrol
 import (
 	"cmp"
 	"context"
-	"crypto/subtle"
 	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,112 +15,119 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// candidate is a stored response that was selected for a request. Its body stays open until it is returned to the
-// caller or closed, so changes to the key in the store do not affect it.
-type candidate struct {
-	*stored
-	key   string // "" if it is a shared response that is still being received
-	entry *serialize.Entry
-	resp  *storage.Response
-
-	refused bool        // BeforeReuse has rejected it
-	damaged func(error) // called with the error if the body cannot be decoded; if nil, a stored response is removed in this case
+// place says where the responses to a query are stored.
+type place struct {
+	key        string // of the whole response; the keys of a part and of variants are derived from it
+	index      string // key of the index that key depends on (see methods.go); "" for a plain key
+	digest     string // of the method and the content; "" for a plain key
+	generation string // of an index that must be stored before the response; "" if the index is stored
 }
+
+// previous is what is stored for a query when the origin is asked. The origin's response may confirm, contradict or
+// replace it.
+type previous struct {
+	place
+	first   *serialize.Entry // entry under the key, which lists the variants; nil if none
+	whole   string           // key of the whole response that is replaced; "" if there is none
+	doubted *match           // a closed whole response that BeforeReuse rejected, or whose validation got a 304 for another response
+	part    *match           // a stored part that does not contain the requested range
+	damaged []string         // keys of entries that could not be read
+}
+
+// match is a stored response that a query selects. Its body stays open until it is returned to the caller or closed, so
+// changes to the key in the store do not affect it.
+type match struct {
+	*entryView
+	key     string // "" if it is a shared response that is still being received
+	entry   *serialize.Entry
+	body    io.ReadCloser   // nil after it was closed or returned
+	decoded []byte          // the decoded body, if the store keeps it
+	memory  *memoryResponse // contains body, if that is in memory, and room for the response
+
+	rejected bool        // BeforeReuse has rejected it, or a 304 was about another response
+	damaged  func(error) // called with the error if the body cannot be decoded; if nil, a stored response is removed in this case
+}
+
+// found reports whether there is a match.
+func (m *match) found() bool { return m != nil && m.entry != nil }
 
 // close closes the body if it was not returned to the caller.
-func (c *candidate) close() {
-	if c != nil && c.resp != nil {
-		c.resp.Body.Close()
-		c.resp = nil
+func (m *match) close() {
+	if m != nil && m.body != nil {
+		m.body.Close()
+		m.body = nil
 	}
 }
 
-// lookup returns the stored response that the request selects. If there are several, it returns the most recent one
-// (RFC 9111, sections 4 and 4.1). If there is none, it returns nil and the reason. It sets x.primary to the entry found
-// under the plain key.
-func (x *exchange) lookup() (*candidate, Reason) {
-	x.primary = nil
-	resp, err := x.find()
-	if err != nil {
-		return nil, whyMissing(err)
-	}
-	x.primary = resp.Entry
-	first := &x.first
-	*first = candidate{stored: x.compile(resp.Entry), key: x.key, entry: resp.Entry, resp: resp}
-	if first.unusable {
-		first.close()
-		return nil, rules.StoredUnusable
-	}
-	if resp.Entry.Status == http.StatusPartialContent {
-		first.close() // another program stored it, and it is not complete
-		return nil, rules.StoredUnusable
-	}
-	if len(first.selectors) == 0 && x.canDecode(first.coding, nil) {
-		return first, rules.ReasonNone
-	}
-	if c := x.selectVariant(first); c != nil {
-		return c, rules.ReasonNone
-	}
-	first.close()
-	return nil, rules.NoVariant
+// take returns the body, which close no longer closes.
+func (m *match) take() io.ReadCloser {
+	body := m.body
+	m.body = nil
+	return body
 }
 
-// find is like get for the exchange's own key. A DictCache is searched without converting the key to a string, because
-// its entries have their keys as strings.
-func (x *exchange) find() (*storage.Response, error) {
-	if x.dict == nil || x.key != "" || x.store.Closed() {
-		x.nameKey()
-		return x.get(x.ctx, x.key)
+// lookup returns the stored response that the query selects. If there are several, it returns the most recent one (RFC
+// 9111, sections 4 and 4.1). If there is none, it returns the reason. If at has no key, plain is the key.
+func (e *engine) lookup(q *query, plain []byte, at place) (m match, prev previous, why rules.Reason) {
+	prev.place = at
+	m, why = e.find(q, plain, &prev)
+	if why != rules.ReasonNone {
+		return match{}, prev, why
 	}
-	held, ok := x.dict.Lookup(x.plain)
-	if !ok {
-		x.nameKey()
-		return nil, storage.ErrNotFound
+	prev.first = m.entry
+	if m.unusable || m.entry.Status == http.StatusPartialContent { // another program stored it, and a 206 is not complete
+		m.close()
+		return match{}, prev, rules.StoredUnusable
 	}
-	x.key = held.Key
-	if !belongs(x.key, x.compile(held.Entry).key) {
-		err := &storage.UnreadableError{Key: x.key, Err: errOtherURL}
-		x.getFailed(x.ctx, x.key, err)
-		return nil, err
+	if len(m.vary) == 0 && q.canDecode(m.coding, nil) {
+		return m, prev, rules.ReasonNone
 	}
-	if x.outlived(x.ctx, x.key, held.Entry) {
-		return nil, storage.ErrNotFound
+	if m = e.selectVariant(q, m, &prev); m.found() {
+		return m, prev, rules.ReasonNone
 	}
-	x.memory = new(memoryResponse)
-	x.memory.body.Reset(held.Body)
-	x.found = storage.Response{Entry: held.Entry, Body: &x.memory.body, Decoded: held.Decoded}
-	return &x.found, nil
+	return match{}, prev, rules.NoVariant
 }
 
-// get is like engine.get, and records the keys of entries that cannot be read in x.damaged.
-func (x *exchange) get(ctx context.Context, key string) (*storage.Response, error) {
-	r, err := x.engine.get(ctx, key)
-	if err != nil && err != storage.ErrNotFound { // the common case
-		var unreadable *storage.UnreadableError
-		if errors.As(err, &unreadable) {
-			x.damaged = append(x.damaged, key)
+// find returns the response stored under the key. A DictCache is searched without converting the key to a string,
+// because its entries have their keys as strings.
+func (e *engine) find(q *query, plain []byte, prev *previous) (match, rules.Reason) {
+	if e.dict == nil || prev.key != "" || e.store.Closed() {
+		if prev.key == "" {
+			prev.key = string(plain)
 		}
+		m, err := e.getMatch(q.ctx, prev.key)
+		return m, prev.whyMissing(prev.key, err)
 	}
-	return r, err
+	held, ok := e.dict.Lookup(plain)
+	if !ok {
+		prev.key = string(plain)
+		return match{}, rules.NotStored
+	}
+	prev.key = held.Key
+	v := e.view(held.Entry)
+	if !belongs(held.Key, v.urlKey) {
+		err := &storage.UnreadableError{Key: held.Key, Err: errOtherURL}
+		e.store.GetFailed(q.ctx, held.Key, err)
+		return match{}, prev.whyMissing(held.Key, err)
+	}
+	m := match{entryView: v, key: held.Key, entry: held.Entry, decoded: held.Decoded, memory: new(memoryResponse)}
+	m.memory.body.Reset(held.Body)
+	m.body = &m.memory.body
+	return m, rules.ReasonNone
 }
 
-// dropDamaged removes the entries that could not be read, after the origin has responded. The response to this request
-// may not be stored, or not under the same key. Without the removal, each request would fail to read them and log that
-// again.
-func (x *exchange) dropDamaged() {
-	for _, key := range x.damaged {
-		x.remove(x.ctx, x.key, key)
-	}
-	x.damaged = nil
-}
-
-func whyMissing(err error) Reason {
-	if err == storage.ErrNotFound {
-		return rules.NotStored // the common case
+// whyMissing returns why no response was read under key. It remembers the key of an entry that cannot be read.
+func (prev *previous) whyMissing(key string, err error) rules.Reason {
+	switch err {
+	case nil:
+		return rules.ReasonNone
+	case storage.ErrNotFound: // the common case
+		return rules.NotStored
 	}
 	var unreadable *storage.UnreadableError
 	switch {
 	case errors.As(err, &unreadable):
+		prev.damaged = append(prev.damaged, key)
 		return rules.Unreadable
 	case errors.Is(err, storage.ErrNotFound), errors.Is(err, storage.ErrClosed):
 		return rules.NotStored
@@ -128,185 +135,103 @@ func whyMissing(err error) Reason {
 	return rules.StoreFailed
 }
 
-// match is a stored response that the request selects.
-type match struct {
+// getMatch returns the response stored under key.
+func (e *engine) getMatch(ctx context.Context, key string) (match, error) {
+	r, err := e.get(ctx, key)
+	if err != nil {
+		return match{}, err
+	}
+	return match{entryView: e.view(r.Entry), key: key, entry: r.Entry, body: r.Body, decoded: r.Decoded}, nil
+}
+
+// listed is a stored response that the query selects, as the list of variants describes it.
+type listed struct {
 	key   string
 	date  time.Time
 	exact bool // by equal fields, not by language
 }
 
-// selectVariant returns the most recent response that the request selects: first, or one listed in its entry. If it
-// returns another response than first, it closes first.
-func (x *exchange) selectVariant(first *candidate) *candidate {
-	var place [4]match // usually there is one
-	matches := place[:0]
-	if ok, exact := x.matches(first.selectors, first.coding, first.entry.Header.Get("Content-Language")); ok {
-		matches = append(matches, match{first.key, first.policy.Date, exact})
-	}
-	for i := range first.variants {
-		v := &first.variants[i]
-		if suffix, ok := strings.CutPrefix(v.Key, x.key); !ok || !strings.HasPrefix(suffix, variantSuffix) {
-			continue // our lists contain only keys of the same URL
-		}
-		if ok, exact := x.matches(v.selectors, v.coding, v.Language); ok {
-			matches = append(matches, match{v.Key, v.Date, exact})
-		}
-	}
-	if len(matches) > 1 {
-		slices.SortStableFunc(matches, func(a, b match) int {
-			if a.exact != b.exact {
-				if a.exact {
-					return -1
-				}
-				return 1
-			}
-			return cmp.Compare(b.date.UnixNano(), a.date.UnixNano())
-		})
-	}
-	for i := range matches {
-		m := &matches[i]
-		if m.key == first.key {
+// selectVariant returns the most recent response that the query selects: first, which is under the plain key, or one
+// listed in its entry. It closes first if it does not return it.
+func (e *engine) selectVariant(q *query, first match, prev *previous) match {
+	var fields selecting
+	if len(first.variants) == 0 { // the common case
+		if ok, _ := fields.selects(q, first.vary, first.coding, e.language(&first)); ok {
 			return first
 		}
-		resp, err := x.get(x.ctx, m.key)
-		if err != nil {
+	}
+	for _, l := range e.candidates(q, &fields, &first, prev.key) {
+		if l.key == first.key {
+			return first
+		}
+		m, err := e.getMatch(q.ctx, l.key)
+		if prev.whyMissing(l.key, err) != rules.ReasonNone {
 			continue
 		}
-		c := &candidate{stored: x.compile(resp.Entry), key: m.key, entry: resp.Entry, resp: resp}
-		if c.unusable || !x.canDecode(c.coding, c.selectors) || m.exact && !x.selects(c.selectors, c.coding, "") {
-			c.close() // it differs from the list
+		if m.unusable || !q.canDecode(m.coding, m.vary) || l.exact && !fields.match(q, m.vary, m.coding, "") {
+			m.close() // it differs from the list
 			continue
 		}
 		first.close()
-		return c
+		return m
 	}
-	return nil
+	first.close()
+	return match{}
 }
 
-// matches reports whether the request selects a stored response with these selecting fields, coding and language. exact
-// reports whether it does so by equal fields.
-func (x *exchange) matches(selectors []selector, c coding, language string) (ok, exact bool) {
-	switch {
-	case !x.canDecode(c, selectors):
-		return false, false
-	case x.selects(selectors, c, ""):
-		return true, true
+// candidates returns the responses that the query selects, first and the ones listed in its entry, in the order of
+// preference.
+func (e *engine) candidates(q *query, fields *selecting, first *match, plain string) []listed {
+	var out []listed
+	if ok, exact := fields.selects(q, first.vary, first.coding, e.language(first)); ok {
+		out = append(out, listed{first.key, first.policy.Date, exact})
 	}
-	return x.selectLanguage && x.selects(selectors, c, language), false
-}
-
-// selects reports whether the request's header fields match those of a stored response (RFC 9111, section 4.1). If
-// language is not empty, it is the Content-Language of the response, and a different Accept-Language may match if it
-// prefers that language.
-func (x *exchange) selects(selectors []selector, c coding, language string) bool {
-	for i := range selectors {
-		s := &selectors[i]
-		if s.name == "Accept-Encoding" && x.negotiated && c.known {
-			continue // any coding that can be decoded matches
+	for i := range first.variants {
+		v := &first.variants[i]
+		if suffix, ok := strings.CutPrefix(v.Key, plain); !ok || !strings.HasPrefix(suffix, variantSuffix) {
+			continue // our lists contain only keys of the same URL
 		}
-		value, present := x.field(s.name)
-		if present == s.present && x.equals(s, value) {
-			continue
+		language := v.Language
+		if !e.selectLanguage {
+			language = ""
 		}
-		if s.name == "Accept-Language" && language != "" && present && rules.PrefersLanguage(value, language) {
-			continue
-		}
-		return false
-	}
-	return true
-}
-
-// equals reports whether value, from the request, equals the value of a selecting field.
-func (x *exchange) equals(s *selector, value string) bool {
-	if s.digest {
-		return subtle.ConstantTimeCompare([]byte(x.digestLike(s.raw, s.name, value)), []byte(s.raw)) == 1
-	}
-	return value == s.raw || x.normal(s.name, value) == s.normal
-}
-
-// normalised is a normalized request field, or a digest of one.
-type normalised struct{ name, value string }
-
-// normal returns the normalized value of a request field. It computes each of them once, for all variants.
-func (x *exchange) normal(name, value string) string {
-	for _, n := range x.normals {
-		if n.name == name {
-			return n.value
+		if ok, exact := fields.selects(q, v.fields, v.coding, language); ok {
+			out = append(out, listed{v.Key, v.Date, exact})
 		}
 	}
-	n := normalised{name, rules.NormalizeSelecting(name, value)}
-	x.normals = append(x.normals, n)
-	return n.value
-}
-
-// canDecode reports whether the caller can use a body with this coding if the request matches the selecting fields. If
-// the caller left the coding to the Transport, an unknown coding is usable only if the origin chose it for the
-// Transport's own Accept-Encoding.
-func (x *exchange) canDecode(c coding, selectors []selector) bool {
-	if x.negotiated {
-		return c.known || slices.ContainsFunc(selectors, func(s selector) bool { return s.name == "Accept-Encoding" })
-	}
-	return !c.coded() || !x.ranged || x.header["Accept-Encoding"] != nil
-}
-
-// field returns the value of a request header field as it is sent, with several lines joined, and with the Transport's
-// own Accept-Encoding if it adds one.
-func (x *exchange) field(name string) (value string, present bool) {
-	if name == "Accept-Encoding" && x.negotiated {
-		return x.acceptEncoding(), true
-	}
-	lines := x.header[name]
-	switch len(lines) {
-	case 0:
-		return "", false
-	case 1:
-		return lines[0], true
-	}
-	return strings.Join(lines, ", "), true
-}
-
-// selectsCoding reports whether a response with header h has a coding that the Transport cannot decode and that the
-// origin chose for the Accept-Encoding that the Transport sends. Accept-Encoding then selects the response even if its
-// Vary does not name it.
-func (x *exchange) selectsCoding(h http.Header) bool {
-	lines := h["Content-Encoding"]
-	if lines == nil || parseCoding(lines).known {
-		return false
-	}
-	value, _ := x.field("Accept-Encoding")
-	return x.normal("Accept-Encoding", value) == rules.NormalizeSelecting("Accept-Encoding", acceptEncoding)
-}
-
-// acceptEncoding returns the Accept-Encoding of a request whose caller left the coding to the Transport.
-func (x *exchange) acceptEncoding() string {
-	if x.uncoded {
-		return "identity"
-	}
-	return acceptEncoding
-}
-
-// fields returns the request's values of the fields with these names.
-func (x *exchange) fields(names []string) []serialize.Field {
-	var out []serialize.Field
-	for _, name := range names {
-		f := serialize.Field{Name: name}
-		f.Value, f.Present = x.field(http.CanonicalHeaderKey(name))
-		out = append(out, f)
-	}
+	slices.SortStableFunc(out, func(a, b listed) int {
+		if a.exact != b.exact {
+			if a.exact {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(b.date.UnixNano(), a.date.UnixNano())
+	})
 	return out
 }
 
-// reselect updates the selecting fields of an entry whose header was updated. The fields that selected it before still
-// do, even if the Vary of the later response does not name them, because all requests for it have had them.
-func (x *exchange) reselect(e *serialize.Entry) {
-	names, star := x.rules.SelectingFields(e.Header)
-	if star || len(names) == 0 {
-		return
+// language returns the Content-Language of the match if that may select it.
+func (e *engine) language(m *match) string {
+	if !e.selectLanguage {
+		return ""
 	}
-	for _, f := range e.Vary {
-		if !slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, f.Name) }) {
-			names = append(slices.Clip(names), f.Name)
-		}
+	return m.entry.Header.Get("Content-Language")
+}
+
+// lookupPart returns the part stored for the URL if the query selects it. Otherwise the match is not found.
+func (e *engine) lookupPart(q *query, prev *previous) match {
+	if e.ranges != nil && !e.ranges.HasRanges() {
+		return match{} // no part was ever stored
 	}
-	x.selectBy(e, names)
+	m, err := e.getMatch(q.ctx, prev.key+partialSuffix)
+	if prev.whyMissing(prev.key+partialSuffix, err) != rules.ReasonNone {
+		return match{}
+	}
+	var fields selecting
+	if m.unusable || m.entry.Range == nil || !fields.match(q, m.vary, m.coding, "") {
+		m.close()
+		return match{}
+	}
+	return m
 }

@@ -17,50 +17,51 @@ import (
 // plain key with methodsSuffix. After the index is removed, none of these responses is found again. So an invalidation does not
 // need to know the keys, nor the methods that other Transports cache.
 
-// keyByMethod sets the key of a request with this digest.
-func (x *exchange) keyByMethod(digest string) {
-	x.digest, x.index = digest, string(x.plain)+methodsSuffix
-	generation := x.storedGeneration()
+// placeByMethod returns where the response is stored to a request whose method or content is part of the key.
+func (e *engine) placeByMethod(q *query, plain string) place {
+	at := place{index: plain + methodsSuffix, digest: q.digest}
+	generation := e.storedGeneration(q, at.index)
 	if generation == "" {
 		// Nothing can be stored for the URL. The index is stored with the first response: see storeIndex.
 		generation = rand.Text()
-		x.generation = generation
+		at.generation = generation
 	}
-	x.setGeneration(generation)
+	at.setGeneration(generation)
+	return at
 }
 
-func (x *exchange) setGeneration(generation string) {
-	x.key = strings.TrimSuffix(x.index, methodsSuffix) + methodSuffix + generation + "-" + x.digest
+func (at *place) setGeneration(generation string) {
+	at.key = strings.TrimSuffix(at.index, methodsSuffix) + methodSuffix + generation + "-" + at.digest
 }
 
 // storedGeneration returns the generation of the index in the store, or "" if there is none.
-func (x *exchange) storedGeneration() string {
-	if e := x.entryUnder(x.index); e != nil {
-		return e.Generation
+func (e *engine) storedGeneration(q *query, index string) string {
+	if entry := e.entryUnder(q.ctx, index); entry != nil {
+		return entry.Generation
 	}
 	return ""
 }
 
-// storeIndex stores the index that x.key depends on, unless it is stored. It must be called before a response is stored under the
-// key. If another request has stored an index in the meantime, the key gets its generation.
-func (x *exchange) storeIndex() error {
-	generation := x.generation
+// storeIndex stores the index that the key depends on, unless it is stored. It must be called before a response is stored
+// under the key. If another request has stored an index in the meantime, the key gets its generation.
+func (e *engine) storeIndex(q *query, at *place) error {
+	generation := at.generation
 	if generation == "" {
 		return nil
 	}
-	x.generation = ""
-	k, ok := x.locks.lock(x.index)
+	at.generation = ""
+	k, ok := e.locks.lock(at.index)
 	if !ok {
 		return errKeyBusy
 	}
 	defer k.unlock()
-	if stored := x.storedGeneration(); stored != "" {
-		x.setGeneration(stored)
+	if stored := e.storedGeneration(q, at.index); stored != "" {
+		at.setGeneration(stored)
 		return nil
 	}
 	now := time.Now()
-	w, err := x.store.Create(x.ctx, x.index, &serialize.Entry{
-		Status: http.StatusNoContent, Reason: "No Content", Version: 11, Header: http.Header{}, URL: urlOfKey(x.index),
+	w, err := e.store.Create(q.ctx, at.index, &serialize.Entry{
+		Status: http.StatusNoContent, Reason: "No Content", Version: 11, Header: http.Header{}, URL: urlOfKey(at.index),
 		Generation: generation, RequestTime: now, ResponseTime: now,
 	})
 	if err != nil {
@@ -100,9 +101,4 @@ func checkMethods(methods []string) error {
 var standardMethods = []string{
 	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodConnect,
 	http.MethodOptions, http.MethodTrace, "QUERY", "SEARCH", "REPORT", "PROPFIND",
-}
-
-// overtaken reports whether the URL was invalidated since the request was sent.
-func (s *subject) overtaken() bool {
-	return s.invalid.since(s.key, s.start) || s.index != "" && s.invalid.since(s.index, s.start)
 }

@@ -16,31 +16,31 @@ var errNested = errors.New("cachecontrol: Transport.Base leads back to the Trans
 // value for the engine.
 type sending struct {
 	engine *engine
-	flight *flight  // flight that the request belongs to; nil if none
+	flight string   // as in query
 	within *sending // request for which Base makes this one; nil if none
 	depth  int      // number of enclosing requests
 }
 
-// sending returns the sending for the exchange's request.
-func (x *exchange) sending() sending {
-	s := sending{engine: x.engine, flight: x.flight}
-	if s.within = x.within(); s.within != nil {
+// sending returns the sending for a query's request.
+func (e *engine) sending(q *query) sending {
+	s := sending{engine: e, flight: q.flight}
+	if s.within = e.within(q.ctx); s.within != nil {
 		s.depth = s.within.depth + 1
 	}
 	return s
 }
 
-// within returns the request of the same Transport for which Base makes this one, or nil.
-func (x *exchange) within() *sending {
-	s, _ := x.ctx.Value(x.engine).(*sending)
+// within returns the request of the same Transport for which Base makes the one with this context, or nil.
+func (e *engine) within(ctx context.Context) *sending {
+	s, _ := ctx.Value(e).(*sending)
 	return s
 }
 
 // waitsForItself reports whether the request would wait for its own response if it shared the response to a request in
 // progress.
-func (x *exchange) waitsForItself() bool {
-	for s := x.within(); s != nil; s = s.within {
-		if s.flight != nil && s.flight.leader.key == x.key {
+func (e *engine) waitsForItself(q *query, key string) bool {
+	for s := e.within(q.ctx); s != nil; s = s.within {
+		if s.flight == key {
 			return true
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
@@ -20,144 +19,56 @@ import (
 // key, so that no reader of the plain key, in particular Python, takes it for a whole response. A URL has at most one.
 // A new part that cannot be combined with the stored one replaces it.
 
-// lookupPartial returns the partial entry of the URL if the request selects it, or nil.
-func (x *exchange) lookupPartial() *candidate {
-	if x.ranges != nil && !x.ranges.HasRanges() {
-		return nil // no part was ever stored
-	}
-	key := x.key + partialSuffix
-	resp, err := x.get(x.ctx, key)
-	if err != nil {
-		return nil
-	}
-	p := &candidate{stored: x.compile(resp.Entry), key: key, entry: resp.Entry, resp: resp}
-	if p.unusable || p.entry.Range == nil || !x.selects(p.selectors, p.coding, "") {
-		p.close()
-		return nil
-	}
-	return p
-}
-
-// answerPartial answers a request for which no whole response is stored. It uses a stored part if that contains the
-// range, or completes the part if possible. Otherwise it asks the origin, whose response may confirm the part or show
-// that it is out of date, like a whole response.
-func (x *exchange) answerPartial(why Reason, s Status) (*http.Response, error) {
-	if x.flies() {
-		return x.fly(why)
-	}
-	p := x.lookupPartial()
-	switch {
-	case p == nil && x.matching:
-		return x.askMatching(nil)
-	case p == nil:
-		return x.ask(why)
-	}
-	r, usable := x.mayReuse(p)
-	p.refused = !usable
-	usable = usable && x.canDecode(p.coding, p.selectors) && !x.wholeIsMoreRecent(p)
-	switch {
-	case usable && x.ranged && x.heldBy(p) && p.policy.IfRange(x.header) && (!x.matching || x.matchedBy(p, r)):
-		return x.use(p, r, s)
-	case x.cc.OnlyIfCached:
-		p.close()
-		return x.refuse(), nil
-	case usable && x.completable(p, r):
-		return x.complete(p)
-	case p.refused, usable && x.ranged:
-		if why = Reason(r.Reason); r.Action == rules.Serve && !p.refused {
-			why = rules.NotInRange
-		}
-	}
-	x.partial = p
-	defer func() { x.partial.close() }()
-	if x.matching {
-		return x.askMatching(nil)
-	}
-	return x.fetch(nil, why)
-}
-
-// wholeIsMoreRecent reports whether lookup found a whole response that the request selects and that is more recent than
+// wholeIsMoreRecent reports whether lookup found a whole response that the query selects and that is more recent than
 // the part, although it cannot answer the request because of its coding.
-func (x *exchange) wholeIsMoreRecent(p *candidate) bool {
-	if x.primary == nil {
+func (e *engine) wholeIsMoreRecent(q *query, prev *previous, part *match) bool {
+	if prev.first == nil {
 		return false
 	}
-	whole := x.compile(x.primary)
-	return x.selects(whole.selectors, whole.coding, "") && x.moreRecent(x.primary, p.entry, x.key, p.policy.Date)
+	var fields selecting
+	whole := e.view(prev.first)
+	return fields.match(q, whole.vary, whole.coding, "") && e.moreRecent(prev.first, part.entry, prev.key, part.policy.Date)
 }
 
-// heldBy reports whether the part contains the requested range.
-func (x *exchange) heldBy(p *candidate) bool {
-	r := p.entry.Range
-	total := r.Total
+// contains reports whether the part contains the requested range.
+func (m *match) contains(r rules.ByteRange) bool {
+	total := m.entry.Range.Total
 	if total < 0 {
-		if x.byteRange.First < 0 || x.byteRange.Last < 0 {
+		if r.First < 0 || r.Last < 0 {
 			return false // the range is relative to an unknown end
 		}
 		total = math.MaxInt64
 	}
-	start, end, ok := x.byteRange.Within(total)
-	return ok && start >= r.Start && end <= r.Start+p.entry.Length
+	start, end, ok := r.Within(total)
+	return ok && start >= m.entry.Range.Start && end <= m.entry.Range.Start+m.entry.Length
 }
 
 // completable reports whether it is worth asking for the rest of a part. The part must be the beginning of the body,
 // and have a strong validator, which shows whether the rest belongs to it. A part without any validator is completed
 // while it is fresh. An origin without ranges sends the whole body in any case.
-func (x *exchange) completable(p *candidate, r rules.Reuse) bool {
-	return !x.isHead() && !x.ranged && !x.conditional && !x.matching && p.entry.Range.Start == 0 && p.entry.Length > 0 &&
-		(p.policy.StrongValidator() != "" || !p.policy.HasValidator() && r.Action == rules.Serve)
+func (q *query) completable(m *match, d decision) bool {
+	return !q.isHead() && !q.ranged && !q.conditional && !q.matching && m.entry.Range.Start == 0 && m.entry.Length > 0 &&
+		(m.policy.StrongValidator() != "" || !m.policy.HasValidator() && d.Action == rules.Serve)
 }
 
-// complete requests the rest of a part, and answers with both (RFC 9111, sections 3.3 and 3.4).
-func (x *exchange) complete(p *candidate) (*http.Response, error) {
-	x.partial = p
-	defer func() { x.partial.close() }()
-	x.uncoded = x.negotiated && !p.coding.coded()
-	out := x.outgoing(func(h http.Header) {
-		h["Range"] = []string{"bytes=" + strconv.FormatInt(p.entry.Length, 10) + "-"}
-		if tag := p.policy.StrongValidator(); tag != "" {
+// askRest requests the rest of a part.
+func (e *engine) askRest(q *query, part *match) (reply, error) {
+	return e.ask(e.outgoing(q, func(h http.Header) {
+		h["Range"] = []string{"bytes=" + strconv.FormatInt(part.entry.Length, 10) + "-"}
+		if tag := part.policy.StrongValidator(); tag != "" {
 			h["If-Range"] = []string{tag}
 		}
-	}, true)
-	x.start, x.asked = x.invalid.start(), x.recents.ask()
-	asked := time.Now()
-	resp, err := x.send(out)
-	if err != nil {
-		return nil, err
-	}
-	received := time.Now()
-	x.dropDamaged()
-	s := Status{Forward: forwardToken(rules.NotInRange), ForwardStatus: resp.StatusCode, Reason: rules.NotInRange}
-	switch resp.StatusCode {
-	case http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable:
-		total, ok := p.completedBy(resp)
-		if !ok {
-			x.discard(resp)
-			x.dropPart()
-			x.uncoded = false
-			return x.again(rules.NotInRange)
-		}
-		whole := *x.own(resp)
-		whole.Trailer = nil // net/http adds the trailer to resp, and it belongs to the rest
-		resp, x.partial = &whole, nil
-		x.join(p, resp, total, asked, received, &s)
-	default:
-		resp = x.own(resp)
-		x.judgePart(resp)
-		x.receive(resp, asked, received, &s)
-	}
-	x.mark(resp, s)
-	return resp, nil
+	}, true))
 }
 
 // completedBy reports whether resp has all that is missing of a part, and the length of the whole. The part must be the
 // beginning of the body.
-func (c *candidate) completedBy(resp *http.Response) (total int64, ok bool) {
+func (m *match) completedBy(resp *http.Response) (total int64, ok bool) {
 	cr, ok := rules.ParseContentRange(resp.Header["Content-Range"])
-	switch known := c.entry.Range.Total; {
-	case !ok, resp.StatusCode != http.StatusPartialContent, !c.combinesWith(resp.Header):
+	switch known := m.entry.Range.Total; {
+	case !ok, resp.StatusCode != http.StatusPartialContent, !m.combinesWith(resp.Header):
 		return 0, false
-	case cr.First != c.entry.Length, cr.Last != cr.Total-1, known >= 0 && known != cr.Total:
+	case cr.First != m.entry.Length, cr.Last != cr.Total-1, known >= 0 && known != cr.Total:
 		return 0, false
 	}
 	n := framedLength(resp)
@@ -167,102 +78,97 @@ func (c *candidate) completedBy(resp *http.Response) (total int64, ok bool) {
 // combinesWith reports whether a 206 with header h is of the same representation as the part: both must have the same
 // strong entity tag (RFC 9111, section 3.4). Some origins use one tag for all codings of a representation, so the
 // coding must be equal, too.
-func (c *candidate) combinesWith(h http.Header) bool {
+func (m *match) combinesWith(h http.Header) bool {
 	lines := h["Content-Encoding"] // a 206 may omit it
-	return rules.StrongMatch(h.Get("Etag"), c.policy.ETag) &&
-		(lines == nil || slices.Equal(parseCoding(lines).names, c.coding.names))
+	return rules.StrongMatch(h.Get("Etag"), m.policy.ETag) &&
+		(lines == nil || slices.Equal(parseCoding(lines).names, m.coding.names))
 }
 
-// dropPart removes x.partial, which is known to be out of date.
-func (x *exchange) dropPart() {
-	key := x.partial.key
-	x.partial.close()
-	x.partial = nil
-	x.dropStored(key)
+// dropPart removes the stored part, which is known to be out of date.
+func (e *engine) dropPart(q *query, prev *previous, rep *reply) {
+	part := prev.part
+	prev.part = nil
+	part.close()
+	e.dropStored(q, prev, rep, part.key)
 }
 
-// judgePart removes x.partial if resp shows that it is out of date, by the rules for a whole response. receivePartial
-// and receiveHead handle a 206 and a response to HEAD. judgePart must be called before a recording of the response is
-// made; otherwise the removal would make the recording outdated.
-func (x *exchange) judgePart(resp *http.Response) {
-	p := x.partial
-	if p == nil {
-		return
+// mayCombine reports whether a 206 with header h can be combined with the part.
+func (m *match) mayCombine(h http.Header) bool { return !m.rejected && m.combinesWith(h) }
+
+// judgePart removes the stored part if the reply shows that it is out of date, by the rules for a whole response.
+// receivePartial and receiveHead handle a 206 and a response to HEAD. judgePart must be called before a recording of the
+// response is made; otherwise the removal would make the recording outdated.
+func (e *engine) judgePart(q *query, prev *previous, rep *reply) {
+	if prev.part != nil && prev.part.refutedBy(rep.resp) {
+		e.dropPart(q, prev, rep)
 	}
-	gone := false
+}
+
+// refutedBy reports whether a response that is not a 206 shows that the part is out of date.
+func (m *match) refutedBy(resp *http.Response) bool {
 	switch status := resp.StatusCode; {
 	case status == http.StatusOK:
-		gone = p.contradictedBy(resp.Header, framedLength(resp))
+		return m.contradictedBy(resp.Header, framedLength(resp))
 	case rules.Supersedes(status):
-		gone = true
+		return true
 	case status == http.StatusRequestedRangeNotSatisfiable:
 		_, length, ok := strings.Cut(resp.Header.Get("Content-Range"), "*/")
 		n, err := strconv.ParseInt(length, 10, 64)
-		gone = ok && err == nil && !p.fits(n)
+		return ok && err == nil && !m.fits(n)
 	}
-	if gone {
-		x.dropPart()
-	}
+	return false
 }
 
 // contradictedBy reports whether a 200 or 206 with header h is of another representation than the part. total is the
 // length of that representation in bytes, or -1 if not known.
-func (c *candidate) contradictedBy(h http.Header, total int64) bool {
-	if tag := h.Get("Etag"); tag != c.policy.ETag && !rules.WeakMatch(tag, c.policy.ETag) {
+func (m *match) contradictedBy(h http.Header, total int64) bool {
+	if tag := h.Get("Etag"); tag != m.policy.ETag && !rules.WeakMatch(tag, m.policy.ETag) {
 		return true
 	}
-	return h.Get("Last-Modified") != c.policy.IfModified ||
-		!c.fits(total) && slices.Equal(parseCoding(h["Content-Encoding"]).names, c.coding.names)
+	return h.Get("Last-Modified") != m.policy.IfModified ||
+		!m.fits(total) && slices.Equal(parseCoding(h["Content-Encoding"]).names, m.coding.names)
 }
 
 // fits reports whether the part may be of a representation of this length, or of unknown length if total is -1.
-func (c *candidate) fits(total int64) bool {
-	r := c.entry.Range
-	return total < 0 || total == r.Total || r.Total < 0 && total >= r.Start+c.entry.Length
+func (m *match) fits(total int64) bool {
+	r := m.entry.Range
+	return total < 0 || total == r.Total || r.Total < 0 && total >= r.Start+m.entry.Length
 }
 
-// freshenedByHead reports whether a 200 to HEAD with header h is about the stored response (RFC 9111, section 4.3.5).
-func (c *candidate) freshenedByHead(h http.Header) bool {
-	length := c.entry.Length
-	if c.entry.Range != nil {
-		length = c.entry.Range.Total
-		n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
-		if err == nil && !c.fits(n) {
-			return false
-		}
-		if err == nil && length < 0 && h["Etag"] == nil && h["Last-Modified"] == nil {
-			return false // the length of the whole is not known, so this may be another representation
-		}
-	}
-	return c.policy.FreshenedByHead(c.entry.Header, h, length)
-}
-
-// join turns resp into the whole response: the stored part, followed by the rest in resp.
-func (x *exchange) join(p *candidate, resp *http.Response, total int64, asked, received time.Time, s *Status) {
-	header := p.updated(resp.Header, received)
+// join turns the reply into the whole response: the stored part, followed by the rest in the reply.
+func (e *engine) join(q *query, prev *previous, rep *reply, total int64, s *Status) (a answer) {
+	part := prev.part
+	prev.part = nil
+	whole := *rep.resp
+	whole.Trailer = nil // net/http adds the trailer to the other response, and it belongs to the rest
+	header := part.updated(whole.Header, rep.received)
 	delete(header, "Content-Range")
 	dropDigests(header)
 	header["Content-Length"] = []string{strconv.FormatInt(total, 10)}
-	resp.Status, resp.StatusCode = "200 OK", http.StatusOK
-	rules.CopySetCookie(header, resp.Header)
-	resp.Header, resp.ContentLength = header, total
-	resp.Body = newJoinedBody(p.resp.Body, p.entry.Length, resp.Body, total-p.entry.Length)
-	var policy rules.Policy
-	set, decision := x.judge(&policy, resp, asked, received)
-	if decision.OK && total > x.maxBody {
-		decision = rules.StoreDecision{Reason: rules.TooLong}
+	rules.CopySetCookie(header, whole.Header)
+	whole.Status, whole.StatusCode = "200 OK", http.StatusOK
+	whole.Header, whole.ContentLength = header, total
+	whole.Body = newJoinedBody(part.take(), part.entry.Length, whole.Body, total-part.entry.Length)
+	rep.resp, rep.spareLine = &whole, nil
+
+	var as assessment
+	e.assess(&as, q, rep)
+	if total > e.maxBody {
+		as.refuse(rules.TooLong)
 	}
-	s.judged(decision, &policy, received)
-	var place string
-	if decision.OK {
-		r := x.newRecording(resp, rules.StoredHeader(resp.Header, &policy), &policy, asked, received, set)
-		e := r.entry
-		r.place, r.replaces = x.destination(e), p.key
-		x.record(resp, r, total, s)
-		x.share(resp, e, s)
-		place = r.place
+	s.setStored(&as, rep.received)
+	key := ""
+	if as.store.OK {
+		r := e.newRecording(q, prev, rep, &as)
+		r.entry.Header = rules.StoredHeader(header, &as.policy)
+		r.entryKey, r.obsoleteKey = e.keyForVariant(prev, r.entry), part.key
+		r.drains = e.mayDrain(q)
+		key = r.entryKey
+		r.record(rep.resp, total, s)
+		a.shared = e.share(q, rep, r.entry, s.Stored)
 	}
-	x.decode(resp, place, s)
+	e.setCoded(q, prev, rep, &a, key, s.Stored)
+	return a
 }
 
 // joinedBody reads two bodies one after the other. It returns an error if one of them ends early.
@@ -300,87 +206,97 @@ func (b *joinedBody) Close() error {
 // receivePartial handles a 206 for the range that the caller requested. It stores the part. It combines it with the
 // stored part if they have the same strong validator and are adjacent or overlap (RFC 9111, section 3.4). If nothing is
 // missing any more, it stores the result as the whole response.
-func (x *exchange) receivePartial(c *candidate, resp *http.Response, asked, received time.Time, s *Status) {
-	if whole := cmp.Or(c, x.doubted); whole != nil && whole.entry.Status == http.StatusOK && rules.StrongMatch(resp.Header.Get("Etag"), whole.policy.ETag) {
-		x.freshen(whole, resp, asked, received) // the 206 is of the stored whole response
+func (e *engine) receivePartial(q *query, prev *previous, m *match, rep *reply, s *Status) {
+	resp := rep.resp
+	whole := cmp.Or(m, prev.doubted)
+	if whole != nil && whole.entry.Status == http.StatusOK && rules.StrongMatch(resp.Header.Get("Etag"), whole.policy.ETag) {
+		e.freshen(q, prev, whole, rep, resp.Header) // the 206 is of the stored whole response
 		s.Storage = rules.Validated
 		return
 	}
-	var policy rules.Policy
-	set, decision := x.judge(&policy, resp, asked, received)
+	var as assessment
+	e.assess(&as, q, rep)
 	cr, ok := contentRange(resp)
-	if decision.OK && (!ok || resp.Uncompressed || resp.Body == http.NoBody) {
-		decision = rules.StoreDecision{Reason: rules.PartialUnusable}
+	if !ok || resp.Uncompressed || resp.Body == http.NoBody {
+		as.refuse(rules.PartialUnusable)
 	}
-	part := span{cr.First, cr.Last + 1, cr.Total}
-	if decision.OK && part.end-part.start > x.maxBody {
-		decision = rules.StoreDecision{Reason: rules.TooLong}
+	received := span{cr.First, cr.Last + 1, cr.Total}
+	if received.length() > e.maxBody {
+		as.refuse(rules.TooLong)
 	}
-	s.judged(decision, &policy, received)
-	if x.prior != "" {
-		x.dropStored(x.prior) // the origin has another representation now
-		if x.prior == x.key {
-			x.primary = nil
-		}
+	s.setStored(&as, rep.received)
+	if prev.whole != "" {
+		e.dropWhole(q, prev, rep) // the origin has another representation now
 	}
-	combines := false
-	if p := x.partial; p != nil {
-		combines = !p.refused && p.combinesWith(resp.Header)
-		switch {
-		case !combines && p.contradictedBy(resp.Header, cr.Total):
-			x.dropPart()
-		case decision.OK:
-		case decision.Reason == rules.NoStoreRequest, decision.Reason == rules.SetCookieInShared, decision.Reason == rules.TooLong, decision.Reason == rules.PartialUnusable:
-			// This does not affect the stored part.
-		default:
-			x.dropPart() // the part may no longer be stored
-		}
+	if prev.part != nil && prev.part.outdatedBy(resp.Header, cr.Total, as.store) {
+		e.dropPart(q, prev, rep)
 	}
-	if !decision.OK {
-		return
-	}
-	rec := x.newRecording(resp, rules.StoredHeader(resp.Header, &policy), &policy, asked, received, set)
-	e := rec.entry
-	all := part
-	if p := x.partial; combines {
-		old := span{p.entry.Range.Start, p.entry.Range.Start + p.entry.Length, p.entry.Range.Total}
-		if union, ok := old.union(part); ok && union.end-union.start <= x.maxBody {
-			all = union
-			e.Header = p.updated(e.Header, received)
-			x.reselect(e)
-			if len(e.Heuristic) == 0 {
-				closing(resp, func() {
-					e.Heuristic = x.applyHeuristic(&http.Response{StatusCode: e.Status, Header: e.Header, Request: x.req})
-				})
-			}
-			copier := &spanCopier{body: p.resp.Body}
-			rec.before = func(w io.Writer) error { return copier.copy(w, 0, part.start-old.start) }
-			rec.after = func(w io.Writer) error { return copier.copy(w, part.end-old.start, old.end-old.start) }
-			rec.end = func() { copier.body.Close() }
-			p.resp, x.partial = nil, nil
-		}
-	}
-	e.Length = all.end - all.start
-	e.Header["Content-Length"] = []string{strconv.FormatInt(e.Length, 10)}
-	dropDigests(e.Header)
-	if all.start == 0 && all.end == all.total {
-		rec.place, rec.replaces = x.destination(e), x.key+partialSuffix
-		e.Status, e.Reason = http.StatusOK, "OK"
-		delete(e.Header, "Content-Range")
-	} else {
-		rec.place = x.key + partialSuffix
-		e.Header["Content-Range"] = []string{rules.ContentRange{First: all.start, Last: all.end - 1, Total: all.total}.String()}
-		e.Range = &serialize.Range{Start: all.start, Total: all.total}
-	}
-	if !x.record(resp, rec, part.end-part.start, s) && rec.end != nil {
-		rec.end()
+	if as.store.OK {
+		e.storePart(q, prev, rep, &as, received, s)
 	}
 }
 
-// dropDigests removes the digests of the content of a message (RFC 9530, section 2) after the content has been changed.
-func dropDigests(h http.Header) {
-	delete(h, "Content-Digest")
-	delete(h, "Content-Md5")
+// outdatedBy reports whether a 206 with header h, of a representation of this length, shows that the part is out of date,
+// or may no longer be stored. d is the decision about storing the 206.
+func (m *match) outdatedBy(h http.Header, total int64, d rules.StoreDecision) bool {
+	switch {
+	case !m.mayCombine(h) && m.contradictedBy(h, total):
+		return true
+	case d.OK:
+		return false
+	}
+	switch d.Reason {
+	case rules.NoStoreRequest, rules.SetCookieInShared, rules.TooLong, rules.PartialUnusable:
+		return false // this does not affect the stored part
+	}
+	return true
+}
+
+// storePart starts storing the part in the reply, combined with the stored part if possible.
+func (e *engine) storePart(q *query, prev *previous, rep *reply, as *assessment, received span, s *Status) {
+	r := e.newRecording(q, prev, rep, as)
+	entry := r.entry
+	entry.Header = rules.StoredHeader(rep.resp.Header, &as.policy)
+	all := received
+	if p := prev.part; p != nil && p.mayCombine(rep.resp.Header) {
+		if union, ok := p.span().union(received); ok && union.length() <= e.maxBody {
+			all = union
+			e.combine(q, r, p, rep, received)
+			prev.part = nil
+		}
+	}
+	entry.Length = all.length()
+	entry.Header["Content-Length"] = []string{strconv.FormatInt(entry.Length, 10)}
+	dropDigests(entry.Header)
+	if all.start == 0 && all.end == all.total {
+		r.entryKey, r.obsoleteKey = e.keyForVariant(prev, entry), prev.key+partialSuffix
+		entry.Status, entry.Reason = http.StatusOK, "OK"
+		delete(entry.Header, "Content-Range")
+	} else {
+		r.entryKey = prev.key + partialSuffix
+		entry.Header["Content-Range"] = []string{rules.ContentRange{First: all.start, Last: all.end - 1, Total: all.total}.String()}
+		entry.Range = &serialize.Range{Start: all.start, Total: all.total}
+	}
+	r.drains = e.mayDrain(q)
+	if !r.record(rep.resp, received.length(), s) && r.end != nil {
+		r.end()
+	}
+}
+
+// combine makes a recording of a part contain the stored part, too. It takes the body of the stored part.
+func (e *engine) combine(q *query, r *recording, part *match, rep *reply, received span) {
+	entry, old := r.entry, part.span()
+	entry.Header = part.updated(entry.Header, rep.received)
+	e.resetVary(q, entry)
+	if len(entry.Heuristic) == 0 {
+		closeOnPanic(rep.resp, func() {
+			entry.Heuristic = e.applyHeuristic(&http.Response{StatusCode: entry.Status, Header: entry.Header, Request: q.req})
+		})
+	}
+	copier := &spanCopier{body: part.take()}
+	r.before = func(w io.Writer) error { return copier.copy(w, 0, received.start-old.start) }
+	r.after = func(w io.Writer) error { return copier.copy(w, received.end-old.start, old.end-old.start) }
+	r.end = func() { copier.body.Close() }
 }
 
 // contentRange returns the range of a 206. If the length of its content differs from Content-Range, the content counts,
@@ -400,6 +316,14 @@ func contentRange(resp *http.Response) (rules.ContentRange, bool) {
 // span is a part of a representation: the bytes from start up to, but not including, end, of total bytes, or -1 if not
 // known.
 type span struct{ start, end, total int64 }
+
+func (a span) length() int64 { return a.end - a.start }
+
+// span returns the part of the representation that is stored.
+func (m *match) span() span {
+	r := m.entry.Range
+	return span{r.Start, r.Start + m.entry.Length, r.Total}
+}
 
 // union returns the union of a and b, if they are adjacent or overlap and do not have different totals.
 func (a span) union(b span) (span, bool) {

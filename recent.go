@@ -90,7 +90,7 @@ type comparingWriter interface {
 // an entry that was received in the future, because a clock was wrong, nor one that should have been deleted. moreRecent does not
 // call the store.
 func (e *engine) moreRecent(now, late *serialize.Entry, key string, date time.Time) bool {
-	if !now.ResponseTime.After(late.RequestTime) || now.ResponseTime.After(e.clock.now()) {
+	if !now.ResponseTime.After(late.RequestTime) || now.ResponseTime.After(time.Now()) {
 		return false
 	}
 	if e.store.IsTombstoned(key, now) {
@@ -104,15 +104,15 @@ func (e *engine) moreRecent(now, late *serialize.Entry, key string, date time.Ti
 
 // mayReplace reports whether the entry may replace now, which is stored. Another variant is moved instead of replaced.
 func (r *recording) mayReplace(now *serialize.Entry) bool {
-	if r.place == r.key && len(now.Vary) > 0 && len(r.entry.Vary) > 0 && !r.selectedLike(now.Vary) {
+	if r.entryKey == r.key && len(now.Vary) > 0 && len(r.entry.Vary) > 0 && !r.selectedLike(now.Vary) {
 		return true
 	}
-	return !r.moreRecent(now, r.entry, r.place, r.date)
+	return !r.moreRecent(now, r.entry, r.entryKey, r.date)
 }
 
 // surpassed reports whether a more recent response is stored under another key of the same URL.
 func (r *recording) surpassed(key string) bool {
-	now := r.entryUnder(key)
+	now := r.entryUnder(r.ctx, key)
 	return now != nil && (len(now.Vary) == 0 || r.selectedLike(now.Vary)) && r.moreRecent(now, r.entry, key, r.date)
 }
 

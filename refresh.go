@@ -46,13 +46,7 @@ func (r *refreshed) release(key string) {
 	delete(r.until, key)
 }
 
-// refreshLater starts one background validation of a fresh response that will expire soon.
-func (x *exchange) refreshLater(c *candidate, ttl time.Duration) {
-	if x.isHead() {
-		return
-	}
-	now := time.Now()
-	if x.refreshed.claim(c.key, now, now.Add(ttl)) && !x.revalidateLater(c) {
-		x.refreshed.release(c.key)
-	}
+// refreshesAhead reports whether a fresh response expires so soon that it is refreshed in the background.
+func (e *engine) refreshesAhead(d decision) bool {
+	return e.refreshAhead > 0 && !d.Stale() && d.TTL <= e.refreshAhead
 }

@@ -62,6 +62,7 @@ func (t *Transport) Stats() Stats {
 type counters struct {
 	shards []shard
 	next   atomic.Uint32
+	pool   sync.Pool // of *shard: each processor gets its own shard again, most of the time
 
 	failed, collapsed, background      atomic.Uint64
 	sent, originErrors, originFailures atomic.Uint64
@@ -70,8 +71,7 @@ type counters struct {
 	notStored                          reasonCounts
 }
 
-// shard is a part of the counters that change with every request. A reused exchange keeps its shard, and each processor
-// reuses its own exchanges.
+// shard is a part of the counters that change with every request.
 type shard struct {
 	answers   [Bypass + 2]atomic.Uint64 // by Outcome or refused
 	fromCache atomic.Uint64
@@ -85,15 +85,17 @@ func (c *counters) start() {
 	c.shards = make([]shard, 2*runtime.GOMAXPROCS(0))
 }
 
-// shard returns a shard for a new exchange.
-func (c *counters) shard() *shard { return &c.shards[int(c.next.Add(1)%uint32(len(c.shards)))] }
-
 // answered counts an answer with fromCache bytes of a stored body.
-func (s *shard) answered(o Outcome, fromCache int64) {
+func (c *counters) answered(o Outcome, fromCache int64) {
+	s, ok := c.pool.Get().(*shard)
+	if !ok {
+		s = &c.shards[c.next.Add(1)%uint32(len(c.shards))]
+	}
 	s.answers[o].Add(1)
 	if fromCache > 0 {
 		s.fromCache.Add(uint64(fromCache))
 	}
+	c.pool.Put(s)
 }
 
 func (c *counters) read() Stats {

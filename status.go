@@ -56,11 +56,16 @@ type Status struct {
 	TTL           time.Duration // remaining freshness in whole seconds; if negative, how long the response has been stale
 }
 
-// judged records the storage decision d for a response with policy p that was received at the given time.
-func (s *Status) judged(d rules.StoreDecision, p *rules.Policy, received time.Time) {
-	s.Stored, s.Storage = d.OK, Reason(d.Reason)
-	if d.OK {
-		s.TTL, s.HasTTL = floorSeconds(p.Lifetime-p.Age(received)), p.Lifetime > 0
+// forwarded returns the status of a response that the origin was asked for.
+func forwarded(why rules.Reason, status int) Status {
+	return Status{Reason: Reason(why), Forward: forwardToken(why), ForwardStatus: status}
+}
+
+// setStored records the decision about storing a response that was received at the given time.
+func (s *Status) setStored(a *assessment, received time.Time) {
+	s.Stored, s.Storage = a.store.OK, Reason(a.store.Reason)
+	if a.store.OK {
+		s.TTL, s.HasTTL = floorSeconds(a.policy.Lifetime-a.policy.Age(received)), a.policy.Lifetime > 0
 	}
 }
 
@@ -243,7 +248,7 @@ func (e *engine) statusHeader(s Status) string {
 }
 
 // forwardToken returns the token of RFC 9211, section 2.2, for the reason why a request is sent to the origin.
-func forwardToken(r Reason) string {
+func forwardToken(r rules.Reason) string {
 	switch r {
 	case rules.NotStored:
 		return "uri-miss"

@@ -12,7 +12,6 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
-	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -175,27 +174,6 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := e.roundTrip(req)
 	if err != nil {
 		e.counters.failed.Add(1)
-	}
-	return resp, err
-}
-
-func (e *engine) roundTrip(req *http.Request) (*http.Response, error) {
-	if e.err != nil {
-		closeBody(req)
-		return nil, e.err
-	}
-	if ctx := req.Context(); ctx.Err() != nil {
-		closeBody(req)
-		return nil, context.Cause(ctx) // as http.Transport
-	}
-	x := e.newExchange(req)
-	if why := x.classify(); why != rules.ReasonNone {
-		x.nameKey()
-		return x.bypass(why)
-	}
-	resp, err := x.answer(Status{})
-	if x.over {
-		e.reuse(x)
 	}
 	return resp, err
 }

@@ -20,10 +20,10 @@ import (
 // it must stay small regardless of what origins and clients send.
 const maxListBytes = 256 << 10
 
-// succeed prepares an entry that is to replace the one under the plain key. If that is another variant, received since
-// the request was sent, succeed moves it to its own key. If the same variant is stored there and more recent, it
+// keepVariants prepares an entry that is to replace the one under the plain key. If that is another variant, received since
+// the request was sent, keepVariants moves it to its own key. If the same variant is stored there and more recent, it
 // returns storage.ErrChanged. The caller holds the key's lock.
-func (r *recording) succeed() error {
+func (r *recording) keepVariants() error {
 	e := r.entry
 	resp, err := r.get(context.WithoutCancel(r.ctx), r.key)
 	if err != nil {
@@ -44,11 +44,11 @@ func (r *recording) succeed() error {
 		}
 	}
 	variants := make([]serialize.Variant, 0, len(e.Variants)+1)
-	key := variantKey(r.key, e.Generation, newSelectors(now.Vary))
+	key := variantKey(r.key, e.Generation, varyFields(now.Vary))
 	switch err := r.move(resp, key); {
 	case r.maxVariants == 0:
 	case err != nil:
-		r.storeFailed(r.ctx, "create", key, err)
+		r.store.Failed(r.ctx, "create", key, err)
 	default:
 		variants = append(variants, r.variantOf(key, now))
 	}
@@ -56,7 +56,7 @@ func (r *recording) succeed() error {
 		switch {
 		case v.Key == key:
 		case r.selectedLike(v.Vary):
-			r.removeHeld(r.ctx, v.Key) // the entry replaces it
+			r.store.Delete(r.ctx, v.Key) // the entry replaces it
 		default:
 			variants = append(variants, v)
 		}
@@ -72,7 +72,7 @@ func (r *recording) move(resp *storage.Response, key string) error {
 	}
 	e := resp.Entry.Clone()
 	e.Variants, e.Generation, e.Foreign, e.Stamp = nil, r.entry.Generation, false, nil
-	e.Keep = r.compile(resp.Entry).policy.Retention()
+	e.Keep = r.view(resp.Entry).policy.Retention()
 	if e.URL == "" {
 		e.URL = urlOfKey(r.key) // Python's entries have no URL
 	}
@@ -111,15 +111,15 @@ func (r *recording) sameValue(mine, other *serialize.Field) bool {
 	return !mine.Digest && rules.NormalizeSelecting(mine.Name, mine.Value) == rules.NormalizeSelecting(other.Name, other.Value)
 }
 
-// enter adds a variant to the entry under the plain key, and removes the oldest if there are too many. If that entry is
-// gone, or has another generation, enter removes the variant, because it could never be found. The caller holds the
-// key's lock. If another process has replaced the entry meanwhile, enter tries again, up to three times in all.
-func (s *subject) enter(key string, e *serialize.Entry) error {
+// addVariant adds a variant to the entry under the plain key, and removes the oldest if there are too many. If that entry is
+// gone, or has another generation, addVariant removes the variant, because it could never be found. The caller holds the
+// key's lock. If another process has replaced the entry meanwhile, addVariant tries again, up to three times in all.
+func (s *storeContext) addVariant(key string, e *serialize.Entry) error {
 	var err error
 	for range 3 {
-		now := s.entryUnder(s.key)
+		now := s.entryUnder(s.ctx, s.key)
 		if now == nil || now.Generation != "" && now.Generation != e.Generation {
-			s.removeHeld(s.ctx, key)
+			s.store.Delete(s.ctx, key)
 			return nil
 		}
 		next := now.Clone()
@@ -132,8 +132,8 @@ func (s *subject) enter(key string, e *serialize.Entry) error {
 			}
 		}
 		next.Variants = s.bounded(variants)
-		next.Keep = s.compile(now).policy.Retention()
-		if err = s.updateStore(s.ctx, s.key, next, nil); !errors.Is(err, storage.ErrChanged) {
+		next.Keep = s.view(now).policy.Retention()
+		if err = s.store.Update(s.ctx, s.key, next, nil); !errors.Is(err, storage.ErrChanged) {
 			return err
 		}
 	}
@@ -141,15 +141,15 @@ func (s *subject) enter(key string, e *serialize.Entry) error {
 }
 
 // variantOf returns the description of a variant for the list.
-func (s *subject) variantOf(key string, e *serialize.Entry) serialize.Variant {
+func (s *storeContext) variantOf(key string, e *serialize.Entry) serialize.Variant {
 	return serialize.Variant{
-		Key: key, Vary: e.Vary, Date: s.compile(e).policy.Date,
+		Key: key, Vary: e.Vary, Date: s.view(e).policy.Date,
 		Encoding: e.Header.Get("Content-Encoding"), Language: e.Header.Get("Content-Language"),
 	}
 }
 
 // bounded removes the last variants, which are the oldest, if there are too many or the list is too long.
-func (s *subject) bounded(variants []serialize.Variant) []serialize.Variant {
+func (s *storeContext) bounded(variants []serialize.Variant) []serialize.Variant {
 	size := 0
 	for i, v := range variants {
 		size += len(v.Key) + len(v.Encoding) + len(v.Language)
@@ -160,7 +160,7 @@ func (s *subject) bounded(variants []serialize.Variant) []serialize.Variant {
 			continue
 		}
 		for _, v := range variants[i:] {
-			s.removeHeld(s.ctx, v.Key)
+			s.store.Delete(s.ctx, v.Key)
 		}
 		return variants[:i]
 	}

@@ -11,18 +11,18 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
-// stored holds what a Transport computes from an entry once, so that a hit parses nothing. It is immutable.
-type stored struct {
-	engine    *engine
-	key       string // key of the entry's URL; see entryKey
-	policy    rules.Policy
-	selectors []selector
-	variants  []variant
-	coding    coding
-	status    string
-	unusable  bool     // another program, or a cache of another kind, stored a response that this one must not use
-	fields    []field  // header fields of a hit, without those withheld: Age is first, Cache-Status last
-	lines     []string // lines of all fields in order; the first and the last differ between hits
+// entryView holds what a Transport computes from an entry once, so that a hit parses nothing. It is immutable.
+type entryView struct {
+	engine   *engine
+	urlKey   string // key of the entry's URL; see entryKey
+	policy   rules.Policy
+	vary     []varyField
+	variants []variant
+	coding   coding
+	status   string
+	unusable bool       // another program, or a cache of another kind, stored a response that this one must not use
+	fields   []hitField // header fields of a hit, without those withheld: Age is first, Cache-Status last
+	lines    []string   // lines of all fields in order; the first and the last differ between hits
 }
 
 // hitFields are the Age and the Cache-Status of a hit.
@@ -34,14 +34,14 @@ type hitState struct {
 	reason   rules.Reason
 }
 
-// field is one header field of a hit.
-type field struct {
+// hitField is one header field of a hit.
+type hitField struct {
 	name  string
 	lines int // number of lines
 }
 
-// selector is one selecting header field of a stored response.
-type selector struct {
+// varyField is one selecting header field of a stored response.
+type varyField struct {
 	name    string // canonical
 	raw     string
 	normal  string
@@ -51,22 +51,22 @@ type selector struct {
 
 type variant struct {
 	serialize.Variant
-	selectors []selector
-	coding    coding
+	fields []varyField
+	coding coding
 }
 
-// compile returns the stored value of an entry. It is kept with the entry, but computed each time if another engine
-// uses the same entry.
-func (e *engine) compile(entry *serialize.Entry) *stored {
-	s := entry.Derived(func(entry *serialize.Entry) any { return e.newStored(entry) }).(*stored)
-	if s.engine != e {
-		return e.newStored(entry)
+// view returns the view of an entry. It is kept with the entry, but computed each time if another engine uses the same
+// entry.
+func (e *engine) view(entry *serialize.Entry) *entryView {
+	v := entry.Derived(func(entry *serialize.Entry) any { return e.newView(entry) }).(*entryView)
+	if v.engine != e {
+		return e.newView(entry)
 	}
-	return s
+	return v
 }
 
-func (e *engine) newStored(entry *serialize.Entry) *stored {
-	return e.newStoredOf(entry, entryKey(entry.URL), e.policyOf(entry), newSelectors(entry.Vary))
+func (e *engine) newView(entry *serialize.Entry) *entryView {
+	return e.newViewOf(entry, entryKey(entry.URL), e.policyOf(entry), varyFields(entry.Vary))
 }
 
 func (e *engine) policyOf(entry *serialize.Entry) rules.Policy {
@@ -75,23 +75,23 @@ func (e *engine) policyOf(entry *serialize.Entry) rules.Policy {
 	return *p.WithLifetime(entry.Lifetime)
 }
 
-// newStoredOf is like newStored, if the key, the policy and the selectors of the entry are known.
-func (e *engine) newStoredOf(entry *serialize.Entry, key string, policy rules.Policy, selectors []selector) *stored {
-	s := &stored{
-		engine:    e,
-		key:       key,
-		policy:    policy,
-		selectors: selectors,
-		coding:    parseCoding(entry.Header["Content-Encoding"]),
-		status:    statusLine(entry),
+// newViewOf is like newView, if the key, the policy and the selecting fields of the entry are known.
+func (e *engine) newViewOf(entry *serialize.Entry, urlKey string, policy rules.Policy, vary []varyField) *entryView {
+	v := &entryView{
+		engine: e,
+		urlKey: urlKey,
+		policy: policy,
+		vary:   vary,
+		coding: parseCoding(entry.Header["Content-Encoding"]),
+		status: statusLine(entry),
 	}
-	s.unusable = policy.Unusable() || policy.Options.Shared && rules.AllowsOneOrigin(entry.Header) &&
-		!slices.ContainsFunc(selectors, func(f selector) bool { return f.name == "Origin" })
-	s.setFields(entry.Header)
-	for _, v := range entry.Variants {
-		s.variants = append(s.variants, variant{v, newSelectors(v.Vary), parseCoding([]string{v.Encoding})})
+	v.unusable = policy.Unusable() || policy.Options.Shared && rules.AllowsOneOrigin(entry.Header) &&
+		!slices.ContainsFunc(vary, func(f varyField) bool { return f.name == "Origin" })
+	v.setFields(entry.Header)
+	for _, other := range entry.Variants {
+		v.variants = append(v.variants, variant{other, varyFields(other.Vary), parseCoding([]string{other.Encoding})})
 	}
-	return s
+	return v
 }
 
 // statusLine returns the status line for http.Response.Status.
@@ -103,15 +103,15 @@ func statusLine(entry *serialize.Entry) string {
 }
 
 // setFields sets the header fields of a hit.
-func (s *stored) setFields(h http.Header) {
-	s.fields, s.lines = make([]field, 0, len(h)+3), make([]string, 0, len(h)+3)
+func (v *entryView) setFields(h http.Header) {
+	v.fields, v.lines = make([]hitField, 0, len(h)+3), make([]string, 0, len(h)+3)
 	add := func(name string, lines ...string) {
-		s.fields = append(s.fields, field{name, len(lines)})
-		s.lines = append(s.lines, lines...)
+		v.fields = append(v.fields, hitField{name, len(lines)})
+		v.lines = append(v.lines, lines...)
 	}
 	add("Age", "")
 	add(XFromCache, "1")
-	withheld := s.withheld()
+	withheld := v.withheld()
 	for name, lines := range h {
 		switch {
 		case name == "Age", name == "Cache-Status", name == XFromCache:
@@ -126,8 +126,8 @@ func (s *stored) setFields(h http.Header) {
 
 // withheld returns the names of the fields that are not in a hit: those that no-cache names, and those that this cache
 // does not store, although another program may have stored them.
-func (s *stored) withheld() []string {
-	excluded, noCache := s.policy.ExcludedFields(), s.policy.Directives.NoCacheFields
+func (v *entryView) withheld() []string {
+	excluded, noCache := v.policy.ExcludedFields(), v.policy.Directives.NoCacheFields
 	if len(noCache) == 0 {
 		return excluded
 	}
@@ -136,20 +136,20 @@ func (s *stored) withheld() []string {
 
 // trailer returns a copy of the trailer fields that a hit may have, or nil if there are none. If the origin has just
 // confirmed the response, these include the fields that no-cache names.
-func (s *stored) trailer(t http.Header, confirmed bool) http.Header {
+func (v *entryView) trailer(t http.Header, confirmed bool) http.Header {
 	if confirmed {
-		return rules.StoredTrailer(t, s.policy.ExcludedFields())
+		return rules.StoredTrailer(t, v.policy.ExcludedFields())
 	}
-	return rules.StoredTrailer(t, s.withheld())
+	return rules.StoredTrailer(t, v.withheld())
 }
 
-func newSelectors(fields []serialize.Field) []selector {
+func varyFields(fields []serialize.Field) []varyField {
 	if len(fields) == 0 {
 		return nil
 	}
-	out := make([]selector, len(fields))
+	out := make([]varyField, len(fields))
 	for i, f := range fields {
-		out[i] = selector{
+		out[i] = varyField{
 			name: http.CanonicalHeaderKey(f.Name), raw: f.Value, normal: f.Value, present: f.Present, digest: f.Digest,
 		}
 		if !f.Digest {
@@ -159,10 +159,10 @@ func newSelectors(fields []serialize.Field) []selector {
 	return out
 }
 
-// sameSelectors reports whether two variants are selected by the same requests.
-func sameSelectors(a, b []selector) bool {
-	return len(a) == len(b) && !slices.ContainsFunc(a, func(f selector) bool {
-		return !slices.ContainsFunc(b, func(g selector) bool {
+// sameVary reports whether two variants are selected by the same requests.
+func sameVary(a, b []varyField) bool {
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(f varyField) bool {
+		return !slices.ContainsFunc(b, func(g varyField) bool {
 			return f.name == g.name && f.present == g.present && f.digest == g.digest && f.normal == g.normal
 		})
 	})
@@ -192,13 +192,13 @@ func floorSeconds(d time.Duration) time.Duration {
 	return t
 }
 
-// replay returns a new header for a hit, which the caller may change. All lines are in one slice; each field's part has
+// newHeader returns a new header for a hit, which the caller may change. All lines are in one slice; each field's part has
 // no spare capacity.
-func (s *stored) replay(age, status string) http.Header {
-	h, lines := make(http.Header, len(s.fields)), slices.Clone(s.lines)
+func (v *entryView) newHeader(age, status string) http.Header {
+	h, lines := make(http.Header, len(v.fields)), slices.Clone(v.lines)
 	lines[0], lines[len(lines)-1] = age, status
-	for i := range s.fields {
-		f := &s.fields[i]
+	for i := range v.fields {
+		f := &v.fields[i]
 		h[f.name], lines = lines[:f.lines:f.lines], lines[f.lines:]
 	}
 	return h

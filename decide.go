@@ -1,0 +1,173 @@
+package cachecontrol
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/heuristics"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+)
+
+// decision says how a stored response may answer a query.
+type decision struct {
+	rules.Reuse
+	rejected     bool // by BeforeReuse: the request is answered as if the response were not stored
+	mustValidate bool // by BeforeReuse: the response is not used if the origin fails
+}
+
+// decideReuse decides by the rules and BeforeReuse how the match may be used.
+func (e *engine) decideReuse(q *query, m *match) decision {
+	now := time.Now()
+	d := decision{Reuse: m.policy.Reuse(&q.cc, now)}
+	if e.beforeReuse == nil || q.background {
+		return d
+	}
+	returned := false
+	defer func() {
+		if !returned { // the hook panicked
+			m.close()
+		}
+	}()
+	own := e.beforeReuse(q.req, StoredResponse{m.entry.Status, m.entry.Header, d.Age, d.TTL})
+	returned = true
+	switch own {
+	case ReuseValidate:
+		cc := q.cc
+		cc.Refresh, d.mustValidate = true, true
+		if d.Reuse = m.policy.Reuse(&cc, now); d.Reason == rules.RefreshAsked {
+			d.Reason = rules.ValidateAsked
+		}
+	case ReuseNever:
+		d.Reason, d.rejected = rules.ReuseRefused, true
+	case ReuseAnyway:
+		if d.Action != rules.Serve {
+			d.Action, d.Reason = rules.Serve, rules.ReuseAllowed
+		}
+	}
+	return d
+}
+
+// meetsPreconditions reports whether a stored response may answer a request with If-Match or If-Unmodified-Since: it
+// must be fresh and satisfy them.
+func (q *query) meetsPreconditions(m *match, d decision) bool {
+	return !d.rejected && (m.entry.Status == http.StatusOK || m.entry.Range != nil) &&
+		d.Action == rules.Serve && !d.Stale() && m.policy.Matches(q.header, time.Now())
+}
+
+// staleOnError reports whether m may be used if the origin has failed.
+func (q *query) staleOnError(m *match, now time.Time) (r rules.Reuse, ok bool) {
+	if !m.found() {
+		return r, false
+	}
+	r = m.policy.ReuseOnError(&q.cc, now)
+	return r, r.Action == rules.Serve
+}
+
+// assessment is what the rules and the program decide about a response from the origin.
+type assessment struct {
+	policy    rules.Policy
+	heuristic []string // names of the header fields that the heuristic has set
+	store     rules.StoreDecision
+}
+
+// assess runs the hooks, computes the policy of a reply, and decides whether to store it. The assessment is not returned
+// by value because the policy is large.
+func (e *engine) assess(a *assessment, q *query, rep *reply) {
+	var own StoreDecision
+	if e.heuristic == nil && e.beforeStore == nil {
+		own = e.hookDecision(q, nil)
+	} else {
+		a.heuristic, own = e.askHooks(q, rep.resp)
+	}
+	e.policies.Compute(&a.policy, &e.rules, rep.resp.StatusCode, rep.resp.Header, rep.asked, rep.received)
+	if own.Lifetime > 0 {
+		a.policy = *a.policy.WithLifetime(own.Lifetime)
+	}
+	a.store = e.mayStore(q, &a.policy, own, rep.rejectsCredentials)
+}
+
+// refuse decides that the response is not stored, unless that is decided already for another reason.
+func (a *assessment) refuse(why rules.Reason) {
+	if a.store.OK {
+		a.store = rules.StoreDecision{Reason: why}
+	}
+}
+
+// askHooks calls the heuristic and BeforeStore. It is separate from assess so that assess does not allocate a closure if
+// there are no hooks.
+func (e *engine) askHooks(q *query, resp *http.Response) (heuristic []string, own StoreDecision) {
+	closeOnPanic(resp, func() {
+		heuristic = e.applyHeuristic(resp)
+		own = e.hookDecision(q, resp)
+	})
+	return heuristic, own
+}
+
+// closeOnPanic calls a hook. If it panics, closeOnPanic closes the response's body, which has not been returned to any
+// caller yet.
+func closeOnPanic(resp *http.Response, hook func()) {
+	returned := false
+	defer func() {
+		if !returned {
+			closeResponse(resp)
+		}
+	}()
+	hook()
+	returned = true
+}
+
+// hookDecision returns the decision of BeforeStore and of the request's Control about storing a response from the
+// origin.
+func (e *engine) hookDecision(q *query, resp *http.Response) (d StoreDecision) {
+	if e.beforeStore != nil {
+		view := *resp
+		view.Body = http.NoBody // the Body belongs to the caller
+		d = e.beforeStore(&view)
+	}
+	d.Lifetime = max(d.Lifetime, 0)
+	d.named = d.Lifetime > 0
+	if q.cc.Lifetime > 0 {
+		d.Lifetime = q.cc.Lifetime
+	}
+	return d
+}
+
+// applyHeuristic calls the heuristic, and returns the names of the fields that it set. It does so only if RFC 9111,
+// section 4.2.2, allows heuristics: for a status that is cacheable by default, or for a public response.
+func (e *engine) applyHeuristic(resp *http.Response) []string {
+	if e.heuristic == nil {
+		return nil
+	}
+	if !rules.HeuristicallyCacheable(resp.StatusCode) && !rules.ParseResponse(resp.Header, e.rules.Shared).Public {
+		return nil
+	}
+	return heuristics.Apply(e.heuristic, resp)
+}
+
+// mayStore decides whether to store a response with this policy, given the decision of the program.
+func (e *engine) mayStore(q *query, policy *rules.Policy, own StoreDecision, rejectsCredentials bool) rules.StoreDecision {
+	policy.Named = own.named
+	authorization := q.header["Authorization"] != nil // a variable, because inside the call it would delay the copy of cc
+	d := policy.Store(q.cc, authorization)
+	if d.OK && rejectsCredentials {
+		d = rules.StoreDecision{Reason: rules.CredentialsRefused}
+	}
+	if d.OK && own.Refuse {
+		d = rules.StoreDecision{Reason: rules.StoreRefused}
+	}
+	return d
+}
+
+// rejectsCredentials reports whether resp rejects credentials that Base has added to the request, whose own header is h.
+// Vary could not distinguish responses by such credentials.
+func rejectsCredentials(h http.Header, resp *http.Response) bool {
+	name := ""
+	switch resp.StatusCode {
+	case http.StatusUnauthorized:
+		name = "Authorization"
+	case http.StatusProxyAuthRequired:
+		name = "Proxy-Authorization"
+	}
+	return name != "" && resp.Request != nil && !slices.Equal(resp.Request.Header[name], h[name])
+}

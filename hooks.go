@@ -1,0 +1,33 @@
+package cachecontrol
+
+import (
+	"net/http"
+	"time"
+)
+
+// StoreDecision is the result of Transport.BeforeStore. The zero value leaves the decision to the rules.
+type StoreDecision struct {
+	Refuse   bool          // the response is not stored
+	Lifetime time.Duration // if positive, a freshness lifetime, as in Control.Lifetime, which takes precedence
+
+	named bool // BeforeStore set the lifetime, so it applies to this response and its status
+}
+
+// ReuseDecision is the result of Transport.BeforeReuse for a stored response.
+type ReuseDecision uint8
+
+// The decisions. The zero value, ReuseByRules, leaves the decision to the rules.
+const (
+	ReuseByRules  ReuseDecision = iota
+	ReuseValidate               // ask the origin first; if it fails, do not use a stale response
+	ReuseNever                  // proceed as if the response were not stored
+	ReuseAnyway                 // use the response, fresh or stale, regardless of directives in the request and the response
+)
+
+// StoredResponse is a stored response as passed to Transport.BeforeReuse.
+type StoredResponse struct {
+	StatusCode int
+	Header     http.Header   // shared, must not be modified
+	Age        time.Duration // current age (RFC 9111, section 4.2.3)
+	TTL        time.Duration // remaining freshness; if negative, how long the response has been stale
+}

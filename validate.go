@@ -1,0 +1,131 @@
+package cachecontrol
+
+import (
+	"cmp"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+)
+
+// freshen updates a match, also in the store, with a response that confirms it (RFC 9111, sections 3.2 and 4.3.4). header
+// is that of the response. The match then has the new header and its old body.
+func (e *engine) freshen(q *query, prev *previous, m *match, rep *reply, header http.Header) {
+	entry := m.entry.Copy()
+	entry.Foreign = false
+	entry.URL = urlOfKey(prev.key)
+	entry.Header = m.updated(header, rep.received)
+	entry.RequestTime, entry.ResponseTime = rep.asked, rep.received
+	var view *http.Response // nil if there are no hooks
+	if e.heuristic != nil || e.beforeStore != nil {
+		view = &http.Response{StatusCode: entry.Status, Header: entry.Header, Request: q.req}
+	}
+	var own StoreDecision
+	closeOnPanic(rep.resp, func() {
+		entry.Heuristic = e.applyHeuristic(view)
+		own = e.hookDecision(q, view)
+	})
+	entry.Lifetime = own.Lifetime
+	e.resetVary(q, entry)
+	policy := e.policyOf(entry)
+	policy.ConfirmedBy(header)
+	entry.Keep = policy.Retention()
+	if entry.Trailer != nil {
+		entry.Trailer = rules.StoredTrailer(entry.Trailer, policy.ExcludedFields())
+	}
+
+	switch decision := e.mayStore(q, &policy, own, rep.rejectsCredentials); {
+	case decision.OK:
+		store := e.newStoreContext(q, prev, rep)
+		store.update(m, entry, policy.Date)
+	case decision.Reason == rules.NoStoreRequest, decision.Reason == rules.SetCookieInShared:
+		// The response may be used, but not stored.
+	default:
+		e.dropStored(q, prev, rep, m.key) // it may no longer be stored
+	}
+	urlKey, vary := m.urlKey, m.vary // usually unchanged
+	if entry.URL != m.entry.URL {
+		urlKey = entryKey(entry.URL)
+	}
+	if !slices.Equal(entry.Vary, m.entry.Vary) {
+		vary = varyFields(entry.Vary)
+	}
+	fresh := e.newViewOf(entry, urlKey, policy, vary)
+	entry.Derived(func(*serialize.Entry) any { return fresh }) // a DictCache already holds the entry itself
+	m.entry, m.entryView = entry, fresh
+}
+
+// updated returns the match's header, updated with the fields of a later response. It removes the fields that a
+// heuristic had set, because the heuristic will be applied again to the new header.
+func (m *match) updated(later http.Header, received time.Time) http.Header {
+	old := m.entry.Header
+	if len(m.entry.Heuristic) > 0 {
+		old = maps.Clone(old)
+		for _, name := range m.entry.Heuristic {
+			delete(old, name)
+		}
+	}
+	h := rules.UpdateHeader(old, later, &m.policy, received)
+	delete(h, XFromCache) // another cache set it, for its response only
+	return h
+}
+
+// receiveNotModified handles a 304 to the caller's own condition. If the caller's copy is the stored response m, the 304
+// confirms that, too. It returns whether the response is stored, as a reason.
+func (e *engine) receiveNotModified(q *query, prev *previous, m *match, rep *reply) rules.Reason {
+	if !m.found() || !m.policy.HasValidator() {
+		return rules.NotModifiedUnasked
+	}
+	condition, own := q.header["If-None-Match"], m.policy.ETag
+	if condition == nil {
+		condition, own = q.header["If-Modified-Since"], m.policy.IfModified
+	}
+	if len(condition) == 1 && condition[0] == own && own != "" && m.policy.MatchesNotModified(rep.resp.Header) {
+		e.freshen(q, prev, m, rep, rep.resp.Header)
+		return rules.Validated
+	}
+	return rules.NotModifiedUnasked
+}
+
+// receiveHead updates the stored response to GET with a response to HEAD, or removes it if it is out of date (RFC 9111,
+// section 4.3.5). It returns whether the response is stored, as a reason.
+func (e *engine) receiveHead(q *query, prev *previous, m *match, rep *reply) rules.Reason {
+	m = cmp.Or(m, prev.part, prev.doubted)
+	resp := rep.resp
+	switch {
+	case m == nil:
+	case resp.StatusCode != http.StatusOK || m.entry.Status != http.StatusOK && m.entry.Range == nil:
+		if rules.Supersedes(resp.StatusCode) && resp.StatusCode != m.entry.Status {
+			e.dropStored(q, prev, rep, m.key)
+		}
+	case q.negotiated && !slices.Equal(parseCoding(resp.Header["Content-Encoding"]).names, m.coding.names):
+		// It is about another coding, because HEAD is sent without an Accept-Encoding. It tells nothing about the
+		// stored response.
+	case m.freshenedByHead(resp.Header):
+		e.freshen(q, prev, m, rep, m.policy.HeadUpdate(resp.Header))
+		return rules.ValidatedByHead
+	default:
+		e.dropStored(q, prev, rep, m.key)
+	}
+	return rules.MethodNotStorable
+}
+
+// freshenedByHead reports whether a 200 to HEAD with header h is about the stored response (RFC 9111, section 4.3.5).
+func (m *match) freshenedByHead(h http.Header) bool {
+	length := m.entry.Length
+	if m.entry.Range != nil {
+		length = m.entry.Range.Total
+		n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
+		if err == nil && !m.fits(n) {
+			return false
+		}
+		if err == nil && length < 0 && h["Etag"] == nil && h["Last-Modified"] == nil {
+			return false // the length of the whole is not known, so this may be another representation
+		}
+	}
+	return m.policy.FreshenedByHead(m.entry.Header, h, length)
+}
