@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -204,7 +203,7 @@ type keepingStore struct {
 	kept, found atomic.Int32
 }
 
-func (s *keepingStore) KeepDecoded(key string, e *serialize.Entry, body []byte) {
+func (s *keepingStore) KeepDecoded(key string, e *storage.Entry, body []byte) {
 	s.kept.Add(1)
 	s.DictCache.KeepDecoded(key, e, body)
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // A flight is a request to the origin whose response is shared. The caller that starts it is the leader; callers that
@@ -70,7 +70,7 @@ func (q *query) sharable() bool {
 // the reason. fetch answers the query of a flight. If the response of the flight cannot be shared with this query,
 // collapseRequests returns errNotShared, and the status of an answer from the cache.
 func (e *engine) collapseRequests(q *query, prev *previous, why rules.Reason, fetch func(*query) (answer, error)) (answer, Status, error) {
-	var vary []serialize.Field // the fields known to select a variant
+	var vary []storage.Field // the fields known to select a variant
 	if prev.first != nil {
 		vary = prev.first.Vary
 	}
@@ -152,7 +152,7 @@ func (f *flight) follow(q *query, b *growingBody, why rules.Reason) (a answer, s
 
 // flightKey returns the key of a flight: the key of the URL, and the request's values of the fields known to select a
 // variant.
-func (e *engine) flightKey(q *query, key string, vary []serialize.Field) string {
+func (e *engine) flightKey(q *query, key string, vary []storage.Field) string {
 	if len(vary) == 0 {
 		return key
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/kv"
 )
 
 // Vary may name a field whose value is a secret: GitHub's API sends Vary: Authorization. No store holds such a value, neither in the
@@ -63,14 +63,14 @@ func TestCredentialsAtRest(t *testing.T) {
 func TestCredentialsAreSalted(t *testing.T) {
 	var dumps []string
 	for range 2 {
-		kv := &memoryKV{}
+		values := &memoryKV{}
 		tr := &cachecontrol.Transport{
 			Base:  replies(t, ok("Cache-Control: max-age=60", "Vary: Authorization")),
-			Store: storage.FromKV(kv),
+			Store: kv.FromKV(values),
 		}
 		send(t, tr, request(t, "/", "Authorization: Bearer SECRET"))
 		tr.Close()
-		_, rest, _ := strings.Cut(string(kv.dump()), "hmac-sha256 ")
+		_, rest, _ := strings.Cut(string(values.dump()), "hmac-sha256 ")
 		rest, _, _ = strings.Cut(rest, "\xa2") // what follows the value
 		dumps = append(dumps, rest)
 	}
@@ -82,10 +82,10 @@ func TestCredentialsAreSalted(t *testing.T) {
 // A credential that is asked with again and again, and validated, stays one entry: neither the salt nor the digest makes a new one.
 func TestCredentialsStayOneEntry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		kv := &memoryKV{}
+		values := &memoryKV{}
 		tr := &cachecontrol.Transport{
 			Base:  replies(t, ok("Cache-Control: max-age=1", "Vary: Authorization")),
-			Store: storage.FromKV(kv),
+			Store: kv.FromKV(values),
 		}
 		defer tr.Close()
 		for range 50 {
@@ -95,7 +95,7 @@ func TestCredentialsStayOneEntry(t *testing.T) {
 			time.Sleep(2 * time.Second)
 		}
 		n := 0
-		kv.m.Range(func(any, any) bool { n++; return true })
+		values.m.Range(func(any, any) bool { n++; return true })
 		if n != 2 {
 			t.Errorf("%d entries are stored for two credentials, want 2", n)
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // damage overwrites every file of a cache directory but its locks, so that no entry can be read.
@@ -75,8 +76,8 @@ func TestDamagedEntryIsRemoved(t *testing.T) {
 		{"variants", []reply{ok(fresh, "Vary: Accept"), ok(fresh, "Vary: Accept")}, [][]string{{"Accept: a"}, {"Accept: b"}}, ok("Cache-Control: no-store"), []string{"Accept: b"}},
 	} {
 		for name, open := range map[string]func(dir string) (storage.Store, error){
-			"FileCache":             func(dir string) (storage.Store, error) { return storage.NewFileCache(dir) },
-			"SeparateBodyFileCache": func(dir string) (storage.Store, error) { return storage.NewSeparateBodyFileCache(dir) },
+			"FileCache":             func(dir string) (storage.Store, error) { return directory.NewFileCache(dir) },
+			"SeparateBodyFileCache": func(dir string) (storage.Store, error) { return directory.NewSeparateBodyFileCache(dir) },
 		} {
 			t.Run(test.name+"/"+name, func(t *testing.T) {
 				dir := t.TempDir()
@@ -122,11 +123,11 @@ func TestUnsafeDirectoryIsLogged(t *testing.T) {
 		if err := os.Chmod(dir, mode); err != nil {
 			t.Fatal(err)
 		}
-		s, err := storage.NewFileCache(dir)
+		s, err := directory.NewFileCache(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.Warning() == "" && want > 0 {
+		if s.Traits().Warning == "" && want > 0 {
 			t.Skip("modes say nothing here")
 		}
 		log := new(warnings)
@@ -158,8 +159,8 @@ func eachFile(t testing.TB, dir string, f func(path string)) {
 
 func TestDamagedDirectory(t *testing.T) {
 	makers := map[string]func(dir string) (storage.Store, error){
-		"FileCache":             func(dir string) (storage.Store, error) { return storage.NewFileCache(dir) },
-		"SeparateBodyFileCache": func(dir string) (storage.Store, error) { return storage.NewSeparateBodyFileCache(dir) },
+		"FileCache":             func(dir string) (storage.Store, error) { return directory.NewFileCache(dir) },
+		"SeparateBodyFileCache": func(dir string) (storage.Store, error) { return directory.NewSeparateBodyFileCache(dir) },
 	}
 	rewrite := func(change func([]byte) []byte) func(t *testing.T, dir string) {
 		return func(t *testing.T, dir string) {
@@ -270,10 +271,10 @@ func TestUnwritableDirectory(t *testing.T) {
 		t.Log("as root: permissions do not hold")
 	}
 	dir := filepath.Join(t.TempDir(), "cache")
-	for name, newStore := range map[string]func(string, ...storage.Option) (storage.Store, error){
-		"FileCache": func(d string, o ...storage.Option) (storage.Store, error) { return storage.NewFileCache(d, o...) },
-		"SeparateBodyFileCache": func(d string, o ...storage.Option) (storage.Store, error) {
-			return storage.NewSeparateBodyFileCache(d, o...)
+	for name, newStore := range map[string]func(string, ...directory.Option) (storage.Store, error){
+		"FileCache": func(d string, o ...directory.Option) (storage.Store, error) { return directory.NewFileCache(d, o...) },
+		"SeparateBodyFileCache": func(d string, o ...directory.Option) (storage.Store, error) {
+			return directory.NewSeparateBodyFileCache(d, o...)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -331,7 +332,7 @@ func TestMovedEntry(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				dir := t.TempDir()
 				store := func() storage.Store {
-					s, err := storage.NewFileCache(dir)
+					s, err := directory.NewFileCache(dir)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -394,7 +395,7 @@ func TestFileCacheForgetsAfterPUTAndDELETE(t *testing.T) {
 
 func TestForeverStore(t *testing.T) {
 	dir := t.TempDir()
-	store, err := storage.NewFileCache(dir, storage.Forever())
+	store, err := directory.NewFileCache(dir, directory.Forever())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -150,7 +150,7 @@ func exported(t *testing.T, dir string) map[string]bool {
 // TestDocsNames finds names in the documents that the packages do not have.
 func TestDocsNames(t *testing.T) {
 	packages := map[string]string{
-		"cachecontrol": ".", "storage": "storage", "rediscache": "storage/rediscache", "memcached": "storage/memcached",
+		"cachecontrol": ".", "storage": "storage", "directory": "storage/directory", "kv": "storage/kv", "rediscache": "storage/rediscache", "memcached": "storage/memcached",
 		"storagetest": "storage/storagetest", "heuristics": "heuristics", "serialize": "serialize", "rfc9111": "rfc9111",
 		"origin": "origin", "cachetest": "cachetest", "cacheotel": "otel",
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 	"github.com/go-cachecontrol/cachecontrol/internal/reliable"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -105,19 +104,12 @@ func newEngine(t *Transport) *engine {
 		store = e.own
 	}
 	e.store = reliable.New(reliable.Config{Store: store, Timeout: e.storeTimeout, Logger: e.logger})
-	warning := ""
-	switch s := store.(type) {
-	case *storage.DictCache:
-		e.copiesHeader, e.dict, e.ranges = true, s, s
-	case *storage.FileCache:
-		e.copiesHeader, e.ranges = true, s
-		warning = s.Warning()
-	case *storage.SeparateBodyFileCache:
-		e.ranges = s
-		warning = s.Warning()
-	}
-	if warning != "" && e.logger != nil {
-		e.logger.Warn("cachecontrol: store is not safe", "reason", warning)
+	e.dict, _ = store.(*storage.DictCache)
+	e.ranges, _ = store.(storage.RangeReporter)
+	traits := e.store.Traits()
+	e.copiesHeader = traits.Copies
+	if traits.Warning != "" && e.logger != nil {
+		e.logger.Warn("cachecontrol: store is not safe", "reason", traits.Warning)
 	}
 	if t.Replay {
 		e.refreshAhead = 0 // nothing expires
@@ -200,8 +192,8 @@ func (e *engine) invalidate(ctx context.Context, key string, start uint64) (uint
 // drop removes everything stored for a plain key. Without the entry under that key, its variants are never found. If
 // the store is local, drop removes them, too; in other stores they expire.
 func (e *engine) drop(ctx context.Context, key string) error {
-	var variants []serialize.Variant
-	if e.store.Trusted() {
+	var variants []storage.Variant
+	if e.store.Traits().Local {
 		if r, err := e.get(context.WithoutCancel(ctx), key); err == nil {
 			r.Body.Close()
 			variants = r.Entry.Variants

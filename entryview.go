@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // entryView holds what a Transport computes from an entry once, so that a hit parses nothing. It is immutable.
@@ -50,33 +50,33 @@ type varyField struct {
 }
 
 type variant struct {
-	serialize.Variant
+	storage.Variant
 	fields []varyField
 	coding coding
 }
 
 // view returns the view of an entry. It is kept with the entry, but computed each time if another engine uses the same
 // entry.
-func (e *engine) view(entry *serialize.Entry) *entryView {
-	v := entry.Derived(func(entry *serialize.Entry) any { return e.newView(entry) }).(*entryView)
+func (e *engine) view(entry *storage.Entry) *entryView {
+	v := entry.Derived(func(entry *storage.Entry) any { return e.newView(entry) }).(*entryView)
 	if v.engine != e {
 		return e.newView(entry)
 	}
 	return v
 }
 
-func (e *engine) newView(entry *serialize.Entry) *entryView {
+func (e *engine) newView(entry *storage.Entry) *entryView {
 	return e.newViewOf(entry, entryKey(entry.URL), e.policyOf(entry), varyFields(entry.Vary))
 }
 
-func (e *engine) policyOf(entry *serialize.Entry) rules.Policy {
+func (e *engine) policyOf(entry *storage.Entry) rules.Policy {
 	var p rules.Policy
 	e.policies.Compute(&p, &e.rules, entry.Status, entry.Header, entry.RequestTime, entry.ResponseTime)
 	return *p.WithLifetime(entry.Lifetime)
 }
 
 // newViewOf is like newView, if the key, the policy and the selecting fields of the entry are known.
-func (e *engine) newViewOf(entry *serialize.Entry, urlKey string, policy rules.Policy, vary []varyField) *entryView {
+func (e *engine) newViewOf(entry *storage.Entry, urlKey string, policy rules.Policy, vary []varyField) *entryView {
 	v := &entryView{
 		engine: e,
 		urlKey: urlKey,
@@ -95,7 +95,7 @@ func (e *engine) newViewOf(entry *serialize.Entry, urlKey string, policy rules.P
 }
 
 // statusLine returns the status line for http.Response.Status.
-func statusLine(entry *serialize.Entry) string {
+func statusLine(entry *storage.Entry) string {
 	if entry.Status == http.StatusOK && entry.Reason == "OK" {
 		return "200 OK" // the common case, without an allocation
 	}
@@ -143,7 +143,7 @@ func (v *entryView) trailer(t http.Header, confirmed bool) http.Header {
 	return rules.StoredTrailer(t, v.withheld())
 }
 
-func varyFields(fields []serialize.Field) []varyField {
+func varyFields(fields []storage.Field) []varyField {
 	if len(fields) == 0 {
 		return nil
 	}

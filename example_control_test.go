@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // Each request can ask the cache for something of its own, of which the origin sees nothing.
@@ -126,7 +126,7 @@ func ExampleTransport_Replay() {
 		return
 	}
 	defer os.RemoveAll(dir)
-	store, err := storage.NewFileCache(dir, storage.Forever())
+	store, err := directory.NewFileCache(dir, directory.Forever())
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -10,7 +10,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
-	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // example starts a server whose pages may be kept for a minute.
@@ -76,7 +76,7 @@ func ExampleTransport_fileCache() {
 	defer os.RemoveAll(dir)
 
 	for range 2 { // two programs, one after the other
-		store, err := storage.NewFileCache(dir)
+		store, err := directory.NewFileCache(dir)
 		if err != nil {
 			fmt.Println(err)
 			return

@@ -16,7 +16,6 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/faultstore"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -349,7 +348,7 @@ type lateStore struct {
 	aborted atomic.Int32
 }
 
-func (s *lateStore) Create(context.Context, string, *serialize.Entry) (storage.Writer, error) {
+func (s *lateStore) Create(context.Context, string, *storage.Entry) (storage.Writer, error) {
 	if s.panics {
 		<-s.letGo
 	}

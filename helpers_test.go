@@ -292,7 +292,7 @@ func get(t testing.TB, fields ...string) func(int) *http.Request {
 	return func(int) *http.Request { return request(t, "/", fields...) }
 }
 
-// memoryKV is a storage.KV in memory. Its zero value is empty.
+// memoryKV is a kv.KV in memory. Its zero value is empty.
 type memoryKV struct{ m sync.Map }
 
 func (kv *memoryKV) Get(_ context.Context, key string) ([]byte, error) {

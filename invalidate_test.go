@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 func TestInvalidationByLocation(t *testing.T) {
@@ -323,7 +324,7 @@ func TestInvalidatedVariantsGo(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				dir := t.TempDir()
-				s, err := storage.NewFileCache(dir)
+				s, err := directory.NewFileCache(dir)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // The suffixes of keys that are derived from a plain key (see package cachekey). They begin with "#", like
@@ -46,7 +46,7 @@ type Keys struct {
 // KeysOf returns the keys for the URL of an entry. It reports false if the URL has no key, for example because it is
 // not absolute. An entry may be stored under another key if it is a response to another method, or if its request had a
 // user, a partition, or a Host other than the URL's.
-func KeysOf(e *serialize.Entry) (Keys, bool) {
+func KeysOf(e *storage.Entry) (Keys, bool) {
 	key, ok := cachekey.OfText(e.URL)
 	if !ok {
 		u, err := url.Parse(e.URL)

@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // target is a target URI in its parts, normalised by RFC 3986, sections 6.2.2.1 and 6.2.3, and RFC 9110, section 4.2.3, with
@@ -138,7 +138,7 @@ func FuzzKey(f *testing.F) {
 			if got := entryKey(entryURL); got != entryURL {
 				t.Errorf("entryKey(%q) = %q, want the same", entryURL, got)
 			}
-			if k, ok := KeysOf(&serialize.Entry{URL: entryURL}); !ok || k.Plain != entryURL {
+			if k, ok := KeysOf(&storage.Entry{URL: entryURL}); !ok || k.Plain != entryURL {
 				t.Errorf("KeysOf(%q) = %q, %v, want the same", entryURL, k.Plain, ok)
 			}
 		}

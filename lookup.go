@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -27,11 +26,11 @@ type place struct {
 // replace it.
 type previous struct {
 	place
-	first   *serialize.Entry // entry under the key, which lists the variants; nil if none
-	whole   string           // key of the whole response that is replaced; "" if there is none
-	doubted *match           // a closed whole response that BeforeReuse rejected, or whose validation got a 304 for another response
-	part    *match           // a stored part that does not contain the requested range
-	damaged []string         // keys of entries that could not be read
+	first   *storage.Entry // entry under the key, which lists the variants; nil if none
+	whole   string         // key of the whole response that is replaced; "" if there is none
+	doubted *match         // a closed whole response that BeforeReuse rejected, or whose validation got a 304 for another response
+	part    *match         // a stored part that does not contain the requested range
+	damaged []string       // keys of entries that could not be read
 }
 
 // match is a stored response that a query selects. Its body stays open until it is returned to the caller or closed, so
@@ -39,7 +38,7 @@ type previous struct {
 type match struct {
 	*entryView
 	key     string // "" if it is a shared response that is still being received
-	entry   *serialize.Entry
+	entry   *storage.Entry
 	body    io.ReadCloser   // nil after it was closed or returned
 	decoded []byte          // the decoded body, if the store keeps it
 	memory  *memoryResponse // contains body, if that is in memory, and room for the response

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // A response to a method other than GET, or to a request with content, has a key that is derived from the plain key, the
@@ -60,7 +60,7 @@ func (e *engine) storeIndex(q *query, at *place) error {
 		return nil
 	}
 	now := time.Now()
-	w, err := e.store.Create(q.ctx, at.index, &serialize.Entry{
+	w, err := e.store.Create(q.ctx, at.index, &storage.Entry{
 		Status: http.StatusNoContent, Reason: "No Content", Version: 11, Header: http.Header{}, URL: urlOfKey(at.index),
 		Generation: generation, RequestTime: now, ResponseTime: now,
 	})

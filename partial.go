@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // A partial entry holds one contiguous part of a representation (RFC 9111, section 3.3). It is stored under its own
@@ -275,7 +275,7 @@ func (e *engine) storePart(q *query, prev *previous, rep *reply, as *assessment,
 	} else {
 		r.entryKey = prev.key + partialSuffix
 		entry.Header["Content-Range"] = []string{rules.ContentRange{First: all.start, Last: all.end - 1, Total: all.total}.String()}
-		entry.Range = &serialize.Range{Start: all.start, Total: all.total}
+		entry.Range = &storage.Range{Start: all.start, Total: all.total}
 	}
 	r.drains = e.mayDrain(q)
 	if !r.record(rep.resp, received.length(), s) && r.end != nil {

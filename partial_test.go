@@ -19,8 +19,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // What is stored of a part, and of the rest of it, says for how long it is fresh, as a whole response does.
@@ -481,7 +481,7 @@ func TestStaleDroppedByPartNotStored(t *testing.T) {
 // A 206 that somebody else has put under the plain key is no answer to anything.
 func TestForeignPartUnderPlainKey(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *watchedStore) {
-		w, err := s.Create(t.Context(), wholeKey, &serialize.Entry{
+		w, err := s.Create(t.Context(), wholeKey, &storage.Entry{
 			Status: 206, Reason: "Partial Content", Version: 11, Length: 3,
 			Header: http.Header{"Cache-Control": {"max-age=60"}, "Content-Range": {"bytes 2-4/10"}, "Date": {date(0)}, "Etag": {`"1"`}},
 			URL:    wholeKey, RequestTime: time.Now(), ResponseTime: time.Now(),
@@ -917,9 +917,9 @@ func TestPartHasNoPlainFile(t *testing.T) {
 				var s storage.Store
 				var err error
 				if kind == "file" {
-					s, err = storage.NewFileCache(dir)
+					s, err = directory.NewFileCache(dir)
 				} else {
-					s, err = storage.NewSeparateBodyFileCache(dir)
+					s, err = directory.NewSeparateBodyFileCache(dir)
 				}
 				if err != nil {
 					t.Fatal(err)
@@ -967,7 +967,7 @@ func TestPartsConcurrent(t *testing.T) {
 			var store storage.Store = storage.NewDictCache()
 			if kind == "separate" {
 				var err error
-				if store, err = storage.NewSeparateBodyFileCache(t.TempDir()); err != nil {
+				if store, err = directory.NewSeparateBodyFileCache(t.TempDir()); err != nil {
 					t.Fatal(err)
 				}
 			}

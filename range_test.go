@@ -18,6 +18,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // A complete response answers every request for one range of its bytes (RFC 9111, section 3.3, and RFC 9110, section 14).
@@ -653,9 +654,9 @@ func TestRangeConcurrent(t *testing.T) {
 			var err error
 			switch kind {
 			case "file":
-				store, err = storage.NewFileCache(t.TempDir())
+				store, err = directory.NewFileCache(t.TempDir())
 			case "separate":
-				store, err = storage.NewSeparateBodyFileCache(t.TempDir())
+				store, err = directory.NewSeparateBodyFileCache(t.TempDir())
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -794,9 +795,9 @@ func TestRangeAsTheOriginAnswers(t *testing.T) {
 				var err error
 				switch kind {
 				case "file":
-					store, err = storage.NewFileCache(t.TempDir())
+					store, err = directory.NewFileCache(t.TempDir())
 				case "separate":
-					store, err = storage.NewSeparateBodyFileCache(t.TempDir())
+					store, err = directory.NewSeparateBodyFileCache(t.TempDir())
 				}
 				if err != nil {
 					t.Fatal(err)

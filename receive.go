@@ -7,12 +7,12 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // sharable is what other requests need to use a response that is still being received.
 type sharable struct {
-	entry   *serialize.Entry // as if the response were stored by now
+	entry   *storage.Entry // as if the response were stored by now
 	view    *entryView
 	stored  bool     // the response is being stored
 	farMark []string // as in reply
@@ -39,7 +39,7 @@ func (e *engine) receive(q *query, prev *previous, rep *reply, s *Status) (a ans
 		if prev.whole != "" && (resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone) {
 			e.dropWhole(q, prev, rep) // even if the body of this one never ends
 		}
-		var entry *serialize.Entry
+		var entry *storage.Entry
 		key, entry = e.storeWhole(q, prev, rep, &as, s)
 		a.shared = e.share(q, rep, entry, s.Stored)
 		if e.collapse {
@@ -56,7 +56,7 @@ func (e *engine) receive(q *query, prev *previous, rep *reply, s *Status) (a ans
 }
 
 // share returns what other requests need to use a response from the origin, if it may be shared with them.
-func (e *engine) share(q *query, rep *reply, entry *serialize.Entry, stored bool) *sharable {
+func (e *engine) share(q *query, rep *reply, entry *storage.Entry, stored bool) *sharable {
 	if q.flight == "" {
 		return nil
 	}

@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -34,7 +33,7 @@ type recent struct {
 func (r *recents) ask() uint64 { return r.now.Add(1) }
 
 // of returns the properties of an entry that are compared.
-func (r *recents) of(place string, vary []serialize.Field, date time.Time, asked uint64) recent {
+func (r *recents) of(place string, vary []storage.Field, date time.Time, asked uint64) recent {
 	n := recent{place: maphash.String(r.seed, place), date: date, asked: asked}
 	if len(vary) > 0 {
 		var h maphash.Hash
@@ -82,14 +81,14 @@ func (r *recents) add(n recent) {
 // comparingWriter is a Writer that can compare the stored entry with a new one and store the new one in one step. A late response
 // then does not replace an entry that another Transport or another process has stored in the meantime.
 type comparingWriter interface {
-	CommitIf(may func(now *serialize.Entry) bool) error
+	CommitIf(may func(now *storage.Entry) bool) error
 }
 
 // moreRecent reports whether now, which is stored, is more recent than late, which has this date: by Date, and if the dates are equal,
 // by the time of the request. An entry that was received before late was requested is not more recent, whatever its Date. Neither is
 // an entry that was received in the future, because a clock was wrong, nor one that should have been deleted. moreRecent does not
 // call the store.
-func (e *engine) moreRecent(now, late *serialize.Entry, key string, date time.Time) bool {
+func (e *engine) moreRecent(now, late *storage.Entry, key string, date time.Time) bool {
 	if !now.ResponseTime.After(late.RequestTime) || now.ResponseTime.After(time.Now()) {
 		return false
 	}
@@ -103,7 +102,7 @@ func (e *engine) moreRecent(now, late *serialize.Entry, key string, date time.Ti
 }
 
 // mayReplace reports whether the entry may replace now, which is stored. Another variant is moved instead of replaced.
-func (r *recording) mayReplace(now *serialize.Entry) bool {
+func (r *recording) mayReplace(now *storage.Entry) bool {
 	if r.entryKey == r.key && len(now.Vary) > 0 && len(r.entry.Vary) > 0 && !r.selectedLike(now.Vary) {
 		return true
 	}

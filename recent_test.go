@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // A response whose body takes long does not replace a more recent one that has come meanwhile: by Date, and, if that is the same, by
@@ -192,7 +192,7 @@ func TestMoreRecentIsNotByDateAlone(t *testing.T) {
 						do(t, tr, "/")
 					}()
 					time.Sleep(3 * time.Second)
-					w, err := stores[1].Create(t.Context(), request(t, "/").URL.String(), &serialize.Entry{
+					w, err := stores[1].Create(t.Context(), request(t, "/").URL.String(), &storage.Entry{
 						Status: 200, Reason: "OK", Version: 11, URL: request(t, "/").URL.String(), Length: 6,
 						Header:      http.Header{"Cache-Control": {"max-age=600"}, "Date": {start.Add(test.date).UTC().Format(http.TimeFormat)}},
 						RequestTime: start.Add(test.asked), ResponseTime: start.Add(test.came),

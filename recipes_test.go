@@ -18,7 +18,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
-	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // The functions up to the tests are those of docs/recipes.md, word for word.
@@ -26,7 +26,7 @@ import (
 // newGitHubClient returns a client for the GitHub API. The cache is the Base of the RoundTripper that adds the token, so
 // it sees the Authorization by which GitHub's responses vary.
 func newGitHubClient(dir, token string) (*http.Client, *cachecontrol.Transport, error) {
-	store, err := storage.NewFileCache(filepath.Join(dir, "github"), storage.MaxBytes(100<<20))
+	store, err := directory.NewFileCache(filepath.Join(dir, "github"), directory.MaxBytes(100<<20))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -48,8 +48,8 @@ func (t *withToken) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // newCrawlerClient returns a client for many sites, most of which send no explicit freshness.
 func newCrawlerClient(dir string) (*http.Client, *cachecontrol.Transport, error) {
-	store, err := storage.NewSeparateBodyFileCache(filepath.Join(dir, "crawl"),
-		storage.MaxBytes(10<<30), storage.MaxAge(90*24*time.Hour))
+	store, err := directory.NewSeparateBodyFileCache(filepath.Join(dir, "crawl"),
+		directory.MaxBytes(10<<30), directory.MaxAge(90*24*time.Hour))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -65,7 +65,7 @@ func newCrawlerClient(dir string) (*http.Client, *cachecontrol.Transport, error)
 
 // newMountedClient returns a client with caches for two hosts only. For one of them, all responses are fresh for 30 days.
 func newMountedClient(dir string) (*http.Client, error) {
-	store, err := storage.NewFileCache(filepath.Join(dir, "api"))
+	store, err := directory.NewFileCache(filepath.Join(dir, "api"))
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func newMountedClient(dir string) (*http.Client, error) {
 
 // newPipClient returns a client that uses pip's directory of responses. "pip cache dir" prints its parent, cacheDir.
 func newPipClient(cacheDir string) (*http.Client, error) {
-	store, err := storage.NewSeparateBodyFileCache(filepath.Join(cacheDir, "http-v2"))
+	store, err := directory.NewSeparateBodyFileCache(filepath.Join(cacheDir, "http-v2"))
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func getOffline(ctx context.Context, client *http.Client, url string) (*http.Res
 
 // newTeamProxy returns a caching reverse proxy for one origin.
 func newTeamProxy(origin *url.URL, dir string) (http.Handler, error) {
-	store, err := storage.NewSeparateBodyFileCache(dir, storage.MaxBytes(50<<30))
+	store, err := directory.NewSeparateBodyFileCache(dir, directory.MaxBytes(50<<30))
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -37,8 +36,8 @@ type recording struct {
 	storage.Writer
 	dict storage.DictWriter // the Writer, if the store is a DictCache
 	storeContext
-	entry       *serialize.Entry
-	entryBuf    serialize.Entry       // the entry, if neither the store nor other requests keep it
+	entry       *storage.Entry
+	entryBuf    storage.Entry         // the entry, if neither the store nor other requests keep it
 	length      int64                 // of the body according to the framing of the message; -1 if not known
 	n           int64                 // number of bytes received
 	hasTrailer  bool                  // a trailer may come with EOF
@@ -57,7 +56,7 @@ type recording struct {
 
 // storeWhole starts storing a complete response while it is read. It returns its key and its entry. The entry may be
 // used later only if the response may be shared.
-func (e *engine) storeWhole(q *query, prev *previous, rep *reply, as *assessment, s *Status) (key string, entry *serialize.Entry) {
+func (e *engine) storeWhole(q *query, prev *previous, rep *reply, as *assessment, s *Status) (key string, entry *storage.Entry) {
 	indexErr := e.storeIndex(q, &prev.place) // this may change the key
 	r := e.newRecording(q, prev, rep, as)
 	r.entry.Header = e.headerToStore(prev, rep.resp.Header, &as.policy)
@@ -89,7 +88,7 @@ func (e *engine) newRecording(q *query, prev *previous, rep *reply, as *assessme
 	r := &recording{storeContext: e.newStoreContext(q, prev, rep), date: as.policy.Date}
 	entry := &r.entryBuf
 	if e.dict == nil || q.flight != "" { // the store, or the other readers of a shared response, keep the entry
-		entry = new(serialize.Entry)
+		entry = new(storage.Entry)
 	}
 	r.entry = entry
 	entry.Status, entry.Reason, entry.Version = resp.StatusCode, reasonPhrase(resp), 11
@@ -185,7 +184,7 @@ func reasonPhrase(resp *http.Response) string {
 
 // keyForVariant returns the key for a new entry: the plain key, or that of another variant (section 3 of the stored
 // format). If it is the plain key, the entry gets the list of known variants.
-func (e *engine) keyForVariant(prev *previous, entry *serialize.Entry) string {
+func (e *engine) keyForVariant(prev *previous, entry *storage.Entry) string {
 	if prev.first == nil {
 		return prev.key
 	}
@@ -342,7 +341,7 @@ func (r *recording) commitEntry() error {
 }
 
 // entryUnder returns the entry that is stored under key now, or nil.
-func (e *engine) entryUnder(ctx context.Context, key string) *serialize.Entry {
+func (e *engine) entryUnder(ctx context.Context, key string) *storage.Entry {
 	resp, err := e.get(context.WithoutCancel(ctx), key)
 	if err != nil {
 		return nil
@@ -358,7 +357,7 @@ func (s *storeContext) invalidated() bool {
 
 // update stores the new header of a match, with the variants known by now. It does nothing if, while the origin was
 // asked, the URL was invalidated or got a more recent response.
-func (s *storeContext) update(m *match, entry *serialize.Entry, date time.Time) {
+func (s *storeContext) update(m *match, entry *storage.Entry, date time.Time) {
 	k, ok := s.locks.lock(s.key)
 	if !ok {
 		s.store.Failed(s.ctx, "update", m.key, errKeyBusy)
@@ -375,7 +374,7 @@ func (s *storeContext) update(m *match, entry *serialize.Entry, date time.Time) 
 		}
 	}
 	e, key := s.engine, m.key
-	may := func(now *serialize.Entry) bool { return !e.moreRecent(now, entry, key, date) }
+	may := func(now *storage.Entry) bool { return !e.moreRecent(now, entry, key, date) }
 	if err := s.store.Update(s.ctx, key, entry, may); err != nil {
 		return
 	}

@@ -14,8 +14,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
+	"github.com/go-cachecontrol/cachecontrol/storage/kv"
 )
 
 // storeKinds open a new, empty store of each kind.
@@ -23,16 +24,16 @@ var storeKinds = map[string]func(testing.TB) storage.Store{
 	"DictCache":             func(testing.TB) storage.Store { return storage.NewDictCache() },
 	"FileCache":             func(t testing.TB) storage.Store { return newFileCache(t, t.TempDir()) },
 	"SeparateBodyFileCache": func(t testing.TB) storage.Store { return newSeparateBodyFileCache(t, t.TempDir()) },
-	"FromKV":                func(testing.TB) storage.Store { return storage.FromKV(new(memoryKV)) },
+	"FromKV":                func(testing.TB) storage.Store { return kv.FromKV(new(memoryKV)) },
 	"Tiered": func(testing.TB) storage.Store {
-		return storage.Tiered(storage.NewDictCache(), storage.FromKV(new(memoryKV)))
+		return storage.Tiered(storage.NewDictCache(), kv.FromKV(new(memoryKV)))
 	},
 	"plain": func(testing.TB) storage.Store { return newPlainStore() },
 }
 
 func newFileCache(t testing.TB, dir string) storage.Store {
 	t.Helper()
-	store, err := storage.NewFileCache(dir)
+	store, err := directory.NewFileCache(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +42,7 @@ func newFileCache(t testing.TB, dir string) storage.Store {
 
 func newSeparateBodyFileCache(t testing.TB, dir string) storage.Store {
 	t.Helper()
-	store, err := storage.NewSeparateBodyFileCache(dir)
+	store, err := directory.NewSeparateBodyFileCache(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +117,7 @@ func (s *hookedStore) Get(ctx context.Context, key string) (r *storage.Response,
 	return r, err
 }
 
-func (s *hookedStore) Create(ctx context.Context, key string, e *serialize.Entry) (w storage.Writer, err error) {
+func (s *hookedStore) Create(ctx context.Context, key string, e *storage.Entry) (w storage.Writer, err error) {
 	err = s.call(ctx, "Create", key, func() error { w, err = s.Store.Create(ctx, key, e); return err })
 	if err != nil {
 		return nil, err
@@ -124,7 +125,7 @@ func (s *hookedStore) Create(ctx context.Context, key string, e *serialize.Entry
 	return &hookedWriter{w, s, ctx, key}, nil
 }
 
-func (s *hookedStore) Update(ctx context.Context, key string, e *serialize.Entry) error {
+func (s *hookedStore) Update(ctx context.Context, key string, e *storage.Entry) error {
 	return s.call(ctx, "Update", key, func() error { return s.Store.Update(ctx, key, e) })
 }
 
@@ -233,7 +234,7 @@ func (s *halfStore) Get(ctx context.Context, key string) (*storage.Response, err
 }
 
 // peek returns the entry with this key and its body, or nil if there is none.
-func peek(t *testing.T, s storage.Store, key string) (*serialize.Entry, string) {
+func peek(t *testing.T, s storage.Store, key string) (*storage.Entry, string) {
 	t.Helper()
 	r, err := s.Get(t.Context(), key)
 	if errors.Is(err, storage.ErrNotFound) {
@@ -284,7 +285,7 @@ func (s *faultyStore) Get(ctx context.Context, key string) (*storage.Response, e
 	return s.Store.Get(ctx, key)
 }
 
-func (s *faultyStore) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
+func (s *faultyStore) Create(ctx context.Context, key string, e *storage.Entry) (storage.Writer, error) {
 	if failed, err := s.fail(ctx, "Create"); failed {
 		return nil, err
 	}
@@ -295,7 +296,7 @@ func (s *faultyStore) Create(ctx context.Context, key string, e *serialize.Entry
 	return &faultyWriter{w, s, ctx}, nil
 }
 
-func (s *faultyStore) Update(ctx context.Context, key string, e *serialize.Entry) error {
+func (s *faultyStore) Update(ctx context.Context, key string, e *storage.Entry) error {
 	if failed, err := s.fail(ctx, "Update"); failed {
 		return err
 	}
@@ -356,11 +357,11 @@ func storesAtRest(t *testing.T) map[string]atRest {
 			return all
 		}
 	}
-	dir, separate, kv := t.TempDir(), t.TempDir(), &memoryKV{}
+	dir, separate, values := t.TempDir(), t.TempDir(), &memoryKV{}
 	return map[string]atRest{
 		"FileCache":             {newFileCache(t, dir), files(dir)},
 		"SeparateBodyFileCache": {newSeparateBodyFileCache(t, separate), files(separate)},
-		"FromKV":                {storage.FromKV(kv), func(*testing.T) []byte { return kv.dump() }},
+		"FromKV":                {kv.FromKV(values), func(*testing.T) []byte { return values.dump() }},
 	}
 }
 
@@ -368,7 +369,7 @@ func storesAtRest(t *testing.T) map[string]atRest {
 func putEntry(t *testing.T, store storage.Store, url string, code int, body string, fields ...string) {
 	t.Helper()
 	resp := respond(code, body, append(fields, fmt.Sprintf("Content-Length: %d", len(body)))...)
-	w, err := store.Create(context.Background(), url, &serialize.Entry{
+	w, err := store.Create(context.Background(), url, &storage.Entry{
 		Status: code, Reason: http.StatusText(code), Version: 11, URL: url, Length: int64(len(body)),
 		Header: resp.Header, RequestTime: time.Now(), ResponseTime: time.Now(),
 	})

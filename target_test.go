@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // requestFor makes a request for a URL and a Host that url.Parse would not give.
@@ -174,7 +174,7 @@ func TestEntryOfAnotherURL(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := store(t)
 				for _, key := range []string{"http://example.com/a", "http://example.com/b"} {
-					e := &serialize.Entry{
+					e := &storage.Entry{
 						Status: 200, Reason: "OK", Version: 11, URL: "http://example.com/a", Length: 6,
 						Header:      http.Header{"Cache-Control": {"max-age=60"}, "Date": {date(0)}},
 						RequestTime: time.Now(), ResponseTime: time.Now(),

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // freshen updates a match, also in the store, with a response that confirms it (RFC 9111, sections 3.2 and 4.3.4). header
@@ -55,7 +55,7 @@ func (e *engine) freshen(q *query, prev *previous, m *match, rep *reply, header 
 		vary = varyFields(entry.Vary)
 	}
 	fresh := e.newViewOf(entry, urlKey, policy, vary)
-	entry.Derived(func(*serialize.Entry) any { return fresh }) // a DictCache already holds the entry itself
+	entry.Derived(func(*storage.Entry) any { return fresh }) // a DictCache already holds the entry itself
 	m.entry, m.entryView = entry, fresh
 }
 

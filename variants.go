@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -43,7 +42,7 @@ func (r *recording) keepVariants() error {
 			return storage.ErrChanged
 		}
 	}
-	variants := make([]serialize.Variant, 0, len(e.Variants)+1)
+	variants := make([]storage.Variant, 0, len(e.Variants)+1)
 	key := variantKey(r.key, e.Generation, varyFields(now.Vary))
 	switch err := r.move(resp, key); {
 	case r.maxVariants == 0:
@@ -89,16 +88,16 @@ func (r *recording) move(resp *storage.Response, key string) error {
 
 // selectedLike reports whether fields are exactly the selecting fields of the recording's response, with the values in
 // its request.
-func (r *recording) selectedLike(fields []serialize.Field) bool {
+func (r *recording) selectedLike(fields []storage.Field) bool {
 	mine := r.entry.Vary
-	return len(mine) == len(fields) && !slices.ContainsFunc(fields, func(f serialize.Field) bool {
-		i := slices.IndexFunc(mine, func(g serialize.Field) bool { return strings.EqualFold(f.Name, g.Name) })
+	return len(mine) == len(fields) && !slices.ContainsFunc(fields, func(f storage.Field) bool {
+		i := slices.IndexFunc(mine, func(g storage.Field) bool { return strings.EqualFold(f.Name, g.Name) })
 		return i < 0 || !r.sameValue(&mine[i], &f)
 	})
 }
 
 // sameValue reports whether a selecting field of the recording has the same value as one of another entry.
-func (r *recording) sameValue(mine, other *serialize.Field) bool {
+func (r *recording) sameValue(mine, other *storage.Field) bool {
 	switch {
 	case mine.Present != other.Present:
 		return false
@@ -114,7 +113,7 @@ func (r *recording) sameValue(mine, other *serialize.Field) bool {
 // addVariant adds a variant to the entry under the plain key, and removes the oldest if there are too many. If that entry is
 // gone, or has another generation, addVariant removes the variant, because it could never be found. The caller holds the
 // key's lock. If another process has replaced the entry meanwhile, addVariant tries again, up to three times in all.
-func (s *storeContext) addVariant(key string, e *serialize.Entry) error {
+func (s *storeContext) addVariant(key string, e *storage.Entry) error {
 	var err error
 	for range 3 {
 		now := s.entryUnder(s.ctx, s.key)
@@ -125,7 +124,7 @@ func (s *storeContext) addVariant(key string, e *serialize.Entry) error {
 		next := now.Clone()
 		next.Foreign = false
 		next.Generation = e.Generation
-		variants := []serialize.Variant{s.variantOf(key, e)}
+		variants := []storage.Variant{s.variantOf(key, e)}
 		for _, other := range now.Variants {
 			if other.Key != key {
 				variants = append(variants, other)
@@ -141,15 +140,15 @@ func (s *storeContext) addVariant(key string, e *serialize.Entry) error {
 }
 
 // variantOf returns the description of a variant for the list.
-func (s *storeContext) variantOf(key string, e *serialize.Entry) serialize.Variant {
-	return serialize.Variant{
+func (s *storeContext) variantOf(key string, e *storage.Entry) storage.Variant {
+	return storage.Variant{
 		Key: key, Vary: e.Vary, Date: s.view(e).policy.Date,
 		Encoding: e.Header.Get("Content-Encoding"), Language: e.Header.Get("Content-Language"),
 	}
 }
 
 // bounded removes the last variants, which are the oldest, if there are too many or the list is too long.
-func (s *storeContext) bounded(variants []serialize.Variant) []serialize.Variant {
+func (s *storeContext) bounded(variants []storage.Variant) []storage.Variant {
 	size := 0
 	for i, v := range variants {
 		size += len(v.Key) + len(v.Encoding) + len(v.Language)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/internal/credential"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // selecting compares a query with the selecting header fields of stored responses (RFC 9111, section 4.1). It computes
@@ -119,10 +119,10 @@ func (q *query) field(name string) (value string, present bool) {
 }
 
 // fields returns the request's values of the fields with these names.
-func (q *query) fields(names []string) []serialize.Field {
-	var out []serialize.Field
+func (q *query) fields(names []string) []storage.Field {
+	var out []storage.Field
 	for _, name := range names {
-		f := serialize.Field{Name: name}
+		f := storage.Field{Name: name}
 		f.Value, f.Present = q.field(http.CanonicalHeaderKey(name))
 		out = append(out, f)
 	}
@@ -135,7 +135,7 @@ const maxClearSelecting = 512
 
 // setVary stores in entry the request's values of the selecting fields with these names. In place of a credential, or of a long value,
 // it stores a digest with the entry's generation as the salt. All variants of a URL share that, so that their digests can be compared.
-func (e *engine) setVary(q *query, entry *serialize.Entry, names []string) {
+func (e *engine) setVary(q *query, entry *storage.Entry, names []string) {
 	entry.Vary = q.fields(names)
 	for i := range entry.Vary {
 		f := &entry.Vary[i]
@@ -152,7 +152,7 @@ func (e *engine) setVary(q *query, entry *serialize.Entry, names []string) {
 
 // resetVary updates the selecting fields of an entry whose header was updated. The fields that selected it before still
 // do, even if the Vary of the later response does not name them, because all requests for it have had them.
-func (e *engine) resetVary(q *query, entry *serialize.Entry) {
+func (e *engine) resetVary(q *query, entry *storage.Entry) {
 	names, star := e.rules.SelectingFields(entry.Header)
 	if star || len(names) == 0 {
 		return

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -527,8 +526,8 @@ func TestVariantOfAnotherURL(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := resp.Entry.Clone()
-		e.Variants = []serialize.Variant{{
-			Key: "http://example.com/secret", Vary: []serialize.Field{{Name: "A", Value: "2", Present: true}}, Date: time.Now(),
+		e.Variants = []storage.Variant{{
+			Key: "http://example.com/secret", Vary: []storage.Field{{Name: "A", Value: "2", Present: true}}, Date: time.Now(),
 		}}
 		if err := store.Update(t.Context(), "http://example.com/public", e); err != nil {
 			t.Fatal(err)

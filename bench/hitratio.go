@@ -14,7 +14,6 @@ import (
 
 	"github.com/maypok86/otter/v2"
 
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -113,7 +112,7 @@ func (c dict) ask(key string, body []byte) bool {
 		r.Body.Close()
 		return true
 	}
-	w, err := c.Create(ctx, key, &serialize.Entry{Status: 200, Length: int64(len(body))})
+	w, err := c.Create(ctx, key, &storage.Entry{Status: 200, Length: int64(len(body))})
 	if err == nil {
 		w.Write(body)
 		w.Commit()

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 const (
@@ -121,9 +121,9 @@ func longBody(ctx context.Context, j job) ([]figure, error) {
 	t := &cachecontrol.Transport{}
 	var err error
 	if j.Sep {
-		t.Store, err = storage.NewSeparateBodyFileCache(j.Dir)
+		t.Store, err = directory.NewSeparateBodyFileCache(j.Dir)
 	} else {
-		t.Store, err = storage.NewFileCache(j.Dir)
+		t.Store, err = directory.NewFileCache(j.Dir)
 	}
 	if err != nil {
 		return nil, err

@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 const (
@@ -228,7 +229,7 @@ func manyFiles(ctx context.Context, j job) ([]figure, error) {
 		}
 	}
 	open := func(dir string) (*caller, error) {
-		s, err := storage.NewFileCache(dir)
+		s, err := directory.NewFileCache(dir)
 		return newCaller(&cachecontrol.Transport{Base: o, Store: s}), err
 	}
 	many, err := open(dirs["many"])
@@ -280,7 +281,7 @@ func manyFiles(ctx context.Context, j job) ([]figure, error) {
 func timeStart(dir string, times int) (float64, error) {
 	start := time.Now()
 	for range times {
-		if _, err := storage.NewFileCache(dir); err != nil {
+		if _, err := directory.NewFileCache(dir); err != nil {
 			return 0, err
 		}
 	}

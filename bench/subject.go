@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // subject is a cache to measure: its name, and a function that makes one in an empty directory.
@@ -23,11 +24,11 @@ var (
 		return &cachecontrol.Transport{Base: base, Store: storage.NewDictCache()}, nil
 	}}
 	file = subject{"file", func(dir string, base http.RoundTripper) (http.RoundTripper, error) {
-		s, err := storage.NewFileCache(dir)
+		s, err := directory.NewFileCache(dir)
 		return &cachecontrol.Transport{Base: base, Store: s}, err
 	}}
 	separate = subject{"separate", func(dir string, base http.RoundTripper) (http.RoundTripper, error) {
-		s, err := storage.NewSeparateBodyFileCache(dir)
+		s, err := directory.NewSeparateBodyFileCache(dir)
 		return &cachecontrol.Transport{Base: base, Store: s}, err
 	}}
 )

@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // changing is an origin that sends a different body in every response. The ETag is a digest of the body, so every
@@ -172,11 +173,11 @@ func (l *load) one(ctx context.Context, t *tally) {
 }
 
 // openLayout opens a file cache with this layout.
-func openLayout(layout, dir string, opts ...storage.Option) (storage.Store, error) {
+func openLayout(layout, dir string, opts ...directory.Option) (storage.Store, error) {
 	if layout == separateLayout {
-		return storage.NewSeparateBodyFileCache(dir, opts...)
+		return directory.NewSeparateBodyFileCache(dir, opts...)
 	}
-	return storage.NewFileCache(dir, opts...)
+	return directory.NewFileCache(dir, opts...)
 }
 
 // The layouts of a directory. Their names are those of Python's classes.

@@ -18,7 +18,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/peer"
-	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // childEnv is the environment variable that makes this program run as a child process. Its value is a child as JSON.
@@ -40,7 +40,7 @@ func runChild(role string) error {
 	if err := json.Unmarshal([]byte(role), &c); err != nil {
 		return err
 	}
-	store, err := openLayout(c.Layout, c.Dir, storage.MaxBytes(c.MaxBytes))
+	store, err := openLayout(c.Layout, c.Dir, directory.MaxBytes(c.MaxBytes))
 	if err != nil {
 		return err
 	}
@@ -237,7 +237,7 @@ func kills(ctx context.Context, less int) ([]row, error) {
 			}
 			return nil
 		})
-		if _, err := storage.Trim(ctx, dir, storage.Limits{}, nil); err != nil {
+		if _, err := directory.Trim(ctx, dir, directory.Limits{}, nil); err != nil {
 			return nil, err
 		}
 		left := countTemporary(dir)
@@ -380,7 +380,7 @@ func rotatingTokens(ctx context.Context, less int) (row, error) {
 	defer os.RemoveAll(dir)
 	o, server := startOrigin()
 	defer server.Close()
-	store, err := storage.NewFileCache(dir)
+	store, err := directory.NewFileCache(dir)
 	if err != nil {
 		return row{}, err
 	}

@@ -21,8 +21,9 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/faultstore"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
+	"github.com/go-cachecontrol/cachecontrol/storage/kv"
 )
 
 // A script is what bytes make of a Transport's life: two bytes for the set-up, and stepSize for each step, so that a
@@ -338,12 +339,12 @@ func (w *world) newStore(kind int, more byte, dir func() string) storage.Store {
 	switch kind % 8 {
 	case 1, 2:
 		w.alone = true
-		s, err = storage.NewFileCache(dir())
+		s, err = directory.NewFileCache(dir())
 	case 3, 4:
 		w.alone = true
-		s, err = storage.NewSeparateBodyFileCache(dir())
+		s, err = directory.NewSeparateBodyFileCache(dir())
 	case 5:
-		s = storage.FromKV(newMapKV())
+		s = kv.FromKV(newMapKV())
 	case 6:
 		w.faulty = true
 		s = &faultstore.Store{Store: storage.NewDictCache(), Fault: w.fault}
@@ -475,7 +476,7 @@ type windowStore struct {
 	w *world
 }
 
-func (s *windowStore) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
+func (s *windowStore) Create(ctx context.Context, key string, e *storage.Entry) (storage.Writer, error) {
 	w, err := s.Store.Create(ctx, key, e)
 	if err != nil {
 		return nil, err

@@ -16,12 +16,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/checksum"
+	"github.com/go-cachecontrol/cachecontrol/internal/document"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
-// document is a response as both sides see it.
-type document struct {
+// response is a response as both sides see it.
+type response struct {
 	Status  int
 	Reason  string
 	Version int
@@ -35,12 +38,12 @@ const absent = "<absent>"
 // sample is a response to be written.
 type sample struct {
 	name  string
-	entry *serialize.Entry
+	entry *storage.Entry
 	body  string
 }
 
-func newEntry(status int, reason string, fields ...string) *serialize.Entry {
-	e := &serialize.Entry{
+func newEntry(status int, reason string, fields ...string) *storage.Entry {
+	e := &storage.Entry{
 		Status: status, Reason: reason, Version: 11, Header: http.Header{},
 		URL: "http://example.org/", RequestTime: time.Unix(1700000000, 1), ResponseTime: time.Unix(1700000001, 2),
 	}
@@ -64,13 +67,13 @@ func oddSamples() []sample {
 		}
 	}
 	full := newEntry(200, "OK", "Vary", "X-Lang, X-Absent", "ETag", `"1"`)
-	full.Vary = []serialize.Field{{Name: "X-Lang", Value: "fran\xe7ais", Present: true}, {Name: "X-Absent"}, {Name: "X-Empty", Present: true}}
+	full.Vary = []storage.Field{{Name: "X-Lang", Value: "fran\xe7ais", Present: true}, {Name: "X-Absent"}, {Name: "X-Empty", Present: true}}
 	full.Trailer = http.Header{"X-Trailer": {"1", "2"}}
 	full.Generation = "generation"
-	full.Variants = []serialize.Variant{{Key: "other", Vary: full.Vary, Date: time.Unix(1, 0), Encoding: "gzip", Language: "de"}}
+	full.Variants = []storage.Variant{{Key: "other", Vary: full.Vary, Date: time.Unix(1, 0), Encoding: "gzip", Language: "de"}}
 	full.Heuristic = []string{"Expires"}
 	part := newEntry(206, "Partial Content")
-	part.Range = &serialize.Range{Start: 10, Total: -1}
+	part.Range = &storage.Range{Start: 10, Total: -1}
 	return []sample{
 		{"plain", newEntry(200, "OK", "Content-Type", "text/plain"), body},
 		{"no header", newEntry(200, "OK"), body},
@@ -132,7 +135,7 @@ func randomSample(n int) sample {
 	}
 	for i := range r.IntN(5) {
 		// Python looks for "*" anywhere in Vary.
-		f := serialize.Field{Name: fmt.Sprintf("%s%d", strings.ReplaceAll(token(), "*", "+"), i)}
+		f := storage.Field{Name: fmt.Sprintf("%s%d", strings.ReplaceAll(token(), "*", "+"), i)}
 		if r.IntN(3) > 0 {
 			f.Value, f.Present = text(20), true
 		}
@@ -144,7 +147,7 @@ func randomSample(n int) sample {
 	if r.IntN(3) == 0 {
 		e.Generation = token()
 		for range r.IntN(4) {
-			e.Variants = append(e.Variants, serialize.Variant{Key: token(), Vary: e.Vary, Date: time.Unix(r.Int64N(1<<32), 0), Encoding: token()})
+			e.Variants = append(e.Variants, storage.Variant{Key: token(), Vary: e.Vary, Date: time.Unix(r.Int64N(1<<32), 0), Encoding: token()})
 		}
 	}
 	if r.IntN(5) == 0 {
@@ -166,8 +169,8 @@ func allSamples() []sample {
 }
 
 // documentOf returns what a document of s should say; lines says what becomes of several ones.
-func documentOf(s sample, lines func([]string) string) document {
-	d := document{
+func documentOf(s sample, lines func([]string) string) response {
+	d := response{
 		Status: s.entry.Status, Reason: s.entry.Reason, Version: s.entry.Version, Body: s.body,
 		Header: make(map[string]string), Vary: make(map[string]string),
 	}
@@ -187,7 +190,7 @@ func joined(lines []string) string { return strings.Join(lines, ", ") }
 func last(lines []string) string   { return lines[len(lines)-1] }
 
 // selecting returns the selecting header fields of e as JSON has them.
-func selecting(e *serialize.Entry) map[string]*string {
+func selecting(e *storage.Entry) map[string]*string {
 	m := make(map[string]*string)
 	for _, f := range e.Vary {
 		m[toText(f.Name)] = nil
@@ -207,12 +210,12 @@ func TestGoDocuments(t *testing.T) {
 			samples := allSamples()
 			var docs []map[string]any
 			for _, s := range samples {
-				s.entry.Length, s.entry.Sum = int64(len(s.body)), serialize.Sum([]byte(s.body))
+				s.entry.Length, s.entry.Sum = int64(len(s.body)), checksum.Sum([]byte(s.body))
 				m := map[string]any{"vary": selecting(s.entry), "separate": separate}
 				var doc []byte
 				var err error
 				if separate {
-					doc, err = serialize.MarshalHead(s.entry)
+					doc, err = document.MarshalHead(s.entry)
 					m["body"] = []byte(s.body)
 				} else {
 					doc, err = serialize.Marshal(s.entry, []byte(s.body))
@@ -243,7 +246,7 @@ func TestGoDocuments(t *testing.T) {
 					t.Errorf("%s: Python cannot read it", s.name)
 					continue
 				}
-				got := document{
+				got := response{
 					Status: r.Status, Reason: toBytes(r.Reason), Version: r.Version, Body: string(r.Body),
 					Header: mapped(r.Headers, toBytes), Vary: make(map[string]string),
 				}
@@ -377,7 +380,7 @@ func TestKeys(t *testing.T) {
 	theirs := call[struct{ Paths []string }](p, "paths", map[string]any{"dir": dir, "urls": urls}).Paths
 	for i, u := range urls {
 		dir := t.TempDir()
-		s, err := storage.NewFileCache(dir)
+		s, err := directory.NewFileCache(dir)
 		if err != nil {
 			t.Fatal(err)
 		}

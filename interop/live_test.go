@@ -16,6 +16,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/redistest"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 	"github.com/go-cachecontrol/cachecontrol/storage/rediscache"
 )
 
@@ -154,15 +155,15 @@ func newGoUser(t *testing.T, store, dir string) *goUser {
 // patience is far above what a call of Redis takes on a busy machine, where the default may be short.
 const patience = time.Minute
 
-func openStore(t *testing.T, store, dir string, opts ...storage.Option) storage.Store {
+func openStore(t *testing.T, store, dir string, opts ...directory.Option) storage.Store {
 	t.Helper()
 	var s storage.Store
 	var err error
 	switch store {
 	case fileCache:
-		s, err = storage.NewFileCache(dir, opts...)
+		s, err = directory.NewFileCache(dir, opts...)
 	case separateCache:
-		s, err = storage.NewSeparateBodyFileCache(dir, opts...)
+		s, err = directory.NewSeparateBodyFileCache(dir, opts...)
 	case redisCache:
 		// Python sees no body that is in chunks.
 		s = rediscache.New(redisClient(t, dir), rediscache.MaxPlain(16<<20), rediscache.Timeout(patience))

@@ -29,7 +29,7 @@ func entryPath(t *testing.T, p *python, dir string) string {
 // create begins an entry whose Commit waits for locks as long as ctx lives.
 func create(t *testing.T, ctx context.Context, s storage.Store, body string) storage.Writer {
 	t.Helper()
-	w, err := s.Create(ctx, key, &serialize.Entry{
+	w, err := s.Create(ctx, key, &storage.Entry{
 		Status: 200, Reason: "OK", Version: 11, Header: http.Header{"Etag": {`"1"`}}, ResponseTime: time.Now(), Length: -1,
 	})
 	if err != nil {
@@ -121,7 +121,7 @@ func TestGoHoldsLock(t *testing.T) {
 		call[struct{}](p, "unlock", lock)
 	}
 
-	doc, err := serialize.Marshal(&serialize.Entry{
+	doc, err := serialize.Marshal(&storage.Entry{
 		Status: 200, Version: 11, Header: http.Header{}, ResponseTime: time.Now(),
 	}, []byte("new"))
 	if err != nil {

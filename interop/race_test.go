@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 const rounds = 300
@@ -116,7 +116,7 @@ func writeSerial(t *testing.T, s storage.Store, i int) { writeSerialAt(t, s, key
 
 func writeSerialAt(t *testing.T, s storage.Store, key string, i int) {
 	text := serialBody(i)
-	w, err := s.Create(context.Background(), key, &serialize.Entry{
+	w, err := s.Create(context.Background(), key, &storage.Entry{
 		Status: 200, Reason: "OK", Version: 11, Length: -1, ResponseTime: time.Now(), RequestTime: time.Now(),
 		Header: http.Header{"X-Serial": {fmt.Sprintf("%06d", i)}, "X-Length": {strconv.Itoa(len(text))}},
 	})
@@ -140,7 +140,7 @@ func TestEvictionBesidePython(t *testing.T) {
 			const bound, keys = 1 << 20, 200
 			p := p.of(t)
 			dir := t.TempDir()
-			s := openStore(t, store, dir, storage.MaxBytes(bound))
+			s := openStore(t, store, dir, directory.MaxBytes(bound))
 			n, err := strconv.Atoi(os.Getenv("CACHECONTROL_STORM"))
 			if err != nil {
 				n = 1
@@ -167,7 +167,7 @@ func TestEvictionBesidePython(t *testing.T) {
 			for i := range 100 { // in which Python's last entries are found
 				writeSerialAt(t, s, fmt.Sprint("http://go.example/", i), i)
 			}
-			left, err := storage.Trim(t.Context(), dir, storage.Limits{}, nil)
+			left, err := directory.Trim(t.Context(), dir, directory.Limits{}, nil)
 			if err != nil || left.Bytes > bound+bound/8 {
 				t.Errorf("%+v are left of a bound of %d: %v", left, bound, err)
 			}

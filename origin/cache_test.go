@@ -19,7 +19,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/origin"
-	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // counting returns a handler that says which of its answers each is, and sets the fields.
@@ -582,7 +582,7 @@ func TestCacheRequestURLs(t *testing.T) {
 
 // Many clients at once, over several handlers and a store of files: each gets whole responses of its own resource.
 func TestCacheConcurrently(t *testing.T) {
-	store, err := storage.NewSeparateBodyFileCache(t.TempDir())
+	store, err := directory.NewSeparateBodyFileCache(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

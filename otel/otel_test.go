@@ -19,7 +19,6 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/otel"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -47,7 +46,7 @@ func (origin) RoundTrip(req *http.Request) (*http.Response, error) {
 // brokenStore stores nothing at all.
 type brokenStore struct{ storage.Store }
 
-func (brokenStore) Create(context.Context, string, *serialize.Entry) (storage.Writer, error) {
+func (brokenStore) Create(context.Context, string, *storage.Entry) (storage.Writer, error) {
 	return nil, errors.New("broken")
 }
 

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 	"github.com/go-cachecontrol/cachecontrol/storage/storagetest"
 )
@@ -17,7 +16,7 @@ import (
 var benchSizes = []int{1 << 10, 1 << 20}
 
 // benchEntry has the header that a usual response has.
-func benchEntry(size int) *serialize.Entry {
+func benchEntry(size int) *storage.Entry {
 	e := storagetest.Entry()
 	e.Header = map[string][]string{
 		"Cache-Control": {"max-age=3600"}, "Content-Type": {"text/html; charset=utf-8"},

@@ -7,13 +7,13 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 type comparingWriter interface {
 	storage.Writer
-	CommitIf(may func(now *serialize.Entry) bool) error
+	CommitIf(may func(now *storage.Entry) bool) error
 }
 
 // CommitIf and UpdateIf ask of the entry that is stored, whether it was read before or not, and change nothing if it is to stay.
@@ -21,14 +21,14 @@ func TestCommitIfAndUpdateIf(t *testing.T) {
 	for name, open := range map[string]func(t *testing.T, dir string) storage.Store{
 		"DictCache": func(*testing.T, string) storage.Store { return storage.NewDictCache() },
 		"FileCache": func(t *testing.T, dir string) storage.Store {
-			s, err := storage.NewFileCache(dir)
+			s, err := directory.NewFileCache(dir)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return s
 		},
 		"SeparateBodyFileCache": func(t *testing.T, dir string) storage.Store {
-			s, err := storage.NewSeparateBodyFileCache(dir)
+			s, err := directory.NewSeparateBodyFileCache(dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -37,8 +37,8 @@ func TestCommitIfAndUpdateIf(t *testing.T) {
 	} {
 		for _, read := range []bool{false, true} {
 			s := open(t, t.TempDir())
-			commit := func(text string, may func(*serialize.Entry) bool) error {
-				w, err := s.Create(t.Context(), "key", &serialize.Entry{
+			commit := func(text string, may func(*storage.Entry) bool) error {
+				w, err := s.Create(t.Context(), "key", &storage.Entry{
 					Status: 200, Version: 11, Length: -1, Header: http.Header{"X-Text": {text}},
 				})
 				if err != nil {
@@ -48,9 +48,9 @@ func TestCommitIfAndUpdateIf(t *testing.T) {
 				return w.(comparingWriter).CommitIf(may)
 			}
 			var saw string
-			says := func(answer bool) func(*serialize.Entry) bool {
+			says := func(answer bool) func(*storage.Entry) bool {
 				saw = ""
-				return func(now *serialize.Entry) bool {
+				return func(now *storage.Entry) bool {
 					saw = now.Header.Get("X-Text")
 					return answer
 				}
@@ -93,7 +93,7 @@ func TestCommitIfAndUpdateIf(t *testing.T) {
 					want, wantErr = "third", storage.ErrChanged
 				}
 				err = s.(interface {
-					UpdateIf(context.Context, string, *serialize.Entry, func(*serialize.Entry) bool) error
+					UpdateIf(context.Context, string, *storage.Entry, func(*storage.Entry) bool) error
 				}).UpdateIf(t.Context(), "key", e, says(may))
 				if !errors.Is(err, wantErr) || saw != "third" {
 					t.Errorf("%s: UpdateIf is %v, and asks about %q; want %v, %q", name, err, saw, wantErr, "third")

@@ -3,7 +3,6 @@ package storage
 import (
 	"cmp"
 	"context"
-	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -12,8 +11,9 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/checksum"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage/internal/buffer"
 )
 
 // defaultDictBytes is the bound of a DictCache without MaxBytes.
@@ -75,7 +75,7 @@ type record struct {
 // sees an entry with the decoded body of another.
 type recordHead struct {
 	record  *record // the record it belongs to
-	entry   *serialize.Entry
+	entry   *Entry
 	decoded []byte
 	size    int64 // estimated memory, not counting decoded
 }
@@ -83,7 +83,7 @@ type recordHead struct {
 // firstHead holds the recordHead of a packed entry and its entry in one allocation.
 type firstHead struct {
 	recordHead
-	entry serialize.Entry
+	entry Entry
 }
 
 // recordSize is the memory that a record takes: the record itself, its slot in a queue, and the unused ends
@@ -112,7 +112,7 @@ func (r *record) sizeWith(h *recordHead) int64 {
 }
 
 // entry returns the current entry of r. The caller must hold the cache's lock.
-func (r *record) entry() *serialize.Entry {
+func (r *record) entry() *Entry {
 	if h := r.head.Load(); h != nil {
 		return h.entry
 	}
@@ -123,9 +123,9 @@ func (r *record) entry() *serialize.Entry {
 func (r *record) unpack() *recordHead {
 	first := new(firstHead)
 	first.record, first.recordHead.entry = r, &first.entry
-	first.entry = serialize.Entry{
+	first.entry = Entry{
 		RequestTime: r.requestTime, ResponseTime: r.responseTime,
-		Length: int64(len(r.body)), Sum: serialize.Sum(r.bytes()), Stamp: r,
+		Length: int64(len(r.body)), Sum: checksum.Sum(r.bytes()), Stamp: r,
 	}
 	u := unpacker{r.text[r.keyLen:]}
 	u.entry(r.key(), &first.entry)
@@ -133,9 +133,23 @@ func (r *record) unpack() *recordHead {
 	return &first.recordHead
 }
 
-// NewDictCache returns an empty DictCache. The only option that applies is MaxBytes.
-func NewDictCache(opts ...Option) *DictCache {
-	return &DictCache{limit: newOptions(opts).maxBytes}
+// NewDictCache returns an empty DictCache.
+func NewDictCache(opts ...DictOption) *DictCache {
+	c := new(DictCache)
+	for _, opt := range opts {
+		if opt != nil {
+			opt(c)
+		}
+	}
+	return c
+}
+
+// DictOption configures a DictCache.
+type DictOption func(*DictCache)
+
+// MaxBytes limits a DictCache to n bytes. If n <= 0, the default of 64 MiB applies.
+func MaxBytes(n int64) DictOption {
+	return func(c *DictCache) { c.limit = max(n, 0) }
 }
 
 // Evictions returns the number of entries that were evicted to stay within the bound.
@@ -166,13 +180,15 @@ func (c *DictCache) Get(_ context.Context, key string) (*Response, error) {
 	if h == nil {
 		return nil, ErrNotFound
 	}
-	return newMemoryHit(h.entry, h.record.bytes(), h.decoded), nil
+	r := NewResponse(h.entry, h.record.bytes())
+	r.Decoded = h.decoded
+	return r, nil
 }
 
 // Held is an entry of a DictCache. Everything in it is shared and must not be modified.
 type Held struct {
 	Key     string
-	Entry   *serialize.Entry
+	Entry   *Entry
 	Body    []byte // the bytes as the origin sent them
 	Decoded []byte // as in Response
 }
@@ -189,6 +205,9 @@ func (c *DictCache) Lookup(key []byte) (Held, bool) {
 	}
 	return Held{h.record.key(), h.entry, h.record.bytes(), h.decoded}, true
 }
+
+// Traits returns the traits of a store in memory.
+func (c *DictCache) Traits() Traits { return Traits{Local: true, Memory: true, Copies: true} }
 
 // HasRanges reports whether an entry with a Range has ever been stored.
 func (c *DictCache) HasRanges() bool { return c != nil && c.ranges.Load() }
@@ -238,7 +257,7 @@ func (c *DictCache) unpack(r *record) *recordHead {
 // more than a quarter of the cache. Unlike other Stores, a DictCache does not retain e. It copies e.Header
 // before Create returns, so that the caller may modify it afterwards. The caller may modify all of e once the
 // Writer has ended.
-func (c *DictCache) Create(_ context.Context, key string, e *serialize.Entry) (Writer, error) {
+func (c *DictCache) Create(_ context.Context, key string, e *Entry) (Writer, error) {
 	w := new(DictWriter)
 	if err := c.CreateIn(w, key, e, nil); err != nil {
 		return nil, err
@@ -248,37 +267,37 @@ func (c *DictCache) Create(_ context.Context, key string, e *serialize.Entry) (W
 
 // CreateIn is like Create but uses w, which must be a zero DictWriter or one that has ended, instead of
 // allocating a new one. fields, if non-nil, are the fields of e.Header in any order.
-func (c *DictCache) CreateIn(w *DictWriter, key string, e *serialize.Entry, fields []rules.HeaderField) error {
+func (c *DictCache) CreateIn(w *DictWriter, key string, e *Entry, fields []rules.HeaderField) error {
 	if c == nil {
 		return ErrClosed
 	}
-	buffer := dictBuffers.Get().(*dictBuffer)
-	early := packer{data: append(buffer.text[:0], key...)}.early(key, e, fields)
+	space := dictBuffers.Get().(*dictBuffer)
+	early := packer{data: append(space.text[:0], key...)}.early(key, e, fields)
 	whole := early.late(e) // with the fields known so far
 	text := len(whole.data)
 	room := c.bound()/4 - packedSize(text, whole.more)
 	if room < 0 || int64(text) > math.MaxUint32 {
-		dictBuffers.Put(buffer)
+		dictBuffers.Put(space)
 		return ErrTooLarge
 	}
-	if text > serialize.MaxHead {
-		dictBuffers.Put(buffer)
-		return serialize.ErrHeadTooLong
+	if text > MaxHead {
+		dictBuffers.Put(space)
+		return ErrHeadTooLong
 	}
-	w.cache, w.entry, w.buffer, w.text, w.keyLen, w.more = c, e, buffer, early.data, uint32(len(key)), early.more
-	w.body = bodyBuffer{data: buffer.body[:0], room: room, hint: e.Length}
+	w.cache, w.entry, w.buffer, w.text, w.keyLen, w.more = c, e, space, early.data, uint32(len(key)), early.more
+	w.body = buffer.Buffer{Data: space.body[:0], Room: room, Hint: e.Length}
 	return nil
 }
 
 // Update replaces the metadata of the entry under key with e if the stored body is still the one that e was
 // read with. It retains e, including the values derived from it.
-func (c *DictCache) Update(ctx context.Context, key string, e *serialize.Entry) error {
+func (c *DictCache) Update(ctx context.Context, key string, e *Entry) error {
 	return c.UpdateIf(ctx, key, e, nil)
 }
 
 // UpdateIf is like Update, but if may returns false for the stored entry, it changes nothing and returns
 // ErrChanged. The cache is locked while may runs. If may is nil, UpdateIf is the same as Update.
-func (c *DictCache) UpdateIf(_ context.Context, key string, e *serialize.Entry, may func(now *serialize.Entry) bool) error {
+func (c *DictCache) UpdateIf(_ context.Context, key string, e *Entry, may func(now *Entry) bool) error {
 	if c == nil {
 		return ErrClosed
 	}
@@ -296,15 +315,16 @@ func (c *DictCache) UpdateIf(_ context.Context, key string, e *serialize.Entry, 
 		return ErrChanged
 	case r.sizeWith(next) > c.bound()/4:
 		return ErrTooLarge
-	case text > serialize.MaxHead:
-		return serialize.ErrHeadTooLong
+	case text > MaxHead:
+		return ErrHeadTooLong
 	}
 	old := r.head.Load()
 	if may != nil && !may(old.entry) {
 		return ErrChanged
 	}
 	if e.Foreign || e.Length != old.entry.Length || e.Sum != old.entry.Sum {
-		next.entry = stored(e)
+		next.entry = e.Copy()
+		next.entry.Foreign = false
 		next.entry.Length, next.entry.Sum, next.entry.Stamp = old.entry.Length, old.entry.Sum, r
 	}
 	if sameCoding(old.entry, next.entry) && r.sizeWith(next)+int64(cap(old.decoded)) <= c.bound()/4 {
@@ -333,7 +353,7 @@ func (c *DictCache) Delete(_ context.Context, key string) error {
 // KeepDecoded stores body as the decoded body of the entry e under key. It does nothing if the stored body is
 // no longer e's, or if the entry would take more than a quarter of the cache. The cache retains body, which
 // must not be modified afterwards.
-func (c *DictCache) KeepDecoded(key string, e *serialize.Entry, body []byte) {
+func (c *DictCache) KeepDecoded(key string, e *Entry, body []byte) {
 	if c == nil || e == nil || body == nil {
 		return
 	}
@@ -376,7 +396,7 @@ func (c *DictCache) Clear() {
 }
 
 // noteRange must be called for each entry before it becomes visible.
-func (c *DictCache) noteRange(e *serialize.Entry) {
+func (c *DictCache) noteRange(e *Entry) {
 	if e.Range != nil {
 		c.ranges.Store(true)
 	}
@@ -466,12 +486,12 @@ func (r *record) use() {
 // DictWriter is the Writer of a DictCache.
 type DictWriter struct {
 	cache  *DictCache
-	entry  *serialize.Entry // for the fields that are set before Commit
-	buffer *dictBuffer      // nil once the Writer has ended
-	text   []byte           // of the record
+	entry  *Entry      // for the fields that are set before Commit
+	buffer *dictBuffer // nil once the Writer has ended
+	text   []byte      // of the record
 	keyLen uint32
 	more   int64 // see packer.more
-	body   bodyBuffer
+	body   buffer.Buffer
 
 	confirmed *confirmation // set in the record on Commit
 }
@@ -491,7 +511,7 @@ var dictBuffers = sync.Pool{New: func() any { return new(dictBuffer) }}
 // Write appends p to the body.
 func (w *DictWriter) Write(p []byte) (int, error) {
 	if w.buffer == nil {
-		return 0, errEnded
+		return 0, buffer.ErrEnded
 	}
 	return w.body.Write(p)
 }
@@ -502,20 +522,20 @@ func (w *DictWriter) Commit() error { return w.CommitIf(nil) }
 // CommitIf is like Commit, but if there is an entry under the key and may returns false for it, CommitIf
 // stores nothing and returns ErrChanged. The cache is locked while may runs. If may is nil, CommitIf is the
 // same as Commit.
-func (w *DictWriter) CommitIf(may func(now *serialize.Entry) bool) error {
+func (w *DictWriter) CommitIf(may func(now *Entry) bool) error {
 	if w.buffer == nil {
-		return errEnded
+		return buffer.ErrEnded
 	}
 	defer w.Abort()
-	if w.body.err != nil {
-		return w.body.err
+	if w.body.Err != nil {
+		return w.body.Err
 	}
 	c := w.cache
 	p := packer{w.text, w.more}.late(w.entry)
-	if len(p.data) > serialize.MaxHead {
-		return serialize.ErrHeadTooLong
+	if len(p.data) > MaxHead {
+		return ErrHeadTooLong
 	}
-	text, body := asString(p.data), asString(w.body.data) // not copied yet; they are copied below
+	text, body := asString(p.data), asString(w.body.Data) // not copied yet; they are copied below
 	if packedSize(len(text), p.more)+int64(len(body)) > c.bound()/4 {
 		return ErrTooLarge
 	}
@@ -558,10 +578,10 @@ func (w *DictWriter) CommitIf(may func(now *serialize.Entry) bool) error {
 // record returns a record that holds the entry and is in no slab.
 func (w *DictWriter) record(hash uint64, text string) *record {
 	r := new(record)
-	if len(w.body.data) <= maxSmall {
-		r.hold(make([]byte, len(text)+len(w.body.data)), text, asString(w.body.data))
+	if len(w.body.Data) <= maxSmall {
+		r.hold(make([]byte, len(text)+len(w.body.Data)), text, asString(w.body.Data))
 	} else {
-		r.text, r.body = strings.Clone(text), asString(w.body.compact())
+		r.text, r.body = strings.Clone(text), asString(w.body.Compact())
 	}
 	w.describe(r, hash)
 	if w.confirmed != nil {
@@ -583,65 +603,14 @@ func (w *DictWriter) describe(r *record, hash uint64) {
 func (w *DictWriter) Abort() error {
 	if w.buffer != nil {
 		dictBuffers.Put(w.buffer)
-		w.entry, w.buffer, w.text, w.body = nil, nil, nil, bodyBuffer{}
+		w.entry, w.buffer, w.text, w.body = nil, nil, nil, buffer.Buffer{}
 	}
 	return nil
 }
 
-// bodyBuffer buffers a body of at most room bytes in memory.
-type bodyBuffer struct {
-	data []byte
-	room int64
-	hint int64 // the expected length, or -1
-	err  error
-}
-
-// trustedHint limits the memory that is allocated because of an announced length before that many bytes have
-// arrived.
-const trustedHint = 1 << 20
-
-func (b *bodyBuffer) Write(p []byte) (int, error) {
-	if b.err != nil {
-		return 0, b.err
-	}
-	need := int64(len(b.data)) + int64(len(p))
-	if need > b.room {
-		b.data, b.err = nil, ErrTooLarge
-		return 0, b.err
-	}
-	if need > int64(cap(b.data)) {
-		size := min(b.hint, b.room)
-		if need <= trustedHint {
-			size = min(size, trustedHint)
-		}
-		if size >= need {
-			b.data = append(make([]byte, 0, size), b.data...)
-		}
-	}
-	b.data = append(b.data, p...)
-	return len(p), nil
-}
-
-// compact returns the body in a slice with little unused capacity, so that its length is about the memory it
-// takes.
-func (b *bodyBuffer) compact() []byte {
-	if spare := cap(b.data) - len(b.data); spare > 64 && spare > len(b.data)/16 {
-		return append(make([]byte, 0, len(b.data)), b.data...)
-	}
-	return b.data
-}
-
-// stored returns the entry that a store keeps for e. It shares e's header and slices, but its length,
-// checksum and stamp can be set without changing e.
-func stored(e *serialize.Entry) *serialize.Entry {
-	own := e.Copy()
-	own.Foreign, own.Stamp = false, nil
-	return own
-}
-
 // headSize returns the length of the packed form of e, and estimates the memory that e takes if it shares no
 // memory with other entries.
-func headSize(e *serialize.Entry) (text int, size int64) {
+func headSize(e *Entry) (text int, size int64) {
 	var scratch [1 << 10]byte
 	p := packer{data: scratch[:0]}.early("", e, nil).late(e)
 	return len(p.data), int64(len(p.data)) + p.more
@@ -652,8 +621,6 @@ func headSize(e *serialize.Entry) (text int, size int64) {
 func packedSize(text int, more int64) int64 { return recordSize + 2*int64(text) + more }
 
 // sameCoding reports whether a body decodes to the same bytes with either entry.
-func sameCoding(a, b *serialize.Entry) bool {
+func sameCoding(a, b *Entry) bool {
 	return slices.Equal(a.Header["Content-Encoding"], b.Header["Content-Encoding"])
 }
-
-var errEnded = errors.New("storage: write after Commit or Abort")

@@ -15,64 +15,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/internal/storetest"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
+	"github.com/go-cachecontrol/cachecontrol/storage/kv"
 	"github.com/go-cachecontrol/cachecontrol/storage/storagetest"
 )
-
-// put stores body under key with the full Entry of storagetest.
-func put(t testing.TB, s storage.Store, key, body string) {
-	t.Helper()
-	w, err := s.Create(t.Context(), key, storagetest.Entry())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(w, body); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Commit(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// get returns the entry under key and its body.
-func get(t testing.TB, s storage.Store, key string) (*storage.Response, string, error) {
-	t.Helper()
-	r, err := s.Get(t.Context(), key)
-	if err != nil {
-		return nil, "", err
-	}
-	defer r.Body.Close()
-	body, err := io.ReadAll(r.Body)
-	return r, string(body), err
-}
-
-func mustGet(t testing.TB, s storage.Store, key, want string) *storage.Response {
-	t.Helper()
-	r, body, err := get(t, s, key)
-	if err != nil {
-		t.Fatalf("Get(%q): %v", key, err)
-	}
-	if body != want {
-		t.Fatalf("Get(%q): %.40q instead of %.40q", key, body, want)
-	}
-	return r
-}
-
-// wantMiss checks that key is a miss, and whether it is one because something unreadable is there.
-func wantMiss(t testing.TB, s storage.Store, key string, unreadable bool) {
-	t.Helper()
-	_, _, err := get(t, s, key)
-	var u *storage.UnreadableError
-	switch {
-	case !errors.Is(err, storage.ErrNotFound):
-		t.Errorf("Get(%q): %v", key, err)
-	case errors.As(err, &u) != unreadable:
-		t.Errorf("Get(%q): unreadable should be %v: %v", key, unreadable, err)
-	case u != nil && u.Key != key:
-		t.Errorf("Get(%q): the error names %q", key, u.Key)
-	}
-}
 
 // TestDictCacheEviction: what is asked for stays while what is not comes and goes.
 func TestDictCacheEviction(t *testing.T) {
@@ -236,7 +184,7 @@ func TestDictCacheNeighbours(t *testing.T) {
 			}
 		})
 	}
-	e := &serialize.Entry{Status: 200}
+	e := &storage.Entry{Status: 200}
 	for i := range 50000 {
 		key := fmt.Sprint("come", i%200)
 		w, err := c.Create(t.Context(), key, e)
@@ -375,10 +323,10 @@ func TestDictCacheCopiesTheEntry(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-done
-	*e = serialize.Entry{}
+	*e = storage.Entry{}
 	got := entryOf(t, c, "key").Clone()
 	want.Length, want.Sum, want.Foreign, want.Stamp, got.Stamp = got.Length, got.Sum, false, nil, nil
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(serialize.Entry{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(storage.Entry{})); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
@@ -408,7 +356,7 @@ func TestDictCacheFirstHits(t *testing.T) {
 	c := new(storage.DictCache)
 	for range 100 {
 		put(t, c, "key", "body")
-		var entries [4]*serialize.Entry
+		var entries [4]*storage.Entry
 		var all sync.WaitGroup
 		for i := range entries {
 			all.Go(func() {
@@ -459,13 +407,13 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 func TestDictCacheUpdateKeepsEntry(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		change func(*serialize.Entry)
+		change func(*storage.Entry)
 		kept   bool
 	}{
-		{"the head alone", func(e *serialize.Entry) { e.Header.Set("X", "2") }, true},
-		{"a length that is not the body's", func(e *serialize.Entry) { e.Length++ }, false},
-		{"a sum that is not the body's", func(e *serialize.Entry) { e.Sum++ }, false},
-		{"one that Python wrote", func(e *serialize.Entry) { e.Foreign = true }, false},
+		{"the head alone", func(e *storage.Entry) { e.Header.Set("X", "2") }, true},
+		{"a length that is not the body's", func(e *storage.Entry) { e.Length++ }, false},
+		{"a sum that is not the body's", func(e *storage.Entry) { e.Sum++ }, false},
+		{"one that Python wrote", func(e *storage.Entry) { e.Foreign = true }, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := storage.NewDictCache()
@@ -477,7 +425,7 @@ func TestDictCacheUpdateKeepsEntry(t *testing.T) {
 			if err := c.Update(t.Context(), "key", e); err != nil {
 				t.Fatal(err)
 			}
-			e.Derived(func(*serialize.Entry) any { return "worked out" })
+			e.Derived(func(*storage.Entry) any { return "worked out" })
 			now := entryOf(t, c, "key")
 			if now.Length != first.Length || now.Sum != first.Sum || now.Stamp != first.Stamp || now.Foreign {
 				t.Errorf("the entry is now %+v, and was %+v", now, first)
@@ -485,7 +433,7 @@ func TestDictCacheUpdateKeepsEntry(t *testing.T) {
 			if e.Length != want.Length || e.Sum != want.Sum || e.Foreign != want.Foreign {
 				t.Errorf("the entry that was given is now %+v", e)
 			}
-			got := now.Derived(func(*serialize.Entry) any { return "again" })
+			got := now.Derived(func(*storage.Entry) any { return "again" })
 			if kept := got == "worked out"; kept != tt.kept {
 				t.Errorf("kept is %v, not %v", kept, tt.kept)
 			}
@@ -520,16 +468,6 @@ func TestDictCacheLookup(t *testing.T) {
 	if _, ok := (*storage.DictCache)(nil).Lookup(key); ok {
 		t.Error("a nil cache has something")
 	}
-}
-
-// entryOf returns the entry under key.
-func entryOf(t testing.TB, s storage.Store, key string) *serialize.Entry {
-	t.Helper()
-	r, _, err := get(t, s, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r.Entry
 }
 
 func TestShortWrite(t *testing.T) {
@@ -571,15 +509,15 @@ func TestUnusable(t *testing.T) {
 	if dict.Len() != 0 {
 		t.Error("a nil DictCache has entries")
 	}
-	closed := storage.FromKV(new(mapKV))
+	closed := kv.FromKV(new(storetest.KV))
 	if err := closed.(io.Closer).Close(); err != nil {
 		t.Fatal(err)
 	}
 	for name, s := range map[string]storage.Store{
-		"nil DictCache": dict, "nil FileCache": (*storage.FileCache)(nil), "zero FileCache": new(storage.FileCache),
-		"nil SeparateBodyFileCache":  (*storage.SeparateBodyFileCache)(nil),
-		"zero SeparateBodyFileCache": new(storage.SeparateBodyFileCache),
-		"FromKV(nil)":                storage.FromKV(nil), "closed FromKV": closed,
+		"nil DictCache": dict, "nil FileCache": (*directory.FileCache)(nil), "zero FileCache": new(directory.FileCache),
+		"nil SeparateBodyFileCache":  (*directory.SeparateBodyFileCache)(nil),
+		"zero SeparateBodyFileCache": new(directory.SeparateBodyFileCache),
+		"FromKV(nil)":                kv.FromKV(nil), "closed FromKV": closed,
 	} {
 		_, getErr := s.Get(t.Context(), "key")
 		_, createErr := s.Create(t.Context(), "key", storagetest.Entry())

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // TestEvictions: what is no longer there, though nobody deleted it, was counted.
@@ -45,11 +46,11 @@ func TestEvictions(t *testing.T) {
 	t.Run("DictCache", func(t *testing.T) { fill(t, storage.NewDictCache(storage.MaxBytes(1<<20))) })
 	t.Run("files", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) { // where steps take no time
-			fill(t, newFileCache(t, t.TempDir(), storage.MaxBytes(1<<20)))
-			fill(t, newSeparate(t, t.TempDir(), storage.MaxBytes(1<<20)))
+			fill(t, newFileCache(t, t.TempDir(), directory.MaxBytes(1<<20)))
+			fill(t, newSeparate(t, t.TempDir(), directory.MaxBytes(1<<20)))
 		})
 	})
-	for _, s := range []interface{ Evictions() uint64 }{(*storage.DictCache)(nil), (*storage.FileCache)(nil), (*storage.SeparateBodyFileCache)(nil), new(storage.FileCache)} {
+	for _, s := range []interface{ Evictions() uint64 }{(*storage.DictCache)(nil), (*directory.FileCache)(nil), (*directory.SeparateBodyFileCache)(nil), new(directory.FileCache)} {
 		if n := s.Evictions(); n != 0 {
 			t.Errorf("%T: %d evictions of nothing", s, n)
 		}

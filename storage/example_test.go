@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
+	"github.com/go-cachecontrol/cachecontrol/storage/kv"
 )
 
 // A directory that keeps up to 100 MiB of responses, least recently used first, and none that was not used for 30 days.
@@ -22,7 +24,7 @@ func ExampleNewFileCache() {
 	}
 	defer os.RemoveAll(dir)
 
-	store, err := storage.NewFileCache(dir, storage.MaxBytes(100<<20), storage.MaxAge(30*24*time.Hour))
+	store, err := directory.NewFileCache(dir, directory.MaxBytes(100<<20), directory.MaxAge(30*24*time.Hour))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -31,10 +33,10 @@ func ExampleNewFileCache() {
 	defer cache.Close()
 }
 
-// kv is the least that a store of one's own takes.
-type kv struct{ values sync.Map }
+// memory is the least that a store of one's own takes.
+type memory struct{ values sync.Map }
 
-func (m *kv) Get(_ context.Context, key string) ([]byte, error) {
+func (m *memory) Get(_ context.Context, key string) ([]byte, error) {
 	v, ok := m.values.Load(key)
 	if !ok {
 		return nil, storage.ErrNotFound
@@ -42,12 +44,12 @@ func (m *kv) Get(_ context.Context, key string) ([]byte, error) {
 	return v.([]byte), nil
 }
 
-func (m *kv) Set(_ context.Context, key string, value []byte, _ time.Duration) error {
+func (m *memory) Set(_ context.Context, key string, value []byte, _ time.Duration) error {
 	m.values.Store(key, value)
 	return nil
 }
 
-func (m *kv) Delete(_ context.Context, key string) error {
+func (m *memory) Delete(_ context.Context, key string) error {
 	m.values.Delete(key)
 	return nil
 }
@@ -59,7 +61,7 @@ func ExampleFromKV() {
 	}))
 	defer server.Close()
 
-	cache := &cachecontrol.Transport{Store: storage.FromKV(new(kv))}
+	cache := &cachecontrol.Transport{Store: kv.FromKV(new(memory))}
 	defer cache.Close()
 	for range 2 {
 		resp, err := cache.Client().Get(server.URL)

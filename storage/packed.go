@@ -8,7 +8,6 @@ import (
 	"unsafe"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
 // A DictCache keeps an entry in packed form until its first hit. The packed form is a sequence of strings and
@@ -35,7 +34,7 @@ const (
 
 // early packs the fields that are known when the body begins. data already holds the key. fields, if non-nil,
 // are the fields of e.Header.
-func (p packer) early(key string, e *serialize.Entry, fields []rules.HeaderField) packer {
+func (p packer) early(key string, e *Entry, fields []rules.HeaderField) packer {
 	p.more += int64(unsafe.Sizeof(firstHead{})) + derivedSize + derivedSizePerField*int64(len(e.Header))
 	p = p.int(int64(e.Status)).text(e.Reason).int(int64(e.Version)).int(int64(e.HTTP))
 	if strings.HasPrefix(key, e.URL) {
@@ -58,7 +57,7 @@ func (p packer) early(key string, e *serialize.Entry, fields []rules.HeaderField
 
 // late packs the fields that are known when the body has ended, and the estimate of more. It must be called
 // after early.
-func (p packer) late(e *serialize.Entry) packer {
+func (p packer) late(e *Entry) packer {
 	if e.Generation == "" && e.Trailer == nil && len(e.Variants) == 0 { // as in most entries
 		return p.count(0).count(int(p.more))
 	}
@@ -171,13 +170,13 @@ func commonPlace(s string) uint8 {
 	return uint8(len(s)) + 2*s[0] + 7*s[len(s)-1]
 }
 
-// Flags of a packed serialize.Field.
+// Flags of a packed Field.
 const (
 	presentFlag = 1 << iota
 	digestFlag
 )
 
-func (p packer) fields(fields []serialize.Field) packer {
+func (p packer) fields(fields []Field) packer {
 	p = p.count(len(fields))
 	for i := range fields {
 		f := &fields[i]
@@ -198,7 +197,7 @@ func (p packer) fields(fields []serialize.Field) packer {
 type unpacker struct{ rest string }
 
 // entry unpacks the entry under key into e.
-func (u *unpacker) entry(key string, e *serialize.Entry) {
+func (u *unpacker) entry(key string, e *Entry) {
 	e.Status = int(u.int())
 	e.Reason = u.text()
 	e.Version = int(u.int())
@@ -220,7 +219,7 @@ func (u *unpacker) entry(key string, e *serialize.Entry) {
 	e.Lifetime = time.Duration(u.int())
 	e.Keep = time.Duration(u.int())
 	if u.count() > 0 {
-		e.Range = &serialize.Range{Start: u.int(), Total: u.int()}
+		e.Range = &Range{Start: u.int(), Total: u.int()}
 	}
 
 	if u.count() == 0 {
@@ -229,9 +228,9 @@ func (u *unpacker) entry(key string, e *serialize.Entry) {
 	e.Generation = u.text()
 	e.Trailer = u.header()
 	if n := u.count(); n > 0 {
-		e.Variants = make([]serialize.Variant, n)
+		e.Variants = make([]Variant, n)
 		for i := range e.Variants {
-			e.Variants[i] = serialize.Variant{
+			e.Variants[i] = Variant{
 				Key: u.text(), Vary: u.fields(), Date: u.time(), Encoding: u.text(), Language: u.text(),
 			}
 		}
@@ -305,14 +304,14 @@ func (u *unpacker) header() http.Header {
 	return h
 }
 
-func (u *unpacker) fields() []serialize.Field {
+func (u *unpacker) fields() []Field {
 	n := u.count()
 	if n == 0 {
 		return nil
 	}
-	fields := make([]serialize.Field, n)
+	fields := make([]Field, n)
 	for i := range fields {
-		f := serialize.Field{Name: u.text(), Value: u.text()}
+		f := Field{Name: u.text(), Value: u.text()}
 		flags := u.count()
 		f.Present, f.Digest = flags&presentFlag != 0, flags&digestFlag != 0
 		fields[i] = f

@@ -1,14 +1,10 @@
 package storage_test
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
-	"testing/synctest"
-	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 	"github.com/go-cachecontrol/cachecontrol/storage/storagetest"
 )
 
@@ -19,7 +15,7 @@ type rangesStore interface {
 }
 
 // putRange stores an entry with that Range.
-func putRange(t *testing.T, c storage.Store, key string, r *serialize.Range) {
+func putRange(t *testing.T, c storage.Store, key string, r *storage.Range) {
 	t.Helper()
 	e := storagetest.Entry()
 	e.Range = r
@@ -43,7 +39,7 @@ func TestHasRanges(t *testing.T) {
 			if first.HasRanges() {
 				t.Error("there is no part")
 			}
-			putRange(t, first, "part", &serialize.Range{Start: 1, Total: 2})
+			putRange(t, first, "part", &storage.Range{Start: 1, Total: 2})
 			if !first.HasRanges() {
 				t.Error("there is a part")
 			}
@@ -51,56 +47,15 @@ func TestHasRanges(t *testing.T) {
 			c := s.open(t).(rangesStore)
 			putRange(t, c, "updated", nil)
 			e := entryOf(t, c, "updated").Clone()
-			e.Range = &serialize.Range{Start: 0, Total: -1}
+			e.Range = &storage.Range{Start: 0, Total: -1}
 			if err := c.Update(t.Context(), "updated", e); err != nil || !c.HasRanges() {
 				t.Errorf("after an update: %v, %v", c.HasRanges(), err)
 			}
 		})
 	}
-	for _, c := range []rangesStore{(*storage.DictCache)(nil), (*storage.FileCache)(nil), (*storage.SeparateBodyFileCache)(nil)} {
+	for _, c := range []rangesStore{(*storage.DictCache)(nil), (*directory.FileCache)(nil), (*directory.SeparateBodyFileCache)(nil)} {
 		if c.HasRanges() {
 			t.Errorf("%T: nil has no part", c)
 		}
 	}
-}
-
-// TestHasRangesInDirectory: what one stores all know a second later, also where the directory was removed meanwhile.
-func TestHasRangesInDirectory(t *testing.T) {
-	eachFileStore(t, func(t *testing.T, open func(dir string, opts ...storage.Option) storage.Store) {
-		synctest.Test(t, func(t *testing.T) {
-			dir := filepath.Join(t.TempDir(), "cache")
-			before, other := open(dir).(rangesStore), open(dir)
-			part := &serialize.Range{Start: 1, Total: 2}
-			for range 2 {
-				after := open(dir).(rangesStore)
-				putRange(t, other, "whole", nil)
-				if after.HasRanges() {
-					t.Error("there is no part")
-				}
-				putRange(t, other, "part", part)
-				time.Sleep(time.Second)
-				if !before.HasRanges() || !after.HasRanges() || !open(dir).(rangesStore).HasRanges() {
-					t.Error("there is a part")
-				}
-				for _, it := range items(t, openDirectory(t, dir, storage.AnyLayout)) {
-					if it.Kind != storage.EntryFile {
-						t.Errorf("%+v is no entry", it)
-					}
-				}
-				if err := os.RemoveAll(dir); err != nil {
-					t.Fatal(err)
-				}
-			}
-			putRange(t, other, "part", part)
-			if !open(dir).(rangesStore).HasRanges() {
-				t.Error("there is a part in the new directory")
-			}
-			if _, err := storage.Trim(t.Context(), dir, storage.Limits{MaxBytes: 1}, nil); err != nil {
-				t.Fatal(err)
-			}
-			if list := items(t, openDirectory(t, dir, storage.AnyLayout)); len(list) > 0 {
-				t.Errorf("%d items are left", len(list))
-			}
-		})
-	})
 }

@@ -16,9 +16,8 @@ import (
 	"context"
 	"errors"
 	"io"
-	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage/internal/buffer"
 )
 
 var (
@@ -31,7 +30,11 @@ var (
 	ErrChanged = errors.New("storage: the stored body has changed")
 
 	// ErrTooLarge is returned if an entry is larger than the store allows.
-	ErrTooLarge = errors.New("storage: body too large for this store")
+	ErrTooLarge = buffer.ErrTooLarge
+
+	// ErrHeadTooLong is returned if the metadata of an entry exceeds MaxHead or has more than 65,536 elements in
+	// one of its parts.
+	ErrHeadTooLong = errors.New("storage: metadata longer than 2 MiB")
 
 	// ErrClosed is returned if the store is closed.
 	ErrClosed = errors.New("storage: closed")
@@ -40,6 +43,11 @@ var (
 	// moment ago. The call that failed returned another error.
 	ErrSuspended = errors.New("storage: suspended after a failure")
 )
+
+// MaxHead limits the metadata of an entry in bytes. Longer metadata is neither stored nor read, so that a damaged or
+// hostile document costs little. A header of 1 MiB, ten times what servers and proxies commonly accept, still fits
+// even if each of its fields is written twice, as in a document of the package serialize.
+const MaxHead = 2 << 20
 
 // Store stores entries and their bodies.
 //
@@ -56,13 +64,13 @@ type Store interface {
 	// store retains e. Until Commit the caller may still set e.Trailer, e.Generation and e.Variants, but must
 	// not change anything else. The store computes the length and checksum of the body itself; e.Length is
 	// only a hint, the expected length or -1.
-	Create(ctx context.Context, key string, e *serialize.Entry) (Writer, error)
+	Create(ctx context.Context, key string, e *Entry) (Writer, error)
 
 	// Update replaces the metadata of the entry under key with e, a modified Clone of the entry that Get
 	// returned. The body is kept. If there is no entry under key, Update returns an error that wraps
 	// ErrNotFound; if the entry has another body by now, it returns one that wraps ErrChanged. In both cases
 	// nothing is changed.
-	Update(ctx context.Context, key string, e *serialize.Entry) error
+	Update(ctx context.Context, key string, e *Entry) error
 
 	// Delete removes the entry under key. Deleting a missing key is not an error.
 	Delete(ctx context.Context, key string) error
@@ -79,7 +87,7 @@ type Writer interface {
 
 // Response is an entry with its body, as returned by a Store.
 type Response struct {
-	Entry *serialize.Entry // shared; must not be modified
+	Entry *Entry // shared; must not be modified
 
 	// Body returns the bytes as the origin sent them, Entry.Length in all. It may implement io.Seeker and
 	// io.WriterTo. If the checksum of the body is wrong, reading ends in an error that wraps an
@@ -96,18 +104,7 @@ type Response struct {
 type DecodedKeeper interface {
 	// KeepDecoded gives the store the decoded body of the entry e that it returned for key. The store may
 	// ignore the call. It must ignore it if e is no longer the stored entry.
-	KeepDecoded(key string, e *serialize.Entry, body []byte)
-}
-
-// KV is the interface of a simple store of values, like CacheControl's BaseCache. FromKV turns a KV into a
-// Store.
-type KV interface {
-	// Get returns the value under key, or an error that wraps ErrNotFound.
-	Get(ctx context.Context, key string) ([]byte, error)
-	// Set stores value under key. The KV may drop the value after ttl. Zero means no limit.
-	Set(ctx context.Context, key string, value []byte, ttl time.Duration) error
-	// Delete removes the value under key. Deleting a missing key is not an error.
-	Delete(ctx context.Context, key string) error
+	KeepDecoded(key string, e *Entry, body []byte)
 }
 
 // UnreadableError reports why an existing entry cannot be used: it is truncated, its format version, a type

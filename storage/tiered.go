@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 )
 
 // defaultNearFor is the NearFor of a TieredCache without that option.
@@ -18,13 +17,16 @@ const defaultNearFor = 5 * time.Second
 
 // NearFor sets how long a TieredCache returns an entry from the near store before it asks the far store
 // again. If d <= 0, the default of 5 seconds applies.
-func NearFor(d time.Duration) Option {
-	return func(o *options) {
+func NearFor(d time.Duration) TieredOption {
+	return func(t *TieredCache) {
 		if d > 0 {
-			o.nearFor = d
+			t.nearFor = d
 		}
 	}
 }
+
+// TieredOption configures a TieredCache.
+type TieredOption func(*TieredCache)
 
 // TieredCache is a Store that keeps copies of a far store's entries in memory, in a near store. The far store
 // is usually shared by several machines. An entry found in the far store is copied to the near store, and is
@@ -56,22 +58,27 @@ type TieredCache struct {
 
 // confirmation records that the near entry was equal to the far one.
 type confirmation struct {
-	entry  *serialize.Entry // the near entry
-	change uint64           // the count of changes before the far store was asked
-	until  time.Time        // when the far store must be asked again
-	stamp  any              // the Stamp of the far entry
+	entry  *Entry    // the near entry
+	change uint64    // the count of changes before the far store was asked
+	until  time.Time // when the far store must be asked again
+	stamp  any       // the Stamp of the far entry
 }
 
 // Tiered returns a TieredCache with the stores near and far. near must not be used by anything else; if it is
-// nil, a DictCache with the default bound is used. The only option that applies is NearFor. If far is a
+// nil, a DictCache with the default bound is used. If far is a
 // Watcher, Tiered watches it until Close.
-func Tiered(near *DictCache, far Store, opts ...Option) *TieredCache {
+func Tiered(near *DictCache, far Store, opts ...TieredOption) *TieredCache {
 	if near == nil {
 		near = NewDictCache()
 	}
 	t := &TieredCache{
-		near: near, far: far, nearFor: newOptions(opts).nearFor,
+		near: near, far: far, nearFor: defaultNearFor,
 		seed: maphash.MakeSeed(), done: make(chan struct{}),
+	}
+	for _, opt := range opts {
+		if opt != nil {
+			opt(t)
+		}
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	t.stop = stop
@@ -143,7 +150,7 @@ func (t *TieredCache) lookup(key string) (*Response, *confirmation) {
 }
 
 // confirmationOf returns the confirmation of the near entry e, or nil if e is not an entry of a TieredCache.
-func confirmationOf(e *serialize.Entry) *confirmation {
+func confirmationOf(e *Entry) *confirmation {
 	if r, ok := e.Stamp.(*record); ok {
 		return r.confirmed.Load()
 	}
@@ -180,11 +187,11 @@ func (t *TieredCache) Get(ctx context.Context, key string) (*Response, error) {
 
 // confirm replaces the metadata of the near entry with e and returns it, if their bodies are the same. It
 // returns nil otherwise.
-func (t *TieredCache) confirm(key string, e *serialize.Entry, c *confirmation) *Response {
+func (t *TieredCache) confirm(key string, e *Entry, c *confirmation) *Response {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	near, old := t.lookup(key)
-	if old == nil || !sameBody(near.Entry, e) {
+	if old == nil || !near.Entry.SameBody(e) {
 		return nil
 	}
 	head := e.Clone()
@@ -278,7 +285,7 @@ func (b *nearingBody) end(how func() error) {
 }
 
 // Create returns a Writer of the far store.
-func (t *TieredCache) Create(ctx context.Context, key string, e *serialize.Entry) (Writer, error) {
+func (t *TieredCache) Create(ctx context.Context, key string, e *Entry) (Writer, error) {
 	if t == nil || t.closed.Load() {
 		return nil, ErrClosed
 	}
@@ -302,7 +309,7 @@ func (w *farWriter) Commit() error {
 }
 
 // Update replaces the metadata of the entry under key with e in the far store.
-func (t *TieredCache) Update(ctx context.Context, key string, e *serialize.Entry) error {
+func (t *TieredCache) Update(ctx context.Context, key string, e *Entry) error {
 	if t == nil || t.closed.Load() {
 		return ErrClosed
 	}
@@ -327,7 +334,7 @@ func (t *TieredCache) Delete(ctx context.Context, key string) error {
 }
 
 // KeepDecoded stores the decoded body of an entry in the near store.
-func (t *TieredCache) KeepDecoded(key string, e *serialize.Entry, body []byte) {
+func (t *TieredCache) KeepDecoded(key string, e *Entry, body []byte) {
 	if t != nil {
 		t.near.KeepDecoded(key, e, body)
 	}

@@ -12,8 +12,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/storetest"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/kv"
 	"github.com/go-cachecontrol/cachecontrol/storage/storagetest"
 )
 
@@ -357,7 +359,7 @@ func TestTieredWatchBeginsAnew(t *testing.T) {
 
 // Python's entries have no sum: the far store's own mark tells them apart.
 func TestTieredRefreshesForeign(t *testing.T) {
-	far := storage.FromKV(&mapKV{values: map[string][]byte{tieredKey: foreignDocument(t)}})
+	far := kv.FromKV(&storetest.KV{Values: map[string][]byte{tieredKey: foreignDocument(t)}})
 	one := storage.Tiered(nil, far)
 	defer one.Close()
 	wantBody(t, one, "body")

@@ -18,7 +18,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
-	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 var demoCommand = command{
@@ -223,7 +223,7 @@ func (d *demo) run(dir string) error {
 	d.title("A file that Python's CacheControl reads, too: FileCache, in a temporary directory. A second cache,\n" +
 		"as of another program, finds it there.")
 	for _, want := range []demoWant{{miss, 200, "page"}, {hit, 0, "page"}} {
-		store, err := storage.NewFileCache(dir)
+		store, err := directory.NewFileCache(dir)
 		if err != nil {
 			return err
 		}

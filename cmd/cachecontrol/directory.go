@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // dirHelp describes DIR in the help of the commands that take one.
@@ -17,23 +18,23 @@ const dirHelp = `DIR is a cache directory: of this cache, of Python's CacheContr
 stored is told from the files; file:DIR and separate:DIR say it, as --store does.
 `
 
-// directory is the cache directory that a command works on.
-type directory struct {
-	*storage.Directory
+// cacheDir is the cache directory that a command works on.
+type cacheDir struct {
+	*directory.Directory
 	path string // as the user wrote it, without a prefix
 }
 
 // openDirectory opens the directory named by arg, which is DIR, file:DIR or separate:DIR.
-func openDirectory(arg string) (*directory, error) {
-	path, layout := arg, storage.AnyLayout
+func openDirectory(arg string) (*cacheDir, error) {
+	path, layout := arg, directory.AnyLayout
 	if kind, _, ok := strings.Cut(arg, ":"); ok && (kind == "file" || kind == "separate") {
 		var s storeFlag
 		if err := s.Set(arg); err != nil {
 			return nil, usageErrorf("%s: the directory is missing", kind+":", "Write it as "+kind+":DIR.")
 		}
-		path, layout = s.dir, storage.OneFile
+		path, layout = s.dir, directory.OneFile
 		if kind == "separate" {
-			layout = storage.SeparateBody
+			layout = directory.SeparateBody
 		}
 	}
 	const how = "Write it as DIR, file:DIR or separate:DIR."
@@ -43,14 +44,14 @@ func openDirectory(arg string) (*directory, error) {
 	case isURL(path):
 		return nil, usageErrorf("%q is not a directory, and only those can be looked into", path, how)
 	}
-	d, err := storage.OpenDirectory(path, layout)
+	d, err := directory.OpenDirectory(path, layout)
 	switch {
 	case err == nil:
-		return &directory{d, path}, nil
-	case errors.Is(err, storage.ErrNotCache):
+		return &cacheDir{d, path}, nil
+	case errors.Is(err, directory.ErrNotCache):
 		hint := "Nothing in it was looked at or changed. Name the directory that was given to the cache."
 		for _, name := range []string{"http-v2", "http"} {
-			if _, err := storage.OpenDirectory(filepath.Join(path, name), layout); err == nil {
+			if _, err := directory.OpenDirectory(filepath.Join(path, name), layout); err == nil {
 				hint = "pip keeps responses in " + printable(filepath.Join(path, name)) + "."
 				break
 			}
@@ -61,7 +62,7 @@ func openDirectory(arg string) (*directory, error) {
 }
 
 // rel returns name relative to the directory.
-func (d *directory) rel(name string) string {
+func (d *cacheDir) rel(name string) string {
 	if abs, err := filepath.Abs(d.path); err == nil {
 		if rel, err := filepath.Rel(abs, name); err == nil {
 			return rel
@@ -72,7 +73,7 @@ func (d *directory) rel(name string) string {
 
 // each calls do for each item of the directory until do returns an error. It reports items that cannot be read on
 // stderr and goes on; it then returns an error with an empty message.
-func (d *directory) each(ctx context.Context, e *env, bar *progress, do func(*storage.Item) error) error {
+func (d *cacheDir) each(ctx context.Context, e *env, bar *progress, do func(*directory.Item) error) error {
 	var result error
 	for it, err := range d.All() {
 		if ctx.Err() != nil {
@@ -120,7 +121,7 @@ func scanLine(count, items int64, perSecond float64, width int) string {
 }
 
 // find returns the entry whose hash begins with prefix, or nil if there is none.
-func (d *directory) find(prefix string) (*storage.Item, error) {
+func (d *cacheDir) find(prefix string) (*directory.Item, error) {
 	it, err := d.Find(prefix)
 	switch {
 	case errors.Is(err, storage.ErrNotFound):

@@ -18,6 +18,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // filled is a directory that a test fills.
@@ -38,8 +39,8 @@ func newFilled(t testing.TB, separate bool) *filled {
 func (f *filled) open(separate bool) {
 	f.t.Helper()
 	var err error
-	if f.store, err = storage.NewFileCache(f.dir); separate {
-		f.store, err = storage.NewSeparateBodyFileCache(f.dir)
+	if f.store, err = directory.NewFileCache(f.dir); separate {
+		f.store, err = directory.NewSeparateBodyFileCache(f.dir)
 	}
 	f.must(err)
 }
@@ -52,9 +53,9 @@ func (f *filled) must(err error) {
 }
 
 // entry is an entry of ours that was received so long ago. Its header is given as "Name: value".
-func (f *filled) entry(url string, status int, ago time.Duration, header ...string) *serialize.Entry {
+func (f *filled) entry(url string, status int, ago time.Duration, header ...string) *storage.Entry {
 	at := time.Now().Add(-ago)
-	e := &serialize.Entry{
+	e := &storage.Entry{
 		Status: status, Reason: http.StatusText(status), Version: 11, Header: http.Header{}, URL: url, RequestTime: at, ResponseTime: at,
 	}
 	e.Header.Set("Date", at.UTC().Format(http.TimeFormat))
@@ -65,12 +66,12 @@ func (f *filled) entry(url string, status int, ago time.Duration, header ...stri
 	return e
 }
 
-func keys(e *serialize.Entry) cachecontrol.Keys {
+func keys(e *storage.Entry) cachecontrol.Keys {
 	k, _ := cachecontrol.KeysOf(e)
 	return k
 }
 
-func (f *filled) put(key string, e *serialize.Entry, body string) {
+func (f *filled) put(key string, e *storage.Entry, body string) {
 	f.t.Helper()
 	w, err := f.store.Create(f.t.Context(), key, e)
 	f.must(err)
@@ -89,17 +90,17 @@ func (f *filled) page(url string, status int, ago time.Duration, body string, he
 // variants stores responses in several languages, and returns the keys of all but the first.
 func (f *filled) variants(url string, languages ...string) (further []string) {
 	f.t.Helper()
-	var first *serialize.Entry
+	var first *storage.Entry
 	for i, language := range languages {
 		e := f.entry(url, 200, 0, "Cache-Control: max-age=600", "Vary: Accept-Language", "Content-Language: "+language)
-		e.Vary = []serialize.Field{{Name: "Accept-Language", Value: language, Present: true}}
+		e.Vary = []storage.Field{{Name: "Accept-Language", Value: language, Present: true}}
 		e.Generation = "GENERATION"
 		key := keys(e).Variant
 		if i == 0 {
 			first = e
 			continue
 		}
-		first.Variants = append(first.Variants, serialize.Variant{Key: key, Vary: e.Vary, Language: language})
+		first.Variants = append(first.Variants, storage.Variant{Key: key, Vary: e.Vary, Language: language})
 		f.put(key, e, language)
 		further = append(further, key)
 	}
@@ -108,7 +109,7 @@ func (f *filled) variants(url string, languages ...string) (further []string) {
 }
 
 func (f *filled) path(key string) string {
-	hash := storage.Hash(key)
+	hash := directory.Hash(key)
 	return filepath.Join(f.dir, hash[:1], hash[1:2], hash[2:3], hash[3:4], hash[4:5], hash)
 }
 
@@ -171,7 +172,7 @@ func (f *filled) some(separate bool) {
 	f.page("https://b.example/moved", 301, 400*24*time.Hour, "", "Location: /there")
 	f.variants("https://a.example/vary", "de", "en")
 	part := f.entry("https://a.example/part", 206, 0, "Cache-Control: max-age=600", "Content-Range: bytes 0-3/10")
-	part.Range = &serialize.Range{Start: 0, Total: 10}
+	part.Range = &storage.Range{Start: 0, Total: 10}
 	f.put(keys(part).Part, part, "0123")
 	f.python("https://python.example/", separate, time.Hour, "from Python", "Cache-Control: max-age=7200")
 	f.write(filepath.Join(f.dir, "READ\x1b[31mME"), []byte("?"), 0)

@@ -3,8 +3,8 @@ package main
 import (
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // role is the role of an entry among those of its URL.
@@ -20,30 +20,30 @@ const (
 )
 
 // roleOf returns the role of the entry with this hash.
-func roleOf(hash string, e *serialize.Entry) role {
+func roleOf(hash string, e *storage.Entry) role {
 	keys, ok := cachecontrol.KeysOf(e)
 	switch {
 	case e.URL == "":
 		return unknown
-	case ok && hash == storage.Hash(keys.Plain):
+	case ok && hash == directory.Hash(keys.Plain):
 		return primary
-	case ok && hash == storage.Hash(keys.Part):
+	case ok && hash == directory.Hash(keys.Part):
 		return part
-	case ok && hash == storage.Hash(keys.Methods):
+	case ok && hash == directory.Hash(keys.Methods):
 		return index
-	case ok && keys.Variant != "" && hash == storage.Hash(keys.Variant):
+	case ok && keys.Variant != "" && hash == directory.Hash(keys.Variant):
 		return variant
 	}
 	return otherRole
 }
 
 // policyOf returns the caching policy of an entry.
-func policyOf(e *serialize.Entry, shared bool) *rules.Policy {
+func policyOf(e *storage.Entry, shared bool) *rules.Policy {
 	return rules.NewPolicy(rules.Options{Shared: shared, WithholdSetCookie: true}, e.Status, e.Header, e.RequestTime, e.ResponseTime).WithLifetime(e.Lifetime)
 }
 
 // writerOf returns which implementation wrote an entry: "python" or "go".
-func writerOf(e *serialize.Entry) string {
+func writerOf(e *storage.Entry) string {
 	if e.Foreign {
 		return "python"
 	}
@@ -55,7 +55,7 @@ func keysOfURL(arg string) (cachecontrol.Keys, error) {
 	if _, err := parseURL(arg); err != nil {
 		return cachecontrol.Keys{}, err
 	}
-	keys, ok := cachecontrol.KeysOf(&serialize.Entry{URL: arg})
+	keys, ok := cachecontrol.KeysOf(&storage.Entry{URL: arg})
 	if !ok {
 		return keys, usageErrorf("%q is not a whole URL", arg, "Write it as https://example.com/.")
 	}

@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // Python keeps the port that a scheme implies, this module does not. What Python has stored under such a URL is found by the
@@ -23,7 +23,7 @@ func TestPythonsDefaultPort(t *testing.T) {
 				t.Errorf("show %s: exit code %d, stdout %q, stderr %q, want %q", url, code, stdout, stderr, want)
 			}
 		}
-		if code, stdout, _ := call(t, "ls", f.dir); code != exitOK || !strings.Contains(stdout, storage.Hash("https://python.example:443/a?b")[:6]) {
+		if code, stdout, _ := call(t, "ls", f.dir); code != exitOK || !strings.Contains(stdout, directory.Hash("https://python.example:443/a?b")[:6]) {
 			t.Errorf("ls: exit code %d, stdout %q", code, stdout)
 		}
 		if code, stdout, stderr := call(t, "verify", f.dir); code != exitOK {
@@ -47,7 +47,7 @@ func TestPythonsDefaultPort(t *testing.T) {
 		"http://[::1]:80/a": "http://[::1]:80/a",
 		"http://u@h:80/":    "http://u@h:80/",
 	} {
-		if k, ok := cachecontrol.KeysOf(&serialize.Entry{URL: url}); !ok || k.Python != want {
+		if k, ok := cachecontrol.KeysOf(&storage.Entry{URL: url}); !ok || k.Python != want {
 			t.Errorf("KeysOf(%q).Python = %q, %v, want %q", url, k.Python, ok, want)
 		}
 	}

@@ -1,6 +1,8 @@
 package main
 
-import "syscall"
+import (
+	"syscall"
+)
 
 // errRefused is the text of the system's error. Plan 9 has no error numbers.
 const errRefused = syscall.ErrorString("connection refused")

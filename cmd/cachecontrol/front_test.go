@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // TestFrontAnswersAsTheProxy: what the front answers itself is what the proxy behind it would. A request with a Te field
@@ -84,13 +84,13 @@ func TestFrontConnectionFields(t *testing.T) {
 	origin := httptest.NewServer(http.NotFoundHandler())
 	defer origin.Close()
 	dir := filepath.Join(t.TempDir(), "cache")
-	store, err := storage.NewFileCache(dir)
+	store, err := directory.NewFileCache(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade"} {
 		now := time.Now()
-		w, err := store.Create(t.Context(), origin.URL+"/"+name, &serialize.Entry{
+		w, err := store.Create(t.Context(), origin.URL+"/"+name, &storage.Entry{
 			Status: 200, Reason: "OK", Version: 11, Length: 4, RequestTime: now, ResponseTime: now,
 			Header: http.Header{"Cache-Control": {"max-age=600"}, name: {"x"}},
 		})

@@ -87,7 +87,7 @@ func (g *get) run(ctx context.Context, e *env, args []string) error {
 		}
 		g.store = storeFlag{kind: "separate", dir: filepath.Join(dir, "cachecontrol")}
 	}
-	store, disconnect, err := g.store.open(e)
+	store, disconnect, err := g.store.open(e, 0, 0)
 	if err != nil {
 		return err
 	}

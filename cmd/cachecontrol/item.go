@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // listItem is the output of ls for one entry or file. It is kept small, because there may be very many.
@@ -36,16 +37,16 @@ type entryDetails struct {
 }
 
 // list returns the row for it, or nil if it is gone.
-func (d *directory) list(it *storage.Item, shared bool, now time.Time) *listItem {
+func (d *cacheDir) list(it *directory.Item, shared bool, now time.Time) *listItem {
 	row := &listItem{Hash: it.Hash, Size: it.Size, changed: seconds(now.Sub(it.ModTime))}
 	switch it.Kind {
-	case storage.BodyFile:
+	case directory.BodyFile:
 		row.State, row.Problem, row.Path = "body", "its head is missing", d.rel(it.Path)
 		return row
-	case storage.TemporaryFile:
+	case directory.TemporaryFile:
 		row.State, row.Path = "temporary", d.rel(it.Path)
 		return row
-	case storage.ForeignFile:
+	case directory.ForeignFile:
 		row.State, row.Path = "foreign", d.rel(it.Path)
 		return row
 	}
@@ -62,7 +63,7 @@ func (d *directory) list(it *storage.Item, shared bool, now time.Time) *listItem
 }
 
 // found sets the fields of row from the result of an inspection.
-func (row *listItem) found(found *storage.Finding, shared bool, now time.Time) {
+func (row *listItem) found(found *directory.Finding, shared bool, now time.Time) {
 	row.State = found.State.String()
 	if found.Err != nil {
 		row.Problem = reason(found.Err)

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 var lsCommand = command{
@@ -97,7 +97,7 @@ func (l *ls) run(ctx context.Context, e *env, args []string) error {
 		bar = startScan(e)
 	}
 	now := time.Now()
-	err = d.each(ctx, e, bar, func(it *storage.Item) error {
+	err = d.each(ctx, e, bar, func(it *directory.Item) error {
 		row := d.list(it, l.shared, now)
 		if row == nil || !l.selects(row) {
 			return nil
@@ -107,9 +107,9 @@ func (l *ls) run(ctx context.Context, e *env, args []string) error {
 				python++
 			}
 			switch row.Layout {
-			case storage.OneFile.String():
+			case directory.OneFile.String():
 				oneFile++
-			case storage.SeparateBody.String():
+			case directory.SeparateBody.String():
 				separate++
 			}
 		}
@@ -149,7 +149,7 @@ func (l *ls) run(ctx context.Context, e *env, args []string) error {
 }
 
 // hints prints notes about the whole list on stderr.
-func (l *ls) hints(e *env, d *directory, python, oneFile, separate int) {
+func (l *ls) hints(e *env, d *cacheDir, python, oneFile, separate int) {
 	if python > 0 {
 		fmt.Fprintf(e.stderr, "Python notes no URLs: %s by hash. 'cachecontrol show %s URL' finds one by its URL.\n",
 			plural(python, "entry is listed", "entries are listed"), quoted(d.path))

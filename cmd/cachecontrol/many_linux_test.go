@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 var many = flag.Int("many", 3000, "how many entries the directory of TestManyEntries has")
@@ -44,7 +45,7 @@ func TestManyEntries(t *testing.T) {
 	body := bytes.Repeat([]byte("x"), 300)
 	for i := range *many {
 		url := fmt.Sprintf("https://host%d.example/some/path/to/page-%d.html?query=%d", i%20, i, i)
-		e := &serialize.Entry{
+		e := &storage.Entry{
 			Status: 200, Reason: "OK", Version: 11, URL: url, RequestTime: now, ResponseTime: now,
 			Header: http.Header{"Cache-Control": {"max-age=3600"}, "Content-Type": {"text/html"}, "Etag": {strconv.Quote(url)}},
 		}
@@ -52,7 +53,7 @@ func TestManyEntries(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		hash := storage.Hash(url)
+		hash := directory.Hash(url)
 		leaf := filepath.Join(dir, hash[:1], hash[1:2], hash[2:3], hash[3:4], hash[4:5])
 		name := filepath.Join(leaf, hash)
 		if err := os.MkdirAll(leaf, 0o700); err != nil {

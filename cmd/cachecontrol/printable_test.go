@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // foreignTexts has a text for each kind of character that must not be printed as it is: it controls a terminal, changes the
@@ -78,8 +78,8 @@ func TestForeignTextOfDirectories(t *testing.T) {
 			const url, closed = "https://h.example/", "http://127.0.0.1:1/"
 			e := f.entry(url, 200, 0, "Cache-Control: max-age=600, x=\""+value+"\"", "Etag: \""+value+"\"", "X-Any: "+value, "Vary: X-Any")
 			e.Reason, e.Trailer = value, http.Header{"X-Trailer": {value}}
-			e.Vary = []serialize.Field{{Name: "X-Any", Value: value, Present: true}}
-			e.Variants = []serialize.Variant{{Key: "gone", Vary: e.Vary}}
+			e.Vary = []storage.Field{{Name: "X-Any", Value: value, Present: true}}
+			e.Variants = []storage.Variant{{Key: "gone", Vary: e.Vary}}
 			f.put(keys(e).Plain, e, "body")
 			other := f.entry("https://h.example/"+value, 200, 0, "Cache-Control: max-age=600")
 			f.put("elsewhere", other, "body")

@@ -137,7 +137,7 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 	if p.maxAge != 0 && p.store.dir == "" {
 		return usageErrorf("--max-age is for a directory", "Leave it out, or name one with --store separate:DIR.")
 	}
-	store, disconnect, err := p.store.open(e, storage.MaxBytes(int64(p.maxBytes)), storage.MaxAge(time.Duration(p.maxAge)))
+	store, disconnect, err := p.store.open(e, int64(p.maxBytes), time.Duration(p.maxAge))
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // startProxy runs "cachecontrol proxy" until the test ends, and returns its URL and what it prints on stderr.
@@ -388,7 +388,7 @@ func TestProxyMaxAge(t *testing.T) {
 	// What is looked at first is what has the least hash.
 	named := func(digit string) string {
 		for i := 0; ; i++ {
-			if url := fmt.Sprintf("%s/%d?Cache-Control=max-age=60", origin.URL, i); strings.HasPrefix(storage.Hash(url), digit) {
+			if url := fmt.Sprintf("%s/%d?Cache-Control=max-age=60", origin.URL, i); strings.HasPrefix(directory.Hash(url), digit) {
 				return url
 			}
 		}

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 var pruneCommand = command{
@@ -109,10 +109,10 @@ func (p *prune) run(ctx context.Context, e *env, args []string) error {
 	bar := newProgress(e, func(p *progress, perSecond float64, width int) string {
 		return barLine(p.count.Load(), hashes, timeLeft(hashes-p.count.Load(), perSecond), width)
 	})
-	limits := storage.Limits{MaxBytes: int64(p.maxBytes), MaxAge: time.Duration(p.maxAge)}
+	limits := directory.Limits{MaxBytes: int64(p.maxBytes), MaxAge: time.Duration(p.maxAge)}
 	var printed error
 	if p.dryRun {
-		limits.Would = func(it *storage.Item) {
+		limits.Would = func(it *directory.Item) {
 			would := &pruneItem{Hash: it.Hash, Path: d.rel(it.Path), Size: it.Size}
 			if found, err := it.Inspect(); err == nil && found.Entry != nil {
 				would.URL = withoutUserinfo(found.Entry.URL)
@@ -120,7 +120,7 @@ func (p *prune) run(ctx context.Context, e *env, args []string) error {
 			bar.printing(func() { printed = cmp.Or(printed, e.printAs(p.json, would.line, would)) })
 		}
 	}
-	n, err := storage.Trim(ctx, d.path, limits, bar.setFraction)
+	n, err := directory.Trim(ctx, d.path, limits, bar.setFraction)
 	bar.stop()
 	did := &pruneSummary{DryRun: p.dryRun, Removed: tally{int(n.EvictedEntries), n.EvictedBytes}, Pieces: n.Orphans}
 	if ctx.Err() == nil {

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // TestPrune: what was used least recently goes, and what is none of the cache's stays.
@@ -35,7 +35,7 @@ func TestPrune(t *testing.T) {
 		all := f.files()
 		code, stdout, stderr := call(t, "prune", "--dry-run", "--max-age", "6.5h", "--max-bytes", fmt.Sprint(4*perEntry), f.dir)
 		if code != exitOK || stderr != "" || strings.Count(stdout, "  https://a.example/") != 8 || strings.Count(stdout, "\n") != 17 ||
-			!strings.Contains(stdout, fmt.Sprintf("B  %s\n", storage.Hash("https://python.example/0"))) ||
+			!strings.Contains(stdout, fmt.Sprintf("B  %s\n", directory.Hash("https://python.example/0"))) ||
 			!strings.HasSuffix(stdout, fmt.Sprintf("\nwould remove 16 entries, %s, and 1 piece of what crashes left; left would be 4 entries, %s\n",
 				formatSize(int64(16*perEntry)), formatSize(int64(4*perEntry)))) {
 			t.Errorf("a dry run: exit code %d, stdout %q, stderr %q", code, stdout, stderr)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 var rmCommand = command{
@@ -109,16 +110,16 @@ func (r *rm) run(ctx context.Context, e *env, args []string) error {
 
 // remove removes the entries that arg names and counts them. It removes the first entry of a URL first, because the
 // variants cannot be found without it.
-func (r *rm) remove(ctx context.Context, d *directory, arg string) (n tally, err error) {
+func (r *rm) remove(ctx context.Context, d *cacheDir, arg string) (n tally, err error) {
 	hashes := []string{strings.ToLower(arg)}
 	if !r.hash {
 		keys, err := keysOfURL(arg)
 		if err != nil {
 			return n, err
 		}
-		hashes = []string{storage.Hash(keys.Plain), storage.Hash(keys.Part), storage.Hash(keys.Methods)}
+		hashes = []string{directory.Hash(keys.Plain), directory.Hash(keys.Part), directory.Hash(keys.Methods)}
 		if keys.Python != "" {
-			hashes = append(hashes, storage.Hash(keys.Python))
+			hashes = append(hashes, directory.Hash(keys.Python))
 		}
 	}
 	first := true
@@ -138,15 +139,15 @@ func (r *rm) remove(ctx context.Context, d *directory, arg string) (n tally, err
 			continue
 		case err != nil:
 			return n, failed(errors.New(reason(err)), "left "+printable(d.rel(it.Path))+" in place", "")
-		case found.State == storage.Foreign:
+		case found.State == directory.Foreign:
 			return n, failed(errors.New(reason(found.Err)), "left "+printable(d.rel(it.Path))+" in place", "")
 		}
 		if entry := found.Entry; entry != nil && first {
 			for _, v := range entry.Variants {
-				hashes = append(hashes, storage.Hash(v.Key))
+				hashes = append(hashes, directory.Hash(v.Key))
 			}
-			if keys, ok := cachecontrol.KeysOf(entry); r.hash && ok && storage.Hash(keys.Plain) == it.Hash {
-				hashes = append(hashes, storage.Hash(keys.Part))
+			if keys, ok := cachecontrol.KeysOf(entry); r.hash && ok && directory.Hash(keys.Plain) == it.Hash {
+				hashes = append(hashes, directory.Hash(keys.Part))
 			}
 		}
 		first = false

@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // TestRm: all that is stored for a URL goes, whoever wrote it, and nothing else.
@@ -26,7 +26,7 @@ func TestRm(t *testing.T) {
 		stay := f.files()
 		f.variants("https://a.example/vary", "de", "en", "fr")
 		part := f.entry("https://a.example/vary", 206, 0)
-		part.Range = &serialize.Range{Total: 10}
+		part.Range = &storage.Range{Total: 10}
 		f.put(keys(part).Part, part, "0123")
 		f.python("https://python.example/", separate, 0, "from Python")
 		f.page("https://a.example/damaged", 200, 0, "damaged")
@@ -58,10 +58,10 @@ func TestRmHash(t *testing.T) {
 	stay := f.files()
 	f.variants("https://a.example/vary", "de", "en")
 	part := f.entry("https://a.example/vary", 206, 0)
-	part.Range = &serialize.Range{Total: 10}
+	part.Range = &storage.Range{Total: 10}
 	f.put(keys(part).Part, part, "0123")
 	f.page("https://a.example/2", 200, 0, "goes")
-	code, stdout, stderr := call(t, "rm", "--hash", f.dir, storage.Hash("https://a.example/vary"), strings.ToUpper(storage.Hash("https://a.example/2")[:12]))
+	code, stdout, stderr := call(t, "rm", "--hash", f.dir, directory.Hash("https://a.example/vary"), strings.ToUpper(directory.Hash("https://a.example/2")[:12]))
 	if code != exitOK || strings.Count(stdout, "\n") != 2 || !strings.Contains(stdout, "removed 3 entries") || stderr != "" {
 		t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
@@ -71,7 +71,7 @@ func TestRmHash(t *testing.T) {
 	// A variant goes alone.
 	f.variants("https://a.example/vary", "de", "en")
 	key := f.variants("https://a.example/vary", "de", "en")[0]
-	if code, stdout, stderr := call(t, "rm", "--hash", f.dir, storage.Hash(key)); code != exitOK || !strings.Contains(stdout, "removed 1 entry") {
+	if code, stdout, stderr := call(t, "rm", "--hash", f.dir, directory.Hash(key)); code != exitOK || !strings.Contains(stdout, "removed 1 entry") {
 		t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 	if code, _, stderr := call(t, "show", f.dir, "https://a.example/vary"); code != exitOK || stderr != "" {

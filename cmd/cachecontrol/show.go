@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 var showCommand = command{
@@ -91,14 +91,14 @@ func (s *show) run(ctx context.Context, e *env, args []string) error {
 	if err = cmp.Or(err, e.print(b.String())); err != nil {
 		return err
 	}
-	if found.State != storage.Sound && found.State != storage.Unproven {
+	if found.State != directory.Sound && found.State != directory.Unproven {
 		return &problem{code: exitFailed}
 	}
 	return nil
 }
 
 // lookUp returns the entry for a URL or the beginning of a hash, or nil if there is none.
-func (d *directory) lookUp(arg string) (*storage.Item, error) {
+func (d *cacheDir) lookUp(arg string) (*directory.Item, error) {
 	if !isURL(arg) {
 		if strings.ContainsAny(arg, "./:") {
 			return nil, usageErrorf("%q is neither a whole URL nor the beginning of a hash", shownURL(arg), "Write the URL with its scheme.")
@@ -113,7 +113,7 @@ func (d *directory) lookUp(arg string) (*storage.Item, error) {
 		if key == "" {
 			continue
 		}
-		if it, err := d.find(storage.Hash(key)); it != nil || err != nil {
+		if it, err := d.find(directory.Hash(key)); it != nil || err != nil {
 			return it, err
 		}
 	}
@@ -152,7 +152,7 @@ type variantItem struct {
 }
 
 // detail returns the output of show as JSON.
-func (d *directory) detail(it *storage.Item, found *storage.Finding, shared bool, now time.Time) *showOutput {
+func (d *cacheDir) detail(it *directory.Item, found *directory.Finding, shared bool, now time.Time) *showOutput {
 	row := &listItem{Hash: it.Hash, Size: it.Size, Path: d.rel(it.Path)}
 	row.found(found, shared, now)
 	out := &showOutput{listItem: row}
@@ -174,7 +174,7 @@ func (d *directory) detail(it *storage.Item, found *storage.Finding, shared bool
 		}
 	}
 	for _, v := range entry.Variants {
-		hash := storage.Hash(v.Key)
+		hash := directory.Hash(v.Key)
 		there, _ := d.find(hash)
 		c.Further = append(c.Further, variantItem{hash, there == nil, selectingFields(v.Vary)})
 	}
@@ -182,7 +182,7 @@ func (d *directory) detail(it *storage.Item, found *storage.Finding, shared bool
 	return out
 }
 
-func selectingFields(fields []serialize.Field) map[string]*string {
+func selectingFields(fields []storage.Field) map[string]*string {
 	m := map[string]*string{}
 	for _, f := range fields {
 		m[f.Name] = nil
@@ -193,7 +193,7 @@ func selectingFields(fields []serialize.Field) map[string]*string {
 	return m
 }
 
-func (s *show) writeBody(ctx context.Context, e *env, it *storage.Item) error {
+func (s *show) writeBody(ctx context.Context, e *env, it *directory.Item) error {
 	r, err := it.Open(ctx)
 	if err != nil {
 		var u *storage.UnreadableError

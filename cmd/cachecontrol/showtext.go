@@ -6,12 +6,12 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/credential"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // describe writes the text about an entry.
-func (d *directory) describe(b *strings.Builder, it *storage.Item, found *storage.Finding, shared bool, now time.Time) {
+func (d *cacheDir) describe(b *strings.Builder, it *directory.Item, found *directory.Finding, shared bool, now time.Time) {
 	say := sayTo(b)
 	entry := found.Entry
 	switch {
@@ -23,11 +23,11 @@ func (d *directory) describe(b *strings.Builder, it *storage.Item, found *storag
 	}
 	say("Hash", it.Hash)
 	files := fmt.Sprintf("%s, changed %s ago", formatSize(it.Size), shortDuration(now.Sub(it.ModTime)))
-	if found.Layout != storage.AnyLayout {
+	if found.Layout != directory.AnyLayout {
 		files += ", as " + found.Layout.String() + ":"
 	}
 	say("Stored", files, printable(d.rel(it.Path)))
-	if found.State != storage.Sound {
+	if found.State != directory.Sound {
 		say("State", found.State.String()+": "+reason(found.Err), advice[found.State])
 	}
 	if entry == nil {
@@ -55,7 +55,7 @@ func (d *directory) describe(b *strings.Builder, it *storage.Item, found *storag
 	x := &explanation{Stored: decision{OK: true}, reuse: reuseOf(entry, shared, now)}
 	b.WriteString("\n")
 	x.printStored(say)
-	if it.Kind == storage.EntryFile && (found.State == storage.Sound || found.State == storage.Unproven) {
+	if it.Kind == directory.EntryFile && (found.State == directory.Sound || found.State == directory.Unproven) {
 		title := "Next requests, with GET"
 		if entry.Range != nil {
 			title += " for some of these bytes"
@@ -65,15 +65,15 @@ func (d *directory) describe(b *strings.Builder, it *storage.Item, found *storag
 }
 
 // advice gives the consequence of each state that is not sound.
-var advice = map[storage.State]string{
-	storage.Unproven: "Python uses it; for this cache it is a miss",
-	storage.Torn:     "a miss; 'cachecontrol verify --fix' removes it",
-	storage.Damaged:  "a miss; 'cachecontrol verify --fix' removes it",
-	storage.Foreign:  "a miss; no command removes it",
+var advice = map[directory.State]string{
+	directory.Unproven: "Python uses it; for this cache it is a miss",
+	directory.Torn:     "a miss; 'cachecontrol verify --fix' removes it",
+	directory.Damaged:  "a miss; 'cachecontrol verify --fix' removes it",
+	directory.Foreign:  "a miss; no command removes it",
 }
 
 // bodyOf describes the body of an entry.
-func (d *directory) bodyOf(hash string, e *serialize.Entry) string {
+func (d *cacheDir) bodyOf(hash string, e *storage.Entry) string {
 	s := formatSize(e.Length)
 	if !e.Foreign {
 		s += fmt.Sprintf(", CRC-32C %08x", e.Sum)
@@ -93,10 +93,10 @@ func (d *directory) bodyOf(hash string, e *serialize.Entry) string {
 }
 
 // variants prints the variants that an entry lists.
-func (d *directory) variants(say func(string, string, ...string), e *serialize.Entry) {
+func (d *cacheDir) variants(say func(string, string, ...string), e *storage.Entry) {
 	var lines []string
 	for _, v := range e.Variants {
-		hash := storage.Hash(v.Key)
+		hash := directory.Hash(v.Key)
 		if it, _ := d.find(hash); it == nil {
 			hash += ", which is gone"
 		}
@@ -115,7 +115,7 @@ func indented(lines []string) []string {
 }
 
 // shownValue returns the value of a selecting field for the output. It hides secrets, which Python stores as they are.
-func shownValue(f serialize.Field) string {
+func shownValue(f storage.Field) string {
 	switch {
 	case f.Digest:
 		return "(only a digest is stored)"
@@ -126,7 +126,7 @@ func shownValue(f serialize.Field) string {
 }
 
 // selecting returns the selecting fields as lines of a request.
-func selecting(fields []serialize.Field) (lines []string) {
+func selecting(fields []storage.Field) (lines []string) {
 	for _, f := range fields {
 		if f.Present {
 			lines = append(lines, f.Name+": "+shownValue(f))
@@ -138,7 +138,7 @@ func selecting(fields []serialize.Field) (lines []string) {
 }
 
 // reuseOf returns how an entry may be used at the time now.
-func reuseOf(entry *serialize.Entry, shared bool, now time.Time) (r reuse) {
+func reuseOf(entry *storage.Entry, shared bool, now time.Time) (r reuse) {
 	r.assess(policyOf(entry, shared), entry.Header, true, now)
 	if field := r.Fresh.Field; field != "" && containsFold(entry.Heuristic, field) {
 		r.Fresh.Heuristic = "of the cache"

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
-	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 var statsCommand = command{
@@ -121,7 +121,7 @@ func (s *stats) run(ctx context.Context, e *env, args []string) error {
 	bar := startScan(e)
 	c := &statsSummary{Statuses: groups{}, Ages: groups{}, Hosts: groups{}}
 	now := time.Now()
-	err = d.each(ctx, e, bar, func(it *storage.Item) error {
+	err = d.each(ctx, e, bar, func(it *directory.Item) error {
 		if row := d.list(it, s.shared, now); row != nil {
 			c.add(row, s.top)
 		}
@@ -146,7 +146,7 @@ func (c *statsSummary) add(row *listItem, top int) {
 	case row.Hash == "":
 		c.Other.add(row.Size)
 		return
-	case d == nil || row.State != storage.Sound.String() && row.State != storage.Unproven.String():
+	case d == nil || row.State != directory.Sound.String() && row.State != directory.Unproven.String():
 		c.Unusable.add(row.Size)
 		return
 	}

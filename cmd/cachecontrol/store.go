@@ -5,8 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // storeFlag is a flag that names a store: memory, file:DIR, separate:DIR, or the URL of a server.
@@ -58,16 +60,17 @@ func (s *storeFlag) Set(value string) error {
 	return nil
 }
 
-// open opens the store. The options apply only to a store on this machine. The caller must call close after closing the
+// open opens the store, limited to maxBytes and, if it is a directory, to maxAge. Zero means no limit of its own. The caller must call close after closing the
 // Transport; it closes the connections to a server. After open, messages of e do not show the password.
-func (s *storeFlag) open(e *env, opts ...storage.Option) (store storage.Store, close func() error, err error) {
+func (s *storeFlag) open(e *env, maxBytes int64, maxAge time.Duration) (store storage.Store, close func() error, err error) {
 	close = func() error { return nil }
 	hint := "Name a directory that you may write to, or use --store memory."
+	opts := []directory.Option{directory.MaxBytes(maxBytes), directory.MaxAge(maxAge)}
 	switch s.kind {
 	case "file":
-		store, err = storage.NewFileCache(s.dir, opts...)
+		store, err = directory.NewFileCache(s.dir, opts...)
 	case "separate":
-		store, err = storage.NewSeparateBodyFileCache(s.dir, opts...)
+		store, err = directory.NewSeparateBodyFileCache(s.dir, opts...)
 	case "remote":
 		if err := s.remote.readPasswords(e); err != nil {
 			return nil, nil, err
@@ -75,7 +78,7 @@ func (s *storeFlag) open(e *env, opts ...storage.Option) (store storage.Store, c
 		store, close, err = s.remote.connect(e)
 		hint = "Check the name of the server, or use --store memory."
 	default:
-		store = storage.NewDictCache(opts...)
+		store = storage.NewDictCache(storage.MaxBytes(maxBytes))
 	}
 	if err != nil {
 		return nil, nil, failed(err, "cannot open the store "+s.String(), hint)

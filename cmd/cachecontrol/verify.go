@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 var verifyCommand = command{
@@ -90,7 +90,7 @@ func (v *verify) run(ctx context.Context, e *env, args []string) error {
 	}
 	bar := startScan(e)
 	c := &verifySummary{Found: map[string]int{}}
-	err = d.each(ctx, e, bar, func(it *storage.Item) error {
+	err = d.each(ctx, e, bar, func(it *directory.Item) error {
 		what, why, err := c.check(ctx, d, it)
 		if err != nil || what == "" {
 			return err
@@ -159,17 +159,17 @@ func (c *verifySummary) removable() bool {
 }
 
 // check returns the state of an item that has a problem, and the problem. It returns "" if there is none.
-func (c *verifySummary) check(ctx context.Context, d *directory, it *storage.Item) (what, why string, err error) {
+func (c *verifySummary) check(ctx context.Context, d *cacheDir, it *directory.Item) (what, why string, err error) {
 	switch it.Kind {
-	case storage.TemporaryFile:
+	case directory.TemporaryFile:
 		if it.Abandoned() {
 			return "left", "", nil
 		}
 		c.Writing++
 		return "", "", nil
-	case storage.BodyFile:
+	case directory.BodyFile:
 		return "orphan", "its head is missing", nil
-	case storage.ForeignFile:
+	case directory.ForeignFile:
 		return "foreign", "", nil
 	}
 	found, err := it.Verify(ctx)
@@ -182,10 +182,10 @@ func (c *verifySummary) check(ctx context.Context, d *directory, it *storage.Ite
 		return "unreadable", reason(pathless(err)), nil
 	}
 	switch found.State {
-	case storage.Unproven:
+	case directory.Unproven:
 		c.Unproven++
 		return "", "", nil
-	case storage.Sound:
+	case directory.Sound:
 		if d.isOrphanVariant(it, found.Entry) {
 			return "orphan", "a variant that no entry of its URL lists", nil
 		}
@@ -201,12 +201,12 @@ func (c *verifySummary) check(ctx context.Context, d *directory, it *storage.Ite
 
 // isOrphanVariant reports whether an entry is a variant that can never be found again, because the first entry of its URL is
 // gone or does not list it.
-func (d *directory) isOrphanVariant(it *storage.Item, e *serialize.Entry) bool {
+func (d *cacheDir) isOrphanVariant(it *directory.Item, e *storage.Entry) bool {
 	if roleOf(it.Hash, e) != variant {
 		return false
 	}
 	keys, _ := cachecontrol.KeysOf(e)
-	first, err := d.find(storage.Hash(keys.Plain))
+	first, err := d.find(directory.Hash(keys.Plain))
 	if err != nil {
 		return false
 	}
@@ -214,7 +214,7 @@ func (d *directory) isOrphanVariant(it *storage.Item, e *serialize.Entry) bool {
 		return true
 	}
 	found, err := first.Inspect()
-	if err != nil || found.State == storage.Unproven || found.State == storage.Foreign {
+	if err != nil || found.State == directory.Unproven || found.State == directory.Foreign {
 		return false
 	}
 	if found.Entry == nil {

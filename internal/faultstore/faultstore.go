@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -123,7 +122,7 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 // Create implements storage.Store.
-func (s *Store) Create(ctx context.Context, key string, e *serialize.Entry) (w storage.Writer, err error) {
+func (s *Store) Create(ctx context.Context, key string, e *storage.Entry) (w storage.Writer, err error) {
 	err = s.call(ctx, Create, func() (err error) {
 		w, err = s.Store.Create(ctx, key, e)
 		return err
@@ -141,7 +140,7 @@ func (s *Store) Create(ctx context.Context, key string, e *serialize.Entry) (w s
 }
 
 // Update implements storage.Store.
-func (s *Store) Update(ctx context.Context, key string, e *serialize.Entry) error {
+func (s *Store) Update(ctx context.Context, key string, e *storage.Entry) error {
 	return s.call(ctx, Update, func() error { return s.Store.Update(ctx, key, e) })
 }
 

@@ -5,7 +5,6 @@ import (
 	"io"
 	"sync"
 
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -175,7 +174,7 @@ func (b *rogueBody) Close() error {
 }
 
 // Create implements storage.Store.
-func (s *Rogue) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
+func (s *Rogue) Create(ctx context.Context, key string, e *storage.Entry) (storage.Writer, error) {
 	s.play(Create)
 	w, err := s.Store.Create(ctx, key, e)
 	if err != nil {
@@ -209,7 +208,7 @@ func (w *rogueWriter) Abort() error {
 }
 
 // Update implements storage.Store.
-func (s *Rogue) Update(ctx context.Context, key string, e *serialize.Entry) error {
+func (s *Rogue) Update(ctx context.Context, key string, e *storage.Entry) error {
 	s.play(Update)
 	return s.Store.Update(ctx, key, e)
 }

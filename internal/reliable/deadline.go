@@ -13,7 +13,7 @@ func (s *Store) withTimeout(ctx context.Context) (limited context.Context, relea
 		return ctx, func() {}
 	}
 	ctx = context.WithoutCancel(ctx)
-	if !s.trusted {
+	if !s.traits.Local {
 		return ctx, func() {}
 	}
 	d := &deadline{Context: ctx, at: time.Now().Add(s.timeout)}

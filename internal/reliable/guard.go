@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -151,7 +150,7 @@ func (g *guard) Get(ctx context.Context, key string) (*storage.Response, error) 
 	})
 }
 
-func (g *guard) Update(ctx context.Context, key string, e *serialize.Entry) error {
+func (g *guard) Update(ctx context.Context, key string, e *storage.Entry) error {
 	ctx, cancel := context.WithTimeout(ctx, g.timeout)
 	defer cancel()
 	return g.do(ctx, false, func() error { return g.Store.Update(ctx, key, e) }, func(err error) { g.forget(key, err) })
@@ -176,7 +175,7 @@ func (g *guard) forget(key string, err error) {
 
 // Create returns a Writer whose calls each have the full timeout, because a body may take any time. Its context ends
 // when a call times out or when the Writer ends.
-func (g *guard) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
+func (g *guard) Create(ctx context.Context, key string, e *storage.Entry) (storage.Writer, error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	timer := time.AfterFunc(g.timeout, cancel)
 	w, err := call(g, ctx, false, func() (storage.Writer, error) {
@@ -250,7 +249,7 @@ func (w *guardWriter) Abort() error {
 }
 
 // KeepDecoded may be called only if the store implements storage.DecodedKeeper.
-func (g *guard) KeepDecoded(key string, e *serialize.Entry, body []byte) {
+func (g *guard) KeepDecoded(key string, e *storage.Entry, body []byte) {
 	k := g.Store.(storage.DecodedKeeper)
 	ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
 	defer cancel()

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -26,8 +25,8 @@ type Config struct {
 // Store makes the calls of a storage.Store.
 type Store struct {
 	user    storage.Store // as configured
-	store   storage.Store // user, guarded unless it is trusted
-	trusted bool
+	store   storage.Store // user, guarded unless it is local
+	traits  storage.Traits
 	dict    *storage.DictCache   // user if it is a DictCache, otherwise nil
 	tiered  *storage.TieredCache // user if it is a TieredCache, which may answer without blocking; otherwise nil
 	timeout time.Duration
@@ -41,15 +40,12 @@ type Store struct {
 // New returns a Store that makes the calls of c.Store.
 func New(c Config) *Store {
 	s := &Store{user: c.Store, store: c.Store, timeout: c.Timeout, logger: c.Logger}
-	switch user := c.Store.(type) {
-	case *storage.DictCache:
-		s.trusted, s.dict = true, user
-	case *storage.FileCache, *storage.SeparateBodyFileCache:
-		s.trusted = true
-	case *storage.TieredCache:
-		s.tiered = user
+	if d, ok := c.Store.(storage.Describer); ok {
+		s.traits = d.Traits()
 	}
-	if !s.trusted {
+	s.dict, _ = c.Store.(*storage.DictCache)
+	s.tiered, _ = c.Store.(*storage.TieredCache)
+	if !s.traits.Local {
 		s.store = newGuard(c.Store, c.Timeout, s.Failed)
 	}
 	return s
@@ -61,8 +57,8 @@ func (s *Store) Close() { s.closed.Store(true) }
 // Closed reports whether Close was called.
 func (s *Store) Closed() bool { return s.closed.Load() }
 
-// Trusted reports whether the store is called directly, because it is one of ours that does not block for long.
-func (s *Store) Trusted() bool { return s.trusted }
+// Traits returns the traits of the configured store.
+func (s *Store) Traits() storage.Traits { return s.traits }
 
 // Get returns the entry under key. It logs a failure.
 func (s *Store) Get(ctx context.Context, key string) (*storage.Response, error) {
@@ -105,13 +101,13 @@ func (s *Store) GetFailed(ctx context.Context, key string, err error) {
 }
 
 // IsTombstoned reports whether an entry that is stored under key should have been deleted.
-func (s *Store) IsTombstoned(key string, e *serialize.Entry) bool {
+func (s *Store) IsTombstoned(key string, e *storage.Entry) bool {
 	return s.tombstones.any.Load() && s.tombstones.cover(key, e)
 }
 
 // Create returns a Writer for the body of a new entry. Neither has a deadline, and neither ends with ctx, because the body may
 // take any time.
-func (s *Store) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
+func (s *Store) Create(ctx context.Context, key string, e *storage.Entry) (storage.Writer, error) {
 	if s.closed.Load() {
 		return nil, storage.ErrClosed
 	}
@@ -120,12 +116,12 @@ func (s *Store) Create(ctx context.Context, key string, e *serialize.Entry) (sto
 
 // comparer is implemented by a store that can compare the stored entry with a new one and store the new one in one step.
 type comparer interface {
-	UpdateIf(ctx context.Context, key string, e *serialize.Entry, may func(now *serialize.Entry) bool) error
+	UpdateIf(ctx context.Context, key string, e *storage.Entry, may func(now *storage.Entry) bool) error
 }
 
 // Update replaces the metadata of the entry under key. If the store can compare entries and may is not nil, it does so only if
 // may returns true for the entry that is stored now. Update logs a failure. That the entry is gone or has changed is not one.
-func (s *Store) Update(ctx context.Context, key string, e *serialize.Entry, may func(now *serialize.Entry) bool) error {
+func (s *Store) Update(ctx context.Context, key string, e *storage.Entry, may func(now *storage.Entry) bool) error {
 	limited, release := s.withTimeout(ctx)
 	defer release()
 	var err error
@@ -163,7 +159,7 @@ func (s *Store) tryDelete(ctx context.Context, key string) error {
 
 // DecodedKeeper returns a function that gives the store the decoded body of the entry e, which Get returned for key. It returns
 // nil if the store does not keep decoded bodies.
-func (s *Store) DecodedKeeper(key string, e *serialize.Entry) func(body []byte) {
+func (s *Store) DecodedKeeper(key string, e *storage.Entry) func(body []byte) {
 	if _, ok := s.user.(storage.DecodedKeeper); !ok {
 		return nil
 	}

@@ -14,14 +14,14 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/faultstore"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 const timeout = time.Second
 
-func newEntry() *serialize.Entry {
-	return &serialize.Entry{Status: 200, Version: 11, Header: http.Header{}, RequestTime: time.Now(), ResponseTime: time.Now(), Length: -1}
+func newEntry() *storage.Entry {
+	return &storage.Entry{Status: 200, Version: 11, Header: http.Header{}, RequestTime: time.Now(), ResponseTime: time.Now(), Length: -1}
 }
 
 // put stores body under key.
@@ -164,7 +164,7 @@ func TestFailedDelete(t *testing.T) {
 func TestTombstonesAreLimited(t *testing.T) {
 	var stones tombstones
 	start := time.Now()
-	at := func(n int) *serialize.Entry { return &serialize.Entry{RequestTime: start.Add(time.Duration(n))} }
+	at := func(n int) *storage.Entry { return &storage.Entry{RequestTime: start.Add(time.Duration(n))} }
 	const keys = 3*maxTombstones + 7
 	for i := range keys {
 		stones.add(fmt.Sprint(i), start.Add(time.Duration(i)))
@@ -184,7 +184,7 @@ func TestTombstonesAreLimited(t *testing.T) {
 	}
 	stones = tombstones{}
 	stones.add("a", start)
-	if stones.cover("b", new(serialize.Entry)) {
+	if stones.cover("b", new(storage.Entry)) {
 		t.Error("cover of another key = true, want false")
 	}
 	for after, want := range map[time.Duration]bool{time.Second: false, time.Minute: true} {
@@ -247,7 +247,7 @@ type contextKey struct{}
 // A context with a deadline ends in time, and so do contexts that are derived from it.
 func TestDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New(Config{Store: new(storage.FileCache), Timeout: timeout})
+		s := New(Config{Store: new(directory.FileCache), Timeout: timeout})
 		parent, cancel := context.WithCancel(context.WithValue(t.Context(), contextKey{}, "value"))
 		cancel()
 		ctx, release := s.withTimeout(parent)

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // maxTombstones limits the keys that a tombstones remembers.
@@ -50,7 +50,7 @@ func (t *tombstones) remove(key string) {
 }
 
 // cover reports whether the entry under key was requested before a deletion failed.
-func (t *tombstones) cover(key string, e *serialize.Entry) bool {
+func (t *tombstones) cover(key string, e *storage.Entry) bool {
 	requested := e.RequestTime
 	if requested.IsZero() {
 		requested = e.ResponseTime

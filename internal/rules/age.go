@@ -1,6 +1,8 @@
 package rules
 
-import "time"
+import (
+	"time"
+)
 
 // ageValue returns the value of an Age field, or 0 if it is not delta-seconds. If there are several
 // members, only the first counts (RFC 9111, section 5.1).

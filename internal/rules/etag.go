@@ -1,6 +1,8 @@
 package rules
 
-import "strings"
+import (
+	"strings"
+)
 
 // ParseETags parses If-None-Match or If-Match: a list of entity tags, or "*" alone (RFC 9110,
 // section 13.1.2).

@@ -1,6 +1,8 @@
 package rules
 
-import "time"
+import (
+	"time"
+)
 
 // Action is what to do with a request for which a stored response was found.
 type Action uint8

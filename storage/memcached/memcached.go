@@ -39,6 +39,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/internal/breaker"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/kv"
 )
 
 // defaultItemBytes is memcached's default limit for an item.
@@ -48,15 +49,15 @@ const defaultItemBytes = 1 << 20
 const overhead = 128
 
 // Option configures a store.
-type Option func(*kv)
+type Option func(*values)
 
 // Prefix sets a prefix for every key, so that several caches can share the servers.
-func Prefix(prefix string) Option { return func(c *kv) { c.prefix = prefix } }
+func Prefix(prefix string) Option { return func(c *values) { c.prefix = prefix } }
 
 // MaxItemBytes is the servers' limit for an item, which their option -I sets. If n <= 0, the default of 1 MiB
 // applies.
 func MaxItemBytes(n int64) Option {
-	return func(c *kv) {
+	return func(c *values) {
 		if n > 0 {
 			c.maxItem = n
 		}
@@ -65,25 +66,25 @@ func MaxItemBytes(n int64) Option {
 
 // Servers sets the selector that the client was created with. If a server does not answer, only the calls for
 // the keys of that server are then suspended, not those of the others.
-func Servers(s memcache.ServerSelector) Option { return func(c *kv) { c.servers = s } }
+func Servers(s memcache.ServerSelector) Option { return func(c *values) { c.servers = s } }
 
 // New returns a store that uses client, which the caller must close. It is safe for concurrent use, also by
 // several processes. If client is nil, every method returns storage.ErrClosed.
 func New(client *memcache.Client, opts ...Option) storage.Store {
 	if client == nil {
-		return storage.FromKV(nil)
+		return kv.FromKV(nil)
 	}
-	c := &kv{client: client, maxItem: defaultItemBytes}
+	c := &values{client: client, maxItem: defaultItemBytes}
 	for _, o := range opts {
 		if o != nil {
 			o(c)
 		}
 	}
-	return storage.FromKV(c)
+	return kv.FromKV(c)
 }
 
-// kv implements storage.KV with memcached.
-type kv struct {
+// values implements kv.KV with memcached.
+type values struct {
 	client   *memcache.Client
 	prefix   string
 	maxItem  int64
@@ -92,9 +93,9 @@ type kv struct {
 }
 
 // MaxValueBytes returns the length of the longest value that can be stored.
-func (c *kv) MaxValueBytes() int64 { return c.maxItem - overhead - longestKey }
+func (c *values) MaxValueBytes() int64 { return c.maxItem - overhead - longestKey }
 
-func (c *kv) Get(ctx context.Context, key string) ([]byte, error) {
+func (c *values) Get(ctx context.Context, key string) ([]byte, error) {
 	var item *memcache.Item
 	err := c.call(ctx, key, func(key string) (err error) {
 		item, err = c.client.Get(key)
@@ -106,7 +107,7 @@ func (c *kv) Get(ctx context.Context, key string) ([]byte, error) {
 	return item.Value, nil
 }
 
-func (c *kv) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+func (c *values) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
 	if int64(len(value)) > c.MaxValueBytes() {
 		return storage.ErrTooLarge
 	}
@@ -115,7 +116,7 @@ func (c *kv) Set(ctx context.Context, key string, value []byte, ttl time.Duratio
 	})
 }
 
-func (c *kv) Delete(ctx context.Context, key string) error {
+func (c *values) Delete(ctx context.Context, key string) error {
 	err := c.call(ctx, key, c.client.Delete)
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil
@@ -124,7 +125,7 @@ func (c *kv) Delete(ctx context.Context, key string) error {
 }
 
 // call makes one call concerning key, unless its server is suspended.
-func (c *kv) call(ctx context.Context, key string, f func(key string) error) error {
+func (c *values) call(ctx context.Context, key string, f func(key string) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

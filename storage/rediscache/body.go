@@ -14,7 +14,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/internal/breaker"
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/internal/checksum"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -33,7 +33,7 @@ type body struct {
 	cache *Cache
 	ctx   context.Context // never ends, because the one passed to Get is over
 	key   string
-	entry *serialize.Entry
+	entry *storage.Entry
 	part  part
 
 	mu     sync.Mutex // guards the fields below; a body may be read and closed concurrently, as in net/http
@@ -112,7 +112,7 @@ func (b *body) take(n int64, data []byte) error {
 	case int64(len(data)) != want:
 		b.err = &storage.UnreadableError{Key: b.key, Err: fmt.Errorf("a chunk has %d bytes instead of %d", len(data), want)}
 	case n == b.summed:
-		b.sum = serialize.UpdateSum(b.sum, data)
+		b.sum = checksum.Update(b.sum, data)
 		b.summed++
 		if b.summed == b.part.chunks(b.entry.Length) && b.sum != b.entry.Sum {
 			b.err = &storage.UnreadableError{Key: b.key, Err: errSum}

@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/breaker"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/internal/document"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -147,7 +147,11 @@ func (c *Cache) Get(ctx context.Context, key string) (*storage.Response, error) 
 	}
 	p, doc, ok := cutHead(c.prefix, value)
 	if !ok {
-		return storage.ParseDocument(key, value)
+		e, body, err := document.Parse(key, value)
+		if err != nil {
+			return nil, err
+		}
+		return storage.NewResponse(e, body), nil
 	}
 	e, err := parseHead(doc)
 	if err != nil {
@@ -166,7 +170,7 @@ const maxUpdates = 16
 
 // Update replaces the metadata of the entry under key with e if the stored body is still the one that e was
 // read with. A body in chunks is not touched. Otherwise the whole value is read and written.
-func (c *Cache) Update(ctx context.Context, key string, e *serialize.Entry) error {
+func (c *Cache) Update(ctx context.Context, key string, e *storage.Entry) error {
 	if err := c.check(ctx); err != nil {
 		return err
 	}
@@ -183,22 +187,18 @@ func (c *Cache) Update(ctx context.Context, key string, e *serialize.Entry) erro
 
 // update queues commands that replace value, stored under key, by one with the metadata own. e is the entry
 // passed to Update.
-func (c *Cache) update(ctx context.Context, p redis.Pipeliner, key string, value []byte, e, own *serialize.Entry) error {
+func (c *Cache) update(ctx context.Context, p redis.Pipeliner, key string, value []byte, e, own *storage.Entry) error {
 	ttl := ttl(own)
 	at, doc, ok := cutHead(c.prefix, value)
 	if !ok {
-		now, err := storage.ParseDocument(key, value)
+		now, body, err := document.Parse(key, value)
 		if err != nil {
 			return err
 		}
-		if !storage.SameBody(now.Entry, e) {
+		if !now.SameBody(e) {
 			return storage.ErrChanged
 		}
-		_, body, err := serialize.Unmarshal(value)
-		if err != nil {
-			return err
-		}
-		doc, err := serialize.Marshal(own, body)
+		doc, err := document.Marshal(own, body)
 		if err != nil {
 			return err
 		}
@@ -296,7 +296,7 @@ func (c *Cache) keepBody(ctx context.Context, p redis.Pipeliner, name string, tt
 }
 
 // ttl returns how long an entry can be used from now on, or zero if there is no limit.
-func ttl(e *serialize.Entry) time.Duration {
+func ttl(e *storage.Entry) time.Duration {
 	if e.Keep <= 0 {
 		return 0
 	}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 	"github.com/go-cachecontrol/cachecontrol/storage/rediscache"
 )
@@ -23,9 +22,9 @@ const (
 )
 
 // entry returns an entry of now that can be of use for keep.
-func entry(name string, keep time.Duration) *serialize.Entry {
+func entry(name string, keep time.Duration) *storage.Entry {
 	now := time.Now()
-	return &serialize.Entry{
+	return &storage.Entry{
 		Status: 200, Reason: "OK", Version: 11, Header: http.Header{"X-Name": {name}}, URL: url,
 		RequestTime: now, ResponseTime: now, Length: -1, Keep: keep,
 	}

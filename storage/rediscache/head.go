@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/internal/document"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // headMagic begins a value whose body is stored separately. The value is one line, headMagic NAME SP
@@ -27,8 +28,8 @@ type part struct {
 func (p part) chunks(length int64) int64 { return (length + p.chunk - 1) / p.chunk }
 
 // appendHead returns the value for an entry whose body is at p.
-func appendHead(p part, e *serialize.Entry) ([]byte, error) {
-	doc, err := serialize.MarshalHead(e)
+func appendHead(p part, e *storage.Entry) ([]byte, error) {
+	doc, err := document.MarshalHead(e)
 	if err != nil {
 		return nil, err
 	}
@@ -66,8 +67,8 @@ func cutHead(prefix string, value []byte) (p part, doc []byte, ok bool) {
 }
 
 // parseHead parses the metadata of an entry whose body is stored separately.
-func parseHead(doc []byte) (*serialize.Entry, error) {
-	e, body, err := serialize.Unmarshal(doc)
+func parseHead(doc []byte) (*storage.Entry, error) {
+	e, body, err := document.Unmarshal(doc)
 	switch {
 	case err != nil:
 		return nil, err

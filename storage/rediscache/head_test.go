@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-func headEntry() *serialize.Entry {
-	return &serialize.Entry{
+func headEntry() *storage.Entry {
+	return &storage.Entry{
 		Status: 200, Reason: "OK", Version: 11, Header: http.Header{"Etag": {`"1"`}}, Length: 3 << 20, Sum: 7,
 		ResponseTime: time.Unix(1, 0),
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/checksum"
 	"github.com/go-cachecontrol/cachecontrol/internal/redistest"
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage/rediscache"
 )
 
@@ -150,6 +150,6 @@ func (b *patternBody) Read(p []byte) (int, error) {
 type sums uint32
 
 func (s *sums) Write(p []byte) (int, error) {
-	*s = sums(serialize.UpdateSum(uint32(*s), p))
+	*s = sums(checksum.Update(uint32(*s), p))
 	return len(p), nil
 }

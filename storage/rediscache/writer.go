@@ -9,7 +9,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/internal/checksum"
+	"github.com/go-cachecontrol/cachecontrol/internal/document"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -18,7 +19,7 @@ var errEnded = errors.New("rediscache: write after Commit or Abort")
 // Create returns a Writer for the body of a new entry. Up to MaxPlain bytes of the body are buffered in
 // memory and written by Commit, with the metadata. Of a longer body, one chunk at a time is in memory. ctx
 // applies to all calls of the Writer.
-func (c *Cache) Create(ctx context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
+func (c *Cache) Create(ctx context.Context, key string, e *storage.Entry) (storage.Writer, error) {
 	if err := c.check(ctx); err != nil {
 		return nil, err
 	}
@@ -44,9 +45,9 @@ type writer struct {
 	cache *Cache
 	ctx   context.Context
 	key   string
-	entry *serialize.Entry // the caller's entry, some fields of which may be set until Commit; see Store.Create
-	part  part             // where the chunks are; the name is empty if there are none
-	moved int64            // number of chunks written
+	entry *storage.Entry // the caller's entry, some fields of which may be set until Commit; see Store.Create
+	part  part           // where the chunks are; the name is empty if there are none
+	moved int64          // number of chunks written
 	buf   []byte
 	n     int64 // length of the body
 	sum   uint32
@@ -88,7 +89,7 @@ func (w *writer) Write(p []byte) (int, error) {
 		}
 	}
 	w.n += int64(len(p))
-	w.sum = serialize.UpdateSum(w.sum, p)
+	w.sum = checksum.Update(w.sum, p)
 	return len(p), nil
 }
 
@@ -151,7 +152,7 @@ func (w *writer) Commit() error {
 	var err error
 	if w.moved == 0 && w.n <= w.cache.maxPlain {
 		w.part = part{}
-		value, err = serialize.Marshal(own, w.buf)
+		value, err = document.Marshal(own, w.buf)
 	} else if w.move(true); w.err != nil {
 		err = w.err
 	} else {

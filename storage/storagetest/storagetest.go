@@ -20,7 +20,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/internal/checksum"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -68,9 +68,9 @@ func Run(t *testing.T, newStore func(t *testing.T) storage.Store) {
 const url = "http://example.com/a?b=c"
 
 // Entry returns an entry with a value in every field that a store must keep.
-func Entry() *serialize.Entry {
+func Entry() *storage.Entry {
 	at := time.Date(2024, 2, 29, 12, 30, 45, 123456789, time.UTC)
-	return &serialize.Entry{
+	return &storage.Entry{
 		Status: http.StatusOK, Reason: "Fine", Version: 11,
 		Header: http.Header{
 			"Cache-Control": {"max-age=60", "public"},
@@ -80,7 +80,7 @@ func Entry() *serialize.Entry {
 			"X-Empty":       {""},
 			"X-Latin":       {"caf\xe9"},
 		},
-		Vary: []serialize.Field{
+		Vary: []storage.Field{
 			{Name: "Accept-Language", Value: "en, de;q=0.5", Present: true},
 			{Name: "X-Absent"},
 			{Name: "Authorization", Value: "salt digest", Present: true, Digest: true},
@@ -92,12 +92,12 @@ func Entry() *serialize.Entry {
 		Generation: "generation",
 		Heuristic:  []string{"Expires", "Warning"},
 		Lifetime:   time.Hour,
-		Variants: []serialize.Variant{{
+		Variants: []storage.Variant{{
 			Key:  url + "#variant",
-			Vary: []serialize.Field{{Name: "Accept-Language", Value: "de", Present: true}, {Name: "X-Absent"}},
+			Vary: []storage.Field{{Name: "Accept-Language", Value: "de", Present: true}, {Name: "X-Absent"}},
 			Date: at.Truncate(time.Second), Encoding: "gzip", Language: "de",
 		}},
-		Range: &serialize.Range{Start: 7, Total: -1},
+		Range: &storage.Range{Start: 7, Total: -1},
 	}
 }
 
@@ -123,7 +123,7 @@ func (t *tester) write(w storage.Writer, body []byte) error {
 	return nil
 }
 
-func (t *tester) create(key string, e *serialize.Entry) storage.Writer {
+func (t *tester) create(key string, e *storage.Entry) storage.Writer {
 	t.Helper()
 	w, err := t.store.Create(t.Context(), key, e)
 	if err != nil {
@@ -132,7 +132,7 @@ func (t *tester) create(key string, e *serialize.Entry) storage.Writer {
 	return w
 }
 
-func (t *tester) tryPut(key string, e *serialize.Entry, body []byte) error {
+func (t *tester) tryPut(key string, e *storage.Entry, body []byte) error {
 	t.Helper()
 	w, err := t.store.Create(t.Context(), key, e)
 	if err != nil {
@@ -145,7 +145,7 @@ func (t *tester) tryPut(key string, e *serialize.Entry, body []byte) error {
 	return w.Commit()
 }
 
-func (t *tester) put(key string, e *serialize.Entry, body string) {
+func (t *tester) put(key string, e *storage.Entry, body string) {
 	t.Helper()
 	if err := t.tryPut(key, e, []byte(body)); err != nil {
 		t.Fatalf("Create, Write and Commit must store an entry: key %s: %v", short(key), err)
@@ -177,7 +177,7 @@ func (t *tester) readAll(r *storage.Response) string {
 }
 
 // has checks the metadata and the body of the entry under key, and returns the entry.
-func (t *tester) has(rule, key string, e *serialize.Entry, body string) *serialize.Entry {
+func (t *tester) has(rule, key string, e *storage.Entry, body string) *storage.Entry {
 	t.Helper()
 	r := t.get(key)
 	got := t.readAll(r)
@@ -188,7 +188,7 @@ func (t *tester) has(rule, key string, e *serialize.Entry, body string) *seriali
 	if r.Entry.Length != int64(len(body)) {
 		t.Errorf("%s: Length must be that of the body: Get(%s) Length = %d, want %d", rule, short(key), r.Entry.Length, len(body))
 	}
-	if want := serialize.Sum([]byte(body)); r.Entry.Sum != want {
+	if want := checksum.Sum([]byte(body)); r.Entry.Sum != want {
 		t.Errorf("%s: Sum must be that of the body: Get(%s) Sum = %#x, want %#x", rule, short(key), r.Entry.Sum, want)
 	}
 	return r.Entry
@@ -206,7 +206,7 @@ func (t *tester) hasNot(rule, key string) {
 }
 
 // sameHead compares the fields that a store must keep.
-func (t *tester) sameHead(rule string, got, want *serialize.Entry) {
+func (t *tester) sameHead(rule string, got, want *storage.Entry) {
 	t.Helper()
 	g, w := kept(got), kept(want)
 	for i := range g.NumField() {
@@ -221,7 +221,7 @@ func (t *tester) sameHead(rule string, got, want *serialize.Entry) {
 }
 
 // kept returns a comparable copy of e without the fields that a store may set.
-func kept(e *serialize.Entry) reflect.Value {
+func kept(e *storage.Entry) reflect.Value {
 	c := e.Clone()
 	c.Length, c.Sum, c.BodyTime, c.Keep, c.Stamp = 0, 0, time.Time{}, 0, nil
 	c.RequestTime, c.ResponseTime = c.RequestTime.UTC(), c.ResponseTime.UTC()
@@ -260,7 +260,7 @@ func roundTrip(t *tester) {
 	t.has("every field of an entry must be kept", url, Entry(), "body")
 	t.sameHead("Create must not change the entry passed to it", e, Entry())
 
-	small := &serialize.Entry{Status: 204, Version: 10, Header: http.Header{}, Length: 0}
+	small := &storage.Entry{Status: 204, Version: 10, Header: http.Header{}, Length: 0}
 	t.put("small", small, "")
 	t.has("an entry with few fields must be kept", "small", small, "")
 }
@@ -308,7 +308,7 @@ func abortLeavesOld(t *tester) {
 
 func commitReplaces(t *tester) {
 	t.put(url, Entry(), text(5000, 1))
-	other := &serialize.Entry{Status: 404, Reason: "Not Found", Version: 10, Header: http.Header{"X": {"y"}}, Length: -1}
+	other := &storage.Entry{Status: 404, Reason: "Not Found", Version: 10, Header: http.Header{"X": {"y"}}, Length: -1}
 	t.put(url, other, "short")
 	t.has("Commit must replace the whole entry", url, other, "short")
 	t.put(url, Entry(), "")
@@ -329,7 +329,7 @@ func commitReplaces(t *tester) {
 // key since the Writer was created.
 func commitStays(t *tester) {
 	const rule = "if Commit returns no error, the entry must be stored"
-	begin := func(n int) (storage.Writer, *serialize.Entry, string) {
+	begin := func(n int) (storage.Writer, *storage.Entry, string) {
 		e, body := Entry(), text(1000*n*n, uint64(n))
 		e.Header.Set("X-Seed", strconv.Itoa(n))
 		w := t.create(url, e)
@@ -338,7 +338,7 @@ func commitStays(t *tester) {
 		}
 		return w, e, body
 	}
-	commit := func(rule string, w storage.Writer, e *serialize.Entry, body string) {
+	commit := func(rule string, w storage.Writer, e *storage.Entry, body string) {
 		t.Helper()
 		if err := w.Commit(); err == nil {
 			t.has(rule, url, e, body)
@@ -369,21 +369,21 @@ func commitStays(t *tester) {
 	}
 }
 
-// longMetadata stores metadata longer than serialize.MaxHead, which every store of documents refuses and any
+// longMetadata stores metadata longer than storage.MaxHead, which every store of documents refuses and any
 // store may.
 func longMetadata(t *tester) {
-	long := strings.Repeat("x", serialize.MaxHead+1)
+	long := strings.Repeat("x", storage.MaxHead+1)
 	for name, test := range map[string]struct {
-		edit func(*serialize.Entry)
+		edit func(*storage.Entry)
 		late bool // whether the field may be set until Commit
 	}{
-		"a header field":    {edit: func(e *serialize.Entry) { e.Header.Set("X-Long", long) }},
-		"header fields":     {edit: func(e *serialize.Entry) { e.Header["X-Long"] = strings.SplitAfter(long, strings.Repeat("x", 1<<10)) }},
-		"a selecting field": {edit: func(e *serialize.Entry) { e.Vary[0].Value = long }},
-		"a trailer field":   {edit: func(e *serialize.Entry) { e.Trailer = http.Header{"X-Long": {long}} }, late: true},
-		"the variants":      {edit: func(e *serialize.Entry) { e.Variants = []serialize.Variant{{Key: long}} }, late: true},
-		"the selecting variants": {edit: func(e *serialize.Entry) {
-			e.Variants = []serialize.Variant{{Key: "k", Vary: []serialize.Field{{Name: "A", Value: long, Present: true}}}}
+		"a header field":    {edit: func(e *storage.Entry) { e.Header.Set("X-Long", long) }},
+		"header fields":     {edit: func(e *storage.Entry) { e.Header["X-Long"] = strings.SplitAfter(long, strings.Repeat("x", 1<<10)) }},
+		"a selecting field": {edit: func(e *storage.Entry) { e.Vary[0].Value = long }},
+		"a trailer field":   {edit: func(e *storage.Entry) { e.Trailer = http.Header{"X-Long": {long}} }, late: true},
+		"the variants":      {edit: func(e *storage.Entry) { e.Variants = []storage.Variant{{Key: long}} }, late: true},
+		"the selecting variants": {edit: func(e *storage.Entry) {
+			e.Variants = []storage.Variant{{Key: "k", Vary: []storage.Field{{Name: "A", Value: long, Present: true}}}}
 		}, late: true},
 	} {
 		const rule = "metadata that is too long must be stored completely, or must leave the old entry unchanged"
@@ -575,10 +575,10 @@ func lateFields(t *tester) {
 	if err := t.write(w, []byte("body")); err != nil {
 		t.Fatal(err)
 	}
-	late := func(e *serialize.Entry) {
+	late := func(e *storage.Entry) {
 		e.Trailer = http.Header{"X-Late": {"trailer"}}
 		e.Generation = "late"
-		e.Variants = []serialize.Variant{{Key: "late", Date: time.Unix(5, 0)}}
+		e.Variants = []storage.Variant{{Key: "late", Date: time.Unix(5, 0)}}
 	}
 	late(e)
 	if err := w.Commit(); err != nil {
@@ -808,7 +808,7 @@ func cancelledContext(t *tester) {
 // header, so that a reader detects an entry with the body of another.
 func concurrent(t *tester) {
 	const writers, rounds = 3, 40
-	entry := func(seed int) (*serialize.Entry, string) {
+	entry := func(seed int) (*storage.Entry, string) {
 		e := Entry()
 		e.Header.Set("X-Seed", strconv.Itoa(seed))
 		return e, text(2000+seed%3*50000, uint64(seed))

@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
+	"github.com/go-cachecontrol/cachecontrol/storage/kv"
 )
 
 // Reader reads feeds.
@@ -31,7 +33,7 @@ func InMemory(base http.RoundTripper) (*Reader, error) {
 
 // OnDisk returns a Reader with a cache in a directory.
 func OnDisk(dir string, base http.RoundTripper) (*Reader, error) {
-	store, err := storage.NewFileCache(dir)
+	store, err := directory.NewFileCache(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +67,7 @@ func (t *table) Delete(key string) {
 
 // InTable returns a Reader over a cache of our own.
 func InTable(base http.RoundTripper) (*Reader, error) {
-	return newReader(storage.FromCache(&table{m: map[string][]byte{}}), base), nil
+	return newReader(kv.FromCache(&table{m: map[string][]byte{}}), base), nil
 }
 
 // Read returns a feed, and whether it came from the cache.

@@ -22,6 +22,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
 	"github.com/go-cachecontrol/cachecontrol/origin"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 func main() {
@@ -78,9 +79,9 @@ func open(store string) (storage.Store, error) {
 	case "memory":
 		return storage.NewDictCache(), nil
 	case "file":
-		return storage.NewFileCache(dir)
+		return directory.NewFileCache(dir)
 	case "separate":
-		return storage.NewSeparateBodyFileCache(dir)
+		return directory.NewSeparateBodyFileCache(dir)
 	}
 	return nil, fmt.Errorf("cacheproxy: there is no store %q", kind)
 }

@@ -1,0 +1,40 @@
+package document
+
+import (
+	"crypto/sha256"
+	"errors"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/checksum"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// ErrSum is returned if the checksum of a body is wrong.
+var ErrSum = errors.New("wrong checksum")
+
+// Parse is like Unmarshal, but also verifies the body, and returns an *storage.UnreadableError with
+// the key.
+func Parse(key string, doc []byte) (*storage.Entry, []byte, error) {
+	e, body, err := Unmarshal(doc)
+	if err == nil {
+		err = Settle(e, int64(len(body)))
+	}
+	if err == nil && !e.Foreign && checksum.Sum(body) != e.Sum {
+		err = ErrSum
+	}
+	if err != nil {
+		return nil, nil, &storage.UnreadableError{Key: key, Err: err}
+	}
+	if e.Foreign {
+		// The checksum of the whole document identifies an entry that has no checksum.
+		e.Stamp = sha256.Sum256(doc)
+	}
+	return e, body, nil
+}
+
+// Own returns a copy of e that a store can write as its own: Foreign and Stamp are not set. It shares
+// e's header and slices.
+func Own(e *storage.Entry) *storage.Entry {
+	own := e.Copy()
+	own.Foreign, own.Stamp = false, nil
+	return own
+}

@@ -1,0 +1,7 @@
+package directory
+
+import (
+	"syscall"
+)
+
+const noAccessTime = syscall.O_NOATIME

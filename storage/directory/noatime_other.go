@@ -1,0 +1,5 @@
+//go:build unix && !linux
+
+package directory
+
+const noAccessTime = 0

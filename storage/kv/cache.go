@@ -1,0 +1,60 @@
+package kv
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// Cache is the Cache interface of github.com/gregjones/httpcache, which has many implementations: in memory,
+// on disk, in LevelDB, Redis, memcached or S3. FromCache turns a Cache into a Store. It must be safe for
+// concurrent use.
+type Cache interface {
+	Get(key string) (value []byte, ok bool)
+	Set(key string, value []byte)
+	Delete(key string)
+}
+
+// FromCache returns a Store that stores each entry as one value of c, as FromKV does with a KV.
+//
+// A value that gregjones/httpcache has stored is a miss, and is replaced by the next response that may be
+// stored. Such a value is the response as it was sent, without the times and selecting header fields that are
+// needed to decide whether it may be reused. The keys of GET requests are the same in both caches, except for
+// URLs that normalization changes. So the two caches would replace each other's entries; give them different
+// stores.
+//
+// A Cache has no errors, timeouts or expiry times. If it fails, entries are lost without notice. If it
+// blocks, requests block. A value stays until it is replaced or c drops it.
+func FromCache(c Cache) storage.Store {
+	if c == nil {
+		return FromKV(nil)
+	}
+	if closer, ok := c.(io.Closer); ok {
+		return FromKV(struct {
+			cacheKV
+			io.Closer
+		}{cacheKV{c}, closer})
+	}
+	return FromKV(cacheKV{c})
+}
+
+type cacheKV struct{ cache Cache }
+
+func (kv cacheKV) Get(_ context.Context, key string) ([]byte, error) {
+	if value, ok := kv.cache.Get(key); ok {
+		return value, nil
+	}
+	return nil, storage.ErrNotFound
+}
+
+func (kv cacheKV) Set(_ context.Context, key string, value []byte, _ time.Duration) error {
+	kv.cache.Set(key, value)
+	return nil
+}
+
+func (kv cacheKV) Delete(_ context.Context, key string) error {
+	kv.cache.Delete(key)
+	return nil
+}

@@ -1,8 +1,0 @@
-//go:build !unix
-
-package storage
-
-import "os"
-
-// lockFlag is the flag for opening an existing lock file.
-const lockFlag = os.O_RDONLY

@@ -1,5 +1,0 @@
-package storage
-
-import "syscall"
-
-const noAccessTime = syscall.O_NOATIME
