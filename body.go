@@ -142,11 +142,11 @@ func (b *originBody) forgetFunc(ctx context.Context, e *engine, plain, key strin
 
 // Close does not wait for the origin, except for drainWait. The rest of a response that is being stored may be read in
 // the background.
-func (b *originBody) Close() error { return b.closeAfter(nil) }
+func (b *originBody) Close() error { return b.CloseAfter(nil) }
 
-// closeAfter is like Close, but if rest is not nil, it calls rest in the background to read the remaining body, if that
+// CloseAfter is like Close, but if rest is not nil, it calls rest in the background to read the remaining body, if that
 // is allowed. If rest is nil, the remaining body is read and discarded.
-func (b *originBody) closeAfter(rest func(io.Reader)) error {
+func (b *originBody) CloseAfter(rest func(io.Reader)) error {
 	if b.closed.Swap(true) || b.drainLater(rest) {
 		return nil
 	}
@@ -250,6 +250,11 @@ func (b *originBody) drain(ctx context.Context, e *engine, key string, read func
 	}
 	return started
 }
+
+// readerFunc is a function that reads.
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // skip discards up to n bytes.
 func (b *originBody) skip(n int64) { io.CopyN(io.Discard, b.ReadCloser, n) }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -18,7 +19,7 @@ type entryView struct {
 	policy   rules.Policy
 	vary     []varyField
 	variants []variant
-	coding   coding
+	coding   contentcoding.Coding
 	status   string
 	unusable bool       // another program, or a cache of another kind, stored a response that this one must not use
 	fields   []hitField // header fields of a hit, without those withheld: Age is first, Cache-Status last
@@ -52,7 +53,7 @@ type varyField struct {
 type variant struct {
 	storage.Variant
 	fields []varyField
-	coding coding
+	coding contentcoding.Coding
 }
 
 // view returns the view of an entry. It is kept with the entry, but computed each time if another engine uses the same
@@ -82,14 +83,14 @@ func (e *engine) newViewOf(entry *storage.Entry, urlKey string, policy rules.Pol
 		urlKey: urlKey,
 		policy: policy,
 		vary:   vary,
-		coding: parseCoding(entry.Header["Content-Encoding"]),
+		coding: contentcoding.Parse(entry.Header["Content-Encoding"]),
 		status: statusLine(entry),
 	}
 	v.unusable = policy.Unusable() || policy.Options.Shared && rules.AllowsOneOrigin(entry.Header) &&
 		!slices.ContainsFunc(vary, func(f varyField) bool { return f.name == "Origin" })
 	v.setFields(entry.Header)
 	for _, other := range entry.Variants {
-		v.variants = append(v.variants, variant{other, varyFields(other.Vary), parseCoding([]string{other.Encoding})})
+		v.variants = append(v.variants, variant{other, varyFields(other.Vary), contentcoding.Parse([]string{other.Encoding})})
 	}
 	return v
 }

@@ -172,18 +172,21 @@ func closeResponse(resp *http.Response) {
 	}
 }
 
+// maxSkipped is the longest body that discard reads.
+const maxSkipped = 64 << 10
+
 // discard closes the body of a response that is not returned to the caller. A short body is first read to its end in the
 // background, so that the connection can be used again. The caller waits only briefly, because an origin that fails may also be
 // slow.
 func (e *engine) discard(q *query, resp *http.Response) {
 	b, ok := resp.Body.(*originBody)
 	switch {
-	case !ok || resp.ContentLength > maxDrained:
+	case !ok || resp.ContentLength > maxSkipped:
 		closeResponse(resp)
 	case q.background: // already
-		b.skip(maxDrained)
+		b.skip(maxSkipped)
 		b.end()
-	case !b.context.detach() || !b.drain(q.ctx, e, "", func() { b.skip(maxDrained) }):
+	case !b.context.detach() || !b.drain(q.ctx, e, "", func() { b.skip(maxSkipped) }):
 		b.end()
 	}
 }

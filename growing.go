@@ -250,10 +250,10 @@ func (g *growing) trailerFor(b *growingBody) http.Header {
 }
 
 // Close does not wait for a Read in progress.
-func (b *growingBody) Close() error { return b.closeAfter(nil) }
+func (b *growingBody) Close() error { return b.CloseAfter(nil) }
 
-// closeAfter is Close with rest as in leaveAfter.
-func (b *growingBody) closeAfter(rest func(io.Reader)) error {
+// CloseAfter is Close with rest as in leaveAfter.
+func (b *growingBody) CloseAfter(rest func(io.Reader)) error {
 	why := context.Cause(b.req.Context())
 	if why == nil {
 		why = http.ErrBodyReadAfterClose

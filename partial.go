@@ -5,12 +5,12 @@ import (
 	"io"
 	"math"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -81,7 +81,7 @@ func (m *match) completedBy(resp *http.Response) (total int64, ok bool) {
 func (m *match) combinesWith(h http.Header) bool {
 	lines := h["Content-Encoding"] // a 206 may omit it
 	return rules.StrongMatch(h.Get("Etag"), m.policy.ETag) &&
-		(lines == nil || slices.Equal(parseCoding(lines).names, m.coding.names))
+		(lines == nil || m.coding.Equal(contentcoding.Parse(lines)))
 }
 
 // dropPart removes the stored part, which is known to be out of date.
@@ -126,7 +126,7 @@ func (m *match) contradictedBy(h http.Header, total int64) bool {
 		return true
 	}
 	return h.Get("Last-Modified") != m.policy.IfModified ||
-		!m.fits(total) && slices.Equal(parseCoding(h["Content-Encoding"]).names, m.coding.names)
+		!m.fits(total) && m.coding.Equal(contentcoding.Parse(h["Content-Encoding"]))
 }
 
 // fits reports whether the part may be of a representation of this length, or of unknown length if total is -1.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
+	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
@@ -105,11 +106,11 @@ func (q *query) isHead() bool { return q.req.Method == http.MethodHead }
 // canDecode reports whether the caller can use a body with this coding if the request matches the selecting fields. If
 // the caller left the coding to the Transport, an unknown coding is usable only if the origin chose it for the
 // Transport's own Accept-Encoding.
-func (q *query) canDecode(c coding, vary []varyField) bool {
+func (q *query) canDecode(c contentcoding.Coding, vary []varyField) bool {
 	if q.negotiated {
-		return c.known || slices.ContainsFunc(vary, func(f varyField) bool { return f.name == "Accept-Encoding" })
+		return c.IsKnown() || slices.ContainsFunc(vary, func(f varyField) bool { return f.name == "Accept-Encoding" })
 	}
-	return !c.coded() || !q.ranged || q.header["Accept-Encoding"] != nil
+	return c.IsIdentity() || !q.ranged || q.header["Accept-Encoding"] != nil
 }
 
 // acceptEncoding returns the Accept-Encoding of a request whose caller left the coding to the Transport.
@@ -117,7 +118,7 @@ func (q *query) acceptEncoding() string {
 	if q.uncoded {
 		return "identity"
 	}
-	return acceptEncoding
+	return contentcoding.AcceptEncoding
 }
 
 // canonicalNames returns h with canonical names. If the names are canonical, that is h itself. net/http sends a field

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
+	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -68,7 +69,7 @@ func (e *engine) share(q *query, rep *reply, entry *storage.Entry, stored bool) 
 // setCoded makes the caller get the body of a whole response decoded if it left the coding to the Transport. key is the
 // key under which the response is being stored.
 func (e *engine) setCoded(q *query, prev *previous, rep *reply, a *answer, key string, stored bool) {
-	a.coded = q.negotiated && parseCoding(rep.resp.Header["Content-Encoding"]).decodes()
+	a.coded = q.negotiated && contentcoding.Parse(rep.resp.Header["Content-Encoding"]).NeedsDecoding()
 	if b, ok := rep.resp.Body.(*originBody); ok && a.coded && stored {
 		a.damaged = b.forgetFunc(q.ctx, e, prev.key, key)
 	}
@@ -77,7 +78,7 @@ func (e *engine) setCoded(q *query, prev *previous, rep *reply, a *answer, key s
 // decode decodes the body of the response for the caller, if needed.
 func (a *answer) decode() {
 	if a.coded {
-		parseCoding(a.resp.Header["Content-Encoding"]).decode(a.resp, a.resp.Body, nil, a.damaged)
+		contentcoding.Parse(a.resp.Header["Content-Encoding"]).Decode(a.resp, a.resp.Body, nil, a.damaged)
 	}
 }
 

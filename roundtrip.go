@@ -289,7 +289,7 @@ func (e *engine) complete(q *query, prev *previous, part *match) (answer, error)
 	prev.part = part
 	defer func() { prev.part.close() }()
 	rest := *q
-	rest.uncoded = q.negotiated && !part.coding.coded()
+	rest.uncoded = q.negotiated && part.coding.IsIdentity()
 	rep, err := e.askRest(&rest, part)
 	if err != nil {
 		return answer{}, err

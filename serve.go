@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
+	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -67,7 +68,7 @@ func (e *engine) serve(q *query, m *match, r rules.Reuse, s Status) answer {
 		// Any range of an empty body is all of it, and it has no valid Content-Range (RFC 9110, section 14.1.2).
 		m.slice(q, resp, 0, m.entry.Length)
 		length = resp.ContentLength
-	case q.negotiated && m.coding.decodes():
+	case q.negotiated && m.coding.NeedsDecoding():
 		e.serveDecoded(q, m, resp)
 	default:
 		resp.Body = m.take()
@@ -126,15 +127,15 @@ func (e *engine) serveDecoded(q *query, m *match, resp *http.Response) {
 	body := m.take()
 	if m.decoded != nil {
 		body.Close()
-		m.coding.plain(resp)
+		contentcoding.RemoveFields(resp)
 		resp.Body = bytesbody.New(m.decoded)
 		return
 	}
 	if m.key == "" {
-		m.coding.decode(resp, body, nil, m.damaged)
+		m.coding.Decode(resp, body, nil, m.damaged)
 		return
 	}
-	m.coding.decode(resp, body, e.store.DecodedKeeper(m.key, m.entry), e.removeDamaged(q.ctx, m.key))
+	m.coding.Decode(resp, body, e.store.DecodedKeeper(m.key, m.entry), e.removeDamaged(q.ctx, m.key))
 }
 
 // removeDamaged returns a function that removes the entry under key because its body cannot be decoded, so that the next
@@ -149,8 +150,8 @@ func (e *engine) removeDamaged(ctx context.Context, key string) func(error) {
 // withoutBody turns resp into a response to HEAD.
 func (m *match) withoutBody(q *query, resp *http.Response) {
 	resp.Body, resp.Trailer = http.NoBody, nil
-	if q.negotiated && m.coding.decodes() {
-		m.coding.plain(resp)
+	if q.negotiated && m.coding.NeedsDecoding() {
+		contentcoding.RemoveFields(resp)
 		return
 	}
 	resp.ContentLength = -1

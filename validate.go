@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -102,7 +103,7 @@ func (e *engine) receiveHead(q *query, prev *previous, m *match, rep *reply) rul
 		if rules.Supersedes(resp.StatusCode) && resp.StatusCode != m.entry.Status {
 			e.dropStored(q, prev, rep, m.key)
 		}
-	case q.negotiated && !slices.Equal(parseCoding(resp.Header["Content-Encoding"]).names, m.coding.names):
+	case q.negotiated && !m.coding.Equal(contentcoding.Parse(resp.Header["Content-Encoding"])):
 		// It is about another coding, because HEAD is sent without an Accept-Encoding. It tells nothing about the
 		// stored response.
 	case m.freshenedByHead(resp.Header):

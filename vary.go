@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/credential"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -27,7 +28,7 @@ type namedValue struct{ name, value string }
 
 // selects reports whether the query selects a stored response with these selecting fields, coding and language. exact
 // reports whether it does so by equal fields.
-func (s *selecting) selects(q *query, vary []varyField, c coding, language string) (ok, exact bool) {
+func (s *selecting) selects(q *query, vary []varyField, c contentcoding.Coding, language string) (ok, exact bool) {
 	switch {
 	case !q.canDecode(c, vary):
 		return false, false
@@ -39,10 +40,10 @@ func (s *selecting) selects(q *query, vary []varyField, c coding, language strin
 
 // match reports whether the request's header fields match those of a stored response. If language is not empty, it is
 // the Content-Language of the response, and a different Accept-Language may match if it prefers that language.
-func (s *selecting) match(q *query, vary []varyField, c coding, language string) bool {
+func (s *selecting) match(q *query, vary []varyField, c contentcoding.Coding, language string) bool {
 	for i := range vary {
 		f := &vary[i]
-		if f.name == "Accept-Encoding" && q.negotiated && c.known {
+		if f.name == "Accept-Encoding" && q.negotiated && c.IsKnown() {
 			continue // any coding that can be decoded matches
 		}
 		value, present := q.field(f.name)
@@ -95,11 +96,11 @@ func (s *selecting) digestLike(stored, name, value string) string {
 // Vary does not name it.
 func (q *query) codingSelects(h http.Header) bool {
 	lines := h["Content-Encoding"]
-	if lines == nil || parseCoding(lines).known {
+	if lines == nil || contentcoding.Parse(lines).IsKnown() {
 		return false
 	}
 	value, _ := q.field("Accept-Encoding")
-	return rules.NormalizeSelecting("Accept-Encoding", value) == rules.NormalizeSelecting("Accept-Encoding", acceptEncoding)
+	return rules.NormalizeSelecting("Accept-Encoding", value) == rules.NormalizeSelecting("Accept-Encoding", contentcoding.AcceptEncoding)
 }
 
 // field returns the value of a request header field as it is sent, with several lines joined, and with the Transport's

@@ -1,4 +1,6 @@
-package cachecontrol
+// Package contentcoding decodes content codings (RFC 9110, section 8.4) as net/http does for a caller that set no
+// Accept-Encoding.
+package contentcoding
 
 import (
 	"bufio"
@@ -9,30 +11,31 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 )
 
-// acceptEncoding is the Accept-Encoding that the Transport sends if the caller set none. Python's requests sends the same, so that
+// AcceptEncoding is the Accept-Encoding for all codings that this package can decode. Python's requests sends the same, so that
 // Vary: Accept-Encoding matches across languages.
-const acceptEncoding = "gzip, deflate"
+const AcceptEncoding = "gzip, deflate"
 
-// maxDecodedKept limits the decoded body that is kept in addition to the coded one.
-const maxDecodedKept = 8 << 20
+// maxKept limits the decoded body that is passed to keep.
+const maxKept = 8 << 20
 
 // maxDrained limits the bytes that are read after the end of the coded data, to reach the end of the body.
 const maxDrained = 64 << 10
 
-// coding is a parsed Content-Encoding: the codings in the order in which they were applied.
-type coding struct {
+// Coding is a parsed Content-Encoding: the codings in the order in which they were applied.
+type Coding struct {
 	names []string
 	known bool // all of them can be decoded
 }
 
-// parseCoding reads the lines of a Content-Encoding (RFC 9110, section 8.4).
-func parseCoding(lines []string) coding {
-	c := coding{known: true}
+// Parse parses the lines of a Content-Encoding.
+func Parse(lines []string) Coding {
+	c := Coding{known: true}
 	for _, line := range lines {
 		for _, name := range strings.Split(line, ",") {
 			switch name = strings.ToLower(strings.TrimSpace(name)); name {
@@ -50,31 +53,43 @@ func parseCoding(lines []string) coding {
 	return c
 }
 
-// coded reports whether any coding was applied.
-func (c coding) coded() bool { return len(c.names) > 0 }
+// IsIdentity reports whether no coding was applied.
+func (c Coding) IsIdentity() bool { return len(c.names) == 0 }
 
-// decodes reports whether the Transport decodes such a body for a caller that set no Accept-Encoding.
-func (c coding) decodes() bool { return c.coded() && c.known }
+// IsKnown reports whether this package can decode all codings.
+func (c Coding) IsKnown() bool { return c.known }
 
-// decode changes the response as net/http does for a caller that set no Accept-Encoding: the body is decoded, and the fields about
-// the coded body are removed. Reading the decoded body to its end reads body to its end. Then keep is called with the decoded
-// body. If the body cannot be decoded, damaged is called with the error, unless reading body has failed. Both may be nil.
-func (c coding) decode(resp *http.Response, body io.ReadCloser, keep func([]byte), damaged func(error)) {
-	c.plain(resp)
-	resp.Body = &decodedBody{coded: &sourceReader{ReadCloser: body}, names: c.names, keep: keep, damaged: damaged}
+// NeedsDecoding reports whether there is a coding, and this package can decode it.
+func (c Coding) NeedsDecoding() bool { return c.known && !c.IsIdentity() }
+
+// Equal reports whether the same codings were applied.
+func (c Coding) Equal(other Coding) bool { return slices.Equal(c.names, other.names) }
+
+// Decode decodes body, the coded body of resp, and removes the fields about the coded body from resp. If the decoded body is read
+// to its end, so is body, and keep is called with the decoded body unless that is too long. If the body cannot be decoded, damaged
+// is called with the error, unless reading body has failed. Both may be nil.
+func (c Coding) Decode(resp *http.Response, body io.ReadCloser, keep func([]byte), damaged func(error)) {
+	RemoveFields(resp)
+	resp.Body = &decodedBody{coded: sourceReader{ReadCloser: body}, names: c.names, keep: keep, damaged: damaged}
 }
 
-// plain removes the fields about the coded body from the response.
-func (c coding) plain(resp *http.Response) {
+// RemoveFields removes the fields about the coded body from resp, whose body is decoded.
+func RemoveFields(resp *http.Response) {
 	resp.Header.Del("Content-Encoding")
 	resp.Header.Del("Content-Length")
 	resp.ContentLength = -1
 	resp.Uncompressed = true
 }
 
+// AfterCloser is a body that may be read on in the background after it is closed.
+type AfterCloser interface {
+	// CloseAfter is like Close, but may call rest in the background to read the remaining body.
+	CloseAfter(rest func(io.Reader)) error
+}
+
 // decodedBody starts decoding at the first Read, so that the response is returned before its body arrives.
 type decodedBody struct {
-	coded *sourceReader
+	coded sourceReader
 	names []string
 
 	closed  atomic.Bool
@@ -113,7 +128,7 @@ func (b *decodedBody) Read(p []byte) (int, error) {
 // next reads from the decoder even if the body is closed.
 func (b *decodedBody) next(p []byte) (int, error) {
 	if b.err == nil && b.r == nil {
-		b.r, b.err = newDecoder(b.coded, b.names)
+		b.r, b.err = newDecoder(&b.coded, b.names)
 		b.report()
 	}
 	if b.err != nil {
@@ -121,7 +136,7 @@ func (b *decodedBody) next(p []byte) (int, error) {
 	}
 	n, err := b.r.Read(p)
 	if b.keep != nil {
-		if b.kept.Len()+n > maxDecodedKept {
+		if b.kept.Len()+n > maxKept {
 			b.keep, b.kept = nil, bytes.Buffer{}
 		} else {
 			b.kept.Write(p[:n])
@@ -129,7 +144,7 @@ func (b *decodedBody) next(p []byte) (int, error) {
 	}
 	if err == io.EOF {
 		// A decoder may stop before the end of the coded body. It is stored only if its end is read.
-		if _, drainErr := io.CopyN(io.Discard, b.coded, maxDrained); drainErr != io.EOF && drainErr != nil {
+		if _, drainErr := io.CopyN(io.Discard, &b.coded, maxDrained); drainErr != io.EOF && drainErr != nil {
 			err = drainErr
 		} else if b.keep != nil {
 			b.keep(b.kept.Bytes())
@@ -153,14 +168,12 @@ func (b *decodedBody) Close() error {
 	if b.closed.Swap(true) {
 		return nil
 	}
-	coded, ok := b.coded.ReadCloser.(interface {
-		closeAfter(rest func(io.Reader)) error
-	})
+	coded, ok := b.coded.ReadCloser.(AfterCloser)
 	if !ok || !b.turn.TryLock() {
 		return b.coded.Close()
 	}
 	b.turn.Unlock() // no Read comes after this
-	return coded.closeAfter(b.rest)
+	return coded.CloseAfter(b.rest)
 }
 
 // rest decodes the rest of the coded body, so that a damaged body does not stay stored.
@@ -168,13 +181,11 @@ func (b *decodedBody) rest(coded io.Reader) {
 	b.turn.Lock()
 	defer b.turn.Unlock()
 	b.coded.ReadCloser = io.NopCloser(coded)
-	io.Copy(io.Discard, readerFunc(b.next))
+	var err error
+	for buf := make([]byte, 8<<10); err == nil; {
+		_, err = b.next(buf)
+	}
 }
-
-// readerFunc is a function that reads.
-type readerFunc func([]byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func newDecoder(r io.Reader, names []string) (io.Reader, error) {
 	for i := len(names) - 1; i >= 0; i-- {
