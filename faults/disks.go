@@ -22,14 +22,16 @@ func disks(ctx context.Context, less int) ([]row, error) {
 		for _, b := range []struct {
 			broken, unit string
 			every        time.Duration
+			restart      bool // the cache is opened again after the damage
 			once         func(dir string) (times int64, undo func())
 		}{
-			{"bytes flipped", "bytes", 2 * time.Millisecond, func(dir string) (int64, func()) { return flipByte(dir), nil }},
-			{"files cut short", "files", 2 * time.Millisecond, func(dir string) (int64, func()) { return cutFile(dir), nil }},
-			{"directory removed", "times", 20 * time.Millisecond, func(dir string) (int64, func()) { os.RemoveAll(dir); return 1, nil }},
-			{"a file where the directory was", "times", 20 * time.Millisecond, blockDirectory},
+			{"bytes flipped", "bytes", 2 * time.Millisecond, false, func(dir string) (int64, func()) { return flipByte(dir, false), nil }},
+			{"bytes flipped, times kept, restarted", "bytes", 10 * time.Millisecond, true, func(dir string) (int64, func()) { return flipByte(dir, true), nil }},
+			{"files cut short", "files", 2 * time.Millisecond, false, func(dir string) (int64, func()) { return cutFile(dir), nil }},
+			{"directory removed", "times", 20 * time.Millisecond, false, func(dir string) (int64, func()) { os.RemoveAll(dir); return 1, nil }},
+			{"a file where the directory was", "times", 20 * time.Millisecond, false, blockDirectory},
 		} {
-			r, err := broken(ctx, layout, less, b.every, b.once)
+			r, err := broken(ctx, layout, less, b.every, b.restart, b.once)
 			if err != nil {
 				return nil, err
 			}
@@ -66,8 +68,9 @@ func fullDisk(ctx context.Context, layout string, less int) (row, error) {
 	return row{broken: layout + ", full (no file may pass 2 KiB)", times: sum.Limited, unit: "times", tally: sum}, err
 }
 
-// broken calls once repeatedly to damage a directory while requests are made.
-func broken(ctx context.Context, layout string, less int, every time.Duration, once func(dir string) (int64, func())) (row, error) {
+// broken calls once repeatedly to damage a directory while requests are made. If restart is true, it then opens the directory
+// again, as a process that starts after the damage does.
+func broken(ctx context.Context, layout string, less int, every time.Duration, restart bool, once func(dir string) (int64, func())) (row, error) {
 	parent, err := os.MkdirTemp("", "faults")
 	if err != nil {
 		return row{}, err
@@ -76,26 +79,37 @@ func broken(ctx context.Context, layout string, less int, every time.Duration, o
 	dir := filepath.Join(parent, "cache")
 	_, server := startOrigin()
 	defer server.Close()
-	store, err := openLayout(layout, dir)
+	base := &http.Transport{MaxIdleConnsPerHost: loadWorkers}
+	defer base.CloseIdleConnections()
+	start := func() (*cachecontrol.Transport, error) {
+		store, err := openLayout(layout, dir)
+		return &cachecontrol.Transport{Store: store, Base: base}, err
+	}
+	t, err := start()
 	if err != nil {
 		return row{}, err
 	}
-	t := &cachecontrol.Transport{Store: store, Base: &http.Transport{MaxIdleConnsPerHost: loadWorkers}}
-	defer t.CloseIdleConnections()
-	defer t.Close()
-	// If a verified file changes while it is read, the cache cannot detect that. So nothing is damaged during a
-	// request.
+	defer func() { t.Close() }()
+	// If a verified file changes while it is read, or keeps its time, the cache cannot detect that. So nothing is damaged
+	// during a request, and the cache is opened again if the time stays.
 	var pause sync.RWMutex
-	done := make(chan tally)
-	go func() {
-		l := load{client: t.Client(), url: server.URL, keys: 20, reads: 20_000 / less, renew: 0.1, pause: &pause}
-		done <- l.run(ctx)
-	}()
+	done := make(chan tally, 1)
+	l := load{client: t.Client(), url: server.URL, keys: 20, reads: 20_000 / less, renew: 0.1, pause: &pause}
+	go func() { done <- l.run(ctx) }()
 	r := row{}
 	for {
 		pause.Lock()
 		n, undo := once(dir)
+		if restart {
+			t.Close()
+			if t, err = start(); err == nil {
+				l.client = t.Client()
+			}
+		}
 		pause.Unlock()
+		if err != nil {
+			return row{}, err
+		}
 		r.times += n
 		select {
 		case r.tally = <-done:
@@ -126,8 +140,8 @@ func anyFile(dir string) (path string) {
 }
 
 // flipByte changes one bit of a random file in place and returns how many files it has changed. The size of the file
-// stays the same. Its modification time changes, although damage by a disk would leave it.
-func flipByte(dir string) int64 {
+// stays the same. If keepTime is true, so does its modification time, as if the disk had damaged the file.
+func flipByte(dir string, keepTime bool) int64 {
 	path := anyFile(dir)
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -145,6 +159,9 @@ func flipByte(dir string) int64 {
 	}
 	b[0] ^= 1 << rand.IntN(8)
 	if _, err := f.WriteAt(b[:], at); err != nil {
+		return 0
+	}
+	if keepTime && os.Chtimes(path, time.Time{}, fi.ModTime()) != nil {
 		return 0
 	}
 	return 1
