@@ -107,6 +107,9 @@ func (w *world) judge(c *call) error {
 	if c.err == nil && c.resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && c.header0.Get("X-From-Cache") == "1" {
 		return w.judgeUnsatisfiable(c)
 	}
+	if err := w.judgeKept(c); err != nil {
+		return err
+	}
 	return w.judgeAnswer(c)
 }
 
@@ -487,6 +490,121 @@ func (w *world) refuted(c *call, head *exchange, repr *representation) error {
 			continue
 		}
 		return fmt.Errorf("#%d was refuted by #%d", head.id, e.id)
+	}
+	return nil
+}
+
+// kept returns the response that must still be stored when the call is made, and that the call selects, or nil if there need not be one.
+// It looks only at stories that leave the cache no choice: no response since may have replaced, changed or removed this one. What
+// leaves it stored are responses to other variants, and statuses that say nothing about it, such as 403 and 429.
+func (w *world) kept(c *call) *exchange {
+	if len(w.caches) > 1 || w.faulty || c.method != "GET" || c.canceled || c.spelling.url != "" || c.wish != noWish() || c.cache.TimePriority {
+		return nil
+	}
+	for name := range c.header {
+		if name == "Range" || strings.HasPrefix(name, "If-") {
+			return nil
+		}
+	}
+	var last *exchange
+	for _, e := range w.exchanges {
+		if e.url == c.url && e.method == "GET" && e.status == 200 && e.doneSeq > 0 && e.doneSeq < c.startSeq && sameVariant(c, e) && !slices.Contains(c.asked, e) {
+			last = e
+		}
+	}
+	if last == nil || !w.certainlyStored(c, last) {
+		return nil
+	}
+	for _, i := range w.invalid {
+		if i.url == c.url && i.atSeq > last.sentSeq {
+			return nil
+		}
+	}
+	for _, e := range w.exchanges {
+		if e.url != c.url || e == last || slices.Contains(c.asked, e) || e.failed {
+			continue
+		}
+		if e.receivedSeq > 0 && e.repr != nil && !slices.Equal(e.head["Vary"], last.head["Vary"]) {
+			return nil
+		}
+		if (e.receivedSeq == 0 || max(e.receivedSeq, e.doneSeq) > last.sentSeq || e.doneSeq == 0) && !w.leaves(c, e) {
+			return nil
+		}
+	}
+	return last
+}
+
+// certainlyStored reports whether the cache had no reason not to store the response, and its caller has read all of it.
+func (w *world) certainlyStored(c *call, e *exchange) bool {
+	i := slices.IndexFunc(w.calls, func(by *call) bool { return slices.Contains(by.asked, e) })
+	return i >= 0 && !w.calls[i].canceled && w.calls[i].bodyErr == nil && w.worthStoring(e) && !e.cut && !e.background && !e.repr.coded &&
+		c.cache.MaxBodyBytes == 0 && (c.cache.MaxVariants == 0 || e.head["Vary"] == nil) &&
+		dateOf(e).Sub(e.receivedAt).Abs() < time.Second && c.endAt.Sub(e.receivedAt) < 24*time.Hour
+}
+
+// worthStoring reports whether a 200 may be stored and is fresh when it is received, by any reading of its header.
+func (w *world) worthStoring(e *exchange) bool {
+	m := e.means
+	return m != nil && storable(e, m, e.cache.shared) == nil && !m.noCache && !m.mustUnderstand && !saysSeveralLifetimes(e.head) && e.head["Age"] == nil &&
+		!strings.Contains(strings.Join(e.head["Cache-Control"], ","), `"`) && w.lifetime(e, e.repr, e.head, m, e.cache.shared) > 0
+}
+
+// leaves reports whether the response e leaves the stored one that the call selects as it is.
+func (w *world) leaves(c *call, e *exchange) bool {
+	switch {
+	case e.method != "GET":
+		return e.method != "HEAD" && e.status >= 400
+	case e.receivedSeq == 0 || e.status == 304 || e.status == 206 || e.request["Range"] != nil || e.background:
+		return false
+	case e.status == 404 || e.status == 410:
+		return false
+	case e.status == 200: // one that is not stored may remove the entry that lists the variants
+		return !sameVariant(c, e) && w.worthStoring(e)
+	}
+	return !sameVariant(c, e) || storable(e, e.means, c.cache.shared) != nil
+}
+
+// sameVariant reports whether the request of the call has the values of the selecting fields that the request of e had.
+func sameVariant(c *call, e *exchange) bool {
+	for _, line := range e.head["Vary"] {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = http.CanonicalHeaderKey(strings.TrimSpace(name)); !sameField(c, name, e.request[name]) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// judgeKept returns an error if the call shows that the response which must be stored is not.
+func (w *world) judgeKept(c *call) error {
+	e := w.kept(c)
+	if e == nil {
+		return nil
+	}
+	age, lifetime := ageOf(e, c.endAt), w.lifetime(e, e.repr, e.head, e.means, c.cache.shared)
+	switch {
+	case age < lifetime:
+		if len(c.asked) > 0 {
+			return fmt.Errorf("the origin was asked, although #%d, age %v, lifetime %v, is stored", e.id, age, lifetime)
+		}
+		w.kinds["kept"]++
+	case len(c.asked) > 0 && e.repr.etag != "" && e.head.Get("Etag") == e.repr.etag:
+		if inm := c.asked[0].request.Get("If-None-Match"); !strings.Contains(inm, e.repr.etag) {
+			return fmt.Errorf("the origin was asked with If-None-Match %q, although #%d with ETag %s is stored", inm, e.id, e.repr.etag)
+		}
+		w.kinds["kept stale"]++
+	default:
+		return nil
+	}
+	for _, other := range w.exchanges {
+		switch {
+		case other.url != c.url || other.receivedSeq < e.sentSeq:
+		case other.status == 403 || other.status == 429:
+			w.kinds[fmt.Sprintf("kept after %d", other.status)]++
+		case !sameVariant(c, other) && other.sentSeq < e.doneSeq && other.doneSeq > e.sentSeq:
+			w.kinds["kept next to a variant"]++
+		}
 	}
 	return nil
 }

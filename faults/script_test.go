@@ -239,6 +239,7 @@ type world struct {
 	faulty      bool // the store may fail
 	window      func()
 	focus       bool // one URL, no Vary, and many ranges: what becomes of parts needs several steps that fit each other
+	variety     bool // one URL with several variants, and statuses that say nothing about what is stored
 	running     sync.WaitGroup
 }
 
@@ -265,7 +266,11 @@ func play(t testing.TB, script []byte, dir func() string) (kinds map[string]int,
 	}
 	setup := script[:2]
 	script = script[2:]
-	w.focus = setup[1]&128 != 0
+	w.variety = setup[1]&129 == 129
+	w.focus = setup[1]&128 != 0 && !w.variety
+	if w.variety { // one cache, without limits, that keeps what it may
+		setup = []byte{setup[0] &^ 8, setup[1] &^ (1 | 4 | 8)}
+	}
 	store := w.newStore(int(setup[0]>>4), setup[1], dir)
 	for range 1 + setup[0]>>3&1 {
 		c := &cache{shared: setup[0]&1 == 1, negotiates: setup[0]&2 == 0}
@@ -383,7 +388,11 @@ func (w *world) fault(op faultstore.Op) faultstore.Fault {
 
 // step does one step. It returns the calls whose bodies are still to be read.
 func (w *world) step(d dice, held []*call) []*call {
-	switch op := d.pick(byteOp, 16); op {
+	op := d.pick(byteOp, 16)
+	if w.variety && op > 8 {
+		op = 7 // requests at once
+	}
+	switch op {
 	case 0, 1, 2:
 		time.Sleep(sleeps[d.pick(byteTarget, len(sleeps))] * time.Second)
 	case 3:
@@ -399,14 +408,15 @@ func (w *world) step(d dice, held []*call) []*call {
 		i := &invalidation{cache: c, url: u.String()}
 		w.mu.Lock()
 		i.atSeq = w.tick()
+		w.invalid = append(w.invalid, i)
 		w.mu.Unlock()
 		if n := d.pick(byteMore, 16); n < 4 && i.url == targets[0] {
 			u, _ = url.Parse(spellings[n].url)
 		}
 		err := c.Invalidate(context.Background(), u)
 		w.mu.Lock()
-		if i.knownSeq = w.tick(); err == nil {
-			w.invalid = append(w.invalid, i)
+		if seq := w.tick(); err == nil {
+			i.knownSeq = seq
 		}
 		w.mu.Unlock()
 	case 5, 6:
@@ -509,25 +519,33 @@ func (w *world) newCall(d dice) *call {
 		cache: w.caches[d.pick(byteMore, len(w.caches))], method: "GET", url: targets[max(0, d.pick(byteTarget, 8)-5)],
 		header: http.Header{},
 	}
+	wish := wishes[d.pick(byteWish, len(wishes))]
 	switch m := d.pick(byteTarget, 256) >> 3; {
+	case w.variety && d.pick(byteBody, 8) > 0:
+		wish = wishes[0]
 	case m >= 30:
 		c.method = "HEAD"
 	case m >= 26:
 		c.method = unsafe[d.pick(byteRequest, len(unsafe))]
 	}
-	wish := wishes[d.pick(byteWish, len(wishes))]
 	c.wish = wishOf(wish.means)
 	if wish.field != "" {
 		c.header[wish.field] = []string{wish.text}
 	}
-	if n := d.pick(byteMore, 256) / 4; n < len(spellings) && c.url == targets[0] {
+	if n := d.pick(byteMore, 256) / 4; n < len(spellings) && c.url == targets[0] && !w.variety {
 		c.spelling = spellings[n]
 		if c.url = c.spelling.target; c.url == "" {
 			c.url = fmt.Sprint("none: ", c.spelling)
 		}
 	}
-	if w.focus && c.spelling.url == "" {
+	if (w.focus || w.variety) && c.spelling.url == "" {
 		c.url = targets[0]
+	}
+	if w.variety {
+		if v := selectingValues["X-User"][:4][d.pick(byteSelecting, 4)]; v != nil {
+			c.header["X-User"] = v
+		}
+		return c
 	}
 	if w.focus {
 		if c.method == "GET" {
@@ -829,8 +847,14 @@ func (w *world) answer(e *exchange, d dice) *http.Response {
 			e.status = []int{404, 410, 503, 403}[n/3]
 		}
 	}
+	if n := d.pick(byteStatus, 64); w.variety {
+		e.status = 200
+		if n < 12 {
+			e.status = []int{403, 429, 503, 404}[n/3]
+		}
+	}
 	repr := w.resource[e.url]
-	if repr == nil || d.pick(byteValidate, 4) == 0 {
+	if repr == nil || d.pick(byteValidate, 4) == 0 || w.variety {
 		repr = nil
 	}
 	inm := e.request.Get("If-None-Match")
@@ -948,6 +972,13 @@ func (w *world) setCaching(e *exchange, d dice) {
 			members = append(members, "must-revalidate")
 		}
 	}
+	plain := w.variety && d.pick(byteCache1, 4) > 0
+	if plain {
+		members, *m = nil, *noMeaning()
+		if e.status < 400 {
+			members, m.maxAge = []string{"max-age=60"}, time.Minute
+		}
+	}
 	if len(members) > 0 {
 		lines := members
 		switch d.bit(byteCache1, 6) {
@@ -959,6 +990,17 @@ func (w *world) setCaching(e *exchange, d dice) {
 		h["Cache-Control"] = lines
 		e.means = m
 		w.meanings[strings.Join(lines, "\n")] = m
+	}
+	switch {
+	case w.variety:
+		h["Vary"] = []string{"X-User"}
+	case !w.focus:
+		if v := varies[d.pick(byteVary, len(varies))]; v != nil {
+			h["Vary"] = v
+		}
+	}
+	if plain {
+		return
 	}
 	now := time.Now().UTC()
 	switch n := d.pick(byteAge, 12); n {
@@ -991,9 +1033,6 @@ func (w *world) setCaching(e *exchange, d dice) {
 		h["Expires"] = []string{now.Add(time.Minute).Format(http.TimeFormat), "0"}
 	case 7:
 		h["Expires"] = []string{"in an hour"}
-	}
-	if v := varies[d.pick(byteVary, len(varies))]; v != nil && !w.focus {
-		h["Vary"] = v
 	}
 	if d.pick(byteVary, 256) >= 200 {
 		h["X-Secret"] = []string{strconv.Itoa(e.id)}
