@@ -126,7 +126,7 @@ func (b *originBody) finish(why rules.Reason) {
 	}
 }
 
-// forgetFunc returns a function that aborts the recording of the body, or, if that has ended, removes the entry under key.
+// forgetFunc returns a function that aborts the recording of the body, or, if the body is stored, removes the entry under key.
 func (b *originBody) forgetFunc(ctx context.Context, e *engine, plain, key string) func(error) {
 	ctx = context.WithoutCancel(ctx)
 	return func(error) {
@@ -136,7 +136,9 @@ func (b *originBody) forgetFunc(ctx context.Context, e *engine, plain, key strin
 			b.finish(rules.Incomplete)
 			return
 		}
-		e.remove(ctx, plain, key)
+		if b.whole.Load() {
+			e.remove(ctx, plain, key)
+		}
 	}
 }
 

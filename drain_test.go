@@ -410,3 +410,32 @@ func TestDamagedBodyIsNotJoined(t *testing.T) {
 		})
 	}
 }
+
+// A damaged body that was not stored removes no other response that has been stored under its key.
+func TestDamagedBodyRemovesNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var coded bytes.Buffer
+		w := gzip.NewWriter(&coded)
+		io.WriteString(w, "cut short")
+		w.Close()
+		o := newOrigin(t, func(n int, _ *http.Request) *http.Response {
+			resp := respond(200, "whole", "Cache-Control: max-age=60")
+			if n == 1 { // its end comes early, without an error
+				resp = respond(200, coded.String(), "Cache-Control: max-age=60", "Content-Encoding: gzip")
+				resp.Body = bytesBody(coded.String()[:coded.Len()-1])
+			}
+			return resp
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		first := open(t, tr, request(t, "/"))
+		defer first.Body.Close()
+		do(t, tr, "/")
+		if _, err := io.ReadAll(first.Body); err == nil {
+			t.Error("reading the damaged body = nil, want an error")
+		}
+		if a := do(t, tr, "/"); a.outcome != hit || a.body != "whole" {
+			t.Errorf("the other response: got %v %q, want %v %q", a.outcome, a.body, hit, "whole")
+		}
+	})
+}
