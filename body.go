@@ -226,16 +226,9 @@ func (b *originBody) drainable() (w *recording, most int64) {
 // timeout. It returns false if too many tasks are running. It waits for the task for at most drainWait.
 func (b *originBody) drain(ctx context.Context, e *engine, key string, read func()) bool {
 	done := make(chan struct{})
-	started := e.draining.run(ctx, key, func(ctx context.Context) {
+	started := e.draining.Run(ctx, key, func(ctx context.Context) {
 		defer close(done)
-		ctx, cancel := context.WithTimeout(ctx, e.backgroundTimeout)
-		defer cancel()
 		defer b.end()
-		defer func() {
-			if v := recover(); v != nil {
-				e.logPanic(ctx, v)
-			}
-		}()
 		defer context.AfterFunc(ctx, func() {
 			b.context.cancel()
 			b.once.Do(func() { b.ReadCloser.Close() })

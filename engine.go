@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
+	"github.com/go-cachecontrol/cachecontrol/internal/background"
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 	"github.com/go-cachecontrol/cachecontrol/internal/reliable"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
@@ -42,17 +43,16 @@ type engine struct {
 	beforeStore func(*http.Response) StoreDecision                // nil if none
 	beforeReuse func(*http.Request, StoredResponse) ReuseDecision // nil if none
 
-	maxBody           int64
-	maxVariants       int
-	selectLanguage    bool
-	negotiate         bool
-	collapse          bool
-	drainBytes        int64
-	collapseTimeout   time.Duration // no limit if negative
-	refreshAhead      time.Duration
-	backgroundTimeout time.Duration
-	storeTimeout      time.Duration
-	logger            *slog.Logger
+	maxBody         int64
+	maxVariants     int
+	selectLanguage  bool
+	negotiate       bool
+	collapse        bool
+	drainBytes      int64
+	collapseTimeout time.Duration // no limit if negative
+	refreshAhead    time.Duration
+	storeTimeout    time.Duration
+	logger          *slog.Logger
 
 	seed  maphash.Seed
 	locks keyLocks
@@ -63,9 +63,9 @@ type engine struct {
 	invalid      invalidations
 	recents      recents
 	flights      flights
-	notShareable lossy.Set // keys whose last response could not be shared; requests for them do not wait for each other
-	background   background
-	draining     background // drains bodies closed early
+	notShareable lossy.Set         // keys whose last response could not be shared; requests for them do not wait for each other
+	background   *background.Group // validations
+	draining     *background.Group // drains bodies closed early
 	refreshed    refreshed
 }
 
@@ -78,22 +78,21 @@ func newEngine(t *Transport) *engine {
 			Shared: t.Shared, TimePriority: t.TimePriority, StaleIfError: t.StaleIfError,
 			WithholdSetCookie: !t.ReplaySetCookie, Replay: t.Replay, Statuses: slices.Clone(t.CacheableStatusCodes),
 		},
-		partition:         t.Partition,
-		credentials:       slices.Clone(t.CredentialFields),
-		beforeStore:       t.BeforeStore,
-		beforeReuse:       t.BeforeReuse,
-		maxBody:           cmp.Or(t.MaxBodyBytes, DefaultMaxBodyBytes),
-		maxVariants:       max(cmp.Or(t.MaxVariants, 32), 0),
-		selectLanguage:    t.SelectLanguage,
-		negotiate:         !t.DisableCompression,
-		collapse:          t.Collapse,
-		collapseTimeout:   cmp.Or(t.CollapseTimeout, DefaultCollapseTimeout),
-		drainBytes:        cmp.Or(t.DrainBytes, DefaultDrainBytes),
-		refreshAhead:      t.RefreshAhead,
-		backgroundTimeout: cmp.Or(t.BackgroundTimeout, 30*time.Second),
-		storeTimeout:      cmp.Or(t.StoreTimeout, 5*time.Second),
-		logger:            t.Logger,
-		seed:              maphash.MakeSeed(),
+		partition:       t.Partition,
+		credentials:     slices.Clone(t.CredentialFields),
+		beforeStore:     t.BeforeStore,
+		beforeReuse:     t.BeforeReuse,
+		maxBody:         cmp.Or(t.MaxBodyBytes, DefaultMaxBodyBytes),
+		maxVariants:     max(cmp.Or(t.MaxVariants, 32), 0),
+		selectLanguage:  t.SelectLanguage,
+		negotiate:       !t.DisableCompression,
+		collapse:        t.Collapse,
+		collapseTimeout: cmp.Or(t.CollapseTimeout, DefaultCollapseTimeout),
+		drainBytes:      cmp.Or(t.DrainBytes, DefaultDrainBytes),
+		refreshAhead:    t.RefreshAhead,
+		storeTimeout:    cmp.Or(t.StoreTimeout, 5*time.Second),
+		logger:          t.Logger,
+		seed:            maphash.MakeSeed(),
 	}
 	if t.Shared {
 		e.heuristic = heuristics.ForSharedCache(t.Heuristic)
@@ -123,8 +122,8 @@ func newEngine(t *Transport) *engine {
 	}
 	e.invalid.seed, e.recents.seed, e.locks.seed = e.seed, e.seed, e.seed
 	e.locks.shared, e.locks.wait = e.dict != nil, e.storeTimeout
-	e.background.start()
-	e.draining.start()
+	timeout := cmp.Or(t.BackgroundTimeout, 30*time.Second)
+	e.background, e.draining = background.New(timeout, e.logPanic), background.New(timeout, e.logPanic)
 	e.counters.start()
 	return e
 }
@@ -138,8 +137,8 @@ func (e *engine) base() http.RoundTripper {
 
 func (e *engine) close() error {
 	e.store.Close()
-	e.draining.stop()
-	e.background.stop()
+	e.draining.Stop()
+	e.background.Stop()
 	if e.own != nil {
 		e.own.Clear()
 	}

@@ -140,16 +140,14 @@ func (f *flight) came() bool {
 
 // drain makes the reader read the rest in the background. It reports whether that was started.
 func (f *flight) drain(b *growingBody, ahead int64, rest func(io.Reader)) bool {
-	return f.draining.run(f.req.Context(), f.plain, func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, f.backgroundTimeout)
-		defer cancel()
+	return f.draining.Run(f.req.Context(), f.plain, func(ctx context.Context) {
+		defer b.leave(errLeft)
 		defer context.AfterFunc(ctx, func() { b.leave(context.Cause(ctx)) })()
 		coded := io.LimitReader(b, ahead+max(f.drainBytes, 0)+1) // one more, to detect EOF
 		if rest != nil {
 			rest(coded)
 		}
 		io.Copy(io.Discard, coded)
-		b.leave(errLeft)
 	})
 }
 
