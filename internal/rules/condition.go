@@ -3,7 +3,6 @@ package rules
 import (
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -87,10 +86,4 @@ func NotModifiedHeader(stored http.Header) http.Header {
 		out["Last-Modified"] = append([]string(nil), stored["Last-Modified"]...)
 	}
 	return out
-}
-
-// parseLength parses a Content-Length.
-func parseLength(s string) (int64, bool) {
-	n, err := strconv.ParseUint(s, 10, 63)
-	return int64(n), err == nil
 }

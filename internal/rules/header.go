@@ -211,7 +211,7 @@ func (p *Policy) FreshenedByHead(stored, h http.Header, length int64) bool {
 		return false
 	}
 	if v := h["Content-Length"]; len(v) > 0 && length >= 0 {
-		n, ok := parseLength(v[0])
+		n, ok := ParseLength(v[0])
 		return ok && n == length
 	}
 	return true

@@ -50,7 +50,7 @@ type Policy struct {
 	Source   Reason        // what determines Lifetime: SMaxAge, MaxAge, Expires, Permanent, OwnLifetime or NoFreshness
 	saidBy   Reason        // what determines said
 	Varies   bool          // the response has selecting header fields (Vary)
-	varyAny  bool          // no other request matches the response
+	VaryAny  bool          // no other request matches the response
 	cookies  bool          // the cache is shared and withholds Set-Cookie, and the response sets a cookie for one user
 	refused  bool          // the response is a 401 or 407 whose Vary does not name the field with the credentials
 	Override time.Duration // the lifetime passed to WithLifetime, or 0
@@ -83,7 +83,7 @@ func (p *Policy) compute(m *Memory, rules *Options, status int, h http.Header, r
 	p.ETag, p.IfModified = firstLine(h["Etag"]), firstLine(h["Last-Modified"])
 	p.LastModified, _ = ParseDate(p.IfModified, responseTime)
 	var selecting []string
-	selecting, p.varyAny = rules.SelectingFields(h)
+	selecting, p.VaryAny = rules.SelectingFields(h)
 	p.Varies = len(selecting) > 0
 	if field := credentials(status); field != "" {
 		p.refused = !slices.ContainsFunc(selecting, func(name string) bool { return strings.EqualFold(name, field) })
@@ -276,7 +276,7 @@ func (p *Policy) Store(req Request, authorization bool) StoreDecision {
 		return StoreDecision{false, AuthorizationInShared}
 	case p.cookies:
 		return StoreDecision{false, SetCookieInShared}
-	case p.varyAny:
+	case p.VaryAny:
 		return StoreDecision{false, VaryAny}
 	case p.refused:
 		return StoreDecision{false, CredentialsRefused}

@@ -30,12 +30,12 @@ func ParseRange(lines []string) (ByteRange, bool) {
 	}
 	r := ByteRange{-1, -1}
 	if first != "" {
-		if r.First, ok = parseLength(first); !ok {
+		if r.First, ok = ParseLength(first); !ok {
 			return ByteRange{}, false
 		}
 	}
 	if last != "" {
-		if r.Last, ok = parseLength(last); !ok {
+		if r.Last, ok = ParseLength(last); !ok {
 			return ByteRange{}, false
 		}
 	}
@@ -80,10 +80,10 @@ func ParseContentRange(lines []string) (ContentRange, bool) {
 	}
 	c := ContentRange{Total: -1}
 	var okFirst, okLast, okTotal bool
-	c.First, okFirst = parseLength(first)
-	c.Last, okLast = parseLength(last)
+	c.First, okFirst = ParseLength(first)
+	c.Last, okLast = ParseLength(last)
 	if okTotal = total == "*"; !okTotal {
-		c.Total, okTotal = parseLength(total)
+		c.Total, okTotal = ParseLength(total)
 	}
 	if !okFirst || !okLast || !okTotal || c.Last < c.First || c.Last == math.MaxInt64 || c.Total >= 0 && c.Last >= c.Total {
 		return ContentRange{}, false

@@ -112,7 +112,7 @@ var reasons = map[Reason]struct{ description, reference string }{
 	StatusExcluded:        {"this status code is not in CacheableStatusCodes", ""},
 	NeverStored:           {"it is about one client at one moment: a 428, 431 or 511 is never stored, a 429 only if CacheableStatusCodes names it and the program sets its lifetime", "RFC 6585, sections 3 to 6"},
 	NotModifiedUnasked:    {"it is a 304 to the caller's own conditional request, and has no body to store", "RFC 9111, section 4.3.4"},
-	PartialUnusable:       {"it is a 416, or a 206 that is not the single range of bytes that was requested", "RFC 9111, section 3.3"},
+	PartialUnusable:       {"it is a 416, or a 206 that this cache cannot reuse, such as one with several ranges", "RFC 9111, section 3.3"},
 	NoStoreResponse:       {"the response says no-store, which forbids storing it", "RFC 9111, section 5.2.2.5"},
 	NoStoreRequest:        {"the request says no-store, which forbids storing its response", "RFC 9111, section 5.2.1.5"},
 	PrivateInShared:       {"the response says private: it is for one user, and this cache is shared by several", "RFC 9111, section 5.2.2.7"},

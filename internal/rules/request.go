@@ -11,6 +11,7 @@ import (
 type Request struct {
 	NoCache      bool // no-cache, or Pragma: no-cache if there is no Cache-Control
 	NoStore      bool
+	NoTransform  bool
 	OnlyIfCached bool
 	MaxAge       Delta
 	MinFresh     Delta
@@ -44,6 +45,8 @@ func ParseRequest(h http.Header) Request {
 			r.NoCache = true
 		case "no-store":
 			r.NoStore = true
+		case "no-transform":
+			r.NoTransform = true
 		case "only-if-cached":
 			r.OnlyIfCached = true
 		case "max-age":

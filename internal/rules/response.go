@@ -19,6 +19,7 @@ type Response struct {
 	MustRevalidate  bool
 	ProxyRevalidate bool
 	MustUnderstand  bool
+	NoTransform     bool
 	Immutable       bool
 
 	MaxAge               Delta
@@ -94,6 +95,8 @@ func (r *Response) add(d directive) {
 	case "must-understand":
 		r.MustUnderstand = true
 		r.overNoStore = r.overNoStore || d.flag()
+	case "no-transform":
+		r.NoTransform = true
 	case "immutable":
 		r.Immutable = r.Immutable || d.flag()
 	case "max-age":

@@ -1,7 +1,9 @@
 package rules
 
 import (
+	"net/http"
 	"net/textproto"
+	"strconv"
 	"strings"
 )
 
@@ -68,5 +70,24 @@ func listMembers(lines []string, yield func(string)) {
 				yield(member)
 			}
 		}
+	}
+}
+
+// ParseLength parses a Content-Length, or another number of bytes in a header field.
+func ParseLength(s string) (int64, bool) {
+	n, err := strconv.ParseUint(s, 10, 63)
+	return int64(n), err == nil
+}
+
+// FieldValue returns the value of a field, with several lines joined, and whether it is present. The
+// name must be canonical.
+func FieldValue(h http.Header, name string) (value string, present bool) {
+	switch lines := h[name]; len(lines) {
+	case 0:
+		return "", false
+	case 1:
+		return lines[0], true
+	default:
+		return strings.Join(lines, ", "), true
 	}
 }
