@@ -1,0 +1,136 @@
+// Client calls an API through a cache of its own.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+type api struct {
+	cache *cachecontrol.Transport
+	base  string
+}
+
+func newAPI(base, token string) *api {
+	return &api{base: base, cache: &cachecontrol.Transport{
+		Base:                 withToken{token, http.DefaultTransport},
+		Store:                storage.NewDictCache(storage.MaxBytes(16 << 20)),
+		Shared:               false,
+		ReplaySetCookie:      false,
+		CredentialFields:     []string{"X-Tenant"},
+		Replay:               os.Getenv("OFFLINE") != "",
+		TimePriority:         false,
+		CacheableMethods:     []string{http.MethodGet, "QUERY"},
+		CacheableStatusCodes: cachecontrol.CacheControlStatusCodes,
+		MaxBodyBytes:         cachecontrol.DefaultMaxBodyBytes / 1024,
+		MaxVariants:          8,
+		StaleIfError:         time.Hour,
+		SelectLanguage:       true,
+		DisableCompression:   false,
+		Collapse:             true,
+		CollapseTimeout:      2 * cachecontrol.DefaultCollapseTimeout,
+		DrainBytes:           4 * cachecontrol.DefaultDrainBytes,
+		RefreshAhead:         10 * time.Second,
+		BackgroundTimeout:    time.Minute,
+		StoreTimeout:         time.Second,
+		Logger:               slog.Default(),
+	}}
+}
+
+type withToken struct {
+	token string
+	next  http.RoundTripper
+}
+
+func (t withToken) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	req.Header.Set("Authorization", "Bearer "+t.token)
+	return t.next.RoundTrip(req)
+}
+
+// get decodes the JSON at path into v.
+func (a *api) get(ctx context.Context, path string, control cachecontrol.Control, v any) error {
+	ctx = cachecontrol.WithControl(ctx, control)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.base+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := a.cache.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	explain(cachecontrol.StatusOf(resp))
+	if resp.Header.Get(cachecontrol.XFromCache) != "" && !cachecontrol.FromCache(resp) {
+		fmt.Println("from a cache nearer to the server")
+	}
+	return json.NewDecoder(resp.Body).Decode(v)
+}
+
+func explain(s cachecontrol.Status) {
+	switch s.Outcome {
+	case cachecontrol.Hit, cachecontrol.Stale, cachecontrol.Revalidated:
+		fmt.Println("stored:", s.Outcome, s.Reason.Description(), s.Reason.Reference())
+	case cachecontrol.Miss, cachecontrol.Bypass:
+		fmt.Println("fetched because of", s.Forward, "status", s.ForwardStatus, "collapsed", s.Collapsed)
+		fmt.Println("kept:", s.Stored, s.Storage)
+	case cachecontrol.Unknown:
+		fmt.Println("not from this cache")
+	}
+	if s.HasTTL {
+		fmt.Println("fresh for", s.TTL)
+	}
+}
+
+func (a *api) report() {
+	s := a.cache.Stats()
+	answered := s.Hits + s.Stale + s.Revalidated + s.Misses + s.Bypassed + s.Refused
+	fmt.Println("answered", answered, "failed", s.Failed, "collapsed", s.Collapsed)
+	fmt.Println("origin", s.OriginRequests, s.OriginErrors, s.OriginFailures, "background", s.Background)
+	fmt.Println("bytes", s.BytesFromCache, s.BytesFromOrigin)
+	fmt.Println("stored", s.Stored, "evicted", s.Evictions)
+	for reason, n := range s.NotStored {
+		fmt.Println("not stored", n, reason)
+	}
+	for op, n := range s.StoreErrors {
+		fmt.Println("store", op, n)
+	}
+}
+
+func main() {
+	a := newAPI("https://api.example.com", os.Getenv("TOKEN"))
+	defer a.cache.Close()
+	defer a.cache.CloseIdleConnections()
+	ctx := context.Background()
+	var user struct{ Name string }
+	for _, control := range []cachecontrol.Control{
+		{},
+		{Refresh: true},
+		{Bypass: true},
+		{OnlyIfCached: true, AllowStale: time.Hour},
+		{NoStore: true},
+		{Lifetime: time.Minute, Partition: "tenant"},
+	} {
+		if err := a.get(ctx, "/user", control, &user); err != nil {
+			log.Print(err)
+		}
+	}
+	u, err := url.Parse(a.base + "/user")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := a.cache.Invalidate(ctx, u); err != nil {
+		log.Print(err)
+	}
+	a.report()
+}

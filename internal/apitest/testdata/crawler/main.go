@@ -1,0 +1,62 @@
+// Crawler fetches pages with a cache in a directory.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/heuristics"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+func main() {
+	base, err := os.UserCacheDir()
+	if err != nil {
+		log.Fatal(err)
+	}
+	pages, err := storage.NewFileCache(filepath.Join(base, "crawler", "pages"),
+		storage.MaxBytes(1<<30), storage.MaxAge(30*24*time.Hour), storage.FileMode(0o640), storage.DirMode(0o750))
+	if err != nil {
+		log.Fatal(err)
+	}
+	if warning := pages.Warning(); warning != "" {
+		log.Print(warning)
+	}
+	videos, err := storage.NewSeparateBodyFileCache(filepath.Join(base, "crawler", "videos"), storage.Forever())
+	if err != nil {
+		log.Fatal(err)
+	}
+	if warning := videos.Warning(); warning != "" {
+		log.Print(warning)
+	}
+	var mounts cachecontrol.Mounts
+	mounts.Mount("https://", &cachecontrol.Transport{Store: pages, Heuristic: heuristics.LastModified})
+	mounts.Mount("https://videos.example.com/", &cachecontrol.Transport{Store: videos})
+	crawl(&http.Client{Transport: &mounts}, os.Args[1:])
+	fmt.Println("evicted", pages.Evictions()+videos.Evictions())
+}
+
+func crawl(client *http.Client, urls []string) {
+	for _, u := range urls {
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, u, nil)
+		if err != nil {
+			log.Print(err)
+			continue
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			log.Print(err)
+			continue
+		}
+		n, err := io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		fmt.Println(u, n, err, cachecontrol.StatusOf(resp).Outcome)
+	}
+}

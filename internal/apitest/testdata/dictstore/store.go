@@ -1,0 +1,31 @@
+// Package dictstore is a Store that adds something to a DictCache and keeps all that a DictCache can do.
+package dictstore
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// Store counts the entries that are asked for.
+type Store struct {
+	*storage.DictCache
+	Gets atomic.Int64
+}
+
+// New returns an empty Store.
+func New() *Store { return &Store{DictCache: storage.NewDictCache(storage.MaxBytes(64 << 20))} }
+
+func (s *Store) Get(ctx context.Context, key string) (*storage.Response, error) {
+	s.Gets.Add(1)
+	return s.DictCache.Get(ctx, key)
+}
+
+// Reset removes everything if there is anything.
+func (s *Store) Reset() (evicted uint64) {
+	if s.Len() > 0 || s.HasRanges() {
+		s.Clear()
+	}
+	return s.Evictions()
+}

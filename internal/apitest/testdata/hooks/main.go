@@ -1,0 +1,48 @@
+// Hooks decides by itself what is stored and reused, and sends some requests past the cache.
+package main
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+)
+
+func newClient() *http.Client {
+	cache := &cachecontrol.Transport{
+		Partition:   func(req *http.Request) string { return req.Header.Get("X-User") },
+		BeforeStore: beforeStore,
+		BeforeReuse: beforeReuse,
+	}
+	var mounts cachecontrol.Mounts
+	mounts.Mount("https://", cache)
+	mounts.Mount("https://live.example.com/", http.DefaultTransport)
+	defer mounts.CloseIdleConnections()
+	var rt http.RoundTripper = &mounts
+	return &http.Client{Transport: rt}
+}
+
+func beforeStore(resp *http.Response) cachecontrol.StoreDecision {
+	switch {
+	case strings.HasPrefix(resp.Header.Get("Content-Type"), "video/"):
+		return cachecontrol.StoreDecision{Refuse: true}
+	case resp.StatusCode == http.StatusNotFound:
+		return cachecontrol.StoreDecision{Lifetime: time.Minute}
+	}
+	return cachecontrol.StoreDecision{}
+}
+
+func beforeReuse(req *http.Request, stored cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
+	switch {
+	case req.Header.Get("X-Offline") != "":
+		return cachecontrol.ReuseAnyway
+	case stored.StatusCode >= 400 && stored.Age > time.Minute:
+		return cachecontrol.ReuseNever
+	case stored.TTL < time.Second || stored.Header.Get("Warning") != "":
+		return cachecontrol.ReuseValidate
+	}
+	return cachecontrol.ReuseByRules
+}
+
+func main() { newClient().CloseIdleConnections() }

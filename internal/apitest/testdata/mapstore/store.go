@@ -1,0 +1,141 @@
+// Package mapstore is a Store written from scratch.
+package mapstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// Store keeps entries in a map.
+type Store struct {
+	mu     sync.Mutex
+	stored map[string]stored
+	parts  bool
+	closed bool
+}
+
+type stored struct {
+	entry         *serialize.Entry
+	body, decoded []byte
+}
+
+// New returns an empty Store.
+func New() *Store { return &Store{stored: make(map[string]stored)} }
+
+func (s *Store) Get(_ context.Context, key string) (*storage.Response, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, storage.ErrClosed
+	}
+	e, ok := s.stored[key]
+	if !ok {
+		return nil, fmt.Errorf("mapstore: %q: %w", key, storage.ErrNotFound)
+	}
+	return &storage.Response{Entry: e.entry, Body: io.NopCloser(bytes.NewReader(e.body)), Decoded: e.decoded}, nil
+}
+
+func (s *Store) Create(_ context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
+	return &writer{store: s, key: key, entry: e}, nil
+}
+
+func (s *Store) Update(_ context.Context, key string, e *serialize.Entry) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, ok := s.stored[key]
+	switch {
+	case !ok:
+		return storage.ErrNotFound
+	case !storage.SameBody(old.entry, e):
+		return storage.ErrChanged
+	}
+	s.stored[key] = stored{entry: e, body: old.body}
+	return nil
+}
+
+func (s *Store) Delete(_ context.Context, key string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.stored, key)
+	return nil
+}
+
+// KeepDecoded keeps the decoded body of an entry.
+func (s *Store) KeepDecoded(key string, e *serialize.Entry, body []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old, ok := s.stored[key]; ok && storage.SameBody(old.entry, e) {
+		s.stored[key] = stored{entry: old.entry, body: old.body, decoded: body}
+	}
+}
+
+// HasRanges reports whether a part of a body was ever stored.
+func (s *Store) HasRanges() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.parts
+}
+
+// Evictions returns 0, because the Store has no bound.
+func (s *Store) Evictions() uint64 { return 0 }
+
+// Close makes Get fail.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	return nil
+}
+
+type writer struct {
+	store *Store
+	key   string
+	entry *serialize.Entry
+	body  bytes.Buffer
+	ended bool
+}
+
+const maxBody = 8 << 20
+
+func (w *writer) Write(p []byte) (int, error) {
+	switch {
+	case w.ended:
+		return 0, errEnded
+	case w.body.Len()+len(p) > maxBody:
+		return 0, storage.ErrTooLarge
+	}
+	return w.body.Write(p)
+}
+
+var errEnded = errors.New("mapstore: the writer has ended")
+
+func (w *writer) Commit() error {
+	if w.ended {
+		return errEnded
+	}
+	w.ended = true
+	e := w.entry.Clone()
+	e.Length, e.Sum = int64(w.body.Len()), serialize.Sum(w.body.Bytes())
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	w.store.stored[w.key] = stored{entry: e, body: w.body.Bytes()}
+	w.store.parts = w.store.parts || e.Range != nil
+	return nil
+}
+
+func (w *writer) Abort() error {
+	w.ended = true
+	return nil
+}
+
+var (
+	_ storage.Store         = (*Store)(nil)
+	_ storage.DecodedKeeper = (*Store)(nil)
+)
