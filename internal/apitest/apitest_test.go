@@ -29,7 +29,11 @@ var public = []string{
 	module + "/cachetest",
 	module + "/heuristics",
 	module + "/origin",
+	module + "/rfc9111",
+	module + "/serialize",
 	module + "/storage",
+	module + "/storage/directory",
+	module + "/storage/kv",
 	module + "/storage/storagetest",
 }
 
@@ -85,12 +89,11 @@ func TestPrograms(t *testing.T) {
 
 // ours are names that only packages of this module use.
 var ours = []string{
+	"directory.FileCache.UpdateIf", "directory.SeparateBodyFileCache.UpdateIf",
 	"storage.DictCache.CreateIn", "storage.DictCache.Lookup", "storage.DictCache.UpdateIf",
 	"storage.DictWriter", "storage.DictWriter.CommitIf",
-	"storage.FileCache.HasRanges", "storage.FileCache.UpdateIf",
+	"storage.Entry.Copy", "storage.Entry.Derived", "storage.Entry.Stamp",
 	"storage.Held", "storage.Held.Body", "storage.Held.Decoded", "storage.Held.Entry", "storage.Held.Key",
-	"storage.ParseDocument",
-	"storage.SeparateBodyFileCache.HasRanges", "storage.SeparateBodyFileCache.UpdateIf",
 	"storage.TieredCache.GetNear",
 }
 

@@ -13,7 +13,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
-	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 func main() {
@@ -21,19 +21,19 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	pages, err := storage.NewFileCache(filepath.Join(base, "crawler", "pages"),
-		storage.MaxBytes(1<<30), storage.MaxAge(30*24*time.Hour), storage.FileMode(0o640), storage.DirMode(0o750))
+	pages, err := directory.NewFileCache(filepath.Join(base, "crawler", "pages"),
+		directory.MaxBytes(1<<30), directory.MaxAge(30*24*time.Hour), directory.FileMode(0o640), directory.DirMode(0o750))
 	if err != nil {
 		log.Fatal(err)
 	}
-	if warning := pages.Warning(); warning != "" {
+	if warning := pages.Traits().Warning; warning != "" {
 		log.Print(warning)
 	}
-	videos, err := storage.NewSeparateBodyFileCache(filepath.Join(base, "crawler", "videos"), storage.Forever())
+	videos, err := directory.NewSeparateBodyFileCache(filepath.Join(base, "crawler", "videos"), directory.Forever())
 	if err != nil {
 		log.Fatal(err)
 	}
-	if warning := videos.Warning(); warning != "" {
+	if warning := videos.Traits().Warning; warning != "" {
 		log.Print(warning)
 	}
 	var mounts cachecontrol.Mounts

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/kv"
 )
 
 // database is a KV that several machines share.
@@ -48,15 +49,15 @@ func (o *old) Set(key string, value []byte) { o.rows.Store(key, value) }
 func (o *old) Delete(key string)            { o.rows.Delete(key) }
 
 var (
-	_ storage.KV    = (*database)(nil)
-	_ storage.Cache = (*old)(nil)
+	_ kv.KV    = (*database)(nil)
+	_ kv.Cache = (*old)(nil)
 )
 
 func main() {
-	far := storage.FromKV(new(database))
+	far := kv.FromKV(new(database))
 	near := storage.NewDictCache()
 	tiered := storage.Tiered(near, far, storage.NearFor(time.Second))
-	for _, store := range []storage.Store{far, tiered, storage.FromCache(new(old))} {
+	for _, store := range []storage.Store{far, tiered, kv.FromCache(new(old))} {
 		client := (&cachecontrol.Transport{Store: store, Shared: true}).Client()
 		client.CloseIdleConnections()
 		_, err := store.Get(context.Background(), "https://example.com/")

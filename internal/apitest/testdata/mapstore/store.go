@@ -6,10 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"hash/crc32"
 	"sync"
 
-	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -22,7 +21,7 @@ type Store struct {
 }
 
 type stored struct {
-	entry         *serialize.Entry
+	entry         *storage.Entry
 	body, decoded []byte
 }
 
@@ -39,21 +38,23 @@ func (s *Store) Get(_ context.Context, key string) (*storage.Response, error) {
 	if !ok {
 		return nil, fmt.Errorf("mapstore: %q: %w", key, storage.ErrNotFound)
 	}
-	return &storage.Response{Entry: e.entry, Body: io.NopCloser(bytes.NewReader(e.body)), Decoded: e.decoded}, nil
+	resp := storage.NewResponse(e.entry, e.body)
+	resp.Decoded = e.decoded
+	return resp, nil
 }
 
-func (s *Store) Create(_ context.Context, key string, e *serialize.Entry) (storage.Writer, error) {
+func (s *Store) Create(_ context.Context, key string, e *storage.Entry) (storage.Writer, error) {
 	return &writer{store: s, key: key, entry: e}, nil
 }
 
-func (s *Store) Update(_ context.Context, key string, e *serialize.Entry) error {
+func (s *Store) Update(_ context.Context, key string, e *storage.Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old, ok := s.stored[key]
 	switch {
 	case !ok:
 		return storage.ErrNotFound
-	case !storage.SameBody(old.entry, e):
+	case !old.entry.SameBody(e):
 		return storage.ErrChanged
 	}
 	s.stored[key] = stored{entry: e, body: old.body}
@@ -67,11 +68,16 @@ func (s *Store) Delete(_ context.Context, key string) error {
 	return nil
 }
 
+// Traits tells a Transport that no method waits.
+func (s *Store) Traits() storage.Traits {
+	return storage.Traits{Local: true, Memory: true, Copies: false, Warning: ""}
+}
+
 // KeepDecoded keeps the decoded body of an entry.
-func (s *Store) KeepDecoded(key string, e *serialize.Entry, body []byte) {
+func (s *Store) KeepDecoded(key string, e *storage.Entry, body []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if old, ok := s.stored[key]; ok && storage.SameBody(old.entry, e) {
+	if old, ok := s.stored[key]; ok && old.entry.SameBody(e) {
 		s.stored[key] = stored{entry: old.entry, body: old.body, decoded: body}
 	}
 }
@@ -97,7 +103,7 @@ func (s *Store) Close() error {
 type writer struct {
 	store *Store
 	key   string
-	entry *serialize.Entry
+	entry *storage.Entry
 	body  bytes.Buffer
 	ended bool
 }
@@ -122,7 +128,7 @@ func (w *writer) Commit() error {
 	}
 	w.ended = true
 	e := w.entry.Clone()
-	e.Length, e.Sum = int64(w.body.Len()), serialize.Sum(w.body.Bytes())
+	e.Length, e.Sum = int64(w.body.Len()), crc32.Checksum(w.body.Bytes(), crc32.MakeTable(crc32.Castagnoli))
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()
 	w.store.stored[w.key] = stored{entry: e, body: w.body.Bytes()}
@@ -138,4 +144,6 @@ func (w *writer) Abort() error {
 var (
 	_ storage.Store         = (*Store)(nil)
 	_ storage.DecodedKeeper = (*Store)(nil)
+	_ storage.RangeReporter = (*Store)(nil)
+	_ storage.Describer     = (*Store)(nil)
 )

@@ -12,12 +12,13 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 func main() {
 	ctx := context.Background()
-	dir, err := storage.OpenDirectory(os.Args[1], storage.AnyLayout)
-	if errors.Is(err, storage.ErrNotCache) {
+	dir, err := directory.OpenDirectory(os.Args[1], directory.AnyLayout)
+	if errors.Is(err, directory.ErrNotCache) {
 		log.Fatalf("%s is not a cache: %v", os.Args[1], err)
 	} else if err != nil {
 		log.Fatal(err)
@@ -31,39 +32,39 @@ func main() {
 			log.Print(err)
 		}
 	}
-	item, err := dir.Find(storage.Hash("https://example.com/"))
+	item, err := dir.Find(directory.Hash("https://example.com/"))
 	if errors.Is(err, storage.ErrNotFound) {
 		fmt.Println("not stored")
 	} else if err == nil {
 		print(ctx, item)
 	}
-	trimmed, err := storage.Trim(ctx, os.Args[1], storage.Limits{
+	trimmed, err := directory.Trim(ctx, os.Args[1], directory.Limits{
 		MaxBytes: 1 << 30, MaxAge: time.Hour,
-		Would: func(item *storage.Item) { fmt.Println("would remove", item.Path) },
+		Would: func(item *directory.Item) { fmt.Println("would remove", item.Path) },
 	}, func(done float64) { fmt.Printf("%.0f %%\n", 100*done) })
 	fmt.Println(trimmed.Entries, trimmed.Bytes, trimmed.EvictedEntries, trimmed.EvictedBytes, trimmed.Orphans, err)
 }
 
-func show(ctx context.Context, item *storage.Item) error {
+func show(ctx context.Context, item *directory.Item) error {
 	fmt.Println(item.Path, item.Hash, item.Size, item.ModTime)
 	switch item.Kind {
-	case storage.ForeignFile:
+	case directory.ForeignFile:
 		return nil
-	case storage.TemporaryFile:
+	case directory.TemporaryFile:
 		if item.Abandoned() {
 			return item.Clear()
 		}
 		return nil
-	case storage.BodyFile:
+	case directory.BodyFile:
 		return item.Remove(ctx)
-	case storage.EntryFile:
+	case directory.EntryFile:
 	}
 	found, err := item.Inspect()
 	if err != nil {
 		return err
 	}
 	switch found.Layout {
-	case storage.OneFile, storage.SeparateBody:
+	case directory.OneFile, directory.SeparateBody:
 		fmt.Println(found.Layout)
 	}
 	if keys, ok := cachecontrol.KeysOf(found.Entry); ok {
@@ -73,19 +74,19 @@ func show(ctx context.Context, item *storage.Item) error {
 		return err
 	}
 	switch found.State {
-	case storage.Sound, storage.Unproven:
+	case directory.Sound, directory.Unproven:
 		return nil
-	case storage.Torn, storage.Damaged, storage.Foreign:
+	case directory.Torn, directory.Damaged, directory.Foreign:
 		fmt.Println(found.State, found.Err)
 	}
 	err = item.Remove(ctx)
-	if errors.Is(err, storage.ErrBusy) {
+	if errors.Is(err, directory.ErrBusy) {
 		return nil
 	}
 	return err
 }
 
-func print(ctx context.Context, item *storage.Item) {
+func print(ctx context.Context, item *directory.Item) {
 	resp, err := item.Open(ctx)
 	var unreadable *storage.UnreadableError
 	if errors.As(err, &unreadable) {

@@ -1,0 +1,55 @@
+// Converter rewrites a document of Python's CacheControl.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log"
+	"os"
+
+	"github.com/go-cachecontrol/cachecontrol/serialize"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+func main() {
+	doc, err := os.ReadFile(os.Args[1])
+	if err != nil {
+		log.Fatal(err)
+	}
+	entry, body, err := serialize.Unmarshal(doc)
+	var syntax *serialize.SyntaxError
+	switch {
+	case errors.Is(err, serialize.ErrVersion):
+		log.Fatal("another version: ", err)
+	case errors.As(err, &syntax):
+		log.Fatalf("malformed at %d: %s", syntax.Offset, syntax.Msg)
+	case err != nil:
+		log.Fatal(err)
+	}
+	describe(entry)
+	entry = entry.Clone()
+	entry.Header.Set("X-Converted", "1")
+	if doc, err = serialize.Marshal(entry, body); errors.Is(err, storage.ErrHeadTooLong) {
+		log.Fatal("the header is too long")
+	} else if err != nil {
+		log.Fatal(err)
+	}
+	if len(doc) > storage.MaxHead+len(body) {
+		log.Fatal("too long")
+	}
+	os.Stdout.Write(doc)
+}
+
+func describe(e *storage.Entry) {
+	fmt.Println(e.Status, e.Reason, e.Version, e.HTTP, e.URL, e.Foreign)
+	fmt.Println(e.RequestTime, e.ResponseTime, e.Length, e.Sum, e.BodyTime, e.Keep, e.Lifetime, e.Heuristic, e.Trailer)
+	for _, f := range e.Vary {
+		fmt.Println(f.Name, f.Value, f.Present, f.Digest)
+	}
+	for _, v := range e.Variants {
+		fmt.Println(e.Generation, v.Key, len(v.Vary), v.Date, v.Encoding, v.Language)
+	}
+	if e.Range != nil {
+		fmt.Println(e.Range.Start, e.Range.Total)
+	}
+}
