@@ -390,18 +390,18 @@ func docOrigin(t *testing.T) []string {
 			http.Error(w, "no tunnel", http.StatusBadGateway)
 			return
 		}
-		w.WriteHeader(http.StatusOK)
-		from, _, err := http.NewResponseController(w).Hijack()
+		defer to.Close()
+		from, buffered, err := http.NewResponseController(w).Hijack()
 		if err != nil {
-			to.Close()
 			return
 		}
+		defer from.Close()
+		io.WriteString(from, "HTTP/1.1 200 OK\r\n\r\n")
 		go func() {
-			io.Copy(to, from)
+			io.Copy(to, buffered)
 			to.Close()
 		}()
 		io.Copy(from, to)
-		from.Close()
 	}))
 	t.Cleanup(proxy.Close)
 	roots := filepath.Join(t.TempDir(), "roots.pem")

@@ -174,6 +174,9 @@ func TestDocsNames(t *testing.T) {
 	qualified := regexp.MustCompile(`(?:^|[^\w./])(\w+)\.([A-Z]\w*)`)
 	n := 0
 	for doc, text := range markdown(t) {
+		if doc == "CHANGELOG.md" { // it speaks of the names of its time
+			continue
+		}
 		for _, m := range qualified.FindAllStringSubmatch(text, -1) {
 			if has, ok := known[m[1]]; ok {
 				n++
