@@ -168,10 +168,10 @@ func (e *engine) joinOrStart(q *query, plain, key string, fetch func(*query) (an
 	e.flights.mu.Lock()
 	defer e.flights.mu.Unlock()
 	f = e.flights.byKey[key]
-	if f != nil && !e.invalid.since(plain, f.epoch) { // a response requested before an invalidation is out of date
+	if f != nil && !e.invalidations.Since(plain, f.epoch) { // a response requested before an invalidation is out of date
 		return f, f.growing.join(q.req), false
 	}
-	f = &flight{engine: e, key: key, plain: plain, epoch: e.invalid.start(), landed: make(chan struct{})}
+	f = &flight{engine: e, key: key, plain: plain, epoch: e.invalidations.Now(), landed: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(q.ctx))
 	f.req, f.cancel = q.req.Clone(ctx), cancel
 	//lint:ignore SA1019 http.Client sets it, for the leader alone

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"hash/maphash"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
 	"github.com/go-cachecontrol/cachecontrol/internal/background"
+	"github.com/go-cachecontrol/cachecontrol/internal/invalidation"
+	"github.com/go-cachecontrol/cachecontrol/internal/keylock"
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 	"github.com/go-cachecontrol/cachecontrol/internal/reliable"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
@@ -51,22 +52,20 @@ type engine struct {
 	drainBytes      int64
 	collapseTimeout time.Duration // no limit if negative
 	refreshAhead    time.Duration
-	storeTimeout    time.Duration
 	logger          *slog.Logger
 
-	seed  maphash.Seed
-	locks keyLocks
+	locks *keylock.Locks // held while a response is checked and stored, and while a stored response is invalidated
 
-	counters     counters
-	statuses     lossy.Map[Status, string]      // see statusHeader
-	hits         lossy.Map[hitState, hitFields] // see hitFieldsFor
-	invalid      invalidations
-	recents      recents
-	flights      flights
-	notShareable lossy.Set         // keys whose last response could not be shared; requests for them do not wait for each other
-	background   *background.Group // validations
-	draining     *background.Group // drains bodies closed early
-	refreshed    refreshed
+	counters      counters
+	statuses      lossy.Map[Status, string]      // see statusHeader
+	hits          lossy.Map[hitState, hitFields] // see hitFieldsFor
+	invalidations invalidation.Log
+	commits       invalidation.Commits
+	flights       flights
+	notShareable  lossy.Set         // keys whose last response could not be shared; requests for them do not wait for each other
+	background    *background.Group // validations
+	draining      *background.Group // drains bodies closed early
+	refreshed     refreshed
 }
 
 func newEngine(t *Transport) *engine {
@@ -90,9 +89,7 @@ func newEngine(t *Transport) *engine {
 		collapseTimeout: cmp.Or(t.CollapseTimeout, DefaultCollapseTimeout),
 		drainBytes:      cmp.Or(t.DrainBytes, DefaultDrainBytes),
 		refreshAhead:    t.RefreshAhead,
-		storeTimeout:    cmp.Or(t.StoreTimeout, 5*time.Second),
 		logger:          t.Logger,
-		seed:            maphash.MakeSeed(),
 	}
 	if t.Shared {
 		e.heuristic = heuristics.ForSharedCache(t.Heuristic)
@@ -102,7 +99,8 @@ func newEngine(t *Transport) *engine {
 		e.own = storage.NewDictCache()
 		store = e.own
 	}
-	e.store = reliable.New(reliable.Config{Store: store, Timeout: e.storeTimeout, Logger: e.logger})
+	storeTimeout := cmp.Or(t.StoreTimeout, 5*time.Second)
+	e.store = reliable.New(reliable.Config{Store: store, Timeout: storeTimeout, Logger: e.logger})
 	e.dict, _ = store.(*storage.DictCache)
 	e.ranges, _ = store.(storage.RangeReporter)
 	traits := e.store.Traits()
@@ -120,10 +118,9 @@ func newEngine(t *Transport) *engine {
 			return m == http.MethodGet
 		})
 	}
-	e.invalid.seed, e.recents.seed, e.locks.seed = e.seed, e.seed, e.seed
-	e.locks.shared, e.locks.wait = e.dict != nil, e.storeTimeout
-	timeout := cmp.Or(t.BackgroundTimeout, 30*time.Second)
-	e.background, e.draining = background.New(timeout, e.logPanic), background.New(timeout, e.logPanic)
+	e.locks = keylock.New(storeTimeout, e.dict != nil)
+	taskTimeout := cmp.Or(t.BackgroundTimeout, 30*time.Second)
+	e.background, e.draining = background.New(taskTimeout, e.logPanic), background.New(taskTimeout, e.logPanic)
 	e.counters.start()
 	return e
 }
@@ -172,8 +169,8 @@ func (e *engine) create(r *recording) (err error) {
 
 // remove removes the entry under key. It holds the lock of the plain key while it does so.
 func (e *engine) remove(ctx context.Context, plain, key string) error {
-	k, _ := e.locks.lock(plain) // on timeout, proceed without the lock
-	defer k.unlock()
+	k, _ := e.locks.Lock(plain) // on timeout, proceed without the lock
+	defer k.Unlock()
 	return e.store.Delete(ctx, key)
 }
 
@@ -182,9 +179,9 @@ func (e *engine) remove(ctx context.Context, plain, key string) error {
 // invalidate returns the send time to use for it from now on. invalidate waits for a commit in progress, so that after
 // it returns no request finds an earlier response.
 func (e *engine) invalidate(ctx context.Context, key string, start uint64) (uint64, error) {
-	start = e.invalid.addBy(key, start)
-	k, _ := e.locks.lock(key) // on timeout, the holder of the lock will notice: the key is marked
-	defer k.unlock()
+	start = e.invalidations.Add(key, start)
+	k, _ := e.locks.Lock(key) // on timeout, the holder of the lock will notice: the key is marked
+	defer k.Unlock()
 	return start, e.drop(ctx, key)
 }
 

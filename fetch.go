@@ -16,7 +16,7 @@ type reply struct {
 	resp            *http.Response
 	asked, received time.Time
 	epoch           uint64 // when the request was sent, in the count of invalidations
-	order           uint64 // the same, in the count of recents
+	order           uint64 // the same, in the count of commits
 
 	rejectsCredentials bool     // it rejects credentials that Base has added to the request
 	spareLine          []string // capacity for one more line of the header, for Cache-Status
@@ -81,7 +81,7 @@ func (e *engine) outgoing(q *query, add func(http.Header), adds bool) *outgoingR
 
 // ask sends a request to the origin.
 func (e *engine) ask(out *outgoingRequest) (reply, error) {
-	rep := reply{epoch: e.invalid.start(), order: e.recents.ask(), asked: time.Now()}
+	rep := reply{epoch: e.invalidations.Now(), order: e.commits.Next(), asked: time.Now()}
 	resp, err := e.send(out)
 	rep.resp, rep.received = resp, time.Now()
 	return rep, err

@@ -50,11 +50,11 @@ func (e *engine) storeIndex(q *query, at *place) error {
 		return nil
 	}
 	at.generation = ""
-	k, ok := e.locks.lock(at.index)
+	k, ok := e.locks.Lock(at.index)
 	if !ok {
 		return errKeyBusy
 	}
-	defer k.unlock()
+	defer k.Unlock()
 	if stored := e.storedGeneration(q, at.index); stored != "" {
 		at.setGeneration(stored)
 		return nil
@@ -72,7 +72,7 @@ func (e *engine) storeIndex(q *query, at *place) error {
 
 // invalidateMethods invalidates the responses to all methods that are stored for a plain key, and those that are being received.
 func (e *engine) invalidateMethods(ctx context.Context, key string) error {
-	e.invalid.add(key + methodsSuffix)
+	e.invalidations.Add(key+methodsSuffix, 0)
 	return e.remove(ctx, key+methodsSuffix, key+methodsSuffix)
 }
 

@@ -89,7 +89,7 @@ func (e *engine) dropStored(q *query, prev *previous, rep *reply, key string) {
 		rep.epoch, _ = e.invalidate(q.ctx, key, rep.epoch)
 		return
 	}
-	rep.epoch = e.invalid.addBy(prev.key, rep.epoch)
+	rep.epoch = e.invalidations.Add(prev.key, rep.epoch)
 	e.remove(q.ctx, prev.key, key)
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/invalidation"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -265,15 +266,15 @@ var errKeyBusy = errors.New("cachecontrol: another call of the store for this UR
 // commitCurrent commits the entry if it is still current. It returns ReasonNone, or the reason why the entry is not
 // stored.
 func (r *recording) commitCurrent() rules.Reason {
-	k, ok := r.locks.lock(r.key)
+	k, ok := r.locks.Lock(r.key)
 	if !ok {
 		r.Abort()
 		r.store.Failed(r.ctx, "commit", r.entryKey, errKeyBusy)
 		return rules.StoreFailed
 	}
-	defer k.unlock()
-	mine := r.recents.of(r.entryKey, r.entry.Vary, r.date, r.order)
-	if r.invalidated() || r.recents.surpass(mine) {
+	defer k.Unlock()
+	mine := invalidation.NewResponse(r.entryKey, r.entry.Vary, r.date, r.order)
+	if r.invalidated() || r.commits.HasNewer(mine) {
 		r.Abort()
 		return rules.Outdated
 	}
@@ -285,7 +286,7 @@ func (r *recording) commitCurrent() rules.Reason {
 		r.store.Failed(r.ctx, "commit", r.entryKey, err)
 		return rules.StoreFailed
 	}
-	r.recents.add(mine)
+	r.commits.Add(mine)
 	if r.invalidated() {
 		r.store.Delete(r.ctx, r.entryKey) // an invalidation that gave up waiting may have found nothing to remove
 	}
@@ -352,20 +353,20 @@ func (e *engine) entryUnder(ctx context.Context, key string) *storage.Entry {
 
 // invalidated reports whether the URL was invalidated since the request was sent.
 func (s *storeContext) invalidated() bool {
-	return s.invalid.since(s.key, s.epoch) || s.index != "" && s.invalid.since(s.index, s.epoch)
+	return s.invalidations.Since(s.key, s.epoch) || s.index != "" && s.invalidations.Since(s.index, s.epoch)
 }
 
 // update stores the new header of a match, with the variants known by now. It does nothing if, while the origin was
 // asked, the URL was invalidated or got a more recent response.
 func (s *storeContext) update(m *match, entry *storage.Entry, date time.Time) {
-	k, ok := s.locks.lock(s.key)
+	k, ok := s.locks.Lock(s.key)
 	if !ok {
 		s.store.Failed(s.ctx, "update", m.key, errKeyBusy)
 		return
 	}
-	defer k.unlock()
-	mine := s.recents.of(m.key, entry.Vary, date, s.order)
-	if s.invalidated() || s.recents.surpass(mine) {
+	defer k.Unlock()
+	mine := invalidation.NewResponse(m.key, entry.Vary, date, s.order)
+	if s.invalidated() || s.commits.HasNewer(mine) {
 		return
 	}
 	if len(entry.Vary) > 0 && m.key == s.key {
@@ -378,7 +379,7 @@ func (s *storeContext) update(m *match, entry *storage.Entry, date time.Time) {
 	if err := s.store.Update(s.ctx, key, entry, may); err != nil {
 		return
 	}
-	s.recents.add(mine)
+	s.commits.Add(mine)
 	if key != s.key && entry.Range == nil {
 		s.addVariant(key, entry)
 	}
