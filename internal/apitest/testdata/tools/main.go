@@ -95,5 +95,6 @@ func print(ctx context.Context, item *directory.Item) {
 		log.Fatal(err)
 	}
 	defer resp.Body.Close()
+	fmt.Println(resp.Entry.URL)
 	io.Copy(os.Stdout, resp.Body)
 }
