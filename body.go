@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/detachable"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -18,9 +19,9 @@ import (
 // never committed.
 type originBody struct {
 	io.ReadCloser
-	context *originContext // of the request; nil if it never ends
-	counter *atomic.Uint64 // counts the bytes read; nil if they were counted before
-	once    sync.Once      // guards the Close of ReadCloser
+	context *detachable.Context // of the request; nil if it never ends
+	counter *atomic.Uint64      // counts the bytes read; nil if they were counted before
+	once    sync.Once           // guards the Close of ReadCloser
 
 	stores bool        // a recording was started
 	ended  atomic.Bool // the recording has ended: write is nil and remains nil
@@ -76,7 +77,7 @@ func (b *originBody) read(p []byte) (int, error) {
 		b.counter.Add(uint64(n))
 	}
 	if err != nil {
-		b.context.release()
+		b.context.Release()
 	}
 	return n, err
 }
@@ -162,7 +163,7 @@ func (b *originBody) CloseAfter(rest func(io.Reader)) error {
 func (b *originBody) end() error {
 	var err error
 	b.once.Do(func() { err = b.ReadCloser.Close() })
-	b.context.cancel()
+	b.context.Cancel()
 	if !b.stores || b.ended.Load() {
 		return err
 	}
@@ -189,7 +190,7 @@ func (b *originBody) drainLater(rest func(io.Reader)) bool {
 		return false
 	}
 	w, most := b.drainable()
-	if w == nil || !b.context.detach() {
+	if w == nil || !b.context.Detach() {
 		b.turn.Unlock()
 		return false
 	}
@@ -230,7 +231,7 @@ func (b *originBody) drain(ctx context.Context, e *engine, key string, read func
 		defer close(done)
 		defer b.end()
 		defer context.AfterFunc(ctx, func() {
-			b.context.cancel()
+			b.context.Cancel()
 			b.once.Do(func() { b.ReadCloser.Close() })
 		})()
 		read()

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/detachable"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
@@ -28,23 +29,21 @@ type reply struct {
 type outgoingRequest struct {
 	http.Request
 	context sentContext
-	depth   int // see sending
 	codings [1]string
 	answer  originBody
 }
 
-// copyRequest returns a copy of the request for Base, with its own context. If detachable is true, the context can
+// copyRequest returns a copy of the request for Base, with its own context. If detaches is true, the context can
 // outlive the caller's if needed.
-func (e *engine) copyRequest(q *query, detachable bool) *outgoingRequest {
-	out, s := new(outgoingRequest), e.sending(q)
-	out.depth = s.depth
-	if detachable && e.detaches(q) {
-		out.answer.context = newOriginContext(q.ctx, s)
+func (e *engine) copyRequest(q *query, detaches bool) *outgoingRequest {
+	out := new(outgoingRequest)
+	out.context = sentContext{q.ctx, e.sending(q)}
+	if detaches && e.detaches(q) {
+		out.answer.context = detachable.New(&out.context)
 	}
 	if ctx := out.answer.context; ctx != nil {
 		out.Request = *q.req.WithContext(ctx)
 	} else {
-		out.context = sentContext{q.ctx, s}
 		out.Request = *q.req.WithContext(&out.context)
 	}
 	return out
@@ -186,7 +185,7 @@ func (e *engine) discard(q *query, resp *http.Response) {
 	case q.background: // already
 		b.skip(maxSkipped)
 		b.end()
-	case !b.context.detach() || !b.drain(q.ctx, e, "", func() { b.skip(maxSkipped) }):
+	case !b.context.Detach() || !b.drain(q.ctx, e, "", func() { b.skip(maxSkipped) }):
 		b.end()
 	}
 }

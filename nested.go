@@ -47,7 +47,7 @@ func (e *engine) waitsForItself(q *query, key string) bool {
 	return false
 }
 
-// sentContext is the context of a request that is being handled by Base, if it needs no originContext.
+// sentContext is the context of a request that is being handled by Base, or the parent of that context.
 type sentContext struct {
 	context.Context
 	sending sending

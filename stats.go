@@ -185,14 +185,14 @@ func (e *engine) send(out *outgoingRequest) (*http.Response, error) {
 	c.sent.Add(1)
 	var loop error
 	switch {
-	case out.depth > maxDepth:
+	case out.context.sending.depth > maxDepth:
 		loop = errNested
 	case leadsTo(e.base(), e.owner, req.URL):
 		loop = errLoop
 	}
 	if loop != nil {
 		closeBody(req)
-		answer.context.release()
+		answer.context.Release()
 		return nil, loop
 	}
 	resp, err := e.base().RoundTrip(req)
@@ -206,7 +206,7 @@ func (e *engine) send(out *outgoingRequest) (*http.Response, error) {
 		resp.Header = canonicalNames(resp.Header)
 	}
 	if err != nil || resp.Body == nil || resp.Body == http.NoBody {
-		answer.context.release()
+		answer.context.Release()
 	}
 	switch {
 	case err == nil:
