@@ -80,7 +80,7 @@ func (e *engine) assess(a *assessment, q *query, rep *reply) {
 	} else {
 		a.heuristic, own = e.askHooks(q, rep.resp)
 	}
-	e.policies.Compute(&a.policy, &e.rules, rep.resp.StatusCode, rep.resp.Header, rep.asked, rep.received)
+	a.policy.Compute(&e.policies, &e.rules, rep.resp.StatusCode, rep.resp.Header, rep.asked, rep.received)
 	if own.Lifetime > 0 {
 		a.policy = *a.policy.WithLifetime(own.Lifetime)
 	}

@@ -72,7 +72,7 @@ func (e *engine) newView(entry *storage.Entry) *entryView {
 
 func (e *engine) policyOf(entry *storage.Entry) rules.Policy {
 	var p rules.Policy
-	e.policies.Compute(&p, &e.rules, entry.Status, entry.Header, entry.RequestTime, entry.ResponseTime)
+	p.Compute(&e.policies, &e.rules, entry.Status, entry.Header, entry.RequestTime, entry.ResponseTime)
 	return *p.WithLifetime(entry.Lifetime)
 }
 

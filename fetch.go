@@ -95,7 +95,7 @@ func (rep *reply) adoptHeader(q *query) {
 		rep.farMark = slices.Clone(mark)
 	}
 	// XFromCache is not stored. setCacheStatus restores it after the response has been stored.
-	resp.Header, rep.spareLine, _ = rules.CopyHeaderTo(nil, framedHeader(resp), XFromCache)
+	resp.Header, rep.spareLine = rules.CopyHeaderWithout(framedHeader(resp), XFromCache)
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}

@@ -128,5 +128,5 @@ func (m *match) freshenedByHead(h http.Header) bool {
 			return false // the length of the whole is not known, so this may be another representation
 		}
 	}
-	return m.policy.FreshenedByHead(m.entry.Header, h, length)
+	return m.policy.FreshenedByHead(h, length)
 }

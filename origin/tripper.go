@@ -248,7 +248,7 @@ func (w *pipeWriter) protect() {
 	if h["Set-Cookie"] != nil || h["Set-Cookie2"] != nil {
 		options := rules.Options{Shared: true, WithholdSetCookie: !w.replayCookies}
 		p := rules.NewPolicy(options, w.status, h, time.Now(), time.Now())
-		if p.OneUsers() && !p.Directives.Private && !p.Directives.NoStore {
+		if p.ForOneUser() && !p.Directives.Private && !p.Directives.NoStore {
 			mergeInto(h, []directive{{"private", "private"}})
 			delete(h, "Cdn-Cache-Control")
 		}

@@ -192,7 +192,7 @@ func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder,
 		(stored.OK != status.Stored || stored.OK && other.Lifetime != policy.Lifetime) {
 		out.Other = &decision{stored.OK, newRule(stored.Reason)}
 	}
-	if policy.Source == rules.NoFreshness && x.heuristic.Heuristic == nil && (status.Stored || status.Storage == rules.NothingToReuse) {
+	if policy.Source() == rules.NoFreshness && x.heuristic.Heuristic == nil && (status.Stored || status.Storage == rules.NothingToReuse) {
 		guess := &http.Response{StatusCode: resp.StatusCode, Header: resp.Header.Clone(), Request: req}
 		h := heuristics.LastModified
 		if x.shared {

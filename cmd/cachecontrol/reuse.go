@@ -73,7 +73,7 @@ var answerTexts = map[string]string{
 // assess fills in x for a response with the policy p and the header h at the time now.
 func (x *reuse) assess(p *rules.Policy, h http.Header, stored bool, now time.Time) {
 	age := p.Age(now)
-	x.Fresh = fresh{Lifetime: seconds(p.Lifetime), Age: seconds(age), Left: seconds(p.Lifetime - age), rule: newRule(p.Source)}
+	x.Fresh = fresh{Lifetime: seconds(p.Lifetime), Age: seconds(age), Left: seconds(p.Lifetime - age), rule: newRule(p.Source())}
 	if field := sourceField(p); field != "" {
 		x.Fresh.Field, x.Fresh.Value = field, strings.Join(h.Values(field), ", ")
 	}
@@ -86,7 +86,7 @@ func (x *reuse) assess(p *rules.Policy, h http.Header, stored bool, now time.Tim
 
 // sourceField returns the name of the header field that sets the freshness lifetime, or "" if none does.
 func sourceField(p *rules.Policy) string {
-	switch p.Source {
+	switch p.Source() {
 	case rules.SMaxAge, rules.MaxAge:
 		if p.Directives.Targeted {
 			return "CDN-Cache-Control"

@@ -1,8 +1,6 @@
 package rules
 
-import (
-	"time"
-)
+import "time"
 
 // ageValue returns the value of an Age field, or 0 if it is not delta-seconds. If there are several
 // members, only the first counts (RFC 9111, section 5.1).
@@ -19,11 +17,6 @@ func ageValue(lines []string) time.Duration {
 func initialAge(date time.Time, age time.Duration, requestTime, responseTime time.Time) time.Duration {
 	apparent := elapsedByWall(date, responseTime) // a parsed date has no monotonic clock reading
 	return min(max(apparent, age+elapsed(requestTime, responseTime)), Infinite)
-}
-
-// Age returns the current age of the response, between 0 and Infinite (RFC 9111, section 4.2.3).
-func (p *Policy) Age(now time.Time) time.Duration {
-	return min(p.initialAge+elapsed(p.responseTime, now), Infinite)
 }
 
 // elapsed returns the time from a to b, limited to between 0 and Infinite so that no sum overflows.

@@ -20,13 +20,7 @@ func ParseDate(s string, now time.Time) (time.Time, bool) {
 // parseUsualDate parses a date in the preferred form and the usual case, which nearly all dates
 // have. It also reports false for valid dates in another form or case.
 func parseUsualDate(s string) (time.Time, bool) {
-	if len(s) != len(http.TimeFormat) || s[3:5] != ", " || s[7] != ' ' || s[11] != ' ' || s[16] != ' ' ||
-		s[19] != ':' || s[22] != ':' || s[25:] != " GMT" {
-		return time.Time{}, false
-	}
-	switch s[:3] {
-	case "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun":
-	default:
+	if !inUsualForm(s) {
 		return time.Time{}, false
 	}
 	month := monthNamed(s[8:11])
@@ -37,6 +31,20 @@ func parseUsualDate(s string) (time.Time, bool) {
 	}
 	t := time.Date(int(century*100+year), month, int(day), int(hour), int(min), int(sec), 0, time.UTC)
 	return t, 0 < day && day <= 28 || t.Day() == int(day) // t is in the next month if the month has fewer days
+}
+
+// inUsualForm reports whether s has the length, the day of the week, the separators and the time zone
+// of http.TimeFormat.
+func inUsualForm(s string) bool {
+	if len(s) != len(http.TimeFormat) || s[3:5] != ", " || s[7] != ' ' || s[11] != ' ' || s[16] != ' ' ||
+		s[19] != ':' || s[22] != ':' || s[25:] != " GMT" {
+		return false
+	}
+	switch s[:3] {
+	case "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun":
+		return true
+	}
+	return false
 }
 
 // monthNamed returns the month with this short name, or 0 if there is none.

@@ -5,21 +5,6 @@ import (
 	"time"
 )
 
-// Infinite is the largest value of delta-seconds, 2^31 seconds, which is over 68 years. Larger
-// values are reduced to it (RFC 9111, section 1.2.2).
-const Infinite = (1 << 31) * time.Second
-
-// Delta is the value of a directive that takes delta-seconds.
-type Delta struct {
-	Value time.Duration // 0 to Infinite
-	OK    bool          // whether the directive is present
-}
-
-// permits reports whether d, a permission to use stale responses, applies to a response with the
-// remaining freshness ttl. A permission of 0 seconds permits nothing, because an invalid value is
-// also read as 0.
-func (d Delta) permits(ttl time.Duration) bool { return d.OK && d.Value > 0 && -ttl <= d.Value }
-
 // A directive is one member of a Cache-Control field.
 //
 //	Cache-Control   = #cache-directive
@@ -29,6 +14,62 @@ type directive struct {
 	value    string // quotes and escapes removed
 	hasValue bool
 	bad      bool // not well formed; name is the longest token at its start, perhaps empty
+}
+
+// flag reports whether the directive is well formed and has no argument (RFC 9111, section 5.2).
+func (d directive) flag() bool { return !d.bad && !d.hasValue }
+
+// seconds parses delta-seconds in either form, token or quoted-string (RFC 9111, section 5.2).
+func (d directive) seconds() (time.Duration, bool) {
+	if d.bad || !d.hasValue {
+		return 0, false
+	}
+	return parseSeconds(d.value)
+}
+
+// fieldNames parses the value of no-cache or private. It returns nil if the value is not a list of
+// field names; the directive then applies to the whole response.
+func (d directive) fieldNames() []string {
+	if d.bad || !d.hasValue {
+		return nil
+	}
+	var names []string
+	for _, n := range strings.Split(d.value, ",") {
+		if n = trimOWS(n); n == "" {
+			continue
+		}
+		if !isToken(n) {
+			return nil
+		}
+		names = append(names, canonical(n))
+	}
+	return names
+}
+
+func parseDirective(member string) directive {
+	end := 0
+	for end < len(member) && isTokenByte(member[end]) {
+		end++
+	}
+	d := directive{name: lower(member[:end]), bad: end == 0}
+	if end == len(member) {
+		return d
+	}
+	between, value, hasValue := strings.Cut(member[end:], "=")
+	d.bad = d.bad || between != ""
+	if d.hasValue = hasValue && trimOWS(between) == ""; !d.hasValue {
+		return d // in "no-store; max-age=60" the value does not belong to no-store
+	}
+	d.value = trimOWS(value)
+	d.bad = d.bad || d.value != value
+	if strings.HasPrefix(d.value, `"`) {
+		if end := endOfQuoted(d.value); end == len(d.value) {
+			d.value = unquote(d.value)
+		} else {
+			d.bad = true
+		}
+	}
+	return d
 }
 
 // directives calls yield for each member of all lines of a Cache-Control field, in order. A member
@@ -50,6 +91,13 @@ func directives(lines []string, yield func(directive)) {
 			}
 		}
 	})
+}
+
+// EachDirective calls yield for each member of a Cache-Control field, in order, with its name in
+// lower case and the whole member as it was written. The name of a member that is not well formed
+// is the token at its start, which may be empty.
+func EachDirective(lines []string, yield func(name, member string)) {
+	eachMember(lines, func(member string, _ bool) { yield(parseDirective(member).name, member) })
 }
 
 // eachMember calls yield for each non-empty member of all lines of a Cache-Control field, in order.
@@ -114,130 +162,30 @@ func opensValue(before string) bool {
 	return i > 0 && before[i-1] == '='
 }
 
-// nextMember cuts the first member off a comma-separated list. A comma inside a closed quoted
-// string does not end a member.
-func nextMember(list string) (member, rest string) {
-	for i := 0; i < len(list); i++ {
-		switch list[i] {
-		case ',':
-			return list[:i], list[i+1:]
-		case '"':
-			if opensAnywhere(list[:i]) {
-				if end := endOfQuoted(list[i:]); end > 0 {
-					i += end - 1
-				}
-			}
-		}
+// setShortest keeps the shortest of several values. An invalid one counts as 0.
+func setShortest(p *Delta, d directive) {
+	v, _ := d.seconds() // 0 if it is invalid
+	if !p.OK || v < p.Value {
+		*p = Delta{v, true}
 	}
-	return list, ""
 }
 
-// opensAnywhere reports whether a quote after before opens a quoted string, in a list whose syntax
-// is not known. An escaped quote does not. Otherwise the end of each of many escaped quotes would
-// be searched for in vain, which takes quadratic time.
-func opensAnywhere(before string) bool {
-	return before == "" || before[len(before)-1] != '\\'
+// setLongest keeps the longest of several values. An invalid one counts as Infinite.
+func setLongest(p *Delta, d directive) {
+	v, ok := d.seconds()
+	if !ok {
+		v = Infinite
+	}
+	if !p.OK || v > p.Value {
+		*p = Delta{v, true}
+	}
 }
 
-// endOfQuoted returns the length of the quoted-string at the beginning of s, or 0 if it is not
-// closed.
-func endOfQuoted(s string) int {
-	for i := 1; i < len(s); i++ {
-		switch s[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		}
+// setLifetime sets a lifetime. An invalid one, or several that differ, count as 0.
+func setLifetime(p *Delta, d directive) {
+	v, ok := d.seconds()
+	if !ok || p.OK && p.Value != v {
+		v = 0
 	}
-	return 0
-}
-
-func parseDirective(member string) directive {
-	end := 0
-	for end < len(member) && isTokenByte(member[end]) {
-		end++
-	}
-	d := directive{name: lower(member[:end]), bad: end == 0}
-	if end == len(member) {
-		return d
-	}
-	between, value, hasValue := strings.Cut(member[end:], "=")
-	d.bad = d.bad || between != ""
-	if d.hasValue = hasValue && trimOWS(between) == ""; !d.hasValue {
-		return d // in "no-store; max-age=60" the value does not belong to no-store
-	}
-	d.value = trimOWS(value)
-	d.bad = d.bad || d.value != value
-	if strings.HasPrefix(d.value, `"`) {
-		if end := endOfQuoted(d.value); end == len(d.value) {
-			d.value = unquote(d.value)
-		} else {
-			d.bad = true
-		}
-	}
-	return d
-}
-
-// unquote returns the value of a well-formed quoted-string.
-func unquote(s string) string {
-	s = s[1 : len(s)-1]
-	if !strings.Contains(s, `\`) {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+1 < len(s) {
-			i++
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
-}
-
-// flag reports whether the directive is well formed and has no argument (RFC 9111, section 5.2).
-func (d directive) flag() bool { return !d.bad && !d.hasValue }
-
-// seconds parses delta-seconds in either form, token or quoted-string (RFC 9111, section 5.2).
-func (d directive) seconds() (time.Duration, bool) {
-	if d.bad || !d.hasValue {
-		return 0, false
-	}
-	return parseSeconds(d.value)
-}
-
-func parseSeconds(s string) (time.Duration, bool) {
-	if s == "" {
-		return 0, false
-	}
-	var n int64
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		if n < 1<<31 {
-			n = n*10 + int64(c-'0')
-		}
-	}
-	return min(time.Duration(min(n, 1<<31))*time.Second, Infinite), true
-}
-
-// fieldNames parses the value of no-cache or private. It returns nil if the value is not a list of
-// field names; the directive then applies to the whole response.
-func (d directive) fieldNames() []string {
-	if d.bad || !d.hasValue {
-		return nil
-	}
-	var names []string
-	for _, n := range strings.Split(d.value, ",") {
-		if n = trimOWS(n); n == "" {
-			continue
-		}
-		if !isToken(n) {
-			return nil
-		}
-		names = append(names, canonical(n))
-	}
-	return names
+	*p = Delta{v, true}
 }

@@ -185,7 +185,7 @@ func FuzzParseETags(f *testing.F) {
 				t.Fatalf("%q on lines: %q", line, split)
 			}
 		}
-		p := &Policy{ETag: `"stored"`}
+		p := &Validators{ETag: `"stored"`}
 		if p.NotModified(http.Header{"If-None-Match": {line}}, t0) && !(ok && (star || strings.Contains(line, `"stored"`))) {
 			t.Fatalf("%q matches", line)
 		}
@@ -303,14 +303,14 @@ func FuzzPolicy(f *testing.F) {
 
 		// What is stored says the same when it is read again.
 		again := NewPolicy(p.Options, status, StoredHeader(h, p), t0.Add(-time.Duration(after)), t0)
-		if again.Lifetime != p.Lifetime || again.Age(now) != p.Age(now) || again.Source != p.Source {
+		if again.Lifetime != p.Lifetime || again.Age(now) != p.Age(now) || again.Source() != p.Source() {
 			if !slices.ContainsFunc(p.Directives.PrivateFields, func(n string) bool { return h[n] != nil }) {
 				t.Fatalf("%q: stored as %v of %v, was %v of %v", cc, again.Age(now), again.Lifetime, p.Age(now), p.Lifetime)
 			}
 		}
 		UpdateHeader(h, h, p, t0)
 		p.MatchesNotModified(h)
-		p.FreshenedByHead(h, h, after)
+		p.FreshenedByHead(h, after)
 		p.SetPreconditions(http.Header{})
 	})
 }

@@ -3,7 +3,6 @@ package rules
 import (
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 )
@@ -16,12 +15,6 @@ type Memory struct {
 
 // longestRemembered is the length of the longest line that is cached.
 const longestRemembered = 128
-
-// Compute is like NewPolicy, but writes to *p, which must be zero, and caches parsed Cache-Control
-// lines in m. It takes a pointer to the rules to save a copy.
-func (m *Memory) Compute(p *Policy, rules *Options, status int, h http.Header, requestTime, responseTime time.Time) {
-	p.compute(m, rules, status, h, requestTime, responseTime)
-}
 
 // read is like Response.read, but uses m if it is not nil.
 func (m *Memory) read(r *Response, h http.Header, shared bool) {

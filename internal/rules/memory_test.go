@@ -67,6 +67,6 @@ func FuzzMemory(f *testing.F) {
 
 func computed(m *rules.Memory, options rules.Options, h http.Header, now time.Time) *rules.Policy {
 	var p rules.Policy
-	m.Compute(&p, &options, 200, h, now, now)
+	p.Compute(m, &options, 200, h, now, now)
 	return &p
 }

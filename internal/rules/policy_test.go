@@ -193,8 +193,8 @@ func TestLifetime(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := policyOf(tt.rules, tt.status, tt.h...)
-			if p.Lifetime != tt.lifetime || p.Source != tt.source {
-				t.Errorf("%v from %v, want %v from %v", p.Lifetime, p.Source, tt.lifetime, tt.source)
+			if p.Lifetime != tt.lifetime || p.Source() != tt.source {
+				t.Errorf("%v from %v, want %v from %v", p.Lifetime, p.Source(), tt.lifetime, tt.source)
 			}
 			if want := tt.source == SMaxAge || tt.source == MaxAge || tt.source == Expires; p.Explicit() != want {
 				t.Errorf("explicit %v, want %v", p.Explicit(), want)
@@ -520,6 +520,35 @@ func TestKeep(t *testing.T) {
 	} {
 		if got := policyOf(tt.rules, 200, tt.h...).Retention(); got != tt.want {
 			t.Errorf("%+v %q: %v, want %v", tt.rules, tt.h, got, tt.want)
+		}
+	}
+}
+
+func TestWithLifetime(t *testing.T) {
+	const s = time.Second
+	for _, tt := range []struct {
+		resp   string
+		own    time.Duration
+		found  time.Duration // the one that a request brings
+		want   time.Duration
+		source Reason
+	}{
+		{"max-age=60", 0, 0, 60 * s, MaxAge},
+		{"max-age=60", -s, 0, 60 * s, MaxAge},
+		{"max-age=60", 90 * s, 0, 90 * s, OwnLifetime},
+		{"max-age=60", 90 * s, 10 * s, 10 * s, OwnLifetime},
+		{"max-age=60", 10 * s, 90 * s, 90 * s, OwnLifetime},
+		{"max-age=60, must-revalidate", 90 * s, 0, 60 * s, MaxAge},
+		{"max-age=60, must-revalidate", 10 * s, 90 * s, 60 * s, MaxAge},
+		{"max-age=60, must-revalidate", 10 * s, 30 * s, 30 * s, OwnLifetime},
+	} {
+		p := policyOf(private, 200, "Cache-Control", tt.resp)
+		q := p.WithLifetime(tt.own)
+		if got, source := q.within(tt.found); got != tt.want || source != tt.source {
+			t.Errorf("%s, %v, then %v: %v, %v; want %v, %v", tt.resp, tt.own, tt.found, got, source, tt.want, tt.source)
+		}
+		if p.Lifetime != 60*s || p.Source() != MaxAge || p.Override != 0 || q.Override != max(tt.own, 0) || !q.Explicit() {
+			t.Errorf("%s, %v: %+v, %+v", tt.resp, tt.own, p, q)
 		}
 	}
 }

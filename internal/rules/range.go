@@ -2,10 +2,8 @@ package rules
 
 import (
 	"math"
-	"net/http"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // ByteRange is one range of bytes in a request (RFC 9110, section 14.1.2).
@@ -98,33 +96,4 @@ func (c ContentRange) String() string {
 		total = strconv.FormatInt(c.Total, 10)
 	}
 	return "bytes " + strconv.FormatInt(c.First, 10) + "-" + strconv.FormatInt(c.Last, 10) + "/" + total
-}
-
-// StrongValidator returns the strong entity tag of the response, by which partial responses may be
-// combined, or "" if there is none (RFC 9111, section 3.4).
-func (p *Policy) StrongValidator() string {
-	if StrongMatch(p.ETag, p.ETag) {
-		return p.ETag
-	}
-	return ""
-}
-
-// IfRange evaluates an If-Range field against the stored response: it reports whether the Range
-// field applies (RFC 9110, section 13.1.5). It returns true if there is no If-Range. A date must
-// equal the stored Last-Modified, which must be at least one second before the stored Date to be a
-// strong validator (RFC 9110, section 8.8.2.2).
-func (p *Policy) IfRange(h http.Header) bool {
-	lines := h["If-Range"]
-	if len(lines) == 0 {
-		return true
-	}
-	v := trimOWS(lines[0])
-	if len(lines) > 1 {
-		return false
-	}
-	if strings.HasSuffix(v, `"`) {
-		return StrongMatch(v, p.ETag)
-	}
-	t, ok := ParseDate(v, p.responseTime)
-	return ok && !p.LastModified.IsZero() && t.Equal(p.LastModified) && p.Date.Sub(t) >= time.Second
 }

@@ -33,58 +33,35 @@ func ParseRequest(h http.Header) Request {
 	var r Request
 	lines := h["Cache-Control"]
 	if len(lines) == 0 {
-		for _, v := range h["Pragma"] {
-			listMembers([]string{v}, func(m string) { r.NoCache = r.NoCache || lower(m) == "no-cache" })
-		}
-		r.pragma = r.NoCache
+		listMembers(h["Pragma"], func(m string) { r.pragma = r.pragma || lower(m) == "no-cache" })
+		r.NoCache = r.pragma
 		return r
 	}
-	directives(lines, func(d directive) {
-		switch d.name {
-		case "no-cache":
-			r.NoCache = true
-		case "no-store":
-			r.NoStore = true
-		case "no-transform":
-			r.NoTransform = true
-		case "only-if-cached":
-			r.OnlyIfCached = true
-		case "max-age":
-			v, ok := d.seconds()
-			if !ok {
-				v = 0
-			}
-			if !r.MaxAge.OK || v < r.MaxAge.Value {
-				r.MaxAge = Delta{v, true}
-			}
-		case "min-fresh":
-			v, ok := d.seconds()
-			if !ok {
-				v = Infinite
-			}
-			if !r.MinFresh.OK || v > r.MinFresh.Value {
-				r.MinFresh = Delta{v, true}
-			}
-		case "max-stale":
-			if !d.hasValue && !d.bad {
-				d.value, d.hasValue = "2147483648", true
-			}
-			setShortest(&r.MaxStale, d)
-		case "stale-if-error":
-			setShortest(&r.StaleIfError, d)
-		}
-	})
+	directives(lines, r.add)
 	return r
 }
 
-// setShortest keeps the shortest of several permissions. An invalid one permits nothing.
-func setShortest(p *Delta, d directive) {
-	v, ok := d.seconds()
-	if !ok {
-		v = 0
-	}
-	if !p.OK || v < p.Value {
-		*p = Delta{v, true}
+func (r *Request) add(d directive) {
+	switch d.name {
+	case "no-cache":
+		r.NoCache = true
+	case "no-store":
+		r.NoStore = true
+	case "no-transform":
+		r.NoTransform = true
+	case "only-if-cached":
+		r.OnlyIfCached = true
+	case "max-age":
+		setShortest(&r.MaxAge, d)
+	case "min-fresh":
+		setLongest(&r.MinFresh, d)
+	case "max-stale":
+		if !d.hasValue && !d.bad {
+			d.value, d.hasValue = "2147483648", true
+		}
+		setShortest(&r.MaxStale, d)
+	case "stale-if-error":
+		setShortest(&r.StaleIfError, d)
 	}
 }
 

@@ -113,14 +113,6 @@ func (r *Response) add(d directive) {
 	}
 }
 
-func setLifetime(p *Delta, d directive) {
-	v, ok := d.seconds()
-	if !ok || p.OK && p.Value != v {
-		v = 0
-	}
-	*p = Delta{v, true}
-}
-
 // parseTargeted parses a CDN-Cache-Control field, a dictionary of structured fields (RFC 9213,
 // section 2.1). It reports false if the field does not parse, is empty, or gives a lifetime or a
 // permission a value of the wrong type; such a field is ignored. A restrictive directive counts

@@ -1,7 +1,7 @@
 package rules
 
 import (
-	"net/http"
+	"math"
 	"testing"
 	"time"
 )
@@ -214,47 +214,95 @@ func TestReuseOnError(t *testing.T) {
 	}
 }
 
-func TestServerFailed(t *testing.T) {
-	failed := map[int]bool{500: true, 502: true, 503: true, 504: true} // RFC 5861, section 4
-	for status := range 600 {
-		if got := ServerFailed(status); got != failed[status] {
-			t.Errorf("%d: %v", status, got)
-		}
-	}
-}
-
-func TestSetPreconditions(t *testing.T) {
-	modified := httpDate(t0.Add(-time.Hour))
+// The program requests more than the header does.
+func TestReuseAsRequested(t *testing.T) {
+	const s = time.Second
 	for _, tt := range []struct {
-		resp []string
-		want http.Header
+		name   string
+		rules  Options
+		resp   string // its Cache-Control
+		req    Request
+		age    time.Duration
+		action Action
+		reason Reason
+		ttl    time.Duration
 	}{
-		{nil, fields("X", "1")},
-		{[]string{"Etag", `W/"a"`}, fields("X", "1", "If-None-Match", `W/"a"`)},
-		{[]string{"Last-Modified", modified}, fields("X", "1", "If-Modified-Since", modified)},
-		{[]string{"Etag", `"a"`, "Last-Modified", modified}, fields("X", "1", "If-None-Match", `"a"`, "If-Modified-Since", modified)},
-		{[]string{"Last-Modified", "0"}, fields("X", "1")},
-		{[]string{"Last-Modified", "Thu Jan  1 11:00:00 2026"}, fields("X", "1", "If-Modified-Since", "Thu Jan  1 11:00:00 2026")}, // as received
+		{"refresh", private, "max-age=60", Request{Refresh: true}, 0, Validate, RefreshAsked, 60 * s},
+		{"refresh above immutable", private, "max-age=60, immutable", Request{Refresh: true}, 0, Validate, RefreshAsked, 60 * s},
+		{"refresh above stale-while-revalidate", private, "max-age=1, stale-while-revalidate=60", Request{Refresh: true}, 2 * s, Validate, RefreshAsked, -s},
+		{"refresh and only-if-cached", private, "max-age=60", Request{Refresh: true, OnlyIfCached: true}, 0, Refuse, OnlyIfCached, 60 * s},
+
+		{"stale, allowed", private, "max-age=60", Request{AllowStale: 5 * s}, 65 * s, Serve, AllowStale, -5 * s},
+		{"too stale", private, "max-age=60", Request{AllowStale: 5 * s}, 65*s + 1, Validate, Expired, -5*s - 1},
+		{"any age", private, "max-age=60", Request{AllowStale: -1}, Infinite, Serve, AllowStale, 60*s - Infinite},
+		{"fresh", private, "max-age=60", Request{AllowStale: -1}, 0, Serve, Fresh, 60 * s},
+		{"must-revalidate", private, "max-age=60, must-revalidate", Request{AllowStale: -1}, 60 * s, Validate, Expired, 0},
+		{"proxy-revalidate", shared, "max-age=60, proxy-revalidate", Request{AllowStale: -1}, 60 * s, Validate, Expired, 0},
+		{"proxy-revalidate, private", private, "max-age=60, proxy-revalidate", Request{AllowStale: -1}, 60 * s, Serve, AllowStale, 0},
+		{"no-cache", private, "max-age=60, no-cache", Request{AllowStale: -1}, 0, Validate, NoCacheResponse, 60 * s},
+		{"max-stale is stricter", private, "max-age=60", Request{AllowStale: -1, MaxStale: Delta{s, true}}, 62 * s, Validate, Expired, -2 * s},
+		{"max-stale is enough", private, "max-age=60", Request{AllowStale: s, MaxStale: Delta{5 * s, true}}, 62 * s, Serve, MaxStale, -2 * s},
+		{"stale-while-revalidate first", private, "max-age=60, stale-while-revalidate=5", Request{AllowStale: -1}, 62 * s, ServeAndValidate, WhileRevalidating, -2 * s},
+		{"and then", private, "max-age=60, stale-while-revalidate=1", Request{AllowStale: -1}, 62 * s, Serve, AllowStale, -2 * s},
+
+		{"a longer lifetime", private, "max-age=60", Request{Lifetime: 90 * s}, 80 * s, Serve, OwnLifetime, 10 * s},
+		{"its end", private, "max-age=60", Request{Lifetime: 90 * s}, 90 * s, Validate, Expired, 0},
+		{"a shorter one", private, "max-age=60", Request{Lifetime: 30 * s}, 30 * s, Validate, Expired, 0},
+		{"for what says nothing", private, "x", Request{Lifetime: 30 * s}, 29 * s, Serve, OwnLifetime, s},
+		{"must-revalidate", private, "max-age=60, must-revalidate", Request{Lifetime: 90 * s}, 60 * s, Validate, Expired, 0},
+		{"must-revalidate, shorter", private, "max-age=60, must-revalidate", Request{Lifetime: 30 * s}, 30 * s, Validate, Expired, 0},
+		{"must-revalidate alone", private, "must-revalidate", Request{Lifetime: 30 * s}, 29 * s, Serve, OwnLifetime, s},
+		{"s-maxage in a shared cache", shared, "s-maxage=60", Request{Lifetime: 90 * s}, 60 * s, Validate, Expired, 0},
+		{"no-cache", private, "no-cache", Request{Lifetime: 90 * s}, 0, Validate, NoCacheResponse, 90 * s},
+		{"the request's max-age is stricter", private, "max-age=60", Request{Lifetime: 90 * s, MaxAge: Delta{10 * s, true}}, 11 * s, Validate, RequestMaxAge, 79 * s},
+		{"beyond the end", private, "max-age=60", Request{Lifetime: math.MaxInt64}, 0, Serve, OwnLifetime, Infinite},
 	} {
-		h := fields("X", "1")
-		policyOf(private, 200, tt.resp...).SetPreconditions(h)
-		if !equal(h, tt.want) {
-			t.Errorf("%q: %v, want %v", tt.resp, h, tt.want)
+		p := policyOf(tt.rules, 200, "Cache-Control", tt.resp)
+		got := p.Reuse(&tt.req, t0.Add(tt.age))
+		if got.Action != tt.action || got.Reason != tt.reason || got.TTL != tt.ttl {
+			t.Errorf("%s: action %d, %v, ttl %v; want %d, %v, %v", tt.name, got.Action, got.Reason, got.TTL, tt.action, tt.reason, tt.ttl)
 		}
 	}
 }
 
-// Each of the two fields can be appended to without changing the other.
-func TestSetPreconditionsApart(t *testing.T) {
-	h := http.Header{}
-	modified := httpDate(t0.Add(-time.Hour))
-	policyOf(private, 200, "Etag", `"a"`, "Last-Modified", modified).SetPreconditions(h)
-	h.Add("If-None-Match", `"b"`)
-	h.Add("If-Modified-Since", "x")
-	if got := h["If-Modified-Since"]; len(got) != 2 || got[0] != modified {
-		t.Errorf("If-Modified-Since is %q after another If-None-Match was added, want %q and x", got, modified)
+func TestReuseOnErrorAsRequested(t *testing.T) {
+	for _, tt := range []struct {
+		resp string
+		req  Request
+		want Action
+	}{
+		{"max-age=60", Request{Refresh: true}, Validate},
+		{"max-age=60, stale-if-error=600", Request{Refresh: true}, Validate},
+		{"max-age=60", Request{Refresh: true, AllowStale: -1}, Serve},
+		{"max-age=60", Request{Refresh: true, AllowStale: 10 * time.Second}, Serve},
+		{"max-age=60", Request{Refresh: true, AllowStale: 9 * time.Second}, Validate},
+		{"max-age=60", Request{Refresh: true, Lifetime: 61 * time.Second, AllowStale: 9 * time.Second}, Serve},
+		{"max-age=60, must-revalidate", Request{AllowStale: -1}, Validate},
+	} {
+		p := policyOf(private, 200, "Cache-Control", tt.resp)
+		if got := p.ReuseOnError(&tt.req, t0.Add(70*time.Second)); got.Action != tt.want {
+			t.Errorf("%s, %+v: %+v", tt.resp, tt.req, got)
+		}
 	}
-	if got := h["If-None-Match"]; len(got) != 2 || got[0] != `"a"` || got[1] != `"b"` {
-		t.Errorf("If-None-Match is %q, want both tags", got)
+}
+
+// A cache that replays stores every response that may be stored, and keeps it without a limit.
+func TestReplayRules(t *testing.T) {
+	for _, resp := range []string{"max-age=60", "max-age=0", "no-cache", "must-revalidate", "x"} {
+		p := policyOf(Options{Replay: true}, 200, "Cache-Control", resp)
+		if got := p.Store(Request{}, false); !got.OK || p.Retention() != 0 {
+			t.Errorf("%s: %+v, for %v", resp, got, p.Retention())
+		}
+		for _, req := range []Request{{}, {NoCache: true}, {MaxAge: Delta{0, true}}, {OnlyIfCached: true}} {
+			if got := p.Reuse(&req, t0.Add(forever)); got.Action != Serve || got.Reason != Replayed || !got.Stale() {
+				t.Errorf("%s, %+v: %+v", resp, req, got)
+			}
+		}
+		if got := p.Reuse(&Request{Refresh: true}, t0); got.Action != Validate {
+			t.Errorf("%s, refresh: %+v", resp, got)
+		}
+	}
+	if got := policyOf(Options{Replay: true}, 200, "Cache-Control", "no-store").Store(Request{}, false); got.OK {
+		t.Errorf("no-store: %+v", got)
 	}
 }

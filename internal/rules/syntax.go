@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"net/http"
 	"net/textproto"
 	"strconv"
 	"strings"
@@ -73,21 +72,80 @@ func listMembers(lines []string, yield func(string)) {
 	}
 }
 
+// nextMember cuts the first member off a comma-separated list. A comma inside a closed quoted
+// string does not end a member.
+func nextMember(list string) (member, rest string) {
+	for i := 0; i < len(list); i++ {
+		switch list[i] {
+		case ',':
+			return list[:i], list[i+1:]
+		case '"':
+			if opensAnywhere(list[:i]) {
+				if end := endOfQuoted(list[i:]); end > 0 {
+					i += end - 1
+				}
+			}
+		}
+	}
+	return list, ""
+}
+
+// nextParameter cuts the first parameter off s. A semicolon inside a quoted string does not end it.
+func nextParameter(s string) (param, rest string) {
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case ';':
+			return s[:i], s[i+1:]
+		case '"':
+			if opensAnywhere(s[:i]) {
+				if end := endOfQuoted(s[i:]); end > 0 {
+					i += end - 1
+				}
+			}
+		}
+	}
+	return s, ""
+}
+
+// opensAnywhere reports whether a quote after before opens a quoted string, in a list whose syntax
+// is not known. An escaped quote does not. Otherwise the end of each of many escaped quotes would
+// be searched for in vain, which takes quadratic time.
+func opensAnywhere(before string) bool {
+	return before == "" || before[len(before)-1] != '\\'
+}
+
+// endOfQuoted returns the length of the quoted-string at the beginning of s, or 0 if it is not
+// closed.
+func endOfQuoted(s string) int {
+	for i := 1; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// unquote returns the value of a well-formed quoted-string.
+func unquote(s string) string {
+	s = s[1 : len(s)-1]
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
 // ParseLength parses a Content-Length, or another number of bytes in a header field.
 func ParseLength(s string) (int64, bool) {
 	n, err := strconv.ParseUint(s, 10, 63)
 	return int64(n), err == nil
-}
-
-// FieldValue returns the value of a field, with several lines joined, and whether it is present. The
-// name must be canonical.
-func FieldValue(h http.Header, name string) (value string, present bool) {
-	switch lines := h[name]; len(lines) {
-	case 0:
-		return "", false
-	case 1:
-		return lines[0], true
-	default:
-		return strings.Join(lines, ", "), true
-	}
 }

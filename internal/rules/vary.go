@@ -31,17 +31,6 @@ func SelectingFields(h http.Header) (names []string, star bool) {
 	return names, star
 }
 
-// SelectingFields is like the function SelectingFields, but follows these rules: in a shared cache,
-// Origin is also a selecting field of a response that allows one web origin to read it, even if
-// Vary does not name it.
-func (r *Options) SelectingFields(h http.Header) (names []string, star bool) {
-	names, star = SelectingFields(h)
-	if r.Shared && AllowsOneOrigin(h) && !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, "Origin") }) {
-		names = append(names, "Origin")
-	}
-	return names, star
-}
-
 // AllowsOneOrigin reports whether the Access-Control-Allow-Origin of a response names one origin,
 // and not "*", which means all origins.
 func AllowsOneOrigin(h http.Header) bool {
@@ -153,23 +142,6 @@ func cutWeight(s string) (string, int) {
 		return name + all.String(), 1000
 	}
 	return name + others.String(), weight
-}
-
-// nextParameter cuts the first parameter off s. A semicolon inside a quoted string does not end it.
-func nextParameter(s string) (param, rest string) {
-	for i := 0; i < len(s); i++ {
-		switch s[i] {
-		case ';':
-			return s[:i], s[i+1:]
-		case '"':
-			if opensAnywhere(s[:i]) {
-				if end := endOfQuoted(s[i:]); end > 0 {
-					i += end - 1
-				}
-			}
-		}
-	}
-	return s, ""
 }
 
 // parseWeight parses a qvalue and returns it in thousandths.

@@ -2,78 +2,11 @@ package rules
 
 import (
 	"net/http"
-	"slices"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
-
-// RFC 9110, sections 8.8.3 and 13.1.2.
-func TestParseETags(t *testing.T) {
-	for _, tt := range []struct {
-		lines []string
-		tags  []string
-		star  bool
-		ok    bool
-	}{
-		{nil, nil, false, true},
-		{[]string{""}, nil, false, true},
-		{[]string{" , ,"}, nil, false, true},
-		{[]string{"*"}, nil, true, true},
-		{[]string{" * "}, nil, true, true},
-		{[]string{`*, "a"`}, nil, false, false},
-		{[]string{`"a", *`}, []string{`"a"`}, false, false},
-		{[]string{"*", "*"}, nil, false, false},
-		{[]string{`"a"`}, []string{`"a"`}, false, true},
-		{[]string{`W/"a"`}, []string{`W/"a"`}, false, true},
-		{[]string{`w/"a"`}, nil, false, false}, // W is case-sensitive
-		{[]string{`W/ "a"`}, nil, false, false},
-		{[]string{`""`}, []string{`""`}, false, true},
-		{[]string{`W/""`}, []string{`W/""`}, false, true},
-		{[]string{`"a", W/"b" ,"c"`}, []string{`"a"`, `W/"b"`, `"c"`}, false, true},
-		{[]string{`"a"`, `"b"`}, []string{`"a"`, `"b"`}, false, true},
-		{[]string{`,"a",,"b",`}, []string{`"a"`, `"b"`}, false, true},
-		{[]string{`"a, b"`}, []string{`"a, b"`}, false, true}, // not a legal octet, but no end of the tag
-		{[]string{`"a\"`}, []string{`"a\"`}, false, true},     // a backslash escapes nothing
-		{[]string{`"a\", "b"`}, []string{`"a\"`, `"b"`}, false, true},
-		{[]string{`"a" "b"`}, []string{`"a"`}, false, false},
-		{[]string{`"a"b`}, []string{`"a"`}, false, false},
-		{[]string{`"a`}, nil, false, false},
-		{[]string{`a`}, nil, false, false},
-		{[]string{`"a", b`}, []string{`"a"`}, false, false},
-		{[]string{`W/a`}, nil, false, false},
-		{[]string{`"`}, nil, false, false},
-	} {
-		tags, star, ok := ParseETags(tt.lines)
-		if ok != tt.ok || star != tt.star || ok && !slices.Equal(tags, tt.tags) {
-			t.Errorf("%q: %q, star %v, ok %v; want %q, %v, %v", tt.lines, tags, star, ok, tt.tags, tt.star, tt.ok)
-		}
-	}
-}
-
-// The table of RFC 9110, section 8.8.3.2, and what is no tag.
-func TestMatch(t *testing.T) {
-	for _, tt := range []struct {
-		a, b         string
-		strong, weak bool
-	}{
-		{`W/"1"`, `W/"1"`, false, true},
-		{`W/"1"`, `W/"2"`, false, false},
-		{`W/"1"`, `"1"`, false, true},
-		{`"1"`, `"1"`, true, true},
-		{`"1"`, `"2"`, false, false},
-		{`""`, `""`, true, true},
-		{"", "", false, false},
-		{`"1"`, "", false, false},
-		{"", `"1"`, false, false},
-	} {
-		for range 2 {
-			if s, w := StrongMatch(tt.a, tt.b), WeakMatch(tt.a, tt.b); s != tt.strong || w != tt.weak {
-				t.Errorf("%s, %s: strong %v, weak %v", tt.a, tt.b, s, w)
-			}
-			tt.a, tt.b = tt.b, tt.a
-		}
-	}
-}
 
 func TestHasPreconditions(t *testing.T) {
 	for _, tt := range []struct {
@@ -90,6 +23,42 @@ func TestHasPreconditions(t *testing.T) {
 		if cache, origin := HasPreconditions(fields(tt.field, "")); cache != tt.cache || origin != tt.origin {
 			t.Errorf("%s: %v, %v", tt.field, cache, origin)
 		}
+	}
+}
+
+func TestSetPreconditions(t *testing.T) {
+	modified := httpDate(t0.Add(-time.Hour))
+	for _, tt := range []struct {
+		resp []string
+		want http.Header
+	}{
+		{nil, fields("X", "1")},
+		{[]string{"Etag", `W/"a"`}, fields("X", "1", "If-None-Match", `W/"a"`)},
+		{[]string{"Last-Modified", modified}, fields("X", "1", "If-Modified-Since", modified)},
+		{[]string{"Etag", `"a"`, "Last-Modified", modified}, fields("X", "1", "If-None-Match", `"a"`, "If-Modified-Since", modified)},
+		{[]string{"Last-Modified", "0"}, fields("X", "1")},
+		{[]string{"Last-Modified", "Thu Jan  1 11:00:00 2026"}, fields("X", "1", "If-Modified-Since", "Thu Jan  1 11:00:00 2026")}, // as received
+	} {
+		h := fields("X", "1")
+		policyOf(private, 200, tt.resp...).SetPreconditions(h)
+		if !equal(h, tt.want) {
+			t.Errorf("%q: %v, want %v", tt.resp, h, tt.want)
+		}
+	}
+}
+
+// Each of the two fields can be appended to without changing the other.
+func TestSetPreconditionsApart(t *testing.T) {
+	h := http.Header{}
+	modified := httpDate(t0.Add(-time.Hour))
+	policyOf(private, 200, "Etag", `"a"`, "Last-Modified", modified).SetPreconditions(h)
+	h.Add("If-None-Match", `"b"`)
+	h.Add("If-Modified-Since", "x")
+	if got := h["If-Modified-Since"]; len(got) != 2 || got[0] != modified {
+		t.Errorf("If-Modified-Since is %q after another If-None-Match was added, want %q and x", got, modified)
+	}
+	if got := h["If-None-Match"]; len(got) != 2 || got[0] != `"a"` || got[1] != `"b"` {
+		t.Errorf("If-None-Match is %q, want both tags", got)
 	}
 }
 
@@ -182,29 +151,6 @@ func TestMatches(t *testing.T) {
 	}
 }
 
-// RFC 9110, section 15.4.5.
-func TestNotModifiedHeader(t *testing.T) {
-	stored := fields("Cache-Control", "a", "Cache-Control", "b", "Cdn-Cache-Control", "c", "Content-Location", "/", "Date", "d",
-		"Expires", "e", "Vary", "v", "Content-Type", "t", "Content-Length", "5", "Set-Cookie", "x", "Last-Modified", "l")
-	want := fields("Cache-Control", "a", "Cache-Control", "b", "Cdn-Cache-Control", "c", "Content-Location", "/", "Date", "d",
-		"Expires", "e", "Vary", "v", "Last-Modified", "l")
-	got := NotModifiedHeader(stored)
-	if !equal(got, want) {
-		t.Errorf("%v, want %v", got, want)
-	}
-	got["Date"][0] = "changed"
-	if stored.Get("Date") != "d" {
-		t.Error("shares lines with the stored header")
-	}
-	stored.Set("Etag", `"a"`)
-	if got := NotModifiedHeader(stored); got.Get("Etag") != `"a"` || got["Last-Modified"] != nil {
-		t.Errorf("with ETag: %v", got)
-	}
-	if got := NotModifiedHeader(nil); got == nil || len(got) != 0 {
-		t.Errorf("nil: %v", got)
-	}
-}
-
 // RFC 9110, sections 13.1.5 and 8.8.2.2.
 func TestIfRange(t *testing.T) {
 	modified := httpDate(t0.Add(-time.Hour))
@@ -240,6 +186,98 @@ func TestStrongValidator(t *testing.T) {
 		p := NewPolicy(private, 200, http.Header{"Etag": {tag}}, t0, t0)
 		if got := p.StrongValidator(); got != want {
 			t.Errorf("%s: %q", tag, got)
+		}
+	}
+}
+
+// RFC 9111, section 4.3.4.
+func TestMatchesNotModified(t *testing.T) {
+	modified, other := httpDate(t0.Add(-time.Hour)), httpDate(t0.Add(-2*time.Hour))
+	for _, tt := range []struct {
+		name        string
+		stored, got []string
+		want        bool
+	}{
+		{"the same strong tag", []string{"Etag", `"a"`}, []string{"Etag", `"a"`}, true},
+		{"another", []string{"Etag", `"a"`}, []string{"Etag", `"b"`}, false},
+		{"the same weak tag", []string{"Etag", `W/"a"`}, []string{"Etag", `W/"a"`}, true},
+		{"another weak tag", []string{"Etag", `W/"a"`}, []string{"Etag", `W/"b"`}, false},
+		{"a weak one for a strong one", []string{"Etag", `"a"`}, []string{"Etag", `W/"a"`}, true},
+		{"a strong one for a weak one (nginx, gzip)", []string{"Etag", `W/"a"`}, []string{"Etag", `"a"`}, true},
+		{"another strong one for a weak one", []string{"Etag", `W/"a"`}, []string{"Etag", `"b"`}, false},
+		{"none", []string{"Etag", `"a"`}, nil, true},
+		{"none in either", nil, nil, true},
+		{"a tag where none is stored", nil, []string{"Etag", `"a"`}, true},
+		{"the same date", []string{"Last-Modified", modified}, []string{"Last-Modified", modified}, true},
+		{"the same date in another form", []string{"Last-Modified", modified}, []string{"Last-Modified", t0.Add(-time.Hour).Format(time.ANSIC)}, true},
+		{"another date", []string{"Last-Modified", modified}, []string{"Last-Modified", other}, false},
+		{"a broken date", []string{"Last-Modified", modified}, []string{"Last-Modified", "0"}, true},
+		{"a date where none is stored", nil, []string{"Last-Modified", modified}, true},
+		{"the tag decides, not the date", []string{"Etag", `"a"`, "Last-Modified", modified}, []string{"Etag", `"a"`, "Last-Modified", other}, true},
+		{"the date, where only one has a tag", []string{"Etag", `"a"`, "Last-Modified", modified}, []string{"Last-Modified", other}, false},
+	} {
+		if got := policyOf(private, 200, tt.stored...).MatchesNotModified(fields(tt.got...)); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
+
+// RFC 9111, section 4.3.5.
+func TestFreshenedByHead(t *testing.T) {
+	modified, other := httpDate(t0.Add(-time.Hour)), httpDate(t0.Add(-2*time.Hour))
+	for _, tt := range []struct {
+		name         string
+		stored, head []string
+		length       int64
+		want         bool
+	}{
+		{"nothing to compare", nil, nil, 10, true},
+		{"the same tag", []string{"Etag", `"a"`}, []string{"Etag", `"a"`}, 10, true},
+		{"another tag", []string{"Etag", `"a"`}, []string{"Etag", `"b"`}, 10, false},
+		{"a tag where none is stored", nil, []string{"Etag", `"b"`}, 10, false},
+		{"no tag", []string{"Etag", `"a"`}, nil, 10, true},
+		{"the same date", []string{"Last-Modified", modified}, []string{"Last-Modified", modified}, 10, true},
+		{"another date", []string{"Last-Modified", modified}, []string{"Last-Modified", other}, 10, false},
+		{"a date where none is stored", nil, []string{"Last-Modified", other}, 10, false},
+		{"the same tag, another date", []string{"Etag", `"a"`, "Last-Modified", modified}, []string{"Etag", `"a"`, "Last-Modified", other}, 10, false},
+		{"the same length", nil, []string{"Content-Length", "10"}, 10, true},
+		{"another length", nil, []string{"Content-Length", "11"}, 10, false},
+		{"a broken length", nil, []string{"Content-Length", "-1"}, 10, false},
+		{"a length, the stored one not known", nil, []string{"Content-Length", "11"}, -1, true},
+		{"the same tag, another length", []string{"Etag", `"a"`}, []string{"Etag", `"a"`, "Content-Length", "11"}, 10, false},
+	} {
+		stored := fields(tt.stored...)
+		if got := NewPolicy(private, 200, stored, t0, t0).FreshenedByHead(fields(tt.head...), tt.length); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
+
+// RFC 9111, section 4.3.5: what a response to HEAD without a common validator says of content is not taken.
+func TestHeadUpdate(t *testing.T) {
+	head := []string{"Content-Type", "a/b", "Content-Language", "de", "Content-Location", "/", "Content-Encoding", "gzip", "Content-Length", "1", "Content-Foo", "x",
+		"Repr-Digest", "x", "Digest", "x", "Content-Security-Policy", "x", "Content-Security-Policy-Report-Only", "x", "Cache-Control", "max-age=1", "X", "1"}
+	rest := fields("Content-Security-Policy", "x", "Content-Security-Policy-Report-Only", "x", "Cache-Control", "max-age=1", "X", "1")
+	for _, tt := range []struct {
+		stored, head []string // validators
+		all          bool
+	}{
+		{nil, nil, false},
+		{[]string{"Etag", `"a"`}, nil, false},
+		{[]string{"Last-Modified", "x"}, nil, false},
+		{[]string{"Etag", `"a"`}, []string{"Etag", `"a"`}, true},
+		{[]string{"Etag", `W/"a"`}, []string{"Etag", `W/"a"`}, true},
+		{[]string{"Last-Modified", "x"}, []string{"Last-Modified", "x"}, true},
+		{[]string{"Etag", `"a"`, "Last-Modified", "x"}, []string{"Last-Modified", "x"}, true},
+		{nil, []string{"Etag", ""}, false},
+	} {
+		h, want := fields(append(tt.head, head...)...), rest
+		if tt.all {
+			want = h
+		}
+		got := policyOf(private, 200, tt.stored...).HeadUpdate(h)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("stored %q, HEAD %q (-want +got):\n%s", tt.stored, tt.head, diff)
 		}
 	}
 }

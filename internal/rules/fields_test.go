@@ -1,0 +1,67 @@
+package rules
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// RFC 9110, section 15.4.5.
+func TestNotModifiedHeader(t *testing.T) {
+	stored := fields("Cache-Control", "a", "Cache-Control", "b", "Cdn-Cache-Control", "c", "Content-Location", "/", "Date", "d",
+		"Expires", "e", "Vary", "v", "Content-Type", "t", "Content-Length", "5", "Set-Cookie", "x", "Last-Modified", "l")
+	want := fields("Cache-Control", "a", "Cache-Control", "b", "Cdn-Cache-Control", "c", "Content-Location", "/", "Date", "d",
+		"Expires", "e", "Vary", "v", "Last-Modified", "l")
+	got := NotModifiedHeader(stored)
+	if !equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	got["Date"][0] = "changed"
+	if stored.Get("Date") != "d" {
+		t.Error("shares lines with the stored header")
+	}
+	stored.Set("Etag", `"a"`)
+	if got := NotModifiedHeader(stored); got.Get("Etag") != `"a"` || got["Last-Modified"] != nil {
+		t.Errorf("with ETag: %v", got)
+	}
+	if got := NotModifiedHeader(nil); got == nil || len(got) != 0 {
+		t.Errorf("nil: %v", got)
+	}
+}
+
+func TestCopySetCookie(t *testing.T) {
+	from := fields("Set-Cookie", "a", "Set-Cookie", "b", "X", "1")
+	to := fields("Set-Cookie", "c", "Set-Cookie2", "d")
+	CopySetCookie(to, from)
+	if diff := cmp.Diff(fields("Set-Cookie", "a", "Set-Cookie", "b", "Set-Cookie2", "d"), to); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	to["Set-Cookie"][0] = "changed"
+	if from["Set-Cookie"][0] != "a" {
+		t.Error("the two share lines")
+	}
+}
+
+// TestCopyHeaderTo: the copy shares no memory with the header, nor one field of it with another, nor with the room for one more.
+func TestCopyHeaderWithout(t *testing.T) {
+	h := http.Header{"A": {"1"}, "B": {"2", "3"}, "C": {}, "D": nil, "Without": {"4"}}
+	out, spare := CopyHeaderWithout(h, "Without")
+	want := http.Header{"A": {"1"}, "B": {"2", "3"}, "C": {}, "D": nil}
+	if diff := cmp.Diff(want, out, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("the copy: (-want +got)\n%s", diff)
+	}
+	out["E"] = append(spare[:0], "5")
+	for name := range out {
+		out[name] = append(out[name], "more")
+	}
+	out["A"][0], out["B"][0] = "changed", "changed"
+	if diff := cmp.Diff(http.Header{"A": {"1"}, "B": {"2", "3"}, "C": {}, "D": nil, "Without": {"4"}}, h); diff != "" {
+		t.Errorf("the header has changed: (-want +got)\n%s", diff)
+	}
+	want = http.Header{"A": {"changed", "more"}, "B": {"changed", "3", "more"}, "C": {"more"}, "D": {"more"}, "E": {"5", "more"}}
+	if diff := cmp.Diff(want, out); diff != "" {
+		t.Errorf("fields of the copy share memory: (-want +got)\n%s", diff)
+	}
+}
