@@ -7,7 +7,9 @@ import (
 	"unicode/utf8"
 )
 
+// copyBody copies src to dst and shows the progress in bar, which it stops.
 func copyBody(dst io.Writer, src io.Reader, bar *progress) (n int64, err error) {
+	defer bar.stop()
 	buf := make([]byte, 64<<10)
 	for {
 		nr, err := src.Read(buf)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"embed"
 	"errors"
 	"flag"
 	"io"
@@ -12,10 +13,21 @@ import (
 type command struct {
 	name  string
 	short string // one line for the overview
-	usage string // the text of "cachecontrol help NAME"
 
-	// setup declares the flags and returns the function that runs the command with the arguments after them.
-	setup func(*flag.FlagSet) func(ctx context.Context, e *env, args []string) error
+	// setup declares the flags and returns the function that runs the command.
+	setup func(*flag.FlagSet) runFunc
+}
+
+// runFunc runs a command with the arguments that are not flags.
+type runFunc func(ctx context.Context, e *env, args []string) error
+
+//go:embed help/*.txt
+var helpTexts embed.FS
+
+// helpOn returns the help on a command or a topic, and reports whether there is one.
+func helpOn(name string) (text string, ok bool) {
+	b, err := helpTexts.ReadFile("help/" + name + ".txt")
+	return string(b), err == nil
 }
 
 // call parses the arguments, runs the command and returns its exit code.
@@ -24,17 +36,18 @@ func (c *command) call(ctx context.Context, e *env, args []string) int {
 	sub.name += " " + c.name
 	fs := flag.NewFlagSet(sub.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // errors are reported below, in the same form as all others
-	do := c.setup(fs)
+	run := c.setup(fs)
 	rest, err := parseFlags(fs, args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		return sub.exit(sub.print(c.usage))
+		text, _ := helpOn(c.name)
+		return sub.exit(sub.print(text))
 	case err != nil:
 		msg := secretValue.ReplaceAllString(err.Error(), "invalid value for flag -$1")
 		msg = flagName.ReplaceAllString(msg, "$1 --$2")
-		return sub.fail(&problem{code: exitUsage, msg: msg, hint: "See 'cachecontrol help " + c.name + "'."})
+		return sub.exit(usageErrorf("%s", msg, "See 'cachecontrol help "+c.name+"'."))
 	}
-	return sub.exit(do(ctx, &sub, rest))
+	return sub.exit(run(ctx, &sub, rest))
 }
 
 // flagName matches flag names in the messages of package flag that are documented with two dashes.
@@ -43,7 +56,7 @@ var flagName = regexp.MustCompile(`(flag|for|defined:|argument:) -([a-z][a-z-]+)
 // secretValue matches values of flags that may contain a secret in the messages of package flag.
 var secretValue = regexp.MustCompile(`(?s)invalid value ".*" for flag -(H|store|upstream)\b`)
 
-// parseFlags parses args and returns the arguments that are not flags. Flags may stand before, between and after them.
+// parseFlags parses args and returns the arguments that are not flags. Flags may come before, between and after them.
 // Everything after "--" is an argument.
 func parseFlags(fs *flag.FlagSet, args []string) (rest []string, err error) {
 	for {
@@ -56,4 +69,15 @@ func parseFlags(fs *flag.FlagSet, args []string) (rest []string, err error) {
 		}
 		rest, args = append(rest, left[0]), left[1:]
 	}
+}
+
+// onlyDirectory returns the argument of a command that takes only a directory. example is a correct command line.
+func onlyDirectory(args []string, example string) (string, error) {
+	switch {
+	case len(args) == 0:
+		return "", usageErrorf("DIR is missing", "Write, for example: cachecontrol "+example)
+	case len(args) > 1:
+		return "", usageErrorf("unexpected argument %q", args[1], "Name one directory at a time.")
+	}
+	return args[0], nil
 }

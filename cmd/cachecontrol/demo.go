@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -23,57 +22,33 @@ import (
 
 var demoCommand = command{
 	name:  "demo",
-	short: "show the cache at work, against an origin of its own",
-	usage: `Usage:
-    cachecontrol demo
-
-Starts an origin on the loopback interface, sends it requests through the cache, and shows as a table when each was
-sent, what the answer's Cache-Status (RFC 9211) says, whether the origin was asked, and how long it took. It takes one
-to two seconds, and needs neither a network nor anything installed.
-
-Each request is also checked: exit code 0 means that all went as the table says, 1 that one did not.
-
-Example:
-    cachecontrol demo
-`,
-	setup: func(*flag.FlagSet) func(context.Context, *env, []string) error {
+	short: "show the cache at work",
+	setup: func(*flag.FlagSet) runFunc {
 		return func(ctx context.Context, e *env, args []string) error {
 			if len(args) > 0 {
-				return usageErrorf("unexpected argument %q", args[0], "Write 'cachecontrol demo' alone.")
+				return usageErrorf("unexpected argument %q", args[0], "Write only: cachecontrol demo")
 			}
 			return runDemo(ctx, e)
 		}
 	},
 }
 
-// demo is a run of the demo.
+// demo is a run of the demo. After the first error, its methods do nothing.
 type demo struct {
 	ctx    context.Context
-	out    *stickyWriter
+	out    io.Writer
 	origin *demoOrigin
 	url    string
 	start  time.Time
+	err    error
 
 	requests, wrong int
-}
-
-// stickyWriter writes to w until the first error, which it keeps.
-type stickyWriter struct {
-	w   io.Writer
-	err error
-}
-
-func (s *stickyWriter) Write(p []byte) (int, error) {
-	if s.err == nil {
-		_, s.err = s.w.Write(p)
-	}
-	return len(p), s.err
 }
 
 func runDemo(ctx context.Context, e *env) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return failed(err, "cannot start an origin on 127.0.0.1", "The demo needs the loopback interface, and a free port there.")
+		return failed(err, "cannot start an origin on 127.0.0.1", "The demo needs the loopback interface and a free port.")
 	}
 	origin := &demoOrigin{document: "first draft"}
 	server := &http.Server{Handler: origin, ReadHeaderTimeout: time.Minute}
@@ -81,41 +56,41 @@ func runDemo(ctx context.Context, e *env) error {
 	defer server.Close()
 	dir, err := os.MkdirTemp("", "cachecontrol-demo-")
 	if err != nil {
-		return failed(err, "cannot make a temporary directory", "Name one that you may write to in TMPDIR.")
+		return failed(err, "cannot create a temporary directory", "Set TMPDIR to a directory that you may write to.")
 	}
 	defer os.RemoveAll(dir)
 
-	d := &demo{ctx: ctx, out: &stickyWriter{w: e.stdout}, origin: origin, url: "http://" + listener.Addr().String(), start: time.Now()}
-	d.printf("An origin at %s, and a cache between it and you.\n\n", d.url)
-	d.printf("%9s  %-21s %-47s %-10s %8s\n", "time", "request", "Cache-Status of the answer", "origin", "took")
-	err = d.run(dir)
+	d := &demo{ctx: ctx, out: e.stdout, origin: origin, url: "http://" + listener.Addr().String(), start: time.Now()}
+	d.printf("An origin at %s, and a cache in front of it.\n\n", d.url)
+	d.printf("%9s  %-21s %-47s %-10s %8s\n", "time", "request", "Cache-Status of the response", "origin", "took")
+	d.run(dir)
 	switch {
 	case ctx.Err() != nil:
 		return interrupted
-	case err != nil:
-		return failed(err, "the demo stopped", "")
-	case d.out.err != nil:
-		return cannotWrite(d.out.err)
+	case d.err != nil:
+		return failed(d.err, "the demo stopped", "")
 	case d.wrong > 0:
-		return &problem{code: exitFailed, msg: fmt.Sprintf("%d of %d requests did not go as the table says", d.wrong, d.requests),
-			hint: "The lines that begin with ! say what was expected. Please report them."}
+		return &problem{code: exitFailed, msg: fmt.Sprintf("%d of %d responses were not as expected", d.wrong, d.requests),
+			hint: "The lines that begin with ! show what was expected. Please report them."}
 	}
 	d.printf(`
-All %d requests went as described.
+All %d responses were as expected.
 
 Next
     cachecontrol explain https://example.com/            how a response would be cached, and why
-    cachecontrol get -i https://example.com/             fetch through a cache on disk; twice: a hit
+    cachecontrol get -i https://example.com/             fetch a URL through a cache on disk
     cachecontrol proxy --upstream http://127.0.0.1:3000  put the cache in front of a server
 In a Go program: http.Client{Transport: &cachecontrol.Transport{}}
 `, d.requests)
-	if d.out.err != nil {
-		return cannotWrite(d.out.err)
-	}
-	return nil
+	return d.err
 }
 
-func (d *demo) printf(format string, args ...any) { fmt.Fprintf(d.out, format, args...) }
+func (d *demo) printf(format string, args ...any) {
+	if d.err == nil {
+		_, err := fmt.Fprintf(d.out, format, args...)
+		d.err = cannotWrite(err)
+	}
+}
 
 // title prints the description of a step.
 func (d *demo) title(text string) { d.printf("\n%s\n", text) }
@@ -125,142 +100,107 @@ func (d *demo) note(format string, args ...any) {
 	d.printf("%9s  -> %s\n", "", fmt.Sprintf(format, args...))
 }
 
-// run runs all steps. It returns an error only if the demo cannot go on.
-func (d *demo) run(dir string) error {
+func (d *demo) run(dir string) {
+	const miss, hit, revalidated = cachecontrol.Miss, cachecontrol.Hit, cachecontrol.Revalidated
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.Proxy = nil
 	defer base.CloseIdleConnections()
 	cache := &cachecontrol.Transport{Base: base}
 	defer cache.Close()
-	const miss, hit, revalidated = cachecontrol.Miss, cachecontrol.Hit, cachecontrol.Revalidated
 
-	d.title("A miss: nothing is stored, so the origin is asked. It says max-age=2 and sends an ETag.")
-	first, err := d.do(cache, demoRequest{path: "/news"}, demoWant{miss, 200, "news"})
-	if err != nil {
-		return err
-	}
+	news := demoRequest{path: "/news"}
+	d.title("A miss: nothing is stored, so the origin is asked. Its response has max-age=2 and an ETag.")
+	first := d.do(cache, news, demoWant{miss, 200, "news"})
 	d.title("A hit: the stored response is fresh, and the origin is not asked.")
-	if _, err := d.do(cache, demoRequest{path: "/news"}, demoWant{hit, 0, "news"}); err != nil {
-		return err
-	}
+	d.do(cache, news, demoWant{hit, 0, "news"})
+	d.title("A validation: two seconds after its Date the response is stale. The cache asks the origin whether\n" +
+		"the ETag is still valid, and the origin responds with 304.")
+	d.waitUntilStale(first)
+	second := d.do(cache, news, demoWant{revalidated, 304, "news"})
+	d.note("the 304 updated the header: X-Served: %s is now %s; the body came from the cache", first.Get("X-Served"), second.Get("X-Served"))
+	d.check(first.Get("X-Served") == "1" && second.Get("X-Served") == "2", "X-Served to go from 1 to 2")
+	d.do(cache, news, demoWant{hit, 0, "news"})
 
-	d.title("An expiry: two seconds after its Date, which has whole seconds, the page is stale. The origin is\n" +
-		"asked whether the ETag is still the one, and says 304.")
-	date, err := http.ParseTime(first.Get("Date"))
+	d.title("An ETag alone: the response is stored, but never fresh. It is validated at each use.")
+	d.do(cache, demoRequest{path: "/tagged"}, demoWant{miss, 200, "tagged"})
+	d.do(cache, demoRequest{path: "/tagged"}, demoWant{revalidated, 304, "tagged"})
+
+	d.title("Control of one request, which the origin does not see: this one is answered only from the cache.")
+	d.do(cache, demoRequest{path: "/tagged", note: "offline", control: cachecontrol.Control{OnlyIfCached: true, AllowStale: -1}},
+		demoWant{cachecontrol.Stale, 0, "tagged"})
+
+	d.title("A heuristic: the response has no explicit freshness, but was last modified ten days ago. By default\n" +
+		"it is validated at each use; with heuristics.LastModified it is fresh for a tenth of that time.")
+	heuristic := &cachecontrol.Transport{Base: base, Heuristic: heuristics.LastModified}
+	defer heuristic.Close()
+	d.do(cache, demoRequest{path: "/old"}, demoWant{miss, 200, "old"})
+	d.do(heuristic, demoRequest{path: "/old", note: "heuristic"}, demoWant{miss, 200, "old"})
+	d.do(heuristic, demoRequest{path: "/old", note: "heuristic"}, demoWant{hit, 0, "old"})
+
+	d.title("An invalidation: a successful PUT removes the stored response for its URL.")
+	d.do(cache, demoRequest{path: "/draft"}, demoWant{miss, 200, "first draft"})
+	d.do(cache, demoRequest{path: "/draft"}, demoWant{hit, 0, "first draft"})
+	d.do(cache, demoRequest{method: http.MethodPut, path: "/draft", body: "second draft"}, demoWant{cachecontrol.Bypass, 204, ""})
+	d.do(cache, demoRequest{path: "/draft"}, demoWant{miss, 200, "second draft"})
+
+	d.title("Variants: the response has Vary: Accept-Language, so each language is stored separately.")
+	en, de := demoRequest{path: "/greeting", language: "en", note: "en"}, demoRequest{path: "/greeting", language: "de", note: "de"}
+	d.do(cache, en, demoWant{miss, 200, "hello"})
+	d.do(cache, de, demoWant{miss, 200, "hallo"})
+	d.do(cache, en, demoWant{hit, 0, "hello"})
+	d.do(cache, de, demoWant{hit, 0, "hallo"})
+
+	d.title("A FileCache in a temporary directory, whose files Python's CacheControl reads, too. A second cache,\n" +
+		"as in another program, finds the response of the first.")
+	d.onDisk(base, dir, demoWant{miss, 200, "page"})
+	d.onDisk(base, dir, demoWant{hit, 0, "page"})
+	if d.err == nil {
+		d.err = d.showFile(dir)
+	}
+}
+
+// waitUntilStale waits until the response for /news with the header h is stale.
+func (d *demo) waitUntilStale(h http.Header) {
+	if d.err != nil {
+		return
+	}
+	date, err := http.ParseTime(h.Get("Date"))
 	if err != nil {
-		return fmt.Errorf("the origin's Date: %w", err)
+		d.err = fmt.Errorf("the Date of the origin: %w", err)
+		return
 	}
 	select {
 	case <-time.After(time.Until(date.Add(newsLifetime + 20*time.Millisecond))):
 	case <-d.ctx.Done():
-		return d.ctx.Err()
+		d.err = d.ctx.Err()
 	}
-	second, err := d.do(cache, demoRequest{path: "/news"}, demoWant{revalidated, 304, "news"})
-	if err != nil {
-		return err
-	}
-	d.note("the 304 refreshed the header, X-Served: %s is now %s; the body came from the cache",
-		first.Get("X-Served"), second.Get("X-Served"))
-	d.check(first.Get("X-Served") == "1" && second.Get("X-Served") == "2", "X-Served to go from 1 to 2")
-	if _, err := d.do(cache, demoRequest{path: "/news"}, demoWant{hit, 0, "news"}); err != nil {
-		return err
-	}
+}
 
-	d.title("An ETag alone: never fresh, but stored, and confirmed by the origin at each use.")
-	for _, want := range []demoWant{{miss, 200, "tagged"}, {revalidated, 304, "tagged"}} {
-		if _, err := d.do(cache, demoRequest{path: "/tagged"}, want); err != nil {
-			return err
-		}
-	}
-
-	d.title("Control of one request, unseen by the origin: this one is answered offline, from what is stored.")
-	offline := demoRequest{path: "/tagged", note: "offline", control: cachecontrol.Control{OnlyIfCached: true, AllowStale: -1}}
-	if _, err := d.do(cache, offline, demoWant{cachecontrol.Stale, 0, "tagged"}); err != nil {
-		return err
-	}
-
-	d.title("A heuristic: the origin says only that it was last modified ten days ago. By default it is validated\n" +
-		"at each use; with heuristics.LastModified it is fresh for a tenth of that time, a day at most.")
-	guessing := &cachecontrol.Transport{Base: base, Heuristic: heuristics.LastModified}
-	defer guessing.Close()
-	if _, err := d.do(cache, demoRequest{path: "/old"}, demoWant{miss, 200, "old"}); err != nil {
-		return err
-	}
-	for _, want := range []demoWant{{miss, 200, "old"}, {hit, 0, "old"}} {
-		if _, err := d.do(guessing, demoRequest{path: "/old", note: "heuristic"}, want); err != nil {
-			return err
-		}
-	}
-
-	d.title("An invalidation: a PUT that succeeds drops what is stored for its URL.")
-	for _, step := range []struct {
-		req  demoRequest
-		want demoWant
-	}{
-		{demoRequest{path: "/draft"}, demoWant{miss, 200, "first draft"}},
-		{demoRequest{path: "/draft"}, demoWant{hit, 0, "first draft"}},
-		{demoRequest{method: http.MethodPut, path: "/draft", body: "second draft"}, demoWant{cachecontrol.Bypass, 204, ""}},
-		{demoRequest{path: "/draft"}, demoWant{miss, 200, "second draft"}},
-	} {
-		if _, err := d.do(cache, step.req, step.want); err != nil {
-			return err
-		}
-	}
-
-	d.title("Variants: the response says Vary: Accept-Language, so each language is stored beside the other.")
-	for _, step := range []struct {
-		language string
-		want     demoWant
-	}{
-		{"en", demoWant{miss, 200, "hello"}}, {"de", demoWant{miss, 200, "hallo"}},
-		{"en", demoWant{hit, 0, "hello"}}, {"de", demoWant{hit, 0, "hallo"}},
-	} {
-		if _, err := d.do(cache, demoRequest{path: "/greeting", language: step.language, note: step.language}, step.want); err != nil {
-			return err
-		}
-	}
-
-	d.title("A file that Python's CacheControl reads, too: FileCache, in a temporary directory. A second cache,\n" +
-		"as of another program, finds it there.")
-	for _, want := range []demoWant{{miss, 200, "page"}, {hit, 0, "page"}} {
-		store, err := directory.NewFileCache(dir)
-		if err != nil {
-			return err
-		}
-		onDisk := &cachecontrol.Transport{Base: base, Store: store}
-		_, err = d.do(onDisk, demoRequest{path: "/page"}, want)
-		if err = cmp.Or(err, onDisk.Close()); err != nil {
-			return err
-		}
-	}
-	return d.showFile(dir)
+// onDisk sends a request for /page through a cache with a FileCache in dir.
+func (d *demo) onDisk(base http.RoundTripper, dir string, want demoWant) {
+	store, err := directory.NewFileCache(dir)
+	d.err = cmp.Or(d.err, err)
+	cache := &cachecontrol.Transport{Base: base, Store: store}
+	d.do(cache, demoRequest{path: "/page"}, want)
+	d.err = cmp.Or(d.err, cache.Close())
 }
 
 // showFile shows the file that the file cache has written.
 func (d *demo) showFile(dir string) error {
-	var found string
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.Type().IsRegular() && !strings.Contains(entry.Name(), ".") {
-			found = path
-		}
-		return err
-	})
-	if err == nil && found == "" {
-		err = errors.New("the file cache wrote no file")
+	paths, err := filepath.Glob(filepath.Join(dir, "?", "?", "?", "?", "?", strings.Repeat("?", 56)))
+	if err != nil || len(paths) == 0 {
+		return cmp.Or(err, errors.New("the FileCache wrote no file"))
 	}
+	data, err := os.ReadFile(paths[0])
 	if err != nil {
 		return err
 	}
-	data, err := os.ReadFile(found)
-	if err != nil {
-		return err
-	}
-	name, err := filepath.Rel(dir, found)
+	name, err := filepath.Rel(dir, paths[0])
 	if err != nil {
 		return err
 	}
 	d.note("%s", filepath.ToSlash(name))
-	d.note("it begins with %q, a MessagePack map follows", data[:min(len(data), 5)])
+	d.note("it begins with %q; a MessagePack map follows", data[:min(len(data), 5)])
 	d.check(bytes.HasPrefix(data, []byte("cc=4,")), `the file to begin with "cc=4,"`)
 	return nil
 }
@@ -274,35 +214,25 @@ type demoRequest struct {
 // demoWant is the expected result of a request.
 type demoWant struct {
 	outcome cachecontrol.Outcome
-	origin  int // the status of the origin's answer, or 0 if the origin is not asked
+	origin  int // the status of the origin's response, or 0 if the origin is not asked
 	body    string
 }
 
 // do sends a request through the cache, prints and checks the result, and returns the header of the response.
-func (d *demo) do(cache *cachecontrol.Transport, r demoRequest, want demoWant) (http.Header, error) {
+func (d *demo) do(cache *cachecontrol.Transport, r demoRequest, want demoWant) http.Header {
+	if d.err != nil {
+		return nil
+	}
 	r.method = cmp.Or(r.method, http.MethodGet)
-	ctx := cachecontrol.WithControl(d.ctx, r.control)
-	req, err := http.NewRequestWithContext(ctx, r.method, d.url+r.path, strings.NewReader(r.body))
-	if err != nil {
-		return nil, err
-	}
-	if r.language != "" {
-		req.Header.Set("Accept-Language", r.language)
-	}
-	d.origin.answered.Store(0)
 	sent := time.Now()
-	resp, err := cache.RoundTrip(req)
+	resp, body, err := d.send(cache, r)
 	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return nil, err
+		d.err = err
+		return nil
 	}
 	duration := time.Since(sent)
 
-	asked, origin := int(d.origin.answered.Load()), "not asked"
+	asked, origin := int(d.origin.status.Load()), "not asked"
 	if asked != 0 {
 		origin = fmt.Sprintf("asked: %d", asked)
 	}
@@ -317,10 +247,28 @@ func (d *demo) do(cache *cachecontrol.Transport, r demoRequest, want demoWant) (
 	wrong := d.wrong
 	d.check(status.Outcome == want.outcome, "the outcome %v, got %v", want.outcome, status.Outcome)
 	d.check(asked == want.origin && status.ForwardStatus == want.origin,
-		"the origin to answer %d, it answered %d, and Cache-Status says %d", want.origin, asked, status.ForwardStatus)
+		"the status %d from the origin, got %d, and %d in Cache-Status", want.origin, asked, status.ForwardStatus)
 	d.check(string(body) == want.body, "the body %q, got %q", want.body, body)
 	d.wrong = min(d.wrong, wrong+1) // count a request once
-	return resp.Header, nil
+	return resp.Header
+}
+
+func (d *demo) send(cache *cachecontrol.Transport, r demoRequest) (resp *http.Response, body []byte, err error) {
+	ctx := cachecontrol.WithControl(d.ctx, r.control)
+	req, err := http.NewRequestWithContext(ctx, r.method, d.url+r.path, strings.NewReader(r.body))
+	if err != nil {
+		return nil, nil, err
+	}
+	if r.language != "" {
+		req.Header.Set("Accept-Language", r.language)
+	}
+	d.origin.status.Store(0)
+	if resp, err = cache.RoundTrip(req); err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	body, err = io.ReadAll(resp.Body)
+	return resp, body, err
 }
 
 // check prints the expected result and counts a failure unless ok is true.

@@ -62,8 +62,8 @@ func TestDemo(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"A miss", "A hit", "An expiry", "X-Served: 1 is now 2", "An ETag alone", "Control of one request", "A heuristic", "An invalidation", "Variants",
-		"Python's CacheControl", `begins with "cc=4,"`, "All 20 requests went as described.", "Next\n",
+		"A miss", "A hit", "A validation", "X-Served: 1 is now 2", "An ETag alone", "Control of one request", "A heuristic", "An invalidation", "Variants",
+		"A FileCache", `begins with "cc=4,"`, "All 20 responses were as expected.", "Next\n",
 	} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("want %q in:\n%s", want, stdout)
@@ -86,7 +86,7 @@ func TestDemoChecks(t *testing.T) {
 	}{
 		{"right", "/draft", demoWant{cachecontrol.Miss, 200, "text"}, ""},
 		{"outcome", "/draft", demoWant{cachecontrol.Revalidated, 200, "text"}, "! expected the outcome revalidated, got miss"},
-		{"origin", "/draft", demoWant{cachecontrol.Miss, 304, "text"}, "! expected the origin to answer 304, it answered 200"},
+		{"origin", "/draft", demoWant{cachecontrol.Miss, 304, "text"}, "! expected the status 304 from the origin, got 200"},
 		{"body", "/draft", demoWant{cachecontrol.Miss, 200, "other"}, `! expected the body "other", got "text"`},
 		{"all", "/nosuch", demoWant{cachecontrol.Hit, 0, "text"}, "! expected"},
 	}
@@ -95,9 +95,9 @@ func TestDemoChecks(t *testing.T) {
 			var out strings.Builder
 			cache := &cachecontrol.Transport{}
 			defer cache.Close()
-			d := &demo{ctx: t.Context(), out: &stickyWriter{w: &out}, origin: origin, url: server.URL, start: time.Now()}
-			if _, err := d.do(cache, demoRequest{path: test.path}, test.want); err != nil {
-				t.Fatal(err)
+			d := &demo{ctx: t.Context(), out: &out, origin: origin, url: server.URL, start: time.Now()}
+			if d.do(cache, demoRequest{path: test.path}, test.want); d.err != nil {
+				t.Fatal(d.err)
 			}
 			if wrong := map[bool]int{true: 0, false: 1}[test.says == ""]; d.wrong != wrong || d.requests != 1 {
 				t.Errorf("%d of %d requests are wrong, want %d", d.wrong, d.requests, wrong)
@@ -119,7 +119,7 @@ func TestDemoFailures(t *testing.T) {
 	tmp := t.TempDir() + "/none"
 	t.Setenv("TMPDIR", tmp)
 	if os.TempDir() == tmp {
-		if code, _, stderr := call(t, "demo"); code != exitFailed || !strings.Contains(stderr, "in TMPDIR") {
+		if code, _, stderr := call(t, "demo"); code != exitFailed || !strings.Contains(stderr, "Set TMPDIR") {
 			t.Errorf("without a temporary directory: exit code %d, stderr %q", code, stderr)
 		}
 	}
@@ -128,7 +128,7 @@ func TestDemoFailures(t *testing.T) {
 func TestDemoFailingStdout(t *testing.T) {
 	t.Parallel()
 	var stderr buffer
-	if code := run(t.Context(), []string{"demo"}, nil, failingWriter{}, &stderr); code != exitFailed || !strings.Contains(stderr.String(), "cannot write") {
+	if code := run(t.Context(), []string{"demo"}, failingWriter{}, &stderr); code != exitFailed || !strings.Contains(stderr.String(), "cannot write") {
 		t.Errorf("exit code %d, stderr %q", code, &stderr)
 	}
 }

@@ -15,7 +15,7 @@ const newsLifetime = 2 * time.Second
 
 // demoOrigin is the origin of the demo.
 type demoOrigin struct {
-	answered atomic.Int32 // the status of the last response
+	status atomic.Int32 // of the last response
 
 	mu       sync.Mutex
 	served   int    // guarded by mu: the number of responses for /news
@@ -42,7 +42,7 @@ func (o *demoOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPut {
 			body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<10))
 			o.document = string(body)
-			o.answer(w, http.StatusNoContent, "")
+			o.respond(w, http.StatusNoContent, "")
 			return
 		}
 		h.Set("Cache-Control", "max-age=60")
@@ -56,18 +56,18 @@ func (o *demoOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/page":
 		h.Set("Cache-Control", "max-age=60")
 	default:
-		o.answer(w, http.StatusNotFound, "")
+		o.respond(w, http.StatusNotFound, "")
 		return
 	}
 	if tag := h.Get("ETag"); tag != "" && r.Header.Get("If-None-Match") == tag {
-		o.answer(w, http.StatusNotModified, "")
+		o.respond(w, http.StatusNotModified, "")
 		return
 	}
-	o.answer(w, http.StatusOK, body)
+	o.respond(w, http.StatusOK, body)
 }
 
-func (o *demoOrigin) answer(w http.ResponseWriter, status int, body string) {
-	o.answered.Store(int32(status))
+func (o *demoOrigin) respond(w http.ResponseWriter, status int, body string) {
+	o.status.Store(int32(status))
 	w.WriteHeader(status)
 	io.WriteString(w, body)
 }

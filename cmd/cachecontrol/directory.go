@@ -13,11 +13,6 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
-// dirHelp describes DIR in the help of the commands that take one.
-const dirHelp = `DIR is a cache directory: of this cache, of Python's CacheControl, or http or http-v2 of pip. How its entries are
-stored is told from the files; file:DIR and separate:DIR say it, as --store does.
-`
-
 // cacheDir is the cache directory that a command works on.
 type cacheDir struct {
 	*directory.Directory
@@ -30,7 +25,7 @@ func openDirectory(arg string) (*cacheDir, error) {
 	if kind, _, ok := strings.Cut(arg, ":"); ok && (kind == "file" || kind == "separate") {
 		var s storeFlag
 		if err := s.Set(arg); err != nil {
-			return nil, usageErrorf("%s: the directory is missing", kind+":", "Write it as "+kind+":DIR.")
+			return nil, usageErrorf("the directory after %q is missing", kind+":", "Write it as "+kind+":DIR.")
 		}
 		path, layout = s.dir, directory.OneFile
 		if kind == "separate" {
@@ -40,25 +35,25 @@ func openDirectory(arg string) (*cacheDir, error) {
 	const how = "Write it as DIR, file:DIR or separate:DIR."
 	switch {
 	case path == "":
-		return nil, usageErrorf("the directory is empty", how)
+		return nil, usageErrorf("the name of the directory is empty", how)
 	case isURL(path):
-		return nil, usageErrorf("%q is not a directory, and only those can be looked into", path, how)
+		return nil, usageErrorf("%q is not a directory", shownURL(path), how)
 	}
 	d, err := directory.OpenDirectory(path, layout)
-	switch {
-	case err == nil:
+	if err == nil {
 		return &cacheDir{d, path}, nil
-	case errors.Is(err, directory.ErrNotCache):
-		hint := "Nothing in it was looked at or changed. Name the directory that was given to the cache."
-		for _, name := range []string{"http-v2", "http"} {
-			if _, err := directory.OpenDirectory(filepath.Join(path, name), layout); err == nil {
-				hint = "pip keeps responses in " + printable(filepath.Join(path, name)) + "."
-				break
-			}
-		}
-		return nil, &problem{code: exitFailed, msg: printable(path) + " is not a cache directory", hint: hint, err: err}
 	}
-	return nil, failed(pathless(err), "cannot open "+printable(path), "Check the name of the directory.")
+	if !errors.Is(err, directory.ErrNotCache) {
+		return nil, failed(pathless(err), "cannot open "+printable(path), "Check the name of the directory.")
+	}
+	hint := "Nothing was read or changed. Name the directory that you gave to the cache."
+	for _, name := range []string{"http-v2", "http"} {
+		if _, err := directory.OpenDirectory(filepath.Join(path, name), layout); err == nil {
+			hint = "The cache of pip is in " + printable(filepath.Join(path, name)) + "."
+			break
+		}
+	}
+	return nil, &problem{code: exitFailed, msg: printable(path) + " is not a cache directory", hint: hint, err: err}
 }
 
 // rel returns name relative to the directory.
@@ -80,7 +75,7 @@ func (d *cacheDir) each(ctx context.Context, e *env, bar *progress, do func(*dir
 			return interrupted
 		}
 		if err != nil {
-			bar.printing(func() { e.fail(failed(errors.Unwrap(err), "cannot look at everything", "")) })
+			bar.printing(func() { e.exit(failed(errors.Unwrap(err), "cannot read all of "+printable(d.path), "")) })
 			result = &problem{code: exitFailed}
 			continue
 		}
@@ -99,7 +94,7 @@ func startScan(e *env) *progress {
 	})
 }
 
-// hashes is the number of possible values of the first four digits of a hash, which passed uses to measure progress.
+// hashes is the number of possible values of the first four digits of a hash, which atHash uses to measure progress.
 const hashes = 1 << 16
 
 // atHash records that a walk has reached a hash. Hashes are spread evenly, so their order shows how much is done.
@@ -129,7 +124,13 @@ func (d *cacheDir) find(prefix string) (*directory.Item, error) {
 	case errors.As(err, new(*fs.PathError)):
 		return nil, failed(err, "cannot look for "+prefix, "")
 	case err != nil:
-		return nil, &problem{code: exitUsage, msg: strings.TrimPrefix(err.Error(), "storage: "), hint: "'cachecontrol ls' prints whole hashes."}
+		return nil, usageErrorf("%s", reason(err), "'cachecontrol ls' prints the complete hashes.")
 	}
 	return it, nil
+}
+
+// nothingStored returns the problem that there is no entry for arg, a URL or a hash.
+func nothingStored(dir, arg string) error {
+	return &problem{code: exitFailed, msg: "nothing is stored for " + printable(arg),
+		hint: "'cachecontrol ls " + quoted(dir) + "' lists the entries."}
 }

@@ -57,7 +57,7 @@ func keysOfURL(arg string) (cachecontrol.Keys, error) {
 	}
 	keys, ok := cachecontrol.KeysOf(&storage.Entry{URL: arg})
 	if !ok {
-		return keys, usageErrorf("%q is not a whole URL", arg, "Write it as https://example.com/.")
+		return keys, usageErrorf("%q is not a complete URL", arg, "Write, for example, https://example.com/.")
 	}
 	return keys, nil
 }

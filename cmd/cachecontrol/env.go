@@ -8,24 +8,18 @@ import (
 	"strings"
 )
 
-// env is the environment of a command: its input and output, and the name for its messages.
+// env is the environment of a command.
 type env struct {
 	name           string // the beginning of each message
-	stdin          io.Reader
 	stdout, stderr io.Writer
 	secrets        []string // texts that are hidden in messages
 }
 
-// exit returns the exit code for err. It reports err on stderr if it is not nil.
+// exit reports err and its hint on stderr, if it is not nil, and returns the exit code.
 func (e *env) exit(err error) int {
 	if err == nil {
 		return exitOK
 	}
-	return e.fail(err)
-}
-
-// fail reports err and its hint on stderr and returns the exit code.
-func (e *env) fail(err error) int {
 	p := &problem{code: exitFailed, msg: err.Error()}
 	if errors.As(err, &p) && p.msg == "" {
 		return p.code
@@ -39,25 +33,20 @@ func (e *env) fail(err error) int {
 
 // print writes text to stdout.
 func (e *env) print(text string) error {
-	if _, err := io.WriteString(e.stdout, text); err != nil {
-		return cannotWrite(err)
-	}
-	return nil
+	_, err := io.WriteString(e.stdout, text)
+	return cannotWrite(err)
 }
+
+// printJSON writes v to stdout, on a line for each field.
+func (e *env) printJSON(v any) error { return cannotWrite(writeJSON(e.stdout, v, "  ")) }
 
 // printAs writes the result of text to stdout, or object as JSON in one line.
 func (e *env) printAs(asJSON bool, text func() string, object any) error {
 	if !asJSON {
 		return e.print(text())
 	}
-	if err := writeJSON(e.stdout, object, ""); err != nil {
-		return cannotWrite(err)
-	}
-	return nil
+	return cannotWrite(writeJSON(e.stdout, object, ""))
 }
-
-// cannotWrite returns the error of a command that cannot write to stdout.
-func cannotWrite(err error) error { return failed(err, "cannot write to stdout", "") }
 
 // report writes a line to stderr, without secrets.
 func (e *env) report(line string) { fmt.Fprintln(e.stderr, printable(e.hide(line))) }
@@ -65,7 +54,7 @@ func (e *env) report(line string) { fmt.Fprintln(e.stderr, printable(e.hide(line
 // hide returns text without the known secrets and without the users and passwords of URLs.
 func (e *env) hide(text string) string {
 	for _, secret := range e.secrets {
-		text = strings.ReplaceAll(text, secret, "xxxxx")
+		text = hideSecret(text, secret)
 	}
 	return withoutUserinfo(text)
 }

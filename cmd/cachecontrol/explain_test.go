@@ -45,13 +45,13 @@ func TestExplain(t *testing.T) {
 				"Fresh        for 1h, from Cache-Control: max-age=3600,stale-if-error=60\n", "RFC 9111, section 4.2.3",
 				`If-None-Match: "v1"`, "Selected by  Accept-Language\n",
 				"  now: answered from the cache\n      it is fresh (RFC 9111, section 4.2)\n",
-				"  now, Cache-Control: no-cache: the origin is asked whether it is still current\n      the request says no-cache (RFC 9111, section 5.2.1.4)\n",
-				"  now, Cache-Control: max-age=0: the origin is asked whether it is still current\n      it is older than the request's max-age (RFC 9111, section 5.2.1.1)\n",
+				"  now, Cache-Control: no-cache: validated with the origin\n      the request says no-cache (RFC 9111, section 5.2.1.4)\n",
+				"  now, Cache-Control: max-age=0: validated with the origin\n      it is older than the request's max-age (RFC 9111, section 5.2.1.1)\n",
 				"  now, Cache-Control: only-if-cached: answered from the cache\n",
-				", when it is stale: the origin is asked whether it is still current\n      it is stale",
-				", when it is stale, Cache-Control: only-if-cached: answered 504 by the cache\n",
-				", when it is stale, the origin failing: answered from the cache, stale\n      the origin failed, and the stale response may be used instead (RFC 5861, section 4)\n",
-				"  once it is stale for more than 1m, the origin failing: the caller gets the error\n",
+				", when it is stale: validated with the origin\n      it is stale",
+				", when it is stale, Cache-Control: only-if-cached: answered with 504 by the cache\n",
+				", when it is stale, if the origin fails: answered from the cache, stale\n      the origin failed, and the stale response may be used instead (RFC 5861, section 4)\n",
+				"  when it has been stale for over 1m, if the origin fails: the caller gets the error\n",
 				"Accept-Encoding: gzip, deflate",
 			}, []string{"a shared cache:", "Invalidates", "Leads to"},
 		},
@@ -59,24 +59,24 @@ func TestExplain(t *testing.T) {
 			"?Cache-Control=max-age=60,stale-while-revalidate=30",
 			[]string{
 				", when it is stale: answered from the cache, stale, and validated in the background\n",
-				"  once it is stale for more than 30s: the origin is asked for it\n", "Validated    never",
+				"  when it has been stale for over 30s: fetched from the origin\n", "Validated    never",
 			}, nil,
 		},
 		{"?Cache-Control=no-store", []string{"Stored       no, by a private cache\n", "the response says no-store, which forbids storing it (RFC 9111, section 5.2.2.5)",
-			"  at any time: the origin is asked for it\n", "only-if-cached: answered 504 by the cache\n"}, []string{"Fresh ", "Validated"}},
-		{"?Cache-Control=no-cache&Etag=\"v1\"", []string{"Stored       yes", "  now: the origin is asked whether it is still current\n      the response says no-cache",
-			"  now, the origin failing: the caller gets the error\n"}, nil},
-		{"?Cache-Control=max-age=60&Age=100&Etag=\"v1\"", []string{"1m40s, stale for 40s", "  now: the origin is asked whether it is still current\n"}, []string{"when it is stale"}},
-		{"?Cache-Control=max-age=60,s-maxage=10", []string{"for 1m, from", "a shared cache: yes, s-maxage"}, nil},
-		{"--shared ?Cache-Control=max-age=60,s-maxage=10", []string{"by a shared cache\n", "for 10s, from", "a private cache: yes, max-age"}, nil},
+			"  at any time: fetched from the origin\n", "only-if-cached: answered with 504 by the cache\n"}, []string{"Fresh ", "Validated"}},
+		{"?Cache-Control=no-cache&Etag=\"v1\"", []string{"Stored       yes", "  now: validated with the origin\n      the response says no-cache",
+			"  now, if the origin fails: the caller gets the error\n"}, nil},
+		{"?Cache-Control=max-age=60&Age=100&Etag=\"v1\"", []string{"1m40s, stale for 40s", "  now: validated with the origin\n"}, []string{"when it is stale"}},
+		{"?Cache-Control=max-age=60,s-maxage=10", []string{"for 1m, from", "by a shared cache: yes; s-maxage"}, nil},
+		{"--shared ?Cache-Control=max-age=60,s-maxage=10", []string{"by a shared cache\n", "for 10s, from", "by a private cache: yes; max-age"}, nil},
 		{"--shared ?Cache-Control=private,max-age=60", []string{"no, by a shared cache\n", "section 5.2.2.7", "a private cache: yes"}, nil},
 		{"--shared ?Cdn-Cache-Control=max-age=10", []string{"for 10s, from CDN-Cache-Control: max-age=10"}, nil},
 		{"--shared -H Authorization:x ?Cache-Control=max-age=60", []string{"no, by a shared cache\n", "section 3.5"}, nil},
 		{"?Vary=*&Cache-Control=max-age=60", []string{"no, by a private cache\n", "its Vary has a *, an invalid name or more than 100 names, so it can answer no other request (RFC 9111, section 4.1)"}, nil},
-		{"?status=301&Location=/x", []string{"Leads to     " + origin.URL + "/x\n", "explain '" + origin.URL + "/x'", "for ever", "(RFC 9110, sections 15.4.2"}, []string{"when it is stale"}},
+		{"?status=301&Location=/x", []string{"Redirect to  " + origin.URL + "/x\n", "explain " + origin.URL + "/x\n", "for ever", "(RFC 9110, sections 15.4.2"}, []string{"when it is stale"}},
 		{old, []string{"Stored       yes", "(RFC 9111, section 4.3)", "with --heuristic last-modified it would be fresh for 10h\n"}, nil},
-		{"--heuristic last-modified " + old, []string{"Stored       yes", "which the heuristic last-modified set", "(RFC 9111, section 4.2.2)", "If-Modified-Since: "}, nil},
-		{"--heuristic one-day ?Cache-Control=no-store", []string{"Stored       yes", "for 24h, from Expires", "which the heuristic one-day set"}, nil},
+		{"--heuristic last-modified " + old, []string{"Stored       yes", "set by the heuristic last-modified", "(RFC 9111, section 4.2.2)", "If-Modified-Since: "}, nil},
+		{"--heuristic one-day ?Cache-Control=no-store", []string{"Stored       yes", "for 24h, from Expires", "set by the heuristic one-day"}, nil},
 		{"--method PUT ?Location=/x", []string{"Invalidates  " + origin.URL + "/?Location=/x, " + origin.URL + "/x\n", "requests with this method go to the origin"}, nil},
 		{"--method M-SEARCH ?a=b", []string{"Invalidates  "}, nil},
 		{"--method HEAD ?Cache-Control=max-age=60", []string{"Stored       no"}, nil},
@@ -149,12 +149,12 @@ func TestExplainJSON(t *testing.T) {
 func TestExplainFailures(t *testing.T) {
 	down := httptest.NewServer(nil)
 	down.Close()
-	if code, stdout, stderr := call(t, "explain", down.URL); code != exitFailed || stdout != "" || !strings.Contains(stderr, "Check that the server is up") {
+	if code, stdout, stderr := call(t, "explain", down.URL); code != exitFailed || stdout != "" || !strings.Contains(stderr, "Check that the server is running") {
 		t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 	origin := newEcho(t)
 	var stderr buffer
-	if code := run(t.Context(), []string{"explain", origin.URL}, nil, failingWriter{}, &stderr); code != exitFailed {
+	if code := run(t.Context(), []string{"explain", origin.URL}, failingWriter{}, &stderr); code != exitFailed {
 		t.Errorf("a failing stdout: exit code %d, stderr %q", code, &stderr)
 	}
 }

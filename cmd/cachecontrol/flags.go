@@ -36,7 +36,7 @@ func (a *ageFlag) String() string { return time.Duration(*a).String() }
 func (a *ageFlag) Set(value string) error {
 	d, err := parseAge(value)
 	if err != nil || d <= 0 {
-		return errors.New("want a time above zero, as 90s, 12h, 30d or 2w")
+		return errors.New("want a time above zero, such as 90s, 12h, 30d or 2w")
 	}
 	*a = ageFlag(d)
 	return nil
@@ -57,7 +57,7 @@ func (s *sizeFlag) Set(value string) error {
 	}
 	n, err := strconv.ParseInt(number, 10, 64)
 	if err != nil || n <= 0 || n > (1<<62)>>shift {
-		return errors.New("want a number of bytes above zero, as 1000, 64K, 10M, 2G or 1T")
+		return errors.New("want a number of bytes above zero, such as 1000, 64K, 10M, 2G or 1T")
 	}
 	*s = sizeFlag(n << shift)
 	return nil
@@ -74,11 +74,11 @@ func (h *headerFlag) String() string { return "" }
 func (h *headerFlag) Set(s string) error {
 	name, value, ok := strings.Cut(s, ":")
 	if !ok || name == "" || strings.ContainsFunc(name, notToken) {
-		return errors.New("want a header field as 'Name: value'")
+		return errors.New("want a header field such as 'Name: value'")
 	}
 	value = strings.Trim(value, " \t")
 	if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-		return errors.New("the value of " + name + " holds control characters, which no header field can")
+		return errors.New("the value of " + name + " contains control characters")
 	}
 	*h = append(*h, headerField{name, value})
 	return nil
@@ -119,11 +119,11 @@ func (h *heuristicFlag) Set(value string) error {
 	case name == "expires-after" && hasArg:
 		d, err := parseAge(arg)
 		if err != nil || d <= 0 {
-			return errors.New("want a duration above zero, as expires-after=24h or expires-after=90s")
+			return errors.New("want a duration above zero, such as expires-after=24h or expires-after=90s")
 		}
 		heuristic = heuristics.ExpiresAfter(d)
 	case name == "expires-after":
-		return errors.New("the duration is missing; want one as expires-after=24h")
+		return errors.New("the duration is missing; write, for example, expires-after=24h")
 	case value == "last-modified":
 		heuristic = heuristics.LastModified
 	case value == "one-day":

@@ -118,23 +118,15 @@ func (s seconds) MarshalJSON() ([]byte, error) {
 
 func (s seconds) String() string { return longDuration(time.Duration(s)) }
 
-func (s seconds) short() string { return elapsed(time.Duration(s)) }
+// labeled is a text with a column of labels.
+type labeled struct{ strings.Builder }
 
-func yesOrNo(ok bool) string {
-	if ok {
-		return "yes"
-	}
-	return "no"
-}
-
-// sayTo returns a function that writes a label and a text to b, and the further lines below the text.
-func sayTo(b *strings.Builder) func(label, text string, more ...string) {
-	return func(label, text string, more ...string) {
-		fmt.Fprintf(b, "%-12s %s\n", label, printableField(text))
-		for _, line := range more {
-			if line != "" {
-				fmt.Fprintf(b, "%12s %s\n", "", printableField(line))
-			}
+// add adds a text with a label, and the lines of more that are not empty below the text.
+func (l *labeled) add(label, text string, more ...string) {
+	fmt.Fprintf(l, "%-12s %s\n", label, printableField(text))
+	for _, line := range more {
+		if line != "" {
+			fmt.Fprintf(l, "%12s %s\n", "", printableField(line))
 		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/go-cachecontrol/cachecontrol"
 )
@@ -17,36 +16,7 @@ import (
 var getCommand = command{
 	name:  "get",
 	short: "fetch URLs through a cache",
-	usage: `Usage:
-    cachecontrol get [flags] URL...
-
-Fetches each URL through a cache and writes the bodies to stdout. A second call answers from the cache what it may.
-
-    --store STORE     memory, file:DIR, separate:DIR, redis://HOST:PORT or memcached://HOST:PORT. Unless given,
-                      separate:DIR with the directory cachecontrol in the user's cache directory (on Linux
-                      ~/.cache/cachecontrol). 'cachecontrol help proxy' says where a password may be.
-    -o FILE           write the body to FILE instead. It appears there whole or not at all; until it is complete it
-                      is in a file beside it whose name ends in .partial. One URL only.
-    -i                print the status line and the header on stdout, before the body
-    -H 'NAME: VALUE'  send this header field; may be repeated
-    -f                exit with code 3, without the body, where the status is 400 or more
-    --heuristic H     how long responses are fresh that do not say: last-modified, one-day,
-                      expires-after=DURATION; none unless given
-    --shared          act as a shared cache: heed s-maxage, private, Authorization and CDN-Cache-Control
-    -v                log every decision on stderr
-
-Bodies are written as they are, also to a terminal; all else is printed with control characters written out.
-Redirects are followed. A long body on its way to a file or a pipe has a progress bar on stderr, if that is a terminal.
-
-Exit codes: 0 every URL was fetched, whatever its status; 1 one was not, or not to its end; 2 usage; 3 see -f;
-130 interrupted.
-
-Examples:
-    cachecontrol get https://example.com/
-    cachecontrol get -i -H 'Cache-Control: no-cache' https://example.com/
-    cachecontrol get -f -o go.tar.gz --store separate:/tmp/cache https://go.dev/dl/go1.26.0.src.tar.gz
-`,
-	setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
+	setup: func(fs *flag.FlagSet) runFunc {
 		var g get
 		fs.Var(&g.store, "store", "")
 		fs.StringVar(&g.file, "o", "", "")
@@ -70,7 +40,7 @@ type get struct {
 
 func (g *get) run(ctx context.Context, e *env, args []string) error {
 	if len(args) == 0 {
-		return usageErrorf("no URL is given", "Write one as https://example.com/.")
+		return usageErrorf("no URL is given", "Write, for example: cachecontrol get https://example.com/")
 	}
 	for _, arg := range args {
 		if _, err := parseURL(arg); err != nil {
@@ -78,12 +48,12 @@ func (g *get) run(ctx context.Context, e *env, args []string) error {
 		}
 	}
 	if g.file != "" && len(args) > 1 {
-		return usageErrorf("-o takes one body, and there are %d URLs", len(args), "Fetch them one by one, or leave -o out.")
+		return usageErrorf("-o is for one URL, and %d are given", len(args), "Fetch them one at a time, or omit -o.")
 	}
 	if g.store.kind == "" {
 		dir, err := os.UserCacheDir()
 		if err != nil {
-			return failed(err, "there is no default place for the cache", "Name one with --store separate:DIR.")
+			return failed(err, "there is no default directory for the cache", "Name one with --store separate:DIR.")
 		}
 		g.store = storeFlag{kind: "separate", dir: filepath.Join(dir, "cachecontrol")}
 	}
@@ -107,10 +77,8 @@ func (g *get) run(ctx context.Context, e *env, args []string) error {
 		if ctx.Err() != nil {
 			return interrupted
 		}
-		if err != nil {
-			if c := e.fail(err); code != exitFailed {
-				code = c
-			}
+		if c := e.exit(err); c != exitOK && code != exitFailed {
+			code = c
 		}
 	}
 	if code != exitOK {
@@ -123,7 +91,7 @@ func (g *get) run(ctx context.Context, e *env, args []string) error {
 func (g *get) fetch(ctx context.Context, e *env, client *http.Client, target string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
-		return failed(err, "cannot make the request", "")
+		return failed(err, "cannot create the request", "")
 	}
 	g.header.set(req)
 	resp, err := client.Do(req)
@@ -132,53 +100,46 @@ func (g *get) fetch(ctx context.Context, e *env, client *http.Client, target str
 	}
 	defer resp.Body.Close()
 	if g.showHeader {
-		if err := printHead(e.stdout, resp); err != nil {
-			return cannotWrite(err)
+		if err := e.print(headerText(resp)); err != nil {
+			return err
 		}
 	}
 	if g.failStatus && resp.StatusCode >= 400 {
-		return &problem{code: exitHTTPError, msg: target + ": " + printableField(resp.Status), hint: "Leave -f out to see the body."}
+		return &problem{code: exitHTTPError, msg: target + ": " + printableField(resp.Status), hint: "Without -f, the body is written."}
 	}
-
-	var out io.Writer = e.stdout
-	var file *atomicFile
-	if g.file != "" && g.file != "-" {
-		if file, err = createFile(g.file); err != nil {
-			return failed(pathless(err), "cannot write "+printable(g.file), "Name another one with -o.")
-		}
-		defer file.abort()
-		out = file
+	if g.file == "" || g.file == "-" {
+		return writeBody(e, e.stdout, target, resp)
 	}
-	length := resp.ContentLength
-	bar := startProgress(e, out, length)
-	n, err := copyBody(out, resp.Body, bar)
-	bar.stop()
-	var w *writeError
-	switch {
-	case errors.As(err, &w):
-		return failed(w.err, "cannot write the body", "")
-	case err != nil && length > 0:
-		err = fmt.Errorf("%w after %s of %s", err, formatSize(n), formatSize(length))
-		fallthrough
-	case err != nil:
-		return failed(err, target+": the body broke off", "Try again; what came is not stored.")
+	file, err := createFile(g.file)
+	if err != nil {
+		return failed(pathless(err), "cannot write "+printable(g.file), "Name another file with -o.")
 	}
-	if file != nil {
-		if err := file.commit(); err != nil {
-			return failed(pathless(err), "cannot write "+printable(g.file), "")
-		}
+	defer file.abort()
+	if err := writeBody(e, file, target, resp); err != nil {
+		return err
 	}
-	return nil
+	return failed(pathless(file.commit()), "cannot write "+printable(g.file), "")
 }
 
-// printHead prints the status line and the header of resp.
-func printHead(w io.Writer, resp *http.Response) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s\n", resp.Proto, printableField(resp.Status))
-	for _, line := range fieldLines(resp.Header) {
-		b.WriteString(printableField(line) + "\n")
+// writeBody writes the body of resp, the response for target, to out.
+func writeBody(e *env, out io.Writer, target string, resp *http.Response) error {
+	length := resp.ContentLength
+	n, err := copyBody(out, resp.Body, startProgress(e, out, length))
+	var w *writeError
+	if errors.As(err, &w) {
+		return failed(w.err, "cannot write the body of "+target, "")
 	}
-	b.WriteString("\n")
-	_, err := io.WriteString(w, b.String())
-	return err
+	if err != nil && length > 0 {
+		err = fmt.Errorf("%w after %s of %s", err, formatSize(n), formatSize(length))
+	}
+	return failed(err, target+": the body is incomplete", "Try again; the part that was received is not stored.")
+}
+
+// headerText returns the status line and the header of resp.
+func headerText(resp *http.Response) string {
+	text := resp.Proto + " " + printableField(resp.Status) + "\n"
+	for _, line := range fieldLines(resp.Header) {
+		text += printableField(line) + "\n"
+	}
+	return text + "\n"
 }

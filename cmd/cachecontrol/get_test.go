@@ -183,7 +183,7 @@ func TestGetTruncated(t *testing.T) {
 	for _, path := range []string{"/length", "/chunked"} {
 		for range 2 { // a second call does not find the piece in the store
 			code, _, stderr := call(t, "get", "--store", store, "-o", file, origin.URL+path)
-			if code != exitFailed || !strings.Contains(stderr, "the body broke off") || !strings.Contains(stderr, "Try again") {
+			if code != exitFailed || !strings.Contains(stderr, "the body is incomplete") || !strings.Contains(stderr, "Try again") {
 				t.Errorf("%s: exit code %d, stderr %q", path, code, stderr)
 			}
 			if path == "/length" && !strings.Contains(stderr, "after 5 B of 100 B") {
@@ -226,7 +226,7 @@ func TestGetFailures(t *testing.T) {
 		http.Redirect(w, r, r.URL.Path, http.StatusMovedPermanently)
 	})
 	tests := []struct{ url, want string }{
-		{down.URL, "Check that the server is up"},
+		{down.URL, "Check that the server is running"},
 		{"http://name.invalid/", "Check the host name"},
 		{loop.URL, "cachecontrol explain"},
 	}
@@ -243,7 +243,7 @@ func TestGetFailures(t *testing.T) {
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "body") })
 	for _, flag := range []string{"-f", "-i"} {
 		var stderr buffer
-		code := run(t.Context(), []string{"get", "--store", "memory", flag, origin.URL}, nil, failingWriter{}, &stderr)
+		code := run(t.Context(), []string{"get", "--store", "memory", flag, origin.URL}, failingWriter{}, &stderr)
 		if code != exitFailed || !strings.Contains(stderr.String(), "cannot write") {
 			t.Errorf("a failing stdout: exit code %d, stderr %q", code, &stderr)
 		}

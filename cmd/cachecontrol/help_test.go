@@ -9,6 +9,16 @@ import (
 	"testing"
 )
 
+// helpOf returns the help on a command or a topic.
+func helpOf(t *testing.T, name string) string {
+	t.Helper()
+	text, ok := helpOn(name)
+	if !ok {
+		t.Errorf("there is no help on %s", name)
+	}
+	return text
+}
+
 // Every flag is in its command's help, and every flag there exists.
 func TestHelpNamesFlags(t *testing.T) {
 	inText := regexp.MustCompile(`(?m)^    (--?[A-Za-z-]+)`)
@@ -16,7 +26,7 @@ func TestHelpNamesFlags(t *testing.T) {
 		fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
 		c.setup(fs)
 		documented := map[string]bool{}
-		for _, m := range inText.FindAllStringSubmatch(c.usage, -1) {
+		for _, m := range inText.FindAllStringSubmatch(helpOf(t, c.name), -1) {
 			name := strings.TrimLeft(m[1], "-")
 			documented[name] = true
 			if fs.Lookup(name) == nil {
@@ -28,9 +38,26 @@ func TestHelpNamesFlags(t *testing.T) {
 				t.Errorf("help %s does not name the flag %s", c.name, f.Name)
 			}
 		})
-		for i, line := range strings.Split(c.usage, "\n") {
-			if len(line) > 120 {
-				t.Errorf("help %s, line %d is wider than 120 columns", c.name, i+1)
+	}
+}
+
+// Every help text fits a terminal of 80 columns. That on a command begins with what it does and an example.
+func TestHelpLayout(t *testing.T) {
+	for _, c := range commands() {
+		begin := regexp.MustCompile(`^cachecontrol ` + c.name + ` [^:]+\.\sFor\sexample:\n\n    cachecontrol ` + c.name + `\b.*\n\n`)
+		if text := helpOf(t, c.name); !begin.MatchString(text) {
+			t.Errorf("help %s begins with %.200q, want a match of %v", c.name, text, begin)
+		}
+	}
+	files, err := helpTexts.ReadDir("help")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(file.Name(), ".txt")
+		for i, line := range strings.Split(helpOf(t, name), "\n") {
+			if len(line) > 80 {
+				t.Errorf("help %s, line %d has %d columns, want at most 80", name, i+1, len(line))
 			}
 		}
 	}
@@ -43,7 +70,7 @@ func TestDocsNameCommands(t *testing.T) {
 		wants func(command) bool
 	}{
 		{"../../README.md", func(c command) bool { return c.name != "help" && c.name != "version" }},
-		{"../../docs/storage.md", func(c command) bool { return strings.Contains(c.usage, "DIR is a cache directory") }},
+		{"../../docs/storage.md", func(c command) bool { return strings.Contains(helpOf(t, c.name), "DIR is a cache directory") }},
 	} {
 		text, err := os.ReadFile(page.path)
 		if err != nil {
@@ -92,7 +119,7 @@ func TestHelpOfCommands(t *testing.T) {
 	for _, c := range commands() {
 		for _, args := range [][]string{{"help", c.name}, {c.name, "--help"}, {c.name, "-h"}} {
 			code, stdout, stderr := call(t, args...)
-			if code != exitOK || stdout != c.usage || stderr != "" {
+			if code != exitOK || stdout != helpOf(t, c.name) || stderr != "" {
 				t.Errorf("%v: exit code %d, stdout %q, stderr %q", args, code, stdout, stderr)
 			}
 		}
@@ -103,7 +130,7 @@ func TestHelpOfCommands(t *testing.T) {
 func TestHelpFailingStdout(t *testing.T) {
 	for _, args := range [][]string{{"help"}, {"help", "ls"}, {"ls", "-h"}, {"version"}} {
 		var stderr buffer
-		if code := run(t.Context(), args, nil, failingWriter{}, &stderr); code != exitFailed || !strings.Contains(stderr.String(), "cannot write to stdout") {
+		if code := run(t.Context(), args, failingWriter{}, &stderr); code != exitFailed || !strings.Contains(stderr.String(), "cannot write to stdout") {
 			t.Errorf("%q: exit code %d, stderr %q", args, code, &stderr)
 		}
 	}

@@ -41,7 +41,7 @@ func (d *cacheDir) list(it *directory.Item, shared bool, now time.Time) *listIte
 	row := &listItem{Hash: it.Hash, Size: it.Size, changed: seconds(now.Sub(it.ModTime))}
 	switch it.Kind {
 	case directory.BodyFile:
-		row.State, row.Problem, row.Path = "body", "its head is missing", d.rel(it.Path)
+		row.State, row.Problem, row.Path = "body", "the metadata is missing", d.rel(it.Path)
 		return row
 	case directory.TemporaryFile:
 		row.State, row.Path = "temporary", d.rel(it.Path)
@@ -106,3 +106,8 @@ type tally struct {
 func (t *tally) add(bytes int64) { t.Entries++; t.Bytes += bytes }
 
 func (t tally) String() string { return fmt.Sprintf("%d, %s", t.Entries, formatSize(t.Bytes)) }
+
+// entriesAndSize formats a tally: "2 entries, 3.1 KiB".
+func entriesAndSize(t tally) string {
+	return plural(t.Entries, "entry", "entries") + ", " + formatSize(t.Bytes)
+}

@@ -16,38 +16,8 @@ import (
 
 var lsCommand = command{
 	name:  "ls",
-	short: "list a cache directory",
-	usage: `Usage:
-    cachecontrol ls [flags] DIR
-
-Lists the entries of a cache directory: status, size, age, the freshness that is left, also as a bar, how many variants
-the URL has beside the first, and the URL. Entries that Python wrote do not name their URL; they are listed by the hash
-of their key. Files that are no entries are listed too, with what they are in place of the bar: body (whose head is
-missing), temporary, foreign. Nothing is changed.
-
-` + dirHelp + `
-    --url TEXT        only entries whose URL contains TEXT
-    --match REGEXP    only entries whose URL matches REGEXP (Go's syntax)
-    --fresh           only entries that are fresh
-    --stale           only entries that are stale
-    --status LIST     only entries with one of these statuses, as 404 or 200,3xx
-    --older-than AGE  only entries older than AGE, as 90s, 12h, 30d or 2w
-    --sort KEY        url (the default), size (the largest first), age (the oldest first), left (what has least
-                      freshness left first), status, or none: as they are found, in fixed memory
-    --reverse         the other way round
-    --shared          judge as a shared cache; a private one unless given
-    --json            print one JSON object a line; sizes are in bytes, times in seconds
-
-On a terminal lines are cut to its width, elsewhere never.
-
-Exit codes: 0 all was listed; 1 something could not be looked at; 2 usage; 130 interrupted.
-
-Examples:
-    cachecontrol ls ~/.cache/cachecontrol
-    cachecontrol ls --sort size ~/.cache/pip/http-v2
-    cachecontrol ls --stale --url example.com --json .web_cache
-`,
-	setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
+	short: "list the entries of a cache directory",
+	setup: func(fs *flag.FlagSet) runFunc {
 		var l ls
 		fs.StringVar(&l.url, "url", "", "")
 		fs.Var(&l.match, "match", "")
@@ -73,26 +43,24 @@ type ls struct {
 }
 
 func (l *ls) run(ctx context.Context, e *env, args []string) error {
+	arg, err := onlyDirectory(args, "ls ~/.cache/cachecontrol")
 	switch {
-	case len(args) == 0:
-		return usageErrorf("no directory is given", "Write one as ~/.cache/cachecontrol.")
-	case len(args) > 1:
-		return usageErrorf("unexpected argument %q", args[1], "List one directory at a time.")
+	case err != nil:
+		return err
 	case l.fresh && l.stale:
-		return usageErrorf("nothing is both fresh and stale", "Leave out --fresh or --stale.")
+		return usageErrorf("--fresh and --stale exclude each other", "Omit one of them.")
 	case l.sort.name == "none" && l.reverse:
-		return usageErrorf("--sort none has no other way round", "Leave out --reverse.")
+		return usageErrorf("--sort none has no order to reverse", "Omit --reverse.")
 	}
-	d, err := openDirectory(args[0])
+	d, err := openDirectory(arg)
 	if err != nil {
 		return err
 	}
-	out := bufio.NewWriter(e.stdout)
-	p := &listPrinter{w: out, json: l.json, columns: columns(e.stdout)}
+	p := &listPrinter{w: bufio.NewWriter(e.stdout), json: l.json, columns: columns(e.stdout)}
 	var rows []*listItem
-	var python, oneFile, separate int
-	streams := l.sort.name == "none"
+	var notes listNotes
 	var bar *progress
+	streams := l.sort.name == "none"
 	if !streams || !isTerminal(e.stdout) {
 		bar = startScan(e)
 	}
@@ -102,61 +70,66 @@ func (l *ls) run(ctx context.Context, e *env, args []string) error {
 		if row == nil || !l.selects(row) {
 			return nil
 		}
-		if row.entryDetails != nil {
-			if row.URL == "" {
-				python++
-			}
-			switch row.Layout {
-			case directory.OneFile.String():
-				oneFile++
-			case directory.SeparateBody.String():
-				separate++
-			}
-		}
+		notes.add(row)
 		if !streams {
 			rows = append(rows, row)
 			return nil
 		}
-		if err := p.print(row); err != nil {
-			return cannotWrite(err)
-		}
+		err := p.print(row)
 		if p.columns >= 0 {
-			return out.Flush()
+			err = cmp.Or(err, p.w.Flush())
 		}
-		return nil
+		return cannotWrite(err)
 	})
 	bar.stop()
-	if err != nil && errors.As(err, new(*problem)) && ctx.Err() != nil {
-		out.Flush()
-		return err
-	}
 	l.order(rows)
 	for _, row := range rows {
+		if ctx.Err() != nil {
+			break
+		}
 		if err := p.print(row); err != nil {
 			return cannotWrite(err)
 		}
-		if ctx.Err() != nil {
-			return interrupted
-		}
 	}
-	if err := out.Flush(); err != nil {
+	if err := p.w.Flush(); err != nil {
 		return cannotWrite(err)
 	}
+	if ctx.Err() != nil {
+		return interrupted
+	}
 	if !l.json {
-		l.hints(e, d, python, oneFile, separate)
+		notes.print(e, d)
 	}
 	return err
 }
 
-// hints prints notes about the whole list on stderr.
-func (l *ls) hints(e *env, d *cacheDir, python, oneFile, separate int) {
-	if python > 0 {
-		fmt.Fprintf(e.stderr, "Python notes no URLs: %s by hash. 'cachecontrol show %s URL' finds one by its URL.\n",
-			plural(python, "entry is listed", "entries are listed"), quoted(d.path))
+// listNotes counts what is remarkable about a whole list.
+type listNotes struct{ python, oneFile, separate int }
+
+func (n *listNotes) add(row *listItem) {
+	if row.entryDetails == nil {
+		return
 	}
-	if oneFile > 0 && separate > 0 {
-		fmt.Fprintf(e.stderr, "Two kinds of cache have used this directory: %d with one file, %d with a separate body. Each sees only its own.\n",
-			oneFile, separate)
+	if row.URL == "" {
+		n.python++
+	}
+	switch row.Layout {
+	case directory.OneFile.String():
+		n.oneFile++
+	case directory.SeparateBody.String():
+		n.separate++
+	}
+}
+
+// print prints the notes on stderr.
+func (n *listNotes) print(e *env, d *cacheDir) {
+	if n.python > 0 {
+		e.report(fmt.Sprintf("%s, because Python does not record URLs. 'cachecontrol show %s URL' finds an entry.",
+			plural(n.python, "entry is listed by its hash", "entries are listed by their hashes"), quoted(d.path)))
+	}
+	if n.oneFile > 0 && n.separate > 0 {
+		e.report(fmt.Sprintf("There are entries of both layouts: %d in one file, %d with a separate body. A cache uses only those of its own layout.",
+			n.oneFile, n.separate))
 	}
 }
 

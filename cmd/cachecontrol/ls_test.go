@@ -113,7 +113,7 @@ func TestLsMixed(t *testing.T) {
 	f.open(true)
 	f.page("https://b.example/", 200, 0, "two")
 	code, stdout, stderr := call(t, "ls", f.dir)
-	if code != exitOK || !strings.Contains(stderr, "1 with one file, 1 with a separate body") || strings.Count(stdout, "example") != 2 {
+	if code != exitOK || !strings.Contains(stderr, "1 in one file, 1 with a separate body") || strings.Count(stdout, "example") != 2 {
 		t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 	_, stdout, _ = call(t, "ls", "file:"+f.dir)
@@ -162,7 +162,7 @@ func TestLsFailingStdout(t *testing.T) {
 		{"show", "--json", f.dir, "https://a.example/"}, {"show", "--body", f.dir, "https://a.example/"},
 	} {
 		var stderr buffer
-		if code := run(t.Context(), args, nil, failingWriter{}, &stderr); code != exitFailed || !strings.Contains(stderr.String(), "cannot write") {
+		if code := run(t.Context(), args, failingWriter{}, &stderr); code != exitFailed || !strings.Contains(stderr.String(), "cannot write") {
 			t.Errorf("%q: exit code %d, stderr %q", args, code, &stderr)
 		}
 	}

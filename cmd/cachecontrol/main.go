@@ -16,32 +16,29 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // run runs the command that args name and returns its exit code. It stops early if ctx is canceled.
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	e := &env{name: "cachecontrol", stdin: stdin, stdout: stdout, stderr: stderr}
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	e := &env{name: "cachecontrol", stdout: stdout, stderr: stderr}
 	if len(args) == 0 {
 		fmt.Fprint(stderr, overview())
 		return exitUsage
 	}
 	name, args := args[0], args[1:]
 	switch name {
-	case "-h", "-help", "--help":
-		name = "help"
+	case "help", "-h", "-help", "--help":
+		return e.exit(help(e, args))
 	case "-version", "--version":
 		name = "version"
-	}
-	if name == "help" {
-		return e.exit(help(e, args))
 	}
 	for _, c := range commands() {
 		if c.name == name {
 			return c.call(ctx, e, args)
 		}
 	}
-	return e.fail(unknownCommand(name))
+	return e.exit(unknownCommand(name))
 }
 
 func commands() []command {
@@ -51,22 +48,12 @@ func commands() []command {
 	}
 }
 
-func names() []string {
-	var list []string
-	for _, c := range commands() {
-		list = append(list, c.name)
-	}
-	return append(list, "help")
-}
-
-func unknownCommand(name string) error {
-	return usageErrorf("there is no command %q", name, "Write one of: "+strings.Join(names(), ", ")+".")
-}
-
 // overview returns the text of "cachecontrol help".
 func overview() string {
 	var b strings.Builder
-	b.WriteString(`cachecontrol is an HTTP cache that follows RFC 9111, as a command.
+	b.WriteString(`cachecontrol is an HTTP cache that follows RFC 9111. For example:
+
+    cachecontrol get -i https://example.com/
 
 Usage:
     cachecontrol COMMAND [flags] [arguments]
@@ -76,13 +63,15 @@ Commands:
 	for _, c := range commands() {
 		fmt.Fprintf(&b, "    %-9s %s\n", c.name, c.short)
 	}
-	b.WriteString(`    help      say more about a command: cachecontrol help COMMAND
+	b.WriteString(`    help      print the help on a command: cachecontrol help COMMAND
+              or on a topic: cachecontrol help directory
+                             cachecontrol help store
 
 Exit codes:
     0         success
     1         the operation failed
     2         the command line is wrong
-    3         get -f: the origin answered with status 400 or above
+    3         get -f: the status was 400 or more
     130       interrupted
 `)
 	return b.String()
@@ -93,12 +82,18 @@ func help(e *env, args []string) error {
 	case 0:
 		return e.print(overview())
 	case 1:
-		for _, c := range commands() {
-			if c.name == args[0] {
-				return e.print(c.usage)
-			}
+		if text, ok := helpOn(args[0]); ok {
+			return e.print(text)
 		}
 		return unknownCommand(args[0])
 	}
-	return usageErrorf("unexpected argument %q", args[1], "Ask for help with one command at a time.")
+	return usageErrorf("unexpected argument %q", args[1], "Name one command at a time.")
+}
+
+func unknownCommand(name string) error {
+	var list []string
+	for _, c := range commands() {
+		list = append(list, c.name)
+	}
+	return usageErrorf("there is no command %q", name, "The commands are "+strings.Join(list, ", ")+" and help.")
 }

@@ -34,10 +34,16 @@ func usageErrorf(format string, args ...any) error {
 	return &problem{code: exitUsage, msg: fmt.Sprintf(format, args[:last]...), hint: args[last].(string)}
 }
 
-// failed returns a problem with the operation. hint may be empty.
+// failed returns a problem with the operation, or nil if err is nil. hint may be empty.
 func failed(err error, what, hint string) error {
+	if err == nil {
+		return nil
+	}
 	return &problem{code: exitFailed, msg: what + ": " + err.Error(), hint: hint, err: err}
 }
+
+// cannotWrite returns the error of a command that cannot write to stdout.
+func cannotWrite(err error) error { return failed(err, "cannot write to stdout", "") }
 
 var interrupted = &problem{code: exitInterrupted, msg: "interrupted"}
 

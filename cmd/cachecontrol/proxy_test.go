@@ -53,7 +53,7 @@ func launchProxy(t *testing.T, upstream string, flags ...string) (url string, st
 	code := make(chan int, 1)
 	go func() {
 		args := append([]string{"proxy", "--listen", "127.0.0.1:0", "--upstream", upstream}, flags...)
-		code <- run(ctx, args, strings.NewReader(""), io.Discard, stderr)
+		code <- run(ctx, args, io.Discard, stderr)
 	}()
 	select {
 	case url := <-ready:
@@ -480,7 +480,7 @@ func TestProxyGrace(t *testing.T) {
 		resp.Body.Close()
 		t.Errorf("got %s", resp.Status)
 	}
-	if code := <-ended; code != exitOK || !strings.Contains(stderr.String(), "what is still in progress after 1ns is cut off") {
+	if code := <-ended; code != exitOK || !strings.Contains(stderr.String(), "responses still in progress after 1ns are cut off") {
 		t.Errorf("exit code %d, stderr %q", code, stderr)
 	}
 }
@@ -637,7 +637,7 @@ func TestProxyFailures(t *testing.T) {
 	}
 	defer taken.Close()
 	code, _, stderr := call(t, "proxy", "--listen", taken.Addr().String(), "--upstream", "http://127.0.0.1:1")
-	if code != exitFailed || !strings.Contains(stderr, "Choose another --listen address") {
+	if code != exitFailed || !strings.Contains(stderr, "Choose another address with --listen") {
 		t.Errorf("a taken address: exit code %d, stderr %q", code, stderr)
 	}
 

@@ -11,89 +11,139 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
+	"github.com/google/go-cmp/cmp"
 )
 
-// TestPrune: what was used least recently goes, and what is none of the cache's stays.
+// newPrunable returns a directory with 20 entries, one used per hour and writer, a temporary file left behind by a crash,
+// and files that do not belong to the cache. It also returns the space that an entry takes.
+func newPrunable(t *testing.T, separate bool) (f *filled, perEntry int) {
+	t.Helper()
+	f = newFilled(t, separate)
+	for _, name := range foreignFiles(f) {
+		f.write(name, []byte("notes"), 0)
+	}
+	for i := range 10 {
+		f.age(time.Hour)
+		f.page(fmt.Sprintf("https://a.example/%d", i), 200, 0, "page")
+		f.python(fmt.Sprintf("https://python.example/%d", i), separate, 0, "page")
+	}
+	f.write(filepath.Join(filepath.Dir(f.path("temp")), ".tmp-old"), []byte("temporary"), 2*time.Hour)
+	f.age(time.Minute)
+	if separate {
+		return f, 8 << 10
+	}
+	return f, 4 << 10
+}
+
+func foreignFiles(f *filled) []string {
+	return []string{filepath.Join(f.dir, "notes.txt"), filepath.Join(filepath.Dir(f.path("other")), "notes.txt")}
+}
+
+// The entries that were used least recently are removed. Files that do not belong to the cache are kept.
 func TestPrune(t *testing.T) {
 	for _, separate := range []bool{false, true} {
-		f := newFilled(t, separate)
-		f.write(filepath.Join(f.dir, "notes.txt"), []byte("notes"), 0)
-		f.write(filepath.Join(filepath.Dir(f.path("other")), "notes.txt"), []byte("notes"), 0)
-		for i := range 10 {
-			f.age(time.Hour)
-			f.page(fmt.Sprintf("https://a.example/%d", i), 200, 0, "page")
-			f.python(fmt.Sprintf("https://python.example/%d", i), separate, 0, "page")
-		}
-		f.write(filepath.Join(filepath.Dir(f.path("temp")), ".tmp-old"), []byte("temporary"), 2*time.Hour)
-		f.age(time.Minute)
-		perEntry := 4 << 10
-		if separate {
-			perEntry *= 2
-		}
+		f, perEntry := newPrunable(t, separate)
 		f.check(20, "ls", f.dir)
-
-		all := f.files()
-		code, stdout, stderr := call(t, "prune", "--dry-run", "--max-age", "6.5h", "--max-bytes", fmt.Sprint(4*perEntry), f.dir)
-		if code != exitOK || stderr != "" || strings.Count(stdout, "  https://a.example/") != 8 || strings.Count(stdout, "\n") != 17 ||
-			!strings.Contains(stdout, fmt.Sprintf("B  %s\n", directory.Hash("https://python.example/0"))) ||
-			!strings.HasSuffix(stdout, fmt.Sprintf("\nwould remove 16 entries, %s, and 1 piece of what crashes left; left would be 4 entries, %s\n",
-				formatSize(int64(16*perEntry)), formatSize(int64(4*perEntry)))) {
-			t.Errorf("a dry run: exit code %d, stdout %q, stderr %q", code, stdout, stderr)
-		}
-		code, stdout, stderr = call(t, "prune", "--json", "--dry-run", "--max-age", "6.5h", "--max-bytes", fmt.Sprint(4*perEntry), f.dir)
-		lines := strings.SplitAfter(stdout, "\n")
-		summary := fmt.Sprintf(`{"summary":{"dry_run":true,"removed":{"entries":16,"bytes":%d},"pieces":1,"left":{"entries":4,"bytes":%d}}}`+"\n", 16*perEntry, 4*perEntry)
-		if code != exitOK || stderr != "" || len(lines) != 18 || lines[16] != summary {
-			t.Fatalf("a dry run in JSON: exit code %d, stdout %q, stderr %q", code, stdout, stderr)
-		}
-		urls := map[string]bool{}
-		for _, line := range lines[:16] {
-			var d pruneItem
-			f.must(json.Unmarshal([]byte(line), &d))
-			if d.URL != "" {
-				urls[d.URL] = true
-			}
-			var size int64
-			for _, name := range all {
-				if fi, err := os.Stat(name); err == nil && (name == filepath.Join(f.dir, d.Path) || name == filepath.Join(f.dir, d.Path)+".body") {
-					size += fi.Size()
-				}
-			}
-			if filepath.Base(d.Path) != d.Hash || d.Size != size || size == 0 {
-				t.Errorf("%+v", d)
-			}
-		}
-		if len(urls) != 8 {
-			t.Errorf("entries of %v", urls)
-		}
-		if !slices.Equal(f.files(), all) {
-			t.Error("a dry run has changed something")
-		}
-		code, stdout, stderr = call(t, "prune", "--max-age", "6.5h", f.dir)
-		if code != exitOK || stderr != "" || !strings.HasPrefix(stdout, fmt.Sprintf("removed 6 entries, %s, and 1 piece of what crashes left; left are 14 entries, ", formatSize(int64(6*perEntry)))) {
-			t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+		code, stdout, stderr := call(t, "prune", "--max-age", "6.5h", f.dir)
+		want := fmt.Sprintf("removed 6 entries, %s, and 1 file left behind by crashes; remaining: 14 entries, ", formatSize(int64(6*perEntry)))
+		if code != exitOK || stderr != "" || !strings.HasPrefix(stdout, want) {
+			t.Errorf("exit code %d, stdout %q, stderr %q, want %q", code, stdout, stderr, want)
 		}
 		f.check(14, "ls", f.dir)
 		code, stdout, stderr = call(t, "prune", "--json", "--max-bytes", fmt.Sprint(4*perEntry), f.dir)
-		if summary := fmt.Sprintf(`{"summary":{"dry_run":false,"removed":{"entries":10,"bytes":%d},"pieces":0,"left":{"entries":4,"bytes":%d}}}`+"\n", 10*perEntry, 4*perEntry); code != exitOK || stderr != "" || stdout != summary {
-			t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+		want = fmt.Sprintf(`{"summary":{"dry_run":false,"removed":{"entries":10,"bytes":%d},"leftovers":0,"left":{"entries":4,"bytes":%d}}}`+"\n", 10*perEntry, 4*perEntry)
+		if code != exitOK || stderr != "" || stdout != want {
+			t.Errorf("exit code %d, stdout %q, stderr %q, want %q", code, stdout, stderr, want)
 		}
 		f.check(4, "ls", f.dir)
 		f.check(2, "ls", "--url", "https://a.example", f.dir)
 		for i := range 10 {
 			url := fmt.Sprintf("https://a.example/%d", i)
 			if _, err := os.Stat(f.path(url)); (err == nil) != (i >= 8) {
-				t.Errorf("%s is there: %v", url, err == nil)
+				t.Errorf("%s exists: %t, want %t", url, err == nil, i >= 8)
 			}
 		}
 		left := f.files()
-		for _, name := range []string{filepath.Join(f.dir, "notes.txt"), filepath.Join(filepath.Dir(f.path("other")), "notes.txt")} {
+		for _, name := range foreignFiles(f) {
 			if !slices.Contains(left, name) {
-				t.Errorf("%s is gone", name)
+				t.Errorf("%s was removed", name)
 			}
 		}
 		if code, stdout, stderr := call(t, "verify", f.dir); code != exitOK {
 			t.Errorf("verify: exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+		}
+	}
+}
+
+// A dry run prints each entry that would be removed, with its size and its URL or hash, and changes nothing.
+func TestPruneDryRun(t *testing.T) {
+	for _, separate := range []bool{false, true} {
+		f, perEntry := newPrunable(t, separate)
+		all := f.files()
+		code, stdout, stderr := call(t, "prune", "--dry-run", "--max-age", "6.5h", "--max-bytes", fmt.Sprint(4*perEntry), f.dir)
+		summary := fmt.Sprintf("\nwould remove 16 entries, %s, and 1 file left behind by crashes; remaining: 4 entries, %s\n",
+			formatSize(int64(16*perEntry)), formatSize(int64(4*perEntry)))
+		if code != exitOK || stderr != "" || strings.Count(stdout, "  https://a.example/") != 8 || strings.Count(stdout, "\n") != 17 ||
+			!strings.Contains(stdout, fmt.Sprintf("B  %s\n", directory.Hash("https://python.example/0"))) || !strings.HasSuffix(stdout, summary) {
+			t.Errorf("exit code %d, stdout %q, stderr %q, want %q", code, stdout, stderr, summary)
+		}
+		if !slices.Equal(f.files(), all) {
+			t.Error("a dry run has changed the files")
+		}
+	}
+}
+
+// prune removes exactly the entries that a dry run with the same limits prints, and the summaries agree.
+func TestPruneDoesWhatDryRunPrints(t *testing.T) {
+	type output struct {
+		pruneItem
+		Summary *pruneSummary
+	}
+	for _, separate := range []bool{false, true} {
+		for _, limits := range [][]string{{"--max-age", "6.5h"}, {"--max-bytes", "40K"}, {"--max-age", "6.5h", "--max-bytes", "40K"}, {"--max-age", "1h", "--max-bytes", "1"}} {
+			f, _ := newPrunable(t, separate)
+			prune := func(flags ...string) (items []pruneItem, summary *pruneSummary) {
+				args := append(append([]string{"prune", "--json"}, flags...), append(limits, f.dir)...)
+				code, stdout, stderr := call(t, args...)
+				if code != exitOK || stderr != "" {
+					t.Fatalf("%q: exit code %d, stdout %q, stderr %q", args, code, stdout, stderr)
+				}
+				for line := range strings.Lines(stdout) {
+					var o output
+					f.must(json.Unmarshal([]byte(line), &o))
+					if summary = o.Summary; summary == nil {
+						items = append(items, o.pruneItem)
+					}
+				}
+				return items, summary
+			}
+			all := f.files()
+			items, want := prune("--dry-run")
+			var wantGone []string
+			for _, item := range items {
+				name := filepath.Join(f.dir, item.Path)
+				var size int64
+				for _, name := range []string{name, name + ".body"} {
+					if info, err := os.Stat(name); err == nil {
+						wantGone = append(wantGone, name)
+						size += info.Size()
+					}
+				}
+				if filepath.Base(item.Path) != item.Hash || item.Size != size || size == 0 {
+					t.Errorf("%q prints %+v, want the size %d", limits, item, size)
+				}
+			}
+			_, got := prune()
+			want.DryRun = false
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%q: the summary of a dry run (-) and of prune (+):\n%s", limits, diff)
+			}
+			left := f.files()
+			gone := slices.DeleteFunc(all, func(name string) bool { return slices.Contains(left, name) || filepath.Base(name) == ".tmp-old" })
+			slices.Sort(wantGone)
+			if !slices.Equal(gone, wantGone) || len(items) != got.Removed.Entries {
+				t.Errorf("%q removed %d entries, %q, want %q", limits, got.Removed.Entries, gone, wantGone)
+			}
 		}
 	}
 }

@@ -64,9 +64,9 @@ var answerTexts = map[string]string{
 	"cache":            "answered from the cache",
 	"stale":            "answered from the cache, stale",
 	"stale-revalidate": "answered from the cache, stale, and validated in the background",
-	"validate":         "the origin is asked whether it is still current",
-	"fetch":            "the origin is asked for it",
-	"refuse":           "answered 504 by the cache",
+	"validate":         "validated with the origin",
+	"fetch":            "fetched from the origin",
+	"refuse":           "answered with 504 by the cache",
 	"error":            "the caller gets the error",
 }
 
@@ -106,7 +106,7 @@ func nextRequests(p *rules.Policy, stored bool, now time.Time) []next {
 		return []next{
 			{When: "at any time", Answer: "fetch", rule: nothing},
 			{When: "at any time", Header: onlyIfCached, Answer: "refuse", rule: newRule(rules.OnlyIfCached)},
-			{When: "while the origin fails", Answer: "error", rule: nothing},
+			{When: "if the origin fails", Answer: "error", rule: nothing},
 		}
 	}
 	var list []next
@@ -135,7 +135,7 @@ func nextRequests(p *rules.Policy, stored bool, now time.Time) []next {
 	reuse("now", maxAge, now)
 	reuse("now", onlyIfCached, now)
 	if first.Action != rules.Serve {
-		failing("now, the origin failing", now)
+		failing("now, if the origin fails", now)
 	}
 	if p.Lifetime == rules.Infinite {
 		return list
@@ -147,15 +147,15 @@ func nextRequests(p *rules.Policy, stored bool, now time.Time) []next {
 		when := "in " + longDuration(left) + ", when it is stale"
 		reuse(when, "", after(0))
 		reuse(when, onlyIfCached, after(0))
-		failing(when+", the origin failing", after(0))
+		failing(when+", if the origin fails", after(0))
 	}
 	d := p.Directives
 	stale := max(0, -first.TTL)
 	if limit := d.StaleWhileRevalidate.Value; limit > stale && p.Reuse(&rules.Request{}, after(0)).Action == rules.ServeAndValidate {
-		reuse("once it is stale for more than "+longDuration(limit), "", after(limit-stale))
+		reuse("when it has been stale for over "+longDuration(limit), "", after(limit-stale))
 	}
 	if limit := d.StaleIfError.Value; limit > stale && p.ReuseOnError(&rules.Request{}, after(0)).Action == rules.Serve {
-		failing("once it is stale for more than "+longDuration(limit)+", the origin failing", after(limit-stale))
+		failing("when it has been stale for over "+longDuration(limit)+", if the origin fails", after(limit-stale))
 	}
 	return list
 }
@@ -176,7 +176,46 @@ func answer(p *rules.Policy, r rules.Reuse) string {
 	return "fetch"
 }
 
-func (x *reuse) printNext(b *strings.Builder, title string) {
+// addTo adds the freshness, age, validators and selecting fields to b. stored is the reason why the response is stored,
+// which is not repeated.
+func (x *reuse) addTo(b *labeled, stored string) {
+	f := x.Fresh
+	from, why := "", ""
+	if f.Field != "" {
+		from = ", from " + f.Field + ": " + f.Value
+	}
+	if f.Heuristic != "" {
+		from += ", set by the heuristic " + f.Heuristic
+	}
+	if f.Reason != stored {
+		why = f.rule.String()
+	}
+	if f.Lifetime > 0 {
+		b.add("Fresh", "for "+f.Lifetime.String()+from, why)
+	} else {
+		b.add("Fresh", "never"+from, why)
+	}
+	age := f.Age.String()
+	switch {
+	case time.Duration(f.Lifetime) == rules.Infinite:
+	case f.Left > 0:
+		age += ", fresh for another " + f.Left.String()
+	case f.Lifetime > 0:
+		age += ", stale for " + (-f.Left).String()
+	}
+	b.add("Age", age+" (RFC 9111, section 4.2.3)")
+	if conditions := fieldLines(x.Validators); len(conditions) > 0 {
+		b.add("Validated", "with "+strings.Join(conditions, " and ")+" (RFC 9111, section 4.3.1)")
+	} else {
+		b.add("Validated", "never: it has neither an ETag nor a valid Last-Modified (RFC 9111, section 4.3.1)")
+	}
+	if len(x.SelectedBy) > 0 {
+		b.add("Selected by", strings.Join(x.SelectedBy, ", "), "a request with another value does not match (RFC 9111, section 4.1)")
+	}
+}
+
+// addNext adds the outcome of the next requests to b.
+func (x *reuse) addNext(b *labeled, title string) {
 	b.WriteString("\n" + title + "\n")
 	for _, n := range x.Next {
 		what := n.When
@@ -187,6 +226,7 @@ func (x *reuse) printNext(b *strings.Builder, title string) {
 	}
 }
 
+// kind returns the name of a kind of cache.
 func kind(shared bool) string {
 	if shared {
 		return "shared"

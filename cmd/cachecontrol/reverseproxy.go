@@ -21,85 +21,103 @@ import (
 // sent on at once.
 const flushInterval = 10 * time.Millisecond
 
-// newReverseProxy returns a handler that sends each request, rewritten for the upstream server, through the cache.
+// reverseProxy sends each request, rewritten for the upstream server, through the cache.
+type reverseProxy struct {
+	upstream   *url.URL
+	self       pseudonym
+	forwarding *forwarding
+	errorLog   *log.Logger
+	front      *front
+}
+
 func newReverseProxy(upstream *url.URL, self pseudonym, forwarding *forwarding, cache http.RoundTripper, errorLog *log.Logger) http.Handler {
-	rp := &httputil.ReverseProxy{
+	p := &reverseProxy{upstream: upstream, self: self, forwarding: forwarding, errorLog: errorLog}
+	p.front = &front{cache, &httputil.ReverseProxy{
 		Transport:     frontTransport{cache},
 		FlushInterval: flushInterval,
 		BufferPool:    &bufferPool{},
 		ErrorLog:      errorLog,
-		Rewrite: func(r *httputil.ProxyRequest) {
-			path, rawPath := r.Out.URL.Path, r.Out.URL.RawPath
-			r.SetURL(upstream)
-			if upstream.Path == "" || path == "*" {
-				r.Out.URL.Path, r.Out.URL.RawPath = path, rawPath
-			}
-			r.Out.URL.RawQuery = r.In.URL.RawQuery // ReverseProxy would remove what does not parse
-			r.Out.URL.ForceQuery = r.In.URL.ForceQuery
-			forwarding.apply(r)
-			if n, ok := maxForwards(r.In); ok {
-				r.Out.Header["Max-Forwards"] = []string{strconv.Itoa(n - 1)}
-			}
-		},
+		Rewrite:       p.rewrite,
 		ModifyResponse: func(resp *http.Response) error {
 			self.addTo(resp.Header, resp.ProtoMajor, resp.ProtoMinor)
 			return nil
 		},
-		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			if b, ok := r.Context().Value(timeoutBodyKey{}).(*timeoutBody); ok && b.slow.Load() {
-				err = errSlowClient
-			} else if r.Context().Err() != nil {
-				panic(http.ErrAbortHandler) // the client is gone
-			}
-			status, text := http.StatusBadGateway, "the upstream server could not be reached or gave no valid answer"
-			if t := net.Error(nil); err == errSlowClient {
-				status, text = http.StatusRequestTimeout, "the body of the request did not come in time"
-			} else if errors.As(err, &t) && t.Timeout() {
-				status, text = http.StatusGatewayTimeout, "the upstream server did not answer in time"
-			}
-			errorLog.Printf("%s %s: %v", r.Method, r.URL.Redacted(), err)
-			http.Error(w, fmt.Sprintf("%d %s: %s", status, http.StatusText(status), text), status)
-		},
+		ErrorHandler: p.handleError,
+	}, self}
+	return p
+}
+
+func (p *reverseProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if status, text := p.refusal(r); status != 0 {
+		respondError(w, status, text)
+		return
 	}
-	front := &front{cache, rp, self}
-	inPath := upstream.Path != "" && upstream.Path != "/"
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodConnect {
-			http.Error(w, "501 Not Implemented: this is a reverse proxy, it makes no tunnels", http.StatusNotImplemented)
-			return
-		}
-		if !hasTarget(r) {
-			http.Error(w, "400 Bad Request: the target of the request is no path", http.StatusBadRequest)
-			return
-		}
-		if self.isIn(r.Header) {
-			http.Error(w, "508 Loop Detected: the request has come back to this proxy", http.StatusLoopDetected)
-			return
-		}
-		if n, ok := maxForwards(r); ok && n == 0 {
-			answerHere(w, r)
-			return
-		}
-		if inPath && hasDotDot(r.URL) {
-			http.Error(w, "400 Bad Request: the path leaves that of the upstream server", http.StatusBadRequest)
-			return
-		}
-		if r.Header["Upgrade"] != nil && !rules.AsksUpgrade(r.Header) {
-			r = r.WithContext(r.Context())
-			r.Header = rules.WithoutUpgrade(r.Header)
-		}
-		if r.ContentLength != 0 {
-			b := &timeoutBody{ReadCloser: r.Body, conn: http.NewResponseController(w)}
-			b.extendDeadline()
-			r = r.WithContext(context.WithValue(r.Context(), timeoutBodyKey{}, b))
-			r.Body = b
-		}
-		front.ServeHTTP(w, r)
-	})
+	if n, ok := maxForwards(r); ok && n == 0 {
+		answerHere(w, r)
+		return
+	}
+	if r.Header["Upgrade"] != nil && !rules.AsksUpgrade(r.Header) {
+		r = r.WithContext(r.Context())
+		r.Header = rules.WithoutUpgrade(r.Header)
+	}
+	if r.ContentLength != 0 {
+		b := &timeoutBody{ReadCloser: r.Body, conn: http.NewResponseController(w)}
+		b.extendDeadline()
+		r = r.WithContext(context.WithValue(r.Context(), timeoutBodyKey{}, b))
+		r.Body = b
+	}
+	p.front.ServeHTTP(w, r)
+}
+
+// refusal returns the status and the text for a request that is not forwarded. It returns 0 for all others.
+func (p *reverseProxy) refusal(r *http.Request) (status int, text string) {
+	switch {
+	case r.Method == http.MethodConnect:
+		return http.StatusNotImplemented, "a reverse proxy does not support CONNECT"
+	case !hasTarget(r):
+		return http.StatusBadRequest, "the target of the request is not a path"
+	case p.self.isIn(r.Header):
+		return http.StatusLoopDetected, "the request has already passed through this proxy"
+	case p.upstream.Path != "" && p.upstream.Path != "/" && hasDotDot(r.URL):
+		return http.StatusBadRequest, "the path contains \"..\""
+	}
+	return 0, ""
+}
+
+// rewrite changes a request for the upstream server.
+func (p *reverseProxy) rewrite(r *httputil.ProxyRequest) {
+	path, rawPath := r.Out.URL.Path, r.Out.URL.RawPath
+	r.SetURL(p.upstream)
+	if p.upstream.Path == "" || path == "*" {
+		r.Out.URL.Path, r.Out.URL.RawPath = path, rawPath
+	}
+	r.Out.URL.RawQuery = r.In.URL.RawQuery // ReverseProxy would remove what does not parse
+	r.Out.URL.ForceQuery = r.In.URL.ForceQuery
+	p.forwarding.apply(r)
+	if n, ok := maxForwards(r.In); ok {
+		r.Out.Header["Max-Forwards"] = []string{strconv.Itoa(n - 1)}
+	}
+}
+
+// handleError responds to a request for which there is no response.
+func (p *reverseProxy) handleError(w http.ResponseWriter, r *http.Request, err error) {
+	if b, ok := r.Context().Value(timeoutBodyKey{}).(*timeoutBody); ok && b.slow.Load() {
+		err = errSlowClient
+	} else if r.Context().Err() != nil {
+		panic(http.ErrAbortHandler) // the client is gone
+	}
+	p.errorLog.Printf("%s %s: %v", r.Method, r.URL.Redacted(), err)
+	if t := net.Error(nil); err == errSlowClient {
+		respondError(w, http.StatusRequestTimeout, "the body of the request was not received in time")
+	} else if errors.As(err, &t) && t.Timeout() {
+		respondError(w, http.StatusGatewayTimeout, "the upstream server did not respond in time")
+	} else {
+		respondError(w, http.StatusBadGateway, "the upstream server could not be reached or did not send a valid response")
+	}
 }
 
 // toUpstream sends the requests to the upstream server. It adds the proxy to Via here, behind the cache, so that a
-// Vary on Via does not make a variant of each. It returns an error for a status below 100 or above 999.
+// Vary on Via does not create a variant for each proxy. It returns an error for a status below 100 or above 999.
 type toUpstream struct {
 	*http.Transport
 	self pseudonym

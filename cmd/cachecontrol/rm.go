@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"strings"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -14,27 +13,8 @@ import (
 
 var rmCommand = command{
 	name:  "rm",
-	short: "remove what is stored for a URL",
-	usage: `Usage:
-    cachecontrol rm [flags] DIR URL...
-    cachecontrol rm [flags] --hash DIR HASH...
-
-Removes what is stored for each URL, as an unsafe request to it would: all its variants, and parts of its body. What was
-stored for a POST, or for a request with another Host, is removed by its hash. Programs may use the directory meanwhile.
-
-` + dirHelp + `
-    --hash            the arguments are hashes as 'cachecontrol ls' prints them, or their first five digits or more.
-                      The variants that such an entry knows go with it.
-    --dry-run         change nothing, and say what would be removed
-    --json            print one JSON object a line for each argument; sizes are in bytes
-
-Exit codes: 0 all is removed; 1 for some there was nothing, or it could not be removed; 2 usage; 130 interrupted.
-
-Examples:
-    cachecontrol rm ~/.cache/cachecontrol https://example.com/
-    cachecontrol rm --hash ~/.cache/pip/http-v2 3403b5d4
-`,
-	setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
+	short: "remove all stored responses for a URL",
+	setup: func(fs *flag.FlagSet) runFunc {
 		var r rm
 		fs.BoolVar(&r.hash, "hash", false, "")
 		fs.BoolVar(&r.dryRun, "dry-run", false, "")
@@ -54,27 +34,27 @@ type rmResult struct {
 }
 
 func (r *rmResult) line() string {
-	did := "removed"
+	did := "removed "
 	if r.DryRun {
-		did = "would remove"
+		did = "would remove "
 	}
-	return fmt.Sprintf("%s: %s %s, %s\n", printable(r.Argument), did, plural(r.Removed.Entries, "entry", "entries"), formatSize(r.Removed.Bytes))
+	return printable(r.Argument) + ": " + did + entriesAndSize(r.Removed) + "\n"
 }
 
 func (r *rm) run(ctx context.Context, e *env, args []string) error {
-	const how = "Write it as 'cachecontrol rm DIR URL'."
+	const how = "Write, for example: cachecontrol rm ~/.cache/cachecontrol https://example.com/"
 	switch {
 	case len(args) == 0:
-		return usageErrorf("no directory is given", how)
+		return usageErrorf("DIR is missing", how)
 	case len(args) == 1:
-		return usageErrorf("no URL is given", how)
+		return usageErrorf("a URL is missing", how)
 	}
 	for _, arg := range args[1:] {
 		if r.hash {
 			continue
 		}
 		if !isURL(arg) {
-			return usageErrorf("%q is not a whole URL", shownURL(arg), "Write it with its scheme, or a hash with --hash.")
+			return usageErrorf("%q has no scheme", shownURL(arg), "Write, for example, https://example.com/, or a hash with --hash.")
 		}
 		if _, err := keysOfURL(arg); err != nil {
 			return err
@@ -91,17 +71,17 @@ func (r *rm) run(ctx context.Context, e *env, args []string) error {
 		}
 		removed, err := r.remove(ctx, d, arg)
 		if err == nil && removed.Entries == 0 {
-			err = &problem{code: exitFailed, msg: "nothing is stored for " + printable(arg), hint: "See what there is with 'cachecontrol ls " + quoted(args[0]) + "'."}
+			err = nothingStored(args[0], arg)
 		}
-		said := &rmResult{Argument: withoutUserinfo(arg), DryRun: r.dryRun, Removed: removed}
+		out := &rmResult{Argument: withoutUserinfo(arg), DryRun: r.dryRun, Removed: removed}
 		if err != nil {
-			result = &problem{code: e.fail(err)}
+			result = &problem{code: e.exit(err)}
 			if !r.json {
 				continue
 			}
-			said.Problem = e.hide(err.Error())
+			out.Problem = e.hide(err.Error())
 		}
-		if err := e.printAs(r.json, said.line, said); err != nil {
+		if err := e.printAs(r.json, out.line, out); err != nil {
 			return err
 		}
 	}
@@ -123,9 +103,8 @@ func (r *rm) remove(ctx context.Context, d *cacheDir, arg string) (n tally, err 
 		}
 	}
 	first := true
-	for len(hashes) > 0 {
+	for ; len(hashes) > 0; hashes = hashes[1:] {
 		it, err := d.find(hashes[0])
-		hashes = hashes[1:]
 		if err != nil {
 			return n, err
 		}
@@ -134,24 +113,17 @@ func (r *rm) remove(ctx context.Context, d *cacheDir, arg string) (n tally, err 
 			continue
 		}
 		found, err := it.Inspect()
-		switch {
-		case errors.Is(err, storage.ErrNotFound):
+		if errors.Is(err, storage.ErrNotFound) {
 			continue
-		case err != nil:
-			return n, failed(errors.New(reason(err)), "left "+printable(d.rel(it.Path))+" in place", "")
-		case found.State == directory.Foreign:
-			return n, failed(errors.New(reason(found.Err)), "left "+printable(d.rel(it.Path))+" in place", "")
 		}
-		if entry := found.Entry; entry != nil && first {
-			for _, v := range entry.Variants {
-				hashes = append(hashes, directory.Hash(v.Key))
-			}
-			if keys, ok := cachecontrol.KeysOf(entry); r.hash && ok && directory.Hash(keys.Plain) == it.Hash {
-				hashes = append(hashes, directory.Hash(keys.Part))
-			}
+		if err == nil && found.State == directory.Foreign {
+			err = found.Err
+		}
+		if err == nil && first {
+			hashes = append(hashes, r.related(it, found.Entry)...)
 		}
 		first = false
-		if !r.dryRun {
+		if err == nil && !r.dryRun {
 			err = it.Remove(ctx)
 		}
 		if err != nil {
@@ -160,4 +132,18 @@ func (r *rm) remove(ctx context.Context, d *cacheDir, arg string) (n tally, err 
 		n.add(it.Size)
 	}
 	return n, nil
+}
+
+// related returns the hashes of the variants that an entry lists and, with --hash, of the parts of its body.
+func (r *rm) related(it *directory.Item, entry *storage.Entry) (hashes []string) {
+	if entry == nil {
+		return nil
+	}
+	for _, v := range entry.Variants {
+		hashes = append(hashes, directory.Hash(v.Key))
+	}
+	if keys, ok := cachecontrol.KeysOf(entry); r.hash && ok && directory.Hash(keys.Plain) == it.Hash {
+		hashes = append(hashes, directory.Hash(keys.Part))
+	}
+	return hashes
 }

@@ -33,7 +33,7 @@ func (s *statusFlag) Set(value string) error {
 		prefix := strings.TrimSuffix(item, "xx")
 		n, err := strconv.Atoi(prefix)
 		if err != nil || n < 1 || len(item) != 3 || n > 9 && n < 100 || strings.ContainsAny(item, "+-") {
-			return errors.New("want statuses as 404 or 200,3xx")
+			return errors.New("want statuses such as 404 or 200,3xx")
 		}
 		list = append(list, prefix)
 	}

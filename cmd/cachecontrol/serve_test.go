@@ -26,7 +26,7 @@ func startServe(t *testing.T, args ...string) string {
 	ended := make(chan int, 1)
 	go func() {
 		args := append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)
-		ended <- run(ctx, args, strings.NewReader(""), io.Discard, stderr)
+		ended <- run(ctx, args, io.Discard, stderr)
 	}()
 	select {
 	case url := <-ready:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"strings"
@@ -19,29 +20,39 @@ const defaultGrace = ageFlag(8 * time.Second)
 func listen(addr string) (net.Listener, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, failed(err, "cannot listen on "+addr, "Choose another --listen address; with port 0 any free one is taken.")
+		return nil, failed(err, "cannot listen on "+addr, "Choose another address with --listen; port 0 means any free port.")
 	}
 	return timeoutListener{listener}, nil
 }
 
-// serveUntil serves until ctx is canceled. It then gives responses in progress some time to finish.
-func (e *env) serveUntil(ctx context.Context, server *http.Server, listener net.Listener, while ageFlag) error {
+// newServer returns a server with the timeouts of this command.
+func newServer(handler http.Handler, errorLog *log.Logger) *http.Server {
+	return &http.Server{Handler: handler, ErrorLog: errorLog, ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
+}
+
+// serveUntil serves until ctx is canceled. It then gives responses in progress some time to finish. about describes the
+// server in the message that it is ready.
+func (e *env) serveUntil(ctx context.Context, server *http.Server, listener net.Listener, grace ageFlag, about string) error {
+	e.report(fmt.Sprintf("%s: listening on http://%s, %s", e.name, listener.Addr(), about))
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {
 	case err := <-served:
-		return failed(err, "cannot go on serving", "")
+		return failed(err, "the server stopped", "")
 	case <-ctx.Done():
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(while))
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(grace))
 	defer cancel()
-	if err := server.Shutdown(grace); err != nil {
-		fmt.Fprintf(e.stderr, "%s: what is still in progress after %v is cut off\n", e.name, time.Duration(while))
+	if err := server.Shutdown(limit); err != nil {
+		e.report(fmt.Sprintf("%s: responses still in progress after %v are cut off", e.name, time.Duration(grace)))
 		server.Close()
 	}
 	<-served
 	return nil
 }
+
+// errorLog returns the error log for a server.
+func (e *env) errorLog() *log.Logger { return log.New(&quietLog{env: e}, "", 0) }
 
 // quietLog is the error log of net/http. It drops messages which only report that a client has disconnected.
 type quietLog struct {

@@ -16,30 +16,8 @@ import (
 
 var showCommand = command{
 	name:  "show",
-	short: "what is stored for a URL, and what the cache would do with it now",
-	usage: `Usage:
-    cachecontrol show [flags] DIR URL
-    cachecontrol show [flags] DIR HASH
-
-Shows an entry of a cache directory: its files, its head, its variants, for how long it is fresh, and what the next
-requests would do, each with the rule behind it. HASH is the hash of an entry's key as 'cachecontrol ls' prints it, or
-the first five digits or more of one. Nothing is changed.
-
-` + dirHelp + `
-    --body            write the body to stdout, and nothing else: the bytes that are stored, with their
-                      Content-Encoding. On a terminal control characters are replaced.
-    --shared          judge as a shared cache; a private one unless given
-    --json            print JSON: what 'cachecontrol ls --json' says, and the rest; sizes are in bytes, times in seconds
-
-Exit codes: 0 the entry was shown; 1 there is none, or it cannot be used; 2 usage; 130 interrupted.
-
-Examples:
-    cachecontrol show ~/.cache/cachecontrol https://example.com/
-    cachecontrol show ~/.cache/pip/http-v2 3403b5d4
-    cachecontrol show --body .web_cache https://api.example.com/things | gunzip
-    cachecontrol show --json .web_cache https://example.com/ | jq .header.Etag
-`,
-	setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
+	short: "show what is stored for a URL and how it would be used",
+	setup: func(fs *flag.FlagSet) runFunc {
 		var s show
 		fs.BoolVar(&s.body, "body", false, "")
 		fs.BoolVar(&s.shared, "shared", false, "")
@@ -51,57 +29,50 @@ Examples:
 type show struct{ body, shared, json bool }
 
 func (s *show) run(ctx context.Context, e *env, args []string) error {
-	const how = "Write it as 'cachecontrol show DIR URL'."
+	const how = "Write, for example: cachecontrol show ~/.cache/cachecontrol https://example.com/"
 	switch {
 	case len(args) == 0:
-		return usageErrorf("no directory is given", how)
+		return usageErrorf("DIR is missing", how)
 	case len(args) == 1:
-		return usageErrorf("no URL and no hash is given", how)
+		return usageErrorf("a URL or a hash is missing", how)
 	case len(args) > 2:
 		return usageErrorf("unexpected argument %q", args[2], "Show one entry at a time.")
 	case s.body && s.json:
-		return usageErrorf("the body is not shown as JSON", "Leave out --body or --json.")
+		return usageErrorf("--body and --json exclude each other", "Omit one of them.")
 	}
 	d, err := openDirectory(args[0])
 	if err != nil {
 		return err
 	}
 	it, err := d.lookUp(args[1])
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if it == nil {
-		return &problem{code: exitFailed, msg: "nothing is stored for " + printable(args[1]),
-			hint: "See what there is with 'cachecontrol ls " + quoted(args[0]) + "'."}
-	}
-	if s.body {
+	case it == nil:
+		return nothingStored(args[0], args[1])
+	case s.body:
 		return s.writeBody(ctx, e, it)
 	}
 	found, err := it.Inspect()
 	if err != nil {
-		return failed(err, "cannot read the entry", "")
+		return failed(errors.New(reason(err)), "cannot read the entry of "+printable(args[1]), "")
 	}
-	var b strings.Builder
-	now := time.Now()
-	if s.json {
-		err = writeJSON(&b, d.detail(it, &found, s.shared, now), "  ")
+	if now := time.Now(); s.json {
+		err = e.printJSON(d.detail(it, &found, s.shared, now))
 	} else {
-		d.describe(&b, it, &found, s.shared, now)
+		err = e.print(d.text(it, &found, s.shared, now))
 	}
-	if err = cmp.Or(err, e.print(b.String())); err != nil {
-		return err
+	if err == nil && found.State != directory.Sound && found.State != directory.Unproven {
+		err = &problem{code: exitFailed}
 	}
-	if found.State != directory.Sound && found.State != directory.Unproven {
-		return &problem{code: exitFailed}
-	}
-	return nil
+	return err
 }
 
 // lookUp returns the entry for a URL or the beginning of a hash, or nil if there is none.
 func (d *cacheDir) lookUp(arg string) (*directory.Item, error) {
 	if !isURL(arg) {
 		if strings.ContainsAny(arg, "./:") {
-			return nil, usageErrorf("%q is neither a whole URL nor the beginning of a hash", shownURL(arg), "Write the URL with its scheme.")
+			return nil, usageErrorf("%q is neither a URL with a scheme nor the beginning of a hash", shownURL(arg), "Write, for example, https://example.com/.")
 		}
 		return d.find(strings.ToLower(arg))
 	}
@@ -161,7 +132,7 @@ func (d *cacheDir) detail(it *directory.Item, found *directory.Finding, shared b
 		return out
 	}
 	c := &content{
-		Request: selectingFields(entry.Vary), Reason: entry.Reason, Header: entry.Header, Trailer: entry.Trailer,
+		Request: selectingFields(entry.Vary), Reason: entry.Reason, Header: shownHeader(entry.Header), Trailer: shownHeader(entry.Trailer),
 		Body: bodyPart{Length: entry.Length}, Further: []variantItem{}, Cache: kind(shared), Reusable: reuseOf(entry, shared, now),
 	}
 	if !entry.Foreign {
@@ -200,7 +171,7 @@ func (s *show) writeBody(ctx context.Context, e *env, it *directory.Item) error 
 		if errors.As(err, &u) {
 			err = u.Err
 		}
-		return failed(errors.New(reason(err)), "the entry cannot be used", "'cachecontrol verify' says more about the directory.")
+		return failed(errors.New(reason(err)), "the entry is unusable", "'cachecontrol verify' checks the directory.")
 	}
 	defer r.Body.Close()
 	out := e.stdout
@@ -209,9 +180,7 @@ func (s *show) writeBody(ctx context.Context, e *env, it *directory.Item) error 
 		safe = &printableWriter{w: bufio.NewWriter(out)}
 		out = safe
 	}
-	bar := startProgress(e, e.stdout, r.Entry.Length)
-	_, err = copyBody(out, r.Body, bar)
-	bar.stop()
+	_, err = copyBody(out, r.Body, startProgress(e, e.stdout, r.Entry.Length))
 	if safe != nil {
 		err = cmp.Or(err, safe.w.Flush())
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,66 +11,84 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
-// describe writes the text about an entry.
-func (d *cacheDir) describe(b *strings.Builder, it *directory.Item, found *directory.Finding, shared bool, now time.Time) {
-	say := sayTo(b)
+// text returns the text about an entry.
+func (d *cacheDir) text(it *directory.Item, found *directory.Finding, shared bool, now time.Time) string {
+	var b labeled
 	entry := found.Entry
 	switch {
 	case entry == nil:
 	case entry.URL == "":
-		say("URL", "not known: the entry does not say; those of Python never do")
+		b.add("URL", "unknown; Python's entries do not record it")
 	default:
-		say("URL", printable(withoutUserinfo(entry.URL)))
+		b.add("URL", printable(withoutUserinfo(entry.URL)))
 	}
-	say("Hash", it.Hash)
+	b.add("Hash", it.Hash)
 	files := fmt.Sprintf("%s, changed %s ago", formatSize(it.Size), shortDuration(now.Sub(it.ModTime)))
 	if found.Layout != directory.AnyLayout {
-		files += ", as " + found.Layout.String() + ":"
+		files += ", layout " + found.Layout.String()
 	}
-	say("Stored", files, printable(d.rel(it.Path)))
+	b.add("Stored", files, printable(d.rel(it.Path)))
 	if found.State != directory.Sound {
-		say("State", found.State.String()+": "+reason(found.Err), advice[found.State])
+		b.add("State", found.State.String()+": "+reason(found.Err), consequences[found.State])
 	}
 	if entry == nil {
-		return
+		return b.String()
 	}
-	writer := "by this cache"
-	if entry.Foreign {
-		writer = "by Python"
-	}
-	if entry.ResponseTime.IsZero() {
-		say("Received", writer+", when is not known: it has no Date")
-	} else {
-		say("Received", fmt.Sprintf("%s, %s ago, %s", entry.ResponseTime.UTC().Format(time.DateTime+" MST"), longDuration(now.Sub(entry.ResponseTime)), writer))
-	}
-	if len(entry.Vary) > 0 {
-		say("Request", "with", selecting(entry.Vary)...)
-	}
-	say("Response", fmt.Sprintf("%d %s", entry.Status, entry.Reason), fieldLines(entry.Header)...)
-	if len(entry.Trailer) > 0 {
-		say("Trailer", "", fieldLines(entry.Trailer)...)
-	}
-	say("Body", d.bodyOf(it.Hash, entry))
-	d.variants(say, entry)
-
-	x := &explanation{Stored: decision{OK: true}, reuse: reuseOf(entry, shared, now)}
+	d.addEntry(&b, it.Hash, entry, now)
 	b.WriteString("\n")
-	x.printStored(say)
+	r := reuseOf(entry, shared, now)
+	r.addTo(&b, "")
 	if it.Kind == directory.EntryFile && (found.State == directory.Sound || found.State == directory.Unproven) {
-		title := "Next requests, with GET"
+		title := "Next GET requests"
 		if entry.Range != nil {
 			title += " for some of these bytes"
 		}
-		x.printNext(b, title)
+		r.addNext(&b, title)
 	}
+	return b.String()
 }
 
-// advice gives the consequence of each state that is not sound.
-var advice = map[directory.State]string{
+// addEntry adds the metadata of an entry to b.
+func (d *cacheDir) addEntry(b *labeled, hash string, entry *storage.Entry, now time.Time) {
+	received, writer := "at an unknown time, because it has no Date", "this cache"
+	if at := entry.ResponseTime; !at.IsZero() {
+		received = at.UTC().Format(time.DateTime+" MST") + ", " + longDuration(now.Sub(at)) + " ago"
+	}
+	if entry.Foreign {
+		writer = "Python"
+	}
+	b.add("Received", received+", by "+writer)
+	if len(entry.Vary) > 0 {
+		b.add("Matches", "requests with", selecting(entry.Vary)...)
+	}
+	b.add("Response", fmt.Sprintf("%d %s", entry.Status, entry.Reason), fieldLines(shownHeader(entry.Header))...)
+	if len(entry.Trailer) > 0 {
+		b.add("Trailer", "", fieldLines(shownHeader(entry.Trailer))...)
+	}
+	b.add("Body", d.bodyOf(hash, entry))
+	if len(entry.Variants) == 0 {
+		return
+	}
+	var lines []string
+	for _, v := range entry.Variants {
+		hash := directory.Hash(v.Key)
+		if it, _ := d.find(hash); it == nil {
+			hash += " (missing)"
+		}
+		lines = append(lines, hash)
+		for _, line := range selecting(v.Vary) {
+			lines = append(lines, "  "+line)
+		}
+	}
+	b.add("Variants", plural(len(entry.Variants), "other", "others"), lines...)
+}
+
+// consequences describes the consequence of each state that is not sound.
+var consequences = map[directory.State]string{
 	directory.Unproven: "Python uses it; for this cache it is a miss",
-	directory.Torn:     "a miss; 'cachecontrol verify --fix' removes it",
-	directory.Damaged:  "a miss; 'cachecontrol verify --fix' removes it",
-	directory.Foreign:  "a miss; no command removes it",
+	directory.Torn:     "it is a miss; 'cachecontrol verify --fix' removes it",
+	directory.Damaged:  "it is a miss; 'cachecontrol verify --fix' removes it",
+	directory.Foreign:  "it is a miss; no command removes it",
 }
 
 // bodyOf describes the body of an entry.
@@ -87,31 +106,9 @@ func (d *cacheDir) bodyOf(hash string, e *storage.Entry) string {
 		}
 	}
 	if roleOf(hash, e) == variant {
-		s += ", of a further variant of the URL"
+		s += ", a variant"
 	}
 	return s
-}
-
-// variants prints the variants that an entry lists.
-func (d *cacheDir) variants(say func(string, string, ...string), e *storage.Entry) {
-	var lines []string
-	for _, v := range e.Variants {
-		hash := directory.Hash(v.Key)
-		if it, _ := d.find(hash); it == nil {
-			hash += ", which is gone"
-		}
-		lines = append(lines, append([]string{hash}, indented(selecting(v.Vary))...)...)
-	}
-	if len(e.Variants) > 0 {
-		say("Variants", fmt.Sprintf("%d beside this one", len(e.Variants)), lines...)
-	}
-}
-
-func indented(lines []string) []string {
-	for i := range lines {
-		lines[i] = "  " + lines[i]
-	}
-	return lines
 }
 
 // shownValue returns the value of a selecting field for the output. It hides secrets, which Python stores as they are.
@@ -120,7 +117,7 @@ func shownValue(f storage.Field) string {
 	case f.Digest:
 		return "(only a digest is stored)"
 	case credential.IsField(f.Name):
-		return "(not shown)"
+		return notShown
 	}
 	return f.Value
 }
@@ -140,17 +137,8 @@ func selecting(fields []storage.Field) (lines []string) {
 // reuseOf returns how an entry may be used at the time now.
 func reuseOf(entry *storage.Entry, shared bool, now time.Time) (r reuse) {
 	r.assess(policyOf(entry, shared), entry.Header, true, now)
-	if field := r.Fresh.Field; field != "" && containsFold(entry.Heuristic, field) {
+	if field := r.Fresh.Field; field != "" && slices.ContainsFunc(entry.Heuristic, func(name string) bool { return strings.EqualFold(name, field) }) {
 		r.Fresh.Heuristic = "of the cache"
 	}
 	return r
-}
-
-func containsFold(list []string, name string) bool {
-	for _, s := range list {
-		if strings.EqualFold(s, name) {
-			return true
-		}
-	}
-	return false
 }

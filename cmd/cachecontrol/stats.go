@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
@@ -19,29 +18,12 @@ import (
 
 var statsCommand = command{
 	name:  "stats",
-	short: "what a cache directory holds, by host, status and age",
-	usage: `Usage:
-    cachecontrol stats [flags] DIR
-
-Counts the entries of a cache directory and their bytes: by who wrote them, how fresh they are, by status, age and host,
-and names the largest. Entries that Python wrote do not name their URL, so they have no host. Nothing is changed.
-
-` + dirHelp + `
-    --top N           how many hosts and how many of the largest entries are named; 5 unless given
-    --shared          judge as a shared cache; a private one unless given
-    --json            print JSON, with every host; sizes are in bytes
-
-Exit codes: 0 all was counted; 1 something could not be looked at; 2 usage; 130 interrupted.
-
-Examples:
-    cachecontrol stats ~/.cache/cachecontrol
-    cachecontrol stats --json ~/.cache/pip/http-v2
-`,
-	setup: func(fs *flag.FlagSet) func(context.Context, *env, []string) error {
+	short: "count the entries of a cache directory",
+	setup: func(fs *flag.FlagSet) runFunc {
 		s := stats{top: 5}
 		fs.Func("top", "", func(value string) (err error) {
 			if s.top, err = strconv.Atoi(value); err != nil || s.top < 0 {
-				return errors.New("want a number of lines, as 10")
+				return errors.New("want a number of lines, such as 10")
 			}
 			return nil
 		})
@@ -108,13 +90,11 @@ func (g groups) MarshalJSON() ([]byte, error) {
 }
 
 func (s *stats) run(ctx context.Context, e *env, args []string) error {
-	switch {
-	case len(args) == 0:
-		return usageErrorf("no directory is given", "Write one as ~/.cache/cachecontrol.")
-	case len(args) > 1:
-		return usageErrorf("unexpected argument %q", args[1], "Count one directory at a time.")
+	arg, err := onlyDirectory(args, "stats ~/.cache/cachecontrol")
+	if err != nil {
+		return err
 	}
-	d, err := openDirectory(args[0])
+	d, err := openDirectory(arg)
 	if err != nil {
 		return err
 	}
@@ -128,14 +108,11 @@ func (s *stats) run(ctx context.Context, e *env, args []string) error {
 		return nil
 	})
 	bar.stop()
-	if ctx.Err() != nil {
-		return err
-	}
-	if s.json {
-		if err := writeJSON(e.stdout, c, "  "); err != nil {
-			return cannotWrite(err)
-		}
-		return err
+	switch {
+	case ctx.Err() != nil:
+		return interrupted
+	case s.json:
+		return cmp.Or(e.printJSON(c), err)
 	}
 	return cmp.Or(e.print(c.text(s.top, columns(e.stdout))), err)
 }
@@ -172,7 +149,7 @@ func (c *statsSummary) add(row *listItem, top int) {
 	if u, err := url.Parse(row.URL); err == nil && u.Host != "" {
 		c.Hosts.add(u.Host, row.Size)
 	} else {
-		c.Hosts.add("not known", row.Size)
+		c.Hosts.add("unknown", row.Size)
 	}
 
 	i, _ := slices.BinarySearchFunc(c.Largest, row, func(a, b *listItem) int {
@@ -186,7 +163,7 @@ func (c *statsSummary) add(row *listItem, top int) {
 }
 
 // ages are the names of the age groups, the youngest first.
-var ages = []string{"under an hour", "under a day", "under a week", "under 30 days", "older", "not known"}
+var ages = []string{"under an hour", "under a day", "under a week", "under 30 days", "older", "unknown"}
 
 func ageGroup(d *entryDetails) string {
 	const day = 24 * time.Hour
@@ -202,26 +179,23 @@ func ageGroup(d *entryDetails) string {
 }
 
 func (c *statsSummary) text(top, width int) string {
-	var b strings.Builder
-	say := sayTo(&b)
+	var b labeled
 	entries := c.tally.String()
 	if c.Variants > 0 {
-		entries += fmt.Sprintf("; %d of them further variants of a URL", c.Variants)
+		entries += ", of these " + plural(c.Variants, "variant", "variants")
 	}
-	say("Entries", entries)
+	b.add("Entries", entries)
 	if c.Unusable.Entries > 0 {
-		say("Unusable", c.Unusable.String()+": 'cachecontrol verify' says why")
+		b.add("Unusable", c.Unusable.String()+"; 'cachecontrol verify' lists them")
 	}
 	if c.Other.Entries > 0 {
-		say("Other files", c.Other.String())
+		b.add("Other files", c.Other.String())
 	}
 	if c.Entries == 0 {
 		return b.String()
 	}
 	c.table(&b, width, "Written by", []group{{"Go", c.Go}, {"Python", c.Python}})
-	fresh := c.Fresh
-	fresh.Entries -= c.ForEver.Entries
-	fresh.Bytes -= c.ForEver.Bytes
+	fresh := tally{c.Fresh.Entries - c.ForEver.Entries, c.Fresh.Bytes - c.ForEver.Bytes}
 	c.table(&b, width, "Freshness", []group{{"fresh", fresh}, {"for ever", c.ForEver}, {"stale", c.Stale}})
 	var byAge []group
 	for _, name := range ages {
@@ -231,36 +205,36 @@ func (c *statsSummary) text(top, width int) string {
 	}
 	c.table(&b, width, "Age", byAge)
 	c.table(&b, width, "Status", c.Statuses.sorted())
-	hosts := c.Hosts.sorted()
-	rest := hosts[min(top, len(hosts)):]
-	hosts = hosts[:len(hosts)-len(rest)]
-	if len(rest) > 0 {
-		other := group{Name: plural(len(rest), "other", "others")}
-		for _, g := range rest {
-			other.Entries += g.Entries
-			other.Bytes += g.Bytes
-		}
-		hosts = append(hosts, other)
-	}
-	c.table(&b, width, "Host", hosts)
-	for i, row := range c.Largest {
-		label := ""
-		if i == 0 {
-			label = "Largest"
-		}
+	c.table(&b, width, "Host", firstGroups(c.Hosts.sorted(), top))
+	label := "Largest"
+	for _, row := range c.Largest {
 		line := fmt.Sprintf("%-12s %10s  ", label, formatSize(row.Size))
 		name := printable(cmp.Or(row.URL, row.Hash))
 		if width >= 0 {
 			name = shorten(name, max(width-len(line), 10))
 		}
 		b.WriteString(line + name + "\n")
+		label = ""
 	}
 	return b.String()
 }
 
+// firstGroups returns the first groups of list, and one for all others.
+func firstGroups(list []group, n int) []group {
+	if len(list) <= n {
+		return list
+	}
+	other := group{Name: plural(len(list)-n, "other", "others")}
+	for _, g := range list[n:] {
+		other.Entries += g.Entries
+		other.Bytes += g.Bytes
+	}
+	return append(list[:n:n], other)
+}
+
 // table writes the groups that are not empty. On a terminal of fewer than 78 columns it omits the bars, which show the
 // share of all bytes.
-func (c *statsSummary) table(b *strings.Builder, width int, label string, list []group) {
+func (c *statsSummary) table(b *labeled, width int, label string, list []group) {
 	name, bars := 26, true
 	if width >= 0 && width < 78 {
 		name, bars = min(max(width-34, 10), name), false

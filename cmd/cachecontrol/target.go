@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -24,7 +25,7 @@ func maxForwards(r *http.Request) (n int, ok bool) {
 // answerHere answers a request whose Max-Forwards is zero.
 func answerHere(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodTrace {
-		http.Error(w, "405 Method Not Allowed: this proxy does not answer TRACE itself", http.StatusMethodNotAllowed)
+		respondError(w, http.StatusMethodNotAllowed, "this proxy does not answer TRACE itself")
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -68,4 +69,9 @@ func hasDotDot(u *url.URL) bool {
 		path = decoded
 	}
 	return true // still encoded after three rounds, which has no legitimate use
+}
+
+// respondError responds with a status and an explanation.
+func respondError(w http.ResponseWriter, status int, text string) {
+	http.Error(w, fmt.Sprintf("%d %s: %s", status, http.StatusText(status), text), status)
 }

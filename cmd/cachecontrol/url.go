@@ -12,13 +12,13 @@ func parseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
 	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f }):
-		return nil, usageErrorf("%q holds white space, which no URL can", shownURL(s), "Write a space as %20.")
+		return nil, usageErrorf("%q contains white space", shownURL(s), "Write a space as %20.")
 	case err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "":
 		return u, nil
 	case err == nil && !strings.Contains(s, "://") && s != "":
-		return nil, usageErrorf("%q is not a whole URL", shownURL(s), "Write it with its scheme, as https://"+strings.TrimLeft(shownURL(s), "/:")+".")
+		return nil, usageErrorf("%q has no scheme", shownURL(s), "Write, for example, https://"+strings.TrimLeft(shownURL(s), "/:")+".")
 	}
-	return nil, usageErrorf("%q is not an http or https URL", shownURL(s), "Write it as https://example.com/.")
+	return nil, usageErrorf("%q is not an http or https URL", shownURL(s), "Write, for example, https://example.com/.")
 }
 
 // isURL reports whether an argument is a URL rather than a hash or a directory.
@@ -40,20 +40,20 @@ func unreachable(err error, target string) error {
 	if errors.As(err, &u) {
 		err = u.Err // failed adds the URL
 	}
-	hint := "Check the URL, and whether the server is up."
+	hint := "Check the URL and whether the server is running."
 	var dns *net.DNSError
 	var timeout net.Error
 	switch {
 	case errors.As(err, &dns):
-		hint = "Check the host name, and that there is a network."
+		hint = "Check the host name and the network."
 	case errors.Is(err, errRefused):
-		hint = "Check that the server is up and listens on this port."
+		hint = "Check that the server is running and listens on this port."
 	case strings.Contains(err.Error(), "x509: "):
-		hint = "The server's certificate is not one that this machine trusts for the name."
+		hint = "This machine does not trust the certificate of the server for this host name."
 	case errors.As(err, &timeout) && timeout.Timeout():
 		hint = "The server did not answer in time; try again later."
 	case strings.Contains(err.Error(), "redirects"):
-		hint = "Use 'cachecontrol explain' with this URL to see where it leads."
+		hint = "'cachecontrol explain' with this URL shows where it redirects to."
 	}
 	return failed(err, target, hint)
 }

@@ -6,8 +6,11 @@ import (
 	"strings"
 )
 
-// hiddenUserinfo replaces a user and a password.
-const hiddenUserinfo = "xxxxx@"
+// hiddenSecret replaces a secret in messages, and hiddenUserinfo a user and a password.
+const (
+	hiddenSecret   = "xxxxx"
+	hiddenUserinfo = hiddenSecret + "@"
+)
 
 var (
 	// maybeUserinfo matches text that may be userinfo: everything between two slashes and an "@", or, without slashes,

@@ -27,14 +27,14 @@ func (f *filled) flip(path string) {
 	f.t.Helper()
 	fi, err := os.Stat(path)
 	f.must(err)
-	entryContent, err := os.ReadFile(path)
+	content, err := os.ReadFile(path)
 	f.must(err)
-	i := strings.LastIndex(string(entryContent), "x")
+	i := strings.LastIndex(string(content), "x")
 	if i < 0 {
 		f.t.Fatalf("%s has no x", path)
 	}
-	entryContent[i] = 'y'
-	f.must(os.WriteFile(path, entryContent, 0o600))
+	content[i] = 'y'
+	f.must(os.WriteFile(path, content, 0o600))
 	f.must(os.Chtimes(path, fi.ModTime(), fi.ModTime()))
 }
 
@@ -154,7 +154,7 @@ func TestNotACache(t *testing.T) {
 	pip.write(filepath.Join(pip.dir, "selfcheck", "x.json"), nil, 0)
 	pip.write(filepath.Join(pip.dir, "http-v2", "a", "b", "x"), nil, 0)
 	for dir, want := range map[string]string{
-		home.dir: "is not a cache directory\nNothing in it was looked at", pip.dir: "pip keeps responses in " + filepath.Join(pip.dir, "http-v2"),
+		home.dir: "is not a cache directory\nNothing was read or changed.", pip.dir: "The cache of pip is in " + filepath.Join(pip.dir, "http-v2"),
 		filepath.Join(home.dir, "none"): "no such file", filepath.Join(home.dir, "letters", "a.txt"): "not a directory",
 	} {
 		before := append(home.files(), pip.files()...)

@@ -11,15 +11,10 @@ import (
 var versionCommand = command{
 	name:  "version",
 	short: "print the version",
-	usage: `Usage:
-    cachecontrol version
-
-Prints the version of the module, of Go, and the revision where it is known.
-`,
-	setup: func(*flag.FlagSet) func(context.Context, *env, []string) error {
+	setup: func(*flag.FlagSet) runFunc {
 		return func(_ context.Context, e *env, args []string) error {
 			if len(args) > 0 {
-				return usageErrorf("unexpected argument %q", args[0], "Write 'cachecontrol version' alone.")
+				return usageErrorf("unexpected argument %q", args[0], "Write only: cachecontrol version")
 			}
 			return e.print(version() + "\n")
 		}
