@@ -43,7 +43,7 @@ var docPackages = map[string]string{
 	"redis": "github.com/redis/go-redis/v9", "memcache": "github.com/bradfitz/gomemcache/memcache",
 	"diskcache": "github.com/gregjones/httpcache/diskcache", "otel": "go.opentelemetry.io/otel",
 	"attribute": "go.opentelemetry.io/otel/attribute",
-	"context":   "context", "errors": "errors", "expvar": "expvar", "fmt": "fmt", "http": "net/http", "httputil": "net/http/httputil",
+	"context":   "context", "errors": "errors", "expvar": "expvar", "fstest": "testing/fstest", "fmt": "fmt", "http": "net/http", "httputil": "net/http/httputil",
 	"httptest": "net/http/httptest", "io": "io", "log": "log", "slog": "log/slog", "os": "os", "filepath": "path/filepath",
 	"regexp": "regexp", "strconv": "strconv", "strings": "strings", "testing": "testing", "time": "time", "url": "net/url",
 }
@@ -61,8 +61,6 @@ var docGiven = map[string]string{
 	"ctx":            "var ctx = context.Background()",
 	"draw":           "func draw(http.ResponseWriter, *http.Request) {}",
 	"drawReport":     "func drawReport(http.ResponseWriter, *http.Request) {}",
-	"github":         "var github struct { New func(*http.Client, string) githubAPI }",
-	"githubAPI":      "type githubAPI interface { Issues(ctx context.Context, repository string) ([]string, error) }",
 	"h":              "var h http.Handler",
 	"hits":           "func hits(*http.Request) int { return 1 }",
 	"values":         "var values kv.KV",
@@ -153,6 +151,9 @@ func (b *docBlock) prepare(root string) error {
 		body := file.Decls[0].(*ast.FuncDecl).Body
 		if returnsError(body) {
 			head, tail = "func Main() (_ error) ", "; return"
+			if b.call != "" {
+				b.call = "check(" + b.call + ")"
+			}
 		}
 		rest = head + "{\n" + at + rest + uses(body) + tail + "\n}\n"
 	}
@@ -215,6 +216,7 @@ func declare(file *ast.File) string {
 const docRunner = `package main
 
 import (
+	"log"
 	"os"
 	"testing"
 
@@ -225,6 +227,12 @@ func main() {
 	os.Args = os.Args[:1]
 	switch name {
 %s	}
+}
+
+func check(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
 }
 
 func test(name string, f func(*testing.T)) {
@@ -419,6 +427,12 @@ func serveDocs(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/validated": // an ETag and no freshness
 		h.Set("ETag", `"v1"`)
+	case "/page": // a Last-Modified and no freshness
+		h.Set("Last-Modified", time.Now().Add(-100*time.Hour).UTC().Format(http.TimeFormat))
+	case "/repos/octo/spoon/issues":
+		h.Set("Content-Type", "application/json")
+		io.WriteString(w, `["spin","bend","shine"]`)
+		return
 	case "/account":
 		h.Set("Cache-Control", "no-store")
 	case "/news": // neither freshness nor a validator
