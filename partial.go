@@ -7,11 +7,10 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+	"github.com/go-cachecontrol/cachecontrol/internal/sections"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -148,7 +147,11 @@ func (e *engine) join(q *query, prev *previous, rep *reply, total int64, s *Stat
 	rules.CopySetCookie(header, whole.Header)
 	whole.Status, whole.StatusCode = "200 OK", http.StatusOK
 	whole.Header, whole.ContentLength = header, total
-	whole.Body = newJoinedBody(part.take(), part.entry.Length, whole.Body, total-part.entry.Length)
+	body := &originBody{ReadCloser: sections.Join(part.take(), part.entry.Length, whole.Body, total-part.entry.Length)}
+	if rest, ok := whole.Body.(*originBody); ok {
+		body.context = rest.context
+	}
+	whole.Body = body
 	rep.resp, rep.spareLine = &whole, nil
 
 	var as assessment
@@ -169,38 +172,6 @@ func (e *engine) join(q *query, prev *previous, rep *reply, total int64, s *Stat
 	}
 	e.setCoded(q, prev, rep, &a, key, s.Stored)
 	return a
-}
-
-// joinedBody reads two bodies one after the other. It returns an error if one of them ends early.
-type joinedBody struct {
-	turn          sync.Mutex
-	closed        atomic.Bool
-	r             io.Reader
-	first, second io.Closer
-}
-
-func newJoinedBody(first io.ReadCloser, n int64, second io.ReadCloser, m int64) *joinedBody {
-	return &joinedBody{
-		r:     io.MultiReader(&sectionBody{ReadCloser: first, left: n}, &sectionBody{ReadCloser: second, left: m}),
-		first: first, second: second,
-	}
-}
-
-func (b *joinedBody) Read(p []byte) (int, error) {
-	b.turn.Lock()
-	defer b.turn.Unlock()
-	if b.closed.Load() {
-		return 0, http.ErrBodyReadAfterClose
-	}
-	return b.r.Read(p)
-}
-
-func (b *joinedBody) Close() error {
-	if b.closed.Swap(true) {
-		return nil
-	}
-	b.first.Close()
-	return b.second.Close()
 }
 
 // receivePartial handles a 206 for the range that the caller requested. It stores the part. It combines it with the

@@ -2,7 +2,6 @@ package cachecontrol
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"maps"
 	"math"
@@ -15,6 +14,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+	"github.com/go-cachecontrol/cachecontrol/internal/sections"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -195,7 +195,7 @@ func (m *match) slice(q *query, resp *http.Response, start, total int64) {
 	resp.ContentLength = end - first
 	dropDigests(resp.Header)
 	resp.Trailer = nil // it belongs to the whole
-	resp.Body = section(m.take(), first-start, end-first)
+	resp.Body = sections.Of(m.take(), first-start, end-first)
 }
 
 // describesRepresentation reports whether a field describes the stored representation and must not be in a 416, which
@@ -260,15 +260,4 @@ func (e *engine) logAnswer(q *query, resp *http.Response) {
 	e.logger.DebugContext(q.ctx, "cachecontrol", "method", q.req.Method, "url", requestURL(q.req), "outcome", s.Outcome.String(),
 		"reason", string(s.Reason), "why", s.Reason.Description(), "section", s.Reason.Reference(),
 		"status", resp.StatusCode, "stored", s.Stored, "storage", string(s.Storage), "ttl", s.TTL)
-}
-
-// section returns the n bytes of body that begin at offset. If body cannot seek, the first Read skips to offset.
-func section(body io.ReadCloser, offset, n int64) io.ReadCloser {
-	s := &sectionBody{ReadCloser: body, skip: offset, left: n}
-	if seeker, ok := body.(io.Seeker); ok {
-		if _, err := seeker.Seek(offset, io.SeekStart); err == nil {
-			s.skip = 0
-		}
-	}
-	return s
 }

@@ -217,13 +217,8 @@ func (r *recording) record(resp *http.Response, length int64, s *Status) bool {
 	r.length, r.announced = length, len(resp.Trailer) > 0
 	r.hasTrailer = r.announced || resp.ProtoMajor > 1 // HTTP/2 and later: a trailer may come unannounced, and after a body of known length
 	b, ok := resp.Body.(*originBody)
-	if !ok { // a body made of several parts, or none
+	if !ok {
 		b = &originBody{ReadCloser: resp.Body}
-		if joined, ok := resp.Body.(*joinedBody); ok {
-			if rest, ok := joined.second.(*originBody); ok {
-				b.context = rest.context
-			}
-		}
 		resp.Body = b
 	}
 	b.stores, b.write = true, r
