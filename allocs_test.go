@@ -11,7 +11,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 )
 
-// page is an origin that answers with one page, or says that it has not changed.
+// page is an origin with one page. It answers a validation with 304.
 type page struct {
 	header, notModified http.Header
 	body                []byte
@@ -29,7 +29,7 @@ func (p *page) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// Requests allocate no more than they must. What the origin here allocates for its answer is counted: that is three times.
+// Each kind of request has a maximum number of allocations. Each request to the origin of the test adds three.
 func TestAllocations(t *testing.T) {
 	for _, test := range []struct {
 		name         string

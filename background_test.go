@@ -17,7 +17,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 )
 
-// gated is an origin whose answers wait for a signal from the second one on.
+// gated returns an origin whose responses wait for a signal, except the first.
 func gated(t *testing.T, letGo <-chan struct{}) *origin {
 	return newOrigin(t, func(n int, req *http.Request) *http.Response {
 		if n > 1 {
@@ -56,7 +56,7 @@ func TestOneRevalidationForAKey(t *testing.T) {
 	})
 }
 
-// However many keys are stale, only so many are asked about at once; the others are at a later request.
+// A limited number of validations runs in the background. Stale responses beyond it are validated at a later request.
 func TestRevalidationsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const urls = 100
@@ -123,7 +123,7 @@ func TestRevalidationHasADeadline(t *testing.T) {
 	})
 }
 
-// Close ends what runs in the background, and waits for it.
+// Close cancels validations in the background and waits for them.
 func TestCloseEndsRevalidations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := gated(t, nil)
@@ -153,7 +153,7 @@ func TestCloseEndsRevalidations(t *testing.T) {
 
 type contextKey struct{}
 
-// The work in the background has the values of the request that started it, but neither its end nor its trace.
+// The context of a validation in the background has the values of the request's context, but not its end and its trace.
 func TestRevalidationsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		letGo := make(chan struct{})
@@ -181,7 +181,8 @@ func TestRevalidationsContext(t *testing.T) {
 	})
 }
 
-// A caller may use his request again, for another URL, once he has closed the body: the one in the background stays what it was.
+// After a caller has closed the body it may change and reuse its request. This does not affect a validation in the
+// background.
 func TestRevalidationOfAReusedRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -208,7 +209,8 @@ func TestRevalidationOfAReusedRequest(t *testing.T) {
 	})
 }
 
-// A revalidation sends the body that the request had, which was closed when the stale answer was given.
+// A validation in the background sends the body of the request, although that body was closed when the stale response
+// was returned.
 func TestRevalidationWithABody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var bodies []string
@@ -243,7 +245,7 @@ func TestRevalidationWithABody(t *testing.T) {
 	})
 }
 
-// once is a body that cannot be read once it is closed.
+// once is a body that cannot be read after Close.
 type once struct {
 	io.Reader
 	closed bool
@@ -292,7 +294,7 @@ func TestRefreshAhead(t *testing.T) {
 	})
 }
 
-// A revalidation in the background does not end with the request that has caused it, by whatever that ends.
+// A validation in the background does not end when the context of its request ends.
 func TestBackgroundOutlivesRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -330,7 +332,7 @@ func TestBackgroundOutlivesRequest(t *testing.T) {
 	})
 }
 
-// The condition of a caller is not sent again in the background, however he spells it.
+// A precondition of the caller is not sent in the background, even if its name is not in canonical form.
 func TestNamesNotCanonicalInTheBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := replies(t, ok("Cache-Control: max-age=1, stale-while-revalidate=60", `ETag: "1"`))

@@ -17,8 +17,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 )
 
-// A caller that stops before EOF must not make the part that it read the whole of what is stored.
-func TestReadingStopsBeforeEOF(t *testing.T) {
+// If a caller stops reading before EOF, the part that it has read is not stored as the whole body.
+func TestReadNotToEOF(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(int, *http.Request) *http.Response {
 			return chunked(respond(200, "", "Cache-Control: max-age=60"), nil, "AAAA", "BBBB")
@@ -38,7 +38,7 @@ func TestReadingStopsBeforeEOF(t *testing.T) {
 	})
 }
 
-// Closing early is no end either, and what is closed cannot be stored any more.
+// If a body is closed early, the response is not stored, and reading after Close does not store it either.
 func TestClosingEarly(t *testing.T) {
 	for _, length := range []int64{8, -1} {
 		synctest.Test(t, func(t *testing.T) {
@@ -60,7 +60,8 @@ func TestClosingEarly(t *testing.T) {
 	}
 }
 
-// A JSON decoder stops after the value, and often never sees EOF. Content-Length says that this was all.
+// A JSON decoder stops after the value, often before EOF. The response is stored because Content-Length shows that it
+// is complete.
 func TestJSONDecoderReadsOneValue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(int, *http.Request) *http.Response {
@@ -85,7 +86,7 @@ func TestJSONDecoderReadsOneValue(t *testing.T) {
 	})
 }
 
-// Cancelling half-way stores nothing, and later requests are not hurt by it.
+// If a request is canceled halfway, nothing is stored and later requests are not affected.
 func TestCancellingHalfWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -120,7 +121,7 @@ func TestCancellingHalfWay(t *testing.T) {
 	})
 }
 
-func TestBodyMustBeReadToItsEnd(t *testing.T) {
+func TestBodyNotReadToEnd(t *testing.T) {
 	const body = "0123456789"
 	lines := func(resp *http.Response) *http.Response { return resp }
 	inChunks := func(resp *http.Response) *http.Response { return chunked(resp, nil, "01234", "56789") }
@@ -189,7 +190,7 @@ func TestIncompleteBodyIsNotStored(t *testing.T) {
 	})
 }
 
-func TestContentLengthThatIsNotTheBodys(t *testing.T) {
+func TestContentLengthDiffers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, _ *http.Request) *http.Response {
 			resp := respond(200, "0123456789", "Cache-Control: max-age=60", "Content-Length: 5")
@@ -205,8 +206,8 @@ func TestContentLengthThatIsNotTheBodys(t *testing.T) {
 	})
 }
 
-// A response that nobody reads or closes keeps nothing of the cache's alive: no goroutine, and nothing stored.
-func TestForgottenStreamHoldsNothing(t *testing.T) {
+// A response that is neither read nor closed leaves no goroutine and is not stored.
+func TestAbandonedResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		base := roundTripper(func(req *http.Request) (*http.Response, error) {
 			return respond(200, "body", "Cache-Control: max-age=60"), nil
@@ -279,7 +280,7 @@ func TestMaxBodyBytes(t *testing.T) {
 	})
 }
 
-// RoundTrip returns with the headers, and a body passes as it comes, coded or not.
+// RoundTrip returns with the header, and the body is passed on as it arrives, with and without a content coding.
 func TestStreaming(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
@@ -308,7 +309,7 @@ func TestStreaming(t *testing.T) {
 	})
 }
 
-// A hit reads no more of the stored body than its reader does, and two readers do not wait for each other.
+// A hit reads only as much of the stored body as the caller does, and two readers do not wait for each other.
 func TestHitsStream(t *testing.T) {
 	body := strings.Repeat("0123456789", 100_000)
 	for name, store := range fileStores(t) {
@@ -333,8 +334,8 @@ func TestHitsStream(t *testing.T) {
 	}
 }
 
-// Read after Close returns http.ErrBodyReadAfterClose, whatever body it is, and however much of it was read: of the origin, of a hit,
-// decoded, a range, shared, put together. Close may be called twice, and while Read is under way.
+// Read after Close returns http.ErrBodyReadAfterClose for every kind of body: of the origin, of a hit, decoded, a
+// range, shared or combined. Close may be called twice, and during a Read.
 func TestReadAfterClose(t *testing.T) {
 	long := strings.Repeat("0123456789", 10_000)
 	var coded bytes.Buffer
@@ -401,7 +402,7 @@ func TestReadWhileClose(t *testing.T) {
 	}
 }
 
-// Two goroutines that read one body at once have all of it between them, and what is stored is in its order.
+// Two goroutines that read one body get each byte once, and the body is stored in order.
 func TestTwoReaders(t *testing.T) {
 	piece := func(i int) string { return fmt.Sprintf("%07d\n", i) }
 	const pieces = 20_000
@@ -455,7 +456,7 @@ func TestTwoReaders(t *testing.T) {
 	}
 }
 
-// lockedBody may be read by several at once, as net/http's bodies may, and comes in small pieces.
+// lockedBody is a body that several goroutines may read, as those of net/http. It returns small pieces.
 type lockedBody struct {
 	mu sync.Mutex
 	r  io.Reader
@@ -469,8 +470,8 @@ func (b *lockedBody) Read(p []byte) (int, error) {
 
 func (b *lockedBody) Close() error { return nil }
 
-// TestBodyThatDidNotCome: a response that announces a body and has none is not stored as an empty one.
-func TestBodyThatDidNotCome(t *testing.T) {
+// A response that announces a body and has none is not stored as an empty one.
+func TestMissingBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, _ *http.Request) *http.Response {
 			resp := respond(200, "", "Cache-Control: max-age=60")

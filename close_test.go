@@ -43,7 +43,7 @@ func TestCloseAndStore(t *testing.T) {
 	}
 }
 
-// heapAlloc returns the bytes of the objects in use.
+// heapAlloc returns the size of all objects on the heap.
 func heapAlloc() int64 {
 	var m runtime.MemStats
 	runtime.GC()

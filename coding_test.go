@@ -106,8 +106,7 @@ func TestCodingsThatAreNotDecoded(t *testing.T) {
 	})
 }
 
-// A body that is not what its Content-Encoding says is an error for its reader, as it is with net/http; an empty one
-// is empty.
+// If a body does not have its Content-Encoding, reading it fails, as with net/http. An empty body is valid.
 func TestBrokenCodings(t *testing.T) {
 	for body, bad := range map[string]bool{"no gzip at all": true, encode("gzip", "text")[:15]: true, "": false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -132,8 +131,7 @@ func TestBrokenCodings(t *testing.T) {
 	}
 }
 
-// A body that cannot be decoded does not stay: neither for the caller whom it was fetched for, nor where another caller,
-// who decodes for himself, had it stored.
+// A body that cannot be decoded is removed from the store, even if another caller, which decodes itself, has stored it.
 func TestBrokenCodingIsDropped(t *testing.T) {
 	body := encode("gzip", "text")
 	broken := body[:len(body)-1] + "?" // the length of what was coded
@@ -177,7 +175,7 @@ func TestBrokenCodingIsDropped(t *testing.T) {
 	}
 }
 
-// A JSON decoder stops before the end of what is coded; Content-Length says that all of it came.
+// A JSON decoder stops before the end of a coded body. It is stored because Content-Length shows that it is complete.
 func TestJSONDecoderOnACodedBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(int, *http.Request) *http.Response {
@@ -197,7 +195,7 @@ func TestJSONDecoderOnACodedBody(t *testing.T) {
 	})
 }
 
-// keepingStore counts how often a decoded body is given to it, and found there.
+// keepingStore counts how often it keeps a decoded body and returns one.
 type keepingStore struct {
 	*storage.DictCache
 	kept, found atomic.Int32
@@ -216,7 +214,7 @@ func (s *keepingStore) Get(ctx context.Context, key string) (*storage.Response, 
 	return r, err
 }
 
-// A DictCache is given the decoded body at the first hit, and decodes no more.
+// A DictCache keeps the decoded body after the first hit, so that later hits do not decode it again.
 func TestDecodedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &keepingStore{DictCache: storage.NewDictCache()}
@@ -242,7 +240,7 @@ func TestDecodedOnce(t *testing.T) {
 	})
 }
 
-// A range of a coded body is of no use to who does not ask for the coding.
+// A range of a coded body is not returned to a caller that did not ask for the coding.
 func TestRangeOfACodedBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		coded := encode("gzip", "what the body says")
@@ -264,9 +262,9 @@ func TestRangeOfACodedBody(t *testing.T) {
 	})
 }
 
-// A default request may be answered with a coding that the Transport cannot decode, although it has not asked for that. It is what
-// the origin chose for the Transport's Accept-Encoding, so it is a hit for the same one, undecoded, with or without Vary, and is
-// validated. A request with another Accept-Encoding, or with a Range and so without one, is not answered with it.
+// An origin may use a coding that the Transport cannot decode and has not asked for. The response answers later
+// requests with the same Accept-Encoding, undecoded, with and without Vary, and is validated. It does not answer a
+// request with another Accept-Encoding, or with a Range, which is sent without one.
 func TestUndecodableCodingIsReused(t *testing.T) {
 	for kind, store := range allStores(t) {
 		for _, coding := range []string{"br", "zstd", "aws-chunked", "utf-8", "none", "gzip, br"} {
@@ -321,7 +319,7 @@ func TestUndecodableCodingIsReused(t *testing.T) {
 	}
 }
 
-// An undecodable coding that a caller has asked for is not handed to one who has not.
+// A coding that the Transport cannot decode and that one caller asked for is not returned to another.
 func TestUndecodableCodingOfAnother(t *testing.T) {
 	br := ok("Cache-Control: max-age=60", "Content-Encoding: br", "Vary: Accept-Encoding")
 	plain := ok("Cache-Control: max-age=60", "Vary: Accept-Encoding")
@@ -335,8 +333,8 @@ func TestUndecodableCodingOfAnother(t *testing.T) {
 	})
 }
 
-// HEAD is sent without Accept-Encoding, as net/http does, so that the origin names the length of the body that it does not compress. Such a
-// response does not speak of a stored one that is compressed.
+// HEAD is sent without Accept-Encoding, as net/http does, so that the origin reports the length of the uncompressed
+// body. Such a response does not update a stored response that is compressed.
 func TestHeadAsksForNoCoding(t *testing.T) {
 	plain := strings.Repeat("text ", 200)
 	for _, disabled := range []bool{false, true} {

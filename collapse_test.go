@@ -21,7 +21,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
-// Of a thousand requests one goes to the origin. The others have its response, as if it had been stored already.
+// Of a thousand concurrent requests one is sent to the origin. The others get its response as if it had been stored
+// already.
 func TestCollapse(t *testing.T) {
 	const n = 1000
 	for name, length := range map[string]int{"short": 1000, "empty": 0, "long": 3<<20 + 7} {
@@ -75,7 +76,7 @@ func TestCollapse(t *testing.T) {
 	}
 }
 
-// Off, as it is unless it is asked for, each request goes its own way.
+// Without Collapse each request is sent to the origin.
 func TestCollapseIsOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newGate(t, func(int, *http.Request) *http.Response { return respond(200, "body", "Cache-Control: max-age=60") })
@@ -93,8 +94,8 @@ func TestCollapseIsOff(t *testing.T) {
 	})
 }
 
-// Followers have the head when the leader has, and each byte as it comes, also those who come later. Nobody waits for
-// one who does not read.
+// Followers get the header when the leader does, and each byte as it arrives, even if they join later. A reader that
+// stops does not delay the others.
 func TestCollapseStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		resp, w := pipe("Cache-Control: max-age=60")
@@ -141,8 +142,7 @@ func TestCollapseStreams(t *testing.T) {
 	})
 }
 
-// A body that is longer than the memory for it waits in a file for those who are slow, and does so while the store
-// keeps files as well.
+// A body that exceeds the memory limit is kept in a file for slow followers, also if the store uses files.
 func TestCollapseSlowFollower(t *testing.T) {
 	for name, store := range allStores(t) {
 		t.Run(name, func(t *testing.T) {
@@ -179,8 +179,7 @@ func TestCollapseSlowFollower(t *testing.T) {
 	}
 }
 
-// Whatever the leader does, the others have their answer, from the one request; and the origin is left alone once
-// nobody wants it any more.
+// If the leader leaves, the followers still get the response to its request. If all leave, that request is canceled.
 func TestCollapseLeaderLeaves(t *testing.T) {
 	for _, when := range []string{"before the head", "with the head", "in the body", "by closing", "all of them"} {
 		t.Run(when, func(t *testing.T) {
@@ -263,7 +262,8 @@ func TestCollapseLeaderLeaves(t *testing.T) {
 	}
 }
 
-// One that closes early costs nobody anything; with the last of them the origin's body is closed.
+// A follower that closes its body early does not affect the others. When the last one closes it, the body of the origin
+// is closed.
 func TestCollapseAllCloseEarly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		resp, w := pipe("Cache-Control: max-age=60")
@@ -305,7 +305,8 @@ func TestCollapseAllCloseEarly(t *testing.T) {
 	})
 }
 
-// What may not be shared is the leader's alone. The others go to the origin for themselves, all at once.
+// A response that may not be shared goes to the leader only. The followers are then sent to the origin at the same
+// time.
 func TestCollapseReleases(t *testing.T) {
 	for name, test := range map[string]struct {
 		transport *cachecontrol.Transport // nil: the zero value
@@ -388,7 +389,7 @@ func TestCollapseReleases(t *testing.T) {
 	}
 }
 
-// Requests that cannot have one answer, or that must reach the origin, join nobody, and nobody joins them.
+// Requests that cannot share a response, or that must reach the origin, neither join a flight nor start one.
 func TestCollapseNever(t *testing.T) {
 	for name, test := range map[string]struct {
 		do   string
@@ -451,8 +452,9 @@ func TestCollapseNever(t *testing.T) {
 	})
 }
 
-// Where the last answer was for its request alone, none waits for another; where it was not, they share again.
-func TestCollapseRemembersWhatIsNotShared(t *testing.T) {
+// If the last response could not be shared, requests do not wait for each other. Once a response can be shared, they do
+// again.
+func TestCollapseRemembersUnshareable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var fields atomic.Value
 		o := newGate(t, func(n int, req *http.Request) *http.Response { return ok(fields.Load().(string)).respond(n, req) })
@@ -484,7 +486,7 @@ func TestCollapseRemembersWhatIsNotShared(t *testing.T) {
 	})
 }
 
-// A server that fails now is not one that shares nothing.
+// A failure of the server does not count as a response that cannot be shared.
 func TestCollapseAfterFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newGate(t, func(n int, req *http.Request) *http.Response { return status(503).respond(n, req) })
@@ -503,7 +505,7 @@ func TestCollapseAfterFailure(t *testing.T) {
 	})
 }
 
-// Requests that select another variant than the one that comes are collapsed among themselves.
+// Requests that select another variant than that of the response are collapsed among themselves.
 func TestCollapseVary(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		languages := []string{"en", "de", "fr"}
@@ -545,8 +547,7 @@ func TestCollapseVary(t *testing.T) {
 	})
 }
 
-// Requests for one stale response make one conditional request. Where each use needs a validation of its own, each
-// makes one.
+// Requests for a stale response share one validation. If each use requires validation, each request is validated.
 func TestCollapseRevalidation(t *testing.T) {
 	for _, test := range []struct {
 		says      string
@@ -596,7 +597,7 @@ func TestCollapseRevalidation(t *testing.T) {
 	}
 }
 
-// What was asked for before a change is not for those who ask after it.
+// Requests made after an invalidation do not join a flight that started before it.
 func TestCollapseAndInvalidation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newGate(t, nil)
@@ -631,7 +632,7 @@ func TestCollapseAndInvalidation(t *testing.T) {
 	})
 }
 
-// A body that is cut short is so for all of them, and stored for nobody.
+// If a body is cut short, all callers get the error and the response is not stored.
 func TestCollapseCutShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := errors.New("broken")
@@ -655,8 +656,8 @@ func TestCollapseCutShort(t *testing.T) {
 	})
 }
 
-// A body that turns out too long to be stored goes to those who have its head, to its end.
-func TestCollapseTooLongAfterAll(t *testing.T) {
+// If a body turns out too long to be stored, the callers that have its header get all of it.
+func TestCollapseTooLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body := strings.Repeat("x", 3<<20)
 		o := newGate(t, func(n int, req *http.Request) *http.Response {
@@ -681,7 +682,7 @@ func TestCollapseTooLongAfterAll(t *testing.T) {
 	})
 }
 
-// Each follower has the body as it wants it: decoded, or as it came.
+// Each follower gets the body as it asked for it, decoded or coded.
 func TestCollapseCodings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		coded := encode("gzip", "decoded")
@@ -715,7 +716,7 @@ func TestCollapseCodings(t *testing.T) {
 	})
 }
 
-// A Base that ends its goroutine leaves nobody waiting.
+// If Base ends its goroutine, no request waits forever.
 func TestCollapseBaseExits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := &cachecontrol.Transport{Collapse: true, Base: roundTripper(func(*http.Request) (*http.Response, error) {
@@ -729,7 +730,7 @@ func TestCollapseBaseExits(t *testing.T) {
 	})
 }
 
-// http.Client's timeout ends the wait of the one whose it is.
+// The timeout of an http.Client ends only the wait of its own request.
 func TestCollapseClientTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newGate(t, func(n int, req *http.Request) *http.Response { return ok("Cache-Control: max-age=60").respond(n, req) })
@@ -753,8 +754,8 @@ func TestCollapseClientTimeout(t *testing.T) {
 	})
 }
 
-// The same over connections: 1,000 requests, of which some are given up, and one reaches the server.
-func TestCollapseOverTheWire(t *testing.T) {
+// Of 1,000 concurrent requests over connections one reaches the server, even if some of them are canceled.
+func TestCollapseOverConnections(t *testing.T) {
 	const n = 1000
 	body := strings.Repeat("0123456789abcdef", 20_000)
 	var asked atomic.Int32
@@ -803,8 +804,8 @@ func TestCollapseOverTheWire(t *testing.T) {
 	t.Logf("%d collapsed, %d hits", collapsed, hits)
 }
 
-// A request that waits for the answer to another does so for a time, and then goes to the origin itself. The kind: whoever waits for
-// what hangs. Those who come later do not wait for it at all.
+// A request waits for the response to another one for at most CollapseTimeout, and is then sent to the origin. Later
+// requests do not wait for a flight that has timed out.
 func TestCollapseTimeout(t *testing.T) {
 	for name, test := range map[string]struct {
 		timeout time.Duration
@@ -849,14 +850,14 @@ func TestCollapseTimeout(t *testing.T) {
 	}
 }
 
-// watchedContext counts what waits for its end.
+// watchedContext counts the functions that wait for its end.
 type watchedContext struct {
 	context.Context
 	mu       sync.Mutex
 	watchers int
 }
 
-// Value hides from package context that the end is one of its own.
+// Value hides from package context that the context can be canceled.
 func (c *watchedContext) Value(any) any { return nil }
 
 func (c *watchedContext) AfterFunc(f func()) func() bool {
@@ -875,7 +876,7 @@ func (c *watchedContext) AfterFunc(f func()) func() bool {
 	}
 }
 
-// A context that many requests have in common keeps nothing of those that are over, however they ended.
+// A context that many requests share keeps no reference to a finished request.
 func TestCollapseLeavesContextsAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inner, cancel := context.WithCancel(t.Context())

@@ -10,10 +10,9 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 )
 
-// A downloader asks for one range after another of the version that the first answer named, with If-Match. These tests are about
-// bytes that are fetched although the cache has them, because a field that is for the origin is in the way. A fresh response of which
-// the precondition is true answers (RFC 9110, section 13.1.1: a cache may ignore the field); all else is the origin's, and never
-// is a 412 the cache's own (RFC 9111, section 4.3.2).
+// A downloader requests ranges of one version with If-Match. A fresh response that satisfies the precondition answers
+// it, because a cache may ignore the field (RFC 9110, section 13.1.1). Any other request is sent to the origin, and the
+// cache never returns a 412 of its own (RFC 9111, section 4.3.2).
 func TestIfMatch(t *testing.T) {
 	const (
 		fresh    = "Cache-Control: max-age=60"
@@ -108,8 +107,8 @@ func TestIfMatch(t *testing.T) {
 	}
 }
 
-// What the origin answers to If-Match is stored as other answers are: a download in ranges becomes a whole response, and the next one is
-// answered by it, part by part.
+// Responses to If-Match are stored like others: the ranges of a download become a whole response, which answers the
+// ranges of the next one.
 func TestIfMatchDownload(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *watchedStore) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
@@ -130,8 +129,8 @@ func TestIfMatchDownload(t *testing.T) {
 	})
 }
 
-// A part answers as a whole response does. If the origin has another version, that takes its place; if it cannot be reached, no stored
-// response stands in.
+// A part answers as a whole response does. If the origin has another version, that replaces the part. If it cannot be
+// reached, no stored response is used.
 func TestIfMatchOfPart(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *watchedStore) {
 		const fresh = "Cache-Control: max-age=60, stale-if-error=60"
@@ -150,7 +149,7 @@ func TestIfMatchOfPart(t *testing.T) {
 	})
 }
 
-// A validation in the background asks without the caller's precondition.
+// A validation in the background does not send the precondition of the caller.
 func TestIfMatchAndBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := replies(t, ok("Cache-Control: max-age=60", `ETag: "1"`))
@@ -209,7 +208,7 @@ func TestConditionalRequests(t *testing.T) {
 	})
 }
 
-// Of other methods than GET and HEAD the origin knows what a condition or a range means: with a tag that matches, it answers 412
+// Preconditions and ranges of methods other than GET and HEAD are passed on. If the tag matches, the origin answers 412
 // (RFC 9110, sections 13.1.2 and 14.2).
 func TestConditionsOfOtherMethods(t *testing.T) {
 	for name, field := range map[string]string{
@@ -227,7 +226,7 @@ func TestConditionsOfOtherMethods(t *testing.T) {
 	}
 }
 
-// A caller's own If-None-Match is answered as it was asked: 304 to who has it, 200 to who has not.
+// If-None-Match of a caller is answered with 304 if the caller has the current response, and with 200 otherwise.
 func TestCallersOwnIfNoneMatch(t *testing.T) {
 	inm := func(tag string) []string { return []string{"If-None-Match: " + tag} }
 	runScenarios(t, []scenario{

@@ -19,7 +19,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 )
 
-// overWire runs the test against a real server, by HTTP/1.1 and by HTTP/2.
+// overWire runs the test against a real server, with HTTP/1.1 and with HTTP/2.
 func overWire(t *testing.T, handler http.HandlerFunc, test func(t *testing.T, rt http.RoundTripper, url string, requests *atomic.Int32)) {
 	for _, h2 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("HTTP2=%v", h2), func(t *testing.T) {
@@ -42,7 +42,7 @@ func overWire(t *testing.T, handler http.HandlerFunc, test func(t *testing.T, rt
 	}
 }
 
-func TestOverTheWire(t *testing.T) {
+func TestOverConnections(t *testing.T) {
 	text := strings.Repeat("over the wire ", 10_000)
 	overWire(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Etag", `"a"`)
@@ -76,7 +76,7 @@ func TestOverTheWire(t *testing.T) {
 	})
 }
 
-// Trailers come after the body, on a miss and on a hit, announced or not.
+// Trailers come after the body, on a miss and on a hit, and whether they were announced or not.
 func TestTrailers(t *testing.T) {
 	overWire(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=3600")
@@ -100,9 +100,9 @@ func TestTrailers(t *testing.T) {
 	})
 }
 
-// Over HTTP/2 a trailer may come after a body of known length. It is stored with it where the caller reads to EOF; one
-// that stops at the last byte has the body stored without.
-func TestTrailersBesideALength(t *testing.T) {
+// With HTTP/2 a trailer may follow a body of known length. It is stored if the caller reads to EOF. If the caller stops
+// at the last byte, the body is stored without it.
+func TestTrailersWithLength(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=3600")
 		w.Header().Set("Trailer", "X-Sum")
@@ -142,8 +142,8 @@ func TestTrailersBesideALength(t *testing.T) {
 	}
 }
 
-// The decoder of JSON reads one value of a response over the network, and it is stored where its length is known.
-func TestJSONOverTheWire(t *testing.T) {
+// If a JSON decoder reads one value of a response with a known length over the network, the response is stored.
+func TestJSONOverConnection(t *testing.T) {
 	overWire(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=3600")
 		w.Header().Set("Content-Length", "7")
@@ -186,8 +186,8 @@ func TestInterimResponsesReachTheTrace(t *testing.T) {
 	})
 }
 
-// A caller that goes away in the middle of a body stores nothing.
-func TestCancelOverTheWire(t *testing.T) {
+// If a caller cancels in the middle of a body, nothing is stored.
+func TestCancelOverConnection(t *testing.T) {
 	half := make(chan bool)
 	overWire(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=3600")
@@ -214,7 +214,7 @@ func TestCancelOverTheWire(t *testing.T) {
 	})
 }
 
-// A connection that changes its protocol is handed on as it is.
+// A connection that changes its protocol is passed on unchanged.
 func TestUpgrade(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") != "echo" {
@@ -253,7 +253,7 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-// What the cache takes back from a 304 leaves the connection usable: one is enough.
+// After a 304 the connection can be used again: all requests use one.
 func TestConnectionsAreReused(t *testing.T) {
 	var connections atomic.Int32
 	overWire(t, func(w http.ResponseWriter, r *http.Request) {
@@ -279,8 +279,8 @@ func TestConnectionsAreReused(t *testing.T) {
 	})
 }
 
-// Some clients offer with each request to continue with HTTP/2. Such an offer may be ignored, and must not keep the cache from
-// answering. A request for another protocol, as WebSocket, is for the origin alone.
+// Some clients offer with each request to continue with HTTP/2. The cache ignores such an offer and may answer. A
+// request for another protocol, such as WebSocket, is sent to the origin.
 func TestUpgradeOffers(t *testing.T) {
 	for _, test := range []struct {
 		upgrade, connection string
@@ -322,7 +322,7 @@ func TestUpgradeOffers(t *testing.T) {
 	}
 }
 
-// With Control.Bypass a request goes to the origin as it is.
+// With Control.Bypass a request is sent to the origin unchanged.
 func TestUpgradeOfferBypassed(t *testing.T) {
 	o := replies(t, ok())
 	tr := &cachecontrol.Transport{Base: o}
@@ -335,7 +335,7 @@ func TestUpgradeOfferBypassed(t *testing.T) {
 	}
 }
 
-// Interim responses go to the caller's trace as they come. They are no part of what is stored (RFC 9111, section 3).
+// Interim responses are passed to the caller's trace as they arrive. They are not stored (RFC 9111, section 3).
 func TestInterimResponses(t *testing.T) {
 	for _, shared := range []bool{true, false} {
 		t.Run(mode(shared), func(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 )
 
-// The end of the caller's context, of whatever kind, ends the request until the body is closed, and not afterwards. The error is the one
-// that the caller would get without a cache.
+// If the caller's context ends before the body is closed, the request ends with the error that it would have without a
+// cache. After Close the context has no effect.
 func TestContextUntilClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ended error
@@ -52,7 +52,7 @@ func TestContextUntilClose(t *testing.T) {
 	})
 }
 
-// A Read that is under way is no reason to wait: Close ends it, and the request.
+// Close does not wait for a Read. It ends the Read and the request.
 func TestCloseEndsRead(t *testing.T) {
 	for _, collapse := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -78,8 +78,8 @@ func TestCloseEndsRead(t *testing.T) {
 
 var errGaveUp = errors.New("the caller gave up")
 
-// A request whose context ends with a cause ends with that cause, as with http.Transport: before it is made, and while the origin
-// is asked, by whatever mode.
+// If a context ends with a cause, the request fails with that cause, as with http.Transport, before it is sent and
+// while it waits for the origin.
 func TestContextCause(t *testing.T) {
 	for name, tr := range map[string]*cachecontrol.Transport{
 		"plain": {}, "collapse": {Collapse: true}, "no drain": {DrainBytes: -1}, "drain": {DrainBytes: 1 << 10},

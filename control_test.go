@@ -235,7 +235,7 @@ func TestControl(t *testing.T) {
 	})
 }
 
-// TestControlReasons: what was wanted is said.
+// The status names the Control that decided.
 func TestControlReasons(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := replies(t, ok("Cache-Control: max-age=10", `ETag: "1"`))
@@ -262,7 +262,7 @@ func TestControlReasons(t *testing.T) {
 	})
 }
 
-// TestWithControlNested: the inner one counts, but a partition is not left by accident.
+// A nested Control replaces the outer one, except that an empty Partition is inherited.
 func TestWithControlNested(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := replies(t, ok("Cache-Control: max-age=60"))
@@ -282,7 +282,7 @@ func TestWithControlNested(t *testing.T) {
 	})
 }
 
-// TestPartitionKeys: no partition looks like another one, or like a URL, and none is the plain key.
+// The keys of all partitions differ from each other, from URLs and from the keys without a partition.
 func TestPartitionKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var keys []string
@@ -346,7 +346,7 @@ func TestPartitionKeys(t *testing.T) {
 	})
 }
 
-// TestTransportPartition: one private Transport for several users.
+// One private Transport serves several users in separate partitions.
 func TestTransportPartition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -407,9 +407,9 @@ func TestInvalidatePartition(t *testing.T) {
 	})
 }
 
-// TestInvalidationUnderWay: what is under way in a partition is not stored where it is invalidated meanwhile, and only
-// there.
-func TestInvalidationUnderWay(t *testing.T) {
+// If a partition is invalidated, a response that is being received for it is not stored. Other partitions are not
+// affected.
+func TestInvalidationOfPartitionWhileReceiving(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			return chunked(respond(200, "", "Cache-Control: max-age=60"), nil, "one", "two")
@@ -441,8 +441,8 @@ func TestInvalidationUnderWay(t *testing.T) {
 	})
 }
 
-// TestUnsafeInTheBackground: a method that is stored by choice and unsafe invalidates in its partition when it is
-// revalidated, too.
+// If an unsafe method is cacheable, its validation in the background also invalidates the GET response in its
+// partition.
 func TestUnsafeInTheBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -464,7 +464,7 @@ func TestUnsafeInTheBackground(t *testing.T) {
 	})
 }
 
-// TestRefreshDoesNotCollapse: what is under way was asked for before.
+// A request with Refresh does not join a flight, because that was started earlier.
 func TestRefreshDoesNotCollapse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		letGo := make(chan struct{})
@@ -487,7 +487,7 @@ func TestRefreshDoesNotCollapse(t *testing.T) {
 	})
 }
 
-// TestControlMatrix: whatever is wanted together, what an origin forbids is not done, and what must not go out does not.
+// No combination of Control fields overrides what the origin forbids, or sends a request that must not be sent.
 func TestControlMatrix(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, says := range []string{"no-store, max-age=60", "max-age=1, must-revalidate", "no-cache, max-age=60", "max-age=1", "max-age=60"} {

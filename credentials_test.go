@@ -13,8 +13,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/kv"
 )
 
-// Vary may name a field whose value is a secret: GitHub's API sends Vary: Authorization. No store holds such a value, neither in the
-// entry, in the list of variants, in a key, nor in what Python reads. The entry is selected by the secret all the same.
+// Vary may name a field with a secret value: GitHub's API sends Vary: Authorization. No store contains such a value, in
+// entries, lists of variants, keys or what Python reads. The secret still selects the entry.
 func TestCredentialsAtRest(t *testing.T) {
 	for _, field := range []string{"Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key", "PRIVATE-TOKEN", "X-Own"} {
 		for name, s := range storesAtRest(t) {
@@ -59,7 +59,8 @@ func TestCredentialsAtRest(t *testing.T) {
 	}
 }
 
-// Two stores do not hold the same text for one secret, so that it cannot be recognised elsewhere, nor looked up in a table.
+// Two stores contain different texts for the same secret, so that it cannot be recognized elsewhere or looked up in a
+// table.
 func TestCredentialsAreSalted(t *testing.T) {
 	var dumps []string
 	for range 2 {
@@ -79,7 +80,7 @@ func TestCredentialsAreSalted(t *testing.T) {
 	}
 }
 
-// A credential that is asked with again and again, and validated, stays one entry: neither the salt nor the digest makes a new one.
+// Requests and validations with the same credential use one entry, in spite of salt and digest.
 func TestCredentialsStayOneEntry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		values := &memoryKV{}
@@ -102,7 +103,7 @@ func TestCredentialsStayOneEntry(t *testing.T) {
 	})
 }
 
-// What clients send decides how long selecting values are. The list of variants, which each hit reads, stays small all the same.
+// Clients decide how long selecting values are. The list of variants, which each hit reads, stays small.
 func TestLongSelectingValues(t *testing.T) {
 	for name, s := range storesAtRest(t) {
 		t.Run(name, func(t *testing.T) {
@@ -129,8 +130,8 @@ func TestLongSelectingValues(t *testing.T) {
 	}
 }
 
-// User and password in a URL select what is stored, and no store holds them: neither in a key nor in an entry. What is stored for
-// one user is not found by another, or without any.
+// User and password in a URL select the response, and no store contains them in a key or an entry. A response that is
+// stored for one user is not found by another, or without a user.
 func TestUserAndPasswordAtRest(t *testing.T) {
 	for name, s := range storesAtRest(t) {
 		t.Run(name, func(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 )
 
-// must-understand takes no-store away where the status is understood, and forbids storing where it is not (RFC 9111,
-// section 5.2.2.3).
+// must-understand overrides no-store if the status is understood, and forbids storing if it is not (RFC 9111, section
+// 5.2.2.3).
 func TestMustUnderstand(t *testing.T) {
 	inBothModes(t, func(tr func() *cachecontrol.Transport) []scenario {
 		var all []scenario
@@ -41,8 +41,8 @@ func TestMustUnderstand(t *testing.T) {
 	})
 }
 
-// A later response that must not be stored is not: what was stored before is used while nobody asks for more, and is
-// gone once the origin has sent something else.
+// If a later response must not be stored, the stored one is used until the origin has sent that response, and is then
+// removed.
 func TestNoStoreAfterStored(t *testing.T) {
 	inBothModes(t, func(tr func() *cachecontrol.Transport) []scenario {
 		var all []scenario
@@ -68,7 +68,7 @@ func TestNoStoreAfterStored(t *testing.T) {
 	})
 }
 
-// What stands behind an open quote permits nothing, for another recipient may read it as a part of a quoted string.
+// Text after an unclosed quote permits nothing, because another recipient may read it as part of the quoted string.
 func TestOpenQuotes(t *testing.T) {
 	auth, open := []string{"Authorization: Basic eA=="}, `Cache-Control: max-age=60, extension="x, `
 	shared := func() *cachecontrol.Transport { return &cachecontrol.Transport{Shared: true} }
@@ -208,8 +208,7 @@ func TestContradictoryDirectives(t *testing.T) {
 	}
 }
 
-// TestNoStoreRequestLeavesNoTrace: what answers a request with no-store may be used, but not kept (RFC 9111, section
-// 5.2.1.5).
+// A request with no-store may be answered from the cache, but its response is not stored (RFC 9111, section 5.2.1.5).
 func TestNoStoreRequestLeavesNoTrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {

@@ -19,7 +19,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
-// damage overwrites every file of a cache directory but its locks, so that no entry can be read.
+// damage overwrites every file of a cache directory except locks, so that no entry can be read.
 func damage(t *testing.T, dir string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -33,7 +33,7 @@ func damage(t *testing.T, dir string) {
 	}
 }
 
-// warnings counts what is logged as a warning.
+// warnings counts log records at level Warn.
 type warnings struct{ n int }
 
 func (w *warnings) Enabled(context.Context, slog.Level) bool { return true }
@@ -49,9 +49,9 @@ func (w *warnings) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// TestDamagedEntryIsRemoved: an entry that cannot be read is removed once the origin has answered, whatever that says: the response may
-// not be stored, or be stored under the key of a variant or of a part. Otherwise each request would find it and log a warning. It holds for
-// whole entries, variants and parts, and in every store that keeps documents.
+// An entry that cannot be read is removed once the origin has answered, even if the response is not stored or is stored
+// under another key. Otherwise each request would find the entry and log a warning. This holds for whole entries,
+// variants and parts, in every store that keeps documents.
 func TestDamagedEntryIsRemoved(t *testing.T) {
 	const fresh = "Cache-Control: max-age=60"
 	part := "Range: bytes=0-1"
@@ -116,7 +116,7 @@ func TestDamagedEntryIsRemoved(t *testing.T) {
 	}
 }
 
-// TestUnsafeDirectoryIsLogged: a cache directory that every user may write to is used, and the Logger is told once.
+// A cache directory that every user may write to is used, and the Logger receives one warning.
 func TestUnsafeDirectoryIsLogged(t *testing.T) {
 	for mode, want := range map[os.FileMode]int{0o700: 0, 0o777: 1} {
 		dir := t.TempDir()
@@ -141,7 +141,7 @@ func TestUnsafeDirectoryIsLogged(t *testing.T) {
 	}
 }
 
-// eachFile calls f for every file of a cache directory that is no lock.
+// eachFile calls f for every file of a cache directory except locks.
 func eachFile(t testing.TB, dir string, f func(path string)) {
 	t.Helper()
 	n := 0
@@ -315,8 +315,7 @@ func TestUnwritableDirectory(t *testing.T) {
 	}
 }
 
-// TestMovedEntry: a file that was moved to where another URL's entry is looked for answers for nobody, whatever kind of
-// entry it is.
+// A file that was moved to the place of another URL's entry is not used, whatever its kind.
 func TestMovedEntry(t *testing.T) {
 	for _, test := range []struct {
 		name     string

@@ -18,7 +18,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 )
 
-// What the caller leaves of a body is read in the background, if it is not too much: Close does not wait for it.
+// The rest of a body that is closed early is read in the background if it is short enough. Close does not wait for it.
 func TestDrain(t *testing.T) {
 	for name, test := range map[string]struct {
 		drain  int64
@@ -87,8 +87,8 @@ func (b *gatedBody) Read(p []byte) (int, error) {
 
 func (*gatedBody) Close() error { return nil }
 
-// A caller that cancels wants nothing more; nor is anything read of what is not stored.
-func TestDrainsNot(t *testing.T) {
+// Nothing more is read if the caller cancels, or if the response is not being stored.
+func TestDrainIsNotStarted(t *testing.T) {
 	for name, test := range map[string]struct {
 		fields []string
 		with   []string
@@ -120,7 +120,7 @@ func TestDrainsNot(t *testing.T) {
 	}
 }
 
-// It ends with its deadline, with Close, and where too much runs already.
+// Draining ends with its deadline and with Close, and does not start if too much is being drained.
 func TestDrainIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		open1 := func(tr *cachecontrol.Transport, target string) {
@@ -164,8 +164,8 @@ func TestDrainIsBounded(t *testing.T) {
 	})
 }
 
-// Over a connection, which can be used again then.
-func TestDrainOverTheWire(t *testing.T) {
+// After draining the connection can be used again.
+func TestDrainOverConnection(t *testing.T) {
 	body := strings.Repeat("0123456789abcdef", 20_000)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -193,9 +193,9 @@ func TestDrainOverTheWire(t *testing.T) {
 	}
 }
 
-// A caller that does not read to the end, and there are several of the kind: http.Client with the body of a redirect, of which it
-// reads 2 KiB at most, and a json.Decoder, which stops after the value. The response is stored all the same, by default.
-func TestUnreadEnds(t *testing.T) {
+// Some callers do not read to the end: http.Client reads at most 2 KiB of the body of a redirect, and a json.Decoder
+// stops after the value. By default the response is stored.
+func TestUnreadRestIsStored(t *testing.T) {
 	long := `{"a":"` + strings.Repeat("x", 50_000) + `"}`
 	for name, test := range map[string]struct {
 		http2  bool
@@ -315,9 +315,8 @@ func b2u(b bool) uint64 {
 	return 0
 }
 
-// A coded body that is damaged goes as soon as somebody has seen that, whoever reads it: the caller, a follower of a flight, or what
-// drains it.
-func TestDamagedBodiesGo(t *testing.T) {
+// A damaged coded body is removed once it is found to be damaged, by a caller, by a follower or while it is drained.
+func TestDamagedBodyIsRemoved(t *testing.T) {
 	var coded bytes.Buffer
 	w := gzip.NewWriter(&coded)
 	for i := range 2000 {

@@ -92,7 +92,7 @@ func TestFreshness(t *testing.T) {
 	})
 }
 
-// Age counts up to 2^31 seconds and stays there (RFC 9111, section 1.2.2): it never becomes young again.
+// Age is at most 2^31 seconds and stays there (RFC 9111, section 1.2.2).
 func TestAgeLimits(t *testing.T) {
 	for _, age := range []string{"2147483646", "2147483647", "2147483648", "2147483649", "9223372036854775808", strings.Repeat("9", 99)} {
 		inBothModes(t, func(tr func() *cachecontrol.Transport) []scenario {
@@ -113,7 +113,7 @@ func TestAgeLimits(t *testing.T) {
 	}
 }
 
-// So does a lifetime. With both at the limit the response is stale: it is the age that may be longer.
+// A lifetime is at most 2^31 seconds too. If both are at the limit, the response is stale.
 func TestLifetimeLimits(t *testing.T) {
 	const year = 365 * 24 * time.Hour
 	inBothModes(t, func(tr func() *cachecontrol.Transport) []scenario {
@@ -133,7 +133,7 @@ func TestLifetimeLimits(t *testing.T) {
 	})
 }
 
-// Fresh ends when the age is the lifetime (RFC 9111, section 4.2).
+// A response becomes stale when its age equals its lifetime (RFC 9111, section 4.2).
 func TestFreshnessEnds(t *testing.T) {
 	inBothModes(t, func(tr func() *cachecontrol.Transport) []scenario {
 		fields := map[string][]string{
@@ -157,7 +157,7 @@ func TestFreshnessEnds(t *testing.T) {
 	})
 }
 
-// Date and Expires are the origin's, and stay what they were; Age tells how long ago that was.
+// Date and Expires are returned as the origin sent them. Age shows how long ago that was.
 func TestDateAndExpiresStay(t *testing.T) {
 	inBothModes(t, func(tr func() *cachecontrol.Transport) []scenario {
 		return []scenario{{"Expires", tr(), []reply{ok("Expires: {1h}", "Age: 30")}, []step{
@@ -167,7 +167,8 @@ func TestDateAndExpiresStay(t *testing.T) {
 	})
 }
 
-// The time that an answer takes counts as age (RFC 9111, section 4.2.3): nobody knows when in it the origin wrote it.
+// The time between request and response counts as age (RFC 9111, section 4.2.3), because the origin may have generated
+// the response at its start.
 func TestDelayCounts(t *testing.T) {
 	for _, shared := range []bool{true, false} {
 		t.Run(mode(shared), func(t *testing.T) {
@@ -227,7 +228,7 @@ func TestBrokenDates(t *testing.T) {
 	}
 }
 
-// wantFar is hit for the only one of TestBrokenDates that is a date in the future.
+// wantFar returns hit for the only value of TestBrokenDates that is a date in the future.
 func wantFar(d string) cachecontrol.Outcome {
 	if strings.Contains(d, "9999 23") {
 		return hit
@@ -235,7 +236,7 @@ func wantFar(d string) cachecontrol.Outcome {
 	return miss
 }
 
-// wantFresh is miss for the only one of TestBrokenDates that is a date in the past.
+// wantFresh returns miss for the only value of TestBrokenDates that is a date in the past.
 func wantFresh(d string) cachecontrol.Outcome {
 	if strings.Contains(d, "0000 00") {
 		return miss
@@ -267,7 +268,7 @@ func TestHit(t *testing.T) {
 	})
 }
 
-// A lifetime of less than nothing is none, in a store that would not take it, too.
+// A negative lifetime counts as none, in every store.
 func TestNegativeLifetime(t *testing.T) {
 	for name, store := range fileStores(t) {
 		runScenarios(t, []scenario{{
@@ -280,7 +281,7 @@ func TestNegativeLifetime(t *testing.T) {
 	}
 }
 
-// Age counts: what comes from another cache may be too old already.
+// A response from another cache may be stale when it arrives, because of its Age.
 func TestAgeCounts(t *testing.T) {
 	runScenarios(t, []scenario{
 		{

@@ -19,8 +19,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// Whatever a store does at whichever of its calls, each request has the origin's answer, or the right one from the
-// store; and has it soon. Only a body that goes wrong in its middle ends in an error, never in other bytes.
+// Whatever a store does in any of its calls, each request gets the right response soon, from the origin or the store.
+// Only a body that fails in the middle ends in an error, and never in wrong bytes.
 func TestStoreFaults(t *testing.T) {
 	run := func(name string, mayFail bool, make func(inner storage.Store, on func(faultstore.Op) bool) (storage.Store, func())) {
 		for _, size := range []int{10, 100_000} {
@@ -148,8 +148,8 @@ func at(op faultstore.Op, trick faultstore.Trick) func(faultstore.Op) faultstore
 	}
 }
 
-// A store that hangs and heeds nothing holds so many goroutines, not more, and after the first few nobody waits for it.
-// Once it comes back it is used again.
+// A store that hangs and ignores its context blocks a limited number of goroutines, and only the first requests wait
+// for it. Once it works again it is used again.
 func TestStuckStoreIsBounded(t *testing.T) {
 	for _, op := range []faultstore.Op{faultstore.Get, faultstore.Create, faultstore.Commit, faultstore.Read, faultstore.Close} {
 		t.Run(op.String(), func(t *testing.T) {
@@ -199,7 +199,7 @@ func TestStuckStoreIsBounded(t *testing.T) {
 	}
 }
 
-// What a request has given up is not found later: it may be out of date by then.
+// An entry that is committed after the request has given up is removed, because it may be out of date.
 func TestLateCommitIsUndone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inner := storage.NewDictCache()
@@ -221,7 +221,7 @@ func TestLateCommitIsUndone(t *testing.T) {
 	})
 }
 
-// A caller that cancels does not wait for a store that heeds nothing.
+// A caller that cancels does not wait for a store that ignores its context.
 func TestCancelWhileStoreHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &faultstore.Rogue{Store: storage.NewDictCache(), Play: at(faultstore.Get, faultstore.Stuck)}
@@ -240,7 +240,7 @@ func TestCancelWhileStoreHangs(t *testing.T) {
 	})
 }
 
-// Close of a Transport ends, whatever the store does: it does not close it.
+// Close returns whatever the store does, because it does not close the store.
 func TestCloseOfAStuckStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &stuckCloser{storage.NewDictCache(), make(chan struct{})}
@@ -263,8 +263,9 @@ func (s *stuckCloser) Close() error {
 	return nil
 }
 
-// What the store could not delete is not used, and is deleted once the store can. What replaces it is used.
-func TestUndeleted(t *testing.T) {
+// An entry that the store failed to delete is not used, and is deleted once the store can. A new entry in its place is
+// used.
+func TestFailedDelete(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const key = "http://example.com/"
 		inner := storage.NewDictCache()
@@ -307,7 +308,7 @@ func TestUndeleted(t *testing.T) {
 	})
 }
 
-// A Writer that took too long, and then fails, is ended all the same: it may hold what only Abort releases.
+// A Writer that took too long and then fails is still aborted, because it may hold resources.
 func TestLateFailureIsAborted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &lateStore{Store: storage.NewDictCache(), letGo: make(chan struct{})}
@@ -322,7 +323,7 @@ func TestLateFailureIsAborted(t *testing.T) {
 	})
 }
 
-// What panics after it was given up ends nothing but itself.
+// A panic in a call that was given up does not affect anything else.
 func TestLatePanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &lateStore{Store: storage.NewDictCache(), letGo: make(chan struct{}), panics: true}
@@ -340,7 +341,8 @@ func TestLatePanic(t *testing.T) {
 	})
 }
 
-// lateStore has Writers whose Write waits, and fails, and whose Abort is counted; or ones that come late and panic there.
+// lateStore has Writers whose Write waits and then fails, and counts calls of Abort. If panics is true, Create waits
+// and Abort panics.
 type lateStore struct {
 	storage.Store
 	letGo   chan struct{}

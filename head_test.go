@@ -9,8 +9,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 )
 
-// A response to HEAD that no validator ties to the stored response says nothing of the stored content: its fields about
-// content may be those of another representation. What it says of caching counts.
+// A response to HEAD without a matching validator may describe another representation, so its fields about content are
+// ignored. Its fields about caching count.
 func TestHeadWithoutValidator(t *testing.T) {
 	describing := []string{
 		"Content-Type: text/plain", "Content-Language: de", "Content-Location: /de", "Content-Disposition: inline",
@@ -70,7 +70,7 @@ func TestHeadWithoutValidator(t *testing.T) {
 	})
 }
 
-// HEAD after GET: it is answered without a body, and may neither spoil the entry nor store one of its own.
+// HEAD is answered without a body from the stored response to GET. It neither changes the entry nor stores one.
 func TestHEADAfterGET(t *testing.T) {
 	runScenarios(t, []scenario{
 		{

@@ -16,7 +16,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// What a caller does to the headers it got is its own affair: on a miss, a hit and after a 304.
+// A caller may change the header that it got, on a miss, a hit and after a 304. The stored header does not change.
 func TestHeadersChangedByTheCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shared := http.Header{"Cache-Control": {"max-age=60"}, "Etag": {`"a"`}, "X-A": {"one", "two"}}
@@ -55,7 +55,7 @@ func TestHeadersChangedByTheCaller(t *testing.T) {
 	})
 }
 
-// What is stored is what came, whatever the caller does to its header before it reads the body.
+// The header is stored as it arrived, even if the caller changes it before it reads the body.
 func TestHeadersChangedBeforeTheBodyIsRead(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -111,8 +111,9 @@ func TestHeadersChangedBeforeTheBodyIsRead(t *testing.T) {
 	}
 }
 
-// The caller sees what the origin sent, and of ours Age, Cache-Status, X-From-Cache and what a heuristic sets.
-func TestNoHeaderIsInvented(t *testing.T) {
+// The caller gets the fields of the origin. The cache adds only Age, Cache-Status, X-From-Cache and the fields of a
+// heuristic.
+func TestFieldsAddedByCache(t *testing.T) {
 	sent := http.Header{
 		"Cache-Control": {"max-age=10, stale-if-error=10"}, "Etag": {`"a"`}, "Vary": {"Accept", "Accept-Encoding"},
 		"Last-Modified": {"Tue, 15 Nov 1994 12:45:26 GMT"}, "Set-Cookie": {"a=b", "c=d"}, "X-A": {""},
@@ -173,8 +174,7 @@ func TestNoHeaderIsInvented(t *testing.T) {
 	}
 }
 
-// A RoundTripper may return a header with names in any form, which net/http would send as they are. They count as their canonical
-// form does: whatever they decide, and in trailers too.
+// Field names of a response that are not in canonical form count like canonical ones, in trailers too.
 func TestResponseNamesNotCanonical(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -248,7 +248,7 @@ func TestResponseNamesNotCanonical(t *testing.T) {
 	})
 }
 
-// A caller may write any name into the map of a header, and net/http sends it as it is: the field is the same.
+// Field names of a request that are not in canonical form count like canonical ones. net/http sends them unchanged.
 func TestNamesNotCanonical(t *testing.T) {
 	for _, test := range []struct {
 		name          string
@@ -303,7 +303,7 @@ func TestNamesNotCanonical(t *testing.T) {
 	}
 }
 
-// A hit names the protocol version of the origin, from every store. Its TLS is nil, because no connection has brought it.
+// A hit from any store has the protocol version of the origin. Its TLS is nil, because it did not use a connection.
 func TestHitsNameTheProtocol(t *testing.T) {
 	for name, s := range allStores(t) {
 		for i, want := range []string{"HTTP/1.0", "HTTP/1.1", "HTTP/2.0", "HTTP/3.0"} {

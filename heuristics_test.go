@@ -114,9 +114,8 @@ func TestHeuristics(t *testing.T) {
 	})
 }
 
-// In a shared cache an error is no reason to keep others from the resource for longer than the origin says: a client may have
-// provoked it.
-func TestHeuristicsLeaveErrorsAloneWhenShared(t *testing.T) {
+// In a shared cache heuristics do not apply to errors, because a client may have provoked the error for all users.
+func TestHeuristicsForSharedErrors(t *testing.T) {
 	custom := heuristics.Func(func(*http.Response) http.Header { return http.Header{"Cache-Control": {"max-age=3600"}} })
 	for name, h := range map[string]heuristics.Heuristic{
 		"LastModified": heuristics.LastModified, "OneDay": heuristics.OneDay, "ExpiresAfter": heuristics.ExpiresAfter(time.Hour),

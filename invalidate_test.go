@@ -56,8 +56,8 @@ func TestInvalidationByLocation(t *testing.T) {
 	}
 }
 
-// A response that was under way when its URL was invalidated is not stored: it may be of the state before.
-func TestInvalidationOfWhatIsUnderWay(t *testing.T) {
+// A response that is being received when its URL is invalidated is not stored, because it may be older than the change.
+func TestInvalidationWhileReceiving(t *testing.T) {
 	for _, revalidating := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			var tr *cachecontrol.Transport
@@ -87,8 +87,8 @@ func TestInvalidationOfWhatIsUnderWay(t *testing.T) {
 	}
 }
 
-// An invalidation between the lookup of a request and its way to the origin leaves no variant to be found again, also in stores
-// that keep their variants until they expire.
+// If a URL is invalidated after a request has looked it up, its variants are not found again, even in a store that
+// keeps them until they expire.
 func TestInvalidationAfterLookup(t *testing.T) {
 	for name, store := range allStores(t) {
 		t.Run(name, func(t *testing.T) {
@@ -125,9 +125,8 @@ func TestInvalidationAfterLookup(t *testing.T) {
 	}
 }
 
-// A Host of its own makes another resource of the same URL, and other servers do not answer for each other.
-// A POST that was under way when its URL was invalidated brings nothing to be stored either.
-func TestInvalidationOfPOSTUnderWay(t *testing.T) {
+// A response to POST that is being received when its URL is invalidated is not stored either.
+func TestInvalidationWhileReceivingPOST(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := &cachecontrol.Transport{}
 		defer tr.Close()
@@ -147,8 +146,7 @@ func TestInvalidationOfPOSTUnderWay(t *testing.T) {
 	})
 }
 
-// TestUnsafeMethodInvalidates: a method that is stored because its user says so is still unsafe, and what it asks of the
-// origin makes GET's response invalid (RFC 9111, section 4.4).
+// An unsafe method that is declared cacheable still invalidates the response to GET (RFC 9111, section 4.4).
 func TestUnsafeMethodInvalidates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -171,7 +169,7 @@ func TestUnsafeMethodInvalidates(t *testing.T) {
 	})
 }
 
-// It does so too where its body cannot be read twice, and so cannot be made part of a key.
+// So does an unsafe request without a key, because its body cannot be read twice.
 func TestUnsafeMethodWithoutKeyInvalidates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -214,8 +212,8 @@ func TestInvalidate(t *testing.T) {
 	})
 }
 
-// What was under way while its URL was invalidated is not stored.
-func TestInvalidateUnderWay(t *testing.T) {
+// A response that is being received when its URL is invalidated is not stored.
+func TestInvalidateWhileReceiving(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &url.URL{Scheme: "http", Host: "example.com", Path: "/"}
 		var tr *cachecontrol.Transport
@@ -246,7 +244,7 @@ func TestInvalidateErrors(t *testing.T) {
 	}
 }
 
-// Once what invalidates a URL has returned, no request finds what was stored before: also what was being committed at that moment.
+// When an invalidation has returned, no request finds an older response, even one that was being committed.
 func TestInvalidationWaitsForCommit(t *testing.T) {
 	for _, how := range []string{"PUT", "Invalidate"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -283,8 +281,8 @@ func TestInvalidationWaitsForCommit(t *testing.T) {
 	}
 }
 
-// A response that is being committed while its URL is invalidated is out of date, even where the invalidation found
-// nothing to delete yet.
+// A response that is being committed when its URL is invalidated is not used, even if the invalidation found nothing to
+// delete.
 func TestInvalidationDuringCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reached, letGo := make(chan struct{}), make(chan struct{})
@@ -318,8 +316,8 @@ func TestInvalidationDuringCommit(t *testing.T) {
 	})
 }
 
-// TestInvalidatedVariantsGo: the files of variants go with the entry that lists them, for nobody would find them again.
-func TestInvalidatedVariantsGo(t *testing.T) {
+// The files of variants are deleted with the entry that lists them, because they cannot be found without it.
+func TestInvalidatedVariantsAreDeleted(t *testing.T) {
 	for _, how := range []string{"a request", "Invalidate"} {
 		t.Run(how, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -381,8 +379,8 @@ func TestUnsafeMethodsInvalidate(t *testing.T) {
 	}
 }
 
-// An unsafe method that fails leaves what Location and Content-Location name, too; one that succeeds takes them, also
-// one that nobody knows (RFC 9111, section 4.4).
+// An unsafe request that fails does not invalidate the URLs in Location and Content-Location. One that succeeds does,
+// also with an unknown method (RFC 9111, section 4.4).
 func TestInvalidatedLocations(t *testing.T) {
 	for _, field := range []string{"Location", "Content-Location"} {
 		for _, method := range []string{"POST", "PUT", "DELETE", "FOO"} {

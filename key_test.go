@@ -15,8 +15,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// target is a target URI in its parts, normalised by RFC 3986, sections 6.2.2.1 and 6.2.3, and RFC 9110, section 4.2.3, with
-// the server that is asked for it.
+// target contains the parts of a target URI, normalized as in RFC 3986, sections 6.2.2.1 and 6.2.3, and RFC 9110,
+// section 4.2.3, and the server that is asked for it.
 type target struct {
 	scheme, user, authority, path, query string
 
@@ -32,7 +32,7 @@ var (
 	querySyntax  = regexp.MustCompile(`^[^\x00-\x20#\x7f]*$`)
 )
 
-// targetOf is a plain reference for plainKey. It reports false for a target that has no key.
+// targetOf is a simple reference implementation of the key. It reports false for a target that has no key.
 func targetOf(u *url.URL, host string) (t target, ok bool) {
 	var authorityOK, serverOK bool
 	t.scheme = strings.ToLower(u.Scheme)
@@ -85,8 +85,8 @@ func normalAuthority(scheme, hostport string) (string, bool) {
 	return host + ":" + port, true
 }
 
-// FuzzKey: two requests have one key if and only if they are for one target, of one server and user. What an entry says of its
-// URL leads back to the key that it is stored under, and to no other target's.
+// FuzzKey checks that two requests have the same key if and only if they have the same target, server and user, and
+// that the URL of an entry leads to the key of that entry only.
 func FuzzKey(f *testing.F) {
 	type request struct{ scheme, urlHost, host, path, rawPath, query, user string }
 	seeds := []request{
@@ -157,7 +157,7 @@ func FuzzKey(f *testing.F) {
 	})
 }
 
-// Entries of other writers may write their URLs in another way; they belong to the same key.
+// Other programs may write the URL of an entry in another form. It leads to the same key.
 func TestEntryKey(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                       "",
@@ -181,7 +181,7 @@ func TestEntryKey(t *testing.T) {
 	}
 }
 
-// Of all short names, isCanonical knows what package http makes of them. A name that is none it may leave to that.
+// isCanonical agrees with package http for all short names. It may return false for invalid names.
 func TestIsCanonical(t *testing.T) {
 	names := []string{""}
 	for i := 0; len(names[i]) < 4; i++ {

@@ -24,7 +24,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// recordedLog keeps what is logged.
+// recordedLog is a slog.Handler that keeps the records.
 type recordedLog struct {
 	mu      sync.Mutex
 	records []slog.Record
@@ -43,9 +43,9 @@ func (l *recordedLog) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// TestStoreFailuresAreLoggedOncePerWhile: the first of each operation at once, then their number every ten seconds; all
-// are counted.
-func TestStoreFailuresAreLoggedOncePerWhile(t *testing.T) {
+// The first failure of each operation is logged at once, and then the number of failures every ten seconds. All are
+// counted.
+func TestStoreFailuresAreLogged(t *testing.T) {
 	for _, tt := range []struct{ method, op string }{
 		{"Get", "get"}, {"Create", "create"}, {"Write", "write"}, {"Commit", "commit"}, {"Update", "update"}, {"Delete", "delete"},
 	} {
@@ -101,7 +101,7 @@ func TestStoreFailuresAreLoggedOncePerWhile(t *testing.T) {
 	}
 }
 
-// TestLogAttributes: docs/usage.md shows every message and its attributes.
+// docs/usage.md lists every message and its attributes.
 func TestLogAttributes(t *testing.T) {
 	page, err := os.ReadFile("docs/usage.md")
 	if err != nil {
@@ -137,8 +137,8 @@ func TestLogAttributes(t *testing.T) {
 	})
 }
 
-// TestUserinfoIsNotLogged covers users and passwords with the characters at which URLs and keys are divided: no log, no Cache-Status and
-// no error of the cache has them, also if the store fails, the request goes to another server than the URL's, or the origin is out of reach.
+// No log, Cache-Status or error contains a user or password of a URL, even if these contain delimiters of URLs and
+// keys, if the store fails, if Host differs, or if the origin cannot be reached.
 func TestUserinfoIsNotLogged(t *testing.T) {
 	for _, user := range []*url.Userinfo{
 		url.User("s3cret"), url.UserPassword("s3cret", ""), url.UserPassword("u", "s3cret"), url.UserPassword("u", "/s3cret"),
@@ -223,8 +223,8 @@ func TestLogger(t *testing.T) {
 	})
 }
 
-// TestFailingStoreIsWarnedAboutOnceAWhile: a store that is out of reach fails at every request, and fills no log.
-func TestFailingStoreIsWarnedAboutOnceAWhile(t *testing.T) {
+// A store that fails at every request is logged once in ten seconds.
+func TestStoreWarningsAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
 		o := replies(t, ok("Cache-Control: max-age=60"))

@@ -13,9 +13,9 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 )
 
-// A Base of another make that makes each request through the Transport again, so that a request never comes to its end, is an error.
-// The kind: a loop that can only be seen while it runs. It is with each method, with a body, with Collapse, and over two Transports.
-func TestBaseComesBack(t *testing.T) {
+// A Base that sends each request through the Transport again is an error, although the loop cannot be seen in the
+// types: with each method, with a body, with Collapse and over two Transports.
+func TestBaseLoops(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		change func(*http.Request) *http.Request // what Base does to the request before it makes it again
@@ -79,8 +79,8 @@ func TestBaseComesBack(t *testing.T) {
 	}
 }
 
-// A Base may make other requests through the same client, such as for a token, and these may need more. They are answered, stored and
-// shared as others are, and the requests that wait for them share their responses, too.
+// A Base may send other requests through the same client, such as for a token. They are answered, stored and shared
+// like any others, also with requests that wait for them.
 func TestBaseMakesOtherRequests(t *testing.T) {
 	for _, collapse := range []bool{false, true} {
 		for _, deep := range []int{1, 5, 12} {
@@ -118,7 +118,8 @@ func TestBaseMakesOtherRequests(t *testing.T) {
 	}
 }
 
-// A Base that leads back to its Transport is an error: by itself, through other Transports, Mounts and http.DefaultTransport.
+// A Base that leads back to its Transport is an error: directly, or through other Transports, Mounts and
+// http.DefaultTransport.
 func TestBaseLeadsBack(t *testing.T) {
 	original := http.DefaultTransport
 	defer func() { http.DefaultTransport = original }()

@@ -7,5 +7,5 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/leak"
 )
 
-// No test leaves a goroutine behind: neither the cache nor a test may.
+// TestMain fails if a test leaves a goroutine behind.
 func TestMain(m *testing.M) { os.Exit(leak.Run(m)) }

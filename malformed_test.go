@@ -20,11 +20,11 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 )
 
-// reset has the connection end in a reset.
+// reset makes the connection end in a reset.
 func reset(c net.Conn) { c.(*net.TCPConn).SetLinger(0) }
 
-// Whatever an origin sends, the caller has what it would have without the cache, and what is stored is whole, or nothing.
-func TestHostileOrigins(t *testing.T) {
+// Whatever an origin sends, the caller gets what it would get without the cache, and the stored response is complete.
+func TestMalformedResponses(t *testing.T) {
 	const (
 		head = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n"
 		good = "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 4\r\n\r\ngood"
@@ -170,7 +170,7 @@ func TestHostileOrigins(t *testing.T) {
 	}
 }
 
-// repeat writes s until the client has enough, and 32 MiB at most.
+// repeat writes s until the client stops reading, at most 32 MiB.
 func repeat(s string) func(net.Conn) bool {
 	return func(c net.Conn) bool {
 		many := strings.Repeat(s, 1+(64<<10)/len(s))
@@ -183,8 +183,8 @@ func repeat(s string) func(net.Conn) bool {
 	}
 }
 
-// A body that drips can be given up at any byte; nothing of it is stored.
-func TestHostileDrip(t *testing.T) {
+// A body that arrives slowly can be canceled at any byte, and is then not stored.
+func TestSlowBodyCanceled(t *testing.T) {
 	u := rawServer(t, func(c net.Conn, n int, req *http.Request) bool {
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 1000000\r\n\r\n")
 		for {
@@ -221,8 +221,8 @@ func TestHostileDrip(t *testing.T) {
 	}
 }
 
-// The same over HTTP/2: a stream that is reset is not the end of a body, and a length is held to.
-func TestHostileHTTP2(t *testing.T) {
+// With HTTP/2, a stream that is reset does not count as the end of a body, and the body must have its announced length.
+func TestMalformedHTTP2(t *testing.T) {
 	for name, test := range map[string]struct {
 		handle func(w http.ResponseWriter)
 		stored bool
@@ -281,10 +281,7 @@ func TestHostileHTTP2(t *testing.T) {
 	}
 }
 
-// What no caller and no origin should do, and they do: nothing of it may panic, fail a request that would have
-// succeeded without a cache, or store nonsense.
-
-func TestOddRequests(t *testing.T) {
+func TestUnusualRequests(t *testing.T) {
 	for name, test := range map[string]struct {
 		req  *http.Request
 		want cachecontrol.Outcome // of the second time
@@ -330,8 +327,8 @@ func TestOddRequests(t *testing.T) {
 	}
 }
 
-// What http.Transport says of a request that it cannot send is what the caller gets.
-func TestOddRequestsOverHTTP(t *testing.T) {
+// The caller gets the error of http.Transport for a request that it cannot send.
+func TestUnusualRequestsOverHTTP(t *testing.T) {
 	tr := &cachecontrol.Transport{Base: &http.Transport{}}
 	defer tr.Close()
 	for _, req := range []*http.Request{
@@ -347,7 +344,7 @@ func TestOddRequestsOverHTTP(t *testing.T) {
 	}
 }
 
-func TestOddResponses(t *testing.T) {
+func TestUnusualResponses(t *testing.T) {
 	for name, make := range map[string]func() *http.Response{
 		"nil Header":       func() *http.Response { return &http.Response{StatusCode: 200, Body: bytesBody("x"), ContentLength: 1} },
 		"nil Body":         func() *http.Response { return &http.Response{StatusCode: 200, Header: http.Header{"Etag": {`"a"`}}} },
@@ -380,7 +377,7 @@ func TestOddResponses(t *testing.T) {
 	}
 }
 
-func TestLyingContentLength(t *testing.T) {
+func TestWrongContentLength(t *testing.T) {
 	for name, test := range map[string]struct {
 		length int64
 		field  string
@@ -419,7 +416,7 @@ func TestLyingContentLength(t *testing.T) {
 	}
 }
 
-// server answers every request on a real connection with the bytes it is given, and closes the connection.
+// server returns the URL of a server that answers each request with the given bytes and closes the connection.
 func server(t testing.TB, answer string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -485,8 +482,8 @@ func TestBrokenFramingOverAConnection(t *testing.T) {
 	}
 }
 
-// A program that makes responses itself, as a double of an origin in a test does, may leave out what net/http sets. ContentLength 0
-// with a Body means that the length is not known, as in http.Response.Write. What is stored has the length that came.
+// A program that makes its own responses, such as a test, may omit what net/http sets. As in http.Response.Write,
+// ContentLength 0 with a Body means an unknown length. The stored response has the real length.
 func TestResponseLiterals(t *testing.T) {
 	body := func() io.ReadCloser { return io.NopCloser(strings.NewReader("body")) }
 	fresh := func(fields ...string) http.Header {
@@ -548,7 +545,7 @@ func TestResponseLiterals(t *testing.T) {
 	}
 }
 
-// What a Base returns against the rules is treated as http.Client does.
+// A response of Base that breaks the rules of RoundTripper is treated as http.Client treats it.
 func TestResponsesAgainstTheRules(t *testing.T) {
 	for _, collapse := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -595,7 +592,7 @@ func TestResponsesAgainstTheRules(t *testing.T) {
 	}
 }
 
-// A Base that returns nothing at all is an error, as it is for http.Client.
+// It is an error if Base returns neither a response nor an error, as for http.Client.
 func TestBaseReturnsNothing(t *testing.T) {
 	for _, collapse := range []bool{false, true} {
 		tr := &cachecontrol.Transport{Collapse: collapse, Base: roundTripper(func(*http.Request) (*http.Response, error) {

@@ -12,8 +12,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// TestMemoryBound compares the bound of a full DictCache with what the heap has grown by: while nobody has asked for the
-// entries, once everybody has, and after each has been brought up to date.
+// The bound of a full DictCache is near to the growth of the heap: before its entries are read, after they have been
+// read, and after each has been updated.
 func TestMemoryBound(t *testing.T) {
 	const urls = 22000
 	for _, test := range []struct {
@@ -86,7 +86,7 @@ func TestMemoryBound(t *testing.T) {
 	}
 }
 
-// reachable returns how much memory of the heap is in use.
+// reachable returns the size of the heap in use.
 func reachable() int64 {
 	runtime.GC()
 	runtime.GC() // the first may have been under way

@@ -15,7 +15,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// withContent makes a request that has a body, whose metadata are fields as "Name: value".
+// withContent returns a request with a body and these fields, "Name: value".
 func withContent(t *testing.T, target, content string, fields ...string) *http.Request {
 	t.Helper()
 	req := request(t, target, fields...)
@@ -24,7 +24,7 @@ func withContent(t *testing.T, target, content string, fields ...string) *http.R
 	return req
 }
 
-// reading is an origin that reads the body of each request.
+// reading returns an origin that reads the body of each request.
 func reading(t *testing.T, fields ...string) *origin {
 	return newOrigin(t, func(n int, req *http.Request) *http.Response {
 		if req.Body != nil {
@@ -35,8 +35,8 @@ func reading(t *testing.T, fields ...string) *origin {
 	})
 }
 
-// The response to a request with content answers only a request with the same content, of the same kind (RFC 10008, section
-// 2.7). The kind is every field that says how the content is to be read.
+// The response to a request with content answers only requests with the same content and the same fields about it (RFC
+// 10008, section 2.7).
 func TestContentMetadataInKeys(t *testing.T) {
 	requests := []struct {
 		target, content string
@@ -95,9 +95,9 @@ func TestContentMetadataInKeys(t *testing.T) {
 	}
 }
 
-// What invalidates a URL invalidates all stored responses with that target URI (RFC 9111, section 4.4), also those whose key
-// holds a method and content: in each store, through each Transport that shares it, set up for those methods or not, and while a
-// request is under way.
+// An invalidation applies to all stored responses for the URL (RFC 9111, section 4.4), also to those with a method and
+// content in their key: in each store, and through each Transport that shares it, even if it does not store responses
+// to these methods.
 func TestInvalidationOfOtherMethods(t *testing.T) {
 	u, err := url.Parse("http://example.com/")
 	if err != nil {
@@ -181,9 +181,9 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// A response to QUERY that is under way when its URL is invalidated is not used again: by the same Transport, and, once something is
-// stored for the URL, by one of another process.
-func TestInvalidationOfOtherMethodsUnderWay(t *testing.T) {
+// A response to QUERY that is being received when its URL is invalidated is not used by the same Transport, and, once a
+// response is stored for the URL, not by another process either.
+func TestInvalidationOfOtherMethodsWhileReceiving(t *testing.T) {
 	for name, store := range storeKinds {
 		for _, through := range []string{"the same", "another"} {
 			for _, when := range []string{"header", "body"} {
@@ -231,7 +231,7 @@ func TestInvalidationOfOtherMethodsUnderWay(t *testing.T) {
 	}
 }
 
-// Requests with different content that are under way at the same time for a URL of which nothing is stored yet are all stored.
+// Concurrent requests with different content for a URL without stored responses are all stored.
 func TestOtherMethodsAtOnce(t *testing.T) {
 	for _, drain := range []int64{-1, 1 << 10} {
 		synctest.Test(t, func(t *testing.T) {
@@ -268,8 +268,7 @@ func testOtherMethodsAtOnce(t *testing.T, tr *cachecontrol.Transport) {
 	}
 }
 
-// An invalidation stays cheap: a URL with many stored responses to other methods costs no more calls of the store than one with
-// none.
+// Invalidating a URL takes the same number of store calls for many stored responses to other methods as for none.
 func TestInvalidationIsCheap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
@@ -334,7 +333,7 @@ func TestRequestBodiesInKeys(t *testing.T) {
 	})
 }
 
-// A request that is made again sends its body again; one whose body cannot be had again goes by the cache.
+// A request that is sent again sends its body again. A request whose body cannot be read again bypasses the cache.
 func TestAskingAgainWithABody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []string
@@ -377,8 +376,8 @@ func TestAskingAgainWithABody(t *testing.T) {
 	})
 }
 
-// A response to POST or PATCH that says it is what GET would bring answers GET: with explicit freshness, and with a
-// Content-Location that is the request's own URL (RFC 9110, section 9.3.3, and RFC 5789, section 2).
+// A response to POST or PATCH with explicit freshness and with the URL of the request in Content-Location answers GET
+// (RFC 9110, section 9.3.3, and RFC 5789, section 2).
 func TestContentLocationOfPost(t *testing.T) {
 	const own = "Content-Location: http://example.com/"
 	for _, method := range []string{"POST", "PATCH"} {
@@ -415,9 +414,8 @@ func TestContentLocationOfPost(t *testing.T) {
 	}
 }
 
-// Methods that make no sense in CacheableMethods are reported at the first request: those that do nothing there, those whose
-// responses cannot be stored, and what is no method.
-func TestCacheableMethodsThatMakeNoSense(t *testing.T) {
+// Invalid values in CacheableMethods are reported at the first request.
+func TestInvalidCacheableMethods(t *testing.T) {
 	for method, want := range map[string]string{
 		"HEAD": "answered from the response to GET", "CONNECT": "cannot be stored", "TRACE": "cannot be stored", "OPTIONS": "cannot be stored",
 		"PUT": "cannot be stored", "DELETE": "cannot be stored", "": "no method", "a b": "no method", "get": "not GET", "Query": "not QUERY",

@@ -13,7 +13,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
 )
 
-// named answers with its own name.
+// named returns a RoundTripper that answers with its name.
 func named(name string) http.RoundTripper {
 	return roundTripper(func(*http.Request) (*http.Response, error) {
 		return respond(200, name), nil
@@ -83,8 +83,8 @@ func TestMounts(t *testing.T) {
 	}
 }
 
-// The kind: two spellings of one URL go to different RoundTrippers. The spelling of the prefix and that of the URL may differ in the case
-// of scheme and host, in a default port, an empty port or leading zeros of a port, in an empty path and in a user.
+// Different spellings of a URL go to the same RoundTripper: with another case of scheme and host, a default port, an
+// empty port, leading zeros in a port, an empty path, or a user.
 func TestMountsOfOneURLInSeveralSpellings(t *testing.T) {
 	for _, spellings := range [][]string{
 		{"https://h.com", "https://h.com/", "https://h.com:443", "https://h.com:443/", "HTTPS://H.COM:0443/", "https://h.com:"},
@@ -128,7 +128,7 @@ func TestMountsOfOneURLInSeveralSpellings(t *testing.T) {
 	}
 }
 
-// A prefix that no URL can match is a mistake that would be noticed by nothing.
+// Mount panics for a prefix that no URL can match.
 func TestMountsOfNoURL(t *testing.T) {
 	for _, prefix := range []string{
 		"", "/", "example.com", "example.com/x", "example.com:80", "localhost:8080", "//example.com", "http", "http:", "http:/", "http:/h", "http:h", "://",
@@ -152,7 +152,7 @@ func TestMountsOfNoURL(t *testing.T) {
 	}
 }
 
-// What nothing is mounted for goes to net/http, which says what is wrong with it.
+// A request without a mount goes to http.DefaultTransport, which returns the error if there is one.
 func TestMountsWithoutAMount(t *testing.T) {
 	var m cachecontrol.Mounts
 	if resp, err := m.RoundTrip(&http.Request{Method: "GET", Header: http.Header{}}); err == nil {
@@ -183,8 +183,8 @@ func TestMountingWhileInUse(t *testing.T) {
 	all.Wait()
 }
 
-// Mounts that lead back to themselves are an error: directly, through other Mounts and Transports, and where nothing is mounted. So is
-// what leads to such Mounts. Closing idle connections there comes to its end.
+// Mounts that lead back to themselves are an error: directly, through other Mounts and Transports, and without a mount.
+// CloseIdleConnections returns even so.
 func TestMountsLeadBack(t *testing.T) {
 	original := http.DefaultTransport
 	defer func() { http.DefaultTransport = original }()
@@ -222,7 +222,7 @@ func TestMountsLeadBack(t *testing.T) {
 	}
 }
 
-func TestMountsPerSite(t *testing.T) {
+func TestMountsForSites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := replies(t, ok())
 		day := &cachecontrol.Transport{Base: o, Heuristic: heuristics.OneDay}

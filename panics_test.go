@@ -15,15 +15,15 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
 )
 
-// panicOf returns what f panics with; nil: it does not.
+// panicOf returns the value that f panics with, or nil.
 func panicOf(f func()) (value any) {
 	defer func() { value = recover() }()
 	f()
 	return nil
 }
 
-// What Base or a hook panics with reaches the caller, in whichever goroutine it was called, and those who wait for its
-// request are answered.
+// A panic in Base or in a hook propagates to the caller from every goroutine, and requests that wait for the same
+// response are answered.
 func TestPanics(t *testing.T) {
 	bang := errors.New("bang")
 	for _, tt := range []struct {
@@ -78,7 +78,7 @@ func TestPanics(t *testing.T) {
 	}
 }
 
-// Where a hook panics, the body that nobody has then is closed.
+// If a hook panics, the body that would be lost is closed.
 func TestPanicClosesBodies(t *testing.T) {
 	const fresh, tag = "Cache-Control: max-age=60", `ETag: "1"`
 	part := status(206, fresh, tag, "Content-Range: bytes 0-1/4")
@@ -135,7 +135,7 @@ func TestPanicClosesBodies(t *testing.T) {
 	}
 }
 
-// A follower whose hook panics is no reader any more: the request ends once the others have left.
+// A follower whose hook panics counts as having left, so that the request can end.
 func TestPanicOfAFollower(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		resp, w := pipe("Cache-Control: max-age=60")
@@ -169,7 +169,7 @@ func TestPanicOfAFollower(t *testing.T) {
 	})
 }
 
-// A body that panics ends in an error for all who read it, for it is read for all of them.
+// If reading a shared body panics, all its readers get an error.
 func TestPanicOfABody(t *testing.T) {
 	for name, read := range map[string]brokenBody{
 		"panic":     func([]byte) (int, error) { panic("bang") },
@@ -204,7 +204,7 @@ func (b brokenBody) Read(p []byte) (int, error) { return b(p) }
 
 func (b brokenBody) Close() error { return nil }
 
-// A Base that panics in the background is nobody's to recover.
+// A panic of Base in the background is logged.
 func TestPanicInTheBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {

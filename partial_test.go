@@ -23,7 +23,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
-// What is stored of a part, and of the rest of it, says for how long it is fresh, as a whole response does.
+// The status of a stored part, and of its completion, has a TTL like that of a whole response.
 func TestPartTTL(t *testing.T) {
 	const fresh, tag = "Cache-Control: max-age=60", `ETag: "1"`
 	runScenarios(t, []scenario{{
@@ -39,8 +39,7 @@ func TestPartTTL(t *testing.T) {
 	}})
 }
 
-// A part answers what lies within it. What does not is asked of the origin, in the caller's own words (RFC 9111,
-// section 3.3).
+// A part answers ranges that lie within it. Other ranges are sent to the origin unchanged (RFC 9111, section 3.3).
 func TestPartReused(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *watchedStore) {
 		d := &document{body: digits, fields: []string{"Cache-Control: max-age=60", "X-Own: 1"}}
@@ -84,7 +83,7 @@ func TestPartReused(t *testing.T) {
 	})
 }
 
-// A part that goes to the end answers what is counted from there.
+// A part that includes the last byte answers suffix ranges.
 func TestPartToTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &document{body: digits, fields: []string{"Cache-Control: max-age=60"}}
@@ -99,7 +98,7 @@ func TestPartToTheEnd(t *testing.T) {
 	})
 }
 
-// Of a representation whose length nobody knows, only offsets from its beginning mean anything.
+// If the length of the representation is unknown, only offsets from its start can be used.
 func TestPartOfUnknownTotal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -123,8 +122,8 @@ func TestPartOfUnknownTotal(t *testing.T) {
 	})
 }
 
-// Two parts with the same strong entity tag become one, if together they have no gap (RFC 9111, section 3.4). Without
-// such a tag, or with a gap, the later one is kept.
+// Two parts with the same strong entity tag and without a gap are combined (RFC 9111, section 3.4). Otherwise the later
+// one is kept.
 func TestPartsCombined(t *testing.T) {
 	for _, tt := range []struct {
 		name          string
@@ -195,8 +194,8 @@ func TestPartsCombined(t *testing.T) {
 	}
 }
 
-// One part enclosed in another adds nothing but its header. The origin does not look at If-None-Match.
-func TestPartWithinStalePart(t *testing.T) {
+// If a new part lies within a stored one, only its header is used. This origin ignores If-None-Match.
+func TestPartWithinPart(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *watchedStore) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=10", "X-Only: first", "X-Both: first"}}
 		o := newOrigin(t, func(_ int, req *http.Request) *http.Response {
@@ -225,7 +224,7 @@ func TestPartWithinStalePart(t *testing.T) {
 	})
 }
 
-// Parts that speak of different lengths are not of one representation, whatever their tags say.
+// Parts with different total lengths are not combined, even if their tags are equal.
 func TestPartsOfDifferentTotals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := storage.NewDictCache()
@@ -245,8 +244,8 @@ func TestPartsOfDifferentTotals(t *testing.T) {
 	})
 }
 
-// The head of a body is completed by a request for the rest (RFC 9111, section 3.3), whose If-Range has the origin
-// send everything where it is of another body.
+// A part at the start of a body is completed by a request for the rest (RFC 9111, section 3.3). If-Range makes the
+// origin send the whole if it has changed.
 func TestPartCompleted(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *watchedStore) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60", "X-From: first"}}
@@ -279,7 +278,7 @@ func TestPartCompleted(t *testing.T) {
 	})
 }
 
-// What the origin answers to the request for the rest, other than with the rest.
+// The origin may answer the request for the rest in other ways.
 func TestPartNotCompleted(t *testing.T) {
 	rest := func(etag, contentRange, body string) *http.Response {
 		return respond(206, body, "ETag: "+etag, "Cache-Control: max-age=60", "Content-Range: bytes "+contentRange)
@@ -340,8 +339,8 @@ func TestPartNotCompleted(t *testing.T) {
 	}
 }
 
-// The rest that breaks off, or does not come to what its Content-Range says, is an error for the caller, and what it
-// brought is not stored. The part is still there.
+// If the rest is cut short or has another length than in its Content-Range, the caller gets an error, the rest is not
+// stored, and the part is kept.
 func TestPartCompletionCutShort(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -391,7 +390,7 @@ type failingReader struct{ err error }
 
 func (r failingReader) Read([]byte) (int, error) { return 0, r.err }
 
-// Where the origin cannot be reached for the rest, that is what the caller hears.
+// If the origin cannot be reached for the rest, the caller gets that error.
 func TestPartCompletionFails(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *watchedStore) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
@@ -415,7 +414,7 @@ func TestPartCompletionFails(t *testing.T) {
 	})
 }
 
-// What is no head of the body, or has no strong tag, is not completed: the whole is asked for.
+// A part that is not at the start, or has no strong tag, is not completed. The whole is requested.
 func TestPartNotCompletable(t *testing.T) {
 	for _, tt := range []struct{ name, spec, field string }{
 		{"not the head", "3-5", `ETag: "1"`},
@@ -440,8 +439,8 @@ func TestPartNotCompletable(t *testing.T) {
 	}
 }
 
-// Without any validator the rest is asked for while the part is fresh, for an origin that knows no ranges sends
-// everything then; but a rest that no tag ties to the part is not used.
+// Without a validator the rest is requested while the part is fresh, because an origin without ranges sends the whole.
+// A 206 is then not combined with the part.
 func TestPartWithoutValidator(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &document{body: digits, fields: []string{"Cache-Control: max-age=60"}}
@@ -462,7 +461,7 @@ func TestPartWithoutValidator(t *testing.T) {
 	})
 }
 
-// What was stored whole is gone once a 206 shows another representation, also one that must not be stored.
+// A 206 of another representation removes the stored whole response, even if the 206 is not stored.
 func TestStaleDroppedByPartNotStored(t *testing.T) {
 	runScenarios(t, []scenario{{"no-store", nil,
 		[]reply{
@@ -478,7 +477,7 @@ func TestStaleDroppedByPartNotStored(t *testing.T) {
 	}})
 }
 
-// A 206 that somebody else has put under the plain key is no answer to anything.
+// A 206 that another program has stored under the plain key is not used.
 func TestForeignPartUnderPlainKey(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *watchedStore) {
 		w, err := s.Create(t.Context(), wholeKey, &storage.Entry{
@@ -504,7 +503,7 @@ func TestForeignPartUnderPlainKey(t *testing.T) {
 	})
 }
 
-// A caller's own condition, and a HEAD, have nothing to do with a part.
+// A part does not answer HEAD, or a request for the whole with a precondition.
 func TestPartIgnored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
@@ -526,7 +525,7 @@ func TestPartIgnored(t *testing.T) {
 	})
 }
 
-// Conditions and If-Range are evaluated against a part as against a whole response.
+// Preconditions and If-Range are evaluated for a part as for a whole response.
 func TestPartWithConditions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
@@ -549,7 +548,7 @@ func TestPartWithConditions(t *testing.T) {
 	})
 }
 
-// Which parts are stored (RFC 9111, sections 3 and 3.3).
+// The rules decide which parts are stored (RFC 9111, sections 3 and 3.3).
 func TestPartStored(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -612,7 +611,7 @@ func TestPartStored(t *testing.T) {
 	}
 }
 
-// A stored part that cannot be read to its end is combined with nothing; the caller has what it asked for.
+// A stored part that cannot be read is not combined, and the caller still gets its response.
 func TestPartsUnreadable(t *testing.T) {
 	for _, tt := range []struct{ name, first, part, second, body string }{
 		{"before", "0-9999", "0123456789", "10000-12999", "abc"},
@@ -638,7 +637,7 @@ func TestPartsUnreadable(t *testing.T) {
 	}
 }
 
-// A Base whose 206 has no body gives nothing that could be stored.
+// A 206 of Base without a body is not stored.
 func TestPartWithoutBody(t *testing.T) {
 	for _, length := range []int64{-1, 0, 3} {
 		synctest.Test(t, func(t *testing.T) {
@@ -660,7 +659,7 @@ func TestPartWithoutBody(t *testing.T) {
 	}
 }
 
-// bare takes the bodies of a RoundTripper's responses away.
+// bare is a RoundTripper that removes the bodies of responses.
 type bare struct{ http.RoundTripper }
 
 func (b bare) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -672,7 +671,7 @@ func (b bare) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// Content-Range says that the part goes to the end, and there is less of it: then the end is where the content ends.
+// If Content-Range announces more bytes than the content has, the end is that of the content.
 func TestPartEndsWithContent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(int, *http.Request) *http.Response {
@@ -687,8 +686,7 @@ func TestPartEndsWithContent(t *testing.T) {
 	})
 }
 
-// A part that the caller did not read to its end, or that broke off, is not stored, and what it was to be combined
-// with stays.
+// A part that is cut short, or not read to its end, is not stored, and the part that it would be combined with is kept.
 func TestPartCutShort(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *watchedStore) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
@@ -727,7 +725,7 @@ func TestPartCutShort(t *testing.T) {
 	})
 }
 
-// The union of two parts is held to MaxBodyBytes: beyond it, the later part is kept.
+// If combined parts would exceed MaxBodyBytes, the later part is kept.
 func TestPartsTooLongTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := storage.NewDictCache()
@@ -756,8 +754,8 @@ func TestPartsTooLongTogether(t *testing.T) {
 	})
 }
 
-// A part that is no longer fresh is validated as a whole response is (RFC 9111, section 4.3): a 304 makes it fresh, and
-// anything else takes its place.
+// A stale part is validated like a whole response (RFC 9111, section 4.3). A 304 makes it fresh, and any other response
+// replaces it.
 func TestPartExpired(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *watchedStore) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=10", "X-From: first"}}
@@ -784,7 +782,7 @@ func TestPartExpired(t *testing.T) {
 	})
 }
 
-// no-cache, in a part or in a request, keeps a part from being used unasked.
+// With no-cache in the part or the request, a part is validated before use.
 func TestPartNoCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
@@ -800,7 +798,7 @@ func TestPartNoCache(t *testing.T) {
 	})
 }
 
-// An unsafe method that succeeds takes the part too (RFC 9111, section 4.4), and what is under way does not come back.
+// A successful unsafe request invalidates parts too (RFC 9111, section 4.4), also those that are being received.
 func TestPartInvalidated(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *watchedStore) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
@@ -829,7 +827,7 @@ func TestPartInvalidated(t *testing.T) {
 	})
 }
 
-// A part is selected by the fields that its Vary names (RFC 9111, section 4.1).
+// A part is selected by the fields in its Vary (RFC 9111, section 4.1).
 func TestPartVary(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *watchedStore) {
 		docs := map[string]*document{}
@@ -862,7 +860,7 @@ func TestPartVary(t *testing.T) {
 	})
 }
 
-// A variant that a 206 shows to be out of date goes; the others stay.
+// If a 206 shows that a variant is out of date, that variant is removed and the others are kept.
 func TestPartReplacesVariant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		docs := map[string]*document{}
@@ -887,7 +885,7 @@ func TestPartReplacesVariant(t *testing.T) {
 	})
 }
 
-// A stored error with the tag of the document is not made fresh by a part of the document.
+// A part of the document does not make a stored error with the same tag fresh.
 func TestPartIsNotOfStoredError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
@@ -908,7 +906,7 @@ func TestPartIsNotOfStoredError(t *testing.T) {
 	})
 }
 
-// Python finds entries by the SHA-224 of the URL alone: no file of that name may ever hold a part.
+// Python finds entries by the SHA-224 of the URL, so no part is stored in a file of that name.
 func TestPartHasNoPlainFile(t *testing.T) {
 	for _, kind := range []string{"file", "separate"} {
 		t.Run(kind, func(t *testing.T) {
@@ -956,7 +954,7 @@ func TestPartHasNoPlainFile(t *testing.T) {
 	}
 }
 
-// Several callers fetch and combine parts at the same time: none ever sees a byte in the wrong place.
+// Several callers fetch and combine parts at the same time, and each gets the right bytes.
 func TestPartsConcurrent(t *testing.T) {
 	var text strings.Builder
 	for i := range 1000 {
@@ -1008,8 +1006,8 @@ func TestPartsConcurrent(t *testing.T) {
 	}
 }
 
-// A document changes while ranges of it are asked for, at random. Every answer is right for one version of it, none mixes
-// two, and no answer is of an older version than an earlier answer, for all that came was stored.
+// A document changes while random ranges are requested. Every response is of one version, and no response is of an
+// older version than an earlier one.
 func TestPartsAtRandom(t *testing.T) {
 	for seed := range uint64(60) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -1135,7 +1133,7 @@ func partsAtRandom(t *testing.T, seed uint64) {
 	}
 }
 
-// A heuristic speaks anew of what parts come to together: what it said of a part alone is not the origin's.
+// The heuristic is applied again to combined parts, because its result for one part does not come from the origin.
 func TestPartsAndHeuristic(t *testing.T) {
 	const modified = "Last-Modified: Fri, 31 Dec 1999 14:00:00 GMT" // ten hours before the first request: fresh for one
 	transport := func(d *document) (*cachecontrol.Transport, *origin) {
@@ -1174,7 +1172,7 @@ func TestPartsAndHeuristic(t *testing.T) {
 	})
 }
 
-// A 416 answers one range. Whatever it says about its freshness, it is no answer to a request for another, or for all.
+// A 416 is not stored, even if it is fresh, because it answers only one range.
 func TestUnsatisfiableRangeNotStored(t *testing.T) {
 	runScenarios(t, []scenario{{
 		name:   "416 with freshness",
@@ -1187,7 +1185,7 @@ func TestUnsatisfiableRangeNotStored(t *testing.T) {
 	}})
 }
 
-// Parts that were combined are selected as the head says that they have together.
+// Combined parts are selected by their combined header.
 func TestCombinedPartKeepsVary(t *testing.T) {
 	runScenarios(t, []scenario{{
 		name: "the first part has Vary",
@@ -1205,7 +1203,7 @@ func TestCombinedPartKeepsVary(t *testing.T) {
 	}})
 }
 
-// A 206 that a program has made without a ContentLength is as long as its body is. It is stored, and completes what is stored.
+// A 206 without a ContentLength, which a program has made, is as long as its body. It is stored and combined.
 func TestPartWithoutContentLength(t *testing.T) {
 	const text = "0123456789"
 	o := newOrigin(t, func(n int, req *http.Request) *http.Response {

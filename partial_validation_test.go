@@ -26,7 +26,8 @@ const (
 	modified2 = "Last-Modified: Fri, 31 Dec 1999 23:30:00 GMT"
 )
 
-// What shows that a whole response is out of date shows it of a part (RFC 9111, sections 4.3.5 and 4.4). Nothing of it is stored.
+// A response that shows that a whole stored response is out of date shows the same for a part (RFC 9111, sections 4.3.5
+// and 4.4), even if it is not stored.
 func TestPartRefuted(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -130,8 +131,8 @@ func TestPartOlderThanWhole(t *testing.T) {
 	})
 }
 
-// A 404 or 410 takes the place of a whole response at once, whether its own body comes to its end or not, and for a request for a range as
-// well; and so does a 206 of another representation that comes after a 304 about neither.
+// A 404 or 410 removes a whole response at once, even if its body is cut short or the request has a range. So does a
+// 206 of another representation after a 304 that confirms nothing.
 func TestWholeRefutedWithPart(t *testing.T) {
 	runScenarios(t, []scenario{{"HEAD, 404 after a 304 about neither", nil,
 		[]reply{ok(fresh60, tag1), status(304, `ETag: "3"`), status(404), ok(fresh60)},
@@ -178,9 +179,8 @@ func TestWholeRefutedWithPart(t *testing.T) {
 	}
 }
 
-// Transport.Invalidate, and a whole response that is stored, take the part as well, and a newer whole response leaves none behind
-// that would answer in its place once it is gone.
-func TestPartGone(t *testing.T) {
+// Transport.Invalidate and a new whole response remove the part too, so that it does not answer later.
+func TestPartRemoved(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *watchedStore) {
 		o := replies(t, partReply(2, 5, fresh60, tag1), partReply(2, 5, fresh60, tag1), ok(fresh10, tag1))
 		tr := &cachecontrol.Transport{Base: o, Store: s}
@@ -197,7 +197,7 @@ func TestPartGone(t *testing.T) {
 	})
 }
 
-// What says nothing against a whole response says nothing against a part.
+// A response that does not refute a whole response does not refute a part.
 func TestPartKept(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -232,8 +232,8 @@ func TestPartKept(t *testing.T) {
 	}
 }
 
-// A part that the origin confirms gets the header that it says (RFC 9111, sections 4.3.4 and 4.3.5), variants included, which
-// are not taken for whole ones.
+// A part that the origin confirms gets the updated header (RFC 9111, sections 4.3.4 and 4.3.5), also if it is a
+// variant, and is still a part.
 func TestPartConfirmed(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -266,9 +266,9 @@ func TestPartConfirmed(t *testing.T) {
 	}
 }
 
-// A part stands in for an origin that fails as a whole response does (RFC 9111, section 4.2.4, and RFC 5861): for a range that it
-// holds, and for nothing else.
-func TestPartStandsIn(t *testing.T) {
+// If the origin fails, a stale part is used like a whole response (RFC 9111, section 4.2.4, and RFC 5861), but only for
+// a range within it.
+func TestPartUsedOnError(t *testing.T) {
 	const ranged = "Range: bytes=2-3"
 	for _, tt := range []struct {
 		name      string
@@ -327,8 +327,8 @@ func TestPartStandsIn(t *testing.T) {
 	}
 }
 
-// A part may be used while it is validated in the background (RFC 5861, section 3), and ahead of its end. The range that was asked
-// for is what the origin is asked about: not the whole, which nobody wanted.
+// A part may be used while it is validated in the background (RFC 5861, section 3), also ahead of its expiry. Only the
+// range that was requested is validated.
 func TestPartValidatedInBackground(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
@@ -367,8 +367,8 @@ func TestPartValidatedInBackground(t *testing.T) {
 	}
 }
 
-// BeforeReuse is obeyed for parts: one that must not be used is not combined with another either, and what the origin says
-// refutes it all the same.
+// BeforeReuse applies to parts. A part that it refuses is not combined either, and the response of the origin can still
+// refute it.
 func TestPartRefusedByProgram(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var own cachecontrol.ReuseDecision
@@ -397,8 +397,8 @@ func gzipped(s string) string {
 	return b.String()
 }
 
-// Coded bytes reach only callers who named the codings. So the rest of a part that is not coded is asked for without a coding, and
-// what comes coded all the same is decoded, or asked for once more: a 200, a 206 for the rest, and a part that is coded itself.
+// Coded bytes are returned only to callers that asked for the coding. The rest of an uncoded part is therefore
+// requested without a coding. If it is coded anyway, it is decoded or requested again.
 func TestPartCompletedInOtherCoding(t *testing.T) {
 	long := strings.Repeat(digits, 20)
 	coded := gzipped(long)
@@ -456,7 +456,8 @@ func TestPartCompletedInOtherCoding(t *testing.T) {
 	}
 }
 
-// A caller who names the codings gets what he named: the rest is asked for as he says, and comes as it is coded.
+// If the caller has asked for a coding, the rest is requested with the caller's Accept-Encoding and returned as it is
+// coded.
 func TestPartCompletedForNamedCoding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		coded := gzipped(digits)

@@ -148,7 +148,7 @@ func TestBeforeReuse(t *testing.T) {
 	})
 }
 
-// TestBeforeReuseSees: the hook gets what a decision needs, and is not asked by what runs in the background.
+// BeforeReuse gets all that it needs to decide, and is not called for validations in the background.
 func TestBeforeReuseSees(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen []cachecontrol.StoredResponse
@@ -239,7 +239,7 @@ func TestReplay(t *testing.T) {
 	})
 }
 
-// TestReplayOver: one Transport records what another then replays, and what it has not is said.
+// A Transport with Replay serves what another one has stored. A request without a stored response fails.
 func TestReplayOver(t *testing.T) {
 	for name, store := range fileStores(t) {
 		synctest.Test(t, func(t *testing.T) {

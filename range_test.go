@@ -21,7 +21,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
-// A complete response answers every request for one range of its bytes (RFC 9111, section 3.3, and RFC 9110, section 14).
+// A complete response answers any single byte range (RFC 9111, section 3.3, and RFC 9110, section 14).
 func TestRangeFromWhole(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *watchedStore) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60", "X-Own: 1"}}
@@ -62,7 +62,7 @@ func TestRangeFromWhole(t *testing.T) {
 	})
 }
 
-// What is no single range of bytes is the origin's to answer, as it was asked, and takes nothing from what is stored.
+// A request with anything but a single byte range is sent to the origin unchanged, and the stored response is kept.
 func TestRangeForwarded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const many = "--x\r\nContent-Range: bytes 0-0/10\r\n\r\n0\r\n--x--\r\n"
@@ -99,7 +99,7 @@ func TestRangeForwarded(t *testing.T) {
 	})
 }
 
-// Range means nothing to HEAD (RFC 9110, section 14.2).
+// HEAD ignores Range (RFC 9110, section 14.2).
 func TestRangeHead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60", "Content-Length: 10"}}
@@ -117,8 +117,8 @@ func TestRangeHead(t *testing.T) {
 	})
 }
 
-// If-Range wants the range if the stored response is the one it names, and everything if not (RFC 9110, section
-// 13.1.5). A date is a strong validator only a second or more before Date (section 8.8.2.2).
+// If-Range is answered with the range if it names the stored response, and with the whole otherwise (RFC 9110, section
+// 13.1.5). A date is a strong validator only if it is at least a second earlier than Date (section 8.8.2.2).
 func TestIfRangeFromWhole(t *testing.T) {
 	// The clock of a bubble begins at midnight, 1 January 2000.
 	const (
@@ -175,7 +175,7 @@ func TestIfRangeFromWhole(t *testing.T) {
 	}
 }
 
-// An If-Range without a Range says nothing.
+// If-Range without Range is ignored.
 func TestIfRangeAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
@@ -186,8 +186,8 @@ func TestIfRangeAlone(t *testing.T) {
 	})
 }
 
-// A digest of the content is of all that the message had (RFC 9530, section 2): a range of it has none, and neither has what was
-// put together from parts. The representation's stays, and so does the origin's own.
+// A digest of the content describes the whole message (RFC 9530, section 2), so ranges and combined parts are returned
+// without it. The digest of the representation is kept, as is any digest in a response of the origin.
 func TestRangeAndDigests(t *testing.T) {
 	const fresh, tag = "Cache-Control: max-age=60", `ETag: "1"`
 	digests := func(of string) []string {
@@ -222,8 +222,7 @@ func TestRangeAndDigests(t *testing.T) {
 	})
 }
 
-// A 416 of the cache's says nothing of the stored representation: another cache could store it by that, and answer other
-// requests with it, and there is no content that is coded.
+// A 416 of this cache has no fields of the stored representation, because another cache could store it and reuse it.
 func TestUnsatisfiableHeader(t *testing.T) {
 	stored := []string{
 		"Cache-Control: max-age=60", "Expires: {60s}", `ETag: "1"`, "Last-Modified: {-1h}", "Content-Type: text/plain", "Content-Encoding: gzip",
@@ -241,7 +240,7 @@ func TestUnsatisfiableHeader(t *testing.T) {
 	}})
 }
 
-// What a trailer says is of the whole, too.
+// A range is returned without a trailer, because the trailer describes the whole.
 func TestRangeAndTrailer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(int, *http.Request) *http.Response {
@@ -261,8 +260,8 @@ func TestRangeAndTrailer(t *testing.T) {
 	})
 }
 
-// A 304 with a strong tag, as nginx sends it, says of a stored body with a weak one only that it is as good: that the bytes are
-// the tag's, so that ranges of both may be put together, nobody knows.
+// A 304 with a strong tag, as nginx sends it, does not make the weak tag of the stored response strong, because the
+// bytes may differ.
 func TestIfRangeAfterWeakValidation(t *testing.T) {
 	for _, validator := range []string{`ETag: W/"1"`, "Last-Modified: {-1h}"} {
 		runScenarios(t, []scenario{{
@@ -277,7 +276,7 @@ func TestIfRangeAfterWeakValidation(t *testing.T) {
 	}
 }
 
-// Only a 200 has ranges (RFC 9110, section 14.2).
+// Range applies to responses with status 200 only (RFC 9110, section 14.2).
 func TestRangeOfOtherStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(int, *http.Request) *http.Response {
@@ -293,8 +292,8 @@ func TestRangeOfOtherStatus(t *testing.T) {
 	})
 }
 
-// Any range of an empty response is the whole of it: a suffix selects all there is (RFC 9110, section 14.1.2), and of the others
-// http.ServeContent makes no 416 either.
+// A range of an empty body is answered with the whole: a suffix selects all of it (RFC 9110, section 14.1.2), and
+// http.ServeContent does not return 416 for others either.
 func TestRangeOfEmptyBody(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *watchedStore) {
 		o := newOrigin(t, func(int, *http.Request) *http.Response {
@@ -392,7 +391,7 @@ func TestRangeAsServeContent(t *testing.T) {
 	})
 }
 
-// A coded body is given in ranges only to a caller who named the codings: its bytes are the coded ones.
+// Ranges of a coded body are returned only to callers that asked for the coding.
 func TestRangeOfCodedBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(_ int, req *http.Request) *http.Response {
@@ -412,7 +411,7 @@ func TestRangeOfCodedBody(t *testing.T) {
 	})
 }
 
-// Preconditions come before Range (RFC 9110, section 13.2.2).
+// Preconditions are evaluated before Range (RFC 9110, section 13.2.2).
 func TestRangeWithCondition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
@@ -429,7 +428,7 @@ func TestRangeWithCondition(t *testing.T) {
 	})
 }
 
-// Several variants: the range is of the one that the request selects.
+// The range is taken from the variant that the request selects.
 func TestRangeOfVariant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(_ int, req *http.Request) *http.Response {
@@ -446,7 +445,7 @@ func TestRangeOfVariant(t *testing.T) {
 	})
 }
 
-// only-if-cached asks for ranges too (RFC 9111, section 5.2.1.7).
+// only-if-cached applies to ranges (RFC 9111, section 5.2.1.7).
 func TestRangeOnlyIfCached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
@@ -476,7 +475,7 @@ func TestRangeOnlyIfCached(t *testing.T) {
 	})
 }
 
-// A stale complete response is asked about first. What the origin says decides what becomes of it.
+// A stale complete response is validated first, and the response of the origin decides whether it is used.
 func TestRangeOfStale(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -557,7 +556,7 @@ func TestRangeOfStale(t *testing.T) {
 	}
 }
 
-// After a 206 of another representation the part is there, and the old response is not.
+// A 206 of another representation replaces the stored response.
 func TestStaleReplacedByPart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=10"}}
@@ -573,7 +572,7 @@ func TestStaleReplacedByPart(t *testing.T) {
 	})
 }
 
-// A stale response may stand in for an origin that fails, in ranges too (RFC 5861, section 4).
+// If the origin fails, a stale response may answer ranges too (RFC 5861, section 4).
 func TestRangeOfStaleOnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, _ *http.Request) *http.Response {
@@ -595,7 +594,7 @@ func TestRangeOfStaleOnError(t *testing.T) {
 	})
 }
 
-// A range answered stale has the whole response validated in the background (RFC 5861, section 3).
+// After a stale range, the whole response is validated in the background (RFC 5861, section 3).
 func TestRangeWhileRevalidating(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=10, stale-while-revalidate=60"}}
@@ -615,7 +614,7 @@ func TestRangeWhileRevalidating(t *testing.T) {
 	})
 }
 
-// Bodies are closed in every road that a range can take: that of the store is counted by eachStore.
+// All bodies are closed, however a range is answered. eachStore counts those of the store.
 func TestRangeClosesBodies(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *watchedStore) {
 		d := &document{body: digits, etag: `"1"`, fields: []string{"Cache-Control: max-age=10"}}
@@ -646,7 +645,7 @@ func TestRangeClosesBodies(t *testing.T) {
 	})
 }
 
-// Ranges are read at the same time, in small pieces, while the response is brought up to date and replaced.
+// Ranges are read concurrently in small pieces while the response is updated and replaced.
 func TestRangeConcurrent(t *testing.T) {
 	for _, kind := range []string{"memory", "file", "separate"} {
 		t.Run(kind, func(t *testing.T) {
@@ -711,7 +710,7 @@ func TestRangeConcurrent(t *testing.T) {
 	}
 }
 
-// A body of the store that breaks off ends a range in an error, not in fewer bytes, where it was not seen from its start.
+// If a stored body is too short, reading a range of it fails.
 func TestRangeOfBrokenBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &halfStore{Store: storage.NewDictCache()}
@@ -733,8 +732,7 @@ func TestRangeOfBrokenBody(t *testing.T) {
 	})
 }
 
-// The cache answers ranges as the origin does, here net/http's own: whatever is stored by then, and of whatever it is
-// made up.
+// The cache answers ranges as the origin, http.ServeContent, does, from whole responses and from combined parts.
 func TestRangeAsTheOriginAnswers(t *testing.T) {
 	var text strings.Builder
 	for i := range 300 {
@@ -834,7 +832,7 @@ func TestRangeAsTheOriginAnswers(t *testing.T) {
 	}
 }
 
-// sendPlain sends a request past the cache.
+// sendPlain sends a request without the cache.
 func sendPlain(t *testing.T, rt http.RoundTripper, req *http.Request) answer {
 	t.Helper()
 	resp, err := rt.RoundTrip(req)
@@ -849,7 +847,7 @@ func sendPlain(t *testing.T, rt http.RoundTripper, req *http.Request) answer {
 	return answer{Response: resp, body: string(body)}
 }
 
-func TestRangeRequestsNeverGetTheWhole(t *testing.T) {
+func TestRangeOfStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			if req.Header.Get("Range") == "bytes=90-" {

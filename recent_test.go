@@ -13,8 +13,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// A response whose body takes long does not replace a more recent one that has come meanwhile: by Date, and, if that is the same, by
-// when it was asked for. The kind: whatever is stored late, over every store.
+// A response whose body takes long does not replace a more recent one that was stored meanwhile. The order is that of
+// Date and, if that is equal, of the requests. This holds in every store.
 func TestMoreRecentStays(t *testing.T) {
 	for name, newStore := range storeKinds {
 		for _, pause := range []time.Duration{0, 5 * time.Second} {
@@ -53,7 +53,7 @@ func TestMoreRecentStays(t *testing.T) {
 	}
 }
 
-// lateBody is a body that comes late.
+// lateBody is a body whose first Read takes some time.
 type lateBody struct {
 	io.Reader
 	wait time.Duration
@@ -67,8 +67,8 @@ func (b *lateBody) Read(p []byte) (int, error) {
 
 func (b *lateBody) Close() error { return nil }
 
-// namedVersions is an origin whose answer has the version that the request names. Version 1 takes five seconds. It can be validated if it
-// is version 0. vary is its Vary; empty: it has none.
+// namedVersions returns an origin that responds with the version that the request names. Version 1 takes five seconds.
+// Version 0 can be validated. If vary is not empty, it is the Vary of all responses.
 func namedVersions(t *testing.T, vary string) *origin {
 	return newOrigin(t, func(_ int, req *http.Request) *http.Response {
 		version := req.Header.Get("X-Version")
@@ -99,8 +99,8 @@ func namedVersions(t *testing.T, vary string) *origin {
 	})
 }
 
-// A response that comes late does not replace a more recent one that another Transport has stored over the same store. The kind:
-// whatever is stored late, be it a whole response, a variant, a part or the header of a 304.
+// A late response does not replace a more recent one that another Transport has put into the same store, whether it is
+// a whole response, a variant, a part or the header of a 304.
 func TestMoreRecentStaysBetweenTransports(t *testing.T) {
 	kindA, kindB, part := []string{"X-Kind: a"}, []string{"X-Kind: b"}, []string{"Range: bytes=0-3"}
 	for _, test := range []struct {
@@ -160,8 +160,8 @@ func TestMoreRecentStaysBetweenTransports(t *testing.T) {
 	}
 }
 
-// What is stored does not win by its Date alone: what was received before a response was asked for is replaced by it, and so is what
-// a clock that was wrong has put into the future. The order of responses that overlap is that of their Date.
+// A stored response that was received before the request for a new one was sent is replaced, even if its Date is later
+// because of a wrong clock. Only responses that overlap are ordered by Date.
 func TestMoreRecentIsNotByDateAlone(t *testing.T) {
 	for _, test := range []struct {
 		name              string
@@ -214,8 +214,8 @@ func TestMoreRecentIsNotByDateAlone(t *testing.T) {
 	}
 }
 
-// What was asked for before the origin has refuted what is stored is not stored afterwards. The kind: whatever removes a stored
-// response because it is out of date, be that whole or a part.
+// If the origin refutes a stored response, a response to an earlier request is not stored afterwards, whole or as a
+// part.
 func TestRefutedIsNotStoredLate(t *testing.T) {
 	const fresh = "Cache-Control: max-age=600"
 	for _, refutation := range []struct {

@@ -15,9 +15,9 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 )
 
-// A cookie is handed out by the response that sets it, and by no other. The tests of this file look at every way in which
-// a stored response reaches a caller: hits, validations, stale answers, HEAD, ranges, shared flights, replay, the
-// background, trailers, and entries that another program has written.
+// Only the response that sets a cookie returns it. The tests in this file cover each way in which a stored response is
+// returned: hits, validations, stale responses, HEAD, ranges, shared flights, Replay, validations in the background,
+// trailers, and entries of other programs.
 
 func TestSetCookieIsNotReplayed(t *testing.T) {
 	const fresh, tag = "Cache-Control: max-age=60", `ETag: "a"`
@@ -108,7 +108,7 @@ func TestSetCookieIsNotReplayed(t *testing.T) {
 	}
 }
 
-// The program may choose the letter of RFC 9111 instead, by which Set-Cookie is a field like any other.
+// With ReplaySetCookie, Set-Cookie is a field like any other, as in RFC 9111.
 func TestReplaySetCookie(t *testing.T) {
 	const tag = `ETag: "a"`
 	one, two := "Set-Cookie: c=1", "Set-Cookie: c=2"
@@ -128,8 +128,8 @@ func TestReplaySetCookie(t *testing.T) {
 	}
 }
 
-// A shared cache stores no response that sets a cookie unless the origin says that it is for everybody, and a validation by
-// such a 304 is good for its own request only: what the 304 says may be meant for one user.
+// A shared cache stores a response with Set-Cookie only if the origin declares it to be for all users. After a 304 with
+// Set-Cookie the updated response is used for that request only.
 func TestSetCookieInSharedCache(t *testing.T) {
 	shared := func() *cachecontrol.Transport { return &cachecontrol.Transport{Shared: true} }
 	const cookie, cookie2 = "Set-Cookie: c=1", "Set-Cookie2: c=1"
@@ -189,8 +189,8 @@ func TestSetCookieInSharedCache(t *testing.T) {
 	runScenarios(t, all)
 }
 
-// An entry that another program, or an older version, has written with Set-Cookie gives none out either. To a shared
-// cache it may be another user's response.
+// Set-Cookie in an entry of another program, or of an older version, is not returned. A shared cache does not use such
+// an entry.
 func TestSetCookieOfAnotherCache(t *testing.T) {
 	for name, store := range allStores(t) {
 		for _, shared := range []bool{false, true} {
@@ -222,7 +222,7 @@ func TestSetCookieOfAnotherCache(t *testing.T) {
 	}
 }
 
-// In no store is there a cookie to be found afterwards.
+// No store contains a cookie.
 func TestSetCookieIsNotStored(t *testing.T) {
 	for name, store := range allStores(t) {
 		synctest.Test(t, func(t *testing.T) {
@@ -245,7 +245,7 @@ func TestSetCookieIsNotStored(t *testing.T) {
 	}
 }
 
-// Those who share a response in flight have not asked the origin, which sends its cookie to the one who has.
+// Requests that share a response in flight do not get its cookie. Only the request that was sent does.
 func TestSetCookieInFlight(t *testing.T) {
 	for _, shared := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -274,7 +274,7 @@ func TestSetCookieInFlight(t *testing.T) {
 	}
 }
 
-// The 304 that several wait for sets the cookie of the one who asked.
+// Of several requests that wait for a 304, the one that was sent gets its cookie.
 func TestSetCookieOfSharedValidation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		origin := replies(t, ok("Cache-Control: max-age=1", `ETag: "a"`))
@@ -302,7 +302,7 @@ func TestSetCookieOfSharedValidation(t *testing.T) {
 	})
 }
 
-// With a Jar: what was stored before the login must not log the user out.
+// With a Jar, a response stored before the login does not log the user out.
 func TestSetCookieWithJar(t *testing.T) {
 	for _, lifetime := range []string{"max-age=60", "no-cache"} {
 		var sessions atomic.Int32

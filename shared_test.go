@@ -66,7 +66,7 @@ func TestSharedAndPrivate(t *testing.T) {
 	})
 }
 
-// TestPrivateInSharedStore: what a private cache has stored is nothing for a shared one that uses the same store.
+// A shared cache does not use a response that a private cache has put into the same store.
 func TestPrivateInSharedStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -85,7 +85,7 @@ func TestPrivateInSharedStore(t *testing.T) {
 	})
 }
 
-// TestPrivateInSharedStoreOtherwise: nor is it as a variant, as a part, or as one field.
+// Nor does it use one as a variant, as a part or as a single field.
 func TestPrivateInSharedStoreOtherwise(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

@@ -113,8 +113,8 @@ func TestStaleIfError(t *testing.T) {
 	})
 }
 
-// The window of stale-while-revalidate is open while the response has been stale for no longer than it says, to the
-// nanosecond (RFC 5861, section 3).
+// stale-while-revalidate applies as long as the response has not been stale for longer than it says, to the nanosecond
+// (RFC 5861, section 3).
 func TestStaleWhileRevalidateWindow(t *testing.T) {
 	for _, shared := range []bool{true, false} {
 		for _, tt := range []struct {
@@ -150,7 +150,8 @@ func TestStaleWhileRevalidateWindow(t *testing.T) {
 	}
 }
 
-// What the validation in the background brings decides about the next request. There is one validation at a time.
+// The result of the validation in the background determines the answer to the next request. One validation runs at a
+// time.
 func TestStaleWhileRevalidateBrings(t *testing.T) {
 	for _, shared := range []bool{true, false} {
 		for _, tt := range []struct {
@@ -197,7 +198,7 @@ func TestStaleWhileRevalidateBrings(t *testing.T) {
 	}
 }
 
-// Directives that forbid stale responses go before stale-while-revalidate (RFC 9111, section 4.2.4).
+// Directives that forbid stale responses override stale-while-revalidate (RFC 9111, section 4.2.4).
 func TestStaleWhileRevalidateForbidden(t *testing.T) {
 	for _, tt := range []struct {
 		says            string
@@ -223,7 +224,7 @@ func TestStaleWhileRevalidateForbidden(t *testing.T) {
 	}
 }
 
-// TestSlowErrorBody: what stands in for an origin that fails does not wait for the body of the failure.
+// A stale response that is used because the origin failed does not wait for the body of the failure.
 func TestSlowErrorBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		never, write := io.Pipe()

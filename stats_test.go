@@ -22,7 +22,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// counts are Stats without what stays zero: empty maps are as good as those of Stats.
+// counts returns s without empty maps.
 func counts(s cachecontrol.Stats) cachecontrol.Stats {
 	if len(s.NotStored) == 0 {
 		s.NotStored = nil
@@ -118,8 +118,8 @@ func TestStats(t *testing.T) {
 	}
 }
 
-// TestStatsOfTheUnfinished: what was to be stored and is not, and what gets no answer.
-func TestStatsOfTheUnfinished(t *testing.T) {
+// Stats count responses whose storing failed, and requests without a response.
+func TestStatsOfFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 			switch req.URL.Path {
@@ -165,7 +165,7 @@ func TestStatsOfTheUnfinished(t *testing.T) {
 	})
 }
 
-// TestStatsCollapsed: those that share a response say so.
+// Requests that share a response are counted in Collapsed.
 func TestStatsCollapsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		letGo := make(chan struct{})
@@ -189,7 +189,7 @@ func TestStatsCollapsed(t *testing.T) {
 	})
 }
 
-// TestStatsAddUp: nothing is lost between goroutines.
+// No count is lost between goroutines.
 func TestStatsAddUp(t *testing.T) {
 	o := replies(t, ok("Cache-Control: max-age=3600"))
 	tr := &cachecontrol.Transport{Base: o}
@@ -216,7 +216,7 @@ func TestStatsAddUp(t *testing.T) {
 	}
 }
 
-// TestStatsJSON: what goes out comes back, and expvar shows it.
+// Stats survive a round trip through JSON, and expvar can show them.
 func TestStatsJSON(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &faultyStore{Store: storage.NewDictCache(), method: "Create", mode: "error"}
@@ -240,7 +240,7 @@ func TestStatsJSON(t *testing.T) {
 	})
 }
 
-// TestStatsLeaderLeaves: a request that others wait for, too, is counted once, as its caller was answered.
+// A leader that leaves is counted once, by how its own caller was answered.
 func TestStatsLeaderLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		letGo := make(chan struct{})
@@ -273,7 +273,7 @@ func TestStatsLeaderLeaves(t *testing.T) {
 	})
 }
 
-// TestStatsCancelledLookup: that a caller has no more time is no failure of the store.
+// A lookup that is canceled by the caller is not a failure of the store.
 func TestStatsCancelledLookup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &faultstore.Store{Store: storage.NewDictCache(), Fault: func(op faultstore.Op) faultstore.Fault {

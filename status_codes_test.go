@@ -19,8 +19,8 @@ func lasting(*http.Response) cachecontrol.StoreDecision {
 	return cachecontrol.StoreDecision{Lifetime: time.Hour}
 }
 
-// A response that says that this client is to do something first, or has done too much, is never stored, whatever it says and
-// whatever the program wants (RFC 6585, sections 3 to 6). 429 is stored if the program names it and gives it a lifetime.
+// 428, 431 and 511 are never stored, whatever the response and the program say (RFC 6585, sections 3 to 6). 429 is
+// stored if the program lists it and gives it a lifetime.
 func TestStatusesNeverStored(t *testing.T) {
 	inBothModes(t, func(tr func() *cachecontrol.Transport) []scenario {
 		var all []scenario
@@ -58,7 +58,7 @@ func TestStatusesNeverStored(t *testing.T) {
 	})
 }
 
-// A status that is not cacheable by default is stored if the program names it and gives it a lifetime, unless no-store
+// A status that is not cacheable by default is stored if the program lists it and gives it a lifetime, unless no-store
 // forbids that.
 func TestStatusesOfTheProgram(t *testing.T) {
 	var all []scenario
@@ -98,7 +98,7 @@ func TestStatusesOfTheProgram(t *testing.T) {
 	runScenarios(t, all)
 }
 
-// So an offline replay follows a chain of redirects.
+// Replay follows a chain of stored redirects.
 func TestReplayRedirects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := map[string]string{"/a": "/b", "/b": "/c", "/c": "/d"}
@@ -128,8 +128,8 @@ func TestReplayRedirects(t *testing.T) {
 	})
 }
 
-// A response that is about the request's credentials answers no request with others: it is stored only if its Vary names
-// their field.
+// A response that rejects credentials is stored only if its Vary names their field, so that it does not answer requests
+// with others.
 func TestCredentialsRefused(t *testing.T) {
 	const fresh = "Cache-Control: max-age=60, public"
 	inBothModes(t, func(tr func() *cachecontrol.Transport) []scenario {
@@ -171,7 +171,7 @@ func TestCredentialsRefused(t *testing.T) {
 	})
 }
 
-// authorizing is a RoundTripper behind the cache that adds credentials of its own, as the one of package oauth2 does.
+// authorizing is a RoundTripper behind the cache that adds credentials, as that of package oauth2 does.
 type authorizing struct {
 	http.RoundTripper
 	field, token string
@@ -183,7 +183,7 @@ func (a *authorizing) RoundTrip(req *http.Request) (*http.Response, error) {
 	return a.RoundTripper.RoundTrip(req)
 }
 
-// Credentials that the cache does not see are none that a Vary could tell apart.
+// A response that rejects credentials added by Base is not stored, because Vary cannot select by them.
 func TestCredentialsOfBase(t *testing.T) {
 	for code, field := range map[int]string{401: "Authorization", 407: "Proxy-Authorization"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -206,7 +206,7 @@ func TestCredentialsOfBase(t *testing.T) {
 	}
 }
 
-// A 401 that another program has stored without a Vary is not used.
+// A 401 that another program has stored without Vary is not used.
 func TestStoredStatusesOfOthers(t *testing.T) {
 	for _, code := range []int{401, 407, 428, 429, 431, 511} {
 		synctest.Test(t, func(t *testing.T) {
@@ -219,7 +219,7 @@ func TestStoredStatusesOfOthers(t *testing.T) {
 	}
 }
 
-func TestRedirectsAreKept(t *testing.T) {
+func TestRedirectsAreStored(t *testing.T) {
 	noCache := []string{"Cache-Control: no-cache"}
 	var scenarios []scenario
 	for _, code := range []int{301, 308} {
@@ -288,7 +288,7 @@ func TestStatuses(t *testing.T) {
 	}))
 }
 
-// A loop of stored redirects is the client's to end, as it would one over the network.
+// http.Client ends a loop of stored redirects, as it does over the network.
 func TestRedirectLoopInTheCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {

@@ -15,7 +15,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
-// Every status, as the typed one and as the field that it was read from.
+// StatusOf returns every status as Cache-Status has it.
 func TestStatus(t *testing.T) {
 	type status = cachecontrol.Status
 	cc := "Cache-Control: max-age=10, stale-if-error=20"
@@ -86,7 +86,7 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// What other caches said stays, before what this one says; what pretends to be of this one is not believed.
+// Members of Cache-Status from other caches are kept in front of that of this cache, and are not taken for its own.
 func TestOthersCacheStatus(t *testing.T) {
 	for name, fields := range map[string][]string{
 		"of another cache":           {"Cache-Status: ExampleCache; hit; ttl=3"},
@@ -141,8 +141,8 @@ func TestOthersCacheStatus(t *testing.T) {
 	}
 }
 
-// Nothing that comes from elsewhere is a status of this cache's, and nothing makes StatusOf fail.
-func TestStatusOfStrangers(t *testing.T) {
+// StatusOf returns Unknown for a Cache-Status that is not of this cache, and never fails.
+func TestStatusOfOthers(t *testing.T) {
 	for _, resp := range []*http.Response{
 		nil, {}, {Header: http.Header{}}, {Header: http.Header{"Cache-Status": {}}}, {Header: http.Header{"Cache-Status": {""}}},
 		{Header: http.Header{"Cache-Status": {"other; hit"}}}, {Header: http.Header{"Cache-Status": {`"cachecontrol"; hit`}}},
@@ -162,7 +162,7 @@ func TestStatusOfStrangers(t *testing.T) {
 	}
 }
 
-// Whatever the reason, the field is a list of structured fields.
+// Cache-Status is a valid structured field for every reason.
 func TestCacheStatusIsWellFormed(t *testing.T) {
 	for r := range rules.Reasons() {
 		field := "cachecontrol;detail=" + string(r)
@@ -176,10 +176,9 @@ func TestCacheStatusIsWellFormed(t *testing.T) {
 	}
 }
 
-// Programs as go-github look at X-From-Cache: if a response has it, its X-RateLimit-Remaining is old, and is not what the next call
-// is refused by. The kind: what tells that a response is not of this moment is lost on its way through a second cache. It is told
-// by a cache nearer to the origin, which must say in Cache-Status that it had a hit; FromCache stays false then, for it speaks
-// of this cache alone.
+// Programs such as go-github use X-From-Cache to see that X-RateLimit-Remaining is old. A response from a cache nearer
+// to the origin keeps the field if that cache reports a hit in Cache-Status. FromCache is then false, because it
+// describes this cache only.
 func TestFromAnotherCache(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -288,8 +287,7 @@ func requestWith(t *testing.T, target string, with []string, control *cachecontr
 	return req
 }
 
-// The other's field is stored by nothing, neither with a response nor when one is validated, and an entry that has it all the
-// same says nothing by it.
+// X-From-Cache of another cache is not stored, with a response or after a validation, and has no effect in an entry.
 func TestFromAnotherCacheIsNotStored(t *testing.T) {
 	far := []string{"Cache-Control: max-age=10", `ETag: "a"`, "Cache-Status: far;hit", "X-From-Cache: 1"}
 	for name, store := range allStores(t) {
@@ -325,7 +323,7 @@ func TestFromAnotherCacheIsNotStored(t *testing.T) {
 	}
 }
 
-// Two Transports in a row, the farther one a stand-in for a proxy, and a client that does as go-github does.
+// A client like go-github works with two Transports in a row, the farther one in place of a proxy.
 func TestRateLimitThroughTwoCaches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -349,7 +347,7 @@ func TestRateLimitThroughTwoCaches(t *testing.T) {
 	})
 }
 
-// FromCache reads what this cache has said, and not the field of whoever has written it.
+// FromCache depends on what this cache has set, and not on fields of others.
 func TestFromCacheOfHeaders(t *testing.T) {
 	for _, test := range []struct {
 		mark, status string

@@ -12,7 +12,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// derivingStore derives a context from the one that it is given, as clients of remote stores do, and ends it late.
+// derivingStore derives a context from the one that it is given, as clients of remote stores do, and cancels it late.
 type derivingStore struct {
 	storage.Store
 	late []context.CancelFunc
@@ -45,7 +45,7 @@ func TestStoreMayDeriveContexts(t *testing.T) {
 	})
 }
 
-// Whatever the store does, the caller gets the right answer, and gets it in the end.
+// Whatever the store does, the caller gets the right response, and in bounded time.
 func TestFaultyStore(t *testing.T) {
 	for _, method := range []string{"Get", "Create", "Write", "Commit", "Update", "Delete", "*"} {
 		for _, mode := range []string{"error", "nil", "hang"} {
@@ -93,7 +93,7 @@ func TestFaultyStore(t *testing.T) {
 	}
 }
 
-// A store that cannot take a body may not stop it on its way to the caller.
+// A store that cannot take a body does not stop it on its way to the caller.
 func TestFaultyStoreWhileStreaming(t *testing.T) {
 	for _, mode := range []string{"error", "nil", "hang"} {
 		t.Run(mode, func(t *testing.T) {
@@ -116,7 +116,7 @@ func TestFaultyStoreWhileStreaming(t *testing.T) {
 	}
 }
 
-// A body may take longer than a store's timeout, which counts only while the store has something to do.
+// A body may take longer than StoreTimeout, which covers only the calls of the store.
 func TestSlowBodyIsStored(t *testing.T) {
 	stores := fileStores(t)
 	stores["one that obeys its context"] = &hookedStore{Store: storage.NewDictCache(), before: func(ctx context.Context, op, _ string) error {
@@ -152,7 +152,7 @@ func TestSlowBodyIsStored(t *testing.T) {
 	}
 }
 
-// A store that errors on every call costs the caller nothing but its hits.
+// With a store that always fails, the caller gets all responses from the origin.
 func TestStoreThatAlwaysFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := versions(t, "Cache-Control: max-age=60")
@@ -176,7 +176,7 @@ func TestStoreThatAlwaysFails(t *testing.T) {
 	})
 }
 
-// Two Transports with different rules may share one store: each reads it by its own.
+// Two Transports with different settings may share a store. Each applies its own rules.
 func TestTransportsShareAStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := storage.NewDictCache()

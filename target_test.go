@@ -15,7 +15,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// requestFor makes a request for a URL and a Host that url.Parse would not give.
+// requestFor returns a request with a URL and a Host that url.Parse would not return.
 func requestFor(t *testing.T, method string, u url.URL, host string) *http.Request {
 	t.Helper()
 	req := request(t, method+" /")
@@ -23,10 +23,9 @@ func requestFor(t *testing.T, method string, u url.URL, host string) *http.Reque
 	return req
 }
 
-// A request whose target cannot be told from another one's has no key: the cache keeps out of the way, and what is
-// stored for the other target stays as it is. The kind is every part of a target that glues on to the next one: a host with
-// bytes of a path, a query, a user or a fragment, a path that does not begin with a slash, a query with a fragment or with
-// bytes that end the request line.
+// A request whose target could be taken for another one has no key: it bypasses the cache, and the response stored for
+// the other target is kept. Such targets have a host with bytes of a path, query, user or fragment, a path without a
+// leading slash, or a query with a fragment or with bytes that end the request line.
 func TestTargetsWithoutKey(t *testing.T) {
 	targets := []struct {
 		name string
@@ -97,9 +96,9 @@ func TestTargetsWithoutKey(t *testing.T) {
 	}
 }
 
-// URLs that are the same resource by RFC 9110, section 4.2.3, have one key, and those that are not have two. The kind is
-// every way to write one target: the port that the scheme implies, an empty port, letters of either case, an empty path; in
-// URL.Host and in Request.Host. What differs in the query, if only by being there, is another target.
+// URLs have the same key if and only if they are equivalent by RFC 9110, section 4.2.3: with a default or empty port,
+// another case, or an empty path, in URL.Host and in Request.Host. A query is compared byte by byte, and an empty query
+// differs from none.
 func TestOneKeyForOneTarget(t *testing.T) {
 	tests := []struct {
 		a, b  url.URL
@@ -166,8 +165,8 @@ func TestOneKeyForOneTarget(t *testing.T) {
 	}
 }
 
-// An entry that another URL's key leads to is not used, in whatever store it is: its file may have been moved, or a program may
-// have stored it there.
+// An entry under the key of another URL is not used in any store. Its file may have been moved, or a program may have
+// stored it there.
 func TestEntryOfAnotherURL(t *testing.T) {
 	for name, store := range storeKinds {
 		t.Run(name, func(t *testing.T) {
@@ -206,6 +205,7 @@ func TestEntryOfAnotherURL(t *testing.T) {
 	}
 }
 
+// Request.Host is part of the key. A URL with another Host is another resource.
 func TestHostOverride(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -235,8 +235,8 @@ func TestHostOverride(t *testing.T) {
 	})
 }
 
-// A host with letters beyond ASCII is not a reg-name, and has no key: package strings makes an "i" of U+0130, and net/http another
-// host. Nothing is stored for it, and what it answers invalidates nothing of another host.
+// A host with letters beyond ASCII is not a reg-name and has no key, because package strings lowers U+0130 to "i" and
+// net/http uses another host. Its responses are not stored and invalidate nothing of another host.
 func TestHostsBeyondASCII(t *testing.T) {
 	for _, other := range []string{"\u0130.example", "\u212a.example", "\u1e9e.example"} {
 		for _, host := range []string{"i.example", "k.example", "\u00df.example"} {

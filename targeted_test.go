@@ -9,8 +9,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 )
 
-// CDN-Cache-Control speaks to shared caches in place of Cache-Control and Expires, if it is a valid structured field
-// and not empty (RFC 9213). To a private cache it is a field like any other.
+// For shared caches CDN-Cache-Control replaces Cache-Control and Expires if it is a valid, non-empty structured field
+// (RFC 9213). A private cache ignores it.
 func TestTargeted(t *testing.T) {
 	for _, tt := range []struct {
 		name            string
@@ -86,7 +86,7 @@ func TestTargeted(t *testing.T) {
 	}
 }
 
-// The field is handed on, for caches further down; so are the others, as they came, and Age tells them the rest.
+// All these fields are passed on unchanged, with Age, for other caches.
 func TestTargetedIsHandedOn(t *testing.T) {
 	runScenarios(t, []scenario{{
 		name:      "shared",
@@ -103,7 +103,7 @@ func TestTargetedIsHandedOn(t *testing.T) {
 	}})
 }
 
-// What else the field can say, it says instead of Cache-Control (RFC 9213, section 2.2).
+// Each directive in the field counts as it does in Cache-Control (RFC 9213, section 2.2).
 func TestTargetedDirectives(t *testing.T) {
 	shared := func() *cachecontrol.Transport { return &cachecontrol.Transport{Shared: true} }
 	runScenarios(t, []scenario{

@@ -14,8 +14,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// What a response says of its fields holds for those of its trailer, too.
-func TestTrailersThatAreNotForAll(t *testing.T) {
+// Directives about fields apply to those of the trailer, too.
+func TestPrivateTrailers(t *testing.T) {
 	const fresh, tag = "Cache-Control: max-age=60", `ETag: "a"`
 	shared := func() *cachecontrol.Transport { return &cachecontrol.Transport{Shared: true} }
 	both, one := []string{"X-Mine: 1", "X-Yours: 2"}, []string{"X-Mine:", "X-Yours: 2"}
@@ -49,7 +49,7 @@ func TestTrailersThatAreNotForAll(t *testing.T) {
 	})
 }
 
-// A shared cache gives out no trailer field that a private one has stored in the same place and that private names.
+// A shared cache does not return a trailer field that private names and that a private cache has stored.
 func TestPrivateTrailerOfAnotherCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := storage.NewDictCache()
@@ -61,7 +61,7 @@ func TestPrivateTrailerOfAnotherCache(t *testing.T) {
 	})
 }
 
-// What is not stored for others is not shared with them in flight either.
+// Trailer fields that are not stored are not shared in flight either.
 func TestTrailersInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		origin := reply{
@@ -91,7 +91,7 @@ func TestTrailersInFlight(t *testing.T) {
 	})
 }
 
-// A trailer that was not announced is stored, if it was read: over HTTP/2 also after a body whose length is known.
+// A trailer that was not announced is stored if it was read, with HTTP/2 also after a body of known length.
 func TestTrailersUnannounced(t *testing.T) {
 	for _, http2 := range []bool{false, true} {
 		for _, length := range []bool{false, true} {

@@ -14,8 +14,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// Whatever becomes of a request, its body is closed, and an error of the origin's is the caller's.
-func TestRequestBodiesAreClosed(t *testing.T) {
+// The body of a request is always closed, and the caller gets the error of the origin.
+func TestRequestBodyIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		base := roundTripper(func(req *http.Request) (*http.Response, error) {
 			req.Body.Close()
@@ -121,7 +121,7 @@ func TestCloseIdleConnections(t *testing.T) {
 	}
 }
 
-// closer is a store that can be closed.
+// closer is a store with a Close method.
 type closer struct {
 	*storage.DictCache
 	closed int
@@ -129,7 +129,7 @@ type closer struct {
 
 func (c *closer) Close() error { c.closed++; return nil }
 
-// A store belongs to who has made it: one that several Transports use stays open when one of them is closed, whatever it is.
+// Close of a Transport does not close its Store, because other Transports may use it.
 func TestCloseLeavesTheStore(t *testing.T) {
 	store := &closer{DictCache: storage.NewDictCache()}
 	far := &closer{DictCache: storage.NewDictCache()}
@@ -152,7 +152,7 @@ func TestCloseLeavesTheStore(t *testing.T) {
 	}
 }
 
-// After Close nothing is stored, and nothing found, whatever the store.
+// After Close nothing is stored or found, in any store.
 func TestAfterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := replies(t, ok("Cache-Control: max-age=60"))
@@ -167,7 +167,7 @@ func TestAfterClose(t *testing.T) {
 	})
 }
 
-// The zero value is a private cache in memory of a Transport's own.
+// Each zero Transport has its own private cache in memory.
 func TestZeroValuesShareNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := replies(t, ok("Cache-Control: max-age=60"))
@@ -181,7 +181,7 @@ func TestZeroValuesShareNothing(t *testing.T) {
 	})
 }
 
-// Options are read once: what a caller does with its slices later is its own affair.
+// Slices in the fields of a Transport are copied at the first request.
 func TestOptionsAreCopied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		statuses := slices.Clone(cachecontrol.CacheControlStatusCodes)

@@ -21,17 +21,18 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 )
 
-// keptAfter are the statuses that say nothing of the stored response: it stays while the answer reaches the caller.
+// keptAfter are the statuses that do not show whether the stored response is current. It is kept, and the caller gets
+// the new response.
 var keptAfter = []int{
 	300, 302, 303, 305, 306, 307, 400, 401, 402, 403, 405, 406, 407, 408, 409, 411, 412, 413, 414, 415, 416, 417, 418, 421, 422, 423, 424, 425,
 	426, 428, 429, 431, 451, 499, 500, 501, 502, 503, 504, 505, 511, 599,
 }
 
-// goneAfter are the statuses that say that there is another representation now, or none.
+// goneAfter are the statuses that show that the stored response is out of date.
 var goneAfter = []int{200, 201, 202, 203, 204, 226, 299, 404, 410}
 
-// What the origin answers to a validation, or to a request for what is stored without one, reaches the caller. If it is not stored
-// itself, the stored response goes only if the answer says that it is out of date.
+// The caller gets the response of the origin, with and without a validation. If that is not stored, the stored response
+// is removed only if it is out of date.
 func TestAnswersToValidation(t *testing.T) {
 	const tag = `ETag: "a"`
 	asks := []string{"Cache-Control: no-cache"}
@@ -66,7 +67,7 @@ func TestAnswersToValidation(t *testing.T) {
 	})
 }
 
-// Once the origin answers again, the stored response is validated with what it has: no body is fetched twice.
+// Once the origin works again, the stored response is validated, and no body is fetched twice.
 func TestValidationAfterRefusal(t *testing.T) {
 	for _, code := range keptAfter {
 		runScenarios(t, []scenario{{
@@ -79,7 +80,7 @@ func TestValidationAfterRefusal(t *testing.T) {
 	}
 }
 
-// In the background the same answers have the same effect, and reach nobody.
+// In the background the responses have the same effect on the store.
 func TestAnswersToValidationInBackground(t *testing.T) {
 	for _, code := range slices.Concat(keptAfter, goneAfter) {
 		last := step{want: miss, body: "#3"}
@@ -94,7 +95,7 @@ func TestAnswersToValidationInBackground(t *testing.T) {
 	}
 }
 
-// Of several variants the one that was asked about goes, or stays.
+// Of several variants, only the selected one is affected.
 func TestAnswersToValidationOfVariants(t *testing.T) {
 	const fresh = "Cache-Control: max-age=60"
 	a, b := []string{"A: 1"}, []string{"A: 2"}
@@ -107,7 +108,7 @@ func TestAnswersToValidationOfVariants(t *testing.T) {
 	}
 }
 
-// What may be stored takes the place of what was stored, as ever.
+// A response that may be stored replaces the stored one.
 func TestStorableAnswersToValidation(t *testing.T) {
 	for _, code := range []int{203, 301, 302, 308, 403, 404, 410, 500} {
 		runScenarios(t, []scenario{{
@@ -117,7 +118,7 @@ func TestStorableAnswersToValidation(t *testing.T) {
 	}
 }
 
-// What the program does not want used is gone once the origin has sent something else, even if that is not stored.
+// A response that BeforeReuse refuses is removed once the origin has sent another one, even if that is not stored.
 func TestRefusedAndReplaced(t *testing.T) {
 	const fresh, tag = "Cache-Control: max-age=60", `ETag: "a"`
 	never := func(refuse bool) *cachecontrol.Transport {
@@ -183,7 +184,7 @@ func TestRefusedAndReplaced(t *testing.T) {
 	runScenarios(t, all)
 }
 
-// A 304 may carry fields that speak of its own, empty content. They do not change what is stored.
+// Fields of a 304 that describe its own, empty content do not change the stored response.
 func TestFieldsOfA304(t *testing.T) {
 	stored := []string{`ETag: "a"`, "Content-Type: text/plain", "Content-Length: 2", "Content-Encoding: identity"}
 	for name, fields := range map[string][]string{
@@ -204,7 +205,7 @@ func TestFieldsOfA304(t *testing.T) {
 	}
 }
 
-// A directive that a 304 no longer has is gone.
+// A directive that a 304 lacks is removed.
 func TestWithdrawnDirective(t *testing.T) {
 	runScenarios(t, []scenario{
 		{
@@ -238,8 +239,7 @@ func TestWithdrawnDirective(t *testing.T) {
 	})
 }
 
-// The entry may be deleted, by a request or by another process, while its validation is under way. The 304 is then
-// answered with what was in hand, and never with nothing.
+// If the entry is deleted during its validation, a 304 is still answered with the response that was read before.
 func TestEntryDeletedDuringItsValidation(t *testing.T) {
 	for name, store := range allStores(t) {
 		t.Run(name, func(t *testing.T) {
@@ -268,7 +268,7 @@ func TestEntryDeletedDuringItsValidation(t *testing.T) {
 	}
 }
 
-// The body of a 304 that the caller never sees is the cache's to read and to close, or its connection is lost.
+// The cache reads and closes the body of a 304 that the caller does not get, so that its connection can be used again.
 func TestBodyOfA304IsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -291,8 +291,8 @@ func TestBodyOfA304IsClosed(t *testing.T) {
 	})
 }
 
-// What a validation answers with is the caller's own, and stays so while others validate the same responses.
-func TestRevalidatedIsTheCallersOwn(t *testing.T) {
+// The header and body after a validation belong to the caller, also while other requests validate the same response.
+func TestValidatedResponseIsNotShared(t *testing.T) {
 	for name, store := range allStores(t) {
 		t.Run(name, func(t *testing.T) {
 			o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -344,7 +344,7 @@ func TestRevalidatedIsTheCallersOwn(t *testing.T) {
 	}
 }
 
-// What a program has seen of a stored response does not change when that is validated.
+// A validation does not change a stored response that a program has been given.
 func TestValidationChangesNothingSeen(t *testing.T) {
 	var seen []http.Header
 	tr := &cachecontrol.Transport{
@@ -366,7 +366,7 @@ func TestValidationChangesNothingSeen(t *testing.T) {
 	}
 }
 
-// A modification date is a validator, and as good a reason to store a response as an entity tag is. TimePriority turns both off.
+// A response with Last-Modified is stored for validation, as one with an ETag is. TimePriority turns both off.
 func TestValidatorAlone(t *testing.T) {
 	const modified = "Fri, 31 Dec 1999 14:00:00 GMT"
 	dated, tagged := "Last-Modified: "+modified, `ETag: W/"a"`
@@ -407,7 +407,7 @@ func TestValidatorAlone(t *testing.T) {
 	})
 }
 
-// So net/http's own file server sends each file once.
+// Files of http.FileServer are sent once, because their Last-Modified is validated.
 func TestFileServer(t *testing.T) {
 	var sent atomic.Int64
 	files := http.FileServerFS(fstest.MapFS{"file": {Data: make([]byte, 1<<20), ModTime: time.Now().Add(-time.Hour)}})
@@ -520,10 +520,8 @@ func TestETags(t *testing.T) {
 	})
 }
 
-// Callers that cancel at any point, close early, close twice, or never: 10,000 requests later, goroutines and files are as
-// many as they were, and whoever reads to the end has always had the right body.
-// An http.Transport may fail a validation because another request was cancelled: a 304 has no body, and so its connection is
-// somebody else's before the response is handed out. Then the request is made again, as it would have been without the cache.
+// An http.Transport may fail a validation because another request was canceled: a 304 has no body, so its connection
+// may belong to another request before the response is returned. The validation is then sent again.
 func TestValidationCancelledByAnother(t *testing.T) {
 	refused := errors.New("refused")
 	for _, test := range []struct {
@@ -574,7 +572,7 @@ func TestValidationCancelledByAnother(t *testing.T) {
 	}
 }
 
-// A 304 brings the header up to date, in the answer and in the store, also with a tag that should have been quoted.
+// A 304 updates the header that is returned and stored, also if the tag lacks its quotes.
 func TestValidatorsUnquoted(t *testing.T) {
 	inBothModes(t, func(tr func() *cachecontrol.Transport) []scenario {
 		var all []scenario
@@ -612,8 +610,8 @@ func TestETagBeyondASCII(t *testing.T) {
 	})
 }
 
-// A 304 with a body, and another answer after it, brings the stored response up to date and nothing else.
-func TestHostileValidation(t *testing.T) {
+// A 304 with a body, followed by another response, only updates the stored response.
+func TestMalformedValidation(t *testing.T) {
 	u := rawServer(t, func(c net.Conn, n int, req *http.Request) bool {
 		switch {
 		case n == 1:
@@ -638,7 +636,8 @@ func TestHostileValidation(t *testing.T) {
 	}
 }
 
-// The body of a response that a stored one hides is read, if it is short, so that its connection is used again.
+// The short body of a failure is read if a stored response is returned in its place, so that its connection can be used
+// again.
 func TestHiddenFailuresKeepConnections(t *testing.T) {
 	var failing atomic.Bool
 	var conns atomic.Int64

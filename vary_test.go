@@ -145,8 +145,8 @@ func TestMaxVariants(t *testing.T) {
 	}
 }
 
-// A response whose Vary names other fields than that of the stored one it replaces is found by the next request: also if it has no
-// Vary at all.
+// A response is found by the next request even if its Vary differs from that of the response that it replaces, or if it
+// has none.
 func TestVaryChanges(t *testing.T) {
 	const brief, long = "Cache-Control: max-age=10", "Cache-Control: max-age=600"
 	varied, x := ok(brief, "Vary: X-A", `ETag: "a"`), []string{"X-A: 1"}
@@ -165,7 +165,7 @@ func TestVaryChanges(t *testing.T) {
 	})
 }
 
-// A variant that cannot be brought up to date is one failure.
+// A failed update of a variant is counted as one failure.
 func TestVariantNotUpdated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -195,7 +195,7 @@ func TestVariantNotUpdated(t *testing.T) {
 	})
 }
 
-// Less than none is none: the first variant alone is kept.
+// A negative MaxVariants means that only the first variant is stored.
 func TestNoVariants(t *testing.T) {
 	runScenarios(t, []scenario{{
 		"MaxVariants -1", &cachecontrol.Transport{MaxVariants: -1}, []reply{ok("Cache-Control: max-age=60", "Vary: X")},
@@ -206,7 +206,7 @@ func TestNoVariants(t *testing.T) {
 	}})
 }
 
-// Variants that were all under way before one was stored: none loses another.
+// Variants that are received at the same time are all stored.
 func TestVariantsEnteredAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -231,8 +231,7 @@ func TestVariantsEnteredAtOnce(t *testing.T) {
 	})
 }
 
-// A first response that comes to its end late takes the place of the one that was stored meanwhile, but its variants
-// stay known.
+// A late first response replaces the one that was stored meanwhile, and keeps its list of variants.
 func TestVariantsOutliveLateFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -256,8 +255,8 @@ func TestVariantsOutliveLateFirst(t *testing.T) {
 	})
 }
 
-// Variants of one URL that are asked for at once, while nothing is stored for it, all stay: whichever comes to its end first or last,
-// if one never does, if two are the same, if their values are stored as digests, and if two Transports share the store.
+// Variants of a URL that are requested at the same time, before anything is stored for it, are all stored: in any
+// order, if one never ends, if two are equal, if values are stored as digests, and with two Transports on one store.
 func TestVariantsAtOnceForTheFirstTime(t *testing.T) {
 	orders := map[string][]int{"in order": {0, 1, 2, 3, 4}, "reversed": {4, 3, 2, 1, 0}, "mixed": {2, 0, 4, 1, 3}, "first is cut": {-1, 1, 2, 3, 4}, "last is cut": {0, 1, 2, 3, -5}}
 	for order, ends := range orders {
@@ -339,7 +338,8 @@ func TestVariantsOutliveResponseWithoutVary(t *testing.T) {
 	}
 }
 
-// With Collapse the requests wait for the head of one of them, and those of other variants go on by themselves.
+// With Collapse, requests wait for the header of the first one. Those that select other variants are then sent to the
+// origin.
 func TestVariantsAtOnceCollapse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(t, func(n int, req *http.Request) *http.Response {
@@ -362,8 +362,8 @@ func TestVariantsAtOnceCollapse(t *testing.T) {
 	})
 }
 
-// What the list of variants says of each is bounded, so that the entry that each hit reads stays small: a URL, a language and a name
-// may be as long as clients and origins like.
+// The list of variants is bounded, so that the entry that each hit reads stays small even if URLs, languages and names
+// are long.
 func TestVariantListIsBounded(t *testing.T) {
 	long := strings.Repeat("x", 100<<10)
 	for name, s := range storesAtRest(t) {
@@ -390,8 +390,8 @@ func TestVariantListIsBounded(t *testing.T) {
 	}
 }
 
-// A shared cache takes a response that lets one web origin read it for that origin's, even if Vary does not say so: to
-// another one it would be unreadable, or readable although its server has not allowed that.
+// A shared cache treats a response that one web origin may read as if its Vary named Origin. Another web origin could
+// not read it, or could read it without permission.
 func TestCORSInSharedCache(t *testing.T) {
 	shared := func() *cachecontrol.Transport { return &cachecontrol.Transport{Shared: true} }
 	const fresh, tag, all, forA = "Cache-Control: max-age=60", `ETag: "1"`, "Access-Control-Allow-Origin: *", "Access-Control-Allow-Origin: https://a"
@@ -417,7 +417,7 @@ func TestCORSInSharedCache(t *testing.T) {
 	})
 }
 
-// What a private cache has stored without a selecting field is not used.
+// A response that a private cache has stored without that selecting field is not used by a shared cache.
 func TestCORSOfAnotherCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := storage.NewDictCache()
@@ -433,8 +433,7 @@ func TestCORSOfAnotherCache(t *testing.T) {
 	})
 }
 
-// A response that says less about what it varies by than an earlier one does not undo that: what selected the stored response still
-// does, however it was updated.
+// An update with fewer fields in Vary does not change which requests the stored response matches.
 func TestVaryOfAnUpdate(t *testing.T) {
 	const first, later = "Vary: Accept-Encoding, Accept", "Vary: Accept-Encoding"
 	runScenarios(t, []scenario{{
@@ -481,8 +480,8 @@ func TestVaryOfAnUpdate(t *testing.T) {
 	}})
 }
 
-// TestVaryOmitted: a response without Vary, beside one that has it, is selected by that one's fields, so that it does
-// not stand in for others (RFC 9111, section 4.1).
+// If some responses for a URL have Vary, one without it is selected by the fields of the others (RFC 9111, section
+// 4.1).
 func TestVaryOmitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -511,7 +510,7 @@ func TestVaryOmitted(t *testing.T) {
 	})
 }
 
-// TestVariantOfAnotherURL: an entry whose list of variants names another URL's key is not followed there.
+// A list of variants does not lead to the key of another URL.
 func TestVariantOfAnotherURL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
@@ -600,7 +599,7 @@ func TestSeveralVaryLines(t *testing.T) {
 	}})
 }
 
-// Revalidating one variant leaves the others, whichever came first.
+// The validation of one variant does not affect the others.
 func TestRevalidatingOneVariant(t *testing.T) {
 	for _, replaced := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -631,7 +630,7 @@ func TestRevalidatingOneVariant(t *testing.T) {
 	}
 }
 
-// Vary: * matches nothing, not even a request that has such a field.
+// Vary: * matches no request, not even one with a field of that name.
 func TestVaryStarField(t *testing.T) {
 	inBothModes(t, func(tr func() *cachecontrol.Transport) []scenario {
 		var all []scenario
