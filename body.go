@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -254,3 +255,17 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // skip discards up to n bytes.
 func (b *originBody) skip(n int64) { io.CopyN(io.Discard, b.ReadCloser, n) }
+
+// framedLength returns the length of the body according to the framing of the message, or -1 if it is not known.
+func framedLength(resp *http.Response) int64 {
+	n := resp.ContentLength
+	if _, ok := resp.Body.(*originBody); ok && n == 0 && resp.StatusCode != http.StatusNoContent {
+		n = -1 // as in http.Response.Write, 0 may mean unknown in a response that a program made
+	}
+	if n < 0 && !resp.Uncompressed {
+		if n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64); err == nil && n >= 0 {
+			return n // the field is the only source
+		}
+	}
+	return max(n, -1)
+}

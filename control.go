@@ -2,10 +2,6 @@ package cachecontrol
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
@@ -77,25 +73,4 @@ func (c *Control) apply(req *rules.Request) {
 	req.NoStore = req.NoStore || c.NoStore
 	req.OnlyIfCached = req.OnlyIfCached || c.OnlyIfCached
 	req.Refresh, req.AllowStale, req.Lifetime = c.Refresh, c.AllowStale, max(c.Lifetime, 0)
-}
-
-// partitionOf returns the suffix that a request's partition adds to its key. It is empty for the default partition, and
-// otherwise contains a hash, so that no partition can look like another one, or like a key.
-func (e *engine) partitionOf(req *http.Request, c *Control) string {
-	if e.partition == nil && c == nil {
-		return ""
-	}
-	var user, program string
-	if e.partition != nil {
-		user = e.partition(req)
-	}
-	if c != nil {
-		program = c.Partition
-	}
-	if user == "" && program == "" {
-		return ""
-	}
-	// The length separates the two strings.
-	sum := sha256.Sum256([]byte(strconv.Itoa(len(user)) + ":" + user + program))
-	return partitionMark + hex.EncodeToString(sum[:])
 }

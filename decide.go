@@ -2,7 +2,6 @@ package cachecontrol
 
 import (
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
@@ -159,15 +158,15 @@ func (e *engine) mayStore(q *query, policy *rules.Policy, own StoreDecision, rej
 	return d
 }
 
-// rejectsCredentials reports whether resp rejects credentials that Base has added to the request, whose own header is h.
-// Vary could not distinguish responses by such credentials.
-func rejectsCredentials(h http.Header, resp *http.Response) bool {
-	name := ""
-	switch resp.StatusCode {
-	case http.StatusUnauthorized:
-		name = "Authorization"
-	case http.StatusProxyAuthRequired:
-		name = "Proxy-Authorization"
+// refreshesAhead reports whether a fresh response expires so soon that it is refreshed in the background.
+func (e *engine) refreshesAhead(d decision) bool {
+	return e.refreshAhead > 0 && !d.Stale() && d.TTL <= e.refreshAhead
+}
+
+// setStored records the decision in the status of a response that was received at the given time.
+func (a *assessment) setStored(s *Status, received time.Time) {
+	s.Stored, s.Storage = a.store.OK, Reason(a.store.Reason)
+	if a.store.OK {
+		s.TTL, s.HasTTL = floorSeconds(a.policy.Lifetime-a.policy.Age(received)), a.policy.Lifetime > 0
 	}
-	return name != "" && resp.Request != nil && !slices.Equal(resp.Request.Header[name], h[name])
 }

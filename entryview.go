@@ -26,28 +26,10 @@ type entryView struct {
 	lines    []string   // lines of all fields in order; the first and the last differ between hits
 }
 
-// hitFields are the Age and the Cache-Status of a hit.
-type hitFields struct{ age, status string }
-
-// hitState is what hitFields depend on. Hits within a second share it, as do hits of other responses of the same age.
-type hitState struct {
-	age, ttl time.Duration // in whole seconds
-	reason   rules.Reason
-}
-
 // hitField is one header field of a hit.
 type hitField struct {
 	name  string
 	lines int // number of lines
-}
-
-// varyField is one selecting header field of a stored response.
-type varyField struct {
-	name    string // canonical
-	raw     string
-	normal  string
-	present bool
-	digest  bool // raw and normal are a digest
 }
 
 type variant struct {
@@ -144,31 +126,6 @@ func (v *entryView) trailer(t http.Header, confirmed bool) http.Header {
 	return rules.StoredTrailer(t, v.withheld())
 }
 
-func varyFields(fields []storage.Field) []varyField {
-	if len(fields) == 0 {
-		return nil
-	}
-	out := make([]varyField, len(fields))
-	for i, f := range fields {
-		out[i] = varyField{
-			name: http.CanonicalHeaderKey(f.Name), raw: f.Value, normal: f.Value, present: f.Present, digest: f.Digest,
-		}
-		if !f.Digest {
-			out[i].normal = rules.NormalizeSelecting(f.Name, f.Value)
-		}
-	}
-	return out
-}
-
-// sameVary reports whether two variants are selected by the same requests.
-func sameVary(a, b []varyField) bool {
-	return len(a) == len(b) && !slices.ContainsFunc(a, func(f varyField) bool {
-		return !slices.ContainsFunc(b, func(g varyField) bool {
-			return f.name == g.name && f.present == g.present && f.digest == g.digest && f.normal == g.normal
-		})
-	})
-}
-
 // hitFieldsFor returns the Age and the Cache-Status of a hit.
 func (e *engine) hitFieldsFor(r rules.Reuse) *hitFields {
 	state := hitState{r.Age.Truncate(time.Second), floorSeconds(r.TTL), r.Reason}
@@ -183,16 +140,6 @@ func (e *engine) hitFieldsFor(r rules.Reuse) *hitFields {
 	return e.hits.Put(hash, state, hitFields{strconv.FormatInt(age, 10), status})
 }
 
-// floorSeconds rounds d down to whole seconds, also if it is negative: a response that has been stale for half a second
-// has a TTL of -1, not 0.
-func floorSeconds(d time.Duration) time.Duration {
-	t := d.Truncate(time.Second)
-	if t > d {
-		t -= time.Second
-	}
-	return t
-}
-
 // newHeader returns a new header for a hit, which the caller may change. All lines are in one slice; each field's part has
 // no spare capacity.
 func (v *entryView) newHeader(age, status string) http.Header {
@@ -203,4 +150,16 @@ func (v *entryView) newHeader(age, status string) http.Header {
 		h[f.name], lines = lines[:f.lines:f.lines], lines[f.lines:]
 	}
 	return h
+}
+
+// statusHeader returns s.header(). It remembers some results, because a few of them recur often.
+func (e *engine) statusHeader(s Status) string {
+	if !s.HasTTL {
+		s.TTL = 0
+	}
+	hash := uint64(len(s.Reason))*31 + uint64(len(s.Storage))*7 + uint64(s.ForwardStatus) + uint64(s.TTL/time.Second)
+	if h := e.statuses.Get(hash, s); h != nil {
+		return *h
+	}
+	return *e.statuses.Put(hash, s, s.header())
 }

@@ -1,28 +1,13 @@
 package cachecontrol
 
 import (
-	"context"
 	"errors"
 	"net/http"
-	"slices"
-	"strconv"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/detachable"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
-
-// reply is a response from the origin, and when it was asked for.
-type reply struct {
-	resp            *http.Response
-	asked, received time.Time
-	epoch           uint64 // when the request was sent, in the count of invalidations
-	order           uint64 // the same, in the count of commits
-
-	rejectsCredentials bool     // it rejects credentials that Base has added to the request
-	spareLine          []string // capacity for one more line of the header, for Cache-Status
-	farMark            []string // the origin's XFromCache, if another cache reports a hit
-}
 
 // outgoingRequest is a copy of a request, its context, its Accept-Encoding line, and the body of its response, in one
 // allocation.
@@ -33,8 +18,8 @@ type outgoingRequest struct {
 	answer  originBody
 }
 
-// copyRequest returns a copy of the request for Base, with its own context. If detaches is true, the context can
-// outlive the caller's if needed.
+// copyRequest returns a copy of the request for Base, with its own context. If detaches is true, the context can outlive
+// the caller's if needed.
 func (e *engine) copyRequest(q *query, detaches bool) *outgoingRequest {
 	out := new(outgoingRequest)
 	out.context = sentContext{q.ctx, e.sending(q)}
@@ -86,91 +71,6 @@ func (e *engine) ask(out *outgoingRequest) (reply, error) {
 	return rep, err
 }
 
-// adoptHeader replaces the header of the response with a copy that the cache may change, because Base may keep the
-// original. The response itself is not copied, because net/http adds the trailer to it.
-func (rep *reply) adoptHeader(q *query) {
-	resp := rep.resp
-	rep.rejectsCredentials = rejectsCredentials(q.header, resp)
-	if mark := resp.Header[XFromCache]; mark != nil && saysHit(resp.Header["Cache-Status"]) {
-		rep.farMark = slices.Clone(mark)
-	}
-	// XFromCache is not stored. setCacheStatus restores it after the response has been stored.
-	resp.Header, rep.spareLine = rules.CopyHeaderWithout(framedHeader(resp), XFromCache)
-	if resp.Body == nil {
-		resp.Body = http.NoBody
-	}
-	resp.Request = q.req
-}
-
-// setCacheStatus adds the Cache-Status to a response from the origin.
-func (e *engine) setCacheStatus(rep *reply, s Status) {
-	h := rep.resp.Header
-	lines := h["Cache-Status"] // from caches nearer to the origin
-	if lines == nil {
-		lines = rep.spareLine[:0]
-	}
-	h["Cache-Status"] = append(lines, e.statusHeader(s))
-	if rep.farMark != nil {
-		h[XFromCache] = rep.farMark
-	}
-}
-
-// framedHeader returns the header of resp with a Content-Length that equals resp.ContentLength, which is the actual
-// length.
-func framedHeader(resp *http.Response) http.Header {
-	lines := resp.Header["Content-Length"]
-	if len(lines) == 0 || resp.ContentLength <= 0 {
-		return resp.Header
-	}
-	if n, err := strconv.ParseInt(lines[0], 10, 64); err == nil && n == resp.ContentLength {
-		return resp.Header
-	}
-	h := resp.Header.Clone()
-	h["Content-Length"] = []string{strconv.FormatInt(resp.ContentLength, 10)}
-	return h
-}
-
-// framedLength returns the length of the body according to the framing of the message, or -1 if it is not known.
-func framedLength(resp *http.Response) int64 {
-	n := resp.ContentLength
-	if _, ok := resp.Body.(*originBody); ok && n == 0 && resp.StatusCode != http.StatusNoContent {
-		n = -1 // as in http.Response.Write, 0 may mean unknown in a response that a program made
-	}
-	if n < 0 && !resp.Uncompressed {
-		if n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64); err == nil && n >= 0 {
-			return n // the field is the only source
-		}
-	}
-	return max(n, -1)
-}
-
-// canceledByOther reports whether a validation has failed because another request was canceled. http.Transport gives
-// the connection to the next request just before it returns a response without a body. If that first request is then
-// canceled at once, both fail. Without the cache the response would have had a body.
-func (q *query) canceledByOther(err error) bool {
-	return errors.Is(err, context.Canceled) && q.ctx.Err() == nil && rules.IsSafe(q.req.Method)
-}
-
-// withNewBody returns a query whose request can be sent once more. It has a new body, because the first request has used
-// up the old one.
-func (q *query) withNewBody() (query, error) {
-	again := *q
-	if !hasBody(q.req) {
-		return again, nil
-	}
-	body, err := q.req.GetBody()
-	again.req = q.req.WithContext(q.ctx)
-	again.req.Body = body
-	return again, err
-}
-
-// closeResponse closes the body of a response that is not returned, without reading it.
-func closeResponse(resp *http.Response) {
-	if resp.Body != nil {
-		resp.Body.Close()
-	}
-}
-
 // maxSkipped is the longest body that discard reads.
 const maxSkipped = 64 << 10
 
@@ -188,4 +88,55 @@ func (e *engine) discard(q *query, resp *http.Response) {
 	case !b.context.Detach() || !b.drain(q.ctx, e, "", func() { b.skip(maxSkipped) }):
 		b.end()
 	}
+}
+
+// errNothing is the error of a request if Base breaks the contract of http.RoundTripper.
+var errNothing = errors.New("cachecontrol: Transport.Base returned neither a response nor an error")
+
+// errNoBody is the error of a request if Base returns a Content-Length without a Body. http.Client has the same check.
+var errNoBody = errors.New("cachecontrol: Transport.Base returned a response with a Content-Length and no Body")
+
+// send makes a request through Base, and counts the result.
+func (e *engine) send(out *outgoingRequest) (*http.Response, error) {
+	c, req, answer := &e.counters, &out.Request, &out.answer
+	c.sent.Add(1)
+	var loop error
+	switch {
+	case out.context.sending.depth > maxDepth:
+		loop = errNested
+	case leadsTo(e.base(), e.owner, req.URL):
+		loop = errLoop
+	}
+	if loop != nil {
+		closeBody(req)
+		answer.context.Release()
+		return nil, loop
+	}
+	resp, err := e.base().RoundTrip(req)
+	switch {
+	case err != nil:
+	case resp == nil:
+		err = errNothing
+	case resp.Body == nil && resp.ContentLength > 0 && req.Method != http.MethodHead:
+		err = errNoBody
+	default:
+		resp.Header = canonicalNames(resp.Header)
+	}
+	if err != nil || resp.Body == nil || resp.Body == http.NoBody {
+		answer.context.Release()
+	}
+	switch {
+	case err == nil:
+		if resp.StatusCode >= http.StatusInternalServerError {
+			c.originFailures.Add(1)
+		}
+		// The body of a 101 is an io.ReadWriteCloser.
+		if resp.Body != nil && resp.Body != http.NoBody && resp.StatusCode != http.StatusSwitchingProtocols {
+			answer.ReadCloser, answer.counter = resp.Body, &c.fromOrigin
+			resp.Body = answer
+		}
+	case req.Context().Err() == nil:
+		c.originErrors.Add(1)
+	}
+	return resp, err
 }

@@ -151,26 +151,6 @@ func withoutVariant(key string) string {
 	return key
 }
 
-// targetURL returns the target URL of the request, with the authority of its Host field.
-func targetURL(req *http.Request) *url.URL {
-	if req.Host == "" || req.Host == req.URL.Host {
-		return req.URL
-	}
-	u := *req.URL
-	u.Host = req.Host
-	return &u
-}
-
-// requestURL returns the URL of a request for the log, without user and password.
-func requestURL(req *http.Request) string {
-	if req.URL == nil {
-		return ""
-	}
-	u := *targetURL(req)
-	u.User, u.Fragment, u.RawFragment = nil, "", ""
-	return u.String()
-}
-
 // urlOfKey returns the URL of an entry stored under key: the plain key without user and password.
 func urlOfKey(key string) string {
 	plain, _, _ := strings.Cut(key, "#")

@@ -3,8 +3,6 @@ package cachecontrol
 import (
 	"cmp"
 	"context"
-	"errors"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,57 +11,6 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
-
-// place says where the responses to a query are stored.
-type place struct {
-	key        string // of the whole response; the keys of a part and of variants are derived from it
-	index      string // key of the index that key depends on (see methods.go); "" for a plain key
-	digest     string // of the method and the content; "" for a plain key
-	generation string // of an index that must be stored before the response; "" if the index is stored
-}
-
-// previous is what is stored for a query when the origin is asked. The origin's response may confirm, contradict or
-// replace it.
-type previous struct {
-	place
-	first   *storage.Entry // entry under the key, which lists the variants; nil if none
-	whole   string         // key of the whole response that is replaced; "" if there is none
-	doubted *match         // a closed whole response that BeforeReuse rejected, or whose validation got a 304 for another response
-	part    *match         // a stored part that does not contain the requested range
-	damaged []string       // keys of entries that could not be read
-}
-
-// match is a stored response that a query selects. Its body stays open until it is returned to the caller or closed, so
-// changes to the key in the store do not affect it.
-type match struct {
-	*entryView
-	key     string // "" if it is a shared response that is still being received
-	entry   *storage.Entry
-	body    io.ReadCloser   // nil after it was closed or returned
-	decoded []byte          // the decoded body, if the store keeps it
-	memory  *memoryResponse // contains body, if that is in memory, and room for the response
-
-	rejected bool        // BeforeReuse has rejected it, or a 304 was about another response
-	damaged  func(error) // called with the error if the body cannot be decoded; if nil, a stored response is removed in this case
-}
-
-// found reports whether there is a match.
-func (m *match) found() bool { return m != nil && m.entry != nil }
-
-// close closes the body if it was not returned to the caller.
-func (m *match) close() {
-	if m != nil && m.body != nil {
-		m.body.Close()
-		m.body = nil
-	}
-}
-
-// take returns the body, which close no longer closes.
-func (m *match) take() io.ReadCloser {
-	body := m.body
-	m.body = nil
-	return body
-}
 
 // lookup returns the stored response that the query selects. If there are several, it returns the most recent one (RFC
 // 9111, sections 4 and 4.1). If there is none, it returns the reason. If at has no key, plain is the key.
@@ -113,25 +60,6 @@ func (e *engine) find(q *query, plain []byte, prev *previous) (match, rules.Reas
 	m.memory.body.Reset(held.Body)
 	m.body = &m.memory.body
 	return m, rules.ReasonNone
-}
-
-// whyMissing returns why no response was read under key. It remembers the key of an entry that cannot be read.
-func (prev *previous) whyMissing(key string, err error) rules.Reason {
-	switch err {
-	case nil:
-		return rules.ReasonNone
-	case storage.ErrNotFound: // the common case
-		return rules.NotStored
-	}
-	var unreadable *storage.UnreadableError
-	switch {
-	case errors.As(err, &unreadable):
-		prev.damaged = append(prev.damaged, key)
-		return rules.Unreadable
-	case errors.Is(err, storage.ErrNotFound), errors.Is(err, storage.ErrClosed):
-		return rules.NotStored
-	}
-	return rules.StoreFailed
 }
 
 // getMatch returns the response stored under key.

@@ -1,7 +1,6 @@
 package cachecontrol
 
 import (
-	"context"
 	"crypto/rand"
 	"fmt"
 	"net/http"
@@ -68,12 +67,6 @@ func (e *engine) storeIndex(q *query, at *place) error {
 		return err
 	}
 	return w.Commit()
-}
-
-// invalidateMethods invalidates the responses to all methods that are stored for a plain key, and those that are being received.
-func (e *engine) invalidateMethods(ctx context.Context, key string) error {
-	e.invalidations.Add(key+methodsSuffix, 0)
-	return e.remove(ctx, key+methodsSuffix, key+methodsSuffix)
 }
 
 // checkMethods returns an error for the first method that makes no sense in CacheableMethods, or nil.

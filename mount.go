@@ -48,7 +48,7 @@ func (m *Mounts) Mount(prefix string, rt http.RoundTripper) {
 
 // RoundTrip implements http.RoundTripper. If no prefix matches, http.DefaultTransport is used.
 func (m *Mounts) RoundTrip(req *http.Request) (*http.Response, error) {
-	rt := m.find(req.URL)
+	rt := m.next(req.URL)
 	if leadsTo(rt, m, req.URL) {
 		closeBody(req)
 		return nil, errMountLoop
@@ -59,32 +59,19 @@ func (m *Mounts) RoundTrip(req *http.Request) (*http.Response, error) {
 // CloseIdleConnections closes the idle connections of all mounted RoundTrippers.
 func (m *Mounts) CloseIdleConnections() { closeIdle(m, make(map[http.RoundTripper]bool)) }
 
-// closeIdle closes the idle connections of rt and of the RoundTrippers that it leads to. seen holds the Transports and
-// Mounts already visited.
-func closeIdle(rt http.RoundTripper, seen map[http.RoundTripper]bool) {
-	switch next := rt.(type) {
-	case *Transport:
-		if !seen[rt] {
-			seen[rt] = true
-			closeIdle(next.start().base(), seen)
-		}
-	case *Mounts:
-		if seen[rt] {
-			return
-		}
-		seen[rt] = true
-		next.mu.RLock()
-		mounts := next.mounts // the slice is replaced, never modified
-		next.mu.RUnlock()
-		for _, o := range mounts {
-			closeIdle(o.rt, seen)
-		}
-	case interface{ CloseIdleConnections() }:
-		next.CloseIdleConnections()
+// all returns the mounted RoundTrippers.
+func (m *Mounts) all() []http.RoundTripper {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	var all []http.RoundTripper
+	for _, o := range m.mounts {
+		all = append(all, o.rt)
 	}
+	return all
 }
 
-func (m *Mounts) find(u *url.URL) http.RoundTripper {
+// next returns the RoundTripper that is mounted for a URL.
+func (m *Mounts) next(u *url.URL) http.RoundTripper {
 	if u == nil {
 		return http.DefaultTransport
 	}

@@ -3,12 +3,9 @@ package cachecontrol
 import (
 	"cmp"
 	"io"
-	"math"
 	"net/http"
 	"strconv"
-	"strings"
 
-	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/internal/sections"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -29,27 +26,6 @@ func (e *engine) wholeIsMoreRecent(q *query, prev *previous, part *match) bool {
 	return fields.match(q, whole.vary, whole.coding, "") && e.moreRecent(prev.first, part.entry, prev.key, part.policy.Date)
 }
 
-// contains reports whether the part contains the requested range.
-func (m *match) contains(r rules.ByteRange) bool {
-	total := m.entry.Range.Total
-	if total < 0 {
-		if r.First < 0 || r.Last < 0 {
-			return false // the range is relative to an unknown end
-		}
-		total = math.MaxInt64
-	}
-	start, end, ok := r.Within(total)
-	return ok && start >= m.entry.Range.Start && end <= m.entry.Range.Start+m.entry.Length
-}
-
-// completable reports whether it is worth asking for the rest of a part. The part must be the beginning of the body,
-// and have a strong validator, which shows whether the rest belongs to it. A part without any validator is completed
-// while it is fresh. An origin without ranges sends the whole body in any case.
-func (q *query) completable(m *match, d decision) bool {
-	return !q.isHead() && !q.ranged && !q.conditional && !q.matching && m.entry.Range.Start == 0 && m.entry.Length > 0 &&
-		(m.policy.StrongValidator() != "" || !m.policy.HasValidator() && d.Action == rules.Serve)
-}
-
 // askRest requests the rest of a part.
 func (e *engine) askRest(q *query, part *match) (reply, error) {
 	return e.ask(e.outgoing(q, func(h http.Header) {
@@ -60,40 +36,6 @@ func (e *engine) askRest(q *query, part *match) (reply, error) {
 	}, true))
 }
 
-// completedBy reports whether resp has all that is missing of a part, and the length of the whole. The part must be the
-// beginning of the body.
-func (m *match) completedBy(resp *http.Response) (total int64, ok bool) {
-	cr, ok := rules.ParseContentRange(resp.Header["Content-Range"])
-	switch known := m.entry.Range.Total; {
-	case !ok, resp.StatusCode != http.StatusPartialContent, !m.combinesWith(resp.Header):
-		return 0, false
-	case cr.First != m.entry.Length, cr.Last != cr.Total-1, known >= 0 && known != cr.Total:
-		return 0, false
-	}
-	n := framedLength(resp)
-	return cr.Total, n < 0 || n == cr.Total-cr.First
-}
-
-// combinesWith reports whether a 206 with header h is of the same representation as the part: both must have the same
-// strong entity tag (RFC 9111, section 3.4). Some origins use one tag for all codings of a representation, so the
-// coding must be equal, too.
-func (m *match) combinesWith(h http.Header) bool {
-	lines := h["Content-Encoding"] // a 206 may omit it
-	return rules.StrongMatch(h.Get("Etag"), m.policy.ETag) &&
-		(lines == nil || m.coding.Equal(contentcoding.Parse(lines)))
-}
-
-// dropPart removes the stored part, which is known to be out of date.
-func (e *engine) dropPart(q *query, prev *previous, rep *reply) {
-	part := prev.part
-	prev.part = nil
-	part.close()
-	e.dropStored(q, prev, rep, part.key)
-}
-
-// mayCombine reports whether a 206 with header h can be combined with the part.
-func (m *match) mayCombine(h http.Header) bool { return !m.rejected && m.combinesWith(h) }
-
 // judgePart removes the stored part if the reply shows that it is out of date, by the rules for a whole response.
 // receivePartial and receiveHead handle a 206 and a response to HEAD. judgePart must be called before a recording of the
 // response is made; otherwise the removal would make the recording outdated.
@@ -101,37 +43,6 @@ func (e *engine) judgePart(q *query, prev *previous, rep *reply) {
 	if prev.part != nil && prev.part.refutedBy(rep.resp) {
 		e.dropPart(q, prev, rep)
 	}
-}
-
-// refutedBy reports whether a response that is not a 206 shows that the part is out of date.
-func (m *match) refutedBy(resp *http.Response) bool {
-	switch status := resp.StatusCode; {
-	case status == http.StatusOK:
-		return m.contradictedBy(resp.Header, framedLength(resp))
-	case rules.Supersedes(status):
-		return true
-	case status == http.StatusRequestedRangeNotSatisfiable:
-		_, length, ok := strings.Cut(resp.Header.Get("Content-Range"), "*/")
-		n, err := strconv.ParseInt(length, 10, 64)
-		return ok && err == nil && !m.fits(n)
-	}
-	return false
-}
-
-// contradictedBy reports whether a 200 or 206 with header h is of another representation than the part. total is the
-// length of that representation in bytes, or -1 if not known.
-func (m *match) contradictedBy(h http.Header, total int64) bool {
-	if tag := h.Get("Etag"); tag != m.policy.ETag && !rules.WeakMatch(tag, m.policy.ETag) {
-		return true
-	}
-	return h.Get("Last-Modified") != m.policy.IfModified ||
-		!m.fits(total) && m.coding.Equal(contentcoding.Parse(h["Content-Encoding"]))
-}
-
-// fits reports whether the part may be of a representation of this length, or of unknown length if total is -1.
-func (m *match) fits(total int64) bool {
-	r := m.entry.Range
-	return total < 0 || total == r.Total || r.Total < 0 && total >= r.Start+m.entry.Length
 }
 
 // join turns the reply into the whole response: the stored part, followed by the rest in the reply.
@@ -159,7 +70,7 @@ func (e *engine) join(q *query, prev *previous, rep *reply, total int64, s *Stat
 	if total > e.maxBody {
 		as.refuse(rules.TooLong)
 	}
-	s.setStored(&as, rep.received)
+	as.setStored(s, rep.received)
 	key := ""
 	if as.store.OK {
 		r := e.newRecording(q, prev, rep, &as)
@@ -195,7 +106,7 @@ func (e *engine) receivePartial(q *query, prev *previous, m *match, rep *reply, 
 	if received.length() > e.maxBody {
 		as.refuse(rules.TooLong)
 	}
-	s.setStored(&as, rep.received)
+	as.setStored(s, rep.received)
 	if prev.whole != "" {
 		e.dropWhole(q, prev, rep) // the origin has another representation now
 	}
@@ -205,22 +116,6 @@ func (e *engine) receivePartial(q *query, prev *previous, m *match, rep *reply, 
 	if as.store.OK {
 		e.storePart(q, prev, rep, &as, received, s)
 	}
-}
-
-// outdatedBy reports whether a 206 with header h, of a representation of this length, shows that the part is out of date,
-// or may no longer be stored. d is the decision about storing the 206.
-func (m *match) outdatedBy(h http.Header, total int64, d rules.StoreDecision) bool {
-	switch {
-	case !m.mayCombine(h) && m.contradictedBy(h, total):
-		return true
-	case d.OK:
-		return false
-	}
-	switch d.Reason {
-	case rules.NoStoreRequest, rules.SetCookieInShared, rules.TooLong, rules.PartialUnusable:
-		return false // this does not affect the stored part
-	}
-	return true
 }
 
 // storePart starts storing the part in the reply, combined with the stored part if possible.
@@ -270,59 +165,10 @@ func (e *engine) combine(q *query, r *recording, part *match, rep *reply, receiv
 	r.end = func() { copier.body.Close() }
 }
 
-// contentRange returns the range of a 206. If the length of its content differs from Content-Range, the content counts,
-// and the representation ends with it. This is accepted only if the field says that the range extends to the end.
-func contentRange(resp *http.Response) (rules.ContentRange, bool) {
-	cr, ok := rules.ParseContentRange(resp.Header["Content-Range"])
-	if n := framedLength(resp); ok && n >= 0 && n != cr.Last-cr.First+1 {
-		if n == 0 || cr.Last != cr.Total-1 || n > math.MaxInt64-cr.First {
-			return cr, false
-		}
-		cr.Total = cr.First + n
-		cr.Last = cr.Total - 1
-	}
-	return cr, ok
-}
-
-// span is a part of a representation: the bytes from start up to, but not including, end, of total bytes, or -1 if not
-// known.
-type span struct{ start, end, total int64 }
-
-func (a span) length() int64 { return a.end - a.start }
-
-// span returns the part of the representation that is stored.
-func (m *match) span() span {
-	r := m.entry.Range
-	return span{r.Start, r.Start + m.entry.Length, r.Total}
-}
-
-// union returns the union of a and b, if they are adjacent or overlap and do not have different totals.
-func (a span) union(b span) (span, bool) {
-	if a.start > b.end || b.start > a.end || a.total >= 0 && b.total >= 0 && a.total != b.total {
-		return span{}, false
-	}
-	u := span{min(a.start, b.start), max(a.end, b.end), max(a.total, b.total)}
-	return u, u.total < 0 || u.end <= u.total
-}
-
-// spanCopier copies spans of a body in ascending order.
-type spanCopier struct {
-	body io.ReadCloser
-	pos  int64
-}
-
-func (c *spanCopier) copy(w io.Writer, from, to int64) error {
-	if from >= to {
-		return nil
-	}
-	if seeker, ok := c.body.(io.Seeker); ok {
-		if _, err := seeker.Seek(from, io.SeekStart); err != nil {
-			return err
-		}
-	} else if _, err := io.CopyN(io.Discard, c.body, from-c.pos); err != nil {
-		return err
-	}
-	_, err := io.CopyN(w, c.body, to-from)
-	c.pos = to
-	return err
+// completable reports whether it is worth asking for the rest of a part. The part must be the beginning of the body,
+// and have a strong validator, which shows whether the rest belongs to it. A part without any validator is completed
+// while it is fresh. An origin without ranges sends the whole body in any case.
+func completable(q *query, m *match, d decision) bool {
+	return !q.isHead() && !q.ranged && !q.conditional && !q.matching && m.entry.Range.Start == 0 && m.entry.Length > 0 &&
+		(m.policy.StrongValidator() != "" || !m.policy.HasValidator() && d.Action == rules.Serve)
 }

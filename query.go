@@ -2,13 +2,19 @@ package cachecontrol
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // query is what a request asks of the cache. parseQuery computes it once; it does not change afterwards. A request that
@@ -121,46 +127,115 @@ func (q *query) acceptEncoding() string {
 	return contentcoding.AcceptEncoding
 }
 
-// canonicalNames returns h with canonical names. If the names are canonical, that is h itself. net/http sends a field
-// under the name that the caller wrote into the map.
-func canonicalNames(h http.Header) http.Header {
-	for name := range h {
-		if isCanonical(name) {
-			continue
-		}
-		out := make(http.Header, len(h))
-		for _, name := range slices.Sorted(maps.Keys(h)) {
-			for _, line := range h[name] {
-				out.Add(name, line)
-			}
-		}
-		return out
+// partitionOf returns the suffix that a request's partition adds to its key. It is empty for the default partition, and
+// otherwise contains a hash, so that no partition can look like another one, or like a key.
+func (e *engine) partitionOf(req *http.Request, c *Control) string {
+	if e.partition == nil && c == nil {
+		return ""
 	}
-	return h
+	var user, program string
+	if e.partition != nil {
+		user = e.partition(req)
+	}
+	if c != nil {
+		program = c.Partition
+	}
+	if user == "" && program == "" {
+		return ""
+	}
+	// The length separates the two strings.
+	sum := sha256.Sum256([]byte(strconv.Itoa(len(user)) + ":" + user + program))
+	return partitionMark + hex.EncodeToString(sum[:])
 }
 
-// isCanonical reports whether name is certainly canonical. It takes half the time of http.CanonicalHeaderKey.
-func isCanonical(name string) bool {
-	wrong := byte('a') // first of the 26 letters that must not come next
-	for i := range len(name) {
-		c := name[i]
-		if c-wrong < 26 {
-			return false
-		}
-		if wrong = 'A'; c == '-' {
-			wrong = 'a'
-		}
+// withNewBody returns a query whose request can be sent once more. It has a new body, because the first request has used
+// up the old one.
+func (q *query) withNewBody() (query, error) {
+	again := *q
+	if !hasBody(q.req) {
+		return again, nil
 	}
-	return true
+	body, err := q.req.GetBody()
+	again.req = q.req.WithContext(q.ctx)
+	again.req.Body = body
+	return again, err
 }
 
-func hasBody(req *http.Request) bool {
-	return req.Body != nil && req.Body != http.NoBody
+// canceledByOther reports whether a validation has failed because another request was canceled. http.Transport gives
+// the connection to the next request just before it returns a response without a body. If that first request is then
+// canceled at once, both fail. Without the cache the response would have had a body.
+func (q *query) canceledByOther(err error) bool {
+	return errors.Is(err, context.Canceled) && q.ctx.Err() == nil && rules.IsSafe(q.req.Method)
 }
 
-// closeBody closes the body of a request that is not sent, as a RoundTripper must.
-func closeBody(req *http.Request) {
-	if req.Body != nil {
-		req.Body.Close()
+// sharable reports whether the request may get the response to another request for the same URL.
+func (q *query) sharable() bool {
+	cc := &q.cc
+	return (q.req.Method == http.MethodGet || q.req.Method == "") && !hasBody(q.req) && !q.conditional && !q.ranged &&
+		!cc.NoCache && !cc.Refresh && !cc.NoStore && !cc.OnlyIfCached && !(cc.MaxAge.OK && cc.MaxAge.Value == 0)
+}
+
+// forValidation returns the query of a background validation. Its request is a copy, because the caller may reuse the
+// original, and has no conditions and directives, and no Range unless a part is validated.
+func (q *query) forValidation(e *engine, part bool) query {
+	req := q.req.Clone(context.Background())
+	maps.DeleteFunc(req.Header, func(name string, _ []string) bool {
+		switch http.CanonicalHeaderKey(name) {
+		case "If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range", "Cache-Control", "Pragma":
+			return true
+		case "Range":
+			return !part
+		}
+		return false
+	})
+	//lint:ignore SA1019 http.Client sets it, and it ends with the caller
+	req.Cancel = nil
+	later := query{
+		req: req, header: canonicalNames(req.Header), partition: q.partition, digest: q.digest, background: true,
+		cc: rules.Request{Lifetime: q.cc.Lifetime},
 	}
+	later.negotiated = q.negotiated || q.ranged && !part && e.negotiate && later.header["Accept-Encoding"] == nil
+	if part {
+		later.ranged, later.byteRange = q.ranged, q.byteRange
+	}
+	return later
+}
+
+// field returns the value of a request header field as it is sent, with several lines joined, and with the Transport's
+// own Accept-Encoding if it adds one.
+func (q *query) field(name string) (value string, present bool) {
+	if name == "Accept-Encoding" && q.negotiated {
+		return q.acceptEncoding(), true
+	}
+	lines := q.header[name]
+	switch len(lines) {
+	case 0:
+		return "", false
+	case 1:
+		return lines[0], true
+	}
+	return strings.Join(lines, ", "), true
+}
+
+// fields returns the request's values of the fields with these names.
+func (q *query) fields(names []string) []storage.Field {
+	var out []storage.Field
+	for _, name := range names {
+		f := storage.Field{Name: name}
+		f.Value, f.Present = q.field(http.CanonicalHeaderKey(name))
+		out = append(out, f)
+	}
+	return out
+}
+
+// codingSelects reports whether a response with header h has a coding that the Transport cannot decode and that the
+// origin chose for the Accept-Encoding that the Transport sends. Accept-Encoding then selects the response even if its
+// Vary does not name it.
+func (q *query) codingSelects(h http.Header) bool {
+	lines := h["Content-Encoding"]
+	if lines == nil || contentcoding.Parse(lines).IsKnown() {
+		return false
+	}
+	value, _ := q.field("Accept-Encoding")
+	return rules.NormalizeSelecting("Accept-Encoding", value) == rules.NormalizeSelecting("Accept-Encoding", contentcoding.AcceptEncoding)
 }

@@ -45,8 +45,3 @@ func (r *refreshed) release(key string) {
 	defer r.mu.Unlock()
 	delete(r.until, key)
 }
-
-// refreshesAhead reports whether a fresh response expires so soon that it is refreshed in the background.
-func (e *engine) refreshesAhead(d decision) bool {
-	return e.refreshAhead > 0 && !d.Stale() && d.TTL <= e.refreshAhead
-}

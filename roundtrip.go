@@ -2,6 +2,7 @@ package cachecontrol
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"time"
 
@@ -12,14 +13,20 @@ import (
 // origin and serve, update or store what it sends. The stages are functions in other files, which take and return
 // values; only this file calls one after the other.
 
+// cache is what a Transport consists of: an engine, and the requests that wait for one response.
+type cache struct {
+	*engine
+	flights flights
+}
+
 // roomForKey is the length of the longest key that a hit looks up without an allocation.
 const roomForKey = 192
 
 // roundTrip answers a request.
-func (e *engine) roundTrip(req *http.Request) (*http.Response, error) {
-	if e.err != nil {
+func (c *cache) roundTrip(req *http.Request) (*http.Response, error) {
+	if c.err != nil {
 		closeBody(req)
-		return nil, e.err
+		return nil, c.err
 	}
 	if ctx := req.Context(); ctx.Err() != nil {
 		closeBody(req)
@@ -28,90 +35,90 @@ func (e *engine) roundTrip(req *http.Request) (*http.Response, error) {
 	var a answer
 	var err error
 	var room [roomForKey]byte
-	q, plain, why := e.parseQuery(req, room[:0])
+	q, plain, why := c.parseQuery(req, room[:0])
 	switch {
 	case why != rules.ReasonNone:
-		a, err = e.bypass(&q, string(plain), why)
+		a, err = c.bypass(&q, string(plain), why)
 	case q.digest != "":
-		a, err = e.answer(&q, nil, e.placeByMethod(&q, string(plain)), Status{})
+		a, err = c.answer(&q, nil, c.placeByMethod(&q, string(plain)), Status{})
 	default:
-		a, err = e.answer(&q, plain, place{}, Status{})
+		a, err = c.answer(&q, plain, place{}, Status{})
 	}
 	if err != nil {
 		return nil, err
 	}
-	e.counters.answered(a.outcome, a.fromCache)
+	c.counters.answered(a.outcome, a.fromCache)
 	return a.resp, nil
 }
 
 // bypass sends the request to the origin without looking for a stored response. key is "" if the URL has none.
-func (e *engine) bypass(q *query, key string, why rules.Reason) (answer, error) {
+func (c *cache) bypass(q *query, key string, why rules.Reason) (answer, error) {
 	if q.cc.OnlyIfCached && rules.IsSafe(q.req.Method) || q.offline {
-		return e.refuse(q), nil
+		return c.refuse(q), nil
 	}
-	rep, err := e.ask(e.copyRequest(q, false))
+	rep, err := c.ask(c.copyRequest(q, false))
 	if err != nil {
 		return answer{}, err
 	}
 	rep.adoptHeader(q)
 	s := forwarded(why, rep.resp.StatusCode)
 	if key != "" {
-		e.invalidateBy(q, key, &rep)
+		c.invalidateBy(q, key, &rep)
 		if why == rules.MethodForwarded && (q.req.Method == http.MethodPost || q.req.Method == http.MethodPatch) {
-			e.receivePost(q, key, &rep, &s)
+			c.receivePost(q, key, &rep, &s)
 		}
 	}
-	return e.respond(q, &rep, s, answer{}), nil
+	return c.respond(q, &rep, s, answer{}), nil
 }
 
 // answer answers a query from a stored response if it may, and otherwise asks the origin. The key is at.key, or plain if
 // that is empty. s is the status of an answer without asking the origin; for a hit it is the zero value.
-func (e *engine) answer(q *query, plain []byte, at place, s Status) (answer, error) {
-	m, prev, why := e.lookup(q, plain, at)
+func (c *cache) answer(q *query, plain []byte, at place, s Status) (answer, error) {
+	m, prev, why := c.lookup(q, plain, at)
 	if why != rules.ReasonNone {
-		return e.answerWithoutWhole(q, &prev, why, s)
+		return c.answerWithoutWhole(q, &prev, why, s)
 	}
-	d := e.decideReuse(q, &m)
+	d := c.decideReuse(q, &m)
 	switch {
 	case q.matching && !q.meetsPreconditions(&m, d):
-		return e.forwardPreconditions(q, &prev, &m)
+		return c.forwardPreconditions(q, &prev, &m)
 	case d.rejected:
 		m.close()
 		m.rejected = true
 		doubted := m
 		prev.whole, prev.doubted = m.key, &doubted
-		return e.fetchOrRefuse(q, &prev, d.Reason)
+		return c.fetchOrRefuse(q, &prev, d.Reason)
 	}
-	return e.use(q, &prev, &m, d, s)
+	return c.use(q, &prev, &m, d, s)
 }
 
 // answerWithoutWhole answers a query for which no whole response is stored. It uses a stored part if that contains the
 // range, or completes the part if possible. Otherwise it asks the origin, whose response may confirm the part or show
 // that it is out of date, like a whole response.
-func (e *engine) answerWithoutWhole(q *query, prev *previous, why rules.Reason, s Status) (answer, error) {
-	if e.sharesFetch(q, prev.key, decision{}) {
-		return e.fetchShared(q, prev, why)
+func (c *cache) answerWithoutWhole(q *query, prev *previous, why rules.Reason, s Status) (answer, error) {
+	if c.sharesFetch(q, prev.key, decision{}) {
+		return c.fetchShared(q, prev, why)
 	}
-	found := e.lookupPart(q, prev)
+	found := c.lookupPart(q, prev)
 	switch {
 	case !found.found() && q.matching:
-		return e.forwardPreconditions(q, prev, nil)
+		return c.forwardPreconditions(q, prev, nil)
 	case !found.found():
-		return e.fetchOrRefuse(q, prev, why)
+		return c.fetchOrRefuse(q, prev, why)
 	}
 	part := found
-	d := e.decideReuse(q, &part)
+	d := c.decideReuse(q, &part)
 	part.rejected = d.rejected
-	usable := !d.rejected && q.canDecode(part.coding, part.vary) && !e.wholeIsMoreRecent(q, prev, &part)
+	usable := !d.rejected && q.canDecode(part.coding, part.vary) && !c.wholeIsMoreRecent(q, prev, &part)
 	switch {
 	case usable && q.ranged && part.contains(q.byteRange) && part.policy.IfRange(q.header) &&
 		(!q.matching || q.meetsPreconditions(&part, d)):
-		return e.use(q, prev, &part, d, s)
+		return c.use(q, prev, &part, d, s)
 	case q.cc.OnlyIfCached:
 		part.close()
-		return e.refuse(q), nil
-	case usable && q.completable(&part, d):
-		return e.complete(q, prev, &part)
+		return c.refuse(q), nil
+	case usable && completable(q, &part, d):
+		return c.complete(q, prev, &part)
 	case d.rejected, usable && q.ranged:
 		if why = d.Reason; d.Action == rules.Serve && !d.rejected {
 			why = rules.NotInRange
@@ -120,83 +127,83 @@ func (e *engine) answerWithoutWhole(q *query, prev *previous, why rules.Reason, 
 	prev.part = &part
 	defer part.close()
 	if q.matching {
-		return e.forwardPreconditions(q, prev, nil)
+		return c.forwardPreconditions(q, prev, nil)
 	}
-	return e.fetch(q, prev, nil, decision{Reuse: rules.Reuse{Reason: why}, mustValidate: d.mustValidate})
+	return c.fetch(q, prev, nil, decision{Reuse: rules.Reuse{Reason: why}, mustValidate: d.mustValidate})
 }
 
 // use answers with a stored response, at once or after asking the origin, as d requires. A part must contain the
 // requested range.
-func (e *engine) use(q *query, prev *previous, m *match, d decision, s Status) (answer, error) {
+func (c *cache) use(q *query, prev *previous, m *match, d decision, s Status) (answer, error) {
 	switch {
-	case d.Action == rules.Serve && q.background && e.refreshesAhead(d), d.Action == rules.ServeAndValidate && q.background:
+	case d.Action == rules.Serve && q.background && c.refreshesAhead(d), d.Action == rules.ServeAndValidate && q.background:
 	case d.Action == rules.Serve:
-		if e.refreshesAhead(d) {
-			e.refreshLater(q, prev.place, m, d.TTL)
+		if c.refreshesAhead(d) {
+			c.refreshLater(q, prev.place, m, d.TTL)
 		}
-		return e.serve(q, m, d.Reuse, s), nil
+		return c.serve(q, m, d.Reuse, s), nil
 	case d.Action == rules.ServeAndValidate:
-		e.validateLater(q, prev.place, m)
-		return e.serve(q, m, d.Reuse, Status{}), nil
+		c.validateLater(q, prev.place, m)
+		return c.serve(q, m, d.Reuse, Status{}), nil
 	case d.Action == rules.Refuse:
 		m.close()
-		return e.refuse(q), nil
+		return c.refuse(q), nil
 	}
-	if e.sharesFetch(q, prev.key, d) {
+	if c.sharesFetch(q, prev.key, d) {
 		m.close()
-		return e.fetchShared(q, prev, d.Reason)
+		return c.fetchShared(q, prev, d.Reason)
 	}
 	stored := *m // so that only a match that is validated is on the heap
-	return e.fetch(q, prev, &stored, d)
+	return c.fetch(q, prev, &stored, d)
 }
 
 // forwardPreconditions sends a request with If-Match or If-Unmodified-Since to the origin. The response may show that m,
 // if not nil, is out of date.
-func (e *engine) forwardPreconditions(q *query, prev *previous, m *match) (answer, error) {
+func (c *cache) forwardPreconditions(q *query, prev *previous, m *match) (answer, error) {
 	if q.cc.OnlyIfCached {
 		m.close()
-		return e.refuse(q), nil
+		return c.refuse(q), nil
 	}
 	d := decision{Reuse: rules.Reuse{Reason: rules.PreconditionForwarded}, mustValidate: true}
 	if m == nil {
-		return e.fetch(q, prev, nil, d)
+		return c.fetch(q, prev, nil, d)
 	}
 	stored := *m // as in use
-	return e.fetch(q, prev, &stored, d)
+	return c.fetch(q, prev, &stored, d)
 }
 
 // fetchOrRefuse answers a query for which no stored response may be used.
-func (e *engine) fetchOrRefuse(q *query, prev *previous, why rules.Reason) (answer, error) {
+func (c *cache) fetchOrRefuse(q *query, prev *previous, why rules.Reason) (answer, error) {
 	if q.cc.OnlyIfCached {
-		return e.refuse(q), nil
+		return c.refuse(q), nil
 	}
-	return e.fetch(q, prev, nil, decision{Reuse: rules.Reuse{Reason: why}})
+	return c.fetch(q, prev, nil, decision{Reuse: rules.Reuse{Reason: why}})
 }
 
 // fetchShared answers a query, for which no stored response may be used, together with other requests for the same
 // response.
-func (e *engine) fetchShared(q *query, prev *previous, why rules.Reason) (answer, error) {
+func (c *cache) fetchShared(q *query, prev *previous, why rules.Reason) (answer, error) {
 	at := prev.place
-	a, s, err := e.collapseRequests(q, prev, why, func(q *query) (answer, error) {
-		return e.answer(q, nil, at, Status{})
+	a, s, err := c.flights.collapse(c.engine, q, prev, why, func(q *query) (answer, error) {
+		return c.answer(q, nil, at, Status{})
 	})
 	if err != errNotShared {
 		return a, err
 	}
 	alone := *q
 	alone.neverShare = true
-	return e.answer(&alone, nil, at, s)
+	return c.answer(&alone, nil, at, s)
 }
 
 // fetch sends the request to the origin. It validates m, if not nil, if it has a validator and the caller set no
 // conditions; otherwise it requests the whole response. d.Reason is the reason for asking.
-func (e *engine) fetch(q *query, prev *previous, m *match, d decision) (answer, error) {
+func (c *cache) fetch(q *query, prev *previous, m *match, d decision) (answer, error) {
 	defer m.close() // if it is not returned, even if Base or a hook panics
 	if m != nil && m.entry.Range == nil {
 		prev.whole = m.key
 	}
 	validating := m != nil && !q.conditional && !q.matching && m.policy.HasValidator()
-	rep, err := e.ask(e.outgoing(q, func(h http.Header) {
+	rep, err := c.ask(c.outgoing(q, func(h http.Header) {
 		if validating {
 			m.policy.SetPreconditions(h)
 		}
@@ -205,20 +212,20 @@ func (e *engine) fetch(q *query, prev *previous, m *match, d decision) (answer, 
 	if err != nil {
 		if validating && q.canceledByOther(err) {
 			m.close()
-			return e.refetch(q, prev, d)
+			return c.refetch(q, prev, d)
 		}
 		if r, ok := q.staleOnError(m, rep.received); ok && !d.mustValidate && q.ctx.Err() == nil {
-			return e.serve(q, m, r, s), nil
+			return c.serve(q, m, r, s), nil
 		}
 		return answer{}, err
 	}
-	e.dropDamaged(q, prev)
+	c.dropDamaged(q, prev)
 	s.ForwardStatus = rep.resp.StatusCode
 	switch {
 	case validating && rep.resp.StatusCode == http.StatusNotModified:
-		e.discard(q, rep.resp)
+		c.discard(q, rep.resp)
 		if m.policy.MatchesNotModified(rep.resp.Header) {
-			return e.confirm(q, prev, m, &rep, s), nil
+			return c.confirm(q, prev, m, &rep, s), nil
 		}
 		// The 304 is about another response than ours, so it does not confirm ours. The response to the next request
 		// may.
@@ -229,40 +236,40 @@ func (e *engine) fetch(q *query, prev *previous, m *match, d decision) (answer, 
 		} else {
 			prev.doubted = m
 		}
-		return e.refetch(q, prev, d)
+		return c.refetch(q, prev, d)
 	case rules.ServerFailed(rep.resp.StatusCode) && !d.mustValidate:
 		if r, ok := q.staleOnError(m, rep.received); ok {
-			e.discard(q, rep.resp)
-			return e.serve(q, m, r, s), nil
+			c.discard(q, rep.resp)
+			return c.serve(q, m, r, s), nil
 		}
 	}
-	return e.receiveAny(q, prev, m, &rep, s), nil
+	return c.receiveAny(q, prev, m, &rep, s), nil
 }
 
 // refetch sends the request once more, without validating a stored response.
-func (e *engine) refetch(q *query, prev *previous, d decision) (answer, error) {
+func (c *cache) refetch(q *query, prev *previous, d decision) (answer, error) {
 	again, err := q.withNewBody()
 	if err != nil {
 		return answer{}, err
 	}
-	return e.fetch(&again, prev, nil, d)
+	return c.fetch(&again, prev, nil, d)
 }
 
 // confirm answers with a match that the reply, a 304, has confirmed.
-func (e *engine) confirm(q *query, prev *previous, m *match, rep *reply, s Status) answer {
-	e.freshen(q, prev, m, rep, rep.resp.Header)
+func (c *cache) confirm(q *query, prev *previous, m *match, rep *reply, s Status) answer {
+	c.freshen(q, prev, m, rep, rep.resp.Header)
 	r := m.policy.Reuse(&rules.Request{}, rep.received)
 	r.Reason = rules.Validated
-	a := e.serve(q, m, r, s)
+	a := c.serve(q, m, r, s)
 	rules.CopySetCookie(a.resp.Header, rep.resp.Header)
 	return a
 }
 
 // receiveAny handles a response from the origin that reaches the caller. m, if not nil, is the stored response that does
 // not.
-func (e *engine) receiveAny(q *query, prev *previous, m *match, rep *reply, s Status) (a answer) {
+func (c *cache) receiveAny(q *query, prev *previous, m *match, rep *reply, s Status) (a answer) {
 	rep.adoptHeader(q)
-	e.invalidateBy(q, prev.key, rep) // a cacheable method may be unsafe
+	c.invalidateBy(q, prev.key, rep) // a cacheable method may be unsafe
 	whole := m
 	if m != nil && m.entry.Range != nil {
 		whole, prev.part = nil, m
@@ -272,73 +279,97 @@ func (e *engine) receiveAny(q *query, prev *previous, m *match, rep *reply, s St
 		if m == nil {
 			m = prev.part
 		}
-		s.Storage = Reason(e.receiveNotModified(q, prev, m, rep))
+		s.Storage = Reason(c.receiveNotModified(q, prev, m, rep))
 	case q.isHead():
-		s.Storage = Reason(e.receiveHead(q, prev, whole, rep))
+		s.Storage = Reason(c.receiveHead(q, prev, whole, rep))
 	case q.ranged && rep.resp.StatusCode == http.StatusPartialContent:
-		e.receivePartial(q, prev, whole, rep, &s)
+		c.receivePartial(q, prev, whole, rep, &s)
 	default:
-		e.judgePart(q, prev, rep)
-		a = e.receive(q, prev, rep, &s)
+		c.judgePart(q, prev, rep)
+		a = c.receive(q, prev, rep, &s)
 	}
-	return e.respondDecoded(q, rep, s, a)
+	return c.respondDecoded(q, rep, s, a)
 }
 
 // complete requests the rest of a part, and answers with both (RFC 9111, sections 3.3 and 3.4).
-func (e *engine) complete(q *query, prev *previous, part *match) (answer, error) {
+func (c *cache) complete(q *query, prev *previous, part *match) (answer, error) {
 	prev.part = part
 	defer func() { prev.part.close() }()
 	rest := *q
 	rest.uncoded = q.negotiated && part.coding.IsIdentity()
-	rep, err := e.askRest(&rest, part)
+	rep, err := c.askRest(&rest, part)
 	if err != nil {
 		return answer{}, err
 	}
-	e.dropDamaged(q, prev)
+	c.dropDamaged(q, prev)
 	s := forwarded(rules.NotInRange, rep.resp.StatusCode)
 	var a answer
 	switch rep.resp.StatusCode {
 	case http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable:
 		total, ok := part.completedBy(rep.resp)
 		if !ok {
-			e.discard(q, rep.resp)
-			e.dropPart(q, prev, &rep)
-			return e.refetch(q, prev, decision{Reuse: rules.Reuse{Reason: rules.NotInRange}})
+			c.discard(q, rep.resp)
+			c.dropPart(q, prev, &rep)
+			return c.refetch(q, prev, decision{Reuse: rules.Reuse{Reason: rules.NotInRange}})
 		}
 		rep.adoptHeader(&rest)
-		a = e.join(&rest, prev, &rep, total, &s)
+		a = c.join(&rest, prev, &rep, total, &s)
 	default:
 		rep.adoptHeader(&rest)
-		e.judgePart(&rest, prev, &rep)
-		a = e.receive(&rest, prev, &rep, &s)
+		c.judgePart(&rest, prev, &rep)
+		a = c.receive(&rest, prev, &rep, &s)
 	}
-	return e.respondDecoded(&rest, &rep, s, a), nil
+	return c.respondDecoded(&rest, &rep, s, a), nil
 }
 
 // respondDecoded answers with a response from the origin, and decodes it for the caller if needed. A response that may be
 // shared is decoded for each of the requests.
-func (e *engine) respondDecoded(q *query, rep *reply, s Status, a answer) answer {
-	a = e.respond(q, rep, s, a)
+func (c *cache) respondDecoded(q *query, rep *reply, s Status, a answer) answer {
+	a = c.respond(q, rep, s, a)
 	if q.flight == "" {
 		a.decode()
 	}
 	return a
 }
 
-// validateLater starts a validation of m in the background.
-func (e *engine) validateLater(q *query, at place, m *match) bool {
-	return e.inBackground(q, at, m, func(q *query) (answer, error) {
-		return e.answer(q, nil, at, Status{})
-	})
-}
-
 // refreshLater starts one background validation of a fresh response that will expire soon.
-func (e *engine) refreshLater(q *query, at place, m *match, ttl time.Duration) {
+func (c *cache) refreshLater(q *query, at place, m *match, ttl time.Duration) {
 	if q.isHead() {
 		return
 	}
 	now := time.Now()
-	if e.refreshed.claim(m.key, now, now.Add(ttl)) && !e.validateLater(q, at, m) {
-		e.refreshed.release(m.key)
+	if c.refreshed.claim(m.key, now, now.Add(ttl)) && !c.validateLater(q, at, m) {
+		c.refreshed.release(m.key)
 	}
+}
+
+// validateLater starts a validation of m in the background, unless the request forbids it. It reports whether it has
+// started one; it has not if one is already running for the key. A part is validated with the requested range.
+func (c *cache) validateLater(q *query, at place, m *match) bool {
+	if q.cc.NoStore || q.offline {
+		return false
+	}
+	later := q.forValidation(c.engine, m.entry.Range != nil)
+	return c.background.Run(q.ctx, at.key, func(ctx context.Context) { c.validate(ctx, later, at) })
+}
+
+// validate answers a query of a background validation, so that the answer is stored.
+func (c *cache) validate(ctx context.Context, q query, at place) {
+	q.ctx, q.req = ctx, q.req.WithContext(ctx)
+	if hasBody(q.req) { // the original has been closed by now
+		var err error
+		if q.req.Body, err = q.req.GetBody(); err != nil {
+			return
+		}
+	}
+	c.counters.background.Add(1)
+	a, err := c.answer(&q, nil, at, Status{})
+	if err != nil {
+		if c.logger != nil {
+			c.logger.DebugContext(ctx, "cachecontrol: revalidation in the background failed", "url", requestURL(q.req), "error", err)
+		}
+		return
+	}
+	defer a.resp.Body.Close()
+	io.Copy(io.Discard, a.resp.Body)
 }

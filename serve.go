@@ -2,48 +2,15 @@ package cachecontrol
 
 import (
 	"context"
-	"log/slog"
-	"maps"
-	"math"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
-	"github.com/go-cachecontrol/cachecontrol/internal/sections"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
-
-// answer is a response for the caller, with what is counted about it.
-type answer struct {
-	resp      *http.Response
-	outcome   Outcome
-	fromCache int64 // length of the stored body in resp
-
-	// Of a response from the origin:
-	coded   bool        // its body is still to be decoded for the caller
-	damaged func(error) // called with the error if the body cannot be decoded; may be nil
-	shared  *sharable   // what other requests need to use the response; nil if they may not
-}
-
-// memoryResponse is a response and its body in one allocation.
-type memoryResponse struct {
-	http.Response
-	body bytesbody.Body
-}
-
-// newResponse returns an empty response.
-func (m *match) newResponse() *http.Response {
-	if memory := m.memory; memory != nil {
-		m.memory = nil
-		return &memory.Response
-	}
-	return new(http.Response)
-}
 
 // serve answers with a stored response. If s has no Forward, it is a hit.
 func (e *engine) serve(q *query, m *match, r rules.Reuse, s Status) answer {
@@ -147,19 +114,6 @@ func (e *engine) removeDamaged(ctx context.Context, key string) func(error) {
 	}
 }
 
-// withoutBody turns resp into a response to HEAD.
-func (m *match) withoutBody(q *query, resp *http.Response) {
-	resp.Body, resp.Trailer = http.NoBody, nil
-	if q.negotiated && m.coding.NeedsDecoding() {
-		contentcoding.RemoveFields(resp)
-		return
-	}
-	resp.ContentLength = -1
-	if n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64); err == nil {
-		resp.ContentLength = n
-	}
-}
-
 // notModified turns resp into a 304, for a caller that has a copy.
 func notModified(resp *http.Response) {
 	h := rules.NotModifiedHeader(resp.Header)
@@ -169,95 +123,4 @@ func notModified(resp *http.Response) {
 	resp.Status, resp.StatusCode = "304 Not Modified", http.StatusNotModified
 	resp.Header, resp.Trailer = h, nil
 	resp.Body, resp.ContentLength = http.NoBody, 0
-}
-
-// slice turns resp into a 206 with the requested range, or into a 416 if the range is not satisfiable. The stored body
-// begins at byte start of the representation; total is the length of the representation, or -1 if not known. The caller
-// has checked that the range lies within the stored body.
-func (m *match) slice(q *query, resp *http.Response, start, total int64) {
-	length := total
-	if total < 0 {
-		length = math.MaxInt64
-	}
-	first, end, ok := q.byteRange.Within(length)
-	if !ok {
-		m.close()
-		resp.Status, resp.StatusCode = "416 Range Not Satisfiable", http.StatusRequestedRangeNotSatisfiable
-		maps.DeleteFunc(resp.Header, func(name string, _ []string) bool { return describesRepresentation(name) })
-		resp.Header["Content-Range"] = []string{"bytes */" + strconv.FormatInt(total, 10)}
-		resp.Header["Content-Length"] = []string{"0"}
-		resp.Body, resp.ContentLength, resp.Trailer = http.NoBody, 0, nil
-		return
-	}
-	resp.Status, resp.StatusCode = "206 Partial Content", http.StatusPartialContent
-	resp.Header["Content-Range"] = []string{rules.ContentRange{First: first, Last: end - 1, Total: total}.String()}
-	resp.Header["Content-Length"] = []string{strconv.FormatInt(end-first, 10)}
-	resp.ContentLength = end - first
-	dropDigests(resp.Header)
-	resp.Trailer = nil // it belongs to the whole
-	resp.Body = sections.Of(m.take(), first-start, end-first)
-}
-
-// describesRepresentation reports whether a field describes the stored representation and must not be in a 416, which
-// has no such freshness or coding.
-func describesRepresentation(name string) bool {
-	switch name {
-	case "Cache-Control", "Cdn-Cache-Control", "Expires", "Pragma", "Etag", "Last-Modified", "Repr-Digest", "Digest":
-		return true
-	}
-	return strings.HasPrefix(name, "Content-")
-}
-
-// dropDigests removes the digests of the content of a message (RFC 9530, section 2) after the content has been changed.
-func dropDigests(h http.Header) {
-	delete(h, "Content-Digest")
-	delete(h, "Content-Md5")
-}
-
-// refuse returns a 504 for only-if-cached if no stored response may be used (RFC 9111, section 5.2.1.7).
-func (e *engine) refuse(q *query) answer {
-	closeBody(q.req)
-	s := Status{Reason: rules.OnlyIfCached}
-	const text = "the cache holds no response that may be used, and the request says only-if-cached\n"
-	resp := &http.Response{
-		Status: "504 Gateway Timeout", StatusCode: http.StatusGatewayTimeout,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{
-			"Content-Type":   {"text/plain; charset=utf-8"},
-			"Content-Length": {strconv.Itoa(len(text))},
-			"Cache-Status":   {s.header()},
-		},
-		Body: bytesbody.New([]byte(text)), ContentLength: int64(len(text)), Request: q.req,
-	}
-	if q.isHead() {
-		resp.Body = http.NoBody
-	}
-	e.logAnswer(q, resp)
-	return answer{resp: resp, outcome: refused}
-}
-
-// respond answers with a response from the origin.
-func (e *engine) respond(q *query, rep *reply, s Status, a answer) answer {
-	e.setCacheStatus(rep, s)
-	switch s.Storage {
-	case rules.ReasonNone, rules.Validated, rules.ValidatedByHead:
-	default:
-		if !s.Stored {
-			e.counters.notStored.add(s.Storage)
-		}
-	}
-	e.logAnswer(q, rep.resp)
-	a.resp, a.outcome = rep.resp, s.outcome(false, false)
-	return a
-}
-
-// logAnswer logs a caching decision.
-func (e *engine) logAnswer(q *query, resp *http.Response) {
-	if e.logger == nil || !e.logger.Enabled(q.ctx, slog.LevelDebug) {
-		return
-	}
-	s := StatusOf(resp)
-	e.logger.DebugContext(q.ctx, "cachecontrol", "method", q.req.Method, "url", requestURL(q.req), "outcome", s.Outcome.String(),
-		"reason", string(s.Reason), "why", s.Reason.Description(), "section", s.Reason.Reference(),
-		"status", resp.StatusCode, "stored", s.Stored, "storage", string(s.Storage), "ttl", s.TTL)
 }

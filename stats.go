@@ -1,10 +1,7 @@
 package cachecontrol
 
 import (
-	"errors"
 	"maps"
-	"net/http"
-	"net/url"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -47,15 +44,6 @@ type Stats struct {
 	// Evictions is the number of entries that the store removed to stay within its size limit. It is 0 if the store has
 	// no method Evictions() uint64.
 	Evictions uint64 `json:"evictions"`
-}
-
-// Stats returns the current counts. Each count only grows. The counts are read one after the other while requests go
-// on, so they need not be consistent with each other.
-func (t *Transport) Stats() Stats {
-	e := t.start()
-	s := e.counters.read()
-	s.StoreErrors, s.Evictions = e.store.Failures(), e.store.Evictions()
-	return s
 }
 
 // counters are the counts behind Stats. The counts of a hit are in shards, so that processors do not contend for them.
@@ -138,88 +126,4 @@ func (c *reasonCounts) read() map[Reason]uint64 {
 	all := make(map[Reason]uint64, len(c.byReason))
 	maps.Copy(all, c.byReason)
 	return all
-}
-
-// errNothing is the error of a request if Base breaks the contract of http.RoundTripper.
-var errNothing = errors.New("cachecontrol: Transport.Base returned neither a response nor an error")
-
-// errNoBody is the error of a request if Base returns a Content-Length without a Body. http.Client has the same check.
-var errNoBody = errors.New("cachecontrol: Transport.Base returned a response with a Content-Length and no Body")
-
-// errLoop is the error of a request if Base leads back to the Transport.
-var errLoop = errors.New("cachecontrol: Transport.Base leads back to the Transport: set it to another RoundTripper, as http.DefaultTransport was at first")
-
-// errMountLoop is the error of a request if a mounted RoundTripper leads back to the Mounts.
-var errMountLoop = errors.New("cachecontrol: what is mounted for the URL leads back to the Mounts")
-
-// maxTransports is the number of Transports and Mounts that a request may pass before the cache assumes a loop.
-const maxTransports = 32
-
-// leadsTo reports whether requests for u through rt reach other, or pass more than maxTransports Transports and Mounts.
-// It follows Transports, Mounts and http.DefaultTransport, and no other RoundTrippers.
-func leadsTo(rt, other http.RoundTripper, u *url.URL) bool {
-	for range maxTransports {
-		switch next := rt.(type) {
-		case *Transport:
-			if rt == other {
-				return true
-			}
-			if rt = next.Base; rt == nil {
-				rt = http.DefaultTransport
-			}
-		case *Mounts:
-			if rt == other {
-				return true
-			}
-			rt = next.find(u)
-		default:
-			return false
-		}
-	}
-	return true
-}
-
-// send makes a request through Base, and counts the result.
-func (e *engine) send(out *outgoingRequest) (*http.Response, error) {
-	c, req, answer := &e.counters, &out.Request, &out.answer
-	c.sent.Add(1)
-	var loop error
-	switch {
-	case out.context.sending.depth > maxDepth:
-		loop = errNested
-	case leadsTo(e.base(), e.owner, req.URL):
-		loop = errLoop
-	}
-	if loop != nil {
-		closeBody(req)
-		answer.context.Release()
-		return nil, loop
-	}
-	resp, err := e.base().RoundTrip(req)
-	switch {
-	case err != nil:
-	case resp == nil:
-		err = errNothing
-	case resp.Body == nil && resp.ContentLength > 0 && req.Method != http.MethodHead:
-		err = errNoBody
-	default:
-		resp.Header = canonicalNames(resp.Header)
-	}
-	if err != nil || resp.Body == nil || resp.Body == http.NoBody {
-		answer.context.Release()
-	}
-	switch {
-	case err == nil:
-		if resp.StatusCode >= http.StatusInternalServerError {
-			c.originFailures.Add(1)
-		}
-		// The body of a 101 is an io.ReadWriteCloser.
-		if resp.Body != nil && resp.Body != http.NoBody && resp.StatusCode != http.StatusSwitchingProtocols {
-			answer.ReadCloser, answer.counter = resp.Body, &c.fromOrigin
-			resp.Body = answer
-		}
-	case req.Context().Err() == nil:
-		c.originErrors.Add(1)
-	}
-	return resp, err
 }

@@ -61,14 +61,6 @@ func forwarded(why rules.Reason, status int) Status {
 	return Status{Reason: Reason(why), Forward: forwardToken(why), ForwardStatus: status}
 }
 
-// setStored records the decision about storing a response that was received at the given time.
-func (s *Status) setStored(a *assessment, received time.Time) {
-	s.Stored, s.Storage = a.store.OK, Reason(a.store.Reason)
-	if a.store.OK {
-		s.TTL, s.HasTTL = floorSeconds(a.policy.Lifetime-a.policy.Age(received)), a.policy.Lifetime > 0
-	}
-}
-
 // FromCache reports whether this cache answered with a stored response, like resp.from_cache in Python's requests. It
 // is true for hits, including stale ones, and for responses that the origin has confirmed. It is false for hits of
 // other caches.
@@ -235,18 +227,6 @@ func (s Status) header() string {
 	return out
 }
 
-// statusHeader returns s.header(). It remembers some results, because a few of them recur often.
-func (e *engine) statusHeader(s Status) string {
-	if !s.HasTTL {
-		s.TTL = 0
-	}
-	hash := uint64(len(s.Reason))*31 + uint64(len(s.Storage))*7 + uint64(s.ForwardStatus) + uint64(s.TTL/time.Second)
-	if h := e.statuses.Get(hash, s); h != nil {
-		return *h
-	}
-	return *e.statuses.Put(hash, s, s.header())
-}
-
 // forwardToken returns the token of RFC 9211, section 2.2, for the reason why a request is sent to the origin.
 func forwardToken(r rules.Reason) string {
 	switch r {
@@ -267,4 +247,23 @@ func forwardToken(r rules.Reason) string {
 		return "bypass"
 	}
 	return "miss"
+}
+
+// hitFields are the Age and the Cache-Status of a hit.
+type hitFields struct{ age, status string }
+
+// hitState is what hitFields depend on. Hits within a second share it, as do hits of other responses of the same age.
+type hitState struct {
+	age, ttl time.Duration // in whole seconds
+	reason   rules.Reason
+}
+
+// floorSeconds rounds d down to whole seconds, also if it is negative: a response that has been stale for half a second
+// has a TTL of -1, not 0.
+func floorSeconds(d time.Duration) time.Duration {
+	t := d.Truncate(time.Second)
+	if t > d {
+		t -= time.Second
+	}
+	return t
 }

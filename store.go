@@ -1,58 +1,18 @@
 package cachecontrol
 
 import (
-	"context"
 	"crypto/rand"
-	"errors"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/internal/invalidation"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// storeContext holds what is needed to store a response until its body has been read, which may be after RoundTrip has
-// returned.
-type storeContext struct {
-	*engine
-	req   *http.Request
-	ctx   context.Context
-	key   string // of the whole response
-	index string // as in place
-	epoch uint64 // as in reply
-	order uint64 // as in reply
-}
-
 func (e *engine) newStoreContext(q *query, prev *previous, rep *reply) storeContext {
 	return storeContext{e, q.req, q.ctx, prev.key, prev.index, rep.epoch, rep.order}
-}
-
-// recording is a storage.Writer with all that is needed to commit or abort its entry.
-type recording struct {
-	storage.Writer
-	dict storage.DictWriter // the Writer, if the store is a DictCache
-	storeContext
-	entry       *storage.Entry
-	entryBuf    storage.Entry         // the entry, if neither the store nor other requests keep it
-	length      int64                 // of the body according to the framing of the message; -1 if not known
-	n           int64                 // number of bytes received
-	hasTrailer  bool                  // a trailer may come with EOF
-	announced   bool                  // a trailer was announced
-	drains      bool                  // the rest of the body may be drained in the background
-	date        time.Time             // date of the response
-	entryKey    string                // key that the entry is stored under
-	obsoleteKey string                // key of a part to remove once the entry is stored; "" if none
-	trailerFrom *http.Response        // response with the entry's trailer; nil if it has none
-	private     []string              // names of trailer fields that are not stored
-	before      func(io.Writer) error // if not nil, writes the bytes that precede the body
-	after       func(io.Writer) error // if not nil, writes the bytes that follow it
-	end         func()                // if not nil, releases resources at the end
-	err         error                 // error of the store, if writing failed
 }
 
 // storeWhole starts storing a complete response while it is read. It returns its key and its entry. The entry may be
@@ -232,150 +192,4 @@ func (r *recording) record(resp *http.Response, length int64, s *Status) bool {
 		b.finish(why)
 	}
 	return true
-}
-
-// finish ends a recording. It commits the entry if why is ReasonNone, unless meanwhile the URL was invalidated or got
-// a more recent response. Otherwise it aborts. It reports whether the response is stored.
-func (r *recording) finish(why rules.Reason) (stored bool) {
-	if why == rules.ReasonNone {
-		if why = r.commitCurrent(); why == rules.ReasonNone {
-			r.counters.stored.Add(1)
-			return true
-		}
-	} else {
-		r.Abort()
-		if r.err != nil {
-			r.store.Failed(r.ctx, "write", r.entryKey, r.err)
-		}
-	}
-	r.counters.notStored.add(Reason(why))
-	if r.logger != nil {
-		r.logger.DebugContext(r.ctx, "cachecontrol: not stored after all", "url", requestURL(r.req), "reason", string(why), "why", why.Description())
-	}
-	return false
-}
-
-// errKeyBusy is why a response is not stored if its key stays locked for too long.
-var errKeyBusy = errors.New("cachecontrol: another call of the store for this URL has not ended")
-
-// commitCurrent commits the entry if it is still current. It returns ReasonNone, or the reason why the entry is not
-// stored.
-func (r *recording) commitCurrent() rules.Reason {
-	k, ok := r.locks.Lock(r.key)
-	if !ok {
-		r.Abort()
-		r.store.Failed(r.ctx, "commit", r.entryKey, errKeyBusy)
-		return rules.StoreFailed
-	}
-	defer k.Unlock()
-	mine := invalidation.NewResponse(r.entryKey, r.entry.Vary, r.date, r.order)
-	if r.invalidated() || r.commits.HasNewer(mine) {
-		r.Abort()
-		return rules.Outdated
-	}
-	err := r.commit()
-	switch {
-	case errors.Is(err, storage.ErrChanged):
-		return rules.Outdated
-	case err != nil:
-		r.store.Failed(r.ctx, "commit", r.entryKey, err)
-		return rules.StoreFailed
-	}
-	r.commits.Add(mine)
-	if r.invalidated() {
-		r.store.Delete(r.ctx, r.entryKey) // an invalidation that gave up waiting may have found nothing to remove
-	}
-	return rules.ReasonNone
-}
-
-// commit makes the entry visible, and removes the part that it replaces.
-func (r *recording) commit() error {
-	if r.trailerFrom != nil {
-		r.entry.Trailer = rules.StoredTrailer(canonicalNames(r.trailerFrom.Trailer), r.private)
-	}
-	if other := r.otherExtent(); other != "" && r.surpassed(other) {
-		r.Abort()
-		return storage.ErrChanged
-	}
-	err := r.commitEntry()
-	if err == nil && r.obsoleteKey != "" {
-		r.store.Delete(r.ctx, r.obsoleteKey)
-	}
-	return err
-}
-
-// otherExtent returns the key of the part if the entry is whole, and that of the whole response if the entry is a part.
-// It returns "" if nothing can be stored there, or if looking there costs too much.
-func (r *recording) otherExtent() string {
-	switch {
-	case r.ranges == nil || !r.ranges.HasRanges():
-		return ""
-	case r.entry.Range != nil:
-		return r.key
-	}
-	return r.key + partialSuffix
-}
-
-// commitEntry makes the entry visible. The entry under the plain key lists all other variants, so each of them is added
-// to that list after it is stored.
-func (r *recording) commitEntry() error {
-	e := r.entry
-	if len(e.Vary) == 0 || e.Range != nil {
-		return r.put()
-	}
-	if r.entryKey == r.key {
-		if err := r.keepVariants(); err != nil {
-			r.Abort()
-			return err
-		}
-		return r.put()
-	}
-	if err := r.put(); err != nil {
-		return err
-	}
-	return r.addVariant(r.entryKey, e)
-}
-
-// entryUnder returns the entry that is stored under key now, or nil.
-func (e *engine) entryUnder(ctx context.Context, key string) *storage.Entry {
-	resp, err := e.get(context.WithoutCancel(ctx), key)
-	if err != nil {
-		return nil
-	}
-	resp.Body.Close()
-	return resp.Entry
-}
-
-// invalidated reports whether the URL was invalidated since the request was sent.
-func (s *storeContext) invalidated() bool {
-	return s.invalidations.Since(s.key, s.epoch) || s.index != "" && s.invalidations.Since(s.index, s.epoch)
-}
-
-// update stores the new header of a match, with the variants known by now. It does nothing if, while the origin was
-// asked, the URL was invalidated or got a more recent response.
-func (s *storeContext) update(m *match, entry *storage.Entry, date time.Time) {
-	k, ok := s.locks.Lock(s.key)
-	if !ok {
-		s.store.Failed(s.ctx, "update", m.key, errKeyBusy)
-		return
-	}
-	defer k.Unlock()
-	mine := invalidation.NewResponse(m.key, entry.Vary, date, s.order)
-	if s.invalidated() || s.commits.HasNewer(mine) {
-		return
-	}
-	if len(entry.Vary) > 0 && m.key == s.key {
-		if now := s.entryUnder(s.ctx, s.key); now != nil {
-			entry.Generation, entry.Variants = now.Generation, now.Variants
-		}
-	}
-	e, key := s.engine, m.key
-	may := func(now *storage.Entry) bool { return !e.moreRecent(now, entry, key, date) }
-	if err := s.store.Update(s.ctx, key, entry, may); err != nil {
-		return
-	}
-	s.commits.Add(mine)
-	if key != s.key && entry.Range == nil {
-		s.addVariant(key, entry)
-	}
 }

@@ -1,17 +1,23 @@
 package cachecontrol
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
+	"github.com/go-cachecontrol/cachecontrol/internal/background"
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
+	"github.com/go-cachecontrol/cachecontrol/internal/keylock"
+	"github.com/go-cachecontrol/cachecontrol/internal/reliable"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -160,8 +166,8 @@ type Transport struct {
 	// panic in background work is logged at Error. If nil, nothing is logged.
 	Logger *slog.Logger
 
-	once   sync.Once
-	engine *engine
+	once  sync.Once
+	cache *cache
 }
 
 // Client returns an http.Client that uses t as its Transport.
@@ -206,7 +212,83 @@ func (t *Transport) Invalidate(ctx context.Context, u *url.URL) error {
 // CloseIdleConnections calls the method of this name of Base, if Base has one.
 func (t *Transport) CloseIdleConnections() { closeIdle(t, make(map[http.RoundTripper]bool)) }
 
-func (t *Transport) start() *engine {
-	t.once.Do(func() { t.engine = newEngine(t) })
-	return t.engine
+// next returns the RoundTripper that requests are sent through.
+func (t *Transport) next(*url.URL) http.RoundTripper {
+	if t.Base != nil {
+		return t.Base
+	}
+	return http.DefaultTransport
+}
+
+func (t *Transport) all() []http.RoundTripper { return []http.RoundTripper{t.next(nil)} }
+
+func (t *Transport) start() *cache {
+	t.once.Do(func() { t.cache = &cache{engine: newEngine(t)} })
+	return t.cache
+}
+
+// Stats returns the current counts. Each count only grows. The counts are read one after the other while requests go
+// on, so they need not be consistent with each other.
+func (t *Transport) Stats() Stats {
+	e := t.start()
+	s := e.counters.read()
+	s.StoreErrors, s.Evictions = e.store.Failures(), e.store.Evictions()
+	return s
+}
+
+func newEngine(t *Transport) *engine {
+	e := &engine{
+		owner:     t,
+		rt:        t.Base,
+		heuristic: t.Heuristic,
+		rules: rules.Options{
+			Shared: t.Shared, TimePriority: t.TimePriority, StaleIfError: t.StaleIfError,
+			WithholdSetCookie: !t.ReplaySetCookie, Replay: t.Replay, Statuses: slices.Clone(t.CacheableStatusCodes),
+		},
+		partition:       t.Partition,
+		credentials:     slices.Clone(t.CredentialFields),
+		beforeStore:     t.BeforeStore,
+		beforeReuse:     t.BeforeReuse,
+		maxBody:         cmp.Or(t.MaxBodyBytes, DefaultMaxBodyBytes),
+		maxVariants:     max(cmp.Or(t.MaxVariants, 32), 0),
+		selectLanguage:  t.SelectLanguage,
+		negotiate:       !t.DisableCompression,
+		collapse:        t.Collapse,
+		collapseTimeout: cmp.Or(t.CollapseTimeout, DefaultCollapseTimeout),
+		drainBytes:      cmp.Or(t.DrainBytes, DefaultDrainBytes),
+		refreshAhead:    t.RefreshAhead,
+		logger:          t.Logger,
+	}
+	if t.Shared {
+		e.heuristic = heuristics.ForSharedCache(t.Heuristic)
+	}
+	store := t.Store
+	if store == nil {
+		e.own = storage.NewDictCache()
+		store = e.own
+	}
+	storeTimeout := cmp.Or(t.StoreTimeout, 5*time.Second)
+	e.store = reliable.New(reliable.Config{Store: store, Timeout: storeTimeout, Logger: e.logger})
+	e.dict, _ = store.(*storage.DictCache)
+	e.ranges, _ = store.(storage.RangeReporter)
+	traits := e.store.Traits()
+	e.copiesHeader = traits.Copies
+	if traits.Warning != "" && e.logger != nil {
+		e.logger.Warn("cachecontrol: store is not safe", "reason", traits.Warning)
+	}
+	if t.Replay {
+		e.refreshAhead = 0 // nothing expires
+	}
+	e.err = checkMethods(t.CacheableMethods)
+	if t.CacheableMethods != nil {
+		e.noGET = !slices.Contains(t.CacheableMethods, http.MethodGet)
+		e.methods = slices.DeleteFunc(slices.Clone(t.CacheableMethods), func(m string) bool {
+			return m == http.MethodGet
+		})
+	}
+	e.locks = keylock.New(storeTimeout, e.dict != nil)
+	taskTimeout := cmp.Or(t.BackgroundTimeout, 30*time.Second)
+	e.background, e.draining = background.New(taskTimeout, e.logPanic), background.New(taskTimeout, e.logPanic)
+	e.counters.start()
+	return e
 }

@@ -2,11 +2,8 @@ package cachecontrol
 
 import (
 	"cmp"
-	"maps"
 	"net/http"
 	"slices"
-	"strconv"
-	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
@@ -42,7 +39,7 @@ func (e *engine) freshen(q *query, prev *previous, m *match, rep *reply, header 
 	switch decision := e.mayStore(q, &policy, own, rep.rejectsCredentials); {
 	case decision.OK:
 		store := e.newStoreContext(q, prev, rep)
-		store.update(m, entry, policy.Date)
+		store.update(m.key, entry, policy.Date)
 	case decision.Reason == rules.NoStoreRequest, decision.Reason == rules.SetCookieInShared:
 		// The response may be used, but not stored.
 	default:
@@ -58,21 +55,6 @@ func (e *engine) freshen(q *query, prev *previous, m *match, rep *reply, header 
 	fresh := e.newViewOf(entry, urlKey, policy, vary)
 	entry.Derived(func(*storage.Entry) any { return fresh }) // a DictCache already holds the entry itself
 	m.entry, m.entryView = entry, fresh
-}
-
-// updated returns the match's header, updated with the fields of a later response. It removes the fields that a
-// heuristic had set, because the heuristic will be applied again to the new header.
-func (m *match) updated(later http.Header, received time.Time) http.Header {
-	old := m.entry.Header
-	if len(m.entry.Heuristic) > 0 {
-		old = maps.Clone(old)
-		for _, name := range m.entry.Heuristic {
-			delete(old, name)
-		}
-	}
-	h := rules.UpdateHeader(old, later, &m.policy, received)
-	delete(h, XFromCache) // another cache set it, for its response only
-	return h
 }
 
 // receiveNotModified handles a 304 to the caller's own condition. If the caller's copy is the stored response m, the 304
@@ -113,20 +95,4 @@ func (e *engine) receiveHead(q *query, prev *previous, m *match, rep *reply) rul
 		e.dropStored(q, prev, rep, m.key)
 	}
 	return rules.MethodNotStorable
-}
-
-// freshenedByHead reports whether a 200 to HEAD with header h is about the stored response (RFC 9111, section 4.3.5).
-func (m *match) freshenedByHead(h http.Header) bool {
-	length := m.entry.Length
-	if m.entry.Range != nil {
-		length = m.entry.Range.Total
-		n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
-		if err == nil && !m.fits(n) {
-			return false
-		}
-		if err == nil && length < 0 && h["Etag"] == nil && h["Last-Modified"] == nil {
-			return false // the length of the whole is not known, so this may be another representation
-		}
-	}
-	return m.policy.FreshenedByHead(h, length)
 }

@@ -1,11 +1,8 @@
 package cachecontrol
 
 import (
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"net/http"
 	"slices"
 	"strings"
@@ -91,45 +88,6 @@ func (s *selecting) digestLike(stored, name, value string) string {
 	return d.value
 }
 
-// codingSelects reports whether a response with header h has a coding that the Transport cannot decode and that the
-// origin chose for the Accept-Encoding that the Transport sends. Accept-Encoding then selects the response even if its
-// Vary does not name it.
-func (q *query) codingSelects(h http.Header) bool {
-	lines := h["Content-Encoding"]
-	if lines == nil || contentcoding.Parse(lines).IsKnown() {
-		return false
-	}
-	value, _ := q.field("Accept-Encoding")
-	return rules.NormalizeSelecting("Accept-Encoding", value) == rules.NormalizeSelecting("Accept-Encoding", contentcoding.AcceptEncoding)
-}
-
-// field returns the value of a request header field as it is sent, with several lines joined, and with the Transport's
-// own Accept-Encoding if it adds one.
-func (q *query) field(name string) (value string, present bool) {
-	if name == "Accept-Encoding" && q.negotiated {
-		return q.acceptEncoding(), true
-	}
-	lines := q.header[name]
-	switch len(lines) {
-	case 0:
-		return "", false
-	case 1:
-		return lines[0], true
-	}
-	return strings.Join(lines, ", "), true
-}
-
-// fields returns the request's values of the fields with these names.
-func (q *query) fields(names []string) []storage.Field {
-	var out []storage.Field
-	for _, name := range names {
-		f := storage.Field{Name: name}
-		f.Value, f.Present = q.field(http.CanonicalHeaderKey(name))
-		out = append(out, f)
-	}
-	return out
-}
-
 // maxClearSelecting is the longest value of a selecting field, in bytes, that is stored as it is. A longer one is stored as a digest,
 // so that the entry that lists the variants of a URL stays small whatever clients send.
 const maxClearSelecting = 512
@@ -169,17 +127,4 @@ func (e *engine) resetVary(q *query, entry *storage.Entry) {
 // isCredential reports whether the program has named the field as a credential.
 func (e *engine) isCredential(name string) bool {
 	return slices.ContainsFunc(e.credentials, func(c string) bool { return strings.EqualFold(c, name) })
-}
-
-// digest returns the salt and an HMAC-SHA-256 of the value with the salt as its key.
-func digest(salt, value string) string {
-	mac := hmac.New(sha256.New, []byte(salt))
-	mac.Write([]byte(value))
-	return salt + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
-}
-
-// saltOf returns the salt of a digest.
-func saltOf(digest string) string {
-	salt, _, _ := strings.Cut(digest, ".")
-	return salt
 }

@@ -11,7 +11,119 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 )
+
+// flights are the running requests that others may join.
+type flights struct {
+	mu    sync.Mutex // guards byKey; locked before the mutex of a flight
+	byKey map[string]*flight
+}
+
+// A flight is a request to the origin whose response is shared. The caller that starts it is the leader; callers that
+// join it are followers. The request runs in its own goroutine and is canceled when no caller is left. Followers wait
+// for the header of the response and read the body as it arrives, if RFC 9111 allows the response to answer them as a
+// stored one would. If it does not, all of them are sent to the origin at once, because one after the other each would
+// wait for several responses that it cannot use.
+type flight struct {
+	engine  *engine
+	flights *flights
+	key     string        // its key in flights
+	plain   string        // key of the URL
+	req     *http.Request // has a context that does not end when the leader leaves
+	epoch   uint64        // send time, in the count of invalidations
+	cancel  context.CancelFunc
+
+	landed chan struct{} // closed when the header has arrived; the fields below do not change after that
+	result answer        // for the leader
+	err    error
+	status Status    // of the answer
+	shared *sharable // nil if the response is for the leader only
+
+	damaged  func(error) // called if the body cannot be decoded; nil if that is not needed
+	panicked any         // value of a panic in Base or a hook, passed on to the leader
+
+	growing
+}
+
+// errLeft is the reason of a reader that leaves because it does not need the body.
+var errLeft = errors.New("cachecontrol: the reader has left")
+
+// errNoAnswer is the error of a flight if Base or a hook panics or calls runtime.Goexit.
+var errNoAnswer = errors.New("cachecontrol: Transport.Base has not returned")
+
+// run answers the leader's query. fetch looks for a stored response again, because a flight that has just ended may have
+// stored one.
+func (f *flight) run(q *query, fetch func(*query) (answer, error)) {
+	err := errNoAnswer
+	defer func() {
+		if f.panicked = recover(); f.panicked != nil {
+			f.engine.logPanic(f.req.Context(), f.panicked)
+		}
+		f.land(err)
+	}()
+	f.result, err = fetch(q)
+}
+
+// land publishes the header, or the error, to the leader and the followers.
+func (f *flight) land(err error) {
+	f.err = err
+	if err == nil {
+		f.share()
+	}
+	if f.shared == nil {
+		f.closeToJoiners()
+		if f.status.Outcome == Miss && f.result.resp.StatusCode < 500 {
+			f.engine.notShareable.Add(lossy.Hash(f.plain))
+		}
+	}
+	f.mu.Lock()
+	f.published = true
+	unwanted := len(f.readers) == 0
+	f.mu.Unlock()
+	close(f.landed)
+	if unwanted || err != nil {
+		f.end(err)
+	}
+}
+
+// share lets the leader and the followers read the body of the response.
+func (f *flight) share() {
+	a := &f.result
+	f.status, f.shared = StatusOf(a.resp), a.shared
+	f.setBody(a.resp)
+	if a.damaged != nil {
+		forget := a.damaged
+		a.damaged = func(err error) {
+			f.closeToJoiners()
+			forget(err)
+		}
+		f.damaged = a.damaged
+	}
+	a.decode()
+	resp := *a.resp
+	resp.Request, resp.Trailer = f.leader.req, resp.Trailer.Clone()
+	a.resp = &resp
+	f.leader.resp = &resp
+}
+
+// closeToJoiners prevents further requests from joining.
+func (f *flight) closeToJoiners() {
+	f.flights.mu.Lock()
+	defer f.flights.mu.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closeToJoinersLocked()
+}
+
+// closeToJoinersLocked is like closeToJoiners, but the caller holds both locks.
+func (f *flight) closeToJoinersLocked() {
+	f.open = false
+	if f.flights.byKey[f.key] == f {
+		delete(f.flights.byKey, f.key)
+	}
+}
 
 const (
 	growingMemory = 1 << 20  // bytes of a body kept in memory for its readers; more goes to a temporary file
@@ -126,11 +238,11 @@ func (b *growingBody) leaveAfter(why error, rest func(io.Reader)) {
 
 // drains reports whether the rest of a response that is being stored is short enough to be read without a caller.
 func (f *flight) drains() bool {
-	if f.drainBytes <= 0 || !f.published || f.shared == nil || !f.shared.stored || f.growing.err != nil {
+	if f.engine.drainBytes <= 0 || !f.published || f.shared == nil || !f.shared.stored || f.growing.err != nil {
 		return false
 	}
 	left := f.length - f.size()
-	return f.length < 0 || left > 0 && left <= f.drainBytes
+	return f.length < 0 || left > 0 && left <= f.engine.drainBytes
 }
 
 // came reports whether a response that is being stored has been received completely.
@@ -140,10 +252,10 @@ func (f *flight) came() bool {
 
 // drain makes the reader read the rest in the background. It reports whether that was started.
 func (f *flight) drain(b *growingBody, ahead int64, rest func(io.Reader)) bool {
-	return f.draining.Run(f.req.Context(), f.plain, func(ctx context.Context) {
+	return f.engine.draining.Run(f.req.Context(), f.plain, func(ctx context.Context) {
 		defer b.leave(errLeft)
 		defer context.AfterFunc(ctx, func() { b.leave(context.Cause(ctx)) })()
-		coded := io.LimitReader(b, ahead+max(f.drainBytes, 0)+1) // one more, to detect EOF
+		coded := io.LimitReader(b, ahead+max(f.engine.drainBytes, 0)+1) // one more, to detect EOF
 		if rest != nil {
 			rest(coded)
 		}
@@ -319,7 +431,7 @@ func (g *growing) readChunk() {
 func (g *growing) read(p []byte) (n int, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			g.flight.logPanic(g.flight.req.Context(), v)
+			g.flight.engine.logPanic(g.flight.req.Context(), v)
 			n, err = 0, fmt.Errorf("cachecontrol: the body panics: %v", v)
 		}
 	}()
@@ -334,7 +446,7 @@ func (g *growing) makeRoom() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	full := len(g.mem) >= growingMemory
-	if g.open && (full && len(g.readers) <= 1 || g.size() > g.flight.maxBody) {
+	if g.open && (full && len(g.readers) <= 1 || g.size() > g.flight.engine.maxBody) {
 		g.mu.Unlock()
 		g.flight.closeToJoiners()
 		g.mu.Lock()

@@ -1,0 +1,66 @@
+package cachecontrol
+
+import (
+	"slices"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+)
+
+// dropStored removes a stored response that is known to be out of date. If it is under the plain key, everything that
+// depends on it is removed, too. Responses to requests that were sent before are as old, and are not stored.
+func (e *engine) dropStored(q *query, prev *previous, rep *reply, key string) {
+	if key == prev.key {
+		rep.epoch, _ = e.invalidate(q.ctx, key, rep.epoch)
+		return
+	}
+	rep.epoch = e.invalidations.Add(prev.key, rep.epoch)
+	e.remove(q.ctx, prev.key, key)
+}
+
+// dropWhole removes the whole response that the reply replaces.
+func (e *engine) dropWhole(q *query, prev *previous, rep *reply) {
+	e.dropStored(q, prev, rep, prev.whole)
+	if prev.whole == prev.key {
+		prev.first = nil
+	}
+}
+
+// dropDamaged removes the entries that could not be read, after the origin has responded. The response to this request
+// may not be stored, or not under the same key. Without the removal, each request would fail to read them and log that
+// again.
+func (e *engine) dropDamaged(q *query, prev *previous) {
+	for _, key := range prev.damaged {
+		e.remove(q.ctx, prev.key, key)
+	}
+	prev.damaged = nil
+}
+
+// dropPart removes the stored part, which is known to be out of date.
+func (e *engine) dropPart(q *query, prev *previous, rep *reply) {
+	part := prev.part
+	prev.part = nil
+	part.close()
+	e.dropStored(q, prev, rep, part.key)
+}
+
+// invalidateBy removes the responses that a successful unsafe request has made invalid (RFC 9111, section 4.4). key is
+// the key of the request.
+func (e *engine) invalidateBy(q *query, key string, rep *reply) {
+	for _, u := range rules.Invalidated(q.req.Method, targetURL(q.req), rep.resp.StatusCode, rep.resp.Header) {
+		asked := *q.req.URL
+		asked.Path, asked.RawPath, asked.RawQuery, asked.ForceQuery = u.Path, u.RawPath, u.RawQuery, u.ForceQuery
+		target, ok := cachekey.Of(&asked, q.req.Host)
+		if !ok {
+			continue
+		}
+		if target += q.partition; target == key {
+			rep.epoch, _ = e.invalidate(q.ctx, target, rep.epoch)
+		} else {
+			e.invalidate(q.ctx, target, 0)
+		}
+		if !slices.Contains(e.methods, q.req.Method) { // the program declares cacheable methods to be safe
+			e.invalidateMethods(q.ctx, target)
+		}
+	}
+}

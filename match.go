@@ -1,0 +1,283 @@
+package cachecontrol
+
+import (
+	"errors"
+	"io"
+	"maps"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/sections"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
+	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// match is a stored response that a query selects. Its body stays open until it is returned to the caller or closed, so
+// changes to the key in the store do not affect it.
+type match struct {
+	*entryView
+	key     string // "" if it is a shared response that is still being received
+	entry   *storage.Entry
+	body    io.ReadCloser   // nil after it was closed or returned
+	decoded []byte          // the decoded body, if the store keeps it
+	memory  *memoryResponse // contains body, if that is in memory, and room for the response
+
+	rejected bool        // BeforeReuse has rejected it, or a 304 was about another response
+	damaged  func(error) // called with the error if the body cannot be decoded; if nil, a stored response is removed in this case
+}
+
+// place says where the responses to a query are stored.
+type place struct {
+	key        string // of the whole response; the keys of a part and of variants are derived from it
+	index      string // key of the index that key depends on (see methods.go); "" for a plain key
+	digest     string // of the method and the content; "" for a plain key
+	generation string // of an index that must be stored before the response; "" if the index is stored
+}
+
+// previous is what is stored for a query when the origin is asked. The origin's response may confirm, contradict or
+// replace it.
+type previous struct {
+	place
+	first   *storage.Entry // entry under the key, which lists the variants; nil if none
+	whole   string         // key of the whole response that is replaced; "" if there is none
+	doubted *match         // a closed whole response that BeforeReuse rejected, or whose validation got a 304 for another response
+	part    *match         // a stored part that does not contain the requested range
+	damaged []string       // keys of entries that could not be read
+}
+
+// memoryResponse is a response and its body in one allocation.
+type memoryResponse struct {
+	http.Response
+	body bytesbody.Body
+}
+
+// found reports whether there is a match.
+func (m *match) found() bool { return m != nil && m.entry != nil }
+
+// close closes the body if it was not returned to the caller.
+func (m *match) close() {
+	if m != nil && m.body != nil {
+		m.body.Close()
+		m.body = nil
+	}
+}
+
+// take returns the body, which close no longer closes.
+func (m *match) take() io.ReadCloser {
+	body := m.body
+	m.body = nil
+	return body
+}
+
+// newResponse returns an empty response.
+func (m *match) newResponse() *http.Response {
+	if memory := m.memory; memory != nil {
+		m.memory = nil
+		return &memory.Response
+	}
+	return new(http.Response)
+}
+
+// withoutBody turns resp into a response to HEAD.
+func (m *match) withoutBody(q *query, resp *http.Response) {
+	resp.Body, resp.Trailer = http.NoBody, nil
+	if q.negotiated && m.coding.NeedsDecoding() {
+		contentcoding.RemoveFields(resp)
+		return
+	}
+	resp.ContentLength = -1
+	if n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64); err == nil {
+		resp.ContentLength = n
+	}
+}
+
+// slice turns resp into a 206 with the requested range, or into a 416 if the range is not satisfiable. The stored body
+// begins at byte start of the representation; total is the length of the representation, or -1 if not known. The caller
+// has checked that the range lies within the stored body.
+func (m *match) slice(q *query, resp *http.Response, start, total int64) {
+	length := total
+	if total < 0 {
+		length = math.MaxInt64
+	}
+	first, end, ok := q.byteRange.Within(length)
+	if !ok {
+		m.close()
+		resp.Status, resp.StatusCode = "416 Range Not Satisfiable", http.StatusRequestedRangeNotSatisfiable
+		maps.DeleteFunc(resp.Header, func(name string, _ []string) bool { return describesRepresentation(name) })
+		resp.Header["Content-Range"] = []string{"bytes */" + strconv.FormatInt(total, 10)}
+		resp.Header["Content-Length"] = []string{"0"}
+		resp.Body, resp.ContentLength, resp.Trailer = http.NoBody, 0, nil
+		return
+	}
+	resp.Status, resp.StatusCode = "206 Partial Content", http.StatusPartialContent
+	resp.Header["Content-Range"] = []string{rules.ContentRange{First: first, Last: end - 1, Total: total}.String()}
+	resp.Header["Content-Length"] = []string{strconv.FormatInt(end-first, 10)}
+	resp.ContentLength = end - first
+	dropDigests(resp.Header)
+	resp.Trailer = nil // it belongs to the whole
+	resp.Body = sections.Of(m.take(), first-start, end-first)
+}
+
+// updated returns the match's header, updated with the fields of a later response. It removes the fields that a
+// heuristic had set, because the heuristic will be applied again to the new header.
+func (m *match) updated(later http.Header, received time.Time) http.Header {
+	old := m.entry.Header
+	if len(m.entry.Heuristic) > 0 {
+		old = maps.Clone(old)
+		for _, name := range m.entry.Heuristic {
+			delete(old, name)
+		}
+	}
+	h := rules.UpdateHeader(old, later, &m.policy, received)
+	delete(h, XFromCache) // another cache set it, for its response only
+	return h
+}
+
+// freshenedByHead reports whether a 200 to HEAD with header h is about the stored response (RFC 9111, section 4.3.5).
+func (m *match) freshenedByHead(h http.Header) bool {
+	length := m.entry.Length
+	if m.entry.Range != nil {
+		length = m.entry.Range.Total
+		n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
+		if err == nil && !m.fits(n) {
+			return false
+		}
+		if err == nil && length < 0 && h["Etag"] == nil && h["Last-Modified"] == nil {
+			return false // the length of the whole is not known, so this may be another representation
+		}
+	}
+	return m.policy.FreshenedByHead(h, length)
+}
+
+// contains reports whether the part contains the requested range.
+func (m *match) contains(r rules.ByteRange) bool {
+	total := m.entry.Range.Total
+	if total < 0 {
+		if r.First < 0 || r.Last < 0 {
+			return false // the range is relative to an unknown end
+		}
+		total = math.MaxInt64
+	}
+	start, end, ok := r.Within(total)
+	return ok && start >= m.entry.Range.Start && end <= m.entry.Range.Start+m.entry.Length
+}
+
+// completedBy reports whether resp has all that is missing of a part, and the length of the whole. The part must be the
+// beginning of the body.
+func (m *match) completedBy(resp *http.Response) (total int64, ok bool) {
+	cr, ok := rules.ParseContentRange(resp.Header["Content-Range"])
+	switch known := m.entry.Range.Total; {
+	case !ok, resp.StatusCode != http.StatusPartialContent, !m.combinesWith(resp.Header):
+		return 0, false
+	case cr.First != m.entry.Length, cr.Last != cr.Total-1, known >= 0 && known != cr.Total:
+		return 0, false
+	}
+	n := framedLength(resp)
+	return cr.Total, n < 0 || n == cr.Total-cr.First
+}
+
+// combinesWith reports whether a 206 with header h is of the same representation as the part: both must have the same
+// strong entity tag (RFC 9111, section 3.4). Some origins use one tag for all codings of a representation, so the
+// coding must be equal, too.
+func (m *match) combinesWith(h http.Header) bool {
+	lines := h["Content-Encoding"] // a 206 may omit it
+	return rules.StrongMatch(h.Get("Etag"), m.policy.ETag) &&
+		(lines == nil || m.coding.Equal(contentcoding.Parse(lines)))
+}
+
+// mayCombine reports whether a 206 with header h can be combined with the part.
+func (m *match) mayCombine(h http.Header) bool { return !m.rejected && m.combinesWith(h) }
+
+// refutedBy reports whether a response that is not a 206 shows that the part is out of date.
+func (m *match) refutedBy(resp *http.Response) bool {
+	switch status := resp.StatusCode; {
+	case status == http.StatusOK:
+		return m.contradictedBy(resp.Header, framedLength(resp))
+	case rules.Supersedes(status):
+		return true
+	case status == http.StatusRequestedRangeNotSatisfiable:
+		_, length, ok := strings.Cut(resp.Header.Get("Content-Range"), "*/")
+		n, err := strconv.ParseInt(length, 10, 64)
+		return ok && err == nil && !m.fits(n)
+	}
+	return false
+}
+
+// contradictedBy reports whether a 200 or 206 with header h is of another representation than the part. total is the
+// length of that representation in bytes, or -1 if not known.
+func (m *match) contradictedBy(h http.Header, total int64) bool {
+	if tag := h.Get("Etag"); tag != m.policy.ETag && !rules.WeakMatch(tag, m.policy.ETag) {
+		return true
+	}
+	return h.Get("Last-Modified") != m.policy.IfModified ||
+		!m.fits(total) && m.coding.Equal(contentcoding.Parse(h["Content-Encoding"]))
+}
+
+// fits reports whether the part may be of a representation of this length, or of unknown length if total is -1.
+func (m *match) fits(total int64) bool {
+	r := m.entry.Range
+	return total < 0 || total == r.Total || r.Total < 0 && total >= r.Start+m.entry.Length
+}
+
+// outdatedBy reports whether a 206 with header h, of a representation of this length, shows that the part is out of date,
+// or may no longer be stored. d is the decision about storing the 206.
+func (m *match) outdatedBy(h http.Header, total int64, d rules.StoreDecision) bool {
+	switch {
+	case !m.mayCombine(h) && m.contradictedBy(h, total):
+		return true
+	case d.OK:
+		return false
+	}
+	switch d.Reason {
+	case rules.NoStoreRequest, rules.SetCookieInShared, rules.TooLong, rules.PartialUnusable:
+		return false // this does not affect the stored part
+	}
+	return true
+}
+
+// span returns the part of the representation that is stored.
+func (m *match) span() span {
+	r := m.entry.Range
+	return span{r.Start, r.Start + m.entry.Length, r.Total}
+}
+
+// whyMissing returns why no response was read under key. It remembers the key of an entry that cannot be read.
+func (prev *previous) whyMissing(key string, err error) rules.Reason {
+	switch err {
+	case nil:
+		return rules.ReasonNone
+	case storage.ErrNotFound: // the common case
+		return rules.NotStored
+	}
+	var unreadable *storage.UnreadableError
+	switch {
+	case errors.As(err, &unreadable):
+		prev.damaged = append(prev.damaged, key)
+		return rules.Unreadable
+	case errors.Is(err, storage.ErrNotFound), errors.Is(err, storage.ErrClosed):
+		return rules.NotStored
+	}
+	return rules.StoreFailed
+}
+
+// describesRepresentation reports whether a field describes the stored representation and must not be in a 416, which
+// has no such freshness or coding.
+func describesRepresentation(name string) bool {
+	switch name {
+	case "Cache-Control", "Cdn-Cache-Control", "Expires", "Pragma", "Etag", "Last-Modified", "Repr-Digest", "Digest":
+		return true
+	}
+	return strings.HasPrefix(name, "Content-")
+}
+
+// dropDigests removes the digests of the content of a message (RFC 9530, section 2) after the content has been changed.
+func dropDigests(h http.Header) {
+	delete(h, "Content-Digest")
+	delete(h, "Content-Md5")
+}

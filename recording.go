@@ -1,0 +1,269 @@
+package cachecontrol
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/invalidation"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// recording is a storage.Writer with all that is needed to commit or abort its entry.
+type recording struct {
+	storage.Writer
+	dict storage.DictWriter // the Writer, if the store is a DictCache
+	storeContext
+	entry       *storage.Entry
+	entryBuf    storage.Entry         // the entry, if neither the store nor other requests keep it
+	length      int64                 // of the body according to the framing of the message; -1 if not known
+	n           int64                 // number of bytes received
+	hasTrailer  bool                  // a trailer may come with EOF
+	announced   bool                  // a trailer was announced
+	drains      bool                  // the rest of the body may be drained in the background
+	date        time.Time             // date of the response
+	entryKey    string                // key that the entry is stored under
+	obsoleteKey string                // key of a part to remove once the entry is stored; "" if none
+	trailerFrom *http.Response        // response with the entry's trailer; nil if it has none
+	private     []string              // names of trailer fields that are not stored
+	before      func(io.Writer) error // if not nil, writes the bytes that precede the body
+	after       func(io.Writer) error // if not nil, writes the bytes that follow it
+	end         func()                // if not nil, releases resources at the end
+	err         error                 // error of the store, if writing failed
+}
+
+// finish ends a recording. It commits the entry if why is ReasonNone, unless meanwhile the URL was invalidated or got
+// a more recent response. Otherwise it aborts. It reports whether the response is stored.
+func (r *recording) finish(why rules.Reason) (stored bool) {
+	if why == rules.ReasonNone {
+		if why = r.commitCurrent(); why == rules.ReasonNone {
+			r.counters.stored.Add(1)
+			return true
+		}
+	} else {
+		r.Abort()
+		if r.err != nil {
+			r.store.Failed(r.ctx, "write", r.entryKey, r.err)
+		}
+	}
+	r.counters.notStored.add(Reason(why))
+	if r.logger != nil {
+		r.logger.DebugContext(r.ctx, "cachecontrol: not stored after all", "url", requestURL(r.req), "reason", string(why), "why", why.Description())
+	}
+	return false
+}
+
+// commitCurrent commits the entry if it is still current. It returns ReasonNone, or the reason why the entry is not
+// stored.
+func (r *recording) commitCurrent() rules.Reason {
+	k, ok := r.locks.Lock(r.key)
+	if !ok {
+		r.Abort()
+		r.store.Failed(r.ctx, "commit", r.entryKey, errKeyBusy)
+		return rules.StoreFailed
+	}
+	defer k.Unlock()
+	mine := invalidation.NewResponse(r.entryKey, r.entry.Vary, r.date, r.order)
+	if r.invalidated() || r.commits.HasNewer(mine) {
+		r.Abort()
+		return rules.Outdated
+	}
+	err := r.commit()
+	switch {
+	case errors.Is(err, storage.ErrChanged):
+		return rules.Outdated
+	case err != nil:
+		r.store.Failed(r.ctx, "commit", r.entryKey, err)
+		return rules.StoreFailed
+	}
+	r.commits.Add(mine)
+	if r.invalidated() {
+		r.store.Delete(r.ctx, r.entryKey) // an invalidation that gave up waiting may have found nothing to remove
+	}
+	return rules.ReasonNone
+}
+
+// commit makes the entry visible, and removes the part that it replaces.
+func (r *recording) commit() error {
+	if r.trailerFrom != nil {
+		r.entry.Trailer = rules.StoredTrailer(canonicalNames(r.trailerFrom.Trailer), r.private)
+	}
+	if other := r.otherExtent(); other != "" && r.surpassed(other) {
+		r.Abort()
+		return storage.ErrChanged
+	}
+	err := r.commitEntry()
+	if err == nil && r.obsoleteKey != "" {
+		r.store.Delete(r.ctx, r.obsoleteKey)
+	}
+	return err
+}
+
+// otherExtent returns the key of the part if the entry is whole, and that of the whole response if the entry is a part.
+// It returns "" if nothing can be stored there, or if looking there costs too much.
+func (r *recording) otherExtent() string {
+	switch {
+	case r.ranges == nil || !r.ranges.HasRanges():
+		return ""
+	case r.entry.Range != nil:
+		return r.key
+	}
+	return r.key + partialSuffix
+}
+
+// commitEntry makes the entry visible. The entry under the plain key lists all other variants, so each of them is added
+// to that list after it is stored.
+func (r *recording) commitEntry() error {
+	e := r.entry
+	if len(e.Vary) == 0 || e.Range != nil {
+		return r.put()
+	}
+	if r.entryKey == r.key {
+		if err := r.keepVariants(); err != nil {
+			r.Abort()
+			return err
+		}
+		return r.put()
+	}
+	if err := r.put(); err != nil {
+		return err
+	}
+	return r.addVariant(r.entryKey, e)
+}
+
+// keepVariants prepares an entry that is to replace the one under the plain key. If that is another variant, received since
+// the request was sent, keepVariants moves it to its own key. If the same variant is stored there and more recent, it
+// returns storage.ErrChanged. The caller holds the key's lock.
+func (r *recording) keepVariants() error {
+	e := r.entry
+	resp, err := r.get(context.WithoutCancel(r.ctx), r.key)
+	if err != nil {
+		e.Variants = nil // the entry that lookup found is gone, perhaps because the variants are out of date
+		return nil
+	}
+	defer resp.Body.Close()
+	now := resp.Entry
+	if now.Generation != "" {
+		e.Generation, e.Variants = now.Generation, now.Variants
+	}
+	if len(now.Vary) == 0 || r.selectedLike(now.Vary) {
+		return nil
+	}
+	for _, v := range e.Variants {
+		if r.selectedLike(v.Vary) && r.surpassed(v.Key) {
+			return storage.ErrChanged
+		}
+	}
+	variants := make([]storage.Variant, 0, len(e.Variants)+1)
+	key := variantKey(r.key, e.Generation, varyFields(now.Vary))
+	switch err := r.move(resp, key); {
+	case r.maxVariants == 0:
+	case err != nil:
+		r.store.Failed(r.ctx, "create", key, err)
+	default:
+		variants = append(variants, r.variantOf(key, now))
+	}
+	for _, v := range e.Variants {
+		switch {
+		case v.Key == key:
+		case r.selectedLike(v.Vary):
+			r.store.Delete(r.ctx, v.Key) // the entry replaces it
+		default:
+			variants = append(variants, v)
+		}
+	}
+	e.Variants = r.bounded(variants)
+	return nil
+}
+
+// move copies a response that is stored under the plain key to the key of a variant.
+func (r *recording) move(resp *storage.Response, key string) error {
+	if r.maxVariants == 0 {
+		return nil
+	}
+	e := resp.Entry.Clone()
+	e.Variants, e.Generation, e.Foreign, e.Stamp = nil, r.entry.Generation, false, nil
+	e.Keep = r.view(resp.Entry).policy.Retention()
+	if e.URL == "" {
+		e.URL = urlOfKey(r.key) // Python's entries have no URL
+	}
+	w, err := r.store.Create(r.ctx, key, e)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		w.Abort()
+		return err
+	}
+	return w.Commit()
+}
+
+// selectedLike reports whether fields are exactly the selecting fields of the recording's response, with the values in
+// its request.
+func (r *recording) selectedLike(fields []storage.Field) bool {
+	mine := r.entry.Vary
+	return len(mine) == len(fields) && !slices.ContainsFunc(fields, func(f storage.Field) bool {
+		i := slices.IndexFunc(mine, func(g storage.Field) bool { return strings.EqualFold(f.Name, g.Name) })
+		return i < 0 || !r.sameValue(&mine[i], &f)
+	})
+}
+
+// sameValue reports whether a selecting field of the recording has the same value as one of another entry.
+func (r *recording) sameValue(mine, other *storage.Field) bool {
+	switch {
+	case mine.Present != other.Present:
+		return false
+	case mine.Value == other.Value && mine.Digest == other.Digest:
+		return true
+	case other.Digest: // it has another salt, so use the value in the request
+		value := strings.Join(canonicalNames(r.req.Header)[http.CanonicalHeaderKey(mine.Name)], ", ")
+		return digest(saltOf(other.Value), rules.NormalizeSelecting(mine.Name, value)) == other.Value
+	}
+	return !mine.Digest && rules.NormalizeSelecting(mine.Name, mine.Value) == rules.NormalizeSelecting(other.Name, other.Value)
+}
+
+// mayReplace reports whether the entry may replace now, which is stored. Another variant is moved instead of replaced.
+func (r *recording) mayReplace(now *storage.Entry) bool {
+	if r.entryKey == r.key && len(now.Vary) > 0 && len(r.entry.Vary) > 0 && !r.selectedLike(now.Vary) {
+		return true
+	}
+	return !r.moreRecent(now, r.entry, r.entryKey, r.date)
+}
+
+// surpassed reports whether a more recent response is stored under another key of the same URL.
+func (r *recording) surpassed(key string) bool {
+	now := r.entryUnder(r.ctx, key)
+	return now != nil && (len(now.Vary) == 0 || r.selectedLike(now.Vary)) && r.moreRecent(now, r.entry, key, r.date)
+}
+
+// put makes the entry visible, unless a more recent one is stored.
+func (r *recording) put() error {
+	switch w := r.Writer.(type) {
+	case *storage.DictWriter:
+		return w.CommitIf(r.mayReplace) // does not allocate, unlike the call through the interface below
+	case comparingWriter:
+		return w.CommitIf(r.mayReplace)
+	}
+	return r.Writer.Commit()
+}
+
+// comparingWriter is a Writer that can compare the stored entry with a new one and store the new one in one step. A late response
+// then does not replace an entry that another Transport or another process has stored in the meantime.
+type comparingWriter interface {
+	CommitIf(may func(now *storage.Entry) bool) error
+}
+
+// create starts to store the entry of a recording.
+func (e *engine) create(r *recording) (err error) {
+	if e.dict != nil && !e.store.Closed() {
+		r.Writer = &r.dict
+		return e.dict.CreateIn(&r.dict, r.entryKey, r.entry, nil)
+	}
+	r.Writer, err = e.store.Create(r.ctx, r.entryKey, r.entry)
+	return err
+}

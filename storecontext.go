@@ -1,0 +1,137 @@
+package cachecontrol
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/invalidation"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// storeContext holds what is needed to store a response until its body has been read, which may be after RoundTrip has
+// returned.
+type storeContext struct {
+	*engine
+	req   *http.Request
+	ctx   context.Context
+	key   string // of the whole response
+	index string // as in place
+	epoch uint64 // as in reply
+	order uint64 // as in reply
+}
+
+// invalidated reports whether the URL was invalidated since the request was sent.
+func (s *storeContext) invalidated() bool {
+	return s.invalidations.Since(s.key, s.epoch) || s.index != "" && s.invalidations.Since(s.index, s.epoch)
+}
+
+// update stores the new header of the entry under key, with the variants known by now. It does nothing if, while the origin was
+// asked, the URL was invalidated or got a more recent response.
+func (s *storeContext) update(key string, entry *storage.Entry, date time.Time) {
+	k, ok := s.locks.Lock(s.key)
+	if !ok {
+		s.store.Failed(s.ctx, "update", key, errKeyBusy)
+		return
+	}
+	defer k.Unlock()
+	mine := invalidation.NewResponse(key, entry.Vary, date, s.order)
+	if s.invalidated() || s.commits.HasNewer(mine) {
+		return
+	}
+	if len(entry.Vary) > 0 && key == s.key {
+		if now := s.entryUnder(s.ctx, s.key); now != nil {
+			entry.Generation, entry.Variants = now.Generation, now.Variants
+		}
+	}
+	e := s.engine
+	may := func(now *storage.Entry) bool { return !e.moreRecent(now, entry, key, date) }
+	if err := s.store.Update(s.ctx, key, entry, may); err != nil {
+		return
+	}
+	s.commits.Add(mine)
+	if key != s.key && entry.Range == nil {
+		s.addVariant(key, entry)
+	}
+}
+
+// addVariant adds a variant to the entry under the plain key, and removes the oldest if there are too many. If that entry is
+// gone, or has another generation, addVariant removes the variant, because it could never be found. The caller holds the
+// key's lock. If another process has replaced the entry meanwhile, addVariant tries again, up to three times in all.
+func (s *storeContext) addVariant(key string, e *storage.Entry) error {
+	var err error
+	for range 3 {
+		now := s.entryUnder(s.ctx, s.key)
+		if now == nil || now.Generation != "" && now.Generation != e.Generation {
+			s.store.Delete(s.ctx, key)
+			return nil
+		}
+		next := now.Clone()
+		next.Foreign = false
+		next.Generation = e.Generation
+		variants := []storage.Variant{s.variantOf(key, e)}
+		for _, other := range now.Variants {
+			if other.Key != key {
+				variants = append(variants, other)
+			}
+		}
+		next.Variants = s.bounded(variants)
+		next.Keep = s.view(now).policy.Retention()
+		if err = s.store.Update(s.ctx, s.key, next, nil); !errors.Is(err, storage.ErrChanged) {
+			return err
+		}
+	}
+	return err
+}
+
+// variantOf returns the description of a variant for the list.
+func (s *storeContext) variantOf(key string, e *storage.Entry) storage.Variant {
+	return storage.Variant{
+		Key: key, Vary: e.Vary, Date: s.view(e).policy.Date,
+		Encoding: e.Header.Get("Content-Encoding"), Language: e.Header.Get("Content-Language"),
+	}
+}
+
+// bounded removes the last variants, which are the oldest, if there are too many or the list is too long.
+func (s *storeContext) bounded(variants []storage.Variant) []storage.Variant {
+	size := 0
+	for i, v := range variants {
+		size += len(v.Key) + len(v.Encoding) + len(v.Language)
+		for _, f := range v.Vary {
+			size += len(f.Name) + len(f.Value)
+		}
+		if i < s.maxVariants && size <= maxListBytes {
+			continue
+		}
+		for _, v := range variants[i:] {
+			s.store.Delete(s.ctx, v.Key)
+		}
+		return variants[:i]
+	}
+	return variants
+}
+
+// maxListBytes is the maximum size of the list of variants in bytes of text. Each hit reads the entry with the list, so
+// it must stay small regardless of what origins and clients send.
+const maxListBytes = 256 << 10
+
+// errKeyBusy is why a response is not stored if its key stays locked for too long.
+var errKeyBusy = errors.New("cachecontrol: another call of the store for this URL has not ended")
+
+// moreRecent reports whether now, which is stored, is more recent than late, which has this date: by Date, and if the dates are equal,
+// by the time of the request. An entry that was received before late was requested is not more recent, whatever its Date. Neither is
+// an entry that was received in the future, because a clock was wrong, nor one that should have been deleted. moreRecent does not
+// call the store.
+func (e *engine) moreRecent(now, late *storage.Entry, key string, date time.Time) bool {
+	if !now.ResponseTime.After(late.RequestTime) || now.ResponseTime.After(time.Now()) {
+		return false
+	}
+	if e.store.IsTombstoned(key, now) {
+		return false
+	}
+	if d := e.policyOf(now).Date; !d.Equal(date) {
+		return d.After(date)
+	}
+	return now.RequestTime.After(late.RequestTime)
+}
