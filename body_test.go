@@ -323,7 +323,7 @@ func TestHitsStream(t *testing.T) {
 			defer two.Body.Close()
 			b := make([]byte, 10)
 			io.ReadFull(one.Body, b)
-			do(t, tr, "DELETE /") // and what is open can be read to its end
+			do(t, tr, "DELETE /") // an open body can still be read to its end
 			if got, err := io.ReadAll(two.Body); string(got) != body || err != nil {
 				t.Errorf("%s: %d bytes, error %v, want the %d of the origin", name, len(got), err, len(body))
 			}

@@ -58,7 +58,7 @@ func TestContentCodings(t *testing.T) {
 						decoded(do(t, tr, "/"), hit)
 					}
 					decoded(do(t, tr, "HEAD /"), hit)
-					// The same entry answers who asks for the same codings, and gives the coded bytes.
+					// A request with the same Accept-Encoding gets the coded bytes from the same entry.
 					a := do(t, tr, "/", "Accept-Encoding: deflate, gzip")
 					if a.outcome != hit || a.body != test.body || a.Uncompressed || strings.Join(a.Header["Content-Encoding"], "|") != strings.Join(test.coding, "|") {
 						t.Errorf("%s: asked for the coding: %v, %d bytes, decoded %v, Content-Encoding %q, want %v, %d bytes, false, %q",
@@ -87,7 +87,7 @@ func TestCodingsThatAreNotDecoded(t *testing.T) {
 				t.Errorf("body %q, decoded %v, header %v, want %q, false, Content-Encoding: br", a.body, a.Uncompressed, a.Header, "coded")
 			}
 		}
-		// Who named no coding cannot use this one from the cache; what the origin sends all the same passes.
+		// A request without a coding cannot use the coded entry, but gets whatever the origin sends.
 		if a := do(t, tr, "/"); a.outcome != miss || a.body != "coded" || a.Header.Get("Content-Encoding") != "br" {
 			t.Errorf("GET /: %v %q %q, want %v %q %q; header: %v", a.outcome, a.body, a.Header.Get("Content-Encoding"), miss, "coded", "br", a.Header)
 		}
@@ -134,10 +134,10 @@ func TestBrokenCodings(t *testing.T) {
 // A body that cannot be decoded is removed from the store, even if another caller, which decodes itself, has stored it.
 func TestBrokenCodingIsDropped(t *testing.T) {
 	body := encode("gzip", "text")
-	broken := body[:len(body)-1] + "?" // the length of what was coded
+	broken := body[:len(body)-1] + "?" // with the length of the coded body
 	for _, test := range []struct {
 		name  string
-		first []string // what the first caller sends
+		first []string // fields of the first request
 		n     int      // how often the origin is asked
 	}{
 		{"for the first caller", nil, 2},
@@ -231,7 +231,7 @@ func TestDecodedOnce(t *testing.T) {
 		if kept, found := store.kept.Load(), store.found.Load(); kept != 1 || found != 3 {
 			t.Errorf("kept %d times and found %d times, want 1 and 3", kept, found)
 		}
-		// What is replaced is decoded anew.
+		// A new entry is decoded again.
 		do(t, tr, "/", "Cache-Control: no-cache")
 		do(t, tr, "/")
 		if kept := store.kept.Load(); kept != 2 {

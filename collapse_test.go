@@ -520,7 +520,7 @@ func TestCollapseVary(t *testing.T) {
 				return request(t, "/", "Accept-Language: "+languages[i%3], fmt.Sprint("X-Other: ", i))
 			})
 			want := 3
-			if !known { // until the first answer says what it depends on
+			if !known { // until the first response shows its Vary
 				if w := o.waiting(); w != 1 {
 					t.Errorf("%d requests are at the origin, want 1", w)
 				}

@@ -61,7 +61,7 @@ func TestManyCallers(t *testing.T) {
 		transports = append(transports, &cachecontrol.Transport{Base: base, Store: store, Collapse: name == "FileCache", DrainBytes: 1 << 20})
 	}
 	transports = append(transports, &cachecontrol.Transport{Base: base}, &cachecontrol.Transport{Base: base, Collapse: true})
-	never, forget := context.WithCancel(t.Context()) // of those who never close
+	never, forget := context.WithCancel(t.Context()) // of the callers that never close
 
 	call := func(i int) error {
 		tr := transports[i%len(transports)]

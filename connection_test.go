@@ -238,7 +238,7 @@ func TestUpgrade(t *testing.T) {
 	tr := &cachecontrol.Transport{Base: base}
 	defer tr.Close()
 	defer base.CloseIdleConnections()
-	do(t, tr, s.URL) // what is stored does not get in the way
+	do(t, tr, s.URL) // a stored response has no effect
 	for range 2 {
 		resp := open(t, tr, request(t, s.URL, "Connection: Upgrade", "Upgrade: echo"))
 		rw, isConnection := resp.Body.(io.ReadWriteCloser)

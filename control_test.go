@@ -323,7 +323,7 @@ func TestPartitionKeys(t *testing.T) {
 				}
 			}
 		}
-		// A server hands on what a client wrote after a "#". Such a request has no key.
+		// A server passes on text after a "#" in the request line. Such a request has no key.
 		user = "a"
 		mine := get("/?x", "")
 		user = ""
@@ -360,7 +360,7 @@ func TestTransportPartition(t *testing.T) {
 		}{
 			{"a", "/", "for a, #1", miss}, {"b", "/", "for b, #2", miss}, {"", "/", "for , #3", miss},
 			{"a", "/", "for a, #1", hit}, {"b", "/", "for b, #2", hit}, {"", "/", "for , #3", hit},
-			{"a", "POST /", "for a, #4", bypass}, // stored as what GET would bring, for its user
+			{"a", "POST /", "for a, #4", bypass}, // stored as a response to GET, for its user
 			{"a", "/", "for a, #4", hit}, {"b", "/", "for b, #2", hit},
 			{"b", "DELETE /", "", bypass}, {"b", "/", "for b, #6", miss}, {"a", "/", "for a, #4", hit}, {"", "/", "for , #3", hit},
 		} {

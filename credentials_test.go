@@ -72,7 +72,7 @@ func TestCredentialsAreSalted(t *testing.T) {
 		send(t, tr, request(t, "/", "Authorization: Bearer SECRET"))
 		tr.Close()
 		_, rest, _ := strings.Cut(string(values.dump()), "hmac-sha256 ")
-		rest, _, _ = strings.Cut(rest, "\xa2") // what follows the value
+		rest, _, _ = strings.Cut(rest, "\xa2") // the text after the value
 		dumps = append(dumps, rest)
 	}
 	if dumps[0] == "" || dumps[0] == dumps[1] {

@@ -242,7 +242,7 @@ func TestDamagedDirectory(t *testing.T) {
 					damage(t, dir)
 					s, err = newStore(dir)
 					if err != nil {
-						return // said at the start, where it can be helped
+						return // reported when the store is opened
 					}
 					tr := &cachecontrol.Transport{Base: o, Store: s}
 					defer tr.Close()
@@ -253,7 +253,7 @@ func TestDamagedDirectory(t *testing.T) {
 					if string(got) != body && !(errors.As(err, &unreadable) && size > 64<<10) {
 						t.Errorf("%v: %d bytes, %v", cachecontrol.StatusOf(resp).Outcome, len(got), err)
 					}
-					// The next good response takes its place, where it can.
+					// The next response replaces the entry if it can be stored.
 					for range 2 {
 						if a := do(t, tr, "/"); a.body != body {
 							t.Errorf("%v, %d bytes, want the %d of the origin", a.outcome, len(a.body), len(body))

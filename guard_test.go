@@ -31,7 +31,7 @@ func TestStoreFaults(t *testing.T) {
 	}
 	for op := range faultstore.Ops {
 		for fault := faultstore.Err; fault < faultstore.Faults; fault++ {
-			// Lost bytes and bytes that nobody stored are beyond what a cache can see.
+			// A cache cannot notice lost or invented bytes.
 			if fault == faultstore.Lie && (op == faultstore.Write || op == faultstore.Delete) || fault == faultstore.Nil && op == faultstore.Delete {
 				continue
 			}
@@ -122,7 +122,7 @@ func storeFault(t *testing.T, size int, mayFail bool, make func(storage.Store, f
 		do(t, tr, "PUT /")
 		want()
 		want("Accept: text/plain")
-		// A request that fails is one whose body was not wanted: it closes it unread.
+		// A request that fails closes its body unread.
 		open(t, tr, request(t, "/", "Accept: image/png")).Body.Close()
 	}
 	if broken.Load() == 0 && size > 10 {

@@ -59,7 +59,7 @@ func TestHeadersChangedByTheCaller(t *testing.T) {
 func TestHeadersChangedBeforeTheBodyIsRead(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		fields []string // beside X-A
+		fields []string // in addition to X-A
 		shared bool
 		want   []string // of the hit; X-B is not there unless it is named
 	}{

@@ -20,7 +20,7 @@ func TestInvalidationByLocation(t *testing.T) {
 	stored := ok("Cache-Control: max-age=60")
 	for _, test := range []struct {
 		name, field string
-		gone        bool // what is stored for /b
+		gone        bool // whether the response stored for /b is removed
 	}{
 		{"Location", "Location: /b", true},
 		{"Content-Location", "Content-Location: /b", true},

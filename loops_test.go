@@ -18,7 +18,7 @@ import (
 func TestBaseLoops(t *testing.T) {
 	for _, test := range []struct {
 		name   string
-		change func(*http.Request) *http.Request // what Base does to the request before it makes it again
+		change func(*http.Request) *http.Request // changes the request before Base sends it again
 	}{
 		{"as it is", func(req *http.Request) *http.Request { return req }},
 		{"a clone", func(req *http.Request) *http.Request { return req.Clone(req.Context()) }},

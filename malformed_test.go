@@ -137,7 +137,7 @@ func TestMalformedResponses(t *testing.T) {
 					tr := &cachecontrol.Transport{Base: base, Store: store, Collapse: collapse}
 					u := rawServer(t, serve)
 					got, first := ask(t, tr, request(t, u, fields...))
-					base.CloseIdleConnections() // what else is on a connection is net/http's matter
+					base.CloseIdleConnections() // surplus bytes on a connection are not for the cache to handle
 					if got != want {
 						t.Errorf("%s: with the cache %.80v, want %.80v as without it", storeName, got, want)
 					}
@@ -205,7 +205,7 @@ func TestSlowBodyCanceled(t *testing.T) {
 				t.Fatal(err)
 			}
 			cancel()
-			for { // what has come already may still be read
+			for { // bytes that have arrived may still be read
 				if _, err := resp.Body.Read(make([]byte, 1)); err != nil {
 					if !errors.Is(err, context.Canceled) {
 						t.Errorf("after %d bytes: %v", n, err)
@@ -449,7 +449,7 @@ func TestBrokenFramingOverAConnection(t *testing.T) {
 		whole  bool
 	}{
 		"Content-Length too long":  {head + "Content-Length: 10\r\n\r\n01234", "01234", false},
-		"Content-Length too short": {head + "Content-Length: 3\r\n\r\n01234", "012", true}, // what follows belongs to no message
+		"Content-Length too short": {head + "Content-Length: 3\r\n\r\n01234", "012", true}, // the bytes after it belong to no message
 		"a chunk cut short":        {head + "Transfer-Encoding: chunked\r\n\r\n5\r\n01234\r\na\r\n567", "01234567", false},
 		"no last chunk":            {head + "Transfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n", "01234", false},
 		"a chunk of bad size":      {head + "Transfer-Encoding: chunked\r\n\r\n5\r\n01234\r\nxyz\r\n", "01234", false},

@@ -129,7 +129,7 @@ func TestPartsCombined(t *testing.T) {
 		name          string
 		first, second string // ranges
 		etag, then    string
-		part          string // what is stored then
+		part          string // the stored part afterwards
 		whole         bool   // the whole is
 	}{
 		{"adjacent, after", "2-3", "4-5", `"1"`, `"1"`, "2345", false},
@@ -556,7 +556,7 @@ func TestPartStored(t *testing.T) {
 		fields  []string // of the 206
 		body    string
 		request []string
-		framing int64 // its ContentLength, where it is not the body's: -1 not known
+		framing int64 // its ContentLength if that is not the length of the body; -1 if unknown
 		max     int64
 		part    string
 	}{
@@ -849,7 +849,7 @@ func TestPartVary(t *testing.T) {
 		wantPart(t, do(t, tr, "/", de, "Range: bytes=1-3"), hit, "bytes 1-3/10", "bcd")
 		wantPart(t, do(t, tr, "/", en, "Range: bytes=1-3"), hit, "bytes 1-3/10", "123")
 		wantRequests(t, o, 2)
-		// Completed, it is a variant beside the one that is there.
+		// The completed response is a second variant.
 		wantWhole(t, do(t, tr, "/", en), miss, digits)
 		if h := o.last().Header; h.Get("Range") != "bytes=5-" || h.Get("Accept-Language") != "en" {
 			t.Errorf("the rest was asked for with %v, want Range: bytes=5-, Accept-Language: en", h)
@@ -1163,7 +1163,7 @@ func TestPartsAndHeuristic(t *testing.T) {
 			defer tr.Close()
 			do(t, tr, "/", "Range: bytes=0-3")
 			time.Sleep(2 * time.Hour)
-			d.fields = nil // a 206 may leave out what the caller has (RFC 9110, section 15.3.7)
+			d.fields = nil // a 206 may omit fields that the caller has (RFC 9110, section 15.3.7)
 			wantPart(t, do(t, tr, "/", "Range: bytes=4-6", `If-Range: "1"`), miss, "bytes 4-6/10", "456")
 			time.Sleep(time.Hour)
 			wantPart(t, do(t, tr, "/", "Range: bytes=2-5"), hit, "bytes 2-5/10", "2345")

@@ -481,7 +481,7 @@ func TestRangeOfStale(t *testing.T) {
 		name string
 		then func() *http.Response
 		want func(t *testing.T, a answer)
-		// what a request without a range is answered afterwards
+		// the answer to a later request without a range
 		outcome cachecontrol.Outcome
 		body    string
 	}{{
@@ -628,7 +628,7 @@ func TestRangeClosesBodies(t *testing.T) {
 			} {
 				for range 2 {
 					do(t, tr, target, fields...)
-					// A caller who reads a part of it, or nothing, and closes.
+					// A caller reads a part of the body, or nothing, and closes it.
 					resp, err := tr.RoundTrip(request(t, target, fields...))
 					if err != nil {
 						t.Fatal(err)
@@ -814,7 +814,7 @@ func TestRangeAsTheOriginAnswers(t *testing.T) {
 					}
 					if got.StatusCode != want.StatusCode || got.body != want.body || got.Header.Get("Content-Range") != want.Header.Get("Content-Range") {
 						if want.StatusCode == 416 && got.StatusCode == 416 {
-							continue // what the origin writes there is for people
+							continue // such a body is for people to read
 						}
 						t.Errorf("seed %d, %s%v: %d %q with %d bytes, want %d %q with %d as from the origin", seed, method, with,
 							got.StatusCode, got.Header.Get("Content-Range"), len(got.body),

@@ -165,7 +165,7 @@ func TestMoreRecentStaysBetweenTransports(t *testing.T) {
 func TestMoreRecentIsNotByDateAlone(t *testing.T) {
 	for _, test := range []struct {
 		name              string
-		asked, came, date time.Duration // of what is stored while the response is under way, from when that was asked for
+		asked, came, date time.Duration // of the response that is stored meanwhile, relative to the request for the first one
 		want              string
 	}{
 		{"more recent", time.Second, 2 * time.Second, time.Second, "stored"},

@@ -156,7 +156,7 @@ func TestStaleWhileRevalidateBrings(t *testing.T) {
 	for _, shared := range []bool{true, false} {
 		for _, tt := range []struct {
 			name  string
-			brief reply // what the validation brings
+			brief reply // the response to the validation
 			want  cachecontrol.Outcome
 			body  string
 		}{

@@ -74,7 +74,7 @@ func TestFaultyStore(t *testing.T) {
 					want("version 1", "Accept: text/plain")
 					do(t, tr, "PUT /")
 					if mode == "nil" && (method == "Delete" || method == "*") {
-						time.Sleep(time.Minute) // what the store says it has deleted, and has not, has to expire
+						time.Sleep(time.Minute) // entries that the store has only claimed to delete must expire
 					}
 					want("version 2")
 					want("version 2", "Accept: text/plain")

@@ -41,7 +41,7 @@ func TestAnswersToValidation(t *testing.T) {
 		var all []scenario
 		for _, code := range slices.Concat(keptAfter, goneAfter) {
 			kept := slices.Contains(keptAfter, code)
-			// The last step finds what is stored, still fresh, or asks the origin.
+			// The last step is answered by the stored response, which is still fresh, or by the origin.
 			check := func(name string, first reply, steps ...step) {
 				last := step{want: miss, body: "#3", status: 200}
 				if kept {
@@ -631,7 +631,7 @@ func TestMalformedValidation(t *testing.T) {
 		if want := []cachecontrol.Outcome{miss, revalidated}[min(i, 1)]; a.body != "body" || a.outcome != want {
 			t.Errorf("request %d: %q %v, want %q %v", i+1, a.body, a.outcome, "body", want)
 		}
-		// Whether net/http notices what else is on a connection before it uses it again is not for the cache to say.
+		// It depends on net/http whether the surplus bytes are noticed before the connection is used again.
 		base.CloseIdleConnections()
 	}
 }

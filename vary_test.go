@@ -546,7 +546,7 @@ func TestVary(t *testing.T) {
 		one, two := []string{name + ": " + values[0]}, []string{name + ": " + values[1]}
 		last := step{want: miss, body: "#3"}
 		if name == "Accept-Encoding" {
-			last = step{want: hit, body: "#1"} // who leaves the coding to the cache takes any that it can decode
+			last = step{want: hit, body: "#1"} // without Accept-Encoding of its own, a request can use any coding that the cache can decode
 		}
 		runScenarios(t, []scenario{{
 			name:   name,
