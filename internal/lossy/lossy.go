@@ -7,8 +7,11 @@ import (
 	"sync/atomic"
 )
 
-// slots is the number of slots of a table.
-const slots = 1024
+// The numbers of slots of the tables.
+const (
+	mapSlots = 1024
+	setSlots = 2048
+)
 
 var seed = maphash.MakeSeed()
 
@@ -17,7 +20,7 @@ func Hash(s string) uint64 { return maphash.String(seed, s) }
 
 // Map maps keys to values. The caller passes a hash of each key, since it knows the cheapest one.
 type Map[K comparable, V any] struct {
-	slots [slots]atomic.Pointer[pair[K, V]]
+	slots [mapSlots]atomic.Pointer[pair[K, V]]
 }
 
 type pair[K comparable, V any] struct {
@@ -27,7 +30,7 @@ type pair[K comparable, V any] struct {
 
 // Get returns the value of key, which must not be modified, or nil if there is none.
 func (m *Map[K, V]) Get(hash uint64, key K) *V {
-	if p := m.slots[hash%slots].Load(); p != nil && p.key == key {
+	if p := m.slots[hash%mapSlots].Load(); p != nil && p.key == key {
 		return &p.value
 	}
 	return nil
@@ -36,13 +39,13 @@ func (m *Map[K, V]) Get(hash uint64, key K) *V {
 // Put sets the value of key, and returns it as Get does.
 func (m *Map[K, V]) Put(hash uint64, key K, value V) *V {
 	p := &pair[K, V]{key, value}
-	m.slots[hash%slots].Store(p)
+	m.slots[hash%mapSlots].Store(p)
 	return &p.value
 }
 
 // Set is a set of hashes. A hash that is equal to another but for its lowest bit is taken for that one.
 type Set struct {
-	slots [slots]atomic.Uint64 // 0 if empty
+	slots [setSlots]atomic.Uint64 // 0 if empty
 }
 
 // Has reports whether hash is in the set.
@@ -54,4 +57,4 @@ func (s *Set) Add(hash uint64) { s.slot(hash).Store(hash | 1) }
 // Remove removes hash, if it is in the set.
 func (s *Set) Remove(hash uint64) { s.slot(hash).CompareAndSwap(hash|1, 0) }
 
-func (s *Set) slot(hash uint64) *atomic.Uint64 { return &s.slots[hash>>1%slots] }
+func (s *Set) slot(hash uint64) *atomic.Uint64 { return &s.slots[hash>>1%setSlots] }

@@ -125,8 +125,8 @@ func (c *FileCache) Get(ctx context.Context, key string) (*storage.Response, err
 	e := h.entry
 	m := mark(path, fi, e.Sum)
 	return newFileHit(e, filePart{
-		f: f, base: h.offset, size: e.Length, verify: !e.Foreign && !c.tree.verified.has(m), want: e.Sum, key: key,
-		good: func() { c.tree.verified.add(m) },
+		f: f, base: h.offset, size: e.Length, verify: !e.Foreign && !c.tree.verified.Has(m), want: e.Sum, key: key,
+		good: func() { c.tree.verified.Add(m) },
 		bad:  func() { c.drop(path, fi) },
 	}), nil
 }

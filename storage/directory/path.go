@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 )
 
 // tree is the directory of a file cache. It finds, creates, replaces and removes the files of both kinds of
@@ -22,8 +24,8 @@ type tree struct {
 	dir        string // absolute
 	rangesPath string
 	options
-	separate bool // whether bodies are in separate files
-	verified verifiedSet
+	separate bool      // whether bodies are in separate files
+	verified lossy.Set // files that have passed verification; a checksum takes twice as long as reading the body
 	heads    headMemory
 	bound    bound
 

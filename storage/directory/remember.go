@@ -4,9 +4,9 @@ import (
 	"hash/maphash"
 	"io/fs"
 	"math/rand/v2"
-	"sync/atomic"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -15,21 +15,15 @@ const maxRemembered = 16 << 10
 
 // headMemory remembers metadata that was read, so that the next hit need not read it again. The number, size
 // and time of a file show that it is still the same. Since our files have random times, this is safe no
-// matter how quickly files are replaced. Metadata that Python wrote is not remembered. The size of the memory
-// is fixed; new metadata replaces old. The zero value is empty.
-type headMemory [1024]atomic.Pointer[rememberedHead]
+// matter how quickly files are replaced. Metadata that Python wrote is not remembered. The zero value is empty.
+type headMemory struct {
+	byPath lossy.Map[string, rememberedHead]
+}
 
 type rememberedHead struct {
-	path   string
 	info   fs.FileInfo
 	entry  *storage.Entry
 	offset int64 // of the body, in the same file
-}
-
-var headSeed = maphash.MakeSeed()
-
-func (m *headMemory) place(path string) *atomic.Pointer[rememberedHead] {
-	return &m[maphash.String(headSeed, path)%uint64(len(m))]
 }
 
 // get returns the metadata remembered of the file described by info, or nil.
@@ -41,19 +35,14 @@ func (m *headMemory) get(path string, info fs.FileInfo) *rememberedHead {
 }
 
 // last returns the metadata remembered of any file at path, or nil.
-func (m *headMemory) last(path string) *rememberedHead {
-	if h := m.place(path).Load(); h != nil && h.path == path {
-		return h
-	}
-	return nil
-}
+func (m *headMemory) last(path string) *rememberedHead { return m.byPath.Get(lossy.Hash(path), path) }
 
 // put remembers metadata. length is its length in the file.
 func (m *headMemory) put(path string, info fs.FileInfo, e *storage.Entry, offset, length int64) {
 	if e.Foreign || length > maxRemembered || uniqueTime(info).IsZero() {
 		return
 	}
-	m.place(path).Store(&rememberedHead{path, info, e, offset})
+	m.byPath.Put(lossy.Hash(path), path, rememberedHead{info, e, offset})
 }
 
 // newTime returns a modification time that no other file has. It is up to a second in the past, and at least
@@ -68,4 +57,15 @@ func uniqueTime(fi fs.FileInfo) time.Time {
 		return t
 	}
 	return time.Time{}
+}
+
+var verifiedSeed = maphash.MakeSeed()
+
+// mark returns a hash of a file. A file is the same if its path, size, time and expected checksum are.
+func mark(path string, fi fs.FileInfo, sum uint32) uint64 {
+	return maphash.Comparable(verifiedSeed, struct {
+		path       string
+		size, time int64
+		sum        uint32
+	}{path, fi.Size(), fi.ModTime().UnixNano(), sum})
 }

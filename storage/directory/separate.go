@@ -115,10 +115,10 @@ func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*storage.R
 		return storage.NewResponse(e, body), nil
 	}
 	m := mark(path, p.bodyInfo, e.Sum)
-	verify := !e.Foreign && !p.verified && !c.tree.verified.has(m)
+	verify := !e.Foreign && !p.verified && !c.tree.verified.Has(m)
 	return newFileHit(e, filePart{
 		f: p.body, size: e.Length, verify: verify, want: e.Sum, key: key,
-		good: func() { c.tree.verified.add(m) },
+		good: func() { c.tree.verified.Add(m) },
 		bad:  func() { c.drop(path, p.bodyInfo) },
 	}), nil
 }
