@@ -87,6 +87,22 @@ func TestPrograms(t *testing.T) {
 	run(t, dir, "test", "./...")
 }
 
+// TestMemoryOnly checks what a program with a cache in memory depends on.
+func TestMemoryOnly(t *testing.T) {
+	dir := copyPrograms(t, "testdata/memory")
+	run(t, dir, "build", "-o", os.DevNull, ".")
+	deps := strings.Fields(string(run(t, dir, "list", "-deps", ".")))
+	for _, p := range deps {
+		if strings.Contains(p, "msgpack") || strings.Contains(p, "flock") {
+			t.Errorf("a program with a cache in memory imports %s, want neither msgpack nor flock", p)
+		}
+	}
+	modules := strings.Split(strings.TrimSpace(string(run(t, dir, "list", "-m", "all"))), "\n")
+	if len(modules) > 8 {
+		t.Errorf("a program with a cache in memory has %d modules, want at most 8:\n%s", len(modules), strings.Join(modules, "\n"))
+	}
+}
+
 // ours are names that only packages of this module use.
 var ours = []string{
 	"directory.FileCache.UpdateIf", "directory.SeparateBodyFileCache.UpdateIf",
