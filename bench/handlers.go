@@ -71,7 +71,7 @@ func handlerCases() []handlerCase {
 	is := func(mw func(http.Handler) http.Handler) func() front {
 		return func() front { return front{mw, func() error { return nil }} }
 	}
-	cache := func(opts ...middleware.Option) func() front {
+	cache := func(opts ...middleware.CacheOption) func() front {
 		return func() front {
 			c := middleware.NewCache(nil, opts...)
 			return front{c.Handler, c.Close}
@@ -94,7 +94,7 @@ func handlerCases() []handlerCase {
 			exchange: exchange{runs: 1, header: map[string]string{"Cache-Control": "max-age=3600", "Expires": ""}},
 		},
 		{
-			name: "CacheControl", front: is(middleware.CacheControl(middleware.Public(), middleware.MaxAge(time.Hour))),
+			name: "CacheControl", front: is(middleware.CacheControl("public, max-age=3600")),
 			exchange: exchange{runs: 1, header: map[string]string{"Cache-Control": "public, max-age=3600"}},
 		},
 		{

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/sha256"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"strconv"
@@ -20,8 +21,11 @@ import (
 // upgrade, no-store, or a response that has an ETag, a Content-Range or a trailer. A response to HEAD gets no tag if
 // the handler writes no body. Tags are weak unless StrongTags is given, because a compressing proxy or middleware may
 // change the bytes.
-func AutoETag(opts ...Option) func(http.Handler) http.Handler {
-	o := newOptions(append([]Option{MaxBuffer(DefaultMaxBuffer)}, opts...))
+func AutoETag(opts ...TagOption) func(http.Handler) http.Handler {
+	var o tagOptions
+	for _, set := range append([]TagOption{MaxBuffer(0)}, opts...) {
+		set(&o)
+	}
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method != http.MethodGet && r.Method != http.MethodHead || rules.AsksUpgrade(r.Header) {
@@ -39,11 +43,38 @@ func AutoETag(opts ...Option) func(http.Handler) http.Handler {
 	}
 }
 
+// TagOption configures AutoETag.
+type TagOption func(*tagOptions)
+
+type tagOptions struct {
+	strong bool
+	buffer int
+}
+
+// StrongTags makes AutoETag use strong tags. A strong tag promises that the bytes are the same (RFC 9110, section
+// 8.8.1), so nothing between the handler and the client may change them, for example by compression.
+func StrongTags() TagOption { return func(o *tagOptions) { o.strong = true } }
+
+// DefaultMaxBuffer is the default limit of MaxBuffer.
+const DefaultMaxBuffer = 1 << 20
+
+// MaxBuffer limits the bodies that AutoETag buffers and hashes to n bytes. Longer bodies are passed on without a tag.
+// Zero means DefaultMaxBuffer. A negative n means no limit.
+func MaxBuffer(n int) TagOption {
+	switch {
+	case n == 0:
+		n = DefaultMaxBuffer
+	case n < 0:
+		n = math.MaxInt
+	}
+	return func(o *tagOptions) { o.buffer = n }
+}
+
 // tagWriter buffers a body until it is complete, or until it is known to get no tag.
 type tagWriter struct {
 	http.ResponseWriter
 	r      *http.Request
-	o      *options
+	o      tagOptions
 	wrote  bool // the handler has written its header; the response is a 200 that may get a tag, unless passes is set
 	passes bool // everything is passed on unchanged
 	buf    []byte

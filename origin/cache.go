@@ -46,35 +46,56 @@ import (
 // propagates to the server and the client gets no response or an incomplete one, unless a stored response may be used
 // instead.
 //
-// If Engine sets Collapse, the handler runs once for all clients that share its response. The response is streamed to
+// If Configure sets Collapse, the handler runs once for all clients that share its response. The response is streamed to
 // all of them, and the handler's context ends when the last client has left. Interim responses are sent only to the
 // client whose request the handler runs for. The request of that client does not end before the handler returns.
 type Cache struct {
 	transport  *cachecontrol.Transport
-	options    *options
+	options    cacheOptions
 	shares     bool // the Transport's Collapse
 	generation atomic.Pointer[string]
 }
 
-// NewCache returns a Cache over store. If store is nil, a new storage.DictCache is used. The options for it are
-// IgnoreRequestDirectives, Exempt, RefreshAhead, StoreSetCookie and Engine. The caller must call Close when the Cache
-// is no longer needed.
-func NewCache(store storage.Store, opts ...Option) *Cache {
-	c := &Cache{options: newOptions(opts)}
-	if store == nil {
-		store = storage.NewDictCache()
+// NewCache returns a Cache over store. If store is nil, a new storage.DictCache is used. The caller must call Close when
+// the Cache is no longer needed.
+func NewCache(store storage.Store, opts ...CacheOption) *Cache {
+	c := &Cache{transport: &cachecontrol.Transport{DisableCompression: true}}
+	for _, set := range opts {
+		set(&c.options)
 	}
-	c.transport = &cachecontrol.Transport{RefreshAhead: c.options.refresh, DisableCompression: true}
-	for _, change := range c.options.engine {
+	for _, change := range c.options.configure {
 		change(c.transport)
 	}
-	c.transport.Base, c.transport.Store, c.transport.Shared = (*tripper)(c), store, true
 	// A handler's request ends when its client leaves, so there is nothing to drain.
-	c.transport.DrainBytes = -1
+	c.transport.Base, c.transport.Store, c.transport.Shared, c.transport.DrainBytes = (*tripper)(c), store, true, -1
 	c.shares = c.transport.Collapse
 	c.transport.Partition = c.inGeneration(c.transport.Partition)
 	c.SetGeneration("")
 	return c
+}
+
+// CacheOption configures a Cache.
+type CacheOption func(*cacheOptions)
+
+type cacheOptions struct {
+	ignoreRequest bool
+	exempt        []func(*http.Request) bool
+	configure     []func(*cachecontrol.Transport)
+}
+
+// IgnoreRequestDirectives makes a Cache remove Cache-Control and Pragma from requests. A client can then neither force
+// the handler to run nor prevent a response from being stored. The handler does not see these fields either.
+func IgnoreRequestDirectives() CacheOption { return func(o *cacheOptions) { o.ignoreRequest = true } }
+
+// Exempt makes a Cache pass the requests that match directly to the handler. See PathPrefix.
+func Exempt(match func(*http.Request) bool) CacheOption {
+	return func(o *cacheOptions) { o.exempt = append(o.exempt, match) }
+}
+
+// Configure makes NewCache call change with the Cache's Transport before it is used, to set for example its Heuristic,
+// RefreshAhead, ReplaySetCookie, limits or Logger. NewCache overwrites Base, Store, Shared and DrainBytes.
+func Configure(change func(*cachecontrol.Transport)) CacheOption {
+	return func(o *cacheOptions) { o.configure = append(o.configure, change) }
 }
 
 // SetGeneration makes generation a part of the key, which flushes the cache. Responses stored under another generation,

@@ -33,7 +33,7 @@ func counting(n *atomic.Int64, fields ...string) http.Handler {
 	})
 }
 
-func newCache(t testing.TB, opts ...origin.Option) *origin.Cache {
+func newCache(t testing.TB, opts ...origin.CacheOption) *origin.Cache {
 	c := origin.NewCache(nil, opts...)
 	t.Cleanup(func() {
 		if err := c.Close(); err != nil {
@@ -47,7 +47,7 @@ func newCache(t testing.TB, opts ...origin.Option) *origin.Cache {
 func TestCache(t *testing.T) {
 	tests := []struct {
 		name   string
-		opts   []origin.Option
+		opts   []origin.CacheOption
 		fields []string   // of the handler's responses
 		ask    [][]string // target and fields of each request
 		want   string     // the bodies, in order
@@ -64,9 +64,7 @@ func TestCache(t *testing.T) {
 		{"Set-Cookie", nil, []string{"Cache-Control: max-age=60", "Set-Cookie: a=b"}, [][]string{{"/"}, {"/"}}, "#1 #2"},
 		{"Set-Cookie and public", nil, []string{"Cache-Control: max-age=60, public", "Set-Cookie: a=b"}, [][]string{{"/"}, {"/"}}, "#1 #1"},
 		{"Set-Cookie that private names", nil, []string{`Cache-Control: max-age=60, private="set-cookie"`, "Set-Cookie: a=b"}, [][]string{{"/"}, {"/"}}, "#1 #1"},
-		{"Set-Cookie by ReplaySetCookie", []origin.Option{origin.Engine(func(t *cachecontrol.Transport) { t.ReplaySetCookie = true })},
-			[]string{"Cache-Control: max-age=60", "Set-Cookie: a=b"}, [][]string{{"/"}, {"/"}}, "#1 #1"},
-		{"Set-Cookie by option", []origin.Option{origin.StoreSetCookie()}, []string{"Cache-Control: max-age=60", "Set-Cookie: a=b"}, [][]string{{"/"}, {"/"}}, "#1 #1"},
+		{"Set-Cookie by ReplaySetCookie", []origin.CacheOption{replayCookies}, []string{"Cache-Control: max-age=60", "Set-Cookie: a=b"}, [][]string{{"/"}, {"/"}}, "#1 #1"},
 		{"CORS for one origin", nil, []string{"Cache-Control: max-age=60", "Access-Control-Allow-Origin: https://a"},
 			[][]string{{"/", "Origin: https://a"}, {"/", "Origin: https://b"}, {"/", "Origin: https://a"}}, "#1 #2 #1"},
 		{"CORS for all", nil, []string{"Cache-Control: max-age=60", "Access-Control-Allow-Origin: *"},
@@ -75,11 +73,11 @@ func TestCache(t *testing.T) {
 			[][]string{{"/", "Accept-Language: de"}, {"/", "Accept-Language: fr"}, {"/", "Accept-Language: de"}}, "#1 #2 #1"},
 		{"an unsafe request invalidates", nil, []string{"Cache-Control: max-age=60"}, [][]string{{"/"}, {"POST /"}, {"/"}, {"/"}}, "#1 #2 #3 #3"},
 		{"request directives", nil, []string{"Cache-Control: max-age=60"}, [][]string{{"/"}, {"/", "Cache-Control: no-cache"}}, "#1 #2"},
-		{"request directives ignored", []origin.Option{origin.IgnoreRequestDirectives()}, []string{"Cache-Control: max-age=60"},
+		{"request directives ignored", []origin.CacheOption{origin.IgnoreRequestDirectives()}, []string{"Cache-Control: max-age=60"},
 			[][]string{{"/", "Cache-Control: no-store"}, {"/", "Cache-Control: no-cache"}, {"/", "Pragma: no-cache"}}, "#1 #1 #1"},
-		{"exempt", []origin.Option{origin.Exempt(origin.PathPrefix("/static"))}, []string{"Cache-Control: max-age=60"},
+		{"exempt", []origin.CacheOption{origin.Exempt(origin.PathPrefix("/static"))}, []string{"Cache-Control: max-age=60"},
 			[][]string{{"/static"}, {"/static/x"}, {"/static"}, {"/static/x"}, {"/statically"}, {"/statically"}}, "#1 #2 #3 #4 #5 #5"},
-		{"two exemptions", []origin.Option{origin.Exempt(origin.PathPrefix("/a/")), origin.Exempt(origin.PathPrefix("/b"))}, []string{"Cache-Control: max-age=60"},
+		{"two exemptions", []origin.CacheOption{origin.Exempt(origin.PathPrefix("/a/")), origin.Exempt(origin.PathPrefix("/b"))}, []string{"Cache-Control: max-age=60"},
 			[][]string{{"/a/x"}, {"/a/x"}, {"/b"}, {"/b"}, {"/a"}, {"/a"}}, "#1 #2 #3 #4 #5 #5"},
 		{"OPTIONS", nil, []string{"Cache-Control: max-age=60"}, [][]string{{"/"}, {"OPTIONS /"}, {"/"}}, "#1 #2 #1"},
 	}
@@ -119,11 +117,11 @@ func TestCacheFields(t *testing.T) {
 // A cookie reaches the client whose request the handler has answered, and no other, unless the program wants that.
 func TestCacheSetCookie(t *testing.T) {
 	for _, test := range []struct {
-		opts []origin.Option
+		opts []origin.CacheOption
 		want string
 	}{
 		{nil, ""},
-		{[]origin.Option{origin.StoreSetCookie()}, "a=b"},
+		{[]origin.CacheOption{replayCookies}, "a=b"},
 	} {
 		var n atomic.Int64
 		h := newCache(t, test.opts...).Handler(counting(&n, "Cache-Control: max-age=60, public", "Set-Cookie: a=b"))
@@ -173,7 +171,7 @@ func TestCacheGeneration(t *testing.T) {
 // A Partition of the program's own divides a generation further, and no two are mixed up.
 func TestCacheGenerationAndPartition(t *testing.T) {
 	var n atomic.Int64
-	c := newCache(t, origin.Engine(func(tr *cachecontrol.Transport) {
+	c := newCache(t, origin.Configure(func(tr *cachecontrol.Transport) {
 		tr.Partition = func(r *http.Request) string { return r.Header.Get("User") }
 	}))
 	h := c.Handler(counting(&n, "Cache-Control: max-age=60"))
@@ -238,7 +236,7 @@ func TestCacheInvalidate(t *testing.T) {
 func TestCacheRefreshAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n atomic.Int64
-		c := origin.NewCache(nil, origin.RefreshAhead(20*time.Second))
+		c := origin.NewCache(nil, refreshAhead(20*time.Second))
 		defer c.Close()
 		h := c.Handler(counting(&n, "Cache-Control: max-age=60"))
 		for _, step := range []struct {
@@ -262,7 +260,7 @@ func TestCacheRefreshAhead(t *testing.T) {
 func TestCachePanicStale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n atomic.Int64
-		c := origin.NewCache(nil, origin.RefreshAhead(10*time.Second))
+		c := origin.NewCache(nil, refreshAhead(10*time.Second))
 		defer c.Close()
 		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if n.Add(1) > 1 {
@@ -446,7 +444,7 @@ func TestCacheStreams(t *testing.T) {
 	t.Run("shared", func(t *testing.T) { testStreams(t, collapse) })
 }
 
-func testStreams(t *testing.T, opts ...origin.Option) {
+func testStreams(t *testing.T, opts ...origin.CacheOption) {
 	next := make(chan string)
 	h := newCache(t, opts...).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -487,7 +485,7 @@ func TestCacheCancelled(t *testing.T) {
 	t.Run("shared", func(t *testing.T) { testCancelled(t, collapse) })
 }
 
-func testCancelled(t *testing.T, opts ...origin.Option) {
+func testCancelled(t *testing.T, opts ...origin.CacheOption) {
 	started, ended := make(chan struct{}), make(chan error)
 	h := newCache(t, opts...).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -586,7 +584,7 @@ func TestCacheConcurrently(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := origin.NewCache(store, origin.RefreshAhead(time.Hour))
+	c := origin.NewCache(store, refreshAhead(time.Hour))
 	defer c.Close()
 	h := c.Handler(origin.AutoETag()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=1")

@@ -3,6 +3,7 @@ package origin
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -10,50 +11,76 @@ import (
 )
 
 // CacheFor returns middleware that makes a response fresh for d from when it is sent. It sets max-age and, for HTTP/1.0
-// caches, Expires. A negative d counts as 0. Directives among the options are merged in, as CacheControl does. Unless
-// OnlyIf is given, it applies to Success.
+// caches, Expires. Zero or a negative d means that the response is stale at once. To add other directives, combine
+// CacheFor with CacheControl.
 //
-//	CacheFor(time.Hour, Public())(http.FileServerFS(fsys))
-func CacheFor(d time.Duration, opts ...Option) func(http.Handler) http.Handler {
-	o := newOptions(opts)
-	list := mergeDirective(o.directives, directive{"max-age", "max-age=" + deltaSeconds(d)})
+// CacheFor applies to a response if one of the functions in statuses returns true for its status. If there are none,
+// Success is used.
+func CacheFor(d time.Duration, statuses ...func(status int) bool) func(http.Handler) http.Handler {
 	d = min(max(d, 0), rules.Infinite)
-	return onHeader(o.or(Success), func(h http.Header) {
-		mergeInto(h, list)
+	maxAge := []directive{{"max-age", "max-age=" + strconv.FormatInt(int64(d/time.Second), 10)}}
+	return onHeader(anyOf(statuses, Success), func(h http.Header) {
+		mergeInto(h, maxAge)
 		h["Expires"] = []string{time.Now().Add(d).UTC().Format(http.TimeFormat)}
 	})
 }
 
-// CacheControl returns middleware that merges directives into the Cache-Control of responses. A directive replaces one
-// of the same name set by the handler; public and private replace each other. All other directives are kept, so a
-// handler's own no-store still applies. Unless OnlyIf is given, it applies to Success.
+// CacheControl returns middleware that merges directives, written as in the field, into the Cache-Control of responses:
 //
-//	CacheControl(Public(), MaxAge(time.Hour), OnlyIf(SuccessOrRedirect))
-func CacheControl(directives ...Option) func(http.Handler) http.Handler {
-	o := newOptions(directives)
-	if len(o.directives) == 0 {
-		return func(h http.Handler) http.Handler { return h }
-	}
-	return onHeader(o.or(Success), func(h http.Header) { mergeInto(h, o.directives) })
-}
-
-// NoStore returns middleware that forbids caches to store responses. It replaces all caching fields that the handler
-// has set, because some caches would obey a max-age that stands next to no-store. Unless OnlyIf is given, it applies to
-// all statuses.
-func NoStore(opts ...Option) func(http.Handler) http.Handler {
-	o := newOptions(opts)
-	return onHeader(o.or(Always), func(h http.Header) {
-		for _, name := range []string{"Cache-Control", "Cdn-Cache-Control", "Surrogate-Control", "Expires", "Pragma"} {
-			delete(h, name)
-		}
-		h["Cache-Control"] = []string{"no-store"}
-		if o.legacy {
-			h["Cache-Control"] = []string{"no-store, no-cache, must-revalidate, max-age=0"}
-			h["Pragma"] = []string{"no-cache"}
-			h["Expires"] = []string{"0"}
+//	CacheControl("public, max-age=3600")(handler)
+//
+// A directive replaces one of the same name set by the handler; public and private replace each other. All other
+// directives are kept, so a handler's own no-store still applies. CacheControl panics if a directive is unknown or
+// malformed.
+//
+// It applies to the same responses as CacheFor.
+func CacheControl(directives string, statuses ...func(status int) bool) func(http.Handler) http.Handler {
+	list := parseDirectives(directives)
+	return onHeader(anyOf(statuses, Success), func(h http.Header) {
+		if len(list) > 0 {
+			mergeInto(h, list)
 		}
 	})
 }
+
+// NoStore returns middleware that forbids caches to store responses. It replaces all caching fields that the handler
+// has set, because some caches would obey a max-age that stands next to no-store.
+//
+// NoStore applies to a response if one of the functions in statuses returns true for its status. If there are none, it
+// applies to all responses.
+func NoStore(statuses ...func(status int) bool) func(http.Handler) http.Handler {
+	return noStore(statuses, map[string]string{"Cache-Control": "no-store"})
+}
+
+// NoStoreForOldProxies is like NoStore, but it also sends everything that older caches take for no-store: no-cache,
+// must-revalidate, max-age=0, Pragma: no-cache and an Expires in the past.
+func NoStoreForOldProxies(statuses ...func(status int) bool) func(http.Handler) http.Handler {
+	return noStore(statuses, map[string]string{
+		"Cache-Control": "no-store, no-cache, must-revalidate, max-age=0", "Pragma": "no-cache", "Expires": "0",
+	})
+}
+
+func noStore(statuses []func(status int) bool, fields map[string]string) func(http.Handler) http.Handler {
+	return onHeader(anyOf(statuses, Always), func(h http.Header) {
+		for _, name := range []string{"Cache-Control", "Cdn-Cache-Control", "Surrogate-Control", "Expires", "Pragma"} {
+			delete(h, name)
+		}
+		for name, value := range fields {
+			h[name] = []string{value}
+		}
+	})
+}
+
+// Success reports whether status is 2xx or 304, which updates an earlier 2xx.
+func Success(status int) bool {
+	return status >= 200 && status < 300 || status == http.StatusNotModified
+}
+
+// SuccessOrRedirect reports whether status is 2xx or 3xx.
+func SuccessOrRedirect(status int) bool { return status >= 200 && status < 400 }
+
+// Always returns true for every status.
+func Always(status int) bool { return true }
 
 // Vary returns middleware that adds names of request fields to the Vary of responses (RFC 9110, section 12.5.5). The
 // names that the handler has set are kept.
@@ -78,12 +105,15 @@ func addVary(h http.Header, names ...string) {
 	}
 }
 
-// or returns the function given to OnlyIf, or preset if there is none.
-func (o *options) or(preset func(int) bool) func(int) bool {
-	if o.onlyIf != nil {
-		return o.onlyIf
+// anyOf returns a function that reports whether one of the functions returns true, or preset if there are none.
+func anyOf(statuses []func(status int) bool, preset func(int) bool) func(int) bool {
+	if len(statuses) == 0 {
+		return preset
 	}
-	return preset
+	statuses = slices.Clone(statuses)
+	return func(status int) bool {
+		return slices.ContainsFunc(statuses, func(applies func(int) bool) bool { return applies(status) })
+	}
 }
 
 // onHeader returns middleware that calls change when a header is sent whose status applies. A change made earlier would

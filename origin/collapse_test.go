@@ -16,7 +16,7 @@ import (
 
 // collapse is an option for requests that share responses. The Transport makes the requests to the handler with contexts of its own
 // then, and not with that of the client's request.
-var collapse = origin.Engine(func(t *cachecontrol.Transport) { t.Collapse = true })
+var collapse = origin.Configure(func(t *cachecontrol.Transport) { t.Collapse = true })
 
 // streamer is a handler that flushes its header, and then each string that it is sent, until that is ".".
 func streamer(next <-chan string, began func()) http.Handler {

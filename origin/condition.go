@@ -28,9 +28,10 @@ const (
 	Failed                     // answer 412; the resource is not in the state that the client expects
 )
 
+// String returns the verdict in words, such as "not modified".
 func (v Verdict) String() string {
-	if int(v) < 3 {
-		return [...]string{"proceed", "not modified", "failed"}[v]
+	if names := [...]string{"proceed", "not modified", "failed"}; int(v) < len(names) {
+		return names[v]
 	}
 	return fmt.Sprintf("Verdict(%d)", uint8(v))
 }

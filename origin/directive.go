@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
@@ -13,67 +12,16 @@ import (
 // directive is a member of Cache-Control and its name.
 type directive struct{ name, member string }
 
-// MaxAge adds max-age: the response is fresh for d (RFC 9111, section 5.2.2.1). A negative d counts as 0. Like all
-// directives here, it is an option for CacheControl and CacheFor.
-func MaxAge(d time.Duration) Option { return seconds("max-age", d) }
-
-// SMaxAge adds s-maxage, which replaces max-age in shared caches (RFC 9111, section 5.2.2.10).
-func SMaxAge(d time.Duration) Option { return seconds("s-maxage", d) }
-
-// StaleWhileRevalidate adds stale-while-revalidate: for d after it became stale, a cache may use the response while it
-// revalidates it (RFC 5861, section 3).
-func StaleWhileRevalidate(d time.Duration) Option { return seconds("stale-while-revalidate", d) }
-
-// StaleIfError adds stale-if-error: for d after it became stale, a cache may use the response if the handler fails
-// (RFC 5861, section 4).
-func StaleIfError(d time.Duration) Option { return seconds("stale-if-error", d) }
-
-// Public adds public: any cache may store the response, even if the request had Authorization (RFC 9111, section
-// 5.2.2.9).
-func Public() Option { return add("public", "public") }
-
-// Private adds private: shared caches must not store the response, because it is for one user (RFC 9111, section
-// 5.2.2.7).
-func Private() Option { return add("private", "private") }
-
-// NoCache adds no-cache: a cache must validate the response before each use (RFC 9111, section 5.2.2.4).
-func NoCache() Option { return add("no-cache", "no-cache") }
-
-// MustRevalidate adds must-revalidate: a cache must not use the response without validation once it is stale (RFC 9111,
-// section 5.2.2.2).
-func MustRevalidate() Option { return add("must-revalidate", "must-revalidate") }
-
-// Immutable adds immutable: the response does not change while it is fresh (RFC 8246).
-func Immutable() Option { return add("immutable", "immutable") }
-
-func seconds(name string, d time.Duration) Option {
-	return add(name, name+"="+deltaSeconds(d))
-}
-
-// deltaSeconds formats d as delta-seconds (RFC 9111, section 1.2.2), at least 0 and at most 2^31.
-func deltaSeconds(d time.Duration) string {
-	return strconv.FormatInt(int64(min(max(d, 0), rules.Infinite)/time.Second), 10)
-}
-
-func add(name, member string) Option {
-	return func(o *options) { o.directives = mergeDirective(o.directives, directive{name, member}) }
-}
-
-// Directives adds directives written as in Cache-Control, such as "public, max-age=60". It panics on an unknown or
-// malformed directive, so that typos do not go unnoticed.
-func Directives(field string) Option {
-	var list []directive
+// parseDirectives parses directives written as in Cache-Control. It panics on one that is unknown or malformed, so that
+// typos do not go unnoticed.
+func parseDirectives(field string) (list []directive) {
 	rules.EachDirective([]string{field}, func(name, member string) {
 		if !known(name, member) {
 			panic("origin: " + strconv.Quote(member) + " is no directive of Cache-Control in responses")
 		}
-		list = append(list, directive{name, member})
+		list = mergeDirective(list, directive{name, member})
 	})
-	return func(o *options) {
-		for _, d := range list {
-			o.directives = mergeDirective(o.directives, d)
-		}
-	}
+	return list
 }
 
 // known reports whether a member is a response directive of the IANA registry with a valid argument.

@@ -12,7 +12,7 @@
 // These set what caches may store, and for how long:
 //
 //	CacheFor(d)              sets max-age and Expires
-//	CacheControl(...)        sets any directive
+//	CacheControl("public")   sets any directive
 //	NoStore()                forbids storing
 //	Vary(names...)           names the request fields that select the response
 //

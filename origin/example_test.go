@@ -133,12 +133,12 @@ func ExampleCheck() {
 
 func ExampleCacheFor() {
 	static := fstest.MapFS{"logo.svg": {Data: []byte("<svg/>")}}
-	h := origin.CacheFor(time.Hour, origin.Public())(origin.Files(static))
+	h := origin.CacheFor(time.Hour)(origin.Files(static))
 	fmt.Println(show(h, "GET", "/logo.svg").Get("Cache-Control"))
 	fmt.Printf("%q\n", show(h, "GET", "/none").Get("Cache-Control"))
 	// Output:
 	// GET /logo.svg 200 <svg/>
-	// public, max-age=3600
+	// max-age=3600
 	// GET /none 404 404 page not found
 	// ""
 }
@@ -146,8 +146,8 @@ func ExampleCacheFor() {
 func ExampleCacheControl() {
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "x") })
 	for _, m := range []func(http.Handler) http.Handler{
-		origin.CacheControl(origin.MaxAge(time.Minute), origin.SMaxAge(time.Hour)),
-		origin.CacheControl(origin.Directives("private, no-cache"), origin.OnlyIf(origin.Always)),
+		origin.CacheControl("max-age=60, s-maxage=3600"),
+		origin.CacheControl("private, no-cache", origin.Always),
 		origin.NoStore(),
 	} {
 		w := httptest.NewRecorder()

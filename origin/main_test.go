@@ -14,6 +14,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/origin"
 )
 
 // TestMain fails if a handler's goroutine outlives its request and its cache.
@@ -151,4 +154,11 @@ func (s *server) raw(request string) string {
 	io.WriteString(conn, request)
 	out, _ := io.ReadAll(conn)
 	return string(out)
+}
+
+// replayCookies and refreshAhead configure the Transport of a Cache.
+var replayCookies = origin.Configure(func(t *cachecontrol.Transport) { t.ReplaySetCookie = true })
+
+func refreshAhead(window time.Duration) origin.CacheOption {
+	return origin.Configure(func(t *cachecontrol.Transport) { t.RefreshAhead = window })
 }

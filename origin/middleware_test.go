@@ -56,31 +56,30 @@ func TestCacheFields200(t *testing.T) {
 		{"cache_for, an error", origin.CacheFor(time.Hour), answer(500, "x"), 500, []string{"Cache-Control:", "Expires:"}},
 		{"cache_for, a redirect", origin.CacheFor(time.Hour), answer(302, ""), 302, []string{"Cache-Control:", "Expires:"}},
 		{"cache_for, 304", origin.CacheFor(time.Hour), answer(304, ""), 304, []string{"Cache-Control: max-age=3600"}},
-		{"cache_for, redirects too", origin.CacheFor(time.Hour, origin.OnlyIf(origin.SuccessOrRedirect)), answer(302, ""), 302, []string{"Cache-Control: max-age=3600"}},
-		{"cache_for, always", origin.CacheFor(time.Hour, origin.OnlyIf(origin.Always)), answer(500, ""), 500, []string{"Cache-Control: max-age=3600"}},
-		{"cache_for, by choice", origin.CacheFor(time.Hour, origin.OnlyIf(func(s int) bool { return s == 404 })), answer(404, ""), 404, []string{"Cache-Control: max-age=3600"}},
+		{"cache_for, redirects too", origin.CacheFor(time.Hour, origin.SuccessOrRedirect), answer(302, ""), 302, []string{"Cache-Control: max-age=3600"}},
+		{"cache_for, always", origin.CacheFor(time.Hour, origin.Always), answer(500, ""), 500, []string{"Cache-Control: max-age=3600"}},
+		{"cache_for, by choice", origin.CacheFor(time.Hour, func(s int) bool { return s == 404 }), answer(404, ""), 404, []string{"Cache-Control: max-age=3600"}},
 		{"cache_for, below 0", origin.CacheFor(-time.Hour), answer(0, "x"), 200, []string{"Cache-Control: max-age=0", "Expires: Sat, 01 Jan 2000 00:00:00 GMT"}},
 		{"cache_for, for ever", origin.CacheFor(1<<63 - 1), answer(0, "x"), 200, []string{"Cache-Control: max-age=2147483648"}},
 		{"cache_for over the handler's", origin.CacheFor(time.Hour), answer(0, "x", "Cache-Control: max-age=5, no-transform", "Expires: 0"), 200,
 			[]string{"Cache-Control: no-transform, max-age=3600", "Expires: Sat, 01 Jan 2000 01:00:00 GMT"}},
 		{"cache_for does not undo no-store", origin.CacheFor(time.Hour), answer(0, "x", "Cache-Control: no-store"), 200, []string{"Cache-Control: no-store, max-age=3600"}},
-		{"cache(max_age=, public=)", origin.CacheControl(origin.MaxAge(time.Minute), origin.Public()), answer(0, "x"), 200,
+		{"cache(max_age=, public=)", origin.CacheControl("max-age=60, public"), answer(0, "x"), 200,
 			[]string{"Cache-Control: max-age=60, public", "Expires:"}},
-		{"every directive", origin.CacheControl(origin.Private(), origin.SMaxAge(time.Second), origin.StaleIfError(-1), origin.StaleWhileRevalidate(time.Minute),
-			origin.NoCache(), origin.MustRevalidate(), origin.Immutable()), answer(0, "x"), 200,
+		{"every directive", origin.CacheControl("private, s-maxage=1, stale-if-error=0, stale-while-revalidate=60, no-cache, must-revalidate, immutable"), answer(0, "x"), 200,
 			[]string{"Cache-Control: private, s-maxage=1, stale-if-error=0, stale-while-revalidate=60, no-cache, must-revalidate, immutable"}},
-		{"later wins", origin.CacheControl(origin.MaxAge(1), origin.Public(), origin.MaxAge(time.Hour), origin.Private()), answer(0, "x"), 200,
+		{"later wins", origin.CacheControl("max-age=0, public, max-age=3600, private"), answer(0, "x"), 200,
 			[]string{"Cache-Control: max-age=3600, private"}},
-		{"by text", origin.CacheControl(origin.Directives(`public, max-age=60`), origin.Directives(`private="Set-Cookie"`)), answer(0, "x"), 200,
+		{"private with a field", origin.CacheControl(`public, max-age=60, private="Set-Cookie"`), answer(0, "x"), 200,
 			[]string{`Cache-Control: max-age=60, private="Set-Cookie"`}},
-		{"over the handler's, on two lines", origin.CacheControl(origin.Public()), answer(0, "x", `Cache-Control: ext="a, b", Private`, "Cache-Control: no-cache"), 200,
+		{"over the handler's, on two lines", origin.CacheControl("public"), answer(0, "x", `Cache-Control: ext="a, b", Private`, "Cache-Control: no-cache"), 200,
 			[]string{`Cache-Control: ext="a, b", no-cache, public`}},
-		{"nothing to say", origin.CacheControl(), answer(0, "x"), 200, []string{"Cache-Control:"}},
+		{"nothing to say", origin.CacheControl(""), answer(0, "x"), 200, []string{"Cache-Control:"}},
 		{"dont_cache", origin.NoStore(), answer(0, "x"), 200, []string{"Cache-Control: no-store", "Expires:", "Pragma:"}},
 		{"dont_cache replaces", origin.NoStore(), answer(0, "x", "Cache-Control: public, max-age=9", "Expires: x", "Pragma: y", "Cdn-Cache-Control: max-age=9"), 200,
 			[]string{"Cache-Control: no-store", "Expires:", "Pragma:", "Cdn-Cache-Control:"}},
 		{"dont_cache of errors", origin.NoStore(), answer(500, "x"), 500, []string{"Cache-Control: no-store"}},
-		{"no_cache for old proxies", origin.NoStore(origin.ForOldProxies()), answer(0, "x", "Cache-Control: public"), 200,
+		{"no_cache for old proxies", origin.NoStoreForOldProxies(), answer(0, "x", "Cache-Control: public"), 200,
 			[]string{"Cache-Control: no-store, no-cache, must-revalidate, max-age=0", "Expires: 0", "Pragma: no-cache"}},
 		{"Vary", origin.Vary("Accept", "cookie", "Accept"), answer(0, "x", "Vary: ACCEPT, X"), 200, []string{"Vary: ACCEPT, X | cookie"}},
 		{"Vary, star", origin.Vary("Accept"), answer(0, "x", "Vary: *"), 200, []string{"Vary: *"}},
@@ -105,7 +104,7 @@ func TestDirectivesPanic(t *testing.T) {
 					t.Errorf("%q: no panic", field)
 				}
 			}()
-			origin.Directives(field)
+			origin.CacheControl(field)
 		}()
 	}
 }
@@ -240,9 +239,10 @@ func TestRequirePrecondition(t *testing.T) {
 // pesto's etag_middleware and flask-webcache's validation.
 func TestAutoETag(t *testing.T) {
 	weak := "W/" + string(tagOf("body"))
+	long := strings.Repeat("x", origin.DefaultMaxBuffer+1)
 	tests := []struct {
 		name string
-		opts []origin.Option
+		opts []origin.TagOption
 		do   string
 		h    http.Handler
 		with string
@@ -252,7 +252,7 @@ func TestAutoETag(t *testing.T) {
 	}{
 		{"a tag", nil, "/", answer(0, "body"), "", 200, []string{"ETag: " + weak, "Content-Length: 4"}, "body"},
 		{"explicit 200", nil, "/", answer(200, "body"), "", 200, []string{"ETag: " + weak}, "body"},
-		{"strong", []origin.Option{origin.StrongTags()}, "/", answer(0, "body"), "", 200, []string{"ETag: " + weak[2:]}, "body"},
+		{"strong", []origin.TagOption{origin.StrongTags()}, "/", answer(0, "body"), "", 200, []string{"ETag: " + weak[2:]}, "body"},
 		{"its tag again", nil, "/", answer(0, "body", "Content-Type: a/b"), "If-None-Match: " + weak, 304, []string{"ETag: " + weak, "Content-Type:", "Content-Length:"}, ""},
 		{"strong against weak", nil, "/", answer(0, "body"), "If-None-Match: " + weak[2:], 304, nil, ""},
 		{"If-Match is strong", nil, "/", answer(0, "body"), "If-Match: " + weak, 412, []string{"ETag:"}, "412 Precondition Failed: the resource is not in the state that the request's preconditions name\n"},
@@ -269,10 +269,11 @@ func TestAutoETag(t *testing.T) {
 		{"no-store", nil, "/", answer(0, "body", "Cache-Control: no-store"), "", 200, []string{"ETag:"}, "body"},
 		{"events", nil, "/", answer(0, "body", "Content-Type: Text/Event-Stream; x"), "", 200, []string{"ETag:"}, "body"},
 		{"announced trailers", nil, "/", answer(0, "body", "Trailer: X"), "", 200, []string{"ETag:"}, "body"},
-		{"over the limit", []origin.Option{origin.MaxBuffer(3)}, "/", answer(0, "body"), "", 200, []string{"ETag:"}, "body"},
-		{"at the limit", []origin.Option{origin.MaxBuffer(4)}, "/", answer(0, "body"), "", 200, []string{"ETag: " + weak}, "body"},
-		{"no buffer", []origin.Option{origin.MaxBuffer(-1)}, "/", answer(0, "body"), "", 200, []string{"ETag:"}, "body"},
-		{"length over the limit", []origin.Option{origin.MaxBuffer(3)}, "/", answer(0, "body", "Content-Length: 4"), "", 200, []string{"ETag:"}, "body"},
+		{"over the limit", []origin.TagOption{origin.MaxBuffer(3)}, "/", answer(0, "body"), "", 200, []string{"ETag:"}, "body"},
+		{"at the limit", []origin.TagOption{origin.MaxBuffer(4)}, "/", answer(0, "body"), "", 200, []string{"ETag: " + weak}, "body"},
+		{"the default limit", []origin.TagOption{origin.MaxBuffer(0)}, "/", answer(0, long), "", 200, []string{"ETag:"}, long},
+		{"no limit", []origin.TagOption{origin.MaxBuffer(-1)}, "/", answer(0, long), "", 200, []string{"ETag: W/" + string(tagOf(long))}, long},
+		{"length over the limit", []origin.TagOption{origin.MaxBuffer(3)}, "/", answer(0, "body", "Content-Length: 4"), "", 200, []string{"ETag:"}, "body"},
 		{"flush", nil, "/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, "bo")
 			w.(http.Flusher).Flush()
@@ -281,10 +282,10 @@ func TestAutoETag(t *testing.T) {
 		{"copied", nil, "/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.(io.ReaderFrom).ReadFrom(strings.NewReader("body"))
 		}), "", 200, []string{"ETag: " + weak}, "body"},
-		{"copied to the limit", []origin.Option{origin.MaxBuffer(4)}, "/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		{"copied to the limit", []origin.TagOption{origin.MaxBuffer(4)}, "/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.(io.ReaderFrom).ReadFrom(strings.NewReader("body"))
 		}), "", 200, []string{"ETag: " + weak}, "body"},
-		{"copied over the limit", []origin.Option{origin.MaxBuffer(2)}, "/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		{"copied over the limit", []origin.TagOption{origin.MaxBuffer(2)}, "/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.(io.ReaderFrom).ReadFrom(strings.NewReader("body"))
 		}), "", 200, []string{"ETag:"}, "body"},
 		{"status after status", nil, "/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -311,7 +312,7 @@ func TestAutoETag(t *testing.T) {
 }
 
 func tagOf(body string) origin.ETag {
-	h := origin.AutoETag(origin.StrongTags())(answer(0, body))
+	h := origin.AutoETag(origin.StrongTags(), origin.MaxBuffer(-1))(answer(0, body))
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	return origin.ETag(w.Header().Get("ETag"))
@@ -321,7 +322,7 @@ func tagOf(body string) origin.ETag {
 func TestMiddlewareIsTransparent(t *testing.T) {
 	v := func(*http.Request) (origin.Validators, error) { return origin.Validators{ETag: `"1"`}, nil }
 	for name, m := range map[string]middleware{
-		"CacheFor": origin.CacheFor(time.Hour), "CacheControl": origin.CacheControl(origin.Public()), "NoStore": origin.NoStore(), "Vary": origin.Vary("A"),
+		"CacheFor": origin.CacheFor(time.Hour), "CacheControl": origin.CacheControl("public"), "NoStore": origin.NoStore(), "Vary": origin.Vary("A"),
 		"Validate": origin.Validate(v), "AutoETag": origin.AutoETag(),
 	} {
 		t.Run(name, func(t *testing.T) {

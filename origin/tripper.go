@@ -32,7 +32,7 @@ func (t *tripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	r.Method = req.Method
 	inOriginForm(r, req.URL)
 	pr, pw := io.Pipe()
-	w := &pipeWriter{header: http.Header{}, r: r, pipe: pw, reader: pr, ready: make(chan *http.Response, 1), options: t.options,
+	w := &pipeWriter{header: http.Header{}, r: r, pipe: pw, reader: pr, ready: make(chan *http.Response, 1),
 		replayCookies: t.transport.ReplaySetCookie}
 	if waiting, _ := req.Context().Value(foreground.Key{}).(*call); waiting == cl && cl.begin() {
 		w.call = cl
@@ -67,13 +67,12 @@ const holdback = 4 << 10
 
 // pipeWriter is the http.ResponseWriter of a handler behind the cache.
 type pipeWriter struct {
-	header  http.Header
-	r       *http.Request
-	call    *call // nil if the handler runs in the background, without a client
-	pipe    *io.PipeWriter
-	reader  *io.PipeReader
-	ready   chan *http.Response // receives the response, or nil if there is none
-	options *options
+	header http.Header
+	r      *http.Request
+	call   *call // nil if the handler runs in the background, without a client
+	pipe   *io.PipeWriter
+	reader *io.PipeReader
+	ready  chan *http.Response // receives the response, or nil if there is none
 
 	replayCookies bool // the Transport's ReplaySetCookie
 

@@ -53,7 +53,7 @@ func (s *serve) run(ctx context.Context, e *env, args []string) error {
 
 // newFileServer returns a handler for the files below root. If maxAge is negative, caches must validate at each use.
 func newFileServer(root *os.Root, maxAge time.Duration) http.Handler {
-	caching := origin.CacheControl(origin.NoCache())
+	caching := origin.CacheControl("no-cache")
 	if maxAge >= 0 {
 		caching = origin.CacheFor(maxAge)
 	}

@@ -50,7 +50,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	cache := origin.NewCache(s, origin.Engine(func(t *cachecontrol.Transport) {
+	cache := origin.NewCache(s, origin.Configure(func(t *cachecontrol.Transport) {
 		t.ReplaySetCookie = *replay
 		t.StaleIfError, t.SelectLanguage = *staleIfError, *selectLanguage
 		switch *heuristic {

@@ -42,24 +42,21 @@ func (s *server) put(w http.ResponseWriter, r *http.Request) {
 
 func routes(s *server) http.Handler {
 	mux := http.NewServeMux()
-	cached := origin.CacheFor(time.Minute, origin.Public(), origin.SMaxAge(time.Hour),
-		origin.StaleWhileRevalidate(time.Minute), origin.StaleIfError(time.Hour), origin.OnlyIf(origin.SuccessOrRedirect))
+	cached := origin.CacheControl("public, max-age=60, s-maxage=3600, stale-while-revalidate=60, stale-if-error=3600", origin.SuccessOrRedirect)
 	var validated origin.ValidatorFunc = s.validators
 	mux.Handle("GET /articles/{id}", cached(origin.Validate(validated)(http.HandlerFunc(s.get))))
 	mux.Handle("PUT /articles/{id}", origin.RequirePrecondition(validated, http.MethodPut)(http.HandlerFunc(s.put)))
-	mux.Handle("/assets/", origin.CacheControl(origin.Immutable(), origin.MaxAge(365*24*time.Hour))(origin.Files(os.DirFS("."))))
-	mux.Handle("/account", origin.NoStore(origin.OnlyIf(origin.Always))(http.HandlerFunc(s.get)))
-	mux.Handle("/profile", origin.CacheControl(origin.Private(), origin.NoCache(), origin.MustRevalidate(),
-		origin.Directives("no-transform"), origin.ForOldProxies(), origin.OnlyIf(origin.Success))(http.HandlerFunc(s.get)))
+	mux.Handle("/assets/", origin.CacheControl("immutable")(origin.CacheFor(365*24*time.Hour)(origin.Files(os.DirFS(".")))))
+	mux.Handle("/account", origin.NoStore(origin.Always)(http.HandlerFunc(s.get)))
+	mux.Handle("/profile", origin.NoStoreForOldProxies(origin.Success)(http.HandlerFunc(s.get)))
 	mux.Handle("/search", origin.Vary("Accept-Language")(origin.AutoETag(origin.MaxBuffer(2*origin.DefaultMaxBuffer), origin.StrongTags())(http.HandlerFunc(s.get))))
 	return mux
 }
 
 func main() {
 	cache := origin.NewCache(storage.NewDictCache(),
-		origin.Exempt(origin.PathPrefix("/account")), origin.RefreshAhead(10*time.Second),
-		origin.StoreSetCookie(), origin.IgnoreRequestDirectives(),
-		origin.Engine(func(t *cachecontrol.Transport) { t.Collapse = true }))
+		origin.Exempt(origin.PathPrefix("/account")), origin.IgnoreRequestDirectives(),
+		origin.Configure(func(t *cachecontrol.Transport) { t.Collapse, t.RefreshAhead = true, 10*time.Second }))
 	defer cache.Close()
 	cache.SetGeneration("build 7")
 	if err := cache.Invalidate(context.Background(), "https://example.com/articles/1"); err != nil {
