@@ -403,7 +403,7 @@ func (w *world) reusable(c *call, head *exchange, repr *representation, h http.H
 		return err
 	}
 	for _, i := range w.invalid {
-		if i.url == c.url && i.knownSeq > 0 && i.knownSeq < c.startSeq && !w.deletesFail && head.receivedSeq != i.atSeq &&
+		if i.url == c.url && i.knownSeq > 0 && i.knownSeq < c.startSeq && !w.deletesFail && !w.listed(head, i) && head.receivedSeq != i.atSeq &&
 			(head.doneSeq > 0 && head.doneSeq < i.atSeq || head.cache == i.cache && head.sentSeq < i.atSeq) {
 			return fmt.Errorf("#%d was invalidated", head.id)
 		}
@@ -455,6 +455,14 @@ func (w *world) reusable(c *call, head *exchange, repr *representation, h http.H
 		return fmt.Errorf("%s: stale", says)
 	}
 	return w.judgeAge(c, head, h)
+}
+
+// listed reports whether a variant that another cache has invalidated may be back: at that moment, a response to another variant was
+// being stored, with a list of variants that had been read before. Only a store that compares and stores in one step prevents that.
+func (w *world) listed(head *exchange, i *invalidation) bool {
+	return w.windows && head.cache != i.cache && slices.ContainsFunc(w.exchanges, func(e *exchange) bool {
+		return e.cache == head.cache && e.url == i.url && e.head["Vary"] != nil && e.receivedSeq < i.knownSeq && (e.doneSeq == 0 || e.doneSeq > i.atSeq)
+	})
 }
 
 // refuted says which later answer has shown that what head describes is not current, so that it must not be used any more, whole or in

@@ -237,6 +237,7 @@ type world struct {
 	deletesFail bool // the store's Delete may fail: what it should forget, it serves
 	readsFail   bool // the store's bodies may end in errors
 	faulty      bool // the store may fail
+	windows     bool // others may run just before a response is seen in the store
 	window      func()
 	focus       bool // one URL, no Vary, and many ranges: what becomes of parts needs several steps that fit each other
 	variety     bool // one URL with several variants, and statuses that say nothing about what is stored
@@ -354,6 +355,7 @@ func (w *world) newStore(kind int, more byte, dir func() string) storage.Store {
 		w.faulty = true
 		s = &faultstore.Store{Store: storage.NewDictCache(), Fault: w.fault}
 	case 7:
+		w.windows = true
 		s = &windowStore{storage.NewDictCache(), w}
 	default:
 		s = storage.NewDictCache()
