@@ -24,7 +24,7 @@ func openDirectory(arg string) (*cacheDir, error) {
 	path, layout := arg, directory.AnyLayout
 	if kind, _, ok := strings.Cut(arg, ":"); ok && (kind == "file" || kind == "separate") {
 		var s storeFlag
-		if err := s.Set(arg); err != nil {
+		if err := s.parse(arg); err != nil {
 			return nil, usageErrorf("the directory after %q is missing", kind+":", "Write it as "+kind+":DIR.")
 		}
 		path, layout = s.dir, directory.OneFile

@@ -20,9 +20,9 @@ var explainCommand = command{
 	setup: func(fs *flag.FlagSet) runFunc {
 		var x explain
 		fs.StringVar(&x.method, "method", http.MethodGet, "")
-		fs.Var(&x.header, "H", "")
+		fs.Func("H", "", x.header.add)
 		fs.BoolVar(&x.shared, "shared", false, "")
-		fs.Var(&x.heuristic, "heuristic", "")
+		fs.Func("heuristic", "", x.heuristic.parse)
 		fs.BoolVar(&x.json, "json", false, "")
 		return x.run
 	},
@@ -154,13 +154,20 @@ func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder,
 	for _, u := range rules.Invalidated(req.Method, req.URL, resp.StatusCode, resp.Header) {
 		out.Invalidates = append(out.Invalidates, withoutUserinfo(u.String()))
 	}
-	if u, err := resp.Location(); err == nil && resp.StatusCode >= 300 && resp.StatusCode < 400 {
-		out.Location = withoutUserinfo(u.String())
-	}
-	if policy.Source() == rules.NoFreshness && x.heuristic.Heuristic == nil && (status.Stored || status.Storage == rules.NothingToReuse) {
+	out.Location = redirect(resp)
+	if policy.Source() == rules.NoFreshness && (status.Stored || status.Storage == rules.NothingToReuse) {
 		out.Hint = x.hint(resp, rec)
 	}
 	return out
+}
+
+// redirect returns the URL to which resp redirects, or "" if it does not.
+func redirect(resp *http.Response) string {
+	u, err := resp.Location()
+	if err != nil || resp.StatusCode < 300 || resp.StatusCode > 399 {
+		return ""
+	}
+	return withoutUserinfo(u.String())
 }
 
 // policy returns the policy of a private or a shared cache for a response.
@@ -170,6 +177,9 @@ func (x *explain) policy(h http.Header, status int, rec *recorder, shared bool) 
 
 // hint returns a hint about a heuristic that would make the response fresh, or "" if there is none.
 func (x *explain) hint(resp *http.Response, rec *recorder) string {
+	if x.heuristic.Heuristic != nil {
+		return ""
+	}
 	h := heuristics.LastModified
 	if x.shared {
 		h = heuristics.ForSharedCache(h)

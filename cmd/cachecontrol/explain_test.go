@@ -53,7 +53,7 @@ func TestExplain(t *testing.T) {
 				", when it is stale, if the origin fails: answered from the cache, stale\n      the origin failed, and the stale response may be used instead (RFC 5861, section 4)\n",
 				"  when it has been stale for over 1m, if the origin fails: the caller gets the error\n",
 				"Accept-Encoding: gzip, deflate",
-			}, []string{"a shared cache:", "Invalidates", "Leads to"},
+			}, []string{"a shared cache:", "Invalidates", "Redirect to"},
 		},
 		{
 			"?Cache-Control=max-age=60,stale-while-revalidate=30",
@@ -142,6 +142,27 @@ func TestExplainJSON(t *testing.T) {
 	for _, n := range got.Next {
 		if answerTexts[n.Answer] == "" {
 			t.Errorf("the answer %q is not known", n.Answer)
+		}
+	}
+}
+
+// Neither credentials of the request nor users and passwords of URLs are printed.
+func TestExplainHidesSecrets(t *testing.T) {
+	origin := newEcho(t)
+	url := origin.URL + "/?status=301&Location=http://user:secret@a.example/x&Content-Location=http://user:secret@a.example/y"
+	for _, flags := range [][]string{nil, {"--json"}} {
+		args := append([]string{"explain", url, "-H", "Authorization: Bearer secret", "-H", "cookie: id=secret", "-H", "X-Api-Key: secret",
+			"-H", "Referer: http://user:secret@a.example/z"}, flags...)
+		code, stdout, stderr := call(t, args...)
+		text := strings.ReplaceAll(stdout, strings.ReplaceAll(url, "&", `\u0026`), "")
+		text = strings.ReplaceAll(text, url, "")
+		if code != exitOK || stderr != "" || strings.Contains(text, "secret") {
+			t.Errorf("%q: exit code %d, stderr %q, stdout:\n%s", flags, code, stderr, stdout)
+		}
+		for _, want := range []string{"Authorization", "Cookie", "X-Api-Key", "(not shown)", "//xxxxx@a.example/x", "//xxxxx@a.example/y", "//xxxxx@a.example/z"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%q: want %q in:\n%s", flags, want, stdout)
+			}
 		}
 	}
 }

@@ -27,40 +27,34 @@ func parseAge(value string) (time.Duration, error) {
 	return time.Duration(n), err
 }
 
-// ageFlag is a positive duration in the syntax of parseAge.
-type ageFlag time.Duration
-
-func (a *ageFlag) String() string { return time.Duration(*a).String() }
-
-// Set implements flag.Value.
-func (a *ageFlag) Set(value string) error {
-	d, err := parseAge(value)
-	if err != nil || d <= 0 {
-		return errors.New("want a time above zero, such as 90s, 12h, 30d or 2w")
+// setAge returns a function that sets *d to a flag's value, a positive duration in the syntax of parseAge.
+func setAge(d *time.Duration) func(string) error {
+	return func(value string) error {
+		age, err := parseAge(value)
+		if err != nil || age <= 0 {
+			return errors.New("want a time above zero, such as 90s, 12h, 30d or 2w")
+		}
+		*d = age
+		return nil
 	}
-	*a = ageFlag(d)
-	return nil
 }
 
-// sizeFlag is a number of bytes, given as 1000, 64K, 10M, 2G or 1T.
-type sizeFlag int64
-
-func (s *sizeFlag) String() string { return strconv.FormatInt(int64(*s), 10) }
-
-// Set implements flag.Value.
-func (s *sizeFlag) Set(value string) error {
-	number, shift := value, 0
-	if n := len(value) - 1; n > 0 {
-		if i := strings.IndexByte("KMGT", value[n]&^0x20); i >= 0 {
-			number, shift = value[:n], 10*(i+1)
+// setSize returns a function that sets *n to a flag's value, a number of bytes given as 1000, 64K, 10M, 2G or 1T.
+func setSize(n *int64) func(string) error {
+	return func(value string) error {
+		number, shift := value, 0
+		if last := len(value) - 1; last > 0 {
+			if i := strings.IndexByte("KMGT", value[last]&^0x20); i >= 0 {
+				number, shift = value[:last], 10*(i+1)
+			}
 		}
+		size, err := strconv.ParseInt(number, 10, 64)
+		if err != nil || size <= 0 || size > (1<<62)>>shift {
+			return errors.New("want a number of bytes above zero, such as 1000, 64K, 10M, 2G or 1T")
+		}
+		*n = size << shift
+		return nil
 	}
-	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || n <= 0 || n > (1<<62)>>shift {
-		return errors.New("want a number of bytes above zero, such as 1000, 64K, 10M, 2G or 1T")
-	}
-	*s = sizeFlag(n << shift)
-	return nil
 }
 
 // headerFlag is a list of header fields to send, each given as "Name: value".
@@ -68,10 +62,8 @@ type headerFlag []headerField
 
 type headerField struct{ name, value string }
 
-func (h *headerFlag) String() string { return "" }
-
-// Set implements flag.Value.
-func (h *headerFlag) Set(s string) error {
+// add adds the field in a flag's value.
+func (h *headerFlag) add(s string) error {
 	name, value, ok := strings.Cut(s, ":")
 	if !ok || name == "" || strings.ContainsFunc(name, notToken) {
 		return errors.New("want a header field such as 'Name: value'")
@@ -106,10 +98,8 @@ type heuristicFlag struct {
 	text string
 }
 
-func (h *heuristicFlag) String() string { return h.text }
-
-// Set implements flag.Value.
-func (h *heuristicFlag) Set(value string) error {
+// parse sets h to a flag's value.
+func (h *heuristicFlag) parse(value string) error {
 	const want = "want last-modified, one-day, expires-after=DURATION or none"
 	text := value
 	value, errorsToo := strings.CutSuffix(value, "+errors")

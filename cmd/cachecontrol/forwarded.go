@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"net"
 	"net/http"
@@ -140,18 +141,14 @@ func schemeOf(r *http.Request) string {
 	return "http"
 }
 
-// hostsFlag is a list of host names. The flag may be repeated.
-type hostsFlag []string
-
-func (f *hostsFlag) String() string { return strings.Join(*f, ",") }
-
-func (f *hostsFlag) Set(s string) error {
-	for name := range strings.SplitSeq(s, ",") {
+// addHosts adds the host names in the value of --host.
+func (f *forwarding) addHosts(value string) error {
+	for name := range strings.SplitSeq(value, ",") {
 		name = strings.TrimSpace(name)
 		if name == "" || strings.ContainsAny(name, "/?#@ \t\\") {
-			return usageErrorf("%q is not the name of a host", s, "Write it as --host www.example.com.")
+			return fmt.Errorf("%q is not a host name; want one such as www.example.com", name)
 		}
-		*f = append(*f, name)
+		f.hosts = append(f.hosts, name)
 	}
 	return nil
 }

@@ -18,12 +18,12 @@ var getCommand = command{
 	short: "fetch URLs through a cache",
 	setup: func(fs *flag.FlagSet) runFunc {
 		var g get
-		fs.Var(&g.store, "store", "")
+		fs.Func("store", "", g.store.parse)
 		fs.StringVar(&g.file, "o", "", "")
 		fs.BoolVar(&g.showHeader, "i", false, "")
-		fs.Var(&g.header, "H", "")
+		fs.Func("H", "", g.header.add)
 		fs.BoolVar(&g.failStatus, "f", false, "")
-		fs.Var(&g.heuristic, "heuristic", "")
+		fs.Func("heuristic", "", g.heuristic.parse)
 		fs.BoolVar(&g.shared, "shared", false, "")
 		fs.BoolVar(&g.verbose, "v", false, "")
 		return g.run

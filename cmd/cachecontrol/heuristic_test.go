@@ -13,11 +13,11 @@ func TestHeuristicFlag(t *testing.T) {
 		"one-day": false, "one-day+errors": true, "expires-after=1h": false, "expires-after=1h+errors": true,
 	} {
 		var h heuristicFlag
-		if err := h.Set(value); err != nil {
+		if err := h.parse(value); err != nil {
 			t.Fatalf("Set(%q) = %v", value, err)
 		}
-		if h.String() != value {
-			t.Errorf("String() = %q, want %q", h.String(), value)
+		if h.text != value {
+			t.Errorf("String() = %q, want %q", h.text, value)
 		}
 		shared := heuristics.ForSharedCache(h.Heuristic)
 		for code, want := range map[int]bool{200: true, 404: wantErrors, 501: wantErrors} {
@@ -28,10 +28,10 @@ func TestHeuristicFlag(t *testing.T) {
 		}
 	}
 	var h heuristicFlag
-	if err := h.Set("none+errors"); err != nil || h.Heuristic != nil {
+	if err := h.parse("none+errors"); err != nil || h.Heuristic != nil {
 		t.Errorf(`Set("none+errors") = %v, heuristic %v, want none`, err, h.Heuristic)
 	}
-	if err := h.Set("+errors"); err == nil {
+	if err := h.parse("+errors"); err == nil {
 		t.Error(`Set("+errors") succeeds, want an error`)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
@@ -18,14 +17,14 @@ var lsCommand = command{
 	name:  "ls",
 	short: "list the entries of a cache directory",
 	setup: func(fs *flag.FlagSet) runFunc {
-		var l ls
-		fs.StringVar(&l.url, "url", "", "")
-		fs.Var(&l.match, "match", "")
-		fs.BoolVar(&l.fresh, "fresh", false, "")
-		fs.BoolVar(&l.stale, "stale", false, "")
-		fs.Var(&l.status, "status", "")
-		fs.Var(&l.olderThan, "older-than", "")
-		fs.Var(&l.sort, "sort", "")
+		l := ls{sort: "url"}
+		l.selection.flags(fs)
+		fs.Func("sort", "", func(value string) error {
+			if l.sort = value; !slices.Contains([]string{"url", "size", "age", "left", "status", "none"}, value) {
+				return errors.New("want url, size, age, left, status or none")
+			}
+			return nil
+		})
 		fs.BoolVar(&l.reverse, "reverse", false, "")
 		fs.BoolVar(&l.shared, "shared", false, "")
 		fs.BoolVar(&l.json, "json", false, "")
@@ -34,12 +33,9 @@ var lsCommand = command{
 }
 
 type ls struct {
-	url                                 string
-	match                               regexpFlag
-	status                              statusFlag
-	olderThan                           ageFlag
-	sort                                sortFlag
-	fresh, stale, reverse, shared, json bool
+	selection             selection
+	sort                  string
+	reverse, shared, json bool
 }
 
 func (l *ls) run(ctx context.Context, e *env, args []string) error {
@@ -47,31 +43,45 @@ func (l *ls) run(ctx context.Context, e *env, args []string) error {
 	switch {
 	case err != nil:
 		return err
-	case l.fresh && l.stale:
+	case l.selection.fresh && l.selection.stale:
 		return usageErrorf("--fresh and --stale exclude each other", "Omit one of them.")
-	case l.sort.name == "none" && l.reverse:
+	case l.sort == "none" && l.reverse:
 		return usageErrorf("--sort none has no order to reverse", "Omit --reverse.")
 	}
 	d, err := openDirectory(arg)
 	if err != nil {
 		return err
 	}
-	p := &listPrinter{w: bufio.NewWriter(e.stdout), json: l.json, columns: columns(e.stdout)}
-	var rows []*listItem
 	var notes listNotes
+	p := &listPrinter{w: bufio.NewWriter(e.stdout), json: l.json, columns: columns(e.stdout)}
+	err = l.list(ctx, e, d, p, &notes)
+	if err := p.w.Flush(); err != nil {
+		return cannotWrite(err)
+	}
+	if ctx.Err() != nil {
+		return interrupted
+	}
+	if !l.json {
+		notes.print(e, d)
+	}
+	return err
+}
+
+// list prints the selected rows: with --sort none at once, otherwise after all have been found.
+func (l *ls) list(ctx context.Context, e *env, d *cacheDir, p *listPrinter, notes *listNotes) error {
+	var rows []*listItem
 	var bar *progress
-	streams := l.sort.name == "none"
-	if !streams || !isTerminal(e.stdout) {
+	if l.sort != "none" || !isTerminal(e.stdout) {
 		bar = startScan(e)
 	}
 	now := time.Now()
-	err = d.each(ctx, e, bar, func(it *directory.Item) error {
+	err := d.each(ctx, e, bar, func(it *directory.Item) error {
 		row := d.list(it, l.shared, now)
-		if row == nil || !l.selects(row) {
+		if row == nil || !l.selection.has(row) {
 			return nil
 		}
 		notes.add(row)
-		if !streams {
+		if l.sort != "none" {
 			rows = append(rows, row)
 			return nil
 		}
@@ -85,20 +95,11 @@ func (l *ls) run(ctx context.Context, e *env, args []string) error {
 	l.order(rows)
 	for _, row := range rows {
 		if ctx.Err() != nil {
-			break
+			return interrupted
 		}
 		if err := p.print(row); err != nil {
 			return cannotWrite(err)
 		}
-	}
-	if err := p.w.Flush(); err != nil {
-		return cannotWrite(err)
-	}
-	if ctx.Err() != nil {
-		return interrupted
-	}
-	if !l.json {
-		notes.print(e, d)
 	}
 	return err
 }
@@ -133,27 +134,8 @@ func (n *listNotes) print(e *env, d *cacheDir) {
 	}
 }
 
-// selects reports whether the flags select row.
-func (l *ls) selects(row *listItem) bool {
-	if l.url == "" && l.match.Regexp == nil && l.status == nil && l.olderThan == 0 && !l.fresh && !l.stale {
-		return true
-	}
-	switch {
-	case row.entryDetails == nil:
-		return false
-	case !strings.Contains(row.URL, l.url), l.match.Regexp != nil && (row.URL == "" || !l.match.MatchString(row.URL)):
-		return false
-	case l.status != nil && !l.status.has(row.Status), row.Age < seconds(l.olderThan):
-		return false
-	}
-	return !l.fresh && !l.stale || row.Fresh == l.fresh
-}
-
 // order sorts the rows. Files that are not entries come last.
 func (l *ls) order(rows []*listItem) {
-	if l.sort.name == "none" {
-		return
-	}
 	name := func(r *listItem) string { return cmp.Or(r.URL, "\xff"+cmp.Or(r.Path, r.Hash)) }
 	slices.SortFunc(rows, func(a, b *listItem) int {
 		if (a.entryDetails == nil) != (b.entryDetails == nil) {
@@ -163,10 +145,10 @@ func (l *ls) order(rows []*listItem) {
 			return -1
 		}
 		c := 0
-		if l.sort.name == "size" {
+		if l.sort == "size" {
 			c = cmp.Compare(b.Size, a.Size)
 		} else if a.entryDetails != nil {
-			switch l.sort.name {
+			switch l.sort {
 			case "age":
 				c = cmp.Compare(b.Age, a.Age)
 			case "left":
@@ -181,19 +163,4 @@ func (l *ls) order(rows []*listItem) {
 		}
 		return c
 	})
-}
-
-// sortFlag is the sort key of a list.
-type sortFlag struct{ name string }
-
-func (s *sortFlag) String() string { return s.name }
-
-// Set implements flag.Value.
-func (s *sortFlag) Set(value string) error {
-	switch value {
-	case "url", "size", "age", "left", "status", "none":
-		s.name = value
-		return nil
-	}
-	return errors.New("want url, size, age, left, status or none")
 }

@@ -185,8 +185,8 @@ func TestAgeFlag(t *testing.T) {
 		"90s": 90 * time.Second, "1.5h": 90 * time.Minute, "30d": 720 * time.Hour, "2w": 336 * time.Hour, "0.5d": 12 * time.Hour,
 		"0d": 0, "-1d": 0, "d": 0, "": 0, "1e300d": 0, "NaNd": 0, "Infw": 0, "5": 0,
 	} {
-		var a ageFlag
-		if err := a.Set(s); time.Duration(a) != want || (err == nil) != (want > 0) {
+		var a time.Duration
+		if err := setAge(&a)(s); time.Duration(a) != want || (err == nil) != (want > 0) {
 			t.Errorf("%q: %v, %v", s, time.Duration(a), err)
 		}
 	}

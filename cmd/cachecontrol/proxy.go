@@ -20,22 +20,22 @@ var proxyCommand = command{
 		p := proxy{store: storeFlag{kind: "memory"}, maxBody: cachecontrol.DefaultMaxBodyBytes, grace: defaultGrace}
 		fs.StringVar(&p.upstream, "upstream", "", "")
 		fs.StringVar(&p.listen, "listen", "127.0.0.1:8080", "")
-		fs.Var(&p.store, "store", "")
-		fs.Var(&p.near, "near", "")
-		fs.Var(&p.maxBytes, "max-bytes", "")
-		fs.Var(&p.maxAge, "max-age", "")
+		fs.Func("store", "", p.store.parse)
+		fs.Func("near", "", setSize(&p.near))
+		fs.Func("max-bytes", "", setSize(&p.maxBytes))
+		fs.Func("max-age", "", setAge(&p.maxAge))
 		fs.BoolVar(&p.private, "private", false, "")
 		fs.BoolVar(&p.oneUser, "one-user", false, "")
 		fs.BoolVar(&p.forwarding.trust, "trust-forwarded", false, "")
-		fs.Var((*hostsFlag)(&p.forwarding.hosts), "host", "")
+		fs.Func("host", "", p.forwarding.addHosts)
 		fs.BoolVar(&p.replaySetCookie, "replay-set-cookie", false, "")
-		fs.Var(&p.heuristic, "heuristic", "")
-		fs.Var(&p.staleIfError, "stale-if-error", "")
-		fs.Var(&p.refreshAhead, "refresh-ahead", "")
+		fs.Func("heuristic", "", p.heuristic.parse)
+		fs.Func("stale-if-error", "", setAge(&p.staleIfError))
+		fs.Func("refresh-ahead", "", setAge(&p.refreshAhead))
 		fs.BoolVar(&p.collapse, "collapse", false, "")
 		fs.BoolVar(&p.selectLanguage, "select-language", false, "")
-		fs.Var(&p.maxBody, "max-body", "")
-		fs.Var(&p.grace, "grace", "")
+		fs.Func("max-body", "", setSize(&p.maxBody))
+		fs.Func("grace", "", setAge(&p.grace))
 		fs.BoolVar(&p.verbose, "v", false, "")
 		return p.run
 	},
@@ -45,8 +45,8 @@ type proxy struct {
 	upstream, listen                          string
 	store                                     storeFlag
 	heuristic                                 heuristicFlag
-	staleIfError, refreshAhead, maxAge, grace ageFlag
-	maxBody, near, maxBytes                   sizeFlag
+	staleIfError, refreshAhead, maxAge, grace time.Duration
+	maxBody, near, maxBytes                   int64
 	forwarding                                forwarding
 	private, oneUser, replaySetCookie         bool
 	selectLanguage, collapse, verbose         bool
@@ -77,9 +77,9 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 		Heuristic:          p.heuristic.Heuristic,
 		Shared:             !p.private,
 		ReplaySetCookie:    p.replaySetCookie,
-		MaxBodyBytes:       int64(p.maxBody),
-		StaleIfError:       time.Duration(p.staleIfError),
-		RefreshAhead:       time.Duration(p.refreshAhead),
+		MaxBodyBytes:       p.maxBody,
+		StaleIfError:       p.staleIfError,
+		RefreshAhead:       p.refreshAhead,
 		Collapse:           p.collapse,
 		SelectLanguage:     p.selectLanguage,
 		DisableCompression: true, // the client's Accept-Encoding is passed on as it is
@@ -114,11 +114,11 @@ func (p *proxy) openStore(e *env) (store storage.Store, close func() error, err 
 	case p.maxAge != 0 && p.store.dir == "":
 		return nil, nil, usageErrorf("--max-age is for a directory", "Omit it, or name a directory with --store separate:DIR.")
 	}
-	store, disconnect, err := p.store.open(e, int64(p.maxBytes), time.Duration(p.maxAge))
+	store, disconnect, err := p.store.open(e, p.maxBytes, p.maxAge)
 	if err != nil || p.near == 0 {
 		return store, disconnect, err
 	}
-	tiered := storage.Tiered(storage.NewDictCache(storage.MaxBytes(int64(p.near))), store)
+	tiered := storage.Tiered(storage.NewDictCache(storage.MaxBytes(p.near)), store)
 	return tiered, func() error { return errors.Join(tiered.Close(), disconnect()) }, nil
 }
 

@@ -16,8 +16,8 @@ var pruneCommand = command{
 	short: "remove old entries from a cache directory",
 	setup: func(fs *flag.FlagSet) runFunc {
 		var p prune
-		fs.Var(&p.maxBytes, "max-bytes", "")
-		fs.Var(&p.maxAge, "max-age", "")
+		fs.Func("max-bytes", "", setSize(&p.maxBytes))
+		fs.Func("max-age", "", setAge(&p.maxAge))
 		fs.BoolVar(&p.dryRun, "dry-run", false, "")
 		fs.BoolVar(&p.json, "json", false, "")
 		return p.run
@@ -25,8 +25,8 @@ var pruneCommand = command{
 }
 
 type prune struct {
-	maxBytes sizeFlag
-	maxAge   ageFlag
+	maxBytes int64
+	maxAge   time.Duration
 	dryRun   bool
 	json     bool
 }
@@ -81,7 +81,7 @@ func (p *prune) run(ctx context.Context, e *env, args []string) error {
 	bar := newProgress(e, func(p *progress, perSecond float64, width int) string {
 		return barLine(p.count.Load(), hashes, timeLeft(hashes-p.count.Load(), perSecond), width)
 	})
-	limits := directory.Limits{MaxBytes: int64(p.maxBytes), MaxAge: time.Duration(p.maxAge)}
+	limits := directory.Limits{MaxBytes: p.maxBytes, MaxAge: p.maxAge}
 	var printed error
 	if p.dryRun {
 		limits.Would = func(it *directory.Item) {

@@ -56,7 +56,7 @@ func parseRemote(text string) (*remoteStore, error) {
 // quote parts of their input.
 func withoutInput(text string, err error) error {
 	if strings.Contains(text, "@") || strings.Contains(text, "password") {
-		return errors.New("the URL does not parse; in a user or password @ is written as %40, and so are :/?#[]% and spaces by their codes")
+		return errors.New("the URL does not parse; in a user name or password, write @ as %40, and : / ? # [ ] % and spaces likewise")
 	}
 	var parse *url.Error
 	if errors.As(err, &parse) {
@@ -75,18 +75,18 @@ func parseRedis(u *url.URL) (*remoteStore, error) {
 	bare.RawQuery = query.Encode()
 	text := bare.String()
 
-	remote := new(remoteStore)
 	var client func() redis.UniversalClient
+	var passwords []password
 	switch {
 	case cluster != "" && cluster != "true" && cluster != "false":
-		return nil, errors.New("cluster takes true or false")
+		return nil, errors.New("cluster must be true or false")
 	case cluster == "true":
 		o, err := redis.ParseClusterURL(text)
 		if err != nil {
 			return nil, err
 		}
 		o.ContextTimeoutEnabled = true
-		remote.passwords = []password{{&o.Password, passwordVariable}}
+		passwords = []password{{&o.Password, passwordVariable}}
 		client = func() redis.UniversalClient { return redis.NewClusterClient(o) }
 	case query.Has("master_name"):
 		o, err := redis.ParseFailoverURL(text)
@@ -94,7 +94,7 @@ func parseRedis(u *url.URL) (*remoteStore, error) {
 			return nil, err
 		}
 		o.ContextTimeoutEnabled = true
-		remote.passwords = []password{{&o.Password, passwordVariable}, {&o.SentinelPassword, sentinelVariable}}
+		passwords = []password{{&o.Password, passwordVariable}, {&o.SentinelPassword, sentinelVariable}}
 		client = func() redis.UniversalClient { return redis.NewFailoverClient(o) }
 	default:
 		o, err := redis.ParseURL(text)
@@ -102,16 +102,14 @@ func parseRedis(u *url.URL) (*remoteStore, error) {
 			return nil, err
 		}
 		o.ContextTimeoutEnabled = true
-		remote.passwords = []password{{&o.Password, passwordVariable}}
+		passwords = []password{{&o.Password, passwordVariable}}
 		client = func() redis.UniversalClient { return redis.NewClient(o) }
 	}
-	remote.text = redactedURL(u)
-	remote.connect = func(e *env) (storage.Store, func() error, error) {
+	return &remoteStore{text: redactedURL(u), passwords: passwords, connect: func(e *env) (storage.Store, func() error, error) {
 		redis.SetLogger(redisLog{e})
 		c := client()
 		return rediscache.New(c, rediscache.Prefix(prefix)), c.Close, nil
-	}
-	return remote, nil
+	}}, nil
 }
 
 // redactedURL returns the URL of a store without user and password. Those of Sentinels may also be in the query.
@@ -144,8 +142,7 @@ const (
 	fileSuffix       = "_FILE"
 )
 
-// readPasswords reads the passwords that are not in the URL. It adds all passwords of more than three bytes to the secrets
-// of e.
+// readPasswords reads the passwords that are not in the URL. It adds all passwords to the secrets of e.
 func (r *remoteStore) readPasswords(e *env) error {
 	for _, p := range r.passwords {
 		if *p.value == "" {
@@ -154,10 +151,8 @@ func (r *remoteStore) readPasswords(e *env) error {
 				return err
 			}
 		}
-		if len(*p.value) > 3 { // a shorter one may be part of other words
-			quoted := strconv.Quote(*p.value)
-			e.secrets = append(e.secrets, *p.value, quoted[1:len(quoted)-1])
-		}
+		quoted := strconv.Quote(*p.value)
+		e.secrets = append(e.secrets, *p.value, quoted[1:len(quoted)-1])
 	}
 	return nil
 }
@@ -191,15 +186,15 @@ func parseMemcached(text, rest string) (*remoteStore, error) {
 	}
 	opts := []memcached.Option{memcached.Prefix(query.Get("prefix"))}
 	if limit := query.Get("max_item"); limit != "" {
-		var size sizeFlag
-		if err := size.Set(limit); err != nil {
+		var size int64
+		if err := setSize(&size)(limit); err != nil {
 			return nil, fmt.Errorf("max_item: %w", err)
 		}
-		opts = append(opts, memcached.MaxItemBytes(int64(size)))
+		opts = append(opts, memcached.MaxItemBytes(size))
 	}
 	for name := range query {
 		if name != "prefix" && name != "max_item" {
-			return nil, fmt.Errorf("memcached takes prefix and max_item, not %q", name)
+			return nil, fmt.Errorf("the parameters of a memcached URL are prefix and max_item, not %q", name)
 		}
 	}
 	var addrs []string
@@ -208,7 +203,7 @@ func parseMemcached(text, rest string) (*remoteStore, error) {
 		case addr == "":
 			return nil, errors.New("a host is missing; " + remoteWant)
 		case strings.ContainsAny(addr, "/@"):
-			return nil, errors.New("memcached has neither paths nor users; " + remoteWant)
+			return nil, errors.New("a memcached URL has neither a path nor a user; " + remoteWant)
 		}
 		if _, _, err := net.SplitHostPort(addr); err != nil {
 			addr = net.JoinHostPort(strings.Trim(addr, "[]"), "11211")

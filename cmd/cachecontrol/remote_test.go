@@ -26,13 +26,13 @@ func TestRemoteStores(t *testing.T) {
 		{"memcached://", "", "host is missing"},
 		{"memcached://a,,b", "", "host is missing"},
 		{"memcached:a", "", "want redis"},
-		{"memcached://a/b", "", "neither paths"},
-		{"memcached://user@a", "", "neither paths"},
+		{"memcached://a/b", "", "neither a path"},
+		{"memcached://user@a", "", "neither a path"},
 		{"memcached://a?max_item=none", "", "max_item"},
 		{"memcached://a?no_such=1", "", "no_such"},
 	} {
 		var s storeFlag
-		err := s.Set(test.value)
+		err := s.parse(test.value)
 		switch {
 		case test.problem == "" && err != nil:
 			t.Errorf("%s: %v", test.value, err)

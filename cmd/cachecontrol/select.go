@@ -2,32 +2,40 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// regexpFlag is a regular expression.
-type regexpFlag struct{ *regexp.Regexp }
-
-func (r *regexpFlag) String() string { return "" }
-
-// Set implements flag.Value.
-func (r *regexpFlag) Set(value string) (err error) {
-	if r.Regexp, err = regexp.Compile(value); err != nil {
-		return errors.New("want a regular expression: " + strings.TrimPrefix(err.Error(), "error parsing regexp: "))
-	}
-	return nil
+// selection holds the flags of ls that select entries.
+type selection struct {
+	url          string
+	match        *regexp.Regexp
+	statuses     []string // codes and the first digits of classes
+	olderThan    time.Duration
+	fresh, stale bool
 }
 
-// statusFlag is a list of status codes and classes, such as 404 or 200,3xx.
-type statusFlag []string
+// flags declares the flags.
+func (s *selection) flags(fs *flag.FlagSet) {
+	fs.StringVar(&s.url, "url", "", "")
+	fs.Func("match", "", func(value string) (err error) {
+		if s.match, err = regexp.Compile(value); err != nil {
+			return errors.New("want a regular expression: " + strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		}
+		return nil
+	})
+	fs.BoolVar(&s.fresh, "fresh", false, "")
+	fs.BoolVar(&s.stale, "stale", false, "")
+	fs.Func("status", "", s.setStatuses)
+	fs.Func("older-than", "", setAge(&s.olderThan))
+}
 
-func (s *statusFlag) String() string { return strings.Join(*s, ",") }
-
-// Set implements flag.Value.
-func (s *statusFlag) Set(value string) error {
+// setStatuses sets the status codes and classes to a flag's value, such as 404 or 200,3xx.
+func (s *selection) setStatuses(value string) error {
 	var list []string
 	for item := range strings.SplitSeq(strings.ToLower(value), ",") {
 		prefix := strings.TrimSuffix(item, "xx")
@@ -37,11 +45,22 @@ func (s *statusFlag) Set(value string) error {
 		}
 		list = append(list, prefix)
 	}
-	*s = list
+	s.statuses = list
 	return nil
 }
 
-func (s statusFlag) has(status int) bool {
-	code := strconv.Itoa(status)
-	return slices.ContainsFunc(s, func(prefix string) bool { return strings.HasPrefix(code, prefix) })
+// has reports whether row is selected.
+func (s *selection) has(row *listItem) bool {
+	if s.url == "" && s.match == nil && s.statuses == nil && s.olderThan == 0 && !s.fresh && !s.stale {
+		return true
+	}
+	switch {
+	case row.entryDetails == nil, row.Age < seconds(s.olderThan):
+		return false
+	case !strings.Contains(row.URL, s.url), s.match != nil && (row.URL == "" || !s.match.MatchString(row.URL)):
+		return false
+	case s.statuses != nil && !slices.ContainsFunc(s.statuses, func(prefix string) bool { return strings.HasPrefix(strconv.Itoa(row.Status), prefix) }):
+		return false
+	}
+	return !s.fresh && !s.stale || row.Fresh == s.fresh
 }

@@ -23,7 +23,7 @@ var serveCommand = command{
 			}
 			return nil
 		})
-		fs.Var(&s.grace, "grace", "")
+		fs.Func("grace", "", setAge(&s.grace))
 		return s.run
 	},
 }
@@ -31,7 +31,7 @@ var serveCommand = command{
 type serve struct {
 	listen string
 	maxAge time.Duration // negative if not given
-	grace  ageFlag
+	grace  time.Duration
 }
 
 func (s *serve) run(ctx context.Context, e *env, args []string) error {

@@ -14,7 +14,7 @@ import (
 
 // defaultGrace is the default of --grace, the time that responses in progress get after an interrupt. It is less than
 // the ten seconds after which container runtimes kill a process.
-const defaultGrace = ageFlag(8 * time.Second)
+const defaultGrace = 8 * time.Second
 
 // listen listens on the address of a --listen flag.
 func listen(addr string) (net.Listener, error) {
@@ -32,7 +32,7 @@ func newServer(handler http.Handler, errorLog *log.Logger) *http.Server {
 
 // serveUntil serves until ctx is canceled. It then gives responses in progress some time to finish. about describes the
 // server in the message that it is ready.
-func (e *env) serveUntil(ctx context.Context, server *http.Server, listener net.Listener, grace ageFlag, about string) error {
+func (e *env) serveUntil(ctx context.Context, server *http.Server, listener net.Listener, grace time.Duration, about string) error {
 	e.report(fmt.Sprintf("%s: listening on http://%s, %s", e.name, listener.Addr(), about))
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -41,10 +41,10 @@ func (e *env) serveUntil(ctx context.Context, server *http.Server, listener net.
 		return failed(err, "the server stopped", "")
 	case <-ctx.Done():
 	}
-	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(grace))
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	if err := server.Shutdown(limit); err != nil {
-		e.report(fmt.Sprintf("%s: responses still in progress after %v are cut off", e.name, time.Duration(grace)))
+		e.report(fmt.Sprintf("%s: responses still in progress after %v are cut off", e.name, grace))
 		server.Close()
 	}
 	<-served

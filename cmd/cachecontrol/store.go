@@ -28,8 +28,8 @@ func (s *storeFlag) String() string {
 	return s.kind + ":" + s.dir
 }
 
-// Set implements flag.Value.
-func (s *storeFlag) Set(value string) error {
+// parse sets s to a flag's value.
+func (s *storeFlag) parse(value string) error {
 	const want = "want memory, file:DIR, separate:DIR, redis://HOST:PORT or memcached://HOST:PORT"
 	kind, dir, hasDir := strings.Cut(value, ":")
 	switch {

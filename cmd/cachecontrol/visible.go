@@ -17,6 +17,9 @@ type visible struct{ root *os.Root }
 const maxLinks = 40
 
 func (v visible) Open(name string) (fs.File, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
 	real, info, ok := v.resolve(name)
 	if !ok {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
@@ -36,12 +39,9 @@ func (v visible) Open(name string) (fs.File, error) {
 	return f, nil
 }
 
-// resolve follows the links in name and returns a name without links for the same regular file or directory. It reports
+// resolve follows the links in name, a valid path, and returns a name without links for the same regular file or directory. It reports
 // false if name, or the target of a link, is not visible.
 func (v visible) resolve(name string) (real string, info fs.FileInfo, ok bool) {
-	if !fs.ValidPath(name) {
-		return "", nil, false
-	}
 	var done []string
 	rest := strings.Split(name, "/")
 	for links := 0; len(rest) > 0; {
@@ -50,13 +50,10 @@ func (v visible) resolve(name string) (real string, info fs.FileInfo, ok bool) {
 		switch {
 		case part == "" || part == ".":
 			continue
-		case part == "..": // only in the target of a link
-			if len(done) == 0 {
-				return "", nil, false
-			}
-			done, info = done[:len(done)-1], nil
+		case part == ".." && len(done) > 0: // only in the target of a link
+			done = done[:len(done)-1]
 			continue
-		case hidden(part):
+		case hidden(part): // also ".." above the root
 			return "", nil, false
 		}
 		local, err := filepath.Localize(part)
@@ -64,7 +61,8 @@ func (v visible) resolve(name string) (real string, info fs.FileInfo, ok bool) {
 			return "", nil, false
 		}
 		next := filepath.Join(append(done, local)...)
-		if info, err = v.root.Lstat(next); err != nil {
+		info, err := v.root.Lstat(next)
+		if err != nil {
 			return "", nil, false
 		}
 		if info.Mode().Type() != fs.ModeSymlink {
@@ -72,19 +70,19 @@ func (v visible) resolve(name string) (real string, info fs.FileInfo, ok bool) {
 			continue
 		}
 		target, err := v.root.Readlink(next)
-		if links++; err != nil || links > maxLinks || target == "" || os.IsPathSeparator(target[0]) || filepath.VolumeName(target) != "" {
+		if links++; err != nil || links > maxLinks || !isRelative(target) {
 			return "", nil, false
 		}
 		rest = append(strings.Split(filepath.ToSlash(target), "/"), rest...)
 	}
 	real = filepath.Join(append([]string{"."}, done...)...)
-	if info == nil {
-		var err error
-		if info, err = v.root.Lstat(real); err != nil {
-			return "", nil, false
-		}
-	}
-	return real, info, info.Mode().IsRegular() || info.IsDir()
+	info, err := v.root.Lstat(real)
+	return real, info, err == nil && (info.Mode().IsRegular() || info.IsDir())
+}
+
+// isRelative reports whether the target of a link is relative.
+func isRelative(target string) bool {
+	return target != "" && !os.IsPathSeparator(target[0]) && filepath.VolumeName(target) == ""
 }
 
 // hidden reports whether a name is hidden. On Windows it hides all short names, because they do not keep a leading dot.

@@ -12,6 +12,47 @@ import (
 	"testing"
 )
 
+func TestHideSecret(t *testing.T) {
+	for _, test := range []struct{ text, secret, want string }{
+		{"wrong password secret", "secret", "wrong password xxxxx"},
+		{"secretsecret", "secret", "xxxxxxxxxx"},
+		{"nothing", "", "nothing"},
+		{`invalid password "ab", user ab`, "ab", `invalid password "xxxxx", user xxxxx`},
+		{"ab", "ab", "xxxxx"},
+		{"about grab abab ab2 éab", "ab", "about grab abab ab2 éab"},
+		{"ab,ab ab.", "ab", "xxxxx,xxxxx xxxxx."},
+		{"a-b -", "-", "a-b xxxxx"},
+		{"a", "abc", "a"},
+	} {
+		if got := hideSecret(test.text, test.secret); got != test.want {
+			t.Errorf("hideSecret(%q, %q) = %q, want %q", test.text, test.secret, got, test.want)
+		}
+	}
+}
+
+// The password of a store is not in messages, even if it is short.
+func TestStorePasswordIsHidden(t *testing.T) {
+	for _, password := range []string{"x", "pw", "abc", "secret", `a"b`} {
+		t.Setenv(passwordVariable, password)
+		remote, err := parseRemote("redis://127.0.0.1:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stderr buffer
+		e := &env{stderr: &stderr}
+		if err := remote.readPasswords(e); err != nil {
+			t.Fatal(err)
+		}
+		e.report("the server refused the password '" + password + "', user default")
+		if got, want := stderr.String(), "the server refused the password '"+hiddenSecret+"', user default\n"; got != want {
+			t.Errorf("password %q: stderr %q, want %q", password, got, want)
+		}
+		if strings.Contains(e.hide("connection refused"), hiddenSecret) {
+			t.Errorf("password %q hides a word of which it is a part", password)
+		}
+	}
+}
+
 // TestMessagesHoldNoUserinfo covers messages about arguments with a user and a password in them, whatever is wrong with the
 // argument: those of the commands, of package flag and of the parsers, which quote what they were given.
 func TestMessagesHoldNoUserinfo(t *testing.T) {
@@ -181,7 +222,7 @@ func TestPasswordsOfStores(t *testing.T) {
 		t.Setenv(sentinelVariable, "theirs")
 		t.Setenv(passwordVariable, "its own")
 		var s storeFlag
-		if err := s.Set("redis://127.0.0.1:1?master_name=main"); err != nil {
+		if err := s.parse("redis://127.0.0.1:1?master_name=main"); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.remote.readPasswords(new(env)); err != nil {
