@@ -59,8 +59,6 @@ var longFunctions = map[string]string{
 	"storage/directory.readPair":                       undivided,
 	"storage/directory.sweep.leaf":                     undivided,
 	"storage/directory.tree.walk":                      undivided,
-	"storage/storagetest.concurrent":                   undivided,
-	"storage/storagetest.seekAndWriteTo":               undivided,
 }
 
 // ordered are the packages whose files must have an order without references upward.

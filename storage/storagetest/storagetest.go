@@ -622,31 +622,7 @@ func seekAndWriteTo(t *tester) {
 			t.Errorf("io.Copy at the end of a body = %d, %v, want 0, nil", n, err)
 		}
 		if s, ok := r.Body.(io.Seeker); ok {
-			for _, at := range []struct {
-				offset int64
-				whence int
-				want   int
-			}{
-				{0, io.SeekStart, 0}, {int64(size) / 2, io.SeekStart, size / 2}, {0, io.SeekCurrent, size},
-				{-int64(size) / 4, io.SeekEnd, size - size/4}, {10, io.SeekEnd, size + 10},
-			} {
-				pos, err := s.Seek(at.offset, at.whence)
-				if err != nil || pos != int64(at.want) {
-					t.Errorf("body of %d bytes: Seek(%d, %d) = %d, %v, want %d, nil", size, at.offset, at.whence, pos, err, at.want)
-					continue
-				}
-				got, err := io.ReadAll(r.Body)
-				if err != nil || string(got) != body[min(at.want, size):] {
-					t.Errorf("body of %d bytes: after Seek(%d, %d), rest = %s, %v, want %s, nil", size, at.offset, at.whence,
-						short(string(got)), err, short(body[min(at.want, size):]))
-				}
-			}
-			if _, err := s.Seek(-1, io.SeekStart); err == nil {
-				t.Error("Seek(-1, io.SeekStart) = nil, want an error")
-			}
-			if _, err := s.Seek(0, 9); err == nil {
-				t.Error("Seek(0, 9) = nil, want an error, because whence is invalid")
-			}
+			t.seek(r.Body, s, body)
 		}
 		r.Body.Close()
 
@@ -660,6 +636,36 @@ func seekAndWriteTo(t *tester) {
 			t.Errorf("io.Copy must copy the rest of a body: got %s, %v, want %s, nil", short(b.String()), err, short(body[size/3:]))
 		}
 		r.Body.Close()
+	}
+}
+
+// seek tests Seek of a body that has been read to its end.
+func (t *tester) seek(r io.Reader, s io.Seeker, body string) {
+	size := len(body)
+	for _, at := range []struct {
+		offset int64
+		whence int
+		want   int
+	}{
+		{0, io.SeekStart, 0}, {int64(size) / 2, io.SeekStart, size / 2}, {0, io.SeekCurrent, size},
+		{-int64(size) / 4, io.SeekEnd, size - size/4}, {10, io.SeekEnd, size + 10},
+	} {
+		pos, err := s.Seek(at.offset, at.whence)
+		if err != nil || pos != int64(at.want) {
+			t.Errorf("body of %d bytes: Seek(%d, %d) = %d, %v, want %d, nil", size, at.offset, at.whence, pos, err, at.want)
+			continue
+		}
+		got, err := io.ReadAll(r)
+		if want := body[min(at.want, size):]; err != nil || string(got) != want {
+			t.Errorf("body of %d bytes: after Seek(%d, %d), rest = %s, %v, want %s, nil", size, at.offset, at.whence,
+				short(string(got)), err, short(want))
+		}
+	}
+	if _, err := s.Seek(-1, io.SeekStart); err == nil {
+		t.Error("Seek(-1, io.SeekStart) = nil, want an error")
+	}
+	if _, err := s.Seek(0, 9); err == nil {
+		t.Error("Seek(0, 9) = nil, want an error, because whence is invalid")
 	}
 }
 
@@ -804,41 +810,18 @@ func cancelledContext(t *tester) {
 	t.has("the store must stay usable after a context has ended", url, Entry(), "after")
 }
 
-// concurrent runs writers, updaters, a deleter and readers on one key. The body of every entry depends on its
-// header, so that a reader detects an entry with the body of another.
+// concurrent runs writers, updaters, a deleter and readers on one key.
 func concurrent(t *tester) {
 	const writers, rounds = 3, 40
-	entry := func(seed int) (*storage.Entry, string) {
-		e := Entry()
-		e.Header.Set("X-Seed", strconv.Itoa(seed))
-		return e, text(2000+seed%3*50000, uint64(seed))
-	}
-	e, body := entry(0)
+	e, body := seeded(0)
 	t.put(url, e, body)
 
 	var failures failures
-	check := func() {
-		r, err := t.store.Get(t.Context(), url)
-		if errors.Is(err, storage.ErrNotFound) {
-			return // deleted, or in doubt
-		}
-		if err != nil {
-			failures.add("Get must not fail while others write: Get = %v, want no error or ErrNotFound", err)
-			return
-		}
-		defer r.Body.Close()
-		seed, _ := strconv.Atoi(r.Entry.Header.Get("X-Seed"))
-		_, want := entry(seed)
-		if got, err := io.ReadAll(r.Body); err != nil || string(got) != want {
-			failures.add("an entry must never have another body or a part of one: seed %d: got body %s, %v, want %s",
-				seed, short(string(got)), err, short(want))
-		}
-	}
 	var work, readers sync.WaitGroup
 	for i := range writers {
 		work.Go(func() {
 			for round := range rounds {
-				e, body := entry(1 + i*rounds + round)
+				e, body := seeded(1 + i*rounds + round)
 				if err := t.tryPut(url, e, []byte(body)); err != nil {
 					failures.add("a Writer must be able to commit while others do: got error %v", err)
 				}
@@ -848,23 +831,13 @@ func concurrent(t *tester) {
 	for i := range 2 {
 		work.Go(func() {
 			for round := range rounds {
-				r, err := t.store.Get(t.Context(), url)
-				if err != nil {
-					continue
-				}
-				r.Body.Close()
-				e := r.Entry.Clone()
-				e.Header.Set("X-Updated", fmt.Sprint(i, round))
-				err = t.store.Update(t.Context(), url, e)
-				if err != nil && !errors.Is(err, storage.ErrChanged) && !errors.Is(err, storage.ErrNotFound) {
-					failures.add("Update = %v while others write, want nil, ErrChanged or ErrNotFound", err)
-				}
+				t.updateSeeded(&failures, fmt.Sprint(i, round))
 			}
 		})
 	}
 	work.Go(func() {
 		for range rounds / 4 {
-			check()
+			t.readSeeded(&failures)
 			if err := t.store.Delete(t.Context(), url); err != nil {
 				failures.add("Delete = %v while others write, want nil", err)
 			}
@@ -878,7 +851,7 @@ func concurrent(t *tester) {
 				case <-done:
 					return
 				default:
-					check()
+					t.readSeeded(&failures)
 				}
 			}
 		})
@@ -888,9 +861,51 @@ func concurrent(t *tester) {
 	readers.Wait()
 	failures.report(t)
 
-	e, body = entry(9)
+	e, body = seeded(9)
 	t.put(url, e, body)
 	t.has("the store must be usable afterwards", url, e, body)
+}
+
+// seeded returns an entry and its body. The body depends on the header, so that a reader detects an entry with the body
+// of another.
+func seeded(seed int) (*storage.Entry, string) {
+	e := Entry()
+	e.Header.Set("X-Seed", strconv.Itoa(seed))
+	return e, text(2000+seed%3*50000, uint64(seed))
+}
+
+// readSeeded reads a seeded entry, if there is one.
+func (t *tester) readSeeded(failures *failures) {
+	r, err := t.store.Get(t.Context(), url)
+	if errors.Is(err, storage.ErrNotFound) {
+		return // deleted, or in doubt
+	}
+	if err != nil {
+		failures.add("Get must not fail while others write: Get = %v, want no error or ErrNotFound", err)
+		return
+	}
+	defer r.Body.Close()
+	seed, _ := strconv.Atoi(r.Entry.Header.Get("X-Seed"))
+	_, want := seeded(seed)
+	if got, err := io.ReadAll(r.Body); err != nil || string(got) != want {
+		failures.add("an entry must never have another body or a part of one: seed %d: got body %s, %v, want %s",
+			seed, short(string(got)), err, short(want))
+	}
+}
+
+// updateSeeded updates a seeded entry, if there is one.
+func (t *tester) updateSeeded(failures *failures, value string) {
+	r, err := t.store.Get(t.Context(), url)
+	if err != nil {
+		return
+	}
+	r.Body.Close()
+	e := r.Entry.Clone()
+	e.Header.Set("X-Updated", value)
+	err = t.store.Update(t.Context(), url, e)
+	if err != nil && !errors.Is(err, storage.ErrChanged) && !errors.Is(err, storage.ErrNotFound) {
+		failures.add("Update = %v while others write, want nil, ErrChanged or ErrNotFound", err)
+	}
 }
 
 // failures collects the failures of goroutines, up to three of each kind.
