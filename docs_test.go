@@ -16,6 +16,7 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-cachecontrol/cachecontrol"
 )
@@ -223,6 +224,28 @@ func TestDocsFields(t *testing.T) {
 		for _, name := range told {
 			if !slices.Contains(have, name) {
 				t.Errorf("the table of %v has %s, which is no field", test.typ, name)
+			}
+		}
+	}
+}
+
+// TestDocsWidth finds lines of more than 100 columns. Rows of tables, long commands, outputs, and the parts that commands
+// write may be longer.
+func TestDocsWidth(t *testing.T) {
+	written := regexp.MustCompile(`(?ms)^<!-- (?:begin|bench|cache-tests).*?^<!-- end.*?$`)
+	block := regexp.MustCompile("(?ms)^```(\\w*)\n.*?^```$")
+	code := func(block string) string {
+		if strings.HasPrefix(block, "```\n") { // an output
+			return ""
+		}
+		return block
+	}
+	docs := markdown(t)
+	delete(docs, "CHANGELOG.md")
+	for name, doc := range docs {
+		for line := range strings.Lines(block.ReplaceAllStringFunc(written.ReplaceAllString(doc, ""), code)) {
+			if n := utf8.RuneCountInString(strings.TrimSpace(line)); n > 100 && line[0] != '|' && len(codeSpan.FindString(line)) < 80 {
+				t.Errorf("%s has a line of %d columns, want at most 100: %s", name, n, line)
 			}
 		}
 	}

@@ -23,8 +23,8 @@ import (
 
 // The functions up to the tests are those of docs/recipes.md, word for word.
 
-// newGitHubClient returns a client for the GitHub API. The cache is the Base of the RoundTripper that adds the token, so
-// it sees the Authorization by which GitHub's responses vary.
+// newGitHubClient returns a client for the GitHub API. The cache is the base of the RoundTripper
+// that adds the token, so it sees the Authorization by which GitHub's responses vary.
 func newGitHubClient(dir, token string) (*http.Client, *cachecontrol.Transport, error) {
 	store, err := directory.NewFileCache(filepath.Join(dir, "github"), directory.MaxBytes(100<<20))
 	if err != nil {
@@ -63,7 +63,8 @@ func newCrawlerClient(dir string) (*http.Client, *cachecontrol.Transport, error)
 	return cache.Client(), cache, nil
 }
 
-// newMountedClient returns a client with caches for two hosts only. For one of them, all responses are fresh for 30 days.
+// newMountedClient returns a client with caches for two hosts only. For one of them, all responses
+// are fresh for 30 days.
 func newMountedClient(dir string) (*http.Client, error) {
 	store, err := directory.NewFileCache(filepath.Join(dir, "api"))
 	if err != nil {
@@ -73,11 +74,13 @@ func newMountedClient(dir string) (*http.Client, error) {
 	m.Mount("https://", http.DefaultTransport)
 	m.Mount("http://", http.DefaultTransport)
 	m.Mount("https://api.example.com/", &cachecontrol.Transport{Store: store})
-	m.Mount("https://static.example.com/v1/", &cachecontrol.Transport{Heuristic: heuristics.ExpiresAfter(30 * 24 * time.Hour)})
+	month := heuristics.ExpiresAfter(30 * 24 * time.Hour)
+	m.Mount("https://static.example.com/v1/", &cachecontrol.Transport{Heuristic: month})
 	return &http.Client{Transport: &m}, nil
 }
 
-// newPipClient returns a client that uses pip's directory of responses. "pip cache dir" prints its parent, cacheDir.
+// newPipClient returns a client that uses pip's directory of responses. "pip cache dir" prints its
+// parent, cacheDir.
 func newPipClient(cacheDir string) (*http.Client, error) {
 	store, err := directory.NewSeparateBodyFileCache(filepath.Join(cacheDir, "http-v2"))
 	if err != nil {
@@ -117,8 +120,8 @@ func newTeamProxy(origin *url.URL, dir string) (http.Handler, error) {
 
 type userKey struct{}
 
-// newClientForUsers returns one client for all users of a service. It takes the user from the context of the request and
-// never uses one user's responses for another.
+// newClientForUsers returns one client for all users of a service. It takes the user from the
+// context of the request, and never uses one user's responses for another.
 func newClientForUsers(base http.RoundTripper) *http.Client {
 	cache := &cachecontrol.Transport{
 		Base: base,

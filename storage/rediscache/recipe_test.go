@@ -15,10 +15,11 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/rediscache"
 )
 
-// newFleetCache returns a cache in Redis that several machines share, with a cache in memory in front of it. closeCache
-// closes it.
+// newFleetCache returns a cache in Redis that several machines share, with a cache in memory in
+// front of it. closeCache closes it.
 func newFleetCache(addr string) (cache *cachecontrol.Transport, closeCache func() error) {
-	far := rediscache.New(redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true}), rediscache.Prefix("web:"))
+	client := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true})
+	far := rediscache.New(client, rediscache.Prefix("web:"))
 	tiered := storage.Tiered(storage.NewDictCache(storage.MaxBytes(256<<20)), far)
 	cache = &cachecontrol.Transport{Store: tiered}
 	return cache, func() error { return errors.Join(cache.Close(), tiered.Close()) }
