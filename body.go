@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -263,7 +262,7 @@ func framedLength(resp *http.Response) int64 {
 		n = -1 // as in http.Response.Write, 0 may mean unknown in a response that a program made
 	}
 	if n < 0 && !resp.Uncompressed {
-		if n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64); err == nil && n >= 0 {
+		if n := rules.ContentLength(resp.Header); n >= 0 {
 			return n // the field is the only source
 		}
 	}

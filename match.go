@@ -91,10 +91,7 @@ func (m *match) withoutBody(q *query, resp *http.Response) {
 		contentcoding.RemoveFields(resp)
 		return
 	}
-	resp.ContentLength = -1
-	if n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64); err == nil {
-		resp.ContentLength = n
-	}
+	resp.ContentLength = rules.ContentLength(resp.Header)
 }
 
 // slice turns resp into a 206 with the requested range, or into a 416 if the range is not satisfiable. The stored body
@@ -144,11 +141,11 @@ func (m *match) freshenedByHead(h http.Header) bool {
 	length := m.entry.Length
 	if m.entry.Range != nil {
 		length = m.entry.Range.Total
-		n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
-		if err == nil && !m.fits(n) {
+		n := rules.ContentLength(h)
+		if n >= 0 && !m.fits(n) {
 			return false
 		}
-		if err == nil && length < 0 && h["Etag"] == nil && h["Last-Modified"] == nil {
+		if n >= 0 && length < 0 && h["Etag"] == nil && h["Last-Modified"] == nil {
 			return false // the length of the whole is not known, so this may be another representation
 		}
 	}
@@ -203,8 +200,8 @@ func (m *match) refutedBy(resp *http.Response) bool {
 		return true
 	case status == http.StatusRequestedRangeNotSatisfiable:
 		_, length, ok := strings.Cut(resp.Header.Get("Content-Range"), "*/")
-		n, err := strconv.ParseInt(length, 10, 64)
-		return ok && err == nil && !m.fits(n)
+		n, valid := rules.ParseLength(length)
+		return ok && valid && !m.fits(n)
 	}
 	return false
 }

@@ -44,7 +44,7 @@ func framedHeader(resp *http.Response) http.Header {
 	if len(lines) == 0 || resp.ContentLength <= 0 {
 		return resp.Header
 	}
-	if n, err := strconv.ParseInt(lines[0], 10, 64); err == nil && n == resp.ContentLength {
+	if rules.ContentLength(resp.Header) == resp.ContentLength {
 		return resp.Header
 	}
 	h := resp.Header.Clone()

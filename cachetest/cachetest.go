@@ -2,7 +2,6 @@ package cachetest
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // Client returns an http.Client that answers requests from the recordings of the test t, which are in a directory below dir.
@@ -231,7 +232,7 @@ func (x *interaction) replay(req *http.Request) (*http.Response, error) {
 
 	if r.bodyless(req.Method) {
 		if req.Method == http.MethodHead {
-			resp.ContentLength = announced(r.header)
+			resp.ContentLength = rules.ContentLength(r.header)
 		}
 		return resp, nil
 	}
@@ -250,7 +251,7 @@ func (x *interaction) replay(req *http.Request) (*http.Response, error) {
 	}
 	switch {
 	case r.cut || x.fail != nil:
-		resp.ContentLength = announced(r.header)
+		resp.ContentLength = rules.ContentLength(r.header)
 	case r.chunked() || r.stream || resp.Uncompressed:
 		resp.ContentLength = -1
 	default:
@@ -267,15 +268,6 @@ func (x *interaction) replay(req *http.Request) (*http.Response, error) {
 	}
 	resp.Body = b
 	return resp, nil
-}
-
-// announced returns the Content-Length of a body that is absent or incomplete, or -1 if there is none.
-func announced(h http.Header) int64 {
-	n, err := strconv.ParseInt(cmp.Or(h.Get("Content-Length"), "-1"), 10, 64)
-	if err != nil {
-		return -1
-	}
-	return n
 }
 
 // A replayedBody ends in the same way as the recorded body.

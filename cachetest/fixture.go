@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // An interaction is a request and its response. A file holds one.
@@ -232,7 +234,7 @@ func (p *parser) request(r *request) (err error) {
 	}
 	line := p.next()
 	var ok bool
-	if r.method, r.url, ok = strings.Cut(line, " "); !ok || !isToken(r.method) || strings.TrimSpace(r.url) == "" {
+	if r.method, r.url, ok = strings.Cut(line, " "); !ok || !rules.IsToken(r.method) || strings.TrimSpace(r.url) == "" {
 		return p.wrong("not a method and a URL: %s", shown(line))
 	}
 	if r.header, err = p.fields(); err != nil {
@@ -282,7 +284,7 @@ func (p *parser) fields() (http.Header, error) {
 			continue
 		}
 		name, value, ok := strings.Cut(line, ":")
-		if !ok || !isToken(name) {
+		if !ok || !rules.IsToken(name) {
 			return nil, p.wrong("not a header field: %s", shown(line))
 		}
 		if quoted, ok := strings.CutPrefix(value, "="); ok {
@@ -343,15 +345,4 @@ func (p *parser) failure(kind string) (*failure, error) {
 		text = plain
 	}
 	return &failure{kind: kind, text: text}, nil
-}
-
-// isToken reports whether s is a token (RFC 9110, section 5.6.2).
-func isToken(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
-			return false
-		}
-	}
-	return s != ""
 }

@@ -100,7 +100,7 @@ func (w *tagWriter) taggable() bool {
 	if h["Etag"] != nil || h["Content-Range"] != nil || h["Trailer"] != nil || h["Transfer-Encoding"] != nil {
 		return false
 	}
-	if n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64); err == nil && n > int64(w.o.buffer) {
+	if rules.ContentLength(h) > int64(w.o.buffer) {
 		return false
 	}
 	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")

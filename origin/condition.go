@@ -95,7 +95,7 @@ func (v Validators) dated(lines []string) (time.Time, bool) {
 	if len(lines) != 1 || lines[0] == "" || v.Missing || !v.hasDate() {
 		return time.Time{}, false
 	}
-	t, err := http.ParseTime(lines[0])
+	t, err := http.ParseTime(lines[0]) // as in http.ServeContent
 	return t, err == nil
 }
 

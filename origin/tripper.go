@@ -211,10 +211,7 @@ func (w *pipeWriter) WriteHeader(status int) {
 		}
 	}
 	delete(w.sent, "Trailer") // respond sets the response's Trailer
-	w.length = -1
-	if n, err := strconv.ParseInt(w.sent.Get("Content-Length"), 10, 64); err == nil && n >= 0 {
-		w.length = n
-	} else {
+	if w.length = rules.ContentLength(w.sent); w.length < 0 {
 		delete(w.sent, "Content-Length")
 	}
 	if _, ok := w.sent["Date"]; !ok {

@@ -101,7 +101,9 @@ func (p *Policy) Storable() (bool, Reason) {
 // Lifetime returns the freshness lifetime of the response, at most 2^31 seconds, and what determines
 // it (RFC 9111, section 4.2.1). A permanent redirect without explicit freshness has the longest
 // lifetime.
-func (p *Policy) Lifetime() (time.Duration, Reason) { return p.rules.Lifetime, Reason(p.rules.Source()) }
+func (p *Policy) Lifetime() (time.Duration, Reason) {
+	return p.rules.Lifetime, Reason(p.rules.Source())
+}
 
 // WithLifetime returns a copy of the policy with the freshness lifetime d, such as one from a
 // heuristic or a configuration (RFC 9111, sections 4.2.2 and 4.2.4). If the response has explicit
@@ -273,11 +275,7 @@ func (p *Policy) Update(req *http.Request, resp *http.Response, requestTime, res
 			return nil
 		}
 	case req.Method == http.MethodHead && resp.StatusCode == http.StatusOK && p.rules.Status == http.StatusOK:
-		length, ok := rules.ParseLength(p.header.Get("Content-Length"))
-		if !ok {
-			length = -1
-		}
-		if !p.rules.FreshenedByHead(later, length) {
+		if !p.rules.FreshenedByHead(later, rules.ContentLength(p.header)) {
 			return nil
 		}
 		later = p.rules.HeadUpdate(later)

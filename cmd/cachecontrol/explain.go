@@ -41,7 +41,7 @@ func (x *explain) run(ctx context.Context, e *env, args []string) error {
 		return usageErrorf("no URL is given", "Write, for example: cachecontrol explain https://example.com/")
 	case len(args) > 1:
 		return usageErrorf("%d URLs are given", len(args), "Explain them one at a time.")
-	case x.method == "" || strings.ContainsFunc(x.method, notToken):
+	case !rules.IsToken(x.method):
 		return usageErrorf("%q is not a method", x.method, "Write, for example, GET or POST.")
 	}
 	if _, err := parseURL(args[0]); err != nil {

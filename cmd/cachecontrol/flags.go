@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // parseAge parses a duration as time.ParseDuration does, or a number of days or weeks: 90s, 12h, 30d, 2w.
@@ -65,7 +66,7 @@ type headerField struct{ name, value string }
 // add adds the field in a flag's value.
 func (h *headerFlag) add(s string) error {
 	name, value, ok := strings.Cut(s, ":")
-	if !ok || name == "" || strings.ContainsFunc(name, notToken) {
+	if !ok || !rules.IsToken(name) {
 		return errors.New("want a header field such as 'Name: value'")
 	}
 	value = strings.Trim(value, " \t")
@@ -74,11 +75,6 @@ func (h *headerFlag) add(s string) error {
 	}
 	*h = append(*h, headerField{name, value})
 	return nil
-}
-
-// notToken reports whether a character is not allowed in a field name (RFC 9110, section 5.6.2).
-func notToken(r rune) bool {
-	return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
 }
 
 // set adds the fields to req.

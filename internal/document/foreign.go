@@ -3,10 +3,10 @@ package document
 import (
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -25,7 +25,7 @@ func Settle(e *storage.Entry, length int64) error {
 	}
 	bodiless := length == 0 && IsRedirect(e)
 	if !bodiless {
-		if n := ContentLength(e); n >= 0 && n != length {
+		if n := rules.ContentLength(e.Header); n >= 0 && n != length {
 			return fmt.Errorf("the body has %d bytes, its Content-Length is %d", length, n)
 		}
 	}
@@ -34,15 +34,6 @@ func Settle(e *storage.Entry, length int64) error {
 		delete(e.Header, "Content-Length")
 	}
 	return nil
-}
-
-// ContentLength returns the Content-Length of e, or -1.
-func ContentLength(e *storage.Entry) int64 {
-	n, err := strconv.ParseInt(e.Header.Get("Content-Length"), 10, 64)
-	if err != nil || n < 0 {
-		return -1
-	}
-	return n
 }
 
 // IsRedirect reports whether e is a 301 or 308, which CacheControl caches forever.
@@ -54,7 +45,7 @@ func IsRedirect(e *storage.Entry) bool {
 // Date, and a transfer coding that urllib3 has removed from the body is removed from the header.
 func settleHead(e *storage.Entry) {
 	e.Foreign = true
-	if t, err := http.ParseTime(e.Header.Get("Date")); err == nil {
+	if t, ok := rules.ParseDate(e.Header.Get("Date"), time.Now()); ok {
 		e.RequestTime, e.ResponseTime = t, t
 	} else {
 		e.RequestTime, e.ResponseTime = time.Time{}, time.Time{}

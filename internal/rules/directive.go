@@ -38,7 +38,7 @@ func (d directive) fieldNames() []string {
 		if n = trimOWS(n); n == "" {
 			continue
 		}
-		if !isToken(n) {
+		if !IsToken(n) {
 			return nil
 		}
 		names = append(names, canonical(n))

@@ -19,6 +19,14 @@ func FieldValue(h http.Header, name string) (value string, present bool) {
 	}
 }
 
+// ContentLength returns the value of a Content-Length field, or -1 if there is none or it is invalid.
+func ContentLength(h http.Header) int64 {
+	if n, ok := ParseLength(firstLine(h["Content-Length"])); ok {
+		return n
+	}
+	return -1
+}
+
 // firstLine returns the first line of a field, or "" if there is none.
 func firstLine(lines []string) string {
 	if len(lines) == 0 {

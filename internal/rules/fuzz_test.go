@@ -42,7 +42,7 @@ func FuzzParseResponse(f *testing.F) {
 					t.Fatalf("%q: %+v", lines, r)
 				}
 			}
-			if slices.ContainsFunc(append(r.NoCacheFields, r.PrivateFields...), func(s string) bool { return !isToken(s) }) {
+			if slices.ContainsFunc(append(r.NoCacheFields, r.PrivateFields...), func(s string) bool { return !IsToken(s) }) {
 				t.Fatalf("%q: %+v", lines, r)
 			}
 		}
@@ -70,7 +70,7 @@ func FuzzDirectivesPlain(f *testing.F) {
 		var want []string
 		for m := range strings.SplitSeq(line, ",") {
 			name, value, _ := strings.Cut(trimOWS(m), "=")
-			if isToken(name) && trimOWS(value) == value {
+			if IsToken(name) && trimOWS(value) == value {
 				want = append(want, lower(name))
 			}
 		}

@@ -39,8 +39,8 @@ func lower(s string) string {
 
 func canonical(name string) string { return textproto.CanonicalMIMEHeaderKey(name) }
 
-// isToken reports whether s is a token (RFC 9110, section 5.6.2).
-func isToken(s string) bool {
+// IsToken reports whether s is a token (RFC 9110, section 5.6.2).
+func IsToken(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if !isTokenByte(s[i]) {
 			return false
@@ -144,7 +144,7 @@ func unquote(s string) string {
 	return b.String()
 }
 
-// ParseLength parses a Content-Length, or another number of bytes in a header field.
+// ParseLength parses a number of bytes in a header field, such as a Content-Length.
 func ParseLength(s string) (int64, bool) {
 	n, err := strconv.ParseUint(s, 10, 63)
 	return int64(n), err == nil

@@ -15,12 +15,12 @@ func TestIsToken(t *testing.T) {
 		if got := isTokenByte(byte(c)); got != want {
 			t.Errorf("isTokenByte(%q) = %v, want %v", rune(c), got, want)
 		}
-		if got := isToken("a" + string([]byte{byte(c)})); got != want {
-			t.Errorf("isToken of a and %q = %v, want %v", rune(c), got, want)
+		if got := IsToken("a" + string([]byte{byte(c)})); got != want {
+			t.Errorf("IsToken of a and %q = %v, want %v", rune(c), got, want)
 		}
 	}
-	if isToken("") {
-		t.Error(`isToken("") = true, want false`)
+	if IsToken("") {
+		t.Error(`IsToken("") = true, want false`)
 	}
 	if names, star := SelectingFields(fields("Vary", "x~y")); star || len(names) != 1 {
 		t.Errorf("Vary: x~y selects by %q, %v, want x~y", names, star)

@@ -21,7 +21,7 @@ func SelectingFields(h http.Header) (names []string, star bool) {
 			star = true
 			return
 		}
-		if !isToken(name) || strings.Contains(name, "*") {
+		if !IsToken(name) || strings.Contains(name, "*") {
 			star = true
 		}
 		if !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) }) {

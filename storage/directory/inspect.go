@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/document"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -203,7 +204,7 @@ func readError(err error) error {
 func (d *Directory) bodyless(e *storage.Entry, hasFile bool) Layout {
 	missing := e.Length > 0 // written by this package, with a body elsewhere
 	if e.Foreign {
-		missing = !document.IsRedirect(e) && (document.ContentLength(e) > 0 || d.layout == SeparateBody)
+		missing = !document.IsRedirect(e) && (rules.ContentLength(e.Header) > 0 || d.layout == SeparateBody)
 	}
 	if hasFile || missing {
 		return SeparateBody

@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/internal/checksum"
 	"github.com/go-cachecontrol/cachecontrol/internal/document"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 	"github.com/go-cachecontrol/cachecontrol/storage/internal/buffer"
 )
@@ -205,7 +206,7 @@ func isDoubt(err error) bool {
 // it does in place and under its lock.
 func readWholePair(key, path string) (*pair, error) {
 	p, err := readPair(key, path)
-	if err != nil || p.body == nil || !p.entry.Foreign || document.ContentLength(p.entry) >= 0 {
+	if err != nil || p.body == nil || !p.entry.Foreign || rules.ContentLength(p.entry.Header) >= 0 {
 		return p, err
 	}
 	if err := stillWhole(path+bodySuffix, p); err != nil {

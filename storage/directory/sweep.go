@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/document"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // strayAge is the minimum age of a file without an entry before it is considered left by a crash. Writers
@@ -125,7 +126,7 @@ func bodiless(path string) bool {
 	case err != nil || length > 0:
 		return false
 	case e.Foreign:
-		return document.ContentLength(e) > 0 && !document.IsRedirect(e)
+		return rules.ContentLength(e.Header) > 0 && !document.IsRedirect(e)
 	}
 	return e.Length > 0
 }
