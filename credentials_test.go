@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/storetest"
 	"github.com/go-cachecontrol/cachecontrol/storage/kv"
 )
 
@@ -64,14 +65,18 @@ func TestCredentialsAtRest(t *testing.T) {
 func TestCredentialsAreSalted(t *testing.T) {
 	var dumps []string
 	for range 2 {
-		values := &memoryKV{}
+		values := new(storetest.KV)
 		tr := &cachecontrol.Transport{
 			Base:  replies(t, ok("Cache-Control: max-age=60", "Vary: Authorization")),
 			Store: kv.FromKV(values),
 		}
 		send(t, tr, request(t, "/", "Authorization: Bearer SECRET"))
 		tr.Close()
-		_, rest, _ := strings.Cut(string(values.dump()), "hmac-sha256 ")
+		var all []byte
+		for _, value := range values.Values {
+			all = append(all, value...)
+		}
+		_, rest, _ := strings.Cut(string(all), "hmac-sha256 ")
 		rest, _, _ = strings.Cut(rest, "\xa2") // the text after the value
 		dumps = append(dumps, rest)
 	}
@@ -83,7 +88,7 @@ func TestCredentialsAreSalted(t *testing.T) {
 // Requests and validations with the same credential use one entry, in spite of salt and digest.
 func TestCredentialsStayOneEntry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		values := &memoryKV{}
+		values := new(storetest.KV)
 		tr := &cachecontrol.Transport{
 			Base:  replies(t, ok("Cache-Control: max-age=1", "Vary: Authorization")),
 			Store: kv.FromKV(values),
@@ -95,9 +100,7 @@ func TestCredentialsStayOneEntry(t *testing.T) {
 			}
 			time.Sleep(2 * time.Second)
 		}
-		n := 0
-		values.m.Range(func(any, any) bool { n++; return true })
-		if n != 2 {
+		if n := len(values.Values); n != 2 {
 			t.Errorf("%d entries are stored for two credentials, want 2", n)
 		}
 	})

@@ -5,7 +5,6 @@ import (
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
-	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -22,7 +21,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // A step is one request of a scenario and the expected result. Fields that are zero are not checked, except want.
@@ -290,34 +288,6 @@ func (a *answers) wait(t testing.TB) (all []answer, collapsed int) {
 // get returns a function for answers.add that returns equal requests.
 func get(t testing.TB, fields ...string) func(int) *http.Request {
 	return func(int) *http.Request { return request(t, "/", fields...) }
-}
-
-// memoryKV is a kv.KV in memory. Its zero value is empty.
-type memoryKV struct{ m sync.Map }
-
-func (kv *memoryKV) Get(_ context.Context, key string) ([]byte, error) {
-	if v, ok := kv.m.Load(key); ok {
-		return v.([]byte), nil
-	}
-	return nil, storage.ErrNotFound
-}
-
-func (kv *memoryKV) Set(_ context.Context, key string, value []byte, _ time.Duration) error {
-	kv.m.Store(key, bytes.Clone(value))
-	return nil
-}
-
-func (kv *memoryKV) Delete(_ context.Context, key string) error {
-	kv.m.Delete(key)
-	return nil
-}
-
-func (kv *memoryKV) dump() (all []byte) {
-	kv.m.Range(func(k, v any) bool {
-		all = append(append(all, k.(string)...), v.([]byte)...)
-		return true
-	})
-	return all
 }
 
 // inBothModes runs scenarios with a private and with a shared cache.

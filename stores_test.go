@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/storetest"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 	"github.com/go-cachecontrol/cachecontrol/storage/kv"
@@ -24,9 +25,9 @@ var storeKinds = map[string]func(testing.TB) storage.Store{
 	"DictCache":             func(testing.TB) storage.Store { return storage.NewDictCache() },
 	"FileCache":             func(t testing.TB) storage.Store { return newFileCache(t, t.TempDir()) },
 	"SeparateBodyFileCache": func(t testing.TB) storage.Store { return newSeparateBodyFileCache(t, t.TempDir()) },
-	"FromKV":                func(testing.TB) storage.Store { return kv.FromKV(new(memoryKV)) },
+	"FromKV":                func(testing.TB) storage.Store { return kv.FromKV(new(storetest.KV)) },
 	"Tiered": func(testing.TB) storage.Store {
-		return storage.Tiered(storage.NewDictCache(), kv.FromKV(new(memoryKV)))
+		return storage.Tiered(storage.NewDictCache(), kv.FromKV(new(storetest.KV)))
 	},
 	"plain": func(testing.TB) storage.Store { return newPlainStore() },
 }
@@ -357,11 +358,17 @@ func storesAtRest(t *testing.T) map[string]atRest {
 			return all
 		}
 	}
-	dir, separate, values := t.TempDir(), t.TempDir(), &memoryKV{}
+	dir, separate, values := t.TempDir(), t.TempDir(), new(storetest.KV)
 	return map[string]atRest{
 		"FileCache":             {newFileCache(t, dir), files(dir)},
 		"SeparateBodyFileCache": {newSeparateBodyFileCache(t, separate), files(separate)},
-		"FromKV":                {kv.FromKV(values), func(*testing.T) []byte { return values.dump() }},
+		"FromKV": {kv.FromKV(values), func(*testing.T) []byte {
+			var all []byte
+			for key, value := range values.Values {
+				all = append(append(all, key...), value...)
+			}
+			return all
+		}},
 	}
 }
 

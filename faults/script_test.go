@@ -21,6 +21,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/faultstore"
+	"github.com/go-cachecontrol/cachecontrol/internal/storetest"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 	"github.com/go-cachecontrol/cachecontrol/storage/kv"
@@ -350,7 +351,7 @@ func (w *world) newStore(kind int, more byte, dir func() string) storage.Store {
 		w.alone = true
 		s, err = directory.NewSeparateBodyFileCache(dir())
 	case 5:
-		s = kv.FromKV(newMapKV())
+		s = kv.FromKV(new(storetest.KV))
 	case 6:
 		w.faulty = true
 		s = &faultstore.Store{Store: storage.NewDictCache(), Fault: w.fault}
@@ -1167,36 +1168,5 @@ func (b *originBody) Close() error {
 		b.closed = true
 		close(b.gone)
 	}
-	return nil
-}
-
-// mapKV is a KV.
-type mapKV struct {
-	mu sync.Mutex
-	m  map[string][]byte
-}
-
-func newMapKV() *mapKV { return &mapKV{m: map[string][]byte{}} }
-
-func (kv *mapKV) Get(_ context.Context, key string) ([]byte, error) {
-	kv.mu.Lock()
-	defer kv.mu.Unlock()
-	if v, ok := kv.m[key]; ok {
-		return v, nil
-	}
-	return nil, storage.ErrNotFound
-}
-
-func (kv *mapKV) Set(_ context.Context, key string, value []byte, _ time.Duration) error {
-	kv.mu.Lock()
-	defer kv.mu.Unlock()
-	kv.m[key] = bytes.Clone(value)
-	return nil
-}
-
-func (kv *mapKV) Delete(_ context.Context, key string) error {
-	kv.mu.Lock()
-	defer kv.mu.Unlock()
-	delete(kv.m, key)
 	return nil
 }

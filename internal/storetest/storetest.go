@@ -2,6 +2,7 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -143,7 +144,7 @@ func (kv *KV) Set(_ context.Context, key string, value []byte, ttl time.Duration
 	if kv.Values == nil {
 		kv.Values = make(map[string][]byte)
 	}
-	kv.Values[key], kv.TTL = value, ttl
+	kv.Values[key], kv.TTL = bytes.Clone(value), ttl
 	return nil
 }
 
