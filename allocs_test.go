@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // page is an origin with one page. It answers a validation with 304.
@@ -27,6 +28,34 @@ func (p *page) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.Header, resp.Body, resp.ContentLength = p.notModified, http.NoBody, 0
 	}
 	return resp, nil
+}
+
+// A store that embeds a DictCache gives a Transport all that the DictCache can do.
+func TestAllocationsOfEmbeddedStore(t *testing.T) {
+	header := http.Header{"Date": {date(0)}, "Cache-Control": {"max-age=600"}, "Content-Length": {"1024"}}
+	tr := &cachecontrol.Transport{
+		Base:  &page{header: header, body: make([]byte, 1024)},
+		Store: struct{ *storage.DictCache }{storage.NewDictCache()},
+	}
+	defer tr.Close()
+	req := request(t, "/")
+	var buf [2048]byte
+	got := testing.AllocsPerRun(200, func() {
+		resp, err := tr.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for err == nil {
+			_, err = resp.Body.Read(buf[:])
+		}
+		resp.Body.Close()
+	})
+	if got > 4 {
+		t.Errorf("hit: %v allocations, want 4 at most", got)
+	}
+	if hits := tr.Stats().Hits; hits != 200 {
+		t.Errorf("%d hits, want 200", hits)
+	}
 }
 
 // Each kind of request has a maximum number of allocations. Each request to the origin of the test adds three.

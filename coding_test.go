@@ -197,17 +197,17 @@ func TestJSONDecoderOnACodedBody(t *testing.T) {
 
 // keepingStore counts how often it keeps a decoded body and returns one.
 type keepingStore struct {
-	*storage.DictCache
+	storage.Store
 	kept, found atomic.Int32
 }
 
 func (s *keepingStore) KeepDecoded(key string, e *storage.Entry, body []byte) {
 	s.kept.Add(1)
-	s.DictCache.KeepDecoded(key, e, body)
+	s.Store.(storage.DecodedKeeper).KeepDecoded(key, e, body)
 }
 
 func (s *keepingStore) Get(ctx context.Context, key string) (*storage.Response, error) {
-	r, err := s.DictCache.Get(ctx, key)
+	r, err := s.Store.Get(ctx, key)
 	if err == nil && r.Decoded != nil {
 		s.found.Add(1)
 	}
@@ -217,7 +217,7 @@ func (s *keepingStore) Get(ctx context.Context, key string) (*storage.Response, 
 // A DictCache keeps the decoded body after the first hit, so that later hits do not decode it again.
 func TestDecodedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &keepingStore{DictCache: storage.NewDictCache()}
+		store := &keepingStore{Store: storage.NewDictCache()}
 		o := newOrigin(t, func(int, *http.Request) *http.Response {
 			return respond(200, encode("gzip", "text"), "Cache-Control: max-age=60", "Content-Encoding: gzip")
 		})

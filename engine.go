@@ -23,11 +23,10 @@ type engine struct {
 	err   error             // why the Transport's configuration is invalid; nil if it is valid
 	rt    http.RoundTripper
 	store *reliable.Store
-	dict  *storage.DictCache // the store if it is a DictCache, otherwise nil
 	own   *storage.DictCache // the store if the Transport made it, otherwise nil
 
-	ranges       interface{ HasRanges() bool } // the store if it knows whether it holds parts; otherwise nil
-	copiesHeader bool                          // the store's Create copies the header of the entry
+	ranges       storage.RangeReporter // the store if it knows whether it holds parts; otherwise nil
+	copiesHeader bool                  // the store's Create copies the header of the entry
 
 	heuristic heuristics.Heuristic
 	rules     rules.Options

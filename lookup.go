@@ -34,21 +34,25 @@ func (e *engine) lookup(q *query, plain []byte, at place) (m match, prev previou
 	return match{}, prev, rules.NoVariant
 }
 
-// find returns the response stored under the key. A DictCache is searched without converting the key to a string,
-// because its entries have their keys as strings.
+// find returns the response stored under the key. A store that has it in memory is searched without converting the key
+// to a string.
 func (e *engine) find(q *query, plain []byte, prev *previous) (match, rules.Reason) {
-	if e.dict == nil || prev.key != "" || e.store.Closed() {
-		if prev.key == "" {
-			prev.key = string(plain)
+	if prev.key == "" {
+		held, known := e.store.Lookup(plain)
+		if held.Entry != nil {
+			return e.heldMatch(q, held, prev)
 		}
-		m, err := e.getMatch(q.ctx, prev.key)
-		return m, prev.whyMissing(prev.key, err)
-	}
-	held, ok := e.dict.Lookup(plain)
-	if !ok {
 		prev.key = string(plain)
-		return match{}, rules.NotStored
+		if known {
+			return match{}, rules.NotStored
+		}
 	}
+	m, err := e.getMatch(q.ctx, prev.key)
+	return m, prev.whyMissing(prev.key, err)
+}
+
+// heldMatch returns the response that the store has in memory.
+func (e *engine) heldMatch(q *query, held storage.Held, prev *previous) (match, rules.Reason) {
 	prev.key = held.Key
 	v := e.view(held.Entry)
 	if !belongs(held.Key, v.urlKey) {

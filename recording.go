@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/invalidation"
@@ -17,7 +18,6 @@ import (
 // recording is a storage.Writer with all that is needed to commit or abort its entry.
 type recording struct {
 	storage.Writer
-	dict storage.DictWriter // the Writer, if the store is a DictCache
 	storeContext
 	entry       *storage.Entry
 	entryBuf    storage.Entry         // the entry, if neither the store nor other requests keep it
@@ -243,27 +243,32 @@ func (r *recording) surpassed(key string) bool {
 
 // put makes the entry visible, unless a more recent one is stored.
 func (r *recording) put() error {
-	switch w := r.Writer.(type) {
-	case *storage.DictWriter:
-		return w.CommitIf(r.mayReplace) // does not allocate, unlike the call through the interface below
-	case comparingWriter:
-		return w.CommitIf(r.mayReplace)
+	w, ok := r.Writer.(storage.ComparingWriter)
+	if !ok {
+		return r.Writer.Commit()
 	}
-	return r.Writer.Commit()
+	c := conditions.Get().(*condition)
+	c.r = r
+	err := w.CommitIf(c.mayReplace)
+	c.r = nil
+	conditions.Put(c)
+	return err
 }
 
-// comparingWriter is a Writer that can compare the stored entry with a new one and store the new one in one step. A late response
-// then does not replace an entry that another Transport or another process has stored in the meantime.
-type comparingWriter interface {
-	CommitIf(may func(now *storage.Entry) bool) error
+// condition calls mayReplace of r, so that the function for CommitIf need not be allocated for each response.
+type condition struct {
+	r          *recording
+	mayReplace func(now *storage.Entry) bool
 }
+
+var conditions = sync.Pool{New: func() any {
+	c := new(condition)
+	c.mayReplace = func(now *storage.Entry) bool { return c.r.mayReplace(now) }
+	return c
+}}
 
 // create starts to store the entry of a recording.
 func (e *engine) create(r *recording) (err error) {
-	if e.dict != nil && !e.store.Closed() {
-		r.Writer = &r.dict
-		return e.dict.CreateIn(&r.dict, r.entryKey, r.entry, nil)
-	}
 	r.Writer, err = e.store.Create(r.ctx, r.entryKey, r.entry)
 	return err
 }

@@ -48,7 +48,7 @@ func (e *engine) newRecording(q *query, prev *previous, rep *reply, as *assessme
 	resp := rep.resp
 	r := &recording{storeContext: e.newStoreContext(q, prev, rep), date: as.policy.Date}
 	entry := &r.entryBuf
-	if e.dict == nil || q.flight != "" { // the store, or the other readers of a shared response, keep the entry
+	if !e.store.Traits().Copies || q.flight != "" { // the store, or the other readers of a shared response, keep the entry
 		entry = new(storage.Entry)
 	}
 	r.entry = entry

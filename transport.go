@@ -269,7 +269,6 @@ func newEngine(t *Transport) *engine {
 	}
 	storeTimeout := cmp.Or(t.StoreTimeout, 5*time.Second)
 	e.store = reliable.New(reliable.Config{Store: store, Timeout: storeTimeout, Logger: e.logger})
-	e.dict, _ = store.(*storage.DictCache)
 	e.ranges, _ = store.(storage.RangeReporter)
 	traits := e.store.Traits()
 	e.copiesHeader = traits.Copies
@@ -286,7 +285,7 @@ func newEngine(t *Transport) *engine {
 			return m == http.MethodGet
 		})
 	}
-	e.locks = keylock.New(storeTimeout, e.dict != nil)
+	e.locks = keylock.New(storeTimeout, traits.Memory)
 	taskTimeout := cmp.Or(t.BackgroundTimeout, 30*time.Second)
 	e.background, e.draining = background.New(taskTimeout, e.logPanic), background.New(taskTimeout, e.logPanic)
 	e.counters.start()

@@ -56,6 +56,7 @@ func hits(size string, n int) []benchCase {
 	add(gregjonesMemory, toFloor)
 	add(gregjonesDisk, toFloor)
 	if n == 1<<10 {
+		add(embedded, []string{prefix + memory.name})
 		group = append(group, benchCase{
 			name: "variants/1KiB/memory", against: toFloor,
 			open: func(dir string) (*load, error) { return openVariants(memory, dir, n) },

@@ -23,6 +23,9 @@ var (
 	memory = subject{"memory", func(_ string, base http.RoundTripper) (http.RoundTripper, error) {
 		return &cachecontrol.Transport{Base: base, Store: storage.NewDictCache()}, nil
 	}}
+	embedded = subject{"embedded", func(_ string, base http.RoundTripper) (http.RoundTripper, error) {
+		return &cachecontrol.Transport{Base: base, Store: embedding{storage.NewDictCache()}}, nil
+	}}
 	file = subject{"file", func(dir string, base http.RoundTripper) (http.RoundTripper, error) {
 		s, err := directory.NewFileCache(dir)
 		return &cachecontrol.Transport{Base: base, Store: s}, err
@@ -32,6 +35,9 @@ var (
 		return &cachecontrol.Transport{Base: base, Store: s}, err
 	}}
 )
+
+// embedding is a Store of a program. It must cost hardly more than the DictCache in it.
+type embedding struct{ *storage.DictCache }
 
 // The other caches. The disk cache of gregjones also keeps up to 100 MB in memory, and syncs what it writes.
 var (

@@ -12,7 +12,6 @@ import (
 	"unsafe"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/checksum"
-	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage/internal/buffer"
 )
 
@@ -152,7 +151,7 @@ func MaxBytes(n int64) DictOption {
 	return func(c *DictCache) { c.limit = max(n, 0) }
 }
 
-// Evictions returns the number of entries that were evicted to stay within the bound.
+// Evictions implements EvictionCounter.
 func (c *DictCache) Evictions() uint64 {
 	if c == nil {
 		return 0
@@ -185,31 +184,23 @@ func (c *DictCache) Get(_ context.Context, key string) (*Response, error) {
 	return r, nil
 }
 
-// Held is an entry of a DictCache. Everything in it is shared and must not be modified.
-type Held struct {
-	Key     string
-	Entry   *Entry
-	Body    []byte // the bytes as the origin sent them
-	Decoded []byte // as in Response
-}
-
-// Lookup is like Get, but takes the key as bytes and returns the body as bytes. It does not allocate, except
-// on the first hit of an entry. It returns false if there is no entry under key.
-func (c *DictCache) Lookup(key []byte) (Held, bool) {
+// Lookup implements Looker. It always knows whether there is an entry. It does not allocate, except on the first hit
+// of an entry.
+func (c *DictCache) Lookup(key []byte) (h Held, known bool) {
 	if c == nil {
-		return Held{}, false
+		return Held{}, true
 	}
-	h := c.find(asString(key)) // safe: find only compares the key
-	if h == nil {
-		return Held{}, false
+	r := c.find(asString(key)) // safe: find only compares the key
+	if r == nil {
+		return Held{}, true
 	}
-	return Held{h.record.key(), h.entry, h.record.bytes(), h.decoded}, true
+	return Held{r.record.key(), r.entry, r.record.bytes(), r.decoded}, true
 }
 
-// Traits returns the traits of a store in memory.
+// Traits implements Describer.
 func (c *DictCache) Traits() Traits { return Traits{Local: true, Memory: true, Copies: true} }
 
-// HasRanges reports whether an entry with a Range has ever been stored.
+// HasRanges implements RangeReporter.
 func (c *DictCache) HasRanges() bool { return c != nil && c.ranges.Load() }
 
 // find returns the unpacked form of the record under key, or nil, and marks the record as used.
@@ -258,35 +249,26 @@ func (c *DictCache) unpack(r *record) *recordHead {
 // before Create returns, so that the caller may modify it afterwards. The caller may modify all of e once the
 // Writer has ended.
 func (c *DictCache) Create(_ context.Context, key string, e *Entry) (Writer, error) {
-	w := new(DictWriter)
-	if err := c.CreateIn(w, key, e, nil); err != nil {
-		return nil, err
-	}
-	return w, nil
-}
-
-// CreateIn is like Create but uses w, which must be a zero DictWriter or one that has ended, instead of
-// allocating a new one. fields, if non-nil, are the fields of e.Header in any order.
-func (c *DictCache) CreateIn(w *DictWriter, key string, e *Entry, fields []rules.HeaderField) error {
 	if c == nil {
-		return ErrClosed
+		return nil, ErrClosed
 	}
 	space := dictBuffers.Get().(*dictBuffer)
-	early := packer{data: append(space.text[:0], key...)}.early(key, e, fields)
+	early := packer{data: append(space.text[:0], key...)}.early(key, e)
 	whole := early.late(e) // with the fields known so far
 	text := len(whole.data)
 	room := c.bound()/4 - packedSize(text, whole.more)
-	if room < 0 || int64(text) > math.MaxUint32 {
+	switch {
+	case room < 0 || int64(text) > math.MaxUint32:
 		dictBuffers.Put(space)
-		return ErrTooLarge
-	}
-	if text > MaxHead {
+		return nil, ErrTooLarge
+	case text > MaxHead:
 		dictBuffers.Put(space)
-		return ErrHeadTooLong
+		return nil, ErrHeadTooLong
 	}
-	w.cache, w.entry, w.buffer, w.text, w.keyLen, w.more = c, e, space, early.data, uint32(len(key)), early.more
-	w.body = buffer.Buffer{Data: space.body[:0], Room: room, Hint: e.Length}
-	return nil
+	return &dictWriter{
+		cache: c, entry: e, buffer: space, text: early.data, keyLen: uint32(len(key)), more: early.more,
+		body: buffer.Buffer{Data: space.body[:0], Room: room, Hint: e.Length},
+	}, nil
 }
 
 // Update replaces the metadata of the entry under key with e if the stored body is still the one that e was
@@ -295,8 +277,7 @@ func (c *DictCache) Update(ctx context.Context, key string, e *Entry) error {
 	return c.UpdateIf(ctx, key, e, nil)
 }
 
-// UpdateIf is like Update, but if may returns false for the stored entry, it changes nothing and returns
-// ErrChanged. The cache is locked while may runs. If may is nil, UpdateIf is the same as Update.
+// UpdateIf implements Comparer. The cache is locked while may runs.
 func (c *DictCache) UpdateIf(_ context.Context, key string, e *Entry, may func(now *Entry) bool) error {
 	if c == nil {
 		return ErrClosed
@@ -350,7 +331,7 @@ func (c *DictCache) Delete(_ context.Context, key string) error {
 	return nil
 }
 
-// KeepDecoded stores body as the decoded body of the entry e under key. It does nothing if the stored body is
+// KeepDecoded implements DecodedKeeper. It stores body as the decoded body of the entry e under key. It does nothing if the stored body is
 // no longer e's, or if the entry would take more than a quarter of the cache. The cache retains body, which
 // must not be modified afterwards.
 func (c *DictCache) KeepDecoded(key string, e *Entry, body []byte) {
@@ -483,8 +464,8 @@ func (r *record) use() {
 	}
 }
 
-// DictWriter is the Writer of a DictCache.
-type DictWriter struct {
+// dictWriter is the Writer of a DictCache.
+type dictWriter struct {
 	cache  *DictCache
 	entry  *Entry      // for the fields that are set before Commit
 	buffer *dictBuffer // nil once the Writer has ended
@@ -509,7 +490,7 @@ type dictBuffer struct {
 var dictBuffers = sync.Pool{New: func() any { return new(dictBuffer) }}
 
 // Write appends p to the body.
-func (w *DictWriter) Write(p []byte) (int, error) {
+func (w *dictWriter) Write(p []byte) (int, error) {
 	if w.buffer == nil {
 		return 0, buffer.ErrEnded
 	}
@@ -517,12 +498,10 @@ func (w *DictWriter) Write(p []byte) (int, error) {
 }
 
 // Commit makes the entry visible.
-func (w *DictWriter) Commit() error { return w.CommitIf(nil) }
+func (w *dictWriter) Commit() error { return w.CommitIf(nil) }
 
-// CommitIf is like Commit, but if there is an entry under the key and may returns false for it, CommitIf
-// stores nothing and returns ErrChanged. The cache is locked while may runs. If may is nil, CommitIf is the
-// same as Commit.
-func (w *DictWriter) CommitIf(may func(now *Entry) bool) error {
+// CommitIf implements ComparingWriter. The cache is locked while may runs.
+func (w *dictWriter) CommitIf(may func(now *Entry) bool) error {
 	if w.buffer == nil {
 		return buffer.ErrEnded
 	}
@@ -576,7 +555,7 @@ func (w *DictWriter) CommitIf(may func(now *Entry) bool) error {
 }
 
 // record returns a record that holds the entry and is in no slab.
-func (w *DictWriter) record(hash uint64, text string) *record {
+func (w *dictWriter) record(hash uint64, text string) *record {
 	r := new(record)
 	if len(w.body.Data) <= maxSmall {
 		r.hold(make([]byte, len(text)+len(w.body.Data)), text, asString(w.body.Data))
@@ -594,13 +573,13 @@ func (w *DictWriter) record(hash uint64, text string) *record {
 }
 
 // describe sets the fields of r other than the text and the body.
-func (w *DictWriter) describe(r *record, hash uint64) {
+func (w *dictWriter) describe(r *record, hash uint64) {
 	r.hash, r.keyLen = hash, w.keyLen
 	r.requestTime, r.responseTime = w.entry.RequestTime, w.entry.ResponseTime
 }
 
 // Abort discards the entry.
-func (w *DictWriter) Abort() error {
+func (w *dictWriter) Abort() error {
 	if w.buffer != nil {
 		dictBuffers.Put(w.buffer)
 		w.entry, w.buffer, w.text, w.body = nil, nil, nil, buffer.Buffer{}
@@ -612,7 +591,7 @@ func (w *DictWriter) Abort() error {
 // memory with other entries.
 func headSize(e *Entry) (text int, size int64) {
 	var scratch [1 << 10]byte
-	p := packer{data: scratch[:0]}.early("", e, nil).late(e)
+	p := packer{data: scratch[:0]}.early("", e).late(e)
 	return len(p.data), int64(len(p.data)) + p.more
 }
 

@@ -177,7 +177,7 @@ func TestDictCacheNeighbours(t *testing.T) {
 					default:
 					}
 				}
-				if _, ok := c.Lookup(stay[i%len(stay)]); !ok {
+				if h, _ := c.Lookup(stay[i%len(stay)]); h.Entry == nil {
 					t.Errorf("%s is not found", stay[i%len(stay)])
 					return
 				}
@@ -459,14 +459,13 @@ func TestDictCacheLookup(t *testing.T) {
 	if held.Key != "key" {
 		t.Errorf("the key is now %q", held.Key)
 	}
-	if held, ok := c.Lookup(key); ok || held.Entry != nil {
-		t.Errorf("what is not stored: %+v", held)
+	for name, c := range map[string]*storage.DictCache{"another key": c, "nil": nil} {
+		if held, known := c.Lookup(key); !known || held.Entry != nil {
+			t.Errorf("%s: Lookup(%q) = %+v, %t, want nothing, true", name, key, held, known)
+		}
 	}
-	if _, ok := c.Lookup(nil); ok {
-		t.Error("an empty key finds something")
-	}
-	if _, ok := (*storage.DictCache)(nil).Lookup(key); ok {
-		t.Error("a nil cache has something")
+	if held, known := c.Lookup(nil); !known || held.Entry != nil {
+		t.Errorf("Lookup(nil) = %+v, %t, want nothing, true", held, known)
 	}
 }
 

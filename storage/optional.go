@@ -1,22 +1,36 @@
 package storage
 
-// Describer is implemented by a Store that has Traits. A Transport calls Traits once, before its first request.
+import "context"
+
+// A Store can implement the following interfaces. A Transport asks for each of them once, before its first request.
+// For a Store that embeds another one, they are promoted like all methods: a Store that embeds a DictCache and declares
+// Get must also declare Lookup, or embed the interface Store instead.
+//
+//	Describer          says how fast the methods return
+//	Looker             returns entries in memory without allocations
+//	Comparer           compares the stored entry with the one that replaces it
+//	RangeReporter      knows that it holds no parts of representations
+//	DecodedKeeper      keeps the decoded form of an encoded body
+//	EvictionCounter    counts the entries that it has removed
+//	Watcher            reports the changes that other processes make; used by Tiered
+
+// Describer is implemented by a Store that has Traits.
 type Describer interface {
 	Traits() Traits
 }
 
-// Traits describe how a Store behaves. The zero value describes a Store of which nothing is known.
+// Traits describe a Store. The zero value describes a Store of which nothing is known.
 type Traits struct {
-	// Local is true if no method waits for anything but a disk, or a lock on this machine until its context ends, and
-	// if the entries that Get returns are complete. A Transport calls such a Store directly. It calls all others in a
-	// goroutine, gives up a call that takes longer than its StoreTimeout, and verifies what they return.
+	// Local is true if methods wait for nothing but a disk, or until their context ends for a lock on this machine, and
+	// if they neither panic nor return incomplete results. A Transport calls such a Store directly. It calls any other
+	// in a goroutine, gives up a call that takes longer than its StoreTimeout, and verifies what the call returns.
 	Local bool
 
-	// Memory is true if, in addition, no method waits for a disk or for other processes.
+	// Memory is true if methods also wait for no disk. It has no effect unless Local is true.
 	Memory bool
 
-	// Copies is true if Create copies e.Header before it returns, so that the caller may modify it, and if the Store
-	// does not use e once the Writer has ended.
+	// Copies is true if Create copies e.Header before it returns, and if the Store does not use e once the Writer has
+	// ended. The caller may then modify either. It has no effect unless Local is true.
 	Copies bool
 
 	// Warning describes what is unsafe about the place where the entries are stored. If it is not empty, a Transport
@@ -24,9 +38,67 @@ type Traits struct {
 	Warning string
 }
 
-// RangeReporter is implemented by a Store that knows whether it holds parts of representations. A Transport asks it
-// before it looks for one.
+// Looker is implemented by a Store that can have entries in memory.
+type Looker interface {
+	// Lookup returns the entry under key without waiting. It must not keep key, which the caller reuses. If the entry is
+	// not stored, Lookup returns the zero Held and true. If only Get can find out, it returns false. A Transport calls
+	// Lookup before Get.
+	Lookup(key []byte) (h Held, known bool)
+}
+
+// Held is an entry in memory. Everything in it is shared and must not be modified.
+type Held struct {
+	Key     string
+	Entry   *Entry
+	Body    []byte // the bytes as the origin sent them
+	Decoded []byte // as in Response
+}
+
+// Comparer is implemented by a Store that can decide with the stored entry before it whether to replace it. A response
+// that is received late then does not replace a more recent one, even if another process has stored that. The Writers
+// of the Store must implement ComparingWriter.
+type Comparer interface {
+	// UpdateIf is like Update, but if may returns false for the stored entry, it changes nothing and returns ErrChanged.
+	// No other process or goroutine can change the entry while may runs. may must not call the Store. If may is nil,
+	// UpdateIf is the same as Update.
+	UpdateIf(ctx context.Context, key string, e *Entry, may func(now *Entry) bool) error
+}
+
+// ComparingWriter is implemented by the Writers of a Comparer.
+type ComparingWriter interface {
+	Writer
+
+	// CommitIf is like Commit, but if there is a readable entry under the key and may returns false for it, CommitIf
+	// stores nothing and returns ErrChanged. may is called as by UpdateIf. If may is nil, CommitIf is the same as
+	// Commit.
+	CommitIf(may func(now *Entry) bool) error
+}
+
+// RangeReporter is implemented by a Store that knows whether it holds parts of representations.
 type RangeReporter interface {
-	// HasRanges reports whether an entry with a Range has ever been stored.
+	// HasRanges reports, without waiting, whether an entry with a Range has ever been stored. Entries that other
+	// processes have stored may be noticed a second later. A Transport looks for a part only if there may be one.
 	HasRanges() bool
+}
+
+// DecodedKeeper is implemented by a Store that can keep the decoded form of an encoded body, so that the body
+// need not be decoded on every hit.
+type DecodedKeeper interface {
+	// KeepDecoded gives the Store the decoded body of the entry e that it returned for key. The Store may ignore the
+	// call. It must ignore it if e is no longer the stored entry.
+	KeepDecoded(key string, e *Entry, body []byte)
+}
+
+// EvictionCounter is implemented by a Store with a limit. Transport.Stats returns the number.
+type EvictionCounter interface {
+	// Evictions returns the number of entries that this process has removed to keep the Store within its limit.
+	Evictions() uint64
+}
+
+// Watcher is implemented by a Store that can report changes made by other processes.
+type Watcher interface {
+	// Watch calls changed with the key of each entry that any process, including this one, stores, updates or
+	// deletes. It returns when ctx ends, or with an error. It calls changed with "" if any entry may have
+	// changed: at the start, and whenever changes may have been missed.
+	Watch(ctx context.Context, changed func(key string)) error
 }

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 	"unsafe"
-
-	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // A DictCache keeps an entry in packed form until its first hit. The packed form is a sequence of strings and
@@ -32,9 +30,8 @@ const (
 	wordSize = int64(unsafe.Sizeof(uintptr(0)))
 )
 
-// early packs the fields that are known when the body begins. data already holds the key. fields, if non-nil,
-// are the fields of e.Header.
-func (p packer) early(key string, e *Entry, fields []rules.HeaderField) packer {
+// early packs the fields that are known when the body begins. data already holds the key.
+func (p packer) early(key string, e *Entry) packer {
 	p.more += int64(unsafe.Sizeof(firstHead{})) + derivedSize + derivedSizePerField*int64(len(e.Header))
 	p = p.int(int64(e.Status)).text(e.Reason).int(int64(e.Version)).int(int64(e.HTTP))
 	if strings.HasPrefix(key, e.URL) {
@@ -42,7 +39,7 @@ func (p packer) early(key string, e *Entry, fields []rules.HeaderField) packer {
 	} else {
 		p = p.count(0).text(e.URL)
 	}
-	p = p.header(e.Header, fields).fields(e.Vary).time(e.BodyTime).count(len(e.Heuristic))
+	p = p.header(e.Header).fields(e.Vary).time(e.BodyTime).count(len(e.Heuristic))
 	for _, name := range e.Heuristic {
 		p = p.text(name)
 		p.more += int64(unsafe.Sizeof(name))
@@ -61,7 +58,7 @@ func (p packer) late(e *Entry) packer {
 	if e.Generation == "" && e.Trailer == nil && len(e.Variants) == 0 { // as in most entries
 		return p.count(0).count(int(p.more))
 	}
-	p = p.count(1).text(e.Generation).header(e.Trailer, nil).count(len(e.Variants))
+	p = p.count(1).text(e.Generation).header(e.Trailer).count(len(e.Variants))
 	for i := range e.Variants {
 		v := &e.Variants[i]
 		p = p.text(v.Key).fields(v.Vary).time(v.Date).text(v.Encoding).text(v.Language)
@@ -103,27 +100,19 @@ const (
 	localTime
 )
 
-func (p packer) header(h http.Header, fields []rules.HeaderField) packer {
+func (p packer) header(h http.Header) packer {
 	if h == nil {
 		return p.count(0)
 	}
 	p = p.count(1 + len(h))
 	at, lines := len(p.data), 0
 	p.data = append(p.data, 0, 0, 0, 0)
-	if fields == nil {
-		var place [16]rules.HeaderField
-		fields = place[:0]
-		for name, values := range h {
-			fields = append(fields, rules.HeaderField{Name: name, Lines: values})
-		}
-	}
-	for i := range fields {
-		f := &fields[i]
-		p = p.name(f.Name).count(len(f.Lines))
-		for _, v := range f.Lines {
+	for name, values := range h {
+		p = p.name(name).count(len(values))
+		for _, v := range values {
 			p = p.text(v)
 		}
-		lines += len(f.Lines)
+		lines += len(values)
 	}
 	binary.LittleEndian.PutUint32(p.data[at:], uint32(lines))
 	p.more += headerSize(len(h), lines)

@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/checksum"
-	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // filler gives fields their values, always the same for the same seeds.
@@ -164,18 +163,7 @@ func FuzzDictCacheEntry(f *testing.F) {
 			given.Trailer, given.Generation, given.Variants = http.Header{"X": nil}, "", nil
 		}
 		c := new(DictCache)
-		w := Writer(new(DictWriter))
-		var err error
-		if random.IntN(2) > 0 {
-			var fields []rules.HeaderField
-			for name, lines := range given.Header {
-				fields = append(fields, rules.HeaderField{Name: name, Lines: lines})
-			}
-			err = c.CreateIn(w.(*DictWriter), key, given, fields)
-			clear(fields)
-		} else {
-			w, err = c.Create(t.Context(), key, given)
-		}
+		w, err := c.Create(t.Context(), key, given)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -99,14 +99,6 @@ type Response struct {
 	Decoded []byte
 }
 
-// DecodedKeeper is implemented by a Store that can keep the decoded form of an encoded body, so that the body
-// need not be decoded on every hit.
-type DecodedKeeper interface {
-	// KeepDecoded gives the store the decoded body of the entry e that it returned for key. The store may
-	// ignore the call. It must ignore it if e is no longer the stored entry.
-	KeepDecoded(key string, e *Entry, body []byte)
-}
-
 // UnreadableError reports why an existing entry cannot be used: it is truncated, its format version, a type
 // or the checksum is wrong, or the body belongs to another entry.
 type UnreadableError struct {

@@ -127,17 +127,22 @@ func (t *TieredCache) count(key string) *atomic.Uint64 {
 	return &t.changes[maphash.String(t.seed, key)%uint64(len(t.changes))]
 }
 
-// GetNear returns the entry under key if it is in the near store and need not be confirmed by the far store.
-// It does not block.
-func (t *TieredCache) GetNear(key string) (*Response, bool) {
+// Lookup implements Looker. It knows of an entry in the near store that need not be confirmed by the far store.
+func (t *TieredCache) Lookup(key []byte) (h Held, known bool) {
 	if t == nil || t.closed.Load() {
-		return nil, false
+		return Held{}, false
 	}
-	r, c := t.lookup(key)
-	if c == nil || c.entry != r.Entry || c.change != t.count(key).Load() || !time.Now().Before(c.until) {
-		return nil, false
+	h, _ = t.near.Lookup(key)
+	if h.Entry == nil || !t.isConfirmed(h.Key, h.Entry) {
+		return Held{}, false
 	}
-	return r, true
+	return h, true
+}
+
+// isConfirmed reports whether the near entry e is equal to the far one, as far as is known.
+func (t *TieredCache) isConfirmed(key string, e *Entry) bool {
+	c := confirmationOf(e)
+	return c != nil && c.entry == e && c.change == t.count(key).Load() && time.Now().Before(c.until)
 }
 
 // lookup returns the near entry under key and its confirmation.
@@ -159,11 +164,11 @@ func confirmationOf(e *Entry) *confirmation {
 
 // Get returns the entry under key from the near store or, if necessary, from the far store.
 func (t *TieredCache) Get(ctx context.Context, key string) (*Response, error) {
-	if r, ok := t.GetNear(key); ok {
-		return r, nil
-	}
 	if t == nil || t.closed.Load() {
 		return nil, ErrClosed
+	}
+	if r, err := t.near.Get(ctx, key); err == nil && t.isConfirmed(key, r.Entry) {
+		return r, nil
 	}
 	// The count and the time are read before the far store is asked, so that no change in between is missed.
 	c := &confirmation{change: t.count(key).Load(), until: time.Now().Add(t.nearFor)}
@@ -215,7 +220,7 @@ func (t *TieredCache) bring(ctx context.Context, key string, far *Response, c *c
 	if err != nil {
 		return far
 	}
-	w.(*DictWriter).confirmed = c
+	w.(*dictWriter).confirmed = c
 	if body, ok := far.Body.(*bytesbody.Body); ok {
 		if int64(len(body.Bytes())) != far.Entry.Length {
 			return far // the reader detects the wrong length
@@ -333,7 +338,7 @@ func (t *TieredCache) Delete(ctx context.Context, key string) error {
 	return t.far.Delete(ctx, key)
 }
 
-// KeepDecoded stores the decoded body of an entry in the near store.
+// KeepDecoded implements DecodedKeeper. It stores the decoded body of an entry in the near store.
 func (t *TieredCache) KeepDecoded(key string, e *Entry, body []byte) {
 	if t != nil {
 		t.near.KeepDecoded(key, e, body)

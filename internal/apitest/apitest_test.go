@@ -105,12 +105,7 @@ func TestMemoryOnly(t *testing.T) {
 
 // ours are names that only packages of this module use.
 var ours = []string{
-	"directory.FileCache.UpdateIf", "directory.SeparateBodyFileCache.UpdateIf",
-	"storage.DictCache.CreateIn", "storage.DictCache.Lookup", "storage.DictCache.UpdateIf",
-	"storage.DictWriter", "storage.DictWriter.CommitIf",
 	"storage.Entry.Copy", "storage.Entry.Derived", "storage.Entry.Stamp",
-	"storage.Held", "storage.Held.Body", "storage.Held.Decoded", "storage.Held.Entry", "storage.Held.Key",
-	"storage.TieredCache.GetNear",
 }
 
 // TestNames checks that the programs use every exported name of the public packages, including fields and methods.

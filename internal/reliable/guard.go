@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -156,6 +157,38 @@ func (g *guard) Update(ctx context.Context, key string, e *storage.Entry) error 
 	return g.do(ctx, false, func() error { return g.Store.Update(ctx, key, e) }, func(err error) { g.forget(key, err) })
 }
 
+// UpdateIf calls Update if the store is not a Comparer.
+func (g *guard) UpdateIf(ctx context.Context, key string, e *storage.Entry, may func(now *storage.Entry) bool) error {
+	c, ok := g.Store.(storage.Comparer)
+	if !ok {
+		return g.Update(ctx, key, e)
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.timeout)
+	defer cancel()
+	may, end := untilEnd(may)
+	defer end()
+	return g.do(ctx, false, func() error { return c.UpdateIf(ctx, key, e, may) }, func(err error) { g.forget(key, err) })
+}
+
+// untilEnd returns a function that is like may until end is called, and returns false afterwards: an abandoned call must
+// not use what may refers to. end waits while may runs.
+func untilEnd(may func(now *storage.Entry) bool) (until func(now *storage.Entry) bool, end func()) {
+	if may == nil {
+		return nil, func() {}
+	}
+	var mu sync.Mutex
+	ended := false
+	return func(now *storage.Entry) bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return !ended && may(now)
+		}, func() {
+			mu.Lock()
+			defer mu.Unlock()
+			ended = true
+		}
+}
+
 func (g *guard) Delete(ctx context.Context, key string) error {
 	ctx, cancel := context.WithTimeout(ctx, g.timeout)
 	defer cancel()
@@ -241,6 +274,19 @@ func (w *guardWriter) Write(p []byte) (int, error) {
 func (w *guardWriter) Commit() error {
 	defer w.cancel()
 	return w.do(false, storage.Writer.Commit, func(err error) { w.g.forget(w.key, err) })
+}
+
+// CommitIf calls Commit if the Writer of the store is not a ComparingWriter.
+func (w *guardWriter) CommitIf(may func(now *storage.Entry) bool) error {
+	defer w.cancel()
+	may, end := untilEnd(may)
+	defer end()
+	return w.do(false, func(inner storage.Writer) error {
+		if c, ok := inner.(storage.ComparingWriter); ok {
+			return c.CommitIf(may)
+		}
+		return inner.Commit()
+	}, func(err error) { w.g.forget(w.key, err) })
 }
 
 func (w *guardWriter) Abort() error {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,8 +28,7 @@ type Store struct {
 	user    storage.Store // as configured
 	store   storage.Store // user, guarded unless it is local
 	traits  storage.Traits
-	dict    *storage.DictCache   // user if it is a DictCache, otherwise nil
-	tiered  *storage.TieredCache // user if it is a TieredCache, which may answer without blocking; otherwise nil
+	looker  storage.Looker // user if it can have entries in memory, otherwise nil
 	timeout time.Duration
 	logger  *slog.Logger
 
@@ -43,9 +43,9 @@ func New(c Config) *Store {
 	if d, ok := c.Store.(storage.Describer); ok {
 		s.traits = d.Traits()
 	}
-	s.dict, _ = c.Store.(*storage.DictCache)
-	s.tiered, _ = c.Store.(*storage.TieredCache)
+	s.looker, _ = c.Store.(storage.Looker)
 	if !s.traits.Local {
+		s.traits.Memory, s.traits.Copies = false, false
 		s.store = newGuard(c.Store, c.Timeout, s.Failed)
 	}
 	return s
@@ -77,13 +77,37 @@ func (s *Store) Get(ctx context.Context, key string) (*storage.Response, error) 
 	return r, nil
 }
 
+// keys holds buffers for Lookup, so that the caller's key need not be allocated.
+var keys = sync.Pool{New: func() any { return new([]byte) }}
+
+// Lookup returns the entry under key if the store can tell without waiting: see storage.Looker.
+func (s *Store) Lookup(key []byte) (h storage.Held, known bool) {
+	if s.looker == nil || s.closed.Load() {
+		return storage.Held{}, false
+	}
+	buf := keys.Get().(*[]byte)
+	*buf = append((*buf)[:0], key...)
+	h, known = s.looker.Lookup(*buf)
+	if cap(*buf) <= 4<<10 {
+		keys.Put(buf)
+	}
+	if h.Entry != nil && s.IsTombstoned(h.Key, h.Entry) {
+		return storage.Held{}, false
+	}
+	return h, known
+}
+
 func (s *Store) read(ctx context.Context, key string) (*storage.Response, error) {
 	if s.closed.Load() {
 		return nil, storage.ErrClosed
 	}
-	if s.tiered != nil {
-		if r, ok := s.tiered.GetNear(key); ok {
+	if s.looker != nil && !s.traits.Local { // from memory, without a goroutine
+		if h, known := s.looker.Lookup([]byte(key)); h.Entry != nil {
+			r := storage.NewResponse(h.Entry, h.Body)
+			r.Decoded = h.Decoded
 			return r, nil
+		} else if known {
+			return nil, storage.ErrNotFound
 		}
 	}
 	return s.store.Get(ctx, key)
@@ -111,12 +135,10 @@ func (s *Store) Create(ctx context.Context, key string, e *storage.Entry) (stora
 	if s.closed.Load() {
 		return nil, storage.ErrClosed
 	}
-	return s.store.Create(context.WithoutCancel(ctx), key, e)
-}
-
-// comparer is implemented by a store that can compare the stored entry with a new one and store the new one in one step.
-type comparer interface {
-	UpdateIf(ctx context.Context, key string, e *storage.Entry, may func(now *storage.Entry) bool) error
+	if !s.traits.Memory {
+		ctx = context.WithoutCancel(ctx)
+	}
+	return s.store.Create(ctx, key, e)
 }
 
 // Update replaces the metadata of the entry under key. If the store can compare entries and may is not nil, it does so only if
@@ -125,7 +147,7 @@ func (s *Store) Update(ctx context.Context, key string, e *storage.Entry, may fu
 	limited, release := s.withTimeout(ctx)
 	defer release()
 	var err error
-	if c, ok := s.store.(comparer); ok {
+	if c, ok := s.store.(storage.Comparer); ok {
 		err = c.UpdateIf(limited, key, e, may)
 	} else {
 		err = s.store.Update(limited, key, e)
@@ -169,7 +191,7 @@ func (s *Store) DecodedKeeper(key string, e *storage.Entry) func(body []byte) {
 
 // Evictions returns the number of entries that the store has removed to stay within its size limit, or 0 if it does not tell.
 func (s *Store) Evictions() uint64 {
-	if c, ok := s.user.(interface{ Evictions() uint64 }); ok {
+	if c, ok := s.user.(storage.EvictionCounter); ok {
 		return c.Evictions()
 	}
 	return 0

@@ -55,7 +55,7 @@ func NewFileCache(dir string, opts ...Option) (*FileCache, error) {
 	return &FileCache{tree: t}, nil
 }
 
-// Traits returns the traits of a store on this machine. Warning is not empty if every user may write to the cache
+// Traits implements storage.Describer. Warning is not empty if every user may write to the cache
 // directory, or if it belongs to another user, because those users can replace stored responses. See "Permissions" in
 // docs/storage.md.
 func (c *FileCache) Traits() storage.Traits {
@@ -66,8 +66,7 @@ func (c *FileCache) Traits() storage.Traits {
 	return traits
 }
 
-// Evictions returns the number of entries that this process has removed to keep the directory within
-// MaxBytes.
+// Evictions implements storage.EvictionCounter.
 func (c *FileCache) Evictions() uint64 {
 	if c == nil || c.tree == nil {
 		return 0
@@ -204,8 +203,7 @@ func (c *FileCache) Update(ctx context.Context, key string, e *storage.Entry) er
 	return c.UpdateIf(ctx, key, e, nil)
 }
 
-// UpdateIf is like Update, but if may returns false for the stored entry, it changes nothing and returns
-// ErrChanged. The entry is locked while may runs. If may is nil, UpdateIf is the same as Update.
+// UpdateIf implements storage.Comparer. The entry is locked while may runs.
 func (c *FileCache) UpdateIf(ctx context.Context, key string, e *storage.Entry, may func(now *storage.Entry) bool) error {
 	if err := c.check(ctx); err != nil {
 		return err
@@ -424,9 +422,7 @@ func (w *fileWriter) Write(p []byte) (int, error) {
 
 func (w *fileWriter) Commit() error { return w.CommitIf(nil) }
 
-// CommitIf is like Commit, but if there is a readable entry under the key and may returns false for it, CommitIf
-// stores nothing and returns ErrChanged. The entry is locked while may runs. If may is nil, CommitIf is the
-// same as Commit.
+// CommitIf implements storage.ComparingWriter. The entry is locked while may runs.
 func (w *fileWriter) CommitIf(may func(now *storage.Entry) bool) error {
 	if w.ended {
 		return buffer.ErrEnded

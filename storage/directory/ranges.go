@@ -45,12 +45,10 @@ func (t *tree) noteRange(e *storage.Entry) {
 	t.within(t.dir, false, func() error { return writeNew(t.rangesPath, nil, t.fileMode, newTime()) })
 }
 
-// HasRanges reports whether an entry with a Range has ever been stored in the directory. Entries stored by
-// other processes may be noticed up to a second later.
+// HasRanges implements storage.RangeReporter.
 func (c *FileCache) HasRanges() bool { return c != nil && c.tree != nil && c.tree.hasRanges() }
 
-// HasRanges reports whether an entry with a Range has ever been stored in the directory. Entries stored by
-// other processes may be noticed up to a second later.
+// HasRanges implements storage.RangeReporter.
 func (c *SeparateBodyFileCache) HasRanges() bool {
 	return c != nil && c.tree != nil && c.tree.hasRanges()
 }

@@ -50,7 +50,7 @@ func NewSeparateBodyFileCache(dir string, opts ...Option) (*SeparateBodyFileCach
 	return &SeparateBodyFileCache{tree: t}, nil
 }
 
-// Traits returns the traits of a store on this machine. Warning is not empty if every user may write to the cache
+// Traits implements storage.Describer. Warning is not empty if every user may write to the cache
 // directory, or if it belongs to another user, because those users can replace stored responses. See "Permissions" in
 // docs/storage.md.
 func (c *SeparateBodyFileCache) Traits() storage.Traits {
@@ -61,8 +61,7 @@ func (c *SeparateBodyFileCache) Traits() storage.Traits {
 	return traits
 }
 
-// Evictions returns the number of entries that this process has removed to keep the directory within
-// MaxBytes.
+// Evictions implements storage.EvictionCounter.
 func (c *SeparateBodyFileCache) Evictions() uint64 {
 	if c == nil || c.tree == nil {
 		return 0
@@ -383,8 +382,7 @@ func (c *SeparateBodyFileCache) Update(ctx context.Context, key string, e *stora
 	return c.UpdateIf(ctx, key, e, nil)
 }
 
-// UpdateIf is like Update, but if may returns false for the stored entry, it changes nothing and returns
-// ErrChanged. The entry is locked while may runs. If may is nil, UpdateIf is the same as Update.
+// UpdateIf implements storage.Comparer. The entry is locked while may runs.
 func (c *SeparateBodyFileCache) UpdateIf(ctx context.Context, key string, e *storage.Entry, may func(now *storage.Entry) bool) error {
 	if err := c.check(ctx); err != nil {
 		return err
@@ -525,9 +523,7 @@ func (w *separateWriter) Write(p []byte) (int, error) {
 
 func (w *separateWriter) Commit() error { return w.CommitIf(nil) }
 
-// CommitIf is like Commit, but if there is a readable entry under the key and may returns false for it, CommitIf
-// stores nothing and returns ErrChanged. The entry is locked while may runs. If may is nil, CommitIf is the
-// same as Commit.
+// CommitIf implements storage.ComparingWriter. The entry is locked while may runs.
 func (w *separateWriter) CommitIf(may func(now *storage.Entry) bool) error {
 	if w.ended {
 		return buffer.ErrEnded

@@ -28,6 +28,8 @@ import (
 // empty store, and can use t.Cleanup. A failure message names the rule that was broken, and what the test got
 // and wanted.
 //
+// Each optional interface that the store implements is tested, too.
+//
 // A store may refuse the largest body, of 5 MiB, with ErrTooLarge. Run the tests under the race detector,
 // too.
 func Run(t *testing.T, newStore func(t *testing.T) storage.Store) {
@@ -54,10 +56,17 @@ func Run(t *testing.T, newStore func(t *testing.T) storage.Store) {
 		{"UpdateKeepsBody", updateKeepsBody},
 		{"UpdateMissing", updateMissing},
 		{"UpdateChanged", updateChanged},
-		{"Decoded", decoded},
 		{"CancelledContext", cancelledContext},
 		{"Concurrent", concurrent},
 		{"Close", closes},
+		{"Copies", copies},
+		{"Lookup", lookup},
+		{"UpdateIf", updateIf},
+		{"CommitIf", commitIf},
+		{"HasRanges", hasRanges},
+		{"KeepDecoded", keepDecoded},
+		{"Evictions", evictions},
+		{"Watch", watch},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.f(&tester{T: t, store: newStore(t)})
@@ -731,50 +740,6 @@ func updateChanged(t *tester) {
 		}
 		t.has("a failed Update must change nothing", url, Entry(), body)
 	}
-}
-
-func decoded(t *tester) {
-	keeper, ok := t.store.(storage.DecodedKeeper)
-	if !ok {
-		t.Skip("the store does not keep decoded bodies")
-	}
-	coded := Entry()
-	coded.Header.Set("Content-Encoding", "gzip")
-	get := func() *storage.Response {
-		t.Helper()
-		r := t.get(url)
-		t.readAll(r)
-		return r
-	}
-	t.put(url, coded, "coded")
-	first := get()
-	if first.Decoded != nil {
-		t.Errorf("Decoded = %q before KeepDecoded, want nil", first.Decoded)
-	}
-	keeper.KeepDecoded(url, first.Entry, []byte("decoded"))
-	if got := get().Decoded; got != nil && string(got) != "decoded" {
-		t.Errorf("Decoded = %q after KeepDecoded, want %q or nil", got, "decoded")
-	}
-	t.put(url, coded, "other")
-	if got := get().Decoded; got != nil {
-		t.Errorf("Decoded = %q after its entry was replaced, want nil", got)
-	}
-	keeper.KeepDecoded(url, first.Entry, []byte("decoded"))
-	if got := get().Decoded; got != nil {
-		t.Errorf("Decoded = %q after KeepDecoded for an entry that was replaced, want nil", got)
-	}
-	e := get().Entry
-	keeper.KeepDecoded(url, e, []byte("decoded"))
-	plain := e.Clone()
-	plain.Header.Del("Content-Encoding")
-	if err := t.store.Update(t.Context(), url, plain); err != nil {
-		t.Fatalf("Update must change the metadata: Update(%q) = %v, want nil", url, err)
-	}
-	if got := get().Decoded; got != nil {
-		t.Errorf("Decoded = %q after Update has changed the content coding, want nil", got)
-	}
-	keeper.KeepDecoded("never used", e, []byte("decoded"))
-	t.hasNot("KeepDecoded must not create an entry", "never used")
 }
 
 func cancelledContext(t *tester) {

@@ -17,6 +17,12 @@ type Store struct {
 // New returns an empty Store.
 func New() *Store { return &Store{DictCache: storage.NewDictCache(storage.MaxBytes(64 << 20))} }
 
+// Lookup is called before Get.
+func (s *Store) Lookup(key []byte) (storage.Held, bool) {
+	s.Gets.Add(1)
+	return s.DictCache.Lookup(key)
+}
+
 func (s *Store) Get(ctx context.Context, key string) (*storage.Response, error) {
 	s.Gets.Add(1)
 	return s.DictCache.Get(ctx, key)

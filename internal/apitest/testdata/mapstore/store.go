@@ -21,6 +21,7 @@ type Store struct {
 }
 
 type stored struct {
+	key           string
 	entry         *storage.Entry
 	body, decoded []byte
 }
@@ -47,17 +48,23 @@ func (s *Store) Create(_ context.Context, key string, e *storage.Entry) (storage
 	return &writer{store: s, key: key, entry: e}, nil
 }
 
-func (s *Store) Update(_ context.Context, key string, e *storage.Entry) error {
+func (s *Store) Update(ctx context.Context, key string, e *storage.Entry) error {
+	return s.UpdateIf(ctx, key, e, nil)
+}
+
+// UpdateIf updates an entry if may returns true for it.
+func (s *Store) UpdateIf(_ context.Context, key string, e *storage.Entry, may func(*storage.Entry) bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old, ok := s.stored[key]
 	switch {
 	case !ok:
 		return storage.ErrNotFound
-	case !old.entry.SameBody(e):
+	case !old.entry.SameBody(e), may != nil && !may(old.entry):
 		return storage.ErrChanged
 	}
-	s.stored[key] = stored{entry: e, body: old.body}
+	s.stored[key] = stored{key: key, entry: e, body: old.body}
+	s.parts = s.parts || e.Range != nil
 	return nil
 }
 
@@ -78,8 +85,22 @@ func (s *Store) KeepDecoded(key string, e *storage.Entry, body []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if old, ok := s.stored[key]; ok && old.entry.SameBody(e) {
-		s.stored[key] = stored{entry: old.entry, body: old.body, decoded: body}
+		s.stored[key] = stored{key: key, entry: old.entry, body: old.body, decoded: body}
 	}
+}
+
+// Lookup returns an entry without allocations.
+func (s *Store) Lookup(key []byte) (storage.Held, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return storage.Held{}, false
+	}
+	e, ok := s.stored[string(key)]
+	if !ok {
+		return storage.Held{}, true
+	}
+	return storage.Held{Key: e.key, Entry: e.entry, Body: e.body, Decoded: e.decoded}, true
 }
 
 // HasRanges reports whether a part of a body was ever stored.
@@ -122,7 +143,10 @@ func (w *writer) Write(p []byte) (int, error) {
 
 var errEnded = errors.New("mapstore: the writer has ended")
 
-func (w *writer) Commit() error {
+func (w *writer) Commit() error { return w.CommitIf(nil) }
+
+// CommitIf stores the entry if may returns true for the entry in its place.
+func (w *writer) CommitIf(may func(*storage.Entry) bool) error {
 	if w.ended {
 		return errEnded
 	}
@@ -131,7 +155,10 @@ func (w *writer) Commit() error {
 	e.Length, e.Sum = int64(w.body.Len()), crc32.Checksum(w.body.Bytes(), crc32.MakeTable(crc32.Castagnoli))
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()
-	w.store.stored[w.key] = stored{entry: e, body: w.body.Bytes()}
+	if old, ok := w.store.stored[w.key]; ok && may != nil && !may(old.entry) {
+		return storage.ErrChanged
+	}
+	w.store.stored[w.key] = stored{key: w.key, entry: e, body: w.body.Bytes()}
 	w.store.parts = w.store.parts || e.Range != nil
 	return nil
 }
@@ -142,8 +169,12 @@ func (w *writer) Abort() error {
 }
 
 var (
-	_ storage.Store         = (*Store)(nil)
-	_ storage.DecodedKeeper = (*Store)(nil)
-	_ storage.RangeReporter = (*Store)(nil)
-	_ storage.Describer     = (*Store)(nil)
+	_ storage.Store           = (*Store)(nil)
+	_ storage.Describer       = (*Store)(nil)
+	_ storage.Looker          = (*Store)(nil)
+	_ storage.Comparer        = (*Store)(nil)
+	_ storage.ComparingWriter = (*writer)(nil)
+	_ storage.RangeReporter   = (*Store)(nil)
+	_ storage.DecodedKeeper   = (*Store)(nil)
+	_ storage.EvictionCounter = (*Store)(nil)
 )
