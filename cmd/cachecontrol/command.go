@@ -71,11 +71,19 @@ func parseFlags(fs *flag.FlagSet, args []string) (rest []string, err error) {
 	}
 }
 
+// noArguments checks the arguments of a command that takes none.
+func noArguments(args []string) error {
+	if len(args) > 0 {
+		return usageErrorf("unexpected argument %q", args[0], "The command takes no arguments.")
+	}
+	return nil
+}
+
 // onlyDirectory returns the argument of a command that takes only a directory. example is a correct command line.
 func onlyDirectory(args []string, example string) (string, error) {
 	switch {
 	case len(args) == 0:
-		return "", usageErrorf("DIR is missing", "Write, for example: cachecontrol "+example)
+		return "", usageErrorf("DIR is missing", "For example: cachecontrol "+example)
 	case len(args) > 1:
 		return "", usageErrorf("unexpected argument %q", args[1], "Name one directory at a time.")
 	}

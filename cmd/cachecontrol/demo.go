@@ -25,8 +25,8 @@ var demoCommand = command{
 	short: "show the cache at work",
 	setup: func(*flag.FlagSet) runFunc {
 		return func(ctx context.Context, e *env, args []string) error {
-			if len(args) > 0 {
-				return usageErrorf("unexpected argument %q", args[0], "Write only: cachecontrol demo")
+			if err := noArguments(args); err != nil {
+				return err
 			}
 			return runDemo(ctx, e)
 		}

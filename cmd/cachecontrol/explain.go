@@ -38,11 +38,11 @@ type explain struct {
 func (x *explain) run(ctx context.Context, e *env, args []string) error {
 	switch {
 	case len(args) == 0:
-		return usageErrorf("no URL is given", "Write, for example: cachecontrol explain https://example.com/")
+		return usageErrorf("no URL is given", "For example: cachecontrol explain https://example.com/")
 	case len(args) > 1:
 		return usageErrorf("%d URLs are given", len(args), "Explain them one at a time.")
 	case !rules.IsToken(x.method):
-		return usageErrorf("%q is not a method", x.method, "Write, for example, GET or POST.")
+		return usageErrorf("%q is not a method", x.method, "For example: GET or POST")
 	}
 	if _, err := parseURL(args[0]); err != nil {
 		return err

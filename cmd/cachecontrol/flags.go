@@ -33,7 +33,7 @@ func setAge(d *time.Duration) func(string) error {
 	return func(value string) error {
 		age, err := parseAge(value)
 		if err != nil || age <= 0 {
-			return errors.New("want a time above zero, such as 90s, 12h, 30d or 2w")
+			return errors.New("must be a time above zero, such as 90s, 12h, 30d or 2w")
 		}
 		*d = age
 		return nil
@@ -51,7 +51,7 @@ func setSize(n *int64) func(string) error {
 		}
 		size, err := strconv.ParseInt(number, 10, 64)
 		if err != nil || size <= 0 || size > (1<<62)>>shift {
-			return errors.New("want a number of bytes above zero, such as 1000, 64K, 10M, 2G or 1T")
+			return errors.New("must be a number of bytes above zero, such as 1000, 64K, 10M, 2G or 1T")
 		}
 		*n = size << shift
 		return nil
@@ -67,7 +67,7 @@ type headerField struct{ name, value string }
 func (h *headerFlag) add(s string) error {
 	name, value, ok := strings.Cut(s, ":")
 	if !ok || !rules.IsToken(name) {
-		return errors.New("want a header field such as 'Name: value'")
+		return errors.New("must be a header field such as 'Name: value'")
 	}
 	value = strings.Trim(value, " \t")
 	if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
@@ -96,7 +96,7 @@ type heuristicFlag struct {
 
 // parse sets h to a flag's value.
 func (h *heuristicFlag) parse(value string) error {
-	const want = "want last-modified, one-day, expires-after=DURATION or none"
+	const want = "it must be last-modified, one-day, expires-after=DURATION or none"
 	text := value
 	value, errorsToo := strings.CutSuffix(value, "+errors")
 	name, arg, hasArg := strings.Cut(value, "=")
@@ -105,7 +105,7 @@ func (h *heuristicFlag) parse(value string) error {
 	case name == "expires-after" && hasArg:
 		d, err := parseAge(arg)
 		if err != nil || d <= 0 {
-			return errors.New("want a duration above zero, such as expires-after=24h or expires-after=90s")
+			return errors.New("must be a duration above zero, such as expires-after=24h or expires-after=90s")
 		}
 		heuristic = heuristics.ExpiresAfter(d)
 	case name == "expires-after":
@@ -116,7 +116,7 @@ func (h *heuristicFlag) parse(value string) error {
 		heuristic = heuristics.OneDay
 	case value == "none":
 	default:
-		return errors.New("no such heuristic; " + want)
+		return errors.New("there is no such heuristic; " + want)
 	}
 	if errorsToo && heuristic != nil {
 		heuristic = heuristics.WithErrors(heuristic)

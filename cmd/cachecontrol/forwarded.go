@@ -146,7 +146,7 @@ func (f *forwarding) addHosts(value string) error {
 	for name := range strings.SplitSeq(value, ",") {
 		name = strings.TrimSpace(name)
 		if name == "" || strings.ContainsAny(name, "/?#@ \t\\") {
-			return fmt.Errorf("%q is not a host name; want one such as www.example.com", name)
+			return fmt.Errorf("%q is not a host name; write one such as www.example.com", name)
 		}
 		f.hosts = append(f.hosts, name)
 	}

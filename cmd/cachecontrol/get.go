@@ -40,7 +40,7 @@ type get struct {
 
 func (g *get) run(ctx context.Context, e *env, args []string) error {
 	if len(args) == 0 {
-		return usageErrorf("no URL is given", "Write, for example: cachecontrol get https://example.com/")
+		return usageErrorf("no URL is given", "For example: cachecontrol get https://example.com/")
 	}
 	for _, arg := range args {
 		if _, err := parseURL(arg); err != nil {
@@ -48,7 +48,7 @@ func (g *get) run(ctx context.Context, e *env, args []string) error {
 		}
 	}
 	if g.file != "" && len(args) > 1 {
-		return usageErrorf("-o is for one URL, and %d are given", len(args), "Fetch them one at a time, or omit -o.")
+		return usageErrorf("-o is for one URL, but %d are given", len(args), "Fetch them one at a time, or omit -o.")
 	}
 	if g.store.kind == "" {
 		dir, err := os.UserCacheDir()

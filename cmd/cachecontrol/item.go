@@ -164,7 +164,7 @@ func keysOfURL(arg string) (cachecontrol.Keys, error) {
 	}
 	keys, ok := cachecontrol.KeysOf(&storage.Entry{URL: arg})
 	if !ok {
-		return keys, usageErrorf("%q is not a complete URL", arg, "Write, for example, https://example.com/.")
+		return keys, usageErrorf("%q is not a complete URL", arg, "For example: https://example.com/")
 	}
 	return keys, nil
 }

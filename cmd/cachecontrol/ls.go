@@ -21,7 +21,7 @@ var lsCommand = command{
 		l.selection.flags(fs)
 		fs.Func("sort", "", func(value string) error {
 			if l.sort = value; !slices.Contains([]string{"url", "size", "age", "left", "status", "none"}, value) {
-				return errors.New("want url, size, age, left, status or none")
+				return errors.New("must be url, size, age, left, status or none")
 			}
 			return nil
 		})

@@ -33,12 +33,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case "-version", "--version":
 		name = "version"
 	}
+	var names []string
 	for _, c := range commands() {
 		if c.name == name {
 			return c.call(ctx, e, args)
 		}
+		names = append(names, c.name)
 	}
-	return e.exit(unknownCommand(name))
+	return e.exit(usageErrorf("there is no command %q", name, "The commands are "+strings.Join(names, ", ")+" and help."))
 }
 
 func commands() []command {
@@ -63,9 +65,11 @@ Commands:
 	for _, c := range commands() {
 		fmt.Fprintf(&b, "    %-9s %s\n", c.name, c.short)
 	}
-	b.WriteString(`    help      print the help on a command: cachecontrol help COMMAND
-              or on a topic: cachecontrol help directory
-                             cachecontrol help store
+	b.WriteString(`    help      print the help on a command or a topic
+
+Topics:
+    directory cache directories, DIR
+    store     stores, STORE
 
 Exit codes:
     0         success
@@ -85,15 +89,7 @@ func help(e *env, args []string) error {
 		if text, ok := helpOn(args[0]); ok {
 			return e.print(text)
 		}
-		return unknownCommand(args[0])
+		return usageErrorf("there is no help on %q", args[0], "'cachecontrol help' lists the commands and the topics.")
 	}
 	return usageErrorf("unexpected argument %q", args[1], "Name one command at a time.")
-}
-
-func unknownCommand(name string) error {
-	var list []string
-	for _, c := range commands() {
-		list = append(list, c.name)
-	}
-	return usageErrorf("there is no command %q", name, "The commands are "+strings.Join(list, ", ")+" and help.")
 }

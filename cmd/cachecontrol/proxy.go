@@ -108,7 +108,7 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 func (p *proxy) openStore(e *env) (store storage.Store, close func() error, err error) {
 	switch {
 	case p.near != 0 && p.store.kind == "memory":
-		return nil, nil, usageErrorf("--near is for another store than memory", "Omit it, or name another store with --store.")
+		return nil, nil, usageErrorf("--near needs a store other than memory", "Omit it, or name another store with --store.")
 	case p.maxBytes != 0 && p.store.kind == "remote":
 		return nil, nil, usageErrorf("--max-bytes does not limit a store on a server", "Omit it, and limit the server itself.")
 	case p.maxAge != 0 && p.store.dir == "":
@@ -123,7 +123,7 @@ func (p *proxy) openStore(e *env) (store storage.Store, close func() error, err 
 }
 
 func parseUpstream(s string) (*url.URL, error) {
-	const hint = "Write, for example, --upstream http://127.0.0.1:3000."
+	const hint = "For example: --upstream http://127.0.0.1:3000"
 	if s == "" {
 		return nil, usageErrorf("--upstream is missing", hint)
 	}

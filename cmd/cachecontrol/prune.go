@@ -56,7 +56,7 @@ func (p *pruneSummary) text() string {
 	if p.DryRun {
 		text = "would remove "
 	}
-	text += entriesAndSize(p.Removed)
+	text += entriesAndSize(p.Removed) + " on disk"
 	if p.Leftovers > 0 {
 		text += fmt.Sprintf(", and %s left behind by crashes", plural(int(p.Leftovers), "file", "files"))
 	}
@@ -72,7 +72,7 @@ func (p *prune) run(ctx context.Context, e *env, args []string) error {
 	case err != nil:
 		return err
 	case p.maxBytes == 0 && p.maxAge == 0:
-		return usageErrorf("no limit is given", "Write, for example, --max-bytes 500M or --max-age 30d.")
+		return usageErrorf("no limit is given", "For example: --max-bytes 500M or --max-age 30d")
 	}
 	d, err := openDirectory(arg)
 	if err != nil {

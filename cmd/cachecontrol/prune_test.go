@@ -45,7 +45,7 @@ func TestPrune(t *testing.T) {
 		f, perEntry := newPrunable(t, separate)
 		f.check(20, "ls", f.dir)
 		code, stdout, stderr := call(t, "prune", "--max-age", "6.5h", f.dir)
-		want := fmt.Sprintf("removed 6 entries, %s, and 1 file left behind by crashes; remaining: 14 entries, ", formatSize(int64(6*perEntry)))
+		want := fmt.Sprintf("removed 6 entries, %s on disk, and 1 file left behind by crashes; remaining: 14 entries, ", formatSize(int64(6*perEntry)))
 		if code != exitOK || stderr != "" || !strings.HasPrefix(stdout, want) {
 			t.Errorf("exit code %d, stdout %q, stderr %q, want %q", code, stdout, stderr, want)
 		}
@@ -81,7 +81,7 @@ func TestPruneDryRun(t *testing.T) {
 		f, perEntry := newPrunable(t, separate)
 		all := f.files()
 		code, stdout, stderr := call(t, "prune", "--dry-run", "--max-age", "6.5h", "--max-bytes", fmt.Sprint(4*perEntry), f.dir)
-		summary := fmt.Sprintf("\nwould remove 16 entries, %s, and 1 file left behind by crashes; remaining: 4 entries, %s\n",
+		summary := fmt.Sprintf("\nwould remove 16 entries, %s on disk, and 1 file left behind by crashes; remaining: 4 entries, %s\n",
 			formatSize(int64(16*perEntry)), formatSize(int64(4*perEntry)))
 		if code != exitOK || stderr != "" || strings.Count(stdout, "  https://a.example/") != 8 || strings.Count(stdout, "\n") != 17 ||
 			!strings.Contains(stdout, fmt.Sprintf("B  %s\n", directory.Hash("https://python.example/0"))) || !strings.HasSuffix(stdout, summary) {

@@ -31,7 +31,7 @@ type password struct {
 	variable string  // the environment variable used if value is empty
 }
 
-const remoteWant = "want redis://HOST:PORT, rediss://HOST:PORT or memcached://HOST:PORT,HOST:PORT"
+const remoteWant = "it must be redis://HOST:PORT, rediss://HOST:PORT or memcached://HOST:PORT,HOST:PORT"
 
 // parseRemote parses the URL of a store on a server.
 func parseRemote(text string) (*remoteStore, error) {

@@ -25,7 +25,7 @@ func TestRemoteStores(t *testing.T) {
 		{"redis://:secret@ho st", "", "does not parse"},
 		{"memcached://", "", "host is missing"},
 		{"memcached://a,,b", "", "host is missing"},
-		{"memcached:a", "", "want redis"},
+		{"memcached:a", "", "it must be redis"},
 		{"memcached://a/b", "", "neither a path"},
 		{"memcached://user@a", "", "neither a path"},
 		{"memcached://a?max_item=none", "", "max_item"},

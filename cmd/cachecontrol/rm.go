@@ -42,7 +42,7 @@ func (r *rmResult) line() string {
 }
 
 func (r *rm) run(ctx context.Context, e *env, args []string) error {
-	const how = "Write, for example: cachecontrol rm ~/.cache/cachecontrol https://example.com/"
+	const how = "For example: cachecontrol rm ~/.cache/cachecontrol https://example.com/"
 	switch {
 	case len(args) == 0:
 		return usageErrorf("DIR is missing", how)
@@ -54,7 +54,7 @@ func (r *rm) run(ctx context.Context, e *env, args []string) error {
 			continue
 		}
 		if !isURL(arg) {
-			return usageErrorf("%q has no scheme", shownURL(arg), "Write, for example, https://example.com/, or a hash with --hash.")
+			return usageErrorf("%q has no scheme", shownURL(arg), "For example: https://example.com/, or a hash with --hash")
 		}
 		if _, err := keysOfURL(arg); err != nil {
 			return err

@@ -24,7 +24,7 @@ func (s *selection) flags(fs *flag.FlagSet) {
 	fs.StringVar(&s.url, "url", "", "")
 	fs.Func("match", "", func(value string) (err error) {
 		if s.match, err = regexp.Compile(value); err != nil {
-			return errors.New("want a regular expression: " + strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+			return errors.New("must be a regular expression: " + strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		}
 		return nil
 	})
@@ -41,7 +41,7 @@ func (s *selection) setStatuses(value string) error {
 		prefix := strings.TrimSuffix(item, "xx")
 		n, err := strconv.Atoi(prefix)
 		if err != nil || n < 1 || len(item) != 3 || n > 9 && n < 100 || strings.ContainsAny(item, "+-") {
-			return errors.New("want statuses such as 404 or 200,3xx")
+			return errors.New("must be a list of statuses, such as 404 or 200,3xx")
 		}
 		list = append(list, prefix)
 	}

@@ -19,7 +19,7 @@ var serveCommand = command{
 		fs.StringVar(&s.listen, "listen", "127.0.0.1:8080", "")
 		fs.Func("max-age", "", func(value string) (err error) {
 			if s.maxAge, err = parseAge(value); err != nil || s.maxAge < 0 {
-				return errors.New("want a duration, such as 10m, 24h or 7d")
+				return errors.New("must be a duration, such as 10m, 24h or 7d")
 			}
 			return nil
 		})

@@ -29,7 +29,7 @@ var showCommand = command{
 type show struct{ body, shared, json bool }
 
 func (s *show) run(ctx context.Context, e *env, args []string) error {
-	const how = "Write, for example: cachecontrol show ~/.cache/cachecontrol https://example.com/"
+	const how = "For example: cachecontrol show ~/.cache/cachecontrol https://example.com/"
 	switch {
 	case len(args) == 0:
 		return usageErrorf("DIR is missing", how)
@@ -72,7 +72,7 @@ func (s *show) run(ctx context.Context, e *env, args []string) error {
 func (d *cacheDir) lookUp(arg string) (*directory.Item, error) {
 	if !isURL(arg) {
 		if strings.ContainsAny(arg, "./:") {
-			return nil, usageErrorf("%q is neither a URL with a scheme nor the beginning of a hash", shownURL(arg), "Write, for example, https://example.com/.")
+			return nil, usageErrorf("%q is neither a URL with a scheme nor the beginning of a hash", shownURL(arg), "For example: https://example.com/")
 		}
 		return d.find(strings.ToLower(arg))
 	}
@@ -171,7 +171,7 @@ func (s *show) writeBody(ctx context.Context, e *env, it *directory.Item) error 
 		if errors.As(err, &u) {
 			err = u.Err
 		}
-		return failed(errors.New(reason(err)), "the entry is unusable", "'cachecontrol verify' checks the directory.")
+		return failed(errors.New(reason(err)), "cannot use the entry "+it.Hash, "'cachecontrol verify' checks the directory.")
 	}
 	defer r.Body.Close()
 	out := e.stdout
@@ -191,7 +191,7 @@ func (s *show) writeBody(ctx context.Context, e *env, it *directory.Item) error 
 	case errors.As(err, &w):
 		return failed(w.err, "cannot write the body", "")
 	case err != nil:
-		return failed(errors.New(reason(err)), "the body is damaged", "'cachecontrol verify --fix' removes the entry.")
+		return failed(errors.New(reason(err)), "the body of the entry "+it.Hash+" is damaged", "'cachecontrol verify --fix' removes the entry.")
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ func TestShow(t *testing.T) {
 func TestShowNamesNothing(t *testing.T) {
 	f := newFilled(t, false)
 	for arg, want := range map[string]string{
-		"a.example": "neither a URL with a scheme nor the beginning of a hash\nWrite, for example, https://", "12": "it needs at least 5 hexadecimal digits",
+		"a.example": "neither a URL with a scheme nor the beginning of a hash\nFor example: https://", "12": "it needs at least 5 hexadecimal digits",
 		"ftp://a.example": "not an http or https URL",
 	} {
 		if code, stdout, stderr := call(t, "show", f.dir, arg); code != exitUsage || stdout != "" || !strings.Contains(stderr, want) {

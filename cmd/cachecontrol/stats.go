@@ -23,7 +23,7 @@ var statsCommand = command{
 		s := stats{top: 5}
 		fs.Func("top", "", func(value string) (err error) {
 			if s.top, err = strconv.Atoi(value); err != nil || s.top < 0 {
-				return errors.New("want a number of lines, such as 10")
+				return errors.New("must be a number of lines, such as 10")
 			}
 			return nil
 		})

@@ -30,7 +30,7 @@ func (s *storeFlag) String() string {
 
 // parse sets s to a flag's value.
 func (s *storeFlag) parse(value string) error {
-	const want = "want memory, file:DIR, separate:DIR, redis://HOST:PORT or memcached://HOST:PORT"
+	const want = "it must be memory, file:DIR, separate:DIR, redis://HOST:PORT or memcached://HOST:PORT"
 	kind, dir, hasDir := strings.Cut(value, ":")
 	switch {
 	case kind == "redis" || kind == "rediss" || kind == "memcached":
@@ -44,7 +44,7 @@ func (s *storeFlag) parse(value string) error {
 	case kind == "memory":
 		return errors.New("memory takes no directory; " + want)
 	case kind != "file" && kind != "separate":
-		return errors.New("no such store; " + want)
+		return errors.New("there is no such store; " + want)
 	case dir == "":
 		return errors.New("the directory is missing; " + want)
 	}

@@ -16,9 +16,9 @@ func parseURL(s string) (*url.URL, error) {
 	case err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "":
 		return u, nil
 	case err == nil && !strings.Contains(s, "://") && s != "":
-		return nil, usageErrorf("%q has no scheme", shownURL(s), "Write, for example, https://"+strings.TrimLeft(shownURL(s), "/:")+".")
+		return nil, usageErrorf("%q has no scheme", shownURL(s), "For example: https://"+strings.TrimLeft(shownURL(s), "/:"))
 	}
-	return nil, usageErrorf("%q is not an http or https URL", shownURL(s), "Write, for example, https://example.com/.")
+	return nil, usageErrorf("%q is not an http or https URL", shownURL(s), "For example: https://example.com/")
 }
 
 // isURL reports whether an argument is a URL rather than a hash or a directory.

@@ -209,7 +209,7 @@ func (c *verifySummary) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, %s", plural(c.Sound, "sound entry", "sound entries"), formatSize(c.Bytes))
 	if c.Unsummed > 0 {
-		fmt.Fprintf(&b, "; %d of Python, without a checksum", c.Unsummed)
+		fmt.Fprintf(&b, "; %d of them by Python, without a checksum", c.Unsummed)
 	}
 	b.WriteString("\n")
 	if c.Unproven > 0 {

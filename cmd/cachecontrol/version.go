@@ -13,8 +13,8 @@ var versionCommand = command{
 	short: "print the version",
 	setup: func(*flag.FlagSet) runFunc {
 		return func(_ context.Context, e *env, args []string) error {
-			if len(args) > 0 {
-				return usageErrorf("unexpected argument %q", args[0], "Write only: cachecontrol version")
+			if err := noArguments(args); err != nil {
+				return err
 			}
 			return e.print(version() + "\n")
 		}
