@@ -74,22 +74,7 @@ func readBody(coding string, flags []string, lines []string) ([]byte, error) {
 		}
 		return []byte(s), nil
 	case asJSON:
-		end := len(strings.TrimRight(s, "\n"))
-		var b bytes.Buffer
-		if err := json.Compact(&b, []byte(s[:end])); err != nil {
-			err = json.Unmarshal([]byte(s[:end]), new(json.RawMessage)) // it returns the position
-			var syntax *json.SyntaxError
-			line := 0
-			if errors.As(err, &syntax) {
-				line = strings.Count(s[:min(int(syntax.Offset), end)], "\n")
-			}
-			return nil, &lineError{line, "the body is not JSON: " + err.Error()}
-		}
-		body := b.Bytes()
-		if len(flags) > 0 {
-			body = spaceJSON(body)
-		}
-		return append(body, s[end:]...), nil
+		return readJSON(s, len(flags) > 0)
 	case asQuoted:
 		var b []byte
 		for i, line := range lines {
@@ -111,6 +96,26 @@ func readBody(coding string, flags []string, lines []string) ([]byte, error) {
 		return b, nil
 	}
 	return nil, &lineError{-1, fmt.Sprintf("a body written as %q is unknown; known are text, json, quoted and base64", coding)}
+}
+
+// readJSON returns the body that encoding as JSON has indented.
+func readJSON(s string, spaced bool) ([]byte, error) {
+	end := len(strings.TrimRight(s, "\n"))
+	var b bytes.Buffer
+	if err := json.Compact(&b, []byte(s[:end])); err != nil {
+		err = json.Unmarshal([]byte(s[:end]), new(json.RawMessage)) // it returns the position
+		var syntax *json.SyntaxError
+		line := 0
+		if errors.As(err, &syntax) {
+			line = strings.Count(s[:min(int(syntax.Offset), end)], "\n")
+		}
+		return nil, &lineError{line, "the body is not JSON: " + err.Error()}
+	}
+	body := b.Bytes()
+	if spaced {
+		body = spaceJSON(body)
+	}
+	return append(body, s[end:]...), nil
 }
 
 // isPlain reports whether editors and git leave a text unchanged, so that it can be written as it is.

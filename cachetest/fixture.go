@@ -181,27 +181,33 @@ func parse(data []byte) (*interaction, error) {
 	}
 	for p.more() {
 		line := p.next()
-		var err error
-		switch word := strings.Fields(line); {
-		case line == markEnd:
+		if line == markEnd {
 			return x, p.end(x)
-		case len(word) > 1 && word[1] == "response" && x.resp == nil && x.fail == nil:
-			x.resp, err = p.response(word[2:])
-		case len(word) > 1 && word[1] == "trailer" && x.resp != nil && x.resp.trailer == nil && x.fail == nil:
-			if x.resp.trailer, err = p.fields(); len(x.resp.trailer) == 0 {
-				x.resp.trailer = nil // as if there were no section
-			}
-		case len(word) > 1 && word[1] == "error" && x.fail == nil:
-			x.fail, err = p.failure(strings.Join(word[2:], " "))
-		default:
-			err = p.wrong("the line %s is unknown or in the wrong place: there must be a request, then %q or %q, then %q", shown(line), markResponse, markError, markEnd)
 		}
-		if err != nil {
+		if err := p.section(x, line); err != nil {
 			return nil, err
 		}
 	}
 	p.at = len(p.lines)
 	return nil, p.wrong("the file is cut off: its last line is not %q", markEnd)
+}
+
+// section reads the section that begins with line.
+func (p *parser) section(x *interaction, line string) (err error) {
+	word := append(strings.Fields(line), "", "")
+	switch kind := word[1]; {
+	case kind == "response" && x.resp == nil && x.fail == nil:
+		x.resp, err = p.response(word[2 : len(word)-2])
+	case kind == "trailer" && x.resp != nil && x.resp.trailer == nil && x.fail == nil:
+		if x.resp.trailer, err = p.fields(); len(x.resp.trailer) == 0 {
+			x.resp.trailer = nil // as if there were no section
+		}
+	case kind == "error" && x.fail == nil:
+		x.fail, err = p.failure(strings.Join(word[2:len(word)-2], " "))
+	default:
+		err = p.wrong("the line %s is unknown or in the wrong place: there must be a request, then %q or %q, then %q", shown(line), markResponse, markError, markEnd)
+	}
+	return err
 }
 
 func (p *parser) more() bool   { return p.at < len(p.lines) }

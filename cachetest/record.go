@@ -103,16 +103,19 @@ func (t *transport) place(rec *recording, placed []*recording) {
 	}
 	for _, c := range t.old {
 		if c.name == rec.name && c.n == rec.n && match(c) {
-			rec.comment = c.comment
-			if t.matchesLoosely() && reflect.DeepEqual(c.req, c.interaction.req) && reflect.DeepEqual(c.req.header, r.header) {
-				rec.req = c.interaction.req // differences that do not matter change no file
-			}
+			t.keep(rec, c)
 		}
 	}
 }
 
-// matchesLoosely reports whether requests can match although their recordings differ.
-func (o *options) matchesLoosely() bool { return o.ignoreBody || o.matchFunc != nil }
+// keep keeps the comment of the recording that rec replaces, and its request if the differences do not matter, so that they
+// change no file.
+func (t *transport) keep(rec *recording, old candidate) {
+	rec.comment = old.comment
+	if (t.ignoreBody || t.matchFunc != nil) && reflect.DeepEqual(old.req, old.interaction.req) && reflect.DeepEqual(old.req.header, rec.req.header) {
+		rec.req = old.interaction.req
+	}
+}
 
 func (t *transport) taken(rec *recording, placed []*recording) bool {
 	for _, other := range placed {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -167,30 +168,11 @@ func (w *jsonWriter) decoded(n node) string { return unquoteJSON(w.s[n.start:n.e
 
 // object redacts the members of an object.
 func (w *jsonWriter) object(n node, secret bool) {
-	var pair, exchange, webKey, kubernetes bool
-	for _, m := range n.children {
-		if m.kind == '"' && looseName(m.name) == "type" {
-			pair = pair || looseName(w.decoded(m)) == "password"
-			continue
-		}
-		switch loose := looseName(m.name); {
-		case m.kind == '"' && pairNames[loose]:
-			pair = pair || w.secret(w.decoded(m), inField)
-		case loose == "kty":
-			webKey = true // RFC 7517
-		case loose == "kind" && m.kind == '"':
-			kubernetes = w.decoded(m) == "Secret"
-		case loose == "granttype" || loose == "clientid" || loose == "redirecturi" || loose == "clientsecret" || loose == "codeverifier":
-			exchange = true // a code is exchanged for a token
-		}
-	}
+	sets := w.secretNames(n)
 	for _, m := range n.children {
 		loose := looseName(m.name)
-		named := w.secret(m.name, inText) || pair && pairValues[loose] || exchange && loose == "code" ||
-			webKey && webKeyParameters[m.name] || kubernetes && (loose == "data" || loose == "stringdata")
-		if m.kind == '"' && !named {
-			named = w.secretMember(m.name, w.decoded(m))
-		}
+		named := w.secret(m.name, inText) || slices.ContainsFunc(sets, func(set map[string]bool) bool { return set[loose] }) ||
+			m.kind == '"' && w.secretMember(m.name, w.decoded(m))
 		if single, ok := strings.CutSuffix(loose, "s"); ok && w.secret(single, inText) { // a list or a map of secrets
 			for i, child := range m.children {
 				m.children[i].secret = child.kind == '"' && (!wordLists[single] || looksRandom(w.decoded(child)))
@@ -203,8 +185,38 @@ func (w *jsonWriter) object(n node, secret bool) {
 	}
 }
 
+// secretNames returns sets of names of members that are secrets because of the other members of the object.
+func (w *jsonWriter) secretNames(n node) (sets []map[string]bool) {
+	for _, m := range n.children {
+		text := ""
+		if m.kind == '"' {
+			text = w.decoded(m)
+		}
+		switch loose := looseName(m.name); {
+		case loose == "type" && looseName(text) == "password", pairNames[loose] && m.kind == '"' && w.secret(text, inField):
+			sets = append(sets, pairValues)
+		case loose == "kty":
+			sets = append(sets, webKeyParameters)
+		case loose == "kind" && text == "Secret":
+			sets = append(sets, kubernetesData)
+		case codeRequest[loose]:
+			sets = append(sets, codeName)
+		}
+	}
+	return sets
+}
+
 // webKeyParameters are the private parameters of a JSON Web Key (RFC 7518, section 6).
 var webKeyParameters = nameSet("d p q dp dq qi k oth")
+
+// kubernetesData are the members of a Secret of Kubernetes that hold the values.
+var kubernetesData = nameSet("data stringdata")
+
+// codeRequest are members of an object that exchanges a code for a token.
+var (
+	codeRequest = nameSet("granttype clientid redirecturi clientsecret codeverifier")
+	codeName    = nameSet("code")
+)
 
 // wordLists are names of which a list may be one of words.
 var wordLists = nameSet("token cookie authorization assertion bearer")

@@ -3,6 +3,7 @@ package cachetest
 import (
 	"html"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -54,14 +55,7 @@ func (r *redaction) markup(s string, depth int) (string, bool) {
 		if m.raw != "" && !(closing && strings.EqualFold(name, m.raw)) {
 			continue
 		}
-		end := ">"
-		switch s[t[0]:t[1]] {
-		case "<!--":
-			end = "-->"
-		case "<![CDATA[":
-			end = "]]>"
-		}
-		if end != ">" {
+		if end := sectionEnds[s[t[0]:t[1]]]; end != "" {
 			if unclosed[end] {
 				continue
 			}
@@ -72,11 +66,7 @@ func (r *redaction) markup(s string, depth int) (string, bool) {
 			}
 			m.text(s[last:t[0]])
 			last = t[1] + n + len(end)
-			if end == "]]>" {
-				m.cdata(s[t[1] : t[1]+n])
-			} else {
-				m.out.WriteString("<!--" + m.once(s[t[1]:t[1]+n], depth+1) + "-->")
-			}
+			m.section(end, s[t[1]:t[1]+n])
 			continue
 		}
 		m.text(s[last:t[0]])
@@ -93,6 +83,18 @@ func (r *redaction) markup(s string, depth int) (string, bool) {
 	}
 	m.text(s[last:])
 	return m.out.String(), true
+}
+
+// sectionEnds are the ends of comments and CDATA sections, by their beginnings.
+var sectionEnds = map[string]string{"<!--": "-->", "<![CDATA[": "]]>"}
+
+// section redacts the content of a comment or a CDATA section.
+func (m *markupReader) section(end, s string) {
+	if end == "]]>" {
+		m.cdata(s)
+		return
+	}
+	m.out.WriteString("<!--" + m.once(s, m.depth+1) + "-->")
 }
 
 // text redacts the text between two tags.
@@ -149,39 +151,15 @@ func (m *markupReader) cdata(s string) {
 
 // start redacts and writes a tag that opens an element.
 func (m *markupReader) start(whole, name, attributes string, empty bool) {
-	var pair bool // one attribute is the secret name of another one
-	for _, a := range attribute.FindAllStringSubmatch(attributes, -1) {
-		if strings.EqualFold(a[1], "type") && strings.EqualFold(attributeValue(a[2]), "password") {
-			pair = true
-		}
-		if pairNames[looseName(a[1])] {
-			pair = pair || m.redaction.secret(attributeValue(a[2]), inField)
-		}
-	}
-	valued := false
+	pair := slices.ContainsFunc(attribute.FindAllStringSubmatch(attributes, -1), m.namesSecret)
+	valued := false // a secret was the value of an attribute
 	redactedAttributes := attribute.ReplaceAllStringFunc(attributes, func(a string) string {
-		i := strings.IndexByte(a, '=')
-		attr, value := strings.TrimSpace(a[:i]), strings.TrimSpace(a[i+1:])
-		plain := attributeValue(value)
-		out := redacted
-		switch loose := looseName(attr); {
-		case m.redaction.secret(attr, inText) && loose != "authorization", pair && pairValues[loose], m.redaction.secret(strings.TrimPrefix(loose, "data"), inText):
-			valued = valued || pairValues[loose]
-			m.found(plain, true)
-		default:
-			out = m.flatOrJSON(plain)
-		}
-		if out == plain || plain == "" {
-			return a
-		}
-		quote := ""
-		if value[0] == '"' || value[0] == '\'' {
-			quote = value[:1]
-		}
-		if strings.IndexByte(value, '&') >= 0 && plain != strings.Trim(value, quote) {
-			out = html.EscapeString(out)
-		}
-		return a[:len(a)-len(value)] + quote + out + quote
+		name, _, _ := strings.Cut(a, "=")
+		name = strings.TrimSpace(name)
+		isValue := pairValues[looseName(name)]
+		secret := pair && isValue || m.secretAttribute(name)
+		valued = valued || secret && isValue
+		return m.attribute(a, secret)
 	})
 	m.out.WriteString(strings.Replace(whole, attributes, redactedAttributes, 1))
 	next := m.next
@@ -202,6 +180,42 @@ func (m *markupReader) start(whole, name, attributes string, empty bool) {
 	case loose == "script" || loose == "style":
 		m.raw = name
 	}
+}
+
+// namesSecret reports whether an attribute, as matched by the expression attribute, is the secret name of another one.
+func (m *markupReader) namesSecret(match []string) bool {
+	name, value := match[1], attributeValue(match[2])
+	return strings.EqualFold(name, "type") && strings.EqualFold(value, "password") || pairNames[looseName(name)] && m.redaction.secret(value, inField)
+}
+
+// secretAttribute reports whether the value of an attribute of this name is a secret. The value of authorization is not one
+// as a whole.
+func (m *markupReader) secretAttribute(name string) bool {
+	loose := looseName(name)
+	return m.redaction.secret(name, inText) && loose != "authorization" || m.redaction.secret(strings.TrimPrefix(loose, "data"), inText)
+}
+
+// attribute redacts an attribute, whose value is a secret if secret is true.
+func (m *markupReader) attribute(a string, secret bool) string {
+	value := strings.TrimSpace(a[strings.IndexByte(a, '=')+1:])
+	plain := attributeValue(value)
+	out := redacted
+	if secret {
+		m.found(plain, true)
+	} else {
+		out = m.flatOrJSON(plain)
+	}
+	if out == plain || plain == "" {
+		return a
+	}
+	quote := ""
+	if value[0] == '"' || value[0] == '\'' {
+		quote = value[:1]
+	}
+	if strings.IndexByte(value, '&') >= 0 && plain != strings.Trim(value, quote) {
+		out = html.EscapeString(out)
+	}
+	return a[:len(a)-len(value)] + quote + out + quote
 }
 
 // end handles a tag that closes an element.

@@ -182,14 +182,7 @@ func (a *assigned) find(r *redaction, name string) (start, end int, replacement 
 	quote := openingQuote(rest)
 	switch {
 	case quote != "":
-		value, ok := untilQuote(rest[len(quote):], quote)
-		if !ok {
-			value = rest[len(quote):]
-		}
-		plain := value
-		if strings.Contains(value, `\`) {
-			plain = unquoteJSON(`"` + value + `"`)
-		}
+		value, plain := quotedValue(rest[len(quote):], quote)
 		if !named && !r.secretMember(name, plain) {
 			return -1, -1, ""
 		}
@@ -203,16 +196,30 @@ func (a *assigned) find(r *redaction, name string) (start, end int, replacement 
 	case a.colon:
 		return a.afterColon(r, name, rest)
 	}
+	return a.unquoted(r, rest, sure)
+}
+
+// quotedValue returns the value that s begins with, up to the quote or to the end of s, and what it is without escapes.
+func quotedValue(s, quote string) (value, plain string) {
+	value, ok := untilQuote(s, quote)
+	if !ok {
+		value = s
+	}
+	if strings.Contains(value, `\`) {
+		return value, unquoteJSON(`"` + value + `"`)
+	}
+	return value, value
+}
+
+// unquoted redacts a value without quotes. sure is whether its name makes it a secret wherever else it occurs.
+func (a *assigned) unquoted(r *redaction, rest string, sure bool) (start, end int, replacement string) {
 	value := bare(rest, "&;,# \t\r\n\"'<>\\")
-	if value == "" {
+	if value == "" || !a.parameter && isTypeOrVariable(value) {
 		return -1, -1, ""
 	}
 	plain, err := url.QueryUnescape(value)
 	if err != nil {
 		plain = value
-	}
-	if !a.parameter && isTypeOrVariable(value) {
-		return -1, -1, ""
 	}
 	r.found(plain, sure && (a.parameter || looksRandom(plain)))
 	return a.value, a.value + len(value), redacted
@@ -278,27 +285,23 @@ func matchingBracket(s string) int {
 // afterColon redacts a value without quotation marks. It is the rest of the line in YAML and in a header, or a word.
 func (a *assigned) afterColon(r *redaction, name, rest string) (start, end int, replacement string) {
 	first := a.firstOfLine()
-	var line string
-	var more bool
-	if first {
-		line, _, more = strings.Cut(rest, "\n")
-		line = strings.TrimRight(line, "\r")
-	}
-	if first && more && (strings.TrimSpace(line) == "" || strings.IndexByte("|>", line[0]) >= 0 && len(strings.TrimSpace(line)) <= 3) {
+	line, _, more := strings.Cut(rest, "\n")
+	line = strings.TrimRight(line, "\r")
+	if first && more && beginsBlock(line) {
 		return a.block(r, len(rest)-len(strings.TrimPrefix(rest[len(line):], "\r"))+1)
 	}
 	value := bare(rest, ",; \t\r\n\"'<>\\)}]&")
 	switch loose := looseName(name); {
-	case strings.HasSuffix(loose, "authorization") || strings.HasSuffix(loose, "cookie"):
+	case holdsCredentials(loose):
 		value = bare(rest, "\r\n\"'<>\\")
 		r.credentials(value)
 		r.cookies(value)
-	case first && (!a.prose || strings.Contains(a.s, "\n")) && !a.quotedName:
-		value = strings.TrimRight(line, " \t,")
 	case a.quotedName:
-		if value != "" && strings.Trim(value, "0123456789.eE+-") == "" {
+		if isNumber(value) {
 			return a.value, a.value + len(value), "0"
 		}
+	case first && (!a.prose || strings.Contains(a.s, "\n")):
+		value = strings.TrimRight(line, " \t,")
 	case !looksRandom(value) && (len(value) < 3 || !a.inBraces()): // a word of a sentence
 		a.skip = len(value)
 		return -1, -1, ""
@@ -308,6 +311,19 @@ func (a *assigned) afterColon(r *redaction, name, rest string) (start, end int, 
 	}
 	r.found(value, false)
 	return a.value, a.value + len(value), redacted
+}
+
+// holdsCredentials reports whether a header field of this name, as returned by looseName, holds credentials or cookies.
+func holdsCredentials(loose string) bool {
+	return strings.HasSuffix(loose, "authorization") || strings.HasSuffix(loose, "cookie")
+}
+
+func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789.eE+-") == "" }
+
+// beginsBlock reports whether the value of a YAML key with this rest of its line is in the following lines.
+func beginsBlock(line string) bool {
+	text := strings.TrimSpace(line)
+	return text == "" || strings.IndexByte("|>", line[0]) >= 0 && len(text) <= 3
 }
 
 // inBraces reports whether the name is in braces, as in YAML and in programs.

@@ -34,27 +34,10 @@ var shownFields = []string{"Accept", "Content-Type"}
 // capture reads the body of a request, and returns what is recorded of the request, the body as it is sent, and the secrets
 // that the request holds. It closes the body.
 func (o *options) capture(req *http.Request) (r *request, sent []byte, found secrets, err error) {
-	if req.Body != nil && req.Body != http.NoBody {
-		sent, err = io.ReadAll(req.Body)
-		if closeErr := req.Body.Close(); err == nil {
-			err = closeErr
-		}
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		if len(sent) == 0 {
-			sent = nil
-		}
+	if sent, err = takeBody(req); err != nil {
+		return nil, nil, nil, err
 	}
-	all := http.Header{}
-	for _, name := range slices.Concat(shownFields, o.matchHeaders) {
-		if values := req.Header.Values(name); len(values) > 0 {
-			all[name] = values
-		}
-	}
-	if req.Host != "" && lowerHost(req.Host) != lowerHost(req.URL.Host) {
-		all["Host"] = []string{req.Host}
-	}
+	all := o.recordedHeader(req)
 	redact := o.redactor.start(nil)
 	r = &request{method: cmp.Or(req.Method, http.MethodGet), url: redact.url(req.URL), body: bytes.Clone(sent)}
 	if strings.EqualFold(req.Header.Get("Content-Encoding"), "gzip") {
@@ -81,6 +64,35 @@ func (o *options) capture(req *http.Request) (r *request, sent []byte, found sec
 		r = o.redactor.start(known).request(r)
 	}
 	return r, sent, redact.secrets, nil
+}
+
+// takeBody reads and closes the body of a request. It returns nil if the body is empty.
+func takeBody(req *http.Request) ([]byte, error) {
+	if req.Body == nil || req.Body == http.NoBody {
+		return nil, nil
+	}
+	body, err := io.ReadAll(req.Body)
+	if closeErr := req.Body.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil || len(body) == 0 {
+		return nil, err
+	}
+	return body, nil
+}
+
+// recordedHeader returns the header fields of a request that are recorded.
+func (o *options) recordedHeader(req *http.Request) http.Header {
+	h := http.Header{}
+	for _, name := range slices.Concat(shownFields, o.matchHeaders) {
+		if values := req.Header.Values(name); len(values) > 0 {
+			h[name] = values
+		}
+	}
+	if req.Host != "" && lowerHost(req.Host) != lowerHost(req.URL.Host) {
+		h["Host"] = []string{req.Host}
+	}
+	return h
 }
 
 // again redacts a recorded request by the current options.
@@ -199,35 +211,19 @@ const maxDifferences = 5
 
 // differences lists the differences between a request and a recorded one that matter for matching.
 func (o *options) differences(r, recorded *request) []difference {
-	var diffs []difference
-	add := func(weight int, what string, now, then any) {
-		diffs = append(diffs, difference{weight, fmt.Sprintf("%s: %v, recorded: %v", what, now, then)})
-	}
-	if r.method != recorded.method {
-		add(8, "method", r.method, recorded.method)
-	}
+	diffs := differ(nil, 8, "method", r.method, recorded.method)
 	u, err1 := url.Parse(normalURL(r.url))
 	v, err2 := url.Parse(normalURL(recorded.url))
 	if err1 != nil || err2 != nil {
-		if r.url != recorded.url {
-			add(16, "URL", r.url, recorded.url)
-		}
+		diffs = differ(diffs, 16, "URL", r.url, recorded.url)
 	} else {
-		if u.Scheme != v.Scheme {
-			add(2, "scheme", u.Scheme, v.Scheme)
-		}
-		if u.Host != v.Host {
-			add(16, "host", u.Host, v.Host)
-		}
-		if a, b := u.EscapedPath(), v.EscapedPath(); a != b {
-			add(2+pathDistance(a, b), "path", a, b)
-		}
+		diffs = differ(diffs, 2, "scheme", u.Scheme, v.Scheme)
+		diffs = differ(diffs, 16, "host", u.Host, v.Host)
+		diffs = differ(diffs, 2+pathDistance(u.EscapedPath(), v.EscapedPath()), "path", u.EscapedPath(), v.EscapedPath())
 		diffs = append(diffs, parameters("query parameter", u.RawQuery, v.RawQuery)...)
 	}
 	for _, name := range o.matchHeaders {
-		if a, b := r.header.Values(name), recorded.header.Values(name); !slices.Equal(a, b) {
-			add(1, "header field "+name, quotedLines(a), quotedLines(b))
-		}
+		diffs = differ(diffs, 1, "header field "+name, quotedLines(r.header.Values(name)), quotedLines(recorded.header.Values(name)))
 	}
 	if o.ignoreBody || bytes.Equal(normalBody(r), normalBody(recorded)) {
 		return diffs
@@ -243,6 +239,14 @@ func (o *options) differences(r, recorded *request) []difference {
 		diffs = append(diffs, textDifference(string(r.body), string(recorded.body)))
 	}
 	return diffs
+}
+
+// differ adds a difference if now and then are different.
+func differ(diffs []difference, weight int, what, now, then string) []difference {
+	if now == then {
+		return diffs
+	}
+	return append(diffs, difference{weight, fmt.Sprintf("%s: %s, recorded: %s", what, now, then)})
 }
 
 func quotedLines(values []string) string {

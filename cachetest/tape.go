@@ -287,21 +287,32 @@ func (tp *tape) write() error {
 		}
 	}
 	if tp.mode == recordAll && !tp.t.Failed() && !isPartial() {
-		for file := range before {
-			if !now[strings.ToLower(file)] {
-				if err := os.Remove(filepath.Join(tp.dir, file)); err != nil {
-					return err
-				}
-				removed++
-			}
-		}
-		if len(now) == 0 {
-			os.Remove(tp.dir) // if it is empty
+		var err error
+		if removed, err = tp.removeUnused(before, now); err != nil {
+			return err
 		}
 	}
 	tp.t.Logf("cachetest: recorded in %s: %d new, %d changed, %d as they were, %d removed",
 		filepath.ToSlash(tp.dir), added, changed, len(recorded)-added-changed, removed)
 	return nil
+}
+
+// removeUnused removes the files of before that are not in now, and the directory if it is then empty. It returns how many
+// files it has removed.
+func (tp *tape) removeUnused(before map[string][]byte, now map[string]bool) (n int, err error) {
+	for file := range before {
+		if now[strings.ToLower(file)] {
+			continue
+		}
+		if err := os.Remove(filepath.Join(tp.dir, file)); err != nil {
+			return n, err
+		}
+		n++
+	}
+	if len(now) == 0 {
+		os.Remove(tp.dir)
+	}
+	return n, nil
 }
 
 // withoutRepeats removes the last recordings of a request if their responses equal the one before. A replay repeats that one.

@@ -7,6 +7,7 @@
 package cachekey
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/netip"
@@ -32,13 +33,7 @@ func Append(b []byte, u *url.URL, host string) ([]byte, bool) {
 	if u == nil || u.Opaque != "" || !isScheme(u.Scheme) || !isQuery(u.RawQuery) {
 		return b, false
 	}
-	path := u.Path
-	if u.RawPath != "" || !isPlainPath(path) {
-		path = u.EscapedPath()
-	}
-	if path == "" {
-		path = "/"
-	}
+	path := pathOf(u)
 	server, ok := cutDefaultPort(u.Scheme, u.Host)
 	if !ok || path[0] != '/' {
 		return b, false
@@ -66,6 +61,16 @@ func Append(b []byte, u *url.URL, host string) ([]byte, bool) {
 		b = AppendLower(append(b, ViaSuffix...), via)
 	}
 	return b, true
+}
+
+func pathOf(u *url.URL) string {
+	switch {
+	case u.RawPath != "" || !isPlainPath(u.Path):
+		return cmp.Or(u.EscapedPath(), "/")
+	case u.Path == "":
+		return "/"
+	}
+	return u.Path
 }
 
 // cutDefaultPort returns a host and its port without a port that is empty or the default of the scheme, and without leading
