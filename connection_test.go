@@ -322,13 +322,13 @@ func TestUpgradeOffers(t *testing.T) {
 	}
 }
 
-// With Control.Bypass a request is sent to the origin unchanged.
+// With ModeBypass a request is sent to the origin unchanged.
 func TestUpgradeOfferBypassed(t *testing.T) {
 	o := replies(t, ok())
 	tr := &cachecontrol.Transport{Base: o}
 	defer tr.Close()
 	req := request(t, "/", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__")
-	req = req.WithContext(cachecontrol.WithControl(req.Context(), cachecontrol.Control{Bypass: true}))
+	req = req.WithContext(cachecontrol.WithControl(req.Context(), cachecontrol.Control{Mode: cachecontrol.ModeBypass}))
 	send(t, tr, req)
 	if got := o.last().Header.Get("Upgrade"); got != "h2c" {
 		t.Errorf("the origin gets Upgrade: %q, want %q", got, "h2c")

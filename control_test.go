@@ -31,62 +31,60 @@ func TestControl(t *testing.T) {
 		{
 			name: "Bypass neither looks up nor stores", origin: []reply{ok(fresh)},
 			steps: []step{
-				{control: &control{Bypass: true}, want: bypass, body: "#1"}, {want: miss, body: "#2"},
-				{control: &control{Bypass: true}, want: bypass, body: "#3", head: []string{"Cache-Control: max-age=60"}},
+				{control: &control{Mode: cachecontrol.ModeBypass}, want: bypass, body: "#1"}, {want: miss, body: "#2"},
+				{control: &control{Mode: cachecontrol.ModeBypass}, want: bypass, body: "#3", head: []string{"Cache-Control: max-age=60"}},
 				{want: hit, body: "#2"},
-				{do: "HEAD /", control: &control{Bypass: true}, want: bypass}, {want: hit, body: "#2"},
+				{do: "HEAD /", control: &control{Mode: cachecontrol.ModeBypass}, want: bypass}, {want: hit, body: "#2"},
 			},
 		}, {
 			name: "an unsafe method that bypasses invalidates", origin: []reply{ok(fresh)},
-			steps: []step{{want: miss}, {do: "PUT /", control: &control{Bypass: true}, want: bypass}, {want: miss}},
+			steps: []step{{want: miss}, {do: "PUT /", control: &control{Mode: cachecontrol.ModeBypass}, want: bypass}, {want: miss}},
 		}, {
 			name: "a POST that bypasses is not stored", origin: []reply{ok(fresh, "Content-Location: /")},
-			steps: []step{{do: "POST /", control: &control{Bypass: true}, want: bypass}, {want: miss}},
+			steps: []step{{do: "POST /", control: &control{Mode: cachecontrol.ModeBypass}, want: bypass}, {want: miss}},
 		},
 
 		{
 			name: "Refresh validates what is fresh", origin: []reply{ok(fresh, tag), confirmed},
 			steps: []step{
 				{want: miss}, {wait: 30 * time.Second, want: hit},
-				{control: &control{Refresh: true}, want: revalidated, body: "#1", sent: []string{`If-None-Match: "1"`, "Cache-Control:", "Pragma:"}},
+				{control: &control{Mode: cachecontrol.ModeRefresh}, want: revalidated, body: "#1", sent: []string{`If-None-Match: "1"`, "Cache-Control:", "Pragma:"}},
 				{wait: 50 * time.Second, want: hit},
 			},
 		}, {
 			name: "what cannot be validated is replaced", origin: []reply{ok(fresh)},
-			steps: []step{{want: miss}, {control: &control{Refresh: true}, want: miss, body: "#2", storing: "max-age"}, {want: hit, body: "#2"}},
+			steps: []step{{want: miss}, {control: &control{Mode: cachecontrol.ModeRefresh}, want: miss, body: "#2", storing: "max-age"}, {want: hit, body: "#2"}},
 		}, {
 			name: "immutable or not", origin: []reply{ok("Cache-Control: max-age=60, immutable")},
-			steps: []step{{want: miss}, {control: &control{Refresh: true}, want: miss, body: "#2"}},
+			steps: []step{{want: miss}, {control: &control{Mode: cachecontrol.ModeRefresh}, want: miss, body: "#2"}},
 		}, {
 			name: "Refresh where nothing is stored", origin: []reply{ok(fresh)},
-			steps: []step{{control: &control{Refresh: true}, want: miss}, {want: hit}},
+			steps: []step{{control: &control{Mode: cachecontrol.ModeRefresh}, want: miss}, {want: hit}},
 		}, {
 			name: "Refresh wants no stale answer for an error", origin: []reply{ok(fresh+", stale-if-error=600", tag), status(503)},
-			steps: []step{{want: miss}, {control: &control{Refresh: true}, want: miss, status: 503}},
+			steps: []step{{want: miss}, {control: &control{Mode: cachecontrol.ModeRefresh}, want: miss, status: 503}},
 		}, {
-			name: "but as far as AllowStale goes", origin: []reply{ok(fresh, tag), down},
+			name: "but as far as MaxStale goes", origin: []reply{ok(fresh, tag), down},
 			steps: []step{
-				{want: miss}, {control: &control{Refresh: true, AllowStale: time.Minute}, want: stale, body: "#1"},
-				{wait: 2 * time.Minute, control: &control{Refresh: true, AllowStale: time.Minute}, want: stale, body: "#1"},
+				{want: miss}, {control: &control{Mode: cachecontrol.ModeRefresh, MaxStale: time.Minute}, want: stale, body: "#1"},
+				{wait: 2 * time.Minute, control: &control{Mode: cachecontrol.ModeRefresh, MaxStale: time.Minute}, want: stale, body: "#1"},
 			},
 		}, {
 			name: "Refresh of a HEAD", origin: []reply{ok(fresh, tag), ok(fresh, tag)},
-			steps: []step{{want: miss}, {do: "HEAD /", control: &control{Refresh: true}, want: miss, storing: "validated-by-head"}, {want: hit, body: "#1"}},
+			steps: []step{{want: miss}, {do: "HEAD /", control: &control{Mode: cachecontrol.ModeRefresh}, want: miss, storing: "validated-by-head"}, {want: hit, body: "#1"}},
 		},
 
 		{
-			name: "OnlyIfCached", origin: []reply{ok(fresh, tag)},
+			name: "ModeCacheOnly", origin: []reply{ok(fresh, tag)},
 			steps: []step{
-				{control: &control{OnlyIfCached: true}, want: miss, status: 504}, {want: miss, body: "#1"},
-				{control: &control{OnlyIfCached: true}, want: hit, body: "#1"},
-				{do: "PUT /", control: &control{OnlyIfCached: true}, want: miss, status: 504},
-				{with: []string{"Range: bytes=0-1, 3-4"}, control: &control{OnlyIfCached: true}, want: miss, status: 504},
-				{with: []string{`If-Match: "2"`}, control: &control{OnlyIfCached: true}, want: miss, status: 504},
-				{with: []string{`If-Match: "1"`}, control: &control{OnlyIfCached: true}, want: hit, body: "#1"},
-				{control: &control{OnlyIfCached: true, Bypass: true}, want: miss, status: 504},
-				{control: &control{OnlyIfCached: true, Refresh: true}, want: miss, status: 504},
-				{wait: time.Minute, control: &control{OnlyIfCached: true}, want: miss, status: 504},
-				{control: &control{OnlyIfCached: true, AllowStale: -1}, want: stale, body: "#1"},
+				{control: &control{Mode: cachecontrol.ModeCacheOnly}, want: miss, status: 504}, {want: miss, body: "#1"},
+				{control: &control{Mode: cachecontrol.ModeCacheOnly}, want: hit, body: "#1"},
+				{do: "PUT /", control: &control{Mode: cachecontrol.ModeCacheOnly}, want: miss, status: 504},
+				{with: []string{"Range: bytes=0-1, 3-4"}, control: &control{Mode: cachecontrol.ModeCacheOnly}, want: miss, status: 504},
+				{with: []string{`If-Match: "2"`}, control: &control{Mode: cachecontrol.ModeCacheOnly}, want: miss, status: 504},
+				{with: []string{`If-Match: "1"`}, control: &control{Mode: cachecontrol.ModeCacheOnly}, want: hit, body: "#1"},
+				{wait: time.Minute, control: &control{Mode: cachecontrol.ModeCacheOnly}, want: miss, status: 504},
+				{control: &control{Mode: cachecontrol.ModeCacheOnly, MaxStale: -1}, want: stale, body: "#1"},
 				{want: miss, body: "#2"}, // the only other one that went out
 			},
 		},
@@ -106,41 +104,41 @@ func TestControl(t *testing.T) {
 		},
 
 		{
-			name: "AllowStale", origin: []reply{ok(fresh)},
+			name: "MaxStale", origin: []reply{ok(fresh)},
 			steps: []step{
-				{want: miss}, {wait: 70 * time.Second, control: &control{AllowStale: 10 * time.Second}, want: stale, body: "#1"},
-				{wait: 1, control: &control{AllowStale: 10 * time.Second}, want: miss, body: "#2"},
+				{want: miss}, {wait: 70 * time.Second, control: &control{MaxStale: 10 * time.Second}, want: stale, body: "#1"},
+				{wait: 1, control: &control{MaxStale: 10 * time.Second}, want: miss, body: "#2"},
 			},
 		}, {
-			name: "AllowStale without an end", origin: []reply{ok(fresh)},
-			steps: []step{{want: miss}, {wait: 100 * 365 * 24 * time.Hour, control: &control{AllowStale: -1}, want: stale, body: "#1"}},
+			name: "MaxStale without an end", origin: []reply{ok(fresh)},
+			steps: []step{{want: miss}, {wait: 100 * 365 * 24 * time.Hour, control: &control{MaxStale: -1}, want: stale, body: "#1"}},
 		}, {
 			name: "must-revalidate is above it", origin: []reply{ok(fresh + ", must-revalidate")},
-			steps: []step{{want: miss}, {wait: time.Minute, control: &control{AllowStale: -1}, want: miss, body: "#2"}},
+			steps: []step{{want: miss}, {wait: time.Minute, control: &control{MaxStale: -1}, want: miss, body: "#2"}},
 		}, {
 			name: "no-cache is", origin: []reply{ok(fresh+", no-cache", tag)},
-			steps: []step{{want: miss}, {control: &control{AllowStale: -1}, want: miss, body: "#2"}},
+			steps: []step{{want: miss}, {control: &control{MaxStale: -1}, want: miss, body: "#2"}},
 		}, {
 			name: "in a shared cache s-maxage is", transport: shared(), origin: []reply{ok("Cache-Control: s-maxage=60")},
-			steps: []step{{want: miss}, {wait: time.Minute, control: &control{AllowStale: -1}, want: miss, body: "#2"}},
+			steps: []step{{want: miss}, {wait: time.Minute, control: &control{MaxStale: -1}, want: miss, body: "#2"}},
 		}, {
 			name: "and the request's own header", origin: []reply{ok(fresh)},
 			steps: []step{
 				{want: miss},
-				{wait: 70 * time.Second, with: []string{"Cache-Control: max-stale=5"}, control: &control{AllowStale: -1}, want: miss, body: "#2"},
-				{wait: 10 * time.Second, with: []string{"Cache-Control: max-age=5"}, control: &control{AllowStale: -1}, want: miss, body: "#3"},
-				{with: []string{"Cache-Control: no-cache"}, control: &control{AllowStale: -1}, want: miss, body: "#4"},
+				{wait: 70 * time.Second, with: []string{"Cache-Control: max-stale=5"}, control: &control{MaxStale: -1}, want: miss, body: "#2"},
+				{wait: 10 * time.Second, with: []string{"Cache-Control: max-age=5"}, control: &control{MaxStale: -1}, want: miss, body: "#3"},
+				{with: []string{"Cache-Control: no-cache"}, control: &control{MaxStale: -1}, want: miss, body: "#4"},
 			},
 		}, {
 			name: "where the response allows it too, it is refreshed", origin: []reply{ok(swr)},
 			steps: []step{
-				{want: miss}, {wait: 11 * time.Second, control: &control{AllowStale: time.Hour}, want: stale, body: "#1"},
+				{want: miss}, {wait: 11 * time.Second, control: &control{MaxStale: time.Hour}, want: stale, body: "#1"},
 				{wait: time.Second, want: hit, body: "#2"},
 			},
 		}, {
-			name: "but not for OnlyIfCached or NoStore", origin: []reply{ok(swr)},
+			name: "but not for ModeCacheOnly or NoStore", origin: []reply{ok(swr)},
 			steps: []step{
-				{want: miss}, {wait: 11 * time.Second, control: &control{OnlyIfCached: true}, want: stale, body: "#1"},
+				{want: miss}, {wait: 11 * time.Second, control: &control{Mode: cachecontrol.ModeCacheOnly}, want: stale, body: "#1"},
 				{wait: time.Second, control: &control{NoStore: true}, want: stale, body: "#1"},
 				{wait: time.Second, want: stale, body: "#1"}, {wait: time.Second, want: hit, body: "#2"},
 			},
@@ -185,7 +183,7 @@ func TestControl(t *testing.T) {
 		}, {
 			name: "a 304 is judged anew", origin: []reply{ok(tag), status(304, tag)},
 			steps: []step{
-				{control: &control{Lifetime: time.Minute}, want: miss}, {wait: time.Minute, control: &control{Lifetime: time.Hour, Refresh: true}, want: revalidated},
+				{control: &control{Lifetime: time.Minute}, want: miss}, {wait: time.Minute, control: &control{Lifetime: time.Hour, Mode: cachecontrol.ModeRefresh}, want: revalidated},
 				{wait: 59 * time.Minute, want: hit}, {wait: time.Minute, want: revalidated}, {want: revalidated},
 			},
 		}, {
@@ -247,11 +245,11 @@ func TestControlReasons(t *testing.T) {
 			control cachecontrol.Control
 			want    string // the member of Cache-Status
 		}{
-			{0, cachecontrol.Control{Bypass: true}, "cachecontrol;fwd=bypass;fwd-status=200;detail=bypass"},
+			{0, cachecontrol.Control{Mode: cachecontrol.ModeBypass}, "cachecontrol;fwd=bypass;fwd-status=200;detail=bypass"},
 			{0, cachecontrol.Control{Lifetime: 5 * time.Second}, "cachecontrol;hit;ttl=5;detail=own-lifetime"},
-			{0, cachecontrol.Control{OnlyIfCached: true, Refresh: true}, "cachecontrol;detail=only-if-cached"},
-			{12 * time.Second, cachecontrol.Control{AllowStale: 5 * time.Second}, "cachecontrol;hit;ttl=-2;detail=allow-stale"},
-			{0, cachecontrol.Control{Refresh: true}, "cachecontrol;fwd=request;fwd-status=200;stored;ttl=10;detail=refresh/max-age"},
+			{12 * time.Second, cachecontrol.Control{MaxStale: 5 * time.Second}, "cachecontrol;hit;ttl=-2;detail=allow-stale"},
+			{0, cachecontrol.Control{Mode: cachecontrol.ModeCacheOnly}, "cachecontrol;detail=only-if-cached"},
+			{0, cachecontrol.Control{Mode: cachecontrol.ModeRefresh}, "cachecontrol;fwd=request;fwd-status=200;stored;ttl=10;detail=refresh/max-age"},
 		} {
 			time.Sleep(tt.wait)
 			a := send(t, tr, request(t, "/").WithContext(cachecontrol.WithControl(t.Context(), tt.control)))
@@ -269,7 +267,7 @@ func TestWithControlNested(t *testing.T) {
 		tr := &cachecontrol.Transport{Base: o}
 		defer tr.Close()
 		get := func(ctx context.Context) answer { return send(t, tr, request(t, "/").WithContext(ctx)) }
-		user := cachecontrol.WithControl(t.Context(), cachecontrol.Control{Partition: "a", Refresh: true})
+		user := cachecontrol.WithControl(t.Context(), cachecontrol.Control{Partition: "a", Mode: cachecontrol.ModeRefresh})
 		if a := get(user); a.outcome != miss {
 			t.Errorf("the first: %v, want %v", a.outcome, miss)
 		}
@@ -475,7 +473,7 @@ func TestRefreshDoesNotCollapse(t *testing.T) {
 		tr := &cachecontrol.Transport{Base: o, Collapse: true}
 		defer tr.Close()
 		var all sync.WaitGroup
-		for _, c := range []cachecontrol.Control{{}, {}, {Refresh: true}, {NoStore: true}, {Bypass: true}, {Partition: "a"}} {
+		for _, c := range []cachecontrol.Control{{}, {}, {Mode: cachecontrol.ModeRefresh}, {NoStore: true}, {Mode: cachecontrol.ModeBypass}, {Partition: "a"}} {
 			all.Go(func() { send(t, tr, request(t, "/").WithContext(cachecontrol.WithControl(t.Context(), c))) })
 		}
 		synctest.Wait()
@@ -491,14 +489,12 @@ func TestRefreshDoesNotCollapse(t *testing.T) {
 func TestControlMatrix(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, says := range []string{"no-store, max-age=60", "max-age=1, must-revalidate", "no-cache, max-age=60", "max-age=1", "max-age=60"} {
-			for bits := range 1 << 6 {
-				c := cachecontrol.Control{
-					Bypass: bits&1 != 0, Refresh: bits&2 != 0, OnlyIfCached: bits&4 != 0, NoStore: bits&8 != 0,
+			for bits := range 1 << 5 {
+				c := cachecontrol.Control{Mode: cachecontrol.Mode(bits % 4), NoStore: bits&4 != 0}
+				if bits&8 != 0 {
+					c.MaxStale = -1
 				}
 				if bits&16 != 0 {
-					c.AllowStale = -1
-				}
-				if bits&32 != 0 {
 					c.Lifetime = time.Hour
 				}
 				name := fmt.Sprintf("%s, %+v", says, c)
@@ -509,20 +505,21 @@ func TestControlMatrix(t *testing.T) {
 				a := send(t, tr, request(t, "/").WithContext(cachecontrol.WithControl(t.Context(), c)))
 				s := cachecontrol.StatusOf(a.Response)
 				asked := o.requests() == 2
+				bypass, cacheOnly := c.Mode == cachecontrol.ModeBypass, c.Mode == cachecontrol.ModeCacheOnly
 				switch {
-				case c.OnlyIfCached && asked:
+				case cacheOnly && asked:
 					t.Errorf("%s: the origin was asked, want no request", name)
-				case a.StatusCode == 504 && (asked || !c.OnlyIfCached), a.StatusCode == 200 && asked == cachecontrol.FromCache(a.Response):
+				case a.StatusCode == 504 && (asked || !cacheOnly), a.StatusCode == 200 && asked == cachecontrol.FromCache(a.Response):
 					t.Errorf("%s: origin asked: %v, Cache-Status %s, want these to agree", name, asked, a.Header["Cache-Status"])
-				case (c.Bypass || c.Refresh) && cachecontrol.FromCache(a.Response):
+				case (bypass || c.Mode == cachecontrol.ModeRefresh) && cachecontrol.FromCache(a.Response):
 					t.Errorf("%s: FromCache = true, want false", name)
-				case (c.Bypass || c.NoStore || says == "no-store, max-age=60") && s.Stored:
+				case (bypass || c.NoStore || says == "no-store, max-age=60") && s.Stored:
 					t.Errorf("%s: Stored = true, want false", name)
 				case says != "max-age=1" && says != "max-age=60" && cachecontrol.FromCache(a.Response):
 					t.Errorf("%s: FromCache = true, want false, because the origin forbids it", name)
 				case first.Stored != (says != "no-store, max-age=60"):
 					t.Errorf("%s: the first stored: %v, want %v", name, first.Stored, !first.Stored)
-				case says == "max-age=1" && c == (cachecontrol.Control{AllowStale: -1}) && s.Reason != rules.AllowStale:
+				case says == "max-age=1" && c == (cachecontrol.Control{MaxStale: -1}) && s.Reason != rules.AllowStale:
 					t.Errorf("%s: reason %v, want %v", name, s.Reason, rules.AllowStale)
 				}
 				tr.Close()

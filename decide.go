@@ -28,7 +28,10 @@ func (e *engine) decideReuse(q *query, m *match) decision {
 			m.close()
 		}
 	}()
-	own := e.beforeReuse(q.req, StoredResponse{m.entry.Status, m.entry.Header, d.Age, d.TTL})
+	own := e.beforeReuse(q.req, StoredResponse{
+		StatusCode: m.entry.Status, Header: m.entry.Header, Age: d.Age, TTL: d.TTL,
+		Rules: RuleDecision{d.Action == rules.Serve || d.Action == rules.ServeAndValidate, Reason(d.Reason)},
+	})
 	returned = true
 	switch own {
 	case ReuseValidate:
@@ -70,20 +73,23 @@ type assessment struct {
 	store     rules.StoreDecision
 }
 
-// assess runs the hooks, computes the policy of a reply, and decides whether to store it. The assessment is not returned
-// by value because the policy is large.
+// assess calls the heuristic and BeforeStore, computes the policy of a reply, and decides whether to store it. The
+// assessment is not returned by value because the policy is large.
 func (e *engine) assess(a *assessment, q *query, rep *reply) {
-	var own StoreDecision
-	if e.heuristic == nil && e.beforeStore == nil {
-		own = e.hookDecision(q, nil)
-	} else {
-		a.heuristic, own = e.askHooks(q, rep.resp)
+	if e.heuristic != nil {
+		closeOnPanic(rep.resp, func() { a.heuristic = e.applyHeuristic(rep.resp) })
 	}
+	e.assessAsIs(a, q, rep)
+}
+
+// assessAsIs is assess without the heuristic.
+func (e *engine) assessAsIs(a *assessment, q *query, rep *reply) {
 	a.policy.Compute(&e.policies, &e.rules, rep.resp.StatusCode, rep.resp.Header, rep.asked, rep.received)
+	own := e.hookDecision(q, rep, rep.resp, &a.policy)
 	if own.Lifetime > 0 {
 		a.policy = *a.policy.WithLifetime(own.Lifetime)
 	}
-	a.store = e.mayStore(q, &a.policy, own, rep.rejectsCredentials)
+	a.store = e.mayStore(q, &a.policy, own, rep)
 }
 
 // refuse decides that the response is not stored, unless that is decided already for another reason.
@@ -91,16 +97,6 @@ func (a *assessment) refuse(why rules.Reason) {
 	if a.store.OK {
 		a.store = rules.StoreDecision{Reason: why}
 	}
-}
-
-// askHooks calls the heuristic and BeforeStore. It is separate from assess so that assess does not allocate a closure if
-// there are no hooks.
-func (e *engine) askHooks(q *query, resp *http.Response) (heuristic []string, own StoreDecision) {
-	closeOnPanic(resp, func() {
-		heuristic = e.applyHeuristic(resp)
-		own = e.hookDecision(q, resp)
-	})
-	return heuristic, own
 }
 
 // closeOnPanic calls a hook. If it panics, closeOnPanic closes the response's body, which has not been returned to any
@@ -116,19 +112,25 @@ func closeOnPanic(resp *http.Response, hook func()) {
 	returned = true
 }
 
-// hookDecision returns the decision of BeforeStore and of the request's Control about storing a response from the
-// origin.
-func (e *engine) hookDecision(q *query, resp *http.Response) (d StoreDecision) {
+// hookDecision returns the decision of BeforeStore and of the request's Control about storing resp, which is the reply or
+// a stored response that the reply confirms.
+func (e *engine) hookDecision(q *query, rep *reply, resp *http.Response, policy *rules.Policy) (d StoreDecision) {
 	if e.beforeStore != nil {
-		view := *resp
-		view.Body = http.NoBody // the Body belongs to the caller
-		d = e.beforeStore(&view)
+		d = e.callBeforeStore(q, rep, resp, policy)
 	}
 	d.Lifetime = max(d.Lifetime, 0)
 	d.named = d.Lifetime > 0
 	if q.cc.Lifetime > 0 {
 		d.Lifetime = q.cc.Lifetime
 	}
+	return d
+}
+
+func (e *engine) callBeforeStore(q *query, rep *reply, resp *http.Response, policy *rules.Policy) (d StoreDecision) {
+	view := *resp
+	view.Body = http.NoBody // the Body belongs to the caller
+	byRules := e.mayStore(q, policy, StoreDecision{}, rep)
+	closeOnPanic(rep.resp, func() { d = e.beforeStore(&view, RuleDecision{byRules.OK, Reason(byRules.Reason)}) })
 	return d
 }
 
@@ -145,11 +147,11 @@ func (e *engine) applyHeuristic(resp *http.Response) []string {
 }
 
 // mayStore decides whether to store a response with this policy, given the decision of the program.
-func (e *engine) mayStore(q *query, policy *rules.Policy, own StoreDecision, rejectsCredentials bool) rules.StoreDecision {
+func (e *engine) mayStore(q *query, policy *rules.Policy, own StoreDecision, rep *reply) rules.StoreDecision {
 	policy.Named = own.named
 	authorization := q.header["Authorization"] != nil // a variable, because inside the call it would delay the copy of cc
 	d := policy.Store(q.cc, authorization)
-	if d.OK && rejectsCredentials {
+	if d.OK && rep.rejectsCredentials {
 		d = rules.StoreDecision{Reason: rules.CredentialsRefused}
 	}
 	if d.OK && own.Refuse {

@@ -36,8 +36,8 @@ type reasonCase struct {
 
 // reasonCases are what docs/why-not-cached.md says of each reason.
 func reasonCases() []reasonCase {
-	refuse := func(*http.Response) cachecontrol.StoreDecision { return cachecontrol.StoreDecision{Refuse: true} }
-	give := func(*http.Response) cachecontrol.StoreDecision {
+	refuse := func(*http.Response, cachecontrol.RuleDecision) cachecontrol.StoreDecision { return cachecontrol.StoreDecision{Refuse: true} }
+	give := func(*http.Response, cachecontrol.RuleDecision) cachecontrol.StoreDecision {
 		return cachecontrol.StoreDecision{Lifetime: time.Minute}
 	}
 	reuse := func(d cachecontrol.ReuseDecision) func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
@@ -90,7 +90,7 @@ func reasonCases() []reasonCase {
 		{detail: "pragma-no-cache/max-age", second: []string{"Pragma: no-cache"}, response: []string{fresh}, outcome: cachecontrol.Miss},
 		{detail: "request-max-age/max-age", second: []string{"Cache-Control: max-age=0"}, response: []string{fresh}, outcome: cachecontrol.Miss},
 		{detail: "request-min-fresh/max-age", second: []string{"Cache-Control: min-fresh=100"}, response: []string{fresh}, outcome: cachecontrol.Miss},
-		{detail: "refresh/max-age", control: cachecontrol.Control{Refresh: true}, response: []string{fresh}, outcome: cachecontrol.Miss},
+		{detail: "refresh/max-age", control: cachecontrol.Control{Mode: cachecontrol.ModeRefresh}, response: []string{fresh}, outcome: cachecontrol.Miss},
 		{detail: "validate/max-age", response: []string{fresh}, outcome: cachecontrol.Miss,
 			transport: &cachecontrol.Transport{BeforeReuse: reuse(cachecontrol.ReuseValidate)}},
 		{detail: "reuse-refused/max-age", response: []string{fresh}, outcome: cachecontrol.Miss,
@@ -108,7 +108,7 @@ func reasonCases() []reasonCase {
 		{detail: "precondition/not-cacheable", request: []string{`If-Match: "2"`}, response: []string{"412", tag}, outcome: cachecontrol.Bypass},
 		{detail: "upgrade", request: []string{"Connection: Upgrade", "Upgrade: websocket"}, response: []string{fresh}, outcome: cachecontrol.Bypass},
 		{detail: "url", target: "https://b\u00fccher.example/", response: []string{fresh}, outcome: cachecontrol.Bypass},
-		{detail: "bypass", control: cachecontrol.Control{Bypass: true}, response: []string{fresh}, outcome: cachecontrol.Bypass},
+		{detail: "bypass", control: cachecontrol.Control{Mode: cachecontrol.ModeBypass}, response: []string{fresh}, outcome: cachecontrol.Bypass},
 	}
 }
 

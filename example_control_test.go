@@ -37,12 +37,12 @@ func ExampleWithControl() {
 		io.Copy(io.Discard, resp.Body)
 		fmt.Printf("%s: %d, %v\n", what, resp.StatusCode, cachecontrol.StatusOf(resp).Outcome)
 	}
-	get("offline, before there is anything", cachecontrol.Control{OnlyIfCached: true})
+	get("offline, before there is anything", cachecontrol.Control{Mode: cachecontrol.ModeCacheOnly})
 	get("nothing special", cachecontrol.Control{})
 	get("once more", cachecontrol.Control{})
-	get("as the origin has it now", cachecontrol.Control{Refresh: true})
-	get("round the cache", cachecontrol.Control{Bypass: true})
-	get("offline", cachecontrol.Control{OnlyIfCached: true, AllowStale: -1})
+	get("as the origin has it now", cachecontrol.Control{Mode: cachecontrol.ModeRefresh})
+	get("round the cache", cachecontrol.Control{Mode: cachecontrol.ModeBypass})
+	get("offline", cachecontrol.Control{Mode: cachecontrol.ModeCacheOnly, MaxStale: -1})
 	get("for another user", cachecontrol.Control{Partition: "another user"})
 	// Output:
 	// offline, before there is anything: 504, miss
@@ -90,7 +90,7 @@ func ExampleTransport_BeforeStore() {
 	server := example()
 	defer server.Close()
 	cache := &cachecontrol.Transport{
-		BeforeStore: func(resp *http.Response) cachecontrol.StoreDecision {
+		BeforeStore: func(resp *http.Response, _ cachecontrol.RuleDecision) cachecontrol.StoreDecision {
 			switch resp.Request.URL.Path {
 			case "/account":
 				return cachecontrol.StoreDecision{Refuse: true}

@@ -272,7 +272,7 @@ func TestHit(t *testing.T) {
 func TestNegativeLifetime(t *testing.T) {
 	for name, store := range fileStores(t) {
 		runScenarios(t, []scenario{{
-			name, &cachecontrol.Transport{Store: store, BeforeStore: func(*http.Response) cachecontrol.StoreDecision {
+			name, &cachecontrol.Transport{Store: store, BeforeStore: func(*http.Response, cachecontrol.RuleDecision) cachecontrol.StoreDecision {
 				return cachecontrol.StoreDecision{Lifetime: -time.Second}
 			}},
 			[]reply{ok("Cache-Control: max-age=10", `ETag: "1"`), status(304, "Cache-Control: max-age=10", `ETag: "1"`)},

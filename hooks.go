@@ -5,6 +5,12 @@ import (
 	"time"
 )
 
+// RuleDecision is what the rules decide about a response. A hook sees it, and may decide otherwise.
+type RuleDecision struct {
+	OK     bool   // the response is stored, or used without waiting for the origin
+	Reason Reason // why
+}
+
 // StoreDecision is the result of Transport.BeforeStore. The zero value leaves the decision to the rules.
 type StoreDecision struct {
 	Refuse   bool          // the response is not stored
@@ -30,4 +36,5 @@ type StoredResponse struct {
 	Header     http.Header   // shared, must not be modified
 	Age        time.Duration // current age (RFC 9111, section 4.2.3)
 	TTL        time.Duration // remaining freshness; if negative, how long the response has been stale
+	Rules      RuleDecision  // whether it is used without waiting for the origin if the hook returns ReuseByRules
 }

@@ -54,7 +54,7 @@ func TestMemoryBound(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if control.Refresh {
+					if control.Mode == cachecontrol.ModeRefresh {
 						if _, err := store.Get(t.Context(), req.URL.String()); err != nil {
 							continue
 						}
@@ -77,10 +77,10 @@ func TestMemoryBound(t *testing.T) {
 			}
 			ask(cachecontrol.Control{}, test.again)
 			check("stored")
-			ask(cachecontrol.Control{OnlyIfCached: true}, 0)
+			ask(cachecontrol.Control{Mode: cachecontrol.ModeCacheOnly}, 0)
 			check("hit")
-			ask(cachecontrol.Control{Refresh: true}, 0)
-			ask(cachecontrol.Control{OnlyIfCached: true}, 0)
+			ask(cachecontrol.Control{Mode: cachecontrol.ModeRefresh}, 0)
+			ask(cachecontrol.Control{Mode: cachecontrol.ModeCacheOnly}, 0)
 			check("brought up to date and hit")
 		})
 	}

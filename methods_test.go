@@ -119,7 +119,7 @@ func TestInvalidationOfOtherMethods(t *testing.T) {
 		"Invalidate": func(t *testing.T, tr *cachecontrol.Transport) { must(t, tr.Invalidate(t.Context(), u)) },
 		"Bypass": func(t *testing.T, tr *cachecontrol.Transport) {
 			req := request(t, "PUT /")
-			send(t, tr, req.WithContext(cachecontrol.WithControl(req.Context(), cachecontrol.Control{Bypass: true})))
+			send(t, tr, req.WithContext(cachecontrol.WithControl(req.Context(), cachecontrol.Control{Mode: cachecontrol.ModeBypass})))
 		},
 	}
 	for name, store := range storeKinds {

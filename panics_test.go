@@ -34,7 +34,7 @@ func TestPanics(t *testing.T) {
 		{"base", &cachecontrol.Transport{}, true},
 		{"base/drain", &cachecontrol.Transport{DrainBytes: 1}, true},
 		{"base/collapse", &cachecontrol.Transport{Collapse: true}, true},
-		{"hook/collapse", &cachecontrol.Transport{Collapse: true, BeforeStore: func(resp *http.Response) cachecontrol.StoreDecision {
+		{"hook/collapse", &cachecontrol.Transport{Collapse: true, BeforeStore: func(resp *http.Response, _ cachecontrol.RuleDecision) cachecontrol.StoreDecision {
 			if resp.Header["X-Bang"] != nil {
 				panic(bang)
 			}
@@ -114,7 +114,7 @@ func TestPanicClosesBodies(t *testing.T) {
 							return nil
 						})
 					} else {
-						tr.BeforeStore = func(*http.Response) (d cachecontrol.StoreDecision) {
+						tr.BeforeStore = func(*http.Response, cachecontrol.RuleDecision) (d cachecontrol.StoreDecision) {
 							if bangs() {
 								panic("bang")
 							}

@@ -14,7 +14,7 @@ import (
 func TestBeforeStore(t *testing.T) {
 	// What it says depends on the path; the origin answers each with the same fields.
 	decide := func() *cachecontrol.Transport {
-		return &cachecontrol.Transport{BeforeStore: func(resp *http.Response) cachecontrol.StoreDecision {
+		return &cachecontrol.Transport{BeforeStore: func(resp *http.Response, _ cachecontrol.RuleDecision) cachecontrol.StoreDecision {
 			if resp.Body != http.NoBody || resp.Request == nil || resp.StatusCode == 304 {
 				t.Errorf("asked about %+v, want a Request, http.NoBody, another status than 304", resp)
 			}
@@ -101,7 +101,7 @@ func TestBeforeReuse(t *testing.T) {
 			name: "validate, and the origin fails, although the request allows that", transport: always(cachecontrol.ReuseValidate), origin: []reply{ok(fresh, tag), status(503)},
 			steps: []step{
 				{want: miss}, {want: miss, status: 503, with: []string{"Cache-Control: stale-if-error=600"}},
-				{want: miss, status: 503, control: &cachecontrol.Control{AllowStale: -1}},
+				{want: miss, status: 503, control: &cachecontrol.Control{MaxStale: -1}},
 			},
 		}, {
 			name: "validate, and the origin fails, although all is replayed", origin: []reply{ok(fresh, tag), status(503)},
@@ -123,7 +123,7 @@ func TestBeforeReuse(t *testing.T) {
 			steps: []step{{want: miss}, {want: miss, status: 503}},
 		}, {
 			name: "never, and only-if-cached", transport: always(cachecontrol.ReuseNever), origin: []reply{ok(fresh)},
-			steps: []step{{want: miss}, {control: &cachecontrol.Control{OnlyIfCached: true}, want: miss, status: 504}},
+			steps: []step{{want: miss}, {control: &cachecontrol.Control{Mode: cachecontrol.ModeCacheOnly}, want: miss, status: 504}},
 		}, {
 			name: "never a part", transport: always(cachecontrol.ReuseNever), origin: []reply{status(206, "Content-Range: bytes 0-1/9", fresh, tag)},
 			steps: []step{
@@ -140,7 +140,7 @@ func TestBeforeReuse(t *testing.T) {
 			steps: []step{{want: miss}, {want: hit, body: "#1"}},
 		}, {
 			name: "although the request wants it fresh", transport: always(cachecontrol.ReuseAnyway), origin: []reply{ok(fresh)},
-			steps: []step{{want: miss}, {with: []string{"Cache-Control: no-cache"}, want: hit}, {control: &cachecontrol.Control{Refresh: true}, want: hit}},
+			steps: []step{{want: miss}, {with: []string{"Cache-Control: no-cache"}, want: hit}, {control: &cachecontrol.Control{Mode: cachecontrol.ModeRefresh}, want: hit}},
 		}, {
 			name: "and nothing is revalidated", transport: always(cachecontrol.ReuseAnyway), origin: []reply{ok(swr)},
 			steps: []step{{want: miss}, {wait: 11 * time.Second, want: stale, body: "#1"}, {wait: time.Second, want: stale, body: "#1"}},
@@ -225,15 +225,15 @@ func TestReplay(t *testing.T) {
 		}, {
 			name: "Refresh asks", transport: replay(), origin: []reply{ok(fresh, tag), status(304, tag), ok(fresh, tag), down},
 			steps: []step{
-				{want: miss}, {control: &cachecontrol.Control{Refresh: true}, want: revalidated}, {control: &cachecontrol.Control{Refresh: true}, want: miss, body: "#3"},
-				{control: &cachecontrol.Control{Refresh: true}, want: stale, body: "#3"},
+				{want: miss}, {control: &cachecontrol.Control{Mode: cachecontrol.ModeRefresh}, want: revalidated}, {control: &cachecontrol.Control{Mode: cachecontrol.ModeRefresh}, want: miss, body: "#3"},
+				{control: &cachecontrol.Control{Mode: cachecontrol.ModeRefresh}, want: stale, body: "#3"},
 			},
 		}, {
 			name: "strictly offline", transport: replay(), origin: []reply{ok()},
 			steps: []step{
-				{want: miss}, {wait: years, control: &cachecontrol.Control{OnlyIfCached: true}, want: stale, body: "#1"},
-				{do: "/other", control: &cachecontrol.Control{OnlyIfCached: true}, want: miss, status: 504},
-				{do: "POST /", control: &cachecontrol.Control{OnlyIfCached: true}, want: miss, status: 504},
+				{want: miss}, {wait: years, control: &cachecontrol.Control{Mode: cachecontrol.ModeCacheOnly}, want: stale, body: "#1"},
+				{do: "/other", control: &cachecontrol.Control{Mode: cachecontrol.ModeCacheOnly}, want: miss, status: 504},
+				{do: "POST /", control: &cachecontrol.Control{Mode: cachecontrol.ModeCacheOnly}, want: miss, status: 504},
 			},
 		},
 	})

@@ -51,7 +51,7 @@ func (e *engine) parseQuery(req *http.Request, room []byte) (q query, plain []by
 	control := controlOf(q.ctx)
 	if control != nil {
 		control.apply(&q.cc)
-		q.offline = control.OnlyIfCached
+		q.offline = control.Mode == ModeCacheOnly
 	}
 	plain, ok := cachekey.Append(room, req.URL, req.Host)
 	if !ok {
@@ -59,7 +59,7 @@ func (e *engine) parseQuery(req *http.Request, room []byte) (q query, plain []by
 	}
 	q.partition = e.partitionOf(req, control)
 	plain = append(plain, q.partition...)
-	if control != nil && control.Bypass {
+	if control != nil && control.Mode == ModeBypass {
 		return q, plain, rules.BypassAsked
 	}
 	return q, plain, e.classify(&q)

@@ -60,12 +60,8 @@ func (e *engine) receivePost(q *query, key string, rep *reply, s *Status) {
 	if named, ok := cachekey.Of(u, ""); !ok || named != here {
 		return
 	}
-	var own StoreDecision
-	closeOnPanic(rep.resp, func() { own = e.hookDecision(q, rep.resp) })
 	var as assessment
-	as.policy.Compute(&e.policies, &e.rules, rep.resp.StatusCode, rep.resp.Header, rep.asked, rep.received)
-	as.policy = *as.policy.WithLifetime(own.Lifetime)
-	as.store = e.mayStore(q, &as.policy, own, rep.rejectsCredentials)
+	e.assessAsIs(&as, q, rep)
 	if !as.store.OK || !as.policy.Explicit() || as.policy.Lifetime == 0 || rep.resp.ContentLength > e.maxBody {
 		return
 	}

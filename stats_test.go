@@ -37,7 +37,7 @@ func TestStats(t *testing.T) {
 	const fresh, tag = "Cache-Control: max-age=60", `ETag: "1"`
 	type stats = cachecontrol.Stats
 	type reasons = map[cachecontrol.Reason]uint64
-	offline := &cachecontrol.Control{OnlyIfCached: true}
+	offline := &cachecontrol.Control{Mode: cachecontrol.ModeCacheOnly}
 	for _, tt := range []struct {
 		name      string
 		transport *cachecontrol.Transport // nil: the zero value
@@ -76,7 +76,7 @@ func TestStats(t *testing.T) {
 			stats{Misses: 1, Stale: 2, OriginRequests: 3, OriginErrors: 1, OriginFailures: 1, BytesFromOrigin: 2, BytesFromCache: 4, Stored: 1},
 		}, {
 			"bypassed and refused", nil, []reply{ok(fresh)},
-			[]step{{do: "POST /", want: bypass}, {control: offline, want: miss, status: 504}, {control: &cachecontrol.Control{Bypass: true}, want: bypass}},
+			[]step{{do: "POST /", want: bypass}, {control: offline, want: miss, status: 504}, {control: &cachecontrol.Control{Mode: cachecontrol.ModeBypass}, want: bypass}},
 			stats{Bypassed: 2, Refused: 1, OriginRequests: 2, BytesFromOrigin: 4, NotStored: reasons{rules.MethodNotStorable: 1}},
 		}, {
 			"what is not stored, by reason", nil, []reply{ok("Cache-Control: no-store"), ok(), ok(fresh, "Vary: *"), status(500, "X: 1"), ok()},
@@ -93,7 +93,7 @@ func TestStats(t *testing.T) {
 			[]step{{do: "/1", want: miss}, {do: "/2", want: miss}, {do: "/3", want: miss}, {do: "/4", want: miss}, {do: "/5", want: miss}, {do: "/6", want: miss}},
 			stats{Misses: 6, OriginRequests: 6, BytesFromOrigin: 6 * 11 << 10, Stored: 6, Evictions: 1},
 		}, {
-			"a head that brings the stored response up to date", nil, []reply{ok(fresh, tag)}, []step{{want: miss}, {do: "HEAD /", control: &cachecontrol.Control{Refresh: true}, want: miss}},
+			"a head that brings the stored response up to date", nil, []reply{ok(fresh, tag)}, []step{{want: miss}, {do: "HEAD /", control: &cachecontrol.Control{Mode: cachecontrol.ModeRefresh}, want: miss}},
 			stats{Misses: 2, OriginRequests: 2, BytesFromOrigin: 2, Stored: 1},
 		},
 	} {

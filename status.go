@@ -3,6 +3,7 @@ package cachecontrol
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,8 +33,20 @@ const (
 	Bypass                     // answered by the origin; the cache does not handle such requests
 )
 
+// String returns the outcome in lower case, such as "hit".
 func (o Outcome) String() string {
-	return [...]string{"unknown", "miss", "hit", "stale", "revalidated", "bypass"}[o]
+	return nameOf("outcome", int(o), "unknown", "miss", "hit", "stale", "revalidated", "bypass")
+}
+
+// MarshalText implements encoding.TextMarshaler. The text is that of String.
+func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// nameOf returns the name of the i-th constant of a type.
+func nameOf(kind string, i int, names ...string) string {
+	if i < 0 || i >= len(names) {
+		return kind + "(" + strconv.Itoa(i) + ")"
+	}
+	return names[i]
 }
 
 // Status describes how the cache answered a request. It corresponds to Cache-Status (RFC 9211).
@@ -189,6 +202,18 @@ func (s Status) stale() bool {
 func asToken(v any) httpsfv.Token {
 	t, _ := v.(httpsfv.Token)
 	return t
+}
+
+// String returns the status as a line for people, such as "hit: fresh".
+func (s Status) String() string {
+	text := s.Outcome.String()
+	if s.Reason != "" {
+		text += ": " + string(s.Reason)
+	}
+	if s.Storage != "" {
+		text += "; storage: " + string(s.Storage)
+	}
+	return text
 }
 
 // header returns the member of Cache-Status for s.

@@ -15,7 +15,7 @@ import (
 )
 
 // lasting is a BeforeStore that gives every response a lifetime.
-func lasting(*http.Response) cachecontrol.StoreDecision {
+func lasting(*http.Response, cachecontrol.RuleDecision) cachecontrol.StoreDecision {
 	return cachecontrol.StoreDecision{Lifetime: time.Hour}
 }
 
@@ -116,7 +116,7 @@ func TestReplayRedirects(t *testing.T) {
 		do(t, tr, "/d")
 		time.Sleep(1000 * time.Hour)
 		req := request(t, "/a")
-		req = req.WithContext(cachecontrol.WithControl(req.Context(), cachecontrol.Control{OnlyIfCached: true}))
+		req = req.WithContext(cachecontrol.WithControl(req.Context(), cachecontrol.Control{Mode: cachecontrol.ModeCacheOnly}))
 		resp, err := tr.Client().Do(req)
 		if err != nil {
 			t.Fatal(err)

@@ -222,7 +222,7 @@ func TestFromAnotherCache(t *testing.T) {
 					case "no-store":
 						with = []string{"Cache-Control: no-store"}
 					case "bypass":
-						control = &cachecontrol.Control{Bypass: true}
+						control = &cachecontrol.Control{Mode: cachecontrol.ModeBypass}
 					case "304":
 						with = []string{`If-None-Match: "mine"`}
 						reply = status(304, fields...)

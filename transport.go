@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -21,14 +23,15 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// DefaultMaxBodyBytes is the length of the longest body that a Transport stores if MaxBodyBytes is zero: 1 GiB.
-const DefaultMaxBodyBytes = 1 << 30
-
-// DefaultDrainBytes is the value of DrainBytes that a Transport uses if the field is zero: 64 KiB.
-const DefaultDrainBytes = 64 << 10
-
-// DefaultCollapseTimeout is the value of CollapseTimeout that a Transport uses if the field is zero: 10 seconds.
-const DefaultCollapseTimeout = 10 * time.Second
+// The limits of a Transport whose fields of the same names are zero.
+const (
+	DefaultMaxBodyBytes      = 1 << 30
+	DefaultMaxVariants       = 32
+	DefaultDrainBytes        = 64 << 10
+	DefaultCollapseTimeout   = 10 * time.Second
+	DefaultBackgroundTimeout = 30 * time.Second
+	DefaultStoreTimeout      = 5 * time.Second
+)
 
 // CacheControlStatusCodes are the status codes that Python's CacheControl stores, for use as
 // Transport.CacheableStatusCodes.
@@ -74,11 +77,11 @@ type Transport struct {
 	CredentialFields []string
 
 	// BeforeStore, if non-nil, is called with each response from the origin before it is stored, and with a stored
-	// response that the origin has confirmed. It can prevent storing, and can set the freshness lifetime of a response
+	// response that the origin has confirmed, and with what the rules decide about storing it. It can prevent storing, and can set the freshness lifetime of a response
 	// with any status. It cannot make the cache store a response that the rules forbid to store. resp.Request is the
 	// request. resp has an empty Body, and must not be modified. BeforeStore and BeforeReuse may be called
 	// concurrently.
-	BeforeStore func(resp *http.Response) StoreDecision
+	BeforeStore func(resp *http.Response, rules RuleDecision) StoreDecision
 
 	// BeforeReuse, if non-nil, is called with each stored response selected for a request. Its result overrides the
 	// freshness rules. It must not modify its arguments. It is not called for validations in the background. With
@@ -88,8 +91,8 @@ type Transport struct {
 
 	// Replay, if true, serves stored responses regardless of their age and of all cache directives. It is meant for
 	// debugging and for work without a network. Responses that are not stored are fetched, and are stored unless that
-	// is forbidden, even if they have neither freshness nor a validator. With Control.Refresh the origin is asked, and
-	// the stored response is used if the origin fails. With Control.OnlyIfCached the origin is never asked.
+	// is forbidden, even if they have neither freshness nor a validator. With ModeRefresh the origin is asked, and
+	// the stored response is used if the origin fails. With ModeCacheOnly the origin is never asked.
 	Replay bool
 
 	// TimePriority, if true, stores a response only if it has a freshness lifetime. By default a validator alone, ETag
@@ -107,11 +110,11 @@ type Transport struct {
 	CacheableStatusCodes []int
 
 	// MaxBodyBytes is the length of the longest body that is stored. A response with a longer body is passed on and not
-	// stored. Zero means DefaultMaxBodyBytes.
+	// stored. Zero means DefaultMaxBodyBytes. A negative value means no limit.
 	MaxBodyBytes int64
 
-	// MaxVariants is the number of variants of a URL that are stored in addition to the first. Zero means 32. A
-	// negative value means none.
+	// MaxVariants is the number of variants of a URL that are stored in addition to the first. Zero means
+	// DefaultMaxVariants. A negative value means none.
 	MaxVariants int
 
 	// StaleIfError is how long after it became stale any stored response may be served if the origin cannot be reached
@@ -151,14 +154,14 @@ type Transport struct {
 	RefreshAhead time.Duration
 
 	// BackgroundTimeout limits each validation in the background, and the reading of a body that DrainBytes allows.
-	// Zero means 30 seconds.
+	// Zero means DefaultBackgroundTimeout. A negative value means no limit.
 	BackgroundTimeout time.Duration
 
 	// StoreTimeout limits each call to Store, including each Read and Write of a body, even if the store ignores its
 	// context. When it expires, the request continues without the store, and the call is abandoned. While 16 abandoned
 	// calls are still running, new calls fail immediately. DictCache and the two file caches are called directly: they
 	// wait only for the disk and, to write, for file locks, for up to StoreTimeout to update or delete an entry and up
-	// to 10 seconds to commit one. Zero means 5 seconds.
+	// to 10 seconds to commit one. Zero means DefaultStoreTimeout. A negative value means no limit.
 	StoreTimeout time.Duration
 
 	// Logger receives every caching decision at level Debug. For each operation of the store, it receives one failure
@@ -249,8 +252,8 @@ func newEngine(t *Transport) *engine {
 		credentials:     slices.Clone(t.CredentialFields),
 		beforeStore:     t.BeforeStore,
 		beforeReuse:     t.BeforeReuse,
-		maxBody:         cmp.Or(t.MaxBodyBytes, DefaultMaxBodyBytes),
-		maxVariants:     max(cmp.Or(t.MaxVariants, 32), 0),
+		maxBody:         limit(t.MaxBodyBytes, DefaultMaxBodyBytes),
+		maxVariants:     max(cmp.Or(t.MaxVariants, DefaultMaxVariants), 0),
 		selectLanguage:  t.SelectLanguage,
 		negotiate:       !t.DisableCompression,
 		collapse:        t.Collapse,
@@ -263,11 +266,11 @@ func newEngine(t *Transport) *engine {
 		e.heuristic = heuristics.ForSharedCache(t.Heuristic)
 	}
 	store := t.Store
-	if store == nil {
+	if e.err = t.check(); store == nil || e.err != nil {
 		e.own = storage.NewDictCache()
 		store = e.own
 	}
-	storeTimeout := cmp.Or(t.StoreTimeout, 5*time.Second)
+	storeTimeout := limit(t.StoreTimeout, DefaultStoreTimeout)
 	e.store = reliable.New(reliable.Config{Store: store, Timeout: storeTimeout, Logger: e.logger})
 	e.ranges, _ = store.(storage.RangeReporter)
 	traits := e.store.Traits()
@@ -278,7 +281,6 @@ func newEngine(t *Transport) *engine {
 	if t.Replay {
 		e.refreshAhead = 0 // nothing expires
 	}
-	e.err = checkMethods(t.CacheableMethods)
 	if t.CacheableMethods != nil {
 		e.noGET = !slices.Contains(t.CacheableMethods, http.MethodGet)
 		e.methods = slices.DeleteFunc(slices.Clone(t.CacheableMethods), func(m string) bool {
@@ -286,8 +288,35 @@ func newEngine(t *Transport) *engine {
 		})
 	}
 	e.locks = keylock.New(storeTimeout, traits.Memory)
-	taskTimeout := cmp.Or(t.BackgroundTimeout, 30*time.Second)
+	taskTimeout := limit(t.BackgroundTimeout, DefaultBackgroundTimeout)
 	e.background, e.draining = background.New(taskTimeout, e.logPanic), background.New(taskTimeout, e.logPanic)
 	e.counters.start()
 	return e
+}
+
+// limit returns the value of a field for which zero means the default and a negative value no limit.
+func limit[T ~int64](value, byDefault T) T {
+	if value < 0 {
+		return math.MaxInt64
+	}
+	return cmp.Or(value, byDefault)
+}
+
+// check returns an error for the first field whose value makes no sense, or nil.
+func (t *Transport) check() error {
+	for _, f := range []struct {
+		name  string
+		value any
+	}{{"Base", t.Base}, {"Store", t.Store}, {"Heuristic", t.Heuristic}} {
+		if v := reflect.ValueOf(f.value); v.Kind() == reflect.Pointer && v.IsNil() {
+			return fmt.Errorf("cachecontrol: Transport.%s is a nil %v: leave the field out, or set it to a value", f.name, v.Type())
+		}
+	}
+	switch {
+	case t.StaleIfError < 0:
+		return fmt.Errorf("cachecontrol: Transport.StaleIfError is %v: it must not be negative", t.StaleIfError)
+	case t.RefreshAhead < 0:
+		return fmt.Errorf("cachecontrol: Transport.RefreshAhead is %v: it must not be negative", t.RefreshAhead)
+	}
+	return checkMethods(t.CacheableMethods)
 }

@@ -22,21 +22,21 @@ func (e *engine) freshen(q *query, prev *previous, m *match, rep *reply, header 
 	if e.heuristic != nil || e.beforeStore != nil {
 		view = &http.Response{StatusCode: entry.Status, Header: entry.Header, Request: q.req}
 	}
-	var own StoreDecision
-	closeOnPanic(rep.resp, func() {
-		entry.Heuristic = e.applyHeuristic(view)
-		own = e.hookDecision(q, view)
-	})
-	entry.Lifetime = own.Lifetime
+	closeOnPanic(rep.resp, func() { entry.Heuristic = e.applyHeuristic(view) })
+	entry.Lifetime = 0
 	e.resetVary(q, entry)
 	policy := e.policyOf(entry)
+	own := e.hookDecision(q, rep, view, &policy)
+	if entry.Lifetime = own.Lifetime; own.Lifetime > 0 {
+		policy = *policy.WithLifetime(own.Lifetime)
+	}
 	policy.ConfirmedBy(header)
 	entry.Keep = policy.Retention()
 	if entry.Trailer != nil {
 		entry.Trailer = rules.StoredTrailer(entry.Trailer, policy.ExcludedFields())
 	}
 
-	switch decision := e.mayStore(q, &policy, own, rep.rejectsCredentials); {
+	switch decision := e.mayStore(q, &policy, own, rep); {
 	case decision.OK:
 		store := e.newStoreContext(q, prev, rep)
 		store.update(m.key, entry, policy.Date)

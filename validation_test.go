@@ -36,7 +36,7 @@ var goneAfter = []int{200, 201, 202, 203, 204, 226, 299, 404, 410}
 func TestAnswersToValidation(t *testing.T) {
 	const tag = `ETag: "a"`
 	asks := []string{"Cache-Control: no-cache"}
-	refresh := &cachecontrol.Control{Refresh: true}
+	refresh := &cachecontrol.Control{Mode: cachecontrol.ModeRefresh}
 	inBothModes(t, func(tr func() *cachecontrol.Transport) []scenario {
 		var all []scenario
 		for _, code := range slices.Concat(keptAfter, goneAfter) {
@@ -130,7 +130,7 @@ func TestRefusedAndReplaced(t *testing.T) {
 			return cachecontrol.ReuseByRules
 		}}
 		if refuse {
-			tr.BeforeStore = func(resp *http.Response) cachecontrol.StoreDecision {
+			tr.BeforeStore = func(resp *http.Response, _ cachecontrol.RuleDecision) cachecontrol.StoreDecision {
 				return cachecontrol.StoreDecision{Refuse: resp.Header.Get("X-Keep") == "no"}
 			}
 		}
@@ -172,11 +172,11 @@ func TestRefusedAndReplaced(t *testing.T) {
 		}},
 	}
 	for _, collapse := range []bool{false, true} {
-		for _, control := range []cachecontrol.Control{{Refresh: true}, {Refresh: true, AllowStale: -1}} {
+		for _, control := range []cachecontrol.Control{{Mode: cachecontrol.ModeRefresh}, {Mode: cachecontrol.ModeRefresh, MaxStale: -1}} {
 			for name, second := range map[string]reply{"no-store": ok("Cache-Control: no-store"), "refused": ok(fresh, "X-Keep: no"), "410": status(410)} {
 				tr := never(true)
 				tr.BeforeReuse, tr.Collapse = nil, collapse
-				all = append(all, scenario{fmt.Sprint("Refresh, ", name, collapse, control.AllowStale), tr, []reply{ok(fresh, tag), second, ok()},
+				all = append(all, scenario{fmt.Sprint("Refresh, ", name, collapse, control.MaxStale), tr, []reply{ok(fresh, tag), second, ok()},
 					[]step{{want: miss}, {control: &control, want: miss, body: "#2"}, {want: miss, body: "#3"}}})
 			}
 		}

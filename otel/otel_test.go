@@ -115,7 +115,7 @@ func TestRegister(t *testing.T) {
 	get(t, cache, "GET", "/500", cachecontrol.Control{})
 	get(t, cache, "GET", "/down", cachecontrol.Control{})
 	get(t, cache, "POST", "/fresh", cachecontrol.Control{})
-	get(t, cache, "GET", "/other", cachecontrol.Control{OnlyIfCached: true})
+	get(t, cache, "GET", "/other", cachecontrol.Control{Mode: cachecontrol.ModeCacheOnly})
 	get(t, broken, "GET", "/fresh", cachecontrol.Control{})
 
 	values, units := collect(t, reader)

@@ -126,7 +126,7 @@ func (d *demo) run(dir string) {
 	d.do(cache, demoRequest{path: "/tagged"}, demoWant{revalidated, 304, "tagged"})
 
 	d.title("Control of one request, which the origin does not see: this one is answered only from the cache.")
-	d.do(cache, demoRequest{path: "/tagged", note: "offline", control: cachecontrol.Control{OnlyIfCached: true, AllowStale: -1}},
+	d.do(cache, demoRequest{path: "/tagged", note: "offline", control: cachecontrol.Control{Mode: cachecontrol.ModeCacheOnly, MaxStale: -1}},
 		demoWant{cachecontrol.Stale, 0, "tagged"})
 
 	d.title("A heuristic: the response has no explicit freshness, but was last modified ten days ago. By default\n" +

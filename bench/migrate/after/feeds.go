@@ -86,7 +86,7 @@ func (r *Reader) Read(url string) (feed string, cached bool, err error) {
 
 // Peek returns the stored response for a feed, fresh or stale. It sends no request.
 func (r *Reader) Peek(url string) (feed string, ok bool, err error) {
-	ctx := cachecontrol.WithControl(context.Background(), cachecontrol.Control{OnlyIfCached: true, AllowStale: -1})
+	ctx := cachecontrol.WithControl(context.Background(), cachecontrol.Control{Mode: cachecontrol.ModeCacheOnly, MaxStale: -1})
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return "", false, err

@@ -115,9 +115,9 @@ func main() {
 	var user struct{ Name string }
 	for _, control := range []cachecontrol.Control{
 		{},
-		{Refresh: true},
-		{Bypass: true},
-		{OnlyIfCached: true, AllowStale: time.Hour},
+		{Mode: cachecontrol.ModeRefresh},
+		{Mode: cachecontrol.ModeBypass},
+		{Mode: cachecontrol.ModeCacheOnly, MaxStale: time.Hour},
 		{NoStore: true},
 		{Lifetime: time.Minute, Partition: "tenant"},
 	} {

@@ -23,7 +23,7 @@ func newClient() *http.Client {
 	return &http.Client{Transport: rt}
 }
 
-func beforeStore(resp *http.Response) cachecontrol.StoreDecision {
+func beforeStore(resp *http.Response, _ cachecontrol.RuleDecision) cachecontrol.StoreDecision {
 	switch {
 	case strings.HasPrefix(resp.Header.Get("Content-Type"), "video/"):
 		return cachecontrol.StoreDecision{Refuse: true}
