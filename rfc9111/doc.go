@@ -1,7 +1,7 @@
 // Package rfc9111 decides what an HTTP cache may do: whether it may store a response, whether a
 // stored response may answer a request, how to validate it, and which stored responses a request
-// invalidates. It is for programs that have a store and a transport of their own. It does no I/O
-// and reads no clock.
+// invalidates. It is for programs with their own store and transport. It does no I/O and reads no
+// clock.
 //
 // A Policy holds what one response permits. A cache creates it when the response arrives:
 //

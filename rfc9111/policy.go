@@ -138,8 +138,8 @@ func (p *Policy) SelectingFields() []string {
 }
 
 // Matches reports whether the header of req selects the response (RFC 9111, section 4.1). Values
-// match if they have the same meaning, for example if only the order of languages with different
-// weights differs in Accept-Language. If several stored responses match a request, the one with the
+// with the same meaning match, such as two Accept-Language fields that list the same languages and
+// weights in another order. If several stored responses match a request, the one with the
 // latest Date should be used.
 func (p *Policy) Matches(req *http.Request) bool {
 	if p.rules.VaryAny {
@@ -230,9 +230,9 @@ func (p *Policy) meetsPreconditions(req *http.Request, r rules.Reuse, now time.T
 func (p *Policy) StoredHeader() http.Header { return p.header }
 
 // Response returns the status code and the header with which the stored response answers req. If
-// the preconditions of req show that the client has a current copy, the status code is 304 and the
-// response has no body (RFC 9111, section 4.3.2). The header has the current Age. It lacks the
-// fields that no-cache names.
+// the preconditions of req show that the copy of the client is current, the status code is 304 and
+// the response has no body (RFC 9111, section 4.3.2). The header includes the current Age and lacks
+// the fields that no-cache names.
 func (p *Policy) Response(req *http.Request, now time.Time) (status int, header http.Header) {
 	withheld := p.rules.Directives.NoCacheFields
 	status, header = p.rules.Status, rules.CopyHeader(p.header, 1, func(name string) bool { return slices.Contains(withheld, name) })

@@ -9,7 +9,7 @@ import (
 
 // InvalidatedURLs returns the URLs whose stored responses the cache must remove or validate before
 // use after resp, the response to req (RFC 9111, section 4.4). They are the URL of req, and the URLs
-// in Location and Content-Location if they have the same origin. InvalidatedURLs returns nil if the
+// in Location and Content-Location if their origin is the same. InvalidatedURLs returns nil if the
 // method is safe, such as GET, or if the status code is not 2xx or 3xx.
 func InvalidatedURLs(req *http.Request, resp *http.Response) []*url.URL {
 	target := *req.URL

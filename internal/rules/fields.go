@@ -100,12 +100,6 @@ func CopySetCookie(to, from http.Header) {
 	}
 }
 
-// HeaderField is a header field with all its lines.
-type HeaderField struct {
-	Name  string
-	Lines []string
-}
-
 // CopyHeaderWithout returns a copy of the fields except the one with this name. The copy has capacity
 // for one more field, whose line the caller may put in spare.
 func CopyHeaderWithout(h http.Header, without string) (out http.Header, spare []string) {
