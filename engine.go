@@ -25,9 +25,6 @@ type engine struct {
 	store *reliable.Store
 	own   *storage.DictCache // the store if the Transport made it, otherwise nil
 
-	ranges       storage.RangeReporter // the store if it knows whether it holds parts; otherwise nil
-	copiesHeader bool                  // the store's Create copies the header of the entry
-
 	heuristic heuristics.Heuristic
 	rules     rules.Options
 	policies  rules.Memory

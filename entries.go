@@ -13,9 +13,7 @@ func (e *engine) get(ctx context.Context, key string) (*storage.Response, error)
 	r, err := e.store.Get(ctx, key)
 	if err == nil && !belongs(key, e.view(r.Entry).urlKey) {
 		r.Body.Close()
-		err = &storage.UnreadableError{Key: key, Err: errOtherURL}
-		e.store.GetFailed(ctx, key, err)
-		return nil, err
+		return nil, e.store.Unreadable(ctx, key, errOtherURL)
 	}
 	return r, err
 }

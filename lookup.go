@@ -56,9 +56,7 @@ func (e *engine) heldMatch(q *query, held storage.Held, prev *previous) (match, 
 	prev.key = held.Key
 	v := e.view(held.Entry)
 	if !belongs(held.Key, v.urlKey) {
-		err := &storage.UnreadableError{Key: held.Key, Err: errOtherURL}
-		e.store.GetFailed(q.ctx, held.Key, err)
-		return match{}, prev.whyMissing(held.Key, err)
+		return match{}, prev.whyMissing(held.Key, e.store.Unreadable(q.ctx, held.Key, errOtherURL))
 	}
 	m := match{entryView: v, key: held.Key, entry: held.Entry, decoded: held.Decoded, memory: new(memoryResponse)}
 	m.memory.body.Reset(held.Body)
@@ -152,7 +150,7 @@ func (e *engine) language(m *match) string {
 
 // lookupPart returns the part stored for the URL if the query selects it. Otherwise the match is not found.
 func (e *engine) lookupPart(q *query, prev *previous) match {
-	if e.ranges != nil && !e.ranges.HasRanges() {
+	if has, known := e.store.HasRanges(); known && !has {
 		return match{} // no part was ever stored
 	}
 	m, err := e.getMatch(q.ctx, prev.key+partialSuffix)

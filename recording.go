@@ -107,8 +107,9 @@ func (r *recording) commit() error {
 // otherExtent returns the key of the part if the entry is whole, and that of the whole response if the entry is a part.
 // It returns "" if nothing can be stored there, or if looking there costs too much.
 func (r *recording) otherExtent() string {
+	has, _ := r.store.HasRanges()
 	switch {
-	case r.ranges == nil || !r.ranges.HasRanges():
+	case !has:
 		return ""
 	case r.entry.Range != nil:
 		return r.key

@@ -9,7 +9,6 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
-	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // serve answers with a stored response. If s has no Forward, it is a hit.
@@ -109,7 +108,7 @@ func (e *engine) serveDecoded(q *query, m *match, resp *http.Response) {
 // request gets another response.
 func (e *engine) removeDamaged(ctx context.Context, key string) func(error) {
 	return func(err error) {
-		e.store.GetFailed(context.WithoutCancel(ctx), key, &storage.UnreadableError{Key: key, Err: err})
+		e.store.Unreadable(ctx, key, err)
 		e.remove(ctx, withoutVariant(key), key)
 	}
 }

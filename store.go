@@ -115,7 +115,7 @@ func (e *engine) latestVary(q *query, prev *previous) []string {
 // headerToStore returns the header to store for a response with header h. It is h itself, not a copy, if the store
 // copies it in Create, no field has to be removed, and the entry is not needed later, to add a variant.
 func (e *engine) headerToStore(prev *previous, h http.Header, policy *rules.Policy) http.Header {
-	if e.copiesHeader && prev.first == nil && !leavesOut(h, policy) {
+	if e.store.Traits().Copies && prev.first == nil && !leavesOut(h, policy) {
 		return h
 	}
 	return rules.StoredHeader(h, policy)

@@ -272,9 +272,7 @@ func newEngine(t *Transport) *engine {
 	}
 	storeTimeout := limit(t.StoreTimeout, DefaultStoreTimeout)
 	e.store = reliable.New(reliable.Config{Store: store, Timeout: storeTimeout, Logger: e.logger})
-	e.ranges, _ = store.(storage.RangeReporter)
 	traits := e.store.Traits()
-	e.copiesHeader = traits.Copies
 	if traits.Warning != "" && e.logger != nil {
 		e.logger.Warn("cachecontrol: store is not safe", "reason", traits.Warning)
 	}

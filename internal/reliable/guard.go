@@ -42,6 +42,9 @@ func newGuard(s storage.Store, timeout time.Duration, failed func(context.Contex
 	return &guard{Store: s, timeout: timeout, failed: failed, calls: make(chan struct{}, maxCalls)}
 }
 
+// panicError returns the error for a panic of the store.
+func panicError(value any) error { return fmt.Errorf("%w: panic: %v", errInvalid, value) }
+
 // call returns the results of f, or an error if ctx ends before f returns. In that case the results of f are passed to
 // late. If too many calls are abandoned, f is not called, unless must is true.
 func call[T any](g *guard, ctx context.Context, must bool, f func() (T, error), late func(T, error)) (T, error) {
@@ -66,7 +69,7 @@ func call[T any](g *guard, ctx context.Context, must bool, f func() (T, error), 
 		r := result{err: fmt.Errorf("%w: the goroutine was ended", errInvalid)}
 		defer func() {
 			if p := recover(); p != nil {
-				r = result{err: fmt.Errorf("%w: panic: %v", errInvalid, p)}
+				r = result{err: panicError(p)}
 			}
 			if !must {
 				defer func() { <-g.calls }()

@@ -60,11 +60,20 @@ func (s *Store) Closed() bool { return s.closed.Load() }
 // Traits returns the traits of the configured store.
 func (s *Store) Traits() storage.Traits { return s.traits }
 
+// HasRanges reports whether the store holds parts of representations, and whether that is known.
+func (s *Store) HasRanges() (has, known bool) {
+	defer s.recovered("get", "")
+	if r, ok := s.user.(storage.RangeReporter); ok {
+		return r.HasRanges(), true
+	}
+	return false, false
+}
+
 // Get returns the entry under key. It logs a failure.
 func (s *Store) Get(ctx context.Context, key string) (*storage.Response, error) {
 	r, err := s.read(ctx, key)
 	if err != nil {
-		s.GetFailed(ctx, key, err)
+		s.getFailed(ctx, key, err)
 		return nil, err
 	}
 	if s.IsTombstoned(key, r.Entry) {
@@ -87,7 +96,11 @@ func (s *Store) Lookup(key []byte) (h storage.Held, known bool) {
 	}
 	buf := keys.Get().(*[]byte)
 	*buf = append((*buf)[:0], key...)
-	h, known = s.looker.Lookup(*buf)
+	if s.traits.Local {
+		h, known = s.looker.Lookup(*buf)
+	} else {
+		h, known = s.guardedLookup(*buf)
+	}
 	if cap(*buf) <= 4<<10 {
 		keys.Put(buf)
 	}
@@ -97,12 +110,25 @@ func (s *Store) Lookup(key []byte) (h storage.Held, known bool) {
 	return h, known
 }
 
+// guardedLookup calls Lookup of a store that may panic.
+func (s *Store) guardedLookup(key []byte) (h storage.Held, known bool) {
+	defer s.recovered("get", string(key))
+	return s.looker.Lookup(key)
+}
+
+// recovered is to be deferred. It makes a panic of the store a failure of an operation.
+func (s *Store) recovered(op, key string) {
+	if v := recover(); v != nil {
+		s.Failed(context.Background(), op, key, panicError(v))
+	}
+}
+
 func (s *Store) read(ctx context.Context, key string) (*storage.Response, error) {
 	if s.closed.Load() {
 		return nil, storage.ErrClosed
 	}
 	if s.looker != nil && !s.traits.Local { // from memory, without a goroutine
-		if h, known := s.looker.Lookup([]byte(key)); h.Entry != nil {
+		if h, known := s.guardedLookup([]byte(key)); h.Entry != nil {
 			r := storage.NewResponse(h.Entry, h.Body)
 			r.Decoded = h.Decoded
 			return r, nil
@@ -113,8 +139,8 @@ func (s *Store) read(ctx context.Context, key string) (*storage.Response, error)
 	return s.store.Get(ctx, key)
 }
 
-// GetFailed counts and logs an error of Get, unless it means that there is no entry or that the caller has canceled ctx.
-func (s *Store) GetFailed(ctx context.Context, key string, err error) {
+// getFailed counts and logs an error of Get, unless it means that there is no entry or that the caller has canceled ctx.
+func (s *Store) getFailed(ctx context.Context, key string, err error) {
 	if err == storage.ErrNotFound || ctx.Err() == context.Canceled { // the first is the common case
 		return
 	}
@@ -122,6 +148,13 @@ func (s *Store) GetFailed(ctx context.Context, key string, err error) {
 	if !errors.Is(err, storage.ErrNotFound) || errors.As(err, &unreadable) {
 		s.Failed(ctx, "get", key, err)
 	}
+}
+
+// Unreadable counts and logs that an entry that Get returned for key cannot be used because of err. It returns an error for it.
+func (s *Store) Unreadable(ctx context.Context, key string, err error) error {
+	err = &storage.UnreadableError{Key: key, Err: err}
+	s.Failed(ctx, "get", key, err)
+	return err
 }
 
 // IsTombstoned reports whether an entry that is stored under key should have been deleted.

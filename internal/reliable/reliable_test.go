@@ -242,6 +242,29 @@ func TestClose(t *testing.T) {
 	}
 }
 
+// brokenLooker panics wherever it is called directly.
+type brokenLooker struct{ storage.Store }
+
+func (brokenLooker) Lookup([]byte) (storage.Held, bool) { panic("lookup") }
+func (brokenLooker) HasRanges() bool                    { panic("ranges") }
+
+func TestDirectCallsMayPanic(t *testing.T) {
+	s := New(Config{Store: brokenLooker{storage.NewDictCache()}, Timeout: timeout})
+	put(s, "key", "body")
+	if h, known := s.Lookup([]byte("key")); h.Entry != nil || known {
+		t.Errorf("Lookup = %v, %v, want nothing", h.Entry, known)
+	}
+	if got, err := read(t.Context(), s, "key"); got != "body" || err != nil {
+		t.Errorf("Get = %q, %v, want body, nil", got, err)
+	}
+	if has, known := s.HasRanges(); has || known {
+		t.Errorf("HasRanges = %v, %v, want false, false", has, known)
+	}
+	if n := s.Failures()["get"]; n != 3 {
+		t.Errorf("%d failures of get, want 3", n)
+	}
+}
+
 type contextKey struct{}
 
 // A context with a deadline ends in time, and so do contexts that are derived from it.
