@@ -11,8 +11,7 @@ import (
 
 // command is one of the subcommands.
 type command struct {
-	name  string
-	short string // one line for the overview
+	name string
 
 	// setup declares the flags and returns the function that runs the command.
 	setup func(*flag.FlagSet) runFunc
@@ -24,10 +23,13 @@ type runFunc func(ctx context.Context, e *env, args []string) error
 //go:embed help/*.txt
 var helpTexts embed.FS
 
-// helpOn returns the help on a command or a topic, and reports whether there is one.
-func helpOn(name string) (text string, ok bool) {
-	b, err := helpTexts.ReadFile("help/" + name + ".txt")
-	return string(b), err == nil
+// printHelp prints the help on a command or a topic.
+func (e *env) printHelp(name string) error {
+	text, err := helpTexts.ReadFile("help/" + name + ".txt")
+	if err != nil {
+		return usageErrorf("there is no help on %q", name, "'cachecontrol help' lists the commands and the topics.")
+	}
+	return e.print(string(text))
 }
 
 // call parses the arguments, runs the command and returns its exit code.
@@ -40,8 +42,7 @@ func (c *command) call(ctx context.Context, e *env, args []string) int {
 	rest, err := parseFlags(fs, args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		text, _ := helpOn(c.name)
-		return sub.exit(sub.print(text))
+		return sub.exit(sub.printHelp(c.name))
 	case err != nil:
 		msg := secretValue.ReplaceAllString(err.Error(), "invalid value for flag -$1")
 		msg = flagName.ReplaceAllString(msg, "$1 --$2")

@@ -20,17 +20,13 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
-var demoCommand = command{
-	name:  "demo",
-	short: "show the cache at work",
-	setup: func(*flag.FlagSet) runFunc {
-		return func(ctx context.Context, e *env, args []string) error {
-			if err := noArguments(args); err != nil {
-				return err
-			}
-			return runDemo(ctx, e)
+func demoCommand(*flag.FlagSet) runFunc {
+	return func(ctx context.Context, e *env, args []string) error {
+		if err := noArguments(args); err != nil {
+			return err
 		}
-	},
+		return runDemo(ctx, e)
+	}
 }
 
 // demo is a run of the demo. After the first error, its methods do nothing.

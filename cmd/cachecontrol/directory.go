@@ -56,6 +56,15 @@ func openDirectory(arg string) (*cacheDir, error) {
 	return nil, &problem{code: exitFailed, msg: printable(path) + " is not a cache directory", hint: hint, err: err}
 }
 
+// openArgument opens the only argument of a command. example is a correct command line.
+func openArgument(args []string, example string) (*cacheDir, error) {
+	arg, err := onlyDirectory(args, example)
+	if err != nil {
+		return nil, err
+	}
+	return openDirectory(arg)
+}
+
 // rel returns name relative to the directory.
 func (d *cacheDir) rel(name string) string {
 	if abs, err := filepath.Abs(d.path); err == nil {
@@ -66,9 +75,10 @@ func (d *cacheDir) rel(name string) string {
 	return name
 }
 
-// each calls do for each item of the directory until do returns an error. It reports items that cannot be read on
+// each calls do for each item of the directory until do returns an error. It stops bar at the end. It reports items that cannot be read on
 // stderr and goes on; it then returns an error with an empty message.
 func (d *cacheDir) each(ctx context.Context, e *env, bar *progress, do func(*directory.Item) error) error {
+	defer bar.stop()
 	var result error
 	for it, err := range d.All() {
 		if ctx.Err() != nil {

@@ -14,18 +14,14 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
-var explainCommand = command{
-	name:  "explain",
-	short: "show whether and how a response would be cached",
-	setup: func(fs *flag.FlagSet) runFunc {
-		var x explain
-		fs.StringVar(&x.method, "method", http.MethodGet, "")
-		fs.Func("H", "", x.header.add)
-		fs.BoolVar(&x.shared, "shared", false, "")
-		fs.Func("heuristic", "", x.heuristic.parse)
-		fs.BoolVar(&x.json, "json", false, "")
-		return x.run
-	},
+func explainCommand(fs *flag.FlagSet) runFunc {
+	var x explain
+	fs.StringVar(&x.method, "method", http.MethodGet, "")
+	fs.Func("H", "", x.header.add)
+	fs.BoolVar(&x.shared, "shared", false, "")
+	fs.Func("heuristic", "", x.heuristic.parse)
+	fs.BoolVar(&x.json, "json", false, "")
+	return x.run
 }
 
 type explain struct {

@@ -13,21 +13,17 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 )
 
-var getCommand = command{
-	name:  "get",
-	short: "fetch URLs through a cache",
-	setup: func(fs *flag.FlagSet) runFunc {
-		var g get
-		fs.Func("store", "", g.store.parse)
-		fs.StringVar(&g.file, "o", "", "")
-		fs.BoolVar(&g.showHeader, "i", false, "")
-		fs.Func("H", "", g.header.add)
-		fs.BoolVar(&g.failStatus, "f", false, "")
-		fs.Func("heuristic", "", g.heuristic.parse)
-		fs.BoolVar(&g.shared, "shared", false, "")
-		fs.BoolVar(&g.verbose, "v", false, "")
-		return g.run
-	},
+func getCommand(fs *flag.FlagSet) runFunc {
+	var g get
+	fs.Func("store", "", g.store.parse)
+	fs.StringVar(&g.file, "o", "", "")
+	fs.BoolVar(&g.showHeader, "i", false, "")
+	fs.Func("H", "", g.header.add)
+	fs.BoolVar(&g.failStatus, "f", false, "")
+	fs.Func("heuristic", "", g.heuristic.parse)
+	fs.BoolVar(&g.shared, "shared", false, "")
+	fs.BoolVar(&g.verbose, "v", false, "")
+	return g.run
 }
 
 type get struct {

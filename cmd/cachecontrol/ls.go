@@ -13,23 +13,19 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
-var lsCommand = command{
-	name:  "ls",
-	short: "list the entries of a cache directory",
-	setup: func(fs *flag.FlagSet) runFunc {
-		l := ls{sort: "url"}
-		l.selection.flags(fs)
-		fs.Func("sort", "", func(value string) error {
-			if l.sort = value; !slices.Contains([]string{"url", "size", "age", "left", "status", "none"}, value) {
-				return errors.New("must be url, size, age, left, status or none")
-			}
-			return nil
-		})
-		fs.BoolVar(&l.reverse, "reverse", false, "")
-		fs.BoolVar(&l.shared, "shared", false, "")
-		fs.BoolVar(&l.json, "json", false, "")
-		return l.run
-	},
+func lsCommand(fs *flag.FlagSet) runFunc {
+	l := ls{sort: "url"}
+	l.selection.flags(fs)
+	fs.Func("sort", "", func(value string) error {
+		if l.sort = value; !slices.Contains([]string{"url", "size", "age", "left", "status", "none"}, value) {
+			return errors.New("must be url, size, age, left, status or none")
+		}
+		return nil
+	})
+	fs.BoolVar(&l.reverse, "reverse", false, "")
+	fs.BoolVar(&l.shared, "shared", false, "")
+	fs.BoolVar(&l.json, "json", false, "")
+	return l.run
 }
 
 type ls struct {
@@ -39,16 +35,13 @@ type ls struct {
 }
 
 func (l *ls) run(ctx context.Context, e *env, args []string) error {
-	arg, err := onlyDirectory(args, "ls ~/.cache/cachecontrol")
 	switch {
-	case err != nil:
-		return err
 	case l.selection.fresh && l.selection.stale:
 		return usageErrorf("--fresh and --stale exclude each other", "Omit one of them.")
 	case l.sort == "none" && l.reverse:
 		return usageErrorf("--sort none has no order to reverse", "Omit --reverse.")
 	}
-	d, err := openDirectory(arg)
+	d, err := openArgument(args, "ls ~/.cache/cachecontrol")
 	if err != nil {
 		return err
 	}
@@ -91,7 +84,6 @@ func (l *ls) list(ctx context.Context, e *env, d *cacheDir, p *listPrinter, note
 		}
 		return cannotWrite(err)
 	})
-	bar.stop()
 	l.order(rows)
 	for _, row := range rows {
 		if ctx.Err() != nil {

@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -23,7 +22,8 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	e := &env{name: "cachecontrol", stdout: stdout, stderr: stderr}
 	if len(args) == 0 {
-		fmt.Fprint(stderr, overview())
+		text, _ := helpTexts.ReadFile("help/help.txt")
+		stderr.Write(text)
 		return exitUsage
 	}
 	name, args := args[0], args[1:]
@@ -45,51 +45,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 func commands() []command {
 	return []command{
-		demoCommand, getCommand, explainCommand, proxyCommand, serveCommand,
-		lsCommand, showCommand, rmCommand, pruneCommand, verifyCommand, statsCommand, versionCommand,
+		{"demo", demoCommand}, {"get", getCommand}, {"explain", explainCommand}, {"proxy", proxyCommand}, {"serve", serveCommand},
+		{"ls", lsCommand}, {"show", showCommand}, {"rm", rmCommand}, {"prune", pruneCommand}, {"verify", verifyCommand}, {"stats", statsCommand},
+		{"version", versionCommand},
 	}
-}
-
-// overview returns the text of "cachecontrol help".
-func overview() string {
-	var b strings.Builder
-	b.WriteString(`cachecontrol is an HTTP cache that follows RFC 9111. For example:
-
-    cachecontrol get -i https://example.com/
-
-Usage:
-    cachecontrol COMMAND [flags] [arguments]
-
-Commands:
-`)
-	for _, c := range commands() {
-		fmt.Fprintf(&b, "    %-9s %s\n", c.name, c.short)
-	}
-	b.WriteString(`    help      print the help on a command or a topic
-
-Topics:
-    directory cache directories, DIR
-    store     stores, STORE
-
-Exit codes:
-    0         success
-    1         the operation failed
-    2         the command line is wrong
-    3         get -f: the status was 400 or more
-    130       interrupted
-`)
-	return b.String()
 }
 
 func help(e *env, args []string) error {
 	switch len(args) {
 	case 0:
-		return e.print(overview())
+		return e.printHelp("help")
 	case 1:
-		if text, ok := helpOn(args[0]); ok {
-			return e.print(text)
-		}
-		return usageErrorf("there is no help on %q", args[0], "'cachecontrol help' lists the commands and the topics.")
+		return e.printHelp(args[0])
 	}
 	return usageErrorf("unexpected argument %q", args[1], "Name one command at a time.")
 }

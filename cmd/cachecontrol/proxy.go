@@ -13,32 +13,28 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-var proxyCommand = command{
-	name:  "proxy",
-	short: "run a reverse proxy with a cache",
-	setup: func(fs *flag.FlagSet) runFunc {
-		p := proxy{store: storeFlag{kind: "memory"}, maxBody: cachecontrol.DefaultMaxBodyBytes, grace: defaultGrace}
-		fs.StringVar(&p.upstream, "upstream", "", "")
-		fs.StringVar(&p.listen, "listen", "127.0.0.1:8080", "")
-		fs.Func("store", "", p.store.parse)
-		fs.Func("near", "", setSize(&p.near))
-		fs.Func("max-bytes", "", setSize(&p.maxBytes))
-		fs.Func("max-age", "", setAge(&p.maxAge))
-		fs.BoolVar(&p.private, "private", false, "")
-		fs.BoolVar(&p.oneUser, "one-user", false, "")
-		fs.BoolVar(&p.forwarding.trust, "trust-forwarded", false, "")
-		fs.Func("host", "", p.forwarding.addHosts)
-		fs.BoolVar(&p.replaySetCookie, "replay-set-cookie", false, "")
-		fs.Func("heuristic", "", p.heuristic.parse)
-		fs.Func("stale-if-error", "", setAge(&p.staleIfError))
-		fs.Func("refresh-ahead", "", setAge(&p.refreshAhead))
-		fs.BoolVar(&p.collapse, "collapse", false, "")
-		fs.BoolVar(&p.selectLanguage, "select-language", false, "")
-		fs.Func("max-body", "", setSize(&p.maxBody))
-		fs.Func("grace", "", setAge(&p.grace))
-		fs.BoolVar(&p.verbose, "v", false, "")
-		return p.run
-	},
+func proxyCommand(fs *flag.FlagSet) runFunc {
+	p := proxy{store: storeFlag{kind: "memory"}, maxBody: cachecontrol.DefaultMaxBodyBytes, grace: defaultGrace}
+	fs.StringVar(&p.upstream, "upstream", "", "")
+	fs.StringVar(&p.listen, "listen", "127.0.0.1:8080", "")
+	fs.Func("store", "", p.store.parse)
+	fs.Func("near", "", setSize(&p.near))
+	fs.Func("max-bytes", "", setSize(&p.maxBytes))
+	fs.Func("max-age", "", setAge(&p.maxAge))
+	fs.BoolVar(&p.private, "private", false, "")
+	fs.BoolVar(&p.oneUser, "one-user", false, "")
+	fs.BoolVar(&p.forwarding.trust, "trust-forwarded", false, "")
+	fs.Func("host", "", p.forwarding.addHosts)
+	fs.BoolVar(&p.replaySetCookie, "replay-set-cookie", false, "")
+	fs.Func("heuristic", "", p.heuristic.parse)
+	fs.Func("stale-if-error", "", setAge(&p.staleIfError))
+	fs.Func("refresh-ahead", "", setAge(&p.refreshAhead))
+	fs.BoolVar(&p.collapse, "collapse", false, "")
+	fs.BoolVar(&p.selectLanguage, "select-language", false, "")
+	fs.Func("max-body", "", setSize(&p.maxBody))
+	fs.Func("grace", "", setAge(&p.grace))
+	fs.BoolVar(&p.verbose, "v", false, "")
+	return p.run
 }
 
 type proxy struct {

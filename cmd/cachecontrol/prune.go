@@ -11,17 +11,13 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
-var pruneCommand = command{
-	name:  "prune",
-	short: "remove old entries from a cache directory",
-	setup: func(fs *flag.FlagSet) runFunc {
-		var p prune
-		fs.Func("max-bytes", "", setSize(&p.maxBytes))
-		fs.Func("max-age", "", setAge(&p.maxAge))
-		fs.BoolVar(&p.dryRun, "dry-run", false, "")
-		fs.BoolVar(&p.json, "json", false, "")
-		return p.run
-	},
+func pruneCommand(fs *flag.FlagSet) runFunc {
+	var p prune
+	fs.Func("max-bytes", "", setSize(&p.maxBytes))
+	fs.Func("max-age", "", setAge(&p.maxAge))
+	fs.BoolVar(&p.dryRun, "dry-run", false, "")
+	fs.BoolVar(&p.json, "json", false, "")
+	return p.run
 }
 
 type prune struct {
@@ -67,14 +63,10 @@ func (p *pruneSummary) text() string {
 }
 
 func (p *prune) run(ctx context.Context, e *env, args []string) error {
-	arg, err := onlyDirectory(args, "prune --max-bytes 500M ~/.cache/cachecontrol")
-	switch {
-	case err != nil:
-		return err
-	case p.maxBytes == 0 && p.maxAge == 0:
-		return usageErrorf("no limit is given", "For example: --max-bytes 500M or --max-age 30d")
+	if p.maxBytes == 0 && p.maxAge == 0 {
+		return usageErrorf("no limit is given", "For example: cachecontrol prune --max-bytes 500M ~/.cache/cachecontrol")
 	}
-	d, err := openDirectory(arg)
+	d, err := openArgument(args, "prune --max-bytes 500M ~/.cache/cachecontrol")
 	if err != nil {
 		return err
 	}

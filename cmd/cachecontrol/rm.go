@@ -11,16 +11,12 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
-var rmCommand = command{
-	name:  "rm",
-	short: "remove all stored responses for a URL",
-	setup: func(fs *flag.FlagSet) runFunc {
-		var r rm
-		fs.BoolVar(&r.hash, "hash", false, "")
-		fs.BoolVar(&r.dryRun, "dry-run", false, "")
-		fs.BoolVar(&r.json, "json", false, "")
-		return r.run
-	},
+func rmCommand(fs *flag.FlagSet) runFunc {
+	var r rm
+	fs.BoolVar(&r.hash, "hash", false, "")
+	fs.BoolVar(&r.dryRun, "dry-run", false, "")
+	fs.BoolVar(&r.json, "json", false, "")
+	return r.run
 }
 
 type rm struct{ hash, dryRun, json bool }

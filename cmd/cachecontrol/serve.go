@@ -11,21 +11,17 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/origin"
 )
 
-var serveCommand = command{
-	name:  "serve",
-	short: "serve the files of a directory",
-	setup: func(fs *flag.FlagSet) runFunc {
-		s := serve{maxAge: -1, grace: defaultGrace}
-		fs.StringVar(&s.listen, "listen", "127.0.0.1:8080", "")
-		fs.Func("max-age", "", func(value string) (err error) {
-			if s.maxAge, err = parseAge(value); err != nil || s.maxAge < 0 {
-				return errors.New("must be a duration, such as 10m, 24h or 7d")
-			}
-			return nil
-		})
-		fs.Func("grace", "", setAge(&s.grace))
-		return s.run
-	},
+func serveCommand(fs *flag.FlagSet) runFunc {
+	s := serve{maxAge: -1, grace: defaultGrace}
+	fs.StringVar(&s.listen, "listen", "127.0.0.1:8080", "")
+	fs.Func("max-age", "", func(value string) (err error) {
+		if s.maxAge, err = parseAge(value); err != nil || s.maxAge < 0 {
+			return errors.New("must be a duration, such as 10m, 24h or 7d")
+		}
+		return nil
+	})
+	fs.Func("grace", "", setAge(&s.grace))
+	return s.run
 }
 
 type serve struct {

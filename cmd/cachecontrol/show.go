@@ -14,16 +14,12 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
-var showCommand = command{
-	name:  "show",
-	short: "show what is stored for a URL and how it would be used",
-	setup: func(fs *flag.FlagSet) runFunc {
-		var s show
-		fs.BoolVar(&s.body, "body", false, "")
-		fs.BoolVar(&s.shared, "shared", false, "")
-		fs.BoolVar(&s.json, "json", false, "")
-		return s.run
-	},
+func showCommand(fs *flag.FlagSet) runFunc {
+	var s show
+	fs.BoolVar(&s.body, "body", false, "")
+	fs.BoolVar(&s.shared, "shared", false, "")
+	fs.BoolVar(&s.json, "json", false, "")
+	return s.run
 }
 
 type show struct{ body, shared, json bool }

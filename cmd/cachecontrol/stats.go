@@ -16,21 +16,17 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
-var statsCommand = command{
-	name:  "stats",
-	short: "count the entries of a cache directory",
-	setup: func(fs *flag.FlagSet) runFunc {
-		s := stats{top: 5}
-		fs.Func("top", "", func(value string) (err error) {
-			if s.top, err = strconv.Atoi(value); err != nil || s.top < 0 {
-				return errors.New("must be a number of lines, such as 10")
-			}
-			return nil
-		})
-		fs.BoolVar(&s.shared, "shared", false, "")
-		fs.BoolVar(&s.json, "json", false, "")
-		return s.run
-	},
+func statsCommand(fs *flag.FlagSet) runFunc {
+	s := stats{top: 5}
+	fs.Func("top", "", func(value string) (err error) {
+		if s.top, err = strconv.Atoi(value); err != nil || s.top < 0 {
+			return errors.New("must be a number of lines, such as 10")
+		}
+		return nil
+	})
+	fs.BoolVar(&s.shared, "shared", false, "")
+	fs.BoolVar(&s.json, "json", false, "")
+	return s.run
 }
 
 type stats struct {
@@ -90,24 +86,18 @@ func (g groups) MarshalJSON() ([]byte, error) {
 }
 
 func (s *stats) run(ctx context.Context, e *env, args []string) error {
-	arg, err := onlyDirectory(args, "stats ~/.cache/cachecontrol")
+	d, err := openArgument(args, "stats ~/.cache/cachecontrol")
 	if err != nil {
 		return err
 	}
-	d, err := openDirectory(arg)
-	if err != nil {
-		return err
-	}
-	bar := startScan(e)
 	c := &statsSummary{Statuses: groups{}, Ages: groups{}, Hosts: groups{}}
 	now := time.Now()
-	err = d.each(ctx, e, bar, func(it *directory.Item) error {
+	err = d.each(ctx, e, startScan(e), func(it *directory.Item) error {
 		if row := d.list(it, s.shared, now); row != nil {
 			c.add(row, s.top)
 		}
 		return nil
 	})
-	bar.stop()
 	switch {
 	case ctx.Err() != nil:
 		return interrupted

@@ -12,15 +12,11 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
-var verifyCommand = command{
-	name:  "verify",
-	short: "check the entries of a cache directory",
-	setup: func(fs *flag.FlagSet) runFunc {
-		var v verify
-		fs.BoolVar(&v.fix, "fix", false, "")
-		fs.BoolVar(&v.json, "json", false, "")
-		return v.run
-	},
+func verifyCommand(fs *flag.FlagSet) runFunc {
+	var v verify
+	fs.BoolVar(&v.fix, "fix", false, "")
+	fs.BoolVar(&v.json, "json", false, "")
+	return v.run
 }
 
 type verify struct{ fix, json bool }
@@ -51,11 +47,7 @@ func (w *verifyItem) line() string {
 }
 
 func (v *verify) run(ctx context.Context, e *env, args []string) error {
-	arg, err := onlyDirectory(args, "verify ~/.cache/cachecontrol")
-	if err != nil {
-		return err
-	}
-	d, err := openDirectory(arg)
+	d, err := openArgument(args, "verify ~/.cache/cachecontrol")
 	if err != nil {
 		return err
 	}
@@ -73,7 +65,6 @@ func (v *verify) run(ctx context.Context, e *env, args []string) error {
 		bar.printing(func() { err = e.printAs(v.json, item.line, item) })
 		return err
 	})
-	bar.stop()
 	var p *problem
 	if errors.As(err, &p) && p.msg != "" {
 		return err
@@ -82,7 +73,7 @@ func (v *verify) run(ctx context.Context, e *env, args []string) error {
 		return err
 	}
 	if c.removable() && !v.fix && !v.json {
-		e.report("'cachecontrol verify --fix " + quoted(arg) + "' removes the damaged, torn, orphan and abandoned files.")
+		e.report("'cachecontrol verify --fix " + quoted(args[0]) + "' removes the damaged, torn, orphan and abandoned files.")
 	}
 	if err == nil && c.failing > 0 {
 		err = &problem{code: exitFailed}

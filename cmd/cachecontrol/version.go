@@ -8,17 +8,13 @@ import (
 	"strings"
 )
 
-var versionCommand = command{
-	name:  "version",
-	short: "print the version",
-	setup: func(*flag.FlagSet) runFunc {
-		return func(_ context.Context, e *env, args []string) error {
-			if err := noArguments(args); err != nil {
-				return err
-			}
-			return e.print(version() + "\n")
+func versionCommand(*flag.FlagSet) runFunc {
+	return func(_ context.Context, e *env, args []string) error {
+		if err := noArguments(args); err != nil {
+			return err
 		}
-	},
+		return e.print(version() + "\n")
+	}
 }
 
 func version() string {
