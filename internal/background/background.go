@@ -34,9 +34,9 @@ func New(timeout time.Duration, onPanic func(ctx context.Context, value any)) *G
 	return g
 }
 
-// Run calls task in its own goroutine. The context has the values of ctx, but ends only after the timeout, when the task returns,
-// or when g is stopped. If a task with this key is running already, or too many tasks are, Run does nothing and returns false. An
-// empty key stands for no key.
+// Run calls task in its own goroutine. The context has the values of ctx, but ends only after the timeout, when the
+// task returns, or when g is stopped. If a task with this key is running already, or too many tasks are, Run does
+// nothing and returns false. An empty key stands for no key.
 func (g *Group) Run(ctx context.Context, key string, task func(context.Context)) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -75,8 +75,8 @@ func (g *Group) Stop() {
 	g.done.Wait()
 }
 
-// detached is the context of a task. It has the values of the context of the request that caused the task, except for its trace
-// and for the value of foreground.Key, which belong to a request that is over.
+// detached is the context of a task. It has the values of the context of the request that caused the task, except for
+// its trace and for the value of foreground.Key, which belong to a request that is over.
 type detached struct {
 	context.Context
 	values context.Context

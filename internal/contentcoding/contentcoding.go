@@ -17,8 +17,8 @@ import (
 	"sync/atomic"
 )
 
-// AcceptEncoding is the Accept-Encoding for all codings that this package can decode. Python's requests sends the same, so that
-// Vary: Accept-Encoding matches across languages.
+// AcceptEncoding is the Accept-Encoding for all codings that this package can decode. Python's requests sends the same,
+// so that Vary: Accept-Encoding matches across languages.
 const AcceptEncoding = "gzip, deflate"
 
 // maxKept limits the decoded body that is passed to keep.
@@ -65,9 +65,9 @@ func (c Coding) NeedsDecoding() bool { return c.known && !c.IsIdentity() }
 // Equal reports whether the same codings were applied.
 func (c Coding) Equal(other Coding) bool { return slices.Equal(c.names, other.names) }
 
-// Decode decodes body, the coded body of resp, and removes the fields about the coded body from resp. If the decoded body is read
-// to its end, so is body, and keep is called with the decoded body unless that is too long. If the body cannot be decoded, damaged
-// is called with the error, unless reading body has failed. Both may be nil.
+// Decode decodes body, the coded body of resp, and removes the fields about the coded body from resp. If the decoded
+// body is read to its end, so is body, and keep is called with the decoded body unless that is too long. If the body
+// cannot be decoded, damaged is called with the error, unless reading body has failed. Both may be nil.
 func (c Coding) Decode(resp *http.Response, body io.ReadCloser, keep func([]byte), damaged func(error)) {
 	RemoveFields(resp)
 	resp.Body = &decodedBody{coded: sourceReader{ReadCloser: body}, names: c.names, keep: keep, damaged: damaged}

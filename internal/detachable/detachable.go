@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Context has the values of its parent and ends with it, until Detach is called. After that only Cancel ends it. A nil *Context
-// stands for one that never ends: its methods Detach, Release and Cancel may be called.
+// Context has the values of its parent and ends with it, until Detach is called. After that only Cancel ends it. A nil
+// *Context stands for one that never ends: its methods Detach, Release and Cancel may be called.
 //
 // It implements AfterFunc, so that package context starts no goroutine for contexts that are derived from it.
 type Context struct {

@@ -9,8 +9,9 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// Commits remembers the responses stored lately, so that a response whose body arrives late does not replace a more recent one
-// (RFC 9111, section 4). It has a fixed size; a new response replaces an older one in its slot. The zero value is ready to use.
+// Commits remembers the responses stored lately, so that a response whose body arrives late does not replace a more
+// recent one (RFC 9111, section 4). It has a fixed size; a new response replaces an older one in its slot. The zero
+// value is ready to use.
 type Commits struct {
 	now atomic.Uint64 // grows with each request to the origin and each response that is stored
 
@@ -53,8 +54,8 @@ func NewResponse(key string, vary []storage.Field, date time.Time, order uint64)
 	return r
 }
 
-// HasNewer reports whether a more recent response than r was stored under its key since r was requested. The caller holds the
-// key's lock until it has called Add.
+// HasNewer reports whether a more recent response than r was stored under its key since r was requested. The caller
+// holds the key's lock until it has called Add.
 func (c *Commits) HasNewer(r Response) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package invalidation remembers which responses must not be stored any more when their bodies have arrived: those whose URL was
-// invalidated since they were requested, and those that a more recent response has replaced.
+// Package invalidation remembers which responses must not be stored any more when their bodies have arrived: those
+// whose URL was invalidated since they were requested, and those that a more recent response has replaced.
 package invalidation
 
 import (
@@ -25,10 +25,11 @@ type Log struct {
 // Now returns the current time, for a later call of Since.
 func (l *Log) Now() uint64 { return l.now.Load() }
 
-// Add records that a key is invalidated. If there are too many keys, it forgets them and treats all keys as invalidated now.
+// Add records that a key is invalidated. If there are too many keys, it forgets them and treats all keys as invalidated
+// now.
 //
-// start is the time of a request that invalidates its own key, or 0. Add returns a time for this request that is as good, so that
-// Since reports only what others invalidate.
+// start is the time of a request that invalidates its own key, or 0. Add returns a time for this request that is as
+// good, so that Since reports only what others invalidate.
 func (l *Log) Add(key string, start uint64) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()

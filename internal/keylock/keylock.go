@@ -30,8 +30,8 @@ type Held struct {
 	lock  *lock
 }
 
-// New returns Locks that are waited for no longer than wait. If brief is true, no holder of a lock blocks. The keys then share a
-// few mutexes. Otherwise each key has its own lock, so that a holder that hangs does not block other keys.
+// New returns Locks that are waited for no longer than wait. If brief is true, no holder of a lock blocks. The keys
+// then share a few mutexes. Otherwise each key has its own lock, so that a holder that hangs does not block other keys.
 func New(wait time.Duration, brief bool) *Locks {
 	l := &Locks{wait: wait, seed: maphash.MakeSeed(), held: make(map[string]*lock)}
 	if brief {

@@ -1,5 +1,6 @@
-// Package lossy has tables of fixed size that forget: a new key replaces an older one in its slot. They are for values that can
-// be computed or looked up again. The zero values are empty. All methods are safe for concurrent use, and none blocks.
+// Package lossy has tables of fixed size that forget: a new key replaces an older one in its slot. They are for values
+// that can be computed or looked up again. The zero values are empty. All methods are safe for concurrent use, and none
+// blocks.
 package lossy
 
 import (

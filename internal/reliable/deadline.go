@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// withTimeout returns a context for a call of the store that does not end with the request. It has a deadline unless the store
-// does not block or is guarded; the guard sets its own.
+// withTimeout returns a context for a call of the store that does not end with the request. It has a deadline unless
+// the store does not block or is guarded; the guard sets its own.
 func (s *Store) withTimeout(ctx context.Context) (limited context.Context, release func()) {
 	if s.traits.Memory {
 		return ctx, func() {}

@@ -173,8 +173,8 @@ func (g *guard) UpdateIf(ctx context.Context, key string, e *storage.Entry, may 
 	return g.do(ctx, false, func() error { return c.UpdateIf(ctx, key, e, may) }, func(err error) { g.forget(key, err) })
 }
 
-// untilEnd returns a function that is like may until end is called, and returns false afterwards: an abandoned call must
-// not use what may refers to. end waits while may runs.
+// untilEnd returns a function that is like may until end is called, and returns false afterwards: an abandoned call
+// must not use what may refers to. end waits while may runs.
 func untilEnd(may func(now *storage.Entry) bool) (until func(now *storage.Entry) bool, end func()) {
 	if may == nil {
 		return nil, func() {}

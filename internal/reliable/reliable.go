@@ -1,7 +1,8 @@
 // Package reliable calls a storage.Store for a cache whose requests must not fail because of their store.
 //
-// Each call has a deadline. A store of another package may also hang, panic or return invalid results: see guard. Failures
-// are counted, and logged at a limited rate. An entry that the store failed to delete is not returned any more.
+// Each call has a deadline. A store of another package may also hang, panic or return invalid results: see guard.
+// Failures are counted, and logged at a limited rate. An entry that the store failed to delete is not returned any
+// more.
 package reliable
 
 import (
@@ -51,7 +52,8 @@ func New(c Config) *Store {
 	return s
 }
 
-// Close makes all further calls fail with storage.ErrClosed, except Update and Delete. It does not close the configured store.
+// Close makes all further calls fail with storage.ErrClosed, except Update and Delete. It does not close the configured
+// store.
 func (s *Store) Close() { s.closed.Store(true) }
 
 // Closed reports whether Close was called.
@@ -139,7 +141,8 @@ func (s *Store) read(ctx context.Context, key string) (*storage.Response, error)
 	return s.store.Get(ctx, key)
 }
 
-// getFailed counts and logs an error of Get, unless it means that there is no entry or that the caller has canceled ctx.
+// getFailed counts and logs an error of Get, unless it means that there is no entry or that the caller has canceled
+// ctx.
 func (s *Store) getFailed(ctx context.Context, key string, err error) {
 	if err == storage.ErrNotFound || ctx.Err() == context.Canceled { // the first is the common case
 		return
@@ -150,7 +153,8 @@ func (s *Store) getFailed(ctx context.Context, key string, err error) {
 	}
 }
 
-// Unreadable counts and logs that an entry that Get returned for key cannot be used because of err. It returns an error for it.
+// Unreadable counts and logs that an entry that Get returned for key cannot be used because of err. It returns an error
+// for it.
 func (s *Store) Unreadable(ctx context.Context, key string, err error) error {
 	err = &storage.UnreadableError{Key: key, Err: err}
 	s.Failed(ctx, "get", key, err)
@@ -162,8 +166,8 @@ func (s *Store) IsTombstoned(key string, e *storage.Entry) bool {
 	return s.tombstones.any.Load() && s.tombstones.cover(key, e)
 }
 
-// Create returns a Writer for the body of a new entry. Neither has a deadline, and neither ends with ctx, because the body may
-// take any time.
+// Create returns a Writer for the body of a new entry. Neither has a deadline, and neither ends with ctx, because the
+// body may take any time.
 func (s *Store) Create(ctx context.Context, key string, e *storage.Entry) (storage.Writer, error) {
 	if s.closed.Load() {
 		return nil, storage.ErrClosed
@@ -174,8 +178,9 @@ func (s *Store) Create(ctx context.Context, key string, e *storage.Entry) (stora
 	return s.store.Create(ctx, key, e)
 }
 
-// Update replaces the metadata of the entry under key. If the store can compare entries and may is not nil, it does so only if
-// may returns true for the entry that is stored now. Update logs a failure. That the entry is gone or has changed is not one.
+// Update replaces the metadata of the entry under key. If the store can compare entries and may is not nil, it does so
+// only if may returns true for the entry that is stored now. Update logs a failure. That the entry is gone or has
+// changed is not one.
 func (s *Store) Update(ctx context.Context, key string, e *storage.Entry, may func(now *storage.Entry) bool) error {
 	limited, release := s.withTimeout(ctx)
 	defer release()
@@ -212,8 +217,8 @@ func (s *Store) tryDelete(ctx context.Context, key string) error {
 	return err
 }
 
-// DecodedKeeper returns a function that gives the store the decoded body of the entry e, which Get returned for key. It returns
-// nil if the store does not keep decoded bodies.
+// DecodedKeeper returns a function that gives the store the decoded body of the entry e, which Get returned for key. It
+// returns nil if the store does not keep decoded bodies.
 func (s *Store) DecodedKeeper(key string, e *storage.Entry) func(body []byte) {
 	if _, ok := s.user.(storage.DecodedKeeper); !ok {
 		return nil
@@ -222,7 +227,8 @@ func (s *Store) DecodedKeeper(key string, e *storage.Entry) func(body []byte) {
 	return func(body []byte) { k.KeepDecoded(key, e, body) }
 }
 
-// Evictions returns the number of entries that the store has removed to stay within its size limit, or 0 if it does not tell.
+// Evictions returns the number of entries that the store has removed to stay within its size limit, or 0 if it does not
+// tell.
 func (s *Store) Evictions() uint64 {
 	if c, ok := s.user.(storage.EvictionCounter); ok {
 		return c.Evictions()
@@ -233,9 +239,9 @@ func (s *Store) Evictions() uint64 {
 // Failures returns the number of failures of each operation.
 func (s *Store) Failures() map[string]uint64 { return s.failures.counts() }
 
-// Failed counts and logs a failure of an operation. It logs one failure of each operation in ten seconds at level Warn, with
-// the number of failures since the last one, because a store that cannot be reached fails at every request. It always logs an
-// unreadable entry at Warn, and a call that was not made (ErrSuspended) at Debug.
+// Failed counts and logs a failure of an operation. It logs one failure of each operation in ten seconds at level Warn,
+// with the number of failures since the last one, because a store that cannot be reached fails at every request. It
+// always logs an unreadable entry at Warn, and a call that was not made (ErrSuspended) at Debug.
 func (s *Store) Failed(ctx context.Context, op, key string, err error) {
 	if errors.Is(err, storage.ErrClosed) {
 		return

@@ -94,7 +94,8 @@ func TestRogueStore(t *testing.T) {
 	}
 }
 
-// A store that hangs keeps a limited number of goroutines, and new calls fail at once until some of the old ones return.
+// A store that hangs keeps a limited number of goroutines, and new calls fail at once until some of the old ones
+// return.
 func TestHungCallsAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rogue := &faultstore.Rogue{Store: storage.NewDictCache(), Play: func(op faultstore.Op) faultstore.Trick { return faultstore.Stuck }}

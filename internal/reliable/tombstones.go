@@ -11,9 +11,9 @@ import (
 // maxTombstones limits the keys that a tombstones remembers.
 const maxTombstones = 4096
 
-// tombstones remembers the keys whose entries the store failed to delete. Such an entry is not used, unless it was requested
-// after the failure. If there are too many keys, tombstones forgets them, and every entry that was requested until then counts
-// as deleted.
+// tombstones remembers the keys whose entries the store failed to delete. Such an entry is not used, unless it was
+// requested after the failure. If there are too many keys, tombstones forgets them, and every entry that was requested
+// until then counts as deleted.
 type tombstones struct {
 	any atomic.Bool // there is at least one
 

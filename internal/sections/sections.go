@@ -8,8 +8,9 @@ import (
 	"sync/atomic"
 )
 
-// Body reads one or two sections of other bodies, one after the other. If a body ends before its section does, Read returns
-// io.ErrUnexpectedEOF. Like the bodies of net/http, it may be read and closed concurrently. Close does not wait for Read.
+// Body reads one or two sections of other bodies, one after the other. If a body ends before its section does, Read
+// returns io.ErrUnexpectedEOF. Like the bodies of net/http, it may be read and closed concurrently. Close does not wait
+// for Read.
 type Body struct {
 	closed atomic.Bool
 	all    []section
