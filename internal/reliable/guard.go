@@ -45,19 +45,25 @@ func newGuard(s storage.Store, timeout time.Duration, failed func(context.Contex
 // panicError returns the error for a panic of the store.
 func panicError(value any) error { return fmt.Errorf("%w: panic: %v", errInvalid, value) }
 
+// begin waits until another call may run. It reports false if too many calls are abandoned, or if ctx ends first.
+func (g *guard) begin(ctx context.Context) bool {
+	if g.hung.Load() >= maxHung {
+		return false
+	}
+	select {
+	case g.calls <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // call returns the results of f, or an error if ctx ends before f returns. In that case the results of f are passed to
 // late. If too many calls are abandoned, f is not called, unless must is true.
 func call[T any](g *guard, ctx context.Context, must bool, f func() (T, error), late func(T, error)) (T, error) {
 	var none T
-	if !must {
-		if g.hung.Load() >= maxHung {
-			return none, errBusy
-		}
-		select {
-		case g.calls <- struct{}{}:
-		case <-ctx.Done():
-			return none, errBusy
-		}
+	if !must && !g.begin(ctx) {
+		return none, errBusy
 	}
 	type result struct {
 		v   T
@@ -109,7 +115,7 @@ func call[T any](g *guard, ctx context.Context, must bool, f func() (T, error), 
 
 // do is like call for an f that returns only an error.
 func (g *guard) do(ctx context.Context, must bool, f func() error, late func(error)) error {
-	_, err := call(g, ctx, must, func() (struct{}, error) { return struct{}{}, f() }, func(_ struct{}, err error) {
+	_, err := call(g, ctx, must, func() (none struct{}, err error) { return none, f() }, func(_ struct{}, err error) {
 		if late != nil {
 			late(err)
 		}
@@ -155,22 +161,21 @@ func (g *guard) Get(ctx context.Context, key string) (*storage.Response, error) 
 }
 
 func (g *guard) Update(ctx context.Context, key string, e *storage.Entry) error {
-	ctx, cancel := context.WithTimeout(ctx, g.timeout)
-	defer cancel()
-	return g.do(ctx, false, func() error { return g.Store.Update(ctx, key, e) }, func(err error) { g.forget(key, err) })
+	return g.UpdateIf(ctx, key, e, nil)
 }
 
 // UpdateIf calls Update if the store is not a Comparer.
 func (g *guard) UpdateIf(ctx context.Context, key string, e *storage.Entry, may func(now *storage.Entry) bool) error {
-	c, ok := g.Store.(storage.Comparer)
-	if !ok {
-		return g.Update(ctx, key, e)
-	}
 	ctx, cancel := context.WithTimeout(ctx, g.timeout)
 	defer cancel()
 	may, end := untilEnd(may)
 	defer end()
-	return g.do(ctx, false, func() error { return c.UpdateIf(ctx, key, e, may) }, func(err error) { g.forget(key, err) })
+	return g.do(ctx, false, func() error {
+		if c, ok := g.Store.(storage.Comparer); ok && may != nil {
+			return c.UpdateIf(ctx, key, e, may)
+		}
+		return g.Store.Update(ctx, key, e)
+	}, g.forget(key))
 }
 
 // untilEnd returns a function that is like may until end is called, and returns false afterwards: an abandoned call
@@ -198,19 +203,19 @@ func (g *guard) Delete(ctx context.Context, key string) error {
 	return g.do(ctx, false, func() error { return g.Store.Delete(ctx, key) }, nil)
 }
 
-// forget deletes an entry that an abandoned call has stored, because it may have been invalidated meanwhile. It does
-// nothing if the call returned an error.
-func (g *guard) forget(key string, err error) {
-	if err != nil {
-		return
+// forget returns a function that deletes an entry that an abandoned call has stored, because it may have been
+// invalidated meanwhile. The function does nothing if the call returned an error.
+func (g *guard) forget(key string) func(error) {
+	return func(err error) {
+		if err == nil {
+			ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
+			defer cancel()
+			g.Store.Delete(ctx, key)
+		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
-	defer cancel()
-	g.Store.Delete(ctx, key)
 }
 
-// Create returns a Writer whose calls each have the full timeout, because a body may take any time. Its context ends
-// when a call times out or when the Writer ends.
+// Create returns a Writer whose context ends when one of its calls times out or when the Writer ends.
 func (g *guard) Create(ctx context.Context, key string, e *storage.Entry) (storage.Writer, error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	timer := time.AfterFunc(g.timeout, cancel)
@@ -231,70 +236,6 @@ func (g *guard) Create(ctx context.Context, key string, e *storage.Entry) (stora
 		return nil, err
 	}
 	return &guardWriter{g: g, w: w, key: key, ctx: ctx, cancel: cancel, timer: timer}, nil
-}
-
-type guardWriter struct {
-	g      *guard
-	w      storage.Writer // nil after a call was abandoned: its goroutine owns the Writer
-	key    string
-	ctx    context.Context
-	cancel context.CancelFunc
-	timer  *time.Timer // cancels ctx; stopped between calls
-	buf    []byte
-}
-
-func (w *guardWriter) do(must bool, f func(storage.Writer) error, late func(error)) error {
-	inner := w.w
-	if inner == nil {
-		return errHangs
-	}
-	w.timer.Reset(w.g.timeout)
-	err := w.g.do(w.ctx, must, func() error { return f(inner) }, late)
-	w.timer.Stop()
-	if err == errHangs {
-		w.w = nil
-	}
-	return err
-}
-
-func (w *guardWriter) Write(p []byte) (int, error) {
-	w.buf = append(w.buf[:0], p...) // the caller may reuse p while an abandoned call reads it
-	buf := w.buf
-	inner := w.w
-	err := w.do(false, func(inner storage.Writer) error {
-		n, err := inner.Write(buf)
-		if err == nil && n != len(buf) {
-			err = io.ErrShortWrite
-		}
-		return err
-	}, func(error) { inner.Abort() })
-	if err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}
-
-func (w *guardWriter) Commit() error {
-	defer w.cancel()
-	return w.do(false, storage.Writer.Commit, func(err error) { w.g.forget(w.key, err) })
-}
-
-// CommitIf calls Commit if the Writer of the store is not a ComparingWriter.
-func (w *guardWriter) CommitIf(may func(now *storage.Entry) bool) error {
-	defer w.cancel()
-	may, end := untilEnd(may)
-	defer end()
-	return w.do(false, func(inner storage.Writer) error {
-		if c, ok := inner.(storage.ComparingWriter); ok {
-			return c.CommitIf(may)
-		}
-		return inner.Commit()
-	}, func(err error) { w.g.forget(w.key, err) })
-}
-
-func (w *guardWriter) Abort() error {
-	defer w.cancel()
-	return w.do(true, storage.Writer.Abort, nil)
 }
 
 // KeepDecoded may be called only if the store implements storage.DecodedKeeper.

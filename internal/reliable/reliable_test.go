@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,7 +99,13 @@ func TestRogueStore(t *testing.T) {
 // return.
 func TestHungCallsAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rogue := &faultstore.Rogue{Store: storage.NewDictCache(), Play: func(op faultstore.Op) faultstore.Trick { return faultstore.Stuck }}
+		var works atomic.Bool
+		rogue := &faultstore.Rogue{Store: storage.NewDictCache(), Play: func(faultstore.Op) faultstore.Trick {
+			if works.Load() {
+				return faultstore.NoTrick
+			}
+			return faultstore.Stuck
+		}}
 		s := New(Config{Store: rogue, Timeout: timeout})
 		for range maxHung {
 			if _, err := s.Get(t.Context(), "key"); err != errHangs {
@@ -109,7 +116,7 @@ func TestHungCallsAreLimited(t *testing.T) {
 		if _, err := s.Get(t.Context(), "key"); err != errBusy || time.Since(start) > 0 {
 			t.Errorf("Get = %v after %v, want %v at once", err, time.Since(start), errBusy)
 		}
-		rogue.Play = nil
+		works.Store(true)
 		rogue.Release()
 		synctest.Wait()
 		if _, err := s.Get(t.Context(), "key"); !errors.Is(err, storage.ErrNotFound) {

@@ -1,0 +1,71 @@
+package reliable
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// guardWriter is a Writer from a guarded store. Each call has the full timeout, because a body may take any time.
+type guardWriter struct {
+	g      *guard
+	w      storage.Writer // nil after a call was abandoned: its goroutine owns the Writer
+	key    string
+	ctx    context.Context
+	cancel context.CancelFunc
+	timer  *time.Timer // cancels ctx; stopped between calls
+	buf    []byte
+}
+
+func (w *guardWriter) do(must bool, f func(storage.Writer) error, late func(error)) error {
+	inner := w.w
+	if inner == nil {
+		return errHangs
+	}
+	w.timer.Reset(w.g.timeout)
+	err := w.g.do(w.ctx, must, func() error { return f(inner) }, late)
+	w.timer.Stop()
+	if err == errHangs {
+		w.w = nil
+	}
+	return err
+}
+
+func (w *guardWriter) Write(p []byte) (int, error) {
+	w.buf = append(w.buf[:0], p...) // the caller may reuse p while an abandoned call reads it
+	buf := w.buf
+	inner := w.w
+	err := w.do(false, func(inner storage.Writer) error {
+		n, err := inner.Write(buf)
+		if err == nil && n != len(buf) {
+			err = io.ErrShortWrite
+		}
+		return err
+	}, func(error) { inner.Abort() })
+	if err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func (w *guardWriter) Commit() error { return w.CommitIf(nil) }
+
+// CommitIf calls Commit if the Writer of the store is not a ComparingWriter.
+func (w *guardWriter) CommitIf(may func(now *storage.Entry) bool) error {
+	defer w.cancel()
+	may, end := untilEnd(may)
+	defer end()
+	return w.do(false, func(inner storage.Writer) error {
+		if c, ok := inner.(storage.ComparingWriter); ok && may != nil {
+			return c.CommitIf(may)
+		}
+		return inner.Commit()
+	}, w.g.forget(w.key))
+}
+
+func (w *guardWriter) Abort() error {
+	defer w.cancel()
+	return w.do(true, storage.Writer.Abort, nil)
+}
