@@ -33,21 +33,12 @@ const (
 
 // longFunctions are the functions that exceed a limit, with the reason.
 var longFunctions = map[string]string{
-	module + ".cache.answerWithoutWhole":               undivided,
-	module + ".cache.fetch":                            undivided,
-	module + ".engine.classify":                        flat,
-	module + ".engine.send":                            undivided,
-	module + ".engine.serve":                           flat,
-	"cachetest.quoteJSON":                              flat,
-	"storage/directory.FileCache.UpdateIf":             undivided,
-	"storage/directory.Item.look":                      undivided,
-	"storage/directory.SeparateBodyFileCache.UpdateIf": undivided,
-	"storage/directory.Trim":                           undivided,
-	"storage/directory.fileBody.Read":                  undivided,
-	"storage/directory.readLeaf":                       undivided,
-	"storage/directory.readPair":                       undivided,
-	"storage/directory.sweep.leaf":                     undivided,
-	"storage/directory.tree.walk":                      undivided,
+	module + ".cache.answerWithoutWhole": undivided,
+	module + ".cache.fetch":              undivided,
+	module + ".engine.classify":          flat,
+	module + ".engine.send":              undivided,
+	module + ".engine.serve":             flat,
+	"cachetest.quoteJSON":                flat,
 }
 
 // ordered are the packages whose files must have an order without references upward.

@@ -72,23 +72,34 @@ func (b *fileBody) Read(p []byte) (int, error) {
 	if errors.Is(err, io.EOF) && n < len(p) {
 		return n, b.fail(io.ErrUnexpectedEOF)
 	}
-	end := b.off + int64(n)
-	if b.verify && b.off <= b.summed && b.summed < end {
-		b.sum = checksum.Update(b.sum, p[b.summed-b.off:n])
-		b.summed = end
-		if end == b.size {
-			if b.sum != b.want {
-				return 0, b.fail(document.ErrSum)
-			}
-			b.verify = false
-			b.good()
-		}
+	if !b.add(p[:n]) {
+		return 0, b.fail(document.ErrSum)
 	}
-	b.off = end
+	b.off += int64(n)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return n, err
 	}
 	return n, nil
+}
+
+// add adds p, the bytes at the offset, to the checksum, unless they are in it already. At the end it reports whether the
+// checksum is right.
+func (b *fileBody) add(p []byte) bool {
+	end := b.off + int64(len(p))
+	if !b.verify || b.off > b.summed || b.summed >= end {
+		return true
+	}
+	b.sum = checksum.Update(b.sum, p[b.summed-b.off:])
+	b.summed = end
+	if end < b.size {
+		return true
+	}
+	if b.sum != b.want {
+		return false
+	}
+	b.verify = false
+	b.good()
+	return true
 }
 
 // fail makes this and all later reads return an *UnreadableError.

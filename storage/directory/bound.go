@@ -309,13 +309,16 @@ func (t *tree) walk(s *state, now time.Time) {
 			s.advance(start)
 		}
 	}
-	excess := s.total() - t.maxBytes
-	if !t.bounded() || excess <= 0 {
-		return
+	if excess := s.total() - t.maxBytes; t.bounded() && excess > 0 {
+		t.evict(s, &w, p, found, round, excess+t.maxBytes/slack) // so that the next eviction is not needed soon
 	}
-	excess += t.maxBytes / slack // so that the next eviction is not needed soon
+}
+
+// evict evicts the least recently used of the entries that a walk has found, until their size is excess. whole reports
+// whether the walk has found all entries; if not, it evicts only a part of them.
+func (t *tree) evict(s *state, w *sweep, p pace, found []files, whole bool, excess int64) {
 	slices.SortFunc(found, func(a, b files) int { return a.used().Compare(b.used()) })
-	if !round {
+	if !whole {
 		found = found[:(len(found)+p.evict-1)/p.evict]
 	}
 	// Evictions have their own time limit: on a busy machine the walk may use up all the time, and nothing

@@ -237,22 +237,7 @@ func (c *FileCache) UpdateIf(ctx context.Context, key string, e *storage.Entry, 
 		return storage.ErrChanged
 	}
 
-	own := document.Own(e)
-	own.Length, own.Sum = old.Length, old.Sum
-	w, err := c.newWriter(ctx, key, own)
-	if err != nil {
-		return err
-	}
-	w.given = e
-	if err := w.copyBody(f, offset, old); err != nil {
-		w.Abort()
-		if errors.Is(err, document.ErrSum) || isEOF(err) {
-			return &storage.UnreadableError{Key: key, Err: err}
-		}
-		return fmt.Errorf("storage: %w", err)
-	}
-	next, err := w.finish(false)
-	defer w.free()
+	next, err := c.rewritten(ctx, key, e, old, f, offset)
 	if err != nil {
 		return err
 	}
@@ -262,6 +247,26 @@ func (c *FileCache) UpdateIf(ctx context.Context, key string, e *storage.Entry, 
 		return err
 	}
 	return nil
+}
+
+// rewritten returns a new file with the metadata e and the body of the entry old, which is in f at offset.
+func (c *FileCache) rewritten(ctx context.Context, key string, e, old *storage.Entry, f *os.File, offset int64) (*newFile, error) {
+	own := document.Own(e)
+	own.Length, own.Sum = old.Length, old.Sum
+	w, err := c.newWriter(ctx, key, own)
+	if err != nil {
+		return nil, err
+	}
+	w.given = e
+	if err := w.copyBody(f, offset, old); err != nil {
+		w.Abort()
+		if errors.Is(err, document.ErrSum) || isEOF(err) {
+			return nil, &storage.UnreadableError{Key: key, Err: err}
+		}
+		return nil, fmt.Errorf("storage: %w", err)
+	}
+	defer w.free()
+	return w.finish(false)
 }
 
 // Delete removes the entry under key, unless the cache was created with Forever.

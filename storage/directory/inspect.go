@@ -161,26 +161,34 @@ func (it *Item) look() (Finding, error) {
 	switch {
 	case it.dir.layout != AnyLayout && it.dir.layout != found.Layout && (body != nil || length > 0):
 		found.fail(Foreign, fmt.Errorf("it has the layout of a %s: directory", found.Layout))
-	case found.Layout != SeparateBody:
+	case found.Layout == SeparateBody:
+		found.match(body)
+	default:
 		if err := document.Settle(e, length); err != nil {
 			found.fail(Damaged, err)
 		}
-	case body == nil:
-		found.fail(Torn, errors.New("the body is missing"))
-	case !body.Mode().IsRegular():
-		found.fail(Foreign, errors.New("the body is not a regular file"))
-	default:
-		if _, err := fits(e, fi, body); errors.Is(err, errOrder) {
-			found.fail(Unproven, err)
-			err = document.Settle(e, body.Size())
-			if err != nil {
-				found.fail(Torn, err)
-			}
-		} else if err != nil {
-			found.fail(Torn, err)
-		}
 	}
 	return found, nil
+}
+
+// match checks whether the body file, or nil if there is none, belongs to the entry.
+func (f *Finding) match(body fs.FileInfo) {
+	switch {
+	case body == nil:
+		f.fail(Torn, errors.New("the body is missing"))
+		return
+	case !body.Mode().IsRegular():
+		f.fail(Foreign, errors.New("the body is not a regular file"))
+		return
+	}
+	_, err := fits(f.Entry, f.head, body)
+	if errors.Is(err, errOrder) {
+		f.fail(Unproven, err)
+		err = document.Settle(f.Entry, body.Size())
+	}
+	if err != nil {
+		f.fail(Torn, err)
+	}
 }
 
 func (f *Finding) fail(s State, err error) { f.State, f.Err = s, err }

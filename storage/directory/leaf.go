@@ -89,25 +89,13 @@ func readLeaf(root string, n int) (entries []files, temps, others []fs.FileInfo,
 			continue // it has been removed
 		}
 		name := e.Name()
-		hash, suffix, dot := strings.Cut(name, ".")
-		isEntry := dot == (suffix != "") && len(hash) == hashLen && isHex(hash) && strings.HasPrefix(hash, digits) && fi.Mode().IsRegular()
-		switch "." + suffix {
-		case ".", bodySuffix, lockSuffix, bodySuffix + lockSuffix:
-		default:
-			isEntry = false
-		}
-		if isEntry && (len(entries) == 0 || filepath.Base(entries[len(entries)-1].path) != hash) {
-			entries = append(entries, files{path: filepath.Join(dir, hash)})
-		}
+		hash, isEntry := entryHash(name, digits)
 		switch {
-		case isEntry && suffix == "":
-			entries[len(entries)-1].head = fi
-		case isEntry && "."+suffix == bodySuffix:
-			entries[len(entries)-1].body = fi
-		case isEntry && "."+suffix == lockSuffix:
-			entries[len(entries)-1].headLock = fi
-		case isEntry && "."+suffix == bodySuffix+lockSuffix:
-			entries[len(entries)-1].bodyLock = fi
+		case isEntry && fi.Mode().IsRegular():
+			if len(entries) == 0 || filepath.Base(entries[len(entries)-1].path) != hash {
+				entries = append(entries, files{path: filepath.Join(dir, hash)})
+			}
+			entries[len(entries)-1].set(name[len(hash):], fi)
 		case fi.Mode().IsRegular() && isTemp(name, digits):
 			temps = append(temps, fi)
 		default:
@@ -115,6 +103,32 @@ func readLeaf(root string, n int) (entries []files, temps, others []fs.FileInfo,
 		}
 	}
 	return entries, temps, others, nil
+}
+
+// entryHash returns the hash in the name of a file of an entry, which begins with digits.
+func entryHash(name, digits string) (string, bool) {
+	if len(name) < hashLen || !isHex(name[:hashLen]) || !strings.HasPrefix(name, digits) {
+		return "", false
+	}
+	switch name[hashLen:] {
+	case "", bodySuffix, lockSuffix, bodySuffix + lockSuffix:
+		return name[:hashLen], true
+	}
+	return "", false
+}
+
+// set sets the field of the file with this suffix.
+func (f *files) set(suffix string, fi fs.FileInfo) {
+	switch suffix {
+	case "":
+		f.head = fi
+	case bodySuffix:
+		f.body = fi
+	case lockSuffix:
+		f.headLock = fi
+	case bodySuffix + lockSuffix:
+		f.bodyLock = fi
+	}
 }
 
 // diskBlock is the block size of most file systems. The size of a file is rounded up to a multiple of it.

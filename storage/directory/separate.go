@@ -266,27 +266,35 @@ func readPair(key, path string) (_ *pair, err error) {
 	if err != nil {
 		return nil, unusable(key, err)
 	}
+	if err := p.match(path, headInfo); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// match checks that the body belongs to the metadata in the file at path.
+func (p *pair) match(path string, headInfo fs.FileInfo) error {
 	prove, err := fits(p.entry, headInfo, p.bodyInfo)
 	switch {
 	case err != nil:
-		return nil, err
+		return err
 	case prove:
 		sum, err := sumFile(p.body)
 		if err != nil {
-			return nil, fmt.Errorf("storage: %w", err)
+			return fmt.Errorf("storage: %w", err)
 		}
 		if sum != p.entry.Sum {
-			return nil, &doubtError{document.ErrSum}
+			return &doubtError{document.ErrSum}
 		}
 		p.verified = true
 	case !p.entry.Foreign:
 		p.headInfo = headInfo
 	case !stillAt(path, headInfo):
-		return nil, &doubtError{errors.New("the metadata was replaced while the body was opened")}
+		return &doubtError{errors.New("the metadata was replaced while the body was opened")}
 	default:
 		p.entry.Stamp = &pairStamp{headInfo, p.bodyInfo}
 	}
-	return p, nil
+	return nil
 }
 
 // errOrder means that Python wrote the metadata after the body: new metadata for an old body, or metadata
@@ -414,18 +422,9 @@ func (c *SeparateBodyFileCache) UpdateIf(ctx context.Context, key string, e *sto
 	if may != nil && !may(p.entry) {
 		return storage.ErrChanged
 	}
-	own := document.Own(e)
-	own.Length, own.Sum, own.BodyTime = p.entry.Length, p.entry.Sum, uniqueTime(p.bodyInfo)
-	if p.entry.Foreign {
-		now, _ := p.entry.Stamp.(*pairStamp)
-		if then, _ := e.Stamp.(*pairStamp); !now.same(then) {
-			return storage.ErrChanged
-		}
-		if own.Sum, err = sumFile(p.body); err != nil {
-			return fmt.Errorf("storage: %w", err)
-		}
-	} else if !p.entry.SameBody(e) || !p.entry.BodyTime.Equal(e.BodyTime) {
-		return storage.ErrChanged
+	own, err := p.updated(e)
+	if err != nil {
+		return err
 	}
 	doc, err := document.MarshalHead(own)
 	if err != nil {
@@ -441,6 +440,27 @@ func (c *SeparateBodyFileCache) UpdateIf(ctx context.Context, key string, e *sto
 		return err
 	}
 	return nil
+}
+
+// updated returns the metadata to write for e, an update of the pair. The error is ErrChanged if e has another body.
+func (p *pair) updated(e *storage.Entry) (*storage.Entry, error) {
+	own := document.Own(e)
+	own.Length, own.Sum, own.BodyTime = p.entry.Length, p.entry.Sum, uniqueTime(p.bodyInfo)
+	if !p.entry.Foreign {
+		if !p.entry.SameBody(e) || !p.entry.BodyTime.Equal(e.BodyTime) {
+			return nil, storage.ErrChanged
+		}
+		return own, nil
+	}
+	now, _ := p.entry.Stamp.(*pairStamp)
+	if then, _ := e.Stamp.(*pairStamp); !now.same(then) {
+		return nil, storage.ErrChanged
+	}
+	var err error
+	if own.Sum, err = sumFile(p.body); err != nil {
+		return nil, fmt.Errorf("storage: %w", err)
+	}
+	return own, nil
 }
 
 // Delete removes the entry under key, unless the cache was created with Forever.

@@ -65,13 +65,7 @@ func (s *sweep) leaf(n int) []files {
 		return nil
 	}
 	dir := leafPath(s.root, n)
-	left := len(temps)
-	for _, fi := range temps {
-		if path := filepath.Join(dir, fi.Name()); abandoned(path, fi, s.now) && s.removed(func() error { return remove(path) }) {
-			s.done.Orphans++
-			left--
-		}
-	}
+	left := s.temps(dir, temps)
 	kept := entries[:0]
 	for _, f := range entries {
 		s.separate = s.separate || f.head != nil && f.body != nil
@@ -93,6 +87,18 @@ func (s *sweep) leaf(n int) []files {
 		removeEmpty(s.root, dir)
 	}
 	return kept
+}
+
+// temps removes the abandoned ones of the temporary files in a leaf directory and returns the number of the others.
+func (s *sweep) temps(dir string, temps []fs.FileInfo) int {
+	left := len(temps)
+	for _, fi := range temps {
+		if path := filepath.Join(dir, fi.Name()); abandoned(path, fi, s.now) && s.removed(func() error { return remove(path) }) {
+			s.done.Orphans++
+			left--
+		}
+	}
+	return left
 }
 
 // expired reports whether the entry has not been used for longer than maxAge.

@@ -43,15 +43,9 @@ type Trimmed struct {
 // has done so far. If a file cannot be read or removed, although it is not in use, Trim continues and returns
 // the first such error at the end.
 func Trim(ctx context.Context, dir string, limits Limits, progress func(done float64)) (Trimmed, error) {
-	root, err := filepath.Abs(dir)
+	root, err := existingDir(dir)
 	if err != nil {
 		return Trimmed{}, fmt.Errorf("storage: %w", err)
-	}
-	root = realDir(root)
-	if fi, err := os.Stat(root); err != nil {
-		return Trimmed{}, fmt.Errorf("storage: %w", err)
-	} else if !fi.IsDir() {
-		return Trimmed{}, fmt.Errorf("storage: %w", &fs.PathError{Op: "trim", Path: root, Err: fs.ErrInvalid})
 	}
 	s := sweep{root: root, now: time.Now(), maxAge: limits.MaxAge, would: limits.Would}
 	s.separate = s.hasBodies()
@@ -73,24 +67,7 @@ func Trim(ctx context.Context, dir string, limits Limits, progress func(done flo
 		return ctx.Err() == nil
 	})
 	if excess := s.done.Bytes - limits.MaxBytes; limits.MaxBytes > 0 && excess > 0 && ctx.Err() == nil {
-		oldest, between := ages.cut(excess)
-		s.eachLeaf(0, func() {}, func(n int) bool {
-			entries, _, _, _ := readLeaf(root, n)
-			for i := range entries {
-				f := &entries[i]
-				age := ages.bucket(s.now.Sub(f.used()))
-				if s.would != nil && (s.stray(f) || s.expired(f)) { // it would have been removed
-					continue
-				}
-				if f.head == nil || age < oldest || age == oldest && between <= 0 || !s.evict(f) {
-					continue
-				}
-				if age == oldest {
-					between -= f.size()
-				}
-				s.done.Entries--
-				s.done.Bytes -= f.size()
-			}
+		s.evictOldest(&ages, excess, func(n int) bool {
 			report(1, n)
 			return ctx.Err() == nil
 		})
@@ -106,6 +83,45 @@ func Trim(ctx context.Context, dir string, limits Limits, progress func(done flo
 	}
 	report(passes-1, leaves)
 	return s.done, s.err
+}
+
+// existingDir returns the absolute path of a directory, without links.
+func existingDir(dir string) (string, error) {
+	root, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	root = realDir(root)
+	fi, err := os.Stat(root)
+	if err == nil && !fi.IsDir() {
+		err = &fs.PathError{Op: "trim", Path: root, Err: fs.ErrInvalid}
+	}
+	return root, err
+}
+
+// evictOldest evicts the entries with the highest ages until their size exceeds excess. It calls swept after each leaf
+// directory, and stops if that returns false.
+func (s *sweep) evictOldest(ages *histogram, excess int64, swept func(n int) bool) {
+	oldest, between := ages.cut(excess)
+	s.eachLeaf(0, func() {}, func(n int) bool {
+		entries, _, _, _ := readLeaf(s.root, n)
+		for i := range entries {
+			f := &entries[i]
+			age := ages.bucket(s.now.Sub(f.used()))
+			if s.would != nil && (s.stray(f) || s.expired(f)) { // it would have been removed
+				continue
+			}
+			if f.head == nil || age < oldest || age == oldest && between <= 0 || !s.evict(f) {
+				continue
+			}
+			if age == oldest {
+				between -= f.size()
+			}
+			s.done.Entries--
+			s.done.Bytes -= f.size()
+		}
+		return swept(n)
+	})
 }
 
 // hasBodies reports whether bodies are in separate files, according to the first entries.
