@@ -15,7 +15,9 @@ import (
 )
 
 // tripper is an http.RoundTripper that runs the handler in the context of a request.
-type tripper Cache
+type tripper struct {
+	replayCookies bool // the Transport's ReplaySetCookie
+}
 
 // RoundTrip runs the handler. It returns when the handler has flushed, has written more than a small buffer holds, or
 // has returned. The body is streamed through a pipe, so a handler is never further ahead than its client.
@@ -33,7 +35,7 @@ func (t *tripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	inOriginForm(r, req.URL)
 	pr, pw := io.Pipe()
 	w := &pipeWriter{header: http.Header{}, r: r, pipe: pw, reader: pr, ready: make(chan *http.Response, 1),
-		replayCookies: t.transport.ReplaySetCookie}
+		replayCookies: t.replayCookies}
 	if waiting, _ := req.Context().Value(foreground.Key{}).(*call); waiting == cl && cl.begin() {
 		w.call = cl
 	}
@@ -49,17 +51,6 @@ func (t *tripper) RoundTrip(req *http.Request) (*http.Response, error) {
 		pr.CloseWithError(req.Context().Err())
 		return nil, req.Context().Err()
 	}
-}
-
-// panicError is the error for a handler that has panicked.
-type panicError struct{ value any }
-
-func (e *panicError) Error() string { return fmt.Sprintf("the handler panicked: %v", e.value) }
-
-// Unwrap returns value if it is an error, such as http.ErrAbortHandler.
-func (e *panicError) Unwrap() error {
-	err, _ := e.value.(error)
-	return err
 }
 
 // holdback is the number of bytes of a body that are buffered, so that a short body gets a Content-Length.
