@@ -2,12 +2,10 @@ package cachetest
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"unicode"
@@ -202,20 +200,39 @@ func spaceJSON(compact []byte) []byte {
 	return out
 }
 
-// gunzip decodes b. All of b must be gzip.
-func gunzip(b []byte) ([]byte, error) {
-	zr, err := gzip.NewReader(bytes.NewReader(b))
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(zr)
+const (
+	marker       = "=== "
+	markResponse = "=== response"
+	markTrailer  = "=== trailer"
+	markError    = "=== error"
+	markBody     = "=== body"
+	markEnd      = "=== end"
+)
+
+// isMarker reports whether a line begins a section, or is a conflict marker of git.
+func isMarker(line string) bool {
+	return strings.HasPrefix(line, marker) || isConflict(line)
 }
 
-// gzipped compresses a body. The result depends on nothing else.
-func gzipped(b []byte) []byte {
-	var out bytes.Buffer
-	zw := gzip.NewWriter(&out)
-	zw.Write(b) // a write to memory cannot fail
-	zw.Close()
-	return out.Bytes()
+func isConflict(line string) bool {
+	return strings.HasPrefix(line, "<<<<<<< ") || strings.HasPrefix(line, ">>>>>>> ")
+}
+
+// A lineError is an error in a fixture.
+type lineError struct {
+	line int // from 0
+	text string
+}
+
+func (e *lineError) Error() string { return e.text }
+
+// shown returns a value for a message, quoted and shortened.
+func shown(s string) string { return fmt.Sprintf("%q", shorten(s)) }
+
+func shorten(s string) string {
+	const limit = 200
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit], "") + "..."
 }

@@ -60,24 +60,6 @@ func (r *response) bodyless(method string) bool {
 	return method == http.MethodHead || r.code == http.StatusNoContent || r.code == http.StatusNotModified
 }
 
-const (
-	marker       = "=== "
-	markResponse = "=== response"
-	markTrailer  = "=== trailer"
-	markError    = "=== error"
-	markBody     = "=== body"
-	markEnd      = "=== end"
-)
-
-// isMarker reports whether a line begins a section, or is a conflict marker of git.
-func isMarker(line string) bool {
-	return strings.HasPrefix(line, marker) || isConflict(line)
-}
-
-func isConflict(line string) bool {
-	return strings.HasPrefix(line, "<<<<<<< ") || strings.HasPrefix(line, ">>>>>>> ")
-}
-
 // encode returns an interaction as a file holds it. Equal interactions have equal files.
 func (x *interaction) encode() []byte {
 	var b bytes.Buffer
@@ -145,14 +127,6 @@ func encodeBody(b *bytes.Buffer, body []byte, flags []string) {
 		fmt.Fprintln(b, lines)
 	}
 }
-
-// A lineError is an error in a fixture.
-type lineError struct {
-	line int // from 0
-	text string
-}
-
-func (e *lineError) Error() string { return e.text }
 
 // A parser reads a fixture by lines.
 type parser struct {
@@ -352,3 +326,14 @@ func (p *parser) failure(kind string) (*failure, error) {
 	}
 	return &failure{kind: kind, text: text}, nil
 }
+
+// A request is a recorded request: redacted, and with some of its header fields only.
+type request struct {
+	method string
+	url    string
+	header http.Header
+	body   []byte
+	gzip   bool // the body was sent with gzip; body is decoded
+}
+
+func (r *request) String() string { return r.method + " " + r.url }

@@ -144,3 +144,18 @@ func Replace(volatile, stable string) Option {
 func OmitHeader(names ...string) Option {
 	return func(o *options) { o.omittedFields = append(o.omittedFields, names...) }
 }
+
+// A mode selects the requests that are recorded.
+type mode int
+
+const (
+	replayOnly mode = iota
+	recordMissing
+	recordAll
+)
+
+// selectingFields select a part of a response, or a 304. They are always recorded and matched.
+var selectingFields = []string{
+	"Host", // present only if it is not the URL's host
+	"If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Range",
+}

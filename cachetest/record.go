@@ -66,7 +66,8 @@ func (t *transport) record(req *http.Request, r *request, key string, sent []byt
 func (t *transport) reserve(r *request, key string) *recording {
 	t.tape.mu.Lock()
 	defer t.tape.mu.Unlock()
-	rec := &recording{interaction: &interaction{req: r}, once: t.once, by: t, key: key}
+	rec := &recording{interaction: &interaction{req: r}, once: t.once, options: t.options, key: key}
+	rec.place = func(placed []*recording) { t.place(rec, placed) }
 	t.tape.new = append(t.tape.new, rec)
 	return rec
 }
@@ -88,7 +89,7 @@ func (t *transport) place(rec *recording, placed []*recording) {
 	}
 	for _, other := range placed {
 		otherKey := other.key
-		if other.by != t {
+		if other.options != t.options {
 			otherKey = t.key(other.req)
 		}
 		if match(candidate{other, other.req, otherKey}) {

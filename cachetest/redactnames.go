@@ -80,60 +80,11 @@ func looseName(name string) string {
 	return b.String()
 }
 
-// secret reports whether values of that name are redacted. If a name has parts, as in user[password] and wsse:Password, the
-// last part is also tried alone.
-func (r *redactor) secret(name string, at place) bool {
-	if len(name) > 1000 || r.kept[looseName(name)] {
-		return false
-	}
-	if r.listed(looseName(name), at) {
-		return true
-	}
-	name = strings.TrimRight(strings.TrimSuffix(name, "[]"), "])}")
-	if i := strings.LastIndexAny(name, "[({.:/"); i >= 0 {
-		last := looseName(name[i+1:])
-		return !r.kept[last] && r.listed(last, at)
-	}
-	return false
-}
-
-func (r *redactor) listed(name string, at place) bool {
-	switch {
-	case r.names[name] || secretNames[name] || at == inQuery && queryNames[name] || at == inField && fieldNames[name]:
-		return true
-	case ordinaryNames[name]:
-		return false
-	}
-	name = strings.TrimRight(name, "0123456789")
-	for _, ending := range secretEndings {
-		if strings.HasSuffix(name, ending) {
-			return !ordinaryNames[name]
-		}
-	}
-	return at != inText && strings.HasSuffix(name, "signature")
-}
-
-// secretMember reports whether a string under that name is redacted in a text. Under some common words, it is redacted if
-// it looks like a secret.
-func (r *redactor) secretMember(name, value string) bool {
-	if r.secret(name, inText) {
-		return true
-	}
-	loose := looseName(name)
-	if r.kept[loose] {
-		return false
-	}
-	switch loose {
-	case "auth", "sig", "credential", "session", "sid":
-		return looksRandom(value)
-	case "key", "code":
-		return len(value) >= 20 && looksRandom(value)
-	}
-	return false
-}
-
 // pairNames and pairValues are the names of the two halves of {"name": "api_key", "value": "..."}.
 var (
 	pairNames  = nameSet("name key field header id property attribute variable parameter httpequiv itemprop path label")
 	pairValues = nameSet("value val content text default defaultvalue stringvalue datavalue values")
 )
+
+// redacted replaces a secret.
+const redacted = "REDACTED"

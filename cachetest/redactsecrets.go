@@ -27,24 +27,6 @@ var commonValues = nameSet(`
 	applicationjson localhost redacted unauthorized forbidden
 `)
 
-// found adds a secret that is to be replaced everywhere. If sure is not set, the value must look like a secret.
-func (r *redaction) found(value string, sure bool) {
-	value = strings.TrimSpace(value)
-	if len(value) < minSecret || len(value) > maxSecret || strings.Contains(value, redacted) || commonValues[looseName(value)] {
-		return
-	}
-	if strings.Trim(value, "0123456789") == "" && len(value) < 12 { // it may be a date
-		return
-	}
-	if strings.Trim(value, "*.x-•") == "" || strings.HasPrefix(value, "urn:") || strings.HasPrefix(value, "http://") || strings.HasPrefix(value, "https://") {
-		return
-	}
-	if !sure && !looksRandom(value) || r.secret(value, inQuery) && !looksRandom(value) {
-		return
-	}
-	r.secrets[value] = true
-}
-
 // looksRandom reports whether a value looks like a token and not like a word: without spaces, with letters and digits, or
 // with small letters and several capitals.
 func looksRandom(s string) bool {

@@ -1,7 +1,6 @@
 package cachetest
 
 import (
-	"encoding/base64"
 	"net/url"
 	"regexp"
 	"strings"
@@ -83,31 +82,6 @@ func escapeQuery(s, like string) string {
 		s = strings.ReplaceAll(s, "+", "%20")
 	}
 	return s
-}
-
-// basic adds the secrets in Basic credentials (RFC 7617, section 2).
-func (r *redaction) basic(coded string) {
-	r.found(coded, true)
-	for _, coding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding} {
-		if plain, err := coding.DecodeString(coded); err == nil {
-			if user, password, ok := strings.Cut(string(plain), ":"); ok {
-				r.found(password, true)
-				r.basicPair(user, password)
-				if password == "" || password == "x-oauth-basic" || password == "X" {
-					r.found(user, true) // a token
-				}
-			}
-			return
-		}
-	}
-}
-
-// basicPair adds a user and a password in the forms of Basic credentials.
-func (r *redaction) basicPair(user, password string) {
-	if password != "" {
-		r.found(user+":"+password, true)
-		r.found(base64.StdEncoding.EncodeToString([]byte(user+":"+password)), true)
-	}
 }
 
 // userAndPassword matches the user and password of a URL in a text. httpUser also matches a user without a password: in an

@@ -13,21 +13,6 @@ import (
 	"strings"
 )
 
-// A request is a recorded request: redacted, and with some of its header fields only.
-type request struct {
-	method string
-	url    string
-	header http.Header
-	body   []byte
-	gzip   bool // the body was sent with gzip; body is decoded
-}
-
-// selectingFields select a part of a response, or a 304. They are always recorded and matched.
-var selectingFields = []string{
-	"Host", // present only if it is not the URL's host
-	"If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Range",
-}
-
 // shownFields are recorded but not matched.
 var shownFields = []string{"Accept", "Content-Type"}
 
@@ -383,15 +368,4 @@ func textDifference(now, then string) difference {
 		}
 	}
 	return difference{2, fmt.Sprintf("body: %d lines, recorded: %d", len(a), len(b))}
-}
-
-// shown returns a value for a message, quoted and shortened.
-func shown(s string) string { return fmt.Sprintf("%q", shorten(s)) }
-
-func shorten(s string) string {
-	const limit = 200
-	if len(s) <= limit {
-		return s
-	}
-	return strings.ToValidUTF8(s[:limit], "") + "..."
 }

@@ -18,15 +18,6 @@ import (
 	"testing"
 )
 
-// A mode selects the requests that are recorded.
-type mode int
-
-const (
-	replayOnly mode = iota
-	recordMissing
-	recordAll
-)
-
 // environment is the environment variable that turns recording on.
 const environment = "CACHECONTROL_RECORD"
 
@@ -49,14 +40,15 @@ type tape struct {
 // A recording is an interaction and its file.
 type recording struct {
 	*interaction
-	name   string // of the file without number and extension
-	n      int    // the number among recordings with this name, from 1
-	data   []byte // the file, if it was read
-	used   bool
-	once   bool       // recorded with the option Once
-	before *recording // the previous recording of an equal request
-	by     *transport // the transport that recorded it
-	key    string     // by the options of that transport
+	name    string // of the file without number and extension
+	n       int    // the number among recordings with this name, from 1
+	data    []byte // the file, if it was read
+	used    bool
+	once    bool                      // recorded with the option Once
+	before  *recording                // the previous recording of an equal request
+	key     string                    // by the options
+	place   func(placed []*recording) // gives it the name of its file; those in placed have theirs
+	options *options                  // of the transport that recorded it
 }
 
 func (r *recording) file() string { return numbered(r.name, r.n) }
@@ -214,10 +206,10 @@ func (tp *tape) scrub() {
 	known := newScrubber(tp.secrets)
 	for i, r := range tp.new {
 		if known != nil {
-			r.interaction = r.by.redactor.start(known).interaction(r.interaction)
-			r.key = r.by.key(r.req)
+			r.interaction = r.options.redactor.start(known).interaction(r.interaction)
+			r.key = r.options.key(r.req)
 		}
-		r.by.place(r, tp.new[:i])
+		r.place(tp.new[:i])
 	}
 }
 

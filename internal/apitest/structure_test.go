@@ -44,7 +44,13 @@ var longFunctions = map[string]string{
 // ordered are the packages whose files must have an order without references upward.
 var ordered = []string{
 	module,
+	module + "/cachetest",
 	module + "/heuristics",
+	module + "/internal/cachekey",
+	module + "/internal/faultstore",
+	module + "/internal/peer",
+	module + "/internal/redistest",
+	module + "/origin",
 	module + "/rfc9111",
 	module + "/serialize",
 	module + "/storage/kv",
