@@ -36,7 +36,9 @@ type reasonCase struct {
 
 // reasonCases are what docs/why-not-cached.md says of each reason.
 func reasonCases() []reasonCase {
-	refuse := func(*http.Response, cachecontrol.RuleDecision) cachecontrol.StoreDecision { return cachecontrol.StoreDecision{Refuse: true} }
+	refuse := func(*http.Response, cachecontrol.RuleDecision) cachecontrol.StoreDecision {
+		return cachecontrol.StoreDecision{Refuse: true}
+	}
 	give := func(*http.Response, cachecontrol.RuleDecision) cachecontrol.StoreDecision {
 		return cachecontrol.StoreDecision{Lifetime: time.Minute}
 	}

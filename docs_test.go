@@ -203,9 +203,10 @@ func TestDocsFields(t *testing.T) {
 		{"Control of one request", reflect.TypeFor[cachecontrol.Control]()},
 	} {
 		_, section, _ := strings.Cut(usage, "\n## "+test.section+"\n")
-		section, _, _ = strings.Cut(section, "\n## ")
+		_, table, _ := strings.Cut(section, "\n|") // the first one
+		table, _, _ = strings.Cut(table, "\n\n")
 		var told []string
-		for _, m := range row.FindAllStringSubmatch(section, -1) {
+		for _, m := range row.FindAllStringSubmatch(table, -1) {
 			for _, span := range codeSpan.FindAllString(m[1], -1) {
 				told = append(told, strings.Trim(span, "`"))
 			}

@@ -91,7 +91,8 @@ func newPipClient(cacheDir string) (*http.Client, error) {
 
 // getOffline returns the stored response for url, however old it is. It sends no request.
 func getOffline(ctx context.Context, client *http.Client, url string) (*http.Response, error) {
-	ctx = cachecontrol.WithControl(ctx, cachecontrol.Control{Mode: cachecontrol.ModeCacheOnly, MaxStale: -1})
+	offline := cachecontrol.Control{Mode: cachecontrol.ModeCacheOnly, MaxStale: -1}
+	ctx = cachecontrol.WithControl(ctx, offline)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
