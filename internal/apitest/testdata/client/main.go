@@ -33,7 +33,7 @@ func newAPI(base, token string) *api {
 		CacheableMethods:     []string{http.MethodGet, "QUERY"},
 		CacheableStatusCodes: cachecontrol.CacheControlStatusCodes,
 		MaxBodyBytes:         cachecontrol.DefaultMaxBodyBytes / 1024,
-		MaxVariants:          8,
+		MaxVariants:          2 * cachecontrol.DefaultMaxVariants,
 		StaleIfError:         time.Hour,
 		SelectLanguage:       true,
 		DisableCompression:   false,
@@ -41,8 +41,8 @@ func newAPI(base, token string) *api {
 		CollapseTimeout:      2 * cachecontrol.DefaultCollapseTimeout,
 		DrainBytes:           4 * cachecontrol.DefaultDrainBytes,
 		RefreshAhead:         10 * time.Second,
-		BackgroundTimeout:    time.Minute,
-		StoreTimeout:         time.Second,
+		BackgroundTimeout:    2 * cachecontrol.DefaultBackgroundTimeout,
+		StoreTimeout:         cachecontrol.DefaultStoreTimeout / 5,
 		Logger:               slog.Default(),
 	}}
 }
@@ -114,7 +114,7 @@ func main() {
 	ctx := context.Background()
 	var user struct{ Name string }
 	for _, control := range []cachecontrol.Control{
-		{},
+		{Mode: cachecontrol.ModeDefault},
 		{Mode: cachecontrol.ModeRefresh},
 		{Mode: cachecontrol.ModeBypass},
 		{Mode: cachecontrol.ModeCacheOnly, MaxStale: time.Hour},

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"log"
 	"net/http"
 	"strings"
 	"time"
@@ -23,8 +24,10 @@ func newClient() *http.Client {
 	return &http.Client{Transport: rt}
 }
 
-func beforeStore(resp *http.Response, _ cachecontrol.RuleDecision) cachecontrol.StoreDecision {
+func beforeStore(resp *http.Response, rules cachecontrol.RuleDecision) cachecontrol.StoreDecision {
 	switch {
+	case !rules.OK:
+		log.Print(resp.Request.URL, " is not stored: ", rules.Reason.Description())
 	case strings.HasPrefix(resp.Header.Get("Content-Type"), "video/"):
 		return cachecontrol.StoreDecision{Refuse: true}
 	case resp.StatusCode == http.StatusNotFound:
@@ -37,7 +40,7 @@ func beforeReuse(req *http.Request, stored cachecontrol.StoredResponse) cachecon
 	switch {
 	case req.Header.Get("X-Offline") != "":
 		return cachecontrol.ReuseAnyway
-	case stored.StatusCode >= 400 && stored.Age > time.Minute:
+	case !stored.Rules.OK && stored.StatusCode >= 400 && stored.Age > time.Minute:
 		return cachecontrol.ReuseNever
 	case stored.TTL < time.Second || stored.Header.Get("Warning") != "":
 		return cachecontrol.ReuseValidate
