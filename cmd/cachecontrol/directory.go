@@ -75,8 +75,8 @@ func (d *cacheDir) rel(name string) string {
 	return name
 }
 
-// each calls do for each item of the directory until do returns an error. It stops bar at the end. It reports items that cannot be read on
-// stderr and goes on; it then returns an error with an empty message.
+// each calls do for each item of the directory until do returns an error. It stops bar at the end. It reports items
+// that cannot be read on stderr and goes on; it then returns an error with an empty message.
 func (d *cacheDir) each(ctx context.Context, e *env, bar *progress, do func(*directory.Item) error) error {
 	defer bar.stop()
 	var result error

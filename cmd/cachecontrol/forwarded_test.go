@@ -9,8 +9,9 @@ import (
 	"testing"
 )
 
-// What a client says beyond the target of its request must not change what others get. Origins build links, redirects and whole pages
-// from such fields, under many names, and those that speak CGI or WSGI read an underscore like a hyphen.
+// What a client says beyond the target of its request must not change what others get. Origins build links, redirects
+// and whole pages from such fields, under many names, and those that speak CGI or WSGI read an underscore like a
+// hyphen.
 func TestProxyRemovesFieldsAboutTheTarget(t *testing.T) {
 	header := make(chan http.Header, 1)
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
@@ -62,7 +63,8 @@ func TestProxyTrustForwarded(t *testing.T) {
 	}
 }
 
-// A field's other name is not a part of the key, so not even a trusted proxy's is passed on, unless it is about the target: then it is.
+// A field's other name is not a part of the key, so not even a trusted proxy's is passed on, unless it is about the
+// target: then it is.
 func TestProxyTrustForwardedNames(t *testing.T) {
 	header := make(chan http.Header, 1)
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) { header <- r.Header })

@@ -20,7 +20,7 @@ import (
 // other requests and responses are handled by the proxy.
 type front struct {
 	cache http.RoundTripper
-	proxy *httputil.ReverseProxy // its Transport is of type answered
+	proxy *httputil.ReverseProxy // its Transport is a frontTransport
 	self  pseudonym
 }
 
@@ -147,8 +147,8 @@ func (i *interimResponses) end() {
 	i.ended = true
 }
 
-// frontTransport is the Transport of a front's proxy. It returns the response that the front has received for the request, if
-// any, and passes other requests to the cache.
+// frontTransport is the Transport of a front's proxy. It returns the response that the front has received for the
+// request, if any, and passes other requests to the cache.
 type frontTransport struct{ cache http.RoundTripper }
 
 type (

@@ -16,8 +16,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
-// TestFrontAnswersAsTheProxy: what the front answers itself is what the proxy behind it would. A request with a Te field
-// is one that it leaves to the proxy.
+// TestFrontAnswersAsTheProxy: what the front answers itself is what the proxy behind it would. A request with a Te
+// field is one that it leaves to the proxy.
 func TestFrontAnswersAsTheProxy(t *testing.T) {
 	bodies := map[string]string{"/short": "short", "/long": strings.Repeat("0123456789", 30000), "/empty": ""}
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {

@@ -18,8 +18,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// foreignTexts has a text for each kind of character that must not be printed as it is: it controls a terminal, changes the
-// direction of a text, is not seen, ends a line, or is no character at all.
+// foreignTexts has a text for each kind of character that must not be printed as it is: it controls a terminal, changes
+// the direction of a text, is not seen, ends a line, or is no character at all.
 var foreignTexts = map[string]string{
 	"C0":                  "\x1b]0;x\x07\x08",
 	"a line":              "x\nforged: line\r",
@@ -63,8 +63,8 @@ func checkSeen(t *testing.T, what any, said string) {
 	}
 }
 
-// TestForeignTextOfDirectories covers what the commands for directories print of what is stored: URLs, header fields, trailers,
-// selecting fields, reason phrases and names of files, as text and as JSON; and of their arguments.
+// TestForeignTextOfDirectories covers what the commands for directories print of what is stored: URLs, header fields,
+// trailers, selecting fields, reason phrases and names of files, as text and as JSON; and of their arguments.
 func TestForeignTextOfDirectories(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -150,7 +150,8 @@ func rawOrigin(t *testing.T, response string) (addr string) {
 	return listener.Addr().String()
 }
 
-// TestForeignTextOfOrigins covers what get, explain and proxy print of what an origin sends, in a response and in what is none.
+// TestForeignTextOfOrigins covers what get, explain and proxy print of what an origin sends, in a response and in what
+// is none.
 func TestForeignTextOfOrigins(t *testing.T) {
 	for name, text := range foreignTexts {
 		t.Run(name, func(t *testing.T) {

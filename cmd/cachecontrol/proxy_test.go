@@ -37,8 +37,8 @@ func startProxy(t *testing.T, upstream string, flags ...string) (string, *buffer
 	return url, stderr
 }
 
-// launchProxy runs "cachecontrol proxy" until it is interrupted, and returns its URL, what it prints on stderr, and where its
-// exit code will come.
+// launchProxy runs "cachecontrol proxy" until it is interrupted, and returns its URL, what it prints on stderr, and
+// where its exit code will come.
 func launchProxy(t *testing.T, upstream string, flags ...string) (url string, stderr *buffer, interrupt func(), ended <-chan int) {
 	t.Helper()
 	ready := make(chan string, 1)

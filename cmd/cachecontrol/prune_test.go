@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// newPrunable returns a directory with 20 entries, one used per hour and writer, a temporary file left behind by a crash,
-// and files that do not belong to the cache. It also returns the space that an entry takes.
+// newPrunable returns a directory with 20 entries, one used per hour and writer, a temporary file left behind by a
+// crash, and files that do not belong to the cache. It also returns the space that an entry takes.
 func newPrunable(t *testing.T, separate bool) (f *filled, perEntry int) {
 	t.Helper()
 	f = newFilled(t, separate)

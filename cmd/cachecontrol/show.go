@@ -54,9 +54,9 @@ func (s *show) run(ctx context.Context, e *env, args []string) error {
 		return failed(errors.New(reason(err)), "cannot read the entry of "+printable(args[1]), "")
 	}
 	if now := time.Now(); s.json {
-		err = e.printJSON(d.detail(it, &found, s.shared, now))
+		err = e.printJSON(d.entryOutput(it, &found, s.shared, now))
 	} else {
-		err = e.print(d.text(it, &found, s.shared, now))
+		err = e.print(d.entryText(it, &found, s.shared, now))
 	}
 	if err == nil && found.State != directory.Sound && found.State != directory.Unproven {
 		err = &problem{code: exitFailed}
@@ -118,8 +118,8 @@ type variantItem struct {
 	Request map[string]*string `json:"request"`
 }
 
-// detail returns the output of show as JSON.
-func (d *cacheDir) detail(it *directory.Item, found *directory.Finding, shared bool, now time.Time) *showOutput {
+// entryOutput returns the output of show as JSON.
+func (d *cacheDir) entryOutput(it *directory.Item, found *directory.Finding, shared bool, now time.Time) *showOutput {
 	row := &listItem{Hash: it.Hash, Size: it.Size, Path: d.rel(it.Path)}
 	row.found(found, shared, now)
 	out := &showOutput{listItem: row}

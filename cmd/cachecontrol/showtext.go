@@ -11,8 +11,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
-// text returns the text about an entry.
-func (d *cacheDir) text(it *directory.Item, found *directory.Finding, shared bool, now time.Time) string {
+// entryText returns the text about an entry.
+func (d *cacheDir) entryText(it *directory.Item, found *directory.Finding, shared bool, now time.Time) string {
 	var b labeled
 	entry := found.Entry
 	switch {

@@ -77,7 +77,8 @@ type timeoutBodyKey struct{}
 
 var errSlowClient = errors.New("the client does not send the body of its request")
 
-// extendDeadline sets the deadline. It is set from the beginning, because net/http reads what the handler leaves of the body.
+// extendDeadline sets the deadline. It is set from the beginning, because net/http reads what the handler leaves of the
+// body.
 func (b *timeoutBody) extendDeadline() { b.conn.SetReadDeadline(time.Now().Add(clientTimeout)) }
 
 func (b *timeoutBody) Read(p []byte) (int, error) {

@@ -60,8 +60,9 @@ func (s *storeFlag) parse(value string) error {
 	return nil
 }
 
-// open opens the store, limited to maxBytes and, if it is a directory, to maxAge. Zero means no limit of its own. The caller must call close after closing the
-// Transport; it closes the connections to a server. After open, messages of e do not show the password.
+// open opens the store, limited to maxBytes and, if it is a directory, to maxAge. Zero means no limit of its own. The
+// caller must call close after closing the Transport; it closes the connections to a server. After open, messages of e
+// do not show the password.
 func (s *storeFlag) open(e *env, maxBytes int64, maxAge time.Duration) (store storage.Store, close func() error, err error) {
 	close = func() error { return nil }
 	hint := "Name a directory that you may write to, or use --store memory."

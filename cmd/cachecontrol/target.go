@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// maxForwards returns the value of Max-Forwards, which applies only to TRACE and OPTIONS (RFC 9110, section 7.6.2). It reports
-// false for other methods, and if the field is missing, repeated or invalid.
+// maxForwards returns the value of Max-Forwards, which applies only to TRACE and OPTIONS (RFC 9110, section 7.6.2). It
+// reports false for other methods, and if the field is missing, repeated or invalid.
 func maxForwards(r *http.Request) (n int, ok bool) {
 	if r.Method != http.MethodTrace && r.Method != http.MethodOptions {
 		return 0, false

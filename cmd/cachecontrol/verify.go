@@ -166,8 +166,8 @@ func (c *verifySummary) check(ctx context.Context, d *cacheDir, it *directory.It
 	return &verifyItem{Hash: it.Hash, Path: d.rel(it.Path), State: state, Problem: why, Size: it.Size}, nil
 }
 
-// isOrphanVariant reports whether an entry is a variant that can never be found again, because the first entry of its URL is
-// gone or does not list it.
+// isOrphanVariant reports whether an entry is a variant that can never be found again, because the first entry of its
+// URL is gone or does not list it.
 func (d *cacheDir) isOrphanVariant(it *directory.Item, e *storage.Entry) bool {
 	if roleOf(it.Hash, e) != variant {
 		return false

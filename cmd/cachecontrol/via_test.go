@@ -119,8 +119,9 @@ func TestProxyStaysInPath(t *testing.T) {
 	}
 }
 
-// A request target has a path, or is "*" if the method is OPTIONS. Of what else package net/http reads as a URL, the upstream server
-// would be sent the rest after the scheme: a target outside of its path, or in absolute form, which overrides the Host field.
+// A request target has a path, or is "*" if the method is OPTIONS. Of what else package net/http reads as a URL, the
+// upstream server would be sent the rest after the scheme: a target outside of its path, or in absolute form, which
+// overrides the Host field.
 func TestProxyTargetForms(t *testing.T) {
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.RequestURI) })
 	for _, base := range []string{"", "/app"} {
@@ -168,7 +169,8 @@ func wireOrigin(t *testing.T, write func(io.Writer) error) string {
 	return "http://" + l.Addr().String()
 }
 
-// A status that no server may send is no reason to panic, nor are interim responses without end a reason to wait for ever.
+// A status that no server may send is no reason to panic, nor are interim responses without end a reason to wait for
+// ever.
 func TestProxyImpossibleAnswers(t *testing.T) {
 	for _, status := range []string{"099", "000", "001"} {
 		proxy, _ := startProxy(t, wireOrigin(t, func(w io.Writer) error {

@@ -39,8 +39,8 @@ func (v visible) Open(name string) (fs.File, error) {
 	return f, nil
 }
 
-// resolve follows the links in name, a valid path, and returns a name without links for the same regular file or directory. It reports
-// false if name, or the target of a link, is not visible.
+// resolve follows the links in name, a valid path, and returns a name without links for the same regular file or
+// directory. It reports false if name, or the target of a link, is not visible.
 func (v visible) resolve(name string) (real string, info fs.FileInfo, ok bool) {
 	var done []string
 	rest := strings.Split(name, "/")

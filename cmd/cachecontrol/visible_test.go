@@ -12,9 +12,10 @@ import (
 	"testing"
 )
 
-// TestServeIsWithinWhatIsVisible covers all ways to what is not served: names with a dot, what is below them, links of each kind that
-// lead there or out of the directory, directly, through other links, and as a part of the way; and files that are none, which would keep
-// a thread waiting. For each there is the status of its answer and whether it is listed.
+// TestServeIsWithinWhatIsVisible covers all ways to what is not served: names with a dot, what is below them, links of
+// each kind that lead there or out of the directory, directly, through other links, and as a part of the way; and files
+// that are none, which would keep a thread waiting. For each there is the status of its answer and whether it is
+// listed.
 func TestServeIsWithinWhatIsVisible(t *testing.T) {
 	dir := t.TempDir()
 	must := func(err error) {
