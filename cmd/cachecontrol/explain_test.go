@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -111,35 +112,44 @@ func TestExplainJSON(t *testing.T) {
 	if code != exitOK {
 		t.Fatalf("exit code %d, stderr %q", code, stderr)
 	}
-	var got struct {
-		Status     int
-		Cache      string
-		Validators http.Header
-		Stored     struct {
-			OK              bool
-			Reason, Section string
-		}
-		Fresh struct {
-			Lifetime, Age, Left float64
-			Field, Value        string
-		}
+	type rule struct{ Reason, Section string }
+	type stored struct {
+		OK bool
+		rule
+	}
+	type fresh struct {
+		Lifetime     float64
+		Field, Value string
+	}
+	type output struct {
+		Status      int
+		Cache       string
+		Validators  http.Header
+		Stored      stored
+		Fresh       fresh
 		SelectedBy  []string `json:"selected_by"`
 		Invalidates []string
-		Next        []struct{ When, Header, Answer, Reason, Words, Section string }
 	}
-	if err := json.Unmarshal([]byte(stdout), &got); err != nil {
-		t.Fatal(err)
+	var got output
+	var list struct {
+		Next []struct{ Answer, Reason, Section string }
 	}
-	if got.Status != 200 || got.Cache != "private" || !got.Stored.OK || got.Stored.Reason != "max-age" ||
-		got.Stored.Section != "RFC 9111, section 5.2.2.1" || got.Fresh.Lifetime != 60 || got.Fresh.Field != "Cache-Control" ||
-		got.Fresh.Value != "max-age=60" || got.Validators.Get("If-None-Match") != `"v1"` ||
-		len(got.SelectedBy) != 1 || got.SelectedBy[0] != "Accept" || got.Invalidates == nil {
-		t.Errorf("got %s", stdout)
+	for _, v := range []any{&got, &list} {
+		if err := json.Unmarshal([]byte(stdout), v); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if len(got.Next) < 5 || got.Next[0].Answer != "cache" || got.Next[0].Reason != "fresh" || got.Next[0].Section == "" {
-		t.Errorf("got %s", stdout)
+	want := output{
+		200, "private", http.Header{"If-None-Match": {`"v1"`}}, stored{true, rule{"max-age", "RFC 9111, section 5.2.2.1"}},
+		fresh{60, "Cache-Control", "max-age=60"}, []string{"Accept"}, []string{},
 	}
-	for _, n := range got.Next {
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if n := list.Next; len(n) < 5 || n[0].Answer != "cache" || n[0].Reason != "fresh" || n[0].Section == "" {
+		t.Errorf("the next requests are %+v, want at least 5, the first one with a fresh response from the cache", n)
+	}
+	for _, n := range list.Next {
 		if answerTexts[n.Answer] == "" {
 			t.Errorf("the answer %q is not known", n.Answer)
 		}

@@ -135,7 +135,11 @@ func TestGetFile(t *testing.T) {
 		t.Errorf("the file has the mode %v", info.Mode())
 	}
 	wantFiles(t, dir, "another", "file", "link")
+}
 
+func TestGetUnusualFile(t *testing.T) {
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "new") })
+	dir := t.TempDir()
 	for _, name := range []string{dir, filepath.Join(dir, "no", "such")} {
 		if code, _, stderr := call(t, "get", "--store", "memory", "-o", name, origin.URL); code != exitFailed || !strings.Contains(stderr, "-o") {
 			t.Errorf("-o %s: exit code %d, stderr %q", name, code, stderr)

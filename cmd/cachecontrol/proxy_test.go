@@ -31,7 +31,7 @@ func startProxy(t *testing.T, upstream string, flags ...string) (string, *buffer
 		http.DefaultClient.CloseIdleConnections()
 		interrupt()
 		if code := <-ended; code != exitOK {
-			t.Errorf("the proxy ended with exit code %d: %s", code, stderr)
+			t.Errorf("the proxy ended with exit code %d, want %d; stderr %s", code, exitOK, stderr)
 		}
 	})
 	return url, stderr
@@ -93,6 +93,16 @@ func do(t *testing.T, method, url string, header ...string) (*http.Response, str
 	return resp, string(body)
 }
 
+// wantFields checks the fields of a request that the origin has received.
+func wantFields(t *testing.T, got http.Header, want map[string]string) {
+	t.Helper()
+	for name, value := range want {
+		if v := got.Get(name); v != value {
+			t.Errorf("the origin got %s: %q, want %q", name, v, value)
+		}
+	}
+}
+
 func TestProxyPassesOn(t *testing.T) {
 	type seen struct {
 		method, uri, host, body string
@@ -138,14 +148,10 @@ func TestProxyPassesOn(t *testing.T) {
 		if want := strings.TrimPrefix(origin.URL, "http://"); got.host != want {
 			t.Errorf("%v: the origin saw Host %q, want its own, %q", test, got.host, want)
 		}
-		for name, want := range map[string]string{
+		wantFields(t, got.header, map[string]string{
 			"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": "",
 			"X-Forwarded-Proto": "http", "Accept-Encoding": "br", "User-Agent": "", "Transfer-Encoding": "",
-		} {
-			if v := got.header.Get(name); v != want {
-				t.Errorf("%v: the origin saw %s: %q, want %q", test, name, v, want)
-			}
-		}
+		})
 		if resp.StatusCode != 299 || string(body) != "<html>" {
 			t.Errorf("%v: got status %d, body %q", test, resp.StatusCode, body)
 		}
@@ -437,7 +443,7 @@ func TestProxyCollapse(t *testing.T) {
 	close(first)
 	for _, resp := range []*http.Response{resp, second} {
 		if body, err := io.ReadAll(resp.Body); string(body) != "body" || err != nil {
-			t.Errorf("%q, %v", body, err)
+			t.Errorf("%q %v, want %q %v", string(body), err, "body", nil)
 		}
 	}
 	if n := asked.Load(); n != 1 {
@@ -596,7 +602,7 @@ func TestProxyClientGone(t *testing.T) {
 	}
 	<-ended
 	if lines := strings.Split(strings.TrimSpace(stderr.String()), "\n"); len(lines) != 1 {
-		t.Errorf("stderr holds more than the address: %q", lines)
+		t.Errorf("stderr has %d lines, want 1: %q", len(lines), lines)
 	}
 }
 

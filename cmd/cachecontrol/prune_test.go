@@ -119,20 +119,7 @@ func TestPruneDoesWhatDryRunPrints(t *testing.T) {
 			}
 			all := f.files()
 			items, want := prune("--dry-run")
-			var wantGone []string
-			for _, item := range items {
-				name := filepath.Join(f.dir, item.Path)
-				var size int64
-				for _, name := range []string{name, name + ".body"} {
-					if info, err := os.Stat(name); err == nil {
-						wantGone = append(wantGone, name)
-						size += info.Size()
-					}
-				}
-				if filepath.Base(item.Path) != item.Hash || item.Size != size || size == 0 {
-					t.Errorf("%q prints %+v, want the size %d", limits, item, size)
-				}
-			}
+			wantGone := f.filesOf(items)
 			_, got := prune()
 			want.DryRun = false
 			if diff := cmp.Diff(want, got); diff != "" {
@@ -140,12 +127,30 @@ func TestPruneDoesWhatDryRunPrints(t *testing.T) {
 			}
 			left := f.files()
 			gone := slices.DeleteFunc(all, func(name string) bool { return slices.Contains(left, name) || filepath.Base(name) == ".tmp-old" })
-			slices.Sort(wantGone)
 			if !slices.Equal(gone, wantGone) || len(items) != got.Removed.Entries {
 				t.Errorf("%q removed %d entries, %q, want %q", limits, got.Removed.Entries, gone, wantGone)
 			}
 		}
 	}
+}
+
+// filesOf returns the names of the files of items, in order, and checks their hashes and sizes.
+func (f *filled) filesOf(items []pruneItem) (names []string) {
+	f.t.Helper()
+	for _, item := range items {
+		var size int64
+		for _, name := range []string{filepath.Join(f.dir, item.Path), filepath.Join(f.dir, item.Path) + ".body"} {
+			if info, err := os.Stat(name); err == nil {
+				names = append(names, name)
+				size += info.Size()
+			}
+		}
+		if filepath.Base(item.Path) != item.Hash || item.Size != size || size == 0 {
+			f.t.Errorf("prune prints %+v, want the size %d", item, size)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // check counts the lines of a list that are entries.

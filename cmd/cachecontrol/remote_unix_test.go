@@ -46,7 +46,7 @@ func TestProxiesShareAStore(t *testing.T) {
 			two, _ := startProxy(t, origin.URL, flags...)
 			for i, proxy := range []string{one, two, one, two} {
 				if _, body := do(t, "GET", proxy+"/page"); body != "answer 1" {
-					t.Errorf("request %d: %q", i, body)
+					t.Errorf("request %d: %q, want %q", i, body, "answer 1")
 				}
 			}
 			// What is deleted through one is gone for the other: at the latest when its memory has to be confirmed.

@@ -127,7 +127,7 @@ func TestVerifyFixJSON(t *testing.T) {
 	var last struct{ Summary verifySummary }
 	f.must(json.Unmarshal([]byte(lines[2]), &last))
 	if s := last.Summary; s.Removed != 1 || s.Found["damaged"] != 2 || s.Sound != 0 {
-		t.Errorf("%s", lines[2])
+		t.Errorf("removed %d, damaged %d, sound %d, want %d, %d, %d; %s", s.Removed, s.Found["damaged"], s.Sound, 1, 2, 0, lines[2])
 	}
 }
 
