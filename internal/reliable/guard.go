@@ -28,8 +28,8 @@ var (
 )
 
 // guard wraps a Store that may block, panic or return invalid results. Each call runs in its own goroutine, which is
-// abandoned if it takes longer than timeout, even if the store ignores its context. What an abandoned call stores or
-// opens is deleted or closed.
+// abandoned if it takes longer than timeout, even if the store ignores its context; the contexts of Update and Delete
+// have the timeout already. What an abandoned call stores or opens is deleted or closed.
 type guard struct {
 	storage.Store
 	timeout time.Duration
@@ -166,8 +166,6 @@ func (g *guard) Update(ctx context.Context, key string, e *storage.Entry) error 
 
 // UpdateIf calls Update if the store is not a Comparer.
 func (g *guard) UpdateIf(ctx context.Context, key string, e *storage.Entry, may func(now *storage.Entry) bool) error {
-	ctx, cancel := context.WithTimeout(ctx, g.timeout)
-	defer cancel()
 	may, end := untilEnd(may)
 	defer end()
 	return g.do(ctx, false, func() error {
@@ -198,8 +196,6 @@ func untilEnd(may func(now *storage.Entry) bool) (until func(now *storage.Entry)
 }
 
 func (g *guard) Delete(ctx context.Context, key string) error {
-	ctx, cancel := context.WithTimeout(ctx, g.timeout)
-	defer cancel()
 	return g.do(ctx, false, func() error { return g.Store.Delete(ctx, key) }, nil)
 }
 

@@ -182,8 +182,8 @@ func (s *Store) Create(ctx context.Context, key string, e *storage.Entry) (stora
 // only if may returns true for the entry that is stored now. Update logs a failure. That the entry is gone or has
 // changed is not one.
 func (s *Store) Update(ctx context.Context, key string, e *storage.Entry, may func(now *storage.Entry) bool) error {
-	limited, release := s.withTimeout(ctx)
-	defer release()
+	limited, cancel := s.withTimeout(ctx)
+	defer cancel()
 	var err error
 	if c, ok := s.store.(storage.Comparer); ok {
 		err = c.UpdateIf(limited, key, e, may)
@@ -196,6 +196,15 @@ func (s *Store) Update(ctx context.Context, key string, e *storage.Entry, may fu
 	return err
 }
 
+// withTimeout returns a context for a call of the store that does not end with the request. It has a deadline unless the
+// store does not block.
+func (s *Store) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.traits.Memory {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
+}
+
 // Delete removes the entry under key. If that fails, Delete logs the failure, and Get no longer returns the entry.
 func (s *Store) Delete(ctx context.Context, key string) error {
 	err := s.tryDelete(ctx, key)
@@ -206,8 +215,8 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 }
 
 func (s *Store) tryDelete(ctx context.Context, key string) error {
-	limited, release := s.withTimeout(ctx)
-	defer release()
+	limited, cancel := s.withTimeout(ctx)
+	defer cancel()
 	err := s.store.Delete(limited, key)
 	if err != nil {
 		s.Failed(ctx, "delete", key, err)

@@ -16,7 +16,6 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/internal/faultstore"
 	"github.com/go-cachecontrol/cachecontrol/storage"
-	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 const timeout = time.Second
@@ -273,36 +272,41 @@ func TestDirectCallsMayPanic(t *testing.T) {
 	}
 }
 
-type contextKey struct{}
+// localStore passes the context of each call to check.
+type localStore struct {
+	*storage.DictCache
+	check func(context.Context)
+}
 
-// A context with a deadline ends in time, and so do contexts that are derived from it.
-func TestDeadline(t *testing.T) {
+func (s localStore) Traits() storage.Traits { return storage.Traits{Local: true} }
+
+func (s localStore) UpdateIf(ctx context.Context, key string, e *storage.Entry, may func(*storage.Entry) bool) error {
+	s.check(ctx)
+	return s.DictCache.UpdateIf(ctx, key, e, may)
+}
+
+func (s localStore) Delete(ctx context.Context, key string) error {
+	s.check(ctx)
+	return s.DictCache.Delete(ctx, key)
+}
+
+// The calls that change an entry do not end with the request, but have a deadline.
+func TestTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New(Config{Store: new(directory.FileCache), Timeout: timeout})
-		parent, cancel := context.WithCancel(context.WithValue(t.Context(), contextKey{}, "value"))
+		calls := 0
+		s := New(Config{Timeout: timeout, Store: localStore{storage.NewDictCache(), func(ctx context.Context) {
+			calls++
+			if at, ok := ctx.Deadline(); !ok || time.Until(at) != timeout || ctx.Err() != nil {
+				t.Errorf("Deadline() = %v, %v, Err() = %v, want in %v, nil", at, ok, ctx.Err(), timeout)
+			}
+		}}})
+		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		ctx, release := s.withTimeout(parent)
-		if at, ok := ctx.Deadline(); !ok || time.Until(at) != timeout {
-			t.Errorf("Deadline() = %v, %v, want in %v", at, ok, timeout)
-		}
-		derived, end := context.WithCancel(ctx)
-		defer end()
-		if err := ctx.Err(); err != nil || ctx.Value(contextKey{}) != "value" {
-			t.Errorf("Err() = %v, Value = %v, want nil, value", err, ctx.Value(contextKey{}))
-		}
-		time.Sleep(timeout)
-		synctest.Wait()
-		if err := derived.Err(); err != context.DeadlineExceeded || ctx.Err() != err {
-			t.Errorf("after the deadline: Err() = %v, %v, want %v", err, ctx.Err(), context.DeadlineExceeded)
-		}
-		release()
-
-		ctx, release = s.withTimeout(parent)
-		done := ctx.Done()
-		release()
-		<-done
-		if err := ctx.Err(); err != context.Canceled {
-			t.Errorf("after release: Err() = %v, want %v", err, context.Canceled)
+		put(s, "key", "body")
+		s.Update(ctx, "key", newEntry(), nil)
+		s.Delete(ctx, "key")
+		if calls != 2 {
+			t.Errorf("%d calls, want 2", calls)
 		}
 	})
 }
