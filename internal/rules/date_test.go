@@ -78,10 +78,10 @@ func TestParseDate(t *testing.T) {
 	} {
 		got, ok := ParseDate(tt.s, t0)
 		if ok != !tt.want.IsZero() || ok && !got.Equal(tt.want) {
-			t.Errorf("%q: %v, %v, want %v", tt.s, got, ok, tt.want)
+			t.Errorf("ParseDate(%q) = %v, %v, want %v", tt.s, got, ok, tt.want)
 		}
 		if ok && got.Location() != time.UTC {
-			t.Errorf("%q: in %v", tt.s, got.Location())
+			t.Errorf("ParseDate(%q) is in %v, want UTC", tt.s, got.Location())
 		}
 	}
 }
@@ -90,7 +90,7 @@ func TestParseDate(t *testing.T) {
 func TestParseDateDamaged(t *testing.T) {
 	for _, whole := range []string{"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun Nov 16 08:49:37 1994"} {
 		if _, ok := ParseDate(whole, t0); !ok {
-			t.Errorf("%q is not valid", whole)
+			t.Errorf("ParseDate(%q) = false, want true", whole)
 		}
 		for i := range whole {
 			for _, s := range []string{whole[:i], whole[:i] + "~" + whole[i+1:], whole[:i] + "\x00" + whole[i+1:], whole[:i] + whole[i+1:], whole[:i] + "-" + whole[i:]} {
@@ -150,7 +150,7 @@ func TestParseDateFormats(t *testing.T) {
 		for _, layout := range []string{http.TimeFormat, "Monday, 02-Jan-06 15:04:05 GMT", time.ANSIC} {
 			s := at.Format(layout)
 			if got, ok := ParseDate(s, t0); !ok || !got.Equal(at) {
-				t.Errorf("%q: %v, %v", s, got, ok)
+				t.Errorf("ParseDate(%q) = %v, %v, want %v, true", s, got, ok, at)
 			}
 		}
 	}

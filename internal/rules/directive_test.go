@@ -325,11 +325,11 @@ func TestOpenQuotesPermitNothing(t *testing.T) {
 			t.Errorf("%s: %+v with Authorization, want %v", cc, got, AuthorizationInShared)
 		}
 		if p.Directives.Shareable() {
-			t.Errorf("%s: it says that it is for all users", cc)
+			t.Errorf("%s: Shareable() = true, want false", cc)
 		}
 	}
 	if got := policyOf(private, 200, "Cache-Control", `no-store, max-age=60, ext="x, must-understand`).Store(Request{}, false); got.OK {
-		t.Errorf("must-understand behind an open quote lifts no-store: %+v", got)
+		t.Errorf("no-store and a must-understand after an open quote: Store = %+v, want %v", got, NoStoreResponse)
 	}
 	if got := ParseResponse(fields("Cdn-Cache-Control", `max-age=60, ext="x, public`, "Cache-Control", "private"), true); got.Targeted || !got.Private {
 		t.Errorf("CDN-Cache-Control with an open quote: %+v, want Cache-Control to count", got)
@@ -347,12 +347,12 @@ func TestOpenQuotesPermitNothing(t *testing.T) {
 func TestIsSafe(t *testing.T) {
 	for _, m := range []string{"", "GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "QUERY"} {
 		if !IsSafe(m) {
-			t.Errorf("%q is safe", m)
+			t.Errorf("IsSafe(%q) = false, want true", m)
 		}
 	}
 	for _, m := range []string{"POST", "PUT", "PATCH", "DELETE", "CONNECT", "M-SEARCH", "FOO", "get"} { // section 4.4: unknown is unsafe
 		if IsSafe(m) {
-			t.Errorf("%q is not known to be safe", m)
+			t.Errorf("IsSafe(%q) = true, want false", m)
 		}
 	}
 }
@@ -371,7 +371,7 @@ func TestHostileLines(t *testing.T) {
 			start := time.Now()
 			f()
 			if d := time.Since(start); d > 3*time.Second {
-				t.Errorf("%s of 512 KiB of %q took %v", name, unit, d)
+				t.Errorf("%s of 512 KiB of %q took %v, want at most 3s", name, unit, d)
 			}
 		}
 	}
@@ -398,12 +398,12 @@ func TestQuotesByAnotherReading(t *testing.T) {
 		got := ParseResponse(http.Header{"Cache-Control": lines}, true)
 		for name, read := range map[string]bool{"public": got.Public, "max-age=60": got.MaxAge.Value > 0, "must-understand": got.overNoStore} {
 			if read && !outside[name] {
-				t.Errorf("%q: %s is read from within a quoted string", lines, name)
+				t.Errorf("ParseResponse(%q) has %s, want it ignored within a quoted string", lines, name)
 			}
 		}
 		for name, read := range map[string]bool{"no-store": got.NoStore, "private": got.Private} {
 			if !read && outside[name] {
-				t.Errorf("%q: %s is not read", lines, name)
+				t.Errorf("ParseResponse(%q) has no %s, want it", lines, name)
 			}
 		}
 	}

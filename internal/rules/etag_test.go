@@ -66,7 +66,7 @@ func TestMatch(t *testing.T) {
 	} {
 		for range 2 {
 			if s, w := StrongMatch(tt.a, tt.b), WeakMatch(tt.a, tt.b); s != tt.strong || w != tt.weak {
-				t.Errorf("%s, %s: strong %v, weak %v", tt.a, tt.b, s, w)
+				t.Errorf("%s and %s match strongly: %v, weakly: %v, want %v, %v", tt.a, tt.b, s, w, tt.strong, tt.weak)
 			}
 			tt.a, tt.b = tt.b, tt.a
 		}

@@ -16,18 +16,18 @@ func TestNotModifiedHeader(t *testing.T) {
 		"Expires", "e", "Vary", "v", "Last-Modified", "l")
 	got := NotModifiedHeader(stored)
 	if !equal(got, want) {
-		t.Errorf("%v, want %v", got, want)
+		t.Errorf("NotModifiedHeader = %v, want %v", got, want)
 	}
 	got["Date"][0] = "changed"
 	if stored.Get("Date") != "d" {
-		t.Error("shares lines with the stored header")
+		t.Errorf("the stored Date is %q after a change of the copy, want d", stored.Get("Date"))
 	}
 	stored.Set("Etag", `"a"`)
 	if got := NotModifiedHeader(stored); got.Get("Etag") != `"a"` || got["Last-Modified"] != nil {
-		t.Errorf("with ETag: %v", got)
+		t.Errorf("NotModifiedHeader with an ETag = %v, want the ETag and no Last-Modified", got)
 	}
 	if got := NotModifiedHeader(nil); got == nil || len(got) != 0 {
-		t.Errorf("nil: %v", got)
+		t.Errorf("NotModifiedHeader(nil) = %v, want an empty header", got)
 	}
 }
 
@@ -36,11 +36,11 @@ func TestCopySetCookie(t *testing.T) {
 	to := fields("Set-Cookie", "c", "Set-Cookie2", "d")
 	CopySetCookie(to, from)
 	if diff := cmp.Diff(fields("Set-Cookie", "a", "Set-Cookie", "b", "Set-Cookie2", "d"), to); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("CopySetCookie (-want +got):\n%s", diff)
 	}
 	to["Set-Cookie"][0] = "changed"
 	if from["Set-Cookie"][0] != "a" {
-		t.Error("the two share lines")
+		t.Errorf("Set-Cookie is %q after a change of the copy, want a", from["Set-Cookie"][0])
 	}
 }
 

@@ -21,7 +21,7 @@ var ccSeeds = []string{
 	"max-age =1", "s-maxage=5;", ",,=,\"", `ext="no-store"`, "max-stale", "min-fresh=1, only-if-cached", "stale-if-error=-1",
 }
 
-// What any one line says, no other line takes away: a clean restrictive directive counts whatever surrounds it.
+// A well-formed restrictive directive counts, whatever is on the other lines.
 func FuzzParseResponse(f *testing.F) {
 	addAll(f, ccSeeds...)
 	f.Fuzz(func(t *testing.T, line string) {
@@ -31,30 +31,30 @@ func FuzzParseResponse(f *testing.F) {
 			r := ParseResponse(h, false)
 			if len(lines) > 1 || lines[0] != line {
 				if !r.NoStore || !r.NoCache || !r.Private || !r.MustRevalidate {
-					t.Fatalf("%q: %+v", lines, r)
+					t.Fatalf("ParseResponse(%q) = %+v, want all four restrictions", lines, r)
 				}
 				if p := NewPolicy(private, 200, h, t0, t0); p.Store(Request{}, false).OK && !r.overNoStore {
-					t.Fatalf("%q is stored", lines)
+					t.Fatalf("Store of a response with %q = true, want false", lines)
 				}
 			}
 			for _, d := range []Delta{r.MaxAge, r.SMaxAge, r.StaleWhileRevalidate, r.StaleIfError} {
 				if d.Value < 0 || d.Value > Infinite || !d.OK && d.Value != 0 {
-					t.Fatalf("%q: %+v", lines, r)
+					t.Fatalf("ParseResponse(%q) = %+v, want 0 to Infinite, and 0 if absent", lines, r)
 				}
 			}
 			if slices.ContainsFunc(append(r.NoCacheFields, r.PrivateFields...), func(s string) bool { return !IsToken(s) }) {
-				t.Fatalf("%q: %+v", lines, r)
+				t.Fatalf("ParseResponse(%q) = %+v, want only tokens as names", lines, r)
 			}
 		}
 		// A second max-age never makes a response fresher than the first.
 		one, two := ParseResponse(http.Header{"Cache-Control": {line}}, false), ParseResponse(http.Header{"Cache-Control": {line, "max-age=60"}}, false)
 		if one.MaxAge.OK && two.MaxAge.Value > one.MaxAge.Value {
-			t.Fatalf("%q: %v, with another %v", line, one.MaxAge, two.MaxAge)
+			t.Fatalf("%q and max-age=60: max-age is %v, want at most %v", line, two.MaxAge, one.MaxAge)
 		}
 	})
 }
 
-// Where strict readers see a directive, so does this one: members split by commas, names that are tokens.
+// Each member that a strict parser accepts is a directive: it is split by commas, and its name is a token.
 func FuzzDirectivesPlain(f *testing.F) {
 	addAll(f, ccSeeds...)
 	f.Fuzz(func(t *testing.T, line string) {
@@ -75,7 +75,7 @@ func FuzzDirectivesPlain(f *testing.F) {
 			}
 		}
 		if !slices.Equal(got, want) {
-			t.Fatalf("%q: %q, want %q", line, got, want)
+			t.Fatalf("the directives of %q are %q, want %q", line, got, want)
 		}
 	})
 }
@@ -86,17 +86,17 @@ func FuzzParseTargeted(f *testing.F) {
 		h := http.Header{"Cache-Control": {"no-store"}, "Cdn-Cache-Control": {line}}
 		r := ParseResponse(h, true)
 		if !r.Targeted && !r.NoStore {
-			t.Fatalf("%q: neither field counts: %+v", line, r)
+			t.Fatalf("CDN-Cache-Control: %q and Cache-Control: no-store: %+v, want one of them to count", line, r)
 		}
 		if v := r.MaxAge.Value; v < 0 || v > Infinite {
-			t.Fatalf("%q: %v", line, v)
+			t.Fatalf("CDN-Cache-Control: %q: max-age is %v, want 0 to Infinite", line, v)
 		}
 		if p := ParseResponse(h, false); p.Targeted || !p.NoStore {
-			t.Fatalf("%q: counts in a private cache", line)
+			t.Fatalf("CDN-Cache-Control: %q in a private cache: %+v, want Cache-Control to count", line, p)
 		}
 		h["Cdn-Cache-Control"] = []string{line, "no-store"}
 		if r := ParseResponse(h, true); !r.NoStore {
-			t.Fatalf("%q and no-store: %+v", line, r)
+			t.Fatalf("CDN-Cache-Control: %q and no-store: %+v, want NoStore", line, r)
 		}
 	})
 }
@@ -109,16 +109,16 @@ func FuzzParseRequest(f *testing.F) {
 		r := ParseRequest(http.Header{"Cache-Control": {cc}, "Pragma": {pragma}})
 		for _, d := range []Delta{r.MaxAge, r.MinFresh, r.MaxStale, r.StaleIfError} {
 			if d.Value < 0 || d.Value > Infinite || !d.OK && d.Value != 0 {
-				t.Fatalf("%q: %+v", cc, r)
+				t.Fatalf("ParseRequest(%q) = %+v, want 0 to Infinite, and 0 if absent", cc, r)
 			}
 		}
 		if r.pragma {
-			t.Fatalf("%q: Pragma counts beside Cache-Control", cc)
+			t.Fatalf("ParseRequest(%q) with Pragma = %+v, want Pragma ignored", cc, r)
 		}
 		// More directives never make a request less demanding.
 		more := ParseRequest(http.Header{"Cache-Control": {cc, "no-cache, no-store, max-age=5, min-fresh=5, max-stale=5"}})
 		if !more.NoCache || !more.NoStore || more.MaxAge.Value > 5*time.Second || more.MinFresh.Value < 5*time.Second || more.MaxStale.Value > 5*time.Second {
-			t.Fatalf("%q and more: %+v", cc, more)
+			t.Fatalf("ParseRequest(%q and more) = %+v, want all five directives", cc, more)
 		}
 	})
 }
@@ -137,27 +137,27 @@ func FuzzParseDate(f *testing.F) {
 		if at := time.Unix(sec, 0).UTC(); at.Year() >= 0 && at.Year() <= 9999 {
 			for _, form := range []string{http.TimeFormat, time.ANSIC} {
 				if got, ok := ParseDate(at.Format(form), t0); !ok || !got.Equal(at) {
-					t.Fatalf("%q: %v, %v", at.Format(form), got, ok)
+					t.Fatalf("ParseDate(%q) = %v, %v, want %v, true", at.Format(form), got, ok, at)
 				}
 			}
 		}
 		got, ok := ParseDate(s, t0)
 		if t2, ok2 := parseAnyDate(s, t0); ok2 != ok || t2 != got {
-			t.Fatalf("%q: %v, %v, where the grammar has %v, %v", s, got, ok, t2, ok2)
+			t.Fatalf("ParseDate(%q) = %v, %v, want %v, %v as parseAnyDate", s, got, ok, t2, ok2)
 		}
 		if ok && !dateForm.MatchString(s) {
-			t.Fatalf("%q is taken for %v", s, got)
+			t.Fatalf("ParseDate(%q) = %v, want false", s, got)
 		}
 		// What net/http's parser reads as well, it reads alike, but for years of two digits.
 		want, err := http.ParseTime(s)
 		if ok && err == nil && !strings.Contains(lower(s), "day,") && !got.Equal(want) {
-			t.Fatalf("%q: %v, http.ParseTime %v", s, got, want)
+			t.Fatalf("ParseDate(%q) = %v, want %v as http.ParseTime", s, got, want)
 		}
 		if ok && strings.Contains(lower(s), "day,") && got.After(t0.AddDate(50, 0, 0)) {
-			t.Fatalf("%q: %v is more than 50 years ahead", s, got)
+			t.Fatalf("ParseDate(%q) = %v, want at most 50 years after %v", s, got, t0)
 		}
 		if again, ok2 := ParseDate(httpDate(got), t0); ok && (!ok2 || !again.Equal(got)) {
-			t.Fatalf("%q: %v does not come back", s, got)
+			t.Fatalf("ParseDate(%q) = %v, %v, want %v, true", httpDate(got), again, ok2, got)
 		}
 	})
 }
@@ -168,26 +168,26 @@ func FuzzParseETags(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line string) {
 		tags, star, ok := ParseETags([]string{line})
 		if star && (len(tags) > 0 || !ok) {
-			t.Fatalf("%q: %q beside *", line, tags)
+			t.Fatalf("ParseETags(%q) = %q, %v, %v, want no tags with *", line, tags, star, ok)
 		}
 		for _, s := range tags {
 			if !tag.MatchString(s) || !strings.Contains(line, s) {
-				t.Fatalf("%q: %q", line, s)
+				t.Fatalf("ParseETags(%q) has %q, want entity tags of the line", line, s)
 			}
 		}
 		if ok && !star {
 			again, _, ok := ParseETags([]string{strings.Join(tags, ", ")})
 			if !ok || !slices.Equal(again, tags) {
-				t.Fatalf("%q: %q, then %q", line, tags, again)
+				t.Fatalf("ParseETags(%q) = %q, want %q", strings.Join(tags, ", "), again, tags)
 			}
 			split, _, ok := ParseETags(append(slices.Clone(tags), `"end"`))
 			if !ok || !slices.Equal(split, append(slices.Clone(tags), `"end"`)) {
-				t.Fatalf("%q on lines: %q", line, split)
+				t.Fatalf("ParseETags(%q and \"end\") on lines of their own = %q, want the same", tags, split)
 			}
 		}
 		p := &Validators{ETag: `"stored"`}
 		if p.NotModified(http.Header{"If-None-Match": {line}}, t0) && !(ok && (star || strings.Contains(line, `"stored"`))) {
-			t.Fatalf("%q matches", line)
+			t.Fatalf("NotModified for If-None-Match: %q = true, want false", line)
 		}
 	})
 }
@@ -200,22 +200,22 @@ func FuzzParseRange(f *testing.F) {
 		if r, ok := ParseRange([]string{line}); ok && total >= 0 {
 			start, end, ok := r.Within(total)
 			if ok && (start < 0 || start >= end || end > total) {
-				t.Fatalf("%q of %d: %d to %d", line, total, start, end)
+				t.Fatalf("%q of %d bytes is %d to %d, want a part of them", line, total, start, end)
 			}
 			// Each byte is selected as the field says it.
 			if ok && r.First >= 0 && (start != r.First || r.Last >= 0 && end-1 > r.Last) || ok && r.First < 0 && end-start > r.Last {
-				t.Fatalf("%q of %d: %d to %d", line, total, start, end)
+				t.Fatalf("%q of %d bytes is %d to %d, want the range of the field", line, total, start, end)
 			}
 			if !ok && r.First >= 0 && r.First < total {
-				t.Fatalf("%q of %d: nothing", line, total)
+				t.Fatalf("%q of %d bytes is empty, want a part", line, total)
 			}
 		}
 		if c, ok := ParseContentRange([]string{line}); ok {
 			if c.First < 0 || c.Last < c.First || c.Total >= 0 && c.Last >= c.Total {
-				t.Fatalf("%q: %+v", line, c)
+				t.Fatalf("ParseContentRange(%q) = %+v, want offsets in order", line, c)
 			}
 			if again, ok := ParseContentRange([]string{c.String()}); !ok || again != c {
-				t.Fatalf("%q: %v, then %v", line, c, again)
+				t.Fatalf("ParseContentRange(%q) = %v, %v, want %v, true", c.String(), again, ok, c)
 			}
 		}
 	})
@@ -230,15 +230,15 @@ func FuzzNormalizeSelecting(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name, a, b string) {
 		x, y := NormalizeSelecting(name, a), NormalizeSelecting(name, b)
 		if again := NormalizeSelecting(name, x); again != x {
-			t.Fatalf("%s: %q becomes %q, then %q", name, a, x, again)
+			t.Fatalf("NormalizeSelecting(%q, %q) = %q, want it unchanged", name, x, again)
 		}
 		if padded := NormalizeSelecting(name, " "+a+"\t"); padded != x {
-			t.Fatalf("%s: %q becomes %q, padded %q", name, a, x, padded)
+			t.Fatalf("NormalizeSelecting(%q, %q) with white space around = %q, want %q", name, a, padded, x)
 		}
 		// What was made equal holds the same letters and digits but for weights, in this or that case and order.
 		if x == y && a != b && !strings.ContainsAny(lower(a+b), "q") {
 			if lettersOf(a) != lettersOf(b) {
-				t.Fatalf("%s: %q and %q both become %q", name, a, b, x)
+				t.Fatalf("NormalizeSelecting(%q) of %q and %q = %q for both, want different values", name, a, b, x)
 			}
 		}
 		PrefersLanguage(a, b)
@@ -266,46 +266,46 @@ func FuzzPolicy(f *testing.F) {
 		p := NewPolicy(Options{Shared: shared}, status, h, t0.Add(-time.Duration(after)), t0)
 		req := ParseRequest(http.Header{"Cache-Control": {reqCC}})
 		if p.Lifetime < 0 || p.Lifetime > Infinite || p.Retention() < 0 {
-			t.Fatalf("lifetime %v, keep %v", p.Lifetime, p.Retention())
+			t.Fatalf("Lifetime is %v, Retention() = %v, want 0 to Infinite, and at least 0", p.Lifetime, p.Retention())
 		}
 		now := t0.Add(time.Duration(after))
 		r := p.Reuse(&req, now)
 		if r.Age < 0 || r.Age > Infinite || r.TTL != p.Lifetime-r.Age {
-			t.Fatalf("%+v", r)
+			t.Fatalf("Reuse = %+v, want an age of 0 to Infinite and a TTL of %v less the age", r, p.Lifetime)
 		}
 		d := &p.Directives
 		switch r.Action {
 		case Serve, ServeAndValidate:
 			if d.NoCache || req.NoCache || r.Stale() && (d.MustRevalidate || shared && (d.ProxyRevalidate || d.SMaxAge.OK)) {
-				t.Fatalf("%+v of %q for %q", r, cc, reqCC)
+				t.Fatalf("Reuse of %q for %q = %+v, want validation", cc, reqCC, r)
 			}
 		case Refuse:
 			if !req.OnlyIfCached {
-				t.Fatalf("%+v for %q", r, reqCC)
+				t.Fatalf("Reuse for %q = %+v, want Refuse only with only-if-cached", reqCC, r)
 			}
 		case Validate:
 			if req.OnlyIfCached {
-				t.Fatalf("%+v for %q", r, reqCC)
+				t.Fatalf("Reuse for %q = %+v, want no validation with only-if-cached", reqCC, r)
 			}
 		}
 		if e := p.ReuseOnError(&req, now); e.Action == Serve && (d.NoCache || e.Stale() && d.MustRevalidate) {
-			t.Fatalf("%+v of %q", e, cc)
+			t.Fatalf("ReuseOnError of %q = %+v, want no stale use", cc, e)
 		}
 		for _, authorization := range []bool{false, true} {
 			s := p.Store(req, authorization)
 			if s.OK && (req.NoStore || shared && d.Private || status < 200 || d.NoStore && !d.MustUnderstand || !slices.Contains(reasonsToStore, s.Reason)) {
-				t.Fatalf("%+v of %d %q for %q", s, status, cc, reqCC)
+				t.Fatalf("Store of a %d with %q for %q = %+v, want it not stored", status, cc, reqCC, s)
 			}
 			if s.OK && authorization && !p.Store(req, false).OK {
-				t.Fatalf("%q is stored only with Authorization", cc)
+				t.Fatalf("Store of %q = true with Authorization and false without, want true for both", cc)
 			}
 		}
 
-		// What is stored says the same when it is read again.
+		// The stored header gives the same policy when it is read again.
 		again := NewPolicy(p.Options, status, StoredHeader(h, p), t0.Add(-time.Duration(after)), t0)
 		if again.Lifetime != p.Lifetime || again.Age(now) != p.Age(now) || again.Source() != p.Source() {
 			if !slices.ContainsFunc(p.Directives.PrivateFields, func(n string) bool { return h[n] != nil }) {
-				t.Fatalf("%q: stored as %v of %v, was %v of %v", cc, again.Age(now), again.Lifetime, p.Age(now), p.Lifetime)
+				t.Fatalf("%q read again: age %v of %v, want %v of %v", cc, again.Age(now), again.Lifetime, p.Age(now), p.Lifetime)
 			}
 		}
 		UpdateHeader(h, h, p, t0)
@@ -329,11 +329,11 @@ func FuzzSameOrigin(f *testing.F) {
 			return
 		}
 		if lower(u.Scheme) != lower(target.Scheme) || !strings.EqualFold(u.Hostname(), target.Hostname()) {
-			t.Fatalf("%q from %q: %v", ref, base, u)
+			t.Fatalf("SameOrigin(%q, %q) = %v, want the origin of the base", base, ref, u)
 		}
 		for _, u := range Invalidated("POST", target, 200, http.Header{"Location": {ref}}) {
 			if origin(u) != origin(target) {
-				t.Fatalf("%q from %q invalidates %v", ref, base, u)
+				t.Fatalf("Invalidated(%q) with Location %q has %v, want the origin of the target", base, ref, u)
 			}
 		}
 	})

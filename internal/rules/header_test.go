@@ -49,12 +49,12 @@ func TestStoredHeader(t *testing.T) {
 				lines[0] = "changed"
 			}
 			if !equal(h, fields(tt.h...)) {
-				t.Error("the copy shares lines with the original")
+				t.Errorf("the header is %v after a change of the copy, want %v", h, fields(tt.h...))
 			}
 		})
 	}
 	if got := StoredHeader(nil, policyOf(private, 200)); got == nil || len(got) != 0 {
-		t.Errorf("nil header: %v", got)
+		t.Errorf("StoredHeader(nil) = %v, want an empty header", got)
 	}
 }
 
@@ -106,11 +106,11 @@ func TestUpdateHeader(t *testing.T) {
 				lines[0] = "changed"
 			}
 			if !equal(stored, fields(tt.stored...)) || !equal(h, fields(tt.later...)) {
-				t.Error("an argument was changed, or shares lines with the result")
+				t.Errorf("the arguments are %v and %v after a change of the result, want %v and %v", stored, h, fields(tt.stored...), fields(tt.later...))
 			}
 		})
 	}
 	if got := UpdateHeader(nil, nil, policyOf(private, 200), t0); got == nil || len(got) != 0 {
-		t.Errorf("nil headers: %v", got)
+		t.Errorf("UpdateHeader(nil, nil) = %v, want an empty header", got)
 	}
 }

@@ -107,7 +107,7 @@ func TestAgeAfterSleep(t *testing.T) {
 		ext  int64
 	})(unsafe.Pointer(&slept)).ext -= int64(time.Hour)
 	if monotonic, wall := slept.Sub(before), slept.Round(0).Sub(before); monotonic != 0 || wall != time.Hour {
-		t.Fatalf("the clocks differ by %v and %v", monotonic, wall)
+		t.Fatalf("the clocks differ by %v and %v, want 0s and 1h", monotonic, wall)
 	}
 	for _, tt := range []struct {
 		name                   string
@@ -129,7 +129,7 @@ func TestNoDate(t *testing.T) {
 	for _, nv := range [][]string{nil, {"Date", ""}, {"Date", "0"}, {"Date", "yesterday"}} {
 		p := NewPolicy(private, 200, fields(append(nv, "Expires", httpDate(t0.Add(time.Minute)))...), t0, t0)
 		if !p.Date.Equal(t0) || p.Age(t0) != 0 || p.Lifetime != time.Minute {
-			t.Errorf("%q: date %v, age %v, lifetime %v", nv, p.Date, p.Age(t0), p.Lifetime)
+			t.Errorf("%q: date %v, age %v, lifetime %v, want %v, 0s, 1m", nv, p.Date, p.Age(t0), p.Lifetime, t0)
 		}
 	}
 }
@@ -381,14 +381,14 @@ func TestStatuses(t *testing.T) {
 			continue
 		}
 		if got := policyOf(private, status, "Etag", `"a"`).Store(Request{}, false).OK; got != heuristic[status] {
-			t.Errorf("%d with a validator only: %v", status, got)
+			t.Errorf("%d with only a validator is stored: %v, want %v", status, got, heuristic[status])
 		}
 		if got := HeuristicallyCacheable(status); got != heuristic[status] {
-			t.Errorf("HeuristicallyCacheable(%d) = %v", status, got)
+			t.Errorf("HeuristicallyCacheable(%d) = %v, want %v", status, got, heuristic[status])
 		}
 		vary := "Authorization, Proxy-Authorization" // or 401 and 407 are refused
 		if got := policyOf(private, status, "Cache-Control", "max-age=60, must-understand", "Vary", vary).Store(Request{}, false).OK; got != known[status] {
-			t.Errorf("%d with must-understand: %v", status, got)
+			t.Errorf("%d with must-understand is stored: %v, want %v", status, got, known[status])
 		}
 	}
 }
@@ -496,7 +496,7 @@ func TestHasValidator(t *testing.T) {
 		{[]string{"Last-Modified", "0"}, false},
 	} {
 		if got := policyOf(private, 200, tt.h...).HasValidator(); got != tt.want {
-			t.Errorf("%q: %v", tt.h, got)
+			t.Errorf("%q: HasValidator() = %v, want %v", tt.h, got, tt.want)
 		}
 	}
 }
@@ -548,7 +548,7 @@ func TestWithLifetime(t *testing.T) {
 			t.Errorf("%s, %v, then %v: %v, %v; want %v, %v", tt.resp, tt.own, tt.found, got, source, tt.want, tt.source)
 		}
 		if p.Lifetime != 60*s || p.Source() != MaxAge || p.Override != 0 || q.Override != max(tt.own, 0) || !q.Explicit() {
-			t.Errorf("%s, %v: %+v, %+v", tt.resp, tt.own, p, q)
+			t.Errorf("%s: WithLifetime(%v) of %+v = %+v, want only the lifetime and Override to differ", tt.resp, tt.own, p, q)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func TestParseRange(t *testing.T) {
 	} {
 		got, ok := ParseRange(tt.lines)
 		if got != tt.want || ok != tt.ok {
-			t.Errorf("%q: %+v, %v", tt.lines, got, ok)
+			t.Errorf("parsing %q: %+v, %v, want %+v, %v", tt.lines, got, ok, tt.want, tt.ok)
 		}
 	}
 }
@@ -75,7 +75,7 @@ func TestWithin(t *testing.T) {
 	} {
 		start, end, ok := tt.r.Within(tt.total)
 		if ok != tt.ok || ok && (start != tt.start || end != tt.end) {
-			t.Errorf("%+v of %d: %d to %d, %v", tt.r, tt.total, start, end, ok)
+			t.Errorf("%+v.Within(%d) = %d, %d, %v, want %d, %d, %v", tt.r, tt.total, start, end, ok, tt.start, tt.end, tt.ok)
 		}
 	}
 }
@@ -107,10 +107,10 @@ func TestParseContentRange(t *testing.T) {
 	} {
 		got, ok := ParseContentRange(tt.lines)
 		if got != tt.want || ok != tt.ok {
-			t.Errorf("%q: %+v, %v", tt.lines, got, ok)
+			t.Errorf("parsing %q: %+v, %v, want %+v, %v", tt.lines, got, ok, tt.want, tt.ok)
 		}
 		if again, _ := ParseContentRange([]string{got.String()}); ok && again != got {
-			t.Errorf("%v becomes %v", got, again)
+			t.Errorf("ParseContentRange(%q) = %v, want %v", got.String(), again, got)
 		}
 	}
 }

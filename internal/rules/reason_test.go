@@ -17,13 +17,13 @@ func TestReasons(t *testing.T) {
 	descriptions := map[string]Reason{}
 	for r := range Reasons() {
 		if !codeForm.MatchString(string(r)) {
-			t.Errorf("the code %q is not a token of lower-case letters, digits and hyphens", r)
+			t.Errorf("the code is %q, want a token of lower-case letters, digits and hyphens", r)
 		}
 		if !referenceForm.MatchString(r.Reference()) {
 			t.Errorf("%v.Reference() = %q, want a section of an RFC or none", r, r.Reference())
 		}
 		if other, ok := descriptions[r.Description()]; ok || r.Description() == "" {
-			t.Errorf("%v.Description() = %q, as for %q", r, r.Description(), other)
+			t.Errorf("%v.Description() = %q, want another than that of %q", r, r.Description(), other)
 		}
 		descriptions[r.Description()] = r
 	}
@@ -44,12 +44,12 @@ func TestReasonsDocumented(t *testing.T) {
 	for r := range Reasons() {
 		row := fmt.Sprintf("| `%s` | %s | %s |\n", r, r.Description(), r.Reference())
 		if !strings.Contains(strings.ReplaceAll(page, " |  |", " | |"), strings.ReplaceAll(row, " |  |", " | |")) {
-			t.Errorf("no row %s", row)
+			t.Errorf("docs/rules.md has no row for %s, want %s", r, row)
 		}
 	}
 	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)`").FindAllStringSubmatch(page, -1) {
 		if Reason(m[1]).Description() == "" {
-			t.Errorf("a row for %q, which is no reason", m[1])
+			t.Errorf("docs/rules.md has a row for %q, want only reasons", m[1])
 		}
 	}
 }

@@ -129,17 +129,17 @@ func TestReusePragma(t *testing.T) {
 	p := policyOf(private, 200, "Cache-Control", "max-age=60")
 	req := ParseRequest(fields("Pragma", "no-cache"))
 	if got := p.Reuse(&req, t0); got.Action != Validate || got.Reason != PragmaNoCache {
-		t.Errorf("%v %v", got.Action, got.Reason)
+		t.Errorf("Reuse for Pragma: no-cache = %v %v, want %v %v", got.Action, got.Reason, Validate, PragmaNoCache)
 	}
 }
 
 // What came with Age is that much older: a common bug is to look at it only when answering.
 func TestReuseAged(t *testing.T) {
 	if got := reuseOf(policyOf(private, 200, "Cache-Control", "max-age=60", "Age", "100"), "", 0); got.Action != Validate || got.TTL != -40*time.Second {
-		t.Errorf("Age: 100, max-age=60: %+v", got)
+		t.Errorf("Age: 100, max-age=60: %+v, want validation and a TTL of -40s", got)
 	}
 	if got := reuseOf(policyOf(private, 200, "Cache-Control", "max-age=60", "Age", "50"), "", 9*time.Second); got.Action != Serve || got.Age != 59*time.Second {
-		t.Errorf("Age: 50, max-age=60, nine seconds later: %+v", got)
+		t.Errorf("Age: 50, max-age=60, nine seconds later: %+v, want it served with an age of 59s", got)
 	}
 }
 
@@ -147,13 +147,13 @@ func TestReuseAged(t *testing.T) {
 func TestReusePermanent(t *testing.T) {
 	p := policyOf(private, 301)
 	if got := reuseOf(p, "", 50*365*24*time.Hour); got.Action != Serve || got.Reason != Fresh {
-		t.Errorf("after 50 years: %+v", got)
+		t.Errorf("a 301 after 50 years: %+v, want it served as fresh", got)
 	}
 	if got := reuseOf(p, "no-cache", 0); got.Action != Validate {
-		t.Errorf("no-cache: %+v", got)
+		t.Errorf("a 301 for a request with no-cache: %+v, want validation", got)
 	}
 	if got := reuseOf(policyOf(private, 301, "Cache-Control", "max-age=60"), "", time.Minute); got.Action != Validate {
-		t.Errorf("max-age=60, a minute later: %+v", got)
+		t.Errorf("a 301 with max-age=60 after a minute: %+v, want validation", got)
 	}
 }
 
@@ -281,7 +281,7 @@ func TestReuseOnErrorAsRequested(t *testing.T) {
 	} {
 		p := policyOf(private, 200, "Cache-Control", tt.resp)
 		if got := p.ReuseOnError(&tt.req, t0.Add(70*time.Second)); got.Action != tt.want {
-			t.Errorf("%s, %+v: %+v", tt.resp, tt.req, got)
+			t.Errorf("%s, %+v: ReuseOnError = %+v, want action %v", tt.resp, tt.req, got, tt.want)
 		}
 	}
 }
@@ -291,18 +291,18 @@ func TestReplayRules(t *testing.T) {
 	for _, resp := range []string{"max-age=60", "max-age=0", "no-cache", "must-revalidate", "x"} {
 		p := policyOf(Options{Replay: true}, 200, "Cache-Control", resp)
 		if got := p.Store(Request{}, false); !got.OK || p.Retention() != 0 {
-			t.Errorf("%s: %+v, for %v", resp, got, p.Retention())
+			t.Errorf("%s: Store = %+v, Retention() = %v, want it stored without a limit", resp, got, p.Retention())
 		}
 		for _, req := range []Request{{}, {NoCache: true}, {MaxAge: Delta{0, true}}, {OnlyIfCached: true}} {
 			if got := p.Reuse(&req, t0.Add(forever)); got.Action != Serve || got.Reason != Replayed || !got.Stale() {
-				t.Errorf("%s, %+v: %+v", resp, req, got)
+				t.Errorf("%s, %+v: Reuse = %+v, want it served stale because of %v", resp, req, got, Replayed)
 			}
 		}
 		if got := p.Reuse(&Request{Refresh: true}, t0); got.Action != Validate {
-			t.Errorf("%s, refresh: %+v", resp, got)
+			t.Errorf("%s, Refresh: Reuse = %+v, want validation", resp, got)
 		}
 	}
 	if got := policyOf(Options{Replay: true}, 200, "Cache-Control", "no-store").Store(Request{}, false); got.OK {
-		t.Errorf("no-store: %+v", got)
+		t.Errorf("no-store: Store = %+v, want it not stored", got)
 	}
 }

@@ -41,7 +41,7 @@ func TestLineBreaksInValues(t *testing.T) {
 			t.Errorf("SelectingFields(%q) = %q, %t, want Accept and Cookie", h["Vary"], names, all)
 		}
 		if r := ParseRequest(http.Header{"Cache-Control": {space + "no-store" + space}}); !r.NoStore {
-			t.Errorf("ParseRequest does not see no-store between %q", space)
+			t.Errorf("ParseRequest of no-store between %q = %+v, want NoStore", space, r)
 		}
 	}
 }

@@ -21,7 +21,7 @@ func TestHasPreconditions(t *testing.T) {
 		{"If-Range", false, false},
 	} {
 		if cache, origin := HasPreconditions(fields(tt.field, "")); cache != tt.cache || origin != tt.origin {
-			t.Errorf("%s: %v, %v", tt.field, cache, origin)
+			t.Errorf("HasPreconditions with %s = %v, %v, want %v, %v", tt.field, cache, origin, tt.cache, tt.origin)
 		}
 	}
 }
@@ -100,14 +100,14 @@ func TestNotModified(t *testing.T) {
 		{"If-Match is not for a cache", both, []string{"If-Match", `"b"`, "If-Unmodified-Since", before}, false},
 	} {
 		if got := policyOf(private, 200, tt.resp...).NotModified(fields(tt.req...), t0); got != tt.want {
-			t.Errorf("%s: %v", tt.name, got)
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
 	}
 
 	// Without any date the time of receipt stands in, in whole seconds as the field has them.
 	p := NewPolicy(private, 200, nil, t0, t0.Add(time.Second/2))
 	if !p.NotModified(fields("If-Modified-Since", httpDate(t0)), t0) {
-		t.Error("the time of receipt does not stand in for Date")
+		t.Error("without dates, NotModified since the time of receipt = false, want true")
 	}
 }
 
@@ -176,7 +176,7 @@ func TestIfRange(t *testing.T) {
 		{"two of them", []string{"Etag", `"a"`}, []string{"If-Range", `"a"`, "If-Range", `"a"`}, false},
 	} {
 		if got := policyOf(private, 200, tt.resp...).IfRange(fields(tt.req...)); got != tt.want {
-			t.Errorf("%s: %v", tt.name, got)
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
 	}
 }
@@ -185,7 +185,7 @@ func TestStrongValidator(t *testing.T) {
 	for tag, want := range map[string]string{`"a"`: `"a"`, `W/"a"`: "", "": ""} {
 		p := NewPolicy(private, 200, http.Header{"Etag": {tag}}, t0, t0)
 		if got := p.StrongValidator(); got != want {
-			t.Errorf("%s: %q", tag, got)
+			t.Errorf("StrongValidator of %s = %q, want %q", tag, got, want)
 		}
 	}
 }
@@ -217,7 +217,7 @@ func TestMatchesNotModified(t *testing.T) {
 		{"the date, where only one has a tag", []string{"Etag", `"a"`, "Last-Modified", modified}, []string{"Last-Modified", other}, false},
 	} {
 		if got := policyOf(private, 200, tt.stored...).MatchesNotModified(fields(tt.got...)); got != tt.want {
-			t.Errorf("%s: %v", tt.name, got)
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
 	}
 }
@@ -248,7 +248,7 @@ func TestFreshenedByHead(t *testing.T) {
 	} {
 		stored := fields(tt.stored...)
 		if got := NewPolicy(private, 200, stored, t0, t0).FreshenedByHead(fields(tt.head...), tt.length); got != tt.want {
-			t.Errorf("%s: %v", tt.name, got)
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
 	}
 }

@@ -76,7 +76,7 @@ func TestSelectingFields(t *testing.T) {
 	}
 	start := time.Now()
 	if _, star := SelectingFields(fields("Vary", b.String())); !star || time.Since(start) > 3*time.Second {
-		t.Errorf("200000 names: star %v after %v", star, time.Since(start))
+		t.Errorf("200,000 names: star %v after %v, want true within 3s", star, time.Since(start))
 	}
 }
 
@@ -193,7 +193,7 @@ func TestParseWeight(t *testing.T) {
 	}
 	for _, q := range []string{"1x", "0a", "00", "01"} {
 		if a, b := NormalizeSelecting("Accept", "a, b;q="+q), NormalizeSelecting("Accept", "a, b;q="+q[:1]); a == b {
-			t.Errorf("the weights %q and %q are the same: %q", q, q[:1], a)
+			t.Errorf("Accept with the weights %q and %q = %q for both, want different values", q, q[:1], a)
 		}
 	}
 }
