@@ -8,10 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
-	"unsafe"
 
-	"github.com/go-cachecontrol/cachecontrol/internal/checksum"
 	"github.com/go-cachecontrol/cachecontrol/storage/internal/buffer"
 )
 
@@ -44,92 +41,6 @@ type DictCache struct {
 	limit int64 // never changes; zero means defaultDictBytes
 
 	evictions uint64
-}
-
-// record is one entry of a DictCache. A field whose comment says nothing else never changes. Fields that are
-// needed to evict an entry come first, so that evicting the previous entry has already loaded them into the
-// processor's cache. Fields that are needed for a hit follow.
-type record struct {
-	next   atomic.Pointer[record] // in the index; changed under the cache's lock
-	hash   uint64
-	keyLen uint32
-	used   atomic.Bool // whether it was requested since it came to the front of its queue
-
-	// The cache's lock guards these.
-	number uint32 // in its queue
-	kept   bool   // whether its queue is kept, not fresh
-	size   int64
-
-	text string // the key and the packed entry
-	body string
-	slab *slab                      // the slab that holds the text, the body and the record itself, or nil
-	head atomic.Pointer[recordHead] // nil until the first hit; changed under the cache's lock
-
-	requestTime, responseTime time.Time // of the packed entry
-
-	confirmed atomic.Pointer[confirmation] // what a TieredCache knows of the far store
-}
-
-// recordHead is the part of a record that can change, unpacked. It is replaced as a whole, so that no reader
-// sees an entry with the decoded body of another.
-type recordHead struct {
-	record  *record // the record it belongs to
-	entry   *Entry
-	decoded []byte
-	size    int64 // estimated memory, not counting decoded
-}
-
-// firstHead holds the recordHead of a packed entry and its entry in one allocation.
-type firstHead struct {
-	recordHead
-	entry Entry
-}
-
-// recordSize is the memory that a record takes: the record itself, its slot in a queue, and the unused ends
-// of the blocks that hold its text and body.
-const recordSize = int64(unsafe.Sizeof(record{})) + 32
-
-func (r *record) key() string { return r.text[:r.keyLen] }
-
-// bytes returns the body, which must not be modified.
-func (r *record) bytes() []byte { return unsafe.Slice(unsafe.StringData(r.body), len(r.body)) }
-
-// asString returns a string that shares b's memory, which must not be modified while the string is in use.
-func asString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
-
-// sizeWith returns the number of bytes that r counts with the unpacked form h, or packed if h is nil. It is
-// zero for a record in a slab, because the slab counts as a whole.
-func (r *record) sizeWith(h *recordHead) int64 {
-	if r.slab != nil {
-		return 0
-	}
-	size := recordSize + int64(len(r.text)) + int64(len(r.body))
-	if h != nil {
-		size += h.size + int64(cap(h.decoded))
-	}
-	return size
-}
-
-// entry returns the current entry of r. The caller must hold the cache's lock.
-func (r *record) entry() *Entry {
-	if h := r.head.Load(); h != nil {
-		return h.entry
-	}
-	return r.unpack().entry
-}
-
-// unpack returns the unpacked form of r.
-func (r *record) unpack() *recordHead {
-	first := new(firstHead)
-	first.record, first.recordHead.entry = r, &first.entry
-	first.entry = Entry{
-		RequestTime: r.requestTime, ResponseTime: r.responseTime,
-		Length: int64(len(r.body)), Sum: checksum.Sum(r.bytes()), Stamp: r,
-	}
-	u := unpacker{r.text[r.keyLen:]}
-	u.entry(r.key(), &first.entry)
-	first.size = int64(u.count())
-	return &first.recordHead
 }
 
 // NewDictCache returns an empty DictCache.
@@ -253,7 +164,7 @@ func (c *DictCache) Create(_ context.Context, key string, e *Entry) (Writer, err
 		return nil, ErrClosed
 	}
 	space := dictBuffers.Get().(*dictBuffer)
-	early := packer{data: append(space.text[:0], key...)}.early(key, e)
+	early := packer{append(space.text[:0], key...), headBytes}.early(key, e)
 	whole := early.late(e) // with the fields known so far
 	text := len(whole.data)
 	room := c.bound()/4 - packedSize(text, whole.more)
@@ -456,14 +367,6 @@ func (c *DictCache) evict(spare *record) bool {
 	}
 }
 
-// use marks the record as used. It writes only once, so that processors that share the record do not contend
-// for it.
-func (r *record) use() {
-	if !r.used.Load() {
-		r.used.Store(true)
-	}
-}
-
 // dictWriter is the Writer of a DictCache.
 type dictWriter struct {
 	cache  *DictCache
@@ -591,7 +494,7 @@ func (w *dictWriter) Abort() error {
 // memory with other entries.
 func headSize(e *Entry) (text int, size int64) {
 	var scratch [1 << 10]byte
-	p := packer{data: scratch[:0]}.early("", e).late(e)
+	p := packer{scratch[:0], headBytes}.early("", e).late(e)
 	return len(p.data), int64(len(p.data)) + p.more
 }
 

@@ -11,14 +11,6 @@ type slabs struct {
 	size    int64 // of the slabs that have entries
 }
 
-type slab struct {
-	records []record // unused
-	bytes   []byte   // unused
-	length  int      // of bytes when it was allocated
-	size    int64    // the memory that it counts for
-	entries int      // number of entries that are in the cache
-}
-
 const (
 	leastSlab = 4 << 10
 	mostSlab  = 128 << 10
@@ -73,21 +65,4 @@ func (s *slabs) leave(r *record) {
 	if r.slab.entries--; r.slab.entries == 0 {
 		s.size -= r.slab.size
 	}
-}
-
-// hold copies a packed entry and its body into block, which has exactly their length, and assigns them to r.
-func (r *record) hold(block []byte, text, body string) {
-	copy(block[copy(block, text):], body)
-	whole := asString(block) // safe: block is not written to any more
-	r.text, r.body = whole[:len(text)], whole[len(text):]
-}
-
-// alone returns r if it is in no slab, and otherwise a copy that is not.
-func (r *record) alone() *record {
-	if r.slab == nil {
-		return r
-	}
-	own := &record{hash: r.hash, keyLen: r.keyLen, requestTime: r.requestTime, responseTime: r.responseTime}
-	own.hold(make([]byte, len(r.text)+len(r.body)), r.text, r.body)
-	return own
 }

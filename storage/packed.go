@@ -32,7 +32,7 @@ const (
 
 // early packs the fields that are known when the body begins. data already holds the key.
 func (p packer) early(key string, e *Entry) packer {
-	p.more += int64(unsafe.Sizeof(firstHead{})) + derivedSize + derivedSizePerField*int64(len(e.Header))
+	p.more += derivedSize + derivedSizePerField*int64(len(e.Header))
 	p = p.int(int64(e.Status)).text(e.Reason).int(int64(e.Version)).int(int64(e.HTTP))
 	if strings.HasPrefix(key, e.URL) {
 		p = p.count(len(e.URL) + 1)

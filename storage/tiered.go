@@ -56,14 +56,6 @@ type TieredCache struct {
 	done   chan struct{} // closed when watch has returned
 }
 
-// confirmation records that the near entry was equal to the far one.
-type confirmation struct {
-	entry  *Entry    // the near entry
-	change uint64    // the count of changes before the far store was asked
-	until  time.Time // when the far store must be asked again
-	stamp  any       // the Stamp of the far entry
-}
-
 // Tiered returns a TieredCache with the stores near and far. near must not be used by anything else; if it is
 // nil, a DictCache with the default bound is used. If far is a
 // Watcher, Tiered watches it until Close.

@@ -53,6 +53,7 @@ var ordered = []string{
 	module + "/origin",
 	module + "/rfc9111",
 	module + "/serialize",
+	module + "/storage",
 	module + "/storage/kv",
 	module + "/storage/storagetest",
 }
