@@ -50,6 +50,8 @@ func Run(t *testing.T, newStore func(t *testing.T) storage.Store) {
 		{"Lookup", lookup},
 		{"UpdateIf", updateIf},
 		{"CommitIf", commitIf},
+		{"CompareConcurrently", compareConcurrently},
+		{"DeleteWhileComparing", deleteWhileComparing},
 		{"HasRanges", hasRanges},
 		{"KeepDecoded", keepDecoded},
 		{"Evictions", evictions},
