@@ -20,7 +20,7 @@ func TestDemo(t *testing.T) {
 	if code != exitOK || stderr != "" {
 		t.Fatalf("exit code %d, stderr %q, stdout:\n%s", code, stderr, stdout)
 	}
-	// The rows, in order: the request, what its Cache-Status says, and whether the origin was asked.
+	// The rows in order: the request, the beginning of Cache-Status, and whether the origin was asked.
 	rows := []struct{ request, status, origin string }{
 		{"GET /news", "fwd=uri-miss; fwd-status=200; stored; ttl=", "asked: 200"},
 		{"GET /news", "hit; ttl=", "not asked"},
@@ -74,7 +74,7 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// The demo says so when something does not go as it should.
+// The demo prints what it expected if a response is not as expected.
 func TestDemoChecks(t *testing.T) {
 	origin := &demoOrigin{document: "text"}
 	server := httptest.NewServer(origin)
@@ -133,7 +133,7 @@ func TestDemoFailingStdout(t *testing.T) {
 	}
 }
 
-func TestMember(t *testing.T) {
+func TestCacheStatus(t *testing.T) {
 	for status, want := range map[string]string{
 		"": "-", "cachecontrol;hit;ttl=5;detail=fresh": "hit; ttl=5", "cachecontrol;fwd=method;fwd-status=204;detail=method": "fwd=method; fwd-status=204",
 	} {

@@ -35,7 +35,7 @@ func newFilled(t testing.TB, separate bool) *filled {
 	return f
 }
 
-// open has further entries stored in one way or the other.
+// open opens the store in which further entries are stored.
 func (f *filled) open(separate bool) {
 	f.t.Helper()
 	var err error
@@ -52,7 +52,7 @@ func (f *filled) must(err error) {
 	}
 }
 
-// entry is an entry of ours that was received so long ago. Its header is given as "Name: value".
+// entry returns an entry of this cache that was received so long ago, with header fields such as "Name: value".
 func (f *filled) entry(url string, status int, ago time.Duration, header ...string) *storage.Entry {
 	at := time.Now().Add(-ago)
 	e := &storage.Entry{
@@ -165,7 +165,7 @@ func (f *filled) files() (names []string) {
 	return names
 }
 
-// some fills the directory with one of everything. What is not an entry is returned by what it is.
+// some fills the directory with one entry or file of each kind.
 func (f *filled) some(separate bool) {
 	f.page("https://a.example/", 200, 30*time.Minute, "hello", "Cache-Control: max-age=3600", `Etag: "v1"`)
 	f.page("https://a.example/stale?q=1", 404, 48*time.Hour, strings.Repeat("x", 2000), "Cache-Control: max-age=60")
@@ -182,8 +182,8 @@ func (f *filled) some(separate bool) {
 
 var update = flag.Bool("update", false, "write the golden files instead of comparing with them")
 
-// golden runs a command at a time that is always the same, in a directory with one of everything, and compares what it
-// prints with a file in testdata.
+// golden runs a command at a fixed time, in a directory with one entry or file of each kind, and compares its output
+// with a file in testdata.
 func golden(t *testing.T, name string, separate bool, args ...string) {
 	t.Helper()
 	if runtime.GOOS == "windows" {

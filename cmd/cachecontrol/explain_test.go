@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// newEcho starts an origin whose query says what it answers: "status" the status, the rest the header.
+// newEcho starts an origin that sends the parameters of the query as header fields, and "status" as the status.
 func newEcho(t *testing.T) *httptest.Server {
 	return newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
 		status := http.StatusOK
@@ -190,7 +190,7 @@ func TestExplainFailures(t *testing.T) {
 	}
 }
 
-func TestWords(t *testing.T) {
+func TestLongDuration(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0s", 1500 * time.Millisecond: "1s", time.Minute: "1m", 90 * time.Second: "1m30s", time.Hour: "1h",
 		24 * time.Hour: "24h", 49 * time.Hour: "2 days 1h", 365 * 24 * time.Hour: "365 days",

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// What a client says beyond the target of its request must not change what others get. Origins build links, redirects
-// and whole pages from such fields, under many names, and those that speak CGI or WSGI read an underscore like a
-// hyphen.
+// Fields about the target of a request, which are not part of the key, must not change the responses for other clients.
+// Origins build links, redirects and whole pages from such fields, under many names, and CGI and WSGI read an
+// underscore like a hyphen.
 func TestProxyRemovesFieldsAboutTheTarget(t *testing.T) {
 	header := make(chan http.Header, 1)
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
@@ -40,7 +40,7 @@ func TestProxyRemovesFieldsAboutTheTarget(t *testing.T) {
 	}
 }
 
-// Fields that a trusted proxy sets are passed on, and are a part of the key.
+// Fields that a trusted proxy sets are passed on and are part of the key.
 func TestProxyTrustForwarded(t *testing.T) {
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -63,8 +63,8 @@ func TestProxyTrustForwarded(t *testing.T) {
 	}
 }
 
-// A field's other name is not a part of the key, so not even a trusted proxy's is passed on, unless it is about the
-// target: then it is.
+// A field with a name that servers may mistake for another one is not part of the key. It is not passed on even from a
+// trusted proxy, unless it is about the target: then it is part of the key.
 func TestProxyTrustForwardedNames(t *testing.T) {
 	header := make(chan http.Header, 1)
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) { header <- r.Header })
@@ -79,7 +79,7 @@ func TestProxyTrustForwardedNames(t *testing.T) {
 	}
 }
 
-// A name that --host gives reaches the origin as it was given, and each has responses of its own.
+// A name given with --host reaches the origin as written on the command line. Each name has its own responses.
 func TestProxyHost(t *testing.T) {
 	var asked atomic.Int32
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
@@ -108,7 +108,7 @@ func TestProxyHost(t *testing.T) {
 	}
 }
 
-// The proxy is for several users unless it is told otherwise, and then only one may reach it.
+// The proxy is a shared cache by default. With --private, only one user may be able to reach it.
 func TestProxyPrivate(t *testing.T) {
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "private, max-age=60")
@@ -135,7 +135,7 @@ func TestProxyPrivate(t *testing.T) {
 	}
 }
 
-// A shared cache gives no user the cookie of another, unless it is told to.
+// A shared cache does not send the cookie of one user to another, except with --replay-set-cookie.
 func TestProxySetCookie(t *testing.T) {
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")

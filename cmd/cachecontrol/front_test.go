@@ -16,9 +16,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
-// TestFrontAnswersAsTheProxy: what the front answers itself is what the proxy behind it would. A request with a Te
-// field is one that it leaves to the proxy.
-func TestFrontAnswersAsTheProxy(t *testing.T) {
+// The front responds as the proxy behind it would. It leaves a request with a Te field to the proxy.
+func TestFrontRespondsAsTheProxy(t *testing.T) {
 	bodies := map[string]string{"/short": "short", "/long": strings.Repeat("0123456789", 30000), "/empty": ""}
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -79,7 +78,7 @@ func TestFrontAnswersAsTheProxy(t *testing.T) {
 	}
 }
 
-// TestFrontConnectionFields: what others have written into the directory says nothing about our connections.
+// Connection fields in entries that other programs have stored are not sent to clients.
 func TestFrontConnectionFields(t *testing.T) {
 	origin := httptest.NewServer(http.NotFoundHandler())
 	defer origin.Close()

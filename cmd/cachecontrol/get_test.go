@@ -43,7 +43,7 @@ func TestGetCaches(t *testing.T) {
 	}
 }
 
-// The default store is in the user's cache directory, so that a second call finds what the first one stored.
+// The default store is in the user's cache directory, so a second call finds the response of the first.
 func TestGetDefaultStore(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("sets the cache directory as on Linux")
@@ -99,7 +99,7 @@ func TestGetStatus(t *testing.T) {
 	if _, err := os.Stat(file); err == nil {
 		t.Error("-f left a file")
 	}
-	// A URL that could not be fetched at all is the worse failure, whichever comes first.
+	// The exit code for a URL that cannot be fetched takes precedence, whichever comes first.
 	down := httptest.NewServer(nil)
 	down.Close()
 	for _, urls := range [][]string{{origin.URL, down.URL}, {down.URL, origin.URL}} {
@@ -254,7 +254,7 @@ func TestGetFailures(t *testing.T) {
 	}
 }
 
-// What a server sends cannot write to the terminal as it likes.
+// Control characters from a server are escaped.
 func TestGetCleansHeader(t *testing.T) {
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()

@@ -63,7 +63,7 @@ func TestHelpLayout(t *testing.T) {
 	}
 }
 
-// The README names every command, and the guide to directories each that takes one.
+// The README names every command, and the guide to directories every command that takes one.
 func TestDocsNameCommands(t *testing.T) {
 	for _, page := range []struct {
 		path  string
@@ -126,7 +126,7 @@ func TestHelpOfCommands(t *testing.T) {
 	}
 }
 
-// What cannot be printed is an error, as everywhere.
+// It is an error if the help cannot be written.
 func TestHelpFailingStdout(t *testing.T) {
 	for _, args := range [][]string{{"help"}, {"help", "ls"}, {"ls", "-h"}, {"version"}} {
 		var stderr buffer

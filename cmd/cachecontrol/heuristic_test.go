@@ -7,7 +7,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
 )
 
-// In a shared cache a heuristic leaves errors alone unless the flag says otherwise.
+// In a shared cache a heuristic does not apply to errors, except with +errors.
 func TestHeuristicFlag(t *testing.T) {
 	for value, wantErrors := range map[string]bool{
 		"one-day": false, "one-day+errors": true, "expires-after=1h": false, "expires-after=1h+errors": true,

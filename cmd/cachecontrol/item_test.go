@@ -9,8 +9,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
-// Python keeps the port that a scheme implies, this module does not. What Python has stored under such a URL is found
-// by the tools all the same, in either layout.
+// Python keeps the default port of a scheme in the key, this module does not. The commands find Python's entries for
+// such a URL, in either layout.
 func TestPythonsDefaultPort(t *testing.T) {
 	for _, separate := range []bool{false, true} {
 		f := newFilled(t, separate)

@@ -22,7 +22,7 @@ func TestLs(t *testing.T) {
 	golden(t, "ls-json", true, "ls", "--json", "DIR")
 }
 
-// TestLsSelects: which entries the flags select, and in which order.
+// The flags select entries and determine their order.
 func TestLsSelects(t *testing.T) {
 	const a, b, c, p = "a/fresh", "b/stale", "c/ever", "python"
 	for args, want := range map[string][]string{
@@ -79,7 +79,7 @@ func TestLsSelects(t *testing.T) {
 	}
 }
 
-// TestLsNarrow: no line is wider than the terminal.
+// No line is wider than the terminal.
 func TestLsNarrow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFilled(t, false)
@@ -122,7 +122,7 @@ func TestLsMixed(t *testing.T) {
 	}
 }
 
-// TestQuoted: what a hint says to type names what is meant.
+// A shell reads a quoted argument as it was.
 func TestQuoted(t *testing.T) {
 	for s, want := range map[string]string{
 		"/var/cache/web-1": "/var/cache/web-1", "~/x": "~/x", `C:\x`: `C:\x`, "a b": `"a b"`, "": `""`, "$x`y`\"": "\"\\$x\\`y\\`\\\"\"",
@@ -168,7 +168,7 @@ func TestLsFailingStdout(t *testing.T) {
 	}
 }
 
-func TestBrief(t *testing.T) {
+func TestShortDuration(t *testing.T) {
 	const day = 24 * time.Hour
 	for d, want := range map[time.Duration]string{
 		0: "0s", 99 * time.Second: "99s", 100 * time.Second: "1m", 99 * time.Minute: "99m", 100 * time.Minute: "1h",
@@ -180,7 +180,7 @@ func TestBrief(t *testing.T) {
 	}
 }
 
-func TestAgeFlag(t *testing.T) {
+func TestSetAge(t *testing.T) {
 	for s, want := range map[string]time.Duration{
 		"90s": 90 * time.Second, "1.5h": 90 * time.Minute, "30d": 720 * time.Hour, "2w": 336 * time.Hour, "0.5d": 12 * time.Hour,
 		"0d": 0, "-1d": 0, "d": 0, "": 0, "1e300d": 0, "NaNd": 0, "Infw": 0, "5": 0,
@@ -192,7 +192,7 @@ func TestAgeFlag(t *testing.T) {
 	}
 }
 
-// TestLsRoles: what a Transport stores is known for what it is to its URL, and nothing of it is taken for lost.
+// The role of each entry of a Transport is known, and none is an orphan.
 func TestLsRoles(t *testing.T) {
 	f := newFilled(t, true)
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// buffer is a bytes.Buffer for several goroutines. It tells line, if that is set, of every whole line.
+// buffer is a bytes.Buffer for several goroutines. It calls line, if it is not nil, with every complete line.
 type buffer struct {
 	mu   sync.Mutex
 	buf  bytes.Buffer // guarded by mu

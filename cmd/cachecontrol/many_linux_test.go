@@ -31,9 +31,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestManyEntries: the memory of the commands hardly grows with the directory. It fails where a process has taken more,
-// by the kernel's count, than a program of this size takes anyway and a small record for each entry. With -v it says
-// how much each has taken, and how long:
+// The memory of the commands hardly grows with the directory. The test fails if a process has used more, as counted by
+// the kernel, than a program of this size uses anyway and a small record for each entry. With -v it prints the memory
+// and the time of each command:
 //
 //	go test ./cmd/cachecontrol -run TestManyEntries -v -many 100000
 func TestManyEntries(t *testing.T) {

@@ -18,8 +18,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// foreignTexts has a text for each kind of character that must not be printed as it is: it controls a terminal, changes
-// the direction of a text, is not seen, ends a line, or is no character at all.
+// foreignTexts has a text for each kind of character that must not be printed unchanged: it controls a terminal,
+// changes the direction of a text, is invisible, ends a line, or is invalid.
 var foreignTexts = map[string]string{
 	"C0":                  "\x1b]0;x\x07\x08",
 	"a line":              "x\nforged: line\r",
@@ -37,7 +37,7 @@ var foreignTexts = map[string]string{
 	"bytes of C1 as they": "\x9b31m\x85",
 }
 
-// unseen returns what of a text a terminal or a reader does not see as it is.
+// unseen returns the characters of a text that a terminal or a reader does not see as themselves.
 func unseen(text string) (list []string) {
 	for i, r := range text {
 		switch {
@@ -63,8 +63,8 @@ func checkSeen(t *testing.T, what any, said string) {
 	}
 }
 
-// TestForeignTextOfDirectories covers what the commands for directories print of what is stored: URLs, header fields,
-// trailers, selecting fields, reason phrases and names of files, as text and as JSON; and of their arguments.
+// TestForeignTextOfDirectories covers the texts that the commands for directories print: URLs, header fields, trailers,
+// selecting fields, reason phrases, names of files, and arguments, as text and as JSON.
 func TestForeignTextOfDirectories(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -125,7 +125,7 @@ func TestForeignTextOfDirectories(t *testing.T) {
 	}
 }
 
-// rawOrigin answers each connection with an HTTP response that is given as text.
+// rawOrigin sends the same text on each connection.
 func rawOrigin(t *testing.T, response string) (addr string) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -150,8 +150,8 @@ func rawOrigin(t *testing.T, response string) (addr string) {
 	return listener.Addr().String()
 }
 
-// TestForeignTextOfOrigins covers what get, explain and proxy print of what an origin sends, in a response and in what
-// is none.
+// TestForeignTextOfOrigins covers the texts of an origin that get, explain and proxy print, from valid and invalid
+// responses.
 func TestForeignTextOfOrigins(t *testing.T) {
 	for name, text := range foreignTexts {
 		t.Run(name, func(t *testing.T) {
@@ -187,7 +187,7 @@ func TestForeignTextOfOrigins(t *testing.T) {
 	}
 }
 
-// TestLogLines covers lines that net/http and go-redis hand to the log, of more than one line, too.
+// TestLogLines covers the messages of net/http and go-redis, some of which have several lines.
 func TestLogLines(t *testing.T) {
 	var out buffer
 	e := &env{name: "cachecontrol proxy", stderr: &out}

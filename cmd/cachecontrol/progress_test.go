@@ -65,7 +65,7 @@ func TestProgressDraw(t *testing.T) {
 	}
 }
 
-// TestProgressPrinting: what is printed meanwhile is not drawn over.
+// The bar does not overwrite what is printed in the meantime.
 func TestProgressPrinting(t *testing.T) {
 	var out buffer
 	p := &progress{w: &out, width: func() int { return 60 }, quit: make(chan struct{})}
@@ -106,7 +106,7 @@ func TestRate(t *testing.T) {
 	}
 }
 
-func TestSize(t *testing.T) {
+func TestFormatSize(t *testing.T) {
 	for n, want := range map[int64]string{
 		0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1536: "1.5 KiB", 5 << 30: "5.0 GiB", 1<<63 - 1: "8.0 EiB",
 	} {

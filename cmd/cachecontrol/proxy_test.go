@@ -23,7 +23,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
-// startProxy runs "cachecontrol proxy" until the test ends, and returns its URL and what it prints on stderr.
+// startProxy runs "cachecontrol proxy" until the test ends. It returns its URL and its stderr.
 func startProxy(t *testing.T, upstream string, flags ...string) (string, *buffer) {
 	t.Helper()
 	url, stderr, interrupt, ended := launchProxy(t, upstream, flags...)
@@ -37,8 +37,8 @@ func startProxy(t *testing.T, upstream string, flags ...string) (string, *buffer
 	return url, stderr
 }
 
-// launchProxy runs "cachecontrol proxy" until it is interrupted, and returns its URL, what it prints on stderr, and
-// where its exit code will come.
+// launchProxy runs "cachecontrol proxy" until it is interrupted. It returns its URL, its stderr, and a channel for its
+// exit code.
 func launchProxy(t *testing.T, upstream string, flags ...string) (url string, stderr *buffer, interrupt func(), ended <-chan int) {
 	t.Helper()
 	ready := make(chan string, 1)
@@ -178,7 +178,7 @@ func TestProxyUpstreamPath(t *testing.T) {
 	}
 }
 
-// OPTIONS * has no path that could be joined.
+// OPTIONS * has no path, so that of the upstream URL is not added.
 func TestProxyAsterisk(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -200,7 +200,7 @@ func TestProxyAsterisk(t *testing.T) {
 	}
 }
 
-// raw sends a request as it is written.
+// raw sends a request given as text.
 func raw(t *testing.T, url, request string) (*http.Response, string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
@@ -254,7 +254,7 @@ func TestProxyEarlyHints(t *testing.T) {
 	}
 }
 
-// An upgrade leaves both sides with a connection.
+// After an upgrade, both sides have a connection.
 func TestProxyUpgrade(t *testing.T) {
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
 		conn, buf, err := http.NewResponseController(w).Hijack()
@@ -367,7 +367,7 @@ func TestProxyCaches(t *testing.T) {
 	}
 }
 
-// TestProxyMaxBytes: a body longer than the store may be is not kept.
+// A body that is longer than the limit of the store is not stored.
 func TestProxyMaxBytes(t *testing.T) {
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -388,10 +388,10 @@ func TestProxyMaxBytes(t *testing.T) {
 	}
 }
 
-// TestProxyMaxAge: what was not used for long goes when something else is stored.
+// Entries that have not been used for --max-age are removed when others are stored.
 func TestProxyMaxAge(t *testing.T) {
 	origin := newEcho(t)
-	// What is looked at first is what has the least hash.
+	// The entry with the smallest hash is inspected first.
 	named := func(digit string) string {
 		for i := 0; ; i++ {
 			if url := fmt.Sprintf("%s/%d?Cache-Control=max-age=60", origin.URL, i); strings.HasPrefix(directory.Hash(url), digit) {
@@ -412,7 +412,7 @@ func TestProxyMaxAge(t *testing.T) {
 	}
 }
 
-// TestProxyCollapse: requests at the same time share one to the origin.
+// Concurrent requests share one request to the origin.
 func TestProxyCollapse(t *testing.T) {
 	var asked atomic.Int32
 	first := make(chan bool)
@@ -451,7 +451,7 @@ func TestProxyCollapse(t *testing.T) {
 	}
 }
 
-// TestProxyRefreshAhead: a hit shortly before its end has the origin asked in the background.
+// A hit on a response that becomes stale soon starts a validation in the background.
 func TestProxyRefreshAhead(t *testing.T) {
 	asked := make(chan string, 9)
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
@@ -470,7 +470,7 @@ func TestProxyRefreshAhead(t *testing.T) {
 	}
 }
 
-// TestProxyGrace: what goes on for longer than --grace is cut off, and that is said.
+// Responses that take longer than --grace are cut off, and a message says so.
 func TestProxyGrace(t *testing.T) {
 	started := make(chan bool)
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
@@ -518,7 +518,7 @@ func TestProxyUpstreamDown(t *testing.T) {
 	}
 }
 
-func TestProxyBadAnswer(t *testing.T) {
+func TestProxyBadResponse(t *testing.T) {
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
@@ -552,7 +552,7 @@ func TestProxySendsOnce(t *testing.T) {
 	}
 }
 
-// What the origin cut short reaches the client cut short.
+// A client sees that a response is incomplete if the origin did not send all of it.
 func TestProxyTruncated(t *testing.T) {
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "100")
@@ -578,7 +578,7 @@ func TestProxyTruncated(t *testing.T) {
 	}
 }
 
-// A client that goes away is no news.
+// A client that disconnects is not reported.
 func TestProxyClientGone(t *testing.T) {
 	started, ended := make(chan bool), make(chan bool)
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
@@ -606,7 +606,7 @@ func TestProxyClientGone(t *testing.T) {
 	}
 }
 
-// A request in progress is answered although the proxy is asked to end.
+// A request in progress is answered after the proxy has been interrupted.
 func TestProxyFinishesRequests(t *testing.T) {
 	started, finish := make(chan bool), make(chan bool)
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {

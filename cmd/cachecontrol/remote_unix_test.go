@@ -14,7 +14,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/redistest"
 )
 
-// Two proxies share what one of them has fetched, over real servers.
+// Two proxies share the responses that one of them has fetched, in stores on real servers.
 func TestProxiesShareAStore(t *testing.T) {
 	redis := func(t *testing.T) string { return "redis://" + redistest.Start(t).Addr + "?prefix=web:" }
 	for _, test := range []struct {
@@ -23,7 +23,7 @@ func TestProxiesShareAStore(t *testing.T) {
 		flags []string
 	}{
 		{"redis", redis, nil},
-		{"redis with memory before it", redis, []string{"--near", "1M"}},
+		{"redis with memory in front of it", redis, []string{"--near", "1M"}},
 		{"a cluster", func(t *testing.T) string {
 			c := redistest.StartCluster(t, 3)
 			return fmt.Sprintf("redis://%s?cluster=true&addr=%s", c.Addrs()[0], c.Addrs()[1])
@@ -49,7 +49,7 @@ func TestProxiesShareAStore(t *testing.T) {
 					t.Errorf("request %d: %q, want %q", i, body, "answer 1")
 				}
 			}
-			// What is deleted through one is gone for the other: at the latest when its memory has to be confirmed.
+			// A response deleted through one proxy is gone for the other, at the latest when it checks its memory.
 			do(t, "DELETE", two+"/page")
 			deadline := time.Now().Add(time.Minute)
 			for {
@@ -58,7 +58,7 @@ func TestProxiesShareAStore(t *testing.T) {
 					break
 				}
 				if time.Now().After(deadline) {
-					t.Fatal("the other proxy goes on with what was deleted")
+					t.Fatal("the other proxy still has the deleted response")
 				}
 				time.Sleep(10 * time.Millisecond)
 			}

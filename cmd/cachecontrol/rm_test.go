@@ -17,7 +17,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
-// TestRm: all that is stored for a URL goes, whoever wrote it, and nothing else.
+// rm removes all responses for a URL, of this cache and of Python, and nothing else.
 func TestRm(t *testing.T) {
 	for _, separate := range []bool{false, true} {
 		f := newFilled(t, separate)
@@ -68,7 +68,7 @@ func TestRmHash(t *testing.T) {
 	if got := f.files(); !slices.Equal(got, stay) {
 		t.Errorf("left are %q, want %q", got, stay)
 	}
-	// A variant goes alone.
+	// A variant is removed alone.
 	f.variants("https://a.example/vary", "de", "en")
 	key := f.variants("https://a.example/vary", "de", "en")[0]
 	if code, stdout, stderr := call(t, "rm", "--hash", f.dir, directory.Hash(key)); code != exitOK || !strings.Contains(stdout, "removed 1 entry") {
@@ -79,7 +79,7 @@ func TestRmHash(t *testing.T) {
 	}
 }
 
-// TestRmJSON: each line says what became of an argument.
+// Each line has the result for an argument.
 func TestRmJSON(t *testing.T) {
 	f := newFilled(t, false)
 	f.variants("https://a.example/vary", "de", "en")
@@ -119,7 +119,7 @@ func TestRmJSON(t *testing.T) {
 	}
 }
 
-// TestRmForeign: what is in another format is somebody else's.
+// An entry in another format is kept.
 func TestRmForeign(t *testing.T) {
 	f := newFilled(t, false)
 	f.write(f.path("https://a.example/"), []byte("cc=2,compressed"), 0)
@@ -130,8 +130,8 @@ func TestRmForeign(t *testing.T) {
 	}
 }
 
-// TestRmBesideTransport: a program that has the directory open sees that the entry is gone, and stores it again.
-func TestRmBesideTransport(t *testing.T) {
+// A program that has the directory open notices that the entry is gone, and stores it again.
+func TestRmWithTransport(t *testing.T) {
 	for _, separate := range []bool{false, true} {
 		f := newFilled(t, separate)
 		origin := newEcho(t)

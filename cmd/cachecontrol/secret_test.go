@@ -53,8 +53,8 @@ func TestStorePasswordIsHidden(t *testing.T) {
 	}
 }
 
-// TestMessagesHoldNoUserinfo covers messages about arguments with a user and a password in them, whatever is wrong with
-// the argument: those of the commands, of package flag and of the parsers, which quote what they were given.
+// TestMessagesHoldNoUserinfo covers messages about arguments that contain a user and a password: those of the commands,
+// of package flag, and of parsers, which quote their input.
 func TestMessagesHoldNoUserinfo(t *testing.T) {
 	dir := newFilled(t, false).dir
 	for _, args := range [][]string{
@@ -127,8 +127,8 @@ func TestMessagesHoldNoUserinfo(t *testing.T) {
 	}
 }
 
-// TestStoreEchoesPassword covers what a store answers: a server that does not know a command quotes its arguments, with
-// the password. It comes from each place that may have one.
+// TestStoreEchoesPassword covers a server that does not know a command and quotes its arguments, the password among
+// them. The password comes from each place that may have one.
 func TestStoreEchoesPassword(t *testing.T) {
 	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Cache-Control", "max-age=60") }))
 	defer origin.Close()
@@ -157,7 +157,7 @@ func TestStoreEchoesPassword(t *testing.T) {
 	}
 }
 
-// echo is a server that answers everything with an error that quotes what it has got.
+// echo is a server that responds to everything with an error that quotes its input.
 type echo struct {
 	buffer
 	addr string

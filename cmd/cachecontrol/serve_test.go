@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// startServe runs "cachecontrol serve" until the test ends, and returns its URL.
+// startServe runs "cachecontrol serve" until the test ends. It returns its URL.
 func startServe(t *testing.T, args ...string) string {
 	t.Helper()
 	ready := make(chan string, 1)
@@ -60,7 +60,7 @@ func TestServe(t *testing.T) {
 		}
 	}
 	if err := os.Symlink(filepath.Join(dir, "outside"), filepath.Join(dir, "www", "link")); err != nil {
-		t.Log(err) // some systems have none
+		t.Log(err) // some systems do not allow it
 	}
 	for _, mode := range []struct {
 		args []string

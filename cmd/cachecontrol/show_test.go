@@ -22,7 +22,7 @@ func TestShow(t *testing.T) {
 	golden(t, "show-none", false, "show", "DIR", "https://none.example/")
 }
 
-// TestShowNamesNothing: what is neither a URL nor a hash is a mistake, not an entry that is missing.
+// An argument that is neither a URL nor a hash is a usage error, not a missing entry.
 func TestShowNamesNothing(t *testing.T) {
 	f := newFilled(t, false)
 	for arg, want := range map[string]string{
@@ -64,8 +64,8 @@ func TestShowBody(t *testing.T) {
 	}
 }
 
-// TestVisibleWriter: what is written on a terminal is text, wherever it is cut into pieces.
-func TestVisibleWriter(t *testing.T) {
+// A body is written to a terminal as printable text, however it is divided into pieces.
+func TestPrintableWriter(t *testing.T) {
 	const body, want = "a\x1b[31mb\r\n\tü\xff\u009b\x00€", "a\uFFFD[31mb\n\tü\uFFFD\uFFFD\uFFFD€"
 	for size := 1; size <= len(body); size++ {
 		var out strings.Builder

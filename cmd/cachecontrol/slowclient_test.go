@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// TestWritePatiently: a client may take as long as it likes, if it goes on.
-func TestWritePatiently(t *testing.T) {
+// A client may take any time as long as it makes progress.
+func TestWriteInPieces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
 		defer ours.Close()
@@ -44,8 +44,8 @@ func TestWritePatiently(t *testing.T) {
 	})
 }
 
-// TestPatientConn: all arrives, from a file or not, of whatever length.
-func TestPatientConn(t *testing.T) {
+// Bodies of any length arrive completely, from a file or not.
+func TestTimeoutConn(t *testing.T) {
 	listener, err := listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -91,14 +91,14 @@ func TestPatientConn(t *testing.T) {
 	}
 }
 
-// roundTripper is a function that answers requests.
+// roundTripper is a function that implements http.RoundTripper.
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestPatientBody: a client that stops in the middle of a body is told so, and one that is slow is not disturbed, also
-// where the origin does not want the body.
-func TestPatientBody(t *testing.T) {
+// A client that stops in the middle of a body gets a 408. One that is slow does not, even if the origin does not read
+// the body.
+func TestTimeoutBody(t *testing.T) {
 	const slow, stops = clientTimeout - time.Second, 1000 * clientTimeout
 	for _, test := range []struct {
 		pause  time.Duration
@@ -158,7 +158,7 @@ func TestPatientBody(t *testing.T) {
 	}
 }
 
-// oneConn is a listener for connections that are there already.
+// oneConn is a listener for connections that exist already.
 type oneConn struct{ conn chan net.Conn }
 
 func (l *oneConn) Accept() (net.Conn, error) {

@@ -38,7 +38,7 @@ func (f *filled) flip(path string) {
 	f.must(os.Chtimes(path, fi.ModTime(), fi.ModTime()))
 }
 
-// TestVerifyFix: what is broken goes, everything else stays, and nothing goes that is new or locked.
+// --fix removes broken files, but none that are new or locked.
 func TestVerifyFix(t *testing.T) {
 	for _, separate := range []bool{false, true} {
 		f := newFilled(t, separate)
@@ -97,7 +97,7 @@ func TestVerifyFix(t *testing.T) {
 	}
 }
 
-// TestVerifyFixJSON: each line says what became of a file, and the last one counts them.
+// Each line has the result for a file, and the last one has the counts.
 func TestVerifyFixJSON(t *testing.T) {
 	f := newFilled(t, false)
 	for _, name := range []string{"damaged", "locked"} {
@@ -131,7 +131,7 @@ func TestVerifyFixJSON(t *testing.T) {
 	}
 }
 
-// TestVerifyInterrupted: Ctrl-C ends it, and what is found by then is said.
+// After Ctrl-C, verify ends and has printed what it found by then.
 func TestVerifyInterrupted(t *testing.T) {
 	f := newFilled(t, false)
 	f.page("https://a.example/", 200, 0, "one")
@@ -146,7 +146,7 @@ func TestVerifyInterrupted(t *testing.T) {
 	}
 }
 
-// TestNotACache: nothing happens to a directory that is none.
+// A directory that is not a cache is not changed.
 func TestNotACache(t *testing.T) {
 	home := &filled{t: t, dir: t.TempDir()}
 	home.write(filepath.Join(home.dir, "letters", "a.txt"), []byte("dear"), 0)

@@ -16,7 +16,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/peer"
 )
 
-// A request that comes back to a proxy is answered once, however many proxies it passes in between.
+// A request that comes back to a proxy is refused, however many proxies are in between.
 func TestProxyLoop(t *testing.T) {
 	for _, n := range []int{1, 2, 3} {
 		addrs := make([]string, n)
@@ -34,7 +34,7 @@ func TestProxyLoop(t *testing.T) {
 	}
 }
 
-// Each proxy on the way enters itself into Via. An origin that varies by Via gets no variant for each start of a proxy.
+// Each proxy adds itself to Via. A Vary on Via does not create a variant for each start of a proxy.
 func TestProxyVia(t *testing.T) {
 	var asked atomic.Int32
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
@@ -85,7 +85,7 @@ func TestProxyMaxForwards(t *testing.T) {
 	}
 }
 
-func TestClimbs(t *testing.T) {
+func TestHasDotDot(t *testing.T) {
 	for path, want := range map[string]bool{
 		"/": false, "/a/b": false, "/a..b/..c/...": false, "/a;x=../b": false, "/%2e": false, "/..a": false, "/%252f": false,
 		"/..": true, "/../a": true, "/a/../b": true, "/%2e%2e/a": true, "/.%2E/a": true, "/%2e./": true, "/..%2fa": true, "/a%2f..%2fb": true,
@@ -103,7 +103,7 @@ func TestClimbs(t *testing.T) {
 	}
 }
 
-// A path of the upstream URL is a border: what is outside of it is not for the proxy's clients.
+// Clients of the proxy cannot reach anything outside of the path of the upstream URL.
 func TestProxyStaysInPath(t *testing.T) {
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.RequestURI) })
 	within, _ := startProxy(t, origin.URL+"/app")
@@ -119,9 +119,9 @@ func TestProxyStaysInPath(t *testing.T) {
 	}
 }
 
-// A request target has a path, or is "*" if the method is OPTIONS. Of what else package net/http reads as a URL, the
-// upstream server would be sent the rest after the scheme: a target outside of its path, or in absolute form, which
-// overrides the Host field.
+// A request target has a path, or is "*" if the method is OPTIONS. Of other targets that net/http accepts, the upstream
+// server would get the part after the scheme: a target outside of its path, or one in absolute form, which overrides
+// Host.
 func TestProxyTargetForms(t *testing.T) {
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.RequestURI) })
 	for _, base := range []string{"", "/app"} {
@@ -144,7 +144,7 @@ func TestProxyTargetForms(t *testing.T) {
 	}
 }
 
-// wireOrigin is an origin that writes bytes as they are, to each request.
+// wireOrigin is an origin that sends the same bytes as the response to each request.
 func wireOrigin(t *testing.T, write func(io.Writer) error) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -169,9 +169,8 @@ func wireOrigin(t *testing.T, write func(io.Writer) error) string {
 	return "http://" + l.Addr().String()
 }
 
-// A status that no server may send is no reason to panic, nor are interim responses without end a reason to wait for
-// ever.
-func TestProxyImpossibleAnswers(t *testing.T) {
+// An invalid status does not cause a panic, and endless interim responses are not awaited for ever.
+func TestProxyInvalidResponses(t *testing.T) {
 	for _, status := range []string{"099", "000", "001"} {
 		proxy, _ := startProxy(t, wireOrigin(t, func(w io.Writer) error {
 			_, err := io.WriteString(w, "HTTP/1.1 "+status+" x\r\nContent-Length: 0\r\n\r\n")

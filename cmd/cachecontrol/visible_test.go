@@ -12,11 +12,10 @@ import (
 	"testing"
 )
 
-// TestServeIsWithinWhatIsVisible covers all ways to what is not served: names with a dot, what is below them, links of
-// each kind that lead there or out of the directory, directly, through other links, and as a part of the way; and files
-// that are none, which would keep a thread waiting. For each there is the status of its answer and whether it is
-// listed.
-func TestServeIsWithinWhatIsVisible(t *testing.T) {
+// TestServeOnlyVisibleFiles covers all paths to files that are not served: names with a dot and everything below them;
+// links of each kind that lead there or out of the directory, directly, through other links, and as a part of the path;
+// and pipes, which would block a thread. Each has the status of the response and whether it is listed.
+func TestServeOnlyVisibleFiles(t *testing.T) {
 	dir := t.TempDir()
 	must := func(err error) {
 		t.Helper()
@@ -148,7 +147,7 @@ func TestServeIsWithinWhatIsVisible(t *testing.T) {
 	}
 }
 
-// TestVisibleMeetsChanges covers files that are exchanged for a pipe or a link while they are opened.
+// TestVisibleMeetsChanges covers files that are replaced by a pipe or a link while they are opened.
 func TestVisibleMeetsChanges(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{"file": "visible", ".secret": "secret"} {
