@@ -324,8 +324,8 @@ func TestOpenQuotesPermitNothing(t *testing.T) {
 		if got := p.Store(Request{}, true); got != (StoreDecision{Reason: AuthorizationInShared}) {
 			t.Errorf("%s: %+v with Authorization, want %v", cc, got, AuthorizationInShared)
 		}
-		if p.Directives.Shareable() {
-			t.Errorf("%s: Shareable() = true, want false", cc)
+		if p.Directives.shareable {
+			t.Errorf("%s: shareable = true, want false", cc)
 		}
 	}
 	if got := policyOf(private, 200, "Cache-Control", `no-store, max-age=60, ext="x, must-understand`).Store(Request{}, false); got.OK {

@@ -169,7 +169,7 @@ func (p *Policy) ExcludedFields() []string {
 // setsUserCookie reports whether a response with the header h sets a cookie that
 // Options.WithholdSetCookie reserves for one user of a shared cache.
 func (p *Policy) setsUserCookie(h http.Header) bool {
-	if !p.Options.Shared || !p.Options.WithholdSetCookie || p.Directives.Shareable() {
+	if !p.Options.Shared || !p.Options.WithholdSetCookie || p.Directives.shareable {
 		return false
 	}
 	for _, name := range cookieFields {

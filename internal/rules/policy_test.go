@@ -501,7 +501,7 @@ func TestHasValidator(t *testing.T) {
 	}
 }
 
-func TestKeep(t *testing.T) {
+func TestRetention(t *testing.T) {
 	const fortnight = 14 * 24 * time.Hour
 	for _, tt := range []struct {
 		rules Options

@@ -35,12 +35,8 @@ type Response struct {
 	// not permit.
 	overNoStore bool // must-understand: no-store is ignored
 	authorized  bool // public, must-revalidate or s-maxage: RFC 9111, section 3.5
-	shareable   bool // public or s-maxage
+	shareable   bool // public or s-maxage: all users of a shared cache may use the response
 }
-
-// Shareable reports whether the response is marked as usable for all users of a shared cache, with
-// a well-formed public or s-maxage.
-func (r *Response) Shareable() bool { return r.shareable }
 
 // ParseResponse parses the directives of a response. They are those of CDN-Cache-Control if shared
 // is true and that field is valid and not empty, and those of Cache-Control otherwise.
