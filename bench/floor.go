@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/go-cachecontrol/cachecontrol/storage/directory"
+	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 )
 
 // floor does the minimum that a cache must do. It looks a URL up in a map, clones the header, because the caller may
@@ -116,6 +116,6 @@ func makeDirs(dir string, n int) (made int, err error) {
 // entryPath returns the path of the n-th page of a FileCache in dir.
 func entryPath(dir string, n int) string {
 	const sep = string(filepath.Separator)
-	h := directory.Hash(numberedRequest(n).URL.String())
+	h := cachedir.Hash(numberedRequest(n).URL.String())
 	return dir + sep + h[:1] + sep + h[1:2] + sep + h[2:3] + sep + h[3:4] + sep + h[4:5] + sep + h
 }

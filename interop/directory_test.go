@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 	"github.com/go-cachecontrol/cachecontrol/internal/peer"
-	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // buildCommand builds cmd/cachecontrol.
@@ -74,7 +74,7 @@ func makeOlder(t *testing.T, dir string, by time.Duration) {
 
 // pathIn is where a directory has the entry for a URL that is its own key.
 func pathIn(dir, url string) string {
-	hash := directory.Hash(url)
+	hash := cachedir.Hash(url)
 	return filepath.Join(dir, hash[:1], hash[1:2], hash[2:3], hash[3:4], hash[4:5], hash)
 }
 
@@ -113,7 +113,7 @@ func TestDirectoryTools(t *testing.T) {
 			}
 
 			out := command(t, 0, exe, "ls", dir)
-			contains(t, out, "Python notes no URLs: 4 entries are listed by hash", directory.Hash(url(0)), url(n-1))
+			contains(t, out, "Python notes no URLs: 4 entries are listed by hash", cachedir.Hash(url(0)), url(n-1))
 			contains(t, command(t, 0, exe, "show", dir, url(0)), "Cache-Control: max-age=3600", "by Python", "now: answered from the cache")
 			if got := command(t, 0, exe, "show", "--body", dir, url(0)); got != body {
 				t.Errorf("the body is %q", got)
@@ -195,8 +195,8 @@ func TestDirectoryToolsAndPip(t *testing.T) {
 	want("at first", "page file")
 	_, dir := pipStore(t, cache)
 
-	contains(t, command(t, 0, exe, "ls", "--sort", "size", dir), "2 entries are listed by hash", directory.Hash(pageURL), directory.Hash(wheelURL), "200  29")
-	contains(t, command(t, 0, exe, "show", dir, wheelURL), "max-age=365000000", "answered from the cache", "Hash         "+directory.Hash(wheelURL))
+	contains(t, command(t, 0, exe, "ls", "--sort", "size", dir), "2 entries are listed by hash", cachedir.Hash(pageURL), cachedir.Hash(wheelURL), "200  29")
+	contains(t, command(t, 0, exe, "show", dir, wheelURL), "max-age=365000000", "answered from the cache", "Hash         "+cachedir.Hash(wheelURL))
 	if got := command(t, 0, exe, "show", "--body", dir, wheelURL); !bytes.Equal([]byte(got), wheel) {
 		t.Errorf("the body has %d bytes", len(got))
 	}
@@ -214,7 +214,7 @@ func TestDirectoryToolsAndPip(t *testing.T) {
 	want("after verify --fix", "page?")
 	command(t, 0, exe, "rm", dir, pageURL)
 	want("without the page", "page")
-	command(t, 0, exe, "rm", "--hash", dir, directory.Hash(wheelURL)[:12])
+	command(t, 0, exe, "rm", "--hash", dir, cachedir.Hash(wheelURL)[:12])
 	want("without the file", "page? file")
 
 	// A file that is cut short.

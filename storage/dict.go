@@ -9,7 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/go-cachecontrol/cachecontrol/storage/internal/buffer"
+	"github.com/go-cachecontrol/cachecontrol/internal/buffer"
 )
 
 // defaultDictBytes is the bound of a DictCache without MaxBytes.

@@ -17,7 +17,7 @@ import (
 	"errors"
 	"io"
 
-	"github.com/go-cachecontrol/cachecontrol/storage/internal/buffer"
+	"github.com/go-cachecontrol/cachecontrol/internal/buffer"
 )
 
 var (

@@ -9,27 +9,27 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 	"github.com/go-cachecontrol/cachecontrol/storage"
-	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // cacheDir is the cache directory that a command works on.
 type cacheDir struct {
-	*directory.Directory
+	*cachedir.Directory
 	path string // as the user wrote it, without a prefix
 }
 
 // openDirectory opens the directory named by arg, which is DIR, file:DIR or separate:DIR.
 func openDirectory(arg string) (*cacheDir, error) {
-	path, layout := arg, directory.AnyLayout
+	path, layout := arg, cachedir.AnyLayout
 	if kind, _, ok := strings.Cut(arg, ":"); ok && (kind == "file" || kind == "separate") {
 		var s storeFlag
 		if err := s.parse(arg); err != nil {
 			return nil, usageErrorf("the directory after %q is missing", kind+":", "Write it as "+kind+":DIR.")
 		}
-		path, layout = s.dir, directory.OneFile
+		path, layout = s.dir, cachedir.OneFile
 		if kind == "separate" {
-			layout = directory.SeparateBody
+			layout = cachedir.SeparateBody
 		}
 	}
 	const how = "Write it as DIR, file:DIR or separate:DIR."
@@ -39,16 +39,16 @@ func openDirectory(arg string) (*cacheDir, error) {
 	case isURL(path):
 		return nil, usageErrorf("%q is not a directory", shownURL(path), how)
 	}
-	d, err := directory.OpenDirectory(path, layout)
+	d, err := cachedir.OpenDirectory(path, layout)
 	if err == nil {
 		return &cacheDir{d, path}, nil
 	}
-	if !errors.Is(err, directory.ErrNotCache) {
+	if !errors.Is(err, cachedir.ErrNotCache) {
 		return nil, failed(pathless(err), "cannot open "+printable(path), "Check the name of the directory.")
 	}
 	hint := "Nothing was read or changed. Name the directory that you gave to the cache."
 	for _, name := range []string{"http-v2", "http"} {
-		if _, err := directory.OpenDirectory(filepath.Join(path, name), layout); err == nil {
+		if _, err := cachedir.OpenDirectory(filepath.Join(path, name), layout); err == nil {
 			hint = "The cache of pip is in " + printable(filepath.Join(path, name)) + "."
 			break
 		}
@@ -77,7 +77,7 @@ func (d *cacheDir) rel(name string) string {
 
 // each calls do for each item of the directory until do returns an error. It stops bar at the end. It reports items
 // that cannot be read on stderr and goes on; it then returns an error with an empty message.
-func (d *cacheDir) each(ctx context.Context, e *env, bar *progress, do func(*directory.Item) error) error {
+func (d *cacheDir) each(ctx context.Context, e *env, bar *progress, do func(*cachedir.Item) error) error {
 	defer bar.stop()
 	var result error
 	for it, err := range d.All() {
@@ -126,7 +126,7 @@ func scanLine(count, items int64, perSecond float64, width int) string {
 }
 
 // find returns the entry whose hash begins with prefix, or nil if there is none.
-func (d *cacheDir) find(prefix string) (*directory.Item, error) {
+func (d *cacheDir) find(prefix string) (*cachedir.Item, error) {
 	it, err := d.Find(prefix)
 	switch {
 	case errors.Is(err, storage.ErrNotFound):

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
@@ -109,7 +110,7 @@ func (f *filled) variants(url string, languages ...string) (further []string) {
 }
 
 func (f *filled) path(key string) string {
-	hash := directory.Hash(key)
+	hash := cachedir.Hash(key)
 	return filepath.Join(f.dir, hash[:1], hash[1:2], hash[2:3], hash[3:4], hash[4:5], hash)
 }
 

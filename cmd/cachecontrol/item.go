@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
-	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // listItem is the output of ls for one entry or file. It is kept small, because there may be very many.
@@ -39,16 +39,16 @@ type entryDetails struct {
 }
 
 // list returns the row for it, or nil if it is gone.
-func (d *cacheDir) list(it *directory.Item, shared bool, now time.Time) *listItem {
+func (d *cacheDir) list(it *cachedir.Item, shared bool, now time.Time) *listItem {
 	row := &listItem{Hash: it.Hash, Size: it.Size, changed: seconds(now.Sub(it.ModTime))}
 	switch it.Kind {
-	case directory.BodyFile:
+	case cachedir.BodyFile:
 		row.State, row.Problem, row.Path = "body", "the metadata is missing", d.rel(it.Path)
 		return row
-	case directory.TemporaryFile:
+	case cachedir.TemporaryFile:
 		row.State, row.Path = "temporary", d.rel(it.Path)
 		return row
-	case directory.ForeignFile:
+	case cachedir.ForeignFile:
 		row.State, row.Path = "foreign", d.rel(it.Path)
 		return row
 	}
@@ -65,7 +65,7 @@ func (d *cacheDir) list(it *directory.Item, shared bool, now time.Time) *listIte
 }
 
 // found sets the fields of row from the result of an inspection.
-func (row *listItem) found(found *directory.Finding, shared bool, now time.Time) {
+func (row *listItem) found(found *cachedir.Finding, shared bool, now time.Time) {
 	row.State = found.State.String()
 	if found.Err != nil {
 		row.Problem = reason(found.Err)
@@ -132,13 +132,13 @@ func roleOf(hash string, e *storage.Entry) role {
 	switch {
 	case e.URL == "":
 		return unknown
-	case ok && hash == directory.Hash(keys.Plain):
+	case ok && hash == cachedir.Hash(keys.Plain):
 		return primary
-	case ok && hash == directory.Hash(keys.Part):
+	case ok && hash == cachedir.Hash(keys.Part):
 		return part
-	case ok && hash == directory.Hash(keys.Methods):
+	case ok && hash == cachedir.Hash(keys.Methods):
 		return index
-	case ok && keys.Variant != "" && hash == directory.Hash(keys.Variant):
+	case ok && keys.Variant != "" && hash == cachedir.Hash(keys.Variant):
 		return variant
 	}
 	return otherRole

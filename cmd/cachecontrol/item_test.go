@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 	"github.com/go-cachecontrol/cachecontrol/storage"
-	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // Python keeps the default port of a scheme in the key, this module does not. The commands find Python's entries for
@@ -23,7 +23,7 @@ func TestPythonsDefaultPort(t *testing.T) {
 				t.Errorf("show %s: exit code %d, stdout %q, stderr %q, want %q", url, code, stdout, stderr, want)
 			}
 		}
-		if code, stdout, _ := call(t, "ls", f.dir); code != exitOK || !strings.Contains(stdout, directory.Hash("https://python.example:443/a?b")[:6]) {
+		if code, stdout, _ := call(t, "ls", f.dir); code != exitOK || !strings.Contains(stdout, cachedir.Hash("https://python.example:443/a?b")[:6]) {
 			t.Errorf("ls: exit code %d, stdout %q", code, stdout)
 		}
 		if code, stdout, stderr := call(t, "verify", f.dir); code != exitOK {

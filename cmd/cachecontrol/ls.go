@@ -10,7 +10,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/storage/directory"
+	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 )
 
 func lsCommand(fs *flag.FlagSet) runFunc {
@@ -68,7 +68,7 @@ func (l *ls) list(ctx context.Context, e *env, d *cacheDir, p *listPrinter, note
 		bar = startScan(e)
 	}
 	now := time.Now()
-	err := d.each(ctx, e, bar, func(it *directory.Item) error {
+	err := d.each(ctx, e, bar, func(it *cachedir.Item) error {
 		row := d.list(it, l.shared, now)
 		if row == nil || !l.selection.has(row) {
 			return nil
@@ -107,9 +107,9 @@ func (n *listNotes) add(row *listItem) {
 		n.python++
 	}
 	switch row.Layout {
-	case directory.OneFile.String():
+	case cachedir.OneFile.String():
 		n.oneFile++
-	case directory.SeparateBody.String():
+	case cachedir.SeparateBody.String():
 		n.separate++
 	}
 }

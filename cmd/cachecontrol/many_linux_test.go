@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
-	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 var many = flag.Int("many", 3000, "how many entries the directory of TestManyEntries has")
@@ -53,7 +53,7 @@ func TestManyEntries(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		hash := directory.Hash(url)
+		hash := cachedir.Hash(url)
 		leaf := filepath.Join(dir, hash[:1], hash[1:2], hash[2:3], hash[3:4], hash[4:5])
 		name := filepath.Join(leaf, hash)
 		if err := os.MkdirAll(leaf, 0o700); err != nil {

@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
-	"github.com/go-cachecontrol/cachecontrol/storage/directory"
+	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 )
 
 // startProxy runs "cachecontrol proxy" until the test ends. It returns its URL and its stderr.
@@ -394,7 +394,7 @@ func TestProxyMaxAge(t *testing.T) {
 	// The entry with the smallest hash is inspected first.
 	named := func(digit string) string {
 		for i := 0; ; i++ {
-			if url := fmt.Sprintf("%s/%d?Cache-Control=max-age=60", origin.URL, i); strings.HasPrefix(directory.Hash(url), digit) {
+			if url := fmt.Sprintf("%s/%d?Cache-Control=max-age=60", origin.URL, i); strings.HasPrefix(cachedir.Hash(url), digit) {
 				return url
 			}
 		}

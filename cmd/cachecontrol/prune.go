@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/storage/directory"
+	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 )
 
 func pruneCommand(fs *flag.FlagSet) runFunc {
@@ -73,10 +73,10 @@ func (p *prune) run(ctx context.Context, e *env, args []string) error {
 	bar := newProgress(e, func(p *progress, perSecond float64, width int) string {
 		return barLine(p.count.Load(), hashes, timeLeft(hashes-p.count.Load(), perSecond), width)
 	})
-	limits := directory.Limits{MaxBytes: p.maxBytes, MaxAge: p.maxAge}
+	limits := cachedir.Limits{MaxBytes: p.maxBytes, MaxAge: p.maxAge}
 	var printed error
 	if p.dryRun {
-		limits.Would = func(it *directory.Item) {
+		limits.Would = func(it *cachedir.Item) {
 			would := &pruneItem{Hash: it.Hash, Path: d.rel(it.Path), Size: it.Size}
 			if found, err := it.Inspect(); err == nil && found.Entry != nil {
 				would.URL = withoutUserinfo(found.Entry.URL)
@@ -84,7 +84,7 @@ func (p *prune) run(ctx context.Context, e *env, args []string) error {
 			bar.printing(func() { printed = cmp.Or(printed, e.printAs(p.json, would.line, would)) })
 		}
 	}
-	n, err := directory.Trim(ctx, d.path, limits, bar.setFraction)
+	n, err := cachedir.Trim(ctx, d.path, limits, bar.setFraction)
 	bar.stop()
 	did := &pruneSummary{DryRun: p.dryRun, Removed: tally{int(n.EvictedEntries), n.EvictedBytes}, Leftovers: n.Orphans}
 	if ctx.Err() == nil {

@@ -10,8 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 )
 
 // newPrunable returns a directory with 20 entries, one used per hour and writer, a temporary file left behind by a
@@ -84,7 +85,7 @@ func TestPruneDryRun(t *testing.T) {
 		summary := fmt.Sprintf("\nwould remove 16 entries, %s on disk, and 1 file left behind by crashes; remaining: 4 entries, %s\n",
 			formatSize(int64(16*perEntry)), formatSize(int64(4*perEntry)))
 		if code != exitOK || stderr != "" || strings.Count(stdout, "  https://a.example/") != 8 || strings.Count(stdout, "\n") != 17 ||
-			!strings.Contains(stdout, fmt.Sprintf("B  %s\n", directory.Hash("https://python.example/0"))) || !strings.HasSuffix(stdout, summary) {
+			!strings.Contains(stdout, fmt.Sprintf("B  %s\n", cachedir.Hash("https://python.example/0"))) || !strings.HasSuffix(stdout, summary) {
 			t.Errorf("exit code %d, stdout %q, stderr %q, want %q", code, stdout, stderr, summary)
 		}
 		if !slices.Equal(f.files(), all) {

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 	"github.com/go-cachecontrol/cachecontrol/storage"
-	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 func rmCommand(fs *flag.FlagSet) runFunc {
@@ -93,9 +93,9 @@ func (r *rm) remove(ctx context.Context, d *cacheDir, arg string) (n tally, err 
 		if err != nil {
 			return n, err
 		}
-		hashes = []string{directory.Hash(keys.Plain), directory.Hash(keys.Part), directory.Hash(keys.Methods)}
+		hashes = []string{cachedir.Hash(keys.Plain), cachedir.Hash(keys.Part), cachedir.Hash(keys.Methods)}
 		if keys.Python != "" {
-			hashes = append(hashes, directory.Hash(keys.Python))
+			hashes = append(hashes, cachedir.Hash(keys.Python))
 		}
 	}
 	first := true
@@ -112,7 +112,7 @@ func (r *rm) remove(ctx context.Context, d *cacheDir, arg string) (n tally, err 
 		if errors.Is(err, storage.ErrNotFound) {
 			continue
 		}
-		if err == nil && found.State == directory.Foreign {
+		if err == nil && found.State == cachedir.Foreign {
 			err = found.Err
 		}
 		if err == nil && first {
@@ -131,15 +131,15 @@ func (r *rm) remove(ctx context.Context, d *cacheDir, arg string) (n tally, err 
 }
 
 // related returns the hashes of the variants that an entry lists and, with --hash, of the parts of its body.
-func (r *rm) related(it *directory.Item, entry *storage.Entry) (hashes []string) {
+func (r *rm) related(it *cachedir.Item, entry *storage.Entry) (hashes []string) {
 	if entry == nil {
 		return nil
 	}
 	for _, v := range entry.Variants {
-		hashes = append(hashes, directory.Hash(v.Key))
+		hashes = append(hashes, cachedir.Hash(v.Key))
 	}
-	if keys, ok := cachecontrol.KeysOf(entry); r.hash && ok && directory.Hash(keys.Plain) == it.Hash {
-		hashes = append(hashes, directory.Hash(keys.Part))
+	if keys, ok := cachecontrol.KeysOf(entry); r.hash && ok && cachedir.Hash(keys.Plain) == it.Hash {
+		hashes = append(hashes, cachedir.Hash(keys.Part))
 	}
 	return hashes
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 	"github.com/go-cachecontrol/cachecontrol/storage"
-	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // rm removes all responses for a URL, of this cache and of Python, and nothing else.
@@ -61,7 +61,7 @@ func TestRmHash(t *testing.T) {
 	part.Range = &storage.Range{Total: 10}
 	f.put(keys(part).Part, part, "0123")
 	f.page("https://a.example/2", 200, 0, "goes")
-	code, stdout, stderr := call(t, "rm", "--hash", f.dir, directory.Hash("https://a.example/vary"), strings.ToUpper(directory.Hash("https://a.example/2")[:12]))
+	code, stdout, stderr := call(t, "rm", "--hash", f.dir, cachedir.Hash("https://a.example/vary"), strings.ToUpper(cachedir.Hash("https://a.example/2")[:12]))
 	if code != exitOK || strings.Count(stdout, "\n") != 2 || !strings.Contains(stdout, "removed 3 entries") || stderr != "" {
 		t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
@@ -71,7 +71,7 @@ func TestRmHash(t *testing.T) {
 	// A variant is removed alone.
 	f.variants("https://a.example/vary", "de", "en")
 	key := f.variants("https://a.example/vary", "de", "en")[0]
-	if code, stdout, stderr := call(t, "rm", "--hash", f.dir, directory.Hash(key)); code != exitOK || !strings.Contains(stdout, "removed 1 entry") {
+	if code, stdout, stderr := call(t, "rm", "--hash", f.dir, cachedir.Hash(key)); code != exitOK || !strings.Contains(stdout, "removed 1 entry") {
 		t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 	if code, _, stderr := call(t, "show", f.dir, "https://a.example/vary"); code != exitOK || stderr != "" {

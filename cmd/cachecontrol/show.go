@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 	"github.com/go-cachecontrol/cachecontrol/storage"
-	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 func showCommand(fs *flag.FlagSet) runFunc {
@@ -58,14 +58,14 @@ func (s *show) run(ctx context.Context, e *env, args []string) error {
 	} else {
 		err = e.print(d.entryText(it, &found, s.shared, now))
 	}
-	if err == nil && found.State != directory.Sound && found.State != directory.Unproven {
+	if err == nil && found.State != cachedir.Sound && found.State != cachedir.Unproven {
 		err = &problem{code: exitFailed}
 	}
 	return err
 }
 
 // lookUp returns the entry for a URL or the beginning of a hash, or nil if there is none.
-func (d *cacheDir) lookUp(arg string) (*directory.Item, error) {
+func (d *cacheDir) lookUp(arg string) (*cachedir.Item, error) {
 	if !isURL(arg) {
 		if strings.ContainsAny(arg, "./:") {
 			return nil, usageErrorf("%q is neither a URL with a scheme nor the beginning of a hash", shownURL(arg), "For example: https://example.com/")
@@ -80,7 +80,7 @@ func (d *cacheDir) lookUp(arg string) (*directory.Item, error) {
 		if key == "" {
 			continue
 		}
-		if it, err := d.find(directory.Hash(key)); it != nil || err != nil {
+		if it, err := d.find(cachedir.Hash(key)); it != nil || err != nil {
 			return it, err
 		}
 	}
@@ -119,7 +119,7 @@ type variantItem struct {
 }
 
 // entryOutput returns the output of show as JSON.
-func (d *cacheDir) entryOutput(it *directory.Item, found *directory.Finding, shared bool, now time.Time) *showOutput {
+func (d *cacheDir) entryOutput(it *cachedir.Item, found *cachedir.Finding, shared bool, now time.Time) *showOutput {
 	row := &listItem{Hash: it.Hash, Size: it.Size, Path: d.rel(it.Path)}
 	row.found(found, shared, now)
 	out := &showOutput{listItem: row}
@@ -141,7 +141,7 @@ func (d *cacheDir) entryOutput(it *directory.Item, found *directory.Finding, sha
 		}
 	}
 	for _, v := range entry.Variants {
-		hash := directory.Hash(v.Key)
+		hash := cachedir.Hash(v.Key)
 		there, _ := d.find(hash)
 		c.Further = append(c.Further, variantItem{hash, there == nil, selectingFields(v.Vary)})
 	}
@@ -160,7 +160,7 @@ func selectingFields(fields []storage.Field) map[string]*string {
 	return m
 }
 
-func (s *show) writeBody(ctx context.Context, e *env, it *directory.Item) error {
+func (s *show) writeBody(ctx context.Context, e *env, it *cachedir.Item) error {
 	r, err := it.Open(ctx)
 	if err != nil {
 		var u *storage.UnreadableError

@@ -6,19 +6,19 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/go-cachecontrol/cachecontrol/storage/directory"
+	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 )
 
 func TestShow(t *testing.T) {
 	golden(t, "show", false, "show", "DIR", "https://a.example/")
 	golden(t, "show-variants", true, "show", "DIR", "HTTPS://A.example/vary#top")
-	golden(t, "show-python", true, "show", "--shared", "DIR", directory.Hash("https://python.example/")[:10])
+	golden(t, "show-python", true, "show", "--shared", "DIR", cachedir.Hash("https://python.example/")[:10])
 	golden(t, "show-part", false, "show", "DIR", "https://a.example/part")
-	golden(t, "show-damaged", false, "show", "DIR", directory.Hash("damaged"))
+	golden(t, "show-damaged", false, "show", "DIR", cachedir.Hash("damaged"))
 	golden(t, "show-json", true, "show", "--json", "DIR", "https://a.example/vary")
 	golden(t, "show-json-part", false, "show", "--json", "DIR", "https://a.example/part")
-	golden(t, "show-json-python", true, "show", "--json", "--shared", "DIR", directory.Hash("https://python.example/")[:10])
-	golden(t, "show-json-damaged", false, "show", "--json", "DIR", directory.Hash("damaged"))
+	golden(t, "show-json-python", true, "show", "--json", "--shared", "DIR", cachedir.Hash("https://python.example/")[:10])
+	golden(t, "show-json-damaged", false, "show", "--json", "DIR", cachedir.Hash("damaged"))
 	golden(t, "show-none", false, "show", "DIR", "https://none.example/")
 }
 

@@ -6,13 +6,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 	"github.com/go-cachecontrol/cachecontrol/internal/credential"
 	"github.com/go-cachecontrol/cachecontrol/storage"
-	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 // entryText returns the text about an entry.
-func (d *cacheDir) entryText(it *directory.Item, found *directory.Finding, shared bool, now time.Time) string {
+func (d *cacheDir) entryText(it *cachedir.Item, found *cachedir.Finding, shared bool, now time.Time) string {
 	var b labeled
 	entry := found.Entry
 	switch {
@@ -24,11 +24,11 @@ func (d *cacheDir) entryText(it *directory.Item, found *directory.Finding, share
 	}
 	b.add("Hash", it.Hash)
 	files := fmt.Sprintf("%s, changed %s ago", formatSize(it.Size), shortDuration(now.Sub(it.ModTime)))
-	if found.Layout != directory.AnyLayout {
+	if found.Layout != cachedir.AnyLayout {
 		files += ", layout " + found.Layout.String()
 	}
 	b.add("Stored", files, printable(d.rel(it.Path)))
-	if found.State != directory.Sound {
+	if found.State != cachedir.Sound {
 		b.add("State", found.State.String()+": "+reason(found.Err), consequences[found.State])
 	}
 	if entry == nil {
@@ -38,7 +38,7 @@ func (d *cacheDir) entryText(it *directory.Item, found *directory.Finding, share
 	b.WriteString("\n")
 	r := reuseOf(entry, shared, now)
 	r.addTo(&b, "")
-	if it.Kind == directory.EntryFile && (found.State == directory.Sound || found.State == directory.Unproven) {
+	if it.Kind == cachedir.EntryFile && (found.State == cachedir.Sound || found.State == cachedir.Unproven) {
 		title := "Next GET requests"
 		if entry.Range != nil {
 			title += " for some of these bytes"
@@ -71,7 +71,7 @@ func (d *cacheDir) addEntry(b *labeled, hash string, entry *storage.Entry, now t
 	}
 	var lines []string
 	for _, v := range entry.Variants {
-		hash := directory.Hash(v.Key)
+		hash := cachedir.Hash(v.Key)
 		if it, _ := d.find(hash); it == nil {
 			hash += " (missing)"
 		}
@@ -84,11 +84,11 @@ func (d *cacheDir) addEntry(b *labeled, hash string, entry *storage.Entry, now t
 }
 
 // consequences describes the consequence of each state that is not sound.
-var consequences = map[directory.State]string{
-	directory.Unproven: "Python uses it; for this cache it is a miss",
-	directory.Torn:     "it is a miss; 'cachecontrol verify --fix' removes it",
-	directory.Damaged:  "it is a miss; 'cachecontrol verify --fix' removes it",
-	directory.Foreign:  "it is a miss; no command removes it",
+var consequences = map[cachedir.State]string{
+	cachedir.Unproven: "Python uses it; for this cache it is a miss",
+	cachedir.Torn:     "it is a miss; 'cachecontrol verify --fix' removes it",
+	cachedir.Damaged:  "it is a miss; 'cachecontrol verify --fix' removes it",
+	cachedir.Foreign:  "it is a miss; no command removes it",
 }
 
 // bodyOf describes the body of an entry.

@@ -12,8 +12,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
-	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 func statsCommand(fs *flag.FlagSet) runFunc {
@@ -92,7 +92,7 @@ func (s *stats) run(ctx context.Context, e *env, args []string) error {
 	}
 	c := &statsSummary{Statuses: groups{}, Ages: groups{}, Hosts: groups{}}
 	now := time.Now()
-	err = d.each(ctx, e, startScan(e), func(it *directory.Item) error {
+	err = d.each(ctx, e, startScan(e), func(it *cachedir.Item) error {
 		if row := d.list(it, s.shared, now); row != nil {
 			c.add(row, s.top)
 		}
@@ -113,7 +113,7 @@ func (c *statsSummary) add(row *listItem, top int) {
 	case row.Hash == "":
 		c.Other.add(row.Size)
 		return
-	case d == nil || row.State != directory.Sound.String() && row.State != directory.Unproven.String():
+	case d == nil || row.State != cachedir.Sound.String() && row.State != cachedir.Unproven.String():
 		c.Unusable.add(row.Size)
 		return
 	}

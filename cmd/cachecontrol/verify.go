@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 	"github.com/go-cachecontrol/cachecontrol/storage"
-	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 func verifyCommand(fs *flag.FlagSet) runFunc {
@@ -53,7 +53,7 @@ func (v *verify) run(ctx context.Context, e *env, args []string) error {
 	}
 	bar := startScan(e)
 	c := &verifySummary{Found: map[string]int{}}
-	err = d.each(ctx, e, bar, func(it *directory.Item) error {
+	err = d.each(ctx, e, bar, func(it *cachedir.Item) error {
 		item, err := c.check(ctx, d, it)
 		if err != nil || item == nil {
 			return err
@@ -105,7 +105,7 @@ func (c *verifySummary) add(item *verifyItem) {
 }
 
 // remove removes the file of item, if that is possible.
-func (c *verifySummary) remove(it *directory.Item, item *verifyItem) {
+func (c *verifySummary) remove(it *cachedir.Item, item *verifyItem) {
 	if err := it.Clear(); err != nil {
 		item.Kept = reason(err)
 		return
@@ -126,17 +126,17 @@ func (c *verifySummary) removable() bool {
 }
 
 // check counts an item, or returns it if there is a problem with it.
-func (c *verifySummary) check(ctx context.Context, d *cacheDir, it *directory.Item) (*verifyItem, error) {
+func (c *verifySummary) check(ctx context.Context, d *cacheDir, it *cachedir.Item) (*verifyItem, error) {
 	state, why := "", ""
 	switch it.Kind {
-	case directory.TemporaryFile:
+	case cachedir.TemporaryFile:
 		if state = "abandoned"; !it.Abandoned() {
 			c.Writing++
 			return nil, nil
 		}
-	case directory.BodyFile:
+	case cachedir.BodyFile:
 		state, why = "orphan", "the metadata is missing"
-	case directory.ForeignFile:
+	case cachedir.ForeignFile:
 		state = "foreign"
 	default:
 		found, err := it.Verify(ctx)
@@ -147,10 +147,10 @@ func (c *verifySummary) check(ctx context.Context, d *cacheDir, it *directory.It
 			return nil, interrupted
 		case err != nil:
 			state, why = "unreadable", reason(pathless(err))
-		case found.State == directory.Unproven:
+		case found.State == cachedir.Unproven:
 			c.Unproven++
 			return nil, nil
-		case found.State != directory.Sound:
+		case found.State != cachedir.Sound:
 			state, why = found.State.String(), reason(found.Err)
 		case d.isOrphanVariant(it, found.Entry):
 			state, why = "orphan", "a variant that no entry of its URL lists"
@@ -168,12 +168,12 @@ func (c *verifySummary) check(ctx context.Context, d *cacheDir, it *directory.It
 
 // isOrphanVariant reports whether an entry is a variant that can never be found again, because the first entry of its
 // URL is gone or does not list it.
-func (d *cacheDir) isOrphanVariant(it *directory.Item, e *storage.Entry) bool {
+func (d *cacheDir) isOrphanVariant(it *cachedir.Item, e *storage.Entry) bool {
 	if roleOf(it.Hash, e) != variant {
 		return false
 	}
 	keys, _ := cachecontrol.KeysOf(e)
-	first, err := d.find(directory.Hash(keys.Plain))
+	first, err := d.find(cachedir.Hash(keys.Plain))
 	if err != nil {
 		return false
 	}
@@ -181,7 +181,7 @@ func (d *cacheDir) isOrphanVariant(it *directory.Item, e *storage.Entry) bool {
 		return true
 	}
 	found, err := first.Inspect()
-	if err != nil || found.State == directory.Unproven || found.State == directory.Foreign {
+	if err != nil || found.State == cachedir.Unproven || found.State == cachedir.Foreign {
 		return false
 	}
 	if found.Entry == nil {

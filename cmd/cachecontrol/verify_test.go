@@ -12,7 +12,7 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"github.com/go-cachecontrol/cachecontrol/storage/directory"
+	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 )
 
 func TestVerify(t *testing.T) {
@@ -119,7 +119,7 @@ func TestVerifyFixJSON(t *testing.T) {
 	for _, line := range lines[:2] {
 		var w verifyItem
 		f.must(json.Unmarshal([]byte(line), &w))
-		locked := w.Hash == directory.Hash("https://a.example/locked")
+		locked := w.Hash == cachedir.Hash("https://a.example/locked")
 		if w.State != "damaged" || !strings.Contains(w.Problem, "wrong checksum") || w.Size == 0 || w.Removed == locked || (w.Kept == "") == locked {
 			t.Errorf("%s", line)
 		}

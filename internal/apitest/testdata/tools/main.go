@@ -1,4 +1,4 @@
-// Tools lists, verifies and trims a cache directory.
+// Tools opens and trims a cache directory.
 package main
 
 import (
@@ -10,91 +10,42 @@ import (
 	"os"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
 func main() {
 	ctx := context.Background()
-	dir, err := directory.OpenDirectory(os.Args[1], directory.AnyLayout)
-	if errors.Is(err, directory.ErrNotCache) {
-		log.Fatalf("%s is not a cache: %v", os.Args[1], err)
-	} else if err != nil {
-		log.Fatal(err)
-	}
-	for item, err := range dir.All() {
-		if err != nil {
-			log.Print(err)
-			continue
-		}
-		if err := show(ctx, item); err != nil {
-			log.Print(err)
-		}
-	}
-	item, err := dir.Find(directory.Hash("https://example.com/"))
-	if errors.Is(err, storage.ErrNotFound) {
-		fmt.Println("not stored")
-	} else if err == nil {
-		print(ctx, item)
-	}
-	trimmed, err := directory.Trim(ctx, os.Args[1], directory.Limits{
-		MaxBytes: 1 << 30, MaxAge: time.Hour,
-		Would: func(item *directory.Item) { fmt.Println("would remove", item.Path) },
-	}, func(done float64) { fmt.Printf("%.0f %%\n", 100*done) })
-	fmt.Println(trimmed.Entries, trimmed.Bytes, trimmed.EvictedEntries, trimmed.EvictedBytes, trimmed.Orphans, err)
-}
-
-func show(ctx context.Context, item *directory.Item) error {
-	fmt.Println(item.Path, item.Hash, item.Size, item.ModTime)
-	switch item.Kind {
-	case directory.ForeignFile:
-		return nil
-	case directory.TemporaryFile:
-		if item.Abandoned() {
-			return item.Clear()
-		}
-		return nil
-	case directory.BodyFile:
-		return item.Remove(ctx)
-	case directory.EntryFile:
-	}
-	found, err := item.Inspect()
+	whole, bodies, err := open(os.Args[1], directory.MaxBytes(1<<30), directory.MaxAge(time.Hour))
 	if err != nil {
-		return err
-	}
-	switch found.Layout {
-	case directory.OneFile, directory.SeparateBody:
-		fmt.Println(found.Layout)
-	}
-	if keys, ok := cachecontrol.KeysOf(found.Entry); ok {
-		fmt.Println(keys.Plain, keys.Part, keys.Variant, keys.Methods, keys.Python)
-	}
-	if found, err = item.Verify(ctx); err != nil {
-		return err
-	}
-	switch found.State {
-	case directory.Sound, directory.Unproven:
-		return nil
-	case directory.Torn, directory.Damaged, directory.Foreign:
-		fmt.Println(found.State, found.Err)
-	}
-	err = item.Remove(ctx)
-	if errors.Is(err, directory.ErrBusy) {
-		return nil
-	}
-	return err
-}
-
-func print(ctx context.Context, item *directory.Item) {
-	resp, err := item.Open(ctx)
-	var unreadable *storage.UnreadableError
-	if errors.As(err, &unreadable) {
-		log.Fatalf("%s: %v", unreadable.Key, unreadable.Err)
-	} else if err != nil {
 		log.Fatal(err)
 	}
-	defer resp.Body.Close()
-	fmt.Println(resp.Entry.URL)
-	io.Copy(os.Stdout, resp.Body)
+	for _, store := range []storage.Store{whole, bodies} {
+		resp, err := store.Get(ctx, "https://example.com/")
+		var damaged *storage.UnreadableError
+		switch {
+		case errors.As(err, &damaged):
+			log.Print(damaged.Key, damaged.Err)
+		case err != nil:
+			log.Print(err)
+		default:
+			io.Copy(os.Stdout, resp.Body)
+			resp.Body.Close()
+			fmt.Println(resp.Entry.Status, resp.Entry.Length)
+		}
+	}
+	trimmed, err := directory.Trim(ctx, os.Args[1], directory.Limits{MaxBytes: 1 << 30, MaxAge: time.Hour})
+	if err != nil {
+		log.Print(err)
+	}
+	fmt.Println(trimmed.Entries, trimmed.Bytes, trimmed.EvictedEntries, trimmed.EvictedBytes)
+}
+
+func open(dir string, opts ...directory.Option) (*directory.FileCache, *directory.SeparateBodyFileCache, error) {
+	whole, err := directory.NewFileCache(dir+"/file", opts...)
+	if err != nil {
+		return nil, nil, err
+	}
+	bodies, err := directory.NewSeparateBodyFileCache(dir+"/separate", opts...)
+	return whole, bodies, err
 }

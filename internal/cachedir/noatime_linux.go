@@ -1,0 +1,7 @@
+package cachedir
+
+import (
+	"syscall"
+)
+
+const noAccessTime = syscall.O_NOATIME

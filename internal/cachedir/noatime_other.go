@@ -1,0 +1,5 @@
+//go:build unix && !linux
+
+package cachedir
+
+const noAccessTime = 0

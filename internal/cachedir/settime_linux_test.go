@@ -1,0 +1,27 @@
+package cachedir
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// TestSetTime: where the kernel does not set the time of an open file, the one with its name has it set.
+func TestSetTime(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "file")
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for i, fd := range []int{int(f.Fd()), -1} {
+		at := time.Unix(1700000000+int64(i), 123456789)
+		if err := setTime(fd, name, at); err != nil {
+			t.Fatal(err)
+		}
+		if fi, err := os.Stat(name); err != nil || !fi.ModTime().Equal(at) {
+			t.Errorf("by descriptor %d: %v instead of %v", fd, fi.ModTime(), at)
+		}
+	}
+}

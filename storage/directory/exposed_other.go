@@ -1,6 +1,0 @@
-//go:build !unix
-
-package directory
-
-// exposure returns "", because on this system the mode of a directory does not show who can write to it.
-func exposure(string) string { return "" }

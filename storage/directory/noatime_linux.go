@@ -1,7 +1,0 @@
-package directory
-
-import (
-	"syscall"
-)
-
-const noAccessTime = syscall.O_NOATIME
