@@ -57,9 +57,14 @@ func (q *query) meetsPreconditions(m *match, d decision) bool {
 		d.Action == rules.Serve && !d.Stale() && m.policy.Matches(q.header, time.Now())
 }
 
-// staleOnError reports whether m may be used if the origin has failed.
-func (q *query) staleOnError(m *match, now time.Time) (r rules.Reuse, ok bool) {
-	if !m.found() {
+// canValidate reports whether the request to the origin can validate m.
+func canValidate(q *query, m *match) bool {
+	return m != nil && !q.conditional && !q.matching && m.policy.HasValidator()
+}
+
+// staleOnError reports whether m may be used if the origin has failed. d is the decision about m.
+func (q *query) staleOnError(m *match, d decision, now time.Time) (r rules.Reuse, ok bool) {
+	if !m.found() || d.mustValidate {
 		return r, false
 	}
 	r = m.policy.ReuseOnError(&q.cc, now)

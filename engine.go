@@ -34,7 +34,7 @@ type engine struct {
 	methods     []string // in addition to GET and HEAD
 	noGET       bool
 
-	beforeStore func(*http.Response, RuleDecision) StoreDecision                // nil if none
+	beforeStore func(*http.Response, RuleDecision) StoreDecision  // nil if none
 	beforeReuse func(*http.Request, StoredResponse) ReuseDecision // nil if none
 
 	maxBody         int64

@@ -63,6 +63,15 @@ func (e *engine) outgoing(q *query, add func(http.Header), adds bool) *outgoingR
 	return out
 }
 
+// askToValidate sends the request to the origin, with conditions that validate m if validates is true.
+func (e *engine) askToValidate(q *query, m *match, validates bool) (reply, error) {
+	return e.ask(e.outgoing(q, func(h http.Header) {
+		if validates {
+			m.policy.SetPreconditions(h)
+		}
+	}, validates))
+}
+
 // ask sends a request to the origin.
 func (e *engine) ask(out *outgoingRequest) (reply, error) {
 	rep := reply{epoch: e.invalidations.Now(), order: e.commits.Next(), asked: time.Now()}
@@ -100,43 +109,54 @@ var errNoBody = errors.New("cachecontrol: Transport.Base returned a response wit
 func (e *engine) send(out *outgoingRequest) (*http.Response, error) {
 	c, req, answer := &e.counters, &out.Request, &out.answer
 	c.sent.Add(1)
-	var loop error
-	switch {
-	case out.context.sending.depth > maxDepth:
-		loop = errNested
-	case leadsTo(e.base(), e.owner, req.URL):
-		loop = errLoop
-	}
-	if loop != nil {
+	if err := e.checkLoop(out); err != nil {
 		closeBody(req)
 		answer.context.Release()
-		return nil, loop
+		return nil, err
 	}
 	resp, err := e.base().RoundTrip(req)
-	switch {
-	case err != nil:
-	case resp == nil:
-		err = errNothing
-	case resp.Body == nil && resp.ContentLength > 0 && req.Method != http.MethodHead:
-		err = errNoBody
-	default:
-		resp.Header = canonicalNames(resp.Header)
+	if err == nil {
+		err = checkResponse(req, resp)
 	}
 	if err != nil || resp.Body == nil || resp.Body == http.NoBody {
 		answer.context.Release()
 	}
-	switch {
-	case err == nil:
-		if resp.StatusCode >= http.StatusInternalServerError {
-			c.originFailures.Add(1)
+	if err != nil {
+		if req.Context().Err() == nil {
+			c.originErrors.Add(1)
 		}
-		// The body of a 101 is an io.ReadWriteCloser.
-		if resp.Body != nil && resp.Body != http.NoBody && resp.StatusCode != http.StatusSwitchingProtocols {
-			answer.ReadCloser, answer.counter = resp.Body, &c.fromOrigin
-			resp.Body = answer
-		}
-	case req.Context().Err() == nil:
-		c.originErrors.Add(1)
+		return resp, err
 	}
-	return resp, err
+	resp.Header = canonicalNames(resp.Header)
+	if resp.StatusCode >= http.StatusInternalServerError {
+		c.originFailures.Add(1)
+	}
+	// The body of a 101 is an io.ReadWriteCloser.
+	if resp.Body != nil && resp.Body != http.NoBody && resp.StatusCode != http.StatusSwitchingProtocols {
+		answer.ReadCloser, answer.counter = resp.Body, &c.fromOrigin
+		resp.Body = answer
+	}
+	return resp, nil
+}
+
+// checkLoop returns an error if Base leads back to the Transport.
+func (e *engine) checkLoop(out *outgoingRequest) error {
+	switch {
+	case out.context.sending.depth > maxDepth:
+		return errNested
+	case leadsTo(e.base(), e.owner, out.Request.URL):
+		return errLoop
+	}
+	return nil
+}
+
+// checkResponse returns an error if Base has broken the contract of http.RoundTripper.
+func checkResponse(req *http.Request, resp *http.Response) error {
+	switch {
+	case resp == nil:
+		return errNothing
+	case resp.Body == nil && resp.ContentLength > 0 && req.Method != http.MethodHead:
+		return errNoBody
+	}
+	return nil
 }

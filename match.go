@@ -57,6 +57,17 @@ type memoryResponse struct {
 	body bytesbody.Body
 }
 
+// doubt closes a match that the origin's next response may still be about.
+func (prev *previous) doubt(m *match) {
+	m.close()
+	m.rejected = true
+	if m.entry.Range != nil {
+		prev.part = m
+	} else {
+		prev.doubted = m
+	}
+}
+
 // found reports whether there is a match.
 func (m *match) found() bool { return m != nil && m.entry != nil }
 
@@ -66,6 +77,13 @@ func (m *match) close() {
 		m.body.Close()
 		m.body = nil
 	}
+}
+
+// move returns a match that owns the body in place of m.
+func (m *match) move() match {
+	moved := *m
+	m.body = nil
+	return moved
 }
 
 // take returns the body, which close no longer closes.

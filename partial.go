@@ -165,6 +165,11 @@ func (e *engine) combine(q *query, r *recording, part *match, rep *reply, receiv
 	r.end = func() { copier.body.Close() }
 }
 
+// holdsRange reports whether the part answers a request for a range. d is the decision about the part.
+func holdsRange(q *query, part *match, d decision) bool {
+	return q.ranged && part.contains(q.byteRange) && part.policy.IfRange(q.header) && (!q.matching || q.meetsPreconditions(part, d))
+}
+
 // completable reports whether it is worth asking for the rest of a part. The part must be the beginning of the body,
 // and have a strong validator, which shows whether the rest belongs to it. A part without any validator is completed
 // while it is fresh. An origin without ranges sends the whole body in any case.

@@ -1,6 +1,7 @@
 package cachecontrol
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -68,17 +69,8 @@ func (e *engine) parseQuery(req *http.Request, room []byte) (q query, plain []by
 // classify completes the query of a request whose URL has a key. It returns the reason if the cache must not handle the
 // request.
 func (e *engine) classify(q *query) rules.Reason {
-	upgrade := q.header["Upgrade"] != nil && rules.AsksUpgrade(q.header)
-	if q.header["Upgrade"] != nil && !upgrade {
-		q.header = rules.WithoutUpgrade(q.header) // the offer to upgrade to HTTP/2 is declined
-		req := *q.req
-		req.Header = q.header
-		q.req = &req
-	}
-	h, method := q.header, q.req.Method
-	if method == "" {
-		method = http.MethodGet
-	}
+	upgrades := q.takeUpgrade()
+	method := cmp.Or(q.req.Method, http.MethodGet)
 	other := method != http.MethodGet && method != http.MethodHead
 	switch {
 	case !other && e.noGET:
@@ -88,23 +80,47 @@ func (e *engine) classify(q *query) rules.Reason {
 	}
 	if other || hasBody(q.req) {
 		var ok bool
-		if q.digest, ok = contentDigest(method, q.req, h); !ok {
+		if q.digest, ok = contentDigest(method, q.req, q.header); !ok {
 			return rules.BodyNotCacheable
 		}
 	}
-	if upgrade {
+	if upgrades {
 		return rules.UpgradeForwarded
 	}
-	if q.conditional, q.matching = rules.HasPreconditions(h); other && (q.conditional || q.matching) {
+	q.negotiated = e.negotiate && q.header["Accept-Encoding"] == nil && q.header["Range"] == nil
+	return q.parseConditions(other)
+}
+
+// parseConditions parses the preconditions and the range of the request. other is true if the method is neither GET nor
+// HEAD. It returns the reason if the cache must not handle them.
+func (q *query) parseConditions(other bool) rules.Reason {
+	if q.conditional, q.matching = rules.HasPreconditions(q.header); other && (q.conditional || q.matching) {
 		return rules.PreconditionForwarded
 	}
-	if lines := h["Range"]; lines != nil && method != http.MethodHead {
-		if q.byteRange, q.ranged = rules.ParseRange(lines); !q.ranged || other {
-			return rules.RangeForwarded
-		}
+	lines := q.header["Range"]
+	if lines == nil || q.isHead() {
+		return rules.ReasonNone
 	}
-	q.negotiated = e.negotiate && h["Accept-Encoding"] == nil && h["Range"] == nil
+	if q.byteRange, q.ranged = rules.ParseRange(lines); !q.ranged || other {
+		return rules.RangeForwarded
+	}
 	return rules.ReasonNone
+}
+
+// takeUpgrade reports whether the request asks for an upgrade that the cache passes on. An offer to upgrade to HTTP/2 is
+// declined: it is removed from a copy of the request.
+func (q *query) takeUpgrade() bool {
+	switch {
+	case q.header["Upgrade"] == nil:
+		return false
+	case rules.AsksUpgrade(q.header):
+		return true
+	}
+	q.header = rules.WithoutUpgrade(q.header)
+	req := *q.req
+	req.Header = q.header
+	q.req = &req
+	return false
 }
 
 func (q *query) isHead() bool { return q.req.Method == http.MethodHead }

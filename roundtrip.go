@@ -107,25 +107,28 @@ func (c *cache) answerWithoutWhole(q *query, prev *previous, why rules.Reason, s
 		return c.fetchOrRefuse(q, prev, why)
 	}
 	part := found
-	d := c.decideReuse(q, &part)
+	defer part.close() // if it is not returned
+	return c.answerFromPart(q, prev, &part, why, s)
+}
+
+// answerFromPart answers a query for which only a part is stored. why is the reason why no whole response was found.
+func (c *cache) answerFromPart(q *query, prev *previous, part *match, why rules.Reason, s Status) (answer, error) {
+	d := c.decideReuse(q, part)
 	part.rejected = d.rejected
-	usable := !d.rejected && q.canDecode(part.coding, part.vary) && !c.wholeIsMoreRecent(q, prev, &part)
+	usable := !d.rejected && q.canDecode(part.coding, part.vary) && !c.wholeIsMoreRecent(q, prev, part)
 	switch {
-	case usable && q.ranged && part.contains(q.byteRange) && part.policy.IfRange(q.header) &&
-		(!q.matching || q.meetsPreconditions(&part, d)):
-		return c.use(q, prev, &part, d, s)
+	case usable && holdsRange(q, part, d):
+		return c.use(q, prev, part, d, s)
 	case q.cc.OnlyIfCached:
-		part.close()
 		return c.refuse(q), nil
-	case usable && completable(q, &part, d):
-		return c.complete(q, prev, &part)
+	case usable && completable(q, part, d):
+		return c.complete(q, prev, part)
 	case d.rejected, usable && q.ranged:
 		if why = d.Reason; d.Action == rules.Serve && !d.rejected {
 			why = rules.NotInRange
 		}
 	}
-	prev.part = &part
-	defer part.close()
+	prev.part = part
 	if q.matching {
 		return c.forwardPreconditions(q, prev, nil)
 	}
@@ -153,7 +156,7 @@ func (c *cache) use(q *query, prev *previous, m *match, d decision, s Status) (a
 		m.close()
 		return c.fetchShared(q, prev, d.Reason)
 	}
-	stored := *m // so that only a match that is validated is on the heap
+	stored := m.move() // so that only a match that is validated is on the heap
 	return c.fetch(q, prev, &stored, d)
 }
 
@@ -168,7 +171,7 @@ func (c *cache) forwardPreconditions(q *query, prev *previous, m *match) (answer
 	if m == nil {
 		return c.fetch(q, prev, nil, d)
 	}
-	stored := *m // as in use
+	stored := m.move()
 	return c.fetch(q, prev, &stored, d)
 }
 
@@ -202,19 +205,15 @@ func (c *cache) fetch(q *query, prev *previous, m *match, d decision) (answer, e
 	if m != nil && m.entry.Range == nil {
 		prev.whole = m.key
 	}
-	validating := m != nil && !q.conditional && !q.matching && m.policy.HasValidator()
-	rep, err := c.ask(c.outgoing(q, func(h http.Header) {
-		if validating {
-			m.policy.SetPreconditions(h)
-		}
-	}, validating))
+	validating := canValidate(q, m)
+	rep, err := c.askToValidate(q, m, validating)
 	s := forwarded(d.Reason, 0)
 	if err != nil {
 		if validating && q.canceledByOther(err) {
 			m.close()
 			return c.refetch(q, prev, d)
 		}
-		if r, ok := q.staleOnError(m, rep.received); ok && !d.mustValidate && q.ctx.Err() == nil {
+		if r, ok := q.staleOnError(m, d, rep.received); ok && q.ctx.Err() == nil {
 			return c.serve(q, m, r, s), nil
 		}
 		return answer{}, err
@@ -229,16 +228,10 @@ func (c *cache) fetch(q *query, prev *previous, m *match, d decision) (answer, e
 		}
 		// The 304 is about another response than ours, so it does not confirm ours. The response to the next request
 		// may.
-		m.close()
-		m.rejected = true
-		if m.entry.Range != nil {
-			prev.part = m
-		} else {
-			prev.doubted = m
-		}
+		prev.doubt(m)
 		return c.refetch(q, prev, d)
-	case rules.ServerFailed(rep.resp.StatusCode) && !d.mustValidate:
-		if r, ok := q.staleOnError(m, rep.received); ok {
+	case rules.ServerFailed(rep.resp.StatusCode):
+		if r, ok := q.staleOnError(m, d, rep.received); ok {
 			c.discard(q, rep.resp)
 			return c.serve(q, m, r, s), nil
 		}
@@ -294,7 +287,6 @@ func (c *cache) receiveAny(q *query, prev *previous, m *match, rep *reply, s Sta
 // complete requests the rest of a part, and answers with both (RFC 9111, sections 3.3 and 3.4).
 func (c *cache) complete(q *query, prev *previous, part *match) (answer, error) {
 	prev.part = part
-	defer func() { prev.part.close() }()
 	rest := *q
 	rest.uncoded = q.negotiated && part.coding.IsIdentity()
 	rep, err := c.askRest(&rest, part)

@@ -18,27 +18,7 @@ func (e *engine) serve(q *query, m *match, r rules.Reuse, s Status) answer {
 		s.Reason = rules.Collapsed
 	}
 	resp := e.replay(q, m, r, s)
-	length := m.entry.Length
-	part := m.entry.Range // of a stored part, which holds the range that is asked for
-	switch {
-	case q.conditional && (m.entry.Status == http.StatusOK || part != nil) && m.policy.NotModified(q.header, time.Now()):
-		m.close()
-		notModified(resp)
-	case q.isHead():
-		m.close()
-		m.withoutBody(q, resp)
-	case part != nil:
-		m.slice(q, resp, part.Start, part.Total)
-		length = resp.ContentLength
-	case q.ranged && m.entry.Status == http.StatusOK && length != 0 && m.policy.IfRange(q.header):
-		// Any range of an empty body is all of it, and it has no valid Content-Range (RFC 9110, section 14.1.2).
-		m.slice(q, resp, 0, m.entry.Length)
-		length = resp.ContentLength
-	case q.negotiated && m.coding.NeedsDecoding():
-		e.serveDecoded(q, m, resp)
-	default:
-		resp.Body = m.take()
-	}
+	length := e.setBody(q, m, resp)
 	if resp.Body == http.NoBody || m.key == "" {
 		length = 0
 	}
@@ -47,6 +27,34 @@ func (e *engine) serve(q *query, m *match, r rules.Reuse, s Status) answer {
 	}
 	e.logAnswer(q, resp)
 	return answer{resp: resp, outcome: s.outcome(m.key != "", s.Forward == ""), fromCache: length}
+}
+
+// setBody sets the body of resp to what the query asks for: the stored body, decoded if necessary, a range of it, or
+// none. It returns the number of stored bytes in it.
+func (e *engine) setBody(q *query, m *match, resp *http.Response) int64 {
+	length := m.entry.Length
+	part := m.entry.Range // of a stored part, which holds the range that is asked for
+	isOK := m.entry.Status == http.StatusOK
+	switch {
+	case q.conditional && (isOK || part != nil) && m.policy.NotModified(q.header, time.Now()):
+		m.close()
+		notModified(resp)
+	case q.isHead():
+		m.close()
+		m.withoutBody(q, resp)
+	case part != nil:
+		m.slice(q, resp, part.Start, part.Total)
+		return resp.ContentLength
+	case q.ranged && isOK && length != 0 && m.policy.IfRange(q.header):
+		// Any range of an empty body is all of it, and it has no valid Content-Range (RFC 9110, section 14.1.2).
+		m.slice(q, resp, 0, length)
+		return resp.ContentLength
+	case q.negotiated && m.coding.NeedsDecoding():
+		e.serveDecoded(q, m, resp)
+	default:
+		resp.Body = m.take()
+	}
+	return length
 }
 
 // protoNames are the protocol names by major version of HTTP.
