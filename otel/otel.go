@@ -14,7 +14,7 @@
 //	cachecontrol.origin.failures      {request}   failed requests to the origin, by cachecontrol.failure: error, or status for 500 and more
 //	cachecontrol.body.size            By          bytes of bodies, by cachecontrol.source: cache or origin
 //	cachecontrol.responses.stored     {response}  responses that were stored completely
-//	cachecontrol.responses.not_stored {response}  responses that were not stored, by cachecontrol.reason: the String of the rules.Reason
+//	cachecontrol.responses.not_stored {response}  responses that were not stored, by cachecontrol.reason: a cachecontrol.Reason
 //	cachecontrol.store.errors         {error}     failures of the store, by cachecontrol.operation: get, create, write and so on
 //	cachecontrol.store.evictions      {entry}     entries that the store evicted to stay within its bound
 //
@@ -48,16 +48,16 @@ func Register(provider metric.MeterProvider, t *cachecontrol.Transport, attrs ..
 		all, failed = append(all, c), append(failed, err)
 		return c
 	}
-	requests := counter("cachecontrol.requests", "{request}", "Requests, by how they were answered.")
-	collapsed := counter("cachecontrol.requests.collapsed", "{request}", "Requests that shared what came from the origin for another.")
+	requests := counter("cachecontrol.requests", "{request}", "Requests, by outcome.")
+	collapsed := counter("cachecontrol.requests.collapsed", "{request}", "Requests that shared the response to another request.")
 	background := counter("cachecontrol.requests.background", "{request}", "Revalidations in the background.")
-	origin := counter("cachecontrol.origin.requests", "{request}", "Requests that went to the origin.")
-	failures := counter("cachecontrol.origin.failures", "{request}", "Requests to the origin that failed.")
-	body := counter("cachecontrol.body.size", "By", "Bytes of bodies, by where they came from.")
-	stored := counter("cachecontrol.responses.stored", "{response}", "Responses that were stored.")
-	notStored := counter("cachecontrol.responses.not_stored", "{response}", "Responses of the origin that were not stored, by the reason.")
+	origin := counter("cachecontrol.origin.requests", "{request}", "Requests to the origin, including those in the background.")
+	failures := counter("cachecontrol.origin.failures", "{request}", "Failed requests to the origin, by kind of failure.")
+	body := counter("cachecontrol.body.size", "By", "Bytes of bodies, by source.")
+	stored := counter("cachecontrol.responses.stored", "{response}", "Responses that were stored completely.")
+	notStored := counter("cachecontrol.responses.not_stored", "{response}", "Responses from the origin that were not stored, by reason.")
 	storeErrors := counter("cachecontrol.store.errors", "{error}", "Failures of the store, by operation.")
-	evictions := counter("cachecontrol.store.evictions", "{entry}", "Entries that the store dropped to stay within its bound.")
+	evictions := counter("cachecontrol.store.evictions", "{entry}", "Entries that the store evicted to stay within its bound.")
 	if err := errors.Join(failed...); err != nil {
 		return nil, err
 	}
