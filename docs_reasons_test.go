@@ -143,6 +143,7 @@ func TestDocsReasons(t *testing.T) {
 			}
 			if test.late != "" {
 				code = string(test.late)
+				transport.Close() // ends the reading of bodies in the background
 				if n := transport.Stats().NotStored[test.late]; n != 2 {
 					t.Errorf("NotStored[%v] = %d, want 2", test.late, n)
 				}

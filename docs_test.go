@@ -252,3 +252,53 @@ func TestDocsWidth(t *testing.T) {
 		}
 	}
 }
+
+// TestDocsTests: the tests, fuzz targets and benchmarks that the pages name are there.
+func TestDocsTests(t *testing.T) {
+	command := regexp.MustCompile("go test (?:[^`\n]* )?(\\.(?:/[a-z0-9/]+)?) ([^`\n]*)")
+	selects := regexp.MustCompile(`-(run|fuzz|bench) '?([^'\s]+)`)
+	prefix := map[string]string{"run": "Test|Fuzz", "fuzz": "Fuzz", "bench": "Benchmark"}
+	docs := markdown(t)
+	delete(docs, "CHANGELOG.md")
+	delete(docs, "docs/benchmarks.md") // its commands are for bench
+	n := 0
+	for page, text := range docs {
+		for _, m := range command.FindAllStringSubmatch(text, -1) {
+			names := testNames(t, filepath.FromSlash(m[1]))
+			for _, s := range selects.FindAllStringSubmatch(m[0], -1) {
+				pattern, _, _ := strings.Cut(s[2], "/")
+				if pattern == "^$" { // none
+					continue
+				}
+				n++
+				kind, name := regexp.MustCompile("^(?:"+prefix[s[1]]+")"), regexp.MustCompile(pattern)
+				if !slices.ContainsFunc(names, func(f string) bool { return kind.MatchString(f) && name.MatchString(f) }) {
+					t.Errorf("%s: %s: there is no %s in %s", page, m[0], s[2], m[1])
+				}
+			}
+		}
+	}
+	if n < 15 {
+		t.Errorf("only %d tests are named", n)
+	}
+}
+
+// testNames returns the names of the tests, fuzz targets and benchmarks of the package in a directory.
+func testNames(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w*)\(`)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range function.FindAllStringSubmatch(string(text), -1) {
+			names = append(names, f[1])
+		}
+	}
+	return names
+}
