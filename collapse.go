@@ -74,7 +74,7 @@ func (f *flight) statusFor(why rules.Reason) Status {
 }
 
 // lead returns the answer to the leader. A panic in Base or a hook is passed on.
-func (f *flight) lead(b *growingBody) (answer, error) {
+func (f *flight) lead(b *bodyReader) (answer, error) {
 	if f.err == nil {
 		return f.result, nil
 	}
@@ -87,7 +87,7 @@ func (f *flight) lead(b *growingBody) (answer, error) {
 
 // follow answers a follower with the response of the flight. It reports whether the query selects the response, and
 // whether it may be used.
-func (f *flight) follow(q *query, b *growingBody, why rules.Reason) (a answer, selected, ok bool) {
+func (f *flight) follow(q *query, b *bodyReader, why rules.Reason) (a answer, selected, ok bool) {
 	m := match{entryView: f.shared.view, entry: f.shared.entry, body: b, damaged: f.damaged}
 	var fields selecting
 	if !q.canDecode(m.coding, m.vary) || !fields.match(q, m.vary, m.coding, "") {
@@ -119,26 +119,26 @@ func (e *engine) flightKey(q *query, key string, vary []storage.Field) string {
 }
 
 // joinOrStart joins the flight under key, or starts one with the request as its leader. plain is the key of the URL.
-func (fs *flights) joinOrStart(e *engine, q *query, plain, key string, fetch func(*query) (answer, error)) (f *flight, b *growingBody, leads bool) {
+func (fs *flights) joinOrStart(e *engine, q *query, plain, key string, fetch func(*query) (answer, error)) (f *flight, b *bodyReader, leads bool) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	f = fs.byKey[key]
 	if f != nil && !e.invalidations.Since(plain, f.epoch) { // a response requested before an invalidation is out of date
-		return f, f.growing.join(q.req), false
+		return f, f.join(q.req), false
 	}
 	f = &flight{engine: e, flights: fs, key: key, plain: plain, epoch: e.invalidations.Now(), landed: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(q.ctx))
 	f.req, f.cancel = q.req.Clone(ctx), cancel
 	//lint:ignore SA1019 http.Client sets it, for the leader alone
 	f.req.Cancel = nil
-	f.growing.flight, f.open = f, true
+	f.sharedBody.flight, f.open = f, true
 	own := *q
 	own.ctx, own.req, own.header, own.neverShare, own.flight = ctx, f.req, canonicalNames(f.req.Header), true, plain
 	if fs.byKey == nil {
 		fs.byKey = make(map[string]*flight)
 	}
 	fs.byKey[key] = f
-	b = f.growing.join(q.req)
+	b = f.join(q.req)
 	f.leader = b
 	go f.run(&own, fetch)
 	return f, b, true

@@ -44,7 +44,7 @@ type flight struct {
 	damaged  func(error) // called if the body cannot be decoded; nil if that is not needed
 	panicked any         // value of a panic in Base or a hook, passed on to the leader
 
-	growing
+	sharedBody
 }
 
 // errLeft is the reason of a reader that leaves because it does not need the body.
@@ -126,15 +126,15 @@ func (f *flight) closeToJoinersLocked() {
 }
 
 const (
-	growingMemory = 1 << 20  // bytes of a body kept in memory for its readers; more goes to a temporary file
-	growingChunk  = 32 << 10 // bytes per read
+	sharedMemory = 1 << 20  // bytes of a body kept in memory for its readers; more goes to a temporary file
+	sharedChunk  = 32 << 10 // bytes per read
 )
 
-// growing is the body of a flight. It is read once from the origin, and by several readers, each at its own pace. It is
+// sharedBody is the body of a flight. It is read once from the origin, and by several readers, each at its own pace. It is
 // read in chunks, each in its own goroutine, only while some reader waits for more.
-type growing struct {
+type sharedBody struct {
 	flight   *flight
-	leader   *growingBody   // the reader of the leader
+	leader   *bodyReader   // the reader of the leader
 	received *http.Response // response whose body it is
 	length   int64          // of the body; -1 if not known
 	source   io.ReadCloser
@@ -143,7 +143,7 @@ type growing struct {
 	mu        sync.Mutex // guards what follows
 	open      bool       // others may join, so the body is kept from the start
 	published bool       // the header, or an error, has been published
-	readers   map[*growingBody]struct{}
+	readers   map[*bodyReader]struct{}
 	reading   bool
 	more      chan struct{} // closed when more has been read; nil if no reader waits
 	err       error         // error or io.EOF after the last byte; nil if not reached
@@ -155,9 +155,9 @@ type growing struct {
 	noFile bool // writing the file has failed; the rest stays in memory
 }
 
-// growingBody is the view that one request has of a growing body. The request is a reader from the time when it joins.
-type growingBody struct {
-	g    *growing
+// bodyReader is the view that one request has of a sharedBody. The request is a reader from the time when it joins.
+type bodyReader struct {
+	g    *sharedBody
 	req  *http.Request
 	resp *http.Response // gets the trailer at the end
 	stop func() bool    // stops watching the request's context
@@ -172,17 +172,17 @@ type growingBody struct {
 }
 
 // join adds a reader.
-func (g *growing) join(req *http.Request) *growingBody {
+func (g *sharedBody) join(req *http.Request) *bodyReader {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.add(req, 0)
 }
 
 // add adds a reader that begins at off. The caller holds the lock.
-func (g *growing) add(req *http.Request, off int64) *growingBody {
-	b := &growingBody{g: g, req: req, off: off, gone: make(chan struct{})}
+func (g *sharedBody) add(req *http.Request, off int64) *bodyReader {
+	b := &bodyReader{g: g, req: req, off: off, gone: make(chan struct{})}
 	if g.readers == nil {
-		g.readers = make(map[*growingBody]struct{})
+		g.readers = make(map[*bodyReader]struct{})
 	}
 	g.readers[b] = struct{}{}
 	ctx := req.Context()
@@ -192,16 +192,16 @@ func (g *growing) add(req *http.Request, off int64) *growingBody {
 
 // leave removes the reader. If it was the last one, leave ends the flight, unless the rest of the body is to be
 // drained.
-func (b *growingBody) leave(why error) { b.leaveAfter(why, nil) }
+func (b *bodyReader) leave(why error) { b.leaveAfter(why, nil) }
 
 // leaveAfter is like leave, but if rest is not nil and the reader is the last one, it calls rest in the background to
 // read what the reader has not read, if that is allowed. If rest is nil, the rest of the body is read and discarded.
-func (b *growingBody) leaveAfter(why error, rest func(io.Reader)) {
+func (b *bodyReader) leaveAfter(why error, rest func(io.Reader)) {
 	g, f := b.g, b.g.flight
 	f.flights.mu.Lock()
 	g.mu.Lock()
 	end := false
-	var drain *growingBody
+	var drain *bodyReader
 	var ahead int64 // bytes for drain that have already been received
 	if b.err == nil {
 		b.err = why
@@ -238,7 +238,7 @@ func (b *growingBody) leaveAfter(why error, rest func(io.Reader)) {
 
 // drains reports whether the rest of a response that is being stored is short enough to be read without a caller.
 func (f *flight) drains() bool {
-	if f.engine.drainBytes <= 0 || !f.published || f.shared == nil || !f.shared.stored || f.growing.err != nil {
+	if f.engine.drainBytes <= 0 || !f.published || f.shared == nil || !f.shared.stored || f.sharedBody.err != nil {
 		return false
 	}
 	left := f.length - f.size()
@@ -247,11 +247,11 @@ func (f *flight) drains() bool {
 
 // came reports whether a response that is being stored has been received completely.
 func (f *flight) came() bool {
-	return f.published && f.shared != nil && f.shared.stored && (f.growing.err == io.EOF || f.growing.err == nil && f.length == f.size())
+	return f.published && f.shared != nil && f.shared.stored && (f.sharedBody.err == io.EOF || f.sharedBody.err == nil && f.length == f.size())
 }
 
 // drain makes the reader read the rest in the background. It reports whether that was started.
-func (f *flight) drain(b *growingBody, ahead int64, rest func(io.Reader)) bool {
+func (f *flight) drain(b *bodyReader, ahead int64, rest func(io.Reader)) bool {
 	return f.engine.draining.Run(f.req.Context(), f.plain, func(ctx context.Context) {
 		defer b.leave(errLeft)
 		defer context.AfterFunc(ctx, func() { b.leave(context.Cause(ctx)) })()
@@ -267,7 +267,7 @@ func (f *flight) drain(b *growingBody, ahead int64, rest func(io.Reader)) bool {
 var errWaited = errors.New("cachecontrol: another request for the URL has no answer yet")
 
 // await waits until c is closed, or for limit if that is positive. If the reader has left, it returns the reason.
-func (b *growingBody) await(c <-chan struct{}, limit time.Duration) error {
+func (b *bodyReader) await(c <-chan struct{}, limit time.Duration) error {
 	var timeout <-chan time.Time
 	if limit > 0 {
 		timer := time.NewTimer(limit)
@@ -289,7 +289,7 @@ func (b *growingBody) await(c <-chan struct{}, limit time.Duration) error {
 	return b.err
 }
 
-func (b *growingBody) Read(p []byte) (int, error) {
+func (b *bodyReader) Read(p []byte) (int, error) {
 	b.reading.Lock()
 	defer b.reading.Unlock()
 	for {
@@ -309,7 +309,7 @@ func (b *growingBody) Read(p []byte) (int, error) {
 
 // readAvailable copies available bytes to p. If there are none, it starts a read and returns a channel that is closed when bytes
 // have arrived.
-func (b *growingBody) readAvailable(p []byte) (n int, more <-chan struct{}, err error) {
+func (b *bodyReader) readAvailable(p []byte) (n int, more <-chan struct{}, err error) {
 	g := b.g
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -352,7 +352,7 @@ func (b *growingBody) readAvailable(p []byte) (n int, more <-chan struct{}, err 
 
 // trailerFor returns the trailer for a reader. The leader gets all of it, because the response was sent for its
 // request.
-func (g *growing) trailerFor(b *growingBody) http.Header {
+func (g *sharedBody) trailerFor(b *bodyReader) http.Header {
 	if b == g.leader {
 		return g.trailer.Clone()
 	}
@@ -360,10 +360,10 @@ func (g *growing) trailerFor(b *growingBody) http.Header {
 }
 
 // Close does not wait for a Read in progress.
-func (b *growingBody) Close() error { return b.CloseAfter(nil) }
+func (b *bodyReader) Close() error { return b.CloseAfter(nil) }
 
 // CloseAfter is Close with rest as in leaveAfter.
-func (b *growingBody) CloseAfter(rest func(io.Reader)) error {
+func (b *bodyReader) CloseAfter(rest func(io.Reader)) error {
 	why := context.Cause(b.req.Context())
 	if why == nil {
 		why = http.ErrBodyReadAfterClose
@@ -376,10 +376,10 @@ func (b *growingBody) CloseAfter(rest func(io.Reader)) error {
 }
 
 // size returns how many bytes have been received.
-func (g *growing) size() int64 { return g.off + int64(len(g.mem)) }
+func (g *sharedBody) size() int64 { return g.off + int64(len(g.mem)) }
 
 // setBody makes the body of resp the source of g, and sets the body of resp to the leader's reader.
-func (g *growing) setBody(resp *http.Response) {
+func (g *sharedBody) setBody(resp *http.Response) {
 	g.received, g.source, g.length = resp, resp.Body, framedLength(resp)
 	resp.Body = g.leader
 	if w, ok := g.source.(io.Writer); ok && resp.StatusCode == http.StatusSwitchingProtocols {
@@ -389,25 +389,25 @@ func (g *growing) setBody(resp *http.Response) {
 
 // switchedBody is the body of a 101, which is a connection.
 type switchedBody struct {
-	*growingBody
+	*bodyReader
 	io.Writer
 }
 
 // readChunk reads the next chunk from the source.
-func (g *growing) readChunk() {
+func (g *sharedBody) readChunk() {
 	g.makeRoom()
 	g.mu.Lock()
-	if cap(g.mem)-len(g.mem) < growingChunk/8 {
-		want := max(int64(len(g.mem)), growingChunk/8)
+	if cap(g.mem)-len(g.mem) < sharedChunk/8 {
+		want := max(int64(len(g.mem)), sharedChunk/8)
 		if g.length >= 0 {
 			want = g.length + 1 - g.size()
 		}
-		g.mem = slices.Grow(g.mem, int(min(max(want, 512), growingChunk)))
+		g.mem = slices.Grow(g.mem, int(min(max(want, 512), sharedChunk)))
 	}
 	free := g.mem[len(g.mem):cap(g.mem)]
 	g.mu.Unlock()
 
-	n, err := g.read(free[:min(len(free), growingChunk)])
+	n, err := g.read(free[:min(len(free), sharedChunk)])
 
 	g.mu.Lock()
 	g.mem = g.mem[:len(g.mem)+n]
@@ -428,7 +428,7 @@ func (g *growing) readChunk() {
 }
 
 // read reads from the source. It returns a panic of the source as an error, because other requests read the body, too.
-func (g *growing) read(p []byte) (n int, err error) {
+func (g *sharedBody) read(p []byte) (n int, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			g.flight.engine.logPanic(g.flight.req.Context(), v)
@@ -442,10 +442,10 @@ func (g *growing) read(p []byte) (n int, err error) {
 
 // makeRoom moves a full buffer to a file, or drops bytes that no reader needs. If a long body has only one reader so
 // far, it closes the flight to others, so that no file is needed.
-func (g *growing) makeRoom() {
+func (g *sharedBody) makeRoom() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	full := len(g.mem) >= growingMemory
+	full := len(g.mem) >= sharedMemory
 	if g.open && (full && len(g.readers) <= 1 || g.size() > g.flight.engine.maxBody) {
 		g.mu.Unlock()
 		g.flight.closeToJoiners()
@@ -470,7 +470,7 @@ func (g *growing) makeRoom() {
 	g.off, g.mem = g.size(), g.mem[:0]
 }
 
-func (g *growing) allRead() bool {
+func (g *sharedBody) allRead() bool {
 	for b := range g.readers {
 		if b.off < g.size() {
 			return false
@@ -494,7 +494,7 @@ func spill(f *os.File, p []byte, off int64) (*os.File, error) {
 }
 
 // end records what follows the last byte, and closes the source. If there are no readers, it removes the file, too.
-func (g *growing) end(err error) {
+func (g *sharedBody) end(err error) {
 	g.flight.closeToJoiners()
 	g.mu.Lock()
 	if g.err == nil {

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/invalidation"
@@ -244,29 +243,11 @@ func (r *recording) surpassed(key string) bool {
 
 // put makes the entry visible, unless a more recent one is stored.
 func (r *recording) put() error {
-	w, ok := r.Writer.(storage.ComparingWriter)
-	if !ok {
-		return r.Writer.Commit()
+	if w, ok := r.Writer.(storage.ComparingWriter); ok {
+		return w.CommitIf(r.mayReplace)
 	}
-	c := conditions.Get().(*condition)
-	c.r = r
-	err := w.CommitIf(c.mayReplace)
-	c.r = nil
-	conditions.Put(c)
-	return err
+	return r.Writer.Commit()
 }
-
-// condition calls mayReplace of r, so that the function for CommitIf need not be allocated for each response.
-type condition struct {
-	r          *recording
-	mayReplace func(now *storage.Entry) bool
-}
-
-var conditions = sync.Pool{New: func() any {
-	c := new(condition)
-	c.mayReplace = func(now *storage.Entry) bool { return c.r.mayReplace(now) }
-	return c
-}}
 
 // create starts to store the entry of a recording.
 func (e *engine) create(r *recording) (err error) {

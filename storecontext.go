@@ -10,6 +10,9 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
+// The first variant of a URL is stored under the plain key, and its entry lists the others. A goroutine that changes
+// the list holds the lock of the key. Other processes do not, so the list is read again right before it is written.
+
 // storeContext holds what is needed to store a response until its body has been read, which may be after RoundTrip has
 // returned.
 type storeContext struct {
