@@ -79,14 +79,13 @@ func (f *forwarding) apply(r *httputil.ProxyRequest) {
 	out["X-Forwarded-Proto"] = []string{schemeOf(r.In)}
 	if host := f.hostOf(r.In.Host); host != "" {
 		out["X-Forwarded-Host"] = []string{host}
-		keyBy(r, host)
+		addToKey(r, host)
 	}
 }
 
 // applyTrusted passes on the forwarding fields of a trusted proxy and adds this proxy to them.
 func (f *forwarding) applyTrusted(r *httputil.ProxyRequest) {
 	in, out := r.In.Header, r.Out.Header
-	var said strings.Builder
 	maps.DeleteFunc(out, func(name string, _ []string) bool { return hasOtherName(name) && !isTargetField(name) })
 	for name, lines := range in {
 		if isTargetField(name) {
@@ -105,13 +104,14 @@ func (f *forwarding) applyTrusted(r *httputil.ProxyRequest) {
 			trusted[name] = lines
 		}
 	}
-	trusted.Write(&said) // in sorted order
-	keyBy(r, said.String())
+	var text strings.Builder
+	trusted.Write(&text) // in sorted order
+	addToKey(r, text.String())
 }
 
-// keyBy makes said, which the upstream server is told in addition to the target, part of the cache key.
-func keyBy(r *httputil.ProxyRequest, said string) {
-	r.Out = r.Out.WithContext(cachecontrol.WithControl(r.Out.Context(), cachecontrol.Control{Partition: said}))
+// addToKey makes forwarded, which the upstream server receives in addition to the target, part of the cache key.
+func addToKey(r *httputil.ProxyRequest, forwarded string) {
+	r.Out = r.Out.WithContext(cachecontrol.WithControl(r.Out.Context(), cachecontrol.Control{Partition: forwarded}))
 }
 
 // hostOf returns the --host name that matches a Host field, as written on the command line, or "" if there is none. A

@@ -38,7 +38,7 @@ type entryDetails struct {
 	Fresh    bool      `json:"fresh"`
 }
 
-// list returns the row for it, or nil if it is gone.
+// list returns the output of ls for an item, or nil if it is gone.
 func (d *cacheDir) list(it *cachedir.Item, shared bool, now time.Time) *listItem {
 	row := &listItem{Hash: it.Hash, Size: it.Size, changed: seconds(now.Sub(it.ModTime))}
 	switch it.Kind {

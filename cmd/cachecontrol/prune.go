@@ -77,20 +77,20 @@ func (p *prune) run(ctx context.Context, e *env, args []string) error {
 	var printed error
 	if p.dryRun {
 		limits.Would = func(it *cachedir.Item) {
-			would := &pruneItem{Hash: it.Hash, Path: d.rel(it.Path), Size: it.Size}
+			item := &pruneItem{Hash: it.Hash, Path: d.rel(it.Path), Size: it.Size}
 			if found, err := it.Inspect(); err == nil && found.Entry != nil {
-				would.URL = withoutUserinfo(found.Entry.URL)
+				item.URL = withoutUserinfo(found.Entry.URL)
 			}
-			bar.printing(func() { printed = cmp.Or(printed, e.printAs(p.json, would.line, would)) })
+			bar.printing(func() { printed = cmp.Or(printed, e.printAs(p.json, item.line, item)) })
 		}
 	}
 	n, err := cachedir.Trim(ctx, d.path, limits, bar.setFraction)
 	bar.stop()
-	did := &pruneSummary{DryRun: p.dryRun, Removed: tally{int(n.EvictedEntries), n.EvictedBytes}, Leftovers: n.Orphans}
+	summary := &pruneSummary{DryRun: p.dryRun, Removed: tally{int(n.EvictedEntries), n.EvictedBytes}, Leftovers: n.Orphans}
 	if ctx.Err() == nil {
-		did.Left = &tally{int(n.Entries), n.Bytes}
+		summary.Left = &tally{int(n.Entries), n.Bytes}
 	}
-	if err := cmp.Or(printed, e.printAs(p.json, did.text, map[string]*pruneSummary{"summary": did})); err != nil {
+	if err := cmp.Or(printed, e.printAs(p.json, summary.text, map[string]*pruneSummary{"summary": summary})); err != nil {
 		return err
 	}
 	switch {

@@ -30,11 +30,11 @@ type rmResult struct {
 }
 
 func (r *rmResult) line() string {
-	did := "removed "
+	text := "removed "
 	if r.DryRun {
-		did = "would remove "
+		text = "would remove "
 	}
-	return printable(r.Argument) + ": " + did + entriesAndSize(r.Removed) + "\n"
+	return printable(r.Argument) + ": " + text + entriesAndSize(r.Removed) + "\n"
 }
 
 func (r *rm) run(ctx context.Context, e *env, args []string) error {
