@@ -630,3 +630,48 @@ func TestCacheTrailersOfHits(t *testing.T) {
 		}
 	})
 }
+
+// Package net/http sends a line break in a value as spaces, so the client sees the directive behind it, and so does the cache.
+func TestCacheReadsDirectivesBehindLineBreaks(t *testing.T) {
+	for _, value := range []string{"max-age=60,\n private", "max-age=60,\r\nno-store", "max-age=60, private\r\n"} {
+		c := origin.NewCache(nil)
+		n := 0
+		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			n++
+			w.Header()["Cache-Control"] = []string{value}
+		}))
+		for range 2 {
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "http://h.example/", nil))
+		}
+		if n != 2 {
+			t.Errorf("Cache-Control %q: the handler ran %d times for two requests, want 2", value, n)
+		}
+		c.Close()
+	}
+}
+
+// An offer to continue with HTTP/2 keeps neither the cache nor a computed entity tag from a response.
+func TestUpgradeOffers(t *testing.T) {
+	offer := func() *http.Request {
+		r := httptest.NewRequest("GET", "http://example.com/", nil)
+		r.Header = http.Header{"Upgrade": {"h2c"}, "Connection": {"Upgrade, HTTP2-Settings"}, "Http2-Settings": {"AAMAAABkAAQAAP__"}}
+		return r
+	}
+	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		fmt.Fprintf(w, "upgrade %q", r.Header["Upgrade"])
+	})
+	h := newCache(t).Handler(page)
+	for i, want := range []string{"", "1"} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, offer())
+		if got := w.Header().Get("X-From-Cache"); got != want || w.Body.String() != "upgrade []" {
+			t.Errorf("request %d: X-From-Cache = %q, body %q, want %q, %q", i+1, got, w.Body, want, "upgrade []")
+		}
+	}
+	w := httptest.NewRecorder()
+	origin.AutoETag()(page).ServeHTTP(w, offer())
+	if w.Header().Get("Etag") == "" || w.Body.String() != "upgrade []" {
+		t.Errorf("AutoETag: ETag = %q, body %q, want a tag and %q", w.Header().Get("Etag"), w.Body, "upgrade []")
+	}
+}

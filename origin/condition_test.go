@@ -1,7 +1,9 @@
 package origin_test
 
 import (
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -147,4 +149,38 @@ func TestCheck(t *testing.T) {
 	}
 	w = call(t, checking(origin.Validators{ETag: `"v1"`, Missing: true}), "/")
 	want(t, w.Code, 200, w.Header(), "ETag:")
+}
+
+// Hostile fields, on the wire.
+func TestHostileRequests(t *testing.T) {
+	h := origin.CacheFor(time.Hour)(origin.AutoETag()(newCache(t).Handler(checking(origin.Validators{ETag: `"v1"`, LastModified: modified}))))
+	huge := strings.Repeat(`"x", `, 50000)
+	protocols(t, h, func(t *testing.T, s *server) {
+		for _, test := range []struct {
+			field string
+			code  int
+		}{
+			{"If-None-Match: " + huge + `"v1"`, 304},
+			{"If-Match: " + huge, 412},
+			{"If-None-Match: " + strings.Repeat("\"", 100001), 200},
+			{"If-None-Match: " + strings.Repeat("*", 100000), 200},
+			{"If-None-Match: \"\xff\xfe\"", 200},
+			{"If-Modified-Since: " + strings.Repeat("9", 100000), 200},
+			{"If-Unmodified-Since: Mon, 99 Foo 0000 99:99:99 GMT", 200},
+			{"If-Modified-Since: Fri, 31 Dec 9999 23:59:59 GMT", 304},
+			{"Range: bytes=" + strings.Repeat("0-0,", 20000), 200},
+			{"Cache-Control: " + strings.Repeat("max-age=", 10000), 200},
+		} {
+			if g := s.do("/", test.field); g.StatusCode != test.code || g.err != nil {
+				t.Errorf("%.60q: %d, %v, want %d", test.field, g.StatusCode, g.err, test.code)
+			}
+		}
+	})
+	s := serve(t, h, false)
+	for _, line := range []string{"If-None-Match: \"a\x00\"", "If-Match: \r\n \"v1\"", "If-None-Match : *", ": x", "If-Match"} {
+		out := s.raw(fmt.Sprintf("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%s\r\n\r\n", line))
+		if !strings.HasPrefix(out, "HTTP/1.1 ") {
+			t.Errorf("%q: %q", line, out)
+		}
+	}
 }
