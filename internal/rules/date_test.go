@@ -86,7 +86,7 @@ func TestParseDate(t *testing.T) {
 	}
 }
 
-// No beginning of a date is one, nor is a date with any octet replaced by one that the grammar does not allow there.
+// A prefix of a date is not valid, and neither is a date with a byte that the grammar does not allow.
 func TestParseDateDamaged(t *testing.T) {
 	for _, whole := range []string{"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun Nov 16 08:49:37 1994"} {
 		if _, ok := ParseDate(whole, t0); !ok {

@@ -314,8 +314,8 @@ func TestParseRequest(t *testing.T) {
 	}
 }
 
-// What another reading of an open quote hides permits nothing (RFC 9111, section 3.5, and RFC 5861), and CDN-Cache-Control with one
-// is no structured field.
+// A permission after an unclosed quote does not count, because another recipient may read it as a part of a string. A
+// CDN-Cache-Control with an unclosed quote is not a structured field.
 func TestOpenQuotesPermitNothing(t *testing.T) {
 	for _, cc := range []string{
 		`max-age=60, ext="x, public`, `max-age=60, ext="x, must-revalidate`, `max-age=60, ext="x, s-maxage=60`, `max-age=60, "x, public`, `max-age=60, x"y, public`,
@@ -377,8 +377,8 @@ func TestHostileLines(t *testing.T) {
 	}
 }
 
-// Whatever quotes a field has, a permission counts only if it stands outside of all quoted strings by another reading too, which takes
-// every quote for an end of a string. A restriction counts if it stands outside by either reading.
+// A permission counts only if it is outside of all quoted strings, also if every quote is read as the beginning or the end of a
+// string. A restriction counts if it is outside by either reading.
 func TestQuotesByAnotherReading(t *testing.T) {
 	pieces := []string{
 		"public", "max-age=60", "must-understand", "no-store", "private", "ext", "ext=a", `ext="a"`, `ext="a, b"`, `"`, `"y`, `x="`, `\"`,

@@ -48,7 +48,7 @@ func TestParseETags(t *testing.T) {
 	}
 }
 
-// The table of RFC 9110, section 8.8.3.2, and what is no tag.
+// The table of RFC 9110, section 8.8.3.2, and values that are not entity tags.
 func TestMatch(t *testing.T) {
 	for _, tt := range []struct {
 		a, b         string

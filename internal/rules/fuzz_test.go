@@ -123,7 +123,7 @@ func FuzzParseRequest(f *testing.F) {
 	})
 }
 
-// The three forms, as a pattern: independent of the parser.
+// dateForm is a pattern for the three forms of a date.
 var dateForm = regexp.MustCompile(`^(?i:(mon|tue|wed|thu|fri|sat|sun), \d\d [a-z]{3} \d{4} \d\d:\d\d:\d\d gmt` +
 	`|(mon|tues|wednes|thurs|fri|satur|sun)day, \d\d-[a-z]{3}-\d\d \d\d:\d\d:\d\d gmt` +
 	`|(mon|tue|wed|thu|fri|sat|sun) [a-z]{3} [ \d]\d \d\d:\d\d:\d\d \d{4})$`)
@@ -253,7 +253,7 @@ func lettersOf(s string) string {
 	return string(slices.DeleteFunc(b, func(c byte) bool { return strings.IndexByte(" \t,;", c) >= 0 }))
 }
 
-// A policy of any header: nothing panics, times are within their bounds, and the decisions agree with each other.
+// For any header, times are within their bounds and the decisions agree with each other.
 func FuzzPolicy(f *testing.F) {
 	f.Add(200, "max-age=60", "Thu, 01 Jan 2026 12:00:00 GMT", "Thu, 01 Jan 2026 13:00:00 GMT", "5", `"a"`, "Accept", "max-stale", int64(60), true)
 	f.Add(301, "", "0", "0", "99999999999", "", "*", "no-cache, only-if-cached", int64(-60), false)

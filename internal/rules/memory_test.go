@@ -24,7 +24,7 @@ var rememberedHeaders = []http.Header{
 	{},
 }
 
-// Whatever was asked before, and by however many at once, a memory says what is said without one.
+// A Memory that several goroutines use gives the same directives as none.
 func TestMemory(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var m rules.Memory

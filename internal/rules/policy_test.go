@@ -98,7 +98,7 @@ func TestAge(t *testing.T) {
 	}
 }
 
-// While the machine sleeps, what time.Now reads of the monotonic clock stands still.
+// The monotonic clock stops while the machine sleeps.
 func TestAgeAfterSleep(t *testing.T) {
 	before := time.Now()
 	slept := before.Add(time.Hour)
@@ -393,7 +393,7 @@ func TestStatuses(t *testing.T) {
 	}
 }
 
-// A program that gives a lifetime is obeyed if it names the status.
+// A lifetime that the program sets makes a response storable only if the program names its status.
 func TestStoreChosen(t *testing.T) {
 	for _, tt := range []struct {
 		status int
@@ -427,7 +427,7 @@ func TestStoreChosen(t *testing.T) {
 	}
 }
 
-// What a cache would not have stored itself it does not use.
+// A cache does not use a response that it would not have stored itself.
 func TestUnusable(t *testing.T) {
 	for _, tt := range []struct {
 		rules  Options

@@ -133,7 +133,7 @@ func TestReusePragma(t *testing.T) {
 	}
 }
 
-// What came with Age is that much older: a common bug is to look at it only when answering.
+// The Age of a response counts when its freshness is computed, and not only when Age is sent.
 func TestReuseAged(t *testing.T) {
 	if got := reuseOf(policyOf(private, 200, "Cache-Control", "max-age=60", "Age", "100"), "", 0); got.Action != Validate || got.TTL != -40*time.Second {
 		t.Errorf("Age: 100, max-age=60: %+v, want validation and a TTL of -40s", got)
@@ -143,7 +143,7 @@ func TestReuseAged(t *testing.T) {
 	}
 }
 
-// A permanent redirect without directives is served for ever, but not past a directive (CacheControl does both).
+// A permanent redirect without directives never becomes stale, but its directives count.
 func TestReusePermanent(t *testing.T) {
 	p := policyOf(private, 301)
 	if got := reuseOf(p, "", 50*365*24*time.Hour); got.Action != Serve || got.Reason != Fresh {
@@ -214,7 +214,7 @@ func TestReuseOnError(t *testing.T) {
 	}
 }
 
-// The program requests more than the header does.
+// The program requests more than the header of the request does.
 func TestReuseAsRequested(t *testing.T) {
 	const s = time.Second
 	for _, tt := range []struct {

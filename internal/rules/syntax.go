@@ -17,8 +17,9 @@ func trimOWS(s string) string {
 	return s
 }
 
-// isOWS reports whether c is optional white space. It is true of CR, LF and NUL, too, which a recipient reads as spaces (RFC 9110, section
-// 5.5): a program may have written them into a value, and the restrictive directives next to them count.
+// isOWS reports whether c is optional white space. This includes CR, LF and NUL, which a program may
+// have written into a value. A recipient reads them as spaces (RFC 9110, section 5.5), so that the
+// directives next to them count.
 func isOWS(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == 0 }
 
 // lower is like strings.ToLower but for ASCII only, because field syntax has no other letters.

@@ -27,8 +27,8 @@ func TestIsToken(t *testing.T) {
 	}
 }
 
-// A program can write CR, LF or NUL into a value. A recipient reads them as spaces (RFC 9110, section 5.5), and package net/http sends
-// the first two so, so that they hide no directive and no name.
+// A program can write CR, LF or NUL into a value. A recipient reads them as spaces (RFC 9110, section 5.5), and net/http sends CR and
+// LF as spaces. They must not hide a directive or a name.
 func TestLineBreaksInValues(t *testing.T) {
 	for _, space := range []string{"\n", "\r\n ", "\r", "\x00", " \n\t"} {
 		h := http.Header{"Cache-Control": {"max-age=60," + space + "private" + space + ", no-cache" + space}, "Vary": {"Accept," + space + "Cookie" + space}}

@@ -117,9 +117,9 @@ func (v *Validators) IfRange(h http.Header) bool {
 	return ok && !v.LastModified.IsZero() && t.Equal(v.LastModified) && v.Date.Sub(t) >= time.Second
 }
 
-// MatchesNotModified reports whether a 304 with the header h selects the stored response (RFC 9111, section
-// 4.3.4): their entity tags are the same or, if one of them has no entity tag, their modification
-// dates.
+// MatchesNotModified reports whether a 304 with the header h selects the stored response (RFC 9111,
+// section 4.3.4): their entity tags are the same or, if one of them has no entity tag, their
+// modification dates.
 //
 // There are two deviations, because the 304 is the response to this cache's own request about this
 // response. A validator that only one of the two has is ignored. And a strong tag confirms a weak

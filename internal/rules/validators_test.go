@@ -47,7 +47,7 @@ func TestSetPreconditions(t *testing.T) {
 	}
 }
 
-// Each of the two fields can be appended to without changing the other.
+// Appending to one of the two fields does not change the other.
 func TestSetPreconditionsApart(t *testing.T) {
 	h := http.Header{}
 	modified := httpDate(t0.Add(-time.Hour))

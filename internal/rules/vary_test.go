@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A shared cache takes what one web origin may read for that origin's.
+// In a shared cache, Origin selects a response that only one web origin may read.
 func TestSelectingFieldsOfShared(t *testing.T) {
 	for _, tt := range []struct {
 		h               []string
@@ -178,8 +178,8 @@ func (p preference) render(r *rand.Rand) string {
 	return space() + name + space()
 }
 
-// Two random values normalise to the same exactly where they mean the same, however they are written.
-// A weight that is no qvalue is a part of the name, so that nothing is equal that is not (RFC 9110, section 12.4.2).
+// Two random values have the same normal form if and only if they have the same meaning.
+// A weight that is not a qvalue is a part of the name (RFC 9110, section 12.4.2).
 func TestParseWeight(t *testing.T) {
 	for s, want := range map[string]int{
 		"0": 0, "1": 1000, "0.": 0, "1.": 1000, "0.5": 500, "0.05": 50, "0.005": 5, "0.999": 999, "1.0": 1000, "1.00": 1000, "1.000": 1000,
