@@ -1,18 +1,16 @@
 package cachecontrol
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
+	"github.com/go-cachecontrol/cachecontrol/internal/spill"
 )
 
 // flights are the running requests that others may join.
@@ -125,16 +123,14 @@ func (f *flight) closeToJoinersLocked() {
 	}
 }
 
-const (
-	sharedMemory = 1 << 20  // bytes of a body kept in memory for its readers; more goes to a temporary file
-	sharedChunk  = 32 << 10 // bytes per read
-)
+// sharedChunk is the number of bytes per read of a sharedBody.
+const sharedChunk = 32 << 10
 
 // sharedBody is the body of a flight. It is read once from the origin, and by several readers, each at its own pace. It is
 // read in chunks, each in its own goroutine, only while some reader waits for more.
 type sharedBody struct {
 	flight   *flight
-	leader   *bodyReader   // the reader of the leader
+	leader   *bodyReader    // the reader of the leader
 	received *http.Response // response whose body it is
 	length   int64          // of the body; -1 if not known
 	source   io.ReadCloser
@@ -149,10 +145,7 @@ type sharedBody struct {
 	err       error         // error or io.EOF after the last byte; nil if not reached
 	trailer   http.Header
 
-	file   *os.File // holds the body up to off; nil if there is none
-	off    int64    // offset in the body at which mem begins
-	mem    []byte
-	noFile bool // writing the file has failed; the rest stays in memory
+	buf spill.Buffer // what has been received
 }
 
 // bodyReader is the view that one request has of a sharedBody. The request is a reader from the time when it joins.
@@ -210,12 +203,12 @@ func (b *bodyReader) leaveAfter(why error, rest func(io.Reader)) {
 		switch {
 		case len(g.readers) > 0:
 		case why == http.ErrBodyReadAfterClose && !g.reading && (f.drains() || rest != nil && f.came()): // a Read that is under way is to end
-			off := g.size()
+			off := g.buf.Len()
 			if rest != nil {
 				off = b.off
 			}
 			drain = g.add(f.req, off)
-			ahead = g.size() - off
+			ahead = g.buf.Len() - off
 		default:
 			f.closeToJoinersLocked()
 			end = true
@@ -241,13 +234,13 @@ func (f *flight) drains() bool {
 	if f.engine.drainBytes <= 0 || !f.published || f.shared == nil || !f.shared.stored || f.sharedBody.err != nil {
 		return false
 	}
-	left := f.length - f.size()
+	left := f.length - f.buf.Len()
 	return f.length < 0 || left > 0 && left <= f.engine.drainBytes
 }
 
 // came reports whether a response that is being stored has been received completely.
 func (f *flight) came() bool {
-	return f.published && f.shared != nil && f.shared.stored && (f.sharedBody.err == io.EOF || f.sharedBody.err == nil && f.length == f.size())
+	return f.published && f.shared != nil && f.shared.stored && (f.sharedBody.err == io.EOF || f.sharedBody.err == nil && f.length == f.buf.Len())
 }
 
 // drain makes the reader read the rest in the background. It reports whether that was started.
@@ -320,14 +313,11 @@ func (b *bodyReader) readAvailable(p []byte) (n int, more <-chan struct{}, err e
 		return 0, nil, b.err
 	case len(p) == 0:
 		return 0, nil, nil
-	case b.off < g.off:
-		file, off := g.file, b.off
-		p = p[:min(int64(len(p)), g.off-off)]
+	case b.off < g.buf.Len():
+		off := b.off
 		g.mu.Unlock() // the disk may be slow
-		n, err = file.ReadAt(p, off)
+		n, err = g.buf.ReadAt(p, off)
 		g.mu.Lock()
-	case b.off < g.size():
-		n = copy(p, g.mem[b.off-g.off:])
 	case g.err != nil:
 		if b.resp != nil && g.trailer != nil {
 			b.resp.Trailer = g.trailerFor(b)
@@ -344,9 +334,6 @@ func (b *bodyReader) readAvailable(p []byte) (n int, more <-chan struct{}, err e
 		return 0, g.more, nil
 	}
 	b.off += int64(n)
-	if n > 0 {
-		err = nil
-	}
 	return n, nil, err
 }
 
@@ -375,9 +362,6 @@ func (b *bodyReader) CloseAfter(rest func(io.Reader)) error {
 	return nil
 }
 
-// size returns how many bytes have been received.
-func (g *sharedBody) size() int64 { return g.off + int64(len(g.mem)) }
-
 // setBody makes the body of resp the source of g, and sets the body of resp to the leader's reader.
 func (g *sharedBody) setBody(resp *http.Response) {
 	g.received, g.source, g.length = resp, resp.Body, framedLength(resp)
@@ -396,25 +380,13 @@ type switchedBody struct {
 // readChunk reads the next chunk from the source.
 func (g *sharedBody) readChunk() {
 	g.makeRoom()
-	g.mu.Lock()
-	if cap(g.mem)-len(g.mem) < sharedChunk/8 {
-		want := max(int64(len(g.mem)), sharedChunk/8)
-		if g.length >= 0 {
-			want = g.length + 1 - g.size()
-		}
-		g.mem = slices.Grow(g.mem, int(min(max(want, 512), sharedChunk)))
+	want := max(g.buf.Len(), sharedChunk/8)
+	if g.length >= 0 {
+		want = g.length + 1 - g.buf.Len()
 	}
-	free := g.mem[len(g.mem):cap(g.mem)]
-	g.mu.Unlock()
-
-	n, err := g.read(free[:min(len(free), sharedChunk)])
-
-	g.mu.Lock()
-	g.mem = g.mem[:len(g.mem)+n]
-	if err == io.EOF {
-		g.trailer = g.received.Trailer.Clone()
-	}
-	g.mu.Unlock()
+	room := g.buf.Room(sharedChunk/8, int(min(max(want, 512), sharedChunk)))
+	n, err := g.read(room[:min(len(room), sharedChunk)])
+	g.buf.Add(n)
 	if err != nil {
 		g.end(err)
 	}
@@ -443,54 +415,31 @@ func (g *sharedBody) read(p []byte) (n int, err error) {
 // makeRoom moves a full buffer to a file, or drops bytes that no reader needs. If a long body has only one reader so
 // far, it closes the flight to others, so that no file is needed.
 func (g *sharedBody) makeRoom() {
+	full := g.buf.Full()
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	full := len(g.mem) >= sharedMemory
-	if g.open && (full && len(g.readers) <= 1 || g.size() > g.flight.engine.maxBody) {
-		g.mu.Unlock()
-		g.flight.closeToJoiners()
-		g.mu.Lock()
-	}
-	if !g.open && g.allRead() {
-		g.off, g.mem = g.size(), g.mem[:0]
-		return
-	}
-	if !full || g.noFile {
-		return
-	}
-	file, mem, off := g.file, g.mem, g.off
+	alone := g.open && (full && len(g.readers) <= 1 || g.buf.Len() > g.flight.engine.maxBody)
 	g.mu.Unlock()
-	file, err := spill(file, mem, off)
-	g.mu.Lock()
-	g.file = cmp.Or(file, g.file)
-	if err != nil {
-		g.noFile = true
-		return
+	if alone {
+		g.flight.closeToJoiners()
 	}
-	g.off, g.mem = g.size(), g.mem[:0]
+	g.mu.Lock()
+	discard := !g.open && g.allRead()
+	if discard {
+		g.buf.Discard()
+	}
+	g.mu.Unlock()
+	if full && !discard {
+		g.buf.Spill()
+	}
 }
 
 func (g *sharedBody) allRead() bool {
 	for b := range g.readers {
-		if b.off < g.size() {
+		if b.off < g.buf.Len() {
 			return false
 		}
 	}
 	return true
-}
-
-// spill writes p to f at an offset. If f is nil, it creates a temporary file and, if the system allows it, removes its
-// name.
-func spill(f *os.File, p []byte, off int64) (*os.File, error) {
-	if f == nil {
-		var err error
-		if f, err = os.CreateTemp("", "cachecontrol-*"); err != nil {
-			return nil, err
-		}
-		os.Remove(f.Name())
-	}
-	_, err := f.WriteAt(p, off)
-	return f, err
 }
 
 // end records what follows the last byte, and closes the source. If there are no readers, it removes the file, too.
@@ -498,12 +447,12 @@ func (g *sharedBody) end(err error) {
 	g.flight.closeToJoiners()
 	g.mu.Lock()
 	if g.err == nil {
-		g.err = err
+		if g.err = err; err == io.EOF {
+			g.trailer = g.received.Trailer.Clone()
+		}
 	}
-	if len(g.readers) == 0 && g.file != nil {
-		g.file.Close()
-		os.Remove(g.file.Name())
-		g.file = nil
+	if len(g.readers) == 0 {
+		g.buf.Close()
 	}
 	g.mu.Unlock()
 	g.flight.cancel()
