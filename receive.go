@@ -15,12 +15,9 @@ func (e *engine) receive(q *query, prev *previous, rep *reply, s *Status) (a ans
 	resp := rep.resp
 	var as assessment
 	e.assess(&as, q, rep)
-	switch {
-	case resp.StatusCode == http.StatusPartialContent, resp.StatusCode == http.StatusRequestedRangeNotSatisfiable:
-		as.refuse(rules.PartialUnusable) // a part that was not requested, or that answers only this request
-	case q.matching && resp.StatusCode == http.StatusPreconditionFailed:
-		as.refuse(rules.PreconditionForwarded) // only for the condition of this request
-	case resp.ContentLength > e.maxBody:
+	if why := rules.OnlyForRequest(resp.StatusCode, q.matching); why != rules.ReasonNone {
+		as.refuse(why)
+	} else if resp.ContentLength > e.maxBody {
 		as.refuse(rules.TooLong)
 	}
 	as.setStored(s, rep.received)

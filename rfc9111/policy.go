@@ -85,15 +85,12 @@ func (p *Policy) compute(o rules.Options, req http.Header, status int, h http.He
 // Storable reports whether the response may be stored and is worth storing, and why (RFC 9111,
 // section 3).
 func (p *Policy) Storable() (bool, Reason) {
-	d := p.rules.Store(p.request, p.authorization)
-	switch status := p.rules.Status; {
-	case p.method != "" && p.method != http.MethodGet:
+	if p.method != "" && p.method != http.MethodGet {
 		return false, rules.MethodNotStorable
-	case !d.OK:
-	case status == http.StatusPartialContent, status == http.StatusRequestedRangeNotSatisfiable:
-		return false, rules.PartialUnusable
-	case status == http.StatusPreconditionFailed && p.matching:
-		return false, rules.PreconditionForwarded
+	}
+	d := p.rules.Store(p.request, p.authorization)
+	if why := rules.OnlyForRequest(p.rules.Status, p.matching); d.OK && why != rules.ReasonNone {
+		return false, Reason(why)
 	}
 	return d.OK, Reason(d.Reason)
 }

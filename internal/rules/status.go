@@ -12,6 +12,18 @@ func Supersedes(status int) bool {
 		status == http.StatusNotFound || status == http.StatusGone
 }
 
+// OnlyForRequest returns why a whole response with this status code cannot answer another request, or
+// ReasonNone if it can. matching is whether the request had If-Match or If-Unmodified-Since.
+func OnlyForRequest(status int, matching bool) Reason {
+	switch {
+	case status == http.StatusPartialContent, status == http.StatusRequestedRangeNotSatisfiable:
+		return PartialUnusable
+	case status == http.StatusPreconditionFailed && matching:
+		return PreconditionForwarded
+	}
+	return ReasonNone
+}
+
 // HeuristicallyCacheable reports whether a response with this status may be stored and given a
 // heuristic lifetime without any directive that permits it (RFC 9110, section 15.1).
 func HeuristicallyCacheable(status int) bool {
