@@ -182,7 +182,7 @@ func TestLastModified(t *testing.T) {
 	for status := range 600 {
 		resp := response(status, "Last-Modified", longAgo)
 		if got := LastModified.UpdateHeaders(resp) != nil; got != heuristic[status] {
-			t.Errorf("status %d: %v, want %v", status, got, heuristic[status])
+			t.Errorf("LastModified applies to status %d: %v, want %v", status, got, heuristic[status])
 		}
 	}
 }

@@ -78,7 +78,7 @@ func TestAutoETag(t *testing.T) {
 				g := s.do(test.do, fields...)
 				want(t, g.StatusCode, test.code, g.Header, test.want...)
 				if g.body != test.body || g.err != nil {
-					t.Errorf("%q, %v", g.body, g.err)
+					t.Errorf("body = %.60q, %v, want %.60q", g.body, g.err, test.body)
 				}
 			})
 		})

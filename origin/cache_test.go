@@ -95,7 +95,7 @@ func TestCache(t *testing.T) {
 					bodies = append(bodies, g.body)
 				}
 				if got := strings.Join(bodies, " "); got != test.want {
-					t.Errorf("HTTP/2 %v: %q, want %q", http2, got, test.want)
+					t.Errorf("HTTP/2 %v: bodies = %q, want %q", http2, got, test.want)
 				}
 			}
 		})
@@ -127,7 +127,7 @@ func TestCacheSetCookie(t *testing.T) {
 		h := newCache(t, test.opts...).Handler(counting(&n, "Cache-Control: max-age=60, public", "Set-Cookie: a=b"))
 		for i, want := range []string{"a=b", test.want} {
 			if w := call(t, h, "/"); w.Header().Get("Set-Cookie") != want || w.Body.String() != "#1" {
-				t.Errorf("request %d: %q with Set-Cookie %q, want #1 with %q", i+1, w.Body, w.Header().Get("Set-Cookie"), want)
+				t.Errorf("request %d: got %q with Set-Cookie %q, want %q with %q", i+1, w.Body, w.Header().Get("Set-Cookie"), "#1", want)
 			}
 		}
 	}
@@ -144,7 +144,7 @@ func TestCacheAge(t *testing.T) {
 		w := call(t, h, "/")
 		want(t, w.Code, 200, w.Header(), "Age: 20", "X-From-Cache: 1", "Content-Length: 2", "Content-Type: text/plain; charset=utf-8")
 		if s := cachecontrol.StatusOf(w.Result()); s.Outcome != cachecontrol.Hit || s.TTL != 40*time.Second {
-			t.Errorf("%+v", s)
+			t.Errorf("StatusOf = %+v, want a hit that is fresh for 40s", s)
 		}
 	})
 }
@@ -156,7 +156,7 @@ func TestCacheGeneration(t *testing.T) {
 	ask := func(want string) {
 		t.Helper()
 		if got := call(t, h, "/", "A: 1").Body.String() + call(t, h, "/", "A: 2").Body.String(); got != want {
-			t.Errorf("%q, want %q", got, want)
+			t.Errorf("bodies = %q, want %q", got, want)
 		}
 	}
 	ask("#1#2")
@@ -185,12 +185,12 @@ func TestCacheGenerationAndPartition(t *testing.T) {
 				seen[key] = body
 			}
 			if seen[key] != body {
-				t.Errorf("%s: %s, then %s", key, seen[key], body)
+				t.Errorf("%s: got %s, want %s as before", key, body, seen[key])
 			}
 		}
 	}
 	if n.Load() != 7 {
-		t.Errorf("the handler ran %d times for 7 partitions", n.Load())
+		t.Errorf("the handler ran %d times, want 7, once for each partition", n.Load())
 	}
 }
 
@@ -208,7 +208,7 @@ func TestCacheGenerationUnderWay(t *testing.T) {
 	}))
 	for i, want := range []string{"1", "2", "2"} {
 		if got := call(t, h, "/").Body.String(); got != want {
-			t.Errorf("request %d: %q, want %q", i, got, want)
+			t.Errorf("request %d: body = %q, want %q", i, got, want)
 		}
 	}
 }
@@ -224,11 +224,11 @@ func TestCacheInvalidate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := call(t, h, "/a").Body.String() + call(t, h, "/b").Body.String(); got != "#3#2" {
-		t.Errorf("%q", got)
+		t.Errorf("bodies = %q, want %q", got, "#3#2")
 	}
 	for _, bad := range []string{"/a", "http://%zz", ""} {
 		if err := c.Invalidate(t.Context(), bad); err == nil {
-			t.Errorf("%q: no error", bad)
+			t.Errorf("Invalidate(%q) = nil, want an error", bad)
 		}
 	}
 }
@@ -246,11 +246,11 @@ func TestCacheRefreshAhead(t *testing.T) {
 		}{{0, "#1", 1}, {39 * time.Second, "#1", 1}, {2 * time.Second, "#1", 2}, {time.Second, "#2", 2}, {10 * time.Second, "#2", 2}} {
 			time.Sleep(step.wait)
 			if body := call(t, h, "/").Body.String(); body != step.body {
-				t.Errorf("%q, want %q", body, step.body)
+				t.Errorf("body = %q, want %q", body, step.body)
 			}
 			synctest.Wait()
 			if n.Load() != step.answer {
-				t.Errorf("%d answers, want %d", n.Load(), step.answer)
+				t.Errorf("the handler ran %d times, want %d", n.Load(), step.answer)
 			}
 		}
 	})
@@ -272,11 +272,11 @@ func TestCachePanicStale(t *testing.T) {
 		for i, wait := range []time.Duration{0, 55 * time.Second, 10 * time.Second} {
 			time.Sleep(wait)
 			if w := call(t, h, "/"); w.Code != 200 || w.Body.String() != "good" {
-				t.Errorf("request %d: %d %q", i, w.Code, w.Body)
+				t.Errorf("request %d: got %d %q, want 200 %q", i, w.Code, w.Body, "good")
 			}
 			synctest.Wait()
 			if n.Load() != int64(i+1) {
-				t.Errorf("request %d: the handler ran %d times", i, n.Load())
+				t.Errorf("request %d: the handler ran %d times, want %d", i, n.Load(), i+1)
 			}
 		}
 	})
@@ -388,7 +388,7 @@ func TestCacheIsTransparent(t *testing.T) {
 				a := s.traced(target).describe()
 				for _, kind := range []string{"1", "collapsed"} {
 					if b := s.traced(target, "Cached: "+kind).describe(); a != b {
-						t.Errorf("%s: behind the cache (%s)\n%s\nwithout\n%s", target, kind, b, a)
+						t.Errorf("%s: behind the cache (%s), got\n%s\nwant, as without it,\n%s", target, kind, b, a)
 					}
 				}
 			}
@@ -467,14 +467,14 @@ func testStreams(t *testing.T, opts ...origin.CacheOption) {
 			next <- part
 			buf := make([]byte, len(part))
 			if _, err := io.ReadFull(resp.Body, buf); err != nil || string(buf) != part {
-				t.Fatalf("%.20q, %v, want %.20q", buf, err, part)
+				t.Fatalf("read %.20q, %v, want %.20q", buf, err, part)
 			}
 		}
 		if _, err := io.ReadAll(resp.Body); err != nil {
 			t.Fatal(err)
 		}
 		if g := s.do("/"); g.Header.Get("X-From-Cache") != "1" || len(g.body) != 4100 {
-			t.Errorf("%v %d", g.Header, len(g.body))
+			t.Errorf("got %d bytes with %v, want a hit of 4100 bytes", len(g.body), g.Header)
 		}
 	})
 }
@@ -529,18 +529,18 @@ func TestCacheUpgrade(t *testing.T) {
 		rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nhello")
 		rw.Flush()
 		if _, err := io.WriteString(w, "after hijacking"); !errors.Is(err, http.ErrHijacked) {
-			t.Errorf("writing after hijacking: %v", err)
+			t.Errorf("Write after Hijack = %v, want %v", err, http.ErrHijacked)
 		}
 	}))
 	s := serve(t, h, false)
 	if out := s.raw("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"); !strings.HasSuffix(out, "hello") {
-		t.Errorf("%q", out)
+		t.Errorf("with Upgrade: got %q, want the handler's answer", out)
 	}
 	if out := s.raw("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(out, "HTTP/1.1 501 ") {
-		t.Errorf("without Upgrade: %q", out)
+		t.Errorf("without Upgrade: got %q, want status 501", out)
 	}
 	if out := s.raw("GET / HTTP/1.0\r\n\r\n"); !strings.HasSuffix(out, "hello") {
-		t.Errorf("without a Host the cache keeps out: %q", out)
+		t.Errorf("without a Host: got %q, want the handler's answer", out)
 	}
 }
 
@@ -554,14 +554,14 @@ func TestCacheRanges(t *testing.T) {
 	}))
 	s := serve(t, h, false)
 	if g := s.do("/"); g.body != "0123456789" {
-		t.Errorf("%q", g.body)
+		t.Errorf("body = %q, want %q", g.body, "0123456789")
 	}
 	g := s.do("/", "Range: bytes=2-4", `If-Range: "1"`)
 	want(t, g.StatusCode, 206, g.Header, "Content-Range: bytes 2-4/10", "Content-Length: 3")
 	g = s.do("/", `If-None-Match: W/"1"`)
 	want(t, g.StatusCode, 304, g.Header, "Content-Type:")
 	if n.Load() != 1 {
-		t.Errorf("the handler ran %d times", n.Load())
+		t.Errorf("the handler ran %d times, want 1", n.Load())
 	}
 }
 
@@ -571,10 +571,10 @@ func TestCacheRequestURLs(t *testing.T) {
 	r := httptest.NewRequest("GET", "/a%2Fb?x=%zz", nil)
 	h.ServeHTTP(httptest.NewRecorder(), r)
 	if seen.URL.String() != "/a%2Fb?x=%zz" || seen.Host != "example.com" || seen.Body != http.NoBody || seen.RequestURI != r.RequestURI {
-		t.Errorf("%+v", seen)
+		t.Errorf("the handler got %+v, want the request as it was sent", seen)
 	}
 	if r.Header.Get("If-None-Match") != "" || r.URL.Host != "" {
-		t.Errorf("the request was changed: %+v", r)
+		t.Errorf("after the call the request is %+v, want it unchanged", r)
 	}
 }
 
@@ -602,7 +602,7 @@ func TestCacheConcurrently(t *testing.T) {
 				}
 				w := call(t, h, method+" "+path, "A: "+a)
 				if want := strings.Repeat(path+a, 3000); w.Code != 200 || w.Body.String() != want {
-					t.Errorf("%s %s: %d, %d bytes", path, a, w.Code, w.Body.Len())
+					t.Errorf("%s %s: got %d with %d bytes, want 200 with %d", path, a, w.Code, w.Body.Len(), len(want))
 				}
 				if j%15 == 14 {
 					c.SetGeneration(fmt.Sprint(i))
@@ -625,7 +625,7 @@ func TestCacheTrailersOfHits(t *testing.T) {
 			g := s.do("/")
 			want(t, g.StatusCode, 200, g.Header, "X-From-Cache: "+fromCache)
 			if g.body != "body" || g.Trailer.Get("Sum") != "1" {
-				t.Errorf("request %d: %q, trailer %v", i+1, g.body, g.Trailer)
+				t.Errorf("request %d: got %q with the trailer %v, want %q with Sum: 1", i+1, g.body, g.Trailer, "body")
 			}
 		}
 	})

@@ -69,7 +69,7 @@ func TestDirectivesPanic(t *testing.T) {
 		func() {
 			defer func() {
 				if recover() == nil {
-					t.Errorf("%q: no panic", field)
+					t.Errorf("CacheControl(%q) returned, want a panic", field)
 				}
 			}()
 			origin.CacheControl(field)

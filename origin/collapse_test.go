@@ -65,7 +65,7 @@ func TestSharedResponsesStream(t *testing.T) {
 			next <- part
 			for _, r := range []*bufio.Reader{first, second} {
 				if got, err := r.ReadString('\n'); got != part || err != nil {
-					t.Fatalf("%.20q, %v, want %.20q", got, err, part)
+					t.Fatalf("read %.20q, %v, want %.20q", got, err, part)
 				}
 			}
 		}
@@ -75,14 +75,14 @@ func TestSharedResponsesStream(t *testing.T) {
 		}
 		next <- "three\n"
 		if got, err := second.ReadString('\n'); got != "three\n" || err != nil {
-			t.Fatalf("%q, %v", got, err)
+			t.Fatalf("read %q, %v, want %q", got, err, "three\n")
 		}
 		next <- "."
 		if rest, err := io.ReadAll(second); string(rest) != "." || err != nil {
-			t.Errorf("%q, %v", rest, err)
+			t.Errorf("the rest = %q, %v, want %q", rest, err, ".")
 		}
 		if began != 1 {
-			t.Errorf("the handler ran %d times", began)
+			t.Errorf("the handler ran %d times, want 1", began)
 		}
 	})
 }
@@ -125,7 +125,7 @@ func TestSharedResponsePanics(t *testing.T) {
 		goOn <- true
 		for _, b := range bodies {
 			if got, err := io.ReadAll(b); string(got) != "x" || err == nil {
-				t.Errorf("%q, %v, want an error after x", got, err)
+				t.Errorf("body = %q, %v, want an error after x", got, err)
 			}
 			if p := <-panicked; p != boom {
 				t.Errorf("the server got %v, want %v", p, boom)

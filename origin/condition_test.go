@@ -90,7 +90,7 @@ func TestEvaluate(t *testing.T) {
 			for method, want := range map[string]origin.Verdict{"GET": test.get, "HEAD": test.get, "PUT": test.unsaf, "DELETE": test.unsaf,
 				"PATCH": test.unsaf, "POST": test.unsaf, "OPTIONS": p, "TRACE": p, "CONNECT": p} {
 				if got := origin.Evaluate(newRequest(t, method+" /", test.fields...), test.v); got != want {
-					t.Errorf("%s: %v, want %v", method, got, want)
+					t.Errorf("%s: Evaluate = %v, want %v", method, got, want)
 				}
 			}
 		})
@@ -131,7 +131,7 @@ func TestCheck(t *testing.T) {
 				"Set-Cookie: a=b", "Date: "+same, "Content-Type:", "Content-Length:", "Content-Encoding:", "Content-Language:", "Last-Modified:",
 				"Content-Security-Policy:")
 			if g.body != "" || g.err != nil {
-				t.Errorf("%q %v", g.body, g.err)
+				t.Errorf("body = %q, %v, want none", g.body, g.err)
 			}
 		}
 		g = s.do("PUT /", `If-Match: "v0"`)
@@ -145,7 +145,7 @@ func TestCheck(t *testing.T) {
 	})
 	w := call(t, checking(origin.Validators{LastModified: time.Now().Add(time.Hour)}), "/")
 	if at, err := http.ParseTime(w.Header().Get("Last-Modified")); err != nil || at.After(time.Now()) {
-		t.Errorf("Last-Modified in the future: %v, %v", w.Header(), err)
+		t.Errorf("Last-Modified = %q, %v, want one that is not in the future", w.Header().Get("Last-Modified"), err)
 	}
 	w = call(t, checking(origin.Validators{ETag: `"v1"`, Missing: true}), "/")
 	want(t, w.Code, 200, w.Header(), "ETag:")
@@ -172,7 +172,7 @@ func TestHostileRequests(t *testing.T) {
 			{"Cache-Control: " + strings.Repeat("max-age=", 10000), 200},
 		} {
 			if g := s.do("/", test.field); g.StatusCode != test.code || g.err != nil {
-				t.Errorf("%.60q: %d, %v, want %d", test.field, g.StatusCode, g.err, test.code)
+				t.Errorf("%.60q: status = %d, %v, want %d", test.field, g.StatusCode, g.err, test.code)
 			}
 		}
 	})
@@ -180,7 +180,7 @@ func TestHostileRequests(t *testing.T) {
 	for _, line := range []string{"If-None-Match: \"a\x00\"", "If-Match: \r\n \"v1\"", "If-None-Match : *", ": x", "If-Match"} {
 		out := s.raw(fmt.Sprintf("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%s\r\n\r\n", line))
 		if !strings.HasPrefix(out, "HTTP/1.1 ") {
-			t.Errorf("%q: %q", line, out)
+			t.Errorf("%q: got %q, want a response", line, out)
 		}
 	}
 }

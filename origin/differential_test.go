@@ -93,13 +93,13 @@ func compare(t testing.TB, r *http.Request, v origin.Validators, known map[strin
 		}
 	}
 	if ours != want {
-		t.Fatalf("%s %q against %+v: %v, want %v", r.Method, r.Header, v, ours, want)
+		t.Fatalf("Evaluate(%s %q, %+v) = %v, want %v", r.Method, r.Header, v, ours, want)
 	}
 	if ours == theirs {
 		return
 	}
 	if why == nil {
-		t.Fatalf("%s %q against %+v: %v, http.ServeContent: %v", r.Method, r.Header, v, ours, theirs)
+		t.Fatalf("Evaluate(%s %q, %+v) = %v, want %v, as http.ServeContent", r.Method, r.Header, v, ours, theirs)
 	}
 	known[why[0]]++
 }
@@ -181,7 +181,7 @@ func TestEvaluateAgainstServeContent(t *testing.T) {
 	}
 	t.Logf("%d combinations; different: %v", n, known)
 	if len(known) != 3 {
-		t.Errorf("different: %v, want each of three", known)
+		t.Errorf("differences = %v, want each of three", known)
 	}
 }
 

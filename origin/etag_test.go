@@ -28,7 +28,7 @@ func TestNewETag(t *testing.T) {
 	} {
 		got, err := origin.NewETag(test.opaque, test.weak)
 		if got != test.want || (err != nil) != (test.want == "") {
-			t.Errorf("%q: %q, %v, want %q", test.opaque, got, err, test.want)
+			t.Errorf("NewETag(%q) = %q, %v, want %q", test.opaque, got, err, test.want)
 		}
 	}
 }
@@ -38,16 +38,16 @@ func TestHashETag(t *testing.T) {
 	for _, parts := range [][]string{{}, {""}, {"", ""}, {"a"}, {"a", ""}, {"", "a"}, {"ab"}, {"a", "b"}, {"\x00"}} {
 		tag := origin.HashETag(false, parts...)
 		if other, ok := seen[tag]; ok {
-			t.Errorf("%q and %s have the same tag", parts, other)
+			t.Errorf("HashETag(%q) = %s, want another tag than for %s", parts, tag, other)
 		}
 		seen[tag] = fmt.Sprintf("%q", parts)
 		if tag != origin.HashETag(false, parts...) || "W/"+tag != origin.HashETag(true, parts...) {
-			t.Errorf("%q: not the same tag again", parts)
+			t.Errorf("HashETag(%q) gives another tag the second time, want %s", parts, tag)
 		}
 		if opaque := strings.Trim(string(tag), `"`); "\""+opaque+"\"" != string(tag) {
-			t.Errorf("%q: %q", parts, tag)
+			t.Errorf("HashETag(%q) = %q, want an opaque part in quotes", parts, tag)
 		} else if made, err := origin.NewETag(opaque, false); made != tag {
-			t.Errorf("%q: %q, %v", parts, tag, err)
+			t.Errorf("NewETag(%q) = %q, %v, want %q", opaque, made, err, tag)
 		}
 	}
 }
@@ -97,7 +97,7 @@ func TestParseETags(t *testing.T) {
 			got = append(got, "*")
 		}
 		if got := strings.Join(got, " "); got != test.want {
-			t.Errorf("%q: %s, want %s", test.lines, got, test.want)
+			t.Errorf("ParseETags(%q) = %s, want %s", test.lines, got, test.want)
 		}
 	}
 }
@@ -119,10 +119,10 @@ func TestMatch(t *testing.T) {
 	} {
 		for range 2 {
 			if got := test.a.StrongMatch(test.b); got != test.strong {
-				t.Errorf("%s and %s, strongly: %v", test.a, test.b, got)
+				t.Errorf("%s.StrongMatch(%s) = %v, want %v", test.a, test.b, got, test.strong)
 			}
 			if got := test.a.WeakMatch(test.b); got != test.weak {
-				t.Errorf("%s and %s, weakly: %v", test.a, test.b, got)
+				t.Errorf("%s.WeakMatch(%s) = %v, want %v", test.a, test.b, got, test.weak)
 			}
 			test.a, test.b = test.b, test.a
 		}
@@ -145,11 +145,11 @@ func FuzzParseETags(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		tags, star := origin.ParseETags([]string{s})
 		if star != (strings.Trim(s, " \t") == "*") || star && tags != nil {
-			t.Fatalf("%q: %q %v", s, tags, star)
+			t.Fatalf("ParseETags(%q) = %q, %v, want either tags or a star", s, tags, star)
 		}
 		for _, tag := range tags {
 			if again, _ := origin.ParseETags([]string{string(tag)}); len(again) != 1 || again[0] != tag {
-				t.Fatalf("%q: %q alone is %q", s, tag, again)
+				t.Fatalf("ParseETags(%q) = %q, want that tag alone", tag, again)
 			}
 		}
 	})

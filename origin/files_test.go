@@ -33,14 +33,14 @@ func TestFiles(t *testing.T) {
 		tag := g.Header.Get("ETag")
 		want(t, g.StatusCode, 200, g.Header, "Last-Modified: "+same, "Cache-Control: max-age=3600")
 		if tag == "" || strings.HasPrefix(tag, "W/") {
-			t.Errorf("tag %q", tag)
+			t.Errorf("ETag = %q, want a strong one", tag)
 		}
 		g = s.do("/a.txt", "If-None-Match: "+tag)
 		want(t, g.StatusCode, 304, g.Header, "ETag: "+tag, "Cache-Control: max-age=3600")
 		g = s.do("/a.txt", "Range: bytes=2-3", "If-Range: "+tag)
 		want(t, g.StatusCode, 206, g.Header, "Content-Range: bytes 2-3/10")
 		if other := s.do("/dir/").Header.Get("ETag"); other == "" || other == tag {
-			t.Errorf("the index has the tag %q", other)
+			t.Errorf("ETag of the index = %q, want another than %q", other, tag)
 		}
 		for target, code := range map[string]int{"/dir": 301, "/dir/index.html": 301, "/none": 404, "/a.txt/": 301, "/": 200, "/../a.txt": 200, "POST /a.txt": 405} {
 			g = s.do(target, "If-None-Match: "+tag)
@@ -59,16 +59,16 @@ func TestFiles(t *testing.T) {
 	w := call(t, h, "/files_test.go")
 	tag := w.Header().Get("ETag")
 	if tag == "" || w.Header().Get("Last-Modified") != "" {
-		t.Errorf("embedded: %v", w.Header())
+		t.Errorf("an embedded file has %v, want an ETag and no Last-Modified", w.Header())
 	}
 	opened := count.opened.Load()
 	w = call(t, h, "/files_test.go", "If-None-Match: "+tag)
 	if w.Code != 304 || count.opened.Load() >= 2*opened {
-		t.Errorf("embedded again: %d; opened %d times, first %d", w.Code, count.opened.Load(), opened)
+		t.Errorf("an embedded file again: status %d, opened %d times, want 304 and less than %d", w.Code, count.opened.Load(), 2*opened)
 	}
 	w = call(t, origin.Files(fstest.MapFS{"x": {Data: []byte("1")}}), "/x")
 	if w.Code != 200 || w.Header().Get("ETag") == "" {
-		t.Errorf("%d %v", w.Code, w.Header())
+		t.Errorf("got %d with %v, want 200 with an ETag", w.Code, w.Header())
 	}
 }
 
@@ -91,7 +91,7 @@ func TestFileReplaced(t *testing.T) {
 	first := call(t, h, "/a.txt")
 	second := call(t, h, "/a.txt")
 	if first.Body.String() != "newer" || first.Header().Get("ETag") != second.Header().Get("ETag") {
-		t.Errorf("%q has the tag %s, then %s", first.Body, first.Header().Get("ETag"), second.Header().Get("ETag"))
+		t.Errorf("got %q with ETag %s, want %q with %s", first.Body, first.Header().Get("ETag"), "newer", second.Header().Get("ETag"))
 	}
 }
 

@@ -142,12 +142,12 @@ func call(t testing.TB, h http.Handler, target string, fields ...string) *httpte
 func want(t testing.TB, status, wantStatus int, h http.Header, fields ...string) {
 	t.Helper()
 	if status != wantStatus {
-		t.Errorf("status %d, want %d", status, wantStatus)
+		t.Errorf("status = %d, want %d", status, wantStatus)
 	}
 	for _, f := range fields {
 		name, value, _ := strings.Cut(f, ":")
 		if got := strings.Join(h[http.CanonicalHeaderKey(name)], " | "); got != strings.TrimSpace(value) {
-			t.Errorf("%s is %q, want %q", name, got, strings.TrimSpace(value))
+			t.Errorf("%s = %q, want %q", name, got, strings.TrimSpace(value))
 		}
 	}
 }

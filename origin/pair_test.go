@@ -127,12 +127,12 @@ func TestPair(t *testing.T) {
 				body, err := io.ReadAll(resp.Body)
 				resp.Body.Close()
 				if err != nil || resp.StatusCode != 200 {
-					t.Fatalf("%s: %d, %v", path, resp.StatusCode, err)
+					t.Fatalf("%s: got status %d, %v, want 200", path, resp.StatusCode, err)
 				}
 				if i == 0 {
 					first = body
 				} else if path != "/counter.png" && !bytes.Equal(body, first) {
-					t.Fatalf("%s: fetch %d brings another body", path, i)
+					t.Fatalf("%s: body of fetch %d = %.60q, want %.60q", path, i, body, first)
 				}
 			}
 			cached.Close()
@@ -153,12 +153,12 @@ func TestPair(t *testing.T) {
 		"/style.css none": {fetches, fetches, 0}, "/style.css client's": {1, 1, 0}, "/style.css server's": {fetches, 1, 0}, "/style.css both": {1, 1, 0},
 	} {
 		if g := got[key]; g.requests != want.requests || g.bodies != want.bodies {
-			t.Errorf("%s: %d requests, %d bodies made, want %d and %d", key, g.requests, g.bodies, want.requests, want.bodies)
+			t.Errorf("%s: got %d requests and %d bodies made, want %d and %d", key, g.requests, g.bodies, want.requests, want.bodies)
 		}
 	}
 	for _, path := range []string{"/", "/counter.png", "/style.css"} {
 		if none, client := got[path+" none"].bytes, got[path+" client's"].bytes; client*2 > none {
-			t.Errorf("%s: %d bytes sent with the client's cache, %d without", path, client, none)
+			t.Errorf("%s: %d bytes sent with the client's cache, want at most half of %d", path, client, none)
 		}
 	}
 }

@@ -171,7 +171,7 @@ func TestCacheTargets(t *testing.T) {
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, httptest.NewRequest("GET", "/a", nil))
 			if body := w.Body.String(); !strings.HasSuffix(body, " example.com /a /a") || strings.Contains(body, "evil") {
-				t.Errorf("%s: the next user gets %q", name, body)
+				t.Errorf("%s: the next user gets %q, want one that ends in %q", name, body, " example.com /a /a")
 			}
 		}
 	})
@@ -203,7 +203,7 @@ func TestMiddlewareHandsTargetsOn(t *testing.T) {
 			t.Errorf("%s: got %q, want it to end in %q", name, out, want)
 		}
 		if strings.Contains(out, cachecontrol.XFromCache) {
-			t.Errorf("%s: %q", name, out)
+			t.Errorf("%s: got %q, want no hit", name, out)
 		}
 	}
 }

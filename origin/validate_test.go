@@ -73,7 +73,7 @@ func TestValidate(t *testing.T) {
 			g := s.do(test.do, test.fields...)
 			want(t, g.StatusCode, test.code, g.Header, test.want...)
 			if made.Load() != test.made || g.err != nil || strings.Contains(g.body, "secret") {
-				t.Errorf("%s %q: made %d bodies, want %d; %q %v", test.do, test.fields, made.Load(), test.made, g.body, g.err)
+				t.Errorf("%s %q: made %d bodies and sent %q, %v, want %d bodies made and no secret", test.do, test.fields, made.Load(), g.body, g.err, test.made)
 			}
 		}
 	})
@@ -126,17 +126,17 @@ func TestRequirePrecondition(t *testing.T) {
 			w := call(t, h, method+" "+test.path, fields...)
 			want(t, w.Code, test.code, w.Header(), "ETag:")
 			if w.Code == 428 && (w.Header().Get("Cache-Control") != "no-store" || !strings.Contains(w.Body.String(), "If-Match")) {
-				t.Errorf("428: %v %s", w.Header(), w.Body)
+				t.Errorf("a 428 has %v and the body %q, want no-store and a body that names If-Match", w.Header(), w.Body)
 			}
 		}
 		for _, method := range []string{"GET", "POST"} {
 			if w := call(t, h, method+" "+test.path); w.Code != 204 {
-				t.Errorf("%s: %d", method, w.Code)
+				t.Errorf("%s: status = %d, want 204", method, w.Code)
 			}
 		}
 	}
 	post := origin.RequirePrecondition(func(*http.Request) (origin.Validators, error) { return origin.Validators{}, nil }, "POST")(answer(204, ""))
 	if a, b := call(t, post, "POST /").Code, call(t, post, "PUT /").Code; a != 428 || b != 204 {
-		t.Errorf("for POST alone: %d, %d", a, b)
+		t.Errorf("for POST alone: POST = %d, PUT = %d, want 428, 204", a, b)
 	}
 }

@@ -51,16 +51,16 @@ func TestMiddlewareIsTransparent(t *testing.T) {
 			}))
 			protocols(t, h, func(t *testing.T, s *server) {
 				if g := s.do("/nothing"); g.StatusCode != 200 || g.body != "" || g.err != nil {
-					t.Errorf("nothing: %d %q %v", g.StatusCode, g.body, g.err)
+					t.Errorf("nothing: got %d %q, %v, want 200 without a body", g.StatusCode, g.body, g.err)
 				}
 				if g := s.do("/upgrade"); s.EnableHTTP2 && g.StatusCode != 501 {
-					t.Errorf("upgrade over HTTP/2: %d %v", g.StatusCode, g.err)
+					t.Errorf("upgrade over HTTP/2: got %d, %v, want 501", g.StatusCode, g.err)
 				}
 				if g := s.do("/panic"); g.err == nil {
-					t.Errorf("panic: %d %v", g.StatusCode, g.Header)
+					t.Errorf("panic: got %d with %v, want an error", g.StatusCode, g.Header)
 				}
 				if g := s.traced("/hints"); len(g.hints) != 1 || g.body != "x" {
-					t.Errorf("hints: %v %q", g.hints, g.body)
+					t.Errorf("hints: got %v and %q, want one and %q", g.hints, g.body, "x")
 				}
 				resp, err := s.client.Get(s.URL + "/flush")
 				if err != nil {
@@ -68,13 +68,13 @@ func TestMiddlewareIsTransparent(t *testing.T) {
 				}
 				var b [1]byte
 				if _, err := io.ReadFull(resp.Body, b[:]); err != nil || b[0] != 'a' {
-					t.Errorf("flush: %q %v", b, err)
+					t.Errorf("flush: read %q, %v, want %q", b, err, "a")
 				}
 				resp.Body.Close()
 			})
 			s := serve(t, h, false)
 			if out := s.raw("GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"); !strings.HasSuffix(out, "hello") {
-				t.Errorf("upgrade: %q", out)
+				t.Errorf("upgrade: got %q, want it to end in %q", out, "hello")
 			}
 		})
 	}
@@ -107,17 +107,17 @@ func TestCopyFails(t *testing.T) {
 					g := s.do(path)
 					want(t, g.StatusCode, 502, g.Header, "Cache-Control:", "Expires:", "ETag:")
 					if g.body != "no body\n" {
-						t.Errorf("%s: %q", path, g.body)
+						t.Errorf("%s: body = %q, want %q", path, g.body, "no body\n")
 					}
 				}
 				if g := s.do("/works?body=x"); g.ContentLength != 1 || g.body != "x" {
-					t.Errorf("%q, Content-Length %d", g.body, g.ContentLength)
+					t.Errorf("got %q with Content-Length %d, want %q with 1", g.body, g.ContentLength, "x")
 				}
 				for _, body := range []string{"x", long} {
 					g := s.do("/fails?body=" + body)
 					want(t, g.StatusCode, 200, g.Header)
 					if g.body != body+"no body\n" {
-						t.Errorf("%d bytes instead of %d", len(g.body), len(body)+8)
+						t.Errorf("got %d bytes, want %d", len(g.body), len(body)+8)
 					}
 				}
 			})
@@ -170,7 +170,7 @@ func TestSendfile(t *testing.T) {
 	defer resp.Body.Close()
 	n, err := io.Copy(io.Discard, resp.Body)
 	if rf := <-last; n != size || err != nil || rf.n != size || !rf.file {
-		t.Errorf("%d bytes, %v; ReadFrom took %d, of a file: %v", n, err, rf.n, rf.file)
+		t.Errorf("got %d bytes, %v, ReadFrom copied %d, of a file: %v, want %d, all by ReadFrom of a file", n, err, rf.n, rf.file, size)
 	}
 	want(t, resp.StatusCode, 200, resp.Header, "Cache-Control: max-age=3600")
 }
@@ -201,7 +201,7 @@ func TestHandlerNamesNotCanonical(t *testing.T) {
 			first := s.do("/", "Origin: https://b")
 			second := s.do("/", "X-A: a", "Origin: https://c")
 			if got := first.body + " " + second.body; got != test.want {
-				t.Errorf("%s, HTTP/2 %v: %q, want %q", test.name, http2, got, test.want)
+				t.Errorf("%s, HTTP/2 %v: bodies = %q, want %q", test.name, http2, got, test.want)
 			}
 		}
 	}
@@ -233,7 +233,7 @@ func TestMiddlewareNamesNotCanonical(t *testing.T) {
 			t.Errorf("%s: Cache-Control = %q, want %q alone", name, got, test.want)
 		}
 		if name == "AutoETag" && header.Get("Etag") != `"mine"` {
-			t.Errorf("AutoETag: ETag is %q", header["Etag"])
+			t.Errorf("AutoETag: ETag = %q, want %q", header["Etag"], `"mine"`)
 		}
 	}
 }

@@ -76,13 +76,13 @@ func collect(t *testing.T, reader sdk.Reader) (values map[string]int64, units ma
 	values, units = map[string]int64{}, map[string]string{}
 	for _, scope := range all.ScopeMetrics {
 		if scope.Scope.Name != otel.Scope {
-			t.Errorf("scope %q", scope.Scope.Name)
+			t.Errorf("scope = %q, want %q", scope.Scope.Name, otel.Scope)
 		}
 		for _, m := range scope.Metrics {
 			units[m.Name] = m.Unit
 			sum, ok := m.Data.(metricdata.Sum[int64])
 			if !ok || !sum.IsMonotonic || m.Description == "" {
-				t.Errorf("%s is no counter, or has no description: %T", m.Name, m.Data)
+				t.Errorf("%s = %T with the description %q, want a monotonic counter with a description", m.Name, m.Data, m.Description)
 			}
 			for _, p := range sum.DataPoints {
 				values[m.Name+"{"+p.Attributes.Encoded(attribute.DefaultEncoder())+"}"] = p.Value
@@ -144,13 +144,13 @@ func TestRegister(t *testing.T) {
 		"cachecontrol.requests{cache=two,cachecontrol.outcome=miss}":                           1,
 	} {
 		if got, ok := values[name]; !ok || got != want {
-			t.Errorf("%s is %d, %v; want %d", name, got, ok, want)
+			t.Errorf("%s = %d, observed %v, want %d", name, got, ok, want)
 		}
 		delete(values, name)
 	}
 	for name := range values {
 		if strings.Contains(name, "cache=one") {
-			t.Errorf("%s was not expected", name)
+			t.Errorf("%s is observed, want only the names listed", name)
 		}
 	}
 	documented(t, units)
@@ -161,7 +161,7 @@ func TestRegister(t *testing.T) {
 	values, _ = collect(t, reader)
 	for name := range values {
 		if strings.Contains(name, "cache=one") {
-			t.Errorf("%s is observed after Unregister", name)
+			t.Errorf("%s is observed after Unregister, want nothing", name)
 		}
 	}
 }
@@ -177,12 +177,12 @@ func documented(t *testing.T, units map[string]string) {
 	for _, m := range regexp.MustCompile(`(?m)^//\t(cachecontrol\.[a-z_.]+) +(\S+)`).FindAllStringSubmatch(string(source), -1) {
 		named = append(named, m[1])
 		if units[m[1]] != m[2] {
-			t.Errorf("%s is documented in %s, and has %q", m[1], m[2], units[m[1]])
+			t.Errorf("%s has the unit %q, want %s as documented", m[1], units[m[1]], m[2])
 		}
 	}
 	for name := range units {
 		if !slices.Contains(named, name) {
-			t.Errorf("%s is not documented", name)
+			t.Errorf("the package documentation does not name %s, want all instruments", name)
 		}
 	}
 }
@@ -199,7 +199,7 @@ func (failingMeter) Int64ObservableCounter(string, ...metric.Int64ObservableCoun
 
 func TestRegisterFails(t *testing.T) {
 	if r, err := otel.Register(failingProvider{}, &cachecontrol.Transport{}); err == nil || r != nil {
-		t.Errorf("%v, %v", r, err)
+		t.Errorf("Register with a provider that fails = %v, %v, want nil and an error", r, err)
 	}
 	if _, err := otel.Register(noop.NewMeterProvider(), &cachecontrol.Transport{}); err != nil {
 		t.Error(err)
