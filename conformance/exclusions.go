@@ -9,7 +9,7 @@ import "slices"
 // since reversed each of these tests or made it a check.
 var exclusions = slices.Concat(
 	exclude(nil,
-		"the origin sends a made-up transfer coding. No client can find the end of such a message, so net/http " +
+		"the origin sends a made-up transfer coding. No client can find the end of such a message, so net/http "+
 			"rejects it (RFC 9112, sections 6.1 and 6.3)",
 		"headers-store-Transfer-Encoding"),
 	[]exclusion{{
@@ -20,7 +20,7 @@ var exclusions = slices.Concat(
 	}},
 
 	exclude(only045,
-		"the cache ignores an Age that is not a number of seconds. The test expects it to count as a large Age " +
+		"the cache ignores an Age that is not a number of seconds. The test expects it to count as a large Age "+
 			"(RFC 9111, section 5.1)",
 		"age-parse-nonnumeric",
 		"age-parse-negative",
@@ -28,26 +28,26 @@ var exclusions = slices.Concat(
 		"age-parse-parameter",
 		"age-parse-numeric-parameter"),
 	exclude(only045,
-		"the cache uses the first of several members of Age. The test expects such fields to count as a large Age " +
+		"the cache uses the first of several members of Age. The test expects such fields to count as a large Age "+
 			"(RFC 9111, section 5.1)",
 		"age-parse-prefix-twoline",
 		"age-parse-dup-0",
 		"age-parse-dup-0-twoline",
 		"age-parse-dup-old"),
 	exclude(only045,
-		"the origin closes the connection, and the test expects a response with the origin's number of this " +
-			"request. The cache can only send its own error or, if a private cache may use it, the stale response, " +
+		"the origin closes the connection, and the test expects a response with the origin's number of this "+
+			"request. The cache can only send its own error or, if a private cache may use it, the stale response, "+
 			"and neither has that number (RFC 9111, sections 4.2.4, 5.2.2.2 and 5.2.2.8)",
 		"stale-close-must-revalidate",
 		"stale-close-no-cache",
 		"stale-close-proxy-revalidate",
 		"stale-close-s-maxage=2"),
 	exclude(only045,
-		"a 304 updates all stored fields except Content-Length and those that the cache processes itself. " +
+		"a 304 updates all stored fields except Content-Length and those that the cache processes itself. "+
 			"Content-MD5 is neither (RFC 9111, section 3.2)",
 		"304-etag-update-response-Content-MD5"),
 	exclude(only045,
-		"the 304 has another strong entity tag than the stored response. The test expects the cache to update the " +
+		"the 304 has another strong entity tag than the stored response. The test expects the cache to update the "+
 			"lifetime but not the tag. The cache updates both or neither (RFC 9111, sections 3.2 and 4.3.4)",
 		"304-etag-update-response-ETag"),
 )

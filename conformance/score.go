@@ -146,25 +146,9 @@ func problems(m mode, rep report, exclusions []exclusion) []string {
 			problem("%s was run twice", r.ID)
 		}
 		seen[r.ID] = true
-		if !slices.Contains(outcomes[r.Kind], r.Outcome) {
-			problem("%s: a test of kind %q with outcome %q", r.ID, r.Kind, r.Outcome)
-			continue
-		}
-
 		_, isExcluded := excluded[r.ID]
-		switch {
-		case r.Outcome == untested:
-			problem("%s was not run", r.ID)
-		case r.Kind == check:
-			if isExcluded {
-				problem("%s is excluded, but a check cannot fail", r.ID)
-			}
-		case r.Outcome == pass:
-			if isExcluded {
-				problem("%s is excluded, but passes", r.ID)
-			}
-		case !isExcluded:
-			problem("%s (%s): %s: %s", r.ID, r.Kind, r.Outcome, cmp.Or(r.Message, "no message"))
+		if p := r.problem(isExcluded); p != "" {
+			problem("%s", p)
 		}
 	}
 	for id, e := range excluded {
@@ -174,6 +158,27 @@ func problems(m mode, rep report, exclusions []exclusion) []string {
 	}
 	slices.Sort(found)
 	return found
+}
+
+// problem returns the problem of a result, or "".
+func (r result) problem(isExcluded bool) string {
+	switch {
+	case !slices.Contains(outcomes[r.Kind], r.Outcome):
+		return fmt.Sprintf("%s: a test of kind %q with outcome %q", r.ID, r.Kind, r.Outcome)
+	case r.Outcome == untested:
+		return r.ID + " was not run"
+	case r.Kind == check:
+		if isExcluded {
+			return r.ID + " is excluded, but a check cannot fail"
+		}
+	case r.Outcome == pass:
+		if isExcluded {
+			return r.ID + " is excluded, but passes"
+		}
+	case !isExcluded:
+		return fmt.Sprintf("%s (%s): %s: %s", r.ID, r.Kind, r.Outcome, cmp.Or(r.Message, "no message"))
+	}
+	return ""
 }
 
 // row is a row of the table.

@@ -97,18 +97,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		less = 20
 	}
 	start := time.Now()
-	var rows []row
-	for _, s := range storms {
-		if !match.MatchString(s.name) {
-			continue
-		}
-		begin := time.Now()
-		more, err := s.run(ctx, less)
-		if err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
-		}
-		fmt.Fprintf(stderr, "%s: %.1f s\n", s.name, time.Since(begin).Seconds())
-		rows = append(rows, more...)
+	rows, err := runStorms(ctx, match, less, stderr)
+	if err != nil {
+		return err
 	}
 	text := table(rows) + fmt.Sprintf("\nMade by `%s` on %s, %s/%s with %d processors, in %.0f s.\n",
 		strings.TrimSpace("go run ./faults "+strings.Join(args, " ")), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(),
@@ -129,6 +120,24 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return fmt.Errorf("promises were broken:\n  %s", strings.Join(broken, "\n  "))
 	}
 	return nil
+}
+
+// runStorms runs the storms whose names match and returns their rows. The counts are divided by less.
+func runStorms(ctx context.Context, match *regexp.Regexp, less int, progress io.Writer) ([]row, error) {
+	var rows []row
+	for _, s := range storms {
+		if !match.MatchString(s.name) {
+			continue
+		}
+		begin := time.Now()
+		more, err := s.run(ctx, less)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s.name, err)
+		}
+		fmt.Fprintf(progress, "%s: %.1f s\n", s.name, time.Since(begin).Seconds())
+		rows = append(rows, more...)
+	}
+	return rows, nil
 }
 
 // verdict returns the promise that the row breaks, or "".

@@ -176,29 +176,22 @@ func appendTail(dst []byte, e *storage.Entry, header []field, length int64, sum,
 	if err != nil {
 		return nil, err
 	}
+	if err := checkTail(e); err != nil {
+		return nil, err
+	}
 	lines := 0 // number of fields with several lines
 	for _, f := range header {
 		if len(f.lines) > 1 {
 			lines++
 		}
 	}
-
 	// Zero values are omitted, but the "go" map is always written, because without it the entry would be Foreign.
-	n := 1 // the checksum
-	for _, present := range [...]bool{
+	w.text("go")
+	w.mapLen(1 + present( // the checksum, and
 		e.URL != "", !e.RequestTime.IsZero(), !e.ResponseTime.IsZero(), lines > 0, len(trailer) > 0, length != 0,
 		sum != 0, !e.BodyTime.IsZero(), e.Generation != "", len(e.Variants) > 0, len(e.Heuristic) > 0,
 		e.Lifetime != 0, e.HTTP != 0, e.Range != nil,
-	} {
-		if present {
-			n++
-		}
-	}
-	if !validValue(e.URL) {
-		w.fail(fmt.Errorf("serialize: URL %q", e.URL))
-	}
-	w.text("go")
-	w.mapLen(n)
+	))
 	w.textKey("url", e.URL)
 	w.timeKey("request_time", e.RequestTime)
 	w.timeKey("response_time", e.ResponseTime)
@@ -208,6 +201,43 @@ func appendTail(dst []byte, e *storage.Entry, header []field, length int64, sum,
 	w.intKey("sum", int64(sum))
 	w.timeKey("body_time", e.BodyTime)
 	w.textKey("generation", e.Generation)
+	w.listsAndRange(e)
+	w.text("head_sum")
+	w.buf = append(w.buf, uint32Code)
+	w.buf = binary.BigEndian.AppendUint32(w.buf, checksum.Update(headSum, w.buf[start:]))
+	if len(w.buf)-start > storage.MaxHead {
+		w.fail(storage.ErrHeadTooLong)
+	}
+	return w.result()
+}
+
+// checkTail returns an error if a value of the "go" map cannot be written.
+func checkTail(e *storage.Entry) error {
+	switch r := e.Range; {
+	case !validValue(e.URL):
+		return fmt.Errorf("serialize: URL %q", e.URL)
+	case e.Lifetime < 0:
+		return fmt.Errorf("serialize: lifetime %v", e.Lifetime)
+	case e.HTTP < 0 || e.HTTP > 9:
+		return fmt.Errorf("serialize: HTTP version %d", e.HTTP)
+	case r != nil && (r.Start < 0 || r.Total < -1):
+		return fmt.Errorf("serialize: range %d of %d", r.Start, r.Total)
+	}
+	return nil
+}
+
+// present returns the number of conditions that are true.
+func present(conditions ...bool) (n int) {
+	for _, c := range conditions {
+		if c {
+			n++
+		}
+	}
+	return n
+}
+
+// listsAndRange writes the fields of the "go" map from variants to range.
+func (w *writer) listsAndRange(e *storage.Entry) {
 	if len(e.Variants) > 0 {
 		w.text("variants")
 		w.arrayLen(len(e.Variants))
@@ -222,18 +252,9 @@ func appendTail(dst []byte, e *storage.Entry, header []field, length int64, sum,
 			w.text(name)
 		}
 	}
-	if e.Lifetime < 0 {
-		return nil, fmt.Errorf("serialize: lifetime %v", e.Lifetime)
-	}
 	w.intKey("lifetime", int64(e.Lifetime))
-	if e.HTTP < 0 || e.HTTP > 9 {
-		return nil, fmt.Errorf("serialize: HTTP version %d", e.HTTP)
-	}
 	w.intKey("http", int64(e.HTTP))
 	if r := e.Range; r != nil {
-		if r.Start < 0 || r.Total < -1 {
-			return nil, fmt.Errorf("serialize: range %d of %d", r.Start, r.Total)
-		}
 		w.text("range")
 		w.mapLen(2)
 		w.text("start")
@@ -241,13 +262,6 @@ func appendTail(dst []byte, e *storage.Entry, header []field, length int64, sum,
 		w.text("total")
 		w.int(r.Total)
 	}
-	w.text("head_sum")
-	w.buf = append(w.buf, uint32Code)
-	w.buf = binary.BigEndian.AppendUint32(w.buf, checksum.Update(headSum, w.buf[start:]))
-	if len(w.buf)-start > storage.MaxHead {
-		w.fail(storage.ErrHeadTooLong)
-	}
-	return w.result()
 }
 
 // sizeHint estimates the size of the document of e without its body. If the estimate is too small,
