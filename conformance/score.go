@@ -117,6 +117,37 @@ func (e exclusion) covers(tests int, m mode) bool {
 	return (e.cuts == nil || slices.Contains(e.cuts, tests)) && (e.modes == nil || slices.Contains(e.modes, m))
 }
 
+// inconclusive returns the tests that could not be carried out, and those that depend on them: the cache has neither
+// passed nor failed them. It leaves out the exclusions.
+func inconclusive(m mode, rep report, exclusions []exclusion) []string {
+	var ids []string
+	for _, r := range rep.Results {
+		excluded := slices.ContainsFunc(exclusions, func(e exclusion) bool { return e.id == r.ID && e.covers(rep.Tests, m) })
+		if !excluded && (r.Outcome == setupFail || r.Outcome == harnessFail) {
+			ids = append(ids, r.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	for _, r := range rep.Results {
+		if r.Outcome == dependencyFail {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids
+}
+
+// replace replaces the results of these tests with those of another run.
+func (rep *report) replace(other report, ids []string) {
+	for _, r := range other.Results {
+		i := slices.IndexFunc(rep.Results, func(old result) bool { return old.ID == r.ID })
+		if i >= 0 && slices.Contains(ids, r.ID) {
+			rep.Results[i] = r
+		}
+	}
+}
+
 // problems returns the problems of a run. A run has none only if it ran every test of the mode, every required and
 // optimal test passed except the exclusions, and all exclusions failed.
 func problems(m mode, rep report, exclusions []exclusion) []string {

@@ -211,3 +211,26 @@ func TestSplice(t *testing.T) {
 		}
 	}
 }
+
+// Only tests that could not be carried out are run again, with those that depend on them.
+func TestInconclusive(t *testing.T) {
+	rep := report{Tests: 334, Results: []result{
+		{ID: "passed", Outcome: pass}, {ID: "failed", Outcome: fail}, {ID: "no-setup", Outcome: setupFail},
+		{ID: "excluded", Outcome: setupFail}, {ID: "timed-out", Outcome: harnessFail}, {ID: "depends", Outcome: dependencyFail},
+	}}
+	excluded := []exclusion{{id: "excluded"}}
+	got := inconclusive(shared, rep, excluded)
+	if want := []string{"no-setup", "timed-out", "depends"}; !slices.Equal(got, want) {
+		t.Errorf("inconclusive = %v, want %v", got, want)
+	}
+	rep.replace(report{Results: []result{{ID: "no-setup", Outcome: pass}, {ID: "failed", Outcome: pass}}}, got)
+	if got := rep.Results[1].Outcome; got != fail {
+		t.Errorf("after replace, failed has outcome %v, want %v", got, fail)
+	}
+	if got := rep.Results[2].Outcome; got != pass {
+		t.Errorf("after replace, no-setup has outcome %v, want %v", got, pass)
+	}
+	if got := inconclusive(shared, report{Results: []result{{ID: "depends", Outcome: dependencyFail}}}, nil); got != nil {
+		t.Errorf("inconclusive = %v without a test that could not be carried out, want none", got)
+	}
+}
