@@ -170,11 +170,11 @@ func TestGitHubWithoutNetwork(t *testing.T) {
 			t.Error("a query that was never recorded has an answer")
 		}
 	}); !strings.Contains(f.output(), "body, query: \"{ other }\", recorded: ") {
-		t.Errorf("the message is %s", f.output())
+		t.Errorf("the message is %s, want one about the query", f.output())
 	}
 	passes(t, "TestGitHub/archive", func(tb testing.TB) {
 		if data, err := newGitHub(tb, down).archive(tb.Context(), "octo/spoon"); err != nil || len(data) != 260 {
-			t.Errorf("%d bytes: %v", len(data), err)
+			t.Errorf("archive = %d bytes, %v, want 260", len(data), err)
 		}
 	})
 }
@@ -195,12 +195,12 @@ func githubSuite(t *testing.T, base http.RoundTripper) {
 		client := newGitHub(t, base)
 		for range 2 { // the second time it is a 304
 			if r, err := client.repo(t.Context(), name); err != nil || r != (repository{name, 42}) {
-				t.Errorf("%v, %v", r, err)
+				t.Errorf("repo = %v, %v, want %v", r, err, repository{name, 42})
 			}
 		}
 		_, err := client.repo(t.Context(), "octo/none")
 		if refused := (*statusError)(nil); !errors.As(err, &refused) || *refused != (statusError{404, "Not Found"}) {
-			t.Errorf("%v", err)
+			t.Errorf("repo of none = %v, want status 404", err)
 		}
 	})
 	t.Run("issues", func(t *testing.T) {
@@ -209,7 +209,7 @@ func githubSuite(t *testing.T, base http.RoundTripper) {
 		count := func(want int) {
 			t.Helper()
 			if all, err := client.issues(t.Context(), name); err != nil || len(all) != want || all[0].Title != "Spöön 🥄 is bent" {
-				t.Errorf("%v, %v, want %d", all, err, want)
+				t.Errorf("issues = %v, %v, want %d", all, err, want)
 			}
 		}
 		if err := client.login(t.Context(), "s3cretcode"); err != nil {
@@ -217,7 +217,7 @@ func githubSuite(t *testing.T, base http.RoundTripper) {
 		}
 		count(3)
 		if i, err := client.createIssue(t.Context(), name, "Another"); err != nil || i != (issue{4, "Another"}) {
-			t.Errorf("%v, %v", i, err)
+			t.Errorf("createIssue = %v, %v, want %v", i, err, issue{4, "Another"})
 		}
 		count(4) // the same requests have other answers now
 	})
@@ -230,14 +230,14 @@ func githubSuite(t *testing.T, base http.RoundTripper) {
 			}
 			err := client.graphQL(t.Context(), "query FirstIssues($first: Int!) {\n  repository { issues(first: $first) { number title } }\n}", map[string]any{"first": first}, &data)
 			if all := data.Repository.Issues; err != nil || len(all) != first || all[first-1].Title != want {
-				t.Errorf("%v, %v", all, err)
+				t.Errorf("issues = %v, %v, want %d, the last %q", all, err, first, want)
 			}
 		}
 	})
 	t.Run("archive", func(t *testing.T) {
 		t.Parallel()
 		if data, err := newGitHub(t, base).archive(t.Context(), name); err != nil || len(data) != 260 || data[259] != 255 {
-			t.Errorf("%d bytes: %v", len(data), err)
+			t.Errorf("archive = %d bytes, %v, want 260", len(data), err)
 		}
 	})
 }

@@ -45,11 +45,11 @@ Set-Cookie: session=REDACTED; Path=/; HttpOnly
 === end
 `
 	if one(t, got) != want {
-		t.Errorf("%s\nwant\n%s", one(t, got), want)
+		t.Errorf("the recording is\n%s\nwant\n%s", one(t, got), want)
 	}
 	for name := range got {
 		if !regexp.MustCompile(`^TestX/POST_api\.example\.com_things_page_2@[0-9a-f]{8}\.http$`).MatchString(name) {
-			t.Errorf("its name is %s", name)
+			t.Errorf("file name = %s, want POST_api.example.com_things_page_2@HASH.http", name)
 		}
 	}
 }
@@ -80,7 +80,7 @@ func TestByHand(t *testing.T) {
 			}
 			b, _ := io.ReadAll(resp.Body)
 			if resp.ContentLength != int64(len(b)) || resp.Header.Get("Content-Length") != fmt.Sprint(len(b)) {
-				t.Errorf("the length is %d %v, of %d", resp.ContentLength, resp.Header, len(b))
+				t.Errorf("ContentLength = %d with %v, want %d", resp.ContentLength, resp.Header, len(b))
 			}
 			body = string(b)
 		})
@@ -89,15 +89,15 @@ func TestByHand(t *testing.T) {
 	text := strings.Replace(one(t, m), `"a": 1`, `"a": 1, "longer": "than before"`, 1)
 	edit("# edited\n\n" + strings.Replace(text, "Content-Type", "content-length: 5\ncontent-type", 1))
 	if got := replayed(); got != `{"a":1,"longer":"than before"}` {
-		t.Errorf("%q", got)
+		t.Errorf("edited: replayed %q, want %q", got, `{"a":1,"longer":"than before"}`)
 	}
 	edit(strings.ReplaceAll(text, "\n", "\r\n"))
 	if got := replayed(); got != `{"a":1,"longer":"than before"}` {
-		t.Errorf("with line ends converted: %q", got)
+		t.Errorf("with line ends converted: replayed %q, want %q", got, `{"a":1,"longer":"than before"}`)
 	}
 	edit("GET https://a.example/\n=== response\nHTTP/1.1 200 OK\n=== body text\nby hand\n=== end\n")
 	if got := replayed(); got != "by hand" {
-		t.Errorf("%q", got)
+		t.Errorf("written by hand: replayed %q, want %q", got, "by hand")
 	}
 	// What was written about a recording stays when it is made anew, and a file is not touched without need.
 	edit("# why this is here\n" + one(t, m))
@@ -109,7 +109,7 @@ func TestByHand(t *testing.T) {
 		t.Error(got)
 	}
 	if fi, err := os.Stat(path); err != nil || !fi.ModTime().Equal(old) {
-		t.Errorf("it was written again: %v", err)
+		t.Errorf("Stat = %v, want the file untouched", err)
 	}
 }
 
@@ -156,7 +156,7 @@ func TestBroken(t *testing.T) {
 			}
 			for _, opts := range [][]cachetest.Option{nil, {cachetest.RecordMissing()}} {
 				if got := fails(t, "TestX", ask(opts...)); !strings.HasPrefix(got, "cachetest: http/TestX/GET_a.example.http:") || !strings.Contains(got, tt.want) {
-					t.Errorf("%s\nwant %s", got, tt.want)
+					t.Errorf("the message is\n%s\nwant one with\n%s", got, tt.want)
 				}
 			}
 			if data, _ := os.ReadFile(path); string(data) != tt.text {
@@ -180,7 +180,7 @@ func TestForeignFiles(t *testing.T) {
 	twice(t, dir, answer(200, "a"), func(client *http.Client) string { return get(client, "https://a.example/") })
 	passes(t, "TestX", func(tb testing.TB) { cachetest.Client(tb, dir, cachetest.Record()) })
 	if m := files(t, dir); m["TestX/README.md"] != "not ours" || len(m) != 1 {
-		t.Errorf("%v", m)
+		t.Errorf("files = %v, want only TestX/README.md", m)
 	}
 }
 
@@ -197,7 +197,7 @@ func TestGraphQLNames(t *testing.T) {
 		m := twice(t, recordings(t), answer(200, "a"), func(client *http.Client) string { return send(client, "POST", "https://a.example/graphql", body) })
 		for name := range m {
 			if want := strings.TrimSuffix("TestX/POST_a.example_graphql_"+want, "_") + "@"; !strings.HasPrefix(name, want) {
-				t.Errorf("%s is in %s, want %s", body, name, want)
+				t.Errorf("%s is in %s, want a name that begins with %s", body, name, want)
 			}
 		}
 	}
@@ -225,13 +225,13 @@ func TestSimilarNames(t *testing.T) {
 	for name := range m {
 		lower[strings.ToLower(name)] = true
 		if len(name) > 120 || regexp.MustCompile(`[^A-Za-z0-9_.@/-]`).MatchString(name) {
-			t.Errorf("the name %s", name)
+			t.Errorf("file name = %s, want at most 120 plain characters", name)
 		}
 	}
 	if again := regexp.MustCompile(`@[0-9]{1,7}\.http`).FindAllString(strings.Join(slices.Collect(maps.Keys(m)), " "), -1); len(again) != 1 {
-		t.Errorf("the numbers %v, want one for /a?, which is /a again", again)
+		t.Errorf("numbers = %v, want one for /a?, which is /a again", again)
 	}
 	if len(lower) != 13 {
-		t.Errorf("%d names: %v", len(lower), slices.Sorted(maps.Keys(m)))
+		t.Errorf("got %d names, want 13 that differ in more than case: %v", len(lower), slices.Sorted(maps.Keys(m)))
 	}
 }

@@ -32,19 +32,19 @@ func TestParse(t *testing.T) {
 	for _, text := range fixtures {
 		x, err := parse([]byte(text))
 		if err != nil {
-			t.Errorf("%v:\n%s", err, text)
+			t.Errorf("parse = %v, want no error:\n%s", err, text)
 			continue
 		}
 		if got := string(x.encode()); got != text {
-			t.Errorf("%s\nwas\n%s", got, text)
+			t.Errorf("encode =\n%s\nwant\n%s", got, text)
 		}
 	}
 	for _, text := range same {
 		x, err := parse([]byte(text))
 		if err != nil {
-			t.Errorf("%v:\n%s", err, text)
+			t.Errorf("parse = %v, want no error:\n%s", err, text)
 		} else if got := string(x.encode()); got != fixtures[0] {
-			t.Errorf("%q is read as\n%s", text, got)
+			t.Errorf("%q encoded again =\n%s\nwant\n%s", text, got, fixtures[0])
 		}
 	}
 }
@@ -68,7 +68,7 @@ func FuzzFixture(f *testing.F) {
 		if err != nil {
 			at, ok := err.(*lineError)
 			if lines := bytes.Count(data, []byte("\n")); !ok || at.line < 0 || at.line > lines+1 {
-				t.Fatalf("%v, in line %d of %d", err, at.line, lines)
+				t.Fatalf("parse = %v, in line %d, want a lineError in one of %d lines", err, at.line, lines)
 			}
 			return
 		}
@@ -76,10 +76,10 @@ func FuzzFixture(f *testing.F) {
 		for _, text := range [][]byte{text, bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n"))} {
 			back, err := parse(text)
 			if err != nil {
-				t.Fatalf("%v:\n%s", err, text)
+				t.Fatalf("parse = %v, want no error:\n%s", err, text)
 			}
 			if !reflect.DeepEqual(x, back) {
-				t.Fatalf("%+v %+v\nis read again as\n%+v %+v\n%s", x.req, x.resp, back.req, back.resp, text)
+				t.Fatalf("read again as\n%+v %+v\nwant\n%+v %+v\n%s", back.req, back.resp, x.req, x.resp, text)
 			}
 		}
 	})
@@ -102,10 +102,10 @@ func FuzzBody(f *testing.F) {
 			}
 			back, err := parse(text)
 			if err != nil {
-				t.Fatalf("%v:\n%s", err, text)
+				t.Fatalf("parse = %v, want no error:\n%s", err, text)
 			}
 			if !bytes.Equal(back.req.body, body) {
-				t.Fatalf("%q is read again as %q:\n%s", body, back.req.body, text)
+				t.Fatalf("body read again = %q, want %q:\n%s", back.req.body, body, text)
 			}
 		}
 	})
@@ -117,7 +117,7 @@ func TestDeep(t *testing.T) {
 	x := &interaction{req: &request{method: "PUT", url: "https://a.example/", body: []byte(body)}, fail: &failure{}}
 	text := x.encode()
 	if back, err := parse(text); err != nil || string(back.req.body) != body || len(text) > 5000 {
-		t.Errorf("%d bytes, %v", len(text), err)
+		t.Errorf("got a file of %d bytes, %v, want at most 5000 and the same body", len(text), err)
 	}
 }
 
@@ -135,12 +135,12 @@ func FuzzRedact(f *testing.F) {
 		r := newOptions(nil).redactor.start(nil)
 		once := r.body(bytes.Clone(body), contentType, "")
 		if twice := r.body(bytes.Clone(once), contentType, ""); !bytes.Equal(once, twice) {
-			t.Errorf("%q becomes %q, then %q", body, once, twice)
+			t.Errorf("%q redacted twice = %q, want %q", body, twice, once)
 		}
 		was, ok1 := parseJSON(body)
 		is, ok2 := parseJSON(once)
 		if ok1 && !ok2 {
-			t.Errorf("%q becomes %q", body, once)
+			t.Errorf("%q redacted = %q, want JSON", body, once)
 		}
 		if !ok1 {
 			was = is
@@ -152,7 +152,7 @@ func FuzzRedact(f *testing.F) {
 			first := r.url(u)
 			if v, err := url.Parse(first); err == nil {
 				if second := r.url(v); first != second {
-					t.Errorf("%q becomes %q, then %q", address, first, second)
+					t.Errorf("%q redacted twice = %q, want %q", address, second, first)
 				}
 			}
 		}
@@ -165,7 +165,7 @@ func hold(t *testing.T, r *redaction, was, is any, secret bool) {
 	case map[string]any:
 		y, ok := is.(map[string]any)
 		if !ok {
-			t.Fatalf("%v became %v", was, is)
+			t.Fatalf("%v redacted = %v, want an object", was, is)
 		}
 		for name, v := range x {
 			if _, ok := y[name]; ok { // names may hold what looks like a secret
@@ -175,14 +175,14 @@ func hold(t *testing.T, r *redaction, was, is any, secret bool) {
 	case []any:
 		y, ok := is.([]any)
 		if !ok || len(x) != len(y) {
-			t.Fatalf("%v became %v", was, is)
+			t.Fatalf("%v redacted = %v, want an array of the same length", was, is)
 		}
 		for i := range x {
 			hold(t, r, x[i], y[i], secret)
 		}
 	case string:
 		if secret && is != redacted {
-			t.Fatalf("%q is left as %q", was, is)
+			t.Fatalf("%q redacted = %q, want %q", was, is, redacted)
 		}
 	}
 }
@@ -203,12 +203,12 @@ func TestNames(t *testing.T) {
 	} {
 		got := testDir(test)
 		if hashed := strings.Contains(want, "@"); !strings.HasPrefix(got, want[:strings.LastIndexByte(want+"@", '@')]) || strings.Contains(got, "@") != hashed || len(got) > maxDirName+9 {
-			t.Errorf("%s: %s, want %s", test, got, want)
+			t.Errorf("testDir(%q) = %s, want %s", test, got, want)
 		}
 	}
 	for _, file := range []string{"GET_a.http", "GET_a@12345678.http", "GET_a@12345678@2.http", "GET_a@10.http", "by hand.http"} {
 		if name, n := splitNumbered(file); numbered(name, n) != file {
-			t.Errorf("%s is %s, %d", file, name, n)
+			t.Errorf("splitNumbered(%q) = %q, %d, want what numbered returns it for", file, name, n)
 		}
 	}
 }

@@ -74,7 +74,7 @@ func passes(t *testing.T, name string, test func(tb testing.TB)) *fakeTB {
 	t.Helper()
 	f := runAs(t, name, test)
 	if f.Failed() {
-		t.Fatalf("%s failed:\n%s", name, f.output())
+		t.Fatalf("%s failed, want it to pass:\n%s", name, f.output())
 	}
 	return f
 }
@@ -84,7 +84,7 @@ func fails(t *testing.T, name string, test func(tb testing.TB)) string {
 	t.Helper()
 	f := runAs(t, name, test)
 	if !f.Failed() {
-		t.Fatalf("%s passed:\n%s", name, f.output())
+		t.Fatalf("%s passed, want it to fail:\n%s", name, f.output())
 	}
 	return strings.Join(f.failures, "\n")
 }
@@ -203,7 +203,7 @@ func twice(t *testing.T, dir string, origin http.RoundTripper, test func(client 
 		replayed = test(cachetest.Client(tb, dir, append(opts, cachetest.Base(down))...))
 	})
 	if live != replayed {
-		t.Errorf("replayed\n%s\nrecorded\n%s", replayed, live)
+		t.Errorf("replayed\n%s\nwant, as recorded,\n%s", replayed, live)
 	}
 	return before
 }

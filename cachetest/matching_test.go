@@ -104,10 +104,10 @@ func TestMatching(t *testing.T) {
 				got = send(cachetest.Client(tb, dir, append(tt.opts, cachetest.Base(down))...), tt.method, tt.otherURL, tt.otherBody, tt.otherFields...)
 			})
 			if matched := got == "yes" && !f.Failed(); matched != tt.match {
-				t.Fatalf("matched: %v, want %v: %s\n%s", matched, tt.match, got, f.output())
+				t.Fatalf("matched = %v, want %v: %s\n%s", matched, tt.match, got, f.output())
 			}
 			if !strings.Contains(f.output(), "which differs:\n\n\t"+tt.wantDifference) && !tt.match {
-				t.Errorf("the message is\n%s\nand has no\n%s", f.output(), tt.wantDifference)
+				t.Errorf("the message is\n%s\nwant one with\n%s", f.output(), tt.wantDifference)
 			}
 		})
 	}
@@ -136,7 +136,7 @@ func TestMatchingHost(t *testing.T) {
 	for _, other := range []string{"b.example", "\u212a.example"} { // the latter is the same to package strings
 		got := fails(t, "TestX", func(tb testing.TB) { ask(cachetest.Client(tb, dir, cachetest.Base(down)), other) })
 		if want := "header field Host: \"" + other + "\", recorded: none"; !strings.Contains(got, want) {
-			t.Errorf("%s\nhas no %s", got, want)
+			t.Errorf("the message is\n%s\nwant one with\n%s", got, want)
 		}
 	}
 }
@@ -149,7 +149,7 @@ func TestMissing(t *testing.T) {
 			client := cachetest.Client(tb, "http", append(opts, cachetest.Base(down))...)
 			for range 3 {
 				if got := get(client, url); !strings.Contains(got, "no recording of GET "+url) {
-					t.Errorf("the caller gets %q", got)
+					t.Errorf("the caller gets %q, want an error that names the request", got)
 				}
 			}
 		}
@@ -165,7 +165,7 @@ To record it:
 
 CACHECONTROL_RECORD=1 records all requests of the test again.`
 	if got := fails(t, "TestX/sub_test", ask("https://api.example.com/users/2?page=1")); got != want {
-		t.Errorf("%s\nwant\n%s", got, want)
+		t.Errorf("the message is\n%s\nwant\n%s", got, want)
 	}
 	passes(t, "TestX/sub_test", func(tb testing.TB) {
 		client := cachetest.Client(tb, "http", cachetest.Base(answer(200, "a")), cachetest.Record())
@@ -192,7 +192,7 @@ To record it:
 CACHECONTROL_RECORD=1 records all requests of the test again.`
 	got := fails(t, "TestX/sub_test", ask("https://api.example.com/users/2?page=1"))
 	if got = regexp.MustCompile(`@[0-9a-f]{8}\.`).ReplaceAllString(got, "@[hash]."); got != want {
-		t.Errorf("%s\nwant\n%s", got, want)
+		t.Errorf("the message is\n%s\nwant\n%s", got, want)
 	}
 }
 
@@ -218,7 +218,7 @@ func TestLoose(t *testing.T) {
 		}
 		first := test("one")
 		if second := test("two", "three"); !maps.Equal(first, second) || len(first) != 1 {
-			t.Errorf("%v, then %v", first, second)
+			t.Errorf("second recording = %v, want %v", second, first)
 		}
 		for name := range first {
 			// A name of one's own stays.
@@ -227,7 +227,7 @@ func TestLoose(t *testing.T) {
 			}
 		}
 		if third := test("four"); len(third) != 1 || third["TestX/login.http"] != one(t, first) {
-			t.Errorf("%v, then %v", first, third)
+			t.Errorf("third recording = %v, want %v", third, first)
 		}
 	}
 }
@@ -243,7 +243,7 @@ func TestTwoClients(t *testing.T) {
 			strict, loose := cachetest.Client(tb, dir, opts...), cachetest.Client(tb, dir, append(opts, cachetest.IgnoreBody())...)
 			for i, client := range []*http.Client{strict, loose, strict} {
 				if got, want := send(client, "POST", "https://a.example/", fmt.Sprint(i)), fmt.Sprint("for ", i); got != want {
-					t.Errorf("%q, want %q", got, want)
+					t.Errorf("replayed %q, want %q", got, want)
 				}
 			}
 		})
@@ -253,7 +253,7 @@ func TestTwoClients(t *testing.T) {
 		numbers[strings.HasSuffix(name, "@2.http")]++
 	}
 	if numbers[true] != 1 || numbers[false] != 2 {
-		t.Errorf("%v", slices.Sorted(maps.Keys(files(t, dir))))
+		t.Errorf("files = %v, want one strict and two loose recordings", slices.Sorted(maps.Keys(files(t, dir))))
 	}
 }
 
@@ -271,7 +271,7 @@ func TestNeverTheSame(t *testing.T) {
 		get(client, "https://a.example/")
 	})
 	if m := files(t, dir); len(m) != 2 {
-		t.Errorf("%v", m)
+		t.Errorf("files = %v, want 2", m)
 	}
 }
 
@@ -280,10 +280,10 @@ func TestPassThrough(t *testing.T) {
 	passes(t, "TestX", func(tb testing.TB) {
 		client := cachetest.Client(tb, dir, cachetest.Base(answer(200, "live")), cachetest.PassThrough(func(req *http.Request) bool { return req.URL.Hostname() == "127.0.0.1" }))
 		if got := get(client, "http://127.0.0.1:1/"); got != "live" {
-			t.Errorf("%q", got)
+			t.Errorf("got %q, want %q", got, "live")
 		}
 	})
 	if m := files(t, dir); len(m) > 0 {
-		t.Errorf("%v", m)
+		t.Errorf("files = %v, want none", m)
 	}
 }

@@ -47,7 +47,7 @@ func TestModes(t *testing.T) {
 	is := func(want string) {
 		t.Helper()
 		if got := texts(); got != want {
-			t.Errorf("recorded: %s, want %s", got, want)
+			t.Errorf("recorded %s, want %s", got, want)
 		}
 	}
 	passes(t, "TestX", visit(opts(origin("1"), cachetest.Record()), a, b))
@@ -70,11 +70,11 @@ func TestModes(t *testing.T) {
 	f := passes(t, "TestX", visit(opts(origin("2")), b, c))
 	is("b=2 c=2")
 	if !strings.Contains(f.output(), "0 new, 1 changed, 1 as they were, 1 removed") {
-		t.Errorf("the log is %s", f.output())
+		t.Errorf("the log is %s, want the counts 0 new, 1 changed, 1 as they were, 1 removed", f.output())
 	}
 	passes(t, "TestX", visit(opts(origin("2"))))
 	if m := files(t, dir); len(m) != 0 {
-		t.Errorf("a test that asks for nothing leaves %v", m)
+		t.Errorf("files of a test without requests = %v, want none", m)
 	}
 
 	// What the environment says.
@@ -118,20 +118,20 @@ func TestUnused(t *testing.T) {
 	}
 	const want = "and removed when all requests are recorded again (CACHECONTROL_RECORD=1):\n\tGET_a.example_a.http"
 	if f := passes(t, "TestX", use()); !strings.HasSuffix(f.output(), want) {
-		t.Errorf("the log is %q", f.output())
+		t.Errorf("the log is %q, want it to end in %q", f.output(), want)
 	}
 	if f := runAs(t, "TestX", use(cachetest.RequireAll())); !f.Failed() || !strings.HasSuffix(f.output(), want) {
-		t.Errorf("with RequireAll: %q", f.output())
+		t.Errorf("with RequireAll, the log is %q, want a failure that ends in %q", f.output(), want)
 	}
 	// What was left out on purpose is nobody's fault, and is not removed.
 	for name, value := range map[string]string{"test.short": "true", "test.run": "TestX/sub", "test.skip": "TestX"} {
 		setFlag(t, name, value)
 		if f := passes(t, "TestX", use(cachetest.RequireAll())); f.output() != "" {
-			t.Errorf("with -%s=%s: %s", name, value, f.output())
+			t.Errorf("with -%s=%s, the log is %q, want none", name, value, f.output())
 		}
 		passes(t, "TestX", use(cachetest.RequireAll(), cachetest.Record()))
 		if len(files(t, dir)) != 2 {
-			t.Errorf("with -%s=%s: removed", name, value)
+			t.Errorf("with -%s=%s, %d files are left, want 2", name, value, len(files(t, dir)))
 		}
 		setFlag(t, name, map[string]string{"test.short": "false"}[name])
 	}
@@ -147,7 +147,7 @@ func TestErrors(t *testing.T) {
 			get(cachetest.Client(tb, dir, cachetest.Base(origin), cachetest.Record()), "https://a.example/")
 		})
 		if !strings.Contains(got, "could not be recorded: "+want.Error()) || !strings.Contains(got, "RecordErrors") || len(files(t, dir)) > 0 {
-			t.Errorf("%v: %s", want, got)
+			t.Errorf("%v: the message is %s, want one that names the error and RecordErrors", want, got)
 		}
 		d := t.TempDir()
 		passes(t, "TestX", func(tb testing.TB) {
@@ -157,15 +157,15 @@ func TestErrors(t *testing.T) {
 			_, err := cachetest.Client(tb, d, cachetest.Base(down)).Get("https://a.example/")
 			var ne net.Error
 			if !errors.As(err, &ne) || ne.Timeout() != (want == error(timeout) || want == context.DeadlineExceeded) {
-				t.Errorf("%v: replayed as %v", want, err)
+				t.Errorf("replayed as %v, want %v", err, want)
 			}
 			for _, is := range []error{syscall.ECONNREFUSED, context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF} {
 				if errors.Is(err, is) != errors.Is(want, is) {
-					t.Errorf("%v is %v: %v", err, is, errors.Is(err, is))
+					t.Errorf("errors.Is(%v, %v) = %v, want %v", err, is, errors.Is(err, is), errors.Is(want, is))
 				}
 			}
 			if !strings.HasSuffix(err.Error(), strings.ReplaceAll(want.Error(), ":4711->", "")) {
-				t.Errorf("%v: replayed as %v", want, err)
+				t.Errorf("replayed as %v, want %v", err, want)
 			}
 		})
 	}
@@ -205,7 +205,7 @@ func TestSpoiled(t *testing.T) {
 		t.Error(got)
 	}
 	if after := files(t, dir); !maps.Equal(before, after) {
-		t.Errorf("%v, want %v", after, before)
+		t.Errorf("files = %v, want %v", after, before)
 	}
 }
 
@@ -224,7 +224,7 @@ func TestEarlyClose(t *testing.T) {
 	passes(t, "TestX", func(tb testing.TB) {
 		client := cachetest.Client(tb, dir)
 		if got := get(client, "https://a.example/"); got != body {
-			t.Errorf("%d bytes", len(got))
+			t.Errorf("replayed %d bytes, want %d", len(got), len(body))
 		}
 		resp, _ := client.Get("https://a.example/")
 		resp.Body.Close()
@@ -286,7 +286,7 @@ func TestEndless(t *testing.T) {
 		}
 		passes(t, "TestX", func(tb testing.TB) {
 			if got := get(cachetest.Client(tb, dir), "https://a.example/events"); !strings.Contains(got, "ends here because its reader closed the body") {
-				t.Errorf("read on: %q", got)
+				t.Errorf("got %q, want an error because the reader closed the body", got)
 			}
 		})
 	})
@@ -308,13 +308,13 @@ func TestOrphans(t *testing.T) {
 	passes(t, "TestHere", func(tb testing.TB) { cachetest.Client(tb, dir) })
 	got, err := cachetest.Orphans(dir)
 	if want := []string{filepath.Join(dir, "TestGone"), filepath.Join(dir, "TestGone", "sub")}; err != nil || !slices.Equal(got, want) {
-		t.Errorf("%v, %v, want %v", got, err, want)
+		t.Errorf("Orphans = %v, %v, want %v", got, err, want)
 	}
 	if got, err := cachetest.Orphans(filepath.Join(dir, "none")); err != nil || got != nil {
-		t.Errorf("of no directory: %v, %v", got, err)
+		t.Errorf("Orphans of no directory = %v, %v, want none", got, err)
 	}
 	setFlag(t, "test.run", "TestHere")
 	if got, err := cachetest.Orphans(dir); err != nil || got != nil {
-		t.Errorf("with -run: %v, %v", got, err)
+		t.Errorf("Orphans with -run = %v, %v, want none", got, err)
 	}
 }

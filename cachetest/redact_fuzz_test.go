@@ -106,11 +106,11 @@ func FuzzRedactNested(f *testing.F) {
 		file := string(last.encode())
 		for _, form := range append(escapedForms(secret), codedForms(secret)...) {
 			if strings.Contains(file, form) && !strings.Contains(redacted, form) {
-				t.Fatalf("%q is in\n%s\nof\n%q", form, file, text)
+				t.Fatalf("the file holds %q, want it redacted:\n%s\nof\n%q", form, file, text)
 			}
 		}
 		if again := string(o.redactor.start(newScrubber(redact.secrets)).interaction(last).encode()); again != file {
-			t.Fatalf("%s\nbecomes\n%s", file, again)
+			t.Fatalf("redacted again =\n%s\nwant\n%s", again, file)
 		}
 	})
 }

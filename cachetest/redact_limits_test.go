@@ -26,7 +26,7 @@ func TestRedactHostile(t *testing.T) {
 				contentType = "multipart/mixed; boundary=x"
 			}
 			if got := newOptions(nil).redactor.start(nil).body(body, contentType, ""); len(got) > 8*len(body) {
-				t.Errorf("a body of %d bytes has %d redacted, want %d at most", len(body), len(got), 8*len(body))
+				t.Errorf("%d bytes redacted = %d bytes, want at most %d", len(body), len(got), 8*len(body))
 			}
 		})
 	}

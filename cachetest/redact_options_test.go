@@ -66,7 +66,7 @@ func TestRedaction(t *testing.T) {
 		for _, x := range exchanges {
 			if u, _ := url.Parse(x.url); u.Path == req.URL.Path {
 				if string(body) != x.body || !strings.Contains(req.URL.String(), u.RawQuery) {
-					t.Errorf("%s %q was sent, want %s %q", req.URL, body, x.url, x.body)
+					t.Errorf("sent %s %q, want %s %q", req.URL, body, x.url, x.body)
 				}
 				return respond(req, 200, x.answer, x.header...), nil
 			}
@@ -87,19 +87,19 @@ func TestRedaction(t *testing.T) {
 	})
 	recorded := files(t, dir)
 	if len(recorded) != len(exchanges) {
-		t.Fatalf("%d recordings", len(recorded))
+		t.Fatalf("got %d recordings, want %d", len(recorded), len(exchanges))
 	}
 	all := ""
 	for name, text := range recorded {
 		if found := secrets.FindString(name + text); found != "" {
-			t.Errorf("%s holds %s:\n%s", name, found, text)
+			t.Errorf("%s holds %s, want it redacted:\n%s", name, found, text)
 		}
 		all += text
 	}
 	for _, x := range exchanges {
 		for _, want := range x.want {
 			if !strings.Contains(all, want) {
-				t.Errorf("no recording holds %q", want)
+				t.Errorf("no recording holds %q, want one that does", want)
 			}
 		}
 	}
@@ -127,7 +127,7 @@ func TestRedaction(t *testing.T) {
 	})
 	for name, text := range files(t, dir) {
 		if secrets.MatchString(text) {
-			t.Errorf("%s still holds it", name)
+			t.Errorf("%s holds a secret, want it redacted", name)
 		}
 	}
 }

@@ -92,7 +92,7 @@ func recorded(t *testing.T, exchanges []secretExchange, opts ...cachetest.Option
 		run(cachetest.Client(tb, dir, append(opts, cachetest.Base(down))...))
 	})
 	if second := record(); fmt.Sprint(first) != fmt.Sprint(second) {
-		t.Errorf("recorded twice:\n%v\nthen\n%v", first, second)
+		t.Errorf("recorded again:\n%v\nwant\n%v", second, first)
 	}
 	var all strings.Builder
 	for name, text := range first {
@@ -106,7 +106,7 @@ func holdsNone(t *testing.T, text, secret string) {
 	t.Helper()
 	for _, form := range forms(secret) {
 		if strings.Contains(text, form) {
-			t.Errorf("the recordings hold %q:\n%s", form, text)
+			t.Errorf("the recordings hold %q, want it redacted:\n%s", form, text)
 			return
 		}
 	}
@@ -169,11 +169,11 @@ func TestRedactKeeps(t *testing.T) {
 			for i := range 6 {
 				want := fmt.Sprintf("KEEP%d", i)
 				if strings.Contains(x.url+x.body+x.text+strings.Join(x.answer, ""), want) && !strings.Contains(text, want) {
-					t.Errorf("%s is not there:\n%s", want, text)
+					t.Errorf("the recordings do not hold %s, want it kept:\n%s", want, text)
 				}
 			}
 			if strings.Contains(text, "REDACTED") {
-				t.Errorf("something is redacted:\n%s", text)
+				t.Errorf("something is redacted, want nothing:\n%s", text)
 			}
 		})
 	}

@@ -214,7 +214,7 @@ func TestRedactMatching(t *testing.T) {
 	for _, secret := range []string{"f00d-BABE-1234", "other-Secret-99", "REDACTED"} {
 		passes(t, "TestX", func(tb testing.TB) {
 			if got := ask(cachetest.Client(tb, dir, cachetest.Base(down)), secret); got != "yesyes" {
-				t.Errorf("with %s: %s", secret, got)
+				t.Errorf("with %s: replayed %q, want %q", secret, got, "yesyes")
 			}
 		})
 	}

@@ -215,7 +215,7 @@ func TestAsNetHTTP(t *testing.T) {
 				first := twice(t, dir, server.Client().Transport, func(client *http.Client) string {
 					got := test(client)
 					if got != direct {
-						t.Errorf("with cachetest:\n%s\nwithout:\n%s", got, direct)
+						t.Errorf("with cachetest:\n%s\nwant, as without it:\n%s", got, direct)
 					}
 					return got
 				}, opts...)
@@ -230,7 +230,7 @@ func TestAsNetHTTP(t *testing.T) {
 					}
 				}
 				if again := twice(t, t.TempDir(), server.Client().Transport, func(client *http.Client) string { test(client); return "" }, opts...); !maps.Equal(first, again) {
-					t.Errorf("recorded twice:\n%v\n%v", first, again)
+					t.Errorf("recorded again:\n%v\nwant\n%v", again, first)
 				}
 			})
 		}
@@ -260,7 +260,7 @@ func TestHTTP10(t *testing.T) {
 	}, cachetest.Replace(ln.Addr().String(), "old.example")))
 	want := "GET http://old.example/\n=== response\nHTTP/1.0 200 Fine\nContent-Type: text/plain\n=== body text stream\nuntil the end\n=== end\n"
 	if text != want {
-		t.Errorf("%s\nwant\n%s", text, want)
+		t.Errorf("the recording is\n%s\nwant\n%s", text, want)
 	}
 }
 
@@ -281,11 +281,11 @@ func TestCallerErrors(t *testing.T) {
 		f := passes(t, "TestX", func(tb testing.TB) {
 			resp, err := cachetest.Transport(tb, dir).RoundTrip(req)
 			if resp != nil || err == nil || name == "cancelled" && err != context.Canceled || name == "body" && err != broken {
-				t.Errorf("%s: %v, %v", name, resp, err)
+				t.Errorf("%s: RoundTrip = %v, %v, want an error", name, resp, err)
 			}
 		})
 		if !body.closed || f.Failed() {
-			t.Errorf("%s: closed %v, %s", name, body.closed, f.output())
+			t.Errorf("%s: body closed: %v, want true; the log is %s", name, body.closed, f.output())
 		}
 	}
 }
@@ -316,15 +316,15 @@ func TestNotChanged(t *testing.T) {
 				t.Fatal(err)
 			}
 			if req.URL.String() != "https://u:p@a.example/?password=x" || len(req.Header) != 1 || req.Header.Get("Authorization") != "a" || resp.Request != req {
-				t.Errorf("the request is %v", req)
+				t.Errorf("after the call the request is %v, want it unchanged", req)
 			}
 			if resp.Header.Get("A") != "1" {
-				t.Errorf("the header is %v", resp.Header)
+				t.Errorf("header = %v, want A: 1", resp.Header)
 			}
 			resp.Header["A"][0] = "2"
 			body, _ := io.ReadAll(resp.Body)
 			if string(body) != "abc" {
-				t.Errorf("the body is %q", body)
+				t.Errorf("body = %q, want %q", body, "abc")
 			}
 			body[0] = 'x'
 		}
@@ -340,12 +340,12 @@ func TestRedirects(t *testing.T) {
 	m := twice(t, recordings(t), server.Client().Transport, func(client *http.Client) string {
 		resp, err := client.Get(server.URL + "/a")
 		if err == nil && resp.Request.URL.Path != "/b" {
-			t.Errorf("ends at %s", resp.Request.URL)
+			t.Errorf("the redirects end at %s, want /b", resp.Request.URL)
 		}
 		return describe(resp, err)
 	}, cachetest.Replace(server.URL, "https://a.example"), cachetest.OmitHeader("Date"))
 	if len(m) != 2 {
-		t.Errorf("%v", m)
+		t.Errorf("files = %v, want 2", m)
 	}
 }
 
@@ -362,7 +362,7 @@ func TestConcurrent(t *testing.T) {
 			wg.Go(func() {
 				want := fmt.Sprintf(`{"n":%d}/graphql`, i%25)
 				if got := send(client, "POST", "https://a.example/graphql", fmt.Sprintf(`{"n":%d}`, i%25)); got != want {
-					t.Errorf("%q, want %q", got, want)
+					t.Errorf("replayed %q, want %q", got, want)
 				}
 			})
 		}
@@ -371,7 +371,7 @@ func TestConcurrent(t *testing.T) {
 	}
 	first := twice(t, dir, origin, test)
 	if second := twice(t, t.TempDir(), origin, test); !maps.Equal(first, second) || len(first) != 25 {
-		t.Errorf("%d recordings, then %d", len(first), len(second))
+		t.Errorf("recorded %d files, then %d others, want the same 25", len(first), len(second))
 	}
 	if third := twice(t, dir, origin, test); !maps.Equal(first, third) {
 		t.Error("recorded over the old ones they are others")
@@ -401,7 +401,7 @@ func TestParallel(t *testing.T) {
 					own := cachetest.Client(t, dir, opts...)
 					for _, client := range []*http.Client{shared, own, shared} {
 						if got, want := get(client, fmt.Sprintf("https://a.example/%d", i)), fmt.Sprintf("for /%d", i); got != want {
-							t.Errorf("%q, want %q", got, want)
+							t.Errorf("replayed %q, want %q", got, want)
 						}
 					}
 				})
@@ -409,10 +409,10 @@ func TestParallel(t *testing.T) {
 		})
 	}
 	if n := asked.Load(); n != 60 {
-		t.Errorf("asked %d times, want 60 while it recorded", n)
+		t.Errorf("the origin was asked %d times, want 60, while it recorded", n)
 	}
 	if m := files(t, dir); len(m) != 40 || m["TestParallel/group#01/sub_3/GET_a.example_3.http"] == "" || m["TestParallel/group#01/GET_a.example_3.http"] == "" {
-		t.Errorf("%v", slices.Sorted(maps.Keys(m)))
+		t.Errorf("files = %v, want 40, one for each test and request", slices.Sorted(maps.Keys(m)))
 	}
 }
 
@@ -422,7 +422,7 @@ func TestAfterTheEnd(t *testing.T) {
 	var left *http.Client
 	f := passes(t, "TestX", func(tb testing.TB) { left = cachetest.Client(tb, dir) })
 	if got := get(left, "https://a.example/"); !strings.Contains(got, "no recording of GET https://a.example/") || f.Failed() {
-		t.Errorf("%q\n%s", got, f.output())
+		t.Errorf("after the test: got %q, want an error that names the request; the log is\n%s", got, f.output())
 	}
 }
 
@@ -455,7 +455,7 @@ func TestBelowCache(t *testing.T) {
 		return got
 	}, cachetest.Replace(server.URL, "https://a.example"))
 	if len(m) != 2 {
-		t.Errorf("%v", m)
+		t.Errorf("files = %v, want 2", m)
 	}
 	server.Client().CloseIdleConnections()
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()

@@ -26,31 +26,31 @@ func TestSequences(t *testing.T) {
 	}
 	m := twice(t, dir, counter, func(client *http.Client) string { return ask(client, 12) })
 	if _, ok := m["TestX/GET_a.example_x.http"]; !ok || len(m) != 12 {
-		t.Errorf("%v", slices.Sorted(maps.Keys(m)))
+		t.Errorf("files = %v, want 12", slices.Sorted(maps.Keys(m)))
 	}
 	passes(t, "TestX", func(tb testing.TB) {
 		client := cachetest.Client(tb, dir, cachetest.Base(down))
 		if got := ask(client, 14); got != " 1 2 3 4 5 6 7 8 9 10 11 12 12 12" {
-			t.Errorf("replayed:%s", got)
+			t.Errorf("replayed%s, want 1 to 12 and 12 twice more", got)
 		}
 	})
 	if got := fails(t, "TestX", func(tb testing.TB) { ask(cachetest.Client(tb, dir, cachetest.Base(down), cachetest.Once()), 13) }); !strings.Contains(got, "made more often than it is recorded in") {
-		t.Errorf("with Once: %s", got)
+		t.Errorf("with Once: the message is %s, want that it was made more often than recorded", got)
 	}
 	passes(t, "TestX", func(tb testing.TB) {
 		a, b := cachetest.Client(tb, dir, cachetest.Base(down)), cachetest.Client(tb, dir, cachetest.Base(down))
 		if got := ask(a, 2) + ask(b, 2); got != " 1 2 3 4" {
-			t.Errorf("two clients of a test:%s", got)
+			t.Errorf("two clients of a test get%s, want 1 2 3 4", got)
 		}
 	})
 	passes(t, "TestX", func(tb testing.TB) {
 		client := cachetest.Client(tb, dir, cachetest.Base(counter), cachetest.Once(), cachetest.RecordMissing())
 		if got := ask(client, 13); got != " 1 2 3 4 5 6 7 8 9 10 11 12 13" {
-			t.Errorf("with one more recorded:%s", got)
+			t.Errorf("with one more recorded, replayed%s, want 1 to 13", got)
 		}
 	})
 	if m := files(t, dir); len(m) != 13 || !strings.Contains(m["TestX/GET_a.example_x@13.http"], "\n13\n") {
-		t.Errorf("%v", m)
+		t.Errorf("files = %v, want 13", m)
 	}
 }
 
@@ -74,7 +74,7 @@ func TestRepeats(t *testing.T) {
 			return got
 		}, tt.opts...)
 		if len(m) != tt.want {
-			t.Errorf("%s: %d recordings, want %d", tt.answers, len(m), tt.want)
+			t.Errorf("%s: got %d recordings, want %d", tt.answers, len(m), tt.want)
 		}
 	}
 }
