@@ -29,7 +29,7 @@ func TestAutoETag(t *testing.T) {
 		{"strong", []origin.TagOption{origin.StrongTags()}, "/", answer(0, "body"), "", 200, []string{"ETag: " + weak[2:]}, "body"},
 		{"its tag again", nil, "/", answer(0, "body", "Content-Type: a/b"), "If-None-Match: " + weak, 304, []string{"ETag: " + weak, "Content-Type:", "Content-Length:"}, ""},
 		{"strong against weak", nil, "/", answer(0, "body"), "If-None-Match: " + weak[2:], 304, nil, ""},
-		{"If-Match is strong", nil, "/", answer(0, "body"), "If-Match: " + weak, 412, []string{"ETag:"}, "412 Precondition Failed: the resource is not in the state that the request's preconditions name\n"},
+		{"If-Match is strong", nil, "/", answer(0, "body"), "If-Match: " + weak, 412, []string{"ETag:"}, "412 Precondition Failed: a precondition of the request is false\n"},
 		{"another tag", nil, "/", answer(0, "body"), `If-None-Match: "x"`, 200, nil, "body"},
 		{"by date", nil, "/", answer(0, "body", "Last-Modified: "+same), "If-Modified-Since: " + same, 304, []string{"ETag: " + weak}, ""},
 		{"empty", nil, "/", answer(0, ""), "", 200, []string{"ETag: W/" + string(tagOf(""))}, ""},

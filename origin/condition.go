@@ -118,7 +118,7 @@ func Check(w http.ResponseWriter, r *http.Request, v Validators) (done bool) {
 		writeNotModified(w)
 		return true
 	case Failed:
-		writeError(w, http.StatusPreconditionFailed, "the resource is not in the state that the request's preconditions name")
+		writeError(w, http.StatusPreconditionFailed, "a precondition of the request is false")
 		return true
 	}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {

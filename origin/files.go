@@ -32,7 +32,7 @@ type files struct {
 func (f *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
-		writeError(w, http.StatusMethodNotAllowed, "files can be read only")
+		writeError(w, http.StatusMethodNotAllowed, "only GET and HEAD are allowed")
 		return
 	}
 	name, tag := f.tag(r.URL.Path)

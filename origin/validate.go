@@ -60,7 +60,7 @@ func unconditional(method string) bool {
 // validatorFailed answers 500 for a ValidatorFunc that failed. Only the log has the reason.
 func validatorFailed(w http.ResponseWriter, r *http.Request, err error) {
 	logf(r, "origin: %s %s: validators: %v", r.Method, r.URL.Redacted(), err)
-	writeError(w, http.StatusInternalServerError, "the state of the resource could not be found out")
+	writeError(w, http.StatusInternalServerError, "the current version of the resource could not be determined")
 }
 
 // logf writes to the ErrorLog of the server that received r.
@@ -118,6 +118,6 @@ func createsOnly(r *http.Request) bool {
 }
 
 func preconditionRequired(w http.ResponseWriter) {
-	writeError(w, http.StatusPreconditionRequired, "this request must say which version it changes: send If-Match "+
-		"with the ETag of a GET, or If-None-Match: * to create what is not there")
+	writeError(w, http.StatusPreconditionRequired, "this request must state which version it changes: send If-Match "+
+		"with the ETag of a response to GET, or If-None-Match: * to create the resource")
 }
