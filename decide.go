@@ -37,8 +37,8 @@ func (e *engine) decideReuse(q *query, m *match) decision {
 	case ReuseValidate:
 		cc := q.cc
 		cc.Refresh, d.mustValidate = true, true
-		if d.Reuse = m.policy.Reuse(&cc, now); d.Reason == rules.RefreshAsked {
-			d.Reason = rules.ValidateAsked
+		if d.Reuse = m.policy.Reuse(&cc, now); d.Reason == rules.RefreshRequested {
+			d.Reason = rules.ValidationRequested
 		}
 	case ReuseNever:
 		d.Reason, d.rejected = rules.ReuseRefused, true

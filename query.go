@@ -61,7 +61,7 @@ func (e *engine) parseQuery(req *http.Request, room []byte) (q query, plain []by
 	q.partition = e.partitionOf(req, control)
 	plain = append(plain, q.partition...)
 	if control != nil && control.Mode == ModeBypass {
-		return q, plain, rules.BypassAsked
+		return q, plain, rules.BypassRequested
 	}
 	return q, plain, e.classify(&q)
 }

@@ -263,11 +263,11 @@ func forwardToken(r rules.Reason) string {
 		return "partial"
 	case rules.Expired, rules.NoCacheResponse:
 		return "stale"
-	case rules.NoCacheRequest, rules.PragmaNoCache, rules.RefreshAsked, rules.ValidateAsked, rules.RequestMaxAge, rules.RequestMinFresh:
+	case rules.NoCacheRequest, rules.PragmaNoCache, rules.RefreshRequested, rules.ValidationRequested, rules.RequestMaxAge, rules.RequestMinFresh:
 		return "request"
 	case rules.MethodForwarded, rules.MethodExcluded:
 		return "method"
-	case rules.BypassAsked, rules.UpgradeForwarded, rules.PreconditionForwarded, rules.RangeForwarded,
+	case rules.BypassRequested, rules.UpgradeForwarded, rules.PreconditionForwarded, rules.RangeForwarded,
 		rules.URLNotCacheable, rules.BodyNotCacheable, rules.StatusExcluded:
 		return "bypass"
 	}

@@ -61,7 +61,7 @@ func (e *engine) freshen(q *query, prev *previous, m *match, rep *reply, header 
 // confirms that, too. It returns whether the response is stored, as a reason.
 func (e *engine) receiveNotModified(q *query, prev *previous, m *match, rep *reply) rules.Reason {
 	if !m.found() || !m.policy.HasValidator() {
-		return rules.NotModifiedUnasked
+		return rules.NotModifiedForCaller
 	}
 	condition, own := q.header["If-None-Match"], m.policy.ETag
 	if condition == nil {
@@ -71,7 +71,7 @@ func (e *engine) receiveNotModified(q *query, prev *previous, m *match, rep *rep
 		e.freshen(q, prev, m, rep, rep.resp.Header)
 		return rules.Validated
 	}
-	return rules.NotModifiedUnasked
+	return rules.NotModifiedForCaller
 }
 
 // receiveHead updates the stored response to GET with a response to HEAD, or removes it if it is out of date (RFC 9111,

@@ -218,7 +218,7 @@ func (p *Policy) Store(req Request, authorization bool) StoreDecision {
 	case p.Status < 200:
 		return StoreDecision{false, StatusNotFinal}
 	case p.Status == http.StatusNotModified:
-		return StoreDecision{false, NotModifiedUnasked}
+		return StoreDecision{false, NotModifiedForCaller}
 	case p.neverStored():
 		return StoreDecision{false, NeverStored}
 	case d.MustUnderstand && !knownStatus(p.Status):
@@ -294,7 +294,7 @@ func (p *Policy) reuse(req *Request, age, ttl time.Duration, source Reason) (Act
 	case d.NoCache:
 		return Validate, NoCacheResponse
 	case req.Refresh:
-		return Validate, RefreshAsked
+		return Validate, RefreshRequested
 	case req.pragma:
 		return Validate, PragmaNoCache
 	case req.NoCache:

@@ -230,7 +230,7 @@ func TestStore(t *testing.T) {
 		// Status codes.
 		{"101", private, 101, []string{"Cache-Control", "max-age=60"}, "", false, StatusNotFinal},
 		{"status 0", private, 0, []string{"Cache-Control", "max-age=60"}, "", false, StatusNotFinal},
-		{"304", private, 304, []string{"Cache-Control", "max-age=60", "Etag", `"a"`}, "", false, NotModifiedUnasked},
+		{"304", private, 304, []string{"Cache-Control", "max-age=60", "Etag", `"a"`}, "", false, NotModifiedForCaller},
 		{"500 with max-age", private, 500, []string{"Cache-Control", "max-age=60"}, "", false, MaxAge},
 		{"599 with max-age", private, 599, []string{"Cache-Control", "max-age=60"}, "", false, MaxAge},
 		{"599 with s-maxage in a private cache", private, 599, []string{"Cache-Control", "s-maxage=60", "Etag", `"a"`}, "", false, NotCacheable},

@@ -34,7 +34,7 @@ const (
 	StatusNotUnderstood   = "status-not-understood"
 	StatusExcluded        = "status-excluded"
 	NeverStored           = "never-stored"
-	NotModifiedUnasked    = "not-modified-unasked"
+	NotModifiedForCaller  = "not-modified-unasked"
 	PartialUnusable       = "partial-unusable"
 	NoStoreResponse       = "no-store"
 	NoStoreRequest        = "request-no-store"
@@ -51,25 +51,25 @@ const (
 	Outdated              = "outdated"
 
 	// Why a stored response is, or is not, used for a request.
-	Fresh             = "fresh"
-	ImmutableReload   = "immutable"
-	MaxStale          = "max-stale"
-	WhileRevalidating = "stale-while-revalidate"
-	OnError           = "stale-if-error"
-	AllowStale        = "allow-stale"
-	ReuseAllowed      = "reuse-allowed"
-	Expired           = "stale"
-	NoCacheResponse   = "no-cache"
-	NoCacheRequest    = "request-no-cache"
-	PragmaNoCache     = "pragma-no-cache"
-	RefreshAsked      = "refresh"
-	ValidateAsked     = "validate"
-	RequestMaxAge     = "request-max-age"
-	RequestMinFresh   = "request-min-fresh"
-	OnlyIfCached      = "only-if-cached"
-	Validated         = "validated"
-	ValidatedByHead   = "validated-by-head"
-	Collapsed         = "collapsed"
+	Fresh               = "fresh"
+	ImmutableReload     = "immutable"
+	MaxStale            = "max-stale"
+	WhileRevalidating   = "stale-while-revalidate"
+	OnError             = "stale-if-error"
+	AllowStale          = "allow-stale"
+	ReuseAllowed        = "reuse-allowed"
+	Expired             = "stale"
+	NoCacheResponse     = "no-cache"
+	NoCacheRequest      = "request-no-cache"
+	PragmaNoCache       = "pragma-no-cache"
+	RefreshRequested    = "refresh"
+	ValidationRequested = "validate"
+	RequestMaxAge       = "request-max-age"
+	RequestMinFresh     = "request-min-fresh"
+	OnlyIfCached        = "only-if-cached"
+	Validated           = "validated"
+	ValidatedByHead     = "validated-by-head"
+	Collapsed           = "collapsed"
 
 	// Why there is no stored response to use.
 	NotStored      = "uri-miss"
@@ -81,7 +81,7 @@ const (
 	StoredUnusable = "unusable"
 
 	// Why the request is forwarded without looking for a stored response.
-	BypassAsked           = "bypass"
+	BypassRequested       = "bypass"
 	MethodForwarded       = "method"
 	UpgradeForwarded      = "upgrade"
 	PreconditionForwarded = "precondition"
@@ -111,7 +111,7 @@ var reasons = map[Reason]struct{ description, reference string }{
 	StatusNotUnderstood:   {"the response says must-understand, and this cache does not know its status code", "RFC 9111, section 5.2.2.3"},
 	StatusExcluded:        {"this status code is not in CacheableStatusCodes", ""},
 	NeverStored:           {"it is about one client at one moment: a 428, 431 or 511 is never stored, a 429 only if CacheableStatusCodes names it and the program sets its lifetime", "RFC 6585, sections 3 to 6"},
-	NotModifiedUnasked:    {"it is a 304 to the caller's own conditional request, and has no body to store", "RFC 9111, section 4.3.4"},
+	NotModifiedForCaller:  {"it is a 304 to the caller's own conditional request, and has no body to store", "RFC 9111, section 4.3.4"},
 	PartialUnusable:       {"it is a 416, or a 206 that this cache cannot reuse, such as one with several ranges", "RFC 9111, section 3.3"},
 	NoStoreResponse:       {"the response says no-store, which forbids storing it", "RFC 9111, section 5.2.2.5"},
 	NoStoreRequest:        {"the request says no-store, which forbids storing its response", "RFC 9111, section 5.2.1.5"},
@@ -128,25 +128,25 @@ var reasons = map[Reason]struct{ description, reference string }{
 
 	Outdated: {"the URL was invalidated, or a more recent response or one with Vary was stored, before its body was complete", "RFC 9111, section 4.4"},
 
-	Fresh:             {"it is fresh", "RFC 9111, section 4.2"},
-	ImmutableReload:   {"it is fresh and immutable, so a reload does not revalidate it", "RFC 8246, section 2"},
-	MaxStale:          {"it is stale, and the request's max-stale allows that", "RFC 9111, section 5.2.1.2"},
-	WhileRevalidating: {"it is stale and may be used while it is revalidated", "RFC 5861, section 3"},
-	OnError:           {"the origin failed, and the stale response may be used instead", "RFC 5861, section 4"},
-	AllowStale:        {"it is stale, and Control.MaxStale allows its use", "RFC 9111, section 4.2.4"},
-	ReuseAllowed:      {"the program allowed its use, whatever the rules say (BeforeReuse)", ""},
-	Expired:           {"it is stale", "RFC 9111, section 4.2"},
-	NoCacheResponse:   {"the response says no-cache: it must be validated before each use", "RFC 9111, section 5.2.2.4"},
-	NoCacheRequest:    {"the request says no-cache", "RFC 9111, section 5.2.1.4"},
-	PragmaNoCache:     {"the request says Pragma: no-cache", "RFC 9111, section 5.4"},
-	RefreshAsked:      {"the program asked for a new response from the origin (ModeRefresh)", ""},
-	ValidateAsked:     {"the program asked for it to be validated first (BeforeReuse)", ""},
-	RequestMaxAge:     {"it is older than the request's max-age", "RFC 9111, section 5.2.1.1"},
-	RequestMinFresh:   {"it will not stay fresh for as long as the request's min-fresh asks", "RFC 9111, section 5.2.1.3"},
-	OnlyIfCached:      {"the request says only-if-cached, and no stored response may be used for it", "RFC 9111, section 5.2.1.7"},
-	Validated:         {"the origin confirmed it with a 304", "RFC 9111, section 4.3.4"},
-	ValidatedByHead:   {"the response to a HEAD request updated its header", "RFC 9111, section 4.3.5"},
-	Collapsed:         {"it is the response to another request that was in progress, and may be used for this one too", "RFC 9111, section 4"},
+	Fresh:               {"it is fresh", "RFC 9111, section 4.2"},
+	ImmutableReload:     {"it is fresh and immutable, so a reload does not revalidate it", "RFC 8246, section 2"},
+	MaxStale:            {"it is stale, and the request's max-stale allows that", "RFC 9111, section 5.2.1.2"},
+	WhileRevalidating:   {"it is stale and may be used while it is revalidated", "RFC 5861, section 3"},
+	OnError:             {"the origin failed, and the stale response may be used instead", "RFC 5861, section 4"},
+	AllowStale:          {"it is stale, and Control.MaxStale allows its use", "RFC 9111, section 4.2.4"},
+	ReuseAllowed:        {"the program allowed its use, whatever the rules say (BeforeReuse)", ""},
+	Expired:             {"it is stale", "RFC 9111, section 4.2"},
+	NoCacheResponse:     {"the response says no-cache: it must be validated before each use", "RFC 9111, section 5.2.2.4"},
+	NoCacheRequest:      {"the request says no-cache", "RFC 9111, section 5.2.1.4"},
+	PragmaNoCache:       {"the request says Pragma: no-cache", "RFC 9111, section 5.4"},
+	RefreshRequested:    {"the program asked for a new response from the origin (ModeRefresh)", ""},
+	ValidationRequested: {"the program asked for it to be validated first (BeforeReuse)", ""},
+	RequestMaxAge:       {"it is older than the request's max-age", "RFC 9111, section 5.2.1.1"},
+	RequestMinFresh:     {"it will not stay fresh for as long as the request's min-fresh asks", "RFC 9111, section 5.2.1.3"},
+	OnlyIfCached:        {"the request says only-if-cached, and no stored response may be used for it", "RFC 9111, section 5.2.1.7"},
+	Validated:           {"the origin confirmed it with a 304", "RFC 9111, section 4.3.4"},
+	ValidatedByHead:     {"the response to a HEAD request updated its header", "RFC 9111, section 4.3.5"},
+	Collapsed:           {"it is the response to another request that was in progress, and may be used for this one too", "RFC 9111, section 4"},
 
 	NotStored:      {"nothing is stored for this URL", ""},
 	NoVariant:      {"the responses stored for this URL are for other values of the header fields in Vary", "RFC 9111, section 4.1"},
@@ -156,7 +156,7 @@ var reasons = map[Reason]struct{ description, reference string }{
 	StoreFailed:    {"the store failed; see the log", ""},
 	StoredUnusable: {"the response stored for this URL may not be used for this request", "RFC 9111, section 4"},
 
-	BypassAsked:           {"the program bypassed the cache for this request (ModeBypass)", ""},
+	BypassRequested:       {"the program bypassed the cache for this request (ModeBypass)", ""},
 	MethodForwarded:       {"requests with this method go to the origin", "RFC 9111, section 4"},
 	UpgradeForwarded:      {"its Upgrade field asks for another protocol", "RFC 9110, section 7.8"},
 	PreconditionForwarded: {"only the origin can evaluate its precondition", "RFC 9111, section 4.3.2"},

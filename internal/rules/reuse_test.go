@@ -227,9 +227,9 @@ func TestReuseAsRequested(t *testing.T) {
 		reason Reason
 		ttl    time.Duration
 	}{
-		{"refresh", private, "max-age=60", Request{Refresh: true}, 0, Validate, RefreshAsked, 60 * s},
-		{"refresh above immutable", private, "max-age=60, immutable", Request{Refresh: true}, 0, Validate, RefreshAsked, 60 * s},
-		{"refresh above stale-while-revalidate", private, "max-age=1, stale-while-revalidate=60", Request{Refresh: true}, 2 * s, Validate, RefreshAsked, -s},
+		{"refresh", private, "max-age=60", Request{Refresh: true}, 0, Validate, RefreshRequested, 60 * s},
+		{"refresh above immutable", private, "max-age=60, immutable", Request{Refresh: true}, 0, Validate, RefreshRequested, 60 * s},
+		{"refresh above stale-while-revalidate", private, "max-age=1, stale-while-revalidate=60", Request{Refresh: true}, 2 * s, Validate, RefreshRequested, -s},
 		{"refresh and only-if-cached", private, "max-age=60", Request{Refresh: true, OnlyIfCached: true}, 0, Refuse, OnlyIfCached, 60 * s},
 
 		{"stale, allowed", private, "max-age=60", Request{AllowStale: 5 * s}, 65 * s, Serve, AllowStale, -5 * s},
