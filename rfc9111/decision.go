@@ -9,6 +9,7 @@ import (
 // An Action is how to answer a request for which there is a stored response.
 type Action uint8
 
+// The actions.
 const (
 	Fetch            Action = iota // do not use the stored response; send the request to the origin
 	Validate                       // send the request to the origin with Policy.ValidationHeader

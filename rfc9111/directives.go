@@ -14,7 +14,7 @@ import (
 // permits nothing.
 type Directives struct {
 	NoStore         bool
-	NoCache         bool // in a response, without field names
+	NoCache         bool // without field names
 	NoTransform     bool
 	OnlyIfCached    bool // requests only
 	Private         bool // without field names

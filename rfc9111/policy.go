@@ -82,8 +82,9 @@ func (p *Policy) compute(o rules.Options, req http.Header, status int, h http.He
 	}
 }
 
-// Storable reports whether the response may be stored and is worth storing, and why (RFC 9111,
-// section 3).
+// Storable reports whether the response may be stored, and why (RFC 9111, section 3). Only responses
+// to GET are stored, and only if they can be of use: because they are fresh, may be used stale, or
+// can be validated.
 func (p *Policy) Storable() (bool, Reason) {
 	if p.method != "" && p.method != http.MethodGet {
 		return false, rules.MethodNotStorable
@@ -102,10 +103,10 @@ func (p *Policy) Lifetime() (time.Duration, Reason) {
 	return p.rules.Lifetime, Reason(p.rules.Source())
 }
 
-// WithLifetime returns a copy of the policy with the freshness lifetime d, such as one from a
-// heuristic or a configuration (RFC 9111, sections 4.2.2 and 4.2.4). If the response has explicit
-// freshness and must not be used stale, d can only shorten its lifetime. If d is zero or negative,
-// WithLifetime returns p.
+// WithLifetime returns a copy of the policy with the freshness lifetime d. It is for a heuristic, if
+// the reason of Lifetime is "no-freshness" (RFC 9111, section 4.2.2), and for a configuration (section
+// 4.2.4). If the response has explicit freshness and must not be used stale, d can only shorten its
+// lifetime. If d is zero or negative, WithLifetime returns p.
 func (p *Policy) WithLifetime(d time.Duration) *Policy {
 	if d <= 0 {
 		return p
@@ -152,8 +153,8 @@ func (p *Policy) Matches(req *http.Request) bool {
 }
 
 // Reuse decides how to answer req, a request to the URL of the stored response (RFC 9111, section
-// 4). The Action is Fetch if the response does not match req, or if it cannot be used and has no
-// validator.
+// 4). If the response must be validated but has no validator, or if it does not match req, the Action
+// is Fetch. If the origin would have to be asked and req has only-if-cached, the Action is Refuse.
 func (p *Policy) Reuse(req *http.Request, now time.Time) Decision {
 	cc := rules.ParseRequest(req.Header)
 	r := p.rules.Reuse(&cc, now)
