@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"go/ast"
+	"go/format"
 	"go/parser"
 	"go/token"
 	"io"
@@ -259,6 +260,9 @@ func TestDocsCode(t *testing.T) {
 			t.Errorf("%v: %v in\n%s", b, err, b.code)
 			continue
 		}
+		if code := docImport.ReplaceAllString(b.code, ""); !formatted(code) {
+			t.Errorf("%v: gofmt would change\n%s", b, code)
+		}
 		writeDoc(t, filepath.Join(dir, b.name, "block.go"), b.source)
 		if b.call != "" {
 			fmt.Fprintf(&imports, "\t%q\n", "docs.test/"+b.name)
@@ -295,6 +299,12 @@ func TestDocsCode(t *testing.T) {
 	if len(blocks) < 50 || ran < 6 {
 		t.Errorf("only %d blocks of Go, of which %d ran", len(blocks), ran)
 	}
+}
+
+// formatted reports whether gofmt does not change the code.
+func formatted(code string) bool {
+	out, err := format.Source([]byte(code))
+	return err == nil && string(out) == code
 }
 
 // docWorkspace makes dir a module in a workspace with the modules of the repository.
