@@ -262,9 +262,9 @@ func (p *Policy) ValidationHeader(req *http.Request) http.Header {
 // ValidationHeader, or a 200 to a HEAD request (section 4.3.5). requestTime and responseTime are
 // those of resp.
 //
-// Update returns nil if resp does not confirm the stored response. After a 304, the request must
-// then be sent again without a precondition. After the response to a HEAD request, the stored
-// response is out of date. A lifetime that was set by WithLifetime does not apply to the new policy.
+// Update returns nil if resp does not confirm the stored response. If resp is a 304, the request must
+// then be sent again without a precondition. If it is a 200 to a HEAD request, the stored response is
+// out of date. A lifetime that was set by WithLifetime does not apply to the new policy.
 func (p *Policy) Update(req *http.Request, resp *http.Response, requestTime, responseTime time.Time) *Policy {
 	later := resp.Header
 	switch {
