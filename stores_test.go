@@ -27,7 +27,7 @@ var storeKinds = map[string]func(testing.TB) storage.Store{
 	"SeparateBodyFileCache": func(t testing.TB) storage.Store { return newSeparateBodyFileCache(t, t.TempDir()) },
 	"FromKV":                func(testing.TB) storage.Store { return kv.FromKV(new(storetest.KV)) },
 	"Tiered": func(testing.TB) storage.Store {
-		return storage.Tiered(storage.NewDictCache(), kv.FromKV(new(storetest.KV)))
+		return storage.Tiered(storage.NewDictCache(), kv.FromKV(new(storetest.KV)), 0)
 	},
 	"plain": func(testing.TB) storage.Store { return newPlainStore() },
 }

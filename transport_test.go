@@ -133,7 +133,7 @@ func (c *closer) Close() error { c.closed++; return nil }
 func TestCloseLeavesTheStore(t *testing.T) {
 	store := &closer{DictCache: storage.NewDictCache()}
 	far := &closer{DictCache: storage.NewDictCache()}
-	tiered := storage.Tiered(storage.NewDictCache(), far)
+	tiered := storage.Tiered(storage.NewDictCache(), far, 0)
 	defer tiered.Close()
 	for name, s := range map[string]storage.Store{"own": store, "tiered": tiered} {
 		o := replies(t, ok("Cache-Control: max-age=60"))

@@ -12,15 +12,15 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/buffer"
 )
 
-// defaultDictBytes is the bound of a DictCache without MaxBytes.
-const defaultDictBytes = 64 << 20
+// DefaultMaxBytes is the limit of a DictCache without MaxBytes.
+const DefaultMaxBytes = 64 << 20
 
 // DictCache is a Store in memory. An entry is kept in a packed form until its first hit, and small entries
 // share blocks of memory, so that the garbage collector has little work to do. The first hit unpacks the
 // entry, and copies a body of up to 2 KiB. Later hits decode nothing, copy no body and take no lock.
 //
 // The cache is bounded by bytes. Bodies, decoded bodies, keys and an estimate of all other memory that
-// entries take stay within MaxBytes, 64 MiB by default. The first hit makes an entry count for more, because
+// entries take stay within MaxBytes. The first hit makes an entry count for more, because
 // of its unpacked form and the data that a Transport keeps with it, so that other entries may be evicted
 // then, as when an entry is stored. Entries that were never requested since they were stored are evicted
 // first, then those that were not requested recently. So a crawl through pages that are requested once does
@@ -38,7 +38,7 @@ type DictCache struct {
 	fresh recordQueue
 	kept  recordQueue
 	slabs slabs // of entries in fresh
-	limit int64 // never changes; zero means defaultDictBytes
+	limit int64 // never changes; zero means DefaultMaxBytes
 
 	evictions uint64
 }
@@ -57,9 +57,13 @@ func NewDictCache(opts ...DictOption) *DictCache {
 // DictOption configures a DictCache.
 type DictOption func(*DictCache)
 
-// MaxBytes limits a DictCache to n bytes. If n <= 0, the default of 64 MiB applies.
+// MaxBytes limits a DictCache to n bytes. Zero means DefaultMaxBytes. A negative value means no limit.
 func MaxBytes(n int64) DictOption {
-	return func(c *DictCache) { c.limit = max(n, 0) }
+	return func(c *DictCache) {
+		if c.limit = n; n < 0 {
+			c.limit = math.MaxInt64
+		}
+	}
 }
 
 // Evictions implements EvictionCounter.
@@ -74,10 +78,7 @@ func (c *DictCache) Evictions() uint64 {
 
 // bound returns the number of bytes that the cache may hold. It never changes.
 func (c *DictCache) bound() int64 {
-	if c.limit <= 0 {
-		return defaultDictBytes
-	}
-	return c.limit
+	return cmp.Or(c.limit, DefaultMaxBytes)
 }
 
 // Get returns the entry under key, or ErrNotFound. The body implements io.Seeker and io.WriterTo and reads

@@ -22,6 +22,18 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/storagetest"
 )
 
+func TestDictCacheWithoutLimit(t *testing.T) {
+	c := storage.NewDictCache(storage.MaxBytes(-1))
+	body := strings.Repeat("x", 1<<20)
+	for i := range 80 {
+		put(t, c, fmt.Sprint(i), body)
+	}
+	if n := c.Len(); n != 80 || c.Evictions() != 0 {
+		t.Errorf("Len() = %d, Evictions() = %d, want 80, 0", n, c.Evictions())
+	}
+	put(t, c, "long", strings.Repeat("x", 80<<20))
+}
+
 // TestDictCacheEviction: what is asked for stays while what is not comes and goes.
 func TestDictCacheEviction(t *testing.T) {
 	const bound = 100 << 10

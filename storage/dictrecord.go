@@ -29,7 +29,7 @@ type record struct {
 
 	requestTime, responseTime time.Time // of the packed entry
 
-	confirmed atomic.Pointer[confirmation] // what a TieredCache knows of the far store
+	confirmed atomic.Pointer[confirmation] // what Tiered knows of the far store
 }
 
 // recordHead is the part of a record that can change, unpacked. It is replaced as a whole, so that no reader

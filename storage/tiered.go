@@ -1,10 +1,12 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"hash/maphash"
 	"io"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,35 +14,11 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
 )
 
-// defaultNearFor is the NearFor of a TieredCache without that option.
-const defaultNearFor = 5 * time.Second
+// DefaultNearFor is the time for which Tiered uses a near entry if it is given zero.
+const DefaultNearFor = 5 * time.Second
 
-// NearFor sets how long a TieredCache returns an entry from the near store before it asks the far store
-// again. If d <= 0, the default of 5 seconds applies.
-func NearFor(d time.Duration) TieredOption {
-	return func(t *TieredCache) {
-		if d > 0 {
-			t.nearFor = d
-		}
-	}
-}
-
-// TieredOption configures a TieredCache.
-type TieredOption func(*TieredCache)
-
-// TieredCache is a Store that keeps copies of a far store's entries in memory, in a near store. The far store
-// is usually shared by several machines. An entry found in the far store is copied to the near store, and is
-// returned from there without a call of the far store.
-//
-// A change that another process makes in the far store is seen after NearFor at the latest, or at once if the
-// far store is a Watcher that reports it. If the body of the near entry is still the one in the far store, it
-// is not read again. Writes go to the far store only, so an entry is copied to the near store on its first
-// Get. While the far store fails, the TieredCache also fails once NearFor has passed, because it cannot know
-// what was deleted meanwhile.
-//
-// All methods are safe for concurrent use. Every method of a nil *TieredCache that returns an error returns
-// ErrClosed.
-type TieredCache struct {
+// tiered is the Store that Tiered returns.
+type tiered struct {
 	near    *DictCache
 	far     Store
 	nearFor time.Duration
@@ -56,22 +34,31 @@ type TieredCache struct {
 	done   chan struct{} // closed when watch has returned
 }
 
-// Tiered returns a TieredCache with the stores near and far. near must not be used by anything else; if it is
-// nil, a DictCache with the default bound is used. If far is a
-// Watcher, Tiered watches it until Close.
-func Tiered(near *DictCache, far Store, opts ...TieredOption) *TieredCache {
+// Tiered returns a Store that keeps copies of a far store's entries in memory, in a near store. The far store
+// is usually shared by several machines. An entry found in the far store is copied to the near store, and is
+// returned from there without a call of the far store for the time nearFor. Zero means DefaultNearFor. A negative
+// value means no limit.
+//
+// A change that another process makes in the far store is seen after nearFor at the latest, or at once if the
+// far store is a Watcher that reports it. If the body of the near entry is still the one in the far store, it
+// is not read again. Writes go to the far store only, so an entry is copied to the near store on its first
+// Get. While the far store fails, the Store also fails once nearFor has passed, because it cannot know
+// what was deleted meanwhile.
+//
+// near must not be used by anything else; if it is nil, a DictCache with the default limit is used. If far is a
+// Watcher, it is watched until Close. Close closes far if it implements io.Closer. After Close, and if far is nil,
+// every method returns ErrClosed.
+func Tiered(near *DictCache, far Store, nearFor time.Duration) interface {
+	Store
+	io.Closer
+} {
 	if near == nil {
 		near = NewDictCache()
 	}
-	t := &TieredCache{
-		near: near, far: far, nearFor: defaultNearFor,
-		seed: maphash.MakeSeed(), done: make(chan struct{}),
+	if nearFor = cmp.Or(nearFor, DefaultNearFor); nearFor < 0 {
+		nearFor = math.MaxInt64
 	}
-	for _, opt := range opts {
-		if opt != nil {
-			opt(t)
-		}
-	}
+	t := &tiered{near: near, far: far, nearFor: nearFor, seed: maphash.MakeSeed(), done: make(chan struct{})}
 	ctx, stop := context.WithCancel(context.Background())
 	t.stop = stop
 	switch far := far.(type) {
@@ -87,7 +74,7 @@ func Tiered(near *DictCache, far Store, opts ...TieredOption) *TieredCache {
 }
 
 // watch receives the changes that others make, and restarts Watch if it returns.
-func (t *TieredCache) watch(ctx context.Context, far Watcher) {
+func (t *tiered) watch(ctx context.Context, far Watcher) {
 	defer close(t.done)
 	pause := time.NewTimer(0)
 	defer pause.Stop()
@@ -105,7 +92,7 @@ func (t *TieredCache) watch(ctx context.Context, far Watcher) {
 
 // changed invalidates the near entry under key, and those of all keys with the same count. If key is "", it
 // invalidates all near entries.
-func (t *TieredCache) changed(key string) {
+func (t *tiered) changed(key string) {
 	if key != "" {
 		t.count(key).Add(1)
 		return
@@ -115,13 +102,13 @@ func (t *TieredCache) changed(key string) {
 	}
 }
 
-func (t *TieredCache) count(key string) *atomic.Uint64 {
+func (t *tiered) count(key string) *atomic.Uint64 {
 	return &t.changes[maphash.String(t.seed, key)%uint64(len(t.changes))]
 }
 
 // Lookup implements Looker. It knows of an entry in the near store that need not be confirmed by the far store.
-func (t *TieredCache) Lookup(key []byte) (h Held, known bool) {
-	if t == nil || t.closed.Load() {
+func (t *tiered) Lookup(key []byte) (h Held, known bool) {
+	if t.closed.Load() {
 		return Held{}, false
 	}
 	h, _ = t.near.Lookup(key)
@@ -132,13 +119,13 @@ func (t *TieredCache) Lookup(key []byte) (h Held, known bool) {
 }
 
 // isConfirmed reports whether the near entry e is equal to the far one, as far as is known.
-func (t *TieredCache) isConfirmed(key string, e *Entry) bool {
+func (t *tiered) isConfirmed(key string, e *Entry) bool {
 	c := confirmationOf(e)
 	return c != nil && c.entry == e && c.change == t.count(key).Load() && time.Now().Before(c.until)
 }
 
 // lookup returns the near entry under key and its confirmation.
-func (t *TieredCache) lookup(key string) (*Response, *confirmation) {
+func (t *tiered) lookup(key string) (*Response, *confirmation) {
 	r, err := t.near.Get(context.Background(), key)
 	if err != nil {
 		return nil, nil
@@ -146,7 +133,7 @@ func (t *TieredCache) lookup(key string) (*Response, *confirmation) {
 	return r, confirmationOf(r.Entry)
 }
 
-// confirmationOf returns the confirmation of the near entry e, or nil if e is not an entry of a TieredCache.
+// confirmationOf returns the confirmation of the near entry e, or nil if e is not an entry of a tiered.
 func confirmationOf(e *Entry) *confirmation {
 	if r, ok := e.Stamp.(*record); ok {
 		return r.confirmed.Load()
@@ -155,8 +142,8 @@ func confirmationOf(e *Entry) *confirmation {
 }
 
 // Get returns the entry under key from the near store or, if necessary, from the far store.
-func (t *TieredCache) Get(ctx context.Context, key string) (*Response, error) {
-	if t == nil || t.closed.Load() {
+func (t *tiered) Get(ctx context.Context, key string) (*Response, error) {
+	if t.closed.Load() {
 		return nil, ErrClosed
 	}
 	if r, err := t.near.Get(ctx, key); err == nil && t.isConfirmed(key, r.Entry) {
@@ -184,7 +171,7 @@ func (t *TieredCache) Get(ctx context.Context, key string) (*Response, error) {
 
 // confirm replaces the metadata of the near entry with e and returns it, if their bodies are the same. It
 // returns nil otherwise.
-func (t *TieredCache) confirm(key string, e *Entry, c *confirmation) *Response {
+func (t *tiered) confirm(key string, e *Entry, c *confirmation) *Response {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	near, old := t.lookup(key)
@@ -207,7 +194,7 @@ func (t *TieredCache) confirm(key string, e *Entry, c *confirmation) *Response {
 
 // bring copies a far entry to the near store: at once if its body is in memory, and otherwise while the
 // caller reads it.
-func (t *TieredCache) bring(ctx context.Context, key string, far *Response, c *confirmation) *Response {
+func (t *tiered) bring(ctx context.Context, key string, far *Response, c *confirmation) *Response {
 	w, err := t.near.Create(ctx, key, far.Entry)
 	if err != nil {
 		return far
@@ -282,8 +269,8 @@ func (b *nearingBody) end(how func() error) {
 }
 
 // Create returns a Writer of the far store.
-func (t *TieredCache) Create(ctx context.Context, key string, e *Entry) (Writer, error) {
-	if t == nil || t.closed.Load() {
+func (t *tiered) Create(ctx context.Context, key string, e *Entry) (Writer, error) {
+	if t.closed.Load() {
 		return nil, ErrClosed
 	}
 	w, err := t.far.Create(ctx, key, e)
@@ -306,8 +293,8 @@ func (w *farWriter) Commit() error {
 }
 
 // Update replaces the metadata of the entry under key with e in the far store.
-func (t *TieredCache) Update(ctx context.Context, key string, e *Entry) error {
-	if t == nil || t.closed.Load() {
+func (t *tiered) Update(ctx context.Context, key string, e *Entry) error {
+	if t.closed.Load() {
 		return ErrClosed
 	}
 	if c := confirmationOf(e); c != nil {
@@ -319,8 +306,8 @@ func (t *TieredCache) Update(ctx context.Context, key string, e *Entry) error {
 }
 
 // Delete removes the entry under key from both stores.
-func (t *TieredCache) Delete(ctx context.Context, key string) error {
-	if t == nil || t.closed.Load() {
+func (t *tiered) Delete(ctx context.Context, key string) error {
+	if t.closed.Load() {
 		return ErrClosed
 	}
 	defer func() {
@@ -331,17 +318,12 @@ func (t *TieredCache) Delete(ctx context.Context, key string) error {
 }
 
 // KeepDecoded implements DecodedKeeper. It stores the decoded body of an entry in the near store.
-func (t *TieredCache) KeepDecoded(key string, e *Entry, body []byte) {
-	if t != nil {
-		t.near.KeepDecoded(key, e, body)
-	}
+func (t *tiered) KeepDecoded(key string, e *Entry, body []byte) {
+	t.near.KeepDecoded(key, e, body)
 }
 
 // Close stops watching the far store, and closes it if it implements io.Closer.
-func (t *TieredCache) Close() error {
-	if t == nil {
-		return ErrClosed
-	}
+func (t *tiered) Close() error {
 	t.stop()
 	<-t.done
 	if t.closed.Swap(true) {

@@ -22,11 +22,11 @@ import (
 func TestTieredIsAStore(t *testing.T) {
 	for _, s := range stores {
 		if s.name == "FromCache" {
-			continue // to a TieredCache it is FromKV
+			continue // to Tiered it is FromKV
 		}
 		t.Run(s.name, func(t *testing.T) {
 			storagetest.Run(t, func(t *testing.T) storage.Store {
-				c := storage.Tiered(nil, s.open(t))
+				c := storage.Tiered(nil, s.open(t), 0)
 				t.Cleanup(func() { c.Close() })
 				return c
 			})
@@ -173,7 +173,7 @@ func TestTiered(t *testing.T) {
 				t.Run(name, func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						far := &farStore{Store: storage.NewDictCache(), stream: stream}
-						f(t, far, storage.Tiered(nil, far, storage.NearFor(bound)), storage.Tiered(nil, far, storage.NearFor(bound)))
+						f(t, far, storage.Tiered(nil, far, bound), storage.Tiered(nil, far, bound))
 					})
 				})
 			}
@@ -308,7 +308,7 @@ func TestTiered(t *testing.T) {
 func TestTieredWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		far := &toldStore{farStore: farStore{Store: storage.NewDictCache()}}
-		one := storage.Tiered(nil, far, storage.NearFor(time.Hour))
+		one := storage.Tiered(nil, far, time.Hour)
 		synctest.Wait()
 		putBody(t, far.Store, "old")
 		wantBody(t, one, "old")
@@ -344,7 +344,7 @@ func (s *brokenWatch) Watch(context.Context, func(string)) error {
 func TestTieredWatchBeginsAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		far := &brokenWatch{Store: storage.NewDictCache()}
-		one := storage.Tiered(nil, far, storage.NearFor(time.Hour))
+		one := storage.Tiered(nil, far, time.Hour)
 		defer one.Close()
 		putBody(t, far.Store, "old")
 		wantBody(t, one, "old")
@@ -360,7 +360,7 @@ func TestTieredWatchBeginsAnew(t *testing.T) {
 // Python's entries have no sum: the far store's own mark tells them apart.
 func TestTieredRefreshesForeign(t *testing.T) {
 	far := kv.FromKV(&storetest.KV{Values: map[string][]byte{tieredKey: foreignDocument(t)}})
-	one := storage.Tiered(nil, far)
+	one := storage.Tiered(nil, far, 0)
 	defer one.Close()
 	wantBody(t, one, "body")
 	refresh(t, one, "X-New", "1")
@@ -400,7 +400,7 @@ func TestTieredLies(t *testing.T) {
 	for _, by := range []int64{-3, -1, 1, 1000} {
 		for _, stream := range []bool{false, true} {
 			far := &lyingStore{farStore{Store: storage.NewDictCache(), stream: stream}, by}
-			c := storage.Tiered(nil, far)
+			c := storage.Tiered(nil, far, 0)
 			putBody(t, c, "a body")
 			r, err := c.Get(t.Context(), tieredKey)
 			if err != nil {
@@ -409,7 +409,7 @@ func TestTieredLies(t *testing.T) {
 			io.CopyN(io.Discard, r.Body, r.Entry.Length)
 			io.Copy(io.Discard, r.Body) // who looks whether that is all
 			r.Body.Close()
-			if h, known := c.Lookup([]byte(tieredKey)); known {
+			if h, known := c.(storage.Looker).Lookup([]byte(tieredKey)); known {
 				t.Errorf("by %d, streamed: %t: a body of %d bytes is near", by, stream, h.Entry.Length)
 			}
 			c.Close()
@@ -420,9 +420,9 @@ func TestTieredLies(t *testing.T) {
 // No head ever has another's body, whoever writes and whenever a copy comes near.
 func TestTieredRaces(t *testing.T) {
 	far := &toldStore{farStore: farStore{Store: storage.NewDictCache(), stream: true}}
-	var caches []*storage.TieredCache
+	var caches []storage.Store
 	for range 3 {
-		c := storage.Tiered(storage.NewDictCache(), far, storage.NearFor(time.Millisecond))
+		c := storage.Tiered(storage.NewDictCache(), far, time.Millisecond)
 		defer c.Close()
 		caches = append(caches, c)
 	}
@@ -447,7 +447,12 @@ func TestTieredRaces(t *testing.T) {
 }
 
 func TestTieredNil(t *testing.T) {
-	for name, c := range map[string]*storage.TieredCache{"nil": nil, "no far store": storage.Tiered(nil, nil)} {
+	none := storage.Tiered(nil, nil, 0)
+	closed := storage.Tiered(nil, storage.NewDictCache(), 0)
+	if err := closed.Close(); err != nil {
+		t.Errorf("Close() = %v, want nil", err)
+	}
+	for name, c := range map[string]storage.Store{"no far store": none, "closed": closed} {
 		if _, err := c.Get(t.Context(), tieredKey); !errors.Is(err, storage.ErrClosed) {
 			t.Errorf("%s: Get: %v", name, err)
 		}
@@ -460,8 +465,10 @@ func TestTieredNil(t *testing.T) {
 		if err := c.Delete(t.Context(), tieredKey); !errors.Is(err, storage.ErrClosed) {
 			t.Errorf("%s: Delete: %v", name, err)
 		}
-		c.KeepDecoded(tieredKey, storagetest.Entry(), nil)
-		c.Close()
+		c.(storage.DecodedKeeper).KeepDecoded(tieredKey, storagetest.Entry(), nil)
+		if err := c.(io.Closer).Close(); err != nil {
+			t.Errorf("%s: Close() = %v, want nil", name, err)
+		}
 	}
 }
 
@@ -471,7 +478,7 @@ func TestTieredBodyIsClosedWhileRead(t *testing.T) {
 	body := strings.Repeat("body", 50_000)
 	putBody(t, far, body)
 	for range 100 {
-		c := storage.Tiered(nil, far)
+		c := storage.Tiered(nil, far, 0)
 		r, err := c.Get(t.Context(), tieredKey)
 		if err != nil {
 			t.Fatal(err)

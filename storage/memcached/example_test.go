@@ -12,6 +12,6 @@ import (
 func Example() {
 	client := memcache.New("10.0.0.1:11211", "10.0.0.2:11211")
 	far := memcached.New(client, memcached.Prefix("web:"))
-	cache := &cachecontrol.Transport{Store: storage.Tiered(nil, far)}
+	cache := &cachecontrol.Transport{Store: storage.Tiered(nil, far, 0)}
 	defer cache.Close()
 }

@@ -24,6 +24,7 @@
 package memcached
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -42,8 +43,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/kv"
 )
 
-// defaultItemBytes is memcached's default limit for an item.
-const defaultItemBytes = 1 << 20
+// DefaultMaxItemBytes is memcached's default limit for an item.
+const DefaultMaxItemBytes = 1 << 20
 
 // overhead is the memory that memcached counts for an item in addition to its key and value.
 const overhead = 128
@@ -54,12 +55,12 @@ type Option func(*values)
 // Prefix sets a prefix for every key, so that several caches can share the servers.
 func Prefix(prefix string) Option { return func(c *values) { c.prefix = prefix } }
 
-// MaxItemBytes is the servers' limit for an item, which their option -I sets. If n <= 0, the default of 1 MiB
-// applies.
+// MaxItemBytes is the servers' limit for an item, which their option -I sets. Zero means DefaultMaxItemBytes. A negative
+// value means no limit.
 func MaxItemBytes(n int64) Option {
 	return func(c *values) {
-		if n > 0 {
-			c.maxItem = n
+		if c.maxItem = cmp.Or(n, DefaultMaxItemBytes); n < 0 {
+			c.maxItem = math.MaxInt64
 		}
 	}
 }
@@ -74,7 +75,7 @@ func New(client *memcache.Client, opts ...Option) storage.Store {
 	if client == nil {
 		return kv.FromKV(nil)
 	}
-	c := &values{client: client, maxItem: defaultItemBytes}
+	c := &values{client: client, maxItem: DefaultMaxItemBytes}
 	for _, o := range opts {
 		if o != nil {
 			o(c)

@@ -1,6 +1,7 @@
 package rediscache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -39,27 +40,33 @@ type Option func(*Cache)
 func Prefix(prefix string) Option { return func(c *Cache) { c.prefix = prefix } }
 
 // MaxPlain sets the length, in bytes, of the longest body that is stored in one value with its metadata, as
-// Python's RedisCache does. Python does not see longer entries. If n <= 0, the default of 1 MiB applies.
+// Python's RedisCache does. Python does not see longer entries. Zero means DefaultMaxPlain. A negative value means no
+// limit but that of a value in Redis.
 func MaxPlain(n int64) Option {
 	return func(c *Cache) {
-		if n > 0 {
-			c.maxPlain = min(n, maxMaxPlain)
+		if c.maxPlain = cmp.Or(n, DefaultMaxPlain); n < 0 || n > maxMaxPlain {
+			c.maxPlain = maxMaxPlain
 		}
 	}
 }
 
-// Timeout limits the time of each call of Redis. If d <= 0, the default of 500 milliseconds applies.
+// Timeout limits the time of each call of Redis. Zero means DefaultTimeout. A negative value means no limit.
 func Timeout(d time.Duration) Option {
 	return func(c *Cache) {
-		if d > 0 {
-			c.timeout = d
+		if c.timeout = cmp.Or(d, DefaultTimeout); d < 0 {
+			c.timeout = noTimeout
 		}
 	}
 }
 
+// The defaults of the options.
 const (
-	defaultMaxPlain = 1 << 20
-	maxMaxPlain     = 256 << 20 // half of Redis's limit of 512 MiB for a value
+	DefaultMaxPlain = 1 << 20
+	DefaultTimeout  = 500 * time.Millisecond
+)
+
+const (
+	maxMaxPlain = 256 << 20 // half of Redis's limit of 512 MiB for a value
 
 	// chunkSize is the number of bytes of a longer body that are written or read at a time. With a round trip
 	// of 1 ms, that is 256 MB/s. With its header a chunk fills 256 KiB; the next larger size of Redis's
@@ -67,7 +74,7 @@ const (
 	chunkSize = 256<<10 - 64
 	maxChunk  = 64 << 20 // accepted when reading
 
-	defaultTimeout = 500 * time.Millisecond
+	noTimeout = math.MaxInt64 / (2 * patience) // a multiple of it must not overflow
 
 	// idle is the time after which a body without an entry expires: one that is being written, or whose entry
 	// was replaced or deleted. Every read and write starts the time again.
@@ -84,7 +91,7 @@ const (
 // Calls honor their timeouts with any client. If ContextTimeoutEnabled is set in the options of the client,
 // they need no additional goroutines.
 func New(client redis.UniversalClient, opts ...Option) *Cache {
-	c := &Cache{client: client, maxPlain: defaultMaxPlain, timeout: defaultTimeout}
+	c := &Cache{client: client, maxPlain: DefaultMaxPlain, timeout: DefaultTimeout}
 	switch client := client.(type) {
 	case *redis.Client:
 		if client == nil {

@@ -35,7 +35,7 @@ func Example_tiered() {
 	defer client.Close()
 
 	far := rediscache.New(client, rediscache.Prefix("web:"))
-	t := &cachecontrol.Transport{Store: storage.Tiered(nil, far)}
+	t := &cachecontrol.Transport{Store: storage.Tiered(nil, far, 0)}
 	defer t.Close()
 }
 

@@ -148,7 +148,7 @@ func BenchmarkHit(b *testing.B) {
 		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {
 			far := &cachecontrol.Transport{Base: pages(size), Store: rediscache.New(client, patient)}
 			defer far.Close()
-			near := &cachecontrol.Transport{Base: pages(size), Store: storage.Tiered(nil, rediscache.New(client, patient), storage.NearFor(time.Hour))}
+			near := &cachecontrol.Transport{Base: pages(size), Store: storage.Tiered(nil, rediscache.New(client, patient), time.Hour)}
 			defer near.Close()
 			req, err := http.NewRequest("GET", fmt.Sprintf("http://example.com/%d", size), nil)
 			if err != nil {
@@ -193,8 +193,8 @@ func BenchmarkHit(b *testing.B) {
 // TestTiered: what one process changes another sees at once, although what it has near would be good for an hour.
 func TestTiered(t *testing.T) {
 	client := newClient(t, redistest.Start(t).Addr)
-	open := func() *storage.TieredCache {
-		c := storage.Tiered(nil, rediscache.New(client, rediscache.Prefix("web:"), patient), storage.NearFor(time.Hour))
+	open := func() storage.Store {
+		c := storage.Tiered(nil, rediscache.New(client, rediscache.Prefix("web:"), patient), time.Hour)
 		t.Cleanup(func() { c.Close() })
 		return c
 	}

@@ -330,6 +330,8 @@ func watch(t *tester) {
 						return
 					}
 				}
+			case err := <-ended:
+				t.Skipf("the server does not report changes: Watch = %v", err)
 			case <-ctx.Done():
 				t.Fatalf("%s: changed was not called with any of %q", rule, wanted)
 			}

@@ -56,7 +56,7 @@ var (
 func main() {
 	far := kv.FromKV(new(database))
 	near := storage.NewDictCache()
-	tiered := storage.Tiered(near, far, storage.NearFor(time.Second))
+	tiered := storage.Tiered(near, far, time.Second)
 	for _, store := range []storage.Store{far, tiered, kv.FromCache(new(old))} {
 		client := (&cachecontrol.Transport{Store: store, Shared: true}).Client()
 		client.CloseIdleConnections()
