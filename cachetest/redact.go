@@ -1,5 +1,7 @@
 package cachetest
 
+import "net/http"
+
 // start returns a redaction that also replaces known secrets.
 func (r *redactor) start(known *scrubber) *redaction {
 	x := &redaction{redactor: r, secrets: secrets{}, known: known}
@@ -35,12 +37,7 @@ func (r *redaction) anySyntax(s string, depth int) string {
 func (r *redaction) request(q *request) *request {
 	out := *q
 	out.url = r.address(q.url)
-	out.header = r.header(q.header)
-	coding := q.header.Get("Content-Encoding")
-	if q.gzip {
-		coding = ""
-	}
-	out.body = r.body(q.body, q.header.Get("Content-Type"), coding)
+	out.header, out.body = r.headerAndBody(q.header, q.body, q.gzip)
 	return &out
 }
 
@@ -48,16 +45,20 @@ func (r *redaction) request(q *request) *request {
 func (r *redaction) response(x *response) *response {
 	out := *x
 	out.status = r.text(x.status)
-	out.header = r.header(x.header)
-	coding := x.header.Get("Content-Encoding")
-	if x.gzip {
-		coding = ""
-	}
-	out.body = r.body(x.body, x.header.Get("Content-Type"), coding)
+	out.header, out.body = r.headerAndBody(x.header, x.body, x.gzip)
 	if x.trailer != nil {
 		out.trailer = r.header(x.trailer)
 	}
 	return &out
+}
+
+// headerAndBody redacts a header and a body. decoded is whether the body's gzip was undone.
+func (r *redaction) headerAndBody(h http.Header, body []byte, decoded bool) (http.Header, []byte) {
+	coding := h.Get("Content-Encoding")
+	if decoded {
+		coding = ""
+	}
+	return r.header(h), r.body(body, h.Get("Content-Type"), coding)
 }
 
 // interaction redacts an exchange.

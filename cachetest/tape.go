@@ -325,7 +325,7 @@ func withoutRepeats(all []*recording) []*recording {
 
 // Orphans returns the directories below dir that hold recordings and that no test of this process has opened. They belong
 // to tests that were removed or renamed. Call it in TestMain after the tests have run. If -run, -skip or -short is set, so that
-// tests may have been left out, Orphans returns none.
+// tests may have been left out, Orphans returns none. If dir does not exist, there are none. The error is one of reading dir.
 func Orphans(dir string) ([]string, error) {
 	if f := flag.Lookup("test.run"); isPartial() || f != nil && f.Value.String() != "" {
 		return nil, nil

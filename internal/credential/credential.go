@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// words are the words of a name that say that the field carries a secret, as the last two of X-Api-Key. Programs make up such names, so
-// a list of names would always be too short. A name too many costs a digest.
+// words are words in the names of fields that carry secrets, such as the last two of X-Api-Key. Programs make up such names, so a
+// list of whole names would be too short. If a name is taken for one by mistake, that costs only a digest.
 var words = []string{
 	"apikey", "assertion", "auth", "authentication", "authorization", "bearer", "cert", "certificate", "cookie", "cookie2", "cookies", "credential",
 	"credentials", "csrf", "dpop", "jwt", "key", "oidc", "otp", "passphrase", "passwd", "password", "pat", "pin", "principal", "secret", "session",
 	"sessionid", "sid", "signature", "token", "tokens", "xsrf",
 }
 
-// endings are the words with which others may be written as one, as in X-Csrftoken.
+// endings are words that may be joined to the word before them, as in X-Csrftoken.
 var endings = []string{"apikey", "cookie", "password", "secret", "session", "sessionid", "token"}
 
 // IsField reports whether the values of the request field with this name are secrets: Authorization, Proxy-Authorization, Cookie,
-// and those whose names say that they are keys, tokens, passwords, sessions and the like.
+// and fields whose names contain a word for a key, a token, a password, a session or the like.
 func IsField(name string) bool {
 	for word := range strings.FieldsFuncSeq(name, isNoLetterOrDigit) {
 		if slices.ContainsFunc(words, func(w string) bool { return strings.EqualFold(w, word) }) ||

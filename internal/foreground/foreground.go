@@ -1,6 +1,7 @@
-// Package foreground has the key of a context value that tells requests that a caller waits for from work in the background.
+// Package foreground defines the key of a context value that distinguishes requests for which a caller waits from work in the
+// background.
 package foreground
 
-// Key is the key of a value that ends with the request it was set for. A context of work in the background has the other values of
-// that request's context, and not this one.
+// Key is the key of a value that only the request has for which it was set. Work in the background that the request starts has a
+// context with the request's other values.
 type Key struct{}
