@@ -248,6 +248,7 @@ func test(name string, f func(*testing.T)) {
 
 // TestDocsCode compiles every block of Go in the pages, and runs those that have an output.
 func TestDocsCode(t *testing.T) {
+	needNewGo(t)
 	root, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -334,6 +335,14 @@ func writeDoc(t *testing.T, file, text string) {
 	}
 }
 
+// needNewGo skips the test if Go is too old for go.work. The root itself supports older versions.
+func needNewGo(t *testing.T) {
+	t.Helper()
+	if strings.HasPrefix(runtime.Version(), "go1.25") {
+		t.Skip("the modules of the workspace need Go 1.26")
+	}
+}
+
 // goCommand returns a go command in the workspace dir.
 func goCommand(dir string, args ...string) *exec.Cmd {
 	cmd := exec.Command("go", args...)
@@ -370,7 +379,12 @@ func runDoc(t *testing.T, dir string, env []string, command ...string) string {
 // TestDocsCommands runs the blocks of the pages that show commands with their output.
 func TestDocsCommands(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "cachecontrol")
-	if out, err := exec.Command("go", "build", "-o", program, "./cmd/cachecontrol").CombinedOutput(); err != nil {
+	root, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	needNewGo(t)
+	if out, err := goCommand(root, "build", "-o", program, "./cmd/cachecontrol").CombinedOutput(); err != nil {
 		t.Fatalf("%v:\n%s", err, out)
 	}
 	env := append(docOrigin(t), "PATH="+filepath.Dir(program)+string(filepath.ListSeparator)+os.Getenv("PATH"))
