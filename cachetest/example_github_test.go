@@ -123,7 +123,7 @@ func (c *githubClient) createIssue(ctx context.Context, repo, title string) (i i
 	return i, err
 }
 
-// graphQL asks one query, whatever it is.
+// graphQL makes one query.
 func (c *githubClient) graphQL(ctx context.Context, query string, variables map[string]any, data any) error {
 	var out struct {
 		Data json.RawMessage `json:"data"`
@@ -162,7 +162,7 @@ func TestGitHub(t *testing.T) {
 	githubSuite(t, githubLoopback(t))
 }
 
-// TestGitHubWithoutNetwork is the same, where whatever is not replayed fails.
+// TestGitHubWithoutNetwork makes the same requests without a network, so that each must be replayed.
 func TestGitHubWithoutNetwork(t *testing.T) {
 	if f := runAs(t, "TestGitHub/graphql", func(tb testing.TB) {
 		client := newGitHub(tb, down)

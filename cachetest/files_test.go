@@ -99,7 +99,7 @@ func TestByHand(t *testing.T) {
 	if got := replayed(); got != "by hand" {
 		t.Errorf("written by hand: replayed %q, want %q", got, "by hand")
 	}
-	// What was written about a recording stays when it is made anew, and a file is not touched without need.
+	// The comment of a recording stays when it is recorded again, and a file is not touched without need.
 	edit("# why this is here\n" + one(t, m))
 	old := time.Now().Add(-time.Hour).Truncate(time.Second)
 	if err := os.Chtimes(path, old, old); err != nil {

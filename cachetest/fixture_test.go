@@ -49,7 +49,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// FuzzFixture: whatever is in a file is read or refused; what is read can be written, and is the same then, also after a
+// FuzzFixture checks that any file is read or rejected, and that an interaction that was read can be written and is then the same, also after a
 // conversion of line ends.
 func FuzzFixture(f *testing.F) {
 	for _, text := range append(fixtures, same...) {

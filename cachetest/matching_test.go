@@ -196,7 +196,7 @@ CACHECONTROL_RECORD=1 records all requests of the test again.`
 	}
 }
 
-// TestLoose: what does not matter for a match does not change a recording that is made anew, nor does its name.
+// TestLoose checks that differences that do not matter for a match change neither a recording that is made again nor its name.
 func TestLoose(t *testing.T) {
 	for _, opt := range []cachetest.Option{
 		cachetest.IgnoreBody(),

@@ -55,7 +55,7 @@ func TestModes(t *testing.T) {
 	passes(t, "TestX", visit(opts(origin("2"), cachetest.RecordMissing()), a, c, c))
 	is("a=1 b=1 c=2")
 
-	// All anew: what is not used any more goes, but not where the test failed, or was skipped, or made no difference.
+	// All are recorded again. Unused recordings are removed, but not if the test failed or was skipped, or if nothing differs.
 	t.Setenv("CACHECONTROL_RECORD", "1")
 	runAs(t, "TestX", func(tb testing.TB) {
 		visit(opts(origin("3")), a)(tb)
@@ -123,7 +123,7 @@ func TestUnused(t *testing.T) {
 	if f := runAs(t, "TestX", use(cachetest.RequireAll())); !f.Failed() || !strings.HasSuffix(f.output(), want) {
 		t.Errorf("with RequireAll, the log is %q, want a failure that ends in %q", f.output(), want)
 	}
-	// What was left out on purpose is nobody's fault, and is not removed.
+	// Recordings of parts that flags have left out are neither reported nor removed.
 	for name, value := range map[string]string{"test.short": "true", "test.run": "TestX/sub", "test.skip": "TestX"} {
 		setFlag(t, name, value)
 		if f := passes(t, "TestX", use(cachetest.RequireAll())); f.output() != "" {

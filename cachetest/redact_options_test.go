@@ -115,7 +115,7 @@ func TestRedaction(t *testing.T) {
 			})
 		})
 	}
-	// Options that came later redact what was recorded before, in what is compared and in what is recorded anew.
+	// Options that were added later redact earlier recordings, in comparisons and when they are recorded again.
 	passes(t, "TestY", func(tb testing.TB) {
 		get(cachetest.Client(tb, dir, cachetest.Base(answer(200, "a")), cachetest.Record()), "https://a.example/?key=s3cret")
 	})

@@ -112,8 +112,8 @@ func holdsNone(t *testing.T, text, secret string) {
 	}
 }
 
-// TestRedactNames is about the names that are redacted without being asked for, each in the place where it is used: a
-// leak is what happens if nobody thinks of it. It covers how names are written, too.
+// TestRedactNames checks the names that are redacted without an option, each in the place in which it is used: a
+// user who sets no option must leak nothing. It also checks other spellings of names.
 func TestRedactNames(t *testing.T) {
 	for place, names := range map[string]string{
 		"query": "sig Signature token key code auth secret private_token AWSAccessKeyId jwt X-Amz-Signature X-Amz-Security-Token X-Amz-Credential " +

@@ -57,8 +57,8 @@ type exchange struct {
 	wish                    wish
 	sentAt, receivedAt      time.Time
 	sentSeq, receivedSeq    int // the order of all events
-	doneSeq                 int // when its body was read; 0: nobody knows
-	fromSeq, toSeq          int // when the call that asked began, and when RoundTrip returned; 0: nobody knows
+	doneSeq                 int // when its body was read; 0 if that is not known
+	fromSeq, toSeq          int // when the call that asked began, and when RoundTrip returned; 0 if that is not known
 	background              bool
 	failed                  bool // no answer but an error
 	status                  int
@@ -249,12 +249,12 @@ func (w *world) reprNamed(h http.Header) *representation {
 	return w.reprs[id-1]
 }
 
-// failure says whether the origin failed, so that stale-if-error may apply (RFC 5861, section 4).
+// failure reports whether the origin failed, so that stale-if-error may apply (RFC 5861, section 4).
 func failure(e *exchange) bool {
 	return e.failed || e.status == 500 || e.status == 502 || e.status == 503 || e.status == 504
 }
 
-// updates says why the answer in e must not give its head to repr (RFC 9111, sections 4.3.4 and 4.3.5).
+// updates returns why the answer in e must not give its header to repr (RFC 9111, sections 4.3.4 and 4.3.5).
 func (w *world) updates(e *exchange, repr *representation) error {
 	tag := e.head.Get("Etag")
 	sameTag := tag == "" || weakly(tag) == weakly(repr.etag) || repr.etag == ""
@@ -279,7 +279,7 @@ func (w *world) updates(e *exchange, repr *representation) error {
 	return nil
 }
 
-// hasGotTag says whether a representation without a tag may have got one of those in inm by a 304 before e, to a question
+// hasGotTag reports whether a representation without a tag may have got one of those in inm by a 304 before e, to a question
 // for its date.
 func (w *world) hasGotTag(repr *representation, inm string, e *exchange) bool {
 	if repr.etag != "" || inm == "" {
@@ -292,7 +292,7 @@ func (w *world) hasGotTag(repr *representation, inm string, e *exchange) bool {
 	})
 }
 
-// takesTag says whether repr may have the tag that it was given out with, though head, which says another, has updated it: a 304
+// takesTag reports whether repr may have the tag that it was given out with, though head, which says another, has updated it: a 304
 // makes no tag strong, and gives none that is.
 func takesTag(head *exchange, repr *representation, tag string) bool {
 	said := head.head.Get("Etag")
@@ -302,7 +302,7 @@ func takesTag(head *exchange, repr *representation, tag string) bool {
 
 func weakly(tag string) string { return strings.TrimPrefix(tag, "W/") }
 
-// stored says why no answer that brought repr may have been stored (RFC 9111, section 3).
+// stored returns why no answer with repr may have been stored (RFC 9111, section 3).
 func (w *world) stored(c *call, head *exchange, repr *representation, own bool) error {
 	var why error
 	for _, e := range w.exchanges {
@@ -366,7 +366,7 @@ func storable(e *exchange, m *meaning, shared bool) error {
 	return fmt.Errorf("nothing makes status %d cacheable", e.status)
 }
 
-// leavesNoTrace says why nothing of the answer may be used for other requests.
+// leavesNoTrace returns why no part of the answer may be used for other requests.
 func leavesNoTrace(e *exchange, m *meaning, shared bool) error {
 	if m == nil {
 		m = noMeaning()
@@ -396,7 +396,7 @@ func (w *world) meansOf(h http.Header) *meaning {
 	return noMeaning()
 }
 
-// reusable says why a stored response must not answer without validation (RFC 9111, section 4).
+// reusable returns why a stored response must not answer without validation (RFC 9111, section 4).
 func (w *world) reusable(c *call, head *exchange, repr *representation, h http.Header) error {
 	m := w.meansOf(h)
 	if err := w.selected(c, repr, h); err != nil {
@@ -465,7 +465,7 @@ func (w *world) listed(head *exchange, i *invalidation) bool {
 	})
 }
 
-// refuted says which later answer has shown that what head describes is not current, so that it must not be used any more, whole or in
+// refuted returns which later answer has shown that the response described by head is not current, so that it must not be used any more, whole or in
 // part (RFC 9111, sections 4, 4.3.3 and 4.3.5). It looks only at stories in which no Vary, no second cache and no fault of the store
 // can be why it was not removed.
 func (w *world) refuted(c *call, head *exchange, repr *representation) error {
@@ -618,7 +618,7 @@ func (w *world) judgeKept(c *call) error {
 }
 
 // moreRecent reports whether the answer in e is more recent than head and must have been stored before the call, so that the response that
-// head describes is not the one to use (RFC 9111, section 4), in whatever order their bodies came to their ends.
+// head describes is not the one to use (RFC 9111, section 4), regardless of the order in which their bodies ended.
 func (w *world) moreRecent(c *call, head, e *exchange) bool {
 	if strings.Contains(e.request.Get("Range"), ",") || e.url != c.url || e.method != "GET" || e.status != 200 || e.background || e.doneSeq == 0 || e.doneSeq >= c.startSeq || e.cut ||
 		head.sentSeq >= e.sentSeq || dateOf(head).After(dateOf(e)) || strings.Contains(c.header0.Get("Cache-Status"), ";collapsed") ||
@@ -707,7 +707,7 @@ func (w *world) lifetime(head *exchange, repr *representation, h http.Header, m 
 	return 0
 }
 
-// selected says why the request does not select the stored response (RFC 9111, section 4.1).
+// selected returns why the request does not select the stored response (RFC 9111, section 4.1).
 func (w *world) selected(c *call, repr *representation, h http.Header) error {
 	var names []string
 	for _, line := range h["Vary"] {
@@ -732,7 +732,7 @@ func (w *world) selected(c *call, repr *representation, h http.Header) error {
 	return fmt.Errorf("another variant: body #%d, Vary: %v, the request has %v", repr.id, names, c.header)
 }
 
-// sameField says whether a field of the call means what it meant in an earlier request.
+// sameField reports whether a field of the call means the same as in an earlier request.
 func sameField(c *call, name string, then []string) bool {
 	now := c.header[name]
 	if name == "Accept-Encoding" && now == nil && c.cache.negotiates && c.header["Range"] == nil {

@@ -69,7 +69,7 @@ func (d dice) pick(at, n int) int {
 	return b % n
 }
 
-// bit says whether a bit of the byte is set.
+// bit reports whether a bit of the byte is set.
 func (d dice) bit(at, bit int) bool { return d.pick(at, 256)>>bit&1 == 1 }
 
 // directive is one way to write a directive of a response, and what it means.
@@ -322,7 +322,7 @@ func play(t testing.TB, script []byte, dir func() string) (kinds map[string]int,
 			w.fail(fmt.Errorf("Close: %w", err))
 		}
 	}
-	synctest.Wait() // for flights that nobody waits for any more
+	synctest.Wait() // for flights without callers
 	for _, b := range w.bodies {
 		if !b.closed {
 			w.fail(fmt.Errorf("the body of #%d was never closed\n%s", b.id, w.story()))
@@ -367,7 +367,7 @@ func (w *world) newStore(kind int, more byte, dir func() string) storage.Store {
 	return s
 }
 
-// fault says how a call of the store fails, by the bytes of the step. Not every other one does.
+// fault returns how a call of the store fails, by the bytes of the step. Less than one call in five fails.
 func (w *world) fault(op faultstore.Op) faultstore.Fault {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -378,7 +378,7 @@ func (w *world) fault(op faultstore.Op) faultstore.Fault {
 	}
 	f := 1 + faultstore.Fault(n)%(faultstore.Faults-1)
 	if f == faultstore.Hang {
-		f = faultstore.Err // who waits for a mutex stops a bubble's clock, so nobody may hang while holding one
+		f = faultstore.Err // a goroutine that waits for a mutex stops a bubble's clock, so none may hang while it holds one
 	}
 	switch op {
 	case faultstore.Delete:
@@ -509,7 +509,7 @@ func (ww *windowWriter) Commit() error {
 	ww.w.mu.Unlock()
 	if change != nil {
 		change()
-		for range 200 { // whoever can run does; nobody is waited for
+		for range 200 { // all goroutines that can run do so, without waiting for any
 			runtime.Gosched()
 		}
 	}
@@ -629,7 +629,7 @@ func (w *world) rangedCall(c *call, d dice) {
 
 type callKey struct{}
 
-// roundTrip makes the call. It says whether there is a body to be read.
+// roundTrip makes the call. It reports whether there is a body to be read.
 func (w *world) roundTrip(c *call, d dice) bool {
 	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), callKey{}, c))
 	if d.pick(byteReading, 16) == 15 {
@@ -796,7 +796,7 @@ func (o origin) RoundTrip(req *http.Request) (*http.Response, error) {
 	if w.alone && e.background {
 		delay = 0
 	}
-	if !quick { // a timer waits until nobody can run
+	if !quick { // a timer waits until no goroutine can run
 		select {
 		case <-time.After(delay):
 		case <-req.Context().Done():
@@ -1114,7 +1114,7 @@ func (w *world) respond(e *exchange, content []byte, d dice) *http.Response {
 				e.cut, b.err = true, io.ErrUnexpectedEOF
 				b.rest = content[:len(content)/2]
 			}
-		case 9: // cut short, and nobody says so
+		case 9: // cut short without an error
 			if len(content) > 0 {
 				e.cut, b.err = true, io.EOF
 				b.rest = content[:len(content)-1]

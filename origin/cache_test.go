@@ -256,7 +256,7 @@ func TestCacheRefreshAhead(t *testing.T) {
 	})
 }
 
-// A handler that panics in the background harms nobody, and a stale response stands in for one that panics.
+// A handler that panics in the background does not affect other requests. If one panics for a request, a stale response is used.
 func TestCachePanicStale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n atomic.Int64

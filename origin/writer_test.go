@@ -207,7 +207,7 @@ func TestHandlerNamesNotCanonical(t *testing.T) {
 	}
 }
 
-// The middleware that adds fields sees those that are there under whatever names.
+// The middleware that adds fields recognizes existing fields whatever the case of their names is.
 func TestMiddlewareNamesNotCanonical(t *testing.T) {
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header()["cache-control"] = []string{"no-store"}
@@ -223,7 +223,7 @@ func TestMiddlewareNamesNotCanonical(t *testing.T) {
 		w := httptest.NewRecorder()
 		test.h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 		header := w.Result().Header
-		var got []string // whatever the name's case
+		var got []string // in any case of the name
 		for name, lines := range header {
 			if strings.EqualFold(name, "Cache-Control") {
 				got = append(got, lines...)

@@ -30,7 +30,7 @@ func TestBreaker(t *testing.T) {
 		{at: 23 * time.Second, allow: false, suspended: true},
 		{at: 24 * time.Second, allow: true, suspended: true},
 		{at: 33 * time.Second, allow: false, suspended: true},
-		{at: 34 * time.Second, allow: true, suspended: true}, // nobody has said how the last one ended
+		{at: 34 * time.Second, allow: true, suspended: true}, // the result of the last one was not reported
 		{at: 35 * time.Second, do: "answered", allow: true},
 		{at: 35 * time.Second, allow: true},
 	} {
