@@ -246,8 +246,17 @@ func (f *flight) came() bool {
 // drain makes the reader read the rest in the background. It reports whether that was started.
 func (f *flight) drain(b *bodyReader, ahead int64, rest func(io.Reader)) bool {
 	return f.engine.draining.Run(f.req.Context(), f.plain, func(ctx context.Context) {
-		defer b.leave(errLeft)
-		defer context.AfterFunc(ctx, func() { b.leave(context.Cause(ctx)) })()
+		left := make(chan struct{})
+		stop := context.AfterFunc(ctx, func() {
+			b.leave(context.Cause(ctx))
+			close(left)
+		})
+		defer func() {
+			if !stop() {
+				<-left // so that Transport.Close waits until the origin's body is closed
+			}
+			b.leave(errLeft)
+		}()
 		coded := io.LimitReader(b, ahead+max(f.engine.drainBytes, 0)+1) // one more, to detect EOF
 		if rest != nil {
 			rest(coded)
