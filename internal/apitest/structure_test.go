@@ -40,7 +40,6 @@ var longFunctions = map[string]string{
 // unordered are the packages in which some files refer to each other.
 var unordered = []string{
 	module + "/faults",
-	module + "/internal/cachedir",
 	module + "/internal/document",
 	module + "/internal/reliable",
 }

@@ -283,64 +283,6 @@ func (c *FileCache) drop(path string, fi fs.FileInfo) {
 	}
 }
 
-// endedContext makes lock return at once if the lock is not free.
-var endedContext = func() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
-}()
-
-// errIrregular is returned for files that a cache never creates: a link, pipe, socket or device instead of a
-// file, or a link instead of a directory.
-var errIrregular = errors.New("not a regular file")
-
-// unusable converts err, returned when a file of the entry under key was opened, to an *UnreadableError if
-// the file is not one that a cache creates.
-func unusable(key string, err error) error {
-	if errors.Is(err, errIrregular) {
-		return &storage.UnreadableError{Key: key, Err: err}
-	}
-	return err
-}
-
-// openFile opens the regular file at path.
-func openFile(path string) (*os.File, fs.FileInfo, error) { return openRegular(path, open) }
-
-// opened is an *os.File or a descriptor.
-type opened interface {
-	Stat() (fs.FileInfo, error)
-	Close() error
-}
-
-// openRegular opens the regular file at path. It does not follow links. If path is neither a regular file nor
-// a directory, the error wraps errIrregular.
-func openRegular[F opened](path string, open func(string) (F, error)) (F, fs.FileInfo, error) {
-	var none F
-	f, err := open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return none, nil, storage.ErrNotFound
-	}
-	if err != nil {
-		if fi, e := lstat(path); isLoop(err) || e == nil && !fi.Mode().IsRegular() && !fi.IsDir() {
-			err = fmt.Errorf("%s: %w", path, errIrregular)
-		}
-		return none, nil, fmt.Errorf("storage: %w", err)
-	}
-	fi, err := f.Stat()
-	switch {
-	case err != nil:
-	case fi.IsDir():
-		err = &fs.PathError{Op: "open", Path: path, Err: errors.New("is a directory")}
-	case !fi.Mode().IsRegular():
-		err = fmt.Errorf("%s: %w", path, errIrregular)
-	}
-	if err != nil {
-		f.Close()
-		return none, nil, fmt.Errorf("storage: %w", err)
-	}
-	return f, fi, nil
-}
-
 // decodeFile reads the metadata of an entry and returns the offset of its body. It does not verify the body.
 func decodeFile(path string, f io.ReaderAt, size int64) (e *storage.Entry, offset int64, err error) {
 	e, offset, length, err := document.Decode(f, size)
@@ -361,8 +303,6 @@ func checkAlone(path string, e *storage.Entry) error {
 	}
 	return nil
 }
-
-func isEOF(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
 
 // fileWriter writes the file of an entry.
 type fileWriter struct {
@@ -514,3 +454,6 @@ func (w *fileWriter) copyBody(f *os.File, offset int64, old *storage.Entry) erro
 	w.n, w.sum = old.Length, old.Sum
 	return err
 }
+
+// HasRanges implements storage.RangeReporter.
+func (c *FileCache) HasRanges() bool { return c != nil && c.tree != nil && c.tree.hasRanges() }

@@ -271,14 +271,7 @@ const (
 	// settleAge is the minimum age of damage before it is removed, because a program that takes no locks,
 	// such as pip, may still be writing.
 	settleAge = time.Minute
-
-	// tempAge is the minimum age of an abandoned temporary file if the file has no lock that shows whether it
-	// is being written. It is longer than any download.
-	tempAge = 24 * time.Hour
 )
-
-// ErrBusy is returned if a file was not removed because it may be in use.
-var ErrBusy = errors.New("storage: left in place")
 
 // Remove removes an entry, or a body without metadata, even if it has changed since it was found. Like
 // Delete, it takes the locks of the entry. If they are not available within 10 seconds or until the context
@@ -329,13 +322,4 @@ func (it *Item) Clear() error {
 	}
 	removeEmpty(it.dir.path, filepath.Dir(f.path))
 	return nil
-}
-
-// unchanged reports whether the file at path is the one described by fi, or does not exist if fi is nil.
-func unchanged(path string, fi fs.FileInfo) bool {
-	now, err := lstat(path)
-	if fi == nil {
-		return errors.Is(err, fs.ErrNotExist)
-	}
-	return err == nil && sameFile(now, fi)
 }

@@ -1,54 +1,12 @@
 package cachedir
 
 import (
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 )
-
-// leaves is the number of leaf directories, which hold the entries. The number of a leaf directory is given
-// by the five hexadecimal digits of its path.
-const leaves = 1 << (4 * levels)
-
-// leafPath returns the path of the leaf directory with number n.
-func leafPath(root string, n int) string {
-	b := []byte(root)
-	for i := levels - 1; i >= 0; i-- {
-		b = append(b, filepath.Separator, "0123456789abcdef"[n>>(4*i)&15])
-	}
-	return string(b)
-}
-
-// eachLeaf calls visit for each existing leaf directory in order, beginning with from, until visit returns
-// false; then it returns false, too. It calls read for each directory that it reads.
-func (s *sweep) eachLeaf(from int, read func(), visit func(n int) bool) bool {
-	var level func(dir string, depth, prefix int) bool
-	level = func(dir string, depth, prefix int) bool {
-		if depth == levels {
-			return visit(prefix)
-		}
-		list, err := readDir(dir)
-		if err != nil {
-			s.failed(fmt.Errorf("storage: %w", err))
-			return true
-		}
-		read()
-		first := from >> (4 * (levels - 1 - depth))
-		for _, e := range list {
-			if !isDigit(e) {
-				continue
-			}
-			if n := prefix<<4 | digit(e.Name()); n >= first && !level(filepath.Join(dir, e.Name()), depth+1, n) {
-				return false
-			}
-		}
-		return true
-	}
-	return level(s.root, 0, 0)
-}
 
 // emptyFor returns the time since a file was last added to or removed from a directory.
 func emptyFor(dir string, now time.Time) time.Duration {
@@ -66,8 +24,6 @@ func removeEmpty(root, dir string) {
 		dir = filepath.Dir(dir)
 	}
 }
-
-func digit(name string) int { return strings.IndexByte("0123456789abcdef", name[0]) }
 
 // files are the files of one key. A field is nil if the file is missing.
 type files struct {

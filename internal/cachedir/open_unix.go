@@ -56,19 +56,6 @@ func openNew(path string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-// openDescriptor is open(2), but does not follow links.
-func openDescriptor(path string, flags int) (int, error) {
-	for {
-		fd, err := openOnce(path, flags|syscall.O_CLOEXEC)
-		if err == nil {
-			return fd, nil
-		}
-		if err != syscall.EINTR {
-			return 0, &fs.PathError{Op: "open", Path: path, Err: err}
-		}
-	}
-}
-
 // writeNew creates a file that contains p, with the given mode and modification time. If it fails, it removes
 // the file. It does not use an *os.File, because that would cost as much as writing a small entry.
 func writeNew(name string, p []byte, mode fs.FileMode, at time.Time) error {

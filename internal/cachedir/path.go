@@ -126,10 +126,6 @@ func (t *tree) checkDirs(path string) error {
 	return nil
 }
 
-// tempPrefix is the prefix of the names of temporary files. Names of entries never begin with a dot, so a
-// temporary file that a crash leaves is never read, and can be found by its name.
-const tempPrefix = ".tmp-"
-
 // temp creates a temporary file in the directory of path, creating missing directories. The file is marked by
 // hold until it is closed.
 func (t *tree) temp(path string) (f *os.File, err error) {
@@ -241,16 +237,4 @@ func remove(path string) error {
 		return fmt.Errorf("storage: %w", err)
 	}
 	return nil
-}
-
-// sameFile reports whether a and b describe the same file with the same content. Since the inode numbers of
-// removed files are reused, it also compares times and sizes.
-func sameFile(a, b fs.FileInfo) bool {
-	return a != nil && b != nil && sameInode(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
-}
-
-// stillAt reports whether the file at path is the one described by fi.
-func stillAt(path string, fi fs.FileInfo) bool {
-	now, err := lstat(path)
-	return err == nil && sameFile(now, fi)
 }

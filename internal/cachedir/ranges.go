@@ -6,11 +6,6 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// rangesName is the name of an empty file that marks a cache directory with entries that have a Range.
-// Without the file, a miss does not look for such entries. If the file is lost, they are not found, and are
-// fetched and stored again.
-const rangesName = ".ranges"
-
 // rangesEvery is the interval at which a process checks whether others have stored entries with a Range.
 const rangesEvery = time.Second
 
@@ -43,12 +38,4 @@ func (t *tree) noteRange(e *storage.Entry) {
 		return
 	}
 	t.within(t.dir, false, func() error { return writeNew(t.rangesPath, nil, t.fileMode, newTime()) })
-}
-
-// HasRanges implements storage.RangeReporter.
-func (c *FileCache) HasRanges() bool { return c != nil && c.tree != nil && c.tree.hasRanges() }
-
-// HasRanges implements storage.RangeReporter.
-func (c *SeparateBodyFileCache) HasRanges() bool {
-	return c != nil && c.tree != nil && c.tree.hasRanges()
 }

@@ -1,8 +1,6 @@
 package cachedir
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -78,31 +76,6 @@ func OpenDirectory(path string, layout Layout) (*Directory, error) {
 // isOwn reports whether name is that of a file of the cache in the cache directory itself.
 func isOwn(name string) bool {
 	return name == stateName || name == stateName+lockSuffix || name == stateName+stateTempSuffix || name == rangesName
-}
-
-// isDigit reports whether e is a directory whose name is one hexadecimal digit.
-func isDigit(e fs.DirEntry) bool { return e.IsDir() && len(e.Name()) == 1 && isHex(e.Name()) }
-
-func isHex(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
-}
-
-// levels is the number of directories on the path to an entry; each is named by one digit. hashLen is the
-// length of the entry's name.
-const (
-	levels  = 5
-	hashLen = 2 * sha256.Size224
-)
-
-// Hash returns the hash of a key, which is part of the names of its files: the SHA-224, in hexadecimal.
-func Hash(key string) string {
-	sum := sha256.Sum224([]byte(key))
-	return hex.EncodeToString(sum[:])
 }
 
 // Kind is the kind of an Item, determined by its path.
@@ -258,19 +231,4 @@ func (d *Directory) leaf(digits string, yield func(*Item, error) bool) bool {
 		}
 	}
 	return true
-}
-
-// isTemp reports whether name is that of a temporary file in the leaf directory given by digits. It may be
-// ours, pip's (the final name and ".tmp"), or one of Python's mkstemp.
-func isTemp(name, digits string) bool {
-	if strings.HasPrefix(name, tempPrefix) {
-		return true
-	}
-	if base, ok := strings.CutSuffix(name, ".tmp"); ok {
-		return len(base) >= hashLen && isHex(base[:hashLen]) && strings.HasPrefix(base, digits)
-	}
-	rest, ok := strings.CutPrefix(name, "tmp")
-	return ok && len(rest) == 8 && !strings.ContainsFunc(rest, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_'
-	})
 }

@@ -144,6 +144,7 @@ func (s *pairStamp) same(o *pairStamp) bool {
 type doubtError struct{ err error }
 
 func (e *doubtError) Error() string { return e.err.Error() }
+
 func (e *doubtError) Unwrap() error { return e.err }
 
 // doubtWait limits the wait for a writer that may be between its two renames.
@@ -478,36 +479,6 @@ func (c *SeparateBodyFileCache) drop(path string, bodyInfo fs.FileInfo) {
 	}
 }
 
-// removePair removes the metadata file first, because a body file alone is not an entry.
-func removePair(path string) error {
-	if err := remove(path); err != nil {
-		return err
-	}
-	switch err := os.Remove(path + bodySuffix); {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return fmt.Errorf("storage: %w", err)
-	case exists(path) && !exists(path+bodySuffix):
-		return remove(path) // a writer has created it meanwhile; see newPair
-	}
-	return nil
-}
-
-// lockPair takes both locks of an entry. Python holds only one at a time, so any order is safe with it.
-func lockPair(ctx context.Context, path string) (unlock func(), err error) {
-	unlockHead, err := lock(ctx, path)
-	if err != nil {
-		return nil, err
-	}
-	unlockBody, err := lock(ctx, path+bodySuffix)
-	if err != nil {
-		unlockHead()
-		return nil, err
-	}
-	return func() { unlockBody(); unlockHead() }, nil
-}
-
 // separateWriter writes a body file and, on Commit, its metadata file.
 type separateWriter struct {
 	spool
@@ -700,4 +671,9 @@ func (w *separateWriter) Abort() error {
 		w.discard()
 	}
 	return nil
+}
+
+// HasRanges implements storage.RangeReporter.
+func (c *SeparateBodyFileCache) HasRanges() bool {
+	return c != nil && c.tree != nil && c.tree.hasRanges()
 }

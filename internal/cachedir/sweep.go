@@ -25,6 +25,10 @@ const strayAge = time.Hour
 // emptied the directory removes it at once.
 const dirAge = time.Minute
 
+// tempAge is the minimum age of an abandoned temporary file if the file has no lock that shows whether it is being
+// written. It is longer than any download.
+const tempAge = 24 * time.Hour
+
 // sweep walks through a part of a directory and removes useless files. All decisions on what to remove are
 // here.
 type sweep struct {
@@ -242,4 +246,42 @@ func (f *files) usedSince() bool {
 		}
 	}
 	return false
+}
+
+// ErrBusy is returned if a file was not removed because it may be in use.
+var ErrBusy = errors.New("storage: left in place")
+
+// eachLeaf calls visit for each existing leaf directory in order, beginning with from, until visit returns
+// false; then it returns false, too. It calls read for each directory that it reads.
+func (s *sweep) eachLeaf(from int, read func(), visit func(n int) bool) bool {
+	var level func(dir string, depth, prefix int) bool
+	level = func(dir string, depth, prefix int) bool {
+		if depth == levels {
+			return visit(prefix)
+		}
+		list, err := readDir(dir)
+		if err != nil {
+			s.failed(fmt.Errorf("storage: %w", err))
+			return true
+		}
+		read()
+		first := from >> (4 * (levels - 1 - depth))
+		for _, e := range list {
+			if !isDigit(e) {
+				continue
+			}
+			if n := prefix<<4 | digit(e.Name()); n >= first && !level(filepath.Join(dir, e.Name()), depth+1, n) {
+				return false
+			}
+		}
+		return true
+	}
+	return level(s.root, 0, 0)
+}
+
+// Trimmed is the result of Trim.
+type Trimmed struct {
+	Entries, Bytes               int64 // kept
+	EvictedEntries, EvictedBytes int64 // evicted
+	Orphans                      int64 // removed files left by writers that died, and locks of removed entries
 }

@@ -24,13 +24,6 @@ type Limits struct {
 	Would func(*Item)
 }
 
-// Trimmed is the result of Trim.
-type Trimmed struct {
-	Entries, Bytes               int64 // kept
-	EvictedEntries, EvictedBytes int64 // evicted
-	Orphans                      int64 // removed files left by writers that died, and locks of removed entries
-}
-
 // Trim removes entries from a cache directory until it is within limits. The directory may be one of either
 // file cache or of Python's, and other programs may be using it. The least recently used entries are removed
 // first. The time of use is the access time of the files, which is exact to an hour at best; entries whose

@@ -1,0 +1,39 @@
+package cachedir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// removePair removes the metadata file first, because a body file alone is not an entry.
+func removePair(path string) error {
+	if err := remove(path); err != nil {
+		return err
+	}
+	switch err := os.Remove(path + bodySuffix); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("storage: %w", err)
+	case exists(path) && !exists(path+bodySuffix):
+		return remove(path) // a writer has created it meanwhile; see newPair
+	}
+	return nil
+}
+
+// lockPair takes both locks of an entry. Python holds only one at a time, so any order is safe with it.
+func lockPair(ctx context.Context, path string) (unlock func(), err error) {
+	unlockHead, err := lock(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	unlockBody, err := lock(ctx, path+bodySuffix)
+	if err != nil {
+		unlockHead()
+		return nil, err
+	}
+	return func() { unlockBody(); unlockHead() }, nil
+}
