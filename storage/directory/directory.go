@@ -96,12 +96,6 @@ type Limits struct {
 	MaxAge time.Duration
 }
 
-// Trimmed is the result of Trim.
-type Trimmed struct {
-	Entries, Bytes               int64 // kept
-	EvictedEntries, EvictedBytes int64 // evicted
-}
-
 // Trim removes entries from a cache directory until it is within limits. The directory may be one of either
 // file cache or of Python's, and other programs may be using it. The least recently used entries are removed
 // first. The time of use is the access time of the files, which is exact to an hour at best; entries whose
@@ -109,10 +103,10 @@ type Trimmed struct {
 // meanwhile, are kept. Trim also removes abandoned temporary files, empty directories, and bodies, metadata
 // and locks that have had no entry for an hour. It does not touch files that do not belong to a cache.
 //
-// Memory use does not depend on the size of the directory. When the context ends, Trim returns its error and what it
-// has done so far. If a file cannot be read or removed, although it is not in use, Trim continues and returns
-// the first such error at the end.
-func Trim(ctx context.Context, dir string, limits Limits) (Trimmed, error) {
+// Trim returns the size of the remaining entries, counted as in Limits. Its memory use does not depend on the size of
+// the directory. When the context ends, Trim returns its error. If a file cannot be read or removed, although it is not
+// in use, Trim continues and returns the first such error at the end.
+func Trim(ctx context.Context, dir string, limits Limits) (bytes int64, err error) {
 	t, err := cachedir.Trim(ctx, dir, cachedir.Limits{MaxBytes: limits.MaxBytes, MaxAge: limits.MaxAge}, nil)
-	return Trimmed{t.Entries, t.Bytes, t.EvictedEntries, t.EvictedBytes}, err
+	return t.Bytes, err
 }

@@ -10,7 +10,7 @@ import (
 
 // A cache made for gregjones/httpcache is a Store without a change.
 func ExampleFromCache() {
-	var old kv.Cache = new(storetest.Cache) // or diskcache.New(dir), leveldbcache.New(path) and so on
+	old := new(storetest.Cache) // or diskcache.New(dir), leveldbcache.New(path) and so on
 	cache := &cachecontrol.Transport{Store: kv.FromCache(old)}
 	defer cache.Close()
 	fmt.Println(cache.Client().Transport == cache)

@@ -49,14 +49,13 @@ func (o *old) Set(key string, value []byte) { o.rows.Store(key, value) }
 func (o *old) Delete(key string)            { o.rows.Delete(key) }
 
 var (
-	_ kv.KV    = (*database)(nil)
-	_ kv.Cache = (*old)(nil)
+	_ kv.KV = (*database)(nil)
 )
 
 func main() {
 	far := kv.FromKV(new(database))
-	near := storage.NewDictCache()
-	tiered := storage.Tiered(near, far, time.Second)
+	near := storage.NewDictCache(storage.MaxBytes(2 * storage.DefaultMaxBytes))
+	tiered := storage.Tiered(near, far, storage.DefaultNearFor/5)
 	for _, store := range []storage.Store{far, tiered, kv.FromCache(new(old))} {
 		client := (&cachecontrol.Transport{Store: store, Shared: true}).Client()
 		client.CloseIdleConnections()

@@ -34,11 +34,11 @@ func main() {
 			fmt.Println(resp.Entry.Status, resp.Entry.Length)
 		}
 	}
-	trimmed, err := directory.Trim(ctx, os.Args[1], directory.Limits{MaxBytes: 1 << 30, MaxAge: time.Hour})
+	size, err := directory.Trim(ctx, os.Args[1], directory.Limits{MaxBytes: 1 << 30, MaxAge: time.Hour})
 	if err != nil {
 		log.Print(err)
 	}
-	fmt.Println(trimmed.Entries, trimmed.Bytes, trimmed.EvictedEntries, trimmed.EvictedBytes)
+	fmt.Println(size)
 }
 
 func open(dir string, opts ...directory.Option) (*directory.FileCache, *directory.SeparateBodyFileCache, error) {
