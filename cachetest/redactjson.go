@@ -230,30 +230,21 @@ func redactedScalar(s string) string {
 	return "0"
 }
 
+// jsonEscapes are the short escapes of characters.
+var jsonEscapes = map[rune]string{'"': `\"`, '\\': `\\`, '/': `\/`, '\n': `\n`, '\r': `\r`, '\t': `\t`}
+
 // quoteJSON returns a JSON string with the same kinds of escapes as another one.
 func quoteJSON(text, like string) string {
 	slashes := strings.Contains(like, `\/`)
 	lower := strings.ToLower(like)
 	markup := strings.Contains(lower, `\u0026`) || strings.Contains(lower, `\u003c`) || strings.Contains(lower, `\u003e`)
-	ascii := strings.Contains(like, `\u`)
-	for i := range len(like) {
-		ascii = ascii && like[i] < utf8.RuneSelf
-	}
+	ascii := strings.Contains(like, `\u`) && !strings.ContainsFunc(like, func(c rune) bool { return c >= utf8.RuneSelf })
 	var b strings.Builder
 	b.WriteByte('"')
 	for _, c := range text {
-		switch {
-		case c == '"' || c == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(c)
-		case c == '/' && slashes:
-			b.WriteString(`\/`)
-		case c == '\n':
-			b.WriteString(`\n`)
-		case c == '\r':
-			b.WriteString(`\r`)
-		case c == '\t':
-			b.WriteString(`\t`)
+		switch short := jsonEscapes[c]; {
+		case short != "" && (c != '/' || slashes):
+			b.WriteString(short)
 		case c < ' ' || c == 0x7f || markup && strings.ContainsRune("&<>", c):
 			writeEscape(&b, c)
 		case c >= utf8.RuneSelf && ascii:

@@ -27,7 +27,6 @@ const (
 
 // longFunctions are the functions that exceed a limit, with the reason.
 var longFunctions = map[string]string{
-	"cachetest.quoteJSON":                "a flat list of cases",
 	"internal/document.decoder.document": "a flat list of fields",
 	"internal/document.decoder.ours":     "a flat list of fields",
 	"internal/document.decoder.response": "a flat list of fields",
