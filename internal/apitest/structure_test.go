@@ -39,7 +39,6 @@ var longFunctions = map[string]string{
 // unordered are the packages in which some files refer to each other.
 var unordered = []string{
 	module + "/faults",
-	module + "/internal/document",
 	module + "/internal/reliable",
 }
 

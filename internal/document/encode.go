@@ -14,21 +14,6 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-const (
-	magic = "cc=4,"
-
-	// maxItems limits the number of elements of all maps and lists in one part of a document: the
-	// header, the selecting fields, or what is under "go". An element takes at least a byte in the
-	// document and some dozens in memory.
-	maxItems = 1 << 16
-
-	// digestMark precedes a digest that replaces the value of a selecting field.
-	digestMark = "\thmac-sha256 "
-
-	// sumSize is the size in bytes of a checksum, and of the length of a body.
-	sumSize = 4
-)
-
 var (
 	errBodyTooLong   = errors.New("serialize: body longer than 4 GiB")
 	errUnknownLength = errors.New("serialize: length of the body not known")
