@@ -1,15 +1,15 @@
-// Package storage stores HTTP responses in memory, in directories that can be shared with Python's
-// CacheControl, or in anything that implements Store, KV or Cache.
+// Package storage defines Store, which keeps the HTTP responses of a Transport, and implements it in memory.
 //
-//	NewDictCache                  in memory, bounded; the default store of a Transport
-//	NewFileCache                  a directory, with one file for each entry
-//	NewSeparateBodyFileCache      a directory, with bodies in separate files; for long bodies
-//	Tiered                        a DictCache in front of a store that several machines share
-//	FromKV, FromCache             anything that gets, sets and deletes values of bytes
+//	NewDictCache    in memory, bounded; the default store of a Transport
+//	Tiered          a DictCache in front of a store that several machines share
 //
-// The packages rediscache and memcached implement stores that several machines can share. The package
-// storagetest tests implementations of Store. OpenDirectory and Trim let tools inspect the directory of a
-// file cache, or reduce its size, while programs are using it.
+// Other packages implement other stores:
+//
+//	directory                directories that can be shared with Python's CacheControl
+//	kv                       anything that gets, sets and deletes values of bytes
+//	rediscache, memcached    servers that several machines share
+//
+// The package storagetest tests implementations of Store.
 package storage
 
 import (

@@ -1,3 +1,4 @@
+// Package kv makes Stores of simpler caches, which get, set and delete values of bytes.
 package kv
 
 import (
