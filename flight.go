@@ -396,6 +396,11 @@ func (g *sharedBody) readChunk() {
 	room := g.buf.Room(sharedChunk/8, int(min(max(want, 512), sharedChunk)))
 	n, err := g.read(room[:min(len(room), sharedChunk)])
 	g.buf.Add(n)
+	if err == io.EOF {
+		g.mu.Lock()
+		g.trailer = g.received.Trailer.Clone()
+		g.mu.Unlock()
+	}
 	if err != nil {
 		g.end(err)
 	}
@@ -456,9 +461,7 @@ func (g *sharedBody) end(err error) {
 	g.flight.closeToJoiners()
 	g.mu.Lock()
 	if g.err == nil {
-		if g.err = err; err == io.EOF {
-			g.trailer = g.received.Trailer.Clone()
-		}
+		g.err = err
 	}
 	if len(g.readers) == 0 {
 		g.buf.Close()
