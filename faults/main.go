@@ -45,17 +45,6 @@ func main() {
 	}
 }
 
-// A row of the table is the result of one kind of fault.
-type row struct {
-	broken string
-	times  int64  // how often
-	unit   string // the unit of times
-	tally
-	notes  string
-	broke  string // the promise that was broken, or ""
-	python bool   // Python read the responses
-}
-
 // A storm injects one kind of fault. It divides the counts of a full run by less.
 type storm struct {
 	name   string
@@ -138,21 +127,6 @@ func runStorms(ctx context.Context, match *regexp.Regexp, less int, progress io.
 		rows = append(rows, more...)
 	}
 	return rows, nil
-}
-
-// verdict returns the promise that the row breaks, or "".
-func (r row) verdict() string {
-	switch {
-	case r.broke != "":
-		return r.broke
-	case r.Wrong > 0 && !r.python:
-		return fmt.Sprintf("%d wrong answers, the first: %s", r.Wrong, r.First)
-	case r.Failed > 0:
-		return fmt.Sprintf("%d failed requests, the first: %s", r.Failed, r.First)
-	case r.Reads == 0:
-		return "nothing was read"
-	}
-	return ""
 }
 
 func table(rows []row) string {

@@ -36,19 +36,10 @@ var longFunctions = map[string]string{
 	"internal/rules.Response.add":        "a flat list of directives",
 }
 
-// unordered are the packages in which some files refer to each other.
-var unordered = []string{
-	module + "/faults",
-	module + "/internal/reliable",
-}
-
 // TestFiles checks that no two files of a package refer to each other, directly or through other files: then there is
 // an order in which each file uses only what later files declare.
 func TestFiles(t *testing.T) {
 	for _, pkg := range loadPackages(t) {
-		if slices.Contains(unordered, pkg.path) {
-			continue
-		}
 		for _, cycle := range pkg.cycles() {
 			t.Errorf("%s: %s refer to each other, want none of these references:\n\t%s",
 				pkg.path, strings.Join(cycle, ", "), strings.Join(pkg.upward(cycle), "\n\t"))
