@@ -15,6 +15,9 @@ type decision struct {
 	mustValidate bool // by BeforeReuse: the response is not used if the origin fails
 }
 
+// fetchBecause is the decision to ask the origin for this reason.
+func fetchBecause(why rules.Reason) decision { return decision{Reuse: rules.Reuse{Reason: why}} }
+
 // decideReuse decides by the rules and BeforeReuse how the match may be used.
 func (e *engine) decideReuse(q *query, m *match) decision {
 	now := time.Now()

@@ -132,20 +132,22 @@ func (c *cache) answerFromPart(q *query, prev *previous, part *match, why rules.
 	if q.matching {
 		return c.forwardPreconditions(q, prev, nil)
 	}
-	return c.fetch(q, prev, nil, decision{Reuse: rules.Reuse{Reason: why}, mustValidate: d.mustValidate})
+	return c.fetch(q, prev, nil, fetchBecause(why))
 }
 
 // use answers with a stored response, at once or after asking the origin, as d requires. A part must contain the
 // requested range.
 func (c *cache) use(q *query, prev *previous, m *match, d decision, s Status) (answer, error) {
+	refreshes := d.Action == rules.Serve && c.refreshesAhead(d)
+	validates := d.Action == rules.ServeAndValidate
 	switch {
-	case d.Action == rules.Serve && q.background && c.refreshesAhead(d), d.Action == rules.ServeAndValidate && q.background:
+	case q.background && (refreshes || validates): // this request is the validation
 	case d.Action == rules.Serve:
-		if c.refreshesAhead(d) {
+		if refreshes {
 			c.refreshLater(q, prev.place, m, d.TTL)
 		}
 		return c.serve(q, m, d.Reuse, s), nil
-	case d.Action == rules.ServeAndValidate:
+	case validates:
 		c.validateLater(q, prev.place, m)
 		return c.serve(q, m, d.Reuse, Status{}), nil
 	case d.Action == rules.Refuse:
@@ -167,11 +169,12 @@ func (c *cache) forwardPreconditions(q *query, prev *previous, m *match) (answer
 		m.close()
 		return c.refuse(q), nil
 	}
-	d := decision{Reuse: rules.Reuse{Reason: rules.PreconditionForwarded}, mustValidate: true}
+	d := fetchBecause(rules.PreconditionForwarded)
 	if m == nil {
 		return c.fetch(q, prev, nil, d)
 	}
 	stored := m.move()
+	d.mustValidate = true
 	return c.fetch(q, prev, &stored, d)
 }
 
@@ -180,7 +183,7 @@ func (c *cache) fetchOrRefuse(q *query, prev *previous, why rules.Reason) (answe
 	if q.cc.OnlyIfCached {
 		return c.refuse(q), nil
 	}
-	return c.fetch(q, prev, nil, decision{Reuse: rules.Reuse{Reason: why}})
+	return c.fetch(q, prev, nil, fetchBecause(why))
 }
 
 // fetchShared answers a query, for which no stored response may be used, together with other requests for the same
@@ -302,7 +305,7 @@ func (c *cache) complete(q *query, prev *previous, part *match) (answer, error) 
 		if !ok {
 			c.discard(q, rep.resp)
 			c.dropPart(q, prev, &rep)
-			return c.refetch(q, prev, decision{Reuse: rules.Reuse{Reason: rules.NotInRange}})
+			return c.refetch(q, prev, fetchBecause(rules.NotInRange))
 		}
 		rep.adoptHeader(&rest)
 		a = c.join(&rest, prev, &rep, total, &s)
