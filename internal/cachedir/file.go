@@ -35,37 +35,30 @@ func NewFileCache(dir string, opts ...Option) (*FileCache, error) {
 	return &FileCache{tree: t}, nil
 }
 
-// Traits implements storage.Describer. Warning is not empty if every user may write to the cache
-// directory, or if it belongs to another user, because those users can replace stored responses. See "Permissions" in
-// docs/storage.md.
-func (c *FileCache) Traits() storage.Traits {
-	traits := storage.Traits{Local: true, Copies: true}
-	if c != nil && c.tree != nil {
-		traits.Warning = exposure(c.tree.dir)
+// opened returns the directory, or nil if c is not usable.
+func (c *FileCache) opened() *tree {
+	if c == nil {
+		return nil
 	}
-	return traits
+	return c.tree
+}
+
+// Traits implements storage.Describer.
+func (c *FileCache) Traits() storage.Traits {
+	return storage.Traits{Local: true, Copies: true, Warning: c.opened().warning()}
 }
 
 // Evictions implements storage.EvictionCounter.
-func (c *FileCache) Evictions() uint64 {
-	if c == nil || c.tree == nil {
-		return 0
-	}
-	return c.tree.bound.evictions.Load()
-}
+func (c *FileCache) Evictions() uint64 { return c.opened().evictions() }
 
-func (c *FileCache) check(ctx context.Context) error {
-	if c == nil || c.tree == nil {
-		return storage.ErrClosed
-	}
-	return ctx.Err()
-}
+// HasRanges implements storage.RangeReporter.
+func (c *FileCache) HasRanges() bool { return c.opened().hasRanges() }
 
 // Get returns the entry under key, or an error that wraps ErrNotFound. If the file exists but is unusable,
 // the error also wraps an *UnreadableError. If the file cannot be opened, Get returns another error. The body
 // implements io.Seeker and io.WriterTo, and must be closed.
 func (c *FileCache) Get(ctx context.Context, key string) (*storage.Response, error) {
-	if err := c.check(ctx); err != nil {
+	if err := c.opened().check(ctx); err != nil {
 		return nil, err
 	}
 	path, err := c.tree.readPath(key)
@@ -166,7 +159,7 @@ func readBody(f io.ReaderAt, offset int64, e *storage.Entry) ([]byte, error) {
 
 // Create returns a Writer whose file appears under key when it is committed. It does not retain e.Header.
 func (c *FileCache) Create(ctx context.Context, key string, e *storage.Entry) (storage.Writer, error) {
-	if err := c.check(ctx); err != nil {
+	if err := c.opened().check(ctx); err != nil {
 		return nil, err
 	}
 	w, err := c.newWriter(ctx, key, document.Own(e))
@@ -185,7 +178,7 @@ func (c *FileCache) Update(ctx context.Context, key string, e *storage.Entry) er
 
 // UpdateIf implements storage.Comparer. The entry is locked while may runs.
 func (c *FileCache) UpdateIf(ctx context.Context, key string, e *storage.Entry, may func(now *storage.Entry) bool) error {
-	if err := c.check(ctx); err != nil {
+	if err := c.opened().check(ctx); err != nil {
 		return err
 	}
 	path, err := c.tree.writePath(key)
@@ -251,7 +244,7 @@ func (c *FileCache) rewritten(ctx context.Context, key string, e, old *storage.E
 
 // Delete removes the entry under key, unless the cache was created with Forever.
 func (c *FileCache) Delete(ctx context.Context, key string) error {
-	if err := c.check(ctx); err != nil {
+	if err := c.opened().check(ctx); err != nil {
 		return err
 	}
 	path, err := c.tree.writePath(key)
@@ -454,6 +447,3 @@ func (w *fileWriter) copyBody(f *os.File, offset int64, old *storage.Entry) erro
 	w.n, w.sum = old.Length, old.Sum
 	return err
 }
-
-// HasRanges implements storage.RangeReporter.
-func (c *FileCache) HasRanges() bool { return c != nil && c.tree != nil && c.tree.hasRanges() }

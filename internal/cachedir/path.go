@@ -3,6 +3,7 @@
 package cachedir
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // tree is the directory of a file cache. It finds, creates, replaces and removes the files of both kinds of
@@ -55,6 +57,31 @@ func openTree(dir string, separate bool, opts []Option) (*tree, error) {
 	t.dir = realDir(abs)
 	t.rangesPath = filepath.Join(t.dir, rangesName)
 	return t, nil
+}
+
+// The following methods may be called for a nil tree, which is that of a cache that is not usable.
+
+func (t *tree) check(ctx context.Context) error {
+	if t == nil {
+		return storage.ErrClosed
+	}
+	return ctx.Err()
+}
+
+// warning returns what is unsafe about the directory. It is not empty if every user may write to it, or if it belongs to
+// another user, because those users can replace stored responses. See "Permissions" in docs/storage.md.
+func (t *tree) warning() string {
+	if t == nil {
+		return ""
+	}
+	return exposure(t.dir)
+}
+
+func (t *tree) evictions() uint64 {
+	if t == nil {
+		return 0
+	}
+	return t.bound.evictions.Load()
 }
 
 // realDir returns the path of a cache directory with all links resolved. The directory itself may be a link

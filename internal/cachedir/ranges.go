@@ -12,8 +12,8 @@ const rangesEvery = time.Second
 // hasRanges reports whether an entry with a Range has ever been stored. It may miss what others did in the
 // last second.
 func (t *tree) hasRanges() bool {
-	if t.ranges.Load() {
-		return true
+	if t == nil || t.ranges.Load() {
+		return t != nil
 	}
 	now := time.Now()
 	if now.Sub(time.Unix(0, t.rangesAt.Load())).Abs() < rangesEvery {

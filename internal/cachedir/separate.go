@@ -33,37 +33,30 @@ func NewSeparateBodyFileCache(dir string, opts ...Option) (*SeparateBodyFileCach
 	return &SeparateBodyFileCache{tree: t}, nil
 }
 
-// Traits implements storage.Describer. Warning is not empty if every user may write to the cache
-// directory, or if it belongs to another user, because those users can replace stored responses. See "Permissions" in
-// docs/storage.md.
-func (c *SeparateBodyFileCache) Traits() storage.Traits {
-	traits := storage.Traits{Local: true}
-	if c != nil && c.tree != nil {
-		traits.Warning = exposure(c.tree.dir)
+// opened returns the directory, or nil if c is not usable.
+func (c *SeparateBodyFileCache) opened() *tree {
+	if c == nil {
+		return nil
 	}
-	return traits
+	return c.tree
+}
+
+// Traits implements storage.Describer.
+func (c *SeparateBodyFileCache) Traits() storage.Traits {
+	return storage.Traits{Local: true, Warning: c.opened().warning()}
 }
 
 // Evictions implements storage.EvictionCounter.
-func (c *SeparateBodyFileCache) Evictions() uint64 {
-	if c == nil || c.tree == nil {
-		return 0
-	}
-	return c.tree.bound.evictions.Load()
-}
+func (c *SeparateBodyFileCache) Evictions() uint64 { return c.opened().evictions() }
 
-func (c *SeparateBodyFileCache) check(ctx context.Context) error {
-	if c == nil || c.tree == nil {
-		return storage.ErrClosed
-	}
-	return ctx.Err()
-}
+// HasRanges implements storage.RangeReporter.
+func (c *SeparateBodyFileCache) HasRanges() bool { return c.opened().hasRanges() }
 
 // Get returns the entry under key, or an error that wraps ErrNotFound. If there are files but they are
 // unusable or do not belong together, the error also wraps an *UnreadableError. If a file cannot be opened or
 // read, Get returns another error. The body implements io.Seeker and io.WriterTo, and must be closed.
 func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*storage.Response, error) {
-	if err := c.check(ctx); err != nil {
+	if err := c.opened().check(ctx); err != nil {
 		return nil, err
 	}
 	path, err := c.tree.readPath(key)
@@ -353,7 +346,7 @@ func (s *summer) Write(p []byte) (int, error) {
 
 // Create returns a Writer whose files appear under key when it is committed.
 func (c *SeparateBodyFileCache) Create(ctx context.Context, key string, e *storage.Entry) (storage.Writer, error) {
-	if err := c.check(ctx); err != nil {
+	if err := c.opened().check(ctx); err != nil {
 		return nil, err
 	}
 	longest := c.tree.longest(math.MaxInt64)
@@ -376,7 +369,7 @@ func (c *SeparateBodyFileCache) Update(ctx context.Context, key string, e *stora
 
 // UpdateIf implements storage.Comparer. The entry is locked while may runs.
 func (c *SeparateBodyFileCache) UpdateIf(ctx context.Context, key string, e *storage.Entry, may func(now *storage.Entry) bool) error {
-	if err := c.check(ctx); err != nil {
+	if err := c.opened().check(ctx); err != nil {
 		return err
 	}
 	path, err := c.tree.writePath(key)
@@ -449,7 +442,7 @@ func (p *pair) updated(e *storage.Entry) (*storage.Entry, error) {
 
 // Delete removes the entry under key, unless the cache was created with Forever.
 func (c *SeparateBodyFileCache) Delete(ctx context.Context, key string) error {
-	if err := c.check(ctx); err != nil {
+	if err := c.opened().check(ctx); err != nil {
 		return err
 	}
 	path, err := c.tree.writePath(key)
@@ -671,9 +664,4 @@ func (w *separateWriter) Abort() error {
 		w.discard()
 	}
 	return nil
-}
-
-// HasRanges implements storage.RangeReporter.
-func (c *SeparateBodyFileCache) HasRanges() bool {
-	return c != nil && c.tree != nil && c.tree.hasRanges()
 }
