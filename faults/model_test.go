@@ -609,7 +609,7 @@ func (w *world) judgeKept(c *call) error {
 		switch {
 		case other.url != c.url || other.receivedSeq < e.sentSeq:
 		case other.status == 403 || other.status == 429:
-			w.kinds[fmt.Sprintf("kept after %d", other.status)]++
+			w.kinds["kept after 403 or 429"]++
 		case !sameVariant(c, other) && other.sentSeq < e.doneSeq && other.doneSeq > e.sentSeq:
 			w.kinds["kept next to a variant"]++
 		}
