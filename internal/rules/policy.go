@@ -100,23 +100,25 @@ func (p *Policy) WithLifetime(d time.Duration) *Policy {
 	return &q
 }
 
-// within returns the freshness lifetime that applies if the program sets it to d, and what
-// determines it. If d is 0, the lifetime of the policy applies.
-func (p *Policy) within(d time.Duration) (time.Duration, Reason) {
+// within returns the freshness lifetime that applies if the program sets it to d, and whether it is
+// then the one of the program. If d is 0, the lifetime of the policy applies.
+func (p *Policy) within(d time.Duration) (lifetime time.Duration, own bool) {
 	if d <= 0 {
 		d = p.Override
 	}
 	if d <= 0 || d > p.stated && p.Explicit() && p.staleForbidden() {
-		return p.stated, p.statedBy
+		return p.stated, false
 	}
-	return min(d, Infinite), OwnLifetime
+	return min(d, Infinite), true
 }
 
 // Source returns what determines Lifetime: SMaxAge, MaxAge, Expires, Permanent, OwnLifetime or
 // NoFreshness.
 func (p *Policy) Source() Reason {
-	_, source := p.within(0)
-	return source
+	if _, own := p.within(0); own {
+		return OwnLifetime
+	}
+	return p.statedBy
 }
 
 // Explicit reports whether the response has explicit freshness: s-maxage, max-age or Expires.
@@ -274,21 +276,20 @@ func (p *Policy) useful() StoreDecision {
 // header of the request selects it.
 func (p *Policy) Reuse(req *Request, now time.Time) Reuse {
 	age := p.Age(now)
-	lifetime, source := p.within(req.Lifetime)
-	r := Reuse{Age: age, TTL: lifetime - age}
-	r.Action, r.Reason = p.reuse(req, age, r.TTL, source)
-	if p.Options.Replay && r.Action != Serve && !req.Refresh {
-		r.Action, r.Reason = Serve, Replayed
+	lifetime, own := p.within(req.Lifetime)
+	action, reason := p.reuse(req, age, lifetime-age, own)
+	if p.Options.Replay && action != Serve && !req.Refresh {
+		action, reason = Serve, Replayed
 	}
-	if req.OnlyIfCached && r.Action == Validate {
-		r.Action, r.Reason = Refuse, OnlyIfCached
+	if req.OnlyIfCached && action == Validate {
+		action, reason = Refuse, OnlyIfCached
 	}
-	return r
+	return Reuse{action, reason, age, lifetime - age}
 }
 
-// reuse decides by the directives of the response and the request. source is what determines the
+// reuse decides by the directives of the response and the request. own is whether the program sets the
 // freshness lifetime.
-func (p *Policy) reuse(req *Request, age, ttl time.Duration, source Reason) (Action, Reason) {
+func (p *Policy) reuse(req *Request, age, ttl time.Duration, own bool) (Action, Reason) {
 	d, fresh := &p.Directives, ttl > 0
 	switch {
 	case d.NoCache:
@@ -305,7 +306,7 @@ func (p *Policy) reuse(req *Request, age, ttl time.Duration, source Reason) (Act
 		return Validate, RequestMaxAge
 	case req.MinFresh.OK && ttl < req.MinFresh.Value:
 		return Validate, RequestMinFresh
-	case fresh && source == OwnLifetime:
+	case fresh && own:
 		return Serve, OwnLifetime
 	case fresh:
 		return Serve, Fresh

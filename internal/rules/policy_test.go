@@ -544,8 +544,12 @@ func TestWithLifetime(t *testing.T) {
 	} {
 		p := policyOf(private, 200, "Cache-Control", tt.resp)
 		q := p.WithLifetime(tt.own)
-		if got, source := q.within(tt.found); got != tt.want || source != tt.source {
-			t.Errorf("%s, %v, then %v: %v, %v; want %v, %v", tt.resp, tt.own, tt.found, got, source, tt.want, tt.source)
+		r := q.Reuse(&Request{Lifetime: tt.found}, t0)
+		if got := r.TTL; got != tt.want || (r.Reason == OwnLifetime) != (tt.source == OwnLifetime) {
+			t.Errorf("%s, %v, then %v: TTL %v, %v; want %v, %v", tt.resp, tt.own, tt.found, got, r.Reason, tt.want, tt.source)
+		}
+		if tt.found == 0 && q.Source() != tt.source {
+			t.Errorf("%s, %v: Source() = %v, want %v", tt.resp, tt.own, q.Source(), tt.source)
 		}
 		if p.Lifetime != 60*s || p.Source() != MaxAge || p.Override != 0 || q.Override != max(tt.own, 0) || !q.Explicit() {
 			t.Errorf("%s: WithLifetime(%v) of %+v = %+v, want only the lifetime and Override to differ", tt.resp, tt.own, p, q)
