@@ -40,7 +40,7 @@ var limits = []limit{
 		of: "store/1KiB/memory", to: []string{"store/1KiB/gregjones-memory"},
 	},
 	{
-		name: "the same where the cache is full", unit: "x gregjones in memory", bound: 0.5,
+		name: "the same, with a full cache", unit: "x gregjones in memory", bound: 0.5,
 		of: "store/1KiB/memory-full", to: []string{"store/1KiB/gregjones-memory"},
 	},
 	{
@@ -48,7 +48,7 @@ var limits = []limit{
 		of: "store/1KiB/file", to: []string{"store/1KiB/gregjones-disk"},
 	},
 	{
-		name: "the same where the directories are there", unit: "x gregjones on disk", bound: 0.5,
+		name: "the same, if the directories exist", unit: "x gregjones on disk", bound: 0.5,
 		of: "store/1KiB/file-old-tree", to: []string{"store/1KiB/gregjones-disk"},
 	},
 	{

@@ -29,7 +29,7 @@ func disks(ctx context.Context, less int) ([]row, error) {
 			{"bytes flipped, times kept, restarted", "bytes", 10 * time.Millisecond, true, func(dir string) (int64, func()) { return flipByte(dir, true), nil }},
 			{"files cut short", "files", 2 * time.Millisecond, false, func(dir string) (int64, func()) { return cutFile(dir), nil }},
 			{"directory removed", "times", 20 * time.Millisecond, false, func(dir string) (int64, func()) { os.RemoveAll(dir); return 1, nil }},
-			{"a file where the directory was", "times", 20 * time.Millisecond, false, blockDirectory},
+			{"a file in the place of the directory", "times", 20 * time.Millisecond, false, blockDirectory},
 		} {
 			r, err := broken(ctx, layout, less, b.every, b.restart, b.once)
 			if err != nil {
