@@ -64,7 +64,6 @@ var docGiven = map[string]string{
 	"drawReport":     "func drawReport(http.ResponseWriter, *http.Request) {}",
 	"h":              "var h http.Handler",
 	"hits":           "func hits(*http.Request) int { return 1 }",
-	"values":         "var values kv.KV",
 	"mux":            "var mux = http.NewServeMux()",
 	"newKV":          "func newKV(*testing.T) kv.KV { return nil }",
 	"notes":          "var notes http.Handler",
@@ -80,6 +79,7 @@ var docGiven = map[string]string{
 	"store":          "var store storage.Store",
 	"t":              "var t *testing.T",
 	"userOf":         "func userOf(context.Context) string { return \"\" }",
+	"values":         "var values kv.KV",
 	"version":        "func version(*http.Request) (v origin.Validators, err error) { return }",
 	"w":              "var w http.ResponseWriter",
 }
