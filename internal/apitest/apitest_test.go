@@ -129,6 +129,11 @@ func TestNames(t *testing.T) {
 		}
 	}
 	slices.Sort(unused)
+	for _, name := range ours {
+		if !slices.Contains(unused, name) {
+			t.Errorf("%s is used by a program or does not exist, want it out of the list ours", name)
+		}
+	}
 	for _, name := range unused {
 		if slices.Contains(ours, name) {
 			continue
