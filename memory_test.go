@@ -71,8 +71,8 @@ func TestMemoryBound(t *testing.T) {
 				t.Helper()
 				share := float64(reachable()-before) / float64(test.bound)
 				t.Logf("%s: %d entries take %.2f of the bound", when, store.Len(), share)
-				if share < 0.8 || share > 1.2 || store.Evictions() == 0 {
-					t.Errorf("%s: %d entries take %.2f of the bound after %d evictions, want 0.8 to 1.2, some", when, store.Len(), share, store.Evictions())
+				if share < 0.8 || share > 1.2 || store.Traits().Evictions == 0 {
+					t.Errorf("%s: %d entries take %.2f of the bound after %d evictions, want 0.8 to 1.2, some", when, store.Len(), share, store.Traits().Evictions)
 				}
 			}
 			ask(cachecontrol.Control{}, test.again)

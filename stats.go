@@ -42,7 +42,7 @@ type Stats struct {
 	StoreErrors map[string]uint64 `json:"store_errors"`
 
 	// Evictions is the number of entries that the store removed to stay within its size limit. It is 0 if the store has
-	// no method Evictions() uint64.
+	// no Traits.
 	Evictions uint64 `json:"evictions"`
 }
 

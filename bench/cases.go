@@ -251,7 +251,7 @@ func openStoreFull(size int) (*load, error) {
 	o := &origin{page: newPage(size, fresh)}
 	store := storage.NewDictCache()
 	t := &traffic{&cachecontrol.Transport{Base: o, Store: store}, o, numbered(), stored}
-	for store.Evictions() == 0 {
+	for store.Traits().Evictions == 0 {
 		if err := t.do(); err != nil {
 			return nil, err
 		}

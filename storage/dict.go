@@ -40,7 +40,7 @@ type DictCache struct {
 	slabs slabs // of entries in fresh
 	limit int64 // never changes; zero means DefaultMaxBytes
 
-	evictions uint64
+	evictions atomic.Uint64
 }
 
 // NewDictCache returns an empty DictCache.
@@ -64,16 +64,6 @@ func MaxBytes(n int64) DictOption {
 			c.limit = math.MaxInt64
 		}
 	}
-}
-
-// Evictions implements EvictionCounter.
-func (c *DictCache) Evictions() uint64 {
-	if c == nil {
-		return 0
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.evictions
 }
 
 // bound returns the number of bytes that the cache may hold. It never changes.
@@ -110,10 +100,13 @@ func (c *DictCache) Lookup(key []byte) (h Held, known bool) {
 }
 
 // Traits implements Describer.
-func (c *DictCache) Traits() Traits { return Traits{Local: true, Memory: true, Copies: true} }
-
-// HasRanges implements RangeReporter.
-func (c *DictCache) HasRanges() bool { return c != nil && c.ranges.Load() }
+func (c *DictCache) Traits() Traits {
+	t := Traits{Local: true, Memory: true, Copies: true, NoRanges: true}
+	if c != nil {
+		t.NoRanges, t.Evictions = !c.ranges.Load(), c.evictions.Load()
+	}
+	return t
+}
 
 // find returns the unpacked form of the record under key, or nil, and marks the record as used.
 func (c *DictCache) find(key string) *recordHead {
@@ -362,7 +355,7 @@ func (c *DictCache) evict(spare *record) bool {
 				c.index.leave(r.hash)
 			}
 			c.remove(r)
-			c.evictions++
+			c.evictions.Add(1)
 			return true
 		}
 	}

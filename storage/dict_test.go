@@ -28,8 +28,8 @@ func TestDictCacheWithoutLimit(t *testing.T) {
 	for i := range 80 {
 		put(t, c, fmt.Sprint(i), body)
 	}
-	if n := c.Len(); n != 80 || c.Evictions() != 0 {
-		t.Errorf("Len() = %d, Evictions() = %d, want 80, 0", n, c.Evictions())
+	if n := c.Len(); n != 80 || c.Traits().Evictions != 0 {
+		t.Errorf("Len() = %d, Evictions() = %d, want 80, 0", n, c.Traits().Evictions)
 	}
 	put(t, c, "long", strings.Repeat("x", 80<<20))
 }

@@ -15,7 +15,7 @@ func TestEvictions(t *testing.T) {
 	const entries = 100
 	fill := func(t *testing.T, s interface {
 		storage.Store
-		Evictions() uint64
+		storage.Describer
 	}) {
 		t.Helper()
 		for i := range entries {
@@ -30,16 +30,16 @@ func TestEvictions(t *testing.T) {
 				}
 			}
 		}
-		if n := s.Evictions(); n == 0 || int(n) != entries-left {
+		if n := s.Traits().Evictions; n == 0 || int(n) != entries-left {
 			t.Errorf("%d evictions, and %d entries of %d are left", n, left, entries)
 		}
-		before := s.Evictions()
+		before := s.Traits().Evictions
 		for i := range entries {
 			if err := s.Delete(t.Context(), fmt.Sprint("key", i)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if n := s.Evictions(); n != before {
+		if n := s.Traits().Evictions; n != before {
 			t.Errorf("%d evictions by deleting", n-before)
 		}
 	}
@@ -50,8 +50,8 @@ func TestEvictions(t *testing.T) {
 			fill(t, newSeparate(t, t.TempDir(), directory.MaxBytes(1<<20)))
 		})
 	})
-	for _, s := range []interface{ Evictions() uint64 }{(*storage.DictCache)(nil), (*directory.FileCache)(nil), (*directory.SeparateBodyFileCache)(nil), new(directory.FileCache)} {
-		if n := s.Evictions(); n != 0 {
+	for _, s := range []storage.Describer{(*storage.DictCache)(nil), (*directory.FileCache)(nil), (*directory.SeparateBodyFileCache)(nil), new(directory.FileCache)} {
+		if n := s.Traits().Evictions; n != 0 {
 			t.Errorf("%T: %d evictions of nothing", s, n)
 		}
 	}

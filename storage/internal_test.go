@@ -157,8 +157,8 @@ func TestDictCacheInvariants(t *testing.T) {
 					t.Fatalf("after step %d: %v", i, err)
 				}
 			}
-			if slabs := slabLimit(test.bound) > 0; slabs != (mostSlabs > 0) || c.Evictions() == 0 {
-				t.Errorf("at most %d bytes in slabs, %d evictions", mostSlabs, c.Evictions())
+			if slabs := slabLimit(test.bound) > 0; slabs != (mostSlabs > 0) || c.Traits().Evictions == 0 {
+				t.Errorf("at most %d bytes in slabs, %d evictions", mostSlabs, c.Traits().Evictions)
 			}
 		})
 	}

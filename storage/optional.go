@@ -6,16 +6,16 @@ import "context"
 // For a Store that embeds another one, they are promoted like all methods: a Store that embeds a DictCache and declares
 // Get must also declare Lookup, or embed the interface Store instead.
 //
-//	Describer          says how fast the methods return
+//	Describer          describes itself: how fast it is, what it holds
 //	Looker             returns entries in memory without allocations
 //	Comparer           compares the stored entry with the one that replaces it
-//	RangeReporter      knows that it holds no parts of representations
 //	DecodedKeeper      keeps the decoded form of an encoded body
-//	EvictionCounter    counts the entries that it has removed
 //	Watcher            reports the changes that other processes make; used by Tiered
 
-// Describer is implemented by a Store that has Traits.
+// Describer is implemented by a Store that describes itself.
 type Describer interface {
+	// Traits returns the traits of the Store, without waiting. A Transport calls it before its first request, whenever
+	// NoRanges decides whether it looks for a part, and for its Stats.
 	Traits() Traits
 }
 
@@ -32,6 +32,13 @@ type Traits struct {
 	// Copies is true if Create copies e.Header before it returns, and if the Store does not use e once the Writer has
 	// ended. The caller may then modify either. It has no effect unless Local is true.
 	Copies bool
+
+	// NoRanges is true if no entry with a Range has ever been stored. Entries that other processes have stored may be
+	// noticed a second later.
+	NoRanges bool
+
+	// Evictions is the number of entries that this process has removed to keep the Store within its limit.
+	Evictions uint64
 
 	// Warning describes what is unsafe about the place where the entries are stored. If it is not empty, a Transport
 	// with a Logger logs it once.
@@ -74,25 +81,12 @@ type ComparingWriter interface {
 	CommitIf(may func(now *Entry) bool) error
 }
 
-// RangeReporter is implemented by a Store that knows whether it holds parts of representations.
-type RangeReporter interface {
-	// HasRanges reports, without waiting, whether an entry with a Range has ever been stored. Entries that other
-	// processes have stored may be noticed a second later. A Transport looks for a part only if there may be one.
-	HasRanges() bool
-}
-
 // DecodedKeeper is implemented by a Store that can keep the decoded form of an encoded body, so that the body
 // need not be decoded on every hit.
 type DecodedKeeper interface {
 	// KeepDecoded gives the Store the decoded body of the entry e that it returned for key. The Store may ignore the
 	// call. It must ignore it if e is no longer the stored entry.
 	KeepDecoded(key string, e *Entry, body []byte)
-}
-
-// EvictionCounter is implemented by a Store with a limit. Transport.Stats returns the number.
-type EvictionCounter interface {
-	// Evictions returns the number of entries that this process has removed to keep the Store within its limit.
-	Evictions() uint64
 }
 
 // Watcher is implemented by a Store that can report changes made by other processes.

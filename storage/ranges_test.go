@@ -11,7 +11,7 @@ import (
 // rangesStore is a store that can tell whether entries with a Range were stored.
 type rangesStore interface {
 	storage.Store
-	HasRanges() bool
+	storage.Describer
 }
 
 // putRange stores an entry with that Range.
@@ -36,11 +36,11 @@ func TestHasRanges(t *testing.T) {
 		}
 		t.Run(s.name, func(t *testing.T) {
 			putRange(t, first, "whole", nil)
-			if first.HasRanges() {
+			if !first.Traits().NoRanges {
 				t.Error("there is no part")
 			}
 			putRange(t, first, "part", &storage.Range{Start: 1, Total: 2})
-			if !first.HasRanges() {
+			if first.Traits().NoRanges {
 				t.Error("there is a part")
 			}
 
@@ -48,13 +48,13 @@ func TestHasRanges(t *testing.T) {
 			putRange(t, c, "updated", nil)
 			e := entryOf(t, c, "updated").Clone()
 			e.Range = &storage.Range{Start: 0, Total: -1}
-			if err := c.Update(t.Context(), "updated", e); err != nil || !c.HasRanges() {
-				t.Errorf("after an update: %v, %v", c.HasRanges(), err)
+			if err := c.Update(t.Context(), "updated", e); err != nil || c.Traits().NoRanges {
+				t.Errorf("after an update: %v, %v", !c.Traits().NoRanges, err)
 			}
 		})
 	}
 	for _, c := range []rangesStore{(*storage.DictCache)(nil), (*directory.FileCache)(nil), (*directory.SeparateBodyFileCache)(nil)} {
-		if c.HasRanges() {
+		if !c.Traits().NoRanges {
 			t.Errorf("%T: nil has no part", c)
 		}
 	}

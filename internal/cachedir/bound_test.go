@@ -69,7 +69,7 @@ func TestBoundWithoutSteps(t *testing.T) {
 					kept++
 				}
 			}
-			if n := c.(interface{ Evictions() uint64 }).Evictions(); kept+int(n) != 16 || kept*entry > bound*3/2 || kept*entry < bound {
+			if n := c.(storage.Describer).Traits().Evictions; kept+int(n) != 16 || kept*entry > bound*3/2 || kept*entry < bound {
 				t.Errorf("%d entries are there, %d were evicted", kept, n)
 			}
 		})

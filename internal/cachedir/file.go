@@ -45,14 +45,9 @@ func (c *FileCache) opened() *tree {
 
 // Traits implements storage.Describer.
 func (c *FileCache) Traits() storage.Traits {
-	return storage.Traits{Local: true, Copies: true, Warning: c.opened().warning()}
+	t := c.opened()
+	return storage.Traits{Local: true, Copies: true, NoRanges: !t.hasRanges(), Evictions: t.evictions(), Warning: t.warning()}
 }
-
-// Evictions implements storage.EvictionCounter.
-func (c *FileCache) Evictions() uint64 { return c.opened().evictions() }
-
-// HasRanges implements storage.RangeReporter.
-func (c *FileCache) HasRanges() bool { return c.opened().hasRanges() }
 
 // Get returns the entry under key, or an error that wraps ErrNotFound. If the file exists but is unusable,
 // the error also wraps an *UnreadableError. If the file cannot be opened, Get returns another error. The body

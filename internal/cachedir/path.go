@@ -27,6 +27,7 @@ import (
 type tree struct {
 	dir        string // absolute
 	rangesPath string
+	exposed    string // what was unsafe about it when it was opened
 	options
 	separate bool      // whether bodies are in separate files
 	verified lossy.Set // files that have passed verification; a checksum takes twice as long as reading the body
@@ -56,6 +57,7 @@ func openTree(dir string, separate bool, opts []Option) (*tree, error) {
 	}
 	t.dir = realDir(abs)
 	t.rangesPath = filepath.Join(t.dir, rangesName)
+	t.exposed = exposure(t.dir)
 	return t, nil
 }
 
@@ -74,7 +76,7 @@ func (t *tree) warning() string {
 	if t == nil {
 		return ""
 	}
-	return exposure(t.dir)
+	return t.exposed
 }
 
 func (t *tree) evictions() uint64 {

@@ -15,7 +15,7 @@ import (
 // rangesStore is a store that can tell whether entries with a Range were stored.
 type rangesStore interface {
 	storage.Store
-	HasRanges() bool
+	storage.Describer
 }
 
 // putRange stores an entry with that Range.
@@ -42,12 +42,12 @@ func TestHasRangesInDirectory(t *testing.T) {
 			for range 2 {
 				after := open(dir).(rangesStore)
 				putRange(t, other, "whole", nil)
-				if after.HasRanges() {
+				if !after.Traits().NoRanges {
 					t.Error("there is no part")
 				}
 				putRange(t, other, "part", part)
 				time.Sleep(time.Second)
-				if !before.HasRanges() || !after.HasRanges() || !open(dir).(rangesStore).HasRanges() {
+				if before.Traits().NoRanges || after.Traits().NoRanges || open(dir).(rangesStore).Traits().NoRanges {
 					t.Error("there is a part")
 				}
 				for _, it := range items(t, openDirectory(t, dir, cachedir.AnyLayout)) {
@@ -60,7 +60,7 @@ func TestHasRangesInDirectory(t *testing.T) {
 				}
 			}
 			putRange(t, other, "part", part)
-			if !open(dir).(rangesStore).HasRanges() {
+			if open(dir).(rangesStore).Traits().NoRanges {
 				t.Error("there is a part in the new directory")
 			}
 			if _, err := cachedir.Trim(t.Context(), dir, cachedir.Limits{MaxBytes: 1}, nil); err != nil {

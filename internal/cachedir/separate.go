@@ -43,14 +43,9 @@ func (c *SeparateBodyFileCache) opened() *tree {
 
 // Traits implements storage.Describer.
 func (c *SeparateBodyFileCache) Traits() storage.Traits {
-	return storage.Traits{Local: true, Warning: c.opened().warning()}
+	t := c.opened()
+	return storage.Traits{Local: true, NoRanges: !t.hasRanges(), Evictions: t.evictions(), Warning: t.warning()}
 }
-
-// Evictions implements storage.EvictionCounter.
-func (c *SeparateBodyFileCache) Evictions() uint64 { return c.opened().evictions() }
-
-// HasRanges implements storage.RangeReporter.
-func (c *SeparateBodyFileCache) HasRanges() bool { return c.opened().hasRanges() }
 
 // Get returns the entry under key, or an error that wraps ErrNotFound. If there are files but they are
 // unusable or do not belong together, the error also wraps an *UnreadableError. If a file cannot be opened or

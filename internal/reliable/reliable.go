@@ -65,8 +65,9 @@ func (s *Store) Traits() storage.Traits { return s.traits }
 // HasRanges reports whether the store holds parts of representations, and whether that is known.
 func (s *Store) HasRanges() (has, known bool) {
 	defer s.recovered("get", "")
-	if r, ok := s.user.(storage.RangeReporter); ok {
-		return r.HasRanges(), true
+	if d, ok := s.user.(storage.Describer); ok {
+		noRanges := d.Traits().NoRanges
+		return s.traits.Local && !noRanges, s.traits.Local || noRanges
 	}
 	return false, false
 }
@@ -239,8 +240,9 @@ func (s *Store) DecodedKeeper(key string, e *storage.Entry) func(body []byte) {
 // Evictions returns the number of entries that the store has removed to stay within its size limit, or 0 if it does not
 // tell.
 func (s *Store) Evictions() uint64 {
-	if c, ok := s.user.(storage.EvictionCounter); ok {
-		return c.Evictions()
+	defer s.recovered("get", "")
+	if d, ok := s.user.(storage.Describer); ok {
+		return d.Traits().Evictions
 	}
 	return 0
 }

@@ -250,13 +250,22 @@ func TestClose(t *testing.T) {
 }
 
 // brokenLooker panics wherever it is called directly.
-type brokenLooker struct{ storage.Store }
+type brokenLooker struct {
+	storage.Store
+	described int
+}
 
-func (brokenLooker) Lookup([]byte) (storage.Held, bool) { panic("lookup") }
-func (brokenLooker) HasRanges() bool                    { panic("ranges") }
+func (b *brokenLooker) Traits() storage.Traits {
+	if b.described++; b.described > 1 { // New needs one
+		panic("traits")
+	}
+	return storage.Traits{}
+}
+
+func (*brokenLooker) Lookup([]byte) (storage.Held, bool) { panic("lookup") }
 
 func TestDirectCallsMayPanic(t *testing.T) {
-	s := New(Config{Store: brokenLooker{storage.NewDictCache()}, Timeout: timeout})
+	s := New(Config{Store: &brokenLooker{Store: storage.NewDictCache()}, Timeout: timeout})
 	put(s, "key", "body")
 	if h, known := s.Lookup([]byte("key")); h.Entry != nil || known {
 		t.Errorf("Lookup = %v, %v, want nothing", h.Entry, known)

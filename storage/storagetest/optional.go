@@ -212,16 +212,16 @@ func commitIf(t *tester) {
 	}
 }
 
-func hasRanges(t *tester) {
-	r, ok := t.store.(storage.RangeReporter)
-	if !ok {
-		t.Skip("the store does not implement RangeReporter")
+func noRanges(t *tester) {
+	d, ok := t.store.(storage.Describer)
+	if !ok || !d.Traits().NoRanges {
+		t.Skip("the store does not know whether it holds parts")
 	}
 	whole := Entry()
 	whole.Range = nil
 	t.put("whole", whole, "body")
-	if r.HasRanges() {
-		t.Error("HasRanges = true without an entry that has a Range, want false")
+	if !d.Traits().NoRanges {
+		t.Error("NoRanges = false without an entry that has a Range, want true")
 	}
 	e := t.get("whole")
 	t.readAll(e)
@@ -230,15 +230,15 @@ func hasRanges(t *tester) {
 	if err := t.store.Update(t.Context(), "whole", part); err != nil {
 		t.Fatal(err)
 	}
-	if !r.HasRanges() {
-		t.Error("HasRanges = false after Update has stored an entry with a Range, want true")
+	if d.Traits().NoRanges {
+		t.Error("NoRanges = true after Update has stored an entry with a Range, want false")
 	}
 	t.put("part", Entry(), "body")
 	if err := t.store.Delete(t.Context(), "part"); err != nil {
 		t.Fatal(err)
 	}
-	if !r.HasRanges() {
-		t.Error("HasRanges = false after an entry with a Range was deleted, want true")
+	if d.Traits().NoRanges {
+		t.Error("NoRanges = true after an entry with a Range was deleted, want false")
 	}
 }
 
@@ -287,16 +287,16 @@ func keepDecoded(t *tester) {
 }
 
 func evictions(t *tester) {
-	c, ok := t.store.(storage.EvictionCounter)
+	d, ok := t.store.(storage.Describer)
 	if !ok {
-		t.Skip("the store does not implement EvictionCounter")
+		t.Skip("the store does not implement Describer")
 	}
 	t.put(url, Entry(), "body")
 	t.put(url, Entry(), "another body")
 	if err := t.store.Delete(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
-	if n := c.Evictions(); n != 0 {
+	if n := d.Traits().Evictions; n != 0 {
 		t.Errorf("an entry that was replaced or deleted was not evicted: Evictions = %d, want 0", n)
 	}
 }

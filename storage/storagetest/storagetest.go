@@ -52,7 +52,7 @@ func Run(t *testing.T, newStore func(t *testing.T) storage.Store) {
 		{"CommitIf", commitIf},
 		{"CompareConcurrently", compareConcurrently},
 		{"DeleteWhileComparing", deleteWhileComparing},
-		{"HasRanges", hasRanges},
+		{"NoRanges", noRanges},
 		{"KeepDecoded", keepDecoded},
 		{"Evictions", evictions},
 		{"Watch", watch},

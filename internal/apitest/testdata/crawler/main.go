@@ -40,7 +40,7 @@ func main() {
 	mounts.Mount("https://", &cachecontrol.Transport{Store: pages, Heuristic: heuristics.LastModified})
 	mounts.Mount("https://videos.example.com/", &cachecontrol.Transport{Store: videos})
 	crawl(&http.Client{Transport: &mounts}, os.Args[1:])
-	fmt.Println("evicted", pages.Evictions()+videos.Evictions())
+	fmt.Println("evicted", pages.Traits().Evictions+videos.Traits().Evictions)
 }
 
 func crawl(client *http.Client, urls []string) {

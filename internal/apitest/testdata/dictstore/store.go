@@ -30,8 +30,8 @@ func (s *Store) Get(ctx context.Context, key string) (*storage.Response, error) 
 
 // Reset removes everything if there is anything.
 func (s *Store) Reset() (evicted uint64) {
-	if s.Len() > 0 || s.HasRanges() {
+	if s.Len() > 0 || !s.Traits().NoRanges {
 		s.Clear()
 	}
-	return s.Evictions()
+	return s.Traits().Evictions
 }

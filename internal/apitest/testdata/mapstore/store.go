@@ -77,7 +77,9 @@ func (s *Store) Delete(_ context.Context, key string) error {
 
 // Traits tells a Transport that no method waits.
 func (s *Store) Traits() storage.Traits {
-	return storage.Traits{Local: true, Memory: true, Copies: false, Warning: ""}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return storage.Traits{Local: true, Memory: true, Copies: false, NoRanges: !s.parts, Evictions: 0, Warning: ""}
 }
 
 // KeepDecoded keeps the decoded body of an entry.
@@ -102,16 +104,6 @@ func (s *Store) Lookup(key []byte) (storage.Held, bool) {
 	}
 	return storage.Held{Key: e.key, Entry: e.entry, Body: e.body, Decoded: e.decoded}, true
 }
-
-// HasRanges reports whether a part of a body was ever stored.
-func (s *Store) HasRanges() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.parts
-}
-
-// Evictions returns 0, because the Store has no bound.
-func (s *Store) Evictions() uint64 { return 0 }
 
 // Close makes Get fail.
 func (s *Store) Close() error {
@@ -174,7 +166,5 @@ var (
 	_ storage.Looker          = (*Store)(nil)
 	_ storage.Comparer        = (*Store)(nil)
 	_ storage.ComparingWriter = (*writer)(nil)
-	_ storage.RangeReporter   = (*Store)(nil)
 	_ storage.DecodedKeeper   = (*Store)(nil)
-	_ storage.EvictionCounter = (*Store)(nil)
 )
