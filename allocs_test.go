@@ -68,7 +68,7 @@ func TestAllocations(t *testing.T) {
 		more         float64 // and so many more if the context of the request can end
 	}{
 		{"hit", "max-age=600", 1, 4, 0},
-		{"miss", "max-age=600", 300, 13, 5},
+		{"miss", "max-age=600", 500, 13, 5},
 		{"304", "no-cache", 1, 21, 5},
 	} {
 		for _, ends := range []bool{false, true} {
@@ -91,7 +91,7 @@ func TestAllocations(t *testing.T) {
 			}
 			var buf [2048]byte
 			n := 0
-			got := testing.AllocsPerRun(200, func() {
+			run := func() {
 				resp, err := tr.RoundTrip(requests[n%len(requests)])
 				if err != nil {
 					t.Fatal(err)
@@ -101,7 +101,12 @@ func TestAllocations(t *testing.T) {
 				}
 				resp.Body.Close()
 				n++
-			})
+			}
+			// Something else may allocate meanwhile, so the least of several counts is the right one.
+			got := testing.AllocsPerRun(100, run)
+			for range 3 {
+				got = min(got, testing.AllocsPerRun(100, run))
+			}
 			if got > most {
 				t.Errorf("%s, context that ends %v: %v allocations, want %v at most", test.name, ends, got, most)
 			}

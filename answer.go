@@ -41,7 +41,7 @@ func (a *answer) decode() {
 
 // share returns what other requests need to use a response from the origin, if it may be shared with them.
 func (e *engine) share(q *query, rep *reply, entry *storage.Entry, stored bool) *sharable {
-	if q.flight == "" {
+	if q.flightKey == "" {
 		return nil
 	}
 	entry = entry.Clone() // it changes until it is committed

@@ -24,14 +24,14 @@ type originBody struct {
 	once    sync.Once           // guards the Close of ReadCloser
 
 	stores bool        // a recording was started
-	ended  atomic.Bool // the recording has ended: write is nil and remains nil
+	ended  atomic.Bool // the recording has ended: rec is nil and remains nil
 	whole  atomic.Bool // the whole response is stored
 	closed atomic.Bool // the caller has called Close
 
 	turn sync.Mutex // held by Read, so that the body is stored in order
 
-	mu    sync.Mutex // guards write: Close may run during Read
-	write *recording // nil if there is no recording, or no longer
+	mu  sync.Mutex // guards rec: Close may run during Read
+	rec *recording // nil if there is no recording, or no longer
 }
 
 func (b *originBody) Read(p []byte) (int, error) {
@@ -54,15 +54,15 @@ func (b *originBody) next(p []byte) (int, error) {
 	n, err := b.read(p)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	w := b.write
+	w := b.rec
 	if w == nil {
 		return n, err
 	}
 	if n > 0 {
-		b.record(p[:n])
+		b.writeChunk(p[:n])
 	}
 	switch {
-	case b.write == nil:
+	case b.rec == nil:
 	case err == io.EOF && (w.length < 0 || w.n == w.length), err == nil && n > 0 && w.n == w.length && !w.hasTrailer:
 		b.finish(rules.ReasonNone)
 	case err != nil, w.length >= 0 && w.n > w.length:
@@ -82,8 +82,8 @@ func (b *originBody) read(p []byte) (int, error) {
 	return n, err
 }
 
-func (b *originBody) record(p []byte) {
-	w := b.write
+func (b *originBody) writeChunk(p []byte) {
+	w := b.rec
 	first := w.n == 0
 	w.n += int64(len(p))
 	if w.n > w.maxBody {
@@ -107,14 +107,14 @@ func (b *originBody) fail(err error) {
 		b.finish(rules.TooLong)
 		return
 	}
-	b.write.err = err
+	b.rec.err = err
 	b.finish(rules.StoreFailed)
 }
 
 // finish ends the recording. It commits the entry if why is ReasonNone and aborts it otherwise. b.mu is held.
 func (b *originBody) finish(why rules.Reason) {
-	w := b.write
-	b.write = nil
+	w := b.rec
+	b.rec = nil
 	b.ended.Store(true)
 	if why == rules.ReasonNone && w.after != nil {
 		if w.err = w.after(w); w.err != nil {
@@ -122,8 +122,8 @@ func (b *originBody) finish(why rules.Reason) {
 		}
 	}
 	b.whole.Store(w.finish(why))
-	if w.end != nil {
-		w.end()
+	if w.release != nil {
+		w.release()
 	}
 }
 
@@ -133,7 +133,7 @@ func (b *originBody) forgetFunc(ctx context.Context, e *engine, plain, key strin
 	return func(error) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		if b.write != nil {
+		if b.rec != nil {
 			b.finish(rules.Incomplete)
 			return
 		}
@@ -169,7 +169,7 @@ func (b *originBody) end() error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch w := b.write; {
+	switch w := b.rec; {
 	case w == nil:
 	case w.hasTrailer && w.n == w.length:
 		b.finish(rules.ReasonNone)
@@ -213,7 +213,7 @@ func (b *originBody) drainLater(rest func(io.Reader)) bool {
 func (b *originBody) drainable() (w *recording, most int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	w = b.write
+	w = b.rec
 	if w == nil || !w.drains {
 		return nil, 0
 	}

@@ -21,17 +21,17 @@ func (e *engine) sharesFetch(q *query, key string, d decision) bool {
 		!e.notShareable.Has(lossy.Hash(key)) && !e.store.Closed() && !e.waitsForItself(q, key)
 }
 
-// collapse answers a query, for which no stored response may be used, by joining or starting a flight. why is
-// the reason. fetch answers the query of a flight. If the response of the flight cannot be shared with this query,
-// collapse returns errNotShared, and the status of an answer from the cache.
-func (fs *flights) collapse(e *engine, q *query, prev *previous, why rules.Reason, fetch func(*query) (answer, error)) (answer, Status, error) {
+// collapse answers a query, for which no stored response may be used, by joining or starting a flight. why is the reason.
+// answerAgain answers the query of a flight; it looks for a stored response again. If the response of the flight cannot
+// be shared with this query, collapse returns errNotShared, and the status of an answer from the cache.
+func (fs *flights) collapse(e *engine, q *query, prev *previous, why rules.Reason, answerAgain func(*query) (answer, error)) (answer, Status, error) {
 	var vary []storage.Field // the fields known to select a variant
 	if prev.first != nil {
 		vary = prev.first.Vary
 	}
 	key := e.flightKey(q, prev.key, vary)
 	for {
-		f, b, leads := fs.joinOrStart(e, q, prev.key, key, fetch)
+		f, b, leads := fs.joinOrStart(e, q, prev.key, key, answerAgain)
 		limit := e.collapseTimeout
 		if leads {
 			limit = 0
@@ -97,7 +97,7 @@ func (f *flight) follow(q *query, b *bodyReader, why rules.Reason) (a answer, se
 	if d.rejected || d.Action != rules.Serve {
 		return answer{}, true, false
 	}
-	a = f.engine.serve(q, &m, d.Reuse, Status{Forward: forwardToken(why), ForwardStatus: f.result.resp.StatusCode, Collapsed: true})
+	a = f.engine.serve(q, &m, d.Reuse, Status{Forward: forwardToken(why), ForwardStatus: f.status.ForwardStatus, Collapsed: true})
 	b.resp = a.resp
 	if f.shared.farMark != nil {
 		a.resp.Header[XFromCache] = slices.Clone(f.shared.farMark)
@@ -119,7 +119,7 @@ func (e *engine) flightKey(q *query, key string, vary []storage.Field) string {
 }
 
 // joinOrStart joins the flight under key, or starts one with the request as its leader. plain is the key of the URL.
-func (fs *flights) joinOrStart(e *engine, q *query, plain, key string, fetch func(*query) (answer, error)) (f *flight, b *bodyReader, leads bool) {
+func (fs *flights) joinOrStart(e *engine, q *query, plain, key string, answerAgain func(*query) (answer, error)) (f *flight, b *bodyReader, leads bool) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	f = fs.byKey[key]
@@ -133,13 +133,13 @@ func (fs *flights) joinOrStart(e *engine, q *query, plain, key string, fetch fun
 	f.req.Cancel = nil
 	f.sharedBody.flight, f.open = f, true
 	own := *q
-	own.ctx, own.req, own.header, own.neverShare, own.flight = ctx, f.req, canonicalNames(f.req.Header), true, plain
+	own.ctx, own.req, own.header, own.neverShare, own.flightKey = ctx, f.req, canonicalNames(f.req.Header), true, plain
 	if fs.byKey == nil {
 		fs.byKey = make(map[string]*flight)
 	}
 	fs.byKey[key] = f
 	b = f.join(q.req)
 	f.leader = b
-	go f.run(&own, fetch)
+	go f.run(&own, answerAgain)
 	return f, b, true
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // Of a thousand concurrent requests one is sent to the origin. The others get its response as if it had been stored
@@ -894,6 +895,34 @@ func TestCollapseLeavesContextsAlone(t *testing.T) {
 			tr.Close()
 			if ctx.watchers > 0 {
 				t.Errorf("%d watch over the context after the requests, want 0", ctx.watchers)
+			}
+		}
+	})
+}
+
+// The followers of a request that completes a part have the status code of the origin's response in Cache-Status, as the
+// leader has.
+func TestCollapseOfCompletion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newGate(t, func(n int, req *http.Request) *http.Response {
+			return partReply(4, 9, fresh60, tag1).respond(n, req)
+		})
+		s := storage.NewDictCache()
+		first := &cachecontrol.Transport{Base: replies(t, partReply(0, 3, fresh60, tag1)), Store: s}
+		defer first.Close()
+		do(t, first, "/", "Range: bytes=0-3")
+		tr := &cachecontrol.Transport{Base: o, Collapse: true, Store: s}
+		defer tr.Close()
+		var a answers
+		a.add(t, 2, tr, get(t))
+		if w := o.waiting(); w != 1 {
+			t.Errorf("%d requests are at the origin, want 1", w)
+		}
+		close(o.letGo)
+		all, _ := a.wait(t)
+		for _, x := range all {
+			if s := cachecontrol.StatusOf(x.Response); s.ForwardStatus != 206 || x.StatusCode != 200 || x.body != digits {
+				t.Errorf("%v: %d %q, want 200 %q and ForwardStatus 206", x.Header["Cache-Status"], x.StatusCode, x.body, digits)
 			}
 		}
 	})

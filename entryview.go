@@ -15,7 +15,7 @@ import (
 // entryView holds what a Transport computes from an entry once, so that a hit parses nothing. It is immutable.
 type entryView struct {
 	engine   *engine
-	urlKey   string // key of the entry's URL; see entryKey
+	urlKey   string // key of the entry's URL; see keyOfURL
 	policy   rules.Policy
 	vary     []varyField
 	variants []variant
@@ -49,7 +49,7 @@ func (e *engine) view(entry *storage.Entry) *entryView {
 }
 
 func (e *engine) newView(entry *storage.Entry) *entryView {
-	return e.newViewOf(entry, entryKey(entry.URL), e.policyOf(entry), varyFields(entry.Vary))
+	return e.newViewOf(entry, keyOfURL(entry.URL), e.policyOf(entry), varyFields(entry.Vary))
 }
 
 func (e *engine) policyOf(entry *storage.Entry) rules.Policy {

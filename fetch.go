@@ -15,7 +15,7 @@ type outgoingRequest struct {
 	http.Request
 	context sentContext
 	codings [1]string
-	answer  originBody
+	body    originBody // of its response
 }
 
 // copyRequest returns a copy of the request for Base, with its own context. If detaches is true, the context can outlive
@@ -24,9 +24,9 @@ func (e *engine) copyRequest(q *query, detaches bool) *outgoingRequest {
 	out := new(outgoingRequest)
 	out.context = sentContext{q.ctx, e.sending(q)}
 	if detaches && e.detaches(q) {
-		out.answer.context = detachable.New(&out.context)
+		out.body.context = detachable.New(&out.context)
 	}
-	if ctx := out.answer.context; ctx != nil {
+	if ctx := out.body.context; ctx != nil {
 		out.Request = *q.req.WithContext(ctx)
 	} else {
 		out.Request = *q.req.WithContext(&out.context)
@@ -40,18 +40,18 @@ func (e *engine) detaches(q *query) bool {
 	return e.drainBytes > 0 && !q.background && !hasBody(q.req) && !e.store.Closed()
 }
 
-// outgoing returns the request to send to the origin: a copy, to whose header add is applied if adds is true.
-func (e *engine) outgoing(q *query, add func(http.Header), adds bool) *outgoingRequest {
+// outgoing returns the request to send to the origin: a copy, to whose header addFields is applied if it is not nil.
+func (e *engine) outgoing(q *query, addFields func(http.Header)) *outgoingRequest {
 	out := e.copyRequest(q, true)
 	asksForCoding := q.negotiated && !q.isHead() // there is no body to compress; net/http does not ask either
-	if !adds && !asksForCoding && !q.background {
+	if addFields == nil && !asksForCoding && !q.background {
 		return out
 	}
 	room := 0 // exactly as needed: a map of more than eight fields takes 1.5 times as long to make
 	if asksForCoding {
 		room++ // for Accept-Encoding
 	}
-	if adds {
+	if addFields != nil {
 		room += 2 // for two conditions
 	}
 	out.Header = rules.CopyHeader(q.req.Header, room, func(string) bool { return false })
@@ -59,17 +59,18 @@ func (e *engine) outgoing(q *query, add func(http.Header), adds bool) *outgoingR
 		out.codings[0] = q.acceptEncoding()
 		out.Header["Accept-Encoding"] = out.codings[:]
 	}
-	add(out.Header)
+	if addFields != nil {
+		addFields(out.Header)
+	}
 	return out
 }
 
-// askToValidate sends the request to the origin, with conditions that validate m if validates is true.
-func (e *engine) askToValidate(q *query, m *match, validates bool) (reply, error) {
-	return e.ask(e.outgoing(q, func(h http.Header) {
-		if validates {
-			m.policy.SetPreconditions(h)
-		}
-	}, validates))
+// askOrigin sends the request to the origin. If validates is true, it validates m.
+func (e *engine) askOrigin(q *query, m *match, validates bool) (reply, error) {
+	if !validates {
+		return e.ask(e.outgoing(q, nil))
+	}
+	return e.ask(e.outgoing(q, m.policy.SetPreconditions))
 }
 
 // ask sends a request to the origin.
@@ -107,11 +108,11 @@ var errNoBody = errors.New("cachecontrol: Transport.Base returned a response wit
 
 // send makes a request through Base, and counts the result.
 func (e *engine) send(out *outgoingRequest) (*http.Response, error) {
-	c, req, answer := &e.counters, &out.Request, &out.answer
+	c, req, body := &e.counters, &out.Request, &out.body
 	c.sent.Add(1)
 	if err := e.checkLoop(out); err != nil {
 		closeBody(req)
-		answer.context.Release()
+		body.context.Release()
 		return nil, err
 	}
 	resp, err := e.base().RoundTrip(req)
@@ -119,7 +120,7 @@ func (e *engine) send(out *outgoingRequest) (*http.Response, error) {
 		err = checkResponse(req, resp)
 	}
 	if err != nil || resp.Body == nil || resp.Body == http.NoBody {
-		answer.context.Release()
+		body.context.Release()
 	}
 	if err != nil {
 		if req.Context().Err() == nil {
@@ -133,8 +134,8 @@ func (e *engine) send(out *outgoingRequest) (*http.Response, error) {
 	}
 	// The body of a 101 is an io.ReadWriteCloser.
 	if resp.Body != nil && resp.Body != http.NoBody && resp.StatusCode != http.StatusSwitchingProtocols {
-		answer.ReadCloser, answer.counter = resp.Body, &c.fromOrigin
-		resp.Body = answer
+		body.ReadCloser, body.counter = resp.Body, &c.fromOrigin
+		resp.Body = body
 	}
 	return resp, nil
 }

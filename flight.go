@@ -51,9 +51,9 @@ var errLeft = errors.New("cachecontrol: the reader has left")
 // errNoAnswer is the error of a flight if Base or a hook panics or calls runtime.Goexit.
 var errNoAnswer = errors.New("cachecontrol: Transport.Base has not returned")
 
-// run answers the leader's query. fetch looks for a stored response again, because a flight that has just ended may have
+// run answers the leader's query. answerAgain looks for a stored response, because a flight that has just ended may have
 // stored one.
-func (f *flight) run(q *query, fetch func(*query) (answer, error)) {
+func (f *flight) run(q *query, answerAgain func(*query) (answer, error)) {
 	err := errNoAnswer
 	defer func() {
 		if f.panicked = recover(); f.panicked != nil {
@@ -61,7 +61,7 @@ func (f *flight) run(q *query, fetch func(*query) (answer, error)) {
 		}
 		f.land(err)
 	}()
-	f.result, err = fetch(q)
+	f.result, err = answerAgain(q)
 }
 
 // land publishes the header, or the error, to the leader and the followers.

@@ -30,10 +30,10 @@ func (e *engine) dropWhole(q *query, prev *previous, rep *reply) {
 // may not be stored, or not under the same key. Without the removal, each request would fail to read them and log that
 // again.
 func (e *engine) dropDamaged(q *query, prev *previous) {
-	for _, key := range prev.damaged {
+	for _, key := range prev.unreadable {
 		e.remove(q.ctx, prev.key, key)
 	}
-	prev.damaged = nil
+	prev.unreadable = nil
 }
 
 // dropPart removes the stored part, which is known to be out of date.

@@ -157,9 +157,9 @@ func urlOfKey(key string) string {
 	return cachekey.WithoutUser(plain)
 }
 
-// entryKey returns the plain key of an entry's URL, which has no user and password. It returns "" if the entry has no
+// keyOfURL returns the plain key of an entry's URL, which has no user and password. It returns "" if the entry has no
 // URL, as entries written by Python.
-func entryKey(entryURL string) string {
+func keyOfURL(entryURL string) string {
 	if entryURL == "" {
 		return ""
 	}

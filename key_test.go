@@ -135,8 +135,8 @@ func FuzzKey(f *testing.F) {
 			if entryURL != want.userless {
 				t.Errorf("urlOfKey(%q) = %q, want %q", key, entryURL, want.userless)
 			}
-			if got := entryKey(entryURL); got != entryURL {
-				t.Errorf("entryKey(%q) = %q, want the same", entryURL, got)
+			if got := keyOfURL(entryURL); got != entryURL {
+				t.Errorf("keyOfURL(%q) = %q, want the same", entryURL, got)
 			}
 			if k, ok := KeysOf(&storage.Entry{URL: entryURL}); !ok || k.Plain != entryURL {
 				t.Errorf("KeysOf(%q) = %q, %v, want the same", entryURL, k.Plain, ok)
@@ -148,7 +148,7 @@ func FuzzKey(f *testing.F) {
 		for _, suffix := range []string{"", partialSuffix, variantSuffix + "G-1", partitionMark + "00", methodSuffix + "POST#a"} {
 			for i, key := range keys {
 				for j, of := range targets {
-					if got, want := belongs(key+suffix, entryKey(of.userless)), targets[i].userless == of.userless; got != want {
+					if got, want := belongs(key+suffix, keyOfURL(of.userless)), targets[i].userless == of.userless; got != want {
 						t.Errorf("belongs(%q, %q) = %v, want %v", key+suffix, targets[j].userless, got, want)
 					}
 				}
@@ -175,8 +175,8 @@ func TestEntryKey(t *testing.T) {
 		"/a":                     "#",
 		"h:80":                   "#",
 	} {
-		if got := entryKey(text); got != want {
-			t.Errorf("entryKey(%q) = %q, want %q", text, got, want)
+		if got := keyOfURL(text); got != want {
+			t.Errorf("keyOfURL(%q) = %q, want %q", text, got, want)
 		}
 	}
 }

@@ -32,23 +32,25 @@ type match struct {
 	damaged  func(error) // called with the error if the body cannot be decoded; if nil, a stored response is removed in this case
 }
 
-// place says where the responses to a query are stored.
+// place says where the responses to a query are stored. The plain key, which package cachekey makes of the URL, is the key
+// of the response to GET without content. Other methods and contents have keys derived from it: see methods.go.
 type place struct {
 	key        string // of the whole response; the keys of a part and of variants are derived from it
-	index      string // key of the index that key depends on (see methods.go); "" for a plain key
+	index      string // key of the index that key depends on; "" for a plain key
 	digest     string // of the method and the content; "" for a plain key
 	generation string // of an index that must be stored before the response; "" if the index is stored
 }
 
-// previous is what is stored for a query when the origin is asked. The origin's response may confirm, contradict or
-// replace it.
+// previous is what is known to be stored for a query when the origin is asked. The origin's response may confirm,
+// contradict or replace it. lookup sets place, first and unreadable. The road adds the rest, before the origin is asked or
+// after it has answered. What is removed from the store is removed here, too.
 type previous struct {
 	place
-	first   *storage.Entry // entry under the key, which lists the variants; nil if none
-	whole   string         // key of the whole response that is replaced; "" if there is none
-	doubted *match         // a closed whole response that BeforeReuse rejected, or whose validation got a 304 for another response
-	part    *match         // a stored part that does not contain the requested range
-	damaged []string       // keys of entries that could not be read
+	first      *storage.Entry // entry under the key, which lists the variants; nil if none
+	unreadable []string       // keys of entries that could not be read
+	whole      string         // key of the whole response that the origin's response replaces; "" if there is none
+	doubted    *match         // a closed whole response that BeforeReuse rejected, or whose validation has failed
+	part       *match         // a stored part that does not contain the requested range, or was not confirmed
 }
 
 // memoryResponse is a response and its body in one allocation.
@@ -273,7 +275,7 @@ func (prev *previous) whyMissing(key string, err error) rules.Reason {
 	var unreadable *storage.UnreadableError
 	switch {
 	case errors.As(err, &unreadable):
-		prev.damaged = append(prev.damaged, key)
+		prev.unreadable = append(prev.unreadable, key)
 		return rules.Unreadable
 	case errors.Is(err, storage.ErrNotFound), errors.Is(err, storage.ErrClosed):
 		return rules.NotStored

@@ -23,7 +23,7 @@ type sending struct {
 
 // sending returns the sending for a query's request.
 func (e *engine) sending(q *query) sending {
-	s := sending{engine: e, flight: q.flight}
+	s := sending{engine: e, flight: q.flightKey}
 	if s.within = e.within(q.ctx); s.within != nil {
 		s.depth = s.within.depth + 1
 	}

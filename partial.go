@@ -33,7 +33,7 @@ func (e *engine) askRest(q *query, part *match) (reply, error) {
 		if tag := part.policy.StrongValidator(); tag != "" {
 			h["If-Range"] = []string{tag}
 		}
-	}, true))
+	}))
 }
 
 // judgePart removes the stored part if the reply shows that it is out of date, by the rules for a whole response.
@@ -78,7 +78,7 @@ func (e *engine) join(q *query, prev *previous, rep *reply, total int64, s *Stat
 		r.entryKey, r.obsoleteKey = e.keyForVariant(prev, r.entry), part.key
 		r.drains = e.mayDrain(q)
 		key = r.entryKey
-		r.record(rep.resp, total, s)
+		r.attachTo(rep.resp, total, s)
 		a.shared = e.share(q, rep, r.entry, s.Stored)
 	}
 	e.setCoded(q, prev, rep, &a, key, s.Stored)
@@ -144,8 +144,8 @@ func (e *engine) storePart(q *query, prev *previous, rep *reply, as *assessment,
 		entry.Range = &storage.Range{Start: all.start, Total: all.total}
 	}
 	r.drains = e.mayDrain(q)
-	if !r.record(rep.resp, received.length(), s) && r.end != nil {
-		r.end()
+	if !r.attachTo(rep.resp, received.length(), s) && r.release != nil {
+		r.release()
 	}
 }
 
@@ -162,7 +162,7 @@ func (e *engine) combine(q *query, r *recording, part *match, rep *reply, receiv
 	copier := &spanCopier{body: part.take()}
 	r.before = func(w io.Writer) error { return copier.copy(w, 0, received.start-old.start) }
 	r.after = func(w io.Writer) error { return copier.copy(w, received.end-old.start, old.end-old.start) }
-	r.end = func() { copier.body.Close() }
+	r.release = func() { copier.body.Close() }
 }
 
 // holdsRange reports whether the part answers a request for a range. d is the decision about the part.

@@ -1,6 +1,7 @@
 package cachecontrol_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -1227,4 +1228,57 @@ func TestPartWithoutContentLength(t *testing.T) {
 	if a := do(t, tr, "/"); a.outcome != hit || a.body != text {
 		t.Errorf("the whole again: %v %q, want a hit", a.outcome, a.body)
 	}
+}
+
+// A part of the response to a request with content is found again, and is removed by an invalidation of the URL, like a
+// whole response to such a request.
+func TestPartOfRequestWithContent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			if req.Method == http.MethodPut {
+				return respond(204, "")
+			}
+			return partReply(0, 3, fresh60, tag1).respond(n, req)
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		get := func() answer {
+			req := withContent(t, "/", "content")
+			req.Header.Set("Range", "bytes=0-3")
+			return send(t, tr, req)
+		}
+		wantPart(t, get(), miss, "bytes 0-3/10", "0123")
+		wantPart(t, get(), hit, "bytes 0-3/10", "0123")
+		do(t, tr, "PUT /")
+		wantPart(t, get(), miss, "bytes 0-3/10", "0123")
+	})
+}
+
+// If a validation fails because another request was canceled, and the repeated request gets a 206 of the stored whole
+// response, that response stays.
+func TestPartAfterCanceledValidation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			if n == 1 {
+				return ok(fresh10, tag1).respond(n, req)
+			}
+			return partReply(0, 1, fresh60, tag1).respond(n, req)
+		})
+		s := storage.NewDictCache()
+		canceled := true
+		tr := &cachecontrol.Transport{Store: s, Base: roundTripper(func(req *http.Request) (*http.Response, error) {
+			if req.Header.Get("If-None-Match") != "" && canceled {
+				canceled = false
+				return nil, context.Canceled
+			}
+			return o.RoundTrip(req)
+		})}
+		defer tr.Close()
+		do(t, tr, "/")
+		time.Sleep(20 * time.Second)
+		wantPart(t, do(t, tr, "/", "Range: bytes=0-1"), miss, "bytes 0-1/10", "01")
+		if _, body := peek(t, s, wholeKey); body != "#1" {
+			t.Errorf("the whole response is %q in the store, want %q", body, "#1")
+		}
+	})
 }

@@ -38,7 +38,7 @@ type query struct {
 	uncoded    bool   // the Transport asks for no coding, to complete a part without one
 	background bool   // a validation in the background, so a stale response does not suffice
 	neverShare bool   // must not share the response to another request
-	flight     string // key of the shared request that this is; "" if it is not shared
+	flightKey  string // key of the URL if other requests wait for the response; otherwise ""
 }
 
 // parseQuery parses a request's header. It appends the plain key, including the partition, to room. It returns the

@@ -32,7 +32,7 @@ type recording struct {
 	private     []string              // names of trailer fields that are not stored
 	before      func(io.Writer) error // if not nil, writes the bytes that precede the body
 	after       func(io.Writer) error // if not nil, writes the bytes that follow it
-	end         func()                // if not nil, releases resources at the end
+	release     func()                // if not nil, releases resources at the end
 	err         error                 // error of the store, if writing failed
 }
 
@@ -247,10 +247,4 @@ func (r *recording) put() error {
 		return w.CommitIf(r.mayReplace)
 	}
 	return r.Writer.Commit()
-}
-
-// create starts to store the entry of a recording.
-func (e *engine) create(r *recording) (err error) {
-	r.Writer, err = e.store.Create(r.ctx, r.entryKey, r.entry)
-	return err
 }

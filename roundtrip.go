@@ -72,7 +72,8 @@ func (c *cache) bypass(q *query, key string, why rules.Reason) (answer, error) {
 }
 
 // answer answers a query from a stored response if it may, and otherwise asks the origin. The key is at.key, or plain if
-// that is empty. s is the status of an answer without asking the origin; for a hit it is the zero value.
+// that is empty. s is the status of an answer without asking the origin. It is the zero value, for a hit, unless the
+// request has waited for a response that it could not share.
 func (c *cache) answer(q *query, plain []byte, at place, s Status) (answer, error) {
 	m, prev, why := c.lookup(q, plain, at)
 	if why != rules.ReasonNone {
@@ -141,7 +142,8 @@ func (c *cache) use(q *query, prev *previous, m *match, d decision, s Status) (a
 	refreshes := d.Action == rules.Serve && c.refreshesAhead(d)
 	validates := d.Action == rules.ServeAndValidate
 	switch {
-	case q.background && (refreshes || validates): // this request is the validation
+	case q.background && (refreshes || validates):
+		// This request is the validation, so it asks the origin.
 	case d.Action == rules.Serve:
 		if refreshes {
 			c.refreshLater(q, prev.place, m, d.TTL)
@@ -209,11 +211,11 @@ func (c *cache) fetch(q *query, prev *previous, m *match, d decision) (answer, e
 		prev.whole = m.key
 	}
 	validating := canValidate(q, m)
-	rep, err := c.askToValidate(q, m, validating)
+	rep, err := c.askOrigin(q, m, validating)
 	s := forwarded(d.Reason, 0)
 	if err != nil {
 		if validating && q.canceledByOther(err) {
-			m.close()
+			prev.doubt(m)
 			return c.refetch(q, prev, d)
 		}
 		if r, ok := q.staleOnError(m, d, rep.received); ok && q.ctx.Err() == nil {
@@ -261,8 +263,8 @@ func (c *cache) confirm(q *query, prev *previous, m *match, rep *reply, s Status
 	return a
 }
 
-// receiveAny handles a response from the origin that reaches the caller. m, if not nil, is the stored response that does
-// not.
+// receiveAny handles a response from the origin that reaches the caller. m, if not nil, is the stored response that was
+// validated and is not returned; if it is a part, it is prev.part from now on.
 func (c *cache) receiveAny(q *query, prev *previous, m *match, rep *reply, s Status) (a answer) {
 	rep.adoptHeader(q)
 	c.invalidateBy(q, prev.key, rep) // a cacheable method may be unsafe
@@ -321,7 +323,7 @@ func (c *cache) complete(q *query, prev *previous, part *match) (answer, error) 
 // shared is decoded for each of the requests.
 func (c *cache) respondDecoded(q *query, rep *reply, s Status, a answer) answer {
 	a = c.respond(q, rep, s, a)
-	if q.flight == "" {
+	if q.flightKey == "" {
 		a.decode()
 	}
 	return a
@@ -345,11 +347,11 @@ func (c *cache) validateLater(q *query, at place, m *match) bool {
 		return false
 	}
 	later := q.forValidation(c.engine, m.entry.Range != nil)
-	return c.background.Run(q.ctx, at.key, func(ctx context.Context) { c.validate(ctx, later, at) })
+	return c.background.Run(q.ctx, at.key, func(ctx context.Context) { c.runValidation(ctx, later, at) })
 }
 
-// validate answers a query of a background validation, so that the answer is stored.
-func (c *cache) validate(ctx context.Context, q query, at place) {
+// runValidation answers a query of a background validation, so that the answer is stored.
+func (c *cache) runValidation(ctx context.Context, q query, at place) {
 	q.ctx, q.req = ctx, q.req.WithContext(ctx)
 	if hasBody(q.req) { // the original has been closed by now
 		var err error

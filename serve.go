@@ -18,7 +18,7 @@ func (e *engine) serve(q *query, m *match, r rules.Reuse, s Status) answer {
 		s.Reason = rules.Collapsed
 	}
 	resp := e.replay(q, m, r, s)
-	length := e.setBody(q, m, resp)
+	length := e.chooseBody(q, m, resp)
 	if resp.Body == http.NoBody || m.key == "" {
 		length = 0
 	}
@@ -29,9 +29,9 @@ func (e *engine) serve(q *query, m *match, r rules.Reuse, s Status) answer {
 	return answer{resp: resp, outcome: s.outcome(m.key != "", s.Forward == ""), fromCache: length}
 }
 
-// setBody sets the body of resp to what the query asks for: the stored body, decoded if necessary, a range of it, or
+// chooseBody sets the body of resp to what the query asks for: the stored body, decoded if necessary, a range of it, or
 // none. It returns the number of stored bytes in it.
-func (e *engine) setBody(q *query, m *match, resp *http.Response) int64 {
+func (e *engine) chooseBody(q *query, m *match, resp *http.Response) int64 {
 	length := m.entry.Length
 	part := m.entry.Range // of a stored part, which holds the range that is asked for
 	isOK := m.entry.Status == http.StatusOK

@@ -168,7 +168,7 @@ func parseStatus(p *httpsfv.Params) (s Status, fromCache bool) {
 	_, s.Collapsed = p.Get("collapsed")
 	hit := isHit(p)
 	fromCache = hit || s.Reason == rules.Validated || s.Reason == rules.OnError ||
-		s.Collapsed && s.ForwardStatus == http.StatusNotModified // see afterFlight
+		s.Collapsed && s.ForwardStatus == http.StatusNotModified // see flight.statusFor
 	s.Outcome = s.outcome(fromCache, hit)
 	return s, fromCache
 }

@@ -18,7 +18,6 @@ func (e *engine) newStoreContext(q *query, prev *previous, rep *reply) storeCont
 // storeWhole starts storing a complete response while it is read. It returns its key and its entry. The entry may be
 // used later only if the response may be shared.
 func (e *engine) storeWhole(q *query, prev *previous, rep *reply, as *assessment, s *Status) (key string, entry *storage.Entry) {
-	indexErr := e.storeIndex(q, &prev.place) // this may change the key
 	r := e.newRecording(q, prev, rep, as)
 	r.entry.Header = e.headerToStore(prev, rep.resp.Header, &as.policy)
 	entry = r.entry
@@ -27,28 +26,25 @@ func (e *engine) storeWhole(q *query, prev *previous, rep *reply, as *assessment
 	if prev.part != nil {
 		r.obsoleteKey = prev.part.key
 	}
-	key = r.entryKey
-	if indexErr != nil {
-		e.store.Failed(q.ctx, "create", prev.index, indexErr)
-		s.Stored, s.Storage = false, rules.StoreFailed
-		return key, entry
-	}
 	r.drains = e.mayDrain(q)
-	r.record(rep.resp, framedLength(rep.resp), s)
-	return key, entry
+	r.attachTo(rep.resp, framedLength(rep.resp), s)
+	return r.entryKey, entry
 }
 
 // mayDrain reports whether the rest of a response that the caller closes early may be read in the background.
 func (e *engine) mayDrain(q *query) bool {
-	return e.drainBytes > 0 && !q.ranged && !q.background && q.flight == ""
+	return e.drainBytes > 0 && !q.ranged && !q.background && q.flightKey == ""
 }
 
-// newRecording returns a recording of the response. Its entry has no header yet.
+// newRecording returns a recording of the response. Its entry has no header yet. It stores the index that the key depends
+// on, which may change the key. What the response shows to be out of date must have been removed before; otherwise the
+// removal would make the recording outdated.
 func (e *engine) newRecording(q *query, prev *previous, rep *reply, as *assessment) *recording {
 	resp := rep.resp
-	r := &recording{storeContext: e.newStoreContext(q, prev, rep), date: as.policy.Date}
+	indexErr := e.storeIndex(q, &prev.place)
+	r := &recording{storeContext: e.newStoreContext(q, prev, rep), date: as.policy.Date, err: indexErr}
 	entry := &r.entryBuf
-	if !e.store.Traits().Copies || q.flight != "" { // the store, or the other readers of a shared response, keep the entry
+	if !e.store.Traits().Copies || q.flightKey != "" { // the store, or the other readers of a shared response, keep the entry
 		entry = new(storage.Entry)
 	}
 	r.entry = entry
@@ -166,11 +162,14 @@ func (e *engine) keyForVariant(prev *previous, entry *storage.Entry) string {
 	return variantKey(prev.key, entry.Generation, vary)
 }
 
-// record starts recording the body of resp, which has this length. The entry is committed at the end of the body.
-// record reports whether the store accepts the entry.
-func (r *recording) record(resp *http.Response, length int64, s *Status) bool {
-	if err := r.create(r); err != nil {
-		r.store.Failed(r.ctx, "create", r.entryKey, err)
+// attachTo starts recording the body of resp, which has this length. The entry is committed at the end of the body.
+// attachTo reports whether the store accepts the entry.
+func (r *recording) attachTo(resp *http.Response, length int64, s *Status) bool {
+	if r.err == nil {
+		r.Writer, r.err = r.store.Create(r.ctx, r.entryKey, r.entry)
+	}
+	if r.err != nil {
+		r.store.Failed(r.ctx, "create", r.entryKey, r.err)
 		s.Stored, s.Storage = false, rules.StoreFailed
 		return false
 	}
@@ -181,7 +180,7 @@ func (r *recording) record(resp *http.Response, length int64, s *Status) bool {
 		b = &originBody{ReadCloser: resp.Body}
 		resp.Body = b
 	}
-	b.stores, b.write = true, r
+	b.stores, b.rec = true, r
 	if b.ReadCloser == http.NoBody || resp.StatusCode == http.StatusNoContent {
 		b.mu.Lock()
 		defer b.mu.Unlock()

@@ -47,7 +47,7 @@ func (e *engine) freshen(q *query, prev *previous, m *match, rep *reply, header 
 	}
 	urlKey, vary := m.urlKey, m.vary // usually unchanged
 	if entry.URL != m.entry.URL {
-		urlKey = entryKey(entry.URL)
+		urlKey = keyOfURL(entry.URL)
 	}
 	if !slices.Equal(entry.Vary, m.entry.Vary) {
 		vary = varyFields(entry.Vary)
