@@ -48,13 +48,15 @@ type Finding struct {
 	Entry  *storage.Entry // metadata; nil if it could not be read
 
 	head   fs.FileInfo
-	offset int64 // of the body in its file
+	body   fs.FileInfo // of the body file; nil if there is none
+	offset int64       // of the body in its file
 }
 
 // Inspect reads the metadata of an entry and reports whether a store could use the entry. It does not read
 // the body; see Verify. If the entry appears to be torn or damaged, Inspect reads it again, under its lock if
-// it has one, because another process may be writing or removing it. An error means that the files could not
-// be read; it wraps ErrNotFound if they no longer exist.
+// it has one, because another process may be writing or removing it. An entry is torn only if it stays so until
+// its files are a few seconds old. An error means that the files could not be read; it wraps ErrNotFound if they no
+// longer exist.
 func (it *Item) Inspect() (Finding, error) {
 	switch it.Kind {
 	case EntryFile:
@@ -67,6 +69,17 @@ func (it *Item) Inspect() (Finding, error) {
 	if err != nil || found.State == Sound || found.State == Foreign {
 		return found, err
 	}
+	for delay := 50 * time.Microsecond; ; delay = min(2*delay, 10*time.Millisecond) {
+		found, err = it.lookLocked()
+		if err != nil || found.State != Torn || !found.isNew() {
+			return found, err
+		}
+		time.Sleep(delay) // without the lock, which the writer may need
+	}
+}
+
+// lookLocked is like look, but holds the lock of the entry if possible.
+func (it *Item) lookLocked() (Finding, error) {
 	if unlock := it.lockIfThere(); unlock != nil {
 		defer unlock()
 	}
@@ -150,7 +163,7 @@ func (it *Item) look() (Finding, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return Finding{}, fmt.Errorf("storage: %w", err)
 	}
-	found := Finding{Layout: OneFile, head: fi}
+	found := Finding{Layout: OneFile, head: fi, body: body}
 	e, offset, length, err := document.Decode(f, fi.Size())
 	if err != nil {
 		if body != nil {
@@ -170,7 +183,7 @@ func (it *Item) look() (Finding, error) {
 	case it.dir.layout != AnyLayout && it.dir.layout != found.Layout && (body != nil || length > 0):
 		found.fail(Foreign, fmt.Errorf("it has the layout of a %s: directory", found.Layout))
 	case found.Layout == SeparateBody:
-		found.match(body)
+		found.match()
 	default:
 		if err := document.Settle(e, length); err != nil {
 			found.fail(Damaged, err)
@@ -179,24 +192,34 @@ func (it *Item) look() (Finding, error) {
 	return found, nil
 }
 
-// match checks whether the body file, or nil if there is none, belongs to the entry.
-func (f *Finding) match(body fs.FileInfo) {
+// match checks whether the body file belongs to the entry.
+func (f *Finding) match() {
 	switch {
-	case body == nil:
+	case f.body == nil:
 		f.fail(Torn, errors.New("the body is missing"))
 		return
-	case !body.Mode().IsRegular():
+	case !f.body.Mode().IsRegular():
 		f.fail(Foreign, errors.New("the body is not a regular file"))
 		return
 	}
-	_, err := fits(f.Entry, f.head, body)
+	_, err := fits(f.Entry, f.head, f.body)
 	if errors.Is(err, errOrder) {
 		f.fail(Unproven, err)
-		err = document.Settle(f.Entry, body.Size())
+		err = document.Settle(f.Entry, f.body.Size())
 	}
 	if err != nil {
 		f.fail(Torn, err)
 	}
+}
+
+// isNew reports whether the files are so new that a writer may still be putting them in place.
+func (f *Finding) isNew() bool {
+	changed := f.head.ModTime()
+	if f.body != nil {
+		changed = latest(changed, f.body.ModTime())
+	}
+	age := time.Since(changed)
+	return 0 <= age && age < pairAge
 }
 
 func (f *Finding) fail(s State, err error) { f.State, f.Err = s, err }
@@ -268,6 +291,11 @@ func (r contextReader) Read(p []byte) (int, error) {
 }
 
 const (
+	// pairAge is the age from which two files that do not belong together are torn. Writers put both in place
+	// within milliseconds, but on a busy machine they may be stopped between two steps. Our writers set times
+	// that are up to a second in the past.
+	pairAge = 3 * time.Second
+
 	// settleAge is the minimum age of damage before it is removed, because a program that takes no locks,
 	// such as pip, may still be writing.
 	settleAge = time.Minute

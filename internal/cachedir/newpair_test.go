@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -176,6 +177,53 @@ func TestNewPair(t *testing.T) {
 				noTemps(t, path)
 			})
 		}
+	}
+}
+
+// waitingContext calls waiting when somebody begins to wait for its end.
+type waitingContext struct {
+	context.Context
+	waiting func()
+}
+
+func (c waitingContext) Done() <-chan struct{} {
+	c.waiting()
+	return c.Context.Done()
+}
+
+// A writer that finds its body removed does not wait for the locks before it removes its metadata again. Meanwhile Python
+// would take the metadata for an entry with an empty body, and tools would report a torn entry.
+func TestNewPairDoesNotWait(t *testing.T) {
+	for _, named := range []bool{false, true} {
+		c := openPairs(t, named)
+		p := startPair(t, c, "key", 1)
+		if err := p.createBody(); err != nil {
+			t.Fatal(err)
+		}
+		if err := removePair(p.path); err != nil {
+			t.Fatal(err)
+		}
+		unlock, err := lock(t.Context(), p.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		err = p.createHead(waitingContext{ctx, func() {
+			if exists(p.path) {
+				t.Error("there is metadata without a body while its writer waits for a lock")
+			}
+			unlock()
+		}})
+		unlock()
+		if !errors.Is(err, storage.ErrNotFound) {
+			t.Errorf("createHead without the body = %v, want storage.ErrNotFound", err)
+		}
+		if exists(p.path) {
+			t.Error("there is metadata without a body, want no files")
+		}
+		p.discard()
+		noTemps(t, p.path)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -215,6 +216,9 @@ func TestInspect(t *testing.T) {
 			if test.change != nil {
 				test.change(t, path)
 			}
+			if test.want == cachedir.Torn {
+				age(t, dir, 10*time.Second) // no writer is expected to complete it
+			}
 			d := openDirectory(t, dir, test.given)
 			var it *cachedir.Item
 			for _, found := range items(t, d) {
@@ -256,6 +260,83 @@ func TestInspect(t *testing.T) {
 				t.Errorf("Clear leaves %s", left[0].Path)
 			}
 		})
+	}
+}
+
+// A pair is torn only if it stays so. Its writer may have been stopped between two steps, with or without a lock.
+func TestInspectWaitsForWriter(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		tear  func(t *testing.T, path, other string)
+		later func(t *testing.T, path, other string)
+		want  cachedir.State
+		err   error
+	}{
+		{
+			name:  "body follows",
+			tear:  func(t *testing.T, path, other string) { rename(t, path+".body", other+".body") },
+			later: func(t *testing.T, path, other string) { rename(t, other+".body", path+".body") },
+		},
+		{
+			name:  "metadata taken back",
+			tear:  func(t *testing.T, path, _ string) { remove(t, path+".body") },
+			later: func(t *testing.T, path, _ string) { remove(t, path) },
+			err:   storage.ErrNotFound,
+		},
+		{
+			name: "locked between two renames",
+			tear: func(t *testing.T, path, other string) {
+				rename(t, path+".body", other+".old")
+				rename(t, other+".body", path+".body")
+				held := flock.New(path + ".lock")
+				if err := held.Lock(); err != nil {
+					t.Fatal(err)
+				}
+				time.AfterFunc(time.Second, func() { held.Unlock() })
+			},
+			later: func(t *testing.T, path, other string) { rename(t, other, path) },
+		},
+		{
+			name:  "writer died",
+			tear:  func(t *testing.T, path, _ string) { remove(t, path+".body") },
+			later: func(t *testing.T, path, _ string) {},
+			want:  cachedir.Torn,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				dir := t.TempDir()
+				path, other := pathOf(dir, "key"), pathOf(dir, "other")
+				s := newSeparate(t, dir)
+				put(t, s, "other", "body of the other entry")
+				put(t, s, "key", "body")
+				it, err := openDirectory(t, dir, cachedir.AnyLayout).Find(cachedir.Hash("key"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				test.tear(t, path, other)
+				time.AfterFunc(time.Second/2, func() { test.later(t, path, other) })
+				found, err := it.Inspect()
+				if found.State != test.want || !errors.Is(err, test.err) {
+					t.Errorf("Inspect = %v, %v, want %v, %v", found.State, err, test.want, test.err)
+				}
+				if test.want != cachedir.Torn {
+					return
+				}
+				time.Sleep(time.Minute)
+				began := time.Now()
+				if found, err := it.Inspect(); found.State != cachedir.Torn || err != nil || !time.Now().Equal(began) {
+					t.Errorf("Inspect = %v, %v after %v, want torn at once", found.State, err, time.Since(began))
+				}
+			})
+		})
+	}
+}
+
+func remove(t *testing.T, name string) {
+	t.Helper()
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -545,6 +626,7 @@ func FuzzInspect(f *testing.F) {
 		if pair {
 			write(t, path+".body", body)
 		}
+		age(t, dir, 10*time.Second) // no writer is expected to complete a pair
 		it := only(t, openDirectory(t, dir, cachedir.AnyLayout))
 		found, err := it.Verify(t.Context())
 		if err != nil {

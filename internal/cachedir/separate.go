@@ -607,11 +607,14 @@ func (p *newPair) createBody() error {
 // createHead puts the metadata file in place after createBody; only then is the entry visible. If another
 // writer has stored an entry or the body file was removed meanwhile, createHead takes the locks. If the body
 // file is no longer there, another writer's entry is kept, as if this one had been stored before it. Metadata
-// without a body file is removed again, and createHead returns errBodyGone.
+// without a body file is removed again, without the locks if they are held, and createHead returns errBodyGone.
 func (p *newPair) createHead(ctx context.Context) error {
 	created := p.head.create(p.path, func() bool { return true }) == nil
 	if created && p.bodyThere() {
 		return nil
+	}
+	if created && !exists(p.path+bodySuffix) {
+		ctx = endedContext // the metadata has to be removed at once
 	}
 	unlock, err := lockPair(ctx, p.path)
 	if err == nil {
