@@ -113,12 +113,12 @@ func TestDirectoryTools(t *testing.T) {
 			}
 
 			out := command(t, 0, exe, "ls", dir)
-			contains(t, out, "Python notes no URLs: 4 entries are listed by hash", cachedir.Hash(url(0)), url(n-1))
+			contains(t, out, "4 entries are listed by their hashes, because Python does not record URLs", cachedir.Hash(url(0)), url(n-1))
 			contains(t, command(t, 0, exe, "show", dir, url(0)), "Cache-Control: max-age=3600", "by Python", "now: answered from the cache")
 			if got := command(t, 0, exe, "show", "--body", dir, url(0)); got != body {
 				t.Errorf("the body is %q", got)
 			}
-			contains(t, command(t, 0, exe, "verify", dir), "8 entries are as they should be", "4 Python's")
+			contains(t, command(t, 0, exe, "verify", dir), "8 sound entries", "4 of them by Python")
 			contains(t, command(t, 0, exe, "stats", dir), "Entries      8, ", "Python ")
 
 			command(t, 0, exe, "rm", dir, url(0), url(n-1))
@@ -135,7 +135,7 @@ func TestDirectoryTools(t *testing.T) {
 			}
 			makeOlder(t, dir, time.Hour)
 			contains(t, command(t, 1, exe, "verify", dir), "2 damaged")
-			contains(t, command(t, 0, exe, "verify", "--fix", dir), "2 damaged; 2 removed")
+			contains(t, command(t, 0, exe, "verify", "--fix", dir), "2 damaged, 2 removed")
 			want = []bool{true, false, true, true, true, true, false, true}
 			if got := hits(); fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("after verify --fix, Python has from the cache %v, want %v", got, want)
@@ -151,7 +151,7 @@ func TestDirectoryTools(t *testing.T) {
 					makeOlder(t, filepath.Dir(pathIn(dir, url(i))), 24*time.Hour)
 				}
 			}
-			contains(t, command(t, 0, exe, "prune", "--max-bytes", fmt.Sprint(3*perEntry), dir), "removed 5 entries", "left are 3 entries")
+			contains(t, command(t, 0, exe, "prune", "--max-bytes", fmt.Sprint(3*perEntry), dir), "removed 5 entries", "remaining: 3 entries")
 			if got := hits(); fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("after prune, Python has from the cache %v, want %v", got, want)
 			}
@@ -195,14 +195,14 @@ func TestDirectoryToolsAndPip(t *testing.T) {
 	want("at first", "page file")
 	_, dir := pipStore(t, cache)
 
-	contains(t, command(t, 0, exe, "ls", "--sort", "size", dir), "2 entries are listed by hash", cachedir.Hash(pageURL), cachedir.Hash(wheelURL), "200  29")
+	contains(t, command(t, 0, exe, "ls", "--sort", "size", dir), "2 entries are listed by their hashes", cachedir.Hash(pageURL), cachedir.Hash(wheelURL), "200  29")
 	contains(t, command(t, 0, exe, "show", dir, wheelURL), "max-age=365000000", "answered from the cache", "Hash         "+cachedir.Hash(wheelURL))
 	if got := command(t, 0, exe, "show", "--body", dir, wheelURL); !bytes.Equal([]byte(got), wheel) {
 		t.Errorf("the body has %d bytes", len(got))
 	}
 	contains(t, command(t, 0, exe, "stats", dir), "Entries      2, ")
-	contains(t, command(t, 0, exe, "verify", "--fix", dir), "2 entries are as they should be")
-	contains(t, command(t, 1, exe, "ls", cache), "is not a cache directory", "pip keeps responses in "+dir)
+	contains(t, command(t, 0, exe, "verify", "--fix", dir), "2 sound entries")
+	contains(t, command(t, 1, exe, "ls", cache), "is not a cache directory", "The cache of pip is in "+dir)
 	if got := command(t, 1, exe, "prune", "--max-bytes", "1", cache); !strings.Contains(got, "is not a cache directory") {
 		t.Errorf("prune: %s", got)
 	}
@@ -239,7 +239,7 @@ func TestDirectoryToolsAndPip(t *testing.T) {
 
 	// The page was used last.
 	makeOlder(t, filepath.Dir(path), 24*time.Hour)
-	contains(t, command(t, 0, exe, "prune", "--max-bytes", "16K", dir), "removed 1 entry", "left are 1 entry")
+	contains(t, command(t, 0, exe, "prune", "--max-bytes", "16K", dir), "removed 1 entry", "remaining: 1 entry")
 	want("after prune", "page? file")
 	contains(t, command(t, 0, exe, "prune", "--max-age", "1h", "--max-bytes", "1G", dir), "removed 0 entries")
 	want("after a prune that leaves all", "page?")
