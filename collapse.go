@@ -124,22 +124,22 @@ func (fs *flights) joinOrStart(e *engine, q *query, plain, key string, answerAga
 	defer fs.mu.Unlock()
 	f = fs.byKey[key]
 	if f != nil && !e.invalidations.Since(plain, f.epoch) { // a response requested before an invalidation is out of date
-		return f, f.join(q.req), false
+		return f, f.body.join(q.req), false
 	}
 	f = &flight{engine: e, flights: fs, key: key, plain: plain, epoch: e.invalidations.Now(), landed: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(q.ctx))
 	f.req, f.cancel = q.req.Clone(ctx), cancel
 	//lint:ignore SA1019 http.Client sets it, for the leader alone
 	f.req.Cancel = nil
-	f.sharedBody.flight, f.open = f, true
+	f.body.flight, f.body.open = f, true
 	own := *q
 	own.ctx, own.req, own.header, own.neverShare, own.flightKey = ctx, f.req, canonicalNames(f.req.Header), true, plain
 	if fs.byKey == nil {
 		fs.byKey = make(map[string]*flight)
 	}
 	fs.byKey[key] = f
-	b = f.join(q.req)
-	f.leader = b
+	b = f.body.join(q.req)
+	f.body.leader = b
 	go f.run(&own, answerAgain)
 	return f, b, true
 }

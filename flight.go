@@ -36,13 +36,13 @@ type flight struct {
 	landed chan struct{} // closed when the header has arrived; the fields below do not change after that
 	result answer        // for the leader
 	err    error
-	status Status    // of the answer
+	status Status    // of the answer, as StatusOf returns it
 	shared *sharable // nil if the response is for the leader only
 
 	damaged  func(error) // called if the body cannot be decoded; nil if that is not needed
 	panicked any         // value of a panic in Base or a hook, passed on to the leader
 
-	sharedBody
+	body sharedBody // has its own lock
 }
 
 // errLeft is the reason of a reader that leaves because it does not need the body.
@@ -76,13 +76,13 @@ func (f *flight) land(err error) {
 			f.engine.notShareable.Add(lossy.Hash(f.plain))
 		}
 	}
-	f.mu.Lock()
-	f.published = true
-	unwanted := len(f.readers) == 0
-	f.mu.Unlock()
+	f.body.mu.Lock()
+	f.body.published = true
+	unwanted := len(f.body.readers) == 0
+	f.body.mu.Unlock()
 	close(f.landed)
 	if unwanted || err != nil {
-		f.end(err)
+		f.body.end(err)
 	}
 }
 
@@ -90,7 +90,7 @@ func (f *flight) land(err error) {
 func (f *flight) share() {
 	a := &f.result
 	f.status, f.shared = StatusOf(a.resp), a.shared
-	f.setBody(a.resp)
+	f.body.setBody(a.resp)
 	if a.damaged != nil {
 		forget := a.damaged
 		a.damaged = func(err error) {
@@ -101,23 +101,23 @@ func (f *flight) share() {
 	}
 	a.decode()
 	resp := *a.resp
-	resp.Request, resp.Trailer = f.leader.req, resp.Trailer.Clone()
+	resp.Request, resp.Trailer = f.body.leader.req, resp.Trailer.Clone()
 	a.resp = &resp
-	f.leader.resp = &resp
+	f.body.leader.resp = &resp
 }
 
 // closeToJoiners prevents further requests from joining.
 func (f *flight) closeToJoiners() {
 	f.flights.mu.Lock()
 	defer f.flights.mu.Unlock()
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.body.mu.Lock()
+	defer f.body.mu.Unlock()
 	f.closeToJoinersLocked()
 }
 
 // closeToJoinersLocked is like closeToJoiners, but the caller holds both locks.
 func (f *flight) closeToJoinersLocked() {
-	f.open = false
+	f.body.open = false
 	if f.flights.byKey[f.key] == f {
 		delete(f.flights.byKey, f.key)
 	}
@@ -231,16 +231,16 @@ func (b *bodyReader) leaveAfter(why error, rest func(io.Reader)) {
 
 // drains reports whether the rest of a response that is being stored is short enough to be read without a caller.
 func (f *flight) drains() bool {
-	if f.engine.drainBytes <= 0 || !f.published || f.shared == nil || !f.shared.stored || f.sharedBody.err != nil {
+	if f.engine.drainBytes <= 0 || !f.body.published || f.shared == nil || !f.shared.stored || f.body.err != nil {
 		return false
 	}
-	left := f.length - f.buf.Len()
-	return f.length < 0 || left > 0 && left <= f.engine.drainBytes
+	left := f.body.length - f.body.buf.Len()
+	return f.body.length < 0 || left > 0 && left <= f.engine.drainBytes
 }
 
 // came reports whether a response that is being stored has been received completely.
 func (f *flight) came() bool {
-	return f.published && f.shared != nil && f.shared.stored && (f.sharedBody.err == io.EOF || f.sharedBody.err == nil && f.length == f.buf.Len())
+	return f.body.published && f.shared != nil && f.shared.stored && (f.body.err == io.EOF || f.body.err == nil && f.body.length == f.body.buf.Len())
 }
 
 // drain makes the reader read the rest in the background. It reports whether that was started.
