@@ -12,7 +12,6 @@ var (
 	get      = storetest.Get
 	mustGet  = storetest.MustGet
 	wantMiss = storetest.WantMiss
-	entryOf  = storetest.EntryOf
 )
 
 func newFileCache(t testing.TB, dir string, opts ...cachedir.Option) *cachedir.FileCache {

@@ -5,9 +5,7 @@ import (
 )
 
 var (
-	put      = storetest.Put
 	get      = storetest.Get
 	mustGet  = storetest.MustGet
 	wantMiss = storetest.WantMiss
-	entryOf  = storetest.EntryOf
 )

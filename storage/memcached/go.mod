@@ -9,10 +9,9 @@ require (
 
 require (
 	github.com/dunglas/httpsfv v1.1.2 // indirect
-	github.com/gofrs/flock v0.13.1 // indirect
+	github.com/stretchr/testify v1.12.1 // indirect
 	github.com/vmihailenco/msgpack/v5 v5.4.1 // indirect
 	github.com/vmihailenco/tagparser/v2 v2.0.0 // indirect
-	golang.org/x/sys v0.47.0 // indirect
 )
 
 replace github.com/go-cachecontrol/cachecontrol => ../..
