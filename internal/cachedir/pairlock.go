@@ -19,7 +19,9 @@ func removePair(path string) error {
 	case err != nil:
 		return fmt.Errorf("storage: %w", err)
 	case exists(path) && !exists(path+bodySuffix):
-		return remove(path) // a writer has created it meanwhile; see newPair
+		// A writer has created it meanwhile; see newPair. By now there may be another body, too, which must not
+		// be left without its metadata.
+		return removePair(path)
 	}
 	return nil
 }
