@@ -523,8 +523,9 @@ func (w *world) kept(c *call) *exchange {
 	if last == nil || !w.certainlyStored(c, last) {
 		return nil
 	}
+	began := w.beganAt(last)
 	for _, i := range w.invalid {
-		if i.url == c.url && i.atSeq > last.sentSeq {
+		if i.url == c.url && i.atSeq > began {
 			return nil
 		}
 	}
@@ -535,11 +536,18 @@ func (w *world) kept(c *call) *exchange {
 		if e.receivedSeq > 0 && e.repr != nil && !slices.Equal(e.head["Vary"], last.head["Vary"]) {
 			return nil
 		}
-		if (e.receivedSeq == 0 || max(e.receivedSeq, e.doneSeq) > last.sentSeq || e.doneSeq == 0) && !w.leaves(c, e) {
+		if (e.receivedSeq == 0 || max(e.receivedSeq, e.doneSeq) > began || e.doneSeq == 0) && !w.leaves(c, e) {
 			return nil
 		}
 	}
 	return last
+}
+
+// beganAt returns when the call began that sent the request of e. The cache orders requests by a moment between that and the
+// moment when the origin gets them.
+func (w *world) beganAt(e *exchange) int {
+	i := slices.IndexFunc(w.calls, func(by *call) bool { return slices.Contains(by.asked, e) })
+	return w.calls[i].startSeq
 }
 
 // certainlyStored reports whether the cache had no reason not to store the response, and its caller has read all of it.
