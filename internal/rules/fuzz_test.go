@@ -222,7 +222,7 @@ func FuzzParseRange(f *testing.F) {
 }
 
 func FuzzNormalizeSelecting(f *testing.F) {
-	for _, s := range []string{"gzip, deflate;q=0.5", "a;x=\"b;q=0.5\";q=1", "en , DE;q=0.3,", "a;q=500", `"a, b" , c`, "a;q=0.5;q=0.5", "a,,", `a;x="\"`, `X",0",0"`, "0,;"} {
+	for _, s := range []string{"gzip, deflate;q=0.5", "a;x=\"b;q=0.5\";q=1", "en , DE;q=0.3,", "a;q=500", `"a, b" , c`, "a;q=0.5;q=0.5", "a,,", `a;x="\"`, `X",0",0"`, "0,;", "0\x00"} {
 		for _, name := range []string{"Accept", "Foo", "Cookie"} {
 			f.Add(name, s, s+" ")
 		}
@@ -245,12 +245,12 @@ func FuzzNormalizeSelecting(f *testing.F) {
 	})
 }
 
-// lettersOf returns the octets of s that no normalisation drops, each once.
+// lettersOf returns the octets of s that no normalization drops, each once. CR, LF and NUL count as spaces.
 func lettersOf(s string) string {
 	b := []byte(lower(s))
 	slices.Sort(b)
 	b = slices.Compact(b)
-	return string(slices.DeleteFunc(b, func(c byte) bool { return strings.IndexByte(" \t,;", c) >= 0 }))
+	return string(slices.DeleteFunc(b, func(c byte) bool { return strings.IndexByte(" \t\r\n\x00,;", c) >= 0 }))
 }
 
 // For any header, times are within their bounds and the decisions agree with each other.
