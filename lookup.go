@@ -85,7 +85,7 @@ type listed struct {
 func (e *engine) selectVariant(q *query, first match, prev *previous) match {
 	var fields selecting
 	if len(first.variants) == 0 { // the common case
-		if ok, _ := fields.selects(q, first.vary, first.coding, e.language(&first)); ok {
+		if ok, _ := fields.selects(q, first.vary, first.coding, e.language(first.entry.Header.Get("Content-Language"))); ok {
 			return first
 		}
 	}
@@ -112,7 +112,7 @@ func (e *engine) selectVariant(q *query, first match, prev *previous) match {
 // preference.
 func (e *engine) candidates(q *query, fields *selecting, first *match, plain string) []listed {
 	var out []listed
-	if ok, exact := fields.selects(q, first.vary, first.coding, e.language(first)); ok {
+	if ok, exact := fields.selects(q, first.vary, first.coding, e.language(first.entry.Header.Get("Content-Language"))); ok {
 		out = append(out, listed{first.key, first.policy.Date, exact})
 	}
 	for i := range first.variants {
@@ -120,11 +120,7 @@ func (e *engine) candidates(q *query, fields *selecting, first *match, plain str
 		if suffix, ok := strings.CutPrefix(v.Key, plain); !ok || !strings.HasPrefix(suffix, variantSuffix) {
 			continue // our lists contain only keys of the same URL
 		}
-		language := v.Language
-		if !e.selectLanguage {
-			language = ""
-		}
-		if ok, exact := fields.selects(q, v.fields, v.coding, language); ok {
+		if ok, exact := fields.selects(q, v.fields, v.coding, e.language(v.Language)); ok {
 			out = append(out, listed{v.Key, v.Date, exact})
 		}
 	}
@@ -140,12 +136,12 @@ func (e *engine) candidates(q *query, fields *selecting, first *match, plain str
 	return out
 }
 
-// language returns the Content-Language of the match if that may select it.
-func (e *engine) language(m *match) string {
+// language returns the Content-Language of a stored response if that may select it, or "".
+func (e *engine) language(contentLanguage string) string {
 	if !e.selectLanguage {
 		return ""
 	}
-	return m.entry.Header.Get("Content-Language")
+	return contentLanguage
 }
 
 // lookupPart returns the part stored for the URL if the query selects it. Otherwise the match is not found.

@@ -76,7 +76,6 @@ func (e *engine) join(q *query, prev *previous, rep *reply, total int64, s *Stat
 		r := e.newRecording(q, prev, rep, &as)
 		r.entry.Header = rules.StoredHeader(header, &as.policy)
 		r.entryKey, r.obsoleteKey = e.keyForVariant(prev, r.entry), part.key
-		r.drains = e.mayDrain(q)
 		key = r.entryKey
 		r.attachTo(rep.resp, total, s)
 		a.shared = e.share(q, rep, r.entry, s.Stored)
@@ -143,7 +142,6 @@ func (e *engine) storePart(q *query, prev *previous, rep *reply, as *assessment,
 		entry.Header["Content-Range"] = []string{rules.ContentRange{First: all.start, Last: all.end - 1, Total: all.total}.String()}
 		entry.Range = &storage.Range{Start: all.start, Total: all.total}
 	}
-	r.drains = e.mayDrain(q)
 	if !r.attachTo(rep.resp, received.length(), s) && r.release != nil {
 		r.release()
 	}

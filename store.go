@@ -26,7 +26,6 @@ func (e *engine) storeWhole(q *query, prev *previous, rep *reply, as *assessment
 	if prev.part != nil {
 		r.obsoleteKey = prev.part.key
 	}
-	r.drains = e.mayDrain(q)
 	r.attachTo(rep.resp, framedLength(rep.resp), s)
 	return r.entryKey, entry
 }
@@ -42,7 +41,7 @@ func (e *engine) mayDrain(q *query) bool {
 func (e *engine) newRecording(q *query, prev *previous, rep *reply, as *assessment) *recording {
 	resp := rep.resp
 	indexErr := e.storeIndex(q, &prev.place)
-	r := &recording{storeContext: e.newStoreContext(q, prev, rep), date: as.policy.Date, err: indexErr}
+	r := &recording{storeContext: e.newStoreContext(q, prev, rep), date: as.policy.Date, drains: e.mayDrain(q), err: indexErr}
 	entry := &r.entryBuf
 	if !e.store.Traits().Copies || q.flightKey != "" { // the store, or the other readers of a shared response, keep the entry
 		entry = new(storage.Entry)

@@ -217,10 +217,7 @@ func (t *Transport) CloseIdleConnections() { closeIdle(t, make(map[http.RoundTri
 
 // next returns the RoundTripper that requests are sent through.
 func (t *Transport) next(*url.URL) http.RoundTripper {
-	if t.Base != nil {
-		return t.Base
-	}
-	return http.DefaultTransport
+	return t.start().base()
 }
 
 func (t *Transport) all() []http.RoundTripper { return []http.RoundTripper{t.next(nil)} }
