@@ -1,6 +1,9 @@
 package storage
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // A Store can implement the following interfaces. A Transport asks for each of them once, before its first request.
 // For a Store that embeds another one, they are promoted like all methods: a Store that embeds a DictCache and declares
@@ -11,6 +14,7 @@ import "context"
 //	Comparer           compares the stored entry with the one that replaces it
 //	DecodedKeeper      keeps the decoded form of an encoded body
 //	Watcher            reports the changes that other processes make; used by Tiered
+//	Leaser             lets one of the processes that share it ask the origin for a key
 
 // Describer is implemented by a Store that describes itself.
 type Describer interface {
@@ -95,4 +99,21 @@ type Watcher interface {
 	// deletes. It returns when ctx ends, or with an error. It calls changed with "" if any entry may have
 	// changed: at the start, and whenever changes may have been missed.
 	Watch(ctx context.Context, changed func(key string)) error
+}
+
+// Leaser is implemented by a Store that can let one of all the processes and machines that share it ask the origin for a
+// response. The others wait until that response is stored. A Transport calls it if CollapseProcesses is true.
+type Leaser interface {
+	// Lease returns true if it gives the caller the lease of key: the right to be the only one that asks the origin for
+	// the entry under key. The caller has it until release is called, d has passed, or, if the Store can notice that,
+	// its process ends. Until then, every call of Lease for the key returns false, in this process and in any other.
+	// Leases of different keys are independent. Lease does not wait for another holder.
+	//
+	// If Lease returns true, release is not nil. It may be called by any goroutine, any number of times, also after d
+	// has passed. It never ends the lease of another holder. It may wait for the Store, but not for longer than any other
+	// method. The lease does not end with ctx. If ok is false or err is not nil, there is no lease, and release is nil.
+	//
+	// A lease protects nothing: all other methods work as if it did not exist. The Store may lose leases, for example
+	// when its server restarts or when the clock of a machine is changed. Then more than one caller asks the origin.
+	Lease(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"sync"
+	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -16,6 +17,7 @@ import (
 type Store struct {
 	mu     sync.Mutex
 	stored map[string]stored
+	leases map[string]*time.Timer
 	parts  bool
 	closed bool
 }
@@ -27,7 +29,9 @@ type stored struct {
 }
 
 // New returns an empty Store.
-func New() *Store { return &Store{stored: make(map[string]stored)} }
+func New() *Store {
+	return &Store{stored: make(map[string]stored), leases: make(map[string]*time.Timer)}
+}
 
 func (s *Store) Get(_ context.Context, key string) (*storage.Response, error) {
 	s.mu.Lock()
@@ -105,6 +109,30 @@ func (s *Store) Lookup(key []byte) (storage.Held, bool) {
 	return storage.Held{Key: e.key, Entry: e.entry, Body: e.body, Decoded: e.decoded}, true
 }
 
+// Lease gives the lease of a key to one caller at a time.
+func (s *Store) Lease(_ context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, false, storage.ErrClosed
+	}
+	if s.leases[key] != nil {
+		return nil, false, nil
+	}
+	var timer *time.Timer
+	release = func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.leases[key] == timer {
+			timer.Stop()
+			delete(s.leases, key)
+		}
+	}
+	timer = time.AfterFunc(d, release)
+	s.leases[key] = timer
+	return release, true, nil
+}
+
 // Close makes Get fail.
 func (s *Store) Close() error {
 	s.mu.Lock()
@@ -167,4 +195,5 @@ var (
 	_ storage.Comparer        = (*Store)(nil)
 	_ storage.ComparingWriter = (*writer)(nil)
 	_ storage.DecodedKeeper   = (*Store)(nil)
+	_ storage.Leaser          = (*Store)(nil)
 )
