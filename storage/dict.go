@@ -41,6 +41,7 @@ type DictCache struct {
 	limit int64 // never changes; zero means DefaultMaxBytes
 
 	evictions atomic.Uint64
+	leases    leases
 }
 
 // NewDictCache returns an empty DictCache.

@@ -45,6 +45,8 @@ type tiered struct {
 // Get. While the far store fails, the Store also fails once nearFor has passed, because it cannot know
 // what was deleted meanwhile.
 //
+// The Store is a Leaser if far is one. Its leases are those of the far store.
+//
 // near must not be used by anything else; if it is nil, a DictCache with the default limit is used. If far is a
 // Watcher, it is watched until Close. Close closes far if it implements io.Closer. After Close, and if far is nil,
 // every method returns ErrClosed.
@@ -70,7 +72,24 @@ func Tiered(near *DictCache, far Store, nearFor time.Duration) interface {
 	default:
 		close(t.done)
 	}
+	if leaser, ok := far.(Leaser); ok {
+		return &leasingTiered{t, leaser}
+	}
 	return t
+}
+
+// leasingTiered is a tiered whose far store is a Leaser.
+type leasingTiered struct {
+	*tiered
+	leaser Leaser
+}
+
+// Lease returns a lease of the far store.
+func (t *leasingTiered) Lease(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
+	if t.closed.Load() {
+		return nil, false, ErrClosed
+	}
+	return t.leaser.Lease(ctx, key, d)
 }
 
 // watch receives the changes that others make, and restarts Watch if it returns.

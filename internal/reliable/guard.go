@@ -99,3 +99,32 @@ func (g *guard) KeepDecoded(key string, e *storage.Entry, body []byte) {
 		g.failed(ctx, "keep", key, err)
 	}
 }
+
+// Lease may be called only if the store implements storage.Leaser. A lease that is given too late is released.
+func (g *guard) Lease(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
+	leaser := g.Store.(storage.Leaser)
+	given, err := call(g, ctx, false, func() (func(), error) {
+		release, ok, err := leaser.Lease(ctx, key, d)
+		if err != nil || !ok {
+			return nil, err
+		}
+		if release == nil {
+			return nil, fmt.Errorf("%w: a lease without a function that releases it", errInvalid)
+		}
+		return release, nil
+	}, func(given func(), _ error) {
+		if given != nil {
+			given()
+		}
+	})
+	if given == nil || err != nil {
+		return nil, false, err
+	}
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
+		defer cancel()
+		if err := g.do(ctx, false, func() error { given(); return nil }, nil); err != nil {
+			g.failed(ctx, "lease", key, err)
+		}
+	}, true, nil
+}

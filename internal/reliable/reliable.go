@@ -227,6 +227,33 @@ func (s *Store) tryDelete(ctx context.Context, key string) error {
 	return err
 }
 
+// HasLeases reports whether the store is a storage.Leaser.
+func (s *Store) HasLeases() bool {
+	_, ok := s.user.(storage.Leaser)
+	return ok
+}
+
+// Lease gives the lease of key to the caller if no other has it: see storage.Leaser. It may be called only if HasLeases
+// returns true. It logs a failure. The first call of release may take as long as any other call of the store.
+func (s *Store) Lease(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
+	if s.closed.Load() {
+		return nil, false, storage.ErrClosed
+	}
+	limited, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	release, ok, err = s.store.(storage.Leaser).Lease(limited, key, d)
+	switch {
+	case err != nil:
+		if ctx.Err() != context.Canceled {
+			s.Failed(ctx, "lease", key, err)
+		}
+		return nil, false, err
+	case !ok:
+		return nil, false, nil
+	}
+	return sync.OnceFunc(release), true, nil
+}
+
 // DecodedKeeper returns a function that gives the store the decoded body of the entry e, which Get returned for key. It
 // returns nil if the store does not keep decoded bodies.
 func (s *Store) DecodedKeeper(key string, e *storage.Entry) func(body []byte) {
