@@ -30,7 +30,7 @@ var (
 type body struct {
 	closed atomic.Bool
 
-	cache *Cache
+	cache *cache
 	ctx   context.Context // never ends, because the one passed to Get is over
 	key   string
 	entry *storage.Entry

@@ -57,7 +57,7 @@ type reply string
 func (r reply) Error() string { return string(r) }
 func (reply) RedisError()     {}
 
-func newFake(t *testing.T, opts ...rediscache.Option) (*rediscache.Cache, *fakeServer) {
+func newFake(t *testing.T, opts ...rediscache.Option) (storage.Store, *fakeServer) {
 	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", ContextTimeoutEnabled: true})
 	t.Cleanup(func() { client.Close() })
 	f := new(fakeServer)
@@ -196,11 +196,9 @@ func TestDeafClient(t *testing.T) {
 	})
 }
 
-// TestNothing: no client, no Cache.
+// TestNothing: no client, no store.
 func TestNothing(t *testing.T) {
-	for name, c := range map[string]*rediscache.Cache{
-		"nil Cache":          nil,
-		"zero Cache":         {},
+	for name, c := range map[string]storage.Store{
 		"nil client":         rediscache.New(nil),
 		"nil *Client":        rediscache.New((*redis.Client)(nil)),
 		"nil *ClusterClient": rediscache.New((*redis.ClusterClient)(nil)),
@@ -208,8 +206,8 @@ func TestNothing(t *testing.T) {
 		_, get := c.Get(t.Context(), "key")
 		_, create := c.Create(t.Context(), "key", entry("", 0))
 		for _, err := range []error{
-			get, create, c.Update(t.Context(), "key", entry("", 0)), c.Delete(t.Context(), "key"), c.Clear(t.Context()),
-			c.Watch(t.Context(), func(string) {}),
+			get, create, c.Update(t.Context(), "key", entry("", 0)), c.Delete(t.Context(), "key"),
+			c.(storage.Watcher).Watch(t.Context(), func(string) {}),
 		} {
 			if err != storage.ErrClosed {
 				t.Errorf("%s: %v", name, err)
@@ -218,6 +216,11 @@ func TestNothing(t *testing.T) {
 	}
 	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
 	client.Close()
+	for name, client := range map[string]redis.UniversalClient{"nil": nil, "closed": client} {
+		if err := rediscache.Clear(t.Context(), client, "web:"); err != storage.ErrClosed {
+			t.Errorf("Clear with a %s client = %v, want ErrClosed", name, err)
+		}
+	}
 	if _, err := rediscache.New(client).Get(t.Context(), "key"); err != storage.ErrClosed {
 		t.Errorf("closed client: %v", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,13 +15,10 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// Cache stores entries in Redis. It implements storage.Store and storage.Watcher.
-//
-// All methods are safe for concurrent use by any number of processes. Every method of a nil *Cache, or of one
-// without a client, returns storage.ErrClosed.
-type Cache struct {
-	client redis.UniversalClient
-	heeds  bool // the client honors contexts
+// cache implements storage.Store and storage.Watcher.
+type cache struct {
+	client redis.UniversalClient // nil if New was given none
+	heeds  bool                  // the client honors contexts
 
 	prefix   string
 	maxPlain int64
@@ -32,18 +28,17 @@ type Cache struct {
 	nodes sync.Map        // *breaker.Breaker of each server of a Cluster, by address
 }
 
-// Option configures a Cache.
-type Option func(*Cache)
+// Option configures a store.
+type Option func(*cache)
 
-// Prefix sets a prefix for every key. Without a prefix, the keys are those of Python's RedisCache, and Clear
-// returns an error.
-func Prefix(prefix string) Option { return func(c *Cache) { c.prefix = prefix } }
+// Prefix sets a prefix for every key. Without a prefix, the keys are those of Python's RedisCache.
+func Prefix(prefix string) Option { return func(c *cache) { c.prefix = prefix } }
 
 // MaxPlain sets the length, in bytes, of the longest body that is stored in one value with its metadata, as
 // Python's RedisCache does. Python does not see longer entries. Zero means DefaultMaxPlain. A negative value means no
 // limit but that of a value in Redis.
 func MaxPlain(n int64) Option {
-	return func(c *Cache) {
+	return func(c *cache) {
 		if c.maxPlain = cmp.Or(n, DefaultMaxPlain); n < 0 || n > maxMaxPlain {
 			c.maxPlain = maxMaxPlain
 		}
@@ -52,7 +47,7 @@ func MaxPlain(n int64) Option {
 
 // Timeout limits the time of each call of Redis. Zero means DefaultTimeout. A negative value means no limit.
 func Timeout(d time.Duration) Option {
-	return func(c *Cache) {
+	return func(c *cache) {
 		if c.timeout = cmp.Or(d, DefaultTimeout); d < 0 {
 			c.timeout = noTimeout
 		}
@@ -85,13 +80,24 @@ const (
 	patience = 10
 )
 
-// New returns a Cache that uses client, which may be for a single server, Sentinel or a Cluster. The Cache
-// never closes the client.
+// New returns a store that uses client, which may be for a single server, Sentinel or a Cluster. The caller must close
+// the client. The store is safe for concurrent use, also by several processes. If client is nil, every method returns
+// storage.ErrClosed.
+//
+// A body that is stored with its metadata is buffered while it is written, and verified before Get returns. Of a longer
+// body, one chunk at a time is in memory. It is verified while it is read. Both implement io.Seeker and io.WriterTo.
+// The context that is passed to Create applies to all calls of the Writer.
+//
+// The store implements storage.Watcher with Redis's client-side caching. On a separate connection, every server reports
+// each key with the prefix that was changed by any client, including Python's, or that has expired. This requires Redis
+// 6, permission for CLIENT TRACKING, and a *redis.Client or a *redis.ClusterClient. If Redis refuses it and has never
+// granted it before, Watch returns the error. A connection that breaks is opened again every second. One without an
+// answer for 4 seconds is closed.
 //
 // Calls honor their timeouts with any client. If ContextTimeoutEnabled is set in the options of the client,
 // they need no additional goroutines.
-func New(client redis.UniversalClient, opts ...Option) *Cache {
-	c := &Cache{client: client, maxPlain: DefaultMaxPlain, timeout: DefaultTimeout}
+func New(client redis.UniversalClient, opts ...Option) storage.Store {
+	c := &cache{client: client, maxPlain: DefaultMaxPlain, timeout: DefaultTimeout}
 	switch client := client.(type) {
 	case *redis.Client:
 		if client == nil {
@@ -116,29 +122,25 @@ func New(client redis.UniversalClient, opts ...Option) *Cache {
 
 // pause returns how long a breaker stays open. A server that does not answer costs at most a tenth of the
 // time.
-func (c *Cache) pause() time.Duration { return 10 * c.timeout }
+func (c *cache) pause() time.Duration { return 10 * c.timeout }
 
 // plain returns the Redis key of an entry. It never returns an empty key: go-redis takes it for no key, and
 // sends the command to any node of a Cluster.
-func (c *Cache) plain(key string) string {
+func (c *cache) plain(key string) string {
 	if plain := c.prefix + key; plain != "" {
 		return plain
 	}
 	return "go-cachecontrol-no-key"
 }
 
-func (c *Cache) check(ctx context.Context) error {
-	if c == nil || c.client == nil {
+func (c *cache) check(ctx context.Context) error {
+	if c.client == nil {
 		return storage.ErrClosed
 	}
 	return ctx.Err()
 }
 
-// Get returns the entry under key, or an error that wraps storage.ErrNotFound. A body that is stored with its
-// metadata is already verified. A body in chunks is verified while it is read: if it is missing or its
-// checksum is wrong, the read that would complete it returns an *UnreadableError. The body implements
-// io.Seeker and io.WriterTo.
-func (c *Cache) Get(ctx context.Context, key string) (*storage.Response, error) {
+func (c *cache) Get(ctx context.Context, key string) (*storage.Response, error) {
 	if err := c.check(ctx); err != nil {
 		return nil, err
 	}
@@ -175,9 +177,8 @@ func (c *Cache) Get(ctx context.Context, key string) (*storage.Response, error) 
 // maxUpdates is the number of attempts of Update if other clients change the key at the same time.
 const maxUpdates = 16
 
-// Update replaces the metadata of the entry under key with e if the stored body is still the one that e was
-// read with. A body in chunks is not touched. Otherwise the whole value is read and written.
-func (c *Cache) Update(ctx context.Context, key string, e *storage.Entry) error {
+// Update does not touch a body in chunks. Otherwise it reads and writes the whole value.
+func (c *cache) Update(ctx context.Context, key string, e *storage.Entry) error {
 	if err := c.check(ctx); err != nil {
 		return err
 	}
@@ -194,7 +195,7 @@ func (c *Cache) Update(ctx context.Context, key string, e *storage.Entry) error 
 
 // update queues commands that replace value, stored under key, by one with the metadata own. e is the entry
 // passed to Update.
-func (c *Cache) update(ctx context.Context, p redis.Pipeliner, key string, value []byte, e, own *storage.Entry) error {
+func (c *cache) update(ctx context.Context, p redis.Pipeliner, key string, value []byte, e, own *storage.Entry) error {
 	ttl := ttl(own)
 	at, doc, ok := cutHead(c.prefix, value)
 	if !ok {
@@ -231,7 +232,7 @@ func (c *Cache) update(ctx context.Context, p redis.Pipeliner, key string, value
 
 // change reads the value under key and runs the commands that queue adds. If the value has changed in
 // between, it runs none and returns redis.TxFailedErr.
-func (c *Cache) change(ctx context.Context, key string, queue func(p redis.Pipeliner, value []byte) error) error {
+func (c *cache) change(ctx context.Context, key string, queue func(p redis.Pipeliner, value []byte) error) error {
 	plain := c.plain(key)
 	_, err := call(ctx, c, plain, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, c.client.Watch(ctx, func(tx *redis.Tx) error {
@@ -257,7 +258,7 @@ func (c *Cache) change(ctx context.Context, key string, queue func(p redis.Pipel
 }
 
 // Delete removes the entry under key. Its body can still be read to the end.
-func (c *Cache) Delete(ctx context.Context, key string) error {
+func (c *cache) Delete(ctx context.Context, key string) error {
 	if err := c.check(ctx); err != nil {
 		return err
 	}
@@ -282,7 +283,7 @@ func (c *Cache) Delete(ctx context.Context, key string) error {
 
 // retire makes the body of an old value expire soon. If that fails, the body stays as long as its entry would
 // have.
-func (c *Cache) retire(ctx context.Context, plain string, old *redis.StringCmd) {
+func (c *cache) retire(ctx context.Context, plain string, old *redis.StringCmd) {
 	value, err := old.Bytes()
 	if err != nil {
 		return
@@ -294,7 +295,7 @@ func (c *Cache) retire(ctx context.Context, plain string, old *redis.StringCmd) 
 
 // keepBody queues a command that makes a body expire with its entry, plus idle for those who have just begun
 // to read.
-func (c *Cache) keepBody(ctx context.Context, p redis.Pipeliner, name string, ttl time.Duration) {
+func (c *cache) keepBody(ctx context.Context, p redis.Pipeliner, name string, ttl time.Duration) {
 	if ttl == 0 {
 		p.Persist(ctx, name)
 	} else {
@@ -312,62 +313,4 @@ func ttl(e *storage.Entry) time.Duration {
 		keep -= max(time.Since(e.ResponseTime), 0)
 	}
 	return min(max(keep, time.Second), math.MaxInt64-idle) // so that idle can be added
-}
-
-// Clear removes every key that begins with the prefix. It walks through all keys of the database with SCAN,
-// which does not block other clients. An entry that is stored meanwhile may be kept. Without a prefix, Clear
-// returns an error and removes nothing, because the keys may belong to other programs.
-//
-// Clear runs until it is done or the context ends. The Timeout of the Cache applies to each of its calls.
-func (c *Cache) Clear(ctx context.Context) error {
-	if err := c.check(ctx); err != nil {
-		return err
-	}
-	if c.prefix == "" {
-		return errors.New("rediscache: Clear needs a Prefix")
-	}
-	return c.eachMaster(ctx, func(ctx context.Context, node redis.Cmdable) error {
-		for cursor := uint64(0); ; {
-			type page struct {
-				keys []string
-				next uint64
-			}
-			got, err := callFor(ctx, c, c.timeout, new(breaker.Breaker), func(ctx context.Context) (page, error) {
-				keys, next, err := node.Scan(ctx, cursor, glob(c.prefix)+"*", 1000).Result()
-				return page{keys, next}, err
-			})
-			if err == nil && len(got.keys) > 0 {
-				_, err = callFor(ctx, c, c.timeout, new(breaker.Breaker), func(ctx context.Context) ([]redis.Cmder, error) {
-					return node.Pipelined(ctx, func(p redis.Pipeliner) error {
-						for _, key := range got.keys { // separately, because in a Cluster they are in many slots
-							p.Unlink(ctx, key)
-						}
-						return nil
-					})
-				})
-			}
-			if err != nil {
-				return err
-			}
-			if cursor = got.next; cursor == 0 {
-				return nil
-			}
-		}
-	})
-}
-
-// eachMaster calls f for every server that holds keys, except replicas.
-func (c *Cache) eachMaster(ctx context.Context, f func(context.Context, redis.Cmdable) error) error {
-	switch client := c.client.(type) {
-	case *redis.ClusterClient:
-		return client.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error { return f(ctx, node) })
-	case *redis.Ring:
-		return client.ForEachShard(ctx, func(ctx context.Context, node *redis.Client) error { return f(ctx, node) })
-	}
-	return f(ctx, c.client)
-}
-
-// glob escapes the special characters of a SCAN pattern.
-func glob(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(s)
 }

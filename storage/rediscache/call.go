@@ -15,7 +15,7 @@ import (
 
 // breakerOf returns the breaker of the server that has key. In a Cluster each server has its own, so that the
 // entries of the others stay available if one server is down.
-func (c *Cache) breakerOf(ctx context.Context, key string) (*breaker.Breaker, error) {
+func (c *cache) breakerOf(ctx context.Context, key string) (*breaker.Breaker, error) {
 	cluster, ok := c.client.(*redis.ClusterClient)
 	if !ok {
 		return &c.whole, nil
@@ -42,7 +42,7 @@ func (c *Cache) breakerOf(ctx context.Context, key string) (*breaker.Breaker, er
 }
 
 // call makes one call concerning key, unless the breaker is open.
-func call[T any](ctx context.Context, c *Cache, key string, f func(context.Context) (T, error)) (T, error) {
+func call[T any](ctx context.Context, c *cache, key string, f func(context.Context) (T, error)) (T, error) {
 	b, err := c.breakerOf(ctx, key)
 	if err == nil && !b.Allow(time.Now(), c.pause()) {
 		err = storage.ErrSuspended
@@ -58,7 +58,7 @@ func call[T any](ctx context.Context, c *Cache, key string, f func(context.Conte
 //
 // If the client does not honor contexts, the call runs in a new goroutine, which ends with the client's own
 // timeouts. So f must not share anything with its caller that is modified later.
-func callFor[T any](ctx context.Context, c *Cache, timeout time.Duration, b *breaker.Breaker, f func(context.Context) (T, error)) (T, error) {
+func callFor[T any](ctx context.Context, c *cache, timeout time.Duration, b *breaker.Breaker, f func(context.Context) (T, error)) (T, error) {
 	within, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var value T

@@ -37,7 +37,7 @@ func long(seed uint64) string {
 	return string(b)
 }
 
-func begin(t *testing.T, c *rediscache.Cache, name string, keep time.Duration, body string) storage.Writer {
+func begin(t *testing.T, c storage.Store, name string, keep time.Duration, body string) storage.Writer {
 	t.Helper()
 	w, err := c.Create(t.Context(), url, entry(name, keep))
 	if err == nil {
@@ -49,14 +49,14 @@ func begin(t *testing.T, c *rediscache.Cache, name string, keep time.Duration, b
 	return w
 }
 
-func put(t *testing.T, c *rediscache.Cache, name string, keep time.Duration, body string) {
+func put(t *testing.T, c storage.Store, name string, keep time.Duration, body string) {
 	t.Helper()
 	if err := begin(t, c, name, keep, body).Commit(); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func get(t *testing.T, c *rediscache.Cache) *storage.Response {
+func get(t *testing.T, c storage.Store) *storage.Response {
 	t.Helper()
 	r, err := c.Get(t.Context(), url)
 	if err != nil {
@@ -70,7 +70,7 @@ func bodies(m *miniredis.Miniredis) []string {
 	return slices.DeleteFunc(m.Keys(), func(key string) bool { return !strings.Contains(key, "go-cachecontrol-body:") })
 }
 
-func newMini(t *testing.T, opts ...rediscache.Option) (*rediscache.Cache, *miniredis.Miniredis) {
+func newMini(t *testing.T, opts ...rediscache.Option) (storage.Store, *miniredis.Miniredis) {
 	m := miniredis.RunT(t)
 	return rediscache.New(newClient(t, m.Addr()), append(opts, patient)...), m
 }
@@ -219,18 +219,18 @@ func TestSlowWriter(t *testing.T) {
 // TestReaderGoesOn: whatever happens to the entry, whoever has begun to read its body can read it to the end, as long as
 // he goes on; then it goes by itself.
 func TestReaderGoesOn(t *testing.T) {
-	for name, change := range map[string]func(*testing.T, *rediscache.Cache, *miniredis.Miniredis){
-		"replaced": func(t *testing.T, c *rediscache.Cache, m *miniredis.Miniredis) { put(t, c, "new", 0, long(2)) },
-		"replaced by a short one": func(t *testing.T, c *rediscache.Cache, m *miniredis.Miniredis) {
+	for name, change := range map[string]func(*testing.T, storage.Store, *miniredis.Miniredis){
+		"replaced": func(t *testing.T, c storage.Store, m *miniredis.Miniredis) { put(t, c, "new", 0, long(2)) },
+		"replaced by a short one": func(t *testing.T, c storage.Store, m *miniredis.Miniredis) {
 			put(t, c, "new", 0, "short")
 		},
-		"deleted": func(t *testing.T, c *rediscache.Cache, m *miniredis.Miniredis) {
+		"deleted": func(t *testing.T, c storage.Store, m *miniredis.Miniredis) {
 			if err := c.Delete(t.Context(), url); err != nil {
 				t.Fatal(err)
 			}
 		},
-		"expired": func(t *testing.T, c *rediscache.Cache, m *miniredis.Miniredis) { m.FastForward(time.Hour) },
-		"updated": func(t *testing.T, c *rediscache.Cache, m *miniredis.Miniredis) {
+		"expired": func(t *testing.T, c storage.Store, m *miniredis.Miniredis) { m.FastForward(time.Hour) },
+		"updated": func(t *testing.T, c storage.Store, m *miniredis.Miniredis) {
 			r := get(t, c)
 			if err := c.Update(t.Context(), url, r.Entry.Clone()); err != nil {
 				t.Fatal(err)
@@ -397,14 +397,14 @@ func TestClear(t *testing.T) {
 	for i := range 3000 {
 		m.Set(prefix+strings.Repeat("k", i%50)+string(rune('a'+i%26))+time.Duration(i).String(), "x")
 	}
-	if err := c.Clear(t.Context()); err != nil {
+	if err := rediscache.Clear(t.Context(), newClient(t, m.Addr()), prefix); err != nil {
 		t.Fatal(err)
 	}
 	slices.Sort(others)
 	if keys := m.Keys(); !slices.Equal(keys, others) {
 		t.Errorf("%d keys are left: %.300q", len(keys), keys)
 	}
-	if err := rediscache.New(newClient(t, m.Addr())).Clear(t.Context()); err == nil || len(m.Keys()) != len(others) {
+	if err := rediscache.Clear(t.Context(), newClient(t, m.Addr()), ""); err == nil || len(m.Keys()) != len(others) {
 		t.Errorf("without a prefix: %v, %d keys", err, len(m.Keys()))
 	}
 }

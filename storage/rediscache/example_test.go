@@ -39,7 +39,7 @@ func Example_tiered() {
 	defer t.Close()
 }
 
-func ExampleCache_Clear() {
+func ExampleClear() {
 	server := miniredis.NewMiniRedis() // a Redis for tests
 	if err := server.Start(); err != nil {
 		log.Fatal(err)
@@ -51,7 +51,7 @@ func ExampleCache_Clear() {
 	ctx := context.Background()
 	client.Set(ctx, "web:https://example.com/", "an entry", 0)
 	client.Set(ctx, "somebody's", "else", 0)
-	if err := rediscache.New(client, rediscache.Prefix("web:")).Clear(ctx); err != nil {
+	if err := rediscache.Clear(ctx, client, "web:"); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(client.Keys(ctx, "*").Val())

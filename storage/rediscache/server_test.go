@@ -131,7 +131,7 @@ func TestClearCluster(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := c.Clear(background); err != nil {
+	if err := rediscache.Clear(background, client, "app:"); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := client.DBSize(background).Result(); n != 60 || err != nil {
@@ -199,8 +199,7 @@ func TestTiered(t *testing.T) {
 		return c
 	}
 	storagetest.Run(t, func(t *testing.T) storage.Store {
-		c := rediscache.New(client, rediscache.Prefix("web:"), patient)
-		if err := c.Clear(background); err != nil {
+		if err := rediscache.Clear(background, client, "web:"); err != nil {
 			t.Fatal(err)
 		}
 		return open()
@@ -281,14 +280,13 @@ func TestRights(t *testing.T) {
 	client := newClient(t, s.Addr, func(o *redis.Options) { o.Username, o.Password = "u", "p" })
 	opts := []rediscache.Option{rediscache.Prefix("web:"), rediscache.MaxPlain(1), patient}
 	storagetest.Run(t, func(t *testing.T) storage.Store {
-		c := rediscache.New(client, opts...)
-		if err := c.Clear(background); err != nil {
+		if err := rediscache.Clear(background, client, "web:"); err != nil {
 			t.Fatal(err)
 		}
-		return c
+		return rediscache.New(client, opts...)
 	})
 	ctx, cancel := context.WithCancel(background)
-	if err := rediscache.New(client, opts...).Watch(ctx, func(string) { cancel() }); !errors.Is(err, context.Canceled) {
+	if err := rediscache.New(client, opts...).(storage.Watcher).Watch(ctx, func(string) { cancel() }); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }

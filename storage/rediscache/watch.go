@@ -27,15 +27,8 @@ const (
 	again = time.Second
 )
 
-// Watch implements storage.Watcher with Redis's client-side caching. On a separate connection, every server
-// reports each key with the prefix that was changed by any client, including Python's, or that has expired.
-// This requires Redis 6 and permission for CLIENT TRACKING. If Redis refuses it and has never granted it
-// before, Watch returns the error. A connection that breaks is opened again every second. One without an
-// answer for 4 seconds is closed.
-//
-// The client must be a *redis.Client or a *redis.ClusterClient. Watch blocks until ctx ends, and then returns
-// ctx.Err().
-func (c *Cache) Watch(ctx context.Context, changed func(key string)) error {
+// Watch blocks until ctx ends, and then returns ctx.Err().
+func (c *cache) Watch(ctx context.Context, changed func(key string)) error {
 	if err := c.check(ctx); err != nil {
 		return err
 	}
@@ -67,7 +60,7 @@ var errNoServers = errors.New("the client is neither a *redis.Client nor a *redi
 
 // watchServers watches all servers until ctx ends, a server fails, or the list of servers changes. It sets
 // *began once a server reports changes.
-func (c *Cache) watchServers(ctx context.Context, changed func(key string), began *bool) error {
+func (c *cache) watchServers(ctx context.Context, changed func(key string), began *bool) error {
 	servers, err := c.servers(ctx)
 	if err != nil {
 		return err
@@ -95,7 +88,7 @@ func (c *Cache) watchServers(ctx context.Context, changed func(key string), bega
 }
 
 // servers returns the options of every server that holds keys, except replicas, sorted by address.
-func (c *Cache) servers(ctx context.Context) ([]*redis.Options, error) {
+func (c *cache) servers(ctx context.Context) ([]*redis.Options, error) {
 	switch client := c.client.(type) {
 	case *redis.Client:
 		return []*redis.Options{client.Options()}, nil
@@ -118,7 +111,7 @@ func (c *Cache) servers(ctx context.Context) ([]*redis.Options, error) {
 
 // watchServer watches one server until ctx ends or the connection breaks. It calls start whenever the server
 // begins to report changes.
-func (c *Cache) watchServer(ctx context.Context, of *redis.Options, start func(), changed func(key string)) error {
+func (c *cache) watchServer(ctx context.Context, of *redis.Options, start func(), changed func(key string)) error {
 	opt := *of
 	opt.Protocol = 3
 	opt.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
@@ -211,4 +204,4 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-var _ storage.Watcher = (*Cache)(nil)
+var _ storage.Watcher = (*cache)(nil)

@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/redistest"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 	"github.com/go-cachecontrol/cachecontrol/storage/rediscache"
 )
 
@@ -25,12 +26,12 @@ type watching struct {
 }
 
 // watch watches until the test ends, and returns once it is told of changes.
-func watch(t *testing.T, c *rediscache.Cache, servers int) *watching {
+func watch(t *testing.T, c storage.Store, servers int) *watching {
 	t.Helper()
 	ctx, cancel := context.WithCancel(background)
 	w := &watching{t: t, keys: make(chan string, 1000)}
 	done := make(chan error, 1)
-	go func() { done <- c.Watch(ctx, func(key string) { w.keys <- key }) }()
+	go func() { done <- c.(storage.Watcher).Watch(ctx, func(key string) { w.keys <- key }) }()
 	ended := false
 	w.end = func() error {
 		if ended {
@@ -193,7 +194,7 @@ func TestWatchRefused(t *testing.T) {
 		"no command": newClient(t, old.Addr()),
 		"a ring":     redis.NewRing(&redis.RingOptions{}),
 	} {
-		err := rediscache.New(client).Watch(t.Context(), func(string) {})
+		err := rediscache.New(client).(storage.Watcher).Watch(t.Context(), func(string) {})
 		if err == nil || !strings.HasPrefix(err.Error(), "rediscache: watch: ") {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -16,10 +16,7 @@ import (
 
 var errEnded = errors.New("rediscache: write after Commit or Abort")
 
-// Create returns a Writer for the body of a new entry. Up to MaxPlain bytes of the body are buffered in
-// memory and written by Commit, with the metadata. Of a longer body, one chunk at a time is in memory. ctx
-// applies to all calls of the Writer.
-func (c *Cache) Create(ctx context.Context, key string, e *storage.Entry) (storage.Writer, error) {
+func (c *cache) Create(ctx context.Context, key string, e *storage.Entry) (storage.Writer, error) {
 	if err := c.check(ctx); err != nil {
 		return nil, err
 	}
@@ -42,7 +39,7 @@ func (c *Cache) Create(ctx context.Context, key string, e *storage.Entry) (stora
 // writer buffers a body in buf. If the body is too long to be stored with its metadata, full chunks are moved
 // from buf to Redis.
 type writer struct {
-	cache *Cache
+	cache *cache
 	ctx   context.Context
 	key   string
 	entry *storage.Entry // the caller's entry, some fields of which may be set until Commit; see Store.Create
