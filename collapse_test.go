@@ -329,12 +329,12 @@ func TestCollapseReleases(t *testing.T) {
 		"too long":                 {transport: &cachecontrol.Transport{MaxBodyBytes: 1}, leader: ok("Cache-Control: max-age=60")},
 		"BeforeReuse: never": {leader: ok("Cache-Control: max-age=60"), transport: &cachecontrol.Transport{
 			BeforeReuse: func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
-				return cachecontrol.ReuseNever
+				return cachecontrol.ReuseDecision{Use: cachecontrol.ReuseNever}
 			},
 		}},
 		"BeforeReuse: validate": {leader: ok("Cache-Control: max-age=60", `ETag: "1"`), transport: &cachecontrol.Transport{
 			BeforeReuse: func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
-				return cachecontrol.ReuseValidate
+				return cachecontrol.ReuseDecision{Use: cachecontrol.ReuseValidate}
 			},
 		}},
 		"status excluded": {transport: &cachecontrol.Transport{CacheableStatusCodes: []int{404}}, leader: ok("Cache-Control: max-age=60")},

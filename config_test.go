@@ -27,6 +27,7 @@ func TestConfigErrors(t *testing.T) {
 		{"nil DictCache", &cachecontrol.Transport{Base: o, Store: (*storage.DictCache)(nil)}, "Transport.Store is a nil *storage.DictCache"},
 		{"nil Store of the program", &cachecontrol.Transport{Base: o, Store: (*nilStore)(nil)}, "Transport.Store is a nil *cachecontrol_test.nilStore"},
 		{"StaleIfError", &cachecontrol.Transport{Base: o, StaleIfError: -time.Second}, "Transport.StaleIfError is -1s"},
+		{"StaleWhileRevalidate", &cachecontrol.Transport{Base: o, StaleWhileRevalidate: -time.Second}, "Transport.StaleWhileRevalidate is -1s"},
 		{"RefreshAhead", &cachecontrol.Transport{Base: o, RefreshAhead: -time.Minute}, "Transport.RefreshAhead is -1m0s"},
 		{"method", &cachecontrol.Transport{Base: o, CacheableMethods: []string{"get"}}, "Transport.CacheableMethods"},
 	} {
@@ -147,7 +148,7 @@ func TestHooksSeeRules(t *testing.T) {
 			},
 			BeforeReuse: func(_ *http.Request, stored cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
 				got = append(got, fmt.Sprint("reuse ", stored.Rules))
-				return cachecontrol.ReuseByRules
+				return cachecontrol.ReuseDecision{}
 			},
 		}
 		defer tr.Close()

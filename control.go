@@ -61,6 +61,10 @@ type Control struct {
 	// Transport.CacheableStatusCodes lists it.
 	Lifetime time.Duration
 
+	// StaleWhileRevalidate, if positive, replaces Transport.StaleWhileRevalidate. If it is negative, no stale response
+	// is used while it is validated, even if the response allows that.
+	StaleWhileRevalidate time.Duration
+
 	// Partition is an additional component of the cache key. A response stored in one partition is never used, updated
 	// or invalidated by a request in another. It can be any string; only its hash is stored. It is combined with
 	// Transport.Partition.
@@ -90,4 +94,5 @@ func (c *Control) apply(req *rules.Request) {
 	req.NoStore = req.NoStore || c.NoStore
 	req.OnlyIfCached = req.OnlyIfCached || c.Mode == ModeCacheOnly
 	req.Refresh, req.AllowStale, req.Lifetime = c.Mode == ModeRefresh, c.MaxStale, max(c.Lifetime, 0)
+	req.StaleWhileRevalidate = c.StaleWhileRevalidate
 }

@@ -36,9 +36,13 @@ func (e *engine) decideReuse(q *query, m *match) decision {
 		Rules: RuleDecision{d.Action == rules.Serve || d.Action == rules.ServeAndValidate, Reason(d.Reason)},
 	})
 	returned = true
-	switch own {
+	cc := q.cc
+	if cc.StaleWhileRevalidate == 0 && own.StaleWhileRevalidate != 0 {
+		cc.StaleWhileRevalidate = own.StaleWhileRevalidate
+		d.Reuse = m.policy.Reuse(&cc, now)
+	}
+	switch own.Use {
 	case ReuseValidate:
-		cc := q.cc
 		cc.Refresh, d.mustValidate = true, true
 		if d.Reuse = m.policy.Reuse(&cc, now); d.Reason == rules.RefreshRequested {
 			d.Reason = rules.ValidationRequested

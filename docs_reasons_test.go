@@ -42,8 +42,10 @@ func reasonCases() []reasonCase {
 	give := func(*http.Response, cachecontrol.RuleDecision) cachecontrol.StoreDecision {
 		return cachecontrol.StoreDecision{Lifetime: time.Minute}
 	}
-	reuse := func(d cachecontrol.ReuseDecision) func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
-		return func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision { return d }
+	reuse := func(use cachecontrol.Reuse) func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
+		return func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
+			return cachecontrol.ReuseDecision{Use: use}
+		}
 	}
 	shared := func() *cachecontrol.Transport { return &cachecontrol.Transport{Shared: true} }
 	const fresh, tag = "Cache-Control: max-age=60", `ETag: "1"`

@@ -101,9 +101,9 @@ func ExampleTransport_BeforeStore() {
 		},
 		BeforeReuse: func(req *http.Request, stored cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
 			if req.URL.Path == "/prices" && stored.Age > 0 {
-				return cachecontrol.ReuseValidate
+				return cachecontrol.ReuseDecision{Use: cachecontrol.ReuseValidate}
 			}
-			return cachecontrol.ReuseByRules
+			return cachecontrol.ReuseDecision{}
 		},
 	}
 	defer cache.Close()

@@ -19,15 +19,24 @@ type StoreDecision struct {
 	named bool // BeforeStore set the lifetime, so it applies to this response and its status
 }
 
-// ReuseDecision is the result of Transport.BeforeReuse for a stored response.
-type ReuseDecision uint8
+// ReuseDecision is the result of Transport.BeforeReuse for a stored response. The zero value leaves the decision to the
+// rules.
+type ReuseDecision struct {
+	Use Reuse // how the response may be used
 
-// The decisions. The zero value, ReuseByRules, leaves the decision to the rules.
+	// StaleWhileRevalidate is like Control.StaleWhileRevalidate, which takes precedence.
+	StaleWhileRevalidate time.Duration
+}
+
+// Reuse says how a stored response may be used: see ReuseDecision.
+type Reuse uint8
+
+// The ways to use a stored response. The zero value, ReuseByRules, leaves that to the rules.
 const (
-	ReuseByRules  ReuseDecision = iota
-	ReuseValidate               // ask the origin first; if it fails, do not use a stale response
-	ReuseNever                  // proceed as if the response were not stored
-	ReuseAnyway                 // use the response, fresh or stale, regardless of directives in the request and the response
+	ReuseByRules  Reuse = iota
+	ReuseValidate       // ask the origin first; if it fails, do not use a stale response
+	ReuseNever          // proceed as if the response were not stored
+	ReuseAnyway         // use the response, fresh or stale, regardless of directives in the request and the response
 )
 
 // StoredResponse is a stored response as passed to Transport.BeforeReuse.

@@ -104,11 +104,11 @@ func TestInvalidationAfterLookup(t *testing.T) {
 			puts := false
 			tr = &cachecontrol.Transport{Base: o, Store: store, BeforeReuse: func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
 				if !puts {
-					return cachecontrol.ReuseByRules
+					return cachecontrol.ReuseDecision{}
 				}
 				puts = false
 				do(t, tr, "PUT /")
-				return cachecontrol.ReuseNever
+				return cachecontrol.ReuseDecision{Use: cachecontrol.ReuseNever}
 			}}
 			defer tr.Close()
 			for _, x := range []string{"X-A: a", "X-A: b"} {

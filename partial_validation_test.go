@@ -371,9 +371,11 @@ func TestPartValidatedInBackground(t *testing.T) {
 // refute it.
 func TestPartRefusedByProgram(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var own cachecontrol.ReuseDecision
+		var own cachecontrol.Reuse
 		o := replies(t, partReply(2, 5, fresh60, tag1), partReply(6, 8, fresh60, tag1), status(404))
-		tr := &cachecontrol.Transport{Base: o, BeforeReuse: func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision { return own }}
+		tr := &cachecontrol.Transport{Base: o, BeforeReuse: func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
+			return cachecontrol.ReuseDecision{Use: own}
+		}}
 		defer tr.Close()
 		do(t, tr, "/", "Range: bytes=2-5")
 		own = cachecontrol.ReuseNever

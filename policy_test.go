@@ -77,8 +77,10 @@ func TestBeforeStore(t *testing.T) {
 }
 
 func TestBeforeReuse(t *testing.T) {
-	always := func(d cachecontrol.ReuseDecision) *cachecontrol.Transport {
-		return &cachecontrol.Transport{BeforeReuse: func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision { return d }}
+	always := func(use cachecontrol.Reuse) *cachecontrol.Transport {
+		return &cachecontrol.Transport{BeforeReuse: func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
+			return cachecontrol.ReuseDecision{Use: use}
+		}}
 	}
 	const fresh, tag = "Cache-Control: max-age=60", `ETag: "1"`
 	confirmed := status(304, fresh, tag)
@@ -158,7 +160,7 @@ func TestBeforeReuseSees(t *testing.T) {
 				t.Errorf("asked for %s, want /", req.URL)
 			}
 			seen = append(seen, s)
-			return cachecontrol.ReuseByRules
+			return cachecontrol.ReuseDecision{}
 		}}
 		defer tr.Close()
 		do(t, tr, "/")

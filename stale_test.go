@@ -57,6 +57,66 @@ func TestStaleWhileRevalidate(t *testing.T) {
 	})
 }
 
+// Transport.StaleWhileRevalidate applies to responses without the directive. Control and BeforeReuse replace it.
+func TestStaleWhileRevalidateByDefault(t *testing.T) {
+	const fresh10 = "Cache-Control: max-age=10"
+	with := func(change func(*cachecontrol.Transport)) *cachecontrol.Transport {
+		tr := &cachecontrol.Transport{StaleWhileRevalidate: 20 * time.Second}
+		change(tr)
+		return tr
+	}
+	byDefault := func() *cachecontrol.Transport { return with(func(*cachecontrol.Transport) {}) }
+	hook := func(d time.Duration, use cachecontrol.Reuse) func(*cachecontrol.Transport) {
+		return func(tr *cachecontrol.Transport) {
+			tr.BeforeReuse = func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
+				return cachecontrol.ReuseDecision{Use: use, StaleWhileRevalidate: d}
+			}
+		}
+	}
+	control := func(d time.Duration) *cachecontrol.Control { return &cachecontrol.Control{StaleWhileRevalidate: d} }
+	after := func(wait time.Duration, want cachecontrol.Outcome, c *cachecontrol.Control) []step {
+		return []step{{want: miss}, {wait: wait, want: want, control: c}}
+	}
+	runScenarios(t, []scenario{
+		{
+			name: "stale at once, and fresh the next time", transport: byDefault(), origin: []reply{ok(fresh10)},
+			steps: []step{
+				{want: miss}, {wait: 30 * time.Second, want: stale, body: "#1", head: []string{"Cache-Status: cachecontrol;hit;ttl=-20;detail=stale-while-revalidate"}},
+				{wait: time.Second, want: hit, body: "#2"},
+			},
+		},
+		{name: "too late", transport: byDefault(), origin: []reply{ok(fresh10)}, steps: after(31*time.Second, miss, nil)},
+		{name: "the response allows less", transport: byDefault(), origin: []reply{ok(fresh10 + ", stale-while-revalidate=1")}, steps: after(12*time.Second, miss, nil)},
+		{name: "the response allows nothing", transport: byDefault(), origin: []reply{ok(fresh10 + ", stale-while-revalidate=0")}, steps: after(10*time.Second, miss, nil)},
+		{name: "the response allows more", transport: byDefault(), origin: []reply{ok(fresh10 + ", stale-while-revalidate=60")}, steps: after(70*time.Second, stale, nil)},
+		{name: "must-revalidate", transport: byDefault(), origin: []reply{ok(fresh10 + ", must-revalidate")}, steps: after(11*time.Second, miss, nil)},
+		{name: "not a reason to store", transport: byDefault(), origin: []reply{ok()}, steps: after(0, miss, nil)},
+		{name: "a stored response without freshness", transport: byDefault(), origin: []reply{ok(`ETag: "1"`)}, steps: after(20*time.Second, stale, nil)},
+		{
+			name: "a request that limits staleness", transport: byDefault(), origin: []reply{ok(fresh10)},
+			steps: []step{{want: miss}, {wait: 12 * time.Second, with: []string{"Cache-Control: max-stale=1"}, want: miss}},
+		},
+		{
+			name: "a part", transport: byDefault(), origin: []reply{status(206, "Content-Range: bytes 0-1/9", fresh10, `ETag: "1"`)},
+			steps: []step{
+				{with: []string{"Range: bytes=0-1"}, want: miss}, {wait: 12 * time.Second, with: []string{"Range: bytes=0-1"}, want: stale},
+				{wait: time.Second, with: []string{"Range: bytes=0-1"}, want: hit},
+			},
+		},
+
+		{name: "Control allows more", transport: byDefault(), origin: []reply{ok(fresh10)}, steps: after(40*time.Second, stale, control(30*time.Second))},
+		{name: "Control allows less", transport: byDefault(), origin: []reply{ok(fresh10)}, steps: after(12*time.Second, miss, control(time.Second))},
+		{name: "Control allows nothing", transport: byDefault(), origin: []reply{ok(fresh10)}, steps: after(12*time.Second, miss, control(-1))},
+		{name: "Control allows nothing, the response does", origin: []reply{ok(swr)}, steps: after(12*time.Second, miss, control(-1))},
+		{name: "Control alone", origin: []reply{ok(fresh10)}, steps: after(12*time.Second, stale, control(5*time.Second))},
+
+		{name: "BeforeReuse allows more", transport: with(hook(30*time.Second, 0)), origin: []reply{ok(fresh10)}, steps: after(40*time.Second, stale, nil)},
+		{name: "BeforeReuse allows nothing", transport: with(hook(-1, 0)), origin: []reply{ok(fresh10)}, steps: after(12*time.Second, miss, nil)},
+		{name: "Control before BeforeReuse", transport: with(hook(-1, 0)), origin: []reply{ok(fresh10)}, steps: after(12*time.Second, stale, control(time.Minute))},
+		{name: "ReuseValidate", transport: with(hook(time.Hour, cachecontrol.ReuseValidate)), origin: []reply{ok(fresh10)}, steps: after(12*time.Second, miss, nil)},
+	})
+}
+
 func TestStaleIfError(t *testing.T) {
 	sie := "Cache-Control: max-age=10, stale-if-error=60"
 	for name, failure := range map[string]reply{"down": down, "500": status(500), "502": status(502), "503": status(503), "504": status(504)} {

@@ -122,6 +122,12 @@ type Transport struct {
 	// must-revalidate and similar directives. Zero means that only the response or the request can allow this.
 	StaleIfError time.Duration
 
+	// StaleWhileRevalidate is how long after it became stale a stored response without a stale-while-revalidate
+	// directive may be served while it is validated in the background, as if the response had this directive (RFC
+	// 5861). It does not override must-revalidate and similar directives, nor a request that limits staleness. A
+	// response is not stored merely because of it. Zero means that only the response can allow this.
+	StaleWhileRevalidate time.Duration
+
 	// SelectLanguage, if true, lets a stored response answer a request with a different Accept-Language if its
 	// Content-Language is the one that the request prefers (RFC 9111, section 4.1). If false, the fields must be equal.
 	SelectLanguage bool
@@ -242,7 +248,7 @@ func newEngine(t *Transport) *engine {
 		rt:        t.Base,
 		heuristic: t.Heuristic,
 		rules: rules.Options{
-			Shared: t.Shared, TimePriority: t.TimePriority, StaleIfError: t.StaleIfError,
+			Shared: t.Shared, TimePriority: t.TimePriority, StaleIfError: t.StaleIfError, StaleWhileRevalidate: t.StaleWhileRevalidate,
 			WithholdSetCookie: !t.ReplaySetCookie, Replay: t.Replay, Statuses: slices.Clone(t.CacheableStatusCodes),
 		},
 		partition:       t.Partition,
@@ -310,6 +316,8 @@ func (t *Transport) check() error {
 	switch {
 	case t.StaleIfError < 0:
 		return fmt.Errorf("cachecontrol: Transport.StaleIfError is %v: it must not be negative", t.StaleIfError)
+	case t.StaleWhileRevalidate < 0:
+		return fmt.Errorf("cachecontrol: Transport.StaleWhileRevalidate is %v: it must not be negative", t.StaleWhileRevalidate)
 	case t.RefreshAhead < 0:
 		return fmt.Errorf("cachecontrol: Transport.RefreshAhead is %v: it must not be negative", t.RefreshAhead)
 	}

@@ -125,9 +125,9 @@ func TestRefusedAndReplaced(t *testing.T) {
 		n := 0
 		tr := &cachecontrol.Transport{BeforeReuse: func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
 			if n++; n == 1 {
-				return cachecontrol.ReuseNever
+				return cachecontrol.ReuseDecision{Use: cachecontrol.ReuseNever}
 			}
-			return cachecontrol.ReuseByRules
+			return cachecontrol.ReuseDecision{}
 		}}
 		if refuse {
 			tr.BeforeStore = func(resp *http.Response, _ cachecontrol.RuleDecision) cachecontrol.StoreDecision {
@@ -352,7 +352,7 @@ func TestValidationChangesNothingSeen(t *testing.T) {
 			status(304, "Cache-Control: no-cache", `ETag: "1"`, "X-New: 2", "X-New: 3"), status(304, `ETag: "1"`, "X-New: 4")),
 		BeforeReuse: func(_ *http.Request, stored cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
 			seen = append(seen, stored.Header)
-			return cachecontrol.ReuseByRules
+			return cachecontrol.ReuseDecision{}
 		},
 	}
 	defer tr.Close()

@@ -25,6 +25,11 @@ type Options struct {
 	// StaleIfError is how long stored responses may be used stale while the origin fails, as if each
 	// had this stale-if-error directive (RFC 5861, section 4).
 	StaleIfError time.Duration
+
+	// StaleWhileRevalidate is how long stored responses without a stale-while-revalidate directive
+	// may be used stale while they are validated, as if each had this directive (RFC 5861, section
+	// 3).
+	StaleWhileRevalidate time.Duration
 }
 
 // A Policy holds what a response permits a cache to do. It is immutable and safe for concurrent use.
@@ -55,7 +60,10 @@ func NewPolicy(req *http.Request, resp *http.Response, requestTime, responseTime
 	p := &Policy{method: req.Method}
 	var o rules.Options
 	if opts != nil {
-		o = rules.Options{Shared: opts.Shared, WithholdSetCookie: opts.WithholdSetCookie, StaleIfError: opts.StaleIfError}
+		o = rules.Options{
+			Shared: opts.Shared, WithholdSetCookie: opts.WithholdSetCookie,
+			StaleIfError: opts.StaleIfError, StaleWhileRevalidate: opts.StaleWhileRevalidate,
+		}
 	}
 	p.compute(o, req.Header, resp.StatusCode, resp.Header, requestTime, responseTime)
 	return p

@@ -49,6 +49,7 @@ func TestStorable(t *testing.T) {
 		{"public cookie", shared, get, newResponse(200, "Cache-Control", "max-age=60, public", "Set-Cookie", "a=1"), true, "max-age"},
 		{"cookie as any field", &rfc9111.Options{Shared: true}, get, newResponse(200, "Cache-Control", "max-age=60", "Set-Cookie", "a=1"), true, "max-age"},
 		{"stale-if-error", &rfc9111.Options{StaleIfError: time.Hour}, get, newResponse(200), false, "nothing-to-reuse"},
+		{"stale-while-revalidate", &rfc9111.Options{StaleWhileRevalidate: time.Hour}, get, newResponse(200), false, "nothing-to-reuse"},
 	} {
 		p := rfc9111.NewPolicy(tt.req, tt.resp, received, received, tt.opts)
 		if got, why := p.Storable(); got != tt.want || why != tt.why {

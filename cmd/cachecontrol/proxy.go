@@ -28,6 +28,7 @@ func proxyCommand(fs *flag.FlagSet) runFunc {
 	fs.BoolVar(&p.replaySetCookie, "replay-set-cookie", false, "")
 	fs.Func("heuristic", "", p.heuristic.parse)
 	fs.Func("stale-if-error", "", setAge(&p.staleIfError))
+	fs.Func("stale-while-revalidate", "", setAge(&p.staleWhileRevalidate))
 	fs.Func("refresh-ahead", "", setAge(&p.refreshAhead))
 	fs.BoolVar(&p.collapse, "collapse", false, "")
 	fs.BoolVar(&p.selectLanguage, "select-language", false, "")
@@ -38,14 +39,15 @@ func proxyCommand(fs *flag.FlagSet) runFunc {
 }
 
 type proxy struct {
-	upstream, listen                          string
-	store                                     storeFlag
-	heuristic                                 heuristicFlag
-	staleIfError, refreshAhead, maxAge, grace time.Duration
-	maxBody, near, maxBytes                   int64
-	forwarding                                forwarding
-	private, oneUser, replaySetCookie         bool
-	selectLanguage, collapse, verbose         bool
+	upstream, listen                   string
+	store                              storeFlag
+	heuristic                          heuristicFlag
+	staleIfError, staleWhileRevalidate time.Duration
+	refreshAhead, maxAge, grace        time.Duration
+	maxBody, near, maxBytes            int64
+	forwarding                         forwarding
+	private, oneUser, replaySetCookie  bool
+	selectLanguage, collapse, verbose  bool
 }
 
 // idleUpstream is how long an unused connection to the upstream server is kept. It is less than 5 seconds, after
@@ -68,18 +70,19 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 	defer disconnect()
 	base, self := upstreamTransport(), newPseudonym()
 	cache := &cachecontrol.Transport{
-		Base:               toUpstream{base, self},
-		Store:              store,
-		Heuristic:          p.heuristic.Heuristic,
-		Shared:             !p.private,
-		ReplaySetCookie:    p.replaySetCookie,
-		MaxBodyBytes:       p.maxBody,
-		StaleIfError:       p.staleIfError,
-		RefreshAhead:       p.refreshAhead,
-		Collapse:           p.collapse,
-		SelectLanguage:     p.selectLanguage,
-		DisableCompression: true, // the client's Accept-Encoding is passed on as it is
-		Logger:             e.logger(p.verbose),
+		Base:                 toUpstream{base, self},
+		Store:                store,
+		Heuristic:            p.heuristic.Heuristic,
+		Shared:               !p.private,
+		ReplaySetCookie:      p.replaySetCookie,
+		MaxBodyBytes:         p.maxBody,
+		StaleIfError:         p.staleIfError,
+		StaleWhileRevalidate: p.staleWhileRevalidate,
+		RefreshAhead:         p.refreshAhead,
+		Collapse:             p.collapse,
+		SelectLanguage:       p.selectLanguage,
+		DisableCompression:   true, // the client's Accept-Encoding is passed on as it is
+		Logger:               e.logger(p.verbose),
 	}
 	defer base.CloseIdleConnections()
 	defer cache.Close()

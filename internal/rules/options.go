@@ -32,6 +32,10 @@ type Options struct {
 	// response had this stale-if-error directive.
 	StaleIfError time.Duration
 
+	// StaleWhileRevalidate is how long a response without a stale-while-revalidate directive may be
+	// used stale while it is validated, as if it had this directive.
+	StaleWhileRevalidate time.Duration
+
 	// Statuses lists the status codes of the responses that may be stored. If nil, all that RFC
 	// 9111 allows may be stored. A response with a listed status that is not cacheable by default,
 	// such as 302, is also stored without explicit freshness if WithLifetime or Replay gives it a

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -139,7 +140,7 @@ func (p *Policy) Retention() time.Duration {
 		return 0
 	}
 	d := &p.Directives
-	stale := max(d.StaleWhileRevalidate.Value, d.StaleIfError.Value, p.Options.StaleIfError)
+	stale := max(p.staleWhileRevalidate(&Request{}).Value, d.StaleIfError.Value, p.Options.StaleIfError)
 	if stale >= Infinite {
 		return 0
 	}
@@ -316,12 +317,26 @@ func (p *Policy) reuse(req *Request, age, ttl time.Duration, own bool) (Action, 
 		return Serve, MaxStale
 	case req.MaxAge.OK || req.MaxStale.OK: // the request limits staleness itself (RFC 9111, section 5.2.1.1)
 		return Validate, Expired
-	case d.StaleWhileRevalidate.permits(ttl):
+	case p.staleWhileRevalidate(req).permits(ttl):
 		return ServeAndValidate, WhileRevalidating
 	case req.allowStale().permits(ttl):
 		return Serve, AllowStale
 	}
 	return Validate, Expired
+}
+
+// staleWhileRevalidate returns how long the response may be used stale while it is validated. The
+// directive of the response has precedence over what the program allows.
+func (p *Policy) staleWhileRevalidate(req *Request) Delta {
+	d := p.Directives.StaleWhileRevalidate
+	switch {
+	case req.StaleWhileRevalidate < 0:
+		return Delta{}
+	case d.OK:
+		return d
+	}
+	allowed := cmp.Or(req.StaleWhileRevalidate, p.Options.StaleWhileRevalidate)
+	return Delta{allowed, allowed > 0}
 }
 
 // ReuseOnError decides whether the stored response may be used because the origin could not be

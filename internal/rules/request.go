@@ -23,6 +23,10 @@ type Request struct {
 	AllowStale time.Duration // how long a response may have been stale; a negative value means no limit
 	Lifetime   time.Duration // replaces the freshness lifetime of the response, as Policy.WithLifetime does, if positive
 
+	// StaleWhileRevalidate replaces Options.StaleWhileRevalidate if it is positive. If it is
+	// negative, no response is used stale while it is validated.
+	StaleWhileRevalidate time.Duration
+
 	pragma bool // NoCache is from Pragma
 }
 

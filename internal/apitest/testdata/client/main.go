@@ -35,6 +35,7 @@ func newAPI(base, token string) *api {
 		MaxBodyBytes:         cachecontrol.DefaultMaxBodyBytes / 1024,
 		MaxVariants:          2 * cachecontrol.DefaultMaxVariants,
 		StaleIfError:         time.Hour,
+		StaleWhileRevalidate: 10 * time.Second,
 		SelectLanguage:       true,
 		DisableCompression:   false,
 		Collapse:             true,
@@ -120,6 +121,7 @@ func main() {
 		{Mode: cachecontrol.ModeCacheOnly, MaxStale: time.Hour},
 		{NoStore: true},
 		{Lifetime: time.Minute, Partition: "tenant"},
+		{StaleWhileRevalidate: -1},
 	} {
 		if err := a.get(ctx, "/user", control, &user); err != nil {
 			log.Print(err)

@@ -39,13 +39,15 @@ func beforeStore(resp *http.Response, rules cachecontrol.RuleDecision) cachecont
 func beforeReuse(req *http.Request, stored cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
 	switch {
 	case req.Header.Get("X-Offline") != "":
-		return cachecontrol.ReuseAnyway
+		return cachecontrol.ReuseDecision{Use: cachecontrol.ReuseAnyway}
 	case !stored.Rules.OK && stored.StatusCode >= 400 && stored.Age > time.Minute:
-		return cachecontrol.ReuseNever
+		return cachecontrol.ReuseDecision{Use: cachecontrol.ReuseNever}
 	case stored.TTL < time.Second || stored.Header.Get("Warning") != "":
-		return cachecontrol.ReuseValidate
+		return cachecontrol.ReuseDecision{Use: cachecontrol.ReuseValidate}
 	}
-	return cachecontrol.ReuseByRules
+	return cachecontrol.ReuseDecision{Use: byRules, StaleWhileRevalidate: stored.Age / 10}
 }
+
+const byRules cachecontrol.Reuse = cachecontrol.ReuseByRules
 
 func main() { newClient().CloseIdleConnections() }

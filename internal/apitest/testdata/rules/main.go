@@ -92,7 +92,7 @@ func (p *proxy) fetch(w http.ResponseWriter, req *http.Request, s *stored) {
 
 func (p *proxy) store(req *http.Request, resp *http.Response, sent time.Time) {
 	policy := rfc9111.NewPolicy(req, resp, sent, time.Now(), &rfc9111.Options{
-		Shared: true, WithholdSetCookie: true, StaleIfError: time.Hour,
+		Shared: true, WithholdSetCookie: true, StaleIfError: time.Hour, StaleWhileRevalidate: time.Minute,
 	})
 	if lifetime, _ := policy.Lifetime(); lifetime == 0 && rfc9111.HeuristicallyCacheable(resp.StatusCode) {
 		policy = policy.WithLifetime(time.Minute)
