@@ -106,8 +106,7 @@ func TestDamagedEntryIsRemoved(t *testing.T) {
 					t.Errorf("%d warnings are logged afterwards, want 0", log.n)
 				}
 				if _, err := s.Get(t.Context(), "http://example.com/"); err != nil {
-					var unreadable *storage.UnreadableError
-					if errors.As(err, &unreadable) {
+					if errors.Is(err, storage.ErrUnreadable) {
 						t.Errorf("Get = %v, want an entry or none", err)
 					}
 				}
@@ -249,8 +248,7 @@ func TestDamagedDirectory(t *testing.T) {
 					resp := open(t, tr, request(t, "/"))
 					got, err := io.ReadAll(resp.Body)
 					resp.Body.Close()
-					var unreadable *storage.UnreadableError
-					if string(got) != body && !(errors.As(err, &unreadable) && size > 64<<10) {
+					if string(got) != body && !(errors.Is(err, storage.ErrUnreadable) && size > 64<<10) {
 						t.Errorf("%v: %d bytes, %v", cachecontrol.StatusOf(resp).Outcome, len(got), err)
 					}
 					// The next response replaces the entry if it can be stored.

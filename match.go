@@ -272,9 +272,8 @@ func (prev *previous) whyMissing(key string, err error) rules.Reason {
 	case storage.ErrNotFound: // the common case
 		return rules.NotStored
 	}
-	var unreadable *storage.UnreadableError
 	switch {
-	case errors.As(err, &unreadable):
+	case errors.Is(err, storage.ErrUnreadable):
 		prev.unreadable = append(prev.unreadable, key)
 		return rules.Unreadable
 	case errors.Is(err, storage.ErrNotFound), errors.Is(err, storage.ErrClosed):

@@ -159,9 +159,8 @@ func (l *load) one(ctx context.Context, t *tally) {
 	if cachecontrol.FromCache(resp) {
 		t.Hits++
 	}
-	var damaged *storage.UnreadableError
 	switch {
-	case errors.As(err, &damaged) && len(body) > 0:
+	case errors.Is(err, storage.ErrUnreadable) && len(body) > 0:
 		t.Damaged++
 	case err != nil:
 		if ctx.Err() == nil {

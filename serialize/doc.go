@@ -16,7 +16,7 @@
 // under "go". An entry without that key was written by Python; see Entry.Foreign. The keys are
 // written in this order, but they may be read in any order. The body is at the end of "response",
 // and everything that is known only after the body follows it, so a document can be written while
-// the body is being received (AppendHead, AppendTail).
+// the body is being received.
 //
 // The last 4 bytes of a document written by this package are the value of "head_sum": the CRC-32C
 // of all other bytes of the document except the body. A document that has "go" but no such

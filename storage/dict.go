@@ -167,9 +167,9 @@ func (c *DictCache) Create(_ context.Context, key string, e *Entry) (Writer, err
 	case room < 0 || int64(text) > math.MaxUint32:
 		dictBuffers.Put(space)
 		return nil, ErrTooLarge
-	case text > MaxHead:
+	case text > buffer.MaxHead:
 		dictBuffers.Put(space)
-		return nil, ErrHeadTooLong
+		return nil, buffer.ErrHeadTooLong
 	}
 	return &dictWriter{
 		cache: c, entry: e, buffer: space, text: early.data, keyLen: uint32(len(key)), more: early.more,
@@ -202,8 +202,8 @@ func (c *DictCache) UpdateIf(_ context.Context, key string, e *Entry, may func(n
 		return ErrChanged
 	case r.sizeWith(next) > c.bound()/4:
 		return ErrTooLarge
-	case text > MaxHead:
-		return ErrHeadTooLong
+	case text > buffer.MaxHead:
+		return buffer.ErrHeadTooLong
 	}
 	old := r.head.Load()
 	if may != nil && !may(old.entry) {
@@ -409,8 +409,8 @@ func (w *dictWriter) CommitIf(may func(now *Entry) bool) error {
 	}
 	c := w.cache
 	p := packer{w.text, w.more}.late(w.entry)
-	if len(p.data) > MaxHead {
-		return ErrHeadTooLong
+	if len(p.data) > buffer.MaxHead {
+		return buffer.ErrHeadTooLong
 	}
 	text, body := asString(p.data), asString(w.body.Data) // not copied yet; they are copied below
 	if packedSize(len(text), p.more)+int64(len(body)) > c.bound()/4 {

@@ -21,20 +21,21 @@ import (
 )
 
 var (
-	// ErrNotFound is returned if there is no usable entry under the key. An entry that cannot be read is
-	// treated as missing; the error then also wraps an *UnreadableError.
+	// ErrNotFound is returned if there is no usable entry under the key.
 	ErrNotFound = errors.New("storage: not found")
+
+	// ErrUnreadable is returned if there is an entry that cannot be used: it is truncated, its format version, a
+	// type or the checksum is wrong, or the body belongs to another entry. It wraps ErrNotFound, so that such an
+	// entry is treated as missing.
+	ErrUnreadable error = unreadableError{}
 
 	// ErrChanged is returned by Update if the stored body is not the one that the entry was read with, and by
 	// CommitIf and UpdateIf if their function returns false.
 	ErrChanged = errors.New("storage: the stored body has changed")
 
-	// ErrTooLarge is returned if an entry is larger than the store allows.
+	// ErrTooLarge is returned if an entry is larger than the store allows, or if its metadata is longer than 2 MiB
+	// or has more than 65,536 elements in one of its parts.
 	ErrTooLarge = buffer.ErrTooLarge
-
-	// ErrHeadTooLong is returned if the metadata of an entry exceeds MaxHead or has more than 65,536 elements in
-	// one of its parts.
-	ErrHeadTooLong = errors.New("storage: metadata longer than 2 MiB")
 
 	// ErrClosed is returned if the store is closed.
 	ErrClosed = errors.New("storage: closed")
@@ -43,11 +44,6 @@ var (
 	// moment ago. The call that failed returned another error.
 	ErrSuspended = errors.New("storage: suspended after a failure")
 )
-
-// MaxHead limits the metadata of an entry in bytes. Longer metadata is neither stored nor read, so that a damaged or
-// hostile document costs little. A header of 1 MiB, ten times what servers and proxies commonly accept, still fits
-// even if each of its fields is written twice, as in a document of the package serialize.
-const MaxHead = 2 << 20
 
 // Store stores entries and their bodies.
 //
@@ -90,8 +86,8 @@ type Response struct {
 	Entry *Entry // shared; must not be modified
 
 	// Body returns the bytes as the origin sent them, Entry.Length in all. It may implement io.Seeker and
-	// io.WriterTo. If the checksum of the body is wrong, reading ends in an error that wraps an
-	// *UnreadableError.
+	// io.WriterTo. If the checksum of the body is wrong, reading ends in an error that wraps
+	// ErrUnreadable.
 	Body io.ReadCloser
 
 	// Decoded is the body without its content codings, if the store was given it with DecodedKeeper.
@@ -99,14 +95,9 @@ type Response struct {
 	Decoded []byte
 }
 
-// UnreadableError reports why an existing entry cannot be used: it is truncated, its format version, a type
-// or the checksum is wrong, or the body belongs to another entry.
-type UnreadableError struct {
-	Key string
-	Err error
-}
+// unreadableError is the type of ErrUnreadable.
+type unreadableError struct{}
 
-func (e *UnreadableError) Error() string { return "storage: unreadable entry: " + e.Err.Error() }
+func (unreadableError) Error() string { return "storage: unreadable entry" }
 
-// Unwrap returns ErrNotFound and the cause.
-func (e *UnreadableError) Unwrap() []error { return []error{ErrNotFound, e.Err} }
+func (unreadableError) Unwrap() error { return ErrNotFound }

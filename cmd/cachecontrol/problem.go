@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // The exit codes, as "cachecontrol help" documents them.
@@ -56,10 +58,10 @@ func pathless(err error) error {
 	return err
 }
 
-// reason returns the message of an error without the names of the packages storage and serialize.
+// reason returns the message of an error without the names of the packages storage and serialize, and of ErrUnreadable.
 func reason(err error) string {
 	s := err.Error()
-	for _, prefix := range []string{"storage: ", "serialize: "} {
+	for _, prefix := range []string{storage.ErrUnreadable.Error() + ": ", "storage: ", "serialize: "} {
 		s = strings.ReplaceAll(s, prefix, "")
 	}
 	return s

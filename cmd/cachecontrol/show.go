@@ -163,10 +163,6 @@ func selectingFields(fields []storage.Field) map[string]*string {
 func (s *show) writeBody(ctx context.Context, e *env, it *cachedir.Item) error {
 	r, err := it.Open(ctx)
 	if err != nil {
-		var u *storage.UnreadableError
-		if errors.As(err, &u) {
-			err = u.Err
-		}
 		return failed(errors.New(reason(err)), "cannot use the entry "+it.Hash, "'cachecontrol verify' checks the directory.")
 	}
 	defer r.Body.Close()

@@ -3,11 +3,21 @@ package buffer
 
 import (
 	"errors"
+	"fmt"
 )
+
+// MaxHead limits the metadata of an entry in bytes. Longer metadata is neither stored nor read, so that a damaged or
+// hostile document costs little. A header of 1 MiB, ten times what servers and proxies commonly accept, still fits
+// even if each of its fields is written twice, as in a document of the package serialize.
+const MaxHead = 2 << 20
 
 var (
 	// ErrTooLarge is storage.ErrTooLarge.
-	ErrTooLarge = errors.New("storage: body too large for this store")
+	ErrTooLarge = errors.New("storage: entry too large for this store")
+
+	// ErrHeadTooLong is returned if the metadata of an entry exceeds MaxHead or has more than 65,536 elements in
+	// one of its parts.
+	ErrHeadTooLong = fmt.Errorf("%w: metadata longer than 2 MiB", ErrTooLarge)
 
 	// ErrEnded is returned by a Writer that has ended.
 	ErrEnded = errors.New("storage: write after Commit or Abort")

@@ -44,9 +44,8 @@ type filePart struct {
 	off       int64
 	verify    bool
 	sum, want uint32
-	summed    int64 // sum is the checksum of the bytes before this offset
-	err       error // returned by all later reads
-	key       string
+	summed    int64  // sum is the checksum of the bytes before this offset
+	err       error  // returned by all later reads
 	good, bad func() // called once, when the body was verified or is damaged
 }
 
@@ -102,9 +101,9 @@ func (b *fileBody) add(p []byte) bool {
 	return true
 }
 
-// fail makes this and all later reads return an *UnreadableError.
+// fail makes this and all later reads return an error that wraps ErrUnreadable.
 func (b *fileBody) fail(err error) error {
-	b.err = &storage.UnreadableError{Key: b.key, Err: err}
+	b.err = unreadable(err)
 	b.bad()
 	return b.err
 }

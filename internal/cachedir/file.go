@@ -50,7 +50,7 @@ func (c *FileCache) Traits() storage.Traits {
 }
 
 // Get returns the entry under key, or an error that wraps ErrNotFound. If the file exists but is unusable,
-// the error also wraps an *UnreadableError. If the file cannot be opened, Get returns another error. The body
+// the error is ErrUnreadable. If the file cannot be opened, Get returns another error. The body
 // implements io.Seeker and io.WriterTo, and must be closed.
 func (c *FileCache) Get(ctx context.Context, key string) (*storage.Response, error) {
 	if err := c.opened().check(ctx); err != nil {
@@ -58,21 +58,21 @@ func (c *FileCache) Get(ctx context.Context, key string) (*storage.Response, err
 	}
 	path, err := c.tree.readPath(key)
 	if err != nil {
-		return nil, unusable(key, err)
+		return nil, unusable(err)
 	}
 	if r := c.getRemembered(path); r != nil {
 		return r, nil
 	}
 	f, fi, err := openFile(path)
 	if err != nil {
-		return nil, unusable(key, err)
+		return nil, unusable(err)
 	}
 	c.tree.touch(path, fi)
 	if fi.Size() <= smallFile {
 		defer f.Close()
 		e, body, err := c.readSmall(path, f, fi)
 		if err != nil {
-			return nil, &storage.UnreadableError{Key: key, Err: err}
+			return nil, unreadable(err)
 		}
 		return storage.NewResponse(e, body), nil
 	}
@@ -84,7 +84,7 @@ func (c *FileCache) Get(ctx context.Context, key string) (*storage.Response, err
 		}
 		if err != nil {
 			f.Close()
-			return nil, &storage.UnreadableError{Key: key, Err: err}
+			return nil, unreadable(err)
 		}
 		h.entry.Stamp = fi
 		c.tree.heads.put(path, fi, h.entry, h.offset, fi.Size()-h.entry.Length)
@@ -92,7 +92,7 @@ func (c *FileCache) Get(ctx context.Context, key string) (*storage.Response, err
 	e := h.entry
 	m := mark(path, fi, e.Sum)
 	return newFileHit(e, filePart{
-		f: f, base: h.offset, size: e.Length, verify: !e.Foreign && !c.tree.verified.Has(m), want: e.Sum, key: key,
+		f: f, base: h.offset, size: e.Length, verify: !e.Foreign && !c.tree.verified.Has(m), want: e.Sum,
 		good: func() { c.tree.verified.Add(m) },
 		bad:  func() { c.drop(path, fi) },
 	}), nil
@@ -191,12 +191,12 @@ func (c *FileCache) UpdateIf(ctx context.Context, key string, e *storage.Entry, 
 
 	f, fi, err := openFile(path)
 	if err != nil {
-		return unusable(key, err)
+		return unusable(err)
 	}
 	defer f.Close()
 	old, offset, err := decodeFile(path, f, fi.Size())
 	if err != nil {
-		return &storage.UnreadableError{Key: key, Err: err}
+		return unreadable(err)
 	}
 	if stamp, _ := e.Stamp.(fs.FileInfo); !old.SameBody(e) && !(old.Foreign && sameFile(stamp, fi)) {
 		return storage.ErrChanged
@@ -229,7 +229,7 @@ func (c *FileCache) rewritten(ctx context.Context, key string, e, old *storage.E
 	if err := w.copyBody(f, offset, old); err != nil {
 		w.Abort()
 		if errors.Is(err, document.ErrSum) || isEOF(err) {
-			return nil, &storage.UnreadableError{Key: key, Err: err}
+			return nil, unreadable(err)
 		}
 		return nil, fmt.Errorf("storage: %w", err)
 	}

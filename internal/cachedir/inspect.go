@@ -125,7 +125,7 @@ func (it *Item) Open(ctx context.Context) (*storage.Response, error) {
 		return nil, err
 	}
 	if found.State != Sound && found.State != Unproven {
-		return nil, &storage.UnreadableError{Key: it.Hash, Err: found.Err}
+		return nil, unreadable(found.Err)
 	}
 	if found.Entry.Length == 0 {
 		return storage.NewResponse(found.Entry, nil), nil
@@ -135,7 +135,7 @@ func (it *Item) Open(ctx context.Context) (*storage.Response, error) {
 		return nil, err
 	}
 	r := newFileHit(found.Entry, filePart{
-		f: f, base: found.offset, size: found.Entry.Length, verify: !found.Entry.Foreign, want: found.Entry.Sum, key: it.Hash,
+		f: f, base: found.offset, size: found.Entry.Length, verify: !found.Entry.Foreign, want: found.Entry.Sum,
 		good: func() {}, bad: func() {},
 	})
 	r.Body = struct {

@@ -71,7 +71,7 @@ func storePair(c *SeparateBodyFileCache, key string, n int) error {
 // storedPair returns which entry is stored under key, or -1 where there is no head. A head whose body is not its own is an
 // error.
 func storedPair(c *SeparateBodyFileCache, key string) (int, error) {
-	p, err := readPair(key, c.tree.path(key))
+	p, err := readPair(c.tree.path(key))
 	if errors.Is(err, storage.ErrNotFound) {
 		return -1, nil
 	}

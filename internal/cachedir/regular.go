@@ -22,11 +22,14 @@ var endedContext = func() context.Context {
 // file, or a link instead of a directory.
 var errIrregular = errors.New("not a regular file")
 
-// unusable converts err, returned when a file of the entry under key was opened, to an *UnreadableError if
-// the file is not one that a cache creates.
-func unusable(key string, err error) error {
+// unreadable returns the error of an entry that cannot be used because of err.
+func unreadable(err error) error { return fmt.Errorf("%w: %w", storage.ErrUnreadable, err) }
+
+// unusable converts err, returned when a file of an entry was opened, to ErrUnreadable if the file is not one that a
+// cache creates.
+func unusable(err error) error {
 	if errors.Is(err, errIrregular) {
-		return &storage.UnreadableError{Key: key, Err: err}
+		return unreadable(err)
 	}
 	return err
 }

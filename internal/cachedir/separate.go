@@ -48,7 +48,7 @@ func (c *SeparateBodyFileCache) Traits() storage.Traits {
 }
 
 // Get returns the entry under key, or an error that wraps ErrNotFound. If there are files but they are
-// unusable or do not belong together, the error also wraps an *UnreadableError. If a file cannot be opened or
+// unusable or do not belong together, the error is ErrUnreadable. If a file cannot be opened or
 // read, Get returns another error. The body implements io.Seeker and io.WriterTo, and must be closed.
 func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*storage.Response, error) {
 	if err := c.opened().check(ctx); err != nil {
@@ -56,13 +56,13 @@ func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*storage.R
 	}
 	path, err := c.tree.readPath(key)
 	if err != nil {
-		return nil, unusable(key, err)
+		return nil, unusable(err)
 	}
 	p := c.rememberedPair(path)
 	if p == nil {
-		p, err = c.settledPair(ctx, key, path)
+		p, err = c.settledPair(ctx, path)
 		if isDoubt(err) {
-			err = &storage.UnreadableError{Key: key, Err: err}
+			err = unreadable(err)
 		}
 		if err != nil {
 			return nil, err
@@ -81,14 +81,14 @@ func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*storage.R
 		body, err := readBody(p.body, 0, e)
 		if err != nil {
 			c.drop(path, p.bodyInfo)
-			return nil, &storage.UnreadableError{Key: key, Err: err}
+			return nil, unreadable(err)
 		}
 		return storage.NewResponse(e, body), nil
 	}
 	m := mark(path, p.bodyInfo, e.Sum)
 	verify := !e.Foreign && !p.verified && !c.tree.verified.Has(m)
 	return newFileHit(e, filePart{
-		f: p.body, size: e.Length, verify: verify, want: e.Sum, key: key,
+		f: p.body, size: e.Length, verify: verify, want: e.Sum,
 		good: func() { c.tree.verified.Add(m) },
 		bad:  func() { c.drop(path, p.bodyInfo) },
 	}), nil
@@ -140,8 +140,8 @@ const doubtWait = 100 * time.Millisecond
 
 // settledPair reads the pair at path. If the files do not belong together, it reads them again: under the
 // lock, when none of our writers can be between its two renames, or repeatedly while others hold the lock.
-func (c *SeparateBodyFileCache) settledPair(ctx context.Context, key, path string) (*pair, error) {
-	p, err := readWholePair(key, path)
+func (c *SeparateBodyFileCache) settledPair(ctx context.Context, path string) (*pair, error) {
+	p, err := readWholePair(path)
 	if !isDoubt(err) {
 		return p, err
 	}
@@ -151,7 +151,7 @@ func (c *SeparateBodyFileCache) settledPair(ctx context.Context, key, path strin
 		unlock, lockErr := lock(endedContext, path)
 		if lockErr == nil {
 			defer unlock()
-			return readWholePair(key, path)
+			return readWholePair(path)
 		}
 		if !errors.Is(lockErr, context.Canceled) { // the directory is not writable
 			return nil, err
@@ -161,7 +161,7 @@ func (c *SeparateBodyFileCache) settledPair(ctx context.Context, key, path strin
 			return nil, err
 		case <-time.After(delay):
 		}
-		if p, err = readWholePair(key, path); !isDoubt(err) {
+		if p, err = readWholePair(path); !isDoubt(err) {
 			return p, err
 		}
 	}
@@ -175,8 +175,8 @@ func isDoubt(err error) bool {
 // readWholePair is like readPair, but for callers that do not hold the lock of the body. If neither checksum
 // nor length shows that the body is complete, it checks that CacheControl 0.12 is not writing the body, which
 // it does in place and under its lock.
-func readWholePair(key, path string) (*pair, error) {
-	p, err := readPair(key, path)
+func readWholePair(path string) (*pair, error) {
+	p, err := readPair(path)
 	if err != nil || p.body == nil || !p.entry.Foreign || rules.ContentLength(p.entry.Header) >= 0 {
 		return p, err
 	}
@@ -209,17 +209,17 @@ func stillWhole(bodyPath string, p *pair) error {
 }
 
 // readPair reads the metadata, opens the body, and checks that they belong together.
-func readPair(key, path string) (_ *pair, err error) {
+func readPair(path string) (_ *pair, err error) {
 	head, headInfo, err := openFile(path)
 	if err != nil {
-		return nil, unusable(key, err)
+		return nil, unusable(err)
 	}
 	defer head.Close()
 	p := new(pair)
 	if headInfo.Size() > maxHead {
-		return nil, &storage.UnreadableError{Key: key, Err: errors.New("the metadata is too long")}
+		return nil, unreadable(errors.New("the metadata is too long"))
 	}
-	if p.entry, err = readHead(key, head); err != nil {
+	if p.entry, err = readHead(head); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -236,7 +236,7 @@ func readPair(key, path string) (_ *pair, err error) {
 		return nil, &doubtError{errors.New("the body is missing")}
 	}
 	if err != nil {
-		return nil, unusable(key, err)
+		return nil, unusable(err)
 	}
 	if err := p.match(path, headInfo); err != nil {
 		return nil, err
@@ -287,7 +287,7 @@ func fits(e *storage.Entry, head, body fs.FileInfo) (prove bool, err error) {
 }
 
 // maxHead limits the size of a metadata file.
-const maxHead = 2 * storage.MaxHead
+const maxHead = 2 * buffer.MaxHead
 
 // headBuffers holds buffers for readHead that are large enough for most metadata files.
 var headBuffers = sync.Pool{New: func() any {
@@ -296,7 +296,7 @@ var headBuffers = sync.Pool{New: func() any {
 }}
 
 // readHead reads a metadata file.
-func readHead(key string, f *os.File) (*storage.Entry, error) {
+func readHead(f *os.File) (*storage.Entry, error) {
 	buf := headBuffers.Get().(*[]byte)
 	defer headBuffers.Put(buf)
 	n, err := f.Read(*buf)
@@ -316,7 +316,7 @@ func readHead(key string, f *os.File) (*storage.Entry, error) {
 		err = errors.New("the metadata is followed by a body")
 	}
 	if err != nil {
-		return nil, &storage.UnreadableError{Key: key, Err: err}
+		return nil, unreadable(err)
 	}
 	return e, nil
 }
@@ -380,9 +380,9 @@ func (c *SeparateBodyFileCache) UpdateIf(ctx context.Context, key string, e *sto
 	}
 	defer unlock()
 
-	p, err := readPair(key, path)
+	p, err := readPair(path)
 	if isDoubt(err) {
-		return &storage.UnreadableError{Key: key, Err: err}
+		return unreadable(err)
 	}
 	if err != nil {
 		return err
@@ -561,7 +561,7 @@ func (p *newPair) replace(ctx context.Context, may func(now *storage.Entry) bool
 	}
 	defer unlock()
 	if may != nil {
-		if now, err := readPair("", p.path); err == nil {
+		if now, err := readPair(p.path); err == nil {
 			if now.body != nil {
 				now.body.Close()
 			}
@@ -646,7 +646,7 @@ func (p *newPair) headThere() bool {
 		return false
 	}
 	defer f.Close()
-	e, err := readHead("", f)
+	e, err := readHead(f)
 	return err == nil && e.SameBody(p.entry) && e.BodyTime.Equal(p.entry.BodyTime)
 }
 

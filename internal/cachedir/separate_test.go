@@ -91,11 +91,10 @@ func TestTornPair(t *testing.T) {
 
 			s = newSeparate(t, dir) // s has verified the body and might not look again
 			_, body, err := get(t, s, "key")
-			var u *storage.UnreadableError
 			if test.hit && (err != nil || body != own) {
 				t.Errorf("%q, %v", body, err)
 			}
-			if !test.hit && (!errors.As(err, &u) || !errors.Is(err, storage.ErrNotFound)) {
+			if !test.hit && (!errors.Is(err, storage.ErrUnreadable) || !errors.Is(err, storage.ErrNotFound)) {
 				t.Errorf("%q, %v", body, err)
 			}
 			err = s.Update(t.Context(), "key", e)

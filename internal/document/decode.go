@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/buffer"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -15,7 +16,7 @@ import (
 // stored elsewhere or is missing; only the store knows which.
 //
 // The error is ErrVersion or a *SyntaxError. It is also a *SyntaxError if the metadata exceeds
-// storage.MaxHead.
+// buffer.MaxHead.
 func Unmarshal(doc []byte) (e *storage.Entry, body []byte, err error) {
 	r := reader{buf: doc, size: int64(len(doc))}
 	e, offset, length, err := decode(&r)
@@ -39,7 +40,7 @@ var blocks = sync.Pool{New: func() any {
 }}
 
 func decode(r *reader) (e *storage.Entry, bodyOffset, bodyLength int64, err error) {
-	r.end, r.left = storage.MaxHead, maxItems
+	r.end, r.left = buffer.MaxHead, maxItems
 	if r.size < int64(len(magic)) {
 		return nil, 0, 0, ErrVersion
 	}

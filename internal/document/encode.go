@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/buffer"
 	"github.com/go-cachecontrol/cachecontrol/internal/checksum"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -134,8 +135,8 @@ func appendHead(dst []byte, e *storage.Entry, header []field, length int64) ([]b
 	w.bool(false)
 	w.text("body")
 	w.bin32(uint32(length))
-	if len(w.buf)-start > storage.MaxHead {
-		w.fail(storage.ErrHeadTooLong)
+	if len(w.buf)-start > buffer.MaxHead {
+		w.fail(buffer.ErrHeadTooLong)
 	}
 	return w.result()
 }
@@ -149,8 +150,8 @@ func appendTail(dst []byte, e *storage.Entry, header []field, length int64, sum,
 	w.text("vary")
 	w.fields(e.Vary)
 	if e.Foreign {
-		if len(w.buf)-start > storage.MaxHead {
-			w.fail(storage.ErrHeadTooLong)
+		if len(w.buf)-start > buffer.MaxHead {
+			w.fail(buffer.ErrHeadTooLong)
 		}
 		return w.result()
 	}
@@ -190,8 +191,8 @@ func appendTail(dst []byte, e *storage.Entry, header []field, length int64, sum,
 	w.text("head_sum")
 	w.buf = append(w.buf, uint32Code)
 	w.buf = binary.BigEndian.AppendUint32(w.buf, checksum.Update(headSum, w.buf[start:]))
-	if len(w.buf)-start > storage.MaxHead {
-		w.fail(storage.ErrHeadTooLong)
+	if len(w.buf)-start > buffer.MaxHead {
+		w.fail(buffer.ErrHeadTooLong)
 	}
 	return w.result()
 }

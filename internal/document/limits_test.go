@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/buffer"
 	"github.com/go-cachecontrol/cachecontrol/internal/checksum"
 	"github.com/go-cachecontrol/cachecontrol/internal/document"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -93,8 +94,8 @@ func TestHostileDocuments(t *testing.T) {
 			if err == nil {
 				t.Error("Decode = nil, want an error")
 			}
-			if z.read > 4*storage.MaxHead {
-				t.Errorf("%d bytes were read, want %d at most", z.read, 4*storage.MaxHead)
+			if z.read > 4*buffer.MaxHead {
+				t.Errorf("%d bytes were read, want %d at most", z.read, 4*buffer.MaxHead)
 			}
 			if most := mostMemory(int(z.read)); n > most {
 				t.Errorf("%d bytes were allocated, want %d at most", n, most)
@@ -136,7 +137,7 @@ func longLists() map[string]*storage.Entry {
 		fields[i].Name = fmt.Sprint(i)
 		header[http.CanonicalHeaderKey(fmt.Sprint("a", i))] = []string{""}
 	}
-	long := strings.Repeat("a", storage.MaxHead)
+	long := strings.Repeat("a", buffer.MaxHead)
 	add("header", func(e *storage.Entry) { e.Header = header })
 	add("value", func(e *storage.Entry) { e.Header["A"] = []string{long} })
 	add("lines", func(e *storage.Entry) { e.Header["A"] = names })
@@ -164,18 +165,18 @@ func longLists() map[string]*storage.Entry {
 // TestTooLongToWrite: what would not be read is not written, in whatever part of an entry there is too much.
 func TestTooLongToWrite(t *testing.T) {
 	for name, e := range longLists() {
-		if _, err := document.Marshal(e, []byte("body")); !errors.Is(err, storage.ErrHeadTooLong) {
-			t.Errorf("Marshal(%s) = %v, want storage.ErrHeadTooLong", name, err)
+		if _, err := document.Marshal(e, []byte("body")); !errors.Is(err, storage.ErrTooLarge) {
+			t.Errorf("Marshal(%s) = %v, want storage.ErrTooLarge", name, err)
 		}
-		if _, err := document.MarshalHead(e); !errors.Is(err, storage.ErrHeadTooLong) {
-			t.Errorf("MarshalHead(%s) = %v, want storage.ErrHeadTooLong", name, err)
+		if _, err := document.MarshalHead(e); !errors.Is(err, storage.ErrTooLarge) {
+			t.Errorf("MarshalHead(%s) = %v, want storage.ErrTooLarge", name, err)
 		}
 		head, err := document.AppendHead(nil, e)
 		if err == nil {
 			_, err = document.AppendTail(nil, e, checksum.Sum(head))
 		}
-		if !errors.Is(err, storage.ErrHeadTooLong) {
-			t.Errorf("AppendHead and AppendTail(%s) = %v, want storage.ErrHeadTooLong", name, err)
+		if !errors.Is(err, storage.ErrTooLarge) {
+			t.Errorf("AppendHead and AppendTail(%s) = %v, want storage.ErrTooLarge", name, err)
 		}
 	}
 }

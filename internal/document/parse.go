@@ -3,6 +3,7 @@ package document
 import (
 	"crypto/sha256"
 	"errors"
+	"fmt"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/checksum"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -11,9 +12,8 @@ import (
 // ErrSum is returned if the checksum of a body is wrong.
 var ErrSum = errors.New("wrong checksum")
 
-// Parse is like Unmarshal, but also verifies the body, and returns an *storage.UnreadableError with
-// the key.
-func Parse(key string, doc []byte) (*storage.Entry, []byte, error) {
+// Parse is like Unmarshal, but also verifies the body, and returns an error that wraps storage.ErrUnreadable.
+func Parse(doc []byte) (*storage.Entry, []byte, error) {
 	e, body, err := Unmarshal(doc)
 	if err == nil {
 		err = Settle(e, int64(len(body)))
@@ -22,7 +22,7 @@ func Parse(key string, doc []byte) (*storage.Entry, []byte, error) {
 		err = ErrSum
 	}
 	if err != nil {
-		return nil, nil, &storage.UnreadableError{Key: key, Err: err}
+		return nil, nil, fmt.Errorf("%w: %w", storage.ErrUnreadable, err)
 	}
 	if e.Foreign {
 		// The checksum of the whole document identifies an entry that has no checksum.

@@ -7,8 +7,8 @@ import (
 	"io"
 	"math"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/buffer"
 	"github.com/go-cachecontrol/cachecontrol/internal/checksum"
-	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // blockSize is the number of bytes that are read from a file at once. Most heads are shorter.
@@ -25,7 +25,7 @@ type reader struct {
 	pos  int    // number of bytes of buf that have been read
 	off  int64
 	size int64       // length of the document
-	end  int64       // offset at which the head must have ended; see storage.MaxHead
+	end  int64       // offset at which the head must have ended; see buffer.MaxHead
 	left int         // number of further elements that maps and lists may have
 	src  io.ReaderAt // the file, or nil if buf is the whole document
 	str  string      // buf as a string if not "", of which text returns substrings
@@ -122,7 +122,7 @@ func (r *reader) skipBody(n int64) {
 	if r.err == nil {
 		r.seek(r.offset() + n)
 		r.summed = r.offset()
-		r.end = r.summed + storage.MaxHead
+		r.end = r.summed + buffer.MaxHead
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 	"github.com/vmihailenco/msgpack/v5/msgpcode"
 
-	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/internal/buffer"
 )
 
 // writer appends MessagePack to buf. After an error it writes nothing more.
@@ -66,7 +66,7 @@ func (w *writer) fail(err error) {
 // count adds n elements of a map or a list to items.
 func (w *writer) count(n int) {
 	if w.items += n; w.items > maxItems {
-		w.fail(storage.ErrHeadTooLong)
+		w.fail(buffer.ErrHeadTooLong)
 	}
 }
 

@@ -8,6 +8,7 @@ package reliable
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -148,8 +149,7 @@ func (s *Store) getFailed(ctx context.Context, key string, err error) {
 	if err == storage.ErrNotFound || ctx.Err() == context.Canceled { // the first is the common case
 		return
 	}
-	var unreadable *storage.UnreadableError
-	if !errors.Is(err, storage.ErrNotFound) || errors.As(err, &unreadable) {
+	if !errors.Is(err, storage.ErrNotFound) || errors.Is(err, storage.ErrUnreadable) {
 		s.Failed(ctx, "get", key, err)
 	}
 }
@@ -157,7 +157,7 @@ func (s *Store) getFailed(ctx context.Context, key string, err error) {
 // Unreadable counts and logs that an entry that Get returned for key cannot be used because of err. It returns an error
 // for it.
 func (s *Store) Unreadable(ctx context.Context, key string, err error) error {
-	err = &storage.UnreadableError{Key: key, Err: err}
+	err = fmt.Errorf("%w: %w", storage.ErrUnreadable, err)
 	s.Failed(ctx, "get", key, err)
 	return err
 }
@@ -289,8 +289,7 @@ func (s *Store) Failed(ctx context.Context, op, key string, err error) {
 		return
 	}
 	level := slog.LevelDebug
-	var unreadable *storage.UnreadableError
-	if due || errors.As(err, &unreadable) {
+	if due || errors.Is(err, storage.ErrUnreadable) {
 		level = slog.LevelWarn
 	}
 	s.logger.Log(ctx, level, "cachecontrol: store failed", "op", op, "key", cachekey.WithoutUser(key), "error", err, "failures", n)

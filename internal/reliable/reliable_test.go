@@ -217,7 +217,7 @@ func TestWarnings(t *testing.T) {
 		}
 		s.Failed(t.Context(), "delete", "http://example.com/", storage.ErrSuspended) // a consequence of an earlier failure
 		s.Failed(t.Context(), "delete", "http://example.com/", storage.ErrClosed)    // not a failure
-		s.Failed(t.Context(), "get", "http://example.com/", &storage.UnreadableError{Err: errors.New("torn")})
+		s.Failed(t.Context(), "get", "http://example.com/", fmt.Errorf("%w: %w", storage.ErrUnreadable, errors.New("torn")))
 		var got []string
 		for line := range strings.Lines(log.String()) {
 			_, n, _ := strings.Cut(strings.TrimSpace(line), "failures=")

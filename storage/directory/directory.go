@@ -17,7 +17,7 @@ import (
 //
 // Bodies are streamed when they are written and read, so that memory use is fixed. A file of up to 64 KiB is
 // verified before Get returns its entry. A longer body is verified while it is read: if its checksum is
-// wrong, the read that would complete it returns an *UnreadableError, and the entry is removed. A file that
+// wrong, the read that would complete it returns an error that wraps ErrUnreadable, and the entry is removed. A file that
 // passed verification is not verified again until its size or modification time changes. Reads that use Seek
 // to skip bytes are not verified.
 //

@@ -41,8 +41,7 @@ func TestFromCacheForeign(t *testing.T) {
 		c.Set(key, value)
 		s := kv.FromCache(c)
 		_, err := s.Get(t.Context(), key)
-		var unreadable *storage.UnreadableError
-		if !errors.Is(err, storage.ErrNotFound) || !errors.As(err, &unreadable) {
+		if !errors.Is(err, storage.ErrNotFound) || !errors.Is(err, storage.ErrUnreadable) {
 			t.Errorf("%s: %v", name, err)
 		}
 		w, err := s.Create(t.Context(), key, storagetest.Entry())

@@ -88,7 +88,7 @@ func (s *kvStore) read(ctx context.Context, key string) (*storage.Entry, []byte,
 	if err != nil {
 		return nil, nil, err
 	}
-	return document.Parse(key, value)
+	return document.Parse(value)
 }
 
 func (s *kvStore) Create(ctx context.Context, key string, e *storage.Entry) (storage.Writer, error) {

@@ -108,14 +108,14 @@ func (b *body) take(n int64, data []byte) error {
 	want := min(b.part.chunk, b.entry.Length-n*b.part.chunk)
 	switch {
 	case data == nil:
-		b.err = &storage.UnreadableError{Key: b.key, Err: errGone}
+		b.err = unreadable(errGone)
 	case int64(len(data)) != want:
-		b.err = &storage.UnreadableError{Key: b.key, Err: fmt.Errorf("a chunk has %d bytes instead of %d", len(data), want)}
+		b.err = unreadable(fmt.Errorf("a chunk has %d bytes instead of %d", len(data), want))
 	case n == b.summed:
 		b.sum = checksum.Update(b.sum, data)
 		b.summed++
 		if b.summed == b.part.chunks(b.entry.Length) && b.sum != b.entry.Sum {
-			b.err = &storage.UnreadableError{Key: b.key, Err: errSum}
+			b.err = unreadable(errSum)
 		}
 	}
 	if b.err != nil {

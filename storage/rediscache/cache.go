@@ -150,13 +150,13 @@ func (c *cache) Get(ctx context.Context, key string) (*storage.Response, error) 
 	case errors.Is(err, redis.Nil):
 		return nil, storage.ErrNotFound
 	case isWrongType(err):
-		return nil, &storage.UnreadableError{Key: key, Err: err}
+		return nil, unreadable(err)
 	case err != nil:
 		return nil, err
 	}
 	p, doc, ok := cutHead(c.prefix, value)
 	if !ok {
-		e, body, err := document.Parse(key, value)
+		e, body, err := document.Parse(value)
 		if err != nil {
 			return nil, err
 		}
@@ -164,7 +164,7 @@ func (c *cache) Get(ctx context.Context, key string) (*storage.Response, error) 
 	}
 	e, err := parseHead(doc)
 	if err != nil {
-		return nil, &storage.UnreadableError{Key: key, Err: err}
+		return nil, unreadable(err)
 	}
 	e.Stamp = p.name
 	b := &body{cache: c, ctx: context.WithoutCancel(ctx), key: key, entry: e, part: p, at: -1}
@@ -199,7 +199,7 @@ func (c *cache) update(ctx context.Context, p redis.Pipeliner, key string, value
 	ttl := ttl(own)
 	at, doc, ok := cutHead(c.prefix, value)
 	if !ok {
-		now, body, err := document.Parse(key, value)
+		now, body, err := document.Parse(value)
 		if err != nil {
 			return err
 		}
@@ -215,7 +215,7 @@ func (c *cache) update(ctx context.Context, p redis.Pipeliner, key string, value
 	}
 	now, err := parseHead(doc)
 	if err != nil {
-		return &storage.UnreadableError{Key: key, Err: err}
+		return unreadable(err)
 	}
 	if e.Stamp != any(at.name) {
 		return storage.ErrChanged
@@ -241,7 +241,7 @@ func (c *cache) change(ctx context.Context, key string, queue func(p redis.Pipel
 			case err == redis.Nil:
 				return answer{storage.ErrNotFound}
 			case isWrongType(err):
-				return answer{&storage.UnreadableError{Key: key, Err: err}}
+				return answer{unreadable(err)}
 			case err != nil:
 				return err
 			}

@@ -129,3 +129,6 @@ func isWrongType(err error) bool {
 	var reply redis.Error
 	return errors.As(err, &reply) && strings.HasPrefix(reply.Error(), "WRONGTYPE")
 }
+
+// unreadable returns the error of an entry that cannot be used because of err.
+func unreadable(err error) error { return fmt.Errorf("%w: %w", storage.ErrUnreadable, err) }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/buffer"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -131,10 +132,10 @@ func commitStays(t *tester) {
 	}
 }
 
-// longMetadata stores metadata longer than storage.MaxHead, which every store of documents refuses and any
+// longMetadata stores metadata longer than 2 MiB, which every store of documents refuses and any
 // store may.
 func longMetadata(t *tester) {
-	long := strings.Repeat("x", storage.MaxHead+1)
+	long := strings.Repeat("x", buffer.MaxHead+1)
 	for name, test := range map[string]struct {
 		edit func(*storage.Entry)
 		late bool // whether the field may be set until Commit

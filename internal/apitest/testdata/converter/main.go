@@ -18,25 +18,19 @@ func main() {
 		log.Fatal(err)
 	}
 	entry, body, err := serialize.Unmarshal(doc)
-	var syntax *serialize.SyntaxError
 	switch {
 	case errors.Is(err, serialize.ErrVersion):
 		log.Fatal("another version: ", err)
-	case errors.As(err, &syntax):
-		log.Fatalf("malformed at %d: %s", syntax.Offset, syntax.Msg)
 	case err != nil:
 		log.Fatal(err)
 	}
 	describe(entry)
 	entry = entry.Clone()
 	entry.Header.Set("X-Converted", "1")
-	if doc, err = serialize.Marshal(entry, body); errors.Is(err, storage.ErrHeadTooLong) {
-		log.Fatal("the header is too long")
+	if doc, err = serialize.Marshal(entry, body); errors.Is(err, storage.ErrTooLarge) {
+		log.Fatal("the entry is too large")
 	} else if err != nil {
 		log.Fatal(err)
-	}
-	if len(doc) > storage.MaxHead+len(body) {
-		log.Fatal("too long")
 	}
 	os.Stdout.Write(doc)
 }

@@ -22,10 +22,9 @@ func main() {
 	}
 	for _, store := range []storage.Store{whole, bodies} {
 		resp, err := store.Get(ctx, "https://example.com/")
-		var damaged *storage.UnreadableError
 		switch {
-		case errors.As(err, &damaged):
-			log.Print(damaged.Key, damaged.Err)
+		case errors.Is(err, storage.ErrUnreadable):
+			log.Print("damaged: ", err)
 		case err != nil:
 			log.Print(err)
 		default:
