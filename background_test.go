@@ -104,7 +104,7 @@ func TestRevalidationsAreBounded(t *testing.T) {
 func TestRevalidationHasADeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := gated(t, nil)
-		tr := &cachecontrol.Transport{Base: o, BackgroundTimeout: 5 * time.Second}
+		tr := &cachecontrol.Transport{Base: o, BackgroundTimeout: 5 * time.Second, Backoff: -1}
 		defer tr.Close()
 		do(t, tr, "/")
 		time.Sleep(11 * time.Second)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
 	"github.com/go-cachecontrol/cachecontrol/internal/background"
+	"github.com/go-cachecontrol/cachecontrol/internal/backoff"
 	"github.com/go-cachecontrol/cachecontrol/internal/invalidation"
 	"github.com/go-cachecontrol/cachecontrol/internal/keylock"
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
@@ -58,6 +59,7 @@ type engine struct {
 	background    *background.Group // validations
 	draining      *background.Group // drains bodies closed early
 	refreshed     refreshed
+	backoff       *backoff.Table // failures of the origin; nil if they are not remembered
 }
 
 func (e *engine) base() http.RoundTripper {

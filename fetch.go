@@ -76,7 +76,7 @@ func (e *engine) askOrigin(q *query, m *match, validates bool) (reply, error) {
 // ask sends a request to the origin.
 func (e *engine) ask(out *outgoingRequest) (reply, error) {
 	rep := reply{epoch: e.invalidations.Now(), order: e.commits.Next(), asked: time.Now()}
-	resp, err := e.send(out)
+	resp, err := e.send(out, rep.asked)
 	rep.resp, rep.received = resp, time.Now()
 	return rep, err
 }
@@ -106,8 +106,8 @@ var errNothing = errors.New("cachecontrol: Transport.Base returned neither a res
 // errNoBody is the error of a request if Base returns a Content-Length without a Body. http.Client has the same check.
 var errNoBody = errors.New("cachecontrol: Transport.Base returned a response with a Content-Length and no Body")
 
-// send makes a request through Base, and counts the result.
-func (e *engine) send(out *outgoingRequest) (*http.Response, error) {
+// send makes a request through Base, counts the result, and remembers a failure.
+func (e *engine) send(out *outgoingRequest, asked time.Time) (*http.Response, error) {
 	c, req, body := &e.counters, &out.Request, &out.body
 	c.sent.Add(1)
 	if err := e.checkLoop(out); err != nil {
@@ -126,9 +126,11 @@ func (e *engine) send(out *outgoingRequest) (*http.Response, error) {
 		if req.Context().Err() == nil {
 			c.originErrors.Add(1)
 		}
+		e.recordError(req, asked, err)
 		return resp, err
 	}
 	resp.Header = canonicalNames(resp.Header)
+	e.recordResponse(req, asked, resp)
 	if resp.StatusCode >= http.StatusInternalServerError {
 		c.originFailures.Add(1)
 	}

@@ -25,6 +25,7 @@ type query struct {
 	ctx       context.Context
 	header    http.Header // of the request, with canonical names
 	cc        rules.Request
+	plain     int    // length of the key of the URL without the partition
 	partition string // suffix of the key for the partition
 	digest    string // of the method and the content; "" if the key does not depend on them
 
@@ -38,6 +39,7 @@ type query struct {
 	uncoded    bool   // the Transport asks for no coding, to complete a part without one
 	background bool   // a validation in the background, so a stale response does not suffice
 	neverShare bool   // must not share the response to another request
+	attempt    bool   // finds out whether the origin still fails, so it is not held back
 	flightKey  string // key of the URL if other requests wait for the response; otherwise ""
 }
 
@@ -58,7 +60,7 @@ func (e *engine) parseQuery(req *http.Request, room []byte) (q query, plain []by
 	if !ok {
 		return q, nil, rules.URLNotCacheable
 	}
-	q.partition = e.partitionOf(req, control)
+	q.plain, q.partition = len(plain)-len(room), e.partitionOf(req, control)
 	plain = append(plain, q.partition...)
 	if control != nil && control.Mode == ModeBypass {
 		return q, plain, rules.BypassRequested
@@ -207,7 +209,7 @@ func (q *query) forValidation(e *engine, part bool) query {
 	//lint:ignore SA1019 http.Client sets it, and it ends with the caller
 	req.Cancel = nil
 	later := query{
-		req: req, header: canonicalNames(req.Header), partition: q.partition, digest: q.digest, background: true,
+		req: req, header: canonicalNames(req.Header), plain: q.plain, partition: q.partition, digest: q.digest, background: true,
 		cc: rules.Request{Lifetime: q.cc.Lifetime},
 	}
 	later.negotiated = q.negotiated || q.ranged && !part && e.negotiate && later.header["Accept-Encoding"] == nil

@@ -3,39 +3,30 @@ package cachecontrol
 import (
 	"sync"
 	"time"
-)
 
-// maxRefreshed limits the keys that a refreshed remembers. Beyond it, some responses expire before they are refreshed.
-const maxRefreshed = 4096
+	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
+)
 
 // refreshed remembers the responses that were refreshed before they expired, so that a refresh that changes nothing is not tried
 // again before they expire.
 type refreshed struct {
-	mu    sync.Mutex           // guards until
-	until map[string]time.Time // time of expiry, by key
+	mu     sync.Mutex // guards expiry
+	expiry lossy.Timed[string, expiry]
 }
+
+// expiry is the time when a response expires.
+type expiry struct{ time.Time }
+
+func (e expiry) End() time.Time { return e.Time }
 
 // claim reports whether the key is not claimed at present. If so, it claims the key until the given time.
 func (r *refreshed) claim(key string, now, until time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if now.Before(r.until[key]) {
+	if now.Before(r.expiry.Get(key).Time) {
 		return false
 	}
-	if len(r.until) >= maxRefreshed {
-		for k, end := range r.until {
-			if !now.Before(end) {
-				delete(r.until, k)
-			}
-		}
-		if len(r.until) >= maxRefreshed {
-			return false
-		}
-	}
-	if r.until == nil {
-		r.until = make(map[string]time.Time)
-	}
-	r.until[key] = until
+	r.expiry.Put(key, expiry{until})
 	return true
 }
 
@@ -43,5 +34,5 @@ func (r *refreshed) claim(key string, now, until time.Time) bool {
 func (r *refreshed) release(key string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.until, key)
+	r.expiry.Delete(key)
 }

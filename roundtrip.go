@@ -150,11 +150,29 @@ func (c *cache) use(q *query, prev *previous, m *match, d decision, s Status) (a
 		}
 		return c.serve(q, m, d.Reuse, s), nil
 	case validates:
-		c.validateLater(q, prev.place, m)
+		if _, held := c.validateLater(q, prev.place, m); held {
+			d.Reason = rules.OriginFailing
+		}
 		return c.serve(q, m, d.Reuse, Status{}), nil
 	case d.Action == rules.Refuse:
 		m.close()
 		return c.refuse(q), nil
+	}
+	return c.validate(q, prev, m, d)
+}
+
+// validate answers with a stored response that the origin has confirmed, or with another response from the origin. If
+// the origin has failed a short time ago, it may answer with the stored response at once.
+func (c *cache) validate(q *query, prev *previous, m *match, d decision) (answer, error) {
+	claim, r, held := c.holdBack(q, prev.key, m, d)
+	if held {
+		return c.serve(q, m, r, Status{}), nil
+	}
+	if claim.Held() {
+		defer claim.End()
+		attempt := *q
+		attempt.attempt = true
+		q = &attempt
 	}
 	if c.sharesFetch(q, prev.key, d) {
 		m.close()
@@ -218,7 +236,7 @@ func (c *cache) fetch(q *query, prev *previous, m *match, d decision) (answer, e
 			prev.doubt(m)
 			return c.refetch(q, prev, d)
 		}
-		if r, ok := q.staleOnError(m, d, rep.received); ok && q.ctx.Err() == nil {
+		if r, ok := q.staleOnError(m, d, rep.received); ok && (q.ctx.Err() == nil || timedOut(q.ctx)) {
 			return c.serve(q, m, r, s), nil
 		}
 		return answer{}, err
@@ -335,19 +353,34 @@ func (c *cache) refreshLater(q *query, at place, m *match, ttl time.Duration) {
 		return
 	}
 	now := time.Now()
-	if c.refreshed.claim(m.key, now, now.Add(ttl)) && !c.validateLater(q, at, m) {
+	if !c.refreshed.claim(m.key, now, now.Add(ttl)) {
+		return
+	}
+	if started, _ := c.validateLater(q, at, m); !started {
 		c.refreshed.release(m.key)
 	}
 }
 
 // validateLater starts a validation of m in the background, unless the request forbids it. It reports whether it has
-// started one; it has not if one is already running for the key. A part is validated with the requested range.
-func (c *cache) validateLater(q *query, at place, m *match) bool {
+// started one, which it has not if one is already running for the key, and whether it has not because the origin failed a
+// short time ago. A part is validated with the requested range.
+func (c *cache) validateLater(q *query, at place, m *match) (started, held bool) {
 	if q.cc.NoStore || q.offline {
-		return false
+		return false, false
+	}
+	claim, ok := c.mayValidate(q, at.key)
+	if !ok {
+		return false, true
 	}
 	later := q.forValidation(c.engine, m.entry.Range != nil)
-	return c.background.Run(q.ctx, at.key, func(ctx context.Context) { c.runValidation(ctx, later, at) })
+	started = c.background.Run(q.ctx, at.key, func(ctx context.Context) {
+		defer claim.End()
+		c.runValidation(ctx, later, at)
+	})
+	if !started {
+		claim.End()
+	}
+	return started, false
 }
 
 // runValidation answers a query of a background validation, so that the answer is stored.

@@ -25,6 +25,10 @@ type Stats struct {
 	OriginErrors   uint64 `json:"origin_errors"`   // requests for which Base returned an error, except canceled ones
 	OriginFailures uint64 `json:"origin_failures"` // requests answered with a status of 500 or more
 
+	// HeldBack counts the validations that were not sent, in the background or for the caller, because the origin failed
+	// a short time ago: see Transport.Backoff.
+	HeldBack uint64 `json:"held_back"`
+
 	// BytesFromCache is the total length of the stored bodies that were returned, in their stored form. It is counted
 	// when RoundTrip returns. BytesFromOrigin is the number of bytes that were read from bodies returned by Base.
 	BytesFromCache  uint64 `json:"bytes_from_cache"`
@@ -52,7 +56,8 @@ type counters struct {
 	next   atomic.Uint32
 	pool   sync.Pool // of *shard: each processor gets its own shard again, most of the time
 
-	failed, collapsed, background      atomic.Uint64
+	failed, collapsed                  atomic.Uint64
+	background, heldBack               atomic.Uint64
 	sent, originErrors, originFailures atomic.Uint64
 	fromOrigin                         atomic.Uint64
 	stored                             atomic.Uint64
@@ -89,7 +94,7 @@ func (c *counters) answered(o Outcome, fromCache int64) {
 func (c *counters) read() Stats {
 	var answers [len(shard{}.answers)]uint64
 	s := Stats{
-		Failed: c.failed.Load(), Collapsed: c.collapsed.Load(), Background: c.background.Load(),
+		Failed: c.failed.Load(), Collapsed: c.collapsed.Load(), Background: c.background.Load(), HeldBack: c.heldBack.Load(),
 		OriginRequests: c.sent.Load(), OriginErrors: c.originErrors.Load(), OriginFailures: c.originFailures.Load(),
 		BytesFromOrigin: c.fromOrigin.Load(), Stored: c.stored.Load(),
 		NotStored: c.notStored.read(),

@@ -71,9 +71,13 @@ func TestStats(t *testing.T) {
 			"stale, and the one in the background", nil, []reply{ok(swr)}, []step{{want: miss}, {wait: 11 * time.Second, want: stale}, {wait: time.Second, want: hit}},
 			stats{Misses: 1, Stale: 1, Hits: 1, Background: 1, OriginRequests: 2, BytesFromOrigin: 4, BytesFromCache: 4, Stored: 2},
 		}, {
-			"stale for an error, and for none at all", nil, []reply{ok(fresh+", stale-if-error=900", tag), status(503), down},
+			"stale for an error, and for none at all", &cachecontrol.Transport{Backoff: -1}, []reply{ok(fresh+", stale-if-error=900", tag), status(503), down},
 			[]step{{want: miss}, {wait: time.Minute, want: stale}, {want: stale}},
 			stats{Misses: 1, Stale: 2, OriginRequests: 3, OriginErrors: 1, OriginFailures: 1, BytesFromOrigin: 2, BytesFromCache: 4, Stored: 1},
+		}, {
+			"held back in the foreground and in the background", nil, []reply{ok(fresh+", stale-while-revalidate=60, stale-if-error=900", tag), status(503)},
+			[]step{{want: miss}, {wait: 61 * time.Second, want: stale}, {wait: time.Second, want: stale}, {wait: time.Minute, want: stale}, {want: stale}},
+			stats{Misses: 1, Stale: 4, Background: 1, OriginRequests: 3, OriginFailures: 2, HeldBack: 2, BytesFromOrigin: 2, BytesFromCache: 8, Stored: 1},
 		}, {
 			"bypassed and refused", nil, []reply{ok(fresh)},
 			[]step{{do: "POST /", want: bypass}, {control: offline, want: miss, status: 504}, {control: &cachecontrol.Control{Mode: cachecontrol.ModeBypass}, want: bypass}},

@@ -191,7 +191,7 @@ func (s Status) outcome(fromCache, hit bool) Outcome {
 // stale reports whether the response was served stale.
 func (s Status) stale() bool {
 	switch s.Reason {
-	case rules.MaxStale, rules.AllowStale, rules.WhileRevalidating, rules.OnError:
+	case rules.MaxStale, rules.AllowStale, rules.WhileRevalidating, rules.OnError, rules.OriginFailing:
 		return true
 	case rules.Replayed, rules.ReuseAllowed:
 		return s.TTL <= 0

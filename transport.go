@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
 	"github.com/go-cachecontrol/cachecontrol/internal/background"
+	"github.com/go-cachecontrol/cachecontrol/internal/backoff"
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 	"github.com/go-cachecontrol/cachecontrol/internal/keylock"
 	"github.com/go-cachecontrol/cachecontrol/internal/reliable"
@@ -31,6 +32,8 @@ const (
 	DefaultCollapseTimeout   = 10 * time.Second
 	DefaultBackgroundTimeout = 30 * time.Second
 	DefaultStoreTimeout      = 5 * time.Second
+	DefaultBackoff           = 5 * time.Second
+	DefaultMaxBackoff        = 15 * time.Minute
 )
 
 // CacheControlStatusCodes are the status codes that Python's CacheControl stores, for use as
@@ -127,6 +130,22 @@ type Transport struct {
 	// 5861). It does not override must-revalidate and similar directives, nor a request that limits staleness. A
 	// response is not stored merely because of it. Zero means that only the response can allow this.
 	StaleWhileRevalidate time.Duration
+
+	// Backoff is how long the cache waits after a failure of the origin before it validates, in the background or for a
+	// caller, a response that may be used if the origin fails. Until then such a response is returned at once. The wait
+	// triples with each further failure, up to MaxBackoff, and is up to a quarter longer at random. It is never shorter
+	// than the Retry-After of a 429 or 503, of which up to 24 hours count. It ends with the next success.
+	//
+	// A failure is an error of Base, including the end of a deadline but not a cancellation, a 429, or a status of 500
+	// or more. The wait is for the URL. It is for all URLs of the origin after two of them have failed without a success
+	// in between, or after a 429 or 503 with Retry-After. Requests that no stored response may answer are always sent.
+	//
+	// Zero means DefaultBackoff. A negative value means that failures are not remembered.
+	Backoff time.Duration
+
+	// MaxBackoff is the longest wait, except for Retry-After. Zero means DefaultMaxBackoff, or Backoff if that is longer.
+	// A negative value means no limit.
+	MaxBackoff time.Duration
 
 	// SelectLanguage, if true, lets a stored response answer a request with a different Accept-Language if its
 	// Content-Language is the one that the request prefers (RFC 9111, section 4.1). If false, the fields must be equal.
@@ -291,8 +310,20 @@ func newEngine(t *Transport) *engine {
 	e.locks = keylock.New(storeTimeout, traits.Memory)
 	taskTimeout := limit(t.BackgroundTimeout, DefaultBackgroundTimeout)
 	e.background, e.draining = background.New(taskTimeout, e.logPanic), background.New(taskTimeout, e.logPanic)
+	if t.Backoff >= 0 {
+		e.backoff = t.newBackoff()
+	}
 	e.counters.start()
 	return e
+}
+
+func (t *Transport) newBackoff() *backoff.Table {
+	first := cmp.Or(t.Backoff, DefaultBackoff)
+	most := limit(t.MaxBackoff, DefaultMaxBackoff)
+	if t.MaxBackoff == 0 {
+		most = max(most, first)
+	}
+	return backoff.New(first, most)
 }
 
 // limit returns the value of a field for which zero means the default and a negative value no limit.
@@ -318,6 +349,8 @@ func (t *Transport) check() error {
 		return fmt.Errorf("cachecontrol: Transport.StaleIfError is %v: it must not be negative", t.StaleIfError)
 	case t.StaleWhileRevalidate < 0:
 		return fmt.Errorf("cachecontrol: Transport.StaleWhileRevalidate is %v: it must not be negative", t.StaleWhileRevalidate)
+	case t.MaxBackoff > 0 && t.Backoff > t.MaxBackoff:
+		return fmt.Errorf("cachecontrol: Transport.MaxBackoff is %v: it must not be shorter than Backoff, which is %v", t.MaxBackoff, t.Backoff)
 	case t.RefreshAhead < 0:
 		return fmt.Errorf("cachecontrol: Transport.RefreshAhead is %v: it must not be negative", t.RefreshAhead)
 	}

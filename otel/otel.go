@@ -10,6 +10,7 @@
 //	cachecontrol.requests             {request}   requests, by cachecontrol.outcome: hit, stale, revalidated, miss, bypass, refused, failed
 //	cachecontrol.requests.collapsed   {request}   requests that shared the response to another request
 //	cachecontrol.requests.background  {request}   revalidations in the background
+//	cachecontrol.requests.held_back   {request}   revalidations that were not sent because the origin failed a short time ago
 //	cachecontrol.origin.requests      {request}   requests to the origin, including those in the background
 //	cachecontrol.origin.failures      {request}   failed requests to the origin, by cachecontrol.failure: error, or status for 500 and more
 //	cachecontrol.body.size            By          bytes of bodies, by cachecontrol.source: cache or origin
@@ -51,6 +52,7 @@ func Register(provider metric.MeterProvider, t *cachecontrol.Transport, attrs ..
 	requests := counter("cachecontrol.requests", "{request}", "Requests, by outcome.")
 	collapsed := counter("cachecontrol.requests.collapsed", "{request}", "Requests that shared the response to another request.")
 	background := counter("cachecontrol.requests.background", "{request}", "Revalidations in the background.")
+	heldBack := counter("cachecontrol.requests.held_back", "{request}", "Revalidations that were not sent because the origin failed a short time ago.")
 	origin := counter("cachecontrol.origin.requests", "{request}", "Requests to the origin, including those in the background.")
 	failures := counter("cachecontrol.origin.failures", "{request}", "Failed requests to the origin, by kind of failure.")
 	body := counter("cachecontrol.body.size", "By", "Bytes of bodies, by source.")
@@ -77,6 +79,7 @@ func Register(provider metric.MeterProvider, t *cachecontrol.Transport, attrs ..
 		}
 		o.ObserveInt64(collapsed, int64(s.Collapsed), plain)
 		o.ObserveInt64(background, int64(s.Background), plain)
+		o.ObserveInt64(heldBack, int64(s.HeldBack), plain)
 		o.ObserveInt64(origin, int64(s.OriginRequests), plain)
 		o.ObserveInt64(failures, int64(s.OriginErrors), with("failure", "error"))
 		o.ObserveInt64(failures, int64(s.OriginFailures), with("failure", "status"))

@@ -130,6 +130,7 @@ func TestRegister(t *testing.T) {
 		"cachecontrol.store.evictions{cache=one}":                                              0,
 		"cachecontrol.requests.collapsed{cache=one}":                                           0,
 		"cachecontrol.requests.background{cache=one}":                                          0,
+		"cachecontrol.requests.held_back{cache=one}":                                           0,
 		"cachecontrol.origin.requests{cache=one}":                                              5,
 		"cachecontrol.origin.failures{cache=one,cachecontrol.failure=error}":                   1,
 		"cachecontrol.origin.failures{cache=one,cachecontrol.failure=status}":                  1,

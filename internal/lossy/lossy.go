@@ -1,17 +1,19 @@
-// Package lossy has tables of fixed size that forget: a new key replaces an older one in its slot. They are for values
-// that can be computed or looked up again. The zero values are empty. All methods are safe for concurrent use, and none
-// blocks.
+// Package lossy has tables of limited size that forget: a new key replaces an older one. They are for values that can be
+// computed, looked up or found out again. The zero values are empty. All methods of Map and Set are safe for concurrent
+// use, and none blocks.
 package lossy
 
 import (
 	"hash/maphash"
 	"sync/atomic"
+	"time"
 )
 
-// The numbers of slots of the tables.
+// The numbers of slots of the tables, and of entries of a Timed.
 const (
-	mapSlots = 1024
-	setSlots = 2048
+	mapSlots   = 1024
+	setSlots   = 2048
+	timedLimit = 4096
 )
 
 var seed = maphash.MakeSeed()
@@ -59,3 +61,45 @@ func (s *Set) Add(hash uint64) { s.slot(hash).Store(hash | 1) }
 func (s *Set) Remove(hash uint64) { s.slot(hash).CompareAndSwap(hash|1, 0) }
 
 func (s *Set) slot(hash uint64) *atomic.Uint64 { return &s.slots[hash>>1%setSlots] }
+
+// Timed maps keys to values that matter until a time. It holds at most 4096 entries. For another one it forgets the one
+// that ends first among a few. Calls must not be concurrent.
+type Timed[K comparable, V interface{ End() time.Time }] struct {
+	entries map[K]V
+}
+
+// Get returns the value of key, or the zero value if there is none.
+func (t *Timed[K, V]) Get(key K) V { return t.entries[key] }
+
+// Put sets the value of key.
+func (t *Timed[K, V]) Put(key K, value V) {
+	if _, known := t.entries[key]; !known && len(t.entries) >= timedLimit {
+		t.forget()
+	}
+	if t.entries == nil {
+		t.entries = make(map[K]V)
+	}
+	t.entries[key] = value
+}
+
+// forget deletes an entry.
+func (t *Timed[K, V]) forget() {
+	var first K
+	var end time.Time
+	n := 0
+	for key, value := range t.entries { // begins anywhere
+		if e := value.End(); n == 0 || e.Before(end) {
+			first, end = key, e
+		}
+		if n++; n == 8 {
+			break
+		}
+	}
+	delete(t.entries, first)
+}
+
+// Delete removes key, if it has a value.
+func (t *Timed[K, V]) Delete(key K) { delete(t.entries, key) }
+
+// Len returns the number of entries.
+func (t *Timed[K, V]) Len() int { return len(t.entries) }

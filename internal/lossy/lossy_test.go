@@ -2,6 +2,7 @@ package lossy_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 )
@@ -69,5 +70,48 @@ func TestAllocations(t *testing.T) {
 		s.Has(lossy.Hash("a"))
 	}); n > 0 {
 		t.Errorf("%v allocations, want 0", n)
+	}
+}
+
+type end time.Time
+
+func (e end) End() time.Time { return time.Time(e) }
+
+func TestTimed(t *testing.T) {
+	var m lossy.Timed[int, end]
+	start := time.Unix(1_000_000, 0)
+	at := func(i int) end { return end(start.Add(time.Duration(i) * time.Second)) }
+	if got := m.Get(1); got != (end{}) {
+		t.Errorf("Get of an empty table = %v, want the zero value", got)
+	}
+	m.Put(1, at(1))
+	m.Put(1, at(2))
+	if got := m.Get(1); got != at(2) || m.Len() != 1 {
+		t.Errorf("Get = %v of %d entries, want %v of 1", got, m.Len(), at(2))
+	}
+	m.Delete(1)
+	m.Delete(1)
+	if got := m.Get(1); got != (end{}) || m.Len() != 0 {
+		t.Errorf("after Delete: %v of %d entries, want none", got, m.Len())
+	}
+	const n, most = 1_000_000, 4096
+	for i := range n {
+		m.Put(i, at(i))
+		if i%1000 == 0 && m.Len() > most {
+			t.Fatalf("%d entries, want %d at most", m.Len(), most)
+		}
+	}
+	if m.Len() != most {
+		t.Errorf("%d entries, want %d", m.Len(), most)
+	}
+	// It forgets what ends early rather than what ends late.
+	late := 0
+	for i := n - most/2; i < n; i++ {
+		if m.Get(i) == at(i) {
+			late++
+		}
+	}
+	if want := most / 2 * 3 / 4; late < want {
+		t.Errorf("%d of the last %d are there, want %d", late, most/2, want)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -335,6 +336,30 @@ func FuzzSameOrigin(f *testing.F) {
 			if origin(u) != origin(target) {
 				t.Fatalf("Invalidated(%q) with Location %q has %v, want the origin of the target", base, ref, u)
 			}
+		}
+	})
+}
+
+func FuzzRetryAfter(f *testing.F) {
+	for _, s := range []string{"120", "-1", "99999999999999999999", "1.5", "", "Thu, 01 Jan 2026 12:01:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT"} {
+		f.Add(s, "60", "Thu, 01 Jan 2026 12:00:00 GMT")
+	}
+	f.Fuzz(func(t *testing.T, a, b, date string) {
+		pause := func(lines ...string) time.Duration {
+			return RetryAfter(503, http.Header{"Retry-After": lines, "Date": {date}}, t0)
+		}
+		got := pause(a, b)
+		if got < 0 || got > MaxRetryAfter {
+			t.Fatalf("RetryAfter of %q and %q with Date %q = %v, want 0 to %v", a, b, date, got, MaxRetryAfter)
+		}
+		if want := max(pause(a), pause(b)); got != want {
+			t.Fatalf("RetryAfter of %q and %q with Date %q = %v, want the longer one, %v", a, b, date, got, want)
+		}
+		if s := strconv.FormatInt(int64(pause(a)/time.Second), 10); pause(s) != pause(a) {
+			t.Fatalf("RetryAfter of %q = %v, want %v as for %q", s, pause(s), pause(a), a)
+		}
+		if r := RetryAfter(500, http.Header{"Retry-After": {a}}, t0); r != 0 {
+			t.Fatalf("RetryAfter of a 500 with %q = %v, want 0", a, r)
 		}
 	})
 }

@@ -36,6 +36,8 @@ func newAPI(base, token string) *api {
 		MaxVariants:          2 * cachecontrol.DefaultMaxVariants,
 		StaleIfError:         time.Hour,
 		StaleWhileRevalidate: 10 * time.Second,
+		Backoff:              2 * cachecontrol.DefaultBackoff,
+		MaxBackoff:           cachecontrol.DefaultMaxBackoff / 3,
 		SelectLanguage:       true,
 		DisableCompression:   false,
 		Collapse:             true,
@@ -97,7 +99,7 @@ func (a *api) report() {
 	s := a.cache.Stats()
 	answered := s.Hits + s.Stale + s.Revalidated + s.Misses + s.Bypassed + s.Refused
 	fmt.Println("answered", answered, "failed", s.Failed, "collapsed", s.Collapsed)
-	fmt.Println("origin", s.OriginRequests, s.OriginErrors, s.OriginFailures, "background", s.Background)
+	fmt.Println("origin", s.OriginRequests, s.OriginErrors, s.OriginFailures, "background", s.Background, "held back", s.HeldBack)
 	fmt.Println("bytes", s.BytesFromCache, s.BytesFromOrigin)
 	fmt.Println("stored", s.Stored, "evicted", s.Evictions)
 	for reason, n := range s.NotStored {

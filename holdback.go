@@ -1,0 +1,92 @@
+package cachecontrol
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/backoff"
+	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+)
+
+// The cache remembers failures of the origin, and holds back validations that it can do without. The record of a URL is
+// the same in all partitions: a server that fails does so for all users, whose requests would otherwise each find it out.
+// A partition cannot learn more from it than that the URL failed.
+
+// holdBack decides whether a match that is stale is used without asking the origin, because the origin failed a short
+// time ago and the match may be used if it fails. If not, the request is sent. If it is the first one after a wait, it
+// gets a claim, so that others are held back until it is answered.
+func (e *engine) holdBack(q *query, key string, m *match, d decision) (claim backoff.Claim, r rules.Reuse, held bool) {
+	if d.Reason != rules.Expired || q.background || q.attempt {
+		return claim, r, false
+	}
+	r, ok := q.staleOnError(m, d, time.Now())
+	if !ok {
+		return claim, r, false
+	}
+	claim, ok = e.mayValidate(q, key)
+	r.Reason = rules.OriginFailing
+	return claim, r, !ok
+}
+
+// mayValidate reports whether a request may be sent whose answer the caller does not need. The claim must be ended when
+// the request has been answered.
+func (e *engine) mayValidate(q *query, key string) (backoff.Claim, bool) {
+	claim, ok := e.backoff.Claim(backoff.TargetOf(key[:q.plain]), time.Now())
+	if !ok {
+		e.counters.heldBack.Add(1)
+	}
+	return claim, ok
+}
+
+// recordResponse records that the origin has answered a request that was sent at the time asked. A 429 and all server
+// errors are failures.
+func (e *engine) recordResponse(req *http.Request, asked time.Time, resp *http.Response) {
+	failed := resp.StatusCode >= http.StatusInternalServerError || resp.StatusCode == http.StatusTooManyRequests
+	if !failed && e.backoff.Empty() {
+		return
+	}
+	key, ok := cachekey.Of(req.URL, req.Host)
+	switch {
+	case !ok:
+	case failed:
+		now := time.Now()
+		e.backoff.Failed(backoff.TargetOf(key), asked, now, rules.RetryAfter(resp.StatusCode, resp.Header, now))
+	default:
+		e.backoff.Succeeded(backoff.TargetOf(key), asked)
+	}
+}
+
+// recordError records that a request that was sent at the time asked has failed, unless it was canceled.
+func (e *engine) recordError(req *http.Request, asked time.Time, err error) {
+	if e.backoff == nil || canceled(req, err) {
+		return
+	}
+	if key, ok := cachekey.Of(req.URL, req.Host); ok {
+		e.backoff.Failed(backoff.TargetOf(key), asked, time.Now(), 0)
+	}
+}
+
+// canceled reports whether a request has failed with err because it was canceled. The end of a deadline is no
+// cancellation.
+func canceled(req *http.Request, err error) bool {
+	ctx := req.Context()
+	if ctx.Err() != nil {
+		return !timedOut(ctx)
+	}
+	select {
+	//lint:ignore SA1019 http.Client closes it at the deadline, and programs do to cancel
+	case <-req.Cancel:
+		deadline, ok := ctx.Deadline()
+		return !ok || time.Now().Before(deadline)
+	default:
+	}
+	return errors.Is(err, context.Canceled)
+}
+
+// timedOut reports whether ctx has ended because of a deadline.
+func timedOut(ctx context.Context) bool {
+	return errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(context.Cause(ctx), context.DeadlineExceeded)
+}
