@@ -153,7 +153,7 @@ func TestDocsNames(t *testing.T) {
 	packages := map[string]string{
 		"cachecontrol": ".", "storage": "storage", "directory": "storage/directory", "kv": "storage/kv", "rediscache": "storage/rediscache", "memcached": "storage/memcached",
 		"storagetest": "storage/storagetest", "heuristics": "heuristics", "serialize": "serialize", "rfc9111": "rfc9111",
-		"origin": "origin", "cachetest": "cachetest", "cacheotel": "otel",
+		"lint": "lint", "origin": "origin", "cachetest": "cachetest", "cacheotel": "otel",
 	}
 	known := make(map[string]func(name string) bool)
 	for name, dir := range packages {

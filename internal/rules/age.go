@@ -9,7 +9,7 @@ func ageValue(lines []string) time.Duration {
 		return 0
 	}
 	first, _ := nextMember(lines[0])
-	age, _ := parseSeconds(trimOWS(first))
+	age, _ := ParseSeconds(trimOWS(first))
 	return age
 }
 

@@ -17,7 +17,8 @@ type Delta struct {
 // also read as 0.
 func (d Delta) permits(ttl time.Duration) bool { return d.OK && d.Value > 0 && -ttl <= d.Value }
 
-func parseSeconds(s string) (time.Duration, bool) {
+// ParseSeconds parses delta-seconds, and reduces them to Infinite.
+func ParseSeconds(s string) (time.Duration, bool) {
 	if s == "" {
 		return 0, false
 	}

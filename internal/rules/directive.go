@@ -24,7 +24,7 @@ func (d directive) seconds() (time.Duration, bool) {
 	if d.bad || !d.hasValue {
 		return 0, false
 	}
-	return parseSeconds(d.value)
+	return ParseSeconds(d.value)
 }
 
 // fieldNames parses the value of no-cache or private. It returns nil if the value is not a list of
@@ -81,17 +81,57 @@ func directives(lines []string, yield func(directive)) {
 		d := parseDirective(member)
 		d.bad = d.bad || doubtful
 		yield(d)
-		// In "max-age=60; private" the semicolon was meant as a comma, so private counts as a restriction.
-		for _, after := nextParameter(member); after != ""; {
-			var stray string
-			if stray, after = nextParameter(after); trimOWS(stray) != "" {
-				d := parseDirective(trimOWS(stray))
-				d.bad = true
-				yield(d)
-			}
-		}
+		eachStray(member, func(stray string) {
+			d := parseDirective(stray)
+			d.bad = true
+			yield(d)
+		})
 	})
 }
+
+// eachStray calls yield for each directive after a semicolon in a member. In "max-age=60; private" the
+// semicolon was meant as a comma, so private counts as a restriction.
+func eachStray(member string, yield func(string)) {
+	for _, after := nextParameter(member); after != ""; {
+		var stray string
+		if stray, after = nextParameter(after); trimOWS(stray) != "" {
+			yield(trimOWS(stray))
+		}
+	}
+}
+
+// A Directive is a directive of a Cache-Control field with what is needed to tell what is wrong with it.
+type Directive struct {
+	Name      string // in lower case; the token at the start of a malformed member, which may be empty
+	Value     string // without quotes and escapes
+	HasValue  bool
+	Malformed bool   // counts only as a restriction
+	Doubtful  bool   // malformed because a quote before it is not closed, or opens no value
+	Stray     bool   // malformed because it comes after a semicolon
+	Member    string // as it was written
+}
+
+// Directives returns the directives of a Cache-Control field in order.
+func Directives(lines []string) []Directive {
+	var list []Directive
+	eachMember(lines, func(member string, doubtful bool) {
+		d := parseDirective(member)
+		list = append(list, Directive{d.name, d.value, d.hasValue, d.bad || doubtful, doubtful, false, member})
+		eachStray(member, func(stray string) {
+			d := parseDirective(stray)
+			list = append(list, Directive{d.name, d.value, d.hasValue, true, doubtful, true, stray})
+		})
+	})
+	return list
+}
+
+func (d Directive) parsed() directive { return directive{d.Name, d.Value, d.HasValue, d.Malformed} }
+
+// Seconds returns the delta-seconds that are the value of d, if they are valid.
+func (d Directive) Seconds() (time.Duration, bool) { return d.parsed().seconds() }
+
+// FieldNames returns the field names that are the value of d. It returns nil if the value is not a list of them.
+func (d Directive) FieldNames() []string { return d.parsed().fieldNames() }
 
 // EachDirective calls yield for each member of a Cache-Control field, in order, with its name in
 // lower case and the whole member as it was written. The name of a member that is not well formed

@@ -97,8 +97,8 @@ func TestParseSeconds(t *testing.T) {
 		" 1":                                       {},
 		"٣":                                        {}, // a digit, but not an ASCII one
 	} {
-		if v, ok := parseSeconds(s); (Delta{v, ok}) != want {
-			t.Errorf("parseSeconds(%q) = %v, %v, want %v", s, v, ok, want)
+		if v, ok := ParseSeconds(s); (Delta{v, ok}) != want {
+			t.Errorf("ParseSeconds(%q) = %v, %v, want %v", s, v, ok, want)
 		}
 	}
 }

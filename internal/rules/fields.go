@@ -47,18 +47,22 @@ func PerConnection(name string) bool {
 	return false
 }
 
-// notOptions are the fields that decide about reuse. They are for every recipient, so a Connection
-// field that names one of them is wrong (RFC 9110, section 7.6.1). Without them the stored response
-// would have another meaning.
-var notOptions = map[string]bool{
-	"Age": true, "Cache-Control": true, "Cdn-Cache-Control": true, "Date": true, "Expires": true, "Vary": true,
+// DecidesReuse reports whether the field with this name decides about reuse. Such a field is for every
+// recipient, so a Connection field that names it is wrong (RFC 9110, section 7.6.1). Without it the
+// stored response would have another meaning.
+func DecidesReuse(name string) bool {
+	switch name {
+	case "Age", "Cache-Control", "Cdn-Cache-Control", "Date", "Expires", "Vary":
+		return true
+	}
+	return false
 }
 
 // endToEnd returns a copy of the fields that are not for one connection or one proxy.
 func endToEnd(h http.Header) http.Header {
 	out := CopyHeader(h, 0, PerConnection)
 	listMembers(h["Connection"], func(name string) {
-		if name = canonical(name); !notOptions[name] {
+		if name = canonical(name); !DecidesReuse(name) {
 			delete(out, name)
 		}
 	})

@@ -125,19 +125,19 @@ func parseTargeted(lines []string) (Response, bool) {
 		if item, ok := member.(httpsfv.Item); ok {
 			switch v := item.Value.(type) {
 			case bool:
-				d.bad = !v || takesSeconds(name)
+				d.bad = !v || TakesSeconds(name)
 			case int64:
-				d.bad = !takesSeconds(name)
+				d.bad = !TakesSeconds(name)
 				d.value, d.hasValue = strconv.FormatInt(max(v, 0), 10), true
 			case string:
-				d.bad = !takesNames(name)
+				d.bad = !TakesNames(name)
 				d.value, d.hasValue = v, true
 			case httpsfv.Token:
-				d.bad = !takesNames(name)
+				d.bad = !TakesNames(name)
 				d.value, d.hasValue = string(v), true
 			}
 		}
-		if d.bad && (takesSeconds(name) || name == "public" || name == "immutable") {
+		if d.bad && (TakesSeconds(name) || name == "public" || name == "immutable") {
 			return Response{}, false
 		}
 		r.add(d)
@@ -145,8 +145,10 @@ func parseTargeted(lines []string) (Response, bool) {
 	return r, true
 }
 
-func takesSeconds(name string) bool {
+// TakesSeconds reports whether the value of a response directive is delta-seconds.
+func TakesSeconds(name string) bool {
 	return slices.Contains([]string{"max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"}, name)
 }
 
-func takesNames(name string) bool { return name == "no-cache" || name == "private" }
+// TakesNames reports whether the value of a response directive is a list of field names.
+func TakesNames(name string) bool { return name == "no-cache" || name == "private" }
