@@ -21,7 +21,7 @@ func RetryAfter(status int, h http.Header, now time.Time) time.Duration {
 	var pause time.Duration
 	for _, line := range h["Retry-After"] {
 		line = textproto.TrimString(line)
-		if seconds, ok := parseSeconds(line); ok {
+		if seconds, ok := ParseSeconds(line); ok {
 			pause = max(pause, seconds)
 			continue
 		}
