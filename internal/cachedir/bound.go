@@ -266,6 +266,7 @@ func (t *tree) walk(s *state, now time.Time) {
 	}
 	if s.Next == leaves {
 		s.Next, s.Whole = 0, true
+		w.leases()
 	}
 	if round { // the rest of the walk, from the first leaf; always so in a small directory
 		reached := false

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -19,6 +20,7 @@ func linkPlaces(dir, key string) map[string]string {
 	places := map[string]string{
 		"head": rel, "body": rel + ".body", "lock": rel + ".lock", "lock of the body": rel + ".body.lock",
 		"state": ".trim", "lock of the state": ".trim.lock", "new state": ".trim.tmp", "ranges": ".ranges",
+		"lease": ".leases/" + cachedir.Hash(key), "guard of the lease": ".leases/" + cachedir.Hash(key) + ".lock", "directory .leases": ".leases",
 	}
 	for sub := filepath.Dir(rel); sub != "."; sub = filepath.Dir(sub) {
 		places["directory "+sub] = sub
@@ -49,6 +51,11 @@ func followsNoLink(t *testing.T, open func(dir string, opts ...cachedir.Option) 
 		t.Fatal(err)
 	}
 	mustGet(t, known, "key", "own body") // and its head is remembered
+	if release, ok, err := known.(storage.Leaser).Lease(t.Context(), "key", time.Hour); !ok || err != nil {
+		t.Fatalf("Lease = %t, %v, want true, nil", ok, err)
+	} else {
+		release()
+	}
 	place := filepath.Join(dir, linkPlaces(dir, "key")[name])
 
 	// Outside is what was at the place, so that it would pass if the link were followed.
@@ -103,7 +110,7 @@ func followsNoLink(t *testing.T, open func(dir string, opts ...cachedir.Option) 
 	for _, s := range []storage.Store{known, open(dir, cachedir.MaxBytes(1<<20))} {
 		r, err := s.Get(t.Context(), "key")
 		_, separate := s.(*cachedir.SeparateBodyFileCache)
-		mayBe := kind == "hard link" || name != "head" && (name != "body" || !separate) && !isDir
+		mayBe := kind == "hard link" || name != "head" && (name != "body" || !separate) && (!isDir || name == "directory .leases")
 		if err == nil {
 			if body := readAll(t, r); body != "own body" || !mayBe {
 				t.Errorf("Get = %q, want a miss", body)
@@ -124,6 +131,11 @@ func followsNoLink(t *testing.T, open func(dir string, opts ...cachedir.Option) 
 		}
 		tryPut(t, s, "other key", strings.Repeat("b", 100_000))
 		unchanged("Commit")
+		if release, ok, err := s.(storage.Leaser).Lease(t.Context(), "key", time.Hour); ok && err == nil {
+			unchanged("Lease")
+			release()
+		}
+		unchanged("Lease")
 	}
 	cachedir.Trim(t.Context(), dir, cachedir.Limits{MaxBytes: 1}, nil)
 	unchanged("Trim")

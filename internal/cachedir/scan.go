@@ -73,9 +73,9 @@ func OpenDirectory(path string, layout Layout) (*Directory, error) {
 	return d, nil
 }
 
-// isOwn reports whether name is that of a file of the cache in the cache directory itself.
+// isOwn reports whether name is that of a file of the cache in the cache directory itself, or of the directory of leases.
 func isOwn(name string) bool {
-	return name == stateName || name == stateName+lockSuffix || name == stateName+stateTempSuffix || name == rangesName
+	return name == stateName || name == stateName+lockSuffix || name == stateName+stateTempSuffix || name == rangesName || name == leasesName
 }
 
 // Kind is the kind of an Item, determined by its path.

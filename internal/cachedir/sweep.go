@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
@@ -227,15 +225,7 @@ func (f *files) lock(ctx context.Context) (release func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	return func() {
-		if runtime.GOOS == "windows" { // an open file cannot be removed
-			unlock()
-		}
-		for _, name := range held {
-			os.Remove(name)
-		}
-		unlock()
-	}, nil
+	return func() { removeLocked(unlock, held...) }, nil
 }
 
 // usedSince reports whether the entry has been used since f was read.

@@ -28,8 +28,9 @@ type Limits struct {
 // file cache or of Python's, and other programs may be using it. The least recently used entries are removed
 // first. The time of use is the access time of the files, which is exact to an hour at best; entries whose
 // ages differ by less than a percent are removed in any order. Entries whose locks are held, or that are used
-// meanwhile, are kept. Trim also removes abandoned temporary files, empty directories, and bodies, metadata
-// and locks that have had no entry for an hour. It does not touch files that do not belong to a cache.
+// meanwhile, are kept. Trim also removes abandoned temporary files, empty directories, bodies, metadata and locks
+// that have had no entry for an hour, and files of leases that ended an hour ago. It does not touch files that do not
+// belong to a cache.
 //
 // Memory use does not depend on the size of the directory. If progress is not nil, it is called often with
 // the completed fraction of the work, from 0 to 1. When the context ends, Trim returns its error and what it
@@ -68,6 +69,7 @@ func Trim(ctx context.Context, dir string, limits Limits, progress func(done flo
 	if err := ctx.Err(); err != nil {
 		return s.done, err
 	}
+	s.leases()
 	if s.would == nil {
 		forgetState(root)
 		if s.done.Entries == 0 {

@@ -101,7 +101,8 @@ type Limits struct {
 // first. The time of use is the access time of the files, which is exact to an hour at best; entries whose
 // ages differ by less than a percent are removed in any order. Entries whose locks are held, or that are used
 // meanwhile, are kept. Trim also removes abandoned temporary files, empty directories, and bodies, metadata
-// and locks that have had no entry for an hour. It does not touch files that do not belong to a cache.
+// and locks that have had no entry for an hour, and files of leases that ended an hour ago. It does not touch files that
+// do not belong to a cache.
 //
 // Trim returns the size of the remaining entries, counted as in Limits. Its memory use does not depend on the size of
 // the directory. When the context ends, Trim returns its error. If a file cannot be read or removed, although it is not

@@ -231,8 +231,9 @@ func deletes(t *tester) {
 	t.has("a deleted key must be usable again", url, Entry(), "again")
 }
 
-func keys(t *tester) {
-	all := []string{
+// oddKeys returns different keys that a store could confuse.
+func oddKeys() []string {
+	return []string{
 		"", " ", ".", "..", "/", "\\", "../", "../../../../../../../../tmp/escape", "/etc/passwd", "C:\\con", "nul",
 		"\x00", "a\x00", "a\x00b", "a\nb", "a\rb", "a b", "\xff\xfe", "\xc3\x28", "ä", "a\u0308", "%00", "*?<>|:\"",
 		"http://example.com/x", "http://example.com/x/", "http://example.com/X", "http://EXAMPLE.com/x",
@@ -242,6 +243,10 @@ func keys(t *tester) {
 		"http://example.com/x?A", "http://example.com/x?a=", "http://example.com/x?a&b", "http://example.com/x?b&a", "http://user@example.com/x",
 		strings.Repeat("k", 100<<10), strings.Repeat("k", 100<<10) + "l",
 	}
+}
+
+func keys(t *tester) {
+	all := oddKeys()
 	for i, key := range all {
 		t.put(key, Entry(), "body "+strconv.Itoa(i))
 	}
@@ -549,4 +554,9 @@ func closes(t *tester) {
 	}
 	_ = t.store.Update(t.Context(), url, Entry())
 	_ = t.store.Delete(t.Context(), url)
+	if l, ok := t.store.(storage.Leaser); ok {
+		if release, ok, err := l.Lease(t.Context(), url, time.Hour); ok && err == nil {
+			release()
+		}
+	}
 }

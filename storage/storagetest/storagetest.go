@@ -56,6 +56,12 @@ func Run(t *testing.T, newStore func(t *testing.T) storage.Store) {
 		{"KeepDecoded", keepDecoded},
 		{"Evictions", evictions},
 		{"Watch", watch},
+		{"Lease", lease},
+		{"LeaseEnds", leaseEnds},
+		{"LeaseProtectsNothing", leaseProtectsNothing},
+		{"LeaseKeys", leaseKeys},
+		{"LeaseContext", leaseContext},
+		{"LeaseConcurrently", leaseConcurrently},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.f(&tester{T: t, store: newStore(t)})
