@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/buffer"
 )
@@ -235,6 +236,15 @@ func (c *DictCache) Delete(_ context.Context, key string) error {
 		c.remove(r)
 	}
 	return nil
+}
+
+// Lease implements Leaser, for Transports that share a DictCache.
+func (c *DictCache) Lease(_ context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
+	if c == nil {
+		return nil, false, ErrClosed
+	}
+	release, ok = c.leases.take(key, d)
+	return release, ok, nil
 }
 
 // KeepDecoded implements DecodedKeeper. It stores body as the decoded body of the entry e under key. It does nothing if the stored body is

@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"context"
 	"sync"
 	"time"
 )
@@ -12,15 +11,7 @@ type leases struct {
 	held map[string]*time.Timer // ends the lease of each key
 }
 
-// Lease implements Leaser, for Transports that share a DictCache.
-func (c *DictCache) Lease(_ context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
-	if c == nil {
-		return nil, false, ErrClosed
-	}
-	release, ok = c.leases.take(key, d)
-	return release, ok, nil
-}
-
+// take is described at Leaser.
 func (l *leases) take(key string, d time.Duration) (release func(), ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -258,6 +258,12 @@ func (c *FileCache) Delete(ctx context.Context, key string) error {
 	return remove(path)
 }
 
+// Lease implements storage.Leaser. The lease also ends when this process does, however it ends. If Lease cannot lock a
+// file or create it, it returns an error.
+func (c *FileCache) Lease(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
+	return c.opened().lease(ctx, key, d)
+}
+
 // drop removes the damaged file described by fi if it is still at path and no other process holds the lock to
 // replace it. It also removes it if the cache is Forever.
 func (c *FileCache) drop(path string, fi fs.FileInfo) {

@@ -7,19 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
-	"strings"
 	"sync"
 	"time"
 )
-
-// leasesName is the name of the directory in the cache directory that holds the files of leases. They are not next to
-// the entries, because the directory of an entry that is never stored would have to be created and removed.
-//
-// The file of a lease has the name of its entry. Its holder keeps it locked, so that others notice if the holder dies,
-// and removes it. Its modification time is the time at which the lease ends. A file is only created or removed under
-// another lock, its guard. So no file is removed that has just replaced the one that was looked at.
-const leasesName = ".leases"
 
 // maxLease is the longest lease, whose end can still be expressed as the time of a file.
 const maxLease = 100 * 365 * 24 * time.Hour
@@ -27,17 +17,10 @@ const maxLease = 100 * 365 * 24 * time.Hour
 // guardWait limits the wait for a guard, which is held only for a few system calls.
 const guardWait = time.Second
 
-// Lease implements storage.Leaser. The lease also ends when this process does, however it ends. If Lease cannot lock a
-// file or create it, it returns an error.
-func (c *FileCache) Lease(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
-	return c.opened().lease(ctx, key, d)
-}
-
-// Lease implements storage.Leaser as the Lease of a FileCache does.
-func (c *SeparateBodyFileCache) Lease(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
-	return c.opened().lease(ctx, key, d)
-}
-
+// lease takes the lease of key. The file of a lease has the name of its entry, in a directory of its own. Its holder
+// keeps it locked, so that others notice if the holder dies, and removes it. Its modification time is the time at which
+// the lease ends. A file is only created or removed under another lock, its guard. So no file is removed that has just
+// replaced the one that was looked at.
 func (t *tree) lease(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
 	if err := t.check(ctx); err != nil {
 		return nil, false, err
@@ -133,58 +116,4 @@ func holdLease(path string, until time.Time) (end func(), err error) {
 			removeLocked(unlock, path)
 		}
 	}, nil
-}
-
-// removeLocked removes files whose locks are held, and then calls unlock, which releases these locks.
-func removeLocked(unlock func(), names ...string) {
-	if runtime.GOOS == "windows" { // an open file cannot be removed
-		unlock()
-	}
-	for _, name := range names {
-		os.Remove(name)
-	}
-	unlock()
-}
-
-// leases removes the files of leases that ended long ago, and the guards that dead processes have left.
-func (s *sweep) leases() {
-	dir := filepath.Join(s.root, leasesName)
-	if fi, err := lstat(dir); err != nil || !fi.IsDir() {
-		return
-	}
-	list, err := readDir(dir)
-	if err != nil {
-		s.failed(fmt.Errorf("storage: %w", err))
-		return
-	}
-	for _, e := range list {
-		fi, err := entryInfo(dir, e)
-		hash := strings.TrimSuffix(e.Name(), lockSuffix)
-		if err != nil || !fi.Mode().IsRegular() || len(hash) != hashLen || !isHex(hash) || !s.old(fi) {
-			continue
-		}
-		if s.removed(func() error { return removeLease(filepath.Join(dir, hash)) }) {
-			s.done.Orphans++
-		}
-	}
-	if s.would == nil && !s.keepDirs {
-		os.Remove(dir) // fails if a lease is held
-	}
-}
-
-// removeLease removes the file of a lease, unless something holds the lease or its guard.
-func removeLease(path string) error {
-	unguard, err := guard(endedContext, path)
-	if errors.Is(err, context.Canceled) {
-		return fmt.Errorf("%w: another process holds its lock", ErrBusy)
-	}
-	if err != nil {
-		return err
-	}
-	defer unguard()
-	free, err := clearLease(path)
-	if err == nil && !free {
-		err = fmt.Errorf("%w: another process holds the lease", ErrBusy)
-	}
-	return err
 }

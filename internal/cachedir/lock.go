@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -69,4 +70,15 @@ func current(l *flock.Flock) bool {
 	}
 	named, err := lstat(l.Path())
 	return err == nil && os.SameFile(held, named)
+}
+
+// removeLocked removes files whose locks are held, and then calls unlock, which releases these locks.
+func removeLocked(unlock func(), names ...string) {
+	if runtime.GOOS == "windows" { // an open file cannot be removed
+		unlock()
+	}
+	for _, name := range names {
+		os.Remove(name)
+	}
+	unlock()
 }

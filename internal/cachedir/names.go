@@ -78,3 +78,7 @@ const (
 	stateName       = ".trim"
 	stateTempSuffix = ".tmp"
 )
+
+// leasesName is the name of the directory in the cache directory that holds the files of leases. They are not next to
+// the entries, because the directory of an entry that is never stored would have to be created and removed.
+const leasesName = ".leases"

@@ -455,6 +455,11 @@ func (c *SeparateBodyFileCache) Delete(ctx context.Context, key string) error {
 	return removePair(path)
 }
 
+// Lease implements storage.Leaser as the Lease of a FileCache does.
+func (c *SeparateBodyFileCache) Lease(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
+	return c.opened().lease(ctx, key, d)
+}
+
 // drop removes the entry at path if its body is still the one described by bodyInfo.
 func (c *SeparateBodyFileCache) drop(path string, bodyInfo fs.FileInfo) {
 	unlock, err := lockPair(endedContext, path)

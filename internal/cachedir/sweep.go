@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -101,6 +102,49 @@ func (s *sweep) temps(dir string, temps []fs.FileInfo) int {
 		}
 	}
 	return left
+}
+
+// leases removes the files of leases that ended long ago, and the guards that dead processes have left.
+func (s *sweep) leases() {
+	dir := filepath.Join(s.root, leasesName)
+	if fi, err := lstat(dir); err != nil || !fi.IsDir() {
+		return
+	}
+	list, err := readDir(dir)
+	if err != nil {
+		s.failed(fmt.Errorf("storage: %w", err))
+		return
+	}
+	for _, e := range list {
+		fi, err := entryInfo(dir, e)
+		hash := strings.TrimSuffix(e.Name(), lockSuffix)
+		if err != nil || !fi.Mode().IsRegular() || len(hash) != hashLen || !isHex(hash) || !s.old(fi) {
+			continue
+		}
+		if s.removed(func() error { return removeLease(filepath.Join(dir, hash)) }) {
+			s.done.Orphans++
+		}
+	}
+	if s.would == nil && !s.keepDirs {
+		os.Remove(dir) // fails if a lease is held
+	}
+}
+
+// removeLease removes the file of a lease, unless something holds the lease or its guard.
+func removeLease(path string) error {
+	unguard, err := guard(endedContext, path)
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%w: another process holds its lock", ErrBusy)
+	}
+	if err != nil {
+		return err
+	}
+	defer unguard()
+	free, err := clearLease(path)
+	if err == nil && !free {
+		err = fmt.Errorf("%w: another process holds the lease", ErrBusy)
+	}
+	return err
 }
 
 // expired reports whether the entry has not been used for longer than maxAge.
