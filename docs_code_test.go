@@ -55,7 +55,7 @@ const docModule = "github.com/go-cachecontrol/cachecontrol"
 var docGiven = map[string]string{
 	"addr":           `var addr = "localhost:8080"`,
 	"app":            "var app http.Handler",
-	"begin":          "func begin() (tx struct { Version func() origin.ETag; Save func([]byte); Commit, Rollback func() error }) { return }",
+	"begin":          "func begin() (tx struct { Version func() string; Save func([]byte); Commit, Rollback func() error }) { return }",
 	"body":           "var body []byte",
 	"cache":          "var cache = &cachecontrol.Transport{}",
 	"client":         "var client = (&cachecontrol.Transport{}).Client()",

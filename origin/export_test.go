@@ -1,0 +1,7 @@
+package origin
+
+// For tests.
+var (
+	ParseETags = parseETags
+	IsETag     = isETag
+)
