@@ -127,7 +127,7 @@ func (fs *flights) joinOrStart(e *engine, q *query, plain, key string, answerAga
 		return f, f.body.join(q.req), false
 	}
 	f = &flight{engine: e, flights: fs, key: key, plain: plain, epoch: e.invalidations.Now(), landed: make(chan struct{})}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(q.ctx))
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(q.ctx))
 	f.req, f.cancel = q.req.Clone(ctx), cancel
 	//lint:ignore SA1019 http.Client sets it, for the leader alone
 	f.req.Cancel = nil

@@ -31,7 +31,7 @@ type flight struct {
 	plain   string        // key of the URL
 	req     *http.Request // has a context that does not end when the leader leaves
 	epoch   uint64        // send time, in the count of invalidations
-	cancel  context.CancelFunc
+	cancel  context.CancelCauseFunc
 
 	landed chan struct{} // closed when the header has arrived; the fields below do not change after that
 	result answer        // for the leader
@@ -219,7 +219,7 @@ func (b *bodyReader) leaveAfter(why error, rest func(io.Reader)) {
 	f.flights.mu.Unlock()
 	b.stop()
 	if end {
-		f.cancel()
+		f.cancel(why)
 		if published { // otherwise land does this
 			g.end(why)
 		}
@@ -467,7 +467,7 @@ func (g *sharedBody) end(err error) {
 		g.buf.Close()
 	}
 	g.mu.Unlock()
-	g.flight.cancel()
+	g.flight.cancel(nil)
 	if g.source != nil {
 		g.close.Do(func() { g.source.Close() })
 	}

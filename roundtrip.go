@@ -174,12 +174,29 @@ func (c *cache) validate(q *query, prev *previous, m *match, d decision) (answer
 		attempt.attempt = true
 		q = &attempt
 	}
+	stored := m.move() // so that only a match that is validated is on the heap
 	if c.sharesFetch(q, prev.key, d) {
+		return c.validateShared(q, prev, &stored, d)
+	}
+	return c.fetch(q, prev, &stored, d)
+}
+
+// validateShared is validate for a query that may share the response from the origin. The caller's deadline may end
+// before that of the shared request.
+func (c *cache) validateShared(q *query, prev *previous, m *match, d decision) (answer, error) {
+	defer m.close() // if it is not returned
+	if _, ok := q.staleOnError(m, d, time.Now()); !ok {
 		m.close()
 		return c.fetchShared(q, prev, d.Reason)
 	}
-	stored := m.move() // so that only a match that is validated is on the heap
-	return c.fetch(q, prev, &stored, d)
+	a, err := c.fetchShared(q, prev, d.Reason)
+	if err == nil || !timedOut(q.ctx) {
+		return a, err
+	}
+	if r, ok := q.staleOnError(m, d, time.Now()); ok {
+		return c.serve(q, m, r, forwarded(d.Reason, 0)), nil
+	}
+	return a, err
 }
 
 // forwardPreconditions sends a request with If-Match or If-Unmodified-Since to the origin. The response may show that m,

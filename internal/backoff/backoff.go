@@ -124,8 +124,11 @@ func (r record) holds(now time.Time) bool {
 }
 
 // claimed returns the record with the newest claim. A claim that does not end lasts as long as the wait after a failure
-// would.
+// would, and counts as one after that.
 func (t *Table) claimed(r record, now time.Time) record {
+	if r.claim != 0 {
+		r.failures++
+	}
 	r.claim, r.claimEnd = t.claims, now.Add(max(t.wait(r.failures+1), minClaim))
 	return r
 }
