@@ -60,7 +60,7 @@ func (e *engine) decideReuse(q *query, m *match) decision {
 // meetsPreconditions reports whether a stored response may answer a request with If-Match or If-Unmodified-Since: it
 // must be fresh and satisfy them.
 func (q *query) meetsPreconditions(m *match, d decision) bool {
-	return !d.rejected && (m.entry.Status == http.StatusOK || m.entry.Range != nil) &&
+	return !d.rejected && (m.entry.Status == http.StatusOK || m.parts != nil) &&
 		d.Action == rules.Serve && !d.Stale() && m.policy.Matches(q.header, time.Now())
 }
 

@@ -3,8 +3,10 @@ package cachecontrol
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -58,6 +60,10 @@ func (e *engine) drop(ctx context.Context, key string) error {
 			r.Body.Close()
 			variants = r.Entry.Variants
 		}
+		if has, _ := e.store.HasRanges(); has {
+			_, list := e.partsUnder(ctx, key+partialSuffix)
+			e.deleteParts(ctx, key+partialSuffix, list.All())
+		}
 	}
 	errs := []error{e.store.Delete(ctx, key), e.store.Delete(ctx, key+partialSuffix)}
 	for _, v := range variants {
@@ -66,6 +72,53 @@ func (e *engine) drop(ctx context.Context, key string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// maxParts is the maximum number of parts that are stored of a representation. A further part replaces the one that was stored
+// first.
+const maxParts = 2048
+
+// maxPartsBytes is the maximum length of a list of parts in bytes.
+const maxPartsBytes = 64 << 10
+
+// partsUnder returns the entry that lists the stored parts under key, and the list. The entry is nil if there is none. If the list
+// cannot be used, it is empty.
+func (e *engine) partsUnder(ctx context.Context, key string) (*storage.Entry, partlist.List) {
+	r, err := e.get(context.WithoutCancel(ctx), key)
+	if err != nil {
+		return nil, partlist.List{Total: -1}
+	}
+	list, _ := readParts(r)
+	return r.Entry, list
+}
+
+// readParts reads and closes the body of an entry that lists parts. If it is not a list, readParts returns an error and an empty
+// list.
+func readParts(r *storage.Response) (partlist.List, error) {
+	defer r.Body.Close()
+	empty := partlist.List{Total: -1}
+	if r.Entry.Range != nil || r.Entry.Length > maxPartsBytes {
+		return empty, errNoParts
+	}
+	text, err := io.ReadAll(io.LimitReader(r.Body, maxPartsBytes+1))
+	if err != nil {
+		return empty, err
+	}
+	list, err := partlist.Parse(text, maxParts)
+	if err != nil {
+		return empty, err
+	}
+	return list, nil
+}
+
+// errNoParts is the error for an entry that does not list parts, although it is stored where such an entry is looked for.
+var errNoParts = errors.New("cachecontrol: the entry is not a list of parts")
+
+// deleteParts removes parts that are in no list any more. key is that of the list.
+func (e *engine) deleteParts(ctx context.Context, key string, parts []partlist.Part) {
+	for _, p := range parts {
+		e.store.Delete(ctx, partKey(key, p.ID))
+	}
 }
 
 // invalidateMethods invalidates the responses to all methods that are stored for a plain key, and those that are being received.

@@ -36,12 +36,15 @@ func (e *engine) dropDamaged(q *query, prev *previous) {
 	prev.unreadable = nil
 }
 
-// dropPart removes the stored part, which is known to be out of date.
+// dropPart removes the stored parts, which are known to be out of date.
 func (e *engine) dropPart(q *query, prev *previous, rep *reply) {
 	part := prev.part
 	prev.part = nil
 	part.close()
 	e.dropStored(q, prev, rep, part.key)
+	if e.store.Traits().Local { // elsewhere they expire
+		e.deleteParts(q.ctx, part.key, part.parts.list.All())
+	}
 }
 
 // invalidateBy removes the responses that a successful unsafe request has made invalid (RFC 9111, section 4.4). key is

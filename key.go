@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
@@ -19,7 +20,8 @@ import (
 // cachekey.ViaSuffix, so that no plain key looks like a derived one.
 const (
 	partitionMark = "#partition="
-	partialSuffix = "#partial"
+	partialSuffix = "#partial" // of the list of the stored parts
+	partSuffix    = "#part="
 	variantSuffix = "#variant="
 	methodSuffix  = "#method="
 	methodsSuffix = "#methods" // of the index of the keys with methodSuffix
@@ -31,7 +33,7 @@ const maxKeyedBody = 1 << 20
 // Keys are the keys under which responses to GET requests for a URL may be stored, for tools that inspect a store.
 type Keys struct {
 	Plain   string // the first response, or the only one
-	Part    string // a part of the body (206)
+	Parts   string // the list of the stored parts of the body (206)
 	Variant string // another variant, with the entry's Generation and Vary; "" if the entry has none
 
 	// Methods is the key of the index of the responses to other methods than GET, and to GET requests with content. If
@@ -57,7 +59,7 @@ func KeysOf(e *storage.Entry) (Keys, bool) {
 			return Keys{}, false
 		}
 	}
-	keys := Keys{Plain: key, Part: key + partialSuffix, Methods: key + methodsSuffix, Python: pythonKey(e.URL, key)}
+	keys := Keys{Plain: key, Parts: key + partialSuffix, Methods: key + methodsSuffix, Python: pythonKey(e.URL, key)}
 	if e.Generation != "" && len(e.Vary) > 0 {
 		keys.Variant = variantKey(key, e.Generation, varyFields(e.Vary))
 	}
@@ -145,10 +147,15 @@ func variantKey(key, generation string, vary []varyField) string {
 	return key + variantSuffix + generation + "-" + hex.EncodeToString(sum.Sum(nil)[:16])
 }
 
-// withoutVariant returns the key of the whole response that the key of a variant is derived from.
-func withoutVariant(key string) string {
+// partKey returns the key of a part in the list under the given key.
+func partKey(list string, id uint64) string {
+	return strings.TrimSuffix(list, partialSuffix) + partSuffix + strconv.FormatUint(id, 16)
+}
+
+// plainOf returns the key of the whole response that the key of a variant, or of a list of parts, is derived from.
+func plainOf(key string) string {
 	key, _, _ = strings.Cut(key, variantSuffix)
-	return key
+	return strings.TrimSuffix(key, partialSuffix)
 }
 
 // urlOfKey returns the URL of an entry stored under key: the plain key without user and password.

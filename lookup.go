@@ -3,12 +3,16 @@ package cachecontrol
 import (
 	"cmp"
 	"context"
+	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+	"github.com/go-cachecontrol/cachecontrol/internal/sections"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -144,19 +148,92 @@ func (e *engine) language(contentLanguage string) string {
 	return contentLanguage
 }
 
-// lookupPart returns the part stored for the URL if the query selects it. Otherwise the match is not found.
+// lookupPart returns the parts stored for the URL if the query selects them. Otherwise the match is not found.
 func (e *engine) lookupPart(q *query, prev *previous) match {
 	if has, known := e.store.HasRanges(); known && !has {
 		return match{} // no part was ever stored
 	}
-	m, err := e.getMatch(q.ctx, prev.key+partialSuffix)
-	if prev.whyMissing(prev.key+partialSuffix, err) != rules.ReasonNone {
+	key := prev.key + partialSuffix
+	m, err := e.getMatch(q.ctx, key)
+	if prev.whyMissing(key, err) != rules.ReasonNone {
 		return match{}
 	}
+	list, err := readParts(&storage.Response{Entry: m.entry, Body: m.take()})
+	if err != nil {
+		prev.whyMissing(key, e.store.Unreadable(q.ctx, key, err))
+		return match{}
+	}
+	m.parts = &storedParts{list: list}
 	var fields selecting
-	if m.unusable || m.entry.Range == nil || !fields.match(q, m.vary, m.coding, "") {
-		m.close()
+	if m.unusable || list.Len() == 0 || !fields.match(q, m.vary, m.coding, "") {
 		return match{}
 	}
 	return m
 }
+
+// maxOpenParts is the number of parts that are opened before the caller gets the header. Further parts are opened while the body
+// is read.
+const maxOpenParts = 8
+
+// openParts sets the body of the match to the bytes of want, if all of them are stored.
+func (e *engine) openParts(ctx context.Context, m *match, want span) bool {
+	all, ok := e.sectionsOf(ctx, m, want.start, want.end)
+	if !ok {
+		return false
+	}
+	m.body, m.parts.held = sections.Join(all), want
+	return true
+}
+
+// sectionsOf returns the stored bytes from start to end. It reports whether all of them are stored.
+func (e *engine) sectionsOf(ctx context.Context, m *match, start, end int64) (all []sections.Section, ok bool) {
+next:
+	for {
+		parts, ok := m.parts.list.Cover(start, end)
+		if !ok {
+			return nil, false
+		}
+		all = make([]sections.Section, 0, len(parts))
+		pos := start
+		for i, p := range parts {
+			s := sections.Section{Offset: pos - p.Start, Length: min(p.End, end) - pos, Open: func() (io.ReadCloser, error) { return e.openPart(ctx, m, p) }}
+			pos = p.End
+			if i < maxOpenParts {
+				var err error
+				if s.Body, err = s.Open(); err != nil {
+					closeSections(all)
+					m.parts.list.Remove(p.ID)
+					m.parts.gone = append(m.parts.gone, p.ID)
+					continue next
+				}
+			}
+			all = append(all, s)
+		}
+		return all, true
+	}
+}
+
+func closeSections(all []sections.Section) {
+	for _, s := range all {
+		if s.Body != nil {
+			s.Body.Close()
+		}
+	}
+}
+
+// openPart returns the body of a part.
+func (e *engine) openPart(ctx context.Context, m *match, p partlist.Part) (io.ReadCloser, error) {
+	r, err := e.get(ctx, partKey(m.key, p.ID))
+	if err != nil {
+		return nil, err
+	}
+	entry := r.Entry
+	if entry.Range == nil || entry.Range.Start != p.Start || entry.Length < p.End-p.Start || entry.Header.Get("Etag") != m.policy.ETag {
+		r.Body.Close()
+		return nil, errNoPart
+	}
+	return r.Body, nil
+}
+
+// errNoPart is the error for an entry that is not the part in the list.
+var errNoPart = errors.New("cachecontrol: the entry is not the part that is listed under its key")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
+	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -27,9 +28,18 @@ type match struct {
 	body    io.ReadCloser   // nil after it was closed or returned
 	decoded []byte          // the decoded body, if the store keeps it
 	memory  *memoryResponse // contains body, if that is in memory, and room for the response
+	parts   *storedParts    // nil if it is a whole response
 
 	rejected bool        // BeforeReuse has rejected it, or a 304 was about another response
 	damaged  func(error) // called with the error if the body cannot be decoded; if nil, a stored response is removed in this case
+}
+
+// storedParts are the stored parts of a representation. The match then has the entry that lists them, with the updated header of
+// all of them, and its body is made of them once it is known which bytes are wanted.
+type storedParts struct {
+	list partlist.List
+	gone []uint64 // parts that were in the stored list, but could not be opened
+	held span     // what the body of the match contains
 }
 
 // place says where the responses to a query are stored. The plain key, which package cachekey makes of the URL, is the key
@@ -63,7 +73,7 @@ type memoryResponse struct {
 func (prev *previous) doubt(m *match) {
 	m.close()
 	m.rejected = true
-	if m.entry.Range != nil {
+	if m.parts != nil {
 		prev.part = m
 	} else {
 		prev.doubted = m
@@ -114,6 +124,18 @@ func (m *match) withoutBody(q *query, resp *http.Response) {
 	resp.ContentLength = rules.ContentLength(resp.Header)
 }
 
+// becomesWhole turns resp, of parts that are all of a representation, into a whole response, unless the query asks for a range. It
+// reports whether it does so.
+func (m *match) becomesWhole(q *query, resp *http.Response) bool {
+	if m.parts == nil || q.ranged {
+		return false
+	}
+	total := m.parts.list.Total
+	resp.Status, resp.StatusCode, resp.ContentLength = "200 OK", http.StatusOK, total
+	resp.Header["Content-Length"] = []string{strconv.FormatInt(total, 10)}
+	return true
+}
+
 // slice turns resp into a 206 with the requested range, or into a 416 if the range is not satisfiable. The stored body
 // begins at byte start of the representation; total is the length of the representation, or -1 if not known. The caller
 // has checked that the range lies within the stored body.
@@ -159,8 +181,8 @@ func (m *match) updated(later http.Header, received time.Time) http.Header {
 // freshenedByHead reports whether a 200 to HEAD with header h is about the stored response (RFC 9111, section 4.3.5).
 func (m *match) freshenedByHead(h http.Header) bool {
 	length := m.entry.Length
-	if m.entry.Range != nil {
-		length = m.entry.Range.Total
+	if m.parts != nil {
+		length = m.parts.list.Total
 		n := rules.ContentLength(h)
 		if n >= 0 && !m.fits(n) {
 			return false
@@ -172,31 +194,28 @@ func (m *match) freshenedByHead(h http.Header) bool {
 	return m.policy.FreshenedByHead(h, length)
 }
 
-// contains reports whether the part contains the requested range.
-func (m *match) contains(r rules.ByteRange) bool {
-	total := m.entry.Range.Total
-	if total < 0 {
-		if r.First < 0 || r.Last < 0 {
-			return false // the range is relative to an unknown end
-		}
-		total = math.MaxInt64
+// wanted returns the bytes that a query asks for: a range, or the whole representation, whose end is -1 if it is not known. It
+// reports false if there are none, or if they depend on an unknown length.
+func (m *match) wanted(q *query) (span, bool) {
+	total := m.parts.list.Total
+	if !q.ranged {
+		return span{0, total, total}, true
 	}
-	start, end, ok := r.Within(total)
-	return ok && start >= m.entry.Range.Start && end <= m.entry.Range.Start+m.entry.Length
+	length := total
+	if total < 0 {
+		if q.byteRange.First < 0 || q.byteRange.Last < 0 {
+			return span{}, false // the range is relative to an unknown end
+		}
+		length = math.MaxInt64
+	}
+	start, end, ok := q.byteRange.Within(length)
+	return span{start, end, total}, ok
 }
 
-// completedBy reports whether resp has all that is missing of a part, and the length of the whole. The part must be the
-// beginning of the body.
-func (m *match) completedBy(resp *http.Response) (total int64, ok bool) {
-	cr, ok := rules.ParseContentRange(resp.Header["Content-Range"])
-	switch known := m.entry.Range.Total; {
-	case !ok, resp.StatusCode != http.StatusPartialContent, !m.combinesWith(resp.Header):
-		return 0, false
-	case cr.First != m.entry.Length, cr.Last != cr.Total-1, known >= 0 && known != cr.Total:
-		return 0, false
-	}
-	n := framedLength(resp)
-	return cr.Total, n < 0 || n == cr.Total-cr.First
+// extends reports whether received may be of the representation of the parts: their lengths do not contradict each other.
+func (m *match) extends(received span) bool {
+	list := &m.parts.list
+	return m.fits(received.total) && (list.Total < 0 || received.end <= list.Total)
 }
 
 // combinesWith reports whether a 206 with header h is of the same representation as the part: both must have the same
@@ -208,7 +227,7 @@ func (m *match) combinesWith(h http.Header) bool {
 		(lines == nil || m.coding.Equal(contentcoding.Parse(lines)))
 }
 
-// mayCombine reports whether a 206 with header h can be combined with the part.
+// mayCombine reports whether a 206 with header h can be combined with the parts.
 func (m *match) mayCombine(h http.Header) bool { return !m.rejected && m.combinesWith(h) }
 
 // refutedBy reports whether a response that is not a 206 shows that the part is out of date.
@@ -236,10 +255,10 @@ func (m *match) contradictedBy(h http.Header, total int64) bool {
 		!m.fits(total) && m.coding.Equal(contentcoding.Parse(h["Content-Encoding"]))
 }
 
-// fits reports whether the part may be of a representation of this length, or of unknown length if total is -1.
+// fits reports whether the parts may be of a representation of this length, or of unknown length if total is -1.
 func (m *match) fits(total int64) bool {
-	r := m.entry.Range
-	return total < 0 || total == r.Total || r.Total < 0 && total >= r.Start+m.entry.Length
+	list := &m.parts.list
+	return total < 0 || total == list.Total || list.Total < 0 && total >= list.End()
 }
 
 // outdatedBy reports whether a 206 with header h, of a representation of this length, shows that the part is out of date,
@@ -256,12 +275,6 @@ func (m *match) outdatedBy(h http.Header, total int64, d rules.StoreDecision) bo
 		return false // this does not affect the stored part
 	}
 	return true
-}
-
-// span returns the part of the representation that is stored.
-func (m *match) span() span {
-	r := m.entry.Range
-	return span{r.Start, r.Start + m.entry.Length, r.Total}
 }
 
 // whyMissing returns why no response was read under key. It remembers the key of an entry that cannot be read.

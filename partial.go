@@ -3,6 +3,7 @@ package cachecontrol
 import (
 	"cmp"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 
@@ -11,9 +12,9 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// A partial entry holds one contiguous part of a representation (RFC 9111, section 3.3). It is stored under its own
-// key, so that no reader of the plain key, in particular Python, takes it for a whole response. A URL has at most one.
-// A new part that cannot be combined with the stored one replaces it.
+// The parts of one representation are stored for a URL (RFC 9111, section 3.3), under keys that no reader of the plain key, in
+// particular Python, takes for that of a whole response: see parts.go. A part that cannot be combined with the stored ones replaces
+// them.
 
 // wholeIsMoreRecent reports whether lookup found a whole response that the query selects and that is more recent than
 // the part, although it cannot answer the request because of its coding.
@@ -26,14 +27,76 @@ func (e *engine) wholeIsMoreRecent(q *query, prev *previous, part *match) bool {
 	return fields.match(q, whole.vary, whole.coding, "") && e.moreRecent(prev.first, part.entry, prev.key, part.policy.Date)
 }
 
-// askRest requests the rest of a part.
-func (e *engine) askRest(q *query, part *match) (reply, error) {
+// gap is what a query asks for, and what is missing of it.
+type gap struct {
+	wanted   span  // its end is -1 if it is not known
+	from, to int64 // the bytes to ask for: from the first missing one to the last; to is -1 if it is not known
+}
+
+// missing returns the bytes to ask for so that the query can be answered from the parts and these. It reports false if it is not
+// worth asking for less than the query does. The parts must have a strong validator, which shows whether the missing bytes belong to
+// them. A part without any validator at the beginning of the body is completed while it is fresh. An origin without ranges sends the
+// whole body in any case.
+func missing(q *query, m *match, d decision) (g gap, ok bool) {
+	if q.isHead() || q.conditional || q.matching || !provesMissing(q, m, d) {
+		return g, false
+	}
+	if g.wanted, ok = m.wanted(q); !ok || q.ranged && (g.wanted.total < 0 || !m.policy.IfRange(q.header)) {
+		return g, false
+	}
+	end := g.wanted.end
+	if end < 0 {
+		end = math.MaxInt64
+	}
+	if g.from, g.to = m.parts.list.Missing(g.wanted.start, end); g.from == end {
+		return g, false
+	}
+	if g.wanted.end < 0 {
+		g.to = -1
+	}
+	return g, g.from > g.wanted.start || g.to != g.wanted.end
+}
+
+// provesMissing reports whether a response with the missing bytes can show that they belong to the parts, or that the parts have no
+// validator and are fresh.
+func provesMissing(q *query, m *match, d decision) bool {
+	return m.policy.StrongValidator() != "" || !q.ranged && !m.policy.HasValidator() && d.Action == rules.Serve
+}
+
+// askMissing requests the missing bytes.
+func (e *engine) askMissing(q *query, part *match, g gap) (reply, error) {
 	return e.ask(e.outgoing(q, func(h http.Header) {
-		h["Range"] = []string{"bytes=" + strconv.FormatInt(part.entry.Length, 10) + "-"}
+		last := ""
+		if q.ranged || g.to != g.wanted.end {
+			last = strconv.FormatInt(g.to-1, 10)
+		}
+		h["Range"] = []string{"bytes=" + strconv.FormatInt(g.from, 10) + "-" + last}
 		if tag := part.policy.StrongValidator(); tag != "" {
 			h["If-Range"] = []string{tag}
 		}
 	}))
+}
+
+// around returns the stored bytes before and after the missing ones, if resp has exactly the missing ones. It sets what resp shows of
+// the length of the representation.
+func (e *engine) around(q *query, part *match, g *gap, resp *http.Response) (before, after []sections.Section, ok bool) {
+	cr, ok := rules.ParseContentRange(resp.Header["Content-Range"])
+	if !ok || resp.StatusCode != http.StatusPartialContent || !part.combinesWith(resp.Header) {
+		return nil, nil, false
+	}
+	if g.wanted.end < 0 && cr.Total > part.parts.list.End() {
+		g.wanted.total, g.wanted.end, g.to = cr.Total, cr.Total, cr.Total
+	}
+	if n := framedLength(resp); cr.Total != g.wanted.total || cr.First != g.from || cr.Last != g.to-1 || n >= 0 && n != g.to-g.from {
+		return nil, nil, false
+	}
+	if before, ok = e.sectionsOf(q.ctx, part, g.wanted.start, g.from); !ok {
+		return nil, nil, false
+	}
+	if after, ok = e.sectionsOf(q.ctx, part, g.to, g.wanted.end); !ok {
+		closeSections(before)
+	}
+	return before, after, ok
 }
 
 // judgePart removes the stored part if the reply shows that it is out of date, by the rules for a whole response.
@@ -45,48 +108,75 @@ func (e *engine) judgePart(q *query, prev *previous, rep *reply) {
 	}
 }
 
-// join turns the reply into the whole response: the stored part, followed by the rest in the reply.
-func (e *engine) join(q *query, prev *previous, rep *reply, total int64, s *Status) (a answer) {
-	part := prev.part
-	prev.part = nil
-	whole := *rep.resp
-	whole.Trailer = nil // net/http adds the trailer to the other response, and it belongs to the rest
-	header := part.updated(whole.Header, rep.received)
+// spliced returns a copy of the reply's response with the bytes before and after its own. Its header is that of the parts, updated
+// with the reply's.
+func spliced(part *match, rep *reply, g *gap, before, after []sections.Section) *http.Response {
+	resp := *rep.resp
+	resp.Trailer = nil // net/http adds the trailer to the other response, and it belongs to that
+	header := part.updated(resp.Header, rep.received)
 	delete(header, "Content-Range")
 	dropDigests(header)
-	header["Content-Length"] = []string{strconv.FormatInt(total, 10)}
-	rules.CopySetCookie(header, whole.Header)
+	resp.ContentLength = g.wanted.length()
+	header["Content-Length"] = []string{strconv.FormatInt(resp.ContentLength, 10)}
+	rules.CopySetCookie(header, resp.Header)
+	resp.Header = header
+	all := append(before, sections.Section{Body: resp.Body, Length: g.to - g.from})
+	resp.Body = sections.Join(append(all, after...))
+	return &resp
+}
+
+// joinRange turns the reply into a response with the requested range, and stores the missing bytes that it has.
+func (e *engine) joinRange(q *query, prev *previous, rep *reply, g *gap, before, after []sections.Section, s *Status) {
+	part, joined := prev.part, false
+	defer func() {
+		if !joined { // a hook panicked
+			closeSections(before)
+			closeSections(after)
+		}
+	}()
+	e.receivePartial(q, prev, nil, rep, s)
+	joined = true
+	resp := spliced(part, rep, g, before, after)
+	resp.Header["Content-Range"] = []string{rules.ContentRange{First: g.wanted.start, Last: g.wanted.end - 1, Total: g.wanted.total}.String()}
+	rep.resp, rep.spareLine = resp, nil
+}
+
+// join turns the reply into the whole response: the stored parts, and the missing bytes in the reply.
+func (e *engine) join(q *query, prev *previous, rep *reply, g *gap, before, after []sections.Section, s *Status) (a answer) {
+	part := prev.part
+	prev.part = nil
+	missing := rep.resp
+	whole := spliced(part, rep, g, before, after)
 	whole.Status, whole.StatusCode = "200 OK", http.StatusOK
-	whole.Header, whole.ContentLength = header, total
-	body := &originBody{ReadCloser: sections.Join(part.take(), part.entry.Length, whole.Body, total-part.entry.Length)}
-	if rest, ok := whole.Body.(*originBody); ok {
+	body := &originBody{ReadCloser: whole.Body}
+	if rest, ok := missing.Body.(*originBody); ok {
 		body.context = rest.context
 	}
 	whole.Body = body
-	rep.resp, rep.spareLine = &whole, nil
+	rep.resp, rep.spareLine = whole, nil
 
 	var as assessment
 	e.assess(&as, q, rep)
-	if total > e.maxBody {
+	if g.wanted.end > e.maxBody {
 		as.refuse(rules.TooLong)
 	}
 	as.setStored(s, rep.received)
 	key := ""
 	if as.store.OK {
 		r := e.newRecording(q, prev, rep, &as)
-		r.entry.Header = rules.StoredHeader(header, &as.policy)
-		r.entryKey, r.obsoleteKey = e.keyForVariant(prev, r.entry), part.key
+		r.entry.Header = rules.StoredHeader(whole.Header, &as.policy)
+		r.entryKey, r.dropsParts = e.keyForVariant(prev, r.entry), true
 		key = r.entryKey
-		r.attachTo(rep.resp, total, s)
+		r.attachTo(rep.resp, g.wanted.end, s)
 		a.shared = e.share(q, rep, r.entry, s.Stored)
 	}
 	e.setCoded(q, prev, rep, &a, key, s.Stored)
 	return a
 }
 
-// receivePartial handles a 206 for the range that the caller requested. It stores the part. It combines it with the
-// stored part if they have the same strong validator and are adjacent or overlap (RFC 9111, section 3.4). If nothing is
-// missing any more, it stores the result as the whole response.
+// receivePartial handles a 206 for the range that the caller requested. It stores the part, with the
+// stored ones if they have the same strong validator (RFC 9111, section 3.4). If nothing is missing any more, and the result is
+// short, it stores the whole response.
 func (e *engine) receivePartial(q *query, prev *previous, m *match, rep *reply, s *Status) {
 	resp := rep.resp
 	whole := cmp.Or(m, prev.doubted)
@@ -117,61 +207,108 @@ func (e *engine) receivePartial(q *query, prev *previous, m *match, rep *reply, 
 	}
 }
 
-// storePart starts storing the part in the reply, combined with the stored part if possible.
+// storePart starts storing the part in the reply. It is combined with the stored parts if they have the same strong validator.
 func (e *engine) storePart(q *query, prev *previous, rep *reply, as *assessment, received span, s *Status) {
 	r := e.newRecording(q, prev, rep, as)
-	entry := r.entry
-	entry.Header = rules.StoredHeader(rep.resp.Header, &as.policy)
+	list := r.entry.Copy()
+	list.Header = rules.StoredHeader(rep.resp.Header, &as.policy)
 	all := received
-	if p := prev.part; p != nil && p.mayCombine(rep.resp.Header) {
-		if union, ok := p.span().union(received); ok && union.length() <= e.maxBody {
-			all = union
-			e.combine(q, r, p, rep, received)
-			prev.part = nil
-		}
+	var gone []uint64
+	if p := prev.part; p != nil && p.mayCombine(rep.resp.Header) && p.extends(received) {
+		e.combineHeader(q, list, p, rep)
+		all, gone = e.merge(q, r, p, received), p.parts.gone
+		prev.part = nil
 	}
-	entry.Length = all.length()
-	entry.Header["Content-Length"] = []string{strconv.FormatInt(entry.Length, 10)}
-	dropDigests(entry.Header)
+	delete(list.Header, "Content-Range")
+	dropDigests(list.Header)
 	if all.start == 0 && all.end == all.total {
-		r.entryKey, r.obsoleteKey = e.keyForVariant(prev, entry), prev.key+partialSuffix
-		entry.Status, entry.Reason = http.StatusOK, "OK"
-		delete(entry.Header, "Content-Range")
+		list.Status, list.Reason, list.Length = http.StatusOK, "OK", all.total
+		list.Header["Content-Length"] = []string{strconv.FormatInt(all.total, 10)}
+		r.entry, r.dropsParts = list, true
+		r.entryKey = e.keyForVariant(prev, list)
 	} else {
-		r.entryKey = prev.key + partialSuffix
-		entry.Header["Content-Range"] = []string{rules.ContentRange{First: all.start, Last: all.end - 1, Total: all.total}.String()}
-		entry.Range = &storage.Range{Start: all.start, Total: all.total}
+		delete(list.Header, "Content-Length")
+		r.bePart(list, all, gone)
 	}
 	if !r.attachTo(rep.resp, received.length(), s) && r.release != nil {
 		r.release()
 	}
 }
 
-// combine makes a recording of a part contain the stored part, too. It takes the body of the stored part.
-func (e *engine) combine(q *query, r *recording, part *match, rep *reply, received span) {
-	entry, old := r.entry, part.span()
-	entry.Header = part.updated(entry.Header, rep.received)
-	e.resetVary(q, entry)
-	if len(entry.Heuristic) == 0 {
+// combineHeader updates the header of an entry for parts, with those of a stored one.
+func (e *engine) combineHeader(q *query, list *storage.Entry, part *match, rep *reply) {
+	list.Header = part.updated(list.Header, rep.received)
+	e.resetVary(q, list)
+	if len(list.Heuristic) == 0 {
 		closeOnPanic(rep.resp, func() {
-			entry.Heuristic = e.applyHeuristic(&http.Response{StatusCode: entry.Status, Header: entry.Header, Request: q.req})
+			list.Heuristic = e.applyHeuristic(&http.Response{StatusCode: list.Status, Header: list.Header, Request: q.req})
 		})
 	}
-	copier := &spanCopier{body: part.take()}
-	r.before = func(w io.Writer) error { return copier.copy(w, 0, received.start-old.start) }
-	r.after = func(w io.Writer) error { return copier.copy(w, received.end-old.start, old.end-old.start) }
-	r.release = func() { copier.body.Close() }
 }
 
-// holdsRange reports whether the part answers a request for a range. d is the decision about the part.
-func holdsRange(q *query, part *match, d decision) bool {
-	return q.ranged && part.contains(q.byteRange) && part.policy.IfRange(q.header) && (!q.matching || q.meetsPreconditions(part, d))
+// Parts that meet are combined in one entry if that is not longer than maxMerged, and if no stored part is longer than the new one,
+// unless it is shorter than alwaysMerged. So small reads in sequence do not make many entries, and no byte is copied often.
+const (
+	maxMerged    = 1 << 20
+	alwaysMerged = 64 << 10
+)
+
+// merge makes a recording of a part contain stored parts that meet it, too. It returns the bytes that the recording will have.
+func (e *engine) merge(q *query, r *recording, part *match, received span) span {
+	list := &part.parts.list
+	total := max(list.Total, received.total)
+	all := span{received.start, received.end, total}
+	if from, to := list.Missing(0, total); total >= 0 && total <= maxMerged && from >= received.start && to <= received.end {
+		all.start, all.end = 0, total // nothing is missing any more
+	} else {
+		all.start, all.end = list.Grow(received.start, received.end, alwaysMerged, maxMerged)
+	}
+	if all.length() > e.maxBody {
+		all.start, all.end = received.start, received.end
+	}
+	before, ok := e.sectionsOf(q.ctx, part, all.start, received.start)
+	if !ok {
+		return received
+	}
+	after, ok := e.sectionsOf(q.ctx, part, received.end, all.end)
+	if !ok {
+		closeSections(before)
+		return received
+	}
+	head, tail := sections.Join(before), sections.Join(after)
+	r.before = func(w io.Writer) error { return copyAll(w, head, received.start-all.start) }
+	r.after = func(w io.Writer) error { return copyAll(w, tail, all.end-received.end) }
+	r.release = func() { head.Close(); tail.Close() }
+	return all
 }
 
-// completable reports whether it is worth asking for the rest of a part. The part must be the beginning of the body,
-// and have a strong validator, which shows whether the rest belongs to it. A part without any validator is completed
-// while it is fresh. An origin without ranges sends the whole body in any case.
-func completable(q *query, m *match, d decision) bool {
-	return !q.isHead() && !q.ranged && !q.conditional && !q.matching && m.entry.Range.Start == 0 && m.entry.Length > 0 &&
-		(m.policy.StrongValidator() != "" || !m.policy.HasValidator() && d.Action == rules.Serve)
+// copyAll copies the n bytes of r to w.
+func copyAll(w io.Writer, r io.Reader, n int64) error {
+	if n == 0 {
+		return nil
+	}
+	_, err := io.CopyN(w, r, n)
+	return err
+}
+
+// openWanted opens the stored bytes that the query asks for, if the parts have all of them and may answer. d is the decision about
+// the parts.
+func (e *engine) openWanted(q *query, part *match, d decision) bool {
+	wanted, ok := part.wanted(q)
+	return ok && !q.isHead() && wanted.end >= 0 && part.policy.IfRange(q.header) && (!q.matching || q.meetsPreconditions(part, d)) &&
+		e.openParts(q.ctx, part, wanted)
+}
+
+// contentRange returns the range of a 206. If the length of its content differs from Content-Range, the content counts,
+// and the representation ends with it. This is accepted only if the field says that the range extends to the end.
+func contentRange(resp *http.Response) (rules.ContentRange, bool) {
+	cr, ok := rules.ParseContentRange(resp.Header["Content-Range"])
+	if n := framedLength(resp); ok && n >= 0 && n != cr.Last-cr.First+1 {
+		if n == 0 || cr.Last != cr.Total-1 || n > math.MaxInt64-cr.First {
+			return cr, false
+		}
+		cr.Total = cr.First + n
+		cr.Last = cr.Total - 1
+	}
+	return cr, ok
 }

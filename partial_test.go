@@ -123,8 +123,8 @@ func TestPartOfUnknownTotal(t *testing.T) {
 	})
 }
 
-// Two parts with the same strong entity tag and without a gap are combined (RFC 9111, section 3.4). Otherwise the later
-// one is kept.
+// Parts with the same strong entity tag are kept side by side, or combined if they meet (RFC 9111, section 3.4). Otherwise the
+// later one is kept.
 func TestPartsCombined(t *testing.T) {
 	for _, tt := range []struct {
 		name          string
@@ -138,8 +138,8 @@ func TestPartsCombined(t *testing.T) {
 		{"overlapping, after", "2-4", "3-6", `"1"`, `"1"`, "23456", false},
 		{"overlapping, before", "3-6", "2-4", `"1"`, `"1"`, "23456", false},
 		{"around", "4-5", "2-7", `"1"`, `"1"`, "234567", false},
-		{"apart", "1-2", "4-5", `"1"`, `"1"`, "45", false},
-		{"apart, before", "4-5", "1-2", `"1"`, `"1"`, "12", false},
+		{"apart", "1-2", "4-5", `"1"`, `"1"`, "12|45", false},
+		{"apart, before", "4-5", "1-2", `"1"`, `"1"`, "12|45", false},
 		{"whole, forwards", "0-4", "5-9", `"1"`, `"1"`, "", true},
 		{"whole, backwards", "5-9", "0-4", `"1"`, `"1"`, "", true},
 		{"whole, overlapping", "0-6", "3-9", `"1"`, `"1"`, "", true},
@@ -181,12 +181,14 @@ func TestPartsCombined(t *testing.T) {
 					}
 					wantPart(t, do(t, tr, "/", "Range: bytes=1-8"), hit, "bytes 1-8/10", "12345678")
 				default:
-					first := strings.Index(digits, tt.part)
-					last := first + len(tt.part) - 1
-					a := do(t, tr, "/", fmt.Sprintf("Range: bytes=%d-%d", first, last))
-					wantPart(t, a, hit, fmt.Sprintf("bytes %d-%d/10", first, last), tt.part)
-					if a.Header.Get("X-From") != "second" {
-						t.Errorf("the header was not brought up to date: %q, want %q; header: %v", a.Header.Get("X-From"), "second", a.Header)
+					for _, part := range strings.Split(tt.part, "|") {
+						first := strings.Index(digits, part)
+						last := first + len(part) - 1
+						a := do(t, tr, "/", fmt.Sprintf("Range: bytes=%d-%d", first, last))
+						wantPart(t, a, hit, fmt.Sprintf("bytes %d-%d/10", first, last), part)
+						if a.Header.Get("X-From") != "second" {
+							t.Errorf("the header was not brought up to date: %q, want %q; header: %v", a.Header.Get("X-From"), "second", a.Header)
+						}
 					}
 				}
 				wantRequests(t, o, n)
@@ -726,7 +728,7 @@ func TestPartCutShort(t *testing.T) {
 	})
 }
 
-// If combined parts would exceed MaxBodyBytes, the later part is kept.
+// MaxBodyBytes limits each part. Parts that would exceed it together are kept side by side.
 func TestPartsTooLongTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := storage.NewDictCache()
@@ -734,24 +736,27 @@ func TestPartsTooLongTogether(t *testing.T) {
 		o := d.origin(t)
 		tr := &cachecontrol.Transport{Base: o, Store: s, MaxBodyBytes: 5}
 		defer tr.Close()
-		for _, step := range []struct{ spec, part string }{
-			{"0-2", "012"}, {"3-4", "01234"}, {"5-6", "56"}, {"7-9", "56789"}, {"2-4", "234"},
-		} {
-			do(t, tr, "/", "Range: bytes="+step.spec)
-			wantStored(t, s, "", step.part)
-		}
-		do(t, tr, "/", "Range: bytes=0-1")
-		wantStored(t, s, "", "01234")
 		a := do(t, tr, "/", "Range: bytes=0-6")
 		if st := cachecontrol.StatusOf(a.Response); st.Stored || st.Storage != rules.TooLong {
 			t.Errorf("status %+v, want not stored, too long", st)
+		}
+		wantStored(t, s, "", "")
+		for _, step := range []struct{ spec, part string }{
+			{"0-2", "012"}, {"3-4", "01234"}, {"6-7", "01234|67"}, {"5-5", "01234567"},
+		} {
+			do(t, tr, "/", "Range: bytes="+step.spec)
+			wantStored(t, s, "", step.part)
 		}
 		a = do(t, tr, "/")
 		wantWhole(t, a, miss, digits)
 		if st := cachecontrol.StatusOf(a.Response); st.Stored || st.Storage != rules.TooLong {
 			t.Errorf("status %+v, want not stored, too long", st)
 		}
-		wantStored(t, s, "", "01234")
+		wantStored(t, s, "", "01234567")
+		do(t, tr, "/", "Range: bytes=8-9")
+		wantStored(t, s, "", digits)
+		wantWhole(t, do(t, tr, "/"), hit, digits)
+		wantRequests(t, o, 7)
 	})
 }
 

@@ -27,7 +27,8 @@ type recording struct {
 	drains      bool                  // the rest of the body may be drained in the background
 	date        time.Time             // date of the response
 	entryKey    string                // key that the entry is stored under
-	obsoleteKey string                // key of a part to remove once the entry is stored; "" if none
+	part        *newPart              // nil if the entry is whole
+	dropsParts  bool                  // the stored parts are to be removed once the entry is stored
 	trailerFrom *http.Response        // response with the entry's trailer; nil if it has none
 	private     []string              // names of trailer fields that are not stored
 	before      func(io.Writer) error // if not nil, writes the bytes that precede the body
@@ -67,8 +68,12 @@ func (r *recording) commitCurrent() rules.Reason {
 		return rules.StoreFailed
 	}
 	defer k.Unlock()
-	mine := invalidation.NewResponse(r.entryKey, r.entry.Vary, r.date, r.order)
-	if r.invalidated() || r.commits.HasNewer(mine) {
+	key := r.entryKey
+	if r.part != nil {
+		key = r.key + partialSuffix
+	}
+	mine := invalidation.NewResponse(key, r.entry.Vary, r.date, r.order)
+	if r.invalidated() || r.part == nil && r.commits.HasNewer(mine) { // commitPart compares a part with what is stored
 		r.Abort()
 		return rules.Outdated
 	}
@@ -82,12 +87,12 @@ func (r *recording) commitCurrent() rules.Reason {
 	}
 	r.commits.Add(mine)
 	if r.invalidated() {
-		r.store.Delete(r.ctx, r.entryKey) // an invalidation that gave up waiting may have found nothing to remove
+		r.store.Delete(r.ctx, key) // an invalidation that gave up waiting may have found nothing to remove
 	}
 	return rules.ReasonNone
 }
 
-// commit makes the entry visible, and removes the part that it replaces.
+// commit makes the entry visible, and removes the parts that it replaces.
 func (r *recording) commit() error {
 	if r.trailerFrom != nil {
 		r.entry.Trailer = rules.StoredTrailer(canonicalNames(r.trailerFrom.Trailer), r.private)
@@ -96,21 +101,24 @@ func (r *recording) commit() error {
 		r.Abort()
 		return storage.ErrChanged
 	}
+	if r.part != nil {
+		return r.commitPart(r.part, r.Writer, r.selectedLike)
+	}
 	err := r.commitEntry()
-	if err == nil && r.obsoleteKey != "" {
-		r.store.Delete(r.ctx, r.obsoleteKey)
+	if err == nil && r.dropsParts {
+		r.removeParts()
 	}
 	return err
 }
 
-// otherExtent returns the key of the part if the entry is whole, and that of the whole response if the entry is a part.
+// otherExtent returns the key of the parts if the entry is whole, and that of the whole response if the entry is a part.
 // It returns "" if nothing can be stored there, or if looking there costs too much.
 func (r *recording) otherExtent() string {
 	has, _ := r.store.HasRanges()
 	switch {
 	case !has:
 		return ""
-	case r.entry.Range != nil:
+	case r.part != nil:
 		return r.key
 	}
 	return r.key + partialSuffix
@@ -120,7 +128,7 @@ func (r *recording) otherExtent() string {
 // to that list after it is stored.
 func (r *recording) commitEntry() error {
 	e := r.entry
-	if len(e.Vary) == 0 || e.Range != nil {
+	if len(e.Vary) == 0 {
 		return r.put()
 	}
 	if r.entryKey == r.key {

@@ -93,9 +93,9 @@ func (c *cache) answer(q *query, plain []byte, at place, s Status) (answer, erro
 	return c.use(q, &prev, &m, d, s)
 }
 
-// answerWithoutWhole answers a query for which no whole response is stored. It uses a stored part if that contains the
-// range, or completes the part if possible. Otherwise it asks the origin, whose response may confirm the part or show
-// that it is out of date, like a whole response.
+// answerWithoutWhole answers a query for which no whole response is stored. It uses stored parts if they contain the bytes, or
+// asks for those that are missing if possible. Otherwise it asks the origin, whose response may confirm the parts or show that
+// they are out of date, like a whole response.
 func (c *cache) answerWithoutWhole(q *query, prev *previous, why rules.Reason, s Status) (answer, error) {
 	if c.sharesFetch(q, prev.key, decision{}) {
 		return c.fetchShared(q, prev, why)
@@ -112,19 +112,23 @@ func (c *cache) answerWithoutWhole(q *query, prev *previous, why rules.Reason, s
 	return c.answerFromPart(q, prev, &part, why, s)
 }
 
-// answerFromPart answers a query for which only a part is stored. why is the reason why no whole response was found.
+// answerFromPart answers a query for which only parts are stored. why is the reason why no whole response was found.
 func (c *cache) answerFromPart(q *query, prev *previous, part *match, why rules.Reason, s Status) (answer, error) {
 	d := c.decideReuse(q, part)
 	part.rejected = d.rejected
 	usable := !d.rejected && q.canDecode(part.coding, part.vary) && !c.wholeIsMoreRecent(q, prev, part)
 	switch {
-	case usable && holdsRange(q, part, d):
+	case usable && c.openWanted(q, part, d):
 		return c.use(q, prev, part, d, s)
 	case q.cc.OnlyIfCached:
 		return c.refuse(q), nil
-	case usable && completable(q, part, d):
-		return c.complete(q, prev, part)
-	case d.rejected, usable && q.ranged:
+	}
+	if usable {
+		if g, ok := missing(q, part, d); ok {
+			return c.complete(q, prev, part, g)
+		}
+	}
+	if d.rejected || usable && q.ranged {
 		if why = d.Reason; d.Action == rules.Serve && !d.rejected {
 			why = rules.NotInRange
 		}
@@ -136,8 +140,8 @@ func (c *cache) answerFromPart(q *query, prev *previous, part *match, why rules.
 	return c.fetch(q, prev, nil, fetchBecause(why))
 }
 
-// use answers with a stored response, at once or after asking the origin, as d requires. A part must contain the
-// requested range.
+// use answers with a stored response, at once or after asking the origin, as d requires. Parts must contain the requested
+// bytes.
 func (c *cache) use(q *query, prev *previous, m *match, d decision, s Status) (answer, error) {
 	refreshes := d.Action == rules.Serve && c.refreshesAhead(d)
 	validates := d.Action == rules.ServeAndValidate
@@ -242,7 +246,7 @@ func (c *cache) fetchShared(q *query, prev *previous, why rules.Reason) (answer,
 // conditions; otherwise it requests the whole response. d.Reason is the reason for asking.
 func (c *cache) fetch(q *query, prev *previous, m *match, d decision) (answer, error) {
 	defer m.close() // if it is not returned, even if Base or a hook panics
-	if m != nil && m.entry.Range == nil {
+	if m != nil && m.parts == nil {
 		prev.whole = m.key
 	}
 	validating := canValidate(q, m)
@@ -304,7 +308,7 @@ func (c *cache) receiveAny(q *query, prev *previous, m *match, rep *reply, s Sta
 	rep.adoptHeader(q)
 	c.invalidateBy(q, prev.key, rep) // a cacheable method may be unsafe
 	whole := m
-	if m != nil && m.entry.Range != nil {
+	if m != nil && m.parts != nil {
 		whole, prev.part = nil, m
 	}
 	switch {
@@ -324,34 +328,36 @@ func (c *cache) receiveAny(q *query, prev *previous, m *match, rep *reply, s Sta
 	return c.respondDecoded(q, rep, s, a)
 }
 
-// complete requests the rest of a part, and answers with both (RFC 9111, sections 3.3 and 3.4).
-func (c *cache) complete(q *query, prev *previous, part *match) (answer, error) {
+// complete requests the bytes that are missing of a representation, and answers with these and with the stored parts (RFC 9111,
+// sections 3.3 and 3.4).
+func (c *cache) complete(q *query, prev *previous, part *match, g gap) (answer, error) {
 	prev.part = part
 	rest := *q
 	rest.uncoded = q.negotiated && part.coding.IsIdentity()
-	rep, err := c.askRest(&rest, part)
+	rep, err := c.askMissing(&rest, part, g)
 	if err != nil {
 		return answer{}, err
 	}
 	c.dropDamaged(q, prev)
 	s := forwarded(rules.NotInRange, rep.resp.StatusCode)
-	var a answer
 	switch rep.resp.StatusCode {
 	case http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable:
-		total, ok := part.completedBy(rep.resp)
+		before, after, ok := c.around(q, part, &g, rep.resp)
 		if !ok {
 			c.discard(q, rep.resp)
 			c.dropPart(q, prev, &rep)
 			return c.refetch(q, prev, fetchBecause(rules.NotInRange))
 		}
 		rep.adoptHeader(&rest)
-		a = c.join(&rest, prev, &rep, total, &s)
-	default:
-		rep.adoptHeader(&rest)
-		c.judgePart(&rest, prev, &rep)
-		a = c.receive(&rest, prev, &rep, &s)
+		var a answer
+		if q.ranged {
+			c.joinRange(&rest, prev, &rep, &g, before, after, &s)
+		} else {
+			a = c.join(&rest, prev, &rep, &g, before, after, &s)
+		}
+		return c.respondDecoded(&rest, &rep, s, a), nil
 	}
-	return c.respondDecoded(&rest, &rep, s, a), nil
+	return c.receiveAny(&rest, prev, nil, &rep, s), nil
 }
 
 // respondDecoded answers with a response from the origin, and decodes it for the caller if needed. A response that may be
@@ -389,7 +395,7 @@ func (c *cache) validateLater(q *query, at place, m *match) (started, held bool)
 	if !ok {
 		return false, true
 	}
-	later := q.forValidation(c.engine, m.entry.Range != nil)
+	later := q.forValidation(c.engine, m.parts != nil)
 	started = c.background.Run(q.ctx, at.key, func(ctx context.Context) {
 		defer claim.End()
 		c.runValidation(ctx, later, at)

@@ -33,17 +33,19 @@ func (e *engine) serve(q *query, m *match, r rules.Reuse, s Status) answer {
 // none. It returns the number of stored bytes in it.
 func (e *engine) chooseBody(q *query, m *match, resp *http.Response) int64 {
 	length := m.entry.Length
-	part := m.entry.Range // of a stored part, which holds the range that is asked for
 	isOK := m.entry.Status == http.StatusOK
+	if m.becomesWhole(q, resp) {
+		length = resp.ContentLength
+	}
 	switch {
-	case q.conditional && (isOK || part != nil) && m.policy.NotModified(q.header, time.Now()):
+	case q.conditional && (isOK || m.parts != nil) && m.policy.NotModified(q.header, time.Now()):
 		m.close()
 		notModified(resp)
 	case q.isHead():
 		m.close()
 		m.withoutBody(q, resp)
-	case part != nil:
-		m.slice(q, resp, part.Start, part.Total)
+	case m.parts != nil && q.ranged:
+		m.slice(q, resp, m.parts.held.start, m.parts.list.Total)
 		return resp.ContentLength
 	case q.ranged && isOK && length != 0 && m.policy.IfRange(q.header):
 		// Any range of an empty body is all of it, and it has no valid Content-Range (RFC 9110, section 14.1.2).
@@ -105,8 +107,12 @@ func (e *engine) serveDecoded(q *query, m *match, resp *http.Response) {
 		resp.Body = bytesbody.New(m.decoded)
 		return
 	}
-	if m.key == "" {
+	switch {
+	case m.key == "":
 		m.coding.Decode(resp, body, nil, m.damaged)
+		return
+	case m.parts != nil:
+		m.coding.Decode(resp, body, nil, e.removeDamaged(q.ctx, m.key))
 		return
 	}
 	m.coding.Decode(resp, body, e.store.DecodedKeeper(m.key, m.entry), e.removeDamaged(q.ctx, m.key))
@@ -117,7 +123,7 @@ func (e *engine) serveDecoded(q *query, m *match, resp *http.Response) {
 func (e *engine) removeDamaged(ctx context.Context, key string) func(error) {
 	return func(err error) {
 		e.store.Unreadable(ctx, key, err)
-		e.remove(ctx, withoutVariant(key), key)
+		e.remove(ctx, plainOf(key), key)
 	}
 }
 

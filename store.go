@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -23,9 +24,7 @@ func (e *engine) storeWhole(q *query, prev *previous, rep *reply, as *assessment
 	entry = r.entry
 	r.entryKey = e.keyForVariant(prev, entry)
 	r.trailerFrom, r.private = rep.resp, as.policy.ExcludedFields()
-	if prev.part != nil {
-		r.obsoleteKey = prev.part.key
-	}
+	r.dropsParts = prev.part != nil
 	r.attachTo(rep.resp, framedLength(rep.resp), s)
 	return r.entryKey, entry
 }
@@ -159,6 +158,20 @@ func (e *engine) keyForVariant(prev *previous, entry *storage.Entry) string {
 		}
 	}
 	return variantKey(prev.key, entry.Generation, vary)
+}
+
+// bePart makes r a recording of a part of these bytes. list is the entry for the list of parts.
+func (r *recording) bePart(list *storage.Entry, part span, gone []uint64) {
+	id := newPartID()
+	r.part = &newPart{partlist.Part{Start: part.start, End: part.end, ID: id}, part.total, list, gone, r.date}
+	r.entryKey = partKey(r.key+partialSuffix, id)
+	entry := r.entry
+	entry.Header, entry.Vary, entry.Heuristic = http.Header{}, list.Vary, nil
+	if tag := list.Header["Etag"]; tag != nil {
+		entry.Header["Etag"] = tag[:1:1]
+	}
+	entry.Range = &storage.Range{Start: part.start, Total: part.total}
+	entry.Length = part.length()
 }
 
 // attachTo starts recording the body of resp, which has this length. The entry is committed at the end of the body.

@@ -54,7 +54,7 @@ func (s *storeContext) update(key string, entry *storage.Entry, date time.Time) 
 		return
 	}
 	s.commits.Add(mine)
-	if key != s.key && entry.Range == nil {
+	if key != s.key && key != s.key+partialSuffix {
 		s.addVariant(key, entry)
 	}
 }

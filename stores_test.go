@@ -8,12 +8,14 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
 	"github.com/go-cachecontrol/cachecontrol/internal/storetest"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
@@ -389,9 +391,9 @@ func putEntry(t *testing.T, store storage.Store, url string, code int, body stri
 	}
 }
 
-// wantStored fails the test unless the store has this whole response under wholeKey, and this part under partKey. ""
-// means none.
-func wantStored(t *testing.T, s storage.Store, whole, part string) {
+// wantStored fails the test unless the store has this whole response under wholeKey, and these parts. "" means none. Parts that do
+// not meet are separated by "|".
+func wantStored(t *testing.T, s storage.Store, whole, parts string) {
 	t.Helper()
 	e, body := peek(t, s, wholeKey)
 	if body != whole {
@@ -400,11 +402,50 @@ func wantStored(t *testing.T, s storage.Store, whole, part string) {
 	if e != nil && (e.Status == 206 || e.Range != nil || e.Header["Content-Range"] != nil) {
 		t.Errorf("under the plain key: %d %v %v, want no partial response", e.Status, e.Range, e.Header)
 	}
-	e, body = peek(t, s, partKey)
-	if body != part {
-		t.Errorf("the part is %q, want %q", body, part)
+	if got := storedParts(t, s); got != parts {
+		t.Errorf("the parts are %q, want %q", got, parts)
 	}
-	if e != nil && (e.Status != 206 || e.Range == nil || e.Header.Get("Content-Length") != fmt.Sprint(len(body))) {
-		t.Errorf("the part is %d %v %v, want 206, a range, Content-Length: %d", e.Status, e.Range, e.Header, len(body))
+}
+
+// storedParts returns the stored parts for "/".
+func storedParts(t *testing.T, s storage.Store) string {
+	t.Helper()
+	index, _ := peek(t, s, partKey)
+	if index == nil {
+		return ""
 	}
+	if index.Status != 206 || index.Range != nil || index.Header["Content-Length"] != nil || index.Header["Content-Range"] != nil {
+		t.Errorf("the list of parts is %d %v %v, want 206 without a range and a length", index.Status, index.Range, index.Header)
+	}
+	list := listOfParts(t, s)
+	var all strings.Builder
+	end := int64(-1)
+	for _, p := range list.All() {
+		e, body := peek(t, s, fmt.Sprintf("%s#part=%x", wholeKey, p.ID))
+		if e == nil || e.Status != 206 || e.Range == nil || e.Range.Start != p.Start || int64(len(body)) != p.End-p.Start ||
+			e.Header.Get("Etag") != index.Header.Get("Etag") {
+			t.Errorf("the part %d-%d is %+v with the body %q", p.Start, p.End, e, body)
+			continue
+		}
+		if p.Start > end && end >= 0 {
+			all.WriteString("|")
+		}
+		all.WriteString(body[max(0, end-p.Start):])
+		end = p.End
+	}
+	return all.String()
+}
+
+// listOfParts returns the list of the stored parts for "/".
+func listOfParts(t *testing.T, s storage.Store) *partlist.List {
+	t.Helper()
+	index, text := peek(t, s, partKey)
+	if index == nil {
+		return new(partlist.List)
+	}
+	list, err := partlist.Parse([]byte(text), 1<<20)
+	if err != nil {
+		t.Fatalf("the list of parts: %v", err)
+	}
+	return &list
 }

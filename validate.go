@@ -81,7 +81,7 @@ func (e *engine) receiveHead(q *query, prev *previous, m *match, rep *reply) rul
 	resp := rep.resp
 	switch {
 	case m == nil:
-	case resp.StatusCode != http.StatusOK || m.entry.Status != http.StatusOK && m.entry.Range == nil:
+	case resp.StatusCode != http.StatusOK || m.entry.Status != http.StatusOK && m.parts == nil:
 		if rules.Supersedes(resp.StatusCode) && resp.StatusCode != m.entry.Status {
 			e.dropStored(q, prev, rep, m.key)
 		}

@@ -174,7 +174,7 @@ func (f *filled) some(separate bool) {
 	f.variants("https://a.example/vary", "de", "en")
 	part := f.entry("https://a.example/part", 206, 0, "Cache-Control: max-age=600", "Content-Range: bytes 0-3/10")
 	part.Range = &storage.Range{Start: 0, Total: 10}
-	f.put(keys(part).Part, part, "0123")
+	f.put(keys(part).Parts, part, "0123")
 	f.python("https://python.example/", separate, time.Hour, "from Python", "Cache-Control: max-age=7200")
 	f.write(filepath.Join(f.dir, "READ\x1b[31mME"), []byte("?"), 0)
 	f.write(filepath.Join(filepath.Dir(f.path("temp")), ".tmp-1"), []byte("temporary"), 0)

@@ -134,7 +134,7 @@ func roleOf(hash string, e *storage.Entry) role {
 		return unknown
 	case ok && hash == cachedir.Hash(keys.Plain):
 		return primary
-	case ok && hash == cachedir.Hash(keys.Part):
+	case ok && hash == cachedir.Hash(keys.Parts):
 		return part
 	case ok && hash == cachedir.Hash(keys.Methods):
 		return index

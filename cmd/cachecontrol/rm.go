@@ -93,7 +93,7 @@ func (r *rm) remove(ctx context.Context, d *cacheDir, arg string) (n tally, err 
 		if err != nil {
 			return n, err
 		}
-		hashes = []string{cachedir.Hash(keys.Plain), cachedir.Hash(keys.Part), cachedir.Hash(keys.Methods)}
+		hashes = []string{cachedir.Hash(keys.Plain), cachedir.Hash(keys.Parts), cachedir.Hash(keys.Methods)}
 		if keys.Python != "" {
 			hashes = append(hashes, cachedir.Hash(keys.Python))
 		}
@@ -139,7 +139,7 @@ func (r *rm) related(it *cachedir.Item, entry *storage.Entry) (hashes []string) 
 		hashes = append(hashes, cachedir.Hash(v.Key))
 	}
 	if keys, ok := cachecontrol.KeysOf(entry); r.hash && ok && cachedir.Hash(keys.Plain) == it.Hash {
-		hashes = append(hashes, cachedir.Hash(keys.Part))
+		hashes = append(hashes, cachedir.Hash(keys.Parts))
 	}
 	return hashes
 }

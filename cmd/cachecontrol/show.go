@@ -76,7 +76,7 @@ func (d *cacheDir) lookUp(arg string) (*cachedir.Item, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, key := range []string{keys.Plain, keys.Part, keys.Python} {
+	for _, key := range []string{keys.Plain, keys.Parts, keys.Python} {
 		if key == "" {
 			continue
 		}

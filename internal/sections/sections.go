@@ -5,81 +5,119 @@ import (
 	"io"
 	"net/http"
 	"sync"
-	"sync/atomic"
 )
 
-// Body reads one or two sections of other bodies, one after the other. If a body ends before its section does, Read
-// returns io.ErrUnexpectedEOF. Like the bodies of net/http, it may be read and closed concurrently. Close does not wait
-// for Read.
+// Body reads sections of other bodies, one after the other. If a body ends before its section does, Read returns
+// io.ErrUnexpectedEOF. Like the bodies of net/http, it may be read and closed concurrently. Close does not wait for Read.
 type Body struct {
-	closed atomic.Bool
-	all    []section
-	buf    [2]section // contains all
+	buf [1]Section
 
 	turn sync.Mutex // held by Read; guards rest and the numbers in the sections
-	rest []section  // the current one and the following ones
+	rest []Section  // the current one and the following ones
+
+	mu     sync.Mutex // guards closed and the bodies in the sections
+	closed bool
 }
 
-type section struct {
-	io.ReadCloser
-	skip, left int64
+// Section is the part of another body of Length bytes that begins at Offset.
+type Section struct {
+	Body   io.ReadCloser                 // if nil, Open is called when the section is read
+	Open   func() (io.ReadCloser, error) // returns the body
+	Offset int64
+	Length int64
 }
 
 // Of returns a Body of the n bytes of body that begin at offset. If body cannot seek, the first Read skips to offset.
 func Of(body io.ReadCloser, offset, n int64) *Body {
-	if seeker, ok := body.(io.Seeker); ok {
-		if _, err := seeker.Seek(offset, io.SeekStart); err == nil {
-			offset = 0
-		}
-	}
 	b := new(Body)
-	return b.append(section{body, offset, n})
-}
-
-// Join returns a Body of the n bytes of first and the m bytes of second.
-func Join(first io.ReadCloser, n int64, second io.ReadCloser, m int64) *Body {
-	b := new(Body)
-	return b.append(section{first, 0, n}, section{second, 0, m})
-}
-
-func (b *Body) append(s ...section) *Body {
-	b.all = append(b.buf[:0], s...)
-	b.rest = b.all
+	b.buf[0] = Section{Body: body, Offset: offset, Length: n}
+	b.rest = b.buf[:]
+	b.rest[0].seek()
 	return b
 }
+
+// Join returns a Body of all sections. It keeps the slice. The bodies are closed as soon as their sections have been read, and the
+// others when the Body is closed.
+func Join(all []Section) *Body { return &Body{rest: all} }
 
 func (b *Body) Read(p []byte) (int, error) {
 	b.turn.Lock()
 	defer b.turn.Unlock()
-	if b.closed.Load() {
-		return 0, http.ErrBodyReadAfterClose
-	}
-	for {
-		n, err := b.rest[0].Read(p)
+	for len(b.rest) > 0 {
+		s, err := b.current()
+		if err != nil {
+			return 0, err
+		}
+		n, err := s.read(p)
 		if err != io.EOF || len(b.rest) == 1 {
 			return n, err
 		}
-		b.rest = b.rest[1:]
+		b.next()
 		if n > 0 {
 			return n, nil
 		}
 	}
+	return 0, io.EOF
 }
 
-func (s *section) Read(p []byte) (int, error) {
-	if s.skip > 0 {
-		n, err := io.CopyN(io.Discard, s.ReadCloser, s.skip)
-		s.skip -= n
+// current returns the current section. It opens its body if needed.
+func (b *Body) current() (*Section, error) {
+	s := &b.rest[0]
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, http.ErrBodyReadAfterClose
+	}
+	if s.Body != nil {
+		return s, nil
+	}
+	b.mu.Unlock()
+	body, err := s.Open()
+	b.mu.Lock()
+	switch {
+	case err != nil:
+		return nil, err
+	case b.closed:
+		body.Close()
+		return nil, http.ErrBodyReadAfterClose
+	}
+	s.Body = body
+	s.seek()
+	return s, nil
+}
+
+// next closes the body of the current section, which has been read, and goes on to the next one.
+func (b *Body) next() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.closed {
+		b.rest[0].Body.Close()
+		b.rest = b.rest[1:]
+	}
+}
+
+func (s *Section) seek() {
+	if seeker, ok := s.Body.(io.Seeker); ok && s.Offset > 0 {
+		if _, err := seeker.Seek(s.Offset, io.SeekStart); err == nil {
+			s.Offset = 0
+		}
+	}
+}
+
+func (s *Section) read(p []byte) (int, error) {
+	if s.Offset > 0 {
+		n, err := io.CopyN(io.Discard, s.Body, s.Offset)
+		s.Offset -= n
 		if err != nil {
 			return 0, unexpected(err)
 		}
 	}
-	if s.left <= 0 {
+	if s.Length <= 0 {
 		return 0, io.EOF
 	}
-	n, err := s.ReadCloser.Read(p[:min(int64(len(p)), s.left)])
-	s.left -= int64(n)
-	if s.left > 0 {
+	n, err := s.Body.Read(p[:min(int64(len(p)), s.Length)])
+	s.Length -= int64(n)
+	if s.Length > 0 {
 		err = unexpected(err)
 	}
 	return n, err
@@ -93,13 +131,18 @@ func unexpected(err error) error {
 	return err
 }
 
-// Close closes the other bodies, and returns the error of the last.
+// Close closes the bodies of the sections that have not been read, and returns the error of the last.
 func (b *Body) Close() (err error) {
-	if b.closed.Swap(true) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
 		return nil
 	}
-	for i := range b.all {
-		err = b.all[i].Close()
+	b.closed = true
+	for i := range b.rest {
+		if body := b.rest[i].Body; body != nil {
+			err = body.Close()
+		}
 	}
 	return err
 }

@@ -109,9 +109,61 @@ func TestJoin(t *testing.T) {
 		for kind, reader := range readers {
 			first, second := &body{Reader: reader("abc")}, &body{Reader: reader("DEFG")}
 			name := fmt.Sprintf("%d and %d bytes, %s", test.n, test.m, kind)
-			check(t, name, sections.Join(first, test.n, second, test.m), test.want, test.err, first, second)
+			joined := sections.Join([]sections.Section{{Body: first, Length: test.n}, {Body: second, Length: test.m}})
+			check(t, name, joined, test.want, test.err, first, second)
 		}
 	}
+}
+
+// The bodies of sections are opened one after the other, when they are read, and closed before the next one is opened.
+func TestOpen(t *testing.T) {
+	failed := errors.New("no such body")
+	var opened, open int
+	section := func(text string, offset, length int64, err error) sections.Section {
+		return sections.Section{Offset: offset, Length: length, Open: func() (io.ReadCloser, error) {
+			if opened++; err != nil {
+				return nil, err
+			}
+			if open++; open > 1 {
+				t.Errorf("%d bodies are open, want 1", open)
+			}
+			return closer{strings.NewReader(text), func() { open-- }}, nil
+		}}
+	}
+	all := func() []sections.Section {
+		return []sections.Section{section("abc", 0, 3, nil), section("defg", 1, 2, nil), section("hi", 1, 1, nil)}
+	}
+	b := sections.Join(all())
+	if got, err := io.ReadAll(b); string(got) != "abcefi" || err != nil {
+		t.Errorf("ReadAll = %q, %v; want %q", got, err, "abcefi")
+	}
+	b.Close()
+	if open != 0 || opened != 3 {
+		t.Errorf("%d bodies were opened, and %d are still open; want 3 and 0", opened, open)
+	}
+	b = sections.Join(all())
+	b.Close()
+	if _, err := b.Read(make([]byte, 1)); err != http.ErrBodyReadAfterClose || opened != 3 {
+		t.Errorf("Read after Close: %v, with %d bodies opened; want %v, 3", err, opened, http.ErrBodyReadAfterClose)
+	}
+	b = sections.Join([]sections.Section{section("abc", 0, 3, nil), section("", 0, 1, failed)})
+	if got, err := io.ReadAll(b); string(got) != "abc" || err != failed {
+		t.Errorf("ReadAll = %q, %v; want %q, %v", got, err, "abc", failed)
+	}
+	b.Close()
+	if n, err := sections.Join(nil).Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Errorf("Read of no section = %d, %v; want 0, EOF", n, err)
+	}
+}
+
+type closer struct {
+	io.Reader
+	close func()
+}
+
+func (c closer) Close() error {
+	c.close()
+	return nil
 }
 
 // Close does not wait for a Read.
