@@ -224,7 +224,42 @@ func (c *cache) fetchOrRefuse(q *query, prev *previous, why rules.Reason) (answe
 	if q.cc.OnlyIfCached {
 		return c.refuse(q), nil
 	}
+	if why == rules.NoVariant {
+		if offers := c.offers(q, prev); len(offers) > 0 {
+			return c.fetchVariant(q, prev, offers)
+		}
+	}
 	return c.fetch(q, prev, nil, fetchBecause(why))
+}
+
+// fetchVariant asks the origin for the response to a query that selects no stored variant, and offers the tags of those that
+// are stored. A 304 selects the variant whose tag it names (RFC 9111, section 4.3.4).
+func (c *cache) fetchVariant(q *query, prev *previous, offers []offer) (answer, error) {
+	d := fetchBecause(rules.NoVariant)
+	rep, err := c.ask(c.outgoing(q, func(h http.Header) { setOffers(h, offers) }))
+	switch {
+	case err != nil && q.canceledByOther(err):
+		return c.refetch(q, prev, d)
+	case err != nil:
+		return answer{}, err
+	}
+	var m match
+	switch status := rep.resp.StatusCode; status {
+	case http.StatusNotModified:
+		m = c.getOffered(q, prev, namedOffers(offers, rep.resp.Header), rep.resp.Header)
+		defer m.close() // if it is not returned
+		c.dropDamaged(q, prev)
+	case http.StatusPreconditionFailed, http.StatusRequestHeaderFieldsTooLarge: // perhaps because of the tags
+	default:
+		c.dropDamaged(q, prev)
+		return c.receiveAny(q, prev, nil, &rep, forwarded(d.Reason, status)), nil
+	}
+	c.discard(q, rep.resp)
+	if !m.found() || c.decideReuse(q, &m).rejected {
+		return c.refetch(q, prev, d)
+	}
+	c.enterVariant(q, prev, &m, &rep)
+	return c.serveConfirmed(q, &m, &rep, forwarded(d.Reason, rep.resp.StatusCode)), nil
 }
 
 // fetchShared answers a query, for which no stored response may be used, together with other requests for the same
@@ -295,6 +330,11 @@ func (c *cache) refetch(q *query, prev *previous, d decision) (answer, error) {
 // confirm answers with a match that the reply, a 304, has confirmed.
 func (c *cache) confirm(q *query, prev *previous, m *match, rep *reply, s Status) answer {
 	c.freshen(q, prev, m, rep, rep.resp.Header)
+	return c.serveConfirmed(q, m, rep, s)
+}
+
+// serveConfirmed answers with a match that has been updated with the reply, a 304.
+func (c *cache) serveConfirmed(q *query, m *match, rep *reply, s Status) answer {
 	r := m.policy.Reuse(&rules.Request{}, rep.received)
 	r.Reason = rules.Validated
 	a := c.serve(q, m, r, s)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/invalidation"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -93,14 +94,26 @@ func (s *storeContext) variantOf(key string, e *storage.Entry) storage.Variant {
 	return storage.Variant{
 		Key: key, Vary: e.Vary, Date: s.view(e).policy.Date,
 		Encoding: e.Header.Get("Content-Encoding"), Language: e.Header.Get("Content-Language"),
+		ETag: offerable(e.Header.Get("Etag")),
 	}
+}
+
+// maxOfferedTag is the length of the longest entity tag that is listed.
+const maxOfferedTag = 256
+
+// offerable returns an entity tag if it may be offered to the origin, or "".
+func offerable(tag string) string {
+	if len(tag) > maxOfferedTag || !rules.IsStrongETag(tag) {
+		return ""
+	}
+	return tag
 }
 
 // bounded removes the last variants, which are the oldest, if there are too many or the list is too long.
 func (s *storeContext) bounded(variants []storage.Variant) []storage.Variant {
 	size := 0
 	for i, v := range variants {
-		size += len(v.Key) + len(v.Encoding) + len(v.Language)
+		size += len(v.Key) + len(v.Encoding) + len(v.Language) + len(v.ETag)
 		for _, f := range v.Vary {
 			size += len(f.Name) + len(f.Value)
 		}

@@ -2,6 +2,9 @@ package cachecontrol
 
 import (
 	"cmp"
+	"context"
+	"crypto/rand"
+	"io"
 	"net/http"
 	"slices"
 
@@ -14,6 +17,23 @@ import (
 // is that of the response. The match then has the new header and its old body.
 func (e *engine) freshen(q *query, prev *previous, m *match, rep *reply, header http.Header) {
 	entry := m.entry.Copy()
+	var as assessment
+	e.renew(&as, entry, q, prev, m, rep, header)
+	switch decision := as.store; {
+	case decision.OK:
+		store := e.newStoreContext(q, prev, rep)
+		store.update(m.key, entry, as.policy.Date)
+	case decision.Reason == rules.NoStoreRequest, decision.Reason == rules.SetCookieInShared:
+		// The response may be used, but not stored.
+	default:
+		e.dropStored(q, prev, rep, m.key) // it may no longer be stored
+	}
+	e.replace(m, entry, as.policy)
+}
+
+// renew gives entry, a copy of the entry of m, the header of m updated with that of a later response, and decides whether it
+// may be stored.
+func (e *engine) renew(as *assessment, entry *storage.Entry, q *query, prev *previous, m *match, rep *reply, header http.Header) {
 	entry.Foreign = false
 	entry.URL = urlOfKey(prev.key)
 	entry.Header = m.updated(header, rep.received)
@@ -25,26 +45,22 @@ func (e *engine) freshen(q *query, prev *previous, m *match, rep *reply, header 
 	closeOnPanic(rep.resp, func() { entry.Heuristic = e.applyHeuristic(view) })
 	entry.Lifetime = 0
 	e.resetVary(q, entry)
-	policy := e.policyOf(entry)
-	own := e.hookDecision(q, rep, view, &policy)
+	policy := &as.policy
+	*policy = e.policyOf(entry)
+	own := e.hookDecision(q, rep, view, policy)
 	if entry.Lifetime = own.Lifetime; own.Lifetime > 0 {
-		policy = *policy.WithLifetime(own.Lifetime)
+		*policy = *policy.WithLifetime(own.Lifetime)
 	}
 	policy.ConfirmedBy(header)
 	entry.Keep = policy.Retention()
 	if entry.Trailer != nil {
 		entry.Trailer = rules.StoredTrailer(entry.Trailer, policy.ExcludedFields())
 	}
+	as.store = e.mayStore(q, policy, own, rep)
+}
 
-	switch decision := e.mayStore(q, &policy, own, rep); {
-	case decision.OK:
-		store := e.newStoreContext(q, prev, rep)
-		store.update(m.key, entry, policy.Date)
-	case decision.Reason == rules.NoStoreRequest, decision.Reason == rules.SetCookieInShared:
-		// The response may be used, but not stored.
-	default:
-		e.dropStored(q, prev, rep, m.key) // it may no longer be stored
-	}
+// replace gives the match another entry with the same body. policy is that of the entry.
+func (e *engine) replace(m *match, entry *storage.Entry, policy rules.Policy) {
 	urlKey, vary := m.urlKey, m.vary // usually unchanged
 	if entry.URL != m.entry.URL {
 		urlKey = keyOfURL(entry.URL)
@@ -55,6 +71,58 @@ func (e *engine) freshen(q *query, prev *previous, m *match, rep *reply, header 
 	fresh := e.newViewOf(entry, urlKey, policy, vary)
 	entry.Derived(func(*storage.Entry) any { return fresh }) // a DictCache already holds the entry itself
 	m.entry, m.entryView = entry, fresh
+}
+
+// copyAtOnce is the length of the longest body that enterVariant copies before the request is answered.
+const copyAtOnce = 1 << 20
+
+// enterVariant gives m, a stored variant that the reply, a 304, selects although the query does not, the header of the 304,
+// and stores a copy of it for the selecting fields of the query. The stored variant keeps its own header. A long body is
+// copied in the background.
+func (e *engine) enterVariant(q *query, prev *previous, m *match, rep *reply) {
+	old, entry := m.entry, m.entry.Copy()
+	m.entry, entry.Header = entry, rules.WithoutSetCookie(old.Header) // cookies are for the other request
+	entry.Variants, entry.Stamp = nil, nil
+	if entry.Generation == "" {
+		entry.Generation = rand.Text()
+	}
+	var as assessment
+	e.renew(&as, entry, q, prev, m, rep, rep.resp.Header)
+	e.replace(m, entry, as.policy)
+	if !as.store.OK {
+		return
+	}
+	r := &recording{storeContext: e.newStoreContext(q, prev, rep), entry: entry.Copy(), date: as.policy.Date}
+	r.entryKey = e.keyForVariant(prev, r.entry)
+	if from := m.key; old.Length <= copyAtOnce {
+		r.copyFrom(from, old)
+	} else {
+		e.background.Run(q.ctx, r.entryKey, func(ctx context.Context) {
+			r.ctx = ctx
+			r.copyFrom(from, old)
+		})
+	}
+}
+
+// copyFrom stores the entry with the body that is stored under another key of the URL, if that is still the body of old.
+func (r *recording) copyFrom(key string, old *storage.Entry) {
+	resp, err := r.get(r.ctx, key)
+	if err != nil {
+		return
+	}
+	defer resp.Body.Close()
+	if !resp.Entry.SameBody(old) || r.maxVariants == 0 {
+		return
+	}
+	if r.Writer, err = r.store.Create(r.ctx, r.entryKey, r.entry); err != nil {
+		r.store.Failed(r.ctx, "create", r.entryKey, err)
+		return
+	}
+	if _, err := io.Copy(r.Writer, resp.Body); err != nil {
+		r.Abort()
+		return
+	}
+	r.commitCurrent()
 }
 
 // receiveNotModified handles a 304 to the caller's own condition. If the caller's copy is the stored response m, the 304

@@ -113,7 +113,7 @@ func (e *engine) setVary(q *query, entry *storage.Entry, names []string) {
 // do, even if the Vary of the later response does not name them, because all requests for it have had them.
 func (e *engine) resetVary(q *query, entry *storage.Entry) {
 	names, star := e.rules.SelectingFields(entry.Header)
-	if star || len(names) == 0 {
+	if star {
 		return
 	}
 	for _, f := range entry.Vary {

@@ -73,6 +73,7 @@ type Variant struct {
 	Date     time.Time // when it was generated; if several variants match, the most recent is used
 	Encoding string    // its Content-Encoding
 	Language string    // its Content-Language
+	ETag     string    // its strong entity tag, which a cache may offer to the origin; "" if it has none
 }
 
 // Range is the part of a representation that a partial entry contains.

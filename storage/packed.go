@@ -61,7 +61,7 @@ func (p packer) late(e *Entry) packer {
 	p = p.count(1).text(e.Generation).header(e.Trailer).count(len(e.Variants))
 	for i := range e.Variants {
 		v := &e.Variants[i]
-		p = p.text(v.Key).fields(v.Vary).time(v.Date).text(v.Encoding).text(v.Language)
+		p = p.text(v.Key).fields(v.Vary).time(v.Date).text(v.Encoding).text(v.Language).text(v.ETag)
 		p.more += int64(unsafe.Sizeof(*v))
 	}
 	return p.count(int(p.more))
@@ -220,7 +220,7 @@ func (u *unpacker) entry(key string, e *Entry) {
 		e.Variants = make([]Variant, n)
 		for i := range e.Variants {
 			e.Variants[i] = Variant{
-				Key: u.text(), Vary: u.fields(), Date: u.time(), Encoding: u.text(), Language: u.text(),
+				Key: u.text(), Vary: u.fields(), Date: u.time(), Encoding: u.text(), Language: u.text(), ETag: u.text(),
 			}
 		}
 	}

@@ -62,6 +62,14 @@ func (c Coding) IsKnown() bool { return c.known }
 // NeedsDecoding reports whether there is a coding, and this package can decode it.
 func (c Coding) NeedsDecoding() bool { return c.known && !c.IsIdentity() }
 
+// AcceptedBy reports whether accepts returns true for all codings, or for "identity" if there are none.
+func (c Coding) AcceptedBy(accepts func(name string) bool) bool {
+	if c.IsIdentity() {
+		return accepts("identity")
+	}
+	return !slices.ContainsFunc(c.names, func(name string) bool { return !accepts(name) })
+}
+
 // Equal reports whether the same codings were applied.
 func (c Coding) Equal(other Coding) bool { return slices.Equal(c.names, other.names) }
 

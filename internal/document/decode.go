@@ -406,6 +406,7 @@ func (r *reader) variant() (v storage.Variant) {
 		date
 		encoding
 		language
+		etag
 	)
 	var s seen
 	for n := r.mapLen(); n > 0 && r.err == nil; n-- {
@@ -425,6 +426,9 @@ func (r *reader) variant() (v storage.Variant) {
 		case "language":
 			s.once(r, language)
 			v.Language = r.text()
+		case "etag":
+			s.once(r, etag)
+			v.ETag = r.text()
 		default:
 			r.skipValue()
 		}

@@ -426,7 +426,7 @@ func (w *writer) variant(v *storage.Variant) {
 		return
 	}
 	n := 1
-	for _, present := range [...]bool{len(v.Vary) > 0, !v.Date.IsZero(), v.Encoding != "", v.Language != ""} {
+	for _, present := range [...]bool{len(v.Vary) > 0, !v.Date.IsZero(), v.Encoding != "", v.Language != "", v.ETag != ""} {
 		if present {
 			n++
 		}
@@ -440,6 +440,7 @@ func (w *writer) variant(v *storage.Variant) {
 	w.timeKey("date", v.Date)
 	w.textKey("encoding", v.Encoding)
 	w.textKey("language", v.Language)
+	w.textKey("etag", v.ETag)
 }
 
 // unixNano is like t.UnixNano but limits the result to the range of int64, because a Date field can

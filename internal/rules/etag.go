@@ -36,6 +36,20 @@ func ParseETags(lines []string) (tags []string, star, ok bool) {
 	}
 }
 
+// IsStrongETag reports whether s is a strong entity tag, by the grammar, so that it may be a member of
+// a list.
+func IsStrongETag(s string) bool {
+	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
+		return false
+	}
+	for _, c := range []byte(s[1 : len(s)-1]) {
+		if c <= ' ' || c == '"' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
 // WeakMatch reports whether two entity tags match by weak comparison: their opaque parts are equal
 // (RFC 9110, section 8.8.3.2).
 func WeakMatch(a, b string) bool {

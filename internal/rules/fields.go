@@ -104,6 +104,11 @@ func CopySetCookie(to, from http.Header) {
 	}
 }
 
+// WithoutSetCookie returns a copy of the fields that set no cookies.
+func WithoutSetCookie(h http.Header) http.Header {
+	return CopyHeader(h, 0, func(name string) bool { return slices.Contains(cookieFields, name) })
+}
+
 // CopyHeaderWithout returns a copy of the fields except the one with this name. The copy has capacity
 // for one more field, whose line the caller may put in spare.
 func CopyHeaderWithout(h http.Header, without string) (out http.Header, spare []string) {

@@ -186,6 +186,9 @@ func FuzzParseETags(f *testing.F) {
 				t.Fatalf("ParseETags(%q and \"end\") on lines of their own = %q, want the same", tags, split)
 			}
 		}
+		if IsStrongETag(line) && (!ok || !slices.Equal(tags, []string{line}) || !StrongMatch(line, line)) {
+			t.Fatalf("IsStrongETag(%q), but ParseETags returns %q, %v", line, tags, ok)
+		}
 		p := &Validators{ETag: `"stored"`}
 		if p.NotModified(http.Header{"If-None-Match": {line}}, t0) && !(ok && (star || strings.Contains(line, `"stored"`))) {
 			t.Fatalf("NotModified for If-None-Match: %q = true, want false", line)

@@ -144,6 +144,28 @@ func cutWeight(s string) (string, int) {
 	return name + others.String(), weight
 }
 
+// AcceptsCoding reports whether a request with this Accept-Encoding accepts a content coding (RFC
+// 9110, section 12.5.3). The name of the coding is in lower case. "identity" is accepted unless the
+// field refuses it. If the field is empty or missing, no other coding is accepted.
+func AcceptsCoding(acceptEncoding, coding string) bool {
+	named, others := -1, -1
+	listMembers([]string{acceptEncoding}, func(s string) {
+		switch name, q := cutWeight(s); name {
+		case coding, "x-" + coding:
+			named = q
+		case "*":
+			others = q
+		}
+	})
+	switch {
+	case named >= 0:
+		return named > 0
+	case others >= 0:
+		return others > 0
+	}
+	return coding == "identity"
+}
+
 // parseWeight parses a qvalue and returns it in thousandths.
 //
 //	qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )

@@ -271,3 +271,24 @@ func TestPrefersLanguage(t *testing.T) {
 		}
 	}
 }
+
+func TestAcceptsCoding(t *testing.T) {
+	for _, test := range []struct {
+		field    string
+		accepted string // of identity, gzip and br
+	}{
+		{"", "identity"}, {"gzip", "identity gzip"}, {"X-GZIP", "identity gzip"}, {"gzip;q=0", "identity"}, {"gzip;q=0.000", "identity"},
+		{"*", "identity gzip br"}, {"*;q=0", ""}, {"gzip, *;q=0", "gzip"}, {"*, gzip;q=0", "identity br"}, {"identity;q=0, gzip", "gzip"},
+		{"gzip;q=2", "identity"}, {"gzip;q=0;q=1", "identity"}, {"gzipped, br", "identity br"}, {`"gzip", br;q=0.1`, "identity br"},
+	} {
+		var got []string
+		for _, coding := range []string{"identity", "gzip", "br"} {
+			if AcceptsCoding(test.field, coding) {
+				got = append(got, coding)
+			}
+		}
+		if got := strings.Join(got, " "); got != test.accepted {
+			t.Errorf("Accept-Encoding %q accepts %q, want %q", test.field, got, test.accepted)
+		}
+	}
+}

@@ -110,7 +110,7 @@ func FullEntry() *storage.Entry {
 		Variants: []storage.Variant{
 			{
 				Key: "k1", Vary: []storage.Field{{Name: "Accept", Value: "b\xe9", Present: true}, {Name: "A"}, {Name: "C", Value: "salt digest", Present: true, Digest: true}},
-				Date: time.Date(2024, 2, 29, 11, 0, 0, 0, time.UTC), Encoding: "gzip", Language: "en",
+				Date: time.Date(2024, 2, 29, 11, 0, 0, 0, time.UTC), Encoding: "gzip", Language: "en", ETag: `"\xe9"`,
 			},
 			{Key: "k2\xff"},
 		},

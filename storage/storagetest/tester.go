@@ -45,7 +45,7 @@ func Entry() *storage.Entry {
 		Variants: []storage.Variant{{
 			Key:  url + "#variant",
 			Vary: []storage.Field{{Name: "Accept-Language", Value: "de", Present: true}, {Name: "X-Absent"}},
-			Date: at.Truncate(time.Second), Encoding: "gzip", Language: "de",
+			Date: at.Truncate(time.Second), Encoding: "gzip", Language: "de", ETag: `"1"`,
 		}},
 		Range: &storage.Range{Start: 7, Total: -1},
 	}

@@ -45,7 +45,7 @@ func describe(e *storage.Entry) {
 		fmt.Println(f.Name, f.Value, f.Present, f.Digest)
 	}
 	for _, v := range e.Variants {
-		fmt.Println(e.Generation, v.Key, len(v.Vary), v.Date, v.Encoding, v.Language)
+		fmt.Println(e.Generation, v.Key, len(v.Vary), v.Date, v.Encoding, v.Language, v.ETag)
 	}
 	if e.Range != nil {
 		fmt.Println(e.Range.Start, e.Range.Total)
