@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
-	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // target contains the parts of a target URI, normalized as in RFC 3986, sections 6.2.2.1 and 6.2.3, and RFC 9110,
@@ -137,9 +136,6 @@ func FuzzKey(f *testing.F) {
 			}
 			if got := keyOfURL(entryURL); got != entryURL {
 				t.Errorf("keyOfURL(%q) = %q, want the same", entryURL, got)
-			}
-			if k, ok := KeysOf(&storage.Entry{URL: entryURL}); !ok || k.Plain != entryURL {
-				t.Errorf("KeysOf(%q) = %q, %v, want the same", entryURL, k.Plain, ok)
 			}
 		}
 		if same := targets[0] == targets[1]; same != (keys[0] == keys[1]) {

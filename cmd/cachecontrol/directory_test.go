@@ -15,7 +15,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -67,8 +66,8 @@ func (f *filled) entry(url string, status int, ago time.Duration, header ...stri
 	return e
 }
 
-func keys(e *storage.Entry) cachecontrol.Keys {
-	k, _ := cachecontrol.KeysOf(e)
+func keysFor(e *storage.Entry) keys {
+	k, _ := keysOf(e)
 	return k
 }
 
@@ -85,7 +84,7 @@ func (f *filled) put(key string, e *storage.Entry, body string) {
 func (f *filled) page(url string, status int, ago time.Duration, body string, header ...string) {
 	f.t.Helper()
 	e := f.entry(url, status, ago, header...)
-	f.put(keys(e).Plain, e, body)
+	f.put(keysFor(e).plain, e, body)
 }
 
 // variants stores responses in several languages, and returns the keys of all but the first.
@@ -96,7 +95,7 @@ func (f *filled) variants(url string, languages ...string) (further []string) {
 		e := f.entry(url, 200, 0, "Cache-Control: max-age=600", "Vary: Accept-Language", "Content-Language: "+language)
 		e.Vary = []storage.Field{{Name: "Accept-Language", Value: language, Present: true}}
 		e.Generation = "GENERATION"
-		key := keys(e).Variant
+		key := keysFor(e).variant
 		if i == 0 {
 			first = e
 			continue
@@ -105,7 +104,7 @@ func (f *filled) variants(url string, languages ...string) (further []string) {
 		f.put(key, e, language)
 		further = append(further, key)
 	}
-	f.put(keys(first).Plain, first, languages[0])
+	f.put(keysFor(first).plain, first, languages[0])
 	return further
 }
 
@@ -127,7 +126,7 @@ func (f *filled) python(url string, separate bool, ago time.Duration, body strin
 	f.t.Helper()
 	e := f.entry(url, 200, ago, header...)
 	e.Foreign = true
-	path := f.path(cmp.Or(keys(e).Python, keys(e).Plain))
+	path := f.path(cmp.Or(keysFor(e).python, keysFor(e).plain))
 	own := body
 	if separate {
 		f.write(path+".body", []byte(body), 0)
@@ -174,7 +173,7 @@ func (f *filled) some(separate bool) {
 	f.variants("https://a.example/vary", "de", "en")
 	part := f.entry("https://a.example/part", 206, 0, "Cache-Control: max-age=600", "Content-Range: bytes 0-3/10")
 	part.Range = &storage.Range{Start: 0, Total: 10}
-	f.put(keys(part).Parts, part, "0123")
+	f.put(keysFor(part).parts, part, "0123")
 	f.python("https://python.example/", separate, time.Hour, "from Python", "Cache-Control: max-age=7200")
 	f.write(filepath.Join(f.dir, "READ\x1b[31mME"), []byte("?"), 0)
 	f.write(filepath.Join(filepath.Dir(f.path("temp")), ".tmp-1"), []byte("temporary"), 0)

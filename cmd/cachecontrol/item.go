@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -128,17 +127,17 @@ const (
 
 // roleOf returns the role of the entry with this hash.
 func roleOf(hash string, e *storage.Entry) role {
-	keys, ok := cachecontrol.KeysOf(e)
+	k, ok := keysOf(e)
 	switch {
 	case e.URL == "":
 		return unknown
-	case ok && hash == cachedir.Hash(keys.Plain):
+	case ok && hash == cachedir.Hash(k.plain):
 		return primary
-	case ok && hash == cachedir.Hash(keys.Parts):
+	case ok && hash == cachedir.Hash(k.parts):
 		return part
-	case ok && hash == cachedir.Hash(keys.Methods):
+	case ok && hash == cachedir.Hash(k.methods):
 		return index
-	case ok && keys.Variant != "" && hash == cachedir.Hash(keys.Variant):
+	case ok && k.variant != "" && hash == cachedir.Hash(k.variant):
 		return variant
 	}
 	return otherRole
@@ -158,13 +157,13 @@ func writerOf(e *storage.Entry) string {
 }
 
 // keysOfURL returns the cache keys for a URL given as an argument.
-func keysOfURL(arg string) (cachecontrol.Keys, error) {
+func keysOfURL(arg string) (keys, error) {
 	if _, err := parseURL(arg); err != nil {
-		return cachecontrol.Keys{}, err
+		return keys{}, err
 	}
-	keys, ok := cachecontrol.KeysOf(&storage.Entry{URL: arg})
+	k, ok := keysOf(&storage.Entry{URL: arg})
 	if !ok {
-		return keys, usageErrorf("%q is not a complete URL", arg, "For example: https://example.com/")
+		return k, usageErrorf("%q is not a complete URL", arg, "For example: https://example.com/")
 	}
-	return keys, nil
+	return k, nil
 }

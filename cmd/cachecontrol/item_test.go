@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -47,8 +46,8 @@ func TestPythonsDefaultPort(t *testing.T) {
 		"http://[::1]:80/a": "http://[::1]:80/a",
 		"http://u@h:80/":    "http://u@h:80/",
 	} {
-		if k, ok := cachecontrol.KeysOf(&storage.Entry{URL: url}); !ok || k.Python != want {
-			t.Errorf("KeysOf(%q).Python = %q, %v, want %q", url, k.Python, ok, want)
+		if k, ok := keysOf(&storage.Entry{URL: url}); !ok || k.python != want {
+			t.Errorf("keysOf(%q).python = %q, %v, want %q", url, k.python, ok, want)
 		}
 	}
 }

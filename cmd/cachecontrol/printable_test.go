@@ -80,7 +80,7 @@ func TestForeignTextOfDirectories(t *testing.T) {
 			e.Reason, e.Trailer = value, http.Header{"X-Trailer": {value}}
 			e.Vary = []storage.Field{{Name: "X-Any", Value: value, Present: true}}
 			e.Variants = []storage.Variant{{Key: "gone", Vary: e.Vary}}
-			f.put(keys(e).Plain, e, "body")
+			f.put(keysFor(e).plain, e, "body")
 			other := f.entry("https://h.example/"+value, 200, 0, "Cache-Control: max-age=600")
 			f.put("elsewhere", other, "body")
 			if runtime.GOOS == "linux" {

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"strings"
 
-	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -89,13 +88,13 @@ func (r *rm) run(ctx context.Context, e *env, args []string) error {
 func (r *rm) remove(ctx context.Context, d *cacheDir, arg string) (n tally, err error) {
 	hashes := []string{strings.ToLower(arg)}
 	if !r.hash {
-		keys, err := keysOfURL(arg)
+		k, err := keysOfURL(arg)
 		if err != nil {
 			return n, err
 		}
-		hashes = []string{cachedir.Hash(keys.Plain), cachedir.Hash(keys.Parts), cachedir.Hash(keys.Methods)}
-		if keys.Python != "" {
-			hashes = append(hashes, cachedir.Hash(keys.Python))
+		hashes = []string{cachedir.Hash(k.plain), cachedir.Hash(k.parts), cachedir.Hash(k.methods)}
+		if k.python != "" {
+			hashes = append(hashes, cachedir.Hash(k.python))
 		}
 	}
 	first := true
@@ -138,8 +137,8 @@ func (r *rm) related(it *cachedir.Item, entry *storage.Entry) (hashes []string) 
 	for _, v := range entry.Variants {
 		hashes = append(hashes, cachedir.Hash(v.Key))
 	}
-	if keys, ok := cachecontrol.KeysOf(entry); r.hash && ok && cachedir.Hash(keys.Plain) == it.Hash {
-		hashes = append(hashes, cachedir.Hash(keys.Parts))
+	if k, ok := keysOf(entry); r.hash && ok && cachedir.Hash(k.plain) == it.Hash {
+		hashes = append(hashes, cachedir.Hash(k.parts))
 	}
 	return hashes
 }

@@ -27,7 +27,7 @@ func TestRm(t *testing.T) {
 		f.variants("https://a.example/vary", "de", "en", "fr")
 		part := f.entry("https://a.example/vary", 206, 0)
 		part.Range = &storage.Range{Total: 10}
-		f.put(keys(part).Parts, part, "0123")
+		f.put(keysFor(part).parts, part, "0123")
 		f.python("https://python.example/", separate, 0, "from Python")
 		f.page("https://a.example/damaged", 200, 0, "damaged")
 		f.must(os.Truncate(f.path("https://a.example/damaged"), 20))
@@ -59,7 +59,7 @@ func TestRmHash(t *testing.T) {
 	f.variants("https://a.example/vary", "de", "en")
 	part := f.entry("https://a.example/vary", 206, 0)
 	part.Range = &storage.Range{Total: 10}
-	f.put(keys(part).Parts, part, "0123")
+	f.put(keysFor(part).parts, part, "0123")
 	f.page("https://a.example/2", 200, 0, "goes")
 	code, stdout, stderr := call(t, "rm", "--hash", f.dir, cachedir.Hash("https://a.example/vary"), strings.ToUpper(cachedir.Hash("https://a.example/2")[:12]))
 	if code != exitOK || strings.Count(stdout, "\n") != 2 || !strings.Contains(stdout, "removed 3 entries") || stderr != "" {

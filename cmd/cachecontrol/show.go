@@ -72,11 +72,11 @@ func (d *cacheDir) lookUp(arg string) (*cachedir.Item, error) {
 		}
 		return d.find(strings.ToLower(arg))
 	}
-	keys, err := keysOfURL(arg)
+	k, err := keysOfURL(arg)
 	if err != nil {
 		return nil, err
 	}
-	for _, key := range []string{keys.Plain, keys.Parts, keys.Python} {
+	for _, key := range []string{k.plain, k.parts, k.python} {
 		if key == "" {
 			continue
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -172,8 +171,8 @@ func (d *cacheDir) isOrphanVariant(it *cachedir.Item, e *storage.Entry) bool {
 	if roleOf(it.Hash, e) != variant {
 		return false
 	}
-	keys, _ := cachecontrol.KeysOf(e)
-	first, err := d.find(cachedir.Hash(keys.Plain))
+	k, _ := keysOf(e)
+	first, err := d.find(cachedir.Hash(k.plain))
 	if err != nil {
 		return false
 	}
@@ -188,7 +187,7 @@ func (d *cacheDir) isOrphanVariant(it *cachedir.Item, e *storage.Entry) bool {
 		return true
 	}
 	for _, v := range found.Entry.Variants {
-		if v.Key == keys.Variant {
+		if v.Key == k.variant {
 			return false
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"log"
 	"os"
 
-	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/serialize"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -38,9 +37,6 @@ func main() {
 func describe(e *storage.Entry) {
 	fmt.Println(e.Status, e.Reason, e.Version, e.HTTP, e.URL, e.Foreign)
 	fmt.Println(e.RequestTime, e.ResponseTime, e.Length, e.Sum, e.BodyTime, e.Keep, e.Lifetime, e.Heuristic, e.Trailer)
-	if keys, ok := cachecontrol.KeysOf(e); ok {
-		fmt.Println(keys.Plain, keys.Parts, keys.Variant, keys.Methods, keys.Python)
-	}
 	for _, f := range e.Vary {
 		fmt.Println(f.Name, f.Value, f.Present, f.Digest)
 	}
