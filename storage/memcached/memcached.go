@@ -26,6 +26,7 @@ package memcached
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -71,6 +72,9 @@ func Servers(s memcache.ServerSelector) Option { return func(c *values) { c.serv
 
 // New returns a store that uses client, which the caller must close. It is safe for concurrent use, also by
 // several processes. If client is nil, every method returns storage.ErrClosed.
+//
+// The store implements storage.Leaser with items that expire up to two seconds after the lease should end. A lease does
+// not end when its holder dies. It is lost if memcached removes the item for lack of memory.
 func New(client *memcache.Client, opts ...Option) storage.Store {
 	if client == nil {
 		return kv.FromKV(nil)
@@ -81,7 +85,45 @@ func New(client *memcache.Client, opts ...Option) storage.Store {
 			o(c)
 		}
 	}
-	return kv.FromKV(c)
+	return &store{kv.FromKV(c), c}
+}
+
+// leasePrefix begins the keys of leases, after the prefix of all keys. No URL begins like this.
+const leasePrefix = "go-cachecontrol-lease:"
+
+// store is a store of documents that implements storage.Leaser.
+type store struct {
+	storage.Store
+	values *values
+}
+
+// Lease implements storage.Leaser. The lease is an item with a value that only its holder knows.
+func (s *store) Lease(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
+	key, token := leasePrefix+key, rand.Text()
+	err = s.values.call(ctx, key, func(key string) error {
+		// An item that expires in n seconds does so when memcached's clock ticks for the n-th time.
+		ttl := min(max(d, 1), math.MaxInt64-time.Second) + time.Second
+		return s.values.client.Add(&memcache.Item{Key: key, Value: []byte(token), Expiration: expiration(ttl, time.Now())})
+	})
+	switch {
+	case errors.Is(err, memcache.ErrNotStored):
+		return nil, false, nil
+	case err != nil:
+		return nil, false, err
+	}
+	return func() { s.values.release(key, token) }, true, nil
+}
+
+// release removes the item of a lease if its value is still token. If memcached fails, the item stays until it expires.
+func (c *values) release(key, token string) {
+	_ = c.call(context.Background(), key, func(key string) error {
+		item, err := c.client.Get(key)
+		if err != nil || string(item.Value) != token {
+			return err
+		}
+		item.Expiration = -1 // the item expires in the step that compares it
+		return c.client.CompareAndSwap(item)
+	})
 }
 
 // values implements kv.KV with memcached.

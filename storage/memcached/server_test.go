@@ -296,3 +296,32 @@ func TestFull(t *testing.T) {
 	}
 	r.Body.Close()
 }
+
+// A lease is released only while its item has the holder's value.
+func TestLeaseItem(t *testing.T) {
+	client := newClient(t, start(t))
+	l := memcached.New(client, memcached.Prefix("test:")).(storage.Leaser)
+	lease := func(d time.Duration, want bool) (release func()) {
+		t.Helper()
+		release, ok, err := l.Lease(t.Context(), key, d)
+		if ok != want || err != nil {
+			t.Fatalf("Lease for %v = %t, %v, want %t, nil", d, ok, err, want)
+		}
+		return release
+	}
+	const name = "test:go-cachecontrol-lease:" + key
+	release := lease(time.Hour, true)
+	if err := client.Set(&memcache.Item{Key: name, Value: []byte("another holder")}); err != nil {
+		t.Fatal(err)
+	}
+	release()
+	lease(time.Hour, false)
+	if err := client.Delete(name); err != nil {
+		t.Fatal(err)
+	}
+	lease(1<<63-1, true)()
+	lease(time.Hour, true)()
+	if item, err := client.Get(name); err != memcache.ErrCacheMiss {
+		t.Errorf("Get after the release = %v, %v, want %v", item, err, memcache.ErrCacheMiss)
+	}
+}

@@ -94,6 +94,10 @@ const (
 // granted it before, Watch returns the error. A connection that breaks is opened again every second. One without an
 // answer for 4 seconds is closed.
 //
+// The store implements storage.Leaser with keys that expire when the lease ends. A lease does not end when its holder
+// dies. Redis can lose it when a replica becomes the master. If the answer to Lease is lost, the lease may be held until
+// it ends.
+//
 // Calls honor their timeouts with any client. If ContextTimeoutEnabled is set in the options of the client,
 // they need no additional goroutines.
 func New(client redis.UniversalClient, opts ...Option) storage.Store {

@@ -2,6 +2,7 @@ package rediscache_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,10 +43,33 @@ func TestStore(t *testing.T) {
 		t.Run(v.name, func(t *testing.T) {
 			storagetest.Run(t, func(t *testing.T) storage.Store {
 				server := miniredis.RunT(t)
+				passTime(t, server)
 				return rediscache.New(newClient(t, server.Addr()), append(v.opts, patient)...)
 			})
 		})
 	}
+}
+
+// passTime lets the time of a server pass, which otherwise stands still, until the test ends.
+func passTime(t *testing.T, server *miniredis.Miniredis) {
+	const step = 10 * time.Millisecond
+	tick, done := time.NewTicker(step), make(chan struct{})
+	var passing sync.WaitGroup
+	passing.Go(func() {
+		for {
+			select {
+			case <-tick.C:
+				server.FastForward(step)
+			case <-done:
+				return
+			}
+		}
+	})
+	t.Cleanup(func() {
+		tick.Stop()
+		close(done)
+		passing.Wait()
+	})
 }
 
 var background = context.Background()

@@ -2,8 +2,12 @@ package rediscache
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"math"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // slots is the number of slots of a Redis Cluster.
@@ -39,28 +43,59 @@ var crcTable = func() (t [256]uint16) {
 	return t
 }()
 
-// bodyMark is part of the name of every body, after the prefix and the hash tag.
-const bodyMark = "}go-cachecontrol-body:"
+// Parts of the names of our own keys, after the prefix and the hash tag.
+const (
+	bodyMark  = "}go-cachecontrol-body:"
+	leaseMark = "}go-cachecontrol-lease:"
+)
 
-// newBodyName returns a unique key that begins with prefix and is in the slot of the given key. The key
-// cannot be used as the hash tag, because a URL may contain any braces. So a number with the right slot is
-// found by trial, once for each body in chunks. That takes 16,384 attempts on average, less than a
-// millisecond.
+// newBodyName returns a unique key that begins with prefix and is in the slot of the given key.
 func newBodyName(prefix, key string) string {
-	want, id := slot(key), bodyMark+rand.Text()
-	for n := 0; ; n++ {
-		if name := prefix + "{" + strconv.Itoa(n) + id; slot(name) == want {
+	return nameInSlot(prefix, slot(key), bodyMark+rand.Text())
+}
+
+// leaseName returns the key of the lease of the given key. It begins with prefix and is in the slot of the given key.
+func leaseName(prefix, key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return nameInSlot(prefix, slot(key), leaseMark+hex.EncodeToString(sum[:]))
+}
+
+// nameInSlot returns a key in a slot. It begins with prefix and a number in braces, and ends with rest, which begins with
+// the second brace. The key of an entry cannot be the hash tag, because a URL may contain any braces.
+func nameInSlot(prefix string, want int, rest string) string {
+	if !strings.Contains(prefix, "{") { // the number is the hash tag
+		return prefix + "{" + strconv.Itoa(int(numbers()[want])) + rest
+	}
+	for n := 0; ; n++ { // takes 16,384 attempts on average if the number matters
+		if name := prefix + "{" + strconv.Itoa(n) + rest; slot(name) == want {
 			return name
 		}
 	}
 }
 
-// isBodyName reports whether a key is the name of a body.
-func isBodyName(prefix, key string) bool {
-	rest, ok := strings.CutPrefix(key, prefix+"{")
-	if !ok {
-		return false
+// numbers returns the smallest number in each slot.
+var numbers = sync.OnceValue(func() *[slots]uint32 {
+	const none = math.MaxUint32
+	var first [slots]uint32
+	for i := range first {
+		first[i] = none
 	}
-	rest = strings.TrimLeft(rest, "0123456789")
-	return strings.HasPrefix(rest, bodyMark)
+	for n, missing := uint32(0), slots; missing > 0; n++ {
+		if s := slot(strconv.Itoa(int(n))); first[s] == none {
+			first[s] = n
+			missing--
+		}
+	}
+	return &first
+})
+
+// isBodyName reports whether a key is the name of a body.
+func isBodyName(prefix, key string) bool { return isOwnName(prefix, key, bodyMark) }
+
+// isLeaseName reports whether a key is the name of a lease.
+func isLeaseName(prefix, key string) bool { return isOwnName(prefix, key, leaseMark) }
+
+func isOwnName(prefix, key, mark string) bool {
+	rest, ok := strings.CutPrefix(key, prefix+"{")
+	return ok && strings.HasPrefix(strings.TrimLeft(rest, "0123456789"), mark)
 }

@@ -1,6 +1,7 @@
 package rediscache
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -26,12 +27,54 @@ func TestSlot(t *testing.T) {
 	}
 }
 
+// TestNumbers: there is a short number in every slot.
+func TestNumbers(t *testing.T) {
+	longest := uint32(0)
+	for want, n := range numbers() {
+		if got := slot(strconv.Itoa(int(n))); got != want {
+			t.Fatalf("slot(%q) = %d, want %d", strconv.Itoa(int(n)), got, want)
+		}
+		longest = max(longest, n)
+	}
+	if longest > 1_000_000 {
+		t.Errorf("the largest number is %d, want at most 1,000,000", longest)
+	}
+}
+
+// TestLeaseName: a lease's name is in the slot of its key, begins with the prefix, is always the same, and differs from
+// those of all other keys and of bodies.
+func TestLeaseName(t *testing.T) {
+	for _, prefix := range namePrefixes {
+		seen := make(map[string]string)
+		for _, key := range nameKeys {
+			plain := prefix + key
+			name := leaseName(prefix, plain)
+			if slot(name) != slot(plain) {
+				t.Errorf("slot(%q) = %d, want %d, that of %q", name, slot(name), slot(plain), plain)
+			}
+			if !isLeaseName(prefix, name) || isBodyName(prefix, name) || isLeaseName(prefix, plain) || isLeaseName(prefix, newBodyName(prefix, plain)) {
+				t.Errorf("names of leases with the prefix %q are confused with others: %q, %q", prefix, name, plain)
+			}
+			if again := leaseName(prefix, plain); again != name {
+				t.Errorf("leaseName(%q) = %q and %q, want the same", plain, name, again)
+			}
+			if other, ok := seen[name]; ok {
+				t.Errorf("%q and %q have the same lease %q", plain, other, name)
+			}
+			seen[name] = plain
+		}
+	}
+}
+
+var (
+	namePrefixes = []string{"", "app:", "{app}:", "a{b", "a}b", "{}", "{}{x}", "{", "}", "{a}{b}"}
+	nameKeys     = []string{"", "http://example.com/", "{", "}", "{}", "}{", "{x}", "a}b{c", "\xff{\x00}", strings.Repeat("{", 100)}
+)
+
 // TestBodyName: a body's name is in the slot of its key, begins with the prefix, and is known for what it is.
 func TestBodyName(t *testing.T) {
-	prefixes := []string{"", "app:", "{app}:", "a{b", "a}b", "{}", "{}{x}", "{", "}", "{a}{b}"}
-	keys := []string{"", "http://example.com/", "{", "}", "{}", "}{", "{x}", "a}b{c", "\xff{\x00}", strings.Repeat("{", 100)}
-	for _, prefix := range prefixes {
-		for _, key := range keys {
+	for _, prefix := range namePrefixes {
+		for _, key := range nameKeys {
 			plain := prefix + key
 			name := newBodyName(prefix, plain)
 			if slot(name) != slot(plain) {
@@ -53,5 +96,11 @@ func TestBodyName(t *testing.T) {
 func BenchmarkBodyName(b *testing.B) {
 	for b.Loop() {
 		newBodyName("", "http://example.com/a/long/path?with=a&query=string")
+	}
+}
+
+func BenchmarkLeaseName(b *testing.B) {
+	for b.Loop() {
+		leaseName("", "http://example.com/a/long/path?with=a&query=string")
 	}
 }

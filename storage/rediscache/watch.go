@@ -118,7 +118,7 @@ func (c *cache) watchServer(ctx context.Context, of *redis.Options, start func()
 	opt.ClientSideCache, opt.ClientSideCacheConfig = nil, nil
 	opt.PushNotificationProcessor = redis.NewPushNotificationProcessor()
 	if err := opt.PushNotificationProcessor.RegisterHandler("invalidate", invalidation(func(key string) {
-		if !isBodyName(c.prefix, key) {
+		if !isBodyName(c.prefix, key) && !isLeaseName(c.prefix, key) {
 			changed(strings.TrimPrefix(key, c.prefix))
 		}
 	}), false); err != nil {

@@ -1,0 +1,49 @@
+package rediscache
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// Lease implements storage.Leaser. The lease is a key with a value that only its holder knows.
+func (c *cache) Lease(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
+	if err := c.check(ctx); err != nil {
+		return nil, false, err
+	}
+	name, token := leaseName(c.prefix, c.plain(key)), rand.Text()
+	ok, err = call(ctx, c, name, func(ctx context.Context) (bool, error) {
+		return c.client.SetNX(ctx, name, token, max(d, time.Millisecond)).Result()
+	})
+	if !ok || err != nil {
+		return nil, false, err
+	}
+	return func() { c.release(name, token) }, true, nil
+}
+
+// release removes a lease if its value is still token. WATCH makes that one step, without the rights that a script
+// would need. If Redis fails, the lease stays until it expires.
+func (c *cache) release(name, token string) {
+	_, _ = call(context.Background(), c, name, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, c.client.Watch(ctx, func(tx *redis.Tx) error {
+			value, err := tx.Get(ctx, name).Result()
+			if err == redis.Nil || err == nil && value != token {
+				return answer{errReleased}
+			}
+			if err != nil {
+				return err
+			}
+			_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error { return p.Unlink(ctx, name).Err() })
+			return err
+		}, name)
+	})
+}
+
+var errReleased = errors.New("the lease has ended")
+
+var _ storage.Leaser = (*cache)(nil)
