@@ -155,7 +155,7 @@ func (e *engine) applyHeuristic(resp *http.Response) []string {
 	if !rules.HeuristicallyCacheable(resp.StatusCode) && !rules.ParseResponse(resp.Header, e.rules.Shared).Public {
 		return nil
 	}
-	return heuristics.Apply(e.heuristic, resp)
+	return heuristics.Apply(e.heuristic, resp, e.rules.Shared)
 }
 
 // mayStore decides whether to store a response with this policy, given the decision of the program.

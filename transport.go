@@ -284,9 +284,6 @@ func newEngine(t *Transport) *engine {
 		refreshAhead:    t.RefreshAhead,
 		logger:          t.Logger,
 	}
-	if t.Shared {
-		e.heuristic = heuristics.ForSharedCache(t.Heuristic)
-	}
 	store := t.Store
 	if e.err = t.check(); store == nil || e.err != nil {
 		e.own = storage.NewDictCache()

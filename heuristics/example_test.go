@@ -33,7 +33,7 @@ func Example_custom() {
 		"Cache-Control": {"private, max-age=0"},
 		"Expires":       {"-1"},
 	}}
-	heuristics.Apply(oneWeek{}, resp)
+	heuristics.Apply(oneWeek{}, resp, false)
 	fmt.Println(resp.Header.Get("Expires"))
 	fmt.Println(resp.Header.Get("Cache-Control"))
 	fmt.Println(resp.Header.Get("Warning"))
@@ -54,7 +54,7 @@ func ExampleFunc() {
 	})
 	for _, typ := range []string{"image/png", "text/html"} {
 		resp := &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {typ}}}
-		heuristics.Apply(pictures, resp)
+		heuristics.Apply(pictures, resp, false)
 		fmt.Printf("%s: %q %q\n", typ, resp.Header.Get("Cache-Control"), resp.Header.Get("Warning"))
 	}
 	// Output:
@@ -74,14 +74,14 @@ func Example_perHost() {
 	})
 	req, _ := http.NewRequest("GET", "https://static.example/logo", nil)
 	resp := &http.Response{StatusCode: 200, Request: req, Header: http.Header{"Date": {"Mon, 02 Jan 2023 03:04:05 GMT"}}}
-	heuristics.Apply(h, resp)
+	heuristics.Apply(h, resp, false)
 	fmt.Println(resp.Header.Get("Expires"))
 	// Output: Mon, 09 Jan 2023 03:04:05 GMT
 }
 
 func ExampleExpiresAfter() {
 	resp := &http.Response{StatusCode: 200}
-	heuristics.Apply(heuristics.ExpiresAfter(36*time.Hour), resp)
+	heuristics.Apply(heuristics.ExpiresAfter(36*time.Hour), resp, false)
 	fmt.Println(resp.Header.Get("Cache-Control"))
 	fmt.Println(resp.Header.Get("Warning"))
 	// Output:
@@ -94,7 +94,7 @@ func ExampleLastModified() {
 		"Date":          {time.Now().UTC().Format(http.TimeFormat)},
 		"Last-Modified": {time.Now().AddDate(0, 0, -5).UTC().Format(http.TimeFormat)},
 	}}
-	heuristics.Apply(heuristics.LastModified, resp)
+	heuristics.Apply(heuristics.LastModified, resp, false)
 	date, _ := http.ParseTime(resp.Header.Get("Date"))
 	expires, _ := http.ParseTime(resp.Header.Get("Expires"))
 	fmt.Println("fresh for", expires.Sub(date).Round(time.Minute)) // a tenth of five days

@@ -38,21 +38,26 @@ type Heuristic interface {
 	Warning(resp *http.Response) string
 }
 
-// Func is a Heuristic that calls a function. Its Warning is the default one of CacheControl.
-type Func func(*http.Response) http.Header
+// Func returns a Heuristic whose UpdateHeaders calls f. Its Warning is the default one of CacheControl.
+func Func(f func(*http.Response) http.Header) Heuristic { return function(f) }
 
-// UpdateHeaders calls f.
-func (f Func) UpdateHeaders(resp *http.Response) http.Header { return f(resp) }
+type function func(*http.Response) http.Header
 
-// Warning returns a warning that the response is stale.
-func (f Func) Warning(*http.Response) string { return warningStale }
+func (f function) UpdateHeaders(resp *http.Response) http.Header { return f(resp) }
+
+func (f function) Warning(*http.Response) string { return warningStale }
 
 const warningStale = `110 - "Response is Stale"`
 
 // Apply sets the fields that h returns for resp in resp.Header and, if there are any, its Warning.
 // It returns the names of the fields that it has set. If h is nil, it does nothing.
-func Apply(h Heuristic, resp *http.Response) (set []string) {
-	if h == nil || resp == nil {
+//
+// In a shared cache OneDay, ExpiresAfter and LastModified do not change errors (4xx and 5xx) unless the response has
+// public. One client can provoke such errors, for example with a long URL, and if they were fresh the resource would be
+// unavailable to all other clients. A Heuristic of another type applies to errors, and so does one returned by
+// WithErrors.
+func Apply(h Heuristic, resp *http.Response, shared bool) (set []string) {
+	if h == nil || resp == nil || shared && sparesErrors(h) && resp.StatusCode >= 400 && !rules.ParseResponse(resp.Header, true).Public {
 		return nil
 	}
 	fields := h.UpdateHeaders(resp)
@@ -79,32 +84,19 @@ func Apply(h Heuristic, resp *http.Response) (set []string) {
 	return set
 }
 
-// ForSharedCache returns h as it is used in a shared cache. OneDay, ExpiresAfter and LastModified
-// then do not change errors (4xx and 5xx) unless the response has public. One client can provoke
-// such errors, for example with a long URL, and if they were fresh the resource would be
-// unavailable to all other clients. A Heuristic of another type applies to errors, and so does one
-// returned by WithErrors.
-func ForSharedCache(h Heuristic) Heuristic {
+// sparesErrors reports whether h does not apply to errors in a shared cache.
+func sparesErrors(h Heuristic) bool {
 	switch h.(type) {
 	case oneDay, expiresAfter, lastModified:
-		return withoutErrors{h}
+		return true
 	}
-	return h
+	return false
 }
 
 // WithErrors returns a Heuristic that is like h, but in a shared cache also applies to errors.
 func WithErrors(h Heuristic) Heuristic { return withErrors{h} }
 
 type withErrors struct{ Heuristic }
-
-type withoutErrors struct{ Heuristic }
-
-func (h withoutErrors) UpdateHeaders(resp *http.Response) http.Header {
-	if resp != nil && resp.StatusCode >= 400 && !rules.ParseResponse(resp.Header, true).Public {
-		return nil
-	}
-	return h.Heuristic.UpdateHeaders(resp)
-}
 
 // OneDay makes a response without Expires fresh for one day from its Date. It sets Cache-Control to
 // public, replacing any other value.

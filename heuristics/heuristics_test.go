@@ -28,7 +28,7 @@ func response(status int, fields ...string) *http.Response {
 func check(t *testing.T, h Heuristic, resp *http.Response, want http.Header) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		Apply(h, resp)
+		Apply(h, resp, false)
 		if diff := cmp.Diff(want, resp.Header); diff != "" {
 			t.Errorf("header (-want +got):\n%s", diff)
 		}
@@ -237,7 +237,7 @@ func TestApply(t *testing.T) {
 func TestApplyCopies(t *testing.T) {
 	f := fixed{http.Header{"B": {"3"}}, ""}
 	resp := response(200)
-	Apply(f, resp)
+	Apply(f, resp, false)
 	resp.Header["B"][0] = "changed"
 	if f.fields["B"][0] != "3" {
 		t.Error("the response's header shares the heuristic's")
@@ -246,40 +246,36 @@ func TestApplyCopies(t *testing.T) {
 
 func TestNilResponse(t *testing.T) {
 	for _, h := range []Heuristic{OneDay, ExpiresAfter(time.Hour), LastModified} {
-		Apply(h, nil)
+		Apply(h, nil, true)
 		h.UpdateHeaders(nil)
 		h.Warning(nil)
 	}
 }
 
 // In a shared cache the heuristics of this package leave errors alone that do not say public.
-func TestForSharedCache(t *testing.T) {
+func TestApplyInSharedCache(t *testing.T) {
 	own := Func(func(*http.Response) http.Header { return http.Header{"X": {"1"}} })
 	for name, h := range map[string]Heuristic{"OneDay": OneDay, "ExpiresAfter": ExpiresAfter(time.Hour), "LastModified": LastModified} {
 		for _, status := range []int{200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501, 400, 403, 500, 503} {
 			for _, cc := range []string{"", "public"} {
-				resp := response(status, "Last-Modified", "Fri, 31 Dec 1999 00:00:00 GMT")
-				if cc != "" {
-					resp.Header.Set("Cache-Control", cc)
+				applies := func(h Heuristic, shared bool) bool {
+					resp := response(status, "Last-Modified", "Fri, 31 Dec 1999 00:00:00 GMT")
+					if cc != "" {
+						resp.Header.Set("Cache-Control", cc)
+					}
+					return Apply(h, resp, shared) != nil
 				}
-				alone := h.UpdateHeaders(resp) != nil
-				if got, want := ForSharedCache(h).UpdateHeaders(resp) != nil, alone && (status < 400 || cc == "public"); got != want {
+				alone := applies(h, false)
+				if got, want := applies(h, true), alone && (status < 400 || cc == "public"); got != want {
 					t.Errorf("%s in a shared cache applies to %d %s: %v, want %v", name, status, cc, got, want)
 				}
-				if got := ForSharedCache(WithErrors(h)).UpdateHeaders(resp) != nil; got != alone {
+				if got := applies(WithErrors(h), true); got != alone {
 					t.Errorf("%s with errors in a shared cache applies to %d %s: %v, want %v", name, status, cc, got, alone)
 				}
 			}
 		}
-		if got, want := ForSharedCache(h).Warning(response(200)), h.Warning(response(200)); got != want {
-			t.Errorf("%s in a shared cache warns %q, want %q", name, got, want)
-		}
-		ForSharedCache(h).UpdateHeaders(nil) // which Apply never passes, and must not panic
 	}
-	if ForSharedCache(own).UpdateHeaders(response(404)) == nil {
+	if Apply(own, response(404), true) == nil {
 		t.Error("a heuristic of the program's own does not apply to 404, want it to")
-	}
-	if ForSharedCache(nil) != nil {
-		t.Error("ForSharedCache(nil) is a heuristic, want nil")
 	}
 }

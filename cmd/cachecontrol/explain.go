@@ -176,12 +176,8 @@ func (x *explain) hint(resp *http.Response, rec *recorder) string {
 	if x.heuristic.Heuristic != nil {
 		return ""
 	}
-	h := heuristics.LastModified
-	if x.shared {
-		h = heuristics.ForSharedCache(h)
-	}
 	guess := &http.Response{StatusCode: resp.StatusCode, Header: resp.Header.Clone(), Request: resp.Request}
-	if len(heuristics.Apply(h, guess)) == 0 {
+	if len(heuristics.Apply(heuristics.LastModified, guess, x.shared)) == 0 {
 		return ""
 	}
 	p := x.policy(guess.Header, guess.StatusCode, rec, x.shared)

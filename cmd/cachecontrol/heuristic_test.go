@@ -19,9 +19,8 @@ func TestHeuristicFlag(t *testing.T) {
 		if h.text != value {
 			t.Errorf("String() = %q, want %q", h.text, value)
 		}
-		shared := heuristics.ForSharedCache(h.Heuristic)
 		for code, want := range map[int]bool{200: true, 404: wantErrors, 501: wantErrors} {
-			got := shared.UpdateHeaders(&http.Response{StatusCode: code}) != nil
+			got := heuristics.Apply(h.Heuristic, &http.Response{StatusCode: code}, true) != nil
 			if got != want {
 				t.Errorf("%s applies to %d: %v, want %v", value, code, got, want)
 			}

@@ -29,10 +29,9 @@ func main() {
 		heuristics.OneDay,
 		heuristics.ExpiresAfter(time.Hour),
 		heuristics.WithErrors(heuristics.LastModified),
-		heuristics.ForSharedCache(heuristics.OneDay),
 		heuristics.Func(func(*http.Response) http.Header { return http.Header{"Expires": {"0"}} }),
 	} {
-		fmt.Println(heuristics.Apply(h, &http.Response{Header: http.Header{}}))
+		fmt.Println(heuristics.Apply(h, &http.Response{Header: http.Header{}}, true))
 		client := (&cachecontrol.Transport{Heuristic: h}).Client()
 		client.CloseIdleConnections()
 	}
