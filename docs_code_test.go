@@ -444,7 +444,7 @@ func docOrigin(t *testing.T) []string {
 	if err := os.WriteFile(roots, pem.EncodeToMemory(block), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return append(os.Environ(), "HTTPS_PROXY="+proxy.URL, "SSL_CERT_FILE="+roots, "HOME="+t.TempDir(), "NO_PROXY=", "no_proxy=", "CI=")
+	return append(os.Environ(), "HTTPS_PROXY="+proxy.URL, "SSL_CERT_FILE="+roots, "HOME="+t.TempDir(), "NO_PROXY=", "no_proxy=", "CI=", "COLUMNS=80")
 }
 
 // serveDocs is the origin of the pages. A page that matters here says in its path what its response is.
@@ -460,6 +460,9 @@ func serveDocs(w http.ResponseWriter, r *http.Request) {
 		h.Set("Content-Type", "application/json")
 		io.WriteString(w, `["spin","bend","shine"]`)
 		return
+	case "/feed": // mistakes
+		h.Set("Cache-Control", "max-age=10m, must-revalidate")
+		h.Set("ETag", "v1")
 	case "/account":
 		h.Set("Cache-Control", "no-store")
 	case "/news": // neither freshness nor a validator

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -31,7 +32,11 @@ func Check(resp *http.Response, received time.Time) []Note {
 			if len(details) > 0 {
 				text = fmt.Sprintf(text, details...)
 			}
-			notes = append(notes, Note{r.code, r.level, r.field, cut(value), text, r.reference})
+			field := r.field
+			if field == several {
+				field, value, _ = strings.Cut(value, ": ")
+			}
+			notes = append(notes, Note{r.code, r.level, field, cut(value), text, r.reference})
 		})
 	}
 	slices.SortStableFunc(notes, func(a, b Note) int { return cmp.Compare(b.Level, a.Level) })

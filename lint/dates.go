@@ -45,13 +45,13 @@ var dateRules = []rule{
 		reportDates("Last-Modified", otherZone),
 	},
 	{
-		"date-old-form", Warning, "",
+		"date-old-form", Warning, several,
 		"This form of a date is obsolete. Senders must use the form Sun, 06 Nov 1994 08:49:37 GMT.",
 		"RFC 9110, section 5.6.7",
 		reportEachDate(oldForm),
 	},
 	{
-		"date-weekday", Warning, "",
+		"date-weekday", Warning, several,
 		"The day of the week does not belong to this date.",
 		"RFC 9110, section 5.6.7",
 		reportEachDate(otherWeekday),

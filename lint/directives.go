@@ -206,7 +206,7 @@ func malformation(d rules.Directive) defect {
 		return badSpaces
 	case d.Name != "" && trimmed != rest && rules.IsToken(trimmed[:1]):
 		return noComma
-	case d.Name != "" && strings.HasPrefix(trimmed, ";"):
+	case strings.HasPrefix(trimmed, ";"):
 		return none // what comes after the semicolon is reported
 	}
 	return otherwise

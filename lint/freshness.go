@@ -62,19 +62,23 @@ var freshnessRules = []rule{
 		"expires-ignored", Info, "Expires",
 		"Caches use max-age and ignore Expires, which is only for caches of HTTP/1.0.",
 		"RFC 9111, section 5.3",
-		when("Expires", func(m *message) bool { return m.has("Expires") && m.cc.MaxAge.OK && !expiresDiffers(m) }),
+		when("Expires", func(m *message) bool {
+			return m.has("Expires") && m.cc.MaxAge.OK && !m.cc.NoStore && !expiresDiffers(m)
+		}),
 	},
 	{
 		"expires-differs", Warning, "Expires",
 		"Expires and max-age set different times. Caches use max-age.",
 		"RFC 9111, section 5.3",
-		when("Expires", func(m *message) bool { return m.has("Expires") && m.cc.MaxAge.OK && expiresDiffers(m) }),
+		when("Expires", func(m *message) bool { return m.has("Expires") && m.cc.MaxAge.OK && !m.cc.NoStore && expiresDiffers(m) }),
 	},
 	{
 		"expires-not-date", Info, "Expires",
 		"This is not a date. Caches read it as a time in the past; Cache-Control: no-cache or max-age=0 says it clearly.",
 		"RFC 9111, section 5.3",
-		when("Expires", func(m *message) bool { return m.has("Expires") && isNumber(m.line("Expires")) }),
+		when("Expires", func(m *message) bool {
+			return m.has("Expires") && isNumber(m.line("Expires")) && !m.cc.MaxAge.OK && !m.cc.NoStore
+		}),
 	},
 	{
 		"expires-repeated", Error, "Expires",
@@ -92,8 +96,8 @@ var freshnessRules = []rule{
 		}),
 	},
 	{
-		"pragma", Warning, "Pragma",
-		"Pragma has no meaning in responses. Cache-Control: no-cache or no-store is what works.",
+		"pragma", Info, "Pragma",
+		"Pragma has no meaning in responses, so it adds nothing to Cache-Control.",
 		"RFC 9111, section 5.4",
 		when("Pragma", func(m *message) bool { return m.has("Pragma") && !pragmaContradicts(m) }),
 	},
@@ -127,7 +131,7 @@ func expiresDiffers(m *message) bool {
 	if !ok {
 		lifetime = 0
 	}
-	return (lifetime-m.cc.MaxAge.Value).Abs() > time.Minute && !m.cc.NoStore && !m.cc.NoCache
+	return (lifetime-m.cc.MaxAge.Value).Abs() > time.Minute && !m.cc.NoCache
 }
 
 // isNumber reports whether a value is a number, such as the usual 0 and -1.

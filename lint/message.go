@@ -14,11 +14,14 @@ import (
 type rule struct {
 	code      string
 	level     Level
-	field     string // "" if it is not about one field
+	field     string // "" if it is about none, or several
 	text      string // with "%s" for each detail that check reports
 	reference string
 	check     func(m *message, report report)
 }
+
+// several is the field of a rule about several fields. It reports values with the name of the field in front.
+const several = "*"
 
 // report is called for each part of a field that has the mistake.
 type report func(value string, details ...any)

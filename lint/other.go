@@ -31,7 +31,7 @@ var otherRules = []rule{
 		when("Cache-Status", func(m *message) bool { return hitElsewhere(m.header["Cache-Status"]) }),
 	},
 	{
-		"x-cache", Info, "",
+		"x-cache", Info, several,
 		"This field is not a standard. Cache-Status says the same in a form that programs understand.",
 		"RFC 9211, section 1",
 		func(m *message, report report) {

@@ -85,7 +85,7 @@ var statusRules = []rule{
 		}),
 	},
 	{
-		"not-modified-without-etag", Warning, "Etag",
+		"not-modified-without-etag", Warning, "ETag",
 		"The request has If-None-Match, and the 304 has no ETag. It must have the one that a 200 would have had.",
 		"RFC 9110, section 15.4.5",
 		when("Etag", func(m *message) bool {
@@ -93,7 +93,7 @@ var statusRules = []rule{
 		}),
 	},
 	{
-		"not-modified-with-metadata", Warning, "",
+		"not-modified-with-metadata", Warning, several,
 		"A 304 should not describe the content. Caches write this into the header of the stored response.",
 		"RFC 9110, section 15.4.5",
 		func(m *message, report report) {

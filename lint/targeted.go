@@ -11,19 +11,19 @@ import (
 // targetedRules are about fields for some shared caches only.
 var targetedRules = []rule{
 	{
-		"targeted-invalid", Error, "",
+		"targeted-invalid", Error, several,
 		"The field is not a valid dictionary of structured fields, or a directive has a value of the wrong type, so caches ignore all of it. Names are in lower case, and numbers without quotes.",
 		"RFC 9213, section 2.1",
 		reportTargeted(func(m *message, name string) bool { return m.value(name) != "" && !m.targeted[name].Targeted }),
 	},
 	{
-		"targeted-empty", Warning, "",
+		"targeted-empty", Warning, several,
 		"The field is empty, so caches ignore it.",
 		"RFC 9213, section 2.1",
 		reportTargeted(func(m *message, name string) bool { return strings.TrimSpace(m.value(name)) == "" }),
 	},
 	{
-		"targeted-unknown", Info, "",
+		"targeted-unknown", Info, several,
 		"The field has a directive that is not registered. Most caches ignore the directive.",
 		"RFC 9111, section 5.2.3",
 		reportTargeted(func(m *message, name string) bool {
@@ -40,7 +40,7 @@ var targetedRules = []rule{
 		}),
 	},
 	{
-		"targeted-no-lifetime", Warning, "",
+		"targeted-no-lifetime", Warning, several,
 		"The caches that this field is for ignore Cache-Control and Expires, and the field does not say how long the response may be reused.",
 		"RFC 9213, section 2.1",
 		reportTargeted(func(m *message, name string) bool {
@@ -49,7 +49,7 @@ var targetedRules = []rule{
 		}),
 	},
 	{
-		"targeted-allows-more", Info, "",
+		"targeted-allows-more", Info, several,
 		"Cache-Control keeps the response out of shared caches. This field lets those store it that know the field.",
 		"RFC 9213, section 2.2",
 		reportTargeted(func(m *message, name string) bool {
@@ -58,7 +58,7 @@ var targetedRules = []rule{
 		}),
 	},
 	{
-		"targeted-of-vendor", Info, "",
+		"targeted-of-vendor", Info, several,
 		"Only the caches of one provider obey this field. CDN-Cache-Control is for all.",
 		"RFC 9213, section 3.1",
 		reportTargeted(func(_ *message, name string) bool { return name != cdnCacheControl }),
@@ -70,7 +70,7 @@ var targetedRules = []rule{
 		when("Surrogate-Control", func(m *message) bool { return m.has("Surrogate-Control") }),
 	},
 	{
-		"vendor-field", Info, "",
+		"vendor-field", Info, several,
 		"Only one kind of server obeys this field. Cache-Control and CDN-Cache-Control are for all.",
 		"RFC 9213, section 3.1",
 		func(m *message, report report) {

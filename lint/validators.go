@@ -11,37 +11,37 @@ import (
 // validatorRules are about ETag and Last-Modified.
 var validatorRules = []rule{
 	{
-		"etag-unquoted", Error, "Etag",
+		"etag-unquoted", Error, "ETag",
 		"An entity tag must be in double quotes. Caches and origins may fail to compare this one, so validation does not work.",
 		"RFC 9110, section 8.8.3",
 		reportTag(unquotedTag),
 	},
 	{
-		"etag-weak-prefix", Error, "Etag",
+		"etag-weak-prefix", Error, "ETag",
 		`The mark of a weak entity tag is W/ in upper case, in front of the quotes.`,
 		"RFC 9110, section 8.8.3",
 		reportTag(wrongPrefix),
 	},
 	{
-		"etag-malformed", Error, "Etag",
+		"etag-malformed", Error, "ETag",
 		"This is not an entity tag: it must be one string in double quotes, without a double quote or a space in it.",
 		"RFC 9110, section 8.8.3",
 		reportTag(brokenTag),
 	},
 	{
-		"etag-repeated", Error, "Etag",
+		"etag-repeated", Error, "ETag",
 		"There are several ETag fields. A response has only one entity tag.",
 		"RFC 9110, section 5.3",
 		when("Etag", func(m *message) bool { return len(m.header["Etag"]) > 1 }),
 	},
 	{
-		"etag-empty", Warning, "Etag",
+		"etag-empty", Warning, "ETag",
 		"The entity tag is empty. It is valid, but says nothing about the content.",
 		"RFC 9110, section 8.8.3",
 		when("Etag", func(m *message) bool { return m.line("Etag") == `""` || m.line("Etag") == `W/""` }),
 	},
 	{
-		"etag-weak-for-ranges", Info, "Etag",
+		"etag-weak-for-ranges", Info, "ETag",
 		"The entity tag is weak. Parts of the response can be neither combined nor resumed with it.",
 		"RFC 9110, section 13.1.5",
 		when("Etag", func(m *message) bool {
@@ -49,13 +49,13 @@ var validatorRules = []rule{
 		}),
 	},
 	{
-		"etag-coding-suffix", Info, "Etag",
+		"etag-coding-suffix", Info, "ETag",
 		"The entity tag ends in the name of a content coding. Some servers that add it do not recognize it in If-None-Match, and send the whole response again. explain --probe finds out.",
 		"RFC 9110, section 8.8.3.3",
 		when("Etag", func(m *message) bool { return codingSuffix.MatchString(m.line("Etag")) }),
 	},
 	{
-		"etag-inode", Info, "Etag",
+		"etag-inode", Info, "ETag",
 		"The entity tag looks like one of Apache's that contains an inode number. It then differs between servers of a cluster with the same content.",
 		"",
 		when("Etag", func(m *message) bool { return inodeTag.MatchString(m.line("Etag")) }),

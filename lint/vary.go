@@ -51,7 +51,11 @@ var varyRules = []rule{
 		"vary-cookie", Warning, "Vary",
 		"Nearly every user has cookies of their own, so a shared cache stores a response for each of them. private says so more clearly.",
 		"RFC 9110, section 12.5.5",
-		reportNames(named("Cookie")),
+		func(m *message, report report) {
+			if !m.cc.Private && !m.cc.NoStore {
+				reportNames(named("Cookie"))(m, report)
+			}
+		},
 	},
 	{
 		"vary-unique", Warning, "Vary",
@@ -95,7 +99,7 @@ var varyRules = []rule{
 		},
 	},
 	{
-		"vary-lacks-accept-encoding", Error, "Vary",
+		"vary-lacks-accept-encoding", Error, "Content-Encoding",
 		"The content is coded (Content-Encoding), but Vary does not name Accept-Encoding. Caches may give it to clients that cannot decode it.",
 		"RFC 9110, section 12.5.5",
 		when("Content-Encoding", func(m *message) bool {
@@ -104,7 +108,7 @@ var varyRules = []rule{
 		}),
 	},
 	{
-		"vary-lacks-origin", Warning, "Vary",
+		"vary-lacks-origin", Warning, "Access-Control-Allow-Origin",
 		"Access-Control-Allow-Origin names one web origin, but Vary does not name Origin. Caches may give the response to pages of another origin, and browsers reject it there.",
 		"Fetch Standard, CORS protocol and HTTP caches",
 		when("Access-Control-Allow-Origin", func(m *message) bool {

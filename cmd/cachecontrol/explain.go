@@ -2,33 +2,59 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
-	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+	"github.com/go-cachecontrol/cachecontrol/lint"
 )
 
 func explainCommand(fs *flag.FlagSet) runFunc {
 	var x explain
-	fs.StringVar(&x.method, "method", http.MethodGet, "")
-	fs.Func("H", "", x.header.add)
-	fs.BoolVar(&x.shared, "shared", false, "")
-	fs.Func("heuristic", "", x.heuristic.parse)
-	fs.BoolVar(&x.json, "json", false, "")
+	x.flags(fs)
 	return x.run
 }
 
 type explain struct {
-	method       string
-	header       headerFlag
-	heuristic    heuristicFlag
-	shared, json bool
+	method    string
+	header    headerFlag
+	heuristic heuristicFlag
+	failOn    levelFlag
+	color     colorFlag
+
+	shared, verbose, json bool
+}
+
+// flags declares the flags.
+func (x *explain) flags(fs *flag.FlagSet) {
+	fs.StringVar(&x.method, "method", http.MethodGet, "")
+	fs.Func("H", "", x.header.add)
+	fs.BoolVar(&x.shared, "shared", false, "")
+	fs.Func("heuristic", "", x.heuristic.parse)
+	fs.BoolVar(&x.verbose, "v", false, "")
+	fs.BoolVar(&x.json, "json", false, "")
+	fs.Func("fail-on", "", x.failOn.parse)
+	fs.Func("color", "", x.color.parse)
+}
+
+// levelFlag is the value of --fail-on. If set is false, no note makes the command fail.
+type levelFlag struct {
+	level lint.Level
+	set   bool
+}
+
+// parse sets f to a flag's value.
+func (f *levelFlag) parse(value string) error {
+	if err := f.level.UnmarshalText([]byte(value)); err != nil {
+		return errors.New("must be info, warning or error")
+	}
+	f.set = true
+	return nil
 }
 
 func (x *explain) run(ctx context.Context, e *env, args []string) error {
@@ -48,16 +74,23 @@ func (x *explain) run(ctx context.Context, e *env, args []string) error {
 	if x.header.set(sent); rules.ParseRequest(sent.Header).OnlyIfCached {
 		return usageErrorf("with only-if-cached, the origin is not asked", "Omit it; its effect is always explained.")
 	}
-	found, err := x.fetch(ctx, args[0])
+	base := http.DefaultTransport.(*http.Transport).Clone()
+	defer base.CloseIdleConnections()
+	found, err := x.fetch(ctx, base, args[0])
 	switch {
 	case ctx.Err() != nil:
 		return interrupted
 	case err != nil:
 		return unreachable(err, args[0])
 	case x.json:
-		return e.printJSON(found)
+		err = e.printJSON(found)
+	default:
+		err = e.print(found.text(&explainPage{labeled: labeled{width: textWidth(e.stdout)}, painter: x.color.painter(e.stdout), verbose: x.verbose}))
 	}
-	return e.print(found.text())
+	if err == nil && x.failOn.set && len(found.Notes) > 0 && found.Notes[0].Level >= x.failOn.level { // the worst is the first
+		err = &problem{code: exitNotes}
+	}
+	return err
 }
 
 // explanation is the output of explain.
@@ -69,6 +102,12 @@ type explanation struct {
 	Header  http.Header `json:"header"` // the fields from the origin that matter for caching
 	Took    seconds     `json:"took"`
 	Cache   string      `json:"cache"` // private or shared
+
+	Verdict    string      `json:"verdict"`
+	Because    []rule      `json:"because"`
+	Failing    string      `json:"while_failing"`         // how requests are answered while the origin fails
+	RetryAfter seconds     `json:"retry_after,omitempty"` // how long the origin asks not to be asked
+	Notes      []lint.Note `json:"notes"`                 // the worst first
 
 	Outcome *rule     `json:"outcome,omitempty"` // why the cache was bypassed
 	Stored  decision  `json:"stored"`
@@ -97,15 +136,13 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// fetch sends the request through a Transport with an empty store and explains the result.
-func (x *explain) fetch(ctx context.Context, target string) (*explanation, error) {
+// fetch sends the request to base through a Transport with an empty store and explains the result.
+func (x *explain) fetch(ctx context.Context, base http.RoundTripper, target string) (*explanation, error) {
 	req, err := http.NewRequestWithContext(ctx, x.method, target, nil)
 	if err != nil {
 		return nil, err
 	}
 	x.header.set(req)
-	base := http.DefaultTransport.(*http.Transport).Clone()
-	defer base.CloseIdleConnections()
 	rec := &recorder{base: base}
 	cache := &cachecontrol.Transport{Base: rec, Heuristic: x.heuristic.Heuristic, Shared: x.shared}
 	defer cache.Close()
@@ -129,6 +166,7 @@ func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder,
 		Invalidates: []string{}, // a list in JSON, not null
 	}
 	out.assess(policy, resp.Header, status.Stored, now)
+	out.Notes = x.notes(req, resp, rec)
 	// A field that differs from that of the origin was set by the heuristic.
 	if field := out.Fresh.Field; field != "" && !slices.Equal(resp.Header.Values(field), rec.header.Values(field)) {
 		out.Fresh.Heuristic = x.heuristic.text
@@ -148,13 +186,25 @@ func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder,
 		}
 	}
 	for _, u := range rules.Invalidated(req.Method, req.URL, resp.StatusCode, resp.Header) {
-		out.Invalidates = append(out.Invalidates, withoutUserinfo(u.String()))
+		if text := withoutUserinfo(u.String()); !slices.Contains(out.Invalidates, text) {
+			out.Invalidates = append(out.Invalidates, text)
+		}
 	}
 	out.Location = redirect(resp)
 	if policy.Source() == rules.NoFreshness && (status.Stored || status.Storage == rules.NothingToReuse) {
 		out.Hint = x.hint(resp, rec)
 	}
+	out.Verdict = verdictOf(policy, status.Stored, now)
+	out.Because = because(policy, out.Stored)
+	out.Failing = whileFailing(policy, status.Stored, now)
+	out.RetryAfter = seconds(rules.RetryAfter(resp.StatusCode, resp.Header, now))
 	return out
+}
+
+// notes returns the notes about the response of the origin.
+func (x *explain) notes(req *http.Request, resp *http.Response, rec *recorder) []lint.Note {
+	origin := &http.Response{StatusCode: resp.StatusCode, Header: shownHeader(rec.header), Trailer: resp.Trailer, Request: req}
+	return append([]lint.Note{}, lint.Check(origin, rec.received)...) // a list in JSON, not null
 }
 
 // redirect returns the URL to which resp redirects, or "" if it does not.
@@ -188,45 +238,12 @@ func (x *explain) hint(resp *http.Response, rec *recorder) string {
 func cachingFields(h http.Header) http.Header {
 	out := http.Header{}
 	for _, name := range []string{
-		"Age", "Cache-Control", "Cache-Status", "Cdn-Cache-Control", "Content-Location", "Date", "Etag", "Expires",
-		"Last-Modified", "Location", "Pragma", "Vary",
+		"Accept-Ranges", "Age", "Cache-Control", "Cache-Status", "Cdn-Cache-Control", "Content-Encoding", "Content-Location", "Content-Range",
+		"Date", "Etag", "Expires", "Last-Modified", "Location", "Pragma", "Retry-After", "Surrogate-Control", "Vary", "Warning",
 	} {
 		if lines := h[name]; lines != nil {
 			out[name] = lines
 		}
 	}
 	return out
-}
-
-func (x *explanation) text() string {
-	var b labeled
-	b.add("Request", x.Method+" "+x.URL, fieldLines(x.Request)...)
-	b.add("Response", fmt.Sprintf("%d %s after %s", x.Status, http.StatusText(x.Status), elapsed(time.Duration(x.Took))), fieldLines(x.Header)...)
-	if x.Location != "" {
-		b.add("Redirect to", x.Location, "see: cachecontrol explain "+quoted(x.Location))
-	}
-	b.WriteString("\n")
-
-	b.add("Stored", yesOrNo(x.Stored.OK)+", by a "+x.Cache+" cache", x.Stored.rule.String())
-	if x.Other != nil {
-		b.add("", "by a "+kind(x.Cache == "private")+" cache: "+yesOrNo(x.Other.OK)+"; "+x.Other.rule.String())
-	}
-	if x.Hint != "" {
-		b.add("", x.Hint)
-	}
-	if len(x.Invalidates) > 0 {
-		b.add("Invalidates", strings.Join(x.Invalidates, ", "), "the stored responses for these URLs are removed (RFC 9111, section 4.4)")
-	}
-	if x.Stored.OK {
-		x.addTo(&b, x.Stored.Reason)
-	}
-	x.addNext(&b, "Next GET requests")
-	return b.String()
-}
-
-func yesOrNo(ok bool) string {
-	if ok {
-		return "yes"
-	}
-	return "no"
 }

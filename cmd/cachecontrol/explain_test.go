@@ -32,6 +32,7 @@ func newEcho(t *testing.T) *httptest.Server {
 }
 
 func TestExplain(t *testing.T) {
+	t.Setenv("COLUMNS", "1000")
 	origin := newEcho(t)
 	old := "?Last-Modified=" + strings.ReplaceAll(time.Now().Add(-100*time.Hour).UTC().Format(http.TimeFormat), " ", "%20")
 	tests := []struct {
@@ -42,7 +43,7 @@ func TestExplain(t *testing.T) {
 		{
 			`?Cache-Control=max-age=3600,stale-if-error=60&Etag="v1"&Vary=Accept-Language`,
 			[]string{
-				"Stored       yes, by a private cache\n", "max-age sets how long it may be reused (RFC 9111, section 5.2.2.1)",
+				"Stored by a private cache: fresh for 1h, then validated with its ETag.\n", "max-age sets how long it may be reused (RFC 9111, section 5.2.2.1)",
 				"Fresh        for 1h, from Cache-Control: max-age=3600,stale-if-error=60\n", "RFC 9111, section 4.2.3",
 				`If-None-Match: "v1"`, "Selected by  Accept-Language\n",
 				"  now: answered from the cache\n      it is fresh (RFC 9111, section 4.2)\n",
@@ -63,32 +64,32 @@ func TestExplain(t *testing.T) {
 				"  when it has been stale for over 30s: fetched from the origin\n", "Validated    never",
 			}, nil,
 		},
-		{"?Cache-Control=no-store", []string{"Stored       no, by a private cache\n", "the response says no-store, which forbids storing it (RFC 9111, section 5.2.2.5)",
+		{"?Cache-Control=no-store", []string{"Not stored by a private cache.\n", "the response says no-store, which forbids storing it (RFC 9111, section 5.2.2.5)",
 			"  at any time: fetched from the origin\n", "only-if-cached: answered with 504 by the cache\n"}, []string{"Fresh ", "Validated"}},
-		{"?Cache-Control=no-cache&Etag=\"v1\"", []string{"Stored       yes", "  now: validated with the origin\n      the response says no-cache",
+		{"?Cache-Control=no-cache&Etag=\"v1\"", []string{"Stored by a private cache", "  now: validated with the origin\n      the response says no-cache",
 			"  now, if the origin fails: the caller gets the error\n"}, nil},
 		{"?Cache-Control=max-age=60&Age=100&Etag=\"v1\"", []string{"1m40s, stale for 40s", "  now: validated with the origin\n"}, []string{"when it is stale"}},
-		{"?Cache-Control=max-age=60,s-maxage=10", []string{"for 1m, from", "by a shared cache: yes; s-maxage"}, nil},
-		{"--shared ?Cache-Control=max-age=60,s-maxage=10", []string{"by a shared cache\n", "for 10s, from", "by a private cache: yes; max-age"}, nil},
-		{"--shared ?Cache-Control=private,max-age=60", []string{"no, by a shared cache\n", "section 5.2.2.7", "a private cache: yes"}, nil},
+		{"?Cache-Control=max-age=60,s-maxage=10", []string{"for 1m, from", "a shared cache: stored; s-maxage"}, nil},
+		{"--shared ?Cache-Control=max-age=60,s-maxage=10", []string{"Stored by a shared cache: fresh for 10s", "for 10s, from", "a private cache: stored; max-age"}, nil},
+		{"--shared ?Cache-Control=private,max-age=60", []string{"Not stored by a shared cache.\n", "section 5.2.2.7", "a private cache: stored"}, nil},
 		{"--shared ?Cdn-Cache-Control=max-age=10", []string{"for 10s, from CDN-Cache-Control: max-age=10"}, nil},
-		{"--shared -H Authorization:x ?Cache-Control=max-age=60", []string{"no, by a shared cache\n", "section 3.5"}, nil},
-		{"?Vary=*&Cache-Control=max-age=60", []string{"no, by a private cache\n", "its Vary has a *, an invalid name or more than 100 names, so it can answer no other request (RFC 9111, section 4.1)"}, nil},
+		{"--shared -H Authorization:x ?Cache-Control=max-age=60", []string{"Not stored by a shared cache.\n", "section 3.5"}, nil},
+		{"?Vary=*&Cache-Control=max-age=60", []string{"Not stored by a private cache.\n", "its Vary has a *, an invalid name or more than 100 names, so it can answer no other request (RFC 9111, section 4.1)"}, nil},
 		{"?status=301&Location=/x", []string{"Redirect to  " + origin.URL + "/x\n", "explain " + origin.URL + "/x\n", "for ever", "(RFC 9110, sections 15.4.2"}, []string{"when it is stale"}},
-		{old, []string{"Stored       yes", "(RFC 9111, section 4.3)", "with --heuristic last-modified it would be fresh for 10h\n"}, nil},
-		{"--heuristic last-modified " + old, []string{"Stored       yes", "set by the heuristic last-modified", "(RFC 9111, section 4.2.2)", "If-Modified-Since: "}, nil},
-		{"--heuristic one-day ?Cache-Control=no-store", []string{"Stored       yes", "for 24h, from Expires", "set by the heuristic one-day"}, nil},
+		{old, []string{"Stored by a private cache", "(RFC 9111, section 4.3)", "with --heuristic last-modified it would be fresh for 10h\n"}, nil},
+		{"--heuristic last-modified " + old, []string{"Stored by a private cache", "set by the heuristic last-modified", "(RFC 9111, section 4.2.2)", "If-Modified-Since: "}, nil},
+		{"--heuristic one-day ?Cache-Control=no-store", []string{"Stored by a private cache", "for 24h, from Expires", "set by the heuristic one-day"}, nil},
 		{"--method PUT ?Location=/x", []string{"Invalidates  " + origin.URL + "/?Location=/x, " + origin.URL + "/x\n", "requests with this method go to the origin"}, nil},
 		{"--method M-SEARCH ?a=b", []string{"Invalidates  "}, nil},
-		{"--method HEAD ?Cache-Control=max-age=60", []string{"Stored       no"}, nil},
+		{"--method HEAD ?Cache-Control=max-age=60", []string{"Not stored by a private cache."}, nil},
 		{"-H Cache-Control:no-store ?Cache-Control=max-age=60", []string{"the request says no-store, which forbids storing its response (RFC 9111, section 5.2.1.5)"}, nil},
-		{"-H If-None-Match:\"v1\" ?Etag=\"v2\"", []string{"Stored       yes"}, nil},
+		{"-H If-None-Match:\"v1\" ?Etag=\"v2\"", []string{"Stored by a private cache"}, nil},
 	}
 	for _, test := range tests {
 		t.Run(test.args, func(t *testing.T) {
 			args := strings.Fields(test.args)
 			args[len(args)-1] = origin.URL + "/" + args[len(args)-1]
-			code, stdout, stderr := call(t, append([]string{"explain"}, args...)...)
+			code, stdout, stderr := call(t, append([]string{"explain", "-v"}, args...)...)
 			if code != exitOK || stderr != "" {
 				t.Fatalf("exit code %d, stderr %q", code, stderr)
 			}
@@ -160,7 +161,7 @@ func TestExplainJSON(t *testing.T) {
 func TestExplainHidesSecrets(t *testing.T) {
 	origin := newEcho(t)
 	url := origin.URL + "/?status=301&Location=http://user:secret@a.example/x&Content-Location=http://user:secret@a.example/y"
-	for _, flags := range [][]string{nil, {"--json"}} {
+	for _, flags := range [][]string{{"-v"}, {"--json"}} {
 		args := append([]string{"explain", url, "-H", "Authorization: Bearer secret", "-H", "cookie: id=secret", "-H", "X-Api-Key: secret",
 			"-H", "Referer: http://user:secret@a.example/z"}, flags...)
 		code, stdout, stderr := call(t, args...)

@@ -119,14 +119,23 @@ func (s seconds) MarshalJSON() ([]byte, error) {
 func (s seconds) String() string { return longDuration(time.Duration(s)) }
 
 // labeled is a text with a column of labels.
-type labeled struct{ strings.Builder }
+type labeled struct {
+	strings.Builder
+	width int // of the lines; 0 means no limit
+}
+
+// labelWidth is the width of the column of labels, with the space after it.
+const labelWidth = 13
 
 // add adds a text with a label, and the lines of more that are not empty below the text.
 func (l *labeled) add(label, text string, more ...string) {
-	fmt.Fprintf(l, "%-12s %s\n", label, printableField(text))
-	for _, line := range more {
-		if line != "" {
-			fmt.Fprintf(l, "%12s %s\n", "", printableField(line))
+	for i, line := range append([]string{text}, more...) {
+		if line == "" && i > 0 {
+			continue
+		}
+		for _, part := range wrap(printableField(line), max(0, l.width-labelWidth)) {
+			fmt.Fprintf(l, "%-*s %s\n", labelWidth-1, label, part)
+			label = ""
 		}
 	}
 }

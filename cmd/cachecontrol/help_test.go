@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/go-cachecontrol/cachecontrol/lint"
 )
 
 // helpOf returns the help on a command or a topic.
@@ -112,6 +114,21 @@ func TestDocsNameFields(t *testing.T) {
 	}
 	if n < 60 {
 		t.Errorf("only %d fields were found", n)
+	}
+}
+
+// docs/lint.md names every field that explain prints as JSON.
+func TestDocsNameFieldsOfExplain(t *testing.T) {
+	text, err := os.ReadFile("../../docs/lint.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []any{explanation{}, reuse{}, rule{}, decision{}, fresh{}, next{}, lint.Note{}} {
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
+			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && !strings.Contains(string(text), "`"+name+"`") {
+				t.Errorf("docs/lint.md does not name the field %s of %T", name, v)
+			}
+		}
 	}
 }
 

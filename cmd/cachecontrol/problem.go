@@ -15,6 +15,7 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitHTTPError   = 3   // get -f: a status of 400 or more
+	exitNotes       = 4   // explain --fail-on: there is such a note
 	exitInterrupted = 130 // the code that a shell reports after Ctrl-C
 )
 

@@ -44,9 +44,10 @@ type decision struct {
 type fresh struct {
 	Lifetime  seconds `json:"lifetime"`
 	Age       seconds `json:"age"`
-	Left      seconds `json:"left"`            // negative if stale: the time since then
-	Field     string  `json:"field,omitempty"` // the header field that sets the lifetime
-	Value     string  `json:"value,omitempty"` // the value of Field
+	Left      seconds `json:"left"`               // negative if stale: the time since then
+	Field     string  `json:"field,omitempty"`    // the header field that sets the lifetime
+	Value     string  `json:"value,omitempty"`    // the value of Field
+	NoCache   bool    `json:"no_cache,omitempty"` // validated before each use, even if it is fresh
 	Heuristic string  `json:"by_heuristic,omitempty"`
 	rule
 }
@@ -73,7 +74,7 @@ var answerTexts = map[string]string{
 // assess fills in x for a response with the policy p and the header h at the time now.
 func (x *reuse) assess(p *rules.Policy, h http.Header, stored bool, now time.Time) {
 	age := p.Age(now)
-	x.Fresh = fresh{Lifetime: seconds(p.Lifetime), Age: seconds(age), Left: seconds(p.Lifetime - age), rule: newRule(p.Source())}
+	x.Fresh = fresh{Lifetime: seconds(p.Lifetime), Age: seconds(age), Left: seconds(p.Lifetime - age), NoCache: p.Directives.NoCache, rule: newRule(p.Source())}
 	if field := sourceField(p); field != "" {
 		x.Fresh.Field, x.Fresh.Value = field, strings.Join(h.Values(field), ", ")
 	}
@@ -190,14 +191,17 @@ func (x *reuse) addTo(b *labeled, stored string) {
 	if f.Reason != stored {
 		why = f.rule.String()
 	}
-	if f.Lifetime > 0 {
-		b.add("Fresh", "for "+f.Lifetime.String()+from, why)
-	} else {
+	switch {
+	case f.Lifetime <= 0:
 		b.add("Fresh", "never"+from, why)
+	case f.NoCache:
+		b.add("Fresh", "for "+f.Lifetime.String()+from, why, "but validated before each use: "+newRule(rules.NoCacheResponse).String())
+	default:
+		b.add("Fresh", "for "+f.Lifetime.String()+from, why)
 	}
 	age := f.Age.String()
 	switch {
-	case time.Duration(f.Lifetime) == rules.Infinite:
+	case time.Duration(f.Lifetime) == rules.Infinite, f.NoCache:
 	case f.Left > 0:
 		age += ", fresh for another " + f.Left.String()
 	case f.Lifetime > 0:
@@ -222,7 +226,9 @@ func (x *reuse) addNext(b *labeled, title string) {
 		if n.Header != "" {
 			what += ", " + n.Header
 		}
-		fmt.Fprintf(b, "  %s: %s\n      %s\n", what, answerTexts[n.Answer], n.rule)
+		for _, line := range append(wrap("  "+what+": "+answerTexts[n.Answer], b.width), wrap("      "+n.rule.String(), b.width)...) {
+			fmt.Fprintln(b, line)
+		}
 	}
 }
 
