@@ -1,6 +1,7 @@
 package cachecontrol
 
 import (
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -22,6 +23,14 @@ type answer struct {
 	coded   bool        // its body is still to be decoded for the caller
 	damaged func(error) // called with the error if the body cannot be decoded; may be nil
 	shared  *sharable   // what other requests need to use the response; nil if they may not
+}
+
+// store reads a response of the origin that no caller wants to its end, so that it is stored.
+func (a *answer) store() {
+	defer a.resp.Body.Close()
+	if !FromCache(a.resp) {
+		io.Copy(io.Discard, a.resp.Body)
+	}
 }
 
 // sharable is what other requests need to use a response that is still being received.

@@ -858,6 +858,13 @@ type watchedContext struct {
 	watchers int
 }
 
+// count returns how many functions wait.
+func (c *watchedContext) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.watchers
+}
+
 // Value hides from package context that the context can be canceled.
 func (c *watchedContext) Value(any) any { return nil }
 

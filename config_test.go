@@ -29,6 +29,7 @@ func TestConfigErrors(t *testing.T) {
 		{"StaleIfError", &cachecontrol.Transport{Base: o, StaleIfError: -time.Second}, "Transport.StaleIfError is -1s"},
 		{"StaleWhileRevalidate", &cachecontrol.Transport{Base: o, StaleWhileRevalidate: -time.Second}, "Transport.StaleWhileRevalidate is -1s"},
 		{"MaxBackoff", &cachecontrol.Transport{Base: o, Backoff: time.Minute, MaxBackoff: time.Second}, "Transport.MaxBackoff is 1s"},
+		{"StaleIfSlow", &cachecontrol.Transport{Base: o, StaleIfSlow: -time.Second}, "Transport.StaleIfSlow is -1s"},
 		{"RefreshAhead", &cachecontrol.Transport{Base: o, RefreshAhead: -time.Minute}, "Transport.RefreshAhead is -1m0s"},
 		{"method", &cachecontrol.Transport{Base: o, CacheableMethods: []string{"get"}}, "Transport.CacheableMethods"},
 	} {

@@ -65,6 +65,10 @@ type Control struct {
 	// is used while it is validated, even if the response allows that.
 	StaleWhileRevalidate time.Duration
 
+	// StaleIfSlow replaces Transport.StaleIfSlow if it is not zero. A negative value means that the request waits for
+	// the origin as long as necessary.
+	StaleIfSlow time.Duration
+
 	// Partition is an additional component of the cache key. A response stored in one partition is never used, updated
 	// or invalidated by a request in another. It can be any string; only its hash is stored. It is combined with
 	// Transport.Partition.

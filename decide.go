@@ -1,6 +1,7 @@
 package cachecontrol
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -11,8 +12,9 @@ import (
 // decision says how a stored response may answer a query.
 type decision struct {
 	rules.Reuse
-	rejected     bool // by BeforeReuse: the request is answered as if the response were not stored
-	mustValidate bool // by BeforeReuse: the response is not used if the origin fails
+	rejected     bool          // by BeforeReuse: the request is answered as if the response were not stored
+	mustValidate bool          // by BeforeReuse: the response is not used if the origin fails
+	staleIfSlow  time.Duration // by BeforeReuse: ReuseDecision.StaleIfSlow
 }
 
 // fetchBecause is the decision to ask the origin for this reason.
@@ -36,6 +38,7 @@ func (e *engine) decideReuse(q *query, m *match) decision {
 		Rules: RuleDecision{d.Action == rules.Serve || d.Action == rules.ServeAndValidate, Reason(d.Reason)},
 	})
 	returned = true
+	d.staleIfSlow = own.StaleIfSlow
 	cc := q.cc
 	if cc.StaleWhileRevalidate == 0 && own.StaleWhileRevalidate != 0 {
 		cc.StaleWhileRevalidate = own.StaleWhileRevalidate
@@ -76,6 +79,30 @@ func (q *query) staleOnError(m *match, d decision, now time.Time) (r rules.Reuse
 	}
 	r = m.policy.ReuseOnError(&q.cc, now)
 	return r, r.Action == rules.Serve
+}
+
+// patience is how long a query waits for the origin before it gets a stale response.
+type patience struct {
+	limit time.Duration // how long the origin may take
+	end   time.Time
+}
+
+// patience returns how long the query waits before it gets m. It reports false if it waits however long it takes, because m
+// may not be used so. d is the decision about m. A query does not wait until the deadline of its caller, which would get
+// an error then.
+func (e *engine) patience(q *query, m *match, d decision) (p patience, ok bool) {
+	p.limit = cmp.Or(q.staleIfSlow, d.staleIfSlow, e.staleIfSlow)
+	if p.limit <= 0 || q.patient || q.background || d.mustValidate {
+		return p, false
+	}
+	now := time.Now()
+	if deadline, ok := q.ctx.Deadline(); ok {
+		p.limit = min(p.limit, deadline.Sub(now)/4*3)
+	}
+	if p.end = q.waitsUntil; p.end.IsZero() {
+		p.end = now.Add(p.limit)
+	}
+	return p, m.policy.ReuseIfSlow(&q.cc, p.end).Action == rules.Serve
 }
 
 // assessment is what the rules and the program decide about a response from the origin.

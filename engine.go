@@ -46,6 +46,7 @@ type engine struct {
 	drainBytes      int64
 	collapseTimeout time.Duration // no limit if negative
 	refreshAhead    time.Duration
+	staleIfSlow     time.Duration
 	logger          *slog.Logger
 
 	locks *keylock.Locks // held while a response is checked and stored, and while a stored response is invalidated
@@ -77,6 +78,13 @@ func (e *engine) close() error {
 		e.own.Clear()
 	}
 	return nil
+}
+
+// logBackground logs why a request in the background has failed.
+func (e *engine) logBackground(ctx context.Context, req *http.Request, err error) {
+	if e.logger != nil {
+		e.logger.DebugContext(ctx, "cachecontrol: revalidation in the background failed", "url", requestURL(req), "error", err)
+	}
 }
 
 // logPanic logs a panic of Base or a hook that was recovered in a background goroutine, with its stack trace.

@@ -24,8 +24,8 @@ type StoreDecision struct {
 type ReuseDecision struct {
 	Use Reuse // how the response may be used
 
-	// StaleWhileRevalidate is like Control.StaleWhileRevalidate, which takes precedence.
-	StaleWhileRevalidate time.Duration
+	// StaleWhileRevalidate and StaleIfSlow are like the fields of Control of the same names, which take precedence.
+	StaleWhileRevalidate, StaleIfSlow time.Duration
 }
 
 // Reuse says how a stored response may be used: see ReuseDecision.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
@@ -36,6 +37,10 @@ type query struct {
 	ranged      bool // a GET for one range of bytes
 	byteRange   rules.ByteRange
 
+	staleIfSlow time.Duration // Control.StaleIfSlow
+	waitsUntil  time.Time     // as in patience, of a request that has waited for another one; otherwise zero
+	patient     bool          // waits for the origin, however slow it is
+
 	uncoded    bool   // the Transport asks for no coding, to complete a part without one
 	background bool   // a validation in the background, so a stale response does not suffice
 	neverShare bool   // must not share the response to another request
@@ -54,7 +59,7 @@ func (e *engine) parseQuery(req *http.Request, room []byte) (q query, plain []by
 	control := controlOf(q.ctx)
 	if control != nil {
 		control.apply(&q.cc)
-		q.offline = control.Mode == ModeCacheOnly
+		q.offline, q.staleIfSlow = control.Mode == ModeCacheOnly, control.StaleIfSlow
 	}
 	plain, ok := cachekey.Append(room, req.URL, req.Host)
 	if !ok {

@@ -2,10 +2,10 @@ package cachecontrol
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/backoff"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
@@ -13,10 +13,11 @@ import (
 // origin and serve, update or store what it sends. The stages are functions in other files, which take and return
 // values; only this file calls one after the other.
 
-// cache is what a Transport consists of: an engine, and the requests that wait for one response.
+// cache is what a Transport consists of: an engine, and the requests that others wait for.
 type cache struct {
 	*engine
-	flights flights
+	flights  flights
+	attempts attempts
 }
 
 // roomForKey is the length of the longest key that a hit looks up without an allocation.
@@ -173,16 +174,38 @@ func (c *cache) validate(q *query, prev *previous, m *match, d decision) (answer
 		return c.serve(q, m, r, Status{}), nil
 	}
 	if claim.Held() {
-		defer claim.End()
 		attempt := *q
 		attempt.attempt = true
 		q = &attempt
 	}
+	if p, ok := c.patience(q, m, d); ok {
+		return c.validateUnlessSlow(q, prev, m, d, p, claim)
+	}
+	defer claim.End()
 	stored := m.move() // so that only a match that is validated is on the heap
 	if c.sharesFetch(q, prev.key, d) {
 		return c.validateShared(q, prev, &stored, d)
 	}
 	return c.fetch(q, prev, &stored, d)
+}
+
+// validateUnlessSlow is validate for a query that gets m if the origin is slow. The claim ends with the request to the
+// origin, which may go on after that.
+func (c *cache) validateUnlessSlow(q *query, prev *previous, m *match, d decision, p patience, claim backoff.Claim) (answer, error) {
+	defer m.close() // if it is not returned
+	at := prev.place
+	a, sent, err := c.attempts.ask(c.engine, q, prev.key, p, claim, func(q *query) (answer, error) {
+		return c.answer(q, nil, at, Status{})
+	})
+	if err != errSlow {
+		return a, err
+	}
+	r := m.policy.ReuseIfSlow(&q.cc, time.Now())
+	r.Reason = rules.OriginSlow
+	if sent {
+		return c.serve(q, m, r, forwarded(d.Reason, 0)), nil
+	}
+	return c.serve(q, m, r, Status{}), nil
 }
 
 // validateShared is validate for a query that may share the response from the origin. The caller's deadline may end
@@ -458,11 +481,8 @@ func (c *cache) runValidation(ctx context.Context, q query, at place) {
 	c.counters.background.Add(1)
 	a, err := c.answer(&q, nil, at, Status{})
 	if err != nil {
-		if c.logger != nil {
-			c.logger.DebugContext(ctx, "cachecontrol: revalidation in the background failed", "url", requestURL(q.req), "error", err)
-		}
+		c.logBackground(ctx, q.req, err)
 		return
 	}
-	defer a.resp.Body.Close()
-	io.Copy(io.Discard, a.resp.Body)
+	a.store()
 }

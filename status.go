@@ -167,7 +167,7 @@ func parseStatus(p *httpsfv.Params) (s Status, fromCache bool) {
 	_, s.Stored = p.Get("stored")
 	_, s.Collapsed = p.Get("collapsed")
 	hit := isHit(p)
-	fromCache = hit || s.Reason == rules.Validated || s.Reason == rules.OnError ||
+	fromCache = hit || s.Reason == rules.Validated || s.Reason == rules.OnError || s.Reason == rules.OriginSlow ||
 		s.Collapsed && s.ForwardStatus == http.StatusNotModified // see flight.statusFor
 	s.Outcome = s.outcome(fromCache, hit)
 	return s, fromCache
@@ -191,7 +191,8 @@ func (s Status) outcome(fromCache, hit bool) Outcome {
 // stale reports whether the response was served stale.
 func (s Status) stale() bool {
 	switch s.Reason {
-	case rules.MaxStale, rules.AllowStale, rules.WhileRevalidating, rules.OnError, rules.OriginFailing:
+	case rules.MaxStale, rules.AllowStale, rules.WhileRevalidating, rules.OnError, rules.OriginFailing,
+		rules.OriginSlow:
 		return true
 	case rules.Replayed, rules.ReuseAllowed:
 		return s.TTL <= 0

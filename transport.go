@@ -88,8 +88,8 @@ type Transport struct {
 
 	// BeforeReuse, if non-nil, is called with each stored response selected for a request. Its result overrides the
 	// freshness rules. It must not modify its arguments. It is not called for validations in the background. With
-	// Collapse it may be called more than once for a request, and may get a copy of it, because the cache looks for a
-	// stored response again before it asks the origin.
+	// Collapse or StaleIfSlow it may be called more than once for a request, and may get a copy of it, because the cache
+	// looks for a stored response again before it asks the origin.
 	BeforeReuse func(req *http.Request, stored StoredResponse) ReuseDecision
 
 	// Replay, if true, serves stored responses regardless of their age and of all cache directives. It is meant for
@@ -124,6 +124,14 @@ type Transport struct {
 	// or answers 500, 502, 503 or 504, as if the response had stale-if-error (RFC 5861). It does not override
 	// must-revalidate and similar directives. Zero means that only the response or the request can allow this.
 	StaleIfError time.Duration
+
+	// StaleIfSlow is how long a request waits for the header of the origin's response if a stale response may be served
+	// when the origin fails, as StaleIfError or stale-if-error allows. After that it gets the stale response, and the
+	// request to the origin continues in the background for up to BackgroundTimeout, so that the response is stored.
+	// Meanwhile other requests for the URL get the stale response immediately. If the request's context has a deadline,
+	// it waits for at most three quarters of the remaining time. A request that limits the age or the staleness of the
+	// response, or asks for validation, waits for the origin. Zero means that all of them do.
+	StaleIfSlow time.Duration
 
 	// StaleWhileRevalidate is how long after it became stale a stored response without a stale-while-revalidate
 	// directive may be served while it is validated in the background, as if the response had this directive (RFC
@@ -282,6 +290,7 @@ func newEngine(t *Transport) *engine {
 		collapseTimeout: cmp.Or(t.CollapseTimeout, DefaultCollapseTimeout),
 		drainBytes:      cmp.Or(t.DrainBytes, DefaultDrainBytes),
 		refreshAhead:    t.RefreshAhead,
+		staleIfSlow:     t.StaleIfSlow,
 		logger:          t.Logger,
 	}
 	store := t.Store
@@ -348,6 +357,8 @@ func (t *Transport) check() error {
 		return fmt.Errorf("cachecontrol: Transport.StaleWhileRevalidate is %v: it must not be negative", t.StaleWhileRevalidate)
 	case t.MaxBackoff > 0 && t.Backoff > t.MaxBackoff:
 		return fmt.Errorf("cachecontrol: Transport.MaxBackoff is %v: it must not be shorter than Backoff, which is %v", t.MaxBackoff, t.Backoff)
+	case t.StaleIfSlow < 0:
+		return fmt.Errorf("cachecontrol: Transport.StaleIfSlow is %v: it must not be negative", t.StaleIfSlow)
 	case t.RefreshAhead < 0:
 		return fmt.Errorf("cachecontrol: Transport.RefreshAhead is %v: it must not be negative", t.RefreshAhead)
 	}

@@ -29,6 +29,7 @@ func proxyCommand(fs *flag.FlagSet) runFunc {
 	fs.Func("heuristic", "", p.heuristic.parse)
 	fs.Func("stale-if-error", "", setAge(&p.staleIfError))
 	fs.Func("stale-while-revalidate", "", setAge(&p.staleWhileRevalidate))
+	fs.Func("stale-if-slow", "", setAge(&p.staleIfSlow))
 	fs.Func("refresh-ahead", "", setAge(&p.refreshAhead))
 	fs.BoolVar(&p.collapse, "collapse", false, "")
 	fs.BoolVar(&p.selectLanguage, "select-language", false, "")
@@ -39,15 +40,16 @@ func proxyCommand(fs *flag.FlagSet) runFunc {
 }
 
 type proxy struct {
-	upstream, listen                   string
-	store                              storeFlag
-	heuristic                          heuristicFlag
-	staleIfError, staleWhileRevalidate time.Duration
-	refreshAhead, maxAge, grace        time.Duration
-	maxBody, near, maxBytes            int64
-	forwarding                         forwarding
-	private, oneUser, replaySetCookie  bool
-	selectLanguage, collapse, verbose  bool
+	upstream, listen                  string
+	store                             storeFlag
+	heuristic                         heuristicFlag
+	staleIfError, staleIfSlow         time.Duration
+	staleWhileRevalidate              time.Duration
+	refreshAhead, maxAge, grace       time.Duration
+	maxBody, near, maxBytes           int64
+	forwarding                        forwarding
+	private, oneUser, replaySetCookie bool
+	selectLanguage, collapse, verbose bool
 }
 
 // idleUpstream is how long an unused connection to the upstream server is kept. It is less than 5 seconds, after
@@ -77,6 +79,7 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 		ReplaySetCookie:      p.replaySetCookie,
 		MaxBodyBytes:         p.maxBody,
 		StaleIfError:         p.staleIfError,
+		StaleIfSlow:          p.staleIfSlow,
 		StaleWhileRevalidate: p.staleWhileRevalidate,
 		RefreshAhead:         p.refreshAhead,
 		Collapse:             p.collapse,

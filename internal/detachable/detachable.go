@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Context has the values of its parent and ends with it, until Detach is called. After that only Cancel ends it. A nil
-// *Context stands for one that never ends: its methods Detach, Release and Cancel may be called.
+// Context has the values of its parent and ends with it, until Detach is called. After that only Cancel and End end it. A nil
+// *Context stands for one that never ends: its methods Detach, Release, Cancel and End may be called.
 //
 // It implements AfterFunc, so that package context starts no goroutine for contexts that are derived from it.
 type Context struct {
@@ -27,6 +27,11 @@ func New(parent context.Context) *Context {
 	if parent.Done() == nil {
 		return nil
 	}
+	return NewCancelable(parent)
+}
+
+// NewCancelable returns a Context, also if parent never ends.
+func NewCancelable(parent context.Context) *Context {
 	c := &Context{parent: parent, done: make(chan struct{})}
 	c.unwatch = context.AfterFunc(parent, c.follow)
 	return c
@@ -82,14 +87,17 @@ func (c *Context) Release() {
 }
 
 // Cancel ends c.
-func (c *Context) Cancel() {
+func (c *Context) Cancel() { c.End(context.Canceled) }
+
+// End ends c with an error, which Err returns.
+func (c *Context) End(err error) {
 	if c == nil {
 		return
 	}
 	c.unwatch()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.end(context.Canceled)
+	c.end(err)
 }
 
 // Deadline returns the deadline of the parent, or none if c is detached.

@@ -371,6 +371,21 @@ func (p *Policy) ReuseOnError(req *Request, now time.Time) Reuse {
 	return r
 }
 
+// ReuseIfSlow decides whether the stored response may be used because the origin is slow. It may if
+// it may be used when the origin fails, unless the request itself limits the age or the staleness of
+// the response. The Action of the result is Serve or Validate.
+func (p *Policy) ReuseIfSlow(req *Request, now time.Time) Reuse {
+	r := p.ReuseOnError(req, now)
+	switch {
+	case r.Action != Serve:
+	case req.endToEnd(), req.MaxAge.OK, req.MinFresh.OK, req.MaxStale.OK:
+		r.Action, r.Reason = Validate, Expired
+	default:
+		r.Reason = OriginSlow
+	}
+	return r
+}
+
 // staleForbidden reports whether the response must never be used stale (RFC 9111, section 4.2.4).
 func (p *Policy) staleForbidden() bool {
 	d := &p.Directives

@@ -38,6 +38,7 @@ func newAPI(base, token string) *api {
 		StaleWhileRevalidate: 10 * time.Second,
 		Backoff:              2 * cachecontrol.DefaultBackoff,
 		MaxBackoff:           cachecontrol.DefaultMaxBackoff / 3,
+		StaleIfSlow:          200 * time.Millisecond,
 		SelectLanguage:       true,
 		DisableCompression:   false,
 		Collapse:             true,
@@ -123,7 +124,7 @@ func main() {
 		{Mode: cachecontrol.ModeCacheOnly, MaxStale: time.Hour},
 		{NoStore: true},
 		{Lifetime: time.Minute, Partition: "tenant"},
-		{StaleWhileRevalidate: -1},
+		{StaleWhileRevalidate: -1, StaleIfSlow: time.Second},
 	} {
 		if err := a.get(ctx, "/user", control, &user); err != nil {
 			log.Print(err)

@@ -45,7 +45,7 @@ func beforeReuse(req *http.Request, stored cachecontrol.StoredResponse) cachecon
 	case stored.TTL < time.Second || stored.Header.Get("Warning") != "":
 		return cachecontrol.ReuseDecision{Use: cachecontrol.ReuseValidate}
 	}
-	return cachecontrol.ReuseDecision{Use: byRules, StaleWhileRevalidate: stored.Age / 10}
+	return cachecontrol.ReuseDecision{Use: byRules, StaleWhileRevalidate: stored.Age / 10, StaleIfSlow: -1}
 }
 
 const byRules cachecontrol.Reuse = cachecontrol.ReuseByRules
