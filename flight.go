@@ -219,7 +219,11 @@ func (b *bodyReader) leaveAfter(why error, rest func(io.Reader)) {
 	f.flights.mu.Unlock()
 	b.stop()
 	if end {
-		f.cancel(why)
+		cause := why
+		if timedOut(b.req.Context()) {
+			cause = context.DeadlineExceeded // the origin is too slow, even if the program gives another cause
+		}
+		f.cancel(cause)
 		if published { // otherwise land does this
 			g.end(why)
 		}

@@ -1,13 +1,16 @@
 package cachecontrol_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -482,5 +485,528 @@ func TestAttemptWithoutResult(t *testing.T) {
 			cancel()
 			wg.Wait()
 		})
+	})
+}
+
+// heldBack sends a request, which must be answered at once with the stale response, because the origin failed.
+func heldBack(t *testing.T, tr *cachecontrol.Transport, o *origin, req *http.Request) answer {
+	t.Helper()
+	n, before := o.requests(), tr.Stats().HeldBack
+	a := send(t, tr, req)
+	synctest.Wait()
+	s := cachecontrol.StatusOf(a.Response)
+	if s.Outcome != stale || s.Reason != rules.OriginFailing || s.Forward != "" || !cachecontrol.FromCache(a.Response) {
+		t.Errorf("%s %s: %v, Cache-Status %q, want stale because of %s", req.Method, req.URL, s, a.Header["Cache-Status"], rules.OriginFailing)
+	}
+	if got := o.requests(); got != n {
+		t.Errorf("%s %s: %d requests to the origin, want none", req.Method, req.URL, got-n)
+	}
+	if got := tr.Stats().HeldBack; got != before+1 {
+		t.Errorf("%s %s: HeldBack grew by %d, want 1", req.Method, req.URL, got-before)
+	}
+	return a
+}
+
+// sends sends a request, which must reach the origin.
+func sends(t *testing.T, tr *cachecontrol.Transport, o *origin, req *http.Request) answer {
+	t.Helper()
+	n := o.requests()
+	a := send(t, tr, req)
+	synctest.Wait()
+	if o.requests() == n {
+		t.Errorf("%s %s with %v: no request to the origin, want one; Cache-Status %q", req.Method, req.URL, req.Header, a.Header["Cache-Status"])
+	}
+	return a
+}
+
+// A stale response is given at once only to a request that does not ask for the origin's word, and only if a failure
+// permits it.
+func TestHeldBackOrNot(t *testing.T) {
+	const sie60 = "Cache-Control: max-age=10, stale-if-error=60"
+	control := func(c cachecontrol.Control) func(*http.Request) *http.Request {
+		return func(req *http.Request) *http.Request {
+			return req.WithContext(cachecontrol.WithControl(req.Context(), c))
+		}
+	}
+	hook := func(use cachecontrol.Reuse) *cachecontrol.Transport {
+		return &cachecontrol.Transport{BeforeReuse: func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
+			return cachecontrol.ReuseDecision{Use: use}
+		}}
+	}
+	for _, tt := range []struct {
+		name     string
+		tr       *cachecontrol.Transport // nil: the zero value
+		response string
+		target   string   // "" is "/"
+		with     []string // header fields of the request
+		change   func(*http.Request) *http.Request
+		held     bool
+	}{
+		{name: "allowed by the response", response: sie60, held: true},
+		{name: "while it is validated", response: "Cache-Control: max-age=10, stale-while-revalidate=60", held: true},
+		{name: "allowed by the Transport", tr: &cachecontrol.Transport{StaleIfError: time.Minute}, response: fresh10, held: true},
+		{name: "allowed by the request", response: fresh10, with: []string{"Cache-Control: stale-if-error=60"}, held: true},
+		{name: "a max-age that it meets", response: sie60, with: []string{"Cache-Control: max-age=60"}, held: true},
+		{name: "a max-stale that it does not meet, as on an error", response: sie60, with: []string{"Cache-Control: max-stale=1"}, held: true},
+		{name: "shared", tr: &cachecontrol.Transport{Shared: true}, response: sie60, held: true},
+		{name: "the program lets the rules decide", tr: hook(cachecontrol.ReuseByRules), response: sie60, held: true},
+
+		{name: "not allowed", response: fresh10},
+		{name: "for less long", response: "Cache-Control: max-age=10, stale-if-error=1"},
+		{name: "must-revalidate", response: sie60 + ", must-revalidate"},
+		{name: "must-revalidate, and the request allows it", response: fresh10 + ", must-revalidate", with: []string{"Cache-Control: stale-if-error=60"}},
+		{name: "no-cache", response: sie60 + ", no-cache"},
+		{name: "proxy-revalidate", tr: &cachecontrol.Transport{Shared: true}, response: sie60 + ", proxy-revalidate"},
+		{name: "s-maxage", tr: &cachecontrol.Transport{Shared: true}, response: sie60 + ", s-maxage=10"},
+		{name: "the request says no-cache", response: sie60, with: []string{"Cache-Control: no-cache"}},
+		{name: "the request says no-cache, and allows it", response: sie60, with: []string{"Cache-Control: no-cache, stale-if-error=60"}},
+		{name: "Pragma", response: sie60, with: []string{"Pragma: no-cache"}},
+		{name: "max-age=0", response: sie60, with: []string{"Cache-Control: max-age=0"}},
+		{name: "a max-age that it does not meet", response: sie60, with: []string{"Cache-Control: max-age=5"}},
+		{name: "min-fresh", response: sie60, with: []string{"Cache-Control: min-fresh=5"}},
+		{name: "ModeRefresh", response: sie60, change: control(cachecontrol.Control{Mode: cachecontrol.ModeRefresh})},
+		{name: "ModeRefresh with MaxStale", response: sie60, change: control(cachecontrol.Control{Mode: cachecontrol.ModeRefresh, MaxStale: -1})},
+		{name: "ModeBypass", response: sie60, change: control(cachecontrol.Control{Mode: cachecontrol.ModeBypass})},
+		{name: "ReuseValidate", tr: hook(cachecontrol.ReuseValidate), response: sie60},
+		{name: "ReuseNever", tr: hook(cachecontrol.ReuseNever), response: sie60},
+		{name: "another URL", response: sie60, target: "/other"},
+		{name: "an unsafe method", response: sie60, target: "POST /"},
+		{name: "a precondition", response: sie60, with: []string{`If-Match: "1"`}},
+		{name: "another variant", response: sie60, with: []string{"Foo: other"}},
+		{name: "several ranges", response: sie60, with: []string{"Range: bytes=0-0,2-3"}},
+		{name: "failures are not remembered", tr: &cachecontrol.Transport{Backoff: -1}, response: sie60},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := replies(t, ok(tt.response, "Vary: Foo", `ETag: "1"`), status(503))
+				tr := tt.tr
+				if tr == nil {
+					tr = &cachecontrol.Transport{}
+				}
+				tr.Base = o
+				defer tr.Close()
+				do(t, tr, "/")
+				time.Sleep(13 * time.Second)
+				sends(t, tr, o, request(t, "/")) // fails
+				target := tt.target
+				if target == "" {
+					target = "/"
+				}
+				req := request(t, target, tt.with...)
+				if tt.change != nil {
+					req = tt.change(req)
+				}
+				if tt.held {
+					heldBack(t, tr, o, req)
+				} else {
+					sends(t, tr, o, req)
+					if n := tr.Stats().HeldBack; n != 0 {
+						t.Errorf("HeldBack = %d, want 0", n)
+					}
+				}
+			})
+		})
+	}
+}
+
+// With ModeCacheOnly nothing is sent, and nothing counts as held back.
+func TestHeldBackOffline(t *testing.T) {
+	runScenarios(t, []scenario{{
+		"cache only", nil, []reply{ok(sie), status(503)}, []step{
+			{want: miss}, {wait: 11 * time.Second, want: stale},
+			{control: &cachecontrol.Control{Mode: cachecontrol.ModeCacheOnly}, want: miss, status: 504},
+			{control: &cachecontrol.Control{Mode: cachecontrol.ModeCacheOnly, MaxStale: -1}, want: stale, status: 200},
+		},
+	}})
+}
+
+// All kinds of entries are used while the origin is ill, and the record of the URL is the same for all of them.
+func TestHeldBackEntries(t *testing.T) {
+	run := func(name string, tr *cachecontrol.Transport, first reply, test func(t *testing.T, tr *cachecontrol.Transport, o *origin, req func(target string, fields ...string) *http.Request), prepare ...*http.Request) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := newOrigin(t, nil)
+				o.handle = func(n int, req *http.Request) *http.Response { return first.respond(n, req) }
+				tr.Base = o
+				defer tr.Close()
+				for _, req := range prepare {
+					send(t, tr, req)
+				}
+				time.Sleep(11 * time.Second)
+				o.handle = func(int, *http.Request) *http.Response { return nil }
+				n := o.requests()
+				if a := send(t, tr, prepare[0]); a.outcome != stale || o.requests() != n+1 {
+					t.Errorf("the first request: %v, %d requests to the origin, want %v and 1", a.outcome, o.requests()-n, stale)
+				}
+				test(t, tr, o, func(target string, fields ...string) *http.Request { return request(t, target, fields...) })
+			})
+		})
+	}
+	body := func(fields ...string) reply {
+		return reply{body: "0123456789", fields: append(fields, sie, `ETag: "1"`)}
+	}
+
+	run("a whole response", &cachecontrol.Transport{}, body(), func(t *testing.T, tr *cachecontrol.Transport, o *origin, req func(string, ...string) *http.Request) {
+		if a := heldBack(t, tr, o, req("HEAD /")); a.StatusCode != 200 || a.body != "" {
+			t.Errorf("HEAD: %d %q, want 200 without a body", a.StatusCode, a.body)
+		}
+		if a := heldBack(t, tr, o, req("/", "Range: bytes=2-4")); a.StatusCode != 206 || a.body != "234" {
+			t.Errorf("a range: %d %q, want 206 %q", a.StatusCode, a.body, "234")
+		}
+		if a := heldBack(t, tr, o, req("/", `If-None-Match: "1"`)); a.StatusCode != 304 {
+			t.Errorf("a condition: %d, want 304", a.StatusCode)
+		}
+		if a := heldBack(t, tr, o, req("/")); a.body != "0123456789" || a.Header.Get("Age") != "11" {
+			t.Errorf("body %q, Age %q, want %q and 11", a.body, a.Header.Get("Age"), "0123456789")
+		}
+	}, request(t, "/"))
+
+	run("a variant", &cachecontrol.Transport{}, body("Vary: Foo"), func(t *testing.T, tr *cachecontrol.Transport, o *origin, req func(string, ...string) *http.Request) {
+		heldBack(t, tr, o, req("/", "Foo: 1"))
+		heldBack(t, tr, o, req("/", "Foo: 2"))
+		if resp, err := tr.RoundTrip(req("/", "Foo: 3")); err == nil {
+			t.Errorf("a variant that is not stored: %v, want an error", resp.Status)
+		}
+	}, request(t, "/", "Foo: 1"), request(t, "/", "Foo: 2"))
+
+	part := reply{status: 206, body: "234", fields: []string{sie, `ETag: "1"`, "Content-Range: bytes 2-4/10"}}
+	run("a part", &cachecontrol.Transport{}, part, func(t *testing.T, tr *cachecontrol.Transport, o *origin, req func(string, ...string) *http.Request) {
+		if a := heldBack(t, tr, o, req("/", "Range: bytes=3-4")); a.StatusCode != 206 || a.body != "34" {
+			t.Errorf("a range: %d %q, want 206 %q", a.StatusCode, a.body, "34")
+		}
+		if resp, err := tr.RoundTrip(req("/", "Range: bytes=5-6")); err == nil {
+			t.Errorf("another range: %v, want an error", resp.Status)
+		}
+		if resp, err := tr.RoundTrip(req("/")); err == nil {
+			t.Errorf("the whole: %v, want an error", resp.Status)
+		}
+	}, request(t, "/", "Range: bytes=2-4"))
+
+	query := func(content string) *http.Request {
+		req, err := http.NewRequest("QUERY", "http://example.com/", strings.NewReader(content))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return req
+	}
+	run("method and content", &cachecontrol.Transport{CacheableMethods: []string{"GET", "QUERY"}}, body(), func(t *testing.T, tr *cachecontrol.Transport, o *origin, req func(string, ...string) *http.Request) {
+		heldBack(t, tr, o, query("a"))
+		heldBack(t, tr, o, query("b"))
+		heldBack(t, tr, o, req("/"))
+	}, query("a"), query("b"), request(t, "/"))
+
+	// A server that fails does so for all users.
+	user := func(name string) *http.Request {
+		req := request(t, "/")
+		return req.WithContext(cachecontrol.WithControl(req.Context(), cachecontrol.Control{Partition: name}))
+	}
+	run("partitions", &cachecontrol.Transport{}, body(), func(t *testing.T, tr *cachecontrol.Transport, o *origin, req func(string, ...string) *http.Request) {
+		heldBack(t, tr, o, user("b"))
+		heldBack(t, tr, o, user("a"))
+		heldBack(t, tr, o, req("/"))
+	}, user("a"), user("b"), request(t, "/"))
+
+	run("Collapse", &cachecontrol.Transport{Collapse: true}, body(), func(t *testing.T, tr *cachecontrol.Transport, o *origin, req func(string, ...string) *http.Request) {
+		heldBack(t, tr, o, req("/"))
+	}, request(t, "/"))
+}
+
+// What is a failure of the origin, and what is not.
+func TestFailures(t *testing.T) {
+	canceled := func(t *testing.T, tr *cachecontrol.Transport) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		tr.RoundTrip(request(t, "/", "Cache-Control: no-cache").WithContext(ctx))
+	}
+	expired := func(t *testing.T, tr *cachecontrol.Transport) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		tr.RoundTrip(request(t, "/", "Cache-Control: no-cache").WithContext(ctx))
+	}
+	of := func(target string, fields ...string) func(*testing.T, *cachecontrol.Transport) {
+		return func(t *testing.T, tr *cachecontrol.Transport) {
+			resp, err := tr.RoundTrip(request(t, target, fields...))
+			if err == nil {
+				resp.Body.Close()
+			}
+		}
+	}
+	noCache := of("/", "Cache-Control: no-cache")
+	timeout := func(t *testing.T, tr *cachecontrol.Transport) {
+		client := &http.Client{Transport: tr, Timeout: time.Second}
+		if resp, err := client.Do(request(t, "/", "Cache-Control: no-cache")); err == nil {
+			resp.Body.Close()
+		}
+	}
+	withCancel := func(t *testing.T, tr *cachecontrol.Transport) {
+		req, cancel := request(t, "/", "Cache-Control: no-cache"), make(chan struct{})
+		//lint:ignore SA1019 callers of old set it
+		req.Cancel = cancel
+		time.AfterFunc(time.Second, func() { close(cancel) })
+		tr.RoundTrip(req)
+	}
+	hangs := func(req *http.Request) (*http.Response, error) {
+		select {
+		case <-req.Context().Done():
+			return nil, req.Context().Err()
+		//lint:ignore SA1019 http.Client sets it
+		case <-req.Cancel:
+			return nil, errors.New("net/http: request canceled")
+		}
+	}
+	for _, tt := range []struct {
+		name    string
+		request func(*testing.T, *cachecontrol.Transport)
+		fail    func(*http.Request) (*http.Response, error)
+		want    bool
+	}{
+		{"an error", noCache, withError(errors.New("refused")), true},
+		{"no such host", noCache, noSuchHost, true},
+		{"neither a response nor an error", noCache, withError(nil), true},
+		{"500", noCache, withStatus(500), true},
+		{"501", noCache, withStatus(501), true},
+		{"599", noCache, withStatus(599), true},
+		{"429", noCache, withStatus(429), true},
+		{"400", noCache, withStatus(400), false},
+		{"404", noCache, withStatus(404, "Cache-Control: no-store"), false},
+		{"499", noCache, withStatus(499), false},
+		{"304 to nobody", noCache, withStatus(304), false},
+		{"a deadline", expired, hang, true},
+		{"the timeout of a client", timeout, hangs, true},
+		{"a cancellation", canceled, hang, false},
+		{"a cancellation with Request.Cancel", withCancel, hangs, false},
+		{"an unsafe method", of("POST /"), withStatus(500), true},
+		{"HEAD", of("HEAD /", "Cache-Control: no-cache"), withStatus(500), true},
+		{"a request past the cache", of("/", "Range: bytes=0-0,2-3"), withStatus(500), true},
+		{"another URL", of("/other"), withStatus(500), false},
+		{"another query", of("/?"), withStatus(500), false},
+		{"another host", of("http://www.example.com/"), withStatus(500), false},
+		{"another scheme", of("https://example.com/"), withStatus(500), false},
+	} {
+		for _, share := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/Collapse=%v", tt.name, share), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					o := newFailing(sie)
+					tr := &cachecontrol.Transport{Base: o, Collapse: share}
+					defer tr.Close()
+					outcomeOf(t, tr, request(t, "/"))
+					time.Sleep(11 * time.Second)
+					o.failWith(tt.fail)
+					tt.request(t, tr)
+					o.failWith(nil)
+					resp := open(t, tr, request(t, "/"))
+					resp.Body.Close()
+					if got := cachecontrol.StatusOf(resp).Reason == rules.OriginFailing; got != tt.want {
+						t.Errorf("%s: held back %v, want %v", tt.name, got, tt.want)
+					}
+				})
+			})
+		}
+	}
+}
+
+// Any answer that is no failure ends the wait.
+func TestSuccesses(t *testing.T) {
+	for _, tt := range []struct {
+		target string
+		fields []string
+		code   int
+		want   bool // the wait is over
+	}{
+		{"/", []string{"Cache-Control: no-cache"}, 200, true},
+		{"/", []string{"Cache-Control: no-cache, no-store"}, 403, true},
+		{"HEAD /", []string{"Cache-Control: no-cache"}, 200, true},
+		{"POST /", nil, 400, true},
+		{"POST /", nil, 500, false},
+		{"/other", nil, 200, false},
+	} {
+		t.Run(fmt.Sprint(tt.target, " ", tt.code), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := replies(t, ok(sie), status(503), status(tt.code, "Cache-Control: no-store, stale-if-error=60"))
+				tr := &cachecontrol.Transport{Base: o}
+				defer tr.Close()
+				do(t, tr, "/")
+				time.Sleep(11 * time.Second)
+				sends(t, tr, o, request(t, "/"))
+				heldBack(t, tr, o, request(t, "/"))
+				sends(t, tr, o, request(t, tt.target, tt.fields...))
+				n := o.requests()
+				do(t, tr, "/")
+				if got := o.requests() > n; got != tt.want {
+					t.Errorf("the origin is asked: %v, want %v", got, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// If the deadline of a request ends before a hanging origin has answered, the caller gets the stale response, if it may be
+// used if the origin fails.
+func TestDeadlineGivesStale(t *testing.T) {
+	custom := errors.New("too slow")
+	deadline := func(parent context.Context) (context.Context, context.CancelFunc) {
+		return context.WithTimeout(parent, time.Second)
+	}
+	for _, tt := range []struct {
+		name     string
+		response string
+		with     []string
+		ctx      func(context.Context) (context.Context, context.CancelFunc)
+		want     bool
+	}{
+		{"a deadline", sie, nil, deadline, true},
+		{"a deadline with a cause", sie, nil, func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeoutCause(ctx, time.Second, custom)
+		}, true},
+		{"a deadline of an outer context", sie, nil, func(ctx context.Context) (context.Context, context.CancelFunc) {
+			outer, end := deadline(ctx)
+			ctx, cancel := context.WithCancel(outer)
+			return ctx, func() { cancel(); end() }
+		}, true},
+		{"the request allows it", fresh10, []string{"Cache-Control: stale-if-error=60"}, deadline, true},
+		{"not allowed", fresh10, nil, deadline, false},
+		{"must-revalidate", sie + ", must-revalidate", nil, deadline, false},
+		{"no-cache", sie, []string{"Cache-Control: no-cache"}, deadline, false},
+		{"a cancellation", sie, nil, func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			time.AfterFunc(time.Second, cancel)
+			return ctx, cancel
+		}, false},
+		{"a cancellation with a cause", sie, nil, func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancelCause(ctx)
+			time.AfterFunc(time.Second, func() { cancel(custom) })
+			return ctx, func() { cancel(nil) }
+		}, false},
+	} {
+		for _, share := range []bool{false, true} {
+			for _, drain := range []int64{0, -1} {
+				t.Run(fmt.Sprintf("%s/Collapse=%v/DrainBytes=%d", tt.name, share, drain), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						o := newFailing(tt.response, `ETag: "1"`)
+						tr := &cachecontrol.Transport{Base: o, Collapse: share, DrainBytes: drain}
+						defer tr.Close()
+						outcomeOf(t, tr, request(t, "/"))
+						time.Sleep(11 * time.Second)
+						o.failWith(hang)
+						ctx, cancel := tt.ctx(t.Context())
+						defer cancel()
+						start := time.Now()
+						resp, err := tr.RoundTrip(request(t, "/", tt.with...).WithContext(ctx))
+						if got := time.Since(start); got != time.Second {
+							t.Errorf("the answer comes after %v, want the deadline of %v", got, time.Second)
+						}
+						if (err == nil) != tt.want {
+							t.Fatalf("%v, %v, want a response: %v", resp, err, tt.want)
+						}
+						if err != nil {
+							return
+						}
+						body, err := io.ReadAll(resp.Body)
+						resp.Body.Close()
+						if s := cachecontrol.StatusOf(resp); err != nil || string(body) != "/" || s.Outcome != stale || s.Reason != rules.OnError || s.ForwardStatus != 0 {
+							t.Errorf("%v, body %q, %v, want the stale response", s, body, err)
+						}
+						// The failure is known from now on.
+						if s := outcomeOf(t, tr, request(t, "/", tt.with...)); s.Reason != rules.OriginFailing {
+							t.Errorf("the next one: %v, want %s", s, rules.OriginFailing)
+						}
+					})
+				})
+			}
+		}
+	}
+	t.Run("http.Client.Timeout", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			o := newFailing(sie)
+			tr := &cachecontrol.Transport{Base: o}
+			defer tr.Close()
+			client := &http.Client{Transport: tr, Timeout: time.Second}
+			outcomeOf(t, tr, request(t, "/"))
+			time.Sleep(11 * time.Second)
+			o.failWith(hang)
+			resp, err := client.Do(request(t, "/"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if s := cachecontrol.StatusOf(resp); err != nil || string(body) != "/" || s.Outcome != stale {
+				t.Errorf("%v, body %q, %v, want the stale response", s, body, err)
+			}
+		})
+	})
+}
+
+// A fresh response is not refreshed ahead of its expiry while the origin is ill.
+func TestRefreshAheadHeldBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := replies(t, ok("Cache-Control: max-age=60"), status(503, "Retry-After: 20"), ok("Cache-Control: max-age=60"))
+		tr := &cachecontrol.Transport{Base: o, RefreshAhead: 30 * time.Second}
+		defer tr.Close()
+		do(t, tr, "/")
+		time.Sleep(25 * time.Second)
+		sends(t, tr, o, request(t, "/other")) // fails
+		for i := range 20 {
+			time.Sleep(time.Second)
+			a := do(t, tr, "/")
+			synctest.Wait()
+			if a.outcome != hit || cachecontrol.StatusOf(a.Response).Reason != rules.Fresh {
+				t.Errorf("hit %d: %v, want a fresh one", i, a.Header["Cache-Status"])
+			}
+		}
+		if n := o.requests(); n != 3 {
+			t.Errorf("%d requests, want one more after 20 seconds", n)
+		}
+		if n := tr.Stats().HeldBack; n != 15 {
+			t.Errorf("HeldBack = %d, want 15", n)
+		}
+	})
+}
+
+// The log and Cache-Status have the reason.
+func TestHeldBackIsVisible(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		o := replies(t, ok(sie), status(503))
+		tr := &cachecontrol.Transport{Base: o, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+		defer tr.Close()
+		do(t, tr, "/")
+		time.Sleep(11 * time.Second)
+		do(t, tr, "/")
+		log.Reset()
+		a := do(t, tr, "/")
+		if got, want := a.Header.Get("Cache-Status"), "cachecontrol;hit;ttl=-1;detail=origin-failing"; got != want {
+			t.Errorf("Cache-Status = %q, want %q", got, want)
+		}
+		if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "outcome=stale reason=origin-failing") {
+			t.Errorf("log %q, want one line with the reason", got)
+		}
+	})
+}
+
+// The wall clock does not matter: the origin's may jump while it fails.
+func TestOriginClockJumps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		o := newFailing(sie)
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		outcomeOf(t, tr, request(t, "/"))
+		time.Sleep(11 * time.Second)
+		o.failWith(func(*http.Request) (*http.Response, error) {
+			n++
+			jump := time.Duration(n*n*n) * time.Hour
+			if n%2 == 0 {
+				jump = -jump
+			}
+			return respond(503, "", "Date: "+date(jump), "Retry-After: "+date(jump+10*time.Second)), nil
+		})
+		for range 3600 {
+			outcomeOf(t, tr, request(t, "/"))
+			time.Sleep(time.Second)
+		}
+		if n > 10 || n < 8 {
+			t.Errorf("%d requests in an hour, want 8 to 10", n)
+		}
 	})
 }
