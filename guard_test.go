@@ -83,7 +83,7 @@ func storeFault(t *testing.T, size int, mayFail bool, make func(storage.Store, f
 		if req.URL.Path == "/other" {
 			return respond(200, "other", fields[:2]...)
 		}
-		if req.Header.Get("If-None-Match") == fmt.Sprintf(`"%d"`, version) {
+		if req.Header.Get("If-None-Match") == fmt.Sprintf(`"%d"`, version) && req.Header.Get("Accept") != "image/png" {
 			return respond(304, "", fields...)
 		}
 		return respond(200, body(version), fields...)
