@@ -96,6 +96,7 @@ func (b *originBody) writeChunk(p []byte) {
 			return
 		}
 	}
+	w.content.Write(p)
 	if _, err := w.Write(p); err != nil {
 		b.fail(err)
 	}
@@ -120,6 +121,9 @@ func (b *originBody) finish(why rules.Reason) {
 		if w.err = w.after(w); w.err != nil {
 			why = rules.StoreFailed
 		}
+	}
+	if why == rules.ReasonNone && !w.digestsMatch() {
+		why = rules.DigestMismatch
 	}
 	b.whole.Store(w.finish(why))
 	if w.release != nil {

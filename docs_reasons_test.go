@@ -78,6 +78,7 @@ func reasonCases() []reasonCase {
 
 		// not stored after all
 		{detail: "uri-miss/max-age", response: []string{fresh}, body: 100 << 10, unread: true, late: "incomplete"},
+		{detail: "uri-miss/max-age", response: []string{fresh, "Content-Digest: sha-256=:AAAA:"}, body: 100, late: "digest-mismatch"},
 		{detail: "fresh", response: []string{fresh}, body: 10 << 10, unread: true},
 		{detail: "uri-miss/max-age", response: []string{fresh}, body: 100 << 10, late: "too-long",
 			transport: &cachecontrol.Transport{Store: storage.NewDictCache(storage.MaxBytes(256 << 10))}},

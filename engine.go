@@ -42,6 +42,7 @@ type engine struct {
 	maxVariants     int
 	selectLanguage  bool
 	negotiate       bool
+	wantReprDigest  bool
 	collapse        bool
 	drainBytes      int64
 	collapseTimeout time.Duration // no limit if negative

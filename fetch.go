@@ -44,12 +44,16 @@ func (e *engine) detaches(q *query) bool {
 func (e *engine) outgoing(q *query, addFields func(http.Header)) *outgoingRequest {
 	out := e.copyRequest(q, true)
 	asksForCoding := q.negotiated && !q.isHead() // there is no body to compress; net/http does not ask either
-	if addFields == nil && !asksForCoding && !q.background {
+	asksForDigest := e.wantReprDigest && q.header["Want-Repr-Digest"] == nil
+	if addFields == nil && !asksForCoding && !asksForDigest && !q.background {
 		return out
 	}
 	room := 0 // exactly as needed: a map of more than eight fields takes 1.5 times as long to make
 	if asksForCoding {
 		room++ // for Accept-Encoding
+	}
+	if asksForDigest {
+		room++
 	}
 	if addFields != nil {
 		room += 2 // for two conditions
@@ -58,6 +62,9 @@ func (e *engine) outgoing(q *query, addFields func(http.Header)) *outgoingReques
 	if asksForCoding {
 		out.codings[0] = q.acceptEncoding()
 		out.Header["Accept-Encoding"] = out.codings[:]
+	}
+	if asksForDigest {
+		out.Header["Want-Repr-Digest"] = []string{"sha-256=1"}
 	}
 	if addFields != nil {
 		addFields(out.Header)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
+	"github.com/go-cachecontrol/cachecontrol/internal/httpdigest"
 	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -178,8 +179,22 @@ func (m *match) updated(later http.Header, received time.Time) http.Header {
 	return h
 }
 
+// confirmedBy reports whether a 304 with header h is about the stored response.
+func (m *match) confirmedBy(h http.Header) bool {
+	return m.policy.MatchesNotModified(h) && !m.hasOtherDigest(h)
+}
+
+// hasOtherDigest reports whether a response with header h is about a representation with another digest (RFC 9530, section 3),
+// whatever its validators.
+func (m *match) hasOtherDigest(h http.Header) bool {
+	return httpdigest.Differ(m.entry.Header["Repr-Digest"], h["Repr-Digest"])
+}
+
 // freshenedByHead reports whether a 200 to HEAD with header h is about the stored response (RFC 9111, section 4.3.5).
 func (m *match) freshenedByHead(h http.Header) bool {
+	if m.hasOtherDigest(h) {
+		return false
+	}
 	length := m.entry.Length
 	if m.parts != nil {
 		length = m.parts.list.Total
@@ -223,7 +238,7 @@ func (m *match) extends(received span) bool {
 // coding must be equal, too.
 func (m *match) combinesWith(h http.Header) bool {
 	lines := h["Content-Encoding"] // a 206 may omit it
-	return rules.StrongMatch(h.Get("Etag"), m.policy.ETag) &&
+	return rules.StrongMatch(h.Get("Etag"), m.policy.ETag) && !m.hasOtherDigest(h) &&
 		(lines == nil || m.coding.Equal(contentcoding.Parse(lines)))
 }
 
@@ -252,7 +267,7 @@ func (m *match) contradictedBy(h http.Header, total int64) bool {
 		return true
 	}
 	return h.Get("Last-Modified") != m.policy.IfModified ||
-		!m.fits(total) && m.coding.Equal(contentcoding.Parse(h["Content-Encoding"]))
+		(!m.fits(total) || m.hasOtherDigest(h)) && m.coding.Equal(contentcoding.Parse(h["Content-Encoding"]))
 }
 
 // fits reports whether the parts may be of a representation of this length, or of unknown length if total is -1.

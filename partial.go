@@ -180,7 +180,7 @@ func (e *engine) join(q *query, prev *previous, rep *reply, g *gap, before, afte
 func (e *engine) receivePartial(q *query, prev *previous, m *match, rep *reply, s *Status) {
 	resp := rep.resp
 	whole := cmp.Or(m, prev.doubted)
-	if whole != nil && whole.entry.Status == http.StatusOK && rules.StrongMatch(resp.Header.Get("Etag"), whole.policy.ETag) {
+	if whole != nil && whole.entry.Status == http.StatusOK && rules.StrongMatch(resp.Header.Get("Etag"), whole.policy.ETag) && !whole.hasOtherDigest(resp.Header) {
 		e.freshen(q, prev, whole, rep, resp.Header) // the 206 is of the stored whole response
 		s.Storage = rules.Validated
 		return

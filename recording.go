@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/httpdigest"
 	"github.com/go-cachecontrol/cachecontrol/internal/invalidation"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -34,6 +35,9 @@ type recording struct {
 	before      func(io.Writer) error // if not nil, writes the bytes that precede the body
 	after       func(io.Writer) error // if not nil, writes the bytes that follow it
 	release     func()                // if not nil, releases resources at the end
+	content     *httpdigest.Verifier  // of the content of the message; nil if it has no digest
+	stored      *httpdigest.Verifier  // of all that is stored, if that is more than the content; otherwise nil
+	digestsFrom *http.Response        // response with further digests in its trailer; nil if there are none
 	err         error                 // error of the store, if writing failed
 }
 
@@ -50,12 +54,22 @@ func (r *recording) finish(why rules.Reason) (stored bool) {
 		if r.err != nil {
 			r.store.Failed(r.ctx, "write", r.entryKey, r.err)
 		}
+		if why == rules.DigestMismatch && r.dropsParts {
+			r.dropParts() // they may be what is wrong
+		}
 	}
 	r.counters.notStored.add(Reason(why))
 	if r.logger != nil {
 		r.logger.DebugContext(r.ctx, "cachecontrol: not stored after all", "url", requestURL(r.req), "reason", string(why), "why", why.Description())
 	}
 	return false
+}
+
+// dropParts removes the stored parts.
+func (r *recording) dropParts() {
+	k, _ := r.locks.Lock(r.key) // on timeout, proceed without the lock
+	defer k.Unlock()
+	r.removeParts()
 }
 
 // commitCurrent commits the entry if it is still current. It returns ReasonNone, or the reason why the entry is not

@@ -325,7 +325,7 @@ func (c *cache) fetch(q *query, prev *previous, m *match, d decision) (answer, e
 	switch {
 	case validating && rep.resp.StatusCode == http.StatusNotModified:
 		c.discard(q, rep.resp)
-		if m.policy.MatchesNotModified(rep.resp.Header) {
+		if m.confirmedBy(rep.resp.Header) {
 			return c.confirm(q, prev, m, &rep, s), nil
 		}
 		// The 304 is about another response than ours, so it does not confirm ours. The response to the next request

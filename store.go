@@ -192,6 +192,7 @@ func (r *recording) attachTo(resp *http.Response, length int64, s *Status) bool 
 		b = &originBody{ReadCloser: resp.Body}
 		resp.Body = b
 	}
+	r.expectDigests(resp)
 	b.stores, b.rec = true, r
 	if b.ReadCloser == http.NoBody || resp.StatusCode == http.StatusNoContent {
 		b.mu.Lock()

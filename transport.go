@@ -163,6 +163,11 @@ type Transport struct {
 	// the body if the request has no Accept-Encoding. It corresponds to the field of the same name of http.Transport.
 	DisableCompression bool
 
+	// WantReprDigest, if true, adds Want-Repr-Digest: sha-256=1 to requests that have no such field (RFC 9530, section 4).
+	// A response with a Content-Digest or Repr-Digest is verified while it is stored, whether or not it was asked for, by
+	// sha-256 and sha-512. If a digest differs, the caller gets the bytes as they came, and the response is not stored.
+	WantReprDigest bool
+
 	// Collapse, if true, lets concurrent GET requests for a URL share one request to the origin (RFC 9111, section 4)
 	// if the response may be reused for all of them. Later requests wait for the header of the response and read the
 	// body as it arrives. The request to the origin continues while any of them wants the response. The body is
@@ -286,6 +291,7 @@ func newEngine(t *Transport) *engine {
 		maxVariants:     max(cmp.Or(t.MaxVariants, DefaultMaxVariants), 0),
 		selectLanguage:  t.SelectLanguage,
 		negotiate:       !t.DisableCompression,
+		wantReprDigest:  t.WantReprDigest,
 		collapse:        t.Collapse,
 		collapseTimeout: cmp.Or(t.CollapseTimeout, DefaultCollapseTimeout),
 		drainBytes:      cmp.Or(t.DrainBytes, DefaultDrainBytes),

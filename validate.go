@@ -135,7 +135,7 @@ func (e *engine) receiveNotModified(q *query, prev *previous, m *match, rep *rep
 	if condition == nil {
 		condition, own = q.header["If-Modified-Since"], m.policy.IfModified
 	}
-	if len(condition) == 1 && condition[0] == own && own != "" && m.policy.MatchesNotModified(rep.resp.Header) {
+	if len(condition) == 1 && condition[0] == own && own != "" && m.confirmedBy(rep.resp.Header) {
 		e.freshen(q, prev, m, rep, rep.resp.Header)
 		return rules.Validated
 	}

@@ -83,8 +83,9 @@ func (c Coding) Decode(resp *http.Response, body io.ReadCloser, keep func([]byte
 
 // RemoveFields removes the fields about the coded body from resp, whose body is decoded.
 func RemoveFields(resp *http.Response) {
-	resp.Header.Del("Content-Encoding")
-	resp.Header.Del("Content-Length")
+	for _, name := range [...]string{"Content-Encoding", "Content-Length", "Content-Digest", "Repr-Digest", "Content-Md5", "Digest"} {
+		delete(resp.Header, name)
+	}
 	resp.ContentLength = -1
 	resp.Uncompressed = true
 }

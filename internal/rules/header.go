@@ -18,7 +18,8 @@ func StoredHeader(h http.Header, p *Policy) http.Header {
 
 // UpdateHeader returns the stored header with the fields of a later response in place of the stored
 // ones (RFC 9111, section 3.2). Content-Length, Content-Encoding and Content-Range are kept,
-// because the stored body depends on them, and no entity tag becomes strong. Fields that are not
+// because the stored body depends on them, and so is Content-Digest, because that of the later
+// response is about another content (RFC 9530, section 2). No entity tag becomes strong. Fields that are not
 // stored are left out. In a shared cache this includes the fields that private names after the
 // update, whether or not p, the policy of the stored response, knew them. received is the time at
 // which the later response was received; it becomes the Date if the later response has none.
@@ -32,7 +33,7 @@ func UpdateHeader(stored, later http.Header, p *Policy, received time.Time) http
 	}
 	for name, lines := range later {
 		switch {
-		case PerConnection(name), name == "Content-Length", name == "Content-Encoding", name == "Content-Range":
+		case PerConnection(name), name == "Content-Length", name == "Content-Encoding", name == "Content-Range", name == "Content-Digest":
 		case !slices.Equal(out[name], lines):
 			out[name] = append(out[name][:0], lines...)
 		}

@@ -48,6 +48,7 @@ const (
 	StoreRefused          = "store-refused"
 	TooLong               = "too-long"
 	Incomplete            = "incomplete"
+	DigestMismatch        = "digest-mismatch"
 	Outdated              = "outdated"
 
 	// Why a stored response is, or is not, used for a request.
@@ -127,6 +128,8 @@ var reasons = map[Reason]struct{ description, reference string }{
 	StoreRefused:          {"the program refused to store it (BeforeStore)", ""},
 	TooLong:               {"its body is longer than this cache or its store accepts", ""},
 	Incomplete:            {"its body did not arrive completely, or was not read to the end", "RFC 9111, section 3.3"},
+
+	DigestMismatch: {"its bytes do not have the digest in its Content-Digest or Repr-Digest", "RFC 9530, sections 2 and 3"},
 
 	Outdated: {"the URL was invalidated, or a more recent response or one with Vary was stored, before its body was complete", "RFC 9111, section 4.4"},
 

@@ -41,6 +41,7 @@ func newAPI(base, token string) *api {
 		StaleIfSlow:          200 * time.Millisecond,
 		SelectLanguage:       true,
 		DisableCompression:   false,
+		WantReprDigest:       true,
 		Collapse:             true,
 		CollapseTimeout:      2 * cachecontrol.DefaultCollapseTimeout,
 		DrainBytes:           4 * cachecontrol.DefaultDrainBytes,
