@@ -38,6 +38,7 @@ type sharable struct {
 	entry   *storage.Entry // as if the response were stored by now
 	view    *entryView
 	stored  bool     // the response is being stored
+	failure bool     // it is a failure of the origin, which may answer requests that wait for it even if it is not stored
 	farMark []string // as in reply
 }
 
@@ -55,7 +56,7 @@ func (e *engine) share(q *query, rep *reply, entry *storage.Entry, stored bool) 
 	}
 	entry = entry.Clone() // it changes until it is committed
 	entry.Trailer = rep.resp.Trailer.Clone()
-	return &sharable{entry, e.newView(entry), stored, slices.Clone(rep.farMark)}
+	return &sharable{entry: entry, view: e.newView(entry), stored: stored, farMark: slices.Clone(rep.farMark)}
 }
 
 // setCoded makes the caller get the body of a whole response decoded if it left the coding to the Transport. key is the

@@ -3,8 +3,8 @@ package cachecontrol
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
+	"sync"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
@@ -14,95 +14,191 @@ import (
 // errNotShared is returned by flights.collapse if the request could not share a response.
 var errNotShared = errors.New("cachecontrol: the response is not for this request")
 
+// errOtherVariant is errNotShared for a request that selects another variant than that of the response.
+var errOtherVariant = errors.New("cachecontrol: the response is another variant")
+
+// maxRejoined is how often a query joins another flight after one that says nothing about the next.
+const maxRejoined = 1
+
+// road is how a cache answers queries that share a response.
+type road struct {
+	again func(*query) (answer, error)        // answers the query of a flight, after looking for a stored response again
+	stale func(*query, Status) (answer, bool) // answers from a stored response, if it may be used although the origin fails
+}
+
 // sharesFetch reports whether the request to the origin may be shared with other requests. d is the decision about the
 // stored response, if there is one.
 func (e *engine) sharesFetch(q *query, key string, d decision) bool {
 	return e.collapse && !q.neverShare && !q.background && !q.matching && !d.mustValidate && q.sharable() &&
-		!e.notShareable.Has(lossy.Hash(key)) && !e.store.Closed() && !e.waitsForItself(q, key)
+		!e.isNotShareable(key) && !e.store.Closed() && !e.waitsForItself(q, key)
 }
 
+// isNotShareable reports whether the last response for the URL with this key could not be shared.
+func (e *engine) isNotShareable(key string) bool { return e.notShareable.Has(lossy.Hash(key)) }
+
 // collapse answers a query, for which no stored response may be used, by joining or starting a flight. why is the reason.
-// answerAgain answers the query of a flight; it looks for a stored response again. If the response of the flight cannot
-// be shared with this query, collapse returns errNotShared, and the status of an answer from the cache.
-func (fs *flights) collapse(e *engine, q *query, prev *previous, why rules.Reason, answerAgain func(*query) (answer, error)) (answer, Status, error) {
+// If the response of the flight cannot be shared with this query, collapse returns errNotShared, and the status of an
+// answer from the cache.
+func (fs *flights) collapse(e *engine, q *query, prev *previous, why rules.Reason, r road) (answer, Status, error) {
 	var vary []storage.Field // the fields known to select a variant
 	if prev.first != nil {
 		vary = prev.first.Vary
 	}
 	key := e.flightKey(q, prev.key, vary)
-	for {
-		f, b, leads := fs.joinOrStart(e, q, prev.key, key, answerAgain)
-		limit := e.collapseTimeout
-		if leads {
-			limit = 0
-		}
-		switch err := b.await(f.landed, limit); {
-		case err == errWaited:
-			f.closeToJoiners() // no other request needs to wait for it
-			b.leave(errLeft)
-			return answer{}, Status{}, errNotShared
-		case err != nil:
-			return answer{}, Status{}, err
-		case leads:
-			a, err := f.lead(b)
+	s := seats{engine: e, flights: fs, q: q, plain: prev.key, why: why, road: r}
+	defer s.leave()
+	for rejoined := 0; ; {
+		f, a, err := s.wait(key)
+		if f == nil {
 			return a, Status{}, err
 		}
-		if f.shared != nil {
-			a, selected, ok := f.follow(q, b, why)
-			if ok {
-				return a, Status{}, nil
-			}
-			// If the response is another variant, requests that select the same variant may share a flight in turn, once.
-			if next := e.flightKey(q, prev.key, f.shared.entry.Vary); !selected && next != key && len(vary) == 0 {
-				b.leave(errLeft)
+		if s.current.leads {
+			a, err := f.lead(s.take())
+			return a, Status{}, err
+		}
+		a, err = s.follow(f)
+		switch {
+		case err != errNotShared && err != errOtherVariant:
+			return a, Status{}, err
+		case f.lost() && rejoined < maxRejoined:
+			rejoined++
+			continue
+		case f.err != nil:
+			return answer{}, Status{}, f.err
+		case err == errOtherVariant:
+			// Requests that select the same variant may share a flight in turn, once.
+			if next := e.flightKey(q, prev.key, f.shared.entry.Vary); next != key && len(vary) == 0 {
 				key, vary = next, f.shared.entry.Vary
 				continue
 			}
 		}
-		b.leave(errLeft)
 		return answer{}, f.statusFor(why), errNotShared
 	}
 }
 
-// statusFor returns the status of the answer to a request that could not share the response, if that answer is then
-// found in the cache.
-func (f *flight) statusFor(why rules.Reason) Status {
-	if f.status.Outcome == Revalidated {
-		return Status{Forward: forwardToken(why), ForwardStatus: http.StatusNotModified, Collapsed: true}
-	}
-	return Status{}
+// seats are the places of a query in the flights that it has joined: the current one, and the one before, if that is
+// overdue. The query takes the response of whichever lands first.
+type seats struct {
+	engine  *engine
+	flights *flights
+	q       *query
+	plain   string
+	why     rules.Reason
+	road    road
+
+	current, before seat
 }
 
-// lead returns the answer to the leader. A panic in Base or a hook is passed on.
-func (f *flight) lead(b *bodyReader) (answer, error) {
-	if f.err == nil {
-		return f.result, nil
+// wait joins the flight under key, or starts it, and returns it when it has landed. If the flight is overdue, or the
+// deadline of the query ends, the query gets a stale response if that is permitted after a failure. If not, the query of an
+// overdue flight joins another one, but goes on waiting for the first, too. So the origin gets one request in a
+// collapseTimeout, however many wait for it.
+func (s *seats) wait(key string) (*flight, answer, error) {
+	s.join(key)
+	s.before.leave()
+	for {
+		err := s.await()
+		switch {
+		case err == nil:
+			return s.current.flight, answer{}, nil
+		case err != errOverdue && !timedOut(s.q.ctx):
+			return nil, answer{}, err
+		}
+		if a, ok := s.road.stale(s.q, Status{Forward: forwardToken(s.why), Collapsed: true}); ok {
+			return nil, a, nil
+		}
+		if err != errOverdue {
+			return nil, answer{}, err
+		}
+		if s.engine.isNotShareable(s.plain) {
+			return nil, answer{}, errNotShared
+		}
+		s.join(key)
 	}
-	b.leave(f.err)
-	if f.panicked != nil {
-		panic(f.panicked)
-	}
-	return answer{}, f.err
 }
 
-// follow answers a follower with the response of the flight. It reports whether the query selects the response, and
-// whether it may be used.
-func (f *flight) follow(q *query, b *bodyReader, why rules.Reason) (a answer, selected, ok bool) {
+// join joins the flight under key, or starts it. The current flight becomes the one before.
+func (s *seats) join(key string) {
+	s.before.leave()
+	s.before = s.current
+	s.current = s.flights.joinOrStart(s.engine, s.q, s.plain, key, s.road, s.before.flight)
+	s.before.settle()
+}
+
+// await waits until one of the flights has landed, and makes that the current one. It returns errOverdue if the current one
+// is overdue.
+func (s *seats) await() error {
+	var before <-chan struct{}
+	if s.before.flight != nil {
+		before = s.before.flight.landed
+	}
+	err := s.current.await(s.engine.collapseTimeout, before)
+	if s.q.ctx.Err() != nil { // perhaps the flight has landed because all that wait for it have left
+		return context.Cause(s.q.ctx)
+	}
+	if err != nil {
+		return err
+	}
+	select {
+	case <-s.current.flight.landed:
+	default:
+		s.current, s.before = s.before, s.current
+	}
+	s.before.leave()
+	return nil
+}
+
+// leave gives up all seats.
+func (s *seats) leave() {
+	s.current.leave()
+	s.before.leave()
+}
+
+// take returns the reader of the current seat, which leave then does not give up.
+func (s *seats) take() *bodyReader {
+	b := s.current.reader
+	s.current.settle()
+	s.current = seat{}
+	return b
+}
+
+// follow answers a follower with the result of the current flight. If the origin has failed, a stale response is used if
+// that is permitted, so that the waiting requests do not all go to an origin that fails.
+func (s *seats) follow(f *flight) (answer, error) {
+	if f.failed() {
+		status := Status{Forward: forwardToken(s.why), ForwardStatus: f.status.ForwardStatus, Collapsed: true}
+		if a, ok := s.road.stale(s.q, status); ok {
+			return a, nil
+		}
+	}
+	switch {
+	case f.shared != nil:
+		return s.share(f)
+	case f.err != nil && !f.lost():
+		return answer{}, f.err
+	}
+	return answer{}, errNotShared
+}
+
+// share answers with the response of the flight if the query selects it, and if it may be used.
+func (s *seats) share(f *flight) (answer, error) {
+	q, b := s.q, s.current.reader
 	m := match{entryView: f.shared.view, entry: f.shared.entry, body: b, damaged: f.damaged}
 	var fields selecting
 	if !q.canDecode(m.coding, m.vary) || !fields.match(q, m.vary, m.coding, "") {
-		return answer{}, false, false
+		return answer{}, errOtherVariant
 	}
 	d := f.engine.decideReuse(q, &m)
-	if d.rejected || d.Action != rules.Serve {
-		return answer{}, true, false
+	if d.rejected || d.mustValidate || d.Action != rules.Serve && !f.shared.failure {
+		return answer{}, errNotShared
 	}
-	a = f.engine.serve(q, &m, d.Reuse, Status{Forward: forwardToken(why), ForwardStatus: f.status.ForwardStatus, Collapsed: true})
+	a := f.engine.serve(q, &m, d.Reuse, Status{Forward: forwardToken(s.why), ForwardStatus: f.status.ForwardStatus, Collapsed: true})
 	b.resp = a.resp
 	if f.shared.farMark != nil {
 		a.resp.Header[XFromCache] = slices.Clone(f.shared.farMark)
 	}
-	return a, true, true
+	s.take()
+	return a, nil
 }
 
 // flightKey returns the key of a flight: the key of the URL, and the request's values of the fields known to select a
@@ -118,28 +214,38 @@ func (e *engine) flightKey(q *query, key string, vary []storage.Field) string {
 	return variantKey(key, "", varyFields(q.fields(names)))
 }
 
-// joinOrStart joins the flight under key, or starts one with the request as its leader. plain is the key of the URL.
-func (fs *flights) joinOrStart(e *engine, q *query, plain, key string, answerAgain func(*query) (answer, error)) (f *flight, b *bodyReader, leads bool) {
+// joinOrStart joins the flight under key, or starts one with the request as its leader. plain is the key of the URL. It
+// does not join a flight whose response would be out of date, or for which the origin has been silent for collapseTimeout.
+// after, if not nil, is the flight that the query has followed so far.
+func (fs *flights) joinOrStart(e *engine, q *query, plain, key string, r road, after *flight) seat {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	f = fs.byKey[key]
-	if f != nil && !e.invalidations.Since(plain, f.epoch) { // a response requested before an invalidation is out of date
-		return f, f.body.join(q.req), false
+	f := fs.byKey[key]
+	if f != nil && !e.invalidations.Since(plain, f.epoch) && !f.body.silentFor(e.collapseTimeout) {
+		f.followers++
+		return seat{flight: f, reader: f.body.join(q.req)}
 	}
-	f = &flight{engine: e, flights: fs, key: key, plain: plain, epoch: e.invalidations.Now(), landed: make(chan struct{})}
+	f = &flight{
+		engine: e, flights: fs, key: key, plain: plain, epoch: e.invalidations.Now(),
+		landed: make(chan struct{}), overdue: make(chan struct{}),
+	}
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(q.ctx))
 	f.req, f.cancel = q.req.Clone(ctx), cancel
 	//lint:ignore SA1019 http.Client sets it, for the leader alone
 	f.req.Cancel = nil
-	f.body.flight, f.body.open = f, true
+	f.body.start(f)
 	own := *q
 	own.ctx, own.req, own.header, own.neverShare, own.flightKey = ctx, f.req, canonicalNames(f.req.Header), true, plain
 	if fs.byKey == nil {
 		fs.byKey = make(map[string]*flight)
 	}
 	fs.byKey[key] = f
-	b = f.body.join(q.req)
-	f.body.leader = b
-	go f.run(&own, answerAgain)
-	return f, b, true
+	f.body.leader = f.body.join(q.req)
+	f.begin = sync.OnceFunc(func() { go f.run(&own, r.again) })
+	if after == nil {
+		f.begin()
+	} else {
+		after.precede(f)
+	}
+	return seat{flight: f, reader: f.body.leader, leads: true}
 }

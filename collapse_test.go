@@ -314,19 +314,18 @@ func TestCollapseReleases(t *testing.T) {
 		leader    reply
 		with      []string // fields of the others
 	}{
-		"no-store":                 {leader: ok("Cache-Control: no-store")},
-		"nothing to reuse":         {leader: ok()},
-		"no-cache":                 {leader: ok("Cache-Control: no-cache", `ETag: "1"`)},
-		"stale from the start":     {leader: ok("Cache-Control: max-age=10", "Age: 10", `ETag: "1"`)},
-		"too old for them":         {leader: ok("Cache-Control: max-age=100", "Age: 50"), with: []string{"Cache-Control: max-age=10"}},
-		"not fresh for long":       {leader: ok("Cache-Control: max-age=100"), with: []string{"Cache-Control: min-fresh=200"}},
-		"private in shared":        {transport: &cachecontrol.Transport{Shared: true}, leader: ok("Cache-Control: private, max-age=60")},
-		"Vary: *":                  {leader: ok("Cache-Control: max-age=60", "Vary: *")},
-		"an error":                 {leader: down},
-		"a status that is no good": {leader: status(500)},
-		"a 304 nobody asked for":   {leader: status(304)},
-		"a 206 nobody asked for":   {leader: status(206, "Cache-Control: max-age=60", "Content-Range: bytes 0-1/9")},
-		"too long":                 {transport: &cachecontrol.Transport{MaxBodyBytes: 1}, leader: ok("Cache-Control: max-age=60")},
+		"no-store":                {leader: ok("Cache-Control: no-store")},
+		"nothing to reuse":        {leader: ok()},
+		"no-cache":                {leader: ok("Cache-Control: no-cache", `ETag: "1"`)},
+		"stale from the start":    {leader: ok("Cache-Control: max-age=10", "Age: 10", `ETag: "1"`)},
+		"too old for them":        {leader: ok("Cache-Control: max-age=100", "Age: 50"), with: []string{"Cache-Control: max-age=10"}},
+		"not fresh for long":      {leader: ok("Cache-Control: max-age=100"), with: []string{"Cache-Control: min-fresh=200"}},
+		"private in shared":       {transport: &cachecontrol.Transport{Shared: true}, leader: ok("Cache-Control: private, max-age=60")},
+		"Vary: *":                 {leader: ok("Cache-Control: max-age=60", "Vary: *")},
+		"a failure with no-store": {leader: status(500, "Cache-Control: no-store")},
+		"a 304 nobody asked for":  {leader: status(304)},
+		"a 206 nobody asked for":  {leader: status(206, "Cache-Control: max-age=60", "Content-Range: bytes 0-1/9")},
+		"too long":                {transport: &cachecontrol.Transport{MaxBodyBytes: 1}, leader: ok("Cache-Control: max-age=60")},
 		"BeforeReuse: never": {leader: ok("Cache-Control: max-age=60"), transport: &cachecontrol.Transport{
 			BeforeReuse: func(*http.Request, cachecontrol.StoredResponse) cachecontrol.ReuseDecision {
 				return cachecontrol.ReuseDecision{Use: cachecontrol.ReuseNever}

@@ -110,6 +110,8 @@ type assessment struct {
 	policy    rules.Policy
 	heuristic []string // names of the header fields that the heuristic has set
 	store     rules.StoreDecision
+
+	sharesFailure bool // it is a failure of the origin that may answer the requests that wait for it
 }
 
 // assess calls the heuristic and BeforeStore, computes the policy of a reply, and decides whether to store it. The
@@ -129,6 +131,7 @@ func (e *engine) assessAsIs(a *assessment, q *query, rep *reply) {
 		a.policy = *a.policy.WithLifetime(own.Lifetime)
 	}
 	a.store = e.mayStore(q, &a.policy, own, rep)
+	a.sharesFailure = !own.Refuse && a.policy.SharesFailure(q.cc, q.header["Authorization"] != nil, rep.received)
 }
 
 // refuse decides that the response is not stored, unless that is decided already for another reason.

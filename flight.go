@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/internal/spill"
 )
 
@@ -23,7 +24,7 @@ type flights struct {
 // join it are followers. The request runs in its own goroutine and is canceled when no caller is left. Followers wait
 // for the header of the response and read the body as it arrives, if RFC 9111 allows the response to answer them as a
 // stored one would. If it does not, all of them are sent to the origin at once, because one after the other each would
-// wait for several responses that it cannot use.
+// wait for several responses that it cannot use. If the origin fails, all get that failure.
 type flight struct {
 	engine  *engine
 	flights *flights
@@ -32,6 +33,11 @@ type flight struct {
 	req     *http.Request // has a context that does not end when the leader leaves
 	epoch   uint64        // send time, in the count of invalidations
 	cancel  context.CancelCauseFunc
+
+	begin     func()        // starts the request
+	overdue   chan struct{} // closed when a follower has waited for long enough
+	followers int           // that still wait or have not decided what to do with the result; guarded by flights.mu
+	next      []*flight     // which begin when there are no such followers any more; guarded by flights.mu
 
 	landed chan struct{} // closed when the header has arrived; the fields below do not change after that
 	result answer        // for the leader
@@ -45,15 +51,80 @@ type flight struct {
 	body sharedBody // has its own lock
 }
 
+// seat is the place of a query in a flight. The zero value is none.
+type seat struct {
+	flight  *flight
+	reader  *bodyReader
+	leads   bool
+	settled bool // it is not among the followers any more
+}
+
+// settle says that the query has decided what to do. The flights that its followers have started then begin if it was the
+// last one to decide.
+func (s *seat) settle() {
+	if s.flight == nil || s.leads || s.settled {
+		return
+	}
+	s.settled = true
+	f := s.flight
+	f.flights.mu.Lock()
+	defer f.flights.mu.Unlock()
+	if f.followers--; f.followers == 0 {
+		for _, next := range f.next {
+			next.begin()
+		}
+		f.next = nil
+	}
+}
+
+// leave gives up the seat, if it is not the zero value.
+func (s *seat) leave() {
+	if s.flight != nil {
+		s.settle()
+		s.reader.leave(errLeft)
+		*s = seat{}
+	}
+}
+
+// await waits until the flight, or another one, has landed. A follower waits for at most limit, unless that is negative;
+// then the flight is overdue for all its followers. The leader waits without limit, as it would alone.
+func (s *seat) await(limit time.Duration, other <-chan struct{}) error {
+	f := s.flight
+	if s.leads {
+		return s.reader.await(f.landed, other, nil, 0)
+	}
+	err := s.reader.await(f.landed, other, f.overdue, limit)
+	if err == errOverdue {
+		f.closeToJoiners() // no other request needs to wait for it
+		f.flights.mu.Lock()
+		defer f.flights.mu.Unlock()
+		select {
+		case <-f.overdue:
+		default:
+			close(f.overdue)
+		}
+	}
+	return err
+}
+
+// settling is how long a flight that a follower of another one has started waits for the other followers to join it.
+const settling = 50 * time.Millisecond
+
+// precede lets next begin when all followers of f have had the opportunity to join it. The caller holds flights.mu.
+func (f *flight) precede(next *flight) {
+	f.next = append(f.next, next)
+	time.AfterFunc(settling, next.begin)
+}
+
 // errLeft is the reason of a reader that leaves because it does not need the body.
 var errLeft = errors.New("cachecontrol: the reader has left")
 
 // errNoAnswer is the error of a flight if Base or a hook panics or calls runtime.Goexit.
-var errNoAnswer = errors.New("cachecontrol: Transport.Base has not returned")
+var errNoAnswer = errors.New("cachecontrol: Transport.Base or a hook has not returned")
 
-// run answers the leader's query. answerAgain looks for a stored response, because a flight that has just ended may have
+// run answers the leader's query. again looks for a stored response, because a flight that has just ended may have
 // stored one.
-func (f *flight) run(q *query, answerAgain func(*query) (answer, error)) {
+func (f *flight) run(q *query, again func(*query) (answer, error)) {
 	err := errNoAnswer
 	defer func() {
 		if f.panicked = recover(); f.panicked != nil {
@@ -61,7 +132,10 @@ func (f *flight) run(q *query, answerAgain func(*query) (answer, error)) {
 		}
 		f.land(err)
 	}()
-	f.result, err = answerAgain(q)
+	if err = context.Cause(q.ctx); err == nil { // otherwise all have left before it began
+		err = errNoAnswer
+		f.result, err = again(q)
+	}
 }
 
 // land publishes the header, or the error, to the leader and the followers.
@@ -70,20 +144,52 @@ func (f *flight) land(err error) {
 	if err == nil {
 		f.share()
 	}
-	if f.shared == nil {
+	if f.shared == nil || f.shared.failure { // a failure is for those who wait now
 		f.closeToJoiners()
-		if f.status.Outcome == Miss && f.result.resp.StatusCode < 500 {
-			f.engine.notShareable.Add(lossy.Hash(f.plain))
-		}
+	}
+	if f.shared == nil && f.status.Outcome == Miss && !rules.Failed(f.result.resp.StatusCode) {
+		f.engine.notShareable.Add(lossy.Hash(f.plain))
 	}
 	f.body.mu.Lock()
-	f.body.published = true
+	f.body.published, f.body.asked = true, time.Time{}
 	unwanted := len(f.body.readers) == 0
 	f.body.mu.Unlock()
 	close(f.landed)
 	if unwanted || err != nil {
 		f.body.end(err)
 	}
+}
+
+// statusFor returns the status of the answer to a request that could not share the response, if that answer is then
+// found in the cache.
+func (f *flight) statusFor(why rules.Reason) Status {
+	if f.status.Outcome == Revalidated {
+		return Status{Forward: forwardToken(why), ForwardStatus: http.StatusNotModified, Collapsed: true}
+	}
+	return Status{}
+}
+
+// lead returns the answer to the leader. A panic in Base or a hook is passed on.
+func (f *flight) lead(b *bodyReader) (answer, error) {
+	if f.err == nil {
+		return f.result, nil
+	}
+	b.leave(f.err)
+	if f.panicked != nil {
+		panic(f.panicked)
+	}
+	return answer{}, f.err
+}
+
+// failed reports whether the origin has failed to answer, so that stale responses may be used. The leader may have got one.
+func (f *flight) failed() bool {
+	return f.err != nil || f.status.Outcome == Stale || f.status.Outcome == Miss && rules.ServerFailed(f.status.ForwardStatus)
+}
+
+// lost reports whether the flight says nothing about the answer that another one would get: Base or a hook has panicked or
+// ended its goroutine, or the leader got a stale response that the others may not use.
+func (f *flight) lost() bool {
+	return f.err == errNoAnswer || errors.Is(f.err, context.Canceled) || f.status.Outcome == Stale
 }
 
 // share lets the leader and the followers read the body of the response.
@@ -141,6 +247,7 @@ type sharedBody struct {
 	published bool       // the header, or an error, has been published
 	readers   map[*bodyReader]struct{}
 	reading   bool
+	asked     time.Time     // when the origin was asked for the header, or for more of the body; zero if it is not being asked
 	more      chan struct{} // closed when more has been read; nil if no reader waits
 	err       error         // error or io.EOF after the last byte; nil if not reached
 	trailer   http.Header
@@ -162,6 +269,19 @@ type bodyReader struct {
 	err  error         // why it has left
 	shut bool          // the caller has called Close
 	gone chan struct{} // closed when it has left
+}
+
+// start prepares the body of a flight that begins now.
+func (g *sharedBody) start(f *flight) {
+	g.flight, g.open, g.asked = f, true, time.Now()
+}
+
+// silentFor reports whether the origin has sent nothing for longer than limit although it was asked for more. A negative
+// limit means none.
+func (g *sharedBody) silentFor(limit time.Duration) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return limit >= 0 && !g.asked.IsZero() && time.Since(g.asked) > limit
 }
 
 // join adds a reader.
@@ -269,11 +389,12 @@ func (f *flight) drain(b *bodyReader, ahead int64, rest func(io.Reader)) bool {
 	})
 }
 
-// errWaited is the error that await returns after its limit.
-var errWaited = errors.New("cachecontrol: another request for the URL has no answer yet")
+// errOverdue is the error that await returns after its limit.
+var errOverdue = errors.New("cachecontrol: another request for the URL has no answer yet")
 
-// await waits until c is closed, or for limit if that is positive. If the reader has left, it returns the reason.
-func (b *bodyReader) await(c <-chan struct{}, limit time.Duration) error {
+// await waits until c or other is closed. It returns errOverdue if overdue is closed, or after limit if that is positive. If
+// the reader has left, it returns the reason.
+func (b *bodyReader) await(c, other, overdue <-chan struct{}, limit time.Duration) error {
 	var timeout <-chan time.Time
 	if limit > 0 {
 		timer := time.NewTimer(limit)
@@ -283,8 +404,12 @@ func (b *bodyReader) await(c <-chan struct{}, limit time.Duration) error {
 	select {
 	case <-c:
 		return nil
+	case <-other:
+		return nil
 	case <-timeout:
-		return errWaited
+		return errOverdue
+	case <-overdue:
+		return errOverdue
 	case <-b.gone:
 	//lint:ignore SA1019 http.Client sets it, and so do callers of old
 	case <-b.req.Cancel:
@@ -307,7 +432,7 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 		case more == nil:
 			return n, nil
 		}
-		if err := b.await(more, 0); err != nil {
+		if err := b.await(more, nil, nil, 0); err != nil {
 			return 0, err
 		}
 	}
@@ -338,7 +463,7 @@ func (b *bodyReader) readAvailable(p []byte) (n int, more <-chan struct{}, err e
 		return 0, nil, g.err
 	default:
 		if !g.reading {
-			g.reading = true
+			g.reading, g.asked = true, time.Now()
 			go g.readChunk()
 		}
 		if g.more == nil {
@@ -410,7 +535,7 @@ func (g *sharedBody) readChunk() {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.reading = false
+	g.reading, g.asked = false, time.Time{}
 	if g.more != nil {
 		close(g.more)
 		g.more = nil

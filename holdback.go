@@ -44,7 +44,7 @@ func (e *engine) mayValidate(q *query, key string) (backoff.Claim, bool) {
 // recordResponse records that the origin has answered a request that was sent at the time asked. A 429 and all server
 // errors are failures.
 func (e *engine) recordResponse(req *http.Request, asked time.Time, resp *http.Response) {
-	failed := resp.StatusCode >= http.StatusInternalServerError || resp.StatusCode == http.StatusTooManyRequests
+	failed := rules.Failed(resp.StatusCode)
 	if !failed && e.backoff.Empty() {
 		return
 	}

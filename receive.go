@@ -36,11 +36,25 @@ func (e *engine) receive(q *query, prev *previous, rep *reply, s *Status) (a ans
 	case prev.whole != "" && rules.Supersedes(resp.StatusCode):
 		e.dropStored(q, prev, rep, prev.whole)
 	}
+	e.shareFailure(q, prev, rep, &as, &a)
 	if prev.part != nil && resp.StatusCode == http.StatusOK && !s.Stored {
 		e.dropPart(q, prev, rep) // the whole response that replaces it is not stored
 	}
 	e.setCoded(q, prev, rep, &a, key, s.Stored)
 	return a
+}
+
+// shareFailure lets a failure of the origin answer the requests that wait for the response, even if it is not stored.
+func (e *engine) shareFailure(q *query, prev *previous, rep *reply, as *assessment, a *answer) {
+	if !as.sharesFailure || q.flightKey == "" {
+		return
+	}
+	if a.shared == nil {
+		entry := &storage.Entry{Header: rules.StoredHeader(rep.resp.Header, &as.policy)}
+		e.describe(entry, q, prev, rep, as)
+		a.shared = e.share(q, rep, entry, false)
+	}
+	a.shared.failure = true
 }
 
 // receivePost stores a response to POST or PATCH that is declared to be the same as the response to GET: it has

@@ -182,10 +182,11 @@ func (c *cache) validate(q *query, prev *previous, m *match, d decision) (answer
 		return c.validateUnlessSlow(q, prev, m, d, p, claim)
 	}
 	defer claim.End()
-	stored := m.move() // so that only a match that is validated is on the heap
 	if c.sharesFetch(q, prev.key, d) {
-		return c.validateShared(q, prev, &stored, d)
+		m.close()
+		return c.fetchShared(q, prev, d.Reason)
 	}
+	stored := m.move() // so that only a match that is validated is on the heap
 	return c.fetch(q, prev, &stored, d)
 }
 
@@ -206,24 +207,6 @@ func (c *cache) validateUnlessSlow(q *query, prev *previous, m *match, d decisio
 		return c.serve(q, m, r, forwarded(d.Reason, 0)), nil
 	}
 	return c.serve(q, m, r, Status{}), nil
-}
-
-// validateShared is validate for a query that may share the response from the origin. The caller's deadline may end
-// before that of the shared request.
-func (c *cache) validateShared(q *query, prev *previous, m *match, d decision) (answer, error) {
-	defer m.close() // if it is not returned
-	if _, ok := q.staleOnError(m, d, time.Now()); !ok {
-		m.close()
-		return c.fetchShared(q, prev, d.Reason)
-	}
-	a, err := c.fetchShared(q, prev, d.Reason)
-	if err == nil || !timedOut(q.ctx) {
-		return a, err
-	}
-	if r, ok := q.staleOnError(m, d, time.Now()); ok {
-		return c.serve(q, m, r, forwarded(d.Reason, 0)), nil
-	}
-	return a, err
 }
 
 // forwardPreconditions sends a request with If-Match or If-Unmodified-Since to the origin. The response may show that m,
@@ -288,9 +271,10 @@ func (c *cache) fetchVariant(q *query, prev *previous, offers []offer) (answer, 
 // fetchShared answers a query, for which no stored response may be used, together with other requests for the same
 // response.
 func (c *cache) fetchShared(q *query, prev *previous, why rules.Reason) (answer, error) {
-	at := prev.place
-	a, s, err := c.flights.collapse(c.engine, q, prev, why, func(q *query) (answer, error) {
-		return c.answer(q, nil, at, Status{})
+	at, waiting := prev.place, *q // only a query that waits is on the heap
+	a, s, err := c.flights.collapse(c.engine, &waiting, prev, why, road{
+		again: func(q *query) (answer, error) { return c.answer(q, nil, at, Status{}) },
+		stale: func(q *query, s Status) (answer, bool) { return c.answerOnError(q, at, s) },
 	})
 	if err != errNotShared {
 		return a, err
@@ -298,6 +282,31 @@ func (c *cache) fetchShared(q *query, prev *previous, why rules.Reason) (answer,
 	alone := *q
 	alone.neverShare = true
 	return c.answer(&alone, nil, at, s)
+}
+
+// answerOnError answers a query from a stored response if that may be used because the origin has failed to answer another
+// request for it, or has not answered in time. s is the status of such an answer.
+func (c *cache) answerOnError(q *query, at place, s Status) (answer, bool) {
+	if timedOut(q.ctx) { // the store can still be asked
+		late := *q
+		late.ctx = context.WithoutCancel(q.ctx)
+		q = &late
+	}
+	m, _, why := c.lookup(q, nil, at)
+	if why != rules.ReasonNone {
+		return answer{}, false
+	}
+	d := c.decideReuse(q, &m)
+	r, ok := q.staleOnError(&m, d, time.Now())
+	switch {
+	case d.rejected:
+	case d.Action == rules.Serve, d.Action == rules.ServeAndValidate: // it has been stored or updated by now
+		return c.serve(q, &m, d.Reuse, Status{}), true
+	case ok:
+		return c.serve(q, &m, r, s), true
+	}
+	m.close()
+	return answer{}, false
 }
 
 // fetch sends the request to the origin. It validates m, if not nil, if it has a validator and the caller set no

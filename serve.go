@@ -14,7 +14,7 @@ import (
 // serve answers with a stored response. If s has no Forward, it is a hit.
 func (e *engine) serve(q *query, m *match, r rules.Reuse, s Status) answer {
 	closeBody(q.req)
-	if s.Reason, s.TTL = Reason(r.Reason), floorSeconds(r.TTL); s.Collapsed {
+	if s.Reason, s.TTL = Reason(r.Reason), floorSeconds(r.TTL); s.Collapsed && !s.stale() {
 		s.Reason = rules.Collapsed
 	}
 	resp := e.replay(q, m, r, s)

@@ -38,7 +38,6 @@ func (e *engine) mayDrain(q *query) bool {
 // on, which may change the key. What the response shows to be out of date must have been removed before; otherwise the
 // removal would make the recording outdated.
 func (e *engine) newRecording(q *query, prev *previous, rep *reply, as *assessment) *recording {
-	resp := rep.resp
 	indexErr := e.storeIndex(q, &prev.place)
 	r := &recording{storeContext: e.newStoreContext(q, prev, rep), date: as.policy.Date, drains: e.mayDrain(q), err: indexErr}
 	entry := &r.entryBuf
@@ -46,6 +45,13 @@ func (e *engine) newRecording(q *query, prev *previous, rep *reply, as *assessme
 		entry = new(storage.Entry)
 	}
 	r.entry = entry
+	e.describe(entry, q, prev, rep, as)
+	return r
+}
+
+// describe sets everything in a new entry for the reply, except for its header.
+func (e *engine) describe(entry *storage.Entry, q *query, prev *previous, rep *reply, as *assessment) {
+	resp := rep.resp
 	entry.Status, entry.Reason, entry.Version = resp.StatusCode, reasonPhrase(resp), 11
 	entry.URL = urlOfKey(prev.key)
 	entry.RequestTime, entry.ResponseTime = rep.asked, rep.received
@@ -65,7 +71,6 @@ func (e *engine) newRecording(q *query, prev *previous, rep *reply, as *assessme
 		entry.Generation = rand.Text()
 	}
 	e.setVary(q, entry, names)
-	return r
 }
 
 // selectingNames returns the names of the fields that select a response from the origin with header h.

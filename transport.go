@@ -172,11 +172,14 @@ type Transport struct {
 	// if the response may be reused for all of them. Later requests wait for the header of the response and read the
 	// body as it arrives. The request to the origin continues while any of them wants the response. The body is
 	// buffered for late readers: up to 1 MiB in memory, the rest in a temporary file. If the last response could not be
-	// shared, requests for that URL do not wait for the next one.
+	// shared, requests for that URL do not wait for the next one. If the origin fails, with an error, a server error or
+	// 429, all that wait get a stale response if that is permitted, and otherwise that failure.
 	Collapse bool
 
-	// CollapseTimeout is how long a request waits for the header of a response that it wants to share. After that it is
-	// sent to the origin by itself. Zero means DefaultCollapseTimeout. A negative value means no limit.
+	// CollapseTimeout is how long a request waits for the header of a response that it wants to share. After that it
+	// gets a stale response if that is permitted when the origin fails. Otherwise one of those that wait sends another
+	// request, and all take the response that comes first. So an origin that hangs gets one request in each
+	// CollapseTimeout. Zero means DefaultCollapseTimeout. A negative value means no limit.
 	CollapseTimeout time.Duration
 
 	// DrainBytes is the number of bytes that may be read in the background to complete a response that is being stored

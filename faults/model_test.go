@@ -217,20 +217,38 @@ func (w *world) judgeAnswer(c *call) error {
 	}
 	switch {
 	case own && head.status == 304, own && head.status == 206: // confirmed by the origin, for this request
+		if err := w.stored(c, head, repr, own); err != nil {
+			return err
+		}
 	case last != nil && !failure(last):
 		return fmt.Errorf("the origin answered with #%d, and yet #%d was served", last.id, head.id)
 	default:
+		if collapsed && w.sharedFailure(c, head, h) {
+			w.kinds["shared failure"]++
+			break
+		}
 		if err := w.reusable(c, head, repr, h); err != nil {
 			return err
 		}
-	}
-	if err := w.stored(c, head, repr, own); err != nil {
-		return err
+		if err := w.stored(c, head, repr, own); err != nil {
+			return err
+		}
 	}
 	if err := w.judgeFields(c, head, repr, own); err != nil {
 		return err
 	}
 	return w.judgeBody(c, head, repr)
+}
+
+// sharedFailure reports whether head is a failure of the origin that may answer the call, because the call has waited for it: nothing
+// in it restricts it to its own request.
+func (w *world) sharedFailure(c *call, head *exchange, h http.Header) bool {
+	m := w.meansOf(h)
+	forbidden := m.mustRevalidate || c.cache.shared && (m.proxyRevalidate || m.sMaxAge != absent)
+	return (head.status >= 500 || head.status == 429) && head.cache == c.cache && head.url == c.url && head.method == "GET" && head.repr != nil &&
+		head.receivedSeq > c.startSeq && leavesNoTrace(head, m, c.cache.shared) == nil && w.selected(c, head.repr, h) == nil &&
+		!m.noCache && !(forbidden && w.lifetime(head, head.repr, h, m, c.cache.shared) <= ageOf(head, c.startAt)) &&
+		!c.wish.noCache && !c.wish.noStore && c.wish.maxAge != 0 && c.header["Range"] == nil
 }
 
 // named returns the exchange that a field names.

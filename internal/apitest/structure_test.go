@@ -31,7 +31,6 @@ var longFunctions = map[string]string{
 	"internal/document.decoder.ours":     "a flat list of fields",
 	"internal/document.decoder.response": "a flat list of fields",
 	"internal/document.reader.skipLong":  "a flat list of cases",
-	"internal/rules.Policy.Store":        "a flat list of rules",
 	"internal/rules.Policy.reuse":        "a flat list of rules",
 	"internal/rules.Response.add":        "a flat list of directives",
 }

@@ -216,7 +216,6 @@ func (p *Policy) Unusable() bool { return p.ForOneUser() || p.neverStored() || p
 // authorization is whether the request had an Authorization field. The caller must check that
 // responses to the method are stored, and that a partial response is usable.
 func (p *Policy) Store(req Request, authorization bool) StoreDecision {
-	d := &p.Directives
 	switch {
 	case p.Status < 200:
 		return StoreDecision{false, StatusNotFinal}
@@ -224,28 +223,53 @@ func (p *Policy) Store(req Request, authorization bool) StoreDecision {
 		return StoreDecision{false, NotModifiedForCaller}
 	case p.neverStored():
 		return StoreDecision{false, NeverStored}
-	case d.MustUnderstand && !knownStatus(p.Status):
-		return StoreDecision{false, StatusNotUnderstood}
-	case d.NoStore && !d.overNoStore:
-		return StoreDecision{false, NoStoreResponse}
-	case req.NoStore:
-		return StoreDecision{false, NoStoreRequest}
-	case p.Options.Shared && d.Private:
-		return StoreDecision{false, PrivateInShared}
-	case p.Options.Shared && authorization && !d.authorized:
-		return StoreDecision{false, AuthorizationInShared}
-	case p.userCookie:
-		return StoreDecision{false, SetCookieInShared}
-	case p.VaryAny:
-		return StoreDecision{false, VaryAny}
-	case p.rejecting:
-		return StoreDecision{false, CredentialsRefused}
+	}
+	if why := p.onlyForRequest(&req, authorization); why != ReasonNone {
+		return StoreDecision{false, why}
+	}
+	d := &p.Directives
+	switch {
 	case p.Options.Statuses != nil && !slices.Contains(p.Options.Statuses, p.Status):
 		return StoreDecision{false, StatusExcluded}
 	case !p.Explicit() && !d.Public && !(d.Private && !p.Options.Shared) && !HeuristicallyCacheable(p.Status) && !p.chosen():
 		return StoreDecision{false, NotCacheable}
 	}
 	return p.useful()
+}
+
+// onlyForRequest returns why the response must not be used for any request but its own, whatever its
+// status, or ReasonNone if it may be.
+func (p *Policy) onlyForRequest(req *Request, authorization bool) Reason {
+	d := &p.Directives
+	switch {
+	case d.MustUnderstand && !knownStatus(p.Status):
+		return StatusNotUnderstood
+	case d.NoStore && !d.overNoStore:
+		return NoStoreResponse
+	case req.NoStore:
+		return NoStoreRequest
+	case p.Options.Shared && d.Private:
+		return PrivateInShared
+	case p.Options.Shared && authorization && !d.authorized:
+		return AuthorizationInShared
+	case p.userCookie:
+		return SetCookieInShared
+	case p.VaryAny:
+		return VaryAny
+	case p.rejecting:
+		return CredentialsRefused
+	}
+	return ReasonNone
+}
+
+// SharesFailure reports whether the response is a failure of the origin that may answer the requests
+// that wait for it, although it may not be stored. Each of them would otherwise be sent to an origin
+// that is failing. RFC 9111, section 4, lets only a "stored or storable" response answer several
+// requests, so this is a deviation for responses without freshness. All that restricts a response to
+// its own request still does, and so do no-cache, and must-revalidate unless the response is fresh.
+func (p *Policy) SharesFailure(req Request, authorization bool, now time.Time) bool {
+	return Failed(p.Status) && p.onlyForRequest(&req, authorization) == ReasonNone &&
+		!p.Directives.NoCache && (p.Lifetime > p.Age(now) || !p.staleForbidden())
 }
 
 // chosen reports whether the program both names the status of the response and gives it a lifetime.

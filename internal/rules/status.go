@@ -40,6 +40,12 @@ func ServerFailed(status int) bool {
 	return status == 500 || status == 502 || status == 503 || status == 504
 }
 
+// Failed reports whether status is that of an origin that is failing or overloaded, whatever the
+// request: a server error, or 429 (RFC 6585, section 4).
+func Failed(status int) bool {
+	return status >= 500 || status == http.StatusTooManyRequests
+}
+
 // knownStatus reports whether the status is one of RFC 9110, whose caching behavior this package
 // implements.
 func knownStatus(status int) bool {
