@@ -1010,3 +1010,33 @@ func TestOriginClockJumps(t *testing.T) {
 		}
 	})
 }
+
+// BenchmarkHeldBack compares a stale response that is given at once while the origin fails with a fresh one.
+func BenchmarkHeldBack(b *testing.B) {
+	for _, bb := range []struct{ name, field string }{
+		{"fresh", "Cache-Control: max-age=1000000"},
+		{"stale-if-error", "Cache-Control: max-age=0, stale-if-error=1000000"},
+		{"stale-while-revalidate", "Cache-Control: max-age=0, stale-while-revalidate=1000000"},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			o := newFailing(bb.field)
+			tr := &cachecontrol.Transport{Base: o, Backoff: time.Hour, MaxBackoff: time.Hour}
+			defer tr.Close()
+			req := request(b, "/")
+			outcomeOf(b, tr, req)
+			o.failWith(withStatus(503, "Retry-After: 86400"))
+			outcomeOf(b, tr, request(b, "/other"))
+			b.ReportAllocs()
+			for b.Loop() {
+				resp, err := tr.RoundTrip(req)
+				if err != nil {
+					b.Fatal(err)
+				}
+				resp.Body.Close()
+			}
+			if n := len(o.requests()); n != 1 {
+				b.Errorf("%d requests to the origin, want 1", n)
+			}
+		})
+	}
+}
