@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -22,11 +23,12 @@ const (
 	Commit
 	Abort
 	Read
+	Lease
 	Ops // number of operations
 )
 
 func (o Op) String() string {
-	return [...]string{"get", "create", "update", "delete", "write", "commit", "abort", "read", "read on", "close"}[o]
+	return [...]string{"get", "create", "update", "delete", "write", "commit", "abort", "read", "lease", "read on", "close", "release"}[o]
 }
 
 // Fault is a way to fail.
@@ -147,6 +149,27 @@ func (s *Store) Update(ctx context.Context, key string, e *storage.Entry) error 
 // Delete implements storage.Store.
 func (s *Store) Delete(ctx context.Context, key string) error {
 	return s.call(ctx, Delete, func() error { return s.Store.Delete(ctx, key) })
+}
+
+// Lease implements storage.Leaser if the wrapped Store does.
+func (s *Store) Lease(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
+	fault := s.fault(Lease)
+	switch fault {
+	case Err:
+		return nil, false, ErrFault
+	case Hang:
+		<-ctx.Done()
+		return nil, false, ctx.Err()
+	case Lie: // several callers may have the lease
+		return func() {}, true, nil
+	case Nil:
+		return nil, true, nil
+	}
+	release, ok, err = s.Store.(storage.Leaser).Lease(ctx, key, d)
+	if fault == ErrDone { // the lease is held until d has passed
+		return nil, false, ErrFault
+	}
+	return release, ok, err
 }
 
 // Close closes the wrapped Store if it implements io.Closer.

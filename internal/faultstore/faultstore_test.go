@@ -46,6 +46,9 @@ func TestFaults(t *testing.T) {
 					}
 				}
 				s.Delete(ctx, "key")
+				if release, ok, err := s.Lease(ctx, "key", time.Hour); ok && err == nil && release != nil {
+					release()
+				}
 			})
 		}
 	}

@@ -4,14 +4,16 @@ import (
 	"context"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// The operations of a body after the first Read. Only a Rogue can break them.
+// The operations that only a Rogue can break.
 const (
-	ReadOn Op = Ops + iota // every Read but the first
-	Close
+	ReadOn  Op = Ops + iota // every Read of a body but the first
+	Close                   // of a body
+	Release                 // of a lease
 	rogueOps
 )
 
@@ -33,11 +35,15 @@ const (
 
 	// For Read, ReadOn and Write.
 	BadCount // more bytes than the buffer has; for Write, fewer than were written
+
+	// For Lease.
+	NoRelease  // true without a function that ends the lease
+	NeverGiven // false although nothing holds the lease
 )
 
 func (t Trick) String() string {
 	return [...]string{
-		"none", "stuck", "panic", "error", "no entry", "no body", "foreign", "short body", "long body", "bad count",
+		"none", "stuck", "panic", "error", "no entry", "no body", "foreign", "short body", "long body", "bad count", "no release", "never given",
 	}[t]
 }
 
@@ -53,6 +59,8 @@ func Tricks(op Op) []Trick {
 		all = append(all, BadCount, Fail)
 	case Close:
 		all = append(all, Fail)
+	case Lease:
+		all = append(all, NoRelease, NeverGiven)
 	}
 	return all
 }
@@ -217,4 +225,23 @@ func (s *Rogue) Update(ctx context.Context, key string, e *storage.Entry) error 
 func (s *Rogue) Delete(ctx context.Context, key string) error {
 	s.play(Delete)
 	return s.Store.Delete(ctx, key)
+}
+
+// Lease implements storage.Leaser if the wrapped Store does.
+func (s *Rogue) Lease(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
+	trick := s.play(Lease)
+	if trick == NeverGiven {
+		return nil, false, nil
+	}
+	end, ok, err := s.Store.(storage.Leaser).Lease(ctx, key, d)
+	if !ok || err != nil {
+		return nil, false, err
+	}
+	if trick == NoRelease {
+		return nil, true, nil
+	}
+	return func() {
+		s.play(Release)
+		end()
+	}, true, nil
 }

@@ -100,10 +100,13 @@ func (g *guard) KeepDecoded(key string, e *storage.Entry, body []byte) {
 	}
 }
 
-// Lease may be called only if the store implements storage.Leaser. A lease that is given too late is released.
+// Lease may be called only if the store implements storage.Leaser. If ctx ends, the call goes on, so that the lease is
+// released if it is given.
 func (g *guard) Lease(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
 	leaser := g.Store.(storage.Leaser)
 	given, err := call(g, ctx, false, func() (func(), error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.timeout)
+		defer cancel()
 		release, ok, err := leaser.Lease(ctx, key, d)
 		if err != nil || !ok {
 			return nil, err

@@ -52,8 +52,8 @@ func read(ctx context.Context, s *Store, key string) (string, error) {
 func TestRogueStore(t *testing.T) {
 	for _, op := range faultstore.RogueOps() {
 		for _, trick := range faultstore.Tricks(op) {
-			if op == faultstore.Abort || op == faultstore.Close || trick == faultstore.Foreign {
-				continue // nothing to see here
+			if op == faultstore.Abort || op == faultstore.Close || op == faultstore.Release || trick == faultstore.Foreign || trick == faultstore.NeverGiven {
+				continue // no call returns an error
 			}
 			t.Run(op.String()+"/"+trick.String(), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -79,6 +79,8 @@ func TestRogueStore(t *testing.T) {
 						err = s.Update(t.Context(), "key", newEntry(), nil)
 					case faultstore.Delete:
 						err = s.Delete(t.Context(), "key")
+					case faultstore.Lease:
+						_, _, err = s.Lease(t.Context(), "key", time.Hour)
 					default:
 						_, err = read(t.Context(), s, "key")
 					}
@@ -93,6 +95,122 @@ func TestRogueStore(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a store does in Lease or release, either takes at most the timeout, and counts as a failure.
+func TestRogueLease(t *testing.T) {
+	for _, test := range []struct {
+		op       faultstore.Op
+		trick    faultstore.Trick
+		ok       bool
+		failures uint64
+		free     bool // afterwards, once the store works again
+	}{
+		{faultstore.Lease, faultstore.NoTrick, true, 0, true},
+		{faultstore.Lease, faultstore.NeverGiven, false, 0, true},
+		{faultstore.Lease, faultstore.NoRelease, false, 1, false},
+		{faultstore.Lease, faultstore.Panic, false, 1, true},
+		{faultstore.Lease, faultstore.Stuck, false, 1, true},
+		{faultstore.Release, faultstore.Panic, true, 1, false},
+		{faultstore.Release, faultstore.Stuck, true, 1, true},
+	} {
+		t.Run(test.op.String()+"/"+test.trick.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var works atomic.Bool
+				rogue := &faultstore.Rogue{Store: storage.NewDictCache(), Play: func(op faultstore.Op) faultstore.Trick {
+					if op == test.op && !works.Load() {
+						return test.trick
+					}
+					return faultstore.NoTrick
+				}}
+				s := New(Config{Store: rogue, Timeout: timeout})
+				lease := func() (release func(), ok bool) {
+					t.Helper()
+					start := time.Now()
+					release, ok, err := s.Lease(t.Context(), "key", time.Hour)
+					if ok != (release != nil) || ok && err != nil {
+						t.Errorf("Lease = %t, %v, release is nil: %t", ok, err, release == nil)
+					}
+					if took := time.Since(start); took > timeout+callGrace {
+						t.Errorf("Lease took %v, want at most %v", took, timeout+callGrace)
+					}
+					return release, ok
+				}
+				release, ok := lease()
+				if ok != test.ok {
+					t.Errorf("Lease = %t, want %t", ok, test.ok)
+				}
+				if ok {
+					start := time.Now()
+					release()
+					if took := time.Since(start); took > timeout+callGrace {
+						t.Errorf("release took %v, want at most %v", took, timeout+callGrace)
+					}
+					release() // does nothing any more
+				}
+				if n := s.Failures()["lease"]; n != test.failures {
+					t.Errorf("%d failures of lease, want %d", n, test.failures)
+				}
+				works.Store(true)
+				rogue.Release()
+				synctest.Wait()
+				if release, ok := lease(); ok != test.free {
+					t.Errorf("Lease = %t after the store works again, want %t", ok, test.free)
+				} else if ok {
+					release()
+				}
+				time.Sleep(time.Hour) // a lease that was lost ends
+				if release, ok := lease(); !ok {
+					t.Error("Lease = false after the time of a lease, want true")
+				} else {
+					release()
+				}
+			})
+		})
+	}
+}
+
+// A caller that leaves does not wait for a lease, and one that is given too late is released. That is not a failure.
+func TestCancelledLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rogue := &faultstore.Rogue{Store: storage.NewDictCache(), Play: func(op faultstore.Op) faultstore.Trick {
+			if op == faultstore.Lease {
+				return faultstore.Stuck
+			}
+			return faultstore.NoTrick
+		}}
+		s := New(Config{Store: rogue, Timeout: time.Hour})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		time.AfterFunc(time.Second/2, cancel)
+		start := time.Now()
+		if _, ok, err := s.Lease(ctx, "key", time.Hour); ok || err == nil {
+			t.Errorf("Lease = %t, %v, want false and an error", ok, err)
+		}
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("Lease took %v, want at most 1s", took)
+		}
+		rogue.Release()
+		synctest.Wait()
+		rogue.Play = nil
+		if release, ok, err := s.Lease(t.Context(), "key", time.Hour); !ok || err != nil {
+			t.Errorf("Lease = %t, %v, want true, nil", ok, err)
+		} else {
+			release()
+		}
+		if n := s.Failures()["lease"]; n != 0 {
+			t.Errorf("%d failures of lease, want 0", n)
+		}
+		s.Close()
+		if _, ok, err := s.Lease(t.Context(), "key", time.Hour); ok || err != storage.ErrClosed {
+			t.Errorf("Lease after Close = %t, %v, want false, %v", ok, err, storage.ErrClosed)
+		}
+		if !s.HasLeases() || New(Config{Store: plainStore{rogue}, Timeout: timeout}).HasLeases() {
+			t.Error("HasLeases must be true for a Leaser only")
+		}
+	})
+}
+
+// plainStore hides the optional interfaces of a store.
+type plainStore struct{ storage.Store }
 
 // A store that hangs keeps a limited number of goroutines, and new calls fail at once until some of the old ones
 // return.
