@@ -237,7 +237,7 @@ func kills(ctx context.Context, less int) ([]row, error) {
 			}
 			return nil
 		})
-		if _, err := directory.Trim(ctx, dir, directory.Limits{}); err != nil {
+		if _, err := directory.Trim(ctx, dir, 0, 0); err != nil {
 			return nil, err
 		}
 		left := countTemporary(dir)

@@ -167,7 +167,7 @@ func TestEvictionBesidePython(t *testing.T) {
 			for i := range 100 { // in which Python's last entries are found
 				writeSerialAt(t, s, fmt.Sprint("http://go.example/", i), i)
 			}
-			left, err := directory.Trim(t.Context(), dir, directory.Limits{})
+			left, err := directory.Trim(t.Context(), dir, 0, 0)
 			if err != nil || left > bound+bound/8 {
 				t.Errorf("%+v are left of a bound of %d: %v", left, bound, err)
 			}

@@ -159,7 +159,7 @@ func TestModes(t *testing.T) {
 			file, dir fs.FileMode
 		}{
 			{nil, 0o600, 0o700},
-			{[]cachedir.Option{cachedir.FileMode(0o640), cachedir.DirMode(0o750)}, 0o640, 0o750},
+			{[]cachedir.Option{cachedir.Modes(0o640, 0o750)}, 0o640, 0o750},
 		} {
 			dir := filepath.Join(t.TempDir(), "new", "cache")
 			put(t, open(dir, test.opts...), "key", "body")

@@ -9,7 +9,7 @@ import (
 // Option configures a FileCache or a SeparateBodyFileCache.
 type Option func(*options)
 
-// The permissions unless FileMode or DirMode sets others. Files are created with defaultFileMode in any case.
+// The permissions unless Modes sets others. Files are created with defaultFileMode in any case.
 const (
 	defaultFileMode = 0o600
 	defaultDirMode  = 0o700
@@ -47,10 +47,8 @@ func Forever() Option {
 	return func(o *options) { o.forever = true }
 }
 
-func FileMode(mode fs.FileMode) Option {
-	return func(o *options) { o.fileMode = cmp.Or(mode.Perm(), defaultFileMode) }
-}
-
-func DirMode(mode fs.FileMode) Option {
-	return func(o *options) { o.dirMode = cmp.Or(mode.Perm(), defaultDirMode) }
+func Modes(file, dir fs.FileMode) Option {
+	return func(o *options) {
+		o.fileMode, o.dirMode = cmp.Or(file.Perm(), defaultFileMode), cmp.Or(dir.Perm(), defaultDirMode)
+	}
 }

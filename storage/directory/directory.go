@@ -35,7 +35,7 @@ import (
 type FileCache = cachedir.FileCache
 
 // NewFileCache returns a FileCache in dir. If dir does not exist, it is created with mode 0700 or that of
-// DirMode. If other users may write to dir, see storage.Traits.
+// Modes. If other users may write to dir, see storage.Traits.
 func NewFileCache(dir string, opts ...Option) (*FileCache, error) {
 	return cachedir.NewFileCache(dir, opts...)
 }
@@ -55,7 +55,7 @@ func NewFileCache(dir string, opts ...Option) (*FileCache, error) {
 type SeparateBodyFileCache = cachedir.SeparateBodyFileCache
 
 // NewSeparateBodyFileCache returns a SeparateBodyFileCache in dir. If dir does not exist, it is created with
-// mode 0700 or that of DirMode. If other users may write to dir, see storage.Traits.
+// mode 0700 or that of Modes. If other users may write to dir, see storage.Traits.
 func NewSeparateBodyFileCache(dir string, opts ...Option) (*SeparateBodyFileCache, error) {
 	return cachedir.NewSeparateBodyFileCache(dir, opts...)
 }
@@ -78,36 +78,24 @@ func MaxAge(d time.Duration) Option { return cachedir.MaxAge(d) }
 // nothing. Entries can still be replaced, and damaged ones are removed.
 func Forever() Option { return cachedir.Forever() }
 
-// FileMode sets the permissions of the files. Zero means 0600, because a stored response belongs to its user alone.
-// The option can allow other users to read entries. It does not apply to lock files, which always have mode 0600, so
-// that only one user can write.
-func FileMode(mode fs.FileMode) Option { return cachedir.FileMode(mode) }
+// Modes sets the permissions of the files, and those of the directories that are created, before the umask. Zero means 0600
+// and 0700, because a stored response belongs to its user alone. The option can allow other users to read entries. Lock
+// files always have mode 0600, so that only one user can write.
+func Modes(file, dir fs.FileMode) Option { return cachedir.Modes(file, dir) }
 
-// DirMode sets the permissions, before the umask, of the directories that are created. Zero means 0700.
-func DirMode(mode fs.FileMode) Option { return cachedir.DirMode(mode) }
-
-// Limits are the limits of a cache directory.
-type Limits struct {
-	// MaxBytes is the maximum size of all entries on disk, with each file rounded up to 4 KiB. Zero or a negative
-	// value means no limit.
-	MaxBytes int64
-
-	// MaxAge is the time after which an unused entry is removed. Zero or a negative value means no limit.
-	MaxAge time.Duration
-}
-
-// Trim removes entries from a cache directory until it is within limits. The directory may be one of either
-// file cache or of Python's, and other programs may be using it. The least recently used entries are removed
-// first. The time of use is the access time of the files, which is exact to an hour at best; entries whose
+// Trim removes the entries of a cache directory that have not been used for maxAge, and others until all have at most
+// maxBytes bytes on disk, with each file rounded up to 4 KiB. Zero or a negative value means no limit. The directory
+// may be one of either file cache or of Python's, and other programs may be using it. The least recently used entries
+// are removed first. The time of use is the access time of the files, which is exact to an hour at best; entries whose
 // ages differ by less than a percent are removed in any order. Entries whose locks are held, or that are used
-// meanwhile, are kept. Trim also removes abandoned temporary files, empty directories, and bodies, metadata
-// and locks that have had no entry for an hour, and files of leases that ended an hour ago. It does not touch files that
-// do not belong to a cache.
+// meanwhile, are kept. Trim also removes abandoned temporary files, empty directories, and bodies, metadata and locks
+// that have had no entry for an hour, and files of leases that ended an hour ago. It does not touch files that do not
+// belong to a cache.
 //
-// Trim returns the size of the remaining entries, counted as in Limits. Its memory use does not depend on the size of
-// the directory. When the context ends, Trim returns its error. If a file cannot be read or removed, although it is not
-// in use, Trim continues and returns the first such error at the end.
-func Trim(ctx context.Context, dir string, limits Limits) (bytes int64, err error) {
-	t, err := cachedir.Trim(ctx, dir, cachedir.Limits{MaxBytes: limits.MaxBytes, MaxAge: limits.MaxAge}, nil)
+// Trim returns the size of the remaining entries, counted as for maxBytes. Its memory use does not depend on the size
+// of the directory. When the context ends, Trim returns its error. If a file cannot be read or removed, although it is
+// not in use, Trim continues and returns the first such error at the end.
+func Trim(ctx context.Context, dir string, maxBytes int64, maxAge time.Duration) (bytes int64, err error) {
+	t, err := cachedir.Trim(ctx, dir, cachedir.Limits{MaxBytes: maxBytes, MaxAge: maxAge}, nil)
 	return t.Bytes, err
 }

@@ -22,7 +22,7 @@ func main() {
 		log.Fatal(err)
 	}
 	pages, err := directory.NewFileCache(filepath.Join(base, "crawler", "pages"),
-		directory.MaxBytes(1<<30), directory.MaxAge(30*24*time.Hour), directory.FileMode(0o640), directory.DirMode(0o750))
+		directory.MaxBytes(1<<30), directory.MaxAge(30*24*time.Hour), directory.Modes(0o640, 0o750))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func main() {
 			fmt.Println(resp.Entry.Status, resp.Entry.Length)
 		}
 	}
-	size, err := directory.Trim(ctx, os.Args[1], directory.Limits{MaxBytes: 1 << 30, MaxAge: time.Hour})
+	size, err := directory.Trim(ctx, os.Args[1], 1<<30, time.Hour)
 	if err != nil {
 		log.Print(err)
 	}
