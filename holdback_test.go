@@ -609,6 +609,17 @@ func TestHeldBackOrNot(t *testing.T) {
 	}
 }
 
+// A stored failure is not used in place of a new answer.
+func TestStoredFailureIsNotHeldBack(t *testing.T) {
+	for _, code := range []int{500, 501, 503, 599, 429} {
+		runScenarios(t, []scenario{{
+			fmt.Sprint(code), &cachecontrol.Transport{StaleIfError: time.Hour, CacheableStatusCodes: []int{200, code}},
+			[]reply{status(code, "Cache-Control: max-age=1", `ETag: "1"`), ok(fresh60)},
+			[]step{{want: miss, status: code}, {wait: 2 * time.Second, want: miss, status: 200, body: "#2"}},
+		}})
+	}
+}
+
 // With ModeCacheOnly nothing is sent, and nothing counts as held back.
 func TestHeldBackOffline(t *testing.T) {
 	runScenarios(t, []scenario{{
