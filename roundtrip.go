@@ -16,8 +16,8 @@ import (
 // cache is what a Transport consists of: an engine, and the requests that others wait for.
 type cache struct {
 	*engine
-	flights  flights
-	attempts attempts
+	flights flights
+	pending pending
 }
 
 // roomForKey is the length of the longest key that a hit looks up without an allocation.
@@ -195,7 +195,7 @@ func (c *cache) validate(q *query, prev *previous, m *match, d decision) (answer
 func (c *cache) validateUnlessSlow(q *query, prev *previous, m *match, d decision, p patience, claim backoff.Claim) (answer, error) {
 	defer m.close() // if it is not returned
 	at := prev.place
-	a, sent, err := c.attempts.ask(c.engine, q, prev.key, p, claim, func(q *query) (answer, error) {
+	a, sent, err := c.pending.ask(c.engine, q, prev.key, p, claim, func(q *query) (answer, error) {
 		return c.answer(q, nil, at, Status{})
 	})
 	if err != errSlow {

@@ -20,7 +20,7 @@ type Stats struct {
 	Failed      uint64 `json:"failed"`      // RoundTrip returned an error
 	Collapsed   uint64 `json:"collapsed"`   // of the above, answered with a response to another request
 
-	Background     uint64 `json:"background"`      // validations in the background
+	Background     uint64 `json:"background"`      // validations in the background, also those that StaleIfSlow has continued there
 	OriginRequests uint64 `json:"origin_requests"` // requests sent to Base, including those in the background
 	OriginErrors   uint64 `json:"origin_errors"`   // requests for which Base returned an error, except canceled ones
 	OriginFailures uint64 `json:"origin_failures"` // requests answered with a status of 500 or more

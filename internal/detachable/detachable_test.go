@@ -102,6 +102,20 @@ func TestGoroutines(t *testing.T) {
 	}
 }
 
+// A Context whose parent never ends can be ended, with any error.
+func TestNewCancelable(t *testing.T) {
+	c := detachable.NewCancelable(context.Background())
+	if !c.Detach() || c.Err() != nil {
+		t.Errorf("Err() = %v, want nil", c.Err())
+	}
+	c.End(context.DeadlineExceeded)
+	c.End(context.Canceled)
+	<-c.Done()
+	if c.Err() != context.DeadlineExceeded || c.Detach() {
+		t.Errorf("after End: Err() = %v, want the first error, %v", c.Err(), context.DeadlineExceeded)
+	}
+}
+
 func TestNil(t *testing.T) {
 	c := detachable.New(context.Background())
 	c.Release()

@@ -214,6 +214,41 @@ func TestReuseOnError(t *testing.T) {
 	}
 }
 
+// A response may be used because the origin is slow if it may be used when the origin fails, unless the request itself sets
+// a limit.
+func TestReuseIfSlow(t *testing.T) {
+	hour := Options{StaleIfError: time.Hour}
+	for _, tt := range []struct {
+		rules Options
+		resp  string
+		req   string
+		serve bool
+	}{
+		{hour, "max-age=60", "", true},
+		{private, "max-age=60, stale-if-error=60", "", true},
+		{private, "max-age=60", "stale-if-error=60", true},
+		{private, "max-age=60", "", false},
+		{private, "max-age=60, stale-while-revalidate=60", "", false},
+		{hour, "max-age=60, must-revalidate", "", false},
+		{hour, "max-age=60, no-cache", "", false},
+		{Options{Shared: true, StaleIfError: time.Hour}, "s-maxage=60", "", false},
+		{hour, "max-age=60", "no-cache", false},
+		{hour, "max-age=60", "no-cache, stale-if-error=60", false},
+		{hour, "max-age=60", "max-age=0", false},
+		{hour, "max-age=60", "max-age=100", false},
+		{hour, "max-age=60", "min-fresh=1", false},
+		{hour, "max-age=60", "max-stale=1", false},
+		{Options{Replay: true}, "max-age=60", "no-cache", false},
+	} {
+		p := policyOf(tt.rules, 200, "Cache-Control", tt.resp)
+		req := ParseRequest(fields("Cache-Control", tt.req))
+		got := p.ReuseIfSlow(&req, t0.Add(62*time.Second))
+		if (got.Action == Serve) != tt.serve || tt.serve && got.Reason != OriginSlow {
+			t.Errorf("%q for a request with %q: %+v, want served: %v", tt.resp, tt.req, got, tt.serve)
+		}
+	}
+}
+
 // The program requests more than the header of the request does.
 func TestReuseAsRequested(t *testing.T) {
 	const s = time.Second
