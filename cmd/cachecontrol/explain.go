@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
+	"github.com/go-cachecontrol/cachecontrol/internal/probe"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/lint"
 )
@@ -27,7 +29,7 @@ type explain struct {
 	failOn    levelFlag
 	color     colorFlag
 
-	shared, verbose, json bool
+	shared, probe, verbose, json bool
 }
 
 // flags declares the flags.
@@ -36,6 +38,7 @@ func (x *explain) flags(fs *flag.FlagSet) {
 	fs.Func("H", "", x.header.add)
 	fs.BoolVar(&x.shared, "shared", false, "")
 	fs.Func("heuristic", "", x.heuristic.parse)
+	fs.BoolVar(&x.probe, "probe", false, "")
 	fs.BoolVar(&x.verbose, "v", false, "")
 	fs.BoolVar(&x.json, "json", false, "")
 	fs.Func("fail-on", "", x.failOn.parse)
@@ -65,6 +68,8 @@ func (x *explain) run(ctx context.Context, e *env, args []string) error {
 		return usageErrorf("%d URLs are given", len(args), "Explain them one at a time.")
 	case !rules.IsToken(x.method):
 		return usageErrorf("%q is not a method", x.method, "For example: GET or POST")
+	case x.probe && x.method != http.MethodGet:
+		return usageErrorf("--probe sends GET and HEAD requests, and --method is %s", x.method, "Omit one of them.")
 	}
 	if _, err := parseURL(args[0]); err != nil {
 		return err
@@ -82,6 +87,13 @@ func (x *explain) run(ctx context.Context, e *env, args []string) error {
 		return interrupted
 	case err != nil:
 		return unreachable(err, args[0])
+	}
+	if x.probe {
+		found.addProbe(x.runProbe(ctx, base, args[0]))
+	}
+	switch {
+	case ctx.Err() != nil:
+		return interrupted
 	case x.json:
 		err = e.printJSON(found)
 	default:
@@ -113,7 +125,8 @@ type explanation struct {
 	Stored  decision  `json:"stored"`
 	Other   *decision `json:"other_cache,omitempty"` // of the other kind of cache, if it differs
 	reuse
-	Invalidates []string `json:"invalidates"` // URLs
+	Probe       *probed  `json:"probe,omitempty"` // with --probe
+	Invalidates []string `json:"invalidates"`     // URLs
 	Location    string   `json:"location,omitempty"`
 	Hint        string   `json:"hint,omitempty"` // a heuristic that would make it fresh
 }
@@ -205,6 +218,32 @@ func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder,
 func (x *explain) notes(req *http.Request, resp *http.Response, rec *recorder) []lint.Note {
 	origin := &http.Response{StatusCode: resp.StatusCode, Header: shownHeader(rec.header), Trailer: resp.Trailer, Request: req}
 	return append([]lint.Note{}, lint.Check(origin, rec.received)...) // a list in JSON, not null
+}
+
+// probed is what --probe has asked and confirmed. The notes are among the others.
+type probed struct {
+	Requests  int      `json:"requests"`
+	Bytes     int64    `json:"bytes"`
+	Confirmed []string `json:"confirmed"`
+}
+
+func (x *explain) runProbe(ctx context.Context, base http.RoundTripper, target string) *probe.Result {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return &probe.Result{} // the same URL was fetched before
+	}
+	x.header.set(req)
+	return probe.Run(ctx, base, req)
+}
+
+// addProbe adds the result of a probe.
+func (x *explanation) addProbe(r *probe.Result) {
+	for _, n := range r.Notes {
+		n.Value = withoutUserinfo(n.Value)
+		x.Notes = append(x.Notes, n)
+	}
+	slices.SortStableFunc(x.Notes, func(a, b lint.Note) int { return cmp.Compare(b.Level, a.Level) })
+	x.Probe = &probed{r.Requests, r.Bytes, append([]string{}, r.Confirmed...)}
 }
 
 // redirect returns the URL to which resp redirects, or "" if it does not.

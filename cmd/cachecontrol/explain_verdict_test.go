@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"flag"
 	"io"
 	"net/http"
@@ -195,6 +196,28 @@ func TestExplainFailOn(t *testing.T) {
 				t.Errorf("explain --fail-on %s %s: exit code %d, want %d; stdout %q, stderr %q", test.level, test.query, code, test.want, stdout, stderr)
 			}
 		}
+	}
+}
+
+func TestExplainProbe(t *testing.T) {
+	origin := newEcho(t)
+	url := origin.URL + `/?Cache-Control=max-age=60&Etag="1"&Accept-Ranges=bytes`
+	code, stdout, stderr := call(t, "explain", "--probe", "--fail-on", "warning", url)
+	for _, want := range []string{"\nProbe        ", " more requests, ", "\n2 notes\n", "warning etag-ignored  ETag: \"1\"\n", "warning range-ignored  Accept-Ranges: bytes=2-3\n", "HEAD agrees with GET\n"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("explain --probe lacks %q:\n%s", want, stdout)
+		}
+	}
+	if code != exitNotes || stderr != "" {
+		t.Errorf("explain --probe: exit code %d, want %d; stderr %q", code, exitNotes, stderr)
+	}
+	_, stdout, _ = call(t, "explain", "--probe", "--json", url)
+	var got struct{ Probe probed }
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil || got.Probe.Requests == 0 || len(got.Probe.Confirmed) != 1 {
+		t.Errorf("explain --probe --json: probe is %+v, %v, want requests and one confirmation", got.Probe, err)
+	}
+	if code, _, stderr := call(t, "explain", "--probe", "--method", "POST", url); code != exitUsage || !strings.Contains(stderr, "--probe sends GET") {
+		t.Errorf("--probe --method POST: exit code %d, stderr %q", code, stderr)
 	}
 }
 

@@ -64,7 +64,7 @@ func (x *explanation) addExchange(p *explainPage) {
 
 // addSurroundings adds what is known besides the verdict.
 func (x *explanation) addSurroundings(p *explainPage) {
-	if x.Location != "" || x.Other != nil || len(x.Invalidates) > 0 || x.Hint != "" || x.Stored.OK || x.RetryAfter > 0 {
+	if x.Location != "" || x.Other != nil || len(x.Invalidates) > 0 || x.Hint != "" || x.Stored.OK || x.RetryAfter > 0 || x.Probe != nil {
 		p.WriteString("\n")
 	}
 	if x.Location != "" {
@@ -85,16 +85,19 @@ func (x *explanation) addSurroundings(p *explainPage) {
 	if x.RetryAfter > 0 {
 		p.add("Retry-After", "the origin asks not to be asked again for "+x.RetryAfter.String()+" (RFC 9110, section 10.2.3)")
 	}
+	if x.Probe != nil {
+		p.add("Probe", plural(x.Probe.Requests, "more request", "more requests")+", "+formatSize(x.Probe.Bytes), x.Probe.Confirmed...)
+	}
 }
 
 // addNotes adds the notes.
 func (x *explanation) addNotes(p *explainPage) {
 	p.WriteString("\n")
 	if len(x.Notes) == 0 {
-		p.paragraph("", "No notes: the header fields about caching are in order.")
+		p.paragraph("", "No notes: what concerns caching is in order.")
 		return
 	}
-	p.paragraph("", plural(len(x.Notes), "note", "notes")+" on the header fields", bold)
+	p.paragraph("", plural(len(x.Notes), "note", "notes"), bold)
 	for _, n := range x.Notes {
 		p.addNote(n)
 	}

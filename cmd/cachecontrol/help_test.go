@@ -123,7 +123,7 @@ func TestDocsNameFieldsOfExplain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []any{explanation{}, reuse{}, rule{}, decision{}, fresh{}, next{}, lint.Note{}} {
+	for _, v := range []any{explanation{}, reuse{}, rule{}, decision{}, fresh{}, next{}, probed{}, lint.Note{}} {
 		for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
 			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && !strings.Contains(string(text), "`"+name+"`") {
 				t.Errorf("docs/lint.md does not name the field %s of %T", name, v)
