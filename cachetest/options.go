@@ -14,7 +14,7 @@ type Option func(*options)
 type options struct {
 	base          http.RoundTripper
 	passThrough   func(*http.Request) bool
-	mode          mode
+	mode          mode // of tests of this package; otherwise the environment sets it
 	recordErrors  bool
 	matchHeaders  []string
 	matchFunc     func(req, recorded *http.Request) error
@@ -44,18 +44,6 @@ func Base(rt http.RoundTripper) Option {
 // servers that the test itself starts.
 func PassThrough(pass func(*http.Request) bool) Option {
 	return func(o *options) { o.passThrough = pass }
-}
-
-// Record records all requests of this test again, as CACHECONTROL_RECORD=1 does. Do not leave it in a test, except behind a
-// flag: if CI is set in the environment, it fails the test.
-func Record() Option {
-	return func(o *options) { o.mode = recordAll }
-}
-
-// RecordMissing records the requests of this test that have no recording, as CACHECONTROL_RECORD=missing does. If CI is set
-// in the environment, it fails the test.
-func RecordMissing() Option {
-	return func(o *options) { o.mode = recordMissing }
 }
 
 // RecordErrors records and replays errors of Base, and errors in the middle of a body. Without it, such an error fails the

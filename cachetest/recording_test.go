@@ -85,21 +85,6 @@ func TestModes(t *testing.T) {
 	if got := fails(t, "TestX", visit(nil, a)); !strings.Contains(got, "CACHECONTROL_RECORD=yes: it must be 1, to record all requests again, or missing") {
 		t.Error(got)
 	}
-	t.Setenv("CACHECONTROL_RECORD", "")
-	t.Setenv("CI", "true")
-	for _, o := range opts(cachetest.Record(), cachetest.RecordMissing()) {
-		if got := fails(t, "TestX", visit(opts(o, origin("6")), a)); !strings.Contains(got, "CI is set") {
-			t.Error(got)
-		}
-	}
-	t.Setenv("CI", "")
-	got := fails(t, "TestX", func(tb testing.TB) {
-		cachetest.Client(tb, dir)
-		cachetest.Client(tb, dir, cachetest.Record())
-	})
-	if !strings.Contains(got, "different modes") {
-		t.Error(got)
-	}
 	is("a=5")
 }
 

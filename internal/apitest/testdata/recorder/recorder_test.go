@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"regexp"
 	"testing"
 
@@ -20,9 +19,10 @@ func TestRecord(t *testing.T) {
 	}))
 	defer server.Close()
 	dir := t.TempDir()
+	t.Setenv("CACHECONTROL_RECORD", "missing")
 	t.Run("GET", func(t *testing.T) {
 		rt := cachetest.Transport(t, dir,
-			cachetest.RecordMissing(), cachetest.RecordErrors(),
+			cachetest.RecordErrors(),
 			cachetest.Base(http.DefaultTransport),
 			cachetest.MatchHeader("Accept"), cachetest.OmitHeader("Server"),
 			cachetest.MatchFunc(func(req, recorded *http.Request) error {
@@ -57,8 +57,5 @@ func TestRecord(t *testing.T) {
 
 func TestStrict(t *testing.T) {
 	opts := []cachetest.Option{cachetest.Once(), cachetest.RequireAll()}
-	if os.Getenv("RECORD") != "" {
-		opts = append(opts, cachetest.Record())
-	}
 	cachetest.Client(t, t.TempDir(), opts...).CloseIdleConnections()
 }
