@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"runtime"
+
+	"github.com/go-cachecontrol/cachecontrol"
 )
 
 // colorFlag is the value of --color.
@@ -54,4 +56,17 @@ func (p painter) paint(c color, text string) string {
 		return text
 	}
 	return "\x1b[" + string(c) + "m" + text + "\x1b[0m"
+}
+
+// outcomeColor returns the color of an outcome: green if the origin was not asked, yellow if it sent a whole response.
+func outcomeColor(o cachecontrol.Outcome) color {
+	switch o {
+	case cachecontrol.Hit:
+		return green
+	case cachecontrol.Revalidated:
+		return cyan
+	case cachecontrol.Stale:
+		return red
+	}
+	return yellow
 }

@@ -20,12 +20,14 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
-func demoCommand(*flag.FlagSet) runFunc {
+func demoCommand(fs *flag.FlagSet) runFunc {
+	var color colorFlag
+	fs.Func("color", "", color.parse)
 	return func(ctx context.Context, e *env, args []string) error {
 		if err := noArguments(args); err != nil {
 			return err
 		}
-		return runDemo(ctx, e)
+		return runDemo(ctx, e, color)
 	}
 }
 
@@ -37,11 +39,13 @@ type demo struct {
 	url    string
 	start  time.Time
 	err    error
+	width  int // of the lines; 0 means no limit
+	painter
 
 	requests, wrong int
 }
 
-func runDemo(ctx context.Context, e *env) error {
+func runDemo(ctx context.Context, e *env, color colorFlag) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return failed(err, "cannot start an origin on 127.0.0.1", "The demo needs the loopback interface and a free port.")
@@ -57,8 +61,9 @@ func runDemo(ctx context.Context, e *env) error {
 	defer os.RemoveAll(dir)
 
 	d := &demo{ctx: ctx, out: e.stdout, origin: origin, url: "http://" + listener.Addr().String(), start: time.Now()}
-	d.printf("An origin at %s, and a cache in front of it.\n\n", d.url)
-	d.printf("%9s  %-21s %-47s %-10s %8s\n", "time", "request", "Cache-Status of the response", "origin", "took")
+	d.width, d.painter = textWidth(e.stdout), color.painter(e.stdout)
+	d.text("", "An origin at "+d.url+", and a cache in front of it. For each request there is a line, and the Cache-Status of the response below it.")
+	d.printf("\n"+demoRow+"\n", "time", "request", "outcome", "origin", "took")
 	d.run(dir)
 	switch {
 	case ctx.Err() != nil:
@@ -69,16 +74,35 @@ func runDemo(ctx context.Context, e *env) error {
 		return &problem{code: exitFailed, msg: fmt.Sprintf("%d of %d responses were not as expected", d.wrong, d.requests),
 			hint: "The lines that begin with ! show what was expected. Please report them."}
 	}
-	d.printf(`
-All %d responses were as expected.
-
-Next
-    cachecontrol explain https://example.com/            how a response would be cached, and why
-    cachecontrol get -i https://example.com/             fetch a URL through a cache on disk
-    cachecontrol proxy --upstream http://127.0.0.1:3000  put the cache in front of a server
-In a Go program: http.Client{Transport: &cachecontrol.Transport{}}
-`, d.requests)
+	d.printf("\nAll %d responses were as expected.\n\nNext\n", d.requests)
+	for _, next := range [][2]string{
+		{"explain https://example.com/", "how a response would be cached, and what its origin gets wrong"},
+		{"get -i https://example.com/", "fetch a URL through a cache on disk"},
+		{"proxy --upstream http://127.0.0.1:3000", "put the cache in front of a server"},
+	} {
+		d.text("    ", program()+" "+next[0])
+		d.text("        ", next[1])
+	}
+	d.text("", "In a Go program: http.Client{Transport: &cachecontrol.Transport{}}")
 	return d.err
+}
+
+// program returns how this program can be run again: by its name, or as "go run", which removes it at the end.
+func program() string {
+	if path, err := os.Executable(); err == nil && strings.Contains(filepath.ToSlash(path), "/go-build") {
+		return "go run ./cmd/cachecontrol"
+	}
+	return "cachecontrol"
+}
+
+// demoRow is a row of the table: the time, the request, the outcome, what the origin did, and how long it took.
+const demoRow = "%9s  %-21s %-12s %-10s %8s"
+
+// text prints a text in lines of the width.
+func (d *demo) text(indent, text string) {
+	for _, line := range wrap(indent+text, d.width) {
+		d.printf("%s\n", line)
+	}
 }
 
 func (d *demo) printf(format string, args ...any) {
@@ -89,11 +113,16 @@ func (d *demo) printf(format string, args ...any) {
 }
 
 // title prints the description of a step.
-func (d *demo) title(text string) { d.printf("\n%s\n", text) }
+func (d *demo) title(text string) {
+	d.printf("\n")
+	for _, line := range wrap(text, d.width) {
+		d.printf("%s\n", d.paint(bold, line))
+	}
+}
 
 // note prints a remark about the last request.
 func (d *demo) note(format string, args ...any) {
-	d.printf("%9s  -> %s\n", "", fmt.Sprintf(format, args...))
+	d.text("           -> ", fmt.Sprintf(format, args...))
 }
 
 func (d *demo) run(dir string) {
@@ -109,7 +138,7 @@ func (d *demo) run(dir string) {
 	first := d.do(cache, news, demoWant{miss, 200, "news"})
 	d.title("A hit: the stored response is fresh, and the origin is not asked.")
 	d.do(cache, news, demoWant{hit, 0, "news"})
-	d.title("A validation: two seconds after its Date the response is stale. The cache asks the origin whether\n" +
+	d.title("A validation: two seconds after its Date the response is stale. The cache asks the origin whether " +
 		"the ETag is still valid, and the origin responds with 304.")
 	d.waitUntilStale(first)
 	second := d.do(cache, news, demoWant{revalidated, 304, "news"})
@@ -124,8 +153,9 @@ func (d *demo) run(dir string) {
 	d.title("Control of one request, which the origin does not see: this one is answered only from the cache.")
 	d.do(cache, demoRequest{path: "/tagged", note: "offline", control: cachecontrol.Control{Mode: cachecontrol.ModeCacheOnly, MaxStale: -1}},
 		demoWant{cachecontrol.Stale, 0, "tagged"})
+	d.note("it is stale, as a ttl below 0 says, but this request allows that")
 
-	d.title("A heuristic: the response has no explicit freshness, but was last modified ten days ago. By default\n" +
+	d.title("A heuristic: the response has no explicit freshness, but was last modified ten days ago. By default " +
 		"it is validated at each use; with heuristics.LastModified it is fresh for a tenth of that time.")
 	heuristic := &cachecontrol.Transport{Base: base, Heuristic: heuristics.LastModified}
 	defer heuristic.Close()
@@ -146,7 +176,7 @@ func (d *demo) run(dir string) {
 	d.do(cache, en, demoWant{hit, 0, "hello"})
 	d.do(cache, de, demoWant{hit, 0, "hallo"})
 
-	d.title("A FileCache in a temporary directory, whose files Python's CacheControl reads, too. A second cache,\n" +
+	d.title("A FileCache in a temporary directory, whose files Python's CacheControl reads, too. A second cache, " +
 		"as in another program, finds the response of the first.")
 	d.onDisk(base, dir, demoWant{miss, 200, "page"})
 	d.onDisk(base, dir, demoWant{hit, 0, "page"})
@@ -236,10 +266,14 @@ func (d *demo) do(cache *cachecontrol.Transport, r demoRequest, want demoWant) h
 	if r.note != "" {
 		what += " (" + r.note + ")"
 	}
-	d.printf("%7.3f s  %-21s %-47s %-10s %8s\n", sent.Sub(d.start).Seconds(), what, cacheStatus(resp), origin, elapsed(duration))
+	status := cachecontrol.StatusOf(resp)
+	row := fmt.Sprintf(demoRow, fmt.Sprintf("%.3f s", sent.Sub(d.start).Seconds()), what, status.Outcome, origin, elapsed(duration))
+	d.printf("%s\n", d.paint(outcomeColor(status.Outcome), row))
+	for _, line := range wrap("           "+cacheStatus(resp), d.width) {
+		d.printf("%s\n", d.paint(dim, line))
+	}
 
 	d.requests++
-	status := cachecontrol.StatusOf(resp)
 	wrong := d.wrong
 	d.check(status.Outcome == want.outcome, "the outcome %v, got %v", want.outcome, status.Outcome)
 	d.check(asked == want.origin && status.ForwardStatus == want.origin,
@@ -271,7 +305,7 @@ func (d *demo) send(cache *cachecontrol.Transport, r demoRequest) (resp *http.Re
 func (d *demo) check(ok bool, want string, args ...any) {
 	if !ok {
 		d.wrong++
-		d.printf("! expected "+want+"\n", args...)
+		d.printf("%s\n", d.paint(red, "! expected "+fmt.Sprintf(want, args...)))
 	}
 }
 
