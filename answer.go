@@ -20,9 +20,9 @@ type answer struct {
 	fromCache int64 // length of the stored body in resp
 
 	// Of a response from the origin:
-	coded   bool        // its body is still to be decoded for the caller
-	damaged func(error) // called with the error if the body cannot be decoded; may be nil
-	shared  *sharable   // what other requests need to use the response; nil if they may not
+	coding  contentcoding.Coding // its body is still to be decoded for the caller if it needs that
+	damaged func(error)          // called with the error if the body cannot be decoded; may be nil
+	shared  *sharable            // what other requests need to use the response; nil if they may not
 }
 
 // store reads a response of the origin that no caller wants to its end, so that it is stored.
@@ -44,8 +44,8 @@ type sharable struct {
 
 // decode decodes the body of the response for the caller, if needed.
 func (a *answer) decode() {
-	if a.coded {
-		contentcoding.Parse(a.resp.Header["Content-Encoding"]).Decode(a.resp, a.resp.Body, nil, a.damaged)
+	if a.coding.NeedsDecoding() {
+		a.coding.Decode(a.resp, a.resp.Body, nil, a.damaged)
 	}
 }
 
@@ -62,8 +62,10 @@ func (e *engine) share(q *query, rep *reply, entry *storage.Entry, stored bool) 
 // setCoded makes the caller get the body of a whole response decoded if it left the coding to the Transport. key is the
 // key under which the response is being stored.
 func (e *engine) setCoded(q *query, prev *previous, rep *reply, a *answer, key string, stored bool) {
-	a.coded = q.negotiated && contentcoding.Parse(rep.resp.Header["Content-Encoding"]).NeedsDecoding()
-	if b, ok := rep.resp.Body.(*originBody); ok && a.coded && stored {
+	if q.negotiated {
+		a.coding = e.codings.Parse(rep.resp.Header["Content-Encoding"])
+	}
+	if b, ok := rep.resp.Body.(*originBody); ok && a.coding.NeedsDecoding() && stored {
 		a.damaged = b.forgetFunc(q.ctx, e, prev.key, key)
 	}
 }

@@ -151,14 +151,21 @@ func (b *originBody) forgetFunc(ctx context.Context, e *engine, plain, key strin
 // the background.
 func (b *originBody) Close() error { return b.CloseAfter(nil) }
 
-// CloseAfter is like Close, but if rest is not nil, it calls rest in the background to read the remaining body, if that
-// is allowed. If rest is nil, the remaining body is read and discarded.
+// CloseAfter is like Close, but if rest is not nil, it calls rest once: in the background to read the remaining body, if that
+// is allowed, and otherwise with nil. If rest is nil, the remaining body is read and discarded.
 func (b *originBody) CloseAfter(rest func(io.Reader)) error {
-	if b.closed.Swap(true) || b.drainLater(rest) {
+	closed := b.closed.Swap(true)
+	switch {
+	case !closed && b.drainLater(rest):
 		return nil
-	}
-	if rest != nil && b.whole.Load() {
+	case rest == nil:
+	case !closed && b.whole.Load():
 		rest(http.NoBody) // the body is complete and stored
+	default:
+		rest(nil)
+	}
+	if closed {
+		return nil
 	}
 	return b.end()
 }

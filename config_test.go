@@ -31,6 +31,14 @@ func TestConfigErrors(t *testing.T) {
 		{"MaxBackoff", &cachecontrol.Transport{Base: o, Backoff: time.Minute, MaxBackoff: time.Second}, "Transport.MaxBackoff is 1s"},
 		{"StaleIfSlow", &cachecontrol.Transport{Base: o, StaleIfSlow: -time.Second}, "Transport.StaleIfSlow is -1s"},
 		{"RefreshAhead", &cachecontrol.Transport{Base: o, RefreshAhead: -time.Minute}, "Transport.RefreshAhead is -1m0s"},
+		{"coding that is no token", &cachecontrol.Transport{Base: o, Decoders: decoders("b r")}, `Transport.Decoders: "b r" is not the name of a coding`},
+		{"coding with a weight", &cachecontrol.Transport{Base: o, Decoders: decoders("br;q=0.5")}, `Transport.Decoders: "br;q=0.5" is not`},
+		{"coding without a name", &cachecontrol.Transport{Base: o, Decoders: decoders("")}, `Transport.Decoders: "" is not`},
+		{"coding in upper case", &cachecontrol.Transport{Base: o, Decoders: decoders("BR")}, `Transport.Decoders: "BR" must be in lower case`},
+		{"identity", &cachecontrol.Transport{Base: o, Decoders: decoders("identity")}, `Transport.Decoders: "identity" stands for no coding`},
+		{"any coding", &cachecontrol.Transport{Base: o, Decoders: decoders("*")}, `Transport.Decoders: "*" stands for no coding`},
+		{"x-gzip", &cachecontrol.Transport{Base: o, Decoders: decoders("x-gzip")}, `Transport.Decoders: "x-gzip" is another name of gzip`},
+		{"nil decoder", &cachecontrol.Transport{Base: o, Decoders: map[string]func(io.Reader) (io.ReadCloser, error){"br": nil}}, `Transport.Decoders: "br" has no decoder`},
 		{"method", &cachecontrol.Transport{Base: o, CacheableMethods: []string{"get"}}, "Transport.CacheableMethods"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

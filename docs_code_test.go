@@ -55,6 +55,8 @@ const docModule = "github.com/go-cachecontrol/cachecontrol"
 var docGiven = map[string]string{
 	"addr":           `var addr = "localhost:8080"`,
 	"app":            "var app http.Handler",
+	"brotli":         "var brotli struct { NewReader func(io.Reader) io.Reader }", // these packages are no dependencies
+	"zstd":           "var zstd struct { NewReader func(io.Reader, ...any) (*struct { IOReadCloser func() io.ReadCloser }, error); WithDecoderMaxWindow func(uint64) any; WithDecoderConcurrency func(int) any }",
 	"begin":          "func begin() (tx struct { Version func() string; Save func([]byte); Commit, Rollback func() error }) { return }",
 	"body":           "var body []byte",
 	"cache":          "var cache = &cachecontrol.Transport{}",

@@ -10,6 +10,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
 	"github.com/go-cachecontrol/cachecontrol/internal/background"
 	"github.com/go-cachecontrol/cachecontrol/internal/backoff"
+	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/invalidation"
 	"github.com/go-cachecontrol/cachecontrol/internal/keylock"
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
@@ -42,6 +43,7 @@ type engine struct {
 	maxVariants     int
 	selectLanguage  bool
 	negotiate       bool
+	codings         *contentcoding.Codings
 	wantReprDigest  bool
 	collapse        bool
 	drainBytes      int64

@@ -65,14 +65,14 @@ func (e *engine) newViewOf(entry *storage.Entry, urlKey string, policy rules.Pol
 		urlKey: urlKey,
 		policy: policy,
 		vary:   vary,
-		coding: contentcoding.Parse(entry.Header["Content-Encoding"]),
+		coding: e.codings.Parse(entry.Header["Content-Encoding"]),
 		status: statusLine(entry),
 	}
 	v.unusable = policy.Unusable() || policy.Options.Shared && rules.AllowsOneOrigin(entry.Header) &&
 		!slices.ContainsFunc(vary, func(f varyField) bool { return f.name == "Origin" })
 	v.setFields(entry.Header)
 	for _, other := range entry.Variants {
-		v.variants = append(v.variants, variant{other, varyFields(other.Vary), contentcoding.Parse([]string{other.Encoding})})
+		v.variants = append(v.variants, variant{other, varyFields(other.Vary), e.codings.Parse([]string{other.Encoding})})
 	}
 	return v
 }

@@ -309,7 +309,7 @@ func (b *bodyReader) leave(why error) { b.leaveAfter(why, nil) }
 
 // leaveAfter is like leave, but if rest is not nil and the reader is the last one, it calls rest in the background to
 // read what the reader has not read, if that is allowed. If rest is nil, the rest of the body is read and discarded.
-func (b *bodyReader) leaveAfter(why error, rest func(io.Reader)) {
+func (b *bodyReader) leaveAfter(why error, rest func(io.Reader)) (drains bool) {
 	g, f := b.g, b.g.flight
 	f.flights.mu.Lock()
 	g.mu.Lock()
@@ -350,7 +350,9 @@ func (b *bodyReader) leaveAfter(why error, rest func(io.Reader)) {
 	}
 	if drain != nil && !f.drain(drain, ahead, rest) {
 		drain.leave(errLeft)
+		drain = nil
 	}
+	return drain != nil
 }
 
 // drains reports whether the rest of a response that is being stored is short enough to be read without a caller.
@@ -487,13 +489,15 @@ func (g *sharedBody) trailerFor(b *bodyReader) http.Header {
 // Close does not wait for a Read in progress.
 func (b *bodyReader) Close() error { return b.CloseAfter(nil) }
 
-// CloseAfter is Close with rest as in leaveAfter.
+// CloseAfter is Close with rest as in leaveAfter. It calls rest with nil if nothing more is read.
 func (b *bodyReader) CloseAfter(rest func(io.Reader)) error {
 	why := context.Cause(b.req.Context())
 	if why == nil {
 		why = http.ErrBodyReadAfterClose
 	}
-	b.leaveAfter(why, rest)
+	if !b.leaveAfter(why, rest) && rest != nil {
+		rest(nil)
+	}
 	b.g.mu.Lock()
 	b.shut = true
 	b.g.mu.Unlock()

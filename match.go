@@ -239,7 +239,7 @@ func (m *match) extends(received span) bool {
 func (m *match) combinesWith(h http.Header) bool {
 	lines := h["Content-Encoding"] // a 206 may omit it
 	return rules.StrongMatch(h.Get("Etag"), m.policy.ETag) && !m.hasOtherDigest(h) &&
-		(lines == nil || m.coding.Equal(contentcoding.Parse(lines)))
+		(lines == nil || contentcoding.Same(m.entry.Header["Content-Encoding"], lines))
 }
 
 // mayCombine reports whether a 206 with header h can be combined with the parts.
@@ -267,7 +267,7 @@ func (m *match) contradictedBy(h http.Header, total int64) bool {
 		return true
 	}
 	return h.Get("Last-Modified") != m.policy.IfModified ||
-		(!m.fits(total) || m.hasOtherDigest(h)) && m.coding.Equal(contentcoding.Parse(h["Content-Encoding"]))
+		(!m.fits(total) || m.hasOtherDigest(h)) && contentcoding.Same(m.entry.Header["Content-Encoding"], h["Content-Encoding"])
 }
 
 // fits reports whether the parts may be of a representation of this length, or of unknown length if total is -1.

@@ -107,7 +107,7 @@ func (p *newPart) enter(e *engine, key string, now *storage.Entry, list *partlis
 func (p *newPart) sameRepresentation(now *storage.Entry, list *partlist.List) bool {
 	mine, stored := p.list.Header, now.Header
 	return rules.StrongMatch(mine.Get("Etag"), stored.Get("Etag")) &&
-		contentcoding.Parse(mine["Content-Encoding"]).Equal(contentcoding.Parse(stored["Content-Encoding"])) &&
+		contentcoding.Same(mine["Content-Encoding"], stored["Content-Encoding"]) &&
 		(list.Total < 0 || p.total < 0 || list.Total == p.total) &&
 		(list.Total < 0 || p.End <= list.Total) && (p.total < 0 || list.End() <= p.total)
 }

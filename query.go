@@ -26,7 +26,8 @@ type query struct {
 	ctx       context.Context
 	header    http.Header // of the request, with canonical names
 	cc        rules.Request
-	plain     int    // length of the key of the URL without the partition
+	plain     int // length of the key of the URL without the partition
+	codings   *contentcoding.Codings
 	partition string // suffix of the key for the partition
 	digest    string // of the method and the content; "" if the key does not depend on them
 
@@ -51,7 +52,7 @@ type query struct {
 // parseQuery parses a request's header. It appends the plain key, including the partition, to room. It returns the
 // reason if the cache must not handle the request; plain is empty if the URL has no key.
 func (e *engine) parseQuery(req *http.Request, room []byte) (q query, plain []byte, why rules.Reason) {
-	q.req, q.ctx = req, req.Context()
+	q.req, q.ctx, q.codings = req, req.Context(), e.codings
 	q.header = canonicalNames(req.Header)
 	if q.header["Cache-Control"] != nil || q.header["Pragma"] != nil { // otherwise there are no directives
 		q.cc = rules.ParseRequest(q.header)
@@ -147,7 +148,7 @@ func (q *query) acceptEncoding() string {
 	if q.uncoded {
 		return "identity"
 	}
-	return contentcoding.AcceptEncoding
+	return q.codings.AcceptEncoding()
 }
 
 // partitionOf returns the suffix that a request's partition adds to its key. It is empty for the default partition, and
@@ -214,7 +215,7 @@ func (q *query) forValidation(e *engine, part bool) query {
 	//lint:ignore SA1019 http.Client sets it, and it ends with the caller
 	req.Cancel = nil
 	later := query{
-		req: req, header: canonicalNames(req.Header), plain: q.plain, partition: q.partition, digest: q.digest, background: true,
+		req: req, header: canonicalNames(req.Header), codings: q.codings, plain: q.plain, partition: q.partition, digest: q.digest, background: true,
 		cc: rules.Request{Lifetime: q.cc.Lifetime},
 	}
 	later.negotiated = q.negotiated || q.ranged && !part && e.negotiate && later.header["Accept-Encoding"] == nil
@@ -256,9 +257,9 @@ func (q *query) fields(names []string) []storage.Field {
 // Vary does not name it.
 func (q *query) codingSelects(h http.Header) bool {
 	lines := h["Content-Encoding"]
-	if lines == nil || contentcoding.Parse(lines).IsKnown() {
+	if lines == nil || q.codings.Parse(lines).IsKnown() {
 		return false
 	}
 	value, _ := q.field("Accept-Encoding")
-	return rules.NormalizeSelecting("Accept-Encoding", value) == rules.NormalizeSelecting("Accept-Encoding", contentcoding.AcceptEncoding)
+	return rules.NormalizeSelecting("Accept-Encoding", value) == rules.NormalizeSelecting("Accept-Encoding", q.codings.AcceptEncoding())
 }

@@ -1,6 +1,8 @@
 package cachecontrol_test
 
 import (
+	"compress/flate"
+	"compress/zlib"
 	"context"
 	"errors"
 	"fmt"
@@ -134,6 +136,26 @@ func newClientForUsers(base http.RoundTripper) *http.Client {
 	return cache.Client()
 }
 
+// newClientWithDecoders returns a client that asks for Brotli and Zstandard, too.
+func newClientWithDecoders() *http.Client {
+	cache := &cachecontrol.Transport{
+		Decoders: map[string]func(io.Reader) (io.ReadCloser, error){
+			"br": func(coded io.Reader) (io.ReadCloser, error) {
+				return io.NopCloser(brotli.NewReader(coded)), nil
+			},
+			"zstd": func(coded io.Reader) (io.ReadCloser, error) {
+				d, err := zstd.NewReader(coded,
+					zstd.WithDecoderMaxWindow(8<<20), zstd.WithDecoderConcurrency(1))
+				if err != nil {
+					return nil, err
+				}
+				return d.IOReadCloser(), nil
+			},
+		},
+	}
+	return cache.Client()
+}
+
 // TestRecipesAreCode compares docs/recipes.md with the functions above and with the one that needs Redis, which is tested in its module.
 func TestRecipesAreCode(t *testing.T) {
 	doc, err := os.ReadFile("docs/recipes.md")
@@ -190,6 +212,43 @@ func getText(t *testing.T, client *http.Client, ctx context.Context, url string)
 		t.Fatal(err)
 	}
 	return string(body), cachecontrol.StatusOf(resp)
+}
+
+// The packages of the recipe are no dependencies, so others take their place: any decoders will do.
+var (
+	brotli = struct{ NewReader func(io.Reader) io.Reader }{func(r io.Reader) io.Reader { return flate.NewReader(r) }}
+	zstd   = struct {
+		NewReader                                    func(io.Reader, ...int) (*zstdReader, error)
+		WithDecoderMaxWindow, WithDecoderConcurrency func(int) int
+	}{newZstdReader, func(n int) int { return n }, func(n int) int { return n }}
+)
+
+type zstdReader struct{ io.ReadCloser }
+
+func newZstdReader(r io.Reader, _ ...int) (*zstdReader, error) {
+	z, err := zlib.NewReader(r)
+	return &zstdReader{z}, err
+}
+
+func (r *zstdReader) IOReadCloser() io.ReadCloser { return r }
+
+func TestRecipeDecoders(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if got := r.Header.Get("Accept-Encoding"); got != "gzip, deflate, br, zstd" {
+			t.Errorf("Accept-Encoding: %q, want %q", got, "gzip, deflate, br, zstd")
+		}
+		coding := strings.TrimPrefix(r.URL.Path, "/")
+		w.Header().Set("Content-Encoding", coding)
+		w.Header().Set("Cache-Control", "max-age=60")
+		io.WriteString(w, encode(map[string]string{"br": "raw", "zstd": "zlib"}[coding], "text"))
+	}))
+	defer server.Close()
+	client := newClientWithDecoders()
+	for _, coding := range []string{"br", "zstd", "br", "zstd"} {
+		if got, status := getText(t, client, t.Context(), server.URL+"/"+coding); got != "text" {
+			t.Errorf("%s: %q, %v, want %q", coding, got, status, "text")
+		}
+	}
 }
 
 // What GitHub answers with 304 costs nothing of the rate limit.

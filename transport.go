@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/background"
 	"github.com/go-cachecontrol/cachecontrol/internal/backoff"
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
+	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/keylock"
 	"github.com/go-cachecontrol/cachecontrol/internal/reliable"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
@@ -159,9 +161,17 @@ type Transport struct {
 	// Content-Language is the one that the request prefers (RFC 9111, section 4.1). If false, the fields must be equal.
 	SelectLanguage bool
 
-	// DisableCompression, if true, prevents the Transport from requesting compression (gzip or deflate) and decoding
-	// the body if the request has no Accept-Encoding. It corresponds to the field of the same name of http.Transport.
+	// DisableCompression, if true, prevents the Transport from requesting compression (gzip, deflate or those in
+	// Decoders) and decoding the body if the request has no Accept-Encoding. It corresponds to the field of the same name of http.Transport.
 	DisableCompression bool
+
+	// Decoders are the decoders of further content codings by their names in lower case, such as "br" or "zstd". The
+	// Transport names these codings in Accept-Encoding, too, and decodes them as it does gzip and deflate; see
+	// DisableCompression. A decoder of "gzip" or "deflate" replaces that of the Transport. A decoder is called when the
+	// first byte is read, unless the coded body is empty. The reader that it returns is closed after its last Read. It
+	// must limit its own memory. An error or a panic of the decoder is an error of the body, and the stored response is
+	// removed.
+	Decoders map[string]func(coded io.Reader) (io.ReadCloser, error)
 
 	// WantReprDigest, if true, adds Want-Repr-Digest: sha-256=1 to requests that have no such field (RFC 9530, section 4).
 	// A response with a Content-Digest or Repr-Digest is verified while it is stored, whether or not it was asked for, by
@@ -294,6 +304,7 @@ func newEngine(t *Transport) *engine {
 		maxVariants:     max(cmp.Or(t.MaxVariants, DefaultMaxVariants), 0),
 		selectLanguage:  t.SelectLanguage,
 		negotiate:       !t.DisableCompression,
+		codings:         contentcoding.New(t.Decoders),
 		wantReprDigest:  t.WantReprDigest,
 		collapse:        t.Collapse,
 		collapseTimeout: cmp.Or(t.CollapseTimeout, DefaultCollapseTimeout),
@@ -370,6 +381,9 @@ func (t *Transport) check() error {
 		return fmt.Errorf("cachecontrol: Transport.StaleIfSlow is %v: it must not be negative", t.StaleIfSlow)
 	case t.RefreshAhead < 0:
 		return fmt.Errorf("cachecontrol: Transport.RefreshAhead is %v: it must not be negative", t.RefreshAhead)
+	}
+	if err := contentcoding.Check(t.Decoders); err != nil {
+		return fmt.Errorf("cachecontrol: Transport.Decoders: %w", err)
 	}
 	return checkMethods(t.CacheableMethods)
 }

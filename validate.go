@@ -153,7 +153,7 @@ func (e *engine) receiveHead(q *query, prev *previous, m *match, rep *reply) rul
 		if rules.Supersedes(resp.StatusCode) && resp.StatusCode != m.entry.Status {
 			e.dropStored(q, prev, rep, m.key)
 		}
-	case q.negotiated && !m.coding.Equal(contentcoding.Parse(resp.Header["Content-Encoding"])):
+	case q.negotiated && !contentcoding.Same(m.entry.Header["Content-Encoding"], resp.Header["Content-Encoding"]):
 		// It is about another coding, because HEAD is sent without an Accept-Encoding. It tells nothing about the
 		// stored response.
 	case m.freshenedByHead(resp.Header):

@@ -10,6 +10,7 @@ import (
 	"compress/zlib"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -17,27 +18,65 @@ import (
 	"sync/atomic"
 )
 
-// AcceptEncoding is the Accept-Encoding for all codings that this package can decode. Python's requests sends the same,
-// so that Vary: Accept-Encoding matches across languages.
-const AcceptEncoding = "gzip, deflate"
+// builtin is the Accept-Encoding for the codings that this package decodes by itself. Python's requests sends the same, so
+// that Vary: Accept-Encoding matches across languages.
+const builtin = "gzip, deflate"
 
 // maxKept limits the decoded body that is passed to keep.
 const maxKept = 8 << 20
 
+// maxRest limits the decoded bytes of the rest of a body that was closed early. It is more than gzip and deflate can make of
+// what is read in the background by default, 64 KiB.
+const maxRest = 128 << 20
+
+// maxStacked limits the codings of one body that is decoded.
+const maxStacked = 8
+
 // maxDrained limits the bytes that are read after the end of the coded data, to reach the end of the body.
 const maxDrained = 64 << 10
+
+// Codings are the codings that can be decoded: gzip, deflate, and those of the decoders that a program adds. A nil *Codings
+// has only gzip and deflate.
+type Codings struct {
+	decoders map[string]Decoder
+	accept   string // Accept-Encoding for all of them
+}
+
+// New returns Codings with these decoders, by the name of their coding in lower case. A decoder of gzip or deflate replaces that of
+// this package.
+func New(decoders map[string]Decoder) *Codings {
+	if len(decoders) == 0 {
+		return nil
+	}
+	c := &Codings{decoders: maps.Clone(decoders), accept: builtin}
+	for _, name := range slices.Sorted(maps.Keys(decoders)) {
+		if name != "gzip" && name != "deflate" {
+			c.accept += ", " + name
+		}
+	}
+	return c
+}
+
+// AcceptEncoding returns the Accept-Encoding for all codings that can be decoded.
+func (c *Codings) AcceptEncoding() string {
+	if c == nil {
+		return builtin
+	}
+	return c.accept
+}
 
 // Coding is a parsed Content-Encoding: the codings in the order in which they were applied.
 type Coding struct {
 	names []string
 	known bool // all of them can be decoded
+	by    *Codings
 }
 
 // Parse parses the lines of a Content-Encoding.
-func Parse(lines []string) Coding {
-	c := Coding{known: true}
+func (c *Codings) Parse(lines []string) Coding {
+	out := Coding{known: true, by: c}
 	for _, line := range lines {
-		for _, name := range strings.Split(line, ",") {
+		for name := range strings.SplitSeq(line, ",") {
 			switch name = strings.ToLower(strings.TrimSpace(name)); name {
 			case "", "identity":
 				continue
@@ -45,21 +84,28 @@ func Parse(lines []string) Coding {
 				name = "gzip"
 			case "gzip", "deflate":
 			default:
-				c.known = false
+				out.known = out.known && c != nil && c.decoders[name] != nil
 			}
-			c.names = append(c.names, name)
+			out.names = append(out.names, name)
 		}
 	}
-	return c
+	out.known = out.known && len(out.names) <= maxStacked
+	return out
+}
+
+// Same reports whether two Content-Encodings name the same codings.
+func Same(a, b []string) bool {
+	var c *Codings
+	return c.Parse(a).Equal(c.Parse(b))
 }
 
 // IsIdentity reports whether no coding was applied.
 func (c Coding) IsIdentity() bool { return len(c.names) == 0 }
 
-// IsKnown reports whether this package can decode all codings.
+// IsKnown reports whether all codings can be decoded.
 func (c Coding) IsKnown() bool { return c.known }
 
-// NeedsDecoding reports whether there is a coding, and this package can decode it.
+// NeedsDecoding reports whether there is a coding, and it can be decoded.
 func (c Coding) NeedsDecoding() bool { return c.known && !c.IsIdentity() }
 
 // AcceptedBy reports whether accepts returns true for all codings, or for "identity" if there are none.
@@ -78,7 +124,7 @@ func (c Coding) Equal(other Coding) bool { return slices.Equal(c.names, other.na
 // cannot be decoded, damaged is called with the error, unless reading body has failed. Both may be nil.
 func (c Coding) Decode(resp *http.Response, body io.ReadCloser, keep func([]byte), damaged func(error)) {
 	RemoveFields(resp)
-	resp.Body = &decodedBody{coded: sourceReader{ReadCloser: body}, names: c.names, keep: keep, damaged: damaged}
+	resp.Body = &decodedBody{coded: sourceReader{ReadCloser: body}, coding: c, keep: keep, damaged: damaged}
 }
 
 // RemoveFields removes the fields about the coded body from resp, whose body is decoded.
@@ -92,18 +138,21 @@ func RemoveFields(resp *http.Response) {
 
 // AfterCloser is a body that may be read on in the background after it is closed.
 type AfterCloser interface {
-	// CloseAfter is like Close, but may call rest in the background to read the remaining body.
+	// CloseAfter is like Close, but calls rest once, perhaps in the background, with a reader of the remaining body, or with nil if
+	// nothing more is read.
 	CloseAfter(rest func(io.Reader)) error
 }
 
 // decodedBody starts decoding at the first Read, so that the response is returned before its body arrives.
 type decodedBody struct {
-	coded sourceReader
-	names []string
+	coded  sourceReader
+	coding Coding
 
 	closed  atomic.Bool
 	turn    sync.Mutex // guards the following fields
 	r       io.Reader
+	started bool
+	closers []io.Closer // of the decoders
 	err     error
 	kept    bytes.Buffer
 	keep    func([]byte)
@@ -123,6 +172,15 @@ func (s *sourceReader) Read(p []byte) (int, error) {
 }
 
 func (b *decodedBody) Read(p []byte) (int, error) {
+	n, err := b.read(p)
+	if b.closed.Load() && b.turn.TryLock() { // Close has not waited for this Read
+		b.release()
+		b.turn.Unlock()
+	}
+	return n, err
+}
+
+func (b *decodedBody) read(p []byte) (int, error) {
 	if b.closed.Load() {
 		return 0, http.ErrBodyReadAfterClose
 	}
@@ -136,8 +194,9 @@ func (b *decodedBody) Read(p []byte) (int, error) {
 
 // next reads from the decoder even if the body is closed.
 func (b *decodedBody) next(p []byte) (int, error) {
-	if b.err == nil && b.r == nil {
-		b.r, b.err = newDecoder(&b.coded, b.names)
+	if b.err == nil && !b.started {
+		b.started = true
+		b.r, b.err = b.newDecoder()
 		b.report()
 	}
 	if b.err != nil {
@@ -165,11 +224,27 @@ func (b *decodedBody) next(p []byte) (int, error) {
 	return n, err
 }
 
-// report calls damaged if the body arrived completely but cannot be decoded.
+// report releases the decoders at the end of the body. It calls damaged if the body arrived completely but cannot be decoded.
 func (b *decodedBody) report() {
-	if b.err != nil && b.err != io.EOF && !b.coded.failed && b.damaged != nil {
+	if b.err == nil {
+		return
+	}
+	b.release()
+	if b.err != io.EOF && !b.coded.failed && b.damaged != nil {
 		b.damaged(b.err)
 		b.damaged = nil
+	}
+}
+
+// release closes the decoders. The caller holds turn.
+func (b *decodedBody) release() {
+	closers := b.closers
+	b.r, b.closers = nil, nil
+	if b.err == nil {
+		b.err = http.ErrBodyReadAfterClose
+	}
+	for _, c := range closers {
+		closeDecoder(c)
 	}
 }
 
@@ -178,10 +253,16 @@ func (b *decodedBody) Close() error {
 		return nil
 	}
 	coded, ok := b.coded.ReadCloser.(AfterCloser)
-	if !ok || !b.turn.TryLock() {
-		return b.coded.Close()
+	if !b.turn.TryLock() {
+		return b.coded.Close() // the Read that is under way releases the decoders
+	}
+	if !ok {
+		b.release()
 	}
 	b.turn.Unlock() // no Read comes after this
+	if !ok {
+		return b.coded.Close()
+	}
 	return coded.CloseAfter(b.rest)
 }
 
@@ -189,30 +270,55 @@ func (b *decodedBody) Close() error {
 func (b *decodedBody) rest(coded io.Reader) {
 	b.turn.Lock()
 	defer b.turn.Unlock()
+	if coded == nil {
+		b.release()
+		return
+	}
 	b.coded.ReadCloser = io.NopCloser(coded)
 	var err error
-	for buf := make([]byte, 8<<10); err == nil; {
-		_, err = b.next(buf)
+	buf := make([]byte, 8<<10)
+	for n := 0; err == nil && n < maxRest; {
+		var m int
+		m, err = b.next(buf)
+		n += m
 	}
+	b.release()
 }
 
-func newDecoder(r io.Reader, names []string) (io.Reader, error) {
-	for i := len(names) - 1; i >= 0; i-- {
+// newDecoder returns a reader of the decoded body.
+func (b *decodedBody) newDecoder() (io.Reader, error) {
+	var r io.Reader = &b.coded
+	for _, name := range slices.Backward(b.coding.names) {
 		var err error
-		switch names[i] {
-		case "gzip":
-			r, err = gzip.NewReader(r)
-			if err == io.EOF {
-				return bytes.NewReader(nil), nil // an empty body has nothing to decode
-			}
-		case "deflate":
-			r, err = newInflater(r)
-		}
-		if err != nil {
+		if r, err = b.decoderOf(name, r); err != nil {
 			return nil, err
 		}
 	}
 	return r, nil
+}
+
+func (b *decodedBody) decoderOf(name string, coded io.Reader) (io.Reader, error) {
+	if by := b.coding.by; by != nil && by.decoders[name] != nil {
+		d, err := newAdded(name, by.decoders[name], coded)
+		if d != nil {
+			b.closers = append(b.closers, d)
+		}
+		if d == nil || err != nil {
+			return bytes.NewReader(nil), err
+		}
+		return d, nil
+	}
+	switch name {
+	case "gzip":
+		r, err := gzip.NewReader(coded)
+		if err == io.EOF {
+			return bytes.NewReader(nil), nil // an empty body has nothing to decode
+		}
+		return r, err
+	case "deflate":
+		return newInflater(coded)
+	}
+	return coded, nil
 }
 
 // newInflater decodes "deflate" in the zlib format, as it is defined, and without it, as some servers send it.

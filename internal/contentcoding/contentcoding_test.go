@@ -28,7 +28,7 @@ func TestParse(t *testing.T) {
 		{[]string{"br"}, false, false},
 		{[]string{"gzip", "zstd"}, false, false},
 	} {
-		c := contentcoding.Parse(test.lines)
+		c := contentcoding.New(nil).Parse(test.lines)
 		if c.IsIdentity() != test.identity || c.IsKnown() != test.known || c.NeedsDecoding() != (test.known && !test.identity) {
 			t.Errorf("Parse(%q): identity %v, known %v, needs decoding %v, want %v, %v", test.lines, c.IsIdentity(), c.IsKnown(), c.NeedsDecoding(), test.identity, test.known)
 		}
@@ -42,7 +42,7 @@ func TestParse(t *testing.T) {
 		{"gzip", "deflate", false},
 		{"gzip, deflate", "deflate, gzip", false},
 	} {
-		if got := contentcoding.Parse([]string{test.a}).Equal(contentcoding.Parse([]string{test.b})); got != test.want {
+		if got := contentcoding.New(nil).Parse([]string{test.a}).Equal(contentcoding.New(nil).Parse([]string{test.b})); got != test.want {
 			t.Errorf("%q equals %q = %v, want %v", test.a, test.b, got, test.want)
 		}
 	}
@@ -113,7 +113,7 @@ func TestDecode(t *testing.T) {
 			resp := &http.Response{Header: http.Header{"Content-Encoding": {test.coding}, "Content-Length": {"9"}, "A": {"b"}}, ContentLength: 9}
 			var kept []byte
 			var damage []error
-			contentcoding.Parse([]string{test.coding}).Decode(resp, coded, func(b []byte) { kept = b }, func(err error) { damage = append(damage, err) })
+			contentcoding.New(nil).Parse([]string{test.coding}).Decode(resp, coded, func(b []byte) { kept = b }, func(err error) { damage = append(damage, err) })
 			if len(resp.Header) != 1 || resp.ContentLength != -1 || !resp.Uncompressed {
 				t.Errorf("%s: header %v, length %d, uncompressed %v, want one field, -1, true", test.name, resp.Header, resp.ContentLength, resp.Uncompressed)
 			}
@@ -146,7 +146,7 @@ func TestDecode(t *testing.T) {
 func TestLongBodyIsNotKept(t *testing.T) {
 	plain := strings.Repeat("0123456789", 1<<20)
 	resp := &http.Response{Header: http.Header{}}
-	contentcoding.Parse([]string{"gzip"}).Decode(resp, io.NopCloser(strings.NewReader(encode("gzip", plain))), func(b []byte) {
+	contentcoding.New(nil).Parse([]string{"gzip"}).Decode(resp, io.NopCloser(strings.NewReader(encode("gzip", plain))), func(b []byte) {
 		t.Errorf("%d bytes are kept, want none", len(b))
 	}, nil)
 	if n, err := io.Copy(io.Discard, resp.Body); n != int64(len(plain)) || err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log"
 	"log/slog"
 	"net/http"
@@ -41,6 +42,7 @@ func newAPI(base, token string) *api {
 		StaleIfSlow:          200 * time.Millisecond,
 		SelectLanguage:       true,
 		DisableCompression:   false,
+		Decoders:             map[string]func(io.Reader) (io.ReadCloser, error){"x-plain": plain},
 		WantReprDigest:       true,
 		Collapse:             true,
 		CollapseTimeout:      2 * cachecontrol.DefaultCollapseTimeout,
@@ -51,6 +53,8 @@ func newAPI(base, token string) *api {
 		Logger:               slog.Default(),
 	}}
 }
+
+func plain(r io.Reader) (io.ReadCloser, error) { return io.NopCloser(r), nil }
 
 type withToken struct {
 	token string
