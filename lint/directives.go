@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+	"github.com/go-cachecontrol/cachecontrol/internal/similar"
 )
 
 // responseDirectives are the directives of responses in the IANA registry. The others are requestDirectives.
@@ -234,39 +235,19 @@ func unknown(d rules.Directive) bool {
 
 // misspelled returns the directive that d is probably meant to be, or "".
 func misspelled(d rules.Directive) string {
-	if !unknown(d) || len(d.Name) > 30 {
+	if !unknown(d) {
 		return ""
 	}
 	squeeze := strings.NewReplacer("-", "", "_", "")
-	name, likely, least := squeeze.Replace(d.Name), "", len(d.Name)
-	for _, known := range responseDirectives {
-		n := distance(name, squeeze.Replace(known))
-		if n < least && n <= len(known)/6 {
-			likely, least = known, n
-		}
+	squeezed := make([]string, len(responseDirectives))
+	for i, name := range responseDirectives {
+		squeezed[i] = squeeze.Replace(name)
 	}
-	return likely
-}
-
-// distance returns the Levenshtein distance of two short strings: the number of bytes to insert, remove or replace.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	i := slices.Index(squeezed, similar.Word(squeeze.Replace(d.Name), squeezed))
+	if i < 0 {
+		return ""
 	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return responseDirectives[i]
 }
 
 func takesLifetime(name string) bool { return name == "max-age" || name == "s-maxage" }

@@ -7,6 +7,9 @@ import (
 	"flag"
 	"io"
 	"regexp"
+	"strings"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/similar"
 )
 
 // command is one of the subcommands.
@@ -46,9 +49,28 @@ func (c *command) call(ctx context.Context, e *env, args []string) int {
 	case err != nil:
 		msg := secretValue.ReplaceAllString(err.Error(), "invalid value for flag -$1")
 		msg = flagName.ReplaceAllString(msg, "$1 --$2")
-		return sub.exit(usageErrorf("%s", msg, "See 'cachecontrol help "+c.name+"'."))
+		return sub.exit(usageErrorf("%s", msg, didYouMean(fs, msg)+"See 'cachecontrol help "+c.name+"'."))
 	}
 	return sub.exit(run(ctx, &sub, rest))
+}
+
+// didYouMean returns a question about the flag that an unknown flag in a message of package flag is meant to be, or "".
+func didYouMean(fs *flag.FlagSet, msg string) string {
+	_, name, ok := strings.Cut(msg, "not defined: ")
+	if !ok {
+		return ""
+	}
+	var names []string
+	fs.VisitAll(func(f *flag.Flag) {
+		if len(f.Name) > 1 {
+			names = append(names, f.Name)
+		}
+	})
+	likely := similar.Word(strings.TrimLeft(name, "-"), append(names, "help"))
+	if likely == "" {
+		return ""
+	}
+	return "Did you mean --" + likely + "? "
 }
 
 // flagName matches flag names in the messages of package flag that are documented with two dashes.

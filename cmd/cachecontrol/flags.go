@@ -40,22 +40,36 @@ func setAge(d *time.Duration) func(string) error {
 	}
 }
 
-// setSize returns a function that sets *n to a flag's value, a number of bytes given as 1000, 64K, 10M, 2G or 1T.
+// setSize returns a function that sets *n to a flag's value, a number of bytes in the syntax of parseSize.
 func setSize(n *int64) func(string) error {
 	return func(value string) error {
-		number, shift := value, 0
-		if last := len(value) - 1; last > 0 {
-			if i := strings.IndexByte("KMGT", value[last]&^0x20); i >= 0 {
-				number, shift = value[:last], 10*(i+1)
-			}
+		size, ok := parseSize(value)
+		if !ok {
+			return errors.New("must be a number of bytes above zero, such as 1000, 64K, 10M, 1.5G, 2GiB or 1GB")
 		}
-		size, err := strconv.ParseInt(number, 10, 64)
-		if err != nil || size <= 0 || size > (1<<62)>>shift {
-			return errors.New("must be a number of bytes above zero, such as 1000, 64K, 10M, 2G or 1T")
-		}
-		*n = size << shift
+		*n = size
 		return nil
 	}
+}
+
+// parseSize parses a number of bytes above zero: 1000, 64K, 10M, 1.5G, 2GiB or 1GB. K, M, G and T are powers of 1024, with
+// or without iB. KB, MB, GB and TB are powers of 1000.
+func parseSize(value string) (int64, bool) {
+	number := strings.TrimRight(value, "KMGTiBkmgtb ")
+	unit, factor := strings.ToUpper(strings.TrimLeft(value[len(number):], " ")), 1.0
+	if unit != "" && unit != "B" {
+		power := strings.IndexByte("KMGT", unit[0]) + 1
+		base := map[string]float64{"": 1024, "IB": 1024, "B": 1000}[unit[1:]]
+		if power == 0 || base == 0 {
+			return 0, false
+		}
+		factor = math.Pow(base, float64(power))
+	}
+	n, err := strconv.ParseFloat(number, 64)
+	if n *= factor; err != nil || !(n >= 1 && n <= 1<<62) || strings.Trim(number, "0123456789.") != "" {
+		return 0, false
+	}
+	return int64(n), true
 }
 
 // headerFlag is a list of header fields to send, each given as "Name: value".

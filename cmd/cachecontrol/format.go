@@ -29,7 +29,7 @@ func formatSize(n int64) string {
 // shortDuration formats a duration in at most four columns, not counting a sign: 45s, 12m, 3h, 20d, 7y.
 func shortDuration(d time.Duration) string {
 	const day = 24 * time.Hour
-	if d < 0 {
+	if d <= -time.Second {
 		return "-" + shortDuration(-d)
 	}
 	switch {

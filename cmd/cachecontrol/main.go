@@ -10,6 +10,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/similar"
 )
 
 func main() {
@@ -40,7 +42,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		names = append(names, c.name)
 	}
-	return e.exit(usageErrorf("there is no command %q", name, "The commands are "+strings.Join(names, ", ")+" and help."))
+	hint := "The commands are " + strings.Join(names, ", ") + " and help."
+	if likely := similar.Word(name, append(names, "help")); likely != "" {
+		hint = "Did you mean " + likely + "? " + hint
+	}
+	return e.exit(usageErrorf("there is no command %q", name, hint))
 }
 
 func commands() []command {

@@ -59,6 +59,12 @@ func TestUsageErrors(t *testing.T) {
 	}{
 		{"", []string{"Usage:", "Commands:"}},
 		{"fetch", []string{`no command "fetch"`, "The commands are demo, "}},
+		{"gte", []string{`no command "gte"`, "Did you mean get? The commands are demo, "}},
+		{"get --stroe memory http://a", []string{"not defined: --stroe", "Did you mean --store? See 'cachecontrol help get'."}},
+		{"get --helpp", []string{"not defined: --helpp", "Did you mean --help?"}},
+		{"get 127.0.0.1:1/x", []string{"has no scheme", "For example: http://127.0.0.1:1/x\n"}},
+		{"get [::1]:1/x", []string{"has no scheme", "For example: http://[::1]:1/x\n"}},
+		{"get user:pass@h/x", []string{"has no scheme", "For example: https://xxxxx@h/x\n"}},
 		{"help fetch", []string{`no help on "fetch"`, "'cachecontrol help' lists"}},
 		{"help get now", []string{`unexpected argument "now"`, "one command"}},
 		{"version now", []string{`unexpected argument "now"`, "takes no arguments"}},

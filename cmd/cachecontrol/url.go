@@ -15,10 +15,23 @@ func parseURL(s string) (*url.URL, error) {
 		return nil, usageErrorf("%q contains white space", shownURL(s), "Write a space as %20.")
 	case err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "":
 		return u, nil
-	case err == nil && !strings.Contains(s, "://") && s != "":
-		return nil, usageErrorf("%q has no scheme", shownURL(s), "For example: https://"+strings.TrimLeft(shownURL(s), "/:"))
+	case !strings.Contains(s, "://") && likelyURL(s) != "":
+		return nil, usageErrorf("%q has no scheme", shownURL(s), "For example: "+likelyURL(s))
 	}
 	return nil, usageErrorf("%q is not an http or https URL", shownURL(s), "For example: https://example.com/")
+}
+
+// likelyURL returns the URL that an argument without a scheme is meant to be, or "" if there is none.
+func likelyURL(s string) string {
+	s = strings.TrimLeft(shownURL(s), "/:")
+	u, err := url.Parse("https://" + s)
+	if err != nil || u.Hostname() == "" {
+		return ""
+	}
+	if net.ParseIP(u.Hostname()) != nil { // hardly any address has a certificate
+		return "http://" + s
+	}
+	return "https://" + s
 }
 
 // isURL reports whether an argument is a URL rather than a hash or a directory.
