@@ -12,8 +12,8 @@ import (
 )
 
 // The cache remembers failures of the origin, and holds back validations that it can do without. The record of a URL is
-// the same in all partitions: a server that fails does so for all users, whose requests would otherwise each find it out.
-// A partition cannot learn more from it than that the URL failed.
+// the same for all users, partitions and methods: a server that fails does so for all of them, and each would otherwise
+// find it out with requests of its own. A partition can learn no more from it than that the URL failed.
 
 // holdBack decides whether a match that is stale is used without asking the origin, because the origin failed a short
 // time ago and the match may be used if it fails. If not, the request is sent. If it is the first one after a wait, it
@@ -26,15 +26,15 @@ func (e *engine) holdBack(q *query, key string, m *match, d decision) (claim bac
 	if !ok {
 		return claim, r, false
 	}
-	claim, ok = e.mayValidate(q, key)
+	claim, ok = e.mayValidate(key)
 	r.Reason = rules.OriginFailing
 	return claim, r, !ok
 }
 
 // mayValidate reports whether a request may be sent whose answer the caller does not need. The claim must be ended when
 // the request has been answered.
-func (e *engine) mayValidate(q *query, key string) (backoff.Claim, bool) {
-	claim, ok := e.backoff.Claim(backoff.TargetOf(key[:q.plain]), time.Now())
+func (e *engine) mayValidate(key string) (backoff.Claim, bool) {
+	claim, ok := e.backoff.Claim(backoff.TargetOf(key), time.Now())
 	if !ok {
 		e.counters.heldBack.Add(1)
 	}

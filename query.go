@@ -26,7 +26,6 @@ type query struct {
 	ctx       context.Context
 	header    http.Header // of the request, with canonical names
 	cc        rules.Request
-	plain     int // length of the key of the URL without the partition
 	codings   *contentcoding.Codings
 	partition string // suffix of the key for the partition
 	digest    string // of the method and the content; "" if the key does not depend on them
@@ -66,7 +65,7 @@ func (e *engine) parseQuery(req *http.Request, room []byte) (q query, plain []by
 	if !ok {
 		return q, nil, rules.URLNotCacheable
 	}
-	q.plain, q.partition = len(plain)-len(room), e.partitionOf(req, control)
+	q.partition = e.partitionOf(req, control)
 	plain = append(plain, q.partition...)
 	if control != nil && control.Mode == ModeBypass {
 		return q, plain, rules.BypassRequested
@@ -215,7 +214,7 @@ func (q *query) forValidation(e *engine, part bool) query {
 	//lint:ignore SA1019 http.Client sets it, and it ends with the caller
 	req.Cancel = nil
 	later := query{
-		req: req, header: canonicalNames(req.Header), codings: q.codings, plain: q.plain, partition: q.partition, digest: q.digest, background: true,
+		req: req, header: canonicalNames(req.Header), codings: q.codings, partition: q.partition, digest: q.digest, background: true,
 		cc: rules.Request{Lifetime: q.cc.Lifetime},
 	}
 	later.negotiated = q.negotiated || q.ranged && !part && e.negotiate && later.header["Accept-Encoding"] == nil

@@ -463,7 +463,7 @@ func (c *cache) validateLater(q *query, at place, m *match) (started, held bool)
 	if q.cc.NoStore || q.offline {
 		return false, false
 	}
-	claim, ok := c.mayValidate(q, at.key)
+	claim, ok := c.mayValidate(at.key)
 	if !ok {
 		return false, true
 	}

@@ -467,13 +467,42 @@ func (w *world) reusable(c *call, head *exchange, repr *representation, h http.H
 	case forbidden:
 		return fmt.Errorf("%s: stale, which is forbidden", says)
 	case c.wish.maxStale != absent && stale <= c.wish.maxStale:
-	case c.wish.maxAge != absent:
+	case c.wish.maxAge != absent && !w.failing(c):
 		return fmt.Errorf("%s: stale, for a request with max-age", says)
 	case m.whileRevalidate != absent && stale <= m.whileRevalidate:
+	case stale <= max(c.wish.error, m.error, c.cache.staleIfError) && head.status < 500 && w.failing(c):
+		w.kinds["held back"]++
 	default:
 		return fmt.Errorf("%s: stale", says)
 	}
 	return w.judgeAge(c, head, h)
+}
+
+// failing reports whether the cache may know when the call ends that the origin fails: the URL failed a short time ago, or two of
+// the origin did, and there was no success afterwards.
+func (w *world) failing(c *call) bool {
+	failed := map[string]bool{}
+	for _, e := range w.exchanges {
+		if e.cache != c.cache || originOf(e.url) != originOf(c.url) || e.receivedSeq == 0 || !(e.failed || e.status >= 500 || e.status == 429) ||
+			c.startAt.Sub(e.receivedAt) > 40*time.Minute {
+			continue
+		}
+		if !w.succeeded(c, e, func(url string) bool { return true }) {
+			failed[e.url] = true
+		}
+		if e.url == c.url && !w.succeeded(c, e, func(url string) bool { return url == e.url }) {
+			return true
+		}
+	}
+	return len(failed) > 1
+}
+
+// succeeded reports whether one of these URLs of the origin succeeded after e had failed, and before the call.
+func (w *world) succeeded(c *call, e *exchange, of func(url string) bool) bool {
+	return slices.ContainsFunc(w.exchanges, func(s *exchange) bool {
+		return s.cache == c.cache && originOf(s.url) == originOf(e.url) && of(s.url) && s.answered() && s.status < 500 && s.status != 429 &&
+			s.sentSeq > e.receivedSeq && s.receivedSeq < c.startSeq
+	})
 }
 
 // listed reports whether a variant that another cache has invalidated may be back: at that moment, a response to another variant was

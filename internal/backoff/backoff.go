@@ -51,17 +51,23 @@ func New(first, most time.Duration) *Table {
 // Target is a URL and its origin.
 type Target struct{ url, origin uint64 }
 
-// TargetOf returns the target for a plain key of package cachekey. If the key names a server that is asked in place of
-// the authority, the origin is that authority at that server.
+// TargetOf returns the target for a key of package cachekey, or for one that is derived from it with a suffix that begins
+// with "#". The target is the same for all users and all such suffixes. If the key names a server that is asked in place
+// of the authority, the origin is that authority at that server.
 func TargetOf(key string) Target {
-	_, via, _ := strings.Cut(key, cachekey.ViaSuffix)
-	scheme := strings.Index(key, "://") + len("://")
-	authority := strings.IndexByte(key[scheme:], '/')
-	origin := lossy.Hash(key[:scheme+max(authority, 0)])
-	if via != "" {
-		origin ^= lossy.Hash(via)
+	url, suffix, _ := strings.Cut(key, "#")
+	scheme := strings.Index(url, "://") + len("://")
+	authority := strings.IndexByte(url[scheme:], '/')
+	x := Target{lossy.Hash(url), lossy.Hash(url[:scheme+max(authority, 0)])}
+	if suffix == "" {
+		return x
 	}
-	return Target{lossy.Hash(key), origin}
+	_, via, _ := strings.Cut("#"+suffix, cachekey.ViaSuffix)
+	if via, _, _ = strings.Cut(via, "#"); via != "" {
+		server := lossy.Hash(via)
+		x.url, x.origin = x.url^server, x.origin^server
+	}
+	return x
 }
 
 // Claim is the right to be the only attempt that finds out whether a URL or an origin still fails. The zero Claim is for a

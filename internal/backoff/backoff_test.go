@@ -166,15 +166,26 @@ func TestOrigin(t *testing.T) {
 	})
 }
 
-func TestServerInPlaceOfAuthority(t *testing.T) {
-	c := newClock()
-	at := func(path, server string) backoff.Target {
-		return backoff.TargetOf("http://a.example/" + path + "#via=" + server)
+func TestTargetOf(t *testing.T) {
+	const key = "http://a.example/x"
+	plain := backoff.TargetOf(key)
+	via := backoff.TargetOf(key + "#via=one")
+	for _, suffix := range []string{"", "#user=0", "#partition=0", "#method=0-0", "#user=0#partition=0#method=0-0"} {
+		if got := backoff.TargetOf(key + suffix); got != plain {
+			t.Errorf("TargetOf(%q) = %v, want %v as without the suffix", key+suffix, got, plain)
+		}
 	}
-	c.fail(at("x", "one"), time.Minute)
-	c.wants(t, "the same server", at("y", "one"), time.Minute, time.Minute)
-	c.wants(t, "another server", at("x", "two"), 0, 0)
-	c.wants(t, "the authority", target("a.example", "x"), 0, 0)
+	for _, suffix := range []string{"#user=0#via=one", "#via=one#partition=0", "#user=0#via=one#partition=0#method=0-0"} {
+		if got := backoff.TargetOf(key + suffix); got != via {
+			t.Errorf("TargetOf(%q) = %v, want %v as with the server alone", key+suffix, got, via)
+		}
+	}
+	c := newClock()
+	c.fail(via, time.Minute)
+	c.wants(t, "the same server", backoff.TargetOf("http://a.example/y#via=one"), time.Minute, time.Minute)
+	c.wants(t, "another server", backoff.TargetOf(key+"#via=two"), 0, 0)
+	c.wants(t, "the authority", plain, 0, 0)
+	c.wants(t, "another scheme", backoff.TargetOf("https://a.example/x#via=one"), 0, 0)
 }
 
 // Failures of requests that were sent before the end of the wait do not make the next one longer.
