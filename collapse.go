@@ -20,12 +20,6 @@ var errOtherVariant = errors.New("cachecontrol: the response is another variant"
 // maxRejoined is how often a query joins another flight after one that says nothing about the next.
 const maxRejoined = 1
 
-// road is how a cache answers queries that share a response.
-type road struct {
-	again func(*query) (answer, error)        // answers the query of a flight, after looking for a stored response again
-	stale func(*query, Status) (answer, bool) // answers from a stored response, if it may be used although the origin fails
-}
-
 // sharesFetch reports whether the request to the origin may be shared with other requests. d is the decision about the
 // stored response, if there is one.
 func (e *engine) sharesFetch(q *query, key string, d decision) bool {
@@ -121,7 +115,7 @@ func (s *seats) wait(key string) (*flight, answer, error) {
 func (s *seats) join(key string) {
 	s.before.leave()
 	s.before = s.current
-	s.current = s.flights.joinOrStart(s.engine, s.q, s.plain, key, s.road, s.before.flight)
+	s.current = s.flights.joinOrStart(s.engine, s.q, s.plain, key, s.why, s.road, s.before.flight)
 	s.before.settle()
 }
 
@@ -217,7 +211,7 @@ func (e *engine) flightKey(q *query, key string, vary []storage.Field) string {
 // joinOrStart joins the flight under key, or starts one with the request as its leader. plain is the key of the URL. It
 // does not join a flight whose response would be out of date, or for which the origin has been silent for collapseTimeout.
 // after, if not nil, is the flight that the query has followed so far.
-func (fs *flights) joinOrStart(e *engine, q *query, plain, key string, r road, after *flight) seat {
+func (fs *flights) joinOrStart(e *engine, q *query, plain, key string, why rules.Reason, r road, after *flight) seat {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	f := fs.byKey[key]
@@ -241,7 +235,7 @@ func (fs *flights) joinOrStart(e *engine, q *query, plain, key string, r road, a
 	}
 	fs.byKey[key] = f
 	f.body.leader = f.body.join(q.req)
-	f.begin = sync.OnceFunc(func() { go f.run(&own, r.again) })
+	f.begin = sync.OnceFunc(func() { go f.run(&own, why, r) })
 	if after == nil {
 		f.begin()
 	} else {

@@ -13,6 +13,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/invalidation"
 	"github.com/go-cachecontrol/cachecontrol/internal/keylock"
+	"github.com/go-cachecontrol/cachecontrol/internal/lease"
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 	"github.com/go-cachecontrol/cachecontrol/internal/reliable"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
@@ -63,6 +64,7 @@ type engine struct {
 	background    *background.Group // validations
 	draining      *background.Group // drains bodies closed early
 	refreshed     refreshed
+	leases        *lease.Leases  // of the store; nil if other processes are not waited for
 	backoff       *backoff.Table // failures of the origin; nil if they are not remembered
 }
 
@@ -75,6 +77,7 @@ func (e *engine) base() http.RoundTripper {
 
 func (e *engine) close() error {
 	e.store.Close()
+	e.leases.Close()
 	e.draining.Stop()
 	e.background.Stop()
 	if e.own != nil {

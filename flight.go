@@ -34,6 +34,7 @@ type flight struct {
 	epoch   uint64        // send time, in the count of invalidations
 	cancel  context.CancelCauseFunc
 
+	release   func()        // ends the lease of the store
 	begin     func()        // starts the request
 	overdue   chan struct{} // closed when a follower has waited for long enough
 	followers int           // that still wait or have not decided what to do with the result; guarded by flights.mu
@@ -122,20 +123,38 @@ var errLeft = errors.New("cachecontrol: the reader has left")
 // errNoAnswer is the error of a flight if Base or a hook panics or calls runtime.Goexit.
 var errNoAnswer = errors.New("cachecontrol: Transport.Base or a hook has not returned")
 
-// run answers the leader's query. again looks for a stored response, because a flight that has just ended may have
-// stored one.
-func (f *flight) run(q *query, again func(*query) (answer, error)) {
+// road is how a cache answers queries that share a response.
+type road struct {
+	again func(*query) (answer, error)        // answers the query of a flight, after looking for a stored response again
+	stale func(*query, Status) (answer, bool) // answers from a stored response, if it may be used although the origin fails
+}
+
+// run answers the leader's query, for which why is the reason to ask the origin. It looks for a stored response, because a
+// flight that has just ended, or another process, may have stored one.
+func (f *flight) run(q *query, why rules.Reason, r road) {
 	err := errNoAnswer
+	f.release = func() {}
 	defer func() {
 		if f.panicked = recover(); f.panicked != nil {
 			f.engine.logPanic(f.req.Context(), f.panicked)
 		}
 		f.land(err)
 	}()
-	if err = context.Cause(q.ctx); err == nil { // otherwise all have left before it began
-		err = errNoAnswer
-		f.result, err = again(q)
+	ok := true
+	if !f.engine.isFailing(f.plain) { // otherwise there would be nothing to wait for: each process has to find out by itself
+		f.release, ok = f.engine.leases.Wait(q.ctx, f.key)
 	}
+	if !ok {
+		if f.result, ok = r.stale(q, Status{Forward: forwardToken(why), Collapsed: true}); ok {
+			err = nil
+			return
+		}
+	}
+	if q.ctx.Err() != nil { // all have left
+		err = context.Cause(q.ctx)
+		return
+	}
+	f.result, err = r.again(q)
 }
 
 // land publishes the header, or the error, to the leader and the followers.
@@ -157,6 +176,9 @@ func (f *flight) land(err error) {
 	close(f.landed)
 	if unwanted || err != nil {
 		f.body.end(err)
+	}
+	if !f.body.storing() {
+		f.release()
 	}
 }
 
@@ -538,12 +560,21 @@ func (g *sharedBody) readChunk() {
 		g.end(err)
 	}
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.reading, g.asked = false, time.Time{}
 	if g.more != nil {
 		close(g.more)
 		g.more = nil
 	}
+	g.mu.Unlock()
+	if !g.storing() {
+		g.flight.release()
+	}
+}
+
+// storing reports whether the response is still being stored.
+func (g *sharedBody) storing() bool {
+	b, ok := g.source.(*originBody)
+	return ok && b.stores && !b.ended.Load()
 }
 
 // read reads from the source. It returns a panic of the source as an error, because other requests read the body, too.
@@ -603,5 +634,6 @@ func (g *sharedBody) end(err error) {
 	g.flight.cancel(nil)
 	if g.source != nil {
 		g.close.Do(func() { g.source.Close() })
+		g.flight.release()
 	}
 }

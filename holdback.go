@@ -41,6 +41,11 @@ func (e *engine) mayValidate(key string) (backoff.Claim, bool) {
 	return claim, ok
 }
 
+// isFailing reports whether the URL with this key has failed, or its origin, and has not succeeded since.
+func (e *engine) isFailing(key string) bool {
+	return e.backoff.Failing(backoff.TargetOf(key))
+}
+
 // recordResponse records that the origin has answered a request that was sent at the time asked. A 429 and all server
 // errors are failures.
 func (e *engine) recordResponse(req *http.Request, asked time.Time, resp *http.Response) {

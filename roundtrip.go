@@ -487,6 +487,11 @@ func (c *cache) runValidation(ctx context.Context, q query, at place) {
 			return
 		}
 	}
+	release, ok := c.leases.Try(ctx, at.key)
+	if !ok { // another process validates it
+		return
+	}
+	defer release()
 	c.counters.background.Add(1)
 	a, err := c.answer(&q, nil, at, Status{})
 	if err != nil {

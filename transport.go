@@ -21,6 +21,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/keylock"
+	"github.com/go-cachecontrol/cachecontrol/internal/lease"
 	"github.com/go-cachecontrol/cachecontrol/internal/reliable"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -192,6 +193,15 @@ type Transport struct {
 	// CollapseTimeout. Zero means DefaultCollapseTimeout. A negative value means no limit.
 	CollapseTimeout time.Duration
 
+	// CollapseProcesses, if true, makes Collapse also work between the Transports that share Store, in other processes
+	// and on other machines, if Store is a storage.Leaser. It implies Collapse. The Transport that asks the origin has a
+	// lease of the Store. The others wait for the response to be stored. After CollapseTimeout they use a stale response
+	// if that is permitted when the origin fails, and otherwise ask the origin themselves. A Transport that has not
+	// released its lease after half of CollapseTimeout is overtaken by one of the others. A validation in the
+	// background is left to the Transport that has the lease. If Store is no Leaser, or fails to give leases, no
+	// Transport waits for another.
+	CollapseProcesses bool
+
 	// DrainBytes is the number of bytes that may be read in the background to complete a response that is being stored
 	// when its Body is closed early. http.Client, for example, reads at most 2 KiB of the body of a redirect, and a
 	// json.Decoder stops before the end. Close of the body waits at most 10 milliseconds for the rest. The reading
@@ -306,7 +316,7 @@ func newEngine(t *Transport) *engine {
 		negotiate:       !t.DisableCompression,
 		codings:         contentcoding.New(t.Decoders),
 		wantReprDigest:  t.WantReprDigest,
-		collapse:        t.Collapse,
+		collapse:        t.Collapse || t.CollapseProcesses,
 		collapseTimeout: cmp.Or(t.CollapseTimeout, DefaultCollapseTimeout),
 		drainBytes:      cmp.Or(t.DrainBytes, DefaultDrainBytes),
 		refreshAhead:    t.RefreshAhead,
@@ -338,6 +348,9 @@ func newEngine(t *Transport) *engine {
 	e.background, e.draining = background.New(taskTimeout, e.logPanic), background.New(taskTimeout, e.logPanic)
 	if t.Backoff >= 0 {
 		e.backoff = t.newBackoff()
+	}
+	if t.CollapseProcesses {
+		e.leases = lease.New(e.store, e.collapseTimeout, cmp.Or(max(e.collapseTimeout, 0), DefaultCollapseTimeout)/2)
 	}
 	e.counters.start()
 	return e

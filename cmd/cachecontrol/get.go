@@ -22,16 +22,18 @@ func getCommand(fs *flag.FlagSet) runFunc {
 	fs.BoolVar(&g.failStatus, "f", false, "")
 	fs.Func("heuristic", "", g.heuristic.parse)
 	fs.BoolVar(&g.shared, "shared", false, "")
+	fs.BoolVar(&g.collapse, "collapse", false, "")
 	fs.BoolVar(&g.verbose, "v", false, "")
 	return g.run
 }
 
 type get struct {
-	store                                   storeFlag
-	file                                    string
-	header                                  headerFlag
-	heuristic                               heuristicFlag
-	showHeader, failStatus, shared, verbose bool
+	store                     storeFlag
+	file                      string
+	header                    headerFlag
+	heuristic                 heuristicFlag
+	showHeader, failStatus    bool
+	shared, collapse, verbose bool
 }
 
 func (g *get) run(ctx context.Context, e *env, args []string) error {
@@ -61,7 +63,7 @@ func (g *get) run(ctx context.Context, e *env, args []string) error {
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	defer base.CloseIdleConnections()
 	cache := &cachecontrol.Transport{
-		Base: base, Store: store, Heuristic: g.heuristic.Heuristic, Shared: g.shared, Logger: e.logger(g.verbose),
+		Base: base, Store: store, Heuristic: g.heuristic.Heuristic, Shared: g.shared, CollapseProcesses: g.collapse, Logger: e.logger(g.verbose),
 	}
 	defer cache.Close()
 	client := cache.Client()

@@ -82,7 +82,7 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 		StaleIfSlow:          p.staleIfSlow,
 		StaleWhileRevalidate: p.staleWhileRevalidate,
 		RefreshAhead:         p.refreshAhead,
-		Collapse:             p.collapse,
+		CollapseProcesses:    p.collapse,
 		SelectLanguage:       p.selectLanguage,
 		DisableCompression:   true, // the client's Accept-Encoding is passed on as it is
 		Logger:               e.logger(p.verbose),

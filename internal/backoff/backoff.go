@@ -149,6 +149,16 @@ func (t *Table) Empty() bool {
 	return t.urls.Len() == 0 && t.origins.Len() == 0
 }
 
+// Failing reports whether the URL has failed, or its origin, and has not succeeded since.
+func (t *Table) Failing(target Target) bool {
+	if t == nil {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.urls.Get(target.url).failures > 0 || t.origins.Get(target.origin).failures > 0
+}
+
 // Succeeded records the success of a request that was sent at the time asked. It ends the waits for failures that were
 // known by then.
 func (t *Table) Succeeded(target Target, asked time.Time) {

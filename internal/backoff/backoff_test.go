@@ -73,6 +73,32 @@ func TestWaitsTriple(t *testing.T) {
 	c.wants(t, "a new failure", x, first, quarterMore(first))
 }
 
+// What has failed is failing until it succeeds, also after the wait.
+func TestFailing(t *testing.T) {
+	c := newClock()
+	x, other := target("a", "/"), target("b", "/")
+	wants := func(what string, want bool) {
+		t.Helper()
+		if got := c.Failing(x); got != want {
+			t.Errorf("%s: Failing = %v, want %v", what, got, want)
+		}
+	}
+	wants("at first", false)
+	c.fail(x, 0)
+	wants("after a failure", true)
+	c.now = c.now.Add(24 * time.Hour)
+	wants("a day later", true)
+	if c.Failing(other) {
+		t.Error("another origin: Failing = true, want false")
+	}
+	c.Succeeded(x, c.now)
+	wants("after a success", false)
+	var none *backoff.Table
+	if none.Failing(x) {
+		t.Error("a nil Table: Failing = true, want false")
+	}
+}
+
 func TestLimits(t *testing.T) {
 	for _, tt := range []struct {
 		first, most time.Duration

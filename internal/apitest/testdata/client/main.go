@@ -45,6 +45,7 @@ func newAPI(base, token string) *api {
 		Decoders:             map[string]func(io.Reader) (io.ReadCloser, error){"x-plain": plain},
 		WantReprDigest:       true,
 		Collapse:             true,
+		CollapseProcesses:    true,
 		CollapseTimeout:      2 * cachecontrol.DefaultCollapseTimeout,
 		DrainBytes:           4 * cachecontrol.DefaultDrainBytes,
 		RefreshAhead:         10 * time.Second,
