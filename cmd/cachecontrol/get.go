@@ -106,23 +106,23 @@ func (g *get) fetch(ctx context.Context, e *env, client *http.Client, target str
 		return &problem{code: exitHTTPError, msg: target + ": " + printableField(resp.Status), hint: "Without -f, the body is written."}
 	}
 	if g.file == "" || g.file == "-" {
-		return writeBody(e, e.stdout, target, resp)
+		return writeBody(e.stdout, target, resp)
 	}
 	file, err := createFile(g.file)
 	if err != nil {
 		return failed(pathless(err), "cannot write "+printable(g.file), "Name another file with -o.")
 	}
 	defer file.abort()
-	if err := writeBody(e, file, target, resp); err != nil {
+	if err := writeBody(file, target, resp); err != nil {
 		return err
 	}
 	return failed(pathless(file.commit()), "cannot write "+printable(g.file), "")
 }
 
 // writeBody writes the body of resp, the response for target, to out.
-func writeBody(e *env, out io.Writer, target string, resp *http.Response) error {
+func writeBody(out io.Writer, target string, resp *http.Response) error {
 	length := resp.ContentLength
-	n, err := copyBody(out, resp.Body, startProgress(e, out, length))
+	n, err := copyBody(out, resp.Body)
 	var w *writeError
 	if errors.As(err, &w) {
 		return failed(w.err, "cannot write the body of "+target, "")
