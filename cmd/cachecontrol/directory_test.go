@@ -189,6 +189,7 @@ func golden(t *testing.T, name string, separate bool, args ...string) {
 	if runtime.GOOS == "windows" {
 		t.Skip("names of files cannot hold control characters")
 	}
+	t.Setenv("COLUMNS", "80")
 	synctest.Test(t, func(t *testing.T) {
 		f := newFilled(t, separate)
 		f.some(separate)

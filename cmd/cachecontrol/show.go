@@ -56,7 +56,7 @@ func (s *show) run(ctx context.Context, e *env, args []string) error {
 	if now := time.Now(); s.json {
 		err = e.printJSON(d.entryOutput(it, &found, s.shared, now))
 	} else {
-		err = e.print(d.entryText(it, &found, s.shared, now))
+		err = e.print(d.entryText(it, &found, s.shared, now, textWidth(e.stdout)))
 	}
 	if err == nil && found.State != cachedir.Sound && found.State != cachedir.Unproven {
 		err = &problem{code: exitFailed}

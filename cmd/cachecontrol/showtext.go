@@ -11,9 +11,9 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// entryText returns the text about an entry.
-func (d *cacheDir) entryText(it *cachedir.Item, found *cachedir.Finding, shared bool, now time.Time) string {
-	var b labeled
+// entryText returns the text about an entry, in lines of width columns.
+func (d *cacheDir) entryText(it *cachedir.Item, found *cachedir.Finding, shared bool, now time.Time, width int) string {
+	b := labeled{width: width}
 	entry := found.Entry
 	switch {
 	case entry == nil:
