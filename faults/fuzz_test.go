@@ -50,7 +50,7 @@ func tempDir(t *testing.T) string {
 func TestModel(t *testing.T) {
 	n := 1500
 	if testing.Short() {
-		n = 400
+		n = 600
 	}
 	if more, err := strconv.Atoi(os.Getenv("CACHECONTROL_STORIES")); err == nil {
 		n = more
@@ -70,7 +70,7 @@ func TestModel(t *testing.T) {
 		}
 	}
 	for _, kind := range []string{"hit 200", "hit 206", "hit 304", "hit 301", "stale 200", "stale 206", "stale 304", "revalidated 200", "revalidated 206", "miss 206", "bypass 200", "bypass 412",
-		"kept", "kept stale", "kept after 403 or 429", "kept next to a variant", "held back"} {
+		"kept", "kept stale", "kept after 403 or 429", "kept next to a variant", "held back", "slow"} {
 		if kinds[kind] == 0 {
 			t.Errorf("no %s in %d scripts: %v", kind, n, kinds)
 		}

@@ -220,7 +220,7 @@ func (w *world) judgeAnswer(c *call) error {
 		if err := w.stored(c, head, repr, own); err != nil {
 			return err
 		}
-	case last != nil && !failure(last):
+	case last != nil && !failure(last) && !(collapsed && (last.receivedSeq == 0 || last.receivedSeq > c.endSeq)):
 		return fmt.Errorf("the origin answered with #%d, and yet #%d was served", last.id, head.id)
 	default:
 		if collapsed && w.sharedFailure(c, head, h) {
@@ -246,7 +246,7 @@ func (w *world) sharedFailure(c *call, head *exchange, h http.Header) bool {
 	m := w.meansOf(h)
 	forbidden := m.mustRevalidate || c.cache.shared && (m.proxyRevalidate || m.sMaxAge != absent)
 	return (head.status >= 500 || head.status == 429) && head.cache == c.cache && head.url == c.url && head.method == "GET" && head.repr != nil &&
-		head.receivedSeq > c.startSeq && leavesNoTrace(head, m, c.cache.shared) == nil && w.selected(c, head.repr, h) == nil &&
+		(head.toSeq == 0 || head.toSeq > c.startSeq) && leavesNoTrace(head, m, c.cache.shared) == nil && w.selected(c, head.repr, h) == nil &&
 		!m.noCache && !(forbidden && w.lifetime(head, head.repr, h, m, c.cache.shared) <= ageOf(head, c.startAt)) &&
 		!c.wish.noCache && !c.wish.noStore && c.wish.maxAge != 0 && c.header["Range"] == nil
 }
@@ -440,7 +440,12 @@ func (w *world) reusable(c *call, head *exchange, repr *representation, h http.H
 		return fmt.Errorf("%s: for If-Match %q, with ETag %q", says, match, h.Get("Etag"))
 	}
 	forbidden := m.mustRevalidate || c.cache.shared && (m.proxyRevalidate || m.sMaxAge != absent)
-	if len(c.asked) > 0 { // the origin failed
+	if c.slow() {
+		if err := w.mayBeSlow(c); err != nil {
+			return fmt.Errorf("%s: %w", says, err)
+		}
+	}
+	if len(c.asked) > 0 || c.slow() { // the origin failed, or is slow
 		endToEnd := c.wish.noCache || c.wish.maxAge == 0
 		allowed := c.wish.error
 		if !endToEnd {
@@ -476,6 +481,27 @@ func (w *world) reusable(c *call, head *exchange, repr *representation, h http.H
 		return fmt.Errorf("%s: stale", says)
 	}
 	return w.judgeAge(c, head, h)
+}
+
+// slow reports whether the call was answered with a stale response because the origin is slow.
+func (c *call) slow() bool {
+	return c.header0 != nil && strings.HasSuffix(c.header0.Get("Cache-Status"), ";detail=origin-slow")
+}
+
+// mayBeSlow returns why the call must wait for the origin, although a stale response may be used if that fails.
+func (w *world) mayBeSlow(c *call) error {
+	slow := slices.ContainsFunc(w.exchanges, func(e *exchange) bool {
+		return e.cache == c.cache && e.url == c.url && c.endAt.Sub(e.sentAt) >= c.cache.StaleIfSlow
+	})
+	limits := c.wish.noCache || c.wish.maxAge != absent || c.wish.minFresh != absent || c.wish.maxStale != absent
+	if !slow || limits || c.cache.StaleIfSlow == 0 {
+		return fmt.Errorf("the origin is slow: %v, the request sets limits: %v", slow, limits)
+	}
+	w.kinds["slow"]++
+	if c.startAt.Equal(c.endAt) {
+		w.kinds["slow at once"]++
+	}
+	return nil
 }
 
 // failing reports whether the cache may know when the call ends that the origin fails: the URL failed a short time ago, or two of

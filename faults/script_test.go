@@ -286,6 +286,9 @@ func play(t testing.TB, script []byte, dir func() string) (kinds map[string]int,
 		if setup[1]&2 != 0 {
 			c.Transport.RefreshAhead = 5 * time.Second
 		}
+		if setup[0]&4 != 0 && !w.alone {
+			c.Transport.StaleIfSlow = 500 * time.Millisecond
+		}
 		if setup[1]&4 != 0 {
 			c.Transport.MaxBodyBytes = 200
 		}
@@ -669,6 +672,15 @@ func (w *world) roundTrip(c *call, d dice) bool {
 	c.resp, c.err = c.cache.RoundTrip(req)
 	w.mu.Lock()
 	c.endSeq, c.endAt = w.tick(), time.Now()
+	if c.resp != nil {
+		c.header0 = c.resp.Header.Clone()
+	}
+	if c.slow() { // its requests go on without it
+		for _, e := range c.asked {
+			e.background = true
+		}
+		c.asked = nil
+	}
 	for _, e := range c.asked {
 		e.toSeq = c.endSeq
 	}
@@ -687,7 +699,6 @@ func (w *world) roundTrip(c *call, d dice) bool {
 		}
 		return false
 	}
-	c.header0 = c.resp.Header.Clone()
 	for name := range c.resp.Header { // the caller's own copy
 		c.resp.Header[name][0] += " changed"
 	}
@@ -787,7 +798,11 @@ func (o origin) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	w.exchanges = append(w.exchanges, e)
 	_, e.background = req.Context().Deadline()
-	if c, ok := req.Context().Value(callKey{}).(*call); ok && !e.background {
+	c, ok := req.Context().Value(callKey{}).(*call)
+	if ok && c.endSeq > 0 {
+		e.background = true // the call has its answer already
+	}
+	if ok && !e.background {
 		c.asked = append(c.asked, e)
 		e.wish, e.fromSeq = c.wish, c.startSeq
 	}
