@@ -97,15 +97,19 @@ func (b *originBody) writeChunk(p []byte) {
 		}
 	}
 	w.content.Write(p)
-	if _, err := w.Write(p); err != nil {
+	if err := w.writeBody(p); err != nil {
 		b.fail(err)
 	}
 }
 
 // fail ends the recording after the store has failed to write a part of the body.
 func (b *originBody) fail(err error) {
-	if errors.Is(err, storage.ErrTooLarge) {
+	switch {
+	case errors.Is(err, storage.ErrTooLarge):
 		b.finish(rules.TooLong)
+		return
+	case errors.Is(err, storage.ErrChanged):
+		b.finish(rules.Outdated)
 		return
 	}
 	b.rec.err = err
@@ -137,13 +141,30 @@ func (b *originBody) forgetFunc(ctx context.Context, e *engine, plain, key strin
 	return func(error) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		if b.rec != nil {
+		if r := b.rec; r != nil {
+			r.damaged = true
 			b.finish(rules.Incomplete)
+			if r.forgetParts != nil {
+				r.forgetParts()
+			}
 			return
 		}
 		if b.whole.Load() {
 			e.remove(ctx, plain, key)
 		}
+	}
+}
+
+// forgetParts ends the recording of the body in pieces, and removes the pieces.
+func (b *originBody) forgetParts() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r := b.rec; r != nil {
+		r.damaged = true
+		b.finish(rules.Incomplete)
+		k, _ := r.locks.Lock(r.key)
+		defer k.Unlock()
+		r.removeParts()
 	}
 }
 

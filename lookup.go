@@ -196,21 +196,43 @@ next:
 		all = make([]sections.Section, 0, len(parts))
 		pos := start
 		for i, p := range parts {
-			s := sections.Section{Offset: pos - p.Start, Length: min(p.End, end) - pos, Open: func() (io.ReadCloser, error) { return e.openPart(ctx, m, p) }}
+			from, to := pos, min(p.End, end)
 			pos = p.End
-			if i < maxOpenParts {
-				var err error
-				if s.Body, err = s.Open(); err != nil {
-					closeSections(all)
-					m.parts.list.Remove(p.ID)
-					m.parts.gone = append(m.parts.gone, p.ID)
-					continue next
-				}
+			if i >= maxOpenParts {
+				all = append(all, sections.Section{Length: to - from, Open: func() (io.ReadCloser, error) { return e.openLate(ctx, m, p, from, to) }})
+				continue
 			}
-			all = append(all, s)
+			body, err := e.openPart(ctx, m, p)
+			if err != nil {
+				closeSections(all)
+				m.parts.list.Remove(p.ID)
+				m.parts.gone = append(m.parts.gone, p.ID)
+				continue next
+			}
+			all = append(all, sections.Section{Body: body, Offset: from - p.Start, Length: to - from})
 		}
 		return all, true
 	}
+}
+
+// openLate returns the bytes from one offset to another, which p had when the caller got the header. If p is gone, perhaps because it
+// was combined with another part, or evicted, openLate looks for another part, and then asks the origin.
+func (e *engine) openLate(ctx context.Context, m *match, p partlist.Part, from, to int64) (io.ReadCloser, error) {
+	body, err := e.openPart(ctx, m, p)
+	if err == nil {
+		return sections.Of(body, from-p.Start, to-from), nil
+	}
+	if now, list := e.partsUnder(ctx, m.key); now != nil && now.Header.Get("Etag") == m.policy.ETag {
+		if others, ok := list.Cover(from, to); ok && len(others) == 1 {
+			if body, err := e.openPart(ctx, m, others[0]); err == nil {
+				return sections.Of(body, from-others[0].Start, to-from), nil
+			}
+		}
+	}
+	if m.parts.fetch == nil {
+		return nil, err
+	}
+	return m.parts.fetch(from, to)
 }
 
 func closeSections(all []sections.Section) {

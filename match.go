@@ -41,6 +41,9 @@ type storedParts struct {
 	list partlist.List
 	gone []uint64 // parts that were in the stored list, but could not be opened
 	held span     // what the body of the match contains
+
+	// fetch requests bytes that were stored when the caller got the header, but no longer are when they are read.
+	fetch func(from, to int64) (io.ReadCloser, error)
 }
 
 // place says where the responses to a query are stored. The plain key, which package cachekey makes of the URL, is the key

@@ -2,6 +2,7 @@ package cachecontrol
 
 import (
 	"cmp"
+	"errors"
 	"io"
 	"math"
 	"net/http"
@@ -76,6 +77,30 @@ func (e *engine) askMissing(q *query, part *match, g gap) (reply, error) {
 		}
 	}))
 }
+
+// fetchFunc returns a function that requests bytes of the representation of the parts from the origin. It returns an error if the
+// origin does not send exactly these. It returns nil if the function could not work.
+func (e *engine) fetchFunc(q *query, part *match) func(from, to int64) (io.ReadCloser, error) {
+	if part.policy.StrongValidator() == "" || q.cc.OnlyIfCached || q.offline || !q.mayResume() {
+		return nil
+	}
+	own := *q // q itself would be on the heap for each request
+	return func(from, to int64) (io.ReadCloser, error) {
+		rep, err := e.askMissing(&own, part, gap{span{from, -1, -1}, from, to})
+		if err != nil {
+			return nil, err
+		}
+		cr, ok := rules.ParseContentRange(rep.resp.Header["Content-Range"])
+		if !ok || rep.resp.StatusCode != http.StatusPartialContent || !part.combinesWith(rep.resp.Header) || cr.First != from || cr.Last != to-1 {
+			closeResponse(rep.resp)
+			return nil, errChangedBody
+		}
+		return rep.resp.Body, nil
+	}
+}
+
+// errChangedBody is the error of a body whose rest the origin no longer has.
+var errChangedBody = errors.New("cachecontrol: the representation has changed while its body was read")
 
 // around returns the stored bytes before and after the missing ones, if resp has exactly the missing ones. It sets what resp shows of
 // the length of the representation.
@@ -167,6 +192,10 @@ func (e *engine) join(q *query, prev *previous, rep *reply, g *gap, before, afte
 		r.entry.Header = rules.StoredHeader(whole.Header, &as.policy)
 		r.entryKey, r.dropsParts = e.keyForVariant(prev, r.entry), true
 		key = r.entryKey
+		if _, ok := missing.Body.(*originBody); ok && g.to-g.from >= leastResumed && q.mayResume() {
+			r.setList()
+			r.recordMissing(missing, span{g.from, g.to, g.wanted.total})
+		}
 		r.attachTo(rep.resp, g.wanted.end, s)
 		a.shared = e.share(q, rep, r.entry, s.Stored)
 	}
@@ -229,6 +258,7 @@ func (e *engine) storePart(q *query, prev *previous, rep *reply, as *assessment,
 	} else {
 		delete(list.Header, "Content-Length")
 		r.bePart(list, all, gone)
+		r.pos = received.start
 	}
 	if !r.attachTo(rep.resp, received.length(), s) && r.release != nil {
 		r.release()

@@ -36,6 +36,7 @@ type query struct {
 	matching    bool // the caller set If-Match or If-Unmodified-Since
 	ranged      bool // a GET for one range of bytes
 	byteRange   rules.ByteRange
+	ranges      []rules.ByteRange // of a GET for several ranges of bytes; otherwise nil
 
 	staleIfSlow time.Duration // Control.StaleIfSlow
 	waitsUntil  time.Time     // as in patience, of a request that has waited for another one; otherwise zero
@@ -108,10 +109,17 @@ func (q *query) parseConditions(other bool) rules.Reason {
 	if lines == nil || q.isHead() {
 		return rules.ReasonNone
 	}
-	if q.byteRange, q.ranged = rules.ParseRange(lines); !q.ranged || other {
-		return rules.RangeForwarded
+	if q.byteRange, q.ranged = rules.ParseRange(lines); q.ranged && !other {
+		return rules.ReasonNone
 	}
-	return rules.ReasonNone
+	if ranges, ok := rules.ParseRanges(lines); ok && q.mayResume() {
+		if len(ranges) == 1 { // in a list with empty members
+			q.byteRange, q.ranged = ranges[0], true
+			return rules.ReasonNone
+		}
+		q.ranges = ranges
+	}
+	return rules.RangeForwarded
 }
 
 // takeUpgrade reports whether the request asks for an upgrade that the cache passes on. An offer to upgrade to HTTP/2 is
@@ -128,6 +136,11 @@ func (q *query) takeUpgrade() bool {
 	req.Header = q.header
 	q.req = &req
 	return false
+}
+
+// mayResume reports whether the rest of the response can be requested later (RFC 9110, section 14.2).
+func (q *query) mayResume() bool {
+	return (q.req.Method == http.MethodGet || q.req.Method == "") && q.digest == ""
 }
 
 func (q *query) isHead() bool { return q.req.Method == http.MethodHead }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/internal/httpdigest"
 	"github.com/go-cachecontrol/cachecontrol/internal/invalidation"
+	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -30,6 +31,11 @@ type recording struct {
 	entryKey    string                // key that the entry is stored under
 	part        *newPart              // nil if the entry is whole
 	dropsParts  bool                  // the stored parts are to be removed once the entry is stored
+	list        *storage.Entry        // for the list of parts, if a whole response is kept as a part when it ends early
+	forgetParts func()                // removes the parts in which the same bytes are stored; nil if they are not
+	auxiliary   bool                  // it is the recording of such parts, and is not counted
+	damaged     bool                  // what was received must not be kept
+	pos         int64                 // offset of the next byte in the representation
 	trailerFrom *http.Response        // response with the entry's trailer; nil if it has none
 	private     []string              // names of trailer fields that are not stored
 	before      func(io.Writer) error // if not nil, writes the bytes that precede the body
@@ -46,10 +52,15 @@ type recording struct {
 func (r *recording) finish(why rules.Reason) (stored bool) {
 	if why == rules.ReasonNone {
 		if why = r.commitCurrent(); why == rules.ReasonNone {
-			r.counters.stored.Add(1)
+			if !r.auxiliary {
+				r.counters.stored.Add(1)
+			}
 			return true
 		}
 	} else {
+		if why == rules.Incomplete && !r.damaged && (r.length < 0 || r.n <= r.length) {
+			r.keepReceived()
+		}
 		r.Abort()
 		if r.err != nil {
 			r.store.Failed(r.ctx, "write", r.entryKey, r.err)
@@ -58,11 +69,122 @@ func (r *recording) finish(why rules.Reason) (stored bool) {
 			r.dropParts() // they may be what is wrong
 		}
 	}
+	if r.auxiliary {
+		return false
+	}
 	r.counters.notStored.add(Reason(why))
 	if r.logger != nil {
 		r.logger.DebugContext(r.ctx, "cachecontrol: not stored after all", "url", requestURL(r.req), "reason", string(why), "why", why.Description())
 	}
 	return false
+}
+
+const (
+	// leastResumed is the length of the shortest response of which a part is kept if it ends early.
+	leastResumed = 64 << 10
+
+	// mostKept is the length of the longest part that is copied when a response ends early.
+	mostKept = 8 << 20
+
+	// leastInPieces is the length of the shortest response that is stored in pieces while it is received.
+	leastInPieces = mostKept
+
+	// leastPiece is the length of the shortest piece. A response has about a thousand pieces at most.
+	leastPiece = 1 << 20
+)
+
+// keepReceived stores what was received of a response that ended early, so that the next request can ask for the rest.
+func (r *recording) keepReceived() {
+	if r.n == 0 {
+		return
+	}
+	if r.part != nil {
+		if tag := r.part.list.Header.Get("Etag"); rules.StrongMatch(tag, tag) {
+			r.part.End = r.pos
+			r.commitCurrent()
+		}
+		return
+	}
+	w, ok := r.Writer.(storage.RereadingWriter)
+	if !ok || r.list == nil || r.forgetParts != nil || r.pos > mostKept {
+		return
+	}
+	written, err := w.Written()
+	if err != nil {
+		return
+	}
+	part := &recording{storeContext: r.storeContext, entry: r.list.Copy(), date: r.date}
+	part.bePart(r.list, span{0, r.pos, r.length}, nil)
+	if part.Writer, err = r.store.Create(r.ctx, part.entryKey, part.entry); err != nil {
+		return
+	}
+	if n, err := io.Copy(part.Writer, written); err != nil || n != r.pos {
+		part.Abort()
+		return
+	}
+	part.commitCurrent()
+}
+
+// bePart makes r a recording of a part of these bytes. list is the entry for the list of parts.
+func (r *recording) bePart(list *storage.Entry, part span, gone []uint64) {
+	id := newPartID()
+	r.part = &newPart{partlist.Part{Start: part.start, End: part.end, ID: id}, part.total, list, gone, r.date}
+	r.entryKey = partKey(r.key+partialSuffix, id)
+	entry := r.entry
+	entry.Header, entry.Vary, entry.Heuristic = http.Header{}, list.Vary, nil
+	if tag := list.Header["Etag"]; tag != nil {
+		entry.Header["Etag"] = tag[:1:1]
+	}
+	entry.Range = &storage.Range{Start: part.start, Total: part.total}
+	entry.Length = part.length()
+	r.pos = part.start
+}
+
+// writeBody writes bytes of the body. If they belong to a long part, it commits that in pieces.
+func (r *recording) writeBody(p []byte) error {
+	for size := r.pieceSize(); size > 0 && len(p) > 0 && r.pos+int64(len(p)) >= r.part.Start+size; {
+		n := max(0, r.part.Start+size-r.pos)
+		if err := r.writeAt(p[:n]); err != nil {
+			return err
+		}
+		p = p[n:]
+		if err := r.nextPiece(); err != nil {
+			return err
+		}
+	}
+	return r.writeAt(p)
+}
+
+func (r *recording) writeAt(p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	_, err := r.Write(p)
+	r.pos += int64(len(p))
+	return err
+}
+
+// pieceSize returns the length of the pieces that the part is committed in, or 0 if it is committed at once.
+func (r *recording) pieceSize() int64 {
+	if r.part == nil || r.length < leastInPieces || r.store.Traits().Memory {
+		return 0
+	}
+	return max(leastPiece, max(r.length, r.part.total)>>10)
+}
+
+// nextPiece commits what was written of a part, and goes on with the rest as another part.
+func (r *recording) nextPiece() error {
+	rest := span{r.pos, r.part.End, r.part.total}
+	list := r.part.list
+	r.part.End = r.pos
+	if r.commitCurrent() != rules.ReasonNone {
+		return storage.ErrChanged // a failure was logged
+	}
+	r.entry = r.entry.Copy()
+	r.bePart(list, rest, nil)
+	var err error
+	r.Writer, err = r.store.Create(r.ctx, r.entryKey, r.entry)
+	return err
 }
 
 // dropParts removes the stored parts.

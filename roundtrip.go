@@ -38,6 +38,8 @@ func (c *cache) roundTrip(req *http.Request) (*http.Response, error) {
 	var room [roomForKey]byte
 	q, plain, why := c.parseQuery(req, room[:0])
 	switch {
+	case q.ranges != nil:
+		a, err = c.answerRanges(&q, string(plain))
 	case why != rules.ReasonNone:
 		a, err = c.bypass(&q, string(plain), why)
 	case q.digest != "":
@@ -70,6 +72,25 @@ func (c *cache) bypass(q *query, key string, why rules.Reason) (answer, error) {
 		}
 	}
 	return c.respond(q, &rep, s, answer{}), nil
+}
+
+// answerRanges answers a query for several ranges from what is stored, if that is fresh and has all of them. Otherwise it sends the
+// request to the origin.
+func (c *cache) answerRanges(q *query, key string) (answer, error) {
+	m, prev, why := c.lookup(q, nil, place{key: key})
+	if why != rules.ReasonNone {
+		m = c.lookupPart(q, &prev)
+	}
+	if m.found() {
+		stored := m
+		defer stored.close() // if it is not returned
+		if d := c.decideReuse(q, &stored); q.servesRanges(&stored, d) {
+			if a, ok := c.serveRanges(q, &stored, d.Reuse); ok {
+				return a, nil
+			}
+		}
+	}
+	return c.bypass(q, key, rules.RangeForwarded)
 }
 
 // answer answers a query from a stored response if it may, and otherwise asks the origin. The key is at.key, or plain if
@@ -109,6 +130,7 @@ func (c *cache) answerWithoutWhole(q *query, prev *previous, why rules.Reason, s
 		return c.fetchOrRefuse(q, prev, why)
 	}
 	part := found
+	part.parts.fetch = c.fetchFunc(q, &part)
 	defer part.close() // if it is not returned
 	return c.answerFromPart(q, prev, &part, why, s)
 }

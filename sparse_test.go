@@ -1,11 +1,16 @@
 package cachecontrol_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"mime"
+	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,6 +28,7 @@ type file struct {
 	version int
 	size    int64
 	weak    bool
+	always  bool // it ignores If-Range
 	fields  []string
 	faults  func(req *http.Request, resp *http.Response) // if not nil, it changes a response
 
@@ -70,7 +76,7 @@ func (f *file) respond(req *http.Request) *http.Response {
 		resp.Status, resp.StatusCode, resp.Body, resp.ContentLength = "304 Not Modified", 304, http.NoBody, 0
 		return resp
 	}
-	if v := req.Header.Get("If-Range"); v != "" && (f.weak || v != f.tag()) {
+	if v := req.Header.Get("If-Range"); v != "" && !f.always && (f.weak || v != f.tag()) {
 		ranged = false
 	}
 	if ranged {
@@ -404,7 +410,7 @@ func TestMissingBytesRefused(t *testing.T) {
 	}{
 		{"another tag, 200", func(f *file) { f.version++ }, nil, 200},
 		{"another length", func(f *file) { f.version++; f.size += k }, nil, 200},
-		{"If-Range ignored, another tag", func(f *file) { f.version++ }, func(req *http.Request, resp *http.Response) { req.Header.Del("If-Range") }, 200},
+		{"If-Range ignored, another tag", func(f *file) { f.version++; f.always = true }, nil, 206},
 		{"a weak tag", func(f *file) { f.weak = true; f.version++ }, nil, 200},
 		{"a weak tag in the 206", nil, set("Etag", `W/"0"`), 206},
 		{"another tag in the 206", nil, set("Etag", `"9"`), 206},
@@ -597,6 +603,48 @@ func TestConcurrentPartsKept(t *testing.T) {
 	})
 }
 
+// Parts that are removed after the caller got the header, and before they are read, are requested again. If the file has changed by
+// then, the caller gets an error, and no wrong byte.
+func TestPartsRemovedWhileRead(t *testing.T) {
+	const k = 80 << 10
+	for _, tt := range []struct {
+		name    string
+		change  func(f *file)
+		control *cachecontrol.Control
+		err     bool
+	}{
+		{"the file is as it was", func(*file) {}, nil, false},
+		{"another version", func(f *file) { f.version++ }, nil, true},
+		{"If-Range is ignored", func(f *file) { f.version++; f.always = true }, nil, true},
+		{"only stored responses", func(*file) {}, &cachecontrol.Control{Mode: cachecontrol.ModeCacheOnly}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, s *watchedStore) {
+				f := &file{size: 40 * k, fields: []string{fresh3600}}
+				tr := &cachecontrol.Transport{Base: f.origin(t), Store: s, MaxBodyBytes: k}
+				defer tr.Close()
+				for i := range int64(20) {
+					getRange(t, tr, 0, i*k, (i+1)*k-1)
+				}
+				req := request(t, "/", fmt.Sprintf("Range: bytes=%d-%d", k/2, 19*k))
+				if tt.control != nil {
+					req = req.WithContext(cachecontrol.WithControl(req.Context(), *tt.control))
+				}
+				resp := open(t, tr, req)
+				defer resp.Body.Close()
+				for _, key := range partKeys(t, s)[2:17] {
+					s.Delete(t.Context(), key)
+				}
+				tt.change(f)
+				n, err := checkBytes(t, resp.Body, 0, k/2)
+				if (err != nil) != tt.err || err == nil && n != 19*k-k/2+1 {
+					t.Errorf("%d bytes of %d, error %v; want an error: %v", n, 19*k-k/2+1, err, tt.err)
+				}
+			})
+		})
+	}
+}
+
 // There are at most 2,048 parts. The oldest ones are replaced.
 func TestPartsAreBounded(t *testing.T) {
 	store := storage.NewDictCache(storage.MaxBytes(-1))
@@ -614,4 +662,120 @@ func TestPartsAreBounded(t *testing.T) {
 	wantRequests(t, o, 2100)
 	getRange(t, tr, 0, 0, 9)
 	wantRequests(t, o, 2101)
+}
+
+// Ranges of what is stored are answered as by http.ServeContent. The same requests go to a handler that uses it, through a Transport
+// that has the response stored, and directly.
+func TestRangesLikeServeContent(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 5))
+	for _, size := range []int{0, 1, 10, 1000} {
+		content := make([]byte, size)
+		for i := range content {
+			content[i] = byteAt(0, int64(i))
+		}
+		asked := 0
+		direct := roundTripper(func(req *http.Request) (*http.Response, error) {
+			asked++
+			rec := httptest.NewRecorder()
+			rec.Header().Set("Cache-Control", "max-age=3600")
+			rec.Header().Set("Etag", `"0"`)
+			rec.Header().Set("Content-Type", "text/plain")
+			http.ServeContent(rec, req, "", time.Time{}, bytes.NewReader(content))
+			resp := rec.Result()
+			resp.Request = req
+			return resp, nil
+		})
+		for name, fill := range map[string]func(tr http.RoundTripper){
+			"whole": func(tr http.RoundTripper) { do(t, tr, "/") },
+			"parts": func(tr http.RoundTripper) {
+				for i := 0; i < size; i += size/5 + 1 {
+					do(t, tr, "/", fmt.Sprintf("Range: bytes=%d-%d", i, min(i+size/5, size-1)))
+				}
+			},
+		} {
+			t.Run(fmt.Sprint(size, " ", name), func(t *testing.T) {
+				tr := &cachecontrol.Transport{Base: direct, MaxBodyBytes: map[string]int64{"parts": int64(size)/4 + 1}[name]}
+				defer tr.Close()
+				fill(tr)
+				for range 3000 {
+					field := "Range: bytes=" + randomRanges(r, int64(size))
+					asked = 0
+					got := do(t, tr, "/", field)
+					if asked > 0 && size > 0 {
+						if _, ok := rules.ParseRanges([]string{strings.TrimPrefix(field, "Range: ")}); ok && got.StatusCode != 416 && !emptySuffix.MatchString(field) {
+							t.Errorf("%s: the origin was asked, want an answer from the store", field)
+						}
+					}
+					want := do(t, statusOf{direct}, "/", field)
+					a, b := describeRanges(t, got), describeRanges(t, want)
+					if a != b && !emptySuffix.MatchString(field) && !(size == 0 && want.StatusCode == 206) {
+						t.Fatalf("%s of %d bytes:\n%s\nwant\n%s", field, size, a, b)
+					}
+				}
+			})
+		}
+	}
+}
+
+// emptySuffix matches a range of the last 0 bytes, which is not satisfiable (RFC 9110, section 14.1.2). http.ServeContent answers it
+// with 206, without content, and with an invalid Content-Range. It does the same for a suffix of an empty file.
+var emptySuffix = regexp.MustCompile(`[=, ]-0+( *,|$)`)
+
+// statusOf adds the Cache-Status that the helpers of the tests look for.
+type statusOf struct{ http.RoundTripper }
+
+func (s statusOf) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := s.RoundTripper.RoundTrip(req)
+	if err == nil {
+		resp.Header.Set("Cache-Status", "none")
+	}
+	return resp, err
+}
+
+func randomRanges(r *rand.Rand, size int64) string {
+	var all []string
+	n := func() int64 { return r.Int64N(size + 5) }
+	for range 1 + r.IntN(4) {
+		switch a := n(); r.IntN(8) {
+		case 0:
+			all = append(all, fmt.Sprintf("%d-", a))
+		case 1:
+			all = append(all, fmt.Sprintf("-%d", a))
+		case 2:
+			all = append(all, "")
+		case 3:
+			all = append(all, fmt.Sprintf(" %d-%d", a, n())) // may be invalid
+		default:
+			all = append(all, fmt.Sprintf("%d-%d", a, a+r.Int64N(size/3+1)))
+		}
+	}
+	return strings.Join(all, ",")
+}
+
+// describeRanges returns what a response says, without the boundary of its parts.
+func describeRanges(t *testing.T, a answer) string {
+	t.Helper()
+	out := fmt.Sprintf("%d %q\n", a.StatusCode, a.Header.Get("Content-Range"))
+	if a.StatusCode == 416 {
+		return out
+	}
+	if a.ContentLength != int64(len(a.body)) {
+		t.Errorf("ContentLength %d of %d bytes", a.ContentLength, len(a.body))
+	}
+	kind, params, err := mime.ParseMediaType(a.Header.Get("Content-Type"))
+	if err != nil || kind != "multipart/byteranges" {
+		return out + fmt.Sprintf("%s %x", kind, a.body)
+	}
+	parts := multipart.NewReader(strings.NewReader(a.body), params["boundary"])
+	for {
+		p, err := parts.NextRawPart()
+		if err == io.EOF {
+			return out
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(p)
+		out += fmt.Sprintf("%v %x %v\n", p.Header, text, err)
+	}
 }

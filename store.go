@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -25,8 +24,48 @@ func (e *engine) storeWhole(q *query, prev *previous, rep *reply, as *assessment
 	r.entryKey = e.keyForVariant(prev, entry)
 	r.trailerFrom, r.private = rep.resp, as.policy.ExcludedFields()
 	r.dropsParts = prev.part != nil
+	e.prepareResuming(q, r, rep.resp)
 	r.attachTo(rep.resp, framedLength(rep.resp), s)
 	return r.entryKey, entry
+}
+
+// prepareResuming makes a recording of a whole response keep what was received if the response ends early. A long response is also
+// stored in pieces while it is received, so that they remain if the process ends. They are removed when the whole is stored.
+func (e *engine) prepareResuming(q *query, r *recording, resp *http.Response) {
+	length := framedLength(resp)
+	if tag := r.entry.Header.Get("Etag"); !rules.StrongMatch(tag, tag) || length >= 0 && length < leastResumed || !q.mayResume() || resp.StatusCode != http.StatusOK {
+		return
+	}
+	r.setList()
+	if length < leastInPieces || e.store.Traits().Memory {
+		return
+	}
+	r.recordMissing(resp, span{0, length, length})
+	r.dropsParts = true
+}
+
+// setList makes the entry for a list of parts of the response that r stores. Its header is a copy, because that of the entry may be
+// the caller's.
+func (r *recording) setList() {
+	r.list = r.entry.Copy()
+	r.list.Status, r.list.Reason, r.list.Variants = http.StatusPartialContent, http.StatusText(http.StatusPartialContent), nil
+	r.list.Header = r.entry.Header.Clone()
+	delete(r.list.Header, "Content-Length")
+	dropDigests(r.list.Header)
+}
+
+// recordMissing makes the body of resp, which has these bytes of a representation, be stored as parts, in addition to the whole
+// response that r stores. resp gets another body for r.
+func (r *recording) recordMissing(resp *http.Response, bytes span) {
+	part := &recording{storeContext: r.storeContext, entry: r.list.Copy(), date: r.date, auxiliary: true}
+	part.bePart(r.list, bytes, nil)
+	var ignored Status
+	if !part.attachTo(resp, bytes.length(), &ignored) {
+		return
+	}
+	inner := resp.Body.(*originBody)
+	r.forgetParts = inner.forgetParts
+	resp.Body = &originBody{ReadCloser: inner, context: inner.context}
 }
 
 // mayDrain reports whether the rest of a response that the caller closes early may be read in the background.
@@ -163,20 +202,6 @@ func (e *engine) keyForVariant(prev *previous, entry *storage.Entry) string {
 		}
 	}
 	return variantKey(prev.key, entry.Generation, vary)
-}
-
-// bePart makes r a recording of a part of these bytes. list is the entry for the list of parts.
-func (r *recording) bePart(list *storage.Entry, part span, gone []uint64) {
-	id := newPartID()
-	r.part = &newPart{partlist.Part{Start: part.start, End: part.end, ID: id}, part.total, list, gone, r.date}
-	r.entryKey = partKey(r.key+partialSuffix, id)
-	entry := r.entry
-	entry.Header, entry.Vary, entry.Heuristic = http.Header{}, list.Vary, nil
-	if tag := list.Header["Etag"]; tag != nil {
-		entry.Header["Etag"] = tag[:1:1]
-	}
-	entry.Range = &storage.Range{Start: part.start, Total: part.total}
-	entry.Length = part.length()
 }
 
 // attachTo starts recording the body of resp, which has this length. The entry is committed at the end of the body.

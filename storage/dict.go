@@ -1,8 +1,10 @@
 package storage
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"io"
 	"math"
 	"slices"
 	"strings"
@@ -403,6 +405,14 @@ func (w *dictWriter) Write(p []byte) (int, error) {
 		return 0, buffer.ErrEnded
 	}
 	return w.body.Write(p)
+}
+
+// Written implements RereadingWriter.
+func (w *dictWriter) Written() (io.Reader, error) {
+	if w.buffer == nil {
+		return nil, buffer.ErrEnded
+	}
+	return bytes.NewReader(w.body.Data), w.body.Err
 }
 
 // Commit makes the entry visible.

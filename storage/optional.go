@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"io"
 	"time"
 )
 
@@ -12,6 +13,7 @@ import (
 //	Describer          describes itself: how fast it is, what it holds
 //	Looker             returns entries in memory without allocations
 //	Comparer           compares the stored entry with the one that replaces it
+//	RereadingWriter    returns what was written of an entry that is not committed
 //	DecodedKeeper      keeps the decoded form of an encoded body
 //	Watcher            reports the changes that other processes make; used by Tiered
 //	Leaser             lets one of the processes that share it ask the origin for a key
@@ -83,6 +85,15 @@ type ComparingWriter interface {
 	// stores nothing and returns ErrChanged. may is called as by UpdateIf. If may is nil, CommitIf is the same as
 	// Commit.
 	CommitIf(may func(now *Entry) bool) error
+}
+
+// RereadingWriter is implemented by the Writers of a Store that can return what was written so far. If the origin or the caller
+// ends a response early, a Transport reads what was received of it, and stores that as a part.
+type RereadingWriter interface {
+	Writer
+
+	// Written returns a reader of the bytes that were written so far. It must be used before the next call of another method.
+	Written() (io.Reader, error)
 }
 
 // DecodedKeeper is implemented by a Store that can keep the decoded form of an encoded body, so that the body

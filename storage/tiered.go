@@ -311,6 +311,14 @@ func (w *farWriter) Commit() error {
 	return w.Writer.Commit()
 }
 
+// Written implements RereadingWriter if the far store does.
+func (w *farWriter) Written() (io.Reader, error) {
+	if r, ok := w.Writer.(RereadingWriter); ok {
+		return r.Written()
+	}
+	return nil, errors.ErrUnsupported
+}
+
 // Update replaces the metadata of the entry under key with e in the far store.
 func (t *tiered) Update(ctx context.Context, key string, e *Entry) error {
 	if t.closed.Load() {

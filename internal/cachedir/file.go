@@ -298,6 +298,9 @@ func checkAlone(path string, e *storage.Entry) error {
 	return nil
 }
 
+// lengthSize is the size of the body's length in a document.
+const lengthSize = 4
+
 // fileWriter writes the file of an entry.
 type fileWriter struct {
 	spool
@@ -326,7 +329,7 @@ func (c *FileCache) newWriter(ctx context.Context, key string, own *storage.Entr
 		w.discard()
 		return nil, fmt.Errorf("storage: %w", err)
 	}
-	w.buf, w.lengthAt = head, int64(len(head)-4)
+	w.buf, w.lengthAt = head, int64(len(head)-lengthSize)
 	w.headSum = checksum.Sum(head[:w.lengthAt])
 	own.Header = document.TailHeader(own.Header)
 	return w, nil
@@ -337,6 +340,14 @@ func (w *fileWriter) Write(p []byte) (int, error) {
 		return 0, buffer.ErrEnded
 	}
 	return w.spool.Write(p)
+}
+
+// Written implements storage.RereadingWriter.
+func (w *fileWriter) Written() (io.Reader, error) {
+	if w.ended {
+		return nil, buffer.ErrEnded
+	}
+	return w.written(w.lengthAt + lengthSize)
 }
 
 func (w *fileWriter) Commit() error { return w.CommitIf(nil) }

@@ -488,6 +488,14 @@ func (w *separateWriter) Write(p []byte) (int, error) {
 	return w.spool.Write(p)
 }
 
+// Written implements storage.RereadingWriter.
+func (w *separateWriter) Written() (io.Reader, error) {
+	if w.ended {
+		return nil, buffer.ErrEnded
+	}
+	return w.written(0)
+}
+
 func (w *separateWriter) Commit() error { return w.CommitIf(nil) }
 
 // CommitIf implements storage.ComparingWriter. The entry is locked while may runs.

@@ -1,7 +1,9 @@
 package cachedir
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 
@@ -65,6 +67,17 @@ func (s *spool) Write(p []byte) (int, error) {
 	s.n += int64(len(p))
 	s.sum = checksum.Update(s.sum, p)
 	return len(p), nil
+}
+
+// written returns a reader of the body that was written so far, which begins at offset base of the file.
+func (s *spool) written(base int64) (io.Reader, error) {
+	switch {
+	case s.err != nil:
+		return nil, s.err
+	case s.f == nil:
+		return bytes.NewReader(s.buf[base:]), nil
+	}
+	return io.MultiReader(io.NewSectionReader(s.f, base, s.n-int64(len(s.buf))), bytes.NewReader(s.buf)), nil
 }
 
 // flush writes the buffer, and creates the file if necessary.

@@ -1,7 +1,9 @@
 package reliable
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io"
 	"time"
 
@@ -48,6 +50,34 @@ func (w *guardWriter) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// maxWritten is the longest body that Written returns, because it is read into memory.
+const maxWritten = 8 << 20
+
+// Written reads all bytes at once, so that a Store that hangs is given up like in any other call.
+func (w *guardWriter) Written() (io.Reader, error) {
+	r, ok := w.w.(storage.RereadingWriter)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	all := make(chan []byte, 1)
+	err := w.do(false, func(storage.Writer) error {
+		in, err := r.Written()
+		if err != nil {
+			return err
+		}
+		text, err := io.ReadAll(io.LimitReader(in, maxWritten+1))
+		if err == nil && len(text) > maxWritten {
+			err = storage.ErrTooLarge
+		}
+		all <- text
+		return err
+	}, func(error) { r.Abort() })
+	if err != nil {
+		return nil, err
+	}
+	return bytes.NewReader(<-all), nil
 }
 
 func (w *guardWriter) Commit() error { return w.CommitIf(nil) }

@@ -15,14 +15,45 @@ type ByteRange struct {
 // ParseRange parses a Range field that requests a single range of bytes. It reports false for
 // anything else: several ranges, another unit, or an invalid value.
 func ParseRange(lines []string) (ByteRange, bool) {
-	if len(lines) != 1 {
+	set, ok := byteRangeSet(lines)
+	if !ok {
 		return ByteRange{}, false
+	}
+	return parseByteRange(set)
+}
+
+// ParseRanges parses a Range field that requests any number of ranges of bytes. It reports false
+// for another unit, or an invalid value. Empty members of the list are ignored (RFC 9110, section
+// 5.6.1.2).
+func ParseRanges(lines []string) (ranges []ByteRange, ok bool) {
+	set, ok := byteRangeSet(lines)
+	if !ok {
+		return nil, false
+	}
+	for member := range strings.SplitSeq(set, ",") {
+		if member = trimOWS(member); member == "" {
+			continue
+		}
+		r, ok := parseByteRange(member)
+		if !ok {
+			return nil, false
+		}
+		ranges = append(ranges, r)
+	}
+	return ranges, len(ranges) > 0
+}
+
+// byteRangeSet returns the set of ranges in a Range field whose unit is bytes.
+func byteRangeSet(lines []string) (set string, ok bool) {
+	if len(lines) != 1 {
+		return "", false
 	}
 	unit, set, ok := strings.Cut(lines[0], "=")
-	if !ok || lower(trimOWS(unit)) != "bytes" {
-		return ByteRange{}, false
-	}
-	first, last, ok := strings.Cut(trimOWS(set), "-")
+	return trimOWS(set), ok && lower(trimOWS(unit)) == "bytes"
+}
+
+func parseByteRange(s string) (ByteRange, bool) {
+	first, last, ok := strings.Cut(s, "-")
 	if !ok {
 		return ByteRange{}, false
 	}

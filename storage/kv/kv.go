@@ -2,6 +2,7 @@
 package kv
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -157,6 +158,14 @@ func (w *kvWriter) Write(p []byte) (int, error) {
 		return 0, buffer.ErrEnded
 	}
 	return w.body.Write(p)
+}
+
+// Written implements storage.RereadingWriter.
+func (w *kvWriter) Written() (io.Reader, error) {
+	if w.ended {
+		return nil, buffer.ErrEnded
+	}
+	return bytes.NewReader(w.body.Data), w.body.Err
 }
 
 func (w *kvWriter) Commit() error {

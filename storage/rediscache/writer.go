@@ -1,9 +1,11 @@
 package rediscache
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"time"
 
@@ -132,6 +134,45 @@ func (w *writer) writeChunk(chunk []byte) error {
 		return fmt.Errorf("rediscache: Redis has removed chunks of the body: %d of %d are left", have, w.moved)
 	}
 	return nil
+}
+
+// Written implements storage.RereadingWriter. The reader keeps one chunk in memory.
+func (w *writer) Written() (io.Reader, error) {
+	switch {
+	case w.ended:
+		return nil, errEnded
+	case w.err != nil:
+		return nil, w.err
+	}
+	chunks := &body{cache: w.cache, part: w.part}
+	all := make([]io.Reader, 0, w.moved+1)
+	for i := range w.moved {
+		all = append(all, &chunkReader{ctx: w.ctx, body: chunks, number: i})
+	}
+	return io.MultiReader(append(all, bytes.NewReader(w.buf))...), nil
+}
+
+// chunkReader reads a chunk from Redis when it is needed.
+type chunkReader struct {
+	ctx    context.Context
+	body   *body
+	number int64
+	chunk  *bytes.Reader // nil until it was read
+}
+
+func (r *chunkReader) Read(p []byte) (int, error) {
+	if r.chunk == nil {
+		data, err := call(r.ctx, r.body.cache, r.body.part.name, r.body.fetch(r.number))
+		if err != nil {
+			return 0, err
+		}
+		r.chunk = bytes.NewReader(data)
+	}
+	n, err := r.chunk.Read(p)
+	if err == io.EOF {
+		r.chunk.Reset(nil)
+	}
+	return n, err
 }
 
 func (w *writer) Commit() error {

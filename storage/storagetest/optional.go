@@ -1,8 +1,10 @@
 package storagetest
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"time"
 
@@ -209,6 +211,41 @@ func commitIf(t *tester) {
 			t.Errorf("Abort after CommitIf = %v, want nil", err)
 		}
 		t.has("Commit and Abort after CommitIf must change nothing", url, want, nowBody)
+	}
+}
+
+func written(t *tester) {
+	first := t.create(url, Entry())
+	defer first.Abort()
+	if _, ok := first.(storage.RereadingWriter); !ok {
+		t.Skip("the Writers of the store are no RereadingWriters")
+	}
+	for _, size := range []int{0, 1, 1000, 100_000, 1_000_000} {
+		w := t.create(url, Entry()).(storage.RereadingWriter)
+		body := bytes.Repeat([]byte("0123456789abcdef\n"), size/17+1)[:size]
+		for i, half := range [][]byte{body[:size/2], body[size/2:]} {
+			if err := t.write(w, half); err != nil {
+				t.Fatal(err)
+			}
+			want := body[:size/2+i*len(half)]
+			r, err := w.Written()
+			if errors.Is(err, errors.ErrUnsupported) {
+				t.Skip("the Writers cannot return what was written")
+			}
+			if err != nil {
+				t.Fatalf("Written after %d bytes: %v", len(want), err)
+			}
+			if got, err := io.ReadAll(r); !bytes.Equal(got, want) || err != nil {
+				t.Errorf("Written must return what was written: %d bytes, error %v; want %d", len(got), err, len(want))
+			}
+		}
+		if err := w.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		t.has("Written must change nothing", url, Entry(), string(body))
+		if _, err := w.Written(); err == nil {
+			t.Error("Written after Commit = nil, want an error")
+		}
 	}
 }
 

@@ -52,6 +52,7 @@ func Run(t *testing.T, newStore func(t *testing.T) storage.Store) {
 		{"CommitIf", commitIf},
 		{"CompareConcurrently", compareConcurrently},
 		{"DeleteWhileComparing", deleteWhileComparing},
+		{"Written", written},
 		{"NoRanges", noRanges},
 		{"KeepDecoded", keepDecoded},
 		{"Evictions", evictions},

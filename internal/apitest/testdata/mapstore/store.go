@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"sync"
 	"time"
 
@@ -163,6 +164,14 @@ func (w *writer) Write(p []byte) (int, error) {
 
 var errEnded = errors.New("mapstore: the writer has ended")
 
+// Written returns a reader of what was written so far.
+func (w *writer) Written() (io.Reader, error) {
+	if w.ended {
+		return nil, errEnded
+	}
+	return bytes.NewReader(w.body.Bytes()), nil
+}
+
 func (w *writer) Commit() error { return w.CommitIf(nil) }
 
 // CommitIf stores the entry if may returns true for the entry in its place.
@@ -194,6 +203,7 @@ var (
 	_ storage.Looker          = (*Store)(nil)
 	_ storage.Comparer        = (*Store)(nil)
 	_ storage.ComparingWriter = (*writer)(nil)
+	_ storage.RereadingWriter = (*writer)(nil)
 	_ storage.DecodedKeeper   = (*Store)(nil)
 	_ storage.Leaser          = (*Store)(nil)
 )

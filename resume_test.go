@@ -1,0 +1,184 @@
+package cachecontrol_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// cutAfter makes the next response end after n bytes.
+func (f *file) cutAfter(n int64) {
+	f.faults = func(_ *http.Request, resp *http.Response) {
+		resp.Body = io.NopCloser(io.MultiReader(io.LimitReader(resp.Body, n), failingReader{errCut}))
+		f.faults = nil
+	}
+}
+
+// If the origin or the caller ends a response early, the next request asks for the rest only.
+func TestResume(t *testing.T) {
+	for _, size := range []int64{100 << 10, 5 << 20, 20<<20 + 1} {
+		for name, end := range map[string]func(t *testing.T, tr http.RoundTripper, f *file, n int64){
+			"cut by the origin": func(t *testing.T, tr http.RoundTripper, f *file, n int64) {
+				f.cutAfter(n)
+				resp := open(t, tr, request(t, "/"))
+				if got, err := checkBytes(t, resp.Body, 0, 0); got != n || err == nil {
+					t.Errorf("%d bytes, error %v; want %d and an error", got, err, n)
+				}
+				resp.Body.Close()
+			},
+			"closed by the caller": func(t *testing.T, tr http.RoundTripper, f *file, n int64) {
+				resp := open(t, tr, request(t, "/"))
+				if _, err := io.CopyN(io.Discard, resp.Body, n); err != nil {
+					t.Error(err)
+				}
+				resp.Body.Close()
+			},
+			"canceled": func(t *testing.T, tr http.RoundTripper, f *file, n int64) {
+				ctx, cancel := context.WithCancel(t.Context())
+				resp := open(t, tr, request(t, "/").WithContext(ctx))
+				if _, err := io.CopyN(io.Discard, resp.Body, n); err != nil {
+					t.Error(err)
+				}
+				cancel()
+				resp.Body.Close()
+			},
+		} {
+			t.Run(fmt.Sprint(size, " ", name), func(t *testing.T) {
+				inEachStore(t, func(t *testing.T, store storage.Store) {
+					if dict, ok := store.(*storage.DictCache); ok {
+						*dict = *storage.NewDictCache(storage.MaxBytes(1 << 30))
+					}
+					f := &file{size: size, fields: []string{fresh3600, "X-Head: 1"}}
+					o := f.origin(t)
+					tr := &cachecontrol.Transport{Base: o, Store: store, DrainBytes: -1}
+					defer tr.Close()
+					end(t, tr, f, size/3)
+					resp := getWhole(t, tr, 0, size)
+					if resp.Header.Get("X-Head") != "1" || resp.Header["Content-Range"] != nil {
+						t.Errorf("header %v, want that of a whole response", resp.Header)
+					}
+					if got, want := o.last().Header.Get("Range"), fmt.Sprintf("bytes=%d-", size/3); got != want {
+						t.Errorf("the rest was requested with Range: %q, want %q", got, want)
+					}
+					wantRequests(t, o, 2)
+					if resp := getWhole(t, tr, 0, size); !cachecontrol.FromCache(resp) {
+						t.Error("the whole was not stored")
+					}
+					wantRequests(t, o, 2)
+				})
+			})
+		}
+	}
+}
+
+// A response is kept only if the rest can be requested, and if all of it is known to be right.
+func TestNotResumed(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		file   file
+		fault  func(*http.Request, *http.Response)
+		target string
+		with   []string
+	}{
+		{name: "a weak tag", file: file{weak: true, fields: []string{fresh3600}}},
+		{name: "no-store", file: file{fields: []string{"Cache-Control: no-store"}}},
+		{name: "no-store in the request", file: file{fields: []string{fresh3600}}, with: []string{"Cache-Control: no-store"}},
+		{name: "another status", file: file{fields: []string{fresh3600}}, fault: func(_ *http.Request, resp *http.Response) { resp.StatusCode = 203 }},
+		{name: "more bytes than announced", file: file{fields: []string{fresh3600}}, fault: func(_ *http.Request, resp *http.Response) {
+			resp.ContentLength = 250 << 10
+			resp.Header.Set("Content-Length", "256000")
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, s *watchedStore) {
+				f := tt.file
+				f.size = 1 << 20
+				f.cutAfter(300 << 10)
+				cut := f.faults
+				f.faults = func(req *http.Request, resp *http.Response) {
+					cut(req, resp)
+					if tt.fault != nil {
+						tt.fault(req, resp)
+					}
+				}
+				tr := &cachecontrol.Transport{Base: f.origin(t), Store: s, DrainBytes: -1}
+				defer tr.Close()
+				resp := open(t, tr, request(t, "/", tt.with...))
+				io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+				if parts := storedParts(t, s); parts != "" {
+					t.Errorf("%d bytes are stored, want none", len(parts))
+				}
+			})
+		})
+	}
+}
+
+// If the file has changed, the caller gets the new one from its first byte.
+func TestResumeOfChangedFile(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *watchedStore) {
+		f := &file{size: 10 << 20, fields: []string{fresh3600}}
+		o := f.origin(t)
+		tr := &cachecontrol.Transport{Base: o, Store: s, DrainBytes: -1}
+		defer tr.Close()
+		f.cutAfter(5 << 20)
+		resp := open(t, tr, request(t, "/"))
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		f.version = 1
+		getWhole(t, tr, 1, f.size)
+		wantRequests(t, o, 2)
+		if parts := storedParts(t, s); parts != "" {
+			t.Errorf("%d bytes of parts are stored, want none", len(parts))
+		}
+	})
+}
+
+// A file is cut at random places, by the origin, by the caller, and by the end of the process, which leaves what was committed. The
+// bytes that the origin sends are few more than the file has.
+func TestResumeAtRandom(t *testing.T) {
+	for seed := range uint64(4) {
+		for kind := range map[string]bool{"FileCache": true, "SeparateBodyFileCache": true} {
+			t.Run(fmt.Sprint(kind, seed), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					r := rand.New(rand.NewPCG(seed, 4))
+					dir := t.TempDir()
+					open := func() storage.Store {
+						if kind == "FileCache" {
+							return newFileCache(t, dir)
+						}
+						return newSeparateBodyFileCache(t, dir)
+					}
+					f := &file{size: 64 << 20, fields: []string{fresh3600}}
+					for range 5 {
+						at := r.Int64N(f.size)
+						base := roundTripper(func(req *http.Request) (*http.Response, error) { return f.respond(req), nil })
+						tr := &cachecontrol.Transport{Base: base, Store: open(), DrainBytes: -1}
+						resp, err := tr.RoundTrip(request(t, "/"))
+						if err != nil {
+							t.Fatal(err)
+						}
+						checkBytes(t, io.LimitReader(resp.Body, at), 0, 0)
+						if r.IntN(2) == 0 {
+							resp.Body.Close() // otherwise the process ends: nobody closes the body
+						}
+						time.Sleep(time.Second)
+					}
+					tr := &cachecontrol.Transport{Base: f.origin(t), Store: open()}
+					getWhole(t, tr, 0, f.size)
+					if most := f.size + 5*(2<<20); f.sent > most {
+						t.Errorf("the origin sent %d bytes, want %d at most", f.sent, most)
+					}
+				})
+			})
+		}
+	}
+}
