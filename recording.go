@@ -180,7 +180,7 @@ func (r *recording) nextPiece() error {
 	if r.commitCurrent() != rules.ReasonNone {
 		return storage.ErrChanged // a failure was logged
 	}
-	r.entry = r.entry.Copy()
+	r.entry, r.dropsParts = r.entry.Copy(), true // if a digest shows that a later piece is wrong
 	r.bePart(list, rest, nil)
 	var err error
 	r.Writer, err = r.store.Create(r.ctx, r.entryKey, r.entry)

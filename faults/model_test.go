@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
 	"net/http"
 	"slices"
 	"strconv"
@@ -110,7 +113,65 @@ func (w *world) judge(c *call) error {
 	if err := w.judgeKept(c); err != nil {
 		return err
 	}
+	if c.err == nil && c.resp.StatusCode == http.StatusPartialContent && c.header0.Get("X-From-Cache") == "1" && strings.Contains(c.header.Get("Range"), ",") {
+		return w.judgeRanges(c)
+	}
 	return w.judgeAnswer(c)
+}
+
+// judgeRanges looks at an answer to a request for several ranges, from the cache. Each of its parts has to be right as the answer to a
+// request for that range alone.
+func (w *world) judgeRanges(c *call) error {
+	repr := w.reprNamed(c.header0)
+	if repr == nil {
+		return fmt.Errorf("ranges of nothing that was stored: %v", c.header0)
+	}
+	var ranges []string
+	for one := range strings.SplitSeq(strings.TrimPrefix(c.header.Get("Range"), "bytes="), ",") {
+		if _, _, ok := wanted("bytes="+one, len(repr.wire)); ok {
+			ranges = append(ranges, "bytes="+one)
+		}
+	}
+	d := *c
+	if len(ranges) == 1 {
+		d.header = c.header.Clone()
+		d.header["Range"] = ranges
+		return w.judgeAnswer(&d)
+	}
+	kind, params, err := mime.ParseMediaType(c.header0.Get("Content-Type"))
+	if err != nil || kind != "multipart/byteranges" {
+		return fmt.Errorf("Content-Type %q for several ranges", c.header0["Content-Type"])
+	}
+	if c.bodyErr != nil || !c.whole {
+		return nil
+	}
+	if n := c.resp.ContentLength; n != int64(len(c.body)) {
+		return fmt.Errorf("length %d for %d bytes of ranges", n, len(c.body))
+	}
+	parts := multipart.NewReader(bytes.NewReader(c.body), params["boundary"])
+	for _, one := range ranges {
+		part, err := parts.NextRawPart()
+		if err != nil {
+			return fmt.Errorf("the part for %s: %w", one, err)
+		}
+		d.body, _ = io.ReadAll(part)
+		d.header, d.header0 = c.header.Clone(), c.header0.Clone()
+		d.header["Range"] = []string{one}
+		delete(d.header0, "Content-Type")
+		for name, lines := range part.Header {
+			d.header0[name] = lines
+		}
+		resp := *c.resp
+		resp.ContentLength = int64(len(d.body))
+		d.resp = &resp
+		if err := w.judgeAnswer(&d); err != nil {
+			return fmt.Errorf("the part for %s: %w", one, err)
+		}
+	}
+	if _, err := parts.NextRawPart(); err != io.EOF {
+		return fmt.Errorf("more parts than ranges: %v", err)
+	}
+	return nil
 }
 
 // judgeUnsatisfiable looks at a 416 of the cache's. It says nothing of the stored response's freshness, tag or type; with what some
