@@ -57,9 +57,3 @@ func (r *recording) digestsMatch() bool {
 	}
 	return r.content.Matches() && r.stored.Matches()
 }
-
-// Write writes to the store.
-func (r *recording) Write(p []byte) (int, error) {
-	r.stored.Write(p)
-	return r.Writer.Write(p)
-}

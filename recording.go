@@ -155,6 +155,12 @@ func (r *recording) writeBody(p []byte) error {
 	return r.writeAt(p)
 }
 
+// Write writes to the store.
+func (r *recording) Write(p []byte) (int, error) {
+	r.stored.Write(p)
+	return r.Writer.Write(p)
+}
+
 func (r *recording) writeAt(p []byte) error {
 	if len(p) == 0 {
 		return nil
