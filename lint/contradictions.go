@@ -1,5 +1,7 @@
 package lint
 
+import "github.com/go-cachecontrol/cachecontrol/internal/rules"
+
 // contradictionRules are about directives that contradict each other, or have no effect next to others.
 var contradictionRules = []rule{
 	{
@@ -14,8 +16,7 @@ var contradictionRules = []rule{
 		"RFC 9111, section 5.2.2.5",
 		func(m *message, report report) {
 			for _, d := range m.directives {
-				seconds, _ := d.Seconds()
-				if m.cc.NoStore && !m.cc.MustUnderstand && (seconds > 0 || d.Name == "public" || d.Name == "immutable") {
+				if m.cc.NoStore && !m.cc.MustUnderstand && (hasTime(d) || d.Name == "public" || d.Name == "immutable") {
 					report(d.Member)
 				}
 			}
@@ -34,8 +35,7 @@ var contradictionRules = []rule{
 		"RFC 9111, section 5.2.2.4",
 		func(m *message, report report) {
 			for _, d := range m.directives {
-				seconds, _ := d.Seconds()
-				if m.cc.NoCache && !m.cc.NoStore && (seconds > 0 || d.Name == "immutable") {
+				if m.cc.NoCache && !m.cc.NoStore && (hasTime(d) || d.Name == "immutable") {
 					report(d.Member)
 				}
 			}
@@ -118,4 +118,10 @@ var contradictionRules = []rule{
 		"RFC 9111, section 5.2.2.3",
 		whenDirective(func(m *message) bool { return m.cc.MustUnderstand && !m.cc.NoStore }, "must-understand"),
 	},
+}
+
+// hasTime reports whether a directive of responses permits the use of the response for some time.
+func hasTime(d rules.Directive) bool {
+	seconds, _ := d.Seconds()
+	return rules.TakesSeconds(d.Name) && seconds > 0
 }

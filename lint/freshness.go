@@ -131,7 +131,7 @@ func expiresDiffers(m *message) bool {
 	if !ok {
 		lifetime = 0
 	}
-	return (lifetime-m.cc.MaxAge.Value).Abs() > time.Minute && !m.cc.NoCache
+	return !m.private.Date.IsZero() && (lifetime-m.cc.MaxAge.Value).Abs() > time.Minute && !m.cc.NoCache
 }
 
 // isNumber reports whether a value is a number, such as the usual 0 and -1.

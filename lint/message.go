@@ -75,7 +75,6 @@ const cdnCacheControl = "Cdn-Cache-Control"
 // targetedFields are the targeted fields that are known: the one of RFC 9213 and those of providers.
 var targetedFields = []string{
 	cdnCacheControl, "Cloudflare-Cdn-Cache-Control", "Vercel-Cdn-Cache-Control", "Netlify-Cdn-Cache-Control", "Akamai-Cache-Control",
-	"Fastly-Cache-Control", "Cloudfront-Cache-Control",
 }
 
 // maxExamined is how many bytes of Cache-Control are examined directive by directive.

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
@@ -51,7 +52,8 @@ var sharedRules = []rule{
 // whenCookie returns a check that reports Set-Cookie without the value of the cookie.
 func whenCookie(wrong func(m *message) bool) func(*message, report) {
 	return func(m *message, report report) {
-		if m.has("Set-Cookie") && m.method == http.MethodGet && wrong(m) {
+		excluded := slices.Contains(m.shared.Directives.PrivateFields, "Set-Cookie") || slices.Contains(m.shared.Directives.NoCacheFields, "Set-Cookie")
+		if m.has("Set-Cookie") && m.method == http.MethodGet && !excluded && wrong(m) {
 			report("")
 		}
 	}

@@ -105,8 +105,8 @@ var statusRules = []rule{
 		},
 	},
 	{
-		"not-modified-without-freshness", Warning, "",
-		"The 304 has neither Cache-Control nor Expires. It must have those that a 200 would have had; otherwise the stored response keeps its old ones.",
+		"not-modified-without-freshness", Info, "",
+		"The 304 has neither Cache-Control nor Expires, so the stored response keeps its old ones. It must have them if a 200 would have them.",
 		"RFC 9110, section 15.4.5",
 		when("", func(m *message) bool {
 			return m.status == http.StatusNotModified && !m.has("Cache-Control") && !m.has("Expires") && !m.has(cdnCacheControl)

@@ -90,7 +90,7 @@ var validatorRules = []rule{
 }
 
 var (
-	codingSuffix = regexp.MustCompile(`[-;:+.](gzip|gz|br|zstd|deflate|df)"$`)
+	codingSuffix = regexp.MustCompile(`[-;:+.](gzip|gz|br|zstd|deflate)"$`)
 	inodeTag     = regexp.MustCompile(`^(W/)?"[0-9a-f]{1,16}-[0-9a-f]{1,16}-[0-9a-f]{8,16}"$`)
 )
 

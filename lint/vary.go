@@ -79,7 +79,7 @@ var varyRules = []rule{
 	},
 	{
 		"vary-of-conditions", Warning, "Vary",
-		"Caches answer this field themselves. It selects no other representation, so Vary must not name it.",
+		"Caches and servers handle this field themselves. It selects no other representation, so Vary must not name it.",
 		"RFC 9110, section 12.5.5",
 		reportNames(named("If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range", "Range", "Cache-Control", "Pragma",
 			"Connection", "Te", "Transfer-Encoding", "Upgrade")),

@@ -138,6 +138,12 @@ func origins() map[string]struct {
 				resp.Header().Del("Etag")
 			}
 		}), []string{"not-modified-without-etag"}},
+		"no freshness": {changed(func(_ *http.Request, resp *httptest.ResponseRecorder) { resp.Header().Del("Cache-Control") }), nil},
+		"no freshness in 304": {changed(func(_ *http.Request, resp *httptest.ResponseRecorder) {
+			if resp.Code == 304 {
+				resp.Header().Del("Cache-Control")
+			}
+		}), []string{"not-modified-without-freshness"}},
 		"another freshness in 304": {changed(set(304, "Cache-Control", "max-age=1")), []string{"not-modified-with-other-freshness"}},
 		"no If-Modified-Since":     {without("If-Modified-Since"), []string{"last-modified-ignored"}},
 		"412 to If-Modified-Since": {changed(answer("If-Modified-Since", 412)), []string{"last-modified-condition-fails"}},

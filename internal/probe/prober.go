@@ -110,10 +110,14 @@ func (p *prober) exchange(req *http.Request) (*reply, error) {
 // check adds the notes of package lint about a response that only the probe asks for. It reports whether there are none.
 func (p *prober) check(r *reply) bool {
 	right := true
+	stated := p.whole.Header["Cache-Control"] != nil || p.whole.Header["Expires"] != nil
 	for _, n := range lint.Check(r.Response, time.Time{}) {
+		if n.Code == "not-modified-without-freshness" && !stated {
+			continue
+		}
 		if strings.HasPrefix(n.Code, "content-range-") || strings.HasPrefix(n.Code, "not-modified-") {
-			p.result.Notes = append(p.result.Notes, n)
 			right = false
+			p.add(n)
 		}
 	}
 	return right
@@ -124,7 +128,7 @@ func (p *prober) confirm(clause string) { p.result.Confirmed = append(p.result.C
 // note adds a note.
 func (p *prober) note(code, value string) { p.noteAbout(code, "", value) }
 
-// noteAbout adds a note about a field, once.
+// noteAbout adds a note about a field.
 func (p *prober) noteAbout(code, field, value string) {
 	i := slices.IndexFunc(notes, func(n lint.Note) bool { return n.Code == code })
 	n := notes[i]
@@ -133,6 +137,11 @@ func (p *prober) noteAbout(code, field, value string) {
 		n.Field = field
 	}
 	n.Value = strings.ToValidUTF8(value[:min(len(value), maxValue)], "")
+	p.add(n)
+}
+
+// add adds a note, once.
+func (p *prober) add(n lint.Note) {
 	if !slices.Contains(p.result.Notes, n) {
 		p.result.Notes = append(p.result.Notes, n)
 	}
