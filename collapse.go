@@ -92,13 +92,17 @@ func (s *seats) wait(key string) (*flight, answer, error) {
 	s.before.leave()
 	for {
 		err := s.await()
+		why := rules.Reason(rules.OriginSlow)
 		switch {
 		case err == nil:
 			return s.current.flight, answer{}, nil
-		case err != errOverdue && !timedOut(s.q.ctx):
+		case err == errOverdue:
+		case timedOut(s.q.ctx):
+			why = rules.OnError
+		default:
 			return nil, answer{}, err
 		}
-		if a, ok := s.road.stale(s.q, Status{Forward: forwardToken(s.why), Collapsed: true}); ok {
+		if a, ok := s.road.stale(s.q, s.status(why, 0)); ok {
 			return nil, a, nil
 		}
 		if err != errOverdue {
@@ -142,6 +146,11 @@ func (s *seats) await() error {
 	return nil
 }
 
+// status returns the status of an answer for this reason to a query that was not sent to the origin itself.
+func (s *seats) status(why rules.Reason, forwardStatus int) Status {
+	return Status{Reason: Reason(why), Forward: forwardToken(s.why), ForwardStatus: forwardStatus, Collapsed: true}
+}
+
 // leave gives up all seats.
 func (s *seats) leave() {
 	s.current.leave()
@@ -160,8 +169,7 @@ func (s *seats) take() *bodyReader {
 // that is permitted, so that the waiting requests do not all go to an origin that fails.
 func (s *seats) follow(f *flight) (answer, error) {
 	if f.failed() {
-		status := Status{Forward: forwardToken(s.why), ForwardStatus: f.status.ForwardStatus, Collapsed: true}
-		if a, ok := s.road.stale(s.q, status); ok {
+		if a, ok := s.road.stale(s.q, s.status(rules.OnError, f.status.ForwardStatus)); ok {
 			return a, nil
 		}
 	}
@@ -186,7 +194,7 @@ func (s *seats) share(f *flight) (answer, error) {
 	if d.rejected || d.mustValidate || d.Action != rules.Serve && !f.shared.failure {
 		return answer{}, errNotShared
 	}
-	a := f.engine.serve(q, &m, d.Reuse, Status{Forward: forwardToken(s.why), ForwardStatus: f.status.ForwardStatus, Collapsed: true})
+	a := f.engine.serve(q, &m, d.Reuse, s.status(rules.Collapsed, f.status.ForwardStatus))
 	b.resp = a.resp
 	if f.shared.farMark != nil {
 		a.resp.Header[XFromCache] = slices.Clone(f.shared.farMark)

@@ -418,6 +418,9 @@ func TestCollapseTimeoutStale(t *testing.T) {
 					want, body, asked = miss, "#3", 3
 				}
 				for _, x := range all {
+					if s := cachecontrol.StatusOf(x.Response); permitted && s.Reason != rules.OriginSlow {
+						t.Fatalf("%v, want %v", s, rules.OriginSlow)
+					}
 					if x.outcome != want && x.outcome != hit || x.body != body {
 						t.Fatalf("%v %q, want %v %q", x.outcome, x.body, want, body)
 					}

@@ -145,7 +145,7 @@ func (f *flight) run(q *query, why rules.Reason, r road) {
 		f.release, ok = f.engine.leases.Wait(q.ctx, f.key)
 	}
 	if !ok {
-		if f.result, ok = r.stale(q, Status{Forward: forwardToken(why), Collapsed: true}); ok {
+		if f.result, ok = r.stale(q, Status{Reason: rules.OriginSlow, Forward: forwardToken(why), Collapsed: true}); ok {
 			err = nil
 			return
 		}

@@ -325,6 +325,7 @@ func (c *cache) answerOnError(q *query, at place, s Status) (answer, bool) {
 	case d.Action == rules.Serve, d.Action == rules.ServeAndValidate: // it has been stored or updated by now
 		return c.serve(q, &m, d.Reuse, Status{}), true
 	case ok:
+		r.Reason = rules.Reason(s.Reason)
 		return c.serve(q, &m, r, s), true
 	}
 	m.close()

@@ -296,6 +296,7 @@ func play(t testing.TB, script []byte, dir func() string) (kinds map[string]int,
 			c.Transport.MaxVariants = 1
 		}
 		c.Collapse = setup[1]&16 != 0 && !w.alone
+		c.CollapseProcesses = c.Collapse && setup[1]&32 != 0
 		switch {
 		case w.alone, setup[0]&128 != 0:
 			c.DrainBytes = -1

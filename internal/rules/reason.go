@@ -139,7 +139,7 @@ var reasons = map[Reason]struct{ description, reference string }{
 	WhileRevalidating:   {"it is stale and may be used while it is revalidated", "RFC 5861, section 3"},
 	OnError:             {"the origin failed, and the stale response may be used instead", "RFC 5861, section 4"},
 	OriginFailing:       {"it is stale and may be used, and the origin is not asked again yet because it failed a short time ago", "RFC 5861, section 4"},
-	OriginSlow:          {"the origin has not answered within StaleIfSlow, and the stale response may be used if it fails", "RFC 9111, section 4.2.4"},
+	OriginSlow:          {"the origin has not answered within StaleIfSlow or CollapseTimeout, and the stale response may be used if it fails", "RFC 9111, section 4.2.4"},
 	AllowStale:          {"it is stale, and Control.MaxStale allows its use", "RFC 9111, section 4.2.4"},
 	ReuseAllowed:        {"the program allowed its use, whatever the rules say (BeforeReuse)", ""},
 	Expired:             {"it is stale", "RFC 9111, section 4.2"},
