@@ -10,8 +10,8 @@ import (
 // refreshed remembers the responses that were refreshed before they expired, so that a refresh that changes nothing is not tried
 // again before they expire.
 type refreshed struct {
-	mu     sync.Mutex // guards expiry
-	expiry lossy.Timed[string, expiry]
+	mu     sync.Mutex          // guards expiry
+	expiry lossy.Timed[expiry] // by hash of the key
 }
 
 // expiry is the time when a response expires.
@@ -21,12 +21,13 @@ func (e expiry) End() time.Time { return e.Time }
 
 // claim reports whether the key is not claimed at present. If so, it claims the key until the given time.
 func (r *refreshed) claim(key string, now, until time.Time) bool {
+	hash := lossy.Hash(key)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if now.Before(r.expiry.Get(key).Time) {
+	if now.Before(r.expiry.Get(hash).Time) {
 		return false
 	}
-	r.expiry.Put(key, expiry{until})
+	r.expiry.Put(hash, expiry{until})
 	return true
 }
 
@@ -34,5 +35,5 @@ func (r *refreshed) claim(key string, now, until time.Time) bool {
 func (r *refreshed) release(key string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.expiry.Delete(key)
+	r.expiry.Delete(lossy.Hash(key))
 }

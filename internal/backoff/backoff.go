@@ -25,7 +25,7 @@ type Table struct {
 	first, most time.Duration
 
 	mu            sync.Mutex // guards the following fields
-	urls, origins lossy.Timed[uint64, record]
+	urls, origins lossy.Timed[record]
 	claims        uint64 // number of claims so far
 }
 

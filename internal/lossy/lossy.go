@@ -5,15 +5,17 @@ package lossy
 
 import (
 	"hash/maphash"
+	"slices"
 	"sync/atomic"
 	"time"
 )
 
-// The numbers of slots of the tables, and of entries of a Timed.
+// The numbers of slots of the tables. A Timed has 4096.
 const (
-	mapSlots   = 1024
-	setSlots   = 2048
-	timedLimit = 4096
+	mapSlots  = 1024
+	setSlots  = 2048
+	timedSets = 512
+	timedWays = 8
 )
 
 var seed = maphash.MakeSeed()
@@ -62,44 +64,72 @@ func (s *Set) Remove(hash uint64) { s.slot(hash).CompareAndSwap(hash|1, 0) }
 
 func (s *Set) slot(hash uint64) *atomic.Uint64 { return &s.slots[hash>>1%setSlots] }
 
-// Timed maps keys to values that matter until a time. It holds at most 4096 entries. For another one it forgets the one
-// that ends first among a few. Calls must not be concurrent.
-type Timed[K comparable, V interface{ End() time.Time }] struct {
-	entries map[K]V
+// Timed maps hashes to values that matter until a time. If there is no room for another one, it forgets the one of a
+// few that ends first. Calls must not be concurrent.
+type Timed[V interface{ End() time.Time }] struct {
+	sets [][]timed[V] // of timedWays entries at most, by hash; nil before the first Put
+	n    int          // of entries
 }
 
-// Get returns the value of key, or the zero value if there is none.
-func (t *Timed[K, V]) Get(key K) V { return t.entries[key] }
-
-// Put sets the value of key.
-func (t *Timed[K, V]) Put(key K, value V) {
-	if _, known := t.entries[key]; !known && len(t.entries) >= timedLimit {
-		t.forget()
-	}
-	if t.entries == nil {
-		t.entries = make(map[K]V)
-	}
-	t.entries[key] = value
+type timed[V any] struct {
+	hash  uint64
+	value V
 }
 
-// forget deletes an entry.
-func (t *Timed[K, V]) forget() {
-	var first K
-	var end time.Time
-	n := 0
-	for key, value := range t.entries { // begins anywhere
-		if e := value.End(); n == 0 || e.Before(end) {
-			first, end = key, e
+// Get returns the value of hash, or the zero value if there is none.
+func (t *Timed[V]) Get(hash uint64) (value V) {
+	if i := t.index(hash); i >= 0 {
+		value = t.set(hash)[i].value
+	}
+	return value
+}
+
+// Put sets the value of hash.
+func (t *Timed[V]) Put(hash uint64, value V) {
+	if t.sets == nil {
+		t.sets = make([][]timed[V], timedSets)
+	}
+	i, set := t.index(hash), t.set(hash)
+	switch {
+	case i >= 0:
+	case len(set) < timedWays:
+		t.n++
+		t.sets[hash%timedSets] = append(set, timed[V]{hash, value})
+		return
+	default:
+		for j := range set {
+			if i < 0 || set[j].value.End().Before(set[i].value.End()) {
+				i = j
+			}
 		}
-		if n++; n == 8 {
-			break
-		}
 	}
-	delete(t.entries, first)
+	set[i] = timed[V]{hash, value}
 }
 
-// Delete removes key, if it has a value.
-func (t *Timed[K, V]) Delete(key K) { delete(t.entries, key) }
+// Delete removes hash, if it has a value.
+func (t *Timed[V]) Delete(hash uint64) {
+	if i := t.index(hash); i >= 0 {
+		t.n--
+		t.sets[hash%timedSets] = slices.Delete(t.set(hash), i, i+1)
+	}
+}
 
-// Len returns the number of entries.
-func (t *Timed[K, V]) Len() int { return len(t.entries) }
+// Len returns the number of values.
+func (t *Timed[V]) Len() int { return t.n }
+
+func (t *Timed[V]) set(hash uint64) []timed[V] {
+	if t.sets == nil {
+		return nil
+	}
+	return t.sets[hash%timedSets]
+}
+
+// index returns the index of hash in its set, or -1.
+func (t *Timed[V]) index(hash uint64) int {
+	for i, e := range t.set(hash) {
+		if e.hash == hash {
+			return i
+		}
+	}
+	return -1
+}

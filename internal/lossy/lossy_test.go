@@ -1,6 +1,7 @@
 package lossy_test
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -78,40 +79,54 @@ type end time.Time
 func (e end) End() time.Time { return time.Time(e) }
 
 func TestTimed(t *testing.T) {
-	var m lossy.Timed[int, end]
+	var m lossy.Timed[end]
 	start := time.Unix(1_000_000, 0)
 	at := func(i int) end { return end(start.Add(time.Duration(i) * time.Second)) }
-	if got := m.Get(1); got != (end{}) {
-		t.Errorf("Get of an empty table = %v, want the zero value", got)
+	want := func(what string, hash uint64, value end, n int) {
+		t.Helper()
+		if got := m.Get(hash); got != value || m.Len() != n {
+			t.Errorf("%s: Get(%d) = %v of %d entries, want %v of %d", what, hash, got, m.Len(), value, n)
+		}
 	}
+	want("empty", 1, end{}, 0)
+	m.Delete(1)
+	want("empty", 1, end{}, 0)
 	m.Put(1, at(1))
 	m.Put(1, at(2))
-	if got := m.Get(1); got != at(2) || m.Len() != 1 {
-		t.Errorf("Get = %v of %d entries, want %v of 1", got, m.Len(), at(2))
-	}
+	want("replaced", 1, at(2), 1)
+	m.Put(513, at(3)) // in the same set
+	want("two", 513, at(3), 2)
 	m.Delete(1)
 	m.Delete(1)
-	if got := m.Get(1); got != (end{}) || m.Len() != 0 {
-		t.Errorf("after Delete: %v of %d entries, want none", got, m.Len())
+	want("deleted", 1, end{}, 1)
+	want("not deleted", 513, at(3), 1)
+	m.Delete(513)
+
+	// What ends first is forgotten.
+	for i := range 8 {
+		m.Put(uint64(512*i), at(100-i))
 	}
+	m.Put(512*8, at(50))
+	want("forgotten", 512*7, end{}, 8)
+	want("the new one", 512*8, at(50), 8)
+	m.Put(512*9, at(0)) // even if the new one ends earlier still
+	want("forgotten", 512*8, end{}, 8)
+	want("the new one", 512*9, at(0), 8)
+
 	const n, most = 1_000_000, 4096
 	for i := range n {
-		m.Put(i, at(i))
-		if i%1000 == 0 && m.Len() > most {
+		m.Put(lossy.Hash(strconv.Itoa(i)), at(i))
+		if m.Len() > most {
 			t.Fatalf("%d entries, want %d at most", m.Len(), most)
 		}
 	}
-	if m.Len() != most {
-		t.Errorf("%d entries, want %d", m.Len(), most)
-	}
-	// It forgets what ends early rather than what ends late.
-	late := 0
+	kept := 0
 	for i := n - most/2; i < n; i++ {
-		if m.Get(i) == at(i) {
-			late++
+		if m.Get(lossy.Hash(strconv.Itoa(i))) == at(i) {
+			kept++
 		}
 	}
-	if want := most / 2 * 3 / 4; late < want {
-		t.Errorf("%d of the last %d are there, want %d", late, most/2, want)
+	if want := most / 2 * 9 / 10; kept < want {
+		t.Errorf("%d of the last %d are there, want %d at least", kept, most/2, want)
 	}
 }
