@@ -120,7 +120,7 @@ const (
 	primary   role = "entry"   // the first response, or the only one
 	variant   role = "variant" // a further one
 	part      role = "part"    // a part of a body (206)
-	index     role = "index"   // the index of responses to other methods
+	index     role = "index"   // the index of responses to other methods, or of parts
 	otherRole role = "other"   // its key does not follow from the URL alone
 	unknown   role = ""        // it does not record its URL
 )
@@ -133,9 +133,9 @@ func roleOf(hash string, e *storage.Entry) role {
 		return unknown
 	case ok && hash == cachedir.Hash(k.plain):
 		return primary
-	case ok && hash == cachedir.Hash(k.parts):
+	case e.Range != nil:
 		return part
-	case ok && hash == cachedir.Hash(k.methods):
+	case ok && (hash == cachedir.Hash(k.parts) || hash == cachedir.Hash(k.methods)):
 		return index
 	case ok && k.variant != "" && hash == cachedir.Hash(k.variant):
 		return variant

@@ -242,7 +242,7 @@ func TestLsRoles(t *testing.T) {
 		f.must(json.Unmarshal([]byte(line), &row))
 		got[row.Role+" "+strings.TrimPrefix(row.URL, origin.URL)]++
 	}
-	want := map[string]int{"entry /plain?b=%20&a=%2f": 1, "entry /vary": 1, "variant /vary": 2, "part /part": 1, "index /vary/asked": 1, "other /vary/asked": 1}
+	want := map[string]int{"entry /plain?b=%20&a=%2f": 1, "entry /vary": 1, "variant /vary": 2, "part /part": 1, "index /part": 1, "index /vary/asked": 1, "other /vary/asked": 1}
 	if !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
