@@ -81,7 +81,7 @@ func reasonCases() []reasonCase {
 		{detail: "uri-miss/max-age", response: []string{fresh, "Content-Digest: sha-256=:AAAA:"}, body: 100, late: "digest-mismatch"},
 		{detail: "fresh", response: []string{fresh}, body: 10 << 10, unread: true},
 		{detail: "uri-miss/max-age", response: []string{fresh}, body: 100 << 10, late: "too-long",
-			transport: &cachecontrol.Transport{Store: storage.NewDictCache(storage.MaxBytes(256 << 10))}},
+			transport: &cachecontrol.Transport{Store: &storage.DictCache{MaxBytes: 256 << 10}}},
 		{detail: "vary-miss/max-age", response: []string{fresh, "Vary: User-Agent"}, second: []string{"User-Agent: other"}},
 
 		// the origin is asked each time

@@ -36,7 +36,7 @@ func TestMemoryBound(t *testing.T) {
 					Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
 				}, nil
 			})
-			store := storage.NewDictCache(storage.MaxBytes(test.bound))
+			store := &storage.DictCache{MaxBytes: test.bound}
 			before := reachable()
 			tr := &cachecontrol.Transport{Base: base, Store: store}
 			defer tr.Close()

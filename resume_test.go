@@ -54,7 +54,7 @@ func TestResume(t *testing.T) {
 			t.Run(fmt.Sprint(size, " ", name), func(t *testing.T) {
 				inEachStore(t, func(t *testing.T, store storage.Store) {
 					if dict, ok := store.(*storage.DictCache); ok {
-						*dict = *storage.NewDictCache(storage.MaxBytes(1 << 30))
+						dict.MaxBytes = 1 << 30
 					}
 					f := &file{size: size, fields: []string{fresh3600, "X-Head: 1"}}
 					o := f.origin(t)

@@ -163,7 +163,7 @@ func TestEachBlockIsFetchedOnce(t *testing.T) {
 				o := f.origin(t)
 				tr := &cachecontrol.Transport{Base: o, Store: store}
 				if dict, ok := store.(*storage.DictCache); ok {
-					*dict = *storage.NewDictCache(storage.MaxBytes(1 << 30))
+					dict.MaxBytes = 1 << 30
 				}
 				defer tr.Close()
 				r := rand.New(rand.NewPCG(1, 2))
@@ -507,7 +507,7 @@ func sparseAtRandom(t *testing.T, seed uint64) {
 			resp.Body = io.NopCloser(io.MultiReader(io.LimitReader(resp.Body, r.Int64N(resp.ContentLength+1)), failingReader{errCut}))
 		}
 	}
-	inner := storage.NewDictCache(storage.MaxBytes([]int64{-1, 16 * unit, 60 * unit}[r.IntN(3)]))
+	inner := &storage.DictCache{MaxBytes: []int64{-1, 16 * unit, 60 * unit}[r.IntN(3)]}
 	store := &watchedStore{Store: inner, flat: r.IntN(3) == 0}
 	tr := &cachecontrol.Transport{Base: f.origin(t), Store: store, DrainBytes: []int64{0, -1}[r.IntN(2)]}
 	defer tr.Close()
@@ -647,7 +647,7 @@ func TestPartsRemovedWhileRead(t *testing.T) {
 
 // There are at most 2,048 parts. The oldest ones are replaced.
 func TestPartsAreBounded(t *testing.T) {
-	store := storage.NewDictCache(storage.MaxBytes(-1))
+	store := &storage.DictCache{MaxBytes: -1}
 	f := &file{size: 1 << 40, fields: []string{fresh3600}}
 	o := f.origin(t)
 	tr := &cachecontrol.Transport{Base: o, Store: store}

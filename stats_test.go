@@ -92,7 +92,7 @@ func TestStats(t *testing.T) {
 			"too long", &cachecontrol.Transport{MaxBodyBytes: 1}, []reply{ok(fresh)}, []step{{want: miss}},
 			stats{Misses: 1, OriginRequests: 1, BytesFromOrigin: 2, NotStored: reasons{rules.TooLong: 1}},
 		}, {
-			"what the store evicts", &cachecontrol.Transport{Store: storage.NewDictCache(storage.MaxBytes(64 << 10))},
+			"what the store evicts", &cachecontrol.Transport{Store: &storage.DictCache{MaxBytes: 64 << 10}},
 			[]reply{{body: strings.Repeat("x", 11<<10), fields: []string{fresh}}},
 			[]step{{do: "/1", want: miss}, {do: "/2", want: miss}, {do: "/3", want: miss}, {do: "/4", want: miss}, {do: "/5", want: miss}, {do: "/6", want: miss}},
 			stats{Misses: 6, OriginRequests: 6, BytesFromOrigin: 6 * 11 << 10, Stored: 6, Evictions: 1},

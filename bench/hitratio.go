@@ -93,7 +93,7 @@ type bounded interface {
 // overhead is the number of bytes that an entry counts in addition to its body, in each of the caches.
 var overhead = sync.OnceValue(func() int {
 	const bound = 1 << 20
-	c := dict{storage.NewDictCache(storage.MaxBytes(bound))}
+	c := dict{&storage.DictCache{MaxBytes: bound}}
 	for i := range bound / 100 {
 		c.ask(pageKey(i), nil)
 	}
@@ -183,7 +183,7 @@ func measureHitRatios(ctx context.Context, command string, progress io.Writer) (
 			bytes := total * percent / 100
 			var ratios, times []string
 			for _, c := range []bounded{
-				dict{storage.NewDictCache(storage.MaxBytes(int64(bytes)))},
+				dict{&storage.DictCache{MaxBytes: int64(bytes)}},
 				newOtter(bytes),
 				&lastUsed{bytes, map[string]*list.Element{}, list.New()},
 			} {

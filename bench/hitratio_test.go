@@ -12,7 +12,7 @@ import (
 func TestBounded(t *testing.T) {
 	const bytes, body = 1 << 20, 10 << 10
 	for name, c := range map[string]bounded{
-		"DictCache": dict{storage.NewDictCache(storage.MaxBytes(bytes))},
+		"DictCache": dict{&storage.DictCache{MaxBytes: bytes}},
 		"otter":     newOtter(bytes),
 		"last used": &lastUsed{bytes, map[string]*list.Element{}, list.New()},
 	} {

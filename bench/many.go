@@ -129,7 +129,7 @@ func manyEntries(ctx context.Context, _ job) ([]figure, error) {
 	const n, looks = manyEntriesCount, 200_000
 	o := &origin{page: newPage(manyBody, fresh)}
 	open := func(n int) (*caller, *storage.DictCache, error) {
-		s := storage.NewDictCache(storage.MaxBytes(16 << 30))
+		s := &storage.DictCache{MaxBytes: 16 << 30}
 		c := newCaller(&cachecontrol.Transport{Base: ownStrings{o}, Store: s})
 		return c, s, c.fill(ctx, n)
 	}

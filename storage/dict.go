@@ -15,7 +15,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/buffer"
 )
 
-// DefaultMaxBytes is the limit of a DictCache without MaxBytes.
+// DefaultMaxBytes is the bound of a DictCache if MaxBytes is zero.
 const DefaultMaxBytes = 64 << 20
 
 // DictCache is a Store in memory. An entry is kept in a packed form until its first hit, and small entries
@@ -34,6 +34,10 @@ const DefaultMaxBytes = 64 << 20
 // The zero value is an empty cache with the default bound. All methods are safe for concurrent use. Every
 // method of a nil *DictCache that returns an error returns ErrClosed.
 type DictCache struct {
+	// MaxBytes is the bound in bytes. Zero means DefaultMaxBytes. A negative value means no limit. It must not be changed
+	// after the first use.
+	MaxBytes int64
+
 	index  dictIndex   // read without the lock
 	ranges atomic.Bool // whether an entry with a Range has ever been stored
 
@@ -41,38 +45,20 @@ type DictCache struct {
 	fresh recordQueue
 	kept  recordQueue
 	slabs slabs // of entries in fresh
-	limit int64 // never changes; zero means DefaultMaxBytes
 
 	evictions atomic.Uint64
 	leases    leases
 }
 
-// NewDictCache returns an empty DictCache.
-func NewDictCache(opts ...DictOption) *DictCache {
-	c := new(DictCache)
-	for _, opt := range opts {
-		if opt != nil {
-			opt(c)
-		}
-	}
-	return c
-}
+// NewDictCache returns an empty DictCache with the default bound.
+func NewDictCache() *DictCache { return new(DictCache) }
 
-// DictOption configures a DictCache.
-type DictOption func(*DictCache)
-
-// MaxBytes limits a DictCache to n bytes. Zero means DefaultMaxBytes. A negative value means no limit.
-func MaxBytes(n int64) DictOption {
-	return func(c *DictCache) {
-		if c.limit = n; n < 0 {
-			c.limit = math.MaxInt64
-		}
-	}
-}
-
-// bound returns the number of bytes that the cache may hold. It never changes.
+// bound returns the number of bytes that the cache may hold.
 func (c *DictCache) bound() int64 {
-	return cmp.Or(c.limit, DefaultMaxBytes)
+	if c.MaxBytes < 0 {
+		return math.MaxInt64
+	}
+	return cmp.Or(c.MaxBytes, DefaultMaxBytes)
 }
 
 // Get returns the entry under key, or ErrNotFound. The body implements io.Seeker and io.WriterTo and reads

@@ -23,7 +23,7 @@ import (
 )
 
 func TestDictCacheWithoutLimit(t *testing.T) {
-	c := storage.NewDictCache(storage.MaxBytes(-1))
+	c := &storage.DictCache{MaxBytes: -1}
 	body := strings.Repeat("x", 1<<20)
 	for i := range 80 {
 		put(t, c, fmt.Sprint(i), body)
@@ -37,7 +37,7 @@ func TestDictCacheWithoutLimit(t *testing.T) {
 // TestDictCacheEviction: what is asked for stays while what is not comes and goes.
 func TestDictCacheEviction(t *testing.T) {
 	const bound = 100 << 10
-	c := storage.NewDictCache(storage.MaxBytes(bound))
+	c := &storage.DictCache{MaxBytes: bound}
 	body := strings.Repeat("x", 10<<10)
 	put(t, c, "used", body)
 	put(t, c, "unused", body)
@@ -68,7 +68,7 @@ func TestDictCacheEviction(t *testing.T) {
 // long ago; and what it drove out is kept once it has come again.
 func TestDictCacheScan(t *testing.T) {
 	const entries, bound = 40, 1 << 20
-	c := storage.NewDictCache(storage.MaxBytes(bound))
+	c := &storage.DictCache{MaxBytes: bound}
 	body := strings.Repeat("x", bound/entries)
 	crawl := func(name string) {
 		for i := range 10 * entries {
@@ -115,7 +115,7 @@ func TestDictCacheScan(t *testing.T) {
 
 // TestDictCacheUnderChange: whoever reads while others write finds what is stored, and nothing else.
 func TestDictCacheUnderChange(t *testing.T) {
-	c := storage.NewDictCache(storage.MaxBytes(4 << 20))
+	c := &storage.DictCache{MaxBytes: 4 << 20}
 	stay := make([]string, 100)
 	for i := range stay {
 		stay[i] = fmt.Sprint("stay", i)
@@ -219,8 +219,8 @@ func TestDictCacheNeighbours(t *testing.T) {
 // at them meanwhile finds nothing older than what was there when it began.
 func TestDictCacheModel(t *testing.T) {
 	const writers, keys, rounds = 3, 2000, 4000
-	c := storage.NewDictCache(storage.MaxBytes(64 << 20)) // nothing is evicted
-	var last [writers][keys]atomic.Int64                  // the round in which a key was stored last; negative: it may be gone
+	c := &storage.DictCache{MaxBytes: 64 << 20} // nothing is evicted
+	var last [writers][keys]atomic.Int64        // the round in which a key was stored last; negative: it may be gone
 	var work, readers sync.WaitGroup
 	done := make(chan struct{})
 	for w := range writers {
@@ -277,7 +277,7 @@ func TestDictCacheModel(t *testing.T) {
 
 func TestDictCacheTooLarge(t *testing.T) {
 	const bound = 100 << 10
-	c := storage.NewDictCache(storage.MaxBytes(bound))
+	c := &storage.DictCache{MaxBytes: bound}
 	put(t, c, "key", "old")
 	w, err := c.Create(t.Context(), "key", storagetest.Entry())
 	if err != nil {
@@ -344,7 +344,7 @@ func TestDictCacheCopiesTheEntry(t *testing.T) {
 }
 
 func TestDictCacheDecoded(t *testing.T) {
-	c := storage.NewDictCache(storage.MaxBytes(100 << 10))
+	c := &storage.DictCache{MaxBytes: 100 << 10}
 	put(t, c, "key", "coded")
 	r := mustGet(t, c, "key", "coded")
 	c.KeepDecoded("key", r.Entry, make([]byte, 30<<10))

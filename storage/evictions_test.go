@@ -43,7 +43,7 @@ func TestEvictions(t *testing.T) {
 			t.Errorf("%d evictions by deleting", n-before)
 		}
 	}
-	t.Run("DictCache", func(t *testing.T) { fill(t, storage.NewDictCache(storage.MaxBytes(1<<20))) })
+	t.Run("DictCache", func(t *testing.T) { fill(t, &storage.DictCache{MaxBytes: 1 << 20}) })
 	t.Run("files", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) { // where steps take no time
 			fill(t, newFileCache(t, t.TempDir(), directory.MaxBytes(1<<20)))

@@ -110,7 +110,7 @@ func TestDictCacheInvariants(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			ctx := t.Context()
 			r := rand.New(rand.NewPCG(1, 2))
-			c := NewDictCache(MaxBytes(test.bound))
+			c := &DictCache{MaxBytes: test.bound}
 			var known []*Entry
 			mostSlabs := int64(0)
 			for i := range test.steps {
@@ -225,7 +225,7 @@ func TestUnpackAfterItHasGone(t *testing.T) {
 
 // TestUpdateKeepsToTheQuarter: a head that grows leaves no entry with more than a quarter of the cache.
 func TestUpdateKeepsToTheQuarter(t *testing.T) {
-	c := NewDictCache(MaxBytes(64 << 10))
+	c := &DictCache{MaxBytes: 64 << 10}
 	w, err := c.Create(t.Context(), "key", &Entry{Status: 200, Version: 11})
 	if err == nil {
 		_, err = w.Write(make([]byte, 7<<10))

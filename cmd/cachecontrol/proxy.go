@@ -120,7 +120,7 @@ func (p *proxy) openStore(e *env) (store storage.Store, close func() error, err 
 	if err != nil || p.near == 0 {
 		return store, disconnect, err
 	}
-	tiered := storage.Tiered(storage.NewDictCache(storage.MaxBytes(p.near)), store, 0)
+	tiered := storage.Tiered(&storage.DictCache{MaxBytes: p.near}, store, 0)
 	return tiered, func() error { return errors.Join(tiered.Close(), disconnect()) }, nil
 }
 

@@ -79,7 +79,7 @@ func (s *storeFlag) open(e *env, maxBytes int64, maxAge time.Duration) (store st
 		store, close, err = s.remote.connect(e)
 		hint = "Check the name of the server, or use --store memory."
 	default:
-		store = storage.NewDictCache(storage.MaxBytes(maxBytes))
+		store = &storage.DictCache{MaxBytes: maxBytes}
 	}
 	if err != nil {
 		return nil, nil, failed(err, "cannot open the store "+s.String(), hint)

@@ -20,7 +20,7 @@ import (
 func newFleetCache(addr string) (cache *cachecontrol.Transport, closeCache func() error) {
 	client := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true})
 	far := rediscache.New(client, rediscache.Prefix("web:"))
-	tiered := storage.Tiered(storage.NewDictCache(storage.MaxBytes(256<<20)), far, 0)
+	tiered := storage.Tiered(&storage.DictCache{MaxBytes: 256 << 20}, far, 0)
 	cache = &cachecontrol.Transport{Store: tiered}
 	return cache, func() error { return errors.Join(cache.Close(), tiered.Close()) }
 }

@@ -25,7 +25,7 @@ type api struct {
 func newAPI(base, token string) *api {
 	return &api{base: base, cache: &cachecontrol.Transport{
 		Base:                 withToken{token, http.DefaultTransport},
-		Store:                storage.NewDictCache(storage.MaxBytes(16 << 20)),
+		Store:                &storage.DictCache{MaxBytes: 16 << 20},
 		Shared:               false,
 		ReplaySetCookie:      false,
 		CredentialFields:     []string{"X-Tenant"},

@@ -15,7 +15,7 @@ type Store struct {
 }
 
 // New returns an empty Store.
-func New() *Store { return &Store{DictCache: storage.NewDictCache(storage.MaxBytes(64 << 20))} }
+func New() *Store { return &Store{DictCache: &storage.DictCache{MaxBytes: 64 << 20}} }
 
 // Lookup is called before Get.
 func (s *Store) Lookup(key []byte) (storage.Held, bool) {

@@ -54,7 +54,7 @@ var (
 
 func main() {
 	far := kv.FromKV(new(database))
-	near := storage.NewDictCache(storage.MaxBytes(2 * storage.DefaultMaxBytes))
+	near := &storage.DictCache{MaxBytes: 2 * storage.DefaultMaxBytes}
 	tiered := storage.Tiered(near, far, storage.DefaultNearFor/5)
 	for _, store := range []storage.Store{far, tiered, kv.FromCache(new(old))} {
 		client := (&cachecontrol.Transport{Store: store, Shared: true}).Client()
