@@ -493,6 +493,7 @@ func (c *cache) validateLater(q *query, at place, m *match) (started, held bool)
 	later := q.forValidation(c.engine, m.parts != nil)
 	started = c.background.Run(q.ctx, at.key, func(ctx context.Context) {
 		defer claim.End()
+		defer c.pending.inBackground(at.key).end()
 		c.runValidation(ctx, later, at)
 	})
 	if !started {

@@ -102,14 +102,29 @@ func (ps *pending) joinOrStart(e *engine, q *query, key string, claim backoff.Cl
 	r.req.Cancel = nil
 	own := *q
 	own.ctx, own.req, own.header, own.patient = r.context, r.req, canonicalNames(r.req.Header), true
-	if other == nil {
-		if ps.byKey == nil {
-			ps.byKey = make(map[string]*pendingRequest)
-		}
-		ps.byKey[key] = r
-	}
+	ps.add(r)
 	go r.run(&own, answerAgain)
 	return r, true
+}
+
+// add makes others wait for the request, unless they wait for another one with its key. The caller holds the lock.
+func (ps *pending) add(r *pendingRequest) {
+	if ps.byKey == nil {
+		ps.byKey = make(map[string]*pendingRequest)
+	}
+	if ps.byKey[r.key] == nil {
+		ps.byKey[r.key] = r
+	}
+}
+
+// inBackground makes requests wait for a validation in the background, instead of asking the origin as well. The caller of
+// inBackground calls end after the validation.
+func (ps *pending) inBackground(key string) *pendingRequest {
+	r := &pendingRequest{pending: ps, key: key, begun: time.Now(), left: true, over: make(chan struct{})}
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	ps.add(r)
+	return r
 }
 
 // unattended is the context of a caller that may get its answer before the request ends, so that it does not have the value

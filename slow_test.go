@@ -448,6 +448,83 @@ func TestStaleIfSlowLimits(t *testing.T) {
 	})
 }
 
+// A request waits for a validation in the background, and gets the stale response if that is slow.
+func TestStaleIfSlowBackground(t *testing.T) {
+	for _, tt := range []struct {
+		delay time.Duration
+		want  cachecontrol.Outcome
+		after time.Duration
+	}{
+		{hangs, stale, 50*time.Millisecond - 1},
+		{30 * time.Millisecond, hit, 30*time.Millisecond - 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			o := slowly(t, tt.delay, ok("Cache-Control: max-age=10, stale-while-revalidate=1, stale-if-error=600"))
+			tr := &cachecontrol.Transport{Base: o, StaleIfSlow: 50 * time.Millisecond}
+			defer tr.Close()
+			do(t, tr, "/")
+			time.Sleep(11 * time.Second)
+			do(t, tr, "/")
+			synctest.Wait()
+			time.Sleep(1)
+			if a, took := timed(t, tr, request(t, "/")); a.outcome != tt.want || took != tt.after {
+				t.Errorf("%v after %v, want %v after %v", a.outcome, took, tt.want, tt.after)
+			}
+			if a, took := timed(t, tr, request(t, "/")); a.outcome != tt.want || took != 0 {
+				t.Errorf("then: %v after %v, want %v at once", a.outcome, took, tt.want)
+			}
+			wantRequests(t, o, 2)
+		})
+	}
+}
+
+// An origin that is too slow for BackgroundTimeout has failed, as has one whose request could not go on in the background. The
+// cache does not ask it again for a while, and then one request finds out whether it still is.
+func TestStaleIfSlowIsAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := slowly(t, hangs, ok(sie))
+		tr := &cachecontrol.Transport{Base: o, StaleIfSlow: 50 * time.Millisecond, BackgroundTimeout: time.Second, Backoff: 10 * time.Second}
+		defer tr.Close()
+		do(t, tr, "/")
+		time.Sleep(11 * time.Second)
+		do(t, tr, "/")
+		time.Sleep(2 * time.Second)
+		if a, took := timed(t, tr, request(t, "/")); took != 0 || cachecontrol.StatusOf(a.Response).Reason != "origin-failing" {
+			t.Errorf("after BackgroundTimeout: %q after %v, want origin-failing at once", a.Header["Cache-Status"], took)
+		}
+		wantRequests(t, o, 2)
+		time.Sleep(20 * time.Second)
+		if a, took := timed(t, tr, request(t, "/")); took != 50*time.Millisecond || cachecontrol.StatusOf(a.Response).Reason != "origin-slow" {
+			t.Errorf("after the wait: %q after %v, want origin-slow after 50 ms", a.Header["Cache-Status"], took)
+		}
+		if a, took := timed(t, tr, request(t, "/")); took != 0 || a.outcome != stale {
+			t.Errorf("while it is asked: %v after %v, want %v at once", a.outcome, took, stale)
+		}
+		wantRequests(t, o, 3)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		const urls = 40
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			if n > urls && !sleep(req.Context(), hangs) {
+				return nil
+			}
+			return respond(200, "body", sie)
+		})
+		tr := &cachecontrol.Transport{Base: o, StaleIfSlow: 50 * time.Millisecond, BackgroundTimeout: time.Hour}
+		defer tr.Close()
+		for i := range urls {
+			do(t, tr, fmt.Sprint("/", i))
+		}
+		time.Sleep(11 * time.Second)
+		for i := range urls {
+			do(t, tr, fmt.Sprint("/", i))
+		}
+		if n := o.requests() - urls; n > 20 {
+			t.Errorf("%d requests, want few more than may go on in the background", n)
+		}
+	})
+}
+
 // A panic in time reaches the caller, and the requests that wait go on. A later one is logged.
 func TestStaleIfSlowPanics(t *testing.T) {
 	for _, late := range []bool{false, true} {
