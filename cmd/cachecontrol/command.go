@@ -77,7 +77,7 @@ func didYouMean(fs *flag.FlagSet, msg string) string {
 var flagName = regexp.MustCompile(`(flag|for|defined:|argument:) -([a-z][a-z-]+)`)
 
 // secretValue matches values of flags that may contain a secret in the messages of package flag.
-var secretValue = regexp.MustCompile(`(?s)invalid value ".*" for flag -(H|store|upstream)\b`)
+var secretValue = regexp.MustCompile(`(?s)invalid value ".*" for flag -(H|d|u|store|upstream)\b`)
 
 // parseFlags parses args and returns the arguments that are not flags. Flags may come before, between and after them.
 // Everything after "--" is an argument.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -110,4 +111,13 @@ func (d *cacheDir) find(prefix string) (*cachedir.Item, error) {
 func nothingStored(dir, arg string) error {
 	return &problem{code: exitFailed, msg: "nothing is stored for " + printable(arg),
 		hint: "'cachecontrol ls " + quoted(dir) + "' lists the entries."}
+}
+
+// defaultDirectory returns the cache directory that is used if none is named.
+func defaultDirectory() (string, error) {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", failed(err, "there is no default directory for the cache", "")
+	}
+	return filepath.Join(dir, "cachecontrol"), nil
 }

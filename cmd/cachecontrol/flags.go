@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -100,6 +101,28 @@ func (h headerFlag) set(req *http.Request) {
 		}
 		req.Header.Add(f.name, f.value)
 	}
+}
+
+// dataFlag is the body of a request, if one is given.
+type dataFlag struct {
+	given bool
+	body  []byte
+}
+
+// add adds a flag's value, or the contents of the file that it names after an @, to the body, after an &.
+func (d *dataFlag) add(value string) error {
+	data := []byte(value)
+	if name, ok := strings.CutPrefix(value, "@"); ok {
+		var err error
+		if data, err = os.ReadFile(name); err != nil {
+			return err
+		}
+	}
+	if d.given {
+		d.body = append(d.body, '&')
+	}
+	d.given, d.body = true, append(d.body, data...)
+	return nil
 }
 
 // heuristicFlag is a flag that names a heuristic. With "+errors" it also applies to errors in a shared cache.

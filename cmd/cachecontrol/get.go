@@ -1,16 +1,21 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 func getCommand(fs *flag.FlagSet) runFunc {
@@ -19,6 +24,11 @@ func getCommand(fs *flag.FlagSet) runFunc {
 	fs.StringVar(&g.file, "o", "", "")
 	fs.BoolVar(&g.showHeader, "i", false, "")
 	fs.Func("H", "", g.header.add)
+	fs.StringVar(&g.method, "X", "", "")
+	fs.Func("d", "", g.data.add)
+	fs.StringVar(&g.user, "u", "", "")
+	fs.Func("timeout", "", setAge(&g.timeout))
+	fs.Func("max-bytes", "", setSize(&g.maxBytes))
 	fs.BoolVar(&g.failStatus, "f", false, "")
 	fs.Func("heuristic", "", g.heuristic.parse)
 	fs.BoolVar(&g.shared, "shared", false, "")
@@ -29,7 +39,10 @@ func getCommand(fs *flag.FlagSet) runFunc {
 
 type get struct {
 	store                     storeFlag
-	file                      string
+	file, method, user        string
+	data                      dataFlag
+	timeout                   time.Duration
+	maxBytes                  int64
 	header                    headerFlag
 	heuristic                 heuristicFlag
 	showHeader, failStatus    bool
@@ -48,14 +61,10 @@ func (g *get) run(ctx context.Context, e *env, args []string) error {
 	if g.file != "" && len(args) > 1 {
 		return usageErrorf("-o is for one URL, but %d are given", len(args), "Fetch them one at a time, or omit -o.")
 	}
-	if g.store.kind == "" {
-		dir, err := os.UserCacheDir()
-		if err != nil {
-			return failed(err, "there is no default directory for the cache", "Name one with --store separate:DIR.")
-		}
-		g.store = storeFlag{kind: "separate", dir: filepath.Join(dir, "cachecontrol")}
+	if g.method != "" && !rules.IsToken(g.method) {
+		return usageErrorf("%q is not a method", g.method, "For example: -X POST")
 	}
-	store, disconnect, err := g.store.open(e, 0, 0)
+	store, disconnect, err := g.open(e)
 	if err != nil {
 		return err
 	}
@@ -85,13 +94,57 @@ func (g *get) run(ctx context.Context, e *env, args []string) error {
 	return nil
 }
 
-// fetch fetches one URL and writes its header and body as the flags say.
-func (g *get) fetch(ctx context.Context, e *env, client *http.Client, target string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+// open opens the store. If that is the default one and cannot be used, it is replaced by one in memory.
+func (g *get) open(e *env) (storage.Store, func() error, error) {
+	if g.store.kind != "" {
+		return g.store.open(e, g.maxBytes, 0)
+	}
+	dir, err := defaultDirectory()
+	if err == nil {
+		var store storage.Store
+		var disconnect func() error
+		if store, disconnect, err = (&storeFlag{kind: "separate", dir: dir}).open(e, g.maxBytes, 0); err == nil {
+			return store, disconnect, nil
+		}
+	}
+	e.report(e.name + ": warning: " + err.Error() + "; nothing is stored on disk")
+	return (&storeFlag{kind: "memory"}).open(e, g.maxBytes, 0)
+}
+
+// request returns the request for a URL.
+func (g *get) request(ctx context.Context, target string) (*http.Request, error) {
+	method, body := cmp.Or(g.method, http.MethodGet), io.Reader(nil)
+	if g.data.given {
+		method, body = cmp.Or(g.method, http.MethodPost), bytes.NewReader(g.data.body)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target, body)
 	if err != nil {
-		return failed(err, "cannot create the request", "")
+		return nil, failed(err, "cannot create the request", "")
+	}
+	if g.data.given {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if user, password, _ := strings.Cut(g.user, ":"); g.user != "" {
+		req.SetBasicAuth(user, password)
+	}
+	for _, f := range g.header {
+		req.Header.Del(f.name) // a field that is given replaces that of another flag
 	}
 	g.header.set(req)
+	return req, nil
+}
+
+// fetch fetches one URL and writes its header and body as the flags say.
+func (g *get) fetch(ctx context.Context, e *env, client *http.Client, target string) error {
+	if g.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, g.timeout)
+		defer cancel()
+	}
+	req, err := g.request(ctx, target)
+	if err != nil {
+		return err
+	}
 	resp, err := client.Do(req)
 	if err != nil {
 		return unreachable(err, target)
@@ -106,7 +159,7 @@ func (g *get) fetch(ctx context.Context, e *env, client *http.Client, target str
 		return &problem{code: exitHTTPError, msg: target + ": " + printableField(resp.Status), hint: "Without -f, the body is written."}
 	}
 	if g.file == "" || g.file == "-" {
-		return writeBody(e.stdout, target, resp)
+		return writeToStdout(e, target, resp)
 	}
 	file, err := createFile(g.file)
 	if err != nil {
@@ -117,6 +170,16 @@ func (g *get) fetch(ctx context.Context, e *env, client *http.Client, target str
 		return err
 	}
 	return failed(pathless(file.commit()), "cannot write "+printable(g.file), "")
+}
+
+// writeToStdout writes the body of resp to stdout. Characters that could control a terminal are replaced.
+func writeToStdout(e *env, target string, resp *http.Response) error {
+	if !isTerminal(e.stdout) {
+		return writeBody(e.stdout, target, resp)
+	}
+	safe := &printableWriter{w: bufio.NewWriter(e.stdout)}
+	err := writeBody(safe, target, resp)
+	return cmp.Or(err, cannotWrite(safe.w.Flush()))
 }
 
 // writeBody writes the body of resp, the response for target, to out.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -69,8 +70,64 @@ func TestGetDefaultStore(t *testing.T) {
 
 	t.Setenv("XDG_CACHE_HOME", "")
 	t.Setenv("HOME", "")
-	if code, _, stderr := call(t, "get", origin.URL); code != exitFailed || !strings.Contains(stderr, "--store separate:DIR") {
+	if code, _, stderr := call(t, "get", origin.URL); code != exitOK || !strings.Contains(stderr, "warning: there is no default directory for the cache: ") {
 		t.Errorf("without a home: exit code %d, stderr %q", code, stderr)
+	}
+	t.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "file"))
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := call(t, "get", origin.URL); code != exitOK || !strings.Contains(stderr, "warning: cannot open the store ") {
+		t.Errorf("with a default that is a file: exit code %d, stderr %q", code, stderr)
+	}
+	if code, _, _ := call(t, "get", "--store", "separate:"+filepath.Join(dir, "file"), origin.URL); code != exitFailed {
+		t.Errorf("with a named store that is a file: exit code %d, want %d", code, exitFailed)
+	}
+}
+
+// The flags of the request are those of curl.
+func TestGetRequest(t *testing.T) {
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		user, password, _ := r.BasicAuth()
+		fmt.Fprintf(w, "%s %s %q %s:%s %s", r.Method, r.Header.Get("Content-Type"), body, user, password, r.Header.Get("X-A"))
+	})
+	file := filepath.Join(t.TempDir(), "data")
+	if err := os.WriteFile(file, []byte("from a file"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const form = "application/x-www-form-urlencoded"
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{nil, `GET  "" : `},
+		{[]string{"-X", "PUT"}, `PUT  "" : `},
+		{[]string{"-d", "a=b"}, "POST " + form + ` "a=b" : `},
+		{[]string{"-d", "a=b", "-d", "@" + file}, "POST " + form + ` "a=b&from a file" : `},
+		{[]string{"-d", "", "-X", "PATCH"}, "PATCH " + form + ` "" : `},
+		{[]string{"-d", "{}", "-H", "Content-Type: application/json"}, `POST application/json "{}" : `},
+		{[]string{"-u", "alice:s3:cret"}, `GET  "" alice:s3:cret `},
+		{[]string{"-u", "alice", "-H", "X-A: 1"}, `GET  "" alice: 1`},
+		{[]string{"--timeout", "1h", "--max-bytes", "1.5M"}, `GET  "" : `},
+	} {
+		code, stdout, stderr := call(t, append(append([]string{"get", "--store", "memory"}, test.args...), origin.URL)...)
+		if code != exitOK || stdout != test.want || stderr != "" {
+			t.Errorf("get %q: exit code %d, stdout %q, want %q; stderr %q", test.args, code, stdout, test.want, stderr)
+		}
+	}
+	for _, args := range [][]string{{"-X", "G/T"}, {"-d", "@" + file + "x"}, {"--timeout", "0"}} {
+		if code, _, stderr := call(t, append(append([]string{"get", "--store", "memory"}, args...), origin.URL)...); code != exitUsage || stderr == "" {
+			t.Errorf("get %q: exit code %d, want %d; stderr %q", args, code, exitUsage, stderr)
+		}
+	}
+}
+
+func TestGetTimeout(t *testing.T) {
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	code, _, stderr := call(t, "get", "--store", "memory", "--timeout", "50ms", origin.URL)
+	if code != exitFailed || !strings.Contains(stderr, "The server did not answer in time") {
+		t.Errorf("exit code %d, stderr %q", code, stderr)
 	}
 }
 
