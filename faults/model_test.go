@@ -70,6 +70,7 @@ type exchange struct {
 	repr                    *representation
 	content                 []byte // the body, were it sent whole
 	cut                     bool   // it was not
+	wrongDigest             bool   // its Repr-Digest is not that of the body
 	contentLocationIsTarget bool
 }
 
@@ -179,6 +180,7 @@ func (w *world) judgeRanges(c *call) error {
 func (w *world) judgeUnsatisfiable(c *call) error {
 	silent := []string{
 		"Cache-Control", "Expires", "Etag", "Last-Modified", "Content-Type", "Content-Encoding", "Content-Language", "Content-Location",
+		"Repr-Digest",
 	}
 	for _, name := range silent {
 		if lines := c.header0[name]; lines != nil {
@@ -393,7 +395,11 @@ func (w *world) stored(c *call, head *exchange, repr *representation, own bool) 
 		if e == head { // a part that was combined may have directives from the one before
 			means = w.meansOf(c.header0)
 		}
-		if err := storable(e, means, c.cache.shared); err != nil {
+		received := *e
+		if strings.Contains(c.header0.Get("Cache-Status"), ";collapsed") {
+			received.wrongDigest = false // it was shared before its last byte arrived
+		}
+		if err := storable(&received, means, c.cache.shared); err != nil {
 			why = err
 			continue
 		}
@@ -423,6 +429,9 @@ func storable(e *exchange, m *meaning, shared bool) error {
 	}
 	if m == nil {
 		m = noMeaning()
+	}
+	if e.wrongDigest {
+		return fmt.Errorf("its digest is that of other bytes")
 	}
 	switch e.status {
 	case 401, 407:
@@ -618,7 +627,7 @@ func (w *world) refuted(c *call, head *exchange, repr *representation) error {
 			strings.Contains(e.request.Get("Range"), ",") {
 			continue
 		}
-		whole := e.doneSeq > 0 && e.doneSeq < c.startSeq && !e.cut
+		whole := e.doneSeq > 0 && e.doneSeq < c.startSeq && !e.cut && !e.wrongDigest
 		tag, date, length := e.head.Get("Etag"), e.head.Get("Last-Modified"), e.head.Get("Content-Length")
 		otherTag := tag != "" && repr.etag != "" && weakly(tag) != weakly(repr.etag)
 		switch {
@@ -910,6 +919,10 @@ func (w *world) judgeFields(c *call, head *exchange, repr *representation, own b
 			if !own && !c.cache.ReplaySetCookie {
 				continue // what may be there is looked at below
 			}
+		case "Repr-Digest":
+			if c.resp.Uncompressed {
+				continue // it is about the coded bytes
+			}
 		case "Etag":
 			if takesTag(head, repr, c.header0.Get(name)) {
 				continue
@@ -1015,7 +1028,7 @@ func wanted(field string, n int) (first, end int, ok bool) {
 // judgePassed looks at a response that came from the origin for this request.
 func (w *world) judgePassed(c *call, e *exchange) error {
 	for name, lines := range e.head {
-		if c.resp.Uncompressed && (name == "Content-Encoding" || name == "Content-Length") {
+		if c.resp.Uncompressed && (name == "Content-Encoding" || name == "Content-Length" || name == "Repr-Digest") {
 			continue
 		}
 		if !slices.Equal(c.header0[name], lines) {

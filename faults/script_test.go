@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -1146,8 +1148,22 @@ func (w *world) respond(e *exchange, content []byte, d dice) *http.Response {
 			b.piece = 1 + len(content)/3
 		}
 	}
+	e.setDigest(d)
 	resp.Header = e.head.Clone()
 	return resp
+}
+
+// setDigest gives some whole responses a Repr-Digest, which may be wrong.
+func (e *exchange) setDigest(d dice) {
+	n := d.pick(byteMore, 256) >> 1 & 15
+	if e.method != "GET" || e.status != 200 || n > 2 {
+		return
+	}
+	sum := sha256.Sum256(e.content)
+	if e.wrongDigest = n == 0; e.wrongDigest {
+		sum[0]++
+	}
+	e.head["Repr-Digest"] = []string{"sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"}
 }
 
 // originBody is a body of the origin's.
