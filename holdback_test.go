@@ -804,6 +804,7 @@ func TestFailures(t *testing.T) {
 					time.Sleep(11 * time.Second)
 					o.failWith(tt.fail)
 					tt.request(t, tr)
+					synctest.Wait()
 					o.failWith(nil)
 					resp := open(t, tr, request(t, "/"))
 					resp.Body.Close()
@@ -917,6 +918,7 @@ func TestDeadlineGivesStale(t *testing.T) {
 						if s := cachecontrol.StatusOf(resp); err != nil || string(body) != "/" || s.Outcome != stale || s.Reason != rules.OnError || s.ForwardStatus != 0 {
 							t.Errorf("%v, body %q, %v, want the stale response", s, body, err)
 						}
+						synctest.Wait()
 						// The failure is known from now on.
 						if s := outcomeOf(t, tr, request(t, "/", tt.with...)); s.Reason != rules.OriginFailing {
 							t.Errorf("the next one: %v, want %s", s, rules.OriginFailing)
