@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
@@ -18,7 +17,6 @@ import (
 const (
 	partitionMark = cachekey.PartitionMark
 	partialSuffix = cachekey.PartialSuffix
-	partSuffix    = cachekey.PartSuffix
 	variantSuffix = cachekey.VariantSuffix
 	methodSuffix  = cachekey.MethodSuffix
 	methodsSuffix = cachekey.MethodsSuffix
@@ -76,7 +74,7 @@ func variantKey(key, generation string, vary []varyField) string {
 
 // partKey returns the key of a part in the list under the given key.
 func partKey(list string, id uint64) string {
-	return strings.TrimSuffix(list, partialSuffix) + partSuffix + strconv.FormatUint(id, 16)
+	return cachekey.Part(strings.TrimSuffix(list, partialSuffix), id)
 }
 
 // plainOf returns the key of the whole response that the key of a variant, or of a list of parts, is derived from.

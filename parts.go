@@ -13,7 +13,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// The parts of a representation are entries of their own, under keys with partSuffix (RFC 9111, section 3.3). An entry under the
+// The parts of a representation are entries of their own, under keys with cachekey.PartSuffix (RFC 9111, section 3.3). An entry under the
 // plain key with partialSuffix lists them. It has the header of all of them and the selecting fields, and its body is the list. A
 // part that is not listed is never found. So if two processes add a part at the same time, at most the part is lost. The keys of
 // parts are random, so that none is ever taken for another.

@@ -150,6 +150,9 @@ func (g *get) fetch(ctx context.Context, e *env, client *http.Client, target str
 		return unreachable(err, target)
 	}
 	defer resp.Body.Close()
+	if resumed(resp) {
+		e.report(target + ": a part of the body was stored; the rest was requested")
+	}
 	if g.showHeader {
 		if err := e.print(headerText(resp)); err != nil {
 			return err
@@ -193,7 +196,17 @@ func writeBody(out io.Writer, target string, resp *http.Response) error {
 	if err != nil && length > 0 {
 		err = fmt.Errorf("%w after %s of %s", err, formatSize(n), formatSize(length))
 	}
-	return failed(err, target+": the body is incomplete", "Try again; the part that was received is not stored.")
+	hint := "Try again; the part that was received is not stored."
+	if tag := resp.Header.Get("Etag"); cachecontrol.StatusOf(resp).Stored && strings.HasPrefix(tag, `"`) && resp.StatusCode == http.StatusOK {
+		hint = "Try again: only what is missing will be requested."
+	}
+	return failed(err, target+": the body is incomplete", hint)
+}
+
+// resumed reports whether the body of resp was completed by a request for what was missing of it.
+func resumed(resp *http.Response) bool {
+	s := cachecontrol.StatusOf(resp)
+	return resp.StatusCode == http.StatusOK && s.ForwardStatus == http.StatusPartialContent
 }
 
 // headerText returns the status line and the header of resp.

@@ -9,9 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 func TestGetCaches(t *testing.T) {
@@ -323,5 +325,58 @@ func TestGetCleansHeader(t *testing.T) {
 	})
 	if _, stdout, _ := call(t, "get", "--store", "memory", "-i", origin.URL); strings.Contains(stdout, "\x1b") {
 		t.Errorf("stdout is %q", stdout)
+	}
+}
+
+// After a download has broken off, the next call requests only the rest, and says so. show and rm know the part.
+func TestGetResumes(t *testing.T) {
+	for _, kind := range []string{"file", "separate"} {
+		t.Run(kind, func(t *testing.T) {
+			body := strings.Repeat("0123456789abcdef", 64<<10)
+			var cut atomic.Bool
+			var ranges []string
+			origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+				ranges = append(ranges, r.Header.Get("Range"))
+				w.Header().Set("Cache-Control", "max-age=60")
+				w.Header().Set("Etag", `"1"`)
+				w.Header().Set("Content-Type", "text/plain")
+				if cut.Load() {
+					w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+					io.WriteString(w, body[:600_000])
+					panic(http.ErrAbortHandler)
+				}
+				http.ServeContent(w, r, "", time.Time{}, strings.NewReader(body))
+			})
+			dir := t.TempDir()
+			store := kind + ":" + dir
+			fails := func() {
+				t.Helper()
+				cut.Store(true)
+				defer cut.Store(false)
+				code, _, stderr := call(t, "get", origin.URL, "--store", store)
+				if code != exitFailed || !strings.Contains(stderr, "only what is missing will be requested") {
+					t.Fatalf("exit code %d, stderr %q", code, stderr)
+				}
+			}
+			fails()
+			if code, stdout, stderr := call(t, "show", dir, origin.URL); code != exitOK || !strings.Contains(stdout, "of 1048576; 1 gap") {
+				t.Errorf("show: exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+			}
+			if code, stdout, stderr := call(t, "rm", dir, origin.URL); code != exitOK || !strings.Contains(stdout, "2 entries") {
+				t.Errorf("rm: exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+			}
+			fails()
+			code, stdout, stderr := call(t, "get", origin.URL, "--store", store)
+			if code != exitOK || stdout != body || !strings.Contains(stderr, "a part of the body was stored") {
+				t.Errorf("exit code %d, %d bytes, stderr %q", code, len(stdout), stderr)
+			}
+			if last := ranges[len(ranges)-1]; !strings.HasPrefix(last, "bytes=") || last == "bytes=0-" {
+				t.Errorf("the last request had Range: %q, want one for the rest", last)
+			}
+			code, stdout, stderr = call(t, "get", origin.URL, "--store", store)
+			if code != exitOK || stdout != body || stderr != "" {
+				t.Errorf("again: exit code %d, %d bytes, stderr %q", code, len(stdout), stderr)
+			}
+		})
 	}
 }

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
+	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
+	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -141,6 +145,45 @@ func roleOf(hash string, e *storage.Entry) role {
 		return variant
 	}
 	return otherRole
+}
+
+// maxPartsBytes and maxParts are the length of the longest list of parts in bytes, and in parts.
+const (
+	maxPartsBytes = 1 << 20
+	maxParts      = 1 << 16
+)
+
+// partsOf returns the list of parts that an item holds. It reports false if it holds none.
+func partsOf(ctx context.Context, it *cachedir.Item, e *storage.Entry) (list partlist.List, ok bool) {
+	k, known := keysOf(e)
+	if !known || it.Hash != cachedir.Hash(k.parts) || e.Range != nil || e.Length > maxPartsBytes {
+		return list, false
+	}
+	r, err := it.Open(ctx)
+	if err != nil {
+		return list, false
+	}
+	defer r.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(r.Body, maxPartsBytes))
+	if err != nil {
+		return list, false
+	}
+	list, err = partlist.Parse(text, maxParts)
+	return list, err == nil
+}
+
+// partHashes returns the hashes of the parts in the list that an item holds, if it holds one.
+func partHashes(ctx context.Context, it *cachedir.Item, e *storage.Entry) (hashes []string) {
+	if e == nil {
+		return nil
+	}
+	if list, ok := partsOf(ctx, it, e); ok {
+		k, _ := keysOf(e)
+		for _, p := range list.All() {
+			hashes = append(hashes, cachedir.Hash(cachekey.Part(k.plain, p.ID)))
+		}
+	}
+	return hashes
 }
 
 // policyOf returns the caching policy of an entry.

@@ -117,6 +117,9 @@ func (r *rm) remove(ctx context.Context, d *cacheDir, arg string) (n tally, err 
 		if err == nil && first {
 			hashes = append(hashes, r.related(it, found.Entry)...)
 		}
+		if err == nil {
+			hashes = append(hashes, partHashes(ctx, it, found.Entry)...)
+		}
 		first = false
 		if err == nil && !r.dryRun {
 			err = it.Remove(ctx)

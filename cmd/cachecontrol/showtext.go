@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 	"github.com/go-cachecontrol/cachecontrol/internal/credential"
+	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -35,6 +37,9 @@ func (d *cacheDir) entryText(it *cachedir.Item, found *cachedir.Finding, shared 
 		return b.String()
 	}
 	d.addEntry(&b, it.Hash, entry, now)
+	if list, ok := partsOf(context.Background(), it, entry); ok {
+		b.add("Parts", describeParts(&list))
+	}
 	b.WriteString("\n")
 	r := reuseOf(entry, shared, now)
 	r.addTo(&b, "")
@@ -89,6 +94,27 @@ var consequences = map[cachedir.State]string{
 	cachedir.Torn:     "it is a miss; 'cachecontrol verify --fix' removes it",
 	cachedir.Damaged:  "it is a miss; 'cachecontrol verify --fix' removes it",
 	cachedir.Foreign:  "it is a miss; no command removes it",
+}
+
+// describeParts describes what a list of parts has.
+func describeParts(list *partlist.List) string {
+	var bytes, end int64
+	gaps := 0
+	for _, p := range list.All() {
+		if p.Start > end {
+			gaps++
+		}
+		bytes += p.End - max(p.Start, end)
+		end = p.End
+	}
+	if list.Total > end {
+		gaps++
+	}
+	total := "an unknown number"
+	if list.Total >= 0 {
+		total = fmt.Sprint(list.Total)
+	}
+	return fmt.Sprintf("%s with %d bytes of %s; %s", plural(list.Len(), "part", "parts"), bytes, total, plural(gaps, "gap", "gaps"))
 }
 
 // bodyOf describes the body of an entry.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
+	"strconv"
 )
 
 // The suffixes of keys that are derived from a plain key. They begin with "#", like ViaSuffix, so that no plain key
@@ -16,6 +17,9 @@ const (
 	MethodSuffix  = "#method="
 	MethodsSuffix = "#methods" // of the index of the keys with MethodSuffix
 )
+
+// Part returns the key of a part of the response with this plain key.
+func Part(plain string, id uint64) string { return plain + PartSuffix + strconv.FormatUint(id, 16) }
 
 // Selecting is a selecting header field of a variant, with its name in canonical form and its value in a normal form.
 type Selecting struct {
