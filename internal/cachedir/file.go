@@ -44,10 +44,7 @@ func (c *FileCache) opened() *tree {
 }
 
 // Traits implements storage.Describer.
-func (c *FileCache) Traits() storage.Traits {
-	t := c.opened()
-	return storage.Traits{Local: true, Copies: true, NoRanges: !t.hasRanges(), Evictions: t.evictions(), Warning: t.warning()}
-}
+func (c *FileCache) Traits() storage.Traits { return c.opened().traits(true) }
 
 // Get returns the entry under key, or an error that wraps ErrNotFound. If the file exists but is unusable,
 // the error is ErrUnreadable. If the file cannot be opened, Get returns another error. The body
@@ -94,7 +91,7 @@ func (c *FileCache) Get(ctx context.Context, key string) (*storage.Response, err
 	return newFileHit(e, filePart{
 		f: f, base: h.offset, size: e.Length, verify: !e.Foreign && !c.tree.verified.Has(m), want: e.Sum,
 		good: func() { c.tree.verified.Add(m) },
-		bad:  func() { c.drop(path, fi) },
+		bad:  func() { c.tree.drop(path, path, fi) },
 	}), nil
 }
 
@@ -173,17 +170,7 @@ func (c *FileCache) Update(ctx context.Context, key string, e *storage.Entry) er
 
 // UpdateIf implements storage.Comparer. The entry is locked while may runs.
 func (c *FileCache) UpdateIf(ctx context.Context, key string, e *storage.Entry, may func(now *storage.Entry) bool) error {
-	if err := c.opened().check(ctx); err != nil {
-		return err
-	}
-	path, err := c.tree.writePath(key)
-	if err != nil {
-		return err
-	}
-	if !exists(path) {
-		return storage.ErrNotFound
-	}
-	unlock, err := lock(ctx, path)
+	path, unlock, err := c.opened().lockEntry(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -238,43 +225,12 @@ func (c *FileCache) rewritten(ctx context.Context, key string, e, old *storage.E
 }
 
 // Delete removes the entry under key, unless the cache was created with Forever.
-func (c *FileCache) Delete(ctx context.Context, key string) error {
-	if err := c.opened().check(ctx); err != nil {
-		return err
-	}
-	path, err := c.tree.writePath(key)
-	if err != nil {
-		return err
-	}
-	if c.tree.forever || !exists(path) {
-		return nil
-	}
-	// With the lock, no Update that has read the entry can restore it. If the lock is not available, the
-	// entry is removed without it, because an invalid entry must not stay. Python takes no lock here either.
-	if unlock, err := lock(ctx, path); err == nil {
-		defer unlock()
-	}
-	defer c.tree.changed(path, c.tree.sizeAt(path))
-	return remove(path)
-}
+func (c *FileCache) Delete(ctx context.Context, key string) error { return c.opened().delete(ctx, key) }
 
 // Lease implements storage.Leaser. The lease also ends when this process does, however it ends. If Lease cannot lock a
 // file or create it, it returns an error.
 func (c *FileCache) Lease(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
 	return c.opened().lease(ctx, key, d)
-}
-
-// drop removes the damaged file described by fi if it is still at path and no other process holds the lock to
-// replace it. It also removes it if the cache is Forever.
-func (c *FileCache) drop(path string, fi fs.FileInfo) {
-	unlock, err := lock(endedContext, path)
-	if err != nil {
-		return
-	}
-	defer unlock()
-	if stillAt(path, fi) {
-		os.Remove(path)
-	}
 }
 
 // decodeFile reads the metadata of an entry and returns the offset of its body. It does not verify the body.

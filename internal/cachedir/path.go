@@ -70,20 +70,14 @@ func (t *tree) check(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// warning returns what is unsafe about the directory. It is not empty if every user may write to it, or if it belongs to
-// another user, because those users can replace stored responses. See "Permissions" in docs/storage.md.
-func (t *tree) warning() string {
-	if t == nil {
-		return ""
+// traits returns the traits of the cache. Its Warning is not empty if every user may write to the directory, or if it
+// belongs to another user, because those users can replace stored responses. See "Permissions" in docs/storage.md.
+func (t *tree) traits(copies bool) storage.Traits {
+	traits := storage.Traits{Local: true, Copies: copies, NoRanges: !t.hasRanges()}
+	if t != nil {
+		traits.Evictions, traits.Warning = t.bound.evictions.Load(), t.exposed
 	}
-	return t.exposed
-}
-
-func (t *tree) evictions() uint64 {
-	if t == nil {
-		return 0
-	}
-	return t.bound.evictions.Load()
+	return traits
 }
 
 // realDir returns the path of a cache directory with all links resolved. The directory itself may be a link

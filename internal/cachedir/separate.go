@@ -42,10 +42,7 @@ func (c *SeparateBodyFileCache) opened() *tree {
 }
 
 // Traits implements storage.Describer.
-func (c *SeparateBodyFileCache) Traits() storage.Traits {
-	t := c.opened()
-	return storage.Traits{Local: true, NoRanges: !t.hasRanges(), Evictions: t.evictions(), Warning: t.warning()}
-}
+func (c *SeparateBodyFileCache) Traits() storage.Traits { return c.opened().traits(false) }
 
 // Get returns the entry under key, or an error that wraps ErrNotFound. If there are files but they are
 // unusable or do not belong together, the error is ErrUnreadable. If a file cannot be opened or
@@ -80,7 +77,7 @@ func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*storage.R
 		defer p.body.Close()
 		body, err := readBody(p.body, 0, e)
 		if err != nil {
-			c.drop(path, p.bodyInfo)
+			c.tree.drop(path, path+bodySuffix, p.bodyInfo)
 			return nil, unreadable(err)
 		}
 		return storage.NewResponse(e, body), nil
@@ -90,7 +87,7 @@ func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*storage.R
 	return newFileHit(e, filePart{
 		f: p.body, size: e.Length, verify: verify, want: e.Sum,
 		good: func() { c.tree.verified.Add(m) },
-		bad:  func() { c.drop(path, p.bodyInfo) },
+		bad:  func() { c.tree.drop(path, path+bodySuffix, p.bodyInfo) },
 	}), nil
 }
 
@@ -364,17 +361,7 @@ func (c *SeparateBodyFileCache) Update(ctx context.Context, key string, e *stora
 
 // UpdateIf implements storage.Comparer. The entry is locked while may runs.
 func (c *SeparateBodyFileCache) UpdateIf(ctx context.Context, key string, e *storage.Entry, may func(now *storage.Entry) bool) error {
-	if err := c.opened().check(ctx); err != nil {
-		return err
-	}
-	path, err := c.tree.writePath(key)
-	if err != nil {
-		return err
-	}
-	if !exists(path) {
-		return storage.ErrNotFound
-	}
-	unlock, err := lockPair(ctx, path)
+	path, unlock, err := c.opened().lockEntry(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -437,39 +424,12 @@ func (p *pair) updated(e *storage.Entry) (*storage.Entry, error) {
 
 // Delete removes the entry under key, unless the cache was created with Forever.
 func (c *SeparateBodyFileCache) Delete(ctx context.Context, key string) error {
-	if err := c.opened().check(ctx); err != nil {
-		return err
-	}
-	path, err := c.tree.writePath(key)
-	if err != nil {
-		return err
-	}
-	if c.tree.forever || !exists(path) && !exists(path+bodySuffix) {
-		return nil
-	}
-	// As in FileCache.Delete, the entry is removed without the lock if the lock is not available.
-	if unlock, err := lockPair(ctx, path); err == nil {
-		defer unlock()
-	}
-	defer c.tree.changed(path, c.tree.sizeAt(path))
-	return removePair(path)
+	return c.opened().delete(ctx, key)
 }
 
 // Lease implements storage.Leaser as the Lease of a FileCache does.
 func (c *SeparateBodyFileCache) Lease(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
 	return c.opened().lease(ctx, key, d)
-}
-
-// drop removes the entry at path if its body is still the one described by bodyInfo.
-func (c *SeparateBodyFileCache) drop(path string, bodyInfo fs.FileInfo) {
-	unlock, err := lockPair(endedContext, path)
-	if err != nil {
-		return
-	}
-	defer unlock()
-	if stillAt(path+bodySuffix, bodyInfo) {
-		removePair(path)
-	}
 }
 
 // separateWriter writes a body file and, on Commit, its metadata file.

@@ -200,29 +200,20 @@ func (r *reader) items(n uint64, perItem int64) int {
 	return int(n)
 }
 
-func (r *reader) mapLen() int {
-	switch c := r.code(); {
-	case c&0xf0 == fixMap:
-		return r.items(uint64(c&0x0f), 2)
-	case c == map16:
-		return r.items(r.uint(2), 2)
-	case c == map32:
-		return r.items(r.uint(4), 2)
-	}
-	r.fail("not a map")
-	return 0
-}
+func (r *reader) mapLen() int   { return r.length(fixMap, map16, map32, 2, "not a map") }
+func (r *reader) arrayLen() int { return r.length(fixArray, array16, array32, 1, "not an array") }
 
-func (r *reader) arrayLen() int {
+// length reads the number of a map's or an array's items, given its codes.
+func (r *reader) length(fix, code16, code32 byte, perItem int64, otherwise string) int {
 	switch c := r.code(); {
-	case c&0xf0 == fixArray:
-		return r.items(uint64(c&0x0f), 1)
-	case c == array16:
-		return r.items(r.uint(2), 1)
-	case c == array32:
-		return r.items(r.uint(4), 1)
+	case c&0xf0 == fix:
+		return r.items(uint64(c&0x0f), perItem)
+	case c == code16:
+		return r.items(r.uint(2), perItem)
+	case c == code32:
+		return r.items(r.uint(4), perItem)
 	}
-	r.fail("not an array")
+	r.fail(otherwise)
 	return 0
 }
 

@@ -88,39 +88,18 @@ func twoDigits(s string) uint {
 }
 
 func parseAnyDate(s string, now time.Time) (time.Time, bool) {
-	var p dateParser
+	p := dateParser{s: s}
 	switch {
 	case len(s) == 29 && s[3] == ',': // Sun, 06 Nov 1994 08:49:37 GMT
-		p.s = s
-		p.oneOf(shortDays[:])
-		p.lit(", ")
-		p.day = p.digits(2)
-		p.lit(" ")
-		p.month = p.oneOf(months[:]) + 1
-		p.lit(" ")
-		p.year = p.digits(4)
-		p.lit(" ")
-		p.clock()
-		p.lit(" GMT")
+		p.dayFirst(shortDays[:], " ", 4)
 	case strings.IndexByte(s, ',') > 5: // Sunday, 06-Nov-94 08:49:37 GMT
-		p.s = s
-		p.oneOf(longDays[:])
-		p.lit(", ")
-		p.day = p.digits(2)
-		p.lit("-")
-		p.month = p.oneOf(months[:]) + 1
-		p.lit("-")
-		p.year = p.digits(2)
-		p.lit(" ")
-		p.clock()
-		p.lit(" GMT")
+		p.dayFirst(longDays[:], "-", 2)
 		now = now.UTC()
 		p.year += now.Year()/100*100 + 100
 		for latest := now.AddDate(50, 0, 0); !p.bad && p.time().After(latest); {
 			p.year -= 100
 		}
 	case len(s) == 24: // Sun Nov  6 08:49:37 1994
-		p.s = s
 		p.oneOf(shortDays[:])
 		p.lit(" ")
 		p.month = p.oneOf(months[:]) + 1
@@ -159,6 +138,20 @@ type dateParser struct {
 	bad bool
 
 	year, month, day, hour, min, sec int
+}
+
+// dayFirst parses a date with the name of the day, the day, the month and the year, in this order, and the time in GMT.
+func (p *dateParser) dayFirst(days []string, separator string, yearDigits int) {
+	p.oneOf(days)
+	p.lit(", ")
+	p.day = p.digits(2)
+	p.lit(separator)
+	p.month = p.oneOf(months[:]) + 1
+	p.lit(separator)
+	p.year = p.digits(yearDigits)
+	p.lit(" ")
+	p.clock()
+	p.lit(" GMT")
 }
 
 func (p *dateParser) time() time.Time {

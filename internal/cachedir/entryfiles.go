@@ -1,0 +1,74 @@
+package cachedir
+
+import (
+	"context"
+	"io/fs"
+
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// The methods of this file work with the files of an entry, one or two as t.separate says.
+
+func (t *tree) lock(ctx context.Context, path string) (unlock func(), err error) {
+	if t.separate {
+		return lockPair(ctx, path)
+	}
+	return lock(ctx, path)
+}
+
+func (t *tree) remove(path string) error {
+	if t.separate {
+		return removePair(path)
+	}
+	return remove(path)
+}
+
+// lockEntry locks the entry under key, which the caller changes, and returns its path. The error is ErrNotFound if
+// there is no entry.
+func (t *tree) lockEntry(ctx context.Context, key string) (path string, unlock func(), err error) {
+	if err := t.check(ctx); err != nil {
+		return "", nil, err
+	}
+	if path, err = t.writePath(key); err != nil {
+		return "", nil, err
+	}
+	if !exists(path) {
+		return "", nil, storage.ErrNotFound
+	}
+	unlock, err = t.lock(ctx, path)
+	return path, unlock, err
+}
+
+// delete removes the entry under key, unless the cache was created with Forever.
+func (t *tree) delete(ctx context.Context, key string) error {
+	if err := t.check(ctx); err != nil {
+		return err
+	}
+	path, err := t.writePath(key)
+	if err != nil {
+		return err
+	}
+	if t.forever || !exists(path) && !(t.separate && exists(path+bodySuffix)) {
+		return nil
+	}
+	// With the lock, no Update that has read the entry can restore it. If the lock is not available, the
+	// entry is removed without it, because an invalid entry must not stay. Python takes no lock here either.
+	if unlock, err := t.lock(ctx, path); err == nil {
+		defer unlock()
+	}
+	defer t.changed(path, t.sizeAt(path))
+	return t.remove(path)
+}
+
+// drop removes a damaged entry if the file with its body is still the one described by body and no other process holds
+// the lock to replace it. It also removes it if the cache is Forever.
+func (t *tree) drop(path, bodyPath string, body fs.FileInfo) {
+	unlock, err := t.lock(endedContext, path)
+	if err != nil {
+		return
+	}
+	defer unlock()
+	if stillAt(bodyPath, body) {
+		t.remove(path)
+	}
+}
