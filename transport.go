@@ -214,8 +214,9 @@ type Transport struct {
 	// background. It does so at most once until the response expires.
 	RefreshAhead time.Duration
 
-	// BackgroundTimeout limits each validation in the background, and the reading of a body that DrainBytes allows.
-	// Zero means DefaultBackgroundTimeout. A negative value means no limit.
+	// BackgroundTimeout limits each validation in the background, each request that StaleIfSlow has continued there, and
+	// the reading of a body that DrainBytes allows. Zero means DefaultBackgroundTimeout. A negative value means no
+	// limit.
 	BackgroundTimeout time.Duration
 
 	// StoreTimeout limits each call to Store, including each Read and Write of a body, even if the store ignores its
