@@ -7,8 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// copyBody copies src to dst.
-func copyBody(dst io.Writer, src io.Reader) (n int64, err error) {
+// copyBody copies src to dst and shows the progress in bar, which it stops.
+func copyBody(dst io.Writer, src io.Reader, bar *progress) (n int64, err error) {
+	defer bar.stop()
 	buf := make([]byte, 64<<10)
 	for {
 		nr, err := src.Read(buf)
@@ -17,6 +18,7 @@ func copyBody(dst io.Writer, src io.Reader) (n int64, err error) {
 				return n, &writeError{err}
 			}
 			n += int64(nr)
+			bar.add(nr)
 		}
 		switch {
 		case err == io.EOF:

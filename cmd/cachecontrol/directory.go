@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
@@ -74,23 +76,54 @@ func (d *cacheDir) rel(name string) string {
 	return name
 }
 
-// each calls do for each item of the directory until do returns an error. It reports items that cannot be read on stderr and goes on; it then returns an error with an empty message.
-func (d *cacheDir) each(ctx context.Context, e *env, do func(*cachedir.Item) error) error {
+// each calls do for each item of the directory until do returns an error. It stops bar at the end. It reports items
+// that cannot be read on stderr and goes on; it then returns an error with an empty message.
+func (d *cacheDir) each(ctx context.Context, e *env, bar *progress, do func(*cachedir.Item) error) error {
+	defer bar.stop()
 	var result error
 	for it, err := range d.All() {
 		if ctx.Err() != nil {
 			return interrupted
 		}
 		if err != nil {
-			e.exit(failed(errors.Unwrap(err), "cannot read all of "+printable(d.path), ""))
+			bar.printing(func() { e.exit(failed(errors.Unwrap(err), "cannot read all of "+printable(d.path), "")) })
 			result = &problem{code: exitFailed}
 			continue
 		}
+		bar.atHash(it.Hash)
 		if err := do(it); err != nil {
 			return err
 		}
 	}
 	return result
+}
+
+// startScan starts a progress bar for a walk through a directory.
+func startScan(e *env) *progress {
+	return newProgress(e, func(p *progress, perSecond float64, width int) string {
+		return scanLine(p.count.Load(), p.items.Load(), perSecond, width)
+	})
+}
+
+// hashes is the number of possible values of the first four digits of a hash, which atHash uses to measure progress.
+const hashes = 1 << 16
+
+// atHash records that a walk has reached a hash. Hashes are spread evenly, so their order shows how much is done.
+func (p *progress) atHash(hash string) {
+	if p == nil {
+		return
+	}
+	p.items.Add(1)
+	if len(hash) > 4 {
+		if n, err := strconv.ParseUint(hash[:4], 16, 64); err == nil {
+			p.count.Store(int64(n))
+		}
+	}
+}
+
+// scanLine returns the progress bar for a walk through a directory.
+func scanLine(count, items int64, perSecond float64, width int) string {
+	return barLine(count, hashes, fmt.Sprintf("%d files and entries  %s", items, timeLeft(hashes-count, perSecond)), width)
 }
 
 // find returns the entry whose hash begins with prefix, or nil if there is none.

@@ -169,7 +169,7 @@ func (g *get) fetch(ctx context.Context, e *env, client *http.Client, target str
 		return failed(pathless(err), "cannot write "+printable(g.file), "Name another file with -o.")
 	}
 	defer file.abort()
-	if err := writeBody(file, target, resp); err != nil {
+	if err := writeBody(file, target, resp, startProgress(e, file, resp.ContentLength)); err != nil {
 		return err
 	}
 	return failed(pathless(file.commit()), "cannot write "+printable(g.file), "")
@@ -178,17 +178,17 @@ func (g *get) fetch(ctx context.Context, e *env, client *http.Client, target str
 // writeToStdout writes the body of resp to stdout. Characters that could control a terminal are replaced.
 func writeToStdout(e *env, target string, resp *http.Response) error {
 	if !isTerminal(e.stdout) {
-		return writeBody(e.stdout, target, resp)
+		return writeBody(e.stdout, target, resp, startProgress(e, e.stdout, resp.ContentLength))
 	}
 	safe := &printableWriter{w: bufio.NewWriter(e.stdout)}
-	err := writeBody(safe, target, resp)
+	err := writeBody(safe, target, resp, nil)
 	return cmp.Or(err, cannotWrite(safe.w.Flush()))
 }
 
-// writeBody writes the body of resp, the response for target, to out.
-func writeBody(out io.Writer, target string, resp *http.Response) error {
+// writeBody writes the body of resp, the response for target, to out. p, if not nil, shows the progress.
+func writeBody(out io.Writer, target string, resp *http.Response, p *progress) error {
 	length := resp.ContentLength
-	n, err := copyBody(out, resp.Body)
+	n, err := copyBody(out, resp.Body, p)
 	var w *writeError
 	if errors.As(err, &w) {
 		return failed(w.err, "cannot write the body of "+target, "")

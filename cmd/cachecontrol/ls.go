@@ -63,8 +63,12 @@ func (l *ls) run(ctx context.Context, e *env, args []string) error {
 // list prints the selected rows: with --sort none at once, otherwise after all have been found.
 func (l *ls) list(ctx context.Context, e *env, d *cacheDir, p *listPrinter, notes *listNotes) error {
 	var rows []*listItem
+	var bar *progress
+	if l.sort != "none" || !isTerminal(e.stdout) {
+		bar = startScan(e)
+	}
 	now := time.Now()
-	err := d.each(ctx, e, func(it *cachedir.Item) error {
+	err := d.each(ctx, e, bar, func(it *cachedir.Item) error {
 		row := d.list(it, l.shared, now)
 		if row == nil || !l.selection.has(row) {
 			return nil

@@ -70,6 +70,9 @@ func (p *prune) run(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
+	bar := newProgress(e, func(p *progress, perSecond float64, width int) string {
+		return barLine(p.count.Load(), hashes, timeLeft(hashes-p.count.Load(), perSecond), width)
+	})
 	limits := cachedir.Limits{MaxBytes: p.maxBytes, MaxAge: p.maxAge}
 	var printed error
 	if p.dryRun {
@@ -78,10 +81,11 @@ func (p *prune) run(ctx context.Context, e *env, args []string) error {
 			if found, err := it.Inspect(); err == nil && found.Entry != nil {
 				item.URL = withoutUserinfo(found.Entry.URL)
 			}
-			printed = cmp.Or(printed, e.printAs(p.json, item.line, item))
+			bar.printing(func() { printed = cmp.Or(printed, e.printAs(p.json, item.line, item)) })
 		}
 	}
-	n, err := cachedir.Trim(ctx, d.path, limits)
+	n, err := cachedir.Trim(ctx, d.path, limits, bar.setFraction)
+	bar.stop()
 	summary := &pruneSummary{DryRun: p.dryRun, Removed: tally{int(n.EvictedEntries), n.EvictedBytes}, Leftovers: n.Orphans}
 	if ctx.Err() == nil {
 		summary.Left = &tally{int(n.Entries), n.Bytes}
@@ -99,4 +103,11 @@ func (p *prune) run(ctx context.Context, e *env, args []string) error {
 			hint: "Some entries are in use or could not be removed. Try again, or check who owns the files."}
 	}
 	return nil
+}
+
+// setFraction records which fraction of the work is done.
+func (p *progress) setFraction(part float64) {
+	if p != nil {
+		p.count.Store(int64(part * hashes))
+	}
 }

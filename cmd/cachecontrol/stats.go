@@ -92,7 +92,7 @@ func (s *stats) run(ctx context.Context, e *env, args []string) error {
 	}
 	c := &statsSummary{Statuses: groups{}, Ages: groups{}, Hosts: groups{}}
 	now := time.Now()
-	err = d.each(ctx, e, func(it *cachedir.Item) error {
+	err = d.each(ctx, e, startScan(e), func(it *cachedir.Item) error {
 		if row := d.list(it, s.shared, now); row != nil {
 			c.add(row, s.top)
 		}

@@ -50,8 +50,9 @@ func (v *verify) run(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
+	bar := startScan(e)
 	c := &verifySummary{Found: map[string]int{}}
-	err = d.each(ctx, e, func(it *cachedir.Item) error {
+	err = d.each(ctx, e, bar, func(it *cachedir.Item) error {
 		item, err := c.check(ctx, d, it)
 		if err != nil || item == nil {
 			return err
@@ -60,7 +61,8 @@ func (v *verify) run(ctx context.Context, e *env, args []string) error {
 		if v.fix && !keptStates[item.State] {
 			c.remove(it, item)
 		}
-		return e.printAs(v.json, item.line, item)
+		bar.printing(func() { err = e.printAs(v.json, item.line, item) })
+		return err
 	})
 	var p *problem
 	if errors.As(err, &p) && p.msg != "" {

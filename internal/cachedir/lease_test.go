@@ -198,7 +198,7 @@ func TestLeaseSweep(t *testing.T) {
 		if dryRun {
 			limits.Would = func(*Item) {}
 		}
-		done, err := Trim(t.Context(), c.tree.dir, limits)
+		done, err := Trim(t.Context(), c.tree.dir, limits, nil)
 		if err != nil || done.Orphans != 2 {
 			t.Errorf("Trim (dry run: %t) = %d orphans, %v, want 2, nil", dryRun, done.Orphans, err)
 		}
@@ -214,7 +214,7 @@ func TestLeaseSweep(t *testing.T) {
 	wantLease(t, c, false)
 	release()
 	wantNoLeaseFiles(t, path)
-	if _, err := Trim(t.Context(), c.tree.dir, Limits{}); err != nil || exists(dir) {
+	if _, err := Trim(t.Context(), c.tree.dir, Limits{}, nil); err != nil || exists(dir) {
 		t.Errorf("Trim = %v, the empty directory of leases is there: %t, want nil, false", err, exists(dir))
 	}
 	wantLease(t, c, true)()

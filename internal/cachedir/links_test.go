@@ -102,7 +102,7 @@ func followsNoLink(t *testing.T, open func(dir string, opts ...cachedir.Option) 
 		}
 	}
 	unchanged("looking")
-	if _, err := cachedir.Trim(t.Context(), dir, cachedir.Limits{MaxBytes: 1, Would: func(*cachedir.Item) {}}); err != nil {
+	if _, err := cachedir.Trim(t.Context(), dir, cachedir.Limits{MaxBytes: 1, Would: func(*cachedir.Item) {}}, nil); err != nil {
 		t.Error(err)
 	}
 	unchanged("Trim that changes nothing")
@@ -137,7 +137,7 @@ func followsNoLink(t *testing.T, open func(dir string, opts ...cachedir.Option) 
 		}
 		unchanged("Lease")
 	}
-	cachedir.Trim(t.Context(), dir, cachedir.Limits{MaxBytes: 1})
+	cachedir.Trim(t.Context(), dir, cachedir.Limits{MaxBytes: 1}, nil)
 	unchanged("Trim")
 	if kind != "hard link" && !isDir && name != "lock" && name != "lock of the body" {
 		if err := tryPut(t, known, "key", "at last"); err != nil {
@@ -201,7 +201,7 @@ func TestCacheDirectoryMayBeALink(t *testing.T) {
 		if it := only(t, d); it.Kind != cachedir.EntryFile {
 			t.Errorf("Kind = %v, want EntryFile", it.Kind)
 		}
-		if done, err := cachedir.Trim(t.Context(), link, cachedir.Limits{}); err != nil || done.Entries != 1 {
+		if done, err := cachedir.Trim(t.Context(), link, cachedir.Limits{}, nil); err != nil || done.Entries != 1 {
 			t.Errorf("Trim = %+v, %v, want one entry", done, err)
 		}
 	})
@@ -231,7 +231,7 @@ func TestLookingCreatesNothing(t *testing.T) {
 					}
 				}
 				d.Find(cachedir.Hash("key")[:9])
-				if _, err := cachedir.Trim(t.Context(), dir, cachedir.Limits{MaxBytes: 1, Would: func(*cachedir.Item) {}}); err != nil {
+				if _, err := cachedir.Trim(t.Context(), dir, cachedir.Limits{MaxBytes: 1, Would: func(*cachedir.Item) {}}, nil); err != nil {
 					t.Error(err)
 				}
 				if got := strings.Join(files(t, dir), " "); got != before {

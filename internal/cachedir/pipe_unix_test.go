@@ -52,7 +52,7 @@ func TestPipe(t *testing.T) {
 			defer w.Close()
 			use(known)
 			use(open(dir))
-			if _, err := cachedir.Trim(t.Context(), dir, cachedir.Limits{MaxBytes: 1 << 20}); err != nil {
+			if _, err := cachedir.Trim(t.Context(), dir, cachedir.Limits{MaxBytes: 1 << 20}, nil); err != nil {
 				t.Error(err)
 			}
 			for _, s := range []storage.Store{known, open(dir)} {

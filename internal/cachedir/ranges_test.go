@@ -63,7 +63,7 @@ func TestHasRangesInDirectory(t *testing.T) {
 			if open(dir).(rangesStore).Traits().NoRanges {
 				t.Error("there is a part in the new directory")
 			}
-			if _, err := cachedir.Trim(t.Context(), dir, cachedir.Limits{MaxBytes: 1}); err != nil {
+			if _, err := cachedir.Trim(t.Context(), dir, cachedir.Limits{MaxBytes: 1}, nil); err != nil {
 				t.Fatal(err)
 			}
 			if list := items(t, openDirectory(t, dir, cachedir.AnyLayout)); len(list) > 0 {

@@ -668,7 +668,7 @@ func TestLookingIsNoUse(t *testing.T) {
 		}
 		io.Copy(io.Discard, r.Body)
 		r.Body.Close()
-		done, err := cachedir.Trim(t.Context(), dir, cachedir.Limits{MaxAge: 24 * time.Hour})
+		done, err := cachedir.Trim(t.Context(), dir, cachedir.Limits{MaxAge: 24 * time.Hour}, nil)
 		if err != nil || done.EvictedEntries != 1 {
 			t.Errorf("Trim: %+v, %v", done, err)
 		}

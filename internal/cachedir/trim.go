@@ -32,25 +32,39 @@ type Limits struct {
 // that have had no entry for an hour, and files of leases that ended an hour ago. It does not touch files that do not
 // belong to a cache.
 //
-// Memory use does not depend on the size of the directory. When the context ends, Trim returns its error and what it
+// Memory use does not depend on the size of the directory. If progress is not nil, it is called often with
+// the completed fraction of the work, from 0 to 1. When the context ends, Trim returns its error and what it
 // has done so far. If a file cannot be read or removed, although it is not in use, Trim continues and returns
 // the first such error at the end.
-func Trim(ctx context.Context, dir string, limits Limits) (Trimmed, error) {
+func Trim(ctx context.Context, dir string, limits Limits, progress func(done float64)) (Trimmed, error) {
 	root, err := existingDir(dir)
 	if err != nil {
 		return Trimmed{}, fmt.Errorf("storage: %w", err)
 	}
 	s := sweep{root: root, now: time.Now(), maxAge: limits.MaxAge, would: limits.Would}
 	s.separate = s.hasBodies()
+	passes := 1.0
+	if limits.MaxBytes > 0 {
+		passes = 2
+	}
+	report := func(pass float64, n int) {
+		if progress != nil {
+			progress((pass + float64(n)/leaves) / passes)
+		}
+	}
 	var ages histogram
 	s.eachLeaf(0, func() {}, func(n int) bool {
 		for _, f := range s.leaf(n) {
 			ages.add(s.now.Sub(f.used()), f.size())
 		}
+		report(0, n)
 		return ctx.Err() == nil
 	})
 	if excess := s.done.Bytes - limits.MaxBytes; limits.MaxBytes > 0 && excess > 0 && ctx.Err() == nil {
-		s.evictOldest(ctx, &ages, excess)
+		s.evictOldest(&ages, excess, func(n int) bool {
+			report(1, n)
+			return ctx.Err() == nil
+		})
 	}
 	if err := ctx.Err(); err != nil {
 		return s.done, err
@@ -62,6 +76,7 @@ func Trim(ctx context.Context, dir string, limits Limits) (Trimmed, error) {
 			os.Remove(filepath.Join(root, rangesName))
 		}
 	}
+	report(passes-1, leaves)
 	return s.done, s.err
 }
 
@@ -79,8 +94,9 @@ func existingDir(dir string) (string, error) {
 	return root, err
 }
 
-// evictOldest evicts the entries with the highest ages until their size exceeds excess or ctx ends.
-func (s *sweep) evictOldest(ctx context.Context, ages *histogram, excess int64) {
+// evictOldest evicts the entries with the highest ages until their size exceeds excess. It calls swept after each leaf
+// directory, and stops if that returns false.
+func (s *sweep) evictOldest(ages *histogram, excess int64, swept func(n int) bool) {
 	oldest, between := ages.cut(excess)
 	s.eachLeaf(0, func() {}, func(n int) bool {
 		entries, _, _, _ := readLeaf(s.root, n)
@@ -99,7 +115,7 @@ func (s *sweep) evictOldest(ctx context.Context, ages *histogram, excess int64) 
 			s.done.Entries--
 			s.done.Bytes -= f.size()
 		}
-		return ctx.Err() == nil
+		return swept(n)
 	})
 }
 

@@ -48,9 +48,18 @@ func mustMiss(t testing.TB, s storage.Store, key string) {
 
 func trim(t testing.TB, dir string, limits cachedir.Limits) cachedir.Trimmed {
 	t.Helper()
-	done, err := cachedir.Trim(t.Context(), dir, limits)
+	last := 0.0
+	done, err := cachedir.Trim(t.Context(), dir, limits, func(part float64) {
+		if part < last || part > 1 {
+			t.Errorf("progress: %v after %v", part, last)
+		}
+		last = part
+	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if last != 1 {
+		t.Errorf("progress ends at %v", last)
 	}
 	return done
 }
@@ -351,11 +360,11 @@ func TestTrimGoesOn(t *testing.T) {
 			}
 			t.Cleanup(func() { os.Chmod(leaf, 0o700) })
 		}
-		done, err := cachedir.Trim(t.Context(), dir, cachedir.Limits{MaxAge: 48 * time.Hour})
+		done, err := cachedir.Trim(t.Context(), dir, cachedir.Limits{MaxAge: 48 * time.Hour}, nil)
 		if !errors.Is(err, os.ErrPermission) || done.EvictedEntries != 1 || done.Entries != 1 {
 			t.Errorf("%+v, %v", done, err)
 		}
-		if done, err := cachedir.Trim(t.Context(), dir, cachedir.Limits{MaxBytes: 1}); !errors.Is(err, os.ErrPermission) || done.Entries != 1 {
+		if done, err := cachedir.Trim(t.Context(), dir, cachedir.Limits{MaxBytes: 1}, nil); !errors.Is(err, os.ErrPermission) || done.Entries != 1 {
 			t.Errorf("%+v, %v", done, err)
 		}
 		mustMiss(t, s, "gone")
@@ -368,13 +377,13 @@ func TestTrimErrors(t *testing.T) {
 	put(t, newFileCache(t, dir), "key", "body")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := cachedir.Trim(ctx, dir, cachedir.Limits{MaxBytes: 1}); !errors.Is(err, context.Canceled) {
+	if _, err := cachedir.Trim(ctx, dir, cachedir.Limits{MaxBytes: 1}, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
-	if _, err := cachedir.Trim(t.Context(), filepath.Join(dir, "none"), cachedir.Limits{}); !errors.Is(err, os.ErrNotExist) {
+	if _, err := cachedir.Trim(t.Context(), filepath.Join(dir, "none"), cachedir.Limits{}, nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no directory: %v", err)
 	}
-	if _, err := cachedir.Trim(t.Context(), pathOf(dir, "key"), cachedir.Limits{}); err == nil {
+	if _, err := cachedir.Trim(t.Context(), pathOf(dir, "key"), cachedir.Limits{}, nil); err == nil {
 		t.Error("a file is trimmed")
 	}
 	mustGet(t, newFileCache(t, dir), "key", "body")

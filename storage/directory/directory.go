@@ -96,6 +96,6 @@ func Modes(file, dir fs.FileMode) Option { return cachedir.Modes(file, dir) }
 // of the directory. When the context ends, Trim returns its error. If a file cannot be read or removed, although it is
 // not in use, Trim continues and returns the first such error at the end.
 func Trim(ctx context.Context, dir string, maxBytes int64, maxAge time.Duration) (bytes int64, err error) {
-	t, err := cachedir.Trim(ctx, dir, cachedir.Limits{MaxBytes: maxBytes, MaxAge: maxAge})
+	t, err := cachedir.Trim(ctx, dir, cachedir.Limits{MaxBytes: maxBytes, MaxAge: maxAge}, nil)
 	return t.Bytes, err
 }
