@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
@@ -224,18 +225,22 @@ func (fs *flights) joinOrStart(e *engine, q *query, plain, key string, why rules
 	defer fs.mu.Unlock()
 	f := fs.byKey[key]
 	if f != nil && !e.invalidations.Since(plain, f.epoch) && !f.body.silentFor(e.collapseTimeout) {
-		f.followers++
-		return seat{flight: f, reader: f.body.join(q.req)}
+		if reader := f.body.join(q.req); reader != nil {
+			f.followers++
+			return seat{flight: f, reader: reader}
+		}
 	}
 	f = &flight{
 		engine: e, flights: fs, key: key, plain: plain, epoch: e.invalidations.Now(),
 		landed: make(chan struct{}), overdue: make(chan struct{}),
 	}
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(q.ctx))
-	f.req, f.cancel = q.req.Clone(ctx), cancel
+	f.req = q.req.Clone(ctx)
 	//lint:ignore SA1019 http.Client sets it, for the leader alone
 	f.req.Cancel = nil
-	f.body.start(f)
+	f.body = sharedBody{
+		engine: e, req: f.req, key: plain, retire: f.retire, cancel: cancel, release: func() {}, open: true, asked: time.Now(),
+	}
 	own := *q
 	own.ctx, own.req, own.header, own.neverShare, own.flightKey = ctx, f.req, canonicalNames(f.req.Header), true, plain
 	if fs.byKey == nil {

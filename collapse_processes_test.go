@@ -167,6 +167,7 @@ func TestCollapseProcesses(t *testing.T) {
 						t.Fatalf("%q, want %q", x.body, test.want)
 					}
 				}
+				synctest.Wait()
 				release, free, _ := dict.Lease(t.Context(), wholeKey, time.Second)
 				if !free {
 					t.Error("the lease is held after the end")

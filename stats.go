@@ -18,7 +18,7 @@ type Stats struct {
 	Bypassed    uint64 `json:"bypassed"`    // answered by the origin; the cache does not handle such requests
 	Refused     uint64 `json:"refused"`     // answered with 504, because no request was allowed
 	Failed      uint64 `json:"failed"`      // RoundTrip returned an error
-	Collapsed   uint64 `json:"collapsed"`   // of the above, answered with a response to another request
+	Collapsed   uint64 `json:"collapsed"`   // of the above, answered after waiting for another request: see Status.Collapsed
 
 	Background     uint64 `json:"background"`      // validations in the background, also those that StaleIfSlow has continued there
 	OriginRequests uint64 `json:"origin_requests"` // requests sent to Base, including those in the background

@@ -59,8 +59,8 @@ type Status struct {
 	Stored  bool
 	Storage Reason
 
-	// Collapsed reports whether the request was answered with the response to another request and was not sent to the
-	// origin itself.
+	// Collapsed reports whether the request has waited for another one and was not sent to the origin itself. It was
+	// answered with the response to the other one, or, if that failed or was slow, with a stale response.
 	Collapsed bool
 
 	Forward       string        // why the request was sent to the origin, as a token of RFC 9211; "" if it was not
