@@ -57,13 +57,39 @@ func openDirectory(arg string) (*cacheDir, error) {
 	return nil, &problem{code: exitFailed, msg: printable(path) + " is not a cache directory", hint: hint, err: err}
 }
 
-// openArgument opens the only argument of a command. example is a correct command line.
-func openArgument(args []string, example string) (*cacheDir, error) {
-	arg, err := onlyDirectory(args, example)
+// openArgument opens the only argument of a command, or the default directory if there is none.
+func openArgument(args []string) (*cacheDir, error) {
+	if len(args) == 0 {
+		dir, err := defaultDirectory()
+		if err != nil {
+			return nil, err
+		}
+		args = []string{dir}
+	}
+	arg, err := onlyDirectory(args, "")
 	if err != nil {
 		return nil, err
 	}
 	return openDirectory(arg)
+}
+
+// withDirectory returns the arguments of a command that takes a directory and URLs or hashes. If the first one is a URL,
+// or there is only one and it looks like a hash, it puts the default directory in front.
+func withDirectory(args []string) ([]string, error) {
+	if len(args) == 0 || !isURL(args[0]) && (len(args) > 1 || !looksLikeHash(args[0])) {
+		return args, nil
+	}
+	dir, err := defaultDirectory()
+	if err != nil {
+		return nil, err
+	}
+	return append([]string{dir}, args...), nil
+}
+
+// looksLikeHash reports whether an argument may be the beginning of a hash, and is not a file.
+func looksLikeHash(arg string) bool {
+	_, err := os.Lstat(arg)
+	return len(arg) >= 5 && strings.Trim(strings.ToLower(arg), "0123456789abcdef") == "" && err != nil
 }
 
 // rel returns name relative to the directory.

@@ -41,7 +41,7 @@ func (l *ls) run(ctx context.Context, e *env, args []string) error {
 	case l.sort == "none" && l.reverse:
 		return usageErrorf("--sort none has no order to reverse", "Omit --reverse.")
 	}
-	d, err := openArgument(args, "ls ~/.cache/cachecontrol")
+	d, err := openArgument(args)
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func (p *prune) run(ctx context.Context, e *env, args []string) error {
 	if p.maxBytes == 0 && p.maxAge == 0 {
 		return usageErrorf("no limit is given", "For example: cachecontrol prune --max-bytes 500M ~/.cache/cachecontrol")
 	}
-	d, err := openArgument(args, "prune --max-bytes 500M ~/.cache/cachecontrol")
+	d, err := openArgument(args)
 	if err != nil {
 		return err
 	}

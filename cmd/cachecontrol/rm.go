@@ -37,12 +37,12 @@ func (r *rmResult) line() string {
 }
 
 func (r *rm) run(ctx context.Context, e *env, args []string) error {
-	const how = "For example: cachecontrol rm ~/.cache/cachecontrol https://example.com/"
+	args, err := withDirectory(args)
 	switch {
-	case len(args) == 0:
-		return usageErrorf("DIR is missing", how)
-	case len(args) == 1:
-		return usageErrorf("a URL is missing", how)
+	case err != nil:
+		return err
+	case len(args) < 2:
+		return usageErrorf("a URL is missing", "For example: cachecontrol rm https://example.com/")
 	}
 	for _, arg := range args[1:] {
 		if r.hash {

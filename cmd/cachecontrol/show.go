@@ -25,12 +25,12 @@ func showCommand(fs *flag.FlagSet) runFunc {
 type show struct{ body, shared, json bool }
 
 func (s *show) run(ctx context.Context, e *env, args []string) error {
-	const how = "For example: cachecontrol show ~/.cache/cachecontrol https://example.com/"
+	args, err := withDirectory(args)
 	switch {
-	case len(args) == 0:
-		return usageErrorf("DIR is missing", how)
-	case len(args) == 1:
-		return usageErrorf("a URL or a hash is missing", how)
+	case err != nil:
+		return err
+	case len(args) < 2:
+		return usageErrorf("a URL or a hash is missing", "For example: cachecontrol show https://example.com/")
 	case len(args) > 2:
 		return usageErrorf("unexpected argument %q", args[2], "Show one entry at a time.")
 	case s.body && s.json:

@@ -86,7 +86,7 @@ func (g groups) MarshalJSON() ([]byte, error) {
 }
 
 func (s *stats) run(ctx context.Context, e *env, args []string) error {
-	d, err := openArgument(args, "stats ~/.cache/cachecontrol")
+	d, err := openArgument(args)
 	if err != nil {
 		return err
 	}

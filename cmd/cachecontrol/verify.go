@@ -46,7 +46,7 @@ func (w *verifyItem) line() string {
 }
 
 func (v *verify) run(ctx context.Context, e *env, args []string) error {
-	d, err := openArgument(args, "verify ~/.cache/cachecontrol")
+	d, err := openArgument(args)
 	if err != nil {
 		return err
 	}
