@@ -129,7 +129,7 @@ func TestOutage(t *testing.T) {
 		if tt.name == "stale-if-error, 503" {
 			many = 10_000
 		}
-		for _, keys := range []int{1, many} {
+		for _, keys := range []int{1, 3, many} {
 			t.Run(fmt.Sprintf("%s/%d", tt.name, keys), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					o := newFailing(tt.field)
@@ -199,9 +199,13 @@ func quarter(d time.Duration) time.Duration { return d + d/4 }
 // Of the URLs of an origin, one or two fail. The others are validated as always: they are never much older than they would
 // be otherwise.
 func TestBrokenAmongGood(t *testing.T) {
-	for _, broken := range []int{1, 2} {
-		t.Run(fmt.Sprint(broken), func(t *testing.T) {
+	for _, tt := range []struct {
+		broken int
+		often  bool // the broken ones are asked for all the time, by requests that no stored response may answer
+	}{{1, false}, {2, false}, {1, true}, {2, true}} {
+		t.Run(fmt.Sprint(tt), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				broken := tt.broken
 				isBroken := func(path string) bool { return path == "/0" || broken == 2 && path == "/1" }
 				o := newFailing(whileRevalidating)
 				tr := &cachecontrol.Transport{Base: o}
@@ -215,13 +219,26 @@ func TestBrokenAmongGood(t *testing.T) {
 				attempts := 0
 				o.failWith(func(req *http.Request) (*http.Response, error) {
 					if isBroken(req.URL.Path) {
-						attempts++
+						if req.Header["Cache-Control"] == nil {
+							attempts++
+						} else {
+							time.Sleep(250 * time.Millisecond)
+						}
 						return respond(500, ""), nil
 					}
 					return respond(200, "good", whileRevalidating), nil
 				})
 				oldest, heldBack := time.Duration(0), 0
-				for i := range 36_000 { // an hour
+				var others sync.WaitGroup
+				hits := 36_000 // an hour
+				if tt.often {
+					hits = 6000
+				}
+				for i := range hits {
+					if tt.often {
+						req := request(t, fmt.Sprint("/", i%broken), "Cache-Control: no-cache")
+						others.Go(func() { outcomeOf(t, tr, req) })
+					}
 					s := outcomeOf(t, tr, reqs[i%keys])
 					if !isBroken(reqs[i%keys].URL.Path) {
 						oldest = max(oldest, -s.TTL)
@@ -231,6 +248,7 @@ func TestBrokenAmongGood(t *testing.T) {
 					}
 					time.Sleep(100 * time.Millisecond)
 				}
+				others.Wait()
 				t.Logf("%d attempts for the broken ones; the good ones are stale for %v at most, and held back %d times", attempts, oldest, heldBack)
 				if most := 10 * broken; attempts > most {
 					t.Errorf("%d requests for the broken URLs, want %d at most", attempts, most)

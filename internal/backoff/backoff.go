@@ -33,8 +33,8 @@ type Table struct {
 type record struct {
 	url      uint64    // of an origin: the URL that failed first
 	failures int       // in a row, each after the wait for the one before; 0 if the origin is not ill
-	failed   time.Time // when the last failure was reported
 	until    time.Time // end of the wait
+	paused   time.Time // when the origin last asked for a pause
 
 	claim    uint64    // number of the claim of the attempt in progress; 0 if there is none
 	claimEnd time.Time // another attempt may be made then even if the claim has not ended
@@ -159,18 +159,18 @@ func (t *Table) Failing(target Target) bool {
 	return t.urls.Get(target.url).failures > 0 || t.origins.Get(target.origin).failures > 0
 }
 
-// Succeeded records the success of a request that was sent at the time asked. It ends the waits for failures that were
-// known by then.
+// Succeeded records the success of a request that was sent at the time asked. It ends the waits, except for a pause that
+// the origin has asked for since.
 func (t *Table) Succeeded(target Target, asked time.Time) {
 	if t == nil {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !asked.Before(t.urls.Get(target.url).failed) {
+	if !asked.Before(t.urls.Get(target.url).paused) {
 		t.urls.Delete(target.url)
 	}
-	if !asked.Before(t.origins.Get(target.origin).failed) {
+	if !asked.Before(t.origins.Get(target.origin).paused) {
 		t.origins.Delete(target.origin)
 	}
 }
@@ -183,15 +183,16 @@ func (t *Table) Failed(target Target, asked, now time.Time, pause time.Duration)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.urls.Put(target.url, t.afterFailure(t.urls.Get(target.url), asked, now, pause, 1))
-	origin := t.origins.Get(target.origin)
-	switch {
-	case origin.failures > 0, pause > 0, origin.url != 0 && origin.url != target.url:
-		origin = t.afterFailure(origin, asked, now, pause, 0)
-	default:
-		origin.url, origin.failed = target.url, now
+	url, origin := t.urls.Get(target.url), t.origins.Get(target.origin)
+	t.urls.Put(target.url, t.afterFailure(url, asked, now, pause, 1))
+	// A URL that fails all the time says nothing about the origin, unless this was the attempt.
+	isNew := url.failures == 0 || url.claim != 0 && url.claim == origin.claim
+	switch isSecond := origin.url != 0 && origin.url != target.url; {
+	case pause > 0, isNew && (isSecond || origin.failures > 0):
+		t.origins.Put(target.origin, t.afterFailure(origin, asked, now, pause, 0))
+	case isNew:
+		t.origins.Put(target.origin, record{url: target.url})
 	}
-	t.origins.Put(target.origin, origin)
 }
 
 // afterFailure returns the record after a failure. Requests that were sent before the end of the wait do not make the
@@ -201,7 +202,6 @@ func (t *Table) Failed(target Target, asked, now time.Time, pause time.Duration)
 // another eighth longer than that of an origin. So the attempt at the end of a wait for an origin is rarely made with the
 // URL that failed last, which may be the only one that is broken.
 func (t *Table) afterFailure(r record, asked, now time.Time, pause time.Duration, eighths int64) record {
-	r.failed = now
 	counts := !asked.Before(r.until)
 	if counts {
 		r.failures++
@@ -212,8 +212,11 @@ func (t *Table) afterFailure(r record, asked, now time.Time, pause time.Duration
 		eighth := int64(wait) / 8
 		r.until = now.Add(wait + time.Duration(eighths*eighth+rand.Int64N(eighth+1)))
 	}
-	if end := now.Add(pause); end.After(r.until) {
-		r.until = end
+	if pause > 0 {
+		r.paused = now
+		if end := now.Add(pause); end.After(r.until) {
+			r.until = end
+		}
 	}
 	return r
 }

@@ -235,7 +235,7 @@ func TestFailuresTogether(t *testing.T) {
 	c.wants(t, "after the slow one", x, first, quarterMore(first))
 }
 
-// A success ends only the waits for failures that were known when its request was sent.
+// A success ends the wait, but not for a pause that was asked for after its request was sent.
 func TestSuccessOfEarlierRequest(t *testing.T) {
 	c := newClock()
 	x, y := target("a.example", "x"), target("a.example", "y")
@@ -250,6 +250,39 @@ func TestSuccessOfEarlierRequest(t *testing.T) {
 	c.wants(t, "the URL, after another one's success", x, time.Minute, time.Minute)
 	c.Succeeded(x, c.now)
 	c.wants(t, "the URL, after its success", x, 0, 0)
+	c.fail(x, 0)
+	c.fail(y, 0)
+	c.Succeeded(x, sent)
+	c.wants(t, "without a pause", x, 0, 0)
+	c.wants(t, "without a pause, another", target("a.example", "z"), 0, 0)
+}
+
+// Two URLs that fail all the time, however often and slowly, do not keep the others from being asked.
+func TestFailuresAllTheTime(t *testing.T) {
+	c := newClock()
+	x, y, good := target("a.example", "x"), target("a.example", "y"), target("a.example", "good")
+	const latency = 100 * time.Millisecond
+	held, all := 0, 0
+	for i := range 600_000 { // ten minutes
+		c.now = c.now.Add(time.Millisecond)
+		c.Failed([]backoff.Target{x, y}[i%2], c.now.Add(-latency), c.now, 0)
+		if i%2000 == 0 {
+			all++
+			claim, ok := c.Claim(good, c.now)
+			if !ok {
+				held++
+				continue
+			}
+			c.Succeeded(good, c.now.Add(-latency))
+			claim.End()
+		}
+	}
+	if held > 5 {
+		t.Errorf("a good URL is held back %d times of %d, want 5 at most", held, all)
+	}
+	if !c.held(x) || !c.held(y) {
+		t.Error("the URLs that fail are not held back, want them to be")
+	}
 }
 
 func TestClaim(t *testing.T) {
