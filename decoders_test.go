@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -128,6 +129,32 @@ func TestDecoders(t *testing.T) {
 func openBody(t *testing.T, rt http.RoundTripper, target string) *http.Response {
 	t.Helper()
 	return open(t, rt, request(t, target))
+}
+
+// Requests that share a response decode it each for itself.
+func TestDecodersOfSharedResponse(t *testing.T) {
+	inEachStore(t, func(t *testing.T, store storage.Store) {
+		plain := strings.Repeat("text ", 10_000)
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			time.Sleep(time.Second)
+			return respond(200, toy(plain), "Cache-Control: max-age=60", "Vary: Accept-Encoding", "Content-Encoding: toy")
+		})
+		byName, open := toyDecoders("toy")
+		tr := &cachecontrol.Transport{Base: o, Store: store, Decoders: byName, Collapse: true}
+		defer tr.Close()
+		var a answers
+		a.add(t, 5, tr, get(t))
+		all, collapsed := a.wait(t)
+		for _, x := range all {
+			if x.body != plain || !x.Uncompressed {
+				t.Errorf("%d bytes, uncompressed %v, want %d, true", len(x.body), x.Uncompressed, len(plain))
+			}
+		}
+		if collapsed != 4 || open.Load() != 0 {
+			t.Errorf("%d collapsed, %d decoders are open, want 4, 0", collapsed, open.Load())
+		}
+		wantRequests(t, o, 1)
+	})
 }
 
 // A Transport without the decoder does not use what one with it has stored, unless it asks for the same codings, and the other way

@@ -210,3 +210,38 @@ func TestCloseDuringRead(t *testing.T) {
 		t.Errorf("calls of the decoder: %s, want read, then closed", got)
 	}
 }
+
+// Whatever the coding and the body, reading and closing neither panic nor leave a decoder open, and the coded body is closed.
+func FuzzDecode(f *testing.F) {
+	for _, coding := range []string{"gzip", "deflate, swap", "swap,swap", "bad", "x-gzip, bad, swap", "br", ", ,"} {
+		f.Add(coding, []byte(encode("gzip", "text")), 3)
+		f.Add(coding, []byte(encode("zlib", "text")), 100)
+		f.Add(coding, []byte("text"), 0)
+	}
+	f.Fuzz(func(t *testing.T, coding string, coded []byte, read int) {
+		var made []*swapped
+		codings := contentcoding.New(map[string]contentcoding.Decoder{
+			"swap": func(r io.Reader) (io.ReadCloser, error) {
+				made = append(made, &swapped{r: r})
+				return made[len(made)-1], nil
+			},
+			"bad": func(r io.Reader) (io.ReadCloser, error) { panic("bad") },
+		})
+		c := codings.Parse([]string{coding})
+		if !c.NeedsDecoding() {
+			return
+		}
+		source := &body{Reader: bytes.NewReader(coded)}
+		resp := &http.Response{Header: http.Header{}}
+		c.Decode(resp, source, nil, func(error) {})
+		io.CopyN(io.Discard, resp.Body, int64(read))
+		if err := resp.Body.Close(); err != nil || !source.closed {
+			t.Errorf("%q: Close = %v, coded body closed: %v, want nil, true", coding, err, source.closed)
+		}
+		for _, d := range made {
+			if d.closed != 1 {
+				t.Errorf("%q: a decoder was closed %d times, want once", coding, d.closed)
+			}
+		}
+	})
+}
