@@ -29,7 +29,9 @@ func (v visible) Open(name string) (fs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if opened, err := f.Stat(); err != nil || !os.SameFile(info, opened) {
+	opened, err := f.Stat()
+	// A new pipe may have the number of the file that it replaced.
+	if err != nil || !os.SameFile(info, opened) || opened.Mode().Type() != info.Mode().Type() {
 		f.Close()
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
