@@ -120,7 +120,7 @@ func (b *originBody) fail(err error) {
 func (b *originBody) finish(why rules.Reason) {
 	w := b.rec
 	b.rec = nil
-	b.ended.Store(true)
+	defer b.ended.Store(true) // not before the entry is stored
 	if why == rules.ReasonNone && w.after != nil {
 		if w.err = w.after(w); w.err != nil {
 			why = rules.StoreFailed
