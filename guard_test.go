@@ -22,23 +22,21 @@ import (
 // Whatever a store does in any of its calls, each request gets the right response soon, from the origin or the store.
 // Only a body that fails in the middle ends in an error, and never in wrong bytes.
 func TestStoreFaults(t *testing.T) {
-	run := func(name string, mayFail bool, make func(inner storage.Store, on func(faultstore.Op) bool) (storage.Store, func())) {
+	run := func(op faultstore.Op, name string, mayFail bool, make func(inner storage.Store, on func(faultstore.Op) bool) (storage.Store, func())) {
+		leases := op == faultstore.Lease || op == faultstore.Release
 		for _, size := range []int{10, 100_000} {
-			t.Run(fmt.Sprintf("%s/%d", name, size), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { storeFault(t, size, mayFail && size > 10, make) })
+			t.Run(fmt.Sprintf("%s/%s/%d", op, name, size), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { storeFault(t, size, mayFail && size > 10, leases, make) })
 			})
 		}
 	}
 	for op := range faultstore.Ops {
-		if op == faultstore.Lease {
-			continue // a Transport without CollapseProcesses takes no leases
-		}
 		for fault := faultstore.Err; fault < faultstore.Faults; fault++ {
 			// A cache cannot notice lost or invented bytes.
 			if fault == faultstore.Lie && (op == faultstore.Write || op == faultstore.Delete) || fault == faultstore.Nil && op == faultstore.Delete {
 				continue
 			}
-			run(op.String()+"/"+fault.String(), op == faultstore.Read, func(inner storage.Store, on func(faultstore.Op) bool) (storage.Store, func()) {
+			run(op, fault.String(), op == faultstore.Read, func(inner storage.Store, on func(faultstore.Op) bool) (storage.Store, func()) {
 				return &faultstore.Store{Store: inner, Fault: func(o faultstore.Op) faultstore.Fault {
 					if o == op && on(op) {
 						return fault
@@ -49,12 +47,9 @@ func TestStoreFaults(t *testing.T) {
 		}
 	}
 	for _, op := range faultstore.RogueOps() {
-		if op == faultstore.Lease || op == faultstore.Release {
-			continue
-		}
 		for _, trick := range faultstore.Tricks(op) {
 			mayFail := op == faultstore.ReadOn || trick == faultstore.ShortBody || trick == faultstore.LongBody
-			run(op.String()+"/"+trick.String(), mayFail, func(inner storage.Store, on func(faultstore.Op) bool) (storage.Store, func()) {
+			run(op, trick.String(), mayFail, func(inner storage.Store, on func(faultstore.Op) bool) (storage.Store, func()) {
 				s := &faultstore.Rogue{Store: inner, Other: "http://example.com/other", Play: func(o faultstore.Op) faultstore.Trick {
 					if o == op && on(op) {
 						return trick
@@ -67,7 +62,7 @@ func TestStoreFaults(t *testing.T) {
 	}
 }
 
-func storeFault(t *testing.T, size int, mayFail bool, make func(storage.Store, func(faultstore.Op) bool) (storage.Store, func())) {
+func storeFault(t *testing.T, size int, mayFail, leases bool, make func(storage.Store, func(faultstore.Op) bool) (storage.Store, func())) {
 	var off atomic.Bool
 	var broken atomic.Int32
 	store, release := make(storage.NewDictCache(), func(op faultstore.Op) bool {
@@ -95,7 +90,10 @@ func storeFault(t *testing.T, size int, mayFail bool, make func(storage.Store, f
 		return respond(200, body(version), fields...)
 	})
 	const timeout = time.Second
-	tr := &cachecontrol.Transport{Base: o, Store: store, StoreTimeout: timeout}
+	tr := &cachecontrol.Transport{
+		Base: o, Store: store, StoreTimeout: timeout,
+		CollapseProcesses: leases, CollapseTimeout: 2 * timeout,
+	}
 	defer tr.Close()
 	want := func(fields ...string) {
 		t.Helper()

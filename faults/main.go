@@ -55,6 +55,7 @@ type storm struct {
 var storms = []storm{
 	{"processes", manyProcesses, true},
 	{"kills", kills, false},
+	{"herds", herds, false},
 	{"disks", disks, false},
 	{"stores", stores, false},
 	{"origins", origins, false},

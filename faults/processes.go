@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/herd"
 	"github.com/go-cachecontrol/cachecontrol/internal/peer"
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
@@ -32,6 +33,7 @@ type child struct {
 	MaxBytes         int64
 	Forever          bool // run until killed
 	Full             bool // the disk is full for half of the time
+	Herd             int  // if not zero, the number of requests of a member of a herd
 }
 
 // runChild makes the requests and writes the tally to stdout.
@@ -43,6 +45,11 @@ func runChild(role string) error {
 	store, err := openLayout(c.Layout, c.Dir, directory.MaxBytes(c.MaxBytes))
 	if err != nil {
 		return err
+	}
+	if c.Herd > 0 {
+		t := &cachecontrol.Transport{Store: store, CollapseProcesses: true}
+		defer t.Close()
+		return herd.Member(t, c.URL, c.Herd, os.Stdin, os.Stdout)
 	}
 	t := &cachecontrol.Transport{Store: store}
 	l := load{client: t.Client(), url: c.URL, keys: c.Keys, reads: c.Reads, renew: c.Renew}
@@ -244,6 +251,43 @@ func kills(ctx context.Context, less int) ([]row, error) {
 		r.notes = fmt.Sprintf("%d misses; %d temporary files left, %d after a sweep", missed, temporary, left)
 		if left > 0 {
 			r.broke = fmt.Sprintf("%d temporary files are never swept", left)
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+// herds has eight processes with ten requests each for one response that has become stale. One request may reach the
+// origin, and one more if the process that sent the first is killed, as in every other round.
+func herds(ctx context.Context, less int) ([]row, error) {
+	var rows []row
+	for _, layout := range layouts {
+		dir, err := os.MkdirTemp("", "faults")
+		if err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(dir)
+		store, err := openLayout(layout, dir)
+		if err != nil {
+			return nil, err
+		}
+		got, err := herd.Run(ctx, herd.Config{
+			Processes: 8, Requests: 10, Rounds: max(4, 100/less), Store: store,
+			Command: func(url string) (*exec.Cmd, error) {
+				return child{Layout: layout, Dir: dir, URL: url, Herd: 10}.command(ctx)
+			},
+		})
+		if err != nil {
+			return nil, err
+		}
+		r := row{
+			broken: layout + ", 8 processes with 10 requests each, CollapseProcesses; in every other round the one that asks is killed",
+			times:  int64(got.Kills), unit: "kills",
+			tally: tally{Reads: got.Reads, Hits: got.Hits, Wrong: got.Wrong, Failed: got.Failed, First: got.First},
+			notes: fmt.Sprintf("the origin was asked at most %d times in a round, %d with a kill", got.Most, got.MostWithAKill),
+		}
+		if got.Most > 1 || got.MostWithAKill > 2 {
+			r.broke = r.notes
 		}
 		rows = append(rows, r)
 	}

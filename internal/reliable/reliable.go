@@ -241,7 +241,7 @@ func (s *Store) Lease(ctx context.Context, key string, d time.Duration) (release
 	}
 	limited, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	release, ok, err = s.store.(storage.Leaser).Lease(limited, key, d)
+	end, ok, err := s.store.(storage.Leaser).Lease(limited, key, d)
 	switch {
 	case err != nil:
 		if ctx.Err() != context.Canceled {
@@ -251,7 +251,12 @@ func (s *Store) Lease(ctx context.Context, key string, d time.Duration) (release
 	case !ok:
 		return nil, false, nil
 	}
-	return sync.OnceFunc(release), true, nil
+	var released atomic.Bool // instead of a sync.Once, for which further callers would wait
+	return func() {
+		if !released.Swap(true) {
+			end()
+		}
+	}, true, nil
 }
 
 // DecodedKeeper returns a function that gives the store the decoded body of the entry e, which Get returned for key. It
