@@ -53,7 +53,7 @@ func commands() []command {
 	return []command{
 		{"demo", demoCommand}, {"get", getCommand}, {"explain", explainCommand}, {"proxy", proxyCommand}, {"serve", serveCommand},
 		{"ls", lsCommand}, {"show", showCommand}, {"rm", rmCommand}, {"prune", pruneCommand}, {"clear", clearCommand}, {"verify", verifyCommand}, {"stats", statsCommand},
-		{"version", versionCommand},
+		{"completion", completionCommand}, {"version", versionCommand},
 	}
 }
 

@@ -111,6 +111,9 @@ func TestUsageErrors(t *testing.T) {
 		{"get -H a:b\x00 http://a", []string{"control characters", "help get"}},
 		{"get http://a -o", []string{"needs an argument", "help get"}},
 		{"get -- -o http://a", []string{`"-o"`, "For example: "}},
+		{"completion", []string{"the shell is missing", "For example: cachecontrol completion bash"}},
+		{"completion csh", []string{`no completion for "csh"`, "bash, zsh and fish"}},
+		{"completion bash zsh", []string{`unexpected argument "zsh"`, "one shell"}},
 		{"serve", []string{"DIR is missing", "For example: cachecontrol serve ."}},
 		{"serve a b", []string{`unexpected argument "b"`, "one directory"}},
 		{"serve --max-age soon .", []string{"must be a duration", "help serve"}},
@@ -171,7 +174,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%v: exit code %d, stderr %q", args, code, stderr)
 		}
 		for _, c := range commands() {
-			if !strings.Contains(stdout, "\n    "+c.name+" ") {
+			if !strings.Contains(stdout, "\n    "+c.name+" ") && !strings.Contains(stdout, "\n    "+c.name+"\n") {
 				t.Errorf("%v does not name the command %s", args, c.name)
 			}
 		}
