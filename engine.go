@@ -46,6 +46,7 @@ type engine struct {
 	negotiate       bool
 	codings         *contentcoding.Codings
 	wantReprDigest  bool
+	resumeBodies    bool
 	collapse        bool
 	drainBytes      int64
 	collapseTimeout time.Duration // no limit if negative

@@ -143,7 +143,7 @@ func (e *engine) send(out *outgoingRequest, asked time.Time) (*http.Response, er
 	}
 	// The body of a 101 is an io.ReadWriteCloser.
 	if resp.Body != nil && resp.Body != http.NoBody && resp.StatusCode != http.StatusSwitchingProtocols {
-		body.ReadCloser, body.counter = resp.Body, &c.fromOrigin
+		body.ReadCloser, body.counter = e.resuming(req, resp), &c.fromOrigin
 		resp.Body = body
 	}
 	return resp, nil

@@ -2,7 +2,6 @@ package cachecontrol
 
 import (
 	"cmp"
-	"errors"
 	"io"
 	"math"
 	"net/http"
@@ -98,9 +97,6 @@ func (e *engine) fetchFunc(q *query, part *match) func(from, to int64) (io.ReadC
 		return rep.resp.Body, nil
 	}
 }
-
-// errChangedBody is the error of a body whose rest the origin no longer has.
-var errChangedBody = errors.New("cachecontrol: the representation has changed while its body was read")
 
 // around returns the stored bytes before and after the missing ones, if resp has exactly the missing ones. It sets what resp shows of
 // the length of the representation.

@@ -182,3 +182,166 @@ func TestResumeAtRandom(t *testing.T) {
 		}
 	}
 }
+
+// With ResumeBodies a body that breaks off goes on by itself, and what is stored is whole.
+func TestResumeBodies(t *testing.T) {
+	const size = 3 << 20
+	for _, tt := range []struct {
+		name   string
+		ranged bool
+		faults func(f *file) func(n int, req *http.Request, resp *http.Response) bool // of the n-th request; reports whether it fails
+		err    bool
+		want   int // number of requests
+	}{
+		{"cut three times", false, func(f *file) func(int, *http.Request, *http.Response) bool {
+			return func(n int, _ *http.Request, resp *http.Response) bool {
+				if n <= 3 {
+					cutBody(resp, 500_000)
+				}
+				return false
+			}
+		}, false, 4},
+		{"a range, cut twice", true, func(f *file) func(int, *http.Request, *http.Response) bool {
+			return func(n int, _ *http.Request, resp *http.Response) bool {
+				if n <= 2 {
+					cutBody(resp, 500_000)
+				}
+				return false
+			}
+		}, false, 3},
+		{"an outage", false, func(f *file) func(int, *http.Request, *http.Response) bool {
+			return func(n int, _ *http.Request, resp *http.Response) bool {
+				cutBody(resp, 1_500_000)
+				return n == 2 || n == 3
+			}
+		}, false, 5},
+		{"a long outage", false, func(f *file) func(int, *http.Request, *http.Response) bool {
+			return func(n int, _ *http.Request, resp *http.Response) bool {
+				cutBody(resp, 500_000)
+				return n > 1
+			}
+		}, true, 6},
+		{"no byte any more", false, func(f *file) func(int, *http.Request, *http.Response) bool {
+			return func(n int, _ *http.Request, resp *http.Response) bool {
+				cutBody(resp, []int64{500_000, 0}[min(n-1, 1)])
+				return false
+			}
+		}, true, 6},
+		{"the file has changed", false, func(f *file) func(int, *http.Request, *http.Response) bool {
+			return func(n int, _ *http.Request, resp *http.Response) bool {
+				cutBody(resp, 500_000)
+				f.version = 1
+				return false
+			}
+		}, true, 2},
+		{"the file has changed, and If-Range is ignored", false, func(f *file) func(int, *http.Request, *http.Response) bool {
+			return func(n int, _ *http.Request, resp *http.Response) bool {
+				cutBody(resp, 500_000)
+				f.version, f.always = 1, true
+				return false
+			}
+		}, true, 2},
+		{"another length", false, func(f *file) func(int, *http.Request, *http.Response) bool {
+			return func(n int, _ *http.Request, resp *http.Response) bool {
+				cutBody(resp, 500_000)
+				f.size++
+				return false
+			}
+		}, true, 2},
+		{"a weak tag", false, func(f *file) func(int, *http.Request, *http.Response) bool {
+			f.weak = true
+			return func(n int, _ *http.Request, resp *http.Response) bool {
+				cutBody(resp, 500_000)
+				return false
+			}
+		}, true, 1},
+		{"404", false, func(f *file) func(int, *http.Request, *http.Response) bool {
+			return func(n int, _ *http.Request, resp *http.Response) bool {
+				cutBody(resp, 500_000)
+				if n > 1 {
+					*resp = *respond(404, "")
+				}
+				return false
+			}
+		}, true, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &file{size: size, fields: []string{fresh3600}}
+				fault := tt.faults(f)
+				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+					resp := f.respond(req)
+					if fault(n, req, resp) {
+						return nil
+					}
+					return resp
+				})
+				store := storage.NewDictCache()
+				tr := &cachecontrol.Transport{Base: o, Store: store, ResumeBodies: true, MaxBackoff: -1, Backoff: -1}
+				defer tr.Close()
+				var fields []string
+				first, end := int64(0), int64(size)
+				if tt.ranged {
+					first, end = 1000, 2_000_001
+					fields = []string{"Range: bytes=1000-2000000"}
+				}
+				resp := open(t, tr, request(t, "/", fields...))
+				n, err := checkBytes(t, resp.Body, 0, first)
+				resp.Body.Close()
+				if (err != nil) != tt.err || !tt.err && n != end-first {
+					t.Errorf("%d bytes, error %v; want %d, an error: %v", n, err, end-first, tt.err)
+				}
+				wantRequests(t, o, tt.want)
+				if !tt.err {
+					if resp := getRange(t, tr, 0, first, end-1); !cachecontrol.FromCache(resp) {
+						t.Error("it was not stored")
+					}
+				}
+			})
+		})
+	}
+}
+
+// cutBody makes a body end after n bytes.
+func cutBody(resp *http.Response, n int64) {
+	if n < resp.ContentLength {
+		resp.Body = io.NopCloser(io.MultiReader(io.LimitReader(resp.Body, n), failingReader{errCut}))
+	}
+}
+
+// A body that waits to go on ends when it is closed, or its request is canceled.
+func TestResumeBodiesEnds(t *testing.T) {
+	for _, closes := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &file{size: 1 << 20, fields: []string{fresh3600}}
+			o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+				if n > 1 {
+					return nil
+				}
+				resp := f.respond(req)
+				cutBody(resp, 1000)
+				return resp
+			})
+			tr := &cachecontrol.Transport{Base: o, ResumeBodies: true, DrainBytes: -1}
+			defer tr.Close()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			resp := open(t, tr, request(t, "/").WithContext(ctx))
+			done := make(chan error)
+			go func() {
+				_, err := io.Copy(io.Discard, resp.Body)
+				done <- err
+			}()
+			time.Sleep(2 * time.Second) // it waits for the third try
+			if closes {
+				resp.Body.Close()
+			} else {
+				cancel()
+			}
+			if err := <-done; err == nil {
+				t.Error("the body ends without an error")
+			}
+			resp.Body.Close()
+		})
+	}
+}

@@ -202,12 +202,20 @@ type Transport struct {
 	// Transport waits for another.
 	CollapseProcesses bool
 
+	// ResumeBodies, if true, makes the body of a GET response go on by itself if the connection breaks while it is read. If
+	// the response has a strong entity tag, the rest is requested with Range and If-Range (RFC 9110, sections 13.1.5 and
+	// 14.2), up to five times, with pauses of up to 27 seconds, until a byte arrives. If the origin has changed the
+	// representation meanwhile, Read returns an error: parts of two representations are never mixed. With or without
+	// ResumeBodies, what was received of a response that is being stored is stored as a part, and the next request asks
+	// only for the rest.
+	ResumeBodies bool
+
 	// DrainBytes is the number of bytes that may be read in the background to complete a response that is being stored
 	// when its Body is closed early. http.Client, for example, reads at most 2 KiB of the body of a redirect, and a
 	// json.Decoder stops before the end. Close of the body waits at most 10 milliseconds for the rest. The reading
 	// takes at most BackgroundTimeout, and ends when the Transport is closed. Nothing is read if the context of the
 	// request has ended before the body is closed. Zero means DefaultDrainBytes. A negative value means that nothing is
-	// read; such a response is not stored.
+	// read; of such a response at most a part is stored.
 	DrainBytes int64
 
 	// RefreshAhead, if positive, makes a hit on a response that expires within this duration start a validation in the
@@ -317,6 +325,7 @@ func newEngine(t *Transport) *engine {
 		negotiate:       !t.DisableCompression,
 		codings:         contentcoding.New(t.Decoders),
 		wantReprDigest:  t.WantReprDigest,
+		resumeBodies:    t.ResumeBodies,
 		collapse:        t.Collapse || t.CollapseProcesses,
 		collapseTimeout: cmp.Or(t.CollapseTimeout, DefaultCollapseTimeout),
 		drainBytes:      cmp.Or(t.DrainBytes, DefaultDrainBytes),

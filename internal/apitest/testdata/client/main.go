@@ -47,6 +47,7 @@ func newAPI(base, token string) *api {
 		Collapse:             true,
 		CollapseProcesses:    true,
 		CollapseTimeout:      2 * cachecontrol.DefaultCollapseTimeout,
+		ResumeBodies:         true,
 		DrainBytes:           4 * cachecontrol.DefaultDrainBytes,
 		RefreshAhead:         10 * time.Second,
 		BackgroundTimeout:    2 * cachecontrol.DefaultBackgroundTimeout,

@@ -1,0 +1,226 @@
+package cachecontrol
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+)
+
+// maxResumeTries is the number of requests for the rest of a body, without a byte between them, before its reader gets the error.
+const maxResumeTries = 5
+
+// firstResumeWait is the time before the second of these requests. Before each further one it is three times as long.
+const firstResumeWait = time.Second
+
+// resumingBody is the body of a response from the origin that goes on by itself after it has broken off. It requests the rest with
+// Range and If-Range. The reader notices nothing, unless the representation has changed.
+type resumingBody struct {
+	engine *engine
+	req    *http.Request // the request that was answered
+	tag    string
+	coding contentcoding.Coding
+	end    int64 // offset of the end of the body in the representation, or -1 if it is not known
+	total  int64 // length of the representation, or -1 if it is not known
+
+	turn  sync.Mutex // held by Read; guards the following fields
+	pos   int64      // offset of the next byte in the representation
+	tries int        // number of requests since the last byte
+	err   error      // the error that came with bytes
+
+	mu     sync.Mutex // guards the following fields
+	body   io.ReadCloser
+	closed bool
+	ctx    context.Context // of the requests for the rest; nil before the first
+	cancel context.CancelFunc
+}
+
+// resuming returns the body of resp, which resumes if the Transport is to do that and the origin allows it.
+func (e *engine) resuming(req *http.Request, resp *http.Response) io.ReadCloser {
+	tag := resp.Header.Get("Etag")
+	if !e.resumeBodies || req.Method != http.MethodGet && req.Method != "" || hasBody(req) || resp.Uncompressed || !rules.StrongMatch(tag, tag) {
+		return resp.Body
+	}
+	b := &resumingBody{
+		engine: e, req: req, tag: tag, coding: e.codings.Parse(resp.Header["Content-Encoding"]), end: max(resp.ContentLength, -1), total: -1, body: resp.Body,
+	}
+	switch resp.StatusCode {
+	case http.StatusOK:
+		if b.end == 0 {
+			b.end = -1 // as in framedLength
+		}
+		b.total = b.end
+	case http.StatusPartialContent:
+		cr, ok := rules.ParseContentRange(resp.Header["Content-Range"])
+		if !ok || b.end >= 0 && b.end != cr.Last-cr.First+1 {
+			return resp.Body
+		}
+		b.pos, b.end, b.total = cr.First, cr.Last+1, cr.Total
+	default:
+		return resp.Body
+	}
+	return b
+}
+
+func (b *resumingBody) Read(p []byte) (int, error) {
+	b.turn.Lock()
+	defer b.turn.Unlock()
+	for {
+		err := b.err
+		if b.err = nil; err == nil {
+			body, closed := b.current()
+			if closed {
+				return 0, http.ErrBodyReadAfterClose
+			}
+			var n int
+			if n, err = body.Read(p); n > 0 {
+				b.pos += int64(n)
+				b.tries, b.err = 0, err
+				return n, nil
+			}
+		}
+		switch {
+		case err == nil:
+			return 0, nil
+		case err == io.EOF && (b.end < 0 || b.pos >= b.end), b.end >= 0 && b.pos >= b.end:
+			return 0, err
+		}
+		if err := b.resume(err); err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (b *resumingBody) current() (body io.ReadCloser, closed bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.body, b.closed
+}
+
+// Close closes the body, and ends a request for the rest.
+func (b *resumingBody) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	if b.cancel != nil {
+		b.cancel()
+	}
+	return b.body.Close()
+}
+
+// resume requests the rest of the body, which has ended with the error cause. It returns an error if that fails.
+func (b *resumingBody) resume(cause error) error {
+	ctx := b.context()
+	for b.tries < maxResumeTries {
+		if !b.pause(ctx) {
+			return cause
+		}
+		b.tries++
+		body, err := b.request(ctx)
+		switch {
+		case errors.Is(err, errChangedBody):
+			return fmt.Errorf("%w, after %w", err, cause)
+		case err != nil:
+			continue
+		}
+		b.mu.Lock()
+		b.body.Close()
+		b.body = body
+		if b.closed {
+			body.Close()
+		}
+		b.mu.Unlock()
+		return nil
+	}
+	return cause
+}
+
+// pause waits before the next request. It returns false if ctx ends.
+func (b *resumingBody) pause(ctx context.Context) bool {
+	wait := time.Duration(0)
+	for i := range b.tries {
+		if wait *= 3; i == 0 {
+			wait = firstResumeWait
+		}
+	}
+	if wait == 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// context returns the context of requests for the rest. It ends with that of the request, and with Close.
+func (b *resumingBody) context() context.Context {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ctx == nil {
+		b.ctx, b.cancel = context.WithCancel(b.req.Context())
+		if b.closed {
+			b.cancel()
+		}
+	}
+	return b.ctx
+}
+
+// request requests the rest of the body once. It returns errChangedBody if the origin has another representation, or sends anything
+// but the rest. Other errors are failures of the origin.
+func (b *resumingBody) request(ctx context.Context) (io.ReadCloser, error) {
+	req := b.req.Clone(ctx)
+	for _, name := range []string{"If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since"} {
+		delete(req.Header, name)
+	}
+	last := ""
+	if b.end >= 0 {
+		last = strconv.FormatInt(b.end-1, 10)
+	}
+	req.Header["Range"] = []string{"bytes=" + strconv.FormatInt(b.pos, 10) + "-" + last}
+	req.Header["If-Range"] = []string{b.tag}
+	e, asked := b.engine, time.Now()
+	e.counters.sent.Add(1)
+	resp, err := e.base().RoundTrip(req)
+	if err == nil {
+		err = checkResponse(req, resp)
+	}
+	if err != nil {
+		e.recordError(req, asked, err)
+		return nil, err
+	}
+	resp.Header = canonicalNames(resp.Header)
+	e.recordResponse(req, asked, resp)
+	if b.continuedBy(resp) {
+		return resp.Body, nil
+	}
+	closeResponse(resp)
+	if rules.ServerFailed(resp.StatusCode) {
+		return nil, fmt.Errorf("cachecontrol: status %d", resp.StatusCode)
+	}
+	return nil, errChangedBody
+}
+
+// continuedBy reports whether resp has the rest of the body, of the same representation.
+func (b *resumingBody) continuedBy(resp *http.Response) bool {
+	cr, ok := rules.ParseContentRange(resp.Header["Content-Range"])
+	lines := resp.Header["Content-Encoding"] // a 206 may omit it
+	n := resp.ContentLength
+	return ok && resp.StatusCode == http.StatusPartialContent && resp.Body != nil && rules.StrongMatch(resp.Header.Get("Etag"), b.tag) &&
+		(lines == nil || b.coding.Equal(b.engine.codings.Parse(lines))) &&
+		cr.First == b.pos && (b.end < 0 && cr.Last == cr.Total-1 || cr.Last == b.end-1) &&
+		(b.total < 0 || cr.Total == b.total) && (n <= 0 || n == cr.Last-cr.First+1)
+}
+
+// errChangedBody is the error of a body whose rest the origin no longer has.
+var errChangedBody = errors.New("cachecontrol: the representation has changed while its body was read")
