@@ -91,6 +91,51 @@ func newPipClient(cacheDir string) (*http.Client, error) {
 	return (&cachecontrol.Transport{Store: store}).Client(), nil
 }
 
+// newDownloadClient returns a client for large files. A download that breaks off goes on by itself.
+// If the program ends before, the next request for the URL fetches only the rest.
+func newDownloadClient(dir string) (*http.Client, *cachecontrol.Transport, error) {
+	store, err := directory.NewSeparateBodyFileCache(filepath.Join(dir, "downloads"))
+	if err != nil {
+		return nil, nil, err
+	}
+	cache := &cachecontrol.Transport{Store: store, ResumeBodies: true}
+	return cache.Client(), cache, nil
+}
+
+// remoteFile is an io.ReaderAt for a file on a server that knows ranges.
+type remoteFile struct {
+	client *http.Client // of a Transport
+	url    string
+}
+
+func (f *remoteFile) ReadAt(p []byte, off int64) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	req, err := http.NewRequest(http.MethodGet, f.url, nil)
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", off, off+int64(len(p))-1))
+	resp, err := f.client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	switch resp.StatusCode {
+	case http.StatusPartialContent:
+	case http.StatusRequestedRangeNotSatisfiable:
+		return 0, io.EOF
+	default:
+		return 0, errors.New(f.url + ": " + resp.Status)
+	}
+	n, err := io.ReadFull(resp.Body, p)
+	if err == io.ErrUnexpectedEOF {
+		err = io.EOF // the range extends beyond the end of the file
+	}
+	return n, err
+}
+
 // getOffline returns the stored response for url, however old it is. It sends no request.
 func getOffline(ctx context.Context, client *http.Client, url string) (*http.Response, error) {
 	offline := cachecontrol.Control{Mode: cachecontrol.ModeCacheOnly, MaxStale: -1}
@@ -384,5 +429,72 @@ func TestRecipeUsers(t *testing.T) {
 		if body, _ := getText(t, client, ctx, server.URL); body != test.want {
 			t.Errorf("%s: %q, want %q", test.user, body, test.want)
 		}
+	}
+}
+
+func TestRecipeDownload(t *testing.T) {
+	body := strings.Repeat("0123456789abcdef", 8<<10)
+	var asked []string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Header.Get("Range"))
+		w.Header().Set("Etag", `"1"`)
+		w.Header().Set("Content-Type", "text/plain")
+		if len(asked) == 1 {
+			w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+			io.WriteString(w, body[:100_000])
+			panic(http.ErrAbortHandler)
+		}
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(body))
+	}))
+	defer srv.Close()
+	client, cache, err := newDownloadClient(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cache.Close()
+	resp, err := client.Get(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if got, err := io.ReadAll(resp.Body); string(got) != body || err != nil {
+		t.Errorf("%d bytes, error %v; want %d", len(got), err, len(body))
+	}
+	if len(asked) != 2 || asked[1] == "" {
+		t.Errorf("the origin was asked with Range %q, want a second request for the rest", asked)
+	}
+}
+
+func TestRecipeReaderAt(t *testing.T) {
+	body := strings.Repeat("0123456789abcdef", 8<<10)
+	asked := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		w.Header().Set("Etag", `"1"`)
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Content-Type", "text/plain")
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(body))
+	}))
+	defer srv.Close()
+	cache := new(cachecontrol.Transport)
+	defer cache.Close()
+	f := &remoteFile{cache.Client(), srv.URL}
+	for range 2 {
+		for off := range len(body) / 10_000 {
+			buf := make([]byte, 10_000)
+			if n, err := f.ReadAt(buf, int64(off)*10_000); err != nil || string(buf[:n]) != body[off*10_000:off*10_000+10_000] {
+				t.Errorf("ReadAt(%d): %d bytes, error %v", off*10_000, n, err)
+			}
+		}
+	}
+	buf := make([]byte, 100)
+	if n, err := f.ReadAt(buf, int64(len(body))-10); n != 10 || err != io.EOF {
+		t.Errorf("ReadAt beyond the end: %d, %v; want 10, EOF", n, err)
+	}
+	if n, err := f.ReadAt(buf, int64(len(body))+10); n != 0 || err != io.EOF {
+		t.Errorf("ReadAt after the end: %d, %v; want 0, EOF", n, err)
+	}
+	if want := len(body)/10_000 + 2; asked != want {
+		t.Errorf("the origin was asked %d times, want %d", asked, want)
 	}
 }
