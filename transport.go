@@ -148,8 +148,9 @@ type Transport struct {
 	// than the Retry-After of a 429 or 503, of which up to 24 hours count. It ends with the next success.
 	//
 	// A failure is an error of Base, including the end of a deadline but not a cancellation, a 429, or a status of 500
-	// or more. The wait is for the URL. It is for all URLs of the origin after two of them have failed without a success
-	// in between, or after a 429 or 503 with Retry-After. Requests that no stored response may answer are always sent.
+	// or more. The wait is for the URL. It is for all URLs of the origin after two of them have begun to fail without a
+	// success in between, or after a 429 or 503 with Retry-After. Requests that no stored response may answer are always
+	// sent.
 	//
 	// Zero means DefaultBackoff. A negative value means that failures are not remembered.
 	Backoff time.Duration
