@@ -61,23 +61,12 @@ func openTree(dir string, separate bool, opts []Option) (*tree, error) {
 	return t, nil
 }
 
-// The following methods may be called for a nil tree, which is that of a cache that is not usable.
-
+// check returns an error if ctx has ended, or if t is nil, as it is if a cache is not usable.
 func (t *tree) check(ctx context.Context) error {
 	if t == nil {
 		return storage.ErrClosed
 	}
 	return ctx.Err()
-}
-
-// traits returns the traits of the cache. Its Warning is not empty if every user may write to the directory, or if it
-// belongs to another user, because those users can replace stored responses. See "Permissions" in docs/storage.md.
-func (t *tree) traits(copies bool) storage.Traits {
-	traits := storage.Traits{Local: true, Copies: copies, NoRanges: !t.hasRanges()}
-	if t != nil {
-		traits.Evictions, traits.Warning = t.bound.evictions.Load(), t.exposed
-	}
-	return traits
 }
 
 // realDir returns the path of a cache directory with all links resolved. The directory itself may be a link

@@ -7,7 +7,17 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// The methods of this file work with the files of an entry, one or two as t.separate says.
+// traits returns the traits of the cache; t may be nil. Its Warning is not empty if every user may write to the directory, or if it
+// belongs to another user, because those users can replace stored responses. See "Permissions" in docs/storage.md.
+func (t *tree) traits(copies bool) storage.Traits {
+	traits := storage.Traits{Local: true, Copies: copies, NoRanges: !t.hasRanges()}
+	if t != nil {
+		traits.Evictions, traits.Warning = t.bound.evictions.Load(), t.exposed
+	}
+	return traits
+}
+
+// The following methods work with the files of an entry, one or two as t.separate says.
 
 func (t *tree) lock(ctx context.Context, path string) (unlock func(), err error) {
 	if t.separate {
