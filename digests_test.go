@@ -204,3 +204,30 @@ func TestWantReprDigest(t *testing.T) {
 		},
 	})
 }
+
+// Nothing remains of a long response with another digest, which is stored in pieces while it is received.
+func TestDigestOfLongResponse(t *testing.T) {
+	for name, store := range fileStores(t) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				body := strings.Repeat("0123456789abcdef", 9<<16)
+				of := body + "0"
+				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+					return respond(200, body, fresh60s, `ETag: "1"`, "Repr-Digest: "+sha256Of(of))
+				})
+				tr := &cachecontrol.Transport{Base: o, Store: store}
+				defer tr.Close()
+				for _, want := range []cachecontrol.Outcome{miss, miss, hit} {
+					if a := do(t, tr, "/"); a.outcome != want || a.body != body {
+						t.Errorf("%v, %d bytes, want %v, %d bytes", a.outcome, len(a.body), want, len(body))
+					}
+					if h := o.last().Header; h["Range"] != nil || h["If-None-Match"] != nil {
+						t.Errorf("asked with %v, want neither Range nor If-None-Match", h)
+					}
+					of = body
+				}
+				wantRequests(t, o, 2)
+			})
+		})
+	}
+}
