@@ -309,7 +309,7 @@ func (w *world) sharedFailure(c *call, head *exchange, h http.Header) bool {
 	m := w.meansOf(h)
 	forbidden := m.mustRevalidate || c.cache.shared && (m.proxyRevalidate || m.sMaxAge != absent)
 	return (head.status >= 500 || head.status == 429) && head.cache == c.cache && head.url == c.url && head.method == "GET" && head.repr != nil &&
-		(head.toSeq == 0 || head.toSeq > c.startSeq) && leavesNoTrace(head, m, c.cache.shared) == nil && w.selected(c, head.repr, h) == nil &&
+		(head.toSeq == 0 || max(head.toSeq, head.receivedSeq) > c.startSeq) && leavesNoTrace(head, m, c.cache.shared) == nil && w.selected(c, head.repr, h) == nil &&
 		!m.noCache && !(forbidden && w.lifetime(head, head.repr, h, m, c.cache.shared) <= ageOf(head, c.startAt)) &&
 		!c.wish.noCache && !c.wish.noStore && c.wish.maxAge != 0 && c.header["Range"] == nil
 }
@@ -560,8 +560,11 @@ func (c *call) slow() bool {
 
 // mayBeSlow returns why the call must wait for the origin, although a stale response may be used if that fails.
 func (w *world) mayBeSlow(c *call) error {
-	slow := slices.ContainsFunc(w.exchanges, func(e *exchange) bool {
-		return e.cache == c.cache && e.url == c.url && c.endAt.Sub(e.sentAt) >= c.cache.StaleIfSlow
+	if strings.Contains(c.header0.Get("Cache-Status"), ";collapsed") && c.cache.Collapse { // it has waited for CollapseTimeout
+		return nil
+	}
+	slow := c.endAt.Sub(c.startAt) >= c.cache.StaleIfSlow || slices.ContainsFunc(w.exchanges, func(e *exchange) bool {
+		return (e.cache == c.cache || c.cache.CollapseProcesses) && e.url == c.url && c.endAt.Sub(e.sentAt) >= c.cache.StaleIfSlow
 	})
 	limits := c.wish.noCache || c.wish.maxAge != absent || c.wish.minFresh != absent || c.wish.maxStale != absent
 	if !slow || limits || c.cache.StaleIfSlow == 0 {
