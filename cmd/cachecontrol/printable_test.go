@@ -167,7 +167,7 @@ func TestForeignTextOfOrigins(t *testing.T) {
 			} {
 				url := "http://" + rawOrigin(t, response)
 				for _, args := range [][]string{
-					{"get", "-v", "-i", "--store", "memory", url}, {"get", "-f", "--store", "memory", url}, {"explain", url}, {"explain", "--json", url},
+					{"get", "-v", "-i", "--store", "memory", url}, {"get", "-f", "--store", "memory", url}, {"explain", url}, {"explain", "-v", "--probe", url}, {"explain", "--json", "--probe", url},
 				} {
 					_, stdout, stderr := call(t, args...)
 					checkSeen(t, []any{args, response}, stdout+stderr)

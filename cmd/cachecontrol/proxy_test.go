@@ -510,6 +510,9 @@ func TestProxyUpstreamDown(t *testing.T) {
 	origin.Close()
 	url, stderr := startProxy(t, origin.URL)
 	resp, body := do(t, "GET", url+"/x")
+	if got, want := resp.Header.Get("Cache-Status"), "cachecontrol;fwd=miss;detail=upstream-failed"; got != want {
+		t.Errorf("Cache-Status = %q, want %q", got, want)
+	}
 	if resp.StatusCode != http.StatusBadGateway || !strings.Contains(body, "could not be reached") {
 		t.Errorf("got %s: %q", resp.Status, body)
 	}

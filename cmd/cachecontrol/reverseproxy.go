@@ -107,9 +107,16 @@ func (p *reverseProxy) handleError(w http.ResponseWriter, r *http.Request, err e
 		panic(http.ErrAbortHandler) // the client is gone
 	}
 	p.errorLog.Printf("%s %s: %v", r.Method, r.URL.Redacted(), err)
-	if t := net.Error(nil); err == errSlowClient {
+	if err == errSlowClient {
 		respondError(w, http.StatusRequestTimeout, "the body of the request was not received in time")
-	} else if errors.As(err, &t) && t.Timeout() {
+		return
+	}
+	forward := "miss" // the reason is not known more exactly
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		forward = "method"
+	}
+	w.Header().Set("Cache-Status", "cachecontrol;fwd="+forward+";detail=upstream-failed")
+	if t := net.Error(nil); errors.As(err, &t) && t.Timeout() {
 		respondError(w, http.StatusGatewayTimeout, "the upstream server did not respond in time")
 	} else {
 		respondError(w, http.StatusBadGateway, "the upstream server could not be reached or did not send a valid response")
