@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
 	"github.com/go-cachecontrol/cachecontrol/internal/faultstore"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -396,6 +397,37 @@ func TestDirectCallsMayPanic(t *testing.T) {
 	}
 	if n := s.Failures()["get"]; n != 3 {
 		t.Errorf("%d failures of get, want 3", n)
+	}
+}
+
+// readingStore returns bodies that it has begun to read.
+type readingStore struct{ storage.Store }
+
+func (s readingStore) Get(ctx context.Context, key string) (*storage.Response, error) {
+	r, err := s.Store.Get(ctx, key)
+	if err == nil {
+		r.Body.Read(make([]byte, 5))
+	}
+	return r, err
+}
+
+// A whole body in memory is read without calls of the store. It begins at its start, and is as long as its entry says.
+func TestBodyInMemory(t *testing.T) {
+	long := strings.Repeat("0123456789", guardHead)
+	s := New(Config{Store: readingStore{storage.NewDictCache()}, Timeout: timeout})
+	if err := put(s, "key", long); err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Get(t.Context(), "key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if _, ok := r.Body.(*bytesbody.Body); !ok {
+		t.Errorf("the body is a %T, want a %T", r.Body, new(bytesbody.Body))
+	}
+	if got, err := io.ReadAll(r.Body); string(got) != long || err != nil {
+		t.Errorf("the body has %d bytes, %v, want %d, nil", len(got), err, len(long))
 	}
 }
 
