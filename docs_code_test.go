@@ -57,7 +57,7 @@ var docGiven = map[string]string{
 	"app":            "var app http.Handler",
 	"brotli":         "var brotli struct { NewReader func(io.Reader) io.Reader }", // these packages are no dependencies
 	"zstd":           "var zstd struct { NewReader func(io.Reader, ...any) (*struct { IOReadCloser func() io.ReadCloser }, error); WithDecoderMaxWindow func(uint64) any; WithDecoderConcurrency func(int) any }",
-	"begin":          "func begin() (tx struct { Version func() string; Save func([]byte); Commit, Rollback func() error }) { return }",
+	"begin":          "func begin() (tx struct { Version func() origin.ETag; Save func([]byte); Commit, Rollback func() error }) { return }",
 	"body":           "var body []byte",
 	"cache":          "var cache = &cachecontrol.Transport{}",
 	"client":         "var client = (&cachecontrol.Transport{}).Client()",

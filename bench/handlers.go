@@ -71,9 +71,11 @@ func handlerCases() []handlerCase {
 	is := func(mw func(http.Handler) http.Handler) func() front {
 		return func() front { return front{mw, func() error { return nil }} }
 	}
-	cache := func() front {
-		t := new(cachecontrol.Transport)
-		return front{middleware.Cache(t), t.Close}
+	cache := func(opts ...middleware.CacheOption) func() front {
+		return func() front {
+			c := middleware.NewCache(nil, opts...)
+			return front{c.Handler, c.Close}
+		}
 	}
 	modified := time.Date(2026, time.January, 2, 3, 4, 5, 0, time.UTC)
 	version := func(*http.Request) (middleware.Validators, error) {
@@ -117,19 +119,24 @@ func handlerCases() []handlerCase {
 			contrast: &exchange{method: http.MethodPut, status: http.StatusPreconditionRequired},
 		},
 		{
-			name: "AutoETag/200", front: is(middleware.AutoETag(0)),
+			name: "AutoETag/200", front: is(middleware.AutoETag()),
 			exchange: exchange{runs: 1, header: map[string]string{"Etag": "", "Content-Length": "1024"}},
 		},
 		{
-			name: "AutoETag/304", front: is(middleware.AutoETag(0)), known: true,
+			name: "AutoETag/304", front: is(middleware.AutoETag()), known: true,
 			exchange: exchange{runs: 1, status: http.StatusNotModified, header: map[string]string{"Etag": ""}},
 		},
 		{
-			name: "Cache/hit", front: cache, cacheControl: []string{fresh},
+			name: "NewCache/hit", front: cache(), cacheControl: []string{fresh},
 			exchange: exchange{outcome: cachecontrol.Hit, header: map[string]string{"Age": "", "Cache-Control": fresh}},
 		},
 		{
-			name: "Cache/not-stored", front: cache, cacheControl: []string{"no-store"},
+			name: "NewCache/exempt", front: cache(middleware.Exempt(middleware.PathPrefix("/page"))), cacheControl: []string{fresh},
+			exchange: exchange{runs: 1, header: map[string]string{"Cache-Control": fresh}},
+			contrast: &exchange{path: "/other", outcome: cachecontrol.Hit, header: map[string]string{"Age": "", "Cache-Control": fresh}},
+		},
+		{
+			name: "NewCache/not-stored", front: cache(), cacheControl: []string{"no-store"},
 			exchange: exchange{runs: 1, outcome: cachecontrol.Miss, header: map[string]string{"Cache-Control": "no-store"}},
 		},
 	}

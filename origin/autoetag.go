@@ -17,16 +17,14 @@ import (
 // preconditions of the request with it. It saves bandwidth, but the handler still runs; Validate avoids that.
 //
 // AutoETag applies to responses with status 200 to GET and HEAD. It buffers a body until it is complete. A response is
-// passed on unchanged if its body is longer than maxBuffer bytes, if the handler calls Flush, or if it is an event stream, an
+// passed on unchanged if its body is longer than MaxBuffer, if the handler calls Flush, or if it is an event stream, an
 // upgrade, no-store, or a response that has an ETag, a Content-Range or a trailer. A response to HEAD gets no tag if
 // the handler writes no body. Tags are weak unless StrongTags is given, because a compressing proxy or middleware may
 // change the bytes.
-func AutoETag(maxBuffer int) func(http.Handler) http.Handler {
-	switch {
-	case maxBuffer == 0:
-		maxBuffer = DefaultMaxBuffer
-	case maxBuffer < 0:
-		maxBuffer = math.MaxInt
+func AutoETag(opts ...TagOption) func(http.Handler) http.Handler {
+	var o tagOptions
+	for _, set := range append([]TagOption{MaxBuffer(0)}, opts...) {
+		set(&o)
 	}
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -38,21 +36,45 @@ func AutoETag(maxBuffer int) func(http.Handler) http.Handler {
 				r = r.WithContext(r.Context())
 				r.Header = rules.WithoutUpgrade(r.Header)
 			}
-			tw := &tagWriter{ResponseWriter: w, r: r, room: maxBuffer}
+			tw := &tagWriter{ResponseWriter: w, r: r, o: o}
 			h.ServeHTTP(tw, r)
 			tw.finish()
 		})
 	}
 }
 
-// DefaultMaxBuffer is the length of the longest body that AutoETag buffers if it is given zero.
+// TagOption configures AutoETag.
+type TagOption func(*tagOptions)
+
+type tagOptions struct {
+	strong bool
+	buffer int
+}
+
+// StrongTags makes AutoETag use strong tags. A strong tag promises that the bytes are the same (RFC 9110, section
+// 8.8.1), so nothing between the handler and the client may change them, for example by compression.
+func StrongTags() TagOption { return func(o *tagOptions) { o.strong = true } }
+
+// DefaultMaxBuffer is the default limit of MaxBuffer.
 const DefaultMaxBuffer = 1 << 20
+
+// MaxBuffer limits the bodies that AutoETag buffers and hashes to n bytes. Longer bodies are passed on without a tag.
+// Zero means DefaultMaxBuffer. A negative n means no limit.
+func MaxBuffer(n int) TagOption {
+	switch {
+	case n == 0:
+		n = DefaultMaxBuffer
+	case n < 0:
+		n = math.MaxInt
+	}
+	return func(o *tagOptions) { o.buffer = n }
+}
 
 // tagWriter buffers a body until it is complete, or until it is known to get no tag.
 type tagWriter struct {
 	http.ResponseWriter
 	r      *http.Request
-	room   int  // the length of the longest body that is buffered
+	o      tagOptions
 	wrote  bool // the handler has written its header; the response is a 200 that may get a tag, unless passes is set
 	passes bool // everything is passed on unchanged
 	buf    []byte
@@ -78,7 +100,7 @@ func (w *tagWriter) taggable() bool {
 	if h["Etag"] != nil || h["Content-Range"] != nil || h["Trailer"] != nil || h["Transfer-Encoding"] != nil {
 		return false
 	}
-	if rules.ContentLength(h) > int64(w.room) {
+	if rules.ContentLength(h) > int64(w.o.buffer) {
 		return false
 	}
 	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
@@ -92,7 +114,7 @@ func (w *tagWriter) Write(p []byte) (int, error) {
 	if !w.wrote {
 		w.WriteHeader(http.StatusOK)
 	}
-	if !w.passes && len(p) <= w.room-len(w.buf) {
+	if !w.passes && len(p) <= w.o.buffer-len(w.buf) {
 		w.buf = append(w.buf, p...)
 		return len(p), nil
 	}
@@ -111,7 +133,7 @@ func (w *tagWriter) ReadFrom(r io.Reader) (n int64, err error) {
 		}
 	}
 	if !w.passes {
-		k, err := io.CopyN(onlyWriter{w}, r, int64(w.room-len(w.buf)))
+		k, err := io.CopyN(onlyWriter{w}, r, int64(w.o.buffer-len(w.buf)))
 		if n += k; err != nil {
 			if err == io.EOF {
 				err = nil
@@ -174,7 +196,7 @@ func (w *tagWriter) finish() {
 	w.passes = true
 	sum := sha256.New()
 	sum.Write(w.buf)
-	v := Validators{ETag: sumETag(sum, true)}
+	v := Validators{ETag: sumETag(sum, !w.o.strong)}
 	v.LastModified, _ = http.ParseTime(h.Get("Last-Modified"))
 	if Check(w.ResponseWriter, w.r, v) {
 		return

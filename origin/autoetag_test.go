@@ -12,11 +12,11 @@ import (
 
 // pesto's etag_middleware and flask-webcache's validation.
 func TestAutoETag(t *testing.T) {
-	weak := "W/" + tagOf("body")
+	weak := "W/" + string(tagOf("body"))
 	long := strings.Repeat("x", origin.DefaultMaxBuffer+1)
 	tests := []struct {
 		name string
-		max  int // what AutoETag is given
+		opts []origin.TagOption
 		do   string
 		h    http.Handler
 		with string
@@ -24,44 +24,45 @@ func TestAutoETag(t *testing.T) {
 		want []string
 		body string
 	}{
-		{"a tag", 0, "/", answer(0, "body"), "", 200, []string{"ETag: " + weak, "Content-Length: 4"}, "body"},
-		{"explicit 200", 0, "/", answer(200, "body"), "", 200, []string{"ETag: " + weak}, "body"},
-		{"its tag again", 0, "/", answer(0, "body", "Content-Type: a/b"), "If-None-Match: " + weak, 304, []string{"ETag: " + weak, "Content-Type:", "Content-Length:"}, ""},
-		{"strong against weak", 0, "/", answer(0, "body"), "If-None-Match: " + weak[2:], 304, nil, ""},
-		{"If-Match is strong", 0, "/", answer(0, "body"), "If-Match: " + weak, 412, []string{"ETag:"}, "412 Precondition Failed: a precondition of the request is false\n"},
-		{"another tag", 0, "/", answer(0, "body"), `If-None-Match: "x"`, 200, nil, "body"},
-		{"by date", 0, "/", answer(0, "body", "Last-Modified: "+same), "If-Modified-Since: " + same, 304, []string{"ETag: " + weak}, ""},
-		{"empty", 0, "/", answer(0, ""), "", 200, []string{"ETag: W/" + tagOf("")}, ""},
-		{"HEAD of the body", 0, "HEAD /", answer(0, "body"), "", 200, []string{"ETag: " + weak, "Content-Length: 4"}, ""},
-		{"HEAD without a body", 0, "HEAD /", answer(0, "", "Content-Length: 4"), "", 200, []string{"ETag:", "Content-Length: 4"}, ""},
-		{"POST", 0, "POST /", answer(0, "body"), "", 200, []string{"ETag:"}, "body"},
-		{"not 200", 0, "/", answer(201, "body"), "", 201, []string{"ETag:"}, "body"},
-		{"404", 0, "/", answer(404, "body"), "If-None-Match: *", 404, []string{"ETag:"}, "body"},
-		{"206", 0, "/", answer(206, "od", "Content-Range: bytes 1-2/4"), "", 206, []string{"ETag:"}, "od"},
-		{"a tag of its own", 0, "/", answer(0, "body", `ETag: "own"`), `If-None-Match: "own"`, 200, []string{`ETag: "own"`}, "body"},
-		{"no-store", 0, "/", answer(0, "body", "Cache-Control: no-store"), "", 200, []string{"ETag:"}, "body"},
-		{"events", 0, "/", answer(0, "body", "Content-Type: Text/Event-Stream; x"), "", 200, []string{"ETag:"}, "body"},
-		{"announced trailers", 0, "/", answer(0, "body", "Trailer: X"), "", 200, []string{"ETag:"}, "body"},
-		{"over the limit", 3, "/", answer(0, "body"), "", 200, []string{"ETag:"}, "body"},
-		{"at the limit", 4, "/", answer(0, "body"), "", 200, []string{"ETag: " + weak}, "body"},
-		{"the default limit", 0, "/", answer(0, long), "", 200, []string{"ETag:"}, long},
-		{"no limit", -1, "/", answer(0, long), "", 200, []string{"ETag: W/" + tagOf(long)}, long},
-		{"length over the limit", 3, "/", answer(0, "body", "Content-Length: 4"), "", 200, []string{"ETag:"}, "body"},
-		{"flush", 0, "/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		{"a tag", nil, "/", answer(0, "body"), "", 200, []string{"ETag: " + weak, "Content-Length: 4"}, "body"},
+		{"explicit 200", nil, "/", answer(200, "body"), "", 200, []string{"ETag: " + weak}, "body"},
+		{"strong", []origin.TagOption{origin.StrongTags()}, "/", answer(0, "body"), "", 200, []string{"ETag: " + weak[2:]}, "body"},
+		{"its tag again", nil, "/", answer(0, "body", "Content-Type: a/b"), "If-None-Match: " + weak, 304, []string{"ETag: " + weak, "Content-Type:", "Content-Length:"}, ""},
+		{"strong against weak", nil, "/", answer(0, "body"), "If-None-Match: " + weak[2:], 304, nil, ""},
+		{"If-Match is strong", nil, "/", answer(0, "body"), "If-Match: " + weak, 412, []string{"ETag:"}, "412 Precondition Failed: a precondition of the request is false\n"},
+		{"another tag", nil, "/", answer(0, "body"), `If-None-Match: "x"`, 200, nil, "body"},
+		{"by date", nil, "/", answer(0, "body", "Last-Modified: "+same), "If-Modified-Since: " + same, 304, []string{"ETag: " + weak}, ""},
+		{"empty", nil, "/", answer(0, ""), "", 200, []string{"ETag: W/" + string(tagOf(""))}, ""},
+		{"HEAD of the body", nil, "HEAD /", answer(0, "body"), "", 200, []string{"ETag: " + weak, "Content-Length: 4"}, ""},
+		{"HEAD without a body", nil, "HEAD /", answer(0, "", "Content-Length: 4"), "", 200, []string{"ETag:", "Content-Length: 4"}, ""},
+		{"POST", nil, "POST /", answer(0, "body"), "", 200, []string{"ETag:"}, "body"},
+		{"not 200", nil, "/", answer(201, "body"), "", 201, []string{"ETag:"}, "body"},
+		{"404", nil, "/", answer(404, "body"), "If-None-Match: *", 404, []string{"ETag:"}, "body"},
+		{"206", nil, "/", answer(206, "od", "Content-Range: bytes 1-2/4"), "", 206, []string{"ETag:"}, "od"},
+		{"a tag of its own", nil, "/", answer(0, "body", `ETag: "own"`), `If-None-Match: "own"`, 200, []string{`ETag: "own"`}, "body"},
+		{"no-store", nil, "/", answer(0, "body", "Cache-Control: no-store"), "", 200, []string{"ETag:"}, "body"},
+		{"events", nil, "/", answer(0, "body", "Content-Type: Text/Event-Stream; x"), "", 200, []string{"ETag:"}, "body"},
+		{"announced trailers", nil, "/", answer(0, "body", "Trailer: X"), "", 200, []string{"ETag:"}, "body"},
+		{"over the limit", []origin.TagOption{origin.MaxBuffer(3)}, "/", answer(0, "body"), "", 200, []string{"ETag:"}, "body"},
+		{"at the limit", []origin.TagOption{origin.MaxBuffer(4)}, "/", answer(0, "body"), "", 200, []string{"ETag: " + weak}, "body"},
+		{"the default limit", []origin.TagOption{origin.MaxBuffer(0)}, "/", answer(0, long), "", 200, []string{"ETag:"}, long},
+		{"no limit", []origin.TagOption{origin.MaxBuffer(-1)}, "/", answer(0, long), "", 200, []string{"ETag: W/" + string(tagOf(long))}, long},
+		{"length over the limit", []origin.TagOption{origin.MaxBuffer(3)}, "/", answer(0, "body", "Content-Length: 4"), "", 200, []string{"ETag:"}, "body"},
+		{"flush", nil, "/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, "bo")
 			w.(http.Flusher).Flush()
 			io.WriteString(w, "dy")
 		}), "If-None-Match: *", 200, []string{"ETag:"}, "body"},
-		{"copied", 0, "/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		{"copied", nil, "/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.(io.ReaderFrom).ReadFrom(strings.NewReader("body"))
 		}), "", 200, []string{"ETag: " + weak}, "body"},
-		{"copied to the limit", 4, "/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		{"copied to the limit", []origin.TagOption{origin.MaxBuffer(4)}, "/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.(io.ReaderFrom).ReadFrom(strings.NewReader("body"))
 		}), "", 200, []string{"ETag: " + weak}, "body"},
-		{"copied over the limit", 2, "/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		{"copied over the limit", []origin.TagOption{origin.MaxBuffer(2)}, "/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.(io.ReaderFrom).ReadFrom(strings.NewReader("body"))
 		}), "", 200, []string{"ETag:"}, "body"},
-		{"status after status", 0, "/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		{"status after status", nil, "/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(200)
 			w.WriteHeader(500)
 			io.WriteString(w, "body")
@@ -69,7 +70,7 @@ func TestAutoETag(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			protocols(t, origin.AutoETag(test.max)(test.h), func(t *testing.T, s *server) {
+			protocols(t, origin.AutoETag(test.opts...)(test.h), func(t *testing.T, s *server) {
 				var fields []string
 				if test.with != "" {
 					fields = []string{test.with}
@@ -84,9 +85,9 @@ func TestAutoETag(t *testing.T) {
 	}
 }
 
-// tagOf returns the opaque part of the tag that AutoETag gives a body, in quotes.
-func tagOf(body string) string {
+func tagOf(body string) origin.ETag {
+	h := origin.AutoETag(origin.StrongTags(), origin.MaxBuffer(-1))(answer(0, body))
 	w := httptest.NewRecorder()
-	origin.AutoETag(-1)(answer(0, body)).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
-	return strings.TrimPrefix(w.Header().Get("ETag"), "W/")
+	h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	return origin.ETag(w.Header().Get("ETag"))
 }

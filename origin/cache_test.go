@@ -33,27 +33,21 @@ func counting(n *atomic.Int64, fields ...string) http.Handler {
 	})
 }
 
-// option configures the Transport of a cache.
-type option = func(*cachecontrol.Transport)
-
-func newCache(t testing.TB, opts ...option) middleware {
-	tr := new(cachecontrol.Transport)
-	for _, set := range opts {
-		set(tr)
-	}
+func newCache(t testing.TB, opts ...origin.CacheOption) *origin.Cache {
+	c := origin.NewCache(nil, opts...)
 	t.Cleanup(func() {
-		if err := tr.Close(); err != nil {
+		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return origin.Cache(tr)
+	return c
 }
 
 // The situations of flask-webcache's documentation, and what a shared cache must not do.
 func TestCache(t *testing.T) {
 	tests := []struct {
 		name   string
-		opts   []option
+		opts   []origin.CacheOption
 		fields []string   // of the handler's responses
 		ask    [][]string // target and fields of each request
 		want   string     // the bodies, in order
@@ -70,7 +64,7 @@ func TestCache(t *testing.T) {
 		{"Set-Cookie", nil, []string{"Cache-Control: max-age=60", "Set-Cookie: a=b"}, [][]string{{"/"}, {"/"}}, "#1 #2"},
 		{"Set-Cookie and public", nil, []string{"Cache-Control: max-age=60, public", "Set-Cookie: a=b"}, [][]string{{"/"}, {"/"}}, "#1 #1"},
 		{"Set-Cookie that private names", nil, []string{`Cache-Control: max-age=60, private="set-cookie"`, "Set-Cookie: a=b"}, [][]string{{"/"}, {"/"}}, "#1 #1"},
-		{"Set-Cookie by ReplaySetCookie", []option{replayCookies}, []string{"Cache-Control: max-age=60", "Set-Cookie: a=b"}, [][]string{{"/"}, {"/"}}, "#1 #1"},
+		{"Set-Cookie by ReplaySetCookie", []origin.CacheOption{replayCookies}, []string{"Cache-Control: max-age=60", "Set-Cookie: a=b"}, [][]string{{"/"}, {"/"}}, "#1 #1"},
 		{"CORS for one origin", nil, []string{"Cache-Control: max-age=60", "Access-Control-Allow-Origin: https://a"},
 			[][]string{{"/", "Origin: https://a"}, {"/", "Origin: https://b"}, {"/", "Origin: https://a"}}, "#1 #2 #1"},
 		{"CORS for all", nil, []string{"Cache-Control: max-age=60", "Access-Control-Allow-Origin: *"},
@@ -79,13 +73,19 @@ func TestCache(t *testing.T) {
 			[][]string{{"/", "Accept-Language: de"}, {"/", "Accept-Language: fr"}, {"/", "Accept-Language: de"}}, "#1 #2 #1"},
 		{"an unsafe request invalidates", nil, []string{"Cache-Control: max-age=60"}, [][]string{{"/"}, {"POST /"}, {"/"}, {"/"}}, "#1 #2 #3 #3"},
 		{"request directives", nil, []string{"Cache-Control: max-age=60"}, [][]string{{"/"}, {"/", "Cache-Control: no-cache"}}, "#1 #2"},
+		{"request directives ignored", []origin.CacheOption{origin.IgnoreRequestDirectives()}, []string{"Cache-Control: max-age=60"},
+			[][]string{{"/", "Cache-Control: no-store"}, {"/", "Cache-Control: no-cache"}, {"/", "Pragma: no-cache"}}, "#1 #1 #1"},
+		{"exempt", []origin.CacheOption{origin.Exempt(origin.PathPrefix("/static"))}, []string{"Cache-Control: max-age=60"},
+			[][]string{{"/static"}, {"/static/x"}, {"/static"}, {"/static/x"}, {"/statically"}, {"/statically"}}, "#1 #2 #3 #4 #5 #5"},
+		{"two exemptions", []origin.CacheOption{origin.Exempt(origin.PathPrefix("/a/")), origin.Exempt(origin.PathPrefix("/b"))}, []string{"Cache-Control: max-age=60"},
+			[][]string{{"/a/x"}, {"/a/x"}, {"/b"}, {"/b"}, {"/a"}, {"/a"}}, "#1 #2 #3 #4 #5 #5"},
 		{"OPTIONS", nil, []string{"Cache-Control: max-age=60"}, [][]string{{"/"}, {"OPTIONS /"}, {"/"}}, "#1 #2 #1"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			for _, http2 := range []bool{false, true} {
 				var n atomic.Int64
-				s := serve(t, newCache(t, test.opts...)(counting(&n, test.fields...)), http2)
+				s := serve(t, newCache(t, test.opts...).Handler(counting(&n, test.fields...)), http2)
 				var bodies []string
 				for _, ask := range test.ask {
 					g := s.do(ask[0], ask[1:]...)
@@ -104,7 +104,7 @@ func TestCache(t *testing.T) {
 
 func TestCacheFields(t *testing.T) {
 	var n atomic.Int64
-	h := newCache(t)(counting(&n, "Cache-Control: max-age=60", "Vary: A", "Set-Cookie: x=1"))
+	h := newCache(t).Handler(counting(&n, "Cache-Control: max-age=60", "Vary: A", "Set-Cookie: x=1"))
 	outer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Vary", "accept-encoding, a")
 		w.Header().Set("Set-Cookie", "y=2")
@@ -117,14 +117,14 @@ func TestCacheFields(t *testing.T) {
 // A cookie reaches the client whose request the handler has answered, and no other, unless the program wants that.
 func TestCacheSetCookie(t *testing.T) {
 	for _, test := range []struct {
-		opts []option
+		opts []origin.CacheOption
 		want string
 	}{
 		{nil, ""},
-		{[]option{replayCookies}, "a=b"},
+		{[]origin.CacheOption{replayCookies}, "a=b"},
 	} {
 		var n atomic.Int64
-		h := newCache(t, test.opts...)(counting(&n, "Cache-Control: max-age=60, public", "Set-Cookie: a=b"))
+		h := newCache(t, test.opts...).Handler(counting(&n, "Cache-Control: max-age=60, public", "Set-Cookie: a=b"))
 		for i, want := range []string{"a=b", test.want} {
 			if w := call(t, h, "/"); w.Header().Get("Set-Cookie") != want || w.Body.String() != "#1" {
 				t.Errorf("request %d: got %q with Set-Cookie %q, want %q with %q", i+1, w.Body, w.Header().Get("Set-Cookie"), "#1", want)
@@ -136,8 +136,9 @@ func TestCacheSetCookie(t *testing.T) {
 func TestCacheAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n atomic.Int64
-		c := newCache(t)
-		h := c(counting(&n, "Cache-Control: max-age=60"))
+		c := origin.NewCache(nil)
+		defer c.Close()
+		h := c.Handler(counting(&n, "Cache-Control: max-age=60"))
 		call(t, h, "/")
 		time.Sleep(20 * time.Second)
 		w := call(t, h, "/")
@@ -148,11 +149,96 @@ func TestCacheAge(t *testing.T) {
 	})
 }
 
+func TestCacheGeneration(t *testing.T) {
+	var n atomic.Int64
+	c := newCache(t)
+	h := c.Handler(counting(&n, "Cache-Control: max-age=60", "Vary: A"))
+	ask := func(want string) {
+		t.Helper()
+		if got := call(t, h, "/", "A: 1").Body.String() + call(t, h, "/", "A: 2").Body.String(); got != want {
+			t.Errorf("bodies = %q, want %q", got, want)
+		}
+	}
+	ask("#1#2")
+	ask("#1#2")
+	c.SetGeneration("v2")
+	ask("#3#4")
+	ask("#3#4")
+	c.SetGeneration("")
+	ask("#1#2")
+}
+
+// A Partition of the program's own divides a generation further, and no two are mixed up.
+func TestCacheGenerationAndPartition(t *testing.T) {
+	var n atomic.Int64
+	c := newCache(t, origin.Configure(func(tr *cachecontrol.Transport) {
+		tr.Partition = func(r *http.Request) string { return r.Header.Get("User") }
+	}))
+	h := c.Handler(counting(&n, "Cache-Control: max-age=60"))
+	seen := map[string]string{}
+	for range 2 {
+		for _, in := range []struct{ generation, user string }{{"", ""}, {"", "b"}, {"a", ""}, {"a", "b"}, {"", "1:ab"}, {"ab", ""}, {"", "0:b"}} {
+			c.SetGeneration(in.generation)
+			key := fmt.Sprintf("%q %q", in.generation, in.user)
+			body := call(t, h, "/", "User: "+in.user).Body.String()
+			if seen[key] == "" {
+				seen[key] = body
+			}
+			if seen[key] != body {
+				t.Errorf("%s: got %s, want %s as before", key, body, seen[key])
+			}
+		}
+	}
+	if n.Load() != 7 {
+		t.Errorf("the handler ran %d times, want 7, once for each partition", n.Load())
+	}
+}
+
+// What a handler makes while the generation changes belongs to the old one.
+func TestCacheGenerationUnderWay(t *testing.T) {
+	var n atomic.Int64
+	c := newCache(t)
+	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		i := n.Add(1)
+		if i == 1 {
+			c.SetGeneration("next")
+		}
+		w.Header().Set("Cache-Control", "max-age=60")
+		fmt.Fprint(w, i)
+	}))
+	for i, want := range []string{"1", "2", "2"} {
+		if got := call(t, h, "/").Body.String(); got != want {
+			t.Errorf("request %d: body = %q, want %q", i, got, want)
+		}
+	}
+}
+
+func TestCacheInvalidate(t *testing.T) {
+	var n atomic.Int64
+	c := newCache(t)
+	c.SetGeneration("v1")
+	h := c.Handler(counting(&n, "Cache-Control: max-age=60"))
+	call(t, h, "/a")
+	call(t, h, "/b")
+	if err := c.Invalidate(t.Context(), "http://example.com/a"); err != nil {
+		t.Fatal(err)
+	}
+	if got := call(t, h, "/a").Body.String() + call(t, h, "/b").Body.String(); got != "#3#2" {
+		t.Errorf("bodies = %q, want %q", got, "#3#2")
+	}
+	for _, bad := range []string{"/a", "http://%zz", ""} {
+		if err := c.Invalidate(t.Context(), bad); err == nil {
+			t.Errorf("Invalidate(%q) = nil, want an error", bad)
+		}
+	}
+}
+
 func TestCacheRefreshAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n atomic.Int64
-		c := newCache(t, refreshAhead(20*time.Second))
-		h := c(counting(&n, "Cache-Control: max-age=60"))
+		c := origin.NewCache(nil, refreshAhead(20*time.Second))
+		defer c.Close()
+		h := c.Handler(counting(&n, "Cache-Control: max-age=60"))
 		for _, step := range []struct {
 			wait   time.Duration
 			body   string
@@ -174,8 +260,9 @@ func TestCacheRefreshAhead(t *testing.T) {
 func TestCachePanicStale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n atomic.Int64
-		c := newCache(t, refreshAhead(10*time.Second))
-		h := c(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := origin.NewCache(nil, refreshAhead(10*time.Second))
+		defer c.Close()
+		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if n.Add(1) > 1 {
 				panic(http.ErrAbortHandler)
 			}
@@ -281,8 +368,8 @@ func TestCacheIsTransparent(t *testing.T) {
 	for name, h := range handlers {
 		path := "/" + strings.ReplaceAll(name, " ", "-") + "/{x}"
 		mux.Handle(path, h)
-		cached.Handle(path, newCache(t)(h))
-		collapsing.Handle(path, newCache(t, collapse)(h))
+		cached.Handle(path, newCache(t).Handler(h))
+		collapsing.Handle(path, newCache(t, collapse).Handler(h))
 	}
 	both := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Header.Get("Cached") {
@@ -357,9 +444,9 @@ func TestCacheStreams(t *testing.T) {
 	t.Run("shared", func(t *testing.T) { testStreams(t, collapse) })
 }
 
-func testStreams(t *testing.T, opts ...option) {
+func testStreams(t *testing.T, opts ...origin.CacheOption) {
 	next := make(chan string)
-	h := newCache(t, opts...)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := newCache(t, opts...).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.(http.Flusher).Flush()
 		for s := range next {
@@ -398,9 +485,9 @@ func TestCacheCancelled(t *testing.T) {
 	t.Run("shared", func(t *testing.T) { testCancelled(t, collapse) })
 }
 
-func testCancelled(t *testing.T, opts ...option) {
+func testCancelled(t *testing.T, opts ...origin.CacheOption) {
 	started, ended := make(chan struct{}), make(chan error)
-	h := newCache(t, opts...)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := newCache(t, opts...).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		io.WriteString(w, "half")
 		w.(http.Flusher).Flush()
@@ -432,7 +519,7 @@ func testCancelled(t *testing.T, opts ...option) {
 }
 
 func TestCacheUpgrade(t *testing.T) {
-	h := newCache(t)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, rw, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusNotImplemented)
@@ -459,7 +546,7 @@ func TestCacheUpgrade(t *testing.T) {
 
 func TestCacheRanges(t *testing.T) {
 	var n atomic.Int64
-	h := newCache(t)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n.Add(1)
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("ETag", `"1"`)
@@ -480,7 +567,7 @@ func TestCacheRanges(t *testing.T) {
 
 func TestCacheRequestURLs(t *testing.T) {
 	var seen http.Request
-	h := newCache(t)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { seen = *r }))
+	h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { seen = *r }))
 	r := httptest.NewRequest("GET", "/a%2Fb?x=%zz", nil)
 	h.ServeHTTP(httptest.NewRecorder(), r)
 	if seen.URL.String() != "/a%2Fb?x=%zz" || seen.Host != "example.com" || seen.Body != http.NoBody || seen.RequestURI != r.RequestURI {
@@ -497,7 +584,9 @@ func TestCacheConcurrently(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newCache(t, refreshAhead(time.Hour), func(tr *cachecontrol.Transport) { tr.Store = store })(origin.AutoETag(0)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	c := origin.NewCache(store, refreshAhead(time.Hour))
+	defer c.Close()
+	h := c.Handler(origin.AutoETag()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=1")
 		w.Header().Set("Vary", "A")
 		io.WriteString(w, strings.Repeat(r.URL.Path+r.Header.Get("A"), 3000))
@@ -515,6 +604,9 @@ func TestCacheConcurrently(t *testing.T) {
 				if want := strings.Repeat(path+a, 3000); w.Code != 200 || w.Body.String() != want {
 					t.Errorf("%s %s: got %d with %d bytes, want 200 with %d", path, a, w.Code, w.Body.Len(), len(want))
 				}
+				if j%15 == 14 {
+					c.SetGeneration(fmt.Sprint(i))
+				}
 			}
 		})
 	}
@@ -522,7 +614,7 @@ func TestCacheConcurrently(t *testing.T) {
 }
 
 func TestCacheTrailersOfHits(t *testing.T) {
-	h := newCache(t)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("Trailer", "Sum")
 		io.WriteString(w, "body")
@@ -542,9 +634,9 @@ func TestCacheTrailersOfHits(t *testing.T) {
 // Package net/http sends a line break in a value as spaces, so the client sees the directive behind it, and so does the cache.
 func TestCacheReadsDirectivesBehindLineBreaks(t *testing.T) {
 	for _, value := range []string{"max-age=60,\n private", "max-age=60,\r\nno-store", "max-age=60, private\r\n"} {
-		c := newCache(t)
+		c := origin.NewCache(nil)
 		n := 0
-		h := c(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			n++
 			w.Header()["Cache-Control"] = []string{value}
 		}))
@@ -554,6 +646,7 @@ func TestCacheReadsDirectivesBehindLineBreaks(t *testing.T) {
 		if n != 2 {
 			t.Errorf("Cache-Control %q: the handler ran %d times for two requests, want 2", value, n)
 		}
+		c.Close()
 	}
 }
 
@@ -568,7 +661,7 @@ func TestUpgradeOffers(t *testing.T) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		fmt.Fprintf(w, "upgrade %q", r.Header["Upgrade"])
 	})
-	h := newCache(t)(page)
+	h := newCache(t).Handler(page)
 	for i, want := range []string{"", "1"} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, offer())
@@ -577,7 +670,7 @@ func TestUpgradeOffers(t *testing.T) {
 		}
 	}
 	w := httptest.NewRecorder()
-	origin.AutoETag(0)(page).ServeHTTP(w, offer())
+	origin.AutoETag()(page).ServeHTTP(w, offer())
 	if w.Header().Get("Etag") == "" || w.Body.String() != "upgrade []" {
 		t.Errorf("AutoETag: ETag = %q, body %q, want a tag and %q", w.Header().Get("Etag"), w.Body, "upgrade []")
 	}

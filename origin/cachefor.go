@@ -15,11 +15,11 @@ import (
 // CacheFor with CacheControl.
 //
 // CacheFor applies to a response if one of the functions in statuses returns true for its status. If there are none,
-// it applies to 2xx, and to 304, which updates an earlier 2xx.
+// Success is used.
 func CacheFor(d time.Duration, statuses ...func(status int) bool) func(http.Handler) http.Handler {
 	d = min(max(d, 0), rules.Infinite)
 	maxAge := []directive{{"max-age", "max-age=" + strconv.FormatInt(int64(d/time.Second), 10)}}
-	return onHeader(anyOf(statuses, successful), func(h http.Header) {
+	return onHeader(anyOf(statuses, Success), func(h http.Header) {
 		mergeInto(h, maxAge)
 		h["Expires"] = []string{time.Now().Add(d).UTC().Format(http.TimeFormat)}
 	})
@@ -36,7 +36,7 @@ func CacheFor(d time.Duration, statuses ...func(status int) bool) func(http.Hand
 // It applies to the same responses as CacheFor.
 func CacheControl(directives string, statuses ...func(status int) bool) func(http.Handler) http.Handler {
 	list := parseDirectives(directives)
-	return onHeader(anyOf(statuses, successful), func(h http.Header) {
+	return onHeader(anyOf(statuses, Success), func(h http.Header) {
 		if len(list) > 0 {
 			mergeInto(h, list)
 		}
@@ -49,26 +49,44 @@ func CacheControl(directives string, statuses ...func(status int) bool) func(htt
 // NoStore applies to a response if one of the functions in statuses returns true for its status. If there are none, it
 // applies to all responses.
 func NoStore(statuses ...func(status int) bool) func(http.Handler) http.Handler {
-	return onHeader(anyOf(statuses, always), func(h http.Header) {
-		for _, name := range []string{"Cdn-Cache-Control", "Surrogate-Control", "Expires", "Pragma"} {
-			delete(h, name)
-		}
-		h["Cache-Control"] = []string{"no-store"}
+	return noStore(statuses, map[string]string{"Cache-Control": "no-store"})
+}
+
+// NoStoreForOldProxies is like NoStore, but it also sends everything that older caches take for no-store: no-cache,
+// must-revalidate, max-age=0, Pragma: no-cache and an Expires in the past.
+func NoStoreForOldProxies(statuses ...func(status int) bool) func(http.Handler) http.Handler {
+	return noStore(statuses, map[string]string{
+		"Cache-Control": "no-store, no-cache, must-revalidate, max-age=0", "Pragma": "no-cache", "Expires": "0",
 	})
 }
 
-func always(int) bool { return true }
+func noStore(statuses []func(status int) bool, fields map[string]string) func(http.Handler) http.Handler {
+	return onHeader(anyOf(statuses, Always), func(h http.Header) {
+		for _, name := range []string{"Cache-Control", "Cdn-Cache-Control", "Surrogate-Control", "Expires", "Pragma"} {
+			delete(h, name)
+		}
+		for name, value := range fields {
+			h[name] = []string{value}
+		}
+	})
+}
+
+// Success reports whether status is 2xx or 304, which updates an earlier 2xx.
+func Success(status int) bool {
+	return status >= 200 && status < 300 || status == http.StatusNotModified
+}
+
+// SuccessOrRedirect reports whether status is 2xx or 3xx.
+func SuccessOrRedirect(status int) bool { return status >= 200 && status < 400 }
+
+// Always returns true for every status.
+func Always(status int) bool { return true }
 
 // Vary returns middleware that adds names of request fields to the Vary of responses (RFC 9110, section 12.5.5). The
 // names that the handler has set are kept.
 func Vary(names ...string) func(http.Handler) http.Handler {
 	names = slices.Clone(names)
-	return onHeader(always, func(h http.Header) { addVary(h, names...) })
-}
-
-// successful reports whether a status is 2xx or 304.
-func successful(status int) bool {
-	return status >= 200 && status < 300 || status == http.StatusNotModified
+	return onHeader(Always, func(h http.Header) { addVary(h, names...) })
 }
 
 // addVary adds the field names to Vary that it does not hold yet, ignoring case.

@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/origin"
 )
 
 // collapse is an option for requests that share responses. The Transport makes the requests to the handler with contexts of its own
 // then, and not with that of the client's request.
-var collapse = func(t *cachecontrol.Transport) { t.Collapse = true }
+var collapse = origin.Configure(func(t *cachecontrol.Transport) { t.Collapse = true })
 
 // streamer is a handler that flushes its header, and then each string that it is sent, until that is ".".
 func streamer(next <-chan string, began func()) http.Handler {
@@ -42,7 +43,7 @@ func streamer(next <-chan string, began func()) http.Handler {
 func TestSharedResponsesStream(t *testing.T) {
 	next := make(chan string)
 	began := 0
-	h := newCache(t, collapse)(streamer(next, func() { began++ }))
+	h := newCache(t, collapse).Handler(streamer(next, func() { began++ }))
 	protocols(t, h, func(t *testing.T, s *server) {
 		began = 0
 		url := s.URL + "/" + strings.ReplaceAll(t.Name(), "/", "-")
@@ -90,7 +91,7 @@ func TestSharedResponsesStream(t *testing.T) {
 func TestSharedResponsePanics(t *testing.T) {
 	arrived, goOn := make(chan bool), make(chan bool)
 	boom := errors.New("boom")
-	h := newCache(t, collapse)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := newCache(t, collapse).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.WriteHeader(http.StatusEarlyHints)
 		io.WriteString(w, "x")

@@ -5,20 +5,39 @@ import (
 	"net/http"
 	"slices"
 	"time"
-
-	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // Validators identify a version of a resource (RFC 9110, section 8.8).
 type Validators struct {
-	ETag         string    // as in the field, with its quotes; empty if there is none; see HashETag
+	ETag         ETag      // empty if there is none
 	LastModified time.Time // zero or the Unix epoch if it is not known
 	Missing      bool      // the resource does not exist; If-Match: * and If-None-Match: * depend on this
 }
 
-// Evaluate evaluates the preconditions of a request, in the order of RFC 9110, section 13.2.2. It returns 304 if the
-// client has the current version, 412 if the resource is not in the state that the client expects, and zero if the
-// method is to be performed. It ignores If-Range, which http.ServeContent evaluates when it serves a range.
+// A ValidatorFunc returns the validators of the resource that a request is for. It runs before the handler, so it
+// should be cheap: it could read a revision number or the time stamp of a row.
+type ValidatorFunc func(*http.Request) (Validators, error)
+
+// Verdict is the result of evaluating the preconditions of a request.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Proceed     Verdict = iota // perform the method
+	NotModified                // answer 304; the client has this version already
+	Failed                     // answer 412; the resource is not in the state that the client expects
+)
+
+// String returns the verdict in words, such as "not modified".
+func (v Verdict) String() string {
+	if names := [...]string{"proceed", "not modified", "failed"}; int(v) < len(names) {
+		return names[v]
+	}
+	return fmt.Sprintf("Verdict(%d)", uint8(v))
+}
+
+// Evaluate evaluates the preconditions of a request, in the order of RFC 9110, section 13.2.2. It ignores If-Range,
+// which http.ServeContent evaluates when it serves a range.
 //
 // Preconditions apply only to requests that would otherwise succeed (RFC 9110, section 13.2.1). So call Evaluate after
 // all checks that answer with a redirect or an error.
@@ -29,32 +48,32 @@ type Validators struct {
 // The results are those of http.ServeContent, with three exceptions. ServeContent reads only the first line of a
 // field. It uses the valid beginning of a malformed field, such as "*" in "*junk". And it cannot know that a resource
 // is missing.
-func Evaluate(r *http.Request, v Validators) (status int) {
+func Evaluate(r *http.Request, v Validators) Verdict {
 	switch r.Method {
 	case http.MethodOptions, http.MethodConnect, http.MethodTrace:
-		return 0 // section 13.2.1
+		return Proceed // section 13.2.1
 	}
 	if lines := r.Header["If-Match"]; !blank(lines) {
-		if !v.matches(lines, rules.StrongMatch) {
-			return http.StatusPreconditionFailed
+		if !v.matches(lines, ETag.StrongMatch) {
+			return Failed
 		}
 	} else if since, ok := v.dated(r.Header["If-Unmodified-Since"]); ok && v.modified().After(since) {
-		return http.StatusPreconditionFailed
+		return Failed
 	}
 	reads := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == ""
 	if lines := r.Header["If-None-Match"]; !blank(lines) {
 		switch {
-		case !v.matches(lines, rules.WeakMatch):
-			return 0
+		case !v.matches(lines, ETag.WeakMatch):
+			return Proceed
 		case reads:
-			return http.StatusNotModified
+			return NotModified
 		}
-		return http.StatusPreconditionFailed
+		return Failed
 	}
 	if since, ok := v.dated(r.Header["If-Modified-Since"]); ok && reads && !v.modified().After(since) {
-		return http.StatusNotModified
+		return NotModified
 	}
-	return 0
+	return Proceed
 }
 
 // blank reports whether all lines of a field are empty, which counts as an absent field.
@@ -63,12 +82,12 @@ func blank(lines []string) bool {
 }
 
 // matches reports whether the current version matches an If-Match or If-None-Match with these lines.
-func (v Validators) matches(lines []string, same func(a, b string) bool) bool {
+func (v Validators) matches(lines []string, same func(a, b ETag) bool) bool {
 	if v.Missing {
 		return false
 	}
-	tags, star := parseETags(lines)
-	return star || slices.ContainsFunc(tags, func(t string) bool { return same(v.ETag, t) })
+	tags, star := ParseETags(lines)
+	return star || slices.ContainsFunc(tags, func(t ETag) bool { return same(v.ETag, t) })
 }
 
 // dated returns the date of a field. It reports false if the date is invalid or cannot be compared with v.
@@ -85,8 +104,8 @@ func (v Validators) hasDate() bool { return !v.LastModified.IsZero() && v.LastMo
 // modified returns the modification time in the precision of Last-Modified, whole seconds.
 func (v Validators) modified() time.Time { return v.LastModified.Truncate(time.Second) }
 
-// Check evaluates the preconditions of a request. If Evaluate returns 304 or 412, Check answers with
-// it and returns true; the handler must then return. Otherwise it returns false, and sets ETag and Last-Modified if
+// Check evaluates the preconditions of a request. If the result is NotModified or Failed, Check answers with 304 or
+// 412 and returns true; the handler must then return. Otherwise it returns false, and sets ETag and Last-Modified if
 // the method is GET or HEAD. It does not set them for other methods, because the response to a change must not carry
 // the tag from before the change.
 //
@@ -94,11 +113,11 @@ func (v Validators) modified() time.Time { return v.LastModified.Truncate(time.S
 // change. Otherwise two writers may both proceed.
 func Check(w http.ResponseWriter, r *http.Request, v Validators) (done bool) {
 	switch Evaluate(r, v) {
-	case http.StatusNotModified:
+	case NotModified:
 		v.set(w.Header())
 		writeNotModified(w)
 		return true
-	case http.StatusPreconditionFailed:
+	case Failed:
 		writeError(w, http.StatusPreconditionFailed, "a precondition of the request is false")
 		return true
 	}
@@ -114,7 +133,7 @@ func (v Validators) set(h http.Header) {
 		return
 	}
 	if v.ETag != "" {
-		h["Etag"] = []string{v.ETag}
+		h["Etag"] = []string{string(v.ETag)}
 	}
 	if v.hasDate() {
 		t := v.LastModified

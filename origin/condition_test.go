@@ -24,12 +24,12 @@ func TestEvaluate(t *testing.T) {
 	weak := origin.Validators{ETag: `W/"v1"`}
 	dated := origin.Validators{LastModified: modified}
 	missing := origin.Validators{Missing: true, ETag: `"v1"`, LastModified: modified}
-	const p, n, f = 0, http.StatusNotModified, http.StatusPreconditionFailed
+	const p, n, f = origin.Proceed, origin.NotModified, origin.Failed
 	tests := []struct {
 		name       string
 		v          origin.Validators
 		fields     []string
-		get, unsaf int // of GET and HEAD, and of PUT
+		get, unsaf origin.Verdict // of GET and HEAD, and of PUT
 	}{
 		{"no precondition", strong, nil, p, p},
 		{"empty fields", strong, []string{"If-Match:", "If-None-Match:", "If-Modified-Since:", "If-Unmodified-Since:"}, p, p},
@@ -87,13 +87,19 @@ func TestEvaluate(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			for method, want := range map[string]int{"GET": test.get, "HEAD": test.get, "PUT": test.unsaf, "DELETE": test.unsaf,
+			for method, want := range map[string]origin.Verdict{"GET": test.get, "HEAD": test.get, "PUT": test.unsaf, "DELETE": test.unsaf,
 				"PATCH": test.unsaf, "POST": test.unsaf, "OPTIONS": p, "TRACE": p, "CONNECT": p} {
 				if got := origin.Evaluate(newRequest(t, method+" /", test.fields...), test.v); got != want {
 					t.Errorf("%s: Evaluate = %v, want %v", method, got, want)
 				}
 			}
 		})
+	}
+}
+
+func TestVerdictString(t *testing.T) {
+	if s := origin.Failed.String() + " " + origin.Verdict(9).String(); s != "failed Verdict(9)" {
+		t.Error(s)
 	}
 }
 
@@ -147,7 +153,7 @@ func TestCheck(t *testing.T) {
 
 // Hostile fields, on the wire.
 func TestHostileRequests(t *testing.T) {
-	h := origin.CacheFor(time.Hour)(origin.AutoETag(0)(newCache(t)(checking(origin.Validators{ETag: `"v1"`, LastModified: modified}))))
+	h := origin.CacheFor(time.Hour)(origin.AutoETag()(newCache(t).Handler(checking(origin.Validators{ETag: `"v1"`, LastModified: modified}))))
 	huge := strings.Repeat(`"x", `, 50000)
 	protocols(t, h, func(t *testing.T, s *server) {
 		for _, test := range []struct {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"sync"
 	"testing/fstest"
@@ -36,7 +35,8 @@ func ExampleValidate() {
 	drawn := 0
 	counter := origin.Validate(func(r *http.Request) (origin.Validators, error) {
 		hits++
-		return origin.Validators{ETag: origin.HashETag(true, fmt.Sprint(hits/10))}, nil
+		tag, err := origin.NewETag(fmt.Sprint(hits/10), true)
+		return origin.Validators{ETag: tag}, err
 	})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		drawn++
 		fmt.Fprintf(w, "<svg><text>%d</text></svg>", hits)
@@ -61,7 +61,7 @@ func withTag(tag string) *http.Request {
 }
 
 func ExampleAutoETag() {
-	page := origin.AutoETag(0)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	page := origin.AutoETag()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, "the same as ever")
 	}))
 	tag := show(page, "GET", "/").Get("ETag")
@@ -147,7 +147,7 @@ func ExampleCacheControl() {
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "x") })
 	for _, m := range []func(http.Handler) http.Handler{
 		origin.CacheControl("max-age=60, s-maxage=3600"),
-		origin.CacheControl("private, no-cache", func(status int) bool { return true }),
+		origin.CacheControl("private, no-cache", origin.Always),
 		origin.NoStore(),
 	} {
 		w := httptest.NewRecorder()
@@ -160,24 +160,28 @@ func ExampleCacheControl() {
 	// no-store
 }
 
-func ExampleCache() {
-	cache := new(cachecontrol.Transport)
+func ExampleNewCache() {
+	cache := origin.NewCache(nil, origin.Exempt(origin.PathPrefix("/live")))
 	defer cache.Close()
 	made := 0
-	h := origin.Cache(cache)(origin.CacheFor(time.Minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := cache.Handler(origin.CacheFor(time.Minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		made++
 		fmt.Fprintln(w, "page", made)
 	})))
-	show(h, "GET", "http://example.com/report")
-	hit := show(h, "GET", "http://example.com/report")
+	show(h, "GET", "/report")
+	hit := show(h, "GET", "/report")
 	fmt.Println(hit.Get("Age"), cachecontrol.FromCache(&http.Response{Header: hit}))
+	show(h, "GET", "/live")
 
-	report, _ := url.Parse("http://example.com/report")
-	cache.Invalidate(context.Background(), report)
-	show(h, "GET", "http://example.com/report")
+	cache.Invalidate(context.Background(), "http://example.com/report")
+	show(h, "GET", "/report")
+	cache.SetGeneration("release 2") // all of it
+	show(h, "GET", "/report")
 	// Output:
-	// GET http://example.com/report 200 page 1
-	// GET http://example.com/report 200 page 1
+	// GET /report 200 page 1
+	// GET /report 200 page 1
 	// 0 true
-	// GET http://example.com/report 200 page 2
+	// GET /live 200 page 2
+	// GET /report 200 page 3
+	// GET /report 200 page 4
 }

@@ -26,7 +26,7 @@ type files struct {
 	fsys fs.FS
 	next http.Handler
 
-	hashed sync.Map // name to func() string
+	hashed sync.Map // name to func() ETag
 }
 
 func (f *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -54,7 +54,7 @@ func (f *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // tagged sets the ETag in the header of w, which http.ServeContent reads, and returns the writer for the file.
-func tagged(w http.ResponseWriter, tag string) *writer {
+func tagged(w http.ResponseWriter, tag ETag) *writer {
 	v := Validators{ETag: tag}
 	v.set(w.Header())
 	return withoutTags(w, v)
@@ -62,7 +62,7 @@ func tagged(w http.ResponseWriter, tag string) *writer {
 
 // tag returns the name and the tag of the file that http.FileServerFS serves for a URL's path. The tag is empty if
 // http.FileServerFS does not serve a file for it, or if the file cannot be read.
-func (f *files) tag(urlPath string) (string, string) {
+func (f *files) tag(urlPath string) (string, ETag) {
 	if strings.HasSuffix(urlPath, "/index.html") {
 		return "", "" // a redirect to the directory
 	}
@@ -79,13 +79,13 @@ func (f *files) tag(urlPath string) (string, string) {
 	}
 	once, ok := f.hashed.Load(name)
 	if !ok {
-		once, _ = f.hashed.LoadOrStore(name, sync.OnceValue(func() string { return f.hash(name) }))
+		once, _ = f.hashed.LoadOrStore(name, sync.OnceValue(func() ETag { return f.hash(name) }))
 	}
-	return name, once.(func() string)()
+	return name, once.(func() ETag)()
 }
 
 // timeETag returns the tag of a file made of its modification time and size, or "" if the time is not known.
-func timeETag(info fs.FileInfo) string {
+func timeETag(info fs.FileInfo) ETag {
 	v := Validators{LastModified: info.ModTime()}
 	if !v.hasDate() {
 		return ""
@@ -94,7 +94,7 @@ func timeETag(info fs.FileInfo) string {
 }
 
 // hash returns the tag of a file made of its contents, or "" if it cannot be read.
-func (f *files) hash(name string) string {
+func (f *files) hash(name string) ETag {
 	file, err := f.fsys.Open(name)
 	if err != nil {
 		return ""

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/origin"
 )
 
 type middleware = func(http.Handler) http.Handler
@@ -152,8 +153,8 @@ func want(t testing.TB, status, wantStatus int, h http.Header, fields ...string)
 }
 
 // replayCookies and refreshAhead configure the Transport of a Cache.
-var replayCookies = func(t *cachecontrol.Transport) { t.ReplaySetCookie = true }
+var replayCookies = origin.Configure(func(t *cachecontrol.Transport) { t.ReplaySetCookie = true })
 
-func refreshAhead(window time.Duration) option {
-	return func(t *cachecontrol.Transport) { t.RefreshAhead = window }
+func refreshAhead(window time.Duration) origin.CacheOption {
+	return origin.Configure(func(t *cachecontrol.Transport) { t.RefreshAhead = window })
 }

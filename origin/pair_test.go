@@ -28,12 +28,13 @@ type counts struct{ requests, bodies, bytes atomic.Int64 }
 func hitCounter(made *counts) http.Handler {
 	var hits atomic.Int64
 	mux := http.NewServeMux()
-	mux.Handle("/", origin.AutoETag(0)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	mux.Handle("/", origin.AutoETag()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		made.bodies.Add(1)
 		io.WriteString(w, `<link rel=stylesheet href=/style.css><p>Hits: <img src=/counter.png>`+strings.Repeat("<p>words", 500))
 	})))
 	mux.Handle("/counter.png", origin.Validate(func(*http.Request) (origin.Validators, error) {
-		return origin.Validators{ETag: fmt.Sprintf(`W/"%d"`, hits.Add(1)/100)}, nil // to the hundred
+		tag, err := origin.NewETag(fmt.Sprint(hits.Add(1)/100), true) // to the hundred
+		return origin.Validators{ETag: tag}, err
 	})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		made.bodies.Add(1)
 		w.Header().Set("Content-Type", "image/png")
@@ -99,7 +100,7 @@ func TestPair(t *testing.T) {
 			var made counts
 			h := hitCounter(&made)
 			if su.server {
-				h = newCache(t)(h)
+				h = newCache(t).Handler(h)
 			}
 			s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				made.requests.Add(1)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/origin"
 )
 
 // A client gets a stale response while the handler is slow. The handler goes on without the client, and its response is
@@ -30,7 +31,8 @@ func TestSlowHandler(t *testing.T) {
 			}
 			io.WriteString(w, "body")
 		})
-		h := newCache(t, func(tr *cachecontrol.Transport) { tr.StaleIfSlow = 50 * time.Millisecond })(handler)
+		slow := origin.Configure(func(tr *cachecontrol.Transport) { tr.StaleIfSlow = 50 * time.Millisecond })
+		h := newCache(t, slow).Handler(handler)
 		for i, want := range []string{"detail=uri-miss/max-age", "detail=origin-slow", "hit;ttl=-1;detail=origin-slow", "detail=fresh"} {
 			switch i {
 			case 1:

@@ -96,7 +96,7 @@ func TestCacheTargets(t *testing.T) {
 			{"GET", "www.example", "*"}, {"GET", "www.example", "/account/uploads/evil#x"}, {"GET", "www.example", "/account/uploads/evil?a#b"},
 		} {
 			var n atomic.Int64
-			s := httptest.NewUnstartedServer(newCache(t)(reflecting(&n)))
+			s := httptest.NewUnstartedServer(newCache(t).Handler(reflecting(&n)))
 			s.EnableHTTP2 = true
 			s.StartTLS()
 			defer s.Close()
@@ -133,7 +133,7 @@ func TestCacheTargets(t *testing.T) {
 			{"no path", "GET http://www.example HTTP/1.1\r\nHost: www.example", "#1 www.example / /"},
 		} {
 			var n atomic.Int64
-			s := serve(t, newCache(t)(reflecting(&n)), false)
+			s := serve(t, newCache(t).Handler(reflecting(&n)), false)
 			var out string
 			for range 2 {
 				out = s.raw(test.request + "\r\nConnection: close\r\n\r\n")
@@ -162,7 +162,7 @@ func TestCacheTargets(t *testing.T) {
 			"a path beyond the target": func(r *http.Request) { r.URL.Path, r.URL.RawPath = "/a", "/evil" },
 		} {
 			var n atomic.Int64
-			h := newCache(t)(reflecting(&n))
+			h := newCache(t).Handler(reflecting(&n))
 			for range 2 {
 				r := httptest.NewRequest("GET", "/a", nil)
 				change(r)
@@ -180,7 +180,7 @@ func TestCacheTargets(t *testing.T) {
 // A handler that lies behind something that changes the path sees its own path, and the target that the client sent.
 func TestCacheBehindStripPrefix(t *testing.T) {
 	var n atomic.Int64
-	h := http.StripPrefix("/app", newCache(t)(reflecting(&n)))
+	h := http.StripPrefix("/app", newCache(t).Handler(reflecting(&n)))
 	for range 2 {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest("GET", "/app/a", nil))
@@ -193,7 +193,7 @@ func TestCacheBehindStripPrefix(t *testing.T) {
 // The other middleware does not look at targets, and hands on what it got.
 func TestMiddlewareHandsTargetsOn(t *testing.T) {
 	for name, middleware := range map[string]func(http.Handler) http.Handler{
-		"AutoETag": origin.AutoETag(0),
+		"AutoETag": origin.AutoETag(),
 		"Validate": origin.Validate(func(*http.Request) (origin.Validators, error) { return origin.Validators{ETag: `"1"`}, nil }),
 	} {
 		var n atomic.Int64

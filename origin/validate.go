@@ -10,10 +10,10 @@ import (
 // answers 304 or 412 if the preconditions require that, and runs the handler otherwise. For GET and HEAD it sets ETag
 // and Last-Modified before the handler runs, so that http.ServeContent evaluates If-Range with them. They are removed
 // again if the status is not 2xx or 304. If f fails, the response is 500, and the error is logged to the server's
-// ErrorLog. f runs before the handler, so it should be cheap: it could read a revision number or the time stamp of a row.
+// ErrorLog.
 //
 // If the resource may not exist, f must set Missing; otherwise a request may be answered 412 instead of 404.
-func Validate(f func(*http.Request) (Validators, error)) func(http.Handler) http.Handler {
+func Validate(f ValidatorFunc) func(http.Handler) http.Handler {
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if unconditional(r.Method) {
@@ -57,7 +57,7 @@ func unconditional(method string) bool {
 	return method == http.MethodOptions || method == http.MethodConnect || method == http.MethodTrace
 }
 
-// validatorFailed answers 500 if the validators could not be determined. Only the log has the reason.
+// validatorFailed answers 500 for a ValidatorFunc that failed. Only the log has the reason.
 func validatorFailed(w http.ResponseWriter, r *http.Request, err error) {
 	logf(r, "origin: %s %s: validators: %v", r.Method, r.URL.Redacted(), err)
 	writeError(w, http.StatusInternalServerError, "the current version of the resource could not be determined")
@@ -79,7 +79,7 @@ func logf(r *http.Request, format string, args ...any) {
 // If-Match is such a precondition, and so is If-None-Match: *, which creates a resource that does not exist.
 // If-Unmodified-Since is one if its date is valid and the modification time is known. See Check on how to make the
 // check and the change one step.
-func RequirePrecondition(f func(*http.Request) (Validators, error), methods ...string) func(http.Handler) http.Handler {
+func RequirePrecondition(f ValidatorFunc, methods ...string) func(http.Handler) http.Handler {
 	if len(methods) == 0 {
 		methods = []string{http.MethodPut, http.MethodPatch, http.MethodDelete}
 	}
@@ -113,7 +113,7 @@ func RequirePrecondition(f func(*http.Request) (Validators, error), methods ...s
 }
 
 func createsOnly(r *http.Request) bool {
-	_, star := parseETags(r.Header["If-None-Match"])
+	_, star := ParseETags(r.Header["If-None-Match"])
 	return star
 }
 

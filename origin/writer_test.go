@@ -22,7 +22,7 @@ func TestMiddlewareIsTransparent(t *testing.T) {
 	v := func(*http.Request) (origin.Validators, error) { return origin.Validators{ETag: `"1"`}, nil }
 	for name, m := range map[string]middleware{
 		"CacheFor": origin.CacheFor(time.Hour), "CacheControl": origin.CacheControl("public"), "NoStore": origin.NoStore(), "Vary": origin.Vary("A"),
-		"Validate": origin.Validate(v), "AutoETag": origin.AutoETag(0),
+		"Validate": origin.Validate(v), "AutoETag": origin.AutoETag(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := m(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -87,9 +87,9 @@ func TestCopyFails(t *testing.T) {
 	none := func(h http.Handler) http.Handler { return h }
 	long := strings.Repeat("x", 600)
 	for name, m := range map[string]middleware{
-		"none": none, "CacheFor": origin.CacheFor(time.Hour), "Validate": origin.Validate(v), "AutoETag": origin.AutoETag(0),
+		"none": none, "CacheFor": origin.CacheFor(time.Hour), "Validate": origin.Validate(v), "AutoETag": origin.AutoETag(),
 		"all": func(h http.Handler) http.Handler {
-			return origin.CacheFor(time.Hour)(origin.AutoETag(10)(h))
+			return origin.CacheFor(time.Hour)(origin.AutoETag(origin.MaxBuffer(10))(h))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -192,7 +192,7 @@ func TestHandlerNamesNotCanonical(t *testing.T) {
 	} {
 		for _, http2 := range []bool{false, true} {
 			var n atomic.Int64
-			s := serve(t, newCache(t)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s := serve(t, newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				for name, lines := range test.set {
 					w.Header()[name] = lines
 				}
@@ -217,7 +217,7 @@ func TestMiddlewareNamesNotCanonical(t *testing.T) {
 		h    http.Handler
 		want string // Cache-Control
 	}{
-		"AutoETag": {origin.AutoETag(0)(h), "no-store"},
+		"AutoETag": {origin.AutoETag()(h), "no-store"},
 		"NoStore":  {origin.NoStore()(h), "no-store"},
 	} {
 		w := httptest.NewRecorder()

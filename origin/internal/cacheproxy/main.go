@@ -1,4 +1,4 @@
-// Command cacheproxy runs origin.Cache in front of a reverse proxy handler. It takes the arguments of "cachecontrol
+// Command cacheproxy runs an origin.Cache in front of a reverse proxy handler. It takes the arguments of "cachecontrol
 // proxy", so that the conformance suite can test it:
 //
 //	go build -o /tmp/cacheproxy ./origin/internal/cacheproxy
@@ -50,26 +50,27 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	t := &cachecontrol.Transport{
-		Store: s, ReplaySetCookie: *replay, StaleIfError: *staleIfError, SelectLanguage: *selectLanguage,
-	}
-	switch *heuristic {
-	case "last-modified":
-		t.Heuristic = heuristics.LastModified
-	case "last-modified+errors":
-		t.Heuristic = heuristics.WithErrors(heuristics.LastModified)
-	}
+	cache := origin.NewCache(s, origin.Configure(func(t *cachecontrol.Transport) {
+		t.ReplaySetCookie = *replay
+		t.StaleIfError, t.SelectLanguage = *staleIfError, *selectLanguage
+		switch *heuristic {
+		case "last-modified":
+			t.Heuristic = heuristics.LastModified
+		case "last-modified+errors":
+			t.Heuristic = heuristics.WithErrors(heuristics.LastModified)
+		}
+	}))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	server := &http.Server{
-		Addr: *listen, Handler: origin.Cache(t)(proxy(target)),
+		Addr: *listen, Handler: cache.Handler(proxy(target)),
 		ReadHeaderTimeout: 30 * time.Second, DisableGeneralOptionsHandler: true,
 	}
 	context.AfterFunc(ctx, func() { server.Close() })
 	if err := server.ListenAndServe(); err != http.ErrServerClosed {
 		log.Fatal(err)
 	}
-	t.Close()
+	cache.Close()
 }
 
 func open(store string) (storage.Store, error) {

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"log"
@@ -41,22 +42,43 @@ func (s *server) put(w http.ResponseWriter, r *http.Request) {
 
 func routes(s *server) http.Handler {
 	mux := http.NewServeMux()
-	cached := origin.CacheControl("public, max-age=60, s-maxage=3600, stale-while-revalidate=60, stale-if-error=3600", func(status int) bool { return status < 400 })
-	mux.Handle("GET /articles/{id}", cached(origin.Validate(s.validators)(http.HandlerFunc(s.get))))
-	mux.Handle("PUT /articles/{id}", origin.RequirePrecondition(s.validators, http.MethodPut)(http.HandlerFunc(s.put)))
+	cached := origin.CacheControl("public, max-age=60, s-maxage=3600, stale-while-revalidate=60, stale-if-error=3600", origin.SuccessOrRedirect)
+	var validated origin.ValidatorFunc = s.validators
+	mux.Handle("GET /articles/{id}", cached(origin.Validate(validated)(http.HandlerFunc(s.get))))
+	mux.Handle("PUT /articles/{id}", origin.RequirePrecondition(validated, http.MethodPut)(http.HandlerFunc(s.put)))
 	mux.Handle("/assets/", origin.CacheControl("immutable")(origin.CacheFor(365*24*time.Hour)(origin.Files(os.DirFS(".")))))
-	mux.Handle("/account", origin.NoStore()(http.HandlerFunc(s.get)))
-	mux.Handle("/search", origin.Vary("Accept-Language")(origin.AutoETag(2*origin.DefaultMaxBuffer)(http.HandlerFunc(s.get))))
+	mux.Handle("/account", origin.NoStore(origin.Always)(http.HandlerFunc(s.get)))
+	mux.Handle("/profile", origin.NoStoreForOldProxies(origin.Success)(http.HandlerFunc(s.get)))
+	mux.Handle("/search", origin.Vary("Accept-Language")(origin.AutoETag(origin.MaxBuffer(2*origin.DefaultMaxBuffer), origin.StrongTags())(http.HandlerFunc(s.get))))
 	return mux
 }
 
 func main() {
-	cache := &cachecontrol.Transport{Store: storage.NewDictCache(), Collapse: true, RefreshAhead: 10 * time.Second}
+	cache := origin.NewCache(storage.NewDictCache(),
+		origin.Exempt(origin.PathPrefix("/account")), origin.IgnoreRequestDirectives(),
+		origin.Configure(func(t *cachecontrol.Transport) { t.Collapse, t.RefreshAhead = true, 10*time.Second }))
 	defer cache.Close()
-	log.Fatal(http.ListenAndServe("localhost:8080", origin.Cache(cache)(routes(new(server)))))
+	cache.SetGeneration("build 7")
+	if err := cache.Invalidate(context.Background(), "https://example.com/articles/1"); err != nil {
+		log.Print(err)
+	}
+	log.Fatal(http.ListenAndServe("localhost:8080", cache.Handler(routes(new(server)))))
 }
 
 // changed reports whether a request is for another version than tag.
-func changed(r *http.Request, tag string) bool {
-	return origin.Evaluate(r, origin.Validators{ETag: tag}) == http.StatusPreconditionFailed
+func changed(r *http.Request, tag origin.ETag) bool {
+	tags, star := origin.ParseETags(r.Header["If-Match"])
+	for _, t := range tags {
+		if t.StrongMatch(tag) || t.WeakMatch(tag) {
+			return false
+		}
+	}
+	other, err := origin.NewETag("7", true)
+	switch verdict := origin.Evaluate(r, origin.Validators{ETag: other}); verdict {
+	case origin.Proceed:
+		return !star && err == nil
+	case origin.NotModified, origin.Failed:
+		log.Print(verdict)
+	}
+	return true
 }

@@ -1,7 +1,0 @@
-package origin
-
-// For tests.
-var (
-	ParseETags = parseETags
-	IsETag     = isETag
-)
