@@ -1,6 +1,7 @@
 package cachecontrol
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -35,11 +36,7 @@ func (e *engine) isNotShareable(key string) bool { return e.notShareable.Has(los
 // If the response of the flight cannot be shared with this query, collapse returns errNotShared, and the status of an
 // answer from the cache.
 func (fs *flights) collapse(e *engine, q *query, prev *previous, why rules.Reason, r road) (answer, Status, error) {
-	var vary []storage.Field // the fields known to select a variant
-	if prev.first != nil {
-		vary = prev.first.Vary
-	}
-	key := e.flightKey(q, prev.key, vary)
+	key := e.flightKey(q, prev.key, prev.first)
 	s := seats{engine: e, flights: fs, q: q, plain: prev.key, why: why, road: r}
 	defer s.leave()
 	for rejoined := 0; ; {
@@ -62,8 +59,8 @@ func (fs *flights) collapse(e *engine, q *query, prev *previous, why rules.Reaso
 			return answer{}, Status{}, f.err
 		case err == errOtherVariant:
 			// Requests that select the same variant may share a flight in turn, once.
-			if next := e.flightKey(q, prev.key, f.shared.entry.Vary); next != key && len(vary) == 0 {
-				key, vary = next, f.shared.entry.Vary
+			if next := e.flightKey(q, prev.key, f.shared.entry); next != key && key == prev.key {
+				key = next
 				continue
 			}
 		}
@@ -204,17 +201,19 @@ func (s *seats) share(f *flight) (answer, error) {
 	return a, nil
 }
 
-// flightKey returns the key of a flight: the key of the URL, and the request's values of the fields known to select a
-// variant.
-func (e *engine) flightKey(q *query, key string, vary []storage.Field) string {
-	if len(vary) == 0 {
+// flightKey returns the key of a flight: the key of the URL, and the request's values of the fields that select an entry of
+// it, if there is one. A store gets it as the key of a lease, so credentials have the same digests in it as in entries.
+func (e *engine) flightKey(q *query, key string, entry *storage.Entry) string {
+	if entry == nil || len(entry.Vary) == 0 {
 		return key
 	}
 	var names []string
-	for _, f := range vary {
+	for _, f := range entry.Vary {
 		names = append(names, f.Name)
 	}
-	return variantKey(key, "", varyFields(q.fields(names)))
+	own := storage.Entry{Generation: cmp.Or(entry.Generation, key)}
+	e.setVary(q, &own, names)
+	return variantKey(key, "", varyFields(own.Vary))
 }
 
 // joinOrStart joins the flight under key, or starts one with the request as its leader. plain is the key of the URL. It

@@ -2,10 +2,13 @@ package cachecontrol_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -354,6 +357,59 @@ func TestCollapseProcessesRelease(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Requests for different variants have different leases, whose keys do not show the values of credentials.
+func TestCollapseProcessesVariants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOrigin(t, func(i int, req *http.Request) *http.Response {
+			time.Sleep(time.Second)
+			return respond(200, req.Header.Get("Cookie"), "Cache-Control: max-age=60", "Vary: Cookie")
+		})
+		store := &keysLeaser{DictCache: storage.NewDictCache(), keys: map[string]bool{}}
+		p := newProcesses(t, nil, store, o)
+		do(t, p[0], "/", "Cookie: c=0")
+		time.Sleep(time.Hour)
+		clear(store.keys)
+		var a answers
+		start := time.Now()
+		for i := range 4 {
+			p.ask(t, &a, 5, fmt.Sprint("Cookie: c=", i))
+		}
+		all, _ := a.wait(t)
+		if took := time.Since(start); took > 1250*time.Millisecond {
+			t.Errorf("the answers took %v, want %v at most", took, 1250*time.Millisecond)
+		}
+		for _, x := range all {
+			if want := x.Request.Header.Get("Cookie"); x.body != want {
+				t.Fatalf("%q, want %q", x.body, want)
+			}
+		}
+		wantRequests(t, o, 5)
+		if len(store.keys) != 4 {
+			t.Errorf("leases of %d keys, want 4", len(store.keys))
+		}
+		sum := sha256.Sum256([]byte("Cookie\x00c=0\x00\x00"))
+		for key := range store.keys {
+			if strings.Contains(key, hex.EncodeToString(sum[:16])) {
+				t.Errorf("the key %q has the unsalted digest of a cookie", key)
+			}
+		}
+	})
+}
+
+// keysLeaser remembers the keys of its leases.
+type keysLeaser struct {
+	*storage.DictCache
+	mu   sync.Mutex // guards keys
+	keys map[string]bool
+}
+
+func (l *keysLeaser) Lease(ctx context.Context, key string, d time.Duration) (func(), bool, error) {
+	l.mu.Lock()
+	l.keys[key] = true
+	l.mu.Unlock()
+	return l.DictCache.Lease(ctx, key, d)
 }
 
 // Of the validations in the background of eight processes one is sent to the origin.
