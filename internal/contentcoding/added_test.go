@@ -245,3 +245,28 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// The rest of a body that grows in the middle of its decoders is not decoded for ever, and is not said to be damaged.
+func TestGrowingRest(t *testing.T) {
+	var grown int
+	codings := contentcoding.New(map[string]contentcoding.Decoder{
+		"grow": func(io.Reader) (io.ReadCloser, error) {
+			return badReader{func(p []byte) (int, error) { grown += len(p); return len(p), nil }, func() error { return nil }}, nil
+		},
+		"shrink": func(r io.Reader) (io.ReadCloser, error) {
+			return badReader{func(p []byte) (int, error) {
+				_, err := io.CopyN(io.Discard, r, 1<<20)
+				p[0] = 'x'
+				return 1, err
+			}, func() error { return nil }}, nil
+		},
+	})
+	resp := &http.Response{Header: http.Header{}}
+	codings.Parse([]string{"shrink, grow"}).Decode(resp, &body{Reader: strings.NewReader("coded")}, nil, func(err error) {
+		t.Errorf("damaged: %v, want nothing to be known", err)
+	})
+	resp.Body.Close()
+	if grown < 1<<20 || grown > 256<<20 {
+		t.Errorf("%d bytes were decoded in the middle, want some, but not more than 256 MiB", grown)
+	}
+}

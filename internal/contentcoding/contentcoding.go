@@ -25,7 +25,7 @@ const builtin = "gzip, deflate"
 // maxKept limits the decoded body that is passed to keep.
 const maxKept = 8 << 20
 
-// maxRest limits the decoded bytes of the rest of a body that was closed early. It is more than gzip and deflate can make of
+// maxRest limits what the decoders return for the rest of a body that was closed early. It is more than gzip or deflate can make of
 // what is read in the background by default, 64 KiB.
 const maxRest = 128 << 20
 
@@ -154,6 +154,8 @@ type decodedBody struct {
 	started bool
 	closers []io.Closer // of the decoders
 	err     error
+	resting bool // the rest is decoded
+	rested  int  // bytes that the decoders have returned for it
 	kept    bytes.Buffer
 	keep    func([]byte)
 	damaged func(error)
@@ -214,7 +216,7 @@ func (b *decodedBody) next(p []byte) (int, error) {
 		// A decoder may stop before the end of the coded body. It is stored only if its end is read.
 		if _, drainErr := io.CopyN(io.Discard, &b.coded, maxDrained); drainErr != io.EOF && drainErr != nil {
 			err = drainErr
-		} else if b.keep != nil {
+		} else if b.keep != nil && b.rested <= maxRest {
 			b.keep(b.kept.Bytes())
 			b.keep = nil
 		}
@@ -230,7 +232,7 @@ func (b *decodedBody) report() {
 		return
 	}
 	b.release()
-	if b.err != io.EOF && !b.coded.failed && b.damaged != nil {
+	if b.err != io.EOF && !b.coded.failed && b.rested <= maxRest && b.damaged != nil {
 		b.damaged(b.err)
 		b.damaged = nil
 	}
@@ -276,13 +278,30 @@ func (b *decodedBody) rest(coded io.Reader) {
 	}
 	b.coded.ReadCloser = io.NopCloser(coded)
 	var err error
-	buf := make([]byte, 8<<10)
-	for n := 0; err == nil && n < maxRest; {
-		var m int
-		m, err = b.next(buf)
-		n += m
+	b.resting = true
+	for buf := make([]byte, 8<<10); err == nil; {
+		_, err = b.next(buf)
 	}
 	b.release()
+}
+
+// stage is what a decoder returns. It limits what all decoders of a body together return for the rest of it. The last one may return
+// little although the others return much.
+type stage struct {
+	io.Reader
+	b *decodedBody
+}
+
+var errTooMuch = errors.New("cachecontrol: the rest of the body is too long to be decoded")
+
+func (s stage) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	if s.b.resting {
+		if s.b.rested += n; s.b.rested > maxRest {
+			err = errTooMuch
+		}
+	}
+	return n, err
 }
 
 // newDecoder returns a reader of the decoded body.
@@ -293,6 +312,7 @@ func (b *decodedBody) newDecoder() (io.Reader, error) {
 		if r, err = b.decoderOf(name, r); err != nil {
 			return nil, err
 		}
+		r = stage{r, b}
 	}
 	return r, nil
 }
