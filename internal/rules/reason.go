@@ -157,7 +157,7 @@ var reasons = map[Reason]struct{ description, reference string }{
 
 	NotStored:      {"nothing is stored for this URL", ""},
 	NoVariant:      {"the responses stored for this URL are for other values of the header fields in Vary", "RFC 9111, section 4.1"},
-	NotInRange:     {"the stored part does not contain the requested range", "RFC 9111, section 3.3"},
+	NotInRange:     {"the stored parts do not contain all of the requested bytes", "RFC 9111, section 3.3"},
 	ReuseRefused:   {"the program refused to use it (BeforeReuse)", ""},
 	Unreadable:     {"the response stored for this URL cannot be read", ""},
 	StoreFailed:    {"the store failed; see the log", ""},
