@@ -203,7 +203,7 @@ func TestExplainProbe(t *testing.T) {
 	origin := newEcho(t)
 	url := origin.URL + `/?Cache-Control=max-age=60&Etag="1"&Accept-Ranges=bytes`
 	code, stdout, stderr := call(t, "explain", "--probe", "--fail-on", "warning", url)
-	for _, want := range []string{"\nProbe        ", " more requests, ", "\n2 notes\n", "warning etag-ignored  ETag: \"1\"\n", "warning range-ignored  Accept-Ranges: bytes=2-3\n", "HEAD agrees with GET\n"} {
+	for _, want := range []string{"\nProbe        ", " more requests, ", "\n2 notes\n", "warning etag-ignored  ETag: \"1\"\n", "warning range-ignored  Accept-Ranges: bytes\n", "HEAD agrees with GET\n"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("explain --probe lacks %q:\n%s", want, stdout)
 		}

@@ -98,7 +98,7 @@ func (p *prober) ranges() {
 			p.confirm("ranges agree with the whole")
 		}
 	case r.status() == http.StatusOK && announced:
-		p.note("range-ignored", set)
+		p.note("range-ignored", p.whole.Header.Get("Accept-Ranges"))
 	case r.status() != http.StatusOK:
 		p.note("range-fails", strconv.Itoa(r.status()))
 	}

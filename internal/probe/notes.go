@@ -13,7 +13,7 @@ var notes = []lint.Note{
 		Text: "A second response with the same content has another tag, so validation never succeeds.",
 	},
 	{
-		Code: "etag-condition-fails", Level: lint.Warning, Field: "ETag", Reference: "RFC 9110, section 13.1.2",
+		Code: "etag-condition-fails", Level: lint.Warning, Reference: "RFC 9110, section 13.1.2",
 		Text: "A request with If-None-Match gets this status, which is neither 200 nor 304.",
 	},
 	{
@@ -37,7 +37,7 @@ var notes = []lint.Note{
 		Text: "A second response with the same content has another date, so validation never succeeds.",
 	},
 	{
-		Code: "last-modified-condition-fails", Level: lint.Warning, Field: "Last-Modified", Reference: "RFC 9110, section 13.1.3",
+		Code: "last-modified-condition-fails", Level: lint.Warning, Reference: "RFC 9110, section 13.1.3",
 		Text: "A request with If-Modified-Since gets this status, which is neither 200 nor 304.",
 	},
 	{
@@ -45,7 +45,7 @@ var notes = []lint.Note{
 		Text: "The response announces ranges of bytes, but a request for a range gets the whole.",
 	},
 	{
-		Code: "range-fails", Level: lint.Warning, Field: "Content-Range", Reference: "RFC 9110, section 14.2",
+		Code: "range-fails", Level: lint.Warning, Reference: "RFC 9110, section 14.2",
 		Text: "A request for a range gets this status, which is neither 200 nor 206.",
 	},
 	{
@@ -69,7 +69,7 @@ var notes = []lint.Note{
 		Text: "The part has no tag, but the whole has. A part must have the ETag that the whole would have.",
 	},
 	{
-		Code: "if-range-ignored", Level: lint.Error, Field: "", Reference: "RFC 9110, section 13.1.5",
+		Code: "if-range-ignored", Level: lint.Error, Reference: "RFC 9110, section 13.1.5",
 		Text: "A request for a range with another tag in If-Range gets a part. Clients that resume a download join parts of different contents.",
 	},
 	{
@@ -97,7 +97,7 @@ var notes = []lint.Note{
 		Text: "The content with gzip is not the same as the content without.",
 	},
 	{
-		Code: "head-status-differs", Level: lint.Warning, Field: "", Reference: "RFC 9110, section 9.3.2",
+		Code: "head-status-differs", Level: lint.Warning, Reference: "RFC 9110, section 9.3.2",
 		Text: "HEAD gets this status, and GET another one.",
 	},
 	{
@@ -105,19 +105,19 @@ var notes = []lint.Note{
 		Text: "The response to HEAD has another value of this field than the one to GET. Caches update the stored response with it, or discard that.",
 	},
 	{
-		Code: "content-changes", Level: lint.Info, Field: "", Reference: "",
+		Code: "content-changes", Level: lint.Info, Reference: "",
 		Text: "The content was another one a moment later, so not everything could be compared.",
 	},
 	{
-		Code: "probe-skipped", Level: lint.Info, Field: "", Reference: "",
+		Code: "probe-skipped", Level: lint.Info, Reference: "",
 		Text: "The response has this status and not 200, so nothing else was asked.",
 	},
 	{
-		Code: "probe-stopped", Level: lint.Info, Field: "", Reference: "",
+		Code: "probe-stopped", Level: lint.Info, Reference: "",
 		Text: "The origin answered a request with this status, so nothing else was asked.",
 	},
 	{
-		Code: "probe-failed", Level: lint.Info, Field: "", Reference: "",
+		Code: "probe-failed", Level: lint.Info, Reference: "",
 		Text: "A request failed, so nothing else was asked.",
 	},
 }
