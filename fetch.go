@@ -1,7 +1,6 @@
 package cachecontrol
 
 import (
-	"errors"
 	"net/http"
 	"time"
 
@@ -107,12 +106,6 @@ func (e *engine) discard(q *query, resp *http.Response) {
 	}
 }
 
-// errNothing is the error of a request if Base breaks the contract of http.RoundTripper.
-var errNothing = errors.New("cachecontrol: Transport.Base returned neither a response nor an error")
-
-// errNoBody is the error of a request if Base returns a Content-Length without a Body. http.Client has the same check.
-var errNoBody = errors.New("cachecontrol: Transport.Base returned a response with a Content-Length and no Body")
-
 // send makes a request through Base, counts the result, and remembers a failure.
 func (e *engine) send(out *outgoingRequest, asked time.Time) (*http.Response, error) {
 	c, req, body := &e.counters, &out.Request, &out.body
@@ -156,17 +149,6 @@ func (e *engine) checkLoop(out *outgoingRequest) error {
 		return errNested
 	case leadsTo(e.base(), e.owner, out.Request.URL):
 		return errLoop
-	}
-	return nil
-}
-
-// checkResponse returns an error if Base has broken the contract of http.RoundTripper.
-func checkResponse(req *http.Request, resp *http.Response) error {
-	switch {
-	case resp == nil:
-		return errNothing
-	case resp.Body == nil && resp.ContentLength > 0 && req.Method != http.MethodHead:
-		return errNoBody
 	}
 	return nil
 }

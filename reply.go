@@ -1,6 +1,7 @@
 package cachecontrol
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -70,4 +71,21 @@ func rejectsCredentials(h http.Header, resp *http.Response) bool {
 		name = "Proxy-Authorization"
 	}
 	return name != "" && resp.Request != nil && !slices.Equal(resp.Request.Header[name], h[name])
+}
+
+// errNothing is the error of a request if Base breaks the contract of http.RoundTripper.
+var errNothing = errors.New("cachecontrol: Transport.Base returned neither a response nor an error")
+
+// errNoBody is the error of a request if Base returns a Content-Length without a Body. http.Client has the same check.
+var errNoBody = errors.New("cachecontrol: Transport.Base returned a response with a Content-Length and no Body")
+
+// checkResponse returns an error if Base has broken the contract of http.RoundTripper.
+func checkResponse(req *http.Request, resp *http.Response) error {
+	switch {
+	case resp == nil:
+		return errNothing
+	case resp.Body == nil && resp.ContentLength > 0 && req.Method != http.MethodHead:
+		return errNoBody
+	}
+	return nil
 }
