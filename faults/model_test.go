@@ -396,8 +396,8 @@ func (w *world) stored(c *call, head *exchange, repr *representation, own bool) 
 			means = w.meansOf(c.header0)
 		}
 		received := *e
-		if strings.Contains(c.header0.Get("Cache-Status"), ";collapsed") {
-			received.wrongDigest = false // it was shared before its last byte arrived
+		if strings.Contains(c.header0.Get("Cache-Status"), ";collapsed") || e.cut || e.doneSeq == 0 {
+			received.wrongDigest = false // it was shared or kept before its last byte arrived
 		}
 		if err := storable(&received, means, c.cache.shared); err != nil {
 			why = err
