@@ -35,11 +35,13 @@ func proxyCommand(fs *flag.FlagSet) runFunc {
 	fs.BoolVar(&p.selectLanguage, "select-language", false, "")
 	fs.Func("max-body", "", setSize(&p.maxBody))
 	fs.Func("grace", "", setAge(&p.grace))
+	fs.Func("access-log", "", p.access.parse)
 	fs.BoolVar(&p.verbose, "v", false, "")
 	return p.run
 }
 
 type proxy struct {
+	access                            accessLog
 	upstream, listen                  string
 	store                             storeFlag
 	heuristic                         heuristicFlag
@@ -100,9 +102,25 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 			"Omit --private, listen on 127.0.0.1, or add --one-user if only one user can reach it.")
 	}
 	errorLog := e.errorLog()
-	server := newServer(newReverseProxy(upstream, self, &p.forwarding, cache, errorLog), errorLog)
+	server := newServer(p.access.handler(newReverseProxy(upstream, self, &p.forwarding, cache, errorLog), e.stdout), errorLog)
 	server.DisableGeneralOptionsHandler = true // the origin answers OPTIONS *
-	return e.serveUntil(ctx, server, listener, p.grace, fmt.Sprintf("upstream %s, store %s", upstream, &p.store))
+	err = e.serveUntil(ctx, server, listener, p.grace, fmt.Sprintf("upstream %s, store %s", upstream, &p.store))
+	if text := summary(cache.Stats()); text != "" {
+		e.report(e.name + ": " + text)
+	}
+	return err
+}
+
+// summary describes in a line what a cache has done. It returns "" if that is nothing.
+func summary(s cachecontrol.Stats) string {
+	n := s.Hits + s.Stale + s.Revalidated + s.Misses + s.Bypassed + s.Refused + s.Failed
+	if n == 0 {
+		return ""
+	}
+	cached := s.Hits + s.Stale + s.Revalidated
+	return fmt.Sprintf("%s: %d%% from the cache (%d hits, %d stale, %d revalidated), %d misses, %d bypassed, %d failed; %s from the cache, %s from upstream",
+		plural(int(n), "request", "requests"), cached*100/n, s.Hits, s.Stale, s.Revalidated, s.Misses, s.Bypassed, s.Refused+s.Failed,
+		formatSize(int64(s.BytesFromCache)), formatSize(int64(s.BytesFromOrigin)))
 }
 
 // openStore opens the store, with memory in front of it if --near is given. The caller must call close after closing

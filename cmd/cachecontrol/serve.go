@@ -21,6 +21,7 @@ func serveCommand(fs *flag.FlagSet) runFunc {
 		return nil
 	})
 	fs.Func("grace", "", setAge(&s.grace))
+	fs.Func("access-log", "", s.access.parse)
 	return s.run
 }
 
@@ -28,6 +29,7 @@ type serve struct {
 	listen string
 	maxAge time.Duration // negative if not given
 	grace  time.Duration
+	access accessLog
 }
 
 func (s *serve) run(ctx context.Context, e *env, args []string) error {
@@ -44,7 +46,7 @@ func (s *serve) run(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
-	return e.serveUntil(ctx, newServer(newFileServer(root, s.maxAge), e.errorLog()), listener, s.grace, "files of "+dir)
+	return e.serveUntil(ctx, newServer(s.access.handler(newFileServer(root, s.maxAge), e.stdout), e.errorLog()), listener, s.grace, "files of "+dir)
 }
 
 // newFileServer returns a handler for the files below root. If maxAge is negative, caches must validate at each use.
