@@ -140,7 +140,7 @@ func (e *engine) multipart(q *query, m *match, resp *http.Response, spans []span
 // nil if they could be read only in order.
 func (e *engine) contentOf(ctx context.Context, m *match) func(start, end int64) ([]sections.Section, bool) {
 	if m.parts != nil {
-		return func(start, end int64) ([]sections.Section, bool) { return e.sectionsOf(ctx, m, start, end) }
+		return func(start, end int64) ([]sections.Section, bool) { return e.sectionsOf(ctx, m, start, end, false) }
 	}
 	body := m.body
 	seeker, ok := body.(io.Seeker)

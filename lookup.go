@@ -177,7 +177,7 @@ const maxOpenParts = 8
 
 // openParts sets the body of the match to the bytes of want, if all of them are stored.
 func (e *engine) openParts(ctx context.Context, m *match, want span) bool {
-	all, ok := e.sectionsOf(ctx, m, want.start, want.end)
+	all, ok := e.sectionsOf(ctx, m, want.start, want.end, false)
 	if !ok {
 		return false
 	}
@@ -185,8 +185,9 @@ func (e *engine) openParts(ctx context.Context, m *match, want span) bool {
 	return true
 }
 
-// sectionsOf returns the stored bytes from start to end. It reports whether all of them are stored.
-func (e *engine) sectionsOf(ctx context.Context, m *match, start, end int64) (all []sections.Section, ok bool) {
+// sectionsOf returns the stored bytes from start to end. It reports whether all of them are stored. If verify is true, each part is
+// read from its first byte, so that its checksum is verified: the bytes are to be stored in another entry.
+func (e *engine) sectionsOf(ctx context.Context, m *match, start, end int64, verify bool) (all []sections.Section, ok bool) {
 next:
 	for {
 		parts, ok := m.parts.list.Cover(start, end)
@@ -199,7 +200,7 @@ next:
 			from, to := pos, min(p.End, end)
 			pos = p.End
 			if i >= maxOpenParts {
-				all = append(all, sections.Section{Length: to - from, Open: func() (io.ReadCloser, error) { return e.openLate(ctx, m, p, from, to) }})
+				all = append(all, sections.Section{Length: to - from, Open: func() (io.ReadCloser, error) { return e.openLate(ctx, m, p, from, to, verify) }})
 				continue
 			}
 			body, err := e.openPart(ctx, m, p)
@@ -209,7 +210,7 @@ next:
 				m.parts.gone = append(m.parts.gone, p.ID)
 				continue next
 			}
-			all = append(all, sections.Section{Body: body, Offset: from - p.Start, Length: to - from})
+			all = append(all, sections.Section{Body: body, Offset: from - p.Start, Length: to - from, Verify: verify})
 		}
 		return all, true
 	}
@@ -217,13 +218,13 @@ next:
 
 // openLate returns the bytes from one offset to another, which p had when the caller got the header. If p is gone, perhaps because it
 // was combined with another part, or evicted, openLate looks for another part, and then asks the origin.
-func (e *engine) openLate(ctx context.Context, m *match, p partlist.Part, from, to int64) (io.ReadCloser, error) {
+func (e *engine) openLate(ctx context.Context, m *match, p partlist.Part, from, to int64, verify bool) (io.ReadCloser, error) {
 	body, err := e.openPart(ctx, m, p)
 	if err == nil {
-		return sections.Of(body, from-p.Start, to-from), nil
+		return sections.Join([]sections.Section{{Body: body, Offset: from - p.Start, Length: to - from, Verify: verify}}), nil
 	}
 	if now, list := e.partsUnder(ctx, m.key); now != nil && now.Header.Get("Etag") == m.policy.ETag {
-		if others, ok := list.Cover(from, to); ok && len(others) == 1 {
+		if others, ok := list.Cover(from, to); ok && len(others) == 1 && !verify {
 			if body, err := e.openPart(ctx, m, others[0]); err == nil {
 				return sections.Of(body, from-others[0].Start, to-from), nil
 			}
@@ -250,7 +251,7 @@ func (e *engine) openPart(ctx context.Context, m *match, p partlist.Part) (io.Re
 		return nil, err
 	}
 	entry := r.Entry
-	if entry.Range == nil || entry.Range.Start != p.Start || entry.Length < p.End-p.Start || entry.Header.Get("Etag") != m.policy.ETag {
+	if entry.Range == nil || entry.Range.Start != p.Start || entry.Length != p.End-p.Start || entry.Header.Get("Etag") != m.policy.ETag {
 		r.Body.Close()
 		return nil, errNoPart
 	}

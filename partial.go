@@ -111,10 +111,11 @@ func (e *engine) around(q *query, part *match, g *gap, resp *http.Response) (bef
 	if n := framedLength(resp); cr.Total != g.wanted.total || cr.First != g.from || cr.Last != g.to-1 || n >= 0 && n != g.to-g.from {
 		return nil, nil, false
 	}
-	if before, ok = e.sectionsOf(q.ctx, part, g.wanted.start, g.from); !ok {
+	whole := !q.ranged // it is stored as another entry
+	if before, ok = e.sectionsOf(q.ctx, part, g.wanted.start, g.from, whole); !ok {
 		return nil, nil, false
 	}
-	if after, ok = e.sectionsOf(q.ctx, part, g.to, g.wanted.end); !ok {
+	if after, ok = e.sectionsOf(q.ctx, part, g.to, g.wanted.end, whole); !ok {
 		closeSections(before)
 	}
 	return before, after, ok
@@ -191,6 +192,7 @@ func (e *engine) join(q *query, prev *previous, rep *reply, g *gap, before, afte
 		if _, ok := missing.Body.(*originBody); ok && g.to-g.from >= leastResumed && q.mayResume() {
 			r.setList()
 			r.recordMissing(missing, span{g.from, g.to, g.wanted.total})
+			r.list = nil // if the body ends early because a stored part is damaged, none of it must be kept
 		}
 		r.attachTo(rep.resp, g.wanted.end, s)
 		a.shared = e.share(q, rep, r.entry, s.Stored)
@@ -292,11 +294,18 @@ func (e *engine) merge(q *query, r *recording, part *match, received span) span 
 	if all.length() > e.maxBody {
 		all.start, all.end = received.start, received.end
 	}
-	before, ok := e.sectionsOf(q.ctx, part, all.start, received.start)
+	// Of a part that overlaps, not all would be read, and so its checksum would not be verified.
+	if all.start < received.start && !list.EndsAt(received.start) {
+		all.start = received.start
+	}
+	if all.end > received.end && !list.EndsAt(all.end) {
+		all.end = received.end
+	}
+	before, ok := e.sectionsOf(q.ctx, part, all.start, received.start, true)
 	if !ok {
 		return received
 	}
-	after, ok := e.sectionsOf(q.ctx, part, received.end, all.end)
+	after, ok := e.sectionsOf(q.ctx, part, received.end, all.end, true)
 	if !ok {
 		closeSections(before)
 		return received

@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -343,5 +346,60 @@ func TestResumeBodiesEnds(t *testing.T) {
 			}
 			resp.Body.Close()
 		})
+	}
+}
+
+// A byte of a stored part that has changed on disk reaches no other entry: the read fails, and the next request gets the right bytes.
+func TestDamagedPart(t *testing.T) {
+	const k = 100 << 10
+	for name, fields := range map[string][]string{
+		"the whole":                nil,
+		"a range that is combined": {fmt.Sprintf("Range: bytes=%d-%d", 2*k, 4*k-1)},
+		"an overlapping range":     {fmt.Sprintf("Range: bytes=%d-%d", k, 4*k-1)},
+	} {
+		for _, separate := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, separate), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					dir := t.TempDir()
+					store := newFileCache(t, dir)
+					if separate {
+						store = newSeparateBodyFileCache(t, dir)
+					}
+					f := &file{size: 20 * k, fields: []string{fresh3600}}
+					tr := &cachecontrol.Transport{Base: f.origin(t), Store: store}
+					defer tr.Close()
+					getRange(t, tr, 0, 0, 2*k-1)
+					damageFiles(t, dir)
+					for _, with := range [][]string{fields, nil, nil} { // some end with an error
+						resp := open(t, tr, request(t, "/", with...))
+						io.Copy(io.Discard, resp.Body)
+						resp.Body.Close()
+					}
+					getWhole(t, tr, 0, f.size)
+					getRange(t, tr, 0, k, 5*k)
+				})
+			})
+		}
+	}
+}
+
+// damageFiles changes a byte of each long file in dir.
+func damageFiles(t *testing.T, dir string) {
+	t.Helper()
+	damaged := 0
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil || len(text) < 50_000 {
+			return err
+		}
+		text[30_000]++
+		damaged++
+		return os.WriteFile(path, text, 0o600)
+	})
+	if err != nil || damaged == 0 {
+		t.Fatalf("%d files were damaged, error %v", damaged, err)
 	}
 }

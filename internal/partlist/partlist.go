@@ -157,6 +157,12 @@ func (l *List) count() (n uint64) {
 	return n
 }
 
+// EndsAt reports whether the bytes before pos are the last ones of the part that Cover uses for them.
+func (l *List) EndsAt(pos int64) bool {
+	p, ok := l.next(pos - 1)
+	return ok && p.End == pos
+}
+
 // Remove removes the part with this ID and reports whether it was in the list.
 func (l *List) Remove(id uint64) bool {
 	n := len(l.parts)

@@ -25,6 +25,10 @@ type Section struct {
 	Open   func() (io.ReadCloser, error) // returns the body
 	Offset int64
 	Length int64
+
+	// Verify is true if the bytes before Offset are read and not skipped, so that a body whose checksum is wrong is noticed if
+	// the section extends to its end.
+	Verify bool
 }
 
 // Of returns a Body of the n bytes of body that begin at offset. If body cannot seek, the first Read skips to offset.
@@ -97,7 +101,7 @@ func (b *Body) next() {
 }
 
 func (s *Section) seek() {
-	if seeker, ok := s.Body.(io.Seeker); ok && s.Offset > 0 {
+	if seeker, ok := s.Body.(io.Seeker); ok && s.Offset > 0 && !s.Verify {
 		if _, err := seeker.Seek(s.Offset, io.SeekStart); err == nil {
 			s.Offset = 0
 		}
