@@ -240,9 +240,19 @@ func (m *match) extends(received span) bool {
 // strong entity tag (RFC 9111, section 3.4). Some origins use one tag for all codings of a representation, so the
 // coding must be equal, too.
 func (m *match) combinesWith(h http.Header) bool {
-	lines := h["Content-Encoding"] // a 206 may omit it
-	return rules.StrongMatch(h.Get("Etag"), m.policy.ETag) && !m.hasOtherDigest(h) &&
-		(lines == nil || contentcoding.Same(m.entry.Header["Content-Encoding"], lines))
+	return rules.StrongMatch(h.Get("Etag"), m.policy.ETag) && !m.hasOtherDigest(h) && m.hasCodingOf(h)
+}
+
+// hasCodingOf reports whether a 206 with header h has the coding of the parts. A 206 may omit its coding (RFC 9110, section 15.3.7).
+// But an origin that codes bodies while it sends them may send ranges without a coding, under the same tag. Their lengths tell them
+// apart, if both are known.
+func (m *match) hasCodingOf(h http.Header) bool {
+	lines := h["Content-Encoding"]
+	if lines == nil && !m.coding.IsIdentity() {
+		cr, ok := rules.ParseContentRange(h["Content-Range"])
+		return ok && cr.Total >= 0 && cr.Total == m.parts.list.Total
+	}
+	return lines == nil || contentcoding.Same(m.entry.Header["Content-Encoding"], lines)
 }
 
 // mayCombine reports whether a 206 with header h can be combined with the parts.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+	"github.com/go-cachecontrol/cachecontrol/internal/sections"
 )
 
 // maxResumeTries is the number of requests for the rest of a body, without a byte between them, before its reader gets the error.
@@ -201,8 +202,9 @@ func (b *resumingBody) request(ctx context.Context) (io.ReadCloser, error) {
 	}
 	resp.Header = canonicalNames(resp.Header)
 	e.recordResponse(req, asked, resp)
-	if b.continuedBy(resp) {
-		return resp.Body, nil
+	if cr, ok := b.continuedBy(resp); ok {
+		b.end, b.total = cr.Last+1, cr.Total
+		return sections.Of(resp.Body, 0, b.end-b.pos), nil
 	}
 	closeResponse(resp)
 	if rules.ServerFailed(resp.StatusCode) {
@@ -211,15 +213,22 @@ func (b *resumingBody) request(ctx context.Context) (io.ReadCloser, error) {
 	return nil, errChangedBody
 }
 
-// continuedBy reports whether resp has the rest of the body, of the same representation.
-func (b *resumingBody) continuedBy(resp *http.Response) bool {
+// continuedBy returns the range that resp has, and reports whether that is the rest of the body, of the same representation.
+func (b *resumingBody) continuedBy(resp *http.Response) (rules.ContentRange, bool) {
 	cr, ok := rules.ParseContentRange(resp.Header["Content-Range"])
-	lines := resp.Header["Content-Encoding"] // a 206 may omit it
 	n := resp.ContentLength
-	return ok && resp.StatusCode == http.StatusPartialContent && resp.Body != nil && rules.StrongMatch(resp.Header.Get("Etag"), b.tag) &&
-		(lines == nil || b.coding.Equal(b.engine.codings.Parse(lines))) &&
-		cr.First == b.pos && (b.end < 0 && cr.Last == cr.Total-1 || cr.Last == b.end-1) &&
+	return cr, ok && resp.StatusCode == http.StatusPartialContent && resp.Body != nil && rules.StrongMatch(resp.Header.Get("Etag"), b.tag) &&
+		b.hasCodingOf(resp) && cr.First == b.pos && (b.end < 0 && cr.Last == cr.Total-1 || cr.Last == b.end-1) &&
 		(b.total < 0 || cr.Total == b.total) && (n <= 0 || n == cr.Last-cr.First+1)
+}
+
+// hasCodingOf reports whether a 206 has the coding of the body: see match.hasCodingOf.
+func (b *resumingBody) hasCodingOf(resp *http.Response) bool {
+	lines := resp.Header["Content-Encoding"]
+	if lines == nil {
+		return b.coding.IsIdentity() || b.total >= 0
+	}
+	return b.coding.Equal(b.engine.codings.Parse(lines))
 }
 
 // errChangedBody is the error of a body whose rest the origin no longer has.

@@ -403,3 +403,63 @@ func damageFiles(t *testing.T, dir string) {
 		t.Fatalf("%d files were damaged, error %v", damaged, err)
 	}
 }
+
+// A body goes on only with the rest of the same representation, and ends where that ends, even if the length of the first response, or
+// of the rest, is not known.
+func TestResumeBodiesOfUnknownLength(t *testing.T) {
+	const text = "0123456789"
+	for _, tt := range []struct {
+		name   string
+		length int64 // of the first response
+		coding string
+		rest   string
+		fields []string // of the rest
+		want   string
+		err    bool
+	}{
+		{"right", -1, "", "56789", []string{"Content-Range: bytes 5-9/10"}, text, false},
+		{"right, of known length", 10, "", "56789", []string{"Content-Range: bytes 5-9/10"}, text, false},
+		{"a rest that is cut", -1, "", "567", []string{"Content-Range: bytes 5-9/10"}, "01234567", true},
+		{"a rest that is too long", -1, "", "56789xyz", []string{"Content-Range: bytes 5-9/10"}, text, false},
+		{"a rest that is too long, of known length", 10, "", "56789xyz", []string{"Content-Range: bytes 5-9/10"}, text, false},
+		{"a coded rest", -1, "br", "56789", []string{"Content-Range: bytes 5-9/10", "Content-Encoding: br"}, text, false},
+		{"a rest without the coding", -1, "br", "56789", []string{"Content-Range: bytes 5-9/10"}, "01234", true},
+		{"a rest without the coding, of known length", 10, "br", "56789", []string{"Content-Range: bytes 5-9/10"}, text, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+					switch n {
+					case 1:
+						resp := respond(200, text, fresh3600, `ETag: "1"`)
+						if resp.ContentLength = tt.length; tt.length < 0 {
+							resp.Header.Del("Content-Length")
+						}
+						if tt.coding != "" {
+							resp.Header.Set("Content-Encoding", tt.coding)
+						}
+						resp.Body = io.NopCloser(io.MultiReader(io.LimitReader(resp.Body, 5), failingReader{errCut}))
+						return resp
+					case 2:
+						resp := respond(206, tt.rest, append(tt.fields, `ETag: "1"`)...)
+						resp.ContentLength = -1
+						resp.Header.Del("Content-Length")
+						return resp
+					}
+					return nil
+				})
+				tr := &cachecontrol.Transport{Base: o, ResumeBodies: true, MaxBackoff: -1, Backoff: -1}
+				defer tr.Close()
+				resp := open(t, tr, request(t, "/", "Accept-Encoding: br"))
+				got, err := io.ReadAll(resp.Body)
+				resp.Body.Close()
+				if string(got) != tt.want || (err != nil) != tt.err {
+					t.Errorf("got %q, %v, want %q, an error: %v", got, err, tt.want, tt.err)
+				}
+				if stored := tr.Stats().Stored; stored != map[bool]uint64{false: 1, true: 0}[tt.err] {
+					t.Errorf("%d responses are stored", stored)
+				}
+			})
+		})
+	}
+}
