@@ -1,6 +1,7 @@
 package cachecontrol
 
 import (
+	"io"
 	"net/http"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/httpdigest"
@@ -55,5 +56,46 @@ func (r *recording) digestsMatch() bool {
 			r.content.Late(trailer["Repr-Digest"])
 		}
 	}
-	return r.content.Matches() && r.stored.Matches()
+	return r.content.Matches() && r.stored.Matches() && (r.restMatches == nil || r.restMatches())
+}
+
+// restBody is the body of a response with the missing bytes of a representation. It verifies the Content-Digest of the response.
+type restBody struct {
+	io.ReadCloser
+	resp     *http.Response
+	left     int64 // number of bytes to read
+	verifier httpdigest.Verifier
+}
+
+// newRestBody returns the body of resp, of n bytes, which expects the digest that resp has or announces in its trailer.
+func newRestBody(resp *http.Response, n int64) *restBody {
+	b := &restBody{ReadCloser: resp.Body, resp: resp, left: n}
+	b.verifier.Expect(resp.Header["Content-Digest"])
+	if b.late() {
+		b.verifier.ExpectLater()
+	}
+	return b
+}
+
+func (b *restBody) late() bool {
+	_, late := canonicalNames(b.resp.Trailer)["Content-Digest"]
+	return late
+}
+
+// Read reads on to the end after the last byte if that is needed for the trailer.
+func (b *restBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.verifier.Write(p[:n])
+	if b.left -= int64(n); b.left == 0 && err == nil && len(b.resp.Trailer) > 0 {
+		io.Copy(io.Discard, io.LimitReader(b.ReadCloser, 1))
+	}
+	return n, err
+}
+
+// matches reports whether the bytes have the expected digest. It must be called once, after they have been read.
+func (b *restBody) matches() bool {
+	if b.late() {
+		b.verifier.Late(canonicalNames(b.resp.Trailer)["Content-Digest"])
+	}
+	return b.verifier.Matches()
 }

@@ -152,8 +152,26 @@ func TestDigestsOfParts(t *testing.T) {
 			name:   "wrong content of a part",
 			origin: []reply{part("01234", 0, "Content-Digest: "+sha256Of(text))},
 			steps:  []step{{with: bytes("0-4"), want: miss, body: "01234"}, {with: bytes("0-4"), want: miss}},
+		}, {
+			name:   "a part and a rest with right content",
+			origin: []reply{part("01234", 0), part("56789", 5, "Content-Digest: "+sha256Of("56789"))},
+			steps:  []step{{with: bytes("0-4"), want: miss}, {want: miss, body: text, head: []string{"Content-Digest:"}}, {want: hit, body: text}},
+		}, {
+			name:   "a part and a rest with wrong content",
+			origin: []reply{part("01234", 0), part("xxxxx", 5, "Content-Digest: "+sha256Of("56789")), whole},
+			steps:  []step{{with: bytes("0-4"), want: miss}, {want: miss, body: "01234xxxxx"}, {want: miss, body: text}},
+		}, {
+			name:   "a part and a rest with wrong content, by its trailer",
+			origin: []reply{part("01234", 0), trailing(part("xxxxx", 5), "Content-Digest: "+sha256Of("56789")), whole},
+			steps:  []step{{with: bytes("0-4"), want: miss}, {want: miss, body: "01234xxxxx"}, {want: miss, body: text}},
 		},
 	})
+}
+
+// trailing returns the reply with these fields in its trailer.
+func trailing(r reply, fields ...string) reply {
+	r.tail = fields
+	return r
 }
 
 // The digest does not depend on how the body is read, nor on who reads it.

@@ -130,9 +130,9 @@ func (e *engine) judgePart(q *query, prev *previous, rep *reply) {
 	}
 }
 
-// spliced returns a copy of the reply's response with the bytes before and after its own. Its header is that of the parts, updated
-// with the reply's.
-func spliced(part *match, rep *reply, g *gap, before, after []sections.Section) *http.Response {
+// spliced returns a copy of the reply's response with the bytes before and after its own, and the body with its own. Its header is that
+// of the parts, updated with the reply's.
+func spliced(part *match, rep *reply, g *gap, before, after []sections.Section) (*http.Response, *restBody) {
 	resp := *rep.resp
 	resp.Trailer = nil // net/http adds the trailer to the other response, and it belongs to that
 	header := part.updated(resp.Header, rep.received)
@@ -142,9 +142,10 @@ func spliced(part *match, rep *reply, g *gap, before, after []sections.Section) 
 	header["Content-Length"] = []string{strconv.FormatInt(resp.ContentLength, 10)}
 	rules.CopySetCookie(header, resp.Header)
 	resp.Header = header
-	all := append(before, sections.Section{Body: resp.Body, Length: g.to - g.from})
+	rest := newRestBody(rep.resp, g.to-g.from)
+	all := append(before, sections.Section{Body: rest, Length: g.to - g.from})
 	resp.Body = sections.Join(append(all, after...))
-	return &resp
+	return &resp, rest
 }
 
 // joinRange turns the reply into a response with the requested range, and stores the missing bytes that it has.
@@ -158,7 +159,7 @@ func (e *engine) joinRange(q *query, prev *previous, rep *reply, g *gap, before,
 	}()
 	e.receivePartial(q, prev, nil, rep, s)
 	joined = true
-	resp := spliced(part, rep, g, before, after)
+	resp, _ := spliced(part, rep, g, before, after)
 	resp.Header["Content-Range"] = []string{rules.ContentRange{First: g.wanted.start, Last: g.wanted.end - 1, Total: g.wanted.total}.String()}
 	rep.resp, rep.spareLine = resp, nil
 }
@@ -168,7 +169,7 @@ func (e *engine) join(q *query, prev *previous, rep *reply, g *gap, before, afte
 	part := prev.part
 	prev.part = nil
 	missing := rep.resp
-	whole := spliced(part, rep, g, before, after)
+	whole, fetched := spliced(part, rep, g, before, after)
 	whole.Status, whole.StatusCode = "200 OK", http.StatusOK
 	body := &originBody{ReadCloser: whole.Body}
 	if rest, ok := missing.Body.(*originBody); ok {
@@ -187,7 +188,7 @@ func (e *engine) join(q *query, prev *previous, rep *reply, g *gap, before, afte
 	if as.store.OK {
 		r := e.newRecording(q, prev, rep, &as)
 		r.entry.Header = rules.StoredHeader(whole.Header, &as.policy)
-		r.entryKey, r.dropsParts = e.keyForVariant(prev, r.entry), true
+		r.entryKey, r.dropsParts, r.restMatches = e.keyForVariant(prev, r.entry), true, fetched.matches
 		key = r.entryKey
 		if _, ok := missing.Body.(*originBody); ok && g.to-g.from >= leastResumed && q.mayResume() {
 			r.setList()

@@ -43,6 +43,7 @@ type recording struct {
 	release     func()                // if not nil, releases resources at the end
 	content     *httpdigest.Verifier  // of the content of the message; nil if it has no digest
 	stored      *httpdigest.Verifier  // of all that is stored, if that is more than the content; otherwise nil
+	restMatches func() bool           // if not nil, reports whether the bytes that were missing have their Content-Digest
 	digestsFrom *http.Response        // response with further digests in its trailer; nil if there are none
 	err         error                 // error of the store, if writing failed
 }
