@@ -25,12 +25,15 @@ type answer struct {
 	shared  *sharable            // what other requests need to use the response; nil if they may not
 }
 
-// store reads a response of the origin that no caller wants to its end, so that it is stored.
-func (a *answer) store() {
+// store reads a response of the origin that no caller wants to its end, so that it is stored. It returns the error of the
+// body.
+func (a *answer) store() error {
 	defer a.resp.Body.Close()
-	if !FromCache(a.resp) {
-		io.Copy(io.Discard, a.resp.Body)
+	if FromCache(a.resp) {
+		return nil
 	}
+	_, err := io.Copy(io.Discard, a.resp.Body)
+	return err
 }
 
 // sharable is what other requests need to use a response that is still being received.

@@ -115,6 +115,7 @@ func (e *engine) send(out *outgoingRequest, asked time.Time) (*http.Response, er
 		body.context.Release()
 		return nil, err
 	}
+	late := req.Context().Err() != nil // so that an error says nothing about the origin
 	resp, err := e.base().RoundTrip(req)
 	if err == nil {
 		err = checkResponse(req, resp)
@@ -126,7 +127,9 @@ func (e *engine) send(out *outgoingRequest, asked time.Time) (*http.Response, er
 		if req.Context().Err() == nil {
 			c.originErrors.Add(1)
 		}
-		e.recordError(req, asked, err)
+		if !late {
+			e.recordError(req, asked, err)
+		}
 		return resp, err
 	}
 	resp.Header = canonicalNames(resp.Header)

@@ -64,9 +64,10 @@ func (e *engine) recordResponse(req *http.Request, asked time.Time, resp *http.R
 	}
 }
 
-// recordError records that a request that was sent at the time asked has failed, unless it was canceled.
+// recordError records that a request that was sent at the time asked has failed, unless it was canceled. If it has content
+// that is read only once, the caller may have failed to provide it.
 func (e *engine) recordError(req *http.Request, asked time.Time, err error) {
-	if e.backoff == nil || canceled(req, err) {
+	if e.backoff == nil || canceled(req, err) || hasBody(req) && req.GetBody == nil {
 		return
 	}
 	if key, ok := cachekey.Of(req.URL, req.Host); ok {
@@ -74,9 +75,25 @@ func (e *engine) recordError(req *http.Request, asked time.Time, err error) {
 	}
 }
 
+// recordBroken records that a validation in the background has failed although the origin has answered, because the body
+// broke off. claim is the one of the validation.
+func (e *engine) recordBroken(req *http.Request, claim backoff.Claim, err error) {
+	if e.backoff == nil || canceled(req, err) {
+		return
+	}
+	if key, ok := cachekey.Of(req.URL, req.Host); ok {
+		e.backoff.Broken(backoff.TargetOf(key), claim, time.Now())
+	}
+}
+
 // canceled reports whether a request has failed with err because it was canceled. The end of a deadline is no
 // cancellation.
 func canceled(req *http.Request, err error) bool {
+	return abandoned(req) || errors.Is(err, context.Canceled) && !timedOut(req.Context())
+}
+
+// abandoned reports whether the caller has canceled the request. The end of a deadline is no cancellation.
+func abandoned(req *http.Request) bool {
 	ctx := req.Context()
 	if ctx.Err() != nil {
 		return !timedOut(ctx)
@@ -84,14 +101,17 @@ func canceled(req *http.Request, err error) bool {
 	select {
 	//lint:ignore SA1019 http.Client closes it at the deadline, and programs do to cancel
 	case <-req.Cancel:
-		deadline, ok := ctx.Deadline()
-		return !ok || time.Now().Before(deadline)
+		return !timedOut(ctx)
 	default:
+		return false
 	}
-	return errors.Is(err, context.Canceled)
 }
 
-// timedOut reports whether ctx has ended because of a deadline.
+// timedOut reports whether ctx has ended because of a deadline, or ends now because of one.
 func timedOut(ctx context.Context) bool {
+	if ctx.Err() == nil {
+		deadline, ok := ctx.Deadline()
+		return ok && !time.Now().Before(deadline)
+	}
 	return errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(context.Cause(ctx), context.DeadlineExceeded)
 }

@@ -13,11 +13,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 var outageRate = flag.Int("outage.rate", 5, "hits per second in the tests of an outage")
@@ -1070,4 +1072,113 @@ func BenchmarkHeldBack(b *testing.B) {
 			}
 		})
 	}
+}
+
+// A failure that is not the origin's does not hold back requests to it.
+func TestFailuresOfTheCaller(t *testing.T) {
+	for name, fails := range map[string]func(*testing.T, http.RoundTripper, *tardyStore, string){
+		"content that cannot be read": func(t *testing.T, tr http.RoundTripper, _ *tardyStore, path string) {
+			req, _ := http.NewRequest("POST", "http://example.com"+path, iotest.ErrReader(errors.New("cannot read the file")))
+			if _, err := tr.RoundTrip(req); err == nil {
+				t.Errorf("POST %s succeeds, want an error", path)
+			}
+		},
+		"content that takes too long": func(t *testing.T, tr http.RoundTripper, _ *tardyStore, path string) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			content := readerFunc(func([]byte) (int, error) { <-ctx.Done(); return 0, ctx.Err() })
+			req, _ := http.NewRequestWithContext(ctx, "POST", "http://example.com"+path, content)
+			if _, err := tr.RoundTrip(req); err == nil {
+				t.Errorf("POST %s succeeds, want an error", path)
+			}
+		},
+		"a store that answers after the deadline": func(t *testing.T, tr http.RoundTripper, store *tardyStore, path string) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			store.late = true
+			defer func() { store.late = false }()
+			if _, err := tr.RoundTrip(request(t, path).WithContext(ctx)); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("GET %s returns error %v, want the end of the deadline", path, err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := newFailing(sie)
+				store := &tardyStore{Store: storage.NewDictCache()}
+				tr := &cachecontrol.Transport{Base: o, Store: store}
+				defer tr.Close()
+				outcomeOf(t, tr, request(t, "/"))
+				time.Sleep(20 * time.Second)
+				o.failWith(func(req *http.Request) (*http.Response, error) {
+					if req.Body != nil {
+						defer req.Body.Close()
+						if _, err := io.ReadAll(req.Body); err != nil {
+							return nil, err
+						}
+					}
+					if err := req.Context().Err(); err != nil {
+						return nil, err
+					}
+					return respond(200, "", sie), nil
+				})
+				fails(t, tr, store, "/1")
+				fails(t, tr, store, "/2")
+				if s := outcomeOf(t, tr, request(t, "/")); s.Outcome != miss || tr.Stats().HeldBack != 0 {
+					t.Errorf("outcome %v, %d held back; want a miss, none", s, tr.Stats().HeldBack)
+				}
+			})
+		})
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// tardyStore is a store whose Get can take as long as its caller waits.
+type tardyStore struct {
+	storage.Store
+	late bool
+}
+
+func (s *tardyStore) Get(ctx context.Context, key string) (*storage.Response, error) {
+	if s.late {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return s.Store.Get(ctx, key)
+}
+
+// A validation in the background has failed, too, if the body breaks off. The wait after it grows as after other failures.
+func TestBodyBreaksOffInBackground(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newFailing(whileRevalidating)
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		outcomeOf(t, tr, request(t, "/"))
+		time.Sleep(20 * time.Second)
+		o.failWith(func(*http.Request) (*http.Response, error) {
+			resp := respond(200, "", whileRevalidating)
+			resp.Body = io.NopCloser(io.MultiReader(strings.NewReader("half"), iotest.ErrReader(io.ErrUnexpectedEOF)))
+			resp.ContentLength = 8
+			return resp, nil
+		})
+		for range 3600 {
+			if s := outcomeOf(t, tr, request(t, "/")); s.Outcome != stale {
+				t.Fatalf("outcome %v, want stale", s)
+			}
+			time.Sleep(time.Second)
+		}
+		if n := len(o.requests()); n > 10 {
+			t.Errorf("%d attempts in an hour, want at most 10", n)
+		}
+		o.failWith(nil)
+		time.Sleep(20 * time.Minute)
+		outcomeOf(t, tr, request(t, "/"))
+		synctest.Wait()
+		if s := outcomeOf(t, tr, request(t, "/")); s.Outcome != hit {
+			t.Errorf("outcome after the outage %v, want a hit", s)
+		}
+	})
 }

@@ -347,7 +347,7 @@ func (c *cache) fetch(q *query, prev *previous, m *match, d decision) (answer, e
 			prev.doubt(m)
 			return c.refetch(q, prev, d)
 		}
-		if r, ok := q.staleOnError(m, d, rep.received); ok && (q.ctx.Err() == nil || timedOut(q.ctx)) {
+		if r, ok := q.staleOnError(m, d, rep.received); ok && !abandoned(q.req) {
 			return c.serve(q, m, r, s), nil
 		}
 		return answer{}, err
@@ -494,7 +494,7 @@ func (c *cache) validateLater(q *query, at place, m *match) (started, held bool)
 	started = c.background.Run(q.ctx, at.key, func(ctx context.Context) {
 		defer claim.End()
 		defer c.pending.inBackground(at.key).end()
-		c.runValidation(ctx, later, at)
+		c.runValidation(ctx, later, at, claim)
 	})
 	if !started {
 		claim.End()
@@ -502,8 +502,8 @@ func (c *cache) validateLater(q *query, at place, m *match) (started, held bool)
 	return started, false
 }
 
-// runValidation answers a query of a background validation, so that the answer is stored.
-func (c *cache) runValidation(ctx context.Context, q query, at place) {
+// runValidation answers a query of a background validation, so that the answer is stored. claim is the one that it has.
+func (c *cache) runValidation(ctx context.Context, q query, at place, claim backoff.Claim) {
 	q.ctx, q.req = ctx, q.req.WithContext(ctx)
 	if hasBody(q.req) { // the original has been closed by now
 		var err error
@@ -522,5 +522,7 @@ func (c *cache) runValidation(ctx context.Context, q query, at place) {
 		c.logBackground(ctx, q.req, err)
 		return
 	}
-	a.store()
+	if err := a.store(); err != nil {
+		c.recordBroken(q.req, claim, err)
+	}
 }

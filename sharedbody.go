@@ -216,7 +216,11 @@ func (b *bodyReader) await(c, other, overdue <-chan struct{}, limit time.Duratio
 	case <-b.gone:
 	//lint:ignore SA1019 http.Client sets it, and so do callers of old
 	case <-b.req.Cancel:
-		b.leave(context.Canceled)
+		if abandoned(b.req) {
+			b.leave(context.Canceled)
+		} else {
+			b.leave(context.DeadlineExceeded)
+		}
 	}
 	b.g.mu.Lock()
 	defer b.g.mu.Unlock()

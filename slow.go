@@ -1,6 +1,7 @@
 package cachecontrol
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -71,17 +72,19 @@ func (ps *pending) ask(e *engine, q *query, key string, p patience, claim backof
 	case <-timer.C:
 		return answer{}, false, errSlow
 	case <-q.ctx.Done():
-		return answer{}, false, leave(q)
+	//lint:ignore SA1019 http.Client sets it, and so do callers of old
+	case <-q.req.Cancel:
 	}
+	return answer{}, false, leave(q)
 }
 
-// leave returns the error for a caller whose context has ended. At a deadline it can still use a stale response.
+// leave returns the error for a caller whose request has ended. At a deadline it can still use a stale response.
 func leave(q *query) error {
-	if timedOut(q.ctx) {
+	if !abandoned(q.req) {
 		return errSlow
 	}
 	closeBody(q.req)
-	return context.Cause(q.ctx)
+	return cmp.Or(context.Cause(q.ctx), context.Canceled)
 }
 
 // joinOrStart returns the request that the query waits for, or starts one. A query that has waited for one already joins
@@ -205,12 +208,15 @@ func (r *pendingRequest) end() {
 func (r *pendingRequest) await(q *query, p patience) (answer, error) {
 	timer := time.NewTimer(time.Until(p.end))
 	defer timer.Stop()
-	canceled := false
+	ended := false
 	select {
 	case <-r.landed:
 	case <-timer.C:
 	case <-q.ctx.Done():
-		canceled = true
+		ended = true
+	//lint:ignore SA1019 http.Client sets it, and so do callers of old
+	case <-q.req.Cancel:
+		ended = true
 	}
 	r.pending.mu.Lock()
 	r.left = !r.ended
@@ -219,10 +225,15 @@ func (r *pendingRequest) await(q *query, p patience) (answer, error) {
 	case !r.left:
 		r.end()
 		return r.take(q)
-	case canceled:
+	case ended:
 		r.end()
-		r.context.End(q.ctx.Err())
-		return answer{}, leave(q)
+		err := leave(q)
+		if err == errSlow {
+			r.context.End(context.DeadlineExceeded)
+		} else {
+			r.context.Cancel()
+		}
+		return answer{}, err
 	}
 	r.detach(q)
 	return answer{}, errSlow
@@ -262,27 +273,48 @@ func (r *pendingRequest) take(q *query) (answer, error) {
 	case resp.Body == http.NoBody:
 		r.context.Release()
 	default:
-		resp.Body = &pendingBody{resp.Body, r.context}
+		resp.Body = newPendingBody(q, resp.Body, r.context)
 	}
 	return r.result, nil
 }
 
-// pendingBody is the body of a response that was in time. The context of its request follows the caller's until the end.
+// pendingBody is the body of a response that was in time. Its request ends with the caller's until the end of the body.
 type pendingBody struct {
 	io.ReadCloser
-	context *detachable.Context
+	release func()
+}
+
+func newPendingBody(q *query, body io.ReadCloser, ctx *detachable.Context) *pendingBody {
+	//lint:ignore SA1019 http.Client sets it, and so do callers of old
+	cancel := q.req.Cancel
+	if cancel == nil {
+		return &pendingBody{body, ctx.Release}
+	}
+	ended := make(chan struct{})
+	go func() {
+		select {
+		case <-cancel:
+			ctx.Cancel()
+		case <-ctx.Done():
+		case <-ended:
+		}
+	}()
+	return &pendingBody{body, sync.OnceFunc(func() {
+		close(ended)
+		ctx.Release()
+	})}
 }
 
 func (b *pendingBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil {
-		b.context.Release()
+		b.release()
 	}
 	return n, err
 }
 
 func (b *pendingBody) Close() error {
 	err := b.ReadCloser.Close()
-	b.context.Release()
+	b.release()
 	return err
 }

@@ -852,3 +852,59 @@ func TestStaleIfSlowReusedRequest(t *testing.T) {
 		}
 	})
 }
+
+// A request that is canceled with Request.Cancel ends at once, also while its body is read, and gets no stale response.
+func TestCancelChannel(t *testing.T) {
+	for name, tr := range map[string]*cachecontrol.Transport{
+		"":                         {},
+		"StaleIfSlow":              {StaleIfSlow: time.Minute},
+		"Collapse":                 {Collapse: true},
+		"StaleIfSlow and Collapse": {StaleIfSlow: time.Minute, Collapse: true},
+	} {
+		for _, inBody := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, in body %v", name, inBody), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					o := newFailing(sie)
+					tr := &cachecontrol.Transport{Base: o, StaleIfSlow: tr.StaleIfSlow, Collapse: tr.Collapse}
+					defer tr.Close()
+					outcomeOf(t, tr, request(t, "/"))
+					time.Sleep(20 * time.Second)
+					o.failWith(func(req *http.Request) (*http.Response, error) {
+						wait := readerFunc(func([]byte) (int, error) {
+							select {
+							case <-req.Cancel:
+								return 0, errors.New("canceled with the channel")
+							case <-req.Context().Done():
+								return 0, req.Context().Err()
+							}
+						})
+						if inBody {
+							resp := respond(200, "", sie)
+							resp.Body, resp.ContentLength = io.NopCloser(wait), -1
+							return resp, nil
+						}
+						_, err := wait(nil)
+						return nil, err
+					})
+					req, cancel := request(t, "/"), make(chan struct{})
+					req.Cancel = cancel
+					time.AfterFunc(time.Second, func() { close(cancel) })
+					start := time.Now()
+					resp, err := tr.RoundTrip(req)
+					if err == nil {
+						_, err = io.Copy(io.Discard, resp.Body)
+						resp.Body.Close()
+					}
+					if took := time.Since(start); err == nil || took != time.Second {
+						t.Errorf("error %v after %v, want one after a second", err, took)
+					}
+					synctest.Wait()
+					o.failWith(nil)
+					if s := outcomeOf(t, tr, request(t, "/")); s.Outcome != miss {
+						t.Errorf("outcome after a cancellation %v, want a miss", s)
+					}
+				})
+			})
+		}
+	}
+}

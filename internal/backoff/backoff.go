@@ -76,6 +76,8 @@ type Claim struct {
 	table  *Table
 	target Target
 	number uint64
+
+	failures int // of the URL before
 }
 
 // Held reports whether there is a claim, because the target has failed.
@@ -121,7 +123,7 @@ func (t *Table) Claim(target Target, now time.Time) (c Claim, ok bool) {
 	if origin.failures > 0 {
 		t.origins.Put(target.origin, t.claimed(origin, now))
 	}
-	return Claim{t, target, t.claims}, true
+	return Claim{t, target, t.claims, url.failures}, true
 }
 
 // holds reports whether requests are held back.
@@ -193,6 +195,19 @@ func (t *Table) Failed(target Target, asked, now time.Time, pause time.Duration)
 	case isNew:
 		t.origins.Put(target.origin, record{url: target.url})
 	}
+}
+
+// Broken records, at the time now, that a response of the URL was of no use although it was recorded as a success. It
+// says nothing about the origin. c is the claim of its request.
+func (t *Table) Broken(target Target, c Claim, now time.Time) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := t.urls.Get(target.url)
+	r.failures = max(r.failures, c.failures)
+	t.urls.Put(target.url, t.afterFailure(r, now, now, 0, 1))
 }
 
 // afterFailure returns the record after a failure. Requests that were sent before the end of the wait do not make the
