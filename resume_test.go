@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -458,6 +459,53 @@ func TestResumeBodiesOfUnknownLength(t *testing.T) {
 				}
 				if stored := tr.Stats().Stored; stored != map[bool]uint64{false: 1, true: 0}[tt.err] {
 					t.Errorf("%d responses are stored", stored)
+				}
+			})
+		})
+	}
+}
+
+// A body that the Transport decodes is resumed in its coding. If it cannot be decoded, nothing of it is kept.
+func TestResumeCoded(t *testing.T) {
+	random := make([]byte, 10<<20)
+	rand.NewChaCha8([32]byte{}).Read(random)
+	for _, tt := range []struct {
+		name string
+		size int
+		ok   bool
+	}{{"sound", 1 << 20, true}, {"sound and long", 10 << 20, true}, {"broken", 1 << 20, false}, {"broken and long", 10 << 20, false}} {
+		text := string(random[:tt.size])
+		body := encode("gzip", text)
+		if !tt.ok {
+			body = body[:len(body)/2] + strings.Repeat("broken", 20_000) + body[len(body)/2:]
+		}
+		t.Run(tt.name, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, s *watchedStore) {
+				d := &document{body: body, etag: `"1"`, fields: []string{fresh3600, "Content-Encoding: gzip"}}
+				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+					resp := d.respond(req)
+					if tt.ok && n == 1 {
+						cutBody(resp, int64(len(body)/2))
+					}
+					return resp
+				})
+				tr := &cachecontrol.Transport{Base: o, Store: s, DrainBytes: -1}
+				defer tr.Close()
+				for i := range 3 {
+					resp := open(t, tr, request(t, "/"))
+					got, err := io.ReadAll(resp.Body)
+					resp.Body.Close()
+					if failed := !tt.ok || i == 0; (err != nil) != failed || !failed && string(got) != text {
+						t.Errorf("request %d: %d bytes, error %v; want an error: %v", i, len(got), err, failed)
+					}
+				}
+				want, last := 2, fmt.Sprintf("bytes=%d-", len(body)/2)
+				if !tt.ok {
+					want, last = 3, ""
+				}
+				wantRequests(t, o, want)
+				if got := o.last().Header.Get("Range"); got != last {
+					t.Errorf("the last request had Range: %q, want %q", got, last)
 				}
 			})
 		})

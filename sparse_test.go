@@ -779,3 +779,33 @@ func describeRanges(t *testing.T, a answer) string {
 		out += fmt.Sprintf("%v %x %v\n", p.Header, text, err)
 	}
 }
+
+// Two processes store parts of a file at the same time, and each finds those of the other.
+func TestPartsOfTwoProcesses(t *testing.T) {
+	for name, stores := range sharedStores(t) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const k = 80 << 10
+				f := &file{size: 20 * k, fields: []string{fresh3600}}
+				o := f.origin(t)
+				trs := [2]*cachecontrol.Transport{{Base: o, Store: stores[0]}, {Base: o, Store: stores[1]}}
+				defer trs[0].Close()
+				defer trs[1].Close()
+				var all []*http.Response
+				for i := range int64(20) {
+					all = append(all, open(t, trs[i%2], request(t, "/", fmt.Sprintf("Range: bytes=%d-%d", i*k, (i+1)*k-1))))
+				}
+				for i := range all {
+					j := i * 7 % 20
+					checkBytes(t, all[j].Body, 0, int64(j)*k)
+					all[j].Body.Close()
+				}
+				time.Sleep(2 * time.Second) // a process notices the parts of another within a second
+				for _, tr := range trs {
+					getWhole(t, tr, 0, f.size)
+				}
+				wantRequests(t, o, 20)
+			})
+		})
+	}
+}

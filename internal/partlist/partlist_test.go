@@ -154,3 +154,31 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Grow extends bytes by parts that meet them, as long as these and the result are short enough.
+func TestGrow(t *testing.T) {
+	l := List{Total: 1000}
+	for _, p := range []Part{{Start: 0, End: 4}, {Start: 4, End: 8}, {Start: 12, End: 14}, {Start: 14, End: 60}, {Start: 100, End: 200}, {Start: 210, End: 220}} {
+		l.Add(p, 10)
+	}
+	for _, tt := range []struct{ start, end, small, most, from, to int64 }{
+		{8, 12, 1, 100, 0, 14},  // the part from 14 on is longer than what it would extend
+		{8, 12, 50, 100, 0, 60}, // unless it is short
+		{8, 12, 50, 20, 0, 14},  // the result would be too long
+		{8, 12, 50, 3, 8, 12},   // the bytes themselves are
+		{9, 11, 50, 100, 9, 11}, // nothing meets them
+		{200, 210, 1, 15, 200, 210},
+		{200, 210, 1, 20, 200, 220},
+		{200, 210, 100, 200, 100, 220},
+		{5, 13, 1, 100, 0, 14},
+	} {
+		if from, to := l.Grow(tt.start, tt.end, tt.small, tt.most); from != tt.from || to != tt.to {
+			t.Errorf("Grow(%d, %d, %d, %d) = %d, %d; want %d, %d", tt.start, tt.end, tt.small, tt.most, from, to, tt.from, tt.to)
+		}
+	}
+	for pos, want := range map[int64]bool{4: true, 8: true, 3: false, 9: false, 60: true, 0: false} {
+		if got := l.EndsAt(pos); got != want {
+			t.Errorf("EndsAt(%d) = %v, want %v", pos, got, want)
+		}
+	}
+}
