@@ -115,8 +115,8 @@ type Transport struct {
 	// never stored, and 429 is stored only with a lifetime from the program. See also CacheControlStatusCodes.
 	CacheableStatusCodes []int
 
-	// MaxBodyBytes is the length of the longest body that is stored. A response with a longer body is passed on and not
-	// stored. Zero means DefaultMaxBodyBytes. A negative value means no limit.
+	// MaxBodyBytes is the length of the longest body that is stored, and of the longest part of one. A response with a
+	// longer body is passed on and not stored. Zero means DefaultMaxBodyBytes. A negative value means no limit.
 	MaxBodyBytes int64
 
 	// MaxVariants is the number of variants of a URL that are stored in addition to the first. Zero means
