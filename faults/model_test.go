@@ -76,6 +76,12 @@ type exchange struct {
 
 func (e *exchange) answered() bool { return e.receivedSeq > 0 && !e.failed }
 
+// isFailure reports whether the cache may remember the exchange as a failure of the origin. In the background that includes a body
+// that breaks off.
+func (e *exchange) isFailure() bool {
+	return e.failed || e.status >= 500 || e.status == 429 || e.background && e.cut
+}
+
 // call is one request of a client, and what came of it.
 type call struct {
 	cache            *cache
@@ -582,7 +588,7 @@ func (w *world) mayBeSlow(c *call) error {
 func (w *world) failing(c *call) bool {
 	failed := map[string]bool{}
 	for _, e := range w.exchanges {
-		if e.cache != c.cache || originOf(e.url) != originOf(c.url) || e.receivedSeq == 0 || !(e.failed || e.status >= 500 || e.status == 429) ||
+		if e.cache != c.cache || originOf(e.url) != originOf(c.url) || e.receivedSeq == 0 || !e.isFailure() ||
 			c.startAt.Sub(e.receivedAt) > 40*time.Minute {
 			continue
 		}
