@@ -168,6 +168,31 @@ func TestDigestsOfParts(t *testing.T) {
 	})
 }
 
+// Parts with different digests are not combined, even if they are received at the same time.
+func TestDigestsOfConcurrentParts(t *testing.T) {
+	inEachStore(t, func(t *testing.T, store storage.Store) {
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			time.Sleep(time.Second)
+			fields := []string{fresh60s, `ETag: "1"`}
+			switch req.Header.Get("Range") {
+			case "bytes=0-4":
+				return respond(206, "aaaaa", append(fields, "Content-Range: bytes 0-4/10", "Repr-Digest: "+sha256Of("aaaaaaaaaa"))...)
+			case "bytes=5-9":
+				return respond(206, "bbbbb", append(fields, "Content-Range: bytes 5-9/10", "Repr-Digest: "+sha256Of("bbbbbbbbbb"))...)
+			}
+			return respond(200, "bbbbbbbbbb", append(fields, "Repr-Digest: "+sha256Of("bbbbbbbbbb"))...)
+		})
+		tr := &cachecontrol.Transport{Base: o, Store: store}
+		defer tr.Close()
+		var a answers
+		a.add(t, 2, tr, func(i int) *http.Request { return request(t, "/", []string{"Range: bytes=0-4", "Range: bytes=5-9"}[i]) })
+		a.wait(t)
+		if a := do(t, tr, "/"); a.body != "bbbbbbbbbb" && a.body != "aaaaaaaaaa" {
+			t.Errorf("%v %q: bytes of two representations", a.outcome, a.body)
+		}
+	})
+}
+
 // trailing returns the reply with these fields in its trailer.
 func trailing(r reply, fields ...string) reply {
 	r.tail = fields

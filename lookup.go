@@ -223,7 +223,8 @@ func (e *engine) openLate(ctx context.Context, m *match, p partlist.Part, from, 
 	if err == nil {
 		return sections.Join([]sections.Section{{Body: body, Offset: from - p.Start, Length: to - from, Verify: verify}}), nil
 	}
-	if now, list := e.partsUnder(ctx, m.key); now != nil && now.Header.Get("Etag") == m.policy.ETag {
+	now, list := e.partsUnder(ctx, m.key)
+	if now != nil && sameRepresentation(now.Header, m.entry.Header) && slices.Equal(now.Vary, m.entry.Vary) && m.fits(list.Total) {
 		if others, ok := list.Cover(from, to); ok && len(others) == 1 && !verify {
 			if body, err := e.openPart(ctx, m, others[0]); err == nil {
 				return sections.Of(body, from-others[0].Start, to-from), nil

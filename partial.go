@@ -89,8 +89,8 @@ func (e *engine) fetchFunc(q *query, part *match) func(from, to int64) (io.ReadC
 		if err != nil {
 			return nil, err
 		}
-		cr, ok := rules.ParseContentRange(rep.resp.Header["Content-Range"])
-		if !ok || rep.resp.StatusCode != http.StatusPartialContent || !part.combinesWith(rep.resp.Header) || cr.First != from || cr.Last != to-1 {
+		cr, ok := part.continuedBy(rep.resp)
+		if !ok || cr.First != from || cr.Last != to-1 || !part.fits(cr.Total) {
 			closeResponse(rep.resp)
 			return nil, errChangedBody
 		}
@@ -98,17 +98,24 @@ func (e *engine) fetchFunc(q *query, part *match) func(from, to int64) (io.ReadC
 	}
 }
 
+// continuedBy returns the range of resp, and reports whether it has the bytes of that range, of the representation of the parts.
+func (m *match) continuedBy(resp *http.Response) (rules.ContentRange, bool) {
+	cr, ok := rules.ParseContentRange(resp.Header["Content-Range"])
+	n := framedLength(resp)
+	return cr, ok && resp.StatusCode == http.StatusPartialContent && m.combinesWith(resp.Header) && (n < 0 || n == cr.Last-cr.First+1)
+}
+
 // around returns the stored bytes before and after the missing ones, if resp has exactly the missing ones. It sets what resp shows of
 // the length of the representation.
 func (e *engine) around(q *query, part *match, g *gap, resp *http.Response) (before, after []sections.Section, ok bool) {
-	cr, ok := rules.ParseContentRange(resp.Header["Content-Range"])
-	if !ok || resp.StatusCode != http.StatusPartialContent || !part.combinesWith(resp.Header) {
+	cr, ok := part.continuedBy(resp)
+	if !ok {
 		return nil, nil, false
 	}
 	if g.wanted.end < 0 && cr.Total > part.parts.list.End() {
 		g.wanted.total, g.wanted.end, g.to = cr.Total, cr.Total, cr.Total
 	}
-	if n := framedLength(resp); cr.Total != g.wanted.total || cr.First != g.from || cr.Last != g.to-1 || n >= 0 && n != g.to-g.from {
+	if cr.Total != g.wanted.total || cr.First != g.from || cr.Last != g.to-1 {
 		return nil, nil, false
 	}
 	whole := !q.ranged // it is stored as another entry

@@ -4,10 +4,12 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"net/http"
 	"slices"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
+	"github.com/go-cachecontrol/cachecontrol/internal/httpdigest"
 	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -102,14 +104,19 @@ func (p *newPart) enter(e *engine, key string, now *storage.Entry, list *partlis
 	return next, removed
 }
 
-// sameRepresentation reports whether the stored parts that now lists and p are of the same representation: they must have the same
-// strong entity tag (RFC 9111, section 3.4), coding, and length.
+// sameRepresentation reports whether the stored parts that now lists and p are of the same representation: their headers
+// and lengths must not contradict each other.
 func (p *newPart) sameRepresentation(now *storage.Entry, list *partlist.List) bool {
-	mine, stored := p.list.Header, now.Header
-	return rules.StrongMatch(mine.Get("Etag"), stored.Get("Etag")) &&
-		contentcoding.Same(mine["Content-Encoding"], stored["Content-Encoding"]) &&
+	return sameRepresentation(p.list.Header, now.Header) &&
 		(list.Total < 0 || p.total < 0 || list.Total == p.total) &&
 		(list.Total < 0 || p.End <= list.Total) && (p.total < 0 || list.End() <= p.total)
+}
+
+// sameRepresentation reports whether parts with these headers are of the same representation: they must have the same strong entity tag
+// (RFC 9111, section 3.4) and coding, and no different digests.
+func sameRepresentation(a, b http.Header) bool {
+	return rules.StrongMatch(a.Get("Etag"), b.Get("Etag")) && contentcoding.Same(a["Content-Encoding"], b["Content-Encoding"]) &&
+		!httpdigest.Differ(a["Repr-Digest"], b["Repr-Digest"])
 }
 
 // putList stores a list of parts, unless it has changed since it was read as now.

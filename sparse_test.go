@@ -68,6 +68,11 @@ func (r *fileReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// fileBody is the body of a response.
+type fileBody struct{ fileReader }
+
+func (*fileBody) Close() error { return nil }
+
 func (f *file) respond(req *http.Request) *http.Response {
 	resp := respond(200, "", append(f.fields, "ETag: "+f.tag())...)
 	first, end := int64(0), f.size
@@ -89,7 +94,7 @@ func (f *file) respond(req *http.Request) *http.Response {
 	}
 	resp.ContentLength = end - first
 	resp.Header.Set("Content-Length", strconv.FormatInt(end-first, 10))
-	resp.Body = io.NopCloser(&fileReader{f, f.version, first, end})
+	resp.Body = &fileBody{fileReader{f, f.version, first, end}}
 	if f.faults != nil {
 		f.faults(req, resp)
 	}
@@ -609,14 +614,32 @@ func TestPartsRemovedWhileRead(t *testing.T) {
 	const k = 80 << 10
 	for _, tt := range []struct {
 		name    string
-		change  func(f *file)
+		change  func(f *file, tr http.RoundTripper)
 		control *cachecontrol.Control
 		err     bool
 	}{
-		{"the file is as it was", func(*file) {}, nil, false},
-		{"another version", func(f *file) { f.version++ }, nil, true},
-		{"If-Range is ignored", func(f *file) { f.version++; f.always = true }, nil, true},
-		{"only stored responses", func(*file) {}, &cachecontrol.Control{Mode: cachecontrol.ModeCacheOnly}, true},
+		{"the file is as it was", func(*file, http.RoundTripper) {}, nil, false},
+		{"another version", func(f *file, _ http.RoundTripper) { f.version++ }, nil, true},
+		{"If-Range is ignored", func(f *file, _ http.RoundTripper) { f.version++; f.always = true }, nil, true},
+		{"another coding with the same tag", func(f *file, tr http.RoundTripper) {
+			f.faults = func(_ *http.Request, resp *http.Response) {
+				resp.Header.Set("Content-Encoding", "br")
+				resp.Body.(*fileBody).version++
+			}
+			do(t, tr, "/", "Accept-Encoding: br", fmt.Sprintf("Range: bytes=%d-%d", 8*k, 9*k-1))
+		}, nil, true},
+		{"another length with the same tag", func(f *file, _ http.RoundTripper) {
+			f.size++
+			f.faults = func(_ *http.Request, resp *http.Response) { resp.Body.(*fileBody).version++ }
+		}, nil, true},
+		{"more bytes than the range has", func(f *file, _ http.RoundTripper) {
+			f.faults = func(_ *http.Request, resp *http.Response) {
+				resp.ContentLength++
+				resp.Header.Set("Content-Length", strconv.FormatInt(resp.ContentLength, 10))
+				resp.Body.(*fileBody).version++
+			}
+		}, nil, true},
+		{"only stored responses", func(*file, http.RoundTripper) {}, &cachecontrol.Control{Mode: cachecontrol.ModeCacheOnly}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			eachStore(t, func(t *testing.T, s *watchedStore) {
@@ -635,7 +658,7 @@ func TestPartsRemovedWhileRead(t *testing.T) {
 				for _, key := range partKeys(t, s)[2:17] {
 					s.Delete(t.Context(), key)
 				}
-				tt.change(f)
+				tt.change(f, tr)
 				n, err := checkBytes(t, resp.Body, 0, k/2)
 				if (err != nil) != tt.err || err == nil && n != 19*k-k/2+1 {
 					t.Errorf("%d bytes of %d, error %v; want an error: %v", n, 19*k-k/2+1, err, tt.err)
