@@ -47,9 +47,10 @@ func (e *engine) isFailing(key string) bool {
 }
 
 // recordResponse records that the origin has answered a request that was sent at the time asked. A 429 and all server
-// errors are failures.
+// errors are failures, but for a 501 to a method that origins need not know.
 func (e *engine) recordResponse(req *http.Request, asked time.Time, resp *http.Response) {
-	failed := rules.Failed(resp.StatusCode)
+	failed := rules.Failed(resp.StatusCode) &&
+		(resp.StatusCode != http.StatusNotImplemented || req.Method == "" || req.Method == http.MethodGet || req.Method == http.MethodHead)
 	if !failed && e.backoff.Empty() {
 		return
 	}

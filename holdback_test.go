@@ -1092,6 +1092,11 @@ func TestFailuresOfTheCaller(t *testing.T) {
 				t.Errorf("POST %s succeeds, want an error", path)
 			}
 		},
+		"a method that the origin does not implement": func(t *testing.T, tr http.RoundTripper, _ *tardyStore, path string) {
+			if a := do(t, tr, "PROPFIND "+path); a.StatusCode != 501 {
+				t.Errorf("PROPFIND %s has status %d, want 501", path, a.StatusCode)
+			}
+		},
 		"a store that answers after the deadline": func(t *testing.T, tr http.RoundTripper, store *tardyStore, path string) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
@@ -1116,6 +1121,9 @@ func TestFailuresOfTheCaller(t *testing.T) {
 						if _, err := io.ReadAll(req.Body); err != nil {
 							return nil, err
 						}
+					}
+					if req.Method == "PROPFIND" {
+						return respond(501, ""), nil
 					}
 					if err := req.Context().Err(); err != nil {
 						return nil, err
