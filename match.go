@@ -255,6 +255,12 @@ func (m *match) hasCodingOf(h http.Header) bool {
 	return lines == nil || contentcoding.Same(m.entry.Header["Content-Encoding"], lines)
 }
 
+// includes reports whether a 206 with header h, of a representation of this length, or -1 if it is not known, is of the whole response.
+func (m *match) includes(h http.Header, total int64) bool {
+	return m != nil && m.entry.Status == http.StatusOK && rules.StrongMatch(h.Get("Etag"), m.policy.ETag) && !m.hasOtherDigest(h) &&
+		(total <= 0 || m.entry.Length < 0 || total == m.entry.Length)
+}
+
 // mayCombine reports whether a 206 with header h can be combined with the parts.
 func (m *match) mayCombine(h http.Header) bool { return !m.rejected && m.combinesWith(h) }
 

@@ -214,15 +214,14 @@ func (e *engine) join(q *query, prev *previous, rep *reply, g *gap, before, afte
 // short, it stores the whole response.
 func (e *engine) receivePartial(q *query, prev *previous, m *match, rep *reply, s *Status) {
 	resp := rep.resp
-	whole := cmp.Or(m, prev.doubted)
-	if whole != nil && whole.entry.Status == http.StatusOK && rules.StrongMatch(resp.Header.Get("Etag"), whole.policy.ETag) && !whole.hasOtherDigest(resp.Header) {
+	cr, ok := contentRange(resp)
+	if whole := cmp.Or(m, prev.doubted); whole.includes(resp.Header, cr.Total) {
 		e.freshen(q, prev, whole, rep, resp.Header) // the 206 is of the stored whole response
 		s.Storage = rules.Validated
 		return
 	}
 	var as assessment
 	e.assess(&as, q, rep)
-	cr, ok := contentRange(resp)
 	if !ok || resp.Uncompressed || resp.Body == http.NoBody {
 		as.refuse(rules.PartialUnusable)
 	}

@@ -481,3 +481,18 @@ func TestPartCompletedForNamedCoding(t *testing.T) {
 		wantRequests(t, o, 2)
 	})
 }
+
+// A 206 with the tag of a stored whole response, but of another length, does not confirm it.
+func TestPartOfAnotherLength(t *testing.T) {
+	runScenarios(t, []scenario{{
+		name: "another length",
+		origin: []reply{
+			{body: "0123456789", fields: []string{"Cache-Control: max-age=10", `ETag: "1"`}},
+			{status: 206, body: "bbb", fields: []string{"Cache-Control: max-age=10", `ETag: "1"`, "Content-Range: bytes 1-3/12"}},
+			{body: "bbbbbbbbbbbb", fields: []string{"Cache-Control: max-age=10", `ETag: "1"`}},
+		},
+		steps: []step{
+			{want: miss}, {wait: 10 * time.Second, with: []string{"Range: bytes=1-3"}, want: miss, body: "bbb"}, {want: miss, body: "bbbbbbbbbbbb"},
+		},
+	}})
+}
