@@ -872,6 +872,7 @@ func TestCancelChannel(t *testing.T) {
 					o.failWith(func(req *http.Request) (*http.Response, error) {
 						wait := readerFunc(func([]byte) (int, error) {
 							select {
+							//lint:ignore SA1019 http.Client sets it
 							case <-req.Cancel:
 								return 0, errors.New("canceled with the channel")
 							case <-req.Context().Done():
@@ -887,6 +888,7 @@ func TestCancelChannel(t *testing.T) {
 						return nil, err
 					})
 					req, cancel := request(t, "/"), make(chan struct{})
+					//lint:ignore SA1019 callers of old set it
 					req.Cancel = cancel
 					time.AfterFunc(time.Second, func() { close(cancel) })
 					start := time.Now()
