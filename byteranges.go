@@ -16,7 +16,7 @@ import (
 )
 
 // A request for several ranges is answered from what is stored, as http.ServeContent answers it: with a multipart/byteranges response
-// (RFC 9110, section 15.3.7.2), whose parts have the order of the request. Ranges that are not satisfiable are left out, and one
+// (RFC 9110, section 15.3.7.2), with its parts in the order of the request. Ranges that are not satisfiable are left out, and one
 // that remains alone is answered as if only it were requested. If the ranges have more bytes together than the representation, the
 // answer is the whole.
 

@@ -202,7 +202,7 @@ func (s *seats) share(f *flight) (answer, error) {
 }
 
 // flightKey returns the key of a flight: the key of the URL, and the request's values of the fields that select an entry of
-// it, if there is one. A store gets it as the key of a lease, so credentials have the same digests in it as in entries.
+// it, if there is one. A store gets it as the key of a lease, so credentials are digested in it as in entries.
 func (e *engine) flightKey(q *query, key string, entry *storage.Entry) string {
 	if entry == nil || len(entry.Vary) == 0 {
 		return key

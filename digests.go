@@ -43,7 +43,7 @@ func (r *recording) expectDigests(resp *http.Response) {
 	}
 }
 
-// digestsMatch reports whether the bytes have the expected digests. It must be called once, after they have been written.
+// digestsMatch reports whether the digests of the bytes are the expected ones. It must be called once, after they have been written.
 func (r *recording) digestsMatch() bool {
 	if r.digestsFrom != nil {
 		trailer := canonicalNames(r.digestsFrom.Trailer)
@@ -92,7 +92,7 @@ func (b *restBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// matches reports whether the bytes have the expected digest. It must be called once, after they have been read.
+// matches reports whether the digest of the bytes is the expected one. It must be called once, after they have been read.
 func (b *restBody) matches() bool {
 	if b.late() {
 		b.verifier.Late(canonicalNames(b.resp.Trailer)["Content-Digest"])

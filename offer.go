@@ -71,7 +71,7 @@ func (e *engine) allVariants(q *query, prev *previous) []offer {
 	return all
 }
 
-// sameUser reports whether the query has the credentials that are among the selecting fields of a stored response. No
+// sameUser reports whether the credentials of the query are those among the selecting fields of a stored response. No
 // mistake of an origin in its tags may give one user the response for another.
 func (e *engine) sameUser(q *query, fields *selecting, vary []varyField) bool {
 	for i := range vary {

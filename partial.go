@@ -210,7 +210,7 @@ func (e *engine) join(q *query, prev *previous, rep *reply, g *gap, before, afte
 }
 
 // receivePartial handles a 206 for the range that the caller requested. It stores the part, with the
-// stored ones if they have the same strong validator (RFC 9111, section 3.4). If nothing is missing any more, and the result is
+// stored ones if their strong validators are equal (RFC 9111, section 3.4). If nothing is missing any more, and the result is
 // short, it stores the whole response.
 func (e *engine) receivePartial(q *query, prev *previous, m *match, rep *reply, s *Status) {
 	resp := rep.resp
@@ -241,7 +241,7 @@ func (e *engine) receivePartial(q *query, prev *previous, m *match, rep *reply, 
 	}
 }
 
-// storePart starts storing the part in the reply. It is combined with the stored parts if they have the same strong validator.
+// storePart starts storing the part in the reply. It is combined with the stored parts if their strong validators are equal.
 func (e *engine) storePart(q *query, prev *previous, rep *reply, as *assessment, received span, s *Status) {
 	r := e.newRecording(q, prev, rep, as)
 	list := r.entry.Copy()

@@ -16,7 +16,7 @@ import (
 )
 
 // The parts of a representation are entries of their own, under keys with cachekey.PartSuffix (RFC 9111, section 3.3). An entry under the
-// plain key with partialSuffix lists them. It has the header of all of them and the selecting fields, and its body is the list. A
+// plain key with partialSuffix lists them. Its header is that of all of them, as are its selecting fields, and its body is the list. A
 // part that is not listed is never found. So if two processes add a part at the same time, at most the part is lost. The keys of
 // parts are random, so that none is ever taken for another.
 
@@ -112,8 +112,8 @@ func (p *newPart) sameRepresentation(now *storage.Entry, list *partlist.List) bo
 		(list.Total < 0 || p.End <= list.Total) && (p.total < 0 || list.End() <= p.total)
 }
 
-// sameRepresentation reports whether parts with these headers are of the same representation: they must have the same strong entity tag
-// (RFC 9111, section 3.4) and coding, and no different digests.
+// sameRepresentation reports whether parts with these headers are of the same representation. Their strong entity tags (RFC 9111,
+// section 3.4) and their codings must be equal, and their digests must not differ.
 func sameRepresentation(a, b http.Header) bool {
 	return rules.StrongMatch(a.Get("Etag"), b.Get("Etag")) && contentcoding.Same(a["Content-Encoding"], b["Content-Encoding"]) &&
 		!httpdigest.Differ(a["Repr-Digest"], b["Repr-Digest"])

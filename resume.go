@@ -222,7 +222,7 @@ func (b *resumingBody) continuedBy(resp *http.Response) (rules.ContentRange, boo
 		(b.total < 0 || cr.Total == b.total) && (n <= 0 || n == cr.Last-cr.First+1)
 }
 
-// hasCodingOf reports whether a 206 has the coding of the body: see match.hasCodingOf.
+// hasCodingOf reports whether the coding of a 206 is that of the body: see match.hasCodingOf.
 func (b *resumingBody) hasCodingOf(resp *http.Response) bool {
 	lines := resp.Header["Content-Encoding"]
 	if lines == nil {

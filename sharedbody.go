@@ -45,7 +45,7 @@ type sharedBody struct {
 	err       error         // error or io.EOF after the last byte; nil if not reached
 	trailer   http.Header
 
-	buf spill.Buffer // what has been received
+	buf spill.Buffer // the received bytes
 }
 
 // bodyReader is the view that one request has of a sharedBody. The request is a reader from the time when it joins.
@@ -214,7 +214,7 @@ func (b *bodyReader) await(c, other, overdue <-chan struct{}, limit time.Duratio
 	case <-overdue:
 		return errOverdue
 	case <-b.gone:
-	//lint:ignore SA1019 http.Client sets it, and so do callers of old
+	//lint:ignore SA1019 http.Client sets it, and so do old programs
 	case <-b.req.Cancel:
 		if abandoned(b.req) {
 			b.leave(context.Canceled)

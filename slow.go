@@ -72,7 +72,7 @@ func (ps *pending) ask(e *engine, q *query, key string, p patience, claim backof
 	case <-timer.C:
 		return answer{}, false, errSlow
 	case <-q.ctx.Done():
-	//lint:ignore SA1019 http.Client sets it, and so do callers of old
+	//lint:ignore SA1019 http.Client sets it, and so do old programs
 	case <-q.req.Cancel:
 	}
 	return answer{}, false, leave(q)
@@ -214,7 +214,7 @@ func (r *pendingRequest) await(q *query, p patience) (answer, error) {
 	case <-timer.C:
 	case <-q.ctx.Done():
 		ended = true
-	//lint:ignore SA1019 http.Client sets it, and so do callers of old
+	//lint:ignore SA1019 http.Client sets it, and so do old programs
 	case <-q.req.Cancel:
 		ended = true
 	}
@@ -285,7 +285,7 @@ type pendingBody struct {
 }
 
 func newPendingBody(q *query, body io.ReadCloser, ctx *detachable.Context) *pendingBody {
-	//lint:ignore SA1019 http.Client sets it, and so do callers of old
+	//lint:ignore SA1019 http.Client sets it, and so do old programs
 	cancel := q.req.Cancel
 	if cancel == nil {
 		return &pendingBody{body, ctx.Release}

@@ -208,12 +208,12 @@ func malformation(d rules.Directive) defect {
 	case d.Name != "" && trimmed != rest && rules.IsToken(trimmed[:1]):
 		return noComma
 	case strings.HasPrefix(trimmed, ";"):
-		return none // what comes after the semicolon is reported
+		return none // the part after the semicolon is reported
 	}
 	return otherwise
 }
 
-// hasEmptyMember reports whether Cache-Control has an empty member, on a line without quoted strings.
+// hasEmptyMember reports whether a member of Cache-Control is empty, on a line without quoted strings.
 func hasEmptyMember(m *message) bool {
 	for _, line := range m.header["Cache-Control"] {
 		if strings.Contains(line, `"`) {

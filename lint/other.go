@@ -82,7 +82,7 @@ func validList(lines []string) bool {
 	return err == nil && len(list) > 0
 }
 
-// hitElsewhere reports whether a Cache-Status field has a cache with a hit.
+// hitElsewhere reports whether a Cache-Status field reports the hit of a cache.
 func hitElsewhere(lines []string) bool {
 	list, err := httpsfv.UnmarshalList(lines)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 // minClaim is the shortest time for which an attempt keeps others from being made if it does not report its result.
 const minClaim = time.Minute
 
-// Table has a record of each URL that has failed since its last success, and of its origin. An origin is ill if two of
+// Table keeps a record of each URL that has failed since its last success, and of its origin. An origin is ill if two of
 // its URLs have failed without a success in between, or if it has asked for a pause. After each failure of a URL or of
 // an ill origin there is a wait, which is three times as long as the one before.
 //

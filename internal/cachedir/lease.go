@@ -17,7 +17,7 @@ const maxLease = 100 * 365 * 24 * time.Hour
 // guardWait limits the wait for a guard, which is held only for a few system calls.
 const guardWait = time.Second
 
-// lease takes the lease of key. The file of a lease has the name of its entry, in a directory of its own. Its holder
+// lease takes the lease of key. The file of a lease is named like its entry, in a directory of its own. Its holder
 // keeps it locked, so that others notice if the holder dies, and removes it. Its modification time is the time at which
 // the lease ends. A file is only created or removed under another lock, its guard. So no file is removed that has just
 // replaced the one that was looked at.
@@ -50,7 +50,7 @@ func (t *tree) lease(ctx context.Context, key string, d time.Duration) (release 
 	return func() { timer.Stop(); end() }, true, nil
 }
 
-// guard takes the guard of the lease file at path. The guard has a file only while it is held or waited for.
+// guard takes the guard of the lease file at path. The file of the guard exists only while the guard is held or waited for.
 func guard(ctx context.Context, path string) (unguard func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, guardWait)
 	defer cancel()

@@ -19,7 +19,7 @@ var algorithms = [...]struct {
 	{"sha-512", sha512.New},
 }
 
-// sums has a digest for each algorithm, or nil if there is none.
+// sums holds a digest for each algorithm, or nil if there is none.
 type sums [len(algorithms)][]byte
 
 // parse returns the digests in the lines of a Content-Digest or Repr-Digest. A field that is not well formed has none, and a

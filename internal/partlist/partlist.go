@@ -42,7 +42,7 @@ func (l *List) End() int64 {
 // Clone returns a copy that shares nothing with l.
 func (l *List) Clone() List { return List{l.Total, slices.Clone(l.parts)} }
 
-// next returns the part that has the byte at pos and of these the most bytes after it.
+// next returns the part that contains the byte at pos and of these the most bytes after it.
 func (l *List) next(pos int64) (Part, bool) {
 	// Of the parts that begin at pos or before, the last one ends last.
 	i := sort.Search(len(l.parts), func(i int) bool { return l.parts[i].Start > pos }) - 1
@@ -116,7 +116,7 @@ func (l *List) Grow(start, end, small, most int64) (from, to int64) {
 	return from, to
 }
 
-// Contains reports whether the list has a part that contains the bytes from start to end.
+// Contains reports whether a part in the list contains the bytes from start to end.
 func (l *List) Contains(start, end int64) bool {
 	i := sort.Search(len(l.parts), func(i int) bool { return l.parts[i].End >= end })
 	return start >= end || i < len(l.parts) && l.parts[i].Start <= start

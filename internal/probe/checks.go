@@ -17,7 +17,7 @@ import (
 func (p *prober) entityTag() {
 	tag := p.whole.etag()
 	if _, _, ok := rules.ParseETags([]string{tag}); tag == "" || !ok {
-		return // package lint has a note about it
+		return // package lint notes it
 	}
 	r := p.send(http.MethodGet, "If-None-Match", tag)
 	if r == nil {
@@ -112,7 +112,7 @@ func (p *prober) samePart(r *reply, first, last int) bool {
 	case tag != "" && of != "" && tag != of && rules.StrongMatch(of, of):
 		p.note("range-of-other-etag", tag)
 	case !ok:
-		return false // package lint has a note about it
+		return false // package lint notes it
 	case tag == "" && of != "":
 		p.note("range-without-etag", "")
 	case c.Total >= 0 && p.whole.ended && c.Total != int64(len(p.whole.body)):

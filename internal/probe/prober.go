@@ -49,7 +49,7 @@ func (r *reply) status() int { return r.StatusCode }
 
 func (r *reply) etag() string { return r.Header.Get("Etag") }
 
-// sameContent reports whether two replies have the same content, as far as it was read.
+// sameContent reports whether the contents of two replies are equal, as far as it was read.
 func (r *reply) sameContent(other *reply) bool {
 	if r.ended != other.ended {
 		return false
