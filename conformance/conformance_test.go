@@ -65,6 +65,8 @@ func proxyArgs(m mode, listen, upstream, store string) []string {
 		"--heuristic", "last-modified+errors",
 		// stale-close, stale-503: stale responses while the origin fails, without stale-if-error from the origin.
 		"--stale-if-error", "1h",
+		// The tests share an origin. A failure in one of them must not change what happens in another.
+		"--no-backoff",
 		// vary-normalise-lang-select: a stored variant that the request's Accept-Language prefers.
 		"--select-language",
 		// headers-store-Set-Cookie: stored cookies are handed out, which the RFC allows.

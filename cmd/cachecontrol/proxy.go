@@ -30,6 +30,7 @@ func proxyCommand(fs *flag.FlagSet) runFunc {
 	fs.Func("stale-if-error", "", setAge(&p.staleIfError))
 	fs.Func("stale-while-revalidate", "", setAge(&p.staleWhileRevalidate))
 	fs.Func("stale-if-slow", "", setAge(&p.staleIfSlow))
+	fs.BoolVar(&p.noBackoff, "no-backoff", false, "")
 	fs.Func("refresh-ahead", "", setAge(&p.refreshAhead))
 	fs.BoolVar(&p.collapse, "collapse", false, "")
 	fs.BoolVar(&p.selectLanguage, "select-language", false, "")
@@ -52,6 +53,7 @@ type proxy struct {
 	forwarding                        forwarding
 	private, oneUser, replaySetCookie bool
 	selectLanguage, collapse, verbose bool
+	noBackoff                         bool
 }
 
 // idleUpstream is how long an unused connection to the upstream server is kept. It is less than 5 seconds, after
@@ -88,6 +90,9 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 		SelectLanguage:       p.selectLanguage,
 		DisableCompression:   true, // the client's Accept-Encoding is passed on as it is
 		Logger:               e.logger(p.verbose),
+	}
+	if p.noBackoff {
+		cache.Backoff = -1
 	}
 	defer base.CloseIdleConnections()
 	defer cache.Close()

@@ -36,6 +36,7 @@ func main() {
 	selectLanguage := fs.Bool("select-language", false, "")
 	private := fs.Bool("private", false, "")
 	replay := fs.Bool("replay-set-cookie", false, "")
+	noBackoff := fs.Bool("no-backoff", false, "")
 	if len(os.Args) > 1 {
 		fs.Parse(os.Args[2:]) // after "proxy"
 	}
@@ -53,6 +54,9 @@ func main() {
 	cache := origin.NewCache(s, origin.Configure(func(t *cachecontrol.Transport) {
 		t.ReplaySetCookie = *replay
 		t.StaleIfError, t.SelectLanguage = *staleIfError, *selectLanguage
+		if *noBackoff {
+			t.Backoff = -1
+		}
 		switch *heuristic {
 		case "last-modified":
 			t.Heuristic = heuristics.LastModified
