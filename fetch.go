@@ -106,7 +106,7 @@ func (e *engine) discard(q *query, resp *http.Response) {
 	}
 }
 
-// send makes a request through Base, counts the result, and remembers a failure.
+// send makes a request through Base, and makes the body of the response count what is read.
 func (e *engine) send(out *outgoingRequest, asked time.Time) (*http.Response, error) {
 	c, req, body := &e.counters, &out.Request, &out.body
 	c.sent.Add(1)
@@ -115,27 +115,12 @@ func (e *engine) send(out *outgoingRequest, asked time.Time) (*http.Response, er
 		body.context.Release()
 		return nil, err
 	}
-	late := req.Context().Err() != nil // so that an error says nothing about the origin
-	resp, err := e.base().RoundTrip(req)
-	if err == nil {
-		err = checkResponse(req, resp)
-	}
+	resp, err := e.exchange(req, asked)
 	if err != nil || resp.Body == nil || resp.Body == http.NoBody {
 		body.context.Release()
 	}
 	if err != nil {
-		if req.Context().Err() == nil {
-			c.originErrors.Add(1)
-		}
-		if !late {
-			e.recordError(req, asked, err)
-		}
 		return resp, err
-	}
-	resp.Header = canonicalNames(resp.Header)
-	e.recordResponse(req, asked, resp)
-	if resp.StatusCode >= http.StatusInternalServerError {
-		c.originFailures.Add(1)
 	}
 	// The body of a 101 is an io.ReadWriteCloser.
 	if resp.Body != nil && resp.Body != http.NoBody && resp.StatusCode != http.StatusSwitchingProtocols {

@@ -46,6 +46,30 @@ func (e *engine) isFailing(key string) bool {
 	return e.backoff.Failing(backoff.TargetOf(key))
 }
 
+// exchange makes a request through Base at the time asked. It counts and remembers a failure.
+func (e *engine) exchange(req *http.Request, asked time.Time) (*http.Response, error) {
+	late := req.Context().Err() != nil // so that an error says nothing about the origin
+	resp, err := e.base().RoundTrip(req)
+	if err == nil {
+		err = checkResponse(req, resp)
+	}
+	if err != nil {
+		if req.Context().Err() == nil {
+			e.counters.originErrors.Add(1)
+		}
+		if !late {
+			e.recordError(req, asked, err)
+		}
+		return resp, err
+	}
+	resp.Header = canonicalNames(resp.Header)
+	e.recordResponse(req, asked, resp)
+	if resp.StatusCode >= http.StatusInternalServerError {
+		e.counters.originFailures.Add(1)
+	}
+	return resp, nil
+}
+
 // recordResponse records that the origin has answered a request that was sent at the time asked. A 429 and all server
 // errors are failures, but for a 501 to a method that origins need not know.
 func (e *engine) recordResponse(req *http.Request, asked time.Time, resp *http.Response) {

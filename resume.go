@@ -192,16 +192,10 @@ func (b *resumingBody) request(ctx context.Context) (io.ReadCloser, error) {
 	req.Header["If-Range"] = []string{b.tag}
 	e, asked := b.engine, time.Now()
 	e.counters.sent.Add(1)
-	resp, err := e.base().RoundTrip(req)
-	if err == nil {
-		err = checkResponse(req, resp)
-	}
+	resp, err := e.exchange(req, asked)
 	if err != nil {
-		e.recordError(req, asked, err)
 		return nil, err
 	}
-	resp.Header = canonicalNames(resp.Header)
-	e.recordResponse(req, asked, resp)
 	if cr, ok := b.continuedBy(resp); ok {
 		b.end, b.total = cr.Last+1, cr.Total
 		return sections.Of(resp.Body, 0, b.end-b.pos), nil

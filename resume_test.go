@@ -346,6 +346,9 @@ func TestResumeBodiesEnds(t *testing.T) {
 				t.Error("the body ends without an error")
 			}
 			resp.Body.Close()
+			if got := tr.Stats(); got.OriginRequests != 3 || got.OriginErrors != 2 {
+				t.Errorf("%d requests to the origin, %d errors, want 3, 2", got.OriginRequests, got.OriginErrors)
+			}
 		})
 	}
 }
