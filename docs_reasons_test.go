@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"io"
 	"net/http"
+	"net/url"
 	"net/http/httptest"
 	"os"
 	"regexp"
@@ -113,6 +114,8 @@ func reasonCases() []reasonCase {
 		{detail: "precondition/not-cacheable", request: []string{`If-Match: "2"`}, response: []string{"412", tag}, outcome: cachecontrol.Bypass},
 		{detail: "upgrade", request: []string{"Connection: Upgrade", "Upgrade: websocket"}, response: []string{fresh}, outcome: cachecontrol.Bypass},
 		{detail: "url", target: "https://b\u00fccher.example/", response: []string{fresh}, outcome: cachecontrol.Bypass},
+		{detail: "key", response: []string{fresh}, outcome: cachecontrol.Bypass,
+			transport: &cachecontrol.Transport{Key: func(*http.Request) *url.URL { return &url.URL{Scheme: "https", Host: "other.example"} }}},
 		{detail: "bypass", control: cachecontrol.Control{Mode: cachecontrol.ModeBypass}, response: []string{fresh}, outcome: cachecontrol.Bypass},
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
@@ -32,6 +34,10 @@ type engine struct {
 	rules     rules.Options
 	policies  rules.Memory
 	partition func(*http.Request) string // nil if none
+
+	key              func(*http.Request) *url.URL // nil if none
+	keyAcrossOrigins bool
+	keyRefused       sync.Once // done after a result of key was refused and logged
 
 	credentials []string // names of fields whose values are stored as digests, in addition to the usual ones
 	methods     []string // in addition to GET and HEAD

@@ -1,9 +1,9 @@
 package cachecontrol
 
 import (
+	"net/http"
 	"slices"
 
-	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
@@ -50,13 +50,7 @@ func (e *engine) dropPart(q *query, prev *previous, rep *reply) {
 // invalidateBy removes the responses that a successful unsafe request has made invalid (RFC 9111, section 4.4). key is
 // the key of the request.
 func (e *engine) invalidateBy(q *query, key string, rep *reply) {
-	for _, u := range rules.Invalidated(q.req.Method, targetURL(q.req), rep.resp.StatusCode, rep.resp.Header) {
-		asked := *q.req.URL
-		asked.Path, asked.RawPath, asked.RawQuery, asked.ForceQuery = u.Path, u.RawPath, u.RawQuery, u.ForceQuery
-		target, ok := cachekey.Of(&asked, q.req.Host)
-		if !ok {
-			continue
-		}
+	for _, target := range e.invalidatedKeys(q, rep.resp) {
 		if target += q.partition; target == key {
 			rep.epoch, _ = e.invalidate(q.ctx, target, rep.epoch)
 		} else {
@@ -66,4 +60,23 @@ func (e *engine) invalidateBy(q *query, key string, rep *reply) {
 			e.invalidateMethods(q.ctx, target)
 		}
 	}
+}
+
+// invalidatedKeys returns the plain keys, without the partition, of the URLs that a response to an unsafe request
+// invalidates. The key of the request itself is one of them, even if Transport.Key returns another URL for a GET request.
+func (e *engine) invalidatedKeys(q *query, resp *http.Response) []string {
+	var keys []string
+	for _, u := range rules.Invalidated(q.req.Method, targetURL(q.req), resp.StatusCode, resp.Header) {
+		asked := *q.req.URL
+		asked.Path, asked.RawPath, asked.RawQuery, asked.ForceQuery = u.Path, u.RawPath, u.RawQuery, u.ForceQuery
+		closeOnPanic(resp, func() {
+			if key, ok := e.keyOfGET(q.ctx, &asked, q.req.Host); ok {
+				keys = append(keys, key)
+			}
+		})
+	}
+	if keys != nil && q.named != "" && !slices.Contains(keys, q.named) {
+		keys = append(keys, q.named)
+	}
+	return keys
 }

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -27,6 +26,7 @@ type query struct {
 	header    http.Header // of the request, with canonical names
 	cc        rules.Request
 	codings   *contentcoding.Codings
+	named     string // plain key, without the partition, that Transport.Key has chosen; "" if it is that of the request's URL
 	partition string // suffix of the key for the partition
 	digest    string // of the method and the content; "" if the key does not depend on them
 
@@ -62,13 +62,19 @@ func (e *engine) parseQuery(req *http.Request, room []byte) (q query, plain []by
 		control.apply(&q.cc)
 		q.offline, q.staleIfSlow = control.Mode == ModeCacheOnly, control.StaleIfSlow
 	}
-	plain, ok := cachekey.Append(room, req.URL, req.Host)
-	if !ok {
-		return q, nil, rules.URLNotCacheable
+	plain, named, why := e.plainKey(room, req)
+	if plain == nil {
+		return q, nil, why
+	}
+	if named {
+		q.named = string(plain)
 	}
 	q.partition = e.partitionOf(req, control)
 	plain = append(plain, q.partition...)
-	if control != nil && control.Mode == ModeBypass {
+	switch {
+	case why != rules.ReasonNone:
+		return q, plain, why
+	case control != nil && control.Mode == ModeBypass:
 		return q, plain, rules.BypassRequested
 	}
 	return q, plain, e.classify(&q)
@@ -227,7 +233,7 @@ func (q *query) forValidation(e *engine, part bool) query {
 	//lint:ignore SA1019 http.Client sets it, and it ends with the caller
 	req.Cancel = nil
 	later := query{
-		req: req, header: canonicalNames(req.Header), codings: q.codings, partition: q.partition, digest: q.digest, background: true,
+		req: req, header: canonicalNames(req.Header), codings: q.codings, named: q.named, partition: q.partition, digest: q.digest, background: true,
 		cc: rules.Request{Lifetime: q.cc.Lifetime},
 	}
 	later.negotiated = q.negotiated || q.ranged && !part && e.negotiate && later.header["Accept-Encoding"] == nil

@@ -269,7 +269,7 @@ func forwardToken(r rules.Reason) string {
 	case rules.MethodForwarded, rules.MethodExcluded:
 		return "method"
 	case rules.BypassRequested, rules.UpgradeForwarded, rules.PreconditionForwarded, rules.RangeForwarded,
-		rules.URLNotCacheable, rules.BodyNotCacheable, rules.StatusExcluded:
+		rules.URLNotCacheable, rules.KeyRefused, rules.BodyNotCacheable, rules.StatusExcluded:
 		return "bypass"
 	}
 	return "miss"

@@ -18,7 +18,6 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
 	"github.com/go-cachecontrol/cachecontrol/internal/background"
 	"github.com/go-cachecontrol/cachecontrol/internal/backoff"
-	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/keylock"
 	"github.com/go-cachecontrol/cachecontrol/internal/lease"
@@ -75,6 +74,27 @@ type Transport struct {
 	// empty string selects the default partition, the only one that Python can see. Partition must not modify the
 	// request. See also Control.Partition.
 	Partition func(*http.Request) string
+
+	// Key, if non-nil, returns the URL that names the resource that a request asks for. If it returns nil, that is the
+	// request's own URL. If it returns the same URL for several requests, they have the same stored responses: each
+	// may be answered with the response to another, and what invalidates one, such as an unsafe request or a call of
+	// Invalidate, invalidates all (RFC 9111, section 4.4). Package keys has functions that ignore query parameters or
+	// their order.
+	//
+	// Only the key changes: the request that is sent to the origin is the caller's. The fragment of the result is
+	// ignored, and user and password are always those of the request's URL. A result that has another origin than the
+	// request, unless KeyAcrossOrigins is true, or that cannot be used as a key, is logged once, and the cache does not
+	// handle the request. The result is stored, so it must not contain secrets.
+	//
+	// Key is called once for each request, and for each URL that an unsafe request or Invalidate invalidates, then with
+	// a GET request that has no header fields. So it should depend on the URL only. It must return equal URLs for equal
+	// requests. It must not modify the request. It may be called concurrently.
+	Key func(*http.Request) *url.URL
+
+	// KeyAcrossOrigins, if true, lets Key return a URL of another origin (scheme, host and port), for example because
+	// several mirrors have the same files. A response from one origin then answers requests for another, so the program
+	// must trust all of them alike. If false, such a result is not used.
+	KeyAcrossOrigins bool
 
 	// CredentialFields are names of request fields whose values are secret. If Vary names such a field, the cache
 	// stores a salted digest of its value, and never the value itself. Authorization, Proxy-Authorization, Cookie and
@@ -267,7 +287,8 @@ func (t *Transport) Close() error { return t.start().close() }
 // Responses that are being received from the origin meanwhile are not stored. The partition is that of a GET request
 // for u with this context and no header fields. The error is that of the store.
 func (t *Transport) Invalidate(ctx context.Context, u *url.URL) error {
-	key, ok := cachekey.Of(u, "")
+	e := t.start()
+	key, ok := e.keyOfGET(ctx, u, "")
 	if !ok {
 		var shown url.URL // without user and password
 		if u != nil {
@@ -276,9 +297,7 @@ func (t *Transport) Invalidate(ctx context.Context, u *url.URL) error {
 		}
 		return fmt.Errorf("cachecontrol: invalidate %q: no response is stored for such a URL", shown.String())
 	}
-	e := t.start()
-	req := &http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: http.Header{}}
-	key += e.partitionOf(req.WithContext(ctx), controlOf(ctx))
+	key += e.partitionOf(getRequest(ctx, u, u.Host), controlOf(ctx))
 	_, err := e.invalidate(ctx, key, 0)
 	return errors.Join(err, e.invalidateMethods(ctx, key))
 }
@@ -316,7 +335,8 @@ func newEngine(t *Transport) *engine {
 			Shared: t.Shared, TimePriority: t.TimePriority, StaleIfError: t.StaleIfError, StaleWhileRevalidate: t.StaleWhileRevalidate,
 			WithholdSetCookie: !t.ReplaySetCookie, Replay: t.Replay, Statuses: slices.Clone(t.CacheableStatusCodes),
 		},
-		partition:       t.Partition,
+		partition: t.Partition,
+		key:       t.Key, keyAcrossOrigins: t.KeyAcrossOrigins,
 		credentials:     slices.Clone(t.CredentialFields),
 		beforeStore:     t.BeforeStore,
 		beforeReuse:     t.BeforeReuse,

@@ -90,6 +90,7 @@ const (
 	PreconditionForwarded = "precondition"
 	RangeForwarded        = "range"
 	URLNotCacheable       = "url"
+	KeyRefused            = "key"
 	BodyNotCacheable      = "request-body"
 )
 
@@ -169,6 +170,7 @@ var reasons = map[Reason]struct{ description, reference string }{
 	PreconditionForwarded: {"only the origin can evaluate its precondition", "RFC 9111, section 4.3.2"},
 	RangeForwarded:        {"only the origin can answer its range", "RFC 9110, section 14.2"},
 	URLNotCacheable:       {"the URL of the request cannot be used as a key", "RFC 9111, section 2"},
+	KeyRefused:            {"the URL that the program has chosen as the key (Key) has another origin, or cannot be used as a key", ""},
 	BodyNotCacheable:      {"the body of the request cannot be made part of a key", ""},
 }
 

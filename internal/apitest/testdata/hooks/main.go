@@ -4,6 +4,7 @@ package main
 import (
 	"log"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -13,15 +14,27 @@ import (
 func newClient() *http.Client {
 	cache := &cachecontrol.Transport{
 		Partition:   func(req *http.Request) string { return req.Header.Get("X-User") },
+		Key:         key,
 		BeforeStore: beforeStore,
 		BeforeReuse: beforeReuse,
 	}
+	cache.KeyAcrossOrigins = true
 	var mounts cachecontrol.Mounts
 	mounts.Mount("https://", cache)
 	mounts.Mount("https://live.example.com/", http.DefaultTransport)
 	defer mounts.CloseIdleConnections()
 	var rt http.RoundTripper = &mounts
 	return &http.Client{Transport: rt}
+}
+
+// key returns one URL for all mirrors of a file.
+func key(req *http.Request) *url.URL {
+	if !strings.HasSuffix(req.URL.Hostname(), ".mirror.example.com") {
+		return nil
+	}
+	u := *req.URL
+	u.Host = "mirror.example.com"
+	return &u
 }
 
 func beforeStore(resp *http.Response, rules cachecontrol.RuleDecision) cachecontrol.StoreDecision {

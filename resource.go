@@ -1,0 +1,104 @@
+package cachecontrol
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+)
+
+// plainKey appends the plain key of a request, without its partition, to b. named reports whether Transport.Key has
+// named another resource than the request's own URL. If why is not ReasonNone, the cache must not handle the request:
+// either its URL has no key, and then key is empty, or Transport.Key has returned a URL that must not be used, and then
+// key is that of the request's own URL.
+func (e *engine) plainKey(b []byte, req *http.Request) (key []byte, named bool, why rules.Reason) {
+	key, ok := cachekey.Append(b, req.URL, req.Host)
+	switch {
+	case !ok:
+		return nil, false, rules.URLNotCacheable
+	case e.key == nil:
+		return key, false, rules.ReasonNone
+	}
+	u := e.askKey(req)
+	if u == nil || u == req.URL {
+		return key, false, rules.ReasonNone
+	}
+	both, ok := e.appendNamed(key, req, u)
+	if !ok {
+		e.logRefusedKey(req)
+		return key, false, rules.KeyRefused
+	}
+	if other := both[len(key):]; !bytes.Equal(other, key) {
+		return append(both[:0], other...), true, rules.ReasonNone
+	}
+	return key, false, rules.ReasonNone
+}
+
+// appendNamed appends the plain key of u, which Transport.Key has returned for a request. It reports false if u must not
+// be used.
+func (e *engine) appendNamed(b []byte, req *http.Request, u *url.URL) ([]byte, bool) {
+	if sameOrigin(u, req.URL) || !e.keyAcrossOrigins && sameOrigin(u, targetURL(req)) {
+		own := *req.URL // the server that is asked, the Host field, and user and password remain in the key
+		own.Opaque, own.Path, own.RawPath, own.RawQuery, own.ForceQuery = u.Opaque, u.Path, u.RawPath, u.RawQuery, u.ForceQuery
+		return cachekey.Append(b, &own, req.Host)
+	}
+	if !e.keyAcrossOrigins {
+		return b, false
+	}
+	other := *u
+	other.User = req.URL.User
+	return cachekey.Append(b, &other, "")
+}
+
+// askKey calls Transport.Key. If that panics, askKey closes the body of the request.
+func (e *engine) askKey(req *http.Request) *url.URL {
+	returned := false
+	defer func() {
+		if !returned {
+			closeBody(req)
+		}
+	}()
+	u := e.key(req)
+	returned = true
+	return u
+}
+
+// keyOfGET returns the plain key, without a partition, of a GET request for u without header fields. host is its Host
+// field. It reports false if nothing can be stored for such a request.
+func (e *engine) keyOfGET(ctx context.Context, u *url.URL, host string) (string, bool) {
+	if e.key == nil {
+		return cachekey.Of(u, host)
+	}
+	key, _, why := e.plainKey(nil, getRequest(ctx, u, host))
+	return string(key), why == rules.ReasonNone
+}
+
+// getRequest returns a GET request for u without header fields.
+func getRequest(ctx context.Context, u *url.URL, host string) *http.Request {
+	req := &http.Request{Method: http.MethodGet, URL: u, Host: host, Header: http.Header{}}
+	return req.WithContext(ctx)
+}
+
+// logRefusedKey logs, once, that a URL that Transport.Key has returned must not be used.
+func (e *engine) logRefusedKey(req *http.Request) {
+	if e.logger == nil {
+		return
+	}
+	e.keyRefused.Do(func() {
+		e.logger.WarnContext(req.Context(), "cachecontrol: Transport.Key returned a URL that cannot name the resource; the request is not handled by the cache",
+			"url", requestURL(req), "why", rules.Reason(rules.KeyRefused).Description())
+	})
+}
+
+// sameOrigin reports whether two URLs have the same scheme, host and port.
+func sameOrigin(a, b *url.URL) bool {
+	if a.Scheme == b.Scheme && a.Host == b.Host {
+		return true
+	}
+	x, ok := cachekey.Of(&url.URL{Scheme: a.Scheme, Host: a.Host}, "")
+	y, _ := cachekey.Of(&url.URL{Scheme: b.Scheme, Host: b.Host}, "")
+	return ok && x == y
+}
