@@ -84,7 +84,7 @@ func (e *engine) refuse(q *query) answer {
 		Header: http.Header{
 			"Content-Type":   {"text/plain; charset=utf-8"},
 			"Content-Length": {strconv.Itoa(len(text))},
-			"Cache-Status":   {s.header()},
+			"Cache-Status":   {withKey(s.header(), q.named)},
 		},
 		Body: bytesbody.New([]byte(text)), ContentLength: int64(len(text)), Request: q.req,
 	}
@@ -97,7 +97,7 @@ func (e *engine) refuse(q *query) answer {
 
 // respond answers with a response from the origin.
 func (e *engine) respond(q *query, rep *reply, s Status, a answer) answer {
-	e.setCacheStatus(rep, s)
+	e.setCacheStatus(q, rep, s)
 	switch s.Storage {
 	case rules.ReasonNone, rules.Validated, rules.ValidatedByHead:
 	default:
@@ -111,13 +111,13 @@ func (e *engine) respond(q *query, rep *reply, s Status, a answer) answer {
 }
 
 // setCacheStatus adds the Cache-Status to a response from the origin.
-func (e *engine) setCacheStatus(rep *reply, s Status) {
+func (e *engine) setCacheStatus(q *query, rep *reply, s Status) {
 	h := rep.resp.Header
 	lines := h["Cache-Status"] // from caches nearer to the origin
 	if lines == nil {
 		lines = rep.spareLine[:0]
 	}
-	h["Cache-Status"] = append(lines, e.statusHeader(s))
+	h["Cache-Status"] = append(lines, withKey(e.statusHeader(s), q.named))
 	if rep.farMark != nil {
 		h[XFromCache] = rep.farMark
 	}
@@ -131,5 +131,5 @@ func (e *engine) logAnswer(q *query, resp *http.Response) {
 	s := StatusOf(resp)
 	e.logger.DebugContext(q.ctx, "cachecontrol", "method", q.req.Method, "url", requestURL(q.req), "outcome", s.Outcome.String(),
 		"reason", string(s.Reason), "why", s.Reason.Description(), "section", s.Reason.Reference(),
-		"status", resp.StatusCode, "stored", s.Stored, "storage", string(s.Storage), "ttl", s.TTL)
+		"status", resp.StatusCode, "stored", s.Stored, "storage", string(s.Storage), "ttl", s.TTL, "key", s.Key)
 }

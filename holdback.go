@@ -26,24 +26,42 @@ func (e *engine) holdBack(q *query, key string, m *match, d decision) (claim bac
 	if !ok {
 		return claim, r, false
 	}
-	claim, ok = e.mayValidate(key)
+	claim, ok = e.mayValidate(q, key)
 	r.Reason = rules.OriginFailing
 	return claim, r, !ok
 }
 
 // mayValidate reports whether a request may be sent whose answer the caller does not need. The claim must be ended when
 // the request has been answered.
-func (e *engine) mayValidate(key string) (backoff.Claim, bool) {
-	claim, ok := e.backoff.Claim(backoff.TargetOf(key), time.Now())
+func (e *engine) mayValidate(q *query, key string) (backoff.Claim, bool) {
+	claim, ok := e.backoff.Claim(q.target(key), time.Now())
 	if !ok {
 		e.counters.heldBack.Add(1)
 	}
 	return claim, ok
 }
 
-// isFailing reports whether the URL with this key has failed, or its origin, and has not succeeded since.
-func (e *engine) isFailing(key string) bool {
-	return e.backoff.Failing(backoff.TargetOf(key))
+// target returns what the cache remembers failures of for a query with this key: the key, at the origin that is asked.
+func (q *query) target(key string) backoff.Target {
+	if q.named == "" {
+		return backoff.TargetOf(key)
+	}
+	target, _ := targetAs(q.req, q.named)
+	return target
+}
+
+// targetAs is target for a request with a query that has this field named. It reports false if its URL has no key.
+func targetAs(req *http.Request, named string) (target backoff.Target, ok bool) {
+	key, ok := cachekey.Of(req.URL, req.Host)
+	if target = backoff.TargetOf(key); named != "" {
+		target = target.Named(named)
+	}
+	return target, ok
+}
+
+// sentTarget is targetAs for a request that is sent to the origin.
+func (e *engine) sentTarget(req *http.Request) (backoff.Target, bool) {
+	return targetAs(req, e.within(req.Context()).named)
 }
 
 // exchange makes a request through Base at the time asked. It counts and remembers a failure.
@@ -78,14 +96,14 @@ func (e *engine) recordResponse(req *http.Request, asked time.Time, resp *http.R
 	if !failed && e.backoff.Empty() {
 		return
 	}
-	key, ok := cachekey.Of(req.URL, req.Host)
+	target, ok := e.sentTarget(req)
 	switch {
 	case !ok:
 	case failed:
 		now := time.Now()
-		e.backoff.Failed(backoff.TargetOf(key), asked, now, rules.RetryAfter(resp.StatusCode, resp.Header, now))
+		e.backoff.Failed(target, asked, now, rules.RetryAfter(resp.StatusCode, resp.Header, now))
 	default:
-		e.backoff.Succeeded(backoff.TargetOf(key), asked)
+		e.backoff.Succeeded(target, asked)
 	}
 }
 
@@ -95,19 +113,19 @@ func (e *engine) recordError(req *http.Request, asked time.Time, err error) {
 	if e.backoff == nil || canceled(req, err) || hasBody(req) && req.GetBody == nil {
 		return
 	}
-	if key, ok := cachekey.Of(req.URL, req.Host); ok {
-		e.backoff.Failed(backoff.TargetOf(key), asked, time.Now(), 0)
+	if target, ok := e.sentTarget(req); ok {
+		e.backoff.Failed(target, asked, time.Now(), 0)
 	}
 }
 
 // recordBroken records that a validation in the background has failed although the origin has answered, because the body
 // broke off. claim is the one of the validation.
-func (e *engine) recordBroken(req *http.Request, claim backoff.Claim, err error) {
-	if e.backoff == nil || canceled(req, err) {
+func (e *engine) recordBroken(q *query, claim backoff.Claim, err error) {
+	if e.backoff == nil || canceled(q.req, err) {
 		return
 	}
-	if key, ok := cachekey.Of(req.URL, req.Host); ok {
-		e.backoff.Broken(backoff.TargetOf(key), claim, time.Now())
+	if target, ok := targetAs(q.req, q.named); ok {
+		e.backoff.Broken(target, claim, time.Now())
 	}
 }
 

@@ -70,7 +70,7 @@ func (e *engine) invalidatedKeys(q *query, resp *http.Response) []string {
 		asked := *q.req.URL
 		asked.Path, asked.RawPath, asked.RawQuery, asked.ForceQuery = u.Path, u.RawPath, u.RawQuery, u.ForceQuery
 		closeOnPanic(resp, func() {
-			if key, ok := e.keyOfGET(q.ctx, &asked, q.req.Host); ok {
+			if key, ok := e.keyOf(getRequest(q.ctx, &asked, q.req.Host)); ok {
 				keys = append(keys, key)
 			}
 		})

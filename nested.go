@@ -17,13 +17,14 @@ var errNested = errors.New("cachecontrol: Transport.Base leads back to the Trans
 type sending struct {
 	engine *engine
 	flight string   // as in query
+	named  string   // as in query
 	within *sending // request for which Base makes this one; nil if none
 	depth  int      // number of enclosing requests
 }
 
 // sending returns the sending for a query's request.
 func (e *engine) sending(q *query) sending {
-	s := sending{engine: e, flight: q.flightKey}
+	s := sending{engine: e, flight: q.flightKey, named: q.named}
 	if s.within = e.within(q.ctx); s.within != nil {
 		s.depth = s.within.depth + 1
 	}

@@ -3,8 +3,10 @@ package cachecontrol
 import (
 	"bytes"
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
@@ -66,20 +68,46 @@ func (e *engine) askKey(req *http.Request) *url.URL {
 	return u
 }
 
-// keyOfGET returns the plain key, without a partition, of a GET request for u without header fields. host is its Host
-// field. It reports false if nothing can be stored for such a request.
-func (e *engine) keyOfGET(ctx context.Context, u *url.URL, host string) (string, bool) {
-	if e.key == nil {
-		return cachekey.Of(u, host)
-	}
-	key, _, why := e.plainKey(nil, getRequest(ctx, u, host))
+// keyOf returns the plain key, without a partition, of a request. It reports false if nothing can be stored for it.
+func (e *engine) keyOf(req *http.Request) (string, bool) {
+	key, _, why := e.plainKey(nil, req)
 	return string(key), why == rules.ReasonNone
 }
 
-// getRequest returns a GET request for u without header fields.
+// getRequest returns a GET request for u without header fields. host is its Host field.
 func getRequest(ctx context.Context, u *url.URL, host string) *http.Request {
 	req := &http.Request{Method: http.MethodGet, URL: u, Host: host, Header: http.Header{}}
 	return req.WithContext(ctx)
+}
+
+// resolved returns a header from the origin as it is stored. If Transport.Key is set, another URL may have the same key,
+// so relative references in Location and Content-Location are resolved.
+func (e *engine) resolved(q *query, h http.Header) http.Header {
+	if e.key == nil {
+		return h
+	}
+	out := h
+	for _, name := range [...]string{"Location", "Content-Location"} {
+		if text, ok := e.resolve(targetURL(q.req), h.Get(name)); ok {
+			out = maps.Clone(out)
+			out[name] = []string{text}
+		}
+	}
+	return out
+}
+
+// resolve resolves a reference in a response to a request for base. It reports false if it is the same for all URLs with
+// the key of base. The result has no user and password, because it is stored.
+func (e *engine) resolve(base *url.URL, ref string) (string, bool) {
+	u, err := url.Parse(ref)
+	if err != nil || ref == "" || u.IsAbs() || ref[0] == '/' && !e.keyAcrossOrigins {
+		return "", false
+	}
+	u = base.ResolveReference(u)
+	if u.User = nil; !e.keyAcrossOrigins && !strings.HasPrefix(u.Path, "//") {
+		u.Scheme, u.Host = "", ""
+	}
+	return u.String(), true
 }
 
 // logRefusedKey logs, once, that a URL that Transport.Key has returned must not be used.

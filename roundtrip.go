@@ -486,7 +486,7 @@ func (c *cache) validateLater(q *query, at place, m *match) (started, held bool)
 	if q.cc.NoStore || q.offline {
 		return false, false
 	}
-	claim, ok := c.mayValidate(at.key)
+	claim, ok := c.mayValidate(q, at.key)
 	if !ok {
 		return false, true
 	}
@@ -523,6 +523,6 @@ func (c *cache) runValidation(ctx context.Context, q query, at place, claim back
 		return
 	}
 	if err := a.store(); err != nil {
-		c.recordBroken(q.req, claim, err)
+		c.recordBroken(&q, claim, err)
 	}
 }

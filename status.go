@@ -1,6 +1,7 @@
 package cachecontrol
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -62,6 +63,10 @@ type Status struct {
 	// Collapsed reports whether the request has waited for another one and was not sent to the origin itself. It was
 	// answered with the response to the other one, or, if that failed or was slow, with a stale response.
 	Collapsed bool
+
+	// Key is the URL that the stored responses have, without user and password, if Transport.Key made it differ from
+	// that of the request. Otherwise, and if it is longer than 1 KiB, Key is "".
+	Key string
 
 	Forward       string        // why the request was sent to the origin, as a token of RFC 9211; "" if it was not
 	ForwardStatus int           // status code from the origin; 0 if it was not asked or did not answer
@@ -164,6 +169,9 @@ func parseStatus(p *httpsfv.Params) (s Status, fromCache bool) {
 		n, _ := v.(int64)
 		s.TTL, s.HasTTL = time.Duration(n)*time.Second, true
 	}
+	if v, ok := p.Get("key"); ok {
+		s.Key, _ = v.(string)
+	}
 	_, s.Stored = p.Get("stored")
 	_, s.Collapsed = p.Get("collapsed")
 	hit := isHit(p)
@@ -214,6 +222,9 @@ func (s Status) String() string {
 	if s.Storage != "" {
 		text += "; storage: " + string(s.Storage)
 	}
+	if s.Key != "" {
+		text += "; key: " + s.Key
+	}
 	return text
 }
 
@@ -251,6 +262,32 @@ func (s Status) header() string {
 		return cacheName
 	}
 	return out
+}
+
+// maxShownKey is the length of the longest key in Cache-Status. Programs limit the length of a header.
+const maxShownKey = 1 << 10
+
+// withKey adds the URL of a plain key to a member of Cache-Status (RFC 9211, section 2.7), if there is a key.
+func withKey(member, plain string) string {
+	if plain == "" {
+		return member
+	}
+	text := urlOfKey(plain)
+	if len(text) > maxShownKey {
+		return member
+	}
+	b := append([]byte(member), `;key="`...)
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case c < ' ' || c > '~':
+			b = fmt.Appendf(b, "%%%02X", c)
+		default:
+			b = append(b, c)
+		}
+	}
+	return string(append(b, '"'))
 }
 
 // forwardToken returns the token of RFC 9211, section 2.2, for the reason why a request is sent to the origin.

@@ -287,17 +287,18 @@ func (t *Transport) Close() error { return t.start().close() }
 // Responses that are being received from the origin meanwhile are not stored. The partition is that of a GET request
 // for u with this context and no header fields. The error is that of the store.
 func (t *Transport) Invalidate(ctx context.Context, u *url.URL) error {
+	if u == nil {
+		u = new(url.URL)
+	}
 	e := t.start()
-	key, ok := e.keyOfGET(ctx, u, "")
+	req := getRequest(ctx, u, u.Host)
+	key, ok := e.keyOf(req)
 	if !ok {
-		var shown url.URL // without user and password
-		if u != nil {
-			shown = *u
-			shown.User = nil
-		}
+		shown := *u
+		shown.User = nil
 		return fmt.Errorf("cachecontrol: invalidate %q: no response is stored for such a URL", shown.String())
 	}
-	key += e.partitionOf(getRequest(ctx, u, u.Host), controlOf(ctx))
+	key += e.partitionOf(req, controlOf(ctx))
 	_, err := e.invalidate(ctx, key, 0)
 	return errors.Join(err, e.invalidateMethods(ctx, key))
 }
@@ -335,8 +336,7 @@ func newEngine(t *Transport) *engine {
 			Shared: t.Shared, TimePriority: t.TimePriority, StaleIfError: t.StaleIfError, StaleWhileRevalidate: t.StaleWhileRevalidate,
 			WithholdSetCookie: !t.ReplaySetCookie, Replay: t.Replay, Statuses: slices.Clone(t.CacheableStatusCodes),
 		},
-		partition: t.Partition,
-		key:       t.Key, keyAcrossOrigins: t.KeyAcrossOrigins,
+		partition: t.Partition, key: t.Key, keyAcrossOrigins: t.KeyAcrossOrigins,
 		credentials:     slices.Clone(t.CredentialFields),
 		beforeStore:     t.BeforeStore,
 		beforeReuse:     t.BeforeReuse,

@@ -70,6 +70,16 @@ func TargetOf(key string) Target {
 	return x
 }
 
+// Named returns the target for a URL of t's origin whose stored responses have another key. All such URLs of one origin
+// have the same target.
+func (t Target) Named(key string) Target {
+	named := TargetOf(key)
+	if named.origin != t.origin {
+		named.url ^= t.origin
+	}
+	return Target{named.url, t.origin}
+}
+
 // Claim is the right to be the only attempt that finds out whether a URL or an origin still fails. The zero Claim is for a
 // target that has not failed. The holder must call End.
 type Claim struct {
