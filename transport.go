@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"math"
 	"net/http"
@@ -301,6 +302,14 @@ func (t *Transport) Invalidate(ctx context.Context, u *url.URL) error {
 	key += e.partitionOf(req, controlOf(ctx))
 	_, err := e.invalidate(ctx, key, 0)
 	return errors.Join(err, e.invalidateMethods(ctx, key))
+}
+
+// List returns an iterator over what is stored, in all partitions: see storage.Lister. An entry is listed for each variant
+// and for each stored part of a response, and for the lists that the cache makes of these. Entry.URL is the URL, without
+// user and password. If the Store does not answer in time, or if it is no storage.Lister, the iterator ends with an error,
+// in the second case errors.ErrUnsupported.
+func (t *Transport) List(ctx context.Context) iter.Seq2[storage.Listed, error] {
+	return t.start().store.List(ctx)
 }
 
 // CloseIdleConnections calls the method of this name of Base, if Base has one.

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"io"
+	"iter"
 	"time"
 )
 
@@ -17,6 +18,7 @@ import (
 //	DecodedKeeper      keeps the decoded form of an encoded body
 //	Watcher            reports the changes that other processes make; used by Tiered
 //	Leaser             lets one of the processes that share it ask the origin for a key
+//	Lister             lists what is stored
 
 // Describer is implemented by a Store that describes itself.
 type Describer interface {
@@ -127,4 +129,29 @@ type Leaser interface {
 	// A lease protects nothing: all other methods work as if it did not exist. The Store may lose leases, for example
 	// when its server restarts or when the clock of a machine is changed. Then more than one caller asks the origin.
 	Lease(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error)
+}
+
+// Lister is implemented by a Store that can list its entries. Transport.List calls it.
+type Lister interface {
+	// List returns an iterator over the entries, in no particular order. It can be used several times. An entry that is
+	// stored before the loop begins and not changed until it ends is listed, and only once unless the Store documents
+	// otherwise. One that was deleted before is not listed. An entry that is stored, updated, replaced, evicted or deleted meanwhile may be listed or not.
+	//
+	// The loop takes a fixed amount of memory, however many entries there are, and holds up no other call for long. Its
+	// body may call the Store. Listing an entry does not count as using it.
+	//
+	// If something cannot be listed, the iterator yields a zero Listed with an error, and continues if it can. It ends
+	// with an error when ctx ends or the Store is closed, and with errors.ErrUnsupported if the Store cannot list, as
+	// when a store behind it cannot. Entries that Get would not return because they are damaged are omitted.
+	List(ctx context.Context) iter.Seq2[Listed, error]
+}
+
+// Listed is an entry that a Lister lists.
+type Listed struct {
+	// Key is the key of the entry. It is "" if the Store does not record it, as with those files of the file caches
+	// whose key is not Entry.URL. Python's CacheControl records neither key nor URL.
+	Key string
+
+	Entry *Entry // shared; must not be modified
+	Size  int64  // about how many bytes the Store uses for the entry, with its body
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"io"
+	"iter"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -45,7 +46,8 @@ type tiered struct {
 // Get. While the far store fails, the Store also fails once nearFor has passed, because it cannot know
 // what was deleted meanwhile.
 //
-// The Store is a Leaser if far is one. Its leases are those of the far store.
+// The Store is a Leaser if far is one. Its leases are those of the far store. It lists the entries of the far store if that
+// is a Lister.
 //
 // near must not be used by anything else; if it is nil, a DictCache with the default limit is used. If far is a
 // Watcher, it is watched until Close. Close closes far if it implements io.Closer. After Close, and if far is nil,
@@ -342,6 +344,29 @@ func (t *tiered) Delete(ctx context.Context, key string) error {
 		t.near.Delete(ctx, key)
 	}()
 	return t.far.Delete(ctx, key)
+}
+
+// List implements Lister. It lists the entries of the far store.
+func (t *tiered) List(ctx context.Context) iter.Seq2[Listed, error] {
+	return func(yield func(Listed, error) bool) {
+		lister, ok := t.far.(Lister)
+		switch {
+		case t.closed.Load():
+			yield(Listed{}, ErrClosed)
+			return
+		case !ok:
+			yield(Listed{}, errors.ErrUnsupported)
+			return
+		}
+		for l, err := range lister.List(ctx) {
+			if t.closed.Load() {
+				l, err = Listed{}, ErrClosed
+			}
+			if !yield(l, err) || err == ErrClosed {
+				return
+			}
+		}
+	}
 }
 
 // KeepDecoded implements DecodedKeeper. It stores the decoded body of an entry in the near store.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
@@ -136,4 +137,76 @@ func (g *guard) Lease(ctx context.Context, key string, d time.Duration) (release
 			g.failed(ctx, "lease", key, err)
 		}
 	}, true, nil
+}
+
+// List may be called only if the store implements storage.Lister. The store has the timeout for each entry. If it takes
+// longer, panics or lists an invalid entry, the iterator ends with an error.
+func (g *guard) List(ctx context.Context) iter.Seq2[storage.Listed, error] {
+	return func(yield func(storage.Listed, error) bool) {
+		within, cancel := context.WithCancel(ctx)
+		l := listing{steps: make(chan listStep), ended: make(chan struct{})}
+		go func() {
+			defer close(l.ended)
+			l.err = g.do(within, false, func() error { return l.run(within, g.Store.(storage.Lister)) }, nil)
+		}()
+		defer func() {
+			cancel()
+			<-l.ended // soon, because do gives up the call
+		}()
+		l.receive(ctx, cancel, g.timeout, yield)
+	}
+}
+
+// listing passes entries from the goroutine of the store to that of the caller.
+type listing struct {
+	steps chan listStep
+	ended chan struct{} // closed when the store has returned or was given up
+	err   error         // set before
+}
+
+type listStep struct {
+	listed storage.Listed
+	err    error
+}
+
+// run sends what the store lists.
+func (l *listing) run(ctx context.Context, lister storage.Lister) error {
+	for listed, err := range lister.List(ctx) {
+		if err == nil && listed.Entry == nil {
+			return fmt.Errorf("%w: a listed entry is nil", errInvalid)
+		}
+		select {
+		case l.steps <- listStep{listed, err}:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil
+}
+
+// receive passes to yield what run sends. It cancels the listing if the next entry takes longer than timeout.
+func (l *listing) receive(ctx context.Context, cancel context.CancelFunc, timeout time.Duration, yield func(storage.Listed, error) bool) {
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	for {
+		timer.Reset(timeout)
+		select {
+		case s := <-l.steps:
+			if !yield(s.listed, s.err) {
+				return
+			}
+			continue
+		case <-timer.C:
+			cancel()
+			<-l.ended
+			yield(storage.Listed{}, errHangs)
+		case <-ctx.Done():
+			yield(storage.Listed{}, ctx.Err())
+		case <-l.ended:
+			if l.err != nil {
+				yield(storage.Listed{}, l.err)
+			}
+		}
+		return
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -257,6 +258,34 @@ func (s *Store) Lease(ctx context.Context, key string, d time.Duration) (release
 			end()
 		}
 	}, true, nil
+}
+
+// List lists the entries: see storage.Lister. It logs failures. If the store is no Lister, it yields errors.ErrUnsupported.
+func (s *Store) List(ctx context.Context) iter.Seq2[storage.Listed, error] {
+	return func(yield func(storage.Listed, error) bool) {
+		_, ok := s.user.(storage.Lister)
+		switch {
+		case s.closed.Load():
+			yield(storage.Listed{}, storage.ErrClosed)
+			return
+		case !ok:
+			yield(storage.Listed{}, errors.ErrUnsupported)
+			return
+		}
+		for l, err := range s.store.(storage.Lister).List(ctx) {
+			switch {
+			case err != nil:
+				if ctx.Err() == nil && !errors.Is(err, errors.ErrUnsupported) {
+					s.Failed(ctx, "list", "", err)
+				}
+			case s.IsTombstoned(l.Key, l.Entry):
+				continue
+			}
+			if !yield(l, err) {
+				return
+			}
+		}
+	}
 }
 
 // DecodedKeeper returns a function that gives the store the decoded body of the entry e, which Get returned for key. It

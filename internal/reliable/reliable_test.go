@@ -1,10 +1,12 @@
 package reliable
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -466,6 +468,126 @@ func TestTimeout(t *testing.T) {
 		s.Delete(ctx, "key")
 		if calls != 2 {
 			t.Errorf("%d calls, want 2", calls)
+		}
+	})
+}
+
+// listFunc is a storage.Lister.
+type listFunc struct {
+	storage.Store
+	list func(ctx context.Context) iter.Seq2[storage.Listed, error]
+}
+
+func (s listFunc) List(ctx context.Context) iter.Seq2[storage.Listed, error] { return s.list(ctx) }
+
+// A listing ends in time, whatever the store does, with what was listed before.
+func TestRogueList(t *testing.T) {
+	broken := errors.New("broken")
+	one := storage.Listed{Key: "key", Entry: newEntry()}
+	type yield = func(storage.Listed, error) bool
+	release := make(chan struct{})
+	for _, test := range []struct {
+		name     string
+		after    iter.Seq2[storage.Listed, error] // of one
+		entries  int
+		want     error
+		failures uint64
+	}{
+		{"good", func(yield) {}, 1, nil, 0},
+		{"error", func(y yield) { _ = y(storage.Listed{}, broken) && y(one, nil) }, 2, broken, 1},
+		{"no entry", func(y yield) { y(storage.Listed{Key: "key"}, nil) }, 1, errInvalid, 1},
+		{"panic", func(yield) { panic("injected") }, 1, errInvalid, 1},
+		{"goes on after false", func(y yield) { y(one, nil); y(one, nil); y(one, nil) }, 4, nil, 0},
+		{"nil", nil, 0, errInvalid, 1},
+		{"stuck", func(yield) { <-release }, 1, errHangs, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				if test.name == "stuck" {
+					release = make(chan struct{}) // of this bubble
+					defer func() { close(release) }()
+				}
+				s := New(Config{Timeout: timeout, Store: listFunc{storage.NewDictCache(), func(context.Context) iter.Seq2[storage.Listed, error] {
+					if test.after == nil {
+						return nil
+					}
+					return func(y yield) {
+						if y(one, nil) {
+							test.after(y)
+						}
+					}
+				}}})
+				start, entries := time.Now(), 0
+				var last error
+				for l, err := range s.List(t.Context()) {
+					if last = cmp.Or(last, err); l.Entry != nil {
+						entries++
+					}
+				}
+				if entries != test.entries || !errors.Is(last, test.want) {
+					t.Errorf("%d entries, error %v; want %d, %v", entries, last, test.entries, test.want)
+				}
+				if n := s.Failures()["list"]; n != test.failures {
+					t.Errorf("%d failures are counted, want %d", n, test.failures)
+				}
+				if took := time.Since(start); took > timeout+callGrace {
+					t.Errorf("it took %v, want at most %v", took, timeout+callGrace)
+				}
+				for range s.List(t.Context()) {
+					break // nothing is left of it, and the loop returns
+				}
+			})
+		})
+	}
+}
+
+// A slow loop is not a slow store, and a loop that panics or ends early leaves nothing behind.
+func TestListLoops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Config{Timeout: timeout, Store: struct{ storage.Store }{}})
+		for _, err := range s.List(t.Context()) {
+			if !errors.Is(err, errors.ErrUnsupported) {
+				t.Errorf("error %v, want ErrUnsupported", err)
+			}
+		}
+		cache := storage.NewDictCache()
+		s = New(Config{Timeout: timeout, Store: listFunc{cache, cache.List}})
+		s.traits.Local, s.store = false, newGuard(s.user, timeout, s.Failed)
+		for _, key := range []string{"a", "b", "c"} {
+			if err := put(s, key, "body"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n := 0
+		for _, err := range s.List(t.Context()) {
+			time.Sleep(3 * timeout)
+			if n++; err != nil {
+				t.Errorf("a slow loop gets the error %v, want none", err)
+			}
+		}
+		if n != 3 {
+			t.Errorf("%d entries are listed, want 3", n)
+		}
+		func() {
+			defer func() { recover() }()
+			for range s.List(t.Context()) {
+				panic("of the loop")
+			}
+		}()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var last error
+		for _, last = range s.List(ctx) {
+			cancel()
+		}
+		if last == nil {
+			t.Error("a listing whose context ends yields no error, want one")
+		}
+		s.Close()
+		for _, err := range s.List(t.Context()) {
+			if !errors.Is(err, storage.ErrClosed) {
+				t.Errorf("error %v, want ErrClosed", err)
+			}
 		}
 	})
 }

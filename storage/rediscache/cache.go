@@ -15,7 +15,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// cache implements storage.Store and storage.Watcher.
+// cache implements storage.Store, storage.Watcher, storage.Leaser and storage.Lister.
 type cache struct {
 	client redis.UniversalClient // nil if New was given none
 	heeds  bool                  // the client honors contexts

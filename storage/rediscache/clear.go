@@ -19,7 +19,7 @@ func Clear(ctx context.Context, client redis.UniversalClient, prefix string) err
 	if prefix == "" {
 		return errors.New("rediscache: Clear needs a prefix")
 	}
-	pattern := strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(prefix) + "*"
+	pattern := escapePattern(prefix) + "*"
 	unlink := func(ctx context.Context, node redis.Cmdable) error { return unlinkAll(ctx, node, pattern) }
 	switch client := client.(type) {
 	case nil:
@@ -52,4 +52,9 @@ func unlinkAll(ctx context.Context, node redis.Cmdable, pattern string) error {
 		}
 		cursor = next
 	}
+}
+
+// escapePattern returns the pattern of SCAN that matches only text.
+func escapePattern(text string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(text)
 }

@@ -559,4 +559,11 @@ func closes(t *tester) {
 			release()
 		}
 	}
+	if l, ok := t.store.(storage.Lister); ok {
+		for l, err := range l.List(t.Context()) {
+			if err == nil {
+				t.Errorf("List of a closed store must yield an error: it lists %+v", l)
+			}
+		}
+	}
 }

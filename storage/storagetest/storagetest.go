@@ -63,6 +63,10 @@ func Run(t *testing.T, newStore func(t *testing.T) storage.Store) {
 		{"LeaseKeys", leaseKeys},
 		{"LeaseContext", leaseContext},
 		{"LeaseConcurrently", leaseConcurrently},
+		{"List", list},
+		{"ListEnds", listEnds},
+		{"ListAndDelete", listAndDelete},
+		{"ListConcurrently", listConcurrently},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.f(&tester{T: t, store: newStore(t)})

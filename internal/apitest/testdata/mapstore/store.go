@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"iter"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -132,6 +135,31 @@ func (s *Store) Lease(_ context.Context, key string, d time.Duration) (release f
 	timer = time.AfterFunc(d, release)
 	s.leases[key] = timer
 	return release, true, nil
+}
+
+// List lists the entries that are stored when the loop begins.
+func (s *Store) List(ctx context.Context) iter.Seq2[storage.Listed, error] {
+	return func(yield func(storage.Listed, error) bool) {
+		s.mu.Lock()
+		closed, all := s.closed, slices.Collect(maps.Values(s.stored))
+		s.mu.Unlock()
+		err := ctx.Err()
+		if closed {
+			err = storage.ErrClosed
+		}
+		for _, e := range all {
+			if err != nil {
+				break
+			}
+			if !yield(storage.Listed{Key: e.key, Entry: e.entry, Size: int64(len(e.body))}, nil) {
+				return
+			}
+			err = ctx.Err()
+		}
+		if err != nil {
+			yield(storage.Listed{}, err)
+		}
+	}
 }
 
 // Close makes Get fail.
