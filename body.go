@@ -135,6 +135,16 @@ func (b *originBody) finish(why rules.Reason) {
 	}
 }
 
+// bodyOf returns the body of resp, which becomes an originBody if it is none.
+func bodyOf(resp *http.Response) *originBody {
+	b, ok := resp.Body.(*originBody)
+	if !ok {
+		b = &originBody{ReadCloser: resp.Body}
+		resp.Body = b
+	}
+	return b
+}
+
 // forgetFunc returns a function that aborts the recording of the body, or, if the body is stored, removes the entry under key.
 func (b *originBody) forgetFunc(ctx context.Context, e *engine, plain, key string) func(error) {
 	ctx = context.WithoutCancel(ctx)
@@ -153,6 +163,17 @@ func (b *originBody) forgetFunc(ctx context.Context, e *engine, plain, key strin
 			e.remove(ctx, plain, key)
 		}
 	}
+}
+
+// record starts a recording of the following bytes, unless the body is closed. b.stores must be true.
+func (b *originBody) record(r *recording) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed.Load() {
+		r.Abort()
+		return
+	}
+	b.rec = r
 }
 
 // forgetParts ends the recording of the body in pieces, and removes the pieces.

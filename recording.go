@@ -33,6 +33,7 @@ type recording struct {
 	dropsParts  bool                  // the stored parts are to be removed once the entry is stored
 	list        *storage.Entry        // for the list of parts, if a whole response is kept as a part when it ends early
 	forgetParts func()                // removes the parts in which the same bytes are stored; nil if they are not
+	recordRest  func(*recording)      // makes the bytes that have not been received be stored in pieces; nil if they are not to be
 	auxiliary   bool                  // it is the recording of such parts, and is not counted
 	damaged     bool                  // what was received must not be kept
 	pos         int64                 // offset of the next byte in the representation
@@ -53,22 +54,16 @@ type recording struct {
 func (r *recording) finish(why rules.Reason) (stored bool) {
 	if why == rules.ReasonNone {
 		if why = r.commitCurrent(); why == rules.ReasonNone {
+			if r.forgetParts != nil {
+				r.forgetParts() // if their recording began with the last bytes, it has not ended
+			}
 			if !r.auxiliary {
 				r.counters.stored.Add(1)
 			}
 			return true
 		}
 	} else {
-		if why == rules.Incomplete && !r.damaged && (r.length < 0 || r.n <= r.length) {
-			r.keepReceived()
-		}
-		r.Abort()
-		if r.err != nil {
-			r.store.Failed(r.ctx, "write", r.entryKey, r.err)
-		}
-		if why == rules.DigestMismatch && r.dropsParts {
-			r.dropParts() // they may be what is wrong
-		}
+		r.giveUp(why)
 	}
 	if r.auxiliary {
 		return false
@@ -80,14 +75,32 @@ func (r *recording) finish(why rules.Reason) (stored bool) {
 	return false
 }
 
+// giveUp aborts the entry. It keeps what was received if the body has ended early, and removes parts that cannot be right.
+func (r *recording) giveUp(why rules.Reason) {
+	if why == rules.Incomplete && !r.damaged && (r.length < 0 || r.n <= r.length) {
+		r.keepReceived()
+	}
+	r.Abort()
+	if r.err != nil {
+		r.store.Failed(r.ctx, "write", r.entryKey, r.err)
+	}
+	switch {
+	case why == rules.DigestMismatch && r.dropsParts:
+		r.dropParts() // they may be what is wrong
+	case r.n > r.maxBody && r.forgetParts != nil:
+		r.forgetParts()
+	}
+}
+
 const (
 	// leastResumed is the length of the shortest response of which a part is kept if it ends early.
 	leastResumed = 64 << 10
 
-	// mostKept is the length of the longest part that is copied when a response ends early.
+	// mostKept is the length of the longest part that is copied when a response ends early, unless the store is in memory.
 	mostKept = 8 << 20
 
-	// leastInPieces is the length of the shortest response that is stored in pieces while it is received.
+	// leastInPieces is the length of the shortest response that is stored in pieces while it is received. If the length is not known,
+	// the bytes after as many are.
 	leastInPieces = mostKept
 
 	// leastPiece is the length of the shortest piece. A response has about a thousand pieces at most.
@@ -106,24 +119,57 @@ func (r *recording) keepReceived() {
 		}
 		return
 	}
+	if r.forgetParts == nil {
+		r.keepWritten()
+	}
+}
+
+// keepWritten stores what was written of a whole response as a part. It reports whether it has done so.
+func (r *recording) keepWritten() bool {
 	w, ok := r.Writer.(storage.RereadingWriter)
-	if !ok || r.list == nil || r.forgetParts != nil || r.pos > mostKept {
-		return
+	if !ok || r.list == nil || r.pos > mostKept && !r.store.Traits().Memory {
+		return false
 	}
 	written, err := w.Written()
 	if err != nil {
-		return
+		return false
 	}
-	part := &recording{storeContext: r.storeContext, entry: r.list.Copy(), date: r.date}
-	part.bePart(r.list, span{0, r.pos, r.length}, nil)
+	part := r.newAuxiliary(span{0, r.pos, r.length})
 	if part.Writer, err = r.store.Create(r.ctx, part.entryKey, part.entry); err != nil {
-		return
+		return false
 	}
 	if n, err := io.Copy(part.Writer, written); err != nil || n != r.pos {
 		part.Abort()
+		return false
+	}
+	return part.commitCurrent() == rules.ReasonNone
+}
+
+// newAuxiliary returns a recording of a part of the response that r stores.
+func (r *recording) newAuxiliary(bytes span) *recording {
+	part := &recording{storeContext: r.storeContext, entry: r.list.Copy(), date: r.date, auxiliary: true, length: -1}
+	part.bePart(r.list, bytes, nil)
+	return part
+}
+
+// startPieces stores what was written, and makes the following bytes, which begin with p, be stored in pieces.
+func (r *recording) startPieces(p []byte) {
+	recordRest := r.recordRest
+	if r.recordRest = nil; !r.keepWritten() {
 		return
 	}
-	part.commitCurrent()
+	r.dropsParts = true
+	part := r.newAuxiliary(span{r.pos, -1, -1})
+	var err error
+	if part.Writer, err = r.store.Create(r.ctx, part.entryKey, part.entry); err != nil {
+		return
+	}
+	if err := part.writeBody(p); err != nil {
+		part.Abort()
+		return
+	}
+	part.n = int64(len(p))
+	recordRest(part)
 }
 
 // bePart makes r a recording of a part of these bytes. list is the entry for the list of parts.
@@ -137,14 +183,20 @@ func (r *recording) bePart(list *storage.Entry, part span, gone []uint64) {
 		entry.Header["Etag"] = tag[:1:1]
 	}
 	entry.Range = &storage.Range{Start: part.start, Total: part.total}
-	entry.Length = part.length()
+	entry.Length = max(part.length(), -1)
 	r.pos = part.start
 }
 
 // writeBody writes bytes of the body. If they belong to a long part, it commits that in pieces.
 func (r *recording) writeBody(p []byte) error {
-	for size := r.pieceSize(); size > 0 && len(p) > 0 && r.pos+int64(len(p)) >= r.part.Start+size; {
-		n := max(0, r.part.Start+size-r.pos)
+	if r.recordRest != nil && r.pos+int64(len(p)) > leastInPieces {
+		r.startPieces(p)
+	}
+	for size := r.pieceSize(); size > 0 && len(p) > 0; {
+		n := max(0, size-(r.pos-r.part.Start))
+		if n > int64(len(p)) {
+			break
+		}
 		if err := r.writeAt(p[:n]); err != nil {
 			return err
 		}
@@ -173,7 +225,12 @@ func (r *recording) writeAt(p []byte) error {
 
 // pieceSize returns the length of the pieces that the part is committed in, or 0 if it is committed at once.
 func (r *recording) pieceSize() int64 {
-	if r.part == nil || r.length < leastInPieces || r.store.Traits().Memory {
+	switch {
+	case r.part == nil || r.store.Traits().Memory:
+		return 0
+	case r.length < 0 && r.part.total < 0:
+		return max(leastPiece, r.part.Start>>7)
+	case r.length < leastInPieces:
 		return 0
 	}
 	return max(leastPiece, max(r.length, r.part.total)>>10)
@@ -245,6 +302,9 @@ func (r *recording) commit() error {
 		return storage.ErrChanged
 	}
 	if r.part != nil {
+		if r.part.End < 0 { // the response has ended
+			r.part.End, r.part.total = r.pos, r.pos
+		}
 		return r.commitPart(r.part, r.Writer, r.selectedLike)
 	}
 	err := r.commitEntry()

@@ -37,11 +37,20 @@ func (e *engine) prepareResuming(q *query, r *recording, resp *http.Response) {
 		return
 	}
 	r.setList()
-	if length < leastInPieces || e.store.Traits().Memory {
-		return
+	switch {
+	case e.store.Traits().Memory:
+	case length < 0:
+		inner := bodyOf(resp)
+		inner.stores = true
+		r.recordRest = func(part *recording) {
+			inner.record(part)
+			r.forgetParts = inner.forgetParts
+		}
+		resp.Body = &originBody{ReadCloser: inner, context: inner.context}
+	case length >= leastInPieces:
+		r.recordMissing(resp, span{0, length, length})
+		r.dropsParts = true
 	}
-	r.recordMissing(resp, span{0, length, length})
-	r.dropsParts = true
 }
 
 // setList makes the entry for a list of parts of the response that r stores. Its header is a copy, because that of the entry may be
@@ -57,13 +66,12 @@ func (r *recording) setList() {
 // recordMissing makes the body of resp, which has these bytes of a representation, be stored as parts, in addition to the whole
 // response that r stores. resp gets another body for r.
 func (r *recording) recordMissing(resp *http.Response, bytes span) {
-	part := &recording{storeContext: r.storeContext, entry: r.list.Copy(), date: r.date, auxiliary: true}
-	part.bePart(r.list, bytes, nil)
+	part := r.newAuxiliary(bytes)
 	var ignored Status
 	if !part.attachTo(resp, bytes.length(), &ignored) {
 		return
 	}
-	inner := resp.Body.(*originBody)
+	inner := bodyOf(resp)
 	r.forgetParts = inner.forgetParts
 	resp.Body = &originBody{ReadCloser: inner, context: inner.context}
 }
@@ -217,11 +225,7 @@ func (r *recording) attachTo(resp *http.Response, length int64, s *Status) bool 
 	}
 	r.length, r.announced = length, len(resp.Trailer) > 0
 	r.hasTrailer = r.announced || resp.ProtoMajor > 1 // HTTP/2 and later: a trailer may come unannounced, and after a body of known length
-	b, ok := resp.Body.(*originBody)
-	if !ok {
-		b = &originBody{ReadCloser: resp.Body}
-		resp.Body = b
-	}
+	b := bodyOf(resp)
 	r.expectDigests(resp)
 	b.stores, b.rec = true, r
 	if b.ReadCloser == http.NoBody || resp.StatusCode == http.StatusNoContent {
