@@ -1,6 +1,7 @@
 package cachecontrol
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -100,11 +101,12 @@ func readParts(r *storage.Response) (partlist.List, error) {
 	if r.Entry.Range != nil || r.Entry.Length > maxPartsBytes {
 		return empty, errNoParts
 	}
-	text, err := io.ReadAll(io.LimitReader(r.Body, maxPartsBytes+1))
-	if err != nil {
+	var text bytes.Buffer
+	text.Grow(int(max(0, r.Entry.Length)) + bytes.MinRead)
+	if _, err := text.ReadFrom(io.LimitReader(r.Body, maxPartsBytes+1)); err != nil {
 		return empty, err
 	}
-	list, err := partlist.Parse(text, maxParts)
+	list, err := partlist.Parse(text.Bytes(), maxParts)
 	if err != nil {
 		return empty, err
 	}

@@ -179,6 +179,7 @@ var errSyntax = errors.New("partlist: not a list of parts")
 // parts, and for each part the distance from the Start of the previous one, the length, the count when it was added, and the ID in
 // eight bytes. The other numbers are unsigned varints.
 func (l *List) Append(b []byte) []byte {
+	b = slices.Grow(b, 3*binary.MaxVarintLen64+24*len(l.parts))
 	b = append(b, version)
 	b = binary.AppendUvarint(b, uint64(l.Total+1))
 	b = binary.AppendUvarint(b, uint64(len(l.parts)))
@@ -211,7 +212,7 @@ func Parse(b []byte, most int) (List, error) {
 	}
 	l := List{Total: next(math.MaxInt64) - 1}
 	n := next(uint64(min(most, len(b))))
-	l.parts = make([]Part, 0, n)
+	l.parts = make([]Part, 0, n+1) // one is often added
 	limit := uint64(math.MaxInt64)
 	if l.Total >= 0 {
 		limit = uint64(l.Total)
