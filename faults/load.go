@@ -66,6 +66,7 @@ type tally struct {
 	Wrong, Failed int64
 	Damaged       int64  // bodies that ended in a read error because their file was damaged
 	Limited       int64  // how often the disk was full
+	Peak          int64  // peak of the resident memory in bytes
 	First         string // describes the first that was wrong or failed
 }
 
@@ -76,6 +77,7 @@ func (t *tally) add(o tally) {
 	t.Failed += o.Failed
 	t.Damaged += o.Damaged
 	t.Limited += o.Limited
+	t.Peak = max(t.Peak, o.Peak)
 	if t.First == "" {
 		t.First = o.First
 	}

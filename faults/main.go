@@ -2,19 +2,19 @@
 // directory; writers are killed; disks are full, gone or damaged; stores fail at any call; origins cut responses short;
 // callers leave.
 //
-//	go run ./faults [-short] [-only regexp] [-write docs/reliability.md]
+//	go run ./faults [-long] [-short] [-only regexp] [-write docs/reliability.md]
 //
 // It prints one table: the fault, how often it was injected, how many responses were read, how many of them were
 // wrong, and how many requests failed although the origin answered. A response is wrong if its header and body do not
 // belong together, or if its body has bytes that were never sent or is cut short without an error. If one is wrong or
-// has failed, the exit code is 1. With -short, the counts are those of continuous integration. With -write, the table
-// replaces the text between the markers of that page. Some storms need Python with cachecontrol.
+// has failed, the exit code is 1. With -long, the storms of long bodies and of ranges are run instead of the others. With
+// -short, the counts are those of continuous integration. With -write, the table replaces the text between the markers of
+// that page. Some storms need Python with cachecontrol.
 //
 // FuzzTransport, in the tests of this package, compares a Transport with a model of RFC 9111.
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -50,23 +50,28 @@ type storm struct {
 	name   string
 	run    func(ctx context.Context, less int) ([]row, error)
 	python bool // the storm needs Python
+	long   bool // it is run with -long
 }
 
 var storms = []storm{
-	{"processes", manyProcesses, true},
-	{"kills", kills, false},
-	{"herds", herds, false},
-	{"disks", disks, false},
-	{"stores", stores, false},
-	{"origins", origins, false},
-	{"collapsed", collapsed, false},
-	{"bounds", bounds, true},
+	{name: "processes", run: manyProcesses, python: true},
+	{name: "kills", run: kills},
+	{name: "herds", run: herds},
+	{name: "disks", run: disks},
+	{name: "stores", run: stores},
+	{name: "origins", run: origins},
+	{name: "collapsed", run: collapsed},
+	{name: "bounds", run: bounds, python: true},
+	{name: "downloads", run: downloads, long: true},
+	{name: "ranges", run: ranges, long: true},
+	{name: "sparse", run: sparse, long: true},
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("faults", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	short := flags.Bool("short", false, "a twentieth of the counts")
+	long := flags.Bool("long", false, "the storms of long bodies and of ranges instead of the others")
+	short := flags.Bool("short", false, "a twentieth of the counts, or less")
 	only := flags.String("only", "", "only the storms whose names match this regular `expression`")
 	write := flags.String("write", "", "put the table between the markers of this `page`")
 	if err := flags.Parse(args); err != nil {
@@ -77,7 +82,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	match, err := regexp.Compile(*only)
 	if err != nil || flags.NArg() > 0 {
-		return errors.New("usage: go run ./faults [-short] [-only regexp] [-write page]")
+		return errors.New("usage: go run ./faults [-long] [-short] [-only regexp] [-write page]")
 	}
 	if *write != "" && (*only != "" || *short) {
 		return errors.New("-write is for whole runs")
@@ -87,7 +92,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		less = 20
 	}
 	start := time.Now()
-	rows, err := runStorms(ctx, match, less, stderr)
+	rows, err := runStorms(ctx, *long, match, less, stderr)
 	if err != nil {
 		return err
 	}
@@ -96,7 +101,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		time.Since(start).Seconds())
 	fmt.Fprint(stdout, text)
 	if *write != "" {
-		if err := replaceBlock(*write, text); err != nil {
+		if err := replaceBlock(*write, text, *long); err != nil {
 			return err
 		}
 	}
@@ -112,11 +117,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// runStorms runs the storms whose names match and returns their rows. The counts are divided by less.
-func runStorms(ctx context.Context, match *regexp.Regexp, less int, progress io.Writer) ([]row, error) {
+// runStorms runs the long storms, or the others, whose names match, and returns their rows. The counts are divided by less.
+func runStorms(ctx context.Context, long bool, match *regexp.Regexp, less int, progress io.Writer) ([]row, error) {
 	var rows []row
 	for _, s := range storms {
-		if !match.MatchString(s.name) {
+		if s.long != long || !match.MatchString(s.name) {
 			continue
 		}
 		begin := time.Now()
@@ -139,21 +144,21 @@ func table(rows []row) string {
 	return b.String()
 }
 
-const (
-	beginMark = "<!-- begin: faults -->\n"
-	endMark   = "<!-- end: faults -->\n"
-)
-
-// replaceBlock replaces the text between the markers of a page.
-func replaceBlock(page, text string) error {
+// replaceBlock replaces the text between the markers of a page. The long storms have markers of their own.
+func replaceBlock(page, text string, long bool) error {
+	name := "faults"
+	if long {
+		name = "long faults"
+	}
+	begin, end := "<!-- begin: "+name+" -->\n", "<!-- end: "+name+" -->\n"
 	old, err := os.ReadFile(page)
 	if err != nil {
 		return err
 	}
-	before, rest, ok := bytes.Cut(old, []byte(beginMark))
-	_, after, ok2 := bytes.Cut(rest, []byte(endMark))
+	before, rest, ok := strings.Cut(string(old), begin)
+	_, after, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		return fmt.Errorf("%s has no block %q", page, strings.TrimSpace(beginMark))
+		return fmt.Errorf("%s has no block %q", page, strings.TrimSpace(begin))
 	}
-	return os.WriteFile(page, []byte(string(before)+beginMark+text+endMark+string(after)), 0o644)
+	return os.WriteFile(page, []byte(before+begin+text+end+after), 0o644)
 }

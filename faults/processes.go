@@ -18,97 +18,8 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/herd"
-	"github.com/go-cachecontrol/cachecontrol/internal/peer"
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
-
-// childEnv is the environment variable that makes this program run as a child process. Its value is a child as JSON.
-const childEnv = "CACHECONTROL_FAULTS_CHILD"
-
-// child describes the work of a child process.
-type child struct {
-	Layout, Dir, URL string
-	Keys, Reads      int
-	Renew            float64
-	MaxBytes         int64
-	Forever          bool // run until killed
-	Full             bool // the disk is full for half of the time
-	Herd             int  // if not zero, the number of requests of a member of a herd
-}
-
-// runChild makes the requests and writes the tally to stdout.
-func runChild(role string) error {
-	var c child
-	if err := json.Unmarshal([]byte(role), &c); err != nil {
-		return err
-	}
-	store, err := openLayout(c.Layout, c.Dir, directory.MaxBytes(c.MaxBytes))
-	if err != nil {
-		return err
-	}
-	if c.Herd > 0 {
-		t := &cachecontrol.Transport{Store: store, CollapseProcesses: true}
-		defer t.Close()
-		return herd.Member(t, c.URL, c.Herd, os.Stdin, os.Stdout)
-	}
-	t := &cachecontrol.Transport{Store: store}
-	l := load{client: t.Client(), url: c.URL, keys: c.Keys, reads: c.Reads, renew: c.Renew}
-	if c.Forever {
-		os.Stdout.WriteString("ready\n")
-		for {
-			l.reads = 1000
-			l.run(context.Background())
-		}
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
-	times := make(chan int64, 1)
-	if c.Full {
-		go limitFiles(ctx, times)
-	} else {
-		times <- 0
-	}
-	sum := l.run(context.Background())
-	stop()
-	sum.Limited = <-times
-	if err := t.Close(); err != nil {
-		return err
-	}
-	return json.NewEncoder(os.Stdout).Encode(sum)
-}
-
-// command returns a command that runs the child.
-func (c child) command(ctx context.Context) (*exec.Cmd, error) {
-	exe, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	role, err := json.Marshal(c)
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, exe)
-	cmd.Env = append(os.Environ(), childEnv+"="+string(role))
-	return cmd, nil
-}
-
-//go:embed storm.py
-var stormPy string
-
-// pythonCommand returns a command that does the work of the child in Python.
-func (c child) pythonCommand(ctx context.Context) (*exec.Cmd, error) {
-	python, err := peer.FindPython(ctx, "cachecontrol", "requests", "filelock", "msgpack")
-	if err != nil {
-		return nil, err
-	}
-	role, err := json.Marshal(c)
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, python, "-c", stormPy, string(role))
-	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
-	return cmd, nil
-}
 
 // together runs children at the same time. It returns the counts of those in Go and of those in Python.
 func together(ctx context.Context, golang, python []child) (goes, pythons tally, err error) {
@@ -364,6 +275,17 @@ func countTemporary(dir string) (n int) {
 	return n
 }
 
+// countFiles returns the number of files that are neither locks nor temporary.
+func countFiles(dir string) (n int) {
+	filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && !strings.HasSuffix(path, ".lock") && !strings.HasPrefix(d.Name(), ".") {
+			n++
+		}
+		return nil
+	})
+	return n
+}
+
 // bounds fills a directory with MaxBytes from four Go processes and one Python process. It also makes requests with
 // rotating tokens, so that Vary makes many variants of a URL.
 func bounds(ctx context.Context, less int) ([]row, error) {
@@ -435,13 +357,7 @@ func rotatingTokens(ctx context.Context, less int) (row, error) {
 		req.Header.Set("Token", fmt.Sprint(rand.Uint64()))
 	}}
 	sum := l.run(ctx)
-	files := 0
-	filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && !strings.HasSuffix(path, ".lock") && !strings.HasPrefix(d.Name(), ".") {
-			files++
-		}
-		return nil
-	})
+	files := countFiles(dir)
 	r := row{broken: "rotating tokens under Vary", times: o.answers.Load(), unit: "variants", tally: sum, notes: fmt.Sprintf("%d entries on disk", files)}
 	if files > 33+loadWorkers {
 		r.broke = fmt.Sprintf("%d entries are kept for one URL", files)

@@ -27,3 +27,11 @@ func (r row) verdict() string {
 	}
 	return ""
 }
+
+// mib returns a number of bytes in words.
+func mib(n int64) string {
+	if n == 0 {
+		return "an unknown number of bytes"
+	}
+	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+}

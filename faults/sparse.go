@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strconv"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+)
+
+const (
+	sparseSize   = 100 << 30 // the length of the file
+	sparseLimit  = 64 << 20  // the most memory that a process may use that reads it
+	sparseRange  = 16 << 10  // the length of the longest range
+	sparseRecent = 500       // the number of ranges after which one may be read again
+)
+
+// sparse reads ranges of a file of 100 GiB in one process: half of them anywhere, a quarter after the previous one, and a quarter
+// again. The file has no more bytes than are read, and the origin is a part of the process, so that the cache is what is measured.
+func sparse(ctx context.Context, less int) ([]row, error) {
+	var rows []row
+	for _, layout := range layouts {
+		dir, err := os.MkdirTemp("", "faults")
+		if err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(dir)
+		got, err := child{Layout: layout, Dir: dir, Reads: max(100, 1_000_000/(less*less)), Sparse: true}.output(ctx)
+		if err != nil {
+			return nil, err
+		}
+		r := row{broken: layout + ", ranges of up to 16 KiB over a file of 100 GiB", unit: "ranges", times: got.Reads, tally: got,
+			notes: fmt.Sprintf("%d files; memory at most %s", countFiles(dir), mib(got.Peak))}
+		if got.Peak > sparseLimit {
+			r.broke = fmt.Sprintf("a process used %s of memory, more than %s", mib(got.Peak), mib(sparseLimit))
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+// readSparse makes the requests in a child process.
+func readSparse(t *cachecontrol.Transport, reads int) (sum tally) {
+	o := &sparseOrigin{content: content{1, sparseSize}}
+	t.Base = o
+	type span struct{ start, end int64 }
+	recent := make([]span, 0, sparseRecent)
+	for i := range reads {
+		n := 1 + rand.Int64N(sparseRange)
+		start := rand.Int64N(sparseSize - n)
+		again := false
+		if i > 0 {
+			switch rand.IntN(4) {
+			case 0:
+				start = min(recent[(i-1)%sparseRecent].end, sparseSize-n)
+			case 1:
+				s := recent[rand.IntN(len(recent))]
+				start, n, again = s.start, s.end-s.start, true
+			}
+		}
+		s := span{start, start + n}
+		if len(recent) < cap(recent) {
+			recent = append(recent, s)
+		} else {
+			recent[i%sparseRecent] = s
+		}
+		asked := o.asked
+		hit, err := o.readRange(t, s.start, s.end)
+		sum.Reads++
+		switch {
+		case err != nil:
+			sum.wrong("%d-%d: %v", s.start, s.end-1, err)
+		case hit:
+			sum.Hits++
+		}
+		if again && o.asked > asked {
+			sum.failed(fmt.Errorf("%d-%d was requested again", s.start, s.end-1))
+		}
+	}
+	return sum
+}
+
+// sparseOrigin is an origin for ranges of a long content.
+type sparseOrigin struct {
+	content
+	asked int
+}
+
+func (o *sparseOrigin) readRange(rt http.RoundTripper, start, end int64) (hit bool, err error) {
+	req, err := http.NewRequest(http.MethodGet, "http://origin.example/file", nil)
+	if err != nil {
+		return false, err
+	}
+	req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", start, end-1))
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		return false, err
+	}
+	defer resp.Body.Close()
+	if want := (rules.ContentRange{First: start, Last: end - 1, Total: o.size}).String(); resp.StatusCode != http.StatusPartialContent || resp.Header.Get("Content-Range") != want {
+		return false, fmt.Errorf("%s %q", resp.Status, resp.Header.Get("Content-Range"))
+	}
+	_, err = o.check(resp.Body, start, end)
+	return cachecontrol.FromCache(resp), err
+}
+
+func (o *sparseOrigin) RoundTrip(req *http.Request) (*http.Response, error) {
+	o.asked++
+	resp := &http.Response{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: req, Header: http.Header{
+		"Etag": {o.tag()}, "Cache-Control": {"max-age=86400"}, "Content-Type": {"application/octet-stream"},
+	}}
+	asked, ok := rules.ParseRange(req.Header["Range"])
+	start, end, ok2 := asked.Within(o.size)
+	if !ok || !ok2 {
+		return nil, fmt.Errorf("the origin got %q", req.Header["Range"])
+	}
+	resp.Status, resp.StatusCode, resp.ContentLength = "206 Partial Content", http.StatusPartialContent, end-start
+	resp.Header.Set("Content-Range", rules.ContentRange{First: start, Last: end - 1, Total: o.size}.String())
+	resp.Header.Set("Content-Length", strconv.FormatInt(end-start, 10))
+	resp.Body = io.NopCloser(io.LimitReader(&contentReader{o.content, start}, end-start))
+	return resp, nil
+}
