@@ -24,20 +24,24 @@ const maxRejoined = 1
 
 // sharesFetch reports whether the request to the origin may be shared with other requests. d is the decision about the
 // stored response, if there is one.
-func (e *engine) sharesFetch(q *query, key string, d decision) bool {
-	return e.collapse && !q.neverShare && !q.background && !q.matching && !d.mustValidate && q.sharable() &&
-		!e.isNotShareable(key) && !e.store.Closed() && !e.waitsForItself(q, key)
+func (e *engine) sharesFetch(q *query, prev *previous, d decision) bool {
+	if !e.collapse || q.neverShare || q.background || q.matching || d.mustValidate || !q.sharable() {
+		return false
+	}
+	key := prev.sharedKey()
+	return !e.isNotShareable(key) && !e.store.Closed() && !e.waitsForItself(q, key)
 }
 
-// isNotShareable reports whether the last response for the URL with this key could not be shared.
+// isNotShareable reports whether the last response for this shared key could not be shared.
 func (e *engine) isNotShareable(key string) bool { return e.notShareable.Has(lossy.Hash(key)) }
 
 // collapse answers a query, for which no stored response may be used, by joining or starting a flight. why is the reason.
 // If the response of the flight cannot be shared with this query, collapse returns errNotShared, and the status of an
 // answer from the cache.
 func (fs *flights) collapse(e *engine, q *query, prev *previous, why rules.Reason, r road) (answer, Status, error) {
-	key := e.flightKey(q, prev.key, prev.first)
-	s := seats{engine: e, flights: fs, q: q, plain: prev.key, why: why, road: r}
+	shared := prev.sharedKey()
+	key := e.flightKey(q, shared, prev.first)
+	s := seats{engine: e, flights: fs, q: q, at: prev.place, why: why, road: r}
 	defer s.leave()
 	for rejoined := 0; ; {
 		f, a, err := s.wait(key)
@@ -59,7 +63,7 @@ func (fs *flights) collapse(e *engine, q *query, prev *previous, why rules.Reaso
 			return answer{}, Status{}, f.err
 		case err == errOtherVariant:
 			// Requests that select the same variant may share a flight in turn, once.
-			if next := e.flightKey(q, prev.key, f.shared.entry); next != key && key == prev.key {
+			if next := e.flightKey(q, shared, f.shared.entry); next != key && key == shared {
 				key = next
 				continue
 			}
@@ -74,7 +78,7 @@ type seats struct {
 	engine  *engine
 	flights *flights
 	q       *query
-	plain   string
+	at      place
 	why     rules.Reason
 	road    road
 
@@ -106,7 +110,7 @@ func (s *seats) wait(key string) (*flight, answer, error) {
 		if err != errOverdue {
 			return nil, answer{}, err
 		}
-		if s.engine.isNotShareable(s.plain) {
+		if s.engine.isNotShareable(s.at.sharedKey()) {
 			return nil, answer{}, errNotShared
 		}
 		s.join(key)
@@ -117,7 +121,7 @@ func (s *seats) wait(key string) (*flight, answer, error) {
 func (s *seats) join(key string) {
 	s.before.leave()
 	s.before = s.current
-	s.current = s.flights.joinOrStart(s.engine, s.q, s.plain, key, s.why, s.road, s.before.flight)
+	s.current = s.flights.joinOrStart(s, key)
 	s.before.settle()
 }
 
@@ -201,7 +205,7 @@ func (s *seats) share(f *flight) (answer, error) {
 	return a, nil
 }
 
-// flightKey returns the key of a flight: the key of the URL, and the request's values of the fields that select an entry of
+// flightKey returns the key of a flight: the shared key, and the request's values of the fields that select an entry of
 // it, if there is one. A store gets it as the key of a lease, so credentials are digested in it as in entries.
 func (e *engine) flightKey(q *query, key string, entry *storage.Entry) string {
 	if entry == nil || len(entry.Vary) == 0 {
@@ -216,32 +220,34 @@ func (e *engine) flightKey(q *query, key string, entry *storage.Entry) string {
 	return variantKey(key, "", varyFields(own.Vary))
 }
 
-// joinOrStart joins the flight under key, or starts one with the request as its leader. plain is the key of the URL. It
-// does not join a flight whose response would be out of date, or for which the origin has been silent for collapseTimeout.
-// after, if not nil, is the flight that the query has followed so far.
-func (fs *flights) joinOrStart(e *engine, q *query, plain, key string, why rules.Reason, r road, after *flight) seat {
+// joinOrStart joins the flight under key, or starts one with the request as its leader. It does not join a flight whose
+// response would be out of date, or for which the origin has been silent for collapseTimeout. s.before is the flight that
+// the query has followed so far, if any.
+func (fs *flights) joinOrStart(s *seats, key string) seat {
+	e, q, why, r, after := s.engine, s.q, s.why, s.road, s.before.flight
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	f := fs.byKey[key]
-	if f != nil && !e.invalidations.Since(plain, f.epoch) && !f.body.silentFor(e.collapseTimeout) {
+	if f != nil && !f.outdated() && !f.body.silentFor(e.collapseTimeout) {
 		if reader := f.body.join(q.req); reader != nil {
 			f.followers++
 			return seat{flight: f, reader: reader}
 		}
 	}
 	f = &flight{
-		engine: e, flights: fs, key: key, plain: plain, epoch: e.invalidations.Now(),
+		engine: e, flights: fs, key: key, at: s.at, epoch: e.invalidations.Now(),
 		landed: make(chan struct{}), overdue: make(chan struct{}),
 	}
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(q.ctx))
 	f.req = q.req.Clone(ctx)
 	//lint:ignore SA1019 http.Client sets it, for the leader alone
 	f.req.Cancel = nil
+	renewBody(f.req)
 	f.body = sharedBody{
-		engine: e, req: f.req, key: plain, retire: f.retire, cancel: cancel, release: func() {}, open: true, asked: time.Now(),
+		engine: e, req: f.req, key: s.at.sharedKey(), retire: f.retire, cancel: cancel, release: func() {}, open: true, asked: time.Now(),
 	}
 	own := *q
-	own.ctx, own.req, own.header, own.neverShare, own.flightKey = ctx, f.req, canonicalNames(f.req.Header), true, plain
+	own.ctx, own.req, own.header, own.neverShare, own.flightKey = ctx, f.req, canonicalNames(f.req.Header), true, f.body.key
 	if fs.byKey == nil {
 		fs.byKey = make(map[string]*flight)
 	}

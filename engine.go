@@ -43,6 +43,8 @@ type engine struct {
 	methods     []string // in addition to GET and HEAD
 	noGET       bool
 
+	normalize func(contentType string, content []byte) []byte // nil if none
+
 	beforeStore func(*http.Response, RuleDecision) StoreDecision  // nil if none
 	beforeReuse func(*http.Request, StoredResponse) ReuseDecision // nil if none
 

@@ -36,7 +36,7 @@ func (e *engine) copyRequest(q *query, detaches bool) *outgoingRequest {
 // detaches reports whether the request to the origin may have to outlive the caller's context, because the rest of the
 // response body may be read in the background.
 func (e *engine) detaches(q *query) bool {
-	return e.drainBytes > 0 && !q.background && !hasBody(q.req) && !e.store.Closed()
+	return e.drainBytes > 0 && !q.background && (q.digest != "" || !hasBody(q.req)) && !e.store.Closed()
 }
 
 // outgoing returns the request to send to the origin: a copy, to whose header addFields is applied if it is not nil.

@@ -26,7 +26,7 @@ type flight struct {
 	engine  *engine
 	flights *flights
 	key     string        // its key in flights
-	plain   string        // key of the URL
+	at      place         // of its response
 	req     *http.Request // has a context that does not end when the leader leaves
 	epoch   uint64        // send time, in the count of invalidations
 
@@ -132,7 +132,7 @@ func (f *flight) run(q *query, why rules.Reason, r road) {
 		f.land(err)
 	}()
 	ok := true
-	if !f.engine.backoff.Failing(q.target(f.plain)) { // otherwise there would be nothing to wait for: each process has to find out by itself
+	if !f.engine.backoff.Failing(q.target(f.at.sharedKey())) { // otherwise there would be nothing to wait for: each process has to find out by itself
 		f.body.release, ok = f.engine.leases.Wait(q.ctx, f.key)
 	}
 	if !ok {
@@ -147,6 +147,9 @@ func (f *flight) run(q *query, why rules.Reason, r road) {
 	}
 	f.result, err = r.again(q)
 }
+
+// outdated reports whether the URL was invalidated since the request was sent.
+func (f *flight) outdated() bool { return f.engine.invalidatedSince(f.at.key, f.at.index, f.epoch) }
 
 // retire removes the flight from those that requests can join.
 func (f *flight) retire() {
@@ -167,7 +170,7 @@ func (f *flight) land(err error) {
 		f.body.closeToJoiners()
 	}
 	if f.shared == nil && f.status.Outcome == Miss && !rules.Failed(f.result.resp.StatusCode) {
-		f.engine.notShareable.Add(lossy.Hash(f.plain))
+		f.engine.notShareable.Add(lossy.Hash(f.at.sharedKey()))
 	}
 	f.body.mu.Lock()
 	f.body.published, f.body.asked = true, time.Time{}

@@ -22,16 +22,18 @@ const (
 	methodsSuffix = cachekey.MethodsSuffix
 )
 
-// maxKeyedBody is the length of the longest request body that can be part of a key.
-const maxKeyedBody = 1 << 20
+// contentForm says in which form the content of a request is part of a key.
+type contentForm string
+
+const (
+	noContent  contentForm = ""
+	asSent     contentForm = "body"
+	normalForm contentForm = "normal"
+)
 
 // contentDigest returns a digest of the method, the content and the metadata of the content of a request with header h
-// (RFC 10008, section 2.7). It reports false if the content cannot be read twice, is too long, or may be followed by a
-// trailer.
-func contentDigest(method string, req *http.Request, h http.Header) (string, bool) {
-	if len(req.Trailer) > 0 {
-		return "", false
-	}
+// (RFC 10008, section 2.7).
+func contentDigest(method string, h http.Header, form contentForm, content []byte) string {
 	sum := sha256.New()
 	add := func(s string) { // with its length, so that no two lists of strings give the same digest
 		sum.Write(binary.BigEndian.AppendUint64(nil, uint64(len(s))))
@@ -48,21 +50,11 @@ func contentDigest(method string, req *http.Request, h http.Header) (string, boo
 		}
 		add("")
 	}
-	if hasBody(req) {
-		if req.GetBody == nil || req.ContentLength > maxKeyedBody {
-			return "", false
-		}
-		body, err := req.GetBody()
-		if err != nil {
-			return "", false
-		}
-		defer body.Close()
-		add("body")
-		if n, err := io.Copy(sum, io.LimitReader(body, maxKeyedBody+1)); err != nil || n > maxKeyedBody {
-			return "", false
-		}
+	if form != noContent {
+		add(string(form))
+		sum.Write(content)
 	}
-	return hex.EncodeToString(sum.Sum(nil)), true
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // variantKey returns the key of another variant.

@@ -17,8 +17,11 @@ import (
 )
 
 // lookup returns the stored response that the query selects. If there are several, it returns the most recent one (RFC
-// 9111, sections 4 and 4.1). If there is none, it returns the reason. If at has no key, plain is the key.
+// 9111, sections 4 and 4.1). If there is none, it returns the reason. If at has neither a key nor an index, plain is the key.
 func (e *engine) lookup(q *query, plain []byte, at place) (m match, prev previous, why rules.Reason) {
+	if at.index != "" {
+		e.locate(q, &at)
+	}
 	prev.place = at
 	m, why = e.find(q, plain, &prev)
 	if why != rules.ReasonNone {

@@ -16,21 +16,35 @@ import (
 // plain key with methodsSuffix. After the index is removed, none of these responses is found again. So an invalidation does not
 // need to know the keys, nor the methods that other Transports cache.
 
-// placeByMethod returns where the response is stored to a request whose method or content is part of the key.
-func (e *engine) placeByMethod(q *query, plain string) place {
-	at := place{index: plain + methodsSuffix, digest: q.digest}
+// placeByMethod returns where the response is stored to a request whose method or content is part of the key. The place has
+// no key: see locate.
+func placeByMethod(q *query, plain string) place {
+	return place{index: plain + methodsSuffix, digest: q.digest}
+}
+
+// locate sets the key of a place to that for the generation of the index.
+func (e *engine) locate(q *query, at *place) {
 	generation := e.storedGeneration(q, at.index)
+	at.generation = ""
 	if generation == "" {
 		// Nothing can be stored for the URL. The index is stored with the first response: see storeIndex.
 		generation = rand.Text()
 		at.generation = generation
 	}
 	at.setGeneration(generation)
-	return at
 }
 
 func (at *place) setGeneration(generation string) {
 	at.key = strings.TrimSuffix(at.index, methodsSuffix) + methodSuffix + generation + "-" + at.digest
+}
+
+// sharedKey returns the key under which requests share a response. It does not depend on a generation, because each request
+// has another one before the first response is stored.
+func (at *place) sharedKey() string {
+	if at.index == "" {
+		return at.key
+	}
+	return strings.TrimSuffix(at.index, methodsSuffix) + methodSuffix + "-" + at.digest
 }
 
 // storedGeneration returns the generation of the index in the store, or "" if there is none.

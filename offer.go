@@ -30,7 +30,7 @@ const (
 // codings or languages. If it does, the tag is not offered. Neither is the tag of a variant that was selected by other
 // credentials, or has a coding that the request does not accept.
 func (e *engine) offers(q *query, prev *previous) []offer {
-	if prev.first == nil || q.conditional || q.matching || q.isHead() || q.digest != "" {
+	if prev.first == nil || q.conditional || q.matching || q.isHead() || q.keyed && q.req.Method != rules.QUERY {
 		return nil
 	}
 	all := e.allVariants(q, prev)

@@ -28,7 +28,8 @@ type query struct {
 	codings   *contentcoding.Codings
 	named     string // plain key, without the partition, that Transport.Key has chosen; "" if it is that of the request's URL
 	partition string // suffix of the key for the partition
-	digest    string // of the method and the content; "" if the key does not depend on them
+	keyed     bool   // the key depends on the method and the content
+	digest    string // of the method and the content, once the content has been read
 
 	offline     bool // no request may be sent
 	negotiated  bool // the caller left the content coding to the Transport
@@ -36,7 +37,7 @@ type query struct {
 	matching    bool // the caller set If-Match or If-Unmodified-Since
 	ranged      bool // a GET for one range of bytes
 	byteRange   rules.ByteRange
-	ranges      []rules.ByteRange // of a GET for several ranges of bytes; otherwise nil
+	ranges      []rules.ByteRange // of a GET for several ranges of bytes, or of a QUERY for any; otherwise nil
 
 	staleIfSlow time.Duration // Control.StaleIfSlow
 	waitsUntil  time.Time     // as in patience, of a request that has waited for another one; otherwise zero
@@ -86,36 +87,36 @@ func (e *engine) classify(q *query) rules.Reason {
 	upgrades := q.takeUpgrade()
 	method := cmp.Or(q.req.Method, http.MethodGet)
 	other := method != http.MethodGet && method != http.MethodHead
+	q.keyed = other || hasBody(q.req)
 	switch {
 	case !other && e.noGET:
 		return rules.MethodExcluded
 	case other && !slices.Contains(e.methods, method):
 		return rules.MethodForwarded
 	}
-	if other || hasBody(q.req) {
-		var ok bool
-		if q.digest, ok = contentDigest(method, q.req, q.header); !ok {
-			return rules.BodyNotCacheable
-		}
-	}
 	if upgrades {
 		return rules.UpgradeForwarded
 	}
 	q.negotiated = e.negotiate && q.header["Accept-Encoding"] == nil && q.header["Range"] == nil
-	return q.parseConditions(other)
+	return q.parseConditions()
 }
 
-// parseConditions parses the preconditions and the range of the request. other is true if the method is neither GET nor
-// HEAD. It returns the reason if the cache must not handle them.
-func (q *query) parseConditions(other bool) rules.Reason {
-	if q.conditional, q.matching = rules.HasPreconditions(q.header); other && (q.conditional || q.matching) {
+// parseConditions parses the preconditions and the range of the request. It returns the reason if the cache must not
+// handle them.
+func (q *query) parseConditions() rules.Reason {
+	retrieves := rules.Retrieves(q.req.Method)
+	if q.conditional, q.matching = rules.HasPreconditions(q.header); !retrieves && (q.conditional || q.matching) {
 		return rules.PreconditionForwarded
 	}
 	lines := q.header["Range"]
 	if lines == nil || q.isHead() {
 		return rules.ReasonNone
 	}
-	if q.byteRange, q.ranged = rules.ParseRange(lines); q.ranged && !other {
+	if q.req.Method == rules.QUERY {
+		q.ranges, _ = rules.ParseRanges(lines)
+		return rules.RangeForwarded
+	}
+	if q.byteRange, q.ranged = rules.ParseRange(lines); q.ranged && retrieves {
 		return rules.ReasonNone
 	}
 	if ranges, ok := rules.ParseRanges(lines); ok && q.mayResume() {
@@ -146,7 +147,7 @@ func (q *query) takeUpgrade() bool {
 
 // mayResume reports whether the rest of the response can be requested later (RFC 9110, section 14.2).
 func (q *query) mayResume() bool {
-	return (q.req.Method == http.MethodGet || q.req.Method == "") && q.digest == ""
+	return (q.req.Method == http.MethodGet || q.req.Method == "") && !q.keyed
 }
 
 func (q *query) isHead() bool { return q.req.Method == http.MethodHead }
@@ -192,15 +193,18 @@ func (e *engine) partitionOf(req *http.Request, c *Control) string {
 
 // withNewBody returns a query whose request can be sent once more. It has a new body, because the first request has used
 // up the old one.
-func (q *query) withNewBody() (query, error) {
+func (q *query) withNewBody() query {
 	again := *q
-	if !hasBody(q.req) {
-		return again, nil
-	}
-	body, err := q.req.GetBody()
 	again.req = q.req.WithContext(q.ctx)
-	again.req.Body = body
-	return again, err
+	renewBody(again.req)
+	return again
+}
+
+// renewBody gives req, a copy of the request of a query whose content was read, a body of its own.
+func renewBody(req *http.Request) {
+	if hasBody(req) {
+		req.Body, _ = req.GetBody() // see takeContent
+	}
 }
 
 // canceledByOther reports whether a validation has failed because another request was canceled. http.Transport gives
@@ -210,10 +214,10 @@ func (q *query) canceledByOther(err error) bool {
 	return errors.Is(err, context.Canceled) && q.ctx.Err() == nil && rules.IsSafe(q.req.Method)
 }
 
-// sharable reports whether the request may get the response to another request for the same URL.
+// sharable reports whether the request may get the response to another request with the same key.
 func (q *query) sharable() bool {
 	cc := &q.cc
-	return (q.req.Method == http.MethodGet || q.req.Method == "") && !hasBody(q.req) && !q.conditional && !q.ranged &&
+	return (q.mayResume() || q.req.Method == rules.QUERY) && !q.conditional && !q.ranged &&
 		!cc.NoCache && !cc.Refresh && !cc.NoStore && !cc.OnlyIfCached && !(cc.MaxAge.OK && cc.MaxAge.Value == 0)
 }
 
@@ -233,7 +237,7 @@ func (q *query) forValidation(e *engine, part bool) query {
 	//lint:ignore SA1019 http.Client sets it, and it ends with the caller
 	req.Cancel = nil
 	later := query{
-		req: req, header: canonicalNames(req.Header), codings: q.codings, named: q.named, partition: q.partition, digest: q.digest, background: true,
+		req: req, header: canonicalNames(req.Header), codings: q.codings, named: q.named, partition: q.partition, keyed: q.keyed, digest: q.digest, background: true,
 		cc: rules.Request{Lifetime: q.cc.Lifetime},
 	}
 	later.negotiated = q.negotiated || q.ranged && !part && e.negotiate && later.header["Accept-Encoding"] == nil

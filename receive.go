@@ -31,7 +31,7 @@ func (e *engine) receive(q *query, prev *previous, rep *reply, s *Status) (a ans
 		key, entry = e.storeWhole(q, prev, rep, &as, s)
 		a.shared = e.share(q, rep, entry, s.Stored)
 		if e.collapse {
-			e.notShareable.Remove(lossy.Hash(prev.key))
+			e.notShareable.Remove(lossy.Hash(prev.sharedKey()))
 		}
 	case prev.whole != "" && rules.Supersedes(resp.StatusCode):
 		e.dropStored(q, prev, rep, prev.whole)

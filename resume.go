@@ -46,7 +46,7 @@ type resumingBody struct {
 // resuming returns the body of resp, which resumes if the Transport is to do that and the origin allows it.
 func (e *engine) resuming(req *http.Request, resp *http.Response) io.ReadCloser {
 	tag := resp.Header.Get("Etag")
-	if !e.resumeBodies || req.Method != http.MethodGet && req.Method != "" || hasBody(req) || resp.Uncompressed || !rules.StrongMatch(tag, tag) {
+	if !e.resumeBodies || !resumable(req) || resp.Uncompressed || !rules.StrongMatch(tag, tag) {
 		return resp.Body
 	}
 	b := &resumingBody{
@@ -68,6 +68,16 @@ func (e *engine) resuming(req *http.Request, resp *http.Response) io.ReadCloser 
 		return resp.Body
 	}
 	return b
+}
+
+// resumable reports whether the rest of the response can be requested: by GET, or by QUERY if its content can be sent again
+// (RFC 10008, section 2.8).
+func resumable(req *http.Request) bool {
+	switch req.Method {
+	case "", http.MethodGet:
+		return !hasBody(req)
+	}
+	return req.Method == rules.QUERY && (!hasBody(req) || req.GetBody != nil)
 }
 
 func (b *resumingBody) Read(p []byte) (int, error) {
@@ -190,6 +200,12 @@ func (b *resumingBody) request(ctx context.Context) (io.ReadCloser, error) {
 	}
 	req.Header["Range"] = []string{"bytes=" + strconv.FormatInt(b.pos, 10) + "-" + last}
 	req.Header["If-Range"] = []string{b.tag}
+	if hasBody(req) {
+		var err error
+		if req.Body, err = req.GetBody(); err != nil {
+			return nil, err
+		}
+	}
 	e, asked := b.engine, time.Now()
 	e.counters.sent.Add(1)
 	resp, err := e.exchange(req, asked)

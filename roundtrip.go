@@ -38,17 +38,20 @@ func (c *cache) roundTrip(req *http.Request) (*http.Response, error) {
 	var room [roomForKey]byte
 	q, plain, why := c.parseQuery(req, room[:0])
 	switch {
+	case q.keyed && (why == rules.ReasonNone || q.ranges != nil):
+		a, err = c.answerByContent(&q, string(plain))
 	case q.ranges != nil:
-		a, err = c.answerRanges(&q, string(plain))
+		a, err = c.answerRanges(&q, string(plain), place{key: string(plain)})
 	case why != rules.ReasonNone:
 		a, err = c.bypass(&q, string(plain), why)
-	case q.digest != "":
-		a, err = c.answer(&q, nil, c.placeByMethod(&q, string(plain)), Status{})
 	default:
 		a, err = c.answer(&q, plain, place{}, Status{})
 	}
 	if err != nil {
 		return nil, err
+	}
+	if q.keyed {
+		a.resp.Request = req // q.req is a copy
 	}
 	c.counters.answered(a.outcome, a.fromCache)
 	return a.resp, nil
@@ -74,10 +77,25 @@ func (c *cache) bypass(q *query, key string, why rules.Reason) (answer, error) {
 	return c.respond(q, &rep, s, answer{}), nil
 }
 
-// answerRanges answers a query for several ranges from what is stored, if that is fresh and has all of them. Otherwise it sends the
-// request to the origin.
-func (c *cache) answerRanges(q *query, key string) (answer, error) {
-	m, prev, why := c.lookup(q, nil, place{key: key})
+// answerByContent answers a query whose method or content is part of the key. plain is the plain key.
+func (c *cache) answerByContent(q *query, plain string) (answer, error) {
+	why, err := c.takeContent(q)
+	switch at := placeByMethod(q, plain); {
+	case err != nil:
+		return answer{}, err
+	case why != rules.ReasonNone:
+		return c.bypass(q, plain, why)
+	case q.ranges != nil:
+		return c.answerRanges(q, plain, at)
+	default:
+		return c.answer(q, nil, at, Status{})
+	}
+}
+
+// answerRanges answers a query for ranges from what is stored, if that is fresh and has all of them. Otherwise it sends the
+// request to the origin. key is the plain key.
+func (c *cache) answerRanges(q *query, key string, at place) (answer, error) {
+	m, prev, why := c.lookup(q, nil, at)
 	if why != rules.ReasonNone {
 		m = c.lookupPart(q, &prev)
 	}
@@ -119,7 +137,7 @@ func (c *cache) answer(q *query, plain []byte, at place, s Status) (answer, erro
 // asks for those that are missing if possible. Otherwise it asks the origin, whose response may confirm the parts or show that
 // they are out of date, like a whole response.
 func (c *cache) answerWithoutWhole(q *query, prev *previous, why rules.Reason, s Status) (answer, error) {
-	if c.sharesFetch(q, prev.key, decision{}) {
+	if c.sharesFetch(q, prev, decision{}) {
 		return c.fetchShared(q, prev, why)
 	}
 	found := c.lookupPart(q, prev)
@@ -204,7 +222,7 @@ func (c *cache) validate(q *query, prev *previous, m *match, d decision) (answer
 		return c.validateUnlessSlow(q, prev, m, d, p, claim)
 	}
 	defer claim.End()
-	if c.sharesFetch(q, prev.key, d) {
+	if c.sharesFetch(q, prev, d) {
 		m.close()
 		return c.fetchShared(q, prev, d.Reason)
 	}
@@ -375,10 +393,7 @@ func (c *cache) fetch(q *query, prev *previous, m *match, d decision) (answer, e
 
 // refetch sends the request once more, without validating a stored response.
 func (c *cache) refetch(q *query, prev *previous, d decision) (answer, error) {
-	again, err := q.withNewBody()
-	if err != nil {
-		return answer{}, err
-	}
+	again := q.withNewBody()
 	return c.fetch(&again, prev, nil, d)
 }
 
@@ -505,13 +520,8 @@ func (c *cache) validateLater(q *query, at place, m *match) (started, held bool)
 // runValidation answers a query of a background validation, so that the answer is stored. claim is the one that it has.
 func (c *cache) runValidation(ctx context.Context, q query, at place, claim backoff.Claim) {
 	q.ctx, q.req = ctx, q.req.WithContext(ctx)
-	if hasBody(q.req) { // the original has been closed by now
-		var err error
-		if q.req.Body, err = q.req.GetBody(); err != nil {
-			return
-		}
-	}
-	release, ok := c.leases.Try(ctx, at.key)
+	renewBody(q.req)
+	release, ok := c.leases.Try(ctx, at.sharedKey())
 	if !ok { // another process validates it
 		return
 	}

@@ -153,14 +153,7 @@ func (r *pendingRequest) run(q *query, answerAgain func(*query) (answer, error))
 		}
 		r.land(err)
 	}()
-	if hasBody(q.req) {
-		body, bodyErr := q.req.GetBody()
-		if bodyErr != nil {
-			err = bodyErr
-			return
-		}
-		q.req.Body = body
-	}
+	renewBody(q.req)
 	r.result, err = answerAgain(q)
 }
 

@@ -27,8 +27,12 @@ type storeContext struct {
 }
 
 // invalidated reports whether the URL was invalidated since the request was sent.
-func (s *storeContext) invalidated() bool {
-	return s.invalidations.Since(s.key, s.epoch) || s.index != "" && s.invalidations.Since(s.index, s.epoch)
+func (s *storeContext) invalidated() bool { return s.invalidatedSince(s.key, s.index, s.epoch) }
+
+// invalidatedSince reports whether the responses under a key, which depends on an index if that is not "", were invalidated
+// since a request was sent in this epoch.
+func (e *engine) invalidatedSince(key, index string, epoch uint64) bool {
+	return e.invalidations.Since(key, epoch) || index != "" && e.invalidations.Since(index, epoch)
 }
 
 // update stores the new header of the entry under key, with the variants known by now. It does nothing if, while the origin was

@@ -126,9 +126,18 @@ type Transport struct {
 	// or Last-Modified, is enough. It corresponds to CacheControl's cache_etags=False.
 	TimePriority bool
 
-	// CacheableMethods are the methods whose responses are stored. If nil, they are stored for GET. HEAD is answered
-	// from the stored response to GET. If a request has content, that is part of the key.
+	// CacheableMethods are the methods whose responses are stored. If nil, they are GET and QUERY (RFC 10008). HEAD is
+	// answered from the stored response to GET. If a request has content, that and what its header says about it are
+	// part of the key. So it is read into memory; content of more than 1 MiB is passed on to Base, without the cache.
 	CacheableMethods []string
+
+	// NormalizeContent, if non-nil, returns the content of a request in the form in which it is part of the key, so that
+	// contents that mean the same to the origin have one key (RFC 10008, section 2.7). The request is sent as it is. If
+	// NormalizeContent returns nil, the content is part of the key as it is. It is called for content with a
+	// Content-Type, which is the first argument, and without a Content-Encoding, unless the request has no-transform. It
+	// may change and return its second argument, and may be called concurrently. If two contents with different meanings
+	// get the same form, one gets the response to the other. See keys.NormalizeContent.
+	NormalizeContent func(contentType string, content []byte) []byte
 
 	// CacheableStatusCodes are the status codes that are stored. If nil, the cache stores all that RFC 9111 allows. A
 	// status that is not cacheable by default, such as 302 or 403, is stored without explicit freshness if it is in the
@@ -201,12 +210,12 @@ type Transport struct {
 	// sha-256 and sha-512. If a digest differs, the caller gets the bytes as they came, and the response is not stored.
 	WantReprDigest bool
 
-	// Collapse, if true, lets concurrent GET requests for a URL share one request to the origin (RFC 9111, section 4)
-	// if the response may be reused for all of them. Later requests wait for the header of the response and read the
-	// body as it arrives. The request to the origin continues while any of them wants the response. The body is
-	// buffered for late readers: up to 1 MiB in memory, the rest in a temporary file. If the last response could not be
-	// shared, requests for that URL do not wait for the next one. If the origin fails, with an error, a server error or
-	// 429, all that wait get a stale response if that is permitted, and otherwise that failure.
+	// Collapse, if true, lets concurrent requests for a URL, and for QUERY with the same content, share one request to
+	// the origin (RFC 9111, section 4) if the response may be reused for all of them. Later requests wait for the header
+	// of the response and read the body as it arrives. The request to the origin continues while any of them wants the
+	// response. The body is buffered for late readers: up to 1 MiB in memory, the rest in a temporary file. If the last
+	// response could not be shared, requests for that URL do not wait for the next one. If the origin fails, with an
+	// error, a server error or 429, all that wait get a stale response if that is permitted, and otherwise that failure.
 	Collapse bool
 
 	// CollapseTimeout is how long a request waits for the header of a response that it wants to share. After that it
@@ -224,12 +233,12 @@ type Transport struct {
 	// Transport waits for another.
 	CollapseProcesses bool
 
-	// ResumeBodies, if true, makes the body of a GET response go on by itself if the connection breaks while it is read. If
-	// the response has a strong entity tag, the rest is requested with Range and If-Range (RFC 9110, sections 13.1.5 and
-	// 14.2), up to five times, with pauses of up to 27 seconds, until a byte arrives. If the origin has changed the
-	// representation meanwhile, Read returns an error: parts of two representations are never mixed. With or without
-	// ResumeBodies, what was received of a response that is being stored is stored as a part, and the next request asks
-	// only for the rest.
+	// ResumeBodies, if true, makes the body of a response to GET or QUERY go on by itself if the connection breaks while
+	// it is read. If the response has a strong entity tag, the rest is requested with Range and If-Range (RFC 9110,
+	// sections 13.1.5 and 14.2), up to five times, with pauses of up to 27 seconds, until a byte arrives. If the origin
+	// has changed the representation meanwhile, Read returns an error: parts of two representations are never mixed. With
+	// or without ResumeBodies, what was received of a response that is being stored is stored as a part, and the next
+	// request asks only for the rest.
 	ResumeBodies bool
 
 	// DrainBytes is the number of bytes that may be read in the background to complete a response that is being stored
@@ -347,6 +356,7 @@ func newEngine(t *Transport) *engine {
 		},
 		partition: t.Partition, key: t.Key, keyAcrossOrigins: t.KeyAcrossOrigins,
 		credentials:     slices.Clone(t.CredentialFields),
+		normalize:       t.NormalizeContent,
 		beforeStore:     t.BeforeStore,
 		beforeReuse:     t.BeforeReuse,
 		maxBody:         limit(t.MaxBodyBytes, DefaultMaxBodyBytes),
@@ -377,12 +387,7 @@ func newEngine(t *Transport) *engine {
 	if t.Replay {
 		e.refreshAhead = 0 // nothing expires
 	}
-	if t.CacheableMethods != nil {
-		e.noGET = !slices.Contains(t.CacheableMethods, http.MethodGet)
-		e.methods = slices.DeleteFunc(slices.Clone(t.CacheableMethods), func(m string) bool {
-			return m == http.MethodGet
-		})
-	}
+	e.methods, e.noGET = otherMethods(t.CacheableMethods)
 	e.locks = keylock.New(storeTimeout, traits.Memory)
 	taskTimeout := limit(t.BackgroundTimeout, DefaultBackgroundTimeout)
 	e.background, e.draining = background.New(taskTimeout, e.logPanic), background.New(taskTimeout, e.logPanic)
@@ -394,6 +399,16 @@ func newEngine(t *Transport) *engine {
 	}
 	e.counters.start()
 	return e
+}
+
+// otherMethods returns the methods other than GET whose responses are stored, and whether those to GET are not. methods is
+// Transport.CacheableMethods.
+func otherMethods(methods []string) (other []string, noGET bool) {
+	if methods == nil {
+		return []string{rules.QUERY}, false
+	}
+	other = slices.DeleteFunc(slices.Clone(methods), func(m string) bool { return m == http.MethodGet })
+	return other, !slices.Contains(methods, http.MethodGet)
 }
 
 func (t *Transport) newBackoff() *backoff.Table {

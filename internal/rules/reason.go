@@ -171,7 +171,7 @@ var reasons = map[Reason]struct{ description, reference string }{
 	RangeForwarded:        {"only the origin can answer its range", "RFC 9110, section 14.2"},
 	URLNotCacheable:       {"the URL of the request cannot be used as a key", "RFC 9111, section 2"},
 	KeyRefused:            {"the URL that the program has chosen as the key (Key) has another origin, or cannot be used as a key", ""},
-	BodyNotCacheable:      {"the body of the request cannot be made part of a key", ""},
+	BodyNotCacheable:      {"the content of the request cannot be part of a key: it is longer than 1 MiB, has a trailer, or could not be read", ""},
 }
 
 // Description returns the reason as a clause for people to read. It returns "" if the reason is not

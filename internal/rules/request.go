@@ -82,12 +82,26 @@ func (r *Request) allowStale() Delta {
 	return Delta{r.AllowStale, r.AllowStale > 0}
 }
 
+// QUERY is the method of RFC 10008.
+const QUERY = "QUERY"
+
+// Retrieves reports whether a method requests a representation that it selects: GET, HEAD and QUERY. Its
+// preconditions and ranges are about this representation, so that a stored response can answer them (RFC
+// 9110, section 13.2.2, and RFC 10008, sections 2.6 and 2.8).
+func Retrieves(method string) bool {
+	switch method {
+	case "", "GET", "HEAD", QUERY:
+		return true
+	}
+	return false
+}
+
 // IsSafe reports whether a method is known to be safe (RFC 9110, section 9.2.1, and the IANA
 // registry). All other methods, including unknown ones, invalidate stored responses (RFC 9111,
 // section 4.4).
 func IsSafe(method string) bool {
 	switch method {
-	case "", "GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", "QUERY", "PRI":
+	case "", "GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", QUERY, "PRI":
 		return true
 	}
 	return false

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/keys"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -32,6 +33,7 @@ func newAPI(base, token string) *api {
 		Replay:               os.Getenv("OFFLINE") != "",
 		TimePriority:         false,
 		CacheableMethods:     []string{http.MethodGet, "QUERY"},
+		NormalizeContent:     keys.NormalizeContent,
 		CacheableStatusCodes: cachecontrol.CacheControlStatusCodes,
 		MaxBodyBytes:         cachecontrol.DefaultMaxBodyBytes / 1024,
 		MaxVariants:          2 * cachecontrol.DefaultMaxVariants,
