@@ -65,7 +65,17 @@ type previous struct {
 	whole      string         // key of the whole response that the origin's response replaces; "" if there is none
 	doubted    *match         // a closed whole response that BeforeReuse rejected, or whose validation has failed
 	part       *match         // a stored part that does not contain the requested range, or was not confirmed
+	rest       gap            // what is missing of the part, if the origin is asked for that
 }
+
+// gap is what a query asks for, and what is missing of it.
+type gap struct {
+	wanted   span  // its end is -1 if it is not known
+	from, to int64 // the bytes to ask for: from the first missing one to the last; to is -1 if it is not known
+}
+
+// asked reports whether there are bytes to ask for.
+func (g *gap) asked() bool { return g.from > g.wanted.start || g.to != g.wanted.end }
 
 // memoryResponse is a response and its body in one allocation.
 type memoryResponse struct {
@@ -234,6 +244,13 @@ func (m *match) wanted(q *query) (span, bool) {
 func (m *match) extends(received span) bool {
 	list := &m.parts.list
 	return m.fits(received.total) && (list.Total < 0 || received.end <= list.Total)
+}
+
+// forRest returns a query that asks for what is missing of the parts, without a content coding if they have none.
+func (m *match) forRest(q *query) *query {
+	rest := *q
+	rest.uncoded = q.negotiated && m.coding.IsIdentity()
+	return &rest
 }
 
 // combinesWith reports whether a 206 with header h is of the same representation as the part: both must have the same

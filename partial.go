@@ -27,12 +27,6 @@ func (e *engine) wholeIsMoreRecent(q *query, prev *previous, part *match) bool {
 	return fields.match(q, whole.vary, whole.coding, "") && e.moreRecent(prev.first, part.entry, prev.key, part.policy.Date)
 }
 
-// gap is what a query asks for, and what is missing of it.
-type gap struct {
-	wanted   span  // its end is -1 if it is not known
-	from, to int64 // the bytes to ask for: from the first missing one to the last; to is -1 if it is not known
-}
-
 // missing returns the bytes to ask for so that the query can be answered from the parts and these. It reports false if it is not
 // worth asking for less than the query does. The parts must have a strong validator, which shows whether the missing bytes belong to
 // them. A part without any validator at the beginning of the body is completed while it is fresh. An origin without ranges sends the
@@ -54,7 +48,7 @@ func missing(q *query, m *match, d decision) (g gap, ok bool) {
 	if g.wanted.end < 0 {
 		g.to = -1
 	}
-	return g, g.from > g.wanted.start || g.to != g.wanted.end
+	return g, g.asked()
 }
 
 // provesMissing reports whether a response with the missing bytes can show that they belong to the parts, or that the parts have no
@@ -63,9 +57,12 @@ func provesMissing(q *query, m *match, d decision) bool {
 	return m.policy.StrongValidator() != "" || !q.ranged && !m.policy.HasValidator() && d.Action == rules.Serve
 }
 
-// askMissing requests the missing bytes.
-func (e *engine) askMissing(q *query, part *match, g gap) (reply, error) {
+// askMissing requests the missing bytes. If validates is true, it also validates m.
+func (e *engine) askMissing(q *query, part *match, g gap, m *match, validates bool) (reply, error) {
 	return e.ask(e.outgoing(q, func(h http.Header) {
+		if validates {
+			m.policy.SetPreconditions(h)
+		}
 		last := ""
 		if q.ranged || g.to != g.wanted.end {
 			last = strconv.FormatInt(g.to-1, 10)
@@ -85,7 +82,7 @@ func (e *engine) fetchFunc(q *query, part *match) func(from, to int64) (io.ReadC
 	}
 	own := *q // q itself would be on the heap for each request
 	return func(from, to int64) (io.ReadCloser, error) {
-		rep, err := e.askMissing(&own, part, gap{span{from, -1, -1}, from, to})
+		rep, err := e.askMissing(&own, part, gap{span{from, -1, -1}, from, to}, nil, false)
 		if err != nil {
 			return nil, err
 		}

@@ -203,7 +203,36 @@ func (c *cache) use(q *query, prev *previous, m *match, d decision, s Status) (a
 		m.close()
 		return c.refuse(q), nil
 	}
+	if part, d := c.newerPart(q, prev, m); part != nil {
+		defer part.close() // if it is not returned
+		if c.openWanted(q, part, d) {
+			m.close()
+			return c.use(q, prev, part, d, s)
+		}
+		if g, ok := missing(q, part, d); ok {
+			prev.part, prev.rest = part, g
+		}
+	}
 	return c.validate(q, prev, m, d)
+}
+
+// newerPart returns stored parts of the response that replaces m, a whole one, if they may be used, and the decision about them.
+// Otherwise it returns nil.
+func (c *cache) newerPart(q *query, prev *previous, m *match) (*match, decision) {
+	if m.parts != nil || q.isHead() {
+		return nil, decision{}
+	}
+	found := c.lookupPart(q, prev)
+	if !found.found() || !c.moreRecent(found.entry, m.entry, found.key, m.policy.Date) || !q.canDecode(found.coding, found.vary) {
+		return nil, decision{}
+	}
+	part := found // so that only a match that is found is on the heap
+	d := c.decideReuse(q, &part)
+	if d.rejected {
+		return nil, decision{}
+	}
+	part.parts.fetch = c.fetchFunc(q, &part)
+	return &part, d
 }
 
 // validate answers with a stored response that the origin has confirmed, or with another response from the origin. If
@@ -351,14 +380,23 @@ func (c *cache) answerOnError(q *query, at place, s Status) (answer, bool) {
 }
 
 // fetch sends the request to the origin. It validates m, if not nil, if it has a validator and the caller set no
-// conditions; otherwise it requests the whole response. d.Reason is the reason for asking.
+// conditions. If parts of the response that replaces m are stored, it requests only what is missing of them; otherwise it requests
+// the whole response. d.Reason is the reason for asking.
 func (c *cache) fetch(q *query, prev *previous, m *match, d decision) (answer, error) {
 	defer m.close() // if it is not returned, even if Base or a hook panics
 	if m != nil && m.parts == nil {
 		prev.whole = m.key
 	}
 	validating := canValidate(q, m)
-	rep, err := c.askOrigin(q, m, validating)
+	asked, resumes := q, prev.rest.asked()
+	var rep reply
+	var err error
+	if resumes {
+		asked = prev.part.forRest(q)
+		rep, err = c.askMissing(asked, prev.part, prev.rest, m, validating)
+	} else {
+		rep, err = c.askOrigin(q, m, validating)
+	}
 	s := forwarded(d.Reason, 0)
 	if err != nil {
 		if validating && q.canceledByOther(err) {
@@ -387,6 +425,9 @@ func (c *cache) fetch(q *query, prev *previous, m *match, d decision) (answer, e
 			c.discard(q, rep.resp)
 			return c.serve(q, m, r, s), nil
 		}
+	}
+	if resumes {
+		return c.receiveRest(q, asked, prev, m, d, &rep)
 	}
 	return c.receiveAny(q, prev, m, &rep, s), nil
 }
@@ -441,33 +482,35 @@ func (c *cache) receiveAny(q *query, prev *previous, m *match, rep *reply, s Sta
 // complete requests the bytes that are missing of a representation, and answers with these and with the stored parts (RFC 9111,
 // sections 3.3 and 3.4).
 func (c *cache) complete(q *query, prev *previous, part *match, g gap) (answer, error) {
-	prev.part = part
-	rest := *q
-	rest.uncoded = q.negotiated && part.coding.IsIdentity()
-	rep, err := c.askMissing(&rest, part, g)
-	if err != nil {
-		return answer{}, err
-	}
-	c.dropDamaged(q, prev)
-	s := forwarded(rules.NotInRange, rep.resp.StatusCode)
+	prev.part, prev.rest = part, g
+	return c.fetch(q, prev, nil, fetchBecause(rules.NotInRange))
+}
+
+// receiveRest handles the response to a request, asked, for what is missing of prev.part. Together they answer q. If the response has not
+// exactly that, the origin is asked again, and then m, if not nil, is validated. d is the decision about m.
+func (c *cache) receiveRest(q, asked *query, prev *previous, m *match, d decision, rep *reply) (answer, error) {
+	g := prev.rest
+	prev.rest = gap{}
+	s := forwarded(d.Reason, rep.resp.StatusCode)
 	switch rep.resp.StatusCode {
 	case http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable:
-		before, after, ok := c.around(q, part, &g, rep.resp)
+		before, after, ok := c.around(q, prev.part, &g, rep.resp)
 		if !ok {
 			c.discard(q, rep.resp)
-			c.dropPart(q, prev, &rep)
-			return c.refetch(q, prev, fetchBecause(rules.NotInRange))
+			c.dropPart(q, prev, rep)
+			again := q.withNewBody()
+			return c.fetch(&again, prev, m, d)
 		}
-		rep.adoptHeader(&rest)
+		rep.adoptHeader(asked)
 		var a answer
 		if q.ranged {
-			c.joinRange(&rest, prev, &rep, &g, before, after, &s)
+			c.joinRange(asked, prev, rep, &g, before, after, &s)
 		} else {
-			a = c.join(&rest, prev, &rep, &g, before, after, &s)
+			a = c.join(asked, prev, rep, &g, before, after, &s)
 		}
-		return c.respondDecoded(&rest, &rep, s, a), nil
+		return c.respondDecoded(asked, rep, s, a), nil
 	}
-	return c.receiveAny(&rest, prev, nil, &rep, s), nil
+	return c.receiveAny(asked, prev, m, rep, s), nil
 }
 
 // respondDecoded answers with a response from the origin, and decodes it for the caller if needed. A response that may be
