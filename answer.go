@@ -1,6 +1,7 @@
 package cachecontrol
 
 import (
+	"cmp"
 	"io"
 	"log/slog"
 	"net/http"
@@ -117,7 +118,7 @@ func (e *engine) setCacheStatus(q *query, rep *reply, s Status) {
 	if lines == nil {
 		lines = rep.spareLine[:0]
 	}
-	h["Cache-Status"] = append(lines, withKey(e.statusHeader(s), q.named))
+	h["Cache-Status"] = append(lines, withKey(e.statusHeader(s), cmp.Or(rep.named, q.named)))
 	if rep.farMark != nil {
 		h[XFromCache] = rep.farMark
 	}

@@ -73,8 +73,15 @@ type engine struct {
 	background    *background.Group // validations
 	draining      *background.Group // drains bodies closed early
 	refreshed     refreshed
-	leases        *lease.Leases  // of the store; nil if other processes are not waited for
-	backoff       *backoff.Table // failures of the origin; nil if they are not remembered
+	searches      lossy.Map[string, recentEntry] // indexes that were read lately, unless the store is in memory; see search.go
+	leases        *lease.Leases                  // of the store; nil if other processes are not waited for
+	backoff       *backoff.Table                 // failures of the origin; nil if they are not remembered
+}
+
+// recentEntry is what was stored when it was read.
+type recentEntry struct {
+	entry *storage.Entry // nil if there was none
+	read  time.Time
 }
 
 func (e *engine) base() http.RoundTripper {

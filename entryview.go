@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
+	"github.com/go-cachecontrol/cachecontrol/internal/novarysearch"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -20,6 +21,7 @@ type entryView struct {
 	vary     []varyField
 	variants []variant
 	coding   contentcoding.Coding
+	search   *novarysearch.Config // nil if the response is for its URL alone
 	status   string
 	unusable bool       // another program, or a cache of another kind, stored a response that this one must not use
 	fields   []hitField // header fields of a hit, without those withheld: Age is first, Cache-Status last
@@ -36,6 +38,15 @@ type variant struct {
 	storage.Variant
 	fields []varyField
 	coding contentcoding.Coding
+	search *novarysearch.Config // in an index of searches; otherwise nil
+}
+
+// searchOf returns the value of No-Vary-Search that an index lists, or nil if v is something else.
+func searchOf(v *storage.Variant) *novarysearch.Config {
+	if len(v.Vary) != 1 || v.Vary[0].Name != novarysearch.Field {
+		return nil
+	}
+	return novarysearch.Parse([]string{v.Vary[0].Value})
 }
 
 // view returns the view of an entry. It is kept with the entry, but computed each time if another engine uses the same
@@ -70,9 +81,14 @@ func (e *engine) newViewOf(entry *storage.Entry, urlKey string, policy rules.Pol
 	}
 	v.unusable = policy.Unusable() || policy.Options.Shared && rules.AllowsOneOrigin(entry.Header) &&
 		!slices.ContainsFunc(vary, func(f varyField) bool { return f.name == "Origin" })
+	if lines := entry.Header[novarysearch.Field]; lines != nil {
+		v.search = novarysearch.Parse(lines)
+	}
 	v.setFields(entry.Header)
 	for _, other := range entry.Variants {
-		v.variants = append(v.variants, variant{other, varyFields(other.Vary), e.codings.Parse([]string{other.Encoding})})
+		v.variants = append(v.variants, variant{
+			other, varyFields(other.Vary), e.codings.Parse([]string{other.Encoding}), searchOf(&other),
+		})
 	}
 	return v
 }

@@ -8,10 +8,13 @@ import (
 )
 
 // dropStored removes a stored response that is known to be out of date. If it is under the plain key, everything that
-// depends on it is removed, too. Responses to requests that were sent before are as old, and are not stored.
+// depends on it is removed, too, and so are responses that are stored for several URLs, of which this is one. Responses to requests that were sent before are as old, and are not stored.
 func (e *engine) dropStored(q *query, prev *previous, rep *reply, key string) {
 	if key == prev.key {
 		rep.epoch, _ = e.invalidate(q.ctx, key, rep.epoch)
+		if prev.digest == "" {
+			rep.epoch, _ = e.invalidateSearches(q.ctx, prev.target(), rep.epoch)
+		}
 		return
 	}
 	rep.epoch = e.invalidations.Add(prev.key, rep.epoch)
@@ -52,9 +55,9 @@ func (e *engine) dropPart(q *query, prev *previous, rep *reply) {
 func (e *engine) invalidateBy(q *query, key string, rep *reply) {
 	for _, target := range e.invalidatedKeys(q, rep.resp) {
 		if target += q.partition; target == key {
-			rep.epoch, _ = e.invalidate(q.ctx, target, rep.epoch)
+			rep.epoch, _ = e.invalidateTarget(q.ctx, target, rep.epoch)
 		} else {
-			e.invalidate(q.ctx, target, 0)
+			e.invalidateTarget(q.ctx, target, 0)
 		}
 		if !slices.Contains(e.methods, q.req.Method) { // the program declares cacheable methods to be safe
 			e.invalidateMethods(q.ctx, target)

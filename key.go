@@ -20,6 +20,7 @@ const (
 	variantSuffix = cachekey.VariantSuffix
 	methodSuffix  = cachekey.MethodSuffix
 	methodsSuffix = cachekey.MethodsSuffix
+	searchSuffix  = cachekey.SearchSuffix
 )
 
 // contentForm says in which form the content of a request is part of a key.
@@ -30,6 +31,9 @@ const (
 	asSent     contentForm = "body"
 	normalForm contentForm = "normal"
 )
+
+// roomForKey is the length of the longest key that a hit looks up without an allocation.
+const roomForKey = 192
 
 // contentDigest returns a digest of the method, the content and the metadata of the content of a request with header h
 // (RFC 10008, section 2.7).

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/internal/sections"
@@ -19,11 +20,17 @@ import (
 // lookup returns the stored response that the query selects. If there are several, it returns the most recent one (RFC
 // 9111, sections 4 and 4.1). If there is none, it returns the reason. If at has neither a key nor an index, plain is the key.
 func (e *engine) lookup(q *query, plain []byte, at place) (m match, prev previous, why rules.Reason) {
-	if at.index != "" {
+	switch {
+	case at.digest != "":
 		e.locate(q, &at)
+	case at.url != "":
+		at = place{key: at.url} // what is stored for the URL may have changed
 	}
 	prev.place = at
 	m, why = e.find(q, plain, &prev)
+	if why == rules.NotStored && prev.digest == "" {
+		m, why = e.findEquivalent(q, &prev)
+	}
 	if why != rules.ReasonNone {
 		return match{}, prev, why
 	}
@@ -56,6 +63,35 @@ func (e *engine) find(q *query, plain []byte, prev *previous) (match, rules.Reas
 	}
 	m, err := e.getMatch(q.ctx, prev.key)
 	return m, prev.whyMissing(prev.key, err)
+}
+
+// findEquivalent returns a response that is stored for several URLs (No-Vary-Search), if that of the query is one of them. If none
+// is stored, prev gets the place where the next one will probably be stored.
+func (e *engine) findEquivalent(q *query, prev *previous) (match, rules.Reason) {
+	var room [roomForKey]byte
+	target, probable := prev.key, prev.place
+	for i, v := range e.searchesOf(q, cachekey.AppendSearches(room[:0], target)) {
+		at, ok := placeBySearch(target, &v)
+		if !ok {
+			continue
+		}
+		prev.place = place{}
+		m, why := e.find(q, []byte(at.key), prev)
+		prev.place = at
+		switch {
+		case why == rules.ReasonNone && sameSearch(m.search, v.search):
+			return m, why
+		case why == rules.ReasonNone: // another program has changed it
+			m.close()
+		case why != rules.NotStored:
+			return match{}, why
+		}
+		if i == 0 {
+			probable = at
+		}
+	}
+	prev.place = probable
+	return match{}, rules.NotStored
 }
 
 // heldMatch returns the response that the store has in memory.
@@ -158,6 +194,11 @@ func (e *engine) lookupPart(q *query, prev *previous) match {
 	}
 	key := prev.key + partialSuffix
 	m, err := e.getMatch(q.ctx, key)
+	if err == storage.ErrNotFound && prev.url != "" && prev.first == nil { // the parts may be those of the URL alone
+		prev.place = place{key: prev.url}
+		key = prev.key + partialSuffix
+		m, err = e.getMatch(q.ctx, key)
+	}
 	if prev.whyMissing(key, err) != rules.ReasonNone {
 		return match{}
 	}

@@ -1,6 +1,7 @@
 package cachecontrol
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/sections"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
+	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/httpdigest"
 	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
@@ -50,10 +52,14 @@ type storedParts struct {
 // of the response to GET without content. Other methods and contents have keys derived from it: see methods.go.
 type place struct {
 	key        string // of the whole response; the keys of a part and of variants are derived from it
+	url        string // plain key of the URL if key stands for several URLs (see search.go); otherwise ""
 	index      string // key of the index that key depends on; "" for a plain key
 	digest     string // of the method and the content; "" for a plain key
 	generation string // of an index that must be stored before the response; "" if the index is stored
 }
+
+// target returns the key that is made of the URL alone.
+func (at *place) target() string { return cmp.Or(at.url, at.key) }
 
 // previous is what is known to be stored for a query when the origin is asked. The origin's response may confirm,
 // contradict or replace it. lookup sets place, first and unreadable. The road adds the rest, before the origin is asked or
@@ -92,6 +98,18 @@ func (prev *previous) doubt(m *match) {
 	} else {
 		prev.doubted = m
 	}
+}
+
+// nameFor returns the key to show in Cache-Status: that of the URL of the response if it is not that of the request.
+func (m *match) nameFor(q *query) string {
+	if m.search == nil {
+		return q.named
+	}
+	own, _ := cachekey.Of(q.req.URL, q.req.Host)
+	if urlOfKey(cmp.Or(q.named, own)) == m.urlKey {
+		return q.named
+	}
+	return m.urlKey
 }
 
 // found reports whether there is a match.

@@ -41,7 +41,7 @@ func (at *place) setGeneration(generation string) {
 // sharedKey returns the key under which requests share a response. It does not depend on a generation, because each request
 // has another one before the first response is stored.
 func (at *place) sharedKey() string {
-	if at.index == "" {
+	if at.digest == "" {
 		return at.key
 	}
 	return strings.TrimSuffix(at.index, methodsSuffix) + methodSuffix + "-" + at.digest

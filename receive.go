@@ -27,12 +27,12 @@ func (e *engine) receive(q *query, prev *previous, rep *reply, s *Status) (a ans
 		if prev.whole != "" && (resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone) {
 			e.dropWhole(q, prev, rep) // even if the body of this one never ends
 		}
-		var entry *storage.Entry
-		key, entry = e.storeWhole(q, prev, rep, &as, s)
-		a.shared = e.share(q, rep, entry, s.Stored)
 		if e.collapse {
 			e.notShareable.Remove(lossy.Hash(prev.sharedKey()))
 		}
+		var entry *storage.Entry
+		key, entry = e.storeWhole(q, prev, rep, &as, s)
+		a.shared = e.share(q, rep, entry, s.Stored)
 	case prev.whole != "" && rules.Supersedes(resp.StatusCode):
 		e.dropStored(q, prev, rep, prev.whole)
 	}

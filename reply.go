@@ -17,6 +17,7 @@ type reply struct {
 	epoch           uint64 // when the request was sent, in the count of invalidations
 	order           uint64 // the same, in the count of commits
 
+	named              string   // key of the response if No-Vary-Search made that differ from the key of its URL
 	rejectsCredentials bool     // it rejects credentials that Base has added to the request
 	spareLine          []string // capacity for one more line of the header, for Cache-Status
 	farMark            []string // the origin's XFromCache, if another cache reports a hit

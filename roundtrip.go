@@ -20,9 +20,6 @@ type cache struct {
 	pending pending
 }
 
-// roomForKey is the length of the longest key that a hit looks up without an allocation.
-const roomForKey = 192
-
 // roundTrip answers a request.
 func (c *cache) roundTrip(req *http.Request) (*http.Response, error) {
 	if c.err != nil {

@@ -83,7 +83,7 @@ func (e *engine) replay(q *query, m *match, r rules.Reuse, s Status) *http.Respo
 		s.HasTTL = m.policy.Lifetime > 0
 		text = e.statusHeader(s)
 	}
-	resp.Header = m.newHeader(hit.age, withKey(text, q.named))
+	resp.Header = m.newHeader(hit.age, withKey(text, m.nameFor(q)))
 	if m.key == "" {
 		delete(resp.Header, XFromCache) // it comes from the origin
 	}

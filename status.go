@@ -64,8 +64,8 @@ type Status struct {
 	// answered with the response to the other one, or, if that failed or was slow, with a stale response.
 	Collapsed bool
 
-	// Key is the URL that the stored responses have, without user and password, if Transport.Key made it differ from
-	// that of the request. Otherwise, and if it is longer than 1 KiB, Key is "".
+	// Key is the URL that the stored responses have, without user and password, if Transport.Key or No-Vary-Search made it
+	// differ from that of the request. Otherwise, and if it is longer than 1 KiB, Key is "".
 	Key string
 
 	Forward       string        // why the request was sent to the origin, as a token of RFC 9211; "" if it was not

@@ -81,10 +81,11 @@ func (e *engine) mayDrain(q *query) bool {
 	return e.drainBytes > 0 && !q.ranged && !q.background && q.flightKey == ""
 }
 
-// newRecording returns a recording of the response. Its entry has no header yet. It stores the index that the key depends
-// on, which may change the key. What the response shows to be out of date must have been removed before; otherwise the
+// newRecording returns a recording of the response. Its entry has no header yet. It changes the place in prev to that of the
+// response, and stores the index that the key depends on. What the response shows to be out of date must have been removed before; otherwise the
 // removal would make the recording outdated.
 func (e *engine) newRecording(q *query, prev *previous, rep *reply, as *assessment) *recording {
+	e.settle(q, prev, rep, as)
 	indexErr := e.storeIndex(q, &prev.place)
 	r := &recording{storeContext: e.newStoreContext(q, prev, rep), date: as.policy.Date, drains: e.mayDrain(q), err: indexErr}
 	entry := &r.entryBuf

@@ -309,7 +309,7 @@ func (t *Transport) Invalidate(ctx context.Context, u *url.URL) error {
 		return fmt.Errorf("cachecontrol: invalidate %q: no response is stored for such a URL", shown.String())
 	}
 	key += e.partitionOf(req, controlOf(ctx))
-	_, err := e.invalidate(ctx, key, 0)
+	_, err := e.invalidateTarget(ctx, key, 0)
 	return errors.Join(err, e.invalidateMethods(ctx, key))
 }
 

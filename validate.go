@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
+	"github.com/go-cachecontrol/cachecontrol/internal/novarysearch"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -20,6 +21,8 @@ func (e *engine) freshen(q *query, prev *previous, m *match, rep *reply, header 
 	var as assessment
 	e.renew(&as, entry, q, prev, m, rep, header)
 	switch decision := as.store; {
+	case decision.OK && prev.digest == "" && !sameSearch(m.search, novarysearch.Parse(entry.Header[novarysearch.Field])):
+		e.dropStored(q, prev, rep, prev.key) // from now on, the response is for other URLs
 	case decision.OK:
 		store := e.newStoreContext(q, prev, rep)
 		store.update(m.key, entry, as.policy.Date)

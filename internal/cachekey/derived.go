@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"io"
 	"strconv"
+	"strings"
 )
 
 // The suffixes of keys that are derived from a plain key. They begin with "#", like ViaSuffix, so that no plain key
@@ -16,7 +17,40 @@ const (
 	VariantSuffix = "#variant="
 	MethodSuffix  = "#method="
 	MethodsSuffix = "#methods" // of the index of the keys with MethodSuffix
+	SearchSuffix  = "#search=" // of responses with No-Vary-Search; a generation follows
+	SearchesIndex = "#search"  // of the index of the keys with SearchSuffix
 )
+
+// Query returns the raw query of a plain key.
+func Query(plain string) string {
+	_, query, _ := cutQuery(plain)
+	return query
+}
+
+// AppendSearches appends to b the key of the index for all queries of the URL with this plain key.
+func AppendSearches(b []byte, plain string) []byte {
+	before, _, after := cutQuery(plain)
+	return append(append(append(b, before...), after...), SearchesIndex...)
+}
+
+// Search returns the key of a response that is stored for all queries with this canonical form. plain is the plain key of a URL
+// with any of them.
+func Search(plain, canonical, generation string) string {
+	before, _, after := cutQuery(plain)
+	if canonical != "" {
+		before += "?" + canonical
+	}
+	return before + after + SearchSuffix + generation
+}
+
+// cutQuery cuts the query out of a plain key. after begins with "#", or is empty.
+func cutQuery(plain string) (before, query, after string) {
+	if i := strings.IndexByte(plain, '#'); i >= 0 {
+		plain, after = plain[:i], plain[i:]
+	}
+	before, query, _ = strings.Cut(plain, "?")
+	return before, query, after
+}
 
 // Part returns the key of a part of the response with this plain key.
 func Part(plain string, id uint64) string { return plain + PartSuffix + strconv.FormatUint(id, 16) }

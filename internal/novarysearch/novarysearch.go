@@ -38,6 +38,9 @@ func Parse(lines []string) *Config {
 
 // ParseField is like Parse, and returns what is wrong with the field, as a clause, or "".
 func ParseField(lines []string) (c *Config, wrong string) {
+	if lines == nil {
+		return nil, ""
+	}
 	length := 0
 	for _, line := range lines {
 		length += len(line)

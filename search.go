@@ -1,0 +1,210 @@
+package cachecontrol
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
+	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
+	"github.com/go-cachecontrol/cachecontrol/internal/novarysearch"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// A response with No-Vary-Search is stored for several URLs, which differ only in their queries. Its key is derived from the
+// canonical form of the query under the value of the field, and from the generation of that value. An index, an entry without
+// content under the URL without its query, lists the values that the responses of all these URLs have, with their generations. A
+// value that was removed from the index gets another generation when it comes back, so what was stored for it is never found again.
+
+// maxSearches is the number of values of No-Vary-Search that are listed for a path.
+const maxSearches = 16
+
+// searchesFor is how long an index is used without reading it again, unless the store is in memory. Values that other processes
+// have added are noticed after that time.
+const searchesFor = time.Second
+
+// searchesOf returns the values that the index under this key lists. The most recent one is first.
+func (e *engine) searchesOf(q *query, index []byte) []variant {
+	if e.store.Traits().Memory {
+		if held, known := e.store.Lookup(index); known {
+			return e.listedSearches(held.Key, held.Entry)
+		}
+	}
+	key := string(index)
+	hash, now := lossy.Hash(key), time.Now()
+	r := e.searches.Get(hash, key)
+	if r == nil || now.Sub(r.read).Abs() >= searchesFor {
+		r = e.searches.Put(hash, key, recentEntry{e.entryUnder(q.ctx, key), now})
+	}
+	return e.listedSearches(key, r.entry)
+}
+
+// readSearches returns the values that the index in the store lists.
+func (e *engine) readSearches(ctx context.Context, index string) []variant {
+	return e.listedSearches(index, e.entryUnder(ctx, index))
+}
+
+// listedSearches returns the values that an entry lists, if it is the index under this key.
+func (e *engine) listedSearches(index string, entry *storage.Entry) []variant {
+	if entry == nil {
+		return nil
+	}
+	v := e.view(entry)
+	if !belongs(index, v.urlKey) {
+		return nil
+	}
+	return v.variants[:min(len(v.variants), maxSearches)]
+}
+
+// placeBySearch returns the place of responses with this value. target is the plain key of the URL. It reports false if the value
+// makes no other URL equivalent to this one.
+func placeBySearch(target string, v *variant) (at place, ok bool) {
+	if v.search == nil || v.Key == "" || strings.IndexByte(v.Key, '#') >= 0 {
+		return place{}, false
+	}
+	canonical, ok := v.search.Query(cachekey.Query(target))
+	if !ok {
+		return place{}, false
+	}
+	return place{
+		key: cachekey.Search(target, canonical, v.Key), url: target, index: string(cachekey.AppendSearches(nil, target)),
+	}, true
+}
+
+// sameSearch reports whether two values of No-Vary-Search make the same URLs equivalent. A value that is nil makes none.
+func sameSearch(a, b *novarysearch.Config) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.String() == b.String()
+}
+
+// equivalent reports whether a value makes two URLs equivalent that differ only in their queries. a and b are their plain keys.
+func equivalent(c *novarysearch.Config, a, b string) bool {
+	if a == b || c == nil {
+		return a == b
+	}
+	queryA, okA := c.Query(cachekey.Query(a))
+	queryB, okB := c.Query(cachekey.Query(b))
+	return okA && okB && queryA == queryB
+}
+
+// settle sets the place of the reply, which is to be stored. That place depends on its No-Vary-Search. If another place has been
+// used for the URL so far, what is stored there is out of date, and is removed: it must not be found again.
+func (e *engine) settle(q *query, prev *previous, rep *reply, as *assessment) {
+	lines := rep.resp.Header[novarysearch.Field]
+	if prev.digest != "" || lines == nil && prev.url == "" {
+		return
+	}
+	var c *novarysearch.Config
+	switch {
+	case lines != nil:
+		c = novarysearch.Parse(rules.StoredHeader(rep.resp.Header, &as.policy)[novarysearch.Field])
+	case prev.part != nil && rep.resp.StatusCode == http.StatusPartialContent:
+		c = prev.part.search // a 206 may leave it out
+	}
+	at := place{key: prev.target()}
+	known := false
+	if c != nil {
+		at, known = e.enterSearch(q, at.key, c)
+	}
+	if urlOfKey(at.key) != urlOfKey(prev.target()) {
+		rep.named = at.key
+	}
+	if at.key == prev.key {
+		return
+	}
+	if prev.first != nil || prev.part != nil || prev.whole != "" {
+		rep.epoch, _ = e.invalidate(q.ctx, prev.key, rep.epoch)
+	}
+	prev.place, prev.first, prev.whole, prev.part = at, nil, "", nil
+	if known {
+		prev.first = e.entryUnder(q.ctx, at.key)
+	}
+}
+
+// enterSearch makes a value the first one in the index of the path, and returns the place of responses with this value. known reports
+// whether the index had it. If the value cannot be entered, enterSearch returns the place for the URL alone.
+func (e *engine) enterSearch(q *query, target string, c *novarysearch.Config) (at place, known bool) {
+	alone := place{key: target}
+	first := variant{search: c, Variant: storage.Variant{
+		Key: rand.Text(), Date: time.Now(), Vary: []storage.Field{{Name: novarysearch.Field, Value: c.String(), Present: true}},
+	}}
+	at, ok := placeBySearch(target, &first)
+	if !ok {
+		return alone, false
+	}
+	k, ok := e.locks.Lock(at.index)
+	if !ok {
+		e.store.Failed(q.ctx, "create", at.index, errKeyBusy)
+		return alone, false
+	}
+	defer k.Unlock()
+	list := e.readSearches(q.ctx, at.index)
+	i := slices.IndexFunc(list, func(v variant) bool { return sameSearch(v.search, c) })
+	if known = i >= 0; known {
+		at, _ = placeBySearch(target, &list[i])
+		if i == 0 {
+			return at, known
+		}
+		first = list[i]
+	}
+	next := []storage.Variant{first.Variant}
+	for j, v := range list {
+		if j != i && v.search != nil && len(next) < maxSearches {
+			next = append(next, v.Variant)
+		}
+	}
+	if err := e.putSearches(q.ctx, at.index, next); err != nil {
+		e.store.Failed(q.ctx, "create", at.index, err)
+		return alone, false
+	}
+	return at, known
+}
+
+// putSearches stores the index of a path.
+func (e *engine) putSearches(ctx context.Context, index string, list []storage.Variant) error {
+	now := time.Now()
+	entry := &storage.Entry{
+		Status: http.StatusNoContent, Reason: "No Content", Version: 11, Header: http.Header{}, URL: urlOfKey(index),
+		Variants: list, RequestTime: now, ResponseTime: now,
+	}
+	w, err := e.store.Create(ctx, index, entry)
+	if err != nil {
+		return err
+	}
+	if err := w.Commit(); err != nil {
+		return err
+	}
+	if !e.store.Traits().Memory {
+		e.searches.Put(lossy.Hash(index), index, recentEntry{entry, now})
+	}
+	return nil
+}
+
+// invalidateTarget is invalidate for the plain key of a URL. It also removes what is stored for several URLs if this is one of them.
+func (e *engine) invalidateTarget(ctx context.Context, target string, start uint64) (uint64, error) {
+	start, err := e.invalidate(ctx, target, start)
+	start, errs := e.invalidateSearches(ctx, target, start)
+	return start, errors.Join(err, errs)
+}
+
+// invalidateSearches removes what is stored for several URLs if the one with this plain key is one of them.
+func (e *engine) invalidateSearches(ctx context.Context, target string, start uint64) (uint64, error) {
+	index := string(cachekey.AppendSearches(nil, target))
+	start = e.invalidations.Add(index, start) // for responses that are being received, whatever their values
+	var errs []error
+	for _, v := range e.readSearches(ctx, index) {
+		if at, ok := placeBySearch(target, &v); ok {
+			var err error
+			start, err = e.invalidate(ctx, at.key, start)
+			errs = append(errs, err)
+		}
+	}
+	return start, errors.Join(errs...)
+}
