@@ -28,6 +28,7 @@ type step struct {
 	wait    time.Duration         // the pause before the request
 	do      string                // the target, as in request; if empty, "/"
 	with    []string              // header fields of the request
+	content string                // of the request, in a body that can be read once; if empty, none
 	control *cachecontrol.Control // the Control in its context
 	want    cachecontrol.Outcome
 	body    string
@@ -75,6 +76,9 @@ func (st step) run(t *testing.T, name string, rt http.RoundTripper, o *origin) {
 		target = "/"
 	}
 	req := request(t, target, st.with...)
+	if st.content != "" {
+		req.Body = io.NopCloser(strings.NewReader(st.content))
+	}
 	if st.control != nil {
 		req = req.WithContext(cachecontrol.WithControl(req.Context(), *st.control))
 	}
