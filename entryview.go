@@ -41,14 +41,6 @@ type variant struct {
 	search *novarysearch.Config // in an index of searches; otherwise nil
 }
 
-// searchOf returns the value of No-Vary-Search that an index lists, or nil if v is something else.
-func searchOf(v *storage.Variant) *novarysearch.Config {
-	if len(v.Vary) != 1 || v.Vary[0].Name != novarysearch.Field {
-		return nil
-	}
-	return novarysearch.Parse([]string{v.Vary[0].Value})
-}
-
 // view returns the view of an entry. It is kept with the entry, but computed each time if another engine uses the same
 // entry.
 func (e *engine) view(entry *storage.Entry) *entryView {
@@ -87,7 +79,7 @@ func (e *engine) newViewOf(entry *storage.Entry, urlKey string, policy rules.Pol
 	v.setFields(entry.Header)
 	for _, other := range entry.Variants {
 		v.variants = append(v.variants, variant{
-			other, varyFields(other.Vary), e.codings.Parse([]string{other.Encoding}), searchOf(&other),
+			other, varyFields(other.Vary), e.codings.Parse([]string{other.Encoding}), novarysearch.FromListed(&other),
 		})
 	}
 	return v

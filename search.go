@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
@@ -64,16 +63,11 @@ func (e *engine) listedSearches(index string, entry *storage.Entry) []variant {
 // placeBySearch returns the place of responses with this value. target is the plain key of the URL. It reports false if the value
 // makes no other URL equivalent to this one.
 func placeBySearch(target string, v *variant) (at place, ok bool) {
-	if v.search == nil || v.Key == "" || strings.IndexByte(v.Key, '#') >= 0 {
+	if v.search == nil {
 		return place{}, false
 	}
-	canonical, ok := v.search.Query(cachekey.Query(target))
-	if !ok {
-		return place{}, false
-	}
-	return place{
-		key: cachekey.Search(target, canonical, v.Key), url: target, index: string(cachekey.AppendSearches(nil, target)),
-	}, true
+	key, ok := v.search.Key(target, v.Key)
+	return place{key: key, url: target, index: string(cachekey.AppendSearches(nil, target))}, ok
 }
 
 // sameSearch reports whether two values of No-Vary-Search make the same URLs equivalent. A value that is nil makes none.
@@ -132,9 +126,7 @@ func (e *engine) settle(q *query, prev *previous, rep *reply, as *assessment) {
 // whether the index had it. If the value cannot be entered, enterSearch returns the place for the URL alone.
 func (e *engine) enterSearch(q *query, target string, c *novarysearch.Config) (at place, known bool) {
 	alone := place{key: target}
-	first := variant{search: c, Variant: storage.Variant{
-		Key: rand.Text(), Date: time.Now(), Vary: []storage.Field{{Name: novarysearch.Field, Value: c.String(), Present: true}},
-	}}
+	first := variant{search: c, Variant: c.Listed(rand.Text(), time.Now())}
 	at, ok := placeBySearch(target, &first)
 	if !ok {
 		return alone, false

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
+	"github.com/go-cachecontrol/cachecontrol/internal/novarysearch"
 	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -80,6 +81,9 @@ func (row *listItem) found(found *cachedir.Finding, shared bool, now time.Time) 
 			Role: roleOf(row.Hash, entry), Writer: writerOf(entry), Layout: found.Layout.String(), Status: entry.Status,
 			Variants: len(entry.Variants), Received: entry.ResponseTime, Lifetime: seconds(p.Lifetime),
 		}
+		if row.Role == index {
+			row.Variants = 0 // it lists something else
+		}
 		if !entry.ResponseTime.IsZero() { // as in Python's entries without a Date
 			age := p.Age(now)
 			row.Age, row.Left, row.Fresh = seconds(age), seconds(p.Lifetime-age), p.Lifetime > age
@@ -124,7 +128,8 @@ const (
 	primary   role = "entry"   // the first response, or the only one
 	variant   role = "variant" // a further one
 	part      role = "part"    // a part of a body (206)
-	index     role = "index"   // the index of responses to other methods, or of parts
+	index     role = "index"   // the index of responses to other methods, of parts, or of values of No-Vary-Search
+	severally role = "urls"    // a response to several URLs (No-Vary-Search)
 	otherRole role = "other"   // its key does not follow from the URL alone
 	unknown   role = ""        // it does not record its URL
 )
@@ -139,10 +144,12 @@ func roleOf(hash string, e *storage.Entry) role {
 		return primary
 	case e.Range != nil:
 		return part
-	case ok && (hash == cachedir.Hash(k.parts) || hash == cachedir.Hash(k.methods)):
+	case ok && (hash == cachedir.Hash(k.parts) || hash == cachedir.Hash(k.methods) || hash == cachedir.Hash(k.searches)):
 		return index
 	case ok && k.variant != "" && hash == cachedir.Hash(k.variant):
 		return variant
+	case novarysearch.Parse(e.Header[novarysearch.Field]) != nil:
+		return severally
 	}
 	return otherRole
 }

@@ -20,14 +20,17 @@ type keys struct {
 	// the index is removed, these responses are never found again, except those to requests in a partition.
 	methods string
 
+	// searches is the key of the index of the responses to several URLs with this path (No-Vary-Search): see equivalent.
+	searches string
+
 	// python is the key under which CacheControl looks for the URL, which keeps a port that is the default of the
 	// scheme. It is "" if that is the same as plain.
 	python string
 }
 
 // keysOf returns the keys for the URL of an entry. It reports false if the URL has no key, for example because it is
-// not absolute. An entry may be stored under another key if it is a response to another method, or if its request had a
-// user, a partition, or a Host other than the URL's.
+// not absolute. An entry may be stored under another key if it is a response to another method or to several
+// URLs, or if its request had a user, a partition, or a Host other than the URL's.
 func keysOf(e *storage.Entry) (keys, bool) {
 	key, ok := cachekey.OfText(e.URL)
 	if !ok {
@@ -39,7 +42,10 @@ func keysOf(e *storage.Entry) (keys, bool) {
 			return keys{}, false
 		}
 	}
-	k := keys{plain: key, parts: key + cachekey.PartialSuffix, methods: key + cachekey.MethodsSuffix, python: pythonKey(e.URL, key)}
+	k := keys{
+		plain: key, parts: key + cachekey.PartialSuffix, methods: key + cachekey.MethodsSuffix,
+		searches: string(cachekey.AppendSearches(nil, key)), python: pythonKey(e.URL, key),
+	}
 	if e.Generation != "" && len(e.Vary) > 0 {
 		k.variant = cachekey.Variant(key, e.Generation, len(e.Vary), func(i int) cachekey.Selecting {
 			f := e.Vary[i]

@@ -200,6 +200,8 @@ func TestLsRoles(t *testing.T) {
 		switch {
 		case strings.HasPrefix(r.URL.Path, "/vary"):
 			w.Header().Set("Vary", "Accept-Language, X-None")
+		case r.URL.Path == "/search":
+			w.Header().Set("No-Vary-Search", `params=("utm")`)
 		case r.URL.Path == "/part":
 			w.Header().Set("Content-Range", "bytes 0-3/10")
 			w.Header().Set("Etag", `"v"`)
@@ -231,6 +233,7 @@ func TestLsRoles(t *testing.T) {
 	ask("GET", "/vary")
 	ask("GET", "/part", "Range", "bytes=0-3")
 	ask("POST", "/vary/asked")
+	ask("GET", "/search?utm=1&a=%62")
 
 	code, stdout, stderr := call(t, "ls", "--json", f.dir)
 	if code != exitOK {
@@ -242,7 +245,10 @@ func TestLsRoles(t *testing.T) {
 		f.must(json.Unmarshal([]byte(line), &row))
 		got[row.Role+" "+strings.TrimPrefix(row.URL, origin.URL)]++
 	}
-	want := map[string]int{"entry /plain?b=%20&a=%2f": 1, "entry /vary": 1, "variant /vary": 2, "part /part": 1, "index /part": 1, "index /vary/asked": 1, "other /vary/asked": 1}
+	want := map[string]int{
+		"entry /plain?b=%20&a=%2f": 1, "entry /vary": 1, "variant /vary": 2, "part /part": 1, "index /part": 1, "index /vary/asked": 1, "other /vary/asked": 1,
+		"urls /search?a=b": 1, "index /search": 1,
+	}
 	if !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

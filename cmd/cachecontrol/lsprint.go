@@ -56,6 +56,8 @@ func (p *listPrinter) print(row *listItem) error {
 			variants = "var"
 		case d.Role == part:
 			variants = "part"
+		case d.Role == severally:
+			variants = "urls"
 		case d.Variants > 0:
 			variants = "+" + strconv.Itoa(d.Variants)
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
+	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -86,25 +87,28 @@ func (r *rm) run(ctx context.Context, e *env, args []string) error {
 // remove removes the entries that arg names and counts them. It removes the first entry of a URL first, because the
 // variants cannot be found without it.
 func (r *rm) remove(ctx context.Context, d *cacheDir, arg string) (n tally, err error) {
-	hashes := []string{strings.ToLower(arg)}
+	hashes, whole := []string{strings.ToLower(arg)}, 1 // the first ones may list others
 	if !r.hash {
 		k, err := keysOfURL(arg)
 		if err != nil {
 			return n, err
 		}
-		hashes = []string{cachedir.Hash(k.plain), cachedir.Hash(k.parts), cachedir.Hash(k.methods)}
+		hashes = []string{cachedir.Hash(k.plain)}
+		for _, key := range d.equivalent(k) {
+			hashes = append(hashes, cachedir.Hash(key), cachedir.Hash(key+cachekey.PartialSuffix))
+		}
+		whole = len(hashes)
+		hashes = append(hashes, cachedir.Hash(k.parts), cachedir.Hash(k.methods))
 		if k.python != "" {
 			hashes = append(hashes, cachedir.Hash(k.python))
 		}
 	}
-	first := true
-	for ; len(hashes) > 0; hashes = hashes[1:] {
+	for ; len(hashes) > 0; hashes, whole = hashes[1:], whole-1 {
 		it, err := d.find(hashes[0])
 		if err != nil {
 			return n, err
 		}
 		if it == nil {
-			first = false
 			continue
 		}
 		found, err := it.Inspect()
@@ -114,13 +118,12 @@ func (r *rm) remove(ctx context.Context, d *cacheDir, arg string) (n tally, err 
 		if err == nil && found.State == cachedir.Foreign {
 			err = found.Err
 		}
-		if err == nil && first {
+		if err == nil && whole > 0 {
 			hashes = append(hashes, r.related(it, found.Entry)...)
 		}
 		if err == nil {
 			hashes = append(hashes, partHashes(ctx, it, found.Entry)...)
 		}
-		first = false
 		if err == nil && !r.dryRun {
 			err = it.Remove(ctx)
 		}
@@ -137,7 +140,7 @@ func (r *rm) related(it *cachedir.Item, entry *storage.Entry) (hashes []string) 
 	if entry == nil {
 		return nil
 	}
-	for _, v := range entry.Variants {
+	for _, v := range entry.Variants { // what the index of a path lists are no keys
 		hashes = append(hashes, cachedir.Hash(v.Key))
 	}
 	if k, ok := keysOf(entry); r.hash && ok && cachedir.Hash(k.plain) == it.Hash {

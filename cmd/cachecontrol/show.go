@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,7 +77,7 @@ func (d *cacheDir) lookUp(arg string) (*cachedir.Item, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, key := range []string{k.plain, k.parts, k.python} {
+	for _, key := range slices.Concat([]string{k.plain}, d.equivalent(k), []string{k.parts, k.python}) {
 		if key == "" {
 			continue
 		}
@@ -99,8 +100,9 @@ type content struct {
 	Header   map[string][]string `json:"header"`
 	Trailer  map[string][]string `json:"trailer,omitempty"`
 	Body     bodyPart            `json:"body"`
-	Further  []variantItem       `json:"further_variants"` // the variants that the entry lists
-	Cache    string              `json:"cache"`            // private or shared: the kind of cache for reuse
+	Further  []variantItem       `json:"further_variants"`   // the variants that the entry lists
+	Searches []string            `json:"searches,omitempty"` // the values of No-Vary-Search that the entry lists
+	Cache    string              `json:"cache"`              // private or shared: the kind of cache for reuse
 	Reusable reuse               `json:"reuse"`
 }
 
@@ -129,7 +131,7 @@ func (d *cacheDir) entryOutput(it *cachedir.Item, found *cachedir.Finding, share
 	}
 	c := &content{
 		Request: selectingFields(entry.Vary), Reason: entry.Reason, Header: shownHeader(entry.Header), Trailer: shownHeader(entry.Trailer),
-		Body: bodyPart{Length: entry.Length}, Further: []variantItem{}, Cache: kind(shared), Reusable: reuseOf(entry, shared, now),
+		Body: bodyPart{Length: entry.Length}, Further: []variantItem{}, Searches: searchValues(entry), Cache: kind(shared), Reusable: reuseOf(entry, shared, now),
 	}
 	if !entry.Foreign {
 		c.Body.CRC32C = fmt.Sprintf("%08x", entry.Sum)
@@ -141,6 +143,9 @@ func (d *cacheDir) entryOutput(it *cachedir.Item, found *cachedir.Finding, share
 		}
 	}
 	for _, v := range entry.Variants {
+		if c.Searches != nil {
+			break // the list has no variants
+		}
 		hash := cachedir.Hash(v.Key)
 		there, _ := d.find(hash)
 		c.Further = append(c.Further, variantItem{hash, there == nil, selectingFields(v.Vary)})

@@ -71,6 +71,10 @@ func (d *cacheDir) addEntry(b *labeled, hash string, entry *storage.Entry, now t
 		b.add("Trailer", "", fieldLines(shownHeader(entry.Trailer))...)
 	}
 	b.add("Body", d.bodyOf(hash, entry))
+	if values := searchValues(entry); values != nil {
+		b.add("Index", "of responses to several URLs, with No-Vary-Search", values...)
+		return
+	}
 	if len(entry.Variants) == 0 {
 		return
 	}
