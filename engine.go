@@ -64,6 +64,7 @@ type engine struct {
 
 	locks *keylock.Locks // held while a response is checked and stored, and while a stored response is invalidated
 
+	observers     observers
 	counters      counters
 	statuses      lossy.Map[Status, string]      // see statusHeader
 	hits          lossy.Map[hitState, hitFields] // see hitFieldsFor

@@ -84,6 +84,7 @@ func (e *engine) ask(out *outgoingRequest) (reply, error) {
 	rep := reply{epoch: e.invalidations.Now(), order: e.commits.Next(), asked: time.Now()}
 	resp, err := e.send(out, rep.asked)
 	rep.resp, rep.received = resp, time.Now()
+	out.context.sending.trace.asked(rep.received.Sub(rep.asked))
 	return rep, err
 }
 

@@ -20,11 +20,12 @@ type sending struct {
 	named  string   // as in query
 	within *sending // request for which Base makes this one; nil if none
 	depth  int      // number of enclosing requests
+	trace  *trace   // as in query
 }
 
 // sending returns the sending for a query's request.
 func (e *engine) sending(q *query) sending {
-	s := sending{engine: e, flight: q.flightKey, named: q.named}
+	s := sending{engine: e, flight: q.flightKey, named: q.named, trace: q.trace}
 	if s.within = e.within(q.ctx); s.within != nil {
 		s.depth = s.within.depth + 1
 	}

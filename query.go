@@ -48,6 +48,7 @@ type query struct {
 	neverShare bool   // must not share the response to another request
 	attempt    bool   // finds out whether the origin still fails, so it is not held back
 	flightKey  string // key of the URL if other requests wait for the response; otherwise ""
+	trace      *trace // nil if there is no observer
 }
 
 // parseQuery parses a request's header. It appends the plain key, including the partition, to room. It returns the

@@ -20,8 +20,8 @@ type cache struct {
 	pending pending
 }
 
-// roundTrip answers a request.
-func (c *cache) roundTrip(req *http.Request) (*http.Response, error) {
+// roundTrip answers a request. t collects what its Observation needs.
+func (c *cache) roundTrip(req *http.Request, t *trace) (*http.Response, error) {
 	if c.err != nil {
 		closeBody(req)
 		return nil, c.err
@@ -34,6 +34,8 @@ func (c *cache) roundTrip(req *http.Request) (*http.Response, error) {
 	var err error
 	var room [roomForKey]byte
 	q, plain, why := c.parseQuery(req, room[:0])
+	q.trace = t
+	t.setKey(plain)
 	switch {
 	case q.keyed && (why == rules.ReasonNone || q.ranges != nil):
 		a, err = c.answerByContent(&q, string(plain))
@@ -92,10 +94,12 @@ func (c *cache) answerByContent(q *query, plain string) (answer, error) {
 // answerRanges answers a query for ranges from what is stored, if that is fresh and has all of them. Otherwise it sends the
 // request to the origin. key is the plain key.
 func (c *cache) answerRanges(q *query, key string, at place) (answer, error) {
+	start := q.trace.now()
 	m, prev, why := c.lookup(q, nil, at)
 	if why != rules.ReasonNone {
 		m = c.lookupPart(q, &prev)
 	}
+	q.trace.lookedUp(start)
 	if m.found() {
 		stored := m
 		defer stored.close() // if it is not returned
@@ -112,7 +116,9 @@ func (c *cache) answerRanges(q *query, key string, at place) (answer, error) {
 // that is empty. s is the status of an answer without asking the origin. It is the zero value, for a hit, unless the
 // request has waited for a response that it could not share.
 func (c *cache) answer(q *query, plain []byte, at place, s Status) (answer, error) {
+	start := q.trace.now()
 	m, prev, why := c.lookup(q, plain, at)
+	q.trace.lookedUp(start)
 	if why != rules.ReasonNone {
 		return c.answerWithoutWhole(q, &prev, why, s)
 	}
@@ -137,7 +143,9 @@ func (c *cache) answerWithoutWhole(q *query, prev *previous, why rules.Reason, s
 	if c.sharesFetch(q, prev, decision{}) {
 		return c.fetchShared(q, prev, why)
 	}
+	start := q.trace.now()
 	found := c.lookupPart(q, prev)
+	q.trace.lookedUp(start)
 	switch {
 	case !found.found() && q.matching:
 		return c.forwardPreconditions(q, prev, nil)
@@ -567,7 +575,10 @@ func (c *cache) runValidation(ctx context.Context, q query, at place, claim back
 	}
 	defer release()
 	c.counters.background.Add(1)
+	q.trace = c.observers.newTrace(q.req, true)
+	q.trace.setKey([]byte(at.key))
 	a, err := c.answer(&q, nil, at, Status{})
+	c.observers.end(q.trace, a.resp, err)
 	if err != nil {
 		c.logBackground(ctx, q.req, err)
 		return

@@ -281,10 +281,12 @@ func (t *Transport) Client() *http.Client { return &http.Client{Transport: t} }
 // sent to Base.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	e := t.start()
-	resp, err := e.roundTrip(req)
+	trace := e.observers.newTrace(req, false)
+	resp, err := e.roundTrip(req, trace)
 	if err != nil {
 		e.counters.failed.Add(1)
 	}
+	e.observers.end(trace, resp, err)
 	return resp, err
 }
 
@@ -320,6 +322,12 @@ func (t *Transport) Invalidate(ctx context.Context, u *url.URL) error {
 func (t *Transport) List(ctx context.Context) iter.Seq2[storage.Listed, error] {
 	return t.start().store.List(ctx)
 }
+
+// Observe makes t call f after each request, before RoundTrip returns, and after each validation in the background,
+// until stop is called. A call that has begun may end after stop has returned. f must be safe for concurrent use, and
+// must not block, because the caller waits for it. If f panics, RoundTrip does. If Base or a hook panics, f is not
+// called. Without an observer, there is no cost.
+func (t *Transport) Observe(f func(Observation)) (stop func()) { return t.start().observers.add(f) }
 
 // CloseIdleConnections calls the method of this name of Base, if Base has one.
 func (t *Transport) CloseIdleConnections() { closeIdle(t, make(map[http.RoundTripper]bool)) }

@@ -1,11 +1,14 @@
-// Package otel exports the statistics of a Transport to OpenTelemetry, as observable counters that
-// are read whenever metrics are collected. It adds no cost to requests.
+// Package otel exports the statistics of a Transport to OpenTelemetry, and describes its answers in the
+// spans of the program.
 //
 //	import cacheotel "github.com/go-cachecontrol/cachecontrol/otel"
 //
 //	registration, err := cacheotel.Register(otel.GetMeterProvider(), cache)
 //
-// These are the instruments. All of them are monotonic counters:
+//	defer cacheotel.Spans(cache)()
+//
+// These are the instruments. All but the last are monotonic counters, which are read whenever metrics are
+// collected and add no cost to requests:
 //
 //	cachecontrol.requests             {request}   requests, by cachecontrol.outcome: hit, stale, revalidated, miss, bypass, refused, failed
 //	cachecontrol.requests.collapsed   {request}   requests that shared the response to another request
@@ -18,6 +21,7 @@
 //	cachecontrol.responses.not_stored {response}  responses that were not stored, by cachecontrol.reason: a cachecontrol.Reason
 //	cachecontrol.store.errors         {error}     failures of the store, by cachecontrol.operation: get, create, write and so on
 //	cachecontrol.store.evictions      {entry}     entries that the store evicted to stay within its bound
+//	cachecontrol.request.duration     s           a histogram of the time until a response's header is returned, by cachecontrol.outcome
 //
 // The fields of cachecontrol.Stats document the counters in detail. The package is a separate
 // module, so that only programs that use it have OpenTelemetry in their module graph.
@@ -29,6 +33,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/go-cachecontrol/cachecontrol"
 )
@@ -36,8 +41,8 @@ import (
 // Scope is the name of the instrumentation scope.
 const Scope = "github.com/go-cachecontrol/cachecontrol/otel"
 
-// Register registers a callback with the provider that observes the statistics of t. All
-// observations have the attributes attrs. To register several Transports with one provider, give
+// Register registers a callback with the provider that observes the statistics of t, and observes the duration of its
+// requests. All observations have the attributes attrs. To register several Transports with one provider, give
 // each different attributes; otherwise their values are mixed up. To stop observing, call
 // Unregister on the result. Closing t does not stop it. The error is that of the provider.
 func Register(provider metric.MeterProvider, t *cachecontrol.Transport, attrs ...attribute.KeyValue) (metric.Registration, error) {
@@ -60,6 +65,9 @@ func Register(provider metric.MeterProvider, t *cachecontrol.Transport, attrs ..
 	notStored := counter("cachecontrol.responses.not_stored", "{response}", "Responses from the origin that were not stored, by reason.")
 	storeErrors := counter("cachecontrol.store.errors", "{error}", "Failures of the store, by operation.")
 	evictions := counter("cachecontrol.store.evictions", "{entry}", "Entries that the store evicted to stay within its bound.")
+	duration, err := meter.Float64Histogram("cachecontrol.request.duration", metric.WithUnit("s"),
+		metric.WithDescription("Time until the header of a response is returned, by outcome."), metric.WithExplicitBucketBoundaries(buckets...))
+	failed = append(failed, err)
 	if err := errors.Join(failed...); err != nil {
 		return nil, err
 	}
@@ -69,7 +77,7 @@ func Register(provider metric.MeterProvider, t *cachecontrol.Transport, attrs ..
 		return metric.WithAttributes(own...)
 	}
 	plain := metric.WithAttributes(attrs...)
-	return meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+	callback, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		s := t.Stats()
 		for outcome, n := range map[string]uint64{
 			"hit": s.Hits, "stale": s.Stale, "revalidated": s.Revalidated, "miss": s.Misses,
@@ -95,4 +103,63 @@ func Register(provider metric.MeterProvider, t *cachecontrol.Transport, attrs ..
 		}
 		return nil
 	}, all...)
+	if err != nil {
+		return nil, err
+	}
+	stop := t.Observe(func(o cachecontrol.Observation) {
+		if !o.Background {
+			duration.Record(o.Request.Context(), o.Took.Seconds(), with("outcome", o.Result()))
+		}
+	})
+	return &registration{callback, stop}, nil
+}
+
+// buckets are the boundaries of the histogram, from a hit in memory to an origin that hardly answers.
+var buckets = []float64{
+	0.00001, 0.000025, 0.0001, 0.00025, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+}
+
+// registration stops all observations.
+type registration struct {
+	metric.Registration
+	stop func()
+}
+
+func (r *registration) Unregister() error {
+	r.stop()
+	return r.Registration.Unregister()
+}
+
+// Spans describes each answer of t in the span that the context of the request has, if that is recording, until stop is
+// called. These are the attributes:
+//
+//	cachecontrol.outcome          string  hit, stale, revalidated, miss, bypass, refused or failed
+//	cachecontrol.reason           string  a cachecontrol.Reason: why the request was answered so
+//	cachecontrol.storage          string  a cachecontrol.Reason: why the response is stored or not, if the origin was asked
+//	cachecontrol.stored           bool    whether it is stored
+//	cachecontrol.collapsed        bool    whether the request shared the response to another one
+//	cachecontrol.lookup.duration  double  seconds that looking for a stored response took
+//	cachecontrol.origin.duration  double  seconds until the header of the origin was received, if it was asked
+//
+// Make the span outside of t: for example, wrap t in otelhttp.NewTransport.
+func Spans(t *cachecontrol.Transport) (stop func()) {
+	return t.Observe(func(o cachecontrol.Observation) {
+		span := trace.SpanFromContext(o.Request.Context())
+		if o.Background || !span.IsRecording() {
+			return
+		}
+		span.SetAttributes(
+			attribute.String("cachecontrol.outcome", o.Result()),
+			attribute.String("cachecontrol.reason", string(o.Status.Reason)),
+			attribute.Bool("cachecontrol.stored", o.Status.Stored),
+			attribute.Bool("cachecontrol.collapsed", o.Status.Collapsed),
+			attribute.Float64("cachecontrol.lookup.duration", o.Lookup.Seconds()),
+		)
+		if o.Origin > 0 || o.Status.Storage != "" {
+			span.SetAttributes(
+				attribute.String("cachecontrol.storage", string(o.Status.Storage)),
+				attribute.Float64("cachecontrol.origin.duration", o.Origin.Seconds()),
+			)
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package otel_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -16,6 +17,8 @@ import (
 	"go.opentelemetry.io/otel/metric/noop"
 	sdk "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/otel"
@@ -80,6 +83,12 @@ func collect(t *testing.T, reader sdk.Reader) (values map[string]int64, units ma
 		}
 		for _, m := range scope.Metrics {
 			units[m.Name] = m.Unit
+			if h, ok := m.Data.(metricdata.Histogram[float64]); ok {
+				for _, p := range h.DataPoints {
+					values[m.Name+"{"+p.Attributes.Encoded(attribute.DefaultEncoder())+"}"] = int64(p.Count)
+				}
+				continue
+			}
 			sum, ok := m.Data.(metricdata.Sum[int64])
 			if !ok || !sum.IsMonotonic || m.Description == "" {
 				t.Errorf("%s = %T with the description %q, want a monotonic counter with a description", m.Name, m.Data, m.Description)
@@ -143,6 +152,11 @@ func TestRegister(t *testing.T) {
 		"cachecontrol.responses.not_stored{cache=two,cachecontrol.reason=store-failed}":        1,
 		"cachecontrol.store.errors{cache=two,cachecontrol.operation=create}":                   1,
 		"cachecontrol.requests{cache=two,cachecontrol.outcome=miss}":                           1,
+		"cachecontrol.request.duration{cache=one,cachecontrol.outcome=hit}":                    2,
+		"cachecontrol.request.duration{cache=one,cachecontrol.outcome=miss}":                   3,
+		"cachecontrol.request.duration{cache=one,cachecontrol.outcome=bypass}":                 1,
+		"cachecontrol.request.duration{cache=one,cachecontrol.outcome=refused}":                1,
+		"cachecontrol.request.duration{cache=one,cachecontrol.outcome=failed}":                 1,
 	} {
 		if got, ok := values[name]; !ok || got != want {
 			t.Errorf("%s = %d, observed %v, want %d", name, got, ok, want)
@@ -159,9 +173,13 @@ func TestRegister(t *testing.T) {
 	if err := registration.Unregister(); err != nil {
 		t.Fatal(err)
 	}
+	get(t, cache, "GET", "/fresh", cachecontrol.Control{})
 	values, _ = collect(t, reader)
+	if n := values["cachecontrol.request.duration{cache=one,cachecontrol.outcome=hit}"]; n > 2 {
+		t.Errorf("a duration is recorded after Unregister")
+	}
 	for name := range values {
-		if strings.Contains(name, "cache=one") {
+		if strings.Contains(name, "cache=one") && !strings.Contains(name, "duration") {
 			t.Errorf("%s is observed after Unregister, want nothing", name)
 		}
 	}
@@ -174,6 +192,7 @@ func documented(t *testing.T, units map[string]string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	source, _, _ = bytes.Cut(source, []byte("\npackage otel\n"))
 	var named []string
 	for _, m := range regexp.MustCompile(`(?m)^//\t(cachecontrol\.[a-z_.]+) +(\S+)`).FindAllStringSubmatch(string(source), -1) {
 		named = append(named, m[1])
@@ -204,5 +223,61 @@ func TestRegisterFails(t *testing.T) {
 	}
 	if _, err := otel.Register(noop.NewMeterProvider(), &cachecontrol.Transport{}); err != nil {
 		t.Error(err)
+	}
+}
+
+// attributes returns the attributes of spans by name.
+func attributes(spans tracetest.SpanStubs) (all []map[string]string) {
+	for _, s := range spans {
+		m := map[string]string{}
+		for _, a := range s.Attributes {
+			m[string(a.Key)] = a.Value.Emit()
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
+func TestSpans(t *testing.T) {
+	exporter := tracetest.NewInMemoryExporter()
+	tracer := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter)).Tracer("test")
+	cache := &cachecontrol.Transport{Base: origin{}}
+	defer cache.Close()
+	stop := otel.Spans(cache)
+	get(t, cache, "GET", "/fresh", cachecontrol.Control{}) // without a span
+	send := func(path string) {
+		ctx, span := tracer.Start(t.Context(), path)
+		defer span.End()
+		req, err := http.NewRequestWithContext(ctx, "GET", "http://example.com"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp, err := cache.RoundTrip(req); err == nil {
+			resp.Body.Close()
+		}
+	}
+	for _, path := range []string{"/fresh", "/no-store", "/down"} {
+		send(path)
+	}
+	stop()
+	send("/fresh")
+	got := attributes(exporter.GetSpans())
+	for i, want := range []map[string]string{
+		{"cachecontrol.outcome": "hit", "cachecontrol.reason": "fresh", "cachecontrol.stored": "false", "cachecontrol.collapsed": "false"},
+		{"cachecontrol.outcome": "miss", "cachecontrol.reason": "uri-miss", "cachecontrol.storage": "no-store"},
+		{"cachecontrol.outcome": "failed"},
+		{},
+	} {
+		for name, value := range want {
+			if got[i][name] != value {
+				t.Errorf("span %d has %s = %q, want %q", i, name, got[i][name], value)
+			}
+		}
+		if _, ok := got[i]["cachecontrol.origin.duration"]; ok != (i == 1 || i == 2) {
+			t.Errorf("span %d has cachecontrol.origin.duration: %v", i, got[i])
+		}
+		if len(want) == 0 && len(got[i]) > 0 {
+			t.Errorf("after stop, a span has %v, want no attributes", got[i])
+		}
 	}
 }
