@@ -28,6 +28,7 @@ var public = []string{
 	module,
 	module + "/cachetest",
 	module + "/heuristics",
+	module + "/keys",
 	module + "/lint",
 	module + "/origin",
 	module + "/rfc9111",

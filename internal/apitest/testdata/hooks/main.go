@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/keys"
 )
 
 func newClient() *http.Client {
@@ -30,12 +31,14 @@ func newClient() *http.Client {
 // key returns one URL for all mirrors of a file.
 func key(req *http.Request) *url.URL {
 	if !strings.HasSuffix(req.URL.Hostname(), ".mirror.example.com") {
-		return nil
+		return withoutTracking(req)
 	}
 	u := *req.URL
 	u.Host = "mirror.example.com"
 	return &u
 }
+
+var withoutTracking = keys.Chain(keys.Unsigned, keys.Without("utm_*", "fbclid"), keys.Sorted)
 
 func beforeStore(resp *http.Response, rules cachecontrol.RuleDecision) cachecontrol.StoreDecision {
 	switch {
