@@ -2,6 +2,7 @@ package cachecontrol
 
 import (
 	"cmp"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -122,6 +123,32 @@ func (e *engine) setCacheStatus(q *query, rep *reply, s Status) {
 	if rep.farMark != nil {
 		h[XFromCache] = rep.farMark
 	}
+}
+
+// maxShownKey is the length of the longest key in Cache-Status. Programs limit the length of a header.
+const maxShownKey = 1 << 10
+
+// withKey adds the URL of a plain key to a member of Cache-Status (RFC 9211, section 2.7), if there is a key.
+func withKey(member, plain string) string {
+	if plain == "" {
+		return member
+	}
+	text := urlOfKey(plain)
+	if len(text) > maxShownKey {
+		return member
+	}
+	b := append([]byte(member), `;key="`...)
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case c < ' ' || c > '~':
+			b = fmt.Appendf(b, "%%%02X", c)
+		default:
+			b = append(b, c)
+		}
+	}
+	return string(append(b, '"'))
 }
 
 // logAnswer logs a caching decision.

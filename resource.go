@@ -80,15 +80,15 @@ func getRequest(ctx context.Context, u *url.URL, host string) *http.Request {
 	return req.WithContext(ctx)
 }
 
-// resolved returns a header from the origin as it is stored. If Transport.Key is set, another URL may have the same key,
+// resolved returns the header of a response to a request as it is stored. If Transport.Key is set, another URL may have the same key,
 // so relative references in Location and Content-Location are resolved.
-func (e *engine) resolved(q *query, h http.Header) http.Header {
+func (e *engine) resolved(req *http.Request, h http.Header) http.Header {
 	if e.key == nil {
 		return h
 	}
 	out := h
 	for _, name := range [...]string{"Location", "Content-Location"} {
-		if text, ok := e.resolve(targetURL(q.req), h.Get(name)); ok {
+		if text, ok := e.resolve(targetURL(req), h.Get(name)); ok {
 			out = maps.Clone(out)
 			out[name] = []string{text}
 		}

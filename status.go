@@ -1,7 +1,6 @@
 package cachecontrol
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -262,32 +261,6 @@ func (s Status) header() string {
 		return cacheName
 	}
 	return out
-}
-
-// maxShownKey is the length of the longest key in Cache-Status. Programs limit the length of a header.
-const maxShownKey = 1 << 10
-
-// withKey adds the URL of a plain key to a member of Cache-Status (RFC 9211, section 2.7), if there is a key.
-func withKey(member, plain string) string {
-	if plain == "" {
-		return member
-	}
-	text := urlOfKey(plain)
-	if len(text) > maxShownKey {
-		return member
-	}
-	b := append([]byte(member), `;key="`...)
-	for i := range len(text) {
-		switch c := text[i]; {
-		case c == '"' || c == '\\':
-			b = append(b, '\\', c)
-		case c < ' ' || c > '~':
-			b = fmt.Appendf(b, "%%%02X", c)
-		default:
-			b = append(b, c)
-		}
-	}
-	return string(append(b, '"'))
 }
 
 // forwardToken returns the token of RFC 9211, section 2.2, for the reason why a request is sent to the origin.

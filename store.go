@@ -19,7 +19,7 @@ func (e *engine) newStoreContext(q *query, prev *previous, rep *reply) storeCont
 // used later only if the response may be shared.
 func (e *engine) storeWhole(q *query, prev *previous, rep *reply, as *assessment, s *Status) (key string, entry *storage.Entry) {
 	r := e.newRecording(q, prev, rep, as)
-	r.entry.Header = e.headerToStore(prev, e.resolved(q, rep.resp.Header), &as.policy)
+	r.entry.Header = e.headerToStore(prev, e.resolved(q.req, rep.resp.Header), &as.policy)
 	entry = r.entry
 	r.entryKey = e.keyForVariant(prev, entry)
 	r.trailerFrom, r.private = rep.resp, as.policy.ExcludedFields()

@@ -447,6 +447,8 @@ func (t *Transport) check() error {
 		}
 	}
 	switch {
+	case t.KeyAcrossOrigins && t.Key == nil:
+		return errors.New("cachecontrol: Transport.KeyAcrossOrigins is true without Key: it would have no effect")
 	case t.StaleIfError < 0:
 		return fmt.Errorf("cachecontrol: Transport.StaleIfError is %v: it must not be negative", t.StaleIfError)
 	case t.StaleWhileRevalidate < 0:

@@ -39,7 +39,7 @@ func (e *engine) freshen(q *query, prev *previous, m *match, rep *reply, header 
 func (e *engine) renew(as *assessment, entry *storage.Entry, q *query, prev *previous, m *match, rep *reply, header http.Header) {
 	entry.Foreign = false
 	entry.URL = urlOfKey(prev.key)
-	entry.Header = m.updated(e.resolved(q, header), rep.received)
+	entry.Header = m.updated(e.resolved(q.req, header), rep.received)
 	entry.RequestTime, entry.ResponseTime = rep.asked, rep.received
 	var view *http.Response // nil if there are no hooks
 	if e.heuristic != nil || e.beforeStore != nil {

@@ -96,7 +96,7 @@ func explain(s cachecontrol.Status) {
 		fmt.Println("stored:", s.Outcome, s.Reason.Description(), s.Reason.Reference())
 	case cachecontrol.Miss, cachecontrol.Bypass:
 		fmt.Println("fetched because of", s.Forward, "status", s.ForwardStatus, "collapsed", s.Collapsed)
-		fmt.Println("kept:", s.Stored, s.Storage)
+		fmt.Println("kept:", s.Stored, s.Storage, s.Key)
 	case cachecontrol.Unknown:
 		fmt.Println("not from this cache")
 	}
