@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+	cachekeys "github.com/go-cachecontrol/cachecontrol/keys"
 )
 
 // parseAge parses a duration as time.ParseDuration does, or a number of days or weeks: 90s, 12h, 30d, 2w.
@@ -101,6 +103,34 @@ func (h headerFlag) set(req *http.Request) {
 		}
 		req.Header.Add(f.name, f.value)
 	}
+}
+
+// keyFlags are the flags that make several URLs one resource.
+type keyFlags struct {
+	ignored    []string // query parameters
+	signatures bool     // are ignored
+}
+
+// ignore adds the parameters that a flag's value names, separated by commas.
+func (k *keyFlags) ignore(value string) error {
+	for name := range strings.SplitSeq(value, ",") {
+		if name == "" || strings.ContainsAny(name, "&=;") || strings.Contains(strings.TrimSuffix(name, "*"), "*") {
+			return errors.New("must be names of query parameters, such as fbclid,utm_*")
+		}
+		k.ignored = append(k.ignored, name)
+	}
+	return nil
+}
+
+// key returns the function for Transport.Key, or nil if it is not needed.
+func (k *keyFlags) key() func(*http.Request) *url.URL {
+	switch {
+	case k.signatures:
+		return cachekeys.Chain(cachekeys.Unsigned, cachekeys.Without(k.ignored...))
+	case k.ignored != nil:
+		return cachekeys.Without(k.ignored...)
+	}
+	return nil
 }
 
 // dataFlag is the body of a request, if one is given.

@@ -31,6 +31,8 @@ func getCommand(fs *flag.FlagSet) runFunc {
 	fs.Func("max-bytes", "", setSize(&g.maxBytes))
 	fs.BoolVar(&g.failStatus, "f", false, "")
 	fs.Func("heuristic", "", g.heuristic.parse)
+	fs.Func("ignore-params", "", g.keys.ignore)
+	fs.BoolVar(&g.keys.signatures, "ignore-signatures", false, "")
 	fs.BoolVar(&g.shared, "shared", false, "")
 	fs.BoolVar(&g.collapse, "collapse", false, "")
 	fs.BoolVar(&g.verbose, "v", false, "")
@@ -45,6 +47,7 @@ type get struct {
 	maxBytes                  int64
 	header                    headerFlag
 	heuristic                 heuristicFlag
+	keys                      keyFlags
 	showHeader, failStatus    bool
 	shared, collapse, verbose bool
 }
@@ -72,7 +75,7 @@ func (g *get) run(ctx context.Context, e *env, args []string) error {
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	defer base.CloseIdleConnections()
 	cache := &cachecontrol.Transport{
-		Base: base, Store: store, Heuristic: g.heuristic.Heuristic, Shared: g.shared, CollapseProcesses: g.collapse, Logger: e.logger(g.verbose),
+		Base: base, Store: store, Heuristic: g.heuristic.Heuristic, Key: g.keys.key(), Shared: g.shared, CollapseProcesses: g.collapse, Logger: e.logger(g.verbose),
 	}
 	defer cache.Close()
 	client := cache.Client()

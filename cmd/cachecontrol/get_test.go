@@ -46,6 +46,24 @@ func TestGetCaches(t *testing.T) {
 	}
 }
 
+// URLs that differ only in what --ignore-params and --ignore-signatures name have the same stored responses.
+func TestGetIgnores(t *testing.T) {
+	var asked atomic.Int32
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		w.Header().Set("Cache-Control", "max-age=60")
+	})
+	store := "file:" + t.TempDir()
+	for _, query := range []string{"utm_source=1", "sv=1&sig=2&utm_source=3", "sv=1&sig=4"} {
+		if code, _, stderr := call(t, "get", origin.URL+"/?"+query, "--store", store, "--ignore-params", "utm_*,sv", "--ignore-signatures"); code != exitOK {
+			t.Errorf("get of ?%s: exit code %d, %q", query, code, stderr)
+		}
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("the origin was asked %d times, want 1", n)
+	}
+}
+
 // The default store is in the user's cache directory, so a second call finds the response of the first.
 func TestGetDefaultStore(t *testing.T) {
 	if runtime.GOOS != "linux" {

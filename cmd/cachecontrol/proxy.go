@@ -27,6 +27,8 @@ func proxyCommand(fs *flag.FlagSet) runFunc {
 	fs.Func("host", "", p.forwarding.addHosts)
 	fs.BoolVar(&p.replaySetCookie, "replay-set-cookie", false, "")
 	fs.Func("heuristic", "", p.heuristic.parse)
+	fs.Func("ignore-params", "", p.keys.ignore)
+	fs.BoolVar(&p.keys.signatures, "ignore-signatures", false, "")
 	fs.Func("stale-if-error", "", setAge(&p.staleIfError))
 	fs.Func("stale-while-revalidate", "", setAge(&p.staleWhileRevalidate))
 	fs.Func("stale-if-slow", "", setAge(&p.staleIfSlow))
@@ -46,6 +48,7 @@ type proxy struct {
 	upstream, listen                  string
 	store                             storeFlag
 	heuristic                         heuristicFlag
+	keys                              keyFlags
 	staleIfError, staleIfSlow         time.Duration
 	staleWhileRevalidate              time.Duration
 	refreshAhead, maxAge, grace       time.Duration
@@ -65,6 +68,9 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 	if len(args) > 0 {
 		return usageErrorf("unexpected argument %q", args[0], "Name the upstream server with --upstream.")
 	}
+	if p.keys.signatures && !p.private {
+		return usageErrorf("--ignore-signatures needs --private", "A shared cache would give the responses to users without a valid signature.")
+	}
 	upstream, err := parseUpstream(p.upstream)
 	if err != nil {
 		return err
@@ -79,6 +85,7 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 		Base:                 toUpstream{base, self},
 		Store:                store,
 		Heuristic:            p.heuristic.Heuristic,
+		Key:                  p.keys.key(),
 		Shared:               !p.private,
 		ReplaySetCookie:      p.replaySetCookie,
 		MaxBodyBytes:         p.maxBody,

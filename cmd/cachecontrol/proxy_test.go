@@ -661,3 +661,40 @@ func TestProxyFailures(t *testing.T) {
 		}
 	}
 }
+
+// With --ignore-params and --ignore-signatures several URLs have the same stored responses. The origin gets all parameters.
+func TestProxyIgnores(t *testing.T) {
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		io.WriteString(w, r.URL.RawQuery)
+	})
+	for _, tt := range []struct {
+		flags        []string
+		first, other string
+		hit          bool
+	}{
+		{nil, "/?a=1&utm_source=x", "/?a=1&utm_source=y", false},
+		{[]string{"--ignore-params", "fbclid,utm_*"}, "/?a=1&utm_source=x", "/?fbclid=1&a=1&utm_medium=y", true},
+		{[]string{"--ignore-params", "fbclid", "--ignore-params", "utm_*"}, "/?a=1&utm_source=x", "/?a=1", true},
+		{[]string{"--ignore-params", "fbclid"}, "/?a=1&fbclid=x", "/?a=2&fbclid=x", false},
+		{[]string{"--ignore-params", "fbclid"}, "/?X-Amz-Signature=1", "/?X-Amz-Signature=2", false},
+		{[]string{"--private", "--ignore-signatures"}, "/?X-Amz-Signature=1&X-Amz-Date=3", "/?X-Amz-Signature=2", true},
+		{[]string{"--private", "--ignore-signatures", "--ignore-params", "fbclid"}, "/?X-Amz-Signature=1&fbclid=1", "/", true},
+	} {
+		proxy, _ := startProxy(t, origin.URL, tt.flags...)
+		if _, body := do(t, "GET", proxy+tt.first); "/?"+body != tt.first {
+			t.Errorf("proxy %v: the origin was asked for ?%s, want %s", tt.flags, body, tt.first)
+		}
+		resp, _ := do(t, "GET", proxy+tt.other)
+		if status := resp.Header.Get("Cache-Status"); strings.Contains(status, ";hit") != tt.hit {
+			t.Errorf("proxy %v: Cache-Status of %s is %q, want a hit: %v", tt.flags, tt.other, status, tt.hit)
+		}
+	}
+	for _, flags := range [][]string{
+		{"--ignore-signatures"}, {"--ignore-params", ""}, {"--ignore-params", "a,,b"}, {"--ignore-params", "a=1"}, {"--ignore-params", "*a"}, {"--ignore-params", "a&b"},
+	} {
+		if code, _, stderr := call(t, append([]string{"proxy", "--upstream", origin.URL}, flags...)...); code != exitUsage {
+			t.Errorf("proxy %v: exit code %d, %q; want %d", flags, code, stderr, exitUsage)
+		}
+	}
+}
