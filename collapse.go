@@ -188,7 +188,7 @@ func (s *seats) follow(f *flight) (answer, error) {
 func (s *seats) share(f *flight) (answer, error) {
 	q, b := s.q, s.current.reader
 	m := match{entryView: f.shared.view, entry: f.shared.entry, body: b, damaged: f.damaged}
-	if !equivalent(m.search, s.at.target(), f.at.target()) {
+	if s.at.digest == "" && !equivalent(m.search, s.at.target(), f.at.target()) {
 		return answer{}, errNotShared
 	}
 	var fields selecting

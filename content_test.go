@@ -18,8 +18,11 @@ import (
 )
 
 // echo is an origin that reads the content of each request, and answers with it. If reading fails, so does the request.
-func echo(t *testing.T, fields ...string) (*origin, http.RoundTripper) {
-	o := newOrigin(t, nil)
+func echo(t *testing.T) (*origin, http.RoundTripper) {
+	o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+		content, _ := io.ReadAll(req.Body)
+		return respond(200, fmt.Sprintf("#%d %s", n, content), "Cache-Control: max-age=60")
+	})
 	return o, roundTripper(func(req *http.Request) (*http.Response, error) {
 		var content []byte
 		if req.Body != nil {
@@ -30,10 +33,9 @@ func echo(t *testing.T, fields ...string) (*origin, http.RoundTripper) {
 				return nil, err
 			}
 		}
-		o.handle = func(n int, _ *http.Request) *http.Response {
-			return respond(200, fmt.Sprintf("#%d %s", n, content), append(fields, "Cache-Control: max-age=60")...)
-		}
-		return o.RoundTrip(req)
+		read := *req
+		read.Body = io.NopCloser(bytes.NewReader(content))
+		return o.RoundTrip(&read)
 	})
 }
 
