@@ -296,7 +296,7 @@ func (e *engine) openPart(ctx context.Context, m *match, p partlist.Part) (io.Re
 		return nil, err
 	}
 	entry := r.Entry
-	if entry.Range == nil || entry.Range.Start != p.Start || entry.Length != p.End-p.Start || entry.Header.Get("Etag") != m.policy.ETag {
+	if entry.Range == nil || entry.Range.Start != p.Start || entry.Length != p.End-p.Start || !m.hasValidatorOf(entry) {
 		r.Body.Close()
 		return nil, errNoPart
 	}

@@ -258,6 +258,12 @@ func (m *match) wanted(q *query) (span, bool) {
 	return span{start, end, total}, ok
 }
 
+// hasValidatorOf reports whether the entry of a part has the validator of the parts.
+func (m *match) hasValidatorOf(part *storage.Entry) bool {
+	modified := part.Header.Get("Last-Modified")
+	return part.Header.Get("Etag") == m.policy.ETag && (modified == "" || modified == m.policy.IfModified)
+}
+
 // extends reports whether received may be of the representation of the parts: their lengths do not contradict each other.
 func (m *match) extends(received span) bool {
 	list := &m.parts.list
@@ -272,27 +278,26 @@ func (m *match) forRest(q *query) *query {
 }
 
 // combinesWith reports whether a 206 with header h is of the same representation as the part: both must have the same
-// strong entity tag (RFC 9111, section 3.4). Some origins use one tag for all codings of a representation, so the
+// strong validator (RFC 9111, section 3.4). Some origins use one tag for all codings of a representation, so the
 // coding must be equal, too.
 func (m *match) combinesWith(h http.Header) bool {
-	return rules.StrongMatch(h.Get("Etag"), m.policy.ETag) && !m.hasOtherDigest(h) && m.hasCodingOf(h)
+	return rules.SameStrongValidator(h, m.entry.Header) && !m.hasOtherDigest(h) && rangeHasCoding(h, m.entry.Header["Content-Encoding"], m.parts.list.Total)
 }
 
-// hasCodingOf reports whether a 206 with header h has the coding of the parts. A 206 may omit its coding (RFC 9110, section 15.3.7).
-// But an origin that codes bodies while it sends them may send ranges without a coding, under the same tag. Their lengths tell them
-// apart, if both are known.
-func (m *match) hasCodingOf(h http.Header) bool {
-	lines := h["Content-Encoding"]
-	if lines == nil && !m.coding.IsIdentity() {
-		cr, ok := rules.ParseContentRange(h["Content-Range"])
-		return ok && cr.Total >= 0 && cr.Total == m.parts.list.Total
+// rangeHasCoding reports whether a 206 with header h has the coding of a representation of total bytes, or -1 if that is not known. A 206
+// may omit its coding (RFC 9110, section 15.3.7). But an origin that codes bodies while it sends them may send ranges without a coding,
+// under the same tag. Their lengths tell them apart, if both are known.
+func rangeHasCoding(h http.Header, coding []string, total int64) bool {
+	if lines := h["Content-Encoding"]; lines != nil || contentcoding.Same(coding, nil) {
+		return lines == nil || contentcoding.Same(coding, lines)
 	}
-	return lines == nil || contentcoding.Same(m.entry.Header["Content-Encoding"], lines)
+	cr, ok := rules.ParseContentRange(h["Content-Range"])
+	return ok && cr.Total >= 0 && cr.Total == total
 }
 
 // includes reports whether a 206 with header h, of a representation of this length, or -1 if it is not known, is of the whole response.
 func (m *match) includes(h http.Header, total int64) bool {
-	return m != nil && m.entry.Status == http.StatusOK && rules.StrongMatch(h.Get("Etag"), m.policy.ETag) && !m.hasOtherDigest(h) &&
+	return m != nil && m.entry.Status == http.StatusOK && rules.SameStrongValidator(h, m.entry.Header) && !m.hasOtherDigest(h) &&
 		(total <= 0 || m.entry.Length < 0 || total == m.entry.Length)
 }
 

@@ -54,7 +54,7 @@ func missing(q *query, m *match, d decision) (g gap, ok bool) {
 // provesMissing reports whether a response with the missing bytes can show that they belong to the parts, or that the parts have no
 // validator and are fresh.
 func provesMissing(q *query, m *match, d decision) bool {
-	return m.policy.StrongValidator() != "" || !q.ranged && !m.policy.HasValidator() && d.Action == rules.Serve
+	return rules.StrongValidator(m.entry.Header) != "" || !q.ranged && !m.policy.HasValidator() && d.Action == rules.Serve
 }
 
 // askMissing requests the missing bytes. If validates is true, it also validates m.
@@ -63,21 +63,18 @@ func (e *engine) askMissing(q *query, part *match, g gap, m *match, validates bo
 		if validates {
 			m.policy.SetPreconditions(h)
 		}
-		last := ""
+		end := int64(-1)
 		if q.ranged || g.to != g.wanted.end {
-			last = strconv.FormatInt(g.to-1, 10)
+			end = g.to
 		}
-		h["Range"] = []string{"bytes=" + strconv.FormatInt(g.from, 10) + "-" + last}
-		if tag := part.policy.StrongValidator(); tag != "" {
-			h["If-Range"] = []string{tag}
-		}
+		rules.AskForRest(h, g.from, end, rules.StrongValidator(part.entry.Header))
 	}))
 }
 
 // fetchFunc returns a function that requests bytes of the representation of the parts from the origin. It returns an error if the
 // origin does not send exactly these. It returns nil if the function could not work.
 func (e *engine) fetchFunc(q *query, part *match) func(from, to int64) (io.ReadCloser, error) {
-	if part.policy.StrongValidator() == "" || q.cc.OnlyIfCached || q.offline || !q.mayResume() {
+	if rules.StrongValidator(part.entry.Header) == "" || q.cc.OnlyIfCached || q.offline || !q.mayResume() {
 		return nil
 	}
 	own := *q // q itself would be on the heap for each request

@@ -112,10 +112,10 @@ func (p *newPart) sameRepresentation(now *storage.Entry, list *partlist.List) bo
 		(list.Total < 0 || p.End <= list.Total) && (p.total < 0 || list.End() <= p.total)
 }
 
-// sameRepresentation reports whether parts with these headers are of the same representation. Their strong entity tags (RFC 9111,
+// sameRepresentation reports whether parts with these headers are of the same representation. Their strong validators (RFC 9111,
 // section 3.4) and their codings must be equal, and their digests must not differ.
 func sameRepresentation(a, b http.Header) bool {
-	return rules.StrongMatch(a.Get("Etag"), b.Get("Etag")) && contentcoding.Same(a["Content-Encoding"], b["Content-Encoding"]) &&
+	return rules.SameStrongValidator(a, b) && contentcoding.Same(a["Content-Encoding"], b["Content-Encoding"]) &&
 		!httpdigest.Differ(a["Repr-Digest"], b["Repr-Digest"])
 }
 

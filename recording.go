@@ -113,7 +113,7 @@ func (r *recording) keepReceived() {
 		return
 	}
 	if r.part != nil {
-		if tag := r.part.list.Header.Get("Etag"); rules.StrongMatch(tag, tag) {
+		if rules.StrongValidator(r.part.list.Header) != "" {
 			r.part.End = r.pos
 			r.commitCurrent()
 		}
@@ -179,8 +179,11 @@ func (r *recording) bePart(list *storage.Entry, part span, gone []uint64) {
 	r.entryKey = partKey(r.key+partialSuffix, id)
 	entry := r.entry
 	entry.Header, entry.Vary, entry.Heuristic = http.Header{}, list.Vary, nil
-	if tag := list.Header["Etag"]; tag != nil {
-		entry.Header["Etag"] = tag[:1:1]
+	for _, name := range [...]string{"Etag", "Last-Modified"} {
+		if lines := list.Header[name]; len(lines) > 0 {
+			entry.Header[name] = lines[:1:1]
+			break
+		}
 	}
 	entry.Range = &storage.Range{Start: part.start, Total: part.total}
 	entry.Length = max(part.length(), -1)

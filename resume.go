@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/internal/sections"
 )
@@ -24,12 +22,12 @@ const firstResumeWait = time.Second
 // resumingBody is the body of a response from the origin that goes on by itself after it has broken off. It requests the rest with
 // Range and If-Range. The reader notices nothing, unless the representation has changed.
 type resumingBody struct {
-	engine *engine
-	req    *http.Request // the request that was answered
-	tag    string
-	coding contentcoding.Coding
-	end    int64 // offset of the end of the body in the representation, or -1 if it is not known
-	total  int64 // length of the representation, or -1 if it is not known
+	engine    *engine
+	req       *http.Request // the request that was answered
+	validator string
+	coding    []string // Content-Encoding
+	end       int64    // offset of the end of the body in the representation, or -1 if it is not known
+	total     int64    // length of the representation, or -1 if it is not known
 
 	turn  sync.Mutex // held by Read; guards the following fields
 	pos   int64      // offset of the next byte in the representation
@@ -45,12 +43,15 @@ type resumingBody struct {
 
 // resuming returns the body of resp, which resumes if the Transport is to do that and the origin allows it.
 func (e *engine) resuming(req *http.Request, resp *http.Response) io.ReadCloser {
-	tag := resp.Header.Get("Etag")
-	if !e.resumeBodies || !resumable(req) || resp.Uncompressed || !rules.StrongMatch(tag, tag) {
+	if !e.resumeBodies || !resumable(req) || resp.Uncompressed {
+		return resp.Body
+	}
+	validator := rules.StrongValidator(resp.Header)
+	if validator == "" {
 		return resp.Body
 	}
 	b := &resumingBody{
-		engine: e, req: req, tag: tag, coding: e.codings.Parse(resp.Header["Content-Encoding"]), end: max(resp.ContentLength, -1), total: -1, body: resp.Body,
+		engine: e, req: req, validator: validator, coding: resp.Header["Content-Encoding"], end: max(resp.ContentLength, -1), total: -1, body: resp.Body,
 	}
 	switch resp.StatusCode {
 	case http.StatusOK:
@@ -194,12 +195,7 @@ func (b *resumingBody) request(ctx context.Context) (io.ReadCloser, error) {
 	for _, name := range []string{"If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since"} {
 		delete(req.Header, name)
 	}
-	last := ""
-	if b.end >= 0 {
-		last = strconv.FormatInt(b.end-1, 10)
-	}
-	req.Header["Range"] = []string{"bytes=" + strconv.FormatInt(b.pos, 10) + "-" + last}
-	req.Header["If-Range"] = []string{b.tag}
+	rules.AskForRest(req.Header, b.pos, b.end, b.validator)
 	if hasBody(req) {
 		var err error
 		if req.Body, err = req.GetBody(); err != nil {
@@ -227,18 +223,9 @@ func (b *resumingBody) request(ctx context.Context) (io.ReadCloser, error) {
 func (b *resumingBody) continuedBy(resp *http.Response) (rules.ContentRange, bool) {
 	cr, ok := rules.ParseContentRange(resp.Header["Content-Range"])
 	n := resp.ContentLength
-	return cr, ok && resp.StatusCode == http.StatusPartialContent && resp.Body != nil && rules.StrongMatch(resp.Header.Get("Etag"), b.tag) &&
-		b.hasCodingOf(resp) && cr.First == b.pos && (b.end < 0 && cr.Last == cr.Total-1 || cr.Last == b.end-1) &&
+	return cr, ok && resp.StatusCode == http.StatusPartialContent && resp.Body != nil && rules.StrongValidator(resp.Header) == b.validator &&
+		rangeHasCoding(resp.Header, b.coding, b.total) && cr.First == b.pos && (b.end < 0 && cr.Last == cr.Total-1 || cr.Last == b.end-1) &&
 		(b.total < 0 || cr.Total == b.total) && (n <= 0 || n == cr.Last-cr.First+1)
-}
-
-// hasCodingOf reports whether the coding of a 206 is that of the body: see match.hasCodingOf.
-func (b *resumingBody) hasCodingOf(resp *http.Response) bool {
-	lines := resp.Header["Content-Encoding"]
-	if lines == nil {
-		return b.coding.IsIdentity() || b.total >= 0
-	}
-	return b.coding.Equal(b.engine.codings.Parse(lines))
 }
 
 // errChangedBody is the error of a body whose rest the origin no longer has.

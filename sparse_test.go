@@ -28,7 +28,8 @@ type file struct {
 	version int
 	size    int64
 	weak    bool
-	always  bool // it ignores If-Range
+	always  bool          // it ignores If-Range
+	age     time.Duration // if not zero, it has no tag: the first version is modified so long before the start, and each further one a second later
 	fields  []string
 	faults  func(req *http.Request, resp *http.Response) // if not nil, it changes a response
 
@@ -73,15 +74,24 @@ type fileBody struct{ fileReader }
 
 func (*fileBody) Close() error { return nil }
 
+// modified returns the date when the file was modified.
+func (f *file) modified() string {
+	return time.Date(2000, 1, 1, 0, 0, f.version, 0, time.UTC).Add(-f.age).Format(http.TimeFormat) // the start of a bubble
+}
+
 func (f *file) respond(req *http.Request) *http.Response {
-	resp := respond(200, "", append(f.fields, "ETag: "+f.tag())...)
+	validator, field, condition := f.tag(), "ETag: ", "If-None-Match"
+	if f.age != 0 {
+		validator, field, condition = f.modified(), "Last-Modified: ", "If-Modified-Since"
+	}
+	resp := respond(200, "", append(f.fields, field+validator)...)
 	first, end := int64(0), f.size
 	r, ranged := rules.ParseRange(req.Header["Range"])
-	if tag := req.Header.Get("If-None-Match"); tag == f.tag() {
+	if req.Header.Get(condition) == validator {
 		resp.Status, resp.StatusCode, resp.Body, resp.ContentLength = "304 Not Modified", 304, http.NoBody, 0
 		return resp
 	}
-	if v := req.Header.Get("If-Range"); v != "" && !f.always && (f.weak || v != f.tag()) {
+	if v := req.Header.Get("If-Range"); v != "" && !f.always && (f.weak || v != validator) {
 		ranged = false
 	}
 	if ranged {

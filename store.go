@@ -33,7 +33,7 @@ func (e *engine) storeWhole(q *query, prev *previous, rep *reply, as *assessment
 // stored in pieces while it is received, so that they remain if the process ends. They are removed when the whole is stored.
 func (e *engine) prepareResuming(q *query, r *recording, resp *http.Response) {
 	length := framedLength(resp)
-	if tag := r.entry.Header.Get("Etag"); !rules.StrongMatch(tag, tag) || length >= 0 && length < leastResumed || !q.mayResume() || resp.StatusCode != http.StatusOK {
+	if length >= 0 && length < leastResumed || !q.mayResume() || resp.StatusCode != http.StatusOK || rules.StrongValidator(r.entry.Header) == "" {
 		return
 	}
 	r.setList()

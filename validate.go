@@ -23,6 +23,8 @@ func (e *engine) freshen(q *query, prev *previous, m *match, rep *reply, header 
 	switch decision := as.store; {
 	case decision.OK && prev.digest == "" && !sameSearch(m.search, novarysearch.Parse(entry.Header[novarysearch.Field])):
 		e.dropStored(q, prev, rep, prev.key) // from now on, the response is for other URLs
+	case m.parts != nil && rules.StrongValidator(m.entry.Header) == "" && rules.StrongValidator(entry.Header) != "":
+		e.dropStored(q, prev, rep, m.key) // the later Date makes the Last-Modified strong, but not for bytes that were received before
 	case decision.OK:
 		store := e.newStoreContext(q, prev, rep)
 		store.update(m.key, entry, as.policy.Date)

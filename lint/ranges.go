@@ -74,10 +74,10 @@ var rangeRules = []rule{
 	},
 	{
 		"partial-without-strong-validator", Warning, "",
-		"The part has no strong entity tag, so caches cannot combine it with others.",
+		"The part has neither a strong entity tag nor a strong Last-Modified, so caches cannot combine it with others.",
 		"RFC 9111, section 3.4",
 		when("", func(m *message) bool {
-			return m.status == http.StatusPartialContent && m.private.StrongValidator() == ""
+			return m.status == http.StatusPartialContent && rules.StrongValidator(m.header) == ""
 		}),
 	},
 	{

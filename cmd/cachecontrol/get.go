@@ -200,7 +200,7 @@ func writeBody(out io.Writer, target string, resp *http.Response, p *progress) e
 		err = fmt.Errorf("%w after %s of %s", err, formatSize(n), formatSize(length))
 	}
 	hint := "Try again; the part that was received is not stored."
-	if tag := resp.Header.Get("Etag"); cachecontrol.StatusOf(resp).Stored && strings.HasPrefix(tag, `"`) && resp.StatusCode == http.StatusOK {
+	if cachecontrol.StatusOf(resp).Stored && rules.StrongValidator(resp.Header) != "" && resp.StatusCode == http.StatusOK {
 		hint = "Try again: only what is missing will be requested."
 	}
 	return failed(err, target+": the body is incomplete", hint)

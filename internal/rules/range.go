@@ -2,6 +2,7 @@ package rules
 
 import (
 	"math"
+	"net/http"
 	"strconv"
 	"strings"
 )
@@ -10,6 +11,20 @@ import (
 type ByteRange struct {
 	First int64 // offset of the first byte; -1 means that the range is the last Last bytes
 	Last  int64 // offset of the last byte; -1 means that the range extends to the end
+}
+
+// AskForRest sets the fields in h, the header of a request, that make it one for the bytes of a
+// representation from first up to but not including end, or to the end if that is -1. validator is
+// the strong validator of the representation, or "".
+func AskForRest(h http.Header, first, end int64, validator string) {
+	last := ""
+	if end >= 0 {
+		last = strconv.FormatInt(end-1, 10)
+	}
+	h["Range"] = []string{"bytes=" + strconv.FormatInt(first, 10) + "-" + last}
+	if validator != "" {
+		h["If-Range"] = []string{validator}
+	}
 }
 
 // ParseRange parses a Range field that requests a single range of bytes. It reports false for

@@ -30,13 +30,38 @@ func (v *Validators) read(h http.Header, responseTime time.Time) {
 // Last-Modified.
 func (v *Validators) HasValidator() bool { return v.ETag != "" || !v.LastModified.IsZero() }
 
-// StrongValidator returns the strong entity tag of the response, by which partial responses may be
-// combined, or "" if there is none (RFC 9111, section 3.4).
-func (v *Validators) StrongValidator() string {
-	if StrongMatch(v.ETag, v.ETag) {
-		return v.ETag
+// leastDateDistance is how long before Date a Last-Modified must be so that it is a strong validator. One second
+// is enough if both come from the same clock (RFC 9110, section 8.8.2.2). But the modification date of a file may come
+// from another machine.
+const leastDateDistance = time.Minute
+
+// StrongValidator returns the strong validator of a response with header h, by which partial responses
+// may be combined (RFC 9111, section 3.4), and which If-Range may contain (RFC 9110, section 13.1.5).
+// It is the entity tag, if that is strong, or the Last-Modified, if that is strong and there is no
+// entity tag. If there is none, it is "".
+func StrongValidator(h http.Header) string {
+	if tag := firstLine(h["Etag"]); tag != "" {
+		if StrongMatch(tag, tag) {
+			return tag
+		}
+		return ""
 	}
-	return ""
+	modified, date := h["Last-Modified"], h["Date"]
+	if len(modified) != 1 || len(date) != 1 {
+		return ""
+	}
+	t, ok := parseUsualDate(modified[0])
+	sent, ok2 := parseUsualDate(date[0])
+	if !ok || !ok2 || sent.Sub(t) < leastDateDistance {
+		return ""
+	}
+	return modified[0]
+}
+
+// SameStrongValidator reports whether responses with these headers have the same strong validator.
+func SameStrongValidator(a, b http.Header) bool {
+	v := StrongValidator(a)
+	return v != "" && v == StrongValidator(b)
 }
 
 // SetPreconditions sets the fields in h, the header of a request, that make it a validation of the

@@ -182,10 +182,30 @@ func TestIfRange(t *testing.T) {
 }
 
 func TestStrongValidator(t *testing.T) {
-	for tag, want := range map[string]string{`"a"`: `"a"`, `W/"a"`: "", "": ""} {
-		p := NewPolicy(private, 200, http.Header{"Etag": {tag}}, t0, t0)
-		if got := p.StrongValidator(); got != want {
-			t.Errorf("StrongValidator of %s = %q, want %q", tag, got, want)
+	date, hour, minute, later := httpDate(t0), httpDate(t0.Add(-time.Hour)), httpDate(t0.Add(-time.Minute)), httpDate(t0.Add(time.Hour))
+	for _, tt := range []struct {
+		fields []string
+		want   string
+	}{
+		{nil, ""},
+		{[]string{"Etag", `"a"`}, `"a"`},
+		{[]string{"Etag", `W/"a"`}, ""},
+		{[]string{"Etag", `W/"a"`, "Last-Modified", hour, "Date", date}, ""},
+		{[]string{"Etag", `"a"`, "Last-Modified", hour, "Date", date}, `"a"`},
+		{[]string{"Etag", "", "Last-Modified", hour, "Date", date}, hour},
+		{[]string{"Last-Modified", hour, "Date", date}, hour},
+		{[]string{"Last-Modified", minute, "Date", date}, minute},
+		{[]string{"Last-Modified", httpDate(t0.Add(-time.Minute + time.Second)), "Date", date}, ""},
+		{[]string{"Last-Modified", later, "Date", date}, ""},
+		{[]string{"Last-Modified", hour}, ""},
+		{[]string{"Last-Modified", hour, "Date", "today"}, ""},
+		{[]string{"Last-Modified", "yesterday", "Date", date}, ""},
+		{[]string{"Last-Modified", hour, "Last-Modified", hour, "Date", date}, ""},
+		{[]string{"Last-Modified", hour, "Date", date, "Date", date}, ""},
+		{[]string{"Last-Modified", t0.Add(-time.Hour).Format(time.ANSIC), "Date", date}, ""},
+	} {
+		if got := StrongValidator(fields(tt.fields...)); got != tt.want {
+			t.Errorf("StrongValidator of %q = %q, want %q", tt.fields, got, tt.want)
 		}
 	}
 }
