@@ -10,6 +10,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/novarysearch"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+	"github.com/go-cachecontrol/cachecontrol/internal/searchindex"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -79,7 +80,7 @@ func (e *engine) newViewOf(entry *storage.Entry, urlKey string, policy rules.Pol
 	v.setFields(entry.Header)
 	for _, other := range entry.Variants {
 		v.variants = append(v.variants, variant{
-			other, varyFields(other.Vary), e.codings.Parse([]string{other.Encoding}), novarysearch.FromListed(&other),
+			other, varyFields(other.Vary), e.codings.Parse([]string{other.Encoding}), searchindex.Config(&other),
 		})
 	}
 	return v

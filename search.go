@@ -12,6 +12,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 	"github.com/go-cachecontrol/cachecontrol/internal/novarysearch"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+	"github.com/go-cachecontrol/cachecontrol/internal/searchindex"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -66,7 +67,7 @@ func placeBySearch(target string, v *variant) (at place, ok bool) {
 	if v.search == nil {
 		return place{}, false
 	}
-	key, ok := v.search.Key(target, v.Key)
+	key, ok := searchindex.Key(target, v.search, &v.Variant)
 	return place{key: key, url: target, index: string(cachekey.AppendSearches(nil, target))}, ok
 }
 
@@ -126,7 +127,7 @@ func (e *engine) settle(q *query, prev *previous, rep *reply, as *assessment) {
 // whether the index had it. If the value cannot be entered, enterSearch returns the place for the URL alone.
 func (e *engine) enterSearch(q *query, target string, c *novarysearch.Config) (at place, known bool) {
 	alone := place{key: target}
-	first := variant{search: c, Variant: c.Listed(rand.Text(), time.Now())}
+	first := variant{search: c, Variant: searchindex.Variant(c, rand.Text(), time.Now())}
 	at, ok := placeBySearch(target, &first)
 	if !ok {
 		return alone, false

@@ -164,6 +164,8 @@ var cases = map[string]struct{ with, without string }{
 	"vary-not-of-requests":       {"Vary: Content-Encoding", "Vary: Accept-Encoding"},
 	"vary-of-conditions":         {"Vary: Range", "Vary: Accept"},
 	"vary-repeated":              {"Vary: Accept\nVary: accept", "Vary: Accept"},
+	"search-invalid":             {"No-Vary-Search: params", `No-Vary-Search: params=("a")`},
+	"search-useless":             {"No-Vary-Search: params=()", "No-Vary-Search: except=()"},
 	"vary-lacks-accept-encoding": {"Content-Encoding: gzip; Cache-Control: max-age=60", "Content-Encoding: gzip; Cache-Control: max-age=60; Vary: accept-encoding"},
 	"vary-lacks-origin": {"Access-Control-Allow-Origin: https://b.example; Cache-Control: max-age=60",
 		"Access-Control-Allow-Origin: https://b.example; Cache-Control: max-age=60; Vary: Origin"},
@@ -361,7 +363,7 @@ func TestCheckLittle(t *testing.T) {
 
 // Long fields take linear time, and have few notes.
 func TestCheckHostile(t *testing.T) {
-	fields := append([]string{"Cache-Control", "Vary", "Cache-Status", "Etag", "Date", "Expires", "Connection", "Age", "Content-Range"}, targetedFields...)
+	fields := append([]string{"Cache-Control", "Vary", "Cache-Status", "Etag", "Date", "Expires", "Connection", "Age", "Content-Range", "No-Vary-Search"}, targetedFields...)
 	for _, name := range fields {
 		for _, unit := range []string{",", "a,", `"`, `"a,`, `a="`, `\"`, ";", "a b,", "max-age=x,", "a;b=c,", "x=1,", "("} {
 			resp := &http.Response{StatusCode: 200, Header: http.Header{name: {strings.Repeat(unit, 1<<15/len(unit))}}, Request: &http.Request{}}
@@ -388,7 +390,7 @@ func TestCheckPure(t *testing.T) {
 
 // The texts are sentences, and the sources have the usual form.
 func TestRules(t *testing.T) {
-	reference := regexp.MustCompile(`^(RFC \d{4}, sections? \d+(\.\d+)*(( to|,| and) \d+(\.\d+)*)*|Fetch Standard, .*|)$`)
+	reference := regexp.MustCompile(`^(RFC \d{4}, sections? \d+(\.\d+)*(( to|,| and) \d+(\.\d+)*)*|draft-ietf-httpbis-no-vary-search-10, section \d+(\.\d+)*|Fetch Standard, .*|)$`)
 	code := regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)
 	seen := make(map[string]bool)
 	for _, r := range allRules() {

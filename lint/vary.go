@@ -5,10 +5,11 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/novarysearch"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
-// varyRules are about Vary and what it should name.
+// varyRules are about Vary and what it should name, and about No-Vary-Search.
 var varyRules = []rule{
 	{
 		"vary-any", Warning, "Vary",
@@ -97,6 +98,25 @@ var varyRules = []rule{
 				seen[name] = true
 			}
 		},
+	},
+	{
+		"search-invalid", Warning, "No-Vary-Search",
+		"%s, so the field has no effect: caches compare the queries as they are.",
+		"draft-ietf-httpbis-no-vary-search-10, section 5.1",
+		func(m *message, report report) {
+			if _, wrong := novarysearch.ParseField(m.header[novarysearch.Field]); wrong != "" {
+				report(m.value(novarysearch.Field), strings.ToUpper(wrong[:1])+wrong[1:])
+			}
+		},
+	},
+	{
+		"search-useless", Info, "No-Vary-Search",
+		"The field says what is the default: caches compare the queries as they are.",
+		"draft-ietf-httpbis-no-vary-search-10, section 4",
+		when("No-Vary-Search", func(m *message) bool {
+			c, wrong := novarysearch.ParseField(m.header[novarysearch.Field])
+			return m.has(novarysearch.Field) && c == nil && wrong == ""
+		}),
 	},
 	{
 		"vary-lacks-accept-encoding", Error, "Content-Encoding",

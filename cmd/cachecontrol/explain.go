@@ -278,7 +278,7 @@ func cachingFields(h http.Header) http.Header {
 	out := http.Header{}
 	for _, name := range []string{
 		"Accept-Ranges", "Age", "Cache-Control", "Cache-Status", "Cdn-Cache-Control", "Content-Encoding", "Content-Location", "Content-Range",
-		"Date", "Etag", "Expires", "Last-Modified", "Location", "Pragma", "Retry-After", "Surrogate-Control", "Vary", "Warning",
+		"Date", "Etag", "Expires", "Last-Modified", "Location", "No-Vary-Search", "Pragma", "Retry-After", "Surrogate-Control", "Vary", "Warning",
 	} {
 		if lines := h[name]; lines != nil {
 			out[name] = lines

@@ -6,14 +6,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/novarysearch"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // reuse describes how a stored response may be used.
 type reuse struct {
 	Fresh      fresh       `json:"fresh"`
-	Validators http.Header `json:"validators"`  // the preconditions that validate it
-	SelectedBy []string    `json:"selected_by"` // request header fields
+	Validators http.Header `json:"validators"`               // the preconditions that validate it
+	SelectedBy []string    `json:"selected_by"`              // request header fields
+	Queries    string      `json:"no_vary_search,omitempty"` // which other queries it answers, as a value of the field
 	Next       []next      `json:"next"`
 }
 
@@ -82,6 +84,9 @@ func (x *reuse) assess(p *rules.Policy, h http.Header, stored bool, now time.Tim
 	p.SetPreconditions(x.Validators)
 	names, _ := p.Options.SelectingFields(h)
 	x.SelectedBy = append([]string{}, names...)
+	if c := novarysearch.Parse(h[novarysearch.Field]); c != nil {
+		x.Queries = c.String()
+	}
 	x.Next = nextRequests(p, stored, now)
 }
 
@@ -215,6 +220,9 @@ func (x *reuse) addTo(b *labeled, stored string) {
 	}
 	if len(x.SelectedBy) > 0 {
 		b.add("Selected by", strings.Join(x.SelectedBy, ", "), "a request with another value does not match (RFC 9111, section 4.1)")
+	}
+	if x.Queries != "" {
+		b.add("Other queries", x.Queries, "a request for the same path with an equivalent query matches (No-Vary-Search)")
 	}
 }
 

@@ -2,7 +2,7 @@ package main
 
 import (
 	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
-	"github.com/go-cachecontrol/cachecontrol/internal/novarysearch"
+	"github.com/go-cachecontrol/cachecontrol/internal/searchindex"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -19,8 +19,8 @@ func (d *cacheDir) equivalent(k keys) (found []string) {
 	}
 	for i := range index.Entry.Variants {
 		v := &index.Entry.Variants[i]
-		if c := novarysearch.FromListed(v); c != nil {
-			if key, ok := c.Key(k.plain, v.Key); ok {
+		if c := searchindex.Config(v); c != nil {
+			if key, ok := searchindex.Key(k.plain, c, v); ok {
 				found = append(found, key)
 			}
 		}
@@ -31,7 +31,7 @@ func (d *cacheDir) equivalent(k keys) (found []string) {
 // searchValues returns the values of No-Vary-Search that an entry lists, if it is the index of a path.
 func searchValues(e *storage.Entry) (values []string) {
 	for i := range e.Variants {
-		if c := novarysearch.FromListed(&e.Variants[i]); c != nil {
+		if c := searchindex.Config(&e.Variants[i]); c != nil {
 			values = append(values, c.String())
 		}
 	}

@@ -6,13 +6,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/dunglas/httpsfv"
-
-	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
-	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // Field is the name of the field.
@@ -70,7 +66,7 @@ func ParseField(lines []string) (c *Config, wrong string) {
 		return nil, "params and except exclude each other"
 	case hasParams:
 		if !c.setNames(params) {
-			return nil, "params is no list of strings"
+			return nil, "params is no list of strings (to ignore all parameters, use except)"
 		}
 	case hasExcept:
 		if c.only = true; !c.setNames(except) {
@@ -160,32 +156,6 @@ func (c *Config) Query(raw string) (canonical string, ok bool) {
 		return "", false
 	}
 	return b.String(), true
-}
-
-// Key returns the key of responses with c for the URL with this plain key. generation is that of c in the index of its path. Key
-// reports false if c makes no other URL equivalent to this one, or if there is no such generation.
-func (c *Config) Key(plain, generation string) (key string, ok bool) {
-	if generation == "" || strings.IndexByte(generation, '#') >= 0 {
-		return "", false
-	}
-	canonical, ok := c.Query(cachekey.Query(plain))
-	if !ok {
-		return "", false
-	}
-	return cachekey.Search(plain, canonical, generation), true
-}
-
-// Listed returns a list entry for an index: its Key is the generation.
-func (c *Config) Listed(generation string, now time.Time) storage.Variant {
-	return storage.Variant{Key: generation, Date: now, Vary: []storage.Field{{Name: Field, Value: c.text, Present: true}}}
-}
-
-// FromListed returns the Config that an index lists, or nil if v is something else.
-func FromListed(v *storage.Variant) *Config {
-	if len(v.Vary) != 1 || v.Vary[0].Name != Field {
-		return nil
-	}
-	return Parse([]string{v.Vary[0].Value})
 }
 
 // decode decodes a name or a value of application/x-www-form-urlencoded as the URL Standard does: a "%" that begins no escape

@@ -115,7 +115,7 @@ func TestParseField(t *testing.T) {
 		`params=()`:                  "",
 		`params=("a")`:               "",
 		`key-order=1`:                "key-order is no boolean",
-		`params`:                     "params is no list of strings",
+		`params`:                     "params is no list of strings (to ignore all parameters, use except)",
 		`except=(a)`:                 "except is no list of strings",
 		`params, except=("a")`:       "params and except exclude each other",
 		`params=`:                    "it is no dictionary of RFC 9651",
