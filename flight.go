@@ -132,7 +132,7 @@ func (f *flight) run(q *query, why rules.Reason, r road) {
 		f.land(err)
 	}()
 	ok := true
-	if !f.engine.backoff.Failing(q.target(f.at.sharedKey())) { // otherwise there would be nothing to wait for: each process has to find out by itself
+	if !f.engine.backoff.Failing(q.target(f.at.target())) { // otherwise there would be nothing to wait for: each process has to find out by itself
 		f.body.release, ok = f.engine.leases.Wait(q.ctx, f.key)
 	}
 	if !ok {

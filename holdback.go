@@ -53,10 +53,13 @@ func (q *query) target(key string) backoff.Target {
 // targetAs is target for a request with a query that has this field named. It reports false if its URL has no key.
 func targetAs(req *http.Request, named string) (target backoff.Target, ok bool) {
 	key, ok := cachekey.Of(req.URL, req.Host)
+	if !ok {
+		return target, false
+	}
 	if target = backoff.TargetOf(key); named != "" {
 		target = target.Named(named)
 	}
-	return target, ok
+	return target, true
 }
 
 // sentTarget is targetAs for a request that is sent to the origin.

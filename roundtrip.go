@@ -243,7 +243,7 @@ func (c *cache) newerPart(q *query, prev *previous, m *match) (*match, decision)
 // validate answers with a stored response that the origin has confirmed, or with another response from the origin. If
 // the origin has failed a short time ago, it may answer with the stored response at once.
 func (c *cache) validate(q *query, prev *previous, m *match, d decision) (answer, error) {
-	claim, r, held := c.holdBack(q, prev.key, m, d)
+	claim, r, held := c.holdBack(q, prev.target(), m, d)
 	if held {
 		return c.serve(q, m, r, Status{}), nil
 	}
@@ -549,7 +549,7 @@ func (c *cache) validateLater(q *query, at place, m *match) (started, held bool)
 	if q.cc.NoStore || q.offline {
 		return false, false
 	}
-	claim, ok := c.mayValidate(q, at.key)
+	claim, ok := c.mayValidate(q, at.target())
 	if !ok {
 		return false, true
 	}

@@ -584,6 +584,23 @@ func TestNoVarySearchInBackground(t *testing.T) {
 	})
 }
 
+// A failure of the origin is remembered for the URL that was asked for, as without No-Vary-Search.
+func TestNoVarySearchAndFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := replies(t, ok("Cache-Control: max-age=10, stale-if-error=600", noUTM), reply{status: 503})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/?utm=1")
+		time.Sleep(11 * time.Second)
+		for range 3 {
+			if a := do(t, tr, "/?utm=2"); a.outcome != stale || a.body != "#1" {
+				t.Errorf("%v %q, want %v %q", a.outcome, a.body, stale, "#1")
+			}
+		}
+		wantRequests(t, o, 2)
+	})
+}
+
 // A miss takes one more call of a store that is not in memory, in a second and for a path. A hit takes none.
 func TestNoVarySearchIsCheap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
