@@ -35,6 +35,9 @@ func (e *engine) sharesFetch(q *query, prev *previous, d decision) bool {
 // isNotShareable reports whether the last response for this shared key could not be shared.
 func (e *engine) isNotShareable(key string) bool { return e.notShareable.Has(lossy.Hash(key)) }
 
+// errOutdated is errNotShared because the response was invalidated since it was requested.
+var errOutdated = errors.New("cachecontrol: the response was invalidated")
+
 // collapse answers a query, for which no stored response may be used, by joining or starting a flight. why is the reason.
 // If the response of the flight cannot be shared with this query, collapse returns errNotShared, and the status of an
 // answer from the cache.
@@ -54,9 +57,9 @@ func (fs *flights) collapse(e *engine, q *query, prev *previous, why rules.Reaso
 		}
 		a, err = s.follow(f)
 		switch {
-		case err != errNotShared && err != errOtherVariant:
+		case err != errNotShared && err != errOtherVariant && err != errOutdated:
 			return a, Status{}, err
-		case f.lost() && rejoined < maxRejoined:
+		case (f.lost() || err == errOutdated) && rejoined < maxRejoined:
 			rejoined++
 			continue
 		case f.err != nil:
@@ -187,7 +190,7 @@ func (s *seats) follow(f *flight) (answer, error) {
 // share answers with the response of the flight if the query selects it, and if it may be used.
 func (s *seats) share(f *flight) (answer, error) {
 	q, b := s.q, s.current.reader
-	m := match{entryView: f.shared.view, entry: f.shared.entry, body: b, damaged: f.damaged}
+	m := match{entryView: f.shared.view, entry: f.shared.entry, body: b, damaged: f.damaged, invalid: f.isInvalid(q.ctx)}
 	if s.at.digest == "" && !equivalent(m.search, s.at.target(), f.at.target()) {
 		return answer{}, errNotShared
 	}
@@ -196,6 +199,9 @@ func (s *seats) share(f *flight) (answer, error) {
 		return answer{}, errOtherVariant
 	}
 	d := f.engine.decideReuse(q, &m)
+	if m.invalid {
+		return answer{}, errOutdated
+	}
 	if d.rejected || d.mustValidate || d.Action != rules.Serve && !f.shared.failure {
 		return answer{}, errNotShared
 	}
@@ -228,17 +234,20 @@ func (e *engine) flightKey(q *query, key string, entry *storage.Entry) string {
 // the query has followed so far, if any.
 func (fs *flights) joinOrStart(s *seats, key string) seat {
 	e, q, why, r, after := s.engine, s.q, s.why, s.road, s.before.flight
+	old := fs.get(key)
+	invalid := old != nil && old.isInvalid(q.ctx) // may call the store, so the lock is not held
+	mark := e.marks.Now(q.ctx)
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	f := fs.byKey[key]
-	if f != nil && !f.outdated() && !f.body.silentFor(e.collapseTimeout) {
+	if f != nil && !(f == old && invalid) && !f.outdated() && !f.body.silentFor(e.collapseTimeout) {
 		if reader := f.body.join(q.req); reader != nil {
 			f.followers++
 			return seat{flight: f, reader: reader}
 		}
 	}
 	f = &flight{
-		engine: e, flights: fs, key: key, at: s.at, epoch: e.invalidations.Now(),
+		engine: e, flights: fs, key: key, at: s.at, epoch: e.invalidations.Now(), mark: mark,
 		landed: make(chan struct{}), overdue: make(chan struct{}),
 	}
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(q.ctx))

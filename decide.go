@@ -3,6 +3,7 @@ package cachecontrol
 import (
 	"cmp"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
@@ -23,7 +24,7 @@ func fetchBecause(why rules.Reason) decision { return decision{Reuse: rules.Reus
 // decideReuse decides by the rules and BeforeReuse how the match may be used.
 func (e *engine) decideReuse(q *query, m *match) decision {
 	now := time.Now()
-	d := decision{Reuse: m.policy.Reuse(&q.cc, now)}
+	d := decision{Reuse: m.reuse(q, now)}
 	if e.beforeReuse == nil || q.background {
 		return d
 	}
@@ -40,7 +41,7 @@ func (e *engine) decideReuse(q *query, m *match) decision {
 	returned = true
 	d.staleIfSlow = own.StaleIfSlow
 	cc := q.cc
-	if cc.StaleWhileRevalidate == 0 && own.StaleWhileRevalidate != 0 {
+	if cc.StaleWhileRevalidate == 0 && own.StaleWhileRevalidate != 0 && !m.invalid {
 		cc.StaleWhileRevalidate = own.StaleWhileRevalidate
 		d.Reuse = m.policy.Reuse(&cc, now)
 	}
@@ -53,11 +54,25 @@ func (e *engine) decideReuse(q *query, m *match) decision {
 	case ReuseNever:
 		d.Reason, d.rejected = rules.ReuseRefused, true
 	case ReuseAnyway:
-		if d.Action != rules.Serve {
+		if d.Action != rules.Serve && !m.invalid {
 			d.Action, d.Reason = rules.Serve, rules.ReuseAllowed
 		}
 	}
 	return d
+}
+
+// reuse decides by the rules how the match may be used.
+func (m *match) reuse(q *query, now time.Time) rules.Reuse {
+	if !m.invalid {
+		return m.policy.Reuse(&q.cc, now)
+	}
+	cc := q.cc
+	cc.Refresh = true
+	r := m.policy.Reuse(&cc, now)
+	if r.Action == rules.Validate {
+		r.Reason = rules.WasInvalidated
+	}
+	return r
 }
 
 // meetsPreconditions reports whether a stored response may answer a request with If-Match or If-Unmodified-Since: it
@@ -74,7 +89,7 @@ func canValidate(q *query, m *match) bool {
 
 // staleOnError reports whether m may be used if the origin has failed. d is the decision about m.
 func (q *query) staleOnError(m *match, d decision, now time.Time) (r rules.Reuse, ok bool) {
-	if !m.found() || d.mustValidate {
+	if !m.found() || m.invalid || d.mustValidate {
 		return r, false
 	}
 	r = m.policy.ReuseOnError(&q.cc, now)
@@ -92,7 +107,7 @@ type patience struct {
 // an error then.
 func (e *engine) patience(q *query, m *match, d decision) (p patience, ok bool) {
 	p.limit = cmp.Or(q.staleIfSlow, d.staleIfSlow, e.staleIfSlow)
-	if p.limit <= 0 || q.patient || q.background || d.mustValidate {
+	if p.limit <= 0 || q.patient || q.background || m.invalid || d.mustValidate {
 		return p, false
 	}
 	now := time.Now()
@@ -110,6 +125,7 @@ type assessment struct {
 	policy    rules.Policy
 	heuristic []string // names of the header fields that the heuristic has set
 	store     rules.StoreDecision
+	groups    []string // those that the program has added
 
 	sharesFailure bool // it is a failure of the origin that may answer the requests that wait for it
 }
@@ -131,7 +147,25 @@ func (e *engine) assessAsIs(a *assessment, q *query, rep *reply) {
 		a.policy = *a.policy.WithLifetime(own.Lifetime)
 	}
 	a.store = e.mayStore(q, &a.policy, own, rep)
+	if e.groups != nil || rep.resp.Header["Cache-Groups"] != nil {
+		a.groups = e.groupsOf(rep, rep.resp, &a.store)
+	}
 	a.sharesFailure = !own.Refuse && a.policy.SharesFailure(q.cc, q.header["Authorization"] != nil, rep.received)
+}
+
+// groupsOf returns the groups that the program adds to those of resp, which is the reply or a stored response that the reply
+// confirms. If it is in too many, it changes the decision to store it.
+func (e *engine) groupsOf(rep *reply, resp *http.Response, d *rules.StoreDecision) (added []string) {
+	named, ok := rules.Groups(resp.Header)
+	if e.groups != nil {
+		view := *resp
+		view.Body = http.NoBody // the Body belongs to the caller
+		closeOnPanic(rep.resp, func() { added = slices.Clone(e.groups(&view)) })
+	}
+	if d.OK && (!ok || len(named)+len(added) > rules.MaxGroups) {
+		*d = rules.StoreDecision{Reason: rules.TooManyGroups}
+	}
+	return added
 }
 
 // refuse decides that the response is not stored, unless that is decided already for another reason.

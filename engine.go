@@ -17,6 +17,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/keylock"
 	"github.com/go-cachecontrol/cachecontrol/internal/lease"
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
+	"github.com/go-cachecontrol/cachecontrol/internal/marks"
 	"github.com/go-cachecontrol/cachecontrol/internal/reliable"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -47,6 +48,7 @@ type engine struct {
 
 	beforeStore func(*http.Response, RuleDecision) StoreDecision  // nil if none
 	beforeReuse func(*http.Request, StoredResponse) ReuseDecision // nil if none
+	groups      func(*http.Response) []string                     // nil if none
 
 	maxBody         int64
 	maxVariants     int
@@ -70,6 +72,7 @@ type engine struct {
 	hits          lossy.Map[hitState, hitFields] // see hitFieldsFor
 	invalidations invalidation.Log
 	commits       invalidation.Commits
+	marks         *marks.Marks      // of groups and prefixes, in the store
 	notShareable  lossy.Set         // keys whose last response could not be shared; requests for them do not wait for each other
 	background    *background.Group // validations
 	draining      *background.Group // drains bodies closed early

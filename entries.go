@@ -7,18 +7,33 @@ import (
 	"io"
 	"strings"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/marks"
 	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // get returns the entry under key if it may be there.
 func (e *engine) get(ctx context.Context, key string) (*storage.Response, error) {
-	r, err := e.store.Get(ctx, key)
-	if err == nil && !belongs(key, e.view(r.Entry).urlKey) {
-		r.Body.Close()
-		return nil, e.store.Unreadable(ctx, key, errOtherURL)
-	}
+	r, _, err := e.getChecked(ctx, key)
 	return r, err
+}
+
+// getChecked is get, and reports whether the entry was invalidated.
+func (e *engine) getChecked(ctx context.Context, key string) (r *storage.Response, invalid bool, err error) {
+	if r, err = e.store.Get(ctx, key); err != nil {
+		return nil, false, err
+	}
+	v := e.view(r.Entry)
+	if !belongs(key, v.urlKey) {
+		r.Body.Close()
+		return nil, false, e.store.Unreadable(ctx, key, errOtherURL)
+	}
+	state := e.marks.Check(ctx, key, r.Entry.Mark, v.groups, &v.checked)
+	if state == marks.Cleared {
+		r.Body.Close()
+		return nil, false, storage.ErrNotFound
+	}
+	return r, state != marks.Current, nil
 }
 
 // errOtherURL is the error for an entry that was found under the key of another URL.

@@ -5,16 +5,19 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
+	"github.com/go-cachecontrol/cachecontrol/internal/marks"
 	"github.com/go-cachecontrol/cachecontrol/internal/novarysearch"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/internal/searchindex"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// entryView holds what a Transport computes from an entry once, so that a hit parses nothing. It is immutable.
+// entryView holds what a Transport computes from an entry once, so that a hit parses nothing. It is immutable, except for
+// checked.
 type entryView struct {
 	engine   *engine
 	urlKey   string // key of the entry's URL; see keyOfURL
@@ -24,9 +27,11 @@ type entryView struct {
 	coding   contentcoding.Coding
 	search   *novarysearch.Config // nil if the response is for its URL alone
 	status   string
-	unusable bool       // another program, or a cache of another kind, stored a response that this one must not use
-	fields   []hitField // header fields of a hit, without those withheld: Age is first, Cache-Status last
-	lines    []string   // lines of all fields in order; the first and the last differ between hits
+	groups   []marks.Group
+	checked  atomic.Uint64 // see marks.Marks.Check
+	unusable bool          // another program, or a cache of another kind, stored a response that this one must not use
+	fields   []hitField    // header fields of a hit, without those withheld: Age is first, Cache-Status last
+	lines    []string      // lines of all fields in order; the first and the last differ between hits
 }
 
 // hitField is one header field of a hit.
@@ -77,6 +82,7 @@ func (e *engine) newViewOf(entry *storage.Entry, urlKey string, policy rules.Pol
 	if lines := entry.Header[novarysearch.Field]; lines != nil {
 		v.search = novarysearch.Parse(lines)
 	}
+	v.setGroups(entry)
 	v.setFields(entry.Header)
 	for _, other := range entry.Variants {
 		v.variants = append(v.variants, variant{
@@ -84,6 +90,20 @@ func (e *engine) newViewOf(entry *storage.Entry, urlKey string, policy rules.Pol
 		})
 	}
 	return v
+}
+
+// setGroups sets the groups of an entry. An entry of more groups than are remembered is not used.
+func (v *entryView) setGroups(entry *storage.Entry) {
+	named, ok := rules.Groups(entry.Header)
+	if !ok || len(named)+len(entry.Groups) > rules.MaxGroups {
+		v.unusable = true
+		return
+	}
+	for _, names := range [...][]string{named, entry.Groups} {
+		for _, name := range names {
+			v.groups = append(v.groups, marks.GroupOf(name))
+		}
+	}
 }
 
 // statusLine returns the status line for http.Response.Status.

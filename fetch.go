@@ -79,8 +79,16 @@ func (e *engine) askOrigin(q *query, m *match, validates bool) (reply, error) {
 	return e.ask(e.outgoing(q, m.policy.SetPreconditions))
 }
 
-// ask sends a request to the origin.
+// ask sends a request to the origin whose response may be stored.
 func (e *engine) ask(out *outgoingRequest) (reply, error) {
+	mark := e.marks.Now(&out.context)
+	rep, err := e.askOnly(out)
+	rep.mark = mark
+	return rep, err
+}
+
+// askOnly sends a request to the origin whose response is not stored.
+func (e *engine) askOnly(out *outgoingRequest) (reply, error) {
 	rep := reply{epoch: e.invalidations.Now(), order: e.commits.Next(), asked: time.Now()}
 	resp, err := e.send(out, rep.asked)
 	rep.resp, rep.received = resp, time.Now()

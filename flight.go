@@ -8,13 +8,22 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
+	"github.com/go-cachecontrol/cachecontrol/internal/marks"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // flights are the running requests that others may join.
 type flights struct {
 	mu    sync.Mutex // guards byKey; locked before the mutex of a body
 	byKey map[string]*flight
+}
+
+// get returns the flight under key, or nil.
+func (fs *flights) get(key string) *flight {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	return fs.byKey[key]
 }
 
 // A flight is a request to the origin whose response is shared. The caller that starts it is the leader; callers that
@@ -29,6 +38,7 @@ type flight struct {
 	at      place         // of its response
 	req     *http.Request // has a context that does not end when the leader leaves
 	epoch   uint64        // send time, in the count of invalidations
+	mark    storage.Mark  // the same, in the invalidations of groups and prefixes
 
 	begin     func()        // starts the request
 	overdue   chan struct{} // closed when a follower has waited for long enough
@@ -150,6 +160,21 @@ func (f *flight) run(q *query, why rules.Reason, r road) {
 
 // outdated reports whether the URL was invalidated since the request was sent.
 func (f *flight) outdated() bool { return f.engine.invalidatedSince(f.at.key, f.at.index, f.epoch) }
+
+// isInvalid reports whether the response was invalidated since it was requested. Before the header has arrived, its groups
+// are not known.
+func (f *flight) isInvalid(ctx context.Context) bool {
+	mark := f.mark
+	var groups []marks.Group
+	select {
+	case <-f.landed:
+		if f.shared != nil {
+			mark, groups = f.shared.entry.Mark, f.shared.view.groups
+		}
+	default:
+	}
+	return f.engine.marks.Check(ctx, f.at.target(), mark, groups, nil) != marks.Current
+}
 
 // retire removes the flight from those that requests can join.
 func (f *flight) retire() {

@@ -1,9 +1,11 @@
 package cachecontrol
 
 import (
+	"context"
 	"net/http"
 	"slices"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/marks"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
@@ -62,6 +64,30 @@ func (e *engine) invalidateBy(q *query, key string, rep *reply) {
 		if !slices.Contains(e.methods, q.req.Method) { // the program declares cacheable methods to be safe
 			e.invalidateMethods(q.ctx, target)
 		}
+	}
+	e.invalidateGroupsBy(q, key, rep)
+}
+
+// invalidateGroupsBy invalidates the groups that the response to an unsafe request names (RFC 9875, section 3), whatever its
+// status. If they are too many, it invalidates all groups of the origin.
+func (e *engine) invalidateGroupsBy(q *query, key string, rep *reply) {
+	names, ok := rules.InvalidatedGroups(q.req.Method, rep.resp.Header)
+	if ok && len(names) == 0 {
+		return
+	}
+	ctx := context.WithoutCancel(q.ctx)
+	var err error
+	if !ok {
+		err = e.marks.InvalidateAllGroups(ctx, key)
+	} else {
+		groups := make([]marks.Group, len(names))
+		for i, name := range names {
+			groups[i] = marks.GroupOf(name)
+		}
+		rep.mark, err = e.marks.InvalidateGroupsBy(ctx, key, groups, rep.mark)
+	}
+	if err != nil {
+		e.store.Failed(ctx, "invalidate", key, err)
 	}
 }
 

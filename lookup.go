@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
+	"github.com/go-cachecontrol/cachecontrol/internal/marks"
 	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/internal/sections"
@@ -101,7 +102,13 @@ func (e *engine) heldMatch(q *query, held storage.Held, prev *previous) (match, 
 	if !belongs(held.Key, v.urlKey) {
 		return match{}, prev.whyMissing(held.Key, e.store.Unreadable(q.ctx, held.Key, errOtherURL))
 	}
-	m := match{entryView: v, key: held.Key, entry: held.Entry, decoded: held.Decoded, memory: new(memoryResponse)}
+	state := e.marks.Check(q.ctx, held.Key, held.Entry.Mark, v.groups, &v.checked)
+	if state == marks.Cleared {
+		return match{}, rules.NotStored
+	}
+	m := match{
+		entryView: v, key: held.Key, entry: held.Entry, decoded: held.Decoded, memory: new(memoryResponse), invalid: state != marks.Current,
+	}
 	m.memory.body.Reset(held.Body)
 	m.body = &m.memory.body
 	return m, rules.ReasonNone
@@ -109,11 +116,11 @@ func (e *engine) heldMatch(q *query, held storage.Held, prev *previous) (match, 
 
 // getMatch returns the response stored under key.
 func (e *engine) getMatch(ctx context.Context, key string) (match, error) {
-	r, err := e.get(ctx, key)
+	r, invalid, err := e.getChecked(ctx, key)
 	if err != nil {
 		return match{}, err
 	}
-	return match{entryView: e.view(r.Entry), key: key, entry: r.Entry, body: r.Body, decoded: r.Decoded}, nil
+	return match{entryView: e.view(r.Entry), key: key, entry: r.Entry, body: r.Body, decoded: r.Decoded, invalid: invalid}, nil
 }
 
 // listed is a stored response that the query selects, as the list of variants describes it.

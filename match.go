@@ -34,6 +34,7 @@ type match struct {
 	parts   *storedParts    // nil if it is a whole response
 
 	rejected bool        // BeforeReuse has rejected it, or a 304 was about another response
+	invalid  bool        // it was invalidated, and must be validated
 	damaged  func(error) // called with the error if the body cannot be decoded; if nil, a stored response is removed in this case
 }
 

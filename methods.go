@@ -75,7 +75,7 @@ func (e *engine) storeIndex(q *query, at *place) error {
 	now := time.Now()
 	w, err := e.store.Create(q.ctx, at.index, &storage.Entry{
 		Status: http.StatusNoContent, Reason: "No Content", Version: 11, Header: http.Header{}, URL: urlOfKey(at.index),
-		Generation: generation, RequestTime: now, ResponseTime: now,
+		Generation: generation, RequestTime: now, ResponseTime: now, Mark: e.marks.Now(q.ctx),
 	})
 	if err != nil {
 		return err

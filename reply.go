@@ -8,14 +8,16 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // reply is a response from the origin, and when it was asked for.
 type reply struct {
 	resp            *http.Response
 	asked, received time.Time
-	epoch           uint64 // when the request was sent, in the count of invalidations
-	order           uint64 // the same, in the count of commits
+	epoch           uint64       // when the request was sent, in the count of invalidations
+	order           uint64       // the same, in the count of commits
+	mark            storage.Mark // the same, in the invalidations of groups and prefixes
 
 	named              string   // key of the response if No-Vary-Search made that differ from the key of its URL
 	rejectsCredentials bool     // it rejects credentials that Base has added to the request

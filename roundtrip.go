@@ -61,7 +61,12 @@ func (c *cache) bypass(q *query, key string, why rules.Reason) (answer, error) {
 	if q.cc.OnlyIfCached && rules.IsSafe(q.req.Method) || q.offline {
 		return c.refuse(q), nil
 	}
-	rep, err := c.ask(c.copyRequest(q, false))
+	mayStore := key != "" && why == rules.MethodForwarded && (q.req.Method == http.MethodPost || q.req.Method == http.MethodPatch)
+	ask := c.askOnly
+	if mayStore {
+		ask = c.ask
+	}
+	rep, err := ask(c.copyRequest(q, false))
 	if err != nil {
 		return answer{}, err
 	}
@@ -69,7 +74,7 @@ func (c *cache) bypass(q *query, key string, why rules.Reason) (answer, error) {
 	s := forwarded(why, rep.resp.StatusCode)
 	if key != "" {
 		c.invalidateBy(q, key, &rep)
-		if why == rules.MethodForwarded && (q.req.Method == http.MethodPost || q.req.Method == http.MethodPatch) {
+		if mayStore {
 			c.receivePost(q, key, &rep, &s)
 		}
 	}

@@ -272,7 +272,7 @@ func forwardToken(r rules.Reason) string {
 		return "vary-miss"
 	case rules.NotInRange:
 		return "partial"
-	case rules.Expired, rules.NoCacheResponse:
+	case rules.Expired, rules.NoCacheResponse, rules.WasInvalidated:
 		return "stale"
 	case rules.NoCacheRequest, rules.PragmaNoCache, rules.RefreshRequested, rules.ValidationRequested, rules.RequestMaxAge, rules.RequestMinFresh:
 		return "request"

@@ -103,6 +103,7 @@ func (e *engine) describe(entry *storage.Entry, q *query, prev *previous, rep *r
 	entry.Status, entry.Reason, entry.Version = resp.StatusCode, reasonPhrase(resp), 11
 	entry.URL = urlOfKey(prev.key)
 	entry.RequestTime, entry.ResponseTime = rep.asked, rep.received
+	entry.Groups, entry.Mark = as.groups, rep.mark
 	entry.Length, entry.Heuristic, entry.Lifetime, entry.Keep = framedLength(resp), as.heuristic, as.policy.Override, as.policy.Retention()
 	if resp.ProtoMajor == 1 && resp.ProtoMinor == 0 {
 		entry.Version = 10
@@ -213,9 +214,20 @@ func (e *engine) keyForVariant(prev *previous, entry *storage.Entry) string {
 	return variantKey(prev.key, entry.Generation, vary)
 }
 
+// prepareMark prepares the store for an entry that is in groups, or whose list of parts is.
+func (r *recording) prepareMark() error {
+	if r.part == nil {
+		return r.prepare(r.entry)
+	}
+	return r.prepare(r.part.list)
+}
+
 // attachTo starts recording the body of resp, which has this length. The entry is committed at the end of the body.
 // attachTo reports whether the store accepts the entry.
 func (r *recording) attachTo(resp *http.Response, length int64, s *Status) bool {
+	if r.err == nil {
+		r.err = r.prepareMark()
+	}
 	if r.err == nil {
 		r.Writer, r.err = r.store.Create(r.ctx, r.entryKey, r.entry)
 	}

@@ -35,9 +35,21 @@ func (e *engine) invalidatedSince(key, index string, epoch uint64) bool {
 	return e.invalidations.Since(key, epoch) || index != "" && e.invalidations.Since(index, epoch)
 }
 
+// prepare prepares the store for an entry that is in groups.
+func (s *storeContext) prepare(entry *storage.Entry) (err error) {
+	if len(entry.Groups) > 0 || entry.Header["Cache-Groups"] != nil {
+		entry.Mark, err = s.marks.Prepare(s.ctx, s.key, entry.Mark)
+	}
+	return err
+}
+
 // update stores the new header of the entry under key, with the variants known by now. It does nothing if, while the origin was
 // asked, the URL was invalidated or got a more recent response.
 func (s *storeContext) update(key string, entry *storage.Entry, date time.Time) {
+	if err := s.prepare(entry); err != nil {
+		s.store.Failed(s.ctx, "update", key, err)
+		return
+	}
 	k, ok := s.locks.Lock(s.key)
 	if !ok {
 		s.store.Failed(s.ctx, "update", key, errKeyBusy)

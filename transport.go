@@ -13,15 +13,18 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
 	"github.com/go-cachecontrol/cachecontrol/internal/background"
 	"github.com/go-cachecontrol/cachecontrol/internal/backoff"
+	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/keylock"
 	"github.com/go-cachecontrol/cachecontrol/internal/lease"
+	"github.com/go-cachecontrol/cachecontrol/internal/marks"
 	"github.com/go-cachecontrol/cachecontrol/internal/reliable"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -115,6 +118,12 @@ type Transport struct {
 	// Collapse or StaleIfSlow it may be called more than once for a request, and may get a copy of it, because the cache
 	// looks for a stored response again before it asks the origin.
 	BeforeReuse func(req *http.Request, stored StoredResponse) ReuseDecision
+
+	// Groups, if non-nil, returns names of groups that a response from the origin is in, in addition to those in its
+	// Cache-Groups (RFC 9875). It is also called for a stored response that the origin has confirmed. InvalidateGroup
+	// invalidates a group. resp has an empty Body, and must not be modified. Groups may be called concurrently. A
+	// response in more than 128 groups is not stored.
+	Groups func(resp *http.Response) []string
 
 	// Replay, if true, serves stored responses regardless of their age and of all cache directives. It is meant for
 	// debugging and for work without a network. Responses that are not stored are fetched, and are stored unless that
@@ -306,13 +315,77 @@ func (t *Transport) Invalidate(ctx context.Context, u *url.URL) error {
 	req := getRequest(ctx, u, u.Host)
 	key, ok := e.keyOf(req)
 	if !ok {
-		shown := *u
-		shown.User = nil
-		return fmt.Errorf("cachecontrol: invalidate %q: no response is stored for such a URL", shown.String())
+		return errNoKey(u)
 	}
 	key += e.partitionOf(req, controlOf(ctx))
 	_, err := e.invalidateTarget(ctx, key, 0)
 	return errors.Join(err, e.invalidateMethods(ctx, key))
+}
+
+// InvalidateGroup invalidates all stored responses of the origin of u that are in a group, in all partitions. The groups of
+// a response are those in its Cache-Groups (RFC 9875) and those that the field Groups has added. Only the scheme and the
+// authority of u matter. The name of the group may have any bytes.
+//
+// An invalidated response is not used again until the origin has confirmed it, whatever allows the use of stale responses.
+// That includes responses that are being received from the origin meanwhile. Nothing is searched, so it takes the same
+// time however many responses are stored. Other processes that share the Store notice it within a second, or when the
+// Store lets them see it: see docs/storage.md. If more than 2,048 groups of an origin were invalidated, responses of the
+// origin that are in other groups count as invalidated, too. The error is that of the store.
+func (t *Transport) InvalidateGroup(ctx context.Context, u *url.URL, group string) error {
+	key, ok := cachekey.Of(u, "")
+	if !ok {
+		return errNoKey(u)
+	}
+	if err := t.start().marks.InvalidateGroups(ctx, key, []marks.Group{marks.GroupOf(group)}); err != nil {
+		return fmt.Errorf("cachecontrol: invalidate group %q: %w", group, err)
+	}
+	return nil
+}
+
+// InvalidatePrefix invalidates all stored responses whose URLs begin with u, in all partitions, as InvalidateGroup does.
+// "https://example.com/a" is the beginning of itself with any query, and of "https://example.com/a/b", but not of
+// "https://example.com/ab". "https://example.com/a/" is the beginning of all that contains it. u must not have a query. Its
+// path must be escaped as in the URLs of requests. If more than 128 prefixes were invalidated, the oldest is taken for a
+// prefix of all URLs.
+func (t *Transport) InvalidatePrefix(ctx context.Context, u *url.URL) error {
+	key, ok := cachekey.Of(u, "")
+	switch {
+	case !ok:
+		return errNoKey(u)
+	case u.RawQuery != "" || u.ForceQuery:
+		return fmt.Errorf("cachecontrol: invalidate prefix %q: it must not have a query", withoutUser(u))
+	}
+	prefix, _, _ := strings.Cut(key, "#")
+	if err := t.start().marks.InvalidatePrefix(ctx, prefix); err != nil {
+		return fmt.Errorf("cachecontrol: invalidate prefix %q: %w", withoutUser(u), err)
+	}
+	return nil
+}
+
+// Clear makes all responses in the Store, of all origins and partitions, count as not stored, and those that are being
+// received from the origin meanwhile. It takes the same time however many there are. The Store is not made empty: entries
+// that are not replaced stay until it evicts them. Other processes that share the Store notice it as they notice
+// InvalidateGroup. The error is that of the store.
+func (t *Transport) Clear(ctx context.Context) error {
+	if err := t.start().marks.Clear(ctx); err != nil {
+		return fmt.Errorf("cachecontrol: clear: %w", err)
+	}
+	return nil
+}
+
+// errNoKey returns the error for a URL that has no key.
+func errNoKey(u *url.URL) error {
+	return fmt.Errorf("cachecontrol: invalidate %q: no response is stored for such a URL", withoutUser(u))
+}
+
+// withoutUser returns u as text without user and password.
+func withoutUser(u *url.URL) string {
+	if u == nil {
+		return ""
+	}
+	shown := *u
+	shown.User = nil
+	return shown.String()
 }
 
 // List returns an iterator over what is stored, in all partitions: see storage.Lister. An entry is listed for each variant
@@ -367,6 +440,7 @@ func newEngine(t *Transport) *engine {
 		normalize:       t.NormalizeContent,
 		beforeStore:     t.BeforeStore,
 		beforeReuse:     t.BeforeReuse,
+		groups:          t.Groups,
 		maxBody:         limit(t.MaxBodyBytes, DefaultMaxBodyBytes),
 		maxVariants:     max(cmp.Or(t.MaxVariants, DefaultMaxVariants), 0),
 		selectLanguage:  t.SelectLanguage,
@@ -397,6 +471,7 @@ func newEngine(t *Transport) *engine {
 	}
 	e.methods, e.noGET = otherMethods(t.CacheableMethods)
 	e.locks = keylock.New(storeTimeout, traits.Memory)
+	e.marks = marks.New(e.store)
 	taskTimeout := limit(t.BackgroundTimeout, DefaultBackgroundTimeout)
 	e.background, e.draining = background.New(taskTimeout, e.logPanic), background.New(taskTimeout, e.logPanic)
 	if t.Backoff >= 0 {

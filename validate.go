@@ -42,9 +42,9 @@ func (e *engine) renew(as *assessment, entry *storage.Entry, q *query, prev *pre
 	entry.Foreign = false
 	entry.URL = urlOfKey(prev.key)
 	entry.Header = m.updated(e.resolved(q.req, header), rep.received)
-	entry.RequestTime, entry.ResponseTime = rep.asked, rep.received
+	entry.RequestTime, entry.ResponseTime, entry.Mark = rep.asked, rep.received, rep.mark
 	var view *http.Response // nil if there are no hooks
-	if e.heuristic != nil || e.beforeStore != nil {
+	if e.heuristic != nil || e.beforeStore != nil || e.groups != nil {
 		view = &http.Response{StatusCode: entry.Status, Header: entry.Header, Request: q.req}
 	}
 	closeOnPanic(rep.resp, func() { entry.Heuristic = e.applyHeuristic(view) })
@@ -62,6 +62,14 @@ func (e *engine) renew(as *assessment, entry *storage.Entry, q *query, prev *pre
 		entry.Trailer = rules.StoredTrailer(entry.Trailer, policy.ExcludedFields())
 	}
 	as.store = e.mayStore(q, policy, own, rep)
+	switch {
+	case view != nil:
+		entry.Groups = e.groupsOf(rep, view, &as.store)
+	case entry.Header["Cache-Groups"] != nil:
+		entry.Groups = e.groupsOf(rep, &http.Response{Header: entry.Header}, &as.store)
+	default:
+		entry.Groups = nil
+	}
 }
 
 // replace gives the match another entry with the same body. policy is that of the entry.
@@ -119,7 +127,10 @@ func (r *recording) copyFrom(key string, old *storage.Entry) {
 	if !resp.Entry.SameBody(old) || r.maxVariants == 0 {
 		return
 	}
-	if r.Writer, err = r.store.Create(r.ctx, r.entryKey, r.entry); err != nil {
+	if err = r.prepareMark(); err == nil {
+		r.Writer, err = r.store.Create(r.ctx, r.entryKey, r.entry)
+	}
+	if err != nil {
 		r.store.Failed(r.ctx, "create", r.entryKey, err)
 		return
 	}

@@ -40,11 +40,13 @@ type DictCache struct {
 
 	index  dictIndex   // read without the lock
 	ranges atomic.Bool // whether an entry with a Range has ever been stored
+	marks  atomic.Bool // whether an entry has ever been stored under MarksKey
 
-	mu    sync.Mutex // guards the fields below, all changes of index, and the fields of record that name the lock
-	fresh recordQueue
-	kept  recordQueue
-	slabs slabs // of entries in fresh
+	mu     sync.Mutex // guards the fields below, all changes of index, and the fields of record that name the lock
+	fresh  recordQueue
+	kept   recordQueue
+	pinned recordQueue // the entry under MarksKey, which is not evicted
+	slabs  slabs       // of entries in fresh
 
 	evictions atomic.Uint64
 	leases    leases
@@ -91,9 +93,9 @@ func (c *DictCache) Lookup(key []byte) (h Held, known bool) {
 
 // Traits implements Describer.
 func (c *DictCache) Traits() Traits {
-	t := Traits{Local: true, Memory: true, Copies: true, NoRanges: true}
+	t := Traits{Local: true, Memory: true, Copies: true, NoRanges: true, NoMarks: true}
 	if c != nil {
-		t.NoRanges, t.Evictions = !c.ranges.Load(), c.evictions.Load()
+		t.NoRanges, t.NoMarks, t.Evictions = !c.ranges.Load(), !c.marks.Load(), c.evictions.Load()
 	}
 	return t
 }
@@ -266,7 +268,7 @@ func (c *DictCache) Len() int {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.fresh.len + c.kept.len
+	return c.fresh.len + c.kept.len + c.pinned.len
 }
 
 // Clear removes all entries. Bodies that are being read can still be read to the end.
@@ -277,7 +279,7 @@ func (c *DictCache) Clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.index.clear()
-	c.fresh, c.kept, c.slabs = recordQueue{}, recordQueue{}, slabs{}
+	c.fresh, c.kept, c.pinned, c.slabs = recordQueue{}, recordQueue{}, recordQueue{}, slabs{}
 }
 
 // noteRange must be called for each entry before it becomes visible.
@@ -292,7 +294,7 @@ func (c *DictCache) replace(r, own *record) {
 	if own == r {
 		return
 	}
-	own.number, own.kept = r.number, r.kept
+	own.number, own.kept, own.pinned = r.number, r.kept, r.pinned
 	c.index.replace(r, own)
 	*c.queue(r).at(r.number) = own
 	c.slabs.leave(r)
@@ -300,7 +302,10 @@ func (c *DictCache) replace(r, own *record) {
 
 // queue returns the queue that r is in.
 func (c *DictCache) queue(r *record) *recordQueue {
-	if r.kept {
+	switch {
+	case r.pinned:
+		return &c.pinned
+	case r.kept:
 		return &c.kept
 	}
 	return &c.fresh
@@ -311,7 +316,7 @@ func (c *DictCache) resize(r *record) {
 	size := r.sizeWith(r.head.Load())
 	c.queue(r).size += size - r.size
 	r.size = size
-	for c.index.size+c.freshSize()+c.kept.size > c.bound() && c.evict(r) {
+	for c.index.size+c.freshSize()+c.kept.size+c.pinned.size > c.bound() && c.evict(r) {
 	}
 }
 
@@ -424,6 +429,10 @@ func (w *dictWriter) CommitIf(may func(now *Entry) bool) error {
 	}
 	c.noteRange(w.entry)
 	key := text[:w.keyLen]
+	pinned := key == MarksKey
+	if pinned {
+		c.marks.Store(true)
+	}
 	hash := c.index.hash(key)
 	limit := slabLimit(c.bound())
 	var r *record
@@ -437,7 +446,7 @@ func (w *dictWriter) CommitIf(may func(now *Entry) bool) error {
 	if old != nil && may != nil && !may(old.entry()) {
 		return ErrChanged
 	}
-	kept := old != nil || c.index.left(hash)
+	kept := old != nil || pinned || c.index.left(hash)
 	switch {
 	case r != nil:
 	case kept:
@@ -446,7 +455,7 @@ func (w *dictWriter) CommitIf(may func(now *Entry) bool) error {
 		r = c.slabs.place(limit, text, body)
 		w.describe(r, hash)
 	}
-	r.kept = kept
+	r.kept, r.pinned = kept, pinned
 	if old != nil {
 		c.index.replace(old, r)
 		c.leave(old)

@@ -20,6 +20,7 @@ type record struct {
 	// The cache's lock guards these.
 	number uint32 // in its queue
 	kept   bool   // whether its queue is kept, not fresh
+	pinned bool   // whether its queue is pinned
 	size   int64
 
 	text string // the key and the packed entry

@@ -41,6 +41,9 @@ type Entry struct {
 	Lifetime   time.Duration // a freshness lifetime that the program set in place of that of the response, or 0
 	Range      *Range        // the part of the representation that the entry contains; nil means all of it
 
+	Groups []string // the groups that the program has put the response in, in addition to those in Cache-Groups
+	Mark   Mark     // the invalidations of groups and prefixes that were known when the response was requested
+
 	// Keep is a hint for stores that expire entries themselves: how long after ResponseTime the
 	// entry can be of use. Zero means that no limit is known. Keep is not stored.
 	Keep time.Duration
@@ -82,6 +85,13 @@ type Range struct {
 	Total int64 // length of the whole representation, or -1 if it is unknown
 }
 
+// Mark is a position in the list of invalidations that is stored under MarksKey. The zero value is older than all of
+// them.
+type Mark struct {
+	List    uint64 // random number of the list
+	Version uint64 // number of invalidations in the list until then
+}
+
 // Copy returns a copy that shares the headers and slices of e. The caller may replace them but must
 // not modify them. Copy copies the Stamp, but not the derived value.
 func (e *Entry) Copy() *Entry {
@@ -90,7 +100,7 @@ func (e *Entry) Copy() *Entry {
 		URL: e.URL, RequestTime: e.RequestTime, ResponseTime: e.ResponseTime, Trailer: e.Trailer,
 		Length: e.Length, Sum: e.Sum, BodyTime: e.BodyTime,
 		Generation: e.Generation, Variants: e.Variants, Heuristic: e.Heuristic, Lifetime: e.Lifetime, Range: e.Range,
-		Keep: e.Keep, Stamp: e.Stamp,
+		Groups: e.Groups, Mark: e.Mark, Keep: e.Keep, Stamp: e.Stamp,
 	}
 }
 
@@ -102,6 +112,7 @@ func (e *Entry) Clone() *Entry {
 	c.Vary = append([]Field(nil), e.Vary...)
 	c.Variants = append([]Variant(nil), e.Variants...)
 	c.Heuristic = append([]string(nil), e.Heuristic...)
+	c.Groups = append([]string(nil), e.Groups...)
 	for i := range c.Variants {
 		c.Variants[i].Vary = append([]Field(nil), c.Variants[i].Vary...)
 	}

@@ -13,7 +13,7 @@ func (c *DictCache) invariants() error {
 	var size int64
 	n := 0
 	inSlabs := map[*slab]int{}
-	for _, q := range []*recordQueue{&c.fresh, &c.kept} {
+	for _, q := range []*recordQueue{&c.fresh, &c.kept, &c.pinned} {
 		var inQueue int64
 		length := 0
 		for n := q.oldest; n != q.next; n++ {

@@ -23,7 +23,7 @@ import (
 // Describer is implemented by a Store that describes itself.
 type Describer interface {
 	// Traits returns the traits of the Store, without waiting. A Transport calls it before its first request, whenever
-	// NoRanges decides whether it looks for a part, and for its Stats.
+	// NoRanges or NoMarks decides whether it looks for something, and for its Stats.
 	Traits() Traits
 }
 
@@ -44,6 +44,9 @@ type Traits struct {
 	// NoRanges is true if no entry with a Range has ever been stored. Entries that other processes have stored may be
 	// noticed a second later.
 	NoRanges bool
+
+	// NoMarks is true if no entry has ever been stored under MarksKey. It has no effect unless Memory is true.
+	NoMarks bool
 
 	// Evictions is the number of entries that this process has removed to keep the Store within its limit.
 	Evictions uint64

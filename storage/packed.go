@@ -47,9 +47,25 @@ func (p packer) early(key string, e *Entry) packer {
 	p = p.int(int64(e.Lifetime)).int(int64(e.Keep))
 	if r := e.Range; r != nil {
 		p.more += int64(unsafe.Sizeof(*r))
-		return p.count(1).int(r.Start).int(r.Total)
+		p = p.count(1).int(r.Start).int(r.Total)
+	} else {
+		p = p.count(0)
 	}
-	return p.count(0)
+	return p.marks(e)
+}
+
+// marks packs what is needed to find out whether the entry was invalidated.
+func (p packer) marks(e *Entry) packer {
+	if len(e.Groups) == 0 && e.Mark == (Mark{}) {
+		return p.count(0)
+	}
+	p = p.count(1 + len(e.Groups))
+	for _, g := range e.Groups {
+		p = p.text(g)
+		p.more += int64(unsafe.Sizeof(g))
+	}
+	p.data = binary.AppendUvarint(binary.LittleEndian.AppendUint64(p.data, e.Mark.List), e.Mark.Version)
+	return p
 }
 
 // late packs the fields that are known when the body has ended, and the estimate of more. It must be called
@@ -210,6 +226,7 @@ func (u *unpacker) entry(key string, e *Entry) {
 	if u.count() > 0 {
 		e.Range = &Range{Start: u.int(), Total: u.int()}
 	}
+	u.marks(e)
 
 	if u.count() == 0 {
 		return
@@ -224,6 +241,21 @@ func (u *unpacker) entry(key string, e *Entry) {
 			}
 		}
 	}
+}
+
+func (u *unpacker) marks(e *Entry) {
+	n := u.count()
+	if n == 0 {
+		return
+	}
+	if n > 1 {
+		e.Groups = make([]string, n-1)
+		for i := range e.Groups {
+			e.Groups[i] = u.text()
+		}
+	}
+	e.Mark.List = uint64(u.uint32()) | uint64(u.uint32())<<32
+	e.Mark.Version = u.uint()
 }
 
 func (u *unpacker) uint() uint64 {

@@ -52,6 +52,8 @@ func (f filler) fill(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Int, reflect.Int64:
 		v.SetInt(int64(f.Uint64()))
+	case reflect.Uint64:
+		v.SetUint(f.Uint64())
 	case reflect.Uint32:
 		v.SetUint(f.Uint64() & 0xffffffff)
 	case reflect.Bool:

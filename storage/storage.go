@@ -18,6 +18,7 @@ import (
 	"io"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/buffer"
+	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 )
 
 var (
@@ -44,6 +45,11 @@ var (
 	// moment ago. The call that failed returned another error.
 	ErrSuspended = errors.New("storage: suspended after a failure")
 )
+
+// MarksKey is the key of the entry that lists the prefixes of URLs which were invalidated, and when the Store was cleared:
+// see "Dropping a group of responses" in docs/storage.md. It must stay in the Store for as long as any other entry. A
+// Store that evicts entries should not evict it; it takes at most 128 KiB.
+const MarksKey = cachekey.MarksSuffix
 
 // Store stores entries and their bodies.
 //

@@ -304,6 +304,8 @@ func (d *decoder) ours(r *reader) {
 		lifetime
 		version
 		partial
+		groups
+		mark
 		headSum
 	)
 	e := d.entry
@@ -360,6 +362,17 @@ func (d *decoder) ours(r *reader) {
 		case "range":
 			s.once(r, partial)
 			e.Range = r.partial()
+		case "groups":
+			s.once(r, groups)
+			for n := r.arrayLen(); n > 0 && r.err == nil; n-- {
+				e.Groups = append(e.Groups, r.text())
+			}
+		case "mark":
+			s.once(r, mark)
+			if r.arrayLen() != 2 {
+				r.fail("not a mark")
+			}
+			e.Mark = storage.Mark{List: uint64(r.int()), Version: uint64(r.int())}
 		case "head_sum":
 			s.once(r, headSum)
 			if r.code() != uint32Code {

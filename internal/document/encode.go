@@ -176,7 +176,7 @@ func appendTail(dst []byte, e *storage.Entry, header []field, length int64, sum,
 	w.mapLen(1 + present( // the checksum, and
 		e.URL != "", !e.RequestTime.IsZero(), !e.ResponseTime.IsZero(), lines > 0, len(trailer) > 0, length != 0,
 		sum != 0, !e.BodyTime.IsZero(), e.Generation != "", len(e.Variants) > 0, len(e.Heuristic) > 0,
-		e.Lifetime != 0, e.HTTP != 0, e.Range != nil,
+		e.Lifetime != 0, e.HTTP != 0, e.Range != nil, len(e.Groups) > 0, e.Mark != storage.Mark{},
 	))
 	w.textKey("url", e.URL)
 	w.timeKey("request_time", e.RequestTime)
@@ -188,6 +188,7 @@ func appendTail(dst []byte, e *storage.Entry, header []field, length int64, sum,
 	w.timeKey("body_time", e.BodyTime)
 	w.textKey("generation", e.Generation)
 	w.listsAndRange(e)
+	w.marks(e)
 	w.text("head_sum")
 	w.buf = append(w.buf, uint32Code)
 	w.buf = binary.BigEndian.AppendUint32(w.buf, checksum.Update(headSum, w.buf[start:]))
@@ -247,6 +248,23 @@ func (w *writer) listsAndRange(e *storage.Entry) {
 		w.int(r.Start)
 		w.text("total")
 		w.int(r.Total)
+	}
+}
+
+// marks writes the fields of the "go" map that tell whether the entry was invalidated.
+func (w *writer) marks(e *storage.Entry) {
+	if len(e.Groups) > 0 {
+		w.text("groups")
+		w.arrayLen(len(e.Groups))
+		for _, g := range e.Groups {
+			w.text(g)
+		}
+	}
+	if e.Mark != (storage.Mark{}) {
+		w.text("mark")
+		w.arrayLen(2)
+		w.int(int64(e.Mark.List))
+		w.int(int64(e.Mark.Version))
 	}
 }
 

@@ -28,10 +28,13 @@ type Config struct {
 
 // Store makes the calls of a storage.Store.
 type Store struct {
-	user    storage.Store // as configured
-	store   storage.Store // user, guarded unless it is local
-	traits  storage.Traits
-	looker  storage.Looker // user if it can have entries in memory, otherwise nil
+	user   storage.Store // as configured
+	store  storage.Store // user, guarded unless it is local
+	traits storage.Traits
+	looker storage.Looker // user if it can have entries in memory, otherwise nil
+
+	describer storage.Describer // user if it describes itself, otherwise nil
+
 	timeout time.Duration
 	logger  *slog.Logger
 
@@ -43,8 +46,8 @@ type Store struct {
 // New returns a Store that makes the calls of c.Store.
 func New(c Config) *Store {
 	s := &Store{user: c.Store, store: c.Store, timeout: c.Timeout, logger: c.Logger}
-	if d, ok := c.Store.(storage.Describer); ok {
-		s.traits = d.Traits()
+	if s.describer, _ = c.Store.(storage.Describer); s.describer != nil {
+		s.traits = s.describer.Traits()
 	}
 	s.looker, _ = c.Store.(storage.Looker)
 	if !s.traits.Local {
@@ -72,6 +75,17 @@ func (s *Store) HasRanges() (has, known bool) {
 		return s.traits.Local && !noRanges, s.traits.Local || noRanges
 	}
 	return false, false
+}
+
+// HasNoMarks reports whether it is known that there is no entry under storage.MarksKey.
+func (s *Store) HasNoMarks() bool {
+	return s.traits.Local && s.describer != nil && s.describer.Traits().NoMarks
+}
+
+// Compares reports whether the store is a storage.Comparer.
+func (s *Store) Compares() bool {
+	_, ok := s.user.(storage.Comparer)
+	return ok
 }
 
 // Get returns the entry under key. It logs a failure.

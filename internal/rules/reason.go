@@ -47,6 +47,7 @@ const (
 	NothingToReuse        = "nothing-to-reuse"
 	StoreRefused          = "store-refused"
 	TooLong               = "too-long"
+	TooManyGroups         = "too-many-groups"
 	Incomplete            = "incomplete"
 	DigestMismatch        = "digest-mismatch"
 	Outdated              = "outdated"
@@ -70,6 +71,7 @@ const (
 	RequestMaxAge       = "request-max-age"
 	RequestMinFresh     = "request-min-fresh"
 	OnlyIfCached        = "only-if-cached"
+	WasInvalidated      = "invalidated"
 	Validated           = "validated"
 	ValidatedByHead     = "validated-by-head"
 	Collapsed           = "collapsed"
@@ -128,6 +130,7 @@ var reasons = map[Reason]struct{ description, reference string }{
 	NothingToReuse:        {"it has no usable freshness (max-age, Expires) and no usable validator (ETag, Last-Modified) to revalidate with", "RFC 9111, section 3"},
 	StoreRefused:          {"the program refused to store it (BeforeStore)", ""},
 	TooLong:               {"its body is longer than this cache or its store accepts", ""},
+	TooManyGroups:         {"it is in more groups than this cache remembers, 128, or its Cache-Groups is longer than 64 KiB", "RFC 9875, section 2"},
 	Incomplete:            {"its body did not arrive completely, or was not read to the end", "RFC 9111, section 3.3"},
 
 	DigestMismatch: {"its bytes do not have the digest in its Content-Digest or Repr-Digest", "RFC 9530, sections 2 and 3"},
@@ -152,6 +155,7 @@ var reasons = map[Reason]struct{ description, reference string }{
 	RequestMaxAge:       {"it is older than the request's max-age", "RFC 9111, section 5.2.1.1"},
 	RequestMinFresh:     {"it will not stay fresh for as long as the request's min-fresh asks", "RFC 9111, section 5.2.1.3"},
 	OnlyIfCached:        {"the request says only-if-cached, and no stored response may be used for it", "RFC 9111, section 5.2.1.7"},
+	WasInvalidated:      {"one of its groups, a prefix of its URL or all groups of its origin were invalidated since it was requested, or the store has lost what was invalidated", "RFC 9875, section 2.2.1"},
 	Validated:           {"the origin confirmed it with a 304", "RFC 9111, section 4.3.4"},
 	ValidatedByHead:     {"the response to a HEAD request updated its header", "RFC 9111, section 4.3.5"},
 	Collapsed:           {"it is the response to another request that was in progress, and may be used for this one too", "RFC 9111, section 4"},

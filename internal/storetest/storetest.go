@@ -114,7 +114,9 @@ func FullEntry() *storage.Entry {
 			},
 			{Key: "k2\xff"},
 		},
-		Range: &storage.Range{Start: 7, Total: -1},
+		Range:  &storage.Range{Start: 7, Total: -1},
+		Groups: []string{"a", "\xff\x00"},
+		Mark:   storage.Mark{List: 1<<63 + 1, Version: 3},
 	}
 }
 

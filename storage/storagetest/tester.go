@@ -47,7 +47,9 @@ func Entry() *storage.Entry {
 			Vary: []storage.Field{{Name: "Accept-Language", Value: "de", Present: true}, {Name: "X-Absent"}},
 			Date: at.Truncate(time.Second), Encoding: "gzip", Language: "de", ETag: `"1"`,
 		}},
-		Range: &storage.Range{Start: 7, Total: -1},
+		Range:  &storage.Range{Start: 7, Total: -1},
+		Groups: []string{"a group", "\xff\x00"},
+		Mark:   storage.Mark{List: 1<<63 + 1, Version: 3},
 	}
 }
 

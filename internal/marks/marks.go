@@ -1,0 +1,267 @@
+// Package marks remembers in a store what was invalidated: groups of responses (RFC 9875), prefixes of URLs, and
+// everything. Nothing is searched: an entry has the mark that was current when its response was requested, and is compared
+// with later invalidations when it is used.
+//
+// A list under storage.MarksKey counts the invalidations in its version, and has the prefixes. It must outlive all entries
+// that are older. The groups of each origin have an entry of their own, which may be evicted: then all responses of the
+// origin that have groups count as invalidated, until they are validated. It is always changed before the version of the
+// list is. So it need not be read again while the version stays the same.
+package marks
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
+	"github.com/go-cachecontrol/cachecontrol/internal/reliable"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// rememberFor is how long a list that was read from a store is used, unless the store is in memory.
+const rememberFor = time.Second
+
+// State says whether an entry was invalidated since its response was requested.
+type State uint8
+
+// The states.
+const (
+	Current     State = iota
+	Invalidated       // it must be validated, perhaps because the store has lost its marks, or cannot be read
+	Cleared           // it does not count as stored
+)
+
+// Marks reads and changes the marks in a store. All methods are safe for concurrent use.
+type Marks struct {
+	store    *reliable.Store
+	memory   bool          // the store is in memory, so its list is not remembered
+	compares bool          // a list that another process has changed is not overwritten
+	changing chan struct{} // has one element while this process makes a change
+
+	known  atomic.Pointer[knownList]
+	groups lossy.Map[string, knownGroups] // by origin
+}
+
+// knownList is the latest list that this process knows of.
+type knownList struct {
+	list  *list          // nil if there is none
+	entry *storage.Entry // of the list, if the store had it in memory
+	read  time.Time
+}
+
+// knownGroups are the groups of an origin as of a version of the list.
+type knownGroups struct {
+	token  uint64
+	groups groups
+}
+
+// New returns the Marks in a store.
+func New(store *reliable.Store) *Marks {
+	return &Marks{store: store, memory: store.Traits().Memory, compares: store.Compares(), changing: make(chan struct{}, 1)}
+}
+
+// Now returns the mark of a response that is requested now. It is the zero Mark if there is no list, or if the list cannot
+// be read.
+func (m *Marks) Now(ctx context.Context) storage.Mark {
+	if m.none() {
+		return storage.Mark{}
+	}
+	l, err := m.current(ctx)
+	if err != nil {
+		return storage.Mark{}
+	}
+	return l.mark()
+}
+
+// Check returns the state of an entry under key that has this mark and is in these groups. If checked is not nil, it
+// remembers for Check that the entry was current.
+func (m *Marks) Check(ctx context.Context, key string, mark storage.Mark, of []Group, checked *atomic.Uint64) State {
+	if m.none() {
+		return Current
+	}
+	l, err := m.current(ctx)
+	switch {
+	case err != nil:
+		return Invalidated
+	case l == nil && mark.List == 0:
+		return Current
+	case l == nil:
+		return Invalidated
+	case checked != nil && checked.Load() == l.token():
+		return Current
+	}
+	s := m.check(ctx, l, key, mark, of)
+	if s == Current && checked != nil {
+		checked.Store(l.token())
+	}
+	return s
+}
+
+// check is Check with the current list.
+func (m *Marks) check(ctx context.Context, l *list, key string, mark storage.Mark, of []Group) State {
+	switch {
+	case mark.List != 0 && mark.List != l.id, mark.Version > l.version:
+		return Invalidated
+	case l.cleared > mark.Version:
+		return Cleared
+	case l.hasInvalidated(key, mark.Version):
+		return Invalidated
+	case len(of) == 0, mark.Version == l.version:
+		return Current
+	}
+	g, err := m.groupsOf(ctx, l, originOf(key))
+	if err != nil || g == nil || g.haveInvalidated(of, partitionOf(key), mark.Version) {
+		return Invalidated
+	}
+	return Current
+}
+
+// Clear makes everything that was requested until now count as not stored.
+func (m *Marks) Clear(ctx context.Context) error {
+	return m.change(ctx, func() error {
+		_, err := m.changeList(ctx, (*list).withAll)
+		return err
+	})
+}
+
+// InvalidatePrefix invalidates the entries whose keys are equal to a prefix, or continue it with "/", a query or a derived
+// key, or with anything if it ends in "/".
+func (m *Marks) InvalidatePrefix(ctx context.Context, prefix string) error {
+	if len(prefix) > maxPrefixBytes {
+		return fmt.Errorf("it is longer than %d bytes", maxPrefixBytes)
+	}
+	return m.change(ctx, func() error {
+		_, err := m.changeList(ctx, func(l *list) *list { return l.withPrefix(prefix) })
+		return err
+	})
+}
+
+// InvalidateGroups invalidates the entries of the origin of a key that are in one of some groups, in all partitions.
+func (m *Marks) InvalidateGroups(ctx context.Context, key string, some []Group) error {
+	_, err := m.invalidateGroups(ctx, key, storage.Mark{}, func(g groups, version uint64) groups { return g.with(some, version) })
+	return err
+}
+
+// InvalidateGroupsBy invalidates the entries of the origin of a key that are in one of some groups, in the partition of the
+// key, because of the response to a request with this mark. If there was no other invalidation since then, it returns a
+// mark that this response may be stored with; otherwise it returns the same mark.
+func (m *Marks) InvalidateGroupsBy(ctx context.Context, key string, some []Group, mark storage.Mark) (storage.Mark, error) {
+	partition := partitionOf(key)
+	in := make([]Group, len(some))
+	for i, g := range some {
+		in[i] = g.in(partition)
+	}
+	return m.invalidateGroups(ctx, key, mark, func(g groups, version uint64) groups { return g.with(in, version) })
+}
+
+// InvalidateAllGroups invalidates the entries of the origin of a key that are in any group.
+func (m *Marks) InvalidateAllGroups(ctx context.Context, key string) error {
+	_, err := m.invalidateGroups(ctx, key, storage.Mark{}, func(g groups, version uint64) groups { return newGroups(g.list(), version) })
+	return err
+}
+
+func (m *Marks) invalidateGroups(ctx context.Context, key string, mark storage.Mark, with func(groups, uint64) groups) (storage.Mark, error) {
+	err := m.change(ctx, func() error {
+		l, err := m.changeList(ctx, same)
+		if err != nil {
+			return err
+		}
+		version := l.version + 1
+		if err := m.changeGroups(ctx, l, originOf(key), func(g groups) groups { return with(g, version) }); err != nil {
+			return err
+		}
+		after, err := m.changeList(ctx, (*list).next)
+		if err == nil && mark == l.mark() && after.version == version {
+			mark = after.mark()
+		}
+		return err
+	})
+	return mark, err
+}
+
+// Prepare must be called before an entry that has groups is stored under key. mark is that of its request. Prepare stores
+// what will tell whether the groups were invalidated, and returns the mark of the entry.
+func (m *Marks) Prepare(ctx context.Context, key string, mark storage.Mark) (storage.Mark, error) {
+	l, err := m.current(ctx)
+	if err != nil {
+		return mark, err
+	}
+	origin := originOf(key)
+	if l != nil {
+		if g, err := m.groupsOf(ctx, l, origin); err != nil {
+			return mark, err
+		} else if g != nil {
+			return within(mark, l), nil
+		}
+	}
+	err = m.change(ctx, func() error {
+		if l, err = m.changeList(ctx, same); err != nil { // not an old version
+			return err
+		}
+		return m.changeGroups(ctx, l, origin, func(g groups) groups { return g })
+	})
+	return within(mark, l), err
+}
+
+// within returns a mark in the list. One that is in no list is older than all invalidations.
+func within(mark storage.Mark, l *list) storage.Mark {
+	if mark.List == 0 && l != nil {
+		mark.List = l.id
+	}
+	return mark
+}
+
+// none reports whether there are no marks.
+func (m *Marks) none() bool { return m.memory && m.store.HasNoMarks() }
+
+// current returns the list, or nil if there is none. Other processes may have changed it in the last second.
+func (m *Marks) current(ctx context.Context) (*list, error) {
+	k := m.known.Load()
+	if m.memory {
+		if h, known := m.store.Lookup(listKey); known && k != nil && h.Entry == k.entry && h.Entry != nil {
+			return k.list, nil
+		}
+	} else if k != nil && time.Since(k.read).Abs() < rememberFor {
+		return k.list, nil
+	}
+	now := time.Now()
+	l, entry, err := m.storedList(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if k := m.known.Load(); k != nil && k.list.isAfter(l) { // the store has lost it
+		err := m.change(ctx, func() error {
+			l, err = m.changeList(ctx, same)
+			return err
+		})
+		return l, err
+	}
+	return m.remember(&knownList{l, entry, now}), nil
+}
+
+// remember remembers a list, unless a later one is known. It returns the one that is known then.
+func (m *Marks) remember(k *knownList) *list {
+	for {
+		old := m.known.Load()
+		if old != nil && old.list.isAfter(k.list) {
+			return old.list
+		}
+		if m.known.CompareAndSwap(old, k) {
+			return k.list
+		}
+	}
+}
+
+// groupsOf returns the groups of an origin as of the version of the list, or nil if they are not stored.
+func (m *Marks) groupsOf(ctx context.Context, l *list, origin string) (groups, error) {
+	hash := lossy.Hash(origin)
+	if k := m.groups.Get(hash, origin); k != nil && k.token == l.token() {
+		return k.groups, nil
+	}
+	g, _, err := m.storedGroups(ctx, l, origin)
+	if g != nil {
+		m.groups.Put(hash, origin, knownGroups{l.token(), g})
+	}
+	return g, err
+}

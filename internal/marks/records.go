@@ -1,0 +1,237 @@
+package marks
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
+	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// The list, and the groups of an origin, are each the body of an entry. The Generation of the entry is random, and
+// different whenever the entry is written.
+
+// maxRecord is the length of the longest list in bytes. Groups are shorter.
+const maxRecord = len(listMagic) + 4*8 + maxPrefixes*(8+2+maxPrefixBytes)
+
+var listKey = []byte(storage.MarksKey)
+
+func groupsKey(origin string) string { return origin + cachekey.MarksSuffix }
+
+// storedList returns the list in the store, or nil if there is none, and its entry.
+func (m *Marks) storedList(ctx context.Context) (*list, *storage.Entry, error) {
+	text, entry, err := m.read(ctx, storage.MarksKey)
+	if text == nil || err != nil {
+		return nil, entry, err
+	}
+	return parseList(text), entry, nil
+}
+
+// storedGroups returns the groups of an origin in the store, or nil if there are none that belong to the list, and their
+// entry.
+func (m *Marks) storedGroups(ctx context.Context, l *list, origin string) (groups, *storage.Entry, error) {
+	text, entry, err := m.read(ctx, groupsKey(origin))
+	if text == nil || err != nil {
+		return nil, entry, err
+	}
+	g := parseGroups(text)
+	if g == nil || g.list() != l.id {
+		return nil, entry, nil
+	}
+	return g, entry, nil
+}
+
+// read returns the body and the entry under key. The body is nil if there is none that can be read.
+func (m *Marks) read(ctx context.Context, key string) ([]byte, *storage.Entry, error) {
+	if h, known := m.store.Lookup([]byte(key)); h.Entry != nil {
+		return h.Body, h.Entry, nil
+	} else if known {
+		return nil, nil, nil
+	}
+	r, err := m.store.Get(ctx, key)
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		return nil, nil, nil
+	case err != nil:
+		return nil, nil, err
+	}
+	defer r.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(r.Body, int64(maxRecord)+1))
+	switch {
+	case errors.Is(err, storage.ErrUnreadable), len(text) > maxRecord:
+		return nil, r.Entry, nil
+	case err != nil:
+		return nil, nil, err
+	}
+	return text, r.Entry, nil
+}
+
+// change calls f, which changes what is stored, while no other goroutine of this process makes a change.
+func (m *Marks) change(ctx context.Context, f func() error) error {
+	select {
+	case m.changing <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-m.changing }()
+	return f()
+}
+
+const (
+	// maxTries is how often a change is tried if other processes make changes at the same time.
+	maxTries = 16
+
+	// pause is the time between two tries.
+	pause = 2 * time.Millisecond
+)
+
+// errContended is the error of a change that other processes have prevented too often.
+var errContended = errors.New("cachecontrol: other processes invalidate at the same time")
+
+// same is a change of a list that only makes sure that it is stored.
+func same(l *list) *list { return l }
+
+// changeList replaces the list with what next returns for it. If there is none, or the store has lost the latest, next
+// gets a new one, or the latest that is known. changeList returns the list that is stored then.
+func (m *Marks) changeList(ctx context.Context, next func(*list) *list) (l *list, err error) {
+	wrote := ""
+	err = m.try(ctx, func() (done bool, err error) {
+		stored, entry, err := m.storedList(ctx)
+		if err != nil {
+			return false, err
+		}
+		old := stored
+		if k := m.known.Load(); k != nil && k.list.isAfter(stored) {
+			old = k.list
+		}
+		if wrote == "" || generation(entry) != wrote {
+			if old == nil {
+				old = &list{id: newID()}
+			}
+			if l = next(old); l != stored {
+				wrote, err = m.write(ctx, storage.MarksKey, entry, l.append(nil))
+				if errors.Is(err, storage.ErrTooLarge) {
+					l = l.withoutPrefixes()
+					wrote, err = m.write(ctx, storage.MarksKey, entry, l.append(nil))
+				}
+				if err != nil || !m.compares {
+					return false, err
+				}
+			}
+		}
+		return true, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	var entry *storage.Entry
+	if m.memory {
+		if h, _ := m.store.Lookup(listKey); h.Entry != nil && h.Entry.Generation == wrote {
+			entry = h.Entry
+		}
+	}
+	m.remember(&knownList{l, entry, now})
+	return l, nil
+}
+
+// changeGroups replaces the groups of an origin with what next returns for them. If there are none, next gets new ones,
+// for which all that was requested before this version of the list counts as invalidated.
+func (m *Marks) changeGroups(ctx context.Context, l *list, origin string, next func(groups) groups) error {
+	wrote := ""
+	return m.try(ctx, func() (done bool, err error) {
+		stored, entry, err := m.storedGroups(ctx, l, origin)
+		if err != nil || wrote != "" && generation(entry) == wrote {
+			return err == nil, err
+		}
+		old := stored
+		if old == nil {
+			old = newGroups(l.id, l.version)
+		}
+		g := next(old)
+		if stored != nil && &g[0] == &stored[0] {
+			return true, nil
+		}
+		wrote, err = m.write(ctx, groupsKey(origin), entry, g)
+		if errors.Is(err, storage.ErrTooLarge) {
+			g = newGroups(l.id, l.version+1)
+			wrote, err = m.write(ctx, groupsKey(origin), entry, g)
+		}
+		if err == nil {
+			m.groups.Put(lossy.Hash(origin), origin, knownGroups{l.token(), g})
+		}
+		return m.compares, err
+	})
+}
+
+// try calls f until it is done. A change by another process, storage.ErrChanged, is no failure.
+func (m *Marks) try(ctx context.Context, f func() (done bool, err error)) error {
+	for range maxTries {
+		done, err := f()
+		switch {
+		case errors.Is(err, storage.ErrChanged):
+		case done || err != nil:
+			return err
+		default:
+			continue
+		}
+		if m.memory {
+			continue
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return errContended
+}
+
+// write stores an entry with this body, if the store still has the entry that old is, or none if old is nil. It returns
+// the generation of the new one. If the store does not compare entries, it may replace another one.
+func (m *Marks) write(ctx context.Context, key string, old *storage.Entry, text []byte) (string, error) {
+	now := time.Now()
+	e := &storage.Entry{
+		Status: http.StatusOK, Reason: "OK", Version: 11, Header: http.Header{}, Generation: rand.Text(),
+		RequestTime: now, ResponseTime: now, Length: int64(len(text)),
+	}
+	if origin := originOf(key); origin != key {
+		e.URL = origin + "/"
+	}
+	own := e.Generation // the store may keep e
+	w, err := m.store.Create(ctx, key, e)
+	if err != nil {
+		return "", err
+	}
+	if _, err := w.Write(text); err != nil {
+		w.Abort()
+		return "", err
+	}
+	if c, ok := w.(storage.ComparingWriter); ok {
+		err = c.CommitIf(func(now *storage.Entry) bool { return old != nil && generation(now) == generation(old) })
+	} else {
+		err = w.Commit()
+	}
+	return own, err
+}
+
+// generation returns the generation of an entry, or "" if it is nil.
+func generation(e *storage.Entry) string {
+	if e == nil {
+		return ""
+	}
+	return e.Generation
+}
+
+// newID returns the id of a new list.
+func newID() uint64 {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return max(binary.BigEndian.Uint64(b[:]), 1)
+}
