@@ -165,7 +165,7 @@ func (e *engine) putSearches(ctx context.Context, index string, list []storage.V
 	now := time.Now()
 	entry := &storage.Entry{
 		Status: http.StatusNoContent, Reason: "No Content", Version: 11, Header: http.Header{}, URL: urlOfKey(index),
-		Variants: list, RequestTime: now, ResponseTime: now,
+		Variants: list, RequestTime: now, ResponseTime: now, Mark: e.marks.Now(ctx),
 	}
 	w, err := e.store.Create(ctx, index, entry)
 	if err != nil {

@@ -470,8 +470,7 @@ func newEngine(t *Transport) *engine {
 		e.refreshAhead = 0 // nothing expires
 	}
 	e.methods, e.noGET = otherMethods(t.CacheableMethods)
-	e.locks = keylock.New(storeTimeout, traits.Memory)
-	e.marks = marks.New(e.store)
+	e.locks, e.marks = keylock.New(storeTimeout, traits.Memory), marks.New(e.store)
 	taskTimeout := limit(t.BackgroundTimeout, DefaultBackgroundTimeout)
 	e.background, e.draining = background.New(taskTimeout, e.logPanic), background.New(taskTimeout, e.logPanic)
 	if t.Backoff >= 0 {

@@ -289,6 +289,18 @@ func (c *DictCache) noteRange(e *Entry) {
 	}
 }
 
+// noteMarks must be called for each key before an entry under it becomes visible. It reports whether the entry is pinned.
+func (c *DictCache) noteMarks(key string) bool {
+	if key != MarksKey {
+		return false
+	}
+	c.marks.Store(true)
+	return true
+}
+
+// isKnown reports whether the entry with this hash is stored, as old, or was evicted a short time ago.
+func (c *DictCache) isKnown(old *record, hash uint64) bool { return old != nil || c.index.left(hash) }
+
 // replace puts own in the place of r, in the index and in its queue.
 func (c *DictCache) replace(r, own *record) {
 	if own == r {
@@ -429,10 +441,7 @@ func (w *dictWriter) CommitIf(may func(now *Entry) bool) error {
 	}
 	c.noteRange(w.entry)
 	key := text[:w.keyLen]
-	pinned := key == MarksKey
-	if pinned {
-		c.marks.Store(true)
-	}
+	pinned := c.noteMarks(key)
 	hash := c.index.hash(key)
 	limit := slabLimit(c.bound())
 	var r *record
@@ -446,7 +455,7 @@ func (w *dictWriter) CommitIf(may func(now *Entry) bool) error {
 	if old != nil && may != nil && !may(old.entry()) {
 		return ErrChanged
 	}
-	kept := old != nil || pinned || c.index.left(hash)
+	kept := pinned || c.isKnown(old, hash)
 	switch {
 	case r != nil:
 	case kept:

@@ -47,7 +47,7 @@ var (
 )
 
 // MarksKey is the key of the entry that lists the prefixes of URLs which were invalidated, and when the Store was cleared:
-// see "Dropping a group of responses" in docs/storage.md. It must stay in the Store for as long as any other entry. A
+// see "Invalidated groups and prefixes" in docs/storage.md. It must stay in the Store for as long as any other entry. A
 // Store that evicts entries should not evict it; it takes at most 128 KiB.
 const MarksKey = cachekey.MarksSuffix
 

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
-	"github.com/go-cachecontrol/cachecontrol/internal/reliable"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -31,35 +30,6 @@ const (
 	Invalidated       // it must be validated, perhaps because the store has lost its marks, or cannot be read
 	Cleared           // it does not count as stored
 )
-
-// Marks reads and changes the marks in a store. All methods are safe for concurrent use.
-type Marks struct {
-	store    *reliable.Store
-	memory   bool          // the store is in memory, so its list is not remembered
-	compares bool          // a list that another process has changed is not overwritten
-	changing chan struct{} // has one element while this process makes a change
-
-	known  atomic.Pointer[knownList]
-	groups lossy.Map[string, knownGroups] // by origin
-}
-
-// knownList is the latest list that this process knows of.
-type knownList struct {
-	list  *list          // nil if there is none
-	entry *storage.Entry // of the list, if the store had it in memory
-	read  time.Time
-}
-
-// knownGroups are the groups of an origin as of a version of the list.
-type knownGroups struct {
-	token  uint64
-	groups groups
-}
-
-// New returns the Marks in a store.
-func New(store *reliable.Store) *Marks {
-	return &Marks{store: store, memory: store.Traits().Memory, compares: store.Compares(), changing: make(chan struct{}, 1)}
-}
 
 // Now returns the mark of a response that is requested now. It is the zero Mark if there is no list, or if the list cannot
 // be read.
@@ -116,6 +86,9 @@ func (m *Marks) check(ctx context.Context, l *list, key string, mark storage.Mar
 	}
 	return Current
 }
+
+// none reports whether there are no marks.
+func (m *Marks) none() bool { return m.memory && m.store.HasNoMarks() }
 
 // Clear makes everything that was requested until now count as not stored.
 func (m *Marks) Clear(ctx context.Context) error {
@@ -212,9 +185,6 @@ func within(mark storage.Mark, l *list) storage.Mark {
 	return mark
 }
 
-// none reports whether there are no marks.
-func (m *Marks) none() bool { return m.memory && m.store.HasNoMarks() }
-
 // current returns the list, or nil if there is none. Other processes may have changed it in the last second.
 func (m *Marks) current(ctx context.Context) (*list, error) {
 	k := m.known.Load()
@@ -238,19 +208,6 @@ func (m *Marks) current(ctx context.Context) (*list, error) {
 		return l, err
 	}
 	return m.remember(&knownList{l, entry, now}), nil
-}
-
-// remember remembers a list, unless a later one is known. It returns the one that is known then.
-func (m *Marks) remember(k *knownList) *list {
-	for {
-		old := m.known.Load()
-		if old != nil && old.list.isAfter(k.list) {
-			return old.list
-		}
-		if m.known.CompareAndSwap(old, k) {
-			return k.list
-		}
-	}
 }
 
 // groupsOf returns the groups of an origin as of the version of the list, or nil if they are not stored.

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
+	"github.com/go-cachecontrol/cachecontrol/internal/reliable"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -20,9 +22,51 @@ import (
 // maxRecord is the length of the longest list in bytes. Groups are shorter.
 const maxRecord = len(listMagic) + 4*8 + maxPrefixes*(8+2+maxPrefixBytes)
 
+// Marks reads and changes the marks in a store. All methods are safe for concurrent use.
+type Marks struct {
+	store    *reliable.Store
+	memory   bool          // the store is in memory, so its list is not remembered
+	compares bool          // a list that another process has changed is not overwritten
+	changing chan struct{} // has one element while this process makes a change
+
+	known  atomic.Pointer[knownList]
+	groups lossy.Map[string, knownGroups] // by origin
+}
+
+// knownList is the latest list that this process knows of.
+type knownList struct {
+	list  *list          // nil if there is none
+	entry *storage.Entry // of the list, if the store had it in memory
+	read  time.Time
+}
+
+// knownGroups are the groups of an origin as of a version of the list.
+type knownGroups struct {
+	token  uint64
+	groups groups
+}
+
+// New returns the Marks in a store.
+func New(store *reliable.Store) *Marks {
+	return &Marks{store: store, memory: store.Traits().Memory, compares: store.Compares(), changing: make(chan struct{}, 1)}
+}
+
 var listKey = []byte(storage.MarksKey)
 
 func groupsKey(origin string) string { return origin + cachekey.MarksSuffix }
+
+// remember remembers a list, unless a later one is known. It returns the one that is known then.
+func (m *Marks) remember(k *knownList) *list {
+	for {
+		old := m.known.Load()
+		if old != nil && old.list.isAfter(k.list) {
+			return old.list
+		}
+		if m.known.CompareAndSwap(old, k) {
+			return k.list
+		}
+	}
+}
 
 // storedList returns the list in the store, or nil if there is none, and its entry.
 func (m *Marks) storedList(ctx context.Context) (*list, *storage.Entry, error) {

@@ -146,5 +146,20 @@ func main() {
 	if err := a.cache.Invalidate(ctx, u); err != nil {
 		log.Print(err)
 	}
+	a.drop(ctx, u)
 	a.report()
+}
+
+// drop drops what is known to be out of date after a release.
+func (a *api) drop(ctx context.Context, u *url.URL) {
+	err := a.cache.InvalidateGroup(ctx, u, "users")
+	if err == nil {
+		err = a.cache.InvalidatePrefix(ctx, u)
+	}
+	if err != nil { // rather too much than too little
+		err = a.cache.Clear(ctx)
+	}
+	if err != nil {
+		log.Print(err)
+	}
 }

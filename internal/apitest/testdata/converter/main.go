@@ -43,6 +43,9 @@ func describe(e *storage.Entry) {
 	for _, v := range e.Variants {
 		fmt.Println(e.Generation, v.Key, len(v.Vary), v.Date, v.Encoding, v.Language, v.ETag)
 	}
+	if e.Mark != (storage.Mark{}) {
+		fmt.Println(e.Groups, e.Mark.List, e.Mark.Version)
+	}
 	if e.Range != nil {
 		fmt.Println(e.Range.Start, e.Range.Total)
 	}

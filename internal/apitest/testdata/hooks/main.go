@@ -18,6 +18,7 @@ func newClient() *http.Client {
 		Key:         key,
 		BeforeStore: beforeStore,
 		BeforeReuse: beforeReuse,
+		Groups:      func(resp *http.Response) []string { return resp.Header["X-Product"] },
 	}
 	cache.KeyAcrossOrigins = true
 	var mounts cachecontrol.Mounts

@@ -23,6 +23,7 @@ type Store struct {
 	stored map[string]stored
 	leases map[string]*time.Timer
 	parts  bool
+	marked bool
 	closed bool
 }
 
@@ -87,7 +88,9 @@ func (s *Store) Delete(_ context.Context, key string) error {
 func (s *Store) Traits() storage.Traits {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return storage.Traits{Local: true, Memory: true, Copies: false, NoRanges: !s.parts, Evictions: 0, Warning: ""}
+	_, marked := s.stored[storage.MarksKey]
+	s.marked = s.marked || marked
+	return storage.Traits{Local: true, Memory: true, Copies: false, NoRanges: !s.parts, NoMarks: !s.marked, Evictions: 0, Warning: ""}
 }
 
 // KeepDecoded keeps the decoded body of an entry.
