@@ -606,7 +606,7 @@ func TestNoVarySearchIsCheap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gets := 0
 		s := &hookedStore{Store: storage.NewDictCache(), before: func(_ context.Context, op, key string) error {
-			if op == "Get" && !strings.HasSuffix(key, "#partial") {
+			if op == "Get" && !strings.HasSuffix(key, "#partial") && key != storage.MarksKey { // one more in a second
 				gets++
 			}
 			return nil
