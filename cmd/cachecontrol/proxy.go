@@ -39,12 +39,14 @@ func proxyCommand(fs *flag.FlagSet) runFunc {
 	fs.Func("max-body", "", setSize(&p.maxBody))
 	fs.Func("grace", "", setAge(&p.grace))
 	fs.Func("access-log", "", p.access.parse)
+	p.admin.flags(fs)
 	fs.BoolVar(&p.verbose, "v", false, "")
 	return p.run
 }
 
 type proxy struct {
 	access                            accessLog
+	admin                             admin
 	upstream, listen                  string
 	store                             storeFlag
 	heuristic                         heuristicFlag
@@ -113,6 +115,12 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 		return usageErrorf("--private is for one user, but others may be able to reach %s", p.listen,
 			"Omit --private, listen on 127.0.0.1, or add --one-user if only one user can reach it.")
 	}
+	stopAdmin, err := p.admin.start(e, cache)
+	if err != nil {
+		listener.Close()
+		return err
+	}
+	defer stopAdmin()
 	errorLog := e.errorLog()
 	server := newServer(p.access.handler(newReverseProxy(upstream, self, &p.forwarding, cache, errorLog), e.stdout), errorLog)
 	server.DisableGeneralOptionsHandler = true // the origin answers OPTIONS *

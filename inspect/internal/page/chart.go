@@ -14,10 +14,11 @@ import (
 const (
 	chartWidth  = 720
 	chartHeight = 200
-	chartLeft   = 56
+	chartLeft   = 66
 	chartBottom = 24
 	chartTop    = 10
-	plotWidth   = chartWidth - chartLeft - 6
+	chartRight  = 44
+	plotWidth   = chartWidth - chartLeft - chartRight
 	plotHeight  = chartHeight - chartBottom - chartTop
 )
 
@@ -81,6 +82,9 @@ func requestsChart(history []slot) template.HTML {
 		line.add(n > 0, columnX(i)+plotWidth/float64(slots)/2, chartTop+plotHeight*(1-ratio(s.counts.cached(), n)))
 	}
 	line.draw(c, "ratio")
+	for _, part := range []float64{0, 0.5, 1} {
+		c.text("start", chartLeft+plotWidth+6, chartTop+plotHeight*(1-part)+4, percent(part))
+	}
 	c.times()
 	return c.html()
 }
