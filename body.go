@@ -30,8 +30,9 @@ type originBody struct {
 
 	turn sync.Mutex // held by Read, so that the body is stored in order
 
-	mu  sync.Mutex // guards rec: Close may run during Read
-	rec *recording // nil if there is no recording, or no longer
+	mu   sync.Mutex      // guards the following fields: Close may run during Read
+	rec  *recording      // nil if there is no recording, or no longer
+	done <-chan struct{} // closed when the recording has ended; nil if it has ended once rec is nil
 }
 
 func (b *originBody) Read(p []byte) (int, error) {
@@ -116,10 +117,30 @@ func (b *originBody) fail(err error) {
 	b.finish(rules.StoreFailed)
 }
 
-// finish ends the recording. It commits the entry if why is ReasonNone and aborts it otherwise. b.mu is held.
+// finish ends the recording. It commits the entry if why is ReasonNone and aborts it otherwise. b.mu is held. If the store is
+// not local, finish waits for it only briefly.
 func (b *originBody) finish(why rules.Reason) {
 	w := b.rec
 	b.rec = nil
+	if w.waits || w.store.Traits().Local {
+		b.end(w, why)
+		return
+	}
+	w.letGo()
+	done := make(chan struct{})
+	b.done = done
+	w.behind.Do(w.key, min(finishWait, w.store.Share(w.ctx)), func() {
+		defer close(done)
+		b.end(w, why)
+	})
+}
+
+// finishWait is how long the caller's last Read waits for a store that may hang. Usually the entry is stored by then, and
+// other processes find it.
+const finishWait = 100 * time.Millisecond
+
+// end ends the recording, which is not b's any more.
+func (b *originBody) end(w *recording, why rules.Reason) {
 	defer b.ended.Store(true) // not before the entry is stored
 	if why == rules.ReasonNone && w.after != nil {
 		if w.err = w.after(w); w.err != nil {
@@ -145,6 +166,16 @@ func bodyOf(resp *http.Response) *originBody {
 	return b
 }
 
+// waitStored waits until the response is stored, or will not be.
+func (b *originBody) waitStored() {
+	b.mu.Lock()
+	done := b.done
+	b.mu.Unlock()
+	if done != nil {
+		<-done
+	}
+}
+
 // forgetFunc returns a function that aborts the recording of the body, or, if the body is stored, removes the entry under key.
 func (b *originBody) forgetFunc(ctx context.Context, e *engine, plain, key string) func(error) {
 	ctx = context.WithoutCancel(ctx)
@@ -159,9 +190,20 @@ func (b *originBody) forgetFunc(ctx context.Context, e *engine, plain, key strin
 			}
 			return
 		}
-		if b.whole.Load() {
-			e.remove(ctx, plain, key)
+		if done := b.done; done != nil {
+			e.behind.Do(plain, finishWait, func() {
+				<-done
+				b.removeStored(ctx, e, plain, key)
+			})
+			return
 		}
+		b.removeStored(ctx, e, plain, key)
+	}
+}
+
+func (b *originBody) removeStored(ctx context.Context, e *engine, plain, key string) {
+	if b.whole.Load() {
+		e.remove(ctx, plain, key)
 	}
 }
 
@@ -183,7 +225,7 @@ func (b *originBody) forgetParts() {
 	if r := b.rec; r != nil {
 		r.damaged = true
 		b.finish(rules.Incomplete)
-		k, _ := r.locks.Lock(r.key)
+		k, _ := r.lock(r.ctx, r.key)
 		defer k.Unlock()
 		r.removeParts()
 	}
@@ -209,11 +251,11 @@ func (b *originBody) CloseAfter(rest func(io.Reader)) error {
 	if closed {
 		return nil
 	}
-	return b.end()
+	return b.shut()
 }
 
-// end closes the origin's body and ends the recording.
-func (b *originBody) end() error {
+// shut closes the origin's body and ends the recording.
+func (b *originBody) shut() error {
 	var err error
 	b.once.Do(func() { err = b.ReadCloser.Close() })
 	b.context.Cancel()
@@ -282,7 +324,7 @@ func (b *originBody) drain(ctx context.Context, e *engine, key string, read func
 	done := make(chan struct{})
 	started := e.draining.Run(ctx, key, func(ctx context.Context) {
 		defer close(done)
-		defer b.end()
+		defer b.shut()
 		defer context.AfterFunc(ctx, func() {
 			b.context.Cancel()
 			b.once.Do(func() { b.ReadCloser.Close() })

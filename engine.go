@@ -12,6 +12,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
 	"github.com/go-cachecontrol/cachecontrol/internal/background"
 	"github.com/go-cachecontrol/cachecontrol/internal/backoff"
+	"github.com/go-cachecontrol/cachecontrol/internal/behind"
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
 	"github.com/go-cachecontrol/cachecontrol/internal/invalidation"
 	"github.com/go-cachecontrol/cachecontrol/internal/keylock"
@@ -73,6 +74,7 @@ type engine struct {
 	invalidations invalidation.Log
 	commits       invalidation.Commits
 	marks         *marks.Marks      // of groups and prefixes, in the store
+	behind        behind.Tasks      // recordings that end after the callers have read the bodies
 	notShareable  lossy.Set         // keys whose last response could not be shared; requests for them do not wait for each other
 	background    *background.Group // validations
 	draining      *background.Group // drains bodies closed early
@@ -96,6 +98,7 @@ func (e *engine) base() http.RoundTripper {
 }
 
 func (e *engine) close() error {
+	e.behind.Stop()
 	e.store.Close()
 	e.leases.Close()
 	e.draining.Stop()
@@ -104,6 +107,11 @@ func (e *engine) close() error {
 		e.own.Clear()
 	}
 	return nil
+}
+
+// lock locks a key for a request with this context, which waits no longer than it would wait for the store.
+func (e *engine) lock(ctx context.Context, key string) (keylock.Held, bool) {
+	return e.locks.LockWithin(key, e.store.Share(ctx))
 }
 
 // logBackground logs why a request in the background has failed.

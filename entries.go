@@ -51,7 +51,7 @@ func (e *engine) entryUnder(ctx context.Context, key string) *storage.Entry {
 
 // remove removes the entry under key. It holds the lock of the plain key while it does so.
 func (e *engine) remove(ctx context.Context, plain, key string) error {
-	k, _ := e.locks.Lock(plain) // on timeout, proceed without the lock
+	k, _ := e.lock(ctx, plain) // on timeout, proceed without the lock
 	defer k.Unlock()
 	return e.store.Delete(ctx, key)
 }
@@ -62,7 +62,7 @@ func (e *engine) remove(ctx context.Context, plain, key string) error {
 // it returns no request finds an earlier response.
 func (e *engine) invalidate(ctx context.Context, key string, start uint64) (uint64, error) {
 	start = e.invalidations.Add(key, start)
-	k, _ := e.locks.Lock(key) // on timeout, the holder of the lock will notice: the key is marked
+	k, _ := e.lock(ctx, key) // on timeout, the holder of the lock will notice: the key is marked
 	defer k.Unlock()
 	return start, e.drop(ctx, key)
 }

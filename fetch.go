@@ -109,9 +109,9 @@ func (e *engine) discard(q *query, resp *http.Response) {
 		closeResponse(resp)
 	case q.background: // already
 		b.skip(maxSkipped)
-		b.end()
+		b.shut()
 	case !b.context.Detach() || !b.drain(q.ctx, e, "", func() { b.skip(maxSkipped) }):
-		b.end()
+		b.shut()
 	}
 }
 

@@ -49,6 +49,9 @@ func (e *engine) lookup(q *query, plain []byte, at place) (m match, prev previou
 	return match{}, prev, rules.NoVariant
 }
 
+// storedWait is how long a lookup waits for a response that this process is storing under the key.
+const storedWait = 250 * time.Millisecond
+
 // find returns the response stored under the key. A store that has it in memory is searched without converting the key
 // to a string.
 func (e *engine) find(q *query, plain []byte, prev *previous) (match, rules.Reason) {
@@ -61,6 +64,9 @@ func (e *engine) find(q *query, plain []byte, prev *previous) (match, rules.Reas
 		if known {
 			return match{}, rules.NotStored
 		}
+	}
+	if !e.store.Traits().Local {
+		e.behind.Wait(prev.key, min(storedWait, e.store.Share(q.ctx)/2))
 	}
 	m, err := e.getMatch(q.ctx, prev.key)
 	return m, prev.whyMissing(prev.key, err)

@@ -63,7 +63,7 @@ func (e *engine) storeIndex(q *query, at *place) error {
 		return nil
 	}
 	at.generation = ""
-	k, ok := e.locks.Lock(at.index)
+	k, ok := e.lock(q.ctx, at.index)
 	if !ok {
 		return errKeyBusy
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/httpdigest"
 	"github.com/go-cachecontrol/cachecontrol/internal/invalidation"
 	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
+	"github.com/go-cachecontrol/cachecontrol/internal/reliable"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -26,6 +27,7 @@ type recording struct {
 	n           int64                 // number of bytes received
 	hasTrailer  bool                  // a trailer may come with EOF
 	announced   bool                  // a trailer was announced
+	waits       bool                  // the store is waited for, because no caller is
 	drains      bool                  // the rest of the body may be drained in the background
 	date        time.Time             // date of the response
 	entryKey    string                // key that the entry is stored under
@@ -47,6 +49,21 @@ type recording struct {
 	restMatches func() bool           // if not nil, reports whether the bytes that were missing have their Content-Digest
 	digestsFrom *http.Response        // response with further digests in its trailer; nil if there are none
 	err         error                 // error of the store, if writing failed
+}
+
+// letGo makes the recording independent of the request and the response, which the caller may change once it has read the
+// body.
+func (r *recording) letGo() {
+	req, u := *r.req, *r.req.URL
+	req.URL, req.Header = &u, req.Header.Clone()
+	r.req = &req
+	if r.trailerFrom != nil {
+		r.trailerFrom = &http.Response{Trailer: r.trailerFrom.Trailer.Clone()}
+	}
+	if r.digestsFrom != nil {
+		r.digestsFrom = &http.Response{Trailer: r.digestsFrom.Trailer.Clone()}
+	}
+	reliable.Unhurried(r.Writer)
 }
 
 // finish ends a recording. It commits the entry if why is ReasonNone, unless meanwhile the URL was invalidated or got
@@ -256,7 +273,7 @@ func (r *recording) nextPiece() error {
 
 // dropParts removes the stored parts.
 func (r *recording) dropParts() {
-	k, _ := r.locks.Lock(r.key) // on timeout, proceed without the lock
+	k, _ := r.lock(r.ctx, r.key) // on timeout, proceed without the lock
 	defer k.Unlock()
 	r.removeParts()
 }

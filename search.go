@@ -132,7 +132,7 @@ func (e *engine) enterSearch(q *query, target string, c *novarysearch.Config) (a
 	if !ok {
 		return alone, false
 	}
-	k, ok := e.locks.Lock(at.index)
+	k, ok := e.lock(q.ctx, at.index)
 	if !ok {
 		e.store.Failed(q.ctx, "create", at.index, errKeyBusy)
 		return alone, false

@@ -418,6 +418,11 @@ func (g *sharedBody) end(err error) {
 		g.close.Do(func() { g.source.Close() })
 	}
 	if g.engine.leases != nil {
-		go g.release() // it may wait for the store, and a caller may wait for the end
+		go func() { // it may wait for the store, and a caller may wait for the end
+			if b, ok := g.source.(*originBody); ok {
+				b.waitStored()
+			}
+			g.release()
+		}()
 	}
 }

@@ -87,7 +87,7 @@ func (e *engine) mayDrain(q *query) bool {
 func (e *engine) newRecording(q *query, prev *previous, rep *reply, as *assessment) *recording {
 	e.settle(q, prev, rep, as)
 	indexErr := e.storeIndex(q, &prev.place)
-	r := &recording{storeContext: e.newStoreContext(q, prev, rep), date: as.policy.Date, drains: e.mayDrain(q), err: indexErr}
+	r := &recording{storeContext: e.newStoreContext(q, prev, rep), date: as.policy.Date, waits: q.background, drains: e.mayDrain(q), err: indexErr}
 	entry := &r.entryBuf
 	if !e.store.Traits().Copies || q.flightKey != "" { // the store, or the other readers of a shared response, keep the entry
 		entry = new(storage.Entry)

@@ -50,7 +50,7 @@ func (s *storeContext) update(key string, entry *storage.Entry, date time.Time) 
 		s.store.Failed(s.ctx, "update", key, err)
 		return
 	}
-	k, ok := s.locks.Lock(s.key)
+	k, ok := s.lock(s.ctx, s.key)
 	if !ok {
 		s.store.Failed(s.ctx, "update", key, errKeyBusy)
 		return

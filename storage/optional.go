@@ -30,9 +30,16 @@ type Describer interface {
 // Traits describe a Store. The zero value describes a Store of which nothing is known.
 type Traits struct {
 	// Local is true if methods wait for nothing but a disk, or until their context ends for a lock on this machine, and
-	// if they neither panic nor return incomplete results. A Transport calls such a Store directly. It calls any other
-	// in a goroutine, gives up a call that takes longer than its StoreTimeout, and verifies what the call returns.
+	// if they neither panic nor return incomplete results. A Transport calls such a Store directly. It verifies what any
+	// other returns, gives a call at most its StoreTimeout or half of the time until the caller's deadline, and finishes
+	// what it stores after the caller has the whole body.
 	Local bool
+
+	// HonorsContexts is true if each method that is given a context returns soon after the deadline of the context, and
+	// if the other methods, those of bodies among them, return within a time that the Store limits. The methods of a
+	// Writer have the context that was given to Create. A Transport calls such a Store in the goroutine of the request.
+	// A canceled context without a deadline need not end a call. Local implies HonorsContexts.
+	HonorsContexts bool
 
 	// Memory is true if methods also wait for no disk. It has no effect unless Local is true.
 	Memory bool

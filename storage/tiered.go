@@ -127,6 +127,16 @@ func (t *tiered) count(key string) *atomic.Uint64 {
 	return &t.changes[maphash.String(t.seed, key)%uint64(len(t.changes))]
 }
 
+// Traits implements Describer. The near store never blocks.
+func (t *tiered) Traits() Traits {
+	d, ok := t.far.(Describer)
+	if !ok {
+		return Traits{}
+	}
+	far := d.Traits()
+	return Traits{HonorsContexts: far.HonorsContexts || far.Local, NoRanges: far.NoRanges, Warning: far.Warning}
+}
+
 // Lookup implements Looker. It knows of an entry in the near store that need not be confirmed by the far store.
 func (t *tiered) Lookup(key []byte) (h Held, known bool) {
 	if t.closed.Load() {

@@ -1,71 +1,147 @@
 package breaker_test
 
 import (
-	"sync"
-	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/breaker"
 )
 
-// TestBreaker goes through what happens to one breaker, whose pause is 10 seconds.
-func TestBreaker(t *testing.T) {
-	const pause = 10 * time.Second
-	start := time.Unix(1_700_000_000, 0)
-	var b breaker.Breaker
-	for _, step := range []struct {
-		at        time.Duration
-		do        string // what happens then: a call ended so
-		allow     bool   // afterwards
-		suspended bool   // after that
-	}{
-		{at: 0, allow: true},
-		{at: 1 * time.Second, do: "answered", allow: true},
-		{at: 2 * time.Second, do: "failed", allow: false, suspended: true},
-		{at: 11999 * time.Millisecond, allow: false, suspended: true},
-		{at: 12 * time.Second, allow: true, suspended: true}, // one, and no other
-		{at: 13 * time.Second, allow: false, suspended: true},
-		{at: 14 * time.Second, do: "failed", allow: false, suspended: true},
-		{at: 23 * time.Second, allow: false, suspended: true},
-		{at: 24 * time.Second, allow: true, suspended: true},
-		{at: 33 * time.Second, allow: false, suspended: true},
-		{at: 34 * time.Second, allow: true, suspended: true}, // the result of the last one was not reported
-		{at: 35 * time.Second, do: "answered", allow: true},
-		{at: 35 * time.Second, allow: true},
-	} {
-		now := start.Add(step.at)
-		switch step.do {
-		case "answered":
-			b.Answered()
-		case "failed":
-			b.Failed(now, pause)
-		}
-		if got := b.Allow(now, pause); got != step.allow {
-			t.Errorf("after %v, %s: Allow: %v", step.at, step.do, got)
-		}
-		if got := b.Suspended(now); got != step.suspended {
-			t.Errorf("after %v, %s: Suspended: %v", step.at, step.do, got)
-		}
+const timeout = time.Second
+
+// allows checks Allow. The server answers a probe as it is told to, and counts it.
+type server struct {
+	breaker.Breaker
+	answers bool
+	probes  int
+}
+
+func (s *server) allows(t *testing.T, want bool) {
+	t.Helper()
+	got := s.Allow(timeout, func() bool {
+		s.probes++
+		time.Sleep(timeout / 2)
+		return s.answers
+	})
+	if got != want {
+		t.Errorf("Allow = %v, want %v", got, want)
+	}
+	if s.Open() == want {
+		t.Errorf("Open = %v, want %v", !want, !want)
 	}
 }
 
-// TestBreakerLetsOneThrough: of many that come at once after the pause, one is let through.
-func TestBreakerLetsOneThrough(t *testing.T) {
-	var b breaker.Breaker
-	now := time.Now()
-	b.Failed(now, time.Second)
-	var through atomic.Int32
-	var all sync.WaitGroup
-	for range 50 {
-		all.Go(func() {
-			if b.Allow(now.Add(2*time.Second), time.Second) {
-				through.Add(1)
+// giveUp makes calls without an answer until the breaker opens.
+func (s *server) giveUp(t *testing.T) {
+	t.Helper()
+	for range 3 {
+		s.allows(t, true)
+		time.Sleep(timeout)
+		s.Failed(timeout)
+	}
+	s.allows(t, false)
+}
+
+func TestOpens(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		pause time.Duration // between two of five calls without an answer
+		after int           // the call that is answered; 0 for none
+		want  bool          // is it open then
+	}{
+		{"several in a row", timeout / 2, 0, true},
+		{"at once, because it stalls", timeout / 10, 0, false},
+		{"with an answer in between", timeout / 2, 2, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var b breaker.Breaker
+			for i := range 5 {
+				b.Failed(timeout)
+				if i == test.after && i > 0 {
+					b.Answered()
+				}
+				time.Sleep(test.pause)
+			}
+			if got := b.Open(); got != test.want {
+				t.Errorf("%s: Open = %v, want %v", test.name, got, test.want)
 			}
 		})
 	}
-	all.Wait()
-	if n := through.Load(); n != 1 {
-		t.Errorf("%d were let through", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var b breaker.Breaker
+		for range 2 { // too few
+			time.Sleep(time.Hour)
+			b.Failed(timeout)
+		}
+		if b.Open() {
+			t.Error("Open after two failures = true, want false")
+		}
+	})
+}
+
+func TestProbes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(server)
+		s.giveUp(t)
+		// The pauses grow, and one probe is made after each. It delays no call.
+		for i, pause := range []time.Duration{1, 2, 4, 8, 10, 10} {
+			time.Sleep(pause*timeout - 1)
+			s.allows(t, false)
+			synctest.Wait()
+			if s.probes != i {
+				t.Errorf("%d probes before the end of pause %d, want %d", s.probes, i+1, i)
+			}
+			time.Sleep(1)
+			start := time.Now()
+			s.allows(t, false)
+			s.allows(t, false)
+			if took := time.Since(start); took != 0 {
+				t.Errorf("Allow took %v, want no time", took)
+			}
+			time.Sleep(timeout / 2)
+			synctest.Wait()
+			if s.probes != i+1 {
+				t.Errorf("%d probes after pause %d, want %d", s.probes, i+1, i+1)
+			}
+		}
+		s.answers = true
+		time.Sleep(10 * timeout)
+		s.allows(t, false)
+		time.Sleep(timeout / 2)
+		synctest.Wait()
+		s.allows(t, true)
+
+		// A server that answers probes, but no calls, has longer and longer pauses, until it answers a call.
+		s.giveUp(t)
+		time.Sleep(2 * timeout)
+		s.allows(t, false)
+		time.Sleep(8 * timeout)
+		s.allows(t, false)
+		time.Sleep(timeout)
+		s.allows(t, true)
+		s.Answered()
+		s.giveUp(t)
+		time.Sleep(timeout)
+		s.allows(t, false)
+		time.Sleep(timeout)
+		s.allows(t, true)
+	})
+}
+
+// An answer to a call that was made before closes the breaker.
+func TestLateAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(server)
+		s.giveUp(t)
+		s.Answered()
+		s.allows(t, true)
+
+		s.giveUp(t)
+		time.Sleep(timeout)
+		s.allows(t, false) // begins a probe, which fails
+		s.Answered()
+		time.Sleep(timeout)
+		s.allows(t, true)
+	})
 }

@@ -41,7 +41,10 @@ func New(wait time.Duration, brief bool) *Locks {
 }
 
 // Lock locks a key. It reports false if the wait took too long.
-func (l *Locks) Lock(key string) (Held, bool) {
+func (l *Locks) Lock(key string) (Held, bool) { return l.LockWithin(key, l.wait) }
+
+// LockWithin is like Lock, but waits no longer than d.
+func (l *Locks) LockWithin(key string, d time.Duration) (Held, bool) {
 	if l.few != nil {
 		m := &l.few[maphash.String(l.seed, key)%uint64(len(l.few))]
 		m.Lock()
@@ -53,7 +56,7 @@ func (l *Locks) Lock(key string) (Held, bool) {
 		return h, true
 	default:
 	}
-	timer := time.NewTimer(l.wait)
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case h.lock.taken <- struct{}{}:

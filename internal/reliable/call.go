@@ -14,30 +14,43 @@ import (
 const (
 	maxCalls   = 256                    // concurrent calls of a store; others wait
 	maxHung    = 16                     // abandoned calls; if there are so many, new calls fail immediately
-	callGrace  = 100 * time.Millisecond // for a store that honors its context to return
+	callGrace  = 100 * time.Millisecond // for a store that honors its context to return, or a quarter of its time if that is less
 	guardHead  = 4 << 10                // bytes of a body that Get reads before it returns
 	guardChunk = 32 << 10               // bytes per later read
 )
 
 var (
-	errHangs   = errors.New("cachecontrol: the store does not answer in time")
+	errHangs   = fmt.Errorf("cachecontrol: the store does not answer in time: %w", context.DeadlineExceeded)
 	errBusy    = fmt.Errorf("%w: too many calls have not returned", storage.ErrSuspended)
 	errInvalid = errors.New("cachecontrol: the store returned an invalid result")
 )
 
 // guard wraps a Store that may block, panic or return invalid results. Each call runs in its own goroutine, which is
-// abandoned if it takes longer than timeout, even if the store ignores its context; the contexts of Update and Delete
-// have the timeout already. What an abandoned call stores or opens is deleted or closed.
+// abandoned if it takes longer than its share of the time, even if the store ignores its context; the contexts of Update
+// and Delete end then already. What an abandoned call stores or opens is deleted or closed. A store that honors contexts is
+// called directly.
 type guard struct {
 	storage.Store
 	timeout time.Duration
+	direct  bool // the store honors contexts
 	failed  func(ctx context.Context, op, key string, err error)
 	calls   chan struct{} // holds one element for each running call, including abandoned ones
 	hung    atomic.Int32  // number of abandoned calls
 }
 
-func newGuard(s storage.Store, timeout time.Duration, failed func(context.Context, string, string, error)) *guard {
-	return &guard{Store: s, timeout: timeout, failed: failed, calls: make(chan struct{}, maxCalls)}
+func newGuard(s storage.Store, timeout time.Duration, direct bool, failed func(context.Context, string, string, error)) *guard {
+	return &guard{Store: s, timeout: timeout, direct: direct, failed: failed, calls: make(chan struct{}, maxCalls)}
+}
+
+// share returns how long a call may take that delays a caller with this context: half of the time that the caller has left,
+// so that the origin can still be asked, but at most timeout. After the caller's deadline, nobody waits for the call.
+func share(ctx context.Context, timeout time.Duration) time.Duration {
+	if deadline, ok := ctx.Deadline(); ok {
+		if left := time.Until(deadline); left > 0 {
+			return min(timeout, left/2)
+		}
+	}
+	return timeout
 }
 
 // panicError returns the error for a panic of the store.
@@ -59,7 +72,14 @@ func (g *guard) begin(ctx context.Context) bool {
 // call returns the results of f, or an error if ctx ends before f returns. In that case the results of f are passed to
 // late. If too many calls are abandoned, f is not called, unless must is true.
 func call[T any](g *guard, ctx context.Context, must bool, f func() (T, error), late func(T, error)) (T, error) {
+	if g.direct {
+		return recovered(f)
+	}
 	var none T
+	grace := callGrace
+	if deadline, ok := ctx.Deadline(); ok {
+		grace = min(grace, time.Until(deadline)/4)
+	}
 	if !must && !g.begin(ctx) {
 		return none, errBusy
 	}
@@ -95,7 +115,7 @@ func call[T any](g *guard, ctx context.Context, must bool, f func() (T, error), 
 		return r.v, r.err
 	case <-ctx.Done():
 	}
-	timer := time.NewTimer(callGrace)
+	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {
 	case r := <-done:
@@ -109,6 +129,16 @@ func call[T any](g *guard, ctx context.Context, must bool, f func() (T, error), 
 	g.hung.Add(-1)
 	r := <-done
 	return r.v, r.err
+}
+
+// recovered returns the results of f. A panic of f is an error.
+func recovered[T any](f func() (T, error)) (v T, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = panicError(p)
+		}
+	}()
+	return f()
 }
 
 // do is like call for an f that returns only an error.

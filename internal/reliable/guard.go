@@ -12,7 +12,7 @@ import (
 )
 
 func (g *guard) Get(ctx context.Context, key string) (*storage.Response, error) {
-	ctx, cancel := context.WithTimeout(ctx, g.timeout)
+	ctx, cancel := context.WithTimeout(ctx, share(ctx, g.timeout))
 	defer cancel()
 	return call(g, ctx, false, func() (*storage.Response, error) {
 		r, err := g.Store.Get(ctx, key)
@@ -76,8 +76,9 @@ func (g *guard) Delete(ctx context.Context, key string) error {
 
 // Create returns a Writer whose context ends when one of its calls times out or when the Writer ends.
 func (g *guard) Create(ctx context.Context, key string, e *storage.Entry) (storage.Writer, error) {
+	caller := ctx
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	timer := time.AfterFunc(g.timeout, cancel)
+	timer := time.AfterFunc(share(caller, g.timeout), cancel)
 	w, err := call(g, ctx, false, func() (storage.Writer, error) {
 		w, err := g.Store.Create(ctx, key, e)
 		if err == nil && w == nil {
@@ -94,7 +95,7 @@ func (g *guard) Create(ctx context.Context, key string, e *storage.Entry) (stora
 		cancel()
 		return nil, err
 	}
-	return &guardWriter{g: g, w: w, key: key, ctx: ctx, cancel: cancel, timer: timer}, nil
+	return &guardWriter{g: g, w: w, key: key, caller: caller, ctx: ctx, cancel: cancel, timer: timer}, nil
 }
 
 // KeepDecoded may be called only if the store implements storage.DecodedKeeper.

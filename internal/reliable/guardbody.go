@@ -115,6 +115,10 @@ func (b *guardBody) do(f func() (int64, error)) (int64, error) {
 			b.body.Close()
 		}
 	}
+	if b.g.direct {
+		defer release()
+		return recovered(f)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), b.g.timeout)
 	defer cancel()
 	n, err := call(b.g, ctx, false, func() (int64, error) {

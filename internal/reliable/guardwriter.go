@@ -10,11 +10,12 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// guardWriter is a Writer from a guarded store. Each call has the full timeout, because a body may take any time.
+// guardWriter is a Writer from a guarded store. Each call has its own share of the time, because a body may take any time.
 type guardWriter struct {
 	g      *guard
 	w      storage.Writer // nil after a call was abandoned: its goroutine owns the Writer
 	key    string
+	caller context.Context // of the caller that the calls delay
 	ctx    context.Context
 	cancel context.CancelFunc
 	timer  *time.Timer // cancels ctx; stopped between calls
@@ -26,7 +27,7 @@ func (w *guardWriter) do(must bool, f func(storage.Writer) error, late func(erro
 	if inner == nil {
 		return errHangs
 	}
-	w.timer.Reset(w.g.timeout)
+	w.timer.Reset(share(w.caller, w.g.timeout))
 	err := w.g.do(w.ctx, must, func() error { return f(inner) }, late)
 	w.timer.Stop()
 	if err == errHangs {
@@ -36,8 +37,11 @@ func (w *guardWriter) do(must bool, f func(storage.Writer) error, late func(erro
 }
 
 func (w *guardWriter) Write(p []byte) (int, error) {
-	w.buf = append(w.buf[:0], p...) // the caller may reuse p while an abandoned call reads it
-	buf := w.buf
+	buf := p
+	if !w.g.direct {
+		w.buf = append(w.buf[:0], p...) // the caller may reuse p while an abandoned call reads it
+		buf = w.buf
+	}
 	inner := w.w
 	err := w.do(false, func(inner storage.Writer) error {
 		n, err := inner.Write(buf)
@@ -98,4 +102,11 @@ func (w *guardWriter) CommitIf(may func(now *storage.Entry) bool) error {
 func (w *guardWriter) Abort() error {
 	defer w.cancel()
 	return w.do(true, storage.Writer.Abort, nil)
+}
+
+// Unhurried tells a Writer of a Store that no caller waits for its further calls.
+func Unhurried(w storage.Writer) {
+	if w, ok := w.(*guardWriter); ok {
+		w.caller = context.Background()
+	}
 }

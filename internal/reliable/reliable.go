@@ -52,7 +52,7 @@ func New(c Config) *Store {
 	s.looker, _ = c.Store.(storage.Looker)
 	if !s.traits.Local {
 		s.traits.Memory, s.traits.Copies = false, false
-		s.store = newGuard(c.Store, c.Timeout, s.Failed)
+		s.store = newGuard(c.Store, c.Timeout, s.traits.HonorsContexts, s.Failed)
 	}
 	return s
 }
@@ -182,13 +182,12 @@ func (s *Store) IsTombstoned(key string, e *storage.Entry) bool {
 	return s.tombstones.any.Load() && s.tombstones.cover(key, e)
 }
 
-// Create returns a Writer for the body of a new entry. Neither has a deadline, and neither ends with ctx, because the
-// body may take any time.
+// Create returns a Writer for the body of a new entry. Neither ends with ctx, because the body may take any time.
 func (s *Store) Create(ctx context.Context, key string, e *storage.Entry) (storage.Writer, error) {
 	if s.closed.Load() {
 		return nil, storage.ErrClosed
 	}
-	if !s.traits.Memory {
+	if s.traits.Local && !s.traits.Memory {
 		ctx = context.WithoutCancel(ctx)
 	}
 	return s.store.Create(ctx, key, e)
@@ -218,8 +217,11 @@ func (s *Store) withTimeout(ctx context.Context) (context.Context, context.Cance
 	if s.traits.Memory {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
+	return context.WithTimeout(context.WithoutCancel(ctx), s.Share(ctx))
 }
+
+// Share returns how long a request with this context may wait for the store, or for another call of it.
+func (s *Store) Share(ctx context.Context) time.Duration { return share(ctx, s.timeout) }
 
 // Delete removes the entry under key. If that fails, Delete logs the failure, and Get no longer returns the entry.
 func (s *Store) Delete(ctx context.Context, key string) error {
@@ -254,7 +256,7 @@ func (s *Store) Lease(ctx context.Context, key string, d time.Duration) (release
 	if s.closed.Load() {
 		return nil, false, storage.ErrClosed
 	}
-	limited, cancel := context.WithTimeout(ctx, s.timeout)
+	limited, cancel := context.WithTimeout(ctx, s.Share(ctx))
 	defer cancel()
 	end, ok, err := s.store.(storage.Leaser).Lease(limited, key, d)
 	switch {

@@ -17,10 +17,10 @@
 //
 // # When memcached fails
 //
-// A call ends after the client's Timeout, 500 milliseconds by default. If a call gets no answer in that time,
-// further calls return storage.ErrSuspended at once, for ten times as long. Then one call is made, and the
-// others follow only after that call was answered. A refused connection, or an error reply of a server,
-// suspends nothing.
+// A call ends after the client's Timeout, 500 milliseconds by default. If several calls in a row get no answer from a
+// server, over two such times, calls for its keys return storage.ErrSuspended at once. After a pause, which grows from
+// Timeout to ten times as long, the next call makes the store try a call in the background. Once that is answered, calls
+// are made again. A refused connection, or an error reply of a server, suspends nothing.
 package memcached
 
 import (
@@ -33,6 +33,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"reflect"
 	"strings"
 	"sync"
 	"time"
@@ -66,8 +67,8 @@ func MaxItemBytes(n int64) Option {
 	}
 }
 
-// Servers sets the selector that the client was created with. If a server does not answer, only the calls for
-// the keys of that server are then suspended, not those of the others.
+// Servers sets the selector that the client was created with, which tells the server of a key. It is needed only if the
+// client hides its selector from this package; see selectorOf.
 func Servers(s memcache.ServerSelector) Option { return func(c *values) { c.servers = s } }
 
 // New returns a store that uses client, which the caller must close. It is safe for concurrent use, also by
@@ -79,7 +80,7 @@ func New(client *memcache.Client, opts ...Option) storage.Store {
 	if client == nil {
 		return kv.FromKV(nil)
 	}
-	c := &values{client: client, maxItem: DefaultMaxItemBytes}
+	c := &values{client: client, maxItem: DefaultMaxItemBytes, servers: selectorOf(client)}
 	for _, o := range opts {
 		if o != nil {
 			o(c)
@@ -179,22 +180,44 @@ func (c *values) call(ctx context.Context, key string, f func(key string) error)
 			server = addr.String()
 		}
 	}
-	pause := 10 * c.client.Timeout
-	if pause <= 0 {
-		pause = 10 * memcache.DefaultTimeout
+	timeout := c.client.Timeout
+	if timeout <= 0 {
+		timeout = memcache.DefaultTimeout
 	}
-	of, _ := c.breakers.LoadOrStore(server, new(breaker.Breaker))
+	of, ok := c.breakers.Load(server)
+	if !ok {
+		of, _ = c.breakers.LoadOrStore(server, new(breaker.Breaker))
+	}
 	b := of.(*breaker.Breaker)
-	if !b.Allow(time.Now(), pause) {
+	if !b.Allow(timeout, func() bool {
+		_, err := c.client.Get(key)
+		return !timedOut(err)
+	}) {
 		return storage.ErrSuspended
 	}
 	err := f(key)
-	if slow := net.Error(nil); errors.As(err, &slow) && slow.Timeout() {
-		b.Failed(time.Now(), pause)
+	if timedOut(err) {
+		b.Failed(timeout)
 	} else {
 		b.Answered()
 	}
 	return wrap(err)
+}
+
+// timedOut reports whether err means that a server did not answer in time.
+func timedOut(err error) bool {
+	slow := net.Error(nil)
+	return errors.As(err, &slow) && slow.Timeout()
+}
+
+// selectorOf returns the selector of a client, or nil if the client has no field for it any more. The client has no method
+// that returns it. Without it, a server that hangs would suspend the keys of all servers.
+func selectorOf(client *memcache.Client) memcache.ServerSelector {
+	f := reflect.ValueOf(client).Elem().FieldByName("selector")
+	if f.Kind() != reflect.Interface || f.Type() != reflect.TypeFor[memcache.ServerSelector]() {
+		return nil
+	}
+	return *(*memcache.ServerSelector)(f.Addr().UnsafePointer())
 }
 
 // wrap converts an error of the client to the error that a store returns.

@@ -193,8 +193,8 @@ func TestFailOpen(t *testing.T) {
 			if got := store.suspended > 0; got != test.suspends {
 				t.Errorf("calls were suspended: %v (%d)", got, store.suspended)
 			}
-			// Of 200 calls and more all but those that probe are suspended.
-			if test.suspends && store.waited > store.suspended/10+2 {
+			// Of 200 calls and more all but a few are suspended.
+			if test.suspends && store.waited > store.suspended/10+6 {
 				t.Errorf("%d calls waited, %d were suspended", store.waited, store.suspended)
 			}
 			test.back(server)
@@ -240,7 +240,7 @@ func TestServers(t *testing.T) {
 	client := memcache.NewFromSelector(servers)
 	t.Cleanup(func() { client.Close() })
 	client.Timeout = 100 * time.Millisecond
-	s := memcached.New(client, memcached.Servers(servers))
+	s := memcached.New(client)
 	on := map[string][]string{}
 	for i := range 40 {
 		key := fmt.Sprint(key, i)
@@ -264,8 +264,12 @@ func TestServers(t *testing.T) {
 	if err := get(on[paused.Addr][0]); err == nil || errors.Is(err, storage.ErrSuspended) {
 		t.Errorf("the first call of a paused server: %v, want a timeout", err)
 	}
-	if err := get(on[paused.Addr][1]); !errors.Is(err, storage.ErrSuspended) {
-		t.Errorf("the second call of a paused server: %v, want ErrSuspended", err)
+	suspended := false
+	for start := time.Now(); !suspended && time.Since(start) < peer.ServerTimeout; {
+		suspended = errors.Is(get(on[paused.Addr][1]), storage.ErrSuspended)
+	}
+	if !suspended {
+		t.Errorf("the paused server is not given up in %v", peer.ServerTimeout)
 	}
 	for _, key := range on[running.Addr] {
 		if err := get(key); err != nil {

@@ -130,7 +130,7 @@ func (b *body) drop() {
 	c := b.cache
 	ctx, cancel := context.WithTimeout(b.ctx, c.timeout)
 	defer cancel()
-	c.change(ctx, b.key, func(p redis.Pipeliner, value []byte) error {
+	c.change(ctx, b.key, 0, func(p redis.Pipeliner, value []byte) error {
 		if at, _, ok := cutHead(c.prefix, value); !ok || at != b.part {
 			return storage.ErrChanged
 		}

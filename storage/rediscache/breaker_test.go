@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,7 +19,7 @@ import (
 // fakeServer stands in for Redis and its network: what answer says of a command is what the client gets.
 type fakeServer struct {
 	answer func(ctx context.Context) error
-	calls  int
+	calls  atomic.Int32
 }
 
 func (f *fakeServer) DialHook(redis.DialHook) redis.DialHook {
@@ -27,7 +28,7 @@ func (f *fakeServer) DialHook(redis.DialHook) redis.DialHook {
 
 func (f *fakeServer) ProcessHook(redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		f.calls++
+		f.calls.Add(1)
 		err := f.answer(ctx)
 		cmd.SetErr(err)
 		return err
@@ -36,7 +37,7 @@ func (f *fakeServer) ProcessHook(redis.ProcessHook) redis.ProcessHook {
 
 func (f *fakeServer) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		f.calls++
+		f.calls.Add(1)
 		err := f.answer(ctx)
 		for _, cmd := range cmds {
 			cmd.SetErr(err)
@@ -65,8 +66,8 @@ func newFake(t *testing.T, opts ...rediscache.Option) (storage.Store, *fakeServe
 	return rediscache.New(client, opts...), f
 }
 
-// TestBreaker: a server that does not answer costs one timeout, and then nothing until the pause is over; one call then
-// finds out whether it answers again.
+// TestBreaker: a server that does not answer costs a few timeouts, and then nothing. A call in the background finds out
+// whether it answers again.
 func TestBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := newFake(t)
@@ -80,8 +81,10 @@ func TestBreaker(t *testing.T) {
 			return time.Since(start)
 		}
 		f.answer = hangs
-		if d := took(context.DeadlineExceeded); d != 500*time.Millisecond {
-			t.Errorf("the first call took %v", d)
+		for range 3 {
+			if d := took(context.DeadlineExceeded); d != 500*time.Millisecond {
+				t.Errorf("a call took %v, want 500ms", d)
+			}
 		}
 		for range 10 {
 			if d := took(storage.ErrSuspended); d != 0 {
@@ -97,41 +100,33 @@ func TestBreaker(t *testing.T) {
 				t.Errorf("Update: %v", err)
 			}
 		}
-		if f.calls != 1 {
-			t.Errorf("%d calls", f.calls)
+		if f.calls.Load() != 3 {
+			t.Errorf("%d calls, want 3", f.calls.Load())
 		}
 
-		time.Sleep(5 * time.Second)
-		// The one that is let through, and another while it waits.
-		other := make(chan error)
-		go func() {
-			time.Sleep(100 * time.Millisecond)
-			_, err := c.Get(t.Context(), "other")
-			other <- err
-		}()
-		go func() { other <- func() error { _, err := c.Get(t.Context(), "key"); return err }() }()
-		if err := <-other; !errors.Is(err, storage.ErrSuspended) {
-			t.Errorf("while one is tried: %v", err)
+		time.Sleep(500 * time.Millisecond) // the pause
+		for range 2 {
+			if d := took(storage.ErrSuspended); d != 0 { // one begins a call in the background
+				t.Errorf("a call took %v", d)
+			}
 		}
-		if err := <-other; !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("the one that is tried: %v", err)
+		time.Sleep(500 * time.Millisecond)
+		synctest.Wait()
+		if f.calls.Load() != 4 {
+			t.Errorf("%d calls, want 4", f.calls.Load())
 		}
-		if f.calls != 2 {
-			t.Errorf("%d calls", f.calls)
-		}
-
 		f.answer = misses
-		if d := took(storage.ErrSuspended); d != 0 {
-			t.Errorf("a call took %v", d)
-		}
-		time.Sleep(5 * time.Second)
+		took(storage.ErrSuspended)
+		time.Sleep(time.Second) // the next pause is longer
+		took(storage.ErrSuspended)
+		synctest.Wait()
 		took(storage.ErrNotFound)
 		took(storage.ErrNotFound)
 	})
 }
 
-// TestWhatSuspends: want of an answer does, and an answer that says the server cannot serve, or not us; other answers do not, and
-// neither does a caller that gives up.
+// TestWhatSuspends: want of an answer does, also within a caller's deadline, and an answer that says the server cannot serve, or not
+// us; other answers do not, and neither does a caller that gives up.
 func TestWhatSuspends(t *testing.T) {
 	for _, test := range []struct {
 		err  error
@@ -150,26 +145,44 @@ func TestWhatSuspends(t *testing.T) {
 		{redis.Nil, false},
 		{redis.ErrClosed, true},
 	} {
-		c, f := newFake(t)
-		f.answer = func(context.Context) error { return test.err }
-		c.Get(t.Context(), "key")
-		f.answer = misses
-		_, err := c.Get(t.Context(), "key")
-		if got := errors.Is(err, storage.ErrSuspended); got != test.want {
-			t.Errorf("after %v: %v", test.err, err)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			c, f := newFake(t)
+			f.answer = func(context.Context) error { return test.err }
+			for range 3 {
+				c.Get(t.Context(), "key")
+				time.Sleep(time.Second)
+			}
+			f.answer = misses
+			_, err := c.Get(t.Context(), "key")
+			if got := errors.Is(err, storage.ErrSuspended); got != test.want {
+				t.Errorf("after %v: %v", test.err, err)
+			}
+		})
 	}
 	synctest.Test(t, func(t *testing.T) {
 		c, f := newFake(t)
 		f.answer = hangs
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-		defer cancel()
-		if _, err := c.Get(ctx, "key"); !errors.Is(err, context.DeadlineExceeded) {
-			t.Error(err)
-		}
-		f.answer = misses
-		if _, err := c.Get(t.Context(), "key"); err != storage.ErrNotFound {
-			t.Errorf("after a caller that gave up: %v", err)
+		for _, end := range []error{context.Canceled, context.DeadlineExceeded} {
+			for range 3 {
+				f.answer = hangs
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+				if end == context.Canceled {
+					time.AfterFunc(time.Millisecond, cancel)
+				}
+				if _, err := c.Get(ctx, "key"); !errors.Is(err, end) {
+					t.Errorf("Get = %v, want %v", err, end)
+				}
+				cancel()
+				time.Sleep(time.Second)
+			}
+			f.answer = misses
+			want := storage.ErrNotFound
+			if end == context.DeadlineExceeded {
+				want = storage.ErrSuspended
+			}
+			if _, err := c.Get(t.Context(), "key"); err != want {
+				t.Errorf("after calls that ended with %v: %v, want %v", end, err, want)
+			}
 		}
 	})
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// cache implements storage.Store, storage.Watcher, storage.Leaser and storage.Lister.
+// cache implements storage.Store, storage.Watcher, storage.Leaser, storage.Lister and storage.Describer.
 type cache struct {
 	client redis.UniversalClient // nil if New was given none
 	heeds  bool                  // the client honors contexts
@@ -24,8 +24,8 @@ type cache struct {
 	maxPlain int64
 	timeout  time.Duration
 
-	whole breaker.Breaker // of the server, or of the Cluster client's lookups of servers
-	nodes sync.Map        // *breaker.Breaker of each server of a Cluster, by address
+	whole breaker.Breaker // of the server, or of the client's lookups of servers
+	nodes sync.Map        // *breaker.Breaker of each server of a Cluster or Ring, by address
 }
 
 // Option configures a store.
@@ -115,6 +115,12 @@ func New(client redis.UniversalClient, opts ...Option) storage.Store {
 			break
 		}
 		c.heeds = client.Options().ContextTimeoutEnabled
+	case *redis.Ring:
+		if client == nil {
+			c.client = nil
+			break
+		}
+		c.heeds = client.Options().ContextTimeoutEnabled
 	}
 	for _, opt := range opts {
 		if opt != nil {
@@ -124,10 +130,6 @@ func New(client redis.UniversalClient, opts ...Option) storage.Store {
 	return c
 }
 
-// pause returns how long a breaker stays open. A server that does not answer costs at most a tenth of the
-// time.
-func (c *cache) pause() time.Duration { return 10 * c.timeout }
-
 // plain returns the Redis key of an entry. It never returns an empty key: go-redis takes it for no key, and
 // sends the command to any node of a Cluster.
 func (c *cache) plain(key string) string {
@@ -136,6 +138,9 @@ func (c *cache) plain(key string) string {
 	}
 	return "go-cachecontrol-no-key"
 }
+
+// Traits implements storage.Describer.
+func (c *cache) Traits() storage.Traits { return storage.Traits{HonorsContexts: true} }
 
 func (c *cache) check(ctx context.Context) error {
 	if c.client == nil {
@@ -148,14 +153,8 @@ func (c *cache) Get(ctx context.Context, key string) (*storage.Response, error) 
 	if err := c.check(ctx); err != nil {
 		return nil, err
 	}
-	plain := c.plain(key)
-	value, err := call(ctx, c, plain, func(ctx context.Context) ([]byte, error) { return c.client.Get(ctx, plain).Bytes() })
-	switch {
-	case errors.Is(err, redis.Nil):
-		return nil, storage.ErrNotFound
-	case isWrongType(err):
-		return nil, unreadable(err)
-	case err != nil:
+	value, err := c.read(ctx, c.plain(key))
+	if err != nil {
 		return nil, err
 	}
 	p, doc, ok := cutHead(c.prefix, value)
@@ -178,6 +177,28 @@ func (c *cache) Get(ctx context.Context, key string) (*storage.Response, error) 
 	return &storage.Response{Entry: e, Body: b}, nil
 }
 
+// firstRead is the number of bytes of a value that are read with the timeout of any other call.
+const firstRead = 128 << 10
+
+// read returns the value under a Redis key. The first bytes of a long value show that the server answers, so the rest may
+// take longer.
+func (c *cache) read(ctx context.Context, plain string) ([]byte, error) {
+	value, err := call(ctx, c, plain, func(ctx context.Context) ([]byte, error) {
+		return c.client.GetRange(ctx, plain, 0, firstRead-1).Bytes()
+	})
+	if err == nil && len(value) == firstRead {
+		// All of it, because another value may be stored by now.
+		value, err = callLong(ctx, c, plain, patience*chunkSize, func(ctx context.Context) ([]byte, error) { return c.client.Get(ctx, plain).Bytes() })
+	}
+	switch {
+	case errors.Is(err, redis.Nil), err == nil && len(value) == 0: // GETRANGE of a missing key returns ""
+		return nil, storage.ErrNotFound
+	case isWrongType(err):
+		return nil, unreadable(err)
+	}
+	return value, err
+}
+
 // maxUpdates is the number of attempts of Update if other clients change the key at the same time.
 const maxUpdates = 16
 
@@ -189,7 +210,7 @@ func (c *cache) Update(ctx context.Context, key string, e *storage.Entry) error 
 	own := e.Clone()
 	own.Foreign, own.Stamp, own.BodyTime = false, nil, time.Time{}
 	for range maxUpdates {
-		err := c.change(ctx, key, func(p redis.Pipeliner, value []byte) error { return c.update(ctx, p, key, value, e, own) })
+		err := c.change(ctx, key, 2*e.Length, func(p redis.Pipeliner, value []byte) error { return c.update(ctx, p, key, value, e, own) })
 		if err != redis.TxFailedErr {
 			return err
 		}
@@ -234,11 +255,11 @@ func (c *cache) update(ctx context.Context, p redis.Pipeliner, key string, value
 	return nil
 }
 
-// change reads the value under key and runs the commands that queue adds. If the value has changed in
-// between, it runs none and returns redis.TxFailedErr.
-func (c *cache) change(ctx context.Context, key string, queue func(p redis.Pipeliner, value []byte) error) error {
+// change reads the value under key and runs the commands that queue adds, both of about n bytes. If the value has changed
+// in between, it runs none and returns redis.TxFailedErr.
+func (c *cache) change(ctx context.Context, key string, n int64, queue func(p redis.Pipeliner, value []byte) error) error {
 	plain := c.plain(key)
-	_, err := call(ctx, c, plain, func(ctx context.Context) (struct{}, error) {
+	_, err := callLong(ctx, c, plain, max(n, 0), func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, c.client.Watch(ctx, func(tx *redis.Tx) error {
 			value, err := tx.Get(ctx, plain).Bytes()
 			switch {

@@ -13,83 +13,117 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// breakerOf returns the breaker of the server that has key. In a Cluster each server has its own, so that the
-// entries of the others stay available if one server is down.
-func (c *cache) breakerOf(ctx context.Context, key string) (*breaker.Breaker, error) {
-	cluster, ok := c.client.(*redis.ClusterClient)
-	if !ok {
-		return &c.whole, nil
+// allow returns the breaker of the server that has key, or an error if the server is given up. In a Cluster and a Ring
+// each server has its own, so that the entries of the others stay available if one server is down.
+func (c *cache) allow(ctx context.Context, key string) (*breaker.Breaker, error) {
+	b := &c.whole
+	if ask := c.serverOf(key); ask != nil {
+		// The client usually knows which server has the key. If it must ask, no server may answer.
+		if !c.whole.Allow(c.timeout, c.answers(ask)) {
+			return nil, storage.ErrSuspended
+		}
+		addr, err := callFor(ctx, c, c.timeout, &c.whole, ask)
+		if err != nil {
+			return nil, err
+		}
+		of, ok := c.nodes.Load(addr)
+		if !ok {
+			of, _ = c.nodes.LoadOrStore(addr, new(breaker.Breaker))
+		}
+		b = of.(*breaker.Breaker)
 	}
-	// The client usually knows which server has the key. If it must ask, no server may answer.
-	if !c.whole.Allow(time.Now(), c.pause()) {
+	if !b.Allow(c.timeout, c.answers(func(ctx context.Context) (string, error) { return c.client.GetRange(ctx, key, 0, 0).Result() })) {
 		return nil, storage.ErrSuspended
 	}
-	addr, err := callFor(ctx, c, c.timeout, &c.whole, func(ctx context.Context) (string, error) {
-		node, err := cluster.MasterForKey(ctx, key)
+	return b, nil
+}
+
+// serverOf returns a function that returns the address of the server that has key, or nil if there is only one.
+func (c *cache) serverOf(key string) func(context.Context) (string, error) {
+	var node func(context.Context) (*redis.Client, error)
+	switch client := c.client.(type) {
+	case *redis.ClusterClient:
+		node = func(ctx context.Context) (*redis.Client, error) { return client.MasterForKey(ctx, key) }
+	case *redis.Ring:
+		node = func(context.Context) (*redis.Client, error) { return client.GetShardClientForKey(key) }
+	default:
+		return nil
+	}
+	return func(ctx context.Context) (string, error) {
+		n, err := node(ctx)
 		if err != nil {
 			return "", err
 		}
-		return node.Options().Addr, nil
-	})
-	if err != nil {
-		return nil, err
+		return n.Options().Addr, nil
 	}
-	b, ok := c.nodes.Load(addr)
-	if !ok {
-		b, _ = c.nodes.LoadOrStore(addr, new(breaker.Breaker))
-	}
-	return b.(*breaker.Breaker), nil
 }
 
-// call makes one call concerning key, unless the breaker is open.
-func call[T any](ctx context.Context, c *cache, key string, f func(context.Context) (T, error)) (T, error) {
-	b, err := c.breakerOf(ctx, key)
-	if err == nil && !b.Allow(time.Now(), c.pause()) {
-		err = storage.ErrSuspended
+// answers returns a function that makes a call, and reports whether the server has answered it.
+func (c *cache) answers(f func(context.Context) (string, error)) func() bool {
+	return func() bool {
+		_, err := within(context.Background(), c, c.timeout, f)
+		return isAnswer(err)
 	}
+}
+
+// call makes one call concerning key, unless the server is given up.
+func call[T any](ctx context.Context, c *cache, key string, f func(context.Context) (T, error)) (T, error) {
+	return callLong(ctx, c, key, 0, f)
+}
+
+// callLong is like call for a call that transfers about n bytes, which may take longer.
+func callLong[T any](ctx context.Context, c *cache, key string, n int64, f func(context.Context) (T, error)) (T, error) {
+	b, err := c.allow(ctx, key)
 	if err != nil {
 		var zero T
 		return zero, err
 	}
-	return callFor(ctx, c, c.timeout, b, f)
+	timeout := c.timeout
+	if timeout < noTimeout {
+		timeout *= time.Duration(1 + n/chunkSize)
+	}
+	return callFor(ctx, c, timeout, b, f)
 }
 
 // callFor makes one call with the given timeout and reports its result to b.
-//
-// If the client does not honor contexts, the call runs in a new goroutine, which ends with the client's own
-// timeouts. So f must not share anything with its caller that is modified later.
 func callFor[T any](ctx context.Context, c *cache, timeout time.Duration, b *breaker.Breaker, f func(context.Context) (T, error)) (T, error) {
-	within, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	var value T
-	var err error
-	if c.heeds {
-		value, err = f(within)
-	} else {
-		type result struct {
-			value T
-			err   error
-		}
-		done := make(chan result, 1)
-		go func() {
-			value, err := f(within)
-			done <- result{value, err}
-		}()
-		select {
-		case r := <-done:
-			value, err = r.value, r.err
-		case <-within.Done():
-			err = within.Err()
-		}
-	}
+	value, err := within(ctx, c, timeout, f)
 	switch {
 	case isAnswer(err):
 		b.Answered()
-	case ctx.Err() != nil: // the caller's context has ended
+	case ctx.Err() == context.Canceled: // says nothing about the server, in contrast to a deadline
 	default:
-		b.Failed(time.Now(), c.pause())
+		b.Failed(c.timeout)
 	}
 	return value, wrap(err)
+}
+
+// within makes one call with the given timeout.
+//
+// If the client does not honor contexts, the call runs in a new goroutine, which ends with the client's own
+// timeouts. So f must not share anything with its caller that is modified later.
+func within[T any](ctx context.Context, c *cache, timeout time.Duration, f func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if c.heeds {
+		return f(ctx)
+	}
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		value, err := f(ctx)
+		done <- result{value, err}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
 }
 
 // answer is an error that means that the server did answer.

@@ -18,10 +18,13 @@
 //
 // # When Redis fails
 //
-// A call ends after Timeout, 500 milliseconds by default, regardless of the options of the client. If a call
-// gets no answer, further calls return storage.ErrSuspended at once, for ten times Timeout. The same applies
-// if Redis answers that it cannot serve the client: it is loading, its cluster is down, it has too many
-// clients, or the password is wrong. Then one call is made, and the others follow only after that call was
-// answered. In a Cluster this applies to each server separately. Other error replies, for lack of memory or
-// of permissions for example, suspend nothing.
+// A call ends after Timeout, 500 milliseconds by default, regardless of the options of the client. A call that transfers
+// a long value may take longer: a write one Timeout for each 256 KiB, and a read ten once the first 128 KiB have arrived.
+//
+// If several calls in a row get no answer, over at least two Timeouts, the server is given up: calls return
+// storage.ErrSuspended at once. The deadline of a caller that ends in a call is no answer. The same applies if Redis answers
+// that it cannot serve the client: it is loading, its cluster is down, it has too many clients, or the password is wrong.
+// After a pause, the next call makes the store try one in the background, which no caller waits for. Once that is answered,
+// calls are made again. The pause grows from one to ten Timeouts. In a Cluster and a Ring this applies to each server
+// separately. Other error replies, for lack of memory or of permissions for example, suspend nothing.
 package rediscache

@@ -39,6 +39,22 @@ func TestServer(t *testing.T) {
 	}
 }
 
+// TestHanging: calls end with the deadlines of their contexts, whether or not the client honors these.
+func TestHanging(t *testing.T) {
+	for name, change := range map[string]func(*redis.Options){
+		"client that honors contexts": func(*redis.Options) {},
+		"deaf client":                 func(o *redis.Options) { o.ContextTimeoutEnabled = false },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storagetest.RunHanging(t, func(t *testing.T) (storage.Store, func()) {
+				s := redistest.Start(t)
+				return rediscache.New(newClient(t, s.Addr, change), patient), s.Pause
+			})
+		})
+	}
+}
+
 // TestCluster runs them against a cluster of three.
 func TestCluster(t *testing.T) {
 	t.Parallel()

@@ -22,11 +22,7 @@ func (c *cache) Create(ctx context.Context, key string, e *storage.Entry) (stora
 	if err := c.check(ctx); err != nil {
 		return nil, err
 	}
-	b, err := c.breakerOf(ctx, c.plain(key))
-	if err == nil && b.Suspended(time.Now()) {
-		err = storage.ErrSuspended
-	}
-	if err != nil {
+	if _, err := c.allow(ctx, c.plain(key)); err != nil {
 		return nil, err
 	}
 	w := &writer{cache: c, ctx: ctx, key: key, entry: e}
@@ -210,7 +206,7 @@ func (w *writer) Commit() error {
 // put makes the entry visible, and makes the body of the entry that it replaces expire.
 func (w *writer) put(value []byte, ttl time.Duration) error {
 	c, plain, name := w.cache, w.cache.plain(w.key), w.part.name
-	old, err := call(w.ctx, c, plain, func(ctx context.Context) (*redis.StringCmd, error) {
+	old, err := callLong(w.ctx, c, plain, int64(len(value)), func(ctx context.Context) (*redis.StringCmd, error) {
 		var old *redis.StringCmd
 		var set *redis.StatusCmd
 		_, err := c.client.TxPipelined(ctx, func(p redis.Pipeliner) error {

@@ -6,7 +6,9 @@
 package storagetest
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -73,3 +75,66 @@ func Run(t *testing.T, newStore func(t *testing.T) storage.Store) {
 		})
 	}
 }
+
+// RunHanging tests that a store that declares HonorsContexts does so while its server hangs. newStore returns a store, and
+// a function that makes the server hang until the test ends.
+func RunHanging(t *testing.T, newStore func(t *testing.T) (store storage.Store, hang func())) {
+	for _, test := range []struct {
+		name string
+		f    func(t *tester, ctx context.Context)
+	}{
+		{"Get", func(t *tester, ctx context.Context) { t.store.Get(ctx, url) }},
+		{"Commit", func(t *tester, ctx context.Context) { t.createWith(ctx, "body").Commit() }},
+		{"CommitLong", func(t *tester, ctx context.Context) { t.createWith(ctx, text(5<<20, 1)).Commit() }},
+		{"Abort", func(t *tester, ctx context.Context) { t.createWith(ctx, "body").Abort() }},
+		{"Update", func(t *tester, ctx context.Context) { t.store.Update(ctx, url, Entry()) }},
+		{"Delete", func(t *tester, ctx context.Context) { t.store.Delete(ctx, url) }},
+		{"Lease", func(t *tester, ctx context.Context) {
+			if l, ok := t.store.(storage.Leaser); ok {
+				l.Lease(ctx, url, time.Minute)
+			}
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			store, hang := newStore(t)
+			d, ok := store.(storage.Describer)
+			if !ok || !d.Traits().HonorsContexts && !d.Traits().Local {
+				t.Skip("the store does not declare that it honors contexts")
+			}
+			s := &tester{T: t, store: store}
+			s.put(url, Entry(), "body")
+			hang()
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				test.f(s, ctx)
+			}()
+			select {
+			case <-ended:
+			case <-time.After(hangsFor):
+				t.Fatalf("%s of a store that HonorsContexts must return soon after the deadline: it has not after %v", test.name, hangsFor)
+			}
+		})
+	}
+}
+
+// hangsFor is how long a call takes that does not honor its context, with time to spare for a machine that is busy.
+const hangsFor = 10 * time.Second
+
+// createWith creates an entry and writes its body, as far as the store lets it.
+func (t *tester) createWith(ctx context.Context, body string) storage.Writer {
+	w, err := t.store.Create(ctx, url, Entry())
+	if err != nil {
+		return nothing{}
+	}
+	t.write(w, []byte(body))
+	return w
+}
+
+// nothing is the Writer of a store that creates none.
+type nothing struct{ storage.Writer }
+
+func (nothing) Commit() error { return nil }
+func (nothing) Abort() error  { return nil }

@@ -21,3 +21,8 @@ func TestEntry(t *testing.T) {
 		t.Errorf("Abort() = %v, want nil", err)
 	}
 }
+
+// A map does not hang.
+func TestHanging(t *testing.T) {
+	storagetest.RunHanging(t, func(*testing.T) (storage.Store, func()) { return New(), func() {} })
+}

@@ -1,0 +1,170 @@
+//go:build unix
+
+package chaos_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/Shopify/toxiproxy/v2"
+	"github.com/bradfitz/gomemcache/memcache"
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/peer"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+	"github.com/go-cachecontrol/cachecontrol/storage/memcached"
+)
+
+// link is a proxy in front of a server.
+type link struct {
+	*toxiproxy.Proxy
+	t testing.TB
+}
+
+// through starts a proxy in front of the server at addr.
+func through(t testing.TB, addr string) link {
+	t.Helper()
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	p := toxiproxy.NewProxy(server, t.Name(), "127.0.0.1:0", addr)
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Stop)
+	return link{p, t}
+}
+
+// add adds a toxic of a kind to what the server sends.
+func (l link) add(kind string, attributes string) {
+	l.t.Helper()
+	text := fmt.Sprintf(`{"name":%q,"type":%[1]q,"stream":"downstream","attributes":{%s}}`, kind, attributes)
+	if _, err := l.Toxics.AddToxicJson(strings.NewReader(text)); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// hang makes the server seem to hang: connections stay open, and no answer arrives.
+func (l link) hang() { l.add("timeout", `"timeout":0`) }
+
+// heal removes all toxics.
+func (l link) heal() { l.Toxics.ResetToxics(context.Background()) }
+
+func newRedis(t testing.TB, addr string) *redis.Client {
+	client := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true})
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
+func startMemcached(t testing.TB) string {
+	t.Helper()
+	exe, port := peer.Program(t, "apt-get install memcached", "memcached"), peer.FreePort(t)
+	return peer.StartServer(t, port, "version\r\n", exe, "-l", "127.0.0.1", "-p", strconv.Itoa(port), "-U", "0", "-u", "root").Addr
+}
+
+func newMemcached(t testing.TB, addrs ...string) storage.Store {
+	client := memcache.New(addrs...)
+	client.MaxIdleConns = 64
+	t.Cleanup(func() { client.Close() })
+	return memcached.New(client)
+}
+
+// origin answers at once. The body of a path tells how often it was sent a POST.
+type origin struct {
+	versions sync.Map // *atomic.Int64 by path
+	size     int
+	before   func(req *http.Request) // called with the request before, if not nil
+	after    func(req *http.Request) // and after its response is known
+}
+
+func (o *origin) version(path string) *atomic.Int64 {
+	v, _ := o.versions.LoadOrStore(path, new(atomic.Int64))
+	return v.(*atomic.Int64)
+}
+
+func (o *origin) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Body != nil {
+		req.Body.Close()
+	}
+	v := o.version(req.URL.Path)
+	if req.Method == http.MethodPost {
+		v.Add(1)
+	}
+	body := fmt.Sprint(v.Load(), " ", strings.Repeat("x", o.size))
+	if o.after != nil {
+		o.after(req)
+	}
+	if err := req.Context().Err(); err != nil {
+		return nil, err
+	}
+	return &http.Response{
+		StatusCode: 200, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: req,
+		Header:        http.Header{"Cache-Control": {"max-age=3600"}, "Etag": {strconv.Quote(req.URL.Path + body[:2])}},
+		ContentLength: int64(len(body)), Body: io.NopCloser(strings.NewReader(body)),
+	}, nil
+}
+
+// open returns a Transport over a store.
+func open(t testing.TB, store storage.Store, base http.RoundTripper) *cachecontrol.Transport {
+	tr := &cachecontrol.Transport{Base: base, Store: store}
+	t.Cleanup(func() { tr.Close() })
+	return tr
+}
+
+// fetch makes a request and returns how it was answered and the version in the body.
+func fetch(ctx context.Context, tr http.RoundTripper, method, path string) (cachecontrol.Outcome, int64, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://example.com"+path, nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	resp, err := (&http.Client{Transport: tr}).Do(req)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, 0, err
+	}
+	text, _, _ := strings.Cut(string(body), " ")
+	version, err := strconv.ParseInt(text, 10, 64)
+	return cachecontrol.StatusOf(resp).Outcome, version, err
+}
+
+// must is fetch for a request that must not fail.
+func must(t testing.TB, tr http.RoundTripper, method, path string) (cachecontrol.Outcome, int64) {
+	t.Helper()
+	got, version, err := fetch(t.Context(), tr, method, path)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return got, version
+}
+
+// stutter notices when this machine is too busy for a deadline.
+type stutter struct{ late atomic.Int64 } // the number of times at which a sleeper woke up late
+
+func watchStutter(t testing.TB) *stutter {
+	s := new(stutter)
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	t.Cleanup(func() { cancel(); done.Wait() })
+	done.Go(func() {
+		for ctx.Err() == nil {
+			start := time.Now()
+			time.Sleep(2 * time.Millisecond)
+			if time.Since(start) > 12*time.Millisecond {
+				s.late.Add(1)
+			}
+		}
+	})
+	return s
+}
