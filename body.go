@@ -126,10 +126,11 @@ func (b *originBody) finish(why rules.Reason) {
 		b.end(w, why)
 		return
 	}
+	wait := min(finishWait, w.store.Share(w.ctx))
 	w.letGo()
 	done := make(chan struct{})
 	b.done = done
-	w.behind.Do(w.key, min(finishWait, w.store.Share(w.ctx)), func() {
+	w.behind.Do(w.key, wait, func() {
 		defer close(done)
 		b.end(w, why)
 	})

@@ -2,7 +2,6 @@ package cachecontrol
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"io"
 	"maps"
@@ -70,7 +69,6 @@ type previous struct {
 	place
 	first      *storage.Entry // entry under the key, which lists the variants; nil if none
 	unreadable []string       // keys of entries that could not be read
-	storeHangs bool           // the store did not answer in time
 	whole      string         // key of the whole response that the origin's response replaces; "" if there is none
 	doubted    *match         // a closed whole response that BeforeReuse rejected, or whose validation has failed
 	part       *match         // a stored part that does not contain the requested range, or was not confirmed
@@ -368,8 +366,6 @@ func (prev *previous) whyMissing(key string, err error) rules.Reason {
 		return rules.Unreadable
 	case errors.Is(err, storage.ErrNotFound), errors.Is(err, storage.ErrClosed):
 		return rules.NotStored
-	case errors.Is(err, context.DeadlineExceeded):
-		prev.storeHangs = true
 	}
 	return rules.StoreFailed
 }

@@ -54,7 +54,7 @@ type query struct {
 // parseQuery parses a request's header. It appends the plain key, including the partition, to room. It returns the
 // reason if the cache must not handle the request; plain is empty if the URL has no key.
 func (e *engine) parseQuery(req *http.Request, room []byte) (q query, plain []byte, why rules.Reason) {
-	q.req, q.ctx, q.codings = req, req.Context(), e.codings
+	q.req, q.ctx, q.codings = req, e.store.Patient(req.Context()), e.codings
 	q.header = canonicalNames(req.Header)
 	if q.header["Cache-Control"] != nil || q.header["Pragma"] != nil { // otherwise there are no directives
 		q.cc = rules.ParseRequest(q.header)

@@ -63,7 +63,8 @@ func (r *recording) letGo() {
 	if r.digestsFrom != nil {
 		r.digestsFrom = &http.Response{Trailer: r.digestsFrom.Trailer.Clone()}
 	}
-	reliable.Unhurried(r.Writer)
+	r.ctx = reliable.Unhurried(r.ctx)
+	reliable.LetGo(r.Writer)
 }
 
 // finish ends a recording. It commits the entry if why is ReasonNone, unless meanwhile the URL was invalidated or got

@@ -148,12 +148,9 @@ func (c *cache) answerWithoutWhole(q *query, prev *previous, why rules.Reason, s
 	if c.sharesFetch(q, prev, decision{}) {
 		return c.fetchShared(q, prev, why)
 	}
-	var found match
-	if !prev.storeHangs { // otherwise a further call would take time, and fail, too
-		start := q.trace.now()
-		found = c.lookupPart(q, prev)
-		q.trace.lookedUp(start)
-	}
+	start := q.trace.now()
+	found := c.lookupPart(q, prev)
+	q.trace.lookedUp(start)
 	switch {
 	case !found.found() && q.matching:
 		return c.forwardPreconditions(q, prev, nil)

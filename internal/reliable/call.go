@@ -42,17 +42,6 @@ func newGuard(s storage.Store, timeout time.Duration, direct bool, failed func(c
 	return &guard{Store: s, timeout: timeout, direct: direct, failed: failed, calls: make(chan struct{}, maxCalls)}
 }
 
-// share returns how long a call may take that delays a caller with this context: half of the time that the caller has left,
-// so that the origin can still be asked, but at most timeout. After the caller's deadline, nobody waits for the call.
-func share(ctx context.Context, timeout time.Duration) time.Duration {
-	if deadline, ok := ctx.Deadline(); ok {
-		if left := time.Until(deadline); left > 0 {
-			return min(timeout, left/2)
-		}
-	}
-	return timeout
-}
-
 // panicError returns the error for a panic of the store.
 func panicError(value any) error { return fmt.Errorf("%w: panic: %v", errInvalid, value) }
 

@@ -104,8 +104,8 @@ func (w *guardWriter) Abort() error {
 	return w.do(true, storage.Writer.Abort, nil)
 }
 
-// Unhurried tells a Writer of a Store that no caller waits for its further calls.
-func Unhurried(w storage.Writer) {
+// LetGo tells a Writer of a Store that no caller waits for its further calls.
+func LetGo(w storage.Writer) {
 	if w, ok := w.(*guardWriter); ok {
 		w.caller = context.Background()
 	}

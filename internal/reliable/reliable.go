@@ -155,7 +155,12 @@ func (s *Store) read(ctx context.Context, key string) (*storage.Response, error)
 			return nil, storage.ErrNotFound
 		}
 	}
-	return s.store.Get(ctx, key)
+	if err := impatient(ctx); err != nil {
+		return nil, err
+	}
+	r, err := s.store.Get(ctx, key)
+	notice(ctx, err)
+	return r, err
 }
 
 // getFailed counts and logs an error of Get, unless it means that there is no entry or that the caller has canceled
@@ -190,7 +195,12 @@ func (s *Store) Create(ctx context.Context, key string, e *storage.Entry) (stora
 	if s.traits.Local && !s.traits.Memory {
 		ctx = context.WithoutCancel(ctx)
 	}
-	return s.store.Create(ctx, key, e)
+	if err := impatient(ctx); err != nil {
+		return nil, err
+	}
+	w, err := s.store.Create(ctx, key, e)
+	notice(ctx, err)
+	return w, err
 }
 
 // Update replaces the metadata of the entry under key. If the store can compare entries and may is not nil, it does so
@@ -199,12 +209,17 @@ func (s *Store) Create(ctx context.Context, key string, e *storage.Entry) (stora
 func (s *Store) Update(ctx context.Context, key string, e *storage.Entry, may func(now *storage.Entry) bool) error {
 	limited, cancel := s.withTimeout(ctx)
 	defer cancel()
-	var err error
+	err := impatient(ctx)
+	if err != nil {
+		s.Failed(ctx, "update", key, err)
+		return err
+	}
 	if c, ok := s.store.(storage.Comparer); ok {
 		err = c.UpdateIf(limited, key, e, may)
 	} else {
 		err = s.store.Update(limited, key, e)
 	}
+	notice(ctx, err)
 	if err != nil && !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, storage.ErrChanged) {
 		s.Failed(ctx, "update", key, err)
 	}
@@ -220,9 +235,6 @@ func (s *Store) withTimeout(ctx context.Context) (context.Context, context.Cance
 	return context.WithTimeout(context.WithoutCancel(ctx), s.Share(ctx))
 }
 
-// Share returns how long a request with this context may wait for the store, or for another call of it.
-func (s *Store) Share(ctx context.Context) time.Duration { return share(ctx, s.timeout) }
-
 // Delete removes the entry under key. If that fails, Delete logs the failure, and Get no longer returns the entry.
 func (s *Store) Delete(ctx context.Context, key string) error {
 	err := s.tryDelete(ctx, key)
@@ -235,7 +247,11 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 func (s *Store) tryDelete(ctx context.Context, key string) error {
 	limited, cancel := s.withTimeout(ctx)
 	defer cancel()
-	err := s.store.Delete(limited, key)
+	err := impatient(ctx)
+	if err == nil {
+		err = s.store.Delete(limited, key)
+		notice(ctx, err)
+	}
 	if err != nil {
 		s.Failed(ctx, "delete", key, err)
 	} else {
@@ -256,9 +272,13 @@ func (s *Store) Lease(ctx context.Context, key string, d time.Duration) (release
 	if s.closed.Load() {
 		return nil, false, storage.ErrClosed
 	}
+	if err := impatient(ctx); err != nil {
+		return nil, false, err
+	}
 	limited, cancel := context.WithTimeout(ctx, s.Share(ctx))
 	defer cancel()
 	end, ok, err := s.store.(storage.Leaser).Lease(limited, key, d)
+	notice(ctx, err)
 	switch {
 	case err != nil:
 		if ctx.Err() != context.Canceled {
