@@ -80,13 +80,13 @@ func (q *query) satisfiable(total int64) (spans []span, all bool) {
 	sum := int64(0)
 	for _, r := range q.ranges {
 		if start, end, ok := r.Within(total); ok {
-			spans, sum = append(spans, span{start, end, total}), sum+end-start
-		}
-		if sum > total {
-			break
+			if spans = append(spans, span{start, end, total}); end-start > total-sum {
+				return spans, true
+			}
+			sum += end - start
 		}
 	}
-	return spans, total == 0 || sum > total
+	return spans, total == 0
 }
 
 // multipart turns resp into a 206 with these parts of the representation. It reports whether all of their bytes are stored, and can

@@ -210,7 +210,7 @@ func Parse(b []byte, most int) (List, error) {
 		b = b[n:]
 		return int64(v)
 	}
-	l := List{Total: next(math.MaxInt64) - 1}
+	l := List{Total: next(1<<63) - 1} // 1<<63 is math.MinInt64 as an int64, and less one it is math.MaxInt64
 	n := next(uint64(min(most, len(b))))
 	l.parts = make([]Part, 0, n+1) // one is often added
 	limit := uint64(math.MaxInt64)

@@ -2,6 +2,7 @@ package partlist
 
 import (
 	"bytes"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -179,6 +180,25 @@ func TestGrow(t *testing.T) {
 	for pos, want := range map[int64]bool{4: true, 8: true, 3: false, 9: false, 60: true, 0: false} {
 		if got := l.EndsAt(pos); got != want {
 			t.Errorf("EndsAt(%d) = %v, want %v", pos, got, want)
+		}
+	}
+}
+
+// Offsets may be as large as any that a Content-Range may have.
+func TestHugeOffsets(t *testing.T) {
+	for _, total := range []int64{-1, 1, 1 << 62, math.MaxInt64 - 1, math.MaxInt64} {
+		l := List{Total: total}
+		l.Add(Part{Start: 0, End: 1, ID: 1}, 10)
+		if total > 1 {
+			l.Add(Part{Start: total - 2, End: total - 1, ID: 2}, 10)
+			l.Add(Part{Start: total - 1, End: total, ID: 3}, 10)
+		}
+		again, err := Parse(l.Append(nil), 10)
+		if err != nil || again.Total != l.Total || !slices.Equal(again.parts, l.parts) {
+			t.Errorf("total %d: %+v, %v, want %+v", total, again, err, l)
+		}
+		if from, to := l.Grow(0, 1, 10, 100); from != 0 || to != 1 && total > 10 {
+			t.Errorf("total %d: Grow(0, 1) = %d, %d", total, from, to)
 		}
 	}
 }
