@@ -16,6 +16,7 @@
 // WithControl changes what the cache does for one request. Mounts selects a RoundTripper by host or path.
 //
 // Package storage has the stores; rediscache and memcached below it are stores shared by several machines. Package
-// heuristics sets the freshness of responses. Package keys makes several URLs one resource. Package origin is for servers. Package cachetest records responses for
-// tests. Package rfc9111 implements the rules, and package serialize the stored format.
+// heuristics sets the freshness of responses. Package keys makes several URLs one resource. Package origin is for
+// servers. Package cachetest records responses for tests. Package rfc9111 implements the rules, and package serialize
+// the stored format.
 package cachecontrol

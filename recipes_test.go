@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
+	"github.com/go-cachecontrol/cachecontrol/keys"
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
@@ -166,6 +168,51 @@ func newTeamProxy(origin *url.URL, dir string) (http.Handler, error) {
 	}, nil
 }
 
+// newLinksClient returns a client for links from mails and from other sites. Parameters that only
+// tell where a visitor comes from do not make another page.
+func newLinksClient() (*http.Client, *cachecontrol.Transport) {
+	cache := &cachecontrol.Transport{
+		Key: keys.Chain(keys.Without("utm_*", "fbclid", "gclid", "msclkid"), keys.Sorted),
+	}
+	return cache.Client(), cache
+}
+
+// newBucketClient returns a client that stores each file of a bucket once, however often a URL for
+// it is signed. host is the host of the bucket, such as my-bucket.s3.eu-central-1.amazonaws.com.
+func newBucketClient(host, dir string) (*http.Client, *cachecontrol.Transport, error) {
+	store, err := directory.NewSeparateBodyFileCache(dir, directory.MaxBytes(10<<30))
+	if err != nil {
+		return nil, nil, err
+	}
+	cache := &cachecontrol.Transport{
+		Store: store,
+		Key: func(req *http.Request) *url.URL {
+			if req.URL.Host != host {
+				return nil
+			}
+			return keys.Unsigned(req)
+		},
+	}
+	return cache.Client(), cache, nil
+}
+
+// newMirrorsClient returns a client for files that several hosts have. What one of them has sent is
+// used for the others.
+func newMirrorsClient(hosts ...string) (*http.Client, *cachecontrol.Transport) {
+	cache := &cachecontrol.Transport{
+		KeyAcrossOrigins: true,
+		Key: func(req *http.Request) *url.URL {
+			if !slices.Contains(hosts, req.URL.Host) {
+				return nil
+			}
+			u := *req.URL
+			u.Scheme, u.Host = "https", hosts[0]
+			return &u
+		},
+	}
+	return cache.Client(), cache
+}
+
 type userKey struct{}
 
 // newClientForUsers returns one client for all users of a service. It takes the user from the
@@ -292,6 +339,44 @@ func TestRecipeDecoders(t *testing.T) {
 	for _, coding := range []string{"br", "zstd", "br", "zstd"} {
 		if got, status := getText(t, client, t.Context(), server.URL+"/"+coding); got != "text" {
 			t.Errorf("%s: %q, %v, want %q", coding, got, status, "text")
+		}
+	}
+}
+
+// Several URLs have one response, and the origin gets the first of them as it is.
+func TestRecipeKeys(t *testing.T) {
+	links, linksCache := newLinksClient()
+	bucket, bucketCache, err := newBucketClient("my-bucket.s3.eu-central-1.amazonaws.com", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	mirrors, mirrorsCache := newMirrorsClient("a.example", "b.example")
+	for _, tt := range []struct {
+		client *http.Client
+		cache  *cachecontrol.Transport
+		urls   []string // all but the last are one resource
+	}{
+		{links, linksCache, []string{"https://www.example.com/?b=2&a=1&utm_source=mail", "https://www.example.com/?a=1&fbclid=x&b=2", "https://www.example.com/?a=2&b=2"}},
+		{bucket, bucketCache, []string{
+			"https://my-bucket.s3.eu-central-1.amazonaws.com/f?X-Amz-Date=1&X-Amz-Signature=2", "https://my-bucket.s3.eu-central-1.amazonaws.com/f?X-Amz-Date=3&X-Amz-Signature=4",
+			"https://my-bucket.s3.eu-central-1.amazonaws.com/f?X-Amz-Date=3&X-Amz-Signature=4&versionId=5",
+		}},
+		{bucket, bucketCache, []string{"https://example.com/f?X-Amz-Signature=2", "https://example.com/f?X-Amz-Signature=4"}},
+		{mirrors, mirrorsCache, []string{"https://b.example/f", "http://a.example/f", "https://a.example/f", "https://c.example/f"}},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			fmt.Fprintf(w, "%s", r.URL.RawQuery)
+		}))
+		defer server.Close()
+		defer tt.cache.Close()
+		tt.cache.Base = redirected{server}
+		first, _ := url.Parse(tt.urls[0])
+		for i, u := range tt.urls {
+			body, status := getText(t, tt.client, t.Context(), u)
+			if same := i < len(tt.urls)-1; same && body != first.RawQuery || (status.Outcome == cachecontrol.Hit) != (same && i > 0) {
+				t.Errorf("GET %s: %q, %v; want the response to %s: %v", u, body, status, tt.urls[0], same)
+			}
 		}
 	}
 }
