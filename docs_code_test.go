@@ -456,6 +456,9 @@ func serveDocs(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/validated": // an ETag and no freshness
 		h.Set("ETag", `"v1"`)
+	case "/search": // the same for all campaigns
+		h.Set("Cache-Control", "max-age=3600")
+		h.Set("No-Vary-Search", `params=("utm_source")`)
 	case "/page": // a Last-Modified and no freshness
 		h.Set("Last-Modified", time.Now().Add(-100*time.Hour).UTC().Format(http.TimeFormat))
 	case "/repos/octo/spoon/issues":
