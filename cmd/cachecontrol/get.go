@@ -153,9 +153,6 @@ func (g *get) fetch(ctx context.Context, e *env, client *http.Client, target str
 		return unreachable(err, target)
 	}
 	defer resp.Body.Close()
-	if resumed(resp) {
-		e.report(target + ": a part of the body was stored; the rest was requested")
-	}
 	if g.showHeader {
 		if err := e.print(headerText(resp)); err != nil {
 			return err
@@ -172,7 +169,7 @@ func (g *get) fetch(ctx context.Context, e *env, client *http.Client, target str
 		return failed(pathless(err), "cannot write "+printable(g.file), "Name another file with -o.")
 	}
 	defer file.abort()
-	if err := writeBody(file, target, resp, startProgress(e, file, resp.ContentLength)); err != nil {
+	if err := writeBody(file, target, resp, showProgress(e, file, target, resp)); err != nil {
 		return err
 	}
 	return failed(pathless(file.commit()), "cannot write "+printable(g.file), "")
@@ -181,10 +178,10 @@ func (g *get) fetch(ctx context.Context, e *env, client *http.Client, target str
 // writeToStdout writes the body of resp to stdout. Characters that could control a terminal are replaced.
 func writeToStdout(e *env, target string, resp *http.Response) error {
 	if !isTerminal(e.stdout) {
-		return writeBody(e.stdout, target, resp, startProgress(e, e.stdout, resp.ContentLength))
+		return writeBody(e.stdout, target, resp, showProgress(e, e.stdout, target, resp))
 	}
 	safe := &printableWriter{w: bufio.NewWriter(e.stdout)}
-	err := writeBody(safe, target, resp, nil)
+	err := writeBody(safe, target, resp, showProgress(e, e.stdout, target, resp))
 	return cmp.Or(err, cannotWrite(safe.w.Flush()))
 }
 
@@ -204,6 +201,16 @@ func writeBody(out io.Writer, target string, resp *http.Response, p *progress) e
 		hint = "Try again: only what is missing will be requested."
 	}
 	return failed(err, target+": the body is incomplete", hint)
+}
+
+// showProgress starts a progress bar for the body of resp, the response for target, which is written to out. The bar shows if the body
+// is resumed. If there is no bar, a line on stderr does.
+func showProgress(e *env, out io.Writer, target string, resp *http.Response) *progress {
+	p := startProgress(e, out, resp.ContentLength, resumed(resp))
+	if p == nil && resumed(resp) {
+		e.report(target + ": a part of the body was stored; the rest was requested")
+	}
+	return p
 }
 
 // resumed reports whether the body of resp was completed by a request for what was missing of it.

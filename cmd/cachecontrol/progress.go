@@ -34,13 +34,13 @@ type progress struct {
 type progressText func(p *progress, perSecond float64, width int) string
 
 // startProgress starts a progress bar on stderr for a body that is written to out. It returns nil if stderr is not a
-// terminal or out is one.
-func startProgress(e *env, out io.Writer, total int64) *progress {
+// terminal or out is one. resumed is whether a part of the body was stored.
+func startProgress(e *env, out io.Writer, total int64, resumed bool) *progress {
 	if isTerminal(out) {
 		return nil
 	}
 	return newProgress(e, func(p *progress, perSecond float64, width int) string {
-		return progressLine(p.count.Load(), total, perSecond, width)
+		return progressLine(p.count.Load(), total, perSecond, resumed, width)
 	})
 }
 
@@ -134,12 +134,16 @@ func (r *rate) update(count int64, at time.Duration) float64 {
 }
 
 // progressLine returns the bar for a body, in at most width columns.
-func progressLine(count, total int64, perSecond float64, width int) string {
+func progressLine(count, total int64, perSecond float64, resumed bool, width int) string {
 	speed := formatSize(int64(perSecond)) + "/s"
 	if total <= 0 || count > total {
 		return cut(fmt.Sprintf("%s  %s", formatSize(count), speed), width)
 	}
-	return barLine(count, total, fmt.Sprintf("%s of %s  %s  %s", formatSize(count), formatSize(total), speed, timeLeft(total-count, perSecond)), width)
+	note := ""
+	if resumed {
+		note = ", resumed"
+	}
+	return barLine(count, total, fmt.Sprintf("%s of %s%s  %s  %s", formatSize(count), formatSize(total), note, speed, timeLeft(total-count, perSecond)), width)
 }
 
 // barLine returns a bar with text after it, in at most width columns.

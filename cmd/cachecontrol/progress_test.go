@@ -11,20 +11,22 @@ func TestProgressLine(t *testing.T) {
 	tests := []struct {
 		count, total int64
 		rate         float64
+		resumed      bool
 		width        int
 		want         string
 	}{
-		{25 * m, 100 * m, 5 * m, 80, " 25% [=======                       ] 25.0 MiB of 100.0 MiB  5.0 MiB/s  15s left"},
-		{0, 100 * m, 0, 80, "  0% [                                        ] 0 B of 100.0 MiB  0 B/s  ? left"},
-		{100, 100, 100, 60, "100% [====================] 100 B of 100 B  100 B/s  0s left"},
-		{25 * m, 100 * m, 5 * m, 40, " 25% 25.0 MiB of 100.0 MiB  5.0 MiB/s  1"},
-		{25 * m, -1, 5 * m, 80, "25.0 MiB  5.0 MiB/s"},
-		{25 * m, m, 5 * m, 80, "25.0 MiB  5.0 MiB/s"}, // more than was announced
-		{1, 2, 1, 0, ""},
-		{1, 2, 1, -1, ""},
+		{25 * m, 100 * m, 5 * m, false, 80, " 25% [=======                       ] 25.0 MiB of 100.0 MiB  5.0 MiB/s  15s left"},
+		{0, 100 * m, 0, false, 80, "  0% [                                        ] 0 B of 100.0 MiB  0 B/s  ? left"},
+		{100, 100, 100, false, 60, "100% [====================] 100 B of 100 B  100 B/s  0s left"},
+		{25 * m, 100 * m, 5 * m, false, 40, " 25% 25.0 MiB of 100.0 MiB  5.0 MiB/s  1"},
+		{25 * m, 100 * m, 5 * m, true, 80, " 25% [=====                ] 25.0 MiB of 100.0 MiB, resumed  5.0 MiB/s  15s left"},
+		{25 * m, -1, 5 * m, false, 80, "25.0 MiB  5.0 MiB/s"},
+		{25 * m, m, 5 * m, false, 80, "25.0 MiB  5.0 MiB/s"}, // more than was announced
+		{1, 2, 1, false, 0, ""},
+		{1, 2, 1, false, -1, ""},
 	}
 	for _, test := range tests {
-		got := progressLine(test.count, test.total, test.rate, test.width)
+		got := progressLine(test.count, test.total, test.rate, test.resumed, test.width)
 		if got != test.want {
 			t.Errorf("%d of %d at %g in %d columns:\n got %q\nwant %q", test.count, test.total, test.rate, test.width, got, test.want)
 		}
@@ -38,7 +40,7 @@ func TestProgressDraw(t *testing.T) {
 	var out buffer
 	p := &progress{w: &out, width: func() int { return 60 }, quit: make(chan struct{})}
 	p.line = func(p *progress, perSecond float64, width int) string {
-		return progressLine(p.count.Load(), 4096, perSecond, width)
+		return progressLine(p.count.Load(), 4096, perSecond, false, width)
 	}
 	ticks, drawn := make(chan time.Time), make(chan bool)
 	start := time.Now()

@@ -177,7 +177,7 @@ func (s *show) writeBody(ctx context.Context, e *env, it *cachedir.Item) error {
 		safe = &printableWriter{w: bufio.NewWriter(out)}
 		out = safe
 	}
-	_, err = copyBody(out, r.Body, startProgress(e, e.stdout, r.Entry.Length))
+	_, err = copyBody(out, r.Body, startProgress(e, e.stdout, r.Entry.Length, false))
 	if safe != nil {
 		err = cmp.Or(err, safe.w.Flush())
 	}
