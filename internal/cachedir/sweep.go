@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/internal/document"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // strayAge is the minimum age of a file without an entry before it is considered left by a crash. Writers
@@ -77,6 +78,8 @@ func (s *sweep) leaf(n int) []files {
 			if s.removed(f.remove) {
 				s.done.Orphans++
 			}
+		case isMarks(&f): // it must outlive the entries that are older
+			left++
 		case f.head == nil: // the metadata is not there yet, or a writer is between two renames
 			left++
 		case s.expired(&f) && s.evict(&f):
@@ -150,6 +153,12 @@ func removeLease(path string) error {
 // expired reports whether the entry has not been used for longer than maxAge.
 func (s *sweep) expired(f *files) bool { return s.maxAge > 0 && s.now.Sub(f.used()) > s.maxAge }
 
+// isMarks reports whether the files are those of the entry under storage.MarksKey, which is neither evicted nor counted.
+func isMarks(f *files) bool { return f.head != nil && filepath.Base(f.path) == marksHash }
+
+// marksHash is the name of the file of the entry under storage.MarksKey.
+var marksHash = Hash(storage.MarksKey)
+
 // stray reports whether the files do not form an entry and are too old to become one.
 func (s *sweep) stray(f *files) bool {
 	switch {
@@ -221,7 +230,7 @@ func abandoned(path string, fi fs.FileInfo, now time.Time) bool {
 
 // evict removes an entry and counts it, unless it is in use or only its name is that of an entry.
 func (s *sweep) evict(f *files) bool {
-	if f.usedSince() || !isDocument(f.path) || !s.removed(f.remove) {
+	if isMarks(f) || f.usedSince() || !isDocument(f.path) || !s.removed(f.remove) {
 		return false
 	}
 	s.done.EvictedEntries++

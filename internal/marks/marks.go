@@ -136,7 +136,7 @@ func (m *Marks) InvalidateAllGroups(ctx context.Context, key string) error {
 
 func (m *Marks) invalidateGroups(ctx context.Context, key string, mark storage.Mark, with func(groups, uint64) groups) (storage.Mark, error) {
 	err := m.change(ctx, func() error {
-		l, err := m.changeList(ctx, same)
+		l, err := m.fresh(ctx)
 		if err != nil {
 			return err
 		}
@@ -169,7 +169,7 @@ func (m *Marks) Prepare(ctx context.Context, key string, mark storage.Mark) (sto
 		}
 	}
 	err = m.change(ctx, func() error {
-		if l, err = m.changeList(ctx, same); err != nil { // not an old version
+		if l, err = m.fresh(ctx); err != nil {
 			return err
 		}
 		return m.changeGroups(ctx, l, origin, func(g groups) groups { return g })
@@ -216,9 +216,9 @@ func (m *Marks) groupsOf(ctx context.Context, l *list, origin string) (groups, e
 	if k := m.groups.Get(hash, origin); k != nil && k.token == l.token() {
 		return k.groups, nil
 	}
-	g, _, err := m.storedGroups(ctx, l, origin)
+	g, entry, err := m.storedGroups(ctx, l, origin)
 	if g != nil {
-		m.groups.Put(hash, origin, knownGroups{l.token(), g})
+		m.groups.Put(hash, origin, knownGroups{l.token(), g, entry})
 	}
 	return g, err
 }

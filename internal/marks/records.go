@@ -6,7 +6,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	random "math/rand/v2"
 	"net/http"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -44,6 +46,7 @@ type knownList struct {
 type knownGroups struct {
 	token  uint64
 	groups groups
+	entry  *storage.Entry // of the groups, if the store had it in memory
 }
 
 // New returns the Marks in a store.
@@ -74,6 +77,9 @@ func (m *Marks) storedList(ctx context.Context) (*list, *storage.Entry, error) {
 	if text == nil || err != nil {
 		return nil, entry, err
 	}
+	if k := m.known.Load(); k != nil && k.entry == entry {
+		return k.list, entry, nil
+	}
 	return parseList(text), entry, nil
 }
 
@@ -84,7 +90,12 @@ func (m *Marks) storedGroups(ctx context.Context, l *list, origin string) (group
 	if text == nil || err != nil {
 		return nil, entry, err
 	}
-	g := parseGroups(text)
+	var g groups
+	if k := m.groups.Get(lossy.Hash(origin), origin); k != nil && k.entry == entry {
+		g = k.groups
+	} else {
+		g = parseGroups(text)
+	}
 	if g == nil || g.list() != l.id {
 		return nil, entry, nil
 	}
@@ -174,15 +185,26 @@ func (m *Marks) changeList(ctx context.Context, next func(*list) *list) (l *list
 	if err != nil {
 		return nil, err
 	}
-	now := time.Now()
-	var entry *storage.Entry
+	m.remember(&knownList{l, m.inMemory(storage.MarksKey, wrote), time.Now()})
+	return l, nil
+}
+
+// inMemory returns the entry under key if the store has it in memory, and if it still is the one with this generation.
+func (m *Marks) inMemory(key, generation string) *storage.Entry {
 	if m.memory {
-		if h, _ := m.store.Lookup(listKey); h.Entry != nil && h.Entry.Generation == wrote {
-			entry = h.Entry
+		if h, _ := m.store.Lookup([]byte(key)); h.Entry != nil && h.Entry.Generation == generation {
+			return h.Entry
 		}
 	}
-	m.remember(&knownList{l, entry, now})
-	return l, nil
+	return nil
+}
+
+// fresh returns the list, which is stored if there was none. No other process has changed it before the call.
+func (m *Marks) fresh(ctx context.Context) (*list, error) {
+	if k := m.known.Load(); k != nil && k.entry != nil && m.inMemory(storage.MarksKey, k.entry.Generation) == k.entry {
+		return k.list, nil
+	}
+	return m.changeList(ctx, same)
 }
 
 // changeGroups replaces the groups of an origin with what next returns for them. If there are none, next gets new ones,
@@ -208,7 +230,7 @@ func (m *Marks) changeGroups(ctx context.Context, l *list, origin string, next f
 			wrote, err = m.write(ctx, groupsKey(origin), entry, g)
 		}
 		if err == nil {
-			m.groups.Put(lossy.Hash(origin), origin, knownGroups{l.token(), g})
+			m.groups.Put(lossy.Hash(origin), origin, knownGroups{l.token(), g, m.inMemory(groupsKey(origin), wrote)})
 		}
 		return m.compares, err
 	})
@@ -242,7 +264,7 @@ func (m *Marks) try(ctx context.Context, f func() (done bool, err error)) error 
 func (m *Marks) write(ctx context.Context, key string, old *storage.Entry, text []byte) (string, error) {
 	now := time.Now()
 	e := &storage.Entry{
-		Status: http.StatusOK, Reason: "OK", Version: 11, Header: http.Header{}, Generation: rand.Text(),
+		Status: http.StatusOK, Reason: "OK", Version: 11, Header: http.Header{}, Generation: strconv.FormatUint(random.Uint64(), 36),
 		RequestTime: now, ResponseTime: now, Length: int64(len(text)),
 	}
 	if origin := originOf(key); origin != key {
