@@ -35,7 +35,9 @@ var rfc10008 = []struct{ section, text, shownBy string }{
 
 func queryScenarios() []scenario {
 	const fresh, form, asJSON = "Cache-Control: max-age=60", "Content-Type: application/x-www-form-urlencoded", "Content-Type: application/json"
-	normalizing := func() *cachecontrol.Transport { return &cachecontrol.Transport{NormalizeContent: keys.NormalizeContent} }
+	normalizing := func() *cachecontrol.Transport {
+		return &cachecontrol.Transport{NormalizeContent: keys.NormalizeContent}
+	}
 	q := func(content string, want cachecontrol.Outcome, body string, with ...string) step {
 		return step{do: "QUERY /", content: content, want: want, body: body, with: with}
 	}

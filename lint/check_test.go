@@ -212,6 +212,7 @@ var cases = map[string]struct{ with, without string }{
 
 	"warning-obsolete":         {`Warning: 110 - "Response is Stale"`, "200"},
 	"cache-status-invalid":     {"Cache-Status: (", "200\nCache-Status: a; hit"},
+	"accept-query-invalid":     {"Accept-Query: application/json, */json", "200\nAccept-Query: \"application/json\", application/sql;charset=\"UTF-8\";a=b, */*, text/*"},
 	"from-other-cache":         {"200\nCache-Status: a; hit", "200\nCache-Status: a; fwd=miss"},
 	"x-cache":                  {"X-Cache: HIT", "200\nX-Cache: HIT\nCache-Status: a; hit"},
 	"content-location-differs": {"Content-Location: /y; Cache-Control: max-age=60", "Content-Location: /x; Cache-Control: max-age=60"},
@@ -390,7 +391,7 @@ func TestCheckPure(t *testing.T) {
 
 // The texts are sentences, and the sources have the usual form.
 func TestRules(t *testing.T) {
-	reference := regexp.MustCompile(`^(RFC \d{4}, sections? \d+(\.\d+)*(( to|,| and) \d+(\.\d+)*)*|draft-ietf-httpbis-no-vary-search-10, section \d+(\.\d+)*|Fetch Standard, .*|)$`)
+	reference := regexp.MustCompile(`^(RFC \d{4,5}, sections? \d+(\.\d+)*(( to|,| and) \d+(\.\d+)*)*|draft-ietf-httpbis-no-vary-search-10, section \d+(\.\d+)*|Fetch Standard, .*|)$`)
 	code := regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)
 	seen := make(map[string]bool)
 	for _, r := range allRules() {

@@ -1,7 +1,6 @@
 package lint
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -142,5 +141,5 @@ func isNumber(value string) bool {
 
 func pragmaContradicts(m *message) bool {
 	return strings.Contains(strings.ToLower(m.value("Pragma")), "no-cache") && !m.cc.NoCache && !m.cc.NoStore &&
-		m.method == http.MethodGet && m.private.Lifetime > 0
+		m.isStorable() && m.private.Lifetime > 0
 }

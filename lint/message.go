@@ -125,8 +125,11 @@ func (m *message) directive(names ...string) string {
 // explicit reports whether the response states that it is fresh for some time.
 func (m *message) explicit() bool { return m.private.Explicit() && m.private.Lifetime > 0 }
 
-// cacheable reports whether a cache may store a response to this method.
-func (m *message) cacheable() bool { return m.method == http.MethodGet && !m.cc.NoStore }
+// isStorable reports whether a cache may store responses to this method.
+func (m *message) isStorable() bool { return m.method == http.MethodGet || m.method == rules.QUERY }
+
+// cacheable reports whether a cache may store the response, as far as its method and no-store say.
+func (m *message) cacheable() bool { return m.isStorable() && !m.cc.NoStore }
 
 // selects reports whether Vary names a request header field or has a "*".
 func (m *message) selects(name string) bool {

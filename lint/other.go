@@ -3,6 +3,7 @@ package lint
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/dunglas/httpsfv"
@@ -23,6 +24,12 @@ var otherRules = []rule{
 		"Cache-Status must be a list of structured fields, one member for each cache.",
 		"RFC 9211, section 2",
 		when("Cache-Status", func(m *message) bool { return m.has("Cache-Status") && !validList(m.header["Cache-Status"]) }),
+	},
+	{
+		"accept-query-invalid", Error, "Accept-Query",
+		`Accept-Query must be a list of structured fields: tokens or strings that are media ranges, such as "application/json", with their parameters behind them. Clients ignore this one.`,
+		"RFC 10008, section 3",
+		when("Accept-Query", func(m *message) bool { return m.has("Accept-Query") && !validAcceptQuery(m.header["Accept-Query"]) }),
 	},
 	{
 		"from-other-cache", Info, "Cache-Status",
@@ -80,6 +87,32 @@ var otherRules = []rule{
 func validList(lines []string) bool {
 	list, err := httpsfv.UnmarshalList(lines)
 	return err == nil && len(list) > 0
+}
+
+// validAcceptQuery reports whether an Accept-Query field is a list of media ranges, each a token or a string.
+func validAcceptQuery(lines []string) bool {
+	list, err := httpsfv.UnmarshalList(lines)
+	if err != nil || len(list) == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(list, func(member httpsfv.Member) bool {
+		item, ok := member.(httpsfv.Item)
+		return !ok || !rules.IsMediaRange(text(item.Value)) || slices.ContainsFunc(item.Params.Names(), func(name string) bool {
+			value, _ := item.Params.Get(name)
+			return text(value) == "" && value != ""
+		})
+	})
+}
+
+// text returns the text of a token or a string, whose meaning is the same, and "" of any other bare item.
+func text(bare any) string {
+	switch v := bare.(type) {
+	case string:
+		return v
+	case httpsfv.Token:
+		return string(v)
+	}
+	return ""
 }
 
 // hitElsewhere reports whether a Cache-Status field reports the hit of a cache.

@@ -1,7 +1,6 @@
 package lint
 
 import (
-	"net/http"
 	"slices"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
@@ -28,7 +27,7 @@ var sharedRules = []rule{
 		"The request has Authorization, and this directive lets shared caches give the response to all users.",
 		"RFC 9111, section 3.5",
 		whenDirective(func(m *message) bool {
-			return m.request["Authorization"] != nil && m.method == http.MethodGet && m.shared.Store(rules.Request{}, true).OK && m.shared.Lifetime > 0
+			return m.request["Authorization"] != nil && m.isStorable() && m.shared.Store(rules.Request{}, true).OK && m.shared.Lifetime > 0
 		}, "public", "s-maxage", "must-revalidate"),
 	},
 	{
@@ -53,7 +52,7 @@ var sharedRules = []rule{
 func whenCookie(wrong func(m *message) bool) func(*message, report) {
 	return func(m *message, report report) {
 		excluded := slices.Contains(m.shared.Directives.PrivateFields, "Set-Cookie") || slices.Contains(m.shared.Directives.NoCacheFields, "Set-Cookie")
-		if m.has("Set-Cookie") && m.method == http.MethodGet && !excluded && wrong(m) {
+		if m.has("Set-Cookie") && m.isStorable() && !excluded && wrong(m) {
 			report("")
 		}
 	}

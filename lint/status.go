@@ -11,10 +11,10 @@ import (
 var statusRules = []rule{
 	{
 		"method-not-cached", Info, "",
-		"The response says how long it may be reused, but caches store only responses to GET, with few exceptions.",
+		"The response says how long it may be reused, but caches store only responses to GET and QUERY, with few exceptions.",
 		"RFC 9110, section 9.2.3",
 		when("", func(m *message) bool {
-			return m.method != http.MethodGet && m.method != http.MethodHead && m.explicit()
+			return !rules.Retrieves(m.method) && m.explicit()
 		}),
 	},
 	{

@@ -16,7 +16,7 @@ import (
 // AutoETag returns middleware that adds an ETag, a hash of the body, to responses that lack one, and evaluates the
 // preconditions of the request with it. It saves bandwidth, but the handler still runs; Validate avoids that.
 //
-// AutoETag applies to responses with status 200 to GET and HEAD. It buffers a body until it is complete. A response is
+// AutoETag applies to responses with status 200 to GET, HEAD and QUERY. It buffers a body until it is complete. A response is
 // passed on unchanged if its body is longer than MaxBuffer, if the handler calls Flush, or if it is an event stream, an
 // upgrade, no-store, or a response that has an ETag, a Content-Range or a trailer. A response to HEAD gets no tag if
 // the handler writes no body. Tags are weak unless StrongTags is given, because a compressing proxy or middleware may
@@ -28,7 +28,7 @@ func AutoETag(opts ...TagOption) func(http.Handler) http.Handler {
 	}
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method != http.MethodGet && r.Method != http.MethodHead || rules.AsksUpgrade(r.Header) {
+			if !rules.Retrieves(r.Method) || rules.AsksUpgrade(r.Header) {
 				h.ServeHTTP(w, r)
 				return
 			}

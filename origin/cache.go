@@ -35,6 +35,8 @@ import (
 // prevent that. If a handler depends on anything else in the request, it must name that in Vary. Otherwise other
 // clients get the same response.
 //
+// The content of a QUERY, up to 1 MiB, is read before the handler runs, because it is part of the key.
+//
 // The handler runs in a goroutine of its own. Requests with a body reach it like others. A request for another
 // protocol, such as WebSocket, goes directly to the handler. Of the requests that are not exempt, Hijack works only
 // for these. An offer to continue with HTTP/2 ("Upgrade: h2c") is not passed on. If the handler panics, the panic
@@ -135,7 +137,7 @@ func (c *Cache) Handler(h http.Handler) http.Handler {
 // straight reports whether a request goes directly to the handler.
 func (c *Cache) straight(r *http.Request) bool {
 	if r.Host == "" || rules.AsksUpgrade(r.Header) || !isOwnTarget(r) ||
-		r.Method != http.MethodGet && r.Method != http.MethodHead && rules.IsSafe(r.Method) || r.Method == http.MethodConnect {
+		rules.IsSafe(r.Method) && !rules.Retrieves(r.Method) || r.Method == http.MethodConnect {
 		return true
 	}
 	for _, match := range c.options.exempt {

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // Validators identify a version of a resource (RFC 9110, section 8.8).
@@ -60,7 +62,7 @@ func Evaluate(r *http.Request, v Validators) Verdict {
 	} else if since, ok := v.dated(r.Header["If-Unmodified-Since"]); ok && v.modified().After(since) {
 		return Failed
 	}
-	reads := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == ""
+	reads := rules.Retrieves(r.Method)
 	if lines := r.Header["If-None-Match"]; !blank(lines) {
 		switch {
 		case !v.matches(lines, ETag.WeakMatch):
@@ -106,8 +108,8 @@ func (v Validators) modified() time.Time { return v.LastModified.Truncate(time.S
 
 // Check evaluates the preconditions of a request. If the result is NotModified or Failed, Check answers with 304 or
 // 412 and returns true; the handler must then return. Otherwise it returns false, and sets ETag and Last-Modified if
-// the method is GET or HEAD. It does not set them for other methods, because the response to a change must not carry
-// the tag from before the change.
+// the method is GET, HEAD or QUERY. It does not set them for other methods, because the response to a change must not
+// carry the tag from before the change. The validators for a QUERY are those of its result (RFC 10008, section 2.6).
 //
 // The check and the change are two steps. Call Check in the same transaction, or with the same lock held, as the
 // change. Otherwise two writers may both proceed.
@@ -121,7 +123,7 @@ func Check(w http.ResponseWriter, r *http.Request, v Validators) (done bool) {
 		writeError(w, http.StatusPreconditionFailed, "a precondition of the request is false")
 		return true
 	}
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+	if rules.Retrieves(r.Method) {
 		v.set(w.Header())
 	}
 	return false

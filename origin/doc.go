@@ -14,6 +14,7 @@
 //	CacheFor(d)              sets max-age and Expires
 //	CacheControl("public")   sets any directive
 //	NoStore()                forbids storing
+//	AcceptQuery(types...)    names the types of content that QUERY takes, and refuses others
 //	Vary(names...)           names the request fields that select the response
 //
 // NewCache returns a shared cache in front of a handler. It works as cachecontrol.Transport does, over any

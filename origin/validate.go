@@ -4,10 +4,12 @@ import (
 	"log"
 	"net/http"
 	"slices"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // Validate returns middleware that evaluates the preconditions of a request with the validators that f returns. It
-// answers 304 or 412 if the preconditions require that, and runs the handler otherwise. For GET and HEAD it sets ETag
+// answers 304 or 412 if the preconditions require that, and runs the handler otherwise. For GET, HEAD and QUERY it sets ETag
 // and Last-Modified before the handler runs, so that http.ServeContent evaluates If-Range with them. They are removed
 // again if the status is not 2xx or 304. If f fails, the response is 500, and the error is logged to the server's
 // ErrorLog.
@@ -28,7 +30,7 @@ func Validate(f ValidatorFunc) func(http.Handler) http.Handler {
 			if Check(w, r, v) {
 				return
 			}
-			if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			if rules.Retrieves(r.Method) {
 				w = withoutTags(w, v)
 			}
 			serve(h, w, r)

@@ -50,6 +50,19 @@ func IsToken(s string) bool {
 	return s != ""
 }
 
+// IsMediaRange reports whether s is a media range without parameters: a media type, "*/*", or a type with
+// the subtype "*" (RFC 9110, section 12.5.1).
+func IsMediaRange(s string) bool {
+	kind, sub, ok := strings.Cut(s, "/")
+	switch {
+	case !ok, !IsToken(kind), !IsToken(sub):
+		return false
+	case sub == "*":
+		return kind == "*" || !strings.Contains(kind, "*")
+	}
+	return !strings.Contains(s, "*")
+}
+
 func isTokenByte(c byte) bool { return tokenBytes[c] }
 
 // tokenBytes[c] is true if the byte c may be in a token.

@@ -49,6 +49,7 @@ func routes(s *server) http.Handler {
 	mux.Handle("/assets/", origin.CacheControl("immutable")(origin.CacheFor(365*24*time.Hour)(origin.Files(os.DirFS(".")))))
 	mux.Handle("/account", origin.NoStore(origin.Always)(http.HandlerFunc(s.get)))
 	mux.Handle("/profile", origin.NoStoreForOldProxies(origin.Success)(http.HandlerFunc(s.get)))
+	mux.Handle("QUERY /contacts", origin.AcceptQuery("application/json")(http.HandlerFunc(s.get)))
 	mux.Handle("/search", origin.Vary("Accept-Language")(origin.AutoETag(origin.MaxBuffer(2*origin.DefaultMaxBuffer), origin.StrongTags())(http.HandlerFunc(s.get))))
 	return mux
 }
