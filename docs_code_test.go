@@ -40,11 +40,11 @@ var docPackages = map[string]string{
 	"cachecontrol": docModule, "storage": docModule + "/storage", "directory": docModule + "/storage/directory",
 	"kv": docModule + "/storage/kv", "rediscache": docModule + "/storage/rediscache", "memcached": docModule + "/storage/memcached",
 	"storagetest": docModule + "/storage/storagetest", "heuristics": docModule + "/heuristics", "serialize": docModule + "/serialize",
-	"rfc9111": docModule + "/rfc9111", "lint": docModule + "/lint", "keys": docModule + "/keys", "origin": docModule + "/origin", "cachetest": docModule + "/cachetest",
+	"rfc9111": docModule + "/rfc9111", "lint": docModule + "/lint", "inspect": docModule + "/inspect", "keys": docModule + "/keys", "origin": docModule + "/origin", "cachetest": docModule + "/cachetest",
 	"redis": "github.com/redis/go-redis/v9", "memcache": "github.com/bradfitz/gomemcache/memcache",
 	"diskcache": "github.com/gregjones/httpcache/diskcache", "otel": "go.opentelemetry.io/otel",
 	"attribute": "go.opentelemetry.io/otel/attribute",
-	"context":   "context", "errors": "errors", "expvar": "expvar", "fstest": "testing/fstest", "fmt": "fmt", "http": "net/http", "httputil": "net/http/httputil",
+	"bufio":     "bufio", "context": "context", "errors": "errors", "expvar": "expvar", "fstest": "testing/fstest", "fmt": "fmt", "http": "net/http", "httputil": "net/http/httputil",
 	"httptest": "net/http/httptest", "io": "io", "log": "log", "slog": "log/slog", "os": "os", "filepath": "path/filepath",
 	"regexp": "regexp", "slices": "slices", "strconv": "strconv", "strings": "strings", "testing": "testing", "time": "time", "url": "net/url",
 }

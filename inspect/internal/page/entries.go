@@ -19,8 +19,7 @@ import (
 
 const (
 	pageSize = 50
-	maxScans = 2                // listings of the store at the same time
-	scanTime = 15 * time.Second // of one listing
+	scanTime = 30 * time.Second // of one listing
 )
 
 // orders are the orders of the list of entries.
@@ -161,17 +160,16 @@ func (r *row) sortBy(order string, options *rules.Options) {
 	switch order {
 	case "size":
 		r.Value = -r.listed.Size
-	case "age":
+	case "age", "left": // by points in time, so that the order is the same on the next page
 		r.setPolicy(options)
-		r.Value = -int64(r.policy.Age(r.now))
-	case "left":
-		r.setPolicy(options)
-		r.Value = int64(r.policy.Lifetime - r.policy.Age(r.now))
+		received := r.listed.Entry.ResponseTime
+		at := received.Add(-r.policy.Age(received))
+		if order == "left" {
+			at = at.Add(r.policy.Lifetime)
+		}
+		r.Value = at.UnixNano()
 	case "status":
 		r.Value = int64(r.listed.Entry.Status)
-	}
-	if order == "age" || order == "left" {
-		r.Value /= int64(time.Second) // the same on the next page
 	}
 }
 

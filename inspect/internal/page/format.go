@@ -1,7 +1,10 @@
 package page
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -49,3 +52,7 @@ func duration(d time.Duration) string {
 }
 
 func percent(f float64) string { return strconv.FormatFloat(100*f, 'f', 0, 64) + " %" }
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func sortedKeys[M ~map[K]V, K cmp.Ordered, V any](m M) []K { return slices.Sorted(maps.Keys(m)) }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/credential"
 )
@@ -61,10 +62,15 @@ func shownFields(h http.Header) (fields []field) {
 	return fields
 }
 
-// clipped returns text with at most n bytes, and valid UTF-8.
+// clipped returns text with about at most n bytes, in which other characters than printable ones are replaced.
 func clipped(text string, n int) string {
 	if len(text) > n {
 		text = text[:n] + "…"
 	}
-	return strings.ToValidUTF8(text, "\uFFFD")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, text)
 }

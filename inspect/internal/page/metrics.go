@@ -2,19 +2,12 @@ package page
 
 import (
 	"bufio"
-	"cmp"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strconv"
 
 	"github.com/go-cachecontrol/cachecontrol"
 )
-
-func itoa(n int) string { return strconv.Itoa(n) }
-
-func sortedKeys[M ~map[K]V, K cmp.Ordered, V any](m M) []K { return slices.Sorted(maps.Keys(m)) }
 
 // sample is a value of a metric with a label, or without if the label is "".
 type sample struct {

@@ -7,33 +7,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
-	"time"
-
-	"github.com/go-cachecontrol/cachecontrol"
 )
-
-// Config configures a Handler.
-type Config struct {
-	Changes bool     // the pages can remove what is stored
-	Hosts   []string // names that are accepted as Host
-}
-
-// Handler serves the pages. Record is called with each request.
-type Handler struct {
-	t        *cachecontrol.Transport
-	config   Config
-	recorder *recorder
-	scans    chan struct{} // holds an element for each listing of the store
-	cross    http.CrossOriginProtection
-}
-
-// New returns a Handler for t.
-func New(t *cachecontrol.Transport, c Config) *Handler {
-	return &Handler{t: t, config: c, recorder: newRecorder(time.Now()), scans: make(chan struct{}, maxScans)}
-}
-
-// Record is an observer of the Transport.
-func (h *Handler) Record(o cachecontrol.Observation) { h.recorder.record(o) }
 
 // policy is the Content-Security-Policy of the pages: nothing but their own style and script.
 const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"

@@ -109,10 +109,7 @@ func (r *recorder) record(o cachecontrol.Observation) {
 		Background: o.Background, Took: o.Took, Lookup: o.Lookup, Origin: o.Origin,
 	}
 	if u := o.Request.URL; u != nil {
-		s.URL, name = u.String(), strings.ToLower(u.Host)
-	}
-	if len(s.URL) > maxURL {
-		s.URL = strings.Clone(s.URL[:maxURL])
+		s.URL, name = clipped(u.String(), maxURL), strings.ToLower(clipped(u.Host, 255))
 	}
 	if o.Response != nil {
 		s.Code = o.Response.StatusCode
