@@ -150,13 +150,13 @@ var directiveRules = []rule{
 		"value-unexpected", Warning, "Cache-Control",
 		"This directive takes no value. Caches obey it all the same.",
 		"RFC 9111, section 5.2.2",
-		eachDirective(func(d rules.Directive) bool { return takesNothing(d) && d.HasValue && !permits(d.Name) }),
+		eachDirective(func(d rules.Directive) bool { return takesNothing(d) && d.HasValue && !voided(d.Name) }),
 	},
 	{
 		"value-voids", Error, "Cache-Control",
 		"This directive takes no value. With one, a cache may ignore it.",
 		"RFC 9111, section 5.2.2",
-		eachDirective(func(d rules.Directive) bool { return takesNothing(d) && d.HasValue && permits(d.Name) }),
+		eachDirective(func(d rules.Directive) bool { return takesNothing(d) && d.HasValue && voided(d.Name) }),
 	},
 	{
 		"fields-invalid", Error, "Cache-Control",
@@ -252,10 +252,9 @@ func misspelled(d rules.Directive) string {
 
 func takesLifetime(name string) bool { return name == "max-age" || name == "s-maxage" }
 
-// permits reports whether the directive permits something, so that a cache ignores it if it is malformed.
-func permits(name string) bool {
-	return name == "public" || name == "immutable" || name == "must-understand"
-}
+// voided reports whether the directive permits something, so that a cache ignores it if it has a value. It does not ignore
+// immutable (RFC 8246, section 2).
+func voided(name string) bool { return name == "public" || name == "must-understand" }
 
 func takesNothing(d rules.Directive) bool {
 	return !d.Malformed && slices.Contains(responseDirectives, d.Name) && !rules.TakesSeconds(d.Name) && !rules.TakesNames(d.Name)

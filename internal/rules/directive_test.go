@@ -178,7 +178,9 @@ func TestParseResponse(t *testing.T) {
 		// Permissive ones only as the grammar has them: no argument is allowed (section 5.2).
 		{"public with a value", []string{"public=1"}, Response{}},
 		{"public;", []string{"public;"}, Response{}},
-		{"immutable with a value", []string{`immutable=""`}, Response{}},
+		{"immutable with a value", []string{`immutable=""`}, Response{Immutable: true}}, // RFC 8246, section 2
+		{"immutable with a token", []string{"immutable=0"}, Response{Immutable: true}},
+		{"immutable with a broken value", []string{`immutable="x"y`}, Response{}},
 
 		// Sections 5.2.2.4 and 5.2.2.7.
 		{"no-cache with names", []string{`no-cache="a, X-b"`}, Response{NoCacheFields: []string{"A", "X-B"}}},

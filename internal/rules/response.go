@@ -94,7 +94,7 @@ func (r *Response) add(d directive) {
 	case "no-transform":
 		r.NoTransform = true
 	case "immutable":
-		r.Immutable = r.Immutable || d.flag()
+		r.Immutable = r.Immutable || !d.bad // any value is ignored (RFC 8246, section 2)
 	case "max-age":
 		setLifetime(&r.MaxAge, d)
 	case "s-maxage":
