@@ -201,6 +201,12 @@ func TestConditionalRequests(t *testing.T) {
 				{with: []string{"If-Unmodified-Since: " + modified}, want: bypass, status: 412}, {want: hit},
 			},
 		}, {
+			name:   "a stored 404 is returned whatever the condition (RFC 9110, section 13.2.1)",
+			origin: []reply{status(404, "Cache-Control: max-age=60", `ETag: "a"`, "Last-Modified: "+modified)},
+			steps: []step{
+				{want: miss, status: 404}, {with: []string{`If-None-Match: "a"`}, want: hit, status: 404}, {with: ims(later), want: hit, status: 404},
+			},
+		}, {
 			name:   "a 304 for another ETag confirms nothing: the request is made again",
 			origin: []reply{ok(`ETag: "a"`), status(304, `ETag: "b"`), ok(`ETag: "c"`)},
 			steps:  []step{{want: miss}, {want: miss, status: 200, body: "#3", sent: []string{"If-None-Match:"}}},

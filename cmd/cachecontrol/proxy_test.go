@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
@@ -695,6 +697,44 @@ func TestProxyIgnores(t *testing.T) {
 	} {
 		if code, _, stderr := call(t, append([]string{"proxy", "--upstream", origin.URL}, flags...)...); code != exitUsage {
 			t.Errorf("proxy %v: exit code %d, %q; want %d", flags, code, stderr, exitUsage)
+		}
+	}
+}
+
+// The client gets the bytes of the origin, even if it cannot decode them, on a miss and on a hit (RFC 9110, section 7.7).
+func TestProxyTransformsNothing(t *testing.T) {
+	var coded bytes.Buffer
+	z := gzip.NewWriter(&coded)
+	io.WriteString(z, "text")
+	z.Close()
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60, no-transform")
+		w.Header().Set("Content-Encoding", "gzip")
+		w.Header().Set("Content-Type", "text/plain")
+		w.Write(coded.Bytes())
+	})
+	url, _ := startProxy(t, origin.URL)
+	client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
+	defer client.CloseIdleConnections()
+	for i, want := range []string{"uri-miss", "hit", "hit"} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", url+"/x", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 2 {
+			req.Header.Set("Accept-Encoding", "identity")
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || !bytes.Equal(body, coded.Bytes()) || resp.Header.Get("Content-Encoding") != "gzip" {
+			t.Errorf("request %d: got %q, coding %q, %v; want the bytes of the origin", i, body, resp.Header.Get("Content-Encoding"), err)
+		}
+		if got := resp.Header.Get("Cache-Status"); !strings.Contains(got, want) {
+			t.Errorf("request %d: Cache-Status = %q, want %q in it", i, got, want)
 		}
 	}
 }
