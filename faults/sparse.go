@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"os"
 	"strconv"
+	"sync"
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
@@ -20,28 +22,36 @@ const (
 	sparseRecent = 500       // the number of ranges after which one may be read again
 )
 
-// sparse reads ranges of a file of 100 GiB in one process: half of them anywhere, a quarter after the previous one, and a quarter
-// again. The file has no more bytes than are read, and the origin is a part of the process, so that the cache is what is measured.
+// sparse reads ranges of a file of 100 GiB in one process for each layout: half of them anywhere, a quarter after the previous one, and
+// a quarter again. The file has no more bytes than are read, and the origin is a part of the process, so that the cache is what is
+// measured.
 func sparse(ctx context.Context, less int) ([]row, error) {
-	var rows []row
-	for _, layout := range layouts {
-		dir, err := os.MkdirTemp("", "faults")
-		if err != nil {
-			return nil, err
-		}
-		defer os.RemoveAll(dir)
-		got, err := child{Layout: layout, Dir: dir, Reads: max(100, 1_000_000/(less*less)), Sparse: true}.output(ctx)
-		if err != nil {
-			return nil, err
-		}
-		r := row{broken: layout + ", ranges of up to 16 KiB over a file of 100 GiB", unit: "ranges", times: got.Reads, tally: got,
-			notes: fmt.Sprintf("%d files; memory at most %s", countFiles(dir), mib(got.Peak))}
-		if got.Peak > sparseLimit {
-			r.broke = fmt.Sprintf("a process used %s of memory, more than %s", mib(got.Peak), mib(sparseLimit))
-		}
-		rows = append(rows, r)
+	rows := make([]row, len(layouts))
+	errs := make([]error, len(layouts))
+	var all sync.WaitGroup
+	for i, layout := range layouts {
+		all.Go(func() { rows[i], errs[i] = sparseRow(ctx, layout, max(100, 1_000_000/(less*less))) })
 	}
-	return rows, nil
+	all.Wait()
+	return rows, errors.Join(errs...)
+}
+
+func sparseRow(ctx context.Context, layout string, reads int) (row, error) {
+	dir, err := os.MkdirTemp("", "faults")
+	if err != nil {
+		return row{}, err
+	}
+	defer os.RemoveAll(dir)
+	got, err := child{Layout: layout, Dir: dir, Reads: reads, Sparse: true}.output(ctx)
+	if err != nil {
+		return row{}, err
+	}
+	r := row{broken: layout + ", ranges of up to 16 KiB of a file of 100 GiB", unit: "ranges", times: got.Reads, tally: got,
+		notes: fmt.Sprintf("%d files; memory at most %s", countFiles(dir), mib(got.Peak))}
+	if got.Peak > sparseLimit {
+		r.broke = fmt.Sprintf("a process used %s of memory, more than %s", mib(got.Peak), mib(sparseLimit))
+	}
+	return r, nil
 }
 
 // readSparse makes the requests in a child process.
