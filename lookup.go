@@ -309,7 +309,8 @@ func (e *engine) openPart(ctx context.Context, m *match, p partlist.Part) (io.Re
 		return nil, err
 	}
 	entry := r.Entry
-	if entry.Range == nil || entry.Range.Start != p.Start || entry.Length != p.End-p.Start || !m.hasValidatorOf(entry) {
+	if entry.Range == nil || entry.Range.Start != p.Start || entry.Length != p.End-p.Start || !m.hasValidatorOf(entry) ||
+		!m.fits(entry.Range.Total) {
 		r.Body.Close()
 		return nil, errNoPart
 	}

@@ -36,13 +36,16 @@ func newPartID() uint64 {
 	return binary.BigEndian.Uint64(b[:])
 }
 
+// maxListTries is how often a list of parts is read and replaced until no other process has changed it in between.
+const maxListTries = 30
+
 // commitPart makes a part visible, and removes the parts that it replaces. w is its Writer, which commitPart ends. The same requests
 // select the part and a stored response with the same selecting fields, as sameFields reports. The caller holds the key's lock. If
-// another process has changed the list meanwhile, commitPart tries again, up to three times in all.
+// another process has changed the list meanwhile, commitPart tries again, up to maxListTries times in all.
 func (s *storeContext) commitPart(p *newPart, w storage.Writer, sameFields func([]storage.Field) bool) error {
 	key, ended := s.key+partialSuffix, false
 	err := error(storage.ErrChanged)
-	for range 3 {
+	for range maxListTries {
 		now, list := s.partsUnder(s.ctx, key)
 		next, removed := p.enter(s.engine, key, now, &list, sameFields)
 		switch {

@@ -2,6 +2,7 @@ package cachecontrol_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -358,6 +359,12 @@ func TestLostPart(t *testing.T) {
 		"shorter": func(t *testing.T, s storage.Store, key string) {
 			e, body := peek(t, s, key)
 			put(t, s, key, e.Clone(), body[1:])
+		},
+		"the list is of a longer file": func(t *testing.T, s storage.Store, _ string) {
+			e, _ := peek(t, s, partKey)
+			list := listOfParts(t, s)
+			list.Total += k
+			put(t, s, partKey, e.Clone(), string(list.Append(nil)))
 		},
 		"no list": func(t *testing.T, s storage.Store, _ string) {
 			e, _ := peek(t, s, partKey)
@@ -841,4 +848,49 @@ func TestPartsOfTwoProcesses(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A contendedStore runs a function before each of the next commits of a list of parts.
+type contendedStore struct {
+	*storage.DictCache
+	left   int
+	before func()
+}
+
+func (s *contendedStore) Create(ctx context.Context, key string, e *storage.Entry) (storage.Writer, error) {
+	w, err := s.DictCache.Create(ctx, key, e)
+	if err != nil || key != partKey || s.left == 0 {
+		return w, err
+	}
+	s.left--
+	return &contendedWriter{w.(storage.ComparingWriter), s}, nil
+}
+
+type contendedWriter struct {
+	storage.ComparingWriter
+	store *contendedStore
+}
+
+func (w *contendedWriter) CommitIf(may func(*storage.Entry) bool) error {
+	w.store.before()
+	return w.ComparingWriter.CommitIf(may)
+}
+
+// A part is stored although other processes change the list again and again meanwhile.
+func TestPartStoredWhileListChanges(t *testing.T) {
+	const k = 80 << 10
+	f := &file{size: 20 * k, fields: []string{fresh3600}}
+	o := f.origin(t)
+	dict := storage.NewDictCache()
+	other := &cachecontrol.Transport{Base: o, Store: dict}
+	defer other.Close()
+	n := int64(1)
+	tr := &cachecontrol.Transport{Base: o, Store: &contendedStore{dict, 10, func() {
+		getRange(t, other, 0, n*k, (n+1)*k-1)
+		n++
+	}}}
+	defer tr.Close()
+	getRange(t, tr, 0, 0, k-1)
+	getRange(t, tr, 0, 0, 11*k-1)
+	wantRequests(t, o, 11)
 }

@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/parttest"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -61,8 +62,8 @@ type shaky struct {
 }
 
 // file returns a version of a file whose first version has this size. Some versions that follow each other have equal sizes.
-func file(version uint64, size int64) content {
-	return content{version, size + int64(version/2%2)*1000}
+func file(version uint64, size int64) parttest.File {
+	return parttest.File{Version: version, Size: size + int64(version/2%2)*1000}
 }
 
 // connKey is the key of the connection in the context of a request.
@@ -80,7 +81,7 @@ func (o *shaky) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	o.mu.Lock()
 	f := file(o.version, o.size)
 	o.mu.Unlock()
-	f.serve(&shakyWriter{ResponseWriter: w, origin: o, req: r, pos: -1}, r)
+	f.ServeHTTP(&shakyWriter{ResponseWriter: w, origin: o, req: r, pos: -1}, r)
 }
 
 // next returns the number of bytes from pos to the next cut, but at most n.
@@ -239,16 +240,16 @@ func (d *downloader) try(ctx context.Context, sum *tally) (whole bool, err error
 		sum.Hits++
 	}
 	f, start, end, err := d.announced(resp)
-	whole = end-start == f.size
+	whole = end-start == f.Size
 	var body io.Reader = resp.Body
 	if how == 1 || how == 2 {
 		end = start + rand.Int64N(max(1, end-start))
 		body, whole = io.LimitReader(body, end-start), false
 	}
 	if err == nil {
-		_, err = f.check(body, start, end)
+		_, err = f.Check(body, start, end)
 	}
-	if errors.Is(err, errWrongByte) {
+	if errors.Is(err, parttest.ErrWrong) {
 		sum.wrong("%v", err)
 	}
 	if how == 1 {
@@ -258,21 +259,21 @@ func (d *downloader) try(ctx context.Context, sum *tally) (whole bool, err error
 }
 
 // announced returns what the header of a response says that its body has: the bytes of f from start to end.
-func (d *downloader) announced(resp *http.Response) (f content, start, end int64, err error) {
-	version, err := parseTag(resp.Header.Get("Etag"))
+func (d *downloader) announced(resp *http.Response) (f parttest.File, start, end int64, err error) {
+	version, err := parttest.ParseTag(resp.Header.Get("Etag"))
 	f = file(version, d.size)
 	cr, ok := rules.ParseContentRange(resp.Header["Content-Range"])
 	switch {
 	case err != nil:
 	case resp.StatusCode == http.StatusOK:
-		end = f.size
-	case resp.StatusCode == http.StatusPartialContent && ok && cr.Total == f.size:
+		end = f.Size
+	case resp.StatusCode == http.StatusPartialContent && ok && cr.Total == f.Size:
 		start, end = cr.First, cr.Last+1
 	default:
-		err = fmt.Errorf("%w: %s %q of %d", errWrongByte, resp.Status, resp.Header.Get("Content-Range"), f.size)
+		err = fmt.Errorf("%w: %s %q of %d", parttest.ErrWrong, resp.Status, resp.Header.Get("Content-Range"), f.Size)
 	}
 	if err == nil && resp.ContentLength != end-start {
-		err = fmt.Errorf("%w: Content-Length is %d", errWrongByte, resp.ContentLength)
+		err = fmt.Errorf("%w: Content-Length is %d", parttest.ErrWrong, resp.ContentLength)
 	}
 	return f, start, end, err
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/parttest"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -69,14 +70,14 @@ func ranges(ctx context.Context, less int) ([]row, error) {
 
 // A rangeRound is a document, the handler that serves it, and a Transport in front of that.
 type rangeRound struct {
-	content
+	parttest.File
 	modified time.Time // or zero
 	t        *cachecontrol.Transport
 }
 
 func newRangeRound(store storage.Store) *rangeRound {
 	sizes := []int64{0, 1, 2, 10, 1000, 70_000}
-	o := &rangeRound{content: content{rand.Uint64N(1 << 20), sizes[rand.IntN(len(sizes))]}}
+	o := &rangeRound{File: parttest.File{Version: rand.Uint64N(1 << 20), Size: sizes[rand.IntN(len(sizes))]}}
 	if rand.IntN(2) == 0 {
 		o.modified = time.Now().Add(-time.Hour)
 	}
@@ -88,11 +89,11 @@ func newRangeRound(store storage.Store) *rangeRound {
 func (o *rangeRound) RoundTrip(req *http.Request) (*http.Response, error) {
 	rec := httptest.NewRecorder()
 	h := rec.Header()
-	h.Set("Etag", o.tag())
+	h.Set("Etag", o.Tag())
 	h.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	h.Set("Cache-Control", "max-age=3600")
 	h.Set("Content-Type", "text/plain")
-	http.ServeContent(rec, req, "", o.modified, o.reader())
+	http.ServeContent(rec, req, "", o.modified, o.Reader())
 	resp := rec.Result()
 	resp.Request = req
 	return resp, nil
@@ -105,10 +106,10 @@ func (o *rangeRound) run(requests int, sum *tally, explained *[len(differences)]
 	case fill == 0:
 	case fill == 1:
 		o.get(o.t, nil)
-	case o.size > 0:
+	case o.Size > 0:
 		for range 1 + rand.IntN(6) {
-			a := rand.Int64N(o.size)
-			o.get(o.t, http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", a, a+rand.Int64N(o.size/3+1))}})
+			a := rand.Int64N(o.Size)
+			o.get(o.t, http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", a, a+rand.Int64N(o.Size/3+1))}})
 		}
 	}
 	for range requests {
@@ -128,7 +129,7 @@ func (o *rangeRound) run(requests int, sum *tally, explained *[len(differences)]
 		}
 		i := o.explain(h, got)
 		if i < 0 {
-			sum.wrong("%v of %d bytes: %v, want %v", h, o.size, got, want)
+			sum.wrong("%v of %d bytes: %v, want %v", h, o.Size, got, want)
 			continue
 		}
 		explained[i]++
@@ -147,11 +148,11 @@ func (o *rangeRound) randomHeader() http.Header {
 	last := time.Now().Add(-2 * time.Hour)
 	switch rand.IntN(12) {
 	case 0, 1:
-		h.Set("If-Range", o.tag())
+		h.Set("If-Range", o.Tag())
 	case 2:
 		h.Set("If-Range", `"other"`)
 	case 3:
-		h.Set("If-Range", "W/"+o.tag())
+		h.Set("If-Range", "W/"+o.Tag())
 	case 4:
 		if !o.modified.IsZero() {
 			last = o.modified
@@ -160,7 +161,7 @@ func (o *rangeRound) randomHeader() http.Header {
 	case 5:
 		h.Set("If-Range", last.UTC().Format(http.TimeFormat))
 	case 6:
-		h.Set("If-Range", []string{"", "*", o.tag() + ", " + o.tag(), strings.Trim(o.tag(), `"`), "yesterday"}[rand.IntN(5)])
+		h.Set("If-Range", []string{"", "*", o.Tag() + ", " + o.Tag(), strings.Trim(o.Tag(), `"`), "yesterday"}[rand.IntN(5)])
 	}
 	return h
 }
@@ -176,7 +177,7 @@ var strange = []string{
 
 // randomRanges returns a list of ranges: single ones, those to the end and of the end, several, overlapping and unsatisfiable ones.
 func (o *rangeRound) randomRanges() string {
-	n := func() int64 { return rand.Int64N(o.size + 5) }
+	n := func() int64 { return rand.Int64N(o.Size + 5) }
 	count := 1
 	if rand.IntN(3) == 0 {
 		count += rand.IntN(5)
@@ -189,13 +190,13 @@ func (o *rangeRound) randomRanges() string {
 		case 1:
 			all = append(all, fmt.Sprintf("-%d", a))
 		case 2:
-			all = append(all, fmt.Sprintf("%d-%d", o.size+a, o.size+2*a))
+			all = append(all, fmt.Sprintf("%d-%d", o.Size+a, o.Size+2*a))
 		case 3:
 			all = append(all, fmt.Sprintf(" %d-%d ", a, n())) // perhaps the wrong way round
 		case 4:
 			all = append(all, "")
 		default:
-			all = append(all, fmt.Sprintf("%d-%d", a, a+rand.Int64N(o.size/3+1)))
+			all = append(all, fmt.Sprintf("%d-%d", a, a+rand.Int64N(o.Size/3+1)))
 		}
 	}
 	return strings.Join(all, ",")
@@ -306,7 +307,7 @@ var differences = [...]difference{
 	// No range of an empty document has a valid Content-Range, so the cache sends the document. So does http.ServeContent, except if a
 	// suffix is requested.
 	{"suffixes of an empty document", func(o *rangeRound, h http.Header) bool {
-		applies := o.size == 0 && strings.HasPrefix(h.Get("Range"), "bytes=")
+		applies := o.Size == 0 && strings.HasPrefix(h.Get("Range"), "bytes=")
 		if applies {
 			h.Del("Range")
 		}

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"strconv"
 	"sync"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/parttest"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
@@ -56,7 +55,7 @@ func sparseRow(ctx context.Context, layout string, reads int) (row, error) {
 
 // readSparse makes the requests in a child process.
 func readSparse(t *cachecontrol.Transport, reads int) (sum tally) {
-	o := &sparseOrigin{content: content{1, sparseSize}}
+	o := &sparseOrigin{File: parttest.File{Version: 1, Size: sparseSize}}
 	t.Base = o
 	type span struct{ start, end int64 }
 	recent := make([]span, 0, sparseRecent)
@@ -95,9 +94,9 @@ func readSparse(t *cachecontrol.Transport, reads int) (sum tally) {
 	return sum
 }
 
-// sparseOrigin is an origin for ranges of a long content.
+// sparseOrigin is an origin of a long file.
 type sparseOrigin struct {
-	content
+	parttest.File
 	asked int
 }
 
@@ -112,26 +111,14 @@ func (o *sparseOrigin) readRange(rt http.RoundTripper, start, end int64) (hit bo
 		return false, err
 	}
 	defer resp.Body.Close()
-	if want := (rules.ContentRange{First: start, Last: end - 1, Total: o.size}).String(); resp.StatusCode != http.StatusPartialContent || resp.Header.Get("Content-Range") != want {
+	if want := (rules.ContentRange{First: start, Last: end - 1, Total: o.Size}).String(); resp.StatusCode != http.StatusPartialContent || resp.Header.Get("Content-Range") != want {
 		return false, fmt.Errorf("%s %q", resp.Status, resp.Header.Get("Content-Range"))
 	}
-	_, err = o.check(resp.Body, start, end)
+	_, err = o.Check(resp.Body, start, end)
 	return cachecontrol.FromCache(resp), err
 }
 
 func (o *sparseOrigin) RoundTrip(req *http.Request) (*http.Response, error) {
 	o.asked++
-	resp := &http.Response{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: req, Header: http.Header{
-		"Etag": {o.tag()}, "Cache-Control": {"max-age=86400"}, "Content-Type": {"application/octet-stream"},
-	}}
-	asked, ok := rules.ParseRange(req.Header["Range"])
-	start, end, ok2 := asked.Within(o.size)
-	if !ok || !ok2 {
-		return nil, fmt.Errorf("the origin got %q", req.Header["Range"])
-	}
-	resp.Status, resp.StatusCode, resp.ContentLength = "206 Partial Content", http.StatusPartialContent, end-start
-	resp.Header.Set("Content-Range", rules.ContentRange{First: start, Last: end - 1, Total: o.size}.String())
-	resp.Header.Set("Content-Length", strconv.FormatInt(end-start, 10))
-	resp.Body = io.NopCloser(io.LimitReader(&contentReader{o.content, start}, end-start))
-	return resp, nil
+	return o.File.RoundTrip(req)
 }
