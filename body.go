@@ -1,6 +1,7 @@
 package cachecontrol
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -27,6 +28,7 @@ type originBody struct {
 	ended  atomic.Bool // the recording has ended: rec is nil and remains nil
 	whole  atomic.Bool // the whole response is stored
 	closed atomic.Bool // the caller has called Close
+	err    error       // returned at the end, if the recording has shown that the body is wrong; set before ended
 
 	turn sync.Mutex // held by Read, so that the body is stored in order
 
@@ -39,7 +41,7 @@ func (b *originBody) Read(p []byte) (int, error) {
 	if b.closed.Load() {
 		return 0, http.ErrBodyReadAfterClose
 	}
-	if !b.stores || b.ended.Load() {
+	if !b.stores || b.ended.Load() && b.err == nil {
 		return b.read(p)
 	}
 	b.turn.Lock()
@@ -57,7 +59,7 @@ func (b *originBody) next(p []byte) (int, error) {
 	defer b.mu.Unlock()
 	w := b.rec
 	if w == nil {
-		return n, err
+		return n, cmp.Or(b.err, err)
 	}
 	if n > 0 {
 		b.writeChunk(p[:n])
@@ -69,7 +71,7 @@ func (b *originBody) next(p []byte) (int, error) {
 	case err != nil, w.length >= 0 && w.n > w.length:
 		b.finish(rules.Incomplete)
 	}
-	return n, err
+	return n, cmp.Or(b.err, err)
 }
 
 func (b *originBody) read(p []byte) (int, error) {
@@ -150,6 +152,9 @@ func (b *originBody) end(w *recording, why rules.Reason) {
 	}
 	if why == rules.ReasonNone && !w.digestsMatch() {
 		why = rules.DigestMismatch
+		if w.misfit {
+			b.err = errCombined
+		}
 	}
 	b.whole.Store(w.finish(why))
 	if w.release != nil {

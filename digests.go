@@ -1,6 +1,7 @@
 package cachecontrol
 
 import (
+	"errors"
 	"io"
 	"net/http"
 
@@ -9,7 +10,10 @@ import (
 
 // Content-Digest is about the content of a message, and Repr-Digest about the whole representation (RFC 9530), both with their
 // content coding. They are verified while a response is stored. A response that has another digest reaches the caller as it is, and
-// is not stored.
+// is not stored. But if the cache has combined it of parts, and the origin has never sent it so, the caller gets an error at the end.
+
+// errCombined is the error at the end of a body that was combined of parts, and is not what the Repr-Digest says.
+var errCombined = errors.New("cachecontrol: the stored parts do not match the digest of the whole")
 
 // expectDigests prepares to verify the digests that resp has or announces in its trailer. It must be called before the body is read.
 func (r *recording) expectDigests(resp *http.Response) {
@@ -56,7 +60,13 @@ func (r *recording) digestsMatch() bool {
 			r.content.Late(trailer["Repr-Digest"])
 		}
 	}
-	return r.content.Matches() && r.stored.Matches() && (r.restMatches == nil || r.restMatches())
+	own := r.content.Matches() && r.stored.Matches()
+	if r.restMatches == nil {
+		return own
+	}
+	rest := r.restMatches()
+	r.misfit = rest && !own
+	return rest && own
 }
 
 // restBody is the body of a response with the missing bytes of a representation. It verifies the Content-Digest of the response.
@@ -98,4 +108,27 @@ func (b *restBody) matches() bool {
 		b.verifier.Late(canonicalNames(b.resp.Trailer)["Content-Digest"])
 	}
 	return b.verifier.Matches()
+}
+
+// combinedBody is the body of a whole representation that is made of stored parts only. It verifies the Repr-Digest.
+type combinedBody struct {
+	io.ReadCloser
+	left     int64 // number of bytes to read
+	verifier httpdigest.Verifier
+	forget   func() // removes the parts
+	err      error
+}
+
+func (b *combinedBody) Read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.verifier.Write(p[:n])
+	if b.left -= int64(n); n > 0 && b.left == 0 && !b.verifier.Matches() {
+		b.err = errCombined
+		b.forget()
+		return n, b.err
+	}
+	return n, err
 }

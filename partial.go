@@ -2,10 +2,12 @@ package cachecontrol
 
 import (
 	"cmp"
+	"context"
 	"io"
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/internal/sections"
@@ -331,8 +333,25 @@ func copyAll(w io.Writer, r io.Reader, n int64) error {
 // the parts.
 func (e *engine) openWanted(q *query, part *match, d decision) bool {
 	wanted, ok := part.wanted(q)
-	return ok && !q.isHead() && wanted.end >= 0 && part.policy.IfRange(q.header) && (!q.matching || q.meetsPreconditions(part, d)) &&
-		e.openParts(q.ctx, part, wanted)
+	if !ok || q.isHead() || wanted.end < 0 || !part.policy.IfRange(q.header) || q.matching && !q.meetsPreconditions(part, d) ||
+		!e.openParts(q.ctx, part, wanted) {
+		return false
+	}
+	if digest := part.entry.Header["Repr-Digest"]; digest != nil && !q.ranged {
+		ctx := context.WithoutCancel(q.ctx)
+		body := &combinedBody{ReadCloser: part.body, left: wanted.end, forget: func() { e.forgetParts(ctx, part) }}
+		body.verifier.Expect(digest)
+		part.body = body
+	}
+	return true
+}
+
+// forgetParts removes stored parts that are wrong.
+func (e *engine) forgetParts(ctx context.Context, part *match) {
+	e.remove(ctx, strings.TrimSuffix(part.key, partialSuffix), part.key)
+	if e.store.Traits().Local { // elsewhere they expire
+		e.deleteParts(ctx, part.key, part.parts.list.All())
+	}
 }
 
 // contentRange returns the range of a 206. If the length of its content differs from Content-Range, the content counts,

@@ -47,6 +47,7 @@ type recording struct {
 	content     *httpdigest.Verifier  // of the content of the message; nil if it has no digest
 	stored      *httpdigest.Verifier  // of all that is stored, if that is more than the content; otherwise nil
 	restMatches func() bool           // if not nil, reports whether the bytes that were missing have their Content-Digest
+	misfit      bool                  // the bytes that were missing have their digest, but the whole has not
 	digestsFrom *http.Response        // response with further digests in its trailer; nil if there are none
 	err         error                 // error of the store, if writing failed
 }
