@@ -28,6 +28,7 @@ type explain struct {
 	heuristic heuristicFlag
 	failOn    levelFlag
 	color     colorFlag
+	data      dataFlag
 
 	shared, probe, verbose, json bool
 }
@@ -36,6 +37,7 @@ type explain struct {
 func (x *explain) flags(fs *flag.FlagSet) {
 	fs.StringVar(&x.method, "method", http.MethodGet, "")
 	fs.Func("H", "", x.header.add)
+	fs.Func("d", "", x.data.add)
 	fs.BoolVar(&x.shared, "shared", false, "")
 	fs.Func("heuristic", "", x.heuristic.parse)
 	fs.BoolVar(&x.probe, "probe", false, "")
@@ -151,7 +153,7 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // fetch sends the request to base through a Transport with an empty store and explains the result.
 func (x *explain) fetch(ctx context.Context, base http.RoundTripper, target string) (*explanation, error) {
-	req, err := http.NewRequestWithContext(ctx, x.method, target, nil)
+	req, err := x.data.request(ctx, x.method, target)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +193,7 @@ func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder,
 		if !status.Stored && status.Storage == rules.ReasonNone {
 			out.Stored.rule = r
 		}
-	} else if req.Method == http.MethodGet {
+	} else if req.Method == http.MethodGet || req.Method == rules.QUERY {
 		other := x.policy(resp.Header, resp.StatusCode, rec, !x.shared)
 		stored := other.Store(rules.ParseRequest(req.Header), req.Header["Authorization"] != nil)
 		if stored.OK != status.Stored || stored.OK && other.Lifetime != policy.Lifetime {

@@ -83,6 +83,8 @@ func TestExplain(t *testing.T) {
 		{"--heuristic one-day ?Cache-Control=no-store", []string{"Stored by a private cache", "for 24h, from Expires", "set by the heuristic one-day"}, nil},
 		{"--method PUT ?Location=/x", []string{"Invalidates  " + origin.URL + "/?Location=/x, " + origin.URL + "/x\n", "requests with this method go to the origin"}, nil},
 		{"--method M-SEARCH ?a=b", []string{"Invalidates  "}, nil},
+		{"--method QUERY -d q=a ?Cache-Control=max-age=60", []string{"Stored by a private cache: fresh for 1m", "Next QUERY requests"}, []string{"Invalidates"}},
+		{"--method QUERY -d q=a ?Cache-Control=private,max-age=60", []string{"a shared cache: not stored"}, nil},
 		{"--method HEAD ?Cache-Control=max-age=60", []string{"Not stored by a private cache."}, nil},
 		{"-H Cache-Control:no-store ?Cache-Control=max-age=60", []string{"the request says no-store, which forbids storing its response (RFC 9111, section 5.2.1.5)"}, nil},
 		{"-H If-None-Match:\"v1\" ?Etag=\"v2\"", []string{"Stored by a private cache"}, nil},

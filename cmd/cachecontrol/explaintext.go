@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/lint"
 )
 
@@ -131,7 +132,11 @@ func (x *explanation) addReuse(p *explainPage) {
 		p.WriteString("\n")
 		x.addTo(&p.labeled, x.Stored.Reason)
 	}
-	x.addNext(&p.labeled, "Next GET requests")
+	method := http.MethodGet
+	if x.Method == rules.QUERY {
+		method = rules.QUERY
+	}
+	x.addNext(&p.labeled, "Next "+method+" requests")
 }
 
 func storedOrNot(ok bool) string {

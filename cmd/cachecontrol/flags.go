@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"math"
 	"net/http"
@@ -153,6 +155,18 @@ func (d *dataFlag) add(value string) error {
 	}
 	d.given, d.body = true, append(d.body, data...)
 	return nil
+}
+
+// request returns a request with the body, if one is given, as that of a form.
+func (d *dataFlag) request(ctx context.Context, method, target string) (*http.Request, error) {
+	if !d.given {
+		return http.NewRequestWithContext(ctx, method, target, nil)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(d.body))
+	if err == nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	return req, err
 }
 
 // heuristicFlag is a flag that names a heuristic. With "+errors" it also applies to errors in a shared cache.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -116,16 +115,13 @@ func (g *get) open(e *env) (storage.Store, func() error, error) {
 
 // request returns the request for a URL.
 func (g *get) request(ctx context.Context, target string) (*http.Request, error) {
-	method, body := cmp.Or(g.method, http.MethodGet), io.Reader(nil)
+	method := cmp.Or(g.method, http.MethodGet)
 	if g.data.given {
-		method, body = cmp.Or(g.method, http.MethodPost), bytes.NewReader(g.data.body)
+		method = cmp.Or(g.method, http.MethodPost)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	req, err := g.data.request(ctx, method, target)
 	if err != nil {
 		return nil, failed(err, "cannot create the request", "")
-	}
-	if g.data.given {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	if user, password, _ := strings.Cut(g.user, ":"); g.user != "" {
 		req.SetBasicAuth(user, password)

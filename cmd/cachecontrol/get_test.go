@@ -105,6 +105,25 @@ func TestGetDefaultStore(t *testing.T) {
 	}
 }
 
+// The second QUERY with the same content is a hit.
+func TestGetQuery(t *testing.T) {
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("Cache-Control", "max-age=60")
+		fmt.Fprintf(w, "%s %q", r.Method, body)
+	})
+	store := "separate:" + t.TempDir()
+	for i, test := range []struct {
+		content string
+		hit     bool
+	}{{"q=a", false}, {"q=a", true}, {"q=b", false}, {"q=b", true}} {
+		code, stdout, stderr := call(t, "get", "-i", "--store", store, "-X", "QUERY", "-d", test.content, origin.URL)
+		if want := fmt.Sprintf("QUERY %q", test.content); code != exitOK || !strings.HasSuffix(stdout, want) || strings.Contains(stdout, "cachecontrol;hit") != test.hit {
+			t.Errorf("%d: exit code %d, stdout %q, want %q at its end, a hit: %v; stderr %q", i+1, code, stdout, want, test.hit, stderr)
+		}
+	}
+}
+
 // The flags of the request are those of curl.
 func TestGetRequest(t *testing.T) {
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {

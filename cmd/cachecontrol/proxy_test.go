@@ -369,6 +369,50 @@ func TestProxyCaches(t *testing.T) {
 	}
 }
 
+// A QUERY is answered from the cache if its content is the same. Content that is too long is passed on.
+func TestProxyQuery(t *testing.T) {
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		content, err := io.ReadAll(r.Body)
+		w.Header().Set("Cache-Control", "max-age=60")
+		fmt.Fprintf(w, "%s %d %q %v", r.Method, len(content), content[:min(len(content), 5)], err)
+	})
+	url, _ := startProxy(t, origin.URL)
+	long := strings.Repeat("x", 1<<20+1)
+	for i, test := range []struct {
+		content io.Reader
+		with    string // a header field
+		want    string
+		status  string // in Cache-Status
+	}{
+		{strings.NewReader("a"), "", `QUERY 1 "a" <nil>`, "fwd=uri-miss"},
+		{io.MultiReader(strings.NewReader("a")), "", `QUERY 1 "a" <nil>`, "hit"}, // chunked
+		{strings.NewReader("a"), "Content-Language: de", `QUERY 1 "a" <nil>`, "fwd=uri-miss"},
+		{strings.NewReader("a"), "Authorization: x", `QUERY 1 "a" <nil>`, "hit"},
+		{strings.NewReader("b"), "Authorization: x", `QUERY 1 "b" <nil>`, "detail=uri-miss/authorization"}, // not in a shared cache
+		{strings.NewReader("b"), "", `QUERY 1 "b" <nil>`, "fwd=uri-miss"},
+		{strings.NewReader(long), "", `QUERY 1048577 "xxxxx" <nil>`, "detail=request-body"},
+		{io.MultiReader(strings.NewReader(long)), "", `QUERY 1048577 "xxxxx" <nil>`, "detail=request-body"},
+	} {
+		req, err := http.NewRequest("QUERY", url, test.content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "text/plain")
+		if name, value, ok := strings.Cut(test.with, ": "); ok {
+			req.Header.Set(name, value)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if status := resp.Header.Get("Cache-Status"); err != nil || string(body) != test.want || !strings.Contains(status, test.status) {
+			t.Errorf("request %d: %q, %v, Cache-Status %q; want %q, %q", i+1, body, err, status, test.want, test.status)
+		}
+	}
+}
+
 // A body that is longer than the limit of the store is not stored.
 func TestProxyMaxBytes(t *testing.T) {
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
