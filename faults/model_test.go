@@ -561,7 +561,7 @@ func (w *world) reusable(c *call, head *exchange, repr *representation, h http.H
 
 // slow reports whether the call was answered with a stale response because the origin is slow.
 func (c *call) slow() bool {
-	return c.header0 != nil && strings.HasSuffix(c.header0.Get("Cache-Status"), ";detail=origin-slow")
+	return c.header0 != nil && strings.Contains(c.header0.Get("Cache-Status")+";", ";detail=origin-slow;")
 }
 
 // mayBeSlow returns why the call must wait for the origin, although a stale response may be used if that fails.

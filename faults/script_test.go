@@ -195,7 +195,19 @@ func targetOf(req *http.Request) string {
 	if t := req.Context().Value(targetKey{}); t != nil {
 		return t.(string)
 	}
-	return req.URL.String()
+	target, _, _ := strings.Cut(req.URL.String(), aliasMark)
+	return target
+}
+
+// aliasMark begins what makes one of many URLs of a target, which No-Vary-Search makes equivalent.
+const aliasMark = "?utm="
+
+// alias returns one of the URLs of a target.
+func (w *world) alias(target string, n int) string {
+	if !w.aliases || n%4 == 0 {
+		return target
+	}
+	return target + aliasMark + strconv.Itoa(n)
 }
 
 type targetKey struct{}
@@ -244,6 +256,7 @@ type world struct {
 	window      func()
 	focus       bool // one URL, no Vary, and many ranges: what becomes of parts needs several steps that fit each other
 	variety     bool // one URL with several variants, and statuses that say nothing about what is stored
+	aliases     bool // each request may be for another URL of its target
 	running     sync.WaitGroup
 }
 
@@ -276,6 +289,7 @@ func play(t testing.TB, script []byte, dir func() string) (kinds map[string]int,
 		setup = []byte{setup[0] &^ 8, setup[1] &^ (1 | 4 | 8)}
 	}
 	store := w.newStore(int(setup[0]>>4), setup[1], dir)
+	w.aliases = (setup[0]^setup[1])%4 == 3 && !w.faulty && !w.windows
 	for range 1 + setup[0]>>3&1 {
 		c := &cache{shared: setup[0]&1 == 1, negotiates: setup[0]&2 == 0}
 		if setup[0]&4 != 0 {
@@ -426,6 +440,9 @@ func (w *world) step(d dice, held []*call) []*call {
 		if n := d.pick(byteMore, 16); n < 4 && i.url == targets[0] {
 			u, _ = url.Parse(spellings[n].url)
 		}
+		if w.aliases {
+			u, _ = url.Parse(w.alias(i.url, i.atSeq))
+		}
 		err := c.Invalidate(context.Background(), u)
 		w.mu.Lock()
 		if seq := w.tick(); err == nil {
@@ -545,7 +562,7 @@ func (w *world) newCall(d dice) *call {
 	if wish.field != "" {
 		c.header[wish.field] = []string{wish.text}
 	}
-	if n := d.pick(byteMore, 256) / 4; n < len(spellings) && c.url == targets[0] && !w.variety {
+	if n := d.pick(byteMore, 256) / 4; n < len(spellings) && c.url == targets[0] && !w.variety && !w.aliases {
 		c.spelling = spellings[n]
 		if c.url = c.spelling.target; c.url == "" {
 			c.url = fmt.Sprint("none: ", c.spelling)
@@ -653,7 +670,7 @@ func (w *world) roundTrip(c *call, d dice) bool {
 	} else {
 		w.t.Cleanup(cancel)
 	}
-	written := c.url
+	written := w.alias(c.url, d.pick(byteStore, 256))
 	if c.spelling.url != "" {
 		written = c.spelling.url
 	}
@@ -978,6 +995,9 @@ func (w *world) answer(e *exchange, d dice) *http.Response {
 // setCaching gives an answer the fields that tell what may be done with it.
 func (w *world) setCaching(e *exchange, d dice) {
 	h := e.head
+	if w.aliases {
+		h["No-Vary-Search"] = []string{`params=("utm")`}
+	}
 	m := noMeaning()
 	var members []string
 	for _, at := range []int{byteCache1, byteCache2} {
