@@ -390,10 +390,24 @@ func withoutUser(u *url.URL) string {
 
 // List returns an iterator over what is stored, in all partitions: see storage.Lister. An entry is listed for each variant
 // and for each stored part of a response, and for the lists that the cache makes of these. Entry.URL is the URL, without
-// user and password. If the Store does not answer in time, or if it is no storage.Lister, the iterator ends with an error,
-// in the second case errors.ErrUnsupported.
+// user and password. What Clear was called for is not listed. If the Store does not answer in time, or if it is no
+// storage.Lister, the iterator ends with an error, in the second case errors.ErrUnsupported.
 func (t *Transport) List(ctx context.Context) iter.Seq2[storage.Listed, error] {
-	return t.start().store.List(ctx)
+	return func(yield func(storage.Listed, error) bool) {
+		e := t.start()
+		for l, err := range e.store.List(ctx) {
+			if err == nil && !e.marks.None() {
+				state := e.marks.Check(ctx, cmp.Or(l.Key, l.Entry.URL), l.Entry.Mark, e.view(l.Entry).groups, nil)
+				if state == marks.Cleared {
+					continue
+				}
+				l.Invalid = state != marks.Current
+			}
+			if !yield(l, err) {
+				return
+			}
+		}
+	}
 }
 
 // Observe makes t call f after each request, before RoundTrip returns, and after each validation in the background,

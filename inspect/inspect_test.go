@@ -153,6 +153,34 @@ func TestProtection(t *testing.T) {
 	}
 }
 
+// Prefixes, groups and everything can be invalidated.
+func TestChanges(t *testing.T) {
+	cache := &cachecontrol.Transport{Base: origin{"Cache-Control": {"max-age=60"}, "Cache-Groups": {`"g"`}}}
+	defer cache.Close()
+	h := inspect.Handler(cache, inspect.AllowChanges())
+	for _, path := range []string{"a/1", "a/2", "b"} {
+		fetch(t, cache, "https://example.com/"+path)
+	}
+	for _, step := range []struct {
+		change         string
+		invalid, fresh int
+	}{
+		{"/prefix url=https://example.com/a", 2, 1},
+		{"/group url=https://example.com/&group=g", 3, 0},
+		{"/clear a=b", 0, 0},
+	} {
+		w := ask(h, "POST", step.change)
+		if w.Code != 303 {
+			t.Errorf("%s = %d %s, want 303", step.change, w.Code, w.Body)
+		}
+		body := ask(h, "GET", "/"+w.Header().Get("Location")).Body.String()
+		invalid, fresh := strings.Count(body, "outcome invalid"), strings.Count(body, "outcome fresh")
+		if invalid != step.invalid || fresh != step.fresh || !strings.Contains(body, `class="done"`) {
+			t.Errorf("after %s, %d entries are invalid and %d fresh, want %d and %d", step.change, invalid, fresh, step.invalid, step.fresh)
+		}
+	}
+}
+
 // The pages list all entries, page by page, in each order, and each once.
 func TestPaging(t *testing.T) {
 	cache := &cachecontrol.Transport{Base: origin{"Cache-Control": {"max-age=60"}}}

@@ -164,4 +164,8 @@ type Listed struct {
 
 	Entry *Entry // shared; must not be modified
 	Size  int64  // about how many bytes the Store uses for the entry, with its body
+
+	// Invalid is true if the entry is not used again until the origin has confirmed it, because its group or its prefix
+	// was invalidated. Transport.List sets it.
+	Invalid bool
 }

@@ -34,7 +34,7 @@ const (
 // Now returns the mark of a response that is requested now. It is the zero Mark if there is no list, or if the list cannot
 // be read.
 func (m *Marks) Now(ctx context.Context) storage.Mark {
-	if m.none() {
+	if m.None() {
 		return storage.Mark{}
 	}
 	l, err := m.current(ctx)
@@ -47,7 +47,7 @@ func (m *Marks) Now(ctx context.Context) storage.Mark {
 // Check returns the state of an entry under key that has this mark and is in these groups. If checked is not nil, it
 // remembers for Check that the entry was current.
 func (m *Marks) Check(ctx context.Context, key string, mark storage.Mark, of []Group, checked *atomic.Uint64) State {
-	if m.none() {
+	if m.None() {
 		return Current
 	}
 	l, err := m.current(ctx)
@@ -87,8 +87,8 @@ func (m *Marks) check(ctx context.Context, l *list, key string, mark storage.Mar
 	return Current
 }
 
-// none reports whether there are no marks.
-func (m *Marks) none() bool { return m.memory && m.store.HasNoMarks() }
+// None reports whether there are no marks, as far as is known without waiting.
+func (m *Marks) None() bool { return m.memory && m.store.HasNoMarks() }
 
 // Clear makes everything that was requested until now count as not stored.
 func (m *Marks) Clear(ctx context.Context) error {

@@ -9,7 +9,12 @@ import (
 )
 
 // doneTexts describe changes by name.
-var doneTexts = map[string]string{"drop": "The responses of the URL have been removed."}
+var doneTexts = map[string]string{
+	"drop":   "The responses of the URL have been removed.",
+	"prefix": "Responses whose URLs begin so are validated before they are used again.",
+	"group":  "Responses in the group are validated before they are used again.",
+	"clear":  "All responses have been removed.",
+}
 
 // changeTime is the limit of a change.
 const changeTime = 30 * time.Second
@@ -43,9 +48,17 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request, name string) {
 }
 
 func (h *Handler) change(ctx context.Context, name string, form url.Values) error {
-	u, err := url.Parse(form.Get("url"))
-	if err != nil {
+	if name == "clear" {
+		return h.t.Clear(ctx)
+	}
+	u, err := url.Parse(strings.TrimSpace(form.Get("url")))
+	switch {
+	case err != nil:
 		return err
+	case name == "prefix":
+		return h.t.InvalidatePrefix(ctx, u)
+	case name == "group":
+		return h.t.InvalidateGroup(ctx, u, form.Get("group"))
 	}
 	return h.t.Invalidate(ctx, u)
 }

@@ -182,7 +182,7 @@ func (r *row) setPolicy(options *rules.Options) {
 // kinds are the kinds of entries by a part of their key.
 var kinds = []struct{ mark, kind string }{
 	{cachekey.MethodsSuffix, "list of other methods"}, {cachekey.PartialSuffix, "list of parts"}, {cachekey.PartSuffix, "part"},
-	{cachekey.VariantSuffix, "variant"}, {cachekey.MethodSuffix, "response to other method or content"},
+	{cachekey.MarksSuffix, "list of invalidations"}, {cachekey.VariantSuffix, "variant"}, {cachekey.MethodSuffix, "response to other method or content"},
 }
 
 // kindOf returns what an entry is. The key itself may contain digests of secrets, and is not shown.
@@ -219,6 +219,19 @@ func (r row) Age() time.Duration { return r.policy.Age(r.now).Truncate(time.Seco
 // Left returns the remaining freshness.
 func (r row) Left() time.Duration {
 	return (r.policy.Lifetime - r.policy.Age(r.now)).Truncate(time.Second)
+}
+
+// State returns the state of the entry in a word.
+func (r row) State() string {
+	switch {
+	case r.IsList():
+		return "list"
+	case r.listed.Invalid:
+		return "invalid"
+	case r.Fresh():
+		return "fresh"
+	}
+	return "stale"
 }
 
 // Fresh reports whether the response is fresh.
@@ -268,6 +281,8 @@ func newVerdict(words string, why rules.Reason) verdict {
 func (r row) Now() verdict {
 	reuse := r.policy.Reuse(&rules.Request{}, r.now)
 	switch {
+	case r.listed.Invalid:
+		return newVerdict("it is validated with the origin", rules.WasInvalidated)
 	case r.policy.Unusable():
 		return newVerdict("it is not used", reuse.Reason)
 	case reuse.Action == rules.Serve && reuse.Stale():

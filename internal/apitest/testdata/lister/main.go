@@ -27,7 +27,7 @@ func main() {
 		case err != nil:
 			log.Print(err)
 		default:
-			fmt.Println(l.Key, l.Size, l.Entry.Status)
+			fmt.Println(l.Key, l.Size, l.Entry.Status, l.Invalid)
 		}
 	}
 	var lister storage.Lister = store
