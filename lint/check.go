@@ -49,5 +49,5 @@ const maxPerRule = 3
 // allRules returns all rules, in the order of docs/lint.md.
 func allRules() []rule {
 	return slices.Concat(directiveRules, contradictionRules, freshnessRules, dateRules, validatorRules, varyRules,
-		sharedRules, targetedRules, rangeRules, statusRules, otherRules)
+		sharedRules, targetedRules, groupsRules, rangeRules, statusRules, otherRules)
 }

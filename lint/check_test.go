@@ -210,7 +210,12 @@ var cases = map[string]struct{ with, without string }{
 	"not-modified-with-metadata":      {"304; Content-Type: text/plain", "304"},
 	"not-modified-without-freshness":  {"304", "304; Cache-Control: max-age=60"},
 
-	"warning-obsolete":         {`Warning: 110 - "Response is Stale"`, "200"},
+	"warning-obsolete":                 {`Warning: 110 - "Response is Stale"`, "200"},
+	"cache-groups-invalid":             {"Cache-Groups: a", "Cache-Groups: \"a\""},
+	"cache-groups-many":                {"Cache-Groups: \"123456789012345678901234567890123\"", "Cache-Groups: \"a\", \"b\""},
+	"cache-group-invalidation-invalid": {"POST; Cache-Group-Invalidation: a", "POST; Cache-Group-Invalidation: \"a\""},
+	"cache-group-invalidation-safe":    {"Cache-Group-Invalidation: \"a\"", "POST; Cache-Group-Invalidation: \"a\""},
+
 	"cache-status-invalid":     {"Cache-Status: (", "200\nCache-Status: a; hit"},
 	"accept-query-invalid":     {"Accept-Query: application/json, */json", "200\nAccept-Query: \"application/json\", application/sql;charset=\"UTF-8\";a=b, */*, text/*"},
 	"from-other-cache":         {"200\nCache-Status: a; hit", "200\nCache-Status: a; fwd=miss"},
@@ -466,7 +471,7 @@ func TestDocs(t *testing.T) {
 	for heading, list := range map[string][]rule{
 		"Directives of Cache-Control": directiveRules, "Directives that contradict each other": contradictionRules, "Freshness": freshnessRules,
 		"Dates and Age": dateRules, "ETag and Last-Modified": validatorRules, "Vary": varyRules, "One user or all": sharedRules,
-		"Fields for some caches": targetedRules, "Ranges": rangeRules, "Status codes": statusRules, "Other fields": otherRules,
+		"Fields for some caches": targetedRules, "Groups": groupsRules, "Ranges": rangeRules, "Status codes": statusRules, "Other fields": otherRules,
 	} {
 		begin := "\n## " + heading + "\n\n| code | level | text | source |\n|---|---|---|---|\n"
 		var want strings.Builder

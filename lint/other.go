@@ -83,6 +83,42 @@ var otherRules = []rule{
 	},
 }
 
+// groupsRules are about groups of responses.
+var groupsRules = []rule{
+	{
+		"cache-groups-invalid", Warning, "Cache-Groups",
+		"Cache-Groups must be a list of strings in quotes. Caches ignore it, so the response is in no group.",
+		"RFC 9875, section 2",
+		when("Cache-Groups", func(m *message) bool { return m.has("Cache-Groups") && !isListOfStrings(m.header["Cache-Groups"]) }),
+	},
+	{
+		"cache-groups-many", Info, "Cache-Groups",
+		"Caches need to support only 32 groups, with names of 32 characters. This cache does not store responses in more than 128.",
+		"RFC 9875, section 2",
+		when("Cache-Groups", func(m *message) bool {
+			names, _ := rules.ListOfStrings(m.header["Cache-Groups"])
+			return len(names) > 32 || slices.ContainsFunc(names, func(name string) bool { return len(name) > 32 })
+		}),
+	},
+	{
+		"cache-group-invalidation-invalid", Warning, "Cache-Group-Invalidation",
+		"Cache-Group-Invalidation must be a list of strings in quotes. Caches ignore it, so they go on using the responses.",
+		"RFC 9875, section 3",
+		when("Cache-Group-Invalidation", func(m *message) bool { return m.has("Cache-Group-Invalidation") && !isListOfStrings(m.header["Cache-Group-Invalidation"]) }),
+	},
+	{
+		"cache-group-invalidation-safe", Info, "Cache-Group-Invalidation",
+		"Caches ignore Cache-Group-Invalidation in the response to a request with a safe method, such as GET.",
+		"RFC 9875, section 3",
+		when("Cache-Group-Invalidation", func(m *message) bool { return rules.IsSafe(m.method) && m.has("Cache-Group-Invalidation") }),
+	},
+}
+
+func isListOfStrings(lines []string) bool {
+	_, ok := rules.ListOfStrings(lines)
+	return ok
+}
+
 // validList reports whether a field is a list of structured fields.
 func validList(lines []string) bool {
 	list, err := httpsfv.UnmarshalList(lines)

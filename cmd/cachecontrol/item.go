@@ -30,7 +30,7 @@ type listItem struct {
 }
 
 type entryDetails struct {
-	Role     role      `json:"role,omitempty"` // entry, variant, part, index or other
+	Role     role      `json:"role,omitempty"` // entry, variant, part, index, urls, marks or other
 	Writer   string    `json:"writer"`         // go or python
 	Layout   string    `json:"layout"`         // file or separate, or any if both are possible
 	Status   int       `json:"status"`
@@ -130,6 +130,7 @@ const (
 	part      role = "part"    // a part of a body (206)
 	index     role = "index"   // the index of responses to other methods, of parts, or of values of No-Vary-Search
 	severally role = "urls"    // a response to several URLs (No-Vary-Search)
+	marksRole role = "marks"   // what was invalidated: prefixes, or groups of an origin
 	otherRole role = "other"   // its key does not follow from the URL alone
 	unknown   role = ""        // it does not record its URL
 )
@@ -138,6 +139,8 @@ const (
 func roleOf(hash string, e *storage.Entry) role {
 	k, ok := keysOf(e)
 	switch {
+	case hash == cachedir.Hash(storage.MarksKey), ok && hash == cachedir.Hash(k.marks):
+		return marksRole
 	case e.URL == "":
 		return unknown
 	case ok && hash == cachedir.Hash(k.plain):

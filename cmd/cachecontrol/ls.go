@@ -103,7 +103,7 @@ func (n *listNotes) add(row *listItem) {
 	if row.entryDetails == nil {
 		return
 	}
-	if row.URL == "" {
+	if row.URL == "" && row.Role != marksRole {
 		n.python++
 	}
 	switch row.Layout {

@@ -52,7 +52,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func commands() []command {
 	return []command{
 		{"demo", demoCommand}, {"get", getCommand}, {"explain", explainCommand}, {"proxy", proxyCommand}, {"serve", serveCommand},
-		{"ls", lsCommand}, {"show", showCommand}, {"rm", rmCommand}, {"prune", pruneCommand}, {"clear", clearCommand}, {"verify", verifyCommand}, {"stats", statsCommand},
+		{"ls", lsCommand}, {"show", showCommand}, {"rm", rmCommand}, {"prune", pruneCommand}, {"clear", clearCommand}, {"invalidate", invalidateCommand}, {"verify", verifyCommand}, {"stats", statsCommand},
 		{"completion", completionCommand}, {"version", versionCommand},
 	}
 }

@@ -99,6 +99,7 @@ type content struct {
 	Reason   string              `json:"reason"`
 	Header   map[string][]string `json:"header"`
 	Trailer  map[string][]string `json:"trailer,omitempty"`
+	Groups   []string            `json:"groups,omitempty"` // in quotes, because a name may have any bytes
 	Body     bodyPart            `json:"body"`
 	Further  []variantItem       `json:"further_variants"`   // the variants that the entry lists
 	Searches []string            `json:"searches,omitempty"` // the values of No-Vary-Search that the entry lists
@@ -131,7 +132,7 @@ func (d *cacheDir) entryOutput(it *cachedir.Item, found *cachedir.Finding, share
 	}
 	c := &content{
 		Request: selectingFields(entry.Vary), Reason: entry.Reason, Header: shownHeader(entry.Header), Trailer: shownHeader(entry.Trailer),
-		Body: bodyPart{Length: entry.Length}, Further: []variantItem{}, Searches: searchValues(entry), Cache: kind(shared), Reusable: reuseOf(entry, shared, now),
+		Groups: groupsOf(entry), Body: bodyPart{Length: entry.Length}, Further: []variantItem{}, Searches: searchValues(entry), Cache: kind(shared), Reusable: reuseOf(entry, shared, now),
 	}
 	if !entry.Foreign {
 		c.Body.CRC32C = fmt.Sprintf("%08x", entry.Sum)

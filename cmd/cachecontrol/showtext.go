@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 	"github.com/go-cachecontrol/cachecontrol/internal/credential"
 	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -19,6 +21,8 @@ func (d *cacheDir) entryText(it *cachedir.Item, found *cachedir.Finding, shared 
 	entry := found.Entry
 	switch {
 	case entry == nil:
+	case it.Hash == cachedir.Hash(storage.MarksKey):
+		b.add("URL", "none; it lists the invalidated prefixes")
 	case entry.URL == "":
 		b.add("URL", "unknown; Python's entries do not record it")
 	default:
@@ -66,6 +70,9 @@ func (d *cacheDir) addEntry(b *labeled, hash string, entry *storage.Entry, now t
 	if len(entry.Vary) > 0 {
 		b.add("Matches", "requests with", selecting(entry.Vary)...)
 	}
+	if groups := groupsOf(entry); len(groups) > 0 {
+		b.add("Groups", strings.Join(groups, ", "))
+	}
 	b.add("Response", fmt.Sprintf("%d %s", entry.Status, entry.Reason), fieldLines(shownHeader(entry.Header))...)
 	if len(entry.Trailer) > 0 {
 		b.add("Trailer", "", fieldLines(shownHeader(entry.Trailer))...)
@@ -90,6 +97,15 @@ func (d *cacheDir) addEntry(b *labeled, hash string, entry *storage.Entry, now t
 		}
 	}
 	b.add("Variants", plural(len(entry.Variants), "other", "others"), lines...)
+}
+
+// groupsOf returns the groups of an entry, in quotes.
+func groupsOf(entry *storage.Entry) (groups []string) {
+	named, _ := rules.Groups(entry.Header)
+	for _, name := range append(named, entry.Groups...) {
+		groups = append(groups, strconv.Quote(name))
+	}
+	return groups
 }
 
 // consequences describes the consequence of each state that is not sound.

@@ -58,6 +58,9 @@ var listKey = []byte(storage.MarksKey)
 
 func groupsKey(origin string) string { return origin + cachekey.MarksSuffix }
 
+// KeyOf returns the key of what is stored for the origin of a plain key.
+func KeyOf(plain string) string { return groupsKey(originOf(plain)) }
+
 // remember remembers a list, unless a later one is known. It returns the one that is known then.
 func (m *Marks) remember(k *knownList) *list {
 	for {

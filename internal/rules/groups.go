@@ -41,17 +41,23 @@ func parseGroups(lines []string) (groups []string, ok bool) {
 	case size > maxGroupsBytes:
 		return nil, false
 	}
+	groups, _ = ListOfStrings(lines)
+	return groups, len(groups) <= MaxGroups
+}
+
+// ListOfStrings parses a List of Strings without their parameters. It reports whether it is one.
+func ListOfStrings(lines []string) (strings []string, ok bool) {
 	list, err := httpsfv.UnmarshalList(lines)
 	if err != nil {
-		return nil, true
+		return nil, false
 	}
 	for _, member := range list {
 		item, _ := member.(httpsfv.Item)
-		name, isString := item.Value.(string)
+		s, isString := item.Value.(string)
 		if !isString {
-			return nil, true
+			return nil, false
 		}
-		groups = append(groups, name)
+		strings = append(strings, s)
 	}
-	return groups, len(groups) <= MaxGroups
+	return strings, true
 }
