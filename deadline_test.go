@@ -47,7 +47,6 @@ func TestDeadlineWhileStoreHangs(t *testing.T) {
 				t.Run(fmt.Sprint(target, ignores, deadline), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						h := &hangingKV{ignores, make(chan struct{})}
-						defer close(h.end)
 						o := replies(t, reply{body: "body", fields: []string{"Cache-Control: max-age=60"}})
 						tr := &cachecontrol.Transport{Base: o, Store: kv.FromKV(h)}
 						for range 40 {
@@ -63,10 +62,11 @@ func TestDeadlineWhileStoreHangs(t *testing.T) {
 							}
 							cancel()
 						}
-						if !ignores {
-							if err := tr.Close(); err != nil {
-								t.Error(err)
-							}
+						if ignores {
+							close(h.end)
+						}
+						if err := tr.Close(); err != nil {
+							t.Error(err)
 						}
 					})
 				})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/marks"
 	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
@@ -62,6 +63,9 @@ func (e *engine) remove(ctx context.Context, plain, key string) error {
 // it returns no request finds an earlier response.
 func (e *engine) invalidate(ctx context.Context, key string, start uint64) (uint64, error) {
 	start = e.invalidations.Add(key, start)
+	now := time.Now()
+	e.store.Invalidated(key, now)
+	e.store.Invalidated(key+partialSuffix, now)
 	k, _ := e.lock(ctx, key) // on timeout, the holder of the lock will notice: the key is marked
 	defer k.Unlock()
 	return start, e.drop(ctx, key)
@@ -141,5 +145,6 @@ func (e *engine) deleteParts(ctx context.Context, key string, parts []partlist.P
 // invalidateMethods invalidates the responses to all methods that are stored for a plain key, and those that are being received.
 func (e *engine) invalidateMethods(ctx context.Context, key string) error {
 	e.invalidations.Add(key+methodsSuffix, 0)
+	e.store.Invalidated(key+methodsSuffix, time.Now())
 	return e.remove(ctx, key+methodsSuffix, key+methodsSuffix)
 }

@@ -56,10 +56,14 @@ func (e *engine) dropPart(q *query, prev *previous, rep *reply) {
 // the key of the request.
 func (e *engine) invalidateBy(q *query, key string, rep *reply) {
 	for _, target := range e.invalidatedKeys(q, rep.resp) {
+		var n notice
 		if target += q.partition; target == key {
-			rep.epoch, _ = e.invalidateTarget(q.ctx, target, rep.epoch)
+			rep.epoch, n, _ = e.invalidateTarget(q.ctx, target, rep.epoch)
 		} else {
-			e.invalidateTarget(q.ctx, target, 0)
+			_, n, _ = e.invalidateTarget(q.ctx, target, 0)
+		}
+		if target == key || n.key == rep.notice.key { // this response may be stored all the same
+			rep.notice = n
 		}
 		if !slices.Contains(e.methods, q.req.Method) { // the program declares cacheable methods to be safe
 			e.invalidateMethods(q.ctx, target)

@@ -286,8 +286,8 @@ func TestInvalidationWaitsForCommit(t *testing.T) {
 func TestInvalidationDuringCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reached, letGo := make(chan struct{}), make(chan struct{})
-		store := &hookedStore{Store: storage.NewDictCache(), before: func(_ context.Context, op, _ string) error {
-			if op == "Commit" {
+		store := &hookedStore{Store: storage.NewDictCache(), before: func(_ context.Context, op, key string) error {
+			if op == "Commit" && key == "http://example.com/" {
 				reached <- struct{}{}
 				<-letGo
 			}

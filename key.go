@@ -20,6 +20,7 @@ const (
 	variantSuffix = cachekey.VariantSuffix
 	methodSuffix  = cachekey.MethodSuffix
 	methodsSuffix = cachekey.MethodsSuffix
+	noticeSuffix  = cachekey.NoticeSuffix
 	searchSuffix  = cachekey.SearchSuffix
 )
 

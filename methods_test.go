@@ -287,8 +287,8 @@ func TestInvalidationIsCheap(t *testing.T) {
 		for i := range 20 {
 			send(t, tr, withContent(t, "QUERY /", fmt.Sprint(i)))
 		}
-		if many := count(); many != none || many > 4 {
-			t.Errorf("%d calls of the store, want %d, and at most 4", many, none)
+		if many := count(); many != none || many > 6 { // two of them leave a notice for other processes
+			t.Errorf("%d calls of the store, want %d, and at most 6", many, none)
 		}
 	})
 }

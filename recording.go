@@ -283,7 +283,7 @@ func (r *recording) dropParts() {
 // commitCurrent commits the entry if it is still current. It returns ReasonNone, or the reason why the entry is not
 // stored.
 func (r *recording) commitCurrent() rules.Reason {
-	k, ok := r.locks.Lock(r.key)
+	k, ok := r.lock(r.ctx, r.key)
 	if !ok {
 		r.Abort()
 		r.store.Failed(r.ctx, "commit", r.entryKey, errKeyBusy)
@@ -295,7 +295,7 @@ func (r *recording) commitCurrent() rules.Reason {
 		key = r.key + partialSuffix
 	}
 	mine := invalidation.NewResponse(key, r.entry.Vary, r.date, r.order)
-	if r.invalidated() || r.part == nil && r.commits.HasNewer(mine) { // commitPart compares a part with what is stored
+	if r.invalidated() || r.part == nil && r.commits.HasNewer(mine) || r.noticed() { // commitPart compares a part with what is stored
 		r.Abort()
 		return rules.Outdated
 	}
@@ -308,10 +308,20 @@ func (r *recording) commitCurrent() rules.Reason {
 		return rules.StoreFailed
 	}
 	r.commits.Add(mine)
-	if r.invalidated() {
+	r.markStored(key)
+	if r.invalidated() || r.noticed() {
 		r.store.Delete(r.ctx, key) // an invalidation that gave up waiting may have found nothing to remove
 	}
 	return rules.ReasonNone
+}
+
+// markStored tells the store that what is now under key is current.
+func (r *recording) markStored(key string) {
+	if r.part != nil {
+		r.store.Stored(key, r.part.list)
+		return
+	}
+	r.store.Stored(key, r.entry)
 }
 
 // commit makes the entry visible, and removes the parts that it replaces.

@@ -19,6 +19,7 @@ type reply struct {
 	order           uint64       // the same, in the count of commits
 	mark            storage.Mark // the same, in the invalidations of groups and prefixes
 
+	notice             notice   // that the URL was invalidated, when the request was sent
 	named              string   // key of the response if No-Vary-Search made that differ from the key of its URL
 	rejectsCredentials bool     // it rejects credentials that Base has added to the request
 	spareLine          []string // capacity for one more line of the header, for Cache-Status

@@ -321,7 +321,9 @@ func (c *cache) fetchOrRefuse(q *query, prev *previous, why rules.Reason) (answe
 // are stored. A 304 selects the variant whose tag it names (RFC 9111, section 4.3.4).
 func (c *cache) fetchVariant(q *query, prev *previous, offers []offer) (answer, error) {
 	d := fetchBecause(rules.NoVariant)
+	n := c.noticeOf(q, &prev.place)
 	rep, err := c.ask(c.outgoing(q, func(h http.Header) { setOffers(h, offers) }))
+	rep.notice = n
 	switch {
 	case err != nil && q.canceledByOther(err):
 		return c.refetch(q, prev, d)
@@ -399,6 +401,7 @@ func (c *cache) fetch(q *query, prev *previous, m *match, d decision) (answer, e
 	}
 	validating := canValidate(q, m)
 	asked, resumes := q, prev.rest.asked()
+	n := c.noticeOf(q, &prev.place)
 	var rep reply
 	var err error
 	if resumes {
@@ -407,6 +410,7 @@ func (c *cache) fetch(q *query, prev *previous, m *match, d decision) (answer, e
 	} else {
 		rep, err = c.askOrigin(q, m, validating)
 	}
+	rep.notice = n
 	s := forwarded(d.Reason, 0)
 	if err != nil {
 		if validating && q.canceledByOther(err) {

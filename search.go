@@ -180,11 +180,13 @@ func (e *engine) putSearches(ctx context.Context, index string, list []storage.V
 	return nil
 }
 
-// invalidateTarget is invalidate for the plain key of a URL. It also removes what is stored for several URLs if this is one of them.
-func (e *engine) invalidateTarget(ctx context.Context, target string, start uint64) (uint64, error) {
+// invalidateTarget is invalidate for the plain key of a URL. It also removes what is stored for several URLs if this is one of
+// them, and leaves a notice for other processes.
+func (e *engine) invalidateTarget(ctx context.Context, target string, start uint64) (uint64, notice, error) {
+	n := e.leaveNotice(ctx, target) // before anything is deleted that a process may store again
 	start, err := e.invalidate(ctx, target, start)
 	start, errs := e.invalidateSearches(ctx, target, start)
-	return start, errors.Join(err, errs)
+	return start, n, errors.Join(err, errs)
 }
 
 // invalidateSearches removes what is stored for several URLs if the one with this plain key is one of them.

@@ -12,7 +12,7 @@ import (
 )
 
 func (e *engine) newStoreContext(q *query, prev *previous, rep *reply) storeContext {
-	return storeContext{e, q.req, q.ctx, prev.key, prev.index, rep.epoch, rep.order}
+	return storeContext{e, q.req, q.ctx, prev.key, prev.index, rep.epoch, rep.order, rep.notice}
 }
 
 // storeWhole starts storing a complete response while it is read. It returns its key and its entry. The entry may be

@@ -24,6 +24,8 @@ type storeContext struct {
 	index string // as in place
 	epoch uint64 // as in reply
 	order uint64 // as in reply
+
+	notice notice // as in reply
 }
 
 // invalidated reports whether the URL was invalidated since the request was sent.

@@ -318,7 +318,7 @@ func (t *Transport) Invalidate(ctx context.Context, u *url.URL) error {
 		return errNoKey(u)
 	}
 	key += e.partitionOf(req, controlOf(ctx))
-	_, err := e.invalidateTarget(ctx, key, 0)
+	_, _, err := e.invalidateTarget(ctx, key, 0)
 	return errors.Join(err, e.invalidateMethods(ctx, key))
 }
 

@@ -8,11 +8,13 @@ import (
 	"io"
 	"iter"
 	"math"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
+	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 )
 
 // DefaultNearFor is the time for which Tiered uses a near entry if it is given zero.
@@ -176,6 +178,9 @@ func confirmationOf(e *Entry) *confirmation {
 func (t *tiered) Get(ctx context.Context, key string) (*Response, error) {
 	if t.closed.Load() {
 		return nil, ErrClosed
+	}
+	if strings.HasSuffix(key, cachekey.NoticeSuffix) { // it must not be old
+		return t.far.Get(ctx, key)
 	}
 	if r, err := t.near.Get(ctx, key); err == nil && t.isConfirmed(key, r.Entry) {
 		return r, nil

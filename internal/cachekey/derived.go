@@ -19,6 +19,7 @@ const (
 	MethodsSuffix = "#methods" // of the index of the keys with MethodSuffix
 	SearchSuffix  = "#search=" // of responses with No-Vary-Search; a generation follows
 	SearchesIndex = "#search"  // of the index of the keys with SearchSuffix
+	NoticeSuffix  = "#notice"  // of an entry that tells other processes that a URL was invalidated
 	MarksSuffix   = "#marks"   // of the invalidated groups of an origin; alone, of all other marks
 )
 

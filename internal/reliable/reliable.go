@@ -38,14 +38,17 @@ type Store struct {
 	timeout time.Duration
 	logger  *slog.Logger
 
-	closed     atomic.Bool
-	tombstones tombstones
-	failures   failures
+	closed      atomic.Bool
+	stop        chan struct{} // closed by Close
+	retries     sync.WaitGroup
+	tombstones  tombstones
+	invalidated atomic.Pointer[invalidated] // nil if nothing was
+	failures    failures
 }
 
 // New returns a Store that makes the calls of c.Store.
 func New(c Config) *Store {
-	s := &Store{user: c.Store, store: c.Store, timeout: c.Timeout, logger: c.Logger}
+	s := &Store{user: c.Store, store: c.Store, timeout: c.Timeout, logger: c.Logger, stop: make(chan struct{})}
 	if s.describer, _ = c.Store.(storage.Describer); s.describer != nil {
 		s.traits = s.describer.Traits()
 	}
@@ -57,9 +60,14 @@ func New(c Config) *Store {
 	return s
 }
 
-// Close makes all further calls fail with storage.ErrClosed, except Update and Delete. It does not close the configured
-// store.
-func (s *Store) Close() { s.closed.Store(true) }
+// Close makes all further calls fail with storage.ErrClosed, except Update and Delete, and tries failed deletions once
+// more. It does not close the configured store.
+func (s *Store) Close() {
+	if !s.closed.Swap(true) {
+		close(s.stop)
+	}
+	s.retries.Wait()
+}
 
 // Closed reports whether Close was called.
 func (s *Store) Closed() bool { return s.closed.Load() }
@@ -97,9 +105,6 @@ func (s *Store) Get(ctx context.Context, key string) (*storage.Response, error) 
 	}
 	if s.IsTombstoned(key, r.Entry) {
 		r.Body.Close()
-		if s.tombstones.retry(key, time.Now(), s.timeout) {
-			s.tryDelete(ctx, key)
-		}
 		return nil, storage.ErrNotFound
 	}
 	return r, nil
@@ -184,6 +189,9 @@ func (s *Store) Unreadable(ctx context.Context, key string, err error) error {
 
 // IsTombstoned reports whether an entry that is stored under key should have been deleted.
 func (s *Store) IsTombstoned(key string, e *storage.Entry) bool {
+	if v := s.invalidated.Load(); v != nil && v.covers(key, e) {
+		return true
+	}
 	return s.tombstones.any.Load() && s.tombstones.cover(key, e)
 }
 
@@ -235,29 +243,43 @@ func (s *Store) withTimeout(ctx context.Context) (context.Context, context.Cance
 	return context.WithTimeout(context.WithoutCancel(ctx), s.Share(ctx))
 }
 
-// Delete removes the entry under key. If that fails, Delete logs the failure, and Get no longer returns the entry.
+// Delete removes the entry under key. If that fails, Delete logs the failure, Get no longer returns the entry, and the
+// deletion is tried again until it succeeds.
 func (s *Store) Delete(ctx context.Context, key string) error {
-	err := s.tryDelete(ctx, key)
-	if err != nil {
-		s.tombstones.add(key, time.Now())
-	}
-	return err
+	return s.orLater(ctx, key, func(ctx context.Context) error { return s.store.Delete(ctx, key) })
 }
 
-func (s *Store) tryDelete(ctx context.Context, key string) error {
+// orLater calls f. If f fails, it is called again until it succeeds, and until then no entry is returned that was stored
+// under key before.
+func (s *Store) orLater(ctx context.Context, key string, f func(context.Context) error) error {
+	began := time.Now()
 	limited, cancel := s.withTimeout(ctx)
 	defer cancel()
 	err := impatient(ctx)
 	if err == nil {
-		err = s.store.Delete(limited, key)
+		err = f(limited)
 		notice(ctx, err)
 	}
 	if err != nil {
 		s.Failed(ctx, "delete", key, err)
+		if s.tombstones.add(key, time.Now(), f) && !s.closed.Load() {
+			s.retries.Go(s.retryDeletions)
+		}
 	} else {
-		s.tombstones.remove(key)
+		s.tombstones.remove(key, began)
 	}
 	return err
+}
+
+// Put stores an entry without a body. If that fails, it is tried again like a deletion.
+func (s *Store) Put(ctx context.Context, key string, e *storage.Entry) error {
+	return s.orLater(ctx, key, func(ctx context.Context) error {
+		w, err := s.store.Create(ctx, key, e)
+		if err != nil {
+			return err
+		}
+		return w.Commit()
+	})
 }
 
 // HasLeases reports whether the store is a storage.Leaser.

@@ -72,7 +72,11 @@ func TestRogueStore(t *testing.T) {
 						}
 						return faultstore.NoTrick
 					}
-					defer rogue.Release()
+					defer func() {
+						rogue.Play = nil
+						rogue.Release()
+						s.Close()
+					}()
 					start := time.Now()
 					var err error
 					switch op {
@@ -285,7 +289,73 @@ func TestFailedDelete(t *testing.T) {
 		if n := s.Failures()["delete"]; n != 2 {
 			t.Errorf("%d failures of delete, want 2", n)
 		}
+		s.Close()
 	})
+}
+
+// A deletion that has failed is tried again until it succeeds, and once more by Close.
+func TestDeletionsAreTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := storage.NewDictCache()
+		broken, calls := true, 0
+		s := New(Config{Store: &faultstore.Store{Store: inner, Fault: func(op faultstore.Op) faultstore.Fault {
+			if op == faultstore.Delete {
+				if calls++; broken {
+					return faultstore.Err
+				}
+			}
+			return faultstore.None
+		}}, Timeout: timeout})
+		for i := range 10 {
+			put(s, fmt.Sprint(i), "body")
+			s.Delete(t.Context(), fmt.Sprint(i))
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if calls < 10+10 || calls > 10+20 {
+			t.Errorf("%d calls in a minute, want one at a time with growing pauses", calls)
+		}
+		broken = false
+		time.Sleep(mostRetry)
+		synctest.Wait()
+		if n := inner.Len(); n != 0 || calls > 10+20+10 {
+			t.Errorf("%d entries are left after %d calls, want 0", n, calls)
+		}
+
+		put(s, "last", "body")
+		broken = true
+		s.Delete(t.Context(), "last")
+		broken = false
+		s.Close()
+		if n := inner.Len(); n != 0 {
+			t.Errorf("%d entries are left after Close, want 0", n)
+		}
+	})
+}
+
+// An entry that was requested before its key was invalidated is not used, even if the store has it again. One that was
+// stored afterwards is.
+func TestInvalidated(t *testing.T) {
+	s := New(Config{Store: &faultstore.Store{Store: storage.NewDictCache(), Fault: func(faultstore.Op) faultstore.Fault { return faultstore.None }}, Timeout: timeout})
+	defer s.Close()
+	now := time.Now()
+	at := func(d time.Duration) *storage.Entry { return &storage.Entry{RequestTime: now.Add(d)} }
+	covers := func(d time.Duration, want bool) {
+		t.Helper()
+		if got := s.IsTombstoned("key", at(d)); got != want {
+			t.Errorf("IsTombstoned of an entry requested after %v = %v, want %v", d, got, want)
+		}
+	}
+	covers(0, false)
+	s.Invalidated("key", now)
+	covers(-1, true)
+	covers(0, false)
+	if s.IsTombstoned("another", at(-1)) {
+		t.Error("IsTombstoned for another key = true, want false")
+	}
+	s.Stored("key", at(-time.Second)) // the response to the request that has invalidated it
+	covers(-time.Second, false)
+	covers(-time.Second-1, true)
 }
 
 // However many deletions fail, a limited number of keys is remembered, and none of the entries is used.
@@ -295,7 +365,7 @@ func TestTombstonesAreLimited(t *testing.T) {
 	at := func(n int) *storage.Entry { return &storage.Entry{RequestTime: start.Add(time.Duration(n))} }
 	const keys = 3*maxTombstones + 7
 	for i := range keys {
-		stones.add(fmt.Sprint(i), start.Add(time.Duration(i)))
+		stones.add(fmt.Sprint(i), start.Add(time.Duration(i)), nil)
 	}
 	if len(stones.keys) > maxTombstones {
 		t.Errorf("%d keys are remembered, want at most %d", len(stones.keys), maxTombstones)
@@ -311,17 +381,15 @@ func TestTombstonesAreLimited(t *testing.T) {
 		}
 	}
 	stones = tombstones{}
-	stones.add("a", start)
+	stones.add("a", start, nil)
 	if stones.cover("b", new(storage.Entry)) {
 		t.Error("cover of another key = true, want false")
 	}
-	for after, want := range map[time.Duration]bool{time.Second: false, time.Minute: true} {
-		stones.add("a", start)
-		if got := stones.retry("a", start.Add(after), time.Minute); got != want {
-			t.Errorf("retry after %v = %v, want %v", after, got, want)
-		}
+	stones.remove("a", start.Add(-1)) // it has failed again since
+	if !stones.any.Load() {
+		t.Error("any = false after a deletion that began before the failure, want true")
 	}
-	stones.remove("a")
+	stones.remove("a", start)
 	if stones.any.Load() {
 		t.Error("any = true after the last key was removed, want false")
 	}
@@ -552,7 +620,7 @@ func TestListLoops(t *testing.T) {
 		}
 		cache := storage.NewDictCache()
 		s = New(Config{Timeout: timeout, Store: listFunc{cache, cache.List}})
-		s.traits.Local, s.store = false, newGuard(s.user, timeout, s.Failed)
+		s.traits.Local, s.store = false, newGuard(s.user, timeout, false, s.Failed)
 		for _, key := range []string{"a", "b", "c"} {
 			if err := put(s, key, "body"); err != nil {
 				t.Fatal(err)
