@@ -253,3 +253,50 @@ func TestSpoolLimit(t *testing.T) {
 		}
 	}
 }
+
+// A writer of a long body removes what dead processes have left of long bodies in its directory, even if it is never swept.
+func TestWriterRemovesAbandoned(t *testing.T) {
+	c, err := NewFileCache(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := c.tree.parent(c.tree.path("key"))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	long := make([]byte, 2*spoolSize)
+	path := func(name string) string { return filepath.Join(dir, name) }
+	for name, f := range map[string]struct {
+		body []byte
+		age  time.Duration
+	}{
+		tempPrefix + "dead":  {long, 2 * restAge},
+		tempPrefix + "alive": {long, 2 * restAge},
+		tempPrefix + "young": {long, restAge / 2},
+		tempPrefix + "short": {long[:10], 2 * restAge},
+		"other":              {long, 2 * restAge},
+	} {
+		if err := writeNew(path(name), f.body, defaultFileMode, time.Now().Add(-f.age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	alive, err := os.OpenFile(path(tempPrefix+"alive"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alive.Close()
+	hold(alive)
+	w, err := c.Create(t.Context(), "key", &storage.Entry{Status: 200, Version: 11, Length: -1})
+	if err == nil {
+		_, err = w.Write(long)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Abort()
+	for name, want := range map[string]bool{tempPrefix + "dead": false, tempPrefix + "alive": true, tempPrefix + "young": true, tempPrefix + "short": true, "other": true} {
+		if _, err := os.Lstat(path(name)); (err == nil) != want {
+			t.Errorf("%s exists: %v, want %v", name, err == nil, want)
+		}
+	}
+}

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/checksum"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -89,6 +92,7 @@ func (s *spool) flush() error {
 
 func (s *spool) write(p []byte) {
 	if s.f == nil && s.err == nil {
+		removeAbandoned(s.tree.parent(s.path), time.Now())
 		s.f, s.err = s.tree.temp(s.path)
 	}
 	if s.err != nil || len(p) == 0 {
@@ -96,6 +100,28 @@ func (s *spool) write(p []byte) {
 	}
 	if _, err := s.f.Write(p); err != nil {
 		s.err = fmt.Errorf("storage: %w", err)
+	}
+}
+
+// restAge is the minimum age of a long temporary file that removeAbandoned removes. The file has a lock from the start, so a short
+// time is enough.
+const restAge = time.Minute
+
+// removeAbandoned removes the long temporary files of dead processes in a leaf directory. Most of them are of the response that is
+// about to be written, and so a download that is killed again and again leaves one of them, even if the directory is never swept.
+func removeAbandoned(dir string, now time.Time) {
+	list, err := readDir(dir)
+	if err != nil {
+		return
+	}
+	for _, e := range list {
+		if !strings.HasPrefix(e.Name(), tempPrefix) {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		if fi, err := lstat(path); err == nil && fi.Mode().IsRegular() && fi.Size() > spoolSize/2 && now.Sub(fi.ModTime()) > restAge && unheld(path) {
+			remove(path)
+		}
 	}
 }
 

@@ -214,14 +214,15 @@ func isDocument(path string) bool {
 
 // abandoned reports whether no program is writing the temporary file at path any more.
 func abandoned(path string, fi fs.FileInfo, now time.Time) bool {
-	age := now.Sub(fi.ModTime())
-	if !strings.HasPrefix(fi.Name(), tempPrefix) {
+	if age := now.Sub(fi.ModTime()); !strings.HasPrefix(fi.Name(), tempPrefix) || age <= strayAge {
 		return age > tempAge
 	}
-	if age <= strayAge {
-		return false
-	}
-	unlock, err := takeLock(endedContext, path, false) // its writer holds the lock
+	return unheld(path)
+}
+
+// unheld reports whether no program has the lock of one of our temporary files, which its writer holds.
+func unheld(path string) bool {
+	unlock, err := takeLock(endedContext, path, false)
 	if err == nil {
 		unlock()
 	}
