@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
 	"github.com/go-cachecontrol/cachecontrol/internal/marks"
 	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -120,16 +121,26 @@ func readParts(r *storage.Response) (partlist.List, error) {
 	if r.Entry.Range != nil || r.Entry.Length > maxPartsBytes {
 		return empty, errNoParts
 	}
-	var text bytes.Buffer
-	text.Grow(int(max(0, r.Entry.Length)) + bytes.MinRead)
-	if _, err := text.ReadFrom(io.LimitReader(r.Body, maxPartsBytes+1)); err != nil {
+	text, err := readText(r)
+	if err != nil {
 		return empty, err
 	}
-	list, err := partlist.Parse(text.Bytes(), maxParts)
+	list, err := partlist.Parse(text, maxParts)
 	if err != nil {
 		return empty, err
 	}
 	return list, nil
+}
+
+// readText returns a body, or more than maxPartsBytes bytes of it. It does not copy a body that is in memory.
+func readText(r *storage.Response) ([]byte, error) {
+	if held, ok := r.Body.(*bytesbody.Body); ok {
+		return held.Bytes(), nil
+	}
+	var text bytes.Buffer
+	text.Grow(int(max(0, r.Entry.Length)) + bytes.MinRead)
+	_, err := text.ReadFrom(io.LimitReader(r.Body, maxPartsBytes+1))
+	return text.Bytes(), err
 }
 
 // errNoParts is the error for an entry that does not list parts, although it is stored where such an entry is looked for.
