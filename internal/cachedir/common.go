@@ -3,7 +3,11 @@ package cachedir
 import (
 	"context"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -64,10 +68,26 @@ func (t *tree) delete(ctx context.Context, key string) error {
 	// With the lock, no Update that has read the entry can restore it. If the lock is not available, the
 	// entry is removed without it, because an invalid entry must not stay. Python takes no lock here either.
 	if unlock, err := t.lock(ctx, path); err == nil {
-		defer unlock()
+		if strings.Contains(key, cachekey.PartSuffix) {
+			defer t.removeTraces(path, unlock)
+		} else {
+			defer unlock()
+		}
 	}
 	defer t.changed(path, t.sizeAt(path))
 	return t.remove(path)
+}
+
+// removeTraces removes the locks of the part at path, which are held, and its leaf directory if that is empty. The keys of parts are
+// random, so a long file whose parts replace each other would leave a lock and a directory for each of them, and sweeps could not keep
+// up. Python does not use these keys.
+func (t *tree) removeTraces(path string, unlock func()) {
+	names := []string{path + lockSuffix}
+	if t.separate {
+		names = append(names, path+bodySuffix+lockSuffix)
+	}
+	removeLocked(unlock, names...)
+	os.Remove(filepath.Dir(path))
 }
 
 // drop removes a damaged entry if the file with its body is still the one described by body and no other process holds
