@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
+	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -164,6 +165,48 @@ func (d *cacheDir) find(prefix string) (*cachedir.Item, error) {
 		return nil, usageErrorf("%s", reason(err), "'cachecontrol ls' prints the complete hashes.")
 	}
 	return it, nil
+}
+
+// withURL returns the entries that record a URL, as ls lists it, under a key with something that is not shown: the user and
+// the password of the request, or its partition. It walks through the directory. If arg is not a URL or has a user, it
+// returns none.
+func (d *cacheDir) withURL(ctx context.Context, e *env, arg string) (items []*cachedir.Item, err error) {
+	want, ok := cachekey.OfText(arg)
+	if !ok || !isURL(arg) {
+		return nil, nil
+	}
+	err = d.each(ctx, e, startScan(e), func(it *cachedir.Item) error {
+		if it.Kind != cachedir.EntryFile {
+			return nil
+		}
+		if found, err := it.Inspect(); err == nil && found.Entry != nil {
+			if key, ok := cachekey.OfText(found.Entry.URL); ok && key == want {
+				items = append(items, it)
+			}
+		}
+		return nil
+	})
+	if err == interrupted {
+		return nil, err
+	}
+	return items, nil
+}
+
+// onlyWithURL returns the entry of withURL, or nil if there is none.
+func (d *cacheDir) onlyWithURL(ctx context.Context, e *env, arg string) (*cachedir.Item, error) {
+	items, err := d.withURL(ctx, e, arg)
+	switch len(items) {
+	case 0:
+		return nil, err
+	case 1:
+		return items[0], nil
+	}
+	hashes := make([]string, len(items))
+	for i, it := range items {
+		hashes[i] = it.Hash
+	}
+	return nil, &problem{code: exitFailed, msg: plural(len(items), "entry is", "entries are") + " stored for " + printable(arg) + ", for several users or requests",
+		hint: "Name one by its hash: " + strings.Join(hashes, " ")}
 }
 
 // nothingStored returns the problem that there is no entry for arg, a URL or a hash.

@@ -67,6 +67,9 @@ func (r *rm) run(ctx context.Context, e *env, args []string) error {
 		}
 		removed, err := r.remove(ctx, d, arg)
 		if err == nil && removed.Entries == 0 {
+			removed, err = r.removeWithURL(ctx, e, d, arg)
+		}
+		if err == nil && removed.Entries == 0 {
 			err = nothingStored(args[0], arg)
 		}
 		out := &rmResult{Argument: withoutUserinfo(arg), DryRun: r.dryRun, Removed: removed}
@@ -131,6 +134,24 @@ func (r *rm) remove(ctx context.Context, d *cacheDir, arg string) (n tally, err 
 			return n, failed(errors.New(reason(err)), "cannot remove "+printable(d.rel(it.Path)), "")
 		}
 		n.add(it.Size)
+	}
+	return n, nil
+}
+
+// removeWithURL removes the entries that record the URL but are not found by it: see cacheDir.withURL.
+func (r *rm) removeWithURL(ctx context.Context, e *env, d *cacheDir, arg string) (n tally, err error) {
+	items, err := d.withURL(ctx, e, arg)
+	if err != nil {
+		return n, err
+	}
+	byHash := *r
+	byHash.hash = true
+	for _, it := range items {
+		removed, err := byHash.remove(ctx, d, it.Hash)
+		n.Entries, n.Bytes = n.Entries+removed.Entries, n.Bytes+removed.Bytes
+		if err != nil {
+			return n, err
+		}
 	}
 	return n, nil
 }

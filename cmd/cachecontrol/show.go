@@ -42,6 +42,9 @@ func (s *show) run(ctx context.Context, e *env, args []string) error {
 		return err
 	}
 	it, err := d.lookUp(args[1])
+	if it == nil && err == nil {
+		it, err = d.onlyWithURL(ctx, e, args[1])
+	}
 	switch {
 	case err != nil:
 		return err

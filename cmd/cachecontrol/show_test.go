@@ -83,3 +83,28 @@ func TestPrintableWriter(t *testing.T) {
 		}
 	}
 }
+
+// An entry that has a user in its key is found by the URL that ls prints. If there are several, they are named.
+func TestURLWithUser(t *testing.T) {
+	for _, separate := range []bool{false, true} {
+		f := newFilled(t, separate)
+		const url = "https://a.example/private"
+		key := func(user string) string { return url + "#user=" + user }
+		f.put(key("0123"), f.entry(url, 200, 0), "of one user")
+		f.page("https://a.example/other", 200, 0, "body")
+		if code, stdout, stderr := call(t, "show", "--body", f.dir, url); code != exitOK || stdout != "of one user" || stderr != "" {
+			t.Errorf("show: exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+		}
+		f.put(key("4567"), f.entry(url, 200, 0), "of another user")
+		if code, _, stderr := call(t, "show", f.dir, url); code != exitFailed || !strings.Contains(stderr, "2 entries are stored") ||
+			!strings.Contains(strings.Join(strings.Fields(stderr), " "), cachedir.Hash(key("0123"))) {
+			t.Errorf("show of two entries: exit code %d, stderr %q, want their hashes", code, stderr)
+		}
+		if code, stdout, stderr := call(t, "rm", f.dir, url); code != exitOK || !strings.Contains(stdout, "removed 2 entries") {
+			t.Errorf("rm: exit code %d, stdout %q, stderr %q, want 2 entries removed", code, stdout, stderr)
+		}
+		if code, _, stderr := call(t, "show", f.dir, url); code != exitFailed || !strings.Contains(stderr, "nothing is stored") {
+			t.Errorf("show after rm: exit code %d, stderr %q", code, stderr)
+		}
+	}
+}
