@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
@@ -137,18 +138,23 @@ func withKey(member, plain string) string {
 	if len(text) > maxShownKey {
 		return member
 	}
-	b := append([]byte(member), `;key="`...)
+	var b strings.Builder
+	b.Grow(len(member) + len(`;key=""`) + len(text))
+	b.WriteString(member)
+	b.WriteString(`;key="`)
 	for i := range len(text) {
 		switch c := text[i]; {
 		case c == '"' || c == '\\':
-			b = append(b, '\\', c)
+			b.WriteByte('\\')
+			b.WriteByte(c)
 		case c < ' ' || c > '~':
-			b = fmt.Appendf(b, "%%%02X", c)
+			fmt.Fprintf(&b, "%%%02X", c)
 		default:
-			b = append(b, c)
+			b.WriteByte(c)
 		}
 	}
-	return string(append(b, '"'))
+	b.WriteByte('"')
+	return b.String()
 }
 
 // logAnswer logs a caching decision.

@@ -26,12 +26,14 @@ func Chain(functions ...func(*http.Request) *url.URL) func(*http.Request) *url.U
 	functions = slices.Clone(functions)
 	return func(req *http.Request) *url.URL {
 		var u *url.URL
-		for _, f := range functions {
+		for i, f := range functions {
 			next := f(req)
 			if next == nil {
 				continue
 			}
-			u = next
+			if u = next; i == len(functions)-1 {
+				break
+			}
 			changed := *req
 			if next.Host != req.URL.Host {
 				changed.Host = next.Host
