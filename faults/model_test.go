@@ -659,7 +659,7 @@ func (w *world) refuted(c *call, head *exchange, repr *representation) error {
 // It looks only at stories that leave the cache no choice: no response since may have replaced, changed or removed this one. What
 // leaves it stored are responses to other variants, and statuses that say nothing about it, such as 403 and 429.
 func (w *world) kept(c *call) *exchange {
-	if len(w.caches) > 1 || w.faulty || c.method != "GET" || c.canceled || c.spelling.url != "" || c.wish != noWish() || c.cache.TimePriority {
+	if len(w.caches) > 1 || w.faulty || c.method != "GET" || c.canceled || c.spelling.url != "" && !c.spelling.isAlias() || c.wish != noWish() || c.cache.TimePriority {
 		return nil
 	}
 	for name := range c.header {

@@ -24,6 +24,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/faultstore"
 	"github.com/go-cachecontrol/cachecontrol/internal/storetest"
+	"github.com/go-cachecontrol/cachecontrol/keys"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 	"github.com/go-cachecontrol/cachecontrol/storage/kv"
@@ -190,6 +191,11 @@ var spellings = []spelling{
 	{"http://a.test/1", "a.test/x", "", ""},
 }
 
+// aliasOf returns another URL of a target, for Transports that ignore the parameter alias.
+func aliasOf(target string, n int) string { return fmt.Sprint(target, "?alias=", n) }
+
+func (s spelling) isAlias() bool { return strings.Contains(s.url, "?alias=") }
+
 // targetOf returns what the request is for. It knows no rule, only the tables.
 func targetOf(req *http.Request) string {
 	if t := req.Context().Value(targetKey{}); t != nil {
@@ -254,6 +260,7 @@ type world struct {
 	faulty      bool // the store may fail
 	windows     bool // others may run just before a response is seen in the store
 	window      func()
+	keyed       bool // the Transports have a Key, and requests have several URLs for a target
 	focus       bool // one URL, no Vary, and many ranges: what becomes of parts needs several steps that fit each other
 	variety     bool // one URL with several variants, and statuses that say nothing about what is stored
 	aliases     bool // each request may be for another URL of its target
@@ -288,6 +295,7 @@ func play(t testing.TB, script []byte, dir func() string) (kinds map[string]int,
 	if w.variety { // one cache, without limits, that keeps what it may
 		setup = []byte{setup[0] &^ 8, setup[1] &^ (1 | 4 | 8)}
 	}
+	w.keyed = (setup[0]^setup[1]>>1)%2 == 1
 	store := w.newStore(int(setup[0]>>4), setup[1], dir)
 	w.aliases = (setup[0]^setup[1])%4 == 3 && !w.faulty && !w.windows
 	for range 1 + setup[0]>>3&1 {
@@ -298,6 +306,9 @@ func play(t testing.TB, script []byte, dir func() string) (kinds map[string]int,
 		c.Transport = &cachecontrol.Transport{
 			Base: origin{w, c}, Store: store, Shared: c.shared, DisableCompression: !c.negotiates, StaleIfError: c.staleIfError,
 			TimePriority: setup[1]&1 == 1, ReplaySetCookie: setup[1]&64 != 0,
+		}
+		if w.keyed {
+			c.Transport.Key = keys.Without("alias")
 		}
 		if setup[1]&2 != 0 {
 			c.Transport.RefreshAhead = 5 * time.Second
@@ -439,6 +450,8 @@ func (w *world) step(d dice, held []*call) []*call {
 		w.mu.Unlock()
 		if n := d.pick(byteMore, 16); n < 4 && i.url == targets[0] {
 			u, _ = url.Parse(spellings[n].url)
+		} else if w.keyed {
+			u, _ = url.Parse(aliasOf(i.url, n))
 		}
 		if w.aliases {
 			u, _ = url.Parse(w.alias(i.url, i.atSeq))
@@ -570,6 +583,9 @@ func (w *world) newCall(d dice) *call {
 	}
 	if (w.focus || w.variety) && c.spelling.url == "" {
 		c.url = targets[0]
+	}
+	if n := d.pick(byteMore, 256); w.keyed && c.spelling.url == "" && n%4 != 0 {
+		c.spelling = spelling{url: aliasOf(c.url, n), target: c.url}
 	}
 	if w.variety {
 		if v := selectingValues["X-User"][:4][d.pick(byteSelecting, 4)]; v != nil {
