@@ -82,8 +82,8 @@ type Transport struct {
 	// Key, if non-nil, returns the URL that names the resource that a request asks for. If it returns nil, that is the
 	// request's own URL. If it returns the same URL for several requests, they have the same stored responses: each
 	// may be answered with the response to another, and what invalidates one, such as an unsafe request or a call of
-	// Invalidate, invalidates all (RFC 9111, section 4.4). Package keys has functions that ignore query parameters or
-	// their order.
+	// Invalidate, invalidates all (RFC 9111, section 4.4). InvalidateGroup and InvalidatePrefix compare with the URLs
+	// that Key has returned. Package keys has functions that ignore query parameters or their order.
 	//
 	// Only the key changes: the request that is sent to the origin is the caller's. The fragment of the result is
 	// ignored, and user and password are always those of the request's URL. A result that has another origin than the
