@@ -335,6 +335,23 @@ func TestRequestBodiesInKeys(t *testing.T) {
 	})
 }
 
+// An origin answers 412 to If-None-Match on a method that is not for retrieval (RFC 9110, section 13.1.2). The caller, who set no
+// condition, gets the response to the request without it.
+func TestRefusedValidationOfOtherMethods(t *testing.T) {
+	runScenarios(t, []scenario{{
+		"POST", &cachecontrol.Transport{CacheableMethods: []string{"POST"}}, []reply{ok(`ETag: "1"`), status(412), ok("Cache-Control: max-age=60")}, []step{
+			{do: "POST /", content: "a", want: miss, body: "#1"},
+			{do: "POST /", content: "a", want: miss, status: 200, body: "#3", sent: []string{"If-None-Match:"}},
+			{do: "POST /", content: "a", want: hit, body: "#3"},
+		},
+	}, {
+		"the caller's own condition", &cachecontrol.Transport{CacheableMethods: []string{"POST"}}, []reply{ok(`ETag: "1"`), status(412)}, []step{
+			{do: "POST /", content: "a", want: miss, body: "#1"},
+			{do: "POST /", content: "a", with: []string{`If-None-Match: "1"`}, want: bypass, status: 412},
+		},
+	}})
+}
+
 // A request that is sent again sends its body again.
 func TestAskingAgainWithABody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -434,6 +434,10 @@ func (c *cache) fetch(q *query, prev *previous, m *match, d decision) (answer, e
 		// may.
 		prev.doubt(m)
 		return c.refetch(q, prev, d)
+	case validating && rep.resp.StatusCode == http.StatusPreconditionFailed && !rules.Retrieves(q.req.Method):
+		c.discard(q, rep.resp) // RFC 9110, section 13.1.2: the condition has refused a method that does not retrieve
+		prev.doubt(m)
+		return c.refetch(q, prev, d)
 	case rules.ServerFailed(rep.resp.StatusCode):
 		if r, ok := q.staleOnError(m, d, rep.received); ok {
 			c.discard(q, rep.resp)
