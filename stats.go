@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Stats are the counts of a Transport since its first request. Each request is counted once, in Hits, Stale,
@@ -45,9 +46,25 @@ type Stats struct {
 	// that cannot be read is a failure of get.
 	StoreErrors map[string]uint64 `json:"store_errors"`
 
+	// StoreSuspended counts the calls of the store that were not made, by operation, because a server had failed to answer a
+	// short time before. SuspendedServers are the servers that are not called at present.
+	StoreSuspended   map[string]uint64 `json:"store_suspended"`
+	SuspendedServers []string          `json:"suspended_servers"`
+
+	// StoreOperations are the calls of a store other than DictCache and the two file caches, by operation: get, create,
+	// commit, update, delete and lease, and near for an entry that Tiered had in memory. They include failed calls, but
+	// not those in StoreSuspended.
+	StoreOperations map[string]StoreOperation `json:"store_operations"`
+
 	// Evictions is the number of entries that the store removed to stay within its size limit. It is 0 if the store has
 	// no Traits.
 	Evictions uint64 `json:"evictions"`
+}
+
+// StoreOperation counts the calls of an operation of a store.
+type StoreOperation struct {
+	Calls uint64        `json:"calls"`
+	Time  time.Duration `json:"time"` // that all calls took together, in nanoseconds
 }
 
 // counters are the counts behind Stats. The counts of a hit are in shards, so that processors do not contend for them.

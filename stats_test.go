@@ -30,6 +30,12 @@ func counts(s cachecontrol.Stats) cachecontrol.Stats {
 	if len(s.StoreErrors) == 0 {
 		s.StoreErrors = nil
 	}
+	if len(s.StoreSuspended) == 0 {
+		s.StoreSuspended = nil
+	}
+	if len(s.StoreOperations) == 0 {
+		s.StoreOperations = nil
+	}
 	return s
 }
 

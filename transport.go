@@ -437,6 +437,11 @@ func (t *Transport) Stats() Stats {
 	e := t.start()
 	s := e.counters.read()
 	s.StoreErrors, s.Evictions = e.store.Failures(), e.store.Evictions()
+	s.StoreSuspended, s.SuspendedServers = e.store.NotCalled(), e.store.Suspended()
+	s.StoreOperations = make(map[string]StoreOperation)
+	for name, o := range e.store.Operations() {
+		s.StoreOperations[name] = StoreOperation(o)
+	}
 	return s
 }
 

@@ -20,6 +20,9 @@
 //	cachecontrol.responses.stored     {response}  responses that were stored completely
 //	cachecontrol.responses.not_stored {response}  responses that were not stored, by cachecontrol.reason: a cachecontrol.Reason
 //	cachecontrol.store.errors         {error}     failures of the store, by cachecontrol.operation: get, create, write and so on
+//	cachecontrol.store.suspended      {call}      calls that were not made because a server had failed to answer
+//	cachecontrol.store.calls          {call}      calls of a store that is not local, by operation
+//	cachecontrol.store.time           us          the time that these calls took, by operation
 //	cachecontrol.store.evictions      {entry}     entries that the store evicted to stay within its bound
 //	cachecontrol.request.duration     s           a histogram of the time until a response's header is returned, by cachecontrol.outcome
 //
@@ -64,6 +67,9 @@ func Register(provider metric.MeterProvider, t *cachecontrol.Transport, attrs ..
 	stored := counter("cachecontrol.responses.stored", "{response}", "Responses that were stored completely.")
 	notStored := counter("cachecontrol.responses.not_stored", "{response}", "Responses from the origin that were not stored, by reason.")
 	storeErrors := counter("cachecontrol.store.errors", "{error}", "Failures of the store, by operation.")
+	suspended := counter("cachecontrol.store.suspended", "{call}", "Calls of the store that were not made because a server had failed to answer.")
+	calls := counter("cachecontrol.store.calls", "{call}", "Calls of a store that is not local, by operation.")
+	callTime := counter("cachecontrol.store.time", "us", "Time that the calls of the store took, by operation.")
 	evictions := counter("cachecontrol.store.evictions", "{entry}", "Entries that the store evicted to stay within its bound.")
 	duration, err := meter.Float64Histogram("cachecontrol.request.duration", metric.WithUnit("s"),
 		metric.WithDescription("Time until the header of a response is returned, by outcome."), metric.WithExplicitBucketBoundaries(buckets...))
@@ -100,6 +106,15 @@ func Register(provider metric.MeterProvider, t *cachecontrol.Transport, attrs ..
 		}
 		for operation, n := range s.StoreErrors {
 			o.ObserveInt64(storeErrors, int64(n), with("operation", operation))
+		}
+		var notMade uint64
+		for _, n := range s.StoreSuspended {
+			notMade += n
+		}
+		o.ObserveInt64(suspended, int64(notMade), plain)
+		for operation, of := range s.StoreOperations {
+			o.ObserveInt64(calls, int64(of.Calls), with("operation", operation))
+			o.ObserveInt64(callTime, of.Time.Microseconds(), with("operation", operation))
 		}
 		return nil
 	}, all...)

@@ -137,6 +137,7 @@ func TestRegister(t *testing.T) {
 		"cachecontrol.requests{cache=one,cachecontrol.outcome=refused}":                        1,
 		"cachecontrol.requests{cache=one,cachecontrol.outcome=failed}":                         1,
 		"cachecontrol.store.evictions{cache=one}":                                              0,
+		"cachecontrol.store.suspended{cache=one}":                                              0,
 		"cachecontrol.requests.collapsed{cache=one}":                                           0,
 		"cachecontrol.requests.background{cache=one}":                                          0,
 		"cachecontrol.requests.held_back{cache=one}":                                           0,

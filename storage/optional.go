@@ -58,6 +58,10 @@ type Traits struct {
 	// Evictions is the number of entries that this process has removed to keep the Store within its limit.
 	Evictions uint64
 
+	// Suspended are the names of the servers that are not called at present, because they failed to answer. Calls that
+	// need them return ErrSuspended.
+	Suspended []string
+
 	// Warning describes what is unsafe about the place where the entries are stored. If it is not empty, a Transport
 	// with a Logger logs it once.
 	Warning string

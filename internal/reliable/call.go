@@ -33,6 +33,7 @@ type guard struct {
 	storage.Store
 	timeout time.Duration
 	direct  bool // the store honors contexts
+	commits *operation
 	failed  func(ctx context.Context, op, key string, err error)
 	calls   chan struct{} // holds one element for each running call, including abandoned ones
 	hung    atomic.Int32  // number of abandoned calls

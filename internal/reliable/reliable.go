@@ -43,7 +43,10 @@ type Store struct {
 	retries     sync.WaitGroup
 	tombstones  tombstones
 	invalidated atomic.Pointer[invalidated] // nil if nothing was
-	failures    failures
+	failures    failures                    // without calls that were not made
+	suspended   failures                    // calls that were not made
+	operations  operations
+	servers     servers
 }
 
 // New returns a Store that makes the calls of c.Store.
@@ -55,7 +58,9 @@ func New(c Config) *Store {
 	s.looker, _ = c.Store.(storage.Looker)
 	if !s.traits.Local {
 		s.traits.Memory, s.traits.Copies = false, false
-		s.store = newGuard(c.Store, c.Timeout, s.traits.HonorsContexts, s.Failed)
+		g := newGuard(c.Store, c.Timeout, s.traits.HonorsContexts, s.Failed)
+		g.commits = &s.operations.commit
+		s.store = g
 	}
 	return s
 }
@@ -110,6 +115,18 @@ func (s *Store) Get(ctx context.Context, key string) (*storage.Response, error) 
 	return r, nil
 }
 
+// called records a call that began at start.
+func (s *Store) called(ctx context.Context, o *operation, start time.Time, err error) {
+	if s.traits.Local {
+		return
+	}
+	notice(ctx, err)
+	o.took(start)
+	if err == nil && s.servers.some.Load() {
+		s.watchServers(ctx)
+	}
+}
+
 // keys holds buffers for Lookup, so that the caller's key need not be allocated.
 var keys = sync.Pool{New: func() any { return new([]byte) }}
 
@@ -130,6 +147,9 @@ func (s *Store) Lookup(key []byte) (h storage.Held, known bool) {
 	}
 	if h.Entry != nil && s.IsTombstoned(h.Key, h.Entry) {
 		return storage.Held{}, false
+	}
+	if h.Entry != nil && !s.traits.Local {
+		s.operations.near.calls.Add(1)
 	}
 	return h, known
 }
@@ -163,8 +183,9 @@ func (s *Store) read(ctx context.Context, key string) (*storage.Response, error)
 	if err := impatient(ctx); err != nil {
 		return nil, err
 	}
+	start := time.Now()
 	r, err := s.store.Get(ctx, key)
-	notice(ctx, err)
+	s.called(ctx, &s.operations.get, start, err)
 	return r, err
 }
 
@@ -206,8 +227,9 @@ func (s *Store) Create(ctx context.Context, key string, e *storage.Entry) (stora
 	if err := impatient(ctx); err != nil {
 		return nil, err
 	}
+	start := time.Now()
 	w, err := s.store.Create(ctx, key, e)
-	notice(ctx, err)
+	s.called(ctx, &s.operations.create, start, err)
 	return w, err
 }
 
@@ -222,12 +244,13 @@ func (s *Store) Update(ctx context.Context, key string, e *storage.Entry, may fu
 		s.Failed(ctx, "update", key, err)
 		return err
 	}
+	start := time.Now()
 	if c, ok := s.store.(storage.Comparer); ok {
 		err = c.UpdateIf(limited, key, e, may)
 	} else {
 		err = s.store.Update(limited, key, e)
 	}
-	notice(ctx, err)
+	s.called(ctx, &s.operations.update, start, err)
 	if err != nil && !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, storage.ErrChanged) {
 		s.Failed(ctx, "update", key, err)
 	}
@@ -258,7 +281,7 @@ func (s *Store) orLater(ctx context.Context, key string, f func(context.Context)
 	err := impatient(ctx)
 	if err == nil {
 		err = f(limited)
-		notice(ctx, err)
+		s.called(ctx, &s.operations.delete, began, err)
 	}
 	if err != nil {
 		s.Failed(ctx, "delete", key, err)
@@ -299,8 +322,9 @@ func (s *Store) Lease(ctx context.Context, key string, d time.Duration) (release
 	}
 	limited, cancel := context.WithTimeout(ctx, s.Share(ctx))
 	defer cancel()
+	start := time.Now()
 	end, ok, err := s.store.(storage.Leaser).Lease(limited, key, d)
-	notice(ctx, err)
+	s.called(ctx, &s.operations.lease, start, err)
 	switch {
 	case err != nil:
 		if ctx.Err() != context.Canceled {
@@ -369,6 +393,9 @@ func (s *Store) Evictions() uint64 {
 // Failures returns the number of failures of each operation.
 func (s *Store) Failures() map[string]uint64 { return s.failures.counts() }
 
+// NotCalled returns the number of calls of each operation that were not made, because a server was given up.
+func (s *Store) NotCalled() map[string]uint64 { return s.suspended.counts() }
+
 // Failed counts and logs a failure of an operation. It logs one failure of each operation in ten seconds at level Warn,
 // with the number of failures since the last one, because a store that cannot be reached fails at every request. It
 // always logs an unreadable entry at Warn, and a call that was not made (ErrSuspended) at Debug.
@@ -376,7 +403,12 @@ func (s *Store) Failed(ctx context.Context, op, key string, err error) {
 	if errors.Is(err, storage.ErrClosed) {
 		return
 	}
-	n, due := s.failures.add(op, time.Now(), !errors.Is(err, storage.ErrSuspended))
+	counts, serious := &s.failures, true
+	if errors.Is(err, storage.ErrSuspended) {
+		counts, serious = &s.suspended, false
+		s.watchServers(ctx)
+	}
+	n, due := counts.add(op, time.Now(), serious)
 	if s.logger == nil {
 		return
 	}

@@ -418,8 +418,8 @@ func TestWarnings(t *testing.T) {
 		if strings.Contains(log.String(), "secret") {
 			t.Errorf("the log has a password:\n%s", &log)
 		}
-		if got := fmt.Sprint(s.Failures()); got != "map[delete:1 get:42]" {
-			t.Errorf("Failures() = %s, want map[delete:1 get:42]", got)
+		if got := fmt.Sprint(s.Failures(), s.NotCalled()); got != "map[get:42] map[delete:1]" {
+			t.Errorf("Failures(), NotCalled() = %s, want map[get:42] map[delete:1]", got)
 		}
 	})
 }
@@ -656,6 +656,61 @@ func TestListLoops(t *testing.T) {
 			if !errors.Is(err, storage.ErrClosed) {
 				t.Errorf("error %v, want ErrClosed", err)
 			}
+		}
+	})
+}
+
+// suspendable is a store that has given up a server.
+type suspendable struct {
+	storage.Store
+	server string
+}
+
+func (s *suspendable) Traits() (t storage.Traits) {
+	if s.server != "" {
+		t.Suspended = []string{s.server}
+	}
+	return t
+}
+
+func (s *suspendable) Get(ctx context.Context, key string) (*storage.Response, error) {
+	if s.server != "" {
+		return nil, storage.ErrSuspended
+	}
+	return s.Store.Get(ctx, key)
+}
+
+// One line in the log says that a server was given up, and another that it is used again.
+func TestServersInTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		inner := &suspendable{Store: storage.NewDictCache()}
+		s := New(Config{Store: inner, Timeout: timeout, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		put(s, "key", "body")
+		for range 2 {
+			inner.server = "10.0.0.1:6379"
+			for range 3 {
+				read(t.Context(), s, "key")
+			}
+			inner.server = ""
+			for range 3 {
+				read(t.Context(), s, "key")
+			}
+		}
+		var got []string
+		for line := range strings.Lines(log.String()) {
+			_, text, _ := strings.Cut(strings.TrimSpace(line), "cachecontrol: ")
+			got = append(got, text)
+		}
+		want := []string{
+			`the store has given up a server" server=10.0.0.1:6379`, `the store uses a server again" server=10.0.0.1:6379`,
+			`the store has given up a server" server=10.0.0.1:6379`, `the store uses a server again" server=10.0.0.1:6379`,
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("the log is %q, want %q", got, want)
+		}
+		if n := s.Operations()["get"].Calls; n != 12 {
+			t.Errorf("%d calls of get, want 12", n)
 		}
 	})
 }

@@ -34,6 +34,7 @@ import (
 	"math"
 	"net"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -87,6 +88,18 @@ func New(client *memcache.Client, opts ...Option) storage.Store {
 		}
 	}
 	return &store{kv.FromKV(c), c}
+}
+
+// Traits implements storage.Describer.
+func (s *store) Traits() (t storage.Traits) {
+	s.values.breakers.Range(func(server, b any) bool {
+		if b.(*breaker.Breaker).Open() {
+			t.Suspended = append(t.Suspended, cmp.Or(server.(string), "memcached"))
+		}
+		return true
+	})
+	slices.Sort(t.Suspended)
+	return t
 }
 
 // leasePrefix begins the keys of leases, after the prefix of all keys. No URL begins like this.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -140,7 +141,24 @@ func (c *cache) plain(key string) string {
 }
 
 // Traits implements storage.Describer.
-func (c *cache) Traits() storage.Traits { return storage.Traits{HonorsContexts: true} }
+func (c *cache) Traits() storage.Traits {
+	t := storage.Traits{HonorsContexts: true}
+	if c.whole.Open() {
+		name := "redis"
+		if client, ok := c.client.(*redis.Client); ok {
+			name = client.Options().Addr
+		}
+		t.Suspended = append(t.Suspended, name)
+	}
+	c.nodes.Range(func(addr, b any) bool {
+		if b.(*breaker.Breaker).Open() {
+			t.Suspended = append(t.Suspended, addr.(string))
+		}
+		return true
+	})
+	slices.Sort(t.Suspended)
+	return t
+}
 
 func (c *cache) check(ctx context.Context) error {
 	if c.client == nil {

@@ -118,6 +118,10 @@ func (a *api) report() {
 	for op, n := range s.StoreErrors {
 		fmt.Println("store", op, n)
 	}
+	fmt.Println("suspended", s.StoreSuspended, s.SuspendedServers)
+	for op, o := range s.StoreOperations {
+		fmt.Println("store", op, o.Calls, o.Time)
+	}
 }
 
 func main() {

@@ -90,7 +90,7 @@ func (s *Store) Traits() storage.Traits {
 	defer s.mu.Unlock()
 	_, marked := s.stored[storage.MarksKey]
 	s.marked = s.marked || marked
-	return storage.Traits{Local: true, HonorsContexts: true, Memory: true, Copies: false, NoRanges: !s.parts, NoMarks: !s.marked, Evictions: 0, Warning: ""}
+	return storage.Traits{Local: true, HonorsContexts: true, Memory: true, Copies: false, NoRanges: !s.parts, NoMarks: !s.marked, Evictions: 0, Suspended: nil, Warning: ""}
 }
 
 // KeepDecoded keeps the decoded body of an entry.
