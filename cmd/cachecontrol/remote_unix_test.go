@@ -4,12 +4,15 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/peer"
 	"github.com/go-cachecontrol/cachecontrol/internal/redistest"
 )
@@ -63,5 +66,52 @@ func TestProxiesShareAStore(t *testing.T) {
 				time.Sleep(10 * time.Millisecond)
 			}
 		})
+	}
+}
+
+// Another process that shares a Redis server sees an invalidation within a second.
+func TestInvalidateInRedis(t *testing.T) {
+	store := "redis://" + redistest.Start(t).Addr
+	var requests atomic.Int32
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		requests.Add(1)
+		w.Header().Set("Cache-Control", "max-age=600")
+		w.Header().Set("Cache-Groups", `"a"`)
+	}))
+	defer origin.Close()
+	var s storeFlag
+	if err := s.parse(store); err != nil {
+		t.Fatal(err)
+	}
+	shared, disconnect, err := s.open(&env{}, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer disconnect()
+	cache := &cachecontrol.Transport{Store: shared}
+	defer cache.Close()
+	get := func() int32 {
+		resp, err := cache.Client().Get(origin.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		return requests.Load()
+	}
+	get()
+	if n := get(); n != 1 {
+		t.Fatalf("%d requests, want 1", n)
+	}
+	for i, args := range [][]string{{"--group", "a", origin.URL}, {"--prefix", origin.URL}, {"--all"}} {
+		if code, _, stderr := call(t, append([]string{"invalidate", "--store", store}, args...)...); code != exitOK {
+			t.Fatalf("invalidate %q: %s", args, stderr)
+		}
+		want := int32(2 + i)
+		for end := time.Now().Add(30 * time.Second); get() < want && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		}
+		if n := get(); n != want {
+			t.Errorf("after %q: %d requests, want %d", args, n, want)
+		}
 	}
 }
