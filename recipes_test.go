@@ -22,6 +22,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
 	"github.com/go-cachecontrol/cachecontrol/keys"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
@@ -226,6 +227,22 @@ func newClientForUsers(base http.RoundTripper) *http.Client {
 		},
 	}
 	return cache.Client()
+}
+
+// newShopClient returns a client of a shop, and a function that must be called when a product has
+// changed. The origin names the products on a page in X-Products, such as "42 43".
+func newShopClient(store storage.Store, shop *url.URL) (
+	client *http.Client, changed func(ctx context.Context, product string) error) {
+	cache := &cachecontrol.Transport{
+		Store: store,
+		Groups: func(resp *http.Response) []string {
+			return strings.Fields(resp.Header.Get("X-Products"))
+		},
+	}
+	changed = func(ctx context.Context, product string) error {
+		return cache.InvalidateGroup(ctx, shop, product)
+	}
+	return cache.Client(), changed
 }
 
 // newClientWithDecoders returns a client that asks for Brotli and Zstandard, too.
@@ -513,6 +530,30 @@ func TestRecipeUsers(t *testing.T) {
 		ctx := context.WithValue(t.Context(), userKey{}, test.user)
 		if body, _ := getText(t, client, ctx, server.URL); body != test.want {
 			t.Errorf("%s: %q, want %q", test.user, body, test.want)
+		}
+	}
+}
+
+func TestRecipeShop(t *testing.T) {
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("X-Products", r.URL.Query().Get("products"))
+		fmt.Fprintf(w, "answer %d", asked.Add(1))
+	}))
+	defer server.Close()
+	client, changed := newShopClient(storage.NewDictCache(), parseURL(t, server.URL))
+	for _, test := range []struct{ query, want string }{
+		{"?products=42+43", "answer 1"}, {"?products=44", "answer 2"}, {"", ""}, {"?products=42+43", "answer 3"}, {"?products=44", "answer 2"},
+	} {
+		if test.query == "" {
+			if err := changed(t.Context(), "43"); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if body, _ := getText(t, client, t.Context(), server.URL+test.query); body != test.want {
+			t.Errorf("%s: %q, want %q", test.query, body, test.want)
 		}
 	}
 }
