@@ -15,7 +15,7 @@ func (e *engine) dropStored(q *query, prev *previous, rep *reply, key string) {
 	if key == prev.key {
 		rep.epoch, _ = e.invalidate(q.ctx, key, rep.epoch)
 		if prev.digest == "" {
-			rep.epoch, _ = e.invalidateSearches(q.ctx, prev.target(), rep.epoch)
+			rep.epoch, _ = e.invalidateSearches(q.ctx, prev.target(), rep.epoch, false)
 		}
 		return
 	}

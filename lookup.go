@@ -208,9 +208,10 @@ func (e *engine) lookupPart(q *query, prev *previous) match {
 	key := prev.key + partialSuffix
 	m, err := e.getMatch(q.ctx, key)
 	if err == storage.ErrNotFound && prev.url != "" && prev.first == nil { // the parts may be those of the URL alone
-		prev.place = place{key: prev.url}
-		key = prev.key + partialSuffix
-		m, err = e.getMatch(q.ctx, key)
+		alone := prev.url + partialSuffix
+		if m, err = e.getMatch(q.ctx, alone); err == nil {
+			key, prev.place = alone, place{key: prev.url}
+		}
 	}
 	if prev.whyMissing(key, err) != rules.ReasonNone {
 		return match{}

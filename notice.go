@@ -23,8 +23,11 @@ type notice struct {
 	id  string // "" if there is none
 }
 
-// noticeKey returns the key of the notice for the URL.
+// noticeKey returns the key of the notice for the URL, or for all URLs of the path if the response is for several.
 func (at *place) noticeKey() string {
+	if at.url != "" {
+		return at.index + noticeSuffix
+	}
 	if url, ok := strings.CutSuffix(at.index, methodsSuffix); ok {
 		return url + noticeSuffix
 	}

@@ -185,16 +185,21 @@ func (e *engine) putSearches(ctx context.Context, index string, list []storage.V
 func (e *engine) invalidateTarget(ctx context.Context, target string, start uint64) (uint64, notice, error) {
 	n := e.leaveNotice(ctx, target) // before anything is deleted that a process may store again
 	start, err := e.invalidate(ctx, target, start)
-	start, errs := e.invalidateSearches(ctx, target, start)
+	start, errs := e.invalidateSearches(ctx, target, start, true)
 	return start, n, errors.Join(err, errs)
 }
 
-// invalidateSearches removes what is stored for several URLs if the one with this plain key is one of them.
-func (e *engine) invalidateSearches(ctx context.Context, target string, start uint64) (uint64, error) {
+// invalidateSearches removes what is stored for several URLs if the one with this plain key is one of them. If notifies is true, it
+// leaves a notice for the path.
+func (e *engine) invalidateSearches(ctx context.Context, target string, start uint64, notifies bool) (uint64, error) {
 	index := string(cachekey.AppendSearches(nil, target))
 	start = e.invalidations.Add(index, start) // for responses that are being received, whatever their values
 	var errs []error
-	for _, v := range e.readSearches(ctx, index) {
+	list := e.readSearches(ctx, index)
+	if notifies && len(list) > 0 {
+		e.leaveNotice(ctx, index)
+	}
+	for _, v := range list {
 		if at, ok := placeBySearch(target, &v); ok {
 			var err error
 			start, err = e.invalidate(ctx, at.key, start)

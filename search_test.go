@@ -419,6 +419,39 @@ func TestNoVarySearchInvalidationWhileReceiving(t *testing.T) {
 	}
 }
 
+// A response that another process is receiving when one of its URLs is invalidated is not stored either, if the store is not local.
+func TestNoVarySearchInvalidationByAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w *io.PipeWriter
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			if req.URL.RawQuery == "utm=slow" {
+				var resp *http.Response
+				resp, w = pipe(aHour, noUTM)
+				return resp
+			}
+			return respond(200, fmt.Sprintf("#%d", n), aHour, noUTM)
+		})
+		store := newPlainStore()
+		first := &cachecontrol.Transport{Base: o, Store: store}
+		second := &cachecontrol.Transport{Base: o, Store: store}
+		defer first.Close()
+		defer second.Close()
+		do(t, first, "/?other")
+		resp := open(t, first, request(t, "/?utm=slow"))
+		u, err := url.Parse(wholeKey + "?utm=2")
+		must(t, err)
+		must(t, second.Invalidate(t.Context(), u))
+		go func() { io.WriteString(w, "old"); w.Close() }()
+		io.ReadAll(resp.Body)
+		resp.Body.Close()
+		for _, want := range []cachecontrol.Outcome{miss, hit} {
+			if a := do(t, first, "/?utm=3"); a.outcome != want || a.body != "#3" {
+				t.Errorf("%v %q, want %v %q", a.outcome, a.body, want, "#3")
+			}
+		}
+	})
+}
+
 // Of the values of No-Vary-Search that the responses of a path have, the last sixteen are known. What was stored for a value that is
 // no longer known is not found when the value comes back, because nobody could invalidate it meanwhile.
 func TestManyNoVarySearchValues(t *testing.T) {
@@ -606,7 +639,7 @@ func TestNoVarySearchIsCheap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gets := 0
 		s := &hookedStore{Store: storage.NewDictCache(), before: func(_ context.Context, op, key string) error {
-			if op == "Get" && !strings.HasSuffix(key, "#partial") && key != storage.MarksKey { // one more in a second
+			if op == "Get" && (key == wholeKey+"other" || strings.HasPrefix(key, wholeKey+"?") || key == wholeKey || strings.HasSuffix(key, "#search")) && !strings.HasSuffix(key, "#partial") && !strings.HasSuffix(key, "#notice") {
 				gets++
 			}
 			return nil
