@@ -43,8 +43,7 @@ func Example_custom() {
 	// 110 - "Cached for a week by this client"
 }
 
-// A function is enough where CacheControl's usual Warning will do. This one adds to what the origin says only for
-// pictures.
+// A function is enough if no Warning is needed. This one adds to what the origin says only for pictures.
 func ExampleFunc() {
 	pictures := heuristics.Func(func(resp *http.Response) http.Header {
 		if resp.Header.Get("Content-Type") != "image/png" {
@@ -58,7 +57,7 @@ func ExampleFunc() {
 		fmt.Printf("%s: %q %q\n", typ, resp.Header.Get("Cache-Control"), resp.Header.Get("Warning"))
 	}
 	// Output:
-	// image/png: "max-age=86400" "110 - \"Response is Stale\""
+	// image/png: "max-age=86400" ""
 	// text/html: "" ""
 }
 

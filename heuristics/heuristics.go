@@ -38,14 +38,15 @@ type Heuristic interface {
 	Warning(resp *http.Response) string
 }
 
-// Func returns a Heuristic whose UpdateHeaders calls f. Its Warning is the default one of CacheControl.
+// Func returns a Heuristic whose UpdateHeaders calls f. It sets no Warning. The default one of CacheControl says that the
+// response is stale, although f has made it fresh.
 func Func(f func(*http.Response) http.Header) Heuristic { return function(f) }
 
 type function func(*http.Response) http.Header
 
 func (f function) UpdateHeaders(resp *http.Response) http.Header { return f(resp) }
 
-func (f function) Warning(*http.Response) string { return warningStale }
+func (f function) Warning(*http.Response) string { return "" }
 
 const warningStale = `110 - "Response is Stale"`
 

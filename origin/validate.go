@@ -14,6 +14,9 @@ import (
 // again if the status is not 2xx or 304. If f fails, the response is 500, and the error is logged to the server's
 // ErrorLog.
 //
+// Put Validate inside of CacheFor and CacheControl, as in CacheFor(d)(Validate(f)(handler)). Then its 304 has their fields, too,
+// so that it makes the stored response fresh again.
+//
 // If the resource may not exist, f must set Missing; otherwise a request may be answered 412 instead of 404.
 func Validate(f ValidatorFunc) func(http.Handler) http.Handler {
 	return func(h http.Handler) http.Handler {
