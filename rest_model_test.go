@@ -28,8 +28,9 @@ type unrulyOrigin struct {
 func (o *unrulyOrigin) RoundTrip(req *http.Request) (*http.Response, error) {
 	r, f := o.r, o.file
 	if r.IntN(10) == 0 {
-		f.version++
-		f.size = 66<<10 + r.Int64N(60<<10)
+		if f.version++; r.IntN(2) == 0 {
+			f.size = 66<<10 + r.Int64N(60<<10)
+		}
 	}
 	if o.sizes[f.version] == nil {
 		o.sizes[f.version] = make(map[int64]bool)
