@@ -59,6 +59,7 @@ func readSparse(t *cachecontrol.Transport, reads int) (sum tally) {
 	t.Base = o
 	type span struct{ start, end int64 }
 	recent := make([]span, 0, sparseRecent)
+	oldest, previous := 0, span{}
 	for i := range reads {
 		n := 1 + rand.Int64N(sparseRange)
 		start := rand.Int64N(sparseSize - n)
@@ -66,17 +67,20 @@ func readSparse(t *cachecontrol.Transport, reads int) (sum tally) {
 		if i > 0 {
 			switch rand.IntN(4) {
 			case 0:
-				start = min(recent[(i-1)%sparseRecent].end, sparseSize-n)
+				start = min(previous.end, sparseSize-n)
 			case 1:
 				s := recent[rand.IntN(len(recent))]
 				start, n, again = s.start, s.end-s.start, true
 			}
 		}
 		s := span{start, start + n}
-		if len(recent) < cap(recent) {
+		switch previous = s; {
+		case again: // the part is as old as before: the oldest ones are replaced, used or not
+		case len(recent) < cap(recent):
 			recent = append(recent, s)
-		} else {
-			recent[i%sparseRecent] = s
+		default:
+			recent[oldest] = s
+			oldest = (oldest + 1) % sparseRecent
 		}
 		asked := o.asked
 		hit, err := o.readRange(t, s.start, s.end)
