@@ -104,7 +104,9 @@ var groupsRules = []rule{
 		"cache-group-invalidation-invalid", Warning, "Cache-Group-Invalidation",
 		"Cache-Group-Invalidation must be a list of strings in quotes. Caches ignore it, so they go on using the responses.",
 		"RFC 9875, section 3",
-		when("Cache-Group-Invalidation", func(m *message) bool { return m.has("Cache-Group-Invalidation") && !isListOfStrings(m.header["Cache-Group-Invalidation"]) }),
+		when("Cache-Group-Invalidation", func(m *message) bool {
+			return m.has("Cache-Group-Invalidation") && !isListOfStrings(m.header["Cache-Group-Invalidation"])
+		}),
 	},
 	{
 		"cache-group-invalidation-safe", Info, "Cache-Group-Invalidation",
