@@ -3,10 +3,7 @@
 package chaos_test
 
 import (
-	"fmt"
-	"strconv"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,109 +15,86 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/rediscache"
 )
 
-// hits makes requests for stored responses with several callers at once until f returns, and returns how many were
-// answered from the store.
-func hits(t *testing.T, tr *cachecontrol.Transport, paths []string, f func()) (hits, all int64) {
-	t.Helper()
-	for _, path := range paths {
-		must(t, tr, "GET", path)
-	}
-	var stop atomic.Bool
-	var made, hit atomic.Int64
+// A server that stalls for a moment is not given up, although several calls at once get no answer.
+func TestStall(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	tr := open(t, rediscache.New(newRedis(t, server.Addr), rediscache.Timeout(time.Second)), new(origin))
+	all := paths(10)
+	warm(t, tr, all)
+	before := failures(tr)
+	server.Pause()
 	var callers sync.WaitGroup
-	for i := range 4 {
+	for _, path := range all {
 		callers.Go(func() {
-			for n := i; !stop.Load(); n++ {
-				got, _, err := fetch(t.Context(), tr, "GET", paths[n%len(paths)])
-				if err != nil {
-					t.Errorf("a request failed: %v", err)
-					return
-				}
-				made.Add(1)
-				if got == cachecontrol.Hit {
-					hit.Add(1)
-				}
-				time.Sleep(time.Millisecond)
+			if _, _, err := fetch(t.Context(), tr, "GET", path); err != nil {
+				t.Errorf("a request failed: %v", err)
 			}
 		})
 	}
-	f()
-	stop.Store(true)
+	until(t, "calls without an answer", func() bool { return failures(tr)-before >= uint64(len(all)) })
+	server.Resume()
 	callers.Wait()
-	t.Logf("%d hits of %d", hit.Load(), made.Load())
-	return hit.Load(), made.Load()
-}
-
-func paths(n int) (all []string) {
-	for i := range n {
-		all = append(all, "/"+strconv.Itoa(i))
+	for _, path := range all {
+		must(t, tr, "GET", path)
 	}
-	return all
-}
-
-// A server that stalls for a moment is not given up.
-func TestStall(t *testing.T) {
-	server := redistest.Start(t)
-	tr := open(t, rediscache.New(newRedis(t, server.Addr)), new(origin))
-	got, all := hits(t, tr, paths(10), func() {
-		time.Sleep(100 * time.Millisecond)
-		server.Pause()
-		time.Sleep(600 * time.Millisecond)
-		server.Resume()
-		time.Sleep(2 * time.Second)
-	})
-	if got < all*9/10 {
-		t.Errorf("%d hits of %d, want nearly all", got, all)
+	t.Logf("%d calls got no answer, and %d were not made", failures(tr)-before, sum(tr.Stats().StoreSuspended))
+	if n := sum(tr.Stats().StoreSuspended); n > 0 {
+		t.Errorf("%d calls were not made, want 0", n)
 	}
 }
 
 // Long values that take longer than other calls are returned, and do not make the store give up the server.
 func TestLongValues(t *testing.T) {
+	t.Parallel()
 	l := through(t, redistest.Start(t).Addr)
-	short := open(t, rediscache.New(newRedis(t, l.Listen)), &origin{size: 100})
-	long := open(t, rediscache.New(newRedis(t, l.Listen)), &origin{size: 900_000})
-	must(t, long, "GET", "/long")
-	l.add("bandwidth", `"rate":1000`)
-	got, all := hits(t, short, paths(10), func() {
-		for range 3 {
-			if got, _ := must(t, long, "GET", "/long"); got != cachecontrol.Hit {
-				t.Errorf("a long response: %v, want a hit", got)
-			}
+	store := rediscache.New(newRedis(t, l.Listen), rediscache.Timeout(time.Second))
+	long := open(t, store, &origin{size: 900_000})
+	warm(t, long, []string{"/long"})
+	l.add("bandwidth", `"rate":400`) // KB/s: the value takes more than two timeouts
+	n := 3
+	if testing.Short() {
+		n = 1
+	}
+	for range n {
+		if got, _ := must(t, long, "GET", "/long"); got != cachecontrol.Hit {
+			t.Errorf("a long response: %v, want a hit", got)
 		}
-	})
-	if got < all*9/10 {
-		t.Errorf("%d hits of %d, want nearly all", got, all)
+	}
+	if n := sum(long.Stats().StoreSuspended); n > 0 {
+		t.Errorf("%d calls were not made, want 0", n)
 	}
 }
 
-// A server that hangs is given up, and is used again soon after it is back.
+// A server that hangs is given up, and is used again after it is back.
 func TestGivenUp(t *testing.T) {
+	t.Parallel()
 	l := through(t, redistest.Start(t).Addr)
 	tr := open(t, rediscache.New(newRedis(t, l.Listen)), new(origin))
-	hits(t, tr, paths(10), func() {
-		l.hang()
-		time.Sleep(2 * time.Second)
-		start := time.Now()
-		for i := range 100 {
-			must(t, tr, "GET", fmt.Sprint("/", i%10))
-		}
-		if took := time.Since(start); took > 400*time.Millisecond {
-			t.Errorf("100 requests took %v, want no time for a server that hangs", took)
-		}
-		l.heal()
-		start = time.Now()
-		for time.Since(start) < 20*time.Second {
-			if got, _ := must(t, tr, "GET", "/1"); got == cachecontrol.Hit {
-				t.Logf("the first hit was %v after the server was back", time.Since(start))
-				return
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-		t.Error("no hit within 20 s")
+	all := paths(10)
+	warm(t, tr, all)
+	l.hang()
+	giveUp(t, tr, all)
+	before := tr.Stats()
+	for i := range 100 {
+		must(t, tr, "GET", all[i%len(all)])
+	}
+	after := tr.Stats()
+	if failed := sum(after.StoreErrors) - sum(before.StoreErrors); failed > 0 {
+		t.Errorf("%d calls of 100 requests have waited for the server that hangs, want 0", failed)
+	}
+	t.Logf("100 requests: %d calls were not made", sum(after.StoreSuspended)-sum(before.StoreSuspended))
+	l.heal()
+	start := time.Now()
+	until(t, "a hit after the server is back", func() bool {
+		got, _ := must(t, tr, "GET", "/1")
+		return got == cachecontrol.Hit
 	})
+	t.Logf("the first hit was %v after the server was back", time.Since(start))
 }
 
-// One server of several that hangs costs only the entries that it has.
+// One server of several that hangs costs only the entries that it has. The others are validated if it has the marks of
+// invalidations.
 func TestOneOfSeveral(t *testing.T) {
 	for name, start := range map[string]func(t *testing.T) (storage.Store, link){
 		"ring": func(t *testing.T) (storage.Store, link) {
@@ -137,22 +111,27 @@ func TestOneOfSeveral(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			store, l := start(t)
-			tr := open(t, store, new(origin))
+			tr := open(t, store, &origin{validates: true})
 			all := paths(60)
-			for _, path := range all {
-				must(t, tr, "GET", path)
-			}
+			warm(t, tr, all)
 			l.hang()
-			time.Sleep(50 * time.Millisecond)
-			var lost int
-			hits(t, tr, all, func() { time.Sleep(3 * time.Second) })
+			giveUp(t, tr, all)
+			if got := tr.Stats().SuspendedServers; len(got) != 1 {
+				t.Errorf("given up: %q, want one server", got)
+			}
+			lost, validated := 0, 0
 			for _, path := range all {
-				if got, _ := must(t, tr, "GET", path); got != cachecontrol.Hit {
+				switch got, _ := must(t, tr, "GET", path); got {
+				case cachecontrol.Hit:
+				case cachecontrol.Revalidated:
+					validated++
+				default:
 					lost++
 				}
 			}
-			t.Logf("%d of %d entries are lost", lost, len(all))
+			t.Logf("%d of %d entries are lost, and %d validated", lost, len(all), validated)
 			if lost > len(all)*3/4 {
 				t.Errorf("%d of %d entries are lost, want only those of the server that hangs", lost, len(all))
 			}

@@ -79,10 +79,10 @@ func newMemcached(t testing.TB, addrs ...string) storage.Store {
 
 // origin answers at once. The body of a path tells how often it was sent a POST.
 type origin struct {
-	versions sync.Map // *atomic.Int64 by path
-	size     int
-	before   func(req *http.Request) // called with the request before, if not nil
-	after    func(req *http.Request) // and after its response is known
+	versions  sync.Map // *atomic.Int64 by path
+	size      int
+	validates bool                    // it answers 304 if the stored response is current
+	after     func(req *http.Request) // called after the response is known, if not nil
 }
 
 func (o *origin) version(path string) *atomic.Int64 {
@@ -105,9 +105,13 @@ func (o *origin) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := req.Context().Err(); err != nil {
 		return nil, err
 	}
+	status, etag := 200, strconv.Quote(req.URL.Path+body[:2])
+	if o.validates && req.Header.Get("If-None-Match") == etag {
+		status, body = 304, ""
+	}
 	return &http.Response{
-		StatusCode: 200, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: req,
-		Header:        http.Header{"Cache-Control": {"max-age=3600"}, "Etag": {strconv.Quote(req.URL.Path + body[:2])}},
+		StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: req,
+		Header:        http.Header{"Cache-Control": {"max-age=3600"}, "Etag": {etag}},
 		ContentLength: int64(len(body)), Body: io.NopCloser(strings.NewReader(body)),
 	}, nil
 }
@@ -149,22 +153,56 @@ func must(t testing.TB, tr http.RoundTripper, method, path string) (cachecontrol
 	return got, version
 }
 
-// stutter notices when this machine is too busy for a deadline.
-type stutter struct{ late atomic.Int64 } // the number of times at which a sleeper woke up late
+// sum returns the sum of counts by operation.
+func sum(counts map[string]uint64) (n uint64) {
+	for _, count := range counts {
+		n += count
+	}
+	return n
+}
 
-func watchStutter(t testing.TB) *stutter {
-	s := new(stutter)
-	ctx, cancel := context.WithCancel(context.Background())
-	var done sync.WaitGroup
-	t.Cleanup(func() { cancel(); done.Wait() })
-	done.Go(func() {
-		for ctx.Err() == nil {
-			start := time.Now()
-			time.Sleep(2 * time.Millisecond)
-			if time.Since(start) > 12*time.Millisecond {
-				s.late.Add(1)
-			}
+// failures returns the number of calls of the store that have failed.
+func failures(tr *cachecontrol.Transport) uint64 { return sum(tr.Stats().StoreErrors) }
+
+// patience limits a test that waits for something that happens much sooner even on a busy machine.
+const patience = time.Minute
+
+// until calls f until it returns true.
+func until(t testing.TB, what string, f func() bool) {
+	t.Helper()
+	for start := time.Now(); !f(); time.Sleep(5 * time.Millisecond) {
+		if time.Since(start) > patience {
+			t.Fatalf("%s: not within %v", what, patience)
 		}
+	}
+}
+
+// warm stores the responses for paths.
+func warm(t testing.TB, tr *cachecontrol.Transport, paths []string) {
+	t.Helper()
+	for _, path := range paths {
+		until(t, "GET "+path+" is a hit", func() bool {
+			got, _ := must(t, tr, "GET", path)
+			return got == cachecontrol.Hit
+		})
+	}
+}
+
+// giveUp makes requests for paths in turn until the store of tr has given up a server.
+func giveUp(t testing.TB, tr *cachecontrol.Transport, paths []string) {
+	t.Helper()
+	n := 0
+	until(t, "a server is given up", func() bool {
+		must(t, tr, "GET", paths[n%len(paths)])
+		n++
+		return len(tr.Stats().SuspendedServers) > 0
 	})
-	return s
+	t.Logf("given up after %d requests and %d failures", n, failures(tr))
+}
+
+func paths(n int) (all []string) {
+	for i := range n {
+		all = append(all, "/"+strconv.Itoa(i))
+	}
+	return all
 }

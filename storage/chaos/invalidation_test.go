@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/redistest"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -19,33 +17,29 @@ import (
 
 // What a process invalidates while it has given up the server is invalid for the others soon after the server is back.
 func TestInvalidationWhileDown(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	l := through(t, server.Addr)
 	o := new(origin)
 	mine := open(t, rediscache.New(newRedis(t, l.Listen)), o)
 	others := open(t, rediscache.New(newRedis(t, server.Addr)), o)
-	must(t, mine, "GET", "/a")
+	warm(t, mine, []string{"/a"})
 	if got, _ := must(t, others, "GET", "/a"); got != cachecontrol.Hit {
 		t.Fatalf("the others: %v, want a hit", got)
 	}
 	l.hang()
-	for start := time.Now(); time.Since(start) < 2*time.Second; { // until the server is given up
-		must(t, mine, "GET", "/b")
-	}
+	giveUp(t, mine, []string{"/b"})
 	must(t, mine, "POST", "/a")
 	if _, version := must(t, mine, "GET", "/a"); version != 1 {
 		t.Errorf("the process that has invalidated it: version %d, want 1", version)
 	}
 	l.heal()
 	start := time.Now()
-	for time.Since(start) < 20*time.Second {
-		if _, version := must(t, others, "GET", "/a"); version == 1 {
-			t.Logf("the others saw it %v after the server was back", time.Since(start))
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Error("the others still get the old response after 20 s")
+	until(t, "the others get the new response", func() bool {
+		_, version := must(t, others, "GET", "/a")
+		return version == 1
+	})
+	t.Logf("the others saw it %v after the server was back", time.Since(start))
 }
 
 // A response that a process is receiving while another one invalidates it is not stored.
@@ -65,6 +59,7 @@ func TestInvalidatedWhileReceived(t *testing.T) {
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			store := test.store(t)
 			o := new(origin)
 			a, b := open(t, store(), o), open(t, store(), o)
@@ -128,13 +123,12 @@ func tieredStores(t *testing.T) func() storage.Store {
 // What a process has invalidated stays invalid for it if the server loses that, because a replica that is behind takes
 // its place.
 func TestFailoverLosesInvalidation(t *testing.T) {
+	t.Parallel()
 	master, replica := redistest.Start(t), redistest.Start(t)
 	o := new(origin)
 	l := through(t, master.Addr)
 	mine := open(t, rediscache.New(newRedis(t, l.Listen)), o)
-	for _, path := range paths(20) {
-		must(t, mine, "GET", path)
-	}
+	warm(t, mine, paths(20))
 	copyAll(t, master.Addr, replica.Addr) // what the replica has
 	for _, path := range paths(20) {
 		must(t, mine, "POST", path)
@@ -143,13 +137,8 @@ func TestFailoverLosesInvalidation(t *testing.T) {
 	l.Upstream = replica.Addr
 	l.Unlock()
 	master.Kill()
-	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := redis.NewClient(&redis.Options{Addr: l.Listen}).Ping(t.Context()).Result(); err == nil {
-			break
-		} else if time.Since(start) > 20*time.Second {
-			t.Fatal(err)
-		}
-	}
+	client := newRedis(t, l.Listen)
+	until(t, "the replica answers", func() bool { return client.Ping(t.Context()).Err() == nil })
 	old := 0
 	for _, path := range paths(20) {
 		if _, version := must(t, mine, "GET", path); version != 1 {
