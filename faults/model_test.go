@@ -56,6 +56,7 @@ type exchange struct {
 	id                      int
 	cache                   *cache
 	method, url             string
+	utm                     string // of the URL that was asked for, if No-Vary-Search makes that one of many of the target
 	request                 http.Header
 	wish                    wish
 	sentAt, receivedAt      time.Time
@@ -86,6 +87,7 @@ func (e *exchange) isFailure() bool {
 type call struct {
 	cache            *cache
 	method, url      string   // url: the target
+	utm              string   // as in exchange
 	spelling         spelling // how it is written; zero: as the target is
 	header           http.Header
 	wish             wish
@@ -584,7 +586,7 @@ func (w *world) mayBeSlow(c *call) error {
 }
 
 // failing reports whether the cache may know when the call ends that the origin fails: the URL failed a short time ago, or two of
-// the origin did, and there was no success afterwards.
+// the origin did, and there was no success afterwards. The success of an equivalent URL is one of the origin, not of the URL.
 func (w *world) failing(c *call) bool {
 	failed := map[string]bool{}
 	for _, e := range w.exchanges {
@@ -592,20 +594,20 @@ func (w *world) failing(c *call) bool {
 			c.startAt.Sub(e.receivedAt) > 40*time.Minute {
 			continue
 		}
-		if !w.succeeded(c, e, func(url string) bool { return true }) {
-			failed[e.url] = true
+		if !w.succeeded(c, e, func(*exchange) bool { return true }) {
+			failed[e.url+" "+e.utm] = true
 		}
-		if e.url == c.url && !w.succeeded(c, e, func(url string) bool { return url == e.url }) {
+		if e.url == c.url && e.utm == c.utm && !w.succeeded(c, e, func(s *exchange) bool { return s.url == e.url && s.utm == e.utm }) {
 			return true
 		}
 	}
 	return len(failed) > 1
 }
 
-// succeeded reports whether one of these URLs of the origin succeeded after e had failed, and before the call.
-func (w *world) succeeded(c *call, e *exchange, of func(url string) bool) bool {
+// succeeded reports whether one of these exchanges with the origin succeeded after e had failed, and before the call.
+func (w *world) succeeded(c *call, e *exchange, these func(*exchange) bool) bool {
 	return slices.ContainsFunc(w.exchanges, func(s *exchange) bool {
-		return s.cache == c.cache && originOf(s.url) == originOf(e.url) && of(s.url) && s.answered() && s.status < 500 && s.status != 429 &&
+		return s.cache == c.cache && originOf(s.url) == originOf(e.url) && these(s) && s.answered() && s.status < 500 && s.status != 429 &&
 			s.sentSeq > e.receivedSeq && s.receivedSeq < c.startSeq
 	})
 }

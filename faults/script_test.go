@@ -690,6 +690,7 @@ func (w *world) roundTrip(c *call, d dice) bool {
 	if c.spelling.url != "" {
 		written = c.spelling.url
 	}
+	_, c.utm, _ = strings.Cut(written, aliasMark)
 	req, err := http.NewRequestWithContext(context.WithValue(ctx, targetKey{}, c.url), c.method, written, nil)
 	if err != nil {
 		w.t.Fatal(err)
@@ -783,8 +784,8 @@ func (w *world) story() string {
 	var b strings.Builder
 	start := w.calls[0].startAt
 	for _, c := range w.calls {
-		fmt.Fprintf(&b, "  [%d-%d] %v-%v cache %d (shared %v) %s %s %v\n", c.startSeq, c.endSeq, c.startAt.Sub(start), c.endAt.Sub(start),
-			slices.Index(w.caches, c.cache), c.cache.shared, c.method, c.url, c.header)
+		fmt.Fprintf(&b, "  [%d-%d] %v-%v cache %d (shared %v) %s %s (%s) %v\n", c.startSeq, c.endSeq, c.startAt.Sub(start), c.endAt.Sub(start),
+			slices.Index(w.caches, c.cache), c.cache.shared, c.method, c.url, c.utm, c.header)
 		for _, e := range c.asked {
 			fmt.Fprintf(&b, "      asked %s\n", e.story(start))
 		}
@@ -810,8 +811,8 @@ func (e *exchange) story(start time.Time) string {
 	if e.repr != nil {
 		repr = e.repr.id
 	}
-	return fmt.Sprintf("[%d-%d] #%d at %v %s %s %v: %d %v body #%d of %d, cut %v, failed %v", e.sentSeq, e.receivedSeq, e.id, e.receivedAt.Sub(start),
-		e.method, e.url, e.request, e.status, e.head, repr, len(e.content), e.cut, e.failed)
+	return fmt.Sprintf("[%d-%d] #%d at %v %s %s (%s) %v: %d %v body #%d of %d, cut %v, failed %v", e.sentSeq, e.receivedSeq, e.id, e.receivedAt.Sub(start),
+		e.method, e.url, e.utm, e.request, e.status, e.head, repr, len(e.content), e.cut, e.failed)
 }
 
 // origin answers as the bytes of the step say.
@@ -832,6 +833,7 @@ func (o origin) RoundTrip(req *http.Request) (*http.Response, error) {
 		id: len(w.exchanges) + 1, cache: o.c, method: req.Method, url: targetOf(req), request: req.Header.Clone(), wish: noWish(),
 		sentAt: time.Now(), sentSeq: w.tick(),
 	}
+	_, e.utm, _ = strings.Cut(req.URL.String(), aliasMark)
 	w.exchanges = append(w.exchanges, e)
 	_, e.background = req.Context().Deadline()
 	c, ok := req.Context().Value(callKey{}).(*call)
