@@ -680,7 +680,7 @@ func (w *world) kept(c *call) *exchange {
 	}
 	began := w.beganAt(last)
 	for _, i := range w.invalid {
-		if i.url == c.url && i.atSeq > began {
+		if i.url == c.url && (i.knownSeq == 0 || i.knownSeq > began) { // it may have ended after the response was stored
 			return nil
 		}
 	}
