@@ -25,9 +25,6 @@ func share(ctx context.Context, timeout time.Duration) time.Duration {
 	return timeout
 }
 
-// Share returns how long a request with this context may wait for the store, or for another call of it.
-func (s *Store) Share(ctx context.Context) time.Duration { return share(ctx, s.timeout) }
-
 // patience is what a request with a deadline has for a store. Once a call has used up its share of the time, the request
 // makes no further calls.
 type patience struct {
@@ -36,16 +33,6 @@ type patience struct {
 }
 
 type patienceKey struct{}
-
-// Patient returns a context for the calls that a request makes. A context made of it with WithoutCancel is the request's,
-// too, but not one with another deadline, for work in the background.
-func (s *Store) Patient(ctx context.Context) context.Context {
-	deadline, ok := ctx.Deadline()
-	if !ok || s.traits.Local {
-		return ctx
-	}
-	return context.WithValue(ctx, patienceKey{}, &patience{deadline: deadline})
-}
 
 func patienceOf(ctx context.Context) *patience {
 	p, _ := ctx.Value(patienceKey{}).(*patience)

@@ -9,8 +9,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"iter"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -99,6 +101,19 @@ func (s *Store) HasNoMarks() bool {
 func (s *Store) Compares() bool {
 	_, ok := s.user.(storage.Comparer)
 	return ok
+}
+
+// Share returns how long a request with this context may wait for the store, or for another call of it.
+func (s *Store) Share(ctx context.Context) time.Duration { return share(ctx, s.timeout) }
+
+// Patient returns a context for the calls that a request makes. A context made of it with WithoutCancel is the request's,
+// too, but not one with another deadline, for work in the background.
+func (s *Store) Patient(ctx context.Context) context.Context {
+	deadline, ok := ctx.Deadline()
+	if !ok || s.traits.Local {
+		return ctx
+	}
+	return context.WithValue(ctx, patienceKey{}, &patience{deadline: deadline})
 }
 
 // Get returns the entry under key. It logs a failure.
@@ -216,6 +231,28 @@ func (s *Store) IsTombstoned(key string, e *storage.Entry) bool {
 	return s.tombstones.any.Load() && s.tombstones.cover(key, e)
 }
 
+// Invalidated records that a key was invalidated. Entries that were requested before are not returned any more.
+func (s *Store) Invalidated(key string, at time.Time) {
+	if s.traits.Local { // nothing that was deleted comes back
+		return
+	}
+	v := s.invalidated.Load()
+	if v == nil {
+		s.invalidated.CompareAndSwap(nil, &invalidated{seed: maphash.MakeSeed()})
+		v = s.invalidated.Load()
+	}
+	v.add(key, at)
+}
+
+// Stored records that e was stored under key in place of what should have been deleted. e is current even if it was requested
+// before key was invalidated: it is the response to the request that invalidated it.
+func (s *Store) Stored(key string, e *storage.Entry) {
+	s.tombstones.remove(key, requested(e))
+	if v := s.invalidated.Load(); v != nil && v.covers(key, e) {
+		v.add(key, requested(e))
+	}
+}
+
 // Create returns a Writer for the body of a new entry. Neither ends with ctx, because the body may take any time.
 func (s *Store) Create(ctx context.Context, key string, e *storage.Entry) (storage.Writer, error) {
 	if s.closed.Load() {
@@ -292,6 +329,55 @@ func (s *Store) orLater(ctx context.Context, key string, f func(context.Context)
 		s.tombstones.remove(key, began)
 	}
 	return err
+}
+
+// leastRetry and mostRetry are the first and the longest pause before failed deletions are tried again.
+const (
+	leastRetry = 500 * time.Millisecond
+	mostRetry  = 5 * time.Second
+)
+
+// retryDeletions tries failed deletions again until they succeed, or the Store is closed, when it tries them once more.
+func (s *Store) retryDeletions() {
+	pause := leastRetry
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for {
+		last := false
+		select {
+		case <-timer.C:
+		case <-s.stop:
+			last = true
+		}
+		for {
+			key, again := s.tombstones.next()
+			if again == nil {
+				return
+			}
+			if s.retry(key, again) != nil {
+				break
+			}
+			pause = leastRetry
+		}
+		if last {
+			return
+		}
+		timer.Reset(pause)
+		pause = min(2*pause, mostRetry)
+	}
+}
+
+func (s *Store) retry(key string, again func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
+	defer cancel()
+	began := time.Now()
+	err := again(ctx)
+	if err != nil && !errors.Is(err, storage.ErrClosed) {
+		s.Failed(ctx, "delete", key, err)
+		return err
+	}
+	s.tombstones.remove(key, began)
+	return nil
 }
 
 // Put stores an entry without a body. If that fails, it is tried again like a deletion.
@@ -390,6 +476,30 @@ func (s *Store) Evictions() uint64 {
 	return 0
 }
 
+// Operations returns what is known of each operation that was called. The operation "near" is an entry that the store had in
+// memory.
+func (s *Store) Operations() map[string]Operation {
+	all := make(map[string]Operation)
+	for name, o := range map[string]*operation{
+		"get": &s.operations.get, "create": &s.operations.create, "commit": &s.operations.commit, "update": &s.operations.update,
+		"delete": &s.operations.delete, "lease": &s.operations.lease, "near": &s.operations.near,
+	} {
+		if n := o.calls.Load(); n > 0 {
+			all[name] = Operation{n, time.Duration(o.nanos.Load())}
+		}
+	}
+	return all
+}
+
+// Suspended returns the names of the servers that the store has given up.
+func (s *Store) Suspended() []string {
+	defer s.recovered("get", "")
+	if d, ok := s.user.(storage.Describer); ok {
+		return d.Traits().Suspended
+	}
+	return nil
+}
+
 // Failures returns the number of failures of each operation.
 func (s *Store) Failures() map[string]uint64 { return s.failures.counts() }
 
@@ -417,4 +527,27 @@ func (s *Store) Failed(ctx context.Context, op, key string, err error) {
 		level = slog.LevelWarn
 	}
 	s.logger.Log(ctx, level, "cachecontrol: store failed", "op", op, "key", cachekey.WithoutUser(key), "error", err, "failures", n)
+}
+
+// watchServers logs which servers were given up, and which are back. It is called after a call that was not made, and, while a
+// server is given up, after one that was answered.
+func (s *Store) watchServers(ctx context.Context) {
+	if s.logger == nil {
+		return
+	}
+	s.servers.mu.Lock()
+	defer s.servers.mu.Unlock()
+	now := s.Suspended()
+	for _, name := range now {
+		if !slices.Contains(s.servers.down, name) {
+			s.logger.Log(ctx, slog.LevelWarn, "cachecontrol: the store has given up a server", "server", name)
+		}
+	}
+	for _, name := range s.servers.down {
+		if !slices.Contains(now, name) {
+			s.logger.Log(ctx, slog.LevelInfo, "cachecontrol: the store uses a server again", "server", name)
+		}
+	}
+	s.servers.down = now
+	s.servers.some.Store(len(now) > 0)
 }

@@ -2,7 +2,6 @@ package reliable
 
 import (
 	"context"
-	"errors"
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
@@ -91,55 +90,6 @@ func requested(e *storage.Entry) time.Time {
 	return e.RequestTime
 }
 
-// leastRetry and mostRetry are the first and the longest pause before failed deletions are tried again.
-const (
-	leastRetry = 500 * time.Millisecond
-	mostRetry  = 5 * time.Second
-)
-
-// retryDeletions tries failed deletions again until they succeed, or the Store is closed, when it tries them once more.
-func (s *Store) retryDeletions() {
-	pause := leastRetry
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	for {
-		last := false
-		select {
-		case <-timer.C:
-		case <-s.stop:
-			last = true
-		}
-		for {
-			key, again := s.tombstones.next()
-			if again == nil {
-				return
-			}
-			if s.retry(key, again) != nil {
-				break
-			}
-			pause = leastRetry
-		}
-		if last {
-			return
-		}
-		timer.Reset(pause)
-		pause = min(2*pause, mostRetry)
-	}
-}
-
-func (s *Store) retry(key string, again func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
-	defer cancel()
-	began := time.Now()
-	err := again(ctx)
-	if err != nil && !errors.Is(err, storage.ErrClosed) {
-		s.Failed(ctx, "delete", key, err)
-		return err
-	}
-	s.tombstones.remove(key, began)
-	return nil
-}
-
 // invalidated remembers when keys were invalidated by this process, so that the responses are not used that were requested
 // before, even if the store has lost the invalidation: a replica that is behind has taken the place of its server. It has
 // a fixed size; a key replaces another one.
@@ -163,26 +113,4 @@ func (v *invalidated) covers(key string, e *storage.Entry) bool {
 	hash := maphash.String(v.seed, key)
 	k := v.slots[hash%uint64(len(v.slots))].Load()
 	return k != nil && k.hash == hash && requested(e).Before(k.at)
-}
-
-// Invalidated records that a key was invalidated. Entries that were requested before are not returned any more.
-func (s *Store) Invalidated(key string, at time.Time) {
-	if s.traits.Local { // nothing that was deleted comes back
-		return
-	}
-	v := s.invalidated.Load()
-	if v == nil {
-		s.invalidated.CompareAndSwap(nil, &invalidated{seed: maphash.MakeSeed()})
-		v = s.invalidated.Load()
-	}
-	v.add(key, at)
-}
-
-// Stored records that e was stored under key in place of what should have been deleted. e is current even if it was requested
-// before key was invalidated: it is the response to the request that invalidated it.
-func (s *Store) Stored(key string, e *storage.Entry) {
-	s.tombstones.remove(key, requested(e))
-	if v := s.invalidated.Load(); v != nil && v.covers(key, e) {
-		v.add(key, requested(e))
-	}
 }
