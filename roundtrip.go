@@ -411,19 +411,11 @@ func (c *cache) fetch(q *query, prev *previous, m *match, d decision) (answer, e
 		rep, err = c.askOrigin(q, m, validating)
 	}
 	rep.notice = n
-	s := forwarded(d.Reason, 0)
 	if err != nil {
-		if validating && q.canceledByOther(err) {
-			prev.doubt(m)
-			return c.refetch(q, prev, d)
-		}
-		if r, ok := q.staleOnError(m, d, rep.received); ok && !abandoned(q.req) {
-			return c.serve(q, m, r, s), nil
-		}
-		return answer{}, err
+		return c.originFailed(q, prev, m, d, validating, rep.received, err)
 	}
 	c.dropDamaged(q, prev)
-	s.ForwardStatus = rep.resp.StatusCode
+	s := forwarded(d.Reason, rep.resp.StatusCode)
 	switch {
 	case validating && rep.resp.StatusCode == http.StatusNotModified:
 		c.discard(q, rep.resp)
@@ -448,6 +440,19 @@ func (c *cache) fetch(q *query, prev *previous, m *match, d decision) (answer, e
 		return c.receiveRest(q, asked, prev, m, d, &rep)
 	}
 	return c.receiveAny(q, prev, m, &rep, s), nil
+}
+
+// originFailed answers a query from m, if that may be used although it is stale, after the origin has failed with err at this
+// time. If another request has made the validation of m fail, the request is sent once more, without it.
+func (c *cache) originFailed(q *query, prev *previous, m *match, d decision, validating bool, at time.Time, err error) (answer, error) {
+	if validating && q.canceledByOther(err) {
+		prev.doubt(m)
+		return c.refetch(q, prev, d)
+	}
+	if r, ok := q.staleOnError(m, d, at); ok && !abandoned(q.req) {
+		return c.serve(q, m, r, forwarded(d.Reason, 0)), nil
+	}
+	return answer{}, err
 }
 
 // refetch sends the request once more, without validating a stored response.
