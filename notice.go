@@ -72,12 +72,3 @@ func (e *engine) leaveNotice(ctx context.Context, target string) notice {
 	})
 	return n
 }
-
-// noticed reports whether a process has invalidated the URL since the request was sent.
-func (s *storeContext) noticed() bool {
-	if s.notice.key == "" {
-		return false
-	}
-	id, err := s.readNotice(context.WithoutCancel(s.ctx), s.notice.key)
-	return err == nil && id != s.notice.id
-}

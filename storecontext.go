@@ -37,6 +37,15 @@ func (e *engine) invalidatedSince(key, index string, epoch uint64) bool {
 	return e.invalidations.Since(key, epoch) || index != "" && e.invalidations.Since(index, epoch)
 }
 
+// noticed reports whether a process has invalidated the URL since the request was sent.
+func (s *storeContext) noticed() bool {
+	if s.notice.key == "" {
+		return false
+	}
+	id, err := s.readNotice(context.WithoutCancel(s.ctx), s.notice.key)
+	return err == nil && id != s.notice.id
+}
+
 // prepare prepares the store for an entry that is in groups.
 func (s *storeContext) prepare(entry *storage.Entry) (err error) {
 	if len(entry.Groups) > 0 || entry.Header["Cache-Groups"] != nil {
