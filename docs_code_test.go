@@ -46,7 +46,7 @@ var docPackages = map[string]string{
 	"attribute": "go.opentelemetry.io/otel/attribute",
 	"bufio":     "bufio", "context": "context", "errors": "errors", "expvar": "expvar", "fstest": "testing/fstest", "fmt": "fmt", "http": "net/http", "httputil": "net/http/httputil",
 	"httptest": "net/http/httptest", "io": "io", "log": "log", "slog": "log/slog", "os": "os", "filepath": "path/filepath",
-	"regexp": "regexp", "slices": "slices", "strconv": "strconv", "strings": "strings", "testing": "testing", "time": "time", "url": "net/url",
+	"regexp": "regexp", "slices": "slices", "strconv": "strconv", "strings": "strings", "testing": "testing", "time": "time", "tls": "crypto/tls", "url": "net/url",
 }
 
 const docModule = "github.com/go-cachecontrol/cachecontrol"

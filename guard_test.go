@@ -209,6 +209,7 @@ func TestLateCommitIsUndone(t *testing.T) {
 		inner := storage.NewDictCache()
 		store := &faultstore.Rogue{Store: inner, Play: at(faultstore.Commit, faultstore.Stuck)}
 		o := versions(t, "Cache-Control: max-age=3600")
+		defer store.Release() // after Close, which may abandon more calls
 		tr := &cachecontrol.Transport{Base: o, Store: store, StoreTimeout: time.Second}
 		defer tr.Close()
 		do(t, tr, "/")
@@ -221,7 +222,6 @@ func TestLateCommitIsUndone(t *testing.T) {
 		if a := do(t, tr, "/"); a.body != "version 2" {
 			t.Errorf("GET /: %q, want %q; outcome %v", a.body, "version 2", a.outcome)
 		}
-		store.Release()
 	})
 }
 

@@ -168,8 +168,8 @@ func (d *cacheDir) find(prefix string) (*cachedir.Item, error) {
 }
 
 // withURL returns the entries that record a URL, as ls lists it, under a key with something that is not shown: the user and
-// the password of the request, or its partition. It walks through the directory. If arg is not a URL or has a user, it
-// returns none.
+// the password of the request, or its partition. An index is none of them. It walks through the directory. If arg is not a URL
+// or has a user, it returns none.
 func (d *cacheDir) withURL(ctx context.Context, e *env, arg string) (items []*cachedir.Item, err error) {
 	want, ok := cachekey.OfText(arg)
 	if !ok || !isURL(arg) {
@@ -180,7 +180,7 @@ func (d *cacheDir) withURL(ctx context.Context, e *env, arg string) (items []*ca
 			return nil
 		}
 		if found, err := it.Inspect(); err == nil && found.Entry != nil {
-			if key, ok := cachekey.OfText(found.Entry.URL); ok && key == want {
+			if key, ok := cachekey.OfText(found.Entry.URL); ok && key == want && !roleOf(it.Hash, found.Entry).isIndex() {
 				items = append(items, it)
 			}
 		}

@@ -135,6 +135,8 @@ const (
 	unknown   role = ""        // it does not record its URL
 )
 
+func (r role) isIndex() bool { return r == index || r == marksRole }
+
 // roleOf returns the role of the entry with this hash.
 func roleOf(hash string, e *storage.Entry) role {
 	k, ok := keysOf(e)

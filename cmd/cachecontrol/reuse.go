@@ -222,7 +222,7 @@ func (x *reuse) addTo(b *labeled, stored string) {
 		b.add("Selected by", strings.Join(x.SelectedBy, ", "), "a request with another value does not match (RFC 9111, section 4.1)")
 	}
 	if x.Queries != "" {
-		b.add("Other queries", x.Queries, "a request for the same path with an equivalent query matches (No-Vary-Search)")
+		b.add("Other URLs", x.Queries, "a request for the same path with an equivalent query matches (No-Vary-Search)")
 	}
 }
 
