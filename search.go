@@ -174,10 +174,15 @@ func (e *engine) putSearches(ctx context.Context, index string, list []storage.V
 	if err := w.Commit(); err != nil {
 		return err
 	}
-	if !e.store.Traits().Memory {
-		e.searches.Put(lossy.Hash(index), index, recentEntry{entry, now})
-	}
+	e.rememberSearches(index, entry)
 	return nil
+}
+
+// rememberSearches remembers the index that is stored now, or nil if none is.
+func (e *engine) rememberSearches(index string, entry *storage.Entry) {
+	if !e.store.Traits().Memory {
+		e.searches.Put(lossy.Hash(index), index, recentEntry{entry, time.Now()})
+	}
 }
 
 // invalidateTarget is invalidate for the plain key of a URL. It also removes what is stored for several URLs if this is one of
@@ -195,7 +200,18 @@ func (e *engine) invalidateSearches(ctx context.Context, target string, start ui
 	index := string(cachekey.AppendSearches(nil, target))
 	start = e.invalidations.Add(index, start) // for responses that are being received, whatever their values
 	var errs []error
-	list := e.readSearches(ctx, index)
+	var entry *storage.Entry
+	switch r, err := e.get(context.WithoutCancel(ctx), index); err {
+	case nil:
+		r.Body.Close()
+		entry = r.Entry
+	case storage.ErrNotFound:
+	default: // without the index, nothing is found that was stored for several URLs
+		e.store.Invalidated(index, time.Now())
+		errs = append(errs, err, e.remove(ctx, index, index))
+	}
+	e.rememberSearches(index, entry) // what is remembered so far may list responses that are not removed below
+	list := e.listedSearches(index, entry)
 	if notifies && len(list) > 0 {
 		e.leaveNotice(ctx, index)
 	}

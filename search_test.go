@@ -2,6 +2,7 @@ package cachecontrol_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -510,6 +511,39 @@ func TestNoVarySearchIndexIsLost(t *testing.T) {
 			if a := do(t, tr, "/?utm=2"); a.outcome != want || a.body != "#2" {
 				t.Errorf("%v %q, want %v %q", a.outcome, a.body, want, "#2")
 			}
+		}
+	})
+}
+
+// What a Transport remembers of an index that is lost, or that has lost a value, is not used after an invalidation.
+func TestNoVarySearchIndexIsLostBeforeInvalidation(t *testing.T) {
+	inEachStore(t, func(t *testing.T, store storage.Store) {
+		tr := &cachecontrol.Transport{Base: searches(t, noUTM), Store: store}
+		defer tr.Close()
+		do(t, tr, "/?utm=1")
+		must(t, store.Delete(t.Context(), wholeKey+"#search"))
+		must(t, tr.Invalidate(t.Context(), parseURL(t, wholeKey+"?utm=2")))
+		if a := do(t, tr, "/?utm=1"); a.outcome != miss || a.body != "#2" {
+			t.Errorf("%v %q, want %v %q", a.outcome, a.body, miss, "#2")
+		}
+	})
+}
+
+// If the index cannot be read for an invalidation, nothing that it lists is used afterwards.
+func TestNoVarySearchIndexFailsInInvalidation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &faultyStore{Store: newPlainStore(), method: "Get", mode: "error", off: true}
+		tr := &cachecontrol.Transport{Base: searches(t, noUTM), Store: store}
+		defer tr.Close()
+		do(t, tr, "/?utm=1")
+		store.off = false
+		err := tr.Invalidate(t.Context(), parseURL(t, wholeKey+"?utm=2"))
+		if store.off = true; !errors.Is(err, errFaulty) {
+			t.Errorf("Invalidate: %v, want %v", err, errFaulty)
+		}
+		time.Sleep(time.Minute)
+		if a := do(t, tr, "/?utm=1"); a.outcome != miss || a.body != "#2" {
+			t.Errorf("%v %q, want %v %q", a.outcome, a.body, miss, "#2")
 		}
 	})
 }
