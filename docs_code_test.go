@@ -78,6 +78,7 @@ var docGiven = map[string]string{
 	"responseTime":   "var responseTime time.Time",
 	"row":            "var row struct { Changed time.Time }",
 	"schema":         "var schema string",
+	"logger":         "var logger *slog.Logger",
 	"store":          "var store storage.Store",
 	"t":              "var t *testing.T",
 	"userOf":         "func userOf(context.Context) string { return \"\" }",
