@@ -66,14 +66,15 @@ func TestRogueStore(t *testing.T) {
 					if err := put(s, "key", long); err != nil {
 						t.Fatal(err)
 					}
+					var ended atomic.Bool
 					rogue.Play = func(o faultstore.Op) faultstore.Trick {
-						if o == op {
+						if o == op && !ended.Load() {
 							return trick
 						}
 						return faultstore.NoTrick
 					}
 					defer func() {
-						rogue.Play = nil
+						ended.Store(true)
 						rogue.Release()
 						s.Close()
 					}()
@@ -252,9 +253,11 @@ func TestHungCallsAreLimited(t *testing.T) {
 // An entry that the store failed to delete is not returned. Get tries again to delete it.
 func TestFailedDelete(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		inner, broken := storage.NewDictCache(), true
+		inner := storage.NewDictCache()
+		var broken atomic.Bool
+		broken.Store(true)
 		s := New(Config{Timeout: timeout, Store: &faultstore.Store{Store: inner, Fault: func(op faultstore.Op) faultstore.Fault {
-			if op == faultstore.Delete && broken {
+			if op == faultstore.Delete && broken.Load() {
 				return faultstore.Err
 			}
 			return faultstore.None
@@ -275,13 +278,13 @@ func TestFailedDelete(t *testing.T) {
 		if n := inner.Len(); n != 1 {
 			t.Errorf("%d entries are stored, want 1", n)
 		}
-		broken = false
+		broken.Store(false)
 		time.Sleep(timeout)
 		get("", storage.ErrNotFound)
 		if n := inner.Len(); n != 0 {
 			t.Errorf("%d entries are stored, want 0", n)
 		}
-		broken = true
+		broken.Store(true)
 		s.Delete(t.Context(), "key")
 		time.Sleep(time.Millisecond)
 		put(s, "key", "new") // it was requested after the failure
@@ -297,10 +300,12 @@ func TestFailedDelete(t *testing.T) {
 func TestDeletionsAreTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inner := storage.NewDictCache()
-		broken, calls := true, 0
+		var broken atomic.Bool
+		var calls atomic.Int64
+		broken.Store(true)
 		s := New(Config{Store: &faultstore.Store{Store: inner, Fault: func(op faultstore.Op) faultstore.Fault {
 			if op == faultstore.Delete {
-				if calls++; broken {
+				if calls.Add(1); broken.Load() {
 					return faultstore.Err
 				}
 			}
@@ -312,20 +317,20 @@ func TestDeletionsAreTriedAgain(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if calls < 10+10 || calls > 10+20 {
-			t.Errorf("%d calls in a minute, want one at a time with growing pauses", calls)
+		if n := calls.Load(); n < 10+10 || n > 10+20 {
+			t.Errorf("%d calls in a minute, want one at a time with growing pauses", n)
 		}
-		broken = false
+		broken.Store(false)
 		time.Sleep(mostRetry)
 		synctest.Wait()
-		if n := inner.Len(); n != 0 || calls > 10+20+10 {
-			t.Errorf("%d entries are left after %d calls, want 0", n, calls)
+		if n := inner.Len(); n != 0 || calls.Load() > 10+20+10 {
+			t.Errorf("%d entries are left after %d calls, want 0", n, calls.Load())
 		}
 
 		put(s, "last", "body")
-		broken = true
+		broken.Store(true)
 		s.Delete(t.Context(), "last")
-		broken = false
+		broken.Store(false)
 		s.Close()
 		if n := inner.Len(); n != 0 {
 			t.Errorf("%d entries are left after Close, want 0", n)
