@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Shopify/toxiproxy/v2"
+
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/redistest"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -133,10 +135,10 @@ func TestFailoverLosesInvalidation(t *testing.T) {
 	for _, path := range paths(20) {
 		must(t, mine, "POST", path)
 	}
-	l.Lock()
-	l.Upstream = replica.Addr
-	l.Unlock()
 	master.Kill()
+	if err := l.Update(&toxiproxy.Proxy{Listen: l.Listen, Upstream: replica.Addr, Enabled: true}); err != nil {
+		t.Fatal(err)
+	}
 	client := newRedis(t, l.Listen)
 	until(t, "the replica answers", func() bool { return client.Ping(t.Context()).Err() == nil })
 	old := 0
