@@ -37,6 +37,9 @@ var requirements = map[string]string{
 	"RFC 5861": `
 		3 MAY; 3 SHOULD; 3 SHOULD NOT; 4 MAY; 4 SHOULD NOT; 4 SHOULD
 	`,
+	"RFC 9875": `
+		2 MUST; 2.2.1 MAY; 3 MUST; 3 MAY; 3 MUST
+	`,
 	"RFC 8246": `
 		2 SHOULD NOT; 2 SHOULD; 2 MUST; 2.1 SHOULD; 3 SHOULD; 3 SHOULD; 3 SHOULD
 	`,
