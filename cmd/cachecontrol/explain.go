@@ -14,6 +14,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/probe"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/lint"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 func explainCommand(fs *flag.FlagSet) runFunc {
@@ -127,8 +128,9 @@ type explanation struct {
 	Stored  decision  `json:"stored"`
 	Other   *decision `json:"other_cache,omitempty"` // of the other kind of cache, if it differs
 	reuse
-	Probe       *probed  `json:"probe,omitempty"` // with --probe
-	Invalidates []string `json:"invalidates"`     // URLs
+	Groups      []string `json:"groups,omitempty"` // of Cache-Groups, in quotes
+	Probe       *probed  `json:"probe,omitempty"`  // with --probe
+	Invalidates []string `json:"invalidates"`      // URLs
 	Location    string   `json:"location,omitempty"`
 	Hint        string   `json:"hint,omitempty"` // a heuristic that would make it fresh
 }
@@ -178,6 +180,7 @@ func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder,
 		Cache:  kind(x.shared),
 		Stored: decision{status.Stored, newRule(status.Storage)},
 
+		Groups:      groupsOf(&storage.Entry{Header: resp.Header}),
 		Invalidates: []string{}, // a list in JSON, not null
 	}
 	out.assess(policy, resp.Header, status.Stored, now)
@@ -279,7 +282,7 @@ func (x *explain) hint(resp *http.Response, rec *recorder) string {
 func cachingFields(h http.Header) http.Header {
 	out := http.Header{}
 	for _, name := range []string{
-		"Accept-Ranges", "Age", "Cache-Control", "Cache-Status", "Cdn-Cache-Control", "Content-Encoding", "Content-Location", "Content-Range",
+		"Accept-Ranges", "Age", "Cache-Control", "Cache-Group-Invalidation", "Cache-Groups", "Cache-Status", "Cdn-Cache-Control", "Content-Encoding", "Content-Location", "Content-Range",
 		"Date", "Etag", "Expires", "Last-Modified", "Location", "No-Vary-Search", "Pragma", "Retry-After", "Surrogate-Control", "Vary", "Warning",
 	} {
 		if lines := h[name]; lines != nil {

@@ -71,6 +71,8 @@ func TestExplain(t *testing.T) {
 		{"?Cache-Control=max-age=60&Age=100&Etag=\"v1\"", []string{"1m40s, stale for 40s", "  now: validated with the origin\n"}, []string{"when it is stale"}},
 		{"?Cache-Control=max-age=60,s-maxage=10", []string{"for 1m, from", "a shared cache: stored; s-maxage"}, nil},
 		{`?Cache-Control=max-age=60&No-Vary-Search=params=("b"%20"a")`, []string{"Other URLs   params=(\"a\" \"b\")\n", "No-Vary-Search: params=(\"b\" \"a\")"}, nil},
+		{`?Cache-Control=max-age=60&Cache-Groups="b",%20"a"`, []string{"Groups       \"b\", \"a\"\n", "Cache-Groups: \"b\", \"a\"\n"}, nil},
+		{"?Cache-Control=max-age=60&Cache-Groups=a", nil, []string{"Groups   "}},
 		{"?Cache-Control=max-age=60&No-Vary-Search=params", []string{"Params is no list of strings", "No-Vary-Search: params\n"}, []string{"Other URLs"}},
 		{"--shared ?Cache-Control=max-age=60,s-maxage=10", []string{"Stored by a shared cache: fresh for 10s", "for 10s, from", "a private cache: stored; max-age"}, nil},
 		{"--shared ?Cache-Control=private,max-age=60", []string{"Not stored by a shared cache.\n", "section 5.2.2.7", "a private cache: stored"}, nil},

@@ -131,6 +131,9 @@ func (x *explanation) addReuse(p *explainPage) {
 	if x.Stored.OK {
 		p.WriteString("\n")
 		x.addTo(&p.labeled, x.Stored.Reason)
+		if len(x.Groups) > 0 {
+			p.add("Groups", strings.Join(x.Groups, ", "), "it is validated if one of these is invalidated (RFC 9875, section 2)")
+		}
 	}
 	method := http.MethodGet
 	if x.Method == rules.QUERY {
