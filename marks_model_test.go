@@ -59,12 +59,6 @@ func (o *changingOrigin) intN(n int) int {
 	return o.r.IntN(n)
 }
 
-func (o *changingOrigin) state(resource string) int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.states[resource]
-}
-
 func groupOf(path string) string { return "g" + path[2:3] }
 
 func (o *changingOrigin) RoundTrip(req *http.Request) (*http.Response, error) {

@@ -232,7 +232,7 @@ func attributes(spans tracetest.SpanStubs) (all []map[string]string) {
 	for _, s := range spans {
 		m := map[string]string{}
 		for _, a := range s.Attributes {
-			m[string(a.Key)] = a.Value.Emit()
+			m[string(a.Key)] = a.Value.String()
 		}
 		all = append(all, m)
 	}

@@ -22,9 +22,6 @@ const (
 // results are the possible results of a request, in the order of the plots from below.
 var results = [...]string{"hit", "stale", "revalidated", "miss", "bypass", "refused", "failed"}
 
-// fromCache is the number of the results for which the body came from the store.
-const fromCache = 3
-
 func resultIndex(result string) int { return max(slices.Index(results[:], result), 0) }
 
 // bounds are the upper bounds of the histogram, in seconds, as in package otel.
