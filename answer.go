@@ -163,7 +163,13 @@ func (e *engine) logAnswer(q *query, resp *http.Response) {
 		return
 	}
 	s := StatusOf(resp)
-	e.logger.DebugContext(q.ctx, "cachecontrol", "method", q.req.Method, "url", requestURL(q.req), "outcome", s.Outcome.String(),
+	args := []any{
+		"method", q.req.Method, "url", requestURL(q.req), "outcome", s.Outcome.String(),
 		"reason", string(s.Reason), "why", s.Reason.Description(), "section", s.Reason.Reference(),
-		"status", resp.StatusCode, "stored", s.Stored, "storage", string(s.Storage), "ttl", s.TTL, "key", s.Key)
+		"status", resp.StatusCode, "stored", s.Stored, "storage", string(s.Storage), "ttl", s.TTL,
+	}
+	if s.Key != "" {
+		args = append(args, "key", s.Key)
+	}
+	e.logger.DebugContext(q.ctx, "cachecontrol", args...)
 }

@@ -486,3 +486,36 @@ func TestInvalidationsUnderLoad(t *testing.T) {
 	}
 	t.Logf("%d requests during %d invalidations: %v each, %v at most", before-responses, invalidated, sum/invalidated, slowest)
 }
+
+// BenchmarkInvalidateGroup invalidates 1,000 of 10,000 groups of one origin, in turn, while 100,000 responses are stored.
+func BenchmarkInvalidateGroup(b *testing.B) {
+	const responses, groups, invalidated = 100_000, 10_000, 1_000
+	header := http.Header{"Cache-Control": {"max-age=600"}, "Date": {time.Now().UTC().Format(http.TimeFormat)}}
+	tr := &cachecontrol.Transport{
+		Store: &storage.DictCache{MaxBytes: -1},
+		Base: roundTripper(func(req *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, ProtoMajor: 1, ProtoMinor: 1, Header: header.Clone(), Body: http.NoBody, Request: req}, nil
+		}),
+		Groups: func(resp *http.Response) []string {
+			n, _ := strconv.Atoi(resp.Request.URL.Path[1:])
+			return []string{fmt.Sprint(n % groups)}
+		},
+	}
+	defer tr.Close()
+	for n := range responses {
+		resp, err := tr.RoundTrip(&http.Request{Method: "GET", URL: &url.URL{Scheme: "http", Host: "example.com", Path: fmt.Sprint("/", n)}, Header: http.Header{}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+	u := &url.URL{Scheme: "http", Host: "example.com", Path: "/"}
+	i := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := tr.InvalidateGroup(b.Context(), u, strconv.Itoa(i%invalidated)); err != nil {
+			b.Fatal(err)
+		}
+		i++
+	}
+}

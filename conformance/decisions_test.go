@@ -237,7 +237,7 @@ func (l *recordLog) take(req *http.Request, resp *http.Response) []string {
 	return lines
 }
 
-// counts returns the counts that are not 0.
+// counts returns the counts that are not 0, except those of the calls of the store, which are not decisions.
 func counts(t *testing.T, s cachecontrol.Stats) string {
 	data, err := json.Marshal(s)
 	if err != nil {
@@ -247,9 +247,9 @@ func counts(t *testing.T, s cachecontrol.Stats) string {
 	if err := json.Unmarshal(data, &all); err != nil {
 		t.Fatal(err)
 	}
-	maps.DeleteFunc(all, func(_ string, v any) bool {
+	maps.DeleteFunc(all, func(name string, v any) bool {
 		m, isMap := v.(map[string]any)
-		return v == 0.0 || isMap && len(m) == 0
+		return v == 0.0 || v == nil || isMap && len(m) == 0 || name == "store_operations"
 	})
 	return strings.TrimPrefix(fmt.Sprint(all), "map")
 }
