@@ -16,7 +16,7 @@ const maxKeyedContent = 1 << 20
 
 // takeContent reads the content of a request into memory and computes the digest for its key. The query then has a copy of the
 // request, whose GetBody returns what was read. If the content cannot be part of a key, takeContent returns the reason, and the
-// copy has the same content as the request. It returns an error if the request ends first.
+// copy carries the content of the request. It returns an error if the request ends first.
 //
 // GetBody of the caller's request is not used for this. It might return other bytes than the body, and the response would
 // answer requests that it is not for.

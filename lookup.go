@@ -25,7 +25,7 @@ func (e *engine) lookup(q *query, plain []byte, at place) (m match, prev previou
 	case at.digest != "":
 		e.locate(q, &at)
 	case at.url != "":
-		at = place{key: at.url} // what is stored for the URL may have changed
+		at = place{key: at.url} // the stored responses for the URL may have changed
 	}
 	prev.place = at
 	m, why = e.find(q, plain, &prev)

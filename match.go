@@ -59,7 +59,7 @@ type previous struct {
 	whole      string         // key of the whole response that the origin's response replaces; "" if there is none
 	doubted    *match         // a closed whole response that BeforeReuse rejected, or whose validation has failed
 	part       *match         // a stored part that does not contain the requested range, or was not confirmed
-	rest       gap            // what is missing of the part, if the origin is asked for that
+	rest       gap            // the bytes that the origin is asked for, if some are missing
 }
 
 // gap is what a query asks for, and what is missing of it.
@@ -246,7 +246,7 @@ func (m *match) wanted(q *query) (span, bool) {
 	return span{start, end, total}, ok
 }
 
-// hasValidatorOf reports whether the entry of a part has the validator of the parts.
+// hasValidatorOf reports whether the validator of a part is that of the parts.
 func (m *match) hasValidatorOf(part *storage.Entry) bool {
 	modified := part.Header.Get("Last-Modified")
 	return part.Header.Get("Etag") == m.policy.ETag && (modified == "" || modified == m.policy.IfModified)

@@ -121,7 +121,7 @@ func (e *engine) logRefusedKey(req *http.Request) {
 	})
 }
 
-// sameOrigin reports whether two URLs have the same scheme, host and port.
+// sameOrigin reports whether scheme, host and port of two URLs are equal.
 func sameOrigin(a, b *url.URL) bool {
 	if a.Scheme == b.Scheme && a.Host == b.Host {
 		return true

@@ -90,7 +90,7 @@ func equivalent(c *novarysearch.Config, a, b string) bool {
 }
 
 // settle sets the place of the reply, which is to be stored. That place depends on its No-Vary-Search. If another place has been
-// used for the URL so far, what is stored there is out of date, and is removed: it must not be found again.
+// used for the URL so far, the stored responses there are out of date. They are removed, so that they are not found again.
 func (e *engine) settle(q *query, prev *previous, rep *reply, as *assessment) {
 	lines := rep.resp.Header[novarysearch.Field]
 	if prev.digest != "" || lines == nil && prev.url == "" {
@@ -210,7 +210,7 @@ func (e *engine) invalidateSearches(ctx context.Context, target string, start ui
 		e.store.Invalidated(index, time.Now())
 		errs = append(errs, err, e.remove(ctx, index, index))
 	}
-	e.rememberSearches(index, entry) // what is remembered so far may list responses that are not removed below
+	e.rememberSearches(index, entry) // the remembered index may list responses that are not removed below
 	list := e.listedSearches(index, entry)
 	if notifies && len(list) > 0 {
 		e.leaveNotice(ctx, index)

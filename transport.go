@@ -80,7 +80,7 @@ type Transport struct {
 	Partition func(*http.Request) string
 
 	// Key, if non-nil, returns the URL that names the resource that a request asks for. If it returns nil, that is the
-	// request's own URL. If it returns the same URL for several requests, they have the same stored responses: each
+	// request's own URL. If it returns the same URL for several requests, they share their stored responses: each
 	// may be answered with the response to another, and what invalidates one, such as an unsafe request or a call of
 	// Invalidate, invalidates all (RFC 9111, section 4.4). InvalidateGroup and InvalidatePrefix compare with the URLs
 	// that Key has returned. Package keys has functions that ignore query parameters or their order.
@@ -96,7 +96,7 @@ type Transport struct {
 	Key func(*http.Request) *url.URL
 
 	// KeyAcrossOrigins, if true, lets Key return a URL of another origin (scheme, host and port), for example because
-	// several mirrors have the same files. A response from one origin then answers requests for another, so the program
+	// several mirrors serve the same files. A response from one origin then answers requests for another, so the program
 	// must trust all of them alike. If false, such a result is not used.
 	KeyAcrossOrigins bool
 

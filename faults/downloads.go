@@ -360,7 +360,7 @@ func downloads(ctx context.Context, less int) ([]row, error) {
 		ratio := float64(sent) / float64(size)
 		r.notes = fmt.Sprintf("the origin sent %.4f times the bytes, with header fields and what was lost in buffers; memory of a client at most %s", ratio, mib(r.Peak))
 		limit := 1.02
-		if size < longDownload { // what is lost is the same: up to two pieces with each process, and what is in the buffers
+		if size < longDownload { // the loss is the same: up to two pieces with each process, and the contents of the buffers
 			limit = 1 + float64(longCuts/2*(2<<20)+longCuts*(256<<10))/float64(size)
 		}
 		if ratio > limit || r.Peak > longLimit || r.Hits == 0 {

@@ -14,7 +14,7 @@ import (
 // for Transport.NormalizeContent. It returns nil if it does not know the media type, or if the content is not certainly valid.
 //
 // In JSON (application/json and all types with the suffix +json) it removes white space between tokens and sorts the members
-// of objects by name. Numbers, strings and the order in arrays are left as they are. An object that has a name twice is left
+// of objects by name. Numbers, strings and the order in arrays are left as they are. An object with two members of one name is left
 // as it is, and so is all of the content.
 //
 // In application/x-www-form-urlencoded it sorts the fields by name. Fields whose names are equal, or differ only in case,
@@ -36,7 +36,7 @@ func NormalizeContent(contentType string, content []byte) []byte {
 	return nil
 }
 
-// normalJSON returns the normal form of a JSON text, or nil if it is not valid or has an object with a name twice.
+// normalJSON returns the normal form of a JSON text, or nil if it is not valid or if an object in it has two members of one name.
 func normalJSON(content []byte) []byte {
 	var compact bytes.Buffer
 	if json.Compact(&compact, content) != nil {
@@ -199,7 +199,7 @@ func normalForm(content []byte) []byte {
 }
 
 // looseName returns the letters and digits of the name of a form's field, in lower case and without what follows a "[". Some
-// origins take names for the same that have the same loose name.
+// origins treat names with the same loose form as one.
 func looseName(name string) string {
 	name, _, _ = strings.Cut(name, "[")
 	return strings.Map(func(r rune) rune {

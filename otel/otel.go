@@ -45,7 +45,7 @@ import (
 const Scope = "github.com/go-cachecontrol/cachecontrol/otel"
 
 // Register registers a callback with the provider that observes the statistics of t, and observes the duration of its
-// requests. All observations have the attributes attrs. To register several Transports with one provider, give
+// requests. attrs are added to all observations. To register several Transports with one provider, give
 // each different attributes; otherwise their values are mixed up. To stop observing, call
 // Unregister on the result. Closing t does not stop it. The error is that of the provider.
 func Register(provider metric.MeterProvider, t *cachecontrol.Transport, attrs ...attribute.KeyValue) (metric.Registration, error) {

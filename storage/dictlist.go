@@ -39,7 +39,7 @@ func (c *DictCache) List(ctx context.Context) iter.Seq2[Listed, error] {
 
 // dictLister finds the records of a part of the index, a few at a time, while the part may grow in between.
 //
-// The records are found in the order of their reversed hashes. The hashes of a bucket have the same low bits, so that
+// The records are found in the order of their reversed hashes. The low bits of the hashes of a bucket are equal, so that
 // they are an interval in this order, and a longer table divides the intervals of the shorter one.
 type dictLister struct {
 	part  *dictPart

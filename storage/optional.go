@@ -32,7 +32,7 @@ type Traits struct {
 	// Local is true if methods wait for nothing but a disk, or until their context ends for a lock on this machine, and
 	// if they neither panic nor return incomplete results. A Transport calls such a Store directly. It verifies what any
 	// other returns, gives a call at most its StoreTimeout or half of the time until the caller's deadline, and finishes
-	// what it stores after the caller has the whole body.
+	// the entries that it stores after the caller has the whole body.
 	Local bool
 
 	// HonorsContexts is true if each method that is given a context returns soon after the deadline of the context, and

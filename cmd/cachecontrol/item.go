@@ -130,7 +130,7 @@ const (
 	part      role = "part"    // a part of a body (206)
 	index     role = "index"   // the index of responses to other methods, of parts, or of values of No-Vary-Search
 	severally role = "urls"    // a response to several URLs (No-Vary-Search)
-	marksRole role = "marks"   // what was invalidated: prefixes, or groups of an origin
+	marksRole role = "marks"   // a list of invalidated prefixes, or of groups of an origin
 	otherRole role = "other"   // its key does not follow from the URL alone
 	unknown   role = ""        // it does not record its URL
 )

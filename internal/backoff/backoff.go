@@ -71,7 +71,7 @@ func TargetOf(key string) Target {
 }
 
 // Named returns the target for a URL of t's origin whose stored responses have another key. All such URLs of one origin
-// have the same target.
+// share a target.
 func (t Target) Named(key string) Target {
 	named := TargetOf(key)
 	if named.origin != t.origin {

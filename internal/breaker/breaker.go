@@ -30,7 +30,7 @@ type Breaker struct {
 	since    time.Time  // the first of them
 	open     bool
 	until    time.Time     // the end of the pause
-	pause    time.Duration // the last one; it begins anew only after a call that was answered, not after a probe
+	pause    time.Duration // the last one; it is reset by a call that was answered, and not by a probe
 	probing  bool
 }
 

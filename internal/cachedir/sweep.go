@@ -220,7 +220,7 @@ func abandoned(path string, fi fs.FileInfo, now time.Time) bool {
 	return unheld(path)
 }
 
-// unheld reports whether no program has the lock of one of our temporary files, which its writer holds.
+// unheld reports whether one of our temporary files is not locked. Its writer holds the lock.
 func unheld(path string) bool {
 	unlock, err := takeLock(endedContext, path, false)
 	if err == nil {

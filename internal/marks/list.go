@@ -120,7 +120,7 @@ func (l *list) withPrefix(text string) *list {
 	return n
 }
 
-// withoutPrefixes returns the list with a floor in place of its prefixes, for a store that has no room for them.
+// withoutPrefixes returns the list with a floor in place of its prefixes. It is used if the store has no room for them.
 func (l *list) withoutPrefixes() *list {
 	n := *l
 	n.prefixes, n.floor = nil, n.version

@@ -1,5 +1,5 @@
 // Package marks remembers in a store what was invalidated: groups of responses (RFC 9875), prefixes of URLs, and
-// everything. Nothing is searched: an entry has the mark that was current when its response was requested, and is compared
+// everything. Nothing is searched: an entry carries the mark that was current when its response was requested, and is compared
 // with later invalidations when it is used.
 //
 // A list under storage.MarksKey counts the invalidations in its version, and has the prefixes. It must outlive all entries
@@ -21,7 +21,7 @@ import (
 // rememberFor is how long a list that was read from a store is used, unless the store is in memory.
 const rememberFor = time.Second
 
-// State says whether an entry was invalidated since its response was requested.
+// State is the state of an entry: whether it was invalidated since its response was requested.
 type State uint8
 
 // The states.

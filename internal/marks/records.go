@@ -192,7 +192,7 @@ func (m *Marks) changeList(ctx context.Context, next func(*list) *list) (l *list
 	return l, nil
 }
 
-// inMemory returns the entry under key if the store has it in memory, and if it still is the one with this generation.
+// inMemory returns the entry under key if it is in memory, and if it still is the one with this generation.
 func (m *Marks) inMemory(key, generation string) *storage.Entry {
 	if m.memory {
 		if h, _ := m.store.Lookup([]byte(key)); h.Entry != nil && h.Entry.Generation == generation {

@@ -119,7 +119,7 @@ func (c *Config) setText() {
 	c.text = strings.Join(members, ", ")
 }
 
-// String returns a value of the field that declares c. Equal Configs have the same String.
+// String returns a value of the field that declares c. The strings of equal Configs are equal.
 func (c *Config) String() string { return c.text }
 
 // Query returns the canonical form of a raw query. Two queries are equivalent (section 6) if and only if their canonical forms

@@ -53,7 +53,7 @@ func (f File) Fill(p []byte, off int64) {
 // ErrWrong is the error for a body with bytes that the file does not have.
 var ErrWrong = errors.New("wrong bytes")
 
-// Check reads r, which should have the bytes from off to end, and returns how many it has read. The error is nil if r has exactly
+// Check reads r, which should return the bytes from off to end, and returns how many it has read. The error is nil if r has exactly
 // these, and ErrWrong if it has others or more.
 func (f File) Check(r io.Reader, off, end int64) (n int64, err error) {
 	got, want := make([]byte, 32<<10), make([]byte, 32<<10)

@@ -11,7 +11,7 @@ import (
 )
 
 // share returns how long a call may take that delays a caller with this context: half of the time that the caller has left,
-// so that the origin can still be asked, but at most timeout. After the caller's deadline, nobody waits for the call.
+// so that the origin can still be asked, but at most timeout. After the caller's deadline, the call is not waited for.
 func share(ctx context.Context, timeout time.Duration) time.Duration {
 	deadline, ok := ctx.Deadline()
 	if p := patienceOf(ctx); p != nil {

@@ -58,7 +58,7 @@ func StrongValidator(h http.Header) string {
 	return modified[0]
 }
 
-// SameStrongValidator reports whether responses with these headers have the same strong validator.
+// SameStrongValidator reports whether the strong validators in these headers are equal.
 func SameStrongValidator(a, b http.Header) bool {
 	v := StrongValidator(a)
 	return v != "" && v == StrongValidator(b)

@@ -36,7 +36,7 @@ func masked(text string) string {
 	})
 }
 
-// isSecret reports whether the query parameter has a value that gives access to something.
+// isSecret reports whether the value of the query parameter gives access to something.
 func isSecret(name string) bool {
 	lower := strings.ToLower(name)
 	return credential.IsField(name) || lower == "sig" || lower == "code" || lower == "state" || lower == "pass" || lower == "pwd"
