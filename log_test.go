@@ -68,7 +68,7 @@ func TestStoreFailuresAreLogged(t *testing.T) {
 					time.Sleep(2 * time.Second)
 					do(t, tr, failing)
 				}
-				all := uint64(store.calls)
+				all := uint64(store.failures())
 				if all < 100 {
 					t.Fatalf("the store failed %d times, want at least 100", all)
 				}
@@ -122,7 +122,7 @@ func TestLogAttributes(t *testing.T) {
 		time.Sleep(11 * time.Second)
 		do(t, tr, "/") // and the revalidation fails
 		synctest.Wait()
-		store.off = false
+		store.setOff(false)
 		do(t, tr, "/other")
 		seen := map[string]string{}
 		for _, r := range log.records {
@@ -212,7 +212,7 @@ func TestLogger(t *testing.T) {
 		}
 		all := log.String()
 		log.Reset()
-		store.off = false
+		store.setOff(false)
 		do(t, tr, secret+"new")
 		if !strings.Contains(log.String(), `"level":"WARN"`) || !strings.Contains(log.String(), errFaulty.Error()) {
 			t.Errorf("log %q, want a warning with %q", log.String(), errFaulty)

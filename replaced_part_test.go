@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -71,6 +72,7 @@ func TestReplacementThatEndsEarly(t *testing.T) {
 				f.cutAfter(n)
 				cut(t, tr)
 				time.Sleep(time.Second) // for a validation in the background
+				synctest.Wait()
 				f.sent, f.version, changed = 0, tt.now, true
 				before := o.requests()
 				resp, err := tr.RoundTrip(request(t, "/"))
@@ -84,6 +86,7 @@ func TestReplacementThatEndsEarly(t *testing.T) {
 					resp.Body.Close()
 				}
 				time.Sleep(time.Second)
+				synctest.Wait()
 				changed = false
 				if f.sent != tt.sent {
 					t.Errorf("the origin sent %d bytes, want %d", f.sent, tt.sent)

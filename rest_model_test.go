@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,11 +22,15 @@ import (
 // But each byte that it sends belongs to the validator and the offset that it names.
 type unrulyOrigin struct {
 	*file
-	r     *rand.Rand
+	r *rand.Rand
+
+	mu    sync.Mutex             // guards what follows, and the file
 	sizes map[int]map[int64]bool // of each version
 }
 
 func (o *unrulyOrigin) RoundTrip(req *http.Request) (*http.Response, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	r, f := o.r, o.file
 	if r.IntN(10) == 0 {
 		if f.version++; r.IntN(2) == 0 {
@@ -118,13 +123,16 @@ func (o *unrulyOrigin) versionOf(resp *http.Response) (int, bool) {
 func TestUnrulyOrigin(t *testing.T) {
 	for seed := range uint64(60) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { unrulyStory(t, rand.New(rand.NewPCG(seed, 18))) })
+			synctest.Test(t, func(t *testing.T) { unrulyStory(t, rand.New(&lockedSource{src: rand.NewPCG(seed, 18)})) })
 		})
 	}
 }
 
 func unrulyStory(t *testing.T, r *rand.Rand) {
-	o := &unrulyOrigin{&file{size: 70 << 10, weak: r.IntN(8) == 0, fields: []string{"Cache-Control: max-age=20, stale-if-error=1000"}}, r, make(map[int]map[int64]bool)}
+	o := &unrulyOrigin{
+		file: &file{size: 70 << 10, weak: r.IntN(8) == 0, fields: []string{"Cache-Control: max-age=20, stale-if-error=1000"}},
+		r:    r, sizes: make(map[int]map[int64]bool),
+	}
 	if r.IntN(3) == 0 {
 		o.file.age = []time.Duration{time.Hour, time.Second}[r.IntN(2)] * 24
 	}
@@ -171,6 +179,25 @@ func unrulyStory(t *testing.T, r *rand.Rand) {
 	}
 }
 
+// hasSize reports whether a version has had this size.
+func (o *unrulyOrigin) hasSize(version int, size int64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.sizes[version][size]
+}
+
+// A lockedSource is a source of random numbers for several goroutines.
+type lockedSource struct {
+	mu  sync.Mutex
+	src rand.Source
+}
+
+func (s *lockedSource) Uint64() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.src.Uint64()
+}
+
 // check reads the body, or a part of it if closes is true.
 func (o *unrulyOrigin) check(t *testing.T, resp *http.Response, closes bool) {
 	t.Helper()
@@ -199,7 +226,7 @@ func (o *unrulyOrigin) check(t *testing.T, resp *http.Response, closes bool) {
 			break // as the origin sent it
 		}
 		t.Errorf("%d with %d bytes of %d, and no error: %v", resp.StatusCode, n, length, resp.Header)
-	case resp.StatusCode == 200 && !o.sizes[v][n]:
+	case resp.StatusCode == 200 && !o.hasSize(v, n):
 		t.Errorf("200 with %d bytes, which no version %d has: %v", n, v, resp.Header)
 	}
 }

@@ -536,9 +536,9 @@ func TestNoVarySearchIndexFailsInInvalidation(t *testing.T) {
 		tr := &cachecontrol.Transport{Base: searches(t, noUTM), Store: store}
 		defer tr.Close()
 		do(t, tr, "/?utm=1")
-		store.off = false
+		store.setOff(false)
 		err := tr.Invalidate(t.Context(), parseURL(t, wholeKey+"?utm=2"))
-		if store.off = true; !errors.Is(err, errFaulty) {
+		if store.setOff(true); !errors.Is(err, errFaulty) {
 			t.Errorf("Invalidate: %v, want %v", err, errFaulty)
 		}
 		time.Sleep(time.Minute)

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,7 +67,7 @@ func (r *fileReader) Read(p []byte) (int, error) {
 		p[i] = byteAt(r.version, r.off+int64(i))
 	}
 	r.off += int64(n)
-	r.f.sent += int64(n)
+	atomic.AddInt64(&r.f.sent, int64(n))
 	return n, nil
 }
 

@@ -78,10 +78,10 @@ func TestFaultyStore(t *testing.T) {
 					}
 					want("version 2")
 					want("version 2", "Accept: text/plain")
-					if store.calls == 0 {
-						t.Errorf("%s was called %d times, want at least 1", method, store.calls)
+					if store.failures() == 0 {
+						t.Errorf("%s was called %d times, want at least 1", method, store.failures())
 					}
-					store.off = true
+					store.setOff(true)
 					time.Sleep(time.Hour)
 					want("version 2")
 					if a := do(t, tr, "/"); a.outcome != hit || a.body != "version 2" {
@@ -107,7 +107,7 @@ func TestFaultyStoreWhileStreaming(t *testing.T) {
 				if a := do(t, tr, "/"); a.body != "one, two, three" {
 					t.Errorf("GET /: %q, want %q", a.body, "one, two, three")
 				}
-				store.off = true
+				store.setOff(true)
 				if a := do(t, tr, "/"); a.outcome != miss || a.body != "one, two, three" {
 					t.Errorf("afterwards: %v %q, want %v %q", a.outcome, a.body, miss, "one, two, three")
 				}

@@ -259,18 +259,44 @@ type faultyStore struct {
 	storage.Store
 	method string // Get, Create, Write, Commit, Update or Delete; "*": all
 	mode   string // error, nil or hang
-	off    bool   // it works
-	calls  int    // of the method
+
+	mu    sync.Mutex // guards what follows; the store is also called in the background
+	off   bool       // it works
+	calls int        // of the method
+}
+
+// setOff sets whether the store works.
+func (s *faultyStore) setOff(off bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.off = off
+}
+
+// failures returns the number of calls that have failed.
+func (s *faultyStore) failures() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls
+}
+
+// counts reports whether a call of the method fails, and counts it then.
+func (s *faultyStore) counts(method string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.off || s.method != method && s.method != "*" {
+		return false
+	}
+	s.calls++
+	return true
 }
 
 var errFaulty = errors.New("the store is out of order")
 
 // fail reports whether the method fails, and returns its error. In mode hang it waits for the context.
 func (s *faultyStore) fail(ctx context.Context, method string) (bool, error) {
-	if s.off || s.method != method && s.method != "*" {
+	if !s.counts(method) {
 		return false, nil
 	}
-	s.calls++
 	switch s.mode {
 	case "error":
 		return true, errFaulty

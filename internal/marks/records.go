@@ -143,7 +143,7 @@ func (m *Marks) change(ctx context.Context, f func() error) error {
 
 const (
 	// maxTries is how often a change is tried if other processes make changes at the same time.
-	maxTries = 16
+	maxTries = 128
 
 	// pause is the time between two tries.
 	pause = 2 * time.Millisecond
