@@ -30,6 +30,13 @@ type recordedLog struct {
 	records []slog.Record
 }
 
+// all returns the records so far. Background work may add more.
+func (l *recordedLog) all() []slog.Record {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.records)
+}
+
 func (l *recordedLog) Enabled(context.Context, slog.Level) bool { return true }
 
 func (l *recordedLog) WithAttrs([]slog.Attr) slog.Handler { panic("not used") }
@@ -77,7 +84,7 @@ func TestStoreFailuresAreLogged(t *testing.T) {
 				}
 				var warned uint64
 				var last time.Time
-				for i, r := range log.records {
+				for i, r := range log.all() {
 					if r.Level != slog.LevelWarn {
 						continue
 					}
@@ -125,7 +132,7 @@ func TestLogAttributes(t *testing.T) {
 		store.setOff(false)
 		do(t, tr, "/other")
 		seen := map[string]string{}
-		for _, r := range log.records {
+		for _, r := range log.all() {
 			var names []string
 			r.Attrs(func(a slog.Attr) bool { names = append(names, "`"+a.Key+"`"); return true })
 			slices.Sort(names)
