@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"strings"
 	"time"
 
@@ -150,6 +151,32 @@ var errNoParts = errors.New("cachecontrol: the entry is not a list of parts")
 func (e *engine) deleteParts(ctx context.Context, key string, parts []partlist.Part) {
 	for _, p := range parts {
 		e.store.Delete(ctx, partKey(key, p.ID))
+	}
+}
+
+// emptyEntry returns an entry without content, to be stored now under a key that is derived from a plain key.
+func emptyEntry(key string) *storage.Entry {
+	now := time.Now()
+	return &storage.Entry{
+		Status: http.StatusNoContent, Reason: "No Content", Version: 11, Header: http.Header{}, URL: urlOfKey(key),
+		RequestTime: now, ResponseTime: now,
+	}
+}
+
+// putIndex stores an index, which is an entry without content.
+func (e *engine) putIndex(ctx context.Context, key string, index *storage.Entry) error {
+	index.Mark = e.marks.Now(ctx)
+	w, err := e.store.Create(ctx, key, index)
+	if err != nil {
+		return err
+	}
+	return w.Commit()
+}
+
+// deleteListed removes the parts in the list of a match. In stores that are not local, they expire.
+func (e *engine) deleteListed(ctx context.Context, m *match) {
+	if e.store.Traits().Local {
+		e.deleteParts(ctx, m.key, m.parts.list.All())
 	}
 }
 

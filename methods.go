@@ -6,9 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
-
-	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // A response to a method other than GET, or to a request with content, has a key that is derived from the plain key, the
@@ -72,15 +69,9 @@ func (e *engine) storeIndex(q *query, at *place) error {
 		at.setGeneration(stored)
 		return nil
 	}
-	now := time.Now()
-	w, err := e.store.Create(q.ctx, at.index, &storage.Entry{
-		Status: http.StatusNoContent, Reason: "No Content", Version: 11, Header: http.Header{}, URL: urlOfKey(at.index),
-		Generation: generation, RequestTime: now, ResponseTime: now, Mark: e.marks.Now(q.ctx),
-	})
-	if err != nil {
-		return err
-	}
-	return w.Commit()
+	index := emptyEntry(at.index)
+	index.Generation = generation
+	return e.putIndex(q.ctx, at.index, index)
 }
 
 // checkMethods returns an error for the first method that makes no sense in CacheableMethods, or nil.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"net/http"
 	"strings"
 	"time"
 
@@ -65,10 +64,8 @@ func (e *engine) leaveNotice(ctx context.Context, target string) notice {
 		return notice{}
 	}
 	n := notice{target + noticeSuffix, rand.Text()}
-	now := time.Now()
-	e.store.Put(ctx, n.key, &storage.Entry{
-		Status: http.StatusNoContent, Reason: "No Content", Version: 11, Header: http.Header{}, URL: urlOfKey(target),
-		Generation: n.id, RequestTime: now, ResponseTime: now, Keep: noticeKept,
-	})
+	entry := emptyEntry(n.key)
+	entry.Generation, entry.Keep = n.id, noticeKept
+	e.store.Put(ctx, n.key, entry)
 	return n
 }

@@ -349,9 +349,7 @@ func (e *engine) openWanted(q *query, part *match, d decision) bool {
 // forgetParts removes stored parts that are wrong.
 func (e *engine) forgetParts(ctx context.Context, part *match) {
 	e.remove(ctx, strings.TrimSuffix(part.key, partialSuffix), part.key)
-	if e.store.Traits().Local { // elsewhere they expire
-		e.deleteParts(ctx, part.key, part.parts.list.All())
-	}
+	e.deleteListed(ctx, part)
 }
 
 // contentRange returns the range of a 206. If the length of its content differs from Content-Range, the content counts,

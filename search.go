@@ -162,16 +162,9 @@ func (e *engine) enterSearch(q *query, target string, c *novarysearch.Config) (a
 
 // putSearches stores the index of a path.
 func (e *engine) putSearches(ctx context.Context, index string, list []storage.Variant) error {
-	now := time.Now()
-	entry := &storage.Entry{
-		Status: http.StatusNoContent, Reason: "No Content", Version: 11, Header: http.Header{}, URL: urlOfKey(index),
-		Variants: list, RequestTime: now, ResponseTime: now, Mark: e.marks.Now(ctx),
-	}
-	w, err := e.store.Create(ctx, index, entry)
-	if err != nil {
-		return err
-	}
-	if err := w.Commit(); err != nil {
+	entry := emptyEntry(index)
+	entry.Variants = list
+	if err := e.putIndex(ctx, index, entry); err != nil {
 		return err
 	}
 	e.rememberSearches(index, entry)
