@@ -20,16 +20,25 @@ func Clear(ctx context.Context, client redis.UniversalClient, prefix string) err
 		return errors.New("rediscache: Clear needs a prefix")
 	}
 	pattern := escapePattern(prefix) + "*"
-	unlink := func(ctx context.Context, node redis.Cmdable) error { return unlinkAll(ctx, node, pattern) }
-	switch client := client.(type) {
-	case nil:
+	if client == nil {
 		return storage.ErrClosed
-	case *redis.ClusterClient:
-		return wrap(client.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error { return unlink(ctx, node) }))
-	case *redis.Ring:
-		return wrap(client.ForEachShard(ctx, func(ctx context.Context, node *redis.Client) error { return unlink(ctx, node) }))
 	}
-	return wrap(unlink(ctx, client))
+	if each := eachServer(client); each != nil {
+		return wrap(each(ctx, func(ctx context.Context, node *redis.Client) error { return unlinkAll(ctx, node, pattern) }))
+	}
+	return wrap(unlinkAll(ctx, client, pattern))
+}
+
+// eachServer returns the method of client that calls a function for each server that has keys, or nil if there is one
+// server.
+func eachServer(client redis.UniversalClient) func(context.Context, func(context.Context, *redis.Client) error) error {
+	switch client := client.(type) {
+	case *redis.ClusterClient:
+		return client.ForEachMaster
+	case *redis.Ring:
+		return client.ForEachShard
+	}
+	return nil
 }
 
 // unlinkAll removes the keys of one server that match the pattern of SCAN.

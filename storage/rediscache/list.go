@@ -57,14 +57,9 @@ func (c *cache) listNodes(ctx context.Context) (nodes []listedNode, err error) {
 		nodes = append(nodes, listedNode{node, b.(*breaker.Breaker)})
 		return nil
 	}
-	var each func(context.Context, func(context.Context, *redis.Client) error) error
-	switch client := c.client.(type) {
-	case *redis.ClusterClient:
-		each = client.ForEachMaster
-	case *redis.Ring:
-		each = client.ForEachShard
-	default:
-		return []listedNode{{client, &c.whole}}, nil
+	each := eachServer(c.client)
+	if each == nil {
+		return []listedNode{{c.client, &c.whole}}, nil
 	}
 	_, err = callFor(ctx, c, c.timeout, &c.whole, func(ctx context.Context) (struct{}, error) { return struct{}{}, each(ctx, add) })
 	mu.Lock() // the call may go on
