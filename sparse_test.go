@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/parttest"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -45,11 +46,8 @@ func (f *file) tag() string {
 	return fmt.Sprintf(`"%d"`, f.version)
 }
 
-// byteAt returns the byte at an offset of a version.
-func byteAt(version int, off int64) byte {
-	x := uint64(off)*0x9e3779b97f4a7c15 + uint64(version)*0xbf58476d1ce4e5b9
-	return byte(x >> 56)
-}
+// fill fills p with the bytes of a version at off.
+func fill(p []byte, version int, off int64) { parttest.File{Version: uint64(version)}.Fill(p, off) }
 
 type fileReader struct {
 	f       *file
@@ -63,9 +61,7 @@ func (r *fileReader) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n := int(min(int64(len(p)), r.end-r.off))
-	for i := range n {
-		p[i] = byteAt(r.version, r.off+int64(i))
-	}
+	fill(p[:n], r.version, r.off)
 	r.off += int64(n)
 	atomic.AddInt64(&r.f.sent, int64(n))
 	return n, nil
@@ -120,12 +116,13 @@ func (f *file) origin(t *testing.T) *origin {
 // checkBytes reads the body and fails the test if a byte is not that of the version.
 func checkBytes(t testing.TB, body io.Reader, version int, first int64) (n int64, err error) {
 	t.Helper()
-	buf := make([]byte, 32<<10)
+	buf, want := make([]byte, 32<<10), make([]byte, 32<<10)
 	for {
 		k, err := body.Read(buf)
+		fill(want[:k], version, first+n)
 		for i, c := range buf[:k] {
-			if want := byteAt(version, first+n+int64(i)); c != want {
-				t.Fatalf("byte %d of version %d is %d, want %d", first+n+int64(i), version, c, want)
+			if c != want[i] {
+				t.Fatalf("byte %d of version %d is %d, want %d", first+n+int64(i), version, c, want[i])
 			}
 		}
 		n += int64(k)
@@ -711,9 +708,7 @@ func TestRangesLikeServeContent(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 5))
 	for _, size := range []int{0, 1, 10, 1000} {
 		content := make([]byte, size)
-		for i := range content {
-			content[i] = byteAt(0, int64(i))
-		}
+		fill(content, 0, 0)
 		asked := 0
 		direct := roundTripper(func(req *http.Request) (*http.Response, error) {
 			asked++
