@@ -95,7 +95,11 @@ func checkProof(t *testing.T, proof string, suite map[string]bool, sources map[s
 			continue
 		}
 		dir, function, sub := filepath.FromSlash("./"+m[1]), m[2], m[3]
-		source := testSource(t, dir, sources)
+		source, ok := sources[dir]
+		if !ok {
+			source = testSource(t, dir)
+			sources[dir] = source
+		}
 		if !strings.Contains(source, "\nfunc "+function+"(") {
 			t.Errorf("%s has no %s", dir, function)
 		}
@@ -104,28 +108,6 @@ func checkProof(t *testing.T, proof string, suite map[string]bool, sources map[s
 		}
 	}
 	return len(names) > 0
-}
-
-// testSource returns the text of the test files in a directory.
-func testSource(t *testing.T, dir string, known map[string]string) string {
-	t.Helper()
-	if text, ok := known[dir]; ok {
-		return text
-	}
-	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all strings.Builder
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all.Write(text)
-	}
-	known[dir] = all.String()
-	return known[dir]
 }
 
 // suiteTests returns the names of the HTTP working group's tests whose results package conformance compares.

@@ -286,19 +286,27 @@ func TestDocsTests(t *testing.T) {
 // testNames returns the names of the tests, fuzz targets and benchmarks of the package in a directory.
 func testNames(t *testing.T, dir string) (names []string) {
 	t.Helper()
+	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w*)\(`)
+	for _, f := range function.FindAllStringSubmatch(testSource(t, dir), -1) {
+		names = append(names, f[1])
+	}
+	return names
+}
+
+// testSource returns the text of the test files in a directory.
+func testSource(t *testing.T, dir string) string {
+	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w*)\(`)
+	var all strings.Builder
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, f := range function.FindAllStringSubmatch(string(text), -1) {
-			names = append(names, f[1])
-		}
+		all.Write(text)
 	}
-	return names
+	return all.String()
 }

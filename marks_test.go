@@ -414,30 +414,15 @@ func TestChangedGroups(t *testing.T) {
 // 100,000 responses are in 10,000 groups, of which 1,000 are invalidated while others read them.
 func TestInvalidationsUnderLoad(t *testing.T) {
 	const responses, groups, invalidated, readers = 100_000, 10_000, 1_000, 4
-	header := http.Header{"Cache-Control": {"max-age=600"}, "Date": {time.Now().UTC().Format(http.TimeFormat)}}
 	var asked [responses]atomic.Int32
-	tr := &cachecontrol.Transport{
-		Store: &storage.DictCache{MaxBytes: -1},
-		Base: roundTripper(func(req *http.Request) (*http.Response, error) {
-			n, err := strconv.Atoi(req.URL.Path[1:])
-			asked[n].Add(1)
-			return &http.Response{StatusCode: 200, ProtoMajor: 1, ProtoMinor: 1, Header: header.Clone(), Body: http.NoBody, Request: req}, err
-		}),
-		Groups: func(resp *http.Response) []string {
-			n, _ := strconv.Atoi(resp.Request.URL.Path[1:])
-			return []string{fmt.Sprint(n % groups)}
-		},
-	}
+	tr := grouped(groups, func(n int) { asked[n].Add(1) })
 	defer tr.Close()
 	var total atomic.Int64
 	get := func(n int) {
-		req := &http.Request{Method: "GET", URL: &url.URL{Scheme: "http", Host: "example.com", Path: fmt.Sprint("/", n)}, Header: http.Header{}}
-		resp, err := tr.RoundTrip(req)
-		if err != nil {
+		if err := getNumber(tr, n); err != nil {
 			t.Error(err)
 			return
 		}
-		resp.Body.Close()
 		total.Add(1)
 	}
 	for n := range responses {
@@ -487,27 +472,43 @@ func TestInvalidationsUnderLoad(t *testing.T) {
 	t.Logf("%d requests during %d invalidations: %v each, %v at most", before-responses, invalidated, sum/invalidated, slowest)
 }
 
-// BenchmarkInvalidateGroup invalidates 1,000 of 10,000 groups of one origin, in turn, while 100,000 responses are stored.
-func BenchmarkInvalidateGroup(b *testing.B) {
-	const responses, groups, invalidated = 100_000, 10_000, 1_000
+// grouped returns a Transport with a large DictCache, for an origin that has a response without content for each number. The
+// response is in one of the groups, whose names are numbers, too. asked is called with each number that the origin is asked for.
+func grouped(groups int, asked func(n int)) *cachecontrol.Transport {
 	header := http.Header{"Cache-Control": {"max-age=600"}, "Date": {time.Now().UTC().Format(http.TimeFormat)}}
-	tr := &cachecontrol.Transport{
+	return &cachecontrol.Transport{
 		Store: &storage.DictCache{MaxBytes: -1},
 		Base: roundTripper(func(req *http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: 200, ProtoMajor: 1, ProtoMinor: 1, Header: header.Clone(), Body: http.NoBody, Request: req}, nil
+			n, err := strconv.Atoi(req.URL.Path[1:])
+			asked(n)
+			return &http.Response{StatusCode: 200, ProtoMajor: 1, ProtoMinor: 1, Header: header.Clone(), Body: http.NoBody, Request: req}, err
 		}),
 		Groups: func(resp *http.Response) []string {
 			n, _ := strconv.Atoi(resp.Request.URL.Path[1:])
 			return []string{fmt.Sprint(n % groups)}
 		},
 	}
+}
+
+// getNumber requests the response for a number.
+func getNumber(tr *cachecontrol.Transport, n int) error {
+	req := &http.Request{Method: "GET", URL: &url.URL{Scheme: "http", Host: "example.com", Path: fmt.Sprint("/", n)}, Header: http.Header{}}
+	resp, err := tr.RoundTrip(req)
+	if err == nil {
+		resp.Body.Close()
+	}
+	return err
+}
+
+// BenchmarkInvalidateGroup invalidates 1,000 of 10,000 groups of one origin, in turn, while 100,000 responses are stored.
+func BenchmarkInvalidateGroup(b *testing.B) {
+	const responses, groups, invalidated = 100_000, 10_000, 1_000
+	tr := grouped(groups, func(int) {})
 	defer tr.Close()
 	for n := range responses {
-		resp, err := tr.RoundTrip(&http.Request{Method: "GET", URL: &url.URL{Scheme: "http", Host: "example.com", Path: fmt.Sprint("/", n)}, Header: http.Header{}})
-		if err != nil {
+		if err := getNumber(tr, n); err != nil {
 			b.Fatal(err)
 		}
-		resp.Body.Close()
 	}
 	u := &url.URL{Scheme: "http", Host: "example.com", Path: "/"}
 	i := 0

@@ -321,7 +321,7 @@ func TestKeyRefused(t *testing.T) {
 				t.Errorf("Invalidate: %v, want an error: %v", err, tt.refused)
 			}
 			warnings := 0
-			for _, r := range log.records {
+			for _, r := range log.all() {
 				if r.Level == slog.LevelWarn {
 					warnings++
 				}
