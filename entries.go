@@ -173,10 +173,10 @@ func (e *engine) putIndex(ctx context.Context, key string, index *storage.Entry)
 	return w.Commit()
 }
 
-// deleteListed removes the parts in the list of a match. In stores that are not local, they expire.
-func (e *engine) deleteListed(ctx context.Context, m *match) {
+// deleteUnlisted is deleteParts for parts that no list names any more. In stores that are not local, they expire.
+func (e *engine) deleteUnlisted(ctx context.Context, key string, parts []partlist.Part) {
 	if e.store.Traits().Local {
-		e.deleteParts(ctx, m.key, m.parts.list.All())
+		e.deleteParts(ctx, key, parts)
 	}
 }
 

@@ -47,7 +47,7 @@ func (e *engine) dropPart(q *query, prev *previous, rep *reply) {
 	prev.part = nil
 	part.close()
 	e.dropStored(q, prev, rep, part.key)
-	e.deleteListed(q.ctx, part)
+	e.deleteUnlisted(q.ctx, part.key, part.parts.list.All())
 }
 
 // invalidateBy removes the responses that a successful unsafe request has made invalid (RFC 9111, section 4.4). key is

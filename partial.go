@@ -349,7 +349,7 @@ func (e *engine) openWanted(q *query, part *match, d decision) bool {
 // forgetParts removes stored parts that are wrong.
 func (e *engine) forgetParts(ctx context.Context, part *match) {
 	e.remove(ctx, strings.TrimSuffix(part.key, partialSuffix), part.key)
-	e.deleteListed(ctx, part)
+	e.deleteUnlisted(ctx, part.key, part.parts.list.All())
 }
 
 // contentRange returns the range of a 206. If the length of its content differs from Content-Range, the content counts,
