@@ -48,8 +48,9 @@ func (s *storeContext) noticed() bool {
 
 // prepare prepares the store for an entry that is in groups.
 func (s *storeContext) prepare(entry *storage.Entry) (err error) {
-	if len(entry.Groups) > 0 || entry.Header["Cache-Groups"] != nil {
-		entry.Mark, err = s.marks.Prepare(s.ctx, s.key, entry.Mark)
+	var v entryView
+	if v.setGroups(entry); len(v.groups) > 0 {
+		entry.Mark, err = s.marks.Prepare(s.ctx, s.key, entry.Mark, v.groups)
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -141,7 +142,7 @@ func (r role) isIndex() bool { return r == index || r == marksRole }
 func roleOf(hash string, e *storage.Entry) role {
 	k, ok := keysOf(e)
 	switch {
-	case hash == cachedir.Hash(storage.MarksKey), ok && hash == cachedir.Hash(k.marks):
+	case hash == cachedir.Hash(storage.MarksKey):
 		return marksRole
 	case e.URL == "":
 		return unknown
@@ -153,6 +154,8 @@ func roleOf(hash string, e *storage.Entry) role {
 		return index
 	case ok && k.variant != "" && hash == cachedir.Hash(k.variant):
 		return variant
+	case ok && slices.ContainsFunc(k.marks, func(key string) bool { return hash == cachedir.Hash(key) }):
+		return marksRole
 	case novarysearch.Parse(e.Header[novarysearch.Field]) != nil:
 		return severally
 	}

@@ -24,8 +24,8 @@ type keys struct {
 	// searches is the key of the index of the responses to several URLs with this path (No-Vary-Search): see equivalent.
 	searches string
 
-	// marks is the key of the invalidated groups of the origin.
-	marks string
+	// marks are the keys of the invalidated groups of the origin.
+	marks []string
 
 	// python is the key under which CacheControl looks for the URL, which keeps a port that is the default of the
 	// scheme. It is "" if that is the same as plain.
@@ -48,7 +48,7 @@ func keysOf(e *storage.Entry) (keys, bool) {
 	}
 	k := keys{
 		plain: key, parts: key + cachekey.PartialSuffix, methods: key + cachekey.MethodsSuffix,
-		searches: string(cachekey.AppendSearches(nil, key)), marks: marks.KeyOf(key), python: pythonKey(e.URL, key),
+		searches: string(cachekey.AppendSearches(nil, key)), marks: marks.KeysOf(key), python: pythonKey(e.URL, key),
 	}
 	if e.Generation != "" && len(e.Vary) > 0 {
 		k.variant = cachekey.Variant(key, e.Generation, len(e.Vary), func(i int) cachekey.Selecting {

@@ -8,9 +8,15 @@ import (
 	"sort"
 )
 
-// maxGroups is the number of groups of an origin that are remembered. If there are more, the half that was invalidated
-// first is forgotten, and all responses with groups that were requested before count as invalidated.
-const maxGroups = 2048
+const (
+	// shards is the number of entries that the groups of an origin are distributed to, so that an invalidation writes a
+	// small part of them.
+	shards = 8
+
+	// maxGroups is the number of groups that are remembered in each shard. If there are more, the half that was invalidated
+	// first is forgotten, and all responses with groups of the shard that were requested before count as invalidated.
+	maxGroups = 256
+)
 
 // A Group identifies a group of an origin. It is a digest of its name.
 type Group uint64
@@ -23,12 +29,23 @@ func hash(s string) uint64 {
 	return binary.BigEndian.Uint64(sum[:])
 }
 
+// shard returns the shard that remembers the group in all partitions.
+func (g Group) shard() int { return int(g % shards) }
+
+// byShard returns groups by the shards that they are in.
+func byShard(some []Group) (by [shards][]Group) {
+	for _, one := range some {
+		by[one.shard()] = append(by[one.shard()], one)
+	}
+	return by
+}
+
 // in returns the group of the same name in one partition.
 func (g Group) in(partition uint64) Group {
 	return (g ^ Group(partition) ^ 0x9e3779b97f4a7c15) * 0xff51afd7ed558ccd
 }
 
-// groups is what is stored for an origin: when each of its groups was invalidated. It is used in its encoded form: the
+// groups is what is stored for a shard of an origin: when each of its groups was invalidated. It is used in its encoded form: the
 // magic, the id of the list, the floor, and pairs of a group and a version, sorted by group.
 type groups []byte
 
@@ -119,10 +136,7 @@ func (g groups) forgetOldest() groups {
 	return next
 }
 
-// haveInvalidated reports whether one of some groups was invalidated after a version, in all partitions or in the given
-// one.
-func (g groups) haveInvalidated(some []Group, partition, version uint64) bool {
-	return g.floor() > version || slices.ContainsFunc(some, func(one Group) bool {
-		return g.versionOf(one) > version || g.versionOf(one.in(partition)) > version
-	})
+// hasInvalidated reports whether a group was invalidated after a version, in all partitions or in the given one.
+func (g groups) hasInvalidated(one Group, partition, version uint64) bool {
+	return max(g.floor(), g.versionOf(one), g.versionOf(one.in(partition))) > version
 }

@@ -14,7 +14,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -80,9 +79,12 @@ func (m *Marks) check(ctx context.Context, l *list, key string, mark storage.Mar
 	case len(of) == 0, mark.Version == l.version:
 		return Current
 	}
-	g, err := m.groupsOf(ctx, l, originOf(key))
-	if err != nil || g == nil || g.haveInvalidated(of, partitionOf(key), mark.Version) {
-		return Invalidated
+	origin, partition := originOf(key), partitionOf(key)
+	for _, one := range of {
+		g, err := m.groupsOf(ctx, l, shardKey{origin, one.shard()})
+		if err != nil || g == nil || g.hasInvalidated(one, partition, mark.Version) {
+			return Invalidated
+		}
 	}
 	return Current
 }
@@ -112,7 +114,7 @@ func (m *Marks) InvalidatePrefix(ctx context.Context, prefix string) error {
 
 // InvalidateGroups invalidates the entries of the origin of a key that are in one of some groups, in all partitions.
 func (m *Marks) InvalidateGroups(ctx context.Context, key string, some []Group) error {
-	_, err := m.invalidateGroups(ctx, key, storage.Mark{}, func(g groups, version uint64) groups { return g.with(some, version) })
+	_, err := m.invalidateGroups(ctx, key, storage.Mark{}, byShard(some), groups.with)
 	return err
 }
 
@@ -120,28 +122,37 @@ func (m *Marks) InvalidateGroups(ctx context.Context, key string, some []Group) 
 // key, because of the response to a request with this mark. If there was no other invalidation since then, it returns a
 // mark that this response may be stored with; otherwise it returns the same mark.
 func (m *Marks) InvalidateGroupsBy(ctx context.Context, key string, some []Group, mark storage.Mark) (storage.Mark, error) {
-	partition := partitionOf(key)
-	in := make([]Group, len(some))
-	for i, g := range some {
-		in[i] = g.in(partition)
+	by, partition := byShard(some), partitionOf(key)
+	for _, of := range by {
+		for i, one := range of {
+			of[i] = one.in(partition)
+		}
 	}
-	return m.invalidateGroups(ctx, key, mark, func(g groups, version uint64) groups { return g.with(in, version) })
+	return m.invalidateGroups(ctx, key, mark, by, groups.with)
 }
 
 // InvalidateAllGroups invalidates the entries of the origin of a key that are in any group.
 func (m *Marks) InvalidateAllGroups(ctx context.Context, key string) error {
-	_, err := m.invalidateGroups(ctx, key, storage.Mark{}, func(g groups, version uint64) groups { return newGroups(g.list(), version) })
+	var by [shards][]Group
+	for shard := range by {
+		by[shard] = []Group{}
+	}
+	_, err := m.invalidateGroups(ctx, key, storage.Mark{}, by, func(g groups, _ []Group, version uint64) groups {
+		return newGroups(g.list(), version)
+	})
 	return err
 }
 
-func (m *Marks) invalidateGroups(ctx context.Context, key string, mark storage.Mark, with func(groups, uint64) groups) (storage.Mark, error) {
+// invalidateGroups replaces the groups in each shard that by has with what next returns for them.
+func (m *Marks) invalidateGroups(ctx context.Context, key string, mark storage.Mark, by [shards][]Group, next func(groups, []Group, uint64) groups) (storage.Mark, error) {
 	err := m.change(ctx, func() error {
 		l, err := m.fresh(ctx)
 		if err != nil {
 			return err
 		}
 		version := l.version + 1
-		if err := m.changeGroups(ctx, l, originOf(key), func(g groups) groups { return with(g, version) }); err != nil {
+		err = m.changeGroups(ctx, l, originOf(key), by, func(g groups, some []Group) groups { return next(g, some, version) })
+		if err != nil {
 			return err
 		}
 		after, err := m.changeList(ctx, (*list).next)
@@ -153,18 +164,30 @@ func (m *Marks) invalidateGroups(ctx context.Context, key string, mark storage.M
 	return mark, err
 }
 
-// Prepare must be called before an entry that has groups is stored under key. mark is that of its request. Prepare stores
-// what will tell whether the groups were invalidated, and returns the mark of the entry.
-func (m *Marks) Prepare(ctx context.Context, key string, mark storage.Mark) (storage.Mark, error) {
+// Prepare must be called before an entry that is in some groups is stored under key. mark is that of its request. Prepare
+// stores what will tell whether the groups were invalidated, and returns the mark of the entry.
+func (m *Marks) Prepare(ctx context.Context, key string, mark storage.Mark, some []Group) (storage.Mark, error) {
 	l, err := m.current(ctx)
 	if err != nil {
 		return mark, err
 	}
-	origin := originOf(key)
+	origin, by := originOf(key), byShard(some)
 	if l != nil {
-		if g, err := m.groupsOf(ctx, l, origin); err != nil {
-			return mark, err
-		} else if g != nil {
+		missing := false
+		for shard, of := range by {
+			if of == nil {
+				continue
+			}
+			g, err := m.groupsOf(ctx, l, shardKey{origin, shard})
+			if err != nil {
+				return mark, err
+			}
+			if g != nil {
+				by[shard] = nil
+			}
+			missing = missing || g == nil
+		}
+		if !missing {
 			return within(mark, l), nil
 		}
 	}
@@ -172,7 +195,7 @@ func (m *Marks) Prepare(ctx context.Context, key string, mark storage.Mark) (sto
 		if l, err = m.fresh(ctx); err != nil {
 			return err
 		}
-		return m.changeGroups(ctx, l, origin, func(g groups) groups { return g })
+		return m.changeGroups(ctx, l, origin, by, func(g groups, _ []Group) groups { return g })
 	})
 	return within(mark, l), err
 }
@@ -210,15 +233,15 @@ func (m *Marks) current(ctx context.Context) (*list, error) {
 	return m.remember(&knownList{l, entry, now}), nil
 }
 
-// groupsOf returns the groups of an origin as of the version of the list, or nil if they are not stored.
-func (m *Marks) groupsOf(ctx context.Context, l *list, origin string) (groups, error) {
-	hash := lossy.Hash(origin)
-	if k := m.groups.Get(hash, origin); k != nil && k.token == l.token() {
+// groupsOf returns the groups in a shard as of the version of the list, or nil if they are not stored.
+func (m *Marks) groupsOf(ctx context.Context, l *list, key shardKey) (groups, error) {
+	hash := key.hash()
+	if k := m.groups.Get(hash, key); k != nil && k.token == l.token() {
 		return k.groups, nil
 	}
-	g, entry, err := m.storedGroups(ctx, l, origin)
+	g, entry, err := m.storedGroups(ctx, l, key)
 	if g != nil {
-		m.groups.Put(hash, origin, knownGroups{l.token(), g, entry})
+		m.groups.Put(hash, key, knownGroups{l.token(), g, entry})
 	}
 	return g, err
 }

@@ -149,7 +149,7 @@ func TestMarks(t *testing.T) {
 				}
 				none := a.Now(ctx)
 				check("nothing is stored", none, some, Current)
-				mark, err := a.Prepare(ctx, key, none)
+				mark, err := a.Prepare(ctx, key, none, []Group{GroupOf("g"), GroupOf("h")})
 				if err != nil || mark.List == 0 || mark.Version != 0 {
 					t.Fatalf("Prepare: %v, %v, want version 0 of a list", mark, err)
 				}
@@ -164,7 +164,9 @@ func TestMarks(t *testing.T) {
 				check("no group", mark, nil, Current)
 				check("another group, without a mark", none, []Group{GroupOf("h")}, Current)
 				check("requested later", a.Now(ctx), some, Current)
-				inner.Delete(ctx, groupsKey("http://example.com"))
+				for _, k := range KeysOf(key) {
+					inner.Delete(ctx, k)
+				}
 				later := b.Now(ctx)
 				if err := b.InvalidatePrefix(ctx, "http://example.org/"); err != nil {
 					t.Fatal(err)
@@ -198,7 +200,11 @@ func TestConcurrentInvalidations(t *testing.T) {
 	a, b := openMarks(storage.NewDictCache())
 	ctx := context.Background()
 	const key, n = "http://example.com/", 300
-	mark, err := a.Prepare(ctx, key, storage.Mark{})
+	var all []Group
+	for i := range shards {
+		all = append(all, Group(i))
+	}
+	mark, err := a.Prepare(ctx, key, storage.Mark{}, all)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +253,7 @@ func TestSmallStore(t *testing.T) {
 }
 
 func BenchmarkInvalidateGroups(b *testing.B) {
-	for _, n := range []int{1, 1000, maxGroups} {
+	for _, n := range []int{1, 1000, shards * maxGroups} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			m, _ := openMarks(storage.NewDictCache())
 			names := make([][]Group, n)
@@ -271,7 +277,7 @@ func BenchmarkCheck(b *testing.B) {
 	m, _ := openMarks(storage.NewDictCache())
 	const key = "http://example.com/"
 	some := []Group{GroupOf("g")}
-	mark, _ := m.Prepare(b.Context(), key, storage.Mark{})
+	mark, _ := m.Prepare(b.Context(), key, storage.Mark{}, some)
 	m.InvalidateGroups(b.Context(), key, []Group{GroupOf("h")})
 	var checked atomic.Uint64
 	for b.Loop() {

@@ -18,7 +18,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// The list, and the groups of an origin, are each the body of an entry. The Generation of the entry is random, and
+// The list, and the groups in each shard of an origin, are each the body of an entry. The Generation of the entry is random, and
 // different whenever the entry is written.
 
 // maxRecord is the length of the longest list in bytes. Groups are shorter.
@@ -32,7 +32,7 @@ type Marks struct {
 	changing chan struct{} // has one element while this process makes a change
 
 	known  atomic.Pointer[knownList]
-	groups lossy.Map[string, knownGroups] // by origin
+	groups lossy.Map[shardKey, knownGroups]
 }
 
 // knownList is the latest list that this process knows of.
@@ -42,7 +42,7 @@ type knownList struct {
 	read  time.Time
 }
 
-// knownGroups are the groups of an origin as of a version of the list.
+// knownGroups are the groups in a shard as of a version of the list.
 type knownGroups struct {
 	token  uint64
 	groups groups
@@ -56,10 +56,25 @@ func New(store *reliable.Store) *Marks {
 
 var listKey = []byte(storage.MarksKey)
 
-func groupsKey(origin string) string { return origin + cachekey.MarksSuffix }
+// shardKey identifies a shard of an origin.
+type shardKey struct {
+	origin string
+	shard  int
+}
 
-// KeyOf returns the key of what is stored for the origin of a plain key.
-func KeyOf(plain string) string { return groupsKey(originOf(plain)) }
+// String returns the key under which the shard is stored.
+func (k shardKey) String() string { return k.origin + cachekey.MarksSuffix + strconv.Itoa(k.shard) }
+
+func (k shardKey) hash() uint64 { return lossy.Hash(k.origin) + uint64(k.shard) }
+
+// KeysOf returns the keys of what is stored for the origin of a plain key.
+func KeysOf(plain string) []string {
+	keys := make([]string, shards)
+	for shard := range keys {
+		keys[shard] = shardKey{originOf(plain), shard}.String()
+	}
+	return keys
+}
 
 // remember remembers a list, unless a later one is known. It returns the one that is known then.
 func (m *Marks) remember(k *knownList) *list {
@@ -86,15 +101,15 @@ func (m *Marks) storedList(ctx context.Context) (*list, *storage.Entry, error) {
 	return parseList(text), entry, nil
 }
 
-// storedGroups returns the groups of an origin in the store, or nil if there are none that belong to the list, and their
+// storedGroups returns the groups in a shard in the store, or nil if there are none that belong to the list, and their
 // entry.
-func (m *Marks) storedGroups(ctx context.Context, l *list, origin string) (groups, *storage.Entry, error) {
-	text, entry, err := m.read(ctx, groupsKey(origin))
+func (m *Marks) storedGroups(ctx context.Context, l *list, key shardKey) (groups, *storage.Entry, error) {
+	text, entry, err := m.read(ctx, key.String())
 	if text == nil || err != nil {
 		return nil, entry, err
 	}
 	var g groups
-	if k := m.groups.Get(lossy.Hash(origin), origin); k != nil && k.entry == entry {
+	if k := m.groups.Get(key.hash(), key); k != nil && k.entry == entry {
 		g = k.groups
 	} else {
 		g = parseGroups(text)
@@ -210,12 +225,26 @@ func (m *Marks) fresh(ctx context.Context) (*list, error) {
 	return m.changeList(ctx, same)
 }
 
-// changeGroups replaces the groups of an origin with what next returns for them. If there are none, next gets new ones,
-// for which all that was requested before this version of the list counts as invalidated.
-func (m *Marks) changeGroups(ctx context.Context, l *list, origin string, next func(groups) groups) error {
+// changeGroups replaces the groups of an origin, in each shard that by has, with what next returns for them.
+func (m *Marks) changeGroups(ctx context.Context, l *list, origin string, by [shards][]Group, next func(groups, []Group) groups) error {
+	for shard, some := range by {
+		if some == nil {
+			continue
+		}
+		err := m.changeShard(ctx, l, shardKey{origin, shard}, func(g groups) groups { return next(g, some) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// changeShard replaces the groups in a shard with what next returns for them. If there are none, next gets new ones, for
+// which all that was requested before this version of the list counts as invalidated.
+func (m *Marks) changeShard(ctx context.Context, l *list, key shardKey, next func(groups) groups) error {
 	wrote := ""
 	return m.try(ctx, func() (done bool, err error) {
-		stored, entry, err := m.storedGroups(ctx, l, origin)
+		stored, entry, err := m.storedGroups(ctx, l, key)
 		if err != nil || wrote != "" && generation(entry) == wrote {
 			return err == nil, err
 		}
@@ -227,13 +256,13 @@ func (m *Marks) changeGroups(ctx context.Context, l *list, origin string, next f
 		if stored != nil && &g[0] == &stored[0] {
 			return true, nil
 		}
-		wrote, err = m.write(ctx, groupsKey(origin), entry, g)
+		wrote, err = m.write(ctx, key.String(), entry, g)
 		if errors.Is(err, storage.ErrTooLarge) {
 			g = newGroups(l.id, l.version+1)
-			wrote, err = m.write(ctx, groupsKey(origin), entry, g)
+			wrote, err = m.write(ctx, key.String(), entry, g)
 		}
 		if err == nil {
-			m.groups.Put(lossy.Hash(origin), origin, knownGroups{l.token(), g, m.inMemory(groupsKey(origin), wrote)})
+			m.groups.Put(key.hash(), key, knownGroups{l.token(), g, m.inMemory(key.String(), wrote)})
 		}
 		return m.compares, err
 	})
