@@ -95,13 +95,17 @@ func compress(b []byte, coding string) []byte {
 	return out.Bytes()
 }
 
-// gunzip decodes b. All of b must be gzip.
+// gunzip decodes b. All of b must be gzip, of at most maxDecoded bytes.
 func gunzip(b []byte) ([]byte, error) {
 	zr, err := gzip.NewReader(bytes.NewReader(b))
 	if err != nil {
 		return nil, err
 	}
-	return io.ReadAll(zr)
+	plain, err := io.ReadAll(io.LimitReader(zr, maxDecoded+1))
+	if len(plain) > maxDecoded {
+		return nil, errors.New("too long")
+	}
+	return plain, err
 }
 
 // gzipped compresses a body. The result depends on nothing else.

@@ -23,7 +23,8 @@ const environment = "CACHECONTROL_RECORD"
 
 // A tape holds the recordings of one test in one directory. All transports of the test with this directory share it.
 type tape struct {
-	t    testing.TB
+	t    testing.TB                       // nil if there is no test
+	fail func(format string, args ...any) // reports a failure, as testing.TB.Errorf does
 	dir  string
 	mode mode
 
@@ -86,13 +87,18 @@ func openTape(t testing.TB, root string, o *options) *tape {
 			return tp
 		}
 	}
-	tp := &tape{t: t, dir: dir, mode: m, require: o.requireAll, secrets: secrets{}, reported: map[string]bool{}}
+	tp := newTape(dir, m, t.Errorf)
+	tp.t, tp.require = t, o.requireAll
 	if err := tp.load(); err != nil {
 		t.Fatalf("cachetest: %v", err)
 	}
 	tapes.open[key] = tp
 	t.Cleanup(tp.end)
 	return tp
+}
+
+func newTape(dir string, m mode, fail func(format string, args ...any)) *tape {
+	return &tape{dir: dir, mode: m, fail: fail, secrets: secrets{}, reported: map[string]bool{}}
 }
 
 // chooseMode returns the mode from the environment, or m if it sets none.
@@ -162,7 +168,7 @@ func (tp *tape) errorfLocked(key, format string, args ...any) {
 		if known := newScrubber(tp.secrets); known != nil {
 			message = known.coded.Replace(known.plain.Replace(message))
 		}
-		tp.t.Errorf("%s", message)
+		tp.fail("%s", message)
 	}
 }
 
@@ -190,9 +196,12 @@ func (tp *tape) end() {
 		return
 	}
 	tp.scrub()
-	if err := tp.write(); err != nil {
+	summary, err := tp.write()
+	if err != nil {
 		tp.t.Errorf("cachetest: %v", err)
+		return
 	}
+	tp.t.Logf("cachetest: recorded in %s: %s", filepath.ToSlash(tp.dir), summary)
 }
 
 // scrub replaces the secrets of each new recording in all new recordings, and then gives them the names of their files.
@@ -242,9 +251,9 @@ func isPartial() bool {
 	return testing.Short() || set("test.skip") != "" || strings.Contains(set("test.run"), "/")
 }
 
-// write updates the directory. It does not touch a file whose content stays the same. Each file is written under another
-// name and then renamed.
-func (tp *tape) write() error {
+// write updates the directory and returns what it did. It does not touch a file whose content stays the same. Each file is
+// written under another name and then renamed.
+func (tp *tape) write() (summary string, err error) {
 	before := map[string][]byte{}
 	for _, r := range tp.old {
 		before[r.file()] = r.data
@@ -252,12 +261,15 @@ func (tp *tape) write() error {
 	var added, changed, removed int
 	now := map[string]bool{} // in lower case, because some file systems ignore case
 	recorded := withoutRepeats(tp.new)
-	for _, r := range recorded {
-		data := r.encode()
-		if back, err := parse(data); err != nil || !reflect.DeepEqual(*back, *r.interaction) {
-			return fmt.Errorf("%s cannot be recorded: reading the file again gives another recording (%v)", r.req, err)
+	encoded := make([][]byte, len(recorded))
+	for i, r := range recorded {
+		encoded[i] = r.encode()
+		if back, err := parse(encoded[i]); err != nil || !reflect.DeepEqual(*back, *r.interaction) {
+			return "", fmt.Errorf("%s cannot be recorded: reading the file again gives another recording (%v)", r.req, err)
 		}
-		file := r.file()
+	}
+	for i, r := range recorded {
+		data, file := encoded[i], r.file()
 		now[strings.ToLower(file)] = true
 		old, ok := before[file]
 		switch {
@@ -269,18 +281,15 @@ func (tp *tape) write() error {
 			added++
 		}
 		if err := writeFile(tp.dir, file, data); err != nil {
-			return err
+			return "", err
 		}
 	}
 	if tp.mode == recordAll && !tp.t.Failed() && !isPartial() {
-		var err error
 		if removed, err = tp.removeUnused(before, now); err != nil {
-			return err
+			return "", err
 		}
 	}
-	tp.t.Logf("cachetest: recorded in %s: %d new, %d changed, %d as they were, %d removed",
-		filepath.ToSlash(tp.dir), added, changed, len(recorded)-added-changed, removed)
-	return nil
+	return fmt.Sprintf("%d new, %d changed, %d as they were, %d removed", added, changed, len(recorded)-added-changed, removed), nil
 }
 
 // removeUnused removes the files of before that are not in now, and the directory if it is then empty. It returns how many

@@ -53,7 +53,7 @@ func commands() []command {
 	return []command{
 		{"demo", demoCommand}, {"get", getCommand}, {"explain", explainCommand}, {"proxy", proxyCommand}, {"serve", serveCommand},
 		{"ls", lsCommand}, {"show", showCommand}, {"rm", rmCommand}, {"prune", pruneCommand}, {"clear", clearCommand}, {"invalidate", invalidateCommand}, {"verify", verifyCommand}, {"stats", statsCommand},
-		{"completion", completionCommand}, {"man", manCommand}, {"version", versionCommand},
+		{"import", importCommand}, {"completion", completionCommand}, {"man", manCommand}, {"version", versionCommand},
 	}
 }
 

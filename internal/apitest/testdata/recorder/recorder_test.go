@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"regexp"
 	"testing"
 
@@ -57,5 +58,15 @@ func TestRecord(t *testing.T) {
 
 func TestStrict(t *testing.T) {
 	opts := []cachetest.Option{cachetest.Once(), cachetest.RequireAll()}
-	cachetest.Client(t, t.TempDir(), opts...).CloseIdleConnections()
+	dir := t.TempDir()
+	resp := httptest.NewRecorder().Result()
+	resp.Request = httptest.NewRequest(http.MethodGet, "https://example.com/", nil)
+	if err := cachetest.Import(filepath.Join(dir, t.Name()), []*http.Response{resp}, opts...); err != nil {
+		t.Fatal(err)
+	}
+	got, err := cachetest.Client(t, dir, opts...).Get("https://example.com/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.Body.Close()
 }
