@@ -329,8 +329,8 @@ func (t *Transport) Invalidate(ctx context.Context, u *url.URL) error {
 // An invalidated response is not used again until the origin has confirmed it, whatever allows the use of stale responses.
 // That includes responses that are being received from the origin meanwhile. Nothing is searched, so it takes the same
 // time however many responses are stored. Other processes that share the Store notice it within a second, or when the
-// Store lets them see it: see docs/storage.md. If more than 2,048 groups of an origin were invalidated, responses of the
-// origin that are in other groups count as invalidated, too. The error is that of the store.
+// Store lets them see it: see docs/storage.md. If more than about 2,000 groups of an origin were invalidated, responses of
+// the origin that are in other groups count as invalidated, too. The error is that of the store.
 func (t *Transport) InvalidateGroup(ctx context.Context, u *url.URL, group string) error {
 	key, ok := cachekey.Of(u, "")
 	if !ok {
