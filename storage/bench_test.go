@@ -13,7 +13,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/storagetest"
 )
 
-var benchSizes = []int{1 << 10, 1 << 20}
+var benchSizes = []int{1 << 10, 16 << 10, 64 << 10, 1 << 20}
 
 // benchEntry has the header that a usual response has.
 func benchEntry(size int) *storage.Entry {

@@ -18,8 +18,13 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// smallFile is the size up to which Get reads a whole file.
-const smallFile = 64 << 10
+const (
+	// smallFile is the size up to which Get verifies a whole file before it returns the entry.
+	smallFile = 64 << 10
+
+	// shortFile is the size up to which it does so each time, because that costs less than reading the file in steps.
+	shortFile = 2 << 10
+)
 
 // FileCache is described in the package storage/directory.
 type FileCache struct {
@@ -65,7 +70,8 @@ func (c *FileCache) Get(ctx context.Context, key string) (*storage.Response, err
 		return nil, unusable(err)
 	}
 	c.tree.touch(path, fi)
-	if fi.Size() <= smallFile {
+	h := c.tree.heads.get(path, fi)
+	if fi.Size() <= shortFile || fi.Size() <= smallFile && (h == nil || !c.tree.isVerified(path, fi, h.entry)) {
 		defer f.Close()
 		e, body, err := c.readSmall(path, f, fi)
 		if err != nil {
@@ -73,7 +79,6 @@ func (c *FileCache) Get(ctx context.Context, key string) (*storage.Response, err
 		}
 		return storage.NewResponse(e, body), nil
 	}
-	h := c.tree.heads.get(path, fi)
 	if h == nil {
 		h = &rememberedHead{info: fi}
 		if h.entry, h.offset, err = decodeFile(path, f, fi.Size()); err == nil && h.entry.Length == 0 && h.entry.Sum != 0 {
@@ -87,19 +92,18 @@ func (c *FileCache) Get(ctx context.Context, key string) (*storage.Response, err
 		c.tree.heads.put(path, fi, h.entry, h.offset, fi.Size()-h.entry.Length)
 	}
 	e := h.entry
-	m := mark(path, fi, e.Sum)
 	return newFileHit(e, filePart{
-		f: f, base: h.offset, size: e.Length, verify: !e.Foreign && !c.tree.verified.Has(m), want: e.Sum,
-		good: func() { c.tree.verified.Add(m) },
+		f: f, base: h.offset, size: e.Length, verify: !e.Foreign && !c.tree.isVerified(path, fi, e), want: e.Sum,
+		good: func() { c.tree.setVerified(path, fi, e) },
 		bad:  func() { c.tree.drop(path, path, fi) },
 	}), nil
 }
 
-// getRemembered returns the small entry at path if its metadata is remembered. It returns nil if not, or if
+// getRemembered returns the short entry at path if its metadata is remembered. It returns nil if not, or if
 // the file cannot be read.
 func (c *FileCache) getRemembered(path string) *storage.Response {
 	h := c.tree.heads.last(path)
-	if h == nil || h.info.Size() > smallFile {
+	if h == nil || h.info.Size() > shortFile {
 		return nil
 	}
 	d, fi, err := openRegular(path, openQuick)
@@ -134,6 +138,7 @@ func (c *FileCache) readSmall(path string, f *os.File, fi fs.FileInfo) (*storage
 	}
 	e.Stamp = fi
 	c.tree.heads.put(path, fi, e, offset, fi.Size()-e.Length)
+	c.tree.setVerified(path, fi, e)
 	return e, body, nil
 }
 

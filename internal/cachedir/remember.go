@@ -61,6 +61,18 @@ func uniqueTime(fi fs.FileInfo) time.Time {
 
 var verifiedSeed = maphash.MakeSeed()
 
+// isVerified reports whether the body of an entry, in the file with this path, is known to match its checksum.
+func (t *tree) isVerified(path string, fi fs.FileInfo, e *storage.Entry) bool {
+	return t.verified.Has(mark(path, fi, e.Sum))
+}
+
+// setVerified remembers that the body of an entry, in the file with this path, matches its checksum.
+func (t *tree) setVerified(path string, fi fs.FileInfo, e *storage.Entry) {
+	if fi.Size() > shortFile {
+		t.verified.Add(mark(path, fi, e.Sum))
+	}
+}
+
 // mark returns a hash of a file. A file is the same if its path, size, time and expected checksum are.
 func mark(path string, fi fs.FileInfo, sum uint32) uint64 {
 	return maphash.Comparable(verifiedSeed, struct {

@@ -73,20 +73,20 @@ func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*storage.R
 		return storage.NewResponse(e, nil), nil
 	}
 	c.tree.touch(path+bodySuffix, p.bodyInfo)
-	if e.Length <= smallFile && !e.Foreign { // as in FileCache
+	verified := p.verified || c.tree.isVerified(path, p.bodyInfo, e)
+	if !e.Foreign && (e.Length <= shortFile || e.Length <= smallFile && !verified) { // as in FileCache
 		defer p.body.Close()
 		body, err := readBody(p.body, 0, e)
 		if err != nil {
 			c.tree.drop(path, path+bodySuffix, p.bodyInfo)
 			return nil, unreadable(err)
 		}
+		c.tree.setVerified(path, p.bodyInfo, e)
 		return storage.NewResponse(e, body), nil
 	}
-	m := mark(path, p.bodyInfo, e.Sum)
-	verify := !e.Foreign && !p.verified && !c.tree.verified.Has(m)
 	return newFileHit(e, filePart{
-		f: p.body, size: e.Length, verify: verify, want: e.Sum,
-		good: func() { c.tree.verified.Add(m) },
+		f: p.body, size: e.Length, verify: !e.Foreign && !verified, want: e.Sum,
+		good: func() { c.tree.setVerified(path, p.bodyInfo, e) },
 		bad:  func() { c.tree.drop(path, path+bodySuffix, p.bodyInfo) },
 	}), nil
 }
