@@ -1,6 +1,6 @@
 //go:build unix
 
-package chaos_test
+package main
 
 import (
 	"context"
@@ -14,10 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Shopify/toxiproxy/v2"
 	"github.com/bradfitz/gomemcache/memcache"
 	"github.com/redis/go-redis/v9"
-	"github.com/rs/zerolog"
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/peer"
@@ -25,18 +23,17 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/memcached"
 )
 
-// link is a proxy in front of a server.
+// link is a proxy in front of a server of a test.
 type link struct {
-	*toxiproxy.Proxy
+	proxy
 	t testing.TB
 }
 
 // through starts a proxy in front of the server at addr.
 func through(t testing.TB, addr string) link {
 	t.Helper()
-	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	p := toxiproxy.NewProxy(server, t.Name(), "127.0.0.1:0", addr)
-	if err := p.Start(); err != nil {
+	p, err := startProxy(t.Name(), addr)
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Stop)
@@ -46,17 +43,13 @@ func through(t testing.TB, addr string) link {
 // add adds a toxic of a kind to what the server sends.
 func (l link) add(kind string, attributes string) {
 	l.t.Helper()
-	text := fmt.Sprintf(`{"name":%q,"type":%[1]q,"stream":"downstream","attributes":{%s}}`, kind, attributes)
-	if _, err := l.Toxics.AddToxicJson(strings.NewReader(text)); err != nil {
+	if err := l.proxy.add(kind, "downstream", attributes); err != nil {
 		l.t.Fatal(err)
 	}
 }
 
 // hang makes the server seem to hang: connections stay open, and no answer arrives.
 func (l link) hang() { l.add("timeout", `"timeout":0`) }
-
-// heal removes all toxics.
-func (l link) heal() { l.Toxics.ResetToxics(context.Background()) }
 
 func newRedis(t testing.TB, addr string) *redis.Client {
 	client := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true})
@@ -163,9 +156,6 @@ func sum(counts map[string]uint64) (n uint64) {
 
 // failures returns the number of calls of the store that have failed.
 func failures(tr *cachecontrol.Transport) uint64 { return sum(tr.Stats().StoreErrors) }
-
-// patience limits a test that waits for something that happens much sooner even on a busy machine.
-const patience = time.Minute
 
 // until calls f until it returns true.
 func until(t testing.TB, what string, f func() bool) {
