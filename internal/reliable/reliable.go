@@ -331,7 +331,8 @@ func (s *Store) orLater(ctx context.Context, key string, f func(context.Context)
 	return err
 }
 
-// leastRetry and mostRetry are the first and the longest pause before failed deletions are tried again.
+// leastRetry and mostRetry are the first and the longest pause before failed deletions are tried again. A try that calls no
+// server, because that is given up, makes the pause no longer: otherwise an idle process would notice late that it is back.
 const (
 	leastRetry = 500 * time.Millisecond
 	mostRetry  = 5 * time.Second
@@ -354,10 +355,13 @@ func (s *Store) retryDeletions() {
 			if again == nil {
 				return
 			}
-			if s.retry(key, again) != nil {
+			err := s.retry(key, again)
+			if err == nil || errors.Is(err, storage.ErrSuspended) {
+				pause = leastRetry
+			}
+			if err != nil {
 				break
 			}
-			pause = leastRetry
 		}
 		if last {
 			return

@@ -296,6 +296,37 @@ func TestFailedDelete(t *testing.T) {
 	})
 }
 
+// A deletion that was not made because its server is given up is made soon after the server is back, although nothing else
+// calls it.
+func TestDeletionsOfAServerThatIsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := storage.NewDictCache()
+		back := time.Now().Add(time.Minute)
+		s := New(Config{Store: &suspendedStore{inner, back}, Timeout: timeout})
+		defer s.Close()
+		put(s, "key", "body")
+		s.Delete(t.Context(), "key")
+		time.Sleep(time.Until(back) + time.Second)
+		synctest.Wait()
+		if n := inner.Len(); n != 0 {
+			t.Errorf("%d entries are left a second after the server is back, want 0", n)
+		}
+	})
+}
+
+// suspendedStore makes no deletion before a time.
+type suspendedStore struct {
+	storage.Store
+	until time.Time
+}
+
+func (s *suspendedStore) Delete(ctx context.Context, key string) error {
+	if time.Now().Before(s.until) {
+		return storage.ErrSuspended
+	}
+	return s.Store.Delete(ctx, key)
+}
+
 // A deletion that has failed is tried again until it succeeds, and once more by Close.
 func TestDeletionsAreTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
