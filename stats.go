@@ -53,7 +53,7 @@ type Stats struct {
 
 	// StoreOperations are the calls of a store other than DictCache and the two file caches, by operation: get, create,
 	// commit, update, delete and lease, and near for an entry that Tiered had in memory. They include failed calls, but
-	// not those in StoreSuspended.
+	// not those in StoreSuspended. With Tiered, all but near are calls of the far store.
 	StoreOperations map[string]StoreOperation `json:"store_operations"`
 
 	// Evictions is the number of entries that the store removed to stay within its size limit. It is 0 if the store has
@@ -65,6 +65,11 @@ type Stats struct {
 type StoreOperation struct {
 	Calls uint64        `json:"calls"`
 	Time  time.Duration `json:"time"` // that all calls took together, in nanoseconds
+
+	// Took counts the calls by an upper limit of the time they took: 64 µs, 256 µs and so on, by four times as much, to about
+	// a second. Calls without such a limit are under 0. A call is counted once, under the lowest limit. The near operation
+	// is not timed.
+	Took map[time.Duration]uint64 `json:"took"`
 }
 
 // counters are the counts behind Stats. The counts of a hit are in shards, so that processors do not contend for them.

@@ -260,7 +260,7 @@ func TestMetrics(t *testing.T) {
 	h := inspect.Handler(cache)
 	fetch(t, cache, "https://example.com/a")
 	body := ask(h, "GET", "/metrics").Body.String()
-	line := regexp.MustCompile(`^(?:# (?:HELP|TYPE) cachecontrol_[a-z_]+ .+|cachecontrol_[a-z_]+(?:\{[a-z_]+="[^"]+"(?:,le="[^"]+")?\})? [0-9.e+-]+)$`)
+	line := regexp.MustCompile(`^(?:# (?:HELP|TYPE) cachecontrol_[a-z_]+ .+|cachecontrol_[a-z_]+(?:\{[a-z_]+="[^"]+"(?:,(?:le|cachecontrol_below)="[^"]+")?\})? [0-9.e+-]+)$`)
 	for l := range strings.Lines(body) {
 		if !line.MatchString(strings.TrimSuffix(l, "\n")) {
 			t.Errorf("the line %q is not in the format of Prometheus", l)

@@ -7,7 +7,7 @@
 //
 //	defer cacheotel.Spans(cache)()
 //
-// These are the instruments. All but the last are monotonic counters, which are read whenever metrics are
+// These are the instruments. All but the last two are monotonic counters. All but the last are read whenever metrics are
 // collected and add no cost to requests:
 //
 //	cachecontrol.requests             {request}   requests, by cachecontrol.outcome: hit, stale, revalidated, miss, bypass, refused, failed
@@ -20,10 +20,11 @@
 //	cachecontrol.responses.stored     {response}  responses that were stored completely
 //	cachecontrol.responses.not_stored {response}  responses that were not stored, by cachecontrol.reason: a cachecontrol.Reason
 //	cachecontrol.store.errors         {error}     failures of the store, by cachecontrol.operation: get, create, write and so on
-//	cachecontrol.store.suspended      {call}      calls that were not made because a server had failed to answer
-//	cachecontrol.store.calls          {call}      calls of a store that is not local, by operation
+//	cachecontrol.store.suspended      {call}      calls that were not made because a server had failed to answer, by operation
+//	cachecontrol.store.calls          {call}      calls of a store that is not local, by operation and, if they took less than some seconds, cachecontrol.below
 //	cachecontrol.store.time           us          the time that these calls took, by operation
 //	cachecontrol.store.evictions      {entry}     entries that the store evicted to stay within its bound
+//	cachecontrol.store.servers.down   {server}    a gauge of the servers of the store that are not called at present
 //	cachecontrol.request.duration     s           a histogram of the time until a response's header is returned, by cachecontrol.outcome
 //
 // The fields of cachecontrol.Stats document the counters in detail. The package is a separate
@@ -33,6 +34,7 @@ package otel
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -67,10 +69,13 @@ func Register(provider metric.MeterProvider, t *cachecontrol.Transport, attrs ..
 	stored := counter("cachecontrol.responses.stored", "{response}", "Responses that were stored completely.")
 	notStored := counter("cachecontrol.responses.not_stored", "{response}", "Responses from the origin that were not stored, by reason.")
 	storeErrors := counter("cachecontrol.store.errors", "{error}", "Failures of the store, by operation.")
-	suspended := counter("cachecontrol.store.suspended", "{call}", "Calls of the store that were not made because a server had failed to answer.")
-	calls := counter("cachecontrol.store.calls", "{call}", "Calls of a store that is not local, by operation.")
+	suspended := counter("cachecontrol.store.suspended", "{call}", "Calls of the store that were not made because a server had failed to answer, by operation.")
+	calls := counter("cachecontrol.store.calls", "{call}", "Calls of a store that is not local, by operation and time.")
 	callTime := counter("cachecontrol.store.time", "us", "Time that the calls of the store took, by operation.")
 	evictions := counter("cachecontrol.store.evictions", "{entry}", "Entries that the store evicted to stay within its bound.")
+	down, err := meter.Int64ObservableGauge("cachecontrol.store.servers.down", metric.WithUnit("{server}"),
+		metric.WithDescription("Servers of the store that are not called at present."))
+	all, failed = append(all, down), append(failed, err)
 	duration, err := meter.Float64Histogram("cachecontrol.request.duration", metric.WithUnit("s"),
 		metric.WithDescription("Time until the header of a response is returned, by outcome."), metric.WithExplicitBucketBoundaries(buckets...))
 	failed = append(failed, err)
@@ -78,8 +83,11 @@ func Register(provider metric.MeterProvider, t *cachecontrol.Transport, attrs ..
 		return nil, err
 	}
 
-	with := func(name, value string) metric.MeasurementOption {
-		own := append(append([]attribute.KeyValue(nil), attrs...), attribute.String("cachecontrol."+name, value))
+	with := func(pairs ...string) metric.MeasurementOption {
+		own := append([]attribute.KeyValue(nil), attrs...)
+		for i := 0; i < len(pairs); i += 2 {
+			own = append(own, attribute.String("cachecontrol."+pairs[i], pairs[i+1]))
+		}
 		return metric.WithAttributes(own...)
 	}
 	plain := metric.WithAttributes(attrs...)
@@ -107,13 +115,20 @@ func Register(provider metric.MeterProvider, t *cachecontrol.Transport, attrs ..
 		for operation, n := range s.StoreErrors {
 			o.ObserveInt64(storeErrors, int64(n), with("operation", operation))
 		}
-		var notMade uint64
-		for _, n := range s.StoreSuspended {
-			notMade += n
+		for operation, n := range s.StoreSuspended {
+			o.ObserveInt64(suspended, int64(n), with("operation", operation))
 		}
-		o.ObserveInt64(suspended, int64(notMade), plain)
+		o.ObserveInt64(down, int64(len(s.SuspendedServers)), plain)
 		for operation, of := range s.StoreOperations {
-			o.ObserveInt64(calls, int64(of.Calls), with("operation", operation))
+			rest := of.Calls
+			for limit, n := range of.Took {
+				if limit > 0 {
+					below := strconv.FormatFloat(limit.Seconds(), 'f', -1, 64)
+					o.ObserveInt64(calls, int64(n), with("operation", operation, "below", below))
+					rest -= min(n, rest)
+				}
+			}
+			o.ObserveInt64(calls, int64(rest), with("operation", operation))
 			o.ObserveInt64(callTime, of.Time.Microseconds(), with("operation", operation))
 		}
 		return nil

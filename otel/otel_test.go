@@ -46,8 +46,14 @@ func (origin) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// brokenStore stores nothing at all.
+// brokenStore stores nothing at all, and has given up a server.
 type brokenStore struct{ storage.Store }
+
+func (brokenStore) Traits() storage.Traits {
+	return storage.Traits{Suspended: []string{"10.0.0.1:6379"}}
+}
+
+func (brokenStore) Delete(context.Context, string) error { return storage.ErrSuspended }
 
 func (brokenStore) Create(context.Context, string, *storage.Entry) (storage.Writer, error) {
 	return nil, errors.New("broken")
@@ -89,6 +95,12 @@ func collect(t *testing.T, reader sdk.Reader) (values map[string]int64, units ma
 				}
 				continue
 			}
+			if g, ok := m.Data.(metricdata.Gauge[int64]); ok {
+				for _, p := range g.DataPoints {
+					values[m.Name+"{"+p.Attributes.Encoded(attribute.DefaultEncoder())+"}"] = p.Value
+				}
+				continue
+			}
 			sum, ok := m.Data.(metricdata.Sum[int64])
 			if !ok || !sum.IsMonotonic || m.Description == "" {
 				t.Errorf("%s = %T with the description %q, want a monotonic counter with a description", m.Name, m.Data, m.Description)
@@ -126,6 +138,7 @@ func TestRegister(t *testing.T) {
 	get(t, cache, "POST", "/fresh", cachecontrol.Control{})
 	get(t, cache, "GET", "/other", cachecontrol.Control{Mode: cachecontrol.ModeCacheOnly})
 	get(t, broken, "GET", "/fresh", cachecontrol.Control{})
+	get(t, broken, "POST", "/fresh", cachecontrol.Control{})
 
 	values, units := collect(t, reader)
 	for name, want := range map[string]int64{
@@ -137,7 +150,9 @@ func TestRegister(t *testing.T) {
 		"cachecontrol.requests{cache=one,cachecontrol.outcome=refused}":                        1,
 		"cachecontrol.requests{cache=one,cachecontrol.outcome=failed}":                         1,
 		"cachecontrol.store.evictions{cache=one}":                                              0,
-		"cachecontrol.store.suspended{cache=one}":                                              0,
+		"cachecontrol.store.servers.down{cache=one}":                                           0,
+		"cachecontrol.store.servers.down{cache=two}":                                           1,
+		"cachecontrol.store.suspended{cache=two,cachecontrol.operation=delete}":                3,
 		"cachecontrol.requests.collapsed{cache=one}":                                           0,
 		"cachecontrol.requests.background{cache=one}":                                          0,
 		"cachecontrol.requests.held_back{cache=one}":                                           0,
@@ -163,6 +178,16 @@ func TestRegister(t *testing.T) {
 			t.Errorf("%s = %d, observed %v, want %d", name, got, ok, want)
 		}
 		delete(values, name)
+	}
+	calls := int64(0)
+	for name, n := range values {
+		if strings.HasPrefix(name, "cachecontrol.store.calls{cache=two,cachecontrol.below=") && strings.Contains(name, "operation=delete") {
+			calls += n
+		}
+	}
+	calls += values["cachecontrol.store.calls{cache=two,cachecontrol.operation=delete}"]
+	if want := int64(broken.Stats().StoreOperations["delete"].Calls); calls != want || want == 0 {
+		t.Errorf("%d calls to delete are observed, want %d", calls, want)
 	}
 	for name := range values {
 		if strings.Contains(name, "cache=one") {

@@ -89,7 +89,7 @@ func (w *guardWriter) Commit() error { return w.CommitIf(nil) }
 // CommitIf calls Commit if the Writer of the store is not a ComparingWriter.
 func (w *guardWriter) CommitIf(may func(now *storage.Entry) bool) error {
 	defer w.cancel()
-	defer w.g.commits.took(time.Now())
+	defer w.g.commits.ended(time.Now())
 	may, end := untilEnd(may)
 	defer end()
 	return w.do(false, func(inner storage.Writer) error {

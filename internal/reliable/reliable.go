@@ -136,7 +136,7 @@ func (s *Store) called(ctx context.Context, o *operation, start time.Time, err e
 		return
 	}
 	notice(ctx, err)
-	o.took(start)
+	o.ended(start)
 	if err == nil && s.servers.some.Load() {
 		s.watchServers(ctx)
 	}
@@ -188,6 +188,7 @@ func (s *Store) read(ctx context.Context, key string) (*storage.Response, error)
 	}
 	if s.looker != nil && !s.traits.Local { // from memory, without a goroutine
 		if h, known := s.guardedLookup([]byte(key)); h.Entry != nil {
+			s.operations.near.calls.Add(1)
 			r := storage.NewResponse(h.Entry, h.Body)
 			r.Decoded = h.Decoded
 			return r, nil
@@ -488,8 +489,8 @@ func (s *Store) Operations() map[string]Operation {
 		"get": &s.operations.get, "create": &s.operations.create, "commit": &s.operations.commit, "update": &s.operations.update,
 		"delete": &s.operations.delete, "lease": &s.operations.lease, "near": &s.operations.near,
 	} {
-		if n := o.calls.Load(); n > 0 {
-			all[name] = Operation{n, time.Duration(o.nanos.Load())}
+		if r := o.read(); r.Calls > 0 {
+			all[name] = r
 		}
 	}
 	return all

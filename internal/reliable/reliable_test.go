@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -49,6 +50,32 @@ func read(ctx context.Context, s *Store, key string) (string, error) {
 	defer r.Body.Close()
 	body, err := io.ReadAll(r.Body)
 	return string(body), err
+}
+
+// Calls are counted by the time they took.
+func TestOperationTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		took := time.Duration(0)
+		inner := storage.NewDictCache()
+		s := New(Config{Store: &faultstore.Store{Store: inner, Fault: func(op faultstore.Op) faultstore.Fault {
+			if op == faultstore.Get {
+				time.Sleep(took)
+			}
+			return faultstore.None
+		}}, Timeout: time.Minute})
+		defer s.Close()
+		for _, took = range []time.Duration{
+			0, 64*time.Microsecond - 1, 64 * time.Microsecond, 255 * time.Microsecond, 256 * time.Microsecond, 3 * time.Millisecond, time.Second, 2 * time.Second, time.Minute,
+		} {
+			s.Get(t.Context(), "key")
+		}
+		want := map[time.Duration]uint64{
+			64 * time.Microsecond: 2, 256 * time.Microsecond: 2, 1024 * time.Microsecond: 1, 4096 * time.Microsecond: 1, 1048576 * time.Microsecond: 1, 0: 2,
+		}
+		if got := s.Operations()["get"].Took; !maps.Equal(got, want) {
+			t.Errorf("calls by time: %v, want %v", got, want)
+		}
+	})
 }
 
 // Each call returns an error in time, whatever the store does.

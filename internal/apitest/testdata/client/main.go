@@ -120,7 +120,7 @@ func (a *api) report() {
 	}
 	fmt.Println("suspended", s.StoreSuspended, s.SuspendedServers)
 	for op, o := range s.StoreOperations {
-		fmt.Println("store", op, o.Calls, o.Time)
+		fmt.Println("store", op, o.Calls, o.Time, o.Took)
 	}
 }
 
