@@ -1,6 +1,7 @@
 package cachecontrol_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,17 @@ var storeKinds = map[string]func(testing.TB) storage.Store{
 	"Tiered": func(testing.TB) storage.Store {
 		return storage.Tiered(storage.NewDictCache(), kv.FromKV(new(storetest.KV)), 0)
 	},
-	"plain": func(testing.TB) storage.Store { return newPlainStore() },
+	"plain":  func(testing.TB) storage.Store { return newPlainStore() },
+	"Sealed": func(t testing.TB) storage.Store { return newSealed(t, storage.NewDictCache()) },
+}
+
+func newSealed(t testing.TB, store storage.Store) storage.Store {
+	t.Helper()
+	sealed, err := storage.Sealed(store, bytes.Repeat([]byte{1}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sealed
 }
 
 func newFileCache(t testing.TB, dir string) storage.Store {

@@ -74,7 +74,7 @@ func TestVerifyNotices(t *testing.T) {
 		{"a hit is no miss", fresh, stored},
 		{"what is not stored is no store", "no-store", stored},
 	} {
-		for _, s := range []subject{memory, file, separate, gregjonesMemory, gregjonesDisk} {
+		for _, s := range []subject{memory, file, sealed, separate, gregjonesMemory, gregjonesDisk} {
 			t.Run(test.name+"/"+s.name, func(t *testing.T) {
 				o := &origin{page: newPage(64, test.cacheControl)}
 				rt, err := s.open(t.TempDir(), o)

@@ -52,6 +52,7 @@ func hits(size string, n int) []benchCase {
 	}
 	add(memory, toFloor)
 	add(file, toRaw)
+	add(sealed, []string{prefix + file.name})
 	add(separate, toRaw)
 	add(gregjonesMemory, toFloor)
 	add(gregjonesDisk, toFloor)

@@ -30,6 +30,14 @@ var (
 		s, err := directory.NewFileCache(dir)
 		return &cachecontrol.Transport{Base: base, Store: s}, err
 	}}
+	sealed = subject{"sealed-file", func(dir string, base http.RoundTripper) (http.RoundTripper, error) {
+		files, err := directory.NewFileCache(dir)
+		if err != nil {
+			return nil, err
+		}
+		s, err := storage.Sealed(files, make([]byte, 32))
+		return &cachecontrol.Transport{Base: base, Store: s}, err
+	}}
 	separate = subject{"separate", func(dir string, base http.RoundTripper) (http.RoundTripper, error) {
 		s, err := directory.NewSeparateBodyFileCache(dir)
 		return &cachecontrol.Transport{Base: base, Store: s}, err

@@ -2,6 +2,7 @@
 //
 //	NewDictCache    in memory, bounded; the default store of a Transport
 //	Tiered          a DictCache in front of a store that several machines share
+//	Sealed          encrypts what it stores in another store
 //
 // Other packages implement other stores:
 //

@@ -1,4 +1,4 @@
-// Lister prints what a cache directory holds.
+// Lister prints what a cache directory holds. If the directory is sealed, the second argument names the file of the key.
 package main
 
 import (
@@ -14,9 +14,15 @@ import (
 )
 
 func main() {
-	store, err := directory.NewFileCache(os.Args[1])
+	files, err := directory.NewFileCache(os.Args[1])
 	if err != nil {
 		log.Fatal(err)
+	}
+	var store storage.Store = files
+	if len(os.Args) > 2 {
+		if store, err = sealed(store, os.Args[2]); err != nil {
+			log.Fatal(err)
+		}
 	}
 	cache := &cachecontrol.Transport{Store: store}
 	defer cache.Close()
@@ -30,7 +36,15 @@ func main() {
 			fmt.Println(l.Key, l.Size, l.Entry.Status, l.Invalid)
 		}
 	}
-	var lister storage.Lister = store
+	var lister storage.Lister = files
 	for range lister.List(context.Background()) {
 	}
+}
+
+func sealed(store storage.Store, file string) (storage.Store, error) {
+	key, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return storage.Sealed(store, key)
 }
