@@ -17,6 +17,17 @@ var clients = []client{
 	cacheOverOAuth2,
 	retryOverCache,
 	cacheOverRetry,
+	restyClient,
+	otelOverCache,
+	cacheOverOtel,
+	connectUnary,
+	gofeedParser,
+	collyCollector,
+	goGit,
+	containerRegistry,
+	awsS3,
+	googleDrive,
+	kubernetes,
 }
 
 // netHTTP is the client of the standard library.

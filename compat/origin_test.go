@@ -43,6 +43,7 @@ type origin struct {
 	changed      func(text string)
 	cacheControl string
 	fault        fault
+	uncoded      bool // the origin does not compress
 	seen         []exchange
 
 	half    chan struct{} // receives a value when half of a response has been sent
@@ -67,14 +68,12 @@ const (
 )
 
 // serve makes handler respond to all requests. isText reports whether a request is one for the text; if it is nil, all
-// GET requests are. changed is called when the text changes; it may be nil.
+// GET requests are. A handler that has the text itself is given it by changed, which is nil for others.
 func (o *origin) serve(handler http.HandlerFunc, isText func(*http.Request) bool, changed func(text string)) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
 	o.handler, o.isText, o.changed = handler, isText, changed
-	if changed != nil {
-		changed(o.text)
-	}
+	o.mu.Unlock()
+	o.set(o.get())
 }
 
 func (o *origin) get() string {
@@ -83,14 +82,19 @@ func (o *origin) get() string {
 	return o.text
 }
 
-// set changes the text, as a request of a client may do.
+// set changes the text.
 func (o *origin) set(text string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.text = text
+	o.wrote(text)
 	if o.changed != nil {
 		o.changed(text)
 	}
+}
+
+// wrote notes that a client has changed the text in a handler that has it itself.
+func (o *origin) wrote(text string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text = text
 }
 
 func (o *origin) setFault(f fault) {
@@ -110,7 +114,7 @@ func (o *origin) exchanges() []exchange {
 // scenario wants.
 func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	o.mu.Lock()
-	handler, cacheControl, fault := o.handler, o.cacheControl, o.fault
+	handler, cacheControl, fault, uncoded := o.handler, o.cacheControl, o.fault, o.uncoded
 	isText := r.Method == http.MethodGet && (o.isText == nil || o.isText(r))
 	o.mu.Unlock()
 	if !isText {
@@ -140,7 +144,7 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Del("Content-Length")
 	h.Set("Cache-Control", cacheControl)
-	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") && h.Get("Content-Encoding") == "" {
+	if !uncoded && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") && h.Get("Content-Encoding") == "" {
 		body = compress(body)
 		h.Set("Content-Encoding", "gzip")
 	}
