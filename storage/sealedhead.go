@@ -48,7 +48,8 @@ var (
 	errUnknownKey = errors.New("it was sealed with another key")
 )
 
-var sealedText = base64.RawStdEncoding
+// sealedText is strict, so that each metadata has one text. It ignores line breaks nevertheless.
+var sealedText = base64.RawStdEncoding.Strict()
 
 // sealingKey is a key of the program.
 type sealingKey struct {
@@ -178,7 +179,7 @@ func (o *opened) isOf(sealed *Entry) bool {
 
 func (r *keyring) openNew(name string, sealed *Entry) (*opened, error) {
 	data, err := sealedText.DecodeString(sealed.Generation)
-	if err != nil || len(data) < sealingHead || data[0] != sealedForm {
+	if err != nil || len(data) < sealingHead || data[0] != sealedForm || sealedText.EncodedLen(len(data)) != len(sealed.Generation) {
 		return nil, errNotSealed
 	}
 	head := data[:sealingHead]

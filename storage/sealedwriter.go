@@ -60,6 +60,9 @@ func newSealedWriter(ctx context.Context, ring *keyring, store Store, key string
 	if w.w, err = store.Create(ctx, name, w.entry); err != nil {
 		return nil, err
 	}
+	if w.w == nil {
+		return nil, errors.New("storage: the store returned neither a Writer nor an error")
+	}
 	rand.Read(w.secret[:]) // never fails
 	w.stream = w.secret.stream()
 	if e.Length > 0 {

@@ -39,6 +39,34 @@ func TestServer(t *testing.T) {
 	}
 }
 
+// TestSealed runs them with a sealed store, and with bodies in chunks and without.
+func TestSealed(t *testing.T) {
+	sealed := func(t *testing.T, client *redis.Client, opts ...rediscache.Option) storage.Store {
+		store, err := storage.Sealed(rediscache.New(client, append(opts, patient)...), make([]byte, 32))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return store
+	}
+	client := newClient(t, redistest.Start(t).Addr)
+	for name, opts := range map[string][]rediscache.Option{"default": nil, "chunks": {rediscache.MaxPlain(100)}} {
+		t.Run(name, func(t *testing.T) {
+			storagetest.Run(t, func(t *testing.T) storage.Store {
+				if err := client.FlushDB(background).Err(); err != nil {
+					t.Fatal(err)
+				}
+				return sealed(t, client, opts...)
+			})
+		})
+	}
+	t.Run("hanging", func(t *testing.T) {
+		storagetest.RunHanging(t, func(t *testing.T) (storage.Store, func()) {
+			s := redistest.Start(t)
+			return sealed(t, newClient(t, s.Addr)), s.Pause
+		})
+	})
+}
+
 // TestHanging: calls end with the deadlines of their contexts, whether or not the client honors these.
 func TestHanging(t *testing.T) {
 	for name, change := range map[string]func(*redis.Options){
