@@ -9,8 +9,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
+	"github.com/go-cachecontrol/cachecontrol/internal/checksum"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/internal/sections"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // maxResumeTries is the number of requests for the rest of a body, without a byte between them, before its reader gets the error.
@@ -19,8 +22,9 @@ const maxResumeTries = 5
 // firstResumeWait is the time before the second of these requests. Before each further one it is three times as long.
 const firstResumeWait = time.Second
 
-// resumingBody is the body of a response from the origin that goes on by itself after it has broken off. It requests the rest with
-// Range and If-Range. The reader notices nothing, unless the representation has changed.
+// resumingBody is a body that goes on by itself after it has broken off: that of a response from the origin, or one that the store
+// has lost while it is read. It requests the rest with Range and If-Range. The reader notices nothing, unless the representation has
+// changed.
 type resumingBody struct {
 	engine    *engine
 	req       *http.Request // the request that was answered
@@ -28,11 +32,16 @@ type resumingBody struct {
 	coding    []string // Content-Encoding
 	end       int64    // offset of the end of the body in the representation, or -1 if it is not known
 	total     int64    // length of the representation, or -1 if it is not known
+	accept    string   // Accept-Encoding of requests for the rest; "" for that of req
+
+	stored *storage.Entry // the entry whose body it is; nil if that comes from the origin
 
 	turn  sync.Mutex // held by Read; guards the following fields
 	pos   int64      // offset of the next byte in the representation
 	tries int        // number of requests since the last byte
 	err   error      // the error that came with bytes
+	sum   uint32     // checksum of the bytes before pos, of a stored body
+	mixed bool       // a stored body goes on with bytes of the origin
 
 	mu     sync.Mutex // guards the following fields
 	body   io.ReadCloser
@@ -71,6 +80,35 @@ func (e *engine) resuming(req *http.Request, resp *http.Response) io.ReadCloser 
 	return b
 }
 
+// survive makes the body of a match go on if the store loses it while it is read, because a server is lost or has evicted it. The
+// caller has the header by then, so that the request would fail because of the cache.
+func (e *engine) survive(q *query, m *match) {
+	if _, inMemory := m.body.(*bytesbody.Body); inMemory || m.body == nil || e.store.Traits().Local {
+		return
+	}
+	validator := rules.StrongValidator(m.entry.Header)
+	whole := m.parts == nil && !q.ranged && q.ranges == nil && m.entry.Status == http.StatusOK
+	if !whole || m.entry.Foreign || m.entry.Length < 0 || validator == "" || q.offline || q.cc.OnlyIfCached || !resumable(q.req) {
+		return
+	}
+	coding := m.entry.Header["Content-Encoding"]
+	m.body = &resumingBody{
+		engine: e, req: q.req, validator: validator, coding: coding, end: m.entry.Length, total: m.entry.Length, accept: acceptFor(q, coding),
+		stored: m.entry, body: m.body,
+	}
+}
+
+// acceptFor returns the Accept-Encoding of a request for the rest of a stored body with this coding, or "" for that of the query.
+func acceptFor(q *query, coding []string) string {
+	switch {
+	case coding == nil:
+		return "identity"
+	case q.negotiated:
+		return q.acceptEncoding()
+	}
+	return ""
+}
+
 // resumable reports whether the rest of the response can be requested: by GET, or by QUERY if its content can be sent again
 // (RFC 10008, section 2.8).
 func resumable(req *http.Request) bool {
@@ -95,7 +133,7 @@ func (b *resumingBody) Read(p []byte) (int, error) {
 			if n, err = body.Read(p); n > 0 {
 				b.pos += int64(n)
 				b.tries, b.err = 0, err
-				return n, nil
+				return n, b.verify(p[:n])
 			}
 		}
 		switch {
@@ -108,6 +146,18 @@ func (b *resumingBody) Read(p []byte) (int, error) {
 			return 0, err
 		}
 	}
+}
+
+// verify returns an error for the last bytes of a stored body if it has other bytes than were stored: the store verifies only what
+// it returns whole.
+func (b *resumingBody) verify(p []byte) error {
+	if b.stored == nil {
+		return nil
+	}
+	if b.sum = checksum.Update(b.sum, p); b.mixed && b.pos >= b.end && b.sum != b.stored.Sum {
+		return errChangedBody
+	}
+	return nil
 }
 
 func (b *resumingBody) current() (body io.ReadCloser, closed bool) {
@@ -142,6 +192,7 @@ func (b *resumingBody) resume(cause error) error {
 		case err != nil:
 			continue
 		}
+		b.mixed = true
 		b.mu.Lock()
 		b.body.Close()
 		b.body = body
@@ -196,6 +247,9 @@ func (b *resumingBody) request(ctx context.Context) (io.ReadCloser, error) {
 		delete(req.Header, name)
 	}
 	rules.AskForRest(req.Header, b.pos, b.end, b.validator)
+	if b.accept != "" {
+		req.Header["Accept-Encoding"] = []string{b.accept}
+	}
 	if hasBody(req) {
 		var err error
 		if req.Body, err = req.GetBody(); err != nil {

@@ -196,6 +196,7 @@ func (c *cache) answerFromPart(q *query, prev *previous, part *match, why rules.
 func (c *cache) use(q *query, prev *previous, m *match, d decision, s Status) (answer, error) {
 	refreshes := d.Action == rules.Serve && c.refreshesAhead(d)
 	validates := d.Action == rules.ServeAndValidate
+	c.survive(q, m)
 	switch {
 	case q.background && (refreshes || validates):
 		// This request is the validation, so it asks the origin.
