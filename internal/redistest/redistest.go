@@ -1,9 +1,12 @@
 // Package redistest runs Redis servers for tests on the loopback interface. Each uses a free port and its own
 // directory, and is stopped when the test ends. The package links no Redis client, so that modules without
 // one can use it.
+//
+// The server is redis-server, or the program that CACHECONTROL_REDIS names, such as valkey-server.
 package redistest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -20,7 +23,13 @@ import (
 
 const install = "apt-get install redis-server"
 
-// Server is a running redis-server.
+// Program returns the path of the server. If it is not installed, Program ends the test as peer.Absent does.
+func Program(t testing.TB) string {
+	t.Helper()
+	return peer.Program(t, install, cmp.Or(os.Getenv("CACHECONTROL_REDIS"), "redis-server"))
+}
+
+// Server is a running server.
 type Server struct {
 	*peer.Server
 	t testing.TB
@@ -35,7 +44,7 @@ func Start(t testing.TB, args ...string) *Server {
 
 func start(t testing.TB, port int, args ...string) *Server {
 	t.Helper()
-	exe := peer.Program(t, install, "redis-server")
+	exe := Program(t)
 	// The path is short, and outside the test's directory, to which the server could not write after its
 	// removal.
 	dir, err := os.MkdirTemp("", "redistest-")

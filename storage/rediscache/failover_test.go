@@ -35,7 +35,7 @@ func TestFailover(t *testing.T) {
 		"sentinel down-after-milliseconds main 2000\nsentinel failover-timeout main 2000\n", sentinelPort, host, port), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	sentinel := peer.StartServer(t, sentinelPort, "PING\r\n", peer.Program(t, "apt-get install redis-server", "redis-server"), conf, "--sentinel")
+	sentinel := peer.StartServer(t, sentinelPort, "PING\r\n", redistest.Program(t), conf, "--sentinel")
 	asked := redis.NewSentinelClient(&redis.Options{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(sentinelPort))})
 	defer asked.Close()
 	for start := time.Now(); ; time.Sleep(20 * time.Millisecond) {

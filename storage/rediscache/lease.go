@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -18,7 +19,8 @@ func (c *cache) Lease(ctx context.Context, key string, d time.Duration) (release
 	}
 	name, token := leaseName(c.prefix, c.plain(key)), rand.Text()
 	ok, err = call(ctx, c, name, func(ctx context.Context) (bool, error) {
-		return c.client.SetNX(ctx, name, token, max(d, time.Millisecond)).Result()
+		// The lease must not end early, and Redis counts whole milliseconds.
+		return c.client.SetNX(ctx, name, token, min(max(d, 0), math.MaxInt64-time.Millisecond)+time.Millisecond).Result()
 	})
 	if !ok || err != nil {
 		return nil, false, err
