@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -175,13 +176,14 @@ func measureHitRatios(ctx context.Context, command string, progress io.Writer) (
 			total += len(bodies[i]) + overhead()
 		}
 	}
-	t := table{{"requests", "room for", "DictCache", "otter", "last used", "DictCache", "otter", "last used"}}
+	caches := []string{"DictCache", "otter", "last used"}
+	t := table{slices.Concat([]string{"requests", "room for"}, caches, caches, caches)}
 	for _, trace := range traces {
 		fmt.Fprintln(progress, trace.name)
 		requests := trace.requests()
 		for _, percent := range []int{1, 5, 20} {
 			bytes := total * percent / 100
-			var ratios, times []string
+			var ratios, byteRatios, times []string
 			for _, c := range []bounded{
 				dict{&storage.DictCache{MaxBytes: int64(bytes)}},
 				newOtter(bytes),
@@ -191,20 +193,29 @@ func measureHitRatios(ctx context.Context, command string, progress io.Writer) (
 					return nil, err
 				}
 				runtime.GC()
-				hits, start := 0, time.Now()
+				hits, hitBytes, allBytes, start := 0, 0, 0, time.Now()
 				for i, page := range requests {
-					if c.ask(keys[page], bodies[page]) && i >= traceWarmUp {
+					hit := c.ask(keys[page], bodies[page])
+					if i < traceWarmUp {
+						continue
+					}
+					allBytes += len(bodies[page])
+					if hit {
 						hits++
+						hitBytes += len(bodies[page])
 					}
 				}
 				times = append(times, duration(float64(time.Since(start))/float64(len(requests))))
-				ratios = append(ratios, significant(100*float64(hits)/float64(len(requests)-traceWarmUp))+" %")
+				ratios = append(ratios, share(hits, len(requests)-traceWarmUp))
+				byteRatios = append(byteRatios, share(hitBytes, allBytes))
 			}
-			t = append(t, append(append([]string{trace.name, strconv.Itoa(percent) + " %"}, ratios...), times...))
+			t = append(t, slices.Concat([]string{trace.name, strconv.Itoa(percent) + " %"}, ratios, byteRatios, times))
 		}
 	}
 	about := measuredBy(command) + fmt.Sprintf(" %d requests for %d pages of %s in all.", traceLength, tracePages, mebibytes(total))
 	return blocks{{"hitratio", about + "\n\n" + t.String()}}, nil
 }
+
+func share(n, all int) string { return significant(100*float64(n)/float64(all)) + " %" }
 
 func mebibytes(n int) string { return strconv.Itoa(n>>20) + " MiB" }

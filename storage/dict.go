@@ -123,7 +123,7 @@ func (c *DictCache) find(key string) *recordHead {
 // unpack unpacks r, or the record that has replaced it, and counts the additional memory.
 func (c *DictCache) unpack(r *record) *recordHead {
 	own := r.alone() // without the lock, even if other goroutines do the same
-	own.used.Store(true)
+	own.uses.Store(1)
 	first := own.unpack()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -347,22 +347,30 @@ func (c *DictCache) leave(r *record) {
 
 // evict removes one entry other than spare. It returns false if there is none.
 //
-// The policy is S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023), with one
-// bit that records use. New entries are in the queue fresh, a tenth of the cache. An entry that was requested
-// while in fresh moves to kept. One that was not is evicted, and its hash is remembered; if it is stored
-// again, it is added to kept at once. An entry that reaches the end of kept is moved back to its start if it
-// was requested meanwhile.
+// The policy is S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023), with regard to
+// sizes. New entries are in the queue fresh, a tenth of the cache. An entry that was requested often enough while in
+// fresh moves to kept. One that was not is evicted, and its hash is remembered; if it is stored again, it is added to
+// kept at once. An entry that reaches the end of kept is moved back to its start if it was requested often enough
+// meanwhile. Once is enough, except for large entries: see needs.
 func (c *DictCache) evict(spare *record) bool {
-	for turns := c.fresh.len + c.kept.len; ; turns-- {
+	entries := c.fresh.len + c.kept.len
+	mean := (c.freshSize() + c.kept.size) / int64(max(1, entries))
+	for turns := entries; ; turns-- {
 		r := c.fresh.first(spare)
 		if r == nil || c.freshSize() <= c.bound()/10 {
 			r = cmp.Or(c.kept.first(spare), r)
 		}
-		switch {
-		case r == nil:
+		if r == nil {
 			return false
-		case r.used.Load() && turns > 0:
-			r.used.Store(false)
+		}
+		uses, needs := r.uses.Load(), r.needs(mean)
+		switch {
+		case uses >= needs && turns > 0:
+			if r.kept {
+				r.uses.Store(uses - needs)
+			} else {
+				r.uses.Store(0)
+			}
 			c.queue(r).remove(r)
 			r.kept = true
 			c.kept.push(r)

@@ -15,7 +15,7 @@ type record struct {
 	next   atomic.Pointer[record] // in the index; changed under the cache's lock
 	hash   uint64
 	keyLen uint32
-	used   atomic.Bool // whether it was requested since it came to the front of its queue
+	uses   atomic.Uint32 // the requests since it was added to its queue, up to maxUses, and those left from the time before
 
 	// The cache's lock guards these.
 	number uint32 // in its queue
@@ -98,12 +98,22 @@ func (r *record) unpack() *recordHead {
 	return &first.recordHead
 }
 
-// use marks the record as used. It writes only once, so that processors that share the record do not contend
-// for it.
+// maxUses is the number of requests that count. It is small, so that an entry whose time has passed is soon evicted.
+const maxUses = 3
+
+// use counts a request. It writes only a few times, so that processors that share the record do not contend for it. If two
+// do so at the same time, one of the requests may not be counted.
 func (r *record) use() {
-	if !r.used.Load() {
-		r.used.Store(true)
+	if n := r.uses.Load(); n < maxUses {
+		r.uses.Store(n + 1)
 	}
+}
+
+// needs returns how many requests save r from eviction: one, or up to maxUses if r takes the room of several others. mean
+// is the mean size of all entries.
+func (r *record) needs(mean int64) uint32 {
+	size := max(r.size, int64(len(r.text)+len(r.body))) // size is 0 in a slab
+	return uint32(1 + min(maxUses-1, size/max(1, 2*mean)))
 }
 
 // hold copies a packed entry and its body into block, which has exactly their length, and assigns them to r.

@@ -28,7 +28,7 @@ func (c *DictCache) invariants() error {
 				return fmt.Errorf("%q is in the wrong place of a queue", r.key())
 			}
 			if r.slab != nil {
-				if inSlabs[r.slab]++; r.head.Load() != nil || r.kept && !r.used.Load() {
+				if inSlabs[r.slab]++; r.head.Load() != nil || r.kept && r.uses.Load() == 0 {
 					return fmt.Errorf("%q is in a slab though it is to stay", r.key())
 				}
 			}
