@@ -7,8 +7,8 @@ import (
 )
 
 var collyCollector = client{
-	name:    "colly",
-	modules: []string{"github.com/gocolly/colly/v2"},
+	name:   "colly",
+	module: "github.com/gocolly/colly/v2",
 	start: func(e *env) use {
 		e.servePlain()
 		return use{

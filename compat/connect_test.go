@@ -2,7 +2,6 @@ package compat
 
 import (
 	"context"
-	"net/http"
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -11,8 +10,8 @@ import (
 
 // connectUnary calls a procedure without side effects with GET. Connect itself decompresses the responses.
 var connectUnary = client{
-	name:    "connect, GET",
-	modules: []string{"connectrpc.com/connect"},
+	name:   "connect, GET",
+	module: "connectrpc.com/connect",
 	start: func(e *env) use {
 		const procedure = "/text.v1.TextService/Get"
 		idempotent := connect.WithIdempotency(connect.IdempotencyNoSideEffects)
@@ -21,7 +20,7 @@ var connectUnary = client{
 				return connect.NewResponse(wrapperspb.String(e.get())), nil
 			}, idempotent).ServeHTTP, nil, nil)
 		c := connect.NewClient[emptypb.Empty, wrapperspb.StringValue](
-			&http.Client{Transport: e.cache}, e.url+procedure, connect.WithHTTPGet(), idempotent)
+			e.cache.Client(), e.url+procedure, connect.WithHTTPGet(), idempotent)
 		return use{
 			read: func(ctx context.Context) (string, error) {
 				resp, err := c.CallUnary(ctx, connect.NewRequest(&emptypb.Empty{}))

@@ -20,36 +20,37 @@ import (
 
 // containerRegistry has the text in the manifest of an image, and in its only layer.
 var containerRegistry = client{
-	name:    "go-containerregistry",
-	modules: []string{"github.com/google/go-containerregistry"},
+	name:   "go-containerregistry",
+	module: "github.com/google/go-containerregistry",
 	start: func(e *env) use {
 		ref, err := name.NewTag(strings.TrimPrefix(e.url, "http://") + "/octo/spoon:latest")
 		if err != nil {
 			e.t.Fatal(err)
 		}
-		options := func(ctx context.Context, rt http.RoundTripper) []remote.Option {
+		options := func(ctx context.Context, transport remote.Option) []remote.Option {
 			backoff := remote.Backoff{Duration: time.Millisecond, Steps: 1}
-			return []remote.Option{remote.WithContext(ctx), remote.WithTransport(rt), remote.WithRetryBackoff(backoff)}
+			return []remote.Option{remote.WithContext(ctx), transport, remote.WithRetryBackoff(backoff)}
 		}
 		e.uncoded = true // it wants the length of the manifest in the response to HEAD
-		push := func(ctx context.Context, rt http.RoundTripper, text string) error {
+		push := func(ctx context.Context, transport remote.Option, text string) error {
 			img, err := textImage(text)
 			if err != nil {
 				return err
 			}
-			return remote.Write(ref, img, options(ctx, rt)...)
+			return remote.Write(ref, img, options(ctx, transport)...)
 		}
+		cached := remote.WithTransport(e.cache)
 		isText := func(r *http.Request) bool {
 			return strings.Contains(r.URL.Path, "/manifests/") || strings.Contains(r.URL.Path, "/blobs/")
 		}
 		e.serve(registry.New(registry.Logger(log.New(io.Discard, "", 0))).ServeHTTP, isText, func(text string) {
-			if err := push(context.Background(), e.wire, text); err != nil {
+			if err := push(context.Background(), remote.WithTransport(e.wire), text); err != nil {
 				e.t.Error(err)
 			}
 		})
 		return use{
 			read: func(ctx context.Context) (string, error) {
-				d, err := remote.Get(ref, options(ctx, e.cache)...)
+				d, err := remote.Get(ref, options(ctx, cached)...)
 				if err != nil {
 					return "", err
 				}
@@ -64,14 +65,14 @@ var containerRegistry = client{
 				if err != nil {
 					return nil, err
 				}
-				layer, err := remote.Layer(ref.Digest(digest.String()), options(ctx, e.cache)...)
+				layer, err := remote.Layer(ref.Digest(digest.String()), options(ctx, cached)...)
 				if err != nil {
 					return nil, err
 				}
 				return layer.Compressed()
 			},
 			write: func(ctx context.Context, text string) error {
-				err := push(ctx, e.cache, text)
+				err := push(ctx, cached, text)
 				if err == nil {
 					e.wrote(text)
 				}

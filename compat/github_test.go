@@ -17,19 +17,20 @@ import (
 )
 
 var goGitHub = client{
-	name:    "go-github",
-	modules: []string{"github.com/google/go-github/v88"},
+	name:   "go-github",
+	module: "github.com/google/go-github/v88",
 	start: func(e *env) use {
 		e.serve(e.gitHub, nil, nil)
-		return useGitHub(e, e.cache)
+		return useGitHub(e, github.WithTransport(e.cache))
 	},
 }
 
 // ghInstallation gets its tokens through the cache, too.
 var ghInstallation = client{
-	name:    "ghinstallation",
-	modules: []string{"github.com/bradleyfalzon/ghinstallation/v2"},
+	name:   "ghinstallation",
+	module: "github.com/bradleyfalzon/ghinstallation/v2",
 	start: func(e *env) use {
+		const appID, installationID = 1, 2
 		e.serve(func(w http.ResponseWriter, r *http.Request) {
 			switch {
 			case r.URL.Path == "/app/installations/2/access_tokens":
@@ -41,12 +42,13 @@ var ghInstallation = client{
 				e.gitHub(w, r)
 			}
 		}, nil, nil)
-		rt, err := ghinstallation.New(e.cache, 1, 2, appKey())
+		key := appKey()
+		rt, err := ghinstallation.New(e.cache, appID, installationID, key)
 		if err != nil {
 			e.t.Fatal(err)
 		}
 		rt.BaseURL = e.url
-		return useGitHub(e, rt)
+		return useGitHub(e, github.WithTransport(rt))
 	},
 }
 
@@ -65,9 +67,9 @@ func (e *env) gitHub(w http.ResponseWriter, r *http.Request) {
 }
 
 // useGitHub reads and edits the description of the repository.
-func useGitHub(e *env, rt http.RoundTripper) use {
+func useGitHub(e *env, transport github.ClientOptionsFunc) use {
 	api := e.url + "/"
-	c, err := github.NewClient(github.WithTransport(rt), github.WithURLs(&api, &api))
+	c, err := github.NewClient(transport, github.WithURLs(&api, &api))
 	if err != nil {
 		e.t.Fatal(err)
 	}

@@ -9,8 +9,8 @@ import (
 )
 
 var gofeedParser = client{
-	name:    "gofeed",
-	modules: []string{"github.com/mmcdole/gofeed"},
+	name:   "gofeed",
+	module: "github.com/mmcdole/gofeed",
 	start: func(e *env) use {
 		e.serve(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/rss+xml")

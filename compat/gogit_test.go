@@ -18,8 +18,8 @@ import (
 
 // goGit lists the references of a remote repository. The text is in their names.
 var goGit = client{
-	name:    "go-git",
-	modules: []string{"github.com/go-git/go-git/v5"},
+	name:   "go-git",
+	module: "github.com/go-git/go-git/v5",
 	start: func(e *env) use {
 		e.serve(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")

@@ -11,8 +11,8 @@ import (
 )
 
 var googleDrive = client{
-	name:    "google-api-go-client, Drive",
-	modules: []string{"google.golang.org/api"},
+	name:   "google-api-go-client, Drive",
+	module: "google.golang.org/api",
 	start: func(e *env) use {
 		e.serve(func(w http.ResponseWriter, r *http.Request) {
 			var file drive.File

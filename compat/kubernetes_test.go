@@ -16,8 +16,8 @@ import (
 // kubernetes is the discovery client, which has a cache of its own in files. The cache below it takes the place of the
 // HTTP cache that client-go has for this purpose.
 var kubernetes = client{
-	name:    "client-go, discovery",
-	modules: []string{"k8s.io/client-go"},
+	name:   "client-go, discovery",
+	module: "k8s.io/client-go",
 	start: func(e *env) use {
 		e.serve(e.kubernetes, func(r *http.Request) bool { return r.URL.Path == "/apis/example.com/v1" }, nil)
 		config := &rest.Config{Host: e.url, Transport: e.wire, QPS: -1}

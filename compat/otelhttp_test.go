@@ -4,8 +4,8 @@ import "go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 
 // otelOverCache makes a span for each request of the program.
 var otelOverCache = client{
-	name:    "otelhttp over the cache",
-	modules: []string{"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"},
+	name:   "otelhttp over the cache",
+	module: "go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp",
 	start: func(e *env) use {
 		e.servePlain()
 		return usePlain(e, otelhttp.NewTransport(e.cache))
@@ -14,8 +14,8 @@ var otelOverCache = client{
 
 // cacheOverOtel makes a span for each request to the origin.
 var cacheOverOtel = client{
-	name:    "otelhttp under the cache",
-	modules: []string{"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"},
+	name:   "otelhttp under the cache",
+	module: "go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp",
 	start: func(e *env) use {
 		e.servePlain()
 		e.cache.Base = otelhttp.NewTransport(e.wire)

@@ -9,8 +9,8 @@ import (
 )
 
 var restyClient = client{
-	name:    "resty",
-	modules: []string{"github.com/go-resty/resty/v2"},
+	name:   "resty",
+	module: "github.com/go-resty/resty/v2",
 	start: func(e *env) use {
 		e.servePlain()
 		c := resty.New().SetTransport(e.cache).SetBaseURL(e.url)

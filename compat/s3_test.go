@@ -3,7 +3,6 @@ package compat
 import (
 	"context"
 	"io"
-	"net/http"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -16,8 +15,8 @@ import (
 // awsS3 signs each request, and the signatures differ. A private cache uses a stored response for all of them, because S3
 // sends no Vary: Authorization. GetObject and PutObject add different parameters x-id to the URL of an object.
 var awsS3 = client{
-	name:    "aws-sdk-go-v2, S3",
-	modules: []string{"github.com/aws/aws-sdk-go-v2/service/s3"},
+	name:   "aws-sdk-go-v2, S3",
+	module: "github.com/aws/aws-sdk-go-v2/service/s3",
 	start: func(e *env) use {
 		backend := s3mem.New()
 		if err := backend.CreateBucket("bucket"); err != nil {
@@ -36,7 +35,7 @@ var awsS3 = client{
 			Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 				return aws.Credentials{AccessKeyID: "id", SecretAccessKey: "secret"}, nil
 			}),
-			HTTPClient:       &http.Client{Transport: e.cache},
+			HTTPClient:       e.cache.Client(),
 			RetryMaxAttempts: 1,
 		})
 		bucket, key := aws.String("bucket"), aws.String("text")

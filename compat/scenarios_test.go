@@ -16,8 +16,8 @@ import (
 
 // client is a client library.
 type client struct {
-	name    string
-	modules []string // the paths of its modules
+	name   string
+	module string // the path of its module
 
 	// start makes the client use e.cache. It registers its own cleanup with e.t.
 	start func(e *env) use

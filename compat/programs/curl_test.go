@@ -143,3 +143,20 @@ func TestCurlEvents(t *testing.T) {
 		t.Errorf("curl: %v", err)
 	}
 }
+
+// An origin with TLS is asked in HTTP/2.
+func TestCurlHTTP2(t *testing.T) {
+	curl, file := newCurl(t), content(1<<20)
+	var major atomic.Int64
+	o := newTLSOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		major.Store(int64(r.ProtoMajor))
+		serveBytes(w, r, file)
+	})
+	url := startProxy(t, o) + "/file"
+	equal(t, "miss", curl.run(t, "-sSf", url), string(file))
+	equal(t, "hit", curl.run(t, "-sSf", url), string(file))
+	o.expect(t, "two requests", "GET /file 200")
+	if major.Load() != 2 {
+		t.Errorf("the origin was asked in HTTP/%d, want HTTP/2", major.Load())
+	}
+}

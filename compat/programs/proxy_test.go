@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/pem"
 	"fmt"
 	"net"
 	"net/http"
@@ -104,8 +105,31 @@ type origin struct {
 // newOrigin starts an origin.
 func newOrigin(t *testing.T, h http.HandlerFunc) *origin {
 	t.Helper()
+	o := unstartedOrigin(h)
+	o.Start()
+	t.Cleanup(o.Close)
+	return o
+}
+
+// newTLSOrigin starts an origin that speaks HTTP/2, and that the proxies of the test trust.
+func newTLSOrigin(t *testing.T, h http.HandlerFunc) *origin {
+	t.Helper()
+	o := unstartedOrigin(h)
+	o.EnableHTTP2 = true
+	o.StartTLS()
+	t.Cleanup(o.Close)
+	roots := filepath.Join(t.TempDir(), "roots.pem")
+	block := &pem.Block{Type: "CERTIFICATE", Bytes: o.Certificate().Raw}
+	if err := os.WriteFile(roots, pem.EncodeToMemory(block), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SSL_CERT_FILE", roots)
+	return o
+}
+
+func unstartedOrigin(h http.HandlerFunc) *origin {
 	o := &origin{}
-	o.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	o.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		defer func() {
 			o.mu.Lock()
@@ -114,7 +138,6 @@ func newOrigin(t *testing.T, h http.HandlerFunc) *origin {
 		}()
 		h(s, r)
 	}))
-	t.Cleanup(o.Close)
 	return o
 }
 
