@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
+	"github.com/go-cachecontrol/cachecontrol/internal/invalidation"
 	"github.com/go-cachecontrol/cachecontrol/internal/marks"
 	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -60,17 +61,17 @@ func (e *engine) remove(ctx context.Context, plain, key string) error {
 }
 
 // invalidate removes everything stored for a plain key, and prevents storing responses for it that are being received.
-// start is the send time, in the count of invalidations, of a request whose response may be stored all the same;
-// invalidate returns the send time to use for it from now on. invalidate waits for a commit in progress, so that after
+// by is the epoch of a request whose response may be stored all the same; invalidate returns the one to use for it from
+// now on. invalidate waits for a commit in progress, so that after
 // it returns no request finds an earlier response.
-func (e *engine) invalidate(ctx context.Context, key string, start uint64) (uint64, error) {
-	start = e.invalidations.Add(key, start)
+func (e *engine) invalidate(ctx context.Context, key string, by invalidation.Epoch) (invalidation.Epoch, error) {
+	by = e.invalidations.Add(key, by)
 	now := time.Now()
 	e.store.Invalidated(key, now)
 	e.store.Invalidated(key+partialSuffix, now)
 	k, _ := e.lock(ctx, key) // on timeout, the holder of the lock will notice: the key is marked
 	defer k.Unlock()
-	return start, e.drop(ctx, key)
+	return by, e.drop(ctx, key)
 }
 
 // drop removes everything stored for a plain key. Without the entry under that key, its variants are never found. If
@@ -182,7 +183,7 @@ func (e *engine) deleteUnlisted(ctx context.Context, key string, parts []partlis
 
 // invalidateMethods invalidates the responses to all methods that are stored for a plain key, and those that are being received.
 func (e *engine) invalidateMethods(ctx context.Context, key string) error {
-	e.invalidations.Add(key+methodsSuffix, 0)
+	e.invalidations.Add(key+methodsSuffix, invalidation.Epoch{})
 	e.store.Invalidated(key+methodsSuffix, time.Now())
 	return e.remove(ctx, key+methodsSuffix, key+methodsSuffix)
 }

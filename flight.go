@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/invalidation"
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 	"github.com/go-cachecontrol/cachecontrol/internal/marks"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
@@ -34,11 +35,11 @@ func (fs *flights) get(key string) *flight {
 type flight struct {
 	engine  *engine
 	flights *flights
-	key     string        // its key in flights
-	at      place         // of its response
-	req     *http.Request // has a context that does not end when the leader leaves
-	epoch   uint64        // send time, in the count of invalidations
-	mark    storage.Mark  // the same, in the invalidations of groups and prefixes
+	key     string             // its key in flights
+	at      place              // of its response
+	req     *http.Request      // has a context that does not end when the leader leaves
+	epoch   invalidation.Epoch // send time, in the count of invalidations
+	mark    storage.Mark       // the same, in the invalidations of groups and prefixes
 
 	begin     func()        // starts the request
 	overdue   chan struct{} // closed when a follower has waited for long enough
@@ -161,8 +162,8 @@ func (f *flight) run(q *query, why rules.Reason, r road) {
 // outdated reports whether the URL was invalidated since the request was sent.
 func (f *flight) outdated() bool { return f.engine.invalidatedSince(f.at.key, f.at.index, f.epoch) }
 
-// isInvalid reports whether the response was invalidated since it was requested. Before the header has arrived, its groups
-// are not known.
+// isInvalid reports whether the response was invalidated since it was requested, with a group, a prefix or another URL that
+// it is for. Before the header has arrived, its groups and these URLs are not known.
 func (f *flight) isInvalid(ctx context.Context) bool {
 	mark := f.mark
 	var groups []marks.Group
@@ -170,6 +171,9 @@ func (f *flight) isInvalid(ctx context.Context) bool {
 	case <-f.landed:
 		if f.shared != nil {
 			mark, groups = f.shared.entry.Mark, f.shared.view.groups
+			if f.shared.view.search != nil && f.at.digest == "" && f.engine.invalidations.Since(searchIndex(f.at.target()), f.epoch) {
+				return true
+			}
 		}
 	default:
 	}

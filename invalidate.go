@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/invalidation"
 	"github.com/go-cachecontrol/cachecontrol/internal/marks"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
@@ -58,7 +59,7 @@ func (e *engine) invalidateBy(q *query, key string, rep *reply) {
 		if target += q.partition; target == key {
 			rep.epoch, n, _ = e.invalidateTarget(q.ctx, target, rep.epoch)
 		} else {
-			_, n, _ = e.invalidateTarget(q.ctx, target, 0)
+			_, n, _ = e.invalidateTarget(q.ctx, target, invalidation.Epoch{})
 		}
 		if target == key || n.key == rep.notice.key { // this response may be stored all the same
 			rep.notice = n

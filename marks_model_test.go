@@ -28,11 +28,15 @@ type changingOrigin struct {
 }
 
 // asks is what a request asks for. Everything else in its URL does not matter to the origin.
-type asks struct{ path, a, n, user, lang, content string }
+type asks struct {
+	path, a, n, user, lang, content string
+	url                             string // with all parameters that are part of the key
+}
 
 func asked(req *http.Request) asks {
 	q := req.URL.Query()
 	k := asks{path: req.URL.Path, a: q.Get("a"), user: req.Header.Get("X-User")}
+	k.url = k.path + "?" + k.a + "&" + q.Get("n")
 	if !strings.HasPrefix(k.path, "/s") { // otherwise No-Vary-Search says that n does not matter
 		k.n = q.Get("n")
 	}
@@ -94,7 +98,7 @@ func (o *changingOrigin) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	} else {
 		h.Set("Cache-Groups", strconv.Quote(groupOf(k.path))+`, "other"`)
-		if strings.HasPrefix(k.path, "/s") {
+		if strings.HasPrefix(k.path, "/s") && o.intN(6) > 0 {
 			h.Set("No-Vary-Search", []string{`params=("n")`, `params=("n"), key-order`, `except=("a")`, `params=("zz" "n")`}[o.intN(4)])
 		}
 		if strings.HasSuffix(k.path, "v") {
@@ -118,7 +122,7 @@ func (o *changingOrigin) RoundTrip(req *http.Request) (*http.Response, error) {
 			resp.StatusCode, resp.Status = 206, "206 Partial Content"
 			h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last, len(body)))
 			body = body[first : last+1]
-			if o.intN(2) == 0 {
+			if req.Header.Get("If-Range") != "" && o.intN(2) == 0 { // otherwise it must have all fields (RFC 9110, section 15.3.7)
 				h.Del("Cache-Groups")
 				h.Del("No-Vary-Search")
 			}
@@ -141,15 +145,17 @@ func (o *changingOrigin) RoundTrip(req *http.Request) (*http.Response, error) {
 type marksModel struct {
 	o     *changingOrigin
 	mu    sync.Mutex
-	least map[string]int // by resource and user
+	least map[string]int // by resource and user; see also invalidatedTo
 }
 
 var users = []string{"", "u1", "u2"}
 
-func (m *marksModel) leastOf(k asks) int {
+// leastOf returns the least state of a response for the URL alone, and of one for several URLs.
+func (m *marksModel) leastOf(k asks) (alone, several int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.least[k.resource()+"|"+k.user]
+	least := m.least[k.resource()+"|"+k.user]
+	return max(least, m.least["alone "+k.url+"|"+k.user]), max(least, m.least["several "+k.resource()+"|"+k.user])
 }
 
 var modelPaths = []string{"/s1", "/s1v", "/s2/x", "/p1", "/p2v", "/p2/x"}
@@ -241,7 +247,7 @@ func invalidatedStory(t *testing.T, r *rand.Rand, concurrent bool) {
 		case 7:
 			now := m.snapshot()
 			must(t, tr.Invalidate(ctx, u))
-			m.invalidatedTo(askedOf(u).resource(), user, now[askedOf(u).resource()])
+			m.invalidatedTo(askedOf(u), user, now[askedOf(u).resource()])
 			return
 		case 8:
 			g := []string{"g1", "g2", "other"}[r.IntN(3)]
@@ -294,7 +300,7 @@ func invalidatedStory(t *testing.T, r *rand.Rand, concurrent bool) {
 			req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", first, first+r.IntN(400)))
 		}
 		k := asked(req)
-		least := m.leastOf(k)
+		least, several := m.leastOf(k)
 		now := m.snapshot()
 		resp, err := tr.RoundTrip(req)
 		if err != nil {
@@ -304,7 +310,7 @@ func invalidatedStory(t *testing.T, r *rand.Rand, concurrent bool) {
 		resp.Body.Close()
 		if method == "POST" {
 			if resp.StatusCode == 200 {
-				m.invalidatedTo(k.resource(), user, now[k.resource()]+1)
+				m.invalidatedTo(k, user, now[k.resource()]+1)
 				if g := drop; g != "" {
 					m.raise(now, func(res string) bool { return g == "other" || groupOf(res) == g }, []string{user})
 				}
@@ -317,6 +323,9 @@ func invalidatedStory(t *testing.T, r *rand.Rand, concurrent bool) {
 		tag := resp.Header.Get("Etag")
 		i := strings.LastIndexByte(tag, '|')
 		state, _ := strconv.Atoi(strings.TrimSuffix(tag[i+1:], `"`))
+		if method != "QUERY" && resp.Header["No-Vary-Search"] != nil { // it applies to GET and HEAD
+			least = several
+		}
 		if k.tag(state) != tag {
 			t.Errorf("%s %s for %q: Etag %s, want %s (%s)", method, target, user, tag, k.tag(state), resp.Header.Get("Cache-Status"))
 		}
@@ -368,17 +377,23 @@ func (m *marksModel) snapshot() map[string]int {
 	return out
 }
 
-func (m *marksModel) invalidatedTo(resource, user string, state int) {
+// invalidatedTo records that a URL was invalidated.
+func (m *marksModel) invalidatedTo(k asks, user string, state int) {
+	m.raiseTo("several "+k.resource()+"|"+user, state)
+	m.raiseTo("alone "+k.url+"|"+user, state)
+}
+
+func (m *marksModel) raiseTo(key string, state int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.least[resource+"|"+user] = max(state, m.least[resource+"|"+user])
+	m.least[key] = max(state, m.least[key])
 }
 
 func (m *marksModel) raise(now map[string]int, f func(string) bool, users []string) {
 	for res, s := range now {
 		if f(res) {
 			for _, u := range users {
-				m.invalidatedTo(res, u, s)
+				m.raiseTo(res+"|"+u, s)
 			}
 		}
 	}

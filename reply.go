@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/invalidation"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -15,9 +16,9 @@ import (
 type reply struct {
 	resp            *http.Response
 	asked, received time.Time
-	epoch           uint64       // when the request was sent, in the count of invalidations
-	order           uint64       // the same, in the count of commits
-	mark            storage.Mark // the same, in the invalidations of groups and prefixes
+	epoch           invalidation.Epoch // when the request was sent, in the count of invalidations
+	order           uint64             // the same, in the count of commits
+	mark            storage.Mark       // the same, in the invalidations of groups and prefixes
 
 	notice             notice   // that the URL was invalidated, when the request was sent
 	named              string   // key of the response if No-Vary-Search made that differ from the key of its URL

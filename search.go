@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
+	"github.com/go-cachecontrol/cachecontrol/internal/invalidation"
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 	"github.com/go-cachecontrol/cachecontrol/internal/novarysearch"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
@@ -61,6 +62,9 @@ func (e *engine) listedSearches(index string, entry *storage.Entry) []variant {
 	return v.variants[:min(len(v.variants), maxSearches)]
 }
 
+// searchIndex returns the key of the index of a path. target is the plain key of one of its URLs.
+func searchIndex(target string) string { return string(cachekey.AppendSearches(nil, target)) }
+
 // placeBySearch returns the place of responses with this value. target is the plain key of the URL. It reports false if the value
 // makes no other URL equivalent to this one.
 func placeBySearch(target string, v *variant) (at place, ok bool) {
@@ -68,7 +72,7 @@ func placeBySearch(target string, v *variant) (at place, ok bool) {
 		return place{}, false
 	}
 	key, ok := searchindex.Key(target, v.search, &v.Variant)
-	return place{key: key, url: target, index: string(cachekey.AppendSearches(nil, target))}, ok
+	return place{key: key, url: target, index: searchIndex(target)}, ok
 }
 
 // sameSearch reports whether two values of No-Vary-Search make the same URLs equivalent. A value that is nil makes none.
@@ -180,18 +184,18 @@ func (e *engine) rememberSearches(index string, entry *storage.Entry) {
 
 // invalidateTarget is invalidate for the plain key of a URL. It also removes what is stored for several URLs if this is one of
 // them, and leaves a notice for other processes.
-func (e *engine) invalidateTarget(ctx context.Context, target string, start uint64) (uint64, notice, error) {
+func (e *engine) invalidateTarget(ctx context.Context, target string, by invalidation.Epoch) (invalidation.Epoch, notice, error) {
 	n := e.leaveNotice(ctx, target) // before anything is deleted that a process may store again
-	start, err := e.invalidate(ctx, target, start)
-	start, errs := e.invalidateSearches(ctx, target, start, true)
-	return start, n, errors.Join(err, errs)
+	by, err := e.invalidate(ctx, target, by)
+	by, errs := e.invalidateSearches(ctx, target, by, true)
+	return by, n, errors.Join(err, errs)
 }
 
 // invalidateSearches removes what is stored for several URLs if the one with this plain key is one of them. If notifies is true, it
 // leaves a notice for the path.
-func (e *engine) invalidateSearches(ctx context.Context, target string, start uint64, notifies bool) (uint64, error) {
-	index := string(cachekey.AppendSearches(nil, target))
-	start = e.invalidations.Add(index, start) // for responses that are being received, whatever their values
+func (e *engine) invalidateSearches(ctx context.Context, target string, by invalidation.Epoch, notifies bool) (invalidation.Epoch, error) {
+	index := searchIndex(target)
+	by = e.invalidations.Add(index, by) // for responses that are being received, whatever their values
 	var errs []error
 	var entry *storage.Entry
 	switch r, err := e.get(context.WithoutCancel(ctx), index); err {
@@ -211,9 +215,9 @@ func (e *engine) invalidateSearches(ctx context.Context, target string, start ui
 	for _, v := range list {
 		if at, ok := placeBySearch(target, &v); ok {
 			var err error
-			start, err = e.invalidate(ctx, at.key, start)
+			by, err = e.invalidate(ctx, at.key, by)
 			errs = append(errs, err)
 		}
 	}
-	return start, errors.Join(errs...)
+	return by, errors.Join(errs...)
 }

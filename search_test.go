@@ -453,6 +453,58 @@ func TestNoVarySearchInvalidationByAnother(t *testing.T) {
 	})
 }
 
+// A response that turns out to be for several URLs, one of which was invalidated while it was being received, is not stored and not
+// shared with later requests, also if it replaces a response for one URL.
+func TestNoVarySearchInvalidationOfAnother(t *testing.T) {
+	for _, test := range []struct {
+		name               string
+		replaces, collapse bool
+	}{
+		{"new", false, false},
+		{"replaces", true, false},
+		{"shared", false, true},
+		{"shared, replaces", true, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inEachStore(t, func(t *testing.T, store storage.Store) {
+				land, waits := make(chan bool), true
+				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+					switch {
+					case test.replaces && n == 1:
+						return respond(200, "alone", "Cache-Control: max-age=0", `ETag: "1"`)
+					case waits:
+						waits = false
+						<-land
+						return respond(200, "old", aHour, noUTM)
+					}
+					return respond(200, "new", aHour, noUTM)
+				})
+				tr := &cachecontrol.Transport{Base: o, Store: store, Collapse: test.collapse}
+				defer tr.Close()
+				if test.replaces {
+					do(t, tr, "/?utm=1")
+				}
+				go do(t, tr, "/?utm=1")
+				synctest.Wait()
+				must(t, tr.Invalidate(t.Context(), parseURL(t, wholeKey+"?utm=2")))
+				if test.collapse {
+					go func() {
+						if a := do(t, tr, "/?utm=1"); a.body != "new" {
+							t.Errorf("a request after the invalidation: %q, want %q", a.body, "new")
+						}
+					}()
+					synctest.Wait()
+				}
+				close(land)
+				synctest.Wait()
+				if a := do(t, tr, "/?utm=2"); a.body != "new" {
+					t.Errorf("/?utm=2: %q, want %q", a.body, "new")
+				}
+			})
+		})
+	}
+}
+
 // Of the values of No-Vary-Search that the responses of a path have, the last sixteen are known. What was stored for a value that is
 // no longer known is not found when the value comes back, because nobody could invalidate it meanwhile.
 func TestManyNoVarySearchValues(t *testing.T) {

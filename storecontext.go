@@ -20,10 +20,10 @@ type storeContext struct {
 	*engine
 	req   *http.Request
 	ctx   context.Context
-	key   string // of the whole response
-	index string // as in place
-	epoch uint64 // as in reply
-	order uint64 // as in reply
+	key   string             // of the whole response
+	index string             // as in place
+	epoch invalidation.Epoch // as in reply
+	order uint64             // as in reply
 
 	notice notice // as in reply
 }
@@ -33,7 +33,7 @@ func (s *storeContext) invalidated() bool { return s.invalidatedSince(s.key, s.i
 
 // invalidatedSince reports whether the responses under a key, which depends on an index if that is not "", were invalidated
 // since a request was sent in this epoch.
-func (e *engine) invalidatedSince(key, index string, epoch uint64) bool {
+func (e *engine) invalidatedSince(key, index string, epoch invalidation.Epoch) bool {
 	return e.invalidations.Since(key, epoch) || index != "" && e.invalidations.Since(index, epoch)
 }
 

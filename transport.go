@@ -22,6 +22,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/backoff"
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
+	"github.com/go-cachecontrol/cachecontrol/internal/invalidation"
 	"github.com/go-cachecontrol/cachecontrol/internal/keylock"
 	"github.com/go-cachecontrol/cachecontrol/internal/lease"
 	"github.com/go-cachecontrol/cachecontrol/internal/marks"
@@ -318,7 +319,7 @@ func (t *Transport) Invalidate(ctx context.Context, u *url.URL) error {
 		return errNoKey(u)
 	}
 	key += e.partitionOf(req, controlOf(ctx))
-	_, _, err := e.invalidateTarget(ctx, key, 0)
+	_, _, err := e.invalidateTarget(ctx, key, invalidation.Epoch{})
 	return errors.Join(err, e.invalidateMethods(ctx, key))
 }
 

@@ -4,6 +4,7 @@ package invalidation
 
 import (
 	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -22,21 +23,28 @@ type Log struct {
 	last map[uint64]uint64 // time of the last invalidation of each key, by hash
 }
 
-// Now returns the current time, for a later call of Since.
-func (l *Log) Now() uint64 { return l.now.Load() }
+// An Epoch is when a request was sent, in the time of a Log. What the request itself invalidates does not count as
+// invalidated since then.
+type Epoch struct {
+	sent uint64
+	own  []added // the last invalidation of each key, if all since sent were by the request itself
+}
 
-// Add records that a key is invalidated. If there are too many keys, it forgets them and treats all keys as invalidated
-// now.
-//
-// start is the time of a request that invalidates its own key, or 0. Add returns a time for this request that is as
-// good, so that Since reports only what others invalidate.
-func (l *Log) Add(key string, start uint64) uint64 {
+// added is the time of the invalidation of a key.
+type added struct{ hash, time uint64 }
+
+// Now returns the Epoch of a request that is sent now.
+func (l *Log) Now() Epoch { return Epoch{sent: l.now.Load()} }
+
+// Add records that a key is invalidated, by a request that was sent in this epoch. It returns the epoch to use for the
+// request from now on. If there are too many keys, Add forgets them and treats all keys as invalidated now.
+func (l *Log) Add(key string, by Epoch) Epoch {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now.Load() + 1
 	hash := maphash.String(seed, key)
-	if l.all <= start && l.last[hash] <= start {
-		start = now
+	if !l.since(hash, by) {
+		by.own = append(slices.DeleteFunc(slices.Clone(by.own), func(a added) bool { return a.hash == hash }), added{hash, now})
 	}
 	if len(l.last) >= maxKeys {
 		l.last, l.all = nil, now
@@ -46,15 +54,21 @@ func (l *Log) Add(key string, start uint64) uint64 {
 	}
 	l.last[hash] = now
 	l.now.Store(now)
-	return start
+	return by
 }
 
-// Since reports whether the key was invalidated after Now returned start.
-func (l *Log) Since(key string, start uint64) bool {
-	if l.now.Load() == start {
+// Since reports whether the key was invalidated after an epoch began.
+func (l *Log) Since(key string, e Epoch) bool {
+	if l.now.Load() == e.sent {
 		return false // no key was invalidated
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.all > start || l.last[maphash.String(seed, key)] > start
+	return l.since(maphash.String(seed, key), e)
+}
+
+// since is Since for the hash of a key. The caller holds mu.
+func (l *Log) since(hash uint64, e Epoch) bool {
+	last := l.last[hash]
+	return l.all > e.sent || last > e.sent && !slices.Contains(e.own, added{hash, last})
 }

@@ -10,14 +10,14 @@ import (
 
 func TestLog(t *testing.T) {
 	var l Log
-	since := func(key string, start uint64, want bool) {
+	since := func(key string, e Epoch, want bool) {
 		t.Helper()
-		if got := l.Since(key, start); got != want {
-			t.Errorf("Since(%q, %d) = %v, want %v", key, start, got, want)
+		if got := l.Since(key, e); got != want {
+			t.Errorf("Since(%q, %v) = %v, want %v", key, e, got, want)
 		}
 	}
 	before := l.Now()
-	l.Add("a", 0)
+	l.Add("a", Epoch{})
 	after := l.Now()
 	since("a", before, true)
 	since("a", after, false)
@@ -28,14 +28,25 @@ func TestLog(t *testing.T) {
 	since("c", own, false)
 	since("c", after, true)
 	since("c", l.Add("c", after), true)
+	since("c", own, true)
+
+	// That is so for each key, whatever the order.
+	after = l.Now()
+	l.Add("e", Epoch{})
+	own = l.Add("d", after)
+	since("d", own, false)
+	since("e", own, true)
+	own = l.Add("e", l.Add("d", own))
+	since("d", own, false)
+	since("e", own, true)
 
 	// Other keys leave a response alone until there are too many to remember.
 	after = l.Now()
 	for n := len(l.last); n < maxKeys; n++ {
-		l.Add(fmt.Sprint(n), 0)
+		l.Add(fmt.Sprint(n), Epoch{})
 	}
 	since("b", after, false)
-	l.Add("one more", 0)
+	l.Add("one more", Epoch{})
 	since("b", after, true)
 	since("b", l.Now(), false)
 	if len(l.last) > maxKeys {
