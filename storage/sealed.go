@@ -10,26 +10,26 @@ import (
 	"time"
 )
 
-// Sealed returns a Store that encrypts and authenticates what it stores in another store, which may be any. Whoever can
-// only read or write that store can neither read the entries, nor change them, nor make others: an entry that is not
-// exactly what this or another Store with one of the keys has stored under its key is unreadable. What they can see and do
-// nevertheless is in SECURITY.md. Python's CacheControl cannot read the entries.
+// Sealed returns a Store that encrypts and authenticates what it stores in another store, which may be any. Someone who can
+// only read and write that store can neither read the entries, nor change them, nor add any: an entry is unreadable unless
+// it is exactly what a Store with one of the keys has stored under its key. SECURITY.md describes what they can see and do
+// nevertheless. Python's CacheControl cannot read the entries.
 //
-// A key must have at least 32 random bytes, as crypto/rand makes them; a password is none. The first key seals, and all of
-// them open. So keys are rotated by adding one in front, in all processes that share the store, and removing the old one
-// when the entries that it has sealed are no longer of use. While there are several keys, a look-up that finds nothing asks
-// the store once for each, and storing an entry deletes those under its key that others have sealed.
+// A key must have at least 32 random bytes, for example from crypto/rand. A password is not a key. The first key seals, and
+// all of them open. To rotate keys, first add the new key at the end, in all processes that share the store. Then put it in
+// front. Remove the old key when the entries that it has sealed are no longer of use. While there are several keys, a
+// look-up that finds nothing asks the store once for each key, and storing an entry deletes those that other keys have
+// sealed under its key.
 //
-// Keys of entries are in the store as digests, except MarksKey. So two Stores with different keys should not share a store,
-// because they would share that entry.
+// Keys of entries are in the store as digests, except MarksKey. Two Stores with different keys must not share a store,
+// because they would share the entry under MarksKey.
 //
-// The Store is a Comparer, a Leaser and a Lister if the other store is. Its bodies can seek if those of the other store
-// can. It reads, keeps and writes one chunk of 64 KiB of a body at a time. It is no Watcher, because the names that the
-// other store reports cannot be converted to keys: use Sealed with a Tiered, not Tiered with a Sealed, if the Tiered is to
-// notice changes. Then the copies in memory are sealed, too.
+// The Store is a Comparer, a Leaser and a Lister if the other store is, and it has the Traits of the other store. Its bodies
+// can seek if those of the other store can. It holds one chunk of 64 KiB of a body in memory. It is not a Watcher, because
+// the names that the other store reports cannot be converted to keys. So a Tiered that is to notice changes must be inside
+// the Sealed. Then the copies in memory are sealed, too.
 //
-// Closing the other store is left to the caller. Sealed returns an error if store is nil, if there is no key, or if a key
-// is too short.
+// The caller closes the other store. Sealed returns an error if store is nil, if there is no key, or if a key is too short.
 func Sealed(store Store, keys ...[]byte) (Store, error) {
 	if store == nil || len(keys) == 0 {
 		return nil, errors.New("storage: Sealed needs a store and a key")

@@ -101,7 +101,9 @@ var attacks = []attack{
 	func(r *rand.Rand, h *held, _ []*held) { h.head = "" },
 	inHead(func(r *rand.Rand, head []byte) []byte { return append(bytes.Repeat(head[:1], 1+r.IntN(80)), head...) }),
 	inHead(func(r *rand.Rand, head []byte) []byte { head[1+r.IntN(8)]++; return head }),
-	inHead(func(r *rand.Rand, head []byte) []byte { return append(head[:headStart:headStart], bytes.Repeat([]byte{0}, r.IntN(600))...) }),
+	inHead(func(r *rand.Rand, head []byte) []byte {
+		return append(head[:headStart:headStart], bytes.Repeat([]byte{0}, r.IntN(600))...)
+	}),
 	inChunks(func(r *rand.Rand, c [][]byte) [][]byte {
 		i, j := r.IntN(len(c)), r.IntN(len(c))
 		c[i], c[j] = c[j], c[i]
@@ -113,7 +115,10 @@ var attacks = []attack{
 	inChunks(func(r *rand.Rand, c [][]byte) [][]byte { return c[:len(c)-1] }),
 	func(r *rand.Rand, h *held, others []*held) { h.body = bytes.Clone(pick(r, others).body) },
 	func(r *rand.Rand, h *held, others []*held) { h.head = pick(r, others).head },
-	func(r *rand.Rand, h *held, others []*held) { o := pick(r, others); h.head, h.body = o.head, bytes.Clone(o.body) },
+	func(r *rand.Rand, h *held, others []*held) {
+		o := pick(r, others)
+		h.head, h.body = o.head, bytes.Clone(o.body)
+	},
 	func(r *rand.Rand, h *held, others []*held) { // a chunk of another body
 		if o := pick(r, others).body; len(o) >= chunk && len(h.body) >= chunk {
 			copy(h.body[r.IntN(len(h.body)/chunk)*chunk:], o[r.IntN(len(o)/chunk)*chunk:][:chunk])
