@@ -67,6 +67,7 @@ func TestLockFileRemoved(t *testing.T) {
 		t.Fatalf("a lock was taken twice: %v", err)
 	}
 	if err := os.Remove(path + lockSuffix); err != nil {
+		unlock()
 		t.Skip(err) // Windows
 	}
 	again, err := lock(endedContext, path)
@@ -84,6 +85,9 @@ func TestLockFileRemoved(t *testing.T) {
 // where the last one was there before the file it is asked whether it may be put in place.
 func TestNewFile(t *testing.T) {
 	for _, named := range []bool{false, true} {
+		if !named && runtime.GOOS != "linux" {
+			continue // other systems have no files without a name, and the first attempt makes the directories
+		}
 		for there := range levels + 2 { // the root counts, too
 			for last := range int32(levels + 1) {
 				about := fmt.Sprintf("named %v, %d there, %d were missing", named, there, last)

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// maxLease is the longest lease, whose end can still be expressed as the time of a file.
-const maxLease = 100 * 365 * 24 * time.Hour
+// maxLease is the longest lease. Its end is the time of a file, which on some systems has 32 bits and thus ends in 2038.
+const maxLease = 365 * 24 * time.Hour
 
 // guardWait limits the wait for a guard, which is held only for a few system calls.
 const guardWait = time.Second

@@ -70,6 +70,16 @@ func TestParseDate(t *testing.T) {
 		{"Thursday, 8-Aug-50 02:01:18 GMT", time.Time{}},
 		{"Thursday, 18-Aug-50 02:01:18", time.Time{}},
 		{"Someday, 18-Aug-50 02:01:18 GMT", time.Time{}},
+		{"Thursday, 18-Aug-50 02:01:18 GMTX", time.Time{}},
+		{"Thursday, 18--50 02:01:18 GMT", time.Time{}},
+		{"Thursday, 18-Aug-50 24:01:18 GMT", time.Time{}},
+		{"Thursday, 18-Aug-50 02:60:18 GMT", time.Time{}},
+		{"Thursday, 18-Aug-50 02:01:61 GMT", time.Time{}},
+		{"Thursday, 18-Aug-50 23:59:60 GMT", time.Date(2050, 8, 18, 23, 59, 59, 0, time.UTC)},
+		{"Thu Aug 18 24:01:18 2050", time.Time{}},
+		{"Thu Aug 18 23:59:59 2050", time.Date(2050, 8, 18, 23, 59, 59, 0, time.UTC)},
+		{"Thursday, -Aug-50 02:01:18 GMT", time.Time{}},
+		{"Thursday, 18-Aug- 02:01:18 GMT", time.Time{}},
 		{"Thu Aug 8 02:01:18 2050", time.Time{}},
 		{"Thu Aug  8 02:01:18 50  ", time.Time{}},
 		{"Thu Aug 08 02:01:18 2050 GMT", time.Time{}},
@@ -152,6 +162,22 @@ func TestParseDateFormats(t *testing.T) {
 			if got, ok := ParseDate(s, t0); !ok || !got.Equal(at) {
 				t.Errorf("ParseDate(%q) = %v, %v, want %v, true", s, got, ok, at)
 			}
+		}
+	}
+}
+
+// Dates as servers write them take the fast way.
+func TestParseUsualDate(t *testing.T) {
+	at := time.Date(1999, time.January, 1, 0, 0, 0, 0, time.UTC)
+	for range 500 {
+		if got, ok := parseUsualDate(at.Format(http.TimeFormat)); !ok || !got.Equal(at) {
+			t.Errorf("parseUsualDate(%q) = %v, %v, want %v, true", at.Format(http.TimeFormat), got, ok, at)
+		}
+		at = at.Add(37*time.Hour + 59*time.Minute + 59*time.Second)
+	}
+	for _, s := range []string{"Sun, 06 Nov 1994 23:59:59 GMT", "Sun, 06 Nov 9999 23:59:59 GMT", "Sun, 06 Nov 0000 00:00:00 GMT"} {
+		if got, ok := parseUsualDate(s); !ok || got.Format("02 Jan 2006 15:04:05 GMT") != s[5:] {
+			t.Errorf("parseUsualDate(%q) = %v, %v, want it", s, got, ok)
 		}
 	}
 }

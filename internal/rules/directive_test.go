@@ -280,8 +280,8 @@ func TestParseRequest(t *testing.T) {
 		want Request
 	}{
 		{"nothing", nil, Request{}},
-		{"all of it", []string{"Cache-Control", "no-cache, no-store, only-if-cached, max-age=1", "Cache-Control", "min-fresh=2, max-stale=3, stale-if-error=4"},
-			Request{NoCache: true, NoStore: true, OnlyIfCached: true, MaxAge: seconds(1), MinFresh: seconds(2), MaxStale: seconds(3), StaleIfError: seconds(4)}},
+		{"all of it", []string{"Cache-Control", "no-cache, no-store, no-transform, only-if-cached, max-age=1", "Cache-Control", "min-fresh=2, max-stale=3, stale-if-error=4"},
+			Request{NoCache: true, NoStore: true, NoTransform: true, OnlyIfCached: true, MaxAge: seconds(1), MinFresh: seconds(2), MaxStale: seconds(3), StaleIfError: seconds(4)}},
 		{"in any case", []string{"Cache-Control", "NO-CACHE"}, Request{NoCache: true}},
 		{"unknown ones", []string{"Cache-Control", `private, s-maxage=1, ext="no-cache, no-store"`}, Request{}},
 
@@ -343,19 +343,6 @@ func TestOpenQuotesPermitNothing(t *testing.T) {
 	}
 	if p := policyOf(private, 200, "Expires", `"`+httpDate(t0.Add(time.Hour))); p.Lifetime != 0 {
 		t.Errorf("an Expires with an open quote: fresh for %v, want 0", p.Lifetime)
-	}
-}
-
-func TestIsSafe(t *testing.T) {
-	for _, m := range []string{"", "GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "QUERY"} {
-		if !IsSafe(m) {
-			t.Errorf("IsSafe(%q) = false, want true", m)
-		}
-	}
-	for _, m := range []string{"POST", "PUT", "PATCH", "DELETE", "CONNECT", "M-SEARCH", "FOO", "get"} { // section 4.4: unknown is unsafe
-		if IsSafe(m) {
-			t.Errorf("IsSafe(%q) = true, want false", m)
-		}
 	}
 }
 
@@ -438,5 +425,20 @@ func TestEachDirective(t *testing.T) {
 	want := []string{"max-age", "Max-Age=60", "private", `private="a, b"`, "no-store", "no-store;x", "", "=1"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// Directives tells a member, a stray one after a semicolon, and those whose quotes make them doubtful apart.
+func TestDirectivesOfField(t *testing.T) {
+	got := Directives([]string{`Max-Age=60; ;No-Store, private="a\"b"`, `"x, public`})
+	want := []Directive{
+		{Name: "max-age", Value: "60; ;No-Store", HasValue: true, Member: "Max-Age=60; ;No-Store"},
+		{Name: "no-store", Malformed: true, Stray: true, Member: "No-Store"},
+		{Name: "private", Value: `a"b`, HasValue: true, Member: `private="a\"b"`},
+		{Malformed: true, Member: `"x`},
+		{Name: "public", Malformed: true, Doubtful: true, Member: "public"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

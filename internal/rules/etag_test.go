@@ -42,7 +42,7 @@ func TestParseETags(t *testing.T) {
 		{[]string{`"`}, nil, false, false},
 	} {
 		tags, star, ok := ParseETags(tt.lines)
-		if ok != tt.ok || star != tt.star || ok && !slices.Equal(tags, tt.tags) {
+		if ok != tt.ok || star != tt.star || !slices.Equal(tags, tt.tags) {
 			t.Errorf("%q: %q, star %v, ok %v; want %q, %v, %v", tt.lines, tags, star, ok, tt.tags, tt.star, tt.ok)
 		}
 	}
@@ -69,6 +69,18 @@ func TestMatch(t *testing.T) {
 				t.Errorf("%s and %s match strongly: %v, weakly: %v, want %v, %v", tt.a, tt.b, s, w, tt.strong, tt.weak)
 			}
 			tt.a, tt.b = tt.b, tt.a
+		}
+	}
+}
+
+// RFC 9110, section 8.8.3.
+func TestIsStrongETag(t *testing.T) {
+	for s, want := range map[string]bool{
+		`"a"`: true, `""`: true, `"!"`: true, "\"\x80\xff\"": true, `"a,b"`: true,
+		"": false, `"`: false, "a": false, `a"`: false, `"a`: false, `W/"a"`: false, `"a"b"`: false, `"a b"`: false, "\"\x7f\"": false, "\"a\tb\"": false,
+	} {
+		if got := IsStrongETag(s); got != want {
+			t.Errorf("IsStrongETag(%q) = %t, want %t", s, got, want)
 		}
 	}
 }

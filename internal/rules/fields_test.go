@@ -52,6 +52,9 @@ func TestCopyHeaderWithout(t *testing.T) {
 	if diff := cmp.Diff(want, out, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("the copy: (-want +got)\n%s", diff)
 	}
+	if len(spare) != 1 {
+		t.Errorf("spare has %d lines, want 1", len(spare))
+	}
 	out["E"] = append(spare[:0], "5")
 	for name := range out {
 		out[name] = append(out[name], "more")
@@ -63,5 +66,47 @@ func TestCopyHeaderWithout(t *testing.T) {
 	want = http.Header{"A": {"changed", "more"}, "B": {"changed", "3", "more"}, "C": {"more"}, "D": {"more"}, "E": {"5", "more"}}
 	if diff := cmp.Diff(want, out); diff != "" {
 		t.Errorf("fields of the copy share memory: (-want +got)\n%s", diff)
+	}
+}
+
+func TestWithoutSetCookie(t *testing.T) {
+	got := WithoutSetCookie(fields("Set-Cookie", "a", "Set-Cookie2", "b", "X", "1"))
+	if want := fields("X", "1"); !equal(got, want) {
+		t.Errorf("WithoutSetCookie = %v, want %v", got, want)
+	}
+}
+
+func TestStoredTrailer(t *testing.T) {
+	for _, tt := range []struct {
+		trailer, want http.Header
+	}{
+		{nil, nil},
+		{fields(), nil},
+		{fields("Connection", "close", "Excluded", "1"), nil},
+		{fields("X", "1"), fields("X", "1")},
+		{fields("X", "1", "Y", "2", "Excluded", "1", "Te", "x"), fields("X", "1", "Y", "2")},
+	} {
+		got := StoredTrailer(tt.trailer, []string{"Excluded"})
+		if !equal(got, tt.want) || (got == nil) != (tt.want == nil) {
+			t.Errorf("StoredTrailer(%v) = %v, want %v", tt.trailer, got, tt.want)
+		}
+	}
+}
+
+func TestFieldValue(t *testing.T) {
+	for _, tt := range []struct {
+		lines   []string
+		want    string
+		present bool
+	}{
+		{nil, "", false},
+		{[]string{}, "", false},
+		{[]string{""}, "", true},
+		{[]string{"a"}, "a", true},
+		{[]string{"a", "", "b"}, "a, , b", true},
+	} {
+		if got, present := FieldValue(http.Header{"X": tt.lines}, "X"); got != tt.want || present != tt.present {
+			t.Errorf("FieldValue of %q = %q, %t, want %q, %t", tt.lines, got, present, tt.want, tt.present)
+		}
 	}
 }

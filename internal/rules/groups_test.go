@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,6 +35,8 @@ func TestGroups(t *testing.T) {
 		{[]string{`"a",`}, nil, true},
 		{[]string{"a"}, nil, true},
 		{[]string{`"` + strings.Repeat("a", maxGroupsBytes) + `"`}, nil, false},
+		{[]string{`"` + strings.Repeat("a", maxGroupsBytes-1) + `"`}, nil, false},
+		{[]string{`"` + strings.Repeat("a", maxGroupsBytes-2) + `"`}, []string{strings.Repeat("a", maxGroupsBytes-2)}, true},
 	} {
 		got, ok := Groups(http.Header{"Cache-Groups": test.lines})
 		if diff := cmp.Diff(test.want, got); diff != "" || ok != test.ok {
@@ -49,6 +52,24 @@ func TestGroups(t *testing.T) {
 	for method, want := range map[string]int{"GET": 0, "HEAD": 0, "OPTIONS": 0, "TRACE": 0, "": 0, "POST": 1, "PUT": 1, "DELETE": 1, "X": 1} {
 		if got, ok := InvalidatedGroups(method, h); len(got) != want || !ok {
 			t.Errorf("InvalidatedGroups(%q) = %q, %v, want %d", method, got, ok, want)
+		}
+	}
+}
+
+func TestListOfStrings(t *testing.T) {
+	for _, tt := range []struct {
+		lines []string
+		want  []string
+		ok    bool
+	}{
+		{nil, nil, true},
+		{[]string{`"a";b, "c"`, `"d"`}, []string{"a", "c", "d"}, true},
+		{[]string{`"a", b`}, nil, false},
+		{[]string{`"a", ("b")`}, nil, false},
+		{[]string{`"a`}, nil, false},
+	} {
+		if got, ok := ListOfStrings(tt.lines); ok != tt.ok || !slices.Equal(got, tt.want) {
+			t.Errorf("ListOfStrings(%q) = %q, %t, want %q, %t", tt.lines, got, ok, tt.want, tt.ok)
 		}
 	}
 }

@@ -246,6 +246,7 @@ func TestStore(t *testing.T) {
 		// must-understand (section 5.2.2.3).
 		{"understood", private, 200, []string{"Cache-Control", "must-understand, max-age=60"}, "", false, MaxAge},
 		{"understood, above no-store", private, 200, []string{"Cache-Control", "no-store, must-understand, max-age=60"}, "", false, MaxAge},
+		{"understood, and said again", private, 200, []string{"Cache-Control", "no-store, must-understand, must-understand=x, max-age=60"}, "", false, MaxAge},
 		{"not understood", private, 599, []string{"Cache-Control", "must-understand, max-age=60"}, "", false, StatusNotUnderstood},
 		{"not understood, with no-store", private, 599, []string{"Cache-Control", "must-understand, no-store, max-age=60"}, "", false, StatusNotUnderstood},
 		{"malformed: it restricts", private, 599, []string{"Cache-Control", "must-understand =1, max-age=60"}, "", false, StatusNotUnderstood},
@@ -268,6 +269,7 @@ func TestStore(t *testing.T) {
 		{"Set-Cookie withheld, s-maxage", withholding(shared), 200, []string{"Cache-Control", "s-maxage=60", "Set-Cookie", "a"}, "", false, SMaxAge},
 		{"Set-Cookie withheld, must-revalidate", withholding(shared), 200, []string{"Cache-Control", "max-age=60, must-revalidate", "Set-Cookie", "a"}, "", false, SetCookieInShared},
 		{"Set-Cookie withheld, malformed public", withholding(shared), 200, []string{"Cache-Control", "max-age=60, public=x", "Set-Cookie", "a"}, "", false, SetCookieInShared},
+		{"Set-Cookie withheld, public and malformed s-maxage", withholding(shared), 200, []string{"Cache-Control", "public, s-maxage=x", "Etag", `"a"`, "Set-Cookie", "a"}, "", false, Validator},
 		{"Set-Cookie withheld, malformed s-maxage", withholding(shared), 200, []string{"Cache-Control", "s-maxage=x", "Etag", `"a"`, "Set-Cookie", "a"}, "", false, SetCookieInShared},
 		{"Set-Cookie withheld, private names it", withholding(shared), 200, []string{"Cache-Control", `max-age=60, private="set-cookie"`, "Set-Cookie", "a"}, "", false, MaxAge},
 		{"Set-Cookie withheld, private names another", withholding(shared), 200, []string{"Cache-Control", `max-age=60, private="x"`, "Set-Cookie", "a"}, "", false, SetCookieInShared},
@@ -404,6 +406,7 @@ func TestStoreChosen(t *testing.T) {
 	}{
 		{302, Options{}, false, time.Hour, NotCacheable},
 		{302, Options{}, true, time.Hour, OwnLifetime},
+		{302, Options{}, true, 1, OwnLifetime},
 		{302, Options{}, true, 0, NotCacheable},
 		{302, Options{Statuses: []int{302}}, false, time.Hour, OwnLifetime},
 		{302, Options{Statuses: []int{302}}, false, -1, NotCacheable},
@@ -556,6 +559,35 @@ func TestWithLifetime(t *testing.T) {
 		}
 		if p.Lifetime != 60*s || p.Source() != MaxAge || p.Override != 0 || q.Override != max(tt.own, 0) || !q.Explicit() {
 			t.Errorf("%s: WithLifetime(%v) of %+v = %+v, want only the lifetime and Override to differ", tt.resp, tt.own, p, q)
+		}
+	}
+}
+
+// SharesFailure allows what the response may answer at once, if it is a failure and nothing restricts it to its request.
+func TestSharesFailure(t *testing.T) {
+	for _, tt := range []struct {
+		status        int
+		cc            string
+		req           Request
+		authorization bool
+		want          bool
+	}{
+		{500, "", Request{}, false, true},
+		{429, "", Request{}, false, true},
+		{200, "", Request{}, false, false},
+		{404, "max-age=60", Request{}, false, false},
+		{503, "no-store", Request{}, false, false},
+		{503, "private", Request{}, false, false},
+		{503, "", Request{NoStore: true}, false, false},
+		{503, "", Request{}, true, false},
+		{503, "no-cache", Request{}, false, false},
+		{503, "no-cache, max-age=60", Request{}, false, false},
+		{503, "must-revalidate", Request{}, false, false},
+		{503, "must-revalidate, max-age=60", Request{}, false, true},
+		{503, "must-revalidate, max-age=0", Request{}, false, false},
+	} {
+		if got := policyOf(shared, tt.status, "Cache-Control", tt.cc).SharesFailure(tt.req, tt.authorization, t0); got != tt.want {
+			t.Errorf("SharesFailure of a %d with %q to %+v, Authorization %t = %t, want %t", tt.status, tt.cc, tt.req, tt.authorization, got, tt.want)
 		}
 	}
 }

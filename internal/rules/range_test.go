@@ -2,7 +2,11 @@ package rules
 
 import (
 	"math"
+	"net/http"
+	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // RFC 9110, section 14.1.2.
@@ -15,6 +19,7 @@ func TestParseRange(t *testing.T) {
 		{[]string{"bytes=0-99"}, ByteRange{0, 99}, true},
 		{[]string{"bytes=5-5"}, ByteRange{5, 5}, true},
 		{[]string{"bytes=100-"}, ByteRange{100, -1}, true},
+		{[]string{"bytes=0-"}, ByteRange{0, -1}, true},
 		{[]string{"bytes=-100"}, ByteRange{-1, 100}, true},
 		{[]string{"bytes=-0"}, ByteRange{-1, 0}, true},
 		{[]string{"Bytes=0-1"}, ByteRange{0, 1}, true}, // section 14.1: units are case-insensitive
@@ -27,6 +32,7 @@ func TestParseRange(t *testing.T) {
 		{[]string{"bytes="}, ByteRange{}, false},
 		{[]string{"bytes=-"}, ByteRange{}, false},
 		{[]string{"bytes=5"}, ByteRange{}, false},
+		{[]string{"bytes=1"}, ByteRange{}, false},
 		{[]string{"bytes=5-4"}, ByteRange{}, false},
 		{[]string{"bytes=5-0"}, ByteRange{}, false},
 		{[]string{"bytes=1-0"}, ByteRange{}, false},
@@ -60,6 +66,8 @@ func TestWithin(t *testing.T) {
 		{ByteRange{0, 99}, 100, 0, 100, true},
 		{ByteRange{0, 99}, 50, 0, 50, true}, // section 14.1.2: the rest
 		{ByteRange{99, 99}, 100, 99, 100, true},
+		{ByteRange{0, 0}, 100, 0, 1, true},
+		{ByteRange{0, -1}, 100, 0, 100, true},
 		{ByteRange{100, 100}, 100, 0, 0, false},
 		{ByteRange{10, -1}, 100, 10, 100, true},
 		{ByteRange{100, -1}, 100, 0, 0, false},
@@ -95,6 +103,12 @@ func TestParseContentRange(t *testing.T) {
 		{[]string{"bytes 5-4/1000"}, ContentRange{}, false},
 		{[]string{"bytes 0-99"}, ContentRange{}, false},
 		{[]string{"bytes 0-99/"}, ContentRange{}, false},
+		{[]string{"bytes 99/1000"}, ContentRange{}, false},
+		{[]string{"bytes 0-0/*"}, ContentRange{0, 0, -1}, true},
+		{[]string{"bytes 0-0/1"}, ContentRange{0, 0, 1}, true},
+		{[]string{"bytes 0-0/0"}, ContentRange{}, false},
+		{[]string{"bytes 0-9223372036854775807/*"}, ContentRange{}, false},
+		{[]string{"bytes 0-9223372036854775806/*"}, ContentRange{0, math.MaxInt64 - 1, -1}, true},
 		{[]string{"bytes -99/1000"}, ContentRange{}, false},
 		{[]string{"bytes 0-/1000"}, ContentRange{}, false},
 		{[]string{"bytes=0-99/1000"}, ContentRange{}, false},
@@ -111,6 +125,49 @@ func TestParseContentRange(t *testing.T) {
 		}
 		if again, _ := ParseContentRange([]string{got.String()}); ok && again != got {
 			t.Errorf("ParseContentRange(%q) = %v, want %v", got.String(), again, got)
+		}
+	}
+}
+
+// RFC 9110, sections 5.6.1.2 and 14.2.
+func TestParseRanges(t *testing.T) {
+	for _, tt := range []struct {
+		lines []string
+		want  []ByteRange // nil: not valid
+	}{
+		{[]string{"bytes=0-1"}, []ByteRange{{0, 1}}},
+		{[]string{"Bytes = 0-1, 3- ,\t-5"}, []ByteRange{{0, 1}, {3, -1}, {-1, 5}}},
+		{[]string{"bytes=,0-1, ,"}, []ByteRange{{0, 1}}},
+		{[]string{"bytes=,"}, nil},
+		{[]string{"bytes="}, nil},
+		{[]string{"bytes=0-1,x"}, nil},
+		{[]string{"bytes=0-1,3-2"}, nil},
+		{[]string{"items=0-1"}, nil},
+		{[]string{"bytes=0-1", "bytes=3-4"}, nil},
+		{nil, nil},
+	} {
+		got, ok := ParseRanges(tt.lines)
+		if ok != (tt.want != nil) || !slices.Equal(got, tt.want) && ok {
+			t.Errorf("ParseRanges(%q) = %v, %t, want %v, %t", tt.lines, got, ok, tt.want, tt.want != nil)
+		}
+	}
+}
+
+func TestAskForRest(t *testing.T) {
+	for _, tt := range []struct {
+		first, end int64
+		validator  string
+		want       http.Header
+	}{
+		{0, -1, "", fields("Range", "bytes=0-")},
+		{10, -1, `"a"`, fields("Range", "bytes=10-", "If-Range", `"a"`)},
+		{1234567890123, 1234567890200, "", fields("Range", "bytes=1234567890123-1234567890199")},
+		{0, 1, "", fields("Range", "bytes=0-0")},
+	} {
+		h := make(http.Header)
+		AskForRest(h, tt.first, tt.end, tt.validator)
+		if diff := cmp.Diff(tt.want, h); diff != "" {
+			t.Errorf("AskForRest(%d, %d, %q) (-want +got):\n%s", tt.first, tt.end, tt.validator, diff)
 		}
 	}
 }

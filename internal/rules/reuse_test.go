@@ -353,6 +353,9 @@ func TestReplayRules(t *testing.T) {
 				t.Errorf("%s, %+v: Reuse = %+v, want it served stale because of %v", resp, req, got, Replayed)
 			}
 		}
+		if got, want := p.ReuseOnError(&Request{Refresh: true}, t0), (Reuse{Action: Serve, Reason: OnError, TTL: p.Lifetime}); got != want {
+			t.Errorf("%s, Refresh: ReuseOnError = %+v, want %+v", resp, got, want)
+		}
 		if got := p.Reuse(&Request{Refresh: true}, t0); got.Action != Validate {
 			t.Errorf("%s, Refresh: Reuse = %+v, want validation", resp, got)
 		}

@@ -290,6 +290,8 @@ func TestHeadUpdate(t *testing.T) {
 		{[]string{"Last-Modified", "x"}, []string{"Last-Modified", "x"}, true},
 		{[]string{"Etag", `"a"`, "Last-Modified", "x"}, []string{"Last-Modified", "x"}, true},
 		{nil, []string{"Etag", ""}, false},
+		{nil, []string{"Etag", `"a"`}, false},
+		{nil, []string{"Last-Modified", "x"}, false},
 	} {
 		h, want := fields(append(tt.head, head...)...), rest
 		if tt.all {
@@ -298,6 +300,24 @@ func TestHeadUpdate(t *testing.T) {
 		got := policyOf(private, 200, tt.stored...).HeadUpdate(h)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("stored %q, HEAD %q (-want +got):\n%s", tt.stored, tt.head, diff)
+		}
+	}
+}
+
+// RFC 9111, section 3.4.
+func TestSameStrongValidator(t *testing.T) {
+	for _, tt := range []struct {
+		a, b http.Header
+		want bool
+	}{
+		{fields("Etag", `"a"`), fields("Etag", `"a"`), true},
+		{fields("Etag", `"a"`), fields("Etag", `"b"`), false},
+		{fields("Etag", `"a"`), fields(), false},
+		{fields(), fields(), false},
+		{fields("Etag", `W/"a"`), fields("Etag", `W/"a"`), false},
+	} {
+		if got := SameStrongValidator(tt.a, tt.b); got != tt.want {
+			t.Errorf("SameStrongValidator(%v, %v) = %t, want %t", tt.a, tt.b, got, tt.want)
 		}
 	}
 }

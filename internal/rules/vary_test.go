@@ -184,7 +184,7 @@ func TestParseWeight(t *testing.T) {
 	for s, want := range map[string]int{
 		"0": 0, "1": 1000, "0.": 0, "1.": 1000, "0.5": 500, "0.05": 50, "0.005": 5, "0.999": 999, "1.0": 1000, "1.00": 1000, "1.000": 1000,
 		"": -1, "1x": -1, "0a": -1, "00": -1, "01": -1, "10": -1, "0,": -1, "2": -1, "2.0": -1, ".5": -1, "-0": -1, "1.1": -1, "1.001": -1,
-		"0.0005": -1, "0.x": -1, "0.5x": -1, "1.0x": -1, " 1": -1, "1 ": -1,
+		"0.0:": -1, "0.:": -1, "0.00/": -1, "0.0005": -1, "0.x": -1, "0.5x": -1, "1.0x": -1, " 1": -1, "1 ": -1,
 	} {
 		got, ok := parseWeight(s)
 		if ok != (want >= 0) || ok && got != want {
@@ -228,7 +228,11 @@ func TestNormalizeSelectingMeaning(t *testing.T) {
 		}
 		return strings.Join(s, ",")
 	}
-	for range 50_000 {
+	n := 50_000
+	if testing.Short() {
+		n = 2000
+	}
+	for range n {
 		a, b := random(), random()
 		if r.IntN(2) == 0 {
 			b = a
@@ -253,6 +257,7 @@ func TestPrefersLanguage(t *testing.T) {
 		{"en, de", "de", true},
 		{"en, de", "fr", false},
 		{"fr;q=0.5, de;q=1.0", "de", true},
+		{"de;q=1.0, fr;q=0.5", "fr", false},
 		{"fr;q=0.5, de;q=1.0", "fr", false}, // accepted, not preferred
 		{"fr;q=0.5, de;q=0.5", "fr", true},
 		{"de;q=0", "de", false},
@@ -262,6 +267,7 @@ func TestPrefersLanguage(t *testing.T) {
 		{"*", "de", false}, // what "*" brings is the origin's choice
 		{"de;q=0.5, *", "de", false},
 		{"", "de", false},
+		{";q=1", "", false},
 		{"de", "", false},
 		{"de, en", "de, en", false}, // in several languages at once: no one preference
 		{"de;q=2", "de", false},
@@ -279,6 +285,7 @@ func TestAcceptsCoding(t *testing.T) {
 	}{
 		{"", "identity"}, {"gzip", "identity gzip"}, {"X-GZIP", "identity gzip"}, {"gzip;q=0", "identity"}, {"gzip;q=0.000", "identity"},
 		{"*", "identity gzip br"}, {"*;q=0", ""}, {"gzip, *;q=0", "gzip"}, {"*, gzip;q=0", "identity br"}, {"identity;q=0, gzip", "gzip"},
+		{"br;q=0, x-br", "identity br"}, {"*;q=0.001", "identity gzip br"},
 		{"gzip;q=2", "identity"}, {"gzip;q=0;q=1", "identity"}, {"gzipped, br", "identity br"}, {`"gzip", br;q=0.1`, "identity br"},
 	} {
 		var got []string
@@ -289,6 +296,17 @@ func TestAcceptsCoding(t *testing.T) {
 		}
 		if got := strings.Join(got, " "); got != test.accepted {
 			t.Errorf("Accept-Encoding %q accepts %q, want %q", test.field, got, test.accepted)
+		}
+	}
+}
+
+func TestWellQuoted(t *testing.T) {
+	for s, want := range map[string]bool{
+		"a": true, `a;b="x"`: true, `a;b="x";c="y"`: true, `a;b="\""`: true, `a;b=""`: true,
+		`"`: false, `"a"`: false, `a="b"`: false, `a;b="x`: false, `a;"b"`: false, `a;b="x""`: false, `a;b="x""y"`: false, `a;b=""x"`: false,
+	} {
+		if got := wellQuoted(s); got != want {
+			t.Errorf("wellQuoted(%q) = %t, want %t", s, got, want)
 		}
 	}
 }
