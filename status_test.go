@@ -380,3 +380,24 @@ func TestFromCacheOfHeaders(t *testing.T) {
 		}
 	}
 }
+
+// FuzzStatusOf checks that every Cache-Status can be read, and that StatusOf and FromCache agree.
+func FuzzStatusOf(f *testing.F) {
+	f.Add("cachecontrol;hit;ttl=10")
+	f.Add(`"other";hit, cachecontrol;fwd=stale;fwd-status=304;detail=validated/none;collapsed`)
+	f.Add(`cachecontrol;hit;ttl=-999999999999999;key="a\"b"`)
+	f.Add("cachecontrol;hit=?0;fwd-status=x;ttl=1.5;detail=:AA==:")
+	f.Fuzz(func(t *testing.T, field string) {
+		resp := &http.Response{Header: http.Header{"Cache-Status": {field}, "X-From-Cache": {"1"}}}
+		s := cachecontrol.StatusOf(resp)
+		switch s.Outcome {
+		case cachecontrol.Hit, cachecontrol.Stale, cachecontrol.Revalidated:
+			if !cachecontrol.FromCache(resp) {
+				t.Errorf("%q: the outcome is %v, but FromCache reports false", field, s.Outcome)
+			}
+		}
+		if s.String() != cachecontrol.StatusOf(resp).String() {
+			t.Errorf("%q: StatusOf differs from one call to the next", field)
+		}
+	})
+}

@@ -1,6 +1,9 @@
 package main
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestParseSize(t *testing.T) {
 	for value, want := range map[string]int64{
@@ -13,4 +16,37 @@ func TestParseSize(t *testing.T) {
 			t.Errorf("parseSize(%q) = %d, %v, want %d", value, got, ok, want)
 		}
 	}
+}
+
+// FuzzSizeAndAge checks that a size or an age is in its range, or is refused.
+func FuzzSizeAndAge(f *testing.F) {
+	for _, value := range []string{"1000", "64K", "1.5G", "2GiB", "1GB", "90s", "30d", "2w", "-1d", "1e300d", "NaNd", "", "K", "1e9"} {
+		f.Add(value)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		if n, ok := parseSize(value); ok && n < 1 {
+			t.Errorf("parseSize(%q) = %d, want at least 1", value, n)
+		}
+		var d time.Duration
+		if err := setAge(&d)(value); (err == nil) != (d > 0) {
+			t.Errorf("setAge(%q) sets %v, %v", value, d, err)
+		}
+	})
+}
+
+// FuzzURL checks that a URL that is accepted has a host, and that messages about others show no password.
+func FuzzURL(f *testing.F) {
+	f.Add("https://example.com/a?b#c")
+	f.Add("example.com:443")
+	f.Add("https://user:pass@[::1")
+	f.Add("http:///")
+	f.Fuzz(func(t *testing.T, text string) {
+		u, err := parseURL(text)
+		if err == nil && (u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https") {
+			t.Errorf("parseURL(%q) = %v", text, u)
+		}
+		if (err == nil) == (u == nil) {
+			t.Errorf("parseURL(%q) = %v, %v", text, u, err)
+		}
+	})
 }

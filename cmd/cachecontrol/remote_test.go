@@ -61,3 +61,26 @@ func TestUnknownServerIsAnError(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
 }
+
+// FuzzRemote checks that no message about the URL of a store shows its password.
+func FuzzRemote(f *testing.F) {
+	f.Add("redis://user:", "@localhost:6379/2?prefix=web:")
+	f.Add("redis://a:1?master_name=main&password=", "&addr=b:2")
+	f.Add("rediss://:", "@ho st")
+	f.Add("memcached://user:", "@a?max_item=8M")
+	f.Add("redis://localhost?password=", "%zz")
+	f.Fuzz(func(t *testing.T, before, after string) {
+		const secret = "s3cr3t"
+		if strings.Contains(before+after, "3cr3") || !strings.HasSuffix(before, ":") && !strings.HasSuffix(before, "&password=") {
+			return
+		}
+		text := before + secret + after
+		remote, err := parseRemote(text)
+		switch {
+		case err != nil && strings.HasPrefix(text, "redis") && strings.HasPrefix(after, "@") && strings.Contains(err.Error(), secret):
+			t.Errorf("parseRemote(%q) = %v", text, err)
+		case err == nil && remote.connect == nil:
+			t.Errorf("parseRemote(%q) returns neither a store nor an error", text)
+		}
+	})
+}

@@ -144,3 +144,31 @@ func TestStateIsALink(t *testing.T) {
 		t.Errorf("the state was not written anew: %v", err)
 	}
 }
+
+// FuzzState checks that a directory works and keeps its bound, whatever its state says.
+func FuzzState(f *testing.F) {
+	f.Add([]byte(`{}`))
+	f.Add([]byte(`{"Next": -1}`))
+	f.Add([]byte(`{"Next": 99999999, "Counted": -9223372036854775808}`))
+	f.Add([]byte(`{"Shares": [9223372036854775807, 9223372036854775807]}`))
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, stateName), doc, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := NewFileCache(dir, MaxBytes(1<<20))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			key := fmt.Sprint("key ", i)
+			w, err := c.Create(t.Context(), key, &storage.Entry{Status: 200, Version: 11})
+			if err == nil {
+				err = w.Commit()
+			}
+			if err != nil {
+				t.Fatalf("Create(%q): %v", key, err)
+			}
+		}
+	})
+}

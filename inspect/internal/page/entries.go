@@ -112,11 +112,11 @@ func (h *Handler) scan(ctx context.Context, p *entriesPage, after *position) {
 			p.Problem = "The list is not complete, because listing the store takes longer than " + duration(scanTime) + "."
 			continue
 		case err != nil:
-			p.Problem = "The list is not complete: " + masked(clipped(err.Error(), 500))
+			p.Problem = "The list is not complete: " + short(err.Error(), 500)
 			continue
 		}
 		p.All++
-		url := masked(clipped(l.Entry.URL, maxURL))
+		url := short(l.Entry.URL, maxURL)
 		if p.Search != "" && !contains(url, p.Search) {
 			continue
 		}

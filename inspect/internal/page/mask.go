@@ -2,6 +2,7 @@ package page
 
 import (
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"unicode"
@@ -16,7 +17,7 @@ const (
 
 var (
 	userinfo  = regexp.MustCompile(`//[^/?#\s"]*@`)
-	parameter = regexp.MustCompile(`([?&;])([^=&;?#\s"]+)=([^&;#\s"<>]*)`)
+	parameter = regexp.MustCompile(`[?&;]([^=&;?#\s"]+)=`)
 )
 
 // masked returns text with the users of URLs and the values of secret query parameters replaced.
@@ -27,17 +28,34 @@ func masked(text string) string {
 	if !strings.ContainsAny(text, "?&;") || !strings.Contains(text, "=") {
 		return text
 	}
-	return parameter.ReplaceAllStringFunc(text, func(p string) string {
-		name, _, _ := strings.Cut(p[1:], "=")
-		if isSecret(name) {
-			return p[:1] + name + "=" + hidden
+	var out strings.Builder
+	last := 0 // of text, what follows is not written yet
+	for _, m := range parameter.FindAllStringSubmatchIndex(text, -1) {
+		if m[0] < last || !isSecret(text[m[2]:m[3]]) {
+			continue
 		}
-		return p
-	})
+		out.WriteString(text[last:m[1]] + hidden)
+		last = len(text)
+		if n := strings.IndexAny(text[m[1]:], "&;# \t\r\n\"<>"); n >= 0 {
+			last = m[1] + n
+		}
+	}
+	return out.String() + text[last:]
+}
+
+// short returns text masked and clipped for display. A text that is cut off may no longer show that it is a secret.
+func short(text string, n int) string {
+	if len(text) > n {
+		text = masked(text)
+	}
+	return masked(clipped(text, n))
 }
 
 // isSecret reports whether the value of the query parameter gives access to something.
 func isSecret(name string) bool {
+	if plain, err := url.QueryUnescape(name); err == nil {
+		name = plain
+	}
 	lower := strings.ToLower(name)
 	return credential.IsField(name) || lower == "sig" || lower == "code" || lower == "state" || lower == "pass" || lower == "pwd"
 }
@@ -51,12 +69,13 @@ func shownFields(h http.Header) (fields []field) {
 		for _, value := range h[name] {
 			switch {
 			case strings.HasPrefix(name, "Access-Control-"):
+				value = clipped(value, 2<<10)
 			case credential.IsField(name):
 				value = notShown
 			default:
-				value = masked(value)
+				value = short(value, 2<<10)
 			}
-			fields = append(fields, field{name, clipped(value, 2<<10)})
+			fields = append(fields, field{name, value})
 		}
 	}
 	return fields

@@ -106,13 +106,13 @@ func (r *recorder) record(o cachecontrol.Observation) {
 		Background: o.Background, Took: o.Took, Lookup: o.Lookup, Origin: o.Origin,
 	}
 	if u := o.Request.URL; u != nil {
-		s.URL, name = clipped(u.String(), maxURL), strings.ToLower(clipped(u.Host, 255))
+		s.URL, name = kept(u.String()), strings.ToLower(clipped(u.Host, 255))
 	}
 	if o.Response != nil {
 		s.Code = o.Response.StatusCode
 	}
 	if o.Err != nil {
-		s.Err = clipped(o.Err.Error(), maxURL)
+		s.Err = kept(o.Err.Error())
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -121,6 +121,14 @@ func (r *recorder) record(o cachecontrol.Observation) {
 		r.count(&s)
 	}
 	r.countHost(name, &s)
+}
+
+// kept returns a text that is masked when it is shown, or now if it is cut off.
+func kept(text string) string {
+	if len(text) > maxURL {
+		return short(text, maxURL)
+	}
+	return clipped(text, maxURL)
 }
 
 // add keeps the request.
