@@ -13,12 +13,14 @@
 //	go run . -profile
 //	go run . -nginx
 //	go run . -size
+//	go run . -draw ../docs/benchmarks.md
 //	go test -bench Hit/1KiB/memory -cpuprofile cpu.out
 //
 // The first makes all tables, in some minutes. The next ones make some of them: times; the hit ratio of a bounded
 // cache; a profile of a hit; the command's proxy in comparison with nginx, which needs nginx and wrk; and the memory
 // that a cache uses for long bodies and for many entries. With -write, the tables replace the text between the
-// markers of that page. The last command runs the same cases as ordinary benchmarks, for profiles.
+// markers of that page, and the charts beside it are drawn; -draw only draws them. The last command runs the same
+// cases as ordinary benchmarks, for profiles.
 //
 // Each case is checked before it is timed. For example, a hit must be a hit and must not reach the origin. If a case
 // does not do what it says, the run fails.
@@ -58,7 +60,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	rounds := flags.Int("rounds", 7, "how many times all cases are measured")
 	each := flags.Duration("time", 300*time.Millisecond, "how long one measurement takes; a third where files are stored")
 	only := flags.String("only", "", "measure only the times of the cases whose names match this regular `expression`")
-	write := flags.String("write", "", "put the tables between the markers of this `page`")
+	write := flags.String("write", "", "put the tables between the markers of this `page`, and draw its charts")
+	draw := flags.String("draw", "", "only draw the charts of this `page` again, from its tables")
 	var match *regexp.Regexp
 	var dir string
 	command := "go run . " + strings.Join(args, " ")
@@ -89,6 +92,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return nil
 		}
 		return err
+	}
+	if *draw != "" && flags.NArg() == 0 {
+		return drawCharts(*draw)
 	}
 	if flags.NArg() > 0 || *rounds < 1 || *each <= 0 {
 		return errors.New("usage: go run . [-times] [-hitratio] [-profile] [-nginx] [-size] [-rounds n] [-time d] [-only regexp] [-write page]")
@@ -142,6 +148,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 				return err
 			}
 		}
+	}
+	if *write != "" {
+		return drawCharts(*write)
 	}
 	return nil
 }
