@@ -8,6 +8,7 @@ import (
 
 func BenchmarkHit(b *testing.B)        { benchmarkKind(b, "hit/") }
 func BenchmarkVariants(b *testing.B)   { benchmarkKind(b, "variants/") }
+func BenchmarkWorld(b *testing.B)      { benchmarkKind(b, "world/") }
 func BenchmarkStore(b *testing.B)      { benchmarkKind(b, "store/") }
 func BenchmarkRevalidate(b *testing.B) { benchmarkKind(b, "revalidate/") }
 func BenchmarkParallel(b *testing.B)   { benchmarkKind(b, "parallel/") }

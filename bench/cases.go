@@ -34,7 +34,7 @@ func groups() [][]benchCase {
 	for _, size := range sizes {
 		out = append(out, hits(size.name, size.bytes))
 	}
-	return append(out, stores(), revalidations(), parallel(), handlers())
+	return append(out, worldHits(), stores(), revalidations(), parallel(), handlers())
 }
 
 func hits(size string, n int) []benchCase {

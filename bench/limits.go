@@ -28,6 +28,26 @@ var limits = []limit{
 		of: "hit/1MiB/memory", to: []string{"hit/1MiB/floor"},
 	},
 	{
+		name: "memory hit, 1 KiB, 25 fields, private cache", unit: "x floor", bound: 1.5,
+		of: "world/1KiB/private", to: []string{"world/1KiB/floor"},
+	},
+	{
+		name: "the same, 16 variants in turn", unit: "x floor", bound: 1.5,
+		of: "world/1KiB/private-16", to: []string{"world/1KiB/floor"},
+	},
+	{
+		name: "memory hit, 1 KiB, 25 fields, shared cache", unit: "x floor", bound: 1.5,
+		of: "world/1KiB/shared", to: []string{"world/1KiB/floor"},
+	},
+	{
+		name: "the same, 16 variants in turn", unit: "x floor", bound: 1.5,
+		of: "world/1KiB/shared-16", to: []string{"world/1KiB/floor"},
+	},
+	{
+		name: "memory hit, 1 KiB, 25 fields, gzip decoded", unit: "x floor", bound: 1.5,
+		of: "world/1KiB/gzip", to: []string{"world/1KiB/floor"},
+	},
+	{
 		name: "FileCache hit, 1 KiB", unit: "x (raw read + floor)", bound: 1.5,
 		of: "hit/1KiB/file", to: []string{"hit/1KiB/raw-read", "hit/1KiB/floor"},
 	},

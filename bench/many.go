@@ -192,7 +192,7 @@ func manyEntries(ctx context.Context, _ job) ([]figure, error) {
 func fullFloor(p page, n int) *floor {
 	f := &floor{make(map[string]page, n)}
 	for i := range n {
-		own := page{p.header.Clone(), append([]byte(nil), p.body...)}
+		own := page{header: p.header.Clone(), body: append([]byte(nil), p.body...)}
 		ownValues(own.header)
 		f.pages["http://www.example.com/articles?"+query(i)] = own
 	}

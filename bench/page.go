@@ -13,6 +13,7 @@ import (
 type page struct {
 	header http.Header
 	body   []byte
+	coded  []byte // the body as it is sent, if it is sent with a coding
 }
 
 func newPage(size int, cacheControl string) page {
@@ -53,7 +54,11 @@ func (o *origin) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp.Status, resp.StatusCode = "200 OK", http.StatusOK
 	resp.Header = o.header.Clone()
-	resp.Body, resp.ContentLength = newBody(o.body), int64(len(o.body))
+	sent := o.body
+	if o.coded != nil {
+		sent = o.coded
+	}
+	resp.Body, resp.ContentLength = newBody(sent), int64(len(sent))
 	return resp, nil
 }
 
