@@ -84,6 +84,7 @@ func TestReuse(t *testing.T) {
 		{"If-Match that is true", []string{"Etag", `"a"`}, newRequest("If-Match", `"a"`), fresh, rfc9111.Serve, "fresh"},
 		{"If-Match that is false", []string{"Etag", `"a"`}, newRequest("If-Match", `"b"`), fresh, rfc9111.Fetch, "precondition"},
 		{"If-Match, stale", []string{"Etag", `"a"`}, newRequest("If-Match", `"a"`), stale, rfc9111.Fetch, "precondition"},
+		{"If-Match, stale but allowed", []string{"Etag", `"a"`}, newRequest("If-Match", `"a"`, "Cache-Control", "max-stale"), stale, rfc9111.Fetch, "precondition"},
 		{"If-None-Match", []string{"Etag", `"a"`}, newRequest("If-None-Match", `"a"`), stale, rfc9111.Validate, "stale"},
 		{"rejected credentials", []string{"status", "401"}, newRequest("Authorization", "b"), fresh, rfc9111.Fetch, "unusable"},
 	} {
@@ -211,6 +212,10 @@ func TestHeaders(t *testing.T) {
 	if diff := cmp.Diff(http.Header{"If-None-Match": {`"a"`}, "Accept": {"a/b"}}, p.ValidationHeader(req)); diff != "" {
 		t.Errorf("ValidationHeader (-want +got)\n%s", diff)
 	}
+	withoutTag := rfc9111.NewPolicy(newRequest(), newResponse(200, "Cache-Control", "max-age=60"), received, received, nil)
+	if diff := cmp.Diff(http.Header{"Accept": {"a/b"}}, withoutTag.ValidationHeader(req)); diff != "" {
+		t.Errorf("ValidationHeader of a response without validators (-want +got)\n%s", diff)
+	}
 	if got := req.Header.Get("If-None-Match"); got != `"b"` {
 		t.Errorf("ValidationHeader changed the header of the request: If-None-Match is %q", got)
 	}
@@ -278,6 +283,8 @@ func TestInvalidatedURLs(t *testing.T) {
 		{"PUT", withMethod("PUT", newRequest()), newResponse(204), []string{"http://example.com/"}},
 		{"an error", withMethod("PUT", newRequest()), newResponse(500), nil},
 		{"Host", &http.Request{Method: "PUT", URL: &url.URL{Scheme: "http", Host: "10.0.0.1", Path: "/a"}, Host: "example.com"}, newResponse(200),
+			[]string{"http://example.com/a"}},
+		{"no Host", &http.Request{Method: "PUT", URL: &url.URL{Scheme: "http", Host: "example.com", Path: "/a"}}, newResponse(200),
 			[]string{"http://example.com/a"}},
 		{"in a server", &http.Request{Method: "POST", URL: &url.URL{Path: "/a"}, Host: "example.com"}, newResponse(303, "Location", "b"),
 			[]string{"http://example.com/a", "http://example.com/b"}},
