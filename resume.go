@@ -92,8 +92,10 @@ func (e *engine) survive(q *query, m *match) {
 		return
 	}
 	coding := m.entry.Header["Content-Encoding"]
+	ctx := &sentContext{q.req.Context(), e.sending(q)}
+	ctx.sending.trace = nil // the request is answered
 	m.body = &resumingBody{
-		engine: e, req: q.req, validator: validator, coding: coding, end: m.entry.Length, total: m.entry.Length, accept: acceptFor(q, coding),
+		engine: e, req: q.req.WithContext(ctx), validator: validator, coding: coding, end: m.entry.Length, total: m.entry.Length, accept: acceptFor(q, coding),
 		stored: m.entry, body: m.body,
 	}
 }

@@ -53,6 +53,14 @@ func TestStoreLosesBody(t *testing.T) {
 		asked    int
 	}{
 		{"lost", func(*file, *losingStore) {}, nil, true, 1},
+		{"lost, and the origin fails at first", func(f *file, _ *losingStore) {
+			count, first := f.faults, true
+			f.faults = func(req *http.Request, resp *http.Response) {
+				if count(req, resp); first {
+					first, resp.StatusCode = false, 503
+				}
+			}
+		}, nil, true, 2},
 		{"lost, and the origin has changed it", func(f *file, _ *losingStore) { f.version++ }, nil, false, 1},
 		{"lost, with a weak tag", func(f *file, _ *losingStore) {}, []string{"weak"}, false, 0},
 		{"lost, only-if-cached", func(*file, *losingStore) {}, []string{"Cache-Control: only-if-cached"}, false, 0},
