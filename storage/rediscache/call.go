@@ -101,12 +101,13 @@ func callFor[T any](ctx context.Context, c *cache, timeout time.Duration, b *bre
 // within makes one call with the given timeout.
 //
 // If the client does not honor contexts, the call runs in a new goroutine, which ends with the client's own
-// timeouts. So f must not share anything with its caller that is modified later.
+// timeouts. So f must not share anything with its caller that is modified later. A panic of the client is an error: it panics
+// if a server answers with a length that cannot be.
 func within[T any](ctx context.Context, c *cache, timeout time.Duration, f func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if c.heeds {
-		return f(ctx)
+		return recovered(ctx, f)
 	}
 	type result struct {
 		value T
@@ -114,7 +115,7 @@ func within[T any](ctx context.Context, c *cache, timeout time.Duration, f func(
 	}
 	done := make(chan result, 1)
 	go func() {
-		value, err := f(ctx)
+		value, err := recovered(ctx, f)
 		done <- result{value, err}
 	}()
 	select {
@@ -124,6 +125,16 @@ func within[T any](ctx context.Context, c *cache, timeout time.Duration, f func(
 		var none T
 		return none, ctx.Err()
 	}
+}
+
+// recovered calls f. A panic of f is an error.
+func recovered[T any](ctx context.Context, f func(context.Context) (T, error)) (value T, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v", v)
+		}
+	}()
+	return f(ctx)
 }
 
 // answer is an error that means that the server did answer.

@@ -72,7 +72,12 @@ func (c *cache) watchServers(ctx context.Context, changed func(key string), bega
 	var once sync.Once
 	start := func() { once.Do(func() { *began = true }); changed("") }
 	for _, opt := range servers {
-		work.Go(func() { cancel(c.watchServer(ctx, opt, start, changed)) })
+		work.Go(func() {
+			_, err := recovered(ctx, func(ctx context.Context) (none struct{}, err error) {
+				return none, c.watchServer(ctx, opt, start, changed)
+			})
+			cancel(err)
+		})
 	}
 	if _, ok := c.client.(*redis.ClusterClient); !ok {
 		<-ctx.Done()
