@@ -145,7 +145,9 @@ func (e *engine) selectVariant(q *query, first match, prev *previous) match {
 			return first
 		}
 	}
-	for _, l := range e.candidates(q, &fields, &first, prev.key) {
+	fields.variants = first.variants
+	var room [4]listed
+	for _, l := range e.candidates(q, &fields, &first, prev.key, room[:0]) {
 		if l.key == first.key {
 			return first
 		}
@@ -164,19 +166,16 @@ func (e *engine) selectVariant(q *query, first match, prev *previous) match {
 	return match{}
 }
 
-// candidates returns the responses that the query selects, first and the ones listed in its entry, in the order of
+// candidates appends the responses that the query selects to out: first and the ones listed in its entry, in the order of
 // preference.
-func (e *engine) candidates(q *query, fields *selecting, first *match, plain string) []listed {
-	var out []listed
+func (e *engine) candidates(q *query, fields *selecting, first *match, plain string, out []listed) []listed {
 	if ok, exact := fields.selects(q, first.vary, first.coding, e.language(first.entry.Header.Get("Content-Language"))); ok {
 		out = append(out, listed{first.key, first.policy.Date, exact})
 	}
 	for i := range first.variants {
 		v := &first.variants[i]
-		if suffix, ok := strings.CutPrefix(v.Key, plain); !ok || !strings.HasPrefix(suffix, variantSuffix) {
-			continue // our lists contain only keys of the same URL
-		}
-		if ok, exact := fields.selects(q, v.fields, v.coding, e.language(v.Language)); ok {
+		ok, exact := fields.selects(q, v.fields, v.coding, e.language(v.Language))
+		if suffix, same := strings.CutPrefix(v.Key, plain); ok && same && strings.HasPrefix(suffix, variantSuffix) { // our lists contain only keys of the same URL
 			out = append(out, listed{v.Key, v.Date, exact})
 		}
 	}

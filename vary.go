@@ -13,15 +13,33 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// selecting compares a query with the selecting header fields of stored responses (RFC 9111, section 4.1). It computes
-// the normalized value and the digest of each field once, however many variants there are. The zero value is ready to
-// use, for one query.
+// selecting compares a query with the selecting header fields of stored responses (RFC 9111, section 4.1). It reads, normalizes and
+// digests each field of the query once, however many variants there are. The zero value is ready to use, for one query.
 type selecting struct {
-	normalized []namedValue
-	digests    []namedValue
+	variants []variant // with values that are normalized already; may be nil
+	fields   [4]queryField
+	n        int // of the fields; if there are more, they take turns in the last one
 }
 
-type namedValue struct{ name, value string }
+// queryField is a header field of a query. normal and digest are "" until they are needed.
+type queryField struct {
+	name, value, normal, digest string
+	present                     bool
+}
+
+// field returns a field of the query. It is valid until the next call.
+func (s *selecting) field(q *query, name string) *queryField {
+	for i := range s.fields[:s.n] {
+		if s.fields[i].name == name {
+			return &s.fields[i]
+		}
+	}
+	s.n = min(s.n+1, len(s.fields))
+	f := &s.fields[s.n-1]
+	*f = queryField{name: name}
+	f.value, f.present = q.field(name)
+	return f
+}
 
 // selects reports whether the query selects a stored response with these selecting fields, coding and language. exact
 // reports whether it does so by equal fields.
@@ -43,11 +61,11 @@ func (s *selecting) match(q *query, vary []varyField, c contentcoding.Coding, la
 		if f.name == "Accept-Encoding" && q.negotiated && c.IsKnown() {
 			continue // any coding that can be decoded matches
 		}
-		value, present := q.field(f.name)
-		if present == f.present && s.equals(f, value) {
+		asked := s.field(q, f.name)
+		if asked.present == f.present && s.equal(asked, f) {
 			continue
 		}
-		if f.name == "Accept-Language" && language != "" && present && rules.PrefersLanguage(value, language) {
+		if f.name == "Accept-Language" && language != "" && asked.present && rules.PrefersLanguage(asked.value, language) {
 			continue
 		}
 		return false
@@ -55,37 +73,32 @@ func (s *selecting) match(q *query, vary []varyField, c contentcoding.Coding, la
 	return true
 }
 
-// equals reports whether value, from the request, equals the value of a selecting field.
-func (s *selecting) equals(f *varyField, value string) bool {
+// equal reports whether a field of the query equals a selecting field.
+func (s *selecting) equal(asked *queryField, f *varyField) bool {
 	if f.digest {
-		return subtle.ConstantTimeCompare([]byte(s.digestLike(f.raw, f.name, value)), []byte(f.raw)) == 1
+		if salt := saltOf(f.raw); asked.digest == "" || saltOf(asked.digest) != salt {
+			asked.digest = digest(salt, s.normal(asked))
+		}
+		return subtle.ConstantTimeCompare([]byte(asked.digest), []byte(f.raw)) == 1
 	}
-	return value == f.raw || s.normal(f.name, value) == f.normal
+	return asked.value == f.raw || s.normal(asked) == f.normal
 }
 
-// normal returns the normalized value of a request field.
-func (s *selecting) normal(name, value string) string {
-	for _, n := range s.normalized {
-		if n.name == name {
-			return n.value
+// normal returns the normalized value of a field. Most clients send what a stored variant was requested with.
+func (s *selecting) normal(asked *queryField) string {
+	if asked.normal != "" || asked.value == "" {
+		return asked.normal
+	}
+	for i := range s.variants {
+		for j := range s.variants[i].fields {
+			if f := &s.variants[i].fields[j]; f.raw == asked.value && f.name == asked.name && !f.digest {
+				asked.normal = f.normal
+				return f.normal
+			}
 		}
 	}
-	n := namedValue{name, rules.NormalizeSelecting(name, value)}
-	s.normalized = append(s.normalized, n)
-	return n.value
-}
-
-// digestLike returns the digest of the request's value of a field, with the salt of a stored one.
-func (s *selecting) digestLike(stored, name, value string) string {
-	salt := saltOf(stored)
-	for _, d := range s.digests {
-		if d.name == name && strings.HasPrefix(d.value, salt) && d.value[len(salt)] == '.' {
-			return d.value
-		}
-	}
-	d := namedValue{name, digest(salt, s.normal(name, value))}
-	s.digests = append(s.digests, d)
-	return d.value
+	asked.normal = rules.NormalizeSelecting(asked.name, asked.value)
+	return asked.normal
 }
 
 // maxClearSelecting is the longest value of a selecting field, in bytes, that is stored as it is. A longer one is stored as a digest,
