@@ -80,6 +80,7 @@ type engine struct {
 	draining      *background.Group // drains bodies closed early
 	refreshed     refreshed
 	searches      lossy.Map[string, recentEntry] // indexes that were read lately, unless the store is in memory; see search.go
+	fresh         lossy.Map[string, time.Time]   // until when responses in a store that is read ahead are fresh
 	leases        *lease.Leases                  // of the store; nil if other processes are not waited for
 	backoff       *backoff.Table                 // failures of the origin; nil if they are not remembered
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
 	"github.com/go-cachecontrol/cachecontrol/internal/invalidation"
+	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 	"github.com/go-cachecontrol/cachecontrol/internal/marks"
 	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -18,13 +19,14 @@ import (
 
 // get returns the entry under key if it may be there.
 func (e *engine) get(ctx context.Context, key string) (*storage.Response, error) {
-	r, _, err := e.getChecked(ctx, key)
+	r, err := e.store.Get(ctx, key)
+	r, _, err = e.checked(ctx, key, r, err)
 	return r, err
 }
 
-// getChecked is get, and reports whether the entry was invalidated.
-func (e *engine) getChecked(ctx context.Context, key string) (r *storage.Response, invalid bool, err error) {
-	if r, err = e.store.Get(ctx, key); err != nil {
+// checked returns what the store has returned for key if it may be there, and reports whether it was invalidated.
+func (e *engine) checked(ctx context.Context, key string, r *storage.Response, err error) (_ *storage.Response, invalid bool, _ error) {
+	if err != nil {
 		return nil, false, err
 	}
 	v := e.view(r.Entry)
@@ -45,12 +47,16 @@ var errOtherURL = errors.New("cachecontrol: the entry is another URL's")
 
 // entryUnder returns the entry that is stored under key now, or nil.
 func (e *engine) entryUnder(ctx context.Context, key string) *storage.Entry {
-	resp, err := e.get(context.WithoutCancel(ctx), key)
+	return entryOf(e.get(context.WithoutCancel(ctx), key))
+}
+
+// entryOf returns the entry of a response that it closes, or nil if there is an error.
+func entryOf(r *storage.Response, err error) *storage.Entry {
 	if err != nil {
 		return nil
 	}
-	resp.Body.Close()
-	return resp.Entry
+	r.Body.Close()
+	return r.Entry
 }
 
 // remove removes the entry under key. It holds the lock of the plain key while it does so.
@@ -65,13 +71,21 @@ func (e *engine) remove(ctx context.Context, plain, key string) error {
 // now on. invalidate waits for a commit in progress, so that after
 // it returns no request finds an earlier response.
 func (e *engine) invalidate(ctx context.Context, key string, by invalidation.Epoch) (invalidation.Epoch, error) {
-	by = e.invalidations.Add(key, by)
-	now := time.Now()
-	e.store.Invalidated(key, now)
-	e.store.Invalidated(key+partialSuffix, now)
+	by = e.markInvalidated(key, by)
 	k, _ := e.lock(ctx, key) // on timeout, the holder of the lock will notice: the key is marked
 	defer k.Unlock()
 	return by, e.drop(ctx, key)
+}
+
+// markInvalidated prevents storing responses for a plain key that are being received, and using those that are stored. by is as
+// for invalidate.
+func (e *engine) markInvalidated(key string, by invalidation.Epoch) invalidation.Epoch {
+	by = e.invalidations.Add(key, by)
+	e.forgetFresh(key)
+	now := time.Now()
+	e.store.Invalidated(key, now)
+	e.store.Invalidated(key+partialSuffix, now)
+	return by
 }
 
 // drop removes everything stored for a plain key. Without the entry under that key, its variants are never found. If
@@ -88,7 +102,9 @@ func (e *engine) drop(ctx context.Context, key string) error {
 			e.deleteParts(ctx, key+partialSuffix, list.All())
 		}
 	}
-	errs := []error{e.store.Delete(ctx, key), e.store.Delete(ctx, key+partialSuffix)}
+	calls := []storage.Call{{Key: key, Delete: true}, {Key: key + partialSuffix, Delete: true}}
+	e.store.Batch(ctx, calls)
+	errs := []error{calls[0].Err, calls[1].Err}
 	for _, v := range variants {
 		if strings.HasPrefix(v.Key, key+variantSuffix) { // our lists contain only keys of the same URL
 			errs = append(errs, e.store.Delete(ctx, v.Key))
@@ -183,7 +199,25 @@ func (e *engine) deleteUnlisted(ctx context.Context, key string, parts []partlis
 
 // invalidateMethods invalidates the responses to all methods that are stored for a plain key, and those that are being received.
 func (e *engine) invalidateMethods(ctx context.Context, key string) error {
+	e.markMethodsInvalidated(key)
+	return e.remove(ctx, key+methodsSuffix, key+methodsSuffix)
+}
+
+// markMethodsInvalidated is markInvalidated for the responses to all methods.
+func (e *engine) markMethodsInvalidated(key string) {
 	e.invalidations.Add(key+methodsSuffix, invalidation.Epoch{})
 	e.store.Invalidated(key+methodsSuffix, time.Now())
-	return e.remove(ctx, key+methodsSuffix, key+methodsSuffix)
+}
+
+// isFresh reports whether the response under a plain key was fresh when it was last used, and still is.
+func (e *engine) isFresh(key string) bool {
+	until := e.fresh.Get(lossy.Hash(key), key)
+	return until != nil && time.Now().Before(*until)
+}
+
+// forgetFresh makes the next lookup of a plain key read ahead.
+func (e *engine) forgetFresh(key string) {
+	if e.isFresh(key) {
+		e.fresh.Put(lossy.Hash(key), key, time.Time{})
+	}
 }

@@ -55,17 +55,15 @@ func (e *engine) dropPart(q *query, prev *previous, rep *reply) {
 // the key of the request.
 func (e *engine) invalidateBy(q *query, key string, rep *reply) {
 	for _, target := range e.invalidatedKeys(q, rep.resp) {
+		methods := !slices.Contains(e.methods, q.req.Method) // the program declares cacheable methods to be safe
 		var n notice
 		if target += q.partition; target == key {
-			rep.epoch, n, _ = e.invalidateTarget(q.ctx, target, rep.epoch)
+			rep.epoch, n, _ = e.invalidateTarget(q.ctx, target, rep.epoch, methods)
 		} else {
-			_, n, _ = e.invalidateTarget(q.ctx, target, invalidation.Epoch{})
+			_, n, _ = e.invalidateTarget(q.ctx, target, invalidation.Epoch{}, methods)
 		}
 		if target == key || n.key == rep.notice.key { // this response may be stored all the same
 			rep.notice = n
-		}
-		if !slices.Contains(e.methods, q.req.Method) { // the program declares cacheable methods to be safe
-			e.invalidateMethods(q.ctx, target)
 		}
 	}
 	e.invalidateGroupsBy(q, key, rep)

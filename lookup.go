@@ -68,7 +68,8 @@ func (e *engine) find(q *query, plain []byte, prev *previous) (match, rules.Reas
 	if !e.store.Traits().Local {
 		e.behind.Wait(prev.key, min(storedWait, e.store.Share(q.ctx)/2))
 	}
-	m, err := e.getMatch(q.ctx, prev.key)
+	r, err := e.readAhead(q, prev)
+	m, err := e.matchOf(q.ctx, prev.key, r, err)
 	return m, prev.whyMissing(prev.key, err)
 }
 
@@ -118,15 +119,6 @@ func (e *engine) heldMatch(q *query, held storage.Held, prev *previous) (match, 
 	m.memory.body.Reset(held.Body)
 	m.body = &m.memory.body
 	return m, rules.ReasonNone
-}
-
-// getMatch returns the response stored under key.
-func (e *engine) getMatch(ctx context.Context, key string) (match, error) {
-	r, invalid, err := e.getChecked(ctx, key)
-	if err != nil {
-		return match{}, err
-	}
-	return match{entryView: e.view(r.Entry), key: key, entry: r.Entry, body: r.Body, decoded: r.Decoded, invalid: invalid}, nil
 }
 
 // listed is a stored response that the query selects, as the list of variants describes it.
@@ -205,7 +197,7 @@ func (e *engine) lookupPart(q *query, prev *previous) match {
 		return match{} // no part was ever stored
 	}
 	key := prev.key + partialSuffix
-	m, err := e.getMatch(q.ctx, key)
+	m, err := e.partsMatch(q, prev, key)
 	if err == storage.ErrNotFound && prev.url != "" && prev.first == nil { // the parts may be those of the URL alone
 		alone := prev.url + partialSuffix
 		if m, err = e.getMatch(q.ctx, alone); err == nil {

@@ -60,6 +60,14 @@ type previous struct {
 	doubted    *match         // a closed whole response that BeforeReuse rejected, or whose validation has failed
 	part       *match         // a stored part that does not contain the requested range, or was not confirmed
 	rest       gap            // the bytes that the origin is asked for, if some are missing
+	ahead      ahead          // what was read of the store before it was known whether it would be needed
+}
+
+// ahead is what was read ahead for a plain key.
+type ahead struct {
+	key    string // "" if nothing was read ahead
+	notice notice
+	parts  *storage.Call // the list of parts, until it is used; nil if it was not read
 }
 
 // gap is what a query asks for, and what is missing of it.

@@ -33,29 +33,42 @@ func (at *place) noticeKey() string {
 	return at.target() + noticeSuffix
 }
 
-// noticeOf returns the notice for the URL of a query before the origin is asked.
-func (e *engine) noticeOf(q *query, at *place) notice {
+// noticeOf returns the notice for the URL of a query before the origin is asked. known is one that was read already.
+func (e *engine) noticeOf(q *query, at *place, known notice) notice {
 	if e.store.Traits().Local || q.cc.NoStore || e.store.Closed() {
 		return notice{}
 	}
 	key := at.noticeKey()
-	id, err := e.readNotice(q.ctx, key)
-	if err != nil {
-		return notice{}
+	if known.key == key {
+		return known // it is as good: if there is another one by now, the response is not stored
 	}
-	return notice{key, id}
+	return e.readNotice(q.ctx, key)
 }
 
-func (e *engine) readNotice(ctx context.Context, key string) (id string, err error) {
-	r, err := e.store.Get(ctx, key)
+// readNotice returns the notice in the store.
+func (e *engine) readNotice(ctx context.Context, key string) notice {
+	c := storage.Call{Key: key}
+	c.Response, c.Err = e.store.Get(ctx, key)
+	return noticeIn(&c)
+}
+
+// noticeIn returns the notice that a call has read.
+func noticeIn(c *storage.Call) notice {
 	switch {
-	case errors.Is(err, storage.ErrNotFound):
-		return "", nil
-	case err != nil:
-		return "", err
+	case errors.Is(c.Err, storage.ErrNotFound):
+		return notice{c.Key, ""}
+	case c.Err != nil:
+		return notice{}
 	}
-	r.Body.Close()
-	return r.Entry.Generation, nil
+	c.Response.Body.Close()
+	return notice{c.Key, c.Response.Entry.Generation}
+}
+
+// setCondition makes an entry be stored only if the notice is the same then, if the store can do that.
+func (e *engine) setCondition(entry *storage.Entry, n notice) {
+	if e.store.Traits().Notices {
+		entry.NoticeKey, entry.Notice = n.key, n.id
+	}
 }
 
 // leaveNotice stores a notice that the URL with this plain key was invalidated.
@@ -63,9 +76,16 @@ func (e *engine) leaveNotice(ctx context.Context, target string) notice {
 	if e.store.Traits().Local {
 		return notice{}
 	}
-	n := notice{target + noticeSuffix, rand.Text()}
+	n := newNotice(target)
+	e.store.Put(ctx, n.key, n.entry())
+	return n
+}
+
+// newNotice returns a new notice for the URL with this plain key.
+func newNotice(target string) notice { return notice{target + noticeSuffix, rand.Text()} }
+
+func (n *notice) entry() *storage.Entry {
 	entry := emptyEntry(n.key)
 	entry.Generation, entry.Keep = n.id, noticeKept
-	e.store.Put(ctx, n.key, entry)
-	return n
+	return entry
 }

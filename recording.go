@@ -198,6 +198,7 @@ func (r *recording) bePart(list *storage.Entry, part span, gone []uint64) {
 	r.entryKey = partKey(r.key+partialSuffix, id)
 	entry := r.entry
 	entry.Header, entry.Vary, entry.Heuristic = http.Header{}, list.Vary, nil
+	entry.NoticeKey = "" // that of the list is enough
 	for _, name := range [...]string{"Etag", "Last-Modified"} {
 		if lines := list.Header[name]; len(lines) > 0 {
 			entry.Header[name] = lines[:1:1]

@@ -204,6 +204,7 @@ func (c *cache) use(q *query, prev *previous, m *match, d decision, s Status) (a
 		if refreshes {
 			c.refreshLater(q, prev.place, m, d.TTL)
 		}
+		c.used(prev.key, m, d)
 		return c.serve(q, m, d.Reuse, s), nil
 	case validates:
 		if _, held := c.validateLater(q, prev.place, m); held {
@@ -322,7 +323,7 @@ func (c *cache) fetchOrRefuse(q *query, prev *previous, why rules.Reason) (answe
 // are stored. A 304 selects the variant whose tag it names (RFC 9111, section 4.3.4).
 func (c *cache) fetchVariant(q *query, prev *previous, offers []offer) (answer, error) {
 	d := fetchBecause(rules.NoVariant)
-	n := c.noticeOf(q, &prev.place)
+	n := c.noticeOf(q, &prev.place, prev.ahead.notice)
 	rep, err := c.ask(c.outgoing(q, func(h http.Header) { setOffers(h, offers) }))
 	rep.notice = n
 	switch {
@@ -402,7 +403,7 @@ func (c *cache) fetch(q *query, prev *previous, m *match, d decision) (answer, e
 	}
 	validating := canValidate(q, m)
 	asked, resumes := q, prev.rest.asked()
-	n := c.noticeOf(q, &prev.place)
+	n := c.noticeOf(q, &prev.place, prev.ahead.notice)
 	var rep reply
 	var err error
 	if resumes {

@@ -37,12 +37,21 @@ func (e *engine) searchesOf(q *query, index []byte) []variant {
 		}
 	}
 	key := string(index)
-	hash, now := lossy.Hash(key), time.Now()
-	r := e.searches.Get(hash, key)
-	if r == nil || now.Sub(r.read).Abs() >= searchesFor {
-		r = e.searches.Put(hash, key, recentEntry{e.entryUnder(q.ctx, key), now})
+	r := e.recentSearches(key)
+	if r == nil {
+		now := time.Now()
+		r = e.searches.Put(lossy.Hash(key), key, recentEntry{e.entryUnder(q.ctx, key), now})
 	}
 	return e.listedSearches(key, r.entry)
+}
+
+// recentSearches returns the index under this key if it was read a short time ago, or nil.
+func (e *engine) recentSearches(index string) *recentEntry {
+	r := e.searches.Get(lossy.Hash(index), index)
+	if r == nil || time.Since(r.read).Abs() >= searchesFor {
+		return nil
+	}
+	return r
 }
 
 // readSearches returns the values that the index in the store lists.
@@ -183,12 +192,35 @@ func (e *engine) rememberSearches(index string, entry *storage.Entry) {
 }
 
 // invalidateTarget is invalidate for the plain key of a URL. It also removes what is stored for several URLs if this is one of
-// them, and leaves a notice for other processes.
-func (e *engine) invalidateTarget(ctx context.Context, target string, by invalidation.Epoch) (invalidation.Epoch, notice, error) {
-	n := e.leaveNotice(ctx, target) // before anything is deleted that a process may store again
-	by, err := e.invalidate(ctx, target, by)
-	by, errs := e.invalidateSearches(ctx, target, by, true)
-	return by, n, errors.Join(err, errs)
+// them, and leaves a notice for other processes. If methods is true, it also removes the responses to other methods.
+func (e *engine) invalidateTarget(ctx context.Context, target string, by invalidation.Epoch, methods bool) (invalidation.Epoch, notice, error) {
+	if e.store.Traits().Local {
+		by, err := e.invalidate(ctx, target, by)
+		by, errs := e.invalidateSearches(ctx, target, by, true)
+		if methods {
+			errs = errors.Join(errs, e.invalidateMethods(ctx, target))
+		}
+		return by, notice{}, errors.Join(err, errs)
+	}
+	n, index := newNotice(target), searchIndex(target)
+	by = e.markInvalidated(target, by)
+	by = e.invalidations.Add(index, by)
+	calls := append(make([]storage.Call, 0, 5), storage.Call{Key: n.key, Put: n.entry()}, // before anything is deleted that a process may store again
+		storage.Call{Key: index}, storage.Call{Key: target, Delete: true}, storage.Call{Key: target + partialSuffix, Delete: true})
+	if methods {
+		e.markMethodsInvalidated(target)
+		calls = append(calls, storage.Call{Key: target + methodsSuffix, Delete: true})
+	}
+	k, _ := e.lock(ctx, target) // on timeout, the holder of the lock will notice: the key is marked
+	e.store.Batch(context.WithoutCancel(ctx), calls)
+	k.Unlock()
+	listed := &calls[1]
+	r, _, err := e.checked(ctx, index, listed.Response, listed.Err)
+	by, err = e.invalidateListed(ctx, target, index, r, err, by, true)
+	for _, c := range calls[2:] {
+		err = errors.Join(err, c.Err)
+	}
+	return by, n, err
 }
 
 // invalidateSearches removes what is stored for several URLs if the one with this plain key is one of them. If notifies is true, it
@@ -196,9 +228,15 @@ func (e *engine) invalidateTarget(ctx context.Context, target string, by invalid
 func (e *engine) invalidateSearches(ctx context.Context, target string, by invalidation.Epoch, notifies bool) (invalidation.Epoch, error) {
 	index := searchIndex(target)
 	by = e.invalidations.Add(index, by) // for responses that are being received, whatever their values
+	r, err := e.get(context.WithoutCancel(ctx), index)
+	return e.invalidateListed(ctx, target, index, r, err, by, notifies)
+}
+
+// invalidateListed is invalidateSearches with what the store has returned for the index.
+func (e *engine) invalidateListed(ctx context.Context, target, index string, r *storage.Response, err error, by invalidation.Epoch, notifies bool) (invalidation.Epoch, error) {
 	var errs []error
 	var entry *storage.Entry
-	switch r, err := e.get(context.WithoutCancel(ctx), index); err {
+	switch err {
 	case nil:
 		r.Body.Close()
 		entry = r.Entry

@@ -104,6 +104,7 @@ func (e *engine) describe(entry *storage.Entry, q *query, prev *previous, rep *r
 	entry.URL = urlOfKey(prev.key)
 	entry.RequestTime, entry.ResponseTime = rep.asked, rep.received
 	entry.Groups, entry.Mark = as.groups, rep.mark
+	e.setCondition(entry, rep.notice)
 	entry.Length, entry.Heuristic, entry.Lifetime, entry.Keep = framedLength(resp), as.heuristic, as.policy.Override, as.policy.Retention()
 	if resp.ProtoMajor == 1 && resp.ProtoMinor == 0 {
 		entry.Version = 10

@@ -39,11 +39,11 @@ func (e *engine) invalidatedSince(key, index string, epoch invalidation.Epoch) b
 
 // noticed reports whether a process has invalidated the URL since the request was sent.
 func (s *storeContext) noticed() bool {
-	if s.notice.key == "" {
+	if s.notice.key == "" || s.store.Traits().Notices { // the store compares it
 		return false
 	}
-	id, err := s.readNotice(context.WithoutCancel(s.ctx), s.notice.key)
-	return err == nil && id != s.notice.id
+	now := s.readNotice(context.WithoutCancel(s.ctx), s.notice.key)
+	return now.key != "" && now.id != s.notice.id
 }
 
 // prepare prepares the store for an entry that is in groups.

@@ -319,8 +319,8 @@ func (t *Transport) Invalidate(ctx context.Context, u *url.URL) error {
 		return errNoKey(u)
 	}
 	key += e.partitionOf(req, controlOf(ctx))
-	_, _, err := e.invalidateTarget(ctx, key, invalidation.Epoch{})
-	return errors.Join(err, e.invalidateMethods(ctx, key))
+	_, _, err := e.invalidateTarget(ctx, key, invalidation.Epoch{}, true)
+	return err
 }
 
 // InvalidateGroup invalidates all stored responses of the origin of u that are in a group, in all partitions. The groups of

@@ -43,6 +43,7 @@ func (e *engine) renew(as *assessment, entry *storage.Entry, q *query, prev *pre
 	entry.URL = urlOfKey(prev.key)
 	entry.Header = m.updated(e.resolved(q.req, header), rep.received)
 	entry.RequestTime, entry.ResponseTime, entry.Mark = rep.asked, rep.received, rep.mark
+	e.setCondition(entry, rep.notice)
 	var view *http.Response // nil if there are no hooks
 	if e.heuristic != nil || e.beforeStore != nil || e.groups != nil {
 		view = &http.Response{StatusCode: entry.Status, Header: entry.Header, Request: q.req}

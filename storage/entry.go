@@ -48,6 +48,12 @@ type Entry struct {
 	// entry can be of use. Zero means that no limit is known. Keep is not stored.
 	Keep time.Duration
 
+	// Notice is a condition for Commit and Update: if NoticeKey is not empty, and the entry under it has another Generation
+	// than Notice, or there is none and Notice is not empty, they change nothing and return ErrChanged. Only a store whose
+	// Traits say so honors it. Neither field is stored.
+	Notice    string
+	NoticeKey string
+
 	// Stamp identifies the stored version of the entry. The store that returns the entry sets it,
 	// and Update uses it to check that the stored body is still the one that the entry was read
 	// with. It is not stored.
@@ -100,7 +106,7 @@ func (e *Entry) Copy() *Entry {
 		URL: e.URL, RequestTime: e.RequestTime, ResponseTime: e.ResponseTime, Trailer: e.Trailer,
 		Length: e.Length, Sum: e.Sum, BodyTime: e.BodyTime,
 		Generation: e.Generation, Variants: e.Variants, Heuristic: e.Heuristic, Lifetime: e.Lifetime, Range: e.Range,
-		Groups: e.Groups, Mark: e.Mark, Keep: e.Keep, Stamp: e.Stamp,
+		Groups: e.Groups, Mark: e.Mark, Keep: e.Keep, Notice: e.Notice, NoticeKey: e.NoticeKey, Stamp: e.Stamp,
 	}
 }
 

@@ -25,7 +25,7 @@ func TestClone(t *testing.T) {
 	c.Variants[0].Vary[0].Name = "changed"
 	c.Variants[1].Key = "changed"
 	c.Range.Start = 1000
-	if d := cmp.Diff(storetest.FullEntry(), e, cmpopts.IgnoreUnexported(storage.Entry{}), cmpopts.IgnoreFields(storage.Entry{}, "Keep", "Stamp")); d != "" {
+	if d := cmp.Diff(storetest.FullEntry(), e, cmpopts.IgnoreUnexported(storage.Entry{}), cmpopts.IgnoreFields(storage.Entry{}, "Keep", "Notice", "NoticeKey", "Stamp")); d != "" {
 		t.Errorf("a change of the clone changed the entry:\n%s", d)
 	}
 }

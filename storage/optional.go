@@ -19,6 +19,7 @@ import (
 //	Watcher            reports the changes that other processes make; used by Tiered
 //	Leaser             lets one of the processes that share it ask the origin for a key
 //	Lister             lists what is stored
+//	Batcher            makes several calls in the time of one
 
 // Describer is implemented by a Store that describes itself.
 type Describer interface {
@@ -54,6 +55,9 @@ type Traits struct {
 
 	// NoMarks is true if no entry has ever been stored under MarksKey. It has no effect unless Memory is true.
 	NoMarks bool
+
+	// Notices is true if Commit and Update honor Entry.Notice.
+	Notices bool
 
 	// Evictions is the number of entries that this process has removed to keep the Store within its limit.
 	Evictions uint64
@@ -172,4 +176,21 @@ type Listed struct {
 	// Invalid is true if the entry is not used again until the origin has confirmed it, because its group or its prefix
 	// was invalidated. Transport.List sets it.
 	Invalid bool
+}
+
+// Batcher is implemented by a Store that can make several calls in the time of one, such as one round trip to its server.
+type Batcher interface {
+	// Batch makes the calls, and sets their results. They take effect in their order, unless some of the keys are on other
+	// servers than the first: those calls may be made together, after the others. A call that fails prevents no other.
+	Batch(ctx context.Context, calls []Call)
+}
+
+// Call is a call of a Batcher. It returns the entry under Key, unless Put or Delete is set.
+type Call struct {
+	Key    string
+	Put    *Entry // if not nil, this entry is stored, with an empty body
+	Delete bool   // if true, the entry is deleted
+
+	Response *Response // the result, as of Get
+	Err      error
 }

@@ -116,7 +116,7 @@ func sameEntry(want, got *Entry) string {
 			!reflect.DeepEqual(w.Field(i).Interface(), g.Field(i).Interface()) {
 			// Slow, but it knows that nothing is nothing.
 			return cmp.Diff(want, got, cmpopts.IgnoreUnexported(Entry{}),
-				cmpopts.IgnoreFields(Entry{}, "Stamp"), cmpopts.EquateEmpty())
+				cmpopts.IgnoreFields(Entry{}, "Notice", "NoticeKey", "Stamp"), cmpopts.EquateEmpty())
 		}
 	}
 	return ""

@@ -69,14 +69,14 @@ type sealed struct {
 	ring  *keyring
 }
 
-// Traits implements Describer. A Sealed allocates and copies even if the other store does not.
+// Traits implements Describer. A Sealed allocates and copies even if the other store does not, which cannot read notices.
 func (s *sealed) Traits() Traits {
 	d, ok := s.store.(Describer)
 	if !ok {
 		return Traits{}
 	}
 	t := d.Traits()
-	t.Memory, t.Copies = false, false
+	t.Memory, t.Copies, t.Notices = false, false, false
 	return t
 }
 

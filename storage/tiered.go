@@ -136,7 +136,7 @@ func (t *tiered) Traits() Traits {
 		return Traits{}
 	}
 	far := d.Traits()
-	return Traits{HonorsContexts: far.HonorsContexts || far.Local, NoRanges: far.NoRanges, Suspended: far.Suspended, Warning: far.Warning}
+	return Traits{HonorsContexts: far.HonorsContexts || far.Local, NoRanges: far.NoRanges, Notices: far.Notices, Suspended: far.Suspended, Warning: far.Warning}
 }
 
 // Lookup implements Looker. It knows of an entry in the near store that need not be confirmed by the far store.

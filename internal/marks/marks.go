@@ -233,6 +233,24 @@ func (m *Marks) current(ctx context.Context) (*list, error) {
 	return m.remember(&knownList{l, entry, now}), nil
 }
 
+// Recent reports whether the list need not be read now.
+func (m *Marks) Recent() bool {
+	k := m.known.Load()
+	return m.None() || k != nil && time.Since(k.read).Abs() < rememberFor
+}
+
+// Learn remembers what the store has returned for storage.MarksKey after this time.
+func (m *Marks) Learn(r *storage.Response, err error, at time.Time) {
+	text, entry, err := readRecord(r, err)
+	if err != nil {
+		return
+	}
+	l := m.parsed(text, entry)
+	if k := m.known.Load(); k == nil || !k.list.isAfter(l) { // otherwise the store has lost it: see current
+		m.remember(&knownList{l, entry, at})
+	}
+}
+
 // groupsOf returns the groups in a shard as of the version of the list, or nil if they are not stored.
 func (m *Marks) groupsOf(ctx context.Context, l *list, key shardKey) (groups, error) {
 	hash := key.hash()

@@ -92,13 +92,21 @@ func (m *Marks) remember(k *knownList) *list {
 // storedList returns the list in the store, or nil if there is none, and its entry.
 func (m *Marks) storedList(ctx context.Context) (*list, *storage.Entry, error) {
 	text, entry, err := m.read(ctx, storage.MarksKey)
-	if text == nil || err != nil {
+	if err != nil {
 		return nil, entry, err
 	}
-	if k := m.known.Load(); k != nil && k.entry == entry {
-		return k.list, entry, nil
+	return m.parsed(text, entry), entry, nil
+}
+
+// parsed returns the list that an entry has as its body, or nil if it has none.
+func (m *Marks) parsed(text []byte, entry *storage.Entry) *list {
+	if text == nil {
+		return nil
 	}
-	return parseList(text), entry, nil
+	if k := m.known.Load(); k != nil && k.entry == entry {
+		return k.list
+	}
+	return parseList(text)
 }
 
 // storedGroups returns the groups in a shard in the store, or nil if there are none that belong to the list, and their
@@ -127,7 +135,11 @@ func (m *Marks) read(ctx context.Context, key string) ([]byte, *storage.Entry, e
 	} else if known {
 		return nil, nil, nil
 	}
-	r, err := m.store.Get(ctx, key)
+	return readRecord(m.store.Get(ctx, key))
+}
+
+// readRecord is read of what the store has returned.
+func readRecord(r *storage.Response, err error) ([]byte, *storage.Entry, error) {
 	switch {
 	case errors.Is(err, storage.ErrNotFound):
 		return nil, nil, nil

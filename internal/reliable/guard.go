@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
@@ -16,42 +17,80 @@ func (g *guard) Get(ctx context.Context, key string) (*storage.Response, error) 
 	defer cancel()
 	return call(g, ctx, false, func() (*storage.Response, error) {
 		r, err := g.Store.Get(ctx, key)
-		if err != nil {
-			return nil, err
-		}
-		if r == nil || r.Entry == nil || r.Body == nil {
-			if r != nil && r.Body != nil {
-				r.Body.Close()
-			}
-			return nil, fmt.Errorf("%w: neither an entry with a body nor an error", errInvalid)
-		}
-		if body, ok := r.Body.(*bytesbody.Body); ok && int64(len(body.Bytes())) == r.Entry.Length {
-			own := *r
-			own.Body = bytesbody.New(body.Bytes()) // from the start; reads of it neither wait nor fail
-			body.Close()
-			return &own, nil
-		}
-		b := &guardBody{g: g, key: key, body: r.Body, length: r.Entry.Length}
-		if err := b.begin(); err != nil {
+		return g.checked(key, r, err)
+	}, closeLate)
+}
+
+// closeLate closes a response that an abandoned call has returned.
+func closeLate(r *storage.Response, err error) {
+	if err == nil {
+		r.Body.Close()
+	}
+}
+
+// checked returns what Get of the store has returned for key, or an error if that is invalid.
+func (g *guard) checked(key string, r *storage.Response, err error) (*storage.Response, error) {
+	if err != nil {
+		return nil, err
+	}
+	if r == nil || r.Entry == nil || r.Body == nil {
+		if r != nil && r.Body != nil {
 			r.Body.Close()
-			return nil, err
 		}
+		return nil, fmt.Errorf("%w: neither an entry with a body nor an error", errInvalid)
+	}
+	if body, ok := r.Body.(*bytesbody.Body); ok && int64(len(body.Bytes())) == r.Entry.Length {
 		own := *r
-		switch seeker, seeks := r.Body.(io.Seeker); {
-		case b.err == io.EOF: // head is the complete body, so no further call is needed
-			r.Body.Close()
-			own.Body = bytesbody.New(b.head)
-		case seeks:
-			own.Body = &guardSeeker{b, seeker}
-		default:
-			own.Body = b
-		}
+		own.Body = bytesbody.New(body.Bytes()) // from the start; reads of it neither wait nor fail
+		body.Close()
 		return &own, nil
-	}, func(r *storage.Response, err error) {
-		if err == nil {
-			r.Body.Close()
+	}
+	b := &guardBody{g: g, key: key, body: r.Body, length: r.Entry.Length}
+	if err := b.begin(); err != nil {
+		r.Body.Close()
+		return nil, err
+	}
+	own := *r
+	switch seeker, seeks := r.Body.(io.Seeker); {
+	case b.err == io.EOF: // head is the complete body, so no further call is needed
+		r.Body.Close()
+		own.Body = bytesbody.New(b.head)
+	case seeks:
+		own.Body = &guardSeeker{b, seeker}
+	default:
+		own.Body = b
+	}
+	return &own, nil
+}
+
+// Batch may be called only if the store implements storage.Batcher.
+func (g *guard) Batch(ctx context.Context, calls []storage.Call) {
+	own := slices.Clone(calls) // of the store, whose call may be abandoned
+	_, err := call(g, ctx, false, func() (struct{}, error) {
+		g.Store.(storage.Batcher).Batch(ctx, own)
+		for i := range own {
+			if c := &own[i]; c.Put == nil && !c.Delete {
+				c.Response, c.Err = g.checked(c.Key, c.Response, c.Err)
+			}
+		}
+		return struct{}{}, nil
+	}, func(struct{}, error) {
+		for i := range own {
+			switch c := &own[i]; {
+			case c.Response != nil:
+				c.Response.Body.Close()
+			case c.Put != nil:
+				g.forget(c.Key)(c.Err)
+			}
 		}
 	})
+	if err == nil {
+		copy(calls, own)
+		return
+	}
+	for i := range calls {
+		calls[i].Err = err
+	}
 }
 
 func (g *guard) Update(ctx context.Context, key string, e *storage.Entry) error {

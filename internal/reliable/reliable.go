@@ -119,6 +119,11 @@ func (s *Store) Patient(ctx context.Context) context.Context {
 // Get returns the entry under key. It logs a failure.
 func (s *Store) Get(ctx context.Context, key string) (*storage.Response, error) {
 	r, err := s.read(ctx, key)
+	return s.got(ctx, key, r, err)
+}
+
+// got returns what the store has returned for key, unless that should have been deleted. It logs a failure.
+func (s *Store) got(ctx context.Context, key string, r *storage.Response, err error) (*storage.Response, error) {
 	if err != nil {
 		s.getFailed(ctx, key, err)
 		return nil, err
@@ -321,15 +326,20 @@ func (s *Store) orLater(ctx context.Context, key string, f func(context.Context)
 		err = f(limited)
 		s.called(ctx, &s.operations.delete, began, err)
 	}
-	if err != nil {
-		s.Failed(ctx, "delete", key, err)
-		if s.tombstones.add(key, time.Now(), f) && !s.closed.Load() {
-			s.retries.Go(s.retryDeletions)
-		}
-	} else {
-		s.tombstones.remove(key, began)
-	}
+	s.ended(ctx, key, began, err, f)
 	return err
+}
+
+// ended records the result of f, which began at this time: see orLater.
+func (s *Store) ended(ctx context.Context, key string, began time.Time, err error, f func(context.Context) error) {
+	if err == nil {
+		s.tombstones.remove(key, began)
+		return
+	}
+	s.Failed(ctx, "delete", key, err)
+	if s.tombstones.add(key, time.Now(), f) && !s.closed.Load() {
+		s.retries.Go(s.retryDeletions)
+	}
 }
 
 // leastRetry and mostRetry are the first and the longest pause before failed deletions are tried again. A try that calls no
@@ -387,13 +397,65 @@ func (s *Store) retry(key string, again func(context.Context) error) error {
 
 // Put stores an entry without a body. If that fails, it is tried again like a deletion.
 func (s *Store) Put(ctx context.Context, key string, e *storage.Entry) error {
-	return s.orLater(ctx, key, func(ctx context.Context) error {
+	return s.orLater(ctx, key, s.putting(key, e))
+}
+
+func (s *Store) putting(key string, e *storage.Entry) func(context.Context) error {
+	return func(ctx context.Context) error {
 		w, err := s.store.Create(ctx, key, e)
 		if err != nil {
 			return err
 		}
 		return w.Commit()
-	})
+	}
+}
+
+// Batches reports whether Batch takes about the time of one call.
+func (s *Store) Batches() bool {
+	_, ok := s.user.(storage.Batcher)
+	return ok && !s.traits.Local
+}
+
+// Batch makes calls like Get, Put and Delete: see storage.Batcher.
+func (s *Store) Batch(ctx context.Context, calls []storage.Call) {
+	if s.Batches() && !s.closed.Load() && impatient(ctx) == nil {
+		s.batch(ctx, calls)
+		return
+	}
+	for i := range calls {
+		switch c := &calls[i]; {
+		case c.Put != nil:
+			c.Err = s.Put(ctx, c.Key, c.Put)
+		case c.Delete:
+			c.Err = s.Delete(ctx, c.Key)
+		default:
+			c.Response, c.Err = s.Get(ctx, c.Key)
+		}
+	}
+}
+
+func (s *Store) batch(ctx context.Context, calls []storage.Call) {
+	limited := ctx // reads end with the request
+	if slices.ContainsFunc(calls, func(c storage.Call) bool { return c.Put != nil || c.Delete }) {
+		limited = context.WithoutCancel(ctx)
+	}
+	limited, cancel := context.WithTimeout(limited, s.Share(ctx))
+	defer cancel()
+	began := time.Now()
+	s.store.(storage.Batcher).Batch(limited, calls)
+	for i := range calls {
+		switch c := &calls[i]; {
+		case c.Put != nil:
+			s.called(ctx, &s.operations.delete, began, c.Err)
+			s.ended(ctx, c.Key, began, c.Err, s.putting(c.Key, c.Put))
+		case c.Delete:
+			s.called(ctx, &s.operations.delete, began, c.Err)
+			s.ended(ctx, c.Key, began, c.Err, func(ctx context.Context) error { return s.store.Delete(ctx, c.Key) })
+		default:
+			s.called(ctx, &s.operations.get, began, c.Err)
+			c.Response, c.Err = s.got(ctx, c.Key, c.Response, c.Err)
+		}
+	}
 }
 
 // HasLeases reports whether the store is a storage.Leaser.

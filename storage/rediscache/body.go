@@ -23,11 +23,11 @@ var (
 	errSum  = errors.New("wrong checksum")
 )
 
-// body reads a body stored in chunks. It keeps one chunk in memory.
+// chunkedBody reads a body stored in chunks. It keeps one chunk in memory.
 //
 // The checksum covers the chunks from the first, as long as none is skipped. If it is wrong, the last chunk
 // is not returned.
-type body struct {
+type chunkedBody struct {
 	closed atomic.Bool
 
 	cache *cache
@@ -46,7 +46,7 @@ type body struct {
 }
 
 // first reads the first chunk, so that an entry whose body is missing is a miss, not an incomplete response.
-func (b *body) first(ctx context.Context) error {
+func (b *chunkedBody) first(ctx context.Context) error {
 	data, err := call(ctx, b.cache, b.part.name, b.fetch(0))
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return err
@@ -59,7 +59,7 @@ func (b *body) first(ctx context.Context) error {
 }
 
 // fetch returns a function that reads a chunk and prevents the body from expiring while it is read.
-func (b *body) fetch(n int64) func(context.Context) ([]byte, error) {
+func (b *chunkedBody) fetch(n int64) func(context.Context) ([]byte, error) {
 	client, name := b.cache.client, b.part.name
 	return func(ctx context.Context) ([]byte, error) {
 		var data *redis.StringCmd
@@ -81,7 +81,7 @@ func (b *body) fetch(n int64) func(context.Context) ([]byte, error) {
 }
 
 // chunk returns the rest of the chunk at off, which must be before the end.
-func (b *body) chunk() ([]byte, error) {
+func (b *chunkedBody) chunk() ([]byte, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
@@ -104,7 +104,7 @@ func (b *body) chunk() ([]byte, error) {
 }
 
 // take verifies chunk n and stores it as the current chunk.
-func (b *body) take(n int64, data []byte) error {
+func (b *chunkedBody) take(n int64, data []byte) error {
 	want := min(b.part.chunk, b.entry.Length-n*b.part.chunk)
 	switch {
 	case data == nil:
@@ -126,21 +126,16 @@ func (b *body) take(n int64, data []byte) error {
 }
 
 // drop removes the entry if it still has this body.
-func (b *body) drop() {
+func (b *chunkedBody) drop() {
 	c := b.cache
 	ctx, cancel := context.WithTimeout(b.ctx, c.timeout)
 	defer cancel()
-	c.change(ctx, b.key, 0, func(p redis.Pipeliner, value []byte) error {
-		if at, _, ok := cutHead(c.prefix, value); !ok || at != b.part {
-			return storage.ErrChanged
-		}
-		p.Unlink(ctx, c.plain(b.key))
-		p.Unlink(ctx, b.part.name)
-		return nil
-	})
+	if removed, _ := c.unlink(ctx, c.plain(b.key), b.part.line()); removed {
+		call(ctx, c, b.part.name, func(ctx context.Context) (int64, error) { return c.client.Unlink(ctx, b.part.name).Result() })
+	}
 }
 
-func (b *body) Read(p []byte) (int, error) {
+func (b *chunkedBody) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed.Load() {
@@ -158,7 +153,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (b *body) WriteTo(w io.Writer) (written int64, err error) {
+func (b *chunkedBody) WriteTo(w io.Writer) (written int64, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed.Load() {
@@ -182,14 +177,14 @@ func (b *body) WriteTo(w io.Writer) (written int64, err error) {
 	return written, nil
 }
 
-func (b *body) Seek(offset int64, whence int) (int64, error) {
+func (b *chunkedBody) Seek(offset int64, whence int) (int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return bytesbody.Seek(&b.off, b.entry.Length, offset, whence)
 }
 
 // Close does not wait for a call of Redis that is under way.
-func (b *body) Close() error {
+func (b *chunkedBody) Close() error {
 	b.closed.Store(true)
 	if b.mu.TryLock() {
 		defer b.mu.Unlock()

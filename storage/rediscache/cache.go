@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/breaker"
+	"github.com/go-cachecontrol/cachecontrol/internal/checksum"
 	"github.com/go-cachecontrol/cachecontrol/internal/document"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -131,18 +132,9 @@ func New(client redis.UniversalClient, opts ...Option) storage.Store {
 	return c
 }
 
-// plain returns the Redis key of an entry. It never returns an empty key: go-redis takes it for no key, and
-// sends the command to any node of a Cluster.
-func (c *cache) plain(key string) string {
-	if plain := c.prefix + key; plain != "" {
-		return plain
-	}
-	return "go-cachecontrol-no-key"
-}
-
 // Traits implements storage.Describer.
 func (c *cache) Traits() storage.Traits {
-	t := storage.Traits{HonorsContexts: true}
+	t := storage.Traits{HonorsContexts: true, Notices: true}
 	if c.whole.Open() {
 		name := "redis"
 		if client, ok := c.client.(*redis.Client); ok {
@@ -171,43 +163,48 @@ func (c *cache) Get(ctx context.Context, key string) (*storage.Response, error) 
 	if err := c.check(ctx); err != nil {
 		return nil, err
 	}
-	value, err := c.read(ctx, c.plain(key))
+	plain := c.plain(key)
+	first, err := call(ctx, c, plain, func(ctx context.Context) ([]byte, error) {
+		return c.client.GetRange(ctx, plain, 0, firstRead-1).Bytes()
+	})
+	return c.open(ctx, key, first, err)
+}
+
+// firstRead is the number of bytes of a value that are read with the timeout of any other call. They show that the server
+// answers, so the rest may take longer.
+const firstRead = 128 << 10
+
+// open returns the entry under key. first are the first bytes of its value, or err is the error of reading them.
+func (c *cache) open(ctx context.Context, key string, first []byte, err error) (*storage.Response, error) {
+	e, v, body, err := c.parse(c.rest(ctx, c.plain(key), first, err))
 	if err != nil {
 		return nil, err
 	}
-	p, doc, ok := cutHead(c.prefix, value)
-	if !ok {
-		e, body, err := document.Parse(value)
-		if err != nil {
-			return nil, err
-		}
+	if v.part.name == "" {
 		return storage.NewResponse(e, body), nil
 	}
-	e, err := parseHead(doc)
-	if err != nil {
-		return nil, unreadable(err)
-	}
-	e.Stamp = p.name
-	b := &body{cache: c, ctx: context.WithoutCancel(ctx), key: key, entry: e, part: p, at: -1}
+	b := &chunkedBody{cache: c, ctx: context.WithoutCancel(ctx), key: key, entry: e, part: v.part, at: -1}
 	if err := b.first(ctx); err != nil {
 		return nil, err
 	}
 	return &storage.Response{Entry: e, Body: b}, nil
 }
 
-// firstRead is the number of bytes of a value that are read with the timeout of any other call.
-const firstRead = 128 << 10
-
-// read returns the value under a Redis key. The first bytes of a long value show that the server answers, so the rest may
-// take longer.
-func (c *cache) read(ctx context.Context, plain string) ([]byte, error) {
-	value, err := call(ctx, c, plain, func(ctx context.Context) ([]byte, error) {
-		return c.client.GetRange(ctx, plain, 0, firstRead-1).Bytes()
-	})
-	if err == nil && len(value) == firstRead {
-		// All of it, because another value may be stored by now.
-		value, err = callLong(ctx, c, plain, patience*chunkSize, func(ctx context.Context) ([]byte, error) { return c.client.Get(ctx, plain).Bytes() })
+// rest returns the whole value under a Redis key.
+func (c *cache) rest(ctx context.Context, plain string, first []byte, err error) ([]byte, error) {
+	if err == nil && len(first) == firstRead {
+		return c.wholeValue(ctx, plain) // all of it, because another value may be stored by now
 	}
+	return checkValue(first, err)
+}
+
+// wholeValue returns the value under a Redis key, which may be long.
+func (c *cache) wholeValue(ctx context.Context, plain string) ([]byte, error) {
+	return checkValue(callLong(ctx, c, plain, patience*chunkSize, func(ctx context.Context) ([]byte, error) { return c.client.Get(ctx, plain).Bytes() }))
+}
+
+// checkValue returns a value, or the error that the store returns if there is none.
+func checkValue(value []byte, err error) ([]byte, error) {
 	switch {
 	case errors.Is(err, redis.Nil), err == nil && len(value) == 0: // GETRANGE of a missing key returns ""
 		return nil, storage.ErrNotFound
@@ -217,133 +214,78 @@ func (c *cache) read(ctx context.Context, plain string) ([]byte, error) {
 	return value, err
 }
 
+// parse returns the entry of a value, with its version as the Stamp, and its body if that is in the value.
+func (c *cache) parse(value []byte, err error) (e *storage.Entry, v version, body []byte, _ error) {
+	if err != nil {
+		return nil, version{}, nil, err
+	}
+	v = versionOf(value)
+	if p, doc, ok := cutHead(c.prefix, value); ok {
+		if e, err = parseHead(doc); err != nil {
+			return nil, version{}, nil, unreadable(err)
+		}
+		v.part, e.Stamp = p, v
+		e.Stamp = v
+		return e, v, nil, nil
+	}
+	if e, v.offset, v.length, err = document.Locate(value); err != nil {
+		return nil, version{}, nil, err
+	}
+	if !e.Foreign {
+		e.Stamp = v
+	}
+	end := v.offset + v.length
+	return e, v, value[v.offset:end:end], nil
+}
+
 // maxUpdates is the number of attempts of Update if other clients change the key at the same time.
 const maxUpdates = 16
 
-// Update does not touch a body in chunks. Otherwise it reads and writes the whole value.
+// Update replaces the metadata, and leaves the body where it is.
 func (c *cache) Update(ctx context.Context, key string, e *storage.Entry) error {
 	if err := c.check(ctx); err != nil {
 		return err
 	}
 	own := e.Clone()
 	own.Foreign, own.Stamp, own.BodyTime = false, nil, time.Time{}
+	if v, ok := e.Stamp.(version); ok {
+		if err := c.replace(ctx, key, own, &v); err != storage.ErrChanged {
+			return err
+		}
+	}
 	for range maxUpdates {
-		err := c.change(ctx, key, 2*e.Length, func(p redis.Pipeliner, value []byte) error { return c.update(ctx, p, key, value, e, own) })
-		if err != redis.TxFailedErr {
+		// Perhaps only the metadata has changed.
+		now, v, body, err := c.parse(c.wholeValue(ctx, c.plain(key)))
+		if err != nil {
+			return err
+		}
+		was, _ := e.Stamp.(version)
+		if v.part.name != was.part.name && v.part.name != "" || v.part.name == "" && !now.SameBody(e) {
+			return storage.ErrChanged
+		}
+		own.Length, own.Sum = now.Length, now.Sum
+		if now.Foreign {
+			own.Sum = checksum.Sum(body)
+		}
+		if err := c.replace(ctx, key, own, &v); err != storage.ErrChanged {
 			return err
 		}
 	}
 	return storage.ErrChanged
 }
 
-// update queues commands that replace value, stored under key, by one with the metadata own. e is the entry
-// passed to Update.
-func (c *cache) update(ctx context.Context, p redis.Pipeliner, key string, value []byte, e, own *storage.Entry) error {
-	ttl := ttl(own)
-	at, doc, ok := cutHead(c.prefix, value)
-	if !ok {
-		now, body, err := document.Parse(value)
-		if err != nil {
-			return err
-		}
-		if !now.SameBody(e) {
-			return storage.ErrChanged
-		}
-		doc, err := document.Marshal(own, body)
-		if err != nil {
-			return err
-		}
-		p.Set(ctx, c.plain(key), doc, ttl)
-		return nil
+// replace replaces the metadata of the entry whose value has this version.
+func (c *cache) replace(ctx context.Context, key string, own *storage.Entry, v *version) (err error) {
+	s := storing{key: key, entry: own, body: v.part.name, replaces: v, ttl: ttl(own)}
+	if v.part.name != "" {
+		s.head, err = appendHead(v.part, own)
+	} else if s.head, err = document.AppendHead(nil, own); err == nil {
+		s.tail, err = document.AppendTail(nil, own, checksum.Sum(s.head[:len(s.head)-4]))
 	}
-	now, err := parseHead(doc)
-	if err != nil {
-		return unreadable(err)
-	}
-	if e.Stamp != any(at.name) {
-		return storage.ErrChanged
-	}
-	own.Length, own.Sum = now.Length, now.Sum
-	head, err := appendHead(at, own)
 	if err != nil {
 		return err
 	}
-	c.keepBody(ctx, p, at.name, ttl)
-	p.Set(ctx, c.plain(key), head, ttl)
-	return nil
-}
-
-// change reads the value under key and runs the commands that queue adds, both of about n bytes. If the value has changed
-// in between, it runs none and returns redis.TxFailedErr.
-func (c *cache) change(ctx context.Context, key string, n int64, queue func(p redis.Pipeliner, value []byte) error) error {
-	plain := c.plain(key)
-	_, err := callLong(ctx, c, plain, max(n, 0), func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, c.client.Watch(ctx, func(tx *redis.Tx) error {
-			value, err := tx.Get(ctx, plain).Bytes()
-			switch {
-			case err == redis.Nil:
-				return answer{storage.ErrNotFound}
-			case isWrongType(err):
-				return answer{unreadable(err)}
-			case err != nil:
-				return err
-			}
-			_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
-				if err := queue(p, value); err != nil {
-					return answer{err}
-				}
-				return nil
-			})
-			return err
-		}, plain)
-	})
-	return err
-}
-
-// Delete removes the entry under key. Its body can still be read to the end.
-func (c *cache) Delete(ctx context.Context, key string) error {
-	if err := c.check(ctx); err != nil {
-		return err
-	}
-	plain := c.plain(key)
-	old, err := call(ctx, c, plain, func(ctx context.Context) (*redis.StringCmd, error) {
-		var old *redis.StringCmd
-		_, err := c.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
-			old = p.GetRange(ctx, plain, 0, headLine)
-			p.Unlink(ctx, plain)
-			return nil
-		})
-		if isWrongType(err) {
-			err = nil // from GETRANGE; UNLINK removes any type
-		}
-		return old, err
-	})
-	if err == nil {
-		c.retire(ctx, plain, old)
-	}
-	return err
-}
-
-// retire makes the body of an old value expire soon. If that fails, the body stays as long as its entry would
-// have.
-func (c *cache) retire(ctx context.Context, plain string, old *redis.StringCmd) {
-	value, err := old.Bytes()
-	if err != nil {
-		return
-	}
-	if p, _, ok := cutHead(c.prefix, value); ok {
-		call(ctx, c, plain, func(ctx context.Context) (bool, error) { return c.client.PExpire(ctx, p.name, idle).Result() })
-	}
-}
-
-// keepBody queues a command that makes a body expire with its entry, plus idle for those who have just begun
-// to read.
-func (c *cache) keepBody(ctx context.Context, p redis.Pipeliner, name string, ttl time.Duration) {
-	if ttl == 0 {
-		p.Persist(ctx, name)
-	} else {
-		p.PExpire(ctx, name, ttl+idle)
-	}
+	return c.put(ctx, &s)
 }
 
 // ttl returns how long an entry can be used from now on, or zero if there is no limit.

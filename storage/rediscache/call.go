@@ -58,6 +58,15 @@ func (c *cache) serverOf(key string) func(context.Context) (string, error) {
 	}
 }
 
+// parted reports whether the keys may be on several servers.
+func (c *cache) parted() bool {
+	switch c.client.(type) {
+	case *redis.ClusterClient, *redis.Ring:
+		return true
+	}
+	return false
+}
+
 // answers returns a function that makes a call, and reports whether the server has answered it.
 func (c *cache) answers(f func(context.Context) (string, error)) func() bool {
 	return func() bool {
@@ -88,6 +97,11 @@ func callLong[T any](ctx context.Context, c *cache, key string, n int64, f func(
 // callFor makes one call with the given timeout and reports its result to b.
 func callFor[T any](ctx context.Context, c *cache, timeout time.Duration, b *breaker.Breaker, f func(context.Context) (T, error)) (T, error) {
 	value, err := within(ctx, c, timeout, f)
+	return value, c.report(ctx, b, err)
+}
+
+// report reports the result of a call to b. It returns the error of the call as the store returns it.
+func (c *cache) report(ctx context.Context, b *breaker.Breaker, err error) error {
 	switch {
 	case isAnswer(err):
 		b.Answered()
@@ -95,7 +109,7 @@ func callFor[T any](ctx context.Context, c *cache, timeout time.Duration, b *bre
 	default:
 		b.Failed(c.timeout)
 	}
-	return value, wrap(err)
+	return wrap(err)
 }
 
 // within makes one call with the given timeout.

@@ -25,6 +25,9 @@ type part struct {
 	chunk int64
 }
 
+// line returns the first line of a value whose body is at p.
+func (p part) line() string { return headMagic + p.name + " " + strconv.FormatInt(p.chunk, 10) + "\n" }
+
 func (p part) chunks(length int64) int64 { return (length + p.chunk - 1) / p.chunk }
 
 // appendHead returns the value for an entry whose body is at p.
@@ -33,13 +36,7 @@ func appendHead(p part, e *storage.Entry) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	dst := make([]byte, 0, len(headMagic)+len(p.name)+16+len(doc))
-	dst = append(dst, headMagic...)
-	dst = append(dst, p.name...)
-	dst = append(dst, ' ')
-	dst = strconv.AppendInt(dst, p.chunk, 10)
-	dst = append(dst, '\n')
-	return append(dst, doc...), nil
+	return append([]byte(p.line()), doc...), nil
 }
 
 // cutHead splits a value into the location of the body and the document. It returns false if value is a plain

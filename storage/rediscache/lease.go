@@ -3,11 +3,8 @@ package rediscache
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"math"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -28,24 +25,7 @@ func (c *cache) Lease(ctx context.Context, key string, d time.Duration) (release
 	return func() { c.release(name, token) }, true, nil
 }
 
-// release removes a lease if its value is still token. WATCH makes that one step, without the rights that a script
-// would need. If Redis fails, the lease stays until it expires.
-func (c *cache) release(name, token string) {
-	_, _ = call(context.Background(), c, name, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, c.client.Watch(ctx, func(tx *redis.Tx) error {
-			value, err := tx.Get(ctx, name).Result()
-			if err == redis.Nil || err == nil && value != token {
-				return answer{errReleased}
-			}
-			if err != nil {
-				return err
-			}
-			_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error { return p.Unlink(ctx, name).Err() })
-			return err
-		}, name)
-	})
-}
-
-var errReleased = errors.New("the lease has ended")
+// release removes a lease if its value is still token. If Redis fails, the lease stays until it expires.
+func (c *cache) release(name, token string) { _, _ = c.unlink(context.Background(), name, token) }
 
 var _ storage.Leaser = (*cache)(nil)

@@ -176,7 +176,7 @@ func (c *cache) listed(ctx context.Context, v *value, b *breaker.Breaker) (l sto
 			return c.client.GetRange(ctx, v.key, off, off+int64(n)-1).Bytes()
 		})
 	}
-	l = storage.Listed{Key: v.key[len(c.prefix):], Size: v.size}
+	l = storage.Listed{Key: c.keyOf(v.key), Size: v.size}
 	if strings.HasPrefix(string(v.first[:min(len(v.first), len(headMagic))]), headMagic) {
 		whole := v.first
 		if v.size > int64(len(whole)) {

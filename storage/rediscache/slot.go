@@ -13,14 +13,20 @@ import (
 // slots is the number of slots of a Redis Cluster.
 const slots = 16384
 
+// hashTag returns the part of a key that decides which server of a Cluster or a Ring has it.
+func hashTag(key string) string {
+	if start := strings.IndexByte(key, '{'); start >= 0 {
+		if n := strings.IndexByte(key[start+1:], '}'); n > 0 {
+			return key[start+1 : start+1+n]
+		}
+	}
+	return key
+}
+
 // slot returns the slot of a key, as the Redis Cluster specification defines it: the CRC-16/XMODEM of the
 // key, or of the part between its first { and the first } after that, if that part is not empty.
 func slot(key string) int {
-	if start := strings.IndexByte(key, '{'); start >= 0 {
-		if n := strings.IndexByte(key[start+1:], '}'); n > 0 {
-			key = key[start+1 : start+1+n]
-		}
-	}
+	key = hashTag(key)
 	var crc uint16
 	for i := range len(key) {
 		crc = crc<<8 ^ crcTable[byte(crc>>8)^key[i]]

@@ -124,7 +124,7 @@ func (c *cache) watchServer(ctx context.Context, of *redis.Options, start func()
 	opt.PushNotificationProcessor = redis.NewPushNotificationProcessor()
 	if err := opt.PushNotificationProcessor.RegisterHandler("invalidate", invalidation(func(key string) {
 		if !isBodyName(c.prefix, key) && !isLeaseName(c.prefix, key) {
-			changed(strings.TrimPrefix(key, c.prefix))
+			changed(c.keyOf(key))
 		}
 	}), false); err != nil {
 		return err

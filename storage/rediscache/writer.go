@@ -140,7 +140,7 @@ func (w *writer) Written() (io.Reader, error) {
 	case w.err != nil:
 		return nil, w.err
 	}
-	chunks := &body{cache: w.cache, part: w.part}
+	chunks := &chunkedBody{cache: w.cache, part: w.part}
 	all := make([]io.Reader, 0, w.moved+1)
 	for i := range w.moved {
 		all = append(all, &chunkReader{ctx: w.ctx, body: chunks, number: i})
@@ -151,7 +151,7 @@ func (w *writer) Written() (io.Reader, error) {
 // chunkReader reads a chunk from Redis when it is needed.
 type chunkReader struct {
 	ctx    context.Context
-	body   *body
+	body   *chunkedBody
 	number int64
 	chunk  *bytes.Reader // nil until it was read
 }
@@ -193,7 +193,7 @@ func (w *writer) Commit() error {
 		value, err = appendHead(w.part, own)
 	}
 	if err == nil {
-		err = w.put(value, ttl(own))
+		err = w.cache.put(w.ctx, &storing{key: w.key, entry: own, head: value, body: w.part.name, ttl: ttl(own)})
 	}
 	if err != nil {
 		w.end()
@@ -201,31 +201,6 @@ func (w *writer) Commit() error {
 	}
 	w.ended, w.buf = true, nil
 	return nil
-}
-
-// put makes the entry visible, and makes the body of the entry that it replaces expire.
-func (w *writer) put(value []byte, ttl time.Duration) error {
-	c, plain, name := w.cache, w.cache.plain(w.key), w.part.name
-	old, err := callLong(w.ctx, c, plain, int64(len(value)), func(ctx context.Context) (*redis.StringCmd, error) {
-		var old *redis.StringCmd
-		var set *redis.StatusCmd
-		_, err := c.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
-			if name != "" {
-				c.keepBody(ctx, p, name, ttl)
-			}
-			old = p.GetRange(ctx, plain, 0, headLine)
-			set = p.Set(ctx, plain, value, ttl)
-			return nil
-		})
-		if isWrongType(err) {
-			err = set.Err() // GETRANGE failed; SET replaces any type
-		}
-		return old, err
-	})
-	if err == nil {
-		c.retire(w.ctx, plain, old)
-	}
-	return err
 }
 
 func (w *writer) Abort() error {

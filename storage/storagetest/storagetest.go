@@ -65,6 +65,8 @@ func Run(t *testing.T, newStore func(t *testing.T) storage.Store) {
 		{"LeaseKeys", leaseKeys},
 		{"LeaseContext", leaseContext},
 		{"LeaseConcurrently", leaseConcurrently},
+		{"Batch", batch},
+		{"Notices", notices},
 		{"List", list},
 		{"ListEnds", listEnds},
 		{"ListAndDelete", listAndDelete},

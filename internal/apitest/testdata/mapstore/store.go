@@ -69,12 +69,41 @@ func (s *Store) UpdateIf(_ context.Context, key string, e *storage.Entry, may fu
 	switch {
 	case !ok:
 		return storage.ErrNotFound
-	case !old.entry.SameBody(e), may != nil && !may(old.entry):
+	case !old.entry.SameBody(e), s.noticed(e), may != nil && !may(old.entry):
 		return storage.ErrChanged
 	}
-	s.stored[key] = stored{key: key, entry: e, body: old.body}
+	own := e.Clone()
+	own.Notice, own.NoticeKey = "", ""
+	s.stored[key] = stored{key: key, entry: own, body: old.body}
 	s.parts = s.parts || e.Range != nil
 	return nil
+}
+
+// noticed reports whether the notice of an entry has changed. s.mu is held.
+func (s *Store) noticed(e *storage.Entry) bool {
+	now := ""
+	if old, ok := s.stored[e.NoticeKey]; ok {
+		now = old.entry.Generation
+	}
+	return e.NoticeKey != "" && e.Notice != now
+}
+
+// Batch makes one call after the other.
+func (s *Store) Batch(ctx context.Context, calls []storage.Call) {
+	for i := range calls {
+		switch c := &calls[i]; {
+		case c.Put != nil:
+			w, err := s.Create(ctx, c.Key, c.Put)
+			if err == nil {
+				err = w.Commit()
+			}
+			c.Err = err
+		case c.Delete:
+			c.Err = s.Delete(ctx, c.Key)
+		default:
+			c.Response, c.Err = s.Get(ctx, c.Key)
+		}
+	}
 }
 
 func (s *Store) Delete(_ context.Context, key string) error {
@@ -90,7 +119,7 @@ func (s *Store) Traits() storage.Traits {
 	defer s.mu.Unlock()
 	_, marked := s.stored[storage.MarksKey]
 	s.marked = s.marked || marked
-	return storage.Traits{Local: true, HonorsContexts: true, Memory: true, Copies: false, NoRanges: !s.parts, NoMarks: !s.marked, Evictions: 0, Suspended: nil, Warning: ""}
+	return storage.Traits{Local: true, HonorsContexts: true, Memory: true, Copies: false, Notices: true, NoRanges: !s.parts, NoMarks: !s.marked, Evictions: 0, Suspended: nil, Warning: ""}
 }
 
 // KeepDecoded keeps the decoded body of an entry.
@@ -215,9 +244,10 @@ func (w *writer) CommitIf(may func(*storage.Entry) bool) error {
 	e.Length, e.Sum = int64(w.body.Len()), crc32.Checksum(w.body.Bytes(), crc32.MakeTable(crc32.Castagnoli))
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()
-	if old, ok := w.store.stored[w.key]; ok && may != nil && !may(old.entry) {
+	if old, ok := w.store.stored[w.key]; ok && may != nil && !may(old.entry) || w.store.noticed(e) {
 		return storage.ErrChanged
 	}
+	e.Notice, e.NoticeKey = "", ""
 	w.store.stored[w.key] = stored{key: w.key, entry: e, body: w.body.Bytes()}
 	w.store.parts = w.store.parts || e.Range != nil
 	return nil
@@ -237,4 +267,5 @@ var (
 	_ storage.RereadingWriter = (*writer)(nil)
 	_ storage.DecodedKeeper   = (*Store)(nil)
 	_ storage.Leaser          = (*Store)(nil)
+	_ storage.Batcher         = (*Store)(nil)
 )

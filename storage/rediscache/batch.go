@@ -1,0 +1,139 @@
+package rediscache
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/breaker"
+	"github.com/go-cachecontrol/cachecontrol/internal/document"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// Batch implements storage.Batcher with a pipeline. Keys on other servers than the first get another one, unless all calls
+// read.
+func (c *cache) Batch(ctx context.Context, calls []storage.Call) {
+	writes := false
+	for i := range calls {
+		writes = writes || calls[i].Put != nil || calls[i].Delete
+	}
+	var first, rest []*queued
+	for i := range calls {
+		q := &queued{Call: &calls[i], plain: c.plain(calls[i].Key)}
+		if q.Err = c.check(ctx); q.Err != nil {
+			continue
+		}
+		if q.breaker, q.Err = c.allow(ctx, q.plain); q.Err != nil {
+			continue
+		}
+		if writes && len(first) > 0 && !c.together(first[0].plain, q.plain) {
+			rest = append(rest, q)
+		} else {
+			first = append(first, q)
+		}
+	}
+	c.send(ctx, first)
+	c.send(ctx, rest)
+}
+
+// queued is a call in a pipeline.
+type queued struct {
+	*storage.Call
+	plain   string
+	breaker *breaker.Breaker
+	err     error            // if not nil, there are no commands
+	value   *redis.StringCmd // of a Get; of a Delete, the beginning of what it removes
+	done    redis.Cmder      // of a Put or a Delete
+}
+
+// send makes calls with one pipeline. It sets their results.
+func (c *cache) send(ctx context.Context, calls []*queued) {
+	if len(calls) == 0 {
+		return
+	}
+	own := make([]queued, len(calls)) // of the pipeline, which may be abandoned
+	for i, q := range calls {
+		own[i] = *q
+	}
+	_, err := within(ctx, c, c.timeout, func(ctx context.Context) (struct{}, error) {
+		c.client.Pipelined(ctx, func(p redis.Pipeliner) error { // its error is that of a command
+			for i := range own {
+				own[i].queue(ctx, c, p)
+			}
+			return nil
+		})
+		return struct{}{}, nil
+	})
+	for i, q := range calls {
+		if err != nil {
+			q.Err = c.report(ctx, q.breaker, err)
+			continue
+		}
+		*q = own[i]
+		c.receive(ctx, q)
+	}
+}
+
+// queue adds the commands of a call to a pipeline.
+func (q *queued) queue(ctx context.Context, c *cache, p redis.Pipeliner) {
+	switch {
+	case q.Put != nil:
+		doc, err := document.Marshal(document.Own(q.Put), nil)
+		if err != nil {
+			q.err = err
+			return
+		}
+		q.done = p.Set(ctx, q.plain, doc, ttl(q.Put))
+	case q.Delete:
+		q.value = p.GetRange(ctx, q.plain, 0, headLine)
+		q.done = p.Unlink(ctx, q.plain)
+	default:
+		q.value = p.GetRange(ctx, q.plain, 0, firstRead-1)
+	}
+}
+
+// receive sets the result of a call from the replies to its commands.
+func (c *cache) receive(ctx context.Context, q *queued) {
+	switch {
+	case q.err != nil:
+		q.Err = q.err
+		return
+	case q.done != nil:
+		q.Err = c.report(ctx, q.breaker, q.done.Err())
+		if q.Err == nil && q.value != nil {
+			old, _ := q.value.Bytes()
+			c.retire(ctx, old)
+		}
+		return
+	}
+	first, err := q.value.Bytes()
+	q.Response, q.Err = c.open(ctx, q.Key, first, c.report(ctx, q.breaker, err))
+}
+
+var _ storage.Batcher = (*cache)(nil)
+
+// Delete removes the entry under key. Its body can still be read to the end.
+func (c *cache) Delete(ctx context.Context, key string) error {
+	calls := []storage.Call{{Key: key, Delete: true}}
+	c.Batch(ctx, calls)
+	return calls[0].Err
+}
+
+// retire makes the body of a value that was replaced or deleted expire soon. value need only have the first line. If that
+// fails, the body stays as long as its entry would have.
+func (c *cache) retire(ctx context.Context, value []byte) {
+	if p, _, ok := cutHead(c.prefix, value); ok {
+		call(ctx, c, p.name, func(ctx context.Context) (bool, error) { return c.client.PExpire(ctx, p.name, idle).Result() })
+	}
+}
+
+// keepBody queues a command that makes a body expire with its entry, plus idle for those who have just begun
+// to read.
+func (c *cache) keepBody(ctx context.Context, p redis.Pipeliner, name string, ttl time.Duration) {
+	if ttl == 0 {
+		p.Persist(ctx, name)
+	} else {
+		p.PExpire(ctx, name, ttl+idle)
+	}
+}
