@@ -30,7 +30,7 @@ func openFiles() int {
 // After 10,000 requests of callers that cancel at any point, close early, close twice or never close, the numbers of
 // goroutines and files are as before, and each caller that read to the end got the right body.
 func TestManyCallers(t *testing.T) {
-	const requests = 10_000
+	requests := rounds(10_000, 1_000)
 	body := strings.Repeat("0123456789abcdef", 1000)
 	httptest.NewServer(http.NotFoundHandler()).Close() // the first use of the network opens files that stay
 	filesBefore, goroutinesBefore := openFiles(), runtime.NumGoroutine()

@@ -294,6 +294,15 @@ func get(t testing.TB, fields ...string) func(int) *http.Request {
 	return func(int) *http.Request { return request(t, "/", fields...) }
 }
 
+// rounds returns how often a test repeats what differs at random: all times, or less often with -short, as with the race
+// detector.
+func rounds(all, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return all
+}
+
 // inBothModes runs scenarios with a private and with a shared cache.
 func inBothModes(t *testing.T, scenarios func(tr func() *cachecontrol.Transport) []scenario) {
 	for _, shared := range []bool{true, false} {

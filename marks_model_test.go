@@ -165,7 +165,7 @@ type modelUser struct{}
 // Whatever is invalidated, and in whatever way, is not used again, and each response is the one to what was asked.
 func TestInvalidatedModel(t *testing.T) {
 	for _, concurrent := range []bool{false, true} {
-		for seed := range uint64(20) {
+		for seed := range uint64(rounds(20, 8)) {
 			t.Run(fmt.Sprint(concurrent, seed), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) { invalidatedStory(t, rand.New(rand.NewPCG(seed, 19)), concurrent) })
 			})

@@ -1016,7 +1016,7 @@ func TestPartsConcurrent(t *testing.T) {
 // A document changes while random ranges are requested. Every response is of one version, and no response is of an
 // older version than an earlier one.
 func TestPartsAtRandom(t *testing.T) {
-	for seed := range uint64(60) {
+	for seed := range uint64(rounds(60, 15)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { partsAtRandom(t, seed) })
 		})

@@ -149,7 +149,7 @@ func TestResumeOfChangedFile(t *testing.T) {
 // A file is cut at random places, by the origin, by the caller, and by the end of the process, which leaves what was committed. The
 // bytes that the origin sends are few more than the file has.
 func TestResumeAtRandom(t *testing.T) {
-	for seed := range uint64(4) {
+	for seed := range uint64(rounds(4, 1)) {
 		for kind := range map[string]bool{"FileCache": true, "SeparateBodyFileCache": true} {
 			t.Run(fmt.Sprint(kind, seed), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
