@@ -18,13 +18,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-const (
-	// smallFile is the size up to which Get verifies a whole file before it returns the entry.
-	smallFile = 64 << 10
-
-	// shortFile is the size up to which it does so each time, because that costs less than reading the file in steps.
-	shortFile = 2 << 10
-)
+// smallFile is the size up to which Get verifies a whole file before it returns the entry, at least the first time.
+const smallFile = 64 << 10
 
 // FileCache is described in the package storage/directory.
 type FileCache struct {
@@ -71,7 +66,7 @@ func (c *FileCache) Get(ctx context.Context, key string) (*storage.Response, err
 	}
 	c.tree.touch(path, fi)
 	h := c.tree.heads.get(path, fi)
-	if fi.Size() <= shortFile || fi.Size() <= smallFile && (h == nil || !c.tree.isVerified(path, fi, h.entry)) {
+	if fi.Size() <= shortFile || fi.Size() <= smallFile && (h == nil || !c.tree.verified.has(path, fi, h.entry)) {
 		defer f.Close()
 		e, body, err := c.readSmall(path, f, fi)
 		if err != nil {
@@ -80,23 +75,31 @@ func (c *FileCache) Get(ctx context.Context, key string) (*storage.Response, err
 		return storage.NewResponse(e, body), nil
 	}
 	if h == nil {
-		h = &rememberedHead{info: fi}
-		if h.entry, h.offset, err = decodeFile(path, f, fi.Size()); err == nil && h.entry.Length == 0 && h.entry.Sum != 0 {
-			err = document.ErrSum
-		}
-		if err != nil {
+		if h, err = c.readHead(path, f, fi); err != nil {
 			f.Close()
 			return nil, unreadable(err)
 		}
-		h.entry.Stamp = fi
-		c.tree.heads.put(path, fi, h.entry, h.offset, fi.Size()-h.entry.Length)
 	}
 	e := h.entry
 	return newFileHit(e, filePart{
-		f: f, base: h.offset, size: e.Length, verify: !e.Foreign && !c.tree.isVerified(path, fi, e), want: e.Sum,
-		good: func() { c.tree.setVerified(path, fi, e) },
+		f: f, base: h.offset, size: e.Length, verify: !e.Foreign && !c.tree.verified.has(path, fi, e), want: e.Sum,
+		good: func() { c.tree.verified.add(path, fi, e) },
 		bad:  func() { c.tree.drop(path, path, fi) },
 	}), nil
+}
+
+// readHead reads and remembers the metadata in a file.
+func (c *FileCache) readHead(path string, f *os.File, fi fs.FileInfo) (*rememberedHead, error) {
+	e, offset, err := decodeFile(path, f, fi.Size())
+	if err == nil && e.Length == 0 && e.Sum != 0 {
+		err = document.ErrSum
+	}
+	if err != nil {
+		return nil, err
+	}
+	e.Stamp = fi
+	c.tree.heads.put(path, fi, e, offset, fi.Size()-e.Length)
+	return &rememberedHead{fi, e, offset}, nil
 }
 
 // getRemembered returns the short entry at path if its metadata is remembered. It returns nil if not, or if
@@ -138,7 +141,7 @@ func (c *FileCache) readSmall(path string, f *os.File, fi fs.FileInfo) (*storage
 	}
 	e.Stamp = fi
 	c.tree.heads.put(path, fi, e, offset, fi.Size()-e.Length)
-	c.tree.setVerified(path, fi, e)
+	c.tree.verified.add(path, fi, e)
 	return e, body, nil
 }
 

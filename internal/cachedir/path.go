@@ -18,7 +18,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -29,8 +28,8 @@ type tree struct {
 	rangesPath string
 	exposed    string // what was unsafe about it when it was opened
 	options
-	separate bool      // whether bodies are in separate files
-	verified lossy.Set // files that have passed verification; a checksum takes twice as long as reading the body
+	separate bool // whether bodies are in separate files
+	verified verifiedMemory
 	heads    headMemory
 	bound    bound
 

@@ -61,15 +61,21 @@ func uniqueTime(fi fs.FileInfo) time.Time {
 
 var verifiedSeed = maphash.MakeSeed()
 
-// isVerified reports whether the body of an entry, in the file with this path, is known to match its checksum.
-func (t *tree) isVerified(path string, fi fs.FileInfo, e *storage.Entry) bool {
-	return t.verified.Has(mark(path, fi, e.Sum))
+// shortFile is the size up to which a file is verified whenever it is read, because reading it in steps costs more.
+const shortFile = 2 << 10
+
+// verifiedMemory remembers which files match their checksums. To verify a body takes twice as long as to read it.
+type verifiedMemory struct{ files lossy.Set }
+
+// has reports whether the body of an entry, in the file with this path, is known to match its checksum.
+func (v *verifiedMemory) has(path string, fi fs.FileInfo, e *storage.Entry) bool {
+	return v.files.Has(mark(path, fi, e.Sum))
 }
 
-// setVerified remembers that the body of an entry, in the file with this path, matches its checksum.
-func (t *tree) setVerified(path string, fi fs.FileInfo, e *storage.Entry) {
+// add remembers that the body of an entry, in the file with this path, matches its checksum.
+func (v *verifiedMemory) add(path string, fi fs.FileInfo, e *storage.Entry) {
 	if fi.Size() > shortFile {
-		t.verified.Add(mark(path, fi, e.Sum))
+		v.files.Add(mark(path, fi, e.Sum))
 	}
 }
 

@@ -73,7 +73,7 @@ func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*storage.R
 		return storage.NewResponse(e, nil), nil
 	}
 	c.tree.touch(path+bodySuffix, p.bodyInfo)
-	verified := p.verified || c.tree.isVerified(path, p.bodyInfo, e)
+	verified := p.verified || c.tree.verified.has(path, p.bodyInfo, e)
 	if !e.Foreign && (e.Length <= shortFile || e.Length <= smallFile && !verified) { // as in FileCache
 		defer p.body.Close()
 		body, err := readBody(p.body, 0, e)
@@ -81,12 +81,12 @@ func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*storage.R
 			c.tree.drop(path, path+bodySuffix, p.bodyInfo)
 			return nil, unreadable(err)
 		}
-		c.tree.setVerified(path, p.bodyInfo, e)
+		c.tree.verified.add(path, p.bodyInfo, e)
 		return storage.NewResponse(e, body), nil
 	}
 	return newFileHit(e, filePart{
 		f: p.body, size: e.Length, verify: !e.Foreign && !verified, want: e.Sum,
-		good: func() { c.tree.setVerified(path, p.bodyInfo, e) },
+		good: func() { c.tree.verified.add(path, p.bodyInfo, e) },
 		bad:  func() { c.tree.drop(path, path+bodySuffix, p.bodyInfo) },
 	}), nil
 }
