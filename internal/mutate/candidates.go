@@ -128,11 +128,8 @@ func (c *collector) collect(n ast.Node, results *ast.FieldList) {
 		case *ast.BasicLit:
 			c.literal(n)
 		case *ast.Ident:
-			switch n.Name {
-			case "true":
-				c.replace(n, "false")
-			case "false":
-				c.replace(n, "true")
+			if other := map[string]string{"true": "false", "false": "true"}[n.Name]; other != "" {
+				c.replace(n, other)
 			}
 		case *ast.IncDecStmt:
 			other := map[token.Token]string{token.INC: "--", token.DEC: "++"}
