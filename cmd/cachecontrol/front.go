@@ -19,9 +19,9 @@ import (
 // hit itself, which saves the work that httputil.ReverseProxy does for streams and lets the kernel send files. All
 // other requests and responses are handled by the proxy.
 type front struct {
-	cache http.RoundTripper
-	proxy *httputil.ReverseProxy // its Transport is a frontTransport
-	self  pseudonym
+	cache    http.RoundTripper
+	proxy    *httputil.ReverseProxy // its Transport is a frontTransport
+	answered func(*http.Response)   // changes the header of a response for the client
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -44,7 +44,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	resp, err := f.cache.RoundTrip(rewritten.Out)
 	interim.end()
 	if err == nil && cachecontrol.FromCache(resp) && len(resp.Trailer) == 0 && !hasConnectionFields(resp.Header) && resp.Header["Connection"] == nil {
-		f.self.addTo(resp.Header, resp.ProtoMajor, resp.ProtoMinor)
+		f.answered(resp)
 		writeHit(w, r, resp)
 		return
 	}

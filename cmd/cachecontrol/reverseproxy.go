@@ -39,11 +39,11 @@ func newReverseProxy(upstream *url.URL, self pseudonym, forwarding *forwarding, 
 		ErrorLog:      errorLog,
 		Rewrite:       p.rewrite,
 		ModifyResponse: func(resp *http.Response) error {
-			self.addTo(resp.Header, resp.ProtoMajor, resp.ProtoMinor)
+			p.answered(resp)
 			return nil
 		},
 		ErrorHandler: p.handleError,
-	}, self}
+	}, p.answered}
 	return p
 }
 
@@ -97,6 +97,12 @@ func (p *reverseProxy) rewrite(r *httputil.ProxyRequest) {
 	if n, ok := maxForwards(r.In); ok {
 		r.Out.Header["Max-Forwards"] = []string{strconv.Itoa(n - 1)}
 	}
+}
+
+// answered changes the header of a response for the client.
+func (p *reverseProxy) answered(resp *http.Response) {
+	p.self.addTo(resp.Header, resp.ProtoMajor, resp.ProtoMinor)
+	relocate(resp.Header, p.upstream)
 }
 
 // handleError responds to a request for which there is no response.
