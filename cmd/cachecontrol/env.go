@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/userinfo"
 )
 
 // env is the environment of a command.
@@ -56,7 +58,7 @@ func (e *env) hide(text string) string {
 	for _, secret := range e.secrets {
 		text = hideSecret(text, secret)
 	}
-	return withoutUserinfo(text)
+	return userinfo.Hide(text)
 }
 
 // logger returns a Logger for the cache that writes to stderr: all decisions if verbose, otherwise only failures.

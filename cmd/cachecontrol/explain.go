@@ -13,6 +13,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/heuristics"
 	"github.com/go-cachecontrol/cachecontrol/internal/probe"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+	"github.com/go-cachecontrol/cachecontrol/internal/userinfo"
 	"github.com/go-cachecontrol/cachecontrol/lint"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -175,7 +176,7 @@ func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder,
 	status := cachecontrol.StatusOf(resp)
 	policy := x.policy(resp.Header, resp.StatusCode, rec, x.shared)
 	out := &explanation{
-		URL: withoutUserinfo(req.URL.String()), Method: req.Method, Request: shownRequest(rec.sent), Status: resp.StatusCode,
+		URL: userinfo.Hide(req.URL.String()), Method: req.Method, Request: shownRequest(rec.sent), Status: resp.StatusCode,
 		Header: shownHeader(cachingFields(rec.header)), Took: seconds(rec.received.Sub(rec.asked)),
 		Cache:  kind(x.shared),
 		Stored: decision{status.Stored, newRule(status.Storage)},
@@ -204,7 +205,7 @@ func (x *explain) explain(req *http.Request, resp *http.Response, rec *recorder,
 		}
 	}
 	for _, u := range rules.Invalidated(req.Method, req.URL, resp.StatusCode, resp.Header) {
-		if text := withoutUserinfo(u.String()); !slices.Contains(out.Invalidates, text) {
+		if text := userinfo.Hide(u.String()); !slices.Contains(out.Invalidates, text) {
 			out.Invalidates = append(out.Invalidates, text)
 		}
 	}
@@ -244,7 +245,7 @@ func (x *explain) runProbe(ctx context.Context, base http.RoundTripper, target s
 // addProbe adds the result of a probe.
 func (x *explanation) addProbe(r *probe.Result) {
 	for _, n := range r.Notes {
-		n.Value = withoutUserinfo(n.Value)
+		n.Value = userinfo.Hide(n.Value)
 		x.Notes = append(x.Notes, n)
 	}
 	slices.SortStableFunc(x.Notes, func(a, b lint.Note) int { return cmp.Compare(b.Level, a.Level) })
@@ -257,7 +258,7 @@ func redirect(resp *http.Response) string {
 	if err != nil || resp.StatusCode < 300 || resp.StatusCode > 399 {
 		return ""
 	}
-	return withoutUserinfo(u.String())
+	return userinfo.Hide(u.String())
 }
 
 // policy returns the policy of a private or a shared cache for a response.

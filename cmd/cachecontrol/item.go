@@ -15,6 +15,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/novarysearch"
 	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+	"github.com/go-cachecontrol/cachecontrol/internal/userinfo"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -77,7 +78,7 @@ func (row *listItem) found(found *cachedir.Finding, shared bool, now time.Time) 
 	}
 	if entry := found.Entry; entry != nil {
 		p := policyOf(entry, shared)
-		row.URL = strings.Clone(withoutUserinfo(entry.URL)) // the URL is part of a longer string, which is not kept
+		row.URL = strings.Clone(userinfo.Hide(entry.URL)) // the URL is part of a longer string, which is not kept
 		row.entryDetails = &entryDetails{
 			Role: roleOf(row.Hash, entry), Writer: writerOf(entry), Layout: found.Layout.String(), Status: entry.Status,
 			Variants: len(entry.Variants), Received: entry.ResponseTime, Lifetime: seconds(p.Lifetime),

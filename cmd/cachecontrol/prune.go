@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
+	"github.com/go-cachecontrol/cachecontrol/internal/userinfo"
 )
 
 func pruneCommand(fs *flag.FlagSet) runFunc {
@@ -79,7 +80,7 @@ func (p *prune) run(ctx context.Context, e *env, args []string) error {
 		limits.Would = func(it *cachedir.Item) {
 			item := &pruneItem{Hash: it.Hash, Path: d.rel(it.Path), Size: it.Size}
 			if found, err := it.Inspect(); err == nil && found.Entry != nil {
-				item.URL = withoutUserinfo(found.Entry.URL)
+				item.URL = userinfo.Hide(found.Entry.URL)
 			}
 			bar.printing(func() { printed = cmp.Or(printed, e.printAs(p.json, item.line, item)) })
 		}

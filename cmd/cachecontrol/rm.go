@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
+	"github.com/go-cachecontrol/cachecontrol/internal/userinfo"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -72,7 +73,7 @@ func (r *rm) run(ctx context.Context, e *env, args []string) error {
 		if err == nil && removed.Entries == 0 {
 			err = nothingStored(args[0], arg)
 		}
-		out := &rmResult{Argument: withoutUserinfo(arg), DryRun: r.dryRun, Removed: removed}
+		out := &rmResult{Argument: userinfo.Hide(arg), DryRun: r.dryRun, Removed: removed}
 		if err != nil {
 			result = &problem{code: e.exit(err)}
 			if !r.json {

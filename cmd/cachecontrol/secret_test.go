@@ -107,24 +107,6 @@ func TestMessagesHoldNoUserinfo(t *testing.T) {
 			t.Errorf("%q: exit code %d, and it says %q", args, code, said)
 		}
 	}
-	for text, want := range map[string]string{
-		"https://example.com/@scope/pkg": "https://example.com/@scope/pkg",
-		"https://example.com/?q=a@b":     "https://example.com/?q=a@b",
-		"https://token@example.com/":     "https://xxxxx@example.com/",
-		"redis://u:12/ss@h/0":            "redis://xxxxx@h/0",
-		"http://localhost:5173/@vite":    "http://localhost:5173/@vite",
-		"http://[::1]:5173/@vite":        "http://[::1]:5173/@vite",
-		"http://a/b,http://u:p@h/":       "http://a/b,http://xxxxx@h/",
-		`at "http://u:p\"q@h/": no`:      `at "http://xxxxx@h/": no`,
-		`at "http://u:p q@h/": no`:       `at "http://xxxxx@h/": no`,
-		`at "u:p@h/": no`:                `at "xxxxx@h/": no`,
-		"u:p@h":                          "xxxxx@h",
-		"to foo@2x.png, a:b":             "to foo@2x.png, a:b",
-	} {
-		if got := withoutUserinfo(text); got != want {
-			t.Errorf("withoutUserinfo(%q) = %q, want %q", text, got, want)
-		}
-	}
 }
 
 // TestStoreEchoesPassword covers a server that does not know a command and quotes its arguments, the password among

@@ -12,6 +12,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/credential"
 	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+	"github.com/go-cachecontrol/cachecontrol/internal/userinfo"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -26,7 +27,7 @@ func (d *cacheDir) entryText(it *cachedir.Item, found *cachedir.Finding, shared 
 	case entry.URL == "":
 		b.add("URL", "unknown; Python's entries do not record it")
 	default:
-		b.add("URL", printable(withoutUserinfo(entry.URL)))
+		b.add("URL", printable(userinfo.Hide(entry.URL)))
 	}
 	b.add("Hash", it.Hash)
 	files := fmt.Sprintf("%s, changed %s ago", formatSize(it.Size), shortDuration(now.Sub(it.ModTime)))

@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/url"
 	"strings"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/userinfo"
 )
 
 // parseURL parses an absolute http or https URL.
@@ -41,10 +43,10 @@ func isURL(arg string) bool { return strings.Contains(arg, "://") }
 func shownURL(arg string) string {
 	if !isURL(arg) {
 		if i := strings.LastIndexByte(arg, '@'); i >= 0 {
-			return hiddenUserinfo + arg[i+1:]
+			return userinfo.Hidden + arg[i+1:]
 		}
 	}
-	return withoutUserinfo(arg)
+	return userinfo.Hide(arg)
 }
 
 // unreachable returns the problem for a request that failed with err, with a hint.

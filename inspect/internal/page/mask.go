@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/credential"
+	"github.com/go-cachecontrol/cachecontrol/internal/userinfo"
 )
 
 const (
@@ -15,16 +16,11 @@ const (
 	notShown = "(not shown)"
 )
 
-var (
-	userinfo  = regexp.MustCompile(`//[^/?#\s"]*@`)
-	parameter = regexp.MustCompile(`[?&;]([^=&;?#\s"]+)=`)
-)
+var parameter = regexp.MustCompile(`[?&;]([^=&;?#\s"]+)=`)
 
 // masked returns text with the users of URLs and the values of secret query parameters replaced.
 func masked(text string) string {
-	if strings.Contains(text, "@") {
-		text = userinfo.ReplaceAllString(text, "//"+hidden+"@")
-	}
+	text = userinfo.Hide(text)
 	if !strings.ContainsAny(text, "?&;") || !strings.Contains(text, "=") {
 		return text
 	}
