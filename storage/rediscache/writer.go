@@ -210,14 +210,23 @@ func (w *writer) Abort() error {
 	return nil
 }
 
-// end discards the body. If that fails, the body expires later.
+// end discards the body, also if the context is canceled, but not after its deadline. If that fails, the body expires later.
 func (w *writer) end() {
 	w.ended, w.buf = true, nil
 	if w.part.name == "" {
 		return
 	}
+	ctx := context.WithoutCancel(w.ctx)
+	if deadline, ok := w.ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline)
+		defer cancel()
+	}
+	if ctx.Err() != nil {
+		return
+	}
 	name, client := w.part.name, w.cache.client
-	call(context.WithoutCancel(w.ctx), w.cache, name, func(ctx context.Context) (int64, error) {
+	call(ctx, w.cache, name, func(ctx context.Context) (int64, error) {
 		return client.Unlink(ctx, name).Result()
 	})
 }

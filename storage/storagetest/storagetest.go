@@ -81,14 +81,16 @@ func Run(t *testing.T, newStore func(t *testing.T) storage.Store) {
 // RunHanging tests that a store that declares HonorsContexts does so while its server hangs. newStore returns a store, and
 // a function that makes the server hang until the test ends.
 func RunHanging(t *testing.T, newStore func(t *testing.T) (store storage.Store, hang func())) {
+	long := text(5<<20, 1)
 	for _, test := range []struct {
 		name string
 		f    func(t *tester, ctx context.Context)
 	}{
 		{"Get", func(t *tester, ctx context.Context) { t.store.Get(ctx, url) }},
 		{"Commit", func(t *tester, ctx context.Context) { t.createWith(ctx, "body").Commit() }},
-		{"CommitLong", func(t *tester, ctx context.Context) { t.createWith(ctx, text(5<<20, 1)).Commit() }},
+		{"CommitLong", func(t *tester, ctx context.Context) { t.createWith(ctx, long).Commit() }},
 		{"Abort", func(t *tester, ctx context.Context) { t.createWith(ctx, "body").Abort() }},
+		{"AbortLong", func(t *tester, ctx context.Context) { t.createWith(ctx, long).Abort() }},
 		{"Update", func(t *tester, ctx context.Context) { t.store.Update(ctx, url, Entry()) }},
 		{"Delete", func(t *tester, ctx context.Context) { t.store.Delete(ctx, url) }},
 		{"Lease", func(t *tester, ctx context.Context) {
