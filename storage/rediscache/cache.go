@@ -176,7 +176,16 @@ const firstRead = 128 << 10
 
 // open returns the entry under key. first are the first bytes of its value, or err is the error of reading them.
 func (c *cache) open(ctx context.Context, key string, first []byte, err error) (*storage.Response, error) {
-	e, v, body, err := c.parse(c.rest(ctx, c.plain(key), first, err))
+	plain := c.plain(key)
+	more := err == nil && len(first) == firstRead
+	if more {
+		first, err = c.rest(ctx, plain, first)
+	}
+	e, v, body, err := c.parse(checkValue(first, err))
+	if more && (errors.Is(err, storage.ErrUnreadable) || err == nil && (e.Foreign || v.part.name != "")) {
+		// The rest may be of another value, which has been stored meanwhile. Only the checksums of our documents show that.
+		e, v, body, err = c.parse(c.wholeValue(ctx, plain))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -190,12 +199,12 @@ func (c *cache) open(ctx context.Context, key string, first []byte, err error) (
 	return &storage.Response{Entry: e, Body: b}, nil
 }
 
-// rest returns the whole value under a Redis key.
-func (c *cache) rest(ctx context.Context, plain string, first []byte, err error) ([]byte, error) {
-	if err == nil && len(first) == firstRead {
-		return c.wholeValue(ctx, plain) // all of it, because another value may be stored by now
-	}
-	return checkValue(first, err)
+// rest returns a value whose first bytes were read.
+func (c *cache) rest(ctx context.Context, plain string, first []byte) ([]byte, error) {
+	rest, err := callLong(ctx, c, plain, patience*chunkSize, func(ctx context.Context) ([]byte, error) {
+		return c.client.GetRange(ctx, plain, firstRead, -1).Bytes()
+	})
+	return slices.Concat(first, rest), err
 }
 
 // wholeValue returns the value under a Redis key, which may be long.

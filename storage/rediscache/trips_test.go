@@ -14,11 +14,15 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 	"github.com/go-cachecontrol/cachecontrol/storage/rediscache"
 )
 
-// trips counts the round trips of a client.
-type trips struct{ n atomic.Int64 }
+// trips counts the round trips of a client, except those that begin a connection, and the bytes of the values that it receives.
+type trips struct {
+	n, bytes atomic.Int64
+	after    func() // called after the next single command
+}
 
 func (t *trips) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
@@ -26,14 +30,26 @@ func (t *trips) DialHook(next redis.DialHook) redis.DialHook {
 
 func (t *trips) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		t.n.Add(1)
-		return next(ctx, cmd)
+		if cmd.Name() != "hello" {
+			t.n.Add(1)
+		}
+		err := next(ctx, cmd)
+		if s, ok := cmd.(*redis.StringCmd); ok {
+			t.bytes.Add(int64(len(s.Val())))
+		}
+		if f := t.after; f != nil {
+			t.after = nil
+			f()
+		}
+		return err
 	}
 }
 
 func (t *trips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		t.n.Add(1)
+		if cmds[0].Name() != "client" {
+			t.n.Add(1)
+		}
 		return next(ctx, cmds)
 	}
 }
@@ -110,6 +126,72 @@ func TestRoundTrips(t *testing.T) {
 		if end -= start; test.name != "first" && (before != test.before || end != test.after) {
 			t.Errorf("%s: %d round trips before the origin was asked, %d after that, want %d, %d", test.name, before, end, test.before, test.after)
 		}
+	}
+}
+
+// TestLongValue: of a value that is read in two pieces, no byte is read twice, unless another value was stored meanwhile.
+func TestLongValue(t *testing.T) {
+	body := strings.Repeat("0123456789", 50_000)
+	other := strings.Repeat("9876543210", 50_000)
+	foreign := "cc=4,\x82\xa8response\x86\xa4body\xc6\x00\x07\xa1\x20" + body + "\xa7headers\x81\xa6X-Name\xa7foreign" +
+		"\xa6status\xcc\xc8\xa7version\x0b\xa6reason\xa2OK\xaedecode_content\xc3\xa4vary\x80"
+	for _, test := range []struct {
+		name      string
+		meanwhile func(t *testing.T, c storage.Store, m *miniredis.Miniredis)
+		body      string
+		header    string
+		trips     int64
+	}{
+		{"nothing changes", nil, body, "name", 2},
+		{"another body of the same length is stored", func(t *testing.T, c storage.Store, _ *miniredis.Miniredis) { put(t, c, "other", 0, other) }, other, "other", 3},
+		{"a body in chunks is stored", func(t *testing.T, c storage.Store, _ *miniredis.Miniredis) { put(t, c, "other", 0, long(1)) }, long(1), "other", 4},
+		{"a short body is stored", func(t *testing.T, c storage.Store, _ *miniredis.Miniredis) { put(t, c, "other", 0, "body") }, "body", "other", 3},
+		{"the metadata is updated", func(t *testing.T, c storage.Store, _ *miniredis.Miniredis) {
+			e := get(t, c).Entry.Clone()
+			e.Header.Set("X-Name", strings.Repeat("updated ", 100))
+			if err := c.Update(t.Context(), url, e); err != nil {
+				t.Fatal(err)
+			}
+		}, body, strings.Repeat("updated ", 100), 3},
+		{"Python stores a body", func(_ *testing.T, _ storage.Store, m *miniredis.Miniredis) { m.Set(url, foreign) }, body, "foreign", 3},
+		{"it is deleted", func(_ *testing.T, _ storage.Store, m *miniredis.Miniredis) { m.Del(url) }, "", "", 3},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			writer, m := newMini(t)
+			put(t, writer, "name", 0, body)
+			client := newClient(t, m.Addr())
+			client.Ping(t.Context()) // connects
+			var count trips
+			if test.meanwhile != nil {
+				count.after = func() { test.meanwhile(t, writer, m) }
+			}
+			client.AddHook(&count)
+			value, _ := m.Get(url)
+			r, err := rediscache.New(client, patient).Get(t.Context(), url)
+			if n := count.n.Load(); n != test.trips {
+				t.Errorf("Get has made %d round trips, want %d", n, test.trips)
+			}
+			if n := count.bytes.Load(); test.meanwhile == nil && n != int64(len(value)) {
+				t.Errorf("Get has read %d bytes, want %d", n, len(value))
+			}
+			if test.body == "" {
+				if err != storage.ErrNotFound {
+					t.Errorf("Get = %v, want %v", err, storage.ErrNotFound)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatalf("Get = %v, want no error", err)
+			}
+			defer r.Body.Close()
+			got, err := io.ReadAll(r.Body)
+			if string(got) != test.body || err != nil {
+				t.Errorf("the body has %d bytes, which begin with %.10q, %v, want %d, which begin with %.10q, nil", len(got), got, err, len(test.body), test.body)
+			}
+			if got := r.Entry.Header.Get("X-Name"); got != test.header {
+				t.Errorf("X-Name = %q, want %q", got, test.header)
+			}
+		})
 	}
 }
 
