@@ -36,9 +36,6 @@ func newPartID() uint64 {
 	return binary.BigEndian.Uint64(b[:])
 }
 
-// maxListTries is how often a list of parts is read and replaced until no other process has changed it in between.
-const maxListTries = 30
-
 // commitPart makes a part visible, and removes the parts that it replaces. w is its Writer, which commitPart ends. The same requests
 // select the part and a stored response with the same selecting fields, as sameFields reports. The caller holds the key's lock. If
 // another process has changed the list meanwhile, commitPart tries again, up to maxListTries times in all.

@@ -368,11 +368,12 @@ func (r *recording) commitEntry() error {
 		return r.put()
 	}
 	if r.entryKey == r.key {
-		if err := r.keepVariants(); err != nil {
+		read, err := r.keepVariants()
+		if err != nil {
 			r.Abort()
 			return err
 		}
-		return r.put()
+		return r.putFirst(read)
 	}
 	if err := r.put(); err != nil {
 		return err
@@ -382,13 +383,13 @@ func (r *recording) commitEntry() error {
 
 // keepVariants prepares an entry that is to replace the one under the plain key. If that is another variant, received since
 // the request was sent, keepVariants moves it to its own key. If the same variant is stored there and more recent, it
-// returns storage.ErrChanged. The caller holds the key's lock.
-func (r *recording) keepVariants() error {
+// returns storage.ErrChanged. It returns the entry that it has found, or nil. The caller holds the key's lock.
+func (r *recording) keepVariants() (read *storage.Entry, err error) {
 	e := r.entry
 	resp, err := r.get(context.WithoutCancel(r.ctx), r.key)
 	if err != nil {
 		e.Variants = nil // the entry that lookup found is gone, perhaps because the variants are out of date
-		return nil
+		return nil, nil
 	}
 	defer resp.Body.Close()
 	now := resp.Entry
@@ -396,11 +397,11 @@ func (r *recording) keepVariants() error {
 		e.Generation, e.Variants = now.Generation, now.Variants
 	}
 	if len(now.Vary) == 0 || r.selectedLike(now.Vary) {
-		return nil
+		return now, nil
 	}
 	for _, v := range e.Variants {
 		if r.selectedLike(v.Vary) && r.surpassed(v.Key) {
-			return storage.ErrChanged
+			return nil, storage.ErrChanged
 		}
 	}
 	variants := make([]storage.Variant, 0, len(e.Variants)+1)
@@ -422,7 +423,7 @@ func (r *recording) keepVariants() error {
 		}
 	}
 	e.Variants = r.bounded(variants)
-	return nil
+	return now, nil
 }
 
 // move copies a response that is stored under the plain key to the key of a variant.
@@ -486,9 +487,33 @@ func (r *recording) surpassed(key string) bool {
 }
 
 // put makes the entry visible, unless a more recent one is stored.
-func (r *recording) put() error {
+func (r *recording) put() error { return r.putIf(r.mayReplace) }
+
+// putFirst makes the entry under the plain key visible, as put does. If another process has listed variants there since read was
+// read, they are listed again. read may be nil.
+func (r *recording) putFirst(read *storage.Entry) error {
+	if read == nil {
+		return r.put()
+	}
+	var late []storage.Variant
+	generation := ""
+	err := r.putIf(func(now *storage.Entry) bool {
+		late, generation = slices.Clone(now.Variants), now.Generation
+		late = slices.DeleteFunc(late, func(v storage.Variant) bool {
+			return slices.ContainsFunc(read.Variants, func(known storage.Variant) bool { return sameListed(v, known) })
+		})
+		return r.mayReplace(now)
+	})
+	if err == nil && len(late) > 0 {
+		r.enterVariants(generation, late...) // the store has logged an error
+	}
+	return err
+}
+
+// putIf makes the entry visible, unless may returns false for the one that is stored.
+func (r *recording) putIf(may func(now *storage.Entry) bool) error {
 	if w, ok := r.Writer.(storage.ComparingWriter); ok {
-		return w.CommitIf(r.mayReplace)
+		return w.CommitIf(may)
 	}
 	return r.Writer.Commit()
 }

@@ -2,7 +2,6 @@ package cachecontrol_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -846,32 +845,6 @@ func TestPartsOfTwoProcesses(t *testing.T) {
 	}
 }
 
-// A contendedStore runs a function before each of the next commits of a list of parts.
-type contendedStore struct {
-	*storage.DictCache
-	left   int
-	before func()
-}
-
-func (s *contendedStore) Create(ctx context.Context, key string, e *storage.Entry) (storage.Writer, error) {
-	w, err := s.DictCache.Create(ctx, key, e)
-	if err != nil || key != partKey || s.left == 0 {
-		return w, err
-	}
-	s.left--
-	return &contendedWriter{w.(storage.ComparingWriter), s}, nil
-}
-
-type contendedWriter struct {
-	storage.ComparingWriter
-	store *contendedStore
-}
-
-func (w *contendedWriter) CommitIf(may func(*storage.Entry) bool) error {
-	w.store.before()
-	return w.ComparingWriter.CommitIf(may)
-}
-
 // A part is stored although other processes change the list again and again meanwhile.
 func TestPartStoredWhileListChanges(t *testing.T) {
 	const k = 80 << 10
@@ -881,7 +854,7 @@ func TestPartStoredWhileListChanges(t *testing.T) {
 	other := &cachecontrol.Transport{Base: o, Store: dict}
 	defer other.Close()
 	n := int64(1)
-	tr := &cachecontrol.Transport{Base: o, Store: &contendedStore{dict, 10, func() {
+	tr := &cachecontrol.Transport{Base: o, Store: &contendedStore{dict, partKey, 10, func() {
 		getRange(t, other, 0, n*k, (n+1)*k-1)
 		n++
 	}}}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/invalidation"
@@ -12,7 +13,11 @@ import (
 )
 
 // The first variant of a URL is stored under the plain key, and its entry lists the others. A goroutine that changes
-// the list holds the lock of the key. Other processes do not, so the list is read again right before it is written.
+// the list holds the lock of the key. Other processes do not, so the list is read again right before it is written. If the store is
+// a storage.Comparer, the list is written only if it is still the one that was read.
+
+// maxListTries is how often a list of variants or parts is read and replaced until no other process has changed it in between.
+const maxListTries = 30
 
 // storeContext holds what is needed to store a response until its body has been read, which may be after RoundTrip has
 // returned.
@@ -72,14 +77,7 @@ func (s *storeContext) update(key string, entry *storage.Entry, date time.Time) 
 	if s.invalidated() || s.commits.HasNewer(mine) {
 		return
 	}
-	if len(entry.Vary) > 0 && key == s.key {
-		if now := s.entryUnder(s.ctx, s.key); now != nil {
-			entry.Generation, entry.Variants = now.Generation, now.Variants
-		}
-	}
-	e := s.engine
-	may := func(now *storage.Entry) bool { return !e.moreRecent(now, entry, key, date) }
-	if err := s.store.Update(s.ctx, key, entry, may); err != nil {
+	if err := s.updateHeader(key, entry, date); err != nil {
 		return
 	}
 	s.commits.Add(mine)
@@ -88,33 +86,81 @@ func (s *storeContext) update(key string, entry *storage.Entry, date time.Time) 
 	}
 }
 
-// addVariant adds a variant to the entry under the plain key, and removes the oldest if there are too many. If that entry is
-// gone, or has another generation, addVariant removes the variant, because it could never be found. The caller holds the
-// key's lock. If another process has replaced the entry meanwhile, addVariant tries again, up to three times in all.
+// updateHeader stores the new header of the entry under key, unless that has become more recent.
+func (s *storeContext) updateHeader(key string, entry *storage.Entry, date time.Time) error {
+	e := s.engine // so that s is not on the heap
+	may := func(now *storage.Entry) bool { return !e.moreRecent(now, entry, key, date) }
+	if len(entry.Vary) > 0 && key == s.key {
+		return s.updateFirst(entry, may)
+	}
+	return s.store.Update(s.ctx, key, entry, may)
+}
+
+// updateFirst updates the entry under the plain key if may returns true for the stored one. The entry gets the variants that are
+// listed by now.
+func (s *storeContext) updateFirst(entry *storage.Entry, may func(*storage.Entry) bool) (err error) {
+	for range maxListTries {
+		read := s.entryUnder(s.ctx, s.key)
+		if read == nil {
+			return storage.ErrNotFound
+		}
+		entry.Generation, entry.Variants = read.Generation, read.Variants
+		again := false
+		err = s.store.Update(s.ctx, s.key, entry, func(now *storage.Entry) bool {
+			again = !sameList(now, read)
+			return !again && may(now)
+		})
+		if !again || !errors.Is(err, storage.ErrChanged) {
+			break
+		}
+	}
+	return err
+}
+
+// addVariant adds a variant to the entry under the plain key. The caller holds the key's lock.
 func (s *storeContext) addVariant(key string, e *storage.Entry) error {
-	var err error
-	for range 3 {
+	return s.enterVariants(e.Generation, s.variantOf(key, e))
+}
+
+// enterVariants adds variants to the entry under the plain key, and removes the oldest if there are too many. If that entry is
+// gone, or has another generation, it removes the variants, because they could never be found. The caller holds the key's lock. If
+// another process has changed that entry meanwhile, enterVariants tries again, up to maxListTries times in all.
+func (s *storeContext) enterVariants(generation string, added ...storage.Variant) (err error) {
+	for range maxListTries {
 		now := s.entryUnder(s.ctx, s.key)
-		if now == nil || now.Generation != "" && now.Generation != e.Generation {
-			s.store.Delete(s.ctx, key)
+		if now == nil || now.Generation != "" && now.Generation != generation {
+			for _, v := range added {
+				s.store.Delete(s.ctx, v.Key)
+			}
 			return nil
 		}
 		next := now.Clone()
 		next.Foreign = false
-		next.Generation = e.Generation
-		variants := []storage.Variant{s.variantOf(key, e)}
+		next.Generation = generation
+		variants := slices.Clone(added)
 		for _, other := range now.Variants {
-			if other.Key != key {
+			if !slices.ContainsFunc(added, func(v storage.Variant) bool { return v.Key == other.Key }) {
 				variants = append(variants, other)
 			}
 		}
 		next.Variants = s.bounded(variants)
 		next.Keep = s.view(now).policy.Retention()
-		if err = s.store.Update(s.ctx, s.key, next, nil); !errors.Is(err, storage.ErrChanged) {
+		err = s.store.Update(s.ctx, s.key, next, func(stored *storage.Entry) bool { return sameList(stored, now) })
+		if !errors.Is(err, storage.ErrChanged) {
 			return err
 		}
 	}
 	return err
+}
+
+// sameList reports whether two entries that were stored under a plain key are the same, with the same list of variants.
+func sameList(a, b *storage.Entry) bool {
+	return a.ResponseTime.Equal(b.ResponseTime) && a.Generation == b.Generation && slices.EqualFunc(a.Variants, b.Variants, sameListed)
+}
+
+// sameListed reports whether two variants are the same response.
+func sameListed(a, b storage.Variant) bool {
+	return a.Key == b.Key && a.Date.Equal(b.Date) && a.Encoding == b.Encoding && a.Language == b.Language && a.ETag == b.ETag
 }
 
 // variantOf returns the description of a variant for the list.

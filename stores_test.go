@@ -168,6 +168,46 @@ func (w *hookedWriter) Commit() error {
 	return err
 }
 
+// A contendedStore runs a function before each of the next commits and updates of an entry.
+type contendedStore struct {
+	*storage.DictCache
+	key    string
+	left   int
+	before func()
+}
+
+func (s *contendedStore) contend() {
+	if s.left > 0 {
+		s.left--
+		s.before()
+	}
+}
+
+func (s *contendedStore) UpdateIf(ctx context.Context, key string, e *storage.Entry, may func(*storage.Entry) bool) error {
+	if key == s.key {
+		s.contend()
+	}
+	return s.DictCache.UpdateIf(ctx, key, e, may)
+}
+
+func (s *contendedStore) Create(ctx context.Context, key string, e *storage.Entry) (storage.Writer, error) {
+	w, err := s.DictCache.Create(ctx, key, e)
+	if err != nil || key != s.key {
+		return w, err
+	}
+	return &contendedWriter{w.(storage.ComparingWriter), s}, nil
+}
+
+type contendedWriter struct {
+	storage.ComparingWriter
+	store *contendedStore
+}
+
+func (w *contendedWriter) CommitIf(may func(*storage.Entry) bool) error {
+	w.store.contend()
+	return w.ComparingWriter.CommitIf(may)
+}
+
 // closeCounter is a body that decreases a counter when it is closed.
 type closeCounter struct {
 	io.ReadCloser

@@ -643,3 +643,67 @@ func TestVaryStarField(t *testing.T) {
 		return all
 	})
 }
+
+// A variant that another process stores stays in the list, whatever becomes of the entry that has the list meanwhile.
+func TestVariantStoredWhileListChanges(t *testing.T) {
+	for name, test := range map[string]struct {
+		stored    []string // users whose responses are stored, the first of them in the entry with the list
+		wait      time.Duration
+		user      string // of the request while which the other process stores variants
+		validates bool   // the origin responds with 304 to it
+		meanwhile string // user whose response is stored while the origin is asked
+	}{
+		"a variant is added":               {stored: []string{"a"}, user: "b"},
+		"a variant is replaced":            {stored: []string{"a", "b"}, wait: time.Hour, user: "b"},
+		"a variant is validated":           {stored: []string{"a", "b"}, wait: time.Hour, user: "b", validates: true},
+		"the first is replaced":            {stored: []string{"a"}, wait: time.Hour, user: "a"},
+		"the first of several is replaced": {stored: []string{"a", "b", "c"}, wait: time.Hour, user: "a"},
+		"the first is validated":           {stored: []string{"a"}, wait: time.Hour, user: "a", validates: true},
+		"the first makes way":              {user: "b", meanwhile: "a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				meanwhile := func() {}
+				o := newOrigin(t, func(_ int, req *http.Request) *http.Response {
+					user := req.Header.Get("X-User")
+					if user == test.user {
+						meanwhile()
+					}
+					fields := []string{"Cache-Control: max-age=60", "Vary: X-User", fmt.Sprintf("ETag: %q", user)}
+					if test.validates && req.Header.Get("If-None-Match") != "" {
+						return respond(304, "", fields...)
+					}
+					return respond(200, user, fields...)
+				})
+				dict := storage.NewDictCache()
+				other := &cachecontrol.Transport{Base: o, Store: dict}
+				defer other.Close()
+				for _, user := range test.stored {
+					do(t, other, "/", "X-User: "+user)
+				}
+				time.Sleep(test.wait)
+				users := []string{test.user}
+				if test.meanwhile != "" {
+					meanwhile = func() { do(t, other, "/", "X-User: "+test.meanwhile) }
+					users = append(users, test.meanwhile)
+				}
+				store := &contendedStore{dict, wholeKey, 10, func() {
+					user := fmt.Sprint("other", len(users))
+					users = append(users, user)
+					do(t, other, "/", "X-User: "+user)
+				}}
+				tr := &cachecontrol.Transport{Base: o, Store: store}
+				defer tr.Close()
+				do(t, tr, "/", "X-User: "+test.user)
+				if store.left > 0 {
+					t.Errorf("%d variants were not stored meanwhile, want 0", store.left)
+				}
+				for _, user := range users {
+					if a := do(t, tr, "/", "X-User: "+user, "Cache-Control: only-if-cached"); a.outcome != hit || a.body != user {
+						t.Errorf("GET / of user %q = %v %q, want %v %q", user, a.outcome, a.body, hit, user)
+					}
+				}
+			})
+		})
+	}
+}
