@@ -100,8 +100,8 @@ func (c *DictCache) Traits() Traits {
 	return t
 }
 
-// find returns the unpacked form of the record under key, or nil, and marks the record as used.
-func (c *DictCache) find(key string) *recordHead {
+// peek returns the record under key, or nil.
+func (c *DictCache) peek(key string) *record {
 	moves := c.index.moves.Load()
 	r := c.index.find(key)
 	if r == nil && (moves%2 != 0 || moves != c.index.moves.Load()) {
@@ -109,6 +109,12 @@ func (c *DictCache) find(key string) *recordHead {
 		r = c.index.find(key)
 		c.mu.Unlock()
 	}
+	return r
+}
+
+// find returns the unpacked form of the record under key, or nil, and marks the record as used.
+func (c *DictCache) find(key string) *recordHead {
+	r := c.peek(key)
 	if r == nil {
 		return nil
 	}

@@ -144,8 +144,17 @@ type slab struct {
 
 // confirmation records that the near entry was equal to the far one.
 type confirmation struct {
-	entry  *Entry    // the near entry
-	change uint64    // the count of changes before the far store was asked
+	entry  *Entry // the near entry
+	change uint64 // the count of changes of the key before the far store was asked
+	all    uint64 // the count of changes of all keys before that
+	state  atomic.Uint32
 	until  time.Time // when the far store must be asked again
 	stamp  any       // the Stamp of the far entry
 }
+
+// The states of a confirmation.
+const (
+	pending  = iota // the near entry is being stored
+	settled         // the key was not changed before it was stored
+	outdated        // the key was changed
+)

@@ -26,10 +26,11 @@ type tiered struct {
 	far     Store
 	nearFor time.Duration
 
-	// changes counts the changes of keys, by hash. A near entry is valid only while the count of its key is
-	// unchanged.
+	// changes counts the changes of keys, by hash, and all the changes of all keys. They tell whether a key was changed
+	// while the far store was asked. A change of a key also takes the confirmation from its near entry.
 	seed    maphash.Seed
 	changes [4096]atomic.Uint64
+	all     atomic.Uint64
 
 	mu     sync.Mutex // held while a near entry and its confirmation are changed together
 	closed atomic.Bool
@@ -113,15 +114,17 @@ func (t *tiered) watch(ctx context.Context, far Watcher) {
 	}
 }
 
-// changed invalidates the near entry under key, and those of all keys with the same count. If key is "", it
-// invalidates all near entries.
+// changed invalidates the near entry under key, also one that is being stored. If key is "", it invalidates all near entries.
 func (t *tiered) changed(key string) {
-	if key != "" {
-		t.count(key).Add(1)
+	if key == "" {
+		t.all.Add(1)
 		return
 	}
-	for i := range t.changes {
-		t.changes[i].Add(1)
+	t.count(key).Add(1) // first, so that settle or the next line notices it
+	if r := t.near.peek(key); r != nil {
+		if c := r.confirmed.Load(); c != nil {
+			c.state.Store(outdated)
+		}
 	}
 }
 
@@ -145,16 +148,24 @@ func (t *tiered) Lookup(key []byte) (h Held, known bool) {
 		return Held{}, false
 	}
 	h, _ = t.near.Lookup(key)
-	if h.Entry == nil || !t.isConfirmed(h.Key, h.Entry) {
+	if h.Entry == nil || !t.isConfirmed(h.Entry) {
 		return Held{}, false
 	}
 	return h, true
 }
 
 // isConfirmed reports whether the near entry e is equal to the far one, as far as is known.
-func (t *tiered) isConfirmed(key string, e *Entry) bool {
+func (t *tiered) isConfirmed(e *Entry) bool {
 	c := confirmationOf(e)
-	return c != nil && c.entry == e && c.change == t.count(key).Load() && time.Now().Before(c.until)
+	return c != nil && c.state.Load() == settled && c.entry == e && c.all == t.all.Load() && time.Now().Before(c.until)
+}
+
+// settle must be called when a near entry under key has got the confirmation c. The entry is used from then on, unless the key
+// was changed since the far store was asked.
+func (t *tiered) settle(key string, c *confirmation) {
+	if c.change == t.count(key).Load() {
+		c.state.CompareAndSwap(pending, settled)
+	}
 }
 
 // lookup returns the near entry under key and its confirmation.
@@ -182,11 +193,11 @@ func (t *tiered) Get(ctx context.Context, key string) (*Response, error) {
 	if strings.HasSuffix(key, cachekey.NoticeSuffix) { // it must not be old
 		return t.far.Get(ctx, key)
 	}
-	if r, err := t.near.Get(ctx, key); err == nil && t.isConfirmed(key, r.Entry) {
+	if r, err := t.near.Get(ctx, key); err == nil && t.isConfirmed(r.Entry) {
 		return r, nil
 	}
-	// The count and the time are read before the far store is asked, so that no change in between is missed.
-	c := &confirmation{change: t.count(key).Load(), until: time.Now().Add(t.nearFor)}
+	// The counts and the time are read before the far store is asked, so that no change in between is missed.
+	c := &confirmation{change: t.count(key).Load(), all: t.all.Load(), until: time.Now().Add(t.nearFor)}
 	far, err := t.far.Get(ctx, key)
 	if errors.Is(err, ErrNotFound) {
 		t.near.Delete(ctx, key)
@@ -225,6 +236,7 @@ func (t *tiered) confirm(key string, e *Entry, c *confirmation) *Response {
 	}
 	c.entry = near.Entry
 	near.Entry.Stamp.(*record).confirmed.Store(c)
+	t.settle(key, c)
 	return near
 }
 
@@ -244,12 +256,16 @@ func (t *tiered) bring(ctx context.Context, key string, far *Response, c *confir
 			w.Abort()
 			return far
 		}
+		t.settle(key, c)
 		if near, now := t.lookup(key); now == c {
 			return near
 		}
 		return far
 	}
-	far.Body = &nearingBody{ReadCloser: far.Body, near: w, left: far.Entry.Length, forget: func() { t.near.Delete(ctx, key) }}
+	far.Body = &nearingBody{
+		ReadCloser: far.Body, near: w, left: far.Entry.Length,
+		settle: func() { t.settle(key, c) }, forget: func() { t.near.Delete(ctx, key) },
+	}
 	return far
 }
 
@@ -263,6 +279,7 @@ type nearingBody struct {
 	near Writer     // nil if there is no copy, or no longer
 	left int64
 
+	settle func() // is called when there is a copy
 	forget func() // removes the copy
 }
 
@@ -285,6 +302,7 @@ func (b *nearingBody) Read(p []byte) (int, error) {
 		b.end(b.near.Abort)
 	case b.left == 0 && (err == io.EOF || n > 0):
 		b.end(b.near.Commit)
+		b.settle()
 	}
 	return n, err
 }

@@ -330,6 +330,33 @@ func TestTieredWatch(t *testing.T) {
 	})
 }
 
+// However many other keys change, the far store is not asked about this one, and it is if this one changes.
+func TestTieredOtherKeysChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		far := &toldStore{farStore: farStore{Store: storage.NewDictCache()}}
+		one := storage.Tiered(nil, far, time.Hour)
+		defer one.Close()
+		synctest.Wait()
+		putBody(t, far.Store, "old")
+		wantBody(t, one, "old")
+		for i := range 20_000 {
+			far.tell(fmt.Sprint("other", i))
+		}
+		wantBody(t, one, "old")
+		if n := far.gets.Load(); n != 1 {
+			t.Errorf("%d calls of the far store, want 1", n)
+		}
+		far.tell(tieredKey)
+		for range 3 {
+			far.during = func() { far.tell(tieredKey) } // what is being read may be old
+			wantBody(t, one, "old")
+		}
+		if n := far.gets.Load(); n != 4 {
+			t.Errorf("%d calls of the far store while the key changes, want 4", n)
+		}
+	})
+}
+
 // brokenWatch is a far store whose watch ends by itself.
 type brokenWatch struct {
 	storage.Store
