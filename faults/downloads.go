@@ -353,15 +353,15 @@ func downloads(ctx context.Context, less int) ([]row, error) {
 			broken: fmt.Sprintf("%s, a file of %s whose transfer is cut; in half of the cases the client is killed", layout, mib(size)),
 			times:  longCuts, unit: "cuts",
 		}
-		sent, err := longRun(ctx, layout, size, &r.tally)
+		sent, lost, err := longRun(ctx, layout, size, &r.tally)
 		if err != nil {
 			return nil, err
 		}
 		ratio := float64(sent) / float64(size)
 		r.notes = fmt.Sprintf("the origin sent %.4f times the bytes, with header fields and what was lost in buffers; memory of a client at most %s", ratio, mib(r.Peak))
 		limit := 1.02
-		if size < longDownload { // the loss is the same: up to two pieces with each process, and the contents of the buffers
-			limit = 1 + float64(longCuts/2*(2<<20)+longCuts*(256<<10))/float64(size)
+		if size < longDownload {
+			limit = 1 + float64(lost)/float64(size)
 		}
 		if ratio > limit || r.Peak > longLimit && !raceEnabled || r.Hits == 0 {
 			r.broke = r.notes
@@ -372,23 +372,37 @@ func downloads(ctx context.Context, less int) ([]row, error) {
 	return append(rows, r), err
 }
 
-// longRun downloads a file once, and reads it again from the cache. It returns the number of bytes that the origin has sent.
-func longRun(ctx context.Context, layout string, size int64, sum *tally) (sent int64, err error) {
+// lostBy returns how many bytes may be lost by the cuts of a short download: with each killed process all that it has received, up
+// to the 8 MiB after which a body is stored in pieces, and two pieces; and with each cut what is in buffers.
+func lostBy(cuts []cut) (lost int64) {
+	for _, c := range cuts {
+		if c.kind == cutKill {
+			lost += min(c.at, 10<<20)
+		}
+		lost += 256 << 10
+	}
+	return lost
+}
+
+// longRun downloads a file once, and reads it again from the cache. It returns the number of bytes that the origin has sent, and how
+// many of them may have been lost.
+func longRun(ctx context.Context, layout string, size int64, sum *tally) (sent, lost int64, err error) {
 	dir, err := os.MkdirTemp("", "faults")
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer os.RemoveAll(dir)
 	o := &shaky{size: size, cuts: randomCuts(longCuts, size, true)}
+	lost = lostBy(o.cuts)
 	server := o.start()
 	defer server.Close()
 	c := child{Layout: layout, Dir: dir, URL: server.URL, Size: size}
 	for range 2 {
 		if err := o.clients(ctx, c, sum); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 	}
-	return o.sent.Load(), nil
+	return o.sent.Load(), lost, nil
 }
 
 // shortDownloads makes n downloads of shorter files, which may also change, into all kinds of stores. Callers cancel requests, close
