@@ -51,14 +51,12 @@ func TestRelocated(t *testing.T) {
 
 // A redirect to the upstream server leads to the proxy, from the origin and from the cache.
 func TestProxyRelocates(t *testing.T) {
-	var url string
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
-		w.Header().Set("Content-Location", url+"/there")
-		w.Header().Add("Location", url+"/dir/")
+		w.Header().Set("Content-Location", "http://"+r.Host+"/there")
+		w.Header().Set("Location", "http://"+r.Host+"/dir/")
 		w.WriteHeader(http.StatusMovedPermanently)
 	})
-	url = origin.URL
 	proxy, _ := startProxy(t, origin.URL)
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	for _, status := range []string{"miss", "hit", "hit"} {

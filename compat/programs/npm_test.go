@@ -19,8 +19,7 @@ func TestNpm(t *testing.T) {
 	const manifest = `{"name": "compat-spoon", "version": "1.0.0"}`
 	tarball := newTarball(t, "package/package.json", manifest)
 	sum := sha512.Sum512(tarball)
-	var o *origin
-	o = newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+	o := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/compat-spoon":
 			w.Header().Set("Content-Type", "application/json")
@@ -31,7 +30,7 @@ func TestNpm(t *testing.T) {
 				"versions": map[string]any{"1.0.0": map[string]any{
 					"name": "compat-spoon", "version": "1.0.0",
 					"dist": map[string]any{
-						"tarball":   o.URL + "/compat-spoon/-/compat-spoon-1.0.0.tgz",
+						"tarball":   "http://" + r.Host + "/compat-spoon/-/compat-spoon-1.0.0.tgz",
 						"integrity": "sha512-" + base64.StdEncoding.EncodeToString(sum[:]),
 					},
 				}},
