@@ -92,10 +92,10 @@ func requested(e *storage.Entry) time.Time {
 
 // invalidated remembers when keys were invalidated by this process, so that the responses are not used that were requested
 // before, even if the store has lost the invalidation: a replica that is behind has taken the place of its server. It has
-// a fixed size; a key replaces another one.
+// a fixed size. A key belongs to one set, in which it replaces the one that was invalidated first.
 type invalidated struct {
-	seed  maphash.Seed
-	slots [4096]atomic.Pointer[invalidatedKey]
+	seed maphash.Seed
+	sets [512][8]atomic.Pointer[invalidatedKey]
 }
 
 type invalidatedKey struct {
@@ -104,13 +104,34 @@ type invalidatedKey struct {
 }
 
 func (v *invalidated) add(key string, at time.Time) {
-	hash := maphash.String(v.seed, key)
-	v.slots[hash%uint64(len(v.slots))].Store(&invalidatedKey{hash, at})
+	next := &invalidatedKey{maphash.String(v.seed, key), at}
+	set := &v.sets[next.hash%uint64(len(v.sets))]
+	for {
+		slot := &set[0]
+		old := slot.Load()
+		for i := range set {
+			k := set[i].Load()
+			if k == nil || k.hash == next.hash || old != nil && k.at.Before(old.at) {
+				slot, old = &set[i], k
+			}
+			if k == nil || k.hash == next.hash {
+				break
+			}
+		}
+		if slot.CompareAndSwap(old, next) {
+			return
+		}
+	}
 }
 
 // covers reports whether an entry under key was requested before key was invalidated.
 func (v *invalidated) covers(key string, e *storage.Entry) bool {
 	hash := maphash.String(v.seed, key)
-	k := v.slots[hash%uint64(len(v.slots))].Load()
-	return k != nil && k.hash == hash && requested(e).Before(k.at)
+	set := &v.sets[hash%uint64(len(v.sets))]
+	for i := range set {
+		if k := set[i].Load(); k != nil && k.hash == hash && requested(e).Before(k.at) {
+			return true
+		}
+	}
+	return false
 }
