@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 )
 
 // relocate changes the URLs in Location and Content-Location that lead to the upstream server, so that they lead to this proxy.
@@ -27,7 +29,7 @@ func relocated(location string, upstream *url.URL) (string, bool) {
 	if err != nil || u.Opaque != "" || u.Host == "" && !strings.HasPrefix(u.Path, "/") {
 		return "", false
 	}
-	if u.Host != "" && (!sameHost(u, upstream) || u.Scheme != "" && u.Scheme != upstream.Scheme) {
+	if u.Host != "" && rules.SameOrigin(upstream, location) == nil {
 		return "", false
 	}
 	base := strings.TrimSuffix(upstream.EscapedPath(), "/")
@@ -48,15 +50,4 @@ func relocated(location string, upstream *url.URL) (string, bool) {
 		path += "#" + u.EscapedFragment()
 	}
 	return path, true
-}
-
-// sameHost reports whether two URLs have the same host and port, in the scheme of b.
-func sameHost(a, b *url.URL) bool {
-	port := func(u *url.URL) string {
-		if p := u.Port(); p != "" {
-			return p
-		}
-		return map[string]string{"http": "80", "https": "443"}[b.Scheme]
-	}
-	return strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
 }
