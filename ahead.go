@@ -9,8 +9,9 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// If the store can make several calls in the time of one, a lookup reads ahead: it reads, together with the entry under the plain
-// key, what is needed if that is missing or must be validated. So a miss waits for the store only once before the origin is asked.
+// If the store can make several calls in the time of one, a lookup reads ahead: together with the entry under the plain key, it
+// reads the entries that are needed if that one is missing or must be validated. So a miss waits for the store only once before
+// the origin is asked.
 
 // readAhead returns the entry under the key of prev. It reads ahead, unless the entry was fresh when it was last used, and still is
 // there.

@@ -51,7 +51,7 @@ type storedParts struct {
 
 // previous is what is known to be stored for a query when the origin is asked. The origin's response may confirm,
 // contradict or replace it. lookup sets place, first and unreadable. The road adds the rest, before the origin is asked or
-// after it has answered. What is removed from the store is removed here, too.
+// after it has answered. An entry that is removed from the store is removed here, too.
 type previous struct {
 	place
 	first      *storage.Entry // entry under the key, which lists the variants; nil if none
@@ -60,7 +60,7 @@ type previous struct {
 	doubted    *match         // a closed whole response that BeforeReuse rejected, or whose validation has failed
 	part       *match         // a stored part that does not contain the requested range, or was not confirmed
 	rest       gap            // the bytes that the origin is asked for, if some are missing
-	ahead      ahead          // what was read of the store before it was known whether it would be needed
+	ahead      ahead          // entries that were read in case they would be needed
 }
 
 // ahead is what was read ahead for a plain key.

@@ -192,8 +192,8 @@ func (e *engine) partitionOf(req *http.Request, c *Control) string {
 	return partitionMark + hex.EncodeToString(sum[:])
 }
 
-// withNewBody returns a query whose request can be sent once more. It has a new body, because the first request has used
-// up the old one.
+// withNewBody returns a query whose request can be sent once more. Its body is new, because the first request used up
+// the old one.
 func (q *query) withNewBody() query {
 	again := *q
 	again.req = q.req.WithContext(q.ctx)

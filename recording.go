@@ -37,7 +37,7 @@ type recording struct {
 	forgetParts func()                // removes the parts in which the same bytes are stored; nil if they are not
 	recordRest  func(*recording)      // makes the bytes that have not been received be stored in pieces; nil if they are not to be
 	auxiliary   bool                  // it is the recording of such parts, and is not counted
-	damaged     bool                  // what was received must not be kept
+	damaged     bool                  // the bytes received must not be kept
 	pos         int64                 // offset of the next byte in the representation
 	trailerFrom *http.Response        // response with the entry's trailer; nil if it has none
 	private     []string              // names of trailer fields that are not stored

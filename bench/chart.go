@@ -13,7 +13,7 @@ import (
 
 // A chart is a picture of a table of the page: bars in rows and columns, all with one scale.
 type chart struct {
-	file    string // beside the page
+	file    string // name, in the directory of the page
 	title   string
 	about   string // how to read it
 	log     bool   // the scale is logarithmic
@@ -109,7 +109,7 @@ func (t table) hitRatios() ([]barGroup, error) {
 	return groups, nil
 }
 
-// drawCharts draws the charts of a page from its tables, and writes them beside it.
+// drawCharts draws the charts of a page from its tables, and writes them to its directory.
 func drawCharts(page string) error {
 	text, err := os.ReadFile(page)
 	if err != nil {
@@ -177,7 +177,7 @@ const (
 	groupHeight = 26 // of the heading of a group
 )
 
-// style has the colours for a light and a dark background. The background is drawn, because a page may be dark while the system is
+// style contains the colours for a light and a dark background. The background is drawn, because a page may be dark while the system is
 // light.
 const style = `text{font:12px system-ui,sans-serif;fill:#1f2328;stroke:#fff;stroke-width:3px;stroke-linejoin:round;paint-order:stroke}.t{font-size:16px;font-weight:600}.m{fill:#59636e}.g{font-weight:600}` +
 	`.bg{fill:#fff}line{stroke:#d1d9e0}.none{fill:#818b98}.a{fill:#0969da}.b{fill:#1a7f37}.c{fill:#8250df}.d{fill:#bc4c00}.e{fill:#cf222e}` +

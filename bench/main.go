@@ -19,7 +19,7 @@
 // The first makes all tables, in some minutes. The next ones make some of them: times; the hit ratio of a bounded
 // cache; a profile of a hit; the command's proxy in comparison with nginx, which needs nginx and wrk; and the memory
 // that a cache uses for long bodies and for many entries. With -write, the tables replace the text between the
-// markers of that page, and the charts beside it are drawn; -draw only draws them. The last command runs the same
+// markers of that page, and its charts are drawn; -draw only draws them. The last command runs the same
 // cases as ordinary benchmarks, for profiles.
 //
 // Each case is checked before it is timed. For example, a hit must be a hit and must not reach the origin. If a case

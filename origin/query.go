@@ -15,8 +15,8 @@ import (
 // content that the handler understands, such as "application/json" or "text/*". AcceptQuery names them in the Accept-Query
 // of each response.
 //
-// A QUERY without a valid Content-Type is answered 400, and one of another type 415. Whether the content is of its type, and
-// what it means, is for the handler to say: with 400, or with 422 if the type is right.
+// A QUERY without a valid Content-Type is answered 400, and one of another type 415. The handler checks whether the content is of
+// its type, and answers 400 if not, or 422 if it cannot process content of the right type.
 //
 // AcceptQuery panics if a media range is malformed or has parameters, and if there is none.
 func AcceptQuery(mediaRanges ...string) func(http.Handler) http.Handler {

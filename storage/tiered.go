@@ -47,7 +47,7 @@ type tiered struct {
 // far store is a Watcher that reports it. If the body of the near entry is still the one in the far store, it
 // is not read again. Writes go to the far store only, so an entry is copied to the near store on its first
 // Get. While the far store fails, the Store also fails once nearFor has passed, because it cannot know
-// what was deleted meanwhile.
+// which entries were deleted meanwhile.
 //
 // The Store is a Leaser if far is one. Its leases are those of the far store. It lists the entries of the far store if that
 // is a Lister.

@@ -120,7 +120,7 @@ func regNameLength(s string) int {
 	return len(s)
 }
 
-// plainInRegName has the bytes that a reg-name may have as they are: unreserved and sub-delims.
+// plainInRegName contains the bytes that a reg-name may have as they are: unreserved and sub-delims.
 var plainInRegName = bytesOf(alphanumeric + "-._~" + "!$&'()*+,;=")
 
 // isIPLiteral reports whether s is what an IP-literal has between its brackets (RFC 3986, section 3.2.2). A zone is no part of
@@ -207,7 +207,7 @@ func isPlainPath(path string) bool {
 
 const alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// plainInPath has the bytes that package url leaves as they are in any path.
+// plainInPath contains the bytes that package url leaves as they are in any path.
 var plainInPath = bytesOf(alphanumeric + "-._~$&+,/:;=@")
 
 func bytesOf(chars string) (set [256]bool) {

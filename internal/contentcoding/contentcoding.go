@@ -26,7 +26,7 @@ const builtin = "gzip, deflate"
 const maxKept = 8 << 20
 
 // maxRest limits what the decoders return for the rest of a body that was closed early. It is more than gzip or deflate can make of
-// what is read in the background by default, 64 KiB.
+// the 64 KiB that are read in the background by default.
 const maxRest = 128 << 20
 
 // maxStacked limits the codings of one body that is decoded.

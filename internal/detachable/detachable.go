@@ -1,4 +1,4 @@
-// Package detachable has a context that can outlive the context that it was made from.
+// Package detachable implements a context that can outlive the context that it was made from.
 package detachable
 
 import (

@@ -1,4 +1,4 @@
-// Package keylock has a lock for each key.
+// Package keylock locks keys.
 package keylock
 
 import (
@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Locks has a lock for each key.
+// Locks is a set of locks, one for each key.
 type Locks struct {
 	wait time.Duration
 	seed maphash.Seed

@@ -96,7 +96,7 @@ const (
 	BodyNotCacheable      = "request-body"
 )
 
-// reasons has the description of each reason, a clause for people to read, and its source, which is
+// reasons contains the description of each reason, a clause for people to read, and its source, which is
 // empty if the rule is one of this cache and not of a specification.
 var reasons = map[Reason]struct{ description, reference string }{
 	SMaxAge:     {"s-maxage sets how long a shared cache may reuse it", "RFC 9111, section 5.2.2.10"},

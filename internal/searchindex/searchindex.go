@@ -1,4 +1,4 @@
-// Package searchindex has the form of the index of a path: an entry without content that lists the values of No-Vary-Search that
+// Package searchindex encodes the index of a path: an entry without content that lists the values of No-Vary-Search that
 // the responses of the path have. Its list of variants has one for each value.
 package searchindex
 

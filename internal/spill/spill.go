@@ -1,4 +1,4 @@
-// Package spill has a buffer for the body of a response that moves to a temporary file when it is long.
+// Package spill buffers the body of a response, in memory or, if it is long, in a temporary file.
 package spill
 
 import (
