@@ -58,11 +58,15 @@ func isLetterOrDigit(c rune) bool {
 type forwarding struct {
 	hosts []string // the host names that are passed on in X-Forwarded-Host
 	trust bool     // the client is a trusted proxy, whose forwarding fields are passed on
+	keep  bool     // the client's Host field is passed on as it is; it is part of the cache key
 }
 
 // apply replaces the fields about the client and its target in the outgoing request. Those that a client may choose are
 // made part of the cache key.
 func (f *forwarding) apply(r *httputil.ProxyRequest) {
+	if f.keep {
+		r.Out.Host = r.In.Host
+	}
 	if f.trust {
 		f.applyTrusted(r)
 		return

@@ -25,6 +25,7 @@ func proxyCommand(fs *flag.FlagSet) runFunc {
 	fs.BoolVar(&p.oneUser, "one-user", false, "")
 	fs.BoolVar(&p.forwarding.trust, "trust-forwarded", false, "")
 	fs.Func("host", "", p.forwarding.addHosts)
+	fs.BoolVar(&p.forwarding.keep, "keep-host", false, "")
 	fs.BoolVar(&p.replaySetCookie, "replay-set-cookie", false, "")
 	fs.Func("heuristic", "", p.heuristic.parse)
 	fs.Func("ignore-params", "", p.keys.ignore)

@@ -180,6 +180,36 @@ func TestProxyUpstreamPath(t *testing.T) {
 	}
 }
 
+// TestProxyKeepHost: the upstream server gets the Host that the client has sent, and a response for one host is not sent to another.
+func TestProxyKeepHost(t *testing.T) {
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Location", "http://"+r.Host+"/dir/")
+		io.WriteString(w, r.Host)
+	})
+	kept, _ := startProxy(t, origin.URL, "--keep-host")
+	trusting, _ := startProxy(t, origin.URL, "--keep-host", "--trust-forwarded")
+	plain, _ := startProxy(t, origin.URL)
+	own := strings.TrimPrefix(origin.URL, "http://")
+	for _, test := range []struct{ proxy, host, want, location, status string }{
+		{kept, "a.example", "a.example", "http://a.example/dir/", "fwd=uri-miss"},
+		{kept, "b.example:8080", "b.example:8080", "http://b.example:8080/dir/", "fwd=uri-miss"},
+		{kept, "a.example", "a.example", "http://a.example/dir/", "hit"},
+		{kept, own, own, "/dir/", "fwd=uri-miss"},
+		{trusting, "a.example", "a.example", "http://a.example/dir/", "fwd=uri-miss"},
+		{plain, "a.example", own, "/dir/", "fwd=uri-miss"},
+		{plain, "b.example", own, "/dir/", "hit"},
+	} {
+		resp, got := raw(t, test.proxy, "GET / HTTP/1.1\r\nHost: "+test.host+"\r\nConnection: close\r\n\r\n")
+		if location := resp.Header.Get("Location"); got != test.want || location != test.location {
+			t.Errorf("Host %s: the origin saw %s, and the client Location %s, want %s and %s", test.host, got, location, test.want, test.location)
+		}
+		if got := resp.Header.Get("Cache-Status"); !strings.Contains(got, test.status) {
+			t.Errorf("Host %s: Cache-Status %q, want %s", test.host, got, test.status)
+		}
+	}
+}
+
 // OPTIONS * has no path, so that of the upstream URL is not added.
 func TestProxyAsterisk(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
