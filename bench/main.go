@@ -124,7 +124,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if dir, err = os.MkdirTemp("", "cachecontrol-bench-"); err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() {
+		fmt.Fprintln(stderr, "removing files, which may take minutes")
+		os.RemoveAll(dir)
+	}()
 	setApart(dir)
 
 	all := !slices.ContainsFunc(parts, func(p part) bool { return p.chosen })
