@@ -69,7 +69,7 @@ func TestUsageErrors(t *testing.T) {
 		{"help get now", []string{`unexpected argument "now"`, "one command"}},
 		{"version now", []string{`unexpected argument "now"`, "takes no arguments"}},
 		{"proxy", []string{"--upstream is missing", "For example: --upstream http://"}},
-		{"proxy --upstream localhost:3000", []string{"does not begin with http:// or https://", "For example: "}},
+		{"proxy --upstream localhost:3000", []string{"does not begin with http://, https:// or h2c://", "For example: "}},
 		{"proxy --upstream http://", []string{"has no host", "For example: "}},
 		{"proxy --upstream http://a/?q", []string{"more than a scheme, a host and a path", "For example: "}},
 		{"proxy --upstream http://a%zz", []string{"is not a URL", "For example: "}},

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -62,11 +60,6 @@ type proxy struct {
 	noBackoff                         bool
 }
 
-// idleUpstream is how long an unused connection to the upstream server is kept. It is less than 5 seconds, after
-// which Node.js and Apache close theirs. If a connection is closed while a request is sent on it, http.Transport
-// repeats a GET but not a POST.
-const idleUpstream = 4 * time.Second
-
 func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 	if len(args) > 0 {
 		return usageErrorf("unexpected argument %q", args[0], "Name the upstream server with --upstream.")
@@ -74,7 +67,7 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 	if p.keys.signatures && !p.private {
 		return usageErrorf("--ignore-signatures needs --private", "A shared cache would give the responses to users without a valid signature.")
 	}
-	upstream, err := parseUpstream(p.upstream)
+	upstream, h2c, err := parseUpstream(p.upstream)
 	if err != nil {
 		return err
 	}
@@ -83,9 +76,10 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 		return err
 	}
 	defer disconnect()
-	base, self := upstreamTransport(), newPseudonym()
+	self := newPseudonym()
+	base := newToUpstream(h2c, self)
 	cache := &cachecontrol.Transport{
-		Base:                 toUpstream{base, self},
+		Base:                 base,
 		Store:                store,
 		Heuristic:            p.heuristic.Heuristic,
 		Key:                  p.keys.key(),
@@ -125,7 +119,7 @@ func (p *proxy) run(ctx context.Context, e *env, args []string) error {
 	errorLog := e.errorLog()
 	server := newServer(p.access.handler(newReverseProxy(upstream, self, &p.forwarding, cache, errorLog), e.stdout), errorLog)
 	server.DisableGeneralOptionsHandler = true // the origin answers OPTIONS *
-	err = e.serveUntil(ctx, server, listener, p.grace, fmt.Sprintf("upstream %s, store %s", upstream, &p.store))
+	err = e.serveUntil(ctx, server, listener, p.grace, fmt.Sprintf("upstream %s, store %s", printable(p.upstream), &p.store))
 	if text := summary(cache.Stats()); text != "" {
 		e.report(e.name + ": " + text)
 	}
@@ -161,35 +155,4 @@ func (p *proxy) openStore(e *env) (store storage.Store, close func() error, err 
 	}
 	tiered := storage.Tiered(&storage.DictCache{MaxBytes: p.near}, store, 0)
 	return tiered, func() error { return errors.Join(tiered.Close(), disconnect()) }, nil
-}
-
-func parseUpstream(s string) (*url.URL, error) {
-	const hint = "For example: --upstream http://127.0.0.1:3000"
-	if s == "" {
-		return nil, usageErrorf("--upstream is missing", hint)
-	}
-	u, err := url.Parse(s)
-	switch {
-	case err != nil:
-		return nil, usageErrorf("--upstream %q is not a URL", shownURL(s), hint)
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, usageErrorf("--upstream %q does not begin with http:// or https://", shownURL(s), hint)
-	case u.Hostname() == "":
-		return nil, usageErrorf("--upstream %q has no host", shownURL(s), hint)
-	case u.RawQuery != "" || u.Fragment != "" || u.User != nil:
-		return nil, usageErrorf("--upstream %q contains more than a scheme, a host and a path", shownURL(s), hint)
-	}
-	return u, nil
-}
-
-// upstreamTransport returns the http.Transport for requests to the upstream server. It does not change them.
-func upstreamTransport() *http.Transport {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.DisableCompression = true
-	t.MaxIdleConns = 0 // no limit: there is one host, and the next line limits it
-	t.MaxIdleConnsPerHost = 512
-	t.IdleConnTimeout = idleUpstream
-	t.ResponseHeaderTimeout = time.Minute
-	t.MaxResponseHeaderBytes = 1 << 20
-	return t
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log"
 	"net"
 	"net/http"
@@ -60,7 +59,7 @@ func (p *reverseProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r = r.WithContext(r.Context())
 		r.Header = rules.WithoutUpgrade(r.Header)
 	}
-	if r.ContentLength != 0 {
+	if r.ContentLength != 0 && !isGRPC(r) {
 		b := &timeoutBody{ReadCloser: r.Body, conn: http.NewResponseController(w)}
 		b.extendDeadline()
 		r = r.WithContext(context.WithValue(r.Context(), timeoutBodyKey{}, b))
@@ -127,29 +126,6 @@ func (p *reverseProxy) handleError(w http.ResponseWriter, r *http.Request, err e
 	} else {
 		respondError(w, http.StatusBadGateway, "the upstream server could not be reached or did not send a valid response")
 	}
-}
-
-// toUpstream sends the requests to the upstream server. It adds the proxy to Via here, behind the cache, so that a
-// Vary on Via does not create a variant for each proxy. It returns an error for a status below 100 or above 999.
-type toUpstream struct {
-	*http.Transport
-	self pseudonym
-}
-
-func (t toUpstream) RoundTrip(req *http.Request) (*http.Response, error) {
-	out := *req
-	out.Header = req.Header.Clone()
-	t.self.addTo(out.Header, 1, 1)
-	resp, err := t.Transport.RoundTrip(&out)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode < 100 || resp.StatusCode > 999 {
-		resp.Body.Close()
-		return nil, fmt.Errorf("the upstream server sent the status %03d", resp.StatusCode)
-	}
-	resp.Request = req
-	return resp, nil
 }
 
 // bufferPool is an httputil.BufferPool.

@@ -25,9 +25,15 @@ func listen(addr string) (net.Listener, error) {
 	return timeoutListener{listener}, nil
 }
 
-// newServer returns a server with the timeouts of this command.
+// newServer returns a server for HTTP/1.1 and for HTTP/2 without TLS, with the timeouts of this command.
 func newServer(handler http.Handler, errorLog *log.Logger) *http.Server {
-	return &http.Server{Handler: handler, ErrorLog: errorLog, ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler: timeoutHandler{handler}, ErrorLog: errorLog, Protocols: protocols,
+		ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+	}
 }
 
 // serveUntil serves until ctx is canceled. It then gives responses in progress some time to finish. about describes the

@@ -31,13 +31,16 @@ func (l timeoutListener) Accept() (net.Conn, error) {
 
 type timeoutConn struct{ *net.TCPConn }
 
-func (c timeoutConn) Write(p []byte) (int, error) { return writeInPieces(c.TCPConn, p) }
+func (c timeoutConn) Write(p []byte) (int, error) { return writeInPieces(c.TCPConn, c.TCPConn, p) }
 
-// writeInPieces writes p in pieces, each with a deadline.
-func writeInPieces(conn net.Conn, p []byte) (n int, err error) {
+// writeDeadliner is a connection, or a stream of HTTP/2.
+type writeDeadliner interface{ SetWriteDeadline(time.Time) error }
+
+// writeInPieces writes p in pieces to w, whose connection is conn, each with a deadline.
+func writeInPieces(w io.Writer, conn writeDeadliner, p []byte) (n int, err error) {
 	for {
 		conn.SetWriteDeadline(time.Now().Add(clientTimeout))
-		m, err := conn.Write(p[n:min(n+minProgress, len(p))])
+		m, err := w.Write(p[n:min(n+minProgress, len(p))])
 		if n += m; err != nil || n == len(p) {
 			return n, err
 		}
@@ -65,6 +68,40 @@ func (c timeoutConn) ReadFrom(r io.Reader) (n int64, err error) {
 	}
 	return n, err
 }
+
+// timeoutHandler resets the streams of HTTP/2 whose clients do not read. The deadlines of timeoutConn do not end them,
+// because a client can stop one stream of a connection.
+type timeoutHandler struct{ http.Handler }
+
+func (h timeoutHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 2 {
+		s := timeoutStream{w, http.NewResponseController(w)}
+		defer func() { s.conn.SetWriteDeadline(time.Now().Add(clientTimeout)) }() // for the rest, which net/http writes
+		w = s
+	}
+	h.Handler.ServeHTTP(w, r)
+}
+
+// timeoutStream is a ResponseWriter whose methods have a deadline. Between them there is none.
+type timeoutStream struct {
+	http.ResponseWriter
+	conn *http.ResponseController
+}
+
+func (s timeoutStream) Write(p []byte) (int, error) {
+	defer s.conn.SetWriteDeadline(time.Time{})
+	return writeInPieces(s.ResponseWriter, s.conn, p)
+}
+
+// FlushError is used by http.ResponseController.
+func (s timeoutStream) FlushError() error {
+	s.conn.SetWriteDeadline(time.Now().Add(clientTimeout))
+	defer s.conn.SetWriteDeadline(time.Time{})
+	return s.conn.Flush()
+}
+
+// Unwrap is used by http.ResponseController.
+func (s timeoutStream) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
 // timeoutBody is a request body with a deadline for each Read.
 type timeoutBody struct {

@@ -31,14 +31,14 @@ func TestWriteInPieces(t *testing.T) {
 			}
 		}()
 		start := time.Now()
-		n, err := writeInPieces(ours, make([]byte, pieces*minProgress))
+		n, err := writeInPieces(ours, ours, make([]byte, pieces*minProgress))
 		if n != pieces/2*minProgress || !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%d bytes, %v", n, err)
 		}
 		if took, want := time.Since(start), pieces/2*(clientTimeout-time.Second)+clientTimeout; took != want {
 			t.Errorf("given up after %v, want %v", took, want)
 		}
-		if n, err := writeInPieces(ours, nil); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) && err != nil {
+		if n, err := writeInPieces(ours, ours, nil); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) && err != nil {
 			t.Errorf("nothing: %d bytes, %v", n, err)
 		}
 	})

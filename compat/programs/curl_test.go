@@ -41,6 +41,8 @@ func TestCurl(t *testing.T) {
 		t.Errorf("--etag-compare: got %s, want 304", got)
 	}
 	equal(t, "offer of HTTP/2", curl.run(t, "-sSf", "--http2", url), string(file))
+	equal(t, "HTTP/2", curl.run(t, "-sSf", "--http2-prior-knowledge", url), string(file))
+	equal(t, "version", curl.run(t, "-sSf", "--http2-prior-knowledge", "-o", "unused", "-w", "%{http_version}", url), "2")
 	o.expect(t, "all from the cache")
 }
 

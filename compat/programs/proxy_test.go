@@ -51,14 +51,20 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// startProxy runs "cachecontrol proxy" until the test ends, and returns its URL.
+// startProxy runs "cachecontrol proxy" in front of an origin until the test ends, and returns its URL.
 func startProxy(t *testing.T, upstream *origin, flags ...string) string {
+	t.Helper()
+	return startProxyTo(t, upstream.URL, flags...)
+}
+
+// startProxyTo does the same with the URL of an origin.
+func startProxyTo(t *testing.T, upstream string, flags ...string) string {
 	t.Helper()
 	exe, err := command()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(exe, append([]string{"proxy", "--listen", "127.0.0.1:0", "--upstream", upstream.URL}, flags...)...)
+	cmd := exec.Command(exe, append([]string{"proxy", "--listen", "127.0.0.1:0", "--upstream", upstream}, flags...)...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
