@@ -156,21 +156,7 @@ func (h *harness) findSuite(t *testing.T) string {
 		}
 		return dir
 	}
-
-	npm := peer.Program(t, installHint, "npm")
-	dir := t.TempDir()
-	// Without a package.json npm would look for one further up.
-	if err := os.WriteFile(filepath.Join(dir, "package.json"), []byte(`{"private": true}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(h.ctx, npm, "install", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund",
-		"--no-package-lock", "--no-update-notifier", suitePackage)
-	cmd.Dir = dir
-	cmd.WaitDelay = stopTimeout
-	if out, err := cmd.CombinedOutput(); err != nil {
-		peer.Absent(t, fmt.Sprintf("%s (npm install: %v: %s)", suitePackage, err, tail(out)), installHint)
-	}
-	return filepath.Join(dir, "node_modules", "http-cache-tests")
+	return peer.NPM(h.ctx, t, installHint, suitePackage)
 }
 
 func (h *harness) buildProxy(t *testing.T) string {

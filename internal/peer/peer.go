@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,26 @@ func Program(t testing.TB, install string, names ...string) string {
 	}
 	Absent(t, strings.Join(names, " or "), install)
 	return ""
+}
+
+// NPM installs a package of npm, named with its version as "name@1.2.3", into a directory of the test, without running its
+// scripts, and returns its folder. If npm is missing or cannot install it, NPM ends the test as [Absent] does.
+func NPM(ctx context.Context, t testing.TB, install, pkg string) string {
+	t.Helper()
+	npm := Program(t, install, "npm")
+	dir := t.TempDir()
+	// Without a package.json npm would look for one further up.
+	if err := os.WriteFile(filepath.Join(dir, "package.json"), []byte(`{"private": true}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(ctx, npm, "install", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund",
+		"--no-package-lock", "--no-update-notifier", pkg)
+	cmd.Dir = dir
+	cmd.WaitDelay = 5 * time.Second
+	if out, err := cmd.CombinedOutput(); err != nil {
+		Absent(t, fmt.Sprintf("%s (npm install: %v: %s)", pkg, err, bytes.TrimSpace(out[max(0, len(out)-2000):])), install)
+	}
+	return filepath.Join(dir, "node_modules", pkg[:strings.LastIndexByte(pkg, '@')])
 }
 
 // Python returns the path of a Python 3 that can import all modules. It tries python3 in PATH, then
