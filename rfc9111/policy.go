@@ -124,7 +124,8 @@ func (p *Policy) WithLifetime(d time.Duration) *Policy {
 	return &q
 }
 
-// Age returns the current age of the response, at most 2^31 seconds (RFC 9111, section 4.2.3).
+// Age returns the current age of the response, at most 2^31 seconds (RFC 9111, section 4.2.3). If the response was received more
+// than a second after now, its age is not known, and is at least its freshness lifetime.
 func (p *Policy) Age(now time.Time) time.Duration { return p.rules.Age(now) }
 
 // Retention returns how long after its receipt the response can be of use, fresh or stale or by

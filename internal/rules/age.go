@@ -19,6 +19,9 @@ func initialAge(date time.Time, age time.Duration, requestTime, responseTime tim
 	return min(max(apparent, age+elapsed(requestTime, responseTime)), Infinite)
 }
 
+// clockTolerance is how much the clocks of two machines that share a store may differ without an effect.
+const clockTolerance = time.Second
+
 // elapsed returns the time from a to b, limited to between 0 and Infinite so that no sum overflows.
 // It is the longer of the times that the wall clock and the monotonic clock measure, because the
 // monotonic clock stops while the machine sleeps and the wall clock may be set back.

@@ -127,9 +127,16 @@ func (p *Policy) Explicit() bool {
 	return p.statedBy == SMaxAge || p.statedBy == MaxAge || p.statedBy == Expires
 }
 
-// Age returns the current age of the response, between 0 and Infinite (RFC 9111, section 4.2.3).
+// Age returns the current age of the response, between 0 and Infinite (RFC 9111, section 4.2.3). That of a response which
+// was received in the future is not known, because another machine with another clock has stored it. It is at least the
+// freshness lifetime, so that the response is validated, unless that has no end.
 func (p *Policy) Age(now time.Time) time.Duration {
-	return min(p.initialAge+elapsed(p.responseTime, now), Infinite)
+	since := elapsed(p.responseTime, now)
+	age := p.initialAge + since
+	if since == 0 && p.Lifetime < Infinite && p.responseTime.Sub(now) > clockTolerance {
+		age = max(age, p.Lifetime)
+	}
+	return min(age, Infinite)
 }
 
 // Retention returns how long after its receipt a stored response can be of use, including stale use and

@@ -91,6 +91,23 @@ func TestAge(t *testing.T) {
 		})
 	}
 
+	// The age of a response that was received in the future is not known.
+	for _, tt := range []struct {
+		cacheControl string
+		ahead, want  time.Duration
+	}{
+		{"max-age=60", time.Second, 10 * time.Second},
+		{"max-age=60", time.Second + 1, time.Minute},
+		{"max-age=60", forever, time.Minute},
+		{"max-age=5", time.Hour, 10 * time.Second},
+		{"max-age=2147483648", time.Hour, 10 * time.Second},
+	} {
+		p := NewPolicy(private, 200, fields("Age", "10", "Cache-Control", tt.cacheControl), t0.Add(tt.ahead), t0.Add(tt.ahead))
+		if got := p.Age(t0); got != tt.want {
+			t.Errorf("%s, received in %v: Age() = %v, want %v", tt.cacheControl, tt.ahead, got, tt.want)
+		}
+	}
+
 	// A request whose time is not known at all is one that was sent very long ago.
 	p := NewPolicy(private, 200, fields("Age", "5"), time.Time{}, t0)
 	if got := p.Age(t0); got != Infinite {
