@@ -43,8 +43,8 @@ type tiered struct {
 // returned from there without a call of the far store for the time nearFor. Zero means DefaultNearFor. A negative
 // value means no limit.
 //
-// A change that another process makes in the far store is seen after nearFor at the latest, or at once if the
-// far store is a Watcher that reports it. If the body of the near entry is still the one in the far store, it
+// A change that another process makes in the far store is seen after nearFor at the latest, or as soon as the far
+// store reports it, if that is a Watcher. If the body of the near entry is still the one in the far store, it
 // is not read again. Writes go to the far store only, so an entry is copied to the near store on its first
 // Get. While the far store fails, the Store also fails once nearFor has passed, because it cannot know
 // which entries were deleted meanwhile.
@@ -108,8 +108,11 @@ func (t *tiered) watch(ctx context.Context, far Watcher) {
 			return
 		case <-pause.C:
 		}
-		far.Watch(ctx, t.changed)
+		err := far.Watch(ctx, t.changed)
 		t.changed("")
+		if errors.Is(err, errors.ErrUnsupported) {
+			return
+		}
 		pause.Reset(time.Second)
 	}
 }

@@ -21,6 +21,7 @@ func (c *cache) Batch(ctx context.Context, calls []storage.Call) {
 	var first, rest []*queued
 	for i := range calls {
 		q := &queued{Call: &calls[i], plain: c.plain(calls[i].Key)}
+		q.now = c.held.begin(q.plain)
 		if q.Err = c.check(ctx); q.Err != nil {
 			continue
 		}
@@ -41,6 +42,7 @@ func (c *cache) Batch(ctx context.Context, calls []storage.Call) {
 type queued struct {
 	*storage.Call
 	plain   string
+	now     reading
 	breaker *breaker.Breaker
 	err     error            // if not nil, there are no commands
 	value   *redis.StringCmd // of a Get; of a Delete, the beginning of what it removes
@@ -68,6 +70,9 @@ func (c *cache) send(ctx context.Context, calls []*queued) {
 	for i, q := range calls {
 		if err != nil {
 			q.Err = c.report(ctx, q.breaker, err)
+			if q.Put != nil || q.Delete { // perhaps
+				c.changed(q.plain)
+			}
 			continue
 		}
 		*q = own[i]
@@ -100,6 +105,7 @@ func (c *cache) receive(ctx context.Context, q *queued) {
 		q.Err = q.err
 		return
 	case q.done != nil:
+		c.changed(q.plain)
 		q.Err = c.report(ctx, q.breaker, q.done.Err())
 		if q.Err == nil && q.value != nil {
 			old, _ := q.value.Bytes()
@@ -108,7 +114,7 @@ func (c *cache) receive(ctx context.Context, q *queued) {
 		return
 	}
 	first, err := q.value.Bytes()
-	q.Response, q.Err = c.open(ctx, q.Key, first, c.report(ctx, q.breaker, err))
+	q.Response, q.Err = c.open(ctx, q.Key, q.now, first, c.report(ctx, q.breaker, err))
 }
 
 var _ storage.Batcher = (*cache)(nil)

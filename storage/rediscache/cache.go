@@ -25,6 +25,10 @@ type cache struct {
 	prefix   string
 	maxPlain int64
 	timeout  time.Duration
+	interval time.Duration // of Watch; negative if there are no notifications
+
+	unsent changes
+	held   held
 
 	whole breaker.Breaker // of the server, or of the client's lookups of servers
 	nodes sync.Map        // *breaker.Breaker of each server of a Cluster or Ring, by address
@@ -56,10 +60,17 @@ func Timeout(d time.Duration) Option {
 	}
 }
 
+// WatchInterval sets how often Watch asks Redis what was changed. Zero means DefaultWatchInterval. A negative value means
+// that the store neither watches nor tells others what it changes.
+func WatchInterval(d time.Duration) Option {
+	return func(c *cache) { c.interval = cmp.Or(d, DefaultWatchInterval) }
+}
+
 // The defaults of the options.
 const (
-	DefaultMaxPlain = 1 << 20
-	DefaultTimeout  = 500 * time.Millisecond
+	DefaultMaxPlain      = 1 << 20
+	DefaultTimeout       = 500 * time.Millisecond
+	DefaultWatchInterval = 100 * time.Millisecond
 )
 
 const (
@@ -90,11 +101,11 @@ const (
 // body, one chunk at a time is in memory. It is verified while it is read. Both implement io.Seeker and io.WriterTo.
 // The context that is passed to Create applies to all calls of the Writer.
 //
-// The store implements storage.Watcher with Redis's client-side caching. On a separate connection, every server reports
-// each key with the prefix that was changed by any client, including Python's, or that has expired. This requires Redis
-// 6, permission for CLIENT TRACKING, and a *redis.Client or a *redis.ClusterClient. If Redis refuses it and has never
-// granted it before, Watch returns the error. A connection that breaks is opened again every second. One without an
-// answer for 4 seconds is closed.
+// The store implements storage.Watcher with a value in Redis in which all processes that use this package record what they
+// change, once in ten milliseconds, while one of them watches. Watch reads the new part of it at the WatchInterval. It
+// reports an entry that this store has returned since it was last reported. It does not report what Python or any other
+// program changes. If it cannot read the value for two seconds, everything may have changed. If Redis refuses the first read,
+// Watch returns the error.
 //
 // The store implements storage.Leaser with keys that expire when the lease ends. A lease does not end when its holder
 // dies. Redis can lose it when a replica becomes the master. If the answer to Lease is lost, the lease may be held until
@@ -103,7 +114,7 @@ const (
 // Calls honor their timeouts with any client. If ContextTimeoutEnabled is set in the options of the client,
 // they need no additional goroutines.
 func New(client redis.UniversalClient, opts ...Option) storage.Store {
-	c := &cache{client: client, maxPlain: DefaultMaxPlain, timeout: DefaultTimeout}
+	c := &cache{client: client, maxPlain: DefaultMaxPlain, timeout: DefaultTimeout, interval: DefaultWatchInterval}
 	switch client := client.(type) {
 	case *redis.Client:
 		if client == nil {
@@ -164,10 +175,11 @@ func (c *cache) Get(ctx context.Context, key string) (*storage.Response, error) 
 		return nil, err
 	}
 	plain := c.plain(key)
+	now := c.held.begin(plain)
 	first, err := call(ctx, c, plain, func(ctx context.Context) ([]byte, error) {
 		return c.client.GetRange(ctx, plain, 0, firstRead-1).Bytes()
 	})
-	return c.open(ctx, key, first, err)
+	return c.open(ctx, key, now, first, err)
 }
 
 // firstRead is the number of bytes of a value that are read with the timeout of any other call. They show that the server
@@ -175,7 +187,15 @@ func (c *cache) Get(ctx context.Context, key string) (*storage.Response, error) 
 const firstRead = 128 << 10
 
 // open returns the entry under key. first are the first bytes of its value, or err is the error of reading them.
-func (c *cache) open(ctx context.Context, key string, first []byte, err error) (*storage.Response, error) {
+func (c *cache) open(ctx context.Context, key string, now reading, first []byte, err error) (*storage.Response, error) {
+	r, err := c.openFrom(ctx, key, first, err)
+	if err == nil {
+		c.held.add(key, now)
+	}
+	return r, err
+}
+
+func (c *cache) openFrom(ctx context.Context, key string, first []byte, err error) (*storage.Response, error) {
 	plain := c.plain(key)
 	more := err == nil && len(first) == firstRead
 	if more {

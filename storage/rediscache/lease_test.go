@@ -15,11 +15,10 @@ import (
 )
 
 // TestLeaseKey: a lease is one key, which begins with the prefix and expires. It is released only while it has the
-// holder's value. Watch does not report it.
+// holder's value.
 func TestLeaseKey(t *testing.T) {
 	client := newClient(t, redistest.Start(t).Addr)
 	c := rediscache.New(client, rediscache.Prefix("web:"), patient)
-	w := watch(t, c, 1)
 	lease := func(want bool) (release func()) {
 		t.Helper()
 		release, ok, err := c.(storage.Leaser).Lease(background, "key", time.Hour)
@@ -62,7 +61,6 @@ func TestLeaseKey(t *testing.T) {
 	release() // does nothing any more
 	keys(1)
 	put(t, c, "name", time.Hour, "body")
-	w.only(url)
 	if err := rediscache.Clear(background, client, "web:"); err != nil {
 		t.Fatal(err)
 	}

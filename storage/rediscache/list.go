@@ -109,7 +109,7 @@ func (c *cache) listNode(ctx context.Context, node listedNode, yield func(storag
 func (c *cache) entryKeys(all []string) []string {
 	keys := all[:0]
 	for _, key := range all {
-		if strings.HasPrefix(key, c.prefix) && !isBodyName(c.prefix, key) && !isLeaseName(c.prefix, key) {
+		if isEntryName(c.prefix, key) {
 			keys = append(keys, key)
 		}
 	}

@@ -143,6 +143,7 @@ func (c *cache) run(ctx context.Context, s *storing, keys ...string) error {
 	})
 	switch {
 	case err != nil:
+		c.changed(keys[0]) // perhaps
 		return err
 	case reply == "noticed":
 		return errNoticed
@@ -151,6 +152,7 @@ func (c *cache) run(ctx context.Context, s *storing, keys ...string) error {
 	case reply == "missing":
 		return storage.ErrNotFound
 	}
+	c.changed(keys[0])
 	c.retire(ctx, []byte(reply))
 	return nil
 }

@@ -312,7 +312,7 @@ func (size pages) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // TestRights: what docs/storage.md says a user of Redis needs is enough.
 func TestRights(t *testing.T) {
-	const rights = "+get +set +getrange +unlink +hset +hget +hlen +pttl +pexpire +persist +multi +exec +eval +evalsha +scan +strlen +client|tracking +ping"
+	const rights = "+get +set +getrange +unlink +hset +hget +hlen +pttl +pexpire +persist +multi +exec +eval +evalsha +scan +strlen +append +setnx"
 	doc, err := os.ReadFile("../../docs/storage.md")
 	if err != nil {
 		t.Fatal(err)

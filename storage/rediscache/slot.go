@@ -53,6 +53,7 @@ var crcTable = func() (t [256]uint16) {
 const (
 	bodyMark  = "}go-cachecontrol-body:"
 	leaseMark = "}go-cachecontrol-lease:"
+	logMark   = "}go-cachecontrol-changes"
 )
 
 // newBodyName returns a unique key that begins with prefix and is in the slot of the given key.
@@ -65,6 +66,9 @@ func leaseName(prefix, key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return nameInSlot(prefix, slot(key), leaseMark+hex.EncodeToString(sum[:]))
 }
+
+// logName returns the key of the log of changes.
+func logName(prefix string) string { return prefix + "{0" + logMark }
 
 // nameInSlot returns a key in a slot. It begins with prefix and a number in braces, and ends with rest, which begins with
 // the second brace. The key of an entry cannot be the hash tag, because a URL may contain any braces.
@@ -100,6 +104,11 @@ func isBodyName(prefix, key string) bool { return isOwnName(prefix, key, bodyMar
 
 // isLeaseName reports whether a key is the name of a lease.
 func isLeaseName(prefix, key string) bool { return isOwnName(prefix, key, leaseMark) }
+
+// isEntryName reports whether a key may be that of an entry.
+func isEntryName(prefix, key string) bool {
+	return strings.HasPrefix(key, prefix) && !isBodyName(prefix, key) && !isLeaseName(prefix, key) && key != logName(prefix)
+}
 
 func isOwnName(prefix, key, mark string) bool {
 	rest, ok := strings.CutPrefix(key, prefix+"{")

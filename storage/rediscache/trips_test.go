@@ -18,7 +18,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/rediscache"
 )
 
-// trips counts the round trips of a client, except those that begin a connection, and the bytes of the values that it receives.
+// trips counts the round trips of a client that a caller waits for, except those that begin a connection, and the bytes of the
+// values that it receives.
 type trips struct {
 	n, bytes atomic.Int64
 	after    func() // called after the next single command
@@ -30,7 +31,7 @@ func (t *trips) DialHook(next redis.DialHook) redis.DialHook {
 
 func (t *trips) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if cmd.Name() != "hello" {
+		if args := cmd.Args(); cmd.Name() != "hello" && (len(args) < 4 || args[3] != logKey) {
 			t.n.Add(1)
 		}
 		err := next(ctx, cmd)

@@ -2,210 +2,253 @@ package rediscache
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
-	"github.com/redis/go-redis/v9/push"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/breaker"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-const (
-	// alive is the interval at which an idle connection is tested. A connection without an answer for twice
-	// as long is closed.
-	alive = 2 * time.Second
-
-	// again is the interval between two attempts to watch a server, and between two checks of the list of
-	// servers.
-	again = time.Second
-)
+// silence is the time after which a process that cannot read the log takes everything for changed.
+const silence = 2 * time.Second
 
 // Watch blocks until ctx ends, and then returns ctx.Err().
 func (c *cache) Watch(ctx context.Context, changed func(key string)) error {
 	if err := c.check(ctx); err != nil {
 		return err
 	}
-	var mu sync.Mutex // held while changed is called
-	tell := func(key string) {
-		mu.Lock()
-		defer mu.Unlock()
-		changed(key)
+	if c.interval < 0 {
+		return fmt.Errorf("rediscache: watch: %w", errors.ErrUnsupported)
 	}
-	for ever := false; ; {
-		began := false
-		err := c.watchServers(ctx, tell, &began)
-		if began {
-			ever = true
-			tell("")
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+	defer c.held.watch(&changed)()
+	var at logPosition
+	began, answered := false, time.Now()
+	for {
+		err := c.readLog(ctx, &at, changed)
 		var reply redis.Error
-		if !ever && (errors.Is(err, errNoServers) || errors.Is(err, redis.ErrClosed) || errors.As(err, &reply) && isAnswer(err)) {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil:
+			began, answered = true, time.Now()
+		case !began && (errors.Is(err, storage.ErrClosed) || errors.As(err, &reply) && isAnswer(err)):
 			return fmt.Errorf("rediscache: watch: %w", err)
+		case time.Since(answered) >= silence:
+			answered = time.Now()
+			changed("")
 		}
-		sleep(ctx, again)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(c.interval):
+		}
 	}
 }
 
-var errNoServers = errors.New("the client is neither a *redis.Client nor a *redis.ClusterClient")
-
-// watchServers watches all servers until ctx ends, a server fails, or the list of servers changes. It sets
-// *began once a server reports changes.
-func (c *cache) watchServers(ctx context.Context, changed func(key string), began *bool) error {
-	servers, err := c.servers(ctx)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var work sync.WaitGroup
-	defer work.Wait()
-	var once sync.Once
-	start := func() { once.Do(func() { *began = true }); changed("") }
-	for _, opt := range servers {
-		work.Go(func() {
-			_, err := recovered(ctx, func(ctx context.Context) (none struct{}, err error) {
-				return none, c.watchServer(ctx, opt, start, changed)
-			})
-			cancel(err)
-		})
-	}
-	if _, ok := c.client.(*redis.ClusterClient); !ok {
-		<-ctx.Done()
-		return context.Cause(ctx)
-	}
-	for sleep(ctx, again) {
-		now, err := c.servers(ctx)
-		if err == nil && !slices.EqualFunc(servers, now, func(a, b *redis.Options) bool { return a.Addr == b.Addr }) {
-			cancel(errors.New("the cluster has other masters now"))
-		}
-	}
-	return context.Cause(ctx)
+// logPosition says how far a log was read.
+type logPosition struct {
+	id      string // of the log; "" if no log was read
+	read    int64  // bytes that were read, without the head and with those that were removed
+	removed int64
+	last    string    // the last bytes that were read, by which a log that has lost its end is recognized
+	kept    time.Time // the last time that the log was kept from expiring
 }
 
-// servers returns the options of every server that holds keys, except replicas, sorted by address.
-func (c *cache) servers(ctx context.Context) ([]*redis.Options, error) {
-	switch client := c.client.(type) {
-	case *redis.Client:
-		return []*redis.Options{client.Options()}, nil
-	case *redis.ClusterClient:
-		return callFor(ctx, c, c.timeout, new(breaker.Breaker), func(ctx context.Context) ([]*redis.Options, error) {
-			var mu sync.Mutex
-			var all []*redis.Options
-			err := client.ForEachMaster(ctx, func(_ context.Context, node *redis.Client) error {
-				mu.Lock()
-				defer mu.Unlock()
-				all = append(all, node.Options())
-				return nil
-			})
-			slices.SortFunc(all, func(a, b *redis.Options) int { return strings.Compare(a.Addr, b.Addr) })
-			return all, err
-		})
-	}
-	return nil, errNoServers
-}
-
-// watchServer watches one server until ctx ends or the connection breaks. It calls start whenever the server
-// begins to report changes.
-func (c *cache) watchServer(ctx context.Context, of *redis.Options, start func(), changed func(key string)) error {
-	opt := *of
-	opt.Protocol = 3
-	opt.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	opt.ClientSideCache, opt.ClientSideCacheConfig = nil, nil
-	opt.PushNotificationProcessor = redis.NewPushNotificationProcessor()
-	if err := opt.PushNotificationProcessor.RegisterHandler("invalidate", invalidation(func(key string) {
-		if !isBodyName(c.prefix, key) && !isLeaseName(c.prefix, key) {
-			changed(c.keyOf(key))
+// readLog tells what was added to the log since it was read the last time. If that is not known, it reports that everything
+// may have changed.
+func (c *cache) readLog(ctx context.Context, at *logPosition, changed func(key string)) error {
+	for range 4 { // the log may be created, removed or shortened meanwhile
+		from := int64(-logHash)
+		if at.id != "" {
+			from = logHead - logHash + at.read - at.removed
 		}
-	}), false); err != nil {
-		return err
-	}
-	opt.OnConnect = func(ctx context.Context, cn *redis.Conn) error {
-		if of.OnConnect != nil {
-			if err := of.OnConnect(ctx, cn); err != nil {
+		keep := time.Since(at.kept) > logKeep/3
+		p, err := c.readLogPage(ctx, from, keep)
+		if err != nil {
+			return err
+		}
+		if keep {
+			at.kept = time.Now()
+		}
+		id, removed, ok := parseLogHead(p.head)
+		switch {
+		case !ok:
+			at.id = ""
+			if err := c.createLog(ctx, p.head != ""); err != nil {
 				return err
 			}
-		}
-		args := []any{"client", "tracking", "on", "bcast"}
-		if c.prefix != "" {
-			args = append(args, "prefix", c.prefix)
-		}
-		if err := cn.Do(ctx, args...).Err(); err != nil {
-			return err
-		}
-		start()
-		return nil
-	}
-
-	client := redis.NewClient(&opt)
-	defer client.Close()
-	conn := client.Subscribe(ctx) // no channels: the connection is only read from
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.Close() }) // ends the read
-	defer stop()
-	if err := conn.Ping(ctx); err != nil { // connects
-		return err
-	}
-	ended := make(chan struct{})
-	defer close(ended)
-	go ping(ctx, conn, ended)
-	for {
-		if _, err := conn.ReceiveTimeout(ctx, 2*alive); err != nil {
-			return err
-		}
-	}
-}
-
-// ping sends a PING at intervals, so that a read fails if the server no longer answers.
-func ping(ctx context.Context, conn *redis.PubSub, ended <-chan struct{}) {
-	tick := time.NewTicker(alive)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ended:
-			return
-		case <-tick.C:
-			conn.Ping(ctx)
-		}
-	}
-}
-
-// invalidation is the handler of Redis's invalidation messages.
-type invalidation func(key string)
-
-func (f invalidation) HandlePushNotification(_ context.Context, _ push.NotificationHandlerContext, what []any) error {
-	if len(what) < 2 {
-		return nil
-	}
-	keys, ok := what[1].([]any)
-	if !ok { // the database was flushed
-		f("")
-		return nil
-	}
-	for _, key := range keys {
-		if key, ok := key.(string); ok {
-			f(key)
+		case at.id == "": // everything was read from now on
+			*at = logPosition{id: id, read: removed + p.size - logHead, removed: removed, last: p.rest, kept: at.kept}
+			changed("")
+			return nil
+		case id != at.id, removed > at.read, removed == at.removed && (len(p.rest) < logHash || p.rest[:logHash] != at.last):
+			at.id = ""
+		case removed != at.removed:
+			at.removed = removed
+		default:
+			added := p.rest[logHash:]
+			at.read += int64(len(added))
+			at.last = p.rest[len(p.rest)-logHash:]
+			c.held.tell([]byte(added))
+			return nil
 		}
 	}
 	return nil
 }
 
-// sleep waits for d and reports whether ctx has not ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
+// logPage is what was read of a log at one moment.
+type logPage struct {
+	head string
+	size int64
+	rest string
+}
+
+// readLogPage reads the head of the log, and its rest from an offset that may count from the end.
+func (c *cache) readLogPage(ctx context.Context, from int64, keep bool) (logPage, error) {
+	name := logName(c.prefix)
+	return callFor(ctx, c, min(c.timeout, silence), new(breaker.Breaker), func(ctx context.Context) (p logPage, err error) {
+		var head, rest *redis.StringCmd
+		var size *redis.IntCmd
+		_, err = c.client.TxPipelined(ctx, func(tx redis.Pipeliner) error {
+			head, size, rest = tx.GetRange(ctx, name, 0, logHead-1), tx.StrLen(ctx, name), tx.GetRange(ctx, name, from, -1)
+			if keep {
+				tx.PExpire(ctx, name, logKeep)
+			}
+			return nil
+		})
+		if isWrongType(err) {
+			return logPage{head: "of another type"}, nil
+		}
+		return logPage{head.Val(), size.Val(), rest.Val()}, err
+	})
+}
+
+// createLog creates the log. It replaces what is there only if replace is true.
+func (c *cache) createLog(ctx context.Context, replace bool) error {
+	name, head := logName(c.prefix), newLogHead(rand.Text())
+	_, err := callFor(ctx, c, min(c.timeout, silence), new(breaker.Breaker), func(ctx context.Context) (string, error) {
+		if replace {
+			return c.client.Set(ctx, name, head, logKeep).Result()
+		}
+		_, err := c.client.SetNX(ctx, name, head, logKeep).Result()
+		return "", err
+	})
+	return err
+}
+
+// held are the keys of the entries that the store has returned since their last change. Only their changes are of interest to
+// those who watch.
+type held struct {
+	watched atomic.Bool
+	telling sync.Mutex // held while a function of watchers is called
+
+	mu       sync.Mutex // guards the fields below
+	watchers []*func(key string)
+	keys     map[uint64]string // by hash
+	late     []string          // changed, but those who watch have not been told
+	counts   [1024]uint32      // of changes, by hash
+}
+
+// maxHeld is the number of keys in held. With more, one is taken for changed.
+const maxHeld = 1 << 20
+
+// watch adds a watcher, and returns the function that removes it.
+func (h *held) watch(changed *func(key string)) (stop func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.watchers = append(h.watchers, changed)
+	h.watched.Store(true)
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		rest := make([]*func(string), 0, len(h.watchers))
+		for _, w := range h.watchers {
+			if w != changed {
+				rest = append(rest, w)
+			}
+		}
+		if h.watchers = rest; len(rest) == 0 {
+			h.watched.Store(false)
+			h.keys, h.late = nil, nil
+		}
+	}
+}
+
+// reading is an entry that is being read.
+type reading struct {
+	watched bool
+	hash    uint64
+	count   uint32
+}
+
+// begin must be called before an entry is read.
+func (h *held) begin(plain string) reading {
+	if !h.watched.Load() {
+		return reading{}
+	}
+	hash := hashOf(plain)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return reading{true, hash, h.counts[hash%uint64(len(h.counts))]}
+}
+
+// add must be called when the entry was read.
+func (h *held) add(key string, r reading) {
+	if !h.watched.Load() {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !r.watched || r.count != h.counts[r.hash%uint64(len(h.counts))] { // it may have been changed meanwhile
+		h.late = append(h.late, key)
+		return
+	}
+	if h.keys == nil {
+		h.keys = make(map[uint64]string)
+	}
+	if old, ok := h.keys[r.hash]; ok && old != key {
+		h.late = append(h.late, old)
+	} else if !ok && len(h.keys) >= maxHeld {
+		for hash, some := range h.keys {
+			delete(h.keys, hash)
+			h.late = append(h.late, some)
+			break
+		}
+	}
+	h.keys[r.hash] = key
+}
+
+// tell reports the changes with these hashes.
+func (h *held) tell(hashes []byte) {
+	h.mu.Lock()
+	changed := h.late
+	h.late = nil
+	for ; len(hashes) >= logHash; hashes = hashes[logHash:] {
+		hash := binary.BigEndian.Uint64(hashes)
+		h.counts[hash%uint64(len(h.counts))]++
+		if key, ok := h.keys[hash]; ok {
+			delete(h.keys, hash)
+			changed = append(changed, key)
+		}
+	}
+	watchers := h.watchers
+	h.mu.Unlock()
+	if len(changed) == 0 {
+		return
+	}
+	h.telling.Lock()
+	defer h.telling.Unlock()
+	for _, key := range changed {
+		for _, w := range watchers {
+			(*w)(key)
+		}
 	}
 }
 

@@ -1,5 +1,3 @@
-//go:build unix
-
 package rediscache_test
 
 import (
@@ -26,7 +24,7 @@ type watching struct {
 }
 
 // watch watches until the test ends, and returns once it is told of changes.
-func watch(t *testing.T, c storage.Store, servers int) *watching {
+func watch(t *testing.T, c storage.Store) *watching {
 	t.Helper()
 	ctx, cancel := context.WithCancel(background)
 	w := &watching{t: t, keys: make(chan string, 1000)}
@@ -42,9 +40,7 @@ func watch(t *testing.T, c storage.Store, servers int) *watching {
 		return <-done
 	}
 	t.Cleanup(func() { w.end() })
-	for range servers {
-		w.expect("")
-	}
+	w.expect("")
 	return w
 }
 
@@ -73,130 +69,225 @@ func (w *watching) only(key string) {
 	}
 }
 
-// hearsOf stores again and again, until there is word of it: the connection may be another by then.
-func (w *watching) hearsOf(client *redis.Client, opts ...rediscache.Option) {
-	w.t.Helper()
-	for range 600 {
-		c := rediscache.New(client, opts...) // one that has not seen the server fail
-		if wr, err := c.Create(w.t.Context(), url, entry("", time.Hour)); err == nil {
-			wr.Commit()
-		}
-		timeout := time.After(100 * time.Millisecond)
-		for waiting := true; waiting; {
-			select {
-			case got := <-w.keys:
-				if got == url {
-					return
-				}
-			case <-timeout:
-				waiting = false
-			}
-		}
+// putAt stores an entry without a body under key.
+func putAt(t *testing.T, c storage.Store, key string) {
+	t.Helper()
+	w, err := c.Create(t.Context(), key, entry("", time.Hour))
+	if err == nil {
+		err = w.Commit()
 	}
-	w.t.Fatal("no word of what is stored")
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
+// hold gets the entry under key, so that Watch reports its next change.
+func hold(t *testing.T, c storage.Store, key string) {
+	t.Helper()
+	r, err := c.Get(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+}
+
+var soon = rediscache.WatchInterval(time.Millisecond)
+
+// logKey is the key of the log of changes without a prefix.
+const logKey = "{0}go-cachecontrol-changes"
+
+// Each kind of change is reported once, of a key that was read.
 func TestWatch(t *testing.T) {
 	t.Parallel()
-	for _, prefix := range []string{"", "app:"} {
+	for _, prefix := range []string{"", "app:", "{app}:"} {
 		t.Run("prefix "+prefix, func(t *testing.T) {
 			t.Parallel()
-			s := redistest.Start(t)
-			opts := []rediscache.Option{patient}
-			if prefix != "" {
-				opts = append(opts, rediscache.Prefix(prefix))
+			m := miniredis.RunT(t)
+			opts := []rediscache.Option{patient, soon, rediscache.Prefix(prefix)}
+			mine := rediscache.New(newClient(t, m.Addr()), opts...)
+			w := watch(t, mine)
+			other := rediscache.New(newClient(t, m.Addr()), opts...)
+			put(t, other, "short", time.Hour, "body") // nobody has read it
+			for _, change := range []func() error{
+				func() error { put(t, other, "other", time.Hour, "body"); return nil },
+				func() error { put(t, other, "long", time.Hour, long(1)); return nil },
+				func() error { return other.Update(t.Context(), url, get(t, other).Entry.Clone()) },
+				func() error {
+					other.(storage.Batcher).Batch(t.Context(), []storage.Call{{Key: url, Put: entry("", time.Hour)}})
+					return nil
+				},
+				func() error { return other.Delete(t.Context(), url) },
+			} {
+				hold(t, mine, url)
+				if err := change(); err != nil {
+					t.Fatal(err)
+				}
+				w.only(url)
 			}
-			w := watch(t, rediscache.New(newClient(t, s.Addr), opts...), 1)
-
-			client := newClient(t, s.Addr)
-			other := rediscache.New(client, opts...)
-			put(t, other, "short", time.Hour, "body")
-			w.only(url)
-			r := get(t, other)
-			if err := other.Update(t.Context(), url, r.Entry.Clone()); err != nil {
-				t.Fatal(err)
-			}
-			w.only(url)
-			put(t, other, "long", time.Hour, long(1))
-			w.only(url)
-			if err := other.Delete(t.Context(), url); err != nil {
-				t.Fatal(err)
-			}
-			w.only(url)
-
-			// Somebody who knows nothing of a Cache: Python.
-			raw := newClient(t, s.Addr)
-			if prefix != "" {
-				raw.Set(t.Context(), "not ours", "x", 0)
-			}
-			raw.Set(t.Context(), prefix+"http://example.com/python", "x", time.Hour)
-			w.only("http://example.com/python")
-			raw.PExpire(t.Context(), prefix+"http://example.com/python", time.Millisecond)
-			w.expect("http://example.com/python")
-			w.expect("http://example.com/python") // it has expired
-			raw.FlushDB(t.Context())
+			putAt(t, mine, "https://example.com/mine")
+			hold(t, mine, "https://example.com/mine")
+			putAt(t, mine, "https://example.com/mine")
+			w.expect("https://example.com/mine")
+			m.FlushAll()
 			w.expect("")
-
-			// A connection that breaks.
-			if err := raw.Do(t.Context(), "client", "kill", "type", "normal", "skipme", "yes").Err(); err != nil {
-				t.Fatal(err)
-			}
-			w.expect("")
-			w.hearsOf(client, opts...)
-
-			// A server that comes back.
-			s.Stop()
-			w.expect("")
-			s.Launch()
-			w.expect("")
-			w.hearsOf(client, opts...)
 			if err := w.end(); !errors.Is(err, context.Canceled) {
-				t.Errorf("Watch returns %v", err)
+				t.Errorf("Watch = %v, want %v", err, context.Canceled)
 			}
 		})
 	}
 }
 
-// TestWatchPaused: a server that says nothing, not even that it is gone, is given up.
+// A change while an entry is read is reported, although the entry was not read when it was changed.
+func TestWatchChangeWhileRead(t *testing.T) {
+	m := miniredis.RunT(t)
+	client := newClient(t, m.Addr())
+	mine := rediscache.New(client, patient, soon)
+	w := watch(t, mine)
+	other := rediscache.New(newClient(t, m.Addr()), patient)
+	putAt(t, other, url)
+	putAt(t, other, "witness")
+	hold(t, mine, "witness")
+	client.AddHook(afterGet(func() {
+		putAt(t, other, url)
+		putAt(t, other, "witness")
+		w.expect("witness")
+	}))
+	hold(t, mine, url)
+	w.only(url)
+}
+
+// afterGet is a hook that is called after the first read of a value.
+func afterGet(f func()) redis.Hook {
+	count := new(trips)
+	count.after = f
+	return count
+}
+
+// Whoever may have missed changes is told that everything may have changed.
+func TestWatchMissed(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		happen func(t *testing.T, m *miniredis.Miniredis)
+	}{
+		{"the log is removed", func(_ *testing.T, m *miniredis.Miniredis) { m.Del(logKey) }},
+		{"another log", func(_ *testing.T, m *miniredis.Miniredis) { m.Set(logKey, "ABCDEFGHIJKLMNOP0000000000000000") }},
+		{"a log that has lost its end", func(t *testing.T, m *miniredis.Miniredis) {
+			log, _ := m.Get(logKey)
+			m.Set(logKey, log[:len(log)-8]+"12345678"+"more and more...")
+		}},
+		{"a shorter log", func(t *testing.T, m *miniredis.Miniredis) {
+			log, _ := m.Get(logKey)
+			m.Set(logKey, log[:len(log)-8])
+		}},
+		{"more was removed than was read", func(_ *testing.T, m *miniredis.Miniredis) {
+			log, _ := m.Get(logKey)
+			m.Set(logKey, log[:16]+"0000000000001000"+log[32:])
+		}},
+		{"another program's value", func(_ *testing.T, m *miniredis.Miniredis) { m.Set(logKey, "nonsense") }},
+		{"another program's long value", func(_ *testing.T, m *miniredis.Miniredis) { m.Set(logKey, strings.Repeat("nonsense", 10)) }},
+		{"another type", func(_ *testing.T, m *miniredis.Miniredis) { m.Del(logKey); m.HSet(logKey, "a", "b") }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			m := miniredis.RunT(t)
+			mine := rediscache.New(newClient(t, m.Addr()), patient, soon)
+			w := watch(t, mine)
+			change := func() {
+				putAt(t, mine, url)
+				hold(t, mine, url)
+				putAt(t, mine, url)
+				w.expect(url)
+			}
+			change()
+			test.happen(t, m)
+			w.expect("")
+			change()
+		})
+	}
+}
+
+// A long log is shortened, which those who watch do not notice.
+func TestWatchLongLog(t *testing.T) {
+	m := miniredis.RunT(t)
+	mine := rediscache.New(newClient(t, m.Addr()), patient, soon)
+	w := watch(t, mine)
+	putAt(t, mine, url)
+	longest := 0
+	for range 4 {
+		log, _ := m.Get(logKey)
+		m.Set(logKey, log+strings.Repeat("changed.", 50_000)) // of others
+		m.SetTTL(logKey, time.Minute)
+		hold(t, mine, url)
+		putAt(t, mine, url)
+		w.only(url)
+		log, _ = m.Get(logKey)
+		longest = max(longest, len(log))
+	}
+	if log, _ := m.Get(logKey); longest > 1<<20 || log[16:32] == "0000000000000000" {
+		t.Errorf("the log has up to %d bytes and the head %q, want at most %d and a number of removed bytes", longest, log[:32], 1<<20)
+	}
+	if ttl := m.TTL(logKey); ttl <= 0 || ttl > time.Minute {
+		t.Errorf("the log expires after %v, want at most %v", ttl, time.Minute)
+	}
+}
+
+// There is no log if no process watches.
+func TestWatchNobody(t *testing.T) {
+	c, m := newMini(t)
+	putAt(t, c, url)
+	if keys := m.Keys(); len(keys) != 1 || keys[0] != url {
+		t.Errorf("the keys are %q, want %q", keys, url)
+	}
+}
+
+// Without an interval, a store neither watches nor reports what it changes.
+func TestWatchOff(t *testing.T) {
+	m := miniredis.RunT(t)
+	w := watch(t, rediscache.New(newClient(t, m.Addr()), patient, soon))
+	before, _ := m.Get(logKey)
+	off := rediscache.New(newClient(t, m.Addr()), patient, rediscache.WatchInterval(-1))
+	putAt(t, off, url)
+	if err := off.(storage.Watcher).Watch(t.Context(), func(string) { t.Error("changed was called") }); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("Watch = %v, want %v", err, errors.ErrUnsupported)
+	}
+	w.end()
+	if after, _ := m.Get(logKey); after != before {
+		t.Errorf("the log is %q after a change, want %q", after, before)
+	}
+}
+
+// While a server does not answer, everything may have changed.
 func TestWatchPaused(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	w := watch(t, rediscache.New(newClient(t, s.Addr), patient), 1)
+	w := watch(t, rediscache.New(newClient(t, s.Addr), patient))
 	s.Pause()
 	w.expect("")
 	s.Resume()
-	w.expect("")
 }
 
 func TestWatchCluster(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 3)
-	c := rediscache.New(newClusterClient(t, cluster), rediscache.Prefix("app:"), patient)
-	w := watch(t, c, 3)
-	raw := newClusterClient(t, cluster)
-	for i := range 30 {
+	opts := []rediscache.Option{rediscache.Prefix("app:"), patient, soon}
+	mine, other := rediscache.New(newClusterClient(t, cluster), opts...), rediscache.New(newClusterClient(t, cluster), opts...)
+	w := watch(t, mine)
+	for i := range 10 {
 		key := fmt.Sprintf("http://example.com/%d", i)
-		if err := raw.Set(t.Context(), "app:"+key, "x", 0).Err(); err != nil {
-			t.Fatal(err)
-		}
-		w.only(key)
+		putAt(t, other, key)
+		hold(t, mine, key)
+		putAt(t, other, key)
+		w.expect(key) // the first change may come late
 	}
-	cluster.Servers[1].Kill()
-	w.expect("")
 }
 
-// TestWatchRefused: where the server does not tell of changes, Watch says so instead of trying for ever.
+// TestWatchRefused: if Redis does not allow to read the log, Watch returns the error instead of trying for ever.
 func TestWatchRefused(t *testing.T) {
-	s := redistest.Start(t, "--user", "u", "on", ">p", "~*", "&*", "+@all", "-client|tracking")
-	old := miniredis.RunT(t)
-	for name, client := range map[string]redis.UniversalClient{
-		"no right":   newClient(t, s.Addr, func(o *redis.Options) { o.Username, o.Password = "u", "p" }),
-		"no command": newClient(t, old.Addr()),
-		"a ring":     redis.NewRing(&redis.RingOptions{}),
-	} {
-		err := rediscache.New(client).(storage.Watcher).Watch(t.Context(), func(string) {})
-		if err == nil || !strings.HasPrefix(err.Error(), "rediscache: watch: ") {
-			t.Errorf("%s: %v", name, err)
-		}
+	s := redistest.Start(t, "--user", "u", "on", ">p", "~*", "&*", "+@all", "-strlen")
+	client := newClient(t, s.Addr, func(o *redis.Options) { o.Username, o.Password = "u", "p" })
+	err := rediscache.New(client).(storage.Watcher).Watch(t.Context(), func(string) {})
+	if err == nil || !strings.HasPrefix(err.Error(), "rediscache: watch: ") {
+		t.Errorf("Watch = %v, want an error of Redis", err)
 	}
 }

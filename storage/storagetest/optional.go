@@ -375,6 +375,8 @@ func watch(t *tester) {
 		}
 	}
 	wait(`Watch must call changed with "" at the start`, "")
+	t.put(url, Entry(), "first")
+	t.readAll(t.get(url))
 	t.put(url, Entry(), "body")
 	wait("Watch must report an entry that is stored", url, "")
 	e := t.get(url)
@@ -385,6 +387,7 @@ func watch(t *tester) {
 		t.Fatal(err)
 	}
 	wait("Watch must report an entry that is updated", url, "")
+	t.readAll(t.get(url))
 	if err := t.store.Delete(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
