@@ -1,6 +1,7 @@
 package cachecontrol_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -288,6 +289,61 @@ func TestInvalidationByAnotherTransport(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Two Transports share a far store, and each has copies of its entries. What one of them invalidates remains invalid when the other
+// invalidates something.
+func TestInvalidationsBehindNearStores(t *testing.T) {
+	u := parseURL(t, "http://example.com/a")
+	for how, invalidate := range map[string]func(tr *cachecontrol.Transport, first bool) error{
+		"group": func(tr *cachecontrol.Transport, first bool) error {
+			return tr.InvalidateGroup(context.Background(), u, map[bool]string{true: "a", false: "i"}[first]) // they are stored together
+		},
+		"prefix": func(tr *cachecontrol.Transport, first bool) error {
+			if first {
+				return tr.InvalidatePrefix(context.Background(), u)
+			}
+			return tr.InvalidatePrefix(context.Background(), u.JoinPath("b"))
+		},
+		"all": func(tr *cachecontrol.Transport, first bool) error {
+			if first {
+				return tr.Clear(context.Background())
+			}
+			return tr.InvalidateGroup(context.Background(), u, "b")
+		},
+	} {
+		for _, sealed := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/sealed=%v", how, sealed), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					o := replies(t, ok("Cache-Control: max-age=600", `Cache-Groups: "a"`))
+					far := storage.NewDictCache()
+					open := func() *cachecontrol.Transport {
+						tiered := storage.Tiered(nil, far, time.Hour)
+						store := storage.Store(tiered)
+						if sealed {
+							store = newSealed(t, tiered)
+						}
+						tr := &cachecontrol.Transport{Base: o, Store: store}
+						t.Cleanup(func() { tr.Close(); tiered.Close() })
+						return tr
+					}
+					a, b := open(), open()
+					for i, tr := range []*cachecontrol.Transport{a, b, a, b} {
+						if err := invalidate(tr, i == 2); err != nil {
+							t.Fatal(err)
+						}
+						if i == 1 {
+							do(t, a, "/a")
+							do(t, b, "/a") // each has copies now
+						}
+					}
+					if got := do(t, open(), "/a"); got.outcome != miss {
+						t.Errorf("after both invalidations: %v, want %v", got.outcome, miss)
+					}
+				})
+			})
+		}
+	}
 }
 
 // A response that was requested before an invalidation counts as invalidated, also if it is stored after that.

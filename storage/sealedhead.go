@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"strings"
 	"sync"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/buffer"
@@ -88,8 +87,8 @@ func (k *sealingKey) derive(purpose string) []byte {
 	return key
 }
 
-// name returns the name under which the entry with this key is stored. It reveals nothing of the key. The exceptions are
-// the two kinds of keys that other stores treat in their own way.
+// name returns the name under which the entry with this key is stored. It reveals nothing of the key, except
+// that the entry says what was invalidated, because other stores treat such entries in their own way.
 func (k *sealingKey) name(key string) string {
 	if key == MarksKey {
 		return key
@@ -102,10 +101,7 @@ func (k *sealingKey) name(key string) string {
 	var sum [sha256.Size]byte
 	n.mac.Sum(sum[:0])
 	n.buf = base64.RawURLEncoding.AppendEncode(append(n.buf[:0], sealedPrefix...), sum[:])
-	if strings.HasSuffix(key, cachekey.NoticeSuffix) {
-		n.buf = append(n.buf, cachekey.NoticeSuffix...)
-	}
-	return string(n.buf)
+	return string(append(n.buf, cachekey.InvalidationSuffix(key)...))
 }
 
 // keyring holds the keys of a program. The first one seals.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"iter"
 	"math"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,7 +46,8 @@ type tiered struct {
 // store reports it, if that is a Watcher. If the body of the near entry is still the one in the far store, it
 // is not read again. Writes go to the far store only, so an entry is copied to the near store on its first
 // Get. While the far store fails, the Store also fails once nearFor has passed, because it cannot know
-// which entries were deleted meanwhile.
+// which entries were deleted meanwhile. Entries that say what was invalidated, as the one under MarksKey does, are always
+// read from the far store.
 //
 // The Store is a Leaser if far is one. Its leases are those of the far store. It lists the entries of the far store if that
 // is a Lister.
@@ -193,7 +193,7 @@ func (t *tiered) Get(ctx context.Context, key string) (*Response, error) {
 	if t.closed.Load() {
 		return nil, ErrClosed
 	}
-	if strings.HasSuffix(key, cachekey.NoticeSuffix) { // it must not be old
+	if cachekey.InvalidationSuffix(key) != "" { // it must not be old
 		return t.far.Get(ctx, key)
 	}
 	if r, err := t.near.Get(ctx, key); err == nil && t.isConfirmed(r.Entry) {

@@ -23,6 +23,20 @@ const (
 	MarksSuffix   = "#marks"   // of the invalidated groups of an origin; alone, of all other marks
 )
 
+// InvalidationSuffix returns the end of a key whose entry says what was invalidated, so that no old copy of it must be used. It returns
+// "" for any other key.
+func InvalidationSuffix(key string) string {
+	i := strings.LastIndexByte(key, '#')
+	if i < 0 {
+		return ""
+	}
+	suffix := key[i:]
+	if shard, ok := strings.CutPrefix(suffix, MarksSuffix); ok && IsNumber(shard) || suffix == NoticeSuffix {
+		return suffix
+	}
+	return ""
+}
+
 // Query returns the raw query of a plain key.
 func Query(plain string) string {
 	_, query, _ := cutQuery(plain)
