@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/peer"
+	"github.com/go-cachecontrol/cachecontrol/internal/subprocess"
 )
 
 // childEnv is the environment variable that makes this program run as a child process. Its value is a child as JSON.
@@ -32,17 +33,7 @@ type child struct {
 
 // command returns a command that runs the child.
 func (c child) command(ctx context.Context) (*exec.Cmd, error) {
-	exe, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	role, err := json.Marshal(c)
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, exe)
-	cmd.Env = append(os.Environ(), childEnv+"="+string(role))
-	return cmd, nil
+	return subprocess.Self(ctx, childEnv, c)
 }
 
 //go:embed storm.py
@@ -69,7 +60,6 @@ func (c child) output(ctx context.Context) (t tally, err error) {
 	if err != nil {
 		return t, err
 	}
-	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
 		return t, fmt.Errorf("a child: %w", err)

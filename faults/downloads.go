@@ -294,7 +294,6 @@ func (o *shaky) clients(ctx context.Context, c child, sum *tally) error {
 		if err != nil {
 			return err
 		}
-		cmd.Stderr = os.Stderr
 		var out strings.Builder
 		cmd.Stdout = &out
 		var peak int64

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	_ "embed"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/herd"
+	"github.com/go-cachecontrol/cachecontrol/internal/subprocess"
 	"github.com/go-cachecontrol/cachecontrol/storage/directory"
 )
 
@@ -211,17 +211,13 @@ func killOne(ctx context.Context, c child) error {
 	if err != nil {
 		return err
 	}
-	out, err := cmd.StdoutPipe()
+	p, err := subprocess.Start(cmd)
 	if err != nil {
 		return err
 	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	_, err = bufio.NewReader(out).ReadString('\n')
+	_, err = bufio.NewReader(p.Out).ReadString('\n')
 	time.Sleep(rand.N(20 * time.Millisecond))
-	cmd.Process.Kill()
-	cmd.Wait()
+	p.Kill()
 	return err
 }
 

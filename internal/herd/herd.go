@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/internal/subprocess"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -127,7 +128,7 @@ func Run(ctx context.Context, c Config) (Result, error) {
 	url := server.URL + "/"
 	defer func() {
 		for _, m := range o.members {
-			m.kill()
+			m.Kill()
 		}
 	}()
 	var r Result
@@ -165,15 +166,8 @@ func expire(ctx context.Context, s storage.Store, key string) error {
 
 // member is a process.
 type member struct {
-	cmd *exec.Cmd
-	in  io.Writer
+	*subprocess.Process
 	out *bufio.Scanner
-}
-
-// kill kills the process and waits until it has ended.
-func (m *member) kill() {
-	m.cmd.Process.Kill()
-	m.cmd.Wait()
 }
 
 // origin answers all requests of a round with its body, and kills the process that sends the first one.
@@ -193,18 +187,11 @@ func (o *origin) start(ctx context.Context, c Config, url string) error {
 		return err
 	}
 	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
+	p, err := subprocess.Start(cmd)
 	if err != nil {
 		return err
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	m := &member{cmd, in, bufio.NewScanner(out)}
+	m := &member{p, bufio.NewScanner(p.Out)}
 	context.AfterFunc(ctx, func() { cmd.Process.Kill() })
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -226,7 +213,7 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if o.armed {
 		o.armed = false
 		if o.victim = o.members[r.Header.Get(processField)]; o.victim != nil {
-			o.victim.kill()
+			o.victim.Kill()
 			panic(http.ErrAbortHandler)
 		}
 	}
@@ -237,7 +224,7 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // round makes all processes send their requests, and adds what they count. The process that was killed is not counted.
 func (o *origin) round(body string, r *Result) error {
 	for _, m := range o.members {
-		if _, err := fmt.Fprintln(m.in, body); err != nil {
+		if _, err := fmt.Fprintln(m.In, body); err != nil {
 			return err
 		}
 	}

@@ -11,8 +11,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"os"
-	"os/exec"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,22 +70,6 @@ type change struct {
 type order struct {
 	Requests int  // for random pages
 	All      bool // requests every page once instead
-}
-
-// command returns a command that runs the member. It reads its orders from its standard input.
-func (m member) command(ctx context.Context) (*exec.Cmd, error) {
-	exe, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	role, err := json.Marshal(m)
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, exe)
-	cmd.Env = append(os.Environ(), memberEnv+"="+string(role))
-	cmd.Stderr = os.Stderr
-	return cmd, nil
 }
 
 // runMember makes the requests of a member and writes a report after each round.

@@ -5,16 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/redistest"
+	"github.com/go-cachecontrol/cachecontrol/internal/subprocess"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -135,8 +134,7 @@ type known struct {
 
 // running is a member that runs.
 type running struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
+	*subprocess.Process
 	out *json.Decoder
 }
 
@@ -224,31 +222,24 @@ func (s *storm) inject(f fault, n counts) (r row, err error) {
 }
 
 func (s *storm) start(ctx context.Context, m member) error {
-	cmd, err := m.command(ctx)
+	cmd, err := subprocess.Self(ctx, memberEnv, m)
 	if err != nil {
 		return err
 	}
-	in, err := cmd.StdinPipe()
+	p, err := subprocess.Start(cmd)
 	if err != nil {
 		return err
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	s.members = append(s.members, &running{cmd, in, json.NewDecoder(out)})
+	s.members = append(s.members, &running{p, json.NewDecoder(p.Out)})
 	return nil
 }
 
 func (s *storm) stop() (err error) {
 	for _, m := range s.members {
-		m.in.Close()
+		m.In.Close()
 	}
 	for _, m := range s.members {
-		if werr := m.cmd.Wait(); err == nil {
+		if werr := m.Wait(); err == nil {
 			err = werr
 		}
 	}
@@ -263,7 +254,7 @@ func (s *storm) requests(r *row, n int) (hits float64, err error) {
 // round gives all members an order. It adds the counts to r and returns the share of hits.
 func (s *storm) round(r *row, o order) (hits float64, err error) {
 	for _, m := range s.members {
-		if err := json.NewEncoder(m.in).Encode(o); err != nil {
+		if err := json.NewEncoder(m.In).Encode(o); err != nil {
 			return 0, err
 		}
 	}
