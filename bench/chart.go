@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/measure"
 )
 
 // A chart is a picture of a table of the page: bars in rows and columns, all with one scale.
@@ -129,10 +131,9 @@ func drawCharts(page string) error {
 
 // readTable returns the table in a block of a page.
 func readTable(page, block string) (table, error) {
-	_, rest, _ := strings.Cut(page, "<!-- bench "+block+" -->\n")
-	text, _, ok := strings.Cut(rest, "<!-- end "+block+" -->")
-	if !ok {
-		return nil, fmt.Errorf("the markers of %q are missing", block)
+	text, err := measure.Block(page, block)
+	if err != nil {
+		return nil, err
 	}
 	var t table
 	for line := range strings.Lines(text) {

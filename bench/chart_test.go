@@ -96,15 +96,15 @@ func textsOf(t *testing.T, doc string) map[string]map[string]int {
 func TestChartProblems(t *testing.T) {
 	for _, page := range []string{
 		"",
-		"<!-- bench cases -->\n<!-- end cases -->\n",
-		"<!-- bench cases -->\n| case | time | bytes |\n|---|---|---|\n| other | 1 ns | 2 |\n<!-- end cases -->\n",
+		"<!-- begin: cases -->\n<!-- end: cases -->\n",
+		"<!-- begin: cases -->\n| case | time | bytes |\n|---|---|---|\n| other | 1 ns | 2 |\n<!-- end: cases -->\n",
 	} {
 		if svg, err := charts[0].draw(page); err == nil {
 			t.Errorf("draw(%q) = %q, want an error", page, svg)
 		}
 	}
 	c := charts[2]
-	const page = "<!-- bench hitratio -->\n| requests | room for | a | b | c |\n|---|---|---|---|---|\n| x | 1 % | %s | 2 %% | 3 %% |\n| x | 5 % | 1 %% | 2 %% | 3 %% |\n| x | 20 % | 1 %% | 2 %% | 3 %% |\n<!-- end hitratio -->\n"
+	const page = "<!-- begin: hitratio -->\n| requests | room for | a | b | c |\n|---|---|---|---|---|\n| x | 1 % | %s | 2 %% | 3 %% |\n| x | 5 % | 1 %% | 2 %% | 3 %% |\n| x | 20 % | 1 %% | 2 %% | 3 %% |\n<!-- end: hitratio -->\n"
 	if _, err := c.draw(strings.ReplaceAll(strings.Replace(page, "%s", "<b>", 1), "%%", "%")); err == nil || !strings.Contains(err.Error(), "not a figure") {
 		t.Errorf("a text instead of a figure: %v, want an error", err)
 	}

@@ -33,23 +33,16 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/measure"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		stop()
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
-}
+func main() { measure.Main("bench", run) }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if child := os.Getenv(childEnv); child != "" {
@@ -88,9 +81,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		flags.BoolVar(&parts[i].chosen, parts[i].name, false, "measure "+parts[i].about)
 	}
 	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil
-		}
 		return err
 	}
 	if *draw != "" && flags.NArg() == 0 {
@@ -147,8 +137,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			fmt.Fprintf(stdout, "%s\n", b.text)
 		}
 		if *write != "" {
-			if err := page.writeTo(*write); err != nil {
-				return err
+			for _, b := range page {
+				if err := measure.ReplaceIn(*write, b.name, "\n"+strings.TrimSpace(b.text)+"\n\n"); err != nil {
+					return err
+				}
 			}
 		}
 	}

@@ -220,29 +220,3 @@ func (t table) String() string {
 
 // blocks are the generated parts of the page, each between two markers.
 type blocks []struct{ name, text string }
-
-// writeTo replaces the text between the markers of the page. The page must have all of the markers.
-func (bs blocks) writeTo(name string) error {
-	old, err := os.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	text, err := bs.insert(string(old))
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	return os.WriteFile(name, []byte(text), 0o644)
-}
-
-func (bs blocks) insert(page string) (string, error) {
-	for _, b := range bs {
-		begin, end := "<!-- bench "+b.name+" -->\n", "<!-- end "+b.name+" -->"
-		head, rest, ok := strings.Cut(page, begin)
-		_, tail, ended := strings.Cut(rest, end)
-		if !ok || !ended {
-			return "", fmt.Errorf("the markers of %q are missing", b.name)
-		}
-		page = head + begin + "\n" + strings.TrimSpace(b.text) + "\n\n" + end + tail
-	}
-	return page, nil
-}

@@ -1,9 +1,6 @@
 package main
 
-import (
-	"strings"
-	"testing"
-)
+import "testing"
 
 func TestSpread(t *testing.T) {
 	if got, want := newSpread([]float64{3, 1, 2}), (spread{2, 1, 3}); got != want {
@@ -44,23 +41,5 @@ func TestAdditionsWithinRounds(t *testing.T) {
 	}
 	if got := duration(-1500); got != "-1.50 us" {
 		t.Errorf("a negative difference is %q", got)
-	}
-}
-
-func TestInsert(t *testing.T) {
-	const page = "# Title\n\n<!-- bench x -->\nold\n<!-- end x -->\n\nprose\n"
-	got, err := blocks{{"x", "new\n"}}.insert(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const want = "# Title\n\n<!-- bench x -->\n\nnew\n\n<!-- end x -->\n\nprose\n"
-	if got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	if again, err := (blocks{{"x", "new\n"}}).insert(got); err != nil || again != want {
-		t.Errorf("a second time: %q, %v", again, err)
-	}
-	if _, err := (blocks{{"y", ""}}).insert(page); err == nil || !strings.Contains(err.Error(), "markers") {
-		t.Errorf("missing markers: %v", err)
 	}
 }

@@ -9,11 +9,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/measure"
 )
 
 var write = flag.Bool("write", false, "write the table of clients in docs/compat.md again")
-
-var tableOfClients = regexp.MustCompile(`(?s)(<!-- clients -->\n).*(<!-- end -->\n)`)
 
 // TestTable compares the table in docs/compat.md with the clients, their versions and their scenarios.
 func TestTable(t *testing.T) {
@@ -22,19 +22,15 @@ func TestTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := tableOfClients.FindSubmatch(text)
-	if m == nil {
-		t.Fatalf("%s has no table of clients", page)
-	}
-	want := string(m[1]) + newTable(t) + string(m[2])
+	want := newTable(t)
 	if *write {
-		if err := os.WriteFile(page, tableOfClients.ReplaceAllLiteral(text, []byte(want)), 0o644); err != nil {
+		if err := measure.ReplaceIn(page, "clients", want); err != nil {
 			t.Error(err)
 		}
 		return
 	}
-	if got := string(m[0]); got != want {
-		t.Errorf("%s has\n%swant\n%sTo write it: go test ./compat -run TestTable -write", page, got, want)
+	if got, err := measure.Block(string(text), "clients"); got != want || err != nil {
+		t.Errorf("%s has\n%s%v, want\n%sTo write it: go test ./compat -run TestTable -write", page, got, err, want)
 	}
 }
 

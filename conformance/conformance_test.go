@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/measure"
 	"github.com/go-cachecontrol/cachecontrol/internal/peer"
 )
 
@@ -328,18 +329,8 @@ func (h *harness) summarize(t *testing.T) {
 		t.Error(err)
 		return
 	}
-	doc, err := os.ReadFile(*write)
-	if err != nil {
-		t.Error(err)
-		return
-	}
 	block := strings.Join([]string{table(append(rows, published...)), reasons(tests, exclusions), answers(reports)}, "\n")
-	spliced, err := splice(string(doc), tests, block)
-	if err != nil {
-		t.Errorf("%s: %v", *write, err)
-		return
-	}
-	if err := os.WriteFile(*write, []byte(spliced), 0o644); err != nil {
+	if err := measure.ReplaceIn(*write, fmt.Sprintf("cache-tests %d", tests), "\n"+strings.TrimSpace(block)+"\n\n"); err != nil {
 		t.Error(err)
 	}
 }

@@ -12,7 +12,7 @@
 //
 //	-ids a,b       run only these tests and those they depend on, and print all messages; such a run never passes
 //	-results DIR   write the results of each run to DIR as JSON
-//	-write FILE    write the tables to FILE, between its lines <!-- cache-tests N --> and <!-- end cache-tests -->;
+//	-write FILE    write the tables to FILE, between its lines <!-- begin: cache-tests N --> and <!-- end: cache-tests N -->;
 //	               N is the number of tests in the suite; a relative FILE or DIR is relative to this directory
 //	-chunk N       run N tests at a time
 //

@@ -287,17 +287,3 @@ func answers(reports map[mode][]report) string {
 	}
 	return b.String()
 }
-
-// splice replaces the text in doc between the marks for a suite with this number of tests.
-func splice(doc string, tests int, block string) (string, error) {
-	begin, end := fmt.Sprintf("<!-- cache-tests %d -->\n", tests), "<!-- end cache-tests -->\n"
-	before, rest, ok := strings.Cut(doc, begin)
-	if !ok {
-		return "", fmt.Errorf("no line %q", strings.TrimSpace(begin))
-	}
-	_, after, ok := strings.Cut(rest, end)
-	if !ok {
-		return "", fmt.Errorf("no line %q after %q", strings.TrimSpace(end), strings.TrimSpace(begin))
-	}
-	return before + begin + "\n" + strings.TrimSpace(block) + "\n\n" + end + after, nil
-}

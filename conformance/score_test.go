@@ -192,26 +192,6 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-func TestSplice(t *testing.T) {
-	const doc = "# A\n<!-- cache-tests 370 -->\nnew\n<!-- end cache-tests -->\nB\n" +
-		"<!-- cache-tests 334 -->\nold\n<!-- end cache-tests -->\nC\n"
-	got, err := splice(doc, 334, "\ntable\n")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := strings.Replace(doc, "old\n", "\ntable\n\n", 1); got != want {
-		t.Errorf("got:\n%s\nwant:\n%s", got, want)
-	}
-	if again, err := splice(got, 334, "table"); err != nil || again != got {
-		t.Errorf("spliced again: %v\n%s", err, again)
-	}
-	for _, doc := range []string{"", "<!-- cache-tests 370 -->\n<!-- end cache-tests -->\n", "<!-- cache-tests 334 -->\nno end\n"} {
-		if _, err := splice(doc, 334, "table"); err == nil {
-			t.Errorf("%q has no place for the table, and got one", doc)
-		}
-	}
-}
-
 // Only tests that could not be carried out are run again, with those that depend on them.
 func TestInconclusive(t *testing.T) {
 	rep := report{Tests: 334, Results: []result{

@@ -16,34 +16,18 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"regexp"
-	"runtime"
 	"strings"
 	"time"
+
+	"github.com/go-cachecontrol/cachecontrol/internal/measure"
 )
 
-func main() {
-	if role := os.Getenv(childEnv); role != "" {
-		if err := runChild(role); err != nil {
-			fmt.Fprintln(os.Stderr, "faults:", err)
-			os.Exit(1)
-		}
-		return
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		stop()
-		fmt.Fprintln(os.Stderr, "faults:", err)
-		os.Exit(1)
-	}
-}
+func main() { measure.Main("faults", run) }
 
 // A storm injects one kind of fault. It divides the counts of a full run by less.
 type storm struct {
@@ -68,42 +52,22 @@ var storms = []storm{
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if role := os.Getenv(childEnv); role != "" {
+		return runChild(role)
+	}
 	flags := flag.NewFlagSet("faults", flag.ContinueOnError)
-	flags.SetOutput(stderr)
 	long := flags.Bool("long", false, "the storms of long bodies and of ranges instead of the others")
-	short := flags.Bool("short", false, "a twentieth of the counts, or less")
-	only := flags.String("only", "", "only the storms whose names match this regular `expression`")
-	write := flags.String("write", "", "put the table between the markers of this `page`")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil
-		}
-		return err
-	}
-	match, err := regexp.Compile(*only)
-	if err != nil || flags.NArg() > 0 {
-		return errors.New("usage: go run ./faults [-long] [-short] [-only regexp] [-write page]")
-	}
-	if *write != "" && (*only != "" || *short) {
-		return errors.New("-write is for whole runs")
-	}
-	less := 1
-	if *short {
-		less = 20
-	}
-	start := time.Now()
-	rows, err := runStorms(ctx, *long, match, less, stderr)
+	asked, err := measure.ParseStorms("faults", flags, args)
 	if err != nil {
 		return err
 	}
-	text := table(rows) + fmt.Sprintf("\nMade by `%s` on %s, %s/%s with %d processors, in %.0f s.\n",
-		strings.TrimSpace("go run ./faults "+strings.Join(args, " ")), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(),
-		time.Since(start).Seconds())
-	fmt.Fprint(stdout, text)
-	if *write != "" {
-		if err := replaceBlock(*write, text, *long); err != nil {
-			return err
-		}
+	less := 1
+	if asked.Short {
+		less = 20
+	}
+	rows, err := runStorms(ctx, *long, asked.Only, less, stderr)
+	if err != nil {
+		return err
 	}
 	var broken []string
 	for _, r := range rows {
@@ -111,10 +75,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			broken = append(broken, r.broken+": "+why)
 		}
 	}
-	if len(broken) > 0 {
-		return fmt.Errorf("promises were broken:\n  %s", strings.Join(broken, "\n  "))
+	block := "faults"
+	if *long {
+		block = "long faults"
 	}
-	return nil
+	return asked.Finish(stdout, block, table(rows), broken)
 }
 
 // runStorms runs the long storms, or the others, whose names match, and returns their rows. The counts are divided by less.
@@ -142,23 +107,4 @@ func table(rows []row) string {
 		fmt.Fprintf(&b, "| %s | %d %s | %d | %d | %d | %d | %s |\n", r.broken, r.times, r.unit, r.Reads, r.Hits, r.Wrong, r.Failed, r.notes)
 	}
 	return b.String()
-}
-
-// replaceBlock replaces the text between the markers of a page. The long storms have markers of their own.
-func replaceBlock(page, text string, long bool) error {
-	name := "faults"
-	if long {
-		name = "long faults"
-	}
-	begin, end := "<!-- begin: "+name+" -->\n", "<!-- end: "+name+" -->\n"
-	old, err := os.ReadFile(page)
-	if err != nil {
-		return err
-	}
-	before, rest, ok := strings.Cut(string(old), begin)
-	_, after, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		return fmt.Errorf("%s has no block %q", page, strings.TrimSpace(begin))
-	}
-	return os.WriteFile(page, []byte(before+begin+text+end+after), 0o644)
 }

@@ -2,37 +2,19 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"regexp"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/measure"
 	"github.com/go-cachecontrol/cachecontrol/internal/redistest"
 )
 
-func main() {
-	if role := os.Getenv(memberEnv); role != "" {
-		if err := runMember(role, os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, "chaos:", err)
-			os.Exit(1)
-		}
-		return
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		stop()
-		fmt.Fprintln(os.Stderr, "chaos:", err)
-		os.Exit(1)
-	}
-}
+func main() { measure.Main("chaos", run) }
 
 // A whole run makes at least 100,000 requests.
 var (
@@ -40,65 +22,40 @@ var (
 	shorter = counts{before: 1200, during: 600, after: 800}
 )
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
-	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	short := flags.Bool("short", false, "fewer requests")
-	only := flags.String("only", "", "only the faults whose names match this regular `expression`")
-	write := flags.String("write", "", "put the table between the markers of this `page`")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil
-		}
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if role := os.Getenv(memberEnv); role != "" {
+		return runMember(role, os.Stdin, os.Stdout)
+	}
+	asked, err := measure.ParseStorms("storage/chaos", flag.NewFlagSet("chaos", flag.ContinueOnError), args)
+	if err != nil {
 		return err
 	}
-	match, err := regexp.Compile(*only)
-	if err != nil || flags.NArg() > 0 {
-		return errors.New("usage: go run ./storage/chaos [-short] [-only regexp] [-write page]")
-	}
-	if *write != "" && (*only != "" || *short) {
-		return errors.New("-write is for whole runs")
-	}
 	n := whole
-	if *short {
+	if asked.Short {
 		n = shorter
 	}
 	var all []fault
 	for _, f := range faults {
-		if match.MatchString(f.name) {
+		if asked.Only.MatchString(f.name) {
 			all = append(all, f)
 		}
 	}
 	start := time.Now()
 	var rows []row
+	var broken []string
 	err = withServer(func(server *redistest.Server) error {
 		return runStorm(ctx, server, all, n, func(r row) {
 			rows = append(rows, r)
+			if why := r.verdict(); why != "" {
+				broken = append(broken, r.fault+": "+why)
+			}
 			fmt.Fprintf(stderr, "%s: after %.0f s\n", r.fault, time.Since(start).Seconds())
 		})
 	})
 	if err != nil {
 		return err
 	}
-	text := table(rows) + fmt.Sprintf("\nMade by `%s` on %s, %s/%s with %d processors, in %.0f s.\n",
-		strings.TrimSpace("go run ./storage/chaos "+strings.Join(args, " ")), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(),
-		time.Since(start).Seconds())
-	fmt.Fprint(stdout, text)
-	if *write != "" {
-		if err := replaceBlock(*write, text); err != nil {
-			return err
-		}
-	}
-	var broken []string
-	for _, r := range rows {
-		if why := r.verdict(); why != "" {
-			broken = append(broken, r.fault+": "+why)
-		}
-	}
-	if len(broken) > 0 {
-		return fmt.Errorf("promises were broken:\n  %s", strings.Join(broken, "\n  "))
-	}
-	return nil
+	return asked.Finish(stdout, "chaos", table(rows), broken)
 }
 
 func table(rows []row) string {
@@ -117,21 +74,6 @@ func table(rows []row) string {
 	}
 	fmt.Fprintf(&b, "| all | %d | %d | %d | %d | %d | | | | | | |\n", sum.requests, sum.failed, sum.torn, sum.tooOld, sum.late)
 	return b.String()
-}
-
-// replaceBlock replaces the text between the markers of a page.
-func replaceBlock(page, text string) error {
-	const begin, end = "<!-- begin: chaos -->\n", "<!-- end: chaos -->\n"
-	old, err := os.ReadFile(page)
-	if err != nil {
-		return err
-	}
-	before, rest, ok := strings.Cut(string(old), begin)
-	_, after, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		return fmt.Errorf("%s has no block %q", page, strings.TrimSpace(begin))
-	}
-	return os.WriteFile(page, []byte(before+begin+text+end+after), 0o644)
 }
 
 // withServer calls f with a Redis server that was started as for a test.
