@@ -63,7 +63,7 @@ func (e *engine) shareFailure(q *query, prev *previous, rep *reply, as *assessme
 func (e *engine) receivePost(q *query, key string, rep *reply, s *Status) {
 	s.Storage = rules.MethodNotStorable
 	target := targetURL(q.req)
-	u := rules.SameOrigin(target, rep.resp.Header.Get("Content-Location"))
+	u := rules.ResolveSameOrigin(target, rep.resp.Header.Get("Content-Location"))
 	if u == nil || e.noGET || rep.resp.StatusCode != http.StatusOK {
 		return
 	}

@@ -42,7 +42,7 @@ func (e *engine) plainKey(b []byte, req *http.Request) (key []byte, named bool, 
 // appendNamed appends the plain key of u, which Transport.Key has returned for a request. It reports false if u must not
 // be used.
 func (e *engine) appendNamed(b []byte, req *http.Request, u *url.URL) ([]byte, bool) {
-	if sameOrigin(u, req.URL) || !e.keyAcrossOrigins && sameOrigin(u, targetURL(req)) {
+	if rules.SameOrigin(u, req.URL) || !e.keyAcrossOrigins && rules.SameOrigin(u, targetURL(req)) {
 		own := *req.URL // the server that is asked, the Host field, and user and password remain in the key
 		own.Opaque, own.Path, own.RawPath, own.RawQuery, own.ForceQuery = u.Opaque, u.Path, u.RawPath, u.RawQuery, u.ForceQuery
 		return cachekey.Append(b, &own, req.Host)
@@ -119,14 +119,4 @@ func (e *engine) logRefusedKey(req *http.Request) {
 		e.logger.WarnContext(req.Context(), "cachecontrol: Transport.Key returned a URL that cannot name the resource; the request is not handled by the cache",
 			"url", requestURL(req), "why", rules.Reason(rules.KeyRefused).Description())
 	})
-}
-
-// sameOrigin reports whether scheme, host and port of two URLs are equal.
-func sameOrigin(a, b *url.URL) bool {
-	if a.Scheme == b.Scheme && a.Host == b.Host {
-		return true
-	}
-	x, ok := cachekey.Of(&url.URL{Scheme: a.Scheme, Host: a.Host}, "")
-	y, _ := cachekey.Of(&url.URL{Scheme: b.Scheme, Host: b.Host}, "")
-	return ok && x == y
 }

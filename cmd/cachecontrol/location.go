@@ -29,7 +29,7 @@ func relocated(location string, upstream *url.URL) (string, bool) {
 	if err != nil || u.Opaque != "" || u.Host == "" && !strings.HasPrefix(u.Path, "/") {
 		return "", false
 	}
-	if u.Host != "" && rules.SameOrigin(upstream, location) == nil {
+	if u.Host != "" && rules.ResolveSameOrigin(upstream, location) == nil {
 		return "", false
 	}
 	base := strings.TrimSuffix(upstream.EscapedPath(), "/")

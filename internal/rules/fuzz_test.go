@@ -319,7 +319,7 @@ func FuzzPolicy(f *testing.F) {
 	})
 }
 
-func FuzzSameOrigin(f *testing.F) {
+func FuzzResolveSameOrigin(f *testing.F) {
 	for _, s := range []string{"/y", "//b.example", "http://a.example:80/y", "javascript:x", "http:y", "http://a.example@b.example/", "\\\\b.example", "%zz"} {
 		f.Add("http://a.example/x", s)
 	}
@@ -328,12 +328,12 @@ func FuzzSameOrigin(f *testing.F) {
 		if err != nil || target.Host == "" {
 			t.Skip()
 		}
-		u := SameOrigin(target, ref)
+		u := ResolveSameOrigin(target, ref)
 		if u == nil {
 			return
 		}
 		if lower(u.Scheme) != lower(target.Scheme) || !strings.EqualFold(u.Hostname(), target.Hostname()) {
-			t.Fatalf("SameOrigin(%q, %q) = %v, want the origin of the base", base, ref, u)
+			t.Fatalf("ResolveSameOrigin(%q, %q) = %v, want the origin of the base", base, ref, u)
 		}
 		for _, u := range Invalidated("POST", target, 200, http.Header{"Location": {ref}}) {
 			if origin(u) != origin(target) {

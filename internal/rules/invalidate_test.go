@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestSameOrigin(t *testing.T) {
+func TestResolveSameOrigin(t *testing.T) {
 	for _, tt := range []struct{ target, ref, want string }{
 		{"http://a.example/x/y", "", ""},
 		{"http://a.example/x/y", "z", "http://a.example/x/z"},
@@ -17,6 +17,9 @@ func TestSameOrigin(t *testing.T) {
 		{"http://a.example/x", "HTTP://A.Example/z", "http://A.Example/z"},
 		{"http://a.example/x", "http://a.example:80/z", "http://a.example:80/z"},
 		{"http://a.example:80/x", "http://a.example/z", "http://a.example/z"},
+		{"http://a.example/x", "http://a.example:080/z", "http://a.example:080/z"},
+		{"http://a.example:00/x", "http://a.example:0/z", "http://a.example:0/z"},
+		{"http://a.example:0/x", "http://a.example/z", ""},
 		{"https://a.example/x", "https://a.example:443/z", "https://a.example:443/z"},
 		{"http://a.example:/x", "http://a.example/z", "http://a.example/z"},
 		{"http://a.example/x", "http://user:secret@a.example/z", "http://user:secret@a.example/z"}, // userinfo is no part of an origin
@@ -47,7 +50,7 @@ func TestSameOrigin(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := ""
-		if u := SameOrigin(target, tt.ref); u != nil {
+		if u := ResolveSameOrigin(target, tt.ref); u != nil {
 			got = u.String()
 		}
 		if got != tt.want {
