@@ -18,9 +18,6 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// smallFile is the size up to which Get verifies a whole file before it returns the entry, at least the first time.
-const smallFile = 64 << 10
-
 // FileCache is described in the package storage/directory.
 type FileCache struct {
 	tree *tree
@@ -66,7 +63,8 @@ func (c *FileCache) Get(ctx context.Context, key string) (*storage.Response, err
 	}
 	c.tree.touch(path, fi)
 	h := c.tree.heads.get(path, fi)
-	if fi.Size() <= shortFile || fi.Size() <= smallFile && (h == nil || !c.tree.verified.has(path, fi, h.entry)) {
+	verified := h != nil && c.tree.verified.has(path, fi, h.entry)
+	if isReadWhole(fi.Size(), verified) {
 		defer f.Close()
 		e, body, err := c.readSmall(path, f, fi)
 		if err != nil {
@@ -79,10 +77,11 @@ func (c *FileCache) Get(ctx context.Context, key string) (*storage.Response, err
 			f.Close()
 			return nil, unreadable(err)
 		}
+		verified = c.tree.verified.has(path, fi, h.entry)
 	}
 	e := h.entry
 	return newFileHit(e, filePart{
-		f: f, base: h.offset, size: e.Length, verify: !e.Foreign && !c.tree.verified.has(path, fi, e), want: e.Sum,
+		f: f, base: h.offset, size: e.Length, verify: !e.Foreign && !verified, want: e.Sum,
 		good: func() { c.tree.verified.add(path, fi, e) },
 		bad:  func() { c.tree.drop(path, path, fi) },
 	}), nil

@@ -61,8 +61,19 @@ func uniqueTime(fi fs.FileInfo) time.Time {
 
 var verifiedSeed = maphash.MakeSeed()
 
-// shortFile is the size up to which a file is verified whenever it is read, because reading it in steps costs more.
-const shortFile = 2 << 10
+const (
+	// shortFile is the size up to which a file is verified whenever it is read, because reading it in steps costs more.
+	shortFile = 2 << 10
+
+	// smallFile is the size up to which Get verifies a whole file before it returns the entry, at least the first time.
+	smallFile = 64 << 10
+)
+
+// isReadWhole reports whether Get reads a whole file before it returns the entry. verified reports whether the file is known
+// to match its checksum.
+func isReadWhole(size int64, verified bool) bool {
+	return size <= shortFile || size <= smallFile && !verified
+}
 
 // verifiedMemory remembers which files match their checksums. To verify a body takes twice as long as to read it.
 type verifiedMemory struct{ files lossy.Set }

@@ -74,7 +74,7 @@ func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*storage.R
 	}
 	c.tree.touch(path+bodySuffix, p.bodyInfo)
 	verified := p.verified || c.tree.verified.has(path, p.bodyInfo, e)
-	if !e.Foreign && (e.Length <= shortFile || e.Length <= smallFile && !verified) { // as in FileCache
+	if !e.Foreign && isReadWhole(e.Length, verified) {
 		defer p.body.Close()
 		body, err := readBody(p.body, 0, e)
 		if err != nil {
