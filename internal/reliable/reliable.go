@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"iter"
 	"log/slog"
 	"slices"
@@ -44,9 +43,9 @@ type Store struct {
 	stop        chan struct{} // closed by Close
 	retries     sync.WaitGroup
 	tombstones  tombstones
-	invalidated atomic.Pointer[invalidated] // nil if nothing was
-	failures    failures                    // without calls that were not made
-	suspended   failures                    // calls that were not made
+	invalidated invalidated
+	failures    failures // without calls that were not made
+	suspended   failures // calls that were not made
 	operations  operations
 	servers     servers
 }
@@ -231,7 +230,7 @@ func (s *Store) Unreadable(ctx context.Context, key string, err error) error {
 
 // IsTombstoned reports whether an entry that is stored under key should have been deleted.
 func (s *Store) IsTombstoned(key string, e *storage.Entry) bool {
-	if v := s.invalidated.Load(); v != nil && v.covers(key, e) {
+	if !s.traits.Local && s.invalidated.covers(key, e) {
 		return true
 	}
 	return s.tombstones.any.Load() && s.tombstones.cover(key, e)
@@ -239,23 +238,17 @@ func (s *Store) IsTombstoned(key string, e *storage.Entry) bool {
 
 // Invalidated records that a key was invalidated. Entries that were requested before are not returned any more.
 func (s *Store) Invalidated(key string, at time.Time) {
-	if s.traits.Local { // nothing that was deleted comes back
-		return
+	if !s.traits.Local { // nothing that was deleted comes back
+		s.invalidated.add(key, at)
 	}
-	v := s.invalidated.Load()
-	if v == nil {
-		s.invalidated.CompareAndSwap(nil, &invalidated{seed: maphash.MakeSeed()})
-		v = s.invalidated.Load()
-	}
-	v.add(key, at)
 }
 
 // Stored records that e was stored under key in place of what should have been deleted. e is current even if it was requested
 // before key was invalidated: it is the response to the request that invalidated it.
 func (s *Store) Stored(key string, e *storage.Entry) {
 	s.tombstones.remove(key, requested(e))
-	if v := s.invalidated.Load(); v != nil && v.covers(key, e) {
-		v.add(key, requested(e))
+	if s.invalidated.covers(key, e) {
+		s.invalidated.add(key, requested(e))
 	}
 }
 

@@ -2,11 +2,11 @@ package reliable
 
 import (
 	"context"
-	"hash/maphash"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -91,47 +91,27 @@ func requested(e *storage.Entry) time.Time {
 }
 
 // invalidated remembers when keys were invalidated by this process, so that the responses are not used that were requested
-// before, even if the store has lost the invalidation: a replica that is behind has taken the place of its server. It has
-// a fixed size. A key belongs to one set, in which it replaces the one that was invalidated first.
+// before, even if the store has lost the invalidation: a replica that is behind has taken the place of its server. If there
+// are too many keys, it forgets those that were invalidated first. The zero value is empty.
 type invalidated struct {
-	seed maphash.Seed
-	sets [512][8]atomic.Pointer[invalidatedKey]
+	mu   sync.Mutex
+	keys lossy.Timed[invalidatedAt] // by hash of the key
 }
 
-type invalidatedKey struct {
-	hash uint64
-	at   time.Time
-}
+type invalidatedAt time.Time
+
+// End returns the time, for lossy.Timed.
+func (t invalidatedAt) End() time.Time { return time.Time(t) }
 
 func (v *invalidated) add(key string, at time.Time) {
-	next := &invalidatedKey{maphash.String(v.seed, key), at}
-	set := &v.sets[next.hash%uint64(len(v.sets))]
-	for {
-		slot := &set[0]
-		old := slot.Load()
-		for i := range set {
-			k := set[i].Load()
-			if k == nil || k.hash == next.hash || old != nil && k.at.Before(old.at) {
-				slot, old = &set[i], k
-			}
-			if k == nil || k.hash == next.hash {
-				break
-			}
-		}
-		if slot.CompareAndSwap(old, next) {
-			return
-		}
-	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.keys.Put(lossy.Hash(key), invalidatedAt(at))
 }
 
 // covers reports whether an entry under key was requested before key was invalidated.
 func (v *invalidated) covers(key string, e *storage.Entry) bool {
-	hash := maphash.String(v.seed, key)
-	set := &v.sets[hash%uint64(len(v.sets))]
-	for i := range set {
-		if k := set[i].Load(); k != nil && k.hash == hash && requested(e).Before(k.at) {
-			return true
-		}
-	}
-	return false
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.keys.Len() > 0 && requested(e).Before(v.keys.Get(lossy.Hash(key)).End())
 }
