@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/compat/internal/status"
 )
 
 // env is what a client finds in a scenario: an origin, and a cache in front of it.
@@ -151,9 +152,9 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Add("Vary", "Accept-Encoding")
 	h.Set("ETag", fmt.Sprintf(`"%x"`, sha256.Sum256(body)))
 	if fault == noFault {
-		status := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-		http.ServeContent(status, r, "", time.Time{}, bytes.NewReader(body))
-		o.note(r, status.status)
+		seen := &status.Writer{ResponseWriter: w}
+		http.ServeContent(seen, r, "", time.Time{}, bytes.NewReader(body))
+		o.note(r, seen.Status())
 		return
 	}
 	o.note(r, http.StatusOK)
@@ -184,17 +185,6 @@ func compress(body []byte) []byte {
 	z.Write(body)
 	z.Close()
 	return buf.Bytes()
-}
-
-// statusWriter remembers the status of a response.
-type statusWriter struct {
-	http.ResponseWriter
-	status int
-}
-
-func (w *statusWriter) WriteHeader(status int) {
-	w.status = status
-	w.ResponseWriter.WriteHeader(status)
 }
 
 // counted counts the bodies that are open.

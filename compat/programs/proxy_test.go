@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/pem"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/compat/internal/status"
 	"github.com/go-cachecontrol/cachecontrol/internal/leak"
 )
 
@@ -136,11 +136,11 @@ func newTLSOrigin(t *testing.T, h http.HandlerFunc) *origin {
 func unstartedOrigin(h http.HandlerFunc) *origin {
 	o := &origin{}
 	o.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+		s := &status.Writer{ResponseWriter: w}
 		defer func() {
 			o.mu.Lock()
 			defer o.mu.Unlock()
-			o.seen = append(o.seen, fmt.Sprintf("%s %s %d", r.Method, r.URL.Path, s.status))
+			o.seen = append(o.seen, fmt.Sprintf("%s %s %d", r.Method, r.URL.Path, s.Status()))
 		}()
 		h(s, r)
 	}))
@@ -162,24 +162,6 @@ func (o *origin) expect(t *testing.T, what string, want ...string) {
 	if got := o.requests(); !slices.Equal(got, want) {
 		t.Errorf("%s: the origin got %q, want %q", what, got, want)
 	}
-}
-
-// statusWriter remembers the status of a response.
-type statusWriter struct {
-	http.ResponseWriter
-	status int
-}
-
-func (w *statusWriter) WriteHeader(status int) {
-	w.status = status
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-func (w *statusWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	w.status = http.StatusSwitchingProtocols
-	return http.NewResponseController(w.ResponseWriter).Hijack()
 }
 
 // serveBytes responds with content that is fresh for an hour, as a server of files does.
