@@ -756,7 +756,7 @@ func TestCollapseClientTimeout(t *testing.T) {
 
 // Of 1,000 concurrent requests over connections one reaches the server, even if some of them are canceled.
 func TestCollapseOverConnections(t *testing.T) {
-	const n = 1000
+	n := rounds(1000, 200)
 	body := strings.Repeat("0123456789abcdef", 20_000)
 	var asked atomic.Int32
 	letGo := make(chan struct{})

@@ -2,6 +2,7 @@ package cachecontrol_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -22,7 +23,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-var outageRate = flag.Int("outage.rate", 5, "hits per second in the tests of an outage")
+var outageRate = flag.Int("outage.rate", 0, "hits per second in the tests of an outage; 0: 5, or 1 with -short")
 
 const (
 	sie               = "Cache-Control: max-age=10, stale-if-error=1000000"
@@ -127,10 +128,11 @@ func TestOutage(t *testing.T) {
 		{"StaleIfError, 429", "Cache-Control: max-age=10", 24 * time.Hour, false, withStatus(429)},
 		{"StaleIfError and Collapse, refused", "Cache-Control: max-age=10", 24 * time.Hour, true, withError(errors.New("refused"))},
 	} {
-		many := 200
+		many := rounds(200, 50)
 		if tt.name == "stale-if-error, 503" {
 			many = rounds(10_000, 1_000)
 		}
+		rate := cmp.Or(*outageRate, rounds(5, 1))
 		for _, keys := range []int{1, 3, many} {
 			t.Run(fmt.Sprintf("%s/%d", tt.name, keys), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -143,7 +145,7 @@ func TestOutage(t *testing.T) {
 						outcomeOf(t, tr, reqs[i])
 					}
 					time.Sleep(11 * time.Second)
-					interval := time.Second / time.Duration(*outageRate)
+					interval := time.Second / time.Duration(rate)
 					o.failWith(tt.fail)
 					answered := 0
 					for start := time.Now(); time.Since(start) < time.Hour; answered++ {
@@ -232,9 +234,9 @@ func TestBrokenAmongGood(t *testing.T) {
 				})
 				oldest, heldBack := time.Duration(0), 0
 				var others sync.WaitGroup
-				hits := 36_000 // an hour
+				hits := rounds(36_000, 9000) // an hour, or a quarter
 				if tt.often {
-					hits = 6000
+					hits = rounds(6000, 3000)
 				}
 				for i := range hits {
 					if tt.often {

@@ -31,7 +31,7 @@ func taggedOrigin(t testing.TB, choose func(req *http.Request) (tag, body string
 // Ten variants with one entity tag cost one body.
 func TestOneTagOneBody(t *testing.T) {
 	inEachStore(t, func(t *testing.T, store storage.Store) {
-		for _, length := range []int{5, 2 << 20} {
+		for _, length := range []int{5, 1<<20 + 1} {
 			body := strings.Repeat("x", length)
 			o := taggedOrigin(t, func(req *http.Request) (string, string, []string) {
 				return `"one"`, body, []string{"Cache-Control: max-age=60", "Vary: X-Site", "X-For: " + req.Header.Get("X-Site")}
@@ -256,7 +256,7 @@ func TestOffersAreBounded(t *testing.T) {
 			Partition: func(req *http.Request) string { return req.Header.Get("User") },
 		}
 		defer tr.Close()
-		for i := range 1000 {
+		for i := range rounds(1000, 200) {
 			do(t, tr, "/", fmt.Sprint("X: ", i))
 			if got := o.last().Header["If-None-Match"]; len(strings.Join(got, "")) > 2<<10 || strings.Contains(strings.Join(got, ""), long) || i > 0 && got == nil {
 				t.Fatalf("request %d: If-None-Match %q, want at most 2 KiB", i, got)

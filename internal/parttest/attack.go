@@ -30,11 +30,7 @@ const (
 // returns is wrong, and no request fails.
 func Run(t *testing.T, open func(t testing.TB) storage.Store) {
 	t.Run("attacked", func(t *testing.T) {
-		stories := uint64(12)
-		if testing.Short() {
-			stories = 3
-		}
-		for seed := range stories {
+		for seed := range rounds(12, 1) {
 			store := open(t)
 			for name, s := range map[string]storage.Store{"": store, ", without its optional interfaces": struct{ storage.Store }{store}} {
 				t.Run(fmt.Sprint(seed, name), func(t *testing.T) { attacked(t, s, seed) })
@@ -43,6 +39,14 @@ func Run(t *testing.T, open func(t testing.TB) storage.Store) {
 	})
 	t.Run("two at once", func(t *testing.T) { twoAtOnce(t, open(t)) })
 	t.Run("changed while read", func(t *testing.T) { changedWhileRead(t, open(t)) })
+}
+
+// rounds returns how often a test repeats what differs at random.
+func rounds(all, short uint64) uint64 {
+	if testing.Short() {
+		return short
+	}
+	return all
 }
 
 // An origin counts what it is asked. Its file may change.
@@ -412,7 +416,7 @@ func twoAtOnce(t *testing.T, store storage.Store) {
 
 // changedWhileRead removes and replaces parts after the caller got the header of the answer. It gets the right bytes, or an error.
 func changedWhileRead(t *testing.T, store storage.Store) {
-	for seed := range uint64(15) {
+	for seed := range rounds(15, 5) {
 		r := rand.New(rand.NewPCG(seed, 19))
 		o := newOrigin(fileOf(0))
 		tr := &cachecontrol.Transport{Base: o, Store: store, MaxBodyBytes: 20_000}
