@@ -72,7 +72,7 @@ type turn struct {
 
 // suites returns the tables, which are made anew because the tests run with clocks of their own.
 func suites() []suite {
-	return slices.Concat(webPlatformTests(), semantics(), structuredFields())
+	return slices.Concat(webPlatformTests(), apache(), semantics(), structuredFields())
 }
 
 func TestSuites(t *testing.T) {
