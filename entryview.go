@@ -114,7 +114,7 @@ func statusLine(entry *storage.Entry) string {
 	return strings.TrimSpace(strconv.Itoa(entry.Status) + " " + entry.Reason)
 }
 
-// setFields sets the header fields of a hit.
+// setFields sets the header fields of a hit. If there is no Date, it is the time of receipt (RFC 9110, section 6.6.1).
 func (v *entryView) setFields(h http.Header) {
 	v.fields, v.lines = make([]hitField, 0, len(h)+3), make([]string, 0, len(h)+3)
 	add := func(name string, lines ...string) {
@@ -131,6 +131,10 @@ func (v *entryView) setFields(h http.Header) {
 		default:
 			add(name, lines...)
 		}
+	}
+	if h["Date"] == nil {
+		// A validator can be strong only by the origin's Date, so this one is not stored.
+		add("Date", v.policy.Date.UTC().Format(http.TimeFormat))
 	}
 	upstream := h["Cache-Status"] // from caches nearer to the origin
 	add("Cache-Status", append(upstream[:len(upstream):len(upstream)], "")...)

@@ -167,6 +167,31 @@ func TestDateAndExpiresStay(t *testing.T) {
 	})
 }
 
+// A hit has the time of receipt as its Date if the origin sent none (RFC 9110, section 6.6.1). The response to a miss is the
+// origin's.
+func TestMissingDate(t *testing.T) {
+	inBothModes(t, func(tr func() *cachecontrol.Transport) []scenario {
+		const fresh = "Cache-Control: max-age=60"
+		return []scenario{
+			{"200", tr(), []reply{ok("Date:", fresh)}, []step{
+				{want: miss, head: []string{"Date:"}},
+				{wait: 3 * time.Second, want: hit, head: []string{"Date: {-3s}", "Age: 3"}},
+				{do: "HEAD /", want: hit, head: []string{"Date: {-3s}"}},
+			}},
+			{"304", tr(), []reply{ok("Date:", fresh, `ETag: "a"`), status(304, "Date:", fresh)}, []step{
+				{want: miss},
+				{wait: time.Second, with: []string{`If-None-Match: "a"`}, want: hit, status: 304, head: []string{"Date: {-1s}"}},
+				{wait: time.Second, with: []string{"Cache-Control: no-cache"}, want: revalidated, head: []string{"Date: {0s}"}},
+				{wait: time.Second, want: hit, head: []string{"Date: {-1s}", "Age: 1"}},
+			}},
+			{"206", tr(), []reply{status(206, "Date:", fresh, "Content-Range: bytes 0-1/9")}, []step{
+				{with: []string{"Range: bytes=0-1"}, want: miss},
+				{wait: time.Second, with: []string{"Range: bytes=0-1"}, want: hit, status: 206, head: []string{"Date: {-1s}"}},
+			}},
+		}
+	})
+}
+
 // The time between request and response counts as age (RFC 9111, section 4.2.3), because the origin may have generated
 // the response at its start.
 func TestDelayCounts(t *testing.T) {
