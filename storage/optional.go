@@ -192,6 +192,10 @@ type Call struct {
 	Put    *Entry // if not nil, this entry is stored, with an empty body
 	Delete bool   // if true, the entry is deleted
 
+	// Known is an entry that the Store has returned for Key before, or nil. If the stored entry has the same body, the Body
+	// of Response may be nil.
+	Known *Entry
+
 	Response *Response // the result, as of Get
 	Err      error
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,7 @@ const DefaultNearFor = 5 * time.Second
 type tiered struct {
 	near    *DictCache
 	far     Store
+	batcher Batcher // far, or nil if it is none
 	nearFor time.Duration
 
 	// changes counts the changes of keys, by hash, and all the changes of all keys. They tell whether a key was changed
@@ -49,8 +51,8 @@ type tiered struct {
 // which entries were deleted meanwhile. Entries that say what was invalidated, as the one under MarksKey does, are always
 // read from the far store.
 //
-// The Store is a Leaser if far is one. Its leases are those of the far store. It lists the entries of the far store if that
-// is a Lister.
+// The Store is a Leaser if far is one, and a Batcher if far is one. Its leases are those of the far store. It lists the entries
+// of the far store if that is a Lister.
 //
 // near must not be used by anything else; if it is nil, a DictCache with the default limit is used. If far is a
 // Watcher, it is watched until Close. Close closes far if it implements io.Closer. After Close, and if far is nil,
@@ -77,25 +79,49 @@ func Tiered(near *DictCache, far Store, nearFor time.Duration) interface {
 	default:
 		close(t.done)
 	}
-	if leaser, ok := far.(Leaser); ok {
-		return &leasingTiered{t, leaser}
+	leaser, leases := far.(Leaser)
+	batcher, batches := far.(Batcher)
+	t.batcher = batcher
+	switch {
+	case leases && batches:
+		return struct {
+			*tiered
+			leasing
+			batching
+		}{t, leasing{t, leaser}, batching{t}}
+	case leases:
+		return struct {
+			*tiered
+			leasing
+		}{t, leasing{t, leaser}}
+	case batches:
+		return struct {
+			*tiered
+			batching
+		}{t, batching{t}}
 	}
 	return t
 }
 
-// leasingTiered is a tiered whose far store is a Leaser.
-type leasingTiered struct {
-	*tiered
+// leasing makes a tiered a Leaser.
+type leasing struct {
+	t      *tiered
 	leaser Leaser
 }
 
 // Lease returns a lease of the far store.
-func (t *leasingTiered) Lease(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
-	if t.closed.Load() {
+func (l leasing) Lease(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
+	if l.t.closed.Load() {
 		return nil, false, ErrClosed
 	}
-	return t.leaser.Lease(ctx, key, d)
+	return l.leaser.Lease(ctx, key, d)
 }
+
+// batching makes a tiered a Batcher.
+type batching struct{ t *tiered }
+
+// Batch makes the calls that need the far store in one batch.
+func (b batching) Batch(ctx context.Context, calls []Call) { b.t.batch(ctx, calls) }
 
 // watch receives the changes that others make, and restarts Watch if it returns.
 func (t *tiered) watch(ctx context.Context, far Watcher) {
@@ -193,30 +219,113 @@ func (t *tiered) Get(ctx context.Context, key string) (*Response, error) {
 	if t.closed.Load() {
 		return nil, ErrClosed
 	}
-	if cachekey.InvalidationSuffix(key) != "" { // it must not be old
-		return t.far.Get(ctx, key)
-	}
-	if r, err := t.near.Get(ctx, key); err == nil && t.isConfirmed(r.Entry) {
+	if r := t.confirmed(key); r != nil {
 		return r, nil
 	}
-	// The counts and the time are read before the far store is asked, so that no change in between is missed.
-	c := &confirmation{change: t.count(key).Load(), all: t.all.Load(), until: time.Now().Add(t.nearFor)}
-	far, err := t.far.Get(ctx, key)
+	q := t.ask(key)
+	if q.call.Known != nil {
+		calls := []Call{q.call}
+		t.batcher.Batch(ctx, calls)
+		q.call = calls[0]
+	} else {
+		q.call.Response, q.call.Err = t.far.Get(ctx, key)
+	}
+	return t.receive(ctx, &q)
+}
+
+// batch is described at Batcher.
+func (t *tiered) batch(ctx context.Context, calls []Call) {
+	if t.closed.Load() {
+		for i := range calls {
+			calls[i].Err = ErrClosed
+		}
+		return
+	}
+	if slices.ContainsFunc(calls, func(c Call) bool { return c.Put != nil || c.Delete }) {
+		t.batcher.Batch(ctx, calls)
+		for i := range calls {
+			if calls[i].Put != nil || calls[i].Delete {
+				t.changed(calls[i].Key)
+				t.near.Delete(ctx, calls[i].Key)
+			}
+		}
+		return
+	}
+	var asked []question
+	var far []Call
+	var from []int // the calls that are asked
+	for i := range calls {
+		if calls[i].Response = t.confirmed(calls[i].Key); calls[i].Response == nil {
+			q := t.ask(calls[i].Key)
+			asked, far, from = append(asked, q), append(far, q.call), append(from, i)
+		}
+	}
+	if len(far) == 0 {
+		return
+	}
+	t.batcher.Batch(ctx, far)
+	for i := range asked {
+		asked[i].call = far[i]
+		calls[from[i]].Response, calls[from[i]].Err = t.receive(ctx, &asked[i])
+	}
+}
+
+// confirmed returns the near entry under key if it need not be confirmed, and nil otherwise.
+func (t *tiered) confirmed(key string) *Response {
+	if cachekey.InvalidationSuffix(key) != "" { // it must not be old
+		return nil
+	}
+	if r, err := t.near.Get(context.Background(), key); err == nil && t.isConfirmed(r.Entry) {
+		return r
+	}
+	return nil
+}
+
+// question is a Get of the far store.
+type question struct {
+	call         Call
+	confirmation *confirmation // of the near entry if the far one has the same body
+}
+
+// ask returns the question for an entry. The counts and the time are read before the far store is asked, so that no change in
+// between is missed.
+func (t *tiered) ask(key string) question {
+	q := question{Call{Key: key}, &confirmation{change: t.count(key).Load(), all: t.all.Load(), until: time.Now().Add(t.nearFor)}}
+	if near, old := t.lookup(key); old != nil && t.batcher != nil {
+		q.call.Known = near.Entry.Copy()
+		q.call.Known.Stamp = old.stamp
+	}
+	return q
+}
+
+// receive returns the entry that the far store has returned, or the near one if that is equal.
+func (t *tiered) receive(ctx context.Context, q *question) (*Response, error) {
+	key, far, err := q.call.Key, q.call.Response, q.call.Err
+	if cachekey.InvalidationSuffix(key) != "" {
+		return far, err
+	}
 	if errors.Is(err, ErrNotFound) {
 		t.near.Delete(ctx, key)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if far == nil || far.Entry == nil || far.Body == nil {
+	if far == nil || far.Entry == nil || far.Body == nil && q.call.Known == nil {
 		return nil, errors.New("storage: the far store returned neither an entry nor an error")
 	}
-	c.stamp = far.Entry.Stamp
-	if r := t.confirm(key, far.Entry, c); r != nil {
-		far.Body.Close()
+	q.confirmation.stamp = far.Entry.Stamp
+	if r := t.confirm(key, far.Entry, q.confirmation); r != nil {
+		if far.Body != nil {
+			far.Body.Close()
+		}
 		return r, nil
 	}
-	return t.bring(ctx, key, far, c), nil
+	if far.Body == nil { // the near entry is gone
+		q.call.Known = nil
+		q.call.Response, q.call.Err = t.far.Get(ctx, key)
+		return t.receive(ctx, q)
+	}
+	return t.bring(ctx, key, far, q.confirmation), nil
 }
 
 // confirm replaces the metadata of the near entry with e and returns it, if their bodies are the same. It

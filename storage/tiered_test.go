@@ -518,3 +518,95 @@ func TestTieredBodyIsClosedWhileRead(t *testing.T) {
 		c.Close()
 	}
 }
+
+// batchStore is a farStore that makes several calls at once.
+type batchStore struct {
+	farStore
+	batches, calls int
+}
+
+func (s *batchStore) Batch(ctx context.Context, calls []storage.Call) {
+	s.batches++
+	s.calls += len(calls)
+	for i := range calls {
+		switch c := &calls[i]; {
+		case c.Put != nil:
+			var w storage.Writer
+			if w, c.Err = s.Create(ctx, c.Key, c.Put); c.Err == nil {
+				c.Err = w.Commit()
+			}
+		case c.Delete:
+			c.Err = s.Delete(ctx, c.Key)
+		default:
+			if c.Response, c.Err = s.Store.Get(ctx, c.Key); c.Err == nil && c.Known != nil && c.Known.SameBody(c.Response.Entry) {
+				c.Response.Body.Close()
+				c.Response.Body = nil
+			}
+		}
+	}
+}
+
+// The calls of a batch that need the far store are one batch of it. It gives no body that is near.
+func TestTieredBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		far := &batchStore{farStore: farStore{Store: storage.NewDictCache()}}
+		one := storage.Tiered(nil, far, time.Minute)
+		defer one.Close()
+		batch := func(calls ...storage.Call) []storage.Call {
+			one.(storage.Batcher).Batch(t.Context(), calls)
+			return calls
+		}
+		a, b, none := storage.Call{Key: tieredKey}, storage.Call{Key: tieredKey + "#notice"}, storage.Call{Key: tieredKey + "none"}
+		marker := storagetest.Entry()
+		marker.Generation = "marker"
+		putBody(t, one, "body")
+		for _, test := range []struct {
+			name           string
+			before         func()
+			calls          []storage.Call
+			want           []string // bodies, or "none"
+			batches, asked int
+		}{
+			{"nothing is near", nil, []storage.Call{a, b, none}, []string{"body", "none", "none"}, 1, 3},
+			{"one is near", nil, []storage.Call{none, a}, []string{"none", "body"}, 1, 1},
+			{"all are near", nil, []storage.Call{a, a}, []string{"body", "body"}, 0, 0},
+			{"one is to be confirmed", func() { time.Sleep(time.Minute) }, []storage.Call{a, none}, []string{"body", "none"}, 1, 2},
+			{"one has changed", func() { putBody(t, far, "new"); time.Sleep(time.Minute) }, []storage.Call{a, none}, []string{"new", "none"}, 1, 2},
+			{"a Put and a Get", nil, []storage.Call{{Key: tieredKey, Put: marker}, a}, []string{"", ""}, 1, 2},
+			{"after the Put", nil, []storage.Call{a}, []string{""}, 1, 1},
+			{"a Delete and a Get", nil, []storage.Call{{Key: tieredKey, Delete: true}, a}, []string{"", "none"}, 1, 2},
+			{"after the Delete", nil, []storage.Call{a}, []string{"none"}, 1, 1},
+			{"nothing", nil, nil, nil, 0, 0},
+		} {
+			if test.before != nil {
+				test.before()
+			}
+			far.batches, far.calls = 0, 0
+			for i, c := range batch(test.calls...) {
+				got := ""
+				switch {
+				case errors.Is(c.Err, storage.ErrNotFound):
+					got = "none"
+				case c.Err != nil:
+					t.Errorf("%s: call %d = %v, want no error", test.name, i, c.Err)
+				case c.Response != nil:
+					all, _ := io.ReadAll(c.Response.Body)
+					got = string(all)
+				}
+				if got != test.want[i] {
+					t.Errorf("%s: call %d = %q, want %q", test.name, i, got, test.want[i])
+				}
+			}
+			if far.batches != test.batches || far.calls != test.asked {
+				t.Errorf("%s: %d batches of %d calls, want %d of %d", test.name, far.batches, far.calls, test.batches, test.asked)
+			}
+		}
+		one.Close()
+		if c := batch(a)[0]; c.Err != storage.ErrClosed {
+			t.Errorf("after Close: %v, want %v", c.Err, storage.ErrClosed)
+		}
+	})
+	if _, ok := storage.Tiered(nil, &farStore{}, 0).(storage.Batcher); ok {
+		t.Error("a Tiered of a store that is no Batcher is one")
+	}
+}

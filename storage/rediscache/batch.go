@@ -1,6 +1,7 @@
 package rediscache
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -46,6 +47,8 @@ type queued struct {
 	breaker *breaker.Breaker
 	err     error            // if not nil, there are no commands
 	value   *redis.StringCmd // of a Get; of a Delete, the beginning of what it removes
+	size    *redis.IntCmd    // of a Get of an entry whose long body is known
+	last    *redis.StringCmd // the end of its value
 	done    redis.Cmder      // of a Put or a Delete
 }
 
@@ -93,9 +96,35 @@ func (q *queued) queue(ctx context.Context, c *cache, p redis.Pipeliner) {
 	case q.Delete:
 		q.value = p.GetRange(ctx, q.plain, 0, headLine)
 		q.done = p.Unlink(ctx, q.plain)
+	case q.knowsLong():
+		q.size, q.value, q.last = p.StrLen(ctx, q.plain), p.GetRange(ctx, q.plain, 0, listChunk-1), p.GetRange(ctx, q.plain, -listChunk, -1)
 	default:
 		q.value = p.GetRange(ctx, q.plain, 0, firstRead-1)
 	}
+}
+
+// knowsLong reports whether the caller knows an entry whose body is in one value with its metadata, and much longer.
+func (q *queued) knowsLong() bool {
+	if q.Known == nil {
+		return false
+	}
+	v, ok := q.Known.Stamp.(version)
+	return ok && v.length > 2*listChunk
+}
+
+// knownEntry returns the stored entry if it has the body of the known one, and nil otherwise.
+func (q *queued) knownEntry(ctx context.Context, c *cache) *storage.Entry {
+	if q.size.Val() < 2*listChunk {
+		return nil
+	}
+	v := &value{key: q.plain, size: q.size.Val(), first: []byte(q.value.Val()), last: []byte(q.last.Val())}
+	v.read = c.readRange(ctx, v.key, q.breaker)
+	e, offset, length, err := document.Decode(v, v.size)
+	if err != nil || document.Settle(e, length) != nil || e.Foreign || !e.SameBody(q.Known) {
+		return nil
+	}
+	e.Stamp = version{size: int(v.size), end: string(v.last[len(v.last)-endBytes:]), offset: offset, length: length}
+	return e
 }
 
 // receive sets the result of a call from the replies to its commands.
@@ -113,8 +142,32 @@ func (c *cache) receive(ctx context.Context, q *queued) {
 		}
 		return
 	}
+	if q.size != nil {
+		c.receiveKnown(ctx, q)
+		return
+	}
 	first, err := q.value.Bytes()
-	q.Response, q.Err = c.open(ctx, q.Key, q.now, first, c.report(ctx, q.breaker, err))
+	q.Response, q.Err = c.open(ctx, q.Key, q.now, q.Known, first, c.report(ctx, q.breaker, err))
+}
+
+// receiveKnown is like receive for a Get of an entry whose long body is known.
+func (c *cache) receiveKnown(ctx context.Context, q *queued) {
+	err := c.report(ctx, q.breaker, cmp.Or(q.size.Err(), q.value.Err(), q.last.Err()))
+	switch {
+	case err != nil && !isWrongType(err):
+		q.Err = err
+		return
+	case err == nil && q.size.Val() == 0:
+		q.Err = storage.ErrNotFound
+		return
+	case err == nil:
+		if e := q.knownEntry(ctx, c); e != nil {
+			q.Response = &storage.Response{Entry: e}
+			c.held.add(q.Key, q.now)
+			return
+		}
+	}
+	q.Response, q.Err = c.Get(ctx, q.Key)
 }
 
 var _ storage.Batcher = (*cache)(nil)

@@ -179,23 +179,24 @@ func (c *cache) Get(ctx context.Context, key string) (*storage.Response, error) 
 	first, err := call(ctx, c, plain, func(ctx context.Context) ([]byte, error) {
 		return c.client.GetRange(ctx, plain, 0, firstRead-1).Bytes()
 	})
-	return c.open(ctx, key, now, first, err)
+	return c.open(ctx, key, now, nil, first, err)
 }
 
 // firstRead is the number of bytes of a value that are read with the timeout of any other call. They show that the server
 // answers, so the rest may take longer.
 const firstRead = 128 << 10
 
-// open returns the entry under key. first are the first bytes of its value, or err is the error of reading them.
-func (c *cache) open(ctx context.Context, key string, now reading, first []byte, err error) (*storage.Response, error) {
-	r, err := c.openFrom(ctx, key, first, err)
+// open returns the entry under key. first are the first bytes of its value, or err is the error of reading them. If the entry
+// has the body of known in chunks, no body is returned.
+func (c *cache) open(ctx context.Context, key string, now reading, known *storage.Entry, first []byte, err error) (*storage.Response, error) {
+	r, err := c.openFrom(ctx, key, known, first, err)
 	if err == nil {
 		c.held.add(key, now)
 	}
 	return r, err
 }
 
-func (c *cache) openFrom(ctx context.Context, key string, first []byte, err error) (*storage.Response, error) {
+func (c *cache) openFrom(ctx context.Context, key string, known *storage.Entry, first []byte, err error) (*storage.Response, error) {
 	plain := c.plain(key)
 	more := err == nil && len(first) == firstRead
 	if more {
@@ -211,6 +212,11 @@ func (c *cache) openFrom(ctx context.Context, key string, first []byte, err erro
 	}
 	if v.part.name == "" {
 		return storage.NewResponse(e, body), nil
+	}
+	if known != nil {
+		if was, ok := known.Stamp.(version); ok && was.part == v.part {
+			return &storage.Response{Entry: e}, nil
+		}
 	}
 	b := &chunkedBody{cache: c, ctx: context.WithoutCancel(ctx), key: key, entry: e, part: v.part, at: -1}
 	if err := b.first(ctx); err != nil {

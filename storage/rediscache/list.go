@@ -169,13 +169,18 @@ func (v *value) ReadAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// listed returns the entry of a value as storage.Lister returns it, or the zero value if there is no usable one.
-func (c *cache) listed(ctx context.Context, v *value, b *breaker.Breaker) (l storage.Listed, err error) {
-	v.read = func(off int64, n int) ([]byte, error) {
+// readRange returns a function that reads bytes of a value.
+func (c *cache) readRange(ctx context.Context, key string, b *breaker.Breaker) func(off int64, n int) ([]byte, error) {
+	return func(off int64, n int) ([]byte, error) {
 		return callFor(ctx, c, c.timeout, b, func(ctx context.Context) ([]byte, error) {
-			return c.client.GetRange(ctx, v.key, off, off+int64(n)-1).Bytes()
+			return c.client.GetRange(ctx, key, off, off+int64(n)-1).Bytes()
 		})
 	}
+}
+
+// listed returns the entry of a value as storage.Lister returns it, or the zero value if there is no usable one.
+func (c *cache) listed(ctx context.Context, v *value, b *breaker.Breaker) (l storage.Listed, err error) {
+	v.read = c.readRange(ctx, v.key, b)
 	l = storage.Listed{Key: c.keyOf(v.key), Size: v.size}
 	if strings.HasPrefix(string(v.first[:min(len(v.first), len(headMagic))]), headMagic) {
 		whole := v.first

@@ -51,7 +51,13 @@ func (t *trips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 		if cmds[0].Name() != "client" {
 			t.n.Add(1)
 		}
-		return next(ctx, cmds)
+		err := next(ctx, cmds)
+		for _, cmd := range cmds {
+			if s, ok := cmd.(*redis.StringCmd); ok {
+				t.bytes.Add(int64(len(s.Val())))
+			}
+		}
+		return err
 	}
 }
 
@@ -199,3 +205,73 @@ func TestLongValue(t *testing.T) {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// Tiered confirms a near entry with one round trip and without its body.
+func TestTieredConfirms(t *testing.T) {
+	for _, test := range []struct {
+		name         string
+		body         string
+		change       func(t *testing.T, far storage.Store) // by another process
+		want         string
+		trips, bytes int64 // at most
+	}{
+		{"one value", strings.Repeat("0123456789", 90_000), nil, "name", 1, 16 << 10},
+		{"one value, updated", strings.Repeat("0123456789", 90_000), updateName, "updated", 1, 16 << 10},
+		{"a short value", "body", updateName, "updated", 1, 1000},
+		{"in chunks", long(1), nil, "name", 1, 1000},
+		{"in chunks, updated", long(1), updateName, "updated", 1, 1000},
+		{"replaced by a short value", strings.Repeat("0123456789", 90_000), func(t *testing.T, far storage.Store) { put(t, far, "other", 0, "body") }, "other", 2, 2000},
+		{"replaced by the same body in chunks", long(1), func(t *testing.T, far storage.Store) { put(t, far, "other", 0, long(1)) }, "other", 2, 300 << 10},
+		{"deleted", strings.Repeat("0123456789", 90_000), func(t *testing.T, far storage.Store) { far.Delete(t.Context(), url) }, "", 1, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			far, m := newMini(t)
+			put(t, far, "name", 0, test.body)
+			client := newClient(t, m.Addr())
+			client.Ping(t.Context()) // connects
+			near := storage.Tiered(nil, rediscache.New(client, patient, rediscache.WatchInterval(-1)), time.Nanosecond)
+			defer near.Close()
+			r := get(t, near)
+			io.Copy(io.Discard, r.Body)
+			r.Body.Close()
+			if test.change != nil {
+				test.change(t, far)
+			}
+			var count trips
+			client.AddHook(&count)
+			r, err := near.Get(t.Context(), url)
+			if n := count.n.Load(); n > test.trips {
+				t.Errorf("Get has made %d round trips, want at most %d", n, test.trips)
+			}
+			if n := count.bytes.Load(); n > test.bytes {
+				t.Errorf("Get has read %d bytes, want at most %d", n, test.bytes)
+			}
+			if test.want == "" {
+				if err != storage.ErrNotFound {
+					t.Errorf("Get = %v, want %v", err, storage.ErrNotFound)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Body.Close()
+			body, err := io.ReadAll(r.Body)
+			if want := test.body; test.want != "other" && (string(body) != want || err != nil) {
+				t.Errorf("the body has %d bytes, %v, want %d, nil", len(body), err, len(want))
+			}
+			if got := r.Entry.Header.Get("X-Name"); got != test.want {
+				t.Errorf("X-Name = %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func updateName(t *testing.T, far storage.Store) {
+	t.Helper()
+	e := get(t, far).Entry.Clone()
+	e.Header.Set("X-Name", "updated")
+	if err := far.Update(t.Context(), url, e); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -210,18 +210,17 @@ func TestWatchMissed(t *testing.T) {
 // A long log is shortened, which those who watch do not notice.
 func TestWatchLongLog(t *testing.T) {
 	m := miniredis.RunT(t)
-	mine := rediscache.New(newClient(t, m.Addr()), patient, soon)
+	client := newClient(t, m.Addr())
+	mine := rediscache.New(client, patient, soon)
 	w := watch(t, mine)
 	putAt(t, mine, url)
 	longest := 0
 	for range 4 {
-		log, _ := m.Get(logKey)
-		m.Set(logKey, log+strings.Repeat("changed.", 50_000)) // of others
-		m.SetTTL(logKey, time.Minute)
+		client.Append(t.Context(), logKey, strings.Repeat("changed.", 50_000)) // of others
 		hold(t, mine, url)
 		putAt(t, mine, url)
 		w.only(url)
-		log, _ = m.Get(logKey)
+		log, _ := m.Get(logKey)
 		longest = max(longest, len(log))
 	}
 	if log, _ := m.Get(logKey); longest > 1<<20 || log[16:32] == "0000000000000000" {
