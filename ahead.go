@@ -6,6 +6,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
+	"github.com/go-cachecontrol/cachecontrol/internal/marks"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -97,8 +98,31 @@ func (e *engine) used(key string, m *match, d decision) {
 
 // getMatch returns the response stored under key.
 func (e *engine) getMatch(ctx context.Context, key string) (match, error) {
+	if held, known := e.store.Lookup([]byte(key)); held.Entry != nil {
+		return e.heldMatch(ctx, held)
+	} else if known {
+		return match{}, storage.ErrNotFound
+	}
 	r, err := e.store.Get(ctx, key)
 	return e.matchOf(ctx, key, r, err)
+}
+
+// heldMatch returns the response that the store has in memory.
+func (e *engine) heldMatch(ctx context.Context, held storage.Held) (match, error) {
+	v := e.view(held.Entry)
+	if !belongs(held.Key, v.urlKey) {
+		return match{}, e.store.Unreadable(ctx, held.Key, errOtherURL)
+	}
+	state := e.marks.Check(ctx, held.Key, v.mark, v.groups, &v.checked)
+	if state == marks.Cleared {
+		return match{}, storage.ErrNotFound
+	}
+	m := match{
+		entryView: v, key: held.Key, entry: held.Entry, decoded: held.Decoded, memory: new(memoryResponse), invalid: state != marks.Current,
+	}
+	m.memory.body.Reset(held.Body)
+	m.body = &m.memory.body
+	return m, nil
 }
 
 // matchOf returns what the store has returned for key.

@@ -22,7 +22,7 @@ import (
 
 // servesRanges reports whether a match can answer a query for several ranges. d is the decision about it.
 func (q *query) servesRanges(m *match, d decision) bool {
-	return d.Action == rules.Serve && !d.rejected && !q.matching && (m.entry.Status == http.StatusOK || m.parts != nil) &&
+	return d.Action == rules.Serve && !d.rejected && !q.matching && (m.code == http.StatusOK || m.parts != nil) &&
 		m.policy.IfRange(q.header) && (m.coding.IsIdentity() || q.header["Accept-Encoding"] != nil)
 }
 
@@ -31,7 +31,7 @@ func (e *engine) serveRanges(q *query, m *match, r rules.Reuse) (a answer, ok bo
 	s := Status{Reason: Reason(r.Reason), TTL: floorSeconds(r.TTL)}
 	resp := e.replay(q, m, r, s)
 	resp.Trailer = nil
-	total := m.entry.Length
+	total := m.length
 	if m.parts != nil {
 		total = m.parts.list.Total
 	}

@@ -43,7 +43,7 @@ var errOutdated = errors.New("cachecontrol: the response was invalidated")
 // answer from the cache.
 func (fs *flights) collapse(e *engine, q *query, prev *previous, why rules.Reason, r road) (answer, Status, error) {
 	shared := prev.sharedKey()
-	key := e.flightKey(q, shared, prev.first)
+	key := e.flightKey(q, shared, prev.listing())
 	s := seats{engine: e, flights: fs, q: q, at: prev.place, why: why, road: r}
 	defer s.leave()
 	for rejoined := 0; ; {

@@ -35,6 +35,7 @@ type engine struct {
 	heuristic heuristics.Heuristic
 	rules     rules.Options
 	policies  rules.Memory
+	derive    func(*storage.Entry) any   // returns a new entryView
 	partition func(*http.Request) string // nil if none
 
 	key              func(*http.Request) *url.URL // nil if none

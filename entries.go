@@ -59,6 +59,14 @@ func entryOf(r *storage.Response, err error) *storage.Entry {
 	return r.Entry
 }
 
+// heldEntry returns e, or nil if it is nil.
+func heldEntry(e *storage.Entry) storage.HeldEntry {
+	if e == nil {
+		return nil
+	}
+	return e
+}
+
 // remove removes the entry under key. It holds the lock of the plain key while it does so.
 func (e *engine) remove(ctx context.Context, plain, key string) error {
 	k, _ := e.lock(ctx, plain) // on timeout, proceed without the lock

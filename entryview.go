@@ -19,20 +19,34 @@ import (
 // entryView holds what a Transport computes from an entry once, so that a hit parses nothing. It is immutable, except for
 // checked.
 type entryView struct {
-	engine   *engine
-	urlKey   string // key of the entry's URL; see keyOfURL
-	policy   rules.Policy
-	vary     []varyField
-	variants []variant
+	engine *engine
+	urlKey string // key of the entry's URL; see keyOfURL
+	policy rules.Policy
+	vary   []varyField
+	*rareView
 	coding   contentcoding.Coding
-	search   *novarysearch.Config // nil if the response is for its URL alone
 	status   string
-	groups   []marks.Group
-	checked  atomic.Uint64 // see marks.Marks.Check
+	code     int           // status code
+	length   int64         // of the stored body, or -1 if it is not known
+	major    int           // major version of HTTP if it is 2 or more
+	http10   bool          // the version is HTTP/1.0
 	unusable bool          // another program, or a cache of another kind, stored a response that this one must not use
-	fields   []hitField    // header fields of a hit, without those withheld: Age is first, Cache-Status last
-	lines    []string      // lines of all fields in order; the first and the last differ between hits
+	checked  atomic.Uint64 // see marks.Marks.Check
+	fields   []hitField    // header fields of a hit, without those that newHeader adds and those withheld
+	lines    []string      // lines of the fields in order, and of Cache-Status from caches nearer to the origin
 }
+
+// rareView holds what most entries do not have.
+type rareView struct {
+	variants []variant
+	search   *novarysearch.Config // nil if the response is for its URL alone
+	groups   []marks.Group
+	mark     storage.Mark
+	trailer  http.Header
+	language string // Content-Language
+}
+
+var noRareView rareView // of most entries; never changed
 
 // hitField is one header field of a hit.
 type hitField struct {
@@ -49,10 +63,10 @@ type variant struct {
 
 // view returns the view of an entry. It is kept with the entry, but computed each time if another engine uses the same
 // entry.
-func (e *engine) view(entry *storage.Entry) *entryView {
-	v := entry.Derived(func(entry *storage.Entry) any { return e.newView(entry) }).(*entryView)
+func (e *engine) view(entry storage.HeldEntry) *entryView {
+	v := entry.Derived(e.derive).(*entryView)
 	if v.engine != e {
-		return e.newView(entry)
+		return e.newView(entry.Unpack())
 	}
 	return v
 }
@@ -63,7 +77,7 @@ func (e *engine) newView(entry *storage.Entry) *entryView {
 
 func (e *engine) policyOf(entry *storage.Entry) rules.Policy {
 	var p rules.Policy
-	p.Compute(&e.policies, &e.rules, entry.Status, entry.Header, entry.RequestTime, entry.ResponseTime)
+	p.Compute(e.policies.Response(entry.Header, e.rules.Shared), &e.rules, entry.Status, entry.Header, entry.RequestTime, entry.ResponseTime)
 	return *p.WithLifetime(entry.Lifetime)
 }
 
@@ -76,33 +90,51 @@ func (e *engine) newViewOf(entry *storage.Entry, urlKey string, policy rules.Pol
 		vary:   vary,
 		coding: e.codings.Parse(entry.Header["Content-Encoding"]),
 		status: statusLine(entry),
+		code:   entry.Status,
+		length: entry.Length,
+		major:  entry.HTTP,
+		http10: entry.Version == 10,
 	}
 	v.unusable = policy.Unusable() || policy.Options.Shared && rules.AllowsOneOrigin(entry.Header) &&
 		!slices.ContainsFunc(vary, func(f varyField) bool { return f.name == "Origin" })
-	if lines := entry.Header[novarysearch.Field]; lines != nil {
-		v.search = novarysearch.Parse(lines)
-	}
-	v.setGroups(entry)
+	v.setRare(entry)
 	v.setFields(entry.Header)
-	for _, other := range entry.Variants {
-		v.variants = append(v.variants, variant{
-			other, varyFields(other.Vary), e.codings.Parse([]string{other.Encoding}), searchindex.Config(&other),
-		})
-	}
 	return v
 }
 
-// setGroups sets the groups of an entry. An entry of more groups than are remembered is not used.
-func (v *entryView) setGroups(entry *storage.Entry) {
+// storedGroups returns the groups of an entry. It reports false if there are more than are remembered.
+func storedGroups(entry *storage.Entry) (groups []marks.Group, ok bool) {
 	named, ok := rules.Groups(entry.Header)
 	if !ok || len(named)+len(entry.Groups) > rules.MaxGroups {
-		v.unusable = true
-		return
+		return nil, false
 	}
 	for _, names := range [...][]string{named, entry.Groups} {
 		for _, name := range names {
-			v.groups = append(v.groups, marks.GroupOf(name))
+			groups = append(groups, marks.GroupOf(name))
 		}
+	}
+	return groups, true
+}
+
+// setRare sets the rareView of an entry. An entry of more groups than are remembered is not used.
+func (v *entryView) setRare(entry *storage.Entry) {
+	v.rareView = &noRareView
+	groups, ok := storedGroups(entry)
+	if !ok {
+		v.unusable = true
+	}
+	search, language := entry.Header[novarysearch.Field], entry.Header.Get("Content-Language")
+	if len(groups)+len(entry.Variants)+len(search)+len(language)+len(entry.Trailer) == 0 && entry.Mark == (storage.Mark{}) {
+		return
+	}
+	v.rareView = &rareView{groups: groups, mark: entry.Mark, trailer: entry.Trailer, language: language}
+	if search != nil {
+		v.search = novarysearch.Parse(search)
+	}
+	for _, other := range entry.Variants {
+		v.variants = append(v.variants, variant{
+			other, varyFields(other.Vary), v.engine.codings.Parse([]string{other.Encoding}), searchindex.Config(&other),
+		})
 	}
 }
 
@@ -116,13 +148,15 @@ func statusLine(entry *storage.Entry) string {
 
 // setFields sets the header fields of a hit. If there is no Date, it is the time of receipt (RFC 9110, section 6.6.1).
 func (v *entryView) setFields(h http.Header) {
-	v.fields, v.lines = make([]hitField, 0, len(h)+3), make([]string, 0, len(h)+3)
+	lines := 1 // perhaps a Date
+	for _, of := range h {
+		lines += len(of)
+	}
+	v.fields, v.lines = make([]hitField, 0, len(h)+1), make([]string, 0, lines)
 	add := func(name string, lines ...string) {
 		v.fields = append(v.fields, hitField{name, len(lines)})
 		v.lines = append(v.lines, lines...)
 	}
-	add("Age", "")
-	add(XFromCache, "1")
 	withheld := v.withheld()
 	for name, lines := range h {
 		switch {
@@ -136,8 +170,7 @@ func (v *entryView) setFields(h http.Header) {
 		// A validator can be strong only by the origin's Date, so this one is not stored.
 		add("Date", v.policy.Date.UTC().Format(http.TimeFormat))
 	}
-	upstream := h["Cache-Status"] // from caches nearer to the origin
-	add("Cache-Status", append(upstream[:len(upstream):len(upstream)], "")...)
+	v.lines = append(v.lines, h["Cache-Status"]...)
 }
 
 // withheld returns the names of the fields that are not in a hit: those that no-cache names, and those that this cache
@@ -150,9 +183,9 @@ func (v *entryView) withheld() []string {
 	return slices.Concat(excluded, noCache)
 }
 
-// trailer returns a copy of the trailer fields that a hit may have, or nil if there are none. If the origin has just
+// hitTrailer returns a copy of the trailer fields that a hit may have, or nil if there are none. If the origin has just
 // confirmed the response, these include the fields that no-cache names.
-func (v *entryView) trailer(t http.Header, confirmed bool) http.Header {
+func (v *entryView) hitTrailer(t http.Header, confirmed bool) http.Header {
 	if confirmed {
 		return rules.StoredTrailer(t, v.policy.ExcludedFields())
 	}
@@ -176,12 +209,15 @@ func (e *engine) hitFieldsFor(r rules.Reuse) *hitFields {
 // newHeader returns a new header for a hit, which the caller may change. All lines are in one slice; each field's part has
 // no spare capacity.
 func (v *entryView) newHeader(age, status string) http.Header {
-	h, lines := make(http.Header, len(v.fields)), slices.Clone(v.lines)
-	lines[0], lines[len(lines)-1] = age, status
+	h, lines := make(http.Header, len(v.fields)+3), make([]string, len(v.lines)+3)
+	lines[0], lines[1], lines[len(lines)-1] = age, "1", status
+	copy(lines[2:], v.lines)
+	h["Age"], h[XFromCache], lines = lines[:1:1], lines[1:2:2], lines[2:]
 	for i := range v.fields {
 		f := &v.fields[i]
 		h[f.name], lines = lines[:f.lines:f.lines], lines[f.lines:]
 	}
+	h["Cache-Status"] = lines
 	return h
 }
 

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
-	"github.com/go-cachecontrol/cachecontrol/internal/marks"
 	"github.com/go-cachecontrol/cachecontrol/internal/partlist"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/internal/sections"
@@ -36,7 +35,7 @@ func (e *engine) lookup(q *query, plain []byte, at place) (m match, prev previou
 		return match{}, prev, why
 	}
 	prev.first = m.entry
-	if m.unusable || m.entry.Status == http.StatusPartialContent { // another program stored it, and a 206 is not complete
+	if m.unusable || m.code == http.StatusPartialContent { // another program stored it, and a 206 is not complete
 		m.close()
 		return match{}, prev, rules.StoredUnusable
 	}
@@ -58,7 +57,9 @@ func (e *engine) find(q *query, plain []byte, prev *previous) (match, rules.Reas
 	if prev.key == "" {
 		held, known := e.store.Lookup(plain)
 		if held.Entry != nil {
-			return e.heldMatch(q, held, prev)
+			prev.key = held.Key
+			m, err := e.heldMatch(q.ctx, held)
+			return m, prev.whyMissing(held.Key, err)
 		}
 		prev.key = string(plain)
 		if known {
@@ -102,25 +103,6 @@ func (e *engine) findEquivalent(q *query, prev *previous) (match, rules.Reason) 
 	return match{}, rules.NotStored
 }
 
-// heldMatch returns the response that the store has in memory.
-func (e *engine) heldMatch(q *query, held storage.Held, prev *previous) (match, rules.Reason) {
-	prev.key = held.Key
-	v := e.view(held.Entry)
-	if !belongs(held.Key, v.urlKey) {
-		return match{}, prev.whyMissing(held.Key, e.store.Unreadable(q.ctx, held.Key, errOtherURL))
-	}
-	state := e.marks.Check(q.ctx, held.Key, held.Entry.Mark, v.groups, &v.checked)
-	if state == marks.Cleared {
-		return match{}, rules.NotStored
-	}
-	m := match{
-		entryView: v, key: held.Key, entry: held.Entry, decoded: held.Decoded, memory: new(memoryResponse), invalid: state != marks.Current,
-	}
-	m.memory.body.Reset(held.Body)
-	m.body = &m.memory.body
-	return m, rules.ReasonNone
-}
-
 // listed is a stored response that the query selects, as the list of variants describes it.
 type listed struct {
 	key   string
@@ -133,7 +115,7 @@ type listed struct {
 func (e *engine) selectVariant(q *query, first match, prev *previous) match {
 	var fields selecting
 	if len(first.variants) == 0 { // the common case
-		if ok, _ := fields.selects(q, first.vary, first.coding, e.language(first.entry.Header.Get("Content-Language"))); ok {
+		if ok, _ := fields.selects(q, first.vary, first.coding, e.language(first.language)); ok {
 			return first
 		}
 	}
@@ -161,7 +143,7 @@ func (e *engine) selectVariant(q *query, first match, prev *previous) match {
 // candidates appends the responses that the query selects to out: first and the ones listed in its entry, in the order of
 // preference.
 func (e *engine) candidates(q *query, fields *selecting, first *match, plain string, out []listed) []listed {
-	if ok, exact := fields.selects(q, first.vary, first.coding, e.language(first.entry.Header.Get("Content-Language"))); ok {
+	if ok, exact := fields.selects(q, first.vary, first.coding, e.language(first.language)); ok {
 		out = append(out, listed{first.key, first.policy.Date, exact})
 	}
 	for i := range first.variants {
@@ -207,7 +189,7 @@ func (e *engine) lookupPart(q *query, prev *previous) match {
 	if prev.whyMissing(key, err) != rules.ReasonNone {
 		return match{}
 	}
-	list, err := readParts(&storage.Response{Entry: m.entry, Body: m.take()})
+	list, err := readParts(&storage.Response{Entry: m.stored(), Body: m.take()})
 	if err != nil {
 		prev.whyMissing(key, e.store.Unreadable(q.ctx, key, err))
 		return match{}
@@ -273,7 +255,7 @@ func (e *engine) openLate(ctx context.Context, m *match, p partlist.Part, from, 
 		return sections.Join([]sections.Section{{Body: body, Offset: from - p.Start, Length: to - from, Verify: verify}}), nil
 	}
 	now, list := e.partsUnder(ctx, m.key)
-	if now != nil && sameRepresentation(now.Header, m.entry.Header) && slices.Equal(now.Vary, m.entry.Vary) && m.fits(list.Total) {
+	if now != nil && sameRepresentation(now.Header, m.stored().Header) && slices.Equal(now.Vary, m.stored().Vary) && m.fits(list.Total) {
 		if others, ok := list.Cover(from, to); ok && len(others) == 1 && !verify {
 			if body, err := e.openPart(ctx, m, others[0]); err == nil {
 				return sections.Of(body, from-others[0].Start, to-from), nil

@@ -26,12 +26,12 @@ import (
 // changes to the key in the store do not affect it.
 type match struct {
 	*entryView
-	key     string // "" if it is a shared response that is still being received
-	entry   *storage.Entry
-	body    io.ReadCloser   // nil after it was closed or returned
-	decoded []byte          // the decoded body, if the store keeps it
-	memory  *memoryResponse // contains body, if that is in memory, and room for the response
-	parts   *storedParts    // nil if it is a whole response
+	key     string            // "" if it is a shared response that is still being received
+	entry   storage.HeldEntry // see stored
+	body    io.ReadCloser     // nil after it was closed or returned
+	decoded []byte            // the decoded body, if the store keeps it
+	memory  *memoryResponse   // contains body, if that is in memory, and room for the response
+	parts   *storedParts      // nil if it is a whole response
 
 	rejected bool        // BeforeReuse has rejected it, or a 304 was about another response
 	invalid  bool        // it was invalidated, and must be validated
@@ -54,13 +54,13 @@ type storedParts struct {
 // after it has answered. An entry that is removed from the store is removed here, too.
 type previous struct {
 	place
-	first      *storage.Entry // entry under the key, which lists the variants; nil if none
-	unreadable []string       // keys of entries that could not be read
-	whole      string         // key of the whole response that the origin's response replaces; "" if there is none
-	doubted    *match         // a closed whole response that BeforeReuse rejected, or whose validation has failed
-	part       *match         // a stored part that does not contain the requested range, or was not confirmed
-	rest       gap            // the bytes that the origin is asked for, if some are missing
-	ahead      ahead          // entries that were read in case they would be needed
+	first      storage.HeldEntry // entry under the key, which lists the variants; nil if none
+	unreadable []string          // keys of entries that could not be read
+	whole      string            // key of the whole response that the origin's response replaces; "" if there is none
+	doubted    *match            // a closed whole response that BeforeReuse rejected, or whose validation has failed
+	part       *match            // a stored part that does not contain the requested range, or was not confirmed
+	rest       gap               // the bytes that the origin is asked for, if some are missing
+	ahead      ahead             // entries that were read in case they would be needed
 }
 
 // ahead is what was read ahead for a plain key.
@@ -83,6 +83,14 @@ func (g *gap) asked() bool { return g.from > g.wanted.start || g.to != g.wanted.
 type memoryResponse struct {
 	http.Response
 	body bytesbody.Body
+}
+
+// listing returns the entry under the key, or nil.
+func (prev *previous) listing() *storage.Entry {
+	if prev.first == nil {
+		return nil
+	}
+	return prev.first.Unpack()
 }
 
 // doubt closes a match that the origin's next response may still be about.
@@ -110,6 +118,13 @@ func (m *match) nameFor(q *query) string {
 
 // found reports whether there is a match.
 func (m *match) found() bool { return m != nil && m.entry != nil }
+
+// stored returns the entry. A hit does not need it, because it has the entryView.
+func (m *match) stored() *storage.Entry {
+	e := m.entry.Unpack()
+	m.entry = e
+	return e
+}
 
 // close closes the body if it was not returned to the caller.
 func (m *match) close() {
@@ -194,10 +209,10 @@ func (m *match) slice(q *query, resp *http.Response, start, total int64) {
 // updated returns the match's header, updated with the fields of a later response. It removes the fields that a
 // heuristic had set, because the heuristic will be applied again to the new header.
 func (m *match) updated(later http.Header, received time.Time) http.Header {
-	old := m.entry.Header
-	if len(m.entry.Heuristic) > 0 {
+	old := m.stored().Header
+	if len(m.stored().Heuristic) > 0 {
 		old = maps.Clone(old)
-		for _, name := range m.entry.Heuristic {
+		for _, name := range m.stored().Heuristic {
 			delete(old, name)
 		}
 	}
@@ -214,7 +229,7 @@ func (m *match) confirmedBy(h http.Header) bool {
 // hasOtherDigest reports whether a response with header h is about a representation with another digest (RFC 9530, section 3),
 // whatever its validators.
 func (m *match) hasOtherDigest(h http.Header) bool {
-	return httpdigest.Differ(m.entry.Header["Repr-Digest"], h["Repr-Digest"])
+	return httpdigest.Differ(m.stored().Header["Repr-Digest"], h["Repr-Digest"])
 }
 
 // freshenedByHead reports whether a 200 to HEAD with header h is about the stored response (RFC 9111, section 4.3.5).
@@ -222,7 +237,7 @@ func (m *match) freshenedByHead(h http.Header) bool {
 	if m.hasOtherDigest(h) {
 		return false
 	}
-	length := m.entry.Length
+	length := m.length
 	if m.parts != nil {
 		length = m.parts.list.Total
 		n := rules.ContentLength(h)
@@ -277,7 +292,7 @@ func (m *match) forRest(q *query) *query {
 // strong validator (RFC 9111, section 3.4). Some origins use one tag for all codings of a representation, so the
 // coding must be equal, too.
 func (m *match) combinesWith(h http.Header) bool {
-	return rules.SameStrongValidator(h, m.entry.Header) && !m.hasOtherDigest(h) && rangeHasCoding(h, m.entry.Header["Content-Encoding"], m.parts.list.Total)
+	return rules.SameStrongValidator(h, m.stored().Header) && !m.hasOtherDigest(h) && rangeHasCoding(h, m.stored().Header["Content-Encoding"], m.parts.list.Total)
 }
 
 // rangeHasCoding reports whether a 206 with header h has the coding of a representation of total bytes, or -1 if that is not known. A 206
@@ -293,8 +308,8 @@ func rangeHasCoding(h http.Header, coding []string, total int64) bool {
 
 // includes reports whether a 206 with header h, of a representation of this length, or -1 if it is not known, is of the whole response.
 func (m *match) includes(h http.Header, total int64) bool {
-	return m != nil && m.entry.Status == http.StatusOK && rules.SameStrongValidator(h, m.entry.Header) && !m.hasOtherDigest(h) &&
-		(total <= 0 || m.entry.Length < 0 || total == m.entry.Length)
+	return m != nil && m.code == http.StatusOK && rules.SameStrongValidator(h, m.stored().Header) && !m.hasOtherDigest(h) &&
+		(total <= 0 || m.length < 0 || total == m.length)
 }
 
 // mayCombine reports whether a 206 with header h can be combined with the parts.
@@ -322,7 +337,7 @@ func (m *match) contradictedBy(h http.Header, total int64) bool {
 		return true
 	}
 	return h.Get("Last-Modified") != m.policy.IfModified ||
-		(!m.fits(total) || m.hasOtherDigest(h)) && contentcoding.Same(m.entry.Header["Content-Encoding"], h["Content-Encoding"])
+		(!m.fits(total) || m.hasOtherDigest(h)) && contentcoding.Same(m.stored().Header["Content-Encoding"], h["Content-Encoding"])
 }
 
 // fits reports whether the parts may be of a representation of this length, or of unknown length if total is -1.

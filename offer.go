@@ -61,7 +61,7 @@ func (e *engine) allVariants(q *query, prev *previous) []offer {
 	first := e.view(prev.first)
 	var all []offer
 	if e.sameUser(q, &fields, first.vary) {
-		all = append(all, offer{prev.key, offerable(first.policy.ETag), prev.first.Header.Get("Content-Language"), first.coding})
+		all = append(all, offer{prev.key, offerable(first.policy.ETag), first.language, first.coding})
 	}
 	for _, v := range first.variants[:min(len(first.variants), maxOffered-1)] {
 		if strings.HasPrefix(v.Key, prev.key+variantSuffix) && e.sameUser(q, &fields, v.fields) { // our lists contain only keys of the same URL
@@ -127,9 +127,9 @@ func (e *engine) getOffered(q *query, prev *previous, offers []offer, h http.Hea
 		if prev.whyMissing(o.key, err) != rules.ReasonNone {
 			continue
 		}
-		isOther := m.policy.ETag != o.tag || !m.coding.Equal(o.coding) || m.entry.Status == http.StatusPartialContent || m.hasOtherDigest(h)
+		isOther := m.policy.ETag != o.tag || !m.coding.Equal(o.coding) || m.code == http.StatusPartialContent || m.hasOtherDigest(h)
 		// The stored field allows the origin of another request, and perhaps no other.
-		allowsOther := h["Access-Control-Allow-Origin"] == nil && rules.AllowsOneOrigin(m.entry.Header)
+		allowsOther := h["Access-Control-Allow-Origin"] == nil && rules.AllowsOneOrigin(m.stored().Header)
 		if !m.unusable && !isOther && !allowsOther {
 			return m
 		}

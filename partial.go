@@ -26,7 +26,7 @@ func (e *engine) wholeIsMoreRecent(q *query, prev *previous, part *match) bool {
 	}
 	var fields selecting
 	whole := e.view(prev.first)
-	return fields.match(q, whole.vary, whole.coding, "") && e.moreRecent(prev.first, part.entry, prev.key, part.policy.Date)
+	return fields.match(q, whole.vary, whole.coding, "") && e.moreRecent(prev.listing(), part.stored(), prev.key, part.policy.Date)
 }
 
 // missing returns the bytes to ask for so that the query can be answered from the parts and these. It reports false if it is not
@@ -56,7 +56,7 @@ func missing(q *query, m *match, d decision) (g gap, ok bool) {
 // provesMissing reports whether a response with the missing bytes can show that they belong to the parts, or that the parts have no
 // validator and are fresh.
 func provesMissing(q *query, m *match, d decision) bool {
-	return rules.StrongValidator(m.entry.Header) != "" || !q.ranged && !m.policy.HasValidator() && d.Action == rules.Serve
+	return rules.StrongValidator(m.stored().Header) != "" || !q.ranged && !m.policy.HasValidator() && d.Action == rules.Serve
 }
 
 // askMissing requests the missing bytes. If validates is true, it also validates m.
@@ -69,14 +69,14 @@ func (e *engine) askMissing(q *query, part *match, g gap, m *match, validates bo
 		if q.ranged || g.to != g.wanted.end {
 			end = g.to
 		}
-		rules.AskForRest(h, g.from, end, rules.StrongValidator(part.entry.Header))
+		rules.AskForRest(h, g.from, end, rules.StrongValidator(part.stored().Header))
 	}))
 }
 
 // fetchFunc returns a function that requests bytes of the representation of the parts from the origin. It returns an error if the
 // origin does not send exactly these. It returns nil if the function could not work.
 func (e *engine) fetchFunc(q *query, part *match) func(from, to int64) (io.ReadCloser, error) {
-	if rules.StrongValidator(part.entry.Header) == "" || q.cc.OnlyIfCached || q.offline || !q.mayResume() {
+	if rules.StrongValidator(part.stored().Header) == "" || q.cc.OnlyIfCached || q.offline || !q.mayResume() {
 		return nil
 	}
 	own := *q // q itself would be on the heap for each request
@@ -337,7 +337,7 @@ func (e *engine) openWanted(q *query, part *match, d decision) bool {
 		!e.openParts(q.ctx, part, wanted) {
 		return false
 	}
-	if digest := part.entry.Header["Repr-Digest"]; digest != nil && !q.ranged {
+	if digest := part.stored().Header["Repr-Digest"]; digest != nil && !q.ranged {
 		ctx := context.WithoutCancel(q.ctx)
 		body := &combinedBody{ReadCloser: part.body, left: wanted.end, forget: func() { e.forgetParts(ctx, part) }}
 		body.verifier.Expect(digest)

@@ -86,17 +86,17 @@ func (e *engine) survive(q *query, m *match) {
 	if _, inMemory := m.body.(*bytesbody.Body); inMemory || m.body == nil || e.store.Traits().Local {
 		return
 	}
-	validator := rules.StrongValidator(m.entry.Header)
-	whole := m.parts == nil && !q.ranged && q.ranges == nil && m.entry.Status == http.StatusOK
-	if !whole || m.entry.Foreign || m.entry.Length < 0 || validator == "" || q.offline || q.cc.OnlyIfCached || !resumable(q.req) {
+	validator := rules.StrongValidator(m.stored().Header)
+	whole := m.parts == nil && !q.ranged && q.ranges == nil && m.stored().Status == http.StatusOK
+	if !whole || m.stored().Foreign || m.stored().Length < 0 || validator == "" || q.offline || q.cc.OnlyIfCached || !resumable(q.req) {
 		return
 	}
-	coding := m.entry.Header["Content-Encoding"]
+	coding := m.stored().Header["Content-Encoding"]
 	ctx := &sentContext{q.req.Context(), e.sending(q)}
 	ctx.sending.trace = nil // the request is answered
 	m.body = &resumingBody{
-		engine: e, req: q.req.WithContext(ctx), validator: validator, coding: coding, end: m.entry.Length, total: m.entry.Length, accept: acceptFor(q, coding),
-		stored: m.entry, body: m.body,
+		engine: e, req: q.req.WithContext(ctx), validator: validator, coding: coding, end: m.stored().Length, total: m.stored().Length, accept: acceptFor(q, coding),
+		stored: m.stored(), body: m.body,
 	}
 }
 

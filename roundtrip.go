@@ -235,7 +235,7 @@ func (c *cache) newerPart(q *query, prev *previous, m *match) (*match, decision)
 		return nil, decision{}
 	}
 	found := c.lookupPart(q, prev)
-	if !found.found() || !c.moreRecent(found.entry, m.entry, found.key, m.policy.Date) || !q.canDecode(found.coding, found.vary) {
+	if !found.found() || !c.moreRecent(found.stored(), m.stored(), found.key, m.policy.Date) || !q.canDecode(found.coding, found.vary) {
 		return nil, decision{}
 	}
 	part := found // so that only a match that is found is on the heap

@@ -42,7 +42,7 @@ func (e *engine) searchesOf(q *query, index []byte) []variant {
 		now := time.Now()
 		r = e.searches.Put(lossy.Hash(key), key, recentEntry{e.entryUnder(q.ctx, key), now})
 	}
-	return e.listedSearches(key, r.entry)
+	return e.listedSearches(key, heldEntry(r.entry))
 }
 
 // recentSearches returns the index under this key if it was read a short time ago, or nil.
@@ -56,11 +56,11 @@ func (e *engine) recentSearches(index string) *recentEntry {
 
 // readSearches returns the values that the index in the store lists.
 func (e *engine) readSearches(ctx context.Context, index string) []variant {
-	return e.listedSearches(index, e.entryUnder(ctx, index))
+	return e.listedSearches(index, heldEntry(e.entryUnder(ctx, index)))
 }
 
 // listedSearches returns the values that an entry lists, if it is the index under this key.
-func (e *engine) listedSearches(index string, entry *storage.Entry) []variant {
+func (e *engine) listedSearches(index string, entry storage.HeldEntry) []variant {
 	if entry == nil {
 		return nil
 	}
@@ -132,7 +132,7 @@ func (e *engine) settle(q *query, prev *previous, rep *reply, as *assessment) {
 	}
 	prev.place, prev.first, prev.whole, prev.part = at, nil, "", nil
 	if known {
-		prev.first = e.entryUnder(q.ctx, at.key)
+		prev.first = heldEntry(e.entryUnder(q.ctx, at.key))
 	}
 }
 
@@ -246,7 +246,7 @@ func (e *engine) invalidateListed(ctx context.Context, target, index string, r *
 		errs = append(errs, err, e.remove(ctx, index, index))
 	}
 	e.rememberSearches(index, entry) // the remembered index may list responses that are not removed below
-	list := e.listedSearches(index, entry)
+	list := e.listedSearches(index, heldEntry(entry))
 	if notifies && len(list) > 0 {
 		e.leaveNotice(ctx, index)
 	}

@@ -32,8 +32,8 @@ func (e *engine) serve(q *query, m *match, r rules.Reuse, s Status) answer {
 // chooseBody sets the body of resp to what the query asks for: the stored body, decoded if necessary, a range of it, or
 // none. It returns the number of stored bytes in it.
 func (e *engine) chooseBody(q *query, m *match, resp *http.Response) int64 {
-	length := m.entry.Length
-	isOK := m.entry.Status == http.StatusOK
+	length := m.length
+	isOK := m.code == http.StatusOK
 	if m.becomesWhole(q, resp) {
 		length = resp.ContentLength
 	}
@@ -65,17 +65,17 @@ var protoNames = [10]string{2: "HTTP/2.0", 3: "HTTP/3.0", 4: "HTTP/4.0", 5: "HTT
 // replay returns a response with the stored header and status, and with a Cache-Status.
 func (e *engine) replay(q *query, m *match, r rules.Reuse, s Status) *http.Response {
 	resp := m.newResponse()
-	resp.Status, resp.StatusCode = m.status, m.entry.Status
+	resp.Status, resp.StatusCode = m.status, m.code
 	resp.Proto, resp.ProtoMajor, resp.ProtoMinor = "HTTP/1.1", 1, 1
-	resp.ContentLength, resp.Request = m.entry.Length, q.req
-	if m.entry.Version == 10 {
+	resp.ContentLength, resp.Request = m.length, q.req
+	if m.http10 {
 		resp.Proto, resp.ProtoMinor = "HTTP/1.0", 0
 	}
-	if v := m.entry.HTTP; v > 1 {
+	if v := m.major; v > 1 {
 		resp.Proto, resp.ProtoMajor, resp.ProtoMinor = protoNames[min(v, 9)], v, 0
 	}
-	if m.entry.Trailer != nil {
-		resp.Trailer = m.trailer(m.entry.Trailer, r.Reason == rules.Validated)
+	if m.trailer != nil {
+		resp.Trailer = m.hitTrailer(m.trailer, r.Reason == rules.Validated)
 	}
 	hit := e.hitFieldsFor(r)
 	text := hit.status
@@ -90,7 +90,7 @@ func (e *engine) replay(q *query, m *match, r rules.Reuse, s Status) *http.Respo
 	if r.Reason == rules.Validated {
 		// The fields that no-cache names may be used again, because the origin has just confirmed the response.
 		for _, name := range m.policy.Directives.NoCacheFields {
-			if lines := m.entry.Header[name]; lines != nil && name != "Age" && name != "Cache-Status" {
+			if lines := m.stored().Header[name]; lines != nil && name != "Age" && name != "Cache-Status" {
 				resp.Header[name] = slices.Clone(lines)
 			}
 		}
@@ -115,7 +115,7 @@ func (e *engine) serveDecoded(q *query, m *match, resp *http.Response) {
 		m.coding.Decode(resp, body, nil, e.removeDamaged(q.ctx, m.key))
 		return
 	}
-	m.coding.Decode(resp, body, e.store.DecodedKeeper(m.key, m.entry), e.removeDamaged(q.ctx, m.key))
+	m.coding.Decode(resp, body, e.store.DecodedKeeper(m.key, m.stored()), e.removeDamaged(q.ctx, m.key))
 }
 
 // removeDamaged returns a function that removes the entry under key because its body cannot be decoded, so that the next

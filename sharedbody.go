@@ -288,7 +288,7 @@ func (g *sharedBody) trailerFor(b *bodyReader) http.Header {
 	if b == g.leader {
 		return g.trailer.Clone()
 	}
-	return g.shared.view.trailer(g.trailer, false)
+	return g.shared.view.hitTrailer(g.trailer, false)
 }
 
 // Close does not wait for a Read in progress.

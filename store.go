@@ -114,8 +114,8 @@ func (e *engine) describe(entry *storage.Entry, q *query, prev *previous, rep *r
 	}
 	names := e.selectingNames(q, prev, resp.Header, &as.policy)
 	switch {
-	case prev.first != nil && prev.first.Generation != "":
-		entry.Generation = prev.first.Generation
+	case prev.first != nil && prev.listing().Generation != "":
+		entry.Generation = prev.listing().Generation
 	case len(names) > 0:
 		// From the start, so that variants received at the same time get the same generation.
 		entry.Generation = rand.Text()
@@ -143,13 +143,13 @@ func (e *engine) latestVary(q *query, prev *previous) []string {
 	if prev.first == nil {
 		return nil
 	}
-	first := e.view(prev.first)
+	first, listing := e.view(prev.first), prev.listing()
 	var fields selecting
-	if len(prev.first.Variants) == 0 && fields.match(q, first.vary, first.coding, "") {
+	if len(listing.Variants) == 0 && fields.match(q, first.vary, first.coding, "") {
 		return nil // it replaces the only one
 	}
-	vary, date := prev.first.Vary, first.policy.Date
-	for _, v := range prev.first.Variants {
+	vary, date := listing.Vary, first.policy.Date
+	for _, v := range listing.Variants {
 		if len(v.Vary) > 0 && v.Date.After(date) {
 			vary, date = v.Vary, v.Date
 		}
@@ -204,7 +204,7 @@ func (e *engine) keyForVariant(prev *previous, entry *storage.Entry) string {
 	case len(vary) == 0:
 		return prev.key // see latestVary: this request also selects any other stored response
 	case len(first.vary) == 0, sameVary(first.vary, vary):
-		entry.Variants = prev.first.Variants
+		entry.Variants = prev.listing().Variants
 		return prev.key
 	}
 	for i := range first.variants {

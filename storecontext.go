@@ -53,9 +53,8 @@ func (s *storeContext) noticed() bool {
 
 // prepare prepares the store for an entry that is in groups.
 func (s *storeContext) prepare(entry *storage.Entry) (err error) {
-	var v entryView
-	if v.setGroups(entry); len(v.groups) > 0 {
-		entry.Mark, err = s.marks.Prepare(s.ctx, s.key, entry.Mark, v.groups)
+	if groups, _ := storedGroups(entry); len(groups) > 0 {
+		entry.Mark, err = s.marks.Prepare(s.ctx, s.key, entry.Mark, groups)
 	}
 	return err
 }

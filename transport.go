@@ -475,6 +475,7 @@ func newEngine(t *Transport) *engine {
 		staleIfSlow:     t.StaleIfSlow,
 		logger:          t.Logger,
 	}
+	e.derive = func(entry *storage.Entry) any { return e.newView(entry) }
 	store := t.Store
 	if e.err = t.check(); store == nil || e.err != nil {
 		e.own = storage.NewDictCache()

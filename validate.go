@@ -17,13 +17,13 @@ import (
 // freshen updates a match, also in the store, with a response that confirms it (RFC 9111, sections 3.2 and 4.3.4). header
 // is that of the response. The match then has the new header and its old body.
 func (e *engine) freshen(q *query, prev *previous, m *match, rep *reply, header http.Header) {
-	entry := m.entry.Copy()
+	entry := m.stored().Copy()
 	var as assessment
 	e.renew(&as, entry, q, prev, m, rep, header)
 	switch decision := as.store; {
 	case decision.OK && prev.digest == "" && !sameSearch(m.search, novarysearch.Parse(entry.Header[novarysearch.Field])):
 		e.dropStored(q, prev, rep, prev.key) // from now on, the response is for other URLs
-	case m.parts != nil && rules.StrongValidator(m.entry.Header) == "" && rules.StrongValidator(entry.Header) != "":
+	case m.parts != nil && rules.StrongValidator(m.stored().Header) == "" && rules.StrongValidator(entry.Header) != "":
 		e.dropStored(q, prev, rep, m.key) // the later Date makes the Last-Modified strong, but not for bytes that were received before
 	case decision.OK:
 		store := e.newStoreContext(q, prev, rep)
@@ -76,10 +76,10 @@ func (e *engine) renew(as *assessment, entry *storage.Entry, q *query, prev *pre
 // replace gives the match another entry with the same body. policy is that of the entry.
 func (e *engine) replace(m *match, entry *storage.Entry, policy rules.Policy) {
 	urlKey, vary := m.urlKey, m.vary // usually unchanged
-	if entry.URL != m.entry.URL {
+	if entry.URL != m.stored().URL {
 		urlKey = keyOfURL(entry.URL)
 	}
-	if !slices.Equal(entry.Vary, m.entry.Vary) {
+	if !slices.Equal(entry.Vary, m.stored().Vary) {
 		vary = varyFields(entry.Vary)
 	}
 	fresh := e.newViewOf(entry, urlKey, policy, vary)
@@ -94,7 +94,7 @@ const copyAtOnce = 1 << 20
 // and stores a copy of it for the selecting fields of the query. The stored variant keeps its own header. A long body is
 // copied in the background.
 func (e *engine) enterVariant(q *query, prev *previous, m *match, rep *reply) {
-	old, entry := m.entry, m.entry.Copy()
+	old, entry := m.stored(), m.stored().Copy()
 	m.entry, entry.Header = entry, rules.WithoutSetCookie(old.Header) // cookies are for the other request
 	entry.Variants, entry.Stamp = nil, nil
 	if entry.Generation == "" {
@@ -166,11 +166,11 @@ func (e *engine) receiveHead(q *query, prev *previous, m *match, rep *reply) rul
 	resp := rep.resp
 	switch {
 	case m == nil:
-	case resp.StatusCode != http.StatusOK || m.entry.Status != http.StatusOK && m.parts == nil:
-		if rules.Supersedes(resp.StatusCode) && resp.StatusCode != m.entry.Status {
+	case resp.StatusCode != http.StatusOK || m.code != http.StatusOK && m.parts == nil:
+		if rules.Supersedes(resp.StatusCode) && resp.StatusCode != m.code {
 			e.dropStored(q, prev, rep, m.key)
 		}
-	case q.negotiated && !contentcoding.Same(m.entry.Header["Content-Encoding"], resp.Header["Content-Encoding"]):
+	case q.negotiated && !contentcoding.Same(m.stored().Header["Content-Encoding"], resp.Header["Content-Encoding"]):
 		// It is about another coding, because HEAD is sent without an Accept-Encoding. It tells nothing about the
 		// stored response.
 	case m.freshenedByHead(resp.Header):

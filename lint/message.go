@@ -65,7 +65,7 @@ func newMessage(resp *http.Response, received time.Time) *message {
 	}
 	m.private = rules.NewPolicy(rules.Options{WithholdSetCookie: true}, m.status, m.header, received, received)
 	m.shared = rules.NewPolicy(rules.Options{WithholdSetCookie: true, Shared: true}, m.status, m.header, received, received)
-	m.cc = &m.private.Directives
+	m.cc = m.private.Directives
 	m.stored = m.private.Store(rules.Request{}, false)
 	return m
 }

@@ -34,9 +34,11 @@ type Options struct {
 
 // A Policy holds what a response permits a cache to do. It is immutable and safe for concurrent use.
 type Policy struct {
-	rules   rules.Policy
-	request rules.Request // the directives of the request
-	header  http.Header   // of the stored response; not modified
+	rules      rules.Policy // refers to options and directives
+	options    rules.Options
+	directives rules.Response
+	request    rules.Request // the directives of the request
+	header     http.Header   // of the stored response; not modified
 
 	method        string
 	authorization bool // the request had Authorization
@@ -72,7 +74,8 @@ func NewPolicy(req *http.Request, resp *http.Response, requestTime, responseTime
 // compute sets the fields of p for a response with the given status and header to a request with the
 // header req. If p has selecting fields, they remain selecting.
 func (p *Policy) compute(o rules.Options, req http.Header, status int, h http.Header, requestTime, responseTime time.Time) {
-	p.rules = *rules.NewPolicy(o, status, h, requestTime, responseTime)
+	p.options, p.directives = o, rules.ParseResponse(h, o.Shared)
+	p.rules.Compute(&p.directives, &p.options, status, h, requestTime, responseTime)
 	p.header = rules.StoredHeader(h, &p.rules)
 	p.request, p.authorization = rules.ParseRequest(req), req["Authorization"] != nil
 	_, p.matching = rules.HasPreconditions(req)
@@ -291,7 +294,7 @@ func (p *Policy) Update(req *http.Request, resp *http.Response, requestTime, res
 	}
 	q := &Policy{method: p.method, selecting: p.selecting}
 	h := rules.UpdateHeader(p.header, later, &p.rules, responseTime)
-	q.compute(p.rules.Options, req.Header, p.rules.Status, h, requestTime, responseTime)
+	q.compute(p.options, req.Header, p.rules.Status, h, requestTime, responseTime)
 	q.rules.ConfirmedBy(later)
 	return q
 }

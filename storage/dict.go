@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/binary"
 	"io"
 	"math"
 	"slices"
@@ -18,14 +19,15 @@ import (
 // DefaultMaxBytes is the bound of a DictCache if MaxBytes is zero.
 const DefaultMaxBytes = 64 << 20
 
-// DictCache is a Store in memory. An entry is kept in a packed form until its first hit, and small entries
-// share blocks of memory, so that the garbage collector has little work to do. The first hit unpacks the
-// entry, and copies a body of up to 2 KiB. Later hits decode nothing, copy no body and take no lock.
+// DictCache is a Store in memory. An entry is kept in a packed form, and small entries share blocks of memory
+// until their first hit, so that the garbage collector has little work to do. The first hit copies a body of up
+// to 2 KiB. Later hits copy no body and take no lock. A hit of a Transport does not unpack the entry. Get does
+// so once, and keeps the unpacked entry as well, as Update keeps the new one.
 //
 // The cache is bounded by bytes. Bodies, decoded bodies, keys and an estimate of all other memory that
 // entries take stay within MaxBytes. The first hit makes an entry count for more, because
-// of its unpacked form and the data that a Transport keeps with it, so that other entries may be evicted
-// then, as when an entry is stored. Entries that were never requested since they were stored are evicted
+// of the data that a Transport keeps with it, so that other entries may be evicted then, as when an entry is
+// stored. Entries that were never requested since they were stored are evicted
 // first, then those that were not requested recently. So a crawl through pages that are requested once does
 // not evict pages that are requested repeatedly. One entry may take a quarter of MaxBytes; Write returns
 // ErrTooLarge as soon as a body is longer. Bodies that are still being written do not count, but each is
@@ -73,6 +75,7 @@ func (c *DictCache) Get(_ context.Context, key string) (*Response, error) {
 	if h == nil {
 		return nil, ErrNotFound
 	}
+	h = c.keepUnpacked(h)
 	r := NewResponse(h.entry, h.record.bytes())
 	r.Decoded = h.decoded
 	return r, nil
@@ -88,7 +91,7 @@ func (c *DictCache) Lookup(key []byte) (h Held, known bool) {
 	if r == nil {
 		return Held{}, true
 	}
-	return Held{r.record.key(), r.entry, r.record.bytes(), r.decoded}, true
+	return Held{r.record.key(), r, r.record.bytes(), r.decoded}, true
 }
 
 // Traits implements Describer.
@@ -112,7 +115,7 @@ func (c *DictCache) peek(key string) *record {
 	return r
 }
 
-// find returns the unpacked form of the record under key, or nil, and marks the record as used.
+// find returns the head of the record under key, or nil, and marks the record as used.
 func (c *DictCache) find(key string) *recordHead {
 	r := c.peek(key)
 	if r == nil {
@@ -121,16 +124,16 @@ func (c *DictCache) find(key string) *recordHead {
 	r.use()
 	h := r.head.Load()
 	if h == nil {
-		h = c.unpack(r)
+		h = c.firstHead(r)
 	}
 	return h
 }
 
-// unpack unpacks r, or the record that has replaced it, and counts the additional memory.
-func (c *DictCache) unpack(r *record) *recordHead {
+// firstHead adds a head to r, or to the record that has replaced it, and counts the additional memory.
+func (c *DictCache) firstHead(r *record) *recordHead {
 	own := r.alone() // without the lock, even if other goroutines do the same
 	own.uses.Store(1)
-	first := own.unpack()
+	first := own.firstHead()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.index.findHash(r.hash, r.key())
@@ -147,6 +150,31 @@ func (c *DictCache) unpack(r *record) *recordHead {
 	return first
 }
 
+// keepUnpacked returns h, or the head that has replaced it, with the unpacked entry.
+func (c *DictCache) keepUnpacked(h *recordHead) *recordHead {
+	if h.entry != nil {
+		return h
+	}
+	r := h.record
+	e := r.unpack()
+	_, size := headSize(e)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h = r.head.Load()
+	if h.entry != nil {
+		return h
+	}
+	if v := h.derived.Load(); v != nil {
+		e.derived.Store(v)
+	}
+	h = &recordHead{record: r, entry: e, decoded: h.decoded, size: size}
+	r.head.Store(h)
+	if c.index.findHash(r.hash, r.key()) == r {
+		c.resize(r)
+	}
+	return h
+}
+
 // Create returns a Writer that buffers the body in memory. Its Write returns ErrTooLarge once the entry takes
 // more than a quarter of the cache. Unlike other Stores, a DictCache does not retain e. It copies e.Header
 // before Create returns, so that the caller may modify it afterwards. The caller may modify all of e once the
@@ -156,10 +184,10 @@ func (c *DictCache) Create(_ context.Context, key string, e *Entry) (Writer, err
 		return nil, ErrClosed
 	}
 	space := dictBuffers.Get().(*dictBuffer)
-	early := packer{append(space.text[:0], key...), headBytes}.early(key, e)
+	early := packer{data: append(space.text[:0], key...)}.early(key, e)
 	whole := early.late(e) // with the fields known so far
-	text := len(whole.data)
-	room := c.bound()/4 - packedSize(text, whole.more)
+	text := len(whole.data) + sizeLength
+	room := c.bound()/4 - packedSize(text, whole)
 	switch {
 	case room < 0 || int64(text) > math.MaxUint32:
 		dictBuffers.Put(space)
@@ -169,7 +197,7 @@ func (c *DictCache) Create(_ context.Context, key string, e *Entry) (Writer, err
 		return nil, buffer.ErrHeadTooLong
 	}
 	return &dictWriter{
-		cache: c, entry: e, buffer: space, text: early.data, keyLen: uint32(len(key)), more: early.more,
+		cache: c, entry: e, buffer: space, head: early, keyLen: uint32(len(key)),
 		body: buffer.Buffer{Data: space.body[:0], Room: room, Hint: e.Length},
 	}, nil
 }
@@ -187,7 +215,10 @@ func (c *DictCache) UpdateIf(_ context.Context, key string, e *Entry, may func(n
 	}
 	stamp, _ := e.Stamp.(*record)
 	text, size := headSize(e)
-	next := &recordHead{record: stamp, entry: e, size: size}
+	next := &recordHead{record: stamp, entry: e, size: size + int64(text)}
+	if stamp != nil {
+		next.entry = stamp.owned(e)
+	}
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -202,16 +233,10 @@ func (c *DictCache) UpdateIf(_ context.Context, key string, e *Entry, may func(n
 	case text > buffer.MaxHead:
 		return buffer.ErrHeadTooLong
 	}
-	old := r.head.Load()
-	if may != nil && !may(old.entry) {
+	if may != nil && !may(r.entry()) {
 		return ErrChanged
 	}
-	if e.Foreign || e.Length != old.entry.Length || e.Sum != old.entry.Sum {
-		next.entry = e.Copy()
-		next.entry.Foreign = false
-		next.entry.Length, next.entry.Sum, next.entry.Stamp = old.entry.Length, old.entry.Sum, r
-	}
-	if sameCoding(old.entry, next.entry) && r.sizeWith(next)+int64(cap(old.decoded)) <= c.bound()/4 {
+	if old := r.head.Load(); old != nil && old.decoded != nil && sameCoding(old.Unpack(), e) && r.sizeWith(next)+int64(cap(old.decoded)) <= c.bound()/4 {
 		next.decoded = old.decoded
 	}
 	c.noteRange(next.entry)
@@ -259,8 +284,11 @@ func (c *DictCache) KeepDecoded(key string, e *Entry, body []byte) {
 		return
 	}
 	old := r.head.Load()
-	next := &recordHead{r, old.entry, body, old.size}
-	if !sameCoding(old.entry, e) || r.sizeWith(next) > c.bound()/4 {
+	if old == nil || !sameCoding(old.Unpack(), e) {
+		return
+	}
+	next := old.withDecoded(body)
+	if r.sizeWith(next) > c.bound()/4 {
 		return
 	}
 	r.head.Store(next)
@@ -396,9 +424,8 @@ type dictWriter struct {
 	cache  *DictCache
 	entry  *Entry      // for the fields that are set before Commit
 	buffer *dictBuffer // nil once the Writer has ended
-	text   []byte      // of the record
+	head   packer      // what is packed so far
 	keyLen uint32
-	more   int64 // see packer.more
 	body   buffer.Buffer
 
 	confirmed *confirmation // set in the record on Commit
@@ -445,12 +472,13 @@ func (w *dictWriter) CommitIf(may func(now *Entry) bool) error {
 		return w.body.Err
 	}
 	c := w.cache
-	p := packer{w.text, w.more}.late(w.entry)
+	p := w.head.late(w.entry)
 	if len(p.data) > buffer.MaxHead {
 		return buffer.ErrHeadTooLong
 	}
+	p.data = binary.LittleEndian.AppendUint32(p.data, uint32(min(p.derived, math.MaxUint32)))
 	text, body := asString(p.data), asString(w.body.Data) // not copied yet; they are copied below
-	if packedSize(len(text), p.more)+int64(len(body)) > c.bound()/4 {
+	if packedSize(len(text), p)+int64(len(body)) > c.bound()/4 {
 		return ErrTooLarge
 	}
 	c.noteRange(w.entry)
@@ -500,7 +528,9 @@ func (w *dictWriter) record(hash uint64, text string) *record {
 	}
 	w.describe(r, hash)
 	if w.confirmed != nil {
-		h := r.unpack()
+		h := r.firstHead()
+		h.entry = r.unpack()
+		_, h.size = headSize(h.entry)
 		r.head.Store(h)
 		w.confirmed.entry = h.entry
 		r.confirmed.Store(w.confirmed)
@@ -518,22 +548,22 @@ func (w *dictWriter) describe(r *record, hash uint64) {
 func (w *dictWriter) Abort() error {
 	if w.buffer != nil {
 		dictBuffers.Put(w.buffer)
-		w.entry, w.buffer, w.text, w.body = nil, nil, nil, buffer.Buffer{}
+		w.entry, w.buffer, w.head, w.body = nil, nil, packer{}, buffer.Buffer{}
 	}
 	return nil
 }
 
-// headSize returns the length of the packed form of e, and estimates the memory that e takes if it shares no
-// memory with other entries.
+// headSize returns the length of the packed form of e, and estimates the memory that a recordHead with e takes in
+// addition to that of the strings.
 func headSize(e *Entry) (text int, size int64) {
 	var scratch [1 << 10]byte
-	p := packer{scratch[:0], headBytes}.early("", e).late(e)
-	return len(p.data), int64(len(p.data)) + p.more
+	p := packer{data: scratch[:0]}.early("", e).late(e)
+	return len(p.data), unpackedHead(p)
 }
 
-// packedSize returns the most memory that a record takes without its body before its entry is updated. The
-// text counts twice, so that there is room for an updated entry like the first.
-func packedSize(text int, more int64) int64 { return recordSize + 2*int64(text) + more }
+// packedSize returns the most memory that a record takes without its body before its entry is updated. There is room for
+// an updated entry like the first, so the text counts twice.
+func packedSize(text int, p packer) int64 { return recordSize + 2*int64(text) + unpackedHead(p) }
 
 // sameCoding reports whether a body decodes to the same bytes with either entry.
 func sameCoding(a, b *Entry) bool {

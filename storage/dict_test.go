@@ -461,7 +461,7 @@ func TestDictCacheLookup(t *testing.T) {
 	key := []byte("key")
 	held, ok := c.Lookup(key)
 	r, body, err := get(t, c, "key")
-	if !ok || err != nil || held.Key != "key" || held.Entry != r.Entry || string(held.Body) != body || string(held.Decoded) != "decoded" {
+	if !ok || err != nil || held.Key != "key" || held.Entry.Unpack() != r.Entry || string(held.Body) != body || string(held.Decoded) != "decoded" {
 		t.Errorf("Lookup = %+v, %v; Get = %+v, %q, %v", held, ok, r, body, err)
 	}
 	if n := testing.AllocsPerRun(100, func() { c.Lookup(key) }); n != 0 {

@@ -78,7 +78,7 @@ func (l *dictLister) advance() {
 func (r *record) listed() Listed {
 	h := r.head.Load()
 	if h == nil {
-		h = r.unpack()
+		h = r.firstHead()
 	}
-	return Listed{Key: r.key(), Entry: h.entry, Size: recordSize + int64(len(r.text)) + int64(len(r.body)) + int64(cap(h.decoded))}
+	return Listed{Key: r.key(), Entry: h.Unpack(), Size: recordSize + int64(len(r.text)) + int64(len(r.body)) + int64(cap(h.decoded))}
 }

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"encoding/binary"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -33,23 +34,22 @@ type record struct {
 	confirmed atomic.Pointer[confirmation] // what Tiered knows of the far store
 }
 
-// recordHead is the part of a record that can change, unpacked. It is replaced as a whole, so that no reader
-// sees an entry with the decoded body of another.
+// recordHead is the part of a record that can change. It is replaced as a whole, so that no reader sees an entry
+// with the decoded body of another. It is a HeldEntry.
 type recordHead struct {
 	record  *record // the record it belongs to
-	entry   *Entry
+	entry   *Entry  // nil if the entry is the packed one
 	decoded []byte
-	size    int64 // estimated memory, not counting decoded
+	size    int64        // estimated memory, not counting decoded
+	derived atomic.Value // from the packed entry
 }
 
-// firstHead holds the recordHead of a packed entry and its entry in one allocation.
-type firstHead struct {
-	recordHead
-	entry Entry
-}
+const headBytes = int64(unsafe.Sizeof(recordHead{}))
 
-// headBytes is the memory that unpacking a record takes, in addition to that of the entry's strings and slices.
-const headBytes = int64(unsafe.Sizeof(firstHead{}))
+// unpackedHead returns the estimated memory of a recordHead with the entry that p has packed, without its strings.
+func unpackedHead(p packer) int64 {
+	return headBytes + int64(unsafe.Sizeof(Entry{})) + p.unpacked + p.derived
+}
 
 // recordSize is the memory that a record takes: the record itself, its slot in a queue, and the unused ends
 // of the blocks that hold its text and body.
@@ -79,23 +79,78 @@ func (r *record) sizeWith(h *recordHead) int64 {
 // entry returns the current entry of r. The caller must hold the cache's lock.
 func (r *record) entry() *Entry {
 	if h := r.head.Load(); h != nil {
-		return h.entry
+		return h.Unpack()
 	}
-	return r.unpack().entry
+	return r.unpack()
 }
 
-// unpack returns the unpacked form of r.
-func (r *record) unpack() *recordHead {
-	first := new(firstHead)
-	first.record, first.recordHead.entry = r, &first.entry
-	first.entry = Entry{
+// sizeLength is the length of the estimate at the end of the text of a record: see packer.derived.
+const sizeLength = 4
+
+// firstHead returns a recordHead for the packed entry of r.
+func (r *record) firstHead() *recordHead {
+	derived := binary.LittleEndian.Uint32([]byte(r.text[len(r.text)-sizeLength:]))
+	return &recordHead{record: r, size: headBytes + int64(derived)}
+}
+
+// unpack unpacks the packed entry of r.
+func (r *record) unpack() *Entry {
+	e := &Entry{
 		RequestTime: r.requestTime, ResponseTime: r.responseTime,
-		Length: int64(len(r.body)), Sum: checksum.Sum(r.bytes()), Stamp: r,
+		Length: int64(len(r.body)), Sum: r.sum(), Stamp: r,
 	}
 	u := unpacker{r.text[r.keyLen:]}
-	u.entry(r.key(), &first.entry)
-	first.size = int64(u.count())
-	return &first.recordHead
+	u.entry(r.key(), e)
+	return e
+}
+
+// sum returns the checksum of the body.
+func (r *record) sum() uint32 {
+	if h := r.head.Load(); h != nil && h.entry != nil {
+		return h.entry.Sum
+	}
+	return checksum.Sum(r.bytes())
+}
+
+// owned returns e, or a copy of e that is about the body of r.
+func (r *record) owned(e *Entry) *Entry {
+	length, sum := int64(len(r.body)), r.sum()
+	if !e.Foreign && e.Length == length && e.Sum == sum {
+		return e
+	}
+	own := e.Copy()
+	own.Foreign, own.Length, own.Sum, own.Stamp = false, length, sum, r
+	return own
+}
+
+// Unpack implements HeldEntry.
+func (h *recordHead) Unpack() *Entry {
+	if h.entry != nil {
+		return h.entry
+	}
+	e := h.record.unpack()
+	e.derivedIn = &h.derived
+	return e
+}
+
+// Derived implements HeldEntry.
+func (h *recordHead) Derived(derive func(*Entry) any) any {
+	if h.entry != nil {
+		return h.entry.Derived(derive)
+	}
+	if v := h.derived.Load(); v != nil {
+		return v
+	}
+	return h.Unpack().Derived(derive)
+}
+
+// withDecoded returns a copy of h that has a decoded body.
+func (h *recordHead) withDecoded(body []byte) *recordHead {
+	next := &recordHead{record: h.record, entry: h.entry, decoded: body, size: h.size}
+	if v := h.derived.Load(); v != nil {
+		next.derived.Store(v)
+	}
+	return next
 }
 
 // maxUses is the number of requests that count. It is small, so that an entry whose time has passed is soon evicted.

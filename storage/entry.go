@@ -59,7 +59,8 @@ type Entry struct {
 	// with. It is not stored.
 	Stamp any
 
-	derived atomic.Value
+	derived   atomic.Value
+	derivedIn *atomic.Value // used in place of derived if not nil: several copies share it
 }
 
 // Field is a selecting header field of a request.
@@ -134,15 +135,22 @@ func (e *Entry) SameBody(o *Entry) bool {
 	return !e.Foreign && !o.Foreign && e.Length == o.Length && e.Sum == o.Sum || e.Stamp != nil && e.Stamp == o.Stamp
 }
 
+// Unpack implements HeldEntry. It returns e.
+func (e *Entry) Unpack() *Entry { return e }
+
 // Derived returns the value that derive returned for the entry when Derived was first called. A
 // cache uses it to compute once what it needs from the entry at every hit. It is safe for
 // concurrent use. derive may be called more than once; it must always return an equivalent value of
 // the same type, and never nil.
 func (e *Entry) Derived(derive func(*Entry) any) any {
-	if v := e.derived.Load(); v != nil {
-		return v
+	at := &e.derived
+	if e.derivedIn != nil {
+		at = e.derivedIn
 	}
-	v := derive(e)
-	e.derived.Store(v)
+	v := at.Load()
+	if v == nil {
+		v = derive(e)
+		at.Store(v)
+	}
 	return v
 }

@@ -214,8 +214,8 @@ func TestUnpackAfterItHasGone(t *testing.T) {
 		}
 		r := c.index.find("key")
 		remove(c)
-		if h := c.unpack(r); h.entry.Header.Get("A") != "b" {
-			t.Errorf("%s: it comes with %v", name, h.entry.Header)
+		if e := c.firstHead(r).Unpack(); e.Header.Get("A") != "b" {
+			t.Errorf("%s: it comes with %v", name, e.Header)
 		}
 		if err := c.invariants(); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -82,9 +82,19 @@ type Looker interface {
 // Held is an entry in memory. Everything in it is shared and must not be modified.
 type Held struct {
 	Key     string
-	Entry   *Entry
-	Body    []byte // the bytes as the origin sent them
-	Decoded []byte // as in Response
+	Entry   HeldEntry // nil if there is none
+	Body    []byte    // the bytes as the origin sent them
+	Decoded []byte    // as in Response
+}
+
+// HeldEntry is an *Entry, or an entry in a form that takes less memory. It is comparable, and equal only to itself. Its
+// methods are safe for concurrent use.
+type HeldEntry interface {
+	// Unpack returns the entry. It may return another copy each time.
+	Unpack() *Entry
+
+	// Derived returns what the method Derived of the entry returns. A hit needs nothing else of the entry.
+	Derived(derive func(*Entry) any) any
 }
 
 // Comparer is implemented by a Store that can decide with the stored entry before it whether to replace it. A response

@@ -18,21 +18,24 @@ import (
 // packer appends the packed form to data. Its methods return the modified packer, so that data may be on the
 // stack.
 type packer struct {
-	data []byte
-	more int64 // estimated memory of the unpacked form, in addition to the packed form
+	data     []byte
+	unpacked int64 // estimated memory of the unpacked form, in addition to the packed form
+	derived  int64 // estimated memory that a Transport derives from the entry and keeps with it
 }
 
-// Estimates of the memory that a Transport derives from an entry and keeps with it.
+// Estimates of what a Transport derives from an entry and keeps with it.
 const (
-	derivedSize         = 700 * wordSize / 8
-	derivedSizePerField = 40 * wordSize / 8
+	derivedSize           = 400 * wordSize / 8
+	derivedSizePerField   = 40 * wordSize / 8
+	derivedSizePerVary    = 56 * wordSize / 8
+	derivedSizePerVariant = 200 * wordSize / 8
 
 	wordSize = int64(unsafe.Sizeof(uintptr(0)))
 )
 
 // early packs the fields that are known when the body begins. data already holds the key.
 func (p packer) early(key string, e *Entry) packer {
-	p.more += derivedSize + derivedSizePerField*int64(len(e.Header))
+	p.derived += derivedSize + derivedSizePerField*int64(len(e.Header))
 	p = p.int(int64(e.Status)).text(e.Reason).int(int64(e.Version)).int(int64(e.HTTP))
 	if strings.HasPrefix(key, e.URL) {
 		p = p.count(len(e.URL) + 1)
@@ -42,11 +45,11 @@ func (p packer) early(key string, e *Entry) packer {
 	p = p.header(e.Header).fields(e.Vary).time(e.BodyTime).count(len(e.Heuristic))
 	for _, name := range e.Heuristic {
 		p = p.text(name)
-		p.more += int64(unsafe.Sizeof(name))
+		p.unpacked += int64(unsafe.Sizeof(name))
 	}
 	p = p.int(int64(e.Lifetime)).int(int64(e.Keep))
 	if r := e.Range; r != nil {
-		p.more += int64(unsafe.Sizeof(*r))
+		p.unpacked += int64(unsafe.Sizeof(*r))
 		p = p.count(1).int(r.Start).int(r.Total)
 	} else {
 		p = p.count(0)
@@ -62,25 +65,25 @@ func (p packer) marks(e *Entry) packer {
 	p = p.count(1 + len(e.Groups))
 	for _, g := range e.Groups {
 		p = p.text(g)
-		p.more += int64(unsafe.Sizeof(g))
+		p.unpacked += int64(unsafe.Sizeof(g))
 	}
 	p.data = binary.AppendUvarint(binary.LittleEndian.AppendUint64(p.data, e.Mark.List), e.Mark.Version)
 	return p
 }
 
-// late packs the fields that are known when the body has ended, and the estimate of more. It must be called
-// after early.
+// late packs the fields that are known when the body has ended. It must be called after early.
 func (p packer) late(e *Entry) packer {
 	if e.Generation == "" && e.Trailer == nil && len(e.Variants) == 0 { // as in most entries
-		return p.count(0).count(int(p.more))
+		return p.count(0)
 	}
 	p = p.count(1).text(e.Generation).header(e.Trailer).count(len(e.Variants))
 	for i := range e.Variants {
 		v := &e.Variants[i]
 		p = p.text(v.Key).fields(v.Vary).time(v.Date).text(v.Encoding).text(v.Language).text(v.ETag)
-		p.more += int64(unsafe.Sizeof(*v))
+		p.unpacked += int64(unsafe.Sizeof(*v))
+		p.derived += derivedSizePerVariant
 	}
-	return p.count(int(p.more))
+	return p
 }
 
 func (p packer) int(n int64) packer {
@@ -131,7 +134,7 @@ func (p packer) header(h http.Header) packer {
 		lines += len(values)
 	}
 	binary.LittleEndian.PutUint32(p.data[at:], uint32(lines))
-	p.more += headerSize(len(h), lines)
+	p.unpacked += headerSize(len(h), lines)
 	return p
 }
 
@@ -193,7 +196,8 @@ func (p packer) fields(fields []Field) packer {
 			flags |= digestFlag
 		}
 		p = p.text(f.Name).text(f.Value).count(flags)
-		p.more += int64(unsafe.Sizeof(*f))
+		p.unpacked += int64(unsafe.Sizeof(*f))
+		p.derived += derivedSizePerVary
 	}
 	return p
 }

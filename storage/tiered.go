@@ -177,7 +177,7 @@ func (t *tiered) Lookup(key []byte) (h Held, known bool) {
 		return Held{}, false
 	}
 	h, _ = t.near.Lookup(key)
-	if h.Entry == nil || !t.isConfirmed(h.Entry) {
+	if h.Entry == nil || !t.isConfirmed(h.Entry.Unpack()) {
 		return Held{}, false
 	}
 	return h, true

@@ -437,7 +437,7 @@ func TestTieredLies(t *testing.T) {
 			io.Copy(io.Discard, r.Body) // who looks whether that is all
 			r.Body.Close()
 			if h, known := c.(storage.Looker).Lookup([]byte(tieredKey)); known {
-				t.Errorf("by %d, streamed: %t: a body of %d bytes is near", by, stream, h.Entry.Length)
+				t.Errorf("by %d, streamed: %t: a body of %d bytes is near", by, stream, h.Entry.Unpack().Length)
 			}
 			c.Close()
 		}

@@ -61,7 +61,7 @@ func because(p *rules.Policy, stored decision) []rule {
 	if !stored.OK {
 		return list
 	}
-	d := &p.Directives
+	d := p.Directives
 	switch {
 	case d.NoCache:
 		return append(list, newRule(rules.NoCacheResponse))

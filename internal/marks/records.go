@@ -37,8 +37,8 @@ type Marks struct {
 
 // knownList is the latest list that this process knows of.
 type knownList struct {
-	list  *list          // nil if there is none
-	entry *storage.Entry // of the list, if the store had it in memory
+	list  *list             // nil if there is none
+	entry storage.HeldEntry // of the list, if the store had it in memory
 	read  time.Time
 }
 
@@ -46,7 +46,7 @@ type knownList struct {
 type knownGroups struct {
 	token  uint64
 	groups groups
-	entry  *storage.Entry // of the groups, if the store had it in memory
+	entry  storage.HeldEntry // of the groups, if the store had it in memory
 }
 
 // New returns the Marks in a store.
@@ -90,7 +90,7 @@ func (m *Marks) remember(k *knownList) *list {
 }
 
 // storedList returns the list in the store, or nil if there is none, and its entry.
-func (m *Marks) storedList(ctx context.Context) (*list, *storage.Entry, error) {
+func (m *Marks) storedList(ctx context.Context) (*list, storage.HeldEntry, error) {
 	text, entry, err := m.read(ctx, storage.MarksKey)
 	if err != nil {
 		return nil, entry, err
@@ -99,7 +99,7 @@ func (m *Marks) storedList(ctx context.Context) (*list, *storage.Entry, error) {
 }
 
 // parsed returns the list that an entry has as its body, or nil if it has none.
-func (m *Marks) parsed(text []byte, entry *storage.Entry) *list {
+func (m *Marks) parsed(text []byte, entry storage.HeldEntry) *list {
 	if text == nil {
 		return nil
 	}
@@ -111,7 +111,7 @@ func (m *Marks) parsed(text []byte, entry *storage.Entry) *list {
 
 // storedGroups returns the groups in a shard in the store, or nil if there are none that belong to the list, and their
 // entry.
-func (m *Marks) storedGroups(ctx context.Context, l *list, key shardKey) (groups, *storage.Entry, error) {
+func (m *Marks) storedGroups(ctx context.Context, l *list, key shardKey) (groups, storage.HeldEntry, error) {
 	text, entry, err := m.read(ctx, key.String())
 	if text == nil || err != nil {
 		return nil, entry, err
@@ -129,7 +129,7 @@ func (m *Marks) storedGroups(ctx context.Context, l *list, key shardKey) (groups
 }
 
 // read returns the body and the entry under key. The body is nil if there is none that can be read.
-func (m *Marks) read(ctx context.Context, key string) ([]byte, *storage.Entry, error) {
+func (m *Marks) read(ctx context.Context, key string) ([]byte, storage.HeldEntry, error) {
 	if h, known := m.store.Lookup([]byte(key)); h.Entry != nil {
 		return h.Body, h.Entry, nil
 	} else if known {
@@ -139,7 +139,7 @@ func (m *Marks) read(ctx context.Context, key string) ([]byte, *storage.Entry, e
 }
 
 // readRecord is read of what the store has returned.
-func readRecord(r *storage.Response, err error) ([]byte, *storage.Entry, error) {
+func readRecord(r *storage.Response, err error) ([]byte, storage.HeldEntry, error) {
 	switch {
 	case errors.Is(err, storage.ErrNotFound):
 		return nil, nil, nil
@@ -220,9 +220,9 @@ func (m *Marks) changeList(ctx context.Context, next func(*list) *list) (l *list
 }
 
 // inMemory returns the entry under key if it is in memory, and if it still is the one with this generation.
-func (m *Marks) inMemory(key, generation string) *storage.Entry {
+func (m *Marks) inMemory(key, generation string) storage.HeldEntry {
 	if m.memory {
-		if h, _ := m.store.Lookup([]byte(key)); h.Entry != nil && h.Entry.Generation == generation {
+		if h, _ := m.store.Lookup([]byte(key)); h.Entry != nil && h.Entry.Unpack().Generation == generation {
 			return h.Entry
 		}
 	}
@@ -231,7 +231,7 @@ func (m *Marks) inMemory(key, generation string) *storage.Entry {
 
 // fresh returns the list, which is stored if there was none. No other process has changed it before the call.
 func (m *Marks) fresh(ctx context.Context) (*list, error) {
-	if k := m.known.Load(); k != nil && k.entry != nil && m.inMemory(storage.MarksKey, k.entry.Generation) == k.entry {
+	if k := m.known.Load(); k != nil && k.entry != nil && m.inMemory(storage.MarksKey, generation(k.entry)) == k.entry {
 		return k.list, nil
 	}
 	return m.changeList(ctx, same)
@@ -305,7 +305,7 @@ func (m *Marks) try(ctx context.Context, f func() (done bool, err error)) error 
 
 // write stores an entry with this body, if the store still has the entry that old is, or none if old is nil. It returns
 // the generation of the new one. If the store does not compare entries, it may replace another one.
-func (m *Marks) write(ctx context.Context, key string, old *storage.Entry, text []byte) (string, error) {
+func (m *Marks) write(ctx context.Context, key string, old storage.HeldEntry, text []byte) (string, error) {
 	now := time.Now()
 	e := &storage.Entry{
 		Status: http.StatusOK, Reason: "OK", Version: 11, Header: http.Header{}, Generation: strconv.FormatUint(random.Uint64(), 36),
@@ -332,11 +332,11 @@ func (m *Marks) write(ctx context.Context, key string, old *storage.Entry, text 
 }
 
 // generation returns the generation of an entry, or "" if it is nil.
-func generation(e *storage.Entry) string {
+func generation(e storage.HeldEntry) string {
 	if e == nil {
 		return ""
 	}
-	return e.Generation
+	return e.Unpack().Generation
 }
 
 // newID returns the id of a new list.

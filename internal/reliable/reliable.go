@@ -164,7 +164,7 @@ func (s *Store) Lookup(key []byte) (h storage.Held, known bool) {
 	if cap(*buf) <= 4<<10 {
 		keys.Put(buf)
 	}
-	if h.Entry != nil && s.IsTombstoned(h.Key, h.Entry) {
+	if h.Entry != nil && s.hasTombstones() && s.IsTombstoned(h.Key, h.Entry.Unpack()) {
 		return storage.Held{}, false
 	}
 	if h.Entry != nil && !s.traits.Local {
@@ -193,7 +193,7 @@ func (s *Store) read(ctx context.Context, key string) (*storage.Response, error)
 	if s.looker != nil && !s.traits.Local { // from memory, without a goroutine
 		if h, known := s.guardedLookup([]byte(key)); h.Entry != nil {
 			s.operations.near.calls.Add(1)
-			r := storage.NewResponse(h.Entry, h.Body)
+			r := storage.NewResponse(h.Entry.Unpack(), h.Body)
 			r.Decoded = h.Decoded
 			return r, nil
 		} else if known {
@@ -235,6 +235,9 @@ func (s *Store) IsTombstoned(key string, e *storage.Entry) bool {
 	}
 	return s.tombstones.any.Load() && s.tombstones.cover(key, e)
 }
+
+// hasTombstones reports whether IsTombstoned may return true for any entry.
+func (s *Store) hasTombstones() bool { return !s.traits.Local || s.tombstones.any.Load() }
 
 // Invalidated records that a key was invalidated. Entries that were requested before are not returned any more.
 func (s *Store) Invalidated(key string, at time.Time) {

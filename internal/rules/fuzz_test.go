@@ -277,7 +277,7 @@ func FuzzPolicy(f *testing.F) {
 		if r.Age < 0 || r.Age > Infinite || r.TTL != p.Lifetime-r.Age {
 			t.Fatalf("Reuse = %+v, want an age of 0 to Infinite and a TTL of %v less the age", r, p.Lifetime)
 		}
-		d := &p.Directives
+		d := p.Directives
 		switch r.Action {
 		case Serve, ServeAndValidate:
 			if d.NoCache || req.NoCache || r.Stale() && (d.MustRevalidate || shared && (d.ProxyRevalidate || d.SMaxAge.OK)) {
@@ -306,7 +306,7 @@ func FuzzPolicy(f *testing.F) {
 		}
 
 		// The stored header gives the same policy when it is read again.
-		again := NewPolicy(p.Options, status, StoredHeader(h, p), t0.Add(-time.Duration(after)), t0)
+		again := NewPolicy(*p.Options, status, StoredHeader(h, p), t0.Add(-time.Duration(after)), t0)
 		if again.Lifetime != p.Lifetime || again.Age(now) != p.Age(now) || again.Source() != p.Source() {
 			if !slices.ContainsFunc(p.Directives.PrivateFields, func(n string) bool { return h[n] != nil }) {
 				t.Fatalf("%q read again: age %v of %v, want %v of %v", cc, again.Age(now), again.Lifetime, p.Age(now), p.Lifetime)

@@ -10,27 +10,25 @@ import (
 // Memory caches the parsed directives of Cache-Control lines, because servers send the same few
 // lines over and over. The zero value is empty and ready to use. A Memory is safe for concurrent use.
 type Memory struct {
-	lines lossy.Map[string, Response] // shared by policies, so they must not be changed
+	lines lossy.Map[string, Response]
 }
 
 // longestRemembered is the length of the longest line that is cached.
 const longestRemembered = 128
 
-// read is like Response.read, but uses m if it is not nil.
-func (m *Memory) read(r *Response, h http.Header, shared bool) {
+// Response is like ParseResponse, but the result may be shared, and must not be changed.
+func (m *Memory) Response(h http.Header, shared bool) *Response {
 	lines := h["Cache-Control"]
-	if m == nil || len(lines) != 1 || len(lines[0]) > longestRemembered || shared && h["Cdn-Cache-Control"] != nil {
-		r.read(h, shared)
-		return
+	if len(lines) != 1 || len(lines[0]) > longestRemembered || shared && h["Cdn-Cache-Control"] != nil {
+		r := ParseResponse(h, shared)
+		return &r
 	}
 	line := lines[0]
 	hash := hashLine(line)
 	if known := m.lines.Get(hash, line); known != nil {
-		*r = *known
-		return
+		return known
 	}
-	r.read(h, shared)
-	m.lines.Put(hash, strings.Clone(line), *r)
+	return m.lines.Put(hash, strings.Clone(line), ParseResponse(h, shared))
 }
 
 // hashLine hashes the length and the last eight bytes, because most lines differ in a number at the

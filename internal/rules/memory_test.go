@@ -67,6 +67,6 @@ func FuzzMemory(f *testing.F) {
 
 func computed(m *rules.Memory, options rules.Options, h http.Header, now time.Time) *rules.Policy {
 	var p rules.Policy
-	p.Compute(m, &options, 200, h, now, now)
+	p.Compute(m.Response(h, options.Shared), &options, 200, h, now, now)
 	return &p
 }

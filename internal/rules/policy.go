@@ -12,8 +12,8 @@ import (
 // has been computed, except by ConfirmedBy.
 type Policy struct {
 	Status     int
-	Directives Response
-	Options    Options
+	Directives *Response // shared with other policies
+	Options    *Options  // shared with other policies
 	Validators
 
 	Lifetime time.Duration // freshness lifetime, 0 to Infinite (RFC 9111, section 4.2.1); see Source
@@ -36,16 +36,15 @@ type Policy struct {
 // NewPolicy returns the policy of a response. requestTime is when its request was sent. responseTime
 // is when the response was received or last validated.
 func NewPolicy(o Options, status int, h http.Header, requestTime, responseTime time.Time) *Policy {
-	p := new(Policy) // NewPolicy is inlined, so p is on the stack of a caller that does not keep it
-	p.Compute(nil, &o, status, h, requestTime, responseTime)
+	p, d := new(Policy), ParseResponse(h, o.Shared)
+	p.Compute(&d, &o, status, h, requestTime, responseTime)
 	return p
 }
 
-// Compute is like NewPolicy, but sets *p, which must be zero. It caches parsed Cache-Control lines in
-// m if m is not nil.
-func (p *Policy) Compute(m *Memory, o *Options, status int, h http.Header, requestTime, responseTime time.Time) {
-	p.Status, p.Options = status, *o
-	m.read(&p.Directives, h, o.Shared)
+// Compute is like NewPolicy, but sets *p, which must be zero. d are the directives in h. p shares d and o with
+// other policies, so they must not be changed afterwards.
+func (p *Policy) Compute(d *Response, o *Options, status int, h http.Header, requestTime, responseTime time.Time) {
+	p.Status, p.Options, p.Directives = status, o, d
 	p.Validators.read(h, responseTime)
 	var selecting []string
 	selecting, p.VaryAny = o.SelectingFields(h)
@@ -61,7 +60,7 @@ func (p *Policy) Compute(m *Memory, o *Options, status int, h http.Header, reque
 
 // lifetime computes the freshness lifetime from the response alone (RFC 9111, section 4.2.1).
 func (p *Policy) lifetime(h http.Header) (time.Duration, Reason) {
-	d := &p.Directives
+	d := p.Directives
 	switch {
 	case p.Options.Shared && d.SMaxAge.OK:
 		return d.SMaxAge.Value, SMaxAge
@@ -146,7 +145,7 @@ func (p *Policy) Retention() time.Duration {
 	if p.Lifetime == Infinite || p.Options.Replay {
 		return 0
 	}
-	d := &p.Directives
+	d := p.Directives
 	stale := max(p.staleWhileRevalidate(&Request{}).Value, d.StaleIfError.Value, p.Options.StaleIfError)
 	if stale >= Infinite {
 		return 0
@@ -234,7 +233,7 @@ func (p *Policy) Store(req Request, authorization bool) StoreDecision {
 	if why := p.onlyForRequest(&req, authorization); why != ReasonNone {
 		return StoreDecision{false, why}
 	}
-	d := &p.Directives
+	d := p.Directives
 	switch {
 	case p.Options.Statuses != nil && !slices.Contains(p.Options.Statuses, p.Status):
 		return StoreDecision{false, StatusExcluded}
@@ -247,7 +246,7 @@ func (p *Policy) Store(req Request, authorization bool) StoreDecision {
 // onlyForRequest returns why the response must not be used for any request but its own, whatever its
 // status, or ReasonNone if it may be.
 func (p *Policy) onlyForRequest(req *Request, authorization bool) Reason {
-	d := &p.Directives
+	d := p.Directives
 	switch {
 	case d.MustUnderstand && !knownStatus(p.Status):
 		return StatusNotUnderstood
@@ -287,7 +286,7 @@ func (p *Policy) chosen() bool {
 // useful decides whether it is worth storing a response, and why. A validator is enough, whether or
 // not the response is fresh. (In CacheControl, equal priority counts only an ETag as a validator.)
 func (p *Policy) useful() StoreDecision {
-	d := &p.Directives
+	d := p.Directives
 	switch {
 	case p.Lifetime > 0 && !d.NoCache:
 		return StoreDecision{true, p.Source()}
@@ -322,7 +321,7 @@ func (p *Policy) Reuse(req *Request, now time.Time) Reuse {
 // reuse decides by the directives of the response and the request. own is whether the program sets the
 // freshness lifetime.
 func (p *Policy) reuse(req *Request, age, ttl time.Duration, own bool) (Action, Reason) {
-	d, fresh := &p.Directives, ttl > 0
+	d, fresh := p.Directives, ttl > 0
 	switch {
 	case d.NoCache:
 		return Validate, NoCacheResponse
@@ -419,6 +418,6 @@ func (p *Policy) ReuseIfSlow(req *Request, now time.Time) Reuse {
 
 // staleForbidden reports whether the response must never be used stale (RFC 9111, section 4.2.4).
 func (p *Policy) staleForbidden() bool {
-	d := &p.Directives
+	d := p.Directives
 	return d.NoCache || d.MustRevalidate || p.Options.Shared && (d.ProxyRevalidate || d.SMaxAge.OK)
 }

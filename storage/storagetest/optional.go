@@ -83,10 +83,10 @@ func (t *tester) looksUp(l storage.Looker, key []byte) {
 	case h.Entry == nil && known:
 		t.Errorf("Lookup must not say that a stored entry is not stored: Lookup(%q) = %+v, %t", key, h, known)
 	case h.Entry == nil:
-	case !known || h.Key != url || string(h.Body) != "body" || h.Entry.Length != 4:
+	case !known || h.Key != url || string(h.Body) != "body" || h.Entry.Unpack().Length != 4:
 		t.Errorf("Lookup must return the stored entry: Lookup(%q) = %+v, %t", key, h, known)
 	default:
-		t.sameHead("Lookup must return the stored entry", h.Entry, Entry())
+		t.sameHead("Lookup must return the stored entry", h.Entry.Unpack(), Entry())
 	}
 }
 
