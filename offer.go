@@ -130,10 +130,30 @@ func (e *engine) getOffered(q *query, prev *previous, offers []offer, h http.Hea
 		isOther := m.policy.ETag != o.tag || !m.coding.Equal(o.coding) || m.code == http.StatusPartialContent || m.hasOtherDigest(h)
 		// The stored field allows the origin of another request, and perhaps no other.
 		allowsOther := h["Access-Control-Allow-Origin"] == nil && rules.AllowsOneOrigin(m.stored().Header)
-		if !m.unusable && !isOther && !allowsOther {
+		if !m.unusable && !isOther && !allowsOther && q.acceptsContent(&m) {
 			return m
 		}
 		m.close()
 	}
 	return match{}
+}
+
+// acceptsContent reports whether the request accepts the media type and the language of the match, if these were selected by its
+// Accept and Accept-Language. Some origins give one strong tag to the JSON and the protobuf of a resource, so that a 304 selects
+// content that the caller cannot read.
+func (q *query) acceptsContent(m *match) bool {
+	for i := range m.vary {
+		accepts, field := rules.AcceptsType, "Content-Type"
+		switch m.vary[i].name {
+		case "Accept":
+		case "Accept-Language":
+			accepts, field = rules.AcceptsLanguage, "Content-Language"
+		default:
+			continue
+		}
+		if value, _ := q.field(m.vary[i].name); !accepts(value, m.stored().Header.Get(field)) {
+			return false
+		}
+	}
+	return true
 }

@@ -239,6 +239,43 @@ func TestOfferedTagsOfCodings(t *testing.T) {
 	}
 }
 
+// TestOneTagForDifferentContent: an origin gives one strong tag to what is different content, as that of the Kubernetes API does for
+// JSON and protobuf. No caller gets content that it does not accept.
+func TestOneTagForDifferentContent(t *testing.T) {
+	for _, test := range []struct {
+		field, describes string
+		values           []string // of the field
+		want             []string // of the field that describes the content
+	}{
+		{"Accept", "Content-Type", []string{"application/json", "application/x.v3@v1.0+protobuf", "application/json, text/html;q=0.5", "*/*"},
+			[]string{"application/json", "application/x.v3@v1.0+protobuf", "application/json", "application/json"}},
+		{"Accept", "Content-Type", []string{"*/*", "text/html", "application/json;q=0.9"}, []string{"application/json", "text/html", "application/json"}},
+		{"Accept-Language", "Content-Language", []string{"de", "en-GB", "en", "fr, de;q=0.1"}, []string{"de", "en-GB", "en-GB", "de"}},
+	} {
+		t.Run(test.field, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := taggedOrigin(t, func(req *http.Request) (string, string, []string) {
+					i := slices.Index(test.values, req.Header.Get(test.field))
+					return `"1"`, test.want[i], []string{"Cache-Control: max-age=60", "Vary: " + test.field, test.describes + ": " + test.want[i]}
+				})
+				tr := &cachecontrol.Transport{Base: o}
+				defer tr.Close()
+				for range 2 {
+					for i, value := range test.values {
+						a := do(t, tr, "/", test.field+": "+value)
+						if got := a.Header.Get(test.describes); a.body != test.want[i] || got != test.want[i] {
+							t.Errorf("%s: %s: got %q, %s %q, want %q", test.field, value, a.body, test.describes, got, test.want[i])
+						}
+					}
+				}
+				if s := tr.Stats(); s.Hits != uint64(len(test.values)) {
+					t.Errorf("%d hits, want %d", s.Hits, len(test.values))
+				}
+			})
+		})
+	}
+}
+
 // Tags are offered to the origin only for the URL, the partition and the method for which they were received, and not more of
 // them than an origin accepts.
 func TestOffersAreBounded(t *testing.T) {

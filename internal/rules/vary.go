@@ -144,28 +144,6 @@ func cutWeight(s string) (string, int) {
 	return name + others.String(), weight
 }
 
-// AcceptsCoding reports whether a request with this Accept-Encoding accepts a content coding (RFC
-// 9110, section 12.5.3). The name of the coding is in lower case. "identity" is accepted unless the
-// field refuses it. If the field is empty or missing, no other coding is accepted.
-func AcceptsCoding(acceptEncoding, coding string) bool {
-	named, others := -1, -1
-	listMembers([]string{acceptEncoding}, func(s string) {
-		switch name, q := cutWeight(s); name {
-		case coding, "x-" + coding:
-			named = q
-		case "*":
-			others = q
-		}
-	})
-	switch {
-	case named >= 0:
-		return named > 0
-	case others >= 0:
-		return others > 0
-	}
-	return coding == "identity"
-}
-
 // parseWeight parses a qvalue and returns it in thousandths.
 //
 //	qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )
@@ -182,27 +160,4 @@ func parseWeight(s string) (int, bool) {
 		unit /= 10
 	}
 	return q, q <= 1000
-}
-
-// PrefersLanguage reports whether a response in contentLanguage is what a request with
-// acceptLanguage prefers: it matches one of the ranges with the highest weight, by basic filtering
-// (RFC 9110, section 12.5.4). The range "*" matches nothing here, because it leaves the choice to
-// the origin.
-func PrefersLanguage(acceptLanguage, contentLanguage string) bool {
-	tag := lower(trimOWS(contentLanguage))
-	if tag == "" || strings.Contains(tag, ",") {
-		return false
-	}
-	best, matches := 0, false
-	listMembers([]string{acceptLanguage}, func(s string) {
-		name, q := cutWeight(s)
-		if q < best || q == 0 {
-			return
-		}
-		if q > best {
-			best, matches = q, false
-		}
-		matches = matches || name == tag || strings.HasPrefix(tag, name+"-")
-	})
-	return matches
 }

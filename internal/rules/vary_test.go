@@ -246,60 +246,6 @@ func TestNormalizeSelectingMeaning(t *testing.T) {
 	}
 }
 
-func TestPrefersLanguage(t *testing.T) {
-	for _, tt := range []struct {
-		accept, content string
-		want            bool
-	}{
-		{"de", "de", true},
-		{"DE", "de", true},
-		{"de", " De ", true},
-		{"en, de", "de", true},
-		{"en, de", "fr", false},
-		{"fr;q=0.5, de;q=1.0", "de", true},
-		{"de;q=1.0, fr;q=0.5", "fr", false},
-		{"fr;q=0.5, de;q=1.0", "fr", false}, // accepted, not preferred
-		{"fr;q=0.5, de;q=0.5", "fr", true},
-		{"de;q=0", "de", false},
-		{"de", "de-AT", true}, // a range matches what begins with it
-		{"de-AT", "de", false},
-		{"de", "den", false},
-		{"*", "de", false}, // what "*" brings is the origin's choice
-		{"de;q=0.5, *", "de", false},
-		{"", "de", false},
-		{";q=1", "", false},
-		{"de", "", false},
-		{"de, en", "de, en", false}, // in several languages at once: no one preference
-		{"de;q=2", "de", false},
-	} {
-		if got := PrefersLanguage(tt.accept, tt.content); got != tt.want {
-			t.Errorf("%q, %q: %v, want %v", tt.accept, tt.content, got, tt.want)
-		}
-	}
-}
-
-func TestAcceptsCoding(t *testing.T) {
-	for _, test := range []struct {
-		field    string
-		accepted string // of identity, gzip and br
-	}{
-		{"", "identity"}, {"gzip", "identity gzip"}, {"X-GZIP", "identity gzip"}, {"gzip;q=0", "identity"}, {"gzip;q=0.000", "identity"},
-		{"*", "identity gzip br"}, {"*;q=0", ""}, {"gzip, *;q=0", "gzip"}, {"*, gzip;q=0", "identity br"}, {"identity;q=0, gzip", "gzip"},
-		{"br;q=0, x-br", "identity br"}, {"*;q=0.001", "identity gzip br"},
-		{"gzip;q=2", "identity"}, {"gzip;q=0;q=1", "identity"}, {"gzipped, br", "identity br"}, {`"gzip", br;q=0.1`, "identity br"},
-	} {
-		var got []string
-		for _, coding := range []string{"identity", "gzip", "br"} {
-			if AcceptsCoding(test.field, coding) {
-				got = append(got, coding)
-			}
-		}
-		if got := strings.Join(got, " "); got != test.accepted {
-			t.Errorf("Accept-Encoding %q accepts %q, want %q", test.field, got, test.accepted)
-		}
-	}
-}
-
 func TestWellQuoted(t *testing.T) {
 	for s, want := range map[string]bool{
 		"a": true, `a;b="x"`: true, `a;b="x";c="y"`: true, `a;b="\""`: true, `a;b=""`: true,
