@@ -117,7 +117,7 @@ func (s *sealed) open(ctx context.Context, name string, r *Response) (*Response,
 	if err != nil {
 		return nil, err
 	}
-	if o.entry.Length <= chunkSize {
+	if o.entry.Length <= maxOpenedAtOnce {
 		plain, err := openSmall(o.stream, r.Body, o.entry.Length)
 		if err != nil {
 			return nil, err

@@ -24,6 +24,10 @@ const (
 	chunkSize   = 64 << 10 // of a chunk before it is sealed
 	chunkTag    = 16       // of a chunk, in addition
 	sealedChunk = chunkSize + chunkTag
+
+	// maxOpenedAtOnce is the length of the longest body that Get opens as a whole. A longer one needs a buffer for a
+	// chunk, which other bodies use again.
+	maxOpenedAtOnce = 4 << 10
 )
 
 // sealedLength returns the length of a sealed body, given its length before, or -1 if that is not known.
@@ -109,6 +113,9 @@ func cutShort(err error) error {
 	return err
 }
 
+// sealedChunks are buffers for the chunks of bodies that are read.
+var sealedChunks = sync.Pool{New: func() any { return new([sealedChunk]byte) }}
+
 // sealedBody reads a sealed body. It keeps one chunk in memory, and returns nothing of a chunk that is not authentic.
 type sealedBody struct {
 	closed atomic.Bool
@@ -122,10 +129,11 @@ type sealedBody struct {
 
 	mu   sync.Mutex // guards the fields below; a body may be read and closed concurrently, as in net/http
 	pos  int64
-	next int64  // the number of the chunk that body is at
-	buf  []byte // chunk at
-	at   int64  // -1 if there is none
-	err  error  // returned by all later reads
+	next int64 // the number of the chunk that body is at
+	buf  *[sealedChunk]byte
+	at   int64 // the number of the chunk in buf, or -1 if there is none
+	size int64 // of that chunk
+	err  error // returned by all later reads
 }
 
 // newSealedBody returns a body of at least a byte. It opens the first chunk, so that a body that is not that of its entry
@@ -161,18 +169,17 @@ func (b *sealedBody) read(n int64) error {
 	b.at = -1
 	size := min(chunkSize, b.length-n*chunkSize)
 	if b.buf == nil {
-		b.buf = make([]byte, sealedChunk)
+		b.buf = sealedChunks.Get().(*[sealedChunk]byte)
 	}
 	sealed := b.buf[:size+chunkTag]
 	if _, err := io.ReadFull(b.body, sealed); err != nil {
 		return cutShort(err)
 	}
 	last := (n+1)*chunkSize >= b.length && !b.unfinished
-	plain, err := b.stream.open(sealed[:0], sealed, n, last)
-	if err != nil {
+	if _, err := b.stream.open(sealed[:0], sealed, n, last); err != nil {
 		return unreadable(errSealBroken)
 	}
-	b.buf, b.at, b.next = plain, n, n+1
+	b.size, b.at, b.next = size, n, n+1
 	return nil
 }
 
@@ -191,7 +198,7 @@ func (b *sealedBody) chunk() ([]byte, error) {
 		}
 		return nil, err
 	}
-	return b.buf[b.pos-n*chunkSize:], nil
+	return b.buf[b.pos-n*chunkSize : b.size], nil
 }
 
 func (b *sealedBody) Read(p []byte) (int, error) {
@@ -230,7 +237,15 @@ func (b *sealedBody) Close() error {
 	if b.closed.Swap(true) {
 		return nil
 	}
-	return b.body.Close()
+	err := b.body.Close()
+	if b.mu.TryLock() { // otherwise it is being read
+		defer b.mu.Unlock()
+		if b.buf != nil {
+			sealedChunks.Put(b.buf)
+			b.buf = nil
+		}
+	}
+	return err
 }
 
 // sealedSeeker is a sealedBody that can seek.
