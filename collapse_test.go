@@ -771,7 +771,7 @@ func TestCollapseOverConnections(t *testing.T) {
 	defer server.Close()
 	base := &http.Transport{}
 	defer base.CloseIdleConnections()
-	tr := &cachecontrol.Transport{Base: base, Collapse: true}
+	tr := &cachecontrol.Transport{Base: base, Collapse: true, CollapseTimeout: -1}
 	defer tr.Close()
 	var a answers
 	var begun sync.WaitGroup

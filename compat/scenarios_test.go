@@ -173,6 +173,33 @@ func (e *env) reads(ctx context.Context, u use) {
 	} else if got != want {
 		e.t.Errorf("read = %.40q... (%d bytes), want %.40q... (%d bytes)", got, len(got), want, len(want))
 	}
+	e.settle(ctx)
+}
+
+// settle waits until the responses that the origin has sent are stored. The cache reads what a client leaves of a body
+// in the background.
+func (e *env) settle(ctx context.Context) {
+	e.t.Helper()
+	for tick := time.Tick(time.Millisecond); ; {
+		stats, sent := e.cache.Stats(), uint64(0)
+		for _, x := range e.exchanges() {
+			if x.status == 200 {
+				sent++
+			}
+		}
+		ended := stats.Stored
+		for _, n := range stats.NotStored {
+			ended += n
+		}
+		if ended >= sent {
+			return
+		}
+		select {
+		case <-tick:
+		case <-ctx.Done():
+			e.t.Fatalf("%d of %d responses are neither stored nor given up", sent-ended, sent)
+		}
+	}
 }
 
 // opens fails the test if the body that the client opens does not contain the text that the origin has.
@@ -181,6 +208,7 @@ func (e *env) opens(ctx context.Context, u use) {
 	if got, err := readAll(u.open)(ctx); err != nil || !strings.Contains(got, e.get()) {
 		e.t.Errorf("open = %.40q... (%d bytes), %v, want %.40q... (%d bytes) in it", got, len(got), err, e.get(), len(e.get()))
 	}
+	e.settle(ctx)
 }
 
 // expect fails the test if the origin has received other requests for the text.
@@ -219,7 +247,7 @@ func TestClients(t *testing.T) {
 func (s *scenario) test(t *testing.T, c client, http2 bool) {
 	e := newEnv(t, http2)
 	e.cacheControl, e.text = s.cacheControl, randomText(s.size)
-	e.cache.StaleIfError, e.cache.Collapse = time.Hour, true
+	e.cache.StaleIfError, e.cache.Collapse, e.cache.CollapseTimeout = time.Hour, true, -1
 	if http2 {
 		store, err := directory.NewSeparateBodyFileCache(t.TempDir())
 		if err != nil {

@@ -255,7 +255,7 @@ func collapsed(ctx context.Context, less int) ([]row, error) {
 	o, server := startOrigin()
 	defer server.Close()
 	base := &gate{base: http.DefaultTransport}
-	t := &cachecontrol.Transport{Base: base, Collapse: true}
+	t := &cachecontrol.Transport{Base: base, Collapse: true, CollapseTimeout: -1}
 	defer t.Close()
 	r := row{broken: fmt.Sprintf("%d identical requests at once, Collapse; a tenth of them leave, in every other round the first, too", callers), unit: "rounds"}
 	var most int64

@@ -13,7 +13,8 @@ import (
 
 // concurrent runs writers, updaters, a deleter and readers on one key.
 func concurrent(t *tester) {
-	const writers, rounds = 3, 40
+	const writers = 3
+	rounds := repeated(40)
 	e, body := seeded(0)
 	t.put(url, e, body)
 
@@ -74,7 +75,8 @@ func compareConcurrently(t *tester) {
 	if !ok {
 		t.Skip("the store does not implement Comparer")
 	}
-	const writers, rounds = 3, 30
+	const writers = 3
+	rounds := repeated(30)
 	e, body := seeded(0)
 	t.put(url, e, body)
 

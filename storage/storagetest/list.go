@@ -187,7 +187,7 @@ func listConcurrently(t *tester) {
 	var work sync.WaitGroup
 	for i := range 2 {
 		work.Go(func() {
-			for round := range 300 {
+			for round := range repeated(300) {
 				n := stable + (round*7+i*100)%changing
 				e := Entry()
 				e.URL = listKey(n)

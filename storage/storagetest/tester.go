@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -198,10 +199,17 @@ func short(s string) string {
 
 // text returns n pseudo-random bytes that depend on seed.
 func text(n int, seed uint64) string {
-	r := rand.New(rand.NewPCG(seed, 0))
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[:], seed)
 	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(r.Uint32())
-	}
+	rand.NewChaCha8(key).Read(b)
 	return string(b)
+}
+
+// repeated returns how often a goroutine does what others do at the same time: n times, or less often with -short.
+func repeated(n int) int {
+	if testing.Short() {
+		return n / 4
+	}
+	return n
 }
