@@ -109,8 +109,7 @@ type dict struct{ *storage.DictCache }
 
 func (c dict) ask(key string, body []byte) bool {
 	ctx := context.Background()
-	if r, err := c.Get(ctx, key); err == nil {
-		r.Body.Close()
+	if held, _ := c.Lookup([]byte(key)); held.Entry != nil { // as a Transport asks
 		return true
 	}
 	w, err := c.Create(ctx, key, &storage.Entry{Status: 200, Length: int64(len(body))})

@@ -70,6 +70,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		{name: "hitratio", about: "how much of what is asked for a bounded cache has", do: func() (blocks, error) {
 			return measureHitRatios(ctx, command, stderr)
 		}},
+		{name: "latency", about: "the latency of hits while others store and invalidate", do: func() (blocks, error) {
+			return measureLatency(ctx, command, dir, stderr)
+		}},
 		{name: "profile", about: "what the time of a hit is spent on", do: func() (blocks, error) {
 			return measureProfile(ctx, command)
 		}},
@@ -87,7 +90,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return drawCharts(*draw)
 	}
 	if flags.NArg() > 0 || *rounds < 1 || *each <= 0 {
-		return errors.New("usage: go run . [-times] [-hitratio] [-profile] [-nginx] [-size] [-rounds n] [-time d] [-only regexp] [-write page]")
+		return errors.New("usage: go run . [-times] [-hitratio] [-latency] [-profile] [-nginx] [-size] [-rounds n] [-time d] [-only regexp] [-write page]")
 	}
 	if *only != "" {
 		parts[times].chosen = true
