@@ -26,7 +26,7 @@ import (
 )
 
 // startProxy runs "cachecontrol proxy" until the test ends. It returns its URL and its stderr.
-func startProxy(t *testing.T, upstream string, flags ...string) (string, *buffer) {
+func startProxy(t testing.TB, upstream string, flags ...string) (string, *buffer) {
 	t.Helper()
 	url, stderr, interrupt, ended := launchProxy(t, upstream, flags...)
 	t.Cleanup(func() {
@@ -41,7 +41,7 @@ func startProxy(t *testing.T, upstream string, flags ...string) (string, *buffer
 
 // launchProxy runs "cachecontrol proxy" until it is interrupted. It returns its URL, its stderr, and a channel for its
 // exit code.
-func launchProxy(t *testing.T, upstream string, flags ...string) (url string, stderr *buffer, interrupt func(), ended <-chan int) {
+func launchProxy(t testing.TB, upstream string, flags ...string) (url string, stderr *buffer, interrupt func(), ended <-chan int) {
 	t.Helper()
 	ready := make(chan string, 1)
 	stderr = &buffer{}
