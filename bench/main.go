@@ -52,6 +52,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	rounds := flags.Int("rounds", 7, "how many times all cases are measured")
 	each := flags.Duration("time", 300*time.Millisecond, "how long one measurement takes; a third where files are stored")
+	files := flags.Int("files", manyFilesCount, "the number of files of the large FileCache of -size; each takes 8 KiB of the disk")
+	large := flags.Float64("large", 1, "the size of the large DictCache of -size, in `GiB`; the process takes up to a third more")
 	only := flags.String("only", "", "measure only the times of the cases whose names match this regular `expression`")
 	write := flags.String("write", "", "put the tables between the markers of this `page`, and draw its charts")
 	draw := flags.String("draw", "", "only draw the charts of this `page` again, from its tables")
@@ -62,7 +64,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	parts := []part{
 		// First, while this process is small: the kernel counts the memory of the parent for a child.
 		{name: "size", about: "memory, and large caches", do: func() (blocks, error) {
-			return measureSize(ctx, command, dir, stderr)
+			return measureSize(ctx, command, dir, *files, int64(*large*(1<<30)), stderr)
 		}},
 		{name: "times", about: "times, and their ratios", do: func() (blocks, error) {
 			return measureTimes(ctx, command, dir, *rounds, *each, match, stderr)
@@ -89,8 +91,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if *draw != "" && flags.NArg() == 0 {
 		return drawCharts(*draw)
 	}
-	if flags.NArg() > 0 || *rounds < 1 || *each <= 0 {
-		return errors.New("usage: go run . [-times] [-hitratio] [-latency] [-profile] [-nginx] [-size] [-rounds n] [-time d] [-only regexp] [-write page]")
+	if flags.NArg() > 0 || *rounds < 1 || *each <= 0 || *files < 1000 || *large <= 0 {
+		return errors.New("usage: go run . [-times] [-hitratio] [-latency] [-profile] [-nginx] [-size] [-files n] [-large GiB] [-rounds n] [-time d] [-only regexp] [-write page]")
 	}
 	if *only != "" {
 		parts[times].chosen = true

@@ -219,7 +219,8 @@ func timeAll(o *origin, all []timed) ([]float64, error) {
 
 // manyFiles compares a FileCache with many entries with one that has one entry.
 func manyFiles(ctx context.Context, j job) ([]figure, error) {
-	const n, looks, starts = manyFilesCount, 20_000, 200
+	const looks, starts = 20_000, 200
+	n := j.Files
 	o := &origin{page: newPage(manyBody, fresh)}
 	dirs := map[string]string{}
 	for _, name := range []string{"many", "one", "empty"} {
@@ -269,12 +270,44 @@ func manyFiles(ctx context.Context, j job) ([]figure, error) {
 		}
 		startRatio, startTime = append(startRatio, full/empty), append(startTime, full/1e3)
 	}
+	listed, evicted, err := timeScans(ctx, dirs["many"], n)
+	if err != nil {
+		return nil, err
+	}
+	name := fmt.Sprintf("FileCache, %d thousand files: ", n/1000)
 	return []figure{
-		{Name: "FileCache, 200 thousand files: a hit, always the same", Values: sameRatio, Unit: "x a hit in a cache of one", Bound: 1.1},
-		{Name: "FileCache, 200 thousand files: hits in no order", Values: anyRatio, Unit: "x a hit in a cache of one"},
-		{Name: "FileCache, 200 thousand files: start-up", Values: startRatio, Unit: "x that in an empty directory"},
-		{Name: "FileCache, 200 thousand files: start-up", Values: startTime, Unit: "us"},
+		{Name: name + "a hit, always the same", Values: sameRatio, Unit: "x a hit in a cache of one", Bound: 1.1},
+		{Name: name + "hits in no order", Values: anyRatio, Unit: "x a hit in a cache of one"},
+		{Name: name + "start-up", Values: startRatio, Unit: "x that in an empty directory"},
+		{Name: name + "start-up", Values: startTime, Unit: "us"},
+		{Name: name + "listing all", Values: []float64{float64(listed) / float64(n) / 1e3}, Unit: "us an entry"},
+		{Name: name + "evicting half", Values: []float64{float64(evicted) / float64(n) / 1e3}, Unit: "us an entry of all"},
 	}, nil
+}
+
+// timeScans returns how long it takes to list all entries in a directory, and then to evict half of them.
+func timeScans(ctx context.Context, dir string, n int) (listed, evicted time.Duration, err error) {
+	s, err := directory.NewFileCache(dir)
+	if err != nil {
+		return 0, 0, err
+	}
+	start, found, size := time.Now(), 0, int64(0)
+	for l, err := range s.List(ctx) {
+		if err != nil {
+			return 0, 0, err
+		}
+		found++
+		size += l.Size
+	}
+	if listed = time.Since(start); found != n {
+		return 0, 0, fmt.Errorf("of %d entries %d are listed", n, found)
+	}
+	start = time.Now()
+	left, err := directory.Trim(ctx, dir, size/2, 0)
+	if err == nil && (left > size/2 || left < size/4) {
+		err = fmt.Errorf("of %d bytes %d are left, not half of them", size, left)
+	}
+	return listed, time.Since(start), err
 }
 
 // timeStart returns the time to open a FileCache in a directory.

@@ -19,11 +19,13 @@ const childEnv = "CACHECONTROL_BENCH_CHILD"
 
 // job describes the work of a child.
 type job struct {
-	Kind string // the name of a function in children
-	Dir  string // empty, or left by another child
-	URL  string // for longBody
-	Hit  bool   // for longBody: the requested body is stored
-	Sep  bool   // for longBody: the store is a SeparateBodyFileCache, not a FileCache
+	Kind  string // the name of a function in children
+	Dir   string // empty, or left by another child
+	URL   string // for longBody
+	Hit   bool   // for longBody: the requested body is stored
+	Sep   bool   // for longBody: the store is a SeparateBodyFileCache, not a FileCache
+	Files int    // for manyFiles: how many
+	Bytes int64  // for largeDict: the bound
 }
 
 // figure is a row of the table of sizes.
@@ -36,6 +38,7 @@ type figure struct {
 
 // children are the jobs by name. The child prints the result, and its parent reads it.
 var children = map[string]func(context.Context, job) ([]figure, error){
+	"largeDict":   largeDict,
 	"longBody":    longBody,
 	"manyEntries": manyEntries,
 	"manyFiles":   manyFiles,
@@ -81,8 +84,9 @@ func (j job) run(ctx context.Context) (figures []figure, peak int64, err error) 
 	return figures, peakMemory(cmd.ProcessState), nil
 }
 
-// measureSize measures the memory and time that a cache needs for a long body and for many entries. It works in dir.
-func measureSize(ctx context.Context, command, dir string, progress io.Writer) (blocks, error) {
+// measureSize measures the memory and time that a cache needs for a long body and for many entries, of which files are in files, and the garbage
+// collector with a DictCache of large bytes. It works in dir.
+func measureSize(ctx context.Context, command, dir string, files int, large int64, progress io.Writer) (blocks, error) {
 	var figures []figure
 	for _, step := range []struct {
 		name string
@@ -98,9 +102,15 @@ func measureSize(ctx context.Context, command, dir string, progress io.Writer) (
 			figures, _, err := job{Kind: "manyEntries"}.run(ctx)
 			return figures, err
 		}},
-		{"many files in a FileCache", func(ctx context.Context, dir string) ([]figure, error) {
-			figures, _, err := job{Kind: "manyFiles", Dir: dir}.run(ctx)
+		{"a large DictCache", func(ctx context.Context, dir string) ([]figure, error) {
+			figures, _, err := job{Kind: "largeDict", Bytes: large}.run(ctx)
 			return figures, err
+		}},
+		{"many files in a FileCache", func(ctx context.Context, dir string) ([]figure, error) {
+			figures, peak, err := job{Kind: "manyFiles", Dir: dir, Files: files}.run(ctx)
+			return append(figures, figure{
+				Name: fmt.Sprintf("FileCache, %d thousand files: peak memory", files/1000), Values: []float64{float64(peak) / (1 << 20)}, Unit: "MiB",
+			}), err
 		}},
 	} {
 		fmt.Fprintln(progress, step.name)
