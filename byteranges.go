@@ -22,7 +22,7 @@ import (
 
 // servesRanges reports whether a match can answer a query for several ranges. d is the decision about it.
 func (q *query) servesRanges(m *match, d decision) bool {
-	return d.Action == rules.Serve && !d.rejected && !q.matching && (m.code == http.StatusOK || m.parts != nil) &&
+	return d.Action == rules.Serve && !d.rejected && !q.matching && (m.policy.Status == http.StatusOK || m.parts != nil) &&
 		m.policy.IfRange(q.header) && (m.coding.IsIdentity() || q.header["Accept-Encoding"] != nil)
 }
 

@@ -35,7 +35,7 @@ func (e *engine) decideReuse(q *query, m *match) decision {
 		}
 	}()
 	own := e.beforeReuse(q.req, StoredResponse{
-		StatusCode: m.code, Header: m.stored().Header, Age: d.Age, TTL: d.TTL,
+		StatusCode: m.policy.Status, Header: m.stored().Header, Age: d.Age, TTL: d.TTL,
 		Rules: RuleDecision{d.Action == rules.Serve || d.Action == rules.ServeAndValidate, Reason(d.Reason)},
 	})
 	returned = true
@@ -78,7 +78,7 @@ func (m *match) reuse(q *query, now time.Time) rules.Reuse {
 // meetsPreconditions reports whether a stored response may answer a request with If-Match or If-Unmodified-Since: it
 // must be fresh and satisfy them.
 func (q *query) meetsPreconditions(m *match, d decision) bool {
-	return !d.rejected && (m.code == http.StatusOK || m.parts != nil) &&
+	return !d.rejected && (m.policy.Status == http.StatusOK || m.parts != nil) &&
 		d.Action == rules.Serve && !d.Stale() && m.policy.Matches(q.header, time.Now())
 }
 

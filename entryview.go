@@ -25,10 +25,8 @@ type entryView struct {
 	vary   []varyField
 	*rareView
 	coding   contentcoding.Coding
-	status   string
-	code     int           // status code
 	length   int64         // of the stored body, or -1 if it is not known
-	major    int           // major version of HTTP if it is 2 or more
+	major    uint8         // major version of HTTP if it is 2 or more
 	http10   bool          // the version is HTTP/1.0
 	unusable bool          // another program, or a cache of another kind, stored a response that this one must not use
 	checked  atomic.Uint64 // see marks.Marks.Check
@@ -38,6 +36,7 @@ type entryView struct {
 
 // rareView holds what most entries do not have.
 type rareView struct {
+	status   string // status line
 	variants []variant
 	search   *novarysearch.Config // nil if the response is for its URL alone
 	groups   []marks.Group
@@ -46,7 +45,7 @@ type rareView struct {
 	language string // Content-Language
 }
 
-var noRareView rareView // of most entries; never changed
+var noRareView = rareView{status: "200 OK"} // of most entries; never changed
 
 // hitField is one header field of a hit.
 type hitField struct {
@@ -89,10 +88,8 @@ func (e *engine) newViewOf(entry *storage.Entry, urlKey string, policy rules.Pol
 		policy: policy,
 		vary:   vary,
 		coding: e.codings.Parse(entry.Header["Content-Encoding"]),
-		status: statusLine(entry),
-		code:   entry.Status,
 		length: entry.Length,
-		major:  entry.HTTP,
+		major:  uint8(min(max(entry.HTTP, 0), 9)),
 		http10: entry.Version == 10,
 	}
 	v.unusable = policy.Unusable() || policy.Options.Shared && rules.AllowsOneOrigin(entry.Header) &&
@@ -123,11 +120,11 @@ func (v *entryView) setRare(entry *storage.Entry) {
 	if !ok {
 		v.unusable = true
 	}
-	search, language := entry.Header[novarysearch.Field], entry.Header.Get("Content-Language")
-	if len(groups)+len(entry.Variants)+len(search)+len(language)+len(entry.Trailer) == 0 && entry.Mark == (storage.Mark{}) {
+	search, language, status := entry.Header[novarysearch.Field], entry.Header.Get("Content-Language"), statusLine(entry)
+	if len(groups)+len(entry.Variants)+len(search)+len(language)+len(entry.Trailer) == 0 && entry.Mark == (storage.Mark{}) && status == noRareView.status {
 		return
 	}
-	v.rareView = &rareView{groups: groups, mark: entry.Mark, trailer: entry.Trailer, language: language}
+	v.rareView = &rareView{status: status, groups: groups, mark: entry.Mark, trailer: entry.Trailer, language: language}
 	if search != nil {
 		v.search = novarysearch.Parse(search)
 	}
@@ -148,11 +145,14 @@ func statusLine(entry *storage.Entry) string {
 
 // setFields sets the header fields of a hit. If there is no Date, it is the time of receipt (RFC 9110, section 6.6.1).
 func (v *entryView) setFields(h http.Header) {
-	lines := 1 // perhaps a Date
+	fields, lines := len(h), 0
 	for _, of := range h {
 		lines += len(of)
 	}
-	v.fields, v.lines = make([]hitField, 0, len(h)+1), make([]string, 0, lines)
+	if h["Date"] == nil {
+		fields, lines = fields+1, lines+1
+	}
+	v.fields, v.lines = make([]hitField, 0, fields), make([]string, 0, lines)
 	add := func(name string, lines ...string) {
 		v.fields = append(v.fields, hitField{name, len(lines)})
 		v.lines = append(v.lines, lines...)

@@ -19,7 +19,7 @@ import (
 // time ago and the match may be used if it fails. If not, the request is sent. If it is the first one after a wait, it
 // gets a claim, so that others are held back until it is answered.
 func (e *engine) holdBack(q *query, key string, m *match, d decision) (claim backoff.Claim, r rules.Reuse, held bool) {
-	if d.Reason != rules.Expired || q.background || q.attempt || rules.Failed(m.code) {
+	if d.Reason != rules.Expired || q.background || q.attempt || rules.Failed(m.policy.Status) {
 		return claim, r, false // a stored failure is not better than a new one
 	}
 	r, ok := q.staleOnError(m, d, time.Now())

@@ -35,7 +35,7 @@ func (e *engine) lookup(q *query, plain []byte, at place) (m match, prev previou
 		return match{}, prev, why
 	}
 	prev.first = m.entry
-	if m.unusable || m.code == http.StatusPartialContent { // another program stored it, and a 206 is not complete
+	if m.unusable || m.policy.Status == http.StatusPartialContent { // another program stored it, and a 206 is not complete
 		m.close()
 		return match{}, prev, rules.StoredUnusable
 	}

@@ -308,7 +308,7 @@ func rangeHasCoding(h http.Header, coding []string, total int64) bool {
 
 // includes reports whether a 206 with header h, of a representation of this length, or -1 if it is not known, is of the whole response.
 func (m *match) includes(h http.Header, total int64) bool {
-	return m != nil && m.code == http.StatusOK && rules.SameStrongValidator(h, m.stored().Header) && !m.hasOtherDigest(h) &&
+	return m != nil && m.policy.Status == http.StatusOK && rules.SameStrongValidator(h, m.stored().Header) && !m.hasOtherDigest(h) &&
 		(total <= 0 || m.length < 0 || total == m.length)
 }
 

@@ -127,7 +127,7 @@ func (e *engine) getOffered(q *query, prev *previous, offers []offer, h http.Hea
 		if prev.whyMissing(o.key, err) != rules.ReasonNone {
 			continue
 		}
-		isOther := m.policy.ETag != o.tag || !m.coding.Equal(o.coding) || m.code == http.StatusPartialContent || m.hasOtherDigest(h)
+		isOther := m.policy.ETag != o.tag || !m.coding.Equal(o.coding) || m.policy.Status == http.StatusPartialContent || m.hasOtherDigest(h)
 		// The stored field allows the origin of another request, and perhaps no other.
 		allowsOther := h["Access-Control-Allow-Origin"] == nil && rules.AllowsOneOrigin(m.stored().Header)
 		if !m.unusable && !isOther && !allowsOther && q.acceptsContent(&m) {

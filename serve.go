@@ -33,7 +33,7 @@ func (e *engine) serve(q *query, m *match, r rules.Reuse, s Status) answer {
 // none. It returns the number of stored bytes in it.
 func (e *engine) chooseBody(q *query, m *match, resp *http.Response) int64 {
 	length := m.length
-	isOK := m.code == http.StatusOK
+	isOK := m.policy.Status == http.StatusOK
 	if m.becomesWhole(q, resp) {
 		length = resp.ContentLength
 	}
@@ -65,14 +65,14 @@ var protoNames = [10]string{2: "HTTP/2.0", 3: "HTTP/3.0", 4: "HTTP/4.0", 5: "HTT
 // replay returns a response with the stored header and status, and with a Cache-Status.
 func (e *engine) replay(q *query, m *match, r rules.Reuse, s Status) *http.Response {
 	resp := m.newResponse()
-	resp.Status, resp.StatusCode = m.status, m.code
+	resp.Status, resp.StatusCode = m.status, m.policy.Status
 	resp.Proto, resp.ProtoMajor, resp.ProtoMinor = "HTTP/1.1", 1, 1
 	resp.ContentLength, resp.Request = m.length, q.req
 	if m.http10 {
 		resp.Proto, resp.ProtoMinor = "HTTP/1.0", 0
 	}
 	if v := m.major; v > 1 {
-		resp.Proto, resp.ProtoMajor, resp.ProtoMinor = protoNames[min(v, 9)], v, 0
+		resp.Proto, resp.ProtoMajor, resp.ProtoMinor = protoNames[v], int(v), 0
 	}
 	if m.trailer != nil {
 		resp.Trailer = m.hitTrailer(m.trailer, r.Reason == rules.Validated)

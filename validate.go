@@ -166,8 +166,8 @@ func (e *engine) receiveHead(q *query, prev *previous, m *match, rep *reply) rul
 	resp := rep.resp
 	switch {
 	case m == nil:
-	case resp.StatusCode != http.StatusOK || m.code != http.StatusOK && m.parts == nil:
-		if rules.Supersedes(resp.StatusCode) && resp.StatusCode != m.code {
+	case resp.StatusCode != http.StatusOK || m.policy.Status != http.StatusOK && m.parts == nil:
+		if rules.Supersedes(resp.StatusCode) && resp.StatusCode != m.policy.Status {
 			e.dropStored(q, prev, rep, m.key)
 		}
 	case q.negotiated && !contentcoding.Same(m.stored().Header["Content-Encoding"], resp.Header["Content-Encoding"]):
