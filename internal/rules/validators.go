@@ -38,10 +38,11 @@ const leastDateDistance = time.Minute
 // StrongValidator returns the strong validator of a response with header h, by which partial responses
 // may be combined (RFC 9111, section 3.4), and which If-Range may contain (RFC 9110, section 13.1.5).
 // It is the entity tag, if that is strong, or the Last-Modified, if that is strong and there is no
-// entity tag. If there is none, it is "".
+// entity tag. If there is none, it is "". A tag that does not match the grammar, such as w/"a", is not
+// strong: the origin may have meant a weak one.
 func StrongValidator(h http.Header) string {
 	if tag := firstLine(h["Etag"]); tag != "" {
-		if StrongMatch(tag, tag) {
+		if IsStrongETag(tag) {
 			return tag
 		}
 		return ""
