@@ -58,7 +58,7 @@ type turn struct {
 	send string
 
 	// reply is the response of the origin, or several that are separated by " || ". It may begin with a status, which is
-	// 200 by default, or with "down" if the origin cannot be reached. "~ text" is a body that breaks off after text. The
+	// 200 by default, or with "down" if the origin cannot be reached, or with a delay, such as "after 4s". "~ text" is a body that breaks off after text. The
 	// body of a response without one is the number of its turn, such as "#2". If reply is "", the origin answers 200 if it
 	// should be asked; "none" means that it must not be asked.
 	reply string
@@ -72,7 +72,7 @@ type turn struct {
 
 // suites returns the tables, which are made anew because the tests run with clocks of their own.
 func suites() []suite {
-	return slices.Concat(webPlatformTests(), apache(), semantics(), structuredFields())
+	return slices.Concat(webPlatformTests(), chromium(), apache(), semantics(), structuredFields())
 }
 
 func TestSuites(t *testing.T) {
@@ -272,19 +272,34 @@ func (o *origin) asked() (reqs []*http.Request, expected int) {
 	return o.reqs, len(o.replies)
 }
 
-func (o *origin) RoundTrip(req *http.Request) (*http.Response, error) {
+// next returns the response to a request, and the body that it has if it describes none.
+func (o *origin) next(req *http.Request) (m message, body string) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
+	o.reqs = append(o.reqs, req)
+	text, body := o.replies[min(len(o.reqs), len(o.replies))-1], o.body
+	o.mu.Unlock()
+	if rest, ok := strings.CutPrefix(text, "after "); ok {
+		pause, _, _ := strings.Cut(rest, " ")
+		d, err := time.ParseDuration(pause)
+		if err != nil {
+			panic(err)
+		}
+		time.Sleep(d)
+	}
+	return parse(text), body
+}
+
+func (o *origin) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		defer req.Body.Close()
 	}
-	o.reqs = append(o.reqs, req)
-	m := parse(o.replies[min(len(o.reqs), len(o.replies))-1])
+	m, ownBody := o.next(req)
 	resp := &http.Response{
 		StatusCode: 200, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: req, Header: make(http.Header),
 	}
 	for _, w := range m.words {
 		switch code, err := strconv.Atoi(w); {
+		case strings.HasPrefix(w, "after "):
 		case w == "down":
 			return nil, errors.New("origin: connection refused")
 		case w == "HTTP/1.0":
@@ -305,7 +320,7 @@ func (o *origin) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	body := m.body
 	if m.noBody && resp.StatusCode != 204 && resp.StatusCode != 304 {
-		body = o.body
+		body = ownBody
 	}
 	resp.ContentLength = int64(len(body))
 	if n, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64); err == nil {
