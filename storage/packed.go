@@ -25,7 +25,7 @@ type packer struct {
 
 // Estimates of what a Transport derives from an entry and keeps with it.
 const (
-	derivedSize           = 400 * wordSize / 8
+	derivedSize           = 370 * wordSize / 8
 	derivedSizePerField   = 40 * wordSize / 8
 	derivedSizePerVary    = 56 * wordSize / 8
 	derivedSizePerVariant = 200 * wordSize / 8

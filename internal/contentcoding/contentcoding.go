@@ -65,16 +65,20 @@ func (c *Codings) AcceptEncoding() string {
 	return c.accept
 }
 
-// Coding is a parsed Content-Encoding: the codings in the order in which they were applied.
-type Coding struct {
-	names []string
-	known bool // all of them can be decoded
+// Coding is a parsed Content-Encoding. The zero value has no coding.
+type Coding struct{ stack *stack }
+
+// stack holds the codings in the order in which they were applied.
+type stack struct {
+	names []string // one at least
+	known bool     // all of them can be decoded
 	by    *Codings
 }
 
 // Parse parses the lines of a Content-Encoding.
 func (c *Codings) Parse(lines []string) Coding {
-	out := Coding{known: true, by: c}
+	var names []string
+	known := true
 	for _, line := range lines {
 		for name := range strings.SplitSeq(line, ",") {
 			switch name = strings.ToLower(strings.TrimSpace(name)); name {
@@ -84,13 +88,22 @@ func (c *Codings) Parse(lines []string) Coding {
 				name = "gzip"
 			case "gzip", "deflate":
 			default:
-				out.known = out.known && c != nil && c.decoders[name] != nil
+				known = known && c != nil && c.decoders[name] != nil
 			}
-			out.names = append(out.names, name)
+			names = append(names, name)
 		}
 	}
-	out.known = out.known && len(out.names) <= maxStacked
-	return out
+	if names == nil {
+		return Coding{}
+	}
+	return Coding{&stack{names, known && len(names) <= maxStacked, c}}
+}
+
+func (c Coding) names() []string {
+	if c.stack == nil {
+		return nil
+	}
+	return c.stack.names
 }
 
 // Same reports whether two Content-Encodings name the same codings.
@@ -100,24 +113,24 @@ func Same(a, b []string) bool {
 }
 
 // IsIdentity reports whether no coding was applied.
-func (c Coding) IsIdentity() bool { return len(c.names) == 0 }
+func (c Coding) IsIdentity() bool { return c.stack == nil }
 
 // IsKnown reports whether all codings can be decoded.
-func (c Coding) IsKnown() bool { return c.known }
+func (c Coding) IsKnown() bool { return c.stack == nil || c.stack.known }
 
 // NeedsDecoding reports whether there is a coding, and it can be decoded.
-func (c Coding) NeedsDecoding() bool { return c.known && !c.IsIdentity() }
+func (c Coding) NeedsDecoding() bool { return c.stack != nil && c.stack.known }
 
 // AcceptedBy reports whether accepts returns true for all codings, or for "identity" if there are none.
 func (c Coding) AcceptedBy(accepts func(name string) bool) bool {
 	if c.IsIdentity() {
 		return accepts("identity")
 	}
-	return !slices.ContainsFunc(c.names, func(name string) bool { return !accepts(name) })
+	return !slices.ContainsFunc(c.names(), func(name string) bool { return !accepts(name) })
 }
 
 // Equal reports whether the same codings were applied.
-func (c Coding) Equal(other Coding) bool { return slices.Equal(c.names, other.names) }
+func (c Coding) Equal(other Coding) bool { return slices.Equal(c.names(), other.names()) }
 
 // Decode decodes body, the coded body of resp, and removes the fields about the coded body from resp. If the decoded
 // body is read to its end, so is body, and keep is called with the decoded body unless that is too long. If the body
@@ -307,7 +320,7 @@ func (s stage) Read(p []byte) (int, error) {
 // newDecoder returns a reader of the decoded body.
 func (b *decodedBody) newDecoder() (io.Reader, error) {
 	var r io.Reader = &b.coded
-	for _, name := range slices.Backward(b.coding.names) {
+	for _, name := range slices.Backward(b.coding.names()) {
 		var err error
 		if r, err = b.decoderOf(name, r); err != nil {
 			return nil, err
@@ -318,7 +331,7 @@ func (b *decodedBody) newDecoder() (io.Reader, error) {
 }
 
 func (b *decodedBody) decoderOf(name string, coded io.Reader) (io.Reader, error) {
-	if by := b.coding.by; by != nil && by.decoders[name] != nil {
+	if by := b.coding.stack.by; by != nil && by.decoders[name] != nil {
 		d, err := newAdded(name, by.decoders[name], coded)
 		if d != nil {
 			b.closers = append(b.closers, d)
