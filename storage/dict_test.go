@@ -542,3 +542,45 @@ func TestUnusable(t *testing.T) {
 	}
 	put(t, new(storage.DictCache), "key", "the zero value is usable")
 }
+
+// What is derived from an entry is derived once, however the entry is asked for, until it is updated.
+func TestDictCacheDerived(t *testing.T) {
+	c := storage.NewDictCache()
+	put(t, c, "key", "body")
+	derived := 0
+	derive := func(e *storage.Entry) any {
+		derived++
+		return e.Status
+	}
+	held := func() storage.HeldEntry {
+		h, _ := c.Lookup([]byte("key"))
+		return h.Entry
+	}
+	for _, step := range []struct {
+		name string
+		of   func() storage.HeldEntry
+		want int
+	}{
+		{"Lookup", held, 1},
+		{"Lookup again", held, 1},
+		{"Unpack", func() storage.HeldEntry { return held().Unpack() }, 1},
+		{"KeepDecoded", func() storage.HeldEntry {
+			c.KeepDecoded("key", held().Unpack(), []byte("decoded"))
+			return held()
+		}, 1},
+		{"Get", func() storage.HeldEntry { return entryOf(t, c, "key") }, 1},
+		{"Lookup after Get", held, 1},
+		{"Update", func() storage.HeldEntry {
+			if err := c.Update(t.Context(), "key", held().Unpack().Clone()); err != nil {
+				t.Fatal(err)
+			}
+			return held()
+		}, 2},
+		{"Get after Update", func() storage.HeldEntry { return entryOf(t, c, "key") }, 2},
+	} {
+		e := step.of()
+		if got := e.Derived(derive); got != e.Unpack().Status || derived != step.want {
+			t.Errorf("%s: Derived = %v after %d calls of derive, want %v after %d", step.name, got, derived, e.Unpack().Status, step.want)
+		}
+	}
+}
