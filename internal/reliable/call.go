@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -142,10 +143,11 @@ func (g *guard) do(ctx context.Context, must bool, f func() error, late func(err
 }
 
 // forget returns a function that deletes an entry that an abandoned call has stored, because it may have been
-// invalidated meanwhile. The function does nothing if the call returned an error.
+// invalidated meanwhile. The function does nothing if the call returned an error. An entry that says what was invalidated
+// stays, because without it other entries would be used again.
 func (g *guard) forget(key string) func(error) {
 	return func(err error) {
-		if err == nil {
+		if err == nil && cachekey.InvalidationSuffix(key) == "" {
 			ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
 			defer cancel()
 			g.Store.Delete(ctx, key)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
+	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 	"github.com/go-cachecontrol/cachecontrol/internal/faultstore"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -275,6 +276,41 @@ func TestHungCallsAreLimited(t *testing.T) {
 			t.Errorf("then Get = %v, want %v", err, storage.ErrNotFound)
 		}
 	})
+}
+
+// What an abandoned call stores is deleted, unless it says what was invalidated: without it, a response may be used again that must
+// not be.
+func TestAbandonedCommits(t *testing.T) {
+	for key, kept := range map[string]bool{
+		"http://example.com/": false, "http://example.com/" + cachekey.NoticeSuffix: true, storage.MarksKey: true, "http://example.com" + cachekey.MarksSuffix + "7": true,
+	} {
+		t.Run(key, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				inner := storage.NewDictCache()
+				var works atomic.Bool
+				rogue := &faultstore.Rogue{Store: inner, Play: func(op faultstore.Op) faultstore.Trick {
+					if op == faultstore.Commit && !works.Load() {
+						return faultstore.Stuck
+					}
+					return faultstore.NoTrick
+				}}
+				s := New(Config{Store: rogue, Timeout: timeout})
+				defer s.Close()
+				if err := put(s, key, "late"); err != errHangs {
+					t.Errorf("put of a store that hangs = %v, want %v", err, errHangs)
+				}
+				works.Store(true)
+				if err := put(s, key, "next"); err != nil {
+					t.Errorf("the next put = %v, want nil", err)
+				}
+				rogue.Release()
+				synctest.Wait()
+				if n := inner.Len(); (n == 1) != kept {
+					t.Errorf("%d entries are stored, want it kept: %v", n, kept)
+				}
+			})
+		})
+	}
 }
 
 // An entry that the store failed to delete is not returned. Get tries again to delete it.
