@@ -21,6 +21,7 @@ import (
 // If dir already has recordings, the error wraps fs.ErrExist. If a response cannot be recorded, the error names it. In both cases,
 // nothing is written.
 func Import(dir string, responses []*http.Response, opts ...Option) error {
+	defer closeBodies(responses)
 	var errs []error
 	tp := newTape(dir, recordMissing, func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) })
 	if err := tp.load(); err != nil {
@@ -48,10 +49,10 @@ func Import(dir string, responses []*http.Response, opts ...Option) error {
 
 // importResponse records a response as if Base had returned it.
 func (t *transport) importResponse(resp *http.Response) error {
-	req := resp.Request
-	if req == nil || req.URL == nil {
+	if resp == nil || resp.Request == nil || resp.Request.URL == nil {
 		return errors.New("it has no Request with a URL")
 	}
+	req := resp.Request
 	r, sent, found, err := t.capture(req)
 	if err != nil {
 		return err
@@ -63,6 +64,15 @@ func (t *transport) importResponse(resp *http.Response) error {
 	}
 	_, err = io.Copy(io.Discard, resp.Body)
 	return errors.Join(err, resp.Body.Close())
+}
+
+// closeBodies closes the bodies of responses, of which some may be closed already.
+func closeBodies(responses []*http.Response) {
+	for _, resp := range responses {
+		if resp != nil && resp.Body != nil {
+			resp.Body.Close()
+		}
+	}
 }
 
 // received is the Base of a request whose response is there already.

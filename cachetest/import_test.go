@@ -84,18 +84,38 @@ func TestImportRefuses(t *testing.T) {
 		{"a body that breaks off", "broken off", broken},
 		{"the body of a request", "response 2: not sent", unsent},
 		{"no request", "response 2: it has no Request", without},
+		{"no response", "response 2: it has no Request", nil},
 		{"another protocol", "no longer HTTP", received("GET", "https://example.com/", "", 101, "")},
 		{"no status", "cannot be recorded", received("GET", "https://example.com/", "", 0, "")},
 		{"a negative status", "cannot be recorded", received("GET", "https://example.com/", "", -1, "")},
 		{"a name with a space", "cannot be recorded", received("GET", "https://example.com/", "", 200, "", "a b: c")},
 	} {
-		good := func() *http.Response { return received("GET", "https://example.com/good", "", 200, "good") }
-		err := cachetest.Import(dir, []*http.Response{good(), test.resp, good()})
+		var closed [2]bool
+		good := func(i int) *http.Response {
+			resp := received("GET", "https://example.com/good", "", 200, "good")
+			resp.Body = closeFunc{resp.Body, func() { closed[i] = true }}
+			return resp
+		}
+		err := cachetest.Import(dir, []*http.Response{good(0), test.resp, good(1)})
 		if err == nil || !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), "cachetest: ") {
 			t.Errorf("%s: %v, want %q", test.name, err, test.want)
 		}
 		if n := len(files(t, dir)); n > 0 {
 			t.Errorf("%s: %d files were written, want none", test.name, n)
 		}
+		if closed != [2]bool{true, true} {
+			t.Errorf("%s: the bodies of the others are closed: %v, want both", test.name, closed)
+		}
 	}
+}
+
+// closeFunc is a body that calls a function when it is closed.
+type closeFunc struct {
+	io.Reader
+	closed func()
+}
+
+func (c closeFunc) Close() error {
+	c.closed()
+	return nil
 }
