@@ -23,7 +23,16 @@ var (
 	errSum  = errors.New("wrong checksum")
 )
 
-// chunkedBody reads a body stored in chunks. It keeps one chunk in memory.
+// window is the number of chunks that one call reads or writes. While the reader uses the chunks of one call, the next call is
+// made, and while chunks are written, the next ones are received: so a body takes at most twice the window, 2 MiB, and the
+// chunk that is being filled. Redis is not asked for the next chunks before readsOn bytes of the body were read, which is more
+// than it takes to look at it.
+const (
+	window  = 4
+	readsOn = 32 << 10
+)
+
+// chunkedBody reads a body stored in chunks.
 //
 // The checksum covers the chunks from the first, as long as none is skipped. If it is wrong, the last chunk
 // is not returned.
@@ -31,67 +40,151 @@ type chunkedBody struct {
 	closed atomic.Bool
 
 	cache *cache
-	ctx   context.Context // never ends, because the one passed to Get is over
+	ctx   context.Context // ends with Close, not with the one passed to Get, which is over
+	end   context.CancelFunc
 	key   string
 	entry *storage.Entry
 	part  part
 
-	mu     sync.Mutex // guards the fields below; a body may be read and closed concurrently, as in net/http
-	off    int64
-	data   []byte // the chunk with number at
-	at     int64  // -1 if there is none
-	sum    uint32
-	summed int64 // sum is the checksum of the chunks before this one
-	err    error // returned by all later reads
+	mu    sync.Mutex // guards the fields below; a body may be read and closed concurrently, as in net/http
+	off   int64
+	from  int64     // where the last Seek went
+	data  []byte    // the chunk with number at
+	at    int64     // -1 if there is none
+	ready [][]byte  // the chunks after it that were read
+	next  *fetching // the call that reads those after that, or nil
+	grow  int64     // number of chunks that the call after that one reads
+
+	unwanted *fetching // the call that a Seek has made useless, or nil
+	sum      uint32
+	summed   int64 // sum is the checksum of the chunks before this one
+	err      error // returned by all later reads
+}
+
+// fetching is a call that reads chunks.
+type fetching struct {
+	done   chan struct{} // closed when the call has returned
+	chunks [][]byte
+	err    error
+}
+
+// newBody returns a body that ends with Close, but not with ctx.
+func (c *cache) newBody(ctx context.Context, key string, e *storage.Entry, p part) *chunkedBody {
+	b := &chunkedBody{cache: c, key: key, entry: e, part: p, at: -1, grow: 2}
+	b.ctx, b.end = context.WithCancel(context.WithoutCancel(ctx))
+	return b
 }
 
 // first reads the first chunk, so that an entry whose body is missing is a miss, not an incomplete response.
 func (b *chunkedBody) first(ctx context.Context) error {
-	data, err := call(ctx, b.cache, b.part.name, b.fetch(0))
-	if err != nil && !errors.Is(err, redis.Nil) {
+	chunks, err := call(ctx, b.cache, b.part.name, b.fetch(0, 1))
+	if err != nil {
 		return err
 	}
-	if err := b.take(0, data); err != nil {
+	if err := b.take(0, chunks[0]); err != nil {
 		b.drop()
 		return err
 	}
 	return nil
 }
 
-// fetch returns a function that reads a chunk and prevents the body from expiring while it is read.
-func (b *chunkedBody) fetch(n int64) func(context.Context) ([]byte, error) {
+// fetch returns a function that reads chunks and prevents the body from expiring while it is read. A chunk that is missing is
+// nil.
+func (b *chunkedBody) fetch(first, count int64) func(context.Context) ([][]byte, error) {
 	client, name := b.cache.client, b.part.name
-	return func(ctx context.Context) ([]byte, error) {
-		var data *redis.StringCmd
+	return func(ctx context.Context) ([][]byte, error) {
+		sent := make([]*redis.StringCmd, count)
 		var left *redis.DurationCmd
-		if _, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
-			data = p.HGet(ctx, name, strconv.FormatInt(n, 10))
+		client.Pipelined(ctx, func(p redis.Pipeliner) error { // its error is that of a command
+			for i := range sent {
+				sent[i] = p.HGet(ctx, name, strconv.FormatInt(first+int64(i), 10))
+			}
 			left = p.PTTL(ctx, name)
 			return nil
-		}); isWrongType(err) {
-			return nil, redis.Nil // there is no such body
-		} else if err != nil {
-			return nil, err
+		})
+		chunks := make([][]byte, count)
+		for i, cmd := range sent {
+			data, err := cmd.Bytes()
+			if err != nil && err != redis.Nil && !isWrongType(err) { // of another type: there is no such body
+				return nil, err
+			}
+			if err == nil {
+				chunks[i] = data
+			}
 		}
 		if ttl := left.Val(); ttl > 0 && ttl < idle {
 			client.PExpire(ctx, name, idle)
 		}
-		return data.Bytes()
+		return chunks, nil
 	}
 }
 
-// chunk returns the rest of the chunk at off, which must be before the end.
-func (b *chunkedBody) chunk() ([]byte, error) {
+// read reads chunks after the response was returned to a caller. So no breaker applies, and the timeout is longer.
+func (b *chunkedBody) read(first, count int64) ([][]byte, error) {
+	return callFor(b.ctx, b.cache, patience*b.cache.timeout, new(breaker.Breaker), b.fetch(first, count))
+}
+
+// readOn begins to read the chunks after those that were read, if there are any and no call reads ahead already.
+func (b *chunkedBody) readOn() {
+	first := b.at + 1 + int64(len(b.ready))
+	count := min(b.grow, b.part.chunks(b.entry.Length)-first)
+	if b.next != nil || count <= 0 {
+		return
+	}
+	if b.unwanted != nil {
+		select {
+		case <-b.unwanted.done:
+			b.unwanted = nil
+		default:
+			return // a reader that seeks must not make more and more calls
+		}
+	}
+	b.grow = min(2*b.grow, window)
+	next := &fetching{done: make(chan struct{})}
+	b.next = next
+	go func() {
+		defer close(next.done)
+		next.chunks, next.err = b.read(first, count)
+	}()
+}
+
+// nextChunks returns chunk n, and keeps those that were read with it.
+func (b *chunkedBody) nextChunks(n int64) (data []byte, err error) {
+	if n != b.at+1 || b.at < 0 { // after a Seek
+		if b.next != nil {
+			b.unwanted = b.next
+		}
+		b.ready, b.next, b.grow = nil, nil, 1
+	}
+	if len(b.ready) == 0 {
+		if next := b.next; next != nil {
+			select {
+			case <-next.done:
+			case <-b.ctx.Done():
+				return nil, http.ErrBodyReadAfterClose
+			}
+			b.ready, err, b.next = next.chunks, next.err, nil
+		} else {
+			b.ready, err = b.read(n, 1)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	data, b.ready = b.ready[0], b.ready[1:]
+	return data, nil
+}
+
+// chunk returns the rest of the chunk at off, which must be before the end. If on is true, the caller will read on.
+func (b *chunkedBody) chunk(on bool) ([]byte, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
 	n := b.off / b.part.chunk
 	if n != b.at {
+		data, err := b.nextChunks(n)
 		b.data, b.at = nil, -1
-		// No breaker applies, and the timeout is longer, because the response has already been returned to a
-		// caller.
-		data, err := callFor(b.ctx, b.cache, patience*b.cache.timeout, new(breaker.Breaker), b.fetch(n))
-		if err != nil && !errors.Is(err, redis.Nil) {
+		if err != nil {
 			b.err = err
 			return nil, err
 		}
@@ -99,6 +192,9 @@ func (b *chunkedBody) chunk() ([]byte, error) {
 			b.drop()
 			return nil, err
 		}
+	}
+	if on {
+		b.readOn()
 	}
 	return b.data[b.off-n*b.part.chunk:], nil
 }
@@ -144,7 +240,7 @@ func (b *chunkedBody) Read(p []byte) (int, error) {
 	if b.err == nil && b.off >= b.entry.Length {
 		return 0, io.EOF
 	}
-	data, err := b.chunk()
+	data, err := b.chunk(b.off+int64(len(p)) > b.from+readsOn)
 	if err != nil {
 		return 0, err
 	}
@@ -160,7 +256,7 @@ func (b *chunkedBody) WriteTo(w io.Writer) (written int64, err error) {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	for b.err != nil || b.off < b.entry.Length {
-		data, err := b.chunk()
+		data, err := b.chunk(true)
 		if err != nil {
 			return written, err
 		}
@@ -180,15 +276,18 @@ func (b *chunkedBody) WriteTo(w io.Writer) (written int64, err error) {
 func (b *chunkedBody) Seek(offset int64, whence int) (int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return bytesbody.Seek(&b.off, b.entry.Length, offset, whence)
+	off, err := bytesbody.Seek(&b.off, b.entry.Length, offset, whence)
+	b.from = b.off
+	return off, err
 }
 
-// Close does not wait for a call of Redis that is under way.
+// Close does not wait for a call of Redis that is under way. That ends with its timeout.
 func (b *chunkedBody) Close() error {
 	b.closed.Store(true)
+	b.end()
 	if b.mu.TryLock() {
 		defer b.mu.Unlock()
-		b.data, b.at = nil, -1
+		b.data, b.at, b.ready, b.next = nil, -1, nil, nil
 	}
 	return nil
 }

@@ -98,7 +98,7 @@ const (
 // storage.ErrClosed.
 //
 // A body that is stored with its metadata is buffered while it is written, and verified before Get returns. Of a longer
-// body, one chunk at a time is in memory. It is verified while it is read. Both implement io.Seeker and io.WriterTo.
+// body, 2 MiB are in memory while it is written or read. It is verified while it is read. Both implement io.Seeker and io.WriterTo.
 // The context that is passed to Create applies to all calls of the Writer.
 //
 // The store implements storage.Watcher with a value in Redis in which all processes that use this package record what they
@@ -218,7 +218,7 @@ func (c *cache) openFrom(ctx context.Context, key string, known *storage.Entry, 
 			return &storage.Response{Entry: e}, nil
 		}
 	}
-	b := &chunkedBody{cache: c, ctx: context.WithoutCancel(ctx), key: key, entry: e, part: v.part, at: -1}
+	b := c.newBody(ctx, key, e, v.part)
 	if err := b.first(ctx); err != nil {
 		return nil, err
 	}

@@ -42,12 +42,16 @@ type writer struct {
 	key   string
 	entry *storage.Entry // the caller's entry, some fields of which may be set until Commit; see Store.Create
 	part  part           // where the chunks are; the name is empty if there are none
-	moved int64          // number of chunks written
+	moved int64          // number of chunks that were written, or are in flying
 	buf   []byte
-	n     int64 // length of the body
-	sum   uint32
-	err   error // returned by all later calls
-	ended bool
+	full  [][]byte // chunks after those
+	free  [][]byte // buffers of chunks that were written
+
+	flying *flying // nil if no chunks are being written
+	n      int64   // length of the body
+	sum    uint32
+	err    error // returned by all later calls
+	ended  bool
 }
 
 func (w *writer) inChunks() {
@@ -88,31 +92,99 @@ func (w *writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// move writes full chunks to Redis. If all is true, it also writes the rest.
+// move begins to write full chunks to Redis. If all is true, it writes the rest, too, and waits until everything is written.
 func (w *writer) move(all bool) {
-	buf := w.buf
-	for len(buf) >= chunkSize || all && len(buf) > 0 {
+	for buf := w.buf; ; {
 		n := min(len(buf), chunkSize)
-		if err := w.writeChunk(buf[:n]); err != nil {
-			w.err, w.buf = err, nil // the client may still be reading the buffer
-			return
+		if n < chunkSize && !(all && n > 0) {
+			w.buf = append(w.empty(), buf...)
+			break
 		}
+		w.full = append(w.full, buf[:n:n])
 		buf = buf[n:]
 	}
-	if cap(w.buf) > chunkSize {
-		w.buf = make([]byte, 0, chunkSize)
+	for w.err == nil {
+		w.send()
+		if len(w.full) < window && (!all || len(w.full) == 0 && w.flying == nil) {
+			break
+		}
+		w.await()
 	}
-	w.buf = append(w.buf[:0], buf...)
+	if w.err != nil {
+		w.buf, w.full, w.free = nil, nil, nil // the client may still be reading them
+	}
 }
 
-// writeChunk writes one chunk, in a transaction, so that every chunk expires even if the process or its
-// connection ends at any time.
-func (w *writer) writeChunk(chunk []byte) error {
-	client, name, number := w.cache.client, w.part.name, w.moved
-	have, err := call(w.ctx, w.cache, name, func(ctx context.Context) (int64, error) {
+// empty returns an empty buffer for a chunk.
+func (w *writer) empty() []byte {
+	if n := len(w.free); n > 0 {
+		buf := w.free[n-1]
+		w.free = w.free[:n-1]
+		return buf[:0]
+	}
+	return make([]byte, 0, chunkSize)
+}
+
+// send writes the full chunks, unless others are being written.
+func (w *writer) send() {
+	if w.flying != nil {
+		select {
+		case <-w.flying.done:
+			w.await()
+		default:
+			return
+		}
+	}
+	if w.err != nil || len(w.full) == 0 {
+		return
+	}
+	f := &flying{chunks: w.full, done: make(chan struct{})}
+	w.flying, w.full = f, nil
+	first := w.moved
+	w.moved += int64(len(f.chunks))
+	go func() {
+		defer close(f.done)
+		f.err = w.cache.writeChunks(w.ctx, w.part.name, first, f.chunks)
+	}()
+}
+
+// await waits until the chunks that are being written are.
+func (w *writer) await() {
+	f := w.flying
+	if f == nil {
+		return
+	}
+	<-f.done
+	w.flying = nil
+	if f.err != nil {
+		w.err = f.err
+		return
+	}
+	for _, chunk := range f.chunks {
+		if cap(chunk) == chunkSize && len(w.free) < 2*window {
+			w.free = append(w.free, chunk)
+		}
+	}
+}
+
+// flying is a call that writes chunks.
+type flying struct {
+	chunks [][]byte
+	done   chan struct{} // closed when the call has returned
+	err    error
+}
+
+// writeChunks writes chunks, in a transaction, so that every chunk expires even if the process or its connection ends at any
+// time.
+func (c *cache) writeChunks(ctx context.Context, name string, first int64, chunks [][]byte) error {
+	fields := make([]any, 0, 2*len(chunks))
+	for i, chunk := range chunks {
+		fields = append(fields, strconv.FormatInt(first+int64(i), 10), chunk)
+	}
+	have, err := callLong(ctx, c, name, int64(len(chunks)-1)*chunkSize, func(ctx context.Context) (int64, error) {
 		var have *redis.IntCmd
-		_, err := client.TxPipelined(ctx, func(p redis.Pipeliner) error {
-			p.HSet(ctx, name, strconv.FormatInt(number, 10), chunk)
+		_, err := c.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
+			p.HSet(ctx, name, fields...)
 			p.PExpire(ctx, name, idle)
 			have = p.HLen(ctx, name)
 			return nil
@@ -125,15 +197,18 @@ func (w *writer) writeChunk(chunk []byte) error {
 	if err != nil {
 		return err
 	}
-	w.moved++
-	if have != w.moved {
-		return fmt.Errorf("rediscache: Redis has removed chunks of the body: %d of %d are left", have, w.moved)
+	if want := first + int64(len(chunks)); have != want {
+		return fmt.Errorf("rediscache: Redis has removed chunks of the body: %d of %d are left", have, want)
 	}
 	return nil
 }
 
 // Written implements storage.RereadingWriter. The reader keeps one chunk in memory.
 func (w *writer) Written() (io.Reader, error) {
+	for w.err == nil && (len(w.full) > 0 || w.flying != nil) {
+		w.send()
+		w.await()
+	}
 	switch {
 	case w.ended:
 		return nil, errEnded
@@ -158,11 +233,14 @@ type chunkReader struct {
 
 func (r *chunkReader) Read(p []byte) (int, error) {
 	if r.chunk == nil {
-		data, err := call(r.ctx, r.body.cache, r.body.part.name, r.body.fetch(r.number))
+		chunks, err := call(r.ctx, r.body.cache, r.body.part.name, r.body.fetch(r.number, 1))
 		if err != nil {
 			return 0, err
 		}
-		r.chunk = bytes.NewReader(data)
+		if chunks[0] == nil {
+			return 0, unreadable(errGone)
+		}
+		r.chunk = bytes.NewReader(chunks[0])
 	}
 	n, err := r.chunk.Read(p)
 	if err == io.EOF {
@@ -199,7 +277,7 @@ func (w *writer) Commit() error {
 		w.end()
 		return err
 	}
-	w.ended, w.buf = true, nil
+	w.ended, w.buf, w.free = true, nil, nil
 	return nil
 }
 
@@ -212,7 +290,8 @@ func (w *writer) Abort() error {
 
 // end discards the body, also if the context is canceled, but not after its deadline. If that fails, the body expires later.
 func (w *writer) end() {
-	w.ended, w.buf = true, nil
+	w.await()
+	w.ended, w.buf, w.full, w.free = true, nil, nil, nil
 	if w.part.name == "" {
 		return
 	}

@@ -115,13 +115,8 @@ func list(t *tester) {
 	}
 }
 
-func listEnds(t *tester) {
-	lister := t.lister()
-	for n := range 50 {
-		t.putListed(n)
-	}
-	for range lister.List(t.Context()) { // the store may keep what it needs for the first time, such as a connection
-	}
+// endsEarly reports whether there are no more goroutines some time after loops that end early than before.
+func endsEarly(t *tester, lister storage.Lister) bool {
 	before := runtime.NumGoroutine()
 	for range 50 {
 		for range lister.List(t.Context()) {
@@ -129,10 +124,26 @@ func listEnds(t *tester) {
 		}
 	}
 	for wait := time.Millisecond; runtime.NumGoroutine() > before; wait *= 2 {
-		if wait > 10*time.Second {
-			t.Fatalf("a loop over List that ends early must leave no goroutine: there are %d, want at most %d", runtime.NumGoroutine(), before)
+		if wait > 5*time.Second {
+			return false
 		}
 		time.Sleep(wait)
+	}
+	return true
+}
+
+func listEnds(t *tester) {
+	lister := t.lister()
+	for n := range 50 {
+		t.putListed(n)
+	}
+	for range lister.List(t.Context()) { // the store may keep what it needs for the first time, such as a connection
+	}
+	// What the store does in the background may need another connection meanwhile, but not each time.
+	for attempt := 1; !endsEarly(t, lister); attempt++ {
+		if attempt == 3 {
+			t.Fatalf("50 loops over List that end early must leave no goroutine: there are more after each of %d attempts", attempt)
+		}
 	}
 
 	ctx, cancel := context.WithCancel(t.Context())
