@@ -52,7 +52,8 @@ func hits(size string, n int) []benchCase {
 	}
 	add(memory, toFloor)
 	add(file, toRaw)
-	add(sealed, []string{prefix + file.name})
+	group = append(group, benchCase{name: prefix + "aes", open: func(string) (*load, error) { return openAES(n) }})
+	add(sealed, []string{prefix + file.name, prefix + "aes"})
 	add(separate, toRaw)
 	add(gregjonesMemory, toFloor)
 	add(gregjonesDisk, toFloor)
@@ -176,6 +177,11 @@ func openRawRead(dir string, size int) (*load, error) {
 		}
 		return err
 	}
+	return &load{do, do, func() {}}, err
+}
+
+func openAES(size int) (*load, error) {
+	do, err := newAES(newPage(size, fresh).body)
 	return &load{do, do, func() {}}, err
 }
 

@@ -56,6 +56,10 @@ var limits = []limit{
 		of: "hit/1MiB/separate", to: []string{"hit/1MiB/raw-read", "hit/1MiB/floor"},
 	},
 	{
+		name: "sealed FileCache hit, 1 MiB", unit: "x (FileCache hit + AES-256-GCM)", bound: 1.3,
+		of: "hit/1MiB/sealed-file", to: []string{"hit/1MiB/file", "hit/1MiB/aes"},
+	},
+	{
 		name: "store on a miss, 1 KiB, memory", unit: "x gregjones in memory", bound: 0.5,
 		of: "store/1KiB/memory", to: []string{"store/1KiB/gregjones-memory"},
 	},
