@@ -32,11 +32,11 @@ func (t *Tasks) Do(key string, d time.Duration, f func()) {
 		return
 	}
 	done := make(chan struct{})
-	t.done.Go(func() {
+	go func() {
 		defer close(done)
 		defer t.end(key)
 		f()
-	})
+	}()
 	wait(done, d)
 }
 
@@ -56,10 +56,12 @@ func (t *Tasks) start(key string) bool {
 	}
 	of.count++
 	t.count++
+	t.done.Add(1) // with mu held, so that Stop waits for it
 	return true
 }
 
 func (t *Tasks) end(key string) {
+	defer t.done.Done()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.count--

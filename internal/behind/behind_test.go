@@ -1,6 +1,9 @@
 package behind_test
 
 import (
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,4 +44,27 @@ func TestTasks(t *testing.T) {
 		want("Stop", took(tasks.Stop), 59*time.Second)
 		want("a task after Stop", took(func() { tasks.Do("a", 0, sleep(time.Second)) }), time.Second)
 	})
+}
+
+// No task is left when Stop returns, also if it is called while tasks begin. The race detector sees that best.
+func TestStopDuringDo(t *testing.T) {
+	for range 200 {
+		var tasks behind.Tasks
+		var running atomic.Int32
+		var callers sync.WaitGroup
+		for range 4 {
+			callers.Go(func() {
+				tasks.Do("a", 0, func() {
+					running.Add(1)
+					runtime.Gosched()
+					running.Add(-1)
+				})
+			})
+		}
+		tasks.Stop()
+		callers.Wait() // those that came later have waited for their tasks themselves
+		if n := running.Load(); n > 0 {
+			t.Fatalf("%d tasks are running after Stop, want none", n)
+		}
+	}
 }

@@ -41,6 +41,7 @@ type Store struct {
 
 	closed      atomic.Bool
 	stop        chan struct{} // closed by Close
+	closing     sync.Mutex    // held while closed is set, and while a goroutine is added to retries
 	retries     sync.WaitGroup
 	tombstones  tombstones
 	invalidated invalidated
@@ -69,9 +70,11 @@ func New(c Config) *Store {
 // Close makes all further calls fail with storage.ErrClosed, except Update and Delete, and tries failed deletions once
 // more. It does not close the configured store.
 func (s *Store) Close() {
+	s.closing.Lock()
 	if !s.closed.Swap(true) {
 		close(s.stop)
 	}
+	s.closing.Unlock()
 	s.retries.Wait()
 }
 
@@ -333,7 +336,12 @@ func (s *Store) ended(ctx context.Context, key string, began time.Time, err erro
 		return
 	}
 	s.Failed(ctx, "delete", key, err)
-	if s.tombstones.add(key, time.Now(), f) && !s.closed.Load() {
+	if !s.tombstones.add(key, time.Now(), f) {
+		return
+	}
+	s.closing.Lock()
+	defer s.closing.Unlock()
+	if !s.closed.Load() {
 		s.retries.Go(s.retryDeletions)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -375,6 +376,28 @@ func TestDeletionsOfAServerThatIsBack(t *testing.T) {
 			t.Errorf("%d entries are left a second after the server is back, want 0", n)
 		}
 	})
+}
+
+// Close waits for the retries of deletions that fail at the same time. The race detector sees that best.
+func TestCloseDuringDelete(t *testing.T) {
+	for range 100 {
+		s := New(Config{Timeout: timeout, Store: &faultstore.Store{Store: storage.NewDictCache(), Fault: func(op faultstore.Op) faultstore.Fault {
+			if op == faultstore.Delete {
+				return faultstore.Err
+			}
+			return faultstore.None
+		}}})
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				if err := s.Delete(t.Context(), "key"); err != faultstore.ErrFault {
+					t.Errorf("Delete = %v, want %v", err, faultstore.ErrFault)
+				}
+			})
+		}
+		s.Close()
+		all.Wait()
+	}
 }
 
 // suspendedStore makes no deletion before a time.
