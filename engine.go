@@ -113,7 +113,7 @@ func (e *engine) close() error {
 
 // lock locks a key for a request with this context, which waits no longer than it would wait for the store.
 func (e *engine) lock(ctx context.Context, key string) (keylock.Held, bool) {
-	return e.locks.LockWithin(key, e.store.Share(ctx))
+	return e.locks.Lock(key, e.store.Share(ctx))
 }
 
 // logBackground logs why a request in the background has failed.

@@ -21,7 +21,6 @@ const (
 	methodSuffix  = cachekey.MethodSuffix
 	methodsSuffix = cachekey.MethodsSuffix
 	noticeSuffix  = cachekey.NoticeSuffix
-	searchSuffix  = cachekey.SearchSuffix
 )
 
 // contentForm says in which form the content of a request is part of a key.

@@ -491,7 +491,7 @@ func newEngine(t *Transport) *engine {
 		e.refreshAhead = 0 // nothing expires
 	}
 	e.methods, e.noGET = otherMethods(t.CacheableMethods)
-	e.locks, e.marks = keylock.New(storeTimeout, traits.Memory), marks.New(e.store)
+	e.locks, e.marks = keylock.New(traits.Memory), marks.New(e.store)
 	taskTimeout := limit(t.BackgroundTimeout, DefaultBackgroundTimeout)
 	e.background, e.draining = background.New(taskTimeout, e.logPanic), background.New(taskTimeout, e.logPanic)
 	if t.Backoff >= 0 {

@@ -9,7 +9,6 @@ import (
 
 // Locks is a set of locks, one for each key.
 type Locks struct {
-	wait time.Duration
 	seed maphash.Seed
 	few  []sync.Mutex // if not nil, these are shared by all keys
 
@@ -30,21 +29,18 @@ type Held struct {
 	lock  *lock
 }
 
-// New returns Locks that are waited for no longer than wait. If brief is true, no holder of a lock blocks. The keys
-// then share a few mutexes. Otherwise each key has its own lock, so that a holder that hangs does not block other keys.
-func New(wait time.Duration, brief bool) *Locks {
-	l := &Locks{wait: wait, seed: maphash.MakeSeed(), held: make(map[string]*lock)}
+// New returns Locks. If brief is true, no holder of a lock blocks. The keys then share a few mutexes. Otherwise each key
+// has its own lock, so that a holder that hangs does not block other keys.
+func New(brief bool) *Locks {
+	l := &Locks{seed: maphash.MakeSeed(), held: make(map[string]*lock)}
 	if brief {
 		l.few = make([]sync.Mutex, 64)
 	}
 	return l
 }
 
-// Lock locks a key. It reports false if the wait took too long.
-func (l *Locks) Lock(key string) (Held, bool) { return l.LockWithin(key, l.wait) }
-
-// LockWithin is like Lock, but waits no longer than d.
-func (l *Locks) LockWithin(key string, d time.Duration) (Held, bool) {
+// Lock locks a key. It reports false if another holder has kept the lock for d.
+func (l *Locks) Lock(key string, d time.Duration) (Held, bool) {
 	if l.few != nil {
 		m := &l.few[maphash.String(l.seed, key)%uint64(len(l.few))]
 		m.Lock()
