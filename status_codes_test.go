@@ -2,6 +2,7 @@ package cachecontrol_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -268,7 +269,7 @@ func TestStatuses(t *testing.T) {
 		fields := []string{"Cache-Control: max-age=3600", "Location: /elsewhere"}
 		scenarios = append(scenarios, scenario{
 			name:      fmt.Sprintf("%d, among CacheControl's", code),
-			transport: &cachecontrol.Transport{CacheableStatusCodes: cachecontrol.CacheControlStatusCodes},
+			transport: &cachecontrol.Transport{CacheableStatusCodes: slices.Collect(maps.Keys(stored))},
 			origin:    []reply{status(code, fields...)},
 			steps:     []step{{want: miss, status: code}, {want: want, status: code}},
 		}, scenario{

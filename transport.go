@@ -43,10 +43,6 @@ const (
 	DefaultMaxBackoff        = 15 * time.Minute
 )
 
-// CacheControlStatusCodes are the status codes that Python's CacheControl stores, for use as
-// Transport.CacheableStatusCodes.
-var CacheControlStatusCodes = []int{200, 203, 300, 301, 308}
-
 // Transport is an http.RoundTripper with a cache. It answers a request from the cache if it may, and otherwise sends it
 // to Base. The zero value is ready to use: it is a private cache in memory. The fields must not be changed after the
 // first request. All methods are safe for concurrent use.
@@ -152,7 +148,8 @@ type Transport struct {
 	// CacheableStatusCodes are the status codes that are stored. If nil, the cache stores all that RFC 9111 allows. A
 	// status that is not cacheable by default, such as 302 or 403, is stored without explicit freshness if it is in the
 	// list and the program gives it a lifetime, with Replay, BeforeStore or Control.Lifetime. 428, 431 and 511 are
-	// never stored, and 429 is stored only with a lifetime from the program. See also CacheControlStatusCodes.
+	// never stored, and 429 is stored only with a lifetime from the program. CacheControl for Python stores 200, 203,
+	// 300, 301 and 308.
 	CacheableStatusCodes []int
 
 	// MaxBodyBytes is the length of the longest body that is stored, and of the longest part of one. A response with a

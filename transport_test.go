@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -184,7 +183,7 @@ func TestZeroValuesShareNothing(t *testing.T) {
 // Slices in the fields of a Transport are copied at the first request.
 func TestOptionsAreCopied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		statuses := slices.Clone(cachecontrol.CacheControlStatusCodes)
+		statuses := []int{200, 301}
 		o := replies(t, ok("Cache-Control: max-age=60"))
 		tr := &cachecontrol.Transport{Base: o, CacheableStatusCodes: statuses, Heuristic: heuristics.LastModified}
 		defer tr.Close()

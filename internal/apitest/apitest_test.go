@@ -28,6 +28,7 @@ var public = []string{
 	module,
 	module + "/cachetest",
 	module + "/heuristics",
+	module + "/inspect",
 	module + "/keys",
 	module + "/lint",
 	module + "/origin",
@@ -111,10 +112,15 @@ var ours = []string{
 	"storage.Entry.Copy", "storage.Entry.Stamp",
 }
 
-// TestNames checks that the programs use every exported name of the public packages, including fields and methods.
+// TestNames checks that the programs use every exported name of the public packages, including fields and methods, and that
+// CONTRIBUTING.md has their numbers.
 func TestNames(t *testing.T) {
 	dir := copyPrograms(t, "testdata")
 	p := loadPrograms(t, dir)
+	page, err := os.ReadFile("../../CONTRIBUTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	names := make(map[types.Object]string)
 	for _, pkg := range public {
 		imported, err := p.importer.Import(pkg)
@@ -122,7 +128,19 @@ func TestNames(t *testing.T) {
 			t.Errorf("no program imports %s: %v", pkg, err)
 			continue
 		}
-		maps.Copy(names, exported(imported))
+		here := exported(imported)
+		maps.Copy(names, here)
+		fields := 0
+		for object := range here {
+			if v, ok := object.(*types.Var); ok && v.IsField() {
+				fields++
+			}
+		}
+		name := strings.TrimPrefix(strings.TrimPrefix(pkg, path.Dir(module)+"/"), "cachecontrol/")
+		row := fmt.Sprintf("\n| `%s` | %d | %d | ", name, len(here)-fields, fields)
+		if !bytes.Contains(page, []byte(row)) {
+			t.Errorf("CONTRIBUTING.md has no row that begins with %q", row)
+		}
 	}
 	interfaces := p.interfaces(t)
 	var unused []string

@@ -34,7 +34,7 @@ func newAPI(base, token string) *api {
 		TimePriority:         false,
 		CacheableMethods:     []string{http.MethodGet, "QUERY"},
 		NormalizeContent:     keys.NormalizeContent,
-		CacheableStatusCodes: cachecontrol.CacheControlStatusCodes,
+		CacheableStatusCodes: []int{http.StatusOK, http.StatusMovedPermanently},
 		MaxBodyBytes:         cachecontrol.DefaultMaxBodyBytes / 1024,
 		MaxVariants:          2 * cachecontrol.DefaultMaxVariants,
 		StaleIfError:         time.Hour,
