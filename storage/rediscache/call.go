@@ -32,7 +32,7 @@ func (c *cache) allow(ctx context.Context, key string) (*breaker.Breaker, error)
 		}
 		b = of.(*breaker.Breaker)
 	}
-	if !b.Allow(c.timeout, c.answers(func(ctx context.Context) (string, error) { return c.client.GetRange(ctx, key, 0, 0).Result() })) {
+	if b.Open() && !b.Allow(c.timeout, c.answers(func(ctx context.Context) (string, error) { return c.client.GetRange(ctx, key, 0, 0).Result() })) {
 		return nil, storage.ErrSuspended
 	}
 	return b, nil
@@ -156,8 +156,11 @@ type answer struct{ error }
 
 // isAnswer reports whether a call that returned err was answered by a server that can serve us.
 func isAnswer(err error) bool {
+	if err == nil {
+		return true
+	}
 	var own answer
-	if err == nil || errors.As(err, &own) {
+	if errors.As(err, &own) {
 		return true
 	}
 	if redis.IsLoadingError(err) || redis.IsClusterDownError(err) || redis.IsMasterDownError(err) ||
@@ -170,10 +173,11 @@ func isAnswer(err error) bool {
 
 // wrap converts err to the error that the Cache returns. It keeps errors that callers compare.
 func wrap(err error) error {
+	if err == nil || err == redis.Nil || err == redis.TxFailedErr {
+		return err
+	}
 	var own answer
 	switch {
-	case err == nil, err == redis.Nil, err == redis.TxFailedErr:
-		return err
 	case errors.As(err, &own):
 		return own.error
 	case errors.Is(err, redis.ErrClosed):
@@ -185,6 +189,9 @@ func wrap(err error) error {
 // isWrongType reports whether err means that the value is not a string, so that neither this package nor
 // Python wrote it.
 func isWrongType(err error) bool {
+	if err == nil {
+		return false
+	}
 	var reply redis.Error
 	return errors.As(err, &reply) && strings.HasPrefix(reply.Error(), "WRONGTYPE")
 }
