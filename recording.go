@@ -21,35 +21,43 @@ import (
 type recording struct {
 	storage.Writer
 	storeContext
-	entry       *storage.Entry
-	entryBuf    storage.Entry         // the entry, if neither the store nor other requests keep it
-	length      int64                 // of the body according to the framing of the message; -1 if not known
-	n           int64                 // number of bytes received
-	hasTrailer  bool                  // a trailer may come with EOF
-	announced   bool                  // a trailer was announced
-	waits       bool                  // the store is waited for, because no caller is
-	drains      bool                  // the rest of the body may be drained in the background
-	date        time.Time             // date of the response
-	entryKey    string                // key that the entry is stored under
-	part        *newPart              // nil if the entry is whole
-	dropsParts  bool                  // the stored parts are to be removed once the entry is stored
-	list        *storage.Entry        // for the list of parts, if a whole response is kept as a part when it ends early
-	forgetParts func()                // removes the parts in which the same bytes are stored; nil if they are not
-	recordRest  func(*recording)      // makes the bytes that have not been received be stored in pieces; nil if they are not to be
-	auxiliary   bool                  // it is the recording of such parts, and is not counted
-	damaged     bool                  // the bytes received must not be kept
-	pos         int64                 // offset of the next byte in the representation
-	trailerFrom *http.Response        // response with the entry's trailer; nil if it has none
-	private     []string              // names of trailer fields that are not stored
-	before      func(io.Writer) error // if not nil, writes the bytes that precede the body
-	after       func(io.Writer) error // if not nil, writes the bytes that follow it
-	release     func()                // if not nil, releases resources at the end
-	content     *httpdigest.Verifier  // of the content of the message; nil if it has no digest
-	stored      *httpdigest.Verifier  // of all that is stored, if that is more than the content; otherwise nil
-	restMatches func() bool           // if not nil, reports whether the bytes that were missing have their Content-Digest
-	misfit      bool                  // the bytes that were missing have their digest, but the whole has not
-	digestsFrom *http.Response        // response with further digests in its trailer; nil if there are none
-	err         error                 // error of the store, if writing failed
+	entry    *storage.Entry
+	entryBuf storage.Entry // the entry, if neither the store nor other requests keep it
+	entryKey string        // key that the entry is stored under
+	date     time.Time     // date of the response
+	release  func()        // if not nil, releases resources at the end
+
+	// The bytes.
+	length  int64                 // of the body according to the framing of the message; -1 if not known
+	n       int64                 // number of bytes received
+	pos     int64                 // offset of the next byte in the representation
+	before  func(io.Writer) error // if not nil, writes the bytes that precede the body
+	after   func(io.Writer) error // if not nil, writes the bytes that follow it
+	waits   bool                  // the store is waited for, because no caller is
+	drains  bool                  // the rest of the body may be drained in the background
+	damaged bool                  // the bytes received must not be kept
+	err     error                 // error of the store, if writing failed
+
+	// The trailer.
+	hasTrailer  bool           // a trailer may come with EOF
+	announced   bool           // a trailer was announced
+	trailerFrom *http.Response // response with the entry's trailer; nil if it has none
+	private     []string       // names of trailer fields that are not stored
+
+	// Parts of the representation.
+	part        *newPart         // nil if the entry is whole
+	list        *storage.Entry   // for the list of parts, if a whole response is kept as a part when it ends early
+	dropsParts  bool             // the stored parts are to be removed once the entry is stored
+	forgetParts func()           // removes the parts in which the same bytes are stored; nil if they are not
+	recordRest  func(*recording) // makes the bytes that have not been received be stored in pieces; nil if they are not to be
+	auxiliary   bool             // it records such pieces or parts of another recording's bytes, and is not counted
+
+	// Digests.
+	content     *httpdigest.Verifier // of the content of the message; nil if it has no digest
+	stored      *httpdigest.Verifier // of all that is stored, if that is more than the content; otherwise nil
+	restMatches func() bool          // if not nil, reports whether the bytes that were missing have their Content-Digest
+	misfit      bool                 // the bytes that were missing have their digest, but the whole has not
+	digestsFrom *http.Response       // response with further digests in its trailer; nil if there are none
 }
 
 // letGo makes the recording independent of the request and the response, which the caller may change once it has read the

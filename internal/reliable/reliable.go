@@ -86,12 +86,12 @@ func (s *Store) Traits() storage.Traits { return s.traits }
 
 // HasRanges reports whether the store holds parts of representations, and whether that is known.
 func (s *Store) HasRanges() (has, known bool) {
-	defer s.recovered("get", "")
-	if d, ok := s.user.(storage.Describer); ok {
-		noRanges := d.Traits().NoRanges
-		return s.traits.Local && !noRanges, s.traits.Local || noRanges
+	if s.describer == nil {
+		return false, false
 	}
-	return false, false
+	defer s.recovered("get", "")
+	noRanges := s.describer.Traits().NoRanges
+	return s.traits.Local && !noRanges, s.traits.Local || noRanges
 }
 
 // HasNoMarks reports whether it is known that there is no entry under storage.MarksKey.
