@@ -275,6 +275,7 @@ func readAll(t testing.TB, r *storage.Response) string {
 
 // TestDamageLarge: a body that is verified while it streams fails before its last byte is given out, and goes.
 func TestDamageLarge(t *testing.T) {
+	needFineTimes(t)
 	eachFileStore(t, func(t *testing.T, open func(string, ...cachedir.Option) storage.Store) {
 		want := strings.Repeat("0123456789", 30000)
 		for _, at := range []int64{0, 70000, 140000, 299999} {

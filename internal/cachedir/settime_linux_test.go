@@ -20,8 +20,8 @@ func TestSetTime(t *testing.T) {
 		if err := setTime(fd, name, at); err != nil {
 			t.Fatal(err)
 		}
-		if fi, err := os.Stat(name); err != nil || !fi.ModTime().Equal(at) {
-			t.Errorf("by descriptor %d: %v instead of %v", fd, fi.ModTime(), at)
+		if fi, err := os.Stat(name); err != nil || !fi.ModTime().Equal(at) && !fi.ModTime().Equal(at.Truncate(time.Second)) {
+			t.Errorf("by descriptor %d: %v, want %v, or the whole second", fd, fi.ModTime(), at)
 		}
 	}
 }
