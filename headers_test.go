@@ -111,14 +111,14 @@ func TestHeadersChangedBeforeTheBodyIsRead(t *testing.T) {
 	}
 }
 
-// The caller gets the fields of the origin. The cache adds only Age, Cache-Status, X-From-Cache and the fields of a
-// heuristic.
+// The caller gets the fields of the origin. The cache adds only Age, Cache-Status, X-From-Cache, the Date that a stored response
+// lacks (RFC 9110, section 6.6.1), and the fields of a heuristic.
 func TestFieldsAddedByCache(t *testing.T) {
 	sent := http.Header{
 		"Cache-Control": {"max-age=10, stale-if-error=10"}, "Etag": {`"a"`}, "Vary": {"Accept", "Accept-Encoding"},
 		"Last-Modified": {"Tue, 15 Nov 1994 12:45:26 GMT"}, "Set-Cookie": {"a=b", "c=d"}, "X-A": {""},
 	}
-	ours := []string{"Age", "Cache-Status", "X-From-Cache"}
+	ours := []string{"Age", "Cache-Status", "Date", "X-From-Cache"}
 	for name, test := range map[string]struct {
 		heuristic heuristics.Heuristic
 		allowed   []string
