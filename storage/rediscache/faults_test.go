@@ -199,3 +199,13 @@ func (l *lines) String() string {
 }
 
 func (l *lines) count() int { return strings.Count(l.String(), "\n") }
+
+// While a server does not answer, everything may have changed.
+func TestWatchPaused(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	w := watch(t, rediscache.New(newClient(t, s.Addr), patient))
+	s.Pause()
+	w.expect("")
+	s.Resume()
+}

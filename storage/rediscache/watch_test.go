@@ -256,16 +256,6 @@ func TestWatchOff(t *testing.T) {
 	}
 }
 
-// While a server does not answer, everything may have changed.
-func TestWatchPaused(t *testing.T) {
-	t.Parallel()
-	s := redistest.Start(t)
-	w := watch(t, rediscache.New(newClient(t, s.Addr), patient))
-	s.Pause()
-	w.expect("")
-	s.Resume()
-}
-
 func TestWatchCluster(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 3)
