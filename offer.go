@@ -61,7 +61,11 @@ func (e *engine) allVariants(q *query, prev *previous) []offer {
 	first := e.view(prev.first)
 	var all []offer
 	if e.sameUser(q, &fields, first.vary) {
-		all = append(all, offer{prev.key, offerable(first.policy.ETag), first.language, first.coding})
+		tag := offerable(first.policy.ETag)
+		if !q.acceptsContent(first.vary, prev.first.Unpack().Header.Get("Content-Type"), first.language) {
+			tag = ""
+		}
+		all = append(all, offer{prev.key, tag, first.language, first.coding})
 	}
 	for _, v := range first.variants[:min(len(first.variants), maxOffered-1)] {
 		if strings.HasPrefix(v.Key, prev.key+variantSuffix) && e.sameUser(q, &fields, v.fields) { // our lists contain only keys of the same URL
@@ -129,8 +133,9 @@ func (e *engine) getOffered(q *query, prev *previous, offers []offer, h http.Hea
 		}
 		isOther := m.policy.ETag != o.tag || !m.coding.Equal(o.coding) || m.policy.Status == http.StatusPartialContent || m.hasOtherDigest(h)
 		// The stored field allows the origin of another request, and perhaps no other.
-		allowsOther := h["Access-Control-Allow-Origin"] == nil && rules.AllowsOneOrigin(m.stored().Header)
-		if !m.unusable && !isOther && !allowsOther && q.acceptsContent(&m) {
+		now := m.stored().Header
+		allowsOther := h["Access-Control-Allow-Origin"] == nil && rules.AllowsOneOrigin(now)
+		if !m.unusable && !isOther && !allowsOther && q.acceptsContent(m.vary, now.Get("Content-Type"), now.Get("Content-Language")) {
 			return m
 		}
 		m.close()
@@ -138,21 +143,21 @@ func (e *engine) getOffered(q *query, prev *previous, offers []offer, h http.Hea
 	return match{}
 }
 
-// acceptsContent reports whether the request accepts the media type and the language of the match, if these were selected by its
-// Accept and Accept-Language. Some origins give one strong tag to the JSON and the protobuf of a resource, so that a 304 selects
-// content that the caller cannot read.
-func (q *query) acceptsContent(m *match) bool {
-	for i := range m.vary {
-		accepts, field := rules.AcceptsType, "Content-Type"
-		switch m.vary[i].name {
+// acceptsContent reports whether the request accepts a media type and a language, if these were selected by its Accept and
+// Accept-Language. "" is accepted. Some origins give one strong tag to the JSON and the protobuf of a resource, so that a 304
+// selects content that the caller cannot read.
+func (q *query) acceptsContent(vary []varyField, mediaType, language string) bool {
+	for i := range vary {
+		value, _ := q.field(vary[i].name)
+		switch vary[i].name {
 		case "Accept":
+			if !rules.AcceptsType(value, mediaType) {
+				return false
+			}
 		case "Accept-Language":
-			accepts, field = rules.AcceptsLanguage, "Content-Language"
-		default:
-			continue
-		}
-		if value, _ := q.field(m.vary[i].name); !accepts(value, m.stored().Header.Get(field)) {
-			return false
+			if !rules.AcceptsLanguage(value, language) {
+				return false
+			}
 		}
 	}
 	return true

@@ -142,7 +142,7 @@ func queryScenarios() []scenario {
 			{wait: time.Minute, do: "QUERY /", content: "a", want: stale, body: "#2"}, {wait: time.Minute, do: "QUERY /", content: "a", want: stale, body: "#2"},
 		}},
 		{"refreshed ahead", &cachecontrol.Transport{RefreshAhead: 20 * time.Second}, []reply{ok(fresh)}, []step{
-			q("a", miss, "#1"), {wait: 50 * time.Second, do: "QUERY /", content: "a", want: hit, body: "#1"}, {wait: time.Second, do: "QUERY /", content: "a", want: hit, body: "#2"},
+			q("a", miss, "#1"), {wait: 50 * time.Second, do: "QUERY /", content: "a", want: hit, ahead: true, body: "#1"}, {wait: time.Second, do: "QUERY /", content: "a", want: hit, body: "#2"},
 		}},
 		{"only-if-cached", nil, []reply{ok(fresh)}, []step{
 			q("a", miss, "#1"), q("a", hit, "#1", "Cache-Control: only-if-cached"), {do: "QUERY /", content: "b", with: []string{"Cache-Control: only-if-cached"}, want: miss, status: 504},
