@@ -21,7 +21,7 @@ func hideLength(resp *http.Response) {
 
 // A response of unknown length that ends early is kept, however long it is, and the next request asks for the rest only.
 func TestResumeOfUnknownLength(t *testing.T) {
-	for _, size := range []int64{100 << 10, 5 << 20, 20<<20 + 1} {
+	for _, size := range []int64{100 << 10, 5 << 20, 20<<20 + 1}[:rounds(3, 2)] {
 		for _, closes := range []bool{true, false} {
 			t.Run(fmt.Sprint(size, " closed ", closes), func(t *testing.T) {
 				inEachStore(t, func(t *testing.T, store storage.Store) {
