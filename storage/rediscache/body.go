@@ -32,6 +32,10 @@ const (
 	readsOn = 32 << 10
 )
 
+// keptFor is the least time for which a body is kept after a call has read some of it. The next call is made when up to a window
+// of chunks was used, and a reader may take idle for each.
+const keptFor = (window + 1) * idle
+
 // chunkedBody reads a body stored in chunks.
 //
 // The checksum covers the chunks from the first, as long as none is skipped. If it is wrong, the last chunk
@@ -112,8 +116,8 @@ func (b *chunkedBody) fetch(first, count int64) func(context.Context) ([][]byte,
 				chunks[i] = data
 			}
 		}
-		if ttl := left.Val(); ttl > 0 && ttl < idle {
-			client.PExpire(ctx, name, idle)
+		if ttl := left.Val(); ttl > 0 && ttl < keptFor {
+			client.PExpire(ctx, name, keptFor)
 		}
 		return chunks, nil
 	}
