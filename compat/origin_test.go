@@ -32,6 +32,8 @@ type env struct {
 	// url is the URL of the origin, without a slash at the end.
 	url string
 
+	unseen uint64 // responses that the cache may have given up before it had the header
+
 	*origin
 }
 

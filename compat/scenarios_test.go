@@ -139,6 +139,7 @@ var scenarios = []scenario{
 		}
 		e.wait(ctx, e.gone, "the origin is not told")
 		e.setFault(noFault)
+		e.unseen = 1
 		e.reads(ctx, u)
 	}},
 	{"closed early", fresh, 1 << 20, streams, func(e *env, ctx context.Context, u use) {
@@ -191,7 +192,7 @@ func (e *env) settle(ctx context.Context) {
 		for _, n := range stats.NotStored {
 			ended += n
 		}
-		if ended >= sent {
+		if ended+e.unseen >= sent {
 			return
 		}
 		select {
