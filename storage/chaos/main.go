@@ -68,11 +68,13 @@ func table(rows []row) string {
 			100*r.before, 100*r.during, 100*r.after, r.longest.Round(time.Millisecond), r.back.Round(100*time.Millisecond))
 		sum.requests += r.requests
 		sum.failed += r.failed
+		sum.ended += r.ended
 		sum.torn += r.torn
 		sum.tooOld += r.tooOld
 		sum.late += r.late
 	}
 	fmt.Fprintf(&b, "| all | %d | %d | %d | %d | %d | | | | | | |\n", sum.requests, sum.failed, sum.torn, sum.tooOld, sum.late)
+	fmt.Fprintf(&b, "\n%d bodies ended early: the server lost them while they were read, and the origin had another page by then.\n", sum.ended)
 	return b.String()
 }
 

@@ -11,6 +11,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,6 +49,7 @@ type report struct {
 	Hits    int64
 	Failed  int64
 	Torn    int64
+	Ended   int64 // bodies that ended with an error because their page had changed: see endedEarly
 	Longest time.Duration
 	First   string // describes the first request that failed, or the first response that was torn
 	Down    int    // servers that are given up at the end
@@ -144,7 +146,7 @@ func round(tr *cachecontrol.Transport, origin string, o order) report {
 
 func (r *report) add(o report) {
 	r.Reads, r.Changes = append(r.Reads, o.Reads...), append(r.Changes, o.Changes...)
-	r.Hits, r.Failed, r.Torn = r.Hits+o.Hits, r.Failed+o.Failed, r.Torn+o.Torn
+	r.Hits, r.Failed, r.Torn, r.Ended = r.Hits+o.Hits, r.Failed+o.Failed, r.Torn+o.Torn, r.Ended+o.Ended
 	r.Longest = max(r.Longest, o.Longest)
 	r.Down += o.Down
 	if r.First == "" {
@@ -165,6 +167,8 @@ func (r *report) one(tr *cachecontrol.Transport, method, origin string, page int
 		_, err = fmt.Sscanf(string(body), "%d.%d ", &gotPage, &version)
 	}
 	switch {
+	case endedEarly(err):
+		r.Ended++
 	case err != nil:
 		r.Failed++
 		r.first("%s %d: %v", method, page, err)
@@ -179,6 +183,12 @@ func (r *report) one(tr *cachecontrol.Transport, method, origin string, page int
 			r.Hits++
 		}
 	}
+}
+
+// endedEarly reports whether a body ended because the server has lost it while it was read, and the origin has another page by then.
+// docs/reliability.md documents this: the caller has bytes of the old page, and bytes of two pages are never mixed.
+func endedEarly(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "the representation has changed while its body was read")
 }
 
 func (r *report) first(format string, args ...any) {

@@ -143,6 +143,7 @@ type row struct {
 	fault                 string
 	requests              int
 	failed, torn, tooOld  int64
+	ended                 int64   // bodies that ended early, as is documented
 	late                  int64   // responses that were out of date, for no longer than is allowed
 	before, during, after float64 // the share of hits
 	back                  time.Duration
@@ -271,8 +272,9 @@ func (s *storm) round(r *row, o order) (hits float64, err error) {
 	var found int64
 	s.down = 0
 	for i, p := range reports {
-		r.requests += len(p.Reads) + len(p.Changes) + int(p.Failed+p.Torn)
+		r.requests += len(p.Reads) + len(p.Changes) + int(p.Failed+p.Torn+p.Ended)
 		r.failed += p.Failed
+		r.ended += p.Ended
 		r.torn += p.Torn
 		r.longest = max(r.longest, p.Longest)
 		s.down += p.Down
