@@ -62,7 +62,7 @@ func (e *engine) allVariants(q *query, prev *previous) []offer {
 	var all []offer
 	if e.sameUser(q, &fields, first.vary) {
 		tag := offerable(first.policy.ETag)
-		if !q.acceptsContent(first.vary, prev.first.Unpack().Header.Get("Content-Type"), first.language) {
+		if !q.acceptsContent(first.vary, prev.listing().Header.Get("Content-Type"), first.language) {
 			tag = ""
 		}
 		all = append(all, offer{prev.key, tag, first.language, first.coding})

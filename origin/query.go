@@ -37,7 +37,7 @@ func AcceptQuery(mediaRanges ...string) func(http.Handler) http.Handler {
 			case err != nil || !rules.IsMediaRange(kind) || strings.Contains(kind, "*"):
 				w.Header()["Accept-Query"] = []string{field}
 				writeError(w, http.StatusBadRequest, "a QUERY must name the media type of its content in Content-Type")
-			case !slices.ContainsFunc(ranges, func(r string) bool { return includes(r, kind) }):
+			case !slices.ContainsFunc(ranges, func(r string) bool { return rules.InMediaRange(kind, r) }):
 				w.Header()["Accept-Query"] = []string{field}
 				writeError(w, http.StatusUnsupportedMediaType, "send a QUERY with content of a type in Accept-Query")
 			default:
@@ -62,13 +62,4 @@ func acceptQueryField(ranges []string) string {
 		panic("origin: AcceptQuery needs at least one media range")
 	}
 	return field
-}
-
-// includes reports whether a media range includes a media type.
-func includes(mediaRange, kind string) bool {
-	if mediaRange == "*/*" || mediaRange == kind {
-		return true
-	}
-	prefix, ok := strings.CutSuffix(mediaRange, "*")
-	return ok && strings.HasPrefix(kind, prefix)
 }

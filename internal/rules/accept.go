@@ -38,20 +38,24 @@ func AcceptsType(accept, contentType string) bool {
 	listMembers([]string{accept}, func(s string) {
 		name, q := cutWeight(s)
 		name, wanted, _ := strings.Cut(name, ";")
-		specific := 0
-		switch kind, all := strings.CutSuffix(name, "/*"); {
-		case name == "*/*":
-			specific = 1
-		case all && strings.HasPrefix(mediaType, kind+"/"):
-			specific = 2
-		case name == mediaType && hasParameters(params, wanted):
-			specific = 3 + len(wanted)
+		if !InMediaRange(mediaType, name) || name == mediaType && !hasParameters(params, wanted) {
+			return
+		}
+		specific := 1 + len(strings.TrimRight(name, "/*")) // all of the ranges match one type, so the longest is it
+		if name == mediaType {
+			specific += len(wanted)
 		}
 		if specific > best {
 			best, accepted = specific, q > 0
 		}
 	})
 	return accepted
+}
+
+// InMediaRange reports whether a media range matches a media type. Both are in lower case, without parameters.
+func InMediaRange(mediaType, mediaRange string) bool {
+	kind, all := strings.CutSuffix(mediaRange, "/*")
+	return mediaRange == "*/*" || mediaRange == mediaType || all && strings.HasPrefix(mediaType, kind+"/")
 }
 
 // hasParameters reports whether params has all of the parameters in wanted.
@@ -85,7 +89,7 @@ func AcceptsLanguage(acceptLanguage, contentLanguage string) bool {
 		best, ok := 0, false
 		listMembers([]string{acceptLanguage}, func(s string) {
 			name, q := cutWeight(s)
-			if (name == "*" || name == tag || strings.HasPrefix(tag, name+"-")) && len(name) > best {
+			if (name == "*" || inLanguageRange(tag, name)) && len(name) > best {
 				best, ok = len(name), q > 0
 			}
 		})
@@ -112,7 +116,13 @@ func PrefersLanguage(acceptLanguage, contentLanguage string) bool {
 		if q > best {
 			best, matches = q, false
 		}
-		matches = matches || name == tag || strings.HasPrefix(tag, name+"-")
+		matches = matches || inLanguageRange(tag, name)
 	})
 	return matches
+}
+
+// inLanguageRange reports whether a language range matches a tag by basic filtering (RFC 4647, section 3.3.1). "*" is not a range
+// here.
+func inLanguageRange(tag, languageRange string) bool {
+	return tag == languageRange || strings.HasPrefix(tag, languageRange+"-")
 }
