@@ -138,7 +138,7 @@ func TestNames(t *testing.T) {
 		}
 	}
 	for _, l := range limits {
-		for _, name := range append([]string{l.of}, l.to...) {
+		for _, name := range slices.Concat([]string{l.of}, l.to, l.relative) {
 			if !names[name] {
 				t.Errorf("the limit %q is about %s, which is no case", l.name, name)
 			}

@@ -86,6 +86,9 @@ func pageSize(page int) int {
 	return int(min(256<<10, 100+math.Exp(random.NormFloat64()*1.5+8)))
 }
 
+// mostBehind is how many points the hit ratio of DictCache may be less than that of otter.
+const mostBehind = 0.5
+
 // bounded is a cache that is given a request for a page. It reports whether it had the page, and stores it otherwise.
 type bounded interface {
 	ask(key string, body []byte) bool
@@ -176,13 +179,14 @@ func measureHitRatios(ctx context.Context, command string, progress io.Writer) (
 		}
 	}
 	caches := []string{"DictCache", "otter", "last used"}
-	t := table{slices.Concat([]string{"requests", "room for"}, caches, caches, caches)}
+	t := table{slices.Concat([]string{"requests", "room for"}, caches, caches, caches, []string{"met"})}
 	for _, trace := range traces {
 		fmt.Fprintln(progress, trace.name)
 		requests := trace.requests()
 		for _, percent := range []int{1, 5, 20} {
 			bytes := total * percent / 100
 			var ratios, byteRatios, times []string
+			var percents []float64
 			for _, c := range []bounded{
 				dict{&storage.DictCache{MaxBytes: int64(bytes)}},
 				newOtter(bytes),
@@ -205,16 +209,19 @@ func measureHitRatios(ctx context.Context, command string, progress io.Writer) (
 					}
 				}
 				times = append(times, duration(float64(time.Since(start))/float64(len(requests))))
+				percents = append(percents, percentage(hits, len(requests)-traceWarmUp))
 				ratios = append(ratios, share(hits, len(requests)-traceWarmUp))
 				byteRatios = append(byteRatios, share(hitBytes, allBytes))
 			}
-			t = append(t, slices.Concat([]string{trace.name, strconv.Itoa(percent) + " %"}, ratios, byteRatios, times))
+			t = append(t, slices.Concat([]string{trace.name, strconv.Itoa(percent) + " %"}, ratios, byteRatios, times, []string{yesNo(percents[1]-percents[0] <= mostBehind)}))
 		}
 	}
 	about := measuredBy(command) + fmt.Sprintf(" %d requests for %d pages of %s in all.", traceLength, tracePages, mebibytes(total))
 	return blocks{{"hitratio", about + "\n\n" + t.String()}}, nil
 }
 
-func share(n, all int) string { return significant(100*float64(n)/float64(all)) + " %" }
+func percentage(n, all int) float64 { return 100 * float64(n) / float64(all) }
+
+func share(n, all int) string { return significant(percentage(n, all)) + " %" }
 
 func mebibytes(n int) string { return strconv.Itoa(n>>20) + " MiB" }

@@ -20,7 +20,7 @@ import (
 
 const (
 	longLength = 1 << 30
-	// longLimit is the limit in MiB for a process that caches such a body with a SeparateBodyFileCache.
+	// longLimit is the limit in MiB for a process that caches such a body in files.
 	longLimit = 32
 	// releaseWait is how long the origin waits until the caller has received the header.
 	releaseWait = 30 * time.Second
@@ -83,9 +83,9 @@ func measureLongBody(ctx context.Context, dir string, sep bool) ([]figure, error
 	go server.Serve(l)
 	defer server.Close()
 
-	name, limit := "FileCache", 0.0
+	name := "FileCache"
 	if sep {
-		name, limit = "SeparateBodyFileCache", longLimit
+		name = "SeparateBodyFileCache"
 	}
 	var figures []figure
 	for _, isHit := range []bool{false, true} {
@@ -110,7 +110,7 @@ func measureLongBody(ctx context.Context, dir string, sep bool) ([]figure, error
 		}
 		figures = append(figures, figure{
 			Name: "1 GiB, " + name + ", " + how + ": peak memory", Unit: "MiB",
-			Values: []float64{float64(peak) / (1 << 20)}, Bound: limit,
+			Values: []float64{float64(peak) / (1 << 20)}, Bound: longLimit,
 		})
 	}
 	return figures, nil

@@ -55,7 +55,7 @@ func additions(rounds []round, of, over string) (time, allocs spread, ok bool) {
 func timeBlocks(command string, cases [][]benchCase, rounds []round) blocks {
 	limited := table{{"case", "reached", "least", "greatest", "unit", "limit", "met"}}
 	for _, l := range limits {
-		s, ok := ratios(rounds, l.of, l.to)
+		s, ok := l.reached(rounds)
 		if !ok {
 			continue
 		}

@@ -25,6 +25,22 @@ func TestRatiosWithinRounds(t *testing.T) {
 	}
 }
 
+// TestRelativeLimit makes sure that a gain is compared with the one of the same round.
+func TestRelativeLimit(t *testing.T) {
+	l := limit{of: "a-on-1", to: []string{"a-on-2"}, relative: []string{"b-on-1", "b-on-2"}}
+	rounds := []round{
+		{"a-on-1": {ns: 18}, "a-on-2": {ns: 10}, "b-on-1": {ns: 8}, "b-on-2": {ns: 4}},
+		{"a-on-1": {ns: 100}, "a-on-2": {ns: 100}, "b-on-1": {ns: 50}, "b-on-2": {ns: 50}},
+	}
+	if got, ok := l.reached(rounds); !ok || got != (spread{0.95, 0.9, 1}) {
+		t.Errorf("reached = %v, %v, want {0.95 0.9 1}", got, ok)
+	}
+	delete(rounds[1], "b-on-2")
+	if got, ok := l.reached(rounds); ok {
+		t.Errorf("reached = %v, want none without one of the cases", got)
+	}
+}
+
 // TestAdditionsWithinRounds makes sure that a time is never taken from that of another round.
 func TestAdditionsWithinRounds(t *testing.T) {
 	rounds := []round{
