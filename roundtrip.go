@@ -333,13 +333,12 @@ func (c *cache) fetchVariant(q *query, prev *previous, offers []offer) (answer, 
 		return answer{}, err
 	}
 	var m match
-	switch status := rep.resp.StatusCode; status {
-	case http.StatusNotModified:
+	switch status := rep.resp.StatusCode; {
+	case status == http.StatusNotModified:
 		m = c.getOffered(q, prev, namedOffers(offers, rep.resp.Header), rep.resp.Header)
 		defer m.close() // if it is not returned
 		c.dropDamaged(q, prev)
-	case http.StatusPreconditionFailed, http.StatusRequestHeaderFieldsTooLarge: // perhaps because of the tags
-	default:
+	case !refusesFields(status):
 		c.dropDamaged(q, prev)
 		return c.receiveAny(q, prev, nil, &rep, forwarded(d.Reason, status)), nil
 	}
@@ -428,9 +427,12 @@ func (c *cache) fetch(q *query, prev *previous, m *match, d decision) (answer, e
 		// may.
 		prev.doubt(m)
 		return c.refetch(q, prev, d)
-	case validating && rep.resp.StatusCode == http.StatusPreconditionFailed && !rules.Retrieves(q.req.Method):
-		c.discard(q, rep.resp) // RFC 9110, section 13.1.2: the condition has refused a method that does not retrieve
-		prev.doubt(m)
+	case (validating || resumes) && refusesFields(rep.resp.StatusCode):
+		c.discard(q, rep.resp)
+		if validating {
+			prev.doubt(m)
+		}
+		prev.rest = gap{}
 		return c.refetch(q, prev, d)
 	case rules.ServerFailed(rep.resp.StatusCode):
 		if r, ok := q.staleOnError(m, d, rep.received); ok {
@@ -442,6 +444,12 @@ func (c *cache) fetch(q *query, prev *previous, m *match, d decision) (answer, e
 		return c.receiveRest(q, asked, prev, m, d, &rep)
 	}
 	return c.receiveAny(q, prev, m, &rep, s), nil
+}
+
+// refusesFields reports whether the origin may have refused a request because of the conditions or the range that the cache has
+// added to it. An origin answers 412 to If-None-Match on a method that does not retrieve (RFC 9110, section 13.1.2).
+func refusesFields(status int) bool {
+	return status == http.StatusPreconditionFailed || status == http.StatusRequestHeaderFieldsTooLarge
 }
 
 // originFailed answers a query from m, if that may be used although it is stale, after the origin has failed with err at this

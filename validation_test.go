@@ -24,8 +24,8 @@ import (
 // keptAfter are the statuses that do not show whether the stored response is current. It is kept, and the caller gets
 // the new response.
 var keptAfter = []int{
-	300, 302, 303, 305, 306, 307, 400, 401, 402, 403, 405, 406, 407, 408, 409, 411, 412, 413, 414, 415, 416, 417, 418, 421, 422, 423, 424, 425,
-	426, 428, 429, 431, 451, 499, 500, 501, 502, 503, 504, 505, 511, 599,
+	300, 302, 303, 305, 306, 307, 400, 401, 402, 403, 405, 406, 407, 408, 409, 411, 413, 414, 415, 416, 417, 418, 421, 422, 423, 424, 425,
+	426, 428, 429, 451, 499, 500, 501, 502, 503, 504, 505, 511, 599,
 }
 
 // goneAfter are the statuses that show that the stored response is out of date.
@@ -65,6 +65,39 @@ func TestAnswersToValidation(t *testing.T) {
 		}
 		return all
 	})
+}
+
+// A request that the origin refuses because of what the cache has added to it is sent again without that: the caller, who set no
+// condition, would have got the response without the cache. What the caller has set is not removed.
+func TestValidationRefused(t *testing.T) {
+	const fresh, tag = "Cache-Control: max-age=60", `ETag: "a"`
+	asks := []string{"Cache-Control: no-cache"}
+	for _, code := range []int{412, 431} {
+		name := func(s string) string { return fmt.Sprint(code, " ", s) }
+		validates := func(s string, first reply, do string, fields []string, want step) scenario {
+			want.do, want.with, want.want = do, append(fields, asks...), miss
+			return scenario{name(s), nil, []reply{first, status(code), ok(fresh)}, []step{{want: miss}, want}}
+		}
+		again := step{status: 200, body: "#3", sent: []string{"If-None-Match:", "If-Modified-Since:"}}
+		runScenarios(t, []scenario{
+			validates("by tag", ok(fresh, tag), "/", nil, again),
+			validates("by date", ok(fresh, "Last-Modified: {-1h}"), "/", nil, again),
+			validates("a range", ok(fresh, tag), "/", []string{"Range: bytes=0-0"}, again),
+			validates("HEAD", ok(fresh, tag), "HEAD /", nil, step{status: 200, sent: again.sent}),
+			validates("no validator", ok(fresh), "/", nil, step{status: code}),
+			validates("the caller's condition", ok(fresh, tag), "/", []string{`If-None-Match: "b"`}, step{status: code}),
+			{
+				name("the rest of a part"), nil,
+				[]reply{{status: 206, body: "01", fields: []string{tag, fresh, "Content-Range: bytes 0-1/4"}}, status(code), ok(fresh)},
+				[]step{{with: []string{"Range: bytes=0-1"}, want: miss}, {want: miss, status: 200, body: "#3", sent: []string{"Range:", "If-Range:"}}, {want: hit, body: "#3"}},
+			}, {
+				name("in the background"), nil, []reply{ok("Cache-Control: max-age=1, stale-while-revalidate=3600", tag), status(code), ok(fresh)},
+				[]step{{want: miss}, {wait: time.Minute, want: stale, body: "#1"}, {wait: time.Second, want: hit, body: "#3"}},
+			}, {
+				name("also without it"), nil, []reply{ok(fresh, tag), status(code)}, []step{{want: miss}, {with: asks, want: miss, status: code}, {want: hit, body: "#1"}},
+			},
+		})
+	}
 }
 
 // Once the origin works again, the stored response is validated, and no body is fetched twice.
