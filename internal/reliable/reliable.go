@@ -7,6 +7,7 @@ package reliable
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"iter"
@@ -311,12 +312,17 @@ func (s *Store) withTimeout(ctx context.Context) (context.Context, context.Cance
 // Delete removes the entry under key. If that fails, Delete logs the failure, Get no longer returns the entry, and the
 // deletion is tried again until it succeeds.
 func (s *Store) Delete(ctx context.Context, key string) error {
-	return s.orLater(ctx, key, func(ctx context.Context) error { return s.store.Delete(ctx, key) })
+	f := s.deleting(key)
+	return s.orLater(ctx, key, f, f)
 }
 
-// orLater calls f. If f fails, it is called again until it succeeds, and until then no entry is returned that was stored
+func (s *Store) deleting(key string) func(context.Context) error {
+	return func(ctx context.Context) error { return s.store.Delete(ctx, key) }
+}
+
+// orLater calls f. If f fails, again is called until it succeeds, and until then no entry is returned that was stored
 // under key before.
-func (s *Store) orLater(ctx context.Context, key string, f func(context.Context) error) error {
+func (s *Store) orLater(ctx context.Context, key string, f, again func(context.Context) error) error {
 	began := time.Now()
 	limited, cancel := s.withTimeout(ctx)
 	defer cancel()
@@ -325,18 +331,18 @@ func (s *Store) orLater(ctx context.Context, key string, f func(context.Context)
 		err = f(limited)
 		s.called(ctx, &s.operations.delete, began, err)
 	}
-	s.ended(ctx, key, began, err, f)
+	s.ended(ctx, key, began, err, again)
 	return err
 }
 
-// ended records the result of f, which began at this time: see orLater.
-func (s *Store) ended(ctx context.Context, key string, began time.Time, err error, f func(context.Context) error) {
+// ended records the result of a call that began at this time: see orLater.
+func (s *Store) ended(ctx context.Context, key string, began time.Time, err error, again func(context.Context) error) {
 	if err == nil {
 		s.tombstones.remove(key, began)
 		return
 	}
 	s.Failed(ctx, "delete", key, err)
-	if !s.tombstones.add(key, time.Now(), f) {
+	if !s.tombstones.add(key, time.Now(), again) {
 		return
 	}
 	s.closing.Lock()
@@ -399,18 +405,26 @@ func (s *Store) retry(key string, again func(context.Context) error) error {
 	return nil
 }
 
-// Put stores an entry without a body. If that fails, it is tried again like a deletion.
+// Put stores an entry without a body, a notice. If that fails, it is tried again like a deletion, but with another Generation:
+// the first notice may have been stored nevertheless, and another one since, so it must not come back.
 func (s *Store) Put(ctx context.Context, key string, e *storage.Entry) error {
-	return s.orLater(ctx, key, s.putting(key, e))
+	return s.orLater(ctx, key, func(ctx context.Context) error { return s.put(ctx, key, e) }, s.puttingAnother(key, e))
 }
 
-func (s *Store) putting(key string, e *storage.Entry) func(context.Context) error {
+func (s *Store) put(ctx context.Context, key string, e *storage.Entry) error {
+	w, err := s.store.Create(ctx, key, e)
+	if err != nil {
+		return err
+	}
+	return w.Commit()
+}
+
+// puttingAnother returns a function that stores e with another Generation.
+func (s *Store) puttingAnother(key string, e *storage.Entry) func(context.Context) error {
 	return func(ctx context.Context) error {
-		w, err := s.store.Create(ctx, key, e)
-		if err != nil {
-			return err
-		}
-		return w.Commit()
+		another := e.Copy()
+		another.Generation = rand.Text()
+		return s.put(ctx, key, another)
 	}
 }
 
@@ -451,10 +465,10 @@ func (s *Store) batch(ctx context.Context, calls []storage.Call) {
 		switch c := &calls[i]; {
 		case c.Put != nil:
 			s.called(ctx, &s.operations.delete, began, c.Err)
-			s.ended(ctx, c.Key, began, c.Err, s.putting(c.Key, c.Put))
+			s.ended(ctx, c.Key, began, c.Err, s.puttingAnother(c.Key, c.Put))
 		case c.Delete:
 			s.called(ctx, &s.operations.delete, began, c.Err)
-			s.ended(ctx, c.Key, began, c.Err, func(ctx context.Context) error { return s.store.Delete(ctx, c.Key) })
+			s.ended(ctx, c.Key, began, c.Err, s.deleting(c.Key))
 		default:
 			s.called(ctx, &s.operations.get, began, c.Err)
 			c.Response, c.Err = s.got(ctx, c.Key, c.Response, c.Err)

@@ -1,0 +1,84 @@
+package cachecontrol_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/storage"
+)
+
+// A notice that is stored once more, because the store had not confirmed it, is not the same notice: a response that was requested
+// after the first one, and before another process has invalidated the URL, is not stored.
+func TestNoticeStoredTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dict := storage.NewDictCache()
+		failed := false
+		distant := func(after func(op, key string)) storage.Store { return &hookedStore{Store: struct{ storage.Store }{dict}, after: after} }
+		lossy := &unconfirmedStore{Store: struct{ storage.Store }{dict}, lose: func(key string) bool {
+			lost := strings.HasSuffix(key, "#notice") && !failed
+			failed = failed || lost
+			return lost
+		}}
+		version := "1"
+		o := newOrigin(t, func(_ int, req *http.Request) *http.Response {
+			resp := respond(200, version, "Cache-Control: max-age=600")
+			if req.Header.Get("X-Slow") != "" {
+				resp.Body = &lateBody{resp.Body, 5 * time.Second}
+			}
+			return resp
+		})
+		a := &cachecontrol.Transport{Base: o, Store: lossy}
+		b := &cachecontrol.Transport{Base: o, Store: distant(nil)}
+		c := &cachecontrol.Transport{Base: o, Store: distant(nil)}
+		for _, tr := range []*cachecontrol.Transport{a, b, c} {
+			defer tr.Close()
+		}
+		do(t, a, "POST /") // its notice is stored, but that is not confirmed
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			do(t, c, "/", "X-Slow: 1")
+		}()
+		time.Sleep(100 * time.Millisecond)
+		version = "2"
+		do(t, b, "POST /")
+		<-done
+		if got := do(t, c, "/"); got.body != "2" {
+			t.Errorf("%v %q, want %q", got.outcome, got.body, "2")
+		}
+		if !failed {
+			t.Error("no notice was stored, want one")
+		}
+	})
+}
+
+// An unconfirmedStore returns an error for some entries that it has stored.
+type unconfirmedStore struct {
+	storage.Store
+	lose func(key string) bool
+}
+
+func (s *unconfirmedStore) Create(ctx context.Context, key string, e *storage.Entry) (storage.Writer, error) {
+	w, err := s.Store.Create(ctx, key, e)
+	return &unconfirmedWriter{w, s, key}, err
+}
+
+type unconfirmedWriter struct {
+	storage.Writer
+	store *unconfirmedStore
+	key   string
+}
+
+func (w *unconfirmedWriter) Commit() error {
+	err := w.Writer.Commit()
+	if w.store.lose(w.key) {
+		return errors.New("the answer is lost")
+	}
+	return err
+}
