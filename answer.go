@@ -28,9 +28,9 @@ type answer struct {
 	shared  *sharable            // what other requests need to use the response; nil if they may not
 }
 
-// store reads a response of the origin that no caller wants to its end, so that it is stored. It returns the error of the
-// body.
-func (a *answer) store() error {
+// readToEnd reads a response of the origin that no caller wants to its end, so that it is stored. It returns the error of
+// the body.
+func (a *answer) readToEnd() error {
 	defer a.resp.Body.Close()
 	if FromCache(a.resp) {
 		return nil
@@ -55,8 +55,8 @@ func (a *answer) decode() {
 	}
 }
 
-// share returns what other requests need to use a response from the origin, if it may be shared with them.
-func (e *engine) share(q *query, rep *reply, entry *storage.Entry, stored bool) *sharable {
+// newSharable returns what other requests need to use a response from the origin, if it may be shared with them.
+func (e *engine) newSharable(q *query, rep *reply, entry *storage.Entry, stored bool) *sharable {
 	if q.flightKey == "" {
 		return nil
 	}

@@ -57,8 +57,8 @@ func (b *originBody) next(p []byte) (int, error) {
 	n, err := b.read(p)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	w := b.rec
-	if w == nil {
+	r := b.rec
+	if r == nil {
 		return n, cmp.Or(b.err, err)
 	}
 	if n > 0 {
@@ -66,9 +66,9 @@ func (b *originBody) next(p []byte) (int, error) {
 	}
 	switch {
 	case b.rec == nil:
-	case err == io.EOF && (w.length < 0 || w.n == w.length), err == nil && n > 0 && w.n == w.length && !w.hasTrailer:
+	case err == io.EOF && (r.length < 0 || r.n == r.length), err == nil && n > 0 && r.n == r.length && !r.hasTrailer:
 		b.finish(rules.ReasonNone)
-	case err != nil, w.length >= 0 && w.n > w.length:
+	case err != nil, r.length >= 0 && r.n > r.length:
 		b.finish(rules.Incomplete)
 	}
 	return n, cmp.Or(b.err, err)
@@ -86,21 +86,21 @@ func (b *originBody) read(p []byte) (int, error) {
 }
 
 func (b *originBody) writeChunk(p []byte) {
-	w := b.rec
-	first := w.n == 0
-	w.n += int64(len(p))
-	if w.n > w.maxBody {
+	r := b.rec
+	first := r.n == 0
+	r.n += int64(len(p))
+	if r.n > r.maxBody {
 		b.finish(rules.TooLong)
 		return
 	}
-	if first && w.before != nil {
-		if err := w.before(w); err != nil {
+	if first && r.before != nil {
+		if err := r.before(r); err != nil {
 			b.fail(err)
 			return
 		}
 	}
-	w.content.Write(p)
-	if err := w.writeBody(p); err != nil {
+	r.content.Write(p)
+	if err := r.writeBody(p); err != nil {
 		b.fail(err)
 	}
 }
@@ -122,19 +122,19 @@ func (b *originBody) fail(err error) {
 // finish ends the recording. It commits the entry if why is ReasonNone and aborts it otherwise. b.mu is held. If the store is
 // not local, finish waits for it only briefly.
 func (b *originBody) finish(why rules.Reason) {
-	w := b.rec
+	r := b.rec
 	b.rec = nil
-	if w.waits || w.store.Traits().Local {
-		b.end(w, why)
+	if r.waits || r.store.Traits().Local {
+		b.end(r, why)
 		return
 	}
-	wait := min(finishWait, w.store.Share(w.ctx))
-	w.letGo()
+	wait := min(finishWait, r.store.Share(r.ctx))
+	r.letGo()
 	done := make(chan struct{})
 	b.done = done
-	w.behind.Do(w.key, wait, func() {
+	r.behind.Do(r.key, wait, func() {
 		defer close(done)
-		b.end(w, why)
+		b.end(r, why)
 	})
 }
 
@@ -143,22 +143,22 @@ func (b *originBody) finish(why rules.Reason) {
 const finishWait = 100 * time.Millisecond
 
 // end ends the recording, which is not b's any more.
-func (b *originBody) end(w *recording, why rules.Reason) {
+func (b *originBody) end(r *recording, why rules.Reason) {
 	defer b.ended.Store(true) // not before the entry is stored
-	if why == rules.ReasonNone && w.after != nil {
-		if w.err = w.after(w); w.err != nil {
+	if why == rules.ReasonNone && r.after != nil {
+		if r.err = r.after(r); r.err != nil {
 			why = rules.StoreFailed
 		}
 	}
-	if why == rules.ReasonNone && !w.digestsMatch() {
+	if why == rules.ReasonNone && !r.digestsMatch() {
 		why = rules.DigestMismatch
-		if w.misfit {
+		if r.misfit {
 			b.err = errCombined
 		}
 	}
-	b.whole.Store(w.finish(why))
-	if w.release != nil {
-		w.release()
+	b.whole.Store(r.finish(why))
+	if r.release != nil {
+		r.release()
 	}
 }
 
@@ -270,9 +270,9 @@ func (b *originBody) shut() error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch w := b.rec; {
-	case w == nil:
-	case w.hasTrailer && w.n == w.length:
+	switch r := b.rec; {
+	case r == nil:
+	case r.hasTrailer && r.n == r.length:
 		b.finish(rules.ReasonNone)
 	default:
 		b.finish(rules.Incomplete)
@@ -290,12 +290,12 @@ func (b *originBody) drainLater(rest func(io.Reader)) bool {
 	if !b.stores || b.ended.Load() || !b.turn.TryLock() { // a Read in progress must end
 		return false
 	}
-	w, most := b.drainable()
-	if w == nil || !b.context.Detach() {
+	r, most := b.drainable()
+	if r == nil || !b.context.Detach() {
 		b.turn.Unlock()
 		return false
 	}
-	started := b.drain(w.ctx, w.engine, w.key, func() {
+	started := b.drain(r.ctx, r.engine, r.key, func() {
 		defer b.turn.Unlock()
 		coded := io.LimitReader(readerFunc(b.next), most)
 		if rest != nil {
@@ -311,17 +311,17 @@ func (b *originBody) drainLater(rest func(io.Reader)) bool {
 
 // drainable returns the recording of a body that may be drained, or nil, and how much may be read: one byte more than
 // allowed, to detect EOF after exactly that many bytes.
-func (b *originBody) drainable() (w *recording, most int64) {
+func (b *originBody) drainable() (r *recording, most int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	w = b.rec
-	if w == nil || !w.drains {
+	r = b.rec
+	if r == nil || !r.drains {
 		return nil, 0
 	}
-	if left := w.length - w.n; w.length >= 0 && (left > w.drainBytes || left == 0 && !w.announced) {
+	if left := r.length - r.n; r.length >= 0 && (left > r.drainBytes || left == 0 && !r.announced) {
 		return nil, 0
 	}
-	return w, w.drainBytes + 1
+	return r, r.drainBytes + 1
 }
 
 // drain runs read in the background and then ends the body. It cancels a read that takes longer than the background

@@ -92,8 +92,7 @@ func (e *engine) newViewOf(entry *storage.Entry, urlKey string, policy rules.Pol
 		major:  uint8(min(max(entry.HTTP, 0), 9)),
 		http10: entry.Version == 10,
 	}
-	v.unusable = policy.Unusable() || policy.Options.Shared && rules.AllowsOneOrigin(entry.Header) &&
-		!slices.ContainsFunc(vary, func(f varyField) bool { return f.name == "Origin" })
+	v.unusable = policy.Unusable() || policy.Options.Shared && rules.AllowsOneOrigin(entry.Header) && !namesField(vary, "Origin")
 	v.setRare(entry)
 	v.setFields(entry.Header)
 	return v

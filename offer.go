@@ -61,8 +61,11 @@ func (e *engine) allVariants(q *query, prev *previous) []offer {
 	first := e.view(prev.first)
 	var all []offer
 	if e.sameUser(q, &fields, first.vary) {
-		tag := offerable(first.policy.ETag)
-		if !q.acceptsContent(first.vary, prev.listing().Header.Get("Content-Type"), first.language) {
+		tag, mediaType := offerable(first.policy.ETag), ""
+		if namesField(first.vary, "Accept") { // otherwise the entry need not be unpacked
+			mediaType = prev.listing().Header.Get("Content-Type")
+		}
+		if !q.acceptsContent(first.vary, mediaType, first.language) {
 			tag = ""
 		}
 		all = append(all, offer{prev.key, tag, first.language, first.coding})

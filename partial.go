@@ -199,7 +199,7 @@ func (e *engine) join(q *query, prev *previous, rep *reply, g *gap, before, afte
 			r.list = nil // if the body ends early because a stored part is damaged, none of it must be kept
 		}
 		r.attachTo(rep.resp, g.wanted.end, s)
-		a.shared = e.share(q, rep, r.entry, s.Stored)
+		a.shared = e.newSharable(q, rep, r.entry, s.Stored)
 	}
 	e.setCoded(q, prev, rep, &a, key, s.Stored)
 	return a

@@ -47,7 +47,7 @@ func (s *storeContext) commitPart(p *newPart, w storage.Writer, sameFields func(
 		next, removed := p.enter(s.engine, key, now, &list, sameFields)
 		switch {
 		case next == nil:
-			s.leave(p, w, ended)
+			s.withdraw(p, w, ended)
 			return storage.ErrChanged
 		case ended:
 		case slices.ContainsFunc(removed, func(r partlist.Part) bool { return r.ID == p.ID }):
@@ -66,12 +66,12 @@ func (s *storeContext) commitPart(p *newPart, w storage.Writer, sameFields func(
 			break
 		}
 	}
-	s.leave(p, w, ended)
+	s.withdraw(p, w, ended)
 	return err
 }
 
-// leave removes a part that cannot be entered in the list.
-func (s *storeContext) leave(p *newPart, w storage.Writer, committed bool) {
+// withdraw removes a part that cannot be entered in the list.
+func (s *storeContext) withdraw(p *newPart, w storage.Writer, committed bool) {
 	if !committed {
 		w.Abort()
 		return

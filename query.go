@@ -113,21 +113,22 @@ func (q *query) parseConditions() rules.Reason {
 	if lines == nil || q.isHead() {
 		return rules.ReasonNone
 	}
-	if q.req.Method == rules.QUERY {
-		q.ranges, _ = rules.ParseRanges(lines)
-		return rules.RangeForwarded
-	}
-	if q.byteRange, q.ranged = rules.ParseRange(lines); q.ranged && retrieves {
-		return rules.ReasonNone
-	}
-	if ranges, ok := rules.ParseRanges(lines); ok && q.mayResume() {
-		if len(ranges) == 1 { // in a list with empty members
-			q.byteRange, q.ranged = ranges[0], true
+	isQuery := q.req.Method == rules.QUERY
+	if !isQuery {
+		if q.byteRange, q.ranged = rules.ParseRange(lines); q.ranged && retrieves {
 			return rules.ReasonNone
 		}
+	}
+	ranges, ok := rules.ParseRanges(lines)
+	switch {
+	case !ok || !isQuery && !q.mayResume():
+		return rules.RangeForwarded
+	case len(ranges) == 1 && !isQuery: // in a list with empty members
+		q.byteRange, q.ranged = ranges[0], true
+	default:
 		q.ranges = ranges
 	}
-	return rules.RangeForwarded
+	return rules.ReasonNone
 }
 
 // takeUpgrade reports whether the request asks for an upgrade that the cache passes on. An offer to upgrade to HTTP/2 is
@@ -158,7 +159,7 @@ func (q *query) isHead() bool { return q.req.Method == http.MethodHead }
 // Transport's own Accept-Encoding.
 func (q *query) canDecode(c contentcoding.Coding, vary []varyField) bool {
 	if q.negotiated {
-		return c.IsKnown() || slices.ContainsFunc(vary, func(f varyField) bool { return f.name == "Accept-Encoding" })
+		return c.IsKnown() || namesField(vary, "Accept-Encoding")
 	}
 	return c.IsIdentity() || !q.ranged || q.header["Accept-Encoding"] != nil
 }

@@ -32,7 +32,7 @@ func (e *engine) receive(q *query, prev *previous, rep *reply, s *Status) (a ans
 		}
 		var entry *storage.Entry
 		key, entry = e.storeWhole(q, prev, rep, &as, s)
-		a.shared = e.share(q, rep, entry, s.Stored)
+		a.shared = e.newSharable(q, rep, entry, s.Stored)
 	case prev.whole != "" && rules.Supersedes(resp.StatusCode):
 		e.dropStored(q, prev, rep, prev.whole)
 	}
@@ -52,7 +52,7 @@ func (e *engine) shareFailure(q *query, prev *previous, rep *reply, as *assessme
 	if a.shared == nil {
 		entry := &storage.Entry{Header: rules.StoredHeader(rep.resp.Header, &as.policy)}
 		e.describe(entry, q, prev, rep, as)
-		a.shared = e.share(q, rep, entry, false)
+		a.shared = e.newSharable(q, rep, entry, false)
 	}
 	a.shared.failure = true
 }

@@ -37,12 +37,12 @@ func (c *cache) roundTrip(req *http.Request, t *trace) (*http.Response, error) {
 	q.trace = t
 	t.setKey(plain)
 	switch {
-	case q.keyed && (why == rules.ReasonNone || q.ranges != nil):
+	case why != rules.ReasonNone:
+		a, err = c.bypass(&q, string(plain), why)
+	case q.keyed:
 		a, err = c.answerByContent(&q, string(plain))
 	case q.ranges != nil:
 		a, err = c.answerRanges(&q, string(plain), place{key: string(plain)})
-	case why != rules.ReasonNone:
-		a, err = c.bypass(&q, string(plain), why)
 	default:
 		a, err = c.answer(&q, plain, place{}, Status{})
 	}
@@ -611,7 +611,7 @@ func (c *cache) runValidation(ctx context.Context, q query, at place, claim back
 		c.logBackground(ctx, q.req, err)
 		return
 	}
-	if err := a.store(); err != nil {
+	if err := a.readToEnd(); err != nil {
 		c.recordBroken(&q, claim, err)
 	}
 }

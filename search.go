@@ -102,9 +102,9 @@ func equivalent(c *novarysearch.Config, a, b string) bool {
 	return okA && okB && queryA == queryB
 }
 
-// settle sets the place of the reply, which is to be stored. That place depends on its No-Vary-Search. If another place has been
+// choosePlace sets the place of the reply, which is to be stored. That place depends on its No-Vary-Search. If another place has been
 // used for the URL so far, the stored responses there are out of date. They are removed, so that they are not found again.
-func (e *engine) settle(q *query, prev *previous, rep *reply, as *assessment) {
+func (e *engine) choosePlace(q *query, prev *previous, rep *reply, as *assessment) {
 	lines := rep.resp.Header[novarysearch.Field]
 	if prev.digest != "" || lines == nil && prev.url == "" {
 		return

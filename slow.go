@@ -75,11 +75,11 @@ func (ps *pending) ask(e *engine, q *query, key string, p patience, claim backof
 	//lint:ignore SA1019 http.Client sets it, and so do old programs
 	case <-q.req.Cancel:
 	}
-	return answer{}, false, leave(q)
+	return answer{}, false, endError(q)
 }
 
-// leave returns the error for a caller whose request has ended. At a deadline it can still use a stale response.
-func leave(q *query) error {
+// endError returns the error for a caller whose request has ended. At a deadline it can still use a stale response.
+func endError(q *query) error {
 	if !abandoned(q.req) {
 		return errSlow
 	}
@@ -183,7 +183,7 @@ func (r *pendingRequest) finish() {
 		r.engine.logBackground(r.context, r.req, r.err)
 		return
 	}
-	r.result.store()
+	r.result.readToEnd()
 }
 
 // end lets other requests go on.
@@ -220,7 +220,7 @@ func (r *pendingRequest) await(q *query, p patience) (answer, error) {
 		return r.take(q)
 	case ended:
 		r.end()
-		err := leave(q)
+		err := endError(q)
 		if err == errSlow {
 			r.context.End(context.DeadlineExceeded)
 		} else {

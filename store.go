@@ -85,7 +85,7 @@ func (e *engine) mayDrain(q *query) bool {
 // response, and stores the index that the key depends on. What the response shows to be out of date must have been removed before; otherwise the
 // removal would make the recording outdated.
 func (e *engine) newRecording(q *query, prev *previous, rep *reply, as *assessment) *recording {
-	e.settle(q, prev, rep, as)
+	e.choosePlace(q, prev, rep, as)
 	indexErr := e.storeIndex(q, &prev.place)
 	r := &recording{storeContext: e.newStoreContext(q, prev, rep), date: as.policy.Date, waits: q.background, drains: e.mayDrain(q), err: indexErr}
 	entry := &r.entryBuf

@@ -37,6 +37,11 @@ func varyFields(fields []storage.Field) []varyField {
 	return out
 }
 
+// namesField reports whether a field with this canonical name is one of the selecting fields.
+func namesField(vary []varyField, name string) bool {
+	return slices.ContainsFunc(vary, func(f varyField) bool { return f.name == name })
+}
+
 // sameVary reports whether two variants are selected by the same requests.
 func sameVary(a, b []varyField) bool {
 	return len(a) == len(b) && !slices.ContainsFunc(a, func(f varyField) bool {
