@@ -98,8 +98,14 @@ func (e *engine) used(key string, m *match, d decision) {
 
 // getMatch returns the response stored under key.
 func (e *engine) getMatch(ctx context.Context, key string) (match, error) {
-	if held, known := e.store.Lookup([]byte(key)); held.Entry != nil {
-		return e.heldMatch(ctx, held)
+	s := e.newScratch()
+	s.key = append(s.key[:0], key...)
+	held, known := e.store.Lookup(s.key)
+	e.scratches.Put(s)
+	if held.Entry != nil {
+		var m match
+		err := e.heldMatch(&m, ctx, held)
+		return m, err
 	} else if known {
 		return match{}, storage.ErrNotFound
 	}
@@ -107,22 +113,19 @@ func (e *engine) getMatch(ctx context.Context, key string) (match, error) {
 	return e.matchOf(ctx, key, r, err)
 }
 
-// heldMatch returns the response that the store has in memory.
-func (e *engine) heldMatch(ctx context.Context, held storage.Held) (match, error) {
+// heldMatch sets m, which must be zero, to the response that the store has in memory.
+func (e *engine) heldMatch(m *match, ctx context.Context, held storage.Held) error {
 	v := e.view(held.Entry)
 	if !belongs(held.Key, v.urlKey) {
-		return match{}, e.store.Unreadable(ctx, held.Key, errOtherURL)
+		return e.store.Unreadable(ctx, held.Key, errOtherURL)
 	}
 	state := e.marks.Check(ctx, held.Key, v.mark, v.groups, &v.checked)
 	if state == marks.Cleared {
-		return match{}, storage.ErrNotFound
+		return storage.ErrNotFound
 	}
-	m := match{
-		entryView: v, key: held.Key, entry: held.Entry, decoded: held.Decoded, memory: new(memoryResponse), invalid: state != marks.Current,
-	}
-	m.memory.body.Reset(held.Body)
-	m.body = &m.memory.body
-	return m, nil
+	m.entryView, m.key, m.entry, m.invalid = v, held.Key, held.Entry, state != marks.Current
+	m.bytes, m.inMemory, m.decoded = held.Body, true, held.Decoded
+	return nil
 }
 
 // matchOf returns what the store has returned for key.

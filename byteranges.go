@@ -29,7 +29,7 @@ func (q *query) servesRanges(m *match, d decision) bool {
 // serveRanges answers a query for several ranges. It reports false if not all of their bytes are stored.
 func (e *engine) serveRanges(q *query, m *match, r rules.Reuse) (a answer, ok bool) {
 	s := Status{Reason: Reason(r.Reason), TTL: floorSeconds(r.TTL)}
-	resp := e.replay(q, m, r, s)
+	resp := e.replay(q, m, r, &s)
 	resp.Trailer = nil
 	total := m.length
 	if m.parts != nil {

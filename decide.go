@@ -25,12 +25,17 @@ func fetchBecause(why rules.Reason) decision { return decision{Reuse: rules.Reus
 func (e *engine) decideReuse(q *query, m *match) decision {
 	now := time.Now()
 	d := decision{Reuse: m.reuse(q, now)}
-	if e.beforeReuse == nil || q.background {
-		return d
+	if e.beforeReuse != nil && !q.background {
+		e.askBeforeReuse(q, m, now, &d)
 	}
+	return d
+}
+
+// askBeforeReuse changes d, the decision of the rules, as BeforeReuse decides. If that panics, it closes the match.
+func (e *engine) askBeforeReuse(q *query, m *match, now time.Time, d *decision) {
 	returned := false
 	defer func() {
-		if !returned { // the hook panicked
+		if !returned {
 			m.close()
 		}
 	}()
@@ -58,7 +63,6 @@ func (e *engine) decideReuse(q *query, m *match) decision {
 			d.Action, d.Reason = rules.Serve, rules.ReuseAllowed
 		}
 	}
-	return d
 }
 
 // reuse decides by the rules how the match may be used.

@@ -70,6 +70,7 @@ type engine struct {
 
 	observers     observers
 	counters      counters
+	scratches     sync.Pool                      // of *scratch
 	statuses      lossy.Map[Status, string]      // see statusHeader
 	hits          lossy.Map[hitState, hitFields] // see hitFieldsFor
 	invalidations invalidation.Log
@@ -84,6 +85,22 @@ type engine struct {
 	fresh         lossy.Map[string, time.Time]   // until when responses in a store that is read ahead are fresh
 	leases        *lease.Leases                  // of the store; nil if other processes are not waited for
 	backoff       *backoff.Table                 // failures of the origin; nil if they are not remembered
+}
+
+// roomForKey is the length of the longest key that a hit looks up without an allocation.
+const roomForKey = 192
+
+// scratch is what a request uses until it is answered. A pool gives each processor its own again, most of the time.
+type scratch struct {
+	key   []byte // room for a key
+	shard *shard // counts the request
+}
+
+func (e *engine) newScratch() *scratch {
+	if s, ok := e.scratches.Get().(*scratch); ok {
+		return s
+	}
+	return &scratch{key: make([]byte, 0, roomForKey), shard: e.counters.shard()}
 }
 
 // recentEntry is what was stored when it was read.

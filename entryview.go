@@ -205,10 +205,14 @@ func (e *engine) hitFieldsFor(r rules.Reuse) *hitFields {
 	return e.hits.Put(hash, state, hitFields{strconv.FormatInt(age, 10), status})
 }
 
-// newHeader returns a new header for a hit, which the caller may change. All lines are in one slice; each field's part has
-// no spare capacity.
-func (v *entryView) newHeader(age, status string) http.Header {
-	h, lines := make(http.Header, len(v.fields)+3), make([]string, len(v.lines)+3)
+// newHeader returns a new header for a hit, which the caller may change. All lines are in one slice, in room if they fit
+// there; each field's part has no spare capacity.
+func (v *entryView) newHeader(room []string, age, status string) http.Header {
+	h, n := make(http.Header, len(v.fields)+3), len(v.lines)+3
+	if n > len(room) {
+		room = make([]string, n)
+	}
+	lines := room[:n:n]
 	lines[0], lines[1], lines[len(lines)-1] = age, "1", status
 	copy(lines[2:], v.lines)
 	h["Age"], h[XFromCache], lines = lines[:1:1], lines[1:2:2], lines[2:]

@@ -32,9 +32,6 @@ const (
 	normalForm contentForm = "normal"
 )
 
-// roomForKey is the length of the longest key that a hit looks up without an allocation.
-const roomForKey = 192
-
 // contentDigest returns a digest of the method, the content and the metadata of the content of a request with header h
 // (RFC 10008, section 2.7).
 func contentDigest(method string, h http.Header, form contentForm, content []byte) string {

@@ -17,90 +17,92 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// lookup returns the stored response that the query selects. If there are several, it returns the most recent one (RFC
-// 9111, sections 4 and 4.1). If there is none, it returns the reason. If at has neither a key nor an index, plain is the key.
-func (e *engine) lookup(q *query, plain []byte, at place) (m match, prev previous, why rules.Reason) {
+// lookup sets m to the stored response that the query selects. If there are several, it is the most recent one (RFC 9111,
+// sections 4 and 4.1). If there is none, lookup returns the reason. prev.place is where to look; if it has neither a key nor an
+// index, plain is the key. m must be zero. Neither m nor prev is returned by value, because they are large.
+func (e *engine) lookup(m *match, prev *previous, q *query, plain []byte) rules.Reason {
 	switch {
-	case at.digest != "":
-		e.locate(q, &at)
-	case at.url != "":
-		at = place{key: at.url} // the stored responses for the URL may have changed
+	case prev.digest != "":
+		e.locate(q, &prev.place)
+	case prev.url != "":
+		prev.place = place{key: prev.url} // the stored responses for the URL may have changed
 	}
-	prev.place = at
-	m, why = e.find(q, plain, &prev)
+	why := e.find(m, prev, q, plain)
 	if why == rules.NotStored && prev.digest == "" {
-		m, why = e.findEquivalent(q, &prev)
+		why = e.findEquivalent(m, prev, q)
 	}
 	if why != rules.ReasonNone {
-		return match{}, prev, why
+		return why
 	}
 	prev.first = m.entry
 	if m.unusable || m.policy.Status == http.StatusPartialContent { // another program stored it, and a 206 is not complete
 		m.close()
-		return match{}, prev, rules.StoredUnusable
+		*m = match{}
+		return rules.StoredUnusable
 	}
 	if len(m.vary) == 0 && q.canDecode(m.coding, nil) {
-		return m, prev, rules.ReasonNone
+		return rules.ReasonNone
 	}
-	if m = e.selectVariant(q, m, &prev); m.found() {
-		return m, prev, rules.ReasonNone
+	if *m = e.selectVariant(q, *m, prev); m.found() {
+		return rules.ReasonNone
 	}
-	return match{}, prev, rules.NoVariant
+	return rules.NoVariant
 }
 
 // storedWait is how long a lookup waits for a response that this process is storing under the key.
 const storedWait = 250 * time.Millisecond
 
-// find returns the response stored under the key. A store that has it in memory is searched without converting the key
-// to a string.
-func (e *engine) find(q *query, plain []byte, prev *previous) (match, rules.Reason) {
+// find sets m to the response stored under the key, or returns why there is none. A store that has it in memory is searched
+// without converting the key to a string.
+func (e *engine) find(m *match, prev *previous, q *query, plain []byte) rules.Reason {
 	if prev.key == "" {
 		held, known := e.store.Lookup(plain)
 		if held.Entry != nil {
 			prev.key = held.Key
-			m, err := e.heldMatch(q.ctx, held)
-			return m, prev.whyMissing(held.Key, err)
+			return prev.whyMissing(held.Key, e.heldMatch(m, q.ctx, held))
 		}
 		prev.key = string(plain)
 		if known {
-			return match{}, rules.NotStored
+			return rules.NotStored
 		}
 	}
 	if !e.store.Traits().Local {
 		e.behind.Wait(prev.key, min(storedWait, e.store.Share(q.ctx)/2))
 	}
 	r, err := e.readAhead(q, prev)
-	m, err := e.matchOf(q.ctx, prev.key, r, err)
-	return m, prev.whyMissing(prev.key, err)
+	*m, err = e.matchOf(q.ctx, prev.key, r, err)
+	return prev.whyMissing(prev.key, err)
 }
 
-// findEquivalent returns a response that is stored for several URLs (No-Vary-Search), if that of the query is one of them. If none
-// is stored, prev gets the place where the next one will probably be stored.
-func (e *engine) findEquivalent(q *query, prev *previous) (match, rules.Reason) {
-	var room [roomForKey]byte
+// findEquivalent sets m to a response that is stored for several URLs (No-Vary-Search), if that of the query is one of them. If
+// none is stored, it returns the reason, and prev gets the place where the next one will probably be stored.
+func (e *engine) findEquivalent(m *match, prev *previous, q *query) rules.Reason {
+	s := e.newScratch()
+	defer e.scratches.Put(s)
 	target, probable := prev.key, prev.place
-	for i, v := range e.searchesOf(q, cachekey.AppendSearches(room[:0], target)) {
+	for i, v := range e.searchesOf(q, cachekey.AppendSearches(s.key[:0], target)) {
 		at, ok := placeBySearch(target, &v)
 		if !ok {
 			continue
 		}
 		prev.place = place{}
-		m, why := e.find(q, []byte(at.key), prev)
+		why := e.find(m, prev, q, []byte(at.key))
 		prev.place = at
 		switch {
 		case why == rules.ReasonNone && sameSearch(m.search, v.search):
-			return m, why
+			return why
 		case why == rules.ReasonNone: // another program has changed it
 			m.close()
+			*m = match{}
 		case why != rules.NotStored:
-			return match{}, why
+			return why
 		}
 		if i == 0 {
 			probable = at
 		}
 	}
 	prev.place = probable
-	return match{}, rules.NotStored
+	return rules.NotStored
 }
 
 // listed is a stored response that the query selects, as the list of variants describes it.

@@ -26,12 +26,13 @@ import (
 // changes to the key in the store do not affect it.
 type match struct {
 	*entryView
-	key     string            // "" if it is a shared response that is still being received
-	entry   storage.HeldEntry // see stored
-	body    io.ReadCloser     // nil after it was closed or returned
-	decoded []byte            // the decoded body, if the store keeps it
-	memory  *memoryResponse   // contains body, if that is in memory, and room for the response
-	parts   *storedParts      // nil if it is a whole response
+	key      string            // "" if it is a shared response that is still being received
+	entry    storage.HeldEntry // see stored
+	body     io.ReadCloser     // nil after it was closed or returned, and while inMemory is true
+	bytes    []byte            // of the body, while inMemory is true
+	inMemory bool              // the body is made of bytes when it is needed
+	decoded  []byte            // the decoded body, if the store keeps it
+	parts    *storedParts      // nil if it is a whole response
 
 	rejected bool        // BeforeReuse has rejected it, or a 304 was about another response
 	invalid  bool        // it was invalidated, and must be validated
@@ -79,10 +80,11 @@ type gap struct {
 // asked reports whether there are bytes to ask for.
 func (g *gap) asked() bool { return g.from > g.wanted.start || g.to != g.wanted.end }
 
-// memoryResponse is a response and its body in one allocation.
+// memoryResponse is a response and its body in one allocation, with room for the lines of a short header.
 type memoryResponse struct {
 	http.Response
-	body bytesbody.Body
+	body  bytesbody.Body
+	lines [11]string
 }
 
 // listing returns the entry under the key, or nil.
@@ -137,24 +139,30 @@ func (m *match) close() {
 // move returns a match that owns the body in place of m.
 func (m *match) move() match {
 	moved := *m
-	m.body = nil
+	m.body, m.inMemory = nil, false
 	return moved
 }
 
 // take returns the body, which close no longer closes.
 func (m *match) take() io.ReadCloser {
+	if m.inMemory {
+		m.inMemory = false
+		return bytesbody.New(m.bytes)
+	}
 	body := m.body
 	m.body = nil
 	return body
 }
 
-// newResponse returns an empty response.
-func (m *match) newResponse() *http.Response {
-	if memory := m.memory; memory != nil {
-		m.memory = nil
-		return &memory.Response
+// newResponse returns an empty response, and room for the lines of its header.
+func (m *match) newResponse() (resp *http.Response, room []string) {
+	if !m.inMemory {
+		return new(http.Response), nil
 	}
-	return new(http.Response)
+	memory := new(memoryResponse)
+	memory.body.Reset(m.bytes)
+	m.body, m.inMemory = &memory.body, false
+	return &memory.Response, memory.lines[:]
 }
 
 // withoutBody turns resp into a response to HEAD.

@@ -51,9 +51,9 @@ type query struct {
 	trace      *trace // nil if there is no observer
 }
 
-// parseQuery parses a request's header. It appends the plain key, including the partition, to room. It returns the
-// reason if the cache must not handle the request; plain is empty if the URL has no key.
-func (e *engine) parseQuery(req *http.Request, room []byte) (q query, plain []byte, why rules.Reason) {
+// parseQuery parses a request's header, and sets q. It appends the plain key, including the partition, to room. It returns
+// the reason if the cache must not handle the request; plain is empty if the URL has no key.
+func (e *engine) parseQuery(q *query, req *http.Request, room []byte) (plain []byte, why rules.Reason) {
 	q.req, q.ctx, q.codings = req, e.store.Patient(req.Context()), e.codings
 	q.header = canonicalNames(req.Header)
 	if q.header["Cache-Control"] != nil || q.header["Pragma"] != nil { // otherwise there are no directives
@@ -66,7 +66,7 @@ func (e *engine) parseQuery(req *http.Request, room []byte) (q query, plain []by
 	}
 	plain, named, why := e.plainKey(room, req)
 	if plain == nil {
-		return q, nil, why
+		return nil, why
 	}
 	if named {
 		q.named = string(plain)
@@ -75,11 +75,11 @@ func (e *engine) parseQuery(req *http.Request, room []byte) (q query, plain []by
 	plain = append(plain, q.partition...)
 	switch {
 	case why != rules.ReasonNone:
-		return q, plain, why
+		return plain, why
 	case control != nil && control.Mode == ModeBypass:
-		return q, plain, rules.BypassRequested
+		return plain, rules.BypassRequested
 	}
-	return q, plain, e.classify(&q)
+	return plain, e.classify(q)
 }
 
 // classify completes the query of a request whose URL has a key. It returns the reason if the cache must not handle the

@@ -32,8 +32,9 @@ func (c *cache) roundTrip(req *http.Request, t *trace) (*http.Response, error) {
 	}
 	var a answer
 	var err error
-	var room [roomForKey]byte
-	q, plain, why := c.parseQuery(req, room[:0])
+	var q query
+	s := c.newScratch()
+	plain, why := c.parseQuery(&q, req, s.key[:0])
 	q.trace = t
 	t.setKey(plain)
 	switch {
@@ -44,15 +45,18 @@ func (c *cache) roundTrip(req *http.Request, t *trace) (*http.Response, error) {
 	case q.ranges != nil:
 		a, err = c.answerRanges(&q, string(plain), place{key: string(plain)})
 	default:
-		a, err = c.answer(&q, plain, place{}, Status{})
+		a, err = c.answer(&q, plain, &place{}, &Status{})
 	}
+	if err == nil {
+		s.shard.answered(a.outcome, a.fromCache)
+	}
+	c.scratches.Put(s)
 	if err != nil {
 		return nil, err
 	}
 	if q.keyed {
 		a.resp.Request = req // q.req is a copy
 	}
-	c.counters.answered(a.outcome, a.fromCache)
 	return a.resp, nil
 }
 
@@ -92,7 +96,7 @@ func (c *cache) answerByContent(q *query, plain string) (answer, error) {
 	case q.ranges != nil:
 		return c.answerRanges(q, plain, at)
 	default:
-		return c.answer(q, nil, at, Status{})
+		return c.answer(q, nil, &at, &Status{})
 	}
 }
 
@@ -100,8 +104,10 @@ func (c *cache) answerByContent(q *query, plain string) (answer, error) {
 // request to the origin. key is the plain key.
 func (c *cache) answerRanges(q *query, key string, at place) (answer, error) {
 	start := q.trace.now()
-	m, prev, why := c.lookup(q, nil, at)
-	if why != rules.ReasonNone {
+	var m match
+	var prev previous
+	prev.place = at
+	if c.lookup(&m, &prev, q, nil) != rules.ReasonNone {
 		m = c.lookupPart(q, &prev)
 	}
 	q.trace.lookedUp(start)
@@ -120,9 +126,12 @@ func (c *cache) answerRanges(q *query, key string, at place) (answer, error) {
 // answer answers a query from a stored response if it may, and otherwise asks the origin. The key is at.key, or plain if
 // that is empty. s is the status of an answer without asking the origin. It is the zero value, for a hit, unless the
 // request has waited for a response that it could not share.
-func (c *cache) answer(q *query, plain []byte, at place, s Status) (answer, error) {
+func (c *cache) answer(q *query, plain []byte, at *place, s *Status) (answer, error) {
 	start := q.trace.now()
-	m, prev, why := c.lookup(q, plain, at)
+	var m match
+	var prev previous
+	prev.place = *at
+	why := c.lookup(&m, &prev, q, plain)
 	q.trace.lookedUp(start)
 	if why != rules.ReasonNone {
 		return c.answerWithoutWhole(q, &prev, why, s)
@@ -144,7 +153,7 @@ func (c *cache) answer(q *query, plain []byte, at place, s Status) (answer, erro
 // answerWithoutWhole answers a query for which no whole response is stored. It uses stored parts if they contain the bytes, or
 // asks for those that are missing if possible. Otherwise it asks the origin, whose response may confirm the parts or show that
 // they are out of date, like a whole response.
-func (c *cache) answerWithoutWhole(q *query, prev *previous, why rules.Reason, s Status) (answer, error) {
+func (c *cache) answerWithoutWhole(q *query, prev *previous, why rules.Reason, s *Status) (answer, error) {
 	if c.sharesFetch(q, prev, decision{}) {
 		return c.fetchShared(q, prev, why)
 	}
@@ -164,7 +173,7 @@ func (c *cache) answerWithoutWhole(q *query, prev *previous, why rules.Reason, s
 }
 
 // answerFromPart answers a query for which only parts are stored. why is the reason why no whole response was found.
-func (c *cache) answerFromPart(q *query, prev *previous, part *match, why rules.Reason, s Status) (answer, error) {
+func (c *cache) answerFromPart(q *query, prev *previous, part *match, why rules.Reason, s *Status) (answer, error) {
 	d := c.decideReuse(q, part)
 	part.rejected = d.rejected
 	usable := !d.rejected && q.canDecode(part.coding, part.vary) && !c.wholeIsMoreRecent(q, prev, part)
@@ -193,7 +202,7 @@ func (c *cache) answerFromPart(q *query, prev *previous, part *match, why rules.
 
 // use answers with a stored response, at once or after asking the origin, as d requires. Parts must contain the requested
 // bytes.
-func (c *cache) use(q *query, prev *previous, m *match, d decision, s Status) (answer, error) {
+func (c *cache) use(q *query, prev *previous, m *match, d decision, s *Status) (answer, error) {
 	refreshes := d.Action == rules.Serve && c.refreshesAhead(d)
 	validates := d.Action == rules.ServeAndValidate
 	c.survive(q, m)
@@ -205,7 +214,7 @@ func (c *cache) use(q *query, prev *previous, m *match, d decision, s Status) (a
 			c.refreshLater(q, prev.place, m, d.TTL)
 		}
 		c.used(prev.key, m, d)
-		return c.serve(q, m, d.Reuse, s), nil
+		return c.serve(q, m, d.Reuse, *s), nil
 	case validates:
 		if _, held := c.validateLater(q, prev.place, m); held {
 			d.Reason = rules.OriginFailing
@@ -277,7 +286,7 @@ func (c *cache) validateUnlessSlow(q *query, prev *previous, m *match, d decisio
 	defer m.close() // if it is not returned
 	at := prev.place
 	a, sent, err := c.pending.ask(c.engine, q, prev.key, p, claim, func(q *query) (answer, error) {
-		return c.answer(q, nil, at, Status{})
+		return c.answer(q, nil, &at, &Status{})
 	})
 	if err != errSlow {
 		return a, err
@@ -355,7 +364,7 @@ func (c *cache) fetchVariant(q *query, prev *previous, offers []offer) (answer, 
 func (c *cache) fetchShared(q *query, prev *previous, why rules.Reason) (answer, error) {
 	at, waiting := prev.place, *q // only a query that waits is on the heap
 	a, s, err := c.flights.collapse(c.engine, &waiting, prev, why, road{
-		again: func(q *query) (answer, error) { return c.answer(q, nil, at, Status{}) },
+		again: func(q *query) (answer, error) { return c.answer(q, nil, &at, &Status{}) },
 		stale: func(q *query, s Status) (answer, bool) { return c.answerOnError(q, at, s) },
 	})
 	if err != errNotShared {
@@ -363,7 +372,7 @@ func (c *cache) fetchShared(q *query, prev *previous, why rules.Reason) (answer,
 	}
 	alone := *q
 	alone.neverShare = true
-	return c.answer(&alone, nil, at, s)
+	return c.answer(&alone, nil, &at, &s)
 }
 
 // answerOnError answers a query from a stored response if that may be used because the origin has failed to answer another
@@ -374,8 +383,10 @@ func (c *cache) answerOnError(q *query, at place, s Status) (answer, bool) {
 		late.ctx = context.WithoutCancel(q.ctx)
 		q = &late
 	}
-	m, _, why := c.lookup(q, nil, at)
-	if why != rules.ReasonNone {
+	var m match
+	var prev previous
+	prev.place = at
+	if c.lookup(&m, &prev, q, nil) != rules.ReasonNone {
 		return answer{}, false
 	}
 	d := c.decideReuse(q, &m)
@@ -605,7 +616,7 @@ func (c *cache) runValidation(ctx context.Context, q query, at place, claim back
 	c.counters.background.Add(1)
 	q.trace = c.observers.newTrace(q.req, true)
 	q.trace.setKey([]byte(at.key))
-	a, err := c.answer(&q, nil, at, Status{})
+	a, err := c.answer(&q, nil, &at, &Status{})
 	c.observers.end(q.trace, a.resp, err)
 	if err != nil {
 		c.logBackground(ctx, q.req, err)

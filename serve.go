@@ -17,7 +17,7 @@ func (e *engine) serve(q *query, m *match, r rules.Reuse, s Status) answer {
 	if s.Reason, s.TTL = Reason(r.Reason), floorSeconds(r.TTL); s.Collapsed && !s.stale() {
 		s.Reason = rules.Collapsed
 	}
-	resp := e.replay(q, m, r, s)
+	resp := e.replay(q, m, r, &s)
 	length := e.chooseBody(q, m, resp)
 	if resp.Body == http.NoBody || m.key == "" {
 		length = 0
@@ -63,8 +63,8 @@ func (e *engine) chooseBody(q *query, m *match, resp *http.Response) int64 {
 var protoNames = [10]string{2: "HTTP/2.0", 3: "HTTP/3.0", 4: "HTTP/4.0", 5: "HTTP/5.0", 6: "HTTP/6.0", 7: "HTTP/7.0", 8: "HTTP/8.0", 9: "HTTP/9.0"}
 
 // replay returns a response with the stored header and status, and with a Cache-Status.
-func (e *engine) replay(q *query, m *match, r rules.Reuse, s Status) *http.Response {
-	resp := m.newResponse()
+func (e *engine) replay(q *query, m *match, r rules.Reuse, s *Status) *http.Response {
+	resp, room := m.newResponse()
 	resp.Status, resp.StatusCode = m.status, m.policy.Status
 	resp.Proto, resp.ProtoMajor, resp.ProtoMinor = "HTTP/1.1", 1, 1
 	resp.ContentLength, resp.Request = m.length, q.req
@@ -81,9 +81,9 @@ func (e *engine) replay(q *query, m *match, r rules.Reuse, s Status) *http.Respo
 	text := hit.status
 	if s.Forward != "" {
 		s.HasTTL = m.policy.Lifetime > 0
-		text = e.statusHeader(s)
+		text = e.statusHeader(*s)
 	}
-	resp.Header = m.newHeader(hit.age, withKey(text, m.nameFor(q)))
+	resp.Header = m.newHeader(room, hit.age, withKey(text, m.nameFor(q)))
 	if m.key == "" {
 		delete(resp.Header, XFromCache) // it comes from the origin
 	}

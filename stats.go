@@ -76,7 +76,6 @@ type StoreOperation struct {
 type counters struct {
 	shards []shard
 	next   atomic.Uint32
-	pool   sync.Pool // of *shard: each processor gets its own shard again, most of the time
 
 	failed, collapsed                  atomic.Uint64
 	background, heldBack               atomic.Uint64
@@ -100,17 +99,15 @@ func (c *counters) start() {
 	c.shards = make([]shard, 2*runtime.GOMAXPROCS(0))
 }
 
+// shard returns the shards in turn.
+func (c *counters) shard() *shard { return &c.shards[c.next.Add(1)%uint32(len(c.shards))] }
+
 // answered counts an answer with fromCache bytes of a stored body.
-func (c *counters) answered(o Outcome, fromCache int64) {
-	s, ok := c.pool.Get().(*shard)
-	if !ok {
-		s = &c.shards[c.next.Add(1)%uint32(len(c.shards))]
-	}
+func (s *shard) answered(o Outcome, fromCache int64) {
 	s.answers[o].Add(1)
 	if fromCache > 0 {
 		s.fromCache.Add(uint64(fromCache))
 	}
-	c.pool.Put(s)
 }
 
 func (c *counters) read() Stats {

@@ -182,12 +182,12 @@ func isHex(c byte) bool {
 
 // AppendLower appends s, which is ASCII, in lower case.
 func AppendLower(b []byte, s string) []byte {
-	for i := range len(s) {
-		c := s[i]
+	n := len(b)
+	b = append(b, s...)
+	for i, c := range b[n:] {
 		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
+			b[n+i] = c + 'a' - 'A'
 		}
-		b = append(b, c)
 	}
 	return b
 }

@@ -150,23 +150,15 @@ func (s *Store) called(ctx context.Context, o *operation, start time.Time, err e
 	}
 }
 
-// keys holds buffers for Lookup, so that the caller's key need not be allocated.
-var keys = sync.Pool{New: func() any { return new([]byte) }}
-
 // Lookup returns the entry under key if the store can tell without waiting: see storage.Looker.
 func (s *Store) Lookup(key []byte) (h storage.Held, known bool) {
 	if s.looker == nil || s.closed.Load() {
 		return storage.Held{}, false
 	}
-	buf := keys.Get().(*[]byte)
-	*buf = append((*buf)[:0], key...)
 	if s.traits.Local {
-		h, known = s.looker.Lookup(*buf)
+		h, known = s.looker.Lookup(key)
 	} else {
-		h, known = s.guardedLookup(*buf)
-	}
-	if cap(*buf) <= 4<<10 {
-		keys.Put(buf)
+		h, known = s.guardedLookup(key)
 	}
 	if h.Entry != nil && s.hasTombstones() && s.IsTombstoned(h.Key, h.Entry.Unpack()) {
 		return storage.Held{}, false
