@@ -58,6 +58,11 @@ type variant struct {
 	fields []varyField
 	coding contentcoding.Coding
 	search *novarysearch.Config // in an index of searches; otherwise nil
+
+	// A query that has another filter than the variant does not select it by equal fields. If sameFilter is true, a query has the
+	// same filter for the variant as for the previous one in the list.
+	filter     uint64
+	sameFilter bool
 }
 
 // view returns the view of an entry. It is kept with the entry, but computed each time if another engine uses the same
@@ -127,10 +132,14 @@ func (v *entryView) setRare(entry *storage.Entry) {
 	if search != nil {
 		v.search = novarysearch.Parse(search)
 	}
-	for _, other := range entry.Variants {
+	var previous []varyField
+	for i, other := range entry.Variants {
+		fields := varyFields(other.Vary)
 		v.variants = append(v.variants, variant{
-			other, varyFields(other.Vary), v.engine.codings.Parse([]string{other.Encoding}), searchindex.Config(&other),
+			Variant: other, fields: fields, coding: v.engine.codings.Parse([]string{other.Encoding}), search: searchindex.Config(&other),
+			filter: filterOf(fields), sameFilter: i > 0 && sameFilters(previous, fields),
 		})
+		previous = fields
 	}
 }
 

@@ -43,10 +43,7 @@ func (e *engine) lookup(m *match, prev *previous, q *query, plain []byte) rules.
 	if len(m.vary) == 0 && q.canDecode(m.coding, nil) {
 		return rules.ReasonNone
 	}
-	if *m = e.selectVariant(q, *m, prev); m.found() {
-		return rules.ReasonNone
-	}
-	return rules.NoVariant
+	return e.selectVariant(m, prev, q)
 }
 
 // storedWait is how long a lookup waits for a response that this process is storing under the key.
@@ -112,34 +109,36 @@ type listed struct {
 	exact bool // by equal fields, not by language
 }
 
-// selectVariant returns the most recent response that the query selects: first, which is under the plain key, or one
-// listed in its entry. It closes first if it does not return it.
-func (e *engine) selectVariant(q *query, first match, prev *previous) match {
+// selectVariant sets m to the most recent response that the query selects: m, which is under the plain key, or one listed in
+// its entry. If there is none, it returns the reason.
+func (e *engine) selectVariant(m *match, prev *previous, q *query) rules.Reason {
 	var fields selecting
-	if len(first.variants) == 0 { // the common case
-		if ok, _ := fields.selects(q, first.vary, first.coding, e.language(first.language)); ok {
-			return first
+	if len(m.variants) == 0 { // the common case
+		if ok, _ := fields.selects(q, m.vary, m.coding, e.language(m.language)); ok {
+			return rules.ReasonNone
 		}
 	}
-	fields.variants = first.variants
+	fields.variants = m.variants
 	var room [4]listed
-	for _, l := range e.candidates(q, &fields, &first, prev.key, room[:0]) {
-		if l.key == first.key {
-			return first
+	for _, l := range e.candidates(q, &fields, m, prev.key, room[:0]) {
+		if l.key == m.key {
+			return rules.ReasonNone
 		}
-		m, err := e.getMatch(q.ctx, l.key)
+		other, err := e.getMatch(q.ctx, l.key)
 		if prev.whyMissing(l.key, err) != rules.ReasonNone {
 			continue
 		}
-		if m.unusable || !q.canDecode(m.coding, m.vary) || l.exact && !fields.match(q, m.vary, m.coding, "") {
-			m.close() // it differs from the list
+		if other.unusable || !q.canDecode(other.coding, other.vary) || l.exact && !fields.match(q, other.vary, other.coding, "") {
+			other.close() // it differs from the list
 			continue
 		}
-		first.close()
-		return m
+		m.close()
+		*m = other
+		return rules.ReasonNone
 	}
-	first.close()
-	return match{}
+	m.close()
+	*m = match{}
+	return rules.NoVariant
 }
 
 // candidates appends the responses that the query selects to out: first and the ones listed in its entry, in the order of
@@ -148,10 +147,20 @@ func (e *engine) candidates(q *query, fields *selecting, first *match, plain str
 	if ok, exact := fields.selects(q, first.vary, first.coding, e.language(first.language)); ok {
 		out = append(out, listed{first.key, first.policy.Date, exact})
 	}
+	var filter uint64
 	for i := range first.variants {
 		v := &first.variants[i]
+		if !v.sameFilter {
+			filter = fields.filter(q, v.fields)
+		}
+		if filter != v.filter && !e.selectLanguage {
+			continue
+		}
 		ok, exact := fields.selects(q, v.fields, v.coding, e.language(v.Language))
-		if suffix, same := strings.CutPrefix(v.Key, plain); ok && same && strings.HasPrefix(suffix, variantSuffix) { // our lists contain only keys of the same URL
+		if !ok {
+			continue
+		}
+		if suffix, same := strings.CutPrefix(v.Key, plain); same && strings.HasPrefix(suffix, variantSuffix) { // our lists contain only keys of the same URL
 			out = append(out, listed{v.Key, v.Date, exact})
 		}
 	}

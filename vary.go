@@ -73,6 +73,18 @@ func (s *selecting) match(q *query, vary []varyField, c contentcoding.Coding, la
 	return true
 }
 
+// filter returns the filter, as in variant, of the responses with these selecting fields that the query selects by equal fields.
+func (s *selecting) filter(q *query, vary []varyField) uint64 {
+	var sum uint64
+	for i := range vary {
+		if f := &vary[i]; f.filters() {
+			asked := s.field(q, f.name)
+			sum = addToFilter(sum, asked.present, s.normal(asked))
+		}
+	}
+	return sum
+}
+
 // equal reports whether a field of the query equals a selecting field.
 func (s *selecting) equal(asked *queryField, f *varyField) bool {
 	if f.digest {

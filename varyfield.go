@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -40,6 +41,32 @@ func varyFields(fields []storage.Field) []varyField {
 // namesField reports whether a field with this canonical name is one of the selecting fields.
 func namesField(vary []varyField, name string) bool {
 	return slices.ContainsFunc(vary, func(f varyField) bool { return f.name == name })
+}
+
+// filters reports whether the normalized value of the field is equal in all requests that select the response by it.
+func (f *varyField) filters() bool { return !f.digest && f.name != "Accept-Encoding" }
+
+// filterOf returns a number that is equal for all responses whose selecting fields have the same names and values.
+func filterOf(vary []varyField) uint64 {
+	var sum uint64
+	for i := range vary {
+		if f := &vary[i]; f.filters() {
+			sum = addToFilter(sum, f.present, f.normal)
+		}
+	}
+	return sum
+}
+
+func addToFilter(sum uint64, present bool, normal string) uint64 {
+	if present {
+		sum++
+	}
+	return sum*31 + lossy.Hash(normal)
+}
+
+// sameFilters reports whether a query has the same filter for both.
+func sameFilters(a, b []varyField) bool {
+	return slices.EqualFunc(a, b, func(f, g varyField) bool { return f.name == g.name && f.filters() == g.filters() })
 }
 
 // sameVary reports whether two variants are selected by the same requests.
