@@ -1,12 +1,14 @@
 package cachedir_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
+	"github.com/go-cachecontrol/cachecontrol/internal/peer"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -20,10 +22,12 @@ func mountWholeSeconds(t *testing.T) string {
 	if err := os.Truncate(image, 4<<20); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{{"mkfs.ext2", "-q", "-F", "-I", "128", image}, {"mount", "-o", "loop", image, dir}} {
-		if out, err := exec.CommandContext(t.Context(), args[0], args[1:]...).CombinedOutput(); err != nil {
-			t.Skipf("%v: %v: %s; it takes root and e2fsprogs", args, err, out)
-		}
+	mkfs := peer.Program(t, "apt-get install e2fsprogs", "mkfs.ext2", "/sbin/mkfs.ext2")
+	if out, err := exec.CommandContext(t.Context(), mkfs, "-q", "-F", "-I", "128", image).CombinedOutput(); err != nil {
+		t.Fatalf("mkfs.ext2: %v: %s", err, out)
+	}
+	if out, err := exec.CommandContext(t.Context(), "mount", "-o", "loop", image, dir).CombinedOutput(); err != nil {
+		peer.Denied(t, "mounting a file system in a file", fmt.Errorf("%w: %s", err, out))
 	}
 	t.Cleanup(func() {
 		if out, err := exec.Command("umount", "-l", dir).CombinedOutput(); err != nil {

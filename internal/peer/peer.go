@@ -43,6 +43,16 @@ func Absent(t testing.TB, what, install string) {
 	t.Skipf("%s is needed; to install: %s", what, install)
 }
 
+// Denied ends the test because the system refuses what root may do, and err says how. Another user's test is skipped, also with
+// CACHECONTROL_PEERS=require. A test of root, to which a container gives too little, ends as [Absent] does.
+func Denied(t testing.TB, what string, err error) {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		Absent(t, fmt.Sprintf("%s (%v)", what, err), "run the tests on a machine or in a container with this privilege")
+	}
+	t.Skipf("%s takes root: %v", what, err)
+}
+
 // Program returns the path of the first of the named programs that is in PATH. If none is, it ends the test
 // as [Absent] does.
 func Program(t testing.TB, install string, names ...string) string {
