@@ -7,7 +7,6 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
@@ -19,7 +18,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// listItem is the output of ls for one entry or file. It is kept small, because there may be very many.
+// listItem is the output of ls for one entry or file.
 type listItem struct {
 	Hash          string  `json:"hash,omitempty"`
 	Path          string  `json:"path"` // of an entry: of its metadata file; set by locate
@@ -78,7 +77,7 @@ func (row *listItem) found(found *cachedir.Finding, shared bool, now time.Time) 
 	}
 	if entry := found.Entry; entry != nil {
 		p := policyOf(entry, shared)
-		row.URL = strings.Clone(userinfo.Hide(entry.URL)) // the URL is part of a longer string, which is not kept
+		row.URL = userinfo.Hide(entry.URL)
 		row.entryDetails = &entryDetails{
 			Role: roleOf(row.Hash, entry), Writer: writerOf(entry), Layout: found.Layout.String(), Status: entry.Status,
 			Variants: len(entry.Variants), Received: entry.ResponseTime, Lifetime: seconds(p.Lifetime),

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/cachedir"
@@ -62,11 +64,12 @@ func (l *ls) run(ctx context.Context, e *env, args []string) error {
 
 // list prints the selected rows: with --sort none at once, otherwise after all have been found.
 func (l *ls) list(ctx context.Context, e *env, d *cacheDir, p *listPrinter, notes *listNotes) error {
-	var rows []*listItem
 	var bar *progress
 	if l.sort != "none" || !isTerminal(e.stdout) {
 		bar = startScan(e)
 	}
+	sorted := &sortedList{by: l.sort, reverse: l.reverse}
+	defer sorted.lines.close()
 	now := time.Now()
 	err := d.each(ctx, e, bar, func(it *cachedir.Item) error {
 		row := d.list(it, l.shared, now)
@@ -75,8 +78,7 @@ func (l *ls) list(ctx context.Context, e *env, d *cacheDir, p *listPrinter, note
 		}
 		notes.add(row)
 		if l.sort != "none" {
-			rows = append(rows, row)
-			return nil
+			return sorted.add(p, row)
 		}
 		err := p.print(row)
 		if p.columns >= 0 {
@@ -84,16 +86,7 @@ func (l *ls) list(ctx context.Context, e *env, d *cacheDir, p *listPrinter, note
 		}
 		return cannotWrite(err)
 	})
-	l.order(rows)
-	for _, row := range rows {
-		if ctx.Err() != nil {
-			return interrupted
-		}
-		if err := p.print(row); err != nil {
-			return cannotWrite(err)
-		}
-	}
-	return err
+	return cmp.Or(sorted.print(ctx, p), err)
 }
 
 // listNotes counts what is remarkable about a whole list.
@@ -126,33 +119,60 @@ func (n *listNotes) print(e *env, d *cacheDir) {
 	}
 }
 
-// order sorts the rows. Files that are not entries come last.
-func (l *ls) order(rows []*listItem) {
-	name := func(r *listItem) string { return cmp.Or(r.URL, "\xff"+cmp.Or(r.Path, r.Hash)) }
-	slices.SortFunc(rows, func(a, b *listItem) int {
-		if (a.entryDetails == nil) != (b.entryDetails == nil) {
-			if a.entryDetails == nil {
-				return 1
-			}
-			return -1
+// sortedList sorts rows. Files that are not entries come last.
+type sortedList struct {
+	by      string // the value of --sort
+	reverse bool
+	lines   lineSorter
+}
+
+// add adds a row, which p will print.
+func (s *sortedList) add(p *listPrinter, row *listItem) error {
+	text, err := p.text(row)
+	if err == nil {
+		err = s.lines.add(s.key(row), text)
+	}
+	return failed(err, "cannot sort", "With --sort none, entries are printed as they are found.")
+}
+
+// print prints all rows.
+func (s *sortedList) print(ctx context.Context, p *listPrinter) error {
+	return s.lines.each(func(text []byte) error {
+		if ctx.Err() != nil {
+			return interrupted
 		}
-		c := 0
-		if l.sort == "size" {
-			c = cmp.Compare(b.Size, a.Size)
-		} else if a.entryDetails != nil {
-			switch l.sort {
-			case "age":
-				c = cmp.Compare(b.Age, a.Age)
-			case "left":
-				c = cmp.Compare(a.Left, b.Left)
-			case "status":
-				c = cmp.Compare(a.Status, b.Status)
-			}
-		}
-		c = cmp.Or(c, cmp.Compare(name(a), name(b)), cmp.Compare(a.rank(), b.rank()), cmp.Compare(a.Hash, b.Hash))
-		if l.reverse {
-			return -c
-		}
-		return c
+		return cannotWrite(p.printText(text))
 	})
+}
+
+// key returns the key of a row. Rows are in the order of the bytes of their keys.
+func (s *sortedList) key(row *listItem) []byte {
+	var rank int64
+	if s.by == "size" {
+		rank = -row.Size
+	} else if row.entryDetails != nil {
+		switch s.by {
+		case "age":
+			rank = -int64(row.Age)
+		case "left":
+			rank = int64(row.Left)
+		case "status":
+			rank = int64(row.Status)
+		}
+	}
+	kind := byte(0)
+	if row.entryDetails == nil {
+		kind = 1
+	}
+	name := cmp.Or(row.URL, "\xff"+cmp.Or(row.Path, row.Hash))
+	key := binary.BigEndian.AppendUint64([]byte{kind}, uint64(rank)^1<<63) // so that negative ones come first
+	key = append(key, strings.ReplaceAll(name, "\x00", "\x00\xff")...)
+	key = append(key, 0, 1) // less than any continuation of the name
+	key = append(append(key, byte(row.rank())), row.Hash...)
+	if s.reverse {
+		for i := range key[1:] {
+			key[1+i] ^= 0xff
+		}
+	}
+	return key
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"fmt"
 	"io"
@@ -23,17 +24,30 @@ type listPrinter struct {
 const narrow = 70
 
 func (p *listPrinter) print(row *listItem) error {
-	located := *row // row is kept without its Path, to save memory
-	row = &located
+	text, err := p.text(row)
+	if err != nil {
+		return err
+	}
+	return p.printText(text)
+}
+
+// printText prints what text has returned for a row.
+func (p *listPrinter) printText(text []byte) error {
+	if !p.begun && !p.json {
+		io.WriteString(p.w, p.line("CODE", "SIZE", "AGE", "LEFT", "FRESH", "VAR", "URL"))
+	}
+	p.begun = true
+	_, err := p.w.Write(text) // or the error of the first line
+	return err
+}
+
+// text returns a row as it is printed.
+func (p *listPrinter) text(row *listItem) ([]byte, error) {
 	row.locate()
 	if p.json {
-		return writeJSON(p.w, row, "")
-	}
-	if !p.begun {
-		p.begun = true
-		if err := p.line("CODE", "SIZE", "AGE", "LEFT", "FRESH", "VAR", "URL"); err != nil {
-			return err
-		}
+		var b bytes.Buffer
+		err := writeJSON(&b, row, "")
+		return b.Bytes(), err
 	}
 	status, age, left, fresh, variants := "-", shortDuration(time.Duration(row.changed)), "-", row.State, ""
 	name := row.Path
@@ -66,10 +80,10 @@ func (p *listPrinter) print(row *listItem) error {
 	if row.Problem != "" {
 		name += " (" + printable(row.Problem) + ")"
 	}
-	return p.line(status, formatSize(row.Size), age, left, fresh, variants, name)
+	return []byte(p.line(status, formatSize(row.Size), age, left, fresh, variants, name)), nil
 }
 
-func (p *listPrinter) line(status, size, age, left, fresh, variants, name string) error {
+func (p *listPrinter) line(status, size, age, left, fresh, variants, name string) string {
 	var begin string
 	if p.columns >= 0 && p.columns < narrow {
 		begin = fmt.Sprintf("%4s %5s %-10s ", status, left, fresh)
@@ -79,8 +93,7 @@ func (p *listPrinter) line(status, size, age, left, fresh, variants, name string
 	if p.columns >= 0 {
 		name = shorten(name, max(p.columns-len(begin), 10))
 	}
-	_, err := io.WriteString(p.w, begin+name+"\n")
-	return err
+	return begin + name + "\n"
 }
 
 // freshness draws a bar with the part of the freshness lifetime that is left.
