@@ -33,6 +33,7 @@ func TestClocks(t *testing.T) {
 		field string
 		down  bool
 		with  func(*cachecontrol.Transport)
+		own   time.Duration // Control.Lifetime
 		want  cachecontrol.Outcome
 	}{
 		{ahead: 0, field: lifetime, want: hit},
@@ -46,8 +47,11 @@ func TestClocks(t *testing.T) {
 		{ahead: 5 * time.Minute, field: "Cache-Control: max-age=2147483648", want: hit},
 		{ahead: 5 * time.Minute, field: lifetime, with: func(tr *cachecontrol.Transport) { tr.Replay = true }, want: cachecontrol.Stale},
 		{ahead: 5 * time.Minute, field: lifetime, with: func(tr *cachecontrol.Transport) { tr.Shared = true }, want: cachecontrol.Revalidated},
+		{ahead: time.Second, field: lifetime, own: time.Hour, want: hit},
+		{ahead: 5 * time.Minute, field: lifetime, own: time.Hour, want: cachecontrol.Revalidated},
+		{ahead: 5 * time.Minute, field: lifetime, own: time.Second, want: cachecontrol.Revalidated},
 	} {
-		t.Run(fmt.Sprintf("%v/%s/down=%v", test.ahead, test.field, test.down), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%v/%s/down=%v/own=%v", test.ahead, test.field, test.down, test.own), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				o := newOrigin(t, func(n int, req *http.Request) *http.Response {
 					if req.Header.Get("If-None-Match") != "" {
@@ -71,7 +75,8 @@ func TestClocks(t *testing.T) {
 					test.with(ours)
 				}
 				do(t, other, "/")
-				if a := do(t, ours, "/"); a.outcome != test.want || a.body != "text" {
+				req := request(t, "/")
+				if a := send(t, ours, req.WithContext(cachecontrol.WithControl(req.Context(), cachecontrol.Control{Lifetime: test.own}))); a.outcome != test.want || a.body != "text" {
 					t.Errorf("%v %q, want %v %q", a.outcome, a.body, test.want, "text")
 				}
 				if test.want == cachecontrol.Revalidated { // the response has our time now

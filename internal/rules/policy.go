@@ -129,11 +129,14 @@ func (p *Policy) Explicit() bool {
 // Age returns the current age of the response, between 0 and Infinite (RFC 9111, section 4.2.3). That of a response which
 // was received in the future is not known, because another machine with another clock has stored it. It is at least the
 // freshness lifetime, so that the response is validated, unless that has no end.
-func (p *Policy) Age(now time.Time) time.Duration {
+func (p *Policy) Age(now time.Time) time.Duration { return p.age(now, p.Lifetime) }
+
+// age is Age for a freshness lifetime that a request may have changed.
+func (p *Policy) age(now time.Time, lifetime time.Duration) time.Duration {
 	since := elapsed(p.responseTime, now)
 	age := p.initialAge + since
-	if since == 0 && p.Lifetime < Infinite && p.responseTime.Sub(now) > clockTolerance {
-		age = max(age, p.Lifetime)
+	if since == 0 && lifetime < Infinite && p.responseTime.Sub(now) > clockTolerance {
+		age = max(age, lifetime)
 	}
 	return min(age, Infinite)
 }
@@ -306,8 +309,8 @@ func (p *Policy) useful() StoreDecision {
 // section 4). The caller must check that it was stored for the URL of the request and that the
 // header of the request selects it.
 func (p *Policy) Reuse(req *Request, now time.Time) Reuse {
-	age := p.Age(now)
 	lifetime, own := p.within(req.Lifetime)
+	age := p.age(now, lifetime)
 	action, reason := p.reuse(req, age, lifetime-age, own)
 	if p.Options.Replay && action != Serve && !req.Refresh {
 		action, reason = Serve, Replayed
@@ -373,8 +376,8 @@ func (p *Policy) staleWhileRevalidate(req *Request) Delta {
 // reached or returned a server error (RFC 9111, section 4.2.4, and RFC 5861, section 4). The Action
 // of the result is Serve or Validate.
 func (p *Policy) ReuseOnError(req *Request, now time.Time) Reuse {
-	age := p.Age(now)
 	lifetime, _ := p.within(req.Lifetime)
+	age := p.age(now, lifetime)
 	r := Reuse{Age: age, TTL: lifetime - age, Reason: Expired}
 	if p.Options.Replay {
 		r.Action, r.Reason = Serve, OnError
