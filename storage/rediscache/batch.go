@@ -68,12 +68,17 @@ func (c *cache) send(ctx context.Context, calls []*queued) {
 			}
 			return nil
 		})
+		for i := range own {
+			if own[i].changes() {
+				c.changedLate(ctx, own[i].plain)
+			}
+		}
 		return struct{}{}, nil
 	})
 	for i, q := range calls {
 		if err != nil {
 			q.Err = c.report(ctx, q.breaker, err)
-			if q.Put != nil || q.Delete { // perhaps
+			if q.changes() { // perhaps
 				c.changed(q.plain)
 			}
 			continue
@@ -82,6 +87,9 @@ func (c *cache) send(ctx context.Context, calls []*queued) {
 		c.receive(ctx, q)
 	}
 }
+
+// changes reports whether the call is a Put or a Delete.
+func (q *queued) changes() bool { return q.Put != nil || q.Delete }
 
 // queue adds the commands of a call to a pipeline.
 func (q *queued) queue(ctx context.Context, c *cache, p redis.Pipeliner) {

@@ -88,6 +88,13 @@ func (c *cache) changed(plain string) {
 	}
 }
 
+// changedLate is changed for the end of a call that may have been given up, when ctx ended, before it has changed the entry.
+func (c *cache) changedLate(ctx context.Context, plain string) {
+	if ctx.Err() != nil {
+		c.changed(plain)
+	}
+}
+
 func (u *changes) add(hashes []byte) {
 	if u.lost = u.lost || len(u.hashes)+len(hashes) > maxUnsent*logHash; u.lost {
 		u.hashes = nil

@@ -127,6 +127,7 @@ func (c *cache) run(ctx context.Context, s *storing, keys ...string) error {
 		args = append(args[:4], r.size, r.end, r.offset, r.length)
 	}
 	reply, err := callLong(ctx, c, keys[0], n, func(ctx context.Context) (string, error) {
+		defer c.changedLate(ctx, keys[0])
 		if s.body == "" {
 			return storeScript.Run(ctx, c.client, keys, args...).Text()
 		}

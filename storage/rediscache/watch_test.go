@@ -156,6 +156,67 @@ func TestWatchChangeWhileRead(t *testing.T) {
 	w.only(url)
 }
 
+// A change that Redis makes after the store has given up the call is reported, too.
+func TestWatchLateChange(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(c storage.Store) error{
+		"update": func(c storage.Store) error { return c.Update(t.Context(), url, get(t, c).Entry.Clone()) },
+		"delete": func(c storage.Store) error { return c.Delete(t.Context(), url) },
+		"store": func(c storage.Store) error {
+			w, err := c.Create(t.Context(), url, entry("", time.Hour))
+			if err != nil {
+				return err
+			}
+			return w.Commit()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := miniredis.RunT(t)
+			mine := rediscache.New(newClient(t, m.Addr()), patient, soon)
+			w := watch(t, mine)
+			putAt(t, rediscache.New(newClient(t, m.Addr()), rediscache.WatchInterval(-1)), url) // which tells nobody
+			hold(t, mine, url)
+			slow := &slowChanges{on: make(chan struct{})}
+			client := redis.NewClient(&redis.Options{Addr: m.Addr()}) // does not honor contexts
+			defer client.Close()
+			client.AddHook(slow)
+			if err := change(rediscache.New(client, rediscache.Timeout(time.Second))); !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatalf("%s = %v, want %v", name, err, context.DeadlineExceeded)
+			}
+			w.only(url)
+			hold(t, mine, url)
+			close(slow.on)
+			w.only(url)
+		})
+	}
+}
+
+// slowChanges is a hook that holds up changes, whatever their contexts.
+type slowChanges struct{ on chan struct{} }
+
+func (s *slowChanges) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (s *slowChanges) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if name := cmd.Name(); strings.HasPrefix(name, "eval") && fmt.Sprint(cmd.Args()[3]) == url {
+			<-s.on
+			ctx = context.WithoutCancel(ctx)
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (s *slowChanges) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if cmds[len(cmds)-1].Name() == "unlink" {
+			<-s.on
+			ctx = context.WithoutCancel(ctx)
+		}
+		return next(ctx, cmds)
+	}
+}
+
 // afterGet is a hook that is called after the first read of a value.
 func afterGet(f func()) redis.Hook {
 	count := new(trips)
