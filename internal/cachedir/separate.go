@@ -55,6 +55,9 @@ func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*storage.R
 	if err != nil {
 		return nil, unusable(err)
 	}
+	if r := c.getRemembered(path); r != nil {
+		return r, nil
+	}
 	p := c.rememberedPair(path)
 	if p == nil {
 		p, err = c.settledPair(ctx, path)
@@ -91,6 +94,35 @@ func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*storage.R
 	}), nil
 }
 
+// getRemembered returns the short entry at path if its metadata is remembered and the body belongs to it. It returns nil if not,
+// or if a file cannot be read.
+func (c *SeparateBodyFileCache) getRemembered(path string) *storage.Response {
+	h := c.tree.heads.last(path)
+	if h == nil || h.entry.Foreign || h.entry.Length > shortFile || !stillAt(path, h.info) {
+		return nil
+	}
+	bodyPath := path + bodySuffix
+	d, fi, err := openRegular(bodyPath, openQuick)
+	if err != nil {
+		return nil
+	}
+	defer d.Close()
+	if !hasBody(h.entry, fi) {
+		return nil
+	}
+	c.tree.touch(bodyPath, fi)
+	body, err := readBody(d, 0, h.entry)
+	if err != nil {
+		return nil
+	}
+	return storage.NewResponse(h.entry, body)
+}
+
+// hasBody reports whether the body of an entry is in the file that is described by fi.
+func hasBody(e *storage.Entry, fi fs.FileInfo) bool {
+	return !e.BodyTime.IsZero() && e.BodyTime.Equal(fi.ModTime()) && e.Length == fi.Size()
+}
+
 // rememberedPair returns the pair at path if its metadata is remembered and the body belongs to it, and nil
 // otherwise.
 func (c *SeparateBodyFileCache) rememberedPair(path string) *pair {
@@ -102,7 +134,7 @@ func (c *SeparateBodyFileCache) rememberedPair(path string) *pair {
 	if err != nil {
 		return nil
 	}
-	if h.entry.BodyTime.IsZero() || !h.entry.BodyTime.Equal(bodyInfo.ModTime()) || h.entry.Length != bodyInfo.Size() {
+	if !hasBody(h.entry, bodyInfo) {
 		body.Close()
 		return nil
 	}
