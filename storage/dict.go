@@ -382,7 +382,7 @@ func (c *DictCache) leave(r *record) {
 // evict removes one entry other than spare. It returns false if there is none.
 //
 // The policy is S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023), with regard to
-// sizes. New entries are in the queue fresh, a tenth of the cache. An entry that was requested often enough while in
+// sizes. New entries are in the queue fresh, a twentieth of the cache. An entry that was requested often enough while in
 // fresh moves to kept. One that was not is evicted, and its hash is remembered; if it is stored again, it is added to
 // kept at once. An entry that reaches the end of kept is moved back to its start if it was requested often enough
 // meanwhile. Once is enough, except for large entries: see needs.
@@ -391,7 +391,7 @@ func (c *DictCache) evict(spare *record) bool {
 	mean := (c.freshSize() + c.kept.size) / int64(max(1, entries))
 	for turns := entries; ; turns-- {
 		r := c.fresh.first(spare)
-		if r == nil || c.freshSize() <= c.bound()/10 {
+		if r == nil || c.freshSize() <= c.bound()/20 {
 			r = cmp.Or(c.kept.first(spare), r)
 		}
 		if r == nil {

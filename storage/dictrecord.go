@@ -154,7 +154,7 @@ func (h *recordHead) withDecoded(body []byte) *recordHead {
 }
 
 // maxUses is the number of requests that count. It is small, so that an entry whose time has passed is soon evicted.
-const maxUses = 3
+const maxUses = 4
 
 // use counts a request. It writes only a few times, so that processors that share the record do not contend for it. If two
 // do so at the same time, one of the requests may not be counted.
