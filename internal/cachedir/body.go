@@ -3,6 +3,7 @@ package cachedir
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"sync"
@@ -115,12 +116,25 @@ const leastForKernel = 64 << 10
 // WriteTo verifies the body as Read does. If a long body has no checksum or is verified already, WriteTo lets
 // the kernel copy it, if w supports that.
 func (b *fileBody) WriteTo(w io.Writer) (int64, error) {
-	if n, ok, err := b.copyTo(w); ok {
-		return n, err
+	if leadsToKernel(w) {
+		if n, ok, err := b.copyTo(w); ok {
+			return n, err
+		}
 	}
 	buf := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buf)
 	return io.CopyBuffer(writerOnly{w}, readerOnly{b}, *buf)
+}
+
+// leadsToKernel reports whether the kernel may be able to copy a file to w. To other writers that have ReadFrom, such as a
+// bytes.Buffer, few large writes cost less.
+func leadsToKernel(w io.Writer) bool {
+	switch w.(type) {
+	case *os.File, net.Conn, http.ResponseWriter:
+		_, ok := w.(io.ReaderFrom)
+		return ok
+	}
+	return false
 }
 
 // copyTo copies the rest of the body to w if the body is long and need not be verified.
