@@ -16,7 +16,9 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -142,6 +144,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("CONTRIBUTING.md has no row that begins with %q", row)
 		}
 	}
+	checkGroups(t, string(page), slices.Collect(maps.Values(names)))
 	interfaces := p.interfaces(t)
 	var unused []string
 	for object, name := range names {
@@ -161,6 +164,91 @@ func TestNames(t *testing.T) {
 		}
 		t.Errorf("no program in testdata uses %s, want a use or no such name", name)
 	}
+}
+
+// modules are the packages in modules of their own, by the last element of their paths.
+var modules = []string{"storage/rediscache", "storage/memcached", "otel"}
+
+// ungrouped is how many exported names need no group in CONTRIBUTING.md.
+const ungrouped = 330
+
+// checkGroups checks the table of groups of names in CONTRIBUTING.md: the names exist, each is in one row, the rows have the
+// right numbers, and ungrouped names remain. names are all exported names of the public packages.
+func checkGroups(t *testing.T, page string, names []string) {
+	for _, dir := range modules {
+		names = append(names, declared(t, filepath.Join("../..", dir))...)
+	}
+	row := regexp.MustCompile("(?m)^\\| (\\d+) \\| (`[^|]+`) \\| .+ \\|$")
+	listed := make(map[string]bool)
+	for _, m := range row.FindAllStringSubmatch(page, -1) {
+		n := 0
+		for _, which := range strings.Split(m[2], ", ") {
+			which = strings.Trim(which, "`")
+			found := false
+			for _, name := range names {
+				if name != which && !strings.HasPrefix(name, which+".") {
+					continue
+				}
+				if found = true; listed[name] {
+					t.Errorf("CONTRIBUTING.md lists %s twice", name)
+				}
+				listed[name] = true
+				n++
+			}
+			if !found {
+				t.Errorf("CONTRIBUTING.md lists %s, which does not exist", which)
+			}
+		}
+		if m[1] != strconv.Itoa(n) {
+			t.Errorf("CONTRIBUTING.md says %s names, want %d: %s", m[1], n, m[2])
+		}
+	}
+	if rest := len(names) - len(listed); rest != ungrouped {
+		t.Errorf("%d of %d exported names are in no group, want %d", rest, len(names), ungrouped)
+	}
+}
+
+// declared returns the names of the exported functions, types, variables and constants in a folder whose types have no
+// exported methods and fields.
+func declared(t *testing.T, dir string) (names []string) {
+	sources, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := func(idents ...*ast.Ident) {
+		for _, id := range idents {
+			if id.IsExported() {
+				names = append(names, path.Base(dir)+"."+id.Name)
+			}
+		}
+	}
+	for _, source := range sources {
+		if strings.HasSuffix(source, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), source, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, decl := range f.Decls {
+			switch d := decl.(type) {
+			case *ast.FuncDecl:
+				if d.Recv == nil {
+					add(d.Name)
+				}
+			case *ast.GenDecl:
+				for _, spec := range d.Specs {
+					switch s := spec.(type) {
+					case *ast.ValueSpec:
+						add(s.Names...)
+					case *ast.TypeSpec:
+						add(s.Name)
+					}
+				}
+			}
+		}
+	}
+	return names
 }
 
 // programs are the type-checked programs.

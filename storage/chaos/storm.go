@@ -14,7 +14,6 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/internal/redistest"
 	"github.com/go-cachecontrol/cachecontrol/internal/subprocess"
-	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 const (
@@ -22,6 +21,9 @@ const (
 
 	// outageBound is the time after which all processes see what was invalidated during an outage, from its end on.
 	outageBound = 10 * time.Second
+
+	// nearFor is how long Tiered uses a near entry by default.
+	nearFor = 5 * time.Second
 
 	// patience limits the wait for something that happens much sooner even on a busy machine.
 	patience = time.Minute
@@ -177,7 +179,7 @@ func runStorm(ctx context.Context, server *redistest.Server, all []fault, n coun
 	for i, f := range all {
 		r, err := s.inject(f, n)
 		if err == nil && (n.each || i == len(all)-1) {
-			time.Sleep(time.Until(s.outages[i].until.Add(outageBound + storage.DefaultNearFor)))
+			time.Sleep(time.Until(s.outages[i].until.Add(outageBound + nearFor)))
 			_, err = s.round(&r, order{All: true})
 		}
 		if err != nil {
@@ -336,7 +338,7 @@ func (s *storm) allowed(member int, changed, now time.Time) (until, ended time.T
 		}
 	}
 	if member%2 == 1 { // it has entries in memory
-		until = until.Add(storage.DefaultNearFor)
+		until = until.Add(nearFor)
 	}
 	return until, ended
 }
