@@ -10,6 +10,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -18,6 +19,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,7 +36,7 @@ func main() {
 	var o options
 	flag.IntVar(&o.n, "n", 200, "number of mutants of each package")
 	flag.Uint64Var(&o.seed, "seed", 1, "which mutants")
-	flag.DurationVar(&o.slow, "slow", 5*time.Second, "tests that take longer are not used")
+	flag.DurationVar(&o.slow, "slow", 5*time.Second, "tests that keep the processor busy for longer are not used")
 	flag.StringVar(&o.file, "file", "", "only mutants of this file")
 	limit := flag.Duration("time", 24*time.Hour, "stop after this time")
 	least := flag.Float64("min", 0, "fail if fewer than this percentage are killed")
@@ -97,20 +100,48 @@ func (s *score) add(ctx context.Context, dir string, o options) error {
 		return err
 	}
 	var here score
-	for _, m := range list {
+	var mu sync.Mutex // guards here and s
+	err = forEach(list, func(m *mutant) error {
 		killed, err := kills(ctx, p, bin, m, tests)
 		if err != nil {
 			return err
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		if killed {
 			here.killed, s.killed = here.killed+1, s.killed+1
-			continue
+			return nil
 		}
 		here.survived, s.survived = here.survived+1, s.survived+1
 		fmt.Printf("survived: %v\n", m)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	fmt.Printf("%s: %v, in %v\n", p.ImportPath, here, time.Since(began).Round(time.Second))
 	return nil
+}
+
+// forEach calls f for all elements of a list, two at a time. It stops at the first error.
+func forEach[T any](list []T, f func(T) error) error {
+	var next atomic.Int64
+	errs := make(chan error)
+	for range 2 {
+		go func() {
+			var err error
+			for err == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(list) {
+					break
+				}
+				err = f(list[i])
+			}
+			next.Add(int64(len(list))) // the other stops, too
+			errs <- err
+		}()
+	}
+	return cmp.Or(<-errs, <-errs)
 }
 
 // choose returns the mutants of a package that are not known to be equivalent, in random order.

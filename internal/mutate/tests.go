@@ -11,11 +11,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
-// least is how long the tests of a mutant may take in any case.
+// least is how much time of the processor the tests of a mutant may take in any case.
 const least = 10 * time.Second
+
+// patience is how much longer tests may take on a busy machine than they use the processor.
+const patience = 10
 
 // memory is how much address space a test may have, in KiB. A mutant may allocate without end.
 const memory = 4 << 20
@@ -23,7 +27,7 @@ const memory = 4 << 20
 // A test is a test of a package.
 type test struct {
 	name   string
-	took   time.Duration
+	took   time.Duration // of the processor
 	blocks []block
 }
 
@@ -44,7 +48,7 @@ func (b block) contains(line, column int) bool {
 // profile runs every test of a package alone. It returns those that pass and are not slow, the fastest first. They also pass
 // in the program with the mutants, mutants, if none is active.
 func profile(ctx context.Context, p *target, dir, mutants string, slow time.Duration) ([]*test, error) {
-	bin, out := filepath.Join(dir, "cover.test"), filepath.Join(dir, "cover.out")
+	bin := filepath.Join(dir, "cover.test")
 	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-cover", "-o", bin, ".")
 	cmd.Dir = p.Dir
 	if text, err := cmd.CombinedOutput(); err != nil {
@@ -57,29 +61,35 @@ func profile(ctx context.Context, p *target, dir, mutants string, slow time.Dura
 		return nil, fmt.Errorf("%s: %w", p.ImportPath, err)
 	}
 	disturbed := disturbed(ctx, p, mutants)
+	var mu sync.Mutex // guards list
 	var list []*test
-	for _, name := range strings.Fields(string(names)) {
+	err = forEach(strings.Fields(string(names)), func(name string) error {
 		if slices.Contains(disturbed, name) {
 			fmt.Fprintf(os.Stderr, "%s: %s is not used: it fails without a mutant\n", p.ImportPath, name)
-			continue
+			return nil
 		}
-		t := &test{name: name}
-		began := time.Now()
-		err := run(ctx, p, bin, 0, slow, "^"+name+"$", "-test.coverprofile="+out)
-		t.took = time.Since(began)
+		t, out := &test{name: name}, filepath.Join(dir, name+".cover")
+		var err error
+		t.took, err = run(ctx, p, bin, 0, slow, "^"+name+"$", "-test.coverprofile="+out)
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "%s: %s is not used: %v\n", p.ImportPath, name, err)
-			continue
+			return nil
 		}
 		data, err := os.ReadFile(out)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		t.blocks = blocks(string(data))
+		mu.Lock()
+		defer mu.Unlock()
 		list = append(list, t)
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	slices.SortStableFunc(list, func(a, b *test) int { return int(a.took - b.took) })
 	return list, nil
@@ -117,23 +127,29 @@ func blocks(profile string) []block {
 
 var errTime = errors.New("takes too long")
 
-// run runs the tests of a program that match a pattern, with one mutant.
-func run(ctx context.Context, p *target, bin string, mutant int, limit time.Duration, pattern string, args ...string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, errTime)
+// run runs the tests of a program that match a pattern, with one mutant. It returns the time of the processor that they took, which
+// may be at most limit.
+func run(ctx context.Context, p *target, bin string, mutant int, limit time.Duration, pattern string, args ...string) (time.Duration, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience*limit, errTime)
 	defer cancel()
-	args = append([]string{"-c", fmt.Sprintf(`ulimit -v %d; exec "$0" "$@"`, memory), bin,
+	seconds := int(limit.Seconds() + 1)
+	args = append([]string{"-c", fmt.Sprintf(`ulimit -v %d; ulimit -t %d; exec "$0" "$@"`, memory, seconds), bin,
 		"-test.short", "-test.failfast", "-test.run", pattern}, args...)
 	cmd := exec.CommandContext(ctx, "sh", args...)
 	cmd.Dir = p.Dir
 	cmd.Env = append(os.Environ(), variable+"="+strconv.Itoa(mutant))
 	out, err := cmd.CombinedOutput()
-	if err != nil && errors.Is(context.Cause(ctx), errTime) {
-		return errTime
+	var took time.Duration
+	if cmd.ProcessState != nil {
+		took = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	}
+	if took > limit || errors.Is(context.Cause(ctx), errTime) {
+		return took, errTime
 	}
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, out)
+		return took, fmt.Errorf("%w\n%s", err, out)
 	}
-	return nil
+	return took, nil
 }
 
 // runs reports whether the test runs the place of a mutant. The profile says nothing about the expressions of a case; a test
@@ -168,7 +184,7 @@ func kills(ctx context.Context, p *target, bin string, m *mutant, tests []*test)
 		}
 		// The fast ones run first.
 		if len(names) > 0 && (i == len(tests)-1 || took > time.Second) {
-			err := run(ctx, p, bin, m.number, least+5*took, "^("+strings.Join(names, "|")+")$")
+			_, err := run(ctx, p, bin, m.number, least+5*took, "^("+strings.Join(names, "|")+")$")
 			if ctx.Err() != nil {
 				return false, ctx.Err()
 			}

@@ -4,7 +4,6 @@ package memcached_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/parttest"
 	"github.com/go-cachecontrol/cachecontrol/storage"
@@ -14,7 +13,6 @@ import (
 // Whatever happens to the stored parts of a file, no byte of an answer is wrong.
 func TestPartsAttacked(t *testing.T) {
 	client := newClient(t, start(t))
-	client.Timeout, client.MaxIdleConns = time.Minute, 100 // no test of speed
 	parttest.Run(t, func(t testing.TB) storage.Store {
 		if err := client.FlushAll(); err != nil {
 			t.Fatal(err)

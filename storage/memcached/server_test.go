@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,14 +36,37 @@ func start(t testing.TB, args ...string) *peer.Server {
 		append([]string{"-l", "127.0.0.1", "-p", strconv.Itoa(port), "-U", "0", "-u", "nobody"}, args...)...)
 }
 
+// newClient returns a client for tests in which no server is away: on a busy machine any call may take long.
 func newClient(t testing.TB, servers ...*peer.Server) *memcache.Client {
 	var addrs []string
 	for _, s := range servers {
 		addrs = append(addrs, s.Addr)
 	}
 	c := memcache.New(addrs...)
+	c.Timeout, c.MaxIdleConns = time.Minute, 100
 	t.Cleanup(func() { c.Close() })
 	return c
+}
+
+// expire makes calls of the servers that are away end after a time. Calls of the others have a minute more.
+func expire(c *memcache.Client, after time.Duration, away func(addr string) bool) {
+	c.Timeout = after
+	c.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(context.WithoutCancel(ctx), network, addr)
+		return expiring{conn, func() bool { return away(addr) }}, err
+	}
+}
+
+type expiring struct {
+	net.Conn
+	away func() bool
+}
+
+func (c expiring) SetDeadline(t time.Time) error {
+	if !c.away() {
+		t = t.Add(time.Minute)
+	}
+	return c.Conn.SetDeadline(t)
 }
 
 func TestStore(t *testing.T) {
@@ -51,7 +76,6 @@ func TestStore(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := newClient(t, servers...)
-			client.Timeout, client.MaxIdleConns = time.Minute, 100 // no test of speed
 			storagetest.Run(t, func(t *testing.T) storage.Store {
 				if err := client.FlushAll(); err != nil {
 					t.Fatal(err)
@@ -168,10 +192,11 @@ func TestFailOpen(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			server := start(t)
 			client := newClient(t, server)
-			client.Timeout = 50 * time.Millisecond
+			var away atomic.Bool
+			expire(client, 50*time.Millisecond, func(string) bool { return away.Load() })
 			store := &counting{Store: memcached.New(client)}
 			o := &origin{body: []byte("hello")}
-			transport := &cachecontrol.Transport{Base: o, Store: store}
+			transport := &cachecontrol.Transport{Base: o, Store: store, StoreTimeout: time.Minute}
 			defer transport.Close()
 			c := transport.Client()
 			hits := func(n int) (hits int) {
@@ -185,6 +210,7 @@ func TestFailOpen(t *testing.T) {
 			if n := hits(20); n != 10 {
 				t.Fatalf("%d hits of 20 at first, want 10", n)
 			}
+			away.Store(true)
 			test.away(server)
 			store.suspended = 0
 			if n := hits(100); n != 0 {
@@ -198,6 +224,7 @@ func TestFailOpen(t *testing.T) {
 				t.Errorf("%d calls waited, %d were suspended", store.waited, store.suspended)
 			}
 			test.back(server)
+			away.Store(false)
 			deadline := time.Now().Add(peer.ServerTimeout)
 			for hits(20) < 10 && time.Now().Before(deadline) {
 				time.Sleep(10 * time.Millisecond)
@@ -239,7 +266,8 @@ func TestServers(t *testing.T) {
 	}
 	client := memcache.NewFromSelector(servers)
 	t.Cleanup(func() { client.Close() })
-	client.Timeout = 100 * time.Millisecond
+	var away atomic.Bool
+	expire(client, 100*time.Millisecond, func(addr string) bool { return away.Load() && addr == paused.Addr })
 	s := memcached.New(client)
 	on := map[string][]string{}
 	for i := range 40 {
@@ -253,6 +281,7 @@ func TestServers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	away.Store(true)
 	paused.Pause()
 	get := func(key string) error {
 		r, err := s.Get(t.Context(), key)
