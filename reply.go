@@ -24,6 +24,7 @@ type reply struct {
 	named              string   // key of the response if No-Vary-Search made that differ from the key of its URL
 	rejectsCredentials bool     // it rejects credentials that Base has added to the request
 	spareLine          []string // capacity for one more line of the header, for Cache-Status
+	perConnection      bool     // the header has fields that are not stored in any case
 	farMark            []string // the origin's XFromCache, if another cache reports a hit
 }
 
@@ -36,7 +37,7 @@ func (rep *reply) adoptHeader(q *query) {
 		rep.farMark = slices.Clone(mark)
 	}
 	// XFromCache is not stored. setCacheStatus restores it after the response has been stored.
-	resp.Header, rep.spareLine = rules.CopyHeaderWithout(framedHeader(resp), XFromCache)
+	resp.Header, rep.spareLine, rep.perConnection = rules.CopyHeaderWithout(framedHeader(resp), XFromCache)
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}

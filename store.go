@@ -19,7 +19,7 @@ func (e *engine) newStoreContext(q *query, prev *previous, rep *reply) storeCont
 // used later only if the response may be shared.
 func (e *engine) storeWhole(q *query, prev *previous, rep *reply, as *assessment, s *Status) (key string, entry *storage.Entry) {
 	r := e.newRecording(q, prev, rep, as)
-	r.entry.Header = e.headerToStore(prev, e.resolved(q.req, rep.resp.Header), &as.policy)
+	r.entry.Header = e.headerToStore(prev, rep, e.resolved(q.req, rep.resp.Header), &as.policy)
 	entry = r.entry
 	r.entryKey = e.keyForVariant(prev, entry)
 	r.trailerFrom, r.private = rep.resp, as.policy.ExcludedFields()
@@ -161,24 +161,14 @@ func (e *engine) latestVary(q *query, prev *previous) []string {
 	return names
 }
 
-// headerToStore returns the header to store for a response with header h. It is h itself, not a copy, if the store
+// headerToStore returns the header to store for a reply with header h. It is h itself, not a copy, if the store
 // copies it in Create, no field has to be removed, and the entry is not needed later, to add a variant.
-func (e *engine) headerToStore(prev *previous, h http.Header, policy *rules.Policy) http.Header {
-	if e.store.Traits().Copies && prev.first == nil && !leavesOut(h, policy) {
+func (e *engine) headerToStore(prev *previous, rep *reply, h http.Header, policy *rules.Policy) http.Header {
+	excludes := func(name string) bool { return h[name] != nil }
+	if e.store.Traits().Copies && prev.first == nil && !rep.perConnection && !slices.ContainsFunc(policy.ExcludedFields(), excludes) {
 		return h
 	}
 	return rules.StoredHeader(h, policy)
-}
-
-// leavesOut reports whether h has a field that is not stored.
-func leavesOut(h http.Header, policy *rules.Policy) bool {
-	excluded := policy.ExcludedFields()
-	for name := range h {
-		if rules.PerConnection(name) || slices.Contains(excluded, name) {
-			return true
-		}
-	}
-	return false
 }
 
 func reasonPhrase(resp *http.Response) string {

@@ -110,15 +110,17 @@ func WithoutSetCookie(h http.Header) http.Header {
 }
 
 // CopyHeaderWithout returns a copy of the fields except the one with this name. The copy has capacity
-// for one more field, whose line the caller may put in spare.
-func CopyHeaderWithout(h http.Header, without string) (out http.Header, spare []string) {
+// for one more field, whose line the caller may put in spare. perConnection reports whether h has a
+// field for which PerConnection is true.
+func CopyHeaderWithout(h http.Header, without string) (out http.Header, spare []string, perConnection bool) {
 	out, room := make(http.Header, len(h)+1), make([]string, len(h)+1)
 	for name, lines := range h {
 		if name != without {
 			out[name], room = copyLines(lines, room)
 		}
+		perConnection = perConnection || PerConnection(name)
 	}
-	return out, room[len(room)-1:]
+	return out, room[len(room)-1:], perConnection
 }
 
 // StoredTrailer returns a copy of the trailer fields that are stored, or nil if there are none. It

@@ -47,7 +47,13 @@ func TestCopySetCookie(t *testing.T) {
 // TestCopyHeaderTo: the copy shares no memory with the header, nor one field of it with another, nor with the room for one more.
 func TestCopyHeaderWithout(t *testing.T) {
 	h := http.Header{"A": {"1"}, "B": {"2", "3"}, "C": {}, "D": nil, "Without": {"4"}}
-	out, spare := CopyHeaderWithout(h, "Without")
+	out, spare, perConnection := CopyHeaderWithout(h, "Without")
+	if perConnection {
+		t.Errorf("CopyHeaderWithout(%v) has a field of the connection", h)
+	}
+	if _, _, perConnection = CopyHeaderWithout(http.Header{"Date": {"a"}, "Keep-Alive": {"b"}}, "Date"); !perConnection {
+		t.Error("CopyHeaderWithout has not noticed Keep-Alive")
+	}
 	want := http.Header{"A": {"1"}, "B": {"2", "3"}, "C": {}, "D": nil}
 	if diff := cmp.Diff(want, out, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("the copy: (-want +got)\n%s", diff)
