@@ -71,6 +71,33 @@ func together(ctx context.Context, golang, python []child) (goes, pythons tally,
 	return goes, pythons, err
 }
 
+// inDirectory runs f with an empty directory and an origin.
+func inDirectory(f func(dir, url string, o *changing) error) error {
+	dir, err := os.MkdirTemp("", "faults")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	o, server := startOrigin()
+	defer server.Close()
+	return f(dir, server.URL, o)
+}
+
+// eachLayout runs f with an empty directory and an origin for each layout, and returns its rows.
+func eachLayout(f func(layout, dir, url string, o *changing) (row, error)) (rows []row, err error) {
+	for _, layout := range layouts {
+		err := inDirectory(func(dir, url string, o *changing) error {
+			r, err := f(layout, dir, url, o)
+			rows = append(rows, r)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
 func repeat(n int, c child) []child {
 	var all []child
 	for range n {
@@ -86,16 +113,13 @@ func manyProcesses(ctx context.Context, less int) ([]row, error) {
 		goes := child{Layout: layout, Keys: 3, Reads: 60_000 / less, Renew: 0.05}
 		python := child{Layout: layout, Keys: 3, Reads: 8000 / less, Renew: 0.2}
 		phase := func(n, m int) (g, p tally, written int64, err error) {
-			dir, err := os.MkdirTemp("", "faults")
-			if err != nil {
-				return g, p, 0, err
-			}
-			defer os.RemoveAll(dir)
-			o, server := startOrigin()
-			defer server.Close()
-			goes.Dir, goes.URL, python.Dir, python.URL = dir, server.URL, dir, server.URL
-			g, p, err = together(ctx, repeat(n, goes), repeat(m, python))
-			return g, p, o.answers.Load(), err
+			err = inDirectory(func(dir, url string, o *changing) (err error) {
+				goes.Dir, goes.URL, python.Dir, python.URL = dir, url, dir, url
+				g, p, err = together(ctx, repeat(n, goes), repeat(m, python))
+				written = o.answers.Load()
+				return err
+			})
+			return g, p, written, err
 		}
 		_, alone, aloneWritten, err := phase(0, 4)
 		if err != nil {
@@ -123,26 +147,18 @@ func manyProcesses(ctx context.Context, less int) ([]row, error) {
 
 // kills ends writers with SIGKILL at any moment, and then reads the directory.
 func kills(ctx context.Context, less int) ([]row, error) {
-	var rows []row
-	for _, layout := range layouts {
-		dir, err := os.MkdirTemp("", "faults")
-		if err != nil {
-			return nil, err
-		}
-		defer os.RemoveAll(dir)
-		_, server := startOrigin()
-		defer server.Close()
+	return eachLayout(func(layout, dir, url string, _ *changing) (row, error) {
 		r := row{broken: layout + ", writers killed (SIGKILL)", unit: "kills"}
 		var missed int
-		c := child{Layout: layout, Dir: dir, URL: server.URL, Keys: 3, Renew: 1, Forever: true}
+		c := child{Layout: layout, Dir: dir, URL: url, Keys: 3, Renew: 1, Forever: true}
 		for range 600 / less {
 			if err := killOne(ctx, c); err != nil {
-				return nil, err
+				return r, err
 			}
 			r.times++
 			m, err := readLeft(ctx, c, &r.tally)
 			if err != nil {
-				return nil, err
+				return r, err
 			}
 			missed += m
 		}
@@ -156,31 +172,24 @@ func kills(ctx context.Context, less int) ([]row, error) {
 			return nil
 		})
 		if _, err := directory.Trim(ctx, dir, 0, 0); err != nil {
-			return nil, err
+			return r, err
 		}
 		left := countTemporary(dir)
 		r.notes = fmt.Sprintf("%d misses; %d temporary files left, %d after a sweep", missed, temporary, left)
 		if left > 0 {
 			r.broke = fmt.Sprintf("%d temporary files are never swept", left)
 		}
-		rows = append(rows, r)
-	}
-	return rows, nil
+		return r, nil
+	})
 }
 
 // herds has eight processes with ten requests each for one response that has become stale. One request may reach the
 // origin, and one more if the process that sent the first is killed, as in every other round.
 func herds(ctx context.Context, less int) ([]row, error) {
-	var rows []row
-	for _, layout := range layouts {
-		dir, err := os.MkdirTemp("", "faults")
-		if err != nil {
-			return nil, err
-		}
-		defer os.RemoveAll(dir)
+	return eachLayout(func(layout, dir, _ string, _ *changing) (row, error) {
 		store, err := openLayout(layout, dir)
 		if err != nil {
-			return nil, err
+			return row{}, err
 		}
 		got, err := herd.Run(ctx, herd.Config{
 			Processes: 8, Requests: 10, Rounds: max(4, 100/less), Store: store,
@@ -189,7 +198,7 @@ func herds(ctx context.Context, less int) ([]row, error) {
 			},
 		})
 		if err != nil {
-			return nil, err
+			return row{}, err
 		}
 		r := row{
 			broken: layout + ", 8 processes with 10 requests each, CollapseProcesses; in every other round the one that asks is killed",
@@ -200,9 +209,8 @@ func herds(ctx context.Context, less int) ([]row, error) {
 		if got.Most > 1 || got.MostWithAKill > 2 {
 			r.broke = r.notes
 		}
-		rows = append(rows, r)
-	}
-	return rows, nil
+		return r, nil
+	})
 }
 
 // killOne starts a writer and kills it up to 20 milliseconds after it has begun.
@@ -286,38 +294,17 @@ func countFiles(dir string) (n int) {
 // rotating tokens, so that Vary makes many variants of a URL.
 func bounds(ctx context.Context, less int) ([]row, error) {
 	const bound = 4 << 20
-	var rows []row
-	for _, layout := range layouts {
-		dir, err := os.MkdirTemp("", "faults")
-		if err != nil {
-			return nil, err
-		}
-		defer os.RemoveAll(dir)
-		o, server := startOrigin()
-		defer server.Close()
+	rows, err := eachLayout(func(layout, dir, url string, o *changing) (row, error) {
 		watch, stop := context.WithCancel(ctx)
 		most := make(chan int64)
-		go func() {
-			var max int64
-			for {
-				if n := diskUsage(dir); n > max {
-					max = n
-				}
-				select {
-				case <-watch.Done():
-					most <- max
-					return
-				case <-time.After(50 * time.Millisecond):
-				}
-			}
-		}()
-		goes := child{Layout: layout, Dir: dir, URL: server.URL, Keys: 2000, Reads: 4000 / less, Renew: 0.1, MaxBytes: bound}
-		python := child{Layout: layout, Dir: dir, URL: server.URL, Keys: 200, Reads: 1000 / less, Renew: 0.1}
+		go func() { most <- peakUsage(watch, dir) }()
+		goes := child{Layout: layout, Dir: dir, URL: url, Keys: 2000, Reads: 4000 / less, Renew: 0.1, MaxBytes: bound}
+		python := child{Layout: layout, Dir: dir, URL: url, Keys: 200, Reads: 1000 / less, Renew: 0.1}
 		g, p, err := together(ctx, repeat(4, goes), repeat(1, python))
 		stop()
 		peak := <-most
 		if err != nil {
-			return nil, err
+			return row{}, err
 		}
 		r := row{broken: layout + " with MaxBytes 4 MiB, filled by 4 Go and 1 Python processes", times: o.answers.Load(), unit: "answers stored", tally: g,
 			notes: fmt.Sprintf("at most %.1f MiB on disk; Python read %d, %d wrong", float64(peak)/(1<<20), p.Reads, p.Wrong)}
@@ -327,34 +314,47 @@ func bounds(ctx context.Context, less int) ([]row, error) {
 		if p.Failed > 0 {
 			r.broke = "Python: " + p.First
 		}
-		rows = append(rows, r)
+		return r, nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	tokens, err := rotatingTokens(ctx, less)
-	return append(rows, tokens), err
+	err = inDirectory(func(dir, url string, o *changing) error {
+		r, err := rotatingTokens(ctx, less, dir, url)
+		r.times = o.answers.Load()
+		rows = append(rows, r)
+		return err
+	})
+	return rows, err
+}
+
+// peakUsage returns the most that a directory takes on disk until ctx ends.
+func peakUsage(ctx context.Context, dir string) (most int64) {
+	for {
+		most = max(most, diskUsage(dir))
+		select {
+		case <-ctx.Done():
+			return most
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // rotatingTokens makes every request with a different value in the field that Vary names.
-func rotatingTokens(ctx context.Context, less int) (row, error) {
-	dir, err := os.MkdirTemp("", "faults")
-	if err != nil {
-		return row{}, err
-	}
-	defer os.RemoveAll(dir)
-	o, server := startOrigin()
-	defer server.Close()
+func rotatingTokens(ctx context.Context, less int, dir, url string) (row, error) {
 	store, err := directory.NewFileCache(dir)
 	if err != nil {
 		return row{}, err
 	}
 	t := &cachecontrol.Transport{Store: store}
 	defer t.Close()
-	l := load{client: t.Client(), url: server.URL, keys: 1, reads: 10_000 / less, with: func(req *http.Request) {
+	l := load{client: t.Client(), url: url, keys: 1, reads: 10_000 / less, with: func(req *http.Request) {
 		req.URL.RawQuery = "vary=Token"
 		req.Header.Set("Token", fmt.Sprint(rand.Uint64()))
 	}}
 	sum := l.run(ctx)
 	files := countFiles(dir)
-	r := row{broken: "rotating tokens under Vary", times: o.answers.Load(), unit: "variants", tally: sum, notes: fmt.Sprintf("%d entries on disk", files)}
+	r := row{broken: "rotating tokens under Vary", unit: "variants", tally: sum, notes: fmt.Sprintf("%d entries on disk", files)}
 	if files > 33+loadWorkers {
 		r.broke = fmt.Sprintf("%d entries are kept for one URL", files)
 	}
