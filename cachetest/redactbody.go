@@ -57,7 +57,7 @@ func (r *redaction) body(b []byte, contentType, coding string) []byte {
 	}
 	if coding == "" || strings.EqualFold(coding, "identity") {
 		if plain, order := wide(b); order != nil {
-			if out := r.plainBody(plain, contentType, 0); out != plain {
+			if out := r.plainBody(plain, contentType); out != plain {
 				return narrow(out, order)
 			}
 			return b
@@ -67,13 +67,13 @@ func (r *redaction) body(b []byte, contentType, coding string) []byte {
 				return out
 			}
 		}
-		return []byte(r.plainBody(string(b), contentType, 0))
+		return []byte(r.plainBody(string(b), contentType))
 	}
 	plain, codings := decodeBody(b, coding)
 	if plain == nil {
-		return []byte(r.plainBody(string(b), contentType, 0))
+		return []byte(r.plainBody(string(b), contentType))
 	}
-	out := r.plainBody(string(plain), contentType, 0)
+	out := r.plainBody(string(plain), contentType)
 	if out == string(plain) {
 		return b
 	}
@@ -91,16 +91,16 @@ func (r *redaction) settleCoded(b []byte) []byte {
 }
 
 // plainBody redacts a body that is not coded.
-func (r *redaction) plainBody(s, contentType string, depth int) string {
+func (r *redaction) plainBody(s, contentType string) string {
 	kind, params, _ := mime.ParseMediaType(contentType)
 	return r.settle(s, func(s string) string {
 		switch {
-		case strings.HasPrefix(kind, "multipart/") && params["boundary"] != "" && depth < maxDepth:
-			return r.multipart(s, params["boundary"], depth)
+		case strings.HasPrefix(kind, "multipart/") && params["boundary"] != "":
+			return r.multipart(s, params["boundary"], 0)
 		case kind == formType && documents(s) == nil: // some send JSON as a form
-			return r.query(s, depth)
+			return r.query(s, 0)
 		}
-		return r.once(s, depth)
+		return r.once(s, 0)
 	})
 }
 

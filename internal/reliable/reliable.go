@@ -90,7 +90,7 @@ func (s *Store) HasRanges() (has, known bool) {
 	if s.describer == nil {
 		return false, false
 	}
-	defer s.recovered("get", "")
+	defer s.recovered("")
 	noRanges := s.describer.Traits().NoRanges
 	return s.traits.Local && !noRanges, s.traits.Local || noRanges
 }
@@ -171,14 +171,14 @@ func (s *Store) Lookup(key []byte) (h storage.Held, known bool) {
 
 // guardedLookup calls Lookup of a store that may panic.
 func (s *Store) guardedLookup(key []byte) (h storage.Held, known bool) {
-	defer s.recovered("get", string(key))
+	defer s.recovered(string(key))
 	return s.looker.Lookup(key)
 }
 
-// recovered is to be deferred. It makes a panic of the store a failure of an operation.
-func (s *Store) recovered(op, key string) {
+// recovered is to be deferred. It makes a panic of the store a failure of get.
+func (s *Store) recovered(key string) {
 	if v := recover(); v != nil {
-		s.Failed(context.Background(), op, key, panicError(v))
+		s.Failed(context.Background(), "get", key, panicError(v))
 	}
 }
 
@@ -546,7 +546,7 @@ func (s *Store) DecodedKeeper(key string, e *storage.Entry) func(body []byte) {
 // Evictions returns the number of entries that the store has removed to stay within its size limit, or 0 if it does not
 // tell.
 func (s *Store) Evictions() uint64 {
-	defer s.recovered("get", "")
+	defer s.recovered("")
 	if d, ok := s.user.(storage.Describer); ok {
 		return d.Traits().Evictions
 	}
@@ -570,7 +570,7 @@ func (s *Store) Operations() map[string]Operation {
 
 // Suspended returns the names of the servers that the store has given up.
 func (s *Store) Suspended() []string {
-	defer s.recovered("get", "")
+	defer s.recovered("")
 	if d, ok := s.user.(storage.Describer); ok {
 		return d.Traits().Suspended
 	}
