@@ -47,7 +47,12 @@ func isTargetField(name string) bool {
 // treat an underscore like a hyphen; some languages do the same with a dot, or with every character that is not a
 // letter or digit. The cache distinguishes these names, so such a field must not reach the server.
 func hasOtherName(name string) bool {
-	return strings.ContainsFunc(name, func(c rune) bool { return c != '-' && !isLetterOrDigit(c) })
+	for i := range len(name) {
+		if c := name[i]; c != '-' && !isLetterOrDigit(rune(c)) {
+			return true
+		}
+	}
+	return false
 }
 
 func isLetterOrDigit(c rune) bool {
@@ -73,7 +78,7 @@ func (f *forwarding) apply(r *httputil.ProxyRequest) {
 	}
 	out := r.Out.Header
 	for name := range out {
-		if isTargetField(name) || hasOtherName(name) {
+		if hasOtherName(name) || isTargetField(name) {
 			delete(out, name)
 		}
 	}

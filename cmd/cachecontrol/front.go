@@ -33,7 +33,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	interim := interimResponses{w: w}
 	out := r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{Got1xxResponse: interim.send}))
-	out.URL, out.Header = new(*r.URL), r.Header.Clone()
+	out.URL, out.Header = new(*r.URL), maps.Clone(r.Header) // no line is changed
 	out.Body, out.Close = nil, false
 	delete(out.Header, "Connection")
 	if _, ok := out.Header["User-Agent"]; !ok {
