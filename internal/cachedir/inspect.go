@@ -135,13 +135,10 @@ func (it *Item) Open(ctx context.Context) (*storage.Response, error) {
 		return nil, err
 	}
 	r := newFileHit(found.Entry, filePart{
-		f: f, base: found.offset, size: found.Entry.Length, verify: !found.Entry.Foreign, want: found.Entry.Sum,
+		f: f.File, base: found.offset, size: found.Entry.Length, verify: !found.Entry.Foreign, want: found.Entry.Sum,
 		good: func() {}, bad: func() {},
 	})
-	r.Body = struct {
-		contextReader
-		io.Closer
-	}{contextReader{ctx, r.Body}, r.Body}
+	r.Body = quietBody{contextReader{ctx, r.Body}, r.Body, f}
 	return r, nil
 }
 
@@ -170,7 +167,7 @@ func (it *Item) look() (Finding, error) {
 			found.Layout = SeparateBody
 		}
 		found.fail(Damaged, err)
-		if errors.Is(err, document.ErrVersion) && !isRuin(f) {
+		if errors.Is(err, document.ErrVersion) && !isRuin(f.File) {
 			found.State = Foreign
 		}
 		return found, readError(err)
@@ -288,6 +285,18 @@ func (r contextReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return r.Reader.Read(p)
+}
+
+// quietBody is the body of an entry that is read from a quietFile.
+type quietBody struct {
+	contextReader
+	body io.Closer
+	file quietFile
+}
+
+func (b quietBody) Close() error {
+	defer b.file.restore()
+	return b.body.Close()
 }
 
 const (

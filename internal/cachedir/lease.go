@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -16,6 +17,9 @@ const maxLease = 365 * 24 * time.Hour
 
 // guardWait limits the wait for a guard, which is held only for a few system calls.
 const guardWait = time.Second
+
+// leaseTries is how often the file of a lease that has ended is tried to be removed while its holder has it open, on Windows.
+const leaseTries = 100
 
 // lease takes the lease of key. The file of a lease is named like its entry, in a directory of its own. Its holder
 // keeps it locked, so that others notice if the holder dies, and removes it. Its modification time is the time at which
@@ -85,14 +89,14 @@ func clearLease(path string) (free bool, err error) {
 		}
 		unlock()
 	}
-	return true, remove(path)
+	return true, removeClosed(path, leaseTries)
 }
 
 // holdLease creates the file at path, which does not exist, and locks it. The caller has the guard. end releases the
 // lease. If the lease has ended before, the file may be that of another holder by then, and stays.
 func holdLease(path string, until time.Time) (end func(), err error) {
 	// A new file is not a link to a file with another purpose, whose time would be changed.
-	if err := writeNew(path, nil, defaultFileMode, until); err != nil {
+	if err := untilClosed(leaseTries, func() error { return writeNew(path, nil, defaultFileMode, until) }); err != nil {
 		return nil, err
 	}
 	unlock, err := takeLock(endedContext, path, false)
@@ -107,6 +111,9 @@ func holdLease(path string, until time.Time) (end func(), err error) {
 	}
 	return func() {
 		defer unlock()
+		if runtime.GOOS == "windows" { // whoever takes the lease next cannot remove a file that is open
+			unlock()
+		}
 		unguard, err := guard(context.Background(), path)
 		if err != nil { // the next Lease or a sweep removes the file
 			return

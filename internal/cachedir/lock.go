@@ -2,7 +2,9 @@ package cachedir
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime"
 	"time"
@@ -42,9 +44,10 @@ func takeLock(ctx context.Context, name string, create bool) (unlock func(), err
 		defer cancel()
 	}
 	// Writers hold a lock only for one or two renames, so the first retries are quick.
-	for delay := 50 * time.Microsecond; ; delay = min(2*delay, 10*time.Millisecond) {
+	for try, delay := 0, 50*time.Microsecond; ; try, delay = try+1, min(2*delay, 10*time.Millisecond) {
 		ok, err := l.TryLock()
-		if err != nil {
+		// On Windows, a file cannot be opened while another program removes it. It may also be a file that is never to be opened.
+		if err != nil && (!isOpen(err) || errors.Is(err, fs.ErrPermission) && try >= 20) {
 			return nil, fmt.Errorf("storage: lock: %w", err)
 		}
 		if ok {

@@ -10,14 +10,24 @@ import (
 )
 
 // open is os.Open for directories to which other users may write: it does not follow a link.
-func open(path string) (*os.File, error) {
+func open(path string) (f *os.File, err error) {
 	if fi, err := os.Lstat(path); err == nil && !fi.Mode().IsRegular() && !fi.IsDir() {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: errIrregular}
 	}
-	return os.Open(path)
+	// On Windows this fails for the moment in which another program renames or removes the file.
+	err = untilClosed(10, func() (err error) {
+		f, err = os.Open(path)
+		return err
+	})
+	return f, err
 }
 
-func openQuietly(path string) (*os.File, error) { return open(path) }
+// openUnused is open. It also returns the state of the file before it was opened, because these systems change its access time.
+func openUnused(path string) (f *os.File, before fs.FileInfo, err error) {
+	before, _ = lstat(path)
+	f, err = open(path)
+	return f, before, err
+}
 
 // refusesLinks reports whether open refuses links in every part of a path, not only in the last.
 func refusesLinks() bool { return false }
@@ -28,7 +38,13 @@ func checkDir(string) (known bool, err error) { return false, nil }
 // isLoop reports whether err means that a path was not opened because it contains a link.
 func isLoop(err error) bool { return errors.Is(err, errIrregular) }
 
-func readDir(dir string) ([]fs.DirEntry, error) { return os.ReadDir(dir) }
+func readDir(dir string) (list []fs.DirEntry, err error) {
+	err = untilClosed(10, func() (err error) {
+		list, err = os.ReadDir(dir)
+		return err
+	})
+	return list, err
+}
 
 func setTimes(path string, access, modified time.Time) error {
 	return os.Chtimes(path, access, modified)

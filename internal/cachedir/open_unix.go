@@ -37,14 +37,18 @@ func isLoop(err error) bool {
 	return errors.As(err, &errno) && (errno == syscall.ELOOP || errno == freeBSD || errno.Error() == netBSD)
 }
 
-// openQuietly is open for tools that only inspect entries. If possible, it does not change the access time of
-// the file, which records when the entry was last used.
-func openQuietly(path string) (*os.File, error) {
-	f, err := openReading(path, noAccessTime)
-	if errors.Is(err, fs.ErrPermission) && noAccessTime != 0 { // only the owner is permitted to
+// openUnused opens a file without changing its access time. If the system cannot do that for this user, it returns the state of
+// the file before it is read.
+func openUnused(path string) (f *os.File, before fs.FileInfo, err error) {
+	f, err = openReading(path, noAccessTime)
+	refused := errors.Is(err, fs.ErrPermission) && noAccessTime != 0 // only the owner is permitted to
+	if refused {
 		f, err = open(path)
 	}
-	return f, err
+	if err == nil && (refused || noAccessTime == 0) {
+		before, _ = f.Stat()
+	}
+	return f, before, err
 }
 
 // openNew creates a file that only this user may read, and opens it for reading and writing.

@@ -2,9 +2,6 @@ package cachedir
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 )
 
@@ -14,10 +11,8 @@ func removePair(path string) error {
 		return err
 	}
 	switch err := os.Remove(path + bodySuffix); {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
 	case err != nil:
-		return fmt.Errorf("storage: %w", err)
+		return remove(path + bodySuffix)
 	case exists(path) && !exists(path+bodySuffix):
 		// A writer has created it meanwhile; see newPair. By now there may be another body, too, which must not
 		// be left without its metadata.

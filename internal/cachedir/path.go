@@ -241,22 +241,36 @@ func replace(temp, path string) error {
 		os.Remove(temp)
 		return nil
 	}
-	err := os.Rename(temp, path)
-	// On Windows this fails while a reader has path open. Most are done soon.
-	for try := 0; err != nil && runtime.GOOS == "windows" && try < 10; try++ {
-		time.Sleep(5 * time.Millisecond)
-		err = os.Rename(temp, path)
-	}
-	if err != nil {
+	if err := untilClosed(10, func() error { return os.Rename(temp, path) }); err != nil { // most readers are done soon
 		return fmt.Errorf("storage: %w", err)
 	}
 	return nil
 }
 
-// remove removes path if it exists.
-func remove(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("storage: %w", err)
+// ErrBusy is returned if a file was not removed because it may be in use.
+var ErrBusy = errors.New("storage: left in place")
+
+// remove removes path if it exists. On Windows the error wraps ErrBusy if the file is open.
+func remove(path string) error { return removeClosed(path, 10) }
+
+// removeClosed is remove with a number of tries.
+func removeClosed(path string, tries int) error {
+	err := untilClosed(tries, func() error { return os.Remove(path) })
+	switch {
+	case err == nil || errors.Is(err, fs.ErrNotExist):
+		return nil
+	case isOpen(err) && !errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: %w", ErrBusy, err)
 	}
-	return nil
+	return fmt.Errorf("storage: %w", err)
+}
+
+// untilClosed calls do until it succeeds or fails for another reason than a file that is open, but not more often than tries.
+func untilClosed(tries int, do func() error) error {
+	err := do()
+	for ; tries > 1 && isOpen(err); tries-- {
+		time.Sleep(5 * time.Millisecond)
+		err = do()
+	}
+	return err
 }

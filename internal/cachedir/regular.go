@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
@@ -70,6 +71,39 @@ func openRegular[F opened](path string, open func(string) (F, error)) (F, fs.Fil
 		return none, nil, fmt.Errorf("storage: %w", err)
 	}
 	return f, fi, nil
+}
+
+// A quietFile is a file that a tool inspects. Reading it does not count as use of its entry: if the system changes the access time
+// of the file, Close sets it again.
+type quietFile struct {
+	*os.File
+	before fs.FileInfo // nil if the access time does not change
+}
+
+// openQuietly is open for tools that only inspect entries.
+func openQuietly(path string) (f quietFile, err error) {
+	f.File, f.before, err = openUnused(path)
+	return f, err
+}
+
+func (f quietFile) Close() error {
+	defer f.restore()
+	return f.File.Close()
+}
+
+// restore sets the access time that the file had when it was opened, unless the file has been replaced. The file is closed.
+func (f quietFile) restore() {
+	if f.before == nil {
+		return
+	}
+	now, err := lstat(f.Name())
+	if err != nil || !sameFile(now, f.before) {
+		return
+	}
+	before, known := accessTime(f.before)
+	if after, _ := accessTime(now); known && !after.Equal(before) {
+		setTimes(f.Name(), before, time.Time{})
+	}
 }
 
 func isEOF(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }

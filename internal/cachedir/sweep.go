@@ -292,9 +292,6 @@ func (f *files) usedSince() bool {
 	return false
 }
 
-// ErrBusy is returned if a file was not removed because it may be in use.
-var ErrBusy = errors.New("storage: left in place")
-
 // eachLeaf calls visit for each existing leaf directory in order, beginning with from, until visit returns
 // false; then it returns false, too. It calls read for each directory that it reads.
 func (s *sweep) eachLeaf(from int, read func(), visit func(n int) bool) bool {
