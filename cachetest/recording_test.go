@@ -122,9 +122,24 @@ func TestUnused(t *testing.T) {
 	}
 }
 
+// refusedConnection returns the error of a connection that nothing accepts, and the system's number for it, which is another on
+// Windows than on other systems.
+func refusedConnection(t *testing.T) (refused error, number syscall.Errno) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	if _, refused = net.Dial("tcp", l.Addr().String()); !errors.As(refused, &number) {
+		t.Fatalf("Dial = %v, want an error of the system", refused)
+	}
+	return refused, number
+}
+
 func TestErrors(t *testing.T) {
 	dir := recordings(t)
-	refused := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	refused, number := refusedConnection(t)
 	timeout := &net.OpError{Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: 4711}, Addr: &net.TCPAddr{Port: 80}, Err: os.ErrDeadlineExceeded}
 	for _, want := range []error{refused, timeout, context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, errors.New("odd:\n=== end\n")} {
 		origin := roundTripper(func(*http.Request) (*http.Response, error) { return nil, want })
@@ -144,7 +159,7 @@ func TestErrors(t *testing.T) {
 			if !errors.As(err, &ne) || ne.Timeout() != (want == error(timeout) || want == context.DeadlineExceeded) {
 				t.Errorf("replayed as %v, want %v", err, want)
 			}
-			for _, is := range []error{syscall.ECONNREFUSED, context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF} {
+			for _, is := range []error{number, context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF} {
 				if errors.Is(err, is) != errors.Is(want, is) {
 					t.Errorf("errors.Is(%v, %v) = %v, want %v", err, is, errors.Is(err, is), errors.Is(want, is))
 				}

@@ -153,6 +153,12 @@ func (f *filled) age(by time.Duration) {
 	}))
 }
 
+// has reports whether there is an entry for url.
+func (f *filled) has(url string) bool {
+	_, err := os.Stat(f.path(url))
+	return err == nil
+}
+
 // files returns the names of all files but locks, in order.
 func (f *filled) files() (names []string) {
 	f.t.Helper()
@@ -175,7 +181,11 @@ func (f *filled) some(separate bool) {
 	part.Range = &storage.Range{Start: 0, Total: 10}
 	f.put(keysFor(part).parts, part, "0123")
 	f.python("https://python.example/", separate, time.Hour, "from Python", "Cache-Control: max-age=7200")
-	f.write(filepath.Join(f.dir, "READ\x1b[31mME"), []byte("?"), 0)
+	name := "READ\x1b[31mME"
+	if runtime.GOOS == "windows" { // names of files cannot hold control characters
+		name = "README"
+	}
+	f.write(filepath.Join(f.dir, name), []byte("?"), 0)
 	f.write(filepath.Join(filepath.Dir(f.path("temp")), ".tmp-1"), []byte("temporary"), 0)
 	f.write(f.path("damaged"), []byte("cc=4,\x83 and so on"), 0)
 }

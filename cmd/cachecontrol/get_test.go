@@ -216,6 +216,9 @@ func TestGetFile(t *testing.T) {
 	if err := os.Symlink("file", link); err != nil {
 		t.Skip(err)
 	}
+	if fi, err := os.Lstat(link); err != nil || fi.Mode()&os.ModeSymlink == 0 {
+		t.Skip("Wine makes no symbolic links")
+	}
 	for _, name := range []string{filepath.Join(dir, "another"), link} {
 		if code, stdout, stderr := call(t, "get", "--store", "memory", origin.URL, "-o", name); code != exitOK || stdout+stderr != "" {
 			t.Fatalf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
@@ -227,7 +230,7 @@ func TestGetFile(t *testing.T) {
 	if got, _ := os.ReadFile(file); string(got) != "new" {
 		t.Errorf("the file behind the link holds %q", got)
 	}
-	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o640 {
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o640 && runtime.GOOS != "windows" {
 		t.Errorf("the file has the mode %v", info.Mode())
 	}
 	wantFiles(t, dir, "another", "file", "link")

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -147,6 +148,12 @@ func TestVerifyInterrupted(t *testing.T) {
 	}
 }
 
+// unreadable returns how the system says that it cannot read the directory at path.
+func unreadable(path string) string {
+	_, err := os.ReadDir(path)
+	return errors.Unwrap(err).Error()
+}
+
 // A directory that is not a cache is not changed.
 func TestNotACache(t *testing.T) {
 	home := &filled{t: t, dir: t.TempDir()}
@@ -156,7 +163,8 @@ func TestNotACache(t *testing.T) {
 	pip.write(filepath.Join(pip.dir, "http-v2", "a", "b", "x"), nil, 0)
 	for dir, want := range map[string]string{
 		home.dir: "is not a cache directory\nNothing was read or changed.", pip.dir: "The cache of pip is in " + filepath.Join(pip.dir, "http-v2"),
-		filepath.Join(home.dir, "none"): "no such file", filepath.Join(home.dir, "letters", "a.txt"): "not a directory",
+		filepath.Join(home.dir, "none"):             unreadable(filepath.Join(home.dir, "none")),
+		filepath.Join(home.dir, "letters", "a.txt"): unreadable(filepath.Join(home.dir, "letters", "a.txt")),
 	} {
 		before := append(home.files(), pip.files()...)
 		for _, args := range [][]string{{"ls", dir}, {"stats", dir}, {"verify", "--fix", dir}, {"prune", "--max-bytes", "1", dir}, {"show", dir, "http://a/"}, {"rm", dir, "http://a/"}} {

@@ -3,6 +3,7 @@ package cachedir
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -105,6 +106,7 @@ func (b *fileBody) add(p []byte) bool {
 // fail makes this and all later reads return an error that wraps ErrUnreadable.
 func (b *fileBody) fail(err error) error {
 	b.err = unreadable(err)
+	b.f.Close() // on Windows, bad cannot remove a file that is open
 	b.bad()
 	return b.err
 }
@@ -178,5 +180,8 @@ func (b *fileBody) Close() error {
 	if b.closed.Swap(true) {
 		return nil
 	}
-	return b.f.Close()
+	if err := b.f.Close(); !errors.Is(err, fs.ErrClosed) { // fail may have closed it
+		return err
+	}
+	return nil
 }

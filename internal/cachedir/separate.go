@@ -78,8 +78,8 @@ func (c *SeparateBodyFileCache) Get(ctx context.Context, key string) (*storage.R
 	c.tree.touch(path+bodySuffix, p.bodyInfo)
 	verified := p.verified || c.tree.verified.has(path, p.bodyInfo, e)
 	if !e.Foreign && isReadWhole(e.Length, verified) {
-		defer p.body.Close()
 		body, err := readBody(p.body, 0, e)
+		p.body.Close()
 		if err != nil {
 			c.tree.drop(path, path+bodySuffix, p.bodyInfo)
 			return nil, unreadable(err)
