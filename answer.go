@@ -46,6 +46,7 @@ type sharable struct {
 	stored  bool     // the response is being stored
 	failure bool     // it is a failure of the origin, which may answer requests that wait for it even if it is not stored
 	farMark []string // as in reply
+	notice  notice   // likewise
 }
 
 // decode decodes the body of the response for the caller, if needed.
@@ -62,7 +63,7 @@ func (e *engine) newSharable(q *query, rep *reply, entry *storage.Entry, stored 
 	}
 	entry = entry.Clone() // it changes until it is committed
 	entry.Trailer = rep.resp.Trailer.Clone()
-	return &sharable{entry: entry, view: e.newView(entry), stored: stored, farMark: slices.Clone(rep.farMark)}
+	return &sharable{entry: entry, view: e.newView(entry), stored: stored, farMark: slices.Clone(rep.farMark), notice: rep.notice}
 }
 
 // setCoded makes the caller get the body of a whole response decoded if it left the coding to the Transport. key is the

@@ -44,7 +44,7 @@ var errOutdated = errors.New("cachecontrol: the response was invalidated")
 func (fs *flights) collapse(e *engine, q *query, prev *previous, why rules.Reason, r road) (answer, Status, error) {
 	shared := prev.sharedKey()
 	key := e.flightKey(q, shared, prev.listing())
-	s := seats{engine: e, flights: fs, q: q, at: prev.place, why: why, road: r}
+	s := seats{engine: e, flights: fs, q: q, at: prev.place, notice: prev.ahead.notice, why: why, road: r}
 	defer s.leave()
 	for rejoined := 0; ; {
 		f, a, err := s.wait(key)
@@ -82,6 +82,7 @@ type seats struct {
 	flights *flights
 	q       *query
 	at      place
+	notice  notice // that of the URL, if it was read
 	why     rules.Reason
 	road    road
 
@@ -190,7 +191,7 @@ func (s *seats) follow(f *flight) (answer, error) {
 // share answers with the response of the flight if the query selects it, and if it may be used.
 func (s *seats) share(f *flight) (answer, error) {
 	q, b := s.q, s.current.reader
-	m := match{entryView: f.shared.view, entry: f.shared.entry, body: b, damaged: f.damaged, invalid: f.isInvalid(q.ctx)}
+	m := match{entryView: f.shared.view, entry: f.shared.entry, body: b, damaged: f.damaged, invalid: f.isInvalid(q, &s.notice)}
 	if s.at.digest == "" && !equivalent(m.search, s.at.target(), f.at.target()) {
 		return answer{}, errNotShared
 	}
@@ -235,7 +236,7 @@ func (e *engine) flightKey(q *query, key string, entry *storage.Entry) string {
 func (fs *flights) joinOrStart(s *seats, key string) seat {
 	e, q, why, r, after := s.engine, s.q, s.why, s.road, s.before.flight
 	old := fs.get(key)
-	invalid := old != nil && old.isInvalid(q.ctx) // may call the store, so the lock is not held
+	invalid := old != nil && old.isInvalid(q, &s.notice) // may call the store, so the lock is not held
 	mark := e.marks.Now(q.ctx)
 	fs.mu.Lock()
 	defer fs.mu.Unlock()

@@ -163,8 +163,8 @@ func (f *flight) run(q *query, why rules.Reason, r road) {
 func (f *flight) outdated() bool { return f.engine.invalidatedSince(f.at.key, f.at.index, f.epoch) }
 
 // isInvalid reports whether the response was invalidated since it was requested, with a group, a prefix or another URL that
-// it is for. Before the header has arrived, its groups and these URLs are not known.
-func (f *flight) isInvalid(ctx context.Context) bool {
+// it is for, or by another process. Before the header has arrived, that is not known. known is the notice that the query has read.
+func (f *flight) isInvalid(q *query, known *notice) bool {
 	mark := f.mark
 	var groups []marks.Group
 	select {
@@ -174,10 +174,25 @@ func (f *flight) isInvalid(ctx context.Context) bool {
 			if f.shared.view.search != nil && f.at.digest == "" && f.engine.invalidations.Since(searchIndex(f.at.target()), f.epoch) {
 				return true
 			}
+			if f.noticed(q, known) {
+				return true
+			}
 		}
 	default:
 	}
-	return f.engine.marks.Check(ctx, f.at.target(), mark, groups, nil) != marks.Current
+	return f.engine.marks.Check(q.ctx, f.at.target(), mark, groups, nil) != marks.Current
+}
+
+// noticed reports whether a process has invalidated the URL of the shared response since that was requested.
+func (f *flight) noticed(q *query, known *notice) bool {
+	own := f.shared.notice
+	if own.key == "" {
+		return false
+	}
+	if known.key != own.key {
+		*known = f.engine.readNotice(q.ctx, own.key)
+	}
+	return known.key != "" && known.id != own.id
 }
 
 // retire removes the flight from those that requests can join.

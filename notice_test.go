@@ -19,7 +19,9 @@ func TestNoticeStoredTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dict := storage.NewDictCache()
 		failed := false
-		distant := func(after func(op, key string)) storage.Store { return &hookedStore{Store: struct{ storage.Store }{dict}, after: after} }
+		distant := func(after func(op, key string)) storage.Store {
+			return &hookedStore{Store: struct{ storage.Store }{dict}, after: after}
+		}
 		lossy := &unconfirmedStore{Store: struct{ storage.Store }{dict}, lose: func(key string) bool {
 			lost := strings.HasSuffix(key, "#notice") && !failed
 			failed = failed || lost
@@ -55,6 +57,40 @@ func TestNoticeStoredTwice(t *testing.T) {
 		if !failed {
 			t.Error("no notice was stored, want one")
 		}
+	})
+}
+
+// A request does not share a response that another process has invalidated before.
+func TestCollapsedAfterNotice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newPlainStore()
+		version := "1"
+		o := newOrigin(t, func(_ int, req *http.Request) *http.Response {
+			resp := respond(200, version, "Cache-Control: max-age=600")
+			if req.Method == "GET" {
+				resp.Body = &lateBody{resp.Body, 5 * time.Second}
+			}
+			return resp
+		})
+		a := &cachecontrol.Transport{Base: o, Store: store, Collapse: true}
+		b := &cachecontrol.Transport{Base: o, Store: store}
+		defer a.Close()
+		defer b.Close()
+		var first, others answers
+		first.add(t, 2, a, get(t))
+		time.Sleep(time.Second)
+		version = "2"
+		do(t, b, "POST /")
+		others.add(t, 3, a, get(t))
+		for want, all := range map[string]*answers{"1": &first, "2": &others} {
+			list, _ := all.wait(t)
+			for _, got := range list {
+				if got.body != want {
+					t.Errorf("%v %q, want %q", got.outcome, got.body, want)
+				}
+			}
+		}
+		wantRequests(t, o, 3)
 	})
 }
 
