@@ -470,7 +470,7 @@ func TestChangedGroups(t *testing.T) {
 // 100,000 responses are in 10,000 groups, of which 1,000 are invalidated while others read them.
 func TestInvalidationsUnderLoad(t *testing.T) {
 	const groups, invalidated, readers = 10_000, 1_000, 4
-	responses := rounds(100_000, 20_000)
+	responses := rounds(100_000, 10_000)
 	asked := make([]atomic.Int32, responses)
 	tr := grouped(groups, func(n int) { asked[n].Add(1) })
 	defer tr.Close()

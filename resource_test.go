@@ -165,7 +165,7 @@ func TestStatusKey(t *testing.T) {
 
 // What invalidates one of 1,000 URLs with one key invalidates all of them.
 func TestKeyInvalidation(t *testing.T) {
-	aliases := rounds(1000, 200)
+	aliases := rounds(1000, 50)
 	alias := func(i int) string { return fmt.Sprintf("http://example.com/a?alias=%d", i%aliases) }
 	for name, by := range map[string]func(t *testing.T, tr *cachecontrol.Transport, i int){
 		"POST": func(t *testing.T, tr *cachecontrol.Transport, i int) { do(t, tr, "POST "+alias(i)) },

@@ -121,7 +121,7 @@ func (o *unrulyOrigin) versionOf(resp *http.Response) (int, bool) {
 
 // Whatever an unruly origin sends and whatever fails, no byte of a body is wrong, and no body ends too early without an error.
 func TestUnrulyOrigin(t *testing.T) {
-	for seed := range uint64(60) {
+	for seed := range uint64(rounds(60, 15)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { unrulyStory(t, rand.New(&lockedSource{src: rand.NewPCG(seed, 18)})) })
 		})

@@ -171,7 +171,7 @@ func TestEachBlockIsFetchedOnce(t *testing.T) {
 	for name, block := range map[string]int64{"short blocks": 1 << 10, "long blocks": 70 << 10} {
 		t.Run(name, func(t *testing.T) {
 			inEachStore(t, func(t *testing.T, store storage.Store) {
-				const blocks = 200
+				blocks := int64(rounds(200, 40))
 				f := &file{size: blocks * block, fields: []string{fresh3600}}
 				o := f.origin(t)
 				tr := &cachecontrol.Transport{Base: o, Store: store}
@@ -181,10 +181,10 @@ func TestEachBlockIsFetchedOnce(t *testing.T) {
 				defer tr.Close()
 				r := rand.New(rand.NewPCG(1, 2))
 				seen := map[int64]bool{}
-				for i := range rounds(2000, 600) {
+				for i := range 10 * blocks {
 					n := r.Int64N(blocks)
 					if i < blocks {
-						n = int64(i) * 77 % blocks
+						n = i * 77 % blocks
 					}
 					before := o.requests()
 					getRange(t, tr, 0, n*block, (n+1)*block-1)
@@ -193,12 +193,12 @@ func TestEachBlockIsFetchedOnce(t *testing.T) {
 					}
 					seen[n] = true
 				}
-				wantRequests(t, o, blocks)
+				wantRequests(t, o, int(blocks))
 				if f.sent != f.size {
 					t.Errorf("the origin sent %d bytes, want %d", f.sent, f.size)
 				}
 				getWhole(t, tr, 0, f.size)
-				wantRequests(t, o, blocks)
+				wantRequests(t, o, int(blocks))
 			})
 		})
 	}
@@ -684,6 +684,9 @@ func TestPartsRemovedWhileRead(t *testing.T) {
 
 // There are at most 2,048 parts. The oldest ones are replaced.
 func TestPartsAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("each of 2,100 requests reads and writes a long list: not with -short")
+	}
 	store := &storage.DictCache{MaxBytes: -1}
 	f := &file{size: 1 << 40, fields: []string{fresh3600}}
 	o := f.origin(t)
@@ -732,7 +735,7 @@ func TestRangesLikeServeContent(t *testing.T) {
 				tr := &cachecontrol.Transport{Base: direct, MaxBodyBytes: map[string]int64{"parts": int64(size)/4 + 1}[name]}
 				defer tr.Close()
 				fill(tr)
-				for range 3000 {
+				for range rounds(3000, 300) {
 					field := "Range: bytes=" + randomRanges(r, int64(size))
 					asked = 0
 					got := do(t, tr, "/", field)

@@ -81,7 +81,7 @@ func attacked(t *testing.T, store storage.Store, seed uint64) {
 	tr := &cachecontrol.Transport{Base: o, Store: store, MaxBodyBytes: []int64{0, 100_000}[r.IntN(2)]}
 	defer tr.Close()
 	a := &attacker{T: t, store: store, r: r, file: fileOf(0)}
-	for range 60 {
+	for range rounds(60, 20) {
 		if r.IntN(30) == 0 {
 			a.file = fileOf(a.file.Version + 1)
 			o.file.Store(&a.file)

