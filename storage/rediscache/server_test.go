@@ -192,7 +192,9 @@ func BenchmarkHit(b *testing.B) {
 		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {
 			farCache := &cachecontrol.Transport{Base: pages(size), Store: rediscache.New(client, patient)}
 			defer farCache.Close()
-			nearCache := &cachecontrol.Transport{Base: pages(size), Store: storage.Tiered(nil, rediscache.New(client, patient), time.Hour)}
+			tiered := storage.Tiered(nil, rediscache.New(client, patient), time.Hour)
+			defer tiered.Close()
+			nearCache := &cachecontrol.Transport{Base: pages(size), Store: tiered}
 			defer nearCache.Close()
 			req, err := http.NewRequest("GET", fmt.Sprintf("http://example.com/%d", size), nil)
 			if err != nil {
