@@ -9,14 +9,15 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
+	"github.com/go-cachecontrol/cachecontrol/internal/timelimit"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 func (g *guard) Get(ctx context.Context, key string) (*storage.Response, error) {
-	ctx, cancel := context.WithTimeout(ctx, share(ctx, g.timeout))
-	defer cancel()
-	return call(g, ctx, false, func() (*storage.Response, error) {
-		r, err := g.Store.Get(ctx, key)
+	limited := timelimit.New(ctx, share(ctx, g.timeout))
+	defer limited.End()
+	return call(g, limited, false, func() (*storage.Response, error) {
+		r, err := g.Store.Get(limited, key)
 		return g.checked(key, r, err)
 	}, closeLate)
 }

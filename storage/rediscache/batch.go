@@ -155,7 +155,7 @@ func (c *cache) receive(ctx context.Context, q *queued) {
 		return
 	}
 	first, err := q.value.Bytes()
-	q.Response, q.Err = c.open(ctx, q.Key, q.now, q.Known, first, c.report(ctx, q.breaker, err))
+	q.Response, q.Err = c.open(ctx, q.Key, q.plain, q.now, q.Known, first, c.report(ctx, q.breaker, err))
 }
 
 // receiveKnown is like receive for a Get of an entry whose long body is known.

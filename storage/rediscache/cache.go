@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -29,6 +30,9 @@ type cache struct {
 
 	unsent changes
 	held   held
+
+	parsed    memory
+	slowUntil atomic.Int64 // until when long values are read in two pieces; see slowFor
 
 	whole breaker.Breaker // of the server, or of the client's lookups of servers
 	nodes sync.Map        // *breaker.Breaker of each server of a Cluster or Ring, by address
@@ -176,36 +180,48 @@ func (c *cache) Get(ctx context.Context, key string) (*storage.Response, error) 
 	}
 	plain := c.plain(key)
 	now := c.held.begin(plain)
+	if c.parsed.size(plain) > firstRead && time.Now().UnixNano() > c.slowUntil.Load() {
+		value, err := call(ctx, c, plain, func(ctx context.Context) ([]byte, error) { return c.client.Get(ctx, plain).Bytes() })
+		if isAnswer(err) || ctx.Err() != nil {
+			return c.open(ctx, key, plain, now, nil, value, err)
+		}
+		c.slowUntil.Store(time.Now().Add(slowFor).UnixNano())
+	}
 	first, err := call(ctx, c, plain, func(ctx context.Context) ([]byte, error) {
 		return c.client.GetRange(ctx, plain, 0, firstRead-1).Bytes()
 	})
-	return c.open(ctx, key, now, nil, first, err)
+	return c.open(ctx, key, plain, now, nil, first, err)
 }
+
+// slowFor is the time for which long values are read in two pieces after one that was known to be long did not arrive in one piece
+// before the timeout.
+const slowFor = time.Minute
 
 // firstRead is the number of bytes of a value that are read with the timeout of any other call. They show that the server
 // answers, so the rest may take longer.
 const firstRead = 128 << 10
 
-// open returns the entry under key. first are the first bytes of its value, or err is the error of reading them. If the entry
-// has the body of known in chunks, no body is returned.
-func (c *cache) open(ctx context.Context, key string, now reading, known *storage.Entry, first []byte, err error) (*storage.Response, error) {
-	r, err := c.openFrom(ctx, key, known, first, err)
+// open returns the entry under key. plain is its Redis key. first are at least firstRead bytes of its value, or all of it, or err is
+// the error of reading them. If the entry has the body of known in chunks, no body is returned.
+func (c *cache) open(ctx context.Context, key, plain string, now reading, known *storage.Entry, first []byte, err error) (*storage.Response, error) {
+	r, err := c.openFrom(ctx, key, plain, known, first, err)
 	if err == nil {
 		c.held.add(key, now)
 	}
 	return r, err
 }
 
-func (c *cache) openFrom(ctx context.Context, key string, known *storage.Entry, first []byte, err error) (*storage.Response, error) {
-	plain := c.plain(key)
+func (c *cache) openFrom(ctx context.Context, key, plain string, known *storage.Entry, first []byte, err error) (*storage.Response, error) {
 	more := err == nil && len(first) == firstRead
 	if more {
 		first, err = c.rest(ctx, plain, first)
 	}
-	e, v, body, err := c.parse(checkValue(first, err))
+	value, err := checkValue(first, err)
+	e, v, body, err := c.parse(plain, value, err)
 	if more && (errors.Is(err, storage.ErrUnreadable) || err == nil && (e.Foreign || v.part.name != "")) {
 		// The rest may be of another value, which has been stored meanwhile. Only the checksums of our documents show that.
-		e, v, body, err = c.parse(c.wholeValue(ctx, plain))
+		value, err = c.wholeValue(ctx, plain)
+		e, v, body, err = c.parse(plain, value, err)
 	}
 	if err != nil {
 		return nil, err
@@ -249,26 +265,27 @@ func checkValue(value []byte, err error) ([]byte, error) {
 	return value, err
 }
 
-// parse returns the entry of a value, with its version as the Stamp, and its body if that is in the value.
-func (c *cache) parse(value []byte, err error) (e *storage.Entry, v version, body []byte, _ error) {
+// parse returns the entry of the value under a Redis key, with its version as the Stamp, and its body if that is in the value.
+func (c *cache) parse(plain string, value []byte, err error) (e *storage.Entry, v version, body []byte, _ error) {
 	if err != nil {
 		return nil, version{}, nil, err
+	}
+	if e, v, body = c.parsed.get(plain, value); e != nil {
+		return e, v, body, nil
 	}
 	v = versionOf(value)
 	if p, doc, ok := cutHead(c.prefix, value); ok {
 		if e, err = parseHead(doc); err != nil {
 			return nil, version{}, nil, unreadable(err)
 		}
-		v.part, e.Stamp = p, v
-		e.Stamp = v
-		return e, v, nil, nil
-	}
-	if e, v.offset, v.length, err = document.Locate(value); err != nil {
+		v.part, v.offset = p, int64(len(value))
+	} else if e, v.offset, v.length, err = document.Locate(value); err != nil {
 		return nil, version{}, nil, err
 	}
 	if !e.Foreign {
 		e.Stamp = v
 	}
+	c.parsed.put(plain, value, e, v)
 	end := v.offset + v.length
 	return e, v, value[v.offset:end:end], nil
 }
@@ -288,9 +305,11 @@ func (c *cache) Update(ctx context.Context, key string, e *storage.Entry) error 
 			return err
 		}
 	}
+	plain := c.plain(key)
 	for range maxUpdates {
 		// Perhaps only the metadata has changed.
-		now, v, body, err := c.parse(c.wholeValue(ctx, c.plain(key)))
+		value, err := c.wholeValue(ctx, plain)
+		now, v, body, err := c.parse(plain, value, err)
 		if err != nil {
 			return err
 		}

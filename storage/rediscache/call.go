@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/breaker"
+	"github.com/go-cachecontrol/cachecontrol/internal/timelimit"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -118,7 +119,7 @@ func (c *cache) report(ctx context.Context, b *breaker.Breaker, err error) error
 // timeouts. So f must not share anything with its caller that is modified later. A panic of the client is an error: it panics
 // if a server answers with a length that cannot be.
 func within[T any](ctx context.Context, c *cache, timeout time.Duration, f func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := timelimit.WithTimeout(ctx, timeout)
 	defer cancel()
 	if c.heeds {
 		return recovered(ctx, f)
