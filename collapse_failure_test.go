@@ -410,8 +410,8 @@ func TestCollapseTimeoutStale(t *testing.T) {
 				a.add(t, n, tr, get(t))
 				start := time.Now()
 				all, _ := a.wait(t)
-				if took := time.Since(start); took != defaultCollapseTimeout || len(all) != n {
-					t.Errorf("%d answers after %v, want %d after %v", len(all), took, n, defaultCollapseTimeout)
+				if took := time.Since(start); took != cachecontrol.DefaultCollapseTimeout || len(all) != n {
+					t.Errorf("%d answers after %v, want %d after %v", len(all), took, n, cachecontrol.DefaultCollapseTimeout)
 				}
 				want, body, asked := stale, "#1", 2
 				if !permitted {
@@ -452,7 +452,7 @@ func TestCollapseStalledBody(t *testing.T) {
 		a.add(t, 1, tr, get(t))
 		synctest.Wait()
 		wantRequests(t, o, 1)
-		time.Sleep(defaultCollapseTimeout + 1)
+		time.Sleep(cachecontrol.DefaultCollapseTimeout + 1)
 		if late := do(t, tr, "/"); late.body != "whole" {
 			t.Errorf("GET / = %q, want %q", late.body, "whole")
 		}

@@ -22,9 +22,6 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// defaultCollapseTimeout is how long a request waits if Transport.CollapseTimeout is zero.
-const defaultCollapseTimeout = 10 * time.Second
-
 // Of a thousand concurrent requests one is sent to the origin. The others get its response as if it had been stored
 // already.
 func TestCollapse(t *testing.T) {
@@ -814,7 +811,7 @@ func TestCollapseTimeout(t *testing.T) {
 		timeout time.Duration
 		want    time.Duration // until the second request is answered
 	}{
-		"default":  {0, defaultCollapseTimeout},
+		"default":  {0, cachecontrol.DefaultCollapseTimeout},
 		"shorter":  {time.Second, time.Second},
 		"no limit": {-1, time.Hour},
 	} {

@@ -71,7 +71,7 @@ func TestNegativeLimits(t *testing.T) {
 		for _, tt := range []struct {
 			max  int64
 			want cachecontrol.Reason
-		}{{0, "too-long"}, {1 << 30, "too-long"}, {math.MaxInt64, "max-age"}, {-1, "max-age"}} {
+		}{{0, "too-long"}, {cachecontrol.DefaultMaxBodyBytes, "too-long"}, {math.MaxInt64, "max-age"}, {-1, "max-age"}} {
 			tr := &cachecontrol.Transport{Base: newOrigin(t, long), Store: &openStore{}, MaxBodyBytes: tt.max, DrainBytes: -1}
 			resp, err := tr.RoundTrip(request(t, "/"))
 			if err != nil {

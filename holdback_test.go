@@ -177,7 +177,7 @@ func TestOutage(t *testing.T) {
 						time.Sleep(interval)
 					}
 					synctest.Wait()
-					if wait, most := o.requests()[0].Sub(recovered), quarter(15*time.Minute)+interval; wait > most {
+					if wait, most := o.requests()[0].Sub(recovered), quarter(cachecontrol.DefaultMaxBackoff)+interval; wait > most {
 						t.Errorf("asked again %v after the recovery, want %v at most", wait, most)
 					}
 					t.Logf("%d hits, %d attempts, asked again %v after the recovery", answered, attempts, o.requests()[0].Sub(recovered))
@@ -294,7 +294,7 @@ func TestFlappingOrigin(t *testing.T) {
 				if most := 3600/10 + 10; failed > most {
 					t.Errorf("%d failed requests, want %d at most", failed, most)
 				}
-				for time.Since(start) < time.Hour+quarter(15*time.Minute) {
+				for time.Since(start) < time.Hour+quarter(cachecontrol.DefaultMaxBackoff) {
 					outcomeOf(t, tr, req)
 					time.Sleep(200 * time.Millisecond)
 				}
@@ -399,7 +399,7 @@ func TestOneAttempt(t *testing.T) {
 				time.Sleep(11 * time.Second)
 				o.failWith(withStatus(503))
 				outcomeOf(t, tr, request(t, "/"))
-				time.Sleep(quarter(5 * time.Second))
+				time.Sleep(quarter(cachecontrol.DefaultBackoff))
 
 				letGo := make(chan struct{})
 				o.failWith(func(*http.Request) (*http.Response, error) {
@@ -466,7 +466,7 @@ func TestAttemptWithoutResult(t *testing.T) {
 					time.Sleep(11 * time.Second)
 					o.failWith(withStatus(503))
 					outcomeOf(t, tr, request(t, "/"))
-					time.Sleep(quarter(5 * time.Second))
+					time.Sleep(quarter(cachecontrol.DefaultBackoff))
 					tt.end(t, o, tr)
 					synctest.Wait()
 					if n := len(o.requests()); n != 1 {

@@ -33,14 +33,14 @@ import (
 
 // The limits of a Transport whose fields of the same names are zero.
 const (
-	defaultMaxBodyBytes      = 1 << 30
-	defaultMaxVariants       = 32
-	defaultDrainBytes        = 64 << 10
-	defaultCollapseTimeout   = 10 * time.Second
-	defaultBackgroundTimeout = 30 * time.Second
-	defaultStoreTimeout      = 5 * time.Second
-	defaultBackoff           = 5 * time.Second
-	defaultMaxBackoff        = 15 * time.Minute
+	DefaultMaxBodyBytes      = 1 << 30
+	DefaultMaxVariants       = 32
+	DefaultDrainBytes        = 64 << 10
+	DefaultCollapseTimeout   = 10 * time.Second
+	DefaultBackgroundTimeout = 30 * time.Second
+	DefaultStoreTimeout      = 5 * time.Second
+	DefaultBackoff           = 5 * time.Second
+	DefaultMaxBackoff        = 15 * time.Minute
 )
 
 // Transport is an http.RoundTripper with a cache. It answers a request from the cache if it may, and otherwise sends it
@@ -153,11 +153,11 @@ type Transport struct {
 	CacheableStatusCodes []int
 
 	// MaxBodyBytes is the length of the longest body that is stored, and of the longest part of one. A response with a
-	// longer body is passed on and not stored. Zero means 1 GiB. A negative value means no limit.
+	// longer body is passed on and not stored. Zero means DefaultMaxBodyBytes. A negative value means no limit.
 	MaxBodyBytes int64
 
-	// MaxVariants is the number of variants of a URL that are stored in addition to the first. Zero means 32.
-	// A negative value means none.
+	// MaxVariants is the number of variants of a URL that are stored in addition to the first. Zero means
+	// DefaultMaxVariants. A negative value means none.
 	MaxVariants int
 
 	// StaleIfError is how long after it became stale any stored response may be served if the origin cannot be reached
@@ -189,11 +189,11 @@ type Transport struct {
 	// success in between, or after a 429 or 503 with Retry-After. Requests that no stored response may answer are always
 	// sent.
 	//
-	// Zero means 5 seconds. A negative value means that failures are not remembered.
+	// Zero means DefaultBackoff. A negative value means that failures are not remembered.
 	Backoff time.Duration
 
-	// MaxBackoff is the longest wait, except for Retry-After. Zero means 15 minutes, or Backoff if that is longer. A
-	// negative value means no limit.
+	// MaxBackoff is the longest wait, except for Retry-After. Zero means DefaultMaxBackoff, or Backoff if that is longer.
+	// A negative value means no limit.
 	MaxBackoff time.Duration
 
 	// SelectLanguage, if true, lets a stored response answer a request with a different Accept-Language if its
@@ -229,7 +229,7 @@ type Transport struct {
 	// CollapseTimeout is how long a request waits for the header of a response that it wants to share. After that it
 	// gets a stale response if that is permitted when the origin fails. Otherwise one of those that wait sends another
 	// request, and all take the response that comes first. So an origin that hangs gets one request in each
-	// CollapseTimeout. Zero means 10 seconds. A negative value means no limit.
+	// CollapseTimeout. Zero means DefaultCollapseTimeout. A negative value means no limit.
 	CollapseTimeout time.Duration
 
 	// CollapseProcesses, if true, makes Collapse also work between the Transports that share Store, in other processes
@@ -253,8 +253,8 @@ type Transport struct {
 	// when its Body is closed early. http.Client, for example, reads at most 2 KiB of the body of a redirect, and a
 	// json.Decoder stops before the end. Close of the body waits at most 10 milliseconds for the rest. The reading
 	// takes at most BackgroundTimeout, and ends when the Transport is closed. Nothing is read if the context of the
-	// request has ended before the body is closed. Zero means 64 KiB. A negative value means that nothing is read;
-	// of such a response at most a part is stored.
+	// request has ended before the body is closed. Zero means DefaultDrainBytes. A negative value means that nothing is
+	// read; of such a response at most a part is stored.
 	DrainBytes int64
 
 	// RefreshAhead, if positive, makes a hit on a response that expires within this duration start a validation in the
@@ -262,14 +262,15 @@ type Transport struct {
 	RefreshAhead time.Duration
 
 	// BackgroundTimeout limits each validation in the background, each request that StaleIfSlow has continued there, and
-	// the reading of a body that DrainBytes allows. Zero means 30 seconds. A negative value means no limit.
+	// the reading of a body that DrainBytes allows. Zero means DefaultBackgroundTimeout. A negative value means no
+	// limit.
 	BackgroundTimeout time.Duration
 
 	// StoreTimeout limits each call to Store, including each Read and Write of a body, even if the store ignores its
 	// context. When it expires, the request continues without the store, and the call is abandoned. While 16 abandoned
 	// calls are still running, new calls fail immediately. DictCache and the two file caches are called directly: they
 	// wait only for the disk and, to write, for file locks, for up to StoreTimeout to update or delete an entry and up
-	// to 10 seconds to commit one. Zero means 5 seconds. A negative value means no limit.
+	// to 10 seconds to commit one. Zero means DefaultStoreTimeout. A negative value means no limit.
 	StoreTimeout time.Duration
 
 	// Logger receives every caching decision at level Debug. For each operation of the store, it receives one failure
@@ -458,16 +459,16 @@ func newEngine(t *Transport) *engine {
 		beforeStore:     t.BeforeStore,
 		beforeReuse:     t.BeforeReuse,
 		groups:          t.Groups,
-		maxBody:         limit(t.MaxBodyBytes, defaultMaxBodyBytes),
-		maxVariants:     max(cmp.Or(t.MaxVariants, defaultMaxVariants), 0),
+		maxBody:         limit(t.MaxBodyBytes, DefaultMaxBodyBytes),
+		maxVariants:     max(cmp.Or(t.MaxVariants, DefaultMaxVariants), 0),
 		selectLanguage:  t.SelectLanguage,
 		negotiate:       !t.DisableCompression,
 		codings:         contentcoding.New(t.Decoders),
 		wantReprDigest:  t.WantReprDigest,
 		resumeBodies:    t.ResumeBodies,
 		collapse:        t.Collapse || t.CollapseProcesses,
-		collapseTimeout: cmp.Or(t.CollapseTimeout, defaultCollapseTimeout),
-		drainBytes:      cmp.Or(t.DrainBytes, defaultDrainBytes),
+		collapseTimeout: cmp.Or(t.CollapseTimeout, DefaultCollapseTimeout),
+		drainBytes:      cmp.Or(t.DrainBytes, DefaultDrainBytes),
 		refreshAhead:    t.RefreshAhead,
 		staleIfSlow:     t.StaleIfSlow,
 		logger:          t.Logger,
@@ -478,7 +479,7 @@ func newEngine(t *Transport) *engine {
 		e.own = storage.NewDictCache()
 		store = e.own
 	}
-	storeTimeout := limit(t.StoreTimeout, defaultStoreTimeout)
+	storeTimeout := limit(t.StoreTimeout, DefaultStoreTimeout)
 	e.store = reliable.New(reliable.Config{Store: store, Timeout: storeTimeout, Logger: e.logger})
 	traits := e.store.Traits()
 	if traits.Warning != "" && e.logger != nil {
@@ -489,13 +490,13 @@ func newEngine(t *Transport) *engine {
 	}
 	e.methods, e.noGET = otherMethods(t.CacheableMethods)
 	e.locks, e.marks = keylock.New(traits.Memory), marks.New(e.store)
-	taskTimeout := limit(t.BackgroundTimeout, defaultBackgroundTimeout)
+	taskTimeout := limit(t.BackgroundTimeout, DefaultBackgroundTimeout)
 	e.background, e.draining = background.New(taskTimeout, e.logPanic), background.New(taskTimeout, e.logPanic)
 	if t.Backoff >= 0 {
 		e.backoff = t.newBackoff()
 	}
 	if t.CollapseProcesses {
-		e.leases = lease.New(e.store, e.collapseTimeout, cmp.Or(max(e.collapseTimeout, 0), defaultCollapseTimeout)/2)
+		e.leases = lease.New(e.store, e.collapseTimeout, cmp.Or(max(e.collapseTimeout, 0), DefaultCollapseTimeout)/2)
 	}
 	e.counters.start()
 	return e
@@ -512,8 +513,8 @@ func otherMethods(methods []string) (other []string, noGET bool) {
 }
 
 func (t *Transport) newBackoff() *backoff.Table {
-	first := cmp.Or(t.Backoff, defaultBackoff)
-	most := limit(t.MaxBackoff, defaultMaxBackoff)
+	first := cmp.Or(t.Backoff, DefaultBackoff)
+	most := limit(t.MaxBackoff, DefaultMaxBackoff)
 	if t.MaxBackoff == 0 {
 		most = max(most, first)
 	}

@@ -55,15 +55,15 @@ type tagOptions struct {
 // 8.8.1), so nothing between the handler and the client may change them, for example by compression.
 func StrongTags() TagOption { return func(o *tagOptions) { o.strong = true } }
 
-// defaultMaxBuffer is the default limit of MaxBuffer.
-const defaultMaxBuffer = 1 << 20
+// DefaultMaxBuffer is the default limit of MaxBuffer.
+const DefaultMaxBuffer = 1 << 20
 
 // MaxBuffer limits the bodies that AutoETag buffers and hashes to n bytes. Longer bodies are passed on without a tag.
-// Zero means 1 MiB. A negative n means no limit.
+// Zero means DefaultMaxBuffer. A negative n means no limit.
 func MaxBuffer(n int) TagOption {
 	switch {
 	case n == 0:
-		n = defaultMaxBuffer
+		n = DefaultMaxBuffer
 	case n < 0:
 		n = math.MaxInt
 	}

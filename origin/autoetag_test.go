@@ -13,7 +13,7 @@ import (
 // pesto's etag_middleware and flask-webcache's validation.
 func TestAutoETag(t *testing.T) {
 	weak := "W/" + string(tagOf("body"))
-	long := strings.Repeat("x", 1<<20+1)
+	long := strings.Repeat("x", origin.DefaultMaxBuffer+1)
 	tests := []struct {
 		name string
 		opts []origin.TagOption

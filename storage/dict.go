@@ -16,8 +16,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/buffer"
 )
 
-// defaultMaxBytes is the bound of a DictCache if MaxBytes is zero.
-const defaultMaxBytes = 64 << 20
+// DefaultMaxBytes is the bound of a DictCache if MaxBytes is zero.
+const DefaultMaxBytes = 64 << 20
 
 // DictCache is a Store in memory. An entry is kept in a packed form, and small entries share blocks of memory
 // until their first hit, so that the garbage collector has little work to do. The first hit copies a body of up
@@ -36,7 +36,7 @@ const defaultMaxBytes = 64 << 20
 // The zero value is an empty cache with the default bound. All methods are safe for concurrent use. Every
 // method of a nil *DictCache that returns an error returns ErrClosed.
 type DictCache struct {
-	// MaxBytes is the bound in bytes. Zero means 64 MiB. A negative value means no limit. It must not be changed
+	// MaxBytes is the bound in bytes. Zero means DefaultMaxBytes. A negative value means no limit. It must not be changed
 	// after the first use.
 	MaxBytes int64
 
@@ -62,7 +62,7 @@ func (c *DictCache) bound() int64 {
 	if c.MaxBytes < 0 {
 		return math.MaxInt64
 	}
-	return cmp.Or(c.MaxBytes, defaultMaxBytes)
+	return cmp.Or(c.MaxBytes, DefaultMaxBytes)
 }
 
 // Get returns the entry under key, or ErrNotFound. The body implements io.Seeker and io.WriterTo and reads

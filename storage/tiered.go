@@ -17,8 +17,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
 )
 
-// defaultNearFor is the time for which Tiered uses a near entry if it is given zero.
-const defaultNearFor = 5 * time.Second
+// DefaultNearFor is the time for which Tiered uses a near entry if it is given zero.
+const DefaultNearFor = 5 * time.Second
 
 // tiered is the Store that Tiered returns.
 type tiered struct {
@@ -41,7 +41,7 @@ type tiered struct {
 
 // Tiered returns a Store that keeps copies of a far store's entries in memory, in a near store. The far store
 // is usually shared by several machines. An entry found in the far store is copied to the near store, and is
-// returned from there without a call of the far store for the time nearFor. Zero means 5 seconds. A negative
+// returned from there without a call of the far store for the time nearFor. Zero means DefaultNearFor. A negative
 // value means no limit.
 //
 // A change that another process makes in the far store is seen after nearFor at the latest, or as soon as the far
@@ -64,7 +64,7 @@ func Tiered(near *DictCache, far Store, nearFor time.Duration) interface {
 	if near == nil {
 		near = NewDictCache()
 	}
-	if nearFor = cmp.Or(nearFor, defaultNearFor); nearFor < 0 {
+	if nearFor = cmp.Or(nearFor, DefaultNearFor); nearFor < 0 {
 		nearFor = math.MaxInt64
 	}
 	t := &tiered{near: near, far: far, nearFor: nearFor, seed: maphash.MakeSeed(), done: make(chan struct{})}

@@ -12,7 +12,7 @@ import (
 )
 
 func proxyCommand(fs *flag.FlagSet) runFunc {
-	p := proxy{store: storeFlag{kind: "memory"}, maxBody: 1 << 30, grace: defaultGrace}
+	p := proxy{store: storeFlag{kind: "memory"}, maxBody: cachecontrol.DefaultMaxBodyBytes, grace: defaultGrace}
 	fs.StringVar(&p.upstream, "upstream", "", "")
 	fs.StringVar(&p.listen, "listen", "127.0.0.1:8080", "")
 	fs.Func("store", "", p.store.parse)

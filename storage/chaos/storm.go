@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol/internal/redistest"
 	"github.com/go-cachecontrol/cachecontrol/internal/subprocess"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 const (
@@ -21,9 +22,6 @@ const (
 
 	// outageBound is the time after which all processes see what was invalidated during an outage, from its end on.
 	outageBound = 10 * time.Second
-
-	// nearFor is how long Tiered uses a near entry by default.
-	nearFor = 5 * time.Second
 
 	// patience limits the wait for something that happens much sooner even on a busy machine.
 	patience = time.Minute
@@ -179,7 +177,7 @@ func runStorm(ctx context.Context, server *redistest.Server, all []fault, n coun
 	for i, f := range all {
 		r, err := s.inject(f, n)
 		if err == nil && (n.each || i == len(all)-1) {
-			time.Sleep(time.Until(s.outages[i].until.Add(outageBound + nearFor)))
+			time.Sleep(time.Until(s.outages[i].until.Add(outageBound + storage.DefaultNearFor)))
 			_, err = s.round(&r, order{All: true})
 		}
 		if err != nil {
@@ -338,7 +336,7 @@ func (s *storm) allowed(member int, changed, now time.Time) (until, ended time.T
 		}
 	}
 	if member%2 == 1 { // it has entries in memory
-		until = until.Add(nearFor)
+		until = until.Add(storage.DefaultNearFor)
 	}
 	return until, ended
 }

@@ -46,8 +46,8 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage/kv"
 )
 
-// defaultMaxItemBytes is memcached's default limit for an item.
-const defaultMaxItemBytes = 1 << 20
+// DefaultMaxItemBytes is memcached's default limit for an item.
+const DefaultMaxItemBytes = 1 << 20
 
 // overhead is the memory that memcached counts for an item in addition to its key and value.
 const overhead = 128
@@ -58,11 +58,11 @@ type Option func(*values)
 // Prefix sets a prefix for every key, so that several caches can share the servers.
 func Prefix(prefix string) Option { return func(c *values) { c.prefix = prefix } }
 
-// MaxItemBytes is the servers' limit for an item, which their option -I sets. Zero means 1 MiB, which is their default. A
-// negative value means no limit.
+// MaxItemBytes is the servers' limit for an item, which their option -I sets. Zero means DefaultMaxItemBytes. A negative
+// value means no limit.
 func MaxItemBytes(n int64) Option {
 	return func(c *values) {
-		if c.maxItem = cmp.Or(n, defaultMaxItemBytes); n < 0 {
+		if c.maxItem = cmp.Or(n, DefaultMaxItemBytes); n < 0 {
 			c.maxItem = math.MaxInt64
 		}
 	}
@@ -81,7 +81,7 @@ func New(client *memcache.Client, opts ...Option) storage.Store {
 	if client == nil {
 		return kv.FromKV(nil)
 	}
-	c := &values{client: client, maxItem: defaultMaxItemBytes, servers: selectorOf(client)}
+	c := &values{client: client, maxItem: DefaultMaxItemBytes, servers: selectorOf(client)}
 	for _, o := range opts {
 		if o != nil {
 			o(c)

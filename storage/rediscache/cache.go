@@ -45,36 +45,36 @@ type Option func(*cache)
 func Prefix(prefix string) Option { return func(c *cache) { c.prefix = prefix } }
 
 // MaxPlain sets the length, in bytes, of the longest body that is stored in one value with its metadata, as
-// Python's RedisCache does. Python does not see longer entries. Zero means 1 MiB. A negative value means no
+// Python's RedisCache does. Python does not see longer entries. Zero means DefaultMaxPlain. A negative value means no
 // limit but that of a value in Redis.
 func MaxPlain(n int64) Option {
 	return func(c *cache) {
-		if c.maxPlain = cmp.Or(n, defaultMaxPlain); n < 0 || n > maxMaxPlain {
+		if c.maxPlain = cmp.Or(n, DefaultMaxPlain); n < 0 || n > maxMaxPlain {
 			c.maxPlain = maxMaxPlain
 		}
 	}
 }
 
-// Timeout limits the time of each call of Redis. Zero means 500 milliseconds. A negative value means no limit.
+// Timeout limits the time of each call of Redis. Zero means DefaultTimeout. A negative value means no limit.
 func Timeout(d time.Duration) Option {
 	return func(c *cache) {
-		if c.timeout = cmp.Or(d, defaultTimeout); d < 0 {
+		if c.timeout = cmp.Or(d, DefaultTimeout); d < 0 {
 			c.timeout = noTimeout
 		}
 	}
 }
 
-// WatchInterval sets how often Watch asks Redis what was changed. Zero means 100 milliseconds. A negative value means
+// WatchInterval sets how often Watch asks Redis what was changed. Zero means DefaultWatchInterval. A negative value means
 // that the store neither watches nor tells others what it changes.
 func WatchInterval(d time.Duration) Option {
-	return func(c *cache) { c.interval = cmp.Or(d, defaultWatchInterval) }
+	return func(c *cache) { c.interval = cmp.Or(d, DefaultWatchInterval) }
 }
 
 // The defaults of the options.
 const (
-	defaultMaxPlain      = 1 << 20
-	defaultTimeout       = 500 * time.Millisecond
-	defaultWatchInterval = 100 * time.Millisecond
+	DefaultMaxPlain      = 1 << 20
+	DefaultTimeout       = 500 * time.Millisecond
+	DefaultWatchInterval = 100 * time.Millisecond
 )
 
 const (
@@ -118,7 +118,7 @@ const (
 // Calls honor their timeouts with any client. If ContextTimeoutEnabled is set in the options of the client,
 // they need no additional goroutines.
 func New(client redis.UniversalClient, opts ...Option) storage.Store {
-	c := &cache{client: client, maxPlain: defaultMaxPlain, timeout: defaultTimeout, interval: defaultWatchInterval}
+	c := &cache{client: client, maxPlain: DefaultMaxPlain, timeout: DefaultTimeout, interval: DefaultWatchInterval}
 	switch client := client.(type) {
 	case *redis.Client:
 		if client == nil {

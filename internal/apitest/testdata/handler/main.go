@@ -50,7 +50,7 @@ func routes(s *server) http.Handler {
 	mux.Handle("/account", origin.NoStore(origin.Always)(http.HandlerFunc(s.get)))
 	mux.Handle("/profile", origin.NoStoreForOldProxies(origin.Success)(http.HandlerFunc(s.get)))
 	mux.Handle("QUERY /contacts", origin.AcceptQuery("application/json")(http.HandlerFunc(s.get)))
-	mux.Handle("/search", origin.Vary("Accept-Language")(origin.AutoETag(origin.MaxBuffer(2<<20), origin.StrongTags())(http.HandlerFunc(s.get))))
+	mux.Handle("/search", origin.Vary("Accept-Language")(origin.AutoETag(origin.MaxBuffer(2*origin.DefaultMaxBuffer), origin.StrongTags())(http.HandlerFunc(s.get))))
 	return mux
 }
 

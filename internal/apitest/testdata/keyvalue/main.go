@@ -54,8 +54,8 @@ var (
 
 func main() {
 	far := kv.FromKV(new(database))
-	near := &storage.DictCache{MaxBytes: 128 << 20}
-	tiered := storage.Tiered(near, far, time.Second)
+	near := &storage.DictCache{MaxBytes: 2 * storage.DefaultMaxBytes}
+	tiered := storage.Tiered(near, far, storage.DefaultNearFor/5)
 	for _, store := range []storage.Store{far, tiered, kv.FromCache(new(old))} {
 		client := (&cachecontrol.Transport{Store: store, Shared: true}).Client()
 		client.CloseIdleConnections()
