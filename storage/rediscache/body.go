@@ -42,27 +42,36 @@ const keptFor = (window + 1) * idle
 // is not returned.
 type chunkedBody struct {
 	closed atomic.Bool
+	end    context.CancelFunc
+	key    string
+	entry  *storage.Entry
+	stored storedChunks
 
+	mu     sync.Mutex // guards the fields below; a body may be read and closed concurrently, as in net/http
+	ahead  readAhead
+	off    int64
+	from   int64  // where the last Seek went
+	data   []byte // the chunk with number at
+	at     int64  // -1 if there is none
+	sum    uint32
+	summed int64 // sum is the checksum of the chunks before this one
+	err    error // returned by all later reads
+}
+
+// storedChunks are the chunks of a body in Redis.
+type storedChunks struct {
 	cache *cache
-	ctx   context.Context // ends with Close, not with the one passed to Get, which is over
-	end   context.CancelFunc
-	key   string
-	entry *storage.Entry
+	ctx   context.Context // ends with Close of the body, not with the one passed to Get, which is over
 	part  part
+	count int64
+}
 
-	mu    sync.Mutex // guards the fields below; a body may be read and closed concurrently, as in net/http
-	off   int64
-	from  int64     // where the last Seek went
-	data  []byte    // the chunk with number at
-	at    int64     // -1 if there is none
-	ready [][]byte  // the chunks after it that were read
-	next  *fetching // the call that reads those after that, or nil
-	grow  int64     // number of chunks that the call after that one reads
-
+// readAhead reads chunks in order, before they are needed.
+type readAhead struct {
+	ready    [][]byte  // the chunks after the current one that were read
+	next     *fetching // the call that reads those after that, or nil
+	grow     int64     // number of chunks that the call after that one reads
 	unwanted *fetching // the call that a Seek has made useless, or nil
-	sum      uint32
-	summed   int64 // sum is the checksum of the chunks before this one
-	err      error // returned by all later reads
 }
 
 // fetching is a call that reads chunks.
@@ -74,18 +83,18 @@ type fetching struct {
 
 // newBody returns a body that ends with Close, but not with ctx.
 func (c *cache) newBody(ctx context.Context, key string, e *storage.Entry, p part) *chunkedBody {
-	b := &chunkedBody{cache: c, key: key, entry: e, part: p, at: -1, grow: 2}
-	b.ctx, b.end = context.WithCancel(context.WithoutCancel(ctx))
+	b := &chunkedBody{key: key, entry: e, at: -1, ahead: readAhead{grow: 2}, stored: storedChunks{cache: c, part: p, count: p.chunks(e.Length)}}
+	b.stored.ctx, b.end = context.WithCancel(context.WithoutCancel(ctx))
 	return b
 }
 
 // first reads the first chunk, so that an entry whose body is missing is a miss, not an incomplete response.
 func (b *chunkedBody) first(ctx context.Context) error {
-	chunks, err := call(ctx, b.cache, b.part.name, b.fetch(0, 1))
+	chunks, err := call(ctx, b.stored.cache, b.stored.part.name, b.stored.fetch(0, 1))
 	if err != nil {
 		return err
 	}
-	if err := b.take(0, chunks[0]); err != nil {
+	if err := b.setChunk(0, chunks[0]); err != nil {
 		b.drop()
 		return err
 	}
@@ -94,8 +103,8 @@ func (b *chunkedBody) first(ctx context.Context) error {
 
 // fetch returns a function that reads chunks and prevents the body from expiring while it is read. A chunk that is missing is
 // nil.
-func (b *chunkedBody) fetch(first, count int64) func(context.Context) ([][]byte, error) {
-	client, name := b.cache.client, b.part.name
+func (s *storedChunks) fetch(first, count int64) func(context.Context) ([][]byte, error) {
+	client, name := s.cache.client, s.part.name
 	return func(ctx context.Context) ([][]byte, error) {
 		sent := make([]*redis.StringCmd, count)
 		var left *redis.DurationCmd
@@ -124,58 +133,59 @@ func (b *chunkedBody) fetch(first, count int64) func(context.Context) ([][]byte,
 }
 
 // read reads chunks after the response was returned to a caller. So no breaker applies, and the timeout is longer.
-func (b *chunkedBody) read(first, count int64) ([][]byte, error) {
-	return callFor(b.ctx, b.cache, patience*b.cache.timeout, new(breaker.Breaker), b.fetch(first, count))
+func (s *storedChunks) read(first, count int64) ([][]byte, error) {
+	return callFor(s.ctx, s.cache, patience*s.cache.timeout, new(breaker.Breaker), s.fetch(first, count))
 }
 
-// readOn begins to read the chunks after those that were read, if there are any and no call reads ahead already.
-func (b *chunkedBody) readOn() {
-	first := b.at + 1 + int64(len(b.ready))
-	count := min(b.grow, b.part.chunks(b.entry.Length)-first)
-	if b.next != nil || count <= 0 {
+// readOn begins to read the chunks after those that were read, if there are any and no call reads ahead already. at is the
+// number of the current chunk.
+func (a *readAhead) readOn(stored *storedChunks, at int64) {
+	first := at + 1 + int64(len(a.ready))
+	count := min(a.grow, stored.count-first)
+	if a.next != nil || count <= 0 {
 		return
 	}
-	if b.unwanted != nil {
+	if a.unwanted != nil {
 		select {
-		case <-b.unwanted.done:
-			b.unwanted = nil
+		case <-a.unwanted.done:
+			a.unwanted = nil
 		default:
 			return // a reader that seeks must not make more and more calls
 		}
 	}
-	b.grow = min(2*b.grow, window)
+	a.grow = min(2*a.grow, window)
 	next := &fetching{done: make(chan struct{})}
-	b.next = next
+	a.next = next
 	go func() {
 		defer close(next.done)
-		next.chunks, next.err = b.read(first, count)
+		next.chunks, next.err = stored.read(first, count)
 	}()
 }
 
-// nextChunks returns chunk n, and keeps those that were read with it.
-func (b *chunkedBody) nextChunks(n int64) (data []byte, err error) {
-	if n != b.at+1 || b.at < 0 { // after a Seek
-		if b.next != nil {
-			b.unwanted = b.next
+// take returns chunk n, and keeps those that were read with it. at is the number of the current chunk, or -1.
+func (a *readAhead) take(stored *storedChunks, n, at int64) (data []byte, err error) {
+	if n != at+1 || at < 0 { // after a Seek
+		if a.next != nil {
+			a.unwanted = a.next
 		}
-		b.ready, b.next, b.grow = nil, nil, 1
+		a.ready, a.next, a.grow = nil, nil, 1
 	}
-	if len(b.ready) == 0 {
-		if next := b.next; next != nil {
+	if len(a.ready) == 0 {
+		if next := a.next; next != nil {
 			select {
 			case <-next.done:
-			case <-b.ctx.Done():
+			case <-stored.ctx.Done():
 				return nil, http.ErrBodyReadAfterClose
 			}
-			b.ready, err, b.next = next.chunks, next.err, nil
+			a.ready, err, a.next = next.chunks, next.err, nil
 		} else {
-			b.ready, err = b.read(n, 1)
+			a.ready, err = stored.read(n, 1)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	data, b.ready = b.ready[0], b.ready[1:]
+	data, a.ready = a.ready[0], a.ready[1:]
 	return data, nil
 }
 
@@ -184,28 +194,29 @@ func (b *chunkedBody) chunk(on bool) ([]byte, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
-	n := b.off / b.part.chunk
+	n := b.off / b.stored.part.chunk
 	if n != b.at {
-		data, err := b.nextChunks(n)
+		data, err := b.ahead.take(&b.stored, n, b.at)
 		b.data, b.at = nil, -1
 		if err != nil {
 			b.err = err
 			return nil, err
 		}
-		if err := b.take(n, data); err != nil {
+		if err := b.setChunk(n, data); err != nil {
 			b.drop()
 			return nil, err
 		}
 	}
 	if on {
-		b.readOn()
+		b.ahead.readOn(&b.stored, b.at)
 	}
-	return b.data[b.off-n*b.part.chunk:], nil
+	return b.data[b.off-n*b.stored.part.chunk:], nil
 }
 
-// take verifies chunk n and stores it as the current chunk.
-func (b *chunkedBody) take(n int64, data []byte) error {
-	want := min(b.part.chunk, b.entry.Length-n*b.part.chunk)
+// setChunk verifies chunk n and makes it the current one.
+func (b *chunkedBody) setChunk(n int64, data []byte) error {
+	size := b.stored.part.chunk
+	want := min(size, b.entry.Length-n*size)
 	switch {
 	case data == nil:
 		b.err = unreadable(errGone)
@@ -214,7 +225,7 @@ func (b *chunkedBody) take(n int64, data []byte) error {
 	case n == b.summed:
 		b.sum = checksum.Update(b.sum, data)
 		b.summed++
-		if b.summed == b.part.chunks(b.entry.Length) && b.sum != b.entry.Sum {
+		if b.summed == b.stored.count && b.sum != b.entry.Sum {
 			b.err = unreadable(errSum)
 		}
 	}
@@ -227,11 +238,11 @@ func (b *chunkedBody) take(n int64, data []byte) error {
 
 // drop removes the entry if it still has this body.
 func (b *chunkedBody) drop() {
-	c := b.cache
-	ctx, cancel := context.WithTimeout(b.ctx, c.timeout)
+	c, part := b.stored.cache, &b.stored.part
+	ctx, cancel := context.WithTimeout(b.stored.ctx, c.timeout)
 	defer cancel()
-	if removed, _ := c.unlink(ctx, c.plain(b.key), b.part.line()); removed {
-		call(ctx, c, b.part.name, func(ctx context.Context) (int64, error) { return c.client.Unlink(ctx, b.part.name).Result() })
+	if removed, _ := c.unlink(ctx, c.plain(b.key), part.line()); removed {
+		call(ctx, c, part.name, func(ctx context.Context) (int64, error) { return c.client.Unlink(ctx, part.name).Result() })
 	}
 }
 
@@ -291,7 +302,7 @@ func (b *chunkedBody) Close() error {
 	b.end()
 	if b.mu.TryLock() {
 		defer b.mu.Unlock()
-		b.data, b.at, b.ready, b.next = nil, -1, nil, nil
+		b.data, b.at, b.ahead = nil, -1, readAhead{}
 	}
 	return nil
 }

@@ -215,10 +215,10 @@ func (w *writer) Written() (io.Reader, error) {
 	case w.err != nil:
 		return nil, w.err
 	}
-	chunks := &chunkedBody{cache: w.cache, part: w.part}
+	chunks := &storedChunks{cache: w.cache, part: w.part}
 	all := make([]io.Reader, 0, w.moved+1)
 	for i := range w.moved {
-		all = append(all, &chunkReader{ctx: w.ctx, body: chunks, number: i})
+		all = append(all, &chunkReader{ctx: w.ctx, stored: chunks, number: i})
 	}
 	return io.MultiReader(append(all, bytes.NewReader(w.buf))...), nil
 }
@@ -226,14 +226,14 @@ func (w *writer) Written() (io.Reader, error) {
 // chunkReader reads a chunk from Redis when it is needed.
 type chunkReader struct {
 	ctx    context.Context
-	body   *chunkedBody
+	stored *storedChunks
 	number int64
 	chunk  *bytes.Reader // nil until it was read
 }
 
 func (r *chunkReader) Read(p []byte) (int, error) {
 	if r.chunk == nil {
-		chunks, err := call(r.ctx, r.body.cache, r.body.part.name, r.body.fetch(r.number, 1))
+		chunks, err := call(r.ctx, r.stored.cache, r.stored.part.name, r.stored.fetch(r.number, 1))
 		if err != nil {
 			return 0, err
 		}
