@@ -4,10 +4,12 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/invalidation"
 	"github.com/go-cachecontrol/cachecontrol/internal/marks"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // dropStored removes a stored response that is known to be out of date. If it is under the plain key, everything that
@@ -70,27 +72,44 @@ func (e *engine) invalidateBy(q *query, key string, rep *reply) {
 }
 
 // invalidateGroupsBy invalidates the groups that the response to an unsafe request names (RFC 9875, section 3), whatever its
-// status. If they are too many, it invalidates all groups of the origin.
+// status. If they are too many, it invalidates all groups of the origin. If the store fails, it tries again in the background.
 func (e *engine) invalidateGroupsBy(q *query, key string, rep *reply) {
 	names, ok := rules.InvalidatedGroups(q.req.Method, rep.resp.Header)
 	if ok && len(names) == 0 {
 		return
 	}
-	ctx := context.WithoutCancel(q.ctx)
-	var err error
-	if !ok {
-		err = e.marks.InvalidateAllGroups(ctx, key)
-	} else {
-		groups := make([]marks.Group, len(names))
-		for i, name := range names {
-			groups[i] = marks.GroupOf(name)
+	groups := make([]marks.Group, len(names))
+	for i, name := range names {
+		groups[i] = marks.GroupOf(name)
+	}
+	invalidate := func(ctx context.Context, mark storage.Mark) (storage.Mark, error) {
+		if !ok {
+			return mark, e.marks.InvalidateAllGroups(ctx, key)
 		}
-		rep.mark, err = e.marks.InvalidateGroupsBy(ctx, key, groups, rep.mark)
+		return e.marks.InvalidateGroupsBy(ctx, key, groups, mark)
 	}
-	if err != nil {
-		e.store.Failed(ctx, "invalidate", key, err)
+	ctx := context.WithoutCancel(q.ctx)
+	mark, err := invalidate(ctx, rep.mark)
+	if err == nil {
+		rep.mark = mark
+		return
 	}
+	e.store.Failed(ctx, "invalidate", key, err)
+	e.background.Run(ctx, "", func(ctx context.Context) {
+		for pause := invalidateAgain; err != nil; pause *= 2 {
+			select {
+			case <-time.After(pause):
+				_, err = invalidate(ctx, storage.Mark{})
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
 }
+
+// invalidateAgain is the time after which groups are invalidated again if that has failed. Each further time is twice as long, until
+// the BackgroundTimeout.
+const invalidateAgain = 500 * time.Millisecond
 
 // invalidatedKeys returns the plain keys, without the partition, of the URLs that a response to an unsafe request
 // invalidates. The key of the request itself is one of them, even if Transport.Key returns another URL for a GET request.

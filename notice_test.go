@@ -3,6 +3,7 @@ package cachecontrol_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -92,6 +93,39 @@ func TestCollapsedAfterNotice(t *testing.T) {
 		}
 		wantRequests(t, o, 3)
 	})
+}
+
+// If the store fails when the response to an unsafe request invalidates a group, the group is invalidated as soon as the store is back.
+func TestGroupInvalidatedLater(t *testing.T) {
+	for _, named := range []int{1, 200} { // more than 128 are all groups of the origin
+		synctest.Test(t, func(t *testing.T) {
+			down := false
+			store := &hookedStore{Store: newPlainStore(), before: func(_ context.Context, op, key string) error {
+				if down && op == "Commit" && strings.HasSuffix(key, storage.MarksKey) {
+					return errors.New("down")
+				}
+				return nil
+			}}
+			field := `"a"` + strings.Repeat(`, "b"`, named-1)
+			o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+				if req.Method == "POST" {
+					return respond(204, "", "Cache-Group-Invalidation: "+field)
+				}
+				return respond(200, fmt.Sprint("#", n), "Cache-Control: max-age=600", `Cache-Groups: "a"`)
+			})
+			tr := &cachecontrol.Transport{Base: o, Store: store}
+			defer tr.Close()
+			do(t, tr, "/")
+			down = true
+			do(t, tr, "POST /other")
+			time.Sleep(5 * time.Second)
+			down = false
+			time.Sleep(10 * time.Second)
+			if got := do(t, tr, "/"); got.body != "#3" {
+				t.Errorf("%d groups: %v %q, want %q", named, got.outcome, got.body, "#3")
+			}
+		})
+	}
 }
 
 // An unconfirmedStore returns an error for some entries that it has stored.
