@@ -404,7 +404,7 @@ func TestReadWhileClose(t *testing.T) {
 // Two goroutines that read one body get each byte once, and the body is stored in order.
 func TestTwoReaders(t *testing.T) {
 	piece := func(i int) string { return fmt.Sprintf("%07d\n", i) }
-	const pieces = 20_000
+	pieces := rounds(20_000, 4_000)
 	var plain strings.Builder
 	for i := range pieces {
 		plain.WriteString(piece(i))
@@ -489,6 +489,23 @@ func TestMissingBody(t *testing.T) {
 		for i := range 2 {
 			if _, err := tr.RoundTrip(request(t, "/")); err == nil || o.requests() != i+1 { // as http.Client
 				t.Errorf("%d: error %v after %d requests, want an error for each", i+1, err, o.requests())
+			}
+		}
+	})
+}
+
+// A Base that announces a body and sends none has not sent the whole response.
+func TestAnnouncedBodyIsMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := &cachecontrol.Transport{Base: newOrigin(t, func(int, *http.Request) *http.Response {
+			resp := respond(200, "", "Cache-Control: max-age=60")
+			resp.Body, resp.ContentLength = http.NoBody, 5
+			return resp
+		})}
+		defer tr.Close()
+		for range 2 {
+			if a := do(t, tr, "/"); a.outcome != miss {
+				t.Errorf("outcome %v, want %v", a.outcome, miss)
 			}
 		}
 	})

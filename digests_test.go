@@ -250,6 +250,9 @@ func TestWantReprDigest(t *testing.T) {
 
 // Nothing remains of a long response with another digest, which is stored in pieces while it is received.
 func TestDigestOfLongResponse(t *testing.T) {
+	if testing.Short() {
+		t.Skip("hashes 9 MiB again and again: not with -short")
+	}
 	for name, store := range fileStores(t) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -582,3 +582,38 @@ func BenchmarkInvalidateGroup(b *testing.B) {
 		i++
 	}
 }
+
+// Transport.List says what was invalidated with its group, and leaves out what was cleared.
+func TestListOfInvalidated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := &cachecontrol.Transport{Base: replies(t, ok("Cache-Control: max-age=60", `Cache-Groups: "a"`), ok("Cache-Control: max-age=60"))}
+		defer tr.Close()
+		listed := func(want string) {
+			t.Helper()
+			invalid := map[string]bool{}
+			for l, err := range tr.List(t.Context()) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if path := strings.TrimPrefix(l.Entry.URL, "http://example.com"); path == "/a" || path == "/b" {
+					invalid[path] = l.Invalid
+				}
+			}
+			if got := fmt.Sprint(invalid); got != want {
+				t.Errorf("List: URLs and whether they are invalid: %s, want %s", got, want)
+			}
+			time.Sleep(time.Second)
+		}
+		do(t, tr, "/a")
+		do(t, tr, "/b")
+		listed("map[/a:false /b:false]")
+		if err := tr.InvalidateGroup(t.Context(), request(t, "/a").URL, "a"); err != nil {
+			t.Fatal(err)
+		}
+		listed("map[/a:true /b:false]")
+		if err := tr.Clear(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		listed("map[]")
+	})
+}

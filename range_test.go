@@ -879,3 +879,14 @@ func TestRangeOfStored(t *testing.T) {
 		}
 	})
 }
+
+func TestRangeNotSatisfiableHasNoLength(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := &cachecontrol.Transport{Base: replies(t, ok("Cache-Control: max-age=60"))}
+		defer tr.Close()
+		do(t, tr, "/")
+		if a := do(t, tr, "/", "Range: bytes=100-"); a.StatusCode != 416 || a.outcome != hit || a.ContentLength != 0 || a.body != "" {
+			t.Errorf("%d %v with ContentLength %d and body %q, want 416, %v, 0 and none", a.StatusCode, a.outcome, a.ContentLength, a.body, hit)
+		}
+	})
+}

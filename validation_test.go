@@ -705,3 +705,24 @@ func TestHiddenFailuresKeepConnections(t *testing.T) {
 		t.Errorf("21 requests took %d connections, want few", n)
 	}
 }
+
+// A Cache-Status of the origin that no-cache names does not take the place of the cache's own.
+func TestNoCacheNamesCacheStatus(t *testing.T) {
+	runScenarios(t, []scenario{{
+		origin: []reply{ok(`Cache-Control: max-age=1, no-cache="cache-status"`, "Cache-Status: other; hit", `ETag: "a"`), status(304)},
+		steps:  []step{{want: miss}, {wait: time.Minute, want: revalidated, body: "#1"}},
+	}})
+}
+
+// A HEAD whose status is that of the stored response leaves it.
+func TestHeadWithTheStoredStatus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := &cachecontrol.Transport{Base: replies(t, status(404, "Cache-Control: max-age=60"))}
+		defer tr.Close()
+		do(t, tr, "/")
+		do(t, tr, "HEAD /", "Cache-Control: no-cache")
+		if a := do(t, tr, "/"); a.outcome != hit {
+			t.Errorf("GET after HEAD: %v, want %v", a.outcome, hit)
+		}
+	})
+}
