@@ -1,12 +1,10 @@
 package cachecontrol
 
 import (
-	"context"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
 	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
-	"github.com/go-cachecontrol/cachecontrol/internal/marks"
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
@@ -94,45 +92,4 @@ func (e *engine) used(key string, m *match, d decision) {
 	if d.TTL > 0 && m.parts == nil && e.store.Batches() && !e.isFresh(key) {
 		e.fresh.Put(lossy.Hash(key), key, time.Now().Add(d.TTL))
 	}
-}
-
-// getMatch returns the response stored under key.
-func (e *engine) getMatch(ctx context.Context, key string) (match, error) {
-	s := e.newScratch()
-	s.key = append(s.key[:0], key...)
-	held, known := e.store.Lookup(s.key)
-	e.scratches.Put(s)
-	if held.Entry != nil {
-		var m match
-		err := e.heldMatch(&m, ctx, held)
-		return m, err
-	} else if known {
-		return match{}, storage.ErrNotFound
-	}
-	r, err := e.store.Get(ctx, key)
-	return e.matchOf(ctx, key, r, err)
-}
-
-// heldMatch sets m, which must be zero, to the response that the store has in memory.
-func (e *engine) heldMatch(m *match, ctx context.Context, held storage.Held) error {
-	v := e.view(held.Entry)
-	if !belongs(held.Key, v.urlKey) {
-		return e.store.Unreadable(ctx, held.Key, errOtherURL)
-	}
-	state := e.marks.Check(ctx, held.Key, v.mark, v.groups, &v.checked)
-	if state == marks.Cleared {
-		return storage.ErrNotFound
-	}
-	m.entryView, m.key, m.entry, m.invalid = v, held.Key, held.Entry, state != marks.Current
-	m.bytes, m.inMemory, m.decoded = held.Body, true, held.Decoded
-	return nil
-}
-
-// matchOf returns what the store has returned for key.
-func (e *engine) matchOf(ctx context.Context, key string, r *storage.Response, err error) (match, error) {
-	r, invalid, err := e.checked(ctx, key, r, err)
-	if err != nil {
-		return match{}, err
-	}
-	return match{entryView: e.view(r.Entry), key: key, entry: r.Entry, body: r.Body, decoded: r.Decoded, invalid: invalid}, nil
 }

@@ -2,6 +2,7 @@ package cachecontrol
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"io"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-cachecontrol/cachecontrol/internal/marks"
 	"github.com/go-cachecontrol/cachecontrol/internal/sections"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/bytesbody"
@@ -104,6 +106,47 @@ func (prev *previous) doubt(m *match) {
 	} else {
 		prev.doubted = m
 	}
+}
+
+// getMatch returns the response stored under key.
+func (e *engine) getMatch(ctx context.Context, key string) (match, error) {
+	s := e.newScratch()
+	s.key = append(s.key[:0], key...)
+	held, known := e.store.Lookup(s.key)
+	e.scratches.Put(s)
+	if held.Entry != nil {
+		var m match
+		err := e.heldMatch(&m, ctx, held)
+		return m, err
+	} else if known {
+		return match{}, storage.ErrNotFound
+	}
+	r, err := e.store.Get(ctx, key)
+	return e.matchOf(ctx, key, r, err)
+}
+
+// heldMatch sets m, which must be zero, to the response that the store has in memory.
+func (e *engine) heldMatch(m *match, ctx context.Context, held storage.Held) error {
+	v := e.view(held.Entry)
+	if !belongs(held.Key, v.urlKey) {
+		return e.store.Unreadable(ctx, held.Key, errOtherURL)
+	}
+	state := e.marks.Check(ctx, held.Key, v.mark, v.groups, &v.checked)
+	if state == marks.Cleared {
+		return storage.ErrNotFound
+	}
+	m.entryView, m.key, m.entry, m.invalid = v, held.Key, held.Entry, state != marks.Current
+	m.bytes, m.inMemory, m.decoded = held.Body, true, held.Decoded
+	return nil
+}
+
+// matchOf returns what the store has returned for key.
+func (e *engine) matchOf(ctx context.Context, key string, r *storage.Response, err error) (match, error) {
+	r, invalid, err := e.checked(ctx, key, r, err)
+	if err != nil {
+		return match{}, err
+	}
+	return match{entryView: e.view(r.Entry), key: key, entry: r.Entry, body: r.Body, decoded: r.Decoded, invalid: invalid}, nil
 }
 
 // nameFor returns the key to show in Cache-Status: that of the URL of the response if it is not that of the request.
