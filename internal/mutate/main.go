@@ -10,7 +10,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -20,7 +19,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -121,27 +119,6 @@ func (s *score) add(ctx context.Context, dir string, o options) error {
 	}
 	fmt.Printf("%s: %v, in %v\n", p.ImportPath, here, time.Since(began).Round(time.Second))
 	return nil
-}
-
-// forEach calls f for all elements of a list, two at a time. It stops at the first error.
-func forEach[T any](list []T, f func(T) error) error {
-	var next atomic.Int64
-	errs := make(chan error)
-	for range 2 {
-		go func() {
-			var err error
-			for err == nil {
-				i := int(next.Add(1)) - 1
-				if i >= len(list) {
-					break
-				}
-				err = f(list[i])
-			}
-			next.Add(int64(len(list))) // the other stops, too
-			errs <- err
-		}()
-	}
-	return cmp.Or(<-errs, <-errs)
 }
 
 // choose returns the mutants of a package that are not known to be equivalent, in random order.

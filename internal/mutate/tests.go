@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -195,4 +197,25 @@ func kills(ctx context.Context, p *target, bin string, m *mutant, tests []*test)
 		}
 	}
 	return false, nil
+}
+
+// forEach calls f for all elements of a list, two at a time. It stops at the first error.
+func forEach[T any](list []T, f func(T) error) error {
+	var next atomic.Int64
+	errs := make(chan error)
+	for range 2 {
+		go func() {
+			var err error
+			for err == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(list) {
+					break
+				}
+				err = f(list[i])
+			}
+			next.Add(int64(len(list))) // the other stops, too
+			errs <- err
+		}()
+	}
+	return cmp.Or(<-errs, <-errs)
 }
