@@ -102,6 +102,7 @@ func (q *queued) queue(ctx context.Context, c *cache, p redis.Pipeliner) {
 		}
 		q.done = p.Set(ctx, q.plain, doc, ttl(q.Put))
 	case q.Delete:
+		c.parsed.forget(q.plain)
 		q.value = p.GetRange(ctx, q.plain, 0, headLine)
 		q.done = p.Unlink(ctx, q.plain)
 	case q.knowsLong():

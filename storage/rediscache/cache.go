@@ -18,7 +18,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-// cache implements storage.Store, storage.Watcher, storage.Leaser, storage.Lister and storage.Describer.
+// cache implements storage.Store, storage.Comparer, storage.Watcher, storage.Leaser, storage.Lister and storage.Describer.
 type cache struct {
 	client redis.UniversalClient // nil if New was given none
 	heeds  bool                  // the client honors contexts
@@ -180,7 +180,7 @@ func (c *cache) Get(ctx context.Context, key string) (*storage.Response, error) 
 	}
 	plain := c.plain(key)
 	now := c.held.begin(plain)
-	if c.parsed.size(plain) > firstRead && time.Now().UnixNano() > c.slowUntil.Load() {
+	if _, v := c.parsed.last(plain); v.size > firstRead && time.Now().UnixNano() > c.slowUntil.Load() {
 		value, err := call(ctx, c, plain, func(ctx context.Context) ([]byte, error) { return c.client.Get(ctx, plain).Bytes() })
 		if isAnswer(err) || ctx.Err() != nil {
 			return c.open(ctx, key, plain, now, nil, value, err)
@@ -295,17 +295,30 @@ const maxUpdates = 16
 
 // Update replaces the metadata, and leaves the body where it is.
 func (c *cache) Update(ctx context.Context, key string, e *storage.Entry) error {
+	return c.UpdateIf(ctx, key, e, nil)
+}
+
+// UpdateIf implements storage.Comparer. The metadata is replaced only if it is still that of the entry that may was called with.
+func (c *cache) UpdateIf(ctx context.Context, key string, e *storage.Entry, may func(now *storage.Entry) bool) error {
 	if err := c.check(ctx); err != nil {
 		return err
 	}
+	plain := c.plain(key)
 	own := e.Clone()
 	own.Foreign, own.Stamp, own.BodyTime = false, nil, time.Time{}
+	var known *storage.Entry // to which may has said no
 	if v, ok := e.Stamp.(version); ok {
-		if err := c.replace(ctx, key, own, &v); err != storage.ErrChanged {
-			return err
+		last, of := c.parsed.last(plain)
+		if last != nil && of != v {
+			last = nil
+		}
+		if known = last; may == nil || last != nil && may(last) {
+			known = nil
+			if err := c.replace(ctx, key, own, &v); err != storage.ErrChanged {
+				return err
+			}
 		}
 	}
-	plain := c.plain(key)
 	for range maxUpdates {
 		// Perhaps only the metadata has changed.
 		value, err := c.wholeValue(ctx, plain)
@@ -314,7 +327,7 @@ func (c *cache) Update(ctx context.Context, key string, e *storage.Entry) error 
 			return err
 		}
 		was, _ := e.Stamp.(version)
-		if v.part.name != was.part.name && v.part.name != "" || v.part.name == "" && !now.SameBody(e) {
+		if v.part.name != was.part.name && v.part.name != "" || v.part.name == "" && !now.SameBody(e) || may != nil && (now == known || !may(now)) {
 			return storage.ErrChanged
 		}
 		own.Length, own.Sum = now.Length, now.Sum
@@ -330,7 +343,7 @@ func (c *cache) Update(ctx context.Context, key string, e *storage.Entry) error 
 
 // replace replaces the metadata of the entry whose value has this version.
 func (c *cache) replace(ctx context.Context, key string, own *storage.Entry, v *version) (err error) {
-	s := storing{key: key, entry: own, body: v.part.name, replaces: v, ttl: ttl(own)}
+	s := storing{key: key, entry: own, body: v.part.name, replaces: v, takes: true, ttl: ttl(own)}
 	if v.part.name != "" {
 		s.head, err = appendHead(v.part, own)
 	} else if s.head, err = document.AppendHead(nil, own); err == nil {

@@ -19,13 +19,13 @@ type memory struct {
 // parsed is an entry, with what is before and after its body in its value.
 type parsed struct {
 	before, after string
-	entry         *storage.Entry // its Stamp is its version
+	entry         *storage.Entry // its Stamp is its version; nil if it was deleted
 }
 
 // get returns the entry of a value, and its body, if they are known and match.
 func (m *memory) get(plain string, value []byte) (e *storage.Entry, v version, body []byte) {
 	p := m.byKey.Get(lossy.Hash(plain), plain)
-	if p == nil {
+	if p == nil || p.entry == nil {
 		return nil, version{}, nil
 	}
 	v = p.entry.Stamp.(version)
@@ -40,12 +40,12 @@ func (m *memory) get(plain string, value []byte) (e *storage.Entry, v version, b
 	return p.entry, v, body
 }
 
-// size returns the size of the value that an entry was last parsed from, or 0.
-func (m *memory) size(plain string) int {
-	if p := m.byKey.Get(lossy.Hash(plain), plain); p != nil {
-		return p.entry.Stamp.(version).size
+// last returns the entry that a value was last parsed to, and its version, or nil.
+func (m *memory) last(plain string) (*storage.Entry, version) {
+	if p := m.byKey.Get(lossy.Hash(plain), plain); p != nil && p.entry != nil {
+		return p.entry, p.entry.Stamp.(version)
 	}
-	return 0
+	return nil, version{}
 }
 
 // put remembers the entry of a value.
@@ -54,4 +54,11 @@ func (m *memory) put(plain string, value []byte, e *storage.Entry, v version) {
 		return
 	}
 	m.byKey.Put(lossy.Hash(plain), plain, parsed{string(value[:v.offset]), string(value[v.offset+v.length:]), e})
+}
+
+// forget forgets the entry of a value that is going to be deleted.
+func (m *memory) forget(plain string) {
+	if e, _ := m.last(plain); e != nil {
+		m.byKey.Put(lossy.Hash(plain), plain, parsed{})
+	}
 }

@@ -2,6 +2,7 @@ package rediscache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,8 +13,9 @@ import (
 
 // storeScript stores a value: the third argument, a section of the stored value, and the fourth. It does not if the notice
 // under the second key, if there is one, does not contain the first argument, or if the length and the end of the stored
-// value are not the fifth and the sixth argument; a length of -1 stands for any value. It returns what has prevented that,
-// or the first line of the value that it has replaced if that refers to a body.
+// value are not the fifth and the sixth argument; a length of -1 stands for any value, and of -2 for none. If the eighth argument
+// is -1, nothing of the stored value is kept. It returns what has prevented that, or the first line of the value that it has
+// replaced if that refers to a body that is not kept.
 var storeScript = redis.NewScript(`
 if KEYS[2] then
 	local notice = redis.call('GET', KEYS[2])
@@ -22,8 +24,21 @@ if KEYS[2] then
 	end
 end
 local size, old, body = tonumber(ARGV[5]), '', ''
-if size < 0 then
+if size == -2 then
+	if redis.pcall('STRLEN', KEYS[1]) ~= 0 then
+		return 'changed'
+	end
+elseif size == -1 then
 	old = redis.pcall('GETRANGE', KEYS[1], 0, 4096)
+elseif ARGV[8] == '-1' then
+	local now = redis.pcall('STRLEN', KEYS[1])
+	if now == 0 then
+		return 'missing'
+	end
+	if now ~= size or redis.call('GETRANGE', KEYS[1], -#ARGV[6], -1) ~= ARGV[6] then
+		return 'changed'
+	end
+	old = redis.call('GETRANGE', KEYS[1], 0, 4096)
 else
 	local value = redis.pcall('GET', KEYS[1])
 	if not value then
@@ -72,7 +87,8 @@ type storing struct {
 	entry      *storage.Entry // with the notice
 	head, tail []byte         // the value, or what is before and after the body in it
 	body       string         // Redis key of the body; "" if it is in the value
-	replaces   *version       // if not nil, the value that it replaces, and whose body it takes
+	replaces   *version       // if not nil, the value that it replaces
+	takes      bool           // it takes the body of that value
 	ttl        time.Duration
 }
 
@@ -123,8 +139,11 @@ func (c *cache) run(ctx context.Context, s *storing, keys ...string) error {
 	n := int64(len(s.head) + len(s.tail))
 	args := []any{s.entry.Notice, max(s.ttl.Milliseconds(), min(int64(s.ttl), 1)), s.head, s.tail, -1, "", 0, 0}
 	if r := s.replaces; r != nil {
-		n += r.length
-		args = append(args[:4], r.size, r.end, r.offset, r.length)
+		args = append(args[:4], r.size, r.end, r.offset, -1)
+		if s.takes {
+			n += r.length
+			args[7] = r.length
+		}
 	}
 	reply, err := callLong(ctx, c, keys[0], n, func(ctx context.Context) (string, error) {
 		defer c.changedLate(ctx, keys[0])
@@ -156,6 +175,52 @@ func (c *cache) run(ctx context.Context, s *storing, keys ...string) error {
 	c.changed(keys[0])
 	c.retire(ctx, []byte(reply))
 	return nil
+}
+
+// none is the version of a value that is not there.
+var none = version{size: -2}
+
+// putIf is like put if may returns true for the stored entry, if there is a readable one. The value is replaced only if it is still
+// the one that may was called with. So may is called again if it has changed. First, may is called with what is remembered.
+func (c *cache) putIf(ctx context.Context, s *storing, may func(now *storage.Entry) bool) error {
+	plain := c.plain(s.key)
+	known, v := c.parsed.last(plain)
+	if known == nil {
+		v = none
+	}
+	if known == nil || may(known) {
+		s.replaces = &v
+		err := c.put(ctx, s)
+		switch now, _ := c.parsed.last(plain); {
+		case err == storage.ErrNotFound && now != known: // it was deleted meanwhile
+			return storage.ErrChanged
+		case err != storage.ErrChanged && err != storage.ErrNotFound:
+			return err
+		}
+		known = nil
+	}
+	for range maxUpdates {
+		value, err := c.wholeValue(ctx, plain)
+		now, v, _, err := c.parse(plain, value, err)
+		s.replaces = &v
+		switch {
+		case err == storage.ErrNotFound:
+			s.replaces = &none
+		case errors.Is(err, storage.ErrUnreadable):
+			s.replaces = nil
+		case err != nil:
+			return err
+		case now == known || !may(now):
+			return storage.ErrChanged
+		}
+		if err = c.put(ctx, s); err == storage.ErrNotFound { // it was deleted meanwhile
+			return storage.ErrChanged
+		}
+		if err != storage.ErrChanged {
+			return err
+		}
+	}
+	return storage.ErrChanged
 }
 
 // unlink removes the value under a Redis key if it begins with text.

@@ -249,7 +249,10 @@ func (r *chunkReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (w *writer) Commit() error {
+func (w *writer) Commit() error { return w.CommitIf(nil) }
+
+// CommitIf implements storage.ComparingWriter.
+func (w *writer) CommitIf(may func(now *storage.Entry) bool) error {
 	switch {
 	case w.ended:
 		return errEnded
@@ -271,7 +274,12 @@ func (w *writer) Commit() error {
 		value, err = appendHead(w.part, own)
 	}
 	if err == nil {
-		err = w.cache.put(w.ctx, &storing{key: w.key, entry: own, head: value, body: w.part.name, ttl: ttl(own)})
+		s := storing{key: w.key, entry: own, head: value, body: w.part.name, ttl: ttl(own)}
+		if may == nil {
+			err = w.cache.put(w.ctx, &s)
+		} else {
+			err = w.cache.putIf(w.ctx, &s, may)
+		}
 	}
 	if err != nil {
 		w.end()
