@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,18 +20,15 @@ import (
 func TestNoticeStoredTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dict := storage.NewDictCache()
-		failed := false
+		var failed, changed atomic.Bool
 		distant := func(after func(op, key string)) storage.Store {
 			return &hookedStore{Store: struct{ storage.Store }{dict}, after: after}
 		}
 		lossy := &unconfirmedStore{Store: struct{ storage.Store }{dict}, lose: func(key string) bool {
-			lost := strings.HasSuffix(key, "#notice") && !failed
-			failed = failed || lost
-			return lost
+			return strings.HasSuffix(key, "#notice") && failed.CompareAndSwap(false, true)
 		}}
-		version := "1"
 		o := newOrigin(t, func(_ int, req *http.Request) *http.Response {
-			resp := respond(200, version, "Cache-Control: max-age=600")
+			resp := respond(200, versionOf(&changed), "Cache-Control: max-age=600")
 			if req.Header.Get("X-Slow") != "" {
 				resp.Body = &lateBody{resp.Body, 5 * time.Second}
 			}
@@ -49,25 +47,33 @@ func TestNoticeStoredTwice(t *testing.T) {
 			do(t, c, "/", "X-Slow: 1")
 		}()
 		time.Sleep(100 * time.Millisecond)
-		version = "2"
+		changed.Store(true)
 		do(t, b, "POST /")
 		<-done
 		if got := do(t, c, "/"); got.body != "2" {
 			t.Errorf("%v %q, want %q", got.outcome, got.body, "2")
 		}
-		if !failed {
+		if !failed.Load() {
 			t.Error("no notice was stored, want one")
 		}
 	})
+}
+
+// versionOf is the body of a page that has changed or not.
+func versionOf(changed *atomic.Bool) string {
+	if changed.Load() {
+		return "2"
+	}
+	return "1"
 }
 
 // A request does not share a response that another process has invalidated before.
 func TestCollapsedAfterNotice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newPlainStore()
-		version := "1"
+		var changed atomic.Bool
 		o := newOrigin(t, func(_ int, req *http.Request) *http.Response {
-			resp := respond(200, version, "Cache-Control: max-age=600")
+			resp := respond(200, versionOf(&changed), "Cache-Control: max-age=600")
 			if req.Method == "GET" {
 				resp.Body = &lateBody{resp.Body, 5 * time.Second}
 			}
@@ -80,7 +86,7 @@ func TestCollapsedAfterNotice(t *testing.T) {
 		var first, others answers
 		first.add(t, 2, a, get(t))
 		time.Sleep(time.Second)
-		version = "2"
+		changed.Store(true)
 		do(t, b, "POST /")
 		others.add(t, 3, a, get(t))
 		for want, all := range map[string]*answers{"1": &first, "2": &others} {
@@ -99,9 +105,9 @@ func TestCollapsedAfterNotice(t *testing.T) {
 func TestGroupInvalidatedLater(t *testing.T) {
 	for _, named := range []int{1, 200} { // more than 128 are all groups of the origin
 		synctest.Test(t, func(t *testing.T) {
-			down := false
+			var down atomic.Bool
 			store := &hookedStore{Store: newPlainStore(), before: func(_ context.Context, op, key string) error {
-				if down && op == "Commit" && strings.HasSuffix(key, storage.MarksKey) {
+				if down.Load() && op == "Commit" && strings.HasSuffix(key, storage.MarksKey) {
 					return errors.New("down")
 				}
 				return nil
@@ -116,10 +122,10 @@ func TestGroupInvalidatedLater(t *testing.T) {
 			tr := &cachecontrol.Transport{Base: o, Store: store}
 			defer tr.Close()
 			do(t, tr, "/")
-			down = true
+			down.Store(true)
 			do(t, tr, "POST /other")
 			time.Sleep(5 * time.Second)
-			down = false
+			down.Store(false)
 			time.Sleep(10 * time.Second)
 			if got := do(t, tr, "/"); got.body != "#3" {
 				t.Errorf("%d groups: %v %q, want %q", named, got.outcome, got.body, "#3")
