@@ -112,7 +112,7 @@ func (u *changes) take() (hashes []byte, lost, any bool) {
 	return hashes, lost, u.sending
 }
 
-// sendChanges adds the changes to the log, until there are no more. If Redis fails, it tries again for a minute.
+// sendChanges adds the changes to the log, until there are no more. If Redis fails or refuses, it tries again for a minute.
 func (c *cache) sendChanges() {
 	hashes, lost, ok := c.unsent.take()
 	if !ok {
@@ -130,15 +130,20 @@ func (c *cache) sendChanges() {
 	defer u.mu.Unlock()
 	pause := unwatched
 	switch {
-	case watched && err == nil:
+	case err == nil && watched:
 		pause = gather
 		fallthrough
-	case isAnswer(err), errors.Is(err, storage.ErrClosed), u.failed >= attempts:
+	case err == nil, errors.Is(err, storage.ErrClosed):
 		u.failed = 0
 	default:
 		u.failed++
 		u.lost = u.lost || lost
 		u.add(hashes)
 	}
-	time.AfterFunc(pause, c.sendChanges)
+	if u.failed < attempts {
+		time.AfterFunc(pause, c.sendChanges)
+		return
+	}
+	// When an entry is changed the next time, all processes take everything for changed.
+	u.failed, u.lost, u.hashes, u.sending = 0, true, nil, false
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -191,6 +192,58 @@ func TestWatchLateChange(t *testing.T) {
 		})
 	}
 }
+
+// A change that Redis refuses to add to the log, because it has no memory left, is added later.
+func TestChangeRefused(t *testing.T) {
+	t.Parallel()
+	m := miniredis.RunT(t)
+	mine := rediscache.New(newClient(t, m.Addr()), patient, soon)
+	w := watch(t, mine)
+	putAt(t, rediscache.New(newClient(t, m.Addr()), patient, rediscache.WatchInterval(-1)), url) // which is not reported
+	hold(t, mine, url)
+	client := newClient(t, m.Addr())
+	refusing := &refusedChanges{refused: make(chan struct{})}
+	client.AddHook(refusing)
+	if err := rediscache.New(client, patient, soon).Delete(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	<-refusing.refused
+	w.only(url)
+}
+
+// refusedChanges is a hook that refuses the first change of the log.
+type refusedChanges struct {
+	once    sync.Once
+	refused chan struct{}
+}
+
+func (r *refusedChanges) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (r *refusedChanges) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (r *refusedChanges) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next
+		if strings.HasPrefix(cmd.Name(), "eval") && fmt.Sprint(cmd.Args()[3]) == logKey {
+			r.once.Do(func() {
+				close(r.refused)
+				err = func(context.Context, redis.Cmder) error {
+					cmd.SetErr(outOfMemory{})
+					return outOfMemory{}
+				}
+			})
+		}
+		return err(ctx, cmd)
+	}
+}
+
+// outOfMemory is what Redis answers if it has no memory left for what a script writes.
+type outOfMemory struct{}
+
+func (outOfMemory) Error() string { return "OOM command not allowed when used memory > 'maxmemory'" }
+func (outOfMemory) RedisError()   {}
 
 // slowChanges is a hook that holds up changes, whatever their contexts.
 type slowChanges struct{ on chan struct{} }
