@@ -122,9 +122,9 @@ func TestUnused(t *testing.T) {
 	}
 }
 
-// refusedConnection returns the error of a connection that nothing accepts, and the system's number for it, which is another on
+// refusedConnection returns the error of a connection that nothing accepts, after the number of the system for it, which is another on
 // Windows than on other systems.
-func refusedConnection(t *testing.T) (refused error, number syscall.Errno) {
+func refusedConnection(t *testing.T) (number syscall.Errno, refused error) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -134,12 +134,12 @@ func refusedConnection(t *testing.T) (refused error, number syscall.Errno) {
 	if _, refused = net.Dial("tcp", l.Addr().String()); !errors.As(refused, &number) {
 		t.Fatalf("Dial = %v, want an error of the system", refused)
 	}
-	return refused, number
+	return number, refused
 }
 
 func TestErrors(t *testing.T) {
 	dir := recordings(t)
-	refused, number := refusedConnection(t)
+	number, refused := refusedConnection(t)
 	timeout := &net.OpError{Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: 4711}, Addr: &net.TCPAddr{Port: 80}, Err: os.ErrDeadlineExceeded}
 	for _, want := range []error{refused, timeout, context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, errors.New("odd:\n=== end\n")} {
 		origin := roundTripper(func(*http.Request) (*http.Response, error) { return nil, want })
