@@ -111,8 +111,7 @@ func (prev *previous) doubt(m *match) {
 // getMatch returns the response stored under key.
 func (e *engine) getMatch(ctx context.Context, key string) (match, error) {
 	s := e.newScratch()
-	s.key = append(s.key[:0], key...)
-	held, known := e.store.Lookup(s.key)
+	held, known := e.store.Lookup(append(s.key[:0], key...)) // a long key does not stay in the pool
 	e.scratches.Put(s)
 	if held.Entry != nil {
 		var m match
