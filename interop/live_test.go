@@ -276,7 +276,7 @@ func (s *scenario) play(t *testing.T, p *python, r run, dir string) {
 	} else {
 		steps = s.steps(r)
 	}
-	var origin answer // the last one that came from there
+	origins := make(map[string]answer) // by X-Lang, the last ones that came from there
 	for i, st := range steps {
 		url := o.url(cmp.Or(st.url, s.url, "http://127.0.0.1:PORT/"))
 		method := cmp.Or(st.method, "GET")
@@ -315,12 +315,12 @@ func (s *scenario) play(t *testing.T, p *python, r run, dir string) {
 		switch st.outcome {
 		case fetched, replaced:
 			if method == "GET" {
-				origin = got
+				origins[got.header["X-Lang"]] = got
 			}
 		case validated:
-			origin.header["Date"] = got.header["Date"]
+			origins[got.header["X-Lang"]].header["Date"] = got.header["Date"]
 		case hit:
-			s.compare(t, where, r, st, origin, got)
+			s.compare(t, where, r, st, origins[got.header["X-Lang"]], got)
 		}
 		if i == 0 && s.wire != "" {
 			for _, u := range users {
