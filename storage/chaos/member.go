@@ -51,8 +51,9 @@ type report struct {
 	Torn    int64
 	Ended   int64 // bodies that ended with an error because their page had changed: see endedEarly
 	Longest time.Duration
-	First   string // describes the first request that failed, or the first response that was torn
-	Down    int    // servers that are given up at the end
+	First   string    // describes the first request that failed, or the first response that was torn
+	Down    int       // servers that are given up at the end
+	Away    time.Time // when the last PING was sent that the server did not answer in time
 }
 
 // read is a response to GET, and change is one to POST.
@@ -92,6 +93,9 @@ func runMember(role string, in io.Reader, out io.Writer) error {
 	}
 	tr := &cachecontrol.Transport{Base: &http.Transport{MaxIdleConnsPerHost: memberWorkers}, Store: store}
 	defer tr.Close()
+	var away atomic.Pointer[time.Time]
+	away.Store(new(time.Time))
+	go ping(client, &away)
 	rounds, encoder := json.NewDecoder(bufio.NewReader(in)), json.NewEncoder(out)
 	for {
 		var o order
@@ -101,10 +105,28 @@ func runMember(role string, in io.Reader, out io.Writer) error {
 			return err
 		}
 		r := round(tr, m.Origin, o)
-		r.Down = len(tr.Stats().SuspendedServers)
+		r.Down, r.Away = len(tr.Stats().SuspendedServers), *away.Load()
 		if err := encoder.Encode(r); err != nil {
 			return err
 		}
+	}
+}
+
+// ping stores in away when the last PING was sent that the server did not answer within the timeout of a call. After a fault
+// this happens only if the machine is so busy that calls of the store time out, too.
+func ping(client *redis.Client, away *atomic.Pointer[time.Time]) {
+	for {
+		sent := time.Now()
+		ctx, cancel := context.WithTimeout(context.Background(), rediscache.DefaultTimeout)
+		err := client.Ping(ctx).Err()
+		cancel()
+		if errors.Is(err, redis.ErrClosed) {
+			return
+		}
+		if err != nil || time.Since(sent) > rediscache.DefaultTimeout {
+			away.Store(&sent)
+		}
+		time.Sleep(rediscache.DefaultTimeout / 5)
 	}
 }
 

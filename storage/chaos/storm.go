@@ -123,7 +123,7 @@ type storm struct {
 	down    int // the number of members that had given up the server at the end of the last round
 }
 
-// outage is the time of a fault.
+// outage is the time of a fault. It ends when the server answers all members in time again.
 type outage struct{ from, until time.Time }
 
 // known is a change that a member has made.
@@ -266,6 +266,9 @@ func (s *storm) round(r *row, o order) (hits float64, err error) {
 		}
 		for _, c := range reports[i].Changes {
 			s.changes[c.Page] = append(s.changes[c.Page], known{c, i})
+		}
+		if n := len(s.outages); n > 0 && !s.outages[n-1].until.IsZero() && reports[i].Away.After(s.outages[n-1].until) {
+			s.outages[n-1].until = reports[i].Away
 		}
 	}
 	var reads int
