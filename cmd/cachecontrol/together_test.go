@@ -15,6 +15,10 @@ import (
 // Commands run at the same time as each other and as a program that uses the directory. They see no errors, the program
 // gets no wrong bodies, and the remaining entries are sound.
 func TestTogether(t *testing.T) {
+	requests := 200
+	if testing.Short() {
+		requests = 40
+	}
 	for _, separate := range []bool{false, true} {
 		f := newFilled(t, separate)
 		origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
@@ -45,7 +49,7 @@ func TestTogether(t *testing.T) {
 				}
 			})
 		}
-		for i := range 200 {
+		for i := range requests {
 			getPage(t, cache, origin.URL, i)
 		}
 		close(done)

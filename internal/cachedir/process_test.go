@@ -90,7 +90,7 @@ type hammer struct {
 
 // run writes and updates, while it reads. Seeds from first on are its own.
 func (h *hammer) run(t *testing.T, first int) {
-	const rounds = 150
+	rounds := storm(t, 150)
 	done := make(chan struct{})
 	var readers sync.WaitGroup
 	for range 2 {

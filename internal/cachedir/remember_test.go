@@ -31,7 +31,7 @@ func TestRememberedHeads(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%d", layout.name, size), func(t *testing.T) {
 				dir := t.TempDir()
 				reader, writer := layout.open(t, dir), layout.open(t, dir)
-				for i := range rounds {
+				for i := range storm(t, rounds) {
 					body := strings.Repeat(string(rune('a'+i%26)), size)
 					e := storagetest.Entry()
 					e.Header.Set("X-Round", fmt.Sprint(i%10))

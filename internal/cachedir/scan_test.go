@@ -589,7 +589,7 @@ func TestRemoveBesideUpdate(t *testing.T) {
 		s := open(dir)
 		put(t, s, "key", "body")
 		it := only(t, openDirectory(t, dir, cachedir.AnyLayout))
-		for i := range 200 {
+		for i := range storm(t, 200) {
 			put(t, s, "key", "body")
 			r, err := s.Get(t.Context(), "key")
 			if err != nil {

@@ -50,7 +50,11 @@ func TestEvictions(t *testing.T) {
 	if *full {
 		forms["in one value"] = 0
 	}
-	for _, policy := range []string{"allkeys-lru", "volatile-lru", "allkeys-random", "volatile-random", "allkeys-lfu", "volatile-lfu", "volatile-ttl", "noeviction"} {
+	policies := []string{"allkeys-lru", "volatile-ttl", "noeviction"}
+	if !testing.Short() {
+		policies = append(policies, "volatile-lru", "allkeys-random", "volatile-random", "allkeys-lfu", "volatile-lfu")
+	}
+	for _, policy := range policies {
 		for form, maxPlain := range forms {
 			t.Run(policy+", "+form, func(t *testing.T) {
 				s := redistest.Start(t, "--maxmemory", "30mb", "--maxmemory-policy", policy)
