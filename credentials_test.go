@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/storetest"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 	"github.com/go-cachecontrol/cachecontrol/storage/kv"
 )
 
@@ -155,4 +156,30 @@ func TestUserAndPasswordAtRest(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The digest of a credential in an entry that gets its first selecting field from a 304 differs from that of another store, so that
+// nobody can compute it in advance.
+func TestCredentialsOfAnUpdate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var digests []string
+		for range 2 {
+			store := storage.NewDictCache()
+			o := replies(t, ok("Cache-Control: max-age=10", `ETag: "1"`), status(304, "Cache-Control: max-age=10", "Vary: Cookie"))
+			tr := &cachecontrol.Transport{Base: o, Store: store}
+			defer tr.Close()
+			step{with: []string{"Cookie: a=1"}, want: miss}.run(t, "first", tr, o)
+			step{wait: 11 * time.Second, with: []string{"Cookie: a=1"}, want: revalidated}.run(t, "stale", tr, o)
+			step{with: []string{"Cookie: a=1"}, want: hit}.run(t, "the same cookie", tr, o)
+			step{with: []string{"Cookie: a=2"}, want: miss}.run(t, "another cookie", tr, o)
+			e, _ := peek(t, store, wholeKey)
+			if len(e.Vary) != 1 || !e.Vary[0].Digest {
+				t.Fatalf("the selecting fields are %+v, want a digest of Cookie", e.Vary)
+			}
+			digests = append(digests, e.Vary[0].Value)
+		}
+		if digests[0] == digests[1] {
+			t.Errorf("the digests are both %q, want them to differ", digests[0])
+		}
+	})
 }

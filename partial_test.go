@@ -140,6 +140,8 @@ func TestPartsCombined(t *testing.T) {
 		{"around", "4-5", "2-7", `"1"`, `"1"`, "234567", false},
 		{"apart", "1-2", "4-5", `"1"`, `"1"`, "12|45", false},
 		{"apart, before", "4-5", "1-2", `"1"`, `"1"`, "12|45", false},
+		{"all but the first byte", "5-9", "1-4", `"1"`, `"1"`, "123456789", false},
+		{"all but the last byte", "0-4", "5-8", `"1"`, `"1"`, "012345678", false},
 		{"whole, forwards", "0-4", "5-9", `"1"`, `"1"`, "", true},
 		{"whole, backwards", "5-9", "0-4", `"1"`, `"1"`, "", true},
 		{"whole, overlapping", "0-6", "3-9", `"1"`, `"1"`, "", true},

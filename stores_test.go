@@ -107,7 +107,7 @@ func sharedStores(t testing.TB) map[string][2]storage.Store {
 }
 
 // A hookedStore calls functions of a test before and after its own methods. The name of an operation is that of the
-// method: Get, Create, Update, Delete, and of a Writer Write and Commit.
+// method: Get, Create, Update, Delete, and of a Writer Write, Commit and Abort. There is nothing before Abort.
 type hookedStore struct {
 	storage.Store
 	before func(ctx context.Context, op, key string) error // if it returns an error, that is the result of op
@@ -166,6 +166,13 @@ func (w *hookedWriter) Commit() error {
 		w.Writer.Abort()
 	}
 	return err
+}
+
+func (w *hookedWriter) Abort() error {
+	if w.store.after != nil {
+		defer w.store.after("Abort", w.key)
+	}
+	return w.Writer.Abort()
 }
 
 // A contendedStore runs a function before each of the next commits and updates of an entry.
