@@ -108,7 +108,7 @@ func stores() []benchCase {
 // makeTree makes the directories for the first entries of a store case.
 func makeTree(dir string) error {
 	for i := range 8192 {
-		if err := os.MkdirAll(filepath.Dir(entryPath(dir, i)), 0o700); err != nil {
+		if err := os.MkdirAll(filepath.Dir(entryPath(dir, numberedRequest(i).URL.String())), 0o700); err != nil {
 			return err
 		}
 	}
@@ -194,7 +194,7 @@ func openRawWrite(dir string, size int) *load {
 		if err := do(); err != nil {
 			return err
 		}
-		got, err := os.ReadFile(entryPath(dir, n))
+		got, err := os.ReadFile(entryPath(dir, numberedRequest(n).URL.String()))
 		if err == nil && !bytes.Equal(got, content) {
 			err = fmt.Errorf("%d bytes were written, not %d", len(got), size)
 		}

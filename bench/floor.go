@@ -93,7 +93,7 @@ func newRawWrite(dir string, content []byte) (write func(n int) error) {
 	}
 	missing := 0 // the number of directories that the last file needed; most files need the same number
 	return func(n int) error {
-		path := entryPath(dir, n)
+		path := entryPath(dir, numberedRequest(n).URL.String())
 		parent := filepath.Dir(path)
 		made, err := makeDirs(parent, missing)
 		if err == nil {
@@ -144,9 +144,9 @@ func makeDirs(dir string, n int) (made int, err error) {
 	return made + 1, err
 }
 
-// entryPath returns the path of the n-th page of a FileCache in dir.
-func entryPath(dir string, n int) string {
+// entryPath returns the path of the entry under key of a FileCache in dir.
+func entryPath(dir, key string) string {
 	const sep = string(filepath.Separator)
-	h := cachedir.Hash(numberedRequest(n).URL.String())
+	h := cachedir.Hash(key)
 	return dir + sep + h[:1] + sep + h[1:2] + sep + h[2:3] + sep + h[3:4] + sep + h[4:5] + sep + h
 }

@@ -13,12 +13,14 @@
 //	go run . -profile
 //	go run . -nginx
 //	go run . -size
+//	go run . -scale -entries 10000000
 //	go run . -draw ../docs/benchmarks.md
 //	go test -bench Hit/1KiB/memory -cpuprofile cpu.out
 //
 // The first makes all tables, in some minutes. The next ones make some of them: times; the hit ratio of a bounded
-// cache; a profile of a hit; the command's proxy in comparison with nginx, which needs nginx and wrk; and the memory
-// that a cache uses for long bodies and for many entries. With -write, the tables replace the text between the
+// cache; a profile of a hit; the command's proxy in comparison with nginx, which needs nginx and wrk; the memory
+// that a cache uses for long bodies and for many entries; and a FileCache with millions of entries, which is not in
+// the first one. With -write, the tables replace the text between the
 // markers of that page, and its charts are drawn; -draw only draws them. The last command runs the same
 // cases as ordinary benchmarks, for profiles.
 //
@@ -53,6 +55,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	rounds := flags.Int("rounds", 7, "how many times all cases are measured")
 	each := flags.Duration("time", 300*time.Millisecond, "how long one measurement takes; a third where files are stored")
 	files := flags.Int("files", manyFilesCount, "the number of files of the large FileCache of -size; each takes 8 KiB of the disk")
+	entries := flags.Int("entries", 1_000_000, "the number of entries of the FileCache of -scale")
 	large := flags.Float64("large", 1, "the size of the large DictCache of -size, in `GiB`; the process takes up to a third more")
 	only := flags.String("only", "", "measure only the times of the cases whose names match this regular `expression`")
 	write := flags.String("write", "", "put the tables between the markers of this `page`, and draw its charts")
@@ -81,6 +84,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		{name: "nginx", about: "the command's proxy beside nginx", do: func() (blocks, error) {
 			return measureProxies(ctx, command, stderr)
 		}},
+		{name: "scale", about: "a FileCache with millions of entries", alone: true, do: func() (blocks, error) {
+			return measureScale(ctx, command, dir, *entries, stderr)
+		}},
 	}
 	for i := range parts {
 		flags.BoolVar(&parts[i].chosen, parts[i].name, false, "measure "+parts[i].about)
@@ -91,8 +97,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if *draw != "" && flags.NArg() == 0 {
 		return drawCharts(*draw)
 	}
-	if flags.NArg() > 0 || *rounds < 1 || *each <= 0 || *files < 1000 || *large <= 0 {
-		return errors.New("usage: go run . [-times] [-hitratio] [-latency] [-profile] [-nginx] [-size] [-files n] [-large GiB] [-rounds n] [-time d] [-only regexp] [-write page]")
+	if flags.NArg() > 0 || *rounds < 1 || *each <= 0 || *files < 1000 || *entries < 1000 || *large <= 0 {
+		return errors.New("usage: go run . [-times] [-hitratio] [-latency] [-profile] [-nginx] [-scale] [-entries n] [-size] [-files n] [-large GiB] [-rounds n] [-time d] [-only regexp] [-write page]")
 	}
 	if *only != "" {
 		parts[times].chosen = true
@@ -127,7 +133,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 	all := !slices.ContainsFunc(parts, func(p part) bool { return p.chosen })
 	for _, p := range parts {
-		if !all && !p.chosen {
+		if !p.chosen && (!all || p.alone) {
 			continue
 		}
 		page, err := p.do()
@@ -159,5 +165,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 type part struct {
 	name, about string
 	chosen      bool
+	alone       bool // whether it is measured only if it is chosen
 	do          func() (blocks, error)
 }

@@ -24,7 +24,7 @@ type job struct {
 	URL   string // for longBody
 	Hit   bool   // for longBody: the requested body is stored
 	Sep   bool   // for longBody: the store is a SeparateBodyFileCache, not a FileCache
-	Files int    // for manyFiles: how many
+	Files int    // for manyFiles and scale: how many
 	Bytes int64  // for largeDict: the bound
 }
 
@@ -42,6 +42,9 @@ var children = map[string]func(context.Context, job) ([]figure, error){
 	"longBody":    longBody,
 	"manyEntries": manyEntries,
 	"manyFiles":   manyFiles,
+	"scaleBound":  scaleBound,
+	"scaleFill":   scaleFill,
+	"scaleHits":   scaleHits,
 }
 
 func runChild(ctx context.Context, text string) error {
