@@ -192,7 +192,14 @@ func (c *cache) Delete(ctx context.Context, key string) error {
 // fails, the body stays as long as its entry would have.
 func (c *cache) retire(ctx context.Context, value []byte) {
 	if p, _, ok := cutHead(c.prefix, value); ok {
-		call(ctx, c, p.name, func(ctx context.Context) (bool, error) { return c.client.PExpire(ctx, p.name, idle).Result() })
+		c.retireBody(ctx, p.name)
+	}
+}
+
+// retireBody makes the body with this name expire soon. It does nothing if the name is "".
+func (c *cache) retireBody(ctx context.Context, name string) {
+	if name != "" {
+		call(ctx, c, name, func(ctx context.Context) (bool, error) { return c.client.PExpire(ctx, name, idle).Result() })
 	}
 }
 

@@ -323,10 +323,13 @@ func (c *cache) UpdateIf(ctx context.Context, key string, e *storage.Entry, may 
 		// Perhaps only the metadata has changed.
 		value, err := c.wholeValue(ctx, plain)
 		now, v, body, err := c.parse(plain, value, err)
+		was, _ := e.Stamp.(version)
+		if err == storage.ErrNotFound || err == nil && v.part.name != was.part.name {
+			c.retireBody(ctx, was.part.name) // replace may have kept it
+		}
 		if err != nil {
 			return err
 		}
-		was, _ := e.Stamp.(version)
 		if v.part.name != was.part.name && v.part.name != "" || v.part.name == "" && !now.SameBody(e) || may != nil && (now == known || !may(now)) {
 			return storage.ErrChanged
 		}

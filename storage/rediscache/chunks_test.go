@@ -171,6 +171,32 @@ func TestTimeToLive(t *testing.T) {
 	}
 }
 
+// TestUpdateTooLate: an Update of an entry that was deleted or replaced meanwhile does not keep its body.
+func TestUpdateTooLate(t *testing.T) {
+	for name, change := range map[string]func(c storage.Store) error{
+		"deleted":             func(c storage.Store) error { return c.Delete(t.Context(), url) },
+		"replaced by a long":  func(c storage.Store) error { put(t, c, "new", 0, long(2)); return nil },
+		"replaced by a short": func(c storage.Store) error { put(t, c, "new", 0, "short"); return nil },
+		"updated, and deleted": func(c storage.Store) error {
+			return errors.Join(c.Update(t.Context(), url, get(t, c).Entry), c.Delete(t.Context(), url))
+		},
+	} {
+		c, m := newMini(t)
+		put(t, c, "old", 0, long(1))
+		old := bodies(m)
+		e := get(t, c).Entry
+		if err := change(c); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Update(t.Context(), url, e); err == nil {
+			t.Errorf("%s: Update returns nil, want an error", name)
+		}
+		if ttl := m.TTL(old[0]); ttl != idle {
+			t.Errorf("%s: the old body lives for %v, want %v", name, ttl, idle)
+		}
+	}
+}
+
 // TestWriterDies: what a writer leaves behind that neither commits nor aborts is not seen, and goes by itself.
 func TestWriterDies(t *testing.T) {
 	c, m := newMini(t)

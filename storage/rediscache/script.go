@@ -161,6 +161,9 @@ func (c *cache) run(ctx context.Context, s *storing, keys ...string) error {
 		}
 		return stored.Text()
 	})
+	if s.takes && (reply == "noticed" || reply == "missing") {
+		c.retire(ctx, s.head) // the entry was deleted meanwhile, or will be, so its body was kept in vain
+	}
 	switch {
 	case err != nil:
 		c.changed(keys[0]) // perhaps
