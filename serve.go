@@ -90,7 +90,7 @@ func (e *engine) replay(q *query, m *match, r rules.Reuse, s *Status) *http.Resp
 	if r.Reason == rules.Validated {
 		// The fields that no-cache names may be used again, because the origin has just confirmed the response.
 		for _, name := range m.policy.Directives.NoCacheFields {
-			if lines := m.stored().Header[name]; lines != nil && name != "Age" && name != "Cache-Status" {
+			if lines := m.stored().Header[name]; lines != nil && name != "Cache-Status" {
 				resp.Header[name] = slices.Clone(lines)
 			}
 		}

@@ -55,6 +55,24 @@ func TestSharedAndPrivate(t *testing.T) {
 				{with: []string{"Cache-Control: no-cache"}, want: revalidated, head: []string{"X-A: 1", "X-B: 2"}},
 			},
 		}, {
+			name: "private names a field that the body needs: nothing is stored", transport: shared(),
+			origin: []reply{{body: encode("gzip", "body"), fields: []string{`Cache-Control: max-age=60, private="content-encoding"`, "Content-Encoding: gzip"}}},
+			steps:  []step{{want: miss, body: "body"}, {want: miss, body: "body"}},
+		}, {
+			name: "or one that decides about reuse", transport: shared(),
+			origin: []reply{ok(`Cache-Control: max-age=1, must-revalidate, private="cache-control"`, "Expires: {1h}")},
+			steps:  []step{{want: miss}, {wait: time.Minute, want: miss}},
+		}, {
+			name: "no-cache names a field that the body needs: the response is validated",
+			origin: []reply{
+				{body: encode("gzip", "body"), fields: []string{`Cache-Control: max-age=60, no-cache="content-encoding"`, "Content-Encoding: gzip", `ETag: "a"`}},
+				status(304),
+			},
+			steps: []step{
+				{with: []string{"Accept-Encoding: gzip"}, want: miss},
+				{with: []string{"Accept-Encoding: gzip"}, want: revalidated, body: encode("gzip", "body"), head: []string{"Content-Encoding: gzip"}},
+			},
+		}, {
 			name: "CDN-Cache-Control is for shared caches", transport: shared(),
 			origin: []reply{ok("CDN-Cache-Control: max-age=60", "Cache-Control: no-store")},
 			steps:  []step{{want: miss}, {want: hit}},

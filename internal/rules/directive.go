@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -44,6 +45,19 @@ func (d directive) fieldNames() []string {
 		names = append(names, canonical(n))
 	}
 	return names
+}
+
+// restrict applies no-cache or private: to the fields that it names, or to the whole response if there are none, or if the
+// other fields or the body would have another meaning without one of them.
+func (d directive) restrict(whole *bool, fields *[]string) {
+	names := d.fieldNames()
+	if names == nil || slices.ContainsFunc(names, func(name string) bool {
+		return DecidesReuse(name) || name == "Content-Encoding" || name == "Content-Range"
+	}) {
+		*whole = true
+		return
+	}
+	*fields = append(*fields, names...)
 }
 
 func parseDirective(member string) directive {

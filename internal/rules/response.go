@@ -42,8 +42,9 @@ type Response struct {
 // is true and that field is valid and not empty, and those of Cache-Control otherwise.
 //
 // A lifetime that is invalid, or that is given twice with different values, is 0: such a response
-// is stale (RFC 9111, section 4.2.1). A restrictive directive counts even if it is malformed. A
-// permission after an unclosed quote, on the same line or an earlier one, does not count, because
+// is stale (RFC 9111, section 4.2.1). A restrictive directive counts even if it is malformed. If
+// no-cache or private names a field without which the rest of the response has another meaning, such
+// as Content-Encoding, the directive applies to the whole response. A permission after an unclosed quote, on the same line or an earlier one, does not count, because
 // it may be part of a quoted string.
 func ParseResponse(h http.Header, shared bool) Response {
 	var r Response
@@ -68,17 +69,9 @@ func (r *Response) add(d directive) {
 	case "no-store":
 		r.NoStore = true
 	case "no-cache":
-		if names := d.fieldNames(); names == nil {
-			r.NoCache = true
-		} else {
-			r.NoCacheFields = append(r.NoCacheFields, names...)
-		}
+		d.restrict(&r.NoCache, &r.NoCacheFields)
 	case "private":
-		if names := d.fieldNames(); names == nil {
-			r.Private = true
-		} else {
-			r.PrivateFields = append(r.PrivateFields, names...)
-		}
+		d.restrict(&r.Private, &r.PrivateFields)
 	case "public":
 		r.Public = r.Public || d.flag()
 		r.authorized = r.authorized || d.flag()
