@@ -15,6 +15,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/peer"
 	"github.com/go-cachecontrol/cachecontrol/internal/redistest"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // Two proxies share the responses that one of them has fetched, in stores on real servers.
@@ -44,13 +45,16 @@ func TestProxiesShareAStore(t *testing.T) {
 				w.Header().Set("Cache-Control", "max-age=3600")
 				fmt.Fprintf(w, "answer %d", asked.Add(1))
 			})
-			flags := append([]string{"--store", test.store(t)}, test.flags...)
+			address := test.store(t)
+			store := openStore(t, address)
+			flags := append([]string{"--store", address}, test.flags...)
 			one, _ := startProxy(t, origin.URL, flags...)
 			two, _ := startProxy(t, origin.URL, flags...)
 			for i, proxy := range []string{one, two, one, two} {
 				if _, body := do(t, "GET", proxy+"/page"); body != "answer 1" {
 					t.Errorf("request %d: %q, want %q", i, body, "answer 1")
 				}
+				awaitStored(t, store, origin.URL+"/page") // the client may have the body earlier
 			}
 			// A response deleted through one proxy is gone for the other, at the latest when it checks its memory.
 			do(t, "DELETE", two+"/page")
@@ -69,6 +73,36 @@ func TestProxiesShareAStore(t *testing.T) {
 	}
 }
 
+// openStore opens a store that is described as for --store, until the test ends.
+func openStore(t *testing.T, address string) storage.Store {
+	t.Helper()
+	var s storeFlag
+	if err := s.parse(address); err != nil {
+		t.Fatal(err)
+	}
+	store, disconnect, err := s.open(&env{}, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { disconnect() })
+	return store
+}
+
+// awaitStored waits until the store has an entry under key.
+func awaitStored(t *testing.T, store storage.Store, key string) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		r, err := store.Get(t.Context(), key)
+		if err == nil {
+			r.Body.Close()
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("Get(%q) = %v, want an entry", key, err)
+		}
+	}
+}
+
 // Another process that shares a Redis server sees an invalidation within a second.
 func TestInvalidateInRedis(t *testing.T) {
 	store := "redis://" + redistest.Start(t).Addr
@@ -79,16 +113,7 @@ func TestInvalidateInRedis(t *testing.T) {
 		w.Header().Set("Cache-Groups", `"a"`)
 	}))
 	defer origin.Close()
-	var s storeFlag
-	if err := s.parse(store); err != nil {
-		t.Fatal(err)
-	}
-	shared, disconnect, err := s.open(&env{}, 0, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer disconnect()
-	cache := &cachecontrol.Transport{Store: shared}
+	cache := &cachecontrol.Transport{Store: openStore(t, store)}
 	defer cache.Close()
 	get := func() int32 {
 		resp, err := cache.Client().Get(origin.URL)
@@ -97,6 +122,9 @@ func TestInvalidateInRedis(t *testing.T) {
 		}
 		io.Copy(io.Discard, resp.Body)
 		resp.Body.Close()
+		for end := time.Now().Add(time.Minute); cache.Stats().Stored < uint64(requests.Load()) && time.Now().Before(end); {
+			time.Sleep(time.Millisecond) // it is stored after the caller has read it
+		}
 		return requests.Load()
 	}
 	get()
