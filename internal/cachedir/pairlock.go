@@ -10,10 +10,14 @@ func removePair(path string) error {
 	if err := remove(path); err != nil {
 		return err
 	}
-	switch err := os.Remove(path + bodySuffix); {
+	body := path + bodySuffix
+	if !exists(body) { // one call; os.Remove would make two
+		return nil
+	}
+	switch err := os.Remove(body); {
 	case err != nil:
-		return remove(path + bodySuffix)
-	case exists(path) && !exists(path+bodySuffix):
+		return remove(body)
+	case exists(path) && !exists(body):
 		// A writer has created it meanwhile; see newPair. By now there may be another body, too, which must not
 		// be left without its metadata.
 		return removePair(path)

@@ -229,7 +229,7 @@ func unheld(path string) bool {
 	return err == nil
 }
 
-// evict removes an entry and counts it, unless it is in use or only its name is that of an entry.
+// evict removes an entry and counts it, unless it is in use or only its name is that of an entry. The caller removes its directory.
 func (s *sweep) evict(f *files) bool {
 	if isMarks(f) || f.usedSince() || !isDocument(f.path) || !s.removed(f.remove) {
 		return false
@@ -238,8 +238,6 @@ func (s *sweep) evict(f *files) bool {
 	s.done.EvictedBytes += f.size()
 	if s.would != nil {
 		s.would((&Directory{path: s.root}).item(*f))
-	} else if !s.keepDirs {
-		removeEmpty(s.root, filepath.Dir(f.path))
 	}
 	return true
 }

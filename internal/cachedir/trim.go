@@ -100,6 +100,7 @@ func (s *sweep) evictOldest(ages *histogram, excess int64, swept func(n int) boo
 	oldest, between := ages.cut(excess)
 	s.eachLeaf(0, func() {}, func(n int) bool {
 		entries, _, _, _ := readLeaf(s.root, n)
+		before := s.done.EvictedEntries
 		for i := range entries {
 			f := &entries[i]
 			age := ages.bucket(s.now.Sub(f.used()))
@@ -114,6 +115,9 @@ func (s *sweep) evictOldest(ages *histogram, excess int64, swept func(n int) boo
 			}
 			s.done.Entries--
 			s.done.Bytes -= f.size()
+		}
+		if s.would == nil && s.done.EvictedEntries > before {
+			removeEmpty(s.root, leafPath(s.root, n))
 		}
 		return swept(n)
 	})
