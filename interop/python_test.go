@@ -20,7 +20,7 @@ import (
 // pathEnv names a folder with another CacheControl than the interpreter's own.
 const pathEnv = "CACHECONTROL_PYTHONPATH"
 
-// pythonTimeout is far above what a test takes. It only keeps a peer that hangs from holding up the run.
+// pythonTimeout is far above what an operation takes. It only keeps a peer that hangs from holding up the run.
 const pythonTimeout = 5 * time.Minute
 
 // python is a running testdata/peer.py.
@@ -29,6 +29,8 @@ type python struct {
 	in  io.WriteCloser
 	out *bufio.Reader
 	err *bytes.Buffer
+
+	hangs *time.Timer // kills the peer; each operation sets it back
 }
 
 // startPython starts the Python side, which may need further modules. It ends with the test.
@@ -60,12 +62,12 @@ func startPython(t *testing.T, more ...string) *python {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	kill := time.AfterFunc(pythonTimeout, func() { cmd.Process.Kill() })
+	p.hangs = time.AfterFunc(pythonTimeout, func() { cmd.Process.Kill() })
 	t.Cleanup(func() {
 		p.in.Close()
 		io.Copy(io.Discard, p.out)
 		err := cmd.Wait()
-		kill.Stop()
+		p.hangs.Stop()
 		if err != nil {
 			t.Errorf("Python: %v\n%s", err, p.err)
 		}
@@ -89,6 +91,7 @@ func (p *python) of(t *testing.T) *python {
 // send has the Python side begin an operation; receive waits for what comes of it.
 func (p *python) send(op string, args map[string]any) {
 	p.t.Helper()
+	p.hangs.Reset(pythonTimeout)
 	msg := map[string]any{"op": op}
 	for k, v := range args {
 		msg[k] = v

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
 	"github.com/go-cachecontrol/cachecontrol/internal/cachekey"
@@ -372,7 +373,8 @@ var attacks = []struct {
 func twoAtOnce(t *testing.T, store storage.Store) {
 	const block = 10_000
 	o := newOrigin(fileOf(0))
-	trs := []*cachecontrol.Transport{{Base: o, Store: store}, {Base: o, Store: store}}
+	const patience = time.Minute // for a machine that is busy
+	trs := []*cachecontrol.Transport{{Base: o, Store: store, StoreTimeout: patience}, {Base: o, Store: store, StoreTimeout: patience}}
 	var all sync.WaitGroup
 	for i := range int64(40) {
 		all.Go(func() {
@@ -395,6 +397,9 @@ func twoAtOnce(t *testing.T, store storage.Store) {
 		})
 	}
 	all.Wait()
+	for end := time.Now().Add(patience); assessed(trs...) < 40 && time.Now().Before(end); { // a caller has the body before it is stored
+		time.Sleep(time.Millisecond)
+	}
 	size := o.file.Load().Size
 	r := rand.New(rand.NewPCG(1, 18))
 	for i := range 60 {
@@ -412,6 +417,18 @@ func twoAtOnce(t *testing.T, store storage.Store) {
 		}
 		tr.Close()
 	}
+}
+
+// assessed returns the number of responses that were stored, or were not.
+func assessed(trs ...*cachecontrol.Transport) (n uint64) {
+	for _, tr := range trs {
+		stats := tr.Stats()
+		n += stats.Stored
+		for _, count := range stats.NotStored {
+			n += count
+		}
+	}
+	return n
 }
 
 // changedWhileRead removes and replaces parts after the caller got the header of the answer. It gets the right bytes, or an error.
