@@ -355,6 +355,30 @@ func TestProxyStreams(t *testing.T) {
 	}
 }
 
+func TestProxyRequestTrailers(t *testing.T) {
+	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, r.Trailer)
+	})
+	url, _ := startProxy(t, origin.URL)
+	for _, method := range []string{"POST", "QUERY"} {
+		req, err := http.NewRequest(method, url, io.MultiReader(strings.NewReader("content"))) // of unknown length
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Trailer = http.Header{"X-Sum": {"42"}}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if want := "map[X-Sum:[42]]"; err != nil || string(got) != want {
+			t.Errorf("%s: the origin got the trailer %s, %v; want %s", method, got, err, want)
+		}
+	}
+}
+
 func TestProxyTrailers(t *testing.T) {
 	origin := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Trailer", "X-Sum")

@@ -92,6 +92,7 @@ func (p *reverseProxy) rewrite(r *httputil.ProxyRequest) {
 	}
 	r.Out.URL.RawQuery = r.In.URL.RawQuery // ReverseProxy would remove what does not parse
 	r.Out.URL.ForceQuery = r.In.URL.ForceQuery
+	r.Out.Trailer = r.In.Trailer // the server adds the values at the end of the body, and not to the copy of ReverseProxy
 	p.forwarding.apply(r)
 	if n, ok := maxForwards(r.In); ok {
 		r.Out.Header["Max-Forwards"] = []string{strconv.Itoa(n - 1)}
