@@ -168,6 +168,9 @@ func TestTransport(t *testing.T) {
 		if s := ask(t, c, o, "http://example.com/a b"); s.Outcome != want {
 			t.Errorf("request %d: %v, want %v", i, s.Outcome, want)
 		}
+		for end := time.Now().Add(time.Minute); transport.Stats().Stored == 0 && time.Now().Before(end); {
+			time.Sleep(time.Millisecond) // it is stored after the caller has the body
+		}
 	}
 	o.body = make([]byte, 2<<20)
 	for i := range 2 {
