@@ -73,6 +73,7 @@ type engine struct {
 	scratches     sync.Pool                      // of *scratch
 	statuses      lossy.Map[Status, string]      // see statusHeader
 	hits          lossy.Map[hitState, hitFields] // see hitFieldsFor
+	shapes        lossy.Map[uint64, headerShape] // see arranged
 	invalidations invalidation.Log
 	commits       invalidation.Commits
 	marks         *marks.Marks      // of groups and prefixes, in the store

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol/internal/contentcoding"
+	"github.com/go-cachecontrol/cachecontrol/internal/lossy"
 	"github.com/go-cachecontrol/cachecontrol/internal/marks"
 	"github.com/go-cachecontrol/cachecontrol/internal/novarysearch"
 	"github.com/go-cachecontrol/cachecontrol/internal/rules"
@@ -30,7 +31,7 @@ type entryView struct {
 	http10   bool          // the version is HTTP/1.0
 	unusable bool          // another program, or a cache of another kind, stored a response that this one must not use
 	checked  atomic.Uint64 // see marks.Marks.Check
-	fields   []hitField    // header fields of a hit, without those that newHeader adds and those withheld
+	shape    *headerShape  // header fields of a hit, without those that newHeader adds and those withheld
 	lines    []string      // lines of the fields in order, and of Cache-Status from caches nearer to the origin
 }
 
@@ -47,10 +48,16 @@ type rareView struct {
 
 var noRareView = rareView{status: "200 OK"} // of most entries; never changed
 
-// hitField is one header field of a hit.
+// headerShape is the fields of a header without their lines. The responses of a server usually have the same, so views share it.
+type headerShape struct {
+	fields []hitField
+	lines  int // number of lines
+}
+
+// hitField is one header field of a hit. Its lines are those from one index to another.
 type hitField struct {
-	name  string
-	lines int // number of lines
+	name     string
+	from, to int
 }
 
 type variant struct {
@@ -76,7 +83,7 @@ func (e *engine) view(entry storage.HeldEntry) *entryView {
 }
 
 func (e *engine) newView(entry *storage.Entry) *entryView {
-	return e.newViewOf(entry, keyOfURL(entry.URL), e.policyOf(entry), varyFields(entry.Vary))
+	return e.newViewOf(entry, keyOfURL(entry.URL), e.policyOf(entry), varyFields(entry.Vary), nil)
 }
 
 func (e *engine) policyOf(entry *storage.Entry) rules.Policy {
@@ -85,8 +92,8 @@ func (e *engine) policyOf(entry *storage.Entry) rules.Policy {
 	return *p.WithLifetime(entry.Lifetime)
 }
 
-// newViewOf is like newView, if the key, the policy and the selecting fields of the entry are known.
-func (e *engine) newViewOf(entry *storage.Entry, urlKey string, policy rules.Policy, vary []varyField) *entryView {
+// newViewOf is like newView, if the key, the policy, the selecting fields and probably the shape of the entry are known.
+func (e *engine) newViewOf(entry *storage.Entry, urlKey string, policy rules.Policy, vary []varyField, like *headerShape) *entryView {
 	v := &entryView{
 		engine: e,
 		urlKey: urlKey,
@@ -99,7 +106,7 @@ func (e *engine) newViewOf(entry *storage.Entry, urlKey string, policy rules.Pol
 	}
 	v.unusable = policy.Unusable() || policy.Options.Shared && rules.AllowsOneOrigin(entry.Header) && !namesField(vary, "Origin")
 	v.setRare(entry)
-	v.setFields(entry.Header)
+	v.setFields(entry.Header, like)
 	return v
 }
 
@@ -124,7 +131,10 @@ func (v *entryView) setRare(entry *storage.Entry) {
 	if !ok {
 		v.unusable = true
 	}
-	search, language, status := entry.Header[novarysearch.Field], entry.Header.Get("Content-Language"), statusLine(entry)
+	search, status, language := entry.Header[novarysearch.Field], statusLine(entry), ""
+	if lines := entry.Header["Content-Language"]; len(lines) > 0 {
+		language = lines[0]
+	}
 	if len(groups)+len(entry.Variants)+len(search)+len(language)+len(entry.Trailer) == 0 && entry.Mark == (storage.Mark{}) && status == noRareView.status {
 		return
 	}
@@ -151,34 +161,75 @@ func statusLine(entry *storage.Entry) string {
 	return strings.TrimSpace(strconv.Itoa(entry.Status) + " " + entry.Reason)
 }
 
-// setFields sets the header fields of a hit. If there is no Date, it is the time of receipt (RFC 9110, section 6.6.1).
-func (v *entryView) setFields(h http.Header) {
-	fields, lines := len(h), 0
-	for _, of := range h {
-		lines += len(of)
-	}
-	if h["Date"] == nil {
-		fields, lines = fields+1, lines+1
-	}
-	v.fields, v.lines = make([]hitField, 0, fields), make([]string, 0, lines)
-	add := func(name string, lines ...string) {
-		v.fields = append(v.fields, hitField{name, len(lines)})
-		v.lines = append(v.lines, lines...)
-	}
-	withheld := v.withheld()
-	for name, lines := range h {
-		switch {
-		case name == "Age", name == "Cache-Status", name == XFromCache:
-		case slices.Contains(withheld, name):
-		default:
-			add(name, lines...)
-		}
-	}
+// setFields sets the header fields of a hit, whose shape is probably like. If there is no Date, it is the time of receipt (RFC 9110,
+// section 6.6.1).
+func (v *entryView) setFields(h http.Header, like *headerShape) {
 	if h["Date"] == nil {
 		// A validator can be strong only by the origin's Date, so this one is not stored.
-		add("Date", v.policy.Date.UTC().Format(http.TimeFormat))
+		h = rules.CopyHeader(h, 1, func(string) bool { return false })
+		h["Date"] = []string{v.policy.Date.UTC().Format(http.TimeFormat)}
 	}
-	v.lines = append(v.lines, h["Cache-Status"]...)
+	v.shape, v.lines = v.engine.arranged(h, v.withheld(), like)
+}
+
+// isShown reports whether a hit gets a field of a stored header as it is.
+func isShown(name string, withheld []string) bool {
+	return name != "Age" && name != "Cache-Status" && name != XFromCache && !slices.Contains(withheld, name)
+}
+
+// arranged returns the shape of the fields of h that are shown, which is probably like, and what arrange returns for it.
+func (e *engine) arranged(h http.Header, withheld []string, like *headerShape) (s *headerShape, lines []string) {
+	if lines, ok := like.arrange(h, withheld); ok {
+		return like, lines
+	}
+	hash := uint64(0)
+	for name, of := range h {
+		if isShown(name, withheld) {
+			hash += lossy.Hash(name) * uint64(1+len(of))
+		}
+	}
+	s = e.shapes.Get(hash, hash)
+	lines, ok := s.arrange(h, withheld)
+	if !ok {
+		s = e.shapes.Put(hash, hash, newHeaderShape(h, withheld))
+		lines, _ = s.arrange(h, withheld)
+	}
+	return s, lines
+}
+
+func newHeaderShape(h http.Header, withheld []string) (s headerShape) {
+	for name, lines := range h {
+		if isShown(name, withheld) {
+			end := s.lines + len(lines)
+			s.fields = append(s.fields, hitField{strings.Clone(name), s.lines, end}) // a clone, because the name may be a part of an entry
+			s.lines = end
+		}
+	}
+	s.fields = slices.Clip(s.fields)
+	return s
+}
+
+// arrange returns the lines of the fields of h that are shown, in the order of the shape, and those of Cache-Status. It reports
+// false if h has another shape, or s is nil.
+func (s *headerShape) arrange(h http.Header, withheld []string) (lines []string, ok bool) {
+	if s == nil {
+		return nil, false
+	}
+	status := h["Cache-Status"]
+	lines = make([]string, s.lines, s.lines+len(status))
+	n := 0
+	for name, of := range h {
+		if !isShown(name, withheld) {
+			continue
+		}
+		i := slices.IndexFunc(s.fields, func(f hitField) bool { return f.name == name })
+		if i < 0 || len(of) != s.fields[i].to-s.fields[i].from {
+			return nil, false
+		}
+		copy(lines[s.fields[i].from:], of)
+		n++
+	}
+	return append(lines, status...), n == len(s.fields)
 }
 
 // withheld returns the names of the fields that are not in a hit: those that no-cache names, and those that this cache
@@ -217,19 +268,20 @@ func (e *engine) hitFieldsFor(r rules.Reuse) *hitFields {
 // newHeader returns a new header for a hit, which the caller may change. All lines are in one slice, in room if they fit
 // there; each field's part has no spare capacity.
 func (v *entryView) newHeader(room []string, age, status string) http.Header {
-	h, n := make(http.Header, len(v.fields)+3), len(v.lines)+3
+	s, n := v.shape, len(v.lines)+3
+	h := make(http.Header, len(s.fields)+3)
 	if n > len(room) {
 		room = make([]string, n)
 	}
 	lines := room[:n:n]
-	lines[0], lines[1], lines[len(lines)-1] = age, "1", status
-	copy(lines[2:], v.lines)
+	lines[0], lines[1], lines[n-1] = age, "1", status
 	h["Age"], h[XFromCache], lines = lines[:1:1], lines[1:2:2], lines[2:]
-	for i := range v.fields {
-		f := &v.fields[i]
-		h[f.name], lines = lines[:f.lines:f.lines], lines[f.lines:]
+	copy(lines, v.lines)
+	for i := range s.fields {
+		f := &s.fields[i]
+		h[f.name] = lines[f.from:f.to:f.to]
 	}
-	h["Cache-Status"] = lines
+	h["Cache-Status"] = lines[s.lines:]
 	return h
 }
 

@@ -82,7 +82,7 @@ func (e *engine) replace(m *match, entry *storage.Entry, policy rules.Policy) {
 	if !slices.Equal(entry.Vary, m.stored().Vary) {
 		vary = varyFields(entry.Vary)
 	}
-	fresh := e.newViewOf(entry, urlKey, policy, vary)
+	fresh := e.newViewOf(entry, urlKey, policy, vary, m.shape)
 	entry.Derived(func(*storage.Entry) any { return fresh }) // a DictCache already holds the entry itself
 	m.entry, m.entryView = entry, fresh
 }

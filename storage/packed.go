@@ -25,8 +25,9 @@ type packer struct {
 
 // Estimates of what a Transport derives from an entry and keeps with it.
 const (
-	derivedSize           = 370 * wordSize / 8
-	derivedSizePerField   = 40 * wordSize / 8
+	derivedSize           = 340 * wordSize / 8
+	derivedSizePerField   = 16 * wordSize / 8
+	derivedSizePerName    = 32 * wordSize / 8 // of a field that is not common, which may be in no other entry
 	derivedSizePerVary    = 56 * wordSize / 8
 	derivedSizePerVariant = 200 * wordSize / 8
 
@@ -152,6 +153,7 @@ func (p packer) name(s string) packer {
 	if i := commonPlaces[commonPlace(s)]; i > 0 && s == commonNames[i] {
 		return p.count(int(i))
 	}
+	p.derived += derivedSizePerName
 	return p.count(0).text(s)
 }
 

@@ -9,17 +9,15 @@ import (
 
 // Validators are the fields of a response by which later requests are compared with it.
 type Validators struct {
-	Date         time.Time // when the response was generated: its Date field, or the time of receipt if there is none
-	LastModified time.Time // zero if the field is missing or not valid
-	ETag         string    // as received, or "" if there is none
-	IfModified   string    // the Last-Modified field as received, or "" if there is none
+	Date       time.Time // when the response was generated: its Date field, or the time of receipt if there is none
+	ETag       string    // as received, or "" if there is none
+	IfModified string    // the Last-Modified field as received, or "" if there is none
 
 	responseTime time.Time
 }
 
 func (v *Validators) read(h http.Header, responseTime time.Time) {
 	v.ETag, v.IfModified, v.responseTime = firstLine(h["Etag"]), firstLine(h["Last-Modified"]), responseTime
-	v.LastModified, _ = ParseDate(v.IfModified, responseTime)
 	var ok bool
 	if v.Date, ok = ParseDate(firstLine(h["Date"]), responseTime); !ok {
 		v.Date = responseTime
@@ -28,7 +26,21 @@ func (v *Validators) read(h http.Header, responseTime time.Time) {
 
 // HasValidator reports whether the response can be validated, because it has an ETag or a valid
 // Last-Modified.
-func (v *Validators) HasValidator() bool { return v.ETag != "" || !v.LastModified.IsZero() }
+func (v *Validators) HasValidator() bool {
+	if v.ETag != "" {
+		return true
+	}
+	_, ok := v.lastModified()
+	return ok
+}
+
+// lastModified parses the Last-Modified field. Few requests need the result. It reports false if the field is missing or not valid.
+func (v *Validators) lastModified() (time.Time, bool) {
+	if v.IfModified == "" { // as in many responses
+		return time.Time{}, false
+	}
+	return ParseDate(v.IfModified, v.responseTime)
+}
 
 // leastDateDistance is how long before Date a Last-Modified must be so that it is a strong validator. One second
 // is enough if both come from the same clock (RFC 9110, section 8.8.2.2). But the modification date of a file may come
@@ -73,7 +85,7 @@ func (v *Validators) SetPreconditions(h http.Header) {
 	if v.ETag != "" {
 		h["If-None-Match"] = lines[:1:1]
 	}
-	if !v.LastModified.IsZero() {
+	if _, ok := v.lastModified(); ok {
 		h["If-Modified-Since"] = lines[1:]
 	}
 }
@@ -95,8 +107,8 @@ func (v *Validators) NotModified(h http.Header, now time.Time) bool {
 	if !ok {
 		return false
 	}
-	modified := v.LastModified
-	if modified.IsZero() {
+	modified, ok := v.lastModified()
+	if !ok {
 		modified = v.Date.Truncate(time.Second)
 	}
 	return !modified.After(since)
@@ -120,7 +132,8 @@ func (v *Validators) Matches(h http.Header, now time.Time) bool {
 		return true
 	}
 	since, ok := ParseDate(firstLine(lines), now)
-	return ok && len(lines) == 1 && !v.LastModified.IsZero() && !v.LastModified.After(since)
+	modified, known := v.lastModified()
+	return ok && len(lines) == 1 && known && !modified.After(since)
 }
 
 // IfRange evaluates an If-Range field against the stored response: it reports whether the Range
@@ -140,7 +153,8 @@ func (v *Validators) IfRange(h http.Header) bool {
 		return StrongMatch(value, v.ETag)
 	}
 	t, ok := ParseDate(value, v.responseTime)
-	return ok && !v.LastModified.IsZero() && t.Equal(v.LastModified) && v.Date.Sub(t) >= time.Second
+	modified, known := v.lastModified()
+	return ok && known && t.Equal(modified) && v.Date.Sub(t) >= time.Second
 }
 
 // MatchesNotModified reports whether a 304 with the header h selects the stored response (RFC 9111,
@@ -152,16 +166,15 @@ func (v *Validators) IfRange(h http.Header) bool {
 // one with the same opaque part, because servers that compress, such as nginx, weaken the tag of a
 // 200 but not that of the 304.
 func (v *Validators) MatchesNotModified(h http.Header) bool {
-	if tag := h.Get("Etag"); tag != "" && v.ETag != "" {
+	if tag := firstLine(h["Etag"]); tag != "" && v.ETag != "" {
 		if strings.HasPrefix(tag, "W/") {
 			return WeakMatch(tag, v.ETag)
 		}
 		return tag == v.ETag || WeakMatch(tag, v.ETag) && strings.HasPrefix(v.ETag, "W/")
 	}
-	if t, ok := ParseDate(h.Get("Last-Modified"), v.responseTime); ok && !v.LastModified.IsZero() {
-		return t.Equal(v.LastModified)
-	}
-	return true
+	t, ok := ParseDate(firstLine(h["Last-Modified"]), v.responseTime)
+	modified, known := v.lastModified()
+	return !ok || !known || t.Equal(modified)
 }
 
 // FreshenedByHead reports whether a 200 to a HEAD request describes the stored response and so
