@@ -12,7 +12,7 @@ import (
 
 // Close closes the DictCache that a Transport made for itself, and no Store that it was given.
 func TestCloseAndStore(t *testing.T) {
-	const size = 8 << 20
+	const size = 4 << 20
 	for name, store := range map[string]storage.Store{"own": nil, "given": storage.NewDictCache()} {
 		t.Run(name, func(t *testing.T) {
 			o := newOrigin(t, func(int, *http.Request) *http.Response {

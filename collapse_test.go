@@ -26,7 +26,7 @@ import (
 // already.
 func TestCollapse(t *testing.T) {
 	const n = 1000
-	for name, length := range map[string]int{"short": 1000, "empty": 0, "long": 3<<20 + 7} {
+	for name, length := range map[string]int{"short": 1000, "empty": 0, "long": 1<<20 + 7} {
 		for _, chunky := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/chunked %v", name, chunky), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {

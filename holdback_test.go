@@ -23,7 +23,7 @@ import (
 	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
-var outageRate = flag.Int("outage.rate", 0, "hits per second in the tests of an outage; 0: 5, or 1 with -short")
+var outageRate = flag.Int("outage.rate", 0, "hits per second in the tests of an outage; 0: 5, or one in two seconds with -short")
 
 const (
 	sie               = "Cache-Control: max-age=10, stale-if-error=1000000"
@@ -132,7 +132,10 @@ func TestOutage(t *testing.T) {
 		if tt.name == "stale-if-error, 503" {
 			many = rounds(10_000, 1_000)
 		}
-		rate := cmp.Or(*outageRate, rounds(5, 1))
+		interval := time.Second / time.Duration(cmp.Or(*outageRate, 5))
+		if *outageRate == 0 {
+			interval *= time.Duration(rounds(1, 10))
+		}
 		for _, keys := range []int{1, 3, many} {
 			t.Run(fmt.Sprintf("%s/%d", tt.name, keys), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -145,7 +148,6 @@ func TestOutage(t *testing.T) {
 						outcomeOf(t, tr, reqs[i])
 					}
 					time.Sleep(11 * time.Second)
-					interval := time.Second / time.Duration(rate)
 					o.failWith(tt.fail)
 					answered := 0
 					for start := time.Now(); time.Since(start) < time.Hour; answered++ {
@@ -234,9 +236,9 @@ func TestBrokenAmongGood(t *testing.T) {
 				})
 				oldest, heldBack := time.Duration(0), 0
 				var others sync.WaitGroup
-				hits := rounds(36_000, 9000) // an hour, or a quarter
+				hits := rounds(36_000, 3000) // an hour, or five minutes
 				if tt.often {
-					hits = rounds(6000, 3000)
+					hits = rounds(6000, 1500)
 				}
 				for i := range hits {
 					if tt.often {
@@ -268,6 +270,7 @@ func TestBrokenAmongGood(t *testing.T) {
 // The origin is up and down in turn. Every hit is answered, the attempts stay few, and once it stays up the response is
 // fresh within one wait.
 func TestFlappingOrigin(t *testing.T) {
+	interval := time.Duration(rounds(200, 700)) * time.Millisecond
 	for _, period := range []time.Duration{time.Second, 7 * time.Second, time.Minute, 10 * time.Minute} {
 		t.Run(period.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -287,7 +290,7 @@ func TestFlappingOrigin(t *testing.T) {
 				})
 				for time.Since(start) < time.Hour {
 					outcomeOf(t, tr, req)
-					time.Sleep(200 * time.Millisecond)
+					time.Sleep(interval)
 				}
 				// The waits begin anew after each success, so there are at most as many failures as responses expire, and those
 				// of the waits.
@@ -296,7 +299,7 @@ func TestFlappingOrigin(t *testing.T) {
 				}
 				for time.Since(start) < time.Hour+quarter(cachecontrol.DefaultMaxBackoff) {
 					outcomeOf(t, tr, req)
-					time.Sleep(200 * time.Millisecond)
+					time.Sleep(interval)
 				}
 				if s := outcomeOf(t, tr, req); s.Outcome == stale {
 					t.Errorf("after the last wait: %v, want a fresh response", s)

@@ -31,7 +31,7 @@ func taggedOrigin(t testing.TB, choose func(req *http.Request) (tag, body string
 // Ten variants with one entity tag cost one body.
 func TestOneTagOneBody(t *testing.T) {
 	inEachStore(t, func(t *testing.T, store storage.Store) {
-		for _, length := range []int{5, 1<<20 + 1} {
+		for length, n := range map[int]int{5: 10, 1<<20 + 1: rounds(10, 3)} {
 			body := strings.Repeat("x", length)
 			o := taggedOrigin(t, func(req *http.Request) (string, string, []string) {
 				return `"one"`, body, []string{"Cache-Control: max-age=60", "Vary: X-Site", "X-For: " + req.Header.Get("X-Site")}
@@ -39,7 +39,7 @@ func TestOneTagOneBody(t *testing.T) {
 			tr := &cachecontrol.Transport{Base: o, Store: store, BackgroundTimeout: -1, StoreTimeout: -1}
 			target := fmt.Sprintf("/%d", length)
 			for round, want := range []cachecontrol.Outcome{revalidated, hit} {
-				for i := range 10 {
+				for i := range n {
 					if round == 0 && i == 0 {
 						want = miss
 					}
@@ -52,9 +52,9 @@ func TestOneTagOneBody(t *testing.T) {
 					synctest.Wait() // for the copy of a long body
 				}
 			}
-			wantRequests(t, o, 10)
-			if s := tr.Stats(); s.BytesFromOrigin != uint64(length) || s.Stored != 1 || s.Revalidated != 9 || s.Hits != 10 {
-				t.Errorf("%d bytes from the origin, %d stored, %d revalidated, %d hits; want %d, 1, 9, 10", s.BytesFromOrigin, s.Stored, s.Revalidated, s.Hits, length)
+			wantRequests(t, o, n)
+			if s := tr.Stats(); s.BytesFromOrigin != uint64(length) || s.Stored != 1 || s.Revalidated != uint64(n-1) || s.Hits != uint64(n) {
+				t.Errorf("%d bytes from the origin, %d stored, %d revalidated, %d hits; want %d, 1, %d, %d", s.BytesFromOrigin, s.Stored, s.Revalidated, s.Hits, length, n-1, n)
 			}
 			tr.Close()
 		}

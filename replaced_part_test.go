@@ -14,7 +14,7 @@ import (
 // A response that replaces a stored one, and ends early, is completed by the next request. Until then the stored one remains, is used if
 // the origin fails, and is confirmed if the origin has it again. The bytes of the two are never mixed.
 func TestReplacementThatEndsEarly(t *testing.T) {
-	const size, n = 1 << 20, 600 << 10
+	const size, n = 200 << 10, 120 << 10
 	refuses := func(*http.Response) *http.Response { return nil }
 	const staleIfError = "Cache-Control: max-age=60, stale-if-error=9999"
 	for _, tt := range []struct {

@@ -129,11 +129,11 @@ func TestNotResumed(t *testing.T) {
 // If the file has changed, the caller gets the new one from its first byte.
 func TestResumeOfChangedFile(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *watchedStore) {
-		f := &file{size: 10 << 20, fields: []string{fresh3600}}
+		f := &file{size: 9 << 20, fields: []string{fresh3600}}
 		o := f.origin(t)
 		tr := &cachecontrol.Transport{Base: o, Store: s, DrainBytes: -1}
 		defer tr.Close()
-		f.cutAfter(5 << 20)
+		f.cutAfter(3 << 20)
 		resp := open(t, tr, request(t, "/"))
 		io.Copy(io.Discard, resp.Body)
 		resp.Body.Close()
@@ -161,7 +161,7 @@ func TestResumeAtRandom(t *testing.T) {
 						}
 						return newSeparateBodyFileCache(t, dir)
 					}
-					f := &file{size: int64(rounds(64, 16)) << 20, fields: []string{fresh3600}}
+					f := &file{size: int64(rounds(64, 10)) << 20, fields: []string{fresh3600}}
 					for range 5 {
 						at := r.Int64N(f.size)
 						base := roundTripper(func(req *http.Request) (*http.Response, error) { return f.respond(req), nil })
@@ -476,7 +476,7 @@ func TestResumeCoded(t *testing.T) {
 		name string
 		size int
 		ok   bool
-	}{{"sound", 1 << 20, true}, {"broken", 1 << 20, false}, {"sound and long", 10 << 20, true}, {"broken and long", 10 << 20, false}}[:rounds(4, 2)] {
+	}{{"sound", 200 << 10, true}, {"broken", 200 << 10, false}, {"sound and long", 10 << 20, true}, {"broken and long", 10 << 20, false}}[:rounds(4, 2)] {
 		text := string(random[:tt.size])
 		body := encode("gzip", text)
 		if !tt.ok {

@@ -21,7 +21,7 @@ func hideLength(resp *http.Response) {
 
 // A response of unknown length that ends early is kept, however long it is, and the next request asks for the rest only.
 func TestResumeOfUnknownLength(t *testing.T) {
-	for _, size := range []int64{100 << 10, 5 << 20, 20<<20 + 1}[:rounds(3, 2)] {
+	for _, size := range []int64{100 << 10, 2 << 20, 20<<20 + 1}[:rounds(3, 2)] {
 		for _, closes := range []bool{true, false} {
 			t.Run(fmt.Sprint(size, " closed ", closes), func(t *testing.T) {
 				inEachStore(t, func(t *testing.T, store storage.Store) {
@@ -71,7 +71,7 @@ func TestUnknownLengthSurvivesProcess(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				dir := t.TempDir()
-				f := &file{size: 30 << 20, fields: []string{fresh3600}}
+				f := &file{size: 13 << 20, fields: []string{fresh3600}}
 				f.faults = func(_ *http.Request, resp *http.Response) { hideLength(resp) }
 				base := roundTripper(func(req *http.Request) (*http.Response, error) { return f.respond(req), nil })
 				tr := &cachecontrol.Transport{Base: base, Store: newStore(t, dir), DrainBytes: -1}
@@ -79,7 +79,7 @@ func TestUnknownLengthSurvivesProcess(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				checkBytes(t, io.LimitReader(resp.Body, 20<<20), 0, 0) // nobody closes the body
+				checkBytes(t, io.LimitReader(resp.Body, 11<<20), 0, 0) // nobody closes the body
 				tr = &cachecontrol.Transport{Base: f.origin(t), Store: newStore(t, dir)}
 				defer tr.Close()
 				getWhole(t, tr, 0, f.size)
@@ -98,9 +98,9 @@ func TestUnknownLengthSurvivesProcess(t *testing.T) {
 // Of a response of unknown length that turns out to be too long, nothing is kept.
 func TestTooLongOfUnknownLength(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *watchedStore) {
-		f := &file{size: 20 << 20, fields: []string{fresh3600}}
+		f := &file{size: 11 << 20, fields: []string{fresh3600}}
 		f.faults = func(_ *http.Request, resp *http.Response) { hideLength(resp) }
-		tr := &cachecontrol.Transport{Base: f.origin(t), Store: s, MaxBodyBytes: 15 << 20}
+		tr := &cachecontrol.Transport{Base: f.origin(t), Store: s, MaxBodyBytes: 10 << 20}
 		defer tr.Close()
 		resp := open(t, tr, request(t, "/"))
 		checkBytes(t, resp.Body, 0, 0)

@@ -34,15 +34,43 @@ func ParseTag(tag string) (version uint64, err error) {
 // Fill fills p with the bytes at off.
 func (f File) Fill(p []byte, off int64) {
 	for len(p) > 0 {
-		var words [4 << 10]byte // copied at once, which the race detector sees as one access
-		skip := int(off & 7)
-		n := min(len(words), (skip+len(p)+7)&^7)
-		for i := 0; i < n; i += 8 {
-			binary.LittleEndian.PutUint64(words[i:], f.word(off>>3+int64(i)>>3))
-		}
-		n = copy(p, words[skip:n])
+		var b block
+		n := copy(p, f.bytes(&b, off, len(p)))
 		p, off = p[n:], off+int64(n)
 	}
+}
+
+// Wrong returns the index of the first byte of p, which should have the bytes at off, that the file does not have there, or -1.
+//
+//go:norace
+func (f File) Wrong(p []byte, off int64) int {
+	for i := 0; i < len(p); {
+		var b block
+		want := f.bytes(&b, off+int64(i), len(p)-i)
+		if !bytes.Equal(p[i:i+len(want)], want) {
+			for ; p[i] == want[0]; i++ {
+				want = want[1:]
+			}
+			return i
+		}
+		i += len(want)
+	}
+	return -1
+}
+
+// A block is memory for some bytes of a file. The race detector, which is slow, does not see how they are computed.
+type block [4 << 10]byte
+
+// bytes returns the bytes at off, at most n, in b.
+//
+//go:norace
+func (f File) bytes(b *block, off int64, n int) []byte {
+	skip := int(off & 7)
+	end := min(len(b), skip+n)
+	for i := 0; i < end; i += 8 {
+		binary.LittleEndian.PutUint64(b[i:], f.word(off>>3+int64(i)>>3))
+	}
+	return b[skip:end]
 }
 
 // word returns the eight bytes at 8*i.
@@ -59,15 +87,14 @@ var ErrWrong = errors.New("wrong bytes")
 // Check reads r, which should return the bytes from off to end, and returns how many it has read. The error is nil if r has exactly
 // these, and ErrWrong if it has others or more.
 func (f File) Check(r io.Reader, off, end int64) (n int64, err error) {
-	got, want := make([]byte, 32<<10), make([]byte, 32<<10)
+	got := make([]byte, 32<<10)
 	for {
 		k, err := r.Read(got)
 		if int64(k) > end-off-n {
 			return n, fmt.Errorf("%w: more than %d", ErrWrong, end-off)
 		}
-		f.Fill(want[:k], off+n)
-		if !bytes.Equal(got[:k], want[:k]) {
-			return n, fmt.Errorf("%w: between %d and %d of version %x", ErrWrong, off+n, off+n+int64(k), f.Version)
+		if i := f.Wrong(got[:k], off+n); i >= 0 {
+			return n, fmt.Errorf("%w: at %d of version %x", ErrWrong, off+n+int64(i), f.Version)
 		}
 		n += int64(k)
 		switch {
