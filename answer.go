@@ -67,12 +67,12 @@ func (e *engine) newSharable(q *query, rep *reply, entry *storage.Entry, stored 
 }
 
 // setCoded makes the caller get the body of a whole response decoded if it left the coding to the Transport. key is the
-// key under which the response is being stored.
-func (e *engine) setCoded(q *query, prev *previous, rep *reply, a *answer, key string, stored bool) {
+// key under which the response is being stored, if it is.
+func (e *engine) setCoded(q *query, prev *previous, rep *reply, a *answer, key string) {
 	if q.negotiated {
 		a.coding = e.codings.Parse(rep.resp.Header["Content-Encoding"])
 	}
-	if b, ok := rep.resp.Body.(*originBody); ok && a.coding.NeedsDecoding() && stored {
+	if b, ok := rep.resp.Body.(*originBody); ok && a.coding.NeedsDecoding() {
 		a.damaged = b.forgetFunc(q.ctx, e, prev.key, key)
 	}
 }

@@ -26,8 +26,7 @@ import (
 
 // engine is the state of a Transport: its configuration with defaults applied, and everything shared by requests.
 type engine struct {
-	owner http.RoundTripper // the Transport
-	err   error             // why the Transport's configuration is invalid; nil if it is valid
+	err   error // why the Transport's configuration is invalid; nil if it is valid
 	rt    http.RoundTripper
 	store *reliable.Store
 	own   *storage.DictCache // the store if the Transport made it, otherwise nil

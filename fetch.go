@@ -144,7 +144,7 @@ func (e *engine) checkLoop(out *outgoingRequest) error {
 	switch {
 	case out.context.sending.depth > maxDepth:
 		return errNested
-	case leadsTo(e.base(), e.owner, out.Request.URL):
+	case loops(e.base(), out.Request.URL):
 		return errLoop
 	}
 	return nil

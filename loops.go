@@ -23,16 +23,13 @@ type forwarder interface {
 	all() []http.RoundTripper
 }
 
-// leadsTo reports whether requests for u through rt reach other, or pass more than maxTransports forwarders. It follows
-// no other RoundTrippers.
-func leadsTo(rt, other http.RoundTripper, u *url.URL) bool {
+// loops reports whether requests for u through rt never reach a RoundTripper that is no forwarder, or only after more than
+// maxTransports.
+func loops(rt http.RoundTripper, u *url.URL) bool {
 	for range maxTransports {
 		f, ok := rt.(forwarder)
-		switch {
-		case !ok:
+		if !ok {
 			return false
-		case rt == other:
-			return true
 		}
 		rt = f.next(u)
 	}

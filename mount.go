@@ -49,7 +49,7 @@ func (m *Mounts) Mount(prefix string, rt http.RoundTripper) {
 // RoundTrip implements http.RoundTripper. If no prefix matches, http.DefaultTransport is used.
 func (m *Mounts) RoundTrip(req *http.Request) (*http.Response, error) {
 	rt := m.next(req.URL)
-	if leadsTo(rt, m, req.URL) {
+	if loops(rt, req.URL) {
 		closeBody(req)
 		return nil, errMountLoop
 	}

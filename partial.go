@@ -201,7 +201,7 @@ func (e *engine) join(q *query, prev *previous, rep *reply, g *gap, before, afte
 		r.attachTo(rep.resp, g.wanted.end, s)
 		a.shared = e.newSharable(q, rep, r.entry, s.Stored)
 	}
-	e.setCoded(q, prev, rep, &a, key, s.Stored)
+	e.setCoded(q, prev, rep, &a, key)
 	return a
 }
 

@@ -47,7 +47,7 @@ func (s *storeContext) commitPart(p *newPart, w storage.Writer, sameFields func(
 		next, removed := p.enter(s.engine, key, now, &list, sameFields)
 		switch {
 		case next == nil:
-			s.withdraw(p, w, ended)
+			s.withdraw(p, w)
 			return storage.ErrChanged
 		case ended:
 		case slices.ContainsFunc(removed, func(r partlist.Part) bool { return r.ID == p.ID }):
@@ -66,16 +66,13 @@ func (s *storeContext) commitPart(p *newPart, w storage.Writer, sameFields func(
 			break
 		}
 	}
-	s.withdraw(p, w, ended)
+	s.withdraw(p, w)
 	return err
 }
 
-// withdraw removes a part that cannot be entered in the list.
-func (s *storeContext) withdraw(p *newPart, w storage.Writer, committed bool) {
-	if !committed {
-		w.Abort()
-		return
-	}
+// withdraw removes a part that cannot be entered in the list, whether or not it is committed.
+func (s *storeContext) withdraw(p *newPart, w storage.Writer) {
+	w.Abort()
 	s.store.Delete(s.ctx, partKey(s.key+partialSuffix, p.ID))
 }
 
@@ -131,13 +128,17 @@ func (s *storeContext) putList(key string, e *storage.Entry, list *partlist.List
 		w.Abort()
 		return err
 	}
-	c, ok := w.(storage.ComparingWriter)
-	if !ok {
-		return w.Commit()
-	}
-	return c.CommitIf(func(stored *storage.Entry) bool {
+	return commitIf(w, func(stored *storage.Entry) bool {
 		return now != nil && stored.SameBody(now) && stored.ResponseTime.Equal(now.ResponseTime)
 	})
+}
+
+// commitIf makes the entry of w visible, unless may returns false for the one that is stored.
+func commitIf(w storage.Writer, may func(now *storage.Entry) bool) error {
+	if c, ok := w.(storage.ComparingWriter); ok {
+		return c.CommitIf(may)
+	}
+	return w.Commit()
 }
 
 // removeParts removes the list of parts and the parts in it.

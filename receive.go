@@ -40,7 +40,7 @@ func (e *engine) receive(q *query, prev *previous, rep *reply, s *Status) (a ans
 	if prev.part != nil && resp.StatusCode == http.StatusOK && !s.Stored {
 		e.dropPart(q, prev, rep) // the whole response that replaces it is not stored
 	}
-	e.setCoded(q, prev, rep, &a, key, s.Stored)
+	e.setCoded(q, prev, rep, &a, key)
 	return a
 }
 

@@ -495,7 +495,7 @@ func (r *recording) surpassed(key string) bool {
 }
 
 // put makes the entry visible, unless a more recent one is stored.
-func (r *recording) put() error { return r.putIf(r.mayReplace) }
+func (r *recording) put() error { return commitIf(r.Writer, r.mayReplace) }
 
 // putFirst makes the entry under the plain key visible, as put does. If another process has listed variants there since read was
 // read, they are listed again. read may be nil.
@@ -505,7 +505,7 @@ func (r *recording) putFirst(read *storage.Entry) error {
 	}
 	var late []storage.Variant
 	generation := ""
-	err := r.putIf(func(now *storage.Entry) bool {
+	err := commitIf(r.Writer, func(now *storage.Entry) bool {
 		late, generation = slices.Clone(now.Variants), now.Generation
 		late = slices.DeleteFunc(late, func(v storage.Variant) bool {
 			return slices.ContainsFunc(read.Variants, func(known storage.Variant) bool { return sameListed(v, known) })
@@ -516,12 +516,4 @@ func (r *recording) putFirst(read *storage.Entry) error {
 		r.enterVariants(generation, late...) // the store has logged an error
 	}
 	return err
-}
-
-// putIf makes the entry visible, unless may returns false for the one that is stored.
-func (r *recording) putIf(may func(now *storage.Entry) bool) error {
-	if w, ok := r.Writer.(storage.ComparingWriter); ok {
-		return w.CommitIf(may)
-	}
-	return r.Writer.Commit()
 }

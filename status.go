@@ -43,7 +43,7 @@ func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil 
 
 // nameOf returns the name of the i-th constant of a type.
 func nameOf(kind string, i int, names ...string) string {
-	if i < 0 || i >= len(names) {
+	if i >= len(names) {
 		return kind + "(" + strconv.Itoa(i) + ")"
 	}
 	return names[i]
@@ -279,7 +279,7 @@ func forwardToken(r rules.Reason) string {
 	case rules.MethodForwarded, rules.MethodExcluded:
 		return "method"
 	case rules.BypassRequested, rules.UpgradeForwarded, rules.PreconditionForwarded, rules.RangeForwarded,
-		rules.URLNotCacheable, rules.KeyRefused, rules.BodyNotCacheable, rules.StatusExcluded:
+		rules.URLNotCacheable, rules.KeyRefused, rules.BodyNotCacheable:
 		return "bypass"
 	}
 	return "miss"

@@ -446,7 +446,6 @@ func (t *Transport) Stats() Stats {
 
 func newEngine(t *Transport) *engine {
 	e := &engine{
-		owner:     t,
 		rt:        t.Base,
 		heuristic: t.Heuristic,
 		rules: rules.Options{
