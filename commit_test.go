@@ -188,3 +188,132 @@ func TestInvalidationGivesUpOnCommit(t *testing.T) {
 		}
 	})
 }
+
+// plainWriters is a local store whose Writers are not ComparingWriters.
+type plainWriters struct{ *storage.DictCache }
+
+func (s plainWriters) Create(ctx context.Context, key string, e *storage.Entry) (storage.Writer, error) {
+	w, err := s.DictCache.Create(ctx, key, e)
+	return struct{ storage.Writer }{w}, err
+}
+
+func TestPlainWriters(t *testing.T) {
+	fields := []string{"Cache-Control: max-age=60", `ETag: "1"`}
+	runScenarios(t, []scenario{
+		{
+			name: "variants", transport: &cachecontrol.Transport{Store: plainWriters{storage.NewDictCache()}},
+			origin: []reply{ok("Cache-Control: max-age=60", "Vary: Accept")},
+			steps: []step{
+				{with: []string{"Accept: a"}, want: miss, body: "#1"}, {with: []string{"Accept: b"}, want: miss, body: "#2"},
+				{with: []string{"Accept: a"}, want: hit, body: "#1"}, {with: []string{"Accept: b"}, want: hit, body: "#2"},
+			},
+		}, {
+			name: "parts", transport: &cachecontrol.Transport{Store: plainWriters{storage.NewDictCache()}},
+			origin: []reply{partReply(0, 2, fields...), partReply(5, 7, fields...)},
+			steps: []step{
+				{with: []string{"Range: bytes=0-2"}, want: miss}, {with: []string{"Range: bytes=5-7"}, want: miss},
+				{with: []string{"Range: bytes=1-2"}, want: hit, body: "12"}, {with: []string{"Range: bytes=5-6"}, want: hit, body: "56"},
+			},
+		},
+	})
+}
+
+// If a URL is invalidated while a long response is being stored in pieces, no further piece is written.
+func TestInvalidationEndsPieces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		body := strings.Repeat("x", 9<<20)
+		o := newOrigin(t, func(_ int, req *http.Request) *http.Response {
+			if req.Method == "PUT" {
+				return respond(204, "")
+			}
+			return respond(200, body, "Cache-Control: max-age=60", `ETag: "1"`)
+		})
+		var pieces atomic.Int32
+		store := slowCommits(0)
+		store.after = func(op, key string) {
+			if op == "Create" && strings.Contains(key, "#part=") {
+				pieces.Add(1)
+			}
+		}
+		tr := &cachecontrol.Transport{Base: o, Store: store}
+		defer tr.Close()
+		resp := open(t, tr, request(t, "/"))
+		defer resp.Body.Close()
+		io.CopyN(io.Discard, resp.Body, 5<<20/2)
+		before := pieces.Load()
+		do(t, tr, "PUT /")
+		if n, err := io.Copy(io.Discard, resp.Body); n != int64(len(body)-5<<20/2) || err != nil {
+			t.Errorf("the rest has %d bytes, error %v; want %d, nil", n, err, len(body)-5<<20/2)
+		}
+		if n := pieces.Load(); before < 2 || n != before {
+			t.Errorf("%d pieces before the invalidation, %d in all; want 2 or more, and no more", before, n)
+		}
+		if got := tr.Stats().StoreErrors; len(got) != 0 {
+			t.Errorf("StoreErrors = %v, want none", got)
+		}
+	})
+}
+
+// The pieces of a long response have all of its bytes, although it is not read in parts of their length.
+func TestPiecesOfUnevenReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b strings.Builder
+		for i := range 9 << 17 {
+			fmt.Fprintf(&b, "%08x", i)
+		}
+		body, left := b.String(), 5_000_000
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			d := &document{body: body, etag: `"1"`, fields: []string{"Cache-Control: max-age=60"}}
+			resp := d.respond(req)
+			if n == 1 {
+				resp.Body = io.NopCloser(io.MultiReader(io.LimitReader(resp.Body, int64(left)), readFunc(func([]byte) (int, error) { return 0, errFaulty })))
+			}
+			return resp
+		})
+		tr := &cachecontrol.Transport{Base: o, Store: newPlainStore(), DrainBytes: -1}
+		defer tr.Close()
+		resp := open(t, tr, request(t, "/"))
+		io.CopyBuffer(struct{ io.Writer }{io.Discard}, resp.Body, make([]byte, 700_000))
+		resp.Body.Close()
+		if a := do(t, tr, "/"); a.body != body {
+			t.Errorf("the body has %d bytes, want %d, or others", len(a.body), len(body))
+		}
+		if got, want := o.last().Header.Get("Range"), fmt.Sprintf("bytes=%d-", left); got != want {
+			t.Errorf("asked for %q, want %q", got, want)
+		}
+	})
+}
+
+// The rest of a response that completes stored parts is drained, although the caller has canceled its request.
+func TestCompletionIsDrained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		letGo := make(chan struct{})
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			fields := []string{"Cache-Control: max-age=60", `ETag: "1"`}
+			if n == 1 {
+				return partReply(0, 4, fields...).respond(n, req)
+			}
+			resp := partReply(5, 9, fields...).respond(n, req)
+			resp.Body = io.NopCloser(io.MultiReader(readFunc(func([]byte) (int, error) {
+				select {
+				case <-letGo:
+					return 0, io.EOF
+				case <-req.Context().Done():
+					return 0, req.Context().Err()
+				}
+			}), strings.NewReader(digits[5:])))
+			return resp
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		do(t, tr, "/", "Range: bytes=0-4")
+		ctx, cancel := context.WithCancel(t.Context())
+		resp := open(t, tr, request(t, "/").WithContext(ctx))
+		io.ReadFull(resp.Body, make([]byte, 3))
+		resp.Body.Close()
+		cancel()
+		close(letGo)
+		synctest.Wait()
+		step{want: hit, body: digits}.run(t, "then", tr, o)
+	})
+}

@@ -77,7 +77,8 @@ func TestControl(t *testing.T) {
 		{
 			name: "ModeCacheOnly", origin: []reply{ok(fresh, tag)},
 			steps: []step{
-				{control: &control{Mode: cachecontrol.ModeCacheOnly}, want: miss, status: 504}, {want: miss, body: "#1"},
+				{control: &control{Mode: cachecontrol.ModeCacheOnly}, want: miss, status: 504, head: []string{"Content-Type: text/plain; charset=utf-8"}},
+				{want: miss, body: "#1"},
 				{control: &control{Mode: cachecontrol.ModeCacheOnly}, want: hit, body: "#1"},
 				{do: "PUT /", control: &control{Mode: cachecontrol.ModeCacheOnly}, want: miss, status: 504},
 				{with: []string{"Range: bytes=0-1, 3-4"}, control: &control{Mode: cachecontrol.ModeCacheOnly}, want: hit, status: 206, body: "#1"},

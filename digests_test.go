@@ -347,6 +347,25 @@ func TestDigestOfCombined(t *testing.T) {
 	}
 }
 
+// A local store keeps no entry of parts that together do not match the digest of the whole.
+func TestWrongPartsAreRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &document{body: strings.Repeat("0123456789", 200_000), etag: `"1"`}
+		d.fields = []string{fresh60s, "Repr-Digest: " + sha256Of(d.body+"0")}
+		store := storage.NewDictCache()
+		tr := &cachecontrol.Transport{Base: d.origin(t), Store: store}
+		defer tr.Close()
+		do(t, tr, "/", "Range: bytes=0-999999")
+		do(t, tr, "/", "Range: bytes=1000000-")
+		if got, _ := ask(t, tr, request(t, "/")); !got.failed || len(got.body) != len(d.body) {
+			t.Errorf("%d bytes, failed: %v, want %d and an error", len(got.body), got.failed, len(d.body))
+		}
+		for e := range store.List(t.Context()) {
+			t.Errorf("%q is stored, want nothing", e.Key)
+		}
+	})
+}
+
 // uncompressed returns text in the gzip coding, which does not shorten it: the race detector makes compression slow.
 func uncompressed(text string) string {
 	var b strings.Builder

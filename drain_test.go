@@ -62,6 +62,9 @@ func TestDrain(t *testing.T) {
 					cancel()
 					close(letGo)
 					synctest.Wait()
+					if o.closed(1) == 0 {
+						t.Errorf("collapse %v: the body of the origin is open, want it closed", collapse)
+					}
 					resp = open(t, tr, request(t, "/"))
 					got, _ := io.ReadAll(resp.Body)
 					resp.Body.Close()
@@ -313,6 +316,33 @@ func b2u(b bool) uint64 {
 		return 1
 	}
 	return 0
+}
+
+// If a coded body is closed early and may not be drained, its request ends at once.
+func TestCodedBodyIsNotDrained(t *testing.T) {
+	for _, collapse := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			coded := encode("gzip", strings.Repeat("0123456789", 1000))
+			o := newOrigin(t, func(_ int, req *http.Request) *http.Response {
+				resp := respond(200, "", "Cache-Control: max-age=60", "Content-Encoding: gzip")
+				resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(coded[:len(coded)-1]), readFunc(func([]byte) (int, error) {
+					<-req.Context().Done()
+					return 0, req.Context().Err()
+				})))
+				resp.ContentLength = int64(len(coded))
+				return resp
+			})
+			tr := &cachecontrol.Transport{Base: o, Collapse: collapse, DrainBytes: -1}
+			defer tr.Close()
+			resp := open(t, tr, request(t, "/"))
+			io.ReadFull(resp.Body, make([]byte, 10))
+			resp.Body.Close()
+			synctest.Wait()
+			if o.closed(1) == 0 {
+				t.Errorf("collapse %v: the body of the origin is open, want it closed", collapse)
+			}
+		})
+	}
 }
 
 // A damaged coded body is removed once it is found to be damaged, by a caller, by a follower or while it is drained.

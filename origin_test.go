@@ -197,6 +197,13 @@ func (o *origin) track(resp *http.Response) {
 	o.bodies = append(o.bodies, b)
 }
 
+// closed returns how often the body of response n was closed.
+func (o *origin) closed(n int) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bodies[n-1].closed
+}
+
 // allClosed fails the test if the body of a response is still open.
 func (o *origin) allClosed() {
 	o.mu.Lock()
@@ -416,3 +423,8 @@ func partReply(first, last int, fields ...string) reply {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// readFunc is a function that reads.
+type readFunc func([]byte) (int, error)
+
+func (f readFunc) Read(p []byte) (int, error) { return f(p) }

@@ -123,6 +123,37 @@ func TestPartOfUnknownTotal(t *testing.T) {
 	})
 }
 
+// Parts of unknown length are combined, too. An origin cannot make the whole shorter than they show it to be.
+func TestPartsOfUnknownTotal(t *testing.T) {
+	part := func(body, contentRange string) reply {
+		return reply{status: 206, body: body, fields: []string{"Cache-Control: max-age=60", `ETag: "1"`, "Content-Range: bytes " + contentRange}}
+	}
+	runScenarios(t, []scenario{
+		{
+			name:   "they meet",
+			origin: []reply{part("012", "0-2/*"), part("345", "3-5/*")},
+			steps: []step{
+				{with: []string{"Range: bytes=0-2"}, want: miss}, {with: []string{"Range: bytes=3-5"}, want: miss},
+				{with: []string{"Range: bytes=1-4"}, want: hit, body: "1234"},
+			},
+		}, {
+			name:   "the rest ends before the last one",
+			origin: []reply{part("012", "0-2/*"), part("678", "6-8/*"), part("34", "3-4/5"), {body: digits, fields: []string{`ETag: "2"`}}},
+			steps: []step{
+				{with: []string{"Range: bytes=0-2"}, want: miss}, {with: []string{"Range: bytes=6-8"}, want: miss},
+				{want: miss, body: digits, sent: []string{"Range:"}},
+			},
+		}, {
+			name:   "a range that a part without a validator does not have",
+			origin: []reply{partReply(0, 3, "Cache-Control: max-age=60"), partReply(2, 6, "Cache-Control: max-age=60")},
+			steps: []step{
+				{with: []string{"Range: bytes=0-3"}, want: miss},
+				{with: []string{"Range: bytes=2-6"}, want: miss, head: []string{"Cache-Status: cachecontrol;fwd=partial;fwd-status=206;stored;ttl=60;detail=range-miss/max-age"}},
+			},
+		},
+	})
+}
+
 // Parts with the same strong entity tag are kept side by side, or combined if they meet (RFC 9111, section 3.4). Otherwise the
 // later one is kept.
 func TestPartsCombined(t *testing.T) {

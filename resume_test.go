@@ -268,6 +268,14 @@ func TestResumeBodies(t *testing.T) {
 				return false
 			}
 		}, true, 2},
+		{"a rest without a body", false, func(f *file) func(int, *http.Request, *http.Response) bool {
+			return func(n int, _ *http.Request, resp *http.Response) bool {
+				if cutBody(resp, 500_000); n > 1 {
+					resp.Body, resp.ContentLength = nil, 0
+				}
+				return false
+			}
+		}, true, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -304,6 +312,23 @@ func TestResumeBodies(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A range without bytes is not resumed: its length is known.
+func TestResumeBodiesOfEmptyRange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOrigin(t, func(int, *http.Request) *http.Response {
+			resp := respond(206, "", "Content-Range: bytes 0-4/10", `ETag: "1"`)
+			resp.Body = bytesBody("")
+			return resp
+		})
+		tr := &cachecontrol.Transport{Base: o, ResumeBodies: true}
+		defer tr.Close()
+		if a := do(t, tr, "/", "Range: bytes=0-4"); a.body != "" {
+			t.Errorf("the body is %q, want none", a.body)
+		}
+		wantRequests(t, o, 1)
+	})
 }
 
 // cutBody makes a body end after n bytes.

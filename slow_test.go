@@ -578,6 +578,29 @@ func TestStaleIfSlowPanics(t *testing.T) {
 	}
 }
 
+// A panic while the body of a late answer is read is logged.
+func TestLateBodyPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOrigin(t, func(n int, _ *http.Request) *http.Response {
+			resp := respond(200, "body", sie)
+			if n == 2 {
+				time.Sleep(time.Second)
+				resp.Body = io.NopCloser(readFunc(func([]byte) (int, error) { panic("bang") }))
+			}
+			return resp
+		})
+		var log syncBuffer
+		tr := &cachecontrol.Transport{Base: o, StaleIfSlow: 50 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+		defer tr.Close()
+		do(t, tr, "/")
+		step{wait: 11 * time.Second, want: stale}.run(t, "slow", tr, o)
+		time.Sleep(2 * time.Second)
+		if text := log.String(); !strings.Contains(text, "bang") {
+			t.Errorf("log %q, want the panic", text)
+		}
+	})
+}
+
 // syncBuffer is a buffer that several goroutines may write to.
 type syncBuffer struct {
 	mu sync.Mutex

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
+	"github.com/go-cachecontrol/cachecontrol/storage"
 )
 
 // keptAfter are the statuses that do not show whether the stored response is current. It is kept, and the caller gets
@@ -723,6 +724,22 @@ func TestHeadWithTheStoredStatus(t *testing.T) {
 		do(t, tr, "HEAD /", "Cache-Control: no-cache")
 		if a := do(t, tr, "/"); a.outcome != hit {
 			t.Errorf("GET after HEAD: %v, want %v", a.outcome, hit)
+		}
+	})
+}
+
+// A 304 with a longer lifetime makes a store keep the response for longer.
+func TestUpdateIsKeptForLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := storage.NewDictCache()
+		o := replies(t, ok("Cache-Control: max-age=10", `ETag: "1"`), status(304, "Cache-Control: max-age=10000000"))
+		tr := &cachecontrol.Transport{Base: o, Store: store}
+		defer tr.Close()
+		do(t, tr, "/")
+		before, _ := peek(t, store, wholeKey)
+		step{wait: 11 * time.Second, want: revalidated}.run(t, "stale", tr, o)
+		if after, _ := peek(t, store, wholeKey); after.Keep < 10000000*time.Second || after.Keep <= before.Keep {
+			t.Errorf("it is kept for %v, and after the 304 for %v; want the longer lifetime or more", before.Keep, after.Keep)
 		}
 	})
 }

@@ -707,3 +707,36 @@ func TestVariantStoredWhileListChanges(t *testing.T) {
 		})
 	}
 }
+
+// The variants of a URL have a generation of their own, also if the first response had no Vary, and another one once they were
+// invalidated.
+func TestGenerations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := storage.NewDictCache()
+		o := newOrigin(t, func(n int, req *http.Request) *http.Response {
+			if req.Method == "PUT" {
+				return respond(204, "")
+			}
+			fields := []string{"Cache-Control: max-age=60", "Vary: Accept"}
+			return respond(200, "body", fields[:min(n, 2)]...)
+		})
+		tr := &cachecontrol.Transport{Base: o, Store: store}
+		defer tr.Close()
+		generation := func() string {
+			e, _ := peek(t, store, wholeKey)
+			return e.Generation
+		}
+		do(t, tr, "/")
+		do(t, tr, "/", "Cache-Control: no-cache", "Accept: a")
+		first := generation()
+		do(t, tr, "/", "Accept: b")
+		if got := generation(); first == "" || got != first {
+			t.Errorf("the generations are %q and %q, want the same, and not empty", first, got)
+		}
+		do(t, tr, "PUT /")
+		do(t, tr, "/", "Accept: a")
+		if got := generation(); got == "" || got == first {
+			t.Errorf("after the invalidation: %q, want another generation than %q", got, first)
+		}
+	})
+}
