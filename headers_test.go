@@ -3,6 +3,7 @@ package cachecontrol_test
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"testing"
@@ -52,6 +53,58 @@ func TestHeadersChangedByTheCaller(t *testing.T) {
 		if o.requests() != 2 {
 			t.Errorf("%d requests, want 2", o.requests())
 		}
+	})
+}
+
+// Stored responses share what their headers have in common. Each hit has its own fields and lines nevertheless, also after a 304 that
+// adds a field.
+func TestHeadersOfTheSameShape(t *testing.T) {
+	headers := map[string]http.Header{
+		"/1": {"X-A": {"one"}, "X-B": {"two"}},
+		"/2": {"X-A": {"three"}, "X-B": {"four"}},
+		"/3": {"X-A": {"five", "six"}, "X-B": {"seven"}},
+		"/4": {"X-A": {"eight"}, "X-B": {"nine", "ten"}, "Cache-Status": {"far; hit", "near; fwd=miss"}},
+		"/5": {"X-A": {"eleven"}},
+		"/6": {"X-A": {}, "X-B": {"twelve"}},
+		"/7": {"X-A": {"thirteen"}, "X-C": {"fourteen"}, "Age": {"5"}},
+		"/8": {"X-A": {"fifteen"}, "X-B": {"sixteen"}},
+	}
+	synctest.Test(t, func(t *testing.T) {
+		o := newOrigin(t, func(_ int, req *http.Request) *http.Response {
+			resp := respond(200, "body", "Cache-Control: max-age=60", `Etag: "a"`)
+			if req.Header.Get("If-None-Match") != "" {
+				resp = respond(304, "", "Cache-Control: max-age=60", `Etag: "a"`, "X-D: later")
+			}
+			maps.Copy(resp.Header, headers[req.URL.Path])
+			return resp
+		})
+		tr := &cachecontrol.Transport{Base: o}
+		defer tr.Close()
+		check := func(when string, later []string) {
+			t.Helper()
+			for path, want := range headers {
+				a := do(t, tr, path)
+				for _, name := range []string{"X-A", "X-B", "X-C"} {
+					if got := a.Header[name]; !slices.Equal(got, want[name]) {
+						t.Errorf("%s, %s (%v): %s: %q, want %q", when, path, a.outcome, name, got, want[name])
+					}
+				}
+				status := a.Header["Cache-Status"]
+				if n := len(status) - 1; n < 0 || !slices.Equal(status[:n], want["Cache-Status"]) {
+					t.Errorf("%s, %s: Cache-Status %q, want %q and one more", when, path, status, want["Cache-Status"])
+				}
+				if got := a.Header["X-D"]; !slices.Equal(got, later) {
+					t.Errorf("%s, %s: X-D: %q, want %q", when, path, got, later)
+				}
+			}
+		}
+		check("miss", nil)
+		check("hit", nil)
+		check("hit again", nil)
+		time.Sleep(2 * time.Minute)
+		check("304", []string{"later"})
+		check("hit after the 304", []string{"later"})
+		wantRequests(t, o, 2*len(headers))
 	})
 }
 
