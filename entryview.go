@@ -172,11 +172,14 @@ func (e *engine) arranged(h http.Header, withheld []string, like *headerShape) (
 		}
 	}
 	s = e.shapes.Get(hash, hash)
-	lines, ok := s.arrange(h, withheld)
-	if !ok {
-		s = e.shapes.Put(hash, hash, newHeaderShape(h, withheld))
-		lines, _ = s.arrange(h, withheld)
+	if lines, ok := s.arrange(h, withheld); ok {
+		return s, lines
 	}
+	own := newHeaderShape(h, withheld)
+	if s = &own; own.shared() {
+		s = e.shapes.Put(hash, hash, own)
+	}
+	lines, _ = s.arrange(h, withheld)
 	return s, lines
 }
 

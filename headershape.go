@@ -6,11 +6,18 @@ import (
 	"strings"
 )
 
-// headerShape is the fields of a header without their lines. The responses of a server usually have the same, so views share it.
+// headerShape is the fields of a header, by name, without their lines. The responses of a server usually have the same, so views
+// share it.
 type headerShape struct {
 	fields []hitField
 	lines  int // number of lines
+	size   int // bytes of the names
 }
+
+// maxSharedSize is the size of a shape that views share. An origin could fill the memory with names that no other response has.
+const maxSharedSize = 4 << 10
+
+func (s *headerShape) shared() bool { return s.size <= maxSharedSize }
 
 // hitField is one header field of a hit. Its lines are those from one index to another.
 type hitField struct {
@@ -26,12 +33,17 @@ func isShown(name string, withheld []string) bool {
 func newHeaderShape(h http.Header, withheld []string) (s headerShape) {
 	for name, lines := range h {
 		if isShown(name, withheld) {
-			end := s.lines + len(lines)
-			s.fields = append(s.fields, hitField{strings.Clone(name), s.lines, end}) // a clone, because the name may be a part of an entry
-			s.lines = end
+			s.fields = append(s.fields, hitField{name: strings.Clone(name), to: len(lines)}) // a clone, because the name may be a part of an entry
+			s.size += len(name)
 		}
 	}
 	s.fields = slices.Clip(s.fields)
+	slices.SortFunc(s.fields, func(a, b hitField) int { return strings.Compare(a.name, b.name) })
+	for i := range s.fields {
+		f := &s.fields[i]
+		f.from, f.to = s.lines, s.lines+f.to
+		s.lines = f.to
+	}
 	return s
 }
 
@@ -48,8 +60,8 @@ func (s *headerShape) arrange(h http.Header, withheld []string) (lines []string,
 		if !isShown(name, withheld) {
 			continue
 		}
-		i := slices.IndexFunc(s.fields, func(f hitField) bool { return f.name == name })
-		if i < 0 || len(of) != s.fields[i].to-s.fields[i].from {
+		i, ok := slices.BinarySearchFunc(s.fields, name, func(f hitField, name string) int { return strings.Compare(f.name, name) })
+		if !ok || len(of) != s.fields[i].to-s.fields[i].from {
 			return nil, false
 		}
 		copy(lines[s.fields[i].from:], of)

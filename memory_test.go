@@ -97,3 +97,42 @@ func reachable() int64 {
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
 }
+
+// The names of fields that no other response has do not stay in memory after their entries.
+func TestMemoryOfManyNames(t *testing.T) {
+	const urls, name = 400, 100_000
+	base := roundTripper(func(req *http.Request) (*http.Response, error) {
+		own := fmt.Sprintf("X%*s", name, req.URL.Path[1:])
+		h := http.Header{"Cache-Control": {"max-age=60"}, strings.ReplaceAll(own, " ", "-"): {"v"}}
+		return &http.Response{
+			StatusCode: http.StatusOK, ProtoMajor: 1, ProtoMinor: 1, Header: h, Request: req,
+			Body: http.NoBody, ContentLength: 0,
+		}, nil
+	})
+	store := &storage.DictCache{MaxBytes: 1 << 20}
+	before := reachable()
+	tr := &cachecontrol.Transport{Base: base, Store: store}
+	defer tr.Close()
+	hits := 0
+	for i := range 2 * urls {
+		req, err := http.NewRequest(http.MethodGet, fmt.Sprint("http://example.com/", i/2), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := tr.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		if cachecontrol.StatusOf(resp).Outcome == cachecontrol.Hit {
+			hits++
+		}
+	}
+	if hits < urls {
+		t.Errorf("%d hits, want %d", hits, urls)
+	}
+	if got := reachable() - before; got > 4<<20 {
+		t.Errorf("%d bytes are reachable, of %d of names, want at most %d", got, urls*name, 4<<20)
+	}
+}

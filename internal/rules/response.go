@@ -44,8 +44,8 @@ type Response struct {
 // A lifetime that is invalid, or that is given twice with different values, is 0: such a response
 // is stale (RFC 9111, section 4.2.1). A restrictive directive counts even if it is malformed. If
 // no-cache or private names a field without which the rest of the response has another meaning, such
-// as Content-Encoding, the directive applies to the whole response. A permission after an unclosed quote, on the same line or an earlier one, does not count, because
-// it may be part of a quoted string.
+// as Content-Encoding, the directive applies to the whole response. A permission after an unclosed
+// quote, on the same line or an earlier one, does not count, because it may be part of a quoted string.
 func ParseResponse(h http.Header, shared bool) Response {
 	var r Response
 	r.read(h, shared)
