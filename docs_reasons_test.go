@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-cachecontrol/cachecontrol"
@@ -134,34 +135,36 @@ func TestDocsReasons(t *testing.T) {
 	page := string(text)
 	for _, test := range reasonCases() {
 		t.Run(test.detail, func(t *testing.T) {
-			transport := test.transport
-			if transport == nil {
-				transport = &cachecontrol.Transport{}
-			}
-			transport.Base = handlerTransport(test.serve)
-			defer transport.Close()
-			test.get(t, transport, nil)
-			got := test.get(t, transport, test.second)
-			if _, detail, _ := strings.Cut(got.Header.Get("Cache-Status"), "detail="); detail != test.detail {
-				t.Errorf("detail = %s, want %s", detail, test.detail)
-			}
-			if o := cachecontrol.StatusOf(got).Outcome; test.outcome != cachecontrol.Unknown && o != test.outcome {
-				t.Errorf("outcome = %v, want %v", o, test.outcome)
-			}
-			code, storage, _ := strings.Cut(test.detail, "/")
-			if code == "uri-miss" {
-				code = storage
-			}
-			if test.late != "" {
-				code = string(test.late)
-				transport.Close() // ends the reading of bodies in the background
-				if n := transport.Stats().NotStored[test.late]; n != 2 {
-					t.Errorf("NotStored[%v] = %d, want 2", test.late, n)
+			synctest.Test(t, func(t *testing.T) {
+				transport := test.transport
+				if transport == nil {
+					transport = &cachecontrol.Transport{}
 				}
-			}
-			if code != "fresh" && code != "own-lifetime" && !strings.Contains(page, "`"+code+"`") && !strings.Contains(page, "detail="+code+"`") {
-				t.Errorf("docs/why-not-cached.md does not mention `%s`", code)
-			}
+				transport.Base = handlerTransport(test.serve)
+				defer transport.Close()
+				test.get(t, transport, nil)
+				got := test.get(t, transport, test.second)
+				if _, detail, _ := strings.Cut(got.Header.Get("Cache-Status"), "detail="); detail != test.detail {
+					t.Errorf("detail = %s, want %s", detail, test.detail)
+				}
+				if o := cachecontrol.StatusOf(got).Outcome; test.outcome != cachecontrol.Unknown && o != test.outcome {
+					t.Errorf("outcome = %v, want %v", o, test.outcome)
+				}
+				code, storage, _ := strings.Cut(test.detail, "/")
+				if code == "uri-miss" {
+					code = storage
+				}
+				if test.late != "" {
+					code = string(test.late)
+					transport.Close() // ends the reading of bodies in the background
+					if n := transport.Stats().NotStored[test.late]; n != 2 {
+						t.Errorf("NotStored[%v] = %d, want 2", test.late, n)
+					}
+				}
+				if code != "fresh" && code != "own-lifetime" && !strings.Contains(page, "`"+code+"`") && !strings.Contains(page, "detail="+code+"`") {
+					t.Errorf("docs/why-not-cached.md does not mention `%s`", code)
+				}
+			})
 		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -260,20 +261,19 @@ func TestInvalidationWaitsForCommit(t *testing.T) {
 			}}
 			tr := &cachecontrol.Transport{Base: o, Store: store}
 			defer tr.Close()
-			go do(t, tr, "/")
+			var callers sync.WaitGroup
+			callers.Go(func() { do(t, tr, "/") })
 			synctest.Wait()
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
+			callers.Go(func() {
 				if how == "PUT" {
 					do(t, tr, "PUT /")
 				} else if err := tr.Invalidate(t.Context(), request(t, "/").URL); err != nil {
 					t.Error(err)
 				}
-			}()
+			})
 			synctest.Wait()
 			close(held)
-			<-done
+			callers.Wait()
 			if a := do(t, tr, "/"); a.outcome != miss {
 				t.Errorf("%s: %v %q, want %v", how, a.outcome, a.body, miss)
 			}
