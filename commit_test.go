@@ -90,6 +90,7 @@ func TestChangesDuringCommit(t *testing.T) {
 			req.URL.Path = "/other"
 			resp.Trailer.Set("X-Sum", "wrong")
 			time.Sleep(time.Minute / 2)
+			synctest.Wait() // for the log
 			if !fails {
 				step{want: hit, tail: []string{"X-Sum: right"}}.run(t, "then", tr, o)
 				return
