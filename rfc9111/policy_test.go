@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -85,12 +86,15 @@ func TestReuse(t *testing.T) {
 		{"If-Match that is false", []string{"Etag", `"a"`}, newRequest("If-Match", `"b"`), fresh, rfc9111.Fetch, "precondition"},
 		{"If-Match, stale", []string{"Etag", `"a"`}, newRequest("If-Match", `"a"`), stale, rfc9111.Fetch, "precondition"},
 		{"If-Match, stale but allowed", []string{"Etag", `"a"`}, newRequest("If-Match", `"a"`, "Cache-Control", "max-stale"), stale, rfc9111.Fetch, "precondition"},
+		{"If-Match, not to be reused", []string{"Etag", `"a"`}, newRequest("If-Match", `"a"`, "Cache-Control", "no-cache"), fresh, rfc9111.Fetch, "precondition"},
+		{"If-Match, 404", []string{"status", "404", "Etag", `"a"`}, newRequest("If-Match", `"a"`), fresh, rfc9111.Fetch, "precondition"},
 		{"If-None-Match", []string{"Etag", `"a"`}, newRequest("If-None-Match", `"a"`), stale, rfc9111.Validate, "stale"},
 		{"rejected credentials", []string{"status", "401"}, newRequest("Authorization", "b"), fresh, rfc9111.Fetch, "unusable"},
 	} {
 		status, header := 200, tt.header
 		if header != nil && header[0] == "status" {
-			status, header = 401, header[2:]
+			status, _ = strconv.Atoi(header[1])
+			header = header[2:]
 		}
 		resp := newResponse(status, append([]string{"Cache-Control", "max-age=60"}, header...)...)
 		p := rfc9111.NewPolicy(newRequest(), resp, received, received, nil)

@@ -567,6 +567,9 @@ func TestWithLifetime(t *testing.T) {
 	} {
 		p := policyOf(private, 200, "Cache-Control", tt.resp)
 		q := p.WithLifetime(tt.own)
+		if tt.own <= 0 && q != p {
+			t.Errorf("%s: WithLifetime(%v) returned another policy", tt.resp, tt.own)
+		}
 		r := q.Reuse(&Request{Lifetime: tt.found}, t0)
 		if got := r.TTL; got != tt.want || (r.Reason == OwnLifetime) != (tt.source == OwnLifetime) {
 			t.Errorf("%s, %v, then %v: TTL %v, %v; want %v, %v", tt.resp, tt.own, tt.found, got, r.Reason, tt.want, tt.source)
